@@ -1,0 +1,135 @@
+from django.utils.translation import gettext_lazy as _
+from utilities.choices import Choice, ChoiceSet
+
+__all__ = (
+    'ChangeActionChoices',
+    'ChangeOutcomeChoices',
+    'EndpointStatusChoices',
+    'InterfaceNamingChoices',
+    'MissingGuestsChoices',
+    'RunModeChoices',
+    'RunStatusChoices',
+    'TLSModeChoices',
+)
+
+
+class EndpointStatusChoices(ChoiceSet):
+    NEW = 'new'
+    QUEUED = 'queued'
+    SYNCING = 'syncing'
+    COMPLETED = 'completed'
+    REFUSED = 'refused'
+    FAILED = 'failed'
+
+    CHOICES = [
+        Choice(NEW, _('New'), color='blue'),
+        Choice(QUEUED, _('Queued'), color='orange'),
+        Choice(SYNCING, _('Syncing'), color='cyan'),
+        Choice(COMPLETED, _('Completed'), color='green'),
+        Choice(REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped by the change limit')),
+        Choice(FAILED, _('Failed'), color='red'),
+    ]
+
+
+class TLSModeChoices(ChoiceSet):
+    SYSTEM = 'system'
+    CA = 'ca'
+    FINGERPRINT = 'fingerprint'
+    OFF = 'off'
+
+    CHOICES = [
+        Choice(SYSTEM, _("System's certificate authorities"), color='green'),
+        Choice(CA, _('Given certificate authority'), color='green'),
+        Choice(FINGERPRINT, _('Pinned SHA-256 fingerprint'), color='green'),
+        Choice(OFF, _('Not verified (unsafe)'), color='red'),
+    ]
+
+
+class InterfaceNamingChoices(ChoiceSet):
+    key = 'ProxmoxEndpoint.interface_naming'
+
+    PROXMOX = 'proxmox'
+    GUEST = 'guest'
+
+    CHOICES = [
+        Choice(PROXMOX, _("Proxmox's key (net0)")),
+        Choice(GUEST, _("The guest's own name, where the guest agent tells it (ens18)")),
+    ]
+
+
+class MissingGuestsChoices(ChoiceSet):
+    RETIRE = 'retire'
+    DELETE = 'delete'
+    LEAVE = 'leave'
+
+    CHOICES = [
+        Choice(RETIRE, _('Retire (mark as deleted, keep the record)')),
+        Choice(DELETE, _('Retire, and delete after the grace period')),
+        Choice(LEAVE, _('Leave alone')),
+    ]
+
+
+class RunModeChoices(ChoiceSet):
+    PREVIEW = 'preview'
+    SYNC = 'sync'
+
+    CHOICES = [
+        Choice(PREVIEW, _('Preview'), color='blue'),
+        Choice(SYNC, _('Sync'), color='green'),
+    ]
+
+
+class RunStatusChoices(ChoiceSet):
+    QUEUED = 'queued'
+    RUNNING = 'running'
+    COMPLETED = 'completed'
+    REFUSED = 'refused'
+    FAILED = 'failed'
+
+    CHOICES = [
+        Choice(QUEUED, _('Queued'), color='orange'),
+        Choice(RUNNING, _('Running'), color='cyan'),
+        Choice(COMPLETED, _('Completed'), color='green'),
+        Choice(REFUSED, _('Refused'), color='yellow'),
+        Choice(FAILED, _('Failed'), color='red'),
+    ]
+
+    FINISHED = (COMPLETED, REFUSED, FAILED)
+
+
+class ChangeActionChoices(ChoiceSet):
+    CREATE = 'create'
+    ADOPT = 'adopt'
+    UPDATE = 'update'
+    RETIRE = 'retire'
+    REVIVE = 'revive'
+    RELEASE = 'release'
+    DELETE = 'delete'
+    CONFLICT = 'conflict'
+
+    CHOICES = [
+        Choice(CREATE, _('Create'), color='green'),
+        Choice(ADOPT, _('Adopt'), color='teal'),
+        Choice(UPDATE, _('Update'), color='blue'),
+        Choice(RETIRE, _('Retire'), color='orange'),
+        Choice(REVIVE, _('Revive'), color='cyan'),
+        Choice(RELEASE, _('Release'), color='purple', description=_('Gone from Proxmox; the record stays')),
+        Choice(DELETE, _('Delete'), color='red'),
+        Choice(CONFLICT, _('Conflict'), color='yellow'),
+    ]
+
+
+class ChangeOutcomeChoices(ChoiceSet):
+    PLANNED = 'planned'
+    APPLIED = 'applied'
+    OUTDATED = 'outdated'
+    SKIPPED = 'skipped'
+    FAILED = 'failed'
+
+    CHOICES = [
+        Choice(PLANNED, _('Planned'), color='gray'),
+        Choice(APPLIED, _('Applied'), color='green'),
+        Choice(OUTDATED, _('Outdated'), color='yellow', description=_('NetBox was edited since the plan was made')),
+        Choice(SKIPPED, _('Skipped'), color='yellow'),
+        Choice(FAILED, _('Failed'), color='red'),
+    ]

@@ -1,0 +1,338 @@
+"""
+What one read of a Proxmox VE cluster returned.
+
+Plain, frozen data without Django or NetBox. Every part that Proxmox may refuse, time out on or garble is a `Reading`:
+the value, or `Unknown` with the reason. `None` always means that Proxmox said "there is none". That difference decides
+whether NetBox may be changed, so no part of an inventory has a default value.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import TypeGuard
+
+__all__ = (
+    'Address',
+    'AddressOrigin',
+    'Disk',
+    'Guest',
+    'GuestConfig',
+    'GuestType',
+    'IgnoredAddress',
+    'Inventory',
+    'Nic',
+    'NicAddresses',
+    'Node',
+    'Notice',
+    'Reading',
+    'TagStyle',
+    'Unknown',
+    'known',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """
+    A part of the inventory that was asked for and not answered.
+
+    Attributes:
+        reason: Why, as a sentence for the administrator.
+    """
+
+    reason: str
+
+    def __bool__(self) -> bool:
+        # "if guest.config:" must never take an unread configuration for a present one.
+        return False
+
+
+type Reading[T] = T | Unknown
+
+
+def known[T](reading: 'Reading[T]') -> TypeGuard[T]:
+    """Whether a reading holds a value (which may be None: Proxmox said that there is none)."""
+    return not isinstance(reading, Unknown)
+
+
+class GuestType(StrEnum):
+    """The two kinds of guests, named as in Proxmox's paths."""
+
+    QEMU = 'qemu'
+    LXC = 'lxc'
+
+
+class AddressOrigin(StrEnum):
+    """How a guest came by an address; decides the status of the IP address in NetBox."""
+
+    STATIC = 'static'  # configured in Proxmox (container `ip=`, cloud-init `ipconfigN`)
+    LEASED = 'dhcp'  # running, where the configuration says DHCP
+    AUTOCONFIGURED = 'slaac'  # running IPv6, where the configuration says `auto`
+    OBSERVED = 'observed'  # running, and Proxmox's configuration does not tell where it came from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """
+    One usable address of a NIC.
+
+    Attributes:
+        interface: The address with its prefix length.
+        has_prefix: Whether the source gave the prefix length; if not, that of `interface` (32 or 128) means nothing.
+        origin: How the guest came by it.
+        source: Where it was read, for people: 'container configuration', 'cloud-init', 'guest agent', ...
+        guest_interface: The name of the interface inside the guest, if the guest told it.
+    """
+
+    interface: IPv4Interface | IPv6Interface
+    has_prefix: bool
+    origin: AddressOrigin
+    source: str
+    guest_interface: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoredAddress:
+    """An address that a guest reported and that is not documented, with the reason (loopback, link-local, ...)."""
+
+    text: str
+    guest_interface: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicAddresses:
+    """
+    What is known of the addresses of one NIC.
+
+    Attributes:
+        addresses: The usable ones, static before running, without duplicates by host address.
+        ignored: The others.
+        running: None if what runs was read completely, so that an address that is not listed is gone. Else the
+            reason why not; then `addresses` holds the static ones only, and no address of the NIC may be removed.
+        has_gateway4: The configuration puts the default IPv4 gateway on this NIC.
+        has_gateway6: The same for IPv6.
+        guest_name: The name of the interface inside the guest that carries this NIC's MAC, if told (the physical one
+            when VLANs, bridges or bonds on top share the MAC).
+    """
+
+    addresses: tuple[Address, ...]
+    ignored: tuple[IgnoredAddress, ...]
+    running: Unknown | None
+    has_gateway4: bool
+    has_gateway6: bool
+    guest_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """
+    A virtual NIC, from a `netN` property string.
+
+    Attributes:
+        key: 'net0'. Identifies the NIC.
+        name: LXC: the name inside the container (`name=`); QEMU: None.
+        mac: Upper case with colons, or None.
+        model: QEMU: virtio, e1000, ...; LXC: 'veth'. None if not given.
+        bridge: Bridge or SDN vnet; None: not connected, or user-mode NAT.
+        vlan_tag: `tag=`.
+        trunks: `trunks=` as ranges of VLAN ids, both ends included.
+        mtu: In bytes; 1 means "as the bridge".
+        rate_mbps: `rate=` in megabytes (10^6) per second.
+        ipv4, ipv6: LXC's `ip=` / `ip6=`: an address, 'dhcp', 'auto', 'manual' or None.
+        extra: Sub-keys that this version does not know, as they are.
+    """
+
+    key: str
+    name: str | None
+    mac: str | None
+    model: str | None
+    bridge: str | None
+    vlan_tag: int | None
+    trunks: tuple[tuple[int, int], ...]
+    firewall: bool
+    link_down: bool
+    mtu: int | None
+    rate_mbps: Decimal | None
+    ipv4: str | None = None
+    ipv6: str | None = None
+    gateway4: str | None = None
+    gateway6: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """
+    A data disk or mount point; no CD-ROM, cloud-init drive, EFI disk, TPM state or unused volume.
+
+    Attributes:
+        key: 'scsi0', 'rootfs', 'mp0'.
+        size: In bytes; Unknown if neither the configuration nor the storage tells.
+        storage: Storage id; None for pass-through devices and bind mounts.
+        volume: The volume without the storage id; for pass-through and bind mounts the path.
+        format: 'raw', 'qcow2', 'subvol', ... ; None if it cannot be told.
+        mount_point: LXC: the path inside the container ('/' for rootfs).
+        passthrough: A device or directory of the host, not a volume of a storage.
+    """
+
+    key: str
+    size: 'Reading[int]'
+    storage: str | None
+    volume: str
+    format: str | None
+    mount_point: str | None
+    passthrough: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestConfig:
+    """
+    A guest's running configuration (`/config?current=1`), with Proxmox's own defaults where a key is absent.
+
+    Attributes:
+        name: `name` / `hostname`; None if not set (lists then show 'VM 104', 'CT203').
+        description: The notes, decoded; '' if none.
+        memory: In bytes.
+        min_memory: `balloon` in bytes, if ballooning is set to a minimum; else None.
+        sockets, cores, vcpus: QEMU: as configured or Proxmox's default (1, 1, None). LXC: `cores` or None.
+        cpulimit: Number of CPUs, None if unlimited.
+        boot_order: QEMU: boot devices as Proxmox resolves them, in order. Empty for LXC.
+        boot_disk: The key of the first boot device that is a disk; 'rootfs' for LXC; None if there is none.
+        agent: QEMU: the guest agent is enabled in the configuration.
+        uuid, vmgenid, created: SMBIOS UUID, VM generation id, creation time (Unix seconds): identity of the machine.
+        cloudinit: QEMU: {0: ipconfig0, ...} as property mappings, e.g. {'ip': 'dhcp', 'gw6': '...'}.
+        cloudinit_custom: `cicustom` replaces the network data, so `cloudinit` says nothing.
+        extra: Keys that this version does not understand, as text.
+    """
+
+    name: str | None
+    description: str
+    memory: int
+    min_memory: int | None
+    sockets: int | None
+    cores: int | None
+    vcpus: int | None
+    cpulimit: Decimal | None
+    start_on_boot: bool
+    ostype: str | None
+    tags: tuple[str, ...]
+    template: bool
+    lock: str | None
+    nics: tuple[Nic, ...]
+    disks: tuple[Disk, ...]
+    boot_order: tuple[str, ...]
+    boot_disk: str | None
+    agent: bool
+    uuid: str | None
+    vmgenid: str | None
+    created: int | None
+    cpu_type: str | None
+    bios: str | None
+    machine: str | None
+    numa: bool | None
+    architecture: str | None
+    unprivileged: bool | None
+    features: str | None
+    cloudinit: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    cloudinit_custom: bool = False
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """
+    A virtual machine or container.
+
+    Attributes:
+        node: The node it is on, also if that node is offline.
+        name: As Proxmox lists it.
+        status: Proxmox's own word: running, stopped, paused, prelaunch, suspended, io-error, ...
+        lock: backup, migrate, snapshot, suspended, ...; None if not locked.
+        pool, ha_state: None if in no pool, not managed by HA; Unknown if the token may not see that.
+        addresses: By NIC key; Unknown if the configuration is.
+        os_name: The guest agent's `pretty-name`; None if not asked for or not told.
+        host_name: The guest agent's host name; likewise.
+    """
+
+    type: GuestType
+    vmid: int
+    node: str
+    name: Reading[str]
+    status: Reading[str]
+    lock: str | None
+    template: Reading[bool]
+    tags: Reading[tuple[str, ...]]
+    pool: Reading[str | None]
+    ha_state: Reading[str | None]
+    config: Reading[GuestConfig]
+    addresses: Reading[Mapping[str, NicAddresses]]
+    os_name: Reading[str | None] = None
+    host_name: Reading[str | None] = None
+
+    @property
+    def key(self) -> str:
+        """Identity within its endpoint: 'qemu/100'."""
+        return f'{self.type}/{self.vmid}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A cluster node. `cpus`: logical CPUs; `address`: the one that the cluster uses."""
+
+    name: str
+    online: bool
+    cpus: Reading[int]
+    address: Reading[str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagStyle:
+    """`tag-style` of the datacenter: colours as {tag: 'rrggbb'} and whether upper and lower case differ."""
+
+    colors: Mapping[str, str]
+    case_sensitive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """
+    Something that could not be read or looks wrong, for the administrator.
+
+    Attributes:
+        subject: What it is about: 'qemu/100', 'node/pve2', 'token', 'cluster'.
+        message: What happened.
+        remedy: What to do about it ('' if nothing can be done).
+    """
+
+    subject: str
+    message: str
+    remedy: str = ''
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """
+    Everything that one read of an endpoint returned.
+
+    Attributes:
+        version: '9.2.11'.
+        cluster_name: None for a stand-alone host.
+        quorate: A stand-alone host always is.
+        guests: Sorted by type and vmid.
+        guests_incomplete: None if a guest that is not in `guests` does not exist; else the reason why its absence
+            means nothing (the token does not see all guests, no quorum, a list was refused).
+        calls: Number of requests made to Proxmox.
+    """
+
+    version: str
+    cluster_name: Reading[str | None]
+    quorate: Reading[bool]
+    nodes: tuple[Node, ...]
+    guests: tuple[Guest, ...]
+    guests_incomplete: Unknown | None
+    tag_style: Reading[TagStyle]
+    warnings: tuple[Notice, ...]
+    calls: int

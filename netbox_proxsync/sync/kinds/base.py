@@ -1,0 +1,133 @@
+"""What a kind of NetBox object tells the comparison about itself."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from ...proxmox.inventory import Guest, GuestType, Inventory
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Pointer, Value
+
+__all__ = ('Conflict', 'Field', 'Kind', 'Located', 'Owner', 'Removal', 'guests_of', 'is_wanted')
+
+
+class Owner(StrEnum):
+    """Who wins when NetBox and Proxmox differ and NetBox was edited since we wrote it."""
+
+    FACT = 'fact'  # Proxmox
+    EDITORIAL = 'editorial'  # the person
+    SET = 'set'  # each its own elements
+
+
+class Removal(StrEnum):
+    """What becomes of a bound object when Proxmox no longer has it."""
+
+    RETIRE = 'retire'  # marked, kept; deleted after the grace period if the endpoint says so
+    DELETE = 'delete'  # deleted if this endpoint made it and nothing of a person's hangs on it, else released
+    KEEP = 'keep'
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """
+    A field that a kind writes.
+
+    Attributes:
+        name: The model's field; 'cf_<name>' is a custom field.
+        late: It points to an object that is written after this one, so it is written last.
+    """
+
+    name: str
+    owner: Owner
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Why an item cannot be tied to an object, and what a person can do."""
+
+    reason: str
+    record: Record | None = None
+
+
+class Located:
+    """Which object each item has turned out to be, as far as a comparison has come."""
+
+    def __init__(self):
+        self.pointers: dict[tuple[str, str], Pointer] = {}
+        self.claimed: set[Pointer] = set()
+
+    def add(self, kind: str, key: str, pointer: Pointer):
+        self.pointers[kind, key] = pointer
+        self.claimed.add(pointer)
+
+    def get(self, kind: str, key: str) -> Pointer | None:
+        return self.pointers.get((kind, key))
+
+
+class Kind:
+    """
+    One kind of NetBox object. Subclasses are stateless; everything they need is handed to them.
+
+    Attributes:
+        name: Also the `kind` of its bindings and changes.
+        model: 'app_label.model_name'.
+        fields: In the order in which they are shown.
+        stamp: A custom field that takes the moment when a run last changed something about the object or its parts.
+        retired: What is written to an object that is retired.
+        released: What is written to an object that is gone from Proxmox and stays in NetBox, being a person's.
+    """
+
+    name: ClassVar[str]
+    model: ClassVar[str]
+    fields: ClassVar[tuple[Field, ...]]
+    removal: ClassVar[Removal] = Removal.KEEP
+    stamp: ClassVar[str | None] = None
+    retired: ClassVar[dict[str, Value]] = {}
+    released: ClassVar[dict[str, Value]] = {}
+
+    def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        """The objects of this kind that NetBox should hold."""
+        raise NotImplementedError
+
+    def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        """The scopes of this kind that were read completely (see `Desired.complete`)."""
+        return ()
+
+    def scope(self, key: str, unit: str) -> str:
+        """The scope in which an object's absence is decided."""
+        return unit
+
+    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        """Values that depend on what NetBox holds and that adoption needs (VRFs, prefix lengths)."""
+        return items
+
+    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        """
+        The object that is this item beyond doubt though no binding says so; None: there is none.
+
+        `located` names the objects of the kinds before this one.
+        """
+        return None
+
+    def fit(self, items: Sequence[Item], existing: Existing, located: Located) -> Sequence[Item]:
+        """Values that depend on which object each item has become (free names)."""
+        return items
+
+    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+        """Why a bound object cannot be taken as this item any more."""
+        return None
+
+
+def is_wanted(guest: Guest, settings: Settings) -> bool:
+    """Whether the endpoint's filters let a guest in. What they keep out is left alone, not retired."""
+    by_type = {GuestType.QEMU: settings.sync_vms, GuestType.LXC: settings.sync_containers}
+    # A template flag that was not read does not let a guest in: it might be a template.
+    return by_type[guest.type] and (settings.sync_templates or guest.template is False)
+
+
+def guests_of(inventory: Inventory, settings: Settings) -> Iterable[Guest]:
+    """The guests that the endpoint's filters let in."""
+    return (guest for guest in inventory.guests if is_wanted(guest, settings))

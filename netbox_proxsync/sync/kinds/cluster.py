@@ -1,0 +1,82 @@
+"""The endpoint's Proxmox cluster, or stand-alone host -> virtualization.Cluster."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ...proxmox.inventory import Inventory, known
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Ref, Shared
+from .base import Conflict, Field, Kind, Located, Owner
+
+__all__ = ('CLUSTER_KEY', 'ClusterKind', 'cluster_ref')
+
+CLUSTER_KEY = 'cluster'
+DEFAULT_TYPE = Shared('virtualization.clustertype', 'Proxmox VE')
+
+
+def cluster_ref() -> Ref:
+    """The cluster of the endpoint, whatever its name is."""
+    return Ref('cluster', CLUSTER_KEY, 'cluster')
+
+
+class ClusterKind(Kind):
+    name = 'cluster'
+    model = 'virtualization.cluster'
+    fields = (
+        Field('name', Owner.EDITORIAL),
+        Field('type', Owner.EDITORIAL),
+        Field('group', Owner.EDITORIAL),
+        Field('tenant', Owner.EDITORIAL),
+        Field('scope', Owner.EDITORIAL),
+    )
+
+    def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        name = cluster_name(inventory)
+        values = {'type': settings.cluster_type or DEFAULT_TYPE}
+        if name:
+            values['name'] = name
+        if settings.cluster_group:
+            values['group'] = settings.cluster_group
+        if settings.tenant:
+            values['tenant'] = settings.tenant
+        if settings.site:
+            values['scope'] = settings.site
+        label = settings.cluster.label if settings.cluster else name or settings.endpoint.label
+        yield Item(kind=self.name, key=CLUSTER_KEY, unit='', label=label, values=values)
+
+    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        # A token without Sys.Audit may not ask for the cluster's name. The endpoint's stands in until it may.
+        if settings.cluster or (self.name, CLUSTER_KEY) in existing.bindings:
+            return items
+        return [replace(item, values={'name': settings.endpoint.label, **item.values}) for item in items]
+
+    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        if settings.cluster:
+            return existing.by_pointer.get(settings.cluster)
+        found = existing.find(self.name, 'name', str(item.values['name']).lower())
+        if settings.site and len(found) > 1:
+            found = [record for record in found if record.values['scope'] == settings.site]
+        if len(found) > 1:
+            return Conflict(
+                f'NetBox has {len(found)} clusters named "{item.label}". Choose the right one on the endpoint.'
+            )
+        return found[0] if found else None
+
+    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+        if owner := existing.foreign.get(record.pointer):
+            return Conflict(
+                f'The cluster "{record.pointer.label}" is kept by the endpoint "{owner}". Two endpoints must not share '
+                f'a cluster: if both point to the same Proxmox VE, delete one; else choose another cluster.',
+                record,
+            )
+        return None
+
+
+def cluster_name(inventory: Inventory) -> str | None:
+    """The cluster's name; a stand-alone host's own name; None if that was not read."""
+    if not known(inventory.cluster_name):
+        return None
+    if inventory.cluster_name:
+        return inventory.cluster_name
+    return inventory.nodes[0].name if len(inventory.nodes) == 1 else None

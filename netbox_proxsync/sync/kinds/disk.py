@@ -1,0 +1,68 @@
+"""Data disks and mount points of guests -> virtualization.VirtualDisk."""
+
+from collections.abc import Iterable
+
+from ...proxmox.inventory import Disk, Guest, Inventory, known
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Ref, Value, in_units
+from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+
+__all__ = ('DiskKind',)
+
+# virtualization.VirtualDisk.description
+DESCRIPTION_LENGTH = 200
+
+
+class DiskKind(Kind):
+    name = 'disk'
+    model = 'virtualization.virtualdisk'
+    removal = Removal.DELETE
+    fields = (
+        Field('virtual_machine', Owner.FACT),
+        Field('name', Owner.EDITORIAL),
+        Field('size', Owner.FACT),
+        Field('description', Owner.EDITORIAL),
+    )
+
+    def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        for guest in guests_of(inventory, settings):
+            for disk in guest.config.disks if known(guest.config) else ():
+                yield Item(
+                    kind=self.name,
+                    key=f'{guest.key}/{disk.key}',
+                    unit=guest.key,
+                    label=disk.key,
+                    values=values_of(guest, disk, settings),
+                    # NetBox demands a size.
+                    partial=not known(disk.size),
+                )
+
+    def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
+
+    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        vm = located.get('vm', item.unit)
+        for record in existing.find(self.name, 'virtual_machine', vm):
+            if vm and record.values['name'] == item.values['name'] and record.pointer not in existing.bound_to:
+                return record
+        return None
+
+
+def values_of(guest: Guest, disk: Disk, settings: Settings) -> dict[str, Value]:
+    values: dict[str, Value] = {
+        'virtual_machine': Ref('vm', guest.key, guest.key),
+        'name': disk.key,
+        'description': describe(disk),
+    }
+    if known(disk.size):
+        # NetBox keeps whole units; a disk smaller than one still exists.
+        values['size'] = max(1, in_units(disk.size, settings.disk_unit))
+    return values
+
+
+def describe(disk: Disk) -> str:
+    """Storage, volume, format and mount point; never the raw property string, which may hold serial numbers."""
+    volume = f'{disk.storage}:{disk.volume}' if disk.storage else disk.volume
+    parts = [volume, disk.format, disk.mount_point, 'pass-through' if disk.passthrough else None]
+    return ', '.join(part for part in parts if part)[:DESCRIPTION_LENGTH]

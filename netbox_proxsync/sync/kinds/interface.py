@@ -1,0 +1,104 @@
+"""NICs of guests -> virtualization.VMInterface."""
+
+from collections.abc import Iterable
+
+from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, known
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Ref, Value
+from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+
+__all__ = ('InterfaceKind', 'interface_key', 'mac_key')
+
+# virtualization.VMInterface.name
+NAME_LENGTH = 64
+
+
+def interface_key(guest: Guest, nic_key: str) -> str:
+    return f'{guest.key}/{nic_key}'
+
+
+def mac_key(guest: Guest, nic: Nic) -> str:
+    # The address is part of the key: another MAC is another MACAddress in NetBox, not an edit of the first.
+    return f'{guest.key}/{nic.key}/{nic.mac}'
+
+
+class InterfaceKind(Kind):
+    name = 'interface'
+    model = 'virtualization.vminterface'
+    removal = Removal.DELETE
+    fields = (
+        Field('virtual_machine', Owner.FACT),
+        Field('name', Owner.EDITORIAL),
+        Field('enabled', Owner.FACT),
+        Field('mtu', Owner.FACT),
+        Field('primary_mac_address', Owner.FACT, late=True),
+        Field('cf_bridge', Owner.FACT),
+        Field('cf_interface_model', Owner.FACT),
+        Field('cf_proxmox_firewall', Owner.FACT),
+        Field('cf_proxmox_rate_limit', Owner.FACT),
+    )
+
+    def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        for guest in guests_of(inventory, settings):
+            if not known(guest.config):
+                continue
+            for nic in guest.config.nics:
+                name = name_of(guest, nic, settings)
+                yield Item(
+                    kind=self.name,
+                    key=interface_key(guest, nic.key),
+                    unit=guest.key,
+                    label=name,
+                    values=values_of(guest, nic, name),
+                    hints={'mac': nic.mac, 'names': (name, nic.key)},
+                )
+
+    def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
+
+    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        vm = located.get('vm', item.unit)
+        free = [
+            record
+            for record in existing.find(self.name, 'virtual_machine', vm)
+            if vm and record.pointer not in located.claimed and not is_present(record, existing, located)
+        ]
+        if item.hints['mac']:
+            same_mac = [record for record in free if item.hints['mac'] in record.hints['macs']]
+            if len(same_mac) == 1:
+                return same_mac[0]
+        for name in item.hints['names']:
+            for record in free:
+                if record.values['name'] == name:
+                    return record
+        return None
+
+
+def is_present(record: Record, existing: Existing, located: Located) -> bool:
+    """Whether the record is bound to a NIC that Proxmox still has. One whose NIC is gone may serve another."""
+    bound = existing.bound_to.get(record.pointer)
+    return bound is not None and located.get(bound.kind, bound.key) is not None
+
+
+def name_of(guest: Guest, nic: Nic, settings: Settings) -> str:
+    if guest.type is GuestType.LXC:
+        return (nic.name or nic.key)[:NAME_LENGTH]
+    if settings.interface_naming == 'guest' and known(guest.addresses) and nic.key in guest.addresses:
+        return (guest.addresses[nic.key].guest_name or nic.key)[:NAME_LENGTH]
+    return nic.key
+
+
+def values_of(guest: Guest, nic: Nic, name: str) -> dict[str, Value]:
+    return {
+        'virtual_machine': Ref('vm', guest.key, guest.key),
+        'name': name,
+        'enabled': not nic.link_down,
+        # 1 means "as the bridge", which this sync does not know.
+        'mtu': nic.mtu if nic.mtu != 1 else None,
+        'primary_mac_address': Ref('mac', mac_key(guest, nic), nic.mac) if nic.mac else None,
+        'cf_bridge': nic.bridge,
+        'cf_interface_model': nic.model,
+        'cf_proxmox_firewall': nic.firewall,
+        'cf_proxmox_rate_limit': float(nic.rate_mbps) if nic.rate_mbps is not None else None,
+    }

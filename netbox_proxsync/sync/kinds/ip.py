@@ -1,0 +1,133 @@
+"""Addresses of guests -> ipam.IPAddress."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from ipaddress import ip_interface
+
+from ...proxmox.inventory import AddressOrigin, Inventory
+from ..settings import Settings
+from ..state import Existing, Item, PrefixHit, Record
+from ..values import Pointer, Ref
+from .addressing import addresses_of, all_readable, ip_ref
+from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from .interface import interface_key
+
+__all__ = ('IPKind',)
+
+STATUSES = {
+    AddressOrigin.STATIC: 'active',
+    AddressOrigin.OBSERVED: 'active',
+    AddressOrigin.LEASED: 'dhcp',
+    AddressOrigin.AUTOCONFIGURED: 'slaac',
+}
+
+
+class IPKind(Kind):
+    name = 'ip'
+    model = 'ipam.ipaddress'
+    removal = Removal.DELETE
+    released = {'assigned_object': None}
+    fields = (
+        Field('address', Owner.FACT),
+        Field('assigned_object', Owner.FACT),
+        Field('status', Owner.EDITORIAL),
+        Field('vrf', Owner.EDITORIAL),
+        Field('dns_name', Owner.EDITORIAL),
+    )
+
+    def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        for guest in guests_of(inventory, settings):
+            for nic_key, _nic, address in addresses_of(guest):
+                ref = ip_ref(guest, address)
+                values = {
+                    'address': str(address.interface),
+                    'assigned_object': Ref('interface', interface_key(guest, nic_key), nic_key),
+                    'status': STATUSES[address.origin],
+                }
+                yield Item(
+                    kind=self.name,
+                    key=ref.key,
+                    unit=guest.key,
+                    label=ref.label,
+                    values=values,
+                    hints={'host': ref.label, 'has_prefix': address.has_prefix},
+                )
+
+    def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        return [guest.key for guest in guests_of(inventory, settings) if all_readable(guest)]
+
+    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        return [self.settle_one(item, existing, settings) for item in items]
+
+    def settle_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
+        hits = existing.prefixes.get(item.hints['host'], ())
+        vrf = settings.vrf or vrf_of(hits)
+        values = dict(item.values)
+        if vrf:
+            values['vrf'] = vrf
+        if not item.hints['has_prefix']:
+            values['address'] = f'{item.hints["host"]}/{prefix_length(item.hints["host"], hits, vrf)}'
+        return replace(item, values=values)
+
+    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        same = [
+            record
+            for record in existing.find(self.name, 'host', item.hints['host'])
+            if record.values['vrf'] == item.values.get('vrf')
+        ]
+        ours = [record for record in same if is_free(record, item, existing, located)]
+        if len(ours) == 1:
+            return ours[0]
+        if not same:
+            return None
+        if ours:
+            return Conflict(f'NetBox has {len(ours)} unassigned records of {item.label}. Keep one of them.', ours[0])
+        return held_elsewhere(item, same[0])
+
+    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+        return None if is_free(record, item, existing, located) else held_elsewhere(item, record)
+
+
+def is_free(record: Record, item: Item, existing: Existing, located: Located) -> bool:
+    """
+    Whether an address may be this guest's: nothing holds it, or an interface of this guest does, or a guest of ours
+    that is retired. A guest's claim never takes an address away from anything else.
+    """
+    bound = existing.bound_to.get(record.pointer)
+    if bound and bound.unit != item.unit and is_living(bound.unit, existing):
+        return False
+    holder = record.values['assigned_object']
+    if holder is None:
+        return True
+    vm = record.hints['holder_vm']
+    return vm is not None and (vm == located.get('vm', item.unit) or is_retired(vm, existing))
+
+
+def is_living(unit: str, existing: Existing) -> bool:
+    root = existing.bindings.get(('vm', unit))
+    return root is not None and root.missing_since is None
+
+
+def is_retired(vm: Pointer, existing: Existing) -> bool:
+    bound = existing.bound_to.get(vm)
+    return bound is not None and bound.missing_since is not None
+
+
+def held_elsewhere(item: Item, record: Record) -> Conflict:
+    return Conflict(
+        f'{item.label} belongs to {record.hints["holder"]} in NetBox. If that is wrong, unassign it there; if both are '
+        f'right, put them into different VRFs.',
+        record,
+    )
+
+
+def vrf_of(hits: Sequence[PrefixHit]) -> Pointer | None:
+    """The VRF of the prefixes around an address, if they are all in one."""
+    vrfs = {hit.vrf for hit in hits}
+    return vrfs.pop() if len(vrfs) == 1 else None
+
+
+def prefix_length(host: str, hits: Sequence[PrefixHit], vrf: Pointer | None) -> int:
+    """The length of the longest NetBox prefix around an address in its VRF; without one, of a host route."""
+    lengths = [hit.network.prefixlen for hit in hits if hit.vrf == vrf]
+    return max(lengths, default=ip_interface(host).network.prefixlen)

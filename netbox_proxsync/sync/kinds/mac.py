@@ -1,0 +1,67 @@
+"""MAC addresses of guests' NICs -> dcim.MACAddress."""
+
+from collections.abc import Iterable
+
+from ...proxmox.inventory import Inventory, known
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Ref
+from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from .interface import interface_key, mac_key
+
+__all__ = ('MACKind',)
+
+
+class MACKind(Kind):
+    name = 'mac'
+    model = 'dcim.macaddress'
+    removal = Removal.DELETE
+    fields = (
+        Field('mac_address', Owner.FACT),
+        Field('assigned_object', Owner.FACT),
+    )
+
+    def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        for guest in guests_of(inventory, settings):
+            for nic in guest.config.nics if known(guest.config) else ():
+                if not nic.mac:
+                    continue
+                yield Item(
+                    kind=self.name,
+                    key=mac_key(guest, nic),
+                    unit=guest.key,
+                    label=nic.mac,
+                    values={
+                        'mac_address': nic.mac,
+                        'assigned_object': Ref('interface', interface_key(guest, nic.key), nic.key),
+                    },
+                )
+
+    def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
+
+    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        wanted = item.values['assigned_object']
+        interface = located.get(wanted.kind, wanted.key)
+        free = [
+            record
+            for record in existing.find(self.name, 'mac', item.values['mac_address'])
+            if record.pointer not in existing.bound_to and record.pointer not in located.claimed
+        ]
+        here = [record for record in free if interface and record.values['assigned_object'] == interface]
+        if here:
+            # The interface's primary one, if it has several of the same address.
+            return min(here, key=lambda record: (not record.hints['is_primary'], record.pointer.pk))
+        unassigned = [record for record in free if record.values['assigned_object'] is None]
+        return unassigned[0] if len(unassigned) == 1 else None
+
+    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+        wanted = item.values['assigned_object']
+        holder = record.values['assigned_object']
+        if holder is None or holder == located.get(wanted.kind, wanted.key):
+            return None
+        return Conflict(
+            f'The MAC address {item.label} that this sync keeps was assigned to {record.hints["holder"]} in NetBox. '
+            'Assign it back, or delete it there.',
+            record,
+        )

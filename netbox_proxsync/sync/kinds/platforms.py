@@ -1,0 +1,55 @@
+"""The operating system of a guest -> dcim.Platform."""
+
+import re
+
+from ...proxmox.inventory import Guest, GuestConfig, known
+from ..values import Shared
+
+__all__ = ('platform_of',)
+
+NOTES_LINE = re.compile(r'^\s*os:\s*(\S.*?)\s*$', re.IGNORECASE | re.MULTILINE)
+NAME_LENGTH = 100
+
+# `ostype` in plain words (qemu-server: QemuServer.pm, pve-container: LXC/Config.pm). One code stands for several
+# releases where Proxmox does not tell them apart.
+OS_TYPES = {
+    'l24': 'Linux 2.4',
+    'l26': 'Linux',
+    'solaris': 'Solaris',
+    'w2k': 'Windows 2000',
+    'w2k3': 'Windows Server 2003',
+    'w2k8': 'Windows Vista/2008',
+    'win10': 'Windows 10/2016/2019',
+    'win11': 'Windows 11/2022/2025',
+    'win7': 'Windows 7/2008 R2',
+    'win8': 'Windows 8/2012/2012 R2',
+    'wvista': 'Windows Vista/2008',
+    'wxp': 'Windows XP',
+    'alpine': 'Alpine Linux',
+    'archlinux': 'Arch Linux',
+    'centos': 'CentOS',
+    'debian': 'Debian',
+    'devuan': 'Devuan',
+    'fedora': 'Fedora',
+    'gentoo': 'Gentoo',
+    'nixos': 'NixOS',
+    'opensuse': 'openSUSE',
+    'ubuntu': 'Ubuntu',
+}
+# These say that Proxmox does not know the system.
+UNTOLD = {None, 'other', 'unmanaged'}
+
+
+def platform_of(guest: Guest, config: GuestConfig) -> Shared | None:
+    """An `os:` line in the notes wins, then what the guest agent tells, then `ostype`. None: nothing is told."""
+    if line := NOTES_LINE.search(config.description):
+        return platform(line[1])
+    if known(guest.os_name) and guest.os_name:
+        return platform(guest.os_name)
+    if config.ostype in UNTOLD:
+        return None
+    return platform(OS_TYPES.get(config.ostype, config.ostype))
+
+
+def platform(name: str) -> Shared:
+    return Shared('dcim.platform', name[:NAME_LENGTH])

@@ -1,0 +1,24 @@
+"""Proxmox tags -> extras.Tag."""
+
+from collections.abc import Iterable
+
+from ...proxmox.inventory import Reading, TagStyle, known
+from ..values import Shared
+
+__all__ = ('tags_of',)
+
+NAME_LENGTH = 100
+
+
+def tags_of(tags: Iterable[str], style: Reading[TagStyle]) -> frozenset[Shared]:
+    """
+    The tags as NetBox tags, with the datacenter's colours for those that must be made.
+
+    Unless the datacenter's tag style is case-sensitive, Proxmox takes 'Web' and 'web' for one tag and so do we.
+    """
+    case_sensitive = known(style) and style.case_sensitive
+    colors = style.colors if known(style) else {}
+    names = {tag[:NAME_LENGTH] if case_sensitive else tag[:NAME_LENGTH].lower() for tag in tags}
+    return frozenset(
+        Shared('extras.tag', name, (('color', colors[name].lower()),) if name in colors else ()) for name in names
+    )

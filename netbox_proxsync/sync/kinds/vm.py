@@ -1,0 +1,253 @@
+"""Virtual machines and containers -> virtualization.VirtualMachine."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, known
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Shared, Value, decimal_text, in_units
+from . import addressing
+from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from .cluster import CLUSTER_KEY, cluster_ref
+from .names import NAME_LENGTH, free_names
+from .platforms import platform_of
+from .tags import tags_of
+
+__all__ = ('VMKind',)
+
+VM_TYPES = {
+    GuestType.QEMU: Shared('virtualization.virtualmachinetype', 'Proxmox VM'),
+    GuestType.LXC: Shared('virtualization.virtualmachinetype', 'Proxmox container'),
+}
+# QMP status of a running or stopped VM; LXC knows the first two only. Anything else (prelaunch, io-error, ...) exists
+# and is neither up nor down.
+STATUSES = {'running': 'active', 'stopped': 'offline', 'paused': 'paused', 'suspended': 'paused'}
+OTHER_STATUS = 'staged'
+RETIRED_STATUS = 'decommissioning'
+
+
+class VMKind(Kind):
+    name = 'vm'
+    model = 'virtualization.virtualmachine'
+    removal = Removal.RETIRE
+    stamp = 'vm_last_sync'
+    retired = {'status': RETIRED_STATUS, 'cf_vm_status': 'Deleted'}
+    fields = (
+        Field('name', Owner.EDITORIAL),
+        Field('status', Owner.FACT),
+        Field('cluster', Owner.FACT),
+        Field('virtual_machine_type', Owner.EDITORIAL),
+        Field('role', Owner.EDITORIAL),
+        Field('tenant', Owner.EDITORIAL),
+        Field('platform', Owner.EDITORIAL),
+        Field('vcpus', Owner.FACT),
+        Field('memory', Owner.FACT),
+        Field('start_on_boot', Owner.FACT),
+        Field('serial', Owner.EDITORIAL),
+        Field('description', Owner.EDITORIAL),
+        Field('comments', Owner.EDITORIAL),
+        Field('tags', Owner.SET),
+        Field('primary_ip4', Owner.EDITORIAL, late=True),
+        Field('primary_ip6', Owner.EDITORIAL, late=True),
+        Field('cf_vmid', Owner.FACT),
+        Field('cf_vm_status', Owner.FACT),
+        Field('cf_cpu_sockets', Owner.FACT),
+        Field('cf_qemu_cores_per_socket', Owner.FACT),
+        Field('cf_min_memory_mb', Owner.FACT),
+        Field('cf_qemu_cpu_type', Owner.FACT),
+        Field('cf_qemu_bios_type', Owner.FACT),
+        Field('cf_qemu_machine_type', Owner.FACT),
+        Field('cf_qemu_numa_enabled', Owner.FACT),
+        Field('cf_qemu_boot_order', Owner.FACT),
+        Field('cf_boot_disk_storage', Owner.FACT),
+        Field('cf_boot_disk_format', Owner.FACT),
+        Field('cf_lxc_architecture', Owner.FACT),
+        Field('cf_lxc_unprivileged', Owner.FACT),
+        Field('cf_lxc_features', Owner.FACT),
+        Field('cf_lxc_rootfs_storage', Owner.FACT),
+        Field('cf_proxmox_pool', Owner.FACT),
+        Field('cf_proxmox_ha_state', Owner.FACT),
+        Field('cf_proxmox_template', Owner.FACT),
+    )
+
+    def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        cpus = {node.name: node.cpus for node in inventory.nodes}
+        for guest in guests_of(inventory, settings):
+            values = {
+                **placement(guest, settings),
+                **listed(guest, inventory),
+                **(configured(guest, guest.config, cpus.get(guest.node), settings) if known(guest.config) else {}),
+                **addressing.primary_addresses(guest),
+            }
+            yield Item(
+                kind=self.name,
+                key=guest.key,
+                unit=guest.key,
+                label=guest.name if known(guest.name) else guest.key,
+                values=values,
+                hints=identity(guest),
+                partial=not (known(guest.config) and known(guest.name)),
+            )
+
+    def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        if inventory.guests_incomplete is not None:
+            return []
+        wanted = {GuestType.QEMU: settings.sync_vms, GuestType.LXC: settings.sync_containers}
+        return [str(guest_type) for guest_type, is_wanted in wanted.items() if is_wanted]
+
+    def scope(self, key: str, unit: str) -> str:
+        return key.partition('/')[0]
+
+    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        cluster = located.get('cluster', CLUSTER_KEY)
+
+        def unbound(hint: str) -> list[Record]:
+            value = item.hints[hint]
+            return [
+                record
+                for record in (existing.find(self.name, hint, value) if value is not None else ())
+                if record.values['cluster'] == cluster and record.pointer not in existing.bound_to
+            ]
+
+        by_name = [
+            record
+            for record in unbound('name')
+            if record.hints['vmid'] is None and record.hints['macs'] & item.hints['macs']
+        ]
+        for found, what in (
+            (unbound('vmid'), f'the VM ID {item.hints["vmid"]}'),
+            (unbound('uuid'), f'the serial number {item.hints["uuid"]}'),
+            (by_name, f'the name "{item.hints["name"]}" and a MAC address of this guest'),
+        ):
+            if len(found) == 1:
+                return found[0]
+            if found:
+                names = ', '.join(sorted(f'"{record.pointer.label}"' for record in found))
+                return Conflict(
+                    f'{len(found)} virtual machines in this cluster have {what}: {names}. '
+                    'Clear it on those that are not this guest.'
+                )
+        return None
+
+    def fit(self, items: Sequence[Item], existing: Existing, located: Located) -> Sequence[Item]:
+        names = free_names(items, existing, located)
+        return [
+            replace(item, values={**item.values, 'name': names[item.key]}) if item.key in names else item
+            for item in items
+        ]
+
+
+
+def placement(guest: Guest, settings: Settings) -> dict[str, Value]:
+    """What the endpoint decides, not the guest."""
+    values: dict[str, Value] = {'cluster': cluster_ref(), 'virtual_machine_type': VM_TYPES[guest.type]}
+    if settings.guest_role:
+        values['role'] = settings.guest_role
+    if settings.tenant:
+        values['tenant'] = settings.tenant
+    return values
+
+
+def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
+    """What the list of guests tells, without the guest's configuration."""
+    values: dict[str, Value] = {'cf_vmid': guest.vmid, 'cf_vm_status': 'Deployed'}
+    if known(guest.name):
+        values['name'] = guest.name[:NAME_LENGTH]
+    if (status := status_of(guest)) is not None:
+        values['status'] = status
+    if known(guest.template):
+        values['cf_proxmox_template'] = guest.template
+    if known(guest.tags):
+        values['tags'] = tags_of(guest.tags, inventory.tag_style)
+    if known(guest.pool):
+        values['cf_proxmox_pool'] = guest.pool
+    if known(guest.ha_state):
+        values['cf_proxmox_ha_state'] = guest.ha_state
+    return values
+
+
+def status_of(guest: Guest) -> str | None:
+    """The NetBox status; None: unknown, leave it. Passing locks (backup, snapshot, migrate, ...) change nothing."""
+    if guest.template is True:
+        return OTHER_STATUS
+    if guest.lock == 'suspended':
+        return 'paused'
+    if not known(guest.status) or guest.status == 'unknown':
+        return None
+    return STATUSES.get(guest.status, OTHER_STATUS)
+
+
+def configured(guest: Guest, config: GuestConfig, node_cpus: object, settings: Settings) -> dict[str, Value]:
+    """What the guest's own configuration tells."""
+    notes = config.description.strip()
+    values: dict[str, Value] = {
+        'memory': in_units(config.memory, settings.ram_unit),
+        'start_on_boot': 'on' if config.start_on_boot else 'off',
+        'description': next(iter(notes.splitlines()), '').strip()[:200],
+        'comments': notes,
+        'platform': platform_of(guest, config),
+        **boot_disk(config),
+    }
+    if (vcpus := vcpus_of(guest.type, config, node_cpus)) is not None:
+        values['vcpus'] = vcpus
+    return values | (qemu_fields(config) if guest.type is GuestType.QEMU else lxc_fields(config))
+
+
+def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> str | None:
+    """
+    The number of virtual CPUs as decimal text; None if unknown.
+
+    From the configuration: the lists clamp it to the host's number of CPUs. A container without limits has all of the
+    host's (pve-container, LXC.pm `vmstatus`).
+    """
+    if guest_type is GuestType.QEMU:
+        return decimal_text(config.vcpus or (config.sockets or 1) * (config.cores or 1))
+    if config.cores:
+        return decimal_text(config.cores)
+    if config.cpulimit:
+        return decimal_text(config.cpulimit)
+    return decimal_text(node_cpus) if isinstance(node_cpus, int) else None
+
+
+def boot_disk(config: GuestConfig) -> dict[str, Value]:
+    disk = next((disk for disk in config.disks if disk.key == config.boot_disk), None)
+    return {
+        'cf_boot_disk_storage': disk.storage if disk else None,
+        'cf_boot_disk_format': disk.format if disk else None,
+    }
+
+
+def qemu_fields(config: GuestConfig) -> dict[str, Value]:
+    return {
+        'serial': (config.uuid or '')[:50],
+        'cf_cpu_sockets': config.sockets,
+        'cf_qemu_cores_per_socket': config.cores,
+        'cf_min_memory_mb': config.min_memory // 1024**2 if config.min_memory else None,
+        'cf_qemu_cpu_type': config.cpu_type,
+        'cf_qemu_bios_type': config.bios,
+        'cf_qemu_machine_type': config.machine,
+        'cf_qemu_numa_enabled': config.numa,
+        'cf_qemu_boot_order': ';'.join(config.boot_order) or None,
+    }
+
+
+def lxc_fields(config: GuestConfig) -> dict[str, Value]:
+    rootfs = next((disk for disk in config.disks if disk.key == 'rootfs'), None)
+    return {
+        'cf_lxc_architecture': config.architecture,
+        'cf_lxc_unprivileged': config.unprivileged,
+        'cf_lxc_features': config.features,
+        'cf_lxc_rootfs_storage': rootfs.storage if rootfs else None,
+    }
+
+
+def identity(guest: Guest) -> Mapping[str, object]:
+    """What recognises this guest among virtual machines that other hands made."""
+    config = guest.config
+    return {
+        'vmid': guest.vmid,
+        'uuid': config.uuid.lower() if known(config) and config.uuid else None,
+        'name': guest.name.lower() if known(guest.name) else None,
+        'macs': frozenset(nic.mac for nic in config.nics if nic.mac) if known(config) else frozenset(),
+    }

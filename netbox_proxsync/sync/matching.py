@@ -1,0 +1,108 @@
+"""Which NetBox object each item is: bound, adopted, to be created, or in conflict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .kinds import KINDS
+from .kinds.base import Conflict, Kind, Located
+from .kinds.cluster import CLUSTER_KEY
+from .settings import Settings
+from .state import Bound, Desired, Existing, Item, Record
+
+__all__ = ('Match', 'Matches', 'match')
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An item with its object: `record` without `bound` is an adoption, neither of them a creation."""
+
+    item: Item
+    bound: Bound | None = None
+    record: Record | None = None
+
+
+@dataclass
+class Matches:
+    """
+    Attributes:
+        matched: Items that a sync can act on, in the order in which they can be created.
+        conflicts: Those that it must leave, with the reason.
+        located: The objects that exist, by (kind, key).
+    """
+
+    matched: list[Match] = field(default_factory=list)
+    conflicts: list[tuple[Item, Conflict]] = field(default_factory=list)
+    located: Located = field(default_factory=Located)
+    blocked: set[str] = field(default_factory=set)
+    expected: set[tuple[str, str]] = field(default_factory=set)
+
+
+def match(desired: Desired, existing: Existing, settings: Settings) -> Matches:
+    """Tie every desired item to what exists."""
+    matches = Matches()
+    for kind in KINDS.values():
+        items = [item for item in desired.items if item.kind == kind.name]
+        found = [tie(kind, item, existing, settings, matches) for item in kind.settle(items, existing, settings)]
+        matched = [entry for entry in found if entry is not None]
+        fitted = kind.fit([entry.item for entry in matched], existing, matches.located)
+        matches.matched += [
+            Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)
+        ]
+    return matches
+
+
+def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches: Matches) -> Match | None:
+    if CLUSTER_KEY in matches.blocked or item.unit in matches.blocked:
+        return None
+    located = matches.located
+    bound = existing.bindings.get((item.kind, item.key))
+    record = existing.by_pointer.get(bound.pointer) if bound else None
+    if record is None:
+        # A binding whose object was deleted by hand ties nothing; the object is made again.
+        bound = None
+        if item.partial:
+            return block(item, matches)
+        record = kind.adopt(item, existing, located, settings)
+    if isinstance(record, Conflict):
+        conflict = record
+    elif record is not None:
+        conflict = kind.contest(item, record, existing, located) or other_owner(item, record, existing, located)
+    else:
+        conflict = None
+    if conflict:
+        matches.conflicts.append((item, conflict))
+        return block(item, matches)
+    if record is not None:
+        located.add(item.kind, item.key, record.pointer)
+    matches.expected.add((item.kind, item.key))
+    return Match(item, bound, record)
+
+
+def block(item: Item, matches: Matches) -> None:
+    """Without its root, nothing of a unit can be placed; without the cluster, nothing at all."""
+    if item.key in (CLUSTER_KEY, item.unit):
+        matches.blocked.add(item.key)
+
+
+def other_owner(item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+    """An object is kept by one endpoint, as one thing."""
+    label = record.pointer.label
+    if owner := existing.foreign.get(record.pointer):
+        return Conflict(f'"{label}" is kept by the endpoint "{owner}".', record)
+    if record.pointer in located.claimed:
+        return Conflict(f'"{label}" is taken by another object of this endpoint already.', record)
+    return None
+
+
+def unmatched(desired: Desired, existing: Existing, matches: Matches) -> Sequence[Bound]:
+    """The bindings whose thing is gone from Proxmox beyond doubt."""
+    wanted = {(item.kind, item.key) for item in desired.items}
+    return [
+        bound
+        for identity, bound in existing.bindings.items()
+        if identity not in wanted
+        and bound.kind in KINDS
+        and bound.unit not in desired.excluded
+        and (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete
+        and bound.pointer not in matches.located.claimed
+    ]

@@ -1,0 +1,142 @@
+"""Desired + Existing -> Plan."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .changes import Action, Change, FieldChange, Plan
+from .kinds import KINDS, Kind
+from .matching import Match, Matches, match, unmatched
+from .ownership import decide, is_empty
+from .removal import removals
+from .safety import refusal
+from .settings import Settings
+from .state import Desired, Existing
+from .values import Ref, Shared, Value
+
+__all__ = ('compare',)
+
+
+def compare(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Plan:
+    """What must change in NetBox so that it holds what it should. Pure; `now` decides grace periods."""
+    matches = match(desired, existing, settings)
+    resolver = Resolver(existing, matches)
+    changes: list[Change] = []
+    refreshed: dict[int, Mapping[str, Value]] = {}
+    for entry in matches.matched:
+        change = change_of(entry, resolver, existing)
+        if is_change(change):
+            changes.append(change)
+        elif change.binding != entry.bound.last:
+            refreshed[entry.bound.pk] = change.binding
+    changes += conflicts(matches)
+    removed, forgotten = removals(unmatched(desired, existing, matches), existing, settings, now)
+    changes += removed
+    plan = Plan(changes=by_unit(changes), refreshed=refreshed, forgotten=forgotten)
+    return replace(plan, refusal=refusal(plan, existing, settings))
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """Turns what Proxmox wants into what NetBox has, where it has it."""
+
+    existing: Existing
+    matches: Matches
+
+    def resolve(self, value: Value) -> Value:
+        match value:
+            case Ref():
+                return self.matches.located.get(value.kind, value.key) or value
+            case Shared():
+                return self.existing.shared.get(value, value)
+            case frozenset():
+                return frozenset(self.resolve(element) for element in value)
+            case _:
+                return value
+
+    def is_expected(self, value: Value) -> bool:
+        """Whether a value can be written: what it names exists or will."""
+        return not isinstance(value, Ref) or (value.kind, value.key) in self.matches.expected
+
+
+def change_of(entry: Match, resolver: Resolver, existing: Existing) -> Change:
+    """The change that an item means; with neither fields nor a new binding it is none."""
+    item, bound, record = entry.item, entry.bound, entry.record
+    kind = KINDS[item.kind]
+    wants = {
+        spec: resolver.resolve(item.values[spec.name])
+        for spec in available(kind, existing)
+        if spec.name in item.values and resolver.is_expected(item.values[spec.name])
+    }
+    last = bound.last if bound else {}
+    binding = dict(last)
+    fields = []
+    for spec, want in wants.items():
+        now = record.values.get(spec.name) if record else None
+        decision = decide(spec.owner, spec.name, last, now, want)
+        if not decision.kept or spec.name in last:
+            binding[spec.name] = decision.last
+        if decision.kept or decision.writes or (record is None and not is_empty(want)):
+            fields.append(
+                FieldChange(
+                    name=spec.name,
+                    owner=spec.owner,
+                    last=last.get(spec.name),
+                    now=now,
+                    want=decision.write,
+                    has_last=spec.name in last,
+                    kept=decision.kept,
+                    late=spec.late,
+                )
+            )
+    return Change(
+        action=action_of(entry),
+        kind=item.kind,
+        key=item.key,
+        unit=item.unit,
+        label=str(item.values.get('name') or item.label),
+        pointer=record.pointer if record else None,
+        fields=tuple(fields),
+        binding=binding,
+    )
+
+
+def available(kind: Kind, existing: Existing) -> Iterator:
+    """The fields of a kind, without custom fields that an administrator has removed."""
+    names = existing.custom_fields.get(kind.model, frozenset())
+    return (spec for spec in kind.fields if not spec.name.startswith('cf_') or spec.name[3:] in names)
+
+
+def action_of(entry: Match) -> Action:
+    if entry.record is None:
+        return Action.CREATE
+    if entry.bound is None:
+        return Action.ADOPT
+    return Action.REVIVE if entry.bound.missing_since else Action.UPDATE
+
+
+def is_change(change: Change) -> bool:
+    return change.action is not Action.UPDATE or bool(change.writes)
+
+
+def conflicts(matches: Matches) -> list[Change]:
+    return [
+        Change(
+            action=Action.CONFLICT,
+            kind=item.kind,
+            key=item.key,
+            unit=item.unit,
+            label=item.label,
+            pointer=conflict.record.pointer if conflict.record else None,
+            reason=conflict.reason,
+        )
+        for item, conflict in matches.conflicts
+    ]
+
+
+def by_unit(changes: list[Change]) -> tuple[Change, ...]:
+    """Units in the order in which they first appear; within one, creations and updates before removals."""
+    position = {}
+    for change in changes:
+        position.setdefault(change.unit, len(position))
+    return tuple(sorted(changes, key=lambda change: position[change.unit]))

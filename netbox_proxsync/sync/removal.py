@@ -1,0 +1,93 @@
+"""What becomes of objects whose thing is gone from Proxmox."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from .changes import Action, Change, FieldChange
+from .kinds import KINDS, Removal
+from .settings import Settings
+from .state import Bound, Existing, Record
+
+__all__ = ('removals',)
+
+
+def removals(
+    gone: Iterable[Bound], existing: Existing, settings: Settings, now: datetime
+) -> tuple[list[Change], tuple[int, ...]]:
+    """The changes for bindings whose thing is gone, and the bindings (pks) that have lost their object as well."""
+    changes, forgotten = [], []
+    # Parts go before what they are part of: addresses before their interface.
+    for bound in sorted(gone, key=lambda bound: -list(KINDS).index(bound.kind)):
+        record = existing.by_pointer.get(bound.pointer)
+        if record is None:
+            forgotten.append(bound.pk)
+        elif change := removal(bound, record, existing, settings, now):
+            changes.append(change)
+    return changes, tuple(forgotten)
+
+
+def removal(bound: Bound, record: Record, existing: Existing, settings: Settings, now: datetime) -> Change | None:
+    kind = KINDS[bound.kind]
+    if kind.removal is Removal.DELETE:
+        return delete_or_release(bound, record, existing)
+    if kind.removal is not Removal.RETIRE or settings.missing_guests == 'leave':
+        return None
+    if bound.missing_since is None:
+        values = {name: value for name, value in kind.retired.items() if name in record.values}
+        return change_to(Action.RETIRE, bound, record, values, 'It is gone from Proxmox.')
+    deadline = bound.missing_since + timedelta(days=settings.grace_days)
+    if settings.missing_guests != 'delete' or now < deadline or not bound.created_by_sync:
+        return None
+    return delete(bound, record, existing, f'It has been gone from Proxmox since {bound.missing_since:%Y-%m-%d}.')
+
+
+def delete_or_release(bound: Bound, record: Record, existing: Existing) -> Change:
+    if bound.created_by_sync and not (KINDS[bound.kind].released and existing.burdens.get(bound.pointer)):
+        return delete(bound, record, existing, 'It is gone from Proxmox.')
+    released = KINDS[bound.kind].released
+    reason = 'It is gone from Proxmox; it was not made by this sync, so it stays in NetBox and is yours now.'
+    return change_to(Action.RELEASE, bound, record, released, reason, keeps_binding=False)
+
+
+def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Change:
+    """Its deletion, unless something hangs on it that this endpoint did not make."""
+    if burdens := existing.burdens.get(bound.pointer):
+        return Change(
+            action=Action.CONFLICT,
+            kind=bound.kind,
+            key=bound.key,
+            unit=bound.unit,
+            label=record.pointer.label,
+            pointer=record.pointer,
+            reason=f'{reason} It is not deleted, because these hang on it: {", ".join(burdens)}. '
+            'Move or delete them, or delete it yourself.',
+        )
+    return change_to(Action.DELETE, bound, record, {}, reason, keeps_binding=False)
+
+
+def change_to(
+    action: Action, bound: Bound, record: Record, values: dict, reason: str, keeps_binding: bool = True
+) -> Change:
+    owners = {spec.name: spec.owner for spec in KINDS[bound.kind].fields}
+    return Change(
+        action=action,
+        kind=bound.kind,
+        key=bound.key,
+        unit=bound.unit,
+        label=record.pointer.label,
+        pointer=record.pointer,
+        fields=tuple(
+            FieldChange(
+                name=name,
+                owner=owners[name],
+                last=bound.last.get(name),
+                now=record.values[name],
+                want=value,
+                has_last=name in bound.last,
+            )
+            for name, value in values.items()
+            if record.values[name] != value
+        ),
+        binding={**bound.last, **values} if keeps_binding else None,
+        reason=reason,
+    )

@@ -1,0 +1,37 @@
+"""What an endpoint's settings and NetBox's own configuration say about a sync, as plain data."""
+
+from dataclasses import dataclass
+
+from .values import Pointer
+
+__all__ = ('Settings',)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    Attributes:
+        endpoint: The endpoint itself.
+        cluster: The cluster that a person chose or an earlier run made; None: found or made by name.
+        cluster_type, cluster_group, site, tenant, guest_role, vrf: Placement of what is made; None: not set.
+        ram_unit, disk_unit: Bytes per unit of NetBox's `memory` and `disk` (RAM_BASE_UNIT, DISK_BASE_UNIT squared).
+        change_limit: Percent of the objects of a kind that a run may retire, delete or release.
+    """
+
+    endpoint: Pointer
+    cluster: Pointer | None = None
+    cluster_type: Pointer | None = None
+    cluster_group: Pointer | None = None
+    site: Pointer | None = None
+    tenant: Pointer | None = None
+    guest_role: Pointer | None = None
+    vrf: Pointer | None = None
+    sync_vms: bool = True
+    sync_containers: bool = True
+    sync_templates: bool = False
+    interface_naming: str = 'proxmox'
+    missing_guests: str = 'retire'
+    grace_days: int = 30
+    change_limit: int = 20
+    ram_unit: int = 1024 * 1024
+    disk_unit: int = 1024 * 1024

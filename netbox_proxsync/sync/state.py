@@ -1,0 +1,143 @@
+"""
+The two sides of a comparison as plain data: what NetBox should hold (`Desired`) and what it holds (`Existing`).
+
+`ledger.existing` fills `Existing`; `sync.desired` fills `Desired`. Nothing here queries or writes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
+
+from .values import Pointer, Ref, Shared, Value
+
+__all__ = ('Bound', 'Desired', 'Existing', 'Item', 'PrefixHit', 'Record')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """
+    One object that NetBox should hold.
+
+    Attributes:
+        kind: The name of its kind.
+        key: What it is in Proxmox; identity within the endpoint and kind ('qemu/100/net0').
+        unit: The root object that it belongs to and is written with ('qemu/100'; '' for the cluster).
+        label: For people.
+        values: Only what is known: a field that is not here is left as it is.
+        hints: What helps to recognise an object made by someone else (MAC addresses, UUID, ...); never written.
+        partial: Too little was read to make or adopt the object; what is known may only update a bound one.
+    """
+
+    kind: str
+    key: str
+    unit: str
+    label: str
+    values: Mapping[str, Value]
+    hints: Mapping[str, object] = field(default_factory=dict)
+    partial: bool = False
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.kind, self.key, self.label)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desired:
+    """
+    Attributes:
+        items: In the order in which they can be created: parents first.
+        complete: (kind, scope) pairs that were read completely: whatever is bound in them and is not in `items` is
+            gone from Proxmox. See `Kind.scope`.
+        excluded: Units that are in Proxmox and that a filter of the endpoint keeps out: left alone.
+    """
+
+    items: tuple[Item, ...]
+    complete: frozenset[tuple[str, str]]
+    excluded: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """
+    An object in NetBox.
+
+    Attributes:
+        values: The fields that its kind writes, as they are now.
+        hints: Whatever else identifies it or its holder, by the kind's own names.
+    """
+
+    pointer: Pointer
+    values: Mapping[str, Value]
+    hints: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A binding: `last` holds the values that were last written or found equal."""
+
+    pk: int
+    kind: str
+    key: str
+    unit: str
+    pointer: Pointer
+    last: Mapping[str, Value]
+    created_by_sync: bool
+    missing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixHit:
+    """A prefix of NetBox that contains a wanted address."""
+
+    network: IPv4Network | IPv6Network
+    vrf: Pointer | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Existing:
+    """
+    What NetBox holds within an endpoint's reach.
+
+    Attributes:
+        bindings: By (kind, key): those of this endpoint.
+        records: By kind: bound objects and those that might be adopted.
+        foreign: Objects bound to another endpoint, with that endpoint's name.
+        shared: The objects that `Shared` values mean, where they exist.
+        custom_fields: The names of the custom fields that each model has.
+        prefixes: By host address as text.
+        burdens: For bound objects that Proxmox no longer has: what hangs on them that this endpoint did not make.
+    """
+
+    bindings: Mapping[tuple[str, str], Bound]
+    records: Mapping[str, Iterable[Record]]
+    foreign: Mapping[Pointer, str]
+    shared: Mapping[Shared, Pointer]
+    custom_fields: Mapping[str, frozenset[str]]
+    prefixes: Mapping[str, tuple[PrefixHit, ...]]
+    burdens: Mapping[Pointer, tuple[str, ...]]
+
+    @cached_property
+    def by_pointer(self) -> dict[Pointer, Record]:
+        return {record.pointer: record for records in self.records.values() for record in records}
+
+    @cached_property
+    def bound_to(self) -> dict[Pointer, Bound]:
+        return {bound.pointer: bound for bound in self.bindings.values()}
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str], dict[object, list[Record]]]:
+        return {}
+
+    def find(self, kind: str, hint: str, value: object) -> list[Record]:
+        """The records of a kind whose hint (or any element of it, if it is a collection) is that value."""
+        index = self._index.get((kind, hint))
+        if index is None:
+            index = self._index[kind, hint] = defaultdict(list)
+            for record in self.records.get(kind, ()):
+                found = record.hints.get(hint)
+                for element in found if isinstance(found, frozenset | tuple) else (found,):
+                    index[element].append(record)
+        return list(index.get(value, ()))

@@ -1,0 +1,124 @@
+"""
+The values that a sync compares, stores and shows: plain scalars, and three ways to name a NetBox object.
+
+Numbers that NetBox keeps as decimals are text in their shortest form ('1.5', '2'), so that they compare and serialise
+without loss.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+__all__ = (
+    'Pointer',
+    'Ref',
+    'Shared',
+    'Value',
+    'decimal_text',
+    'decode',
+    'encode',
+    'in_units',
+    'show',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """An object that exists in NetBox. `model` is 'app_label.model_name'; the label is for people only."""
+
+    model: str
+    pk: int
+    label: str = field(default='', compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An object of the same sync, named by what it is in Proxmox; it may not exist in NetBox yet."""
+
+    kind: str
+    key: str
+    label: str = field(default='', compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """
+    An object shared with the rest of NetBox (a tag, a platform, ...): looked up by name, made at need, never changed.
+
+    Attributes:
+        attributes: What it is given if it must be made, beyond its name and slug.
+    """
+
+    model: str
+    name: str
+    attributes: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
+
+
+type Value = bool | int | float | str | Pointer | Ref | Shared | frozenset['Value'] | None
+
+
+def decimal_text(number: Decimal | float | None) -> str | None:
+    """A decimal in its shortest form: Decimal('2.00') -> '2'."""
+    if number is None:
+        return None
+    text = f'{Decimal(str(number)):f}'
+    return text.rstrip('0').rstrip('.') if '.' in text else text
+
+
+def in_units(size: int, unit: int) -> int:
+    """A size in bytes as the nearest whole number of units."""
+    return (size + unit // 2) // unit
+
+
+def encode(value: Value) -> Any:
+    """A value as JSON."""
+    match value:
+        case Pointer():
+            return {'model': value.model, 'pk': value.pk, 'label': value.label}
+        case Ref():
+            return {'kind': value.kind, 'key': value.key, 'label': value.label}
+        case Shared():
+            return {'shared': value.model, 'name': value.name, 'attributes': dict(value.attributes)}
+        case frozenset():
+            return sorted((encode(element) for element in value), key=str)
+        case _:
+            return value
+
+
+def decode(data: Any) -> Value:
+    """The value that `encode` was given."""
+    match data:
+        case {'pk': pk, 'model': model}:
+            return Pointer(model, pk, data.get('label', ''))
+        case {'kind': kind, 'key': key}:
+            return Ref(kind, key, data.get('label', ''))
+        case {'shared': model, 'name': name}:
+            return Shared(model, name, tuple(sorted(data.get('attributes', {}).items())))
+        case list():
+            return frozenset(decode(element) for element in data)
+        case _:
+            return data
+
+
+def encode_all(values: Mapping[str, Value]) -> dict[str, Any]:
+    return {name: encode(value) for name, value in values.items()}
+
+
+def decode_all(data: Mapping[str, Any]) -> dict[str, Value]:
+    return {name: decode(value) for name, value in data.items()}
+
+
+def show(value: Value) -> str:
+    """A value as a person reads it; '' for nothing."""
+    match value:
+        case None:
+            return ''
+        case Pointer() | Ref():
+            return value.label or str(value.pk if isinstance(value, Pointer) else value.key)
+        case Shared():
+            return value.name
+        case frozenset():
+            return ', '.join(sorted(show(element) for element in value))
+        case _:
+            return str(value)
