@@ -1,10 +1,13 @@
 """Inventory + settings -> what NetBox should hold."""
 
+from dataclasses import replace
+
 from ..proxmox.inventory import Inventory
 from .kinds import KINDS
 from .kinds.base import is_wanted
 from .settings import Settings
-from .state import Desired
+from .state import Desired, Item
+from .values import Value
 
 __all__ = ('desire',)
 
@@ -12,9 +15,20 @@ __all__ = ('desire',)
 def desire(inventory: Inventory, settings: Settings) -> Desired:
     """What NetBox should hold for this inventory under these settings. Pure."""
     return Desired(
-        items=tuple(item for kind in KINDS.values() for item in kind.build(inventory, settings)),
+        items=tuple(storable(item) for kind in KINDS.values() for item in kind.build(inventory, settings)),
         complete=frozenset(
             (kind.name, scope) for kind in KINDS.values() for scope in kind.complete(inventory, settings)
         ),
         excluded=frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
     )
+
+
+def storable(item: Item) -> Item:
+    """The item without what PostgreSQL cannot store in a text: a guest's notes may hold anything."""
+    return replace(item, values={name: storable_value(value) for name, value in item.values.items()})
+
+
+def storable_value(value: Value) -> Value:
+    if not isinstance(value, str):
+        return value
+    return value.replace('\x00', '').encode('utf-8', 'replace').decode('utf-8')

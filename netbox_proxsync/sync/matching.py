@@ -1,9 +1,9 @@
 """Which NetBox object each item is: bound, adopted, to be created, or in conflict."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .kinds import KINDS
+from .kinds import KINDS, Removal
 from .kinds.base import Conflict, Kind, Located
 from .kinds.cluster import CLUSTER_KEY
 from .settings import Settings
@@ -40,6 +40,12 @@ class Matches:
 def match(desired: Desired, existing: Existing, settings: Settings) -> Matches:
     """Tie every desired item to what exists."""
     matches = Matches()
+    gone = absent(desired, existing)
+    existing = replace(
+        existing,
+        gone=frozenset((bound.kind, bound.key) for bound in gone),
+        retired=retired_units(gone, desired, existing, settings),
+    )
     for kind in KINDS.values():
         items = [item for item in desired.items if item.kind == kind.name]
         found = [tie(kind, item, existing, settings, matches) for item in kind.settle(items, existing, settings)]
@@ -49,6 +55,17 @@ def match(desired: Desired, existing: Existing, settings: Settings) -> Matches:
             Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)
         ]
     return matches
+
+
+def retired_units(
+    gone: Sequence[Bound], desired: Desired, existing: Existing, settings: Settings
+) -> frozenset[str]:
+    if settings.missing_guests == 'leave':
+        return frozenset()
+    going = {bound.unit for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE}
+    wanted = {item.unit for item in desired.items}
+    retired = {bound.unit for bound in existing.bindings.values() if bound.missing_since and bound.unit not in wanted}
+    return frozenset(going | retired)
 
 
 def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches: Matches) -> Match | None:
@@ -95,6 +112,11 @@ def other_owner(item: Item, record: Record, existing: Existing, located: Located
 
 
 def unmatched(desired: Desired, existing: Existing, matches: Matches) -> Sequence[Bound]:
+    """The bindings whose thing is gone from Proxmox and whose object serves nothing else."""
+    return [bound for bound in absent(desired, existing) if bound.pointer not in matches.located.claimed]
+
+
+def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
     """The bindings whose thing is gone from Proxmox beyond doubt."""
     wanted = {(item.kind, item.key) for item in desired.items}
     return [
@@ -104,5 +126,4 @@ def unmatched(desired: Desired, existing: Existing, matches: Matches) -> Sequenc
         and bound.kind in KINDS
         and bound.unit not in desired.excluded
         and (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete
-        and bound.pointer not in matches.located.claimed
     ]

@@ -109,6 +109,8 @@ class Existing:
         custom_fields: The names of the custom fields that each model has.
         prefixes: By host address as text.
         burdens: For bound objects that Proxmox no longer has: what hangs on them that this endpoint did not make.
+        gone: The bindings, as (kind, key), whose thing is gone from Proxmox: their objects are free for others.
+        retired: The units that are retired, or will be by the same plan: what they hold is free for others, too.
     """
 
     bindings: Mapping[tuple[str, str], Bound]
@@ -118,6 +120,8 @@ class Existing:
     custom_fields: Mapping[str, frozenset[str]]
     prefixes: Mapping[str, tuple[PrefixHit, ...]]
     burdens: Mapping[Pointer, tuple[str, ...]]
+    gone: frozenset[tuple[str, str]] = frozenset()
+    retired: frozenset[str] = frozenset()
 
     @cached_property
     def by_pointer(self) -> dict[Pointer, Record]:

@@ -62,7 +62,7 @@ class InterfaceKind(Kind):
         free = [
             record
             for record in existing.find(self.name, 'virtual_machine', vm)
-            if vm and record.pointer not in located.claimed and not is_present(record, existing, located)
+            if vm and record.pointer not in located.claimed and is_free(record, existing)
         ]
         if item.hints['mac']:
             same_mac = [record for record in free if item.hints['mac'] in record.hints['macs']]
@@ -75,10 +75,10 @@ class InterfaceKind(Kind):
         return None
 
 
-def is_present(record: Record, existing: Existing, located: Located) -> bool:
-    """Whether the record is bound to a NIC that Proxmox still has. One whose NIC is gone may serve another."""
+def is_free(record: Record, existing: Existing) -> bool:
+    """Whether no NIC that Proxmox has is bound to the record. One whose NIC is gone may serve another."""
     bound = existing.bound_to.get(record.pointer)
-    return bound is not None and located.get(bound.kind, bound.key) is not None
+    return bound is None or (bound.kind, bound.key) in existing.gone
 
 
 def name_of(guest: Guest, nic: Nic, settings: Settings) -> str:

@@ -57,7 +57,8 @@ class IPKind(Kind):
         return [guest.key for guest in guests_of(inventory, settings) if all_readable(guest)]
 
     def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
-        return [self.settle_one(item, existing, settings) for item in items]
+        settled = [self.settle_one(item, existing, settings) for item in items]
+        return mark_rivals(settled, existing)
 
     def settle_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
         hits = existing.prefixes.get(item.hints['host'], ())
@@ -70,6 +71,8 @@ class IPKind(Kind):
         return replace(item, values=values)
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        if rival := item.hints['rival']:
+            return claimed_twice(item, rival)
         same = [
             record
             for record in existing.find(self.name, 'host', item.hints['host'])
@@ -85,32 +88,52 @@ class IPKind(Kind):
         return held_elsewhere(item, same[0])
 
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+        if rival := item.hints['rival']:
+            return claimed_twice(item, rival)
         return None if is_free(record, item, existing, located) else held_elsewhere(item, record)
+
+
+def mark_rivals(items: Sequence[Item], existing: Existing) -> Sequence[Item]:
+    """
+    Where several guests claim one address in one VRF, the guest that has it in NetBox keeps it, else the first one gets
+    it. The others' items name that guest as their rival.
+    """
+    holders: dict[tuple, Item] = {}
+    for item in sorted(items, key=lambda item: (item.kind, item.key) not in existing.bindings):
+        holders.setdefault((item.hints['host'], item.values.get('vrf')), item)
+    settled = []
+    for item in items:
+        holder = holders[item.hints['host'], item.values.get('vrf')]
+        rival = None if holder is item else holder.unit
+        settled.append(replace(item, hints={**item.hints, 'rival': rival}))
+    return settled
+
+
+def claimed_twice(item: Item, rival: object) -> Conflict:
+    return Conflict(
+        f'{item.label} is claimed by {rival} as well. If both are right (a shared or overlapping address), put the '
+        f'guests into different VRFs; else correct one of them.'
+    )
 
 
 def is_free(record: Record, item: Item, existing: Existing, located: Located) -> bool:
     """
     Whether an address may be this guest's: nothing holds it, or an interface of this guest does, or a guest of ours
-    that is retired. A guest's claim never takes an address away from anything else.
+    that is retired or has it no longer. A guest's claim never takes an address away from anything else.
     """
     bound = existing.bound_to.get(record.pointer)
-    if bound and bound.unit != item.unit and is_living(bound.unit, existing):
+    if bound and (bound.kind, bound.key) in existing.gone:
+        return True
+    if bound and bound.unit not in (item.unit, *existing.retired):
         return False
     holder = record.values['assigned_object']
     if holder is None:
         return True
     vm = record.hints['holder_vm']
-    return vm is not None and (vm == located.get('vm', item.unit) or is_retired(vm, existing))
-
-
-def is_living(unit: str, existing: Existing) -> bool:
-    root = existing.bindings.get(('vm', unit))
-    return root is not None and root.missing_since is None
-
-
-def is_retired(vm: Pointer, existing: Existing) -> bool:
-    bound = existing.bound_to.get(vm)
-    return bound is not None and bound.missing_since is not None
+    if vm is None:
+        return False
+    root = existing.bound_to.get(vm)
+    return vm == located.get('vm', item.unit) or (root is not None and root.unit in existing.retired)
 
 
 def held_elsewhere(item: Item, record: Record) -> Conflict:

@@ -1,0 +1,58 @@
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from netbox.plugins import PluginConfig, get_plugin_config
+
+__version__ = '0.1.0'
+
+SIZES = ('units', 'mib')
+
+
+class ProxSyncConfig(PluginConfig):
+    name = 'netbox_proxsync'
+    verbose_name = 'Proxmox Sync'
+    description = 'Keeps NetBox true to Proxmox VE'
+    version = __version__
+    author = 'The netbox-proxsync developers'
+    base_url = 'proxsync'
+    min_version = '4.7.0'
+    max_version = '4.7.99'
+    graphql_schema = 'graphql.schema.schema'
+    default_settings = {
+        # Passphrases for the stored secrets: the first encrypts, all decrypt. Empty: derived from SECRET_KEY.
+        'encryption_keys': [],
+        # 'units': memory and disks in units of RAM_BASE_UNIT and DISK_BASE_UNIT, as NetBox shows them; 'mib': in MiB.
+        'sizes': 'units',
+        # Seconds that a run may take.
+        'job_timeout': 7200,
+        # Finished runs to keep of each endpoint, and for how long.
+        'runs_to_keep': 100,
+        'run_retention_days': 90,
+    }
+
+    def ready(self):
+        super().ready()
+        validate_settings({name: get_plugin_config(self.name, name) for name in self.default_settings})
+
+
+def validate_settings(settings: dict[str, Any]):
+    """
+    Raises:
+        ImproperlyConfigured: A setting of the plugin has a value that means nothing.
+    """
+
+    def refuse(name: str, expected: str):
+        # The value is not repeated: it may be a key.
+        raise ImproperlyConfigured(f"PLUGINS_CONFIG['netbox_proxsync']['{name}'] must be {expected}.")
+
+    keys = settings['encryption_keys']
+    if not isinstance(keys, list | tuple) or not all(isinstance(key, str) and key.strip() for key in keys):
+        refuse('encryption_keys', 'a list of texts that are not empty')
+    if settings['sizes'] not in SIZES:
+        refuse('sizes', ' or '.join(repr(size) for size in SIZES))
+    for name in ('job_timeout', 'runs_to_keep', 'run_retention_days'):
+        if type(settings[name]) is not int or settings[name] < 1:
+            refuse(name, 'a whole number, at least 1')
+
+
+config = ProxSyncConfig

@@ -1,0 +1,114 @@
+"""Secrets at rest: encrypted with keys from the plugin's settings, and never shown by accident."""
+
+import base64
+import hmac
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.utils.translation import gettext as _
+from netbox.constants import CENSOR_TOKEN
+from netbox.plugins import get_plugin_config
+
+__all__ = (
+    'Secret',
+    'SecretError',
+)
+
+# Binds the derived keys to this use: NetBox's SECRET_KEY serves many others.
+KEY_CONTEXT = b'netbox_proxsync secret fields'
+
+
+class SecretError(Exception):
+    """A stored secret cannot be decrypted."""
+
+
+class Secret:
+    """
+    A text that shows itself only when asked to by `reveal()`.
+
+    It holds the encrypted text alone, so copies, pickles and dumps of it hold no more than the database does.
+    """
+
+    __slots__ = ('_ciphertext',)
+
+    def __init__(self, ciphertext: str = ''):
+        self._ciphertext = ciphertext
+
+    @classmethod
+    def of(cls, text: str) -> 'Secret':
+        """The secret for a plain text."""
+        return cls(_cipher().encrypt(text.encode()).decode('ascii') if text else '')
+
+    def encrypted(self) -> str:
+        """What the database holds."""
+        return self._ciphertext
+
+    def reveal(self) -> str:
+        """
+        The plain text ('' if none is set).
+
+        Raises:
+            SecretError: It was encrypted with a key that the settings do not have any more.
+        """
+        if not self._ciphertext:
+            return ''
+        try:
+            return _cipher().decrypt(self._ciphertext.encode('ascii')).decode()
+        except (InvalidToken, UnicodeError):
+            # "from None": the cause would carry nothing but the ciphertext.
+            raise SecretError(
+                _(
+                    'The stored secret cannot be decrypted: the encryption key has changed. Enter the secret again, or '
+                    'put the former key back (the plugin setting "encryption_keys", or SECRET_KEY if that is empty).'
+                )
+            ) from None
+
+    # Neither Jinja's sandbox (export templates, webhooks, custom links) nor Django's templates call a method so marked.
+    encrypted.unsafe_callable = reveal.unsafe_callable = True
+    encrypted.alters_data = reveal.alters_data = True
+
+    def __bool__(self) -> bool:
+        return bool(self._ciphertext)
+
+    def __str__(self) -> str:
+        return CENSOR_TOKEN if self else ''
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            other = Secret.of(other)
+        if not isinstance(other, Secret):
+            return NotImplemented
+        if not self or not other or self._ciphertext == other._ciphertext:
+            return self._ciphertext == other._ciphertext
+        try:
+            # The same text is never encrypted to the same ciphertext twice.
+            return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
+        except SecretError:
+            return False
+
+    # Equal secrets differ in what they hold, so a hash would have to reveal them.
+    __hash__ = None
+
+
+def _cipher() -> MultiFernet:
+    keys = get_plugin_config('netbox_proxsync', 'encryption_keys')
+    # SECRET_KEY stays able to decrypt, so that setting the first key of one's own loses nothing.
+    return _cipher_for((*keys, settings.SECRET_KEY))
+
+
+@lru_cache(maxsize=8)
+def _cipher_for(passphrases: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(_derive(passphrase)) for passphrase in passphrases])
+
+
+def _derive(passphrase: str) -> bytes:
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=KEY_CONTEXT).derive(passphrase.encode())
+    return base64.urlsafe_b64encode(key)

@@ -1,0 +1,78 @@
+from typing import Any
+
+from django import forms
+from django.db import models
+from django.db.models.query_utils import DeferredAttribute
+from netbox.constants import CENSOR_TOKEN, CENSOR_TOKEN_CHANGED
+
+from .crypto import Secret
+
+__all__ = (
+    'SecretField',
+    'SecretFormField',
+)
+
+CENSOR_TOKENS = (CENSOR_TOKEN, CENSOR_TOKEN_CHANGED)
+
+
+def as_secret(value: Any) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    return Secret.of('' if value is None else str(value))
+
+
+class SecretAttribute(DeferredAttribute):
+    """Turns what is assigned into a `Secret`, so that no instance ever holds the plain text."""
+
+    def __set__(self, instance: models.Model, value: Any):
+        name = self.field.attname
+        if isinstance(value, str) and value in CENSOR_TOKENS:
+            # What a change log or an export shows in its place: who writes that back means no change.
+            value = instance.__dict__.get(name)
+        instance.__dict__[name] = as_secret(value)
+
+
+class SecretFormField(forms.CharField):
+    """A password input that is never filled in. Left empty, it keeps the stored secret."""
+
+    widget = forms.PasswordInput(render_value=False, attrs={'autocomplete': 'new-password'})
+
+    def prepare_value(self, value: Any) -> str:
+        return ''
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(data)
+
+
+class SecretField(models.TextField):
+    """A text that is encrypted in the database, and a `Secret` in Python."""
+
+    descriptor_class = SecretAttribute
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Secret:
+        return Secret(value or '')
+
+    def to_python(self, value: Any) -> Secret:
+        return as_secret(value)
+
+    def get_prep_value(self, value: Any) -> str:
+        return as_secret(value).encrypted()
+
+    def value_to_string(self, obj: models.Model) -> str:
+        """For Django's serializers, thereby for the change log, events and `dumpdata`."""
+        return str(self.value_from_object(obj))
+
+    def get_lookup(self, lookup_name: str) -> type[models.Lookup] | None:
+        # To look for a part of a ciphertext is never right, and for a whole one never found.
+        return super().get_lookup(lookup_name) if lookup_name == 'isnull' else None
+
+    def get_transform(self, lookup_name: str) -> None:
+        return None
+
+    def formfield(self, **kwargs: Any) -> forms.Field:
+        # TextField would ask for a text area.
+        return models.Field.formfield(self, **{'form_class': SecretFormField, **kwargs})
+
+    def save_form_data(self, instance: models.Model, data: Any):
+        if data:
+            super().save_form_data(instance, data)

@@ -1,0 +1,128 @@
+from core.choices import JobIntervalChoices
+from core.exceptions import JobFailed
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.utils.translation import gettext as _
+from netbox.jobs import JobRunner, system_job
+from netbox.plugins import get_plugin_config
+from rq.timeouts import JobTimeoutException
+
+from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
+from .crypto import SecretError
+from .flow import execute
+from .models import ProxmoxEndpoint, SyncRun
+from .proxmox.errors import ProxmoxError
+from .runs import RunRecorder, active_runs, close, endpoint_lock, find_dead, prune
+
+__all__ = ('AlreadyRunning', 'HousekeepingJob', 'SyncJob')
+
+
+class AlreadyRunning(Exception):
+    """An endpoint has a run that is queued or running: `run`."""
+
+    def __init__(self, run: SyncRun):
+        super().__init__(_('{endpoint} has a run that is not finished yet.').format(endpoint=run.endpoint))
+        self.run = run
+
+
+class SyncJob(JobRunner):
+    """One preview or sync of one endpoint."""
+
+    class Meta:
+        name = 'Proxmox sync'
+
+    @classmethod
+    def enqueue_run(
+        cls, endpoint: ProxmoxEndpoint, user: AbstractBaseUser | None, mode: str = RunModeChoices.SYNC, immediate=False
+    ) -> SyncRun:
+        """
+        Open a run of an endpoint and enqueue its job.
+
+        Args:
+            immediate: Carry it out now, in this process, instead.
+
+        Raises:
+            AlreadyRunning: One is under way.
+        """
+        with transaction.atomic():
+            # Two people press the button at once: the second waits here, and finds the first one's run.
+            ProxmoxEndpoint.objects.select_for_update().get(pk=endpoint.pk)
+            find_dead(active_runs(endpoint))
+            if run := active_runs(endpoint).first():
+                raise AlreadyRunning(run)
+            run = SyncRun.objects.create(endpoint=endpoint, user=user, mode=mode)
+            ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(status=EndpointStatusChoices.QUEUED)
+        job = cls.enqueue(
+            instance=endpoint,
+            user=user,
+            immediate=immediate,
+            # NetBox's default is five minutes, which a first sync of a large cluster takes easily.
+            job_timeout=get_plugin_config('netbox_proxsync', 'job_timeout'),
+            run_id=run.pk,
+        )
+        SyncRun.objects.filter(pk=run.pk).update(job=job)
+        run.refresh_from_db()
+        return run
+
+    def run(self, run_id: int, **kwargs):
+        run = SyncRun.objects.select_related('endpoint', 'user').filter(pk=run_id).first()
+        if run is None or run.status in RunStatusChoices.FINISHED:
+            self.fail(_('The run of this job was deleted, or ended without it.'))
+        with endpoint_lock(run.endpoint_id) as acquired:
+            if not acquired:
+                close(run, RunStatusChoices.FAILED, _('Another run of this endpoint is going on.'))
+                self.fail(run.error)
+            self.carry_out(run)
+        prune(run.endpoint)
+
+    def carry_out(self, run: SyncRun):
+        recorder = RunRecorder(run)
+        recorder.start()
+        try:
+            status, error = execute(run, recorder)
+        except (ProxmoxError, SecretError) as problem:
+            close(run, RunStatusChoices.FAILED, str(problem))
+            self.report(run)
+            self.fail(str(problem))
+        except JobTimeoutException:
+            close(run, RunStatusChoices.FAILED, _('It took longer than the plugin setting "job_timeout" allows.'))
+            raise
+        except Exception as problem:
+            close(run, RunStatusChoices.FAILED, f'{type(problem).__name__}: {problem}')
+            raise
+        close(run, status, error)
+        self.report(run)
+
+    def report(self, run: SyncRun):
+        """The job's data and log: what a reader of NetBox's own job page sees."""
+        for message in run.messages:
+            self.logger.warning(f'{message["subject"]}: {message["message"]} {message["remedy"]}'.strip())
+        for kind, actions in run.counts.items():
+            self.logger.info(f'{kind}: {", ".join(f"{action} {number}" for action, number in actions.items())}')
+        self.job.data = {
+            'run': run.pk,
+            'endpoint': str(run.endpoint),
+            'mode': run.mode,
+            'status': run.status,
+            'counts': run.counts,
+            'timings': run.timings,
+            'calls': run.calls,
+            'error': run.error,
+        }
+
+    def fail(self, message: str):
+        self.logger.error(message)
+        self.job.error = message
+        raise JobFailed(message)
+
+
+@system_job(interval=JobIntervalChoices.INTERVAL_MINUTELY)
+class HousekeepingJob(JobRunner):
+    """Ends runs whose worker has died, so that their endpoints do not look busy for ever."""
+
+    class Meta:
+        name = 'Proxmox sync housekeeping'
+
+    def run(self, **kwargs):
+        for run in find_dead(active_runs()):
+            self.logger.warning(f'{run.endpoint}: run {run.pk} had died')

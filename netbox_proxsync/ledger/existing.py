@@ -1,0 +1,261 @@
+"""What NetBox holds within an endpoint's reach, loaded in a number of queries that does not depend on its size."""
+
+from collections.abc import Iterable
+from ipaddress import ip_network
+
+from dcim.models import Interface, MACAddress
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.contenttypes.prefetch import GenericPrefetch
+from django.db import connection, models
+from django.db.models import Q
+from django.db.models.functions import Cast
+from extras.models import CustomField
+from ipam.fields import IPAddressField
+from ipam.lookups import Host
+from ipam.models import FHRPGroup, IPAddress
+from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterface
+
+from ..models import Binding
+from ..sync.kinds import KINDS
+from ..sync.settings import Settings
+from ..sync.state import Bound, Desired, Existing, Item, PrefixHit, Record
+from ..sync.values import Pointer, Shared
+from .bindings import load_bindings
+from .burdens import burdens_of
+from .fields import pointer_to, read_all
+from .shared import find_shared
+
+__all__ = ('load',)
+
+
+def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existing:
+    """
+    Everything that the comparison needs to know of NetBox: what the endpoint keeps, what it might adopt, and what
+    stands in the way.
+    """
+    bindings = load_bindings(endpoint)
+    bound_to = {bound.pointer: bound for bound in bindings.values()}
+    reader = RecordReader(endpoint, desired, settings)
+    records = reader.records()
+    return Existing(
+        bindings=bindings,
+        records=records,
+        foreign=load_foreign(endpoint, records, bound_to),
+        shared=find_shared(wanted_shared(desired.items)),
+        custom_fields=reader.custom_fields,
+        prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
+        burdens=burdens_of(unwanted(bindings.values(), desired), bound_to),
+    )
+
+
+def unwanted(bindings: Iterable[Bound], desired: Desired) -> list[Bound]:
+    """The bindings that a comparison may find to be gone."""
+    wanted = {(item.kind, item.key) for item in desired.items}
+    return [
+        bound
+        for bound in bindings
+        if (bound.kind, bound.key) not in wanted
+        and bound.kind in KINDS
+        and (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete
+    ]
+
+
+def load_foreign(
+    endpoint: models.Model, records: dict[str, list[Record]], bound_to: dict[Pointer, Bound]
+) -> dict[Pointer, str]:
+    """The objects among the records that another endpoint keeps."""
+    foreign = {}
+    for kind, found in records.items():
+        free = {record.pointer.pk: record.pointer for record in found if record.pointer not in bound_to}
+        rows = Binding.objects.exclude(endpoint=endpoint).filter(kind=kind, object_id__in=list(free))
+        foreign |= {free[pk]: name for pk, name in rows.values_list('object_id', 'endpoint__name')}
+    return foreign
+
+
+def wanted_shared(items: Iterable[Item]) -> set[Shared]:
+    wanted = set()
+    for item in items:
+        for value in item.values.values():
+            for element in value if isinstance(value, frozenset) else (value,):
+                if isinstance(element, Shared):
+                    wanted.add(element)
+    return wanted
+
+
+def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixHit, ...]]:
+    """The prefixes around each host address, by one query that can use the index on them."""
+    hits: dict[str, list[PrefixHit]] = {}
+    if not hosts:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'SELECT host(h), p.prefix::text, v.id, v.name '
+            'FROM unnest(%s::inet[]) AS h JOIN ipam_prefix p ON p.prefix >>= h LEFT JOIN ipam_vrf v ON v.id = p.vrf_id '
+            "WHERE p.status <> 'container'",
+            [sorted(hosts)],
+        )
+        for host, prefix, vrf_id, vrf_name in cursor.fetchall():
+            vrf = Pointer('ipam.vrf', vrf_id, vrf_name) if vrf_id else None
+            hits.setdefault(host, []).append(PrefixHit(network=ip_network(prefix), vrf=vrf))
+    return {host: tuple(found) for host, found in hits.items()}
+
+
+class RecordReader:
+    """Reads the records of every kind, each kind by one query and its prefetches."""
+
+    def __init__(self, endpoint: models.Model, desired: Desired, settings: Settings):
+        self.endpoint = endpoint
+        self.settings = settings
+        self.items = desired.items
+        self.custom_fields = load_custom_fields()
+        self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
+
+    def readable(self, kind) -> list[str]:
+        available = self.custom_fields[kind.model]
+        return [spec.name for spec in kind.fields if not spec.name.startswith('cf_') or spec.name[3:] in available]
+
+    def bound(self, kind: str) -> models.QuerySet:
+        return Binding.objects.filter(endpoint=self.endpoint, kind=kind).values('object_id')
+
+    def record(self, kind: str, instance: models.Model, **hints: object) -> Record:
+        return Record(pointer=pointer_to(instance), values=read_all(instance, self.names[kind]), hints=hints)
+
+    def records(self) -> dict[str, list[Record]]:
+        clusters = list(self.clusters())
+        vms = list(self.vms(clusters))
+        interfaces = list(self.interfaces(vms))
+        macs = list(self.macs(interfaces))
+        macs_of: dict[Pointer, set[str]] = {}
+        vm_of = {pointer_to(interface): pointer_to(interface.virtual_machine) for interface in interfaces}
+        for mac in macs:
+            if mac.assigned_object_id:
+                macs_of.setdefault(pointer_to(mac.assigned_object), set()).add(str(mac.mac_address))
+        macs_of_vm: dict[Pointer, set[str]] = {}
+        for interface, addresses in macs_of.items():
+            if interface in vm_of:
+                macs_of_vm.setdefault(vm_of[interface], set()).update(addresses)
+        return {
+            'cluster': [self.record('cluster', cluster, name=cluster.name.lower()) for cluster in clusters],
+            'vm': [self.vm_record(vm, macs_of_vm) for vm in vms],
+            'interface': [
+                self.record(
+                    'interface',
+                    interface,
+                    virtual_machine=vm_of[pointer_to(interface)],
+                    macs=frozenset(macs_of.get(pointer_to(interface), ())),
+                )
+                for interface in interfaces
+            ],
+            'mac': [
+                self.record('mac', mac, mac=str(mac.mac_address), is_primary=mac.is_primary, holder=holder_text(mac))
+                for mac in macs
+            ],
+            'ip': [
+                self.record(
+                    'ip', ip, host=str(ip.address.ip), holder=holder_text(ip), holder_vm=holder_vm(ip.assigned_object)
+                )
+                for ip in self.ips()
+            ],
+            'disk': [
+                self.record('disk', disk, virtual_machine=pointer_to(disk.virtual_machine)) for disk in self.disks(vms)
+            ],
+        }
+
+    def vm_record(self, vm: VirtualMachine, macs: dict[Pointer, set[str]]) -> Record:
+        return self.record(
+            'vm',
+            vm,
+            name=vm.name.lower(),
+            vmid=vm.custom_field_data.get('vmid'),
+            uuid=vm.serial.lower() or None,
+            macs=frozenset(macs.get(pointer_to(vm), ())),
+        )
+
+    def clusters(self) -> models.QuerySet:
+        names = [item.values['name'] for item in self.items if item.kind == 'cluster' and 'name' in item.values]
+        reach = Q(pk__in=self.bound('cluster'))
+        if self.settings.cluster:
+            reach |= Q(pk=self.settings.cluster.pk)
+        else:
+            reach |= Q(name__iexact=names[0] if names else self.settings.endpoint.label)
+        return Cluster.objects.filter(reach).select_related('type', 'group', 'tenant').prefetch_related('scope')
+
+    def vms(self, clusters: list[Cluster]) -> models.QuerySet:
+        return (
+            VirtualMachine.objects.filter(Q(cluster__in=clusters) | Q(pk__in=self.bound('vm')))
+            .select_related(
+                'cluster', 'virtual_machine_type', 'role', 'tenant', 'platform', 'primary_ip4', 'primary_ip6'
+            )
+            .prefetch_related('tags')
+            .order_by('pk')
+        )
+
+    def interfaces(self, vms: list[VirtualMachine]) -> models.QuerySet:
+        return (
+            VMInterface.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('interface')))
+            .select_related('virtual_machine', 'primary_mac_address')
+            .order_by('pk')
+        )
+
+    def macs(self, interfaces: list[VMInterface]) -> models.QuerySet:
+        wanted = [item.values['mac_address'] for item in self.items if item.kind == 'mac']
+        assigned = Q(
+            assigned_object_type=ContentType.objects.get_for_model(VMInterface),
+            assigned_object_id__in=[interface.pk for interface in interfaces],
+        )
+        free = Q(assigned_object_id=None, mac_address__in=wanted)
+        return (
+            MACAddress.objects.filter(assigned | free | Q(pk__in=self.bound('mac')))
+            .prefetch_related(holders())
+            .order_by('pk')
+        )
+
+    def ips(self) -> models.QuerySet:
+        wanted = [str(item.hints['host']) for item in self.items if item.kind == 'ip']
+        return (
+            IPAddress.objects.annotate(wanted_host=Cast(Host('address'), output_field=IPAddressField()))
+            .filter(Q(wanted_host__in=wanted) | Q(pk__in=self.bound('ip')))
+            .select_related('vrf')
+            .prefetch_related(holders())
+            .order_by('pk')
+        )
+
+    def disks(self, vms: list[VirtualMachine]) -> models.QuerySet:
+        return (
+            VirtualDisk.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('disk')))
+            .select_related('virtual_machine')
+            .order_by('pk')
+        )
+
+
+def holders() -> GenericPrefetch:
+    return GenericPrefetch(
+        'assigned_object',
+        [
+            VMInterface.objects.select_related('virtual_machine'),
+            Interface.objects.select_related('device'),
+            FHRPGroup.objects.all(),
+        ],
+    )
+
+
+def holder_text(instance: IPAddress | MACAddress) -> str:
+    """What an address is assigned to, for people."""
+    holder = instance.assigned_object
+    if holder is None:
+        return ''
+    parent = getattr(holder, 'parent_object', None)
+    return f'"{holder}" of "{parent}"' if parent else f'"{holder}"'
+
+
+def holder_vm(holder: models.Model | None) -> Pointer | None:
+    return pointer_to(holder.virtual_machine) if isinstance(holder, VMInterface) else None
+
+
+def load_custom_fields() -> dict[str, frozenset[str]]:
+    """The names of the custom fields of each kind's model."""
+    return {
+        kind.model: frozenset(field.name for field in CustomField.objects.get_for_model(apps.get_model(kind.model)))
+        for kind in KINDS.values()
+    }

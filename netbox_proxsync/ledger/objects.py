@@ -1,0 +1,286 @@
+"""Creates, changes and deletes single NetBox objects, and keeps their bindings."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.utils.translation import gettext as _
+from extras.models import CustomField
+from ipam.models import IPAddress
+from virtualization.models import VirtualMachine, VMInterface
+
+from ..models import Binding, ProxmoxEndpoint
+from ..sync.changes import Action, Change, FieldChange
+from ..sync.kinds import KINDS
+from ..sync.state import Bound
+from ..sync.values import Pointer, Ref, Shared, Value, encode_all
+from .bindings import load_bindings
+from .burdens import hanging_on
+from .fields import is_set, pointer_to, read, write
+from .shared import create_shared
+
+__all__ = ('ObjectWriter', 'Outdated', 'Unresolved')
+
+
+class Outdated(Exception):
+    """NetBox no longer holds what the plan saw."""
+
+
+class Unresolved(Exception):
+    """What this object refers to does not exist, because its own change failed or was left out."""
+
+
+class ObjectWriter:
+    """
+    Writes for one endpoint within one run.
+
+    Every method that writes raises what NetBox refuses with (ValidationError, AbortRequest, ProtectedError, ...),
+    `Outdated` or `Unresolved`; the caller holds the savepoint.
+
+    Args:
+        message: Goes with every entry of the change log.
+        moment: The time of the run: stamps, retirements and first sights.
+    """
+
+    def __init__(self, endpoint: ProxmoxEndpoint, message: str, moment: datetime):
+        self.endpoint = endpoint
+        self.message = message
+        self.moment = moment
+        self.shared: dict[Shared, Pointer] = {}
+        self.bound_to = {bound.pointer: bound for bound in load_bindings(endpoint).values()}
+        self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
+        self.stamped: set[Pointer] = set()
+
+    def make_shared(self, change: Change):
+        """Make the shared objects that a change needs, before it, so that they outlive its failure."""
+        for field in change.writes:
+            for value in elements(field.want):
+                if isinstance(value, Shared) and value not in self.shared:
+                    self.shared[value] = create_shared(value)
+
+    def create(self, change: Change):
+        """Make an object and its binding. Late fields stay empty."""
+        model = apps.get_model(KINDS[change.kind].model)
+        instance = model()
+        fields = [field for field in change.writes if not field.late]
+        for field in fields:
+            if not is_set(model, field.name):
+                write(instance, field.name, self.resolve(field.want))
+        self.stamp_on(instance, change.kind)
+        self.save(instance)
+        self.write_sets(instance, fields)
+        pointer = pointer_to(instance)
+        self.stamped.add(pointer)
+        self.bind(change, pointer, skipped={field.name for field in change.writes if field.late}, made=True)
+        if change.kind == 'cluster':
+            self.place_endpoint(pointer)
+
+    def update(self, change: Change) -> list[str]:
+        """
+        Write the early fields of a change and keep its binding.
+
+        Returns:
+            The fields that were left, because NetBox was edited since the plan was made.
+        """
+        late = {field.name for field in change.writes if field.late}
+        outdated = self.write_fields(change, [field for field in change.writes if not field.late])
+        self.bind(change, change.pointer, skipped=late | set(outdated))
+        if change.kind == 'cluster':
+            self.place_endpoint(change.pointer)
+        return outdated
+
+    def write_late(self, change: Change) -> list[str]:
+        """Write the fields that point to objects which did not exist before this unit was written."""
+        pointer = change.pointer or self.pointers[change.kind, change.key]
+        late = [field for field in change.writes if field.late]
+        resolved = [field for field in late if not isinstance(field.want, Ref) or self.is_there(field.want)]
+        outdated = self.write_fields(change, resolved, pointer)
+        missing = {field.name for field in late if field not in resolved}
+        self.bind(change, pointer, skipped=missing | set(outdated))
+        return outdated
+
+    def release(self, change: Change) -> list[str]:
+        """Let go of an object that is a person's: it stays, and is no longer kept."""
+        outdated = self.write_fields(change, list(change.writes))
+        self.unbind(change)
+        return outdated
+
+    def delete(self, change: Change):
+        """Delete an object, unless something came to hang on it since the plan was made."""
+        instance = self.locked(change.pointer)
+        if burdens := sorted(set(hanging_on(instance, self.bound_to, released=True))):
+            raise Outdated(_('These hang on it: {burdens}.').format(burdens=', '.join(burdens)))
+        self.prepare(instance)
+        instance.delete()
+        self.unbind(change)
+
+    def stamp_unit(self, change: Change):
+        """Note on the root of a change's unit that something about it changed, unless its own write has done so."""
+        root = next((name for name, kind in KINDS.items() if kind.stamp and (name, change.unit) in self.pointers), None)
+        if root is None or (pointer := self.pointers[root, change.unit]) in self.stamped:
+            return
+        instance = self.locked(pointer)
+        self.prepare(instance)
+        self.stamp_on(instance, root)
+        self.save(instance)
+        self.stamped.add(pointer)
+
+    # What the above are made of
+
+    def resolve(self, value: Value) -> Value:
+        """The value with every object named by its pointer."""
+        match value:
+            case Ref():
+                if not self.is_there(value):
+                    raise Unresolved(_('It needs {label}, which could not be written.').format(label=value.label))
+                return self.pointers[value.kind, value.key]
+            case Shared():
+                return self.shared[value]
+            case frozenset():
+                return frozenset(self.resolve(element) for element in value)
+            case _:
+                return value
+
+    def is_there(self, ref: Ref) -> bool:
+        return (ref.kind, ref.key) in self.pointers
+
+    def locked(self, pointer: Pointer) -> models.Model:
+        model = apps.get_model(pointer.model)
+        instance = model.objects.select_for_update(of=('self',)).filter(pk=pointer.pk).first()
+        if instance is None:
+            raise Outdated(_('It was deleted in NetBox since the plan was made.'))
+        return instance
+
+    def prepare(self, instance: models.Model):
+        instance.snapshot()
+        instance._changelog_message = self.message
+
+    def save(self, instance: models.Model):
+        instance._changelog_message = self.message
+        instance.full_clean()
+        instance.save()
+
+    def write_fields(self, change: Change, fields: list[FieldChange], pointer: Pointer | None = None) -> list[str]:
+        """Write fields that still hold what the plan saw; the names of the others. Nothing to write: nothing saved."""
+        if not fields:
+            return []
+        instance = self.locked(pointer or change.pointer)
+        sets = [field for field in fields if is_set(type(instance), field.name)]
+        plain = [field for field in fields if field not in sets]
+        current = [field for field in plain if read(instance, field.name) == field.now]
+        if current or sets:
+            self.prepare(instance)
+            for field in current:
+                if field.name == 'assigned_object':
+                    self.free_primary(instance, field)
+                write(instance, field.name, self.resolve(field.want))
+            self.stamp_on(instance, change.kind)
+            if current or KINDS[change.kind].stamp:
+                self.save(instance)
+            self.write_sets(instance, sets)
+            self.stamped.add(pointer_to(instance))
+        return [field.name for field in plain if field not in current]
+
+    def write_sets(self, instance: models.Model, fields: Iterable[FieldChange]):
+        """Add and remove single elements, so that what others put there meanwhile stays."""
+        for field in fields:
+            if not is_set(type(instance), field.name):
+                continue
+            want, now = self.resolve(field.want), field.now or frozenset()
+            manager = getattr(instance, field.name)
+            if added := want - now:
+                manager.add(*fetch(added))
+            if removed := now - want:
+                manager.remove(*fetch(removed))
+
+    def free_primary(self, address: models.Model, field: FieldChange):
+        """NetBox does not let go of an address while it is the primary one of the machine that it leaves."""
+        want = self.resolve(field.want)
+        if not isinstance(address, IPAddress) or want is None or field.now is None or field.now == want:
+            return
+        target = VMInterface.objects.get(pk=want.pk)
+        name = f'primary_ip{address.family}'
+        holders = VirtualMachine.objects.filter(**{name: address}).exclude(pk=target.virtual_machine_id)
+        for holder in holders.select_for_update(of=('self',)):
+            self.prepare(holder)
+            setattr(holder, name, None)
+            self.save(holder)
+
+    def stamp_on(self, instance: models.Model, kind: str):
+        stamp = KINDS[kind].stamp
+        if stamp and stamp in {field.name for field in CustomField.objects.get_for_model(type(instance))}:
+            instance.custom_field_data[stamp] = self.moment.isoformat()
+
+    def bind(self, change: Change, pointer: Pointer, skipped: set[str] = frozenset(), made: bool = False):
+        """
+        Tie the thing to the object and remember what was written.
+
+        A skipped field is remembered as it was, so that the next run sees the same difference again.
+        """
+        last = {field.name: field.last for field in change.fields if field.has_last}
+        values = {}
+        for name, value in (change.binding or {}).items():
+            if name not in skipped:
+                values[name] = self.resolve(value)
+            elif name in last:
+                values[name] = last[name]
+        retired = change.action is Action.RETIRE
+        object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
+        # An object that served another thing until now (a NIC that is gone) is bound once.
+        if change.action in (Action.ADOPT, Action.CREATE):
+            Binding.objects.filter(object_type=object_type, object_id=pointer.pk).exclude(
+                endpoint=self.endpoint, kind=change.kind, key=change.key
+            ).delete()
+        state = {
+            'unit': change.unit,
+            'object_type': object_type,
+            'object_id': pointer.pk,
+            'values': encode_all(values),
+            'missing_since': self.moment if retired else None,
+        }
+        identity = {'endpoint': self.endpoint, 'kind': change.kind, 'key': change.key}
+        if (change.kind, change.key) not in self.pointers or change.action in (Action.ADOPT, Action.CREATE):
+            state['created_by_sync'] = made or self.made(pointer, change)
+        row, _created = Binding.objects.update_or_create(
+            **identity, defaults=state, create_defaults={**identity, **state, 'first_seen': self.moment}
+        )
+        self.pointers[change.kind, change.key] = pointer
+        self.bound_to[pointer] = Bound(
+            pk=row.pk,
+            kind=change.kind,
+            key=change.key,
+            unit=change.unit,
+            pointer=pointer,
+            last=values,
+            created_by_sync=row.created_by_sync,
+            missing_since=row.missing_since,
+        )
+
+    def made(self, pointer: Pointer, change: Change) -> bool:
+        """Whether this endpoint made an object that it binds: in this run, or for another thing that it served."""
+        bound = self.bound_to.get(pointer)
+        return bound is not None and bound.created_by_sync
+
+    def unbind(self, change: Change):
+        Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key).delete()
+        self.bound_to.pop(self.pointers.pop((change.kind, change.key), None), None)
+
+    def place_endpoint(self, cluster: Pointer):
+        """The cluster that the first sync makes or finds becomes the endpoint's."""
+        endpoint = ProxmoxEndpoint.objects.get(pk=self.endpoint.pk)
+        if endpoint.cluster_id is None:
+            self.prepare(endpoint)
+            endpoint.cluster_id = cluster.pk
+            endpoint.save()
+
+
+def fetch(pointers: Iterable[Pointer]) -> list[models.Model]:
+    """The objects that still exist."""
+    found = (apps.get_model(pointer.model).objects.filter(pk=pointer.pk).first() for pointer in pointers)
+    return [instance for instance in found if instance is not None]
+
+
+def elements(value: Value) -> Iterable[Value]:
+    return value if isinstance(value, frozenset) else (value,)

@@ -1,0 +1,45 @@
+"""An endpoint's settings as the plain data that a sync decides by."""
+
+from django.conf import settings as django_settings
+from netbox.plugins import get_plugin_config
+
+from ..models import ProxmoxEndpoint
+from ..sync.settings import Settings
+from ..sync.values import Pointer
+from .fields import pointer_to
+
+__all__ = ('load_settings',)
+
+MIB = 1024 * 1024
+POINTERS = ('cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf')
+PLAIN = (
+    'sync_vms',
+    'sync_containers',
+    'sync_templates',
+    'interface_naming',
+    'missing_guests',
+    'grace_days',
+    'change_limit',
+)
+
+
+def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
+    """
+    The settings in force.
+
+    NetBox shows `memory` and `disk` in units of RAM_BASE_UNIT and DISK_BASE_UNIT (1000 or 1024), so what is stored
+    depends on them; the plugin's setting `sizes = 'mib'` stores MiB whatever they are.
+    """
+    plain_mib = get_plugin_config('netbox_proxsync', 'sizes') == 'mib'
+    return Settings(
+        endpoint=pointer_to(endpoint),
+        ram_unit=MIB if plain_mib else django_settings.RAM_BASE_UNIT**2,
+        disk_unit=MIB if plain_mib else django_settings.DISK_BASE_UNIT**2,
+        **{name: pointer(endpoint, name) for name in POINTERS},
+        **{name: getattr(endpoint, name) for name in PLAIN},
+    )
+
+
+def pointer(endpoint: ProxmoxEndpoint, name: str) -> Pointer | None:
+    related = getattr(endpoint, name)
+    return pointer_to(related) if related else None

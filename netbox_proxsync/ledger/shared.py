@@ -1,0 +1,78 @@
+"""Objects shared with the rest of NetBox: looked up by name, made at need, never changed or removed."""
+
+from collections.abc import Iterable
+
+from django.apps import apps
+from django.db import models
+from django.utils.text import slugify
+
+from ..sync.values import Pointer, Shared
+from .fields import pointer_to
+
+__all__ = ('create_shared', 'find_shared')
+
+SLUG_LENGTH = 100
+
+
+def find_shared(wanted: Iterable[Shared]) -> dict[Shared, Pointer]:
+    """
+    The objects that exist, by one query for each model.
+
+    A name is matched exactly; else without regard to case, unless the other spelling is itself wanted; else by slug,
+    if the name is one ('tier-1' is the tag 'Tier 1').
+    """
+    by_model: dict[str, set[Shared]] = {}
+    for shared in wanted:
+        by_model.setdefault(shared.model, set()).add(shared)
+    return {
+        shared: pointer
+        for model, group in by_model.items()
+        for shared, pointer in find_of_model(apps.get_model(model), group).items()
+    }
+
+
+def find_of_model(model: type[models.Model], wanted: set[Shared]) -> dict[Shared, Pointer]:
+    names = {shared.name for shared in wanted}
+    exact, folded, slugs = {}, {}, {}
+    # Where a name is not unique (platforms of several manufacturers), the one without and then the oldest is meant.
+    order = ('manufacturer_id', 'pk') if hasattr(model, 'manufacturer_id') else ('pk',)
+    rows = model.objects.order_by(*[models.F(name).asc(nulls_first=True) for name in order])
+    for instance in rows:
+        pointer = pointer_to(instance)
+        exact.setdefault(instance.name, pointer)
+        if instance.name not in names:
+            folded.setdefault(instance.name.lower(), pointer)
+            slugs.setdefault(instance.slug, pointer)
+    found = {}
+    for shared in wanted:
+        pointer = exact.get(shared.name) or folded.get(shared.name.lower()) or slugs.get(shared.name)
+        if pointer:
+            found[shared] = pointer
+    return found
+
+
+def create_shared(shared: Shared) -> Pointer:
+    """
+    Make the object, unless it has come into being since the plan was made.
+
+    Raises:
+        ValidationError: NetBox refuses it.
+    """
+    model = apps.get_model(shared.model)
+    if pointer := find_of_model(model, {shared}).get(shared):
+        return pointer
+    instance = model(name=shared.name, slug=free_slug(model, shared.name), **dict(shared.attributes))
+    instance.full_clean()
+    instance.save()
+    return pointer_to(instance)
+
+
+def free_slug(model: type[models.Model], name: str) -> str:
+    """A valid slug that no other object has. Different names may have the same one: 'a.b' and 'a-b'."""
+    base = slugify(name.replace('.', '-').replace('+', '-plus-').replace('/', '-')) or model._meta.model_name
+    slug, number = base[:SLUG_LENGTH], 1
+    while model.objects.filter(slug=slug).exists():
+        number += 1
+        suffix = f'-{number}'
+        slug = base[: SLUG_LENGTH - len(suffix)] + suffix
+    return slug

@@ -1,0 +1,67 @@
+"""Writing as a person would: with NetBox's change log and events, all of a run under one request id."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from netbox.context import events_queue
+from netbox.context_managers import event_tracking
+from utilities.request import NetBoxFakeRequest
+
+__all__ = ('SERVICE_USER', 'savepoint', 'service_user', 'tracked_transaction')
+
+# Runs that no person started act as this user.
+SERVICE_USER = 'proxsync'
+
+
+def service_user() -> AbstractBaseUser:
+    """The user of runs that no person started. It cannot log in."""
+    model = get_user_model()
+    user, created = model.objects.get_or_create(username=SERVICE_USER, defaults={'is_active': False})
+    if created:
+        user.set_unusable_password()
+        user.save()
+    return user
+
+
+def request_for(user: AbstractBaseUser, request_id: UUID) -> NetBoxFakeRequest:
+    return NetBoxFakeRequest(
+        {
+            'id': request_id,
+            'user': user,
+            'META': {},
+            'COOKIES': {},
+            'GET': {},
+            'POST': {},
+            'FILES': {},
+            'method': 'POST',
+            'path': '',
+            'path_info': '',
+        }
+    )
+
+
+@contextmanager
+def tracked_transaction(user: AbstractBaseUser, request_id: UUID) -> Iterator[None]:
+    """
+    A transaction whose writes are logged, and whose events are sent if it commits.
+
+    The tracking is the outer of the two: events must not leave for what was rolled back.
+    """
+    with event_tracking(request_for(user, request_id)), transaction.atomic():
+        yield
+
+
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """A savepoint that also takes back the events of what it rolls back."""
+    events = {key: dict(event) for key, event in events_queue.get().items()}
+    try:
+        with transaction.atomic():
+            yield
+    except BaseException:
+        events_queue.set(events)
+        raise

@@ -1,0 +1,168 @@
+"""Plan -> NetBox. The only code that writes NetBox's objects on behalf of a sync."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import batched, groupby
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db.models import ProtectedError, RestrictedError
+from django.utils.translation import gettext as _
+from rq.timeouts import JobTimeoutException
+from utilities.exceptions import AbortRequest
+
+from ..choices import ChangeOutcomeChoices
+from ..models import Binding
+from ..sync.changes import Action, Change, Plan
+from ..sync.values import encode_all
+from .objects import ObjectWriter, Outdated, Unresolved
+from .tracking import savepoint, tracked_transaction
+
+__all__ = ('Result', 'Writer')
+
+logger = logging.getLogger('netbox.plugins.netbox_proxsync')
+
+# NetBox queues a job for its search index with every commit, and a long transaction holds locks that people wait for.
+UNITS_PER_TRANSACTION = 50
+
+# What NetBox, its rules and its database say about one object.
+REFUSALS = (ValidationError, AbortRequest, ProtectedError, RestrictedError, DatabaseError)
+# The connection is gone, or the job's time is up: there is nothing to go on with.
+FATAL = (OperationalError, InterfaceError, JobTimeoutException)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a change: an outcome of `ChangeOutcomeChoices`, and why, if it was not applied whole."""
+
+    change: Change
+    outcome: str
+    message: str = ''
+
+
+class Writer:
+    """
+    Applies plans.
+
+    Args:
+        objects: Writes the single objects.
+        user, request_id: Whose the entries of the change log are, and what ties them together.
+        record: Called within each transaction with what it has done, so that the record of the run commits with it.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectWriter,
+        user: AbstractBaseUser,
+        request_id: UUID,
+        record: Callable[[list[Result]], None],
+    ):
+        self.objects = objects
+        self.user = user
+        self.request_id = request_id
+        self.record = record
+
+    def apply(self, plan: Plan):
+        """
+        Apply a plan, unit by unit. A change that NetBox refuses is recorded, and the rest goes on.
+
+        Raises:
+            OperationalError, InterfaceError, JobTimeoutException: What was committed before stays, as whole units.
+        """
+        units = (list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
+        for batch in batched(units, UNITS_PER_TRANSACTION):
+            with tracked_transaction(self.user, self.request_id):
+                self.record([result for unit in batch for result in self.apply_unit(unit)])
+        for pk, values in plan.refreshed.items():
+            Binding.objects.filter(pk=pk).update(values=encode_all(values))
+        Binding.objects.filter(pk__in=plan.forgotten).delete()
+
+    def apply_unit(self, changes: list[Change]) -> list[Result]:
+        """
+        Write one root object with its parts: first what is there, then what points from the root to its parts, then
+        what is gone.
+        """
+        results: dict[int, Result] = {}
+        gone = (Action.RELEASE, Action.DELETE)
+        for index, change in enumerate(changes):
+            if change.action is Action.CONFLICT:
+                results[index] = Result(change, ChangeOutcomeChoices.SKIPPED)
+            elif change.action not in gone:
+                results[index] = self.attempt(change, self.write)
+        for index, result in list(results.items()):
+            late = any(field.late for field in result.change.writes)
+            if late and result.outcome == ChangeOutcomeChoices.APPLIED:
+                results[index] = self.attempt(result.change, self.objects.write_late)
+        for index, change in enumerate(changes):
+            if change.action in gone:
+                results[index] = self.attempt(change, self.write)
+        self.stamp_root(results.values())
+        return [results[index] for index in range(len(changes))]
+
+    def write(self, change: Change) -> list[str] | None:
+        match change.action:
+            case Action.CREATE:
+                return self.objects.create(change)
+            case Action.RELEASE:
+                return self.objects.release(change)
+            case Action.DELETE:
+                return self.objects.delete(change)
+            case _:
+                return self.objects.update(change)
+
+    def attempt(self, change: Change, write: Callable[[Change], list[str] | None]) -> Result:
+        """Try a write within a savepoint."""
+        try:
+            with savepoint():
+                self.objects.make_shared(change)
+            with savepoint():
+                outdated = write(change) or []
+        except FATAL:
+            raise
+        except Outdated as error:
+            return Result(change, ChangeOutcomeChoices.OUTDATED, str(error))
+        except Unresolved as error:
+            return Result(change, ChangeOutcomeChoices.SKIPPED, str(error))
+        except REFUSALS as error:
+            return Result(change, ChangeOutcomeChoices.FAILED, explain(error))
+        except Exception as error:
+            # A bug of ours. It must not keep the other objects from being written.
+            logger.exception(f'Writing {change.kind} {change.key} failed')
+            return Result(change, ChangeOutcomeChoices.FAILED, f'{type(error).__name__}: {error}')
+        if outdated:
+            message = _('Left as they are, because they were edited in NetBox since the plan was made: {names}.')
+            return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(names=', '.join(outdated)))
+        return Result(change, ChangeOutcomeChoices.APPLIED)
+
+    def stamp_root(self, results: Iterable[Result]):
+        """The root bears the moment of the last change of any of its parts."""
+        for result in results:
+            change = result.change
+            written = change.writes or change.action in (Action.CREATE, Action.DELETE)
+            if written and result.outcome == ChangeOutcomeChoices.APPLIED:
+                self.attempt(change, self.objects.stamp_unit)
+                return
+
+
+def explain(error: Exception) -> str:
+    """What NetBox said, for people."""
+    if isinstance(error, ValidationError):
+        return '; '.join(messages_of(error))
+    if isinstance(error, ProtectedError | RestrictedError):
+        objects = getattr(error, 'protected_objects', None) or getattr(error, 'restricted_objects', ())
+        names = ', '.join(sorted(str(instance) for instance in objects)[:5])
+        return _('NetBox keeps it from being deleted, because these depend on it: {names}').format(names=names)
+    # A database error's second line quotes the statement's values.
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def messages_of(error: ValidationError) -> Iterator[str]:
+    if not hasattr(error, 'error_dict'):
+        yield from error.messages
+        return
+    for name, messages in error.message_dict.items():
+        prefix = '' if name == '__all__' else f'{name}: '
+        yield from (f'{prefix}{message}' for message in messages)

@@ -1,0 +1,3 @@
+from .bindings import *
+from .endpoints import *
+from .runs import *

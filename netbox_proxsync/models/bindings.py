@@ -1,0 +1,98 @@
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from utilities.querysets import RestrictedQuerySet
+
+__all__ = ('Binding',)
+
+
+class Binding(models.Model):
+    """
+    One thing in Proxmox tied to one object in NetBox, with the field values that were last written there.
+    """
+
+    endpoint = models.ForeignKey(
+        to='netbox_proxsync.ProxmoxEndpoint',
+        on_delete=models.CASCADE,
+        related_name='bindings',
+        verbose_name=_('endpoint'),
+    )
+    kind = models.CharField(
+        verbose_name=_('kind'),
+        max_length=30,
+    )
+    key = models.CharField(
+        verbose_name=_('key'),
+        max_length=200,
+        help_text=_('What it is in Proxmox, for example qemu/100/net0'),
+    )
+    unit = models.CharField(
+        verbose_name=_('unit'),
+        max_length=100,
+        help_text=_('The guest or cluster that it belongs to, for example qemu/100'),
+    )
+    object_type = models.ForeignKey(
+        to='contenttypes.ContentType',
+        on_delete=models.CASCADE,
+        related_name='+',
+        verbose_name=_('object type'),
+    )
+    object_id = models.PositiveBigIntegerField(
+        verbose_name=_('object ID'),
+    )
+    object = GenericForeignKey(
+        ct_field='object_type',
+        fk_field='object_id',
+    )
+    values = models.JSONField(
+        verbose_name=_('values'),
+        encoder=DjangoJSONEncoder,
+        default=dict,
+        blank=True,
+        help_text=_('The field values that were last written'),
+    )
+    created_by_sync = models.BooleanField(
+        verbose_name=_('created by sync'),
+        default=False,
+        help_text=_('Otherwise it was there before, and was adopted'),
+    )
+    first_seen = models.DateTimeField(
+        verbose_name=_('first seen'),
+        auto_now_add=True,
+    )
+    missing_since = models.DateTimeField(
+        verbose_name=_('missing since'),
+        blank=True,
+        null=True,
+    )
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ('endpoint', 'kind', 'key')
+        verbose_name = _('binding')
+        verbose_name_plural = _('bindings')
+        constraints = (
+            # Also the order of lists, and the index by which an endpoint's bindings are loaded.
+            models.UniqueConstraint(
+                fields=('endpoint', 'kind', 'key'),
+                name='%(app_label)s_%(class)s_unique_key',
+            ),
+            models.UniqueConstraint(
+                fields=('object_type', 'object_id'),
+                name='%(app_label)s_%(class)s_unique_object',
+            ),
+        )
+        indexes = (
+            models.Index(fields=('endpoint', 'unit')),
+            models.Index(fields=('missing_since',), condition=models.Q(missing_since__isnull=False),
+                         name='netbox_proxsync_binding_gone'),
+        )
+
+    def __str__(self) -> str:
+        return f'{self.kind} {self.key}'
+
+    def get_absolute_url(self) -> str:
+        return reverse('plugins:netbox_proxsync:binding', args=[self.pk])

@@ -1,0 +1,323 @@
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from netbox.models import PrimaryModel
+from netbox.models.features import JobsMixin
+
+from ..choices import (
+    EndpointStatusChoices,
+    InterfaceNamingChoices,
+    MissingGuestsChoices,
+    TLSModeChoices,
+)
+from ..crypto import SecretError
+from ..fields import SecretField
+from ..validation import (
+    clean_ca_certificate,
+    clean_fingerprint,
+    clean_hosts,
+    clean_token_id,
+    clean_token_secret,
+)
+from .mixins import CensoredSecretsMixin
+
+__all__ = ('ProxmoxEndpoint',)
+
+# Written by runs, by queryset.update(): no matter for the change log.
+STATE_FIELDS = ('status', 'last_run', 'pve_version')
+
+
+class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
+    """
+    One Proxmox VE cluster, or one stand-alone host, reached with one API token.
+    """
+
+    name = models.CharField(
+        verbose_name=_('name'),
+        max_length=100,
+        unique=True,
+        help_text=_('What you call this Proxmox cluster or host'),
+    )
+    enabled = models.BooleanField(
+        verbose_name=_('enabled'),
+        default=True,
+        help_text=_('A disabled endpoint is not synced'),
+    )
+
+    # Connection
+    hosts = ArrayField(
+        verbose_name=_('hosts'),
+        base_field=models.CharField(max_length=255),
+        help_text=_(
+            'Nodes of the cluster as host or host:port (8006 if not given), separated by commas. The next one is tried '
+            'when one is down.'
+        ),
+    )
+    token_id = models.CharField(
+        verbose_name=_('token ID'),
+        max_length=200,
+        help_text=_('API token as user@realm!name, for example netbox@pve!proxsync'),
+    )
+    token_secret = SecretField(
+        verbose_name=_('token secret'),
+        help_text=_('Shown once by Proxmox when the token is made. Stored encrypted, never shown again'),
+    )
+    tls_mode = models.CharField(
+        verbose_name=_('TLS verification'),
+        max_length=30,
+        choices=TLSModeChoices,
+        default=TLSModeChoices.SYSTEM,
+        help_text=_('How a host proves that it is the one that may see the token'),
+    )
+    ca_certificate = models.TextField(
+        verbose_name=_('CA certificate'),
+        blank=True,
+        help_text=_("In PEM form; Proxmox's own authority is /etc/pve/pve-root-ca.pem on each node"),
+    )
+    fingerprint = models.CharField(
+        verbose_name=_('fingerprint'),
+        max_length=255,
+        blank=True,
+        help_text=_("SHA-256 fingerprint of the hosts' certificate, as under node > System > Certificates"),
+    )
+    timeout = models.PositiveSmallIntegerField(
+        verbose_name=_('time-out'),
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(600)],
+        help_text=_('Seconds to wait for an answer'),
+    )
+    concurrency = models.PositiveSmallIntegerField(
+        verbose_name=_('concurrency'),
+        default=8,
+        validators=[MinValueValidator(1), MaxValueValidator(64)],
+        help_text=_('Calls to Proxmox at the same time'),
+    )
+
+    # Placement. PROTECT, as NetBox does for the same relations of its own: deleting a site or a role must not silently
+    # change where the next sync puts what it makes.
+    cluster = models.ForeignKey(
+        to='virtualization.Cluster',
+        on_delete=models.PROTECT,
+        related_name='proxsync_endpoints',
+        verbose_name=_('cluster'),
+        blank=True,
+        null=True,
+        help_text=_('Left empty, the first sync finds the cluster by its name in Proxmox, or makes it'),
+    )
+    cluster_type = models.ForeignKey(
+        to='virtualization.ClusterType',
+        on_delete=models.PROTECT,
+        related_name='+',
+        verbose_name=_('cluster type'),
+        blank=True,
+        null=True,
+        help_text=_('"Proxmox VE" if empty'),
+    )
+    cluster_group = models.ForeignKey(
+        to='virtualization.ClusterGroup',
+        on_delete=models.PROTECT,
+        related_name='+',
+        verbose_name=_('cluster group'),
+        blank=True,
+        null=True,
+    )
+    site = models.ForeignKey(
+        to='dcim.Site',
+        on_delete=models.PROTECT,
+        related_name='+',
+        verbose_name=_('site'),
+        blank=True,
+        null=True,
+    )
+    tenant = models.ForeignKey(
+        to='tenancy.Tenant',
+        on_delete=models.PROTECT,
+        related_name='+',
+        verbose_name=_('tenant'),
+        blank=True,
+        null=True,
+    )
+    guest_role = models.ForeignKey(
+        to='dcim.DeviceRole',
+        on_delete=models.PROTECT,
+        related_name='+',
+        verbose_name=_('guest role'),
+        blank=True,
+        null=True,
+        help_text=_('Role of new virtual machines'),
+    )
+    vrf = models.ForeignKey(
+        to='ipam.VRF',
+        on_delete=models.PROTECT,
+        related_name='+',
+        verbose_name=_('VRF'),
+        blank=True,
+        null=True,
+        help_text=_('VRF of the addresses of the guests'),
+    )
+
+    # Behaviour
+    sync_vms = models.BooleanField(
+        verbose_name=_('sync virtual machines'),
+        default=True,
+        help_text=_('QEMU guests'),
+    )
+    sync_containers = models.BooleanField(
+        verbose_name=_('sync containers'),
+        default=True,
+        help_text=_('LXC guests'),
+    )
+    sync_templates = models.BooleanField(
+        verbose_name=_('sync templates'),
+        default=False,
+    )
+    interface_naming = models.CharField(
+        verbose_name=_('interface names'),
+        max_length=30,
+        choices=InterfaceNamingChoices,
+        default=InterfaceNamingChoices.PROXMOX,
+    )
+    missing_guests = models.CharField(
+        verbose_name=_('missing guests'),
+        max_length=30,
+        choices=MissingGuestsChoices,
+        default=MissingGuestsChoices.RETIRE,
+        help_text=_('What happens to guests that are gone from Proxmox'),
+    )
+    grace_days = models.PositiveSmallIntegerField(
+        verbose_name=_('grace period'),
+        default=30,
+        help_text=_('Days between retirement and deletion'),
+    )
+    change_limit = models.PositiveSmallIntegerField(
+        verbose_name=_('change limit'),
+        default=20,
+        validators=[MaxValueValidator(100)],
+        help_text=_('Percent of the objects of a kind that one run may retire, delete or release'),
+    )
+
+    # State
+    status = models.CharField(
+        verbose_name=_('status'),
+        max_length=30,
+        choices=EndpointStatusChoices,
+        default=EndpointStatusChoices.NEW,
+        editable=False,
+    )
+    last_run = models.ForeignKey(
+        to='netbox_proxsync.SyncRun',
+        on_delete=models.SET_NULL,
+        related_name='+',
+        verbose_name=_('last run'),
+        blank=True,
+        null=True,
+        editable=False,
+    )
+    pve_version = models.CharField(
+        verbose_name=_('Proxmox VE version'),
+        max_length=50,
+        blank=True,
+        editable=False,
+    )
+
+    clone_fields = (
+        'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'cluster_type', 'cluster_group', 'site', 'tenant',
+        'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
+        'grace_days', 'change_limit',
+    )  # fmt: skip
+    prerequisite_models = ()
+
+    class Meta:
+        ordering = ('name',)
+        verbose_name = _('Proxmox endpoint')
+        verbose_name_plural = _('Proxmox endpoints')
+        permissions = [
+            ('sync', 'Test the connection, preview and sync'),
+        ]
+        constraints = (
+            models.UniqueConstraint(
+                fields=('cluster',),
+                condition=models.Q(enabled=True),
+                name='%(app_label)s_%(class)s_unique_enabled_cluster',
+                violation_error_message=_('Another enabled endpoint is synced with this cluster.'),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def docs_url(self) -> None:
+        # NetBox's default points into its own documentation, which knows nothing of plugins.
+        return None
+
+    def get_status_color(self) -> str:
+        return EndpointStatusChoices.colors.get(self.status)
+
+    def get_tls_mode_color(self) -> str:
+        return TLSModeChoices.colors.get(self.tls_mode)
+
+    def serialize_object(self, exclude: Iterable[str] | None = None) -> dict[str, Any]:
+        return super().serialize_object(exclude=[*(exclude or ()), *STATE_FIELDS])
+
+    def clean(self):
+        super().clean()
+        errors: dict[str, Any] = {}
+        self._clean_with(errors, 'hosts', clean_hosts)
+        self._clean_with(errors, 'token_id', clean_token_id)
+        self._clean_with(errors, 'ca_certificate', clean_ca_certificate)
+        self._clean_with(errors, 'fingerprint', clean_fingerprint)
+        self._clean_token_secret(errors)
+        self._clean_tls_mode(errors)
+        self._clean_cluster(errors)
+        if errors:
+            raise ValidationError(errors)
+
+    def _clean_with(self, errors: dict[str, Any], name: str, clean: Callable[[Any], Any]):
+        # None: the field itself has failed already.
+        if (value := getattr(self, name)) is None:
+            return
+        try:
+            setattr(self, name, clean(value))
+        except ValidationError as error:
+            errors[name] = error
+
+    def _clean_token_secret(self, errors: dict[str, Any]):
+        if not self.token_secret:
+            return
+        try:
+            plain = self.token_secret.reveal()
+            cleaned = clean_token_secret(plain)
+        except SecretError:
+            # The other settings stay editable; the next run says what is wrong.
+            return
+        except ValidationError as error:
+            errors['token_secret'] = error
+            return
+        if cleaned != plain:
+            self.token_secret = cleaned
+
+    def _clean_tls_mode(self, errors: dict[str, Any]):
+        needed = {TLSModeChoices.CA: 'ca_certificate', TLSModeChoices.FINGERPRINT: 'fingerprint'}.get(self.tls_mode)
+        if needed and not getattr(self, needed) and needed not in errors:
+            messages = {
+                'ca_certificate': _('Enter the certificate of the authority that is to be trusted.'),
+                'fingerprint': _('Enter the fingerprint that is to be trusted.'),
+            }
+            errors[needed] = messages[needed]
+
+    def _clean_cluster(self, errors: dict[str, Any]):
+        """As the constraint demands, but told at the field, and with the other endpoint's name."""
+        if not self.enabled or self.cluster_id is None:
+            return
+        others = ProxmoxEndpoint.objects.filter(enabled=True, cluster=self.cluster_id).exclude(pk=self.pk)
+        if other := others.first():
+            errors['cluster'] = _(
+                'The endpoint "{endpoint}" is synced with this cluster already. Two endpoints cannot share one: choose '
+                'another cluster, or disable one of the endpoints.'
+            ).format(endpoint=other)

@@ -1,0 +1,49 @@
+from collections.abc import Iterable
+
+from core.choices import ObjectChangeActionChoices
+from core.models import ObjectChange
+from django.db import models
+from netbox.constants import CENSOR_TOKEN_CHANGED
+
+from ..crypto import Secret
+from ..fields import SecretField
+
+__all__ = ('CensoredSecretsMixin',)
+
+
+class CensoredSecretsMixin(models.Model):
+    """
+    Says in the change log that a secret was changed, and never what it is.
+
+    `SecretField` shows every secret as the same token, so a change of it would be no change to the change log.
+    """
+
+    class Meta:
+        abstract = True
+
+    def snapshot(self):
+        super().snapshot()
+        self._prechange_secrets = self._secrets()
+
+    snapshot.alters_data = True
+
+    def to_objectchange(self, action: str) -> ObjectChange:
+        objectchange = super().to_objectchange(action)
+        before = getattr(self, '_prechange_secrets', None)
+        if action == ObjectChangeActionChoices.ACTION_CREATE:
+            before = {}
+        if before is not None and objectchange.postchange_data:
+            for name, secret in self._secrets().items():
+                if secret and secret != before.get(name):
+                    # The same dictionary is the instance's snapshot that events carry.
+                    objectchange.postchange_data[name] = CENSOR_TOKEN_CHANGED
+        return objectchange
+
+    to_objectchange.alters_data = True
+
+    def _secrets(self) -> dict[str, Secret]:
+        return {name: getattr(self, name) for name in self._secret_fields()}
+
+    @classmethod
+    def _secret_fields(cls) -> Iterable[str]:
+        return [field.name for field in cls._meta.concrete_fields if isinstance(field, SecretField)]

@@ -1,0 +1,267 @@
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from utilities.querysets import RestrictedQuerySet
+
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+
+__all__ = (
+    'SyncChange',
+    'SyncRun',
+)
+
+
+class SyncRun(models.Model):
+    """
+    One preview or sync of one endpoint.
+    """
+
+    endpoint = models.ForeignKey(
+        to='netbox_proxsync.ProxmoxEndpoint',
+        on_delete=models.CASCADE,
+        related_name='runs',
+        verbose_name=_('endpoint'),
+    )
+    job = models.ForeignKey(
+        to='core.Job',
+        on_delete=models.SET_NULL,
+        related_name='+',
+        verbose_name=_('job'),
+        blank=True,
+        null=True,
+    )
+    user = models.ForeignKey(
+        to=settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        related_name='+',
+        verbose_name=_('user'),
+        blank=True,
+        null=True,
+    )
+    mode = models.CharField(
+        verbose_name=_('mode'),
+        max_length=30,
+        choices=RunModeChoices,
+    )
+    status = models.CharField(
+        verbose_name=_('status'),
+        max_length=30,
+        choices=RunStatusChoices,
+        default=RunStatusChoices.QUEUED,
+    )
+    request_id = models.UUIDField(
+        verbose_name=_('request ID'),
+        default=uuid.uuid4,
+        editable=False,
+        help_text=_("Under which NetBox's change log keeps everything that the run wrote"),
+    )
+    created = models.DateTimeField(
+        verbose_name=_('created'),
+        auto_now_add=True,
+    )
+    started = models.DateTimeField(
+        verbose_name=_('started'),
+        blank=True,
+        null=True,
+    )
+    completed = models.DateTimeField(
+        verbose_name=_('completed'),
+        blank=True,
+        null=True,
+    )
+    phase = models.CharField(
+        verbose_name=_('phase'),
+        max_length=100,
+        blank=True,
+    )
+    timings = models.JSONField(
+        verbose_name=_('timings'),
+        default=dict,
+        blank=True,
+        help_text=_('Seconds by phase'),
+    )
+    counts = models.JSONField(
+        verbose_name=_('counts'),
+        default=dict,
+        blank=True,
+        help_text=_('Number of changes by kind and action'),
+    )
+    calls = models.PositiveIntegerField(
+        verbose_name=_('calls'),
+        default=0,
+        help_text=_('Calls made to Proxmox'),
+    )
+    guests = models.PositiveIntegerField(
+        verbose_name=_('guests'),
+        blank=True,
+        null=True,
+        help_text=_('Guests that Proxmox listed'),
+    )
+    messages = models.JSONField(
+        verbose_name=_('messages'),
+        default=list,
+        blank=True,
+    )
+    error = models.TextField(
+        verbose_name=_('error'),
+        blank=True,
+    )
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ('-created', '-pk')
+        verbose_name = _('sync run')
+        verbose_name_plural = _('sync runs')
+        indexes = (
+            models.Index(fields=('-created',)),
+            models.Index(fields=('endpoint', '-created')),
+            models.Index(fields=('request_id',)),
+        )
+
+    def __str__(self) -> str:
+        return _('{mode} of {endpoint}, {time}').format(
+            mode=self.get_mode_display(),
+            endpoint=self.endpoint,
+            time=f'{timezone.localtime(self.created):%Y-%m-%d %H:%M:%S}' if self.created else _('not saved'),
+        )
+
+    def get_absolute_url(self) -> str:
+        return reverse('plugins:netbox_proxsync:syncrun', args=[self.pk])
+
+    def get_mode_color(self) -> str:
+        return RunModeChoices.colors.get(self.mode)
+
+    def get_status_color(self) -> str:
+        return RunStatusChoices.colors.get(self.status)
+
+    @property
+    def finished(self) -> bool:
+        return self.status in RunStatusChoices.FINISHED
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it took, or has taken so far; None before it has started."""
+        if self.started is None:
+            return None
+        return (self.completed or timezone.now()) - self.started
+
+
+class SyncChange(models.Model):
+    """
+    One change that a run planned or made: to one object, or to none because of a conflict.
+    """
+
+    run = models.ForeignKey(
+        to='netbox_proxsync.SyncRun',
+        on_delete=models.CASCADE,
+        related_name='changes',
+        verbose_name=_('run'),
+    )
+    position = models.PositiveIntegerField(
+        verbose_name=_('position'),
+        help_text=_('Order within the run, from 0'),
+    )
+    unit = models.CharField(
+        verbose_name=_('unit'),
+        max_length=100,
+        help_text=_('The guest or cluster that it belongs to, for example qemu/100'),
+    )
+    kind = models.CharField(
+        verbose_name=_('kind'),
+        max_length=30,
+    )
+    key = models.CharField(
+        verbose_name=_('key'),
+        max_length=200,
+        help_text=_('What it is in Proxmox, for example qemu/100/net0'),
+    )
+    action = models.CharField(
+        verbose_name=_('action'),
+        max_length=30,
+        choices=ChangeActionChoices,
+    )
+    outcome = models.CharField(
+        verbose_name=_('outcome'),
+        max_length=30,
+        choices=ChangeOutcomeChoices,
+        default=ChangeOutcomeChoices.PLANNED,
+    )
+    object_type = models.ForeignKey(
+        to='contenttypes.ContentType',
+        on_delete=models.CASCADE,
+        related_name='+',
+        verbose_name=_('object type'),
+        blank=True,
+        null=True,
+    )
+    object_id = models.PositiveBigIntegerField(
+        verbose_name=_('object ID'),
+        blank=True,
+        null=True,
+    )
+    object = GenericForeignKey(
+        ct_field='object_type',
+        fk_field='object_id',
+    )
+    label = models.CharField(
+        verbose_name=_('label'),
+        max_length=200,
+        blank=True,
+    )
+    fields = models.JSONField(
+        verbose_name=_('fields'),
+        encoder=DjangoJSONEncoder,
+        default=list,
+        blank=True,
+    )
+    reason = models.TextField(
+        verbose_name=_('reason'),
+        blank=True,
+        help_text=_('Why the change is made, or why it is a conflict'),
+    )
+    message = models.TextField(
+        verbose_name=_('message'),
+        blank=True,
+        help_text=_('What happened when it was made'),
+    )
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ('run', 'position')
+        verbose_name = _('sync change')
+        verbose_name_plural = _('sync changes')
+        constraints = (
+            models.UniqueConstraint(
+                fields=('run', 'position'),
+                name='%(app_label)s_%(class)s_unique_position',
+            ),
+        )
+        # A run of 10,000 guests has 70,000 of them, listed by one of these in the order of the run.
+        indexes = (
+            models.Index(fields=('run', 'kind', 'position')),
+            models.Index(fields=('run', 'action', 'position')),
+            models.Index(fields=('run', 'outcome', 'position')),
+            models.Index(fields=('run', 'unit')),
+            models.Index(fields=('object_type', 'object_id')),
+        )
+
+    def __str__(self) -> str:
+        return f'{self.get_action_display()} {self.kind} {self.label or self.key}'
+
+    def get_absolute_url(self) -> str:
+        return reverse('plugins:netbox_proxsync:syncchange', args=[self.pk])
+
+    def get_action_color(self) -> str:
+        return ChangeActionChoices.colors.get(self.action)
+
+    def get_outcome_color(self) -> str:
+        return ChangeOutcomeChoices.colors.get(self.outcome)

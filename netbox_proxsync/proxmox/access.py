@@ -1,0 +1,199 @@
+"""
+What the token may see, from `/access/permissions`.
+
+Proxmox's lists leave out silently what the token may not see, so this decides whether absence means anything. Two facts
+of its answer (pve-access-control, RPCEnvironment.pm):
+
+- It holds the effective privileges on `/vms`, `/pool` and the other top levels, on every path that has an ACL, and on
+  every guest in a pool; but paths on which the token has no privilege at all (role NoAccess) are left out. So a missing
+  `/vms/100` means either "as on /vms" or "hidden". The ACL itself tells which, and Sys.Audit on `/access` lets read it.
+- The value of a privilege is its propagation: 0 and 1 both mean granted there; with 0 it does not reach further down.
+"""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .properties import Garbled, boolean
+from .version import Version
+
+__all__ = ('Access', 'MissingPrivilege', 'agent_privileges', 'grant_remedy')
+
+ROLE = 'NetBoxSync'
+# PVEAuditor of 7 and 8 plus the one privilege that reading the guest agent takes there.
+ROLE_PRIVILEGES = 'VM.Audit VM.Monitor Sys.Audit Datastore.Audit Pool.Audit SDN.Audit'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPrivilege:
+    """
+    Attributes:
+        privilege: As Proxmox names it.
+        path: Where it is missing.
+        feature: What cannot be read without it.
+        command: What to type on a node, as root, to grant it.
+    """
+
+    privilege: str
+    path: str
+    feature: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """
+    The token's effective privileges.
+
+    Attributes:
+        token_id: 'user@realm!name'.
+        permissions: {path: {privilege: propagates}}.
+        acl_paths: The paths of the cluster's ACL; None if the token may not read all of it.
+        denied_paths: Those of them with the role NoAccess for anyone.
+    """
+
+    token_id: str
+    permissions: Mapping[str, Mapping[str, bool]]
+    acl_paths: frozenset[str] | None
+    denied_paths: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, token_id: str, permissions: Any, acl: Any = None) -> 'Access':
+        """
+        From the answers of `/access/permissions` and `/access/acl` (None: not readable). Raises Garbled.
+        """
+        if not isinstance(permissions, dict):
+            raise Garbled('The answer is not a map of permissions.')
+        granted = {}
+        for path, privileges in permissions.items():
+            if not isinstance(privileges, dict):
+                raise Garbled(f'The permissions on {path} are not a map.')
+            granted[path] = {privilege: boolean(propagates) for privilege, propagates in privileges.items()}
+        access = cls(token_id=token_id, permissions=granted, acl_paths=None)
+        # Without this privilege the ACL is answered too, but shortened.
+        if acl is None or not access.allows('/access', 'Sys.Audit'):
+            return access
+        rows = list(_acl_rows(acl))
+        return cls(
+            token_id=token_id,
+            permissions=granted,
+            acl_paths=frozenset(path for path, _ in rows),
+            denied_paths=frozenset(path for path, role in rows if role == 'NoAccess'),
+        )
+
+    def allows(self, path: str, *privileges: str) -> bool:
+        """Whether the token has any of the privileges on exactly that path."""
+        granted = self._on(path)
+        return any(privilege in granted for privilege in privileges)
+
+    def covers(self, path: str, *privileges: str) -> bool:
+        """Whether it has any of them on a top-level path and, by propagation, on all below that are not listed."""
+        granted = self.permissions.get(path, {})
+        return any(granted.get(privilege, False) for privilege in privileges)
+
+    def _on(self, path: str) -> Mapping[str, bool]:
+        if path in self.permissions:
+            return self.permissions[path]
+        if self.acl_paths and path in self.acl_paths:
+            return {}  # it has an ACL, and yet nothing is granted there
+        parent = path.rpartition('/')[0]
+        # '/' and its children are always evaluated: where they are missing, nothing is granted.
+        if not parent:
+            return {}
+        return {privilege: True for privilege, propagates in self._on(parent).items() if propagates}
+
+    @property
+    def revoked_guests(self) -> tuple[str, ...]:
+        """Paths below /vms and /pool on which seeing guests is taken away again (as far as that can be told)."""
+        paths = set(self.permissions) | (self.acl_paths or set())
+        revoked = {path for path in paths if path.startswith('/vms/') and not self.allows(path, 'VM.Audit')}
+        # A pool's NoAccess hides its members. Having no privilege there for other reasons is no loss.
+        revoked |= {path for path in self.denied_paths if path.startswith('/pool/') and not self.permissions.get(path)}
+        return tuple(sorted(revoked))
+
+    @property
+    def guests_hidden(self) -> str | None:
+        """None if the token sees every guest of the cluster; else why it may not."""
+        if not self.covers('/vms', 'VM.Audit'):
+            return 'The token does not see all guests: it lacks VM.Audit on /vms.'
+        if revoked := self.revoked_guests:
+            return f'The token does not see all guests: VM.Audit is taken away on {", ".join(revoked)}.'
+        if self.acl_paths is None:
+            return 'Whether the token sees all guests cannot be told: it may not read the access control list.'
+        return None
+
+    @property
+    def sees_all_guests(self) -> bool:
+        return self.guests_hidden is None
+
+    def sees_agent(self, version: Version, vmid: int | None = None) -> bool:
+        """Whether the guest agent may be asked: of one guest, or of all that have no ACL of their own."""
+        privileges = agent_privileges(version)
+        return self.covers('/vms', *privileges) if vmid is None else self.allows(f'/vms/{vmid}', *privileges)
+
+    @property
+    def sees_all_pools(self) -> bool:
+        """Whether a guest that is shown without a pool is in none."""
+        if not self.covers('/pool', 'Pool.Audit'):
+            return False
+        paths = set(self.permissions) | (self.acl_paths or set())
+        return all(self.allows(path, 'Pool.Audit') for path in paths if path.startswith('/pool/'))
+
+    def missing(self, version: Version) -> list[MissingPrivilege]:
+        """What is missing for which feature, with the command that grants it on this version of Proxmox VE."""
+        agent = agent_privileges(version)
+        wanted = (
+            ('/vms', ('VM.Audit',), 'seeing all guests, and telling which of them are gone'),
+            ('/', ('Sys.Audit',), 'the cluster: its name, its quorum and the state of its nodes'),
+            ('/access', ('Sys.Audit',), 'telling whether any guest is hidden from the token'),
+            ('/vms', agent, 'addresses that running virtual machines have, by the guest agent'),
+            ('/pool', ('Pool.Audit',), 'the pools that guests are in'),
+            ('/storage', ('Datastore.Audit',), 'storages'),
+            ('/sdn', ('SDN.Audit',), 'the bridges and virtual networks of SDN'),
+        )
+        missing = [
+            MissingPrivilege(privilege=privileges[0], path=path, feature=feature, command=self._command(version, '/'))
+            for path, privileges, feature in wanted
+            if not (self.allows(path, *privileges) if path == '/' else self.covers(path, *privileges))
+        ]
+        missing += [
+            MissingPrivilege(
+                privilege='VM.Audit',
+                path=path,
+                feature='seeing all guests, and telling which of them are gone',
+                command=(
+                    f'pveum acl delete {path} --tokens {shlex.quote(self.token_id)} --roles NoAccess'
+                    if path in self.denied_paths
+                    else self._command(version, path)
+                ),
+            )
+            for path in self.revoked_guests
+        ]
+        return missing
+
+    def _command(self, version: Version, path: str) -> str:
+        grant = f'pveum acl modify {path} --tokens {shlex.quote(self.token_id)} --roles '
+        if version.major >= 9 or self.sees_agent(version):
+            return f'{grant}PVEAuditor'
+        # The auditor's role has no privilege for the guest agent before 9.
+        return f'pveum role add {ROLE} --privs "{ROLE_PRIVILEGES}"; {grant}{ROLE}'
+
+
+def grant_remedy(command: str) -> str:
+    """What to tell the person who can grant."""
+    return f'Run this on a node as root: {command} (a token never has more privileges than its user)'
+
+
+def agent_privileges(version: Version) -> tuple[str, ...]:
+    """Any of these lets read the guest agent. VM.Monitor is gone in 9."""
+    return ('VM.GuestAgent.Audit', 'VM.GuestAgent.Unrestricted') if version.major >= 9 else ('VM.Monitor',)
+
+
+def _acl_rows(acl: Any) -> Iterable[tuple[str, str]]:
+    if not isinstance(acl, list):
+        raise Garbled('The access control list is not a list.')
+    for row in acl:
+        if not isinstance(row, dict) or not isinstance(row.get('path'), str):
+            raise Garbled('The access control list holds something that is not an entry.')
+        yield row['path'], str(row.get('roleid'))

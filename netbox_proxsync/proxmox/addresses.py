@@ -1,0 +1,247 @@
+"""Static configuration and what runs in the guest -> the addresses of each NIC."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
+
+from .inventory import (
+    Address,
+    AddressOrigin,
+    GuestConfig,
+    GuestType,
+    IgnoredAddress,
+    Nic,
+    NicAddresses,
+    Reading,
+    Unknown,
+)
+from .running import GuestAddress, GuestInterface, parse_agent_interfaces, parse_container_interfaces
+from .usable import AddressFilters, assess
+
+__all__ = (
+    'AddressFilters',
+    'GuestAddress',
+    'GuestInterface',
+    'nic_addresses',
+    'parse_agent_interfaces',
+    'parse_container_interfaces',
+)
+
+STATIC_SOURCE = {GuestType.QEMU: 'cloud-init', GuestType.LXC: 'container configuration'}
+RUNNING_SOURCE = {GuestType.QEMU: 'guest agent', GuestType.LXC: 'container interfaces'}
+STATIC_ORIGINS = {4: AddressOrigin.STATIC, 6: AddressOrigin.STATIC}
+# What a configuration may say instead of an address -> how a running address of that family came about.
+MODES = {'dhcp': AddressOrigin.LEASED, 'auto': AddressOrigin.AUTOCONFIGURED, 'manual': AddressOrigin.OBSERVED}
+
+# Names of interfaces that usually sit on top of the one that is the NIC, on Linux, BSD and Windows.
+STACKED = re.compile(
+    r'.*[.:@]|(vlan|vmbr|br[-_0-9]|bridge|bond|team|lagg|macv|ipvl|dummy|vEthernet|docker|veth|virbr|tap|tun)'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Static:
+    """What the configuration says about the addresses of one NIC; '' where it says nothing."""
+
+    ipv4: str
+    ipv6: str
+    gateway4: str
+    gateway6: str
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(text for text in (self.ipv4, self.ipv6) if text and text not in MODES)
+
+    @property
+    def running_origins(self) -> dict[int, AddressOrigin]:
+        return {
+            4: MODES.get(self.ipv4, AddressOrigin.OBSERVED),
+            6: MODES.get(self.ipv6, AddressOrigin.OBSERVED),
+        }
+
+
+def nic_addresses(
+    guest_type: GuestType,
+    config: GuestConfig,
+    running: Reading[tuple[GuestInterface, ...]],
+    filters: AddressFilters | None = None,
+) -> dict[str, NicAddresses]:
+    """
+    The addresses of every NIC of a guest, by NIC key.
+
+    Static addresses come first: a container's `ip` / `ip6` are facts; cloud-init's `ipconfigN` is a wish, which counts
+    only if the guest has that address or cannot be asked. Then what runs, over all guest interfaces that carry the
+    NIC's MAC. An address that two NICs claim belongs to the first. What is left out is listed with the reason.
+
+    Args:
+        running: The guest's interfaces, or why they are not known (off, no agent, refused, ...).
+        filters: What is left out besides; by default, the usual interfaces of container hosts.
+    """
+    guest_type = GuestType(guest_type)
+    filters = filters or AddressFilters()
+    macs = Counter(nic.mac for nic in config.nics)
+    holders: dict[IPv4Address | IPv6Address, str] = {}
+    result = {}
+    for nic in config.nics:
+        carriers = _carriers(nic, running, macs)
+        found = _of_nic(guest_type, _static(guest_type, nic, config), nic.name, carriers, filters)
+        result[nic.key] = _without_held(found, holders)
+        holders |= {address.interface.ip: nic.key for address in result[nic.key].addresses}
+    return result
+
+
+def _carriers(
+    nic: Nic, running: Reading[tuple[GuestInterface, ...]], macs: Counter[str | None]
+) -> Reading[tuple[GuestInterface, ...]]:
+    """The guest interfaces with the NIC's MAC, the NIC itself first; Unknown if they do not tell all its addresses."""
+    if isinstance(running, Unknown):
+        return running
+    if nic.mac is None:
+        return Unknown(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
+    if macs[nic.mac] > 1:
+        return Unknown(f'Two NICs of the guest share the MAC address {nic.mac}; its addresses cannot be told apart.')
+    if any(interface.garbled and interface.mac in (nic.mac, None) for interface in running):
+        return Unknown('The guest answered with interfaces that cannot be read completely.')
+    carriers = [interface for interface in running if interface.mac == nic.mac]
+    if not carriers:
+        # In another network namespace, or without a driver: its addresses are out of sight, which is not gone.
+        return Unknown(f'No interface in the guest has the MAC address {nic.mac} of {nic.key}.')
+    return tuple(sorted(carriers, key=lambda interface: _rank(nic, interface)))
+
+
+def _rank(nic: Nic, interface: GuestInterface) -> tuple[bool, bool]:
+    """
+    Sorts the interface that is the NIC before those on top of it (VLAN, bridge, bond), which share its MAC.
+
+    Neither source tells which is which. In a container it is the one with the configured name; else names that look
+    like something on top come last, and among the others the guest's own order stands.
+    """
+    return interface.name != nic.name, STACKED.match(interface.name) is not None
+
+
+def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
+    if guest_type is GuestType.LXC:
+        texts = (nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6)
+    else:
+        # `cicustom` replaces what Proxmox would make of `ipconfigN`.
+        wish = {} if config.cloudinit_custom else config.cloudinit.get(int(nic.key.removeprefix('net')), {})
+        texts = tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))
+    return _Static(*((text or '').strip() for text in texts))
+
+
+def _of_nic(
+    guest_type: GuestType,
+    static: _Static,
+    name: str | None,
+    carriers: Reading[tuple[GuestInterface, ...]],
+    filters: AddressFilters,
+) -> NicAddresses:
+    """The addresses of one NIC, before those that another NIC has are taken out."""
+    configured, ignored = _sorted_out(_configured(guest_type, static, name, filters))
+    unread = carriers if isinstance(carriers, Unknown) else None
+    observed: list[Address] = []
+    if not isinstance(carriers, Unknown):
+        observed, ignored_running = _sorted_out(_observed(guest_type, static, carriers, filters))
+        ignored += ignored_running
+        configured = [_completed(address, observed) for address in configured]
+    if unread is None and guest_type is GuestType.QEMU:
+        configured, ignored_wishes = _granted(configured, observed)
+        ignored += ignored_wishes
+    return NicAddresses(
+        addresses=_unique([*configured, *observed]),
+        ignored=tuple(ignored),
+        running=unread,
+        has_gateway4=bool(static.gateway4),
+        has_gateway6=bool(static.gateway6),
+        guest_name=None if isinstance(carriers, Unknown) else carriers[0].name or None,
+    )
+
+
+def _sorted_out(assessed: Iterable[Address | IgnoredAddress]) -> tuple[list[Address], list[IgnoredAddress]]:
+    addresses, ignored = [], []
+    for address in assessed:
+        (addresses if isinstance(address, Address) else ignored).append(address)
+    return addresses, ignored
+
+
+def _configured(
+    guest_type: GuestType, static: _Static, name: str | None, filters: AddressFilters
+) -> Iterable[Address | IgnoredAddress]:
+    for text in static.addresses:
+        host, _, prefix = text.partition('/')
+        yield assess(
+            host,
+            int(prefix) if re.fullmatch('[0-9]{1,3}', prefix) else None,
+            filters,
+            origins=STATIC_ORIGINS,
+            source=STATIC_SOURCE[guest_type],
+            guest_interface=name,
+        )
+
+
+def _observed(
+    guest_type: GuestType, static: _Static, carriers: tuple[GuestInterface, ...], filters: AddressFilters
+) -> Iterable[Address | IgnoredAddress]:
+    for interface in carriers:
+        excluded = filters.excludes_interface(interface.name)
+        for address in interface.addresses:
+            assessed = assess(
+                address.text,
+                address.prefix,
+                filters,
+                origins=static.running_origins,
+                source=RUNNING_SOURCE[guest_type],
+                guest_interface=interface.name or None,
+            )
+            if isinstance(assessed, Address) and address.temporary:
+                assessed = _ignored(assessed, 'It is a temporary address.')
+            elif isinstance(assessed, Address) and excluded:
+                assessed = _ignored(assessed, 'The filter of the endpoint excludes the interface by its name.')
+            yield assessed
+
+
+def _ignored(address: Address, reason: str) -> IgnoredAddress:
+    text = str(address.interface if address.has_prefix else address.interface.ip)
+    return IgnoredAddress(text=text, guest_interface=address.guest_interface, reason=reason)
+
+
+def _completed(address: Address, observed: list[Address]) -> Address:
+    """A configured address with what only the guest tells: its interface, and the prefix length if not configured."""
+    for seen in observed:
+        if seen.interface.ip == address.interface.ip:
+            if not address.has_prefix:
+                address = replace(address, interface=seen.interface, has_prefix=seen.has_prefix)
+            return replace(address, guest_interface=seen.guest_interface)
+    return address
+
+
+def _granted(wishes: list[Address], observed: list[Address]) -> tuple[list[Address], list[IgnoredAddress]]:
+    """Of what cloud-init asks for, what the guest has; and the rest as ignored."""
+    hosts = {address.interface.ip for address in observed}
+    return _sorted_out(
+        wish
+        if wish.interface.ip in hosts
+        else _ignored(wish, 'Cloud-init asks for it, but it is not among the usable addresses that the guest reports.')
+        for wish in wishes
+    )
+
+
+def _unique(addresses: Iterable[Address]) -> tuple[Address, ...]:
+    """The first of each host address: a configured one wins over the same one running."""
+    by_host: dict[IPv4Address | IPv6Address, Address] = {}
+    for address in addresses:
+        by_host.setdefault(address.interface.ip, address)
+    return tuple(by_host.values())
+
+
+def _without_held(found: NicAddresses, holders: dict[IPv4Address | IPv6Address, str]) -> NicAddresses:
+    """Take out what an earlier NIC has."""
+    kept, ignored = _sorted_out(
+        _ignored(address, f'{holders[address.interface.ip]} of the same guest has it.')
+        if address.interface.ip in holders
+        else address
+        for address in found.addresses
+    )
+    return replace(found, addresses=tuple(kept), ignored=(*found.ignored, *ignored))

@@ -1,0 +1,103 @@
+"""What an HTTP answer of Proxmox VE means: its data, or why there are none."""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from .errors import (
+    AuthenticationFailed,
+    CallFailed,
+    GarbledAnswer,
+    NodeUnreachable,
+    NotProxmox,
+    PermissionDenied,
+    ProxmoxError,
+)
+from .hosts import Host
+
+__all__ = ('Answer', 'read_answer')
+
+# "Permission check failed (/vms/100, VM.Audit)"
+PERMISSION = re.compile(r'\((?P<path>/[^,\s]*), (?P<privilege>[A-Za-z.|]+)\)')
+MAX_REASON = 300
+# What a passing overload or restart of a proxy in between looks like.
+PASSING = (502, 503, 504)
+# The host could not reach the node: AnyEvent::HTTP's own codes, which pveproxy passes on. The first two may pass.
+UNREACHABLE_NODE = range(595, 600)
+PASSING_NODE = (595, 596)
+
+
+class Answer(NamedTuple):
+    """Status, reason phrase (some of Proxmox's errors are told nowhere else) and body."""
+
+    status: int
+    reason: str | None
+    body: bytes
+
+
+def read_answer(answer: Answer, host: Host, path: tuple[object, ...], token_id: str) -> Any:
+    """The `data` of an answer. Raises AuthenticationFailed, PermissionDenied, NodeUnreachable, CallFailed, ..."""
+    document = _document(answer.body)
+    call = '/' + '/'.join(map(str, path))
+    if answer.status == 200:
+        if isinstance(document, dict) and 'data' in document:
+            return document['data']
+        raise GarbledAnswer(f'{host} answered {call} with something that is not an answer of Proxmox.')
+    raise _refusal(answer, document, host, path, call, token_id)
+
+
+def _refusal(
+    answer: Answer, document: Any, host: Host, path: tuple[object, ...], call: str, token_id: str
+) -> ProxmoxError:
+    status, reason = answer.status, _reason(answer, document)
+    if status == 401:
+        return AuthenticationFailed(
+            f'{host} does not accept the API token {token_id} ({reason}).',
+            'Check the token id and its secret, and that neither the token nor its user is expired or disabled '
+            '(Datacenter > Permissions > API Tokens).',
+        )
+    if status == 403:
+        match = PERMISSION.search(reason)
+        privilege, where = (match['privilege'], match['path']) if match else ('', '')
+        return PermissionDenied(
+            f'The API token may not read {call} ({f"it lacks {privilege} on {where}" if match else reason}).',
+            'Grant the token the role PVEAuditor; with privilege separation the token needs it itself.',
+            privilege=privilege,
+            path=where,
+        )
+    if status in UNREACHABLE_NODE:
+        node = str(path[1]) if len(path) > 1 and path[0] == 'nodes' else None
+        return NodeUnreachable(
+            f'{host} could not reach the node {node or "in charge"} ({status} {reason}).',
+            'Is the node up, and can the nodes reach each other on port 8006?',
+            node=node,
+            passing=status in PASSING_NODE,
+        )
+    if path == ('version',) and status < 500:
+        return NotProxmox(
+            f'{host} answers, but not as Proxmox VE does ({status} {reason}).',
+            'Is this the address of a Proxmox VE node, port 8006?',
+        )
+    return CallFailed(
+        f'{host} could not answer {call}: {reason} ({status}).',
+        status=status,
+        reason=reason,
+        passing=status in PASSING,
+    )
+
+
+def _reason(answer: Answer, document: Any) -> str:
+    """Proxmox's own words: the `message` of 8.x and 9.x, which is whole, or the reason phrase, on one line."""
+    message = document.get('message') if isinstance(document, dict) else None
+    words = message if isinstance(message, str) and message.strip() else answer.reason
+    errors = document.get('errors') if isinstance(document, dict) else None
+    if isinstance(errors, dict) and errors:
+        words = f'{words} {"; ".join(f"{key}: {text}" for key, text in sorted(errors.items()))}'
+    return ' '.join((words or 'no reason given').split())[:MAX_REASON]
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,190 @@
+"""Is an endpoint usable? A few calls, none per guest, and every answer in words."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .access import Access, grant_remedy
+from .client import Connection, ProxmoxClient
+from .errors import InvalidConnection, ProxmoxError
+from .hosts import Host
+from .inventory import known
+from .properties import Garbled
+from .resources import ClusterStatus, Resources, merge_nodes
+from .tls import fetch_fingerprint
+from .version import Version
+
+__all__ = ('Check', 'ConnectionReport', 'check')
+
+# Without these a run still tells the truth about guests, only less of it.
+OPTIONAL = ('Pool.Audit', 'Datastore.Audit', 'SDN.Audit', 'VM.GuestAgent.Audit', 'VM.Monitor')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """
+    One line of the checklist.
+
+    Attributes:
+        required: Without it the endpoint cannot be synced completely; else it only gives more.
+    """
+
+    label: str
+    ok: bool
+    detail: str = ''
+    remedy: str = ''
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionReport:
+    """
+    What a connection test found.
+
+    Attributes:
+        ok: Proxmox VE answers, with a version that can be read and a token that it accepts. Runs work; what they
+            cannot see is in `checks`.
+        host: The host that answered; '' if none did.
+        cluster_name: None for a stand-alone host, and if the token may not see it.
+        nodes_online, nodes_total, quorate: None if not known.
+        fingerprint: SHA-256, of the certificate that the host shows; None if it shows none.
+        error, remedy: What failed, and what to do, if not `ok`.
+    """
+
+    ok: bool
+    host: str = ''
+    version: str = ''
+    cluster_name: str | None = None
+    nodes_online: int | None = None
+    nodes_total: int | None = None
+    quorate: bool | None = None
+    fingerprint: str | None = None
+    error: str = ''
+    remedy: str = ''
+    checks: tuple[Check, ...] = ()
+
+
+def check(connection: Connection) -> ConnectionReport:
+    """Try a connection. Never raises a ProxmoxError: what fails is in the report."""
+    try:
+        with ProxmoxClient(connection) as client:
+            return _report(client)
+    except ProxmoxError as error:
+        fingerprint = getattr(error, 'fingerprint', None) or _fingerprint(connection)
+        return ConnectionReport(
+            ok=False,
+            error=error.message,
+            remedy=error.remedy,
+            fingerprint=fingerprint,
+            checks=(Check(label='Connection', ok=False, detail=error.message, remedy=error.remedy),),
+        )
+
+
+def _report(client: ProxmoxClient) -> ConnectionReport:
+    version = client.version()
+    access = _try(client, 'access', 'permissions')
+    acl = _try(client, 'access', 'acl')
+    status = _parsed(ClusterStatus.parse, _try(client, 'cluster', 'status'))
+    resources = _parsed(Resources.parse, _try(client, 'cluster', 'resources'))
+    checks = [
+        Check(label='Connection', ok=True, detail=f'{client.host} answers, and accepts the token.'),
+        Check(label='Version', ok=True, detail=f'Proxmox VE {version.text}'),
+        *_cluster_checks(status, resources),
+        *_privilege_checks(client.connection.token_id, version, access, acl),
+    ]
+    nodes = ()
+    if isinstance(resources, Resources):
+        fallback = ClusterStatus.unread('')
+        nodes, _ = merge_nodes(resources, status if isinstance(status, ClusterStatus) else fallback)
+    read = isinstance(status, ClusterStatus)
+    return ConnectionReport(
+        ok=isinstance(resources, Resources),
+        host=client.host,
+        version=version.text,
+        cluster_name=(status.name or None) if read else None,
+        nodes_online=sum(node.online for node in nodes) if nodes else None,
+        nodes_total=len(nodes) or None,
+        quorate=status.quorate if read and known(status.quorate) else None,
+        fingerprint=_fingerprint(client.connection, client.host),
+        error='' if isinstance(resources, Resources) else resources.message,
+        remedy='' if isinstance(resources, Resources) else resources.remedy,
+        checks=tuple(checks),
+    )
+
+
+def _try(client: ProxmoxClient, *path: str) -> Any:
+    """The data, or the error. Raises only what makes every other call fail too."""
+    try:
+        return client.get(*path)
+    except ProxmoxError as error:
+        if error.fatal:
+            raise
+        return error
+
+
+def _parsed(parse: Any, answer: Any) -> Any:
+    if isinstance(answer, ProxmoxError):
+        return answer
+    try:
+        return parse(answer)
+    except Garbled as error:
+        return ProxmoxError(f'Proxmox answered in a form that cannot be read: {error}')
+
+
+def _cluster_checks(status: Any, resources: Any) -> list[Check]:
+    checks = []
+    if isinstance(status, ProxmoxError):
+        checks.append(Check(label='Cluster', ok=False, detail=status.message, remedy=status.remedy))
+    else:
+        name = f'cluster {status.name}' if status.name else 'stand-alone host'
+        quorate = bool(status.quorate)
+        checks.append(
+            Check(
+                label='Cluster',
+                ok=quorate,
+                detail=name if quorate else f'{name}, not quorate: runs do not treat any guest as gone',
+                remedy='' if quorate else 'Bring the other nodes back, or connect to a node that is quorate.',
+            )
+        )
+    if isinstance(resources, ProxmoxError):
+        checks.append(Check(label='Guests', ok=False, detail=resources.message, remedy=resources.remedy))
+    else:
+        detail = f'{len(resources.guests)} guests on {len(resources.nodes)} nodes are visible'
+        checks.append(Check(label='Guests', ok=resources.garbled is None, detail=resources.garbled or detail))
+        offline = sorted(name for name, (online, _) in resources.nodes.items() if online is False)
+        if offline:
+            checks.append(Check(label='Nodes', ok=False, detail=f'offline: {", ".join(offline)}', required=False))
+    return checks
+
+
+def _privilege_checks(token_id: str, version: Version, permissions: Any, acl: Any) -> list[Check]:
+    if isinstance(permissions, ProxmoxError):
+        return [Check(label='Privileges', ok=False, detail=permissions.message, remedy=permissions.remedy)]
+    try:
+        access = Access.parse(token_id, permissions, None if isinstance(acl, ProxmoxError) else acl)
+    except Garbled as error:
+        return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
+    missing = access.missing(version)
+    checks = [
+        Check(
+            label=f'{lack.privilege} on {lack.path}',
+            ok=False,
+            detail=f'missing; needed for {lack.feature}',
+            remedy=grant_remedy(lack.command),
+            required=lack.privilege not in OPTIONAL,
+        )
+        for lack in missing
+    ]
+    hidden = access.guests_hidden
+    if hidden and not checks:
+        checks.append(Check(label='Privileges', ok=False, detail=hidden))
+    return checks or [Check(label='Privileges', ok=True, detail='The token may read everything that is needed.')]
+
+
+def _fingerprint(connection: Connection, host: str | None = None) -> str | None:
+    """Of the host that answered, else of the first; None if there is none, or a proxy is in between."""
+    if connection.proxies:
+        return None
+    try:
+        return fetch_fingerprint(host or str(Host.parse(connection.hosts[0])), min(connection.timeout, 10))
+    except (ProxmoxError, InvalidConnection, IndexError):
+        return None

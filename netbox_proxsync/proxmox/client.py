@@ -1,0 +1,307 @@
+"""A session with Proxmox VE's API: hosts in order, token, TLS, time limits, retries. It can only GET."""
+
+import random
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from threading import Event, Lock, Timer
+from typing import Any, Self
+from urllib.parse import quote
+
+import requests
+import urllib3
+from proxmoxer.backends.https import Backend
+
+from .answers import Answer, read_answer
+from .errors import (
+    Cancelled,
+    GarbledAnswer,
+    HostUnreachable,
+    InvalidConnection,
+    NotProxmox,
+    ProxmoxError,
+    RunTimeout,
+    TLSFailed,
+)
+from .failures import explain
+from .hosts import Host
+from .tls import TLSMode, normalize_fingerprint, tls_context
+from .transport import Sockets, TLSAdapter
+from .version import Version
+
+__all__ = ('Connection', 'ProxmoxClient')
+
+TRIES = 3
+FIRST_PAUSE = 0.5  # seconds; doubled at each try, minus up to half of it by chance
+CONNECT_TIMEOUT = 10  # seconds at most: a host that is up accepts at once, whatever the calls may take
+MAX_ANSWER = 128 * 1024**2  # bytes; 10,000 guests are about 5 MB
+CHUNK = 256 * 1024
+
+# What may stand in the Authorization header. Checked here because the HTTP library would quote it in its complaint.
+TOKEN_ID = re.compile(r'[!-~]+@[!-~]+![!-~]+')
+TOKEN_SECRET = re.compile(r'[!-~]+')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """
+    How one Proxmox VE cluster is reached.
+
+    Attributes:
+        hosts: `host[:port]`, tried in order.
+        token_id: 'user@realm!name'.
+        token_secret: Its secret; never shown.
+        tls_mode: See `tls`.
+        ca_certificate: PEM, one or more; for mode `ca`.
+        fingerprint: SHA-256, for mode `fingerprint`: one for all hosts, or one for each in their order, separated by
+            blanks, commas or lines.
+        timeout: Seconds that one call may take.
+        run_timeout: Seconds from the opening of the client, after which every call fails; None: no limit.
+        concurrency: How many calls may run at the same time.
+        proxies: As NetBox resolves them: {'https': 'http://proxy:3128'}. May hold credentials; never shown.
+    """
+
+    hosts: tuple[str, ...]
+    token_id: str
+    token_secret: str = field(repr=False)
+    tls_mode: TLSMode = TLSMode.SYSTEM
+    ca_certificate: str = field(default='', repr=False)
+    fingerprint: str = ''
+    timeout: float = 30
+    run_timeout: float | None = None
+    concurrency: int = 8
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class _Target:
+    """One host with its session; `answered` once it has spoken HTTP to us."""
+
+    def __init__(self, host: Host, session: requests.Session, url: str):
+        self.host = host
+        self.session = session
+        self.url = url
+        self.answered = False
+
+
+class ProxmoxClient:
+    """
+    Reads Proxmox VE's API. Safe to use from several threads.
+
+    proxmoxer builds the addresses, the token's header and the session. Its resource objects are not used: they hide
+    what decides here. They turn a page of HTML into data, an unknown status into None, and 595 into a text, they log
+    what they get, and leave no place for a time limit, a proof of the host other than a CA file, or a retry.
+
+    Use it as a context manager; leaving it closes every connection. Raises InvalidConnection for settings that cannot
+    be used.
+    """
+
+    def __init__(self, connection: Connection):
+        self.connection = connection
+        self._sockets = Sockets()
+        self._lock = Lock()
+        self._calls = 0
+        self._ended = Event()
+        self._why: ProxmoxError | None = None
+        self._mode = TLSMode(connection.tls_mode)
+        self._context = tls_context(self._mode, connection.ca_certificate)
+        if not TOKEN_ID.fullmatch(connection.token_id):
+            raise InvalidConnection('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
+        if not TOKEN_SECRET.fullmatch(connection.token_secret):
+            raise InvalidConnection(
+                'The token secret is empty or holds characters that it cannot have.', 'Copy it from Proxmox again.'
+            )
+        hosts = [Host.parse(host) for host in connection.hosts]
+        if not hosts:
+            raise InvalidConnection('No host is given.', 'Enter the name or the address of a node.')
+        self._targets = [
+            self._target(host, fingerprint)
+            for host, fingerprint in zip(hosts, self._fingerprints(len(hosts)), strict=True)
+        ]
+        self._active = self._targets[0]
+        self._timer: Timer | None = None
+
+    def __enter__(self) -> Self:
+        limit = self.connection.run_timeout
+        if limit:
+            late = RunTimeout(
+                f'Reading Proxmox took longer than the {limit:g} seconds that a run may take.',
+                'Allow more time or more concurrent calls, or look for a node that answers slowly.',
+            )
+            self._timer = Timer(limit, self._end, (late,))
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._end(Cancelled('The connection to Proxmox is closed.'))
+        for target in self._targets:
+            target.session.close()
+
+    @property
+    def calls(self) -> int:
+        """How many requests were sent so far."""
+        return self._calls
+
+    @property
+    def host(self) -> str:
+        """The host that answers at present."""
+        return str(self._active.host)
+
+    def cancel(self) -> None:
+        """End every call that is under way, and let every later one raise Cancelled at once."""
+        self._end(Cancelled('The run was cancelled.'))
+
+    def add_members(self, members: Mapping[str, str | None]) -> None:
+        """
+        Further members of the cluster, tried when all given hosts fail: {address: SHA-256 fingerprint or None}.
+
+        Only where what was learned over a proved connection proves the member: not if nothing is verified, and if
+        fingerprints are pinned, only with the fingerprint that the cluster knows of it.
+        """
+        if self._mode is TLSMode.OFF:
+            return
+        port = self._targets[0].host.port
+        known = {target.host for target in self._targets}
+        for address, fingerprint in sorted(members.items()):
+            try:
+                host = Host(Host.parse(address).name, port)
+                pin = normalize_fingerprint(fingerprint or '') if self._mode is TLSMode.FINGERPRINT else None
+            except InvalidConnection:
+                continue
+            if host not in known:
+                self._targets.append(self._target(host, pin))
+
+    def version(self) -> Version:
+        """
+        Proxmox VE's version. To be called first: it tells whether this is Proxmox VE at all, and one that can be read.
+
+        Raises NotProxmox, VersionTooOld and whatever `get` does.
+        """
+        try:
+            answer = self.get('version')
+        except GarbledAnswer:
+            answer = None
+        return Version.parse(answer, self.host)
+
+    def get(self, *path: object, **params: object) -> Any:
+        """
+        The `data` of one call: `get('nodes', 'pve1', 'qemu', 100, 'config', current=1)`.
+
+        What can pass (a refused or broken connection, 502-504, a node that the host cannot reach) is tried three times,
+        everything else once. Raises a ProxmoxError that says what failed.
+        """
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._get_from_some_host(path, params)
+            except ProxmoxError as error:
+                failure = error
+            if not failure.passing or attempt == TRIES:
+                break
+            self._ended.wait(FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1))
+        raise failure
+
+    def _get_from_some_host(self, path: tuple[object, ...], params: Mapping[str, object]) -> Any:
+        first = self._active
+        failures: list[ProxmoxError] = []
+        for target in (first, *(target for target in self._targets if target is not first)):
+            try:
+                data = self._call(target, path, params)
+            except (HostUnreachable, TLSFailed, NotProxmox) as error:
+                failures.append(error)
+            else:
+                self._active = target
+                return data
+        raise _none_answered(failures)
+
+    def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> Any:
+        self._go_on()
+        url = '/'.join((target.url, *(quote(str(part), safe='') for part in path)))
+        try:
+            answer = self._send(target, url, params)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+            # Not raised from here: the exception at hand holds the request, and with it the token's secret.
+            failure = explain(error, target.host, _shown(path), self.connection.timeout, answered=target.answered)
+        else:
+            target.answered = True
+            return read_answer(answer, target.host, path, self.connection.token_id)
+        self._go_on()
+        raise failure
+
+    def _send(self, target: _Target, url: str, params: Mapping[str, object]) -> Answer:
+        timeout = self.connection.timeout
+        deadline = time.monotonic() + timeout
+        if target.answered:
+            self._count()
+        with target.session.get(
+            url, params=params, timeout=(min(timeout, CONNECT_TIMEOUT), timeout), allow_redirects=False, stream=True
+        ) as response:
+            if not target.answered:
+                self._count()
+            return Answer(response.status_code, response.reason, _body(response, deadline))
+
+    def _count(self) -> None:
+        with self._lock:
+            self._calls += 1
+
+    def _target(self, host: Host, fingerprint: str | None) -> _Target:
+        connection = self.connection
+        user, _, name = connection.token_id.rpartition('!')
+        backend = Backend(
+            str(host), user=user, token_name=name, token_value=connection.token_secret, proxies=dict(connection.proxies)
+        )
+        session = backend.get_session()
+        # No proxy, CA bundle or password from the environment of the process: NetBox's settings count.
+        session.trust_env = False
+        session.mount('https://', TLSAdapter(self._context, fingerprint, self._sockets, connection.concurrency))
+        return _Target(host, session, backend.get_base_url())
+
+    def _fingerprints(self, count: int) -> Iterable[str | None]:
+        if self._mode is not TLSMode.FINGERPRINT:
+            return [None] * count
+        pins = [normalize_fingerprint(text) for text in re.split(r'[\s,;]+', self.connection.fingerprint.strip())]
+        if len(pins) not in (1, count):
+            raise InvalidConnection(
+                f'{len(pins)} fingerprints are given for {count} hosts.', 'Give one for all, or one for each host.'
+            )
+        return pins * count if len(pins) == 1 else pins
+
+    def _end(self, why: ProxmoxError) -> None:
+        with self._lock:
+            if self._why is None:
+                self._why = why
+        self._ended.set()
+        self._sockets.shut()
+
+    def _go_on(self) -> None:
+        if self._why is not None:
+            # A new one each time: threads must not share a traceback.
+            raise type(self._why)(self._why.message, self._why.remedy)
+
+
+def _body(response: requests.Response, deadline: float) -> bytes:
+    """The whole body, also if it trickles in: a socket's own time limit starts again with every byte."""
+    body = bytearray()
+    while chunk := response.raw.read1(CHUNK, decode_content=True):
+        body += chunk
+        if time.monotonic() > deadline:
+            raise requests.ReadTimeout('the whole answer')
+        if len(body) > MAX_ANSWER:
+            raise requests.exceptions.ContentDecodingError('the answer is too large')
+    return bytes(body)
+
+
+def _shown(path: tuple[object, ...]) -> str:
+    return '/' + '/'.join(map(str, path))
+
+
+def _none_answered(failures: list[ProxmoxError]) -> ProxmoxError:
+    if len(failures) == 1:
+        return failures[0]
+    return HostUnreachable(
+        ' '.join(['None of the hosts can be used.', *(failure.message for failure in failures)]),
+        failures[0].remedy,
+        passing=any(failure.passing for failure in failures),
+    )

@@ -1,0 +1,77 @@
+"""What an exception of the HTTP library means to an administrator."""
+
+import ssl
+from collections.abc import Iterator
+
+import requests
+import urllib3.exceptions
+
+from .errors import CallTimeout, ConnectionBroken, GarbledAnswer, HostUnreachable, ProxmoxError
+from .hosts import Host
+from .tls import no_tls, tls_failure, unreachable, wrong_fingerprint
+
+__all__ = ('explain',)
+
+
+def explain(error: BaseException, host: Host, call: str, timeout: float, *, answered: bool) -> ProxmoxError:
+    """
+    Turn an exception of requests or urllib3 into one of ours, which holds nothing of it.
+
+    Args:
+        call: The path of the call, for the message.
+        timeout: Seconds, for the message.
+        answered: The host has answered before, so the connection was not refused because of what it is.
+    """
+    causes = list(_causes(error))
+    if isinstance(error, requests.exceptions.ProxyError):
+        return HostUnreachable(
+            f'The proxy between NetBox and {host} did not connect them.',
+            "Check NetBox's HTTP_PROXIES, or exempt this host from the proxy.",
+        )
+    if any('Fingerprints did not match' in str(cause) for cause in causes):
+        return wrong_fingerprint(host, timeout)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return tls_failure(host, cause, timeout)
+    if isinstance(error, requests.ConnectTimeout):
+        return unreachable(host, TimeoutError(), timeout)
+    for cause in causes:
+        if isinstance(cause, urllib3.exceptions.NewConnectionError):
+            return unreachable(host, cause.__cause__ or cause.__context__ or cause, timeout)
+        if isinstance(cause, UnicodeError | urllib3.exceptions.LocationParseError):
+            return unreachable(host, UnicodeError(), timeout)
+    if isinstance(error, requests.exceptions.ContentDecodingError | urllib3.exceptions.DecodeError):
+        return GarbledAnswer(f'The answer of {host} to {call} cannot be decoded or is too large.')
+    return _broken(causes, host, call, timeout, answered=answered)
+
+
+def _broken(causes: list[BaseException], host: Host, call: str, timeout: float, *, answered: bool) -> ProxmoxError:
+    """The connection stood (or so it seems) when it failed."""
+    kinds = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
+    if any(isinstance(cause, kinds) for cause in causes):
+        if not answered:
+            return unreachable(host, TimeoutError(), timeout)
+        return CallTimeout(
+            f'{host} did not answer {call} within {timeout:g} seconds.',
+            'Allow a longer time-out if Proxmox is just slow.',
+        )
+    if answered:
+        return ConnectionBroken(
+            f'{host} broke the connection while it answered {call}.', 'Is pveproxy on it being restarted?', passing=True
+        )
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return no_tls(host)
+    return unreachable(host, ConnectionResetError(), timeout)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and all those that are wrapped in it, in whatever way."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if not isinstance(current, BaseException) or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        waiting += [getattr(current, 'reason', None), *current.args, current.__cause__, current.__context__]

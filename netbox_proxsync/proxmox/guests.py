@@ -1,0 +1,198 @@
+"""One guest: what the list says of it, its configuration, and what it tells itself while it runs."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from .access import Access
+from .addresses import nic_addresses
+from .client import ProxmoxClient
+from .config import parse_config
+from .errors import CallFailed, CallTimeout, NodeUnreachable, ProxmoxError
+from .inventory import Guest, GuestConfig, GuestType, Reading, Unknown, known
+from .options import CollectOptions
+from .properties import Garbled
+from .resources import GuestRow
+from .runtime import GUEST_NAMES, RuntimeReader
+from .unread import Trouble, Unread, unread
+from .version import Version
+
+__all__ = ('Finding', 'GuestReader')
+
+logger = logging.getLogger(__name__)
+
+# What the lists show of a guest that has no name (QemuServer.pm, LXC.pm).
+DEFAULT_NAMES = {GuestType.QEMU: 'VM {}', GuestType.LXC: 'CT{}'}
+# Reading a configuration is reading a small file: a node that does not manage it this often in a row hangs.
+MAX_TIMEOUTS = 3
+# From when on the list of guests has tags.
+TAGS_SINCE = (7, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    Attributes:
+        guest: With everything that could be read.
+        vanished: Proxmox says that there is no such guest on this node (any more).
+    """
+
+    guest: Guest
+    troubles: tuple[Trouble, ...] = ()
+    vanished: bool = False
+
+
+class GuestReader:
+    """
+    Reads guests, several at the same time.
+
+    Args:
+        access: Unknown if the privileges could not be read.
+        nodes: {name: why it cannot be asked, or None} of all members of the cluster.
+
+    Attributes:
+        failed_nodes: Those that stopped answering meanwhile: {name: reason}.
+    """
+
+    def __init__(
+        self,
+        client: ProxmoxClient,
+        options: CollectOptions,
+        version: Version,
+        access: Reading[Access],
+        nodes: Mapping[str, str | None],
+    ):
+        self.client = client
+        self.options = options
+        self.version = version
+        self.access = access
+        self.runtime = RuntimeReader(client, options, version, access)
+        self.failed_nodes: dict[str, str] = {}
+        self._nodes = nodes
+        self._timeouts: Counter[str] = Counter()
+
+    def read(self, row: GuestRow) -> Finding:
+        """
+        Everything about a guest. What cannot be read is Unknown with the reason; nothing about it stops the others.
+
+        Raises:
+            ProxmoxError: Only one after which no other guest can be read either (`fatal`).
+        """
+        try:
+            return self._read(row)
+        except Unread as missing:
+            return self._unread(row, missing)
+        except ProxmoxError:
+            raise
+        except Exception as error:
+            # Ten thousand guests hold every oddity there is. A mistake of ours about one must not cost the others.
+            logger.exception('Reading %s failed', row.key)
+            what = f'It could not be understood because of a bug in this plugin ({type(error).__name__})'
+            remedy = "Report it; the details are in the log of NetBox's worker."
+            return self._unread(row, Unread(f'{what}.', Trouble(what=what, remedy=remedy)))
+
+    def _read(self, row: GuestRow) -> Finding:
+        self._check_readable(row)
+        try:
+            config = self._config(row)
+        except CallFailed as error:
+            finding = self._unread(row, unread('its configuration', row, error))
+            return replace(finding, vanished=error.guest_not_there)
+        troubles: list[Trouble] = []
+        running = self.runtime.interfaces(row, config, troubles)
+        guest = replace(
+            self._guest(row, config),
+            addresses=nic_addresses(row.type, config, running, self.options.filters),
+            os_name=self.runtime.os_name(row, config, running, troubles),
+            host_name=self.runtime.host_name(row, config, running, troubles),
+        )
+        return Finding(guest=guest, troubles=tuple(dict.fromkeys(troubles)))
+
+    def _unread(self, row: GuestRow, missing: Unread) -> Finding:
+        troubles = (missing.trouble,) if missing.trouble else ()
+        return Finding(guest=self._guest(row, missing.unknown), troubles=troubles)
+
+    def _check_readable(self, row: GuestRow) -> None:
+        wanted = self.options.vms if row.type is GuestType.QEMU else self.options.containers
+        if not wanted:
+            raise Unread(f'A {GUEST_NAMES[row.type]} is not read by the settings of the endpoint.')
+        if row.twice:
+            what = f'Proxmox lists the id {row.vmid} more than once'
+            raise Unread(f'{what}.', Trouble(what=what))
+        if reason := self._unreachable(row):
+            raise Unread(reason)
+
+    def _unreachable(self, row: GuestRow) -> str | None:
+        """Why the guest's node cannot be asked."""
+        if row.node not in self._nodes:
+            return f'Node {row.node} is not a member of the cluster.'
+        return self._nodes[row.node] or self.failed_nodes.get(row.node)
+
+    def _config(self, row: GuestRow) -> GuestConfig:
+        """Raises CallFailed, which may mean that the guest has moved, or Unread for everything else."""
+        try:
+            data = self.client.get('nodes', row.node, row.type.value, row.vmid, 'config', current=1)
+        except CallFailed:
+            raise
+        except ProxmoxError as error:
+            self._note_failure(row.node, error)
+            raise unread('its configuration', row, error) from None
+        self._timeouts.pop(row.node, None)
+        try:
+            # Every configuration has a digest. One without is not a guest without NICs and disks, but a part of one.
+            if not isinstance(data, dict) or 'digest' not in data:
+                raise Garbled('the answer is not a whole configuration')
+            return parse_config(row.type, data)
+        except Garbled as error:
+            words = str(error).rstrip('.')
+            raise Unread(
+                f'Its configuration cannot be understood: {words}.',
+                Trouble(what=f'The configuration cannot be understood ({words})'),
+            ) from None
+
+    def _note_failure(self, node: str, error: ProxmoxError) -> None:
+        """Spare the other guests of a node the wait for answers that do not come."""
+        if isinstance(error, CallTimeout):
+            self._timeouts[node] += 1
+        if isinstance(error, NodeUnreachable) or self._timeouts[node] >= MAX_TIMEOUTS:
+            self.failed_nodes[node] = f'Node {node} stopped answering.'
+
+    def _guest(self, row: GuestRow, config: Reading[GuestConfig]) -> Guest:
+        """The guest as its configuration (newer, and never second-hand) and the list show it."""
+        unreachable = self._unreachable(row)
+        read = known(config)
+        asked_os = self.options.os_info and row.type is GuestType.QEMU
+        asked_host = self.options.host_names and row.type is GuestType.QEMU
+        return Guest(
+            type=row.type,
+            vmid=row.vmid,
+            node=row.node,
+            name=(config.name or DEFAULT_NAMES[row.type].format(row.vmid)) if read else row.name,
+            # For minutes after a node has failed, the list repeats what was so before.
+            status=Unknown(unreachable) if unreachable and not read else _unless_twice(row, row.status),
+            lock=config.lock if read else row.lock,
+            template=config.template if read else _unless_twice(row, row.template),
+            tags=config.tags if read else _unless_twice(row, self._tags(row)),
+            pool=_unless_twice(row, self._pool(row)),
+            ha_state=_unless_twice(row, row.ha_state),
+            config=config,
+            addresses={} if read else config,
+            os_name=config if asked_os and not read else None,
+            host_name=config if asked_host and not read else None,
+        )
+
+    def _tags(self, row: GuestRow) -> Reading[tuple[str, ...]]:
+        if (self.version.major, self.version.minor) < TAGS_SINCE:
+            return Unknown('This version of Proxmox VE does not list tags.')
+        return row.tags
+
+    def _pool(self, row: GuestRow) -> Reading[str | None]:
+        """The list leaves the pool out where the token may not see it."""
+        if row.pool is not None or (known(self.access) and self.access.sees_all_pools):
+            return row.pool
+        return Unknown('The token may not see all pools (Pool.Audit).')
+
+
+def _unless_twice[T](row: GuestRow, value: Reading[T]) -> Reading[T]:
+    return Unknown(f'Proxmox lists the id {row.vmid} more than once.') if row.twice else value

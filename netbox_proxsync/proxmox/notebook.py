@@ -1,0 +1,46 @@
+"""Collects what an administrator should know, each thing once, however many guests it concerns."""
+
+from collections.abc import Iterable
+
+from .inventory import Notice
+
+__all__ = ('Notebook', 'listed')
+
+SHOWN = 20
+
+
+def listed(names: Iterable[object]) -> str:
+    """'qemu/100, qemu/101 and 48 more'."""
+    names = [str(name) for name in names]
+    more = len(names) - SHOWN
+    return ', '.join(names) if more <= 0 else f'{", ".join(names[:SHOWN])} and {more} more'
+
+
+class Notebook:
+    """Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._notices: list[Notice] = []
+        self._guests: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, subject: str, message: str, remedy: str = '') -> None:
+        notice = Notice(subject=subject, message=message, remedy=remedy)
+        if notice not in self._notices:
+            self._notices.append(notice)
+
+    def add_guest(self, key: str, what: str, remedy: str = '') -> None:
+        """`what` without full stop and without the guest, so that guests with the same trouble share one notice."""
+        keys = self._guests.setdefault((what, remedy), [])
+        if key not in keys:
+            keys.append(key)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """In the order in which they were noted, those about guests last."""
+        return (*self._notices, *(self._of_guests(what, remedy, keys) for (what, remedy), keys in self._guests.items()))
+
+    @staticmethod
+    def _of_guests(what: str, remedy: str, keys: list[str]) -> Notice:
+        keys = sorted(keys, key=lambda key: (key.partition('/')[0], int(key.partition('/')[2])))
+        if len(keys) == 1:
+            return Notice(subject=keys[0], message=f'{what}.', remedy=remedy)
+        return Notice(subject='guests', message=f'{what}, in {len(keys)} guests: {listed(keys)}.', remedy=remedy)

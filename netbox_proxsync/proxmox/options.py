@@ -1,0 +1,27 @@
+"""What to read."""
+
+from dataclasses import dataclass, field
+
+from .addresses import AddressFilters
+
+__all__ = ('CollectOptions',)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectOptions:
+    """
+    What to read of an endpoint.
+
+    Attributes:
+        os_info: Ask the guest agents for the operating system: one more call for each running virtual machine.
+        host_names: Ask them for the host name: likewise.
+        filters: Which addresses are left out.
+        vms, containers: Read the configuration of that type. Guests of a type that is not read are still in the
+            inventory, with everything that takes a call of its own unknown: they are there.
+    """
+
+    os_info: bool = False
+    host_names: bool = False
+    filters: AddressFilters = field(default_factory=AddressFilters)
+    vms: bool = True
+    containers: bool = True

@@ -1,0 +1,192 @@
+"""
+Proxmox VE's scalars and property strings.
+
+Numbers come as numbers or as text, depending on version and call; booleans in six spellings; structures as
+`value,key=value,...`. The functions here take whatever JSON can hold and either return the Python value or raise
+`Garbled`, nothing else.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from uuid import UUID
+
+__all__ = (
+    'Garbled',
+    'as_text',
+    'boolean',
+    'decimal',
+    'format_properties',
+    'format_size',
+    'format_tags',
+    'integer',
+    'parse_mac',
+    'parse_properties',
+    'parse_size',
+    'parse_tags',
+    'parse_uuid',
+    'text',
+)
+
+# Proxmox: "1|on|yes|true" and "0|off|no|false", in any case.
+BOOLEANS = {'1': True, 'on': True, 'yes': True, 'true': True, '0': False, 'off': False, 'no': False, 'false': False}
+
+SIZE_UNITS = {'': 0, 'K': 1, 'M': 2, 'G': 3, 'T': 4}  # powers of 1024
+SIZE = re.compile(r'([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:(?<=[KMGT])iB)?')
+# Proxmox counts in signed 64-bit numbers; anything larger is noise.
+MAX_INTEGER = 2**63 - 1
+
+INTEGER = re.compile(r'[+-]?[0-9]{1,20}')
+NUMBER = re.compile(r'[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2})?')
+MAC = re.compile(r'[0-9A-F]{2}(?:[:-][0-9A-F]{2}){5}', re.IGNORECASE | re.ASCII)
+LIST_SEPARATORS = re.compile(r'[;,\s\0]+')
+
+
+class Garbled(ValueError):
+    """Proxmox (or the guest) answered something that does not mean anything; the text says what and where."""
+
+
+def as_text(value: object) -> str:
+    """Any JSON value as text, for keeping and showing what is not understood."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=repr)
+
+
+def _shown(value: object) -> str:
+    """A value in an error message: recognisable, but never a page of it."""
+    shown = 'a number' if isinstance(value, int) and abs(value) > MAX_INTEGER else repr(value)
+    return shown if len(shown) <= 60 else f'{shown[:57]}...'
+
+
+def text(value: object) -> str:
+    """A text that Proxmox may send as a number (a host name `123`). Raises Garbled for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, int | float) and abs(value) <= MAX_INTEGER:  # NaN compares false
+        return str(value)
+    raise Garbled(f'{_shown(value)} is not a text')
+
+
+def integer(value: object) -> int:
+    """A whole number: 2048, '2048', 2048.0. Raises Garbled for everything else, NaN and 1.5 included."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    shown = text(value).strip()
+    if not INTEGER.fullmatch(shown) or abs(int(shown)) > MAX_INTEGER:
+        raise Garbled(f'{_shown(value)} is not a whole number')
+    return int(shown)
+
+
+def decimal(value: object) -> Decimal:
+    """A number: 1.5, '1.5', '12'. Raises Garbled for everything else, NaN and infinity included."""
+    shown = text(value).strip()
+    if not NUMBER.fullmatch(shown):
+        raise Garbled(f'{_shown(value)} is not a number')
+    return Decimal(shown)
+
+
+def boolean(value: object) -> bool:
+    """A boolean: 0/1, on/off, yes/no, true/false, as number, text or JSON boolean. Else raises Garbled."""
+    try:
+        return BOOLEANS[text(value).strip().lower()]
+    except KeyError:
+        raise Garbled(f'{_shown(value)} is neither true nor false') from None
+
+
+def parse_size(value: object) -> int:
+    """
+    A disk size in bytes. Units are binary, 9.x may append "iB", and no unit means bytes: '32G', '1.5T', '4096', '8GiB'.
+
+    Fractions of a byte are cut off, as Proxmox does. Raises Garbled for NaN, negative and any other text.
+    """
+    match = SIZE.fullmatch(text(value).strip())
+    if match is None or len(match[1]) > 40:
+        raise Garbled(f'{_shown(value)} is not a size')
+    size = math.floor(Fraction(match[1]) * 1024 ** SIZE_UNITS[match[2]])
+    if size > MAX_INTEGER:
+        raise Garbled(f'{_shown(value)} is not a possible size')
+    return size
+
+
+def format_size(size: int) -> str:
+    """A size in bytes as Proxmox writes it: with the largest unit that is exact ('520M', '1T', '1000')."""
+    exponent = next((e for e in (4, 3, 2, 1) if size % 1024**e == 0), 0) if size else 0
+    return f'{size // 1024**exponent}{" KMGT"[exponent].strip()}'
+
+
+def parse_tags(value: object) -> tuple[str, ...]:
+    """Tags in the given order without repetition; separated by semicolon, comma, blank or NUL. None and '': no tags."""
+    if value is None:
+        return ()
+    return tuple(dict.fromkeys(tag for tag in LIST_SEPARATORS.split(text(value)) if tag))
+
+
+def format_tags(tags: tuple[str, ...]) -> str:
+    """Tags as Proxmox writes them."""
+    return ';'.join(tags)
+
+
+def parse_mac(value: object) -> str | None:
+    """A MAC address in upper case with colons, or None if it is not one."""
+    if not isinstance(value, str) or not MAC.fullmatch(value.strip()):
+        return None
+    return value.strip().upper().replace('-', ':')
+
+
+def parse_uuid(value: object) -> str:
+    """A UUID in the usual spelling, lower case. Raises Garbled."""
+    shown = text(value).strip()
+    try:
+        return str(UUID(shown))
+    except ValueError:
+        raise Garbled(f'{_shown(value)} is not a UUID') from None
+
+
+def parse_properties(value: object, default_key: str | None = None) -> dict[str, str]:
+    """
+    The sub-keys of a property string such as `local-lvm:vm-100-disk-0,size=32G,ssd=1`.
+
+    Which sub-keys exist is left to the caller, so that a newer Proxmox VE may add some. The order of sub-keys means
+    nothing (Proxmox writes them in random order).
+
+    Args:
+        value: The property string, or a number where Proxmox writes a lone number.
+        default_key: The sub-key of the part that has no "=".
+
+    Raises:
+        Garbled: where Proxmox refuses it too: a sub-key without name, or one that is given twice.
+    """
+    properties: dict[str, str] = {}
+    for part in text(value).split(','):
+        if not part.strip():
+            continue
+        name, equals, content = part.partition('=')
+        if not equals:
+            name, content = default_key, part
+        if not name:
+            raise Garbled(f'{_shown(part)} has no key')
+        if name in properties:
+            raise Garbled(f'{_shown(name)} is given twice')
+        properties[name] = content
+    return properties
+
+
+def format_properties(properties: Mapping[str, str], default_key: str | None = None) -> str:
+    """
+    Sub-keys as a property string: the default key first and bare, the others by name.
+
+    Reading it back gives the same sub-keys. Raises Garbled for what Proxmox's format cannot express: it has no
+    quoting, so no comma anywhere and no "=" in a name.
+    """
+    for name, content in properties.items():
+        if ',' in name + content or '=' in name or not name.strip():
+            raise Garbled(f'{_shown(name)}={_shown(content)} cannot be written as a property string')
+    first = properties.get(default_key, '') if default_key else ''
+    bare = [first] if first.strip() and '=' not in first else []
+    return ','.join(
+        bare + [f'{name}={properties[name]}' for name in sorted(properties) if not bare or name != default_key]
+    )

@@ -1,0 +1,247 @@
+"""The lists that concern a whole cluster: `/cluster/resources`, `/cluster/status`, `/cluster/options`."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .inventory import GuestType, Node, Reading, TagStyle, Unknown, known
+from .properties import Garbled, boolean, integer, parse_properties, parse_tags, text
+
+__all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
+
+NO_ANSWER = Unknown('The list of guests does not tell.')
+COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestRow:
+    """
+    A guest in `/cluster/resources`. A node that is offline, or whose pvestatd hangs, gives fewer values.
+
+    Attributes:
+        twice: The list has this vmid more than once, so which row is right cannot be told.
+    """
+
+    type: GuestType
+    vmid: int
+    node: str
+    name: Reading[str]
+    status: Reading[str]
+    lock: str | None
+    template: Reading[bool]
+    tags: Reading[tuple[str, ...]]
+    pool: Reading[str | None]
+    ha_state: Reading[str | None]
+    twice: bool = False
+
+    @property
+    def key(self) -> str:
+        return f'{self.type}/{self.vmid}'
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> 'GuestRow':
+        """Raises Garbled if it cannot be told which guest this is, and where."""
+        node, vmid = row.get('node'), integer(row.get('vmid'))
+        if vmid <= 0 or not isinstance(node, str) or not node:
+            raise Garbled('A guest without vmid or node')
+        name, status = _read(row, 'name', _word), _read(row, 'status', _word)
+        # What Proxmox says of an unreachable node's guests, and of all of a node whose pvestatd does not run.
+        if status in (None, 'unknown'):
+            status = Unknown(f'Node {node} does not report the status of its guests; is pvestatd running on it?')
+        return cls(
+            type=GuestType(row['type']),
+            vmid=vmid,
+            node=node,
+            name=NO_ANSWER if name is None else name,
+            status=status,
+            lock=lock if known(lock := _read(row, 'lock', _word)) else None,
+            template=_template(row.get('template')),
+            tags=_read(row, 'tags', parse_tags, ()),
+            pool=_read(row, 'pool', _word),
+            ha_state=_read(row, 'hastate', _word),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """
+    `/cluster/resources`.
+
+    Attributes:
+        guests: By key ('qemu/100'), sorted.
+        nodes: {name: (online, logical CPUs)}; None where the row does not tell.
+        garbled: What in the list could not be understood; None if all was.
+    """
+
+    guests: Mapping[str, GuestRow]
+    nodes: Mapping[str, tuple[bool | None, int | None]]
+    garbled: str | None
+
+    @classmethod
+    def parse(cls, data: Any) -> 'Resources':
+        """Raises Garbled if it is no list at all."""
+        if not isinstance(data, list):
+            raise Garbled('The list of resources is not a list.')
+        rows: list[GuestRow] = []
+        nodes = {}
+        unreadable = 0
+        for row in data:
+            try:
+                kind = row['type']
+                if kind in tuple(GuestType):
+                    rows.append(GuestRow.parse(row))
+                elif kind == 'node':
+                    nodes[text(row['node'])] = (_online(row.get('status')), _count(row.get('maxcpu')))
+                elif not isinstance(kind, str):
+                    raise Garbled('A row without type')
+            except (Garbled, LookupError, TypeError):
+                unreadable += 1
+        return cls(guests=_by_key(rows), nodes=nodes, garbled=_complaint(unreadable, bool(nodes)))
+
+
+def _by_key(rows: list[GuestRow]) -> dict[str, GuestRow]:
+    """A vmid belongs to one guest of the cluster, be it QEMU or LXC."""
+    count = Counter(row.vmid for row in rows)
+    result: dict[str, GuestRow] = {}
+    for row in sorted(rows, key=lambda row: (row.type, row.vmid, row.node)):
+        result.setdefault(row.key, replace(row, twice=count[row.vmid] > 1))
+    return result
+
+
+def _complaint(unreadable: int, has_nodes: bool) -> str | None:
+    if unreadable:
+        return f'{unreadable} rows of the list of guests and nodes could not be understood.'
+    if not has_nodes:
+        # Node rows need no privilege, and there is always one: the list was cut off.
+        return 'The list of guests and nodes holds no node, so it is not complete.'
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterStatus:
+    """
+    `/cluster/status`.
+
+    Attributes:
+        name: None for a stand-alone host.
+        quorate: A stand-alone host always is.
+        nodes: {name: (online, address)}; None where the row does not tell.
+    """
+
+    name: Reading[str | None]
+    quorate: Reading[bool]
+    nodes: Mapping[str, tuple[bool | None, str | None]]
+
+    @classmethod
+    def unread(cls, reason: str) -> 'ClusterStatus':
+        return cls(name=Unknown(reason), quorate=Unknown(reason), nodes={})
+
+    @classmethod
+    def parse(cls, data: Any) -> 'ClusterStatus':
+        """Raises Garbled."""
+        if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+            raise Garbled('The status of the cluster is not a list.')
+        nodes = {
+            text(row.get('name')): (_flag(row.get('online')), _word(row.get('ip') or ''))
+            for row in data
+            if row.get('type') == 'node'
+        }
+        cluster = next((row for row in data if row.get('type') == 'cluster'), None)
+        if cluster is not None:
+            if (_count(cluster.get('nodes')) or 0) > len(nodes):
+                raise Garbled('The status of the cluster is cut off.')
+            quorate = _flag(cluster.get('quorate'))
+            return cls(
+                name=text(cluster.get('name')),
+                quorate=Unknown('Proxmox did not say whether the cluster is quorate.') if quorate is None else quorate,
+                nodes=nodes,
+            )
+        if len(nodes) != 1:
+            # Only a stand-alone host has no row for the cluster, and it has exactly one for itself.
+            raise Garbled('The status of the cluster is cut off.')
+        return cls(name=None, quorate=True, nodes=nodes)
+
+
+def merge_nodes(resources: Resources, status: ClusterStatus) -> tuple[tuple[Node, ...], tuple[str, ...]]:
+    """
+    All nodes that either list knows, and the names of those of which neither says whether they are online.
+
+    A node is online only if nobody says that it is not.
+    """
+    merged, undecided = [], []
+    for name in sorted(resources.nodes.keys() | status.nodes.keys()):
+        listed, cpus = resources.nodes.get(name, (None, None))
+        joined, address = status.nodes.get(name, (None, None))
+        said = [online for online in (listed, joined) if online is not None]
+        if not said:
+            undecided.append(name)
+        merged.append(
+            Node(
+                name=name,
+                online=bool(said) and all(said),
+                cpus=Unknown('Proxmox did not say how many CPUs the node has.') if cpus is None else cpus,
+                address=address if name in status.nodes else _address_unread(status),
+            )
+        )
+    return tuple(merged), tuple(undecided)
+
+
+def _address_unread(status: ClusterStatus) -> Unknown:
+    return status.quorate if not known(status.quorate) else Unknown('The status of the cluster does not list the node.')
+
+
+def parse_tag_style(data: Any) -> TagStyle:
+    """`tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or as text. Raises Garbled."""
+    if not isinstance(data, dict):
+        raise Garbled('The options of the datacenter are not a map.')
+    style = data.get('tag-style') or {}
+    if isinstance(style, str):
+        style = parse_properties(style)
+    if not isinstance(style, dict):
+        raise Garbled('The tag style is not a map.')
+    colors = {}
+    for entry in text(style.get('color-map') or '').split(';'):
+        tag, _, rest = entry.strip().partition(':')
+        color = rest.partition(':')[0]
+        if tag and COLOR.fullmatch(color):
+            colors[tag] = color.lower()
+    return TagStyle(colors=colors, case_sensitive=boolean(style.get('case-sensitive') or 0))
+
+
+def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default: Any = None) -> Reading[Any]:
+    value = row.get(key)
+    try:
+        return default if value is None else parse(value)
+    except Garbled as error:
+        return Unknown(f'Its {key} in the list of guests cannot be read: {error}.')
+
+
+def _template(value: Any) -> Reading[bool]:
+    """Old versions say '' for no. Of an unreachable node's guests Proxmox says nothing."""
+    flag = False if value == '' else _flag(value)
+    return NO_ANSWER if flag is None else flag
+
+
+def _flag(value: Any) -> bool | None:
+    try:
+        return None if value is None else boolean(value)
+    except Garbled:
+        return None
+
+
+def _online(status: Any) -> bool | None:
+    return {'online': True, 'offline': False}.get(status) if isinstance(status, str) else None
+
+
+def _count(value: Any) -> int | None:
+    try:
+        count = integer(value)
+    except Garbled:
+        return None
+    return count if count > 0 else None
+
+
+def _word(value: Any) -> str | None:
+    return text(value) or None

@@ -1,0 +1,174 @@
+"""What only a running guest can tell: its interfaces, and by its agent the operating system and the host name."""
+
+from threading import Lock
+from typing import Any
+
+from .access import Access, agent_privileges
+from .addresses import parse_agent_interfaces, parse_container_interfaces
+from .client import ProxmoxClient
+from .errors import CallFailed, CallTimeout, ProxmoxError
+from .inventory import GuestConfig, GuestType, Reading, Unknown, known
+from .options import CollectOptions
+from .properties import Garbled, text
+from .resources import GuestRow
+from .running import GuestInterface
+from .unread import Trouble, Unread, unread
+from .version import Version
+
+__all__ = ('GUEST_NAMES', 'RuntimeReader')
+
+GUEST_NAMES = {GuestType.QEMU: 'virtual machine', GuestType.LXC: 'container'}
+
+
+class RuntimeReader:
+    """
+    Asks running guests, several at the same time.
+
+    Args:
+        access: Unknown if the privileges could not be read; then every guest agent is asked.
+    """
+
+    def __init__(self, client: ProxmoxClient, options: CollectOptions, version: Version, access: Reading[Access]):
+        self.client = client
+        self.options = options
+        self.version = version
+        self.access = access
+        self._container_call = Lock()
+        self._container_call_exists: bool | None = None
+
+    def interfaces(
+        self, row: GuestRow, config: GuestConfig, troubles: list[Trouble]
+    ) -> Reading[tuple[GuestInterface, ...]]:
+        """The interfaces inside the guest, or why they are not known. At most one call."""
+        try:
+            self._check_running(row, config)
+            if not config.nics:
+                return ()
+            return self._container_interfaces(row) if row.type is GuestType.LXC else self._agent_interfaces(row)
+        except Unread as missing:
+            if missing.trouble:
+                troubles.append(missing.trouble)
+            return missing.unknown
+
+    def os_name(
+        self, row: GuestRow, config: GuestConfig, running: Reading[object], troubles: list[Trouble]
+    ) -> Reading[str | None]:
+        return self._fact(self.options.os_info, 'get-osinfo', 'pretty-name', row, config, running, troubles)
+
+    def host_name(
+        self, row: GuestRow, config: GuestConfig, running: Reading[object], troubles: list[Trouble]
+    ) -> Reading[str | None]:
+        return self._fact(self.options.host_names, 'get-host-name', 'host-name', row, config, running, troubles)
+
+    def _check_running(self, row: GuestRow, config: GuestConfig) -> None:
+        """Raises Unread, without a trouble, if the guest cannot be asked."""
+        if isinstance(row.status, Unknown):
+            raise Unread(row.status.reason)
+        if row.status != 'running':
+            raise Unread(f'The {GUEST_NAMES[row.type]} is not running ({row.status}).')
+        if row.type is GuestType.QEMU:
+            if not config.agent:
+                raise Unread('The guest agent is not enabled in the configuration.')
+            if known(self.access) and not self.access.sees_agent(self.version, row.vmid):
+                # Told once, with what to do, where the privileges are.
+                raise Unread(f'The token may not ask the guest agent ({agent_privileges(self.version)[0]}).')
+
+    def _agent(self, row: GuestRow, command: str) -> Any:
+        try:
+            return self.client.get('nodes', row.node, 'qemu', row.vmid, 'agent', command)
+        except ProxmoxError as error:
+            raise _agent_unread(row, error) from None
+
+    def _agent_interfaces(self, row: GuestRow) -> tuple[GuestInterface, ...]:
+        data = self._agent(row, 'network-get-interfaces')
+        try:
+            return parse_agent_interfaces(data)
+        except Garbled as error:
+            raise _garbled(error) from None
+
+    def _container_interfaces(self, row: GuestRow) -> tuple[GuestInterface, ...]:
+        if self._container_call_exists is None:
+            # One container finds out for all whether this version has the call.
+            with self._container_call:
+                if self._container_call_exists is None:
+                    return self._ask_container(row)
+        if not self._container_call_exists:
+            raise _no_container_call()
+        return self._ask_container(row)
+
+    def _ask_container(self, row: GuestRow) -> tuple[GuestInterface, ...]:
+        try:
+            data = self.client.get('nodes', row.node, 'lxc', row.vmid, 'interfaces')
+        except ProxmoxError as error:
+            if isinstance(error, CallFailed) and error.not_implemented:
+                self._container_call_exists = False
+                raise _no_container_call() from None
+            raise unread('its addresses', row, error) from None
+        self._container_call_exists = True
+        if data is None:
+            raise Unread('The container is not running.')  # stopped since the list was read
+        try:
+            return parse_container_interfaces(data)
+        except Garbled as error:
+            raise _garbled(error) from None
+
+    def _fact(
+        self,
+        asked: bool,
+        command: str,
+        key: str,
+        row: GuestRow,
+        config: GuestConfig,
+        running: Reading[object],
+        troubles: list[Trouble],
+    ) -> Reading[str | None]:
+        """One text that the agent tells. An agent that was silent about the interfaces is not asked again."""
+        if not asked or row.type is GuestType.LXC or not config.agent:
+            return None
+        if isinstance(running, Unknown):
+            return running
+        try:
+            data = self._agent(row, command)
+        except Unread as missing:
+            if missing.trouble:
+                troubles.append(missing.trouble)
+            return missing.unknown
+        result = data.get('result') if isinstance(data, dict) else None
+        if not isinstance(result, dict) or 'error' in result:
+            return Unknown(f'The guest agent did not answer {command} as it should.')
+        try:
+            return text(result.get(key, '')).strip() or None
+        except Garbled:
+            return Unknown(f'The guest agent did not answer {command} as it should.')
+
+
+def _no_container_call() -> Unread:
+    return Unread('This version of Proxmox VE does not tell the addresses of running containers; 8.1 and newer do.')
+
+
+def _garbled(error: Garbled) -> Unread:
+    words = str(error).rstrip('.')
+    return Unread(f'{words}.', Trouble(what=words))
+
+
+def _agent_unread(row: GuestRow, error: ProxmoxError) -> Unread:
+    """Why the guest agent said nothing. That it does not run is ordinary."""
+    if isinstance(error, CallTimeout):
+        return Unread(
+            'The guest agent did not answer in time; is the guest frozen?',
+            Trouble(what='The guest agent did not answer in time', remedy='Is the guest frozen, or overloaded?'),
+        )
+    if not isinstance(error, CallFailed) or error.status != 500 or error.guest_not_there:
+        return unread('its guest agent', row, error)
+    words = error.reason.rstrip('.')
+    if words.endswith('is not running') and 'agent' not in words:
+        return Unread('The virtual machine is not running.')  # stopped since the list was read
+    if 'No QEMU guest agent' in words:
+        return Unread('The guest agent is not enabled in the configuration.')
+    return Unread(
+        f'{words}.',
+        Trouble(
+            what='The guest agent is silent, so the addresses that the guest has are not known',
+            remedy='Start qemu-guest-agent in the guest, or switch the guest agent off in its options in Proxmox.',
+        ),
+    )

@@ -1,0 +1,186 @@
+"""
+How a host proves that it is the one that may see the token: four ways, from safe to none.
+
+- `system`: a certificate by a certificate authority that the operating system trusts;
+- `ca`: by the given authority only;
+- `fingerprint`: exactly this certificate, whoever signed it, whatever name it carries;
+- `off`: nothing is proved.
+"""
+
+import hashlib
+import re
+import socket
+import ssl
+from contextlib import suppress
+from enum import StrEnum
+
+from .errors import HostUnreachable, InvalidConnection, NotProxmox, ProxmoxError, TLSFailed
+from .hosts import Host
+
+__all__ = (
+    'TLSMode',
+    'fetch_fingerprint',
+    'no_tls',
+    'normalize_fingerprint',
+    'tls_context',
+    'tls_failure',
+    'unreachable',
+    'wrong_fingerprint',
+)
+
+FINGERPRINT = re.compile(r'[0-9A-F]{64}')
+
+# OpenSSL's verification results (X509_V_ERR_*).
+NOT_YET_VALID, EXPIRED = 9, 10
+SELF_SIGNED = (18, 19)
+HOST_MISMATCH = (62, 64)
+
+
+class TLSMode(StrEnum):
+    """The values of an endpoint's `tls_mode`."""
+
+    SYSTEM = 'system'
+    CA = 'ca'
+    FINGERPRINT = 'fingerprint'
+    OFF = 'off'
+
+
+def normalize_fingerprint(text: str) -> str:
+    """
+    A SHA-256 fingerprint as Proxmox shows it: 'AB:CD:...', from any of the usual spellings.
+
+    Raises InvalidConnection for anything else, a SHA-1 fingerprint included.
+    """
+    digits = re.sub(r'[\s:-]', '', re.sub(r'^\s*sha-?256[\s:=]*', '', text, flags=re.IGNORECASE)).upper()
+    if not FINGERPRINT.fullmatch(digits):
+        raise InvalidConnection(
+            'The fingerprint is not a SHA-256 fingerprint (32 bytes in hexadecimal).',
+            'Copy it from Proxmox: node > System > Certificates > pve-ssl.pem (or pveproxy-ssl.pem) > View.',
+        )
+    return ':'.join(digits[i : i + 2] for i in range(0, 64, 2))
+
+
+def tls_context(mode: TLSMode, ca_certificate: str = '') -> ssl.SSLContext:
+    """
+    The context for connections of that mode. Of `fingerprint` it proves nothing yet: see `transport.TLSAdapter`.
+
+    Raises InvalidConnection if the CA certificate is none.
+    """
+    if mode in (TLSMode.FINGERPRINT, TLSMode.OFF):
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    if mode is TLSMode.SYSTEM:
+        context = ssl.create_default_context()
+    else:
+        # create_default_context(cadata='') would take the operating system's authorities.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        _load_ca(context, ca_certificate)
+    # The CA that Proxmox makes at installation has no keyUsage, which RFC 5280 demands and Python checks strictly by
+    # default from 3.13 on. The chain, the dates and the host name are verified as before.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _load_ca(context: ssl.SSLContext, ca_certificate: str) -> None:
+    with suppress(ssl.SSLError, ValueError):
+        context.load_verify_locations(cadata=ca_certificate)
+    if not context.cert_store_stats()['x509']:
+        raise InvalidConnection(
+            'The CA certificate is not a certificate in PEM form.',
+            "Paste the whole file, with its BEGIN and END lines. Proxmox's own is /etc/pve/pve-root-ca.pem.",
+        )
+
+
+def fetch_fingerprint(host: str, timeout: float = 10) -> str:
+    """
+    The SHA-256 fingerprint of the certificate that a host shows now, for a person to compare and confirm.
+
+    Nothing is verified and nothing is sent. Raises HostUnreachable, NotProxmox (no TLS there) or InvalidConnection.
+    """
+    target = Host.parse(host)
+    failure: ProxmoxError
+    try:
+        with (
+            socket.create_connection((target.name, target.port), timeout) as sock,
+            tls_context(TLSMode.OFF).wrap_socket(sock, server_hostname=target.name) as secured,
+        ):
+            digest = hashlib.sha256(secured.getpeercert(binary_form=True) or b'').hexdigest()
+            return normalize_fingerprint(digest)
+    except ssl.SSLError:
+        failure = no_tls(target)
+    except (OSError, UnicodeError) as error:
+        failure = unreachable(target, error, timeout)
+    raise failure
+
+
+def unreachable(host: Host, error: BaseException, timeout: float) -> HostUnreachable:
+    """What a failure to connect means."""
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return HostUnreachable(
+            f'The name {host.name} is not known.', 'Is it spelled right, and known to the DNS that NetBox uses?'
+        )
+    if isinstance(error, TimeoutError):
+        return HostUnreachable(
+            f'{host} did not answer within {timeout:g} seconds.',
+            'Is the host up, and does a firewall let NetBox reach it?',
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return HostUnreachable(
+            f'{host} refused the connection.', 'Is the port right (8006) and pveproxy running?', passing=True
+        )
+    if isinstance(error, ConnectionError):
+        return HostUnreachable(
+            f'{host} closed the connection.', 'Is the port right (8006) and pveproxy running?', passing=True
+        )
+    reason = getattr(error, 'strerror', None) or type(error).__name__
+    return HostUnreachable(f'{host} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?')
+
+
+def no_tls(host: Host) -> NotProxmox:
+    return NotProxmox(
+        f'{host} does not speak TLS (https), so it is not the API of Proxmox VE.', 'Is the port right (8006)?'
+    )
+
+
+def tls_failure(host: Host, error: ssl.SSLError, timeout: float) -> ProxmoxError:
+    """What a failed TLS handshake means, with the fingerprint that the host showed."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        # Most of all WRONG_VERSION_NUMBER: plain HTTP, SSH or something else answers there.
+        return no_tls(host)
+    seen = seen_fingerprint(host, timeout)
+    shown = f' It shows the fingerprint {seen}.' if seen else ''
+    pin = 'compare the fingerprint with the one that Proxmox shows under System > Certificates, and pin it'
+    code = error.verify_code
+    if code in HOST_MISMATCH:
+        what, remedy = 'is not made out to this name', f'Use a name that is in the certificate, or {pin}.'
+    elif code == EXPIRED:
+        what, remedy = 'has expired', 'Renew it on the node (pvecm updatecerts --force, or ACME).'
+    elif code == NOT_YET_VALID:
+        what, remedy = 'is not valid yet', 'Check the clocks of NetBox and of the node.'
+    elif code in SELF_SIGNED:
+        what = 'is self-signed, or signed by an authority that is not trusted here'
+        remedy = f"Give Proxmox's CA (/etc/pve/pve-root-ca.pem), or {pin}."
+    else:
+        what = f'was not accepted ({error.verify_message})'
+        remedy = f'Give the CA that signed it (/etc/pve/pve-root-ca.pem), or {pin}.'
+    return TLSFailed(f'The certificate of {host} {what}.{shown}', remedy, fingerprint=seen)
+
+
+def wrong_fingerprint(host: Host, timeout: float) -> TLSFailed:
+    seen = seen_fingerprint(host, timeout)
+    shown = f': it is {seen}' if seen else ''
+    return TLSFailed(
+        f'The certificate of {host} does not have the pinned fingerprint{shown}.',
+        'If the certificate was renewed, compare with System > Certificates in Proxmox and pin the new one. '
+        'If not, somebody may be listening in.',
+        fingerprint=seen,
+    )
+
+
+def seen_fingerprint(host: Host, timeout: float) -> str | None:
+    try:
+        return fetch_fingerprint(str(host), timeout)
+    except ProxmoxError:
+        return None

@@ -1,0 +1,97 @@
+"""The sockets under the client: proved before a request is sent, kept for the next, closed at once when asked."""
+
+import socket
+import ssl
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+from weakref import WeakSet
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+
+__all__ = ('Sockets', 'TLSAdapter')
+
+
+class Sockets:
+    """The open sockets of one client, so that a call that waits for Proxmox's answer can be ended from outside."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._open: WeakSet[socket.socket] = WeakSet()
+        self._ended = False
+
+    def add(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._open.add(sock)
+            if self._ended:
+                _shut(sock)
+
+    def shut(self) -> None:
+        """End every connection, also those that are opened later."""
+        with self._lock:
+            self._ended = True
+            for sock in self._open:
+                _shut(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    # It may be closed already. The method of the base class, since SSLSocket's own would take the TLS state away from
+    # the thread that reads just now.
+    with suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _pool_class(sockets: Sockets) -> type[HTTPSConnectionPool]:
+    class Connection(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            if isinstance(self.sock, socket.socket):
+                sockets.add(self.sock)
+
+    class Pool(HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool
+
+
+class TLSAdapter(HTTPAdapter):
+    """
+    Connections to one host, proved in one way, before the first byte of a request (which holds the token) is sent.
+
+    requests by itself can neither pin a fingerprint nor use the operating system's authorities (it takes certifi's, or
+    whatever REQUESTS_CA_BUNDLE says), and it adds certifi's to an own context. So its handling of `verify` is replaced.
+
+    Args:
+        context: From `tls.tls_context`.
+        fingerprint: If given, the SHA-256 fingerprint of the only certificate that is accepted.
+        sockets: Told of every new socket.
+        size: Connections that are kept and re-used; further threads wait for one.
+    """
+
+    def __init__(self, context: ssl.SSLContext, fingerprint: str | None, sockets: Sockets, size: int):
+        self._tls = {'ssl_context': context}
+        if fingerprint:
+            self._tls['assert_fingerprint'] = fingerprint
+        self._pool_class = _pool_class(sockets)
+        super().__init__(pool_connections=1, pool_maxsize=size, pool_block=True, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, **self._tls)
+        self._track(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs, **self._tls)
+        self._track(manager)
+        return manager
+
+    def _track(self, manager: Any) -> None:
+        manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, 'https': self._pool_class}
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, True, None)
+        return host, {}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        pass  # the context decides

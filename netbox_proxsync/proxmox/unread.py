@@ -1,0 +1,62 @@
+"""What stands in the place of something about a guest that could not be read."""
+
+from dataclasses import dataclass
+
+from .errors import CallFailed, CallTimeout, NodeUnreachable, PermissionDenied, ProxmoxError
+from .inventory import Unknown
+from .resources import GuestRow
+
+__all__ = ('Trouble', 'Unread', 'unread')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What an administrator should know about one guest; without the guest, so that it can be told of many at once."""
+
+    what: str
+    remedy: str = ''
+
+
+class Unread(Exception):
+    """
+    Raised where something about a guest cannot be read, and caught where the guest is put together.
+
+    Attributes:
+        unknown: What the inventory holds instead.
+        trouble: What is told to the administrator; None if it is ordinary, or told elsewhere.
+    """
+
+    def __init__(self, reason: str, trouble: Trouble | None = None):
+        super().__init__(reason)
+        self.unknown = Unknown(reason)
+        self.trouble = trouble
+
+
+def unread(what: str, row: GuestRow, error: ProxmoxError) -> Unread:
+    """
+    What the failure of a call about a guest means for this guest.
+
+    Args:
+        what: 'its configuration'.
+
+    Raises:
+        ProxmoxError: The error itself, if after it no other call can succeed either.
+    """
+    if error.fatal:
+        raise error
+    if isinstance(error, PermissionDenied):
+        lacks = f' ({error.privilege} on {error.path})' if error.privilege else ''
+        trouble = Trouble(what=f'The token may not read {what}', remedy=error.remedy)
+        return Unread(f'The token may not read {what}{lacks}.', trouble)
+    if isinstance(error, NodeUnreachable):
+        return Unread(error.message)  # told once, of the node
+    if isinstance(error, CallTimeout):
+        return Unread(error.message, Trouble(what=f'Proxmox did not tell {what} in time', remedy=error.remedy))
+    if isinstance(error, CallFailed) and error.guest_not_there:
+        return Unread(f'It is not on node {row.node} any more.')
+    if isinstance(error, CallFailed):
+        # The same words for all guests, so that they make one notice.
+        words = error.reason.replace(str(row.vmid), '...')
+        trouble = Trouble(what=f'Proxmox could not read {what} ({words})')
+        return Unread(f'Proxmox could not read {what}: {error.reason}.', trouble)
+    return Unread(error.message, Trouble(what=f'Proxmox did not tell {what} in a form that can be read'))

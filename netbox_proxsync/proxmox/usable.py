@@ -1,0 +1,128 @@
+"""Which addresses of a guest may become IP addresses in NetBox, and why the others do not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+)
+
+from .inventory import Address, AddressOrigin, IgnoredAddress
+
+__all__ = ('AddressFilters', 'assess')
+
+# Property of an address -> why it is none of a NIC.
+UNUSABLE = {
+    'is_unspecified': 'It is the unspecified address.',
+    'is_loopback': 'It is a loopback address.',
+    'is_link_local': 'It is a link-local address.',
+    'is_multicast': 'It is a multicast address.',
+    'ipv4_mapped': 'It is an IPv4 address in IPv6 notation.',
+    'scope_id': 'It has a zone id, so it is valid within the guest only.',
+}
+BROADCAST = IPv4Address('255.255.255.255')
+
+
+@dataclass(frozen=True, slots=True)
+class AddressFilters:
+    """
+    Addresses that the administrator does not want in NetBox.
+
+    Attributes:
+        interfaces: Shell patterns; what runs on an interface of such a name inside the guest is left out.
+        prefixes: Addresses in these networks are left out, configured ones too.
+    """
+
+    interfaces: tuple[str, ...] = (
+        'lo',
+        'docker*',
+        'veth*',
+        'br-*',
+        'cali*',
+        'cni*',
+        'flannel*',
+        'virbr*',
+        'tap*',
+        'kube-*',
+    )
+    prefixes: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def excludes_interface(self, name: str) -> bool:
+        """Whether a pattern matches the name of an interface inside the guest."""
+        return any(fnmatchcase(name, pattern) for pattern in self.interfaces)
+
+    def excludes_address(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether an address is in one of the excluded networks."""
+        return any(address in prefix for prefix in self.prefixes)
+
+
+def assess(
+    text: str,
+    prefix: int | None,
+    filters: AddressFilters,
+    *,
+    origins: Mapping[int, AddressOrigin],
+    source: str,
+    guest_interface: str | None,
+) -> Address | IgnoredAddress:
+    """
+    An address that was configured or reported: usable, or ignored with the reason.
+
+    Args:
+        text: The host address; may be any text.
+        prefix: Its prefix length; one that is impossible counts as not given.
+        origins: By IP version.
+    """
+    reason = None
+    try:
+        host = ip_address(text.strip())
+    except ValueError:
+        reason = 'It is not an IP address.'
+    else:
+        interface, has_prefix = _interface(host, prefix)
+        reason = _why_unusable(host, interface.network if has_prefix else None, filters)
+    if reason:
+        return IgnoredAddress(text=_with_prefix(text, prefix), guest_interface=guest_interface, reason=reason)
+    return Address(
+        interface=interface,
+        has_prefix=has_prefix,
+        origin=origins[interface.version],
+        source=source,
+        guest_interface=guest_interface,
+    )
+
+
+def _interface(host: IPv4Address | IPv6Address, prefix: int | None) -> tuple[IPv4Interface | IPv6Interface, bool]:
+    # NetBox knows no /0 addresses.
+    has_prefix = prefix is not None and 0 < prefix <= host.max_prefixlen
+    return ip_interface((host, prefix if has_prefix else host.max_prefixlen)), has_prefix
+
+
+def _why_unusable(
+    host: IPv4Address | IPv6Address, network: IPv4Network | IPv6Network | None, filters: AddressFilters
+) -> str | None:
+    for attribute, reason in UNUSABLE.items():
+        if getattr(host, attribute, None):
+            return reason
+    if host == BROADCAST:
+        return 'It is the broadcast address.'
+    if filters.excludes_address(host):
+        return 'It is in a network that the filter of the endpoint excludes.'
+    # NetBox refuses both on an interface; networks of one or two addresses have neither.
+    if network is not None and network.num_addresses > 2:
+        if host == network.network_address:
+            return 'It is the address of its network, which NetBox accepts on no interface.'
+        if host.version == 4 and host == network.broadcast_address:
+            return 'It is the broadcast address of its network, which NetBox accepts on no interface.'
+    return None
+
+
+def _with_prefix(text: str, prefix: int | None) -> str:
+    return text if prefix is None else f'{text}/{prefix}'

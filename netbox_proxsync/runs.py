@@ -1,0 +1,204 @@
+"""The life of a run: opened once at a time for an endpoint, recorded while it goes, closed, found dead, pruned."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+
+import django_rq
+from core.choices import JobStatusChoices
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django_pg_utils import advisory_lock
+from netbox.plugins import get_plugin_config
+
+from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
+from .ledger.writer import Result
+from .models import ProxmoxEndpoint, SyncChange, SyncRun
+from .proxmox.inventory import Inventory
+from .sync.changes import Change, Plan
+from .sync.values import encode
+
+__all__ = ('RunRecorder', 'close', 'endpoint_lock', 'find_dead', 'prune')
+
+# 'prxs': the first half of the advisory locks' keys; the second is the endpoint's id.
+LOCK_CLASS = 0x70727873
+# A run's job reaches the queue a moment after the run is committed.
+QUEUE_GRACE = timedelta(minutes=1)
+SECONDS_BETWEEN_SAVES = 1
+LABEL_LENGTH = 200
+
+
+def endpoint_lock(endpoint_id: int):
+    """
+    A context manager that yields whether it got the lock under which an endpoint's runs work, one at a time.
+
+    The lock belongs to the database session, so it goes with a killed worker.
+    """
+    return advisory_lock((LOCK_CLASS, endpoint_id), wait=False)
+
+
+class RunRecorder:
+    """Keeps a run's row while it goes, and writes its changes' rows."""
+
+    def __init__(self, run: SyncRun):
+        self.run = run
+        self.position = 0
+        self.changes = 0
+        self.saved_at = 0.0
+
+    def save(self, **values: Any):
+        for name, value in values.items():
+            setattr(self.run, name, value)
+        SyncRun.objects.filter(pk=self.run.pk).update(**values)
+        self.saved_at = monotonic()
+
+    def start(self):
+        self.save(status=RunStatusChoices.RUNNING, started=timezone.now())
+        set_endpoint_status(self.run, EndpointStatusChoices.SYNCING)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """A phase of the run ('collect', 'plan', 'apply'), timed in seconds."""
+        started = monotonic()
+        self.save(phase=name)
+        try:
+            yield
+        finally:
+            self.save(timings={**self.run.timings, name: round(monotonic() - started, 3)})
+
+    def progress(self, done: int, total: int):
+        """How far the present phase is. Saved at most once a second."""
+        if monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES:
+            self.save(phase=f'{self.run.phase.partition(" ")[0]} {done}/{total}')
+
+    def called(self, calls: int):
+        self.save(calls=calls)
+
+    def collected(self, inventory: Inventory):
+        self.save(
+            guests=len(inventory.guests),
+            messages=[
+                {'level': 'warning', 'subject': notice.subject, 'message': notice.message, 'remedy': notice.remedy}
+                for notice in inventory.warnings
+            ],
+        )
+        ProxmoxEndpoint.objects.filter(pk=self.run.endpoint_id).update(pve_version=inventory.version)
+
+    def warn(self, subject: str, message: str, remedy: str = ''):
+        entry = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
+        self.save(messages=[*self.run.messages, entry])
+
+    def planned(self, plan: Plan):
+        """Store a plan that is not applied."""
+        self.save(counts=plan.counts)
+        self.store([Result(change, ChangeOutcomeChoices.PLANNED) for change in plan.changes])
+
+    def applying(self, plan: Plan):
+        self.save(counts=plan.counts)
+        self.changes = len(plan.changes)
+
+    def applied(self, results: list[Result]):
+        self.store(results)
+        self.progress(self.position, self.changes)
+
+    def store(self, results: list[Result]):
+        rows = [
+            change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)
+        ]
+        SyncChange.objects.bulk_create(rows, batch_size=1000)
+        self.position += len(rows)
+
+
+def change_row(run: SyncRun, position: int, result: Result) -> SyncChange:
+    change = result.change
+    object_type = object_id = None
+    if change.pointer:
+        object_type = ContentType.objects.get_by_natural_key(*change.pointer.model.split('.'))
+        object_id = change.pointer.pk
+    return SyncChange(
+        run=run,
+        position=position,
+        unit=change.unit,
+        kind=change.kind,
+        key=change.key,
+        action=str(change.action),
+        outcome=result.outcome,
+        object_type=object_type,
+        object_id=object_id,
+        label=change.label[:LABEL_LENGTH],
+        fields=fields_as_json(change),
+        reason=change.reason,
+        message=result.message,
+    )
+
+
+def fields_as_json(change: Change) -> list[dict[str, Any]]:
+    return [
+        {
+            'name': field.name,
+            'owner': str(field.owner),
+            'last': encode(field.last),
+            'now': encode(field.now),
+            'want': encode(field.want),
+            'kept': field.kept,
+            'drift': field.is_drift,
+        }
+        for field in change.fields
+    ]
+
+
+def set_endpoint_status(run: SyncRun, status: str):
+    # By update(): the state of an endpoint is no matter for its change log.
+    ProxmoxEndpoint.objects.filter(pk=run.endpoint_id).update(status=status)
+
+
+def close(run: SyncRun, status: str, error: str = ''):
+    """End a run and give its endpoint the run's status."""
+    SyncRun.objects.filter(pk=run.pk).update(status=status, error=error, completed=timezone.now(), phase='')
+    ProxmoxEndpoint.objects.filter(pk=run.endpoint_id).update(status=status, last_run=run.pk)
+    run.refresh_from_db()
+
+
+def active_runs(endpoint: ProxmoxEndpoint | None = None) -> QuerySet[SyncRun]:
+    runs = SyncRun.objects.filter(status__in=(RunStatusChoices.QUEUED, RunStatusChoices.RUNNING))
+    return runs.filter(endpoint=endpoint) if endpoint else runs
+
+
+def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
+    """Close the runs that nobody works on any more, and return them."""
+    dead = [run for run in runs.select_related('job') if is_dead(run)]
+    for run in dead:
+        close(
+            run,
+            RunStatusChoices.FAILED,
+            _('The worker that carried out this run has died, or its job was deleted. Guests that it had written are '
+              'whole; the next run does the rest.'),
+        )
+    return dead
+
+
+def is_dead(run: SyncRun) -> bool:
+    if run.status == RunStatusChoices.RUNNING:
+        # Whoever works on it holds the lock.
+        with endpoint_lock(run.endpoint_id) as acquired:
+            return acquired
+    if run.created > timezone.now() - QUEUE_GRACE:
+        return False
+    if run.job is None or run.job.status in JobStatusChoices.TERMINAL_STATE_CHOICES:
+        return True
+    return django_rq.get_queue(run.job.queue_name or 'default').fetch_job(str(run.job.job_id)) is None
+
+
+def prune(endpoint: ProxmoxEndpoint):
+    """Delete the runs of an endpoint that are beyond the number or the age that the settings keep."""
+    finished = SyncRun.objects.filter(endpoint=endpoint, status__in=RunStatusChoices.FINISHED)
+    kept = get_plugin_config('netbox_proxsync', 'runs_to_keep')
+    oldest = timezone.now() - timedelta(days=get_plugin_config('netbox_proxsync', 'run_retention_days'))
+    newest = list(finished.order_by('-created').values_list('pk', flat=True)[:kept])
+    # The last run stays, whatever its age: the endpoint shows it.
+    finished.exclude(pk__in=newest).delete()
+    finished.filter(created__lt=oldest).exclude(pk=endpoint.last_run_id).delete()

@@ -1,0 +1,151 @@
+"""What a person may enter as the connection of an endpoint, put into the one form that is stored."""
+
+import re
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from .proxmox.errors import InvalidConnection
+from .proxmox.hosts import Host
+from .proxmox.tls import normalize_fingerprint
+
+__all__ = (
+    'clean_ca_certificate',
+    'clean_fingerprint',
+    'clean_hosts',
+    'clean_token_id',
+    'clean_token_secret',
+)
+
+# https://pve.proxmox.com/pve-docs/api-viewer/ : the formats pve-userid and pve-tokenid
+TOKEN_ID = re.compile(r'[^\s:/@!=]+(@[^\s:/@!=]+)*@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]+')
+URL = re.compile(r'(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://')
+
+
+def clean_hosts(hosts: list[str]) -> list[str]:
+    """
+    The hosts as `host:port`, in their order, each once.
+
+    Raises:
+        ValidationError: One is no host, or there is none.
+    """
+    cleaned = list(dict.fromkeys(_clean_host(host) for host in hosts if host.strip()))
+    if not cleaned:
+        raise ValidationError(_('Name at least one host, for example pve1.example.com or 10.0.0.1:8006.'))
+    return cleaned
+
+
+def _clean_host(text: str) -> str:
+    if match := URL.match(text.strip()):
+        text = _host_of_url(text.strip(), match['scheme'].lower())
+    try:
+        return str(Host.parse(text))
+    except InvalidConnection as error:
+        raise ValidationError(str(error)) from None
+
+
+def _host_of_url(url: str, scheme: str) -> str:
+    """What is pasted from a browser's address bar."""
+    if scheme != 'https':
+        raise ValidationError(
+            _('{url}: Proxmox VE answers by https only. Write host:port, for example pve1.example.com:8006.').format(
+                url=url
+            )
+        )
+    netloc = urlsplit(url).netloc
+    if '@' in netloc:
+        raise ValidationError(_('A host must not contain a user name or a password.'))
+    # A URL without a port means 443 (Proxmox behind a reverse proxy), a mere name means 8006.
+    return netloc if re.search(r':\d+$', netloc) else f'{netloc}:443'
+
+
+def clean_token_id(text: str) -> str:
+    """
+    The token's ID, `user@realm!name`.
+
+    Raises:
+        ValidationError: It is something else: a whole header, an ID with its secret, a user.
+    """
+    text = text.strip()
+    if text.lower().startswith('pveapitoken') or '=' in text:
+        # The text is not repeated: it may hold the secret.
+        raise ValidationError(
+            _(
+                'This holds more than the ID of the token. Enter what is before the "=" here (user@realm!name), '
+                'and what is after it as the secret.'
+            )
+        )
+    if '!' not in text:
+        raise ValidationError(
+            _(
+                '"{text}" names no API token. Enter user@realm!name, for example netbox@pve!proxsync, as Proxmox shows '
+                'it under Datacenter > Permissions > API Tokens.'
+            ).format(text=text)
+        )
+    if not TOKEN_ID.fullmatch(text):
+        raise ValidationError(
+            _('"{text}" is not a token ID. It has the form user@realm!name, for example netbox@pve!proxsync.').format(
+                text=text
+            )
+        )
+    return text
+
+
+def clean_token_secret(text: str) -> str:
+    """
+    The token's secret.
+
+    Raises:
+        ValidationError: It cannot be one. Its message never repeats it.
+    """
+    text = text.strip()
+    if '!' in text or text.lower().startswith('pveapitoken') or '=' in text:
+        raise ValidationError(_('This holds more than the secret. Enter only what is after the "=" of the token.'))
+    if not text.isascii() or not text.isprintable() or ' ' in text:
+        raise ValidationError(
+            _('This cannot be the secret of a token: it contains spaces, line breaks or characters beyond ASCII.')
+        )
+    return text
+
+
+def clean_fingerprint(text: str) -> str:
+    """
+    A SHA-256 fingerprint as Proxmox shows it ('AB:CD:...'), from any usual spelling; '' stays ''.
+
+    Raises:
+        ValidationError: It is something else.
+    """
+    if not text.strip():
+        return ''
+    try:
+        return normalize_fingerprint(text)
+    except InvalidConnection as error:
+        raise ValidationError(str(error)) from None
+
+
+def clean_ca_certificate(text: str) -> str:
+    """
+    One or more certificates in PEM form; '' stays ''.
+
+    Raises:
+        ValidationError: It holds none, or a private key.
+    """
+    text = text.strip()
+    if not text:
+        return ''
+    if 'PRIVATE KEY-----' in text:
+        raise ValidationError(
+            _('This holds a private key. Enter the certificate only (on a node: /etc/pve/pve-root-ca.pem).')
+        )
+    try:
+        x509.load_pem_x509_certificates(text.encode())
+    except ValueError:
+        raise ValidationError(
+            _(
+                'This is not a certificate in PEM form. Paste the whole file with its BEGIN and END lines; '
+                "Proxmox's own is /etc/pve/pve-root-ca.pem."
+            )
+        ) from None
+    return f'{text}\n'

@@ -1,0 +1,66 @@
+import pytest
+
+from netbox_proxsync.proxmox.boot import boot_order
+from netbox_proxsync.proxmox.config import parse_config
+from netbox_proxsync.proxmox.inventory import GuestType
+
+DEVICES = {
+    'ide2': 'nas-iso:iso/x.iso,media=cdrom',
+    'ide0': 'local-lvm:vm-1-cloudinit,media=cdrom',
+    'sata0': 'none,media=cdrom',
+    'scsi0': 'local-lvm:vm-1-disk-0,size=8G',
+    'scsi1': 'local-lvm:vm-1-disk-1,size=8G',
+    'net0': 'virtio=BC:24:11:00:01:00',
+    'net10': 'virtio=BC:24:11:00:01:0A',
+    'net2': 'virtio=BC:24:11:00:01:02',
+    'efidisk0': 'local-lvm:vm-1-disk-9,size=4M',
+    'hostpci0': '0000:01:00.0',
+}
+
+
+@pytest.mark.parametrize(
+    ('keys', 'order', 'disk'),
+    [
+        ({'boot': 'order=scsi0;ide2;net0'}, ('scsi0', 'ide2', 'net0'), 'scsi0'),
+        # a CD-ROM, a NIC or a cloud-init drive first: the first disk is still the boot disk
+        ({'boot': 'order=ide2;net0;scsi1'}, ('ide2', 'net0', 'scsi1'), 'scsi1'),
+        ({'boot': 'order=ide0;hostpci0;scsi0'}, ('ide0', 'hostpci0', 'scsi0'), 'scsi0'),
+        ({'boot': 'order=net0'}, ('net0',), None),
+        ({'boot': 'order=net0', 'bootdisk': 'scsi1'}, ('net0',), 'scsi1'),
+        ({'boot': 'order=virtio5;scsi0'}, ('scsi0',), 'scsi0'),  # a device that was removed
+        ({'boot': 'order='}, (), None),
+        # the old form: letters, with bootdisk for "c"; cloud-init is no CD-ROM
+        ({'boot': 'c', 'bootdisk': 'scsi0'}, ('scsi0',), 'scsi0'),
+        (
+            {'boot': 'cdn', 'bootdisk': 'scsi1'},
+            ('scsi1', 'ide2', 'sata0', 'net0', 'net2', 'net10'),
+            'scsi1',
+        ),
+        ({'boot': 'legacy=dc', 'bootdisk': 'scsi0'}, ('ide2', 'sata0', 'scsi0'), 'scsi0'),
+        ({'bootdisk': 'scsi0'}, ('scsi0', 'ide2', 'sata0', 'net0', 'net2', 'net10'), 'scsi0'),
+        ({'boot': 'nc', 'bootdisk': 'ide2'}, ('net0', 'net2', 'net10', 'ide2'), None),
+        ({'boot': 'c', 'bootdisk': 'virtio5'}, (), None),
+        # without both, Proxmox gives no disk a boot index (and shows a size of 0 in its lists)
+        ({}, ('ide2', 'sata0', 'net0', 'net2', 'net10'), None),
+        ({'boot': 'xyz'}, (), None),
+    ],
+)
+def test_boot_order(keys, order, disk):
+    config = parse_config(GuestType.QEMU, DEVICES | keys)
+    assert (config.boot_order, config.boot_disk) == (order, disk)
+
+
+def test_order_of_keys_does_not_matter():
+    config = DEVICES | {'boot': 'cdn', 'bootdisk': 'scsi0'}
+    assert boot_order(dict(reversed(config.items()))) == boot_order(config)
+
+
+def test_unreadable_boot_order_is_kept_as_text():
+    config = parse_config(GuestType.QEMU, DEVICES | {'boot': ['scsi0']})
+    assert (config.boot_order, config.boot_disk) == ((), None)
+    assert config.extra == {'boot': '["scsi0"]'}
+
+
+def test_containers_boot_from_their_root_file_system():
+    config = parse_config(GuestType.LXC, {'rootfs': 'local-lvm:vm-200-disk-0,size=8G'})
+    assert (config.boot_order, config.boot_disk) == ((), 'rootfs')
