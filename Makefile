@@ -1,0 +1,38 @@
+# Everything these targets make is in .stack/; the work is done by tests/stack/.
+STACK := @sh tests/stack/bootstrap.sh
+
+# Some shells export their own HOST, which is not the one meant here.
+ifeq ($(origin HOST),command line)
+HOST_OPTION := --host '$(HOST)'
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up netbox test lint stop clean
+
+help: ## show this
+	@echo 'netbox-proxsync: a NetBox of its own, in .stack/ of this checkout. Targets:'
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 16
+	@echo
+	@echo 'make demo PVE_HOST=... PVE_TOKEN_ID=... PVE_TOKEN_SECRET=... takes a real Proxmox instead of the stand-in.'
+	@echo 'A secret that must not show in the list of processes goes before the command: PVE_TOKEN_SECRET=... make demo'
+
+demo: ## NetBox with the plugin and a whole Proxmox cluster in it (HOST=0.0.0.0 to be seen from elsewhere)
+	$(STACK) demo $(HOST_OPTION)
+
+up: ## NetBox with the plugin and no data (HOST=0.0.0.0 to be seen from elsewhere)
+	$(STACK) up $(HOST_OPTION)
+
+netbox: ## a NetBox command, for example: make netbox CMD="nbshell"
+	$(STACK) netbox $(CMD)
+
+test: ## all tests, or for example: make test ARGS="tests/proxmox -k token"
+	$(STACK) test $(ARGS)
+
+lint: ## the linter
+	@RUFF_CACHE_DIR=.stack/ruff sh tests/stack/bootstrap.sh exec ruff check .
+
+stop: ## end everything that runs
+	$(STACK) stop
+
+clean: ## end it and remove all that was made, databases too (packages that apt installed stay)
+	$(STACK) clean

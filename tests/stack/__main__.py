@@ -1,0 +1,124 @@
+"""The stack's command line, `python -m tests.stack COMMAND`; the Makefile's targets end here."""
+import argparse
+import os
+import signal
+import subprocess
+import sys
+
+from . import paths, services
+from .paths import ROOT, StackError
+
+
+def up(host: str, with_demo: bool = False) -> int:
+    """Everything runs: PostgreSQL, Redis, web server, worker; and for the demo a Proxmox whose guests are in NetBox."""
+    from . import databases, demo, netbox
+
+    netbox.check_host(host)
+    proxmox = demo.real(os.environ) if with_demo else {}
+    with services.using(keep=True):
+        databases.ensure_main()
+        own = netbox.stack_secrets()['admin_password']
+        # An open door with a known key is only for whoever sits at this machine.
+        password = 'admin' if netbox.loopback(host) else own
+        if not netbox.serving(host):
+            netbox.stop()
+            seed('admin', ADMIN_PASSWORD=password, KNOWN_PASSWORDS=f'admin {own}')
+            netbox.start(host)
+        if with_demo:
+            seed('demo', **(proxmox or demo.stand_in()))
+        url = netbox.wait_for_web()
+    print(f'\nNetBox: {url}   login: admin   password: {password}')
+    if with_demo:
+        print('Look at Plugins > Proxmox > Endpoints, and at Virtualization > Virtual Machines for what it found.')
+        print('There press Sync, and see under Runs that nothing is left to do.')
+    print('"make stop" ends it, "make clean" removes it.')
+    return 0
+
+
+def seed(what: str, **values: str) -> None:
+    """Run seed.py in NetBox's own environment."""
+    from . import netbox
+
+    command = [sys.executable, '-m', 'tests.stack.seed', what]
+    if subprocess.call(command, env={**netbox.environment(), **values}, cwd=ROOT):
+        raise StackError(f'This went wrong while the {what} was set up; "make demo" or "make up" tries again.')
+
+
+def run_netbox(arguments: list[str]) -> int:
+    """One NetBox command on the database of `make up`."""
+    from . import databases, netbox
+
+    with services.using():
+        databases.ensure_main()
+        return netbox.command(arguments)
+
+
+def test(arguments: list[str]) -> int:
+    """pytest; see pytest_env.py for the database that it gets."""
+    with services.using():
+        # Not only while the tests run: a template must not be built within a test's time limit.
+        from . import databases
+
+        databases.ensure_template()
+        process = subprocess.Popen([sys.executable, '-m', 'pytest', *arguments], cwd=ROOT)
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def stop() -> int:
+    """End everything that runs, and say whether there was anything."""
+    from . import demo, netbox
+
+    stopped = any([netbox.stop(), demo.stop(), services.stop()])
+    print('Stopped.' if stopped else 'Nothing was running.')
+    return 0
+
+
+def clean() -> int:
+    """Remove everything the stack made, but not packages of the system."""
+    stop()
+    paths.clean()
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog='python -m tests.stack')
+    commands = parser.add_subparsers(dest='command', required=True)
+    for name in ('up', 'demo'):
+        commands.add_parser(name).add_argument('--host', default='127.0.0.1', help='the address to listen on')
+    for name in ('netbox', 'test'):
+        commands.add_parser(name, add_help=False, prefix_chars='\0').add_argument('arguments', nargs='*')
+    for name in ('stop', 'clean'):
+        commands.add_parser(name)
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    # A terminal sends Ctrl-C to pytest and NetBox too; theirs is the answer, ours is to tidy up after them.
+    if options.command in ('netbox', 'test'):
+        signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    match options.command:
+        case 'up':
+            return up(options.host)
+        case 'demo':
+            return up(options.host, with_demo=True)
+        case 'netbox':
+            return run_netbox(options.arguments)
+        case 'test':
+            return test(options.arguments)
+        case 'stop':
+            return stop()
+        case _:
+            return clean()
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except StackError as error:
+        sys.exit(f'\n{error}')
+    except KeyboardInterrupt:
+        sys.exit(130)

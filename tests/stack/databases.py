@@ -1,0 +1,160 @@
+"""
+NetBox's databases. Its migrations take minutes, so each state of them is made once and cloned, which takes a moment.
+
+There are two layers of templates: NetBox alone, named by its version and the migrations installed with it, and on top
+of a clone of that the plugin's own migrations, named by their content. A database gets its name when it is complete.
+"""
+import hashlib
+import json
+import sysconfig
+from importlib.metadata import version
+from pathlib import Path
+
+from psycopg import sql
+
+from . import netbox, postgres, redis
+from .locks import lock
+from .paths import ROOT
+
+MAIN = 'netbox'
+PREVIOUS = 'netbox_previous'
+MIGRATIONS = ROOT / 'netbox_proxsync' / 'migrations'
+BUSY = 'Another run in this checkout is at the databases; waiting for it.'
+
+
+def digest(*parts: str | bytes) -> str:
+    """A short name for the parts, different when any of them differs."""
+    sha = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        sha.update(len(content).to_bytes(8) + content)
+    return sha.hexdigest()[:12]
+
+
+def plugin_migrations(directory: Path = MIGRATIONS) -> dict[str, str]:
+    """Name -> digest of its content, of each of the plugin's migrations."""
+    return {path.stem: digest(path.read_bytes()) for path in sorted(directory.glob('[0-9]*.py'))}
+
+
+def bare_template() -> str:
+    """The name of the template that holds NetBox without the plugin."""
+    packages = Path(sysconfig.get_path('purelib'))
+    # The plugin is installed editable: its own migrations are not below site-packages.
+    found = {
+        str(path.relative_to(packages))
+        for depth in ('*', '*/*', '*/*/*')
+        for path in packages.glob(f'{depth}/migrations/[0-9]*.py')
+    }
+    release = version('netbox').replace('.', '_')
+    return f'template_netbox_{release}_{digest(*sorted(found))}'
+
+
+def plugin_template() -> str:
+    """The name of the template that holds NetBox with the plugin."""
+    return f'template_proxsync_{digest(bare_template(), json.dumps(plugin_migrations()))}'
+
+
+def _execute(statement: str, *names: str) -> None:
+    with postgres.connect() as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def names() -> set[str]:
+    """The databases of the cluster."""
+    with postgres.connect() as connection:
+        return {row[0] for row in connection.execute('SELECT datname FROM pg_database')}
+
+
+def drop(name: str) -> None:
+    """Drop the database if it is there, whoever is connected to it."""
+    _execute('DROP DATABASE IF EXISTS {} WITH (FORCE)', name)
+
+
+def clone(source: str, name: str) -> None:
+    """Make the database `name` from `source`, in place of one that may be left from a run that was killed."""
+    drop(name)
+    _execute('CREATE DATABASE {} TEMPLATE {}', name, source)
+
+
+def ensure_template() -> str:
+    """The name of the template with the plugin, which is built if need be."""
+    name = plugin_template()
+    if name not in names():
+        with lock('databases', waiting=BUSY):
+            bare = bare_template()
+            if bare not in names():
+                print("Running NetBox's own migrations: once per NetBox version, about four minutes.", flush=True)
+                _build(bare, 'template1', bare=True)
+            if name not in names():
+                print("Running the plugin's migrations.", flush=True)
+                _build(name, bare)
+            for other in names() - {name, bare}:
+                if other.startswith(('template_netbox_', 'template_proxsync_')):
+                    drop(other)
+    return name
+
+
+def _build(name: str, source: str, bare: bool = False) -> None:
+    partial = 'building_template'
+    clone(source, partial)
+    netbox.migrate(partial, bare=bare)
+    _execute('ALTER DATABASE {} RENAME TO {}', partial, name)
+
+
+def ensure_main() -> None:
+    """
+    The database of `make up`, `make demo` and `make netbox`, with the plugin's present migrations.
+
+    Its content stays: new migrations are run on it. Only when one that it has had was changed or removed, which no
+    migration can mend, it is set aside under the name netbox_previous and begun anew.
+    """
+    want = {'netbox': bare_template(), 'migrations': plugin_migrations()}
+    if _note(MAIN) == want:
+        return
+    template = ensure_template()
+    with lock('databases', waiting=BUSY):
+        have = _note(MAIN)
+        if have == want:
+            return
+        netbox.stop()
+        if have and have['migrations'].items() <= want['migrations'].items():
+            print('Migrating the database.', flush=True)
+            netbox.migrate(MAIN)
+            _write_note(MAIN, want)
+            return
+        partial = 'building_main'
+        clone(template, partial)
+        _write_note(partial, want)
+        if MAIN in names():
+            print(f'A migration of the plugin was changed: beginning a new database. The old one is {PREVIOUS} now.')
+            drop(PREVIOUS)
+            _execute('ALTER DATABASE {} RENAME TO {}', MAIN, PREVIOUS)
+        empty_redis(0)
+        _execute('ALTER DATABASE {} RENAME TO {}', partial, MAIN)
+
+
+def _note(name: str) -> dict:
+    """What we wrote down about the database, in its comment; empty when there is no such database."""
+    statement = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    with postgres.connect() as connection:
+        row = connection.execute(statement, [name]).fetchone()
+    return json.loads(row[0]) if row and row[0] else {}
+
+
+def _write_note(name: str, note: dict) -> None:
+    with postgres.connect() as connection:
+        statement = sql.SQL('COMMENT ON DATABASE {} IS {}')
+        connection.execute(statement.format(sql.Identifier(name), sql.Literal(json.dumps(note))))
+
+
+def prepare_for_tests(name: str, slot: int) -> None:
+    """An untouched database of that name, and empty Redis databases."""
+    clone(ensure_template(), name)
+    empty_redis(slot)
+
+
+def empty_redis(slot: int) -> None:
+    """Forget the tasks and the cache, which belong to a database that is no more."""
+    for number in netbox.redis_databases(slot):
+        with redis.connect(number) as client:
+            client.flushdb()

@@ -1,0 +1,55 @@
+"""Locks between several runs of the stack in one checkout. The kernel drops them when their holder dies."""
+import fcntl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from .paths import STACK
+
+
+def _open(name: str, directory: Path) -> IO:
+    directory.mkdir(parents=True, exist_ok=True)
+    return (directory / name).open('a')
+
+
+@contextmanager
+def lock(name: str, *, shared: bool = False, waiting: str = '', directory: Path = STACK / 'lock') -> Iterator[None]:
+    """Hold the lock; say `waiting` when somebody else has it."""
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    with _open(name, directory) as stream:
+        try:
+            fcntl.flock(stream, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                print(waiting, file=sys.stderr, flush=True)
+            fcntl.flock(stream, how)
+        yield
+
+
+@contextmanager
+def try_lock(name: str, *, directory: Path = STACK / 'lock') -> Iterator[bool]:
+    """Hold the lock if nobody else does; yields whether we do."""
+    with _open(name, directory) as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def take_slot(slots: range, directory: Path = STACK / 'lock') -> tuple[int, IO]:
+    """
+    The first number that no other process has, and the open file that keeps it: closed, or its holder dead, it is free.
+    """
+    for slot in slots:
+        stream = _open(f'slot-{slot}', directory)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+        else:
+            return slot, stream
+    raise RuntimeError(f'{len(slots)} test runs are going on in this checkout. Wait for one to finish.')
