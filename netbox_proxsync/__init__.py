@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models.signals import post_migrate
 from netbox.plugins import PluginConfig, get_plugin_config
 
 __version__ = '0.1.0'
@@ -33,6 +34,12 @@ class ProxSyncConfig(PluginConfig):
     def ready(self):
         super().ready()
         validate_settings({name: get_plugin_config(self.name, name) for name in self.default_settings})
+
+        # Registers the system job.
+        from . import jobs  # noqa: F401
+        from .custom_fields import ensure_custom_fields
+
+        post_migrate.connect(ensure_custom_fields, sender=self, dispatch_uid='netbox_proxsync.ensure_custom_fields')
 
 
 def validate_settings(settings: dict[str, Any]):

@@ -1,7 +1,9 @@
 """An endpoint's settings as a connection to Proxmox VE."""
 
+from netbox.plugins import get_plugin_config
 from utilities.proxy import resolve_proxies
 
+from .crypto import SecretError
 from .models import ProxmoxEndpoint
 from .proxmox.check import ConnectionReport, check
 from .proxmox.client import Connection
@@ -25,6 +27,7 @@ def connection_of(endpoint: ProxmoxEndpoint) -> Connection:
         ca_certificate=endpoint.ca_certificate,
         fingerprint=endpoint.fingerprint,
         timeout=endpoint.timeout,
+        run_timeout=get_plugin_config('netbox_proxsync', 'job_timeout'),
         concurrency=endpoint.concurrency,
         proxies=resolve_proxies(url=f'https://{hosts[0]}', context={'client': endpoint}) or {},
     )
@@ -32,4 +35,8 @@ def connection_of(endpoint: ProxmoxEndpoint) -> Connection:
 
 def test(endpoint: ProxmoxEndpoint) -> ConnectionReport:
     """Try an endpoint (which need not be saved) without reading its guests."""
-    return check(connection_of(endpoint))
+    try:
+        connection = connection_of(endpoint)
+    except SecretError as error:
+        return ConnectionReport(ok=False, error=str(error))
+    return check(connection)

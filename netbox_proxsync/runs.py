@@ -9,7 +9,7 @@ from typing import Any
 import django_rq
 from core.choices import JobStatusChoices
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_pg_utils import advisory_lock
@@ -116,9 +116,9 @@ class RunRecorder:
 def change_row(run: SyncRun, position: int, result: Result) -> SyncChange:
     change = result.change
     object_type = object_id = None
-    if change.pointer:
-        object_type = ContentType.objects.get_by_natural_key(*change.pointer.model.split('.'))
-        object_id = change.pointer.pk
+    if pointer := result.pointer or change.pointer:
+        object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
+        object_id = pointer.pk
     return SyncChange(
         run=run,
         position=position,
@@ -200,5 +200,9 @@ def prune(endpoint: ProxmoxEndpoint):
     oldest = timezone.now() - timedelta(days=get_plugin_config('netbox_proxsync', 'run_retention_days'))
     newest = list(finished.order_by('-created').values_list('pk', flat=True)[:kept])
     # The last run stays, whatever its age: the endpoint shows it.
-    finished.exclude(pk__in=newest).delete()
-    finished.filter(created__lt=oldest).exclude(pk=endpoint.last_run_id).delete()
+    endpoint.refresh_from_db(fields=['last_run'])
+    old = finished.filter(~Q(pk__in=newest) | Q(created__lt=oldest)).exclude(pk=endpoint.last_run_id)
+    # Without signals, of which nobody needs any: one statement instead of one row at a time.
+    changes = SyncChange.objects.filter(run__in=list(old))
+    changes._raw_delete(changes.db)
+    old.delete()

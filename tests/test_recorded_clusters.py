@@ -70,7 +70,7 @@ def test_every_nic_is_there_with_its_mac(recording, synced):
         for nic in guest.nics.values():
             interface = found[nic['name']]
             assert str(interface.primary_mac_address.mac_address) == nic['mac']
-            assert interface.custom_field_data['bridge'] == nic['bridge']
+            assert interface.custom_field_data.get('bridge') == nic['bridge']
             assert interface.enabled is ('link_down=1' not in nic['text'])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -58,7 +59,8 @@ def tracked_transaction(user: AbstractBaseUser, request_id: UUID) -> Iterator[No
 @contextmanager
 def savepoint() -> Iterator[None]:
     """A savepoint that also takes back the events of what it rolls back."""
-    events = {key: dict(event) for key, event in events_queue.get().items()}
+    # Copies: NetBox adds a second write of an object to the event of the first one.
+    events = {key: copy(event) for key, event in events_queue.get().items()}
     try:
         with transaction.atomic():
             yield

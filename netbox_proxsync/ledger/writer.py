@@ -17,7 +17,7 @@ from utilities.exceptions import AbortRequest
 from ..choices import ChangeOutcomeChoices
 from ..models import Binding
 from ..sync.changes import Action, Change, Plan
-from ..sync.values import encode_all
+from ..sync.values import Pointer, encode_all
 from .objects import ObjectWriter, Outdated, Unresolved
 from .tracking import savepoint, tracked_transaction
 
@@ -36,11 +36,19 @@ FATAL = (OperationalError, InterfaceError, JobTimeoutException)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a change: an outcome of `ChangeOutcomeChoices`, and why, if it was not applied whole."""
+    """
+    What became of a change.
+
+    Attributes:
+        outcome: One of `ChangeOutcomeChoices`.
+        message: Why, if it was not applied whole.
+        pointer: The object that was written; None if there is none (any more).
+    """
 
     change: Change
     outcome: str
     message: str = ''
+    pointer: Pointer | None = None
 
 
 class Writer:
@@ -135,7 +143,8 @@ class Writer:
         if outdated:
             message = _('Left as they are, because they were edited in NetBox since the plan was made: {names}.')
             return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(names=', '.join(outdated)))
-        return Result(change, ChangeOutcomeChoices.APPLIED)
+        pointer = self.objects.pointers.get((change.kind, change.key))
+        return Result(change, ChangeOutcomeChoices.APPLIED, pointer=pointer)
 
     def stamp_root(self, results: Iterable[Result]):
         """The root bears the moment of the last change of any of its parts."""

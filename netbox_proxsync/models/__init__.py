@@ -1,3 +1,4 @@
 from .bindings import *
+from .custom_fields import *
 from .endpoints import *
 from .runs import *

@@ -5,6 +5,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from utilities.querysets import RestrictedQuerySet
 
+from ..sync.values import decode, show
+
 __all__ = ('Binding',)
 
 
@@ -96,3 +98,13 @@ class Binding(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:binding', args=[self.pk])
+
+    @classmethod
+    def drop(cls, condition: models.Q, using: str):
+        """Delete rows without reading them, as `SyncChange.drop`."""
+        cls.objects.using(using).filter(condition).order_by()._raw_delete(using)
+
+    @property
+    def display_values(self) -> dict[str, str]:
+        """The values that were last written, as people read them. They hold what guests say: escape them."""
+        return {name: show(decode(value)) for name, value in self.values.items()}

@@ -4,7 +4,7 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 from netbox.models import PrimaryModel
 from netbox.models.features import JobsMixin
@@ -24,7 +24,9 @@ from ..validation import (
     clean_token_id,
     clean_token_secret,
 )
+from .bindings import Binding
 from .mixins import CensoredSecretsMixin
+from .runs import SyncChange
 
 __all__ = ('ProxmoxEndpoint',)
 
@@ -261,6 +263,15 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
 
     def get_tls_mode_color(self) -> str:
         return TLSModeChoices.colors.get(self.tls_mode)
+
+    def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
+        with transaction.atomic(using=using):
+            SyncChange.drop(models.Q(run__endpoint=self), using)
+            Binding.drop(models.Q(endpoint=self), using)
+            return super().delete(using, *args, **kwargs)
+
+    delete.alters_data = True
 
     def serialize_object(self, exclude: Iterable[str] | None = None) -> dict[str, Any]:
         return super().serialize_object(exclude=[*(exclude or ()), *STATE_FIELDS])

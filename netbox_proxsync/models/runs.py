@@ -1,21 +1,35 @@
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models
+from django.db import models, router, transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from utilities.querysets import RestrictedQuerySet
 
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from ..sync.values import decode, show
 
 __all__ = (
     'SyncChange',
     'SyncRun',
 )
+
+
+class SyncRunQuerySet(RestrictedQuerySet):
+    """Runs go with their changes."""
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        with transaction.atomic(using=self.db):
+            SyncChange.drop(models.Q(run__in=self.order_by()), self.db)
+            return super().delete()
+
+    delete.alters_data = True
+    delete.queryset_only = True
 
 
 class SyncRun(models.Model):
@@ -114,7 +128,7 @@ class SyncRun(models.Model):
         blank=True,
     )
 
-    objects = RestrictedQuerySet.as_manager()
+    objects = SyncRunQuerySet.as_manager()
 
     class Meta:
         ordering = ('-created', '-pk')
@@ -136,6 +150,14 @@ class SyncRun(models.Model):
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:syncrun', args=[self.pk])
 
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        using = using or router.db_for_write(SyncRun, instance=self)
+        with transaction.atomic(using=using):
+            SyncChange.drop(models.Q(run=self), using)
+            return super().delete(using=using, keep_parents=keep_parents)
+
+    delete.alters_data = True
+
     def get_mode_color(self) -> str:
         return RunModeChoices.colors.get(self.mode)
 
@@ -152,6 +174,15 @@ class SyncRun(models.Model):
         if self.started is None:
             return None
         return (self.completed or timezone.now()) - self.started
+
+    @property
+    def total_changes(self) -> int:
+        """The number of changes, conflicts included."""
+        return sum(number for actions in self.counts.values() for number in actions.values())
+
+    @property
+    def conflicts(self) -> int:
+        return sum(actions.get(ChangeActionChoices.CONFLICT, 0) for actions in self.counts.values())
 
 
 class SyncChange(models.Model):
@@ -260,8 +291,26 @@ class SyncChange(models.Model):
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:syncchange', args=[self.pk])
 
+    @classmethod
+    def drop(cls, condition: models.Q, using: str):
+        """
+        Delete rows without reading them.
+
+        NetBox listens to every deletion, so Django's own way would load tens of thousands of rows, to no end: nothing
+        refers to them, and they are not change-logged.
+        """
+        cls.objects.using(using).filter(condition).order_by()._raw_delete(using)
+
     def get_action_color(self) -> str:
         return ChangeActionChoices.colors.get(self.action)
 
     def get_outcome_color(self) -> str:
         return ChangeOutcomeChoices.colors.get(self.outcome)
+
+    @property
+    def display_fields(self) -> list[dict[str, Any]]:
+        """The fields with their values as people read them. They hold what guests say: escape them."""
+        return [
+            {**field, **{name: show(decode(field.get(name))) for name in ('last', 'now', 'want')}}
+            for field in self.fields
+        ]

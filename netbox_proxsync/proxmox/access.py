@@ -11,8 +11,8 @@ of its answer (pve-access-control, RPCEnvironment.pm):
 """
 
 import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .properties import Garbled, boolean
@@ -20,6 +20,7 @@ from .version import Version
 
 __all__ = ('Access', 'MissingPrivilege', 'agent_privileges', 'grant_remedy')
 
+NO_ACCESS = 'NoAccess'
 ROLE = 'NetBoxSync'
 # PVEAuditor of 7 and 8 plus the one privilege that reading the guest agent takes there.
 ROLE_PRIVILEGES = 'VM.Audit VM.Monitor Sys.Audit Datastore.Audit Pool.Audit SDN.Audit'
@@ -50,19 +51,17 @@ class Access:
         token_id: 'user@realm!name'.
         permissions: {path: {privilege: propagates}}.
         acl_paths: The paths of the cluster's ACL; None if the token may not read all of it.
-        denied_paths: Those of them with the role NoAccess for anyone.
+        denied: {path: to whom the ACL gives the role NoAccess there, as options of `pveum acl`}.
     """
 
     token_id: str
     permissions: Mapping[str, Mapping[str, bool]]
-    acl_paths: frozenset[str] | None
-    denied_paths: frozenset[str] = frozenset()
+    acl_paths: frozenset[str] | None = None
+    denied: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, token_id: str, permissions: Any, acl: Any = None) -> 'Access':
-        """
-        From the answers of `/access/permissions` and `/access/acl` (None: not readable). Raises Garbled.
-        """
+    def parse(cls, token_id: str, permissions: Any) -> 'Access':
+        """From the answer of `/access/permissions`. Raises Garbled."""
         if not isinstance(permissions, dict):
             raise Garbled('The answer is not a map of permissions.')
         granted = {}
@@ -70,16 +69,19 @@ class Access:
             if not isinstance(privileges, dict):
                 raise Garbled(f'The permissions on {path} are not a map.')
             granted[path] = {privilege: boolean(propagates) for privilege, propagates in privileges.items()}
-        access = cls(token_id=token_id, permissions=granted, acl_paths=None)
-        # Without this privilege the ACL is answered too, but shortened.
-        if acl is None or not access.allows('/access', 'Sys.Audit'):
-            return access
-        rows = list(_acl_rows(acl))
-        return cls(
-            token_id=token_id,
-            permissions=granted,
-            acl_paths=frozenset(path for path, _ in rows),
-            denied_paths=frozenset(path for path, role in rows if role == 'NoAccess'),
+        return cls(token_id=token_id, permissions=granted)
+
+    def with_acl(self, acl: Any) -> 'Access':
+        """The same, knowing the answer of `/access/acl` too. Raises Garbled."""
+        if not isinstance(acl, list):
+            raise Garbled('The access control list is not a list.')
+        denied: dict[str, set[str]] = {}
+        for path, role, who in map(_acl_row, acl):
+            denied.setdefault(path, set()).update({who} if role == NO_ACCESS else ())
+        if not self.allows('/access', 'Sys.Audit'):
+            return self  # the list is answered without this privilege too, but shortened
+        return replace(
+            self, acl_paths=frozenset(denied), denied={path: frozenset(who) for path, who in denied.items() if who}
         )
 
     def allows(self, path: str, *privileges: str) -> bool:
@@ -109,7 +111,7 @@ class Access:
         paths = set(self.permissions) | (self.acl_paths or set())
         revoked = {path for path in paths if path.startswith('/vms/') and not self.allows(path, 'VM.Audit')}
         # A pool's NoAccess hides its members. Having no privilege there for other reasons is no loss.
-        revoked |= {path for path in self.denied_paths if path.startswith('/pool/') and not self.permissions.get(path)}
+        revoked |= {path for path in self.denied if path.startswith('/pool/') and not self.permissions.get(path)}
         return tuple(sorted(revoked))
 
     @property
@@ -162,15 +164,19 @@ class Access:
                 privilege='VM.Audit',
                 path=path,
                 feature='seeing all guests, and telling which of them are gone',
-                command=(
-                    f'pveum acl delete {path} --tokens {shlex.quote(self.token_id)} --roles NoAccess'
-                    if path in self.denied_paths
-                    else self._command(version, path)
-                ),
+                command=self._lifting(path) or self._command(version, path),
             )
             for path in self.revoked_guests
         ]
         return missing
+
+    def _lifting(self, path: str) -> str:
+        """How to take away NoAccess, which no other role outweighs; '' if it is not that."""
+        user = self.token_id.partition('!')[0]
+        own = {f'--tokens {shlex.quote(self.token_id)}', f'--users {shlex.quote(user)}'}
+        who = self.denied.get(path, frozenset())
+        # Who is in a group, the token cannot see: if it is not denied by name, it is by one of its user's groups.
+        return '; '.join(f'pveum acl delete {path} {option} --roles {NO_ACCESS}' for option in sorted(who & own or who))
 
     def _command(self, version: Version, path: str) -> str:
         grant = f'pveum acl modify {path} --tokens {shlex.quote(self.token_id)} --roles '
@@ -190,10 +196,8 @@ def agent_privileges(version: Version) -> tuple[str, ...]:
     return ('VM.GuestAgent.Audit', 'VM.GuestAgent.Unrestricted') if version.major >= 9 else ('VM.Monitor',)
 
 
-def _acl_rows(acl: Any) -> Iterable[tuple[str, str]]:
-    if not isinstance(acl, list):
-        raise Garbled('The access control list is not a list.')
-    for row in acl:
-        if not isinstance(row, dict) or not isinstance(row.get('path'), str):
-            raise Garbled('The access control list holds something that is not an entry.')
-        yield row['path'], str(row.get('roleid'))
+def _acl_row(row: Any) -> tuple[str, str, str]:
+    """(path, role, who as an option of `pveum acl`)."""
+    if not isinstance(row, dict) or not isinstance(row.get('path'), str):
+        raise Garbled('The access control list holds something that is not an entry.')
+    return row['path'], str(row.get('roleid')), f'--{row.get("type")}s {shlex.quote(str(row.get("ugid")))}'

@@ -5,12 +5,12 @@ from typing import Any
 
 from .access import Access, grant_remedy
 from .client import Connection, ProxmoxClient
-from .errors import InvalidConnection, ProxmoxError
+from .errors import ProxmoxError
 from .hosts import Host
 from .inventory import known
 from .properties import Garbled
 from .resources import ClusterStatus, Resources, merge_nodes
-from .tls import fetch_fingerprint
+from .tls import TLSMode, fetch_fingerprint
 from .version import Version
 
 __all__ = ('Check', 'ConnectionReport', 'check')
@@ -87,6 +87,7 @@ def _report(client: ProxmoxClient) -> ConnectionReport:
     resources = _parsed(Resources.parse, _try(client, 'cluster', 'resources'))
     checks = [
         Check(label='Connection', ok=True, detail=f'{client.host} answers, and accepts the token.'),
+        _tls_check(client.connection),
         Check(label='Version', ok=True, detail=f'Proxmox VE {version.text}'),
         *_cluster_checks(status, resources),
         *_privilege_checks(client.connection.token_id, version, access, acl),
@@ -130,6 +131,18 @@ def _parsed(parse: Any, answer: Any) -> Any:
         return ProxmoxError(f'Proxmox answered in a form that cannot be read: {error}')
 
 
+def _tls_check(connection: Connection) -> Check:
+    if TLSMode(connection.tls_mode) is not TLSMode.OFF:
+        return Check(label='Certificate', ok=True, detail='The host has proved that it is the right one.')
+    return Check(
+        label='Certificate',
+        ok=False,
+        detail='Not verified: whoever answers in the place of the host gets the token.',
+        remedy='Compare the fingerprint with the one in Proxmox (System > Certificates), and pin it.',
+        required=False,
+    )
+
+
 def _cluster_checks(status: Any, resources: Any) -> list[Check]:
     checks = []
     if isinstance(status, ProxmoxError):
@@ -160,7 +173,9 @@ def _privilege_checks(token_id: str, version: Version, permissions: Any, acl: An
     if isinstance(permissions, ProxmoxError):
         return [Check(label='Privileges', ok=False, detail=permissions.message, remedy=permissions.remedy)]
     try:
-        access = Access.parse(token_id, permissions, None if isinstance(acl, ProxmoxError) else acl)
+        access = Access.parse(token_id, permissions)
+        if not isinstance(acl, ProxmoxError):
+            access = access.with_acl(acl)
     except Garbled as error:
         return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
     missing = access.missing(version)
@@ -186,5 +201,5 @@ def _fingerprint(connection: Connection, host: str | None = None) -> str | None:
         return None
     try:
         return fetch_fingerprint(host or str(Host.parse(connection.hosts[0])), min(connection.timeout, 10))
-    except (ProxmoxError, InvalidConnection, IndexError):
+    except (ProxmoxError, IndexError):
         return None

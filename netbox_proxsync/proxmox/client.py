@@ -233,12 +233,14 @@ class ProxmoxClient:
     def _send(self, target: _Target, url: str, params: Mapping[str, object]) -> Answer:
         timeout = self.connection.timeout
         deadline = time.monotonic() + timeout
-        if target.answered:
+        # A first call that does not even connect was none.
+        counted = target.answered
+        if counted:
             self._count()
         with target.session.get(
             url, params=params, timeout=(min(timeout, CONNECT_TIMEOUT), timeout), allow_redirects=False, stream=True
         ) as response:
-            if not target.answered:
+            if not counted:
                 self._count()
             return Answer(response.status_code, response.reason, _body(response, deadline))
 

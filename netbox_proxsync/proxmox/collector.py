@@ -158,7 +158,7 @@ def _access(token_id: str, permissions: Any, acl: Any, notebook: Notebook) -> Re
     if isinstance(acl, ProxmoxError):
         notebook.add('token', acl.message, acl.remedy)
         return access
-    whole = _parse('the access control list', lambda answer: Access.parse(token_id, permissions, answer), acl)
+    whole = _parse('the access control list', access.with_acl, acl)
     if isinstance(whole, Unknown):
         notebook.add('token', whole.reason)
         return access

@@ -59,8 +59,9 @@ def _broken(causes: list[BaseException], host: Host, call: str, timeout: float, 
         return ConnectionBroken(
             f'{host} broke the connection while it answered {call}.', 'Is pveproxy on it being restarted?', passing=True
         )
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return no_tls(host)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            return no_tls(host, cause)
     return unreachable(host, ConnectionResetError(), timeout)
 
 

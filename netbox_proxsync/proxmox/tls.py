@@ -67,7 +67,7 @@ def tls_context(mode: TLSMode, ca_certificate: str = '') -> ssl.SSLContext:
     Raises InvalidConnection if the CA certificate is none.
     """
     if mode in (TLSMode.FINGERPRINT, TLSMode.OFF):
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
@@ -108,8 +108,8 @@ def fetch_fingerprint(host: str, timeout: float = 10) -> str:
         ):
             digest = hashlib.sha256(secured.getpeercert(binary_form=True) or b'').hexdigest()
             return normalize_fingerprint(digest)
-    except ssl.SSLError:
-        failure = no_tls(target)
+    except ssl.SSLError as error:
+        failure = no_tls(target, error)
     except (OSError, UnicodeError) as error:
         failure = unreachable(target, error, timeout)
     raise failure
@@ -138,17 +138,18 @@ def unreachable(host: Host, error: BaseException, timeout: float) -> HostUnreach
     return HostUnreachable(f'{host} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?')
 
 
-def no_tls(host: Host) -> NotProxmox:
+def no_tls(host: Host, error: ssl.SSLError) -> ProxmoxError:
+    """What a handshake means that did not get as far as a certificate."""
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return unreachable(host, ConnectionResetError(), 0)
+    # Most of all WRONG_VERSION_NUMBER: plain HTTP, SSH or something else answers there.
     return NotProxmox(
         f'{host} does not speak TLS (https), so it is not the API of Proxmox VE.', 'Is the port right (8006)?'
     )
 
 
-def tls_failure(host: Host, error: ssl.SSLError, timeout: float) -> ProxmoxError:
-    """What a failed TLS handshake means, with the fingerprint that the host showed."""
-    if not isinstance(error, ssl.SSLCertVerificationError):
-        # Most of all WRONG_VERSION_NUMBER: plain HTTP, SSH or something else answers there.
-        return no_tls(host)
+def tls_failure(host: Host, error: ssl.SSLCertVerificationError, timeout: float) -> TLSFailed:
+    """What a certificate that was not accepted means, with the fingerprint that the host showed."""
     seen = seen_fingerprint(host, timeout)
     shown = f' It shows the fingerprint {seen}.' if seen else ''
     pin = 'compare the fingerprint with the one that Proxmox shows under System > Certificates, and pin it'

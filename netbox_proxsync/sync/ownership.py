@@ -55,4 +55,4 @@ def merge(last: Value, now: Value, want: Value) -> Decision:
 
 
 def is_empty(value: Value) -> bool:
-    return value is None or value == ''
+    return value is None or value == '' or value == frozenset()

@@ -76,7 +76,8 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing) -> Change:
         decision = decide(spec.owner, spec.name, last, now, want)
         if not decision.kept or spec.name in last:
             binding[spec.name] = decision.last
-        if decision.kept or decision.writes or (record is None and not is_empty(want)):
+        # An object that is made is empty where nothing is written.
+        if decision.kept or (decision.writes and not (record is None and is_empty(want))):
             fields.append(
                 FieldChange(
                     name=spec.name,

@@ -6,7 +6,7 @@ that never end. What Proxmox itself answers comes from the stand-in.
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 VERSION = b'{"data":{"version":"9.2.11","release":"9.2","repoid":"14a22df35955d97d"}}'
@@ -30,8 +30,10 @@ class Server:
         self.socket = socket.create_server(
             ('::1' if family == socket.AF_INET6 else '127.0.0.1', 0), family=family, backlog=64
         )
+        self.socket.settimeout(0.05)
         self.port = self.socket.getsockname()[1]
         self._threads = [Thread(target=self._accept, daemon=True)]
+        self._open: list[socket.socket] = []
 
     @property
     def host(self) -> str:
@@ -43,11 +45,13 @@ class Server:
     def stop(self) -> None:
         self.stopped.set()
         self.socket.close()
+        for connection in self._open:
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
 
     def _accept(self) -> None:
-        self.socket.settimeout(0.05)
         while not self.stopped.is_set():
             try:
                 connection, _ = self.socket.accept()
@@ -65,6 +69,7 @@ class Server:
         try:
             if self.context:
                 connection = self.context.wrap_socket(connection, server_side=True)
+            self._open.append(connection)
             self.handle(self, connection)
         except OSError:
             pass  # the client went away, which many tests make it do
@@ -143,6 +148,12 @@ def trickling(server: Server, connection: socket.socket) -> None:
 def speaking_ssh(server: Server, connection: socket.socket) -> None:
     connection.sendall(b'SSH-2.0-OpenSSH_10.0p2 Debian-7\r\n')
     server.request(connection)
+
+
+def speaking_http(server: Server, connection: socket.socket) -> None:
+    """Without TLS, as a web server that gets a handshake."""
+    server.received.append(connection.recv(65536))
+    connection.sendall(response(b'Bad request', '400 Bad Request'))
 
 
 def closed_port() -> int:

@@ -10,7 +10,7 @@ from netbox_proxsync.proxmox.errors import HostUnreachable, InvalidConnection, N
 from netbox_proxsync.proxmox.tls import TLSMode, fetch_fingerprint, normalize_fingerprint, tls_context
 
 from .certificates import make_ca, make_leaf
-from .servers import Server, answering, closed_port, serving, speaking_ssh
+from .servers import Server, answering, closed_port, serving, speaking_http, speaking_ssh
 
 SECRET = '0a1b2c3d-dead-beef-cafe-000000000001'
 
@@ -134,6 +134,7 @@ def test_another_certificate_than_the_pinned_one_never_sees_the_token(serve, ca,
     assert server.received == []
 
 
+@pytest.mark.filterwarnings('ignore:Unverified HTTPS')
 def test_off_verifies_nothing(serve):
     server = serve(make_leaf(None, 'pve1.example.com', days=(-30, -1)))
     assert version(server, tls_mode='off') == '9.2.11'
@@ -159,7 +160,7 @@ def test_fetching_a_fingerprint_where_there_is_none():
         fetch_fingerprint(f'127.0.0.1:{closed_port()}', 5)
     with pytest.raises(HostUnreachable, match='not known'):
         fetch_fingerprint('no-such-host.invalid', 5)
-    for handle in (speaking_ssh, answering()):
+    for handle in (speaking_ssh, speaking_http):
         with serving(handle) as server, pytest.raises(NotProxmox, match='does not speak TLS'):
             fetch_fingerprint(server.host, 5)
 

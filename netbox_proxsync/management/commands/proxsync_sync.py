@@ -27,6 +27,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any):
         endpoint = self.find_endpoint(options['endpoint'])
+        if not endpoint.enabled:
+            raise CommandError(f'The endpoint "{endpoint}" is disabled. Enable it first.', returncode=FAILED)
         mode = RunModeChoices.PREVIEW if options['preview'] else RunModeChoices.SYNC
         try:
             run = SyncJob.enqueue_run(endpoint, user=None, mode=mode, immediate=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from ...proxmox.inventory import Guest, GuestType, Inventory
+from ...proxmox.inventory import Guest, GuestType, Inventory, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Pointer, Value
 
-__all__ = ('Conflict', 'Field', 'Kind', 'Located', 'Owner', 'Removal', 'guests_of', 'is_wanted')
+__all__ = ('Conflict', 'Field', 'Kind', 'Located', 'Owner', 'Removal', 'guests_of', 'is_wanted', 'label_of')
 
 
 class Owner(StrEnum):
@@ -119,6 +119,10 @@ class Kind:
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
         """Why a bound object cannot be taken as this item any more."""
         return None
+
+
+def label_of(guest: Guest) -> str:
+    return guest.name if known(guest.name) else guest.key
 
 
 def is_wanted(guest: Guest, settings: Settings) -> bool:

@@ -15,9 +15,15 @@ CLUSTER_KEY = 'cluster'
 DEFAULT_TYPE = Shared('virtualization.clustertype', 'Proxmox VE')
 
 
-def cluster_ref() -> Ref:
+def cluster_ref(inventory: Inventory, settings: Settings) -> Ref:
     """The cluster of the endpoint, whatever its name is."""
-    return Ref('cluster', CLUSTER_KEY, 'cluster')
+    return Ref('cluster', CLUSTER_KEY, cluster_label(inventory, settings))
+
+
+def cluster_label(inventory: Inventory, settings: Settings) -> str:
+    if settings.cluster:
+        return settings.cluster.label
+    return cluster_name(inventory) or settings.endpoint.label
 
 
 class ClusterKind(Kind):
@@ -42,7 +48,7 @@ class ClusterKind(Kind):
             values['tenant'] = settings.tenant
         if settings.site:
             values['scope'] = settings.site
-        label = settings.cluster.label if settings.cluster else name or settings.endpoint.label
+        label = cluster_label(inventory, settings)
         yield Item(kind=self.name, key=CLUSTER_KEY, unit='', label=label, values=values)
 
     def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:

@@ -6,7 +6,7 @@ from ...proxmox.inventory import Disk, Guest, Inventory, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value, in_units
-from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
 
 __all__ = ('DiskKind',)
 
@@ -51,7 +51,7 @@ class DiskKind(Kind):
 
 def values_of(guest: Guest, disk: Disk, settings: Settings) -> dict[str, Value]:
     values: dict[str, Value] = {
-        'virtual_machine': Ref('vm', guest.key, guest.key),
+        'virtual_machine': Ref('vm', guest.key, label_of(guest)),
         'name': disk.key,
         'description': describe(disk),
     }

@@ -6,7 +6,7 @@ from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
-from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
 
 __all__ = ('InterfaceKind', 'interface_key', 'mac_key')
 
@@ -91,7 +91,7 @@ def name_of(guest: Guest, nic: Nic, settings: Settings) -> str:
 
 def values_of(guest: Guest, nic: Nic, name: str) -> dict[str, Value]:
     return {
-        'virtual_machine': Ref('vm', guest.key, guest.key),
+        'virtual_machine': Ref('vm', guest.key, label_of(guest)),
         'name': name,
         'enabled': not nic.link_down,
         # 1 means "as the bridge", which this sync does not know.

@@ -8,7 +8,7 @@ from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Shared, Value, decimal_text, in_units
 from . import addressing
-from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
 from .cluster import CLUSTER_KEY, cluster_ref
 from .names import NAME_LENGTH, free_names
 from .platforms import platform_of
@@ -75,6 +75,7 @@ class VMKind(Kind):
         cpus = {node.name: node.cpus for node in inventory.nodes}
         for guest in guests_of(inventory, settings):
             values = {
+                'cluster': cluster_ref(inventory, settings),
                 **placement(guest, settings),
                 **listed(guest, inventory),
                 **(configured(guest, guest.config, cpus.get(guest.node), settings) if known(guest.config) else {}),
@@ -84,7 +85,7 @@ class VMKind(Kind):
                 kind=self.name,
                 key=guest.key,
                 unit=guest.key,
-                label=guest.name if known(guest.name) else guest.key,
+                label=label_of(guest),
                 values=values,
                 hints=identity(guest),
                 partial=not (known(guest.config) and known(guest.name)),
@@ -141,7 +142,7 @@ class VMKind(Kind):
 
 def placement(guest: Guest, settings: Settings) -> dict[str, Value]:
     """What the endpoint decides, not the guest."""
-    values: dict[str, Value] = {'cluster': cluster_ref(), 'virtual_machine_type': VM_TYPES[guest.type]}
+    values: dict[str, Value] = {'virtual_machine_type': VM_TYPES[guest.type]}
     if settings.guest_role:
         values['role'] = settings.guest_role
     if settings.tenant:

@@ -1,0 +1,168 @@
+from core.api.serializers import JobSerializer
+from dcim.api.serializers import DeviceRoleSerializer, SiteSerializer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from ipam.api.serializers import VRFSerializer
+from netbox.api.fields import ChoiceField, ContentTypeField
+from netbox.api.gfk_fields import GFKSerializerField
+from netbox.api.serializers import BaseModelSerializer, PrimaryModelSerializer
+from rest_framework import serializers
+from tenancy.api.serializers import TenantSerializer
+from users.api.serializers import UserSerializer
+from virtualization.api.serializers import ClusterGroupSerializer, ClusterSerializer, ClusterTypeSerializer
+
+from ..choices import (
+    ChangeActionChoices,
+    ChangeOutcomeChoices,
+    EndpointStatusChoices,
+    InterfaceNamingChoices,
+    MissingGuestsChoices,
+    RunModeChoices,
+    RunStatusChoices,
+    TLSModeChoices,
+)
+from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+
+__all__ = (
+    'BindingSerializer',
+    'ConnectionReportSerializer',
+    'ProxmoxEndpointSerializer',
+    'SyncChangeSerializer',
+    'SyncRunSerializer',
+)
+
+
+class NestedSyncRunSerializer(BaseModelSerializer):
+    """The last run of an endpoint; `SyncRunSerializer` in turn shows the endpoint."""
+
+    status = ChoiceField(choices=RunStatusChoices, read_only=True)
+
+    class Meta:
+        model = SyncRun
+        fields = ('id', 'url', 'display_url', 'display', 'mode', 'status', 'created', 'completed')
+        read_only_fields = fields
+
+
+class ProxmoxEndpointSerializer(PrimaryModelSerializer):
+    hosts = serializers.ListField(
+        child=serializers.CharField(max_length=255),
+        allow_empty=False,
+        help_text=ProxmoxEndpoint._meta.get_field('hosts').help_text,
+    )
+    token_secret = serializers.CharField(
+        write_only=True,
+        style={'input_type': 'password'},
+        help_text=ProxmoxEndpoint._meta.get_field('token_secret').help_text,
+    )
+    tls_mode = ChoiceField(choices=TLSModeChoices, required=False)
+    cluster = ClusterSerializer(nested=True, required=False, allow_null=True, default=None)
+    cluster_type = ClusterTypeSerializer(nested=True, required=False, allow_null=True, default=None)
+    cluster_group = ClusterGroupSerializer(nested=True, required=False, allow_null=True, default=None)
+    site = SiteSerializer(nested=True, required=False, allow_null=True, default=None)
+    tenant = TenantSerializer(nested=True, required=False, allow_null=True, default=None)
+    guest_role = DeviceRoleSerializer(nested=True, required=False, allow_null=True, default=None)
+    vrf = VRFSerializer(nested=True, required=False, allow_null=True, default=None)
+    interface_naming = ChoiceField(choices=InterfaceNamingChoices, required=False)
+    missing_guests = ChoiceField(choices=MissingGuestsChoices, required=False)
+    status = ChoiceField(choices=EndpointStatusChoices, read_only=True)
+    last_run = NestedSyncRunSerializer(read_only=True, allow_null=True)
+
+    class Meta:
+        model = ProxmoxEndpoint
+        fields = (
+            'id', 'url', 'display_url', 'display', 'name', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode',
+            'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group',
+            'site', 'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
+            'missing_guests', 'grace_days', 'change_limit', 'status', 'last_run', 'pve_version', 'description', 'owner',
+            'comments', 'tags', 'custom_fields', 'created', 'last_updated',
+        )  # fmt: skip
+        brief_fields = ('id', 'url', 'display', 'name', 'description')
+        # What clean() puts into its normal form, whatever was sent.
+        model_clean_fields = ('hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint')
+
+
+class SyncRunSerializer(BaseModelSerializer):
+    endpoint = ProxmoxEndpointSerializer(nested=True, read_only=True)
+    job = JobSerializer(nested=True, read_only=True, allow_null=True)
+    user = UserSerializer(nested=True, read_only=True, allow_null=True)
+    mode = ChoiceField(choices=RunModeChoices, read_only=True)
+    status = ChoiceField(choices=RunStatusChoices, read_only=True)
+    duration = serializers.SerializerMethodField(help_text='Seconds')
+
+    class Meta:
+        model = SyncRun
+        fields = (
+            'id', 'url', 'display_url', 'display', 'endpoint', 'mode', 'status', 'user', 'job', 'request_id', 'created',
+            'started', 'completed', 'duration', 'phase', 'timings', 'counts', 'calls', 'guests', 'messages', 'error',
+        )  # fmt: skip
+        brief_fields = ('id', 'url', 'display', 'mode', 'status', 'created')
+        read_only_fields = fields
+
+    @extend_schema_field(OpenApiTypes.FLOAT)
+    def get_duration(self, run: SyncRun) -> float | None:
+        return None if run.duration is None else round(run.duration.total_seconds(), 3)
+
+
+class SyncChangeSerializer(BaseModelSerializer):
+    run = SyncRunSerializer(nested=True, read_only=True)
+    action = ChoiceField(choices=ChangeActionChoices, read_only=True)
+    outcome = ChoiceField(choices=ChangeOutcomeChoices, read_only=True)
+    object_type = ContentTypeField(read_only=True, allow_null=True)
+    object = GFKSerializerField(read_only=True, allow_missing_serializer=True)
+
+    class Meta:
+        model = SyncChange
+        fields = (
+            'id', 'url', 'display_url', 'display', 'run', 'position', 'unit', 'kind', 'key', 'action', 'outcome',
+            'object_type', 'object_id', 'object', 'label', 'fields', 'reason', 'message',
+        )  # fmt: skip
+        brief_fields = ('id', 'url', 'display', 'kind', 'key', 'action', 'outcome')
+        read_only_fields = fields
+
+
+class BindingSerializer(BaseModelSerializer):
+    endpoint = ProxmoxEndpointSerializer(nested=True, read_only=True)
+    object_type = ContentTypeField(read_only=True)
+    object = GFKSerializerField(read_only=True, allow_missing_serializer=True)
+
+    class Meta:
+        model = Binding
+        fields = (
+            'id', 'url', 'display_url', 'display', 'endpoint', 'kind', 'key', 'unit', 'object_type', 'object_id',
+            'object', 'values', 'created_by_sync', 'first_seen', 'missing_since',
+        )  # fmt: skip
+        brief_fields = ('id', 'url', 'display', 'kind', 'key')
+        read_only_fields = fields
+
+
+class CheckSerializer(serializers.Serializer):
+    """One line of a connection test."""
+
+    label = serializers.CharField()
+    ok = serializers.BooleanField()
+    required = serializers.BooleanField()
+    detail = serializers.CharField()
+    remedy = serializers.CharField()
+
+
+class ConnectionReportSerializer(serializers.Serializer):
+    """What a connection test found."""
+
+    ok = serializers.BooleanField()
+    host = serializers.CharField()
+    version = serializers.CharField()
+    cluster_name = serializers.CharField(allow_null=True)
+    nodes_online = serializers.IntegerField(allow_null=True)
+    nodes_total = serializers.IntegerField(allow_null=True)
+    quorate = serializers.BooleanField(allow_null=True)
+    fingerprint = serializers.CharField(allow_null=True)
+    error = serializers.CharField()
+    remedy = serializers.CharField()
+    checks = CheckSerializer(many=True)
+
+
+class AlreadyRunningSerializer(serializers.Serializer):
+    """Why no run was started, and which one is under way."""
+
+    detail = serializers.CharField()
+    run = NestedSyncRunSerializer()

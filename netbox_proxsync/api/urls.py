@@ -1,0 +1,14 @@
+from netbox.api.routers import NetBoxRouter
+
+from . import views
+
+app_name = 'netbox_proxsync'
+
+router = NetBoxRouter()
+router.APIRootView = views.ProxSyncRootView
+router.register('endpoints', views.ProxmoxEndpointViewSet)
+router.register('runs', views.SyncRunViewSet)
+router.register('changes', views.SyncChangeViewSet)
+router.register('bindings', views.BindingViewSet)
+
+urlpatterns = router.urls

@@ -1,0 +1,215 @@
+import django_filters
+from core.models import Job
+from dcim.models import DeviceRole, Site
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+from ipam.models import VRF
+from netbox.filtersets import BaseFilterSet, PrimaryModelFilterSet
+from tenancy.models import Tenant
+from users.models import User
+from utilities.filters import (
+    MultiValueArrayFilter,
+    MultiValueCharFilter,
+    MultiValueContentTypeFilter,
+    MultiValueDateTimeFilter,
+    MultiValueNumberFilter,
+    TreeNodeMultipleChoiceFilter,
+)
+from utilities.filtersets import register_filterset
+from virtualization.models import Cluster, ClusterGroup, ClusterType
+
+from .choices import (
+    ChangeActionChoices,
+    ChangeOutcomeChoices,
+    EndpointStatusChoices,
+    InterfaceNamingChoices,
+    MissingGuestsChoices,
+    RunModeChoices,
+    RunStatusChoices,
+    TLSModeChoices,
+)
+from .models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+
+__all__ = (
+    'BindingFilterSet',
+    'ProxmoxEndpointFilterSet',
+    'SyncChangeFilterSet',
+    'SyncRunFilterSet',
+)
+
+
+def by_id(queryset: QuerySet, label: str) -> django_filters.ModelMultipleChoiceFilter:
+    return django_filters.ModelMultipleChoiceFilter(queryset=queryset, distinct=False, label=label)
+
+
+def by_name(
+    relation: str, queryset: QuerySet, label: str, to_field_name: str = 'name'
+) -> django_filters.ModelMultipleChoiceFilter:
+    return django_filters.ModelMultipleChoiceFilter(
+        field_name=f'{relation}__{to_field_name}',
+        queryset=queryset,
+        distinct=False,
+        to_field_name=to_field_name,
+        label=label,
+    )
+
+
+def by_choice(choices: type) -> django_filters.MultipleChoiceFilter:
+    return django_filters.MultipleChoiceFilter(choices=choices, distinct=False, null_value=None)
+
+
+@register_filterset
+class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
+    status = by_choice(EndpointStatusChoices)
+    tls_mode = by_choice(TLSModeChoices)
+    interface_naming = by_choice(InterfaceNamingChoices)
+    missing_guests = by_choice(MissingGuestsChoices)
+    # Any part of any host.
+    hosts = MultiValueArrayFilter(lookup_expr='icontains')
+    cluster_id = by_id(Cluster.objects.all(), _('Cluster (ID)'))
+    cluster = by_name('cluster', Cluster.objects.all(), _('Cluster (name)'))
+    cluster_type_id = by_id(ClusterType.objects.all(), _('Cluster type (ID)'))
+    cluster_type = by_name('cluster_type', ClusterType.objects.all(), _('Cluster type (slug)'), 'slug')
+    cluster_group_id = by_id(ClusterGroup.objects.all(), _('Cluster group (ID)'))
+    cluster_group = by_name('cluster_group', ClusterGroup.objects.all(), _('Cluster group (slug)'), 'slug')
+    site_id = by_id(Site.objects.all(), _('Site (ID)'))
+    site = by_name('site', Site.objects.all(), _('Site (slug)'), 'slug')
+    tenant_id = by_id(Tenant.objects.all(), _('Tenant (ID)'))
+    tenant = by_name('tenant', Tenant.objects.all(), _('Tenant (slug)'), 'slug')
+    guest_role_id = TreeNodeMultipleChoiceFilter(
+        queryset=DeviceRole.objects.all(),
+        lookup_expr='in',
+        label=_('Guest role (ID)'),
+    )
+    guest_role = TreeNodeMultipleChoiceFilter(
+        field_name='guest_role',
+        queryset=DeviceRole.objects.all(),
+        lookup_expr='in',
+        to_field_name='slug',
+        label=_('Guest role (slug)'),
+    )
+    vrf_id = by_id(VRF.objects.all(), _('VRF (ID)'))
+    vrf = by_name('vrf', VRF.objects.all(), _('VRF (RD)'), 'rd')
+    last_run_id = by_id(SyncRun.objects.all(), _('Last run (ID)'))
+
+    class Meta:
+        model = ProxmoxEndpoint
+        fields = (
+            'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'sync_vms', 'sync_containers',
+            'sync_templates', 'grace_days', 'change_limit', 'pve_version', 'description',
+        )  # fmt: skip
+
+    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        if not value.strip():
+            return queryset
+        return queryset.filter(
+            Q(name__icontains=value)
+            | Q(hosts__icontains=value)
+            | Q(cluster__name__icontains=value)
+            | Q(description__icontains=value)
+            | Q(comments__icontains=value)
+        )
+
+
+class EndpointFilters(BaseFilterSet):
+    """What belongs to an endpoint, with a search."""
+
+    q = django_filters.CharFilter(
+        method='search',
+        label=_('Search'),
+    )
+    endpoint_id = by_id(ProxmoxEndpoint.objects.all(), _('Endpoint (ID)'))
+    endpoint = by_name('endpoint', ProxmoxEndpoint.objects.all(), _('Endpoint (name)'))
+
+
+@register_filterset
+class SyncRunFilterSet(EndpointFilters):
+    mode = by_choice(RunModeChoices)
+    status = by_choice(RunStatusChoices)
+    job_id = by_id(Job.objects.all(), _('Job (ID)'))
+    user_id = by_id(User.objects.all(), _('User (ID)'))
+    user = by_name('user', User.objects.all(), _('User name'), 'username')
+    created = MultiValueDateTimeFilter()
+    started = MultiValueDateTimeFilter()
+    completed = MultiValueDateTimeFilter()
+
+    class Meta:
+        model = SyncRun
+        fields = (
+            'id', 'mode', 'status', 'request_id', 'created', 'started', 'completed', 'phase', 'calls', 'guests',
+            'error',
+        )  # fmt: skip
+
+    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        if not value.strip():
+            return queryset
+        return queryset.filter(
+            Q(endpoint__name__icontains=value) | Q(user__username__icontains=value) | Q(error__icontains=value)
+        )
+
+
+@register_filterset
+class SyncChangeFilterSet(BaseFilterSet):
+    q = django_filters.CharFilter(
+        method='search',
+        label=_('Search'),
+    )
+    run_id = by_id(SyncRun.objects.all(), _('Run (ID)'))
+    endpoint_id = django_filters.ModelMultipleChoiceFilter(
+        field_name='run__endpoint',
+        queryset=ProxmoxEndpoint.objects.all(),
+        distinct=False,
+        label=_('Endpoint (ID)'),
+    )
+    kind = MultiValueCharFilter()
+    unit = MultiValueCharFilter()
+    key = MultiValueCharFilter()
+    action = by_choice(ChangeActionChoices)
+    outcome = by_choice(ChangeOutcomeChoices)
+    object_type = MultiValueContentTypeFilter()
+    object_id = MultiValueNumberFilter()
+
+    class Meta:
+        model = SyncChange
+        fields = (
+            'id', 'position', 'unit', 'kind', 'key', 'action', 'outcome', 'object_type', 'object_id', 'label', 'reason',
+            'message',
+        )  # fmt: skip
+
+    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        if not value.strip():
+            return queryset
+        return queryset.filter(
+            Q(label__icontains=value)
+            | Q(key__icontains=value)
+            | Q(reason__icontains=value)
+            | Q(message__icontains=value)
+        )
+
+
+@register_filterset
+class BindingFilterSet(EndpointFilters):
+    kind = MultiValueCharFilter()
+    unit = MultiValueCharFilter()
+    key = MultiValueCharFilter()
+    object_type = MultiValueContentTypeFilter()
+    object_id = MultiValueNumberFilter()
+    first_seen = MultiValueDateTimeFilter()
+    missing_since = MultiValueDateTimeFilter()
+    missing = django_filters.BooleanFilter(
+        field_name='missing_since',
+        lookup_expr='isnull',
+        exclude=True,
+        label=_('Missing from Proxmox'),
+    )
+
+    class Meta:
+        model = Binding
+        fields = (
+            'id', 'kind', 'key', 'unit', 'object_type', 'object_id', 'created_by_sync', 'first_seen', 'missing_since',
+        )  # fmt: skip
+
+    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        if not value.strip():
+            return queryset
+        return queryset.filter(Q(key__icontains=value) | Q(endpoint__name__icontains=value))

@@ -1,0 +1,106 @@
+from dcim.models import DeviceRole, Site
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from ipam.models import VRF
+from netbox.forms import PrimaryModelBulkEditForm
+from tenancy.models import Tenant
+from utilities.forms import add_blank_choice
+from utilities.forms.fields import DynamicModelChoiceField
+from utilities.forms.rendering import FieldSet
+from utilities.forms.widgets import BulkEditNullBooleanSelect
+from virtualization.models import ClusterGroup, ClusterType
+
+from ..choices import InterfaceNamingChoices, MissingGuestsChoices
+from ..models import ProxmoxEndpoint
+
+__all__ = ('ProxmoxEndpointBulkEditForm',)
+
+
+def switch(label: str) -> forms.NullBooleanField:
+    return forms.NullBooleanField(label=label, required=False, widget=BulkEditNullBooleanSelect())
+
+
+class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
+    enabled = switch(_('Enabled'))
+    timeout = forms.IntegerField(
+        label=_('Time-out'),
+        required=False,
+        min_value=1,
+        max_value=600,
+    )
+    concurrency = forms.IntegerField(
+        label=_('Concurrency'),
+        required=False,
+        min_value=1,
+        max_value=64,
+    )
+    cluster_type = DynamicModelChoiceField(
+        label=_('Cluster type'),
+        queryset=ClusterType.objects.all(),
+        required=False,
+    )
+    cluster_group = DynamicModelChoiceField(
+        label=_('Cluster group'),
+        queryset=ClusterGroup.objects.all(),
+        required=False,
+    )
+    site = DynamicModelChoiceField(
+        label=_('Site'),
+        queryset=Site.objects.all(),
+        required=False,
+    )
+    tenant = DynamicModelChoiceField(
+        label=_('Tenant'),
+        queryset=Tenant.objects.all(),
+        required=False,
+    )
+    guest_role = DynamicModelChoiceField(
+        label=_('Guest role'),
+        queryset=DeviceRole.objects.filter(vm_role=True),
+        required=False,
+        query_params={'vm_role': 'true'},
+    )
+    vrf = DynamicModelChoiceField(
+        label=_('VRF'),
+        queryset=VRF.objects.all(),
+        required=False,
+    )
+    sync_vms = switch(_('Sync virtual machines'))
+    sync_containers = switch(_('Sync containers'))
+    sync_templates = switch(_('Sync templates'))
+    interface_naming = forms.ChoiceField(
+        label=_('Interface names'),
+        choices=add_blank_choice(InterfaceNamingChoices),
+        required=False,
+    )
+    missing_guests = forms.ChoiceField(
+        label=_('Missing guests'),
+        choices=add_blank_choice(MissingGuestsChoices),
+        required=False,
+    )
+    grace_days = forms.IntegerField(
+        label=_('Grace period (days)'),
+        required=False,
+        min_value=0,
+    )
+    change_limit = forms.IntegerField(
+        label=_('Change limit (percent)'),
+        required=False,
+        min_value=0,
+        max_value=100,
+    )
+
+    model = ProxmoxEndpoint
+    fieldsets = (
+        FieldSet('enabled', 'description', name=_('Endpoint')),
+        FieldSet('timeout', 'concurrency', name=_('Connection')),
+        FieldSet('cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', name=_('Placement')),
+        FieldSet(
+            'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
+            'change_limit',
+            name=_('Behaviour'),
+        ),
+    )  # fmt: skip
+    nullable_fields = (
+        'description', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'comments',
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+from dcim.models import DeviceRole, Site
+from django.utils.translation import gettext_lazy as _
+from ipam.models import VRF
+from netbox.forms import PrimaryModelImportForm
+from tenancy.models import Tenant
+from utilities.forms.fields import CSVChoiceField, CSVModelChoiceField
+from virtualization.models import Cluster, ClusterGroup, ClusterType
+
+from ..choices import InterfaceNamingChoices, MissingGuestsChoices, TLSModeChoices
+from ..models import ProxmoxEndpoint
+from .fields import HostsField
+
+__all__ = ('ProxmoxEndpointImportForm',)
+
+
+class ProxmoxEndpointImportForm(PrimaryModelImportForm):
+    hosts = HostsField(
+        label=_('Hosts'),
+        help_text=_('As host or host:port, separated by commas, in quotes'),
+    )
+    tls_mode = CSVChoiceField(
+        label=_('TLS verification'),
+        choices=TLSModeChoices,
+        required=False,
+        help_text=_('How a host proves that it is the one that may see the token'),
+    )
+    cluster = CSVModelChoiceField(
+        label=_('Cluster'),
+        queryset=Cluster.objects.all(),
+        required=False,
+        to_field_name='name',
+        help_text=_('Name of the cluster'),
+    )
+    cluster_type = CSVModelChoiceField(
+        label=_('Cluster type'),
+        queryset=ClusterType.objects.all(),
+        required=False,
+        to_field_name='name',
+        help_text=_('Name of the cluster type'),
+    )
+    cluster_group = CSVModelChoiceField(
+        label=_('Cluster group'),
+        queryset=ClusterGroup.objects.all(),
+        required=False,
+        to_field_name='name',
+        help_text=_('Name of the cluster group'),
+    )
+    site = CSVModelChoiceField(
+        label=_('Site'),
+        queryset=Site.objects.all(),
+        required=False,
+        to_field_name='name',
+        help_text=_('Name of the site'),
+    )
+    tenant = CSVModelChoiceField(
+        label=_('Tenant'),
+        queryset=Tenant.objects.all(),
+        required=False,
+        to_field_name='name',
+        help_text=_('Name of the tenant'),
+    )
+    guest_role = CSVModelChoiceField(
+        label=_('Guest role'),
+        queryset=DeviceRole.objects.filter(vm_role=True),
+        required=False,
+        to_field_name='name',
+        help_text=_('Name of a role that virtual machines can have'),
+    )
+    vrf = CSVModelChoiceField(
+        label=_('VRF'),
+        queryset=VRF.objects.all(),
+        required=False,
+        to_field_name='rd',
+        help_text=_('Route distinguisher of the VRF'),
+    )
+    interface_naming = CSVChoiceField(
+        label=_('Interface names'),
+        choices=InterfaceNamingChoices,
+        required=False,
+    )
+    missing_guests = CSVChoiceField(
+        label=_('Missing guests'),
+        choices=MissingGuestsChoices,
+        required=False,
+        help_text=_('What happens to guests that are gone from Proxmox'),
+    )
+
+    class Meta:
+        model = ProxmoxEndpoint
+        fields = (
+            'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
+            'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
+            'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
+            'grace_days', 'change_limit', 'owner', 'comments', 'tags',
+        )  # fmt: skip

@@ -1,0 +1,126 @@
+from dcim.models import DeviceRole, Site
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from ipam.models import VRF
+from netbox.forms import PrimaryModelFilterSetForm
+from netbox.forms.mixins import SavedFiltersMixin
+from tenancy.models import Tenant
+from users.models import User
+from utilities.forms import BOOLEAN_WITH_BLANK_CHOICES, FilterForm
+from utilities.forms.fields import DynamicModelMultipleChoiceField, TagFilterField
+from utilities.forms.rendering import FieldSet
+from utilities.forms.widgets import DateTimePicker
+from virtualization.models import Cluster, ClusterGroup, ClusterType
+
+from ..choices import (
+    ChangeActionChoices,
+    ChangeOutcomeChoices,
+    EndpointStatusChoices,
+    RunModeChoices,
+    RunStatusChoices,
+    TLSModeChoices,
+)
+from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..sync.kinds import KINDS
+
+__all__ = (
+    'BindingFilterForm',
+    'ProxmoxEndpointFilterForm',
+    'SyncChangeFilterForm',
+    'SyncRunFilterForm',
+)
+
+KIND_CHOICES = [(kind, kind) for kind in KINDS]
+
+
+def yes_or_no(label: str) -> forms.NullBooleanField:
+    return forms.NullBooleanField(
+        label=label, required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES)
+    )
+
+
+def several(label: str, choices: object) -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(label=label, choices=choices, required=False)
+
+
+def objects(label: str, model: type, **kwargs: object) -> DynamicModelMultipleChoiceField:
+    return DynamicModelMultipleChoiceField(label=label, queryset=model.objects.all(), required=False, **kwargs)
+
+
+def moment(label: str) -> forms.DateTimeField:
+    return forms.DateTimeField(label=label, required=False, widget=DateTimePicker())
+
+
+class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
+    model = ProxmoxEndpoint
+    fieldsets = (
+        FieldSet('q', 'filter_id', 'tag'),
+        FieldSet('status', 'enabled', 'tls_mode', 'pve_version', name=_('Endpoint')),
+        FieldSet(
+            'cluster_id', 'cluster_type_id', 'cluster_group_id', 'site_id', 'tenant_id', 'guest_role_id', 'vrf_id',
+            name=_('Placement'),
+        ),
+        FieldSet('sync_vms', 'sync_containers', 'sync_templates', name=_('Behaviour')),
+        FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
+    )  # fmt: skip
+    status = several(_('Status'), EndpointStatusChoices)
+    enabled = yes_or_no(_('Enabled'))
+    tls_mode = several(_('TLS verification'), TLSModeChoices)
+    pve_version = forms.CharField(label=_('Proxmox VE version'), required=False)
+    cluster_id = objects(_('Cluster'), Cluster)
+    cluster_type_id = objects(_('Cluster type'), ClusterType)
+    cluster_group_id = objects(_('Cluster group'), ClusterGroup)
+    site_id = objects(_('Site'), Site)
+    tenant_id = objects(_('Tenant'), Tenant)
+    guest_role_id = objects(_('Guest role'), DeviceRole, query_params={'vm_role': 'true'})
+    vrf_id = objects(_('VRF'), VRF)
+    sync_vms = yes_or_no(_('Sync virtual machines'))
+    sync_containers = yes_or_no(_('Sync containers'))
+    sync_templates = yes_or_no(_('Sync templates'))
+    tag = TagFilterField(model)
+
+
+class SyncRunFilterForm(SavedFiltersMixin, FilterForm):
+    model = SyncRun
+    fieldsets = (
+        FieldSet('q', 'filter_id'),
+        FieldSet('endpoint_id', 'mode', 'status', 'user_id', name=_('Run')),
+        FieldSet('created__gte', 'created__lte', name=_('Time')),
+    )
+    endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
+    mode = several(_('Mode'), RunModeChoices)
+    status = several(_('Status'), RunStatusChoices)
+    user_id = objects(_('User'), User)
+    created__gte = moment(_('Created after'))
+    created__lte = moment(_('Created before'))
+
+
+class SyncChangeFilterForm(SavedFiltersMixin, FilterForm):
+    model = SyncChange
+    fieldsets = (
+        FieldSet('q', 'filter_id'),
+        FieldSet('run_id', 'endpoint_id', name=_('Run')),
+        FieldSet('action', 'outcome', 'kind', 'unit', 'key', name=_('Change')),
+    )
+    run_id = objects(_('Run'), SyncRun)
+    endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
+    action = several(_('Action'), ChangeActionChoices)
+    outcome = several(_('Outcome'), ChangeOutcomeChoices)
+    kind = several(_('Kind'), KIND_CHOICES)
+    unit = forms.CharField(label=_('Unit'), required=False)
+    key = forms.CharField(label=_('Key'), required=False)
+
+
+class BindingFilterForm(SavedFiltersMixin, FilterForm):
+    model = Binding
+    fieldsets = (
+        FieldSet('q', 'filter_id'),
+        FieldSet('endpoint_id', 'kind', 'unit', 'key', name=_('Binding')),
+        FieldSet('created_by_sync', 'missing', name=_('State')),
+    )
+    endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
+    kind = several(_('Kind'), KIND_CHOICES)
+    unit = forms.CharField(label=_('Unit'), required=False)
+    key = forms.CharField(label=_('Key'), required=False)
+    created_by_sync = yes_or_no(_('Created by sync'))
+    missing = yes_or_no(_('Missing from Proxmox'))

@@ -1,0 +1,100 @@
+from typing import Any
+
+from dcim.models import DeviceRole, Site
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from ipam.models import VRF
+from netbox.forms import PrimaryModelForm
+from tenancy.models import Tenant
+from utilities.forms.fields import DynamicModelChoiceField
+from utilities.forms.rendering import FieldSet
+from virtualization.models import Cluster, ClusterGroup, ClusterType
+
+from ..models import ProxmoxEndpoint
+from .fields import HostsField
+
+__all__ = ('ProxmoxEndpointForm',)
+
+
+class ProxmoxEndpointForm(PrimaryModelForm):
+    hosts = HostsField(
+        label=_('Hosts'),
+        help_text=ProxmoxEndpoint._meta.get_field('hosts').help_text,
+    )
+    cluster = DynamicModelChoiceField(
+        label=_('Cluster'),
+        queryset=Cluster.objects.all(),
+        required=False,
+        selector=True,
+        help_text=ProxmoxEndpoint._meta.get_field('cluster').help_text,
+    )
+    cluster_type = DynamicModelChoiceField(
+        label=_('Cluster type'),
+        queryset=ClusterType.objects.all(),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('cluster_type').help_text,
+    )
+    cluster_group = DynamicModelChoiceField(
+        label=_('Cluster group'),
+        queryset=ClusterGroup.objects.all(),
+        required=False,
+    )
+    site = DynamicModelChoiceField(
+        label=_('Site'),
+        queryset=Site.objects.all(),
+        required=False,
+    )
+    tenant = DynamicModelChoiceField(
+        label=_('Tenant'),
+        queryset=Tenant.objects.all(),
+        required=False,
+    )
+    guest_role = DynamicModelChoiceField(
+        label=_('Guest role'),
+        queryset=DeviceRole.objects.filter(vm_role=True),
+        required=False,
+        query_params={'vm_role': 'true'},
+        help_text=ProxmoxEndpoint._meta.get_field('guest_role').help_text,
+    )
+    vrf = DynamicModelChoiceField(
+        label=_('VRF'),
+        queryset=VRF.objects.all(),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('vrf').help_text,
+    )
+
+    fieldsets = (
+        FieldSet('name', 'description', 'tags', 'enabled', name=_('Endpoint')),
+        FieldSet(
+            'hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint', 'ca_certificate', 'timeout', 'concurrency',
+            name=_('Connection'),
+        ),
+        FieldSet(
+            'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', name=_('Placement')
+        ),
+        FieldSet(
+            'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
+            'change_limit',
+            name=_('Behaviour'),
+        ),
+    )  # fmt: skip
+
+    class Meta:
+        model = ProxmoxEndpoint
+        fields = (
+            'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
+            'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
+            'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
+            'grace_days', 'change_limit', 'owner', 'comments', 'tags',
+        )  # fmt: skip
+        widgets = {
+            'ca_certificate': forms.Textarea(
+                attrs={'rows': 5, 'class': 'font-monospace', 'placeholder': '-----BEGIN CERTIFICATE-----'}
+            ),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and self.instance.token_secret:
+            self.fields['token_secret'].required = False
+            self.fields['token_secret'].help_text = _('Leave it empty to keep the stored secret.')

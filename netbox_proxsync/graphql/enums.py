@@ -1,0 +1,35 @@
+import strawberry
+
+from ..choices import (
+    ChangeActionChoices,
+    ChangeOutcomeChoices,
+    EndpointStatusChoices,
+    InterfaceNamingChoices,
+    MissingGuestsChoices,
+    RunModeChoices,
+    RunStatusChoices,
+    TLSModeChoices,
+)
+
+__all__ = (
+    'ProxSyncChangeActionEnum',
+    'ProxSyncChangeOutcomeEnum',
+    'ProxSyncEndpointStatusEnum',
+    'ProxSyncInterfaceNamingEnum',
+    'ProxSyncMissingGuestsEnum',
+    'ProxSyncRunModeEnum',
+    'ProxSyncRunStatusEnum',
+    'ProxSyncTLSModeEnum',
+)
+
+# Names in the schema are global: other plugins have endpoints and runs, too.
+ProxSyncChangeActionEnum = strawberry.enum(ChangeActionChoices.as_enum('ProxSyncChangeActionEnum', 'action'))
+ProxSyncChangeOutcomeEnum = strawberry.enum(ChangeOutcomeChoices.as_enum('ProxSyncChangeOutcomeEnum', 'outcome'))
+ProxSyncEndpointStatusEnum = strawberry.enum(EndpointStatusChoices.as_enum('ProxSyncEndpointStatusEnum', 'status'))
+ProxSyncInterfaceNamingEnum = strawberry.enum(
+    InterfaceNamingChoices.as_enum('ProxSyncInterfaceNamingEnum', 'interface_naming')
+)
+ProxSyncMissingGuestsEnum = strawberry.enum(MissingGuestsChoices.as_enum('ProxSyncMissingGuestsEnum', 'missing_guests'))
+ProxSyncRunModeEnum = strawberry.enum(RunModeChoices.as_enum('ProxSyncRunModeEnum', 'mode'))
+ProxSyncRunStatusEnum = strawberry.enum(RunStatusChoices.as_enum('ProxSyncRunStatusEnum', 'status'))
+ProxSyncTLSModeEnum = strawberry.enum(TLSModeChoices.as_enum('ProxSyncTLSModeEnum', 'tls_mode'))

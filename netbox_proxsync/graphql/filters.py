@@ -1,0 +1,137 @@
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+import strawberry_django
+from netbox.graphql.filters import BaseModelFilter, PrimaryModelFilter, register_filter
+from strawberry.scalars import ID
+from strawberry_django import (
+    BaseFilterLookup,
+    ComparisonFilterLookup,
+    DatetimeFilterLookup,
+    FilterLookup,
+    StrFilterLookup,
+)
+
+from .. import models
+from .enums import *
+
+if TYPE_CHECKING:
+    from core.graphql.filters import ContentTypeFilter
+    from dcim.graphql.filters import DeviceRoleFilter, SiteFilter
+    from ipam.graphql.filters import VRFFilter
+    from netbox.graphql.filter_lookups import BigIntegerLookup, IntegerLookup, StringArrayLookup
+    from tenancy.graphql.filters import TenantFilter
+    from users.graphql.filters import UserFilter
+    from virtualization.graphql.filters import ClusterFilter, ClusterGroupFilter, ClusterTypeFilter
+
+__all__ = (
+    'ProxSyncBindingFilter',
+    'ProxSyncChangeFilter',
+    'ProxSyncEndpointFilter',
+    'ProxSyncRunFilter',
+)
+
+Integer = Annotated['IntegerLookup', strawberry.lazy('netbox.graphql.filter_lookups')]
+BigInteger = Annotated['BigIntegerLookup', strawberry.lazy('netbox.graphql.filter_lookups')]
+Texts = Annotated['StringArrayLookup', strawberry.lazy('netbox.graphql.filter_lookups')]
+ContentTypes = Annotated['ContentTypeFilter', strawberry.lazy('core.graphql.filters')]
+Endpoints = Annotated['ProxSyncEndpointFilter', strawberry.lazy('netbox_proxsync.graphql.filters')]
+Runs = Annotated['ProxSyncRunFilter', strawberry.lazy('netbox_proxsync.graphql.filters')]
+
+
+@register_filter(models.ProxmoxEndpoint, lookups=True)
+class ProxSyncEndpointFilter(PrimaryModelFilter):
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    enabled: FilterLookup[bool] | None = strawberry_django.filter_field()
+    hosts: Texts | None = strawberry_django.filter_field()
+    token_id: StrFilterLookup | None = strawberry_django.filter_field()
+    tls_mode: BaseFilterLookup[ProxSyncTLSModeEnum] | None = strawberry_django.filter_field()
+    fingerprint: StrFilterLookup | None = strawberry_django.filter_field()
+    timeout: Integer | None = strawberry_django.filter_field()
+    concurrency: Integer | None = strawberry_django.filter_field()
+    cluster: Annotated['ClusterFilter', strawberry.lazy('virtualization.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    cluster_id: ID | None = strawberry_django.filter_field()
+    cluster_type: Annotated['ClusterTypeFilter', strawberry.lazy('virtualization.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    cluster_type_id: ID | None = strawberry_django.filter_field()
+    cluster_group: Annotated['ClusterGroupFilter', strawberry.lazy('virtualization.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    cluster_group_id: ID | None = strawberry_django.filter_field()
+    site: Annotated['SiteFilter', strawberry.lazy('dcim.graphql.filters')] | None = strawberry_django.filter_field()
+    site_id: ID | None = strawberry_django.filter_field()
+    tenant: Annotated['TenantFilter', strawberry.lazy('tenancy.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    tenant_id: ID | None = strawberry_django.filter_field()
+    guest_role: Annotated['DeviceRoleFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    guest_role_id: ID | None = strawberry_django.filter_field()
+    vrf: Annotated['VRFFilter', strawberry.lazy('ipam.graphql.filters')] | None = strawberry_django.filter_field()
+    vrf_id: ID | None = strawberry_django.filter_field()
+    sync_vms: FilterLookup[bool] | None = strawberry_django.filter_field()
+    sync_containers: FilterLookup[bool] | None = strawberry_django.filter_field()
+    sync_templates: FilterLookup[bool] | None = strawberry_django.filter_field()
+    interface_naming: BaseFilterLookup[ProxSyncInterfaceNamingEnum] | None = strawberry_django.filter_field()
+    missing_guests: BaseFilterLookup[ProxSyncMissingGuestsEnum] | None = strawberry_django.filter_field()
+    grace_days: Integer | None = strawberry_django.filter_field()
+    change_limit: Integer | None = strawberry_django.filter_field()
+    status: BaseFilterLookup[ProxSyncEndpointStatusEnum] | None = strawberry_django.filter_field()
+    last_run: Runs | None = strawberry_django.filter_field()
+    last_run_id: ID | None = strawberry_django.filter_field()
+    pve_version: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.SyncRun, lookups=True)
+class ProxSyncRunFilter(BaseModelFilter):
+    endpoint: Endpoints | None = strawberry_django.filter_field()
+    endpoint_id: ID | None = strawberry_django.filter_field()
+    user: Annotated['UserFilter', strawberry.lazy('users.graphql.filters')] | None = strawberry_django.filter_field()
+    user_id: ID | None = strawberry_django.filter_field()
+    mode: BaseFilterLookup[ProxSyncRunModeEnum] | None = strawberry_django.filter_field()
+    status: BaseFilterLookup[ProxSyncRunStatusEnum] | None = strawberry_django.filter_field()
+    request_id: ComparisonFilterLookup[ID] | None = strawberry_django.filter_field()
+    created: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    started: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    completed: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    phase: StrFilterLookup | None = strawberry_django.filter_field()
+    calls: Integer | None = strawberry_django.filter_field()
+    guests: Integer | None = strawberry_django.filter_field()
+    error: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.SyncChange, lookups=True)
+class ProxSyncChangeFilter(BaseModelFilter):
+    run: Runs | None = strawberry_django.filter_field()
+    run_id: ID | None = strawberry_django.filter_field()
+    position: Integer | None = strawberry_django.filter_field()
+    unit: StrFilterLookup | None = strawberry_django.filter_field()
+    kind: StrFilterLookup | None = strawberry_django.filter_field()
+    key: StrFilterLookup | None = strawberry_django.filter_field()
+    action: BaseFilterLookup[ProxSyncChangeActionEnum] | None = strawberry_django.filter_field()
+    outcome: BaseFilterLookup[ProxSyncChangeOutcomeEnum] | None = strawberry_django.filter_field()
+    object_type: ContentTypes | None = strawberry_django.filter_field()
+    object_type_id: ID | None = strawberry_django.filter_field()
+    object_id: BigInteger | None = strawberry_django.filter_field()
+    label: StrFilterLookup | None = strawberry_django.filter_field()
+    reason: StrFilterLookup | None = strawberry_django.filter_field()
+    message: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.Binding, lookups=True)
+class ProxSyncBindingFilter(BaseModelFilter):
+    endpoint: Endpoints | None = strawberry_django.filter_field()
+    endpoint_id: ID | None = strawberry_django.filter_field()
+    kind: StrFilterLookup | None = strawberry_django.filter_field()
+    key: StrFilterLookup | None = strawberry_django.filter_field()
+    unit: StrFilterLookup | None = strawberry_django.filter_field()
+    object_type: ContentTypes | None = strawberry_django.filter_field()
+    object_type_id: ID | None = strawberry_django.filter_field()
+    object_id: BigInteger | None = strawberry_django.filter_field()
+    created_by_sync: FilterLookup[bool] | None = strawberry_django.filter_field()
+    first_seen: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    missing_since: DatetimeFilterLookup | None = strawberry_django.filter_field()

@@ -1,0 +1,86 @@
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+from netbox.graphql.scalars import BigInt
+from netbox.graphql.types import BaseObjectType, PrimaryObjectType, register_type
+
+from .. import models
+from .filters import *
+
+if TYPE_CHECKING:
+    from core.graphql.types import ContentType
+    from dcim.graphql.types import DeviceRoleType, SiteType
+    from ipam.graphql.types import VRFType
+    from tenancy.graphql.types import TenantType
+    from users.graphql.types import UserType
+    from virtualization.graphql.types import ClusterGroupType, ClusterType, ClusterTypeType
+
+__all__ = (
+    'ProxSyncBindingType',
+    'ProxSyncChangeType',
+    'ProxSyncEndpointType',
+    'ProxSyncRunType',
+)
+
+
+@register_type(
+    models.ProxmoxEndpoint,
+    # By name: a field that is added must not be told to everybody only because it was forgotten here.
+    fields=[
+        'id', 'name', 'enabled', 'hosts', 'token_id', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout',
+        'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'sync_vms',
+        'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days', 'change_limit',
+        'status', 'last_run', 'pve_version', 'description', 'comments', 'created', 'last_updated', 'runs', 'bindings',
+    ],
+    filters=ProxSyncEndpointFilter,
+    pagination=True,
+)  # fmt: skip
+class ProxSyncEndpointType(PrimaryObjectType):
+    hosts: list[str]
+    cluster: Annotated['ClusterType', strawberry.lazy('virtualization.graphql.types')] | None
+    cluster_type: Annotated['ClusterTypeType', strawberry.lazy('virtualization.graphql.types')] | None
+    cluster_group: Annotated['ClusterGroupType', strawberry.lazy('virtualization.graphql.types')] | None
+    site: Annotated['SiteType', strawberry.lazy('dcim.graphql.types')] | None
+    tenant: Annotated['TenantType', strawberry.lazy('tenancy.graphql.types')] | None
+    guest_role: Annotated['DeviceRoleType', strawberry.lazy('dcim.graphql.types')] | None
+    vrf: Annotated['VRFType', strawberry.lazy('ipam.graphql.types')] | None
+    last_run: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
+    runs: list[Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')]]
+    bindings: list[Annotated['ProxSyncBindingType', strawberry.lazy('netbox_proxsync.graphql.types')]]
+
+
+@register_type(
+    models.SyncRun,
+    # Jobs are no part of NetBox's schema.
+    exclude=['job'],
+    filters=ProxSyncRunFilter,
+    pagination=True,
+)
+class ProxSyncRunType(BaseObjectType):
+    endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')]
+    user: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
+    changes: list[Annotated['ProxSyncChangeType', strawberry.lazy('netbox_proxsync.graphql.types')]]
+
+
+@register_type(
+    models.SyncChange,
+    fields='__all__',
+    filters=ProxSyncChangeFilter,
+    pagination=True,
+)
+class ProxSyncChangeType(BaseObjectType):
+    run: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')]
+    object_type: Annotated['ContentType', strawberry.lazy('core.graphql.types')] | None
+    object_id: BigInt | None
+
+
+@register_type(
+    models.Binding,
+    fields='__all__',
+    filters=ProxSyncBindingFilter,
+    pagination=True,
+)
+class ProxSyncBindingType(BaseObjectType):
+    endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')]
+    object_type: Annotated['ContentType', strawberry.lazy('core.graphql.types')]
+    object_id: BigInt

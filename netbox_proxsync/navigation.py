@@ -1,0 +1,55 @@
+from django.utils.translation import gettext_lazy as _
+from netbox.plugins import PluginMenu, PluginMenuButton, PluginMenuItem
+
+__all__ = ('menu',)
+
+menu = PluginMenu(
+    label=_('Proxmox Sync'),
+    icon_class='mdi mdi-server-network',
+    groups=(
+        (
+            _('Proxmox'),
+            (
+                PluginMenuItem(
+                    link='plugins:netbox_proxsync:proxmoxendpoint_list',
+                    link_text=_('Endpoints'),
+                    permissions=['netbox_proxsync.view_proxmoxendpoint'],
+                    buttons=(
+                        PluginMenuButton(
+                            link='plugins:netbox_proxsync:proxmoxendpoint_add',
+                            title=_('Add'),
+                            icon_class='mdi mdi-plus-thick',
+                            permissions=['netbox_proxsync.add_proxmoxendpoint'],
+                        ),
+                        PluginMenuButton(
+                            link='plugins:netbox_proxsync:proxmoxendpoint_bulk_import',
+                            title=_('Import'),
+                            icon_class='mdi mdi-upload',
+                            permissions=['netbox_proxsync.add_proxmoxendpoint'],
+                        ),
+                    ),
+                ),
+                PluginMenuItem(
+                    link='plugins:netbox_proxsync:binding_list',
+                    link_text=_('Bindings'),
+                    permissions=['netbox_proxsync.view_binding'],
+                ),
+            ),
+        ),
+        (
+            _('Sync'),
+            (
+                PluginMenuItem(
+                    link='plugins:netbox_proxsync:syncrun_list',
+                    link_text=_('Runs'),
+                    permissions=['netbox_proxsync.view_syncrun'],
+                ),
+                PluginMenuItem(
+                    link='plugins:netbox_proxsync:syncchange_list',
+                    link_text=_('Changes'),
+                    permissions=['netbox_proxsync.view_syncchange'],
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,261 @@
+import django_tables2 as tables
+from django.utils.translation import gettext_lazy as _
+from netbox.tables import NetBoxTable, PrimaryModelTable, columns
+from utilities.string import humanize_duration
+
+from .models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+
+__all__ = (
+    'BindingTable',
+    'ProxmoxEndpointTable',
+    'SyncChangeTable',
+    'SyncRunTable',
+)
+
+# Values of guests go through these: the template engine escapes them.
+CHANGED_OBJECT = """
+{% if record.object %}<a href="{{ record.object.get_absolute_url }}">{{ record.label|default:record.object }}</a>
+{% else %}{{ record.label|default:record.key }}{% endif %}
+"""
+CHANGED_FIELDS = """
+{% for field in record.display_fields %}
+  <div class="text-nowrap{% if field.kept %} text-secondary{% endif %}">{{ field.name }}:
+  {{ field.now|default:"—"|truncatechars:40 }} <i class="mdi mdi-arrow-right" aria-hidden="true"></i>
+  {% if field.kept %}<s>{{ field.want|default:"—"|truncatechars:40 }}</s>{% else %}
+  {{ field.want|default:"—"|truncatechars:40 }}{% endif %}</div>
+{% endfor %}
+"""
+
+
+class ProxmoxEndpointTable(PrimaryModelTable):
+    name = tables.Column(
+        verbose_name=_('Name'),
+        linkify=True,
+    )
+    status = columns.ChoiceFieldColumn(
+        verbose_name=_('Status'),
+    )
+    enabled = columns.BooleanColumn(
+        verbose_name=_('Enabled'),
+    )
+    hosts = columns.ArrayColumn(
+        verbose_name=_('Hosts'),
+        max_items=3,
+    )
+    tls_mode = columns.ChoiceFieldColumn(
+        verbose_name=_('TLS verification'),
+    )
+    cluster = tables.Column(
+        verbose_name=_('Cluster'),
+        linkify=True,
+    )
+    cluster_type = tables.Column(
+        verbose_name=_('Cluster type'),
+        linkify=True,
+    )
+    cluster_group = tables.Column(
+        verbose_name=_('Cluster group'),
+        linkify=True,
+    )
+    site = tables.Column(
+        verbose_name=_('Site'),
+        linkify=True,
+    )
+    tenant = tables.Column(
+        verbose_name=_('Tenant'),
+        linkify=True,
+    )
+    guest_role = columns.ColoredLabelColumn(
+        verbose_name=_('Guest role'),
+    )
+    vrf = tables.Column(
+        verbose_name=_('VRF'),
+        linkify=True,
+    )
+    sync_vms = columns.BooleanColumn(
+        verbose_name=_('Virtual machines'),
+    )
+    sync_containers = columns.BooleanColumn(
+        verbose_name=_('Containers'),
+    )
+    sync_templates = columns.BooleanColumn(
+        verbose_name=_('Templates'),
+    )
+    last_run = tables.Column(
+        verbose_name=_('Last run'),
+        accessor='last_run__completed',
+        order_by='last_run__completed',
+        linkify=lambda record: record.last_run.get_absolute_url() if record.last_run else None,
+    )
+    tags = columns.TagColumn(
+        url_name='plugins:netbox_proxsync:proxmoxendpoint_list',
+    )
+
+    class Meta(PrimaryModelTable.Meta):
+        model = ProxmoxEndpoint
+        fields = (
+            'pk', 'id', 'name', 'status', 'enabled', 'hosts', 'token_id', 'tls_mode', 'timeout', 'concurrency',
+            'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'sync_vms',
+            'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days', 'change_limit',
+            'last_run', 'pve_version', 'description', 'comments', 'tags', 'created', 'last_updated',
+        )  # fmt: skip
+        default_columns = (
+            'pk', 'name', 'status', 'enabled', 'hosts', 'tls_mode', 'cluster', 'last_run', 'pve_version',
+        )  # fmt: skip
+
+    def render_last_run(self, value) -> str:
+        return columns.DateTimeColumn(timespec='minutes').render(value)
+
+
+class SyncRunTable(NetBoxTable):
+    created = columns.DateTimeColumn(
+        verbose_name=_('Created'),
+        linkify=True,
+    )
+    endpoint = tables.Column(
+        verbose_name=_('Endpoint'),
+        linkify=True,
+    )
+    mode = columns.ChoiceFieldColumn(
+        verbose_name=_('Mode'),
+    )
+    status = columns.ChoiceFieldColumn(
+        verbose_name=_('Status'),
+    )
+    started = columns.DateTimeColumn(
+        verbose_name=_('Started'),
+    )
+    completed = columns.DateTimeColumn(
+        verbose_name=_('Completed'),
+    )
+    duration = tables.Column(
+        verbose_name=_('Duration'),
+        orderable=False,
+    )
+    changes = tables.Column(
+        verbose_name=_('Changes'),
+        accessor='total_changes',
+        orderable=False,
+    )
+    messages = tables.Column(
+        verbose_name=_('Messages'),
+        orderable=False,
+    )
+    job = tables.Column(
+        verbose_name=_('Job'),
+        linkify=True,
+    )
+    actions = columns.ActionsColumn(
+        actions=('delete',),
+    )
+
+    class Meta(NetBoxTable.Meta):
+        model = SyncRun
+        fields = (
+            'pk', 'id', 'created', 'endpoint', 'mode', 'status', 'user', 'started', 'completed', 'duration', 'phase',
+            'guests', 'calls', 'changes', 'messages', 'error', 'job', 'request_id',
+        )  # fmt: skip
+        default_columns = (
+            'pk', 'created', 'endpoint', 'mode', 'status', 'user', 'duration', 'guests', 'calls', 'changes', 'messages',
+        )  # fmt: skip
+
+    def render_duration(self, value) -> str:
+        return humanize_duration(value)
+
+    def value_duration(self, value) -> float:
+        return round(value.total_seconds(), 3)
+
+    def render_messages(self, value) -> int:
+        return len(value)
+
+
+class SyncChangeTable(NetBoxTable):
+    position = tables.Column(
+        verbose_name=_('No.'),
+        linkify=True,
+    )
+    run = tables.Column(
+        verbose_name=_('Run'),
+        linkify=True,
+    )
+    action = columns.ChoiceFieldColumn(
+        verbose_name=_('Action'),
+    )
+    outcome = columns.ChoiceFieldColumn(
+        verbose_name=_('Outcome'),
+    )
+    object = columns.TemplateColumn(
+        verbose_name=_('Object'),
+        template_code=CHANGED_OBJECT,
+        order_by='label',
+    )
+    object_type = columns.ContentTypeColumn(
+        verbose_name=_('Object type'),
+    )
+    fields = columns.TemplateColumn(
+        verbose_name=_('Fields'),
+        template_code=CHANGED_FIELDS,
+        orderable=False,
+    )
+    actions = columns.ActionsColumn(
+        actions=(),
+    )
+
+    class Meta(NetBoxTable.Meta):
+        model = SyncChange
+        fields = (
+            'pk', 'id', 'position', 'run', 'unit', 'kind', 'key', 'action', 'outcome', 'object', 'object_type', 'label',
+            'fields', 'reason', 'message',
+        )  # fmt: skip
+        default_columns = (
+            'position', 'action', 'kind', 'key', 'object', 'fields', 'outcome', 'reason', 'message',
+        )  # fmt: skip
+
+    def value_object(self, record: SyncChange) -> str:
+        return record.label or record.key
+
+    def value_fields(self, record: SyncChange) -> str:
+        return '; '.join(f'{field["name"]}: {field["now"]} -> {field["want"]}' for field in record.display_fields)
+
+
+class BindingTable(NetBoxTable):
+    endpoint = tables.Column(
+        verbose_name=_('Endpoint'),
+        linkify=True,
+    )
+    key = tables.Column(
+        verbose_name=_('Key'),
+        linkify=True,
+    )
+    object_type = columns.ContentTypeColumn(
+        verbose_name=_('Object type'),
+    )
+    object = tables.Column(
+        verbose_name=_('Object'),
+        linkify=True,
+        orderable=False,
+    )
+    created_by_sync = columns.BooleanColumn(
+        verbose_name=_('Created by sync'),
+    )
+    first_seen = columns.DateTimeColumn(
+        verbose_name=_('First seen'),
+        timespec='minutes',
+    )
+    missing_since = columns.DateTimeColumn(
+        verbose_name=_('Missing since'),
+        timespec='minutes',
+    )
+    actions = columns.ActionsColumn(
+        actions=(),
+    )
+
+    class Meta(NetBoxTable.Meta):
+        model = Binding
+        fields = (
+            'pk', 'id', 'endpoint', 'kind', 'key', 'unit', 'object_type', 'object_id', 'object', 'created_by_sync',
+            'first_seen', 'missing_since',
+        )  # fmt: skip
+        default_columns = (
+            'endpoint', 'kind', 'key', 'object_type', 'object', 'created_by_sync', 'first_seen', 'missing_since',
+        )  # fmt: skip

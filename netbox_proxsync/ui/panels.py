@@ -1,0 +1,189 @@
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from netbox.ui import attrs, panels
+
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices
+from ..sync.kinds import KINDS
+
+__all__ = (
+    'BindingPanel',
+    'BindingValuesPanel',
+    'ChangeFieldsPanel',
+    'ChangePanel',
+    'ChangesTablePanel',
+    'EndpointBehaviourPanel',
+    'EndpointConnectionPanel',
+    'EndpointPanel',
+    'EndpointPlacementPanel',
+    'RunCountsPanel',
+    'RunMessagesPanel',
+    'RunPanel',
+)
+
+
+class EndpointPanel(panels.ObjectAttributesPanel):
+    title = _('Endpoint')
+    name = attrs.TextAttr('name')
+    status = attrs.ChoiceAttr('status')
+    enabled = attrs.BooleanAttr('enabled')
+    last_run = attrs.RelatedObjectAttr('last_run', linkify=True, label=_('Last run'))
+    pve_version = attrs.TextAttr('pve_version', label=_('Proxmox VE version'))
+    description = attrs.TextAttr('description')
+
+
+class EndpointConnectionPanel(panels.ObjectAttributesPanel):
+    title = _('Connection')
+    hosts = attrs.ArrayAttr('hosts')
+    token_id = attrs.TextAttr('token_id', label=_('Token ID'), style='font-monospace')
+    # Whether there is one, and nothing of it.
+    token_secret = attrs.TextAttr('token_secret', label=_('Token secret'))
+    tls_mode = attrs.ChoiceAttr('tls_mode', label=_('TLS verification'))
+    fingerprint = attrs.TextAttr('fingerprint', style='font-monospace text-break', copy_button=True)
+    ca_certificate = attrs.TemplatedAttr(
+        'ca_certificate',
+        label=_('CA certificate'),
+        template_name='netbox_proxsync/attrs/ca_certificate.html',
+    )
+    timeout = attrs.TextAttr('timeout', label=_('Time-out'), format_string=_('{} s'))
+    concurrency = attrs.NumericAttr('concurrency')
+
+
+class EndpointPlacementPanel(panels.ObjectAttributesPanel):
+    title = _('Placement')
+    cluster = attrs.RelatedObjectAttr('cluster', linkify=True)
+    cluster_type = attrs.RelatedObjectAttr('cluster_type', linkify=True)
+    cluster_group = attrs.RelatedObjectAttr('cluster_group', linkify=True)
+    site = attrs.RelatedObjectAttr('site', linkify=True)
+    tenant = attrs.RelatedObjectAttr('tenant', linkify=True, grouped_by='group')
+    guest_role = attrs.RelatedObjectAttr('guest_role', linkify=True, colored=True)
+    vrf = attrs.RelatedObjectAttr('vrf', linkify=True, label=_('VRF'))
+
+
+class EndpointBehaviourPanel(panels.ObjectAttributesPanel):
+    title = _('Behaviour')
+    sync_vms = attrs.BooleanAttr('sync_vms', label=_('Sync virtual machines'))
+    sync_containers = attrs.BooleanAttr('sync_containers', label=_('Sync containers'))
+    sync_templates = attrs.BooleanAttr('sync_templates', label=_('Sync templates'))
+    interface_naming = attrs.ChoiceAttr('interface_naming', label=_('Interface names'))
+    missing_guests = attrs.ChoiceAttr('missing_guests', label=_('Missing guests'))
+    grace_days = attrs.TextAttr('grace_days', label=_('Grace period'), format_string=_('{} days'))
+    change_limit = attrs.TextAttr('change_limit', label=_('Change limit'), format_string='{} %')
+
+
+class RunPanel(panels.ObjectAttributesPanel):
+    title = _('Run')
+    endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
+    mode = attrs.ChoiceAttr('mode')
+    status = attrs.ChoiceAttr('status')
+    phase = attrs.TextAttr('phase')
+    user = attrs.TextAttr('user')
+    started = attrs.DateTimeAttr('started')
+    completed = attrs.DateTimeAttr('completed')
+    duration = attrs.DurationAttr('duration')
+    timings = attrs.TemplatedAttr('timings', template_name='netbox_proxsync/attrs/timings.html')
+    guests = attrs.NumericAttr('guests')
+    calls = attrs.NumericAttr('calls', label=_('Calls to Proxmox'))
+    job = attrs.RelatedObjectAttr('job', linkify=True)
+    request_id = attrs.TemplatedAttr(
+        'request_id',
+        label=_('Request ID'),
+        template_name='netbox_proxsync/attrs/request_id.html',
+    )
+
+
+class RunMessagesPanel(panels.ObjectPanel):
+    """What a person should know first: why the run failed, what it could not read, what it left alone."""
+
+    title = _('Messages')
+    template_name = 'netbox_proxsync/panels/run_messages.html'
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        run = context['object']
+        return bool(run.error or run.messages or run.conflicts)
+
+
+class RunCountsPanel(panels.ObjectPanel):
+    """The number of changes by kind and action."""
+
+    title = _('Changes by kind')
+    template_name = 'netbox_proxsync/panels/run_counts.html'
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        counts = context['object'].counts
+        labels = {action: label for action, label in ChangeActionChoices if any(action in by for by in counts.values())}
+        return {
+            **context,
+            'actions_seen': [(action, label, ChangeActionChoices.colors[action]) for action, label in labels.items()],
+            'rows': [(kind, [(action, counts[kind].get(action)) for action in labels]) for kind in in_order(counts)],
+        }
+
+
+class ChangesTablePanel(panels.ObjectsTablePanel):
+    """A run's changes, narrowed by the page's own query parameters."""
+
+    template_name = 'netbox_proxsync/panels/changes_table.html'
+    narrowing = ('kind', 'action', 'outcome')
+
+    def __init__(self, **kwargs: Any):
+        super().__init__('netbox_proxsync.SyncChange', exclude_columns=['run'], **kwargs)
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        run, query = context['object'], context['request'].GET
+        chosen = {name: query[name] for name in self.narrowing if query.get(name)}
+        panel = super().get_context(context)
+        panel['url_params'].update({'run_id': run.pk, **chosen})
+        return {**panel, 'chosen': chosen, 'groups': self.groups(run)}
+
+    def groups(self, run: Any) -> list[tuple[str, str, list[tuple[str, str]]]]:
+        """(parameter, label, [(value, label)]) of what the run has."""
+        actions = {action for by_action in run.counts.values() for action in by_action}
+        outcomes = set(run.changes.order_by().values_list('outcome', flat=True).distinct())
+        return [
+            ('kind', _('Kind'), [(kind, kind) for kind in in_order(run.counts)]),
+            ('action', _('Action'), [choice for choice in ChangeActionChoices if choice[0] in actions]),
+            ('outcome', _('Outcome'), [choice for choice in ChangeOutcomeChoices if choice[0] in outcomes]),
+        ]
+
+
+def in_order(kinds: Any) -> list[str]:
+    """Kinds in the order in which they are written; those of other releases last."""
+    order = list(KINDS)
+    return sorted(kinds, key=lambda kind: (order.index(kind) if kind in order else len(order), kind))
+
+
+class ChangePanel(panels.ObjectAttributesPanel):
+    title = _('Change')
+    run = attrs.RelatedObjectAttr('run', linkify=True)
+    action = attrs.ChoiceAttr('action')
+    outcome = attrs.ChoiceAttr('outcome')
+    kind = attrs.TextAttr('kind')
+    key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox'))
+    unit = attrs.TextAttr('unit', style='font-monospace')
+    label = attrs.TextAttr('label')
+    object = attrs.GenericForeignKeyAttr('object', linkify=True)
+    reason = attrs.TextAttr('reason')
+    message = attrs.TextAttr('message')
+
+
+class ChangeFieldsPanel(panels.ObjectPanel):
+    title = _('Fields')
+    template_name = 'netbox_proxsync/panels/change_fields.html'
+
+
+class BindingPanel(panels.ObjectAttributesPanel):
+    title = _('Binding')
+    endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
+    kind = attrs.TextAttr('kind')
+    key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox'))
+    unit = attrs.TextAttr('unit', style='font-monospace')
+    object = attrs.GenericForeignKeyAttr('object', linkify=True)
+    created_by_sync = attrs.BooleanAttr('created_by_sync')
+    first_seen = attrs.DateTimeAttr('first_seen')
+    missing_since = attrs.DateTimeAttr('missing_since')
+
+
+class BindingValuesPanel(panels.ObjectPanel):
+    title = _('Last written')
+    template_name = 'netbox_proxsync/panels/binding_values.html'

@@ -1,0 +1,41 @@
+from netbox.object_actions import BulkExport
+from netbox.ui.breadcrumbs import Breadcrumb
+from netbox.ui.layout import SimpleLayout
+from netbox.views import generic
+from utilities.views import register_model_view
+
+from .. import filtersets, forms, tables
+from ..models import SyncChange
+from ..ui import panels
+
+__all__ = (
+    'SyncChangeListView',
+    'SyncChangeView',
+)
+
+
+@register_model_view(SyncChange, 'list', path='', detail=False)
+class SyncChangeListView(generic.ObjectListView):
+    queryset = SyncChange.objects.all()
+    filterset = filtersets.SyncChangeFilterSet
+    filterset_form = forms.SyncChangeFilterForm
+    table = tables.SyncChangeTable
+    actions = (BulkExport,)
+
+
+@register_model_view(SyncChange)
+class SyncChangeView(generic.ObjectView):
+    queryset = SyncChange.objects.select_related('run__endpoint')
+    template_name = 'netbox_proxsync/plain_object.html'
+    actions = ()
+    layout = SimpleLayout(
+        left_panels=[
+            panels.ChangePanel(),
+        ],
+        right_panels=[
+            panels.ChangeFieldsPanel(),
+        ],
+        breadcrumbs=[
+            Breadcrumb('run'),
+        ],
+    )

@@ -1,0 +1,137 @@
+"""What a person does with an endpoint by a button: test, preview, sync."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from netbox.views.generic.base import BaseObjectView
+from utilities.forms import restrict_form_fields
+from utilities.views import GetReturnURLMixin, register_model_view
+
+from .. import connection
+from ..choices import RunModeChoices
+from ..forms import ProxmoxEndpointForm
+from ..jobs import AlreadyRunning, SyncJob
+from ..models import ProxmoxEndpoint, SyncRun
+
+__all__ = (
+    'ProxmoxEndpointPreviewView',
+    'ProxmoxEndpointSyncView',
+    'ProxmoxEndpointTestFormView',
+    'ProxmoxEndpointTestView',
+)
+
+# What a connection consists of. A mistake elsewhere in the form is no reason not to try it.
+CONNECTION_FIELDS = (
+    'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout', 'concurrency',
+)  # fmt: skip
+
+
+class EndpointActionView(GetReturnURLMixin, BaseObjectView):
+    """Acts on one endpoint, by POST only."""
+
+    queryset = ProxmoxEndpoint.objects.all()
+
+    def get_required_permission(self) -> str:
+        return 'netbox_proxsync.sync_proxmoxendpoint'
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return redirect(get_object_or_404(self.queryset, pk=pk).get_absolute_url())
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self.act(request, get_object_or_404(self.queryset, pk=pk))
+
+    def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
+        raise NotImplementedError
+
+
+class StartRunView(EndpointActionView):
+    """Starts a run and shows it."""
+
+    mode = ''
+
+    def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
+        if not endpoint.enabled:
+            messages.error(request, _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
+            return redirect(endpoint.get_absolute_url())
+        try:
+            run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode)
+        except AlreadyRunning as error:
+            messages.warning(request, str(error))
+            run = error.run
+        else:
+            messages.success(
+                request,
+                _('{mode} of {endpoint} is queued.').format(mode=run.get_mode_display(), endpoint=endpoint),
+            )
+        return redirect(self.page_of(request, run))
+
+    def page_of(self, request: HttpRequest, run: SyncRun) -> str:
+        if request.user.has_perm('netbox_proxsync.view_syncrun', run):
+            return run.get_absolute_url()
+        return run.endpoint.get_absolute_url()
+
+
+@register_model_view(ProxmoxEndpoint, 'preview')
+class ProxmoxEndpointPreviewView(StartRunView):
+    mode = RunModeChoices.PREVIEW
+
+
+@register_model_view(ProxmoxEndpoint, 'sync')
+class ProxmoxEndpointSyncView(StartRunView):
+    mode = RunModeChoices.SYNC
+
+
+@register_model_view(ProxmoxEndpoint, 'test')
+class ProxmoxEndpointTestView(EndpointActionView):
+    """Tries the connection of a stored endpoint."""
+
+    def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
+        return render(
+            request,
+            'netbox_proxsync/endpoint_test.html',
+            {'object': endpoint, 'report': connection.test(endpoint)},
+        )
+
+
+@register_model_view(ProxmoxEndpoint, 'test_form', path='test-form', detail=False)
+class ProxmoxEndpointTestFormView(BaseObjectView):
+    """
+    Tries a connection as it stands in the form, without saving it. The answer is a fragment that is put into the page,
+    so what was typed stays, the secret included.
+    """
+
+    queryset = ProxmoxEndpoint.objects.all()
+
+    def get_required_permission(self) -> str:
+        return 'netbox_proxsync.sync_proxmoxendpoint'
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return redirect('plugins:netbox_proxsync:proxmoxendpoint_list')
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        endpoint = self.endpoint_of(request)
+        form = ProxmoxEndpointForm(data=request.POST, instance=endpoint)
+        restrict_form_fields(form, request.user)
+        form.is_valid()
+        errors = [
+            (form.fields[name].label, error)
+            for name in CONNECTION_FIELDS
+            for error in form.errors.get(name, ())
+        ]
+        context: dict[str, Any] = {'errors': errors}
+        if not errors:
+            context['report'] = connection.test(form.instance)
+        return render(request, 'netbox_proxsync/inc/connection_report.html', context)
+
+    def endpoint_of(self, request: HttpRequest) -> ProxmoxEndpoint:
+        if pk := request.POST.get('_endpoint'):
+            # An empty secret means the stored one, so the form may only be tried by those who may save it.
+            changeable = self.queryset.restrict(request.user, 'change')
+            return get_object_or_404(changeable, pk=int(pk) if pk.isdecimal() else 0)
+        if not request.user.has_perm('netbox_proxsync.add_proxmoxendpoint'):
+            raise PermissionDenied
+        return ProxmoxEndpoint()

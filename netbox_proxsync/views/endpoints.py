@@ -1,0 +1,153 @@
+from typing import Any
+
+from core.models import Job
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from extras.ui.panels import CustomFieldsPanel, TagsPanel
+from netbox.models.deletion import CountOnly
+from netbox.object_actions import BulkDelete, CloneObject, DeleteObject, EditObject
+from netbox.ui.layout import SimpleLayout
+from netbox.ui.panels import CommentsPanel
+from netbox.views import generic
+from utilities.views import ViewTab, register_model_view
+
+from .. import filtersets, forms, tables
+from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..object_actions import PreviewEndpoint, SyncEndpoint, TestEndpoint
+from ..ui import panels
+
+__all__ = (
+    'ProxmoxEndpointBindingsView',
+    'ProxmoxEndpointBulkDeleteView',
+    'ProxmoxEndpointBulkEditView',
+    'ProxmoxEndpointBulkImportView',
+    'ProxmoxEndpointBulkRenameView',
+    'ProxmoxEndpointDeleteView',
+    'ProxmoxEndpointEditView',
+    'ProxmoxEndpointListView',
+    'ProxmoxEndpointRunsView',
+    'ProxmoxEndpointView',
+)
+
+ENDPOINT_ACTIONS = (TestEndpoint, PreviewEndpoint, SyncEndpoint, CloneObject, EditObject, DeleteObject)
+
+
+@register_model_view(ProxmoxEndpoint, 'list', path='', detail=False)
+class ProxmoxEndpointListView(generic.ObjectListView):
+    queryset = ProxmoxEndpoint.objects.all()
+    filterset = filtersets.ProxmoxEndpointFilterSet
+    filterset_form = forms.ProxmoxEndpointFilterForm
+    table = tables.ProxmoxEndpointTable
+
+
+@register_model_view(ProxmoxEndpoint)
+class ProxmoxEndpointView(generic.ObjectView):
+    queryset = ProxmoxEndpoint.objects.all()
+    actions = ENDPOINT_ACTIONS
+    layout = SimpleLayout(
+        left_panels=[
+            panels.EndpointPanel(),
+            panels.EndpointConnectionPanel(),
+            TagsPanel(),
+            CommentsPanel(),
+        ],
+        right_panels=[
+            panels.EndpointPlacementPanel(),
+            panels.EndpointBehaviourPanel(),
+            CustomFieldsPanel(),
+        ],
+    )
+
+
+@register_model_view(ProxmoxEndpoint, 'add', detail=False)
+@register_model_view(ProxmoxEndpoint, 'edit')
+class ProxmoxEndpointEditView(generic.ObjectEditView):
+    queryset = ProxmoxEndpoint.objects.all()
+    form = forms.ProxmoxEndpointForm
+    template_name = 'netbox_proxsync/proxmoxendpoint_edit.html'
+
+
+@register_model_view(ProxmoxEndpoint, 'delete')
+class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
+    queryset = ProxmoxEndpoint.objects.all()
+
+    def _get_dependent_objects(self, obj: ProxmoxEndpoint) -> dict[type[Model], CountOnly]:
+        # By number: there may be tens of thousands of them.
+        return counted(
+            Binding.objects.filter(endpoint=obj),
+            SyncRun.objects.filter(endpoint=obj),
+            SyncChange.objects.filter(run__endpoint=obj),
+            Job.objects.filter(pk__in=obj.jobs.values('pk')),
+        )
+
+
+@register_model_view(ProxmoxEndpoint, 'bulk_import', path='import', detail=False)
+class ProxmoxEndpointBulkImportView(generic.BulkImportView):
+    queryset = ProxmoxEndpoint.objects.all()
+    model_form = forms.ProxmoxEndpointImportForm
+
+
+@register_model_view(ProxmoxEndpoint, 'bulk_edit', path='edit', detail=False)
+class ProxmoxEndpointBulkEditView(generic.BulkEditView):
+    queryset = ProxmoxEndpoint.objects.all()
+    filterset = filtersets.ProxmoxEndpointFilterSet
+    table = tables.ProxmoxEndpointTable
+    form = forms.ProxmoxEndpointBulkEditForm
+
+
+@register_model_view(ProxmoxEndpoint, 'bulk_rename', path='rename', detail=False)
+class ProxmoxEndpointBulkRenameView(generic.BulkRenameView):
+    queryset = ProxmoxEndpoint.objects.all()
+    filterset = filtersets.ProxmoxEndpointFilterSet
+
+
+@register_model_view(ProxmoxEndpoint, 'bulk_delete', path='delete', detail=False)
+class ProxmoxEndpointBulkDeleteView(generic.BulkDeleteView):
+    queryset = ProxmoxEndpoint.objects.all()
+    filterset = filtersets.ProxmoxEndpointFilterSet
+    table = tables.ProxmoxEndpointTable
+
+
+@register_model_view(ProxmoxEndpoint, 'runs')
+class ProxmoxEndpointRunsView(generic.ObjectChildrenView):
+    queryset = ProxmoxEndpoint.objects.all()
+    child_model = SyncRun
+    table = tables.SyncRunTable
+    filterset = filtersets.SyncRunFilterSet
+    filterset_form = forms.SyncRunFilterForm
+    actions = (BulkDelete,)
+    tab = ViewTab(
+        label=_('Runs'),
+        badge=lambda endpoint: endpoint.runs.count(),
+        permission='netbox_proxsync.view_syncrun',
+        weight=500,
+    )
+
+    def get_children(self, request: HttpRequest, parent: ProxmoxEndpoint) -> QuerySet[SyncRun]:
+        return SyncRun.objects.restrict(request.user, 'view').filter(endpoint=parent)
+
+
+@register_model_view(ProxmoxEndpoint, 'bindings')
+class ProxmoxEndpointBindingsView(generic.ObjectChildrenView):
+    queryset = ProxmoxEndpoint.objects.all()
+    child_model = Binding
+    table = tables.BindingTable
+    filterset = filtersets.BindingFilterSet
+    filterset_form = forms.BindingFilterForm
+    actions = ()
+    tab = ViewTab(
+        label=_('Bindings'),
+        badge=lambda endpoint: endpoint.bindings.count(),
+        permission='netbox_proxsync.view_binding',
+        weight=510,
+    )
+
+    def get_children(self, request: HttpRequest, parent: ProxmoxEndpoint) -> QuerySet[Binding]:
+        return Binding.objects.restrict(request.user, 'view').filter(endpoint=parent)
+
+
+def counted(*querysets: QuerySet[Any]) -> dict[type[Model], CountOnly]:
+    """What the confirmation of a deletion says of the rows that go with the object."""
+    counts = {queryset.model: queryset.count() for queryset in querysets}
+    return {model: CountOnly(count) for model, count in counts.items() if count}

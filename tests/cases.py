@@ -1,0 +1,92 @@
+"""What the tests of NetBox's own classes share: where things are, and some rows to work on."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.utils import timezone
+from utilities.testing import query_counts
+from virtualization.models import Cluster, ClusterType, VirtualMachine
+
+from netbox_proxsync.choices import (
+    ChangeActionChoices,
+    ChangeOutcomeChoices,
+    RunModeChoices,
+    RunStatusChoices,
+)
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+
+# NetBox looks for the numbers of queries inside the package of the model, where tests do not belong here.
+# UPDATE_QUERY_COUNTS=1 records them anew.
+query_counts._baseline_path = lambda app_label: Path(__file__).parent / query_counts.BASELINE_FILENAME
+
+# Occurs nowhere but in what is tested: no page, answer or row may contain it.
+MARKER = 'b6f1d3c2-marker-4f7e-secret-9a0d8e7c6b5a'
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.get_default_timezone())
+
+
+class PluginViews:
+    """For view tests: the URLs of a plugin's views."""
+
+    def _get_base_url(self) -> str:
+        return f'plugins:{self.model._meta.app_label}:{self.model._meta.model_name}_{{}}'
+
+
+class PluginAPI:
+    """For API tests: the URLs of a plugin's API."""
+
+    view_namespace = 'plugins-api:netbox_proxsync'
+
+
+def make_endpoint(name: str = 'Lab', **values: object) -> ProxmoxEndpoint:
+    defaults = {
+        'hosts': [f'{name.lower().replace(" ", "-")}.example.com:8006'],
+        'token_id': 'netbox@pve!proxsync',
+        'token_secret': 'c0ffee00-0000-4000-8000-000000000000',
+    }
+    return ProxmoxEndpoint.objects.create(name=name, **{**defaults, **values})
+
+
+def make_clusters(*names: str) -> list[Cluster]:
+    cluster_type = ClusterType.objects.get_or_create(name='Proxmox VE', slug='proxmox-ve')[0]
+    return [Cluster.objects.create(name=name, type=cluster_type) for name in names]
+
+
+def make_run(endpoint: ProxmoxEndpoint, **values: object) -> SyncRun:
+    started = timezone.now() - timedelta(seconds=12)
+    defaults = {
+        'mode': RunModeChoices.SYNC,
+        'status': RunStatusChoices.COMPLETED,
+        'started': started,
+        'completed': started + timedelta(seconds=7),
+        'timings': {'collect': 4.5, 'plan': 0.5, 'apply': 2.0},
+        'counts': {'vm': {'create': 2, 'conflict': 1}, 'interface': {'create': 3}},
+        'calls': 17,
+        'guests': 3,
+    }
+    return SyncRun.objects.create(endpoint=endpoint, **{**defaults, **values})
+
+
+def make_change(run: SyncRun, position: int, **values: object) -> SyncChange:
+    defaults = {
+        'unit': f'qemu/{100 + position}',
+        'kind': 'vm',
+        'key': f'qemu/{100 + position}',
+        'action': ChangeActionChoices.CREATE,
+        'outcome': ChangeOutcomeChoices.APPLIED,
+        'label': f'vm{position}',
+        'fields': [
+            {'name': 'vcpus', 'owner': 'fact', 'last': None, 'now': None, 'want': '2', 'kept': False, 'drift': False}
+        ],
+    }
+    return SyncChange.objects.create(run=run, position=position, **{**defaults, **values})
+
+
+def make_binding(endpoint: ProxmoxEndpoint, vm: VirtualMachine, vmid: int, **values: object) -> Binding:
+    defaults = {
+        'kind': 'vm',
+        'key': f'qemu/{vmid}',
+        'unit': f'qemu/{vmid}',
+        'values': {'name': vm.name, 'memory': 2048},
+    }
+    return Binding.objects.create(endpoint=endpoint, object=vm, **{**defaults, **values})

@@ -1,0 +1,81 @@
+from uuid import uuid4
+
+import pytest
+from core.models import Job
+from dcim.models import MACAddress
+from extras.models import Bookmark, ImageAttachment, JournalEntry
+from ipam.models import IPAddress, Service
+from users.models import User
+from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
+
+from netbox_proxsync.ledger.burdens import hanging_on
+from netbox_proxsync.ledger.fields import pointer_to
+from netbox_proxsync.sync.state import Bound
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def vm():
+    cluster = Cluster.objects.create(name='lab', type=ClusterType.objects.create(name='t', slug='t'))
+    return VirtualMachine.objects.create(name='web', cluster=cluster)
+
+
+@pytest.fixture
+def interface(vm):
+    return VMInterface.objects.create(virtual_machine=vm, name='net0')
+
+
+def bound(kind, instance, created=True):
+    pointer = pointer_to(instance)
+    return {
+        pointer: Bound(
+            pk=1, kind=kind, key=str(instance), unit='qemu/100', pointer=pointer, last={}, created_by_sync=created,
+            missing_since=None,
+        )
+    }  # fmt: skip
+
+
+def test_what_the_sync_made_hangs_on_nothing(vm, interface):
+    ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
+    mac = MACAddress.objects.create(mac_address='BC:24:11:00:00:01', assigned_object=interface)
+    vm.primary_ip4 = ip
+    vm.save()
+    ours = bound('vm', vm) | bound('interface', interface) | bound('ip', ip) | bound('mac', mac)
+    assert list(hanging_on(vm, ours)) == []
+
+
+def test_what_a_person_put_on_a_part_hangs_on_the_whole(vm, interface):
+    IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
+    assert list(hanging_on(vm, bound('interface', interface))) == ['IP address "192.0.2.1/24"']
+
+
+@pytest.mark.parametrize('kind', ['journal', 'service', 'image', 'child'])
+def test_everything_of_a_persons_hangs(kind, vm, interface):
+    match kind:
+        case 'journal':
+            JournalEntry.objects.create(assigned_object=vm, comments='x')
+        case 'service':
+            Service.objects.create(parent=vm, name='ssh', port_mappings=['tcp/22'])
+        case 'image':
+            ImageAttachment.objects.create(parent=vm, image='a.png', image_height=1, image_width=1)
+        case 'child':
+            VMInterface.objects.create(virtual_machine=vm, name='net0.5', parent=interface)
+    target = interface if kind == 'child' else vm
+    assert list(hanging_on(target, bound('interface', interface)))
+
+
+def test_a_persons_nat_address_hangs_on_ours(interface):
+    inside = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
+    IPAddress.objects.create(address='198.51.100.1/24', nat_inside=inside)
+    assert list(hanging_on(inside, {})) == ['IP address "198.51.100.1/24"']
+
+
+def test_traces_do_not_hang(vm):
+    from core.models import ObjectType
+
+    user = User.objects.create(username='reader')
+    object_type = ObjectType.objects.get_for_model(vm)
+    Bookmark.objects.create(object_type=object_type, object_id=vm.pk, user=user)
+    Job.objects.create(object_type=object_type, object_id=vm.pk, name='x', job_id=uuid4())
+    assert list(hanging_on(vm, {})) == []

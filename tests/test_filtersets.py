@@ -1,0 +1,210 @@
+from dcim.models import DeviceRole, Site
+from django.test import TestCase
+from django.utils import timezone
+from ipam.models import VRF
+from tenancy.models import Tenant
+from users.models import User
+from utilities.testing import BaseFilterSetTestMixin, ChangeLoggedFilterSetTestMixin, create_test_virtualmachine
+from virtualization.models import ClusterGroup, ClusterType
+
+from netbox_proxsync.filtersets import (
+    BindingFilterSet,
+    ProxmoxEndpointFilterSet,
+    SyncChangeFilterSet,
+    SyncRunFilterSet,
+)
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+
+from .cases import LONG_AGO, make_binding, make_change, make_clusters, make_endpoint, make_run
+
+
+class Filtering:
+    def assertFound(self, params: dict[str, object], *expected: object):
+        found = self.filterset(params, self.queryset)
+        assert found.is_valid(), found.errors
+        assert sorted(row.pk for row in found.qs) == sorted(row.pk for row in expected)
+
+
+class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin, TestCase):
+    queryset = ProxmoxEndpoint.objects.all()
+    filterset = ProxmoxEndpointFilterSet
+    # A secret is not looked for; a certificate is nothing to filter by.
+    ignore_fields = ('token_secret', 'ca_certificate')
+
+    @classmethod
+    def setUpTestData(cls):
+        clusters = make_clusters('one', 'two')
+        cls.placement = {
+            'cluster_type': ClusterType.objects.create(name='Type', slug='type'),
+            'cluster_group': ClusterGroup.objects.create(name='Group', slug='group'),
+            'site': Site.objects.create(name='Site', slug='site'),
+            'tenant': Tenant.objects.create(name='Tenant', slug='tenant'),
+            'guest_role': DeviceRole.objects.create(name='Role', slug='role'),
+            'vrf': VRF.objects.create(name='VRF', rd='65000:1'),
+        }
+        cls.first = make_endpoint(
+            'First',
+            cluster=clusters[0],
+            description='in the cellar',
+            fingerprint=':'.join(['AB'] * 32),
+            tls_mode='fingerprint',
+            timeout=10,
+            concurrency=2,
+            interface_naming='guest',
+            missing_guests='delete',
+            grace_days=7,
+            change_limit=50,
+            sync_vms=False,
+            sync_containers=False,
+            sync_templates=True,
+            token_id='first@pve!one',
+            **cls.placement,
+        )
+        cls.second = make_endpoint('Second', cluster=clusters[1], enabled=False)
+        cls.third = make_endpoint('Third')
+        ProxmoxEndpoint.objects.filter(pk=cls.third.pk).update(status='failed', pve_version='8.4.21')
+        cls.lab_run = make_run(cls.third)
+        ProxmoxEndpoint.objects.filter(pk=cls.third.pk).update(last_run=cls.lab_run)
+
+    def test_search_by_name_host_cluster_and_description(self):
+        self.assertFound({'q': 'firs'}, self.first)
+        self.assertFound({'q': 'second.example.com'}, self.second)
+        self.assertFound({'q': 'two'}, self.second)
+        self.assertFound({'q': 'CELLAR'}, self.first)
+        self.assertFound({'q': '  '}, self.first, self.second, self.third)
+
+    def test_own_fields(self):
+        for params in (
+            {'name': ['First']},
+            {'hosts': ['FIRST.example']},
+            {'token_id': ['first@pve!one']},
+            {'tls_mode': ['fingerprint']},
+            {'fingerprint': [':'.join(['AB'] * 32)]},
+            {'timeout': [10]},
+            {'concurrency': [2]},
+            {'interface_naming': ['guest']},
+            {'missing_guests': ['delete']},
+            {'grace_days': [7]},
+            {'change_limit': [50]},
+            {'sync_vms': False},
+            {'sync_containers': False},
+            {'sync_templates': True},
+            {'description': ['in the cellar']},
+        ):
+            with self.subTest(params):
+                self.assertFound(params, self.first)
+        self.assertFound({'enabled': False}, self.second)
+
+    def test_state(self):
+        self.assertFound({'status': ['failed']}, self.third)
+        self.assertFound({'pve_version': ['8.4.21']}, self.third)
+        self.assertFound({'last_run_id': [self.lab_run.pk]}, self.third)
+
+    def test_placement(self):
+        for name, related in self.placement.items():
+            with self.subTest(name):
+                self.assertFound({f'{name}_id': [related.pk]}, self.first)
+                self.assertFound({name: [related.rd if name == 'vrf' else related.slug]}, self.first)
+        self.assertFound({'cluster_id': [self.second.cluster_id]}, self.second)
+        self.assertFound({'cluster': ['one']}, self.first)
+
+
+class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
+    queryset = SyncRun.objects.all()
+    filterset = SyncRunFilterSet
+    # Nothing to filter by.
+    ignore_fields = ('timings', 'counts', 'messages')
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.lab, cls.other = make_endpoint('Lab'), make_endpoint('Other')
+        cls.user = User.objects.create_user(username='alice')
+        cls.first = make_run(cls.lab, user=cls.user, calls=5, guests=1)
+        cls.second = make_run(cls.other, mode='preview', status='failed', error='no route to host', calls=6)
+        cls.third = make_run(cls.lab, status='running', phase='collect', completed=None, started=LONG_AGO)
+
+    def test_search(self):
+        self.assertFound({'q': 'other'}, self.second)
+        self.assertFound({'q': 'alice'}, self.first)
+        self.assertFound({'q': 'ROUTE'}, self.second)
+
+    def test_own_fields(self):
+        self.assertFound({'endpoint_id': [self.other.pk]}, self.second)
+        self.assertFound({'endpoint': ['Other']}, self.second)
+        self.assertFound({'mode': ['preview']}, self.second)
+        self.assertFound({'status': ['running', 'failed']}, self.second, self.third)
+        self.assertFound({'user_id': [self.user.pk]}, self.first)
+        self.assertFound({'user': ['alice']}, self.first)
+        self.assertFound({'phase': ['collect']}, self.third)
+        self.assertFound({'calls': [5]}, self.first)
+        self.assertFound({'guests__lt': [2]}, self.first)
+        self.assertFound({'request_id': self.first.request_id}, self.first)
+        self.assertFound({'started__lt': ['2021-01-01T00:00:00']}, self.third)
+        self.assertFound({'created__gt': [timezone.now().isoformat()]})
+
+
+class SyncChangeFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
+    queryset = SyncChange.objects.all()
+    filterset = SyncChangeFilterSet
+    # Nothing to filter by.
+    ignore_fields = ('fields',)
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.lab_run, cls.other_run = make_run(make_endpoint('Lab')), make_run(make_endpoint('Other'))
+        cls.vm = create_test_virtualmachine('web')
+        cls.first = make_change(cls.lab_run, 0, object=cls.vm, label='web')
+        cls.second = make_change(
+            cls.lab_run, 1, kind='interface', key='qemu/101/net0', action='conflict', outcome='skipped', reason='two hits'
+        )
+        cls.third = make_change(cls.other_run, 0, message='went wrong', outcome='failed', key='qemu/300', unit='qemu/300')
+
+    def test_search(self):
+        self.assertFound({'q': 'web'}, self.first)
+        self.assertFound({'q': 'net0'}, self.second)
+        self.assertFound({'q': 'hits'}, self.second)
+        self.assertFound({'q': 'wrong'}, self.third)
+
+    def test_own_fields(self):
+        self.assertFound({'run_id': [self.lab_run.pk]}, self.first, self.second)
+        self.assertFound({'endpoint_id': [self.other_run.endpoint_id]}, self.third)
+        self.assertFound({'kind': ['interface']}, self.second)
+        self.assertFound({'unit': ['qemu/300']}, self.third)
+        self.assertFound({'key': ['qemu/101/net0']}, self.second)
+        self.assertFound({'action': ['conflict']}, self.second)
+        self.assertFound({'outcome': ['applied', 'failed']}, self.first, self.third)
+        self.assertFound({'position': [1]}, self.second)
+        self.assertFound({'object_type': ['virtualization.virtualmachine'], 'object_id': [self.vm.pk]}, self.first)
+        self.assertFound({'label': ['web']}, self.first)
+
+
+class BindingFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
+    queryset = Binding.objects.all()
+    filterset = BindingFilterSet
+    # Nothing to filter by.
+    ignore_fields = ('values',)
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.lab, cls.other = make_endpoint('Lab'), make_endpoint('Other')
+        cls.vms = [create_test_virtualmachine(name) for name in ('a', 'b', 'c')]
+        cls.first = make_binding(cls.lab, cls.vms[0], 100, created_by_sync=True)
+        cls.second = make_binding(cls.lab, cls.vms[1], 101, missing_since=LONG_AGO)
+        cls.third = make_binding(cls.other, cls.vms[2], 200, kind='other', unit='lxc/200')
+
+    def test_search(self):
+        self.assertFound({'q': 'qemu/101'}, self.second)
+        self.assertFound({'q': 'other'}, self.third)
+
+    def test_own_fields(self):
+        self.assertFound({'endpoint_id': [self.lab.pk]}, self.first, self.second)
+        self.assertFound({'endpoint': ['Other']}, self.third)
+        self.assertFound({'kind': ['other']}, self.third)
+        self.assertFound({'key': ['qemu/100']}, self.first)
+        self.assertFound({'unit': ['lxc/200']}, self.third)
+        self.assertFound({'object_type': ['virtualization.virtualmachine'], 'object_id': [self.vms[1].pk]}, self.second)
+        self.assertFound({'created_by_sync': True}, self.first)
+        self.assertFound({'missing': True}, self.second)
+        self.assertFound({'missing': False}, self.first, self.third)
+        self.assertFound({'missing_since__lt': ['2021-01-01T00:00:00']}, self.second)
+        self.assertFound({'first_seen__gt': [timezone.now().isoformat()]})

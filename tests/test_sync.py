@@ -1,0 +1,412 @@
+"""What a sync does to NetBox, case by case, through the real job against a stand-in Proxmox."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from core.models import ObjectChange
+from dcim.models import Device, DeviceRole, DeviceType, Interface, MACAddress, Manufacturer, Site
+from extras.models import JournalEntry, Tag
+from ipam.models import VRF, IPAddress, Prefix
+from virtualization.models import Cluster, ClusterType, VirtualDisk, VirtualMachine, VMInterface
+
+from netbox_proxsync.models import Binding
+
+pytestmark = pytest.mark.django_db
+
+SMALL = {'nodes': 2, 'vms': 4, 'containers': 2, 'running': 1, 'agent': 1, 'seed': 3}
+
+
+@pytest.fixture
+def pve(standin):
+    return standin(**SMALL)
+
+
+@pytest.fixture
+def endpoint(pve, make_endpoint):
+    return make_endpoint(pve)
+
+
+def vm_of(endpoint, vmid: int) -> VirtualMachine:
+    return next(
+        binding.object for binding in endpoint.bindings.filter(kind='vm') if binding.key.endswith(f'/{vmid}')
+    )
+
+
+def running_vm(pve) -> int:
+    """The VM ID of a running QEMU guest with an address."""
+    return next(vmid for vmid in vmids(pve, 'qemu') if pve.cluster.guest(vmid).status == 'running')
+
+
+def vmids(pve, guest_type: str) -> list[int]:
+    return sorted(guest.vmid for guest in pve.cluster.guests.values() if guest.type == guest_type)
+
+
+def gone(pve, vmid: int):
+    """Deletes a guest and returns it, so that it can come back."""
+    guest = pve.cluster.guest(vmid)
+    pve.delete(vmid)
+    return guest
+
+
+def back(pve, guest, **values):
+    """Brings a deleted guest back, perhaps as another one."""
+    guest = replace(guest, **values)
+    with pve.cluster.lock:
+        pve.cluster.guests[guest.id] = guest
+        pve.cluster.changed()
+
+
+def written(run) -> list[tuple[str, str]]:
+    return [(change.kind, change.action) for change in run.changes.all()]
+
+
+def test_a_run_shows_as_one_thing_in_the_change_log(endpoint, sync):
+    run = sync(endpoint)
+    logged = ObjectChange.objects.filter(request_id=run.request_id)
+    assert isinstance(run.request_id, UUID)
+    assert logged.count() > 20
+    assert ObjectChange.objects.count() == logged.count()
+    assert set(logged.values_list('user_name', flat=True)) == {'proxsync'}
+    assert {change.message for change in logged if change.changed_object_type.model == 'virtualmachine'} == {
+        f'Proxmox sync of Lab, run {run.pk}'
+    }
+
+
+def test_the_service_user_cannot_log_in(endpoint, sync, client):
+    sync(endpoint)
+    from users.models import User
+
+    user = User.objects.get(username='proxsync')
+    assert not user.is_active
+    assert not user.has_usable_password()
+
+
+def test_a_rename_renames_and_nothing_else(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = running_vm(pve)
+    before = vm_of(endpoint, vmid)
+    pve.rename(vmid, 'renamed')
+    run = sync(endpoint)
+    assert written(run) == [('vm', 'update')]
+    assert [field['name'] for field in run.changes.get().fields] == ['name']
+    after = vm_of(endpoint, vmid)
+    assert (after.pk, after.name) == (before.pk, 'renamed')
+
+
+def test_a_name_that_a_person_chose_stays(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = running_vm(pve)
+    VirtualMachine.objects.filter(pk=vm_of(endpoint, vmid).pk).update(name='By hand')
+    pve.rename(vmid, 'renamed')
+    sync(endpoint)
+    assert vm_of(endpoint, vmid).name == 'By hand'
+
+
+def test_a_fact_that_was_edited_is_set_back_and_reported(pve, endpoint, sync):
+    sync(endpoint)
+    vm = vm_of(endpoint, running_vm(pve))
+    memory = vm.memory
+    VirtualMachine.objects.filter(pk=vm.pk).update(memory=1)
+    run = sync(endpoint)
+    vm.refresh_from_db()
+    assert vm.memory == memory
+    field = run.changes.get().fields[0]
+    assert (field['name'], field['now'], field['want'], field['drift']) == ('memory', 1, memory, True)
+
+
+def test_a_stopped_guest_keeps_its_addresses(pve, endpoint, sync):
+    sync(endpoint)
+    vm = vm_of(endpoint, running_vm(pve))
+    addresses = set(IPAddress.objects.values_list('pk', flat=True))
+    primary = vm.primary_ip4_id
+    assert primary
+    pve.stop(running_vm(pve))
+    sync(endpoint)
+    vm.refresh_from_db()
+    assert (vm.status, vm.primary_ip4_id) == ('offline', primary)
+    assert set(IPAddress.objects.values_list('pk', flat=True)) == addresses
+
+
+def test_a_silent_agent_takes_no_address_away(pve, endpoint, sync):
+    sync(endpoint)
+    pve.agent_silent(running_vm(pve))
+    run = sync(endpoint)
+    assert written(run) == []
+
+
+def test_a_resized_disk_changes_the_disk_and_the_sum(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = running_vm(pve)
+    vm = vm_of(endpoint, vmid)
+    disk = vm.virtualdisks.first()
+    others = vm.disk - disk.size
+    pve.resize(vmid, disk.name, '777G')
+    run = sync(endpoint)
+    assert run.status == 'completed'
+    vm.refresh_from_db()
+    disk.refresh_from_db()
+    assert disk.size == 777 * 1024
+    assert vm.disk == others + disk.size
+
+
+def test_an_added_and_a_removed_nic(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = running_vm(pve)
+    vm = vm_of(endpoint, vmid)
+    pve.add_nic(vmid, 'net7', mac='BC:24:11:77:77:77')
+    sync(endpoint)
+    interface = vm.interfaces.get(name='net7')
+    assert str(interface.primary_mac_address.mac_address) == 'BC:24:11:77:77:77'
+    pve.remove_nic(vmid, 'net7')
+    run = sync(endpoint)
+    assert sorted(written(run)) == [('interface', 'delete'), ('mac', 'delete')]
+    assert not vm.interfaces.filter(name='net7').exists()
+    assert not MACAddress.objects.filter(mac_address='BC:24:11:77:77:77').exists()
+
+
+def test_a_removed_nic_with_a_persons_address_stays_and_is_reported(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = running_vm(pve)
+    pve.add_nic(vmid, 'net7', mac='BC:24:11:77:77:77')
+    sync(endpoint)
+    interface = vm_of(endpoint, vmid).interfaces.get(name='net7')
+    mine = IPAddress.objects.create(address='192.0.2.77/24', assigned_object=interface)
+    pve.remove_nic(vmid, 'net7')
+    run = sync(endpoint)
+    conflict = run.changes.get(action='conflict')
+    assert '192.0.2.77/24' in conflict.reason
+    mine.refresh_from_db()
+    assert mine.assigned_object == interface
+
+
+def test_a_removed_disk_goes_and_a_persons_disk_stays(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = running_vm(pve)
+    vm = vm_of(endpoint, vmid)
+    pve.add_disk(vmid, 'scsi9', size='5G')
+    sync(endpoint)
+    mine = VirtualDisk.objects.create(virtual_machine=vm, name='backup', size=1000)
+    pve.remove_disk(vmid, 'scsi9')
+    run = sync(endpoint)
+    assert ('disk', 'delete') in written(run)
+    assert set(vm.virtualdisks.values_list('name', flat=True)) >= {mine.name}
+    assert 'scsi9' not in set(vm.virtualdisks.values_list('name', flat=True))
+
+
+def test_tags_are_merged(pve, endpoint, sync):
+    vmid = running_vm(pve)
+    pve.set_tags(vmid, 'one', 'two')
+    sync(endpoint)
+    vm = vm_of(endpoint, vmid)
+    vm.tags.add(Tag.objects.create(name='Mine', slug='mine'))
+    pve.set_tags(vmid, 'two', 'three.four+five')
+    sync(endpoint)
+    assert set(vm.tags.values_list('name', flat=True)) == {'Mine', 'two', 'three.four+five'}
+    # What is no longer used stays: tags are shared with the rest of NetBox.
+    assert Tag.objects.filter(name='one').exists()
+
+
+def test_a_deleted_guest_is_retired_with_all_it_has_and_revived_as_it_was(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = running_vm(pve)
+    vm = vm_of(endpoint, vmid)
+    parts = (vm.interfaces.count(), vm.virtualdisks.count(), IPAddress.objects.count(), vm.primary_ip4_id)
+    guest = gone(pve, vmid)
+    run = sync(endpoint)
+    assert written(run) == [('vm', 'retire')]
+    vm.refresh_from_db()
+    assert (vm.status, vm.custom_field_data['vm_status']) == ('decommissioning', 'Deleted')
+    assert (vm.interfaces.count(), vm.virtualdisks.count(), IPAddress.objects.count(), vm.primary_ip4_id) == parts
+    assert Binding.objects.get(kind='vm', object_id=vm.pk).missing_since
+    back(pve, guest)
+    run = sync(endpoint)
+    assert written(run) == [('vm', 'revive')]
+    vm.refresh_from_db()
+    assert (vm.status, vm.custom_field_data['vm_status']) == ('active', 'Deployed')
+    assert not Binding.objects.get(kind='vm', object_id=vm.pk).missing_since
+    assert VirtualMachine.objects.count() == 6
+
+
+def test_a_token_that_lost_its_rights_retires_nothing(pve, endpoint, sync):
+    sync(endpoint)
+    pve.revoke('VM.Audit', path='/')
+    run = sync(endpoint)
+    assert run.status == 'completed'
+    assert written(run) == []
+    assert any('VM.Audit' in message['message'] for message in run.messages)
+    assert not VirtualMachine.objects.filter(status='decommissioning').exists()
+
+
+def test_an_offline_node_changes_none_of_its_guests(pve, endpoint, sync):
+    sync(endpoint)
+    before = list(VirtualMachine.objects.order_by('pk').values('pk', 'status', 'name', 'memory', 'primary_ip4'))
+    for phase in ('stale', 'unknown'):
+        pve.node_offline('pve2', phase=phase)
+        run = sync(endpoint)
+        assert (run.status, written(run)) == ('completed', []), phase
+    assert list(VirtualMachine.objects.order_by('pk').values('pk', 'status', 'name', 'memory', 'primary_ip4')) == before
+
+
+def test_a_run_that_would_retire_most_guests_is_refused_before_it_writes(standin, make_endpoint, sync):
+    pve = standin(**(SMALL | {'vms': 12}))
+    endpoint = make_endpoint(pve)
+    sync(endpoint)
+    for vmid in vmids(pve, 'qemu')[:6]:
+        pve.delete(vmid)
+    logged = ObjectChange.objects.count()
+    run = sync(endpoint)
+    endpoint.refresh_from_db()
+    assert (run.status, endpoint.status) == ('refused', 'refused')
+    assert 'retire 6' in run.error
+    assert ObjectChange.objects.count() == logged
+    assert run.changes.filter(action='retire', outcome='planned').count() == 6
+
+
+def test_an_address_of_a_switch_is_never_taken_away(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = running_vm(pve)
+    vm = vm_of(endpoint, vmid)
+    claimed = vm.primary_ip4.address
+    site = Site.objects.create(name='Site', slug='site')
+    vm.primary_ip4.delete()
+    Binding.objects.filter(kind='ip', unit=f'qemu/{vmid}').delete()
+    device = Device.objects.create(
+        name='switch',
+        site=site,
+        role=DeviceRole.objects.create(name='Switch', slug='switch'),
+        device_type=DeviceType.objects.create(
+            manufacturer=Manufacturer.objects.create(name='Acme', slug='acme'), model='S', slug='s'
+        ),
+    )
+    port = Interface.objects.create(device=device, name='vlan1', type='virtual')
+    held = IPAddress.objects.create(address=claimed, assigned_object=port)
+    run = sync(endpoint)
+    conflict = run.changes.get(action='conflict')
+    assert '"vlan1" of "switch"' in conflict.reason
+    held.refresh_from_db()
+    assert held.assigned_object == port
+    vm.refresh_from_db()
+    assert vm.primary_ip4 is None
+
+
+def test_an_address_moves_from_a_retired_guest_though_it_was_its_primary_one(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = running_vm(pve)
+    old = vm_of(endpoint, vmid)
+    address = old.primary_ip4
+    guest = gone(pve, vmid)
+    sync(endpoint)
+    back(pve, guest, vmid=7777, config={**guest.config, 'name': 'successor'})
+    run = sync(endpoint)
+    assert not run.changes.exclude(outcome='applied').exists(), list(run.changes.values('key', 'outcome', 'message'))
+    new = vm_of(endpoint, 7777)
+    address.refresh_from_db()
+    assert address.assigned_object.virtual_machine == new
+    assert new.primary_ip4 == address
+    old.refresh_from_db()
+    assert old.primary_ip4 is None
+
+
+def test_a_primary_address_that_a_person_chose_stays(pve, endpoint, sync):
+    sync(endpoint)
+    vm = vm_of(endpoint, running_vm(pve))
+    chosen = IPAddress.objects.create(address='192.0.2.5/24', assigned_object=vm.interfaces.first())
+    VirtualMachine.objects.filter(pk=vm.pk).update(primary_ip4=chosen)
+    assert written(sync(endpoint)) == []
+    vm.refresh_from_db()
+    assert vm.primary_ip4 == chosen
+
+
+def test_a_curated_netbox_is_adopted_without_a_double(pve, make_endpoint, sync):
+    """As ProxSyncBox leaves it: the cluster's name, the custom field `vmid`, interfaces, MACs, addresses, disks."""
+    first = make_endpoint(pve)
+    sync(first)
+    counts = {model: model.objects.count() for model in (Cluster, VirtualMachine, VMInterface, MACAddress, IPAddress)}
+    vm = vm_of(first, running_vm(pve))
+    VirtualMachine.objects.filter(pk=vm.pk).update(name='Mine', comments='Written by hand')
+    first.bindings.all().delete()
+    first.cluster = None
+    first.save()
+    run = sync(first)
+    assert {action for _kind, action in written(run)} <= {'adopt'}
+    assert {model: model.objects.count() for model in counts} == counts
+    vm.refresh_from_db()
+    assert (vm.name, vm.comments) == ('Mine', 'Written by hand')
+    assert not first.bindings.filter(created_by_sync=True).exists()
+    assert written(sync(first)) == []
+
+
+def test_what_netbox_refuses_is_reported_and_the_rest_is_written(pve, endpoint, sync, settings):
+    settings.CUSTOM_VALIDATORS = {'virtualization.virtualdisk': [{'size': {'max': 1}}]}
+    run = sync(endpoint)
+    assert run.status == 'completed'
+    failed = run.changes.filter(outcome='failed')
+    assert set(failed.values_list('kind', flat=True)) == {'disk'}
+    assert all('size' in change.message for change in failed)
+    assert VirtualMachine.objects.count() == 6
+    assert not VirtualDisk.objects.exists()
+
+
+def test_addresses_take_prefix_length_and_vrf_from_netboxs_prefixes(pve, endpoint, sync):
+    vrf = VRF.objects.create(name='Blue')
+    Prefix.objects.create(prefix='0.0.0.0/1', vrf=vrf)
+    Prefix.objects.create(prefix='128.0.0.0/1', vrf=vrf)
+    sync(endpoint)
+    found = IPAddress.objects.filter(address__family=4)
+    assert found.exists()
+    assert set(found.values_list('vrf', flat=True)) == {vrf.pk}
+
+
+def test_two_endpoints_of_one_cluster_are_refused_with_a_clear_message(pve, endpoint, make_endpoint, sync):
+    sync(endpoint)
+    second = make_endpoint(pve, name='Second')
+    run = sync(second)
+    conflict = run.changes.get()
+    assert (conflict.kind, conflict.action) == ('cluster', 'conflict')
+    assert 'endpoint "Lab"' in conflict.reason
+    assert VirtualMachine.objects.count() == 6
+
+
+def test_a_cluster_of_the_same_name_is_taken(pve, endpoint, sync):
+    sync(endpoint)
+    cluster = Cluster.objects.get()
+    assert cluster.type == ClusterType.objects.get(name='Proxmox VE')
+    endpoint.refresh_from_db()
+    assert endpoint.cluster == cluster
+
+
+def test_deletion_after_the_grace_period_spares_what_carries_something_of_a_persons(pve, endpoint, sync):
+    endpoint.missing_guests = 'delete'
+    endpoint.grace_days = 0
+    endpoint.save()
+    sync(endpoint)
+    first, second = vmids(pve, 'qemu')[:2]
+    keep, lose = vm_of(endpoint, first), vm_of(endpoint, second)
+    JournalEntry.objects.create(assigned_object=keep, comments='Do not lose this')
+    pve.delete(first)
+    pve.delete(second)
+    sync(endpoint)
+    run = sync(endpoint)
+    assert VirtualMachine.objects.filter(pk=keep.pk).exists()
+    assert not VirtualMachine.objects.filter(pk=lose.pk).exists()
+    assert 'journal entry' in run.changes.get(action='conflict').reason
+
+
+def test_only_one_run_at_a_time(pve, endpoint, sync):
+    from netbox_proxsync.jobs import AlreadyRunning, SyncJob
+
+    queued = SyncJob.enqueue_run(endpoint, None)
+    with pytest.raises(AlreadyRunning) as caught:
+        sync(endpoint)
+    assert caught.value.run == queued
+
+
+def test_calls_to_proxmox_are_one_or_two_for_each_guest(pve, endpoint, sync):
+    pve.clear_log()
+    run = sync(endpoint)
+    calls = [entry.path for entry in pve.log]
+    assert run.calls == len(calls)
+    per_guest = [path for path in calls if '/qemu/' in path or '/lxc/' in path]
+    assert len([path for path in per_guest if path.endswith('/config')]) == 6
+    assert len(per_guest) <= 12
