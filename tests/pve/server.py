@@ -54,8 +54,7 @@ class Server:
 
     def __init__(self, handler: Handler, host: str, port: int, context: ssl.SSLContext | None):
         self._context = context
-        self._web = web.Server(handler, access_log=None, keepalive_timeout=75)
-        self._redirect = web.Server(self._to_https, access_log=None)
+        self._handler = handler
         family = socket.AF_INET6 if ':' in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,6 +66,9 @@ class Server:
         self._tasks: set[asyncio.Task] = set()
 
     async def start(self) -> None:
+        # aiohttp wants to be set up where it runs.
+        self._web = web.Server(self._handler, access_log=None, keepalive_timeout=75)
+        self._redirect = web.Server(self._to_https, access_log=None)
         self._spawn(self._accept())
 
     async def stop(self) -> None:
