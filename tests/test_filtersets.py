@@ -155,9 +155,17 @@ class SyncChangeFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
         cls.vm = create_test_virtualmachine('web')
         cls.first = make_change(cls.lab_run, 0, object=cls.vm, label='web')
         cls.second = make_change(
-            cls.lab_run, 1, kind='interface', key='qemu/101/net0', action='conflict', outcome='skipped', reason='two hits'
+            cls.lab_run,
+            1,
+            kind='interface',
+            key='qemu/101/net0',
+            action='conflict',
+            outcome='skipped',
+            reason='two hits',
         )
-        cls.third = make_change(cls.other_run, 0, message='went wrong', outcome='failed', key='qemu/300', unit='qemu/300')
+        cls.third = make_change(
+            cls.other_run, 0, message='went wrong', outcome='failed', key='qemu/300', unit='qemu/300'
+        )
 
     def test_search(self):
         self.assertFound({'q': 'web'}, self.first)

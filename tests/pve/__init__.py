@@ -7,9 +7,9 @@ size, and a script that changes them while they are being read.
 """
 
 from .generate import ClusterSpec, generate
-from .recordings import names as recordings
+from .recordings import names as recorded
 from .standin import StandIn
 from .tls import Tls
 from .traffic import Call
 
-__all__ = ('Call', 'ClusterSpec', 'StandIn', 'Tls', 'generate', 'recordings')
+__all__ = ('Call', 'ClusterSpec', 'StandIn', 'Tls', 'generate', 'recorded')

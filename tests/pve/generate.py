@@ -8,7 +8,7 @@ from typing import Any
 from . import hosts
 from .interfaces import agent_interface, report
 from .privileges import Token, auditor
-from .state import Cluster, Guest, Pool, major_of
+from .state import Cluster, Guest, Pool
 
 __all__ = ('ClusterSpec', 'generate')
 

@@ -72,7 +72,7 @@ def _cpus(guest: Guest, node: Node) -> int | float | str:
     return min(int(config.get('sockets', 1)) * int(config.get('cores', 1)), node.cpus)
 
 
-def _number(value: int | float | str) -> int | float:
+def _number(value: float | str) -> int | float:
     number = float(value)
     return int(number) if number.is_integer() else number
 

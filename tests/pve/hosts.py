@@ -96,7 +96,7 @@ def _zone_rows(cluster: Cluster, node: str) -> list[dict[str, Any]]:
 
 def add_fixed(cluster: Cluster) -> None:
     """The answers that no script changes."""
-    version, _, build = cluster.version.partition('-')
+    version, _, _build = cluster.version.partition('-')
     release = '.'.join(version.split('.')[:2])
     about = {'version': cluster.version, 'release': release, 'repoid': '14a22df35955d97d'}
     cluster.options.update({'keyboard': 'en-us'})

@@ -95,7 +95,7 @@ def _cluster(recording: _Recording) -> Cluster:
     local = next((row['name'] for row in status if row.get('local')), None)
     if local is None:
         # Without Sys.Audit the server does not tell which node it is.
-        local = sorted(row['node'] for row in recording.data('/nodes'))[0]
+        local = min(row['node'] for row in recording.data('/nodes'))
     heading = next((row for row in status if row['type'] == 'cluster'), {})
     return Cluster(
         version=recording.data('/version')['version'],

@@ -3,8 +3,8 @@ Makes facts.json from the data of Proxmox VE's official API viewer.
 
     python tests/pve/schema_facts.py SCHEMA.json [FACTS.json]
 
-SCHEMA.json holds {'endpoints': {path: {version: the viewer's GET entry, None, or {'same_as': version}}}}. Only facts are
-taken over, no texts: for each path and version the type of the answer, its fields with type and whether they may be
+SCHEMA.json holds {'endpoints': {path: {version: the viewer's GET entry, None, or {'same_as': version}}}}. Only facts
+are taken over, no texts: for each path and version the type of the answer, its fields with type and whether they may be
 absent, the parameters, and the privileges that the call asks for.
 """
 

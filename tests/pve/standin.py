@@ -104,6 +104,13 @@ class StandIn(Script):
             self._control = Server(Control(self).handle, '127.0.0.1', self._control_port, None)
             self._loop.run(self._control.start())
 
+    def move(self, host: str, port: int) -> None:
+        """Listen somewhere else the next time."""
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+        self._address = (host, port)
+
     def close(self) -> None:
         """Stop serving; requests that hang are cut off."""
         if self._loop is None:
