@@ -14,10 +14,10 @@ __all__ = ('OPERATIONS', 'Script')
 SIZE = re.compile(r'(^|,)size=[^,]*')
 OPERATIONS = (
     'add_disk', 'add_nic', 'add_pool', 'add_tag', 'add_token', 'agent_error', 'agent_running', 'agent_silent',
-    'create', 'delete', 'delete_config', 'drop', 'fail', 'grant', 'hang', 'heal', 'impostor', 'latency', 'migrate', 'node_offline',
-    'node_online', 'pause', 'quorum', 'remove_disk', 'remove_nic', 'remove_tag', 'remove_token', 'rename', 'resize',
-    'reuse', 'revoke', 'set_addresses', 'set_config', 'set_ha', 'set_interfaces', 'set_lock', 'set_options', 'set_pool',
-    'set_status', 'set_tags', 'slow', 'start', 'stop',
+    'create', 'delete', 'delete_config', 'drop', 'fail', 'grant', 'hang', 'heal', 'impostor', 'latency',
+    'migrate', 'node_offline', 'node_online', 'pause', 'quorum', 'remove_disk', 'remove_nic', 'remove_tag',
+    'remove_token', 'rename', 'resize', 'reuse', 'revoke', 'set_addresses', 'set_config', 'set_ha',
+    'set_interfaces', 'set_lock', 'set_options', 'set_pool', 'set_status', 'set_tags', 'slow', 'start', 'stop',
 )  # fmt: skip
 
 

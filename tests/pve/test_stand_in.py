@@ -1,0 +1,174 @@
+"""The stand-in does what a real Proxmox does: its answers against the official schema and the recordings; errors."""
+
+import json
+
+import pytest
+import requests
+
+from tests.pve import ClusterSpec, StandIn, recorded
+from tests.pve.conformance import deviations
+from tests.pve.facts import FACTS, match
+from tests.pve.recordings import RECORDINGS
+
+VERSIONS = ('7.4-20', '8.4.21', '9.2.11')
+
+
+class Client:
+    def __init__(self, pve: StandIn, tmp_path):
+        self.pve = pve
+        authority = tmp_path / 'ca.pem'
+        authority.write_text(pve.ca_pem)
+        self.session = requests.Session()
+        # Else requests prefers the machine's own settings to the authority given here.
+        self.session.trust_env = False
+        self.session.verify = str(authority)
+        self.session.headers['Authorization'] = f'PVEAPIToken={pve.token_id}={pve.token_secret}'
+
+    def get(self, path: str, **arguments) -> requests.Response:
+        return self.session.get(f'https://localhost:{self.pve.port}/api2/json{path}', timeout=10, **arguments)
+
+    def data(self, path: str):
+        answer = self.get(path)
+        assert answer.status_code == 200, (path, answer.status_code, answer.reason)
+        return answer.json()['data']
+
+
+@pytest.fixture
+def connect(standin, tmp_path):
+    return lambda *arguments, **spec: Client(standin(*arguments, **spec), tmp_path)
+
+
+def recording(name: str) -> dict:
+    return json.loads((RECORDINGS / f'{name}.json').read_text())
+
+
+@pytest.mark.parametrize('name', recorded())
+def test_the_schema_check_accepts_what_real_servers_answered(name):
+    answers = recording(name)
+    major = int(answers['/version']['body']['data']['version'].partition('.')[0])
+    checked = 0
+    for path, answer in answers.items():
+        found = match(path.partition('?')[0], major)
+        if answer['status'] == 200 and found and found[0] in FACTS:
+            assert list(deviations(found[0], major, answer['body']['data'])) == [], path
+            checked += 1
+    assert checked > 60
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_generated_clusters_answer_as_the_schema_says(version, connect):
+    client = connect(nodes=2, vms=6, containers=4, version=version, seed=5)
+    major = int(version[0])
+    paths = ['/version', '/access/permissions', '/cluster/status', '/cluster/resources', '/cluster/options', '/nodes']
+    for node in client.data('/nodes'):
+        paths += [f'/nodes/{node["node"]}/{rest}' for rest in ('qemu', 'lxc', 'status', 'network', 'storage')]
+    for row in client.data('/cluster/resources?type=vm'):
+        paths += [f'/nodes/{row["node"]}/{row["id"]}/{rest}' for rest in ('config?current=1', 'status/current')]
+    for path in paths:
+        template = match(path.partition('?')[0], major)[0]
+        assert list(deviations(template, major, client.data(path))) == [], path
+    assert len(paths) > 30
+
+
+def test_the_schema_check_can_fail():
+    assert list(deviations('/cluster/resources', 9, [{'id': 'qemu/100', 'type': 'qemu', 'maxmem': [1]}]))
+    assert list(deviations('/cluster/resources', 9, [{'type': 'qemu'}]))
+    assert list(deviations('/cluster/resources', 9, {'id': 'x'}))
+
+
+@pytest.mark.parametrize('name', recorded())
+def test_a_recorded_cluster_answers_as_it_was_recorded(name, connect):
+    client = connect(name)
+    for path, answer in recording(name).items():
+        got = client.get(path)
+        assert (got.status_code, got.reason) == (answer['status'], answer['reason']), path
+        assert (got.json() if got.content else '') == answer['body'], path
+
+
+def test_the_same_seed_gives_the_same_cluster(connect):
+    first, second = (connect(nodes=2, vms=5, containers=3, seed=9).data('/cluster/resources') for _ in range(2))
+    assert first == second
+
+
+def test_only_get(connect):
+    client = connect(nodes=1, vms=1, containers=0)
+    answer = client.session.post(f'https://localhost:{client.pve.port}/api2/json/nodes/pve1/qemu', timeout=10)
+    assert answer.status_code in (403, 405, 501)
+    assert [call.method for call in client.pve.refused] == ['POST']
+
+
+def test_a_wrong_token_gets_401_with_an_empty_body(connect):
+    client = connect(nodes=1, vms=1, containers=0)
+    client.session.headers['Authorization'] = f'PVEAPIToken={client.pve.token_id}=00000000-0000-4000-8000-000000000000'
+    answer = client.get('/version')
+    assert (answer.status_code, answer.content) == (401, b'')
+    assert answer.reason
+
+
+def test_a_missing_privilege_shortens_lists_and_forbids_calls(connect):
+    client = connect(nodes=1, vms=2, containers=0, running=1, agent=1)
+    vmids = sorted(row['vmid'] for row in client.data('/cluster/resources?type=vm'))
+    client.pve.revoke('VM.Audit', path=f'/vms/{vmids[0]}')
+    assert [row['vmid'] for row in client.data('/cluster/resources?type=vm')] == vmids[1:]
+    answer = client.get(f'/nodes/pve1/qemu/{vmids[0]}/config')
+    assert (answer.status_code, 'VM.Audit' in answer.reason) == (403, True)
+
+
+def test_version_7_says_why_only_in_the_reason(connect):
+    client = connect(nodes=1, vms=1, containers=0, version='7.4-20')
+    client.pve.revoke('Sys.Audit')
+    answer = client.get('/cluster/status')
+    assert (answer.status_code, answer.json()) == (403, {'data': None})
+    assert 'Sys.Audit' in answer.reason
+
+
+def test_what_does_not_exist(connect):
+    client = connect(nodes=1, vms=1, containers=0)
+    assert client.get('/nonsense').status_code == 501
+    answer = client.get('/nodes/pve1/qemu/99999/config')
+    assert (answer.status_code, 'does not exist' in answer.reason) == (500, True)
+
+
+def test_an_unreachable_node_and_its_guests(connect):
+    client = connect(nodes=2, vms=4, containers=0, running=1)
+    client.pve.node_offline('pve2', phase='unknown')
+    rows = [row for row in client.data('/cluster/resources?type=vm') if row['node'] == 'pve2']
+    assert rows
+    assert all(row['status'] == 'unknown' and 'name' not in row for row in rows)
+    assert client.get('/nodes/pve2/qemu').status_code == 595
+
+
+def test_the_agent(connect):
+    client = connect(nodes=1, vms=1, containers=0, running=1, agent=1)
+    vmid = client.data('/cluster/resources?type=vm')[0]['vmid']
+    path = f'/nodes/pve1/qemu/{vmid}/agent/network-get-interfaces'
+    assert client.data(path)['result']
+    client.pve.agent_error(vmid)
+    assert 'error' in client.data(path)['result']
+    client.pve.agent_silent(vmid)
+    assert client.get(path).status_code == 500
+    client.pve.stop(vmid)
+    assert 'not running' in client.get(path).reason
+
+
+def test_the_control_endpoint_does_what_the_script_does(tmp_path):
+    with StandIn(ClusterSpec(nodes=1, vms=1, containers=0), control=True) as pve:
+        client = Client(pve, tmp_path)
+        vmid = client.data('/cluster/resources?type=vm')[0]['vmid']
+        answer = requests.post(f'{pve.control_url}/control/rename', json={'vmid': vmid, 'name': 'other'}, timeout=10)
+        assert answer.ok, answer.text
+        assert client.data('/cluster/resources?type=vm')[0]['name'] == 'other'
+        assert requests.post(f'{pve.control_url}/control/nonsense', json={}, timeout=10).status_code >= 400
+        assert '/cluster/resources' in requests.get(f'{pve.control_url}/control/log', timeout=10).text
+
+
+def test_a_request_can_fail_hang_or_be_slow(connect):
+    client = connect(nodes=1, vms=1, containers=0)
+    client.pve.fail('/version', status=596, reason='TLS broken', times=1)
+    assert client.get('/version').status_code == 596
+    assert client.get('/version').status_code == 200
+    client.pve.hang('/version')
+    with pytest.raises(requests.Timeout):
+        client.session.get(f'https://localhost:{client.pve.port}/api2/json/version', timeout=0.3)
+    client.pve.heal()
+    assert client.get('/version').status_code == 200
