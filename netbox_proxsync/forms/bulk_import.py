@@ -93,3 +93,17 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
             'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
             'grace_days', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # A name, a host and a token are enough; the rest has defaults.
+        for name in ('timeout', 'concurrency', 'grace_days', 'change_limit'):
+            self.fields[name].required = False
+
+    def clean(self):
+        super().clean()
+        # A box that is not there is not ticked, says Django; here it was not asked for.
+        for name in ('enabled', 'sync_vms', 'sync_containers', 'sync_templates'):
+            if name in self.fields and name not in self.data:
+                self.cleaned_data[name] = ProxmoxEndpoint._meta.get_field(name).default
+        return self.cleaned_data

@@ -57,7 +57,8 @@ class ProxSyncEndpointType(PrimaryObjectType):
     pagination=True,
 )
 class ProxSyncRunType(BaseObjectType):
-    endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')]
+    # None for who may not see the endpoint.
+    endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     user: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
     changes: list[Annotated['ProxSyncChangeType', strawberry.lazy('netbox_proxsync.graphql.types')]]
 
@@ -69,7 +70,8 @@ class ProxSyncRunType(BaseObjectType):
     pagination=True,
 )
 class ProxSyncChangeType(BaseObjectType):
-    run: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')]
+    # None for who may not see the run.
+    run: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     object_type: Annotated['ContentType', strawberry.lazy('core.graphql.types')] | None
     object_id: BigInt | None
 
@@ -81,6 +83,7 @@ class ProxSyncChangeType(BaseObjectType):
     pagination=True,
 )
 class ProxSyncBindingType(BaseObjectType):
-    endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')]
+    # None for who may not see the endpoint.
+    endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     object_type: Annotated['ContentType', strawberry.lazy('core.graphql.types')]
     object_id: BigInt

@@ -143,7 +143,8 @@ class SyncRun(models.Model):
     def __str__(self) -> str:
         return _('{mode} of {endpoint}, {time}').format(
             mode=self.get_mode_display(),
-            endpoint=self.endpoint,
+            # GraphQL takes away the endpoint from who may not see it.
+            endpoint=getattr(self, 'endpoint', _('an endpoint')),
             time=f'{timezone.localtime(self.created):%Y-%m-%d %H:%M:%S}' if self.created else _('not saved'),
         )
 

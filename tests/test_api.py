@@ -1,0 +1,140 @@
+from django.urls import reverse
+from rest_framework import status
+from utilities.testing import APITestCase, APIViewTestCases, create_test_virtualmachine
+
+from netbox_proxsync.graphql.filters import (
+    ProxSyncBindingFilter,
+    ProxSyncChangeFilter,
+    ProxSyncEndpointFilter,
+    ProxSyncRunFilter,
+)
+from netbox_proxsync.graphql.types import ProxSyncBindingType, ProxSyncChangeType, ProxSyncEndpointType, ProxSyncRunType
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+
+from .cases import MARKER, PluginAPI, make_binding, make_change, make_endpoint, make_run
+
+FILTERS = {
+    ProxmoxEndpoint: ProxSyncEndpointFilter,
+    SyncRun: ProxSyncRunFilter,
+    SyncChange: ProxSyncChangeFilter,
+    Binding: ProxSyncBindingFilter,
+}
+
+
+class GraphQLFilters:
+    """The names of the filters do not follow from the models' names: names in GraphQL are global."""
+
+    def _get_model_graphql_filter_class(self, model=None):
+        return FILTERS[model or self.model]
+
+
+class ProxmoxEndpointAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.APIViewTestCase):
+    model = ProxmoxEndpoint
+    type_class = ProxSyncEndpointType
+    graphql_base_name = 'proxsync_endpoint'
+    brief_fields = ['description', 'display', 'id', 'name', 'url']
+    create_data = [
+        {'name': name, 'hosts': [f'{name}.example.com'], 'token_id': 'netbox@pve!sync', 'token_secret': MARKER}
+        for name in ('four', 'five', 'six')
+    ]
+    bulk_update_data = {'description': 'edited'}
+    # Goes in and never comes out.
+    validation_excluded_fields = ['token_secret']
+
+    @classmethod
+    def setUpTestData(cls):
+        for name in ('One', 'Two', 'Three'):
+            make_endpoint(name)
+
+    def assertInstanceEqual(self, instance, data, exclude=None, api=False):
+        super().assertInstanceEqual(instance, data, exclude=[*(exclude or []), 'hosts', 'token_secret'], api=api)
+
+
+class SyncRunAPITestCase(
+    GraphQLFilters,
+    PluginAPI,
+    APIViewTestCases.GetObjectViewTestCase,
+    APIViewTestCases.ListObjectsViewTestCase,
+    APIViewTestCases.DeleteObjectViewTestCase,
+    APIViewTestCases.GraphQLTestCase,
+):
+    model = SyncRun
+    type_class = ProxSyncRunType
+    graphql_base_name = 'proxsync_run'
+    brief_fields = ['created', 'display', 'id', 'mode', 'status', 'url']
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for _number in range(3):
+            make_run(endpoint)
+
+
+class SyncChangeAPITestCase(
+    GraphQLFilters,
+    PluginAPI,
+    APIViewTestCases.GetObjectViewTestCase,
+    APIViewTestCases.ListObjectsViewTestCase,
+    APIViewTestCases.GraphQLTestCase,
+):
+    model = SyncChange
+    type_class = ProxSyncChangeType
+    graphql_base_name = 'proxsync_change'
+    brief_fields = ['action', 'display', 'id', 'key', 'kind', 'outcome', 'url']
+
+    @classmethod
+    def setUpTestData(cls):
+        run = make_run(make_endpoint())
+        for number in range(3):
+            make_change(run, number)
+
+
+class BindingAPITestCase(
+    GraphQLFilters,
+    PluginAPI,
+    APIViewTestCases.GetObjectViewTestCase,
+    APIViewTestCases.ListObjectsViewTestCase,
+    APIViewTestCases.GraphQLTestCase,
+):
+    model = Binding
+    type_class = ProxSyncBindingType
+    graphql_base_name = 'proxsync_binding'
+    brief_fields = ['display', 'id', 'key', 'kind', 'url']
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for number in range(3):
+            make_binding(endpoint, create_test_virtualmachine(f'vm{number}'), 100 + number)
+
+
+class EndpointActionAPITestCase(PluginAPI, APITestCase):
+    def setUp(self):
+        super().setUp()
+        self.endpoint = make_endpoint()
+
+    def post(self, action: str):
+        url = reverse(f'plugins-api:netbox_proxsync-api:proxmoxendpoint-{action}', args=[self.endpoint.pk])
+        return self.client.post(url, **self.header)
+
+    def test_without_the_permission(self):
+        self.add_permissions('netbox_proxsync.view_proxmoxendpoint', 'netbox_proxsync.add_proxmoxendpoint')
+        for action in ('test', 'preview', 'sync'):
+            self.assertHttpStatus(self.post(action), status.HTTP_403_FORBIDDEN)
+        assert not SyncRun.objects.exists()
+
+    def test_a_run_is_queued_and_a_second_one_is_told_of_it(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.view_syncrun')
+        response = self.post('preview')
+        self.assertHttpStatus(response, status.HTTP_202_ACCEPTED)
+        run = SyncRun.objects.get()
+        assert (response.data['id'], response.data['mode']['value']) == (run.pk, 'preview')
+        response = self.post('sync')
+        self.assertHttpStatus(response, status.HTTP_409_CONFLICT)
+        assert response.data['run']['id'] == run.pk
+
+    def test_a_disabled_endpoint(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        ProxmoxEndpoint.objects.update(enabled=False)
+        self.assertHttpStatus(self.post('sync'), status.HTTP_409_CONFLICT)
+        assert not SyncRun.objects.exists()

@@ -1,0 +1,219 @@
+from django.test import TestCase
+from django.urls import reverse
+from users.models import ObjectPermission
+from utilities.testing import TestCase as NetBoxTestCase
+from utilities.testing import ViewTestCases, create_test_virtualmachine
+
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+
+from .cases import MARKER, PluginViews, make_binding, make_change, make_endpoint, make_run
+
+
+class ProxmoxEndpointViewTestCase(
+    PluginViews, ViewTestCases.PrimaryObjectViewTestCase, ViewTestCases.BulkRenameObjectsViewTestCase
+):
+    model = ProxmoxEndpoint
+
+    @classmethod
+    def setUpTestData(cls):
+        for name in ('One', 'Two', 'Three'):
+            make_endpoint(name)
+        cls.form_data = {
+            'name': 'Four',
+            'enabled': True,
+            'hosts': 'https://pve1.example.com:8006/, pve2.example.com',
+            'token_id': 'netbox@pve!sync',
+            'token_secret': MARKER,
+            'tls_mode': 'system',
+            'timeout': 20,
+            'concurrency': 4,
+            'sync_vms': True,
+            'sync_containers': True,
+            'interface_naming': 'proxmox',
+            'missing_guests': 'retire',
+            'grace_days': 10,
+            'change_limit': 30,
+            'description': 'new',
+        }
+        cls.csv_data = (
+            'name,hosts,token_id,token_secret',
+            f'Five,pve5.example.com,netbox@pve!sync,{MARKER}',
+            f'Six,"pve6.example.com,pve7.example.com:8007",netbox@pve!sync,{MARKER}',
+            f'Seven,pve8.example.com,netbox@pve!sync,{MARKER}',
+        )
+        ids = list(ProxmoxEndpoint.objects.order_by('pk').values_list('pk', flat=True))
+        cls.csv_update_data = (
+            'id,description',
+            f'{ids[0]},first',
+            f'{ids[1]},second',
+            f'{ids[2]},third',
+        )
+        cls.bulk_edit_data = {'description': 'edited', 'change_limit': 40}
+
+    def assertInstanceEqual(self, instance, data, exclude=None, api=False):
+        # The form makes hosts of what was pasted, and keeps the secret to itself.
+        super().assertInstanceEqual(instance, data, exclude=[*(exclude or []), 'hosts', 'token_secret'], api=api)
+        if 'hosts' in data:
+            assert instance.hosts == ['pve1.example.com:8006', 'pve2.example.com:8006']
+            assert instance.token_secret.reveal() == MARKER
+
+
+class ImportTestCase(NetBoxTestCase, TestCase):
+    user_permissions = ('netbox_proxsync.view_proxmoxendpoint', 'netbox_proxsync.add_proxmoxendpoint')
+
+    def test_what_is_not_given_has_its_default(self):
+        data = f'name,hosts,token_id,token_secret\nFive,pve5.example.com,netbox@pve!sync,{MARKER}'
+        url = reverse('plugins:netbox_proxsync:proxmoxendpoint_bulk_import')
+        form = {'import_method': 'direct', 'data': data, 'format': 'csv', 'csv_delimiter': ','}
+        response = self.client.post(url, form)
+        assert response.status_code == 302
+        made = ProxmoxEndpoint.objects.get()
+        assert (made.enabled, made.sync_vms, made.sync_templates) == (True, True, False)
+        assert (made.timeout, made.change_limit, made.tls_mode) == (30, 20, 'system')
+
+
+class SyncRunViewTestCase(
+    PluginViews,
+    ViewTestCases.GetObjectViewTestCase,
+    ViewTestCases.ListObjectsViewTestCase,
+    ViewTestCases.DeleteObjectViewTestCase,
+    ViewTestCases.BulkDeleteObjectsViewTestCase,
+):
+    model = SyncRun
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for _number in range(3):
+            make_run(endpoint)
+
+
+class SyncChangeViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, ViewTestCases.ListObjectsViewTestCase):
+    model = SyncChange
+
+    @classmethod
+    def setUpTestData(cls):
+        run = make_run(make_endpoint())
+        for number in range(3):
+            make_change(run, number)
+
+
+class BindingViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, ViewTestCases.ListObjectsViewTestCase):
+    model = Binding
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for number in range(3):
+            make_binding(endpoint, create_test_virtualmachine(f'vm{number}'), 100 + number)
+
+
+class EndpointActionTestCase(NetBoxTestCase, TestCase):
+    """The buttons of an endpoint."""
+
+    def setUp(self):
+        super().setUp()
+        self.endpoint = make_endpoint()
+        self.add_permissions('netbox_proxsync.view_proxmoxendpoint', 'netbox_proxsync.view_syncrun')
+
+    def url(self, action: str) -> str:
+        return reverse(f'plugins:netbox_proxsync:proxmoxendpoint_{action}', args=[self.endpoint.pk])
+
+    def test_without_the_permission_nothing_is_started(self):
+        for action in ('test', 'preview', 'sync'):
+            assert self.client.post(self.url(action)).status_code == 403
+        assert not SyncRun.objects.exists()
+
+    def test_getting_starts_nothing(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        for action in ('test', 'preview', 'sync'):
+            response = self.client.get(self.url(action))
+            assert (response.status_code, response.url) == (302, self.endpoint.get_absolute_url())
+        assert not SyncRun.objects.exists()
+
+    def test_a_run_is_queued_once_and_shown(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        first = self.client.post(self.url('preview'))
+        run = SyncRun.objects.get()
+        assert (run.mode, run.status, run.user) == ('preview', 'queued', self.user)
+        assert first.url == run.get_absolute_url()
+        second = self.client.post(self.url('sync'), follow=True)
+        assert SyncRun.objects.count() == 1
+        self.assertContains(second, 'not finished yet')
+
+    def test_a_disabled_endpoint_says_so(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        ProxmoxEndpoint.objects.update(enabled=False)
+        self.assertContains(self.client.post(self.url('sync'), follow=True), 'is disabled')
+        assert not SyncRun.objects.exists()
+
+    def test_the_permission_may_be_for_some_endpoints_only(self):
+        from core.models import ObjectType
+
+        permission = ObjectPermission.objects.create(
+            name='other', actions=['sync'], constraints={'name': 'Other'}
+        )
+        permission.users.add(self.user)
+        permission.object_types.add(ObjectType.objects.get_for_model(ProxmoxEndpoint))
+        assert self.client.post(self.url('sync')).status_code == 404
+
+    def test_what_a_guest_wrote_is_shown_as_text(self):
+        script = '<script>alert(1)</script>'
+        run = make_run(
+            self.endpoint,
+            error=script,
+            messages=[{'level': 'warning', 'subject': script, 'message': script, 'remedy': script}],
+        )
+        change = make_change(
+            run,
+            0,
+            label=script,
+            reason=script,
+            message=script,
+            fields=[
+                {
+                    'name': 'comments', 'owner': 'editorial', 'last': None, 'now': script, 'want': script,
+                    'kept': False, 'drift': False,
+                }
+            ],
+        )  # fmt: skip
+        self.add_permissions('netbox_proxsync.view_syncchange')
+        changes = reverse('plugins:netbox_proxsync:syncchange_list')
+        for url in (run.get_absolute_url(), change.get_absolute_url(), changes):
+            response = self.client.get(url)
+            self.assertNotContains(response, script)
+            self.assertContains(response, '&lt;script&gt;')
+
+
+class ConnectionTestTestCase(NetBoxTestCase, TestCase):
+    """Trying a connection from the form, before it is saved."""
+
+    def setUp(self):
+        super().setUp()
+        self.url = reverse('plugins:netbox_proxsync:proxmoxendpoint_test_form')
+        self.data = {
+            'name': 'New',
+            'hosts': '127.0.0.1:1',
+            'token_id': 'netbox@pve!sync',
+            'token_secret': MARKER,
+            'tls_mode': 'system',
+            'timeout': 2,
+            'concurrency': 1,
+        }
+
+    def test_it_needs_the_permission(self):
+        assert self.client.post(self.url, self.data).status_code == 403
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        assert self.client.post(self.url, self.data).status_code == 403
+
+    def test_it_says_what_is_wrong_saves_nothing_and_does_not_repeat_the_secret(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.add_proxmoxendpoint')
+        response = self.client.post(self.url, self.data)
+        self.assertContains(response, 'refused')
+        self.assertNotContains(response, MARKER)
+        assert not ProxmoxEndpoint.objects.exists()
+
+    def test_bad_input_is_told_at_its_field(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.add_proxmoxendpoint')
+        response = self.client.post(self.url, {**self.data, 'token_id': 'root'})
+        self.assertContains(response, 'user@realm!name')
