@@ -18,12 +18,16 @@ CHANGED_OBJECT = """
 {% else %}{{ record.label|default:record.key }}{% endif %}
 """
 CHANGED_FIELDS = """
-{% for field in record.display_fields %}
+{% load i18n %}{% for field in record.display_fields|slice:":5" %}
   <div class="text-nowrap{% if field.kept %} text-secondary{% endif %}">{{ field.name }}:
   {{ field.now|default:"—"|truncatechars:40 }} <i class="mdi mdi-arrow-right" aria-hidden="true"></i>
   {% if field.kept %}<s>{{ field.want|default:"—"|truncatechars:40 }}</s>{% else %}
   {{ field.want|default:"—"|truncatechars:40 }}{% endif %}</div>
 {% endfor %}
+{% with more=record.display_fields|slice:"5:"|length %}{% if more %}
+  <a href="{{ record.get_absolute_url }}">
+  {% blocktrans count more=more %}and one more{% plural %}and {{ more }} more{% endblocktrans %}</a>
+{% endif %}{% endwith %}
 """
 
 

@@ -29,7 +29,7 @@ def up(host: str, with_demo: bool = False) -> int:
         url = netbox.wait_for_web()
     print(f'\nNetBox: {url}   login: admin   password: {password}')
     if with_demo:
-        print('Look at Plugins > Proxmox > Endpoints, and at Virtualization > Virtual Machines for what it found.')
+        print('Look at Proxmox Sync > Endpoints, and at Virtualization > Virtual Machines for what it found.')
         print('There press Sync, and see under Runs that nothing is left to do.')
     print('"make stop" ends it, "make clean" removes it.')
     return 0
