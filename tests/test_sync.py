@@ -6,6 +6,8 @@ from uuid import UUID
 import pytest
 from core.models import ObjectChange
 from dcim.models import Device, DeviceRole, DeviceType, Interface, MACAddress, Manufacturer, Site
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from extras.models import JournalEntry, Tag
 from ipam.models import VRF, IPAddress, Prefix
 from virtualization.models import Cluster, ClusterType, VirtualDisk, VirtualMachine, VMInterface
@@ -391,6 +393,43 @@ def test_deletion_after_the_grace_period_spares_what_carries_something_of_a_pers
     assert VirtualMachine.objects.filter(pk=keep.pk).exists()
     assert not VirtualMachine.objects.filter(pk=lose.pk).exists()
     assert 'journal entry' in run.changes.get(action='conflict').reason
+
+
+def test_a_cluster_that_a_person_made_is_not_moved_to_another_site(pve, make_endpoint, sync):
+    cluster_type = ClusterType.objects.create(name='Ours', slug='ours')
+    cluster = Cluster.objects.create(name=pve.cluster.name, type=cluster_type)
+    here, there = (Site.objects.create(name=name, slug=name) for name in ('here', 'there'))
+    placed = VirtualMachine.objects.create(name='placed', cluster=cluster, site=there)
+    endpoint = make_endpoint(pve, site=here)
+    sync(endpoint)
+    cluster.refresh_from_db()
+    placed.refresh_from_db()
+    endpoint.refresh_from_db()
+    assert (endpoint.cluster, cluster.type, cluster.scope, placed.site) == (cluster, cluster_type, None, there)
+    assert written(sync(endpoint)) == []
+
+
+def test_a_cluster_that_is_made_gets_the_endpoints_placement(pve, make_endpoint, sync):
+    site = Site.objects.create(name='here', slug='here')
+    endpoint = make_endpoint(pve, site=site)
+    sync(endpoint)
+    assert Cluster.objects.get().scope == site
+    assert set(VirtualMachine.objects.values_list('site', flat=True)) == {site.pk}
+    assert written(sync(endpoint)) == []
+
+
+def test_an_unchanged_cluster_costs_as_many_queries_whatever_its_size(standin, make_endpoint, sync):
+    numbers = []
+    # The first one fills Django's caches.
+    for name, vms in (('first', 3), ('small', 3), ('large', 15)):
+        # Generated clusters have the same addresses: a VRF each.
+        vrf = VRF.objects.create(name=name)
+        endpoint = make_endpoint(standin(**(SMALL | {'vms': vms}), name=name), name=name, vrf=vrf)
+        sync(endpoint)
+        with CaptureQueriesContext(connection) as queries:
+            assert written(sync(endpoint)) == []
+        numbers.append(len(queries))
+    assert numbers[1] == numbers[2]
 
 
 def test_only_one_run_at_a_time(pve, endpoint, sync):

@@ -1,12 +1,12 @@
 """The endpoint's Proxmox cluster, or stand-alone host -> virtualization.Cluster."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...proxmox.inventory import Inventory, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..values import Ref, Shared
+from ..values import Ref, Shared, Value
 from .base import Conflict, Field, Kind, Located, Owner
 
 __all__ = ('CLUSTER_KEY', 'ClusterKind', 'cluster_ref')
@@ -69,6 +69,13 @@ class ClusterKind(Kind):
             )
         return found[0] if found else None
 
+    def fit(self, items: Sequence[Item], existing: Existing, located: Located) -> Sequence[Item]:
+        # NetBox moves every virtual machine of a cluster to the site that the cluster gets (virtualization.signals).
+        # In a cluster that a person made, that would move what a person placed.
+        bound = existing.bindings.get((self.name, CLUSTER_KEY))
+        made = located.get(self.name, CLUSTER_KEY) is None or (bound is not None and bound.created_by_sync)
+        return [item if made else replace(item, values=without(item.values, 'scope')) for item in items]
+
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
         if owner := existing.foreign.get(record.pointer):
             return Conflict(
@@ -77,6 +84,10 @@ class ClusterKind(Kind):
                 record,
             )
         return None
+
+
+def without(values: Mapping[str, Value], name: str) -> Mapping[str, Value]:
+    return {key: value for key, value in values.items() if key != name}
 
 
 def cluster_name(inventory: Inventory) -> str | None:
