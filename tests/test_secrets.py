@@ -137,3 +137,95 @@ def test_the_first_key_encrypts_and_all_decrypt(settings):
     use('new')
     with pytest.raises(SecretError):
         Secret(secret.encrypted()).reveal()
+
+
+def test_the_form_keeps_it_when_left_empty_and_takes_a_new_one(endpoint, admin):
+    url = reverse('plugins:netbox_proxsync:proxmoxendpoint_edit', args=[endpoint.pk])
+    form = {
+        'name': 'Lab', 'hosts': 'pve1', 'token_id': 'netbox@pve!sync', 'token_secret': '', 'tls_mode': 'system',
+        'timeout': 30, 'concurrency': 8, 'interface_naming': 'proxmox', 'missing_guests': 'retire', 'grace_days': 30,
+        'change_limit': 20,
+    }  # fmt: skip
+    assert admin.post(url, form).status_code == 302
+    endpoint.refresh_from_db()
+    assert (endpoint.hosts, endpoint.token_secret.reveal()) == (['pve1:8006'], MARKER)
+    assert admin.post(url, {**form, 'token_secret': f'{MARKER}-2'}).status_code == 302
+    endpoint.refresh_from_db()
+    assert endpoint.token_secret.reveal() == f'{MARKER}-2'
+    rejected = admin.post(url, {**form, 'token_secret': f'{MARKER}-3', 'timeout': 0})
+    assert rejected.status_code == 200
+    assert_hidden(rejected.content.decode(), endpoint)
+
+
+def test_creation_and_deletion_are_logged_without_it(admin):
+    url = reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-list')
+    data = {'name': 'Lab', 'hosts': ['pve1'], 'token_id': 'netbox@pve!sync', 'token_secret': MARKER}
+    answer = admin.post(url, data, content_type='application/json')
+    made = ProxmoxEndpoint.objects.get()
+    assert_hidden(answer.content.decode(), made)
+    ciphertext = stored(made)
+    assert admin.delete(answer.json()['url']).status_code == 204
+    logged = str(list(ObjectChange.objects.values_list('prechange_data', 'postchange_data')))
+    assert ObjectChange.objects.count() == 2
+    assert MARKER not in logged
+    assert ciphertext not in logged
+
+
+def test_events_do_not_carry_it(endpoint, admin):
+    from core.events import OBJECT_UPDATED
+    from extras.events import enqueue_event
+    from netbox.context_managers import event_tracking
+
+    from netbox_proxsync.ledger.tracking import request_for
+
+    request = request_for(User.objects.get(username='root'), '6a0f3c1e-0000-4000-8000-000000000000')
+    with event_tracking(request):
+        endpoint.snapshot()
+        endpoint.token_secret = f'{MARKER}-2'
+        endpoint.save()
+        queue = {}
+        enqueue_event(queue, endpoint, request, OBJECT_UPDATED)
+    (event,) = queue.values()
+    assert event['snapshots']['postchange']['token_secret'] == '***CHANGED***'
+    assert 'token_secret' not in event['data']
+    assert_hidden(str([event['snapshots'], event['data']]), endpoint)
+
+
+def test_writing_back_what_is_shown_in_its_place_changes_nothing(endpoint, admin):
+    url = reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-detail', args=[endpoint.pk])
+    before = stored(endpoint)
+    assert admin.patch(url, {'token_secret': '********'}, content_type='application/json').status_code == 200
+    assert stored(endpoint) == before
+
+
+def test_a_clone_starts_without_it(endpoint):
+    assert 'token_secret' not in endpoint.clone()
+
+
+def test_it_cannot_be_looked_for(endpoint, admin):
+    from django.core.exceptions import FieldError
+
+    for lookup in ('token_secret', 'token_secret__startswith', 'token_secret__contains'):
+        with pytest.raises(FieldError):
+            ProxmoxEndpoint.objects.filter(**{lookup: stored(endpoint)[:4]})
+
+
+def test_the_connection_test_uses_the_stored_one_for_those_who_may_change_the_endpoint(endpoint, admin):
+    url = reverse('plugins:netbox_proxsync:proxmoxendpoint_test_form')
+    form = {
+        '_endpoint': endpoint.pk, 'name': 'Lab', 'hosts': '127.0.0.1:1', 'token_id': 'netbox@pve!sync',
+        'token_secret': '', 'tls_mode': 'system', 'timeout': 2, 'concurrency': 1,
+    }  # fmt: skip
+    answer = admin.post(url, form)
+    assert 'refused' in answer.content.decode()
+    assert_hidden(answer.content.decode(), endpoint)
+    endpoint.refresh_from_db()
+    assert endpoint.hosts == ['lab.example.com:8006']
+
+
+def test_equality_and_truth_need_no_plain_text_at_hand():
+    assert Secret.of(MARKER) == Secret.of(MARKER)
+    assert Secret.of(MARKER) == MARKER
+    assert Secret.of(MARKER) != Secret.of(f'{MARKER}-2')
+    assert Secret.of(MARKER) != Secret()
+    assert (bool(Secret.of(MARKER)), bool(Secret.of('')), str(Secret.of(''))) == (True, False, '')

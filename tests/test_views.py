@@ -185,6 +185,46 @@ class EndpointActionTestCase(NetBoxTestCase, TestCase):
             self.assertContains(response, '&lt;script&gt;')
 
 
+class RunPageTestCase(NetBoxTestCase, TestCase):
+    """The page of a run follows it while it goes on, and can be narrowed when it has ended."""
+
+    def setUp(self):
+        super().setUp()
+        self.endpoint = make_endpoint()
+        self.add_permissions('netbox_proxsync.view_syncrun', 'netbox_proxsync.view_syncchange')
+
+    def progress(self, run: SyncRun):
+        return self.client.get(reverse('plugins:netbox_proxsync:syncrun_progress', args=[run.pk]))
+
+    def test_while_it_goes_on_it_asks_for_its_progress(self):
+        run = make_run(self.endpoint, status='running', phase='collect 3/17', completed=None)
+        asks = f'hx-get="/plugins/proxsync/runs/{run.pk}/progress/"'
+        self.assertContains(self.client.get(run.get_absolute_url()), asks)
+        progress = self.progress(run)
+        self.assertContains(progress, asks)
+        self.assertContains(progress, 'collect 3/17')
+
+    def test_when_it_has_ended_the_page_is_loaded_anew_and_asks_no_more(self):
+        run = make_run(self.endpoint)
+        assert self.progress(run).headers['HX-Refresh'] == 'true'
+        self.assertNotContains(self.client.get(run.get_absolute_url()), '/progress/')
+
+    def test_progress_needs_the_permission_to_view_the_run(self):
+        self.remove_permissions('netbox_proxsync.view_syncrun')
+        assert self.progress(make_run(self.endpoint)).status_code == 403
+
+    def test_its_changes_can_be_narrowed(self):
+        run = make_run(self.endpoint)
+        page = self.client.get(run.get_absolute_url(), {'kind': 'vm', 'action': 'conflict'})
+        self.assertContains(page, f'run_id={run.pk}&amp;kind=vm&amp;action=conflict"')
+        self.assertContains(page, '1 conflict needs')
+
+    def test_what_failed_comes_first(self):
+        run = make_run(self.endpoint, status='failed', error='No route to host.')
+        page = self.client.get(run.get_absolute_url()).content.decode()
+        assert page.index('No route to host.') < page.index('Calls to Proxmox')
+
+
 class ConnectionTestTestCase(NetBoxTestCase, TestCase):
     """Trying a connection from the form, before it is saved."""
 

@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'sync change',
                 'verbose_name_plural': 'sync changes',
-                'ordering': ('run', 'position'),
+                'ordering': ('-run_id', 'position'),
             },
         ),
         migrations.AddField(
@@ -151,7 +151,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'binding',
                 'verbose_name_plural': 'bindings',
-                'ordering': ('endpoint', 'kind', 'key'),
+                'ordering': ('endpoint_id', 'kind', 'key'),
                 'indexes': [models.Index(fields=['endpoint', 'unit'], name='netbox_prox_endpoin_db8fb3_idx'), models.Index(condition=models.Q(('missing_since__isnull', False)), fields=['missing_since'], name='netbox_proxsync_binding_gone')],
                 'constraints': [models.UniqueConstraint(fields=('endpoint', 'kind', 'key'), name='netbox_proxsync_binding_unique_key'), models.UniqueConstraint(fields=('object_type', 'object_id'), name='netbox_proxsync_binding_unique_object')],
             },

@@ -73,7 +73,8 @@ class Binding(models.Model):
     objects = RestrictedQuerySet.as_manager()
 
     class Meta:
-        ordering = ('endpoint', 'kind', 'key')
+        # By the column itself: through the relation, it would be sorted by the endpoint's name.
+        ordering = ('endpoint_id', 'kind', 'key')
         verbose_name = _('binding')
         verbose_name_plural = _('bindings')
         constraints = (

@@ -290,8 +290,8 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             raise ValidationError(errors)
 
     def _clean_with(self, errors: dict[str, Any], name: str, clean: Callable[[Any], Any]):
-        # None: the field itself has failed already.
-        if (value := getattr(self, name)) is None:
+        # Whether it may be empty, the field itself says.
+        if not (value := getattr(self, name)):
             return
         try:
             setattr(self, name, clean(value))

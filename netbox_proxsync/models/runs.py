@@ -268,7 +268,8 @@ class SyncChange(models.Model):
     objects = RestrictedQuerySet.as_manager()
 
     class Meta:
-        ordering = ('run', 'position')
+        # By the columns themselves: through the relation, it would be sorted by what runs are sorted by.
+        ordering = ('-run_id', 'position')
         verbose_name = _('sync change')
         verbose_name_plural = _('sync changes')
         constraints = (
