@@ -20,7 +20,7 @@ from .inventory import Guest, Inventory, Node, Reading, TagStyle, Unknown, known
 from .notebook import Notebook, listed
 from .options import CollectOptions
 from .properties import Garbled
-from .resources import ClusterStatus, GuestRow, Resources, merge_nodes, parse_tag_style
+from .resources import NOT_ASKED, ClusterStatus, GuestRow, Resources, merge_nodes, parse_tag_style
 from .tls import TLSMode
 from .version import Version
 
@@ -78,6 +78,9 @@ def collect(client: ProxmoxClient, options: CollectOptions, progress: Progress |
         guests=_sorted(finding.guest for finding in findings.values()),
         guests_incomplete=incomplete,
         tag_style=cluster.tag_style,
+        vnets=NOT_ASKED,
+        storages=NOT_ASKED,
+        not_backed_up=NOT_ASKED,
         warnings=notebook.notices(),
         calls=client.calls,
     )

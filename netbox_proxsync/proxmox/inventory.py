@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
-from typing import TypeGuard
+
+from .estate import Certificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
+from .readings import Reading, Unknown, known
 
 __all__ = (
     'Address',
@@ -31,30 +33,6 @@ __all__ = (
     'Unknown',
     'known',
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """
-    A part of the inventory that was asked for and not answered.
-
-    Attributes:
-        reason: Why, as a sentence for the administrator.
-    """
-
-    reason: str
-
-    def __bool__(self) -> bool:
-        # "if guest.config:" must never take an unread configuration for a present one.
-        return False
-
-
-type Reading[T] = T | Unknown
-
-
-def known[T](reading: 'Reading[T]') -> TypeGuard[T]:
-    """Whether a reading holds a value (which may be None: Proxmox said that there is none)."""
-    return not isinstance(reading, Unknown)
 
 
 class GuestType(StrEnum):
@@ -280,12 +258,26 @@ class Guest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A cluster node. `cpus`: logical CPUs; `address`: the one that the cluster uses."""
+    """
+    A cluster node.
+
+    Attributes:
+        cpus: Logical CPUs.
+        address: The one that the cluster uses.
+        facts, certificates: Unknown if it is offline or was not asked.
+        interfaces: Its running network. Unknown, too, if the list may be incomplete (a token without SDN.Audit gets
+            no bridges), and while there are changes that are not applied yet: Proxmox shows only those then.
+        hardware: What SSH told; None if the endpoint does not ask by SSH.
+    """
 
     name: str
     online: bool
     cpus: Reading[int]
     address: Reading[str | None]
+    facts: Reading[NodeFacts]
+    certificates: Reading[tuple[Certificate, ...]]
+    interfaces: Reading[tuple[NodeInterface, ...]]
+    hardware: Reading[NodeHardware | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,6 +316,8 @@ class Inventory:
         guests: Sorted by type and vmid.
         guests_incomplete: None if a guest that is not in `guests` does not exist; else the reason why its absence
             means nothing (the token does not see all guests, no quorum, a list was refused).
+        vnets, storages: Unknown, too, if the token may not see all of them.
+        not_backed_up: The ids of the guests that no backup job covers.
         calls: Number of requests made to Proxmox.
     """
 
@@ -334,5 +328,8 @@ class Inventory:
     guests: tuple[Guest, ...]
     guests_incomplete: Unknown | None
     tag_style: Reading[TagStyle]
+    vnets: Reading[tuple[Vnet, ...]]
+    storages: Reading[tuple[Storage, ...]]
+    not_backed_up: Reading[frozenset[int]]
     warnings: tuple[Notice, ...]
     calls: int

@@ -12,6 +12,7 @@ from .properties import Garbled, boolean, integer, parse_properties, parse_tags,
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
 NO_ANSWER = Unknown('The list of guests does not tell.')
+NOT_ASKED = Unknown('The node was not asked.')
 COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
 
 
@@ -183,6 +184,10 @@ def merge_nodes(resources: Resources, status: ClusterStatus) -> tuple[tuple[Node
                 online=bool(said) and all(said),
                 cpus=Unknown('Proxmox did not say how many CPUs the node has.') if cpus is None else cpus,
                 address=address if name in status.nodes else _address_unread(status),
+                facts=NOT_ASKED,
+                certificates=NOT_ASKED,
+                interfaces=NOT_ASKED,
+                hardware=None,
             )
         )
     return tuple(merged), tuple(undecided)

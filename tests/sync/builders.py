@@ -26,6 +26,8 @@ from netbox_proxsync.sync.settings import Settings
 from netbox_proxsync.sync.state import Bound, Existing, Record
 from netbox_proxsync.sync.values import Pointer, Ref, Shared
 
+UNREAD = Unknown('It was not read.')
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings(endpoint=Pointer('netbox_proxsync.proxmoxendpoint', 1, 'lab'))
 
@@ -81,10 +83,18 @@ def guest(vmid=100, name='web', ips=('10.0.0.5/24',), **values) -> Guest:
     return Guest(vmid=vmid, name=name, config=conf, **(defaults | values))
 
 
+def node(name='pve1', **values) -> Node:
+    defaults = {
+        'online': True, 'cpus': 8, 'address': '10.0.0.1', 'facts': UNREAD, 'certificates': UNREAD,
+        'interfaces': UNREAD, 'hardware': None,
+    }  # fmt: skip
+    return Node(name=name, **(defaults | values))
+
+
 def inventory(*guests: Guest, **values) -> Inventory:
     defaults = {
         'version': '9.2.11', 'cluster_name': 'lab', 'quorate': True, 'guests_incomplete': None,
-        'nodes': (Node(name='pve1', online=True, cpus=8, address='10.0.0.1'),),
+        'nodes': (node(),), 'vnets': (), 'storages': (), 'not_backed_up': frozenset(),
         'tag_style': TagStyle(colors={}, case_sensitive=True), 'warnings': (), 'calls': 0,
     }
     return Inventory(guests=guests, **(defaults | values))

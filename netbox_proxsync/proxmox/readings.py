@@ -1,0 +1,30 @@
+"""What was asked for: its value, or why there is none."""
+
+from dataclasses import dataclass
+from typing import TypeGuard
+
+__all__ = ('Reading', 'Unknown', 'known')
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """
+    A part of the inventory that was asked for and not answered.
+
+    Attributes:
+        reason: Why, as a sentence for the administrator.
+    """
+
+    reason: str
+
+    def __bool__(self) -> bool:
+        # "if guest.config:" must never take an unread configuration for a present one.
+        return False
+
+
+type Reading[T] = T | Unknown
+
+
+def known[T](reading: 'Reading[T]') -> TypeGuard[T]:
+    """Whether a reading holds a value (which may be None: Proxmox said that there is none)."""
+    return not isinstance(reading, Unknown)

@@ -1,0 +1,74 @@
+"""
+What can go wrong when a node is asked over SSH, told to the person who can act.
+
+None of these ends a run: what SSH tells is an addition to what the API does. None holds a password or a key, nor the
+exception of the SSH library that it was made from.
+"""
+
+from .errors import ProxmoxError
+
+__all__ = (
+    'HostKeyChanged',
+    'HostKeyNotPinned',
+    'HostKeyRefused',
+    'InvalidSSHSettings',
+    'SSHAuthenticationFailed',
+    'SSHCommandRefused',
+    'SSHError',
+    'SSHTimeout',
+    'SSHTooMuchOutput',
+    'SSHUnreachable',
+)
+
+
+class SSHError(ProxmoxError):
+    """Nothing could be read from a node over SSH."""
+
+
+class InvalidSSHSettings(SSHError):
+    """The settings cannot be used as they are (host, user, password, private key, pinned host keys)."""
+
+
+class SSHUnreachable(SSHError):
+    """No SSH with the host: name unknown, port closed, no route, something else answers there, connection broken."""
+
+
+class SSHTimeout(SSHError):
+    """The host, or a command on it, took longer than it may."""
+
+
+class HostKeyRefused(SSHError):
+    """
+    The host did not prove that it is the one that was pinned. Neither user name, password nor key was sent to it.
+
+    Attributes:
+        type: Of the key that the host showed: 'ssh-ed25519', ...
+        fingerprint: Of the same key: 'SHA256:...'.
+        line: The same key as it would be pinned.
+    """
+
+    def __init__(self, message: str, remedy: str = '', *, type: str, fingerprint: str, line: str):
+        super().__init__(message, remedy)
+        self.type = type
+        self.fingerprint = fingerprint
+        self.line = line
+
+
+class HostKeyNotPinned(HostKeyRefused):
+    """No key is pinned for this host yet."""
+
+
+class HostKeyChanged(HostKeyRefused):
+    """The host shows another key than the pinned one."""
+
+
+class SSHAuthenticationFailed(SSHError):
+    """The host does not let this user in with this password or key."""
+
+
+class SSHCommandRefused(SSHError):
+    """The user may log in but not run the commands: a restricted shell, ForceCommand, no shell at all."""
+
+
+class SSHTooMuchOutput(SSHError):
+    """A command printed more than its output can be."""

@@ -1,0 +1,204 @@
+"""The keys of SSH: those by which hosts are known, and the one that NetBox logs in with."""
+
+import base64
+import hashlib
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Self
+
+import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from .ssh_errors import InvalidSSHSettings
+
+__all__ = ('ALGORITHMS', 'HostKey', 'Pin', 'host_names', 'load_private_key', 'parse_pins')
+
+# How a host can prove each type of key, most wanted first. No `ssh-rsa`: that is RSA with SHA-1.
+ALGORITHMS = {
+    'ssh-ed25519': ('ssh-ed25519',),
+    'ecdsa-sha2-nistp256': ('ecdsa-sha2-nistp256',),
+    'ecdsa-sha2-nistp384': ('ecdsa-sha2-nistp384',),
+    'ecdsa-sha2-nistp521': ('ecdsa-sha2-nistp521',),
+    'ssh-rsa': ('rsa-sha2-512', 'rsa-sha2-256'),
+}
+SHA256 = re.compile(r'SHA256:([A-Za-z0-9+/]{43})=?')
+
+PIN_FORM = (
+    "Write one key per line: 'host key-type key' as ssh-keyscan prints it, or a fingerprint 'SHA256:...' as "
+    '"ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" prints it on the node.'
+)
+KEY_FORM = 'Paste the whole file of an Ed25519, ECDSA or RSA key, with its BEGIN and END lines.'
+
+
+def host_names(host: str, port: int) -> tuple[str, ...]:
+    """How a known_hosts file names a host and port, the usual form first. Other ports than 22 stand in it."""
+    try:
+        host = str(ip_address(host))
+    except ValueError:
+        host = host.lower()
+    with_port = f'[{host}]:{port}'
+    return (host, with_port) if port == 22 else (with_port, host)
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """
+    The public key that a host shows.
+
+    Attributes:
+        type: 'ssh-ed25519', 'ecdsa-sha2-nistp256', 'ssh-rsa', ...
+        base64: The key itself, as in a known_hosts file.
+        fingerprint_sha256: 'SHA256:...', as ssh-keygen shows it.
+        line: 'host key-type base64' ('[host]:port ...' if the port is not 22), as it is pinned.
+    """
+
+    type: str
+    base64: str
+    fingerprint_sha256: str
+    line: str
+
+    @classmethod
+    def of(cls, key: paramiko.PKey, host: str, port: int) -> Self:
+        text = base64.b64encode(key.asbytes()).decode()
+        name = key.get_name()
+        return cls(name, text, _fingerprint(key.asbytes()), f'{host_names(host, port)[0]} {name} {text}')
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """
+    A key that was confirmed.
+
+    Attributes:
+        hosts: Names of the only hosts that it stands for; None: any.
+        type: None if only the fingerprint is known.
+        fingerprint: 'SHA256:...' of the key.
+    """
+
+    hosts: tuple[str, ...] | None
+    type: str | None
+    fingerprint: str
+
+    def is_for(self, host: str, port: int) -> bool:
+        return self.hosts is None or not set(self.hosts).isdisjoint(host_names(host, port))
+
+
+def parse_pins(lines: Iterable[str]) -> tuple[Pin, ...]:
+    """
+    Pins from lines: '[host] key-type base64 [comment]' or '[host] SHA256:...'. Empty lines and '#' comments are none.
+
+    Raises InvalidSSHSettings for anything else.
+    """
+    pins = []
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if words and not words[0].startswith('#'):
+            pins.append(_parse_pin(words, number))
+    return tuple(pins)
+
+
+def _parse_pin(words: list[str], number: int) -> Pin:
+    hosts = None
+    if words[0].startswith(('@', '|')):
+        raise InvalidSSHSettings(f'Line {number} of the SSH host keys is a marker or a hashed name.', PIN_FORM)
+    if not _starts_key(words[0]) and len(words) > 1:
+        hosts = tuple(_normal_host(name) for name in words.pop(0).split(','))
+    if fingerprint := SHA256.fullmatch(words[0]):
+        return Pin(hosts, None, f'SHA256:{fingerprint[1]}')
+    if words[0] not in ALGORITHMS:
+        raise InvalidSSHSettings(f'Line {number} of the SSH host keys holds no key of a type that is known.', PIN_FORM)
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+        # A known type with a key of another one, or with half a key, must not pass for a pin.
+        genuine = paramiko.PKey.from_type_string(words[0], blob).asbytes() == blob
+    except Exception:  # noqa: BLE001 - each type of key complains in its own way
+        genuine = False
+    if not genuine:
+        raise InvalidSSHSettings(f'The key in line {number} of the SSH host keys is cut off or garbled.', PIN_FORM)
+    return Pin(hosts, words[0], _fingerprint(blob))
+
+
+def _starts_key(word: str) -> bool:
+    return word in ALGORITHMS or word.startswith('SHA256:')
+
+
+def _normal_host(name: str) -> str:
+    bracketed = re.fullmatch(r'\[(.+)\]:(\d{1,5})', name)
+    if bracketed:
+        host, port = bracketed[1], int(bracketed[2])
+        return host_names(host, port)[port == 22]
+    return host_names(name, 22)[0]
+
+
+def _fingerprint(blob: bytes) -> str:
+    return 'SHA256:' + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')
+
+
+def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
+    """
+    A private key in OpenSSH, PKCS#1, SEC 1 or PKCS#8 form.
+
+    Raises InvalidSSHSettings: not a private key, cut off, of another type, encrypted and the passphrase missing or
+    wrong. The error never holds any part of the key.
+    """
+    data = ('\n'.join(line.strip() for line in text.strip().splitlines()) + '\n').encode()
+    _check_form(text)
+    load = serialization.load_ssh_private_key if b'OPENSSH' in data[:40] else serialization.load_pem_private_key
+    key, encrypted = _try(load, data, None)
+    if encrypted and not passphrase:
+        raise InvalidSSHSettings(
+            'The SSH private key is encrypted.', 'Give its passphrase, or a key that is not encrypted.'
+        )
+    if encrypted:
+        key, _ = _try(load, data, passphrase)
+        if key is None:
+            raise InvalidSSHSettings('The passphrase does not open the SSH private key.', 'Enter it again.')
+    classes = (
+        (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key),
+        (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
+        (rsa.RSAPrivateKey, paramiko.RSAKey),
+    )
+    for kind, paramiko_class in classes:
+        if isinstance(key, kind) and (loaded := _converted(key, paramiko_class)):
+            return loaded
+    if key is not None:
+        raise InvalidSSHSettings('The SSH private key is of a type that is not supported.', KEY_FORM)
+    raise InvalidSSHSettings('The SSH private key is garbled, or not all of it is there.', KEY_FORM)
+
+
+def _check_form(text: str) -> None:
+    if text.lstrip().startswith('PuTTY-User-Key-File'):
+        raise InvalidSSHSettings(
+            "The SSH private key is in PuTTY's form.", 'Convert it: PuTTYgen > Conversions > Export OpenSSH key.'
+        )
+    if text.lstrip().startswith(('ssh-', 'ecdsa-', '-----BEGIN PUBLIC')):
+        raise InvalidSSHSettings('This is a public key, not the SSH private key.', KEY_FORM)
+    if not re.search(r'-----BEGIN [A-Z ]*PRIVATE KEY-----', text):
+        raise InvalidSSHSettings('The SSH private key is not in PEM form.', KEY_FORM)
+
+
+def _try(load, data: bytes, passphrase: str | None) -> tuple[object | None, bool]:
+    """The key or None, and whether it is encrypted."""
+    try:
+        return load(data, passphrase.encode() if passphrase else None), False
+    except TypeError:
+        # What both loaders raise for an encrypted key without a passphrase, and only for that.
+        return None, True
+    except (ValueError, UnsupportedAlgorithm):
+        return None, False
+
+
+def _converted(key, paramiko_class: type[paramiko.PKey]) -> paramiko.PKey | None:
+    try:
+        # paramiko's own reader knows fewer forms (no PKCS#8), so it only ever gets OpenSSH's.
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        return paramiko_class.from_private_key(io.StringIO(pem.decode()))
+    except (paramiko.SSHException, ValueError):
+        return None

@@ -1,0 +1,209 @@
+"""
+What a node's own commands tell of its hardware: `ip -j -d link show` and files below /sys.
+
+Sources: iproute2's ip/ipaddress.c and ip/iplink_bond_slave.c, Documentation/ABI/testing/sysfs-class-net and
+sysfs-firmware-dmi-entries of the Linux kernel.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .estate import PhysicalNic
+from .readings import Reading, Unknown, known
+
+__all__ = ('DMI', 'Dmi', 'NicFacts', 'PhysicalNic', 'parse_dmi', 'parse_links', 'parse_nic_facts')
+
+MAC = re.compile(r'[0-9a-f]{2}(:[0-9a-f]{2}){5}', re.IGNORECASE)
+NO_MAC = '00:00:00:00:00:00'
+
+# Kernel names of interfaces hold neither '/', ':' nor blanks.
+NIC_FILE = re.compile(r'/sys/class/net/([^/:\s]+)/(speed|device/uevent):(.*)')
+DMI_FILE = re.compile(r'/sys/class/dmi/id/(sys_vendor|product_name|product_serial):(.*)')
+# What drivers say instead of "no link": -1 in 16 or 32 bits, with or without a sign.
+NO_SPEED = (65535, 2**32 - 1)
+MAX_SPEED = 10**8  # Mbit/s; nothing sane is faster
+
+# What manufacturers leave in the DMI where nobody filled in the value.
+MEANINGLESS = frozenset(
+    (
+        'chassis serial number',
+        'default',
+        'default string',
+        'empty',
+        'invalid',
+        'n/a',
+        'na',
+        'no asset tag',
+        'none',
+        'not applicable',
+        'not available',
+        'not defined',
+        'not specified',
+        'null',
+        'o.e.m.',
+        'oem',
+        'serial',
+        'serial number',
+        'standard',
+        'system manufacturer',
+        'system name',
+        'system product name',
+        'system serial number',
+        'system version',
+        'to be filled',
+        'to be filled by o.e.m',
+        'type1productconfigid',
+        'undefined',
+        'unknow',
+        'unknown',
+        '01234567',
+        '012345678',
+        '0123456789',
+        '123456789',
+        '1234567890',
+    )
+)
+# '0', '00000000', 'xxxxxxx', '.......', '-', 'FFFFFFFF'
+FILLER = re.compile(r'([0x.\-_*\s]|ff)\1*', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicFacts:
+    """Link speed (Mbit/s) and driver by name of the interface; those without a value are not in it."""
+
+    speeds: Mapping[str, int]
+    drivers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dmi:
+    """
+    What the mainboard tells of the machine; None where nobody filled it in.
+
+    Attributes:
+        lines: How many of the three files could be read.
+    """
+
+    manufacturer: Reading[str | None]
+    product: Reading[str | None]
+    serial: Reading[str | None]
+    lines: int
+
+
+DMI = {'sys_vendor': 'manufacturer', 'product_name': 'product', 'product_serial': 'serial'}
+
+
+def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[PhysicalNic, ...]]:
+    """
+    The physical NICs in the output of `ip -j -d link show`, in its order. All of them, or Unknown.
+
+    Everything that the kernel makes itself (bridges, bonds, VLANs, taps, veths, Open vSwitch) has an `info_kind`.
+    """
+    # A login script that prints something (a greeting in .bashrc) does so before.
+    start = output.find('[{')
+    try:
+        links, _ = json.JSONDecoder().raw_decode(output, max(start, 0))
+    except (ValueError, RecursionError):
+        links = None
+    if not isinstance(links, list):
+        return Unknown('The node did not list its network interfaces readably.')
+    nics: dict[str, PhysicalNic] = {}
+    for link in links:
+        if link == {}:
+            continue  # iproute2's way to leave one out
+        if not isinstance(link, dict) or not isinstance(link.get('ifname'), str) or not link['ifname']:
+            return Unknown('The node listed a network interface without a name.')
+        info = _mapping(link.get('linkinfo'))
+        if link.get('link_type') == 'ether' and not info.get('info_kind'):
+            nics.setdefault(link['ifname'], _nic(link, info, facts))
+    return tuple(nics.values())
+
+
+def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFacts]) -> PhysicalNic:
+    name = link['ifname']
+    master = link.get('master')
+    in_bond = info.get('info_slave_kind') == 'bond'
+    mac = _mac(link.get('address'))
+    permanent: Reading[str | None]
+    # `permaddr` is there only where it differs from `address`, and only if the driver knows it; what a bond keeps of a
+    # member is the address that it had before, which is the same one unless somebody had changed it.
+    permanent = _mac(link.get('permaddr')) or _mac(_mapping(info.get('info_slave_data')).get('perm_hwaddr'))
+    if permanent is None:
+        permanent = Unknown(f'The kernel does not tell the permanent MAC of {name}, a bond member.') if in_bond else mac
+    return PhysicalNic(
+        name=name,
+        mac=mac,
+        permanent_mac=permanent,
+        speed_mbps=facts.speeds.get(name) if known(facts) else facts,
+        driver=facts.drivers.get(name) if known(facts) else facts,
+        bond=master if in_bond and isinstance(master, str) and master else None,
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _mac(value: object) -> str | None:
+    if isinstance(value, str) and MAC.fullmatch(value) and value != NO_MAC:
+        return value.upper()
+    return None
+
+
+def parse_nic_facts(output: str) -> NicFacts:
+    """From lines '/sys/class/net/eno1/speed:1000' and '/sys/class/net/eno1/device/uevent:DRIVER=igb'."""
+    speeds: dict[str, int] = {}
+    drivers: dict[str, str] = {}
+    for line in output.split('\n'):
+        match = NIC_FILE.fullmatch(line.rstrip('\r'))
+        if match is None:
+            continue
+        name, file, value = match.groups()
+        if file == 'speed':
+            if re.fullmatch(r'[0-9]{1,10}', value) and 0 < int(value) < MAX_SPEED and int(value) not in NO_SPEED:
+                speeds[name] = int(value)
+        elif value.startswith('DRIVER=') and (driver := _printable(value.removeprefix('DRIVER='))):
+            drivers[name] = driver
+    return NicFacts(speeds=speeds, drivers=drivers)
+
+
+def parse_dmi(output: str, user: str) -> Dmi:
+    """
+    From lines '/sys/class/dmi/id/sys_vendor:Dell Inc.'; a file without a line could not be read.
+
+    Args:
+        user: Who asked: only root may read the serial number.
+    """
+    values: dict[str, str] = {}
+    for line in output.split('\n'):
+        match = DMI_FILE.fullmatch(line.rstrip('\r'))
+        if match:
+            values.setdefault(match[1], match[2])
+    readings = {field: _dmi(values, file, field, user) for file, field in DMI.items()}
+    return Dmi(**readings, lines=len(values))
+
+
+def _dmi(values: Mapping[str, str], file: str, field: str, user: str) -> Reading[str | None]:
+    if file in values:
+        return _meaningful(values[file])
+    if values and file == 'product_serial' and user != 'root':
+        return Unknown(f'Only root may read the serial number, not {user}.')
+    return Unknown(f'The node does not tell its {field} (/sys/class/dmi/id/{file}).')
+
+
+def _meaningful(value: str) -> str | None:
+    value = _printable(value)
+    lowered = value.casefold().rstrip('.') if value != '.' else ''
+    if not lowered or lowered in MEANINGLESS or value.casefold() in MEANINGLESS:
+        return None
+    if lowered.startswith('to be filled by') or FILLER.fullmatch(value):
+        return None
+    return value
+
+
+def _printable(value: str) -> str:
+    """Without control characters and with single blanks: DMI values are padded in every way."""
+    return ' '.join(''.join(char if char.isprintable() and char != '\ufffd' else ' ' for char in value).split())

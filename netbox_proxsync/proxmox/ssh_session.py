@@ -1,0 +1,245 @@
+"""One SSH connection to a host that has proved who it is, with a limit on everything that it may take."""
+
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from threading import Timer
+from typing import Self
+
+import paramiko
+
+from .ssh_errors import (
+    SSHAuthenticationFailed,
+    SSHCommandRefused,
+    SSHError,
+    SSHTimeout,
+    SSHTooMuchOutput,
+    SSHUnreachable,
+)
+from .ssh_keys import ALGORITHMS, HostKey
+
+__all__ = ('MAX_OUTPUT', 'Output', 'Session', 'shortened')
+
+MAX_OUTPUT = 16 * 1024**2  # bytes; 10,000 interfaces are about 12 MB of `ip -j -d link show`
+MAX_ERRORS = 1000  # bytes of the error output that are kept
+CHUNK = 64 * 1024
+SHOWN = 200  # characters of a host's own words in a message
+
+CHECK_PORT = 'Is the port right (22 unless changed), and does sshd run and let NetBox in?'
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """
+    What a command printed.
+
+    Attributes:
+        status: Its exit status; None if it was ended before it could give one, so that the output is not complete.
+    """
+
+    status: int | None
+    text: str
+    errors: str
+
+    @property
+    def words(self) -> str:
+        """The first line that it said, for a message."""
+        return shortened(self.errors) or shortened(self.text)
+
+
+class Session:
+    """
+    Use it as a context manager; leaving it closes the connection.
+
+    Every step ends after `timeout` seconds, and all together at `deadline` (of `time.monotonic`), whatever the host
+    does: the connection is closed then, which ends every wait in paramiko, the ones that know no time limit included.
+    """
+
+    def __init__(self, host: str, port: int, timeout: float, deadline: float):
+        self.name = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+        self._host, self._port = host, port
+        self._timeout, self._deadline = timeout, deadline
+        self._late = False
+        self._transport: paramiko.Transport | None = None
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._close()
+
+    def connect(self, types: Iterable[str]) -> HostKey:
+        """
+        Connect (anew) and exchange keys; nothing else is sent. Returns the key that the host proved to hold.
+
+        Args:
+            types: The types of host key that are accepted, most wanted first.
+
+        Raises SSHUnreachable or SSHTimeout.
+        """
+        self._close()
+        self._socket = self._connected()
+        # Not an SSHClient: a Transport knows no agent, reads no key files, no configuration and no known_hosts.
+        self._transport = transport = paramiko.Transport(self._socket)
+        transport.daemon = True
+        # The limits below are the ones that count.
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = self._timeout + 5
+        transport.get_security_options().key_types = [name for type_ in types for name in ALGORITHMS[type_]]
+        self._limited('exchanging keys', transport.start_client, self._no_ssh)
+        return self._limited(
+            'exchanging keys',
+            lambda: HostKey.of(transport.get_remote_server_key(), self._host, self._port),
+            self._no_ssh,
+        )
+
+    def login(self, user: str, password: str | None, key: paramiko.PKey | None) -> None:
+        """Raises SSHAuthenticationFailed, SSHUnreachable or SSHTimeout."""
+        transport, what = self._transport, 'private key' if key else 'password'
+
+        def attempt() -> list[str]:
+            return transport.auth_publickey(user, key) if key else transport.auth_password(user, password)
+
+        further = self._limited('logging in', attempt, lambda error: self._not_let_in(error, user, what))
+        if further:
+            raise SSHAuthenticationFailed(
+                f'{self.name} wants more of {user} than the {what}: {shortened(" or ".join(further))}.',
+                'Let this user log in with one factor from the NetBox server.',
+            )
+
+    def run(self, command: str) -> Output:
+        """Run one command, without a terminal and without input. Raises SSHError."""
+        return self._limited(f'"{command}"', lambda: self._run(command), self._not_run)
+
+    def _run(self, command: str) -> Output:
+        channel = self._transport.open_session()
+        try:
+            channel.exec_command(command)
+            channel.shutdown_write()  # what waits for input, as an SFTP server does, ends
+            output = bytearray()
+            while chunk := channel.recv(CHUNK):
+                output += chunk
+                if len(output) > MAX_OUTPUT:
+                    raise SSHTooMuchOutput(
+                        f'{self.name} printed more than {MAX_OUTPUT // 1024**2} MiB for "{command}".',
+                        'Run it on the node: what prints so much?',
+                    )
+            status = channel.recv_exit_status()
+            errors = channel.recv_stderr(MAX_ERRORS) if channel.recv_stderr_ready() else b''
+        finally:
+            channel.close()
+        text, words = (part.decode(errors='replace') for part in (bytes(output), errors))
+        if status < 0 and self._broken():
+            raise self._lost()
+        return Output(status if status >= 0 else None, text, words)
+
+    def _limited[T](self, what: str, action: Callable[[], T], explain: Callable[[Exception], SSHError]) -> T:
+        """Do it within the time limit. What paramiko raises on any thread, for any answer, becomes an SSHError."""
+        failure: SSHError | None = None
+        timer = Timer(max(0, min(self._timeout, self._deadline - time.monotonic())), self._too_late)
+        timer.daemon = True
+        timer.start()
+        try:
+            result = action()
+        except SSHError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - a malformed packet raises whatever its reader trips over
+            failure = explain(error)
+        finally:
+            timer.cancel()
+        if self._late:
+            raise SSHTimeout(
+                f'{self.name} took too long for {what} (limit: {self._timeout:g} seconds a step).',
+                'Is the node overloaded? Is it SSH that answers there?',
+            )
+        if failure:
+            raise failure
+        return result
+
+    def _too_late(self) -> None:
+        self._late = True
+        self._close()
+
+    def _close(self) -> None:
+        if self._transport:
+            self._transport.close()
+        if self._socket:
+            self._socket.close()
+
+    def _connected(self) -> socket.socket:
+        failure: SSHError
+        try:
+            return socket.create_connection(
+                (self._host, self._port), max(0.001, min(self._timeout, self._deadline - time.monotonic()))
+            )
+        except (socket.gaierror, UnicodeError):
+            failure = SSHUnreachable(
+                f'The name {self._host} is not known.', 'Is it spelled right, and known to the DNS that NetBox uses?'
+            )
+        except TimeoutError:
+            failure = SSHTimeout(
+                f'{self.name} did not answer within {self._timeout:g} seconds.',
+                'Is the host up, and does a firewall let NetBox reach its SSH port?',
+            )
+        except ConnectionError:
+            failure = SSHUnreachable(f'{self.name} refused the connection.', CHECK_PORT, passing=True)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            failure = SSHUnreachable(
+                f'{self.name} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?'
+            )
+        raise failure
+
+    def _no_ssh(self, error: Exception) -> SSHError:
+        if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
+            return SSHUnreachable(
+                f'{self.name} and NetBox have no way of encryption, or no type of host key, in common.',
+                'Let sshd offer an Ed25519, ECDSA or RSA host key (with SHA-2) and current algorithms.',
+            )
+        if isinstance(error, EOFError | OSError):
+            return SSHUnreachable(f'{self.name} closed the connection before keys were exchanged.', CHECK_PORT)
+        return SSHUnreachable(f'{self.name} does not speak SSH, or closed the connection at once.', CHECK_PORT)
+
+    def _not_let_in(self, error: Exception, user: str, what: str) -> SSHError:
+        if isinstance(error, paramiko.BadAuthenticationType):
+            allowed = shortened(', '.join(map(str, error.allowed_types))) or 'nothing'
+            return SSHAuthenticationFailed(
+                f'{self.name} does not let {user} log in with a {what}; it allows: {allowed}.',
+                'Use what it allows, or change sshd_config (PasswordAuthentication, PermitRootLogin).',
+            )
+        if isinstance(error, paramiko.AuthenticationException) and not self._broken():
+            place = (
+                f'Is its public key in the authorized_keys of {user}?'
+                if what == 'private key'
+                else 'Enter it again. For root, PermitRootLogin in sshd_config may allow keys only.'
+            )
+            return SSHAuthenticationFailed(f'{self.name} refused the {what} of {user}.', place)
+        return SSHUnreachable(
+            f'{self.name} closed the connection while {user} logged in.',
+            "Does sshd's log on the node say why (AllowUsers, MaxAuthTries, fail2ban)?",
+        )
+
+    def _not_run(self, error: Exception) -> SSHError:
+        if self._broken():
+            return self._lost()
+        return SSHCommandRefused(
+            f'{self.name} does not let this user run commands.', 'Give the user an ordinary shell, or use another.'
+        )
+
+    def _lost(self) -> SSHUnreachable:
+        return SSHUnreachable(
+            f'{self.name} broke the connection.', 'Was the node, its network or sshd restarted?', passing=True
+        )
+
+    def _broken(self) -> bool:
+        # paramiko closes the channels of a connection that broke a moment before it says that it is not active.
+        self._transport.join(0.2)
+        return not self._transport.is_alive()
+
+
+def shortened(text: str) -> str:
+    """The first line of what a host said, fit for a message."""
+    line = next((line for line in text.splitlines() if line.strip()), '')
+    line = ''.join(char if char.isprintable() else ' ' for char in line).strip()
+    return line if len(line) <= SHOWN else f'{line[:SHOWN]}...'
