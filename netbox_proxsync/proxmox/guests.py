@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from threading import Lock
 
 from .access import Access
 from .addresses import nic_addresses
@@ -71,6 +72,8 @@ class GuestReader:
         self.failed_nodes: dict[str, str] = {}
         self._nodes = nodes
         self._timeouts: Counter[str] = Counter()
+        self._strange_keys: set[str] = set()
+        self._lock = Lock()
 
     def read(self, row: GuestRow) -> Finding:
         """
@@ -143,13 +146,25 @@ class GuestReader:
             # Every configuration has a digest. One without is not a guest without NICs and disks, but a part of one.
             if not isinstance(data, dict) or 'digest' not in data:
                 raise Garbled('the answer is not a whole configuration')
-            return parse_config(row.type, data)
+            config = parse_config(row.type, data)
         except Garbled as error:
             words = str(error).rstrip('.')
             raise Unread(
                 f'Its configuration cannot be understood: {words}.',
                 Trouble(what=f'The configuration cannot be understood ({words})'),
             ) from None
+        self._log_strange_keys(row, config)
+        return config
+
+    def _log_strange_keys(self, row: GuestRow, config: GuestConfig) -> None:
+        """Each once for a run, and never its value, which may be a secret."""
+        found = {f'{row.type}: {key}' for key in config.extra}
+        found |= {f'{row.type}: {nic.key.rstrip("0123456789")}N {key}' for nic in config.nics for key in nic.extra}
+        with self._lock:
+            new = sorted(found - self._strange_keys)
+            self._strange_keys |= found
+        for name in new:
+            logger.info('This version does not understand what %s has in its configuration (%s).', row.key, name)
 
     def _note_failure(self, node: str, error: ProxmoxError) -> None:
         """Spare the other guests of a node the wait for answers that do not come."""
