@@ -31,8 +31,8 @@ SUBNET = {
 }  # fmt: skip
 
 
-def add_nodes(cluster: Cluster, count: int, chance: random.Random) -> None:
-    """Nodes pve1, pve2, ... of different sizes."""
+def add_nodes(cluster: Cluster, count: int, chance: random.Random, addresses: tuple[str, ...] = ()) -> None:
+    """Nodes pve1, pve2, ... of different sizes; the first ones at the given addresses."""
     for number in range(1, count + 1):
         name = f'pve{number}'
         cpus = chance.choice((16, 32, 64))
@@ -55,7 +55,7 @@ def add_nodes(cluster: Cluster, count: int, chance: random.Random) -> None:
         cluster.nodes[name] = Node(
             name=name,
             nodeid=0 if cluster.name is None else number,
-            address=f'10.0.{number // 240}.{number % 240 + 10}',
+            address=addresses[number - 1] if number <= len(addresses) else f'10.0.{number // 240}.{number % 240 + 10}',
             row=row,
             storage_rows=[_storage_row(name, storage) for storage in STORAGES if not storage.get('disable')],
             network_rows=_zone_rows(cluster, name),
