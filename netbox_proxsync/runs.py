@@ -56,9 +56,14 @@ class RunRecorder:
         SyncRun.objects.filter(pk=self.run.pk).update(**values)
         self.saved_at = monotonic()
 
-    def start(self):
-        self.save(status=RunStatusChoices.RUNNING, started=timezone.now())
+    def start(self) -> bool:
+        """Whether it was still waiting. If not, it was cancelled meanwhile."""
+        begun = {'status': RunStatusChoices.RUNNING, 'started': timezone.now()}
+        if not SyncRun.objects.filter(pk=self.run.pk, status=RunStatusChoices.QUEUED).update(**begun):
+            return False
+        self.run.status, self.run.started = begun['status'], begun['started']
         set_endpoint_status(self.run, EndpointStatusChoices.SYNCING)
+        return True
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -164,7 +169,7 @@ def close(run: SyncRun, status: str, error: str = ''):
 
 
 def active_runs(endpoint: ProxmoxEndpoint | None = None) -> QuerySet[SyncRun]:
-    runs = SyncRun.objects.filter(status__in=(RunStatusChoices.QUEUED, RunStatusChoices.RUNNING))
+    runs = SyncRun.objects.exclude(status__in=RunStatusChoices.FINISHED)
     return runs.filter(endpoint=endpoint) if endpoint else runs
 
 
@@ -182,7 +187,7 @@ def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
 
 
 def is_dead(run: SyncRun) -> bool:
-    if run.status == RunStatusChoices.RUNNING:
+    if run.status in RunStatusChoices.WORKING:
         # Whoever works on it holds the lock.
         with endpoint_lock(run.endpoint_id) as acquired:
             return acquired

@@ -4,9 +4,10 @@ import random
 import re
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from threading import Event, Lock, Timer
-from typing import Any, Self
+from threading import Lock, Timer
+from typing import Any, Never, Self
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -99,10 +100,10 @@ class ProxmoxClient:
         self._sockets = Sockets()
         self._lock = Lock()
         self._calls = 0
-        self._ended = Event()
-        self._why: ProxmoxError | None = None
+        self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
         self._context = tls_context(self._mode, connection.ca_certificate)
+        self._sockets.follow(self._context)
         if not TOKEN_ID.fullmatch(connection.token_id):
             raise InvalidConnection('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
         if not TOKEN_SECRET.fullmatch(connection.token_secret):
@@ -147,6 +148,11 @@ class ProxmoxClient:
     def host(self) -> str:
         """The host that answers at present."""
         return str(self._active.host)
+
+    @property
+    def ended(self) -> Future[Never]:
+        """Fails when the client ends: cancelled, out of time, closed. For those who wait for several calls."""
+        return self._ended
 
     def cancel(self) -> None:
         """End every call that is under way, and let every later one raise Cancelled at once."""
@@ -198,7 +204,7 @@ class ProxmoxClient:
                 failure = error
             if not failure.passing or attempt == TRIES:
                 break
-            self._ended.wait(FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1))
+            wait([self._ended], FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1))
         raise failure
 
     def _get_from_some_host(self, path: tuple[object, ...], params: Mapping[str, object]) -> Any:
@@ -250,7 +256,8 @@ class ProxmoxClient:
         adapter = TLSAdapter(self._context, fingerprint, self._sockets, connection.concurrency)
         timeout = connection.timeout
         limits = urllib3.Timeout(connect=min(timeout, CONNECT_TIMEOUT), read=timeout)
-        return _Target(host, Channel(backend.get_base_url(), backend.get_session(), adapter, connection.proxies, limits))
+        channel = Channel(backend.get_base_url(), backend.get_session(), adapter, connection.proxies, limits)
+        return _Target(host, channel)
 
     def _fingerprints(self, count: int) -> Iterable[str | None]:
         if self._mode is not TLSMode.FINGERPRINT:
@@ -264,15 +271,14 @@ class ProxmoxClient:
 
     def _end(self, why: ProxmoxError) -> None:
         with self._lock:
-            if self._why is None:
-                self._why = why
-        self._ended.set()
+            if not self._ended.done():
+                self._ended.set_exception(why)
         self._sockets.shut()
 
     def _go_on(self) -> None:
-        if self._why is not None:
+        if self._ended.done() and isinstance(why := self._ended.exception(), ProxmoxError):
             # A new one each time: threads must not share a traceback.
-            raise type(self._why)(self._why.message, self._why.remedy)
+            raise type(why)(why.message, why.remedy)
 
 
 def _url(path: tuple[object, ...], params: Mapping[str, object]) -> str:

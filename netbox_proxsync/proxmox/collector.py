@@ -7,7 +7,7 @@ the inventory may exist all the same.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -56,12 +56,12 @@ def collect(client: ProxmoxClient, options: CollectOptions, progress: Progress |
         ProxmoxError: Nothing can be known: no connection, token refused, no list of guests, out of time, cancelled.
     """
     notebook = Notebook()
-    version = client.version()
     with _pool(client) as pool:
+        (version,) = [future.result() for future in _completed(client, [pool.submit(client.version)])]
         cluster = _read_cluster(client, pool, version, notebook)
         unreachable = {node.name: _why_unreachable(node, cluster) for node in cluster.nodes}
         reader = GuestReader(client, options, version, cluster.access, unreachable)
-        findings = _read_guests(pool, reader, list(cluster.resources.guests.values()), progress)
+        findings = _read_guests(client, pool, reader, list(cluster.resources.guests.values()), progress)
         incomplete = _why_incomplete(cluster)
         findings = _follow_vanished(client, pool, reader, findings, notebook, trust_absence=incomplete is None)
     _note_cluster(cluster, notebook)
@@ -98,6 +98,22 @@ def _pool(client: ProxmoxClient) -> Iterator[ThreadPoolExecutor]:
     pool.shutdown()
 
 
+def _completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
+    """
+    The futures as they are done, up to the first that failed, whose exception is raised.
+
+    When the client ends, so does this, at once: a thread may still look up a name, which nothing can interrupt.
+    """
+    futures = list(futures)
+    if not futures:
+        return
+    for done, future in enumerate(as_completed([*futures, client.ended]), 1):
+        future.result()
+        yield future
+        if done == len(futures):
+            return
+
+
 # The cluster
 
 
@@ -112,7 +128,8 @@ def _read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Vers
     if TLSMode(client.connection.tls_mode) is TLSMode.FINGERPRINT:
         calls['nodes'] = ('nodes',)  # only this tells the fingerprints of the other members
     futures = {name: pool.submit(_answer, client, path) for name, path in calls.items()}
-    wait(futures.values(), return_when=FIRST_EXCEPTION)
+    for _future in _completed(client, futures.values()):
+        pass
     answers = {name: future.result() for name, future in futures.items()}
     resources = _parse('the list of guests and nodes', Resources.parse, answers['resources'])
     if isinstance(resources, Unknown):
@@ -245,11 +262,15 @@ def _note_privileges(missing: Iterable[MissingPrivilege], notebook: Notebook) ->
 
 
 def _read_guests(
-    pool: ThreadPoolExecutor, reader: GuestReader, rows: Iterable[GuestRow], progress: Progress | None
+    client: ProxmoxClient,
+    pool: ThreadPoolExecutor,
+    reader: GuestReader,
+    rows: Iterable[GuestRow],
+    progress: Progress | None,
 ) -> dict[str, Finding]:
     futures = {pool.submit(reader.read, row): row.key for row in rows}
     findings = {}
-    for done, future in enumerate(as_completed(futures), 1):
+    for done, future in enumerate(_completed(client, futures), 1):
         findings[futures[future]] = future.result()
         if progress:
             progress(done, len(futures))
@@ -279,7 +300,7 @@ def _follow_vanished(
     if isinstance(again, Unknown):
         notebook.add('guests', f'These could not be found again while they moved: {listed(sorted(vanished))}.')
         return findings
-    moved = _read_guests(pool, reader, [again.guests[key] for key in vanished if key in again.guests], None)
+    moved = _read_guests(client, pool, reader, [again.guests[key] for key in vanished if key in again.guests], None)
     deleted = set(vanished) - again.guests.keys() if trust_absence and again.garbled is None else set()
     return {key: finding for key, finding in (findings | moved).items() if key not in deleted}
 

@@ -36,6 +36,17 @@ class Sockets:
             if self._ended:
                 _shut(sock)
 
+    def follow(self, context: ssl.SSLContext) -> None:
+        """Let the context make sockets that are known here already while their handshake may hang."""
+        add = self.add
+
+        class Followed(ssl.SSLSocket):
+            def do_handshake(self, *args: Any, **kwargs: Any) -> None:
+                add(self)
+                super().do_handshake(*args, **kwargs)
+
+        context.sslsocket_class = Followed
+
     def shut(self) -> None:
         """End every connection, also those that are opened later."""
         with self._lock:
@@ -53,10 +64,11 @@ def _shut(sock: socket.socket) -> None:
 
 def _pool_class(sockets: Sockets) -> type[HTTPSConnectionPool]:
     class Connection(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            if isinstance(self.sock, socket.socket):
-                sockets.add(self.sock)
+        def _new_conn(self) -> socket.socket:
+            sock = super()._new_conn()
+            # A proxy may hang before it comes to TLS, with which this socket is replaced by one that is followed.
+            sockets.add(sock)
+            return sock
 
     class Pool(HTTPSConnectionPool):
         ConnectionCls = Connection

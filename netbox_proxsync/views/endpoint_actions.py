@@ -15,7 +15,8 @@ from .. import connection
 from ..choices import RunModeChoices
 from ..forms import ProxmoxEndpointForm
 from ..jobs import AlreadyRunning, SyncJob
-from ..models import ProxmoxEndpoint, SyncRun
+from ..models import ProxmoxEndpoint
+from .runs import page_of
 
 __all__ = (
     'ProxmoxEndpointPreviewView',
@@ -67,12 +68,7 @@ class StartRunView(EndpointActionView):
                 request,
                 _('{mode} of {endpoint} is queued.').format(mode=run.get_mode_display(), endpoint=endpoint),
             )
-        return redirect(self.page_of(request, run))
-
-    def page_of(self, request: HttpRequest, run: SyncRun) -> str:
-        if request.user.has_perm('netbox_proxsync.view_syncrun', run):
-            return run.get_absolute_url()
-        return run.endpoint.get_absolute_url()
+        return redirect(page_of(request.user, run))
 
 
 @register_model_view(ProxmoxEndpoint, 'preview')
