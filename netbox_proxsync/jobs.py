@@ -45,12 +45,12 @@ class SyncJob(JobRunner):
         Raises:
             AlreadyRunning: One is under way.
         """
+        # Before the lock as well: a run that writes may hold the endpoint's row for long.
+        cls.refuse_second(endpoint)
         with transaction.atomic():
             # Two people press the button at once: the second waits here, and finds the first one's run.
-            ProxmoxEndpoint.objects.select_for_update().get(pk=endpoint.pk)
-            find_dead(active_runs(endpoint))
-            if run := active_runs(endpoint).first():
-                raise AlreadyRunning(run)
+            ProxmoxEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+            cls.refuse_second(endpoint)
             run = SyncRun.objects.create(endpoint=endpoint, user=user, mode=mode)
             ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(status=EndpointStatusChoices.QUEUED)
         job = cls.enqueue(
@@ -64,6 +64,12 @@ class SyncJob(JobRunner):
         SyncRun.objects.filter(pk=run.pk).update(job=job)
         run.refresh_from_db()
         return run
+
+    @staticmethod
+    def refuse_second(endpoint: ProxmoxEndpoint):
+        find_dead(active_runs(endpoint))
+        if run := active_runs(endpoint).first():
+            raise AlreadyRunning(run)
 
     def run(self, run_id: int, **kwargs):
         run = SyncRun.objects.select_related('endpoint', 'user').filter(pk=run_id).first()
