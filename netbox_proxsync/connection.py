@@ -39,4 +39,4 @@ def test(endpoint: ProxmoxEndpoint) -> ConnectionReport:
         connection = connection_of(endpoint)
     except SecretError as error:
         return ConnectionReport(ok=False, error=str(error))
-    return check(connection)
+    return check(connection, endpoint.memory)

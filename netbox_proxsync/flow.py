@@ -66,7 +66,7 @@ def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
         watch.calling(client.cancel),
     ):
         try:
-            inventory = collect(client, options, progress=recorder.progress)
+            inventory = collect(client, options, recorder.progress, endpoint.memory)
         finally:
             recorder.called(client.calls)
     recorder.collected(inventory)

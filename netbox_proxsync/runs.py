@@ -19,6 +19,7 @@ from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoic
 from .ledger.writer import Result
 from .models import ProxmoxEndpoint, SyncChange, SyncRun
 from .proxmox.inventory import Inventory
+from .proxmox.memory import Sight
 from .sync.changes import Change, Plan
 from .sync.values import encode
 
@@ -92,6 +93,15 @@ class RunRecorder:
             ],
         )
         ProxmoxEndpoint.objects.filter(pk=self.run.endpoint_id).update(pve_version=inventory.version)
+        if inventory.sight:
+            self.remember(inventory.sight)
+
+    def remember(self, sight: Sight):
+        """What the token sees, unless the endpoint has another one by now."""
+        endpoint = self.run.endpoint
+        seen = endpoint.memory.followed_by(sight, timezone.localdate().isoformat()).data
+        if seen != endpoint.seen and not endpoint.has_new_token():
+            ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(seen=seen)
 
     def warn(self, subject: str, message: str, remedy: str = ''):
         entry = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}

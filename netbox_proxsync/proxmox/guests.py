@@ -67,15 +67,19 @@ class GuestReader:
         self.client = client
         self.options = options
         self.version = version
-        self.access = access
         self.runtime = RuntimeReader(client, options, version, access)
+        self.trust(access)
         self.failed_nodes: dict[str, str] = {}
         self._nodes = nodes
-        # Once, and not for every guest: it looks at the privileges on every guest and pool.
-        self._sees_all_pools = known(access) and access.sees_all_pools
         self._timeouts: Counter[str] = Counter()
         self._strange_keys: set[str] = set()
         self._lock = Lock()
+
+    def trust(self, access: Reading[Access]) -> None:
+        """From now on, read with these privileges."""
+        self.runtime.access = access
+        # Once, and not for every guest: it looks at the privileges on every guest and pool.
+        self._sees_all_pools = known(access) and access.sees_all_pools
 
     def read(self, row: GuestRow) -> Finding:
         """

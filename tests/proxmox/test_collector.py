@@ -25,8 +25,10 @@ from .recordings import data
 CLUSTER = 'pve-9.2.11-cluster'
 RESTRICTED = 'pve-9.2.11-cluster-restricted-token'
 SOLO = 'pve-8.4.21-solo'
-# One call each for: version, permissions, ACL, status, resources, options, and (pinned fingerprints only) nodes.
-CLUSTER_CALLS = 7
+# Version, permissions, ACL, status, resources, options, and (pinned fingerprints only) nodes.
+CLUSTER_PATHS = 7
+# Permissions and ACL once more after the list.
+CLUSTER_CALLS = CLUSTER_PATHS + 2
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +112,7 @@ class TestCalls:
     def test_each_once_and_no_other(self, pve):
         inventory = read(pve)
         expected = Counter(
-            ['/version', '/access/permissions', '/access/acl', '/nodes']
+            ['/version', '/nodes'] + 2 * ['/access/permissions', '/access/acl']
             + [f'/cluster/{name}' for name in ('status', 'resources', 'options')]
         )
         rows = [row for row in data(CLUSTER, '/cluster/resources') if row['type'] in ('qemu', 'lxc')]
@@ -800,7 +802,7 @@ class TestKillingEveryCall:
         pve = standin(CLUSTER)
         whole = self.parts(read(pve, options=options))
         paths = sorted({call.path for call in pve.log})
-        assert len(paths) == CLUSTER_CALLS + 10 + 2 + 2
+        assert len(paths) == CLUSTER_PATHS + 10 + 2 + 2
         for path in paths:
             kill(pve, path)
             try:
