@@ -84,9 +84,12 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     )
     fingerprint = models.CharField(
         verbose_name=_('fingerprint'),
-        max_length=255,
+        max_length=2000,
         blank=True,
-        help_text=_("SHA-256 fingerprint of the hosts' certificate, as under node > System > Certificates"),
+        help_text=_(
+            'SHA-256 fingerprint of the certificate, as under node > System > Certificates: one for all hosts, or one '
+            'for each in their order, separated by commas'
+        ),
     )
     timeout = models.PositiveSmallIntegerField(
         verbose_name=_('time-out'),
@@ -347,6 +350,11 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
                 'fingerprint': _('Enter the fingerprint that is to be trusted.'),
             }
             errors[needed] = messages[needed]
+        pins = self.fingerprint.count(',') + 1
+        if 'hosts' not in errors and 'fingerprint' not in errors and pins not in (1, len(self.hosts or ())):
+            errors['fingerprint'] = _(
+                '{pins} fingerprints are given for {hosts} hosts. Give one for all, or one for each host.'
+            ).format(pins=pins, hosts=len(self.hosts or ()))
 
     def _clean_cluster(self, errors: dict[str, Any]):
         """As the constraint demands, but told at the field, and with the other endpoint's name."""

@@ -69,6 +69,11 @@ class ProxmoxEndpointEditView(generic.ObjectEditView):
     form = forms.ProxmoxEndpointForm
     template_name = 'netbox_proxsync/proxmoxendpoint_edit.html'
 
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any):
+        super().setup(request, *args, **kwargs)
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint'):
+            self.form = forms.PlainProxmoxEndpointForm
+
 
 @register_model_view(ProxmoxEndpoint, 'delete')
 class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
