@@ -454,6 +454,21 @@ class TestTime:
             fails(Cancelled, lambda: client.get('x'))
             assert len(server.received) == 3
 
+    def test_cancelling_ends_a_handshake_and_a_proxy_that_hang(self, connect):
+        for proxied in (False, True):
+            with serving(silent) as server:
+                proxies = {'https': f'http://{server.host}'} if proxied else {}
+                host = 'pve1.example.com' if proxied else server.host
+                with connect(host, timeout=30, proxies=proxies) as client:
+                    waiting = Thread(target=lambda client=client: fails(Cancelled, lambda: client.get('x')))
+                    waiting.start()
+                    deadline = time.monotonic() + 10
+                    while not server.connections:
+                        assert time.monotonic() < deadline
+                    client.cancel()
+                    waiting.join(3)
+                    assert not waiting.is_alive()
+
     def test_cancelling_ends_pauses(self, connect, context, monkeypatch):
         monkeypatch.setattr(client_module, 'FIRST_PAUSE', 30)
         with serving(answering(b'', '503 Busy'), context) as server, connect(server.host) as client:
