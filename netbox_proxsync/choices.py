@@ -19,6 +19,7 @@ class EndpointStatusChoices(ChoiceSet):
     SYNCING = 'syncing'
     COMPLETED = 'completed'
     REFUSED = 'refused'
+    CANCELLED = 'cancelled'
     FAILED = 'failed'
 
     CHOICES = [
@@ -27,6 +28,7 @@ class EndpointStatusChoices(ChoiceSet):
         Choice(SYNCING, _('Syncing'), color='cyan'),
         Choice(COMPLETED, _('Completed'), color='green'),
         Choice(REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped by the change limit')),
+        Choice(CANCELLED, _('Cancelled'), color='gray', description=_('A person has cancelled the last run')),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 
@@ -82,19 +84,24 @@ class RunModeChoices(ChoiceSet):
 class RunStatusChoices(ChoiceSet):
     QUEUED = 'queued'
     RUNNING = 'running'
+    CANCELLING = 'cancelling'
     COMPLETED = 'completed'
     REFUSED = 'refused'
+    CANCELLED = 'cancelled'
     FAILED = 'failed'
 
     CHOICES = [
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(RUNNING, _('Running'), color='cyan'),
+        Choice(CANCELLING, _('Cancelling'), color='cyan', description=_('It is about to stop')),
         Choice(COMPLETED, _('Completed'), color='green'),
         Choice(REFUSED, _('Refused'), color='yellow'),
+        Choice(CANCELLED, _('Cancelled'), color='gray'),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 
-    FINISHED = (COMPLETED, REFUSED, FAILED)
+    WORKING = (RUNNING, CANCELLING)
+    FINISHED = (COMPLETED, REFUSED, CANCELLED, FAILED)
 
 
 class ChangeActionChoices(ChoiceSet):
@@ -124,6 +131,7 @@ class ChangeOutcomeChoices(ChoiceSet):
     APPLIED = 'applied'
     OUTDATED = 'outdated'
     SKIPPED = 'skipped'
+    CANCELLED = 'cancelled'
     FAILED = 'failed'
 
     CHOICES = [
@@ -131,5 +139,6 @@ class ChangeOutcomeChoices(ChoiceSet):
         Choice(APPLIED, _('Applied'), color='green'),
         Choice(OUTDATED, _('Outdated'), color='yellow', description=_('NetBox was edited since the plan was made')),
         Choice(SKIPPED, _('Skipped'), color='yellow'),
+        Choice(CANCELLED, _('Not written'), color='gray', description=_('The run was cancelled before it came to it')),
         Choice(FAILED, _('Failed'), color='red'),
     ]

@@ -7,6 +7,7 @@ Data flows one way. This module only calls the parts in their order and keeps th
 
 from django.utils import timezone
 
+from .cancelling import CancelWatch
 from .choices import RunModeChoices, RunStatusChoices
 from .connection import connection_of
 from .ledger.existing import load
@@ -29,20 +30,24 @@ __all__ = ('execute',)
 MESSAGE_LENGTH = 200
 
 
-def execute(run: SyncRun, recorder: RunRecorder) -> tuple[str, str]:
+def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[str, str]:
     """
     Carry out a run.
+
+    Args:
+        watch: Tells when somebody cancels it.
 
     Returns:
         Its status (completed or refused), and why it was refused.
 
     Raises:
+        Cancelled: What was written until then is whole, and recorded.
         ProxmoxError: Proxmox could not be read; nothing was written.
     """
-    inventory = read(run, recorder)
-    plan = decide(run, recorder, inventory)
+    inventory = read(run, recorder, watch)
+    plan = decide(run, recorder, watch, inventory)
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
-        write(run, recorder, plan)
+        write(run, recorder, watch, plan)
         return RunStatusChoices.COMPLETED, ''
     recorder.planned(plan)
     if run.mode == RunModeChoices.SYNC:
@@ -52,29 +57,39 @@ def execute(run: SyncRun, recorder: RunRecorder) -> tuple[str, str]:
     return RunStatusChoices.COMPLETED, ''
 
 
-def read(run: SyncRun, recorder: RunRecorder) -> Inventory:
+def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
     endpoint = run.endpoint
     options = CollectOptions(vms=endpoint.sync_vms, containers=endpoint.sync_containers)
-    with recorder.phase('collect'), ProxmoxClient(connection_of(endpoint)) as client:
+    with (
+        recorder.phase('collect'),
+        ProxmoxClient(connection_of(endpoint)) as client,
+        watch.calling(client.cancel),
+    ):
         try:
-            inventory = collect(client, options, progress=recorder.progress)
+            inventory = collect(client, options, recorder.progress, endpoint.memory)
         finally:
             recorder.called(client.calls)
     recorder.collected(inventory)
     return inventory
 
 
-def decide(run: SyncRun, recorder: RunRecorder, inventory: Inventory) -> Plan:
+def decide(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, inventory: Inventory) -> Plan:
     with recorder.phase('plan'):
         settings = load_settings(run.endpoint)
         desired = desire(inventory, settings)
+        watch.check()
         existing = load(run.endpoint, desired, settings)
-        return compare(desired, existing, settings, timezone.now())
+        watch.check()
+        plan = compare(desired, existing, settings, timezone.now())
+        watch.check()
+        return plan
 
 
-def write(run: SyncRun, recorder: RunRecorder, plan: Plan):
+def write(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan):
     with recorder.phase('apply'):
         recorder.applying(plan)
         message = f'Proxmox sync of {run.endpoint}, run {run.pk}'
         objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now())
-        Writer(objects, run.user or service_user(), run.request_id, recorder.applied).apply(plan)
+        user = run.user or service_user()
+        Writer(objects, user, run.request_id, recorder.applied, stopped=watch.cancelled).apply(plan)
+        watch.check()

@@ -4,9 +4,11 @@ from django.middleware.csrf import get_token
 from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import ObjectAction
 
-from .models import ProxmoxEndpoint
+from .choices import RunStatusChoices
+from .models import ProxmoxEndpoint, SyncRun
+from .runs import active_runs
 
-__all__ = ('PreviewEndpoint', 'SyncEndpoint', 'TestEndpoint')
+__all__ = ('CancelActiveRun', 'CancelRun', 'PreviewEndpoint', 'SyncEndpoint', 'TestEndpoint')
 
 
 class EndpointAction(ObjectAction):
@@ -57,3 +59,41 @@ class SyncEndpoint(EndpointAction):
     name = 'sync'
     label = _('Sync')
     icon = 'sync'
+
+
+class CancelRun(ObjectAction):
+    """Stop a run that has not ended; nothing is shown of one that has."""
+
+    name = 'cancel'
+    label = _('Cancel run')
+    url_kwargs = ['pk']
+    template_name = 'netbox_proxsync/buttons/post.html'
+
+    @classmethod
+    def get_context(cls, context: Any, obj: SyncRun) -> dict[str, Any]:
+        cancelling = obj.status == RunStatusChoices.CANCELLING
+        return {
+            'csrf_token': get_token(context['request']),
+            'color': 'outline-danger',
+            'icon': 'cancel',
+            'disabled': cancelling,
+            **({'label': _('Cancelling')} if cancelling else {}),
+        }
+
+    @classmethod
+    def render(cls, context: Any, obj: SyncRun, **kwargs: Any) -> str:
+        # The permission is one for the endpoint, so NetBox cannot look it up for the run.
+        if obj.finished or not context['request'].user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj.endpoint):
+            return ''
+        return super().render(context, obj, **kwargs)
+
+
+class CancelActiveRun(CancelRun):
+    """The same on the page of an endpoint, of the run that is going on."""
+
+    permissions_required = {'sync'}
+
+    @classmethod
+    def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
+        run = active_runs(obj).select_related('endpoint').first()
+        return super().render(context, run, **kwargs) if run else ''

@@ -21,6 +21,7 @@ __all__ = (
 
 # https://pve.proxmox.com/pve-docs/api-viewer/ : the formats pve-userid and pve-tokenid
 TOKEN_ID = re.compile(r'[^\s:/@!=]+(@[^\s:/@!=]+)*@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]+')
+FINGERPRINT_DIGITS = 64
 URL = re.compile(r'(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://')
 
 
@@ -112,17 +113,28 @@ def clean_token_secret(text: str) -> str:
 
 def clean_fingerprint(text: str) -> str:
     """
-    A SHA-256 fingerprint as Proxmox shows it ('AB:CD:...'), from any usual spelling; '' stays ''.
+    SHA-256 fingerprints as Proxmox shows them ('AB:CD:...'), from any usual spelling, one for all hosts or one for each
+    in their order, separated by commas; '' stays ''.
 
     Raises:
         ValidationError: It is something else.
     """
-    if not text.strip():
-        return ''
     try:
-        return normalize_fingerprint(text)
+        found = [pin for part in re.split(r'[,;\n]+', text) if part.strip() for pin in _fingerprints_in(part)]
     except InvalidConnection as error:
         raise ValidationError(str(error)) from None
+    # The same for every host is one for all.
+    return ', '.join(found[:1] if len(set(found)) == 1 else found)
+
+
+def _fingerprints_in(text: str) -> list[str]:
+    """One, whose bytes may be separated by blanks, or several that are."""
+    try:
+        return [normalize_fingerprint(text)]
+    except InvalidConnection:
+        if not all(len(word) >= FINGERPRINT_DIGITS for word in text.split()):
+            raise
+    return [normalize_fingerprint(word) for word in text.split()]
 
 
 def clean_ca_certificate(text: str) -> str:

@@ -27,6 +27,7 @@ __all__ = (
     'BindingSerializer',
     'ConnectionReportSerializer',
     'ProxmoxEndpointSerializer',
+    'RunEndedSerializer',
     'SyncChangeSerializer',
     'SyncRunSerializer',
 )
@@ -166,3 +167,9 @@ class AlreadyRunningSerializer(serializers.Serializer):
 
     detail = serializers.CharField()
     run = NestedSyncRunSerializer()
+
+
+class RunEndedSerializer(serializers.Serializer):
+    """Why a run cannot be cancelled."""
+
+    detail = serializers.CharField()

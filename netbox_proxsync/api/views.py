@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -14,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.routers import APIRootView
 
 from .. import connection, filtersets
+from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
@@ -83,26 +86,58 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
                 {'detail': _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint)},
                 status=status.HTTP_409_CONFLICT,
             )
-        context = {'request': request}
         try:
             run = SyncJob.enqueue_run(endpoint, user=request.user, mode=mode)
         except AlreadyRunning as error:
-            running = serializers.NestedSyncRunSerializer(error.run, context=context).data
+            running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
             return Response({'detail': str(error), 'run': running}, status=status.HTTP_409_CONFLICT)
-        # Who may start a run may not always read what it found.
-        nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
-        serializer = serializers.SyncRunSerializer(run, nested=nested, context=context)
-        return Response(serializer.data, status=status.HTTP_202_ACCEPTED)
+        return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
+
+
+class EndpointSyncPermission(TokenSyncPermission):
+    """
+    For what is done to a run by the permission that its endpoint gives.
+    """
+
+    perms_map = {**TokenSyncPermission.perms_map, 'POST': ['netbox_proxsync.sync_proxmoxendpoint']}
 
 
 class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyModelViewSet):
     """
-    Runs come from endpoints; they can be read and deleted.
+    Runs come from endpoints; they can be read, cancelled and deleted.
     """
 
     queryset = SyncRun.objects.all()
     serializer_class = serializers.SyncRunSerializer
     filterset_class = filtersets.SyncRunFilterSet
+
+    def get_permissions(self) -> list[BasePermission]:
+        if self.action == 'cancel':
+            return [EndpointSyncPermission()]
+        return super().get_permissions()
+
+    @extend_schema(
+        request=None,
+        responses={
+            200: serializers.SyncRunSerializer,
+            202: serializers.SyncRunSerializer,
+            409: serializers.RunEndedSerializer,
+        },
+    )
+    @action(detail=True, methods=['post'])
+    def cancel(self, request: Request, pk: int) -> Response:
+        """
+        Cancel a run: 200 when it is cancelled, 202 while its worker stops, 409 when it has ended otherwise.
+        """
+        run = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=run.endpoint):
+            raise PermissionDenied(_('This user does not have permission to sync this endpoint.'))
+        try:
+            run = cancel(run, request.user)
+        except RunEnded as error:
+            return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
+        code = status.HTTP_200_OK if run.finished else status.HTTP_202_ACCEPTED
+        return Response(run_data(run, request), status=code)
 
 
 class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
@@ -115,3 +150,9 @@ class BindingViewSet(NetBoxReadOnlyModelViewSet):
     queryset = Binding.objects.all()
     serializer_class = serializers.BindingSerializer
     filterset_class = filtersets.BindingFilterSet
+
+
+def run_data(run: SyncRun, request: Request) -> dict[str, Any]:
+    """A run as it is shown to who started or cancelled it, which may be somebody who may not read what it found."""
+    nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
+    return serializers.SyncRunSerializer(run, nested=nested, context={'request': request}).data

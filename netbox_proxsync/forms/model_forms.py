@@ -12,8 +12,9 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType
 
 from ..models import ProxmoxEndpoint
 from .fields import HostsField
+from .widgets import FingerprintInput
 
-__all__ = ('ProxmoxEndpointForm',)
+__all__ = ('PlainProxmoxEndpointForm', 'ProxmoxEndpointForm')
 
 
 class ProxmoxEndpointForm(PrimaryModelForm):
@@ -88,6 +89,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'grace_days', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
         widgets = {
+            'fingerprint': FingerprintInput(attrs={'class': 'font-monospace'}),
             'ca_certificate': forms.Textarea(
                 attrs={'rows': 5, 'class': 'font-monospace', 'placeholder': '-----BEGIN CERTIFICATE-----'}
             ),
@@ -98,3 +100,13 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         if self.instance.pk and self.instance.token_secret:
             self.fields['token_secret'].required = False
             self.fields['token_secret'].help_text = _('Leave it empty to keep the stored secret.')
+
+
+class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
+    """For who may not let NetBox speak to the hosts."""
+
+    class Meta(ProxmoxEndpointForm.Meta):
+        widgets = {
+            **ProxmoxEndpointForm.Meta.widgets,
+            'fingerprint': forms.TextInput(attrs={'class': 'font-monospace'}),
+        }

@@ -17,6 +17,7 @@ from ..choices import (
 )
 from ..crypto import SecretError
 from ..fields import SecretField
+from ..proxmox.memory import Memory
 from ..validation import (
     clean_ca_certificate,
     clean_fingerprint,
@@ -31,7 +32,7 @@ from .runs import SyncChange
 __all__ = ('ProxmoxEndpoint',)
 
 # Written by runs, by queryset.update(): no matter for the change log.
-STATE_FIELDS = ('status', 'last_run', 'pve_version')
+STATE_FIELDS = ('status', 'last_run', 'pve_version', 'seen')
 
 
 class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
@@ -83,9 +84,12 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     )
     fingerprint = models.CharField(
         verbose_name=_('fingerprint'),
-        max_length=255,
+        max_length=2000,
         blank=True,
-        help_text=_("SHA-256 fingerprint of the hosts' certificate, as under node > System > Certificates"),
+        help_text=_(
+            'SHA-256 fingerprint of the certificate, as under node > System > Certificates: one for all hosts, or one '
+            'for each in their order, separated by commas'
+        ),
     )
     timeout = models.PositiveSmallIntegerField(
         verbose_name=_('time-out'),
@@ -227,6 +231,14 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         editable=False,
     )
 
+    seen = models.JSONField(
+        verbose_name=_('seen'),
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_('What the token could see in the last complete run'),
+    )
+
     clone_fields = (
         'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'cluster_type', 'cluster_group', 'site', 'tenant',
         'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
@@ -263,6 +275,23 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
 
     def get_tls_mode_color(self) -> str:
         return TLSModeChoices.colors.get(self.tls_mode)
+
+    @property
+    def memory(self) -> Memory:
+        """What the token could see the last time; nothing if it is another token now, saved or not."""
+        return Memory() if self.has_new_token() else Memory.parse(self.seen)
+
+    def save(self, *args: Any, **kwargs: Any):
+        if self.seen and self.has_new_token():
+            self.seen = {}
+        super().save(*args, **kwargs)
+
+    save.alters_data = True
+
+    def has_new_token(self) -> bool:
+        """Whether it is another than the one that is stored."""
+        stored = ProxmoxEndpoint.objects.filter(pk=self.pk).only('token_id', 'token_secret').first()
+        return stored is not None and (stored.token_id, stored.token_secret) != (self.token_id, self.token_secret)
 
     def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
@@ -321,6 +350,11 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
                 'fingerprint': _('Enter the fingerprint that is to be trusted.'),
             }
             errors[needed] = messages[needed]
+        pins = self.fingerprint.count(',') + 1
+        if 'hosts' not in errors and 'fingerprint' not in errors and pins not in (1, len(self.hosts or ())):
+            errors['fingerprint'] = _(
+                '{pins} fingerprints are given for {hosts} hosts. Give one for all, or one for each host.'
+            ).format(pins=pins, hosts=len(self.hosts or ()))
 
     def _clean_cluster(self, errors: dict[str, Any]):
         """As the constraint demands, but told at the field, and with the other endpoint's name."""

@@ -18,7 +18,7 @@ from typing import Any
 from .properties import Garbled, boolean
 from .version import Version
 
-__all__ = ('Access', 'MissingPrivilege', 'agent_privileges', 'grant_remedy')
+__all__ = ('Access', 'MissingPrivilege', 'agent_privileges', 'grant_remedy', 'wanted_privileges')
 
 NO_ACCESS = 'NoAccess'
 ROLE = 'NetBoxSync'
@@ -94,6 +94,25 @@ class Access:
         granted = self.permissions.get(path, {})
         return any(granted.get(privilege, False) for privilege in privileges)
 
+    def has(self, path: str, privileges: tuple[str, ...]) -> bool:
+        """Whether it has any of them as far as it takes: on '/' itself, on all else with what is below."""
+        return self.allows(path, *privileges) if path == '/' else self.covers(path, *privileges)
+
+    def as_well_as(self, other: 'Access') -> 'Access':
+        """What holds by both, which were read one after the other."""
+        whole = self.acl_paths is not None and other.acl_paths is not None
+        return replace(
+            self,
+            permissions={
+                path: _both(self._on(path), other._on(path)) for path in {**self.permissions, **other.permissions}
+            },
+            acl_paths=(self.acl_paths | other.acl_paths) if whole else None,
+            denied={
+                path: self.denied.get(path, frozenset()) | other.denied.get(path, frozenset())
+                for path in {**self.denied, **other.denied}
+            },
+        )
+
     def _on(self, path: str) -> Mapping[str, bool]:
         if path in self.permissions:
             return self.permissions[path]
@@ -144,20 +163,10 @@ class Access:
 
     def missing(self, version: Version) -> list[MissingPrivilege]:
         """What is missing for which feature, with the command that grants it on this version of Proxmox VE."""
-        agent = agent_privileges(version)
-        wanted = (
-            ('/vms', ('VM.Audit',), 'seeing all guests, and telling which of them are gone'),
-            ('/', ('Sys.Audit',), 'the cluster: its name, its quorum and the state of its nodes'),
-            ('/access', ('Sys.Audit',), 'telling whether any guest is hidden from the token'),
-            ('/vms', agent, 'addresses that running virtual machines have, by the guest agent'),
-            ('/pool', ('Pool.Audit',), 'the pools that guests are in'),
-            ('/storage', ('Datastore.Audit',), 'storages'),
-            ('/sdn', ('SDN.Audit',), 'the bridges and virtual networks of SDN'),
-        )
         missing = [
             MissingPrivilege(privilege=privileges[0], path=path, feature=feature, command=self._command(version, '/'))
-            for path, privileges, feature in wanted
-            if not (self.allows(path, *privileges) if path == '/' else self.covers(path, *privileges))
+            for path, privileges, feature in wanted_privileges(version)
+            if not self.has(path, privileges)
         ]
         missing += [
             MissingPrivilege(
@@ -194,6 +203,23 @@ def grant_remedy(command: str) -> str:
 def agent_privileges(version: Version) -> tuple[str, ...]:
     """Any of these lets read the guest agent. VM.Monitor is gone in 9."""
     return ('VM.GuestAgent.Audit', 'VM.GuestAgent.Unrestricted') if version.major >= 9 else ('VM.Monitor',)
+
+
+def wanted_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """(path, privileges of which any will do, the feature that takes them) of everything that can be read."""
+    return (
+        ('/vms', ('VM.Audit',), 'seeing all guests, and telling which of them are gone'),
+        ('/', ('Sys.Audit',), 'the cluster: its name, its quorum and the state of its nodes'),
+        ('/access', ('Sys.Audit',), 'telling whether any guest is hidden from the token'),
+        ('/vms', agent_privileges(version), 'addresses that running virtual machines have, by the guest agent'),
+        ('/pool', ('Pool.Audit',), 'the pools that guests are in'),
+        ('/storage', ('Datastore.Audit',), 'storages'),
+        ('/sdn', ('SDN.Audit',), 'the bridges and virtual networks of SDN'),
+    )
+
+
+def _both(one: Mapping[str, bool], other: Mapping[str, bool]) -> dict[str, bool]:
+    return {privilege: propagates and other[privilege] for privilege, propagates in one.items() if privilege in other}
 
 
 def _acl_row(row: Any) -> tuple[str, str, str]:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .access import Access, grant_remedy
+from .access import Access, MissingPrivilege, grant_remedy
 from .client import Connection, ProxmoxClient
 from .errors import ProxmoxError
 from .hosts import Host
 from .inventory import known
+from .memory import Loss, Memory, Sight
 from .properties import Garbled
 from .resources import ClusterStatus, Resources, merge_nodes
 from .tls import TLSMode, fetch_fingerprint
@@ -63,11 +64,16 @@ class ConnectionReport:
     checks: tuple[Check, ...] = ()
 
 
-def check(connection: Connection) -> ConnectionReport:
-    """Try a connection. Never raises a ProxmoxError: what fails is in the report."""
+def check(connection: Connection, memory: Memory | None = None) -> ConnectionReport:
+    """
+    Try a connection. Never raises a ProxmoxError: what fails is in the report.
+
+    Args:
+        memory: What the token could see the last time.
+    """
     try:
         with ProxmoxClient(connection) as client:
-            return _report(client)
+            return _report(client, memory or Memory())
     except ProxmoxError as error:
         fingerprint = getattr(error, 'fingerprint', None) or _fingerprint(connection)
         return ConnectionReport(
@@ -79,7 +85,7 @@ def check(connection: Connection) -> ConnectionReport:
         )
 
 
-def _report(client: ProxmoxClient) -> ConnectionReport:
+def _report(client: ProxmoxClient, memory: Memory) -> ConnectionReport:
     version = client.version()
     access = _try(client, 'access', 'permissions')
     acl = _try(client, 'access', 'acl')
@@ -90,7 +96,7 @@ def _report(client: ProxmoxClient) -> ConnectionReport:
         _tls_check(client.connection),
         Check(label='Version', ok=True, detail=f'Proxmox VE {version.text}'),
         *_cluster_checks(status, resources),
-        *_privilege_checks(client.connection.token_id, version, access, acl),
+        *_privilege_checks(client.connection.token_id, version, access, acl, resources, memory),
     ]
     nodes = ()
     if isinstance(resources, Resources):
@@ -169,7 +175,9 @@ def _cluster_checks(status: Any, resources: Any) -> list[Check]:
     return checks
 
 
-def _privilege_checks(token_id: str, version: Version, permissions: Any, acl: Any) -> list[Check]:
+def _privilege_checks(
+    token_id: str, version: Version, permissions: Any, acl: Any, resources: Any, memory: Memory
+) -> list[Check]:
     if isinstance(permissions, ProxmoxError):
         return [Check(label='Privileges', ok=False, detail=permissions.message, remedy=permissions.remedy)]
     try:
@@ -178,21 +186,35 @@ def _privilege_checks(token_id: str, version: Version, permissions: Any, acl: An
             access = access.with_acl(acl)
     except Garbled as error:
         return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
+    guests = resources.guests.values() if isinstance(resources, Resources) else ()
+    sight = Sight.of(access, version, (row.type.value for row in guests), complete=False)
+    lost = memory.lost(sight)
     missing = access.missing(version)
     checks = [
         Check(
             label=f'{lack.privilege} on {lack.path}',
             ok=False,
-            detail=f'missing; needed for {lack.feature}',
+            detail=_missing(lack, lost.get((lack.privilege, lack.path))),
             remedy=grant_remedy(lack.command),
             required=lack.privilege not in OPTIONAL,
         )
         for lack in missing
     ]
+    if isinstance(resources, Resources):
+        checks += [
+            Check(label='Guests seen before', ok=False, detail=loss.message, required=False)
+            for loss in memory.fewer(sight)
+        ]
     hidden = access.guests_hidden
     if hidden and not checks:
         checks.append(Check(label='Privileges', ok=False, detail=hidden))
     return checks or [Check(label='Privileges', ok=True, detail='The token may read everything that is needed.')]
+
+
+def _missing(lack: MissingPrivilege, loss: Loss | None) -> str:
+    if loss is None:
+        return f'missing; needed for {lack.feature}'
+    return f'missing; the token had it on {loss.day}; needed for {lack.feature}'
 
 
 def _fingerprint(connection: Connection, host: str | None = None) -> str | None:

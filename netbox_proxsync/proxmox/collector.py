@@ -6,10 +6,10 @@ of each guest that can tell them. What cannot be read is Unknown; `guests_incomp
 the inventory may exist all the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, as_completed, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .access import Access, MissingPrivilege, grant_remedy
@@ -17,6 +17,7 @@ from .client import ProxmoxClient
 from .errors import ProxmoxError
 from .guests import Finding, GuestReader
 from .inventory import Guest, Inventory, Node, Reading, TagStyle, Unknown, known
+from .memory import Loss, Memory, Right, Sight
 from .notebook import Notebook, listed
 from .options import CollectOptions
 from .properties import Garbled
@@ -45,26 +46,32 @@ class _Cluster:
     undecided: tuple[str, ...]  # nodes of which nobody says whether they are online
 
 
-def collect(client: ProxmoxClient, options: CollectOptions, progress: Progress | None = None) -> Inventory:
+def collect(
+    client: ProxmoxClient, options: CollectOptions, progress: Progress | None = None, memory: Memory | None = None
+) -> Inventory:
     """
     Read everything about a cluster.
 
     Args:
+        memory: What the token could see the last time; what it cannot any more is among the warnings.
         progress: Called in this thread after each guest, with the number of guests read and of all guests.
 
     Raises:
         ProxmoxError: Nothing can be known: no connection, token refused, no list of guests, out of time, cancelled.
     """
     notebook = Notebook()
-    version = client.version()
     with _pool(client) as pool:
+        (version,) = [future.result() for future in _completed(client, [pool.submit(client.version)])]
         cluster = _read_cluster(client, pool, version, notebook)
         unreachable = {node.name: _why_unreachable(node, cluster) for node in cluster.nodes}
         reader = GuestReader(client, options, version, cluster.access, unreachable)
-        findings = _read_guests(pool, reader, list(cluster.resources.guests.values()), progress)
+        findings = _read_guests(client, pool, reader, list(cluster.resources.guests.values()), progress)
         incomplete = _why_incomplete(cluster)
-        findings = _follow_vanished(client, pool, reader, findings, notebook, trust_absence=incomplete is None)
-    _note_cluster(cluster, notebook)
+        findings = _follow_vanished(client, pool, reader, findings, notebook, cluster)
+    sight = _sight(cluster, complete=incomplete is None)
+    _note_cluster(cluster, notebook, _lost(sight, memory))
+    for loss in memory.fewer(sight) if memory and sight else ():
+        notebook.add('token', loss.message, 'If they were not deleted, check what the token may see.')
     for node, reason in sorted(reader.failed_nodes.items()):
         notebook.add(f'node/{node}', reason, 'Is it up, and can the nodes reach each other on port 8006?')
     for finding in findings.values():
@@ -83,6 +90,7 @@ def collect(client: ProxmoxClient, options: CollectOptions, progress: Progress |
         not_backed_up=NOT_ASKED,
         warnings=notebook.notices(),
         calls=client.calls,
+        sight=sight,
     )
 
 
@@ -96,6 +104,22 @@ def _pool(client: ProxmoxClient) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+
+
+def _completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
+    """
+    The futures as they are done, up to the first that failed, whose exception is raised.
+
+    When the client ends, so does this, at once: a thread may still look up a name, which nothing can interrupt.
+    """
+    futures = list(futures)
+    if not futures:
+        return
+    for done, future in enumerate(as_completed([*futures, client.ended]), 1):
+        future.result()
+        yield future
+        if done == len(futures):
+            return
 
 
 # The cluster
@@ -112,7 +136,8 @@ def _read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Vers
     if TLSMode(client.connection.tls_mode) is TLSMode.FINGERPRINT:
         calls['nodes'] = ('nodes',)  # only this tells the fingerprints of the other members
     futures = {name: pool.submit(_answer, client, path) for name, path in calls.items()}
-    wait(futures.values(), return_when=FIRST_EXCEPTION)
+    for _future in _completed(client, futures.values()):
+        pass
     answers = {name: future.result() for name, future in futures.items()}
     resources = _parse('the list of guests and nodes', Resources.parse, answers['resources'])
     if isinstance(resources, Unknown):
@@ -124,9 +149,10 @@ def _read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Vers
     tag_style = _parse('the options of the datacenter', parse_tag_style, answers['options'])
     nodes, undecided = merge_nodes(resources, status)
     client.add_members(_members(status, answers.get('nodes')))
+    before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notebook)
     return _Cluster(
         version=version,
-        access=_access(client.connection.token_id, answers['permissions'], answers['acl'], notebook),
+        access=_access_still(client, pool, before, notebook),
         status=status,
         resources=resources,
         tag_style=tag_style,
@@ -166,6 +192,35 @@ def _access(token_id: str, permissions: Any, acl: Any, notebook: Notebook) -> Re
         notebook.add('token', whole.reason)
         return access
     return whole
+
+
+def _access_still(
+    client: ProxmoxClient, pool: ThreadPoolExecutor, before: Reading[Access], notebook: Notebook
+) -> Reading[Access]:
+    """
+    What of the privileges holds still.
+
+    To be asked after a list was read: a privilege that was taken away meanwhile may have shortened it.
+    """
+    futures = [pool.submit(_answer, client, ('access', name)) for name in ('permissions', 'acl')]
+    for _future in _completed(client, futures):
+        pass
+    permissions, acl = (future.result() for future in futures)
+    now = _access(client.connection.token_id, permissions, acl, notebook)
+    if isinstance(before, Unknown):
+        return before
+    return now if isinstance(now, Unknown) else before.as_well_as(now)
+
+
+def _sight(cluster: _Cluster, *, complete: bool) -> Sight | None:
+    if isinstance(cluster.access, Unknown):
+        return None
+    types = (row.type.value for row in cluster.resources.guests.values())
+    return Sight.of(cluster.access, cluster.version, types, complete=complete)
+
+
+def _lost(sight: Sight | None, memory: Memory | None) -> dict[Right, Loss]:
+    return memory.lost(sight) if sight and memory else {}
 
 
 def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
@@ -208,9 +263,9 @@ def _why_incomplete(cluster: _Cluster) -> Unknown | None:
     return Unknown(' '.join(reasons)) if reasons else None
 
 
-def _note_cluster(cluster: _Cluster, notebook: Notebook) -> None:
+def _note_cluster(cluster: _Cluster, notebook: Notebook, lost: Mapping[Right, Loss]) -> None:
     if known(cluster.access):
-        _note_privileges(cluster.access.missing(cluster.version), notebook)
+        _note_privileges(cluster.access.missing(cluster.version), lost, notebook)
     else:
         notebook.add('token', cluster.access.reason)
     quorate = cluster.status.quorate
@@ -230,11 +285,13 @@ def _note_cluster(cluster: _Cluster, notebook: Notebook) -> None:
         notebook.add(f'node/{name}', f'Guests are listed on node {name}, which is not a member of the cluster.')
 
 
-def _note_privileges(missing: Iterable[MissingPrivilege], notebook: Notebook) -> None:
-    """One notice for each command to type, not for each privilege that it grants."""
+def _note_privileges(missing: Iterable[MissingPrivilege], lost: Mapping[Right, Loss], notebook: Notebook) -> None:
+    """One notice for each command to type, not for each privilege that it grants; but what was lost by itself."""
     by_command: dict[str, list[str]] = {}
     for lack in missing:
-        if lack.privilege in USED_PRIVILEGES:
+        if loss := lost.get((lack.privilege, lack.path)):
+            notebook.add('token', f'{loss.message}, for {lack.feature}.', grant_remedy(lack.command))
+        elif lack.privilege in USED_PRIVILEGES:
             lacks = by_command.setdefault(lack.command, [])
             lacks.append(f'{lack.privilege} on {lack.path} (for {lack.feature})')
     for command, lacks in by_command.items():
@@ -245,11 +302,15 @@ def _note_privileges(missing: Iterable[MissingPrivilege], notebook: Notebook) ->
 
 
 def _read_guests(
-    pool: ThreadPoolExecutor, reader: GuestReader, rows: Iterable[GuestRow], progress: Progress | None
+    client: ProxmoxClient,
+    pool: ThreadPoolExecutor,
+    reader: GuestReader,
+    rows: Iterable[GuestRow],
+    progress: Progress | None,
 ) -> dict[str, Finding]:
     futures = {pool.submit(reader.read, row): row.key for row in rows}
     findings = {}
-    for done, future in enumerate(as_completed(futures), 1):
+    for done, future in enumerate(_completed(client, futures), 1):
         findings[futures[future]] = future.result()
         if progress:
             progress(done, len(futures))
@@ -262,8 +323,7 @@ def _follow_vanished(
     reader: GuestReader,
     findings: dict[str, Finding],
     notebook: Notebook,
-    *,
-    trust_absence: bool,
+    cluster: _Cluster,
 ) -> dict[str, Finding]:
     """
     Look again for guests that were listed, but not there when their configuration was read.
@@ -279,8 +339,11 @@ def _follow_vanished(
     if isinstance(again, Unknown):
         notebook.add('guests', f'These could not be found again while they moved: {listed(sorted(vanished))}.')
         return findings
-    moved = _read_guests(pool, reader, [again.guests[key] for key in vanished if key in again.guests], None)
-    deleted = set(vanished) - again.guests.keys() if trust_absence and again.garbled is None else set()
+    now = replace(cluster, access=_access_still(client, pool, cluster.access, notebook))
+    reader.trust(now.access)
+    moved = _read_guests(client, pool, reader, [again.guests[key] for key in vanished if key in again.guests], None)
+    trusted = again.garbled is None and _why_incomplete(now) is None
+    deleted = set(vanished) - again.guests.keys() if trusted else set()
     return {key: finding for key, finding in (findings | moved).items() if key not in deleted}
 
 

@@ -67,13 +67,19 @@ class GuestReader:
         self.client = client
         self.options = options
         self.version = version
-        self.access = access
         self.runtime = RuntimeReader(client, options, version, access)
+        self.trust(access)
         self.failed_nodes: dict[str, str] = {}
         self._nodes = nodes
         self._timeouts: Counter[str] = Counter()
         self._strange_keys: set[str] = set()
         self._lock = Lock()
+
+    def trust(self, access: Reading[Access]) -> None:
+        """From now on, read with these privileges."""
+        self.runtime.access = access
+        # Once, and not for every guest: it looks at the privileges on every guest and pool.
+        self._sees_all_pools = known(access) and access.sees_all_pools
 
     def read(self, row: GuestRow) -> Finding:
         """
@@ -204,7 +210,7 @@ class GuestReader:
 
     def _pool(self, row: GuestRow) -> Reading[str | None]:
         """The list leaves the pool out where the token may not see it."""
-        if row.pool is not None or (known(self.access) and self.access.sees_all_pools):
+        if row.pool is not None or self._sees_all_pools:
             return row.pool
         return Unknown('The token may not see all pools (Pool.Audit).')
 

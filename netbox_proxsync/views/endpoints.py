@@ -14,7 +14,7 @@ from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
 from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
-from ..object_actions import PreviewEndpoint, SyncEndpoint, TestEndpoint
+from ..object_actions import CancelActiveRun, PreviewEndpoint, SyncEndpoint, TestEndpoint
 from ..ui import panels
 
 __all__ = (
@@ -30,7 +30,9 @@ __all__ = (
     'ProxmoxEndpointView',
 )
 
-ENDPOINT_ACTIONS = (TestEndpoint, PreviewEndpoint, SyncEndpoint, CloneObject, EditObject, DeleteObject)
+ENDPOINT_ACTIONS = (
+    CancelActiveRun, TestEndpoint, PreviewEndpoint, SyncEndpoint, CloneObject, EditObject, DeleteObject
+)  # fmt: skip
 
 
 @register_model_view(ProxmoxEndpoint, 'list', path='', detail=False)
@@ -66,6 +68,11 @@ class ProxmoxEndpointEditView(generic.ObjectEditView):
     queryset = ProxmoxEndpoint.objects.all()
     form = forms.ProxmoxEndpointForm
     template_name = 'netbox_proxsync/proxmoxendpoint_edit.html'
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any):
+        super().setup(request, *args, **kwargs)
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint'):
+            self.form = forms.PlainProxmoxEndpointForm
 
 
 @register_model_view(ProxmoxEndpoint, 'delete')

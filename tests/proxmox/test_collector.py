@@ -1,5 +1,7 @@
 """What a read of a cluster returns, over real HTTPS, when all goes well and when each part of it does not."""
 
+import contextlib
+import socket
 import threading
 import time
 from collections import Counter
@@ -7,7 +9,7 @@ from collections import Counter
 import pytest
 
 from netbox_proxsync.proxmox import client as client_module
-from netbox_proxsync.proxmox.client import ProxmoxClient
+from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.errors import (
     AuthenticationFailed,
@@ -18,6 +20,7 @@ from netbox_proxsync.proxmox.errors import (
     VersionTooOld,
 )
 from netbox_proxsync.proxmox.inventory import GuestType, Inventory, TagStyle, known
+from tests.pve import StandIn
 
 from .reading import answer_of, connection, guest_of, is_unknown, messages, read, serve
 from .recordings import data
@@ -25,8 +28,10 @@ from .recordings import data
 CLUSTER = 'pve-9.2.11-cluster'
 RESTRICTED = 'pve-9.2.11-cluster-restricted-token'
 SOLO = 'pve-8.4.21-solo'
-# One call each for: version, permissions, ACL, status, resources, options, and (pinned fingerprints only) nodes.
-CLUSTER_CALLS = 7
+# Version, permissions, ACL, status, resources, options, and (pinned fingerprints only) nodes.
+CLUSTER_PATHS = 7
+# Permissions and ACL once more after the list.
+CLUSTER_CALLS = CLUSTER_PATHS + 2
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +115,7 @@ class TestCalls:
     def test_each_once_and_no_other(self, pve):
         inventory = read(pve)
         expected = Counter(
-            ['/version', '/access/permissions', '/access/acl', '/nodes']
+            ['/version', '/nodes'] + 2 * ['/access/permissions', '/access/acl']
             + [f'/cluster/{name}' for name in ('status', 'resources', 'options')]
         )
         rows = [row for row in data(CLUSTER, '/cluster/resources') if row['type'] in ('qemu', 'lxc')]
@@ -715,6 +720,22 @@ class TestWhatStopsARun:
         with pytest.raises(ProxmoxError):
             read(pve)
 
+    def test_another_member_goes_on_when_the_given_host_goes_away(self, pve):
+        """Proxmox's port is the same on all nodes, and what they tell is the same."""
+        rows = answer_of(pve, '/cluster/status')
+        next(row for row in rows if row['id'] == 'node/pve2')['ip'] = '127.0.0.2'
+        serve(pve, '/cluster/status', rows)
+        nodes = answer_of(pve, '/nodes')
+        for node in nodes:
+            node['ssl_fingerprint'] = pve.fingerprint
+        serve(pve, '/nodes', nodes)
+        with StandIn(pve.cluster, host='127.0.0.2', port=pve.port, tls=pve.tls) as member:
+            pve.before('/nodes/pve2/qemu/102/config', lambda: threading.Thread(target=pve.close).start())
+            inventory = read(pve, concurrency=1)
+            assert member.log
+            assert all(known(guest.config) for guest in inventory.guests)
+            assert inventory.guests_incomplete is None
+
     def test_a_host_that_goes_away(self, pve):
         pve.before('/nodes/pve2/qemu/102/config', lambda: threading.Thread(target=pve.close).start())
         with pytest.raises((HostUnreachable, ProxmoxError)):
@@ -735,6 +756,22 @@ class TestWhatStopsARun:
             with pytest.raises(Cancelled):
                 collect(client, CollectOptions())
             assert time.monotonic() - begin < 4
+
+    def test_cancelling_does_not_wait_for_a_connection_that_is_not_made(self):
+        """A host that lets nobody in: whoever connects waits for a time that nothing can shorten."""
+        with socket.create_server(('127.0.0.1', 0), backlog=0) as server, contextlib.ExitStack() as filling:
+            for _ in range(3):
+                waiting = filling.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(server.getsockname())
+            host = f'127.0.0.1:{server.getsockname()[1]}'
+            settings = Connection(hosts=(host,), token_id='a@pve!b', token_secret='x', tls_mode='off')
+            with ProxmoxClient(settings) as client:
+                begin = time.monotonic()
+                threading.Timer(0.3, client.cancel).start()
+                with pytest.raises(Cancelled):
+                    collect(client, CollectOptions())
+                assert 0.2 < time.monotonic() - begin < 3
 
     def test_an_exception_from_progress(self, pve):
         """As the job's own time limit raises one in the calling thread."""
@@ -800,7 +837,7 @@ class TestKillingEveryCall:
         pve = standin(CLUSTER)
         whole = self.parts(read(pve, options=options))
         paths = sorted({call.path for call in pve.log})
-        assert len(paths) == CLUSTER_CALLS + 10 + 2 + 2
+        assert len(paths) == CLUSTER_PATHS + 10 + 2 + 2
         for path in paths:
             kill(pve, path)
             try:
