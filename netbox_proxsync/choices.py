@@ -5,6 +5,8 @@ __all__ = (
     'ChangeActionChoices',
     'ChangeOutcomeChoices',
     'EndpointStatusChoices',
+    'GuestStateChoices',
+    'GuestTypeChoices',
     'InterfaceNamingChoices',
     'MissingGuestsChoices',
     'RunModeChoices',
@@ -141,4 +143,36 @@ class ChangeOutcomeChoices(ChoiceSet):
         Choice(SKIPPED, _('Skipped'), color='yellow'),
         Choice(CANCELLED, _('Not written'), color='gray', description=_('The run was cancelled before it came to it')),
         Choice(FAILED, _('Failed'), color='red'),
+    ]
+
+
+class GuestTypeChoices(ChoiceSet):
+    QEMU = 'qemu'
+    LXC = 'lxc'
+
+    CHOICES = [
+        Choice(QEMU, _('Virtual machine'), color='blue'),
+        Choice(LXC, _('Container'), color='purple'),
+    ]
+
+
+class GuestStateChoices(ChoiceSet):
+    IN_SYNC = 'in-sync'
+    NEW = 'new'
+    CHANGED = 'changed'
+    MISSING = 'missing'
+    CONFLICT = 'conflict'
+    SKIPPED = 'skipped'
+    IGNORED = 'ignored'
+    UNKNOWN = 'unknown'
+
+    CHOICES = [
+        Choice(IN_SYNC, _('In sync'), color='green', description=_('NetBox holds what Proxmox says')),
+        Choice(NEW, _('New'), color='blue', description=_('NetBox does not keep it yet')),
+        Choice(CHANGED, _('Changed'), color='cyan', description=_('A sync would change NetBox')),
+        Choice(MISSING, _('Missing'), color='orange', description=_('NetBox keeps it, and Proxmox no longer has it')),
+        Choice(CONFLICT, _('Conflict'), color='red', description=_('A person has to decide something')),
+        Choice(SKIPPED, _('Skipped'), color='gray', description=_('A filter of the endpoint or a rule leaves it out')),
+        Choice(IGNORED, _('Ignored'), color='purple', description=_('A person told the sync to leave it alone')),
+        Choice(UNKNOWN, _('Unknown'), color='yellow', description=_('It could not be read')),
     ]

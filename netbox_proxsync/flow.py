@@ -8,13 +8,14 @@ Data flows one way. This module only calls the parts in their order and keeps th
 from django.utils import timezone
 
 from .cancelling import CancelWatch
-from .choices import RunModeChoices, RunStatusChoices
+from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from .connection import connection_of
 from .ledger.existing import load
+from .ledger.guests import record_guests
 from .ledger.objects import ObjectWriter
 from .ledger.settings import load_settings
 from .ledger.tracking import service_user
-from .ledger.writer import Writer
+from .ledger.writer import Result, Writer
 from .models import SyncRun
 from .proxmox.client import ProxmoxClient
 from .proxmox.collector import CollectOptions, collect
@@ -22,7 +23,9 @@ from .proxmox.inventory import Inventory
 from .runs import RunRecorder
 from .sync.changes import Plan
 from .sync.desired import desire
+from .sync.guests import Pending, Standings
 from .sync.plan import compare
+from .sync.settings import Settings
 
 __all__ = ('execute',)
 
@@ -45,11 +48,14 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         ProxmoxError: Proxmox could not be read; nothing was written.
     """
     inventory = read(run, recorder, watch)
-    plan = decide(run, recorder, watch, inventory)
+    settings = load_settings(run.endpoint)
+    plan = decide(run, recorder, watch, inventory, settings)
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
-        write(run, recorder, watch, plan)
+        pending = write(run, recorder, watch, plan)
+        record(run, recorder, Standings(inventory, settings, pending))
         return RunStatusChoices.COMPLETED, ''
     recorder.planned(plan)
+    record(run, recorder, Standings(inventory, settings, map(Pending, plan.changes)))
     if run.mode == RunModeChoices.SYNC:
         return RunStatusChoices.REFUSED, plan.refusal
     if plan.refusal:
@@ -73,9 +79,10 @@ def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
     return inventory
 
 
-def decide(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, inventory: Inventory) -> Plan:
+def decide(
+    run: SyncRun, recorder: RunRecorder, watch: CancelWatch, inventory: Inventory, settings: Settings
+) -> Plan:
     with recorder.phase('plan'):
-        settings = load_settings(run.endpoint)
         desired = desire(inventory, settings)
         watch.check()
         existing = load(run.endpoint, desired, settings)
@@ -85,11 +92,34 @@ def decide(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, inventory: I
         return plan
 
 
-def write(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan):
+def write(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan) -> list[Pending]:
+    """Apply a plan; what of it is not in NetBox afterwards."""
+    pending: list[Pending] = []
+
+    def applied(results: list[Result]):
+        recorder.applied(results)
+        pending.extend(entry for result in results if (entry := pending_of(result)))
+
     with recorder.phase('apply'):
         recorder.applying(plan)
         message = f'Proxmox sync of {run.endpoint}, run {run.pk}'
         objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now())
         user = run.user or service_user()
-        Writer(objects, user, run.request_id, recorder.applied, stopped=watch.cancelled).apply(plan)
+        Writer(objects, user, run.request_id, applied, stopped=watch.cancelled).apply(plan)
         watch.check()
+    return pending
+
+
+def pending_of(result: Result) -> Pending | None:
+    match result.outcome:
+        case ChangeOutcomeChoices.APPLIED:
+            return None
+        case ChangeOutcomeChoices.OUTDATED:
+            return Pending(result.change, note=result.message)
+        case _:
+            return Pending(result.change, failure=result.message)
+
+
+def record(run: SyncRun, recorder: RunRecorder, standings: Standings):
+    with recorder.phase('record'):
+        record_guests(run.endpoint, standings)

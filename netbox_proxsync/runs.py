@@ -68,7 +68,7 @@ class RunRecorder:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """A phase of the run ('collect', 'plan', 'apply'), timed in seconds."""
+        """A phase of the run ('collect', 'plan', 'apply', 'record'), timed in seconds."""
         started = monotonic()
         self.save(phase=name)
         try:

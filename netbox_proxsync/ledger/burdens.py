@@ -22,6 +22,8 @@ TRACES = {
     'extras.notification',
     'extras.subscription',
     'extras.taggeditem',
+    # What Proxmox said of the machine: ours, and nothing that the machine is needed for.
+    'netbox_proxsync.proxmoxguest',
 }
 
 
@@ -45,7 +47,7 @@ def hanging_on(instance: models.Model, bound_to: Mapping[Pointer, Bound], releas
     """
     for related, cascades in related_to(instance):
         bound = bound_to.get(pointer_to(related))
-        if bound is None:
+        if bound is None or bound.unmanaged:
             yield f'{related._meta.verbose_name} "{related}"'
         elif cascades and bound.created_by_sync:
             yield from hanging_on(related, bound_to, released)

@@ -121,6 +121,8 @@ class ObjectWriter:
         root = next((name for name, kind in KINDS.items() if kind.stamp and (name, change.unit) in self.pointers), None)
         if root is None or (pointer := self.pointers[root, change.unit]) in self.stamped:
             return
+        if self.bound_to[pointer].unmanaged:
+            return
         instance = self.locked(pointer)
         self.prepare(instance)
         self.stamp_on(instance, root)
@@ -256,6 +258,7 @@ class ObjectWriter:
             last=values,
             created_by_sync=row.created_by_sync,
             missing_since=row.missing_since,
+            unmanaged=row.unmanaged,
         )
 
     def made(self, pointer: Pointer, change: Change) -> bool:

@@ -26,6 +26,7 @@ from ..validation import (
     clean_token_secret,
 )
 from .bindings import Binding
+from .guests import ProxmoxGuest
 from .mixins import CensoredSecretsMixin
 from .runs import SyncChange
 
@@ -298,6 +299,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         with transaction.atomic(using=using):
             SyncChange.drop(models.Q(run__endpoint=self), using)
             Binding.drop(models.Q(endpoint=self), using)
+            ProxmoxGuest.drop(models.Q(endpoint=self), using)
             return super().delete(using, *args, **kwargs)
 
     delete.alters_data = True

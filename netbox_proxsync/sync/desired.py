@@ -19,7 +19,9 @@ def desire(inventory: Inventory, settings: Settings) -> Desired:
         complete=frozenset(
             (kind.name, scope) for kind in KINDS.values() for scope in kind.complete(inventory, settings)
         ),
-        excluded=frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
+        # An ignored guest is left alone also when it is gone from Proxmox.
+        excluded=settings.ignored
+        | frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
     )
 
 

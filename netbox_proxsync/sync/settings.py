@@ -15,6 +15,8 @@ class Settings:
         cluster: The cluster that a person chose or an earlier run made; None: found or made by name.
         cluster_type, cluster_group, site, tenant, guest_role, vrf: Placement of what is made; None: not set.
         ram_unit, disk_unit: Bytes per unit of NetBox's `memory` and `disk` (RAM_BASE_UNIT, DISK_BASE_UNIT squared).
+        ignored: The guests ('qemu/100') that a person told the sync to leave alone.
+        left_alone: Their virtual machines: no other guest may adopt one.
         change_limit: Percent of the objects of a kind that a run may retire, delete or release.
     """
 
@@ -33,5 +35,7 @@ class Settings:
     missing_guests: str = 'retire'
     grace_days: int = 30
     change_limit: int = 20
+    ignored: frozenset[str] = frozenset()
+    left_alone: frozenset[Pointer] = frozenset()
     ram_unit: int = 1024 * 1024
     disk_unit: int = 1024 * 1024

@@ -126,7 +126,9 @@ def label_of(guest: Guest) -> str:
 
 
 def is_wanted(guest: Guest, settings: Settings) -> bool:
-    """Whether the endpoint's filters let a guest in. What they keep out is left alone, not retired."""
+    """Whether a person and the endpoint's filters let a guest in. What they keep out is left alone, not retired."""
+    if guest.key in settings.ignored:
+        return False
     by_type = {GuestType.QEMU: settings.sync_vms, GuestType.LXC: settings.sync_containers}
     # A template flag that was not read does not let a guest in: it might be a template.
     return by_type[guest.type] and (settings.sync_templates or guest.template is False)

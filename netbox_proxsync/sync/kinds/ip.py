@@ -122,6 +122,8 @@ def is_free(record: Record, item: Item, existing: Existing, located: Located) ->
     that is retired or has it no longer. A guest's claim never takes an address away from anything else.
     """
     bound = existing.bound_to.get(record.pointer)
+    if bound and bound.unmanaged:
+        return False
     if bound and (bound.kind, bound.key) in existing.gone:
         return True
     if bound and bound.unit not in (item.unit, *existing.retired):

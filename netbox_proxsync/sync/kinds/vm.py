@@ -108,7 +108,9 @@ class VMKind(Kind):
             return [
                 record
                 for record in (existing.find(self.name, hint, value) if value is not None else ())
-                if record.values['cluster'] == cluster and record.pointer not in existing.bound_to
+                if record.values['cluster'] == cluster
+                and record.pointer not in existing.bound_to
+                and record.pointer not in settings.left_alone
             ]
 
         by_name = [
