@@ -16,23 +16,26 @@ from utilities.filters import (
     TreeNodeMultipleChoiceFilter,
 )
 from utilities.filtersets import register_filterset
-from virtualization.models import Cluster, ClusterGroup, ClusterType
+from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMachine
 
 from .choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
     EndpointStatusChoices,
+    GuestStateChoices,
+    GuestTypeChoices,
     InterfaceNamingChoices,
     MissingGuestsChoices,
     RunModeChoices,
     RunStatusChoices,
     TLSModeChoices,
 )
-from .models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
     'BindingFilterSet',
     'ProxmoxEndpointFilterSet',
+    'ProxmoxGuestFilterSet',
     'SyncChangeFilterSet',
     'SyncRunFilterSet',
 )
@@ -206,10 +209,50 @@ class BindingFilterSet(EndpointFilters):
     class Meta:
         model = Binding
         fields = (
-            'id', 'kind', 'key', 'unit', 'object_type', 'object_id', 'created_by_sync', 'first_seen', 'missing_since',
+            'id', 'kind', 'key', 'unit', 'object_type', 'object_id', 'created_by_sync', 'unmanaged', 'first_seen',
+            'missing_since',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         if not value.strip():
             return queryset
         return queryset.filter(Q(key__icontains=value) | Q(endpoint__name__icontains=value))
+
+
+@register_filterset
+class ProxmoxGuestFilterSet(EndpointFilters):
+    type = by_choice(GuestTypeChoices)
+    state = by_choice(GuestStateChoices)
+    node = MultiValueCharFilter()
+    status = MultiValueCharFilter()
+    reason = MultiValueCharFilter()
+    # A guest that has any of them.
+    tags = MultiValueArrayFilter(lookup_expr='icontains')
+    virtual_machine_id = by_id(VirtualMachine.objects.all(), _('Virtual machine (ID)'))
+    virtual_machine = by_name('virtual_machine', VirtualMachine.objects.all(), _('Virtual machine (name)'))
+    has_virtual_machine = django_filters.BooleanFilter(
+        field_name='virtual_machine',
+        lookup_expr='isnull',
+        exclude=True,
+        label=_('Has a virtual machine'),
+    )
+
+    class Meta:
+        model = ProxmoxGuest
+        fields = (
+            'id', 'type', 'vmid', 'name', 'node', 'status', 'template', 'state', 'reason', 'ignored',
+        )  # fmt: skip
+
+    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        if not (value := value.strip()):
+            return queryset
+        found = (
+            Q(name__icontains=value)
+            | Q(node__icontains=value)
+            | Q(reason__icontains=value)
+            | Q(virtual_machine__name__icontains=value)
+            | Q(tags__icontains=value)
+        )
+        if value.isdecimal():
+            found |= Q(vmid__startswith=value)
+        return queryset.filter(found)

@@ -5,10 +5,23 @@ from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import ObjectAction
 
 from .choices import RunStatusChoices
-from .models import ProxmoxEndpoint, SyncRun
+from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from .runs import active_runs
 
-__all__ = ('CancelActiveRun', 'CancelRun', 'PreviewEndpoint', 'SyncEndpoint', 'TestEndpoint')
+__all__ = (
+    'BULK_GUEST_ACTIONS',
+    'GUEST_ACTIONS',
+    'CancelActiveRun',
+    'CancelRun',
+    'Decision',
+    'ManageBindingAgain',
+    'PreviewEndpoint',
+    'StopManagingBinding',
+    'SyncEndpoint',
+    'TestEndpoint',
+)
+
+SYNC_ENDPOINT = 'netbox_proxsync.sync_proxmoxendpoint'
 
 
 class EndpointAction(ObjectAction):
@@ -83,7 +96,7 @@ class CancelRun(ObjectAction):
     @classmethod
     def render(cls, context: Any, obj: SyncRun, **kwargs: Any) -> str:
         # The permission is one for the endpoint, so NetBox cannot look it up for the run.
-        if obj.finished or not context['request'].user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj.endpoint):
+        if obj.finished or not context['request'].user.has_perm(SYNC_ENDPOINT, obj.endpoint):
             return ''
         return super().render(context, obj, **kwargs)
 
@@ -97,3 +110,129 @@ class CancelActiveRun(CancelRun):
     def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
         run = active_runs(obj).select_related('endpoint').first()
         return super().render(context, run, **kwargs) if run else ''
+
+
+class Decision(ObjectAction):
+    """
+    What a person decides about a guest or a bound object. It takes the permission to sync its endpoint, which the model
+    of the object does not know; so the button itself looks for it.
+    """
+
+    url_kwargs = ['pk']
+    template_name = 'netbox_proxsync/buttons/post.html'
+    color = 'outline-secondary'
+    icon = ''
+    hint = ''
+
+    @classmethod
+    def is_offered(cls, obj: Any) -> bool:
+        """Whether the decision is open for this object."""
+        return True
+
+    @classmethod
+    def render(cls, context: Any, obj: Any, **kwargs: Any) -> str:
+        user = context['request'].user
+        if cls.multi:
+            return super().render(context, obj, **kwargs)
+        if not user.has_perm(SYNC_ENDPOINT, obj.endpoint) or not cls.is_offered(obj):
+            return ''
+        return super().render(context, obj, **kwargs)
+
+    @classmethod
+    def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:
+        return {
+            'csrf_token': get_token(context['request']),
+            'color': cls.color,
+            'icon': cls.icon,
+            'hint': cls.hint,
+            'name': cls.name,
+        }
+
+
+class IgnoreGuest(Decision):
+    name = 'ignore'
+    label = _('Ignore')
+    icon = 'eye-off'
+    hint = _('Leave it alone: it is not synced, and what NetBox has of it stays as it is')
+
+    @classmethod
+    def is_offered(cls, obj: ProxmoxGuest) -> bool:
+        return not obj.ignored
+
+
+class StopIgnoringGuest(Decision):
+    name = 'stop_ignoring'
+    label = _('Stop ignoring')
+    icon = 'eye'
+    hint = _('Let the next run sync it again; what NetBox has of it is adopted')
+
+    @classmethod
+    def is_offered(cls, obj: ProxmoxGuest) -> bool:
+        return obj.ignored
+
+
+class StopManagingGuest(Decision):
+    name = 'stop_managing'
+    label = _('Stop managing')
+    color = 'outline-danger'
+    icon = 'link-off'
+    hint = _('Its virtual machine and all its parts become yours, and it is ignored from now on')
+
+    @classmethod
+    def is_offered(cls, obj: ProxmoxGuest) -> bool:
+        return obj.is_bound
+
+
+class BulkDecision(Decision):
+    multi = True
+    url_kwargs = []
+    template_name = 'netbox_proxsync/buttons/bulk_post.html'
+
+
+class BulkIgnoreGuests(BulkDecision):
+    name = 'bulk_ignore'
+    label = _('Ignore selected')
+    icon = IgnoreGuest.icon
+    hint = IgnoreGuest.hint
+
+
+class BulkStopIgnoringGuests(BulkDecision):
+    name = 'bulk_stop_ignoring'
+    label = _('Stop ignoring selected')
+    icon = StopIgnoringGuest.icon
+    hint = StopIgnoringGuest.hint
+
+
+class BulkStopManagingGuests(BulkDecision):
+    name = 'bulk_stop_managing'
+    label = _('Stop managing selected')
+    color = StopManagingGuest.color
+    icon = StopManagingGuest.icon
+    hint = StopManagingGuest.hint
+
+
+class StopManagingBinding(Decision):
+    name = 'stop_managing'
+    label = _('Stop managing')
+    color = 'outline-danger'
+    icon = 'link-off'
+    hint = _('The object becomes yours: it is left as it is, and not made again')
+
+    @classmethod
+    def is_offered(cls, obj: Binding) -> bool:
+        return not obj.unmanaged
+
+
+class ManageBindingAgain(Decision):
+    name = 'manage_again'
+    label = _('Manage again')
+    icon = 'link'
+    hint = _('Let the next run keep the object true to Proxmox again')
+
+    @classmethod
+    def is_offered(cls, obj: Binding) -> bool:
+        return obj.unmanaged
+
+
+GUEST_ACTIONS = (IgnoreGuest, StopIgnoringGuest, StopManagingGuest)
+BULK_GUEST_ACTIONS = (BulkIgnoreGuests, BulkStopIgnoringGuests, BulkStopManagingGuests)

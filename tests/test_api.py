@@ -6,18 +6,26 @@ from netbox_proxsync.graphql.filters import (
     ProxSyncBindingFilter,
     ProxSyncChangeFilter,
     ProxSyncEndpointFilter,
+    ProxSyncGuestFilter,
     ProxSyncRunFilter,
 )
-from netbox_proxsync.graphql.types import ProxSyncBindingType, ProxSyncChangeType, ProxSyncEndpointType, ProxSyncRunType
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from netbox_proxsync.graphql.types import (
+    ProxSyncBindingType,
+    ProxSyncChangeType,
+    ProxSyncEndpointType,
+    ProxSyncGuestType,
+    ProxSyncRunType,
+)
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import MARKER, PluginAPI, make_binding, make_change, make_endpoint, make_run
+from .cases import MARKER, PluginAPI, make_binding, make_change, make_endpoint, make_guest, make_run
 
 FILTERS = {
     ProxmoxEndpoint: ProxSyncEndpointFilter,
     SyncRun: ProxSyncRunFilter,
     SyncChange: ProxSyncChangeFilter,
     Binding: ProxSyncBindingFilter,
+    ProxmoxGuest: ProxSyncGuestFilter,
 }
 
 
@@ -106,6 +114,25 @@ class BindingAPITestCase(
         endpoint = make_endpoint()
         for number in range(3):
             make_binding(endpoint, create_test_virtualmachine(f'vm{number}'), 100 + number)
+
+
+class ProxmoxGuestAPITestCase(
+    GraphQLFilters,
+    PluginAPI,
+    APIViewTestCases.GetObjectViewTestCase,
+    APIViewTestCases.ListObjectsViewTestCase,
+    APIViewTestCases.GraphQLTestCase,
+):
+    model = ProxmoxGuest
+    type_class = ProxSyncGuestType
+    graphql_base_name = 'proxsync_guest'
+    brief_fields = ['display', 'id', 'name', 'state', 'type', 'url', 'vmid']
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for number in range(3):
+            make_guest(endpoint, 100 + number)
 
 
 class EndpointActionAPITestCase(PluginAPI, APITestCase):

@@ -4,9 +4,9 @@ from users.models import ObjectPermission
 from utilities.testing import TestCase as NetBoxTestCase
 from utilities.testing import ViewTestCases, create_test_virtualmachine
 
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import MARKER, PluginViews, make_binding, make_change, make_endpoint, make_run
+from .cases import MARKER, PluginViews, make_binding, make_change, make_endpoint, make_guest, make_run
 
 
 class ProxmoxEndpointViewTestCase(
@@ -106,6 +106,16 @@ class BindingViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, View
         endpoint = make_endpoint()
         for number in range(3):
             make_binding(endpoint, create_test_virtualmachine(f'vm{number}'), 100 + number)
+
+
+class ProxmoxGuestViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, ViewTestCases.ListObjectsViewTestCase):
+    model = ProxmoxGuest
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for number in range(3):
+            make_guest(endpoint, 100 + number)
 
 
 class EndpointActionTestCase(NetBoxTestCase, TestCase):

@@ -9,24 +9,32 @@ from netbox.api.serializers import BaseModelSerializer, PrimaryModelSerializer
 from rest_framework import serializers
 from tenancy.api.serializers import TenantSerializer
 from users.api.serializers import UserSerializer
-from virtualization.api.serializers import ClusterGroupSerializer, ClusterSerializer, ClusterTypeSerializer
+from virtualization.api.serializers import (
+    ClusterGroupSerializer,
+    ClusterSerializer,
+    ClusterTypeSerializer,
+    VirtualMachineSerializer,
+)
 
 from ..choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
     EndpointStatusChoices,
+    GuestStateChoices,
+    GuestTypeChoices,
     InterfaceNamingChoices,
     MissingGuestsChoices,
     RunModeChoices,
     RunStatusChoices,
     TLSModeChoices,
 )
-from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
     'BindingSerializer',
     'ConnectionReportSerializer',
     'ProxmoxEndpointSerializer',
+    'ProxmoxGuestSerializer',
     'RunEndedSerializer',
     'SyncChangeSerializer',
     'SyncRunSerializer',
@@ -130,10 +138,33 @@ class BindingSerializer(BaseModelSerializer):
         model = Binding
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'kind', 'key', 'unit', 'object_type', 'object_id',
-            'object', 'values', 'created_by_sync', 'first_seen', 'missing_since',
+            'object', 'values', 'created_by_sync', 'unmanaged', 'first_seen', 'missing_since',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'kind', 'key')
         read_only_fields = fields
+
+
+class ProxmoxGuestSerializer(BaseModelSerializer):
+    endpoint = ProxmoxEndpointSerializer(nested=True, read_only=True)
+    type = ChoiceField(choices=GuestTypeChoices, read_only=True)
+    tags = serializers.ListField(child=serializers.CharField(), read_only=True)
+    state = ChoiceField(choices=GuestStateChoices, read_only=True)
+    virtual_machine = VirtualMachineSerializer(nested=True, read_only=True, allow_null=True)
+
+    class Meta:
+        model = ProxmoxGuest
+        fields = (
+            'id', 'url', 'display_url', 'display', 'endpoint', 'type', 'vmid', 'name', 'node', 'status', 'tags',
+            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'details',
+        )  # fmt: skip
+        brief_fields = ('id', 'url', 'display', 'type', 'vmid', 'name', 'state')
+        read_only_fields = fields
+
+
+class RefusalSerializer(serializers.Serializer):
+    """Why nothing was done."""
+
+    detail = serializers.CharField()
 
 
 class CheckSerializer(serializers.Serializer):

@@ -1,9 +1,10 @@
+from collections.abc import Callable
 from typing import Any
 
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
-from netbox.api.authentication import TokenSyncPermission
+from netbox.api.authentication import TokenPermissions, TokenSyncPermission
 from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
 from netbox.api.viewsets.mixins import BulkDestroyModelMixin
 from rest_framework import status
@@ -15,11 +16,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import APIRootView
 
-from .. import connection, filtersets
+from .. import connection, decisions, filtersets
 from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
 from ..jobs import AlreadyRunning, SyncJob
-from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from . import serializers
 
 
@@ -146,10 +147,92 @@ class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
     filterset_class = filtersets.SyncChangeFilterSet
 
 
-class BindingViewSet(NetBoxReadOnlyModelViewSet):
+class DecisionPermission(TokenPermissions):
+    """Require the permission to sync an endpoint; which one, the decision itself looks at."""
+
+    perms_map = {**TokenPermissions.perms_map, 'POST': ['%(app_label)s.sync_proxmoxendpoint']}
+
+
+class DecisionViewSet(NetBoxReadOnlyModelViewSet):
+    """What can be read, and decided about by those who may view it and may sync its endpoint."""
+
+    decisions: tuple[str, ...] = ()
+
+    def get_permissions(self) -> list[BasePermission]:
+        if self.action in self.decisions:
+            return [DecisionPermission()]
+        return super().get_permissions()
+
+    def _decide(self, request: Request, pk: int, decide: Callable[[object], object]) -> Response:
+        found = self.queryset.model.objects.restrict(request.user, 'view').select_related('endpoint')
+        instance = get_object_or_404(found, pk=pk)
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=instance.endpoint):
+            raise PermissionDenied(_('This user does not have permission to sync this endpoint.'))
+        try:
+            decide(instance)
+        except decisions.SyncGoingOn as error:
+            return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
+        instance.refresh_from_db()
+        return Response(self.serializer_class(instance, context={'request': request}).data)
+
+
+def decision(serializer: type[serializers.BaseModelSerializer], path: str) -> Callable:
+    """A decision that a person posts; the answer is the object as it is then."""
+
+    def decorate(method: Callable) -> Callable:
+        documented = extend_schema(request=None, responses={200: serializer, 409: serializers.RefusalSerializer})
+        return documented(action(detail=True, methods=['post'], url_path=path)(method))
+
+    return decorate
+
+
+class BindingViewSet(DecisionViewSet):
     queryset = Binding.objects.all()
     serializer_class = serializers.BindingSerializer
     filterset_class = filtersets.BindingFilterSet
+    decisions = ('stop_managing', 'manage_again')
+
+    @decision(serializers.BindingSerializer, 'stop-managing')
+    def stop_managing(self, request: Request, pk: int) -> Response:
+        """
+        Leave the object as it is from now on.
+        """
+        return self._decide(request, pk, decisions.leave_to_people)
+
+    @decision(serializers.BindingSerializer, 'manage-again')
+    def manage_again(self, request: Request, pk: int) -> Response:
+        """
+        Keep the object true to Proxmox again.
+        """
+        return self._decide(request, pk, decisions.manage_again)
+
+
+class ProxmoxGuestViewSet(DecisionViewSet):
+    queryset = ProxmoxGuest.objects.all()
+    serializer_class = serializers.ProxmoxGuestSerializer
+    filterset_class = filtersets.ProxmoxGuestFilterSet
+    decisions = ('ignore', 'stop_ignoring', 'stop_managing')
+
+    @decision(serializers.ProxmoxGuestSerializer, 'ignore')
+    def ignore(self, request: Request, pk: int) -> Response:
+        """
+        Leave the guest alone: it is not synced, and what NetBox has of it stays as it is.
+        """
+        return self._decide(request, pk, lambda guest: decisions.ignore([guest]))
+
+    @decision(serializers.ProxmoxGuestSerializer, 'stop-ignoring')
+    def stop_ignoring(self, request: Request, pk: int) -> Response:
+        """
+        Let the next run sync the guest again.
+        """
+        return self._decide(request, pk, lambda guest: decisions.stop_ignoring([guest]))
+
+    @decision(serializers.ProxmoxGuestSerializer, 'stop-managing')
+    def stop_managing(self, request: Request, pk: int) -> Response:
+        """
+        Give the guest's virtual machine with all its parts to the people, and ignore the guest.
+        """
+        return self._decide(request, pk, lambda guest: decisions.stop_managing([guest]))
 
 
 def run_data(run: SyncRun, request: Request) -> dict[str, Any]:

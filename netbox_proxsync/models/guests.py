@@ -12,8 +12,12 @@ from utilities.querysets import RestrictedQuerySet
 from virtualization.models import VirtualMachine
 
 from ..choices import GuestStateChoices, GuestTypeChoices
+from .bindings import Binding
 
 __all__ = ('ProxmoxGuest',)
+
+# Of Proxmox's words, those that everybody knows; any other is worth a look.
+STATUS_COLORS = {'running': 'green', 'stopped': 'gray', 'paused': 'orange', 'suspended': 'orange'}
 
 
 class ProxmoxGuestQuerySet(RestrictedQuerySet):
@@ -149,8 +153,8 @@ class ProxmoxGuest(models.Model):
         """Delete rows without reading them, as `SyncChange.drop`, and what search knows of them."""
         guests = cls.objects.using(using).filter(condition).order_by()
         object_type = ContentType.objects.db_manager(using).get_for_model(cls)
-        found = CachedValue.objects.using(using).filter(object_type_id=object_type.pk, object_id__in=guests.values('pk'))
-        found._raw_delete(using)
+        searched = CachedValue.objects.using(using).filter(object_type_id=object_type.pk)
+        searched.filter(object_id__in=guests.values('pk'))._raw_delete(using)
         guests._raw_delete(using)
 
     def get_type_color(self) -> str:
@@ -158,6 +162,30 @@ class ProxmoxGuest(models.Model):
 
     def get_state_color(self) -> str:
         return GuestStateChoices.colors.get(self.state)
+
+    def get_status_color(self) -> str:
+        return STATUS_COLORS.get(self.status, 'yellow')
+
+    @property
+    def pool(self) -> str:
+        return self.details.get('pool', '')
+
+    @property
+    def ha_state(self) -> str:
+        return self.details.get('ha_state', '')
+
+    @property
+    def lock(self) -> str:
+        return self.details.get('lock', '')
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a sync keeps anything of it in NetBox."""
+        return Binding.objects.filter(endpoint_id=self.endpoint_id, unit=self.key).exists()
+
+    @property
+    def nics(self) -> list[dict[str, Any]]:
+        return self.detail('nics')
 
     def detail(self, name: str) -> list[dict[str, Any]]:
         """A part of `details`: 'nics', 'disks', 'unread' or 'unknown_keys'; empty if it was not read."""

@@ -180,6 +180,7 @@ class BindingPanel(panels.ObjectAttributesPanel):
     unit = attrs.TextAttr('unit', style='font-monospace')
     object = attrs.GenericForeignKeyAttr('object', linkify=True)
     created_by_sync = attrs.BooleanAttr('created_by_sync')
+    unmanaged = attrs.BooleanAttr('unmanaged')
     first_seen = attrs.DateTimeAttr('first_seen')
     missing_since = attrs.DateTimeAttr('missing_since')
 

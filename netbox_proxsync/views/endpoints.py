@@ -13,9 +13,10 @@ from netbox.views import generic
 from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
-from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
-from ..object_actions import CancelActiveRun, PreviewEndpoint, SyncEndpoint, TestEndpoint
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..object_actions import BULK_GUEST_ACTIONS, CancelActiveRun, PreviewEndpoint, SyncEndpoint, TestEndpoint
 from ..ui import panels
+from .guest_actions import GuestDecisionsMixin
 
 __all__ = (
     'ProxmoxEndpointBindingsView',
@@ -25,6 +26,7 @@ __all__ = (
     'ProxmoxEndpointBulkRenameView',
     'ProxmoxEndpointDeleteView',
     'ProxmoxEndpointEditView',
+    'ProxmoxEndpointGuestsView',
     'ProxmoxEndpointListView',
     'ProxmoxEndpointRunsView',
     'ProxmoxEndpointView',
@@ -83,6 +85,7 @@ class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
         # By number: there may be tens of thousands of them.
         return counted(
             Binding.objects.filter(endpoint=obj),
+            ProxmoxGuest.objects.filter(endpoint=obj),
             SyncRun.objects.filter(endpoint=obj),
             SyncChange.objects.filter(run__endpoint=obj),
             Job.objects.filter(pk__in=obj.jobs.values('pk')),
@@ -114,6 +117,25 @@ class ProxmoxEndpointBulkDeleteView(generic.BulkDeleteView):
     queryset = ProxmoxEndpoint.objects.all()
     filterset = filtersets.ProxmoxEndpointFilterSet
     table = tables.ProxmoxEndpointTable
+
+
+@register_model_view(ProxmoxEndpoint, 'guests')
+class ProxmoxEndpointGuestsView(GuestDecisionsMixin, generic.ObjectChildrenView):
+    queryset = ProxmoxEndpoint.objects.all()
+    child_model = ProxmoxGuest
+    table = tables.ProxmoxGuestTable
+    filterset = filtersets.ProxmoxGuestFilterSet
+    filterset_form = forms.ProxmoxGuestFilterForm
+    actions = BULK_GUEST_ACTIONS
+    tab = ViewTab(
+        label=_('Guests'),
+        badge=lambda endpoint: endpoint.guests.count(),
+        permission='netbox_proxsync.view_proxmoxguest',
+        weight=490,
+    )
+
+    def get_children(self, request: HttpRequest, parent: ProxmoxEndpoint) -> QuerySet[ProxmoxGuest]:
+        return ProxmoxGuest.objects.restrict(request.user, 'view').filter(endpoint=parent).defer('details')
 
 
 @register_model_view(ProxmoxEndpoint, 'runs')
