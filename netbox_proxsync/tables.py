@@ -297,6 +297,7 @@ class ProxmoxGuestTable(NetBoxTable):
     reason = columns.TemplateColumn(
         verbose_name=_('Reason'),
         template_code='<span title="{{ value }}">{{ value|truncatechars:100 }}</span>',
+        attrs={'td': {'style': 'min-width: 20rem'}},
     )
     virtual_machine = tables.Column(
         verbose_name=_('Virtual machine'),
@@ -322,7 +323,7 @@ class ProxmoxGuestTable(NetBoxTable):
             'tags', 'template', 'ignored',
         )  # fmt: skip
         default_columns = (
-            'pk', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'reason', 'virtual_machine',
+            'pk', 'vmid', 'name', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason', 'endpoint',
         )  # fmt: skip
 
     def value_status(self, value: str) -> str:

@@ -1,5 +1,6 @@
 """What Proxmox said of each guest, and how NetBox stands to it -> ProxmoxGuest."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import batched
 from typing import Any
@@ -8,6 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Q
 from extras.models import CachedValue
+from netbox.context import query_cache
 from netbox.search.backends import search_backend
 from virtualization.models import VirtualMachine
 
@@ -117,10 +119,20 @@ def write(rows: tuple[ProxmoxGuest, ...]):
     )
     renamed = [row for row in rows if before.get(row.pk) != (row.vmid, row.name)]
     if renamed:
-        object_type = ContentType.objects.get_for_model(ProxmoxGuest)
-        stale = CachedValue.objects.filter(object_type_id=object_type.pk, object_id__in=[row.pk for row in renamed])
-        stale._raw_delete(stale.db)
-        search_backend.cache(renamed, remove_existing=False)
+        index(renamed)
+
+
+def index(rows: list[ProxmoxGuest]):
+    """Let NetBox's search find rows, which learns of single saves only."""
+    object_type = ContentType.objects.get_for_model(ProxmoxGuest)
+    stale = CachedValue.objects.filter(object_type_id=object_type.pk, object_id__in=[row.pk for row in rows])
+    stale._raw_delete(stale.db)
+    # Without NetBox's cache for a request, its search asks for the type and the custom fields of every row anew.
+    token = query_cache.set(defaultdict(dict))
+    try:
+        search_backend.cache(rows, remove_existing=False)
+    finally:
+        query_cache.reset(token)
 
 
 def named(rows: tuple[ProxmoxGuest, ...]) -> Iterator[tuple[int, tuple[int, str]]]:

@@ -57,7 +57,7 @@ class ProxmoxGuestView(GuestDecisionsMixin, generic.ObjectView):
                     title=_('Recent changes'),
                     filters=OF_GUEST,
                     include_columns=['run'],
-                    exclude_columns=['position'],
+                    exclude_columns=['position', 'key'],
                 ),
                 ObjectsTablePanel(
                     model='netbox_proxsync.Binding',
