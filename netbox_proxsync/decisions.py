@@ -61,7 +61,9 @@ def stop_managing(guests: Collection[ProxmoxGuest]) -> int:
             refuse_during_sync(endpoint)
         ignore(guests)
         for endpoint_id, keys in units.items():
-            Binding.drop(Q(endpoint_id=endpoint_id, unit__in=keys), Binding.objects.db)
+            # What was taken over by itself stays a person's, should the guest be synced again.
+            managed = Q(endpoint_id=endpoint_id, unit__in=keys, unmanaged=False)
+            Binding.drop(managed, Binding.objects.db)
     return len(guests)
 
 

@@ -332,6 +332,20 @@ def test_a_disk_that_is_a_persons_is_left_changed_or_gone(pve, endpoint, sync):
     assert (disk.size, disk.name) == (1, 'Mine')
 
 
+def test_a_persons_disk_stays_a_persons_when_its_guest_is_let_go_of_and_synced_again(pve, endpoint, sync):
+    sync(endpoint)
+    guest = guest_of(endpoint, running_vm(pve))
+    binding = Binding.objects.filter(kind='disk', unit=guest.key).first()
+    leave_to_people(binding)
+    VirtualDisk.objects.filter(pk=binding.object_id).update(size=1)
+    stop_managing([guest])
+    assert not guest.is_bound
+    stop_ignoring([guest])
+    sync(endpoint)
+    assert VirtualDisk.objects.get(pk=binding.object_id).size == 1
+    assert guest_of(endpoint, guest.vmid).state == 'in-sync'
+
+
 def test_a_disk_that_a_person_deleted_is_not_made_again(pve, endpoint, sync):
     sync(endpoint)
     binding = Binding.objects.filter(kind='disk').first()

@@ -181,7 +181,7 @@ class ProxmoxGuest(models.Model):
     @property
     def is_bound(self) -> bool:
         """Whether a sync keeps anything of it in NetBox."""
-        return Binding.objects.filter(endpoint_id=self.endpoint_id, unit=self.key).exists()
+        return Binding.objects.filter(endpoint_id=self.endpoint_id, unit=self.key, unmanaged=False).exists()
 
     @property
     def nics(self) -> list[dict[str, Any]]:
