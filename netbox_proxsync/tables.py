@@ -30,6 +30,8 @@ CHANGED_FIELDS = """
   {% blocktrans count more=more %}and one more{% plural %}and {{ more }} more{% endblocktrans %}</a>
 {% endif %}{% endwith %}
 """
+# Names without a place to break them would push the other columns out of sight.
+LONG_WORDS = {'td': {'class': 'text-break', 'style': 'min-width: 10rem'}}
 
 
 class ProxmoxEndpointTable(PrimaryModelTable):
@@ -278,6 +280,7 @@ class ProxmoxGuestTable(NetBoxTable):
     name = tables.Column(
         verbose_name=_('Name'),
         linkify=True,
+        attrs=LONG_WORDS,
     )
     endpoint = tables.Column(
         verbose_name=_('Endpoint'),
@@ -297,11 +300,12 @@ class ProxmoxGuestTable(NetBoxTable):
     reason = columns.TemplateColumn(
         verbose_name=_('Reason'),
         template_code='<span title="{{ value }}">{{ value|truncatechars:100 }}</span>',
-        attrs={'td': {'style': 'min-width: 20rem'}},
+        attrs={'td': {'style': 'min-width: 14rem'}},
     )
     virtual_machine = tables.Column(
         verbose_name=_('Virtual machine'),
         linkify=True,
+        attrs=LONG_WORDS,
     )
     tags = columns.ArrayColumn(
         verbose_name=_('Proxmox tags'),
