@@ -1,0 +1,42 @@
+"""What a plan does to a real NetBox where objects stand in each other's way, case by case."""
+
+from dataclasses import replace
+
+import pytest
+from dcim.models import Device, DeviceRole, DeviceType, Interface, Manufacturer, Platform, Site
+from extras.models import Tag
+from ipam.models import IPAddress
+from virtualization.models import VirtualMachine, VMInterface
+
+from netbox_proxsync.models import Binding
+from netbox_proxsync.proxmox.inventory import GuestType, Unknown
+from tests.rounds import Lab
+from tests.sync.builders import addresses, config, guest, inventory, nic
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def lab():
+    return Lab()
+
+
+def vm(vmid: int) -> VirtualMachine:
+    return Binding.objects.get(kind='vm', unit__endswith=f'/{vmid}').object
+
+
+def container(*names: str, vmid=200, **values):
+    """A container with a NIC of each of these names inside."""
+    nics = tuple(
+        nic(f'net{number}', f'BC:24:11:00:01:0{number}', name=name) for number, name in enumerate(names) if name
+    )
+    return guest(vmid, 'ct', (), type=GuestType.LXC, config=config(nics=nics), addresses={}, **values)
+
+
+@pytest.mark.parametrize('notes', ['os: De\x00bian', 'os: De\ud800bian'])
+def test_an_operating_system_that_postgresql_cannot_store_is_still_a_platform(lab, notes):
+    lab.sync(inventory(guest(100, config=config(description=notes))))
+    assert Platform.objects.get().name in ('Debian', 'De?bian')
+
+
+@pytest.mark.parametrize('heir', [(), (guest(101, 'db'),)], ids=['nobody', 'another guest'])
