@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import GuestType, Unknown
 from netbox_proxsync.sync.changes import Action
-from tests.sync.builders import NOW, SETTINGS, NetBox, addresses, config, disk, guest, inventory, nic, plan
+from tests.sync.builders import NOW, SETTINGS, UNREAD, NetBox, addresses, config, disk, guest, inventory, nic, plan
 
 
 def actions(made, kind):
@@ -225,6 +226,48 @@ def test_an_object_deleted_by_hand_is_made_again():
     netbox.sync(inv)
     netbox.records['disk'].clear()
     assert plan(inv, netbox.existing).counts == {'disk': {'create': 1}}
+
+
+def test_an_unread_tag_style_changes_no_tags():
+    netbox = NetBox()
+    read = inventory(guest(100, tags=('Web', 'web')), guest(101, 'db', (), tags=('web',)))
+    netbox.sync(read)
+    unread = replace(read, tag_style=UNREAD)
+    assert not plan(unread, netbox.existing).changes
+
+
+def test_a_cpu_limit_is_stored_as_exactly_as_netbox_can():
+    limited = config(cores=None, cpulimit=Decimal('1.333'))
+    netbox = NetBox()
+    netbox.sync(inventory(guest(200, type=GuestType.LXC, config=limited, addresses={})))
+    assert netbox.object('vm', 'lxc/200').values['vcpus'] == '1.33'
+
+
+def test_one_machine_is_adopted_by_one_guest_and_the_other_one_is_made():
+    """A clone brings the UUID of its original."""
+    netbox = NetBox()
+    netbox.sync(inventory())
+    cluster = netbox.object('cluster', 'cluster').pointer
+    old = netbox.add('vm', 'old', name='old', cluster=cluster, cf_vmid=100, serial='u')
+    made = netbox.sync(inventory(guest(100), guest(101, 'clone', (), config=config(uuid='u', nics=()))))
+    assert actions(made, 'vm') == {'qemu/100': Action.ADOPT, 'qemu/101': Action.CREATE}
+    assert netbox.object('vm', 'qemu/100').pointer == old
+
+
+def test_a_cluster_deleted_by_hand_is_made_again_though_its_name_cannot_be_read():
+    netbox = NetBox()
+    netbox.sync(inventory())
+    netbox.records['cluster'].clear()
+    netbox.sync(inventory(cluster_name=UNREAD))
+    assert netbox.object('cluster', 'cluster').values['name'] == 'lab'
+
+
+def test_a_guest_whose_name_is_unknown_keeps_the_name_that_it_has():
+    netbox = NetBox()
+    netbox.sync(inventory(guest(100, 'web')))
+    netbox.sync(inventory(guest(100, UNREAD), guest(101, 'web', ())))
+    assert netbox.object('vm', 'qemu/100').values['name'] == 'web'
+    assert netbox.object('vm', 'qemu/101').values['name'] == 'web (101)'
 
 
 nics = st.lists(st.integers(0, 3), max_size=3, unique=True).map(

@@ -27,10 +27,15 @@ def free_names(items: Sequence[Item], existing: Existing, located: Located) -> d
     }
     ours = {record.pointer for record in holders.values() if record}
     taken = {place(record) for record in existing.records.get('vm', ()) if record.pointer not in ours}
-    taken |= {place(record) for key, record in holders.items() if record and is_kept(key, record, existing)}
+    named = [item for item in items if 'name' in item.values]
+    renamed = {item.key for item in named}
+    taken |= {
+        place(record)
+        for key, record in holders.items()
+        if record and (key not in renamed or is_kept(key, record, existing))
+    }
 
     names = {}
-    named = [item for item in items if 'name' in item.values]
     for item in sorted(named, key=lambda item: (not bears_it(item, holders.get(item.key)), item.hints['vmid'])):
         name, holder = str(item.values['name']), holders.get(item.key)
         if not (holder and is_kept(item.key, holder, existing)):
