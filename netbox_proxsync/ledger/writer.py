@@ -109,18 +109,17 @@ class Writer:
         what is gone.
         """
         results: dict[int, Result] = {}
-        gone = (Action.RELEASE, Action.DELETE)
         for index, change in enumerate(changes):
             if change.action is Action.CONFLICT:
                 results[index] = Result(change, ChangeOutcomeChoices.SKIPPED)
-            elif change.action not in gone:
+            elif not change.action.goes:
                 results[index] = self.attempt(change, self.write)
         for index, result in list(results.items()):
             late = any(field.late for field in result.change.writes)
             if late and result.outcome == ChangeOutcomeChoices.APPLIED:
                 results[index] = self.attempt(result.change, self.objects.write_late)
         for index, change in enumerate(changes):
-            if change.action in gone:
+            if change.action.goes:
                 results[index] = self.attempt(change, self.write)
         self.stamp_root(results.values())
         return [results[index] for index in range(len(changes))]

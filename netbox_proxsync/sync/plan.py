@@ -136,8 +136,11 @@ def conflicts(matches: Matches) -> list[Change]:
 
 
 def by_unit(changes: list[Change]) -> tuple[Change, ...]:
-    """Units in the order in which they first appear; within one, creations and updates before removals."""
+    """
+    Units in the order in which they first appear, and then, again by unit, what goes: an address that moves to another
+    guest must have left the interface that is deleted.
+    """
     position = {}
     for change in changes:
         position.setdefault(change.unit, len(position))
-    return tuple(sorted(changes, key=lambda change: position[change.unit]))
+    return tuple(sorted(changes, key=lambda change: (change.action.goes, position[change.unit])))

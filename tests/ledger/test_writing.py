@@ -39,4 +39,14 @@ def test_an_operating_system_that_postgresql_cannot_store_is_still_a_platform(la
     assert Platform.objects.get().name in ('Debian', 'De?bian')
 
 
+def test_an_address_that_moves_to_another_guest_survives_the_nic_that_had_it(lab):
+    lab.sync(inventory(guest(100), guest(101, 'db', ())))
+    address = IPAddress.objects.get()
+    lab.edit(address, description='by hand')
+    bare = guest(100, ips=(), config=config(nics=()), addresses={})
+    lab.sync(inventory(bare, guest(101, 'db', ('10.0.0.5/24',))))
+    address.refresh_from_db()
+    assert (address.assigned_object.virtual_machine, address.description) == (vm(101), 'by hand')
+
+
 @pytest.mark.parametrize('heir', [(), (guest(101, 'db'),)], ids=['nobody', 'another guest'])
