@@ -8,17 +8,16 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils.translation import gettext as _
 from extras.models import CustomField
-from ipam.models import IPAddress
-from virtualization.models import VirtualMachine, VMInterface
 
 from ..models import Binding, ProxmoxEndpoint
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS
 from ..sync.state import Bound
 from ..sync.values import Pointer, Ref, Shared, Value, encode_all
+from .aside import Aside
 from .bindings import load_bindings
 from .burdens import hanging_on
-from .fields import is_set, pointer_to, read, write
+from .fields import is_set, pointer_to, write
 from .shared import create_shared
 
 __all__ = ('ObjectWriter', 'Outdated', 'Unresolved')
@@ -53,6 +52,7 @@ class ObjectWriter:
         self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
         self.stamped: set[Pointer] = set()
 
+        self.aside = Aside(endpoint, self.save_field)
     def make_shared(self, change: Change):
         """Make the shared objects that a change needs, before it, so that they outlive its failure."""
         for field in change.writes:
@@ -72,6 +72,7 @@ class ObjectWriter:
         self.save(instance)
         self.write_sets(instance, fields)
         pointer = pointer_to(instance)
+        self.aside.make_room(instance)
         self.stamped.add(pointer)
         self.bind(change, pointer, skipped={field.name for field in change.writes if field.late}, made=True)
         if change.kind == 'cluster':
@@ -169,12 +170,12 @@ class ObjectWriter:
         instance = self.locked(pointer or change.pointer)
         sets = [field for field in fields if is_set(type(instance), field.name)]
         plain = [field for field in fields if field not in sets]
-        current = [field for field in plain if read(instance, field.name) == field.now]
+        current = [field for field in plain if self.aside.is_current(instance, field.name, field.now)]
         if current or sets:
             self.prepare(instance)
             for field in current:
-                if field.name == 'assigned_object':
-                    self.free_primary(instance, field)
+                if field.name == 'assigned_object' and field.now is not None:
+                    self.aside.free_primary(instance, self.resolve(field.want))
                 write(instance, field.name, self.resolve(field.want))
             self.stamp_on(instance, change.kind)
             if current or KINDS[change.kind].stamp:
@@ -183,6 +184,8 @@ class ObjectWriter:
             self.stamped.add(pointer_to(instance))
         return [field.name for field in plain if field not in current]
 
+            if any(field.name == 'name' for field in current):
+                self.aside.make_room(instance)
     def write_sets(self, instance: models.Model, fields: Iterable[FieldChange]):
         """Add and remove single elements, so that what others put there meanwhile stays."""
         for field in fields:
@@ -195,18 +198,10 @@ class ObjectWriter:
             if removed := now - want:
                 manager.remove(*fetch(removed))
 
-    def free_primary(self, address: models.Model, field: FieldChange):
-        """NetBox does not let go of an address while it is the primary one of the machine that it leaves."""
-        want = self.resolve(field.want)
-        if not isinstance(address, IPAddress) or want is None or field.now is None or field.now == want:
-            return
-        target = VMInterface.objects.get(pk=want.pk)
-        name = f'primary_ip{address.family}'
-        holders = VirtualMachine.objects.filter(**{name: address}).exclude(pk=target.virtual_machine_id)
-        for holder in holders.select_for_update(of=('self',)):
-            self.prepare(holder)
-            setattr(holder, name, None)
-            self.save(holder)
+    def save_field(self, instance: models.Model, name: str, value: Value):
+        self.prepare(instance)
+        write(instance, name, value)
+        self.save(instance)
 
     def stamp_on(self, instance: models.Model, kind: str):
         stamp = KINDS[kind].stamp
@@ -223,10 +218,12 @@ class ObjectWriter:
         values = {}
         for name, value in (change.binding or {}).items():
             if name not in skipped:
-                values[name] = self.resolve(value)
+                value = self.resolve(value)
+                values[name] = value if name in written else self.aside.holds(pointer, name, value)
             elif name in last:
                 values[name] = last[name]
         retired = change.action is Action.RETIRE
+        written = {field.name for field in change.writes}
         object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
         # An object that served another thing until now (a NIC that is gone) is bound once.
         if change.action in (Action.ADOPT, Action.CREATE):

@@ -85,6 +85,7 @@ class Writer:
         Raises:
             OperationalError, InterfaceError, JobTimeoutException: What was committed before stays, as whole units.
         """
+        self.objects.aside.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():
             with tracked_transaction(self.user, self.request_id):
@@ -125,6 +126,7 @@ class Writer:
         return [results[index] for index in range(len(changes))]
 
     def write(self, change: Change) -> list[str] | None:
+        self.objects.aside.leaving.discard(change.pointer)
         match change.action:
             case Action.CREATE:
                 return self.objects.create(change)
@@ -138,9 +140,8 @@ class Writer:
     def attempt(self, change: Change, write: Callable[[Change], list[str] | None]) -> Result:
         """Try a write within a savepoint."""
         try:
-            with savepoint():
-                self.objects.make_shared(change)
-            with savepoint():
+            self.objects.make_shared(change)
+            with self.objects.aside.taken_back(), savepoint():
                 outdated = write(change) or []
         except FATAL:
             raise

@@ -39,6 +39,43 @@ def test_an_operating_system_that_postgresql_cannot_store_is_still_a_platform(la
     assert Platform.objects.get().name in ('Debian', 'De?bian')
 
 
+def test_two_machines_swap_their_names(lab):
+    lab.sync(inventory(guest(100, 'a'), guest(101, 'b', ())))
+    pks = vm(100).pk, vm(101).pk
+    lab.sync(inventory(guest(100, 'b'), guest(101, 'A', ())))
+    assert (vm(100).name, vm(101).name) == ('b', 'A')
+    assert (vm(100).pk, vm(101).pk) == pks
+
+
+def test_a_machine_takes_the_name_that_a_later_one_gives_up(lab):
+    lab.sync(inventory(guest(101, 'web', ())))
+    lab.sync(inventory(guest(100, 'web'), guest(101, 'db', ())))
+    assert (vm(100).name, vm(101).name) == ('web', 'db')
+
+
+def test_a_name_that_is_set_aside_and_cannot_be_replaced_comes_back(lab, settings):
+    lab.sync(inventory(guest(100, 'a'), guest(101, 'b', ())))
+    settings.CUSTOM_VALIDATORS = {'virtualization.virtualmachine': [{'name': {'regex': '^[b-z].*'}}]}
+    swapped = inventory(guest(100, 'b'), guest(101, 'a', ()))
+    lab.run(swapped)
+    settings.CUSTOM_VALIDATORS = {}
+    lab.run(swapped)
+    assert (vm(100).name, vm(101).name) == ('b', 'a')
+
+
+def test_the_nics_of_a_container_swap_their_names(lab):
+    lab.sync(inventory(container('eth0', 'eth1')))
+    lab.sync(inventory(container('eth1', 'eth0')))
+    assert [interface.name for interface in vm(200).interfaces.order_by('pk')] == ['eth1', 'eth0']
+
+
+def test_a_nic_takes_the_name_of_one_that_goes(lab):
+    lab.sync(inventory(container('eth0', 'eth1')))
+    kept = vm(200).interfaces.get(name='eth0')
+    lab.sync(inventory(container('eth1')))
+    assert list(vm(200).interfaces.values_list('pk', 'name')) == [(kept.pk, 'eth1')]
+
+
 def test_a_nic_that_serves_on_as_another_takes_its_name(lab):
     """The MAC address tells that net1 is what net0 was; then a new net0 comes."""
     moved = guest(100, ips=(), config=config(nics=(nic('net1', 'BC:24:11:00:00:64'),)), addresses={})
@@ -58,6 +95,23 @@ def test_an_address_that_moves_to_another_guest_survives_the_nic_that_had_it(lab
     lab.sync(inventory(bare, guest(101, 'db', ('10.0.0.5/24',))))
     address.refresh_from_db()
     assert (address.assigned_object.virtual_machine, address.description) == (vm(101), 'by hand')
+
+
+def test_a_guest_whose_address_another_one_took_gets_its_next_one_as_primary(lab):
+    lab.sync(inventory(guest(100, 'a', ()), guest(101, 'b', ('10.0.0.5/24', '10.0.0.6/24'))))
+    done = lab.sync(inventory(guest(100, 'a', ('10.0.0.5/24',)), guest(101, 'b', ('10.0.0.6/24',))))
+    assert not done.left
+    assert str(vm(100).primary_ip4) == '10.0.0.5/24'
+    assert str(vm(101).primary_ip4) == '10.0.0.6/24'
+
+
+def test_a_retired_guest_whose_address_another_one_took_gets_a_primary_one_again(lab):
+    lab.sync(inventory(guest(100)))
+    lab.sync(inventory())
+    lab.sync(inventory(guest(101, 'db')))
+    assert vm(100).primary_ip4 is None
+    lab.sync(inventory(guest(100, ips=('10.0.0.9/24',)), guest(101, 'db')))
+    assert str(vm(100).primary_ip4) == '10.0.0.9/24'
 
 
 def test_an_address_deleted_by_hand_is_primary_again_when_it_is_made_again(lab):
