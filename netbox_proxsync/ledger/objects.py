@@ -19,6 +19,7 @@ from .bindings import load_bindings
 from .burdens import hanging_on
 from .fields import is_set, pointer_to, write
 from .shared import create_shared
+from .tracking import savepoint
 
 __all__ = ('ObjectWriter', 'Outdated', 'Unresolved')
 
@@ -58,7 +59,10 @@ class ObjectWriter:
         for field in change.writes:
             for value in elements(field.want):
                 if isinstance(value, Shared) and value not in self.shared:
-                    self.shared[value] = create_shared(value)
+                    # Each by itself: one that is refused must not take back another that is remembered.
+                    with savepoint():
+                        pointer = create_shared(value)
+                    self.shared[value] = pointer
 
     def create(self, change: Change):
         """Make an object and its binding. Late fields stay empty."""

@@ -39,6 +39,18 @@ def test_an_operating_system_that_postgresql_cannot_store_is_still_a_platform(la
     assert Platform.objects.get().name in ('Debian', 'De?bian')
 
 
+def test_tags_that_differ_in_case_only_are_two_if_the_datacenter_says_so(lab):
+    lab.sync(inventory(guest(100, tags=('Web', 'web'))))
+    assert set(vm(100).tags.values_list('name', flat=True)) == {'Web', 'web'}
+
+
+def test_a_tag_that_netbox_refuses_takes_no_other_one_back(lab, settings):
+    settings.CUSTOM_VALIDATORS = {'extras.tag': [{'name': {'max_length': 3}}]}
+    lab.sync(inventory(guest(100, tags=('a', 'b', 'long')), guest(101, 'db', (), tags=('a', 'b'))))
+    assert set(vm(101).tags.values_list('name', flat=True)) == {'a', 'b'}
+    assert Tag.objects.count() == 2
+
+
 def test_two_machines_swap_their_names(lab):
     lab.sync(inventory(guest(100, 'a'), guest(101, 'b', ())))
     pks = vm(100).pk, vm(101).pk
