@@ -44,6 +44,9 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
 def delete_or_release(bound: Bound, record: Record, existing: Existing) -> Change:
     if bound.created_by_sync and not (KINDS[bound.kind].released and existing.burdens.get(bound.pointer)):
         return delete(bound, record, existing, 'It is gone from Proxmox.')
+    if is_elsewhere(bound, record):
+        reason = 'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
+        return change_to(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
     released = KINDS[bound.kind].released
     reason = 'It is gone from Proxmox; it was not made by this sync, so it stays in NetBox and is yours now.'
     return change_to(Action.RELEASE, bound, record, released, reason, keeps_binding=False)
@@ -51,6 +54,12 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing) -> Chang
 
 def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Change:
     """Its deletion, unless something hangs on it that this endpoint did not make."""
+def is_elsewhere(bound: Bound, record: Record) -> bool:
+    """Whether a person moved the object to where this sync did not put it."""
+    holder = KINDS[bound.kind].holder
+    return holder is not None and record.values[holder] not in (None, bound.last.get(holder))
+
+
     if burdens := existing.burdens.get(bound.pointer):
         return Change(
             action=Action.CONFLICT,

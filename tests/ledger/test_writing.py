@@ -133,4 +133,31 @@ def test_an_address_deleted_by_hand_is_primary_again_when_it_is_made_again(lab):
     assert vm(100).primary_ip4 == IPAddress.objects.get()
 
 
+def switch_port() -> Interface:
+    maker = Manufacturer.objects.create(name='Acme', slug='acme')
+    device = Device.objects.create(
+        name='switch',
+        site=Site.objects.create(name='Site', slug='site'),
+        role=DeviceRole.objects.create(name='Switch', slug='switch'),
+        device_type=DeviceType.objects.create(manufacturer=maker, model='S', slug='s'),
+    )
+    return Interface.objects.create(device=device, name='vlan1', type='virtual')
+
+
 @pytest.mark.parametrize('heir', [(), (guest(101, 'db'),)], ids=['nobody', 'another guest'])
+def test_an_address_that_a_person_gave_to_a_switch_stays_there_when_the_guest_loses_it(lab, heir):
+    lab.sync(inventory(guest(100)))
+    address, port = IPAddress.objects.get(), switch_port()
+    lab.edit(vm(100), primary_ip4=None)
+    assert lab.edit(address, assigned_object=port)
+    lab.sync(inventory(guest(100, ips=()), *heir))
+    address.refresh_from_db()
+    assert address.assigned_object == port
+
+
+def test_an_interface_that_a_person_moved_to_another_machine_stays_when_its_nic_goes(lab):
+    lab.sync(inventory(guest(100, ips=()), guest(101, 'db', ())))
+    interface = vm(100).interfaces.get()
+    assert lab.edit(interface, virtual_machine=vm(101), name='moved')
+    lab.sync(inventory(guest(100, ips=(), config=config(nics=()), addresses={}), guest(101, 'db', ())))
+    assert VMInterface.objects.get(pk=interface.pk).virtual_machine == vm(101)
