@@ -265,8 +265,13 @@ class ObjectWriter:
         return bound is not None and bound.created_by_sync
 
     def unbind(self, change: Change):
-        Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key).delete()
-        self.bound_to.pop(self.pointers.pop((change.kind, change.key), None), None)
+        rows = Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key)
+        if change.key == change.unit:
+            # Its parts are gone with it; one that a person had moved elsewhere before is theirs.
+            rows = Binding.objects.filter(endpoint=self.endpoint, unit=change.unit)
+        for row in rows:
+            self.bound_to.pop(self.pointers.pop((row.kind, row.key), None), None)
+        rows.delete()
 
     def place_endpoint(self, cluster: Pointer):
         """The cluster that the first sync makes or finds becomes the endpoint's."""

@@ -161,3 +161,20 @@ def test_an_interface_that_a_person_moved_to_another_machine_stays_when_its_nic_
     assert lab.edit(interface, virtual_machine=vm(101), name='moved')
     lab.sync(inventory(guest(100, ips=(), config=config(nics=()), addresses={}), guest(101, 'db', ())))
     assert VMInterface.objects.get(pk=interface.pk).virtual_machine == vm(101)
+
+
+def test_a_deleted_machine_leaves_no_bindings(lab):
+    lab.endpoint.missing_guests, lab.endpoint.grace_days = 'delete', 0
+    lab.endpoint.save()
+    lab.sync(inventory(guest(100)))
+    lab.run(inventory())
+    lab.sync(inventory())
+    assert not VirtualMachine.objects.exists()
+    assert set(Binding.objects.values_list('kind', flat=True)) == {'cluster'}
+
+
+def test_a_machine_deleted_by_hand_whose_guest_is_gone_leaves_no_bindings(lab):
+    lab.sync(inventory(guest(100)))
+    lab.delete(vm(100))
+    lab.sync(inventory())
+    assert set(Binding.objects.values_list('kind', flat=True)) == {'cluster'}
