@@ -115,7 +115,7 @@ class ObjectWriter:
     def delete(self, change: Change):
         """Delete an object, unless something came to hang on it since the plan was made."""
         instance = self.locked(change.pointer)
-        if burdens := sorted(set(hanging_on(instance, self.bound_to, released=True))):
+        if burdens := sorted(set(hanging_on(instance, self.bound_to))):
             raise Outdated(_('These hang on it: {burdens}.').format(burdens=', '.join(burdens)))
         self.prepare(instance)
         instance.delete()
