@@ -52,8 +52,8 @@ class ObjectWriter:
         self.bound_to = {bound.pointer: bound for bound in load_bindings(endpoint).values()}
         self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
         self.stamped: set[Pointer] = set()
-
         self.aside = Aside(endpoint, self.save_field)
+
     def make_shared(self, change: Change):
         """Make the shared objects that a change needs, before it, so that they outlive its failure."""
         for field in change.writes:
@@ -72,11 +72,11 @@ class ObjectWriter:
         for field in fields:
             if not is_set(model, field.name):
                 write(instance, field.name, self.resolve(field.want))
+        self.aside.make_room(instance)
         self.stamp_on(instance, change.kind)
         self.save(instance)
         self.write_sets(instance, fields)
         pointer = pointer_to(instance)
-        self.aside.make_room(instance)
         self.stamped.add(pointer)
         self.bind(change, pointer, skipped={field.name for field in change.writes if field.late}, made=True)
         if change.kind == 'cluster':
@@ -101,6 +101,9 @@ class ObjectWriter:
         pointer = change.pointer or self.pointers[change.kind, change.key]
         late = [field for field in change.writes if field.late]
         resolved = [field for field in late if not isinstance(field.want, Ref) or self.is_there(field.want)]
+        if change.action is Action.UPDATE and not resolved and len(late) == len(change.writes):
+            # Nothing of the change is written: it must not be reported as applied.
+            self.resolve(late[0].want)
         outdated = self.write_fields(change, resolved, pointer)
         missing = {field.name for field in late if field not in resolved}
         self.bind(change, pointer, skipped=missing | set(outdated))
@@ -181,6 +184,8 @@ class ObjectWriter:
                 if field.name == 'assigned_object' and field.now is not None:
                     self.aside.free_primary(instance, self.resolve(field.want))
                 write(instance, field.name, self.resolve(field.want))
+            if any(field.name == 'name' for field in current):
+                self.aside.make_room(instance)
             self.stamp_on(instance, change.kind)
             if current or KINDS[change.kind].stamp:
                 self.save(instance)
@@ -188,8 +193,6 @@ class ObjectWriter:
             self.stamped.add(pointer_to(instance))
         return [field.name for field in plain if field not in current]
 
-            if any(field.name == 'name' for field in current):
-                self.aside.make_room(instance)
     def write_sets(self, instance: models.Model, fields: Iterable[FieldChange]):
         """Add and remove single elements, so that what others put there meanwhile stays."""
         for field in fields:
@@ -219,6 +222,7 @@ class ObjectWriter:
         A skipped field is remembered as it was, so that the next run sees the same difference again.
         """
         last = {field.name: field.last for field in change.fields if field.has_last}
+        written = {field.name for field in change.writes}
         values = {}
         for name, value in (change.binding or {}).items():
             if name not in skipped:
@@ -227,7 +231,6 @@ class ObjectWriter:
             elif name in last:
                 values[name] = last[name]
         retired = change.action is Action.RETIRE
-        written = {field.name for field in change.writes}
         object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
         # An object that served another thing until now (a NIC that is gone) is bound once.
         if change.action in (Action.ADOPT, Action.CREATE):

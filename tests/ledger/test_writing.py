@@ -188,3 +188,11 @@ def test_a_machine_deleted_by_hand_whose_guest_is_gone_leaves_no_bindings(lab):
     lab.delete(vm(100))
     lab.sync(inventory())
     assert set(Binding.objects.values_list('kind', flat=True)) == {'cluster'}
+
+
+def test_a_primary_address_that_netbox_refuses_is_no_update_of_the_machine(lab):
+    lab.sync(inventory(guest(100, ips=())))
+    done = lab.sync(inventory(guest(100, ips=('10.0.0.0/24',))))
+    assert done.left
+    again = lab.run(inventory(guest(100, ips=('10.0.0.0/24',))))
+    assert {result.outcome for result in again.results} == {'failed', 'skipped'}
