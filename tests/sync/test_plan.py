@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import GuestType, Unknown
 from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.values import Pointer
 from tests.sync.builders import NOW, SETTINGS, UNREAD, NetBox, addresses, config, disk, guest, inventory, nic, plan
 
 
@@ -54,6 +55,28 @@ def test_a_long_name_is_cut_before_its_suffix():
     netbox = NetBox()
     netbox.sync(inventory(guest(100, 'x' * 64), guest(101, 'x' * 64, ())))
     assert netbox.object('vm', 'qemu/101').values['name'] == 'x' * 58 + ' (101)'
+
+
+def test_a_guest_gets_a_name_though_a_retired_one_bears_its_name_with_its_id():
+    netbox = NetBox()
+    netbox.sync(inventory())
+    cluster = netbox.object('cluster', 'cluster').pointer
+    for name in ('web', 'WEB (100)'):
+        netbox.add('vm', name, name=name, cluster=cluster)
+    inv = inventory(guest(100, 'web'))
+    netbox.sync(inv)
+    assert netbox.object('vm', 'qemu/100').values['name'] == 'web (100) 2'
+    assert not plan(inv, netbox.existing).changes
+
+
+def test_names_are_told_apart_within_the_tenant_that_the_guest_will_have():
+    netbox, tenant = NetBox(), Pointer('tenancy.tenant', 1, 'T')
+    netbox.sync(inventory(guest(100, 'web')))
+    cluster = netbox.object('cluster', 'cluster').pointer
+    netbox.add('vm', 'web', name='web', cluster=cluster, tenant=tenant)
+    netbox.sync(inventory(guest(100, 'web')), replace(SETTINGS, tenant=tenant))
+    vm = netbox.object('vm', 'qemu/100').values
+    assert (vm['name'], vm['tenant']) == ('web (100)', tenant)
 
 
 def test_a_hand_made_machine_keeps_its_name():
