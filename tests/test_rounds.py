@@ -179,9 +179,15 @@ class Rounds(RuleBasedStateMachine):
 
     @rule()
     def a_run(self):
-        inv = self.inventory
-        note(str(done := self.lab.sync(inv)))
+        note(str(done := self.lab.sync(inv := self.inventory)))
         self.complete = None if done.left else inv
+
+    @rule(drawn=st.lists(vmids.flatmap(guests).map(Drawn), min_size=1, max_size=2), stays=st.booleans())
+    def guests_change_and_a_run_follows(self, drawn, stays):
+        if not stays:
+            self.cluster.clear()
+        self.cluster |= {entry.guest.vmid: entry.guest for entry in drawn}
+        self.a_run()
 
     @rule(broken=faults())
     def a_run_that_cannot_read_everything(self, broken):
@@ -196,7 +202,11 @@ class Rounds(RuleBasedStateMachine):
     @precondition(lambda self: self.complete and self.cluster)
     @rule(number=picks)
     def a_guest_that_comes_back_is_what_it_was(self, number):
-        vmid = sorted(self.cluster)[number % len(self.cluster)]
+        # A template is left alone, retired or not; of a guest whose status cannot be read, the old one is not known.
+        found = [guest.vmid for guest in self.complete.guests if not guest.template and guest.status != 'unknown']
+        if not found:
+            return
+        vmid = found[number % len(found)]
         before = content(self.lab.endpoint)
         rest = {key: guest for key, guest in self.cluster.items() if key != vmid}
         note(str(self.lab.sync(seen(rest, self.case_sensitive))))
