@@ -85,6 +85,7 @@ class Writer:
         Raises:
             OperationalError, InterfaceError, JobTimeoutException: What was committed before stays, as whole units.
         """
+        self.objects.aside.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():
             with tracked_transaction(self.user, self.request_id):
@@ -109,23 +110,23 @@ class Writer:
         what is gone.
         """
         results: dict[int, Result] = {}
-        gone = (Action.RELEASE, Action.DELETE)
         for index, change in enumerate(changes):
             if change.action is Action.CONFLICT:
                 results[index] = Result(change, ChangeOutcomeChoices.SKIPPED)
-            elif change.action not in gone:
+            elif not change.action.goes:
                 results[index] = self.attempt(change, self.write)
         for index, result in list(results.items()):
             late = any(field.late for field in result.change.writes)
             if late and result.outcome == ChangeOutcomeChoices.APPLIED:
                 results[index] = self.attempt(result.change, self.objects.write_late)
         for index, change in enumerate(changes):
-            if change.action in gone:
+            if change.action.goes:
                 results[index] = self.attempt(change, self.write)
         self.stamp_root(results.values())
         return [results[index] for index in range(len(changes))]
 
     def write(self, change: Change) -> list[str] | None:
+        self.objects.aside.leaving.discard(change.pointer)
         match change.action:
             case Action.CREATE:
                 return self.objects.create(change)
@@ -139,9 +140,8 @@ class Writer:
     def attempt(self, change: Change, write: Callable[[Change], list[str] | None]) -> Result:
         """Try a write within a savepoint."""
         try:
-            with savepoint():
-                self.objects.make_shared(change)
-            with savepoint():
+            self.objects.make_shared(change)
+            with self.objects.aside.taken_back(), savepoint():
                 outdated = write(change) or []
         except FATAL:
             raise

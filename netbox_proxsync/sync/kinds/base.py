@@ -77,6 +77,7 @@ class Kind:
         fields: In the order in which they are shown.
         stamp: A custom field that takes the moment when a run last changed something about the object or its parts.
         retired: What is written to an object that is retired.
+        holder: The field that says where the object belongs. A person who moves it elsewhere makes it theirs.
         released: What is written to an object that is gone from Proxmox and stays in NetBox, being a person's.
     """
 
@@ -87,6 +88,7 @@ class Kind:
     stamp: ClassVar[str | None] = None
     retired: ClassVar[dict[str, Value]] = {}
     released: ClassVar[dict[str, Value]] = {}
+    holder: ClassVar[str | None] = None
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         """The objects of this kind that NetBox should hold."""
