@@ -32,6 +32,7 @@ SHOW_VNET = ('SDN.Audit', 'SDN.Allocate')
 SHOW_STORAGE = ('Datastore.Audit', 'Datastore.AllocateSpace')
 LOCAL_BRIDGES = '/sdn/zones/localnetwork'
 
+SDN = 'the bridges of the nodes and the virtual networks of SDN'
 ALL_GUESTS = 'seeing all guests, and telling which of them are gone'
 
 
@@ -221,7 +222,7 @@ class Access:
         missing = [
             MissingPrivilege(privilege=privileges[0], path=path, feature=feature, command=self._command(version, '/'))
             for path, privileges, feature in wanted_privileges(version)
-            if not self.has(path, privileges)
+            if not (self.has(path, privileges) or (path == '/sdn' and self._has_sdn(version)))
         ]
         revoked = [(path, 'VM.Audit', ALL_GUESTS) for path in self.revoked_guests]
         for path, privileges, feature in _listed_privileges(version):
@@ -238,6 +239,10 @@ class Access:
             for path, privilege, feature in revoked
         ]
         return missing
+
+    def _has_sdn(self, version: Version) -> bool:
+        """Whether all that is read of SDN is granted, if only further down."""
+        return all(self.covers(path, *privileges) for path, privileges in _sdn_privileges(version))
 
     def _lifting(self, path: str) -> str:
         """How to take away NoAccess, which no other role outweighs; '' if it is not that."""
@@ -273,23 +278,26 @@ def wanted_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], str
         ('/access', ('Sys.Audit',), 'telling whether any guest is hidden from the token'),
         ('/vms', agent_privileges(version), 'addresses that running virtual machines have, by the guest agent'),
         ('/pool', ('Pool.Audit',), 'the pools that guests are in'),
-        *_listed_privileges(version),
+        ('/nodes', ('Sys.Audit',), 'the hardware and the versions of the nodes'),
+        ('/storage', SHOW_STORAGE, 'storages'),
+        ('/sdn', ('SDN.Audit',), SDN),
     )
 
 
 def _listed_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], str], ...]:
-    """What each row of a list takes: (path above, any of these privileges, feature)."""
-    bridges = 'the bridges of the nodes, and SDN' if version.major >= 8 else 'the virtual networks of SDN'
-    sdn: list[tuple[str, tuple[str, ...], str]] = [('/sdn/zones', SHOW_VNET, bridges)]
-    if version.major >= 9:
-        sdn.append(('/sdn/fabrics', SHOW_FABRIC, 'the fabrics of SDN'))
-    if version.major < 8:
-        sdn.append(('/sdn/vnets', SHOW_VNET, bridges))
+    """The same of what each row of a list takes, on the path above the rows."""
     return (
         ('/nodes', ('Sys.Audit',), 'the hardware and the versions of the nodes'),
         ('/storage', SHOW_STORAGE, 'storages'),
-        *sdn,
+        *((path, privileges, SDN) for path, privileges in _sdn_privileges(version)),
     )
+
+
+def _sdn_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    zones = ('/sdn/zones', SHOW_VNET)
+    if version.major < 8:
+        return zones, ('/sdn/vnets', SHOW_VNET)
+    return (zones, ('/sdn/fabrics', SHOW_FABRIC)) if version.major >= 9 else (zones,)
 
 
 def _both(one: Mapping[str, bool], other: Mapping[str, bool]) -> dict[str, bool]:

@@ -250,6 +250,12 @@ class TestCommands:
         assert (lack.path, lack.privilege) == (path, privilege)
         assert lack.command == f"pveum acl delete {path} --tokens '{TOKEN}' --roles NoAccess"
 
+    def test_sdn_that_is_granted_further_down_only(self):
+        role = [privilege for privilege in (*AUDITOR, 'VM.Monitor') if privilege != 'SDN.Audit']
+        access = parse(everywhere(*role) | {'/sdn/zones': {'SDN.Audit': 1}})
+        assert access.missing(V8) == []
+        assert [lack.path for lack in access.missing(V9)] == ['/sdn']  # the fabrics
+
     def test_each_lack_says_what_for(self):
         assert all(lack.feature and lack.privilege and lack.path for lack in parse({}).missing(V9))
 

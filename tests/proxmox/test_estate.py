@@ -272,6 +272,19 @@ class TestTroubles:
         assert is_unknown(node_of(inventory, 'pve1').interfaces, 'cannot be told')
         assert known(inventory.not_backed_up)
 
+    @pytest.mark.parametrize(
+        ('path', 'privilege', 'part'),
+        [
+            ('/cluster/sdn/vnets', 'SDN.Audit', 'vnets'),
+            ('/storage', 'Datastore.Audit', 'storages'),
+            ('/nodes/pve1/network', 'SDN.Audit', 'pve1 interfaces'),
+        ],
+    )
+    def test_a_privilege_that_is_taken_away_while_a_list_is_read(self, pve, path, privilege, part):
+        pve.before(path, lambda: pve.revoke(privilege))
+        inventory = read(pve, options=NODES, concurrency=1)
+        assert part in unknown_parts(inventory)
+
     def test_guests_without_backup(self, pve):
         pve.set_not_backed_up(100, 200)
         assert read(pve).not_backed_up == {100, 200}
