@@ -197,6 +197,10 @@ class ProxmoxClient:
         What can pass (a refused or broken connection, 502-504, a node that the host cannot reach) is tried three times,
         everything else once. Raises a ProxmoxError that says what failed.
         """
+        return self.get_document(*path, **params)['data']
+
+    def get_document(self, *path: object, **params: object) -> dict[str, Any]:
+        """As `get`, with what some calls put next to their `data` (`changes` of a node's network)."""
         for attempt in range(1, TRIES + 1):
             try:
                 return self._get_from_some_host(path, params)
@@ -207,20 +211,20 @@ class ProxmoxClient:
             wait([self._ended], FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1))
         raise failure
 
-    def _get_from_some_host(self, path: tuple[object, ...], params: Mapping[str, object]) -> Any:
+    def _get_from_some_host(self, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
         first = self._active
         failures: list[ProxmoxError] = []
         for target in (first, *(target for target in self._targets if target is not first)):
             try:
-                data = self._call(target, path, params)
+                document = self._call(target, path, params)
             except (HostUnreachable, TLSFailed, NotProxmox) as error:
                 failures.append(error)
             else:
                 self._active = target
-                return data
+                return document
         raise _none_answered(failures)
 
-    def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> Any:
+    def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
         self._go_on()
         try:
             answer = self._send(target, _url(path, params))

@@ -1,9 +1,9 @@
 """
 Client -> Inventory.
 
-A constant number of calls for the cluster, one for the configuration of each guest, and at most one for the addresses
-of each guest that can tell them. What cannot be read is Unknown; `guests_incomplete` says when a guest that is not in
-the inventory may exist all the same.
+A constant number of calls for the cluster and for each node, one for the configuration of each guest, and at most one
+for the addresses of each guest that can tell them. What cannot be read is Unknown; `guests_incomplete` says when a
+guest that is not in the inventory may exist all the same.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,24 +13,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .access import Access, MissingPrivilege, grant_remedy
+from .asking import ask, understand
 from .client import ProxmoxClient
 from .errors import ProxmoxError
+from .estate_reader import EstateReader
 from .guests import Finding, GuestReader
 from .inventory import Guest, Inventory, Node, Reading, TagStyle, Unknown, known
 from .memory import Loss, Memory, Right, Sight
 from .notebook import Notebook, listed
 from .options import CollectOptions
-from .properties import Garbled
-from .resources import NOT_ASKED, ClusterStatus, GuestRow, Resources, merge_nodes, parse_tag_style
+from .resources import ClusterStatus, GuestRow, Resources, merge_nodes, parse_tag_style
 from .tls import TLSMode
 from .version import Version
 
 __all__ = ('CollectOptions', 'collect')
 
 type Progress = Callable[[int, int], None]
-
-# What the inventory is made of now; a missing privilege for anything else is not worth a warning.
-USED_PRIVILEGES = ('VM.Audit', 'Sys.Audit', 'Pool.Audit', 'VM.GuestAgent.Audit', 'VM.Monitor')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +62,22 @@ def collect(
         (version,) = [future.result() for future in _completed(client, [pool.submit(client.version)])]
         cluster = _read_cluster(client, pool, version, notebook)
         unreachable = {node.name: _why_unreachable(node, cluster) for node in cluster.nodes}
+        estate_reader = EstateReader(client, pool, options, version, unreachable)
         reader = GuestReader(client, options, version, cluster.access, unreachable)
         findings = _read_guests(client, pool, reader, list(cluster.resources.guests.values()), progress)
         incomplete = _why_incomplete(cluster)
         findings = _follow_vanished(client, pool, reader, findings, notebook, cluster)
+        for _future in _completed(client, estate_reader.futures):
+            pass
+        # A privilege that was taken away meanwhile may have shortened the lists.
+        estate = estate_reader.finish(_access_still(client, pool, cluster.access, notebook))
     sight = _sight(cluster, complete=incomplete is None)
     _note_cluster(cluster, notebook, _lost(sight, memory))
     for loss in memory.fewer(sight) if memory and sight else ():
         notebook.add('token', loss.message, 'If they were not deleted, check what the token may see.')
-    for node, reason in sorted(reader.failed_nodes.items()):
+    for node, reason in sorted((reader.failed_nodes | estate_reader.failed_nodes).items()):
         notebook.add(f'node/{node}', reason, 'Is it up, and can the nodes reach each other on port 8006?')
+    estate_reader.tell(notebook)
     for finding in findings.values():
         for trouble in finding.troubles:
             notebook.add_guest(finding.guest.key, trouble.what, trouble.remedy)
@@ -81,13 +85,13 @@ def collect(
         version=version.text,
         cluster_name=cluster.status.name,
         quorate=cluster.status.quorate,
-        nodes=cluster.nodes,
+        nodes=tuple(estate.complete(node) for node in cluster.nodes),
         guests=_sorted(finding.guest for finding in findings.values()),
         guests_incomplete=incomplete,
         tag_style=cluster.tag_style,
-        vnets=NOT_ASKED,
-        storages=NOT_ASKED,
-        not_backed_up=NOT_ASKED,
+        vnets=estate.vnets,
+        storages=estate.storages,
+        not_backed_up=estate.not_backed_up,
         warnings=notebook.notices(),
         calls=client.calls,
         sight=sight,
@@ -135,18 +139,18 @@ def _read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Vers
     }
     if TLSMode(client.connection.tls_mode) is TLSMode.FINGERPRINT:
         calls['nodes'] = ('nodes',)  # only this tells the fingerprints of the other members
-    futures = {name: pool.submit(_answer, client, path) for name, path in calls.items()}
+    futures = {name: pool.submit(ask, client, *path) for name, path in calls.items()}
     for _future in _completed(client, futures.values()):
         pass
     answers = {name: future.result() for name, future in futures.items()}
-    resources = _parse('the list of guests and nodes', Resources.parse, answers['resources'])
+    resources = understand('the list of guests and nodes', Resources.parse, answers['resources'])
     if isinstance(resources, Unknown):
         error = answers['resources']
         raise error if isinstance(error, ProxmoxError) else ProxmoxError(resources.reason)
-    status = _parse('the status of the cluster', ClusterStatus.parse, answers['status'])
+    status = understand('the status of the cluster', ClusterStatus.parse, answers['status'])
     if isinstance(status, Unknown):
         status = ClusterStatus.unread(status.reason)
-    tag_style = _parse('the options of the datacenter', parse_tag_style, answers['options'])
+    tag_style = understand('the options of the datacenter', parse_tag_style, answers['options'])
     nodes, undecided = merge_nodes(resources, status)
     client.add_members(_members(status, answers.get('nodes')))
     before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notebook)
@@ -161,33 +165,14 @@ def _read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Vers
     )
 
 
-def _answer(client: ProxmoxClient, path: tuple[str, ...]) -> Any:
-    """The data of a call, or the error that says why there are none. Raises only what makes all others useless."""
-    try:
-        return client.get(*path)
-    except ProxmoxError as error:
-        if error.fatal:
-            raise
-        return error
-
-
-def _parse[T](what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
-    if isinstance(answer, ProxmoxError):
-        return Unknown(answer.message)
-    try:
-        return parse(answer)
-    except Garbled as error:
-        return Unknown(f'Proxmox did not tell {what} in a form that can be read: {str(error).rstrip(".")}.')
-
-
 def _access(token_id: str, permissions: Any, acl: Any, notebook: Notebook) -> Reading[Access]:
-    access = _parse("the token's privileges", lambda answer: Access.parse(token_id, answer), permissions)
+    access = understand("the token's privileges", lambda answer: Access.parse(token_id, answer), permissions)
     if isinstance(access, Unknown):
         return access
     if isinstance(acl, ProxmoxError):
         notebook.add('token', acl.message, acl.remedy)
         return access
-    whole = _parse('the access control list', access.with_acl, acl)
+    whole = understand('the access control list', access.with_acl, acl)
     if isinstance(whole, Unknown):
         notebook.add('token', whole.reason)
         return access
@@ -202,7 +187,7 @@ def _access_still(
 
     To be asked after a list was read: a privilege that was taken away meanwhile may have shortened it.
     """
-    futures = [pool.submit(_answer, client, ('access', name)) for name in ('permissions', 'acl')]
+    futures = [pool.submit(ask, client, 'access', name) for name in ('permissions', 'acl')]
     for _future in _completed(client, futures):
         pass
     permissions, acl = (future.result() for future in futures)
@@ -291,9 +276,8 @@ def _note_privileges(missing: Iterable[MissingPrivilege], lost: Mapping[Right, L
     for lack in missing:
         if loss := lost.get((lack.privilege, lack.path)):
             notebook.add('token', f'{loss.message}, for {lack.feature}.', grant_remedy(lack.command))
-        elif lack.privilege in USED_PRIVILEGES:
-            lacks = by_command.setdefault(lack.command, [])
-            lacks.append(f'{lack.privilege} on {lack.path} (for {lack.feature})')
+        else:
+            by_command.setdefault(lack.command, []).append(f'{lack.privilege} on {lack.path} (for {lack.feature})')
     for command, lacks in by_command.items():
         notebook.add('token', f'The token lacks {"; ".join(lacks)}.', grant_remedy(command))
 
@@ -334,8 +318,8 @@ def _follow_vanished(
     vanished = [key for key, finding in findings.items() if finding.vanished]
     if not vanished:
         return findings
-    answer = _answer(client, ('cluster', 'resources'))
-    again = _parse('the list of guests and nodes', Resources.parse, answer)
+    answer = ask(client, 'cluster', 'resources')
+    again = understand('the list of guests and nodes', Resources.parse, answer)
     if isinstance(again, Unknown):
         notebook.add('guests', f'These could not be found again while they moved: {listed(sorted(vanished))}.')
         return findings

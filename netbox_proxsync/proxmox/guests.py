@@ -18,6 +18,7 @@ from .resources import GuestRow
 from .runtime import GUEST_NAMES, RuntimeReader
 from .unread import Trouble, Unread, unread
 from .version import Version
+from .volumes import SizeReader
 
 __all__ = ('Finding', 'GuestReader')
 
@@ -68,6 +69,7 @@ class GuestReader:
         self.options = options
         self.version = version
         self.runtime = RuntimeReader(client, options, version, access)
+        self.sizes = SizeReader(client, access)
         self.trust(access)
         self.failed_nodes: dict[str, str] = {}
         self._nodes = nodes
@@ -78,6 +80,7 @@ class GuestReader:
     def trust(self, access: Reading[Access]) -> None:
         """From now on, read with these privileges."""
         self.runtime.access = access
+        self.sizes.access = access
         # Once, and not for every guest: it looks at the privileges on every guest and pool.
         self._sees_all_pools = known(access) and access.sees_all_pools
 
@@ -108,6 +111,7 @@ class GuestReader:
         except CallFailed as error:
             finding = self._unread(row, unread('its configuration', row, error))
             return replace(finding, vanished=error.guest_not_there)
+        config = self.sizes.complete(row, config)
         troubles: list[Trouble] = []
         running = self.runtime.interfaces(row, config, troubles)
         guest = replace(

@@ -84,9 +84,16 @@ class TestRequests:
             client.get('storage', 'a/b?c#d e', 'ü')
             assert server.received[0].startswith(b'GET /api2/json/storage/a%2Fb%3Fc%23d%20e/%C3%BC HTTP')
 
+    def test_what_stands_next_to_the_data(self, connect, context):
+        answer = answering(b'{"data":[],"changes":"--- interfaces"}')
+        with serving(answer, context) as server, connect(server.host) as client:
+            assert client.get('nodes', 'pve1', 'network') == []
+            whole = client.get_document('nodes', 'pve1', 'network')
+        assert whole == {'data': [], 'changes': '--- interfaces'}
+
     def test_there_is_no_way_to_write(self):
         public = {name for name in dir(ProxmoxClient) if not name.startswith('_')}
-        assert public == {'add_members', 'calls', 'cancel', 'ended', 'get', 'host', 'version'}
+        assert public == {'add_members', 'calls', 'cancel', 'ended', 'get', 'get_document', 'host', 'version'}
 
     def test_connections_are_kept_and_never_more_than_the_concurrency(self, connect, context):
         with serving(answering(), context) as server, connect(server.host, concurrency=3) as client:

@@ -84,7 +84,7 @@ class TestWhileReading:
         for number in (2, 40):
             pve = standin(nodes=1, vms=number, containers=0)
             read(pve)
-            assert len(pve.calls('/access/*')) == 4
+            assert len(pve.calls('/access/*')) == 6
 
 
 class TestBetweenReads:

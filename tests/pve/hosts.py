@@ -177,7 +177,8 @@ def _keep_node(cluster: Cluster, node: Node, about: dict[str, Any]) -> None:
     for interface in interfaces:
         own = {key: value for key, value in interface.items() if key != 'iface'}
         _keep(cluster, f'{base}/network/{interface["iface"]}', own)
-    for path in ('apt/versions', 'hardware/pci', 'disks/zfs', 'disks/lvmthin', 'certificates/info', 'disks/list'):
+    _keep(cluster, f'{base}/certificates/info', _certificates(node))
+    for path in ('apt/versions', 'hardware/pci', 'disks/zfs', 'disks/lvmthin', 'disks/list'):
         _keep(cluster, f'{base}/{path}', [])
     _keep(cluster, f'{base}/disks/lvm', {'children': [], 'leaf': 0})
     _keep(cluster, f'{base}/sdn/zones', [{'zone': zone['zone'], 'status': 'available'} for zone in ZONES])
@@ -221,6 +222,17 @@ def _node_status(cluster: Cluster, node: Node) -> dict[str, Any]:
         'uptime': row['uptime'],
         'wait': 0,
     }  # fmt: skip
+
+
+def _certificates(node: Node) -> list[dict[str, Any]]:
+    """The cluster's authority and the node's own, which ends in the far future."""
+    common = {'issuer': '/CN=Proxmox Virtual Environment', 'notbefore': 1760000000, 'public-key-type': 'rsaEncryption'}
+    authority = {'filename': 'pve-root-ca.pem', 'fingerprint': ':'.join(['CA'] * 32), 'notafter': 4900000000}
+    own = {'filename': 'pve-ssl.pem', 'fingerprint': node.fingerprint, 'notafter': 4800000000}
+    return [
+        {**common, **authority, 'subject': common['issuer']},
+        {**common, **own, 'subject': f'/OU=PVE Cluster Node/CN={node.name}', 'san': [node.address, node.name]},
+    ]
 
 
 def _interfaces(node: Node) -> list[dict[str, Any]]:
