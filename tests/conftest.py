@@ -83,7 +83,8 @@ def worker(django_db_setup, django_db_blocker, tmp_path):
             processes.start('worker', command, env=netbox.environment(database=name, slot=slot), **places)
             yield places
         finally:
-            processes.stop('worker', patience=5, run=places['run'])
+            # At once, with its children: whatever it still has to do, nobody needs.
+            processes.stop('worker', patience=0, run=places['run'])
             connection.close()
             connection.settings_dict['NAME'] = database
             databases.drop(name)

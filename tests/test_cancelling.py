@@ -23,8 +23,8 @@ from netbox_proxsync.runs import RunRecorder
 from .cases import make_run
 from .proxmox.servers import serving, silent
 
-# A look each second, and what the machine needs besides.
-SECONDS_TO_STOP = 5
+# A look each second, and what a busy machine needs besides: alone, it takes one, and up to three while it writes.
+SECONDS_TO_STOP = 8
 PATIENCE = 120
 
 
@@ -94,20 +94,20 @@ def assert_cancelled(run: SyncRun) -> None:
 
 
 class TestRunning:
-    @pytest.mark.parametrize('glob', ['/version', '/cluster/resources', '/nodes/*/config'])
-    def test_while_it_waits_for_proxmox(self, lab, glob):
+    def test_while_it_waits_for_proxmox_and_the_next_run_works(self, lab):
         pve, endpoint = lab(nodes=1, vms=12, containers=0, templates=0)
         person = Person()
-        pve.hang(glob)
-        run = person.sync(endpoint)
-        pve.wait_for(glob, timeout=PATIENCE)
-        seconds = person.cancel(run)
-        assert seconds < SECONDS_TO_STOP
-        run.refresh_from_db()
-        assert_cancelled(run)
-        assert not run.changes.exists()
+        for glob in ('/version', '/cluster/resources', '/nodes/*/config'):
+            pve.clear_log()
+            pve.hang(glob)
+            run = person.sync(endpoint)
+            pve.wait_for(glob, timeout=PATIENCE)
+            assert person.cancel(run) < SECONDS_TO_STOP
+            pve.heal()
+            run.refresh_from_db()
+            assert_cancelled(run)
+            assert not run.changes.exists()
         assert not VirtualMachine.objects.exists()
-        pve.heal()
         assert person.wait(person.sync(endpoint)).status == 'completed'
         assert VirtualMachine.objects.count() == 12
         assert ProxmoxEndpoint.objects.get().status == 'completed'
@@ -144,6 +144,8 @@ class TestRunning:
         assert not outcomes['applied'] & outcomes['cancelled']
         assert VirtualMachine.objects.count() == run.changes.filter(kind='vm', outcome='applied').count()
         assert VMInterface.objects.count() == run.changes.filter(kind='interface', outcome='applied').count()
+        # NetBox's jobs for its search index, behind which the next run would wait.
+        django_rq.get_queue('default').empty()
         again = person.wait(person.sync(endpoint))
         assert again.status == 'completed'
         assert VirtualMachine.objects.count() == 50
@@ -161,6 +163,21 @@ def test_while_it_plans(standin, make_endpoint):
     watch._tell()
     with pytest.raises(Cancelled):
         decide(run, recorder, watch, inventory)
+
+
+@pytest.mark.django_db
+def test_the_watcher_has_a_connection_of_its_own_and_leaves_none(standin, make_endpoint):
+    def connections() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute('SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()')
+            return cursor.fetchone()[0]
+
+    run = make_run(make_endpoint(standin(nodes=1, vms=0, containers=0)), status='running', completed=None)
+    before = connections()
+    with CancelWatch(run) as watch:
+        until(lambda: connections() == before + 1)
+        assert not watch.cancelled()
+    until(lambda: connections() == before)
 
 
 @pytest.mark.django_db
