@@ -16,6 +16,7 @@ from virtualization.models import VirtualMachine, VMInterface
 from netbox_proxsync.cancelling import CancelWatch
 from netbox_proxsync.flow import decide, read
 from netbox_proxsync.jobs import SyncJob
+from netbox_proxsync.ledger.settings import load_settings
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
 from netbox_proxsync.proxmox.errors import Cancelled
 from netbox_proxsync.runs import RunRecorder
@@ -158,17 +159,18 @@ class TestRunning:
 def test_while_it_plans(standin, make_endpoint):
     run = make_run(make_endpoint(standin(nodes=1, vms=1, containers=0)), status='running', completed=None)
     recorder, watch = RunRecorder(run), CancelWatch(run)
-    inventory = read(run, recorder, watch)
-    decide(run, recorder, watch, inventory)
+    inventory, settings = read(run, recorder, watch), load_settings(run.endpoint)
+    decide(run, recorder, watch, inventory, settings)
     watch._tell()
     with pytest.raises(Cancelled):
-        decide(run, recorder, watch, inventory)
+        decide(run, recorder, watch, inventory, settings)
 
 
 @pytest.mark.django_db
 def test_the_watcher_has_a_connection_of_its_own_and_leaves_none(standin, make_endpoint):
     def connections() -> int:
         with connection.cursor() as cursor:
+            cursor.execute('SELECT pg_stat_clear_snapshot()')  # else a transaction sees the same for ever
             cursor.execute('SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()')
             return cursor.fetchone()[0]
 
@@ -196,7 +198,7 @@ class TestQueued:
         queue = django_rq.get_queue('default')
         task = str(run.job.job_id)
         assert task in queue.job_ids
-        assert person.cancel(run) < SECONDS_TO_STOP
+        person.cancel(run)
         assert task not in queue.job_ids
         assert not Job.objects.exists()
         run.refresh_from_db()
