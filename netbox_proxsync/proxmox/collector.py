@@ -6,42 +6,34 @@ for the addresses of each guest that can tell them. What cannot be read is Unkno
 guest that is not in the inventory may exist all the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from .access import Access, MissingPrivilege, grant_remedy
 from .asking import ask, understand
 from .client import ProxmoxClient
-from .errors import ProxmoxError
+from .cluster import (
+    Cluster,
+    access_still,
+    completed,
+    note_cluster,
+    read_cluster,
+    sight_of,
+    why_incomplete,
+    why_unreachable,
+)
 from .estate_reader import EstateReader
 from .guests import Finding, GuestReader
-from .inventory import Guest, Inventory, Node, Reading, TagStyle, Unknown, known
-from .memory import Loss, Memory, Right, Sight
+from .inventory import Guest, Inventory, Unknown
+from .memory import Memory
 from .notebook import Notebook, listed
 from .options import CollectOptions
-from .resources import ClusterStatus, GuestRow, Resources, merge_nodes, parse_tag_style
-from .tls import TLSMode
-from .version import Version
+from .resources import GuestRow, Resources
 
 __all__ = ('CollectOptions', 'collect')
 
 type Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cluster:
-    """The answers that concern the cluster as a whole."""
-
-    version: Version
-    access: Reading[Access]
-    status: ClusterStatus
-    resources: Resources
-    tag_style: Reading[TagStyle]
-    nodes: tuple[Node, ...]
-    undecided: tuple[str, ...]  # nodes of which nobody says whether they are online
 
 
 def collect(
@@ -59,22 +51,20 @@ def collect(
     """
     notebook = Notebook()
     with _pool(client) as pool:
-        (version,) = [future.result() for future in _completed(client, [pool.submit(client.version)])]
-        cluster = _read_cluster(client, pool, version, notebook)
-        unreachable = {node.name: _why_unreachable(node, cluster) for node in cluster.nodes}
+        (version,) = [future.result() for future in completed(client, [pool.submit(client.version)])]
+        cluster = read_cluster(client, pool, version, notebook)
+        unreachable = {node.name: why_unreachable(node, cluster) for node in cluster.nodes}
         estate_reader = EstateReader(client, pool, options, version, unreachable)
         reader = GuestReader(client, options, version, cluster.access, unreachable)
         findings = _read_guests(client, pool, reader, list(cluster.resources.guests.values()), progress)
-        incomplete = _why_incomplete(cluster)
+        incomplete = why_incomplete(cluster)
         findings = _follow_vanished(client, pool, reader, findings, notebook, cluster)
-        for _future in _completed(client, estate_reader.futures):
+        for _future in completed(client, estate_reader.futures):
             pass
         # A privilege that was taken away meanwhile may have shortened the lists.
-        estate = estate_reader.finish(_access_still(client, pool, cluster.access, notebook))
-    sight = _sight(cluster, complete=incomplete is None)
-    _note_cluster(cluster, notebook, _lost(sight, memory))
-    for loss in memory.fewer(sight) if memory and sight else ():
-        notebook.add('token', loss.message, 'If they were not deleted, check what the token may see.')
+        estate = estate_reader.finish(access_still(client, pool, cluster.access, notebook))
+    sight = sight_of(cluster, complete=incomplete is None)
+    note_cluster(cluster, notebook, sight, memory)
     for node, reason in sorted((reader.failed_nodes | estate_reader.failed_nodes).items()):
         notebook.add(f'node/{node}', reason, 'Is it up, and can the nodes reach each other on port 8006?')
     estate_reader.tell(notebook)
@@ -110,178 +100,6 @@ def _pool(client: ProxmoxClient) -> Iterator[ThreadPoolExecutor]:
     pool.shutdown()
 
 
-def _completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
-    """
-    The futures as they are done, up to the first that failed, whose exception is raised.
-
-    When the client ends, so does this, at once: a thread may still look up a name, which nothing can interrupt.
-    """
-    futures = list(futures)
-    if not futures:
-        return
-    for done, future in enumerate(as_completed([*futures, client.ended]), 1):
-        future.result()
-        yield future
-        if done == len(futures):
-            return
-
-
-# The cluster
-
-
-def _read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Version, notebook: Notebook) -> _Cluster:
-    calls = {
-        'permissions': ('access', 'permissions'),
-        'acl': ('access', 'acl'),
-        'status': ('cluster', 'status'),
-        'resources': ('cluster', 'resources'),
-        'options': ('cluster', 'options'),
-    }
-    if TLSMode(client.connection.tls_mode) is TLSMode.FINGERPRINT:
-        calls['nodes'] = ('nodes',)  # only this tells the fingerprints of the other members
-    futures = {name: pool.submit(ask, client, *path) for name, path in calls.items()}
-    for _future in _completed(client, futures.values()):
-        pass
-    answers = {name: future.result() for name, future in futures.items()}
-    resources = understand('the list of guests and nodes', Resources.parse, answers['resources'])
-    if isinstance(resources, Unknown):
-        error = answers['resources']
-        raise error if isinstance(error, ProxmoxError) else ProxmoxError(resources.reason)
-    status = understand('the status of the cluster', ClusterStatus.parse, answers['status'])
-    if isinstance(status, Unknown):
-        status = ClusterStatus.unread(status.reason)
-    tag_style = understand('the options of the datacenter', parse_tag_style, answers['options'])
-    nodes, undecided = merge_nodes(resources, status)
-    client.add_members(_members(status, answers.get('nodes')))
-    before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notebook)
-    return _Cluster(
-        version=version,
-        access=_access_still(client, pool, before, notebook),
-        status=status,
-        resources=resources,
-        tag_style=tag_style,
-        nodes=nodes,
-        undecided=undecided,
-    )
-
-
-def _access(token_id: str, permissions: Any, acl: Any, notebook: Notebook) -> Reading[Access]:
-    access = understand("the token's privileges", lambda answer: Access.parse(token_id, answer), permissions)
-    if isinstance(access, Unknown):
-        return access
-    if isinstance(acl, ProxmoxError):
-        notebook.add('token', acl.message, acl.remedy)
-        return access
-    whole = understand('the access control list', access.with_acl, acl)
-    if isinstance(whole, Unknown):
-        notebook.add('token', whole.reason)
-        return access
-    return whole
-
-
-def _access_still(
-    client: ProxmoxClient, pool: ThreadPoolExecutor, before: Reading[Access], notebook: Notebook
-) -> Reading[Access]:
-    """
-    What of the privileges holds still.
-
-    To be asked after a list was read: a privilege that was taken away meanwhile may have shortened it.
-    """
-    futures = [pool.submit(ask, client, 'access', name) for name in ('permissions', 'acl')]
-    for _future in _completed(client, futures):
-        pass
-    permissions, acl = (future.result() for future in futures)
-    now = _access(client.connection.token_id, permissions, acl, notebook)
-    if isinstance(before, Unknown):
-        return before
-    return now if isinstance(now, Unknown) else before.as_well_as(now)
-
-
-def _sight(cluster: _Cluster, *, complete: bool) -> Sight | None:
-    if isinstance(cluster.access, Unknown):
-        return None
-    types = (row.type.value for row in cluster.resources.guests.values())
-    return Sight.of(cluster.access, cluster.version, types, complete=complete)
-
-
-def _lost(sight: Sight | None, memory: Memory | None) -> dict[Right, Loss]:
-    return memory.lost(sight) if sight and memory else {}
-
-
-def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
-    """{address: fingerprint} of the members of the cluster."""
-    rows = [row for row in nodes if isinstance(row, dict)] if isinstance(nodes, list) else []
-    prints = {row.get('node'): row.get('ssl_fingerprint') for row in rows}
-    return {
-        address: prints[name] if isinstance(prints.get(name), str) else None
-        for name, (_, address) in status.nodes.items()
-        if address
-    }
-
-
-def _why_unreachable(node: Node, cluster: _Cluster) -> str | None:
-    if node.name in cluster.undecided:
-        return f'Proxmox did not say whether node {node.name} is online.'
-    return None if node.online else f'Node {node.name} is offline.'
-
-
-def _why_incomplete(cluster: _Cluster) -> Unknown | None:
-    """
-    Why a guest that is not listed may exist all the same; None if it does not.
-
-    An offline node is no reason: its guests stay in the list, since their configurations lie in the cluster's file
-    system, which every node has whole as long as the cluster is quorate.
-    """
-    reasons = []
-    if cluster.resources.garbled:
-        reasons.append(cluster.resources.garbled)
-    if isinstance(cluster.access, Unknown):
-        reasons.append(f'Whether the token sees all guests cannot be told: {cluster.access.reason}')
-    elif cluster.access.guests_hidden:
-        reasons.append(cluster.access.guests_hidden)
-    if isinstance(cluster.status.quorate, Unknown):
-        reasons.append(f'Whether the cluster is quorate cannot be told: {cluster.status.quorate.reason}')
-    elif not cluster.status.quorate:
-        reasons.append('The cluster is not quorate, so this node may not know of what has changed.')
-    if cluster.undecided:
-        reasons.append(f'Proxmox did not say which of these nodes are online: {listed(cluster.undecided)}.')
-    return Unknown(' '.join(reasons)) if reasons else None
-
-
-def _note_cluster(cluster: _Cluster, notebook: Notebook, lost: Mapping[Right, Loss]) -> None:
-    if known(cluster.access):
-        _note_privileges(cluster.access.missing(cluster.version), lost, notebook)
-    else:
-        notebook.add('token', cluster.access.reason)
-    quorate = cluster.status.quorate
-    if isinstance(quorate, Unknown):
-        notebook.add('cluster', quorate.reason)
-    elif not quorate:
-        notebook.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
-    if cluster.resources.garbled:
-        notebook.add('cluster', cluster.resources.garbled)
-    if isinstance(cluster.tag_style, Unknown):
-        notebook.add('cluster', cluster.tag_style.reason)
-    for node in cluster.nodes:
-        if reason := _why_unreachable(node, cluster):
-            notebook.add(f'node/{node.name}', f'{reason} What its guests do now is not known.')
-    strangers = {row.node for row in cluster.resources.guests.values()} - {node.name for node in cluster.nodes}
-    for name in sorted(strangers):
-        notebook.add(f'node/{name}', f'Guests are listed on node {name}, which is not a member of the cluster.')
-
-
-def _note_privileges(missing: Iterable[MissingPrivilege], lost: Mapping[Right, Loss], notebook: Notebook) -> None:
-    """One notice for each command to type, not for each privilege that it grants; but what was lost by itself."""
-    by_command: dict[str, list[str]] = {}
-    for lack in missing:
-        if loss := lost.get((lack.privilege, lack.path)):
-            notebook.add('token', f'{loss.message}, for {lack.feature}.', grant_remedy(lack.command))
-        else:
-            by_command.setdefault(lack.command, []).append(f'{lack.privilege} on {lack.path} (for {lack.feature})')
-    for command, lacks in by_command.items():
-        notebook.add('token', f'The token lacks {"; ".join(lacks)}.', grant_remedy(command))
-
-
 # The guests
 
 
@@ -294,7 +112,7 @@ def _read_guests(
 ) -> dict[str, Finding]:
     futures = {pool.submit(reader.read, row): row.key for row in rows}
     findings = {}
-    for done, future in enumerate(_completed(client, futures), 1):
+    for done, future in enumerate(completed(client, futures), 1):
         findings[futures[future]] = future.result()
         if progress:
             progress(done, len(futures))
@@ -307,7 +125,7 @@ def _follow_vanished(
     reader: GuestReader,
     findings: dict[str, Finding],
     notebook: Notebook,
-    cluster: _Cluster,
+    cluster: Cluster,
 ) -> dict[str, Finding]:
     """
     Look again for guests that were listed, but not there when their configuration was read.
@@ -323,10 +141,10 @@ def _follow_vanished(
     if isinstance(again, Unknown):
         notebook.add('guests', f'These could not be found again while they moved: {listed(sorted(vanished))}.')
         return findings
-    now = replace(cluster, access=_access_still(client, pool, cluster.access, notebook))
+    now = replace(cluster, access=access_still(client, pool, cluster.access, notebook))
     reader.trust(now.access)
     moved = _read_guests(client, pool, reader, [again.guests[key] for key in vanished if key in again.guests], None)
-    trusted = again.garbled is None and _why_incomplete(now) is None
+    trusted = again.garbled is None and why_incomplete(now) is None
     deleted = set(vanished) - again.guests.keys() if trusted else set()
     return {key: finding for key, finding in (findings | moved).items() if key not in deleted}
 
