@@ -8,7 +8,7 @@ Data flows one way. This module only calls the parts in their order and keeps th
 from django.utils import timezone
 
 from .choices import RunModeChoices, RunStatusChoices
-from .connection import connection_of
+from .connection import connection_of, ssh_settings_of
 from .ledger.existing import load
 from .ledger.objects import ObjectWriter
 from .ledger.settings import load_settings
@@ -54,7 +54,9 @@ def execute(run: SyncRun, recorder: RunRecorder) -> tuple[str, str]:
 
 def read(run: SyncRun, recorder: RunRecorder) -> Inventory:
     endpoint = run.endpoint
-    options = CollectOptions(vms=endpoint.sync_vms, containers=endpoint.sync_containers)
+    options = CollectOptions(
+        vms=endpoint.sync_vms, containers=endpoint.sync_containers, ssh=ssh_settings_of(endpoint)
+    )
     with recorder.phase('collect'), ProxmoxClient(connection_of(endpoint)) as client:
         try:
             inventory = collect(client, options, progress=recorder.progress)

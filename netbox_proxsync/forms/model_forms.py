@@ -10,10 +10,14 @@ from utilities.forms.fields import DynamicModelChoiceField
 from utilities.forms.rendering import FieldSet
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
+from ..fields import SecretTextarea
 from ..models import ProxmoxEndpoint
 from .fields import HostsField
+from .rendering import FoldedFieldSet
 
 __all__ = ('ProxmoxEndpointForm',)
+
+SSH_SECRETS = ('ssh_password', 'ssh_private_key', 'ssh_passphrase')
 
 
 class ProxmoxEndpointForm(PrimaryModelForm):
@@ -69,6 +73,10 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint', 'ca_certificate', 'timeout', 'concurrency',
             name=_('Connection'),
         ),
+        FoldedFieldSet(
+            'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys',
+            name=_('SSH (optional)'),
+        ),
         FieldSet(
             'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', name=_('Placement')
         ),
@@ -83,7 +91,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         model = ProxmoxEndpoint
         fields = (
             'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
-            'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
+            'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
+            'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
             'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
             'grace_days', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
@@ -91,10 +100,32 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'ca_certificate': forms.Textarea(
                 attrs={'rows': 5, 'class': 'font-monospace', 'placeholder': '-----BEGIN CERTIFICATE-----'}
             ),
-        }
+            'ssh_private_key': SecretTextarea(
+                attrs={
+                    'rows': 4, 'class': 'font-monospace', 'autocomplete': 'off', 'spellcheck': 'false',
+                    'placeholder': '-----BEGIN OPENSSH PRIVATE KEY-----',
+                }
+            ),
+            'ssh_host_keys': forms.Textarea(
+                attrs={'rows': 3, 'class': 'font-monospace', 'placeholder': '10.0.0.11 ssh-ed25519 AAAAC3Nza...'}
+            ),
+        }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         if self.instance.pk and self.instance.token_secret:
             self.fields['token_secret'].required = False
             self.fields['token_secret'].help_text = _('Leave it empty to keep the stored secret.')
+        self.fields['ssh_port'].required = False
+        for name in SSH_SECRETS:
+            if self.instance.pk and getattr(self.instance, name):
+                self.fields[name].widget.removable = True
+                self.fields[name].help_text = _('Leave it empty to keep the stored one.')
+
+    def clean_ssh_port(self) -> int:
+        return self.cleaned_data['ssh_port'] or ProxmoxEndpoint._meta.get_field('ssh_port').default
+
+    @property
+    def uses_ssh(self) -> bool:
+        """Whether there is something to see in the fieldset of SSH."""
+        return bool(self['ssh_user'].value()) or any(name.startswith('ssh_') for name in self.errors)

@@ -92,13 +92,16 @@ class ProxmoxClient:
     what decides here. They turn a page of HTML into data, an unknown status into None, and 595 into a text, they log
     what they get, and leave no place for a time limit, a proof of the host other than a CA file, or a retry.
 
+    Attributes:
+        sockets: All of its connections, and whatever else is to end with it.
+
     Use it as a context manager; leaving it closes every connection. Raises InvalidConnection for settings that cannot
     be used.
     """
 
     def __init__(self, connection: Connection):
         self.connection = connection
-        self._sockets = Sockets()
+        self.sockets = Sockets()
         self._lock = Lock()
         self._calls = 0
         self._ended = Event()
@@ -217,7 +220,7 @@ class ProxmoxClient:
         raise _none_answered(failures)
 
     def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> Any:
-        self._go_on()
+        self.go_on()
         url = '/'.join((target.url, *(quote(str(part), safe='') for part in path)))
         try:
             answer = self._send(target, url, params)
@@ -227,7 +230,7 @@ class ProxmoxClient:
         else:
             target.answered = True
             return read_answer(answer, target.host, path, self.connection.token_id)
-        self._go_on()
+        self.go_on()
         raise failure
 
     def _send(self, target: _Target, url: str, params: Mapping[str, object]) -> Answer:
@@ -257,7 +260,7 @@ class ProxmoxClient:
         session = backend.get_session()
         # No proxy, CA bundle or password from the environment of the process: NetBox's settings count.
         session.trust_env = False
-        session.mount('https://', TLSAdapter(self._context, fingerprint, self._sockets, connection.concurrency))
+        session.mount('https://', TLSAdapter(self._context, fingerprint, self.sockets, connection.concurrency))
         return _Target(host, session, backend.get_base_url())
 
     def _fingerprints(self, count: int) -> Iterable[str | None]:
@@ -275,9 +278,10 @@ class ProxmoxClient:
             if self._why is None:
                 self._why = why
         self._ended.set()
-        self._sockets.shut()
+        self.sockets.shut()
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Raises Cancelled or RunTimeout if everything has been ended. For whoever waits for something else."""
         if self._why is not None:
             # A new one each time: threads must not share a traceback.
             raise type(self._why)(self._why.message, self._why.remedy)

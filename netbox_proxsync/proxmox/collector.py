@@ -21,6 +21,7 @@ from .notebook import Notebook, listed
 from .options import CollectOptions
 from .properties import Garbled
 from .resources import NOT_ASKED, ClusterStatus, GuestRow, Resources, merge_nodes, parse_tag_style
+from .ssh_nodes import HardwareReading
 from .tls import TLSMode
 from .version import Version
 
@@ -59,12 +60,14 @@ def collect(client: ProxmoxClient, options: CollectOptions, progress: Progress |
     version = client.version()
     with _pool(client) as pool:
         cluster = _read_cluster(client, pool, version, notebook)
+        hardware = HardwareReading(client, options.ssh, cluster.nodes)
         unreachable = {node.name: _why_unreachable(node, cluster) for node in cluster.nodes}
         reader = GuestReader(client, options, version, cluster.access, unreachable)
         findings = _read_guests(pool, reader, list(cluster.resources.guests.values()), progress)
         incomplete = _why_incomplete(cluster)
         findings = _follow_vanished(client, pool, reader, findings, notebook, trust_absence=incomplete is None)
     _note_cluster(cluster, notebook)
+    nodes = hardware.into(cluster.nodes, notebook)
     for node, reason in sorted(reader.failed_nodes.items()):
         notebook.add(f'node/{node}', reason, 'Is it up, and can the nodes reach each other on port 8006?')
     for finding in findings.values():
@@ -74,7 +77,7 @@ def collect(client: ProxmoxClient, options: CollectOptions, progress: Progress |
         version=version.text,
         cluster_name=cluster.status.name,
         quorate=cluster.status.quorate,
-        nodes=cluster.nodes,
+        nodes=nodes,
         guests=_sorted(finding.guest for finding in findings.values()),
         guests_incomplete=incomplete,
         tag_style=cluster.tag_style,

@@ -27,6 +27,7 @@ __all__ = (
 # What a connection consists of. A mistake elsewhere in the form is no reason not to try it.
 CONNECTION_FIELDS = (
     'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout', 'concurrency',
+    'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys',
 )  # fmt: skip
 
 

@@ -49,6 +49,7 @@ class ProxmoxEndpointView(generic.ObjectView):
         left_panels=[
             panels.EndpointPanel(),
             panels.EndpointConnectionPanel(),
+            panels.EndpointSSHPanel(),
             TagsPanel(),
             CommentsPanel(),
         ],
@@ -66,6 +67,7 @@ class ProxmoxEndpointEditView(generic.ObjectEditView):
     queryset = ProxmoxEndpoint.objects.all()
     form = forms.ProxmoxEndpointForm
     template_name = 'netbox_proxsync/proxmoxendpoint_edit.html'
+    htmx_template_name = 'netbox_proxsync/inc/endpoint_form.html'
 
 
 @register_model_view(ProxmoxEndpoint, 'delete')
