@@ -6,7 +6,7 @@ from netbox.object_actions import ObjectAction
 
 from .models import ProxmoxEndpoint
 
-__all__ = ('PreviewEndpoint', 'SyncEndpoint', 'TestEndpoint')
+__all__ = ('EndpointHostKeys', 'PreviewEndpoint', 'SyncEndpoint', 'TestEndpoint')
 
 
 class EndpointAction(ObjectAction):
@@ -57,3 +57,13 @@ class SyncEndpoint(EndpointAction):
     name = 'sync'
     label = _('Sync')
     icon = 'sync'
+
+
+class EndpointHostKeys(ObjectAction):
+    """Look at the SSH host keys of an endpoint's nodes."""
+
+    name = 'ssh_host_keys'
+    label = _('SSH host keys')
+    permissions_required = {'change'}
+    url_kwargs = ['pk']
+    template_name = 'netbox_proxsync/buttons/host_keys.html'

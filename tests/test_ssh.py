@@ -189,6 +189,74 @@ def test_the_connection_test_has_a_line_for_each_node(cluster, admin):
     assert PASSWORD not in page.content.decode()
 
 
+# Host keys
+
+
+def test_keys_are_shown_and_exactly_those_that_were_shown_are_pinned(cluster, admin):
+    _, nodes, endpoint = cluster
+    ProxmoxEndpoint.objects.update(ssh_host_keys=nodes['pve1'].host_key.line)
+    url = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
+    page = admin.get(url).content.decode()
+    shown = nodes['pve2'].host_key
+    assert shown.fingerprint_sha256 in page
+    assert 'ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub' in page
+    assert f'value="{shown.line}"' in page
+    assert nodes['pve1'].host_key.line not in page  # nothing to confirm
+    assert 'CHANGED' not in page
+    nodes['pve2'].host_keys = (private_key('ed25519', 77),)  # a moment later
+    assert admin.post(url, {'key': [shown.line]}).status_code == 302
+    endpoint.refresh_from_db()
+    assert endpoint.ssh_host_keys == f'{nodes["pve1"].host_key.line}\n{shown.line}'
+    change = ObjectChange.objects.get()
+    assert shown.line in change.postchange_data['ssh_host_keys']
+    page = admin.get(url).content.decode()
+    assert 'The key of pve2 (127.0.0.12) has CHANGED' in page
+    assert 'alert-danger' in page
+    assert [node.attempts for node in nodes.values()] == [[], []]
+    admin.post(url, {'key': [nodes['pve2'].host_key.line]})
+    endpoint.refresh_from_db()
+    assert endpoint.ssh_host_keys == pins(nodes)
+
+
+def test_what_cannot_be_shown_says_why(cluster, admin):
+    pve, _, endpoint = cluster
+    url = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
+    ProxmoxEndpoint.objects.update(ssh_port=1)
+    assert 'refused the connection' in admin.get(url).content.decode()
+    pve.impostor('html')
+    assert 'not as Proxmox VE does' in admin.get(url).content.decode()
+
+
+def test_no_key_and_no_nonsense_is_pinned(cluster, admin):
+    _, nodes, endpoint = cluster
+    url = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
+    for lines in ([], ['nonsense'], [private_key('ed25519').fingerprint], ['127.0.0.11 ssh-ed25519 AAAA']):
+        admin.post(url, {'key': lines})
+    endpoint.refresh_from_db()
+    assert endpoint.ssh_host_keys == pins(nodes)
+    assert not ObjectChange.objects.exists()
+
+
+def test_keys_by_the_api_for_those_who_may_change_the_endpoint(cluster, admin):
+    _, nodes, endpoint = cluster
+    ProxmoxEndpoint.objects.update(ssh_host_keys='')
+    url = reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-ssh-host-keys', args=[endpoint.pk])
+    keys = admin.get(url).json()
+    assert [(key['node'], key['status'], key['line']) for key in keys] == [
+        (name, 'new', node.host_key.line) for name, node in nodes.items()
+    ]
+    answer = admin.post(url, {'keys': [key['line'] for key in keys]}, content_type='application/json')
+    assert answer.json() == {'ssh_host_keys': pins(nodes)}
+    assert [key['status'] for key in admin.get(url).json()] == ['pinned', 'pinned']
+    assert admin.post(url, {'keys': ['x']}, content_type='application/json').status_code == 400
+    stranger = Client()
+    stranger.force_login(User.objects.create_user('stranger', password='x'))
+    page = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
+    for place in (url, page):
+        assert stranger.get(place).status_code == 403
+        assert stranger.post(place, {'keys': ['x'], 'key': 'x'}).status_code == 403
+
+
 # Settings and secrets
 
 FORM = {

@@ -25,7 +25,10 @@ from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
 
 __all__ = (
     'BindingSerializer',
+    'ConfirmedKeysSerializer',
     'ConnectionReportSerializer',
+    'NodeKeySerializer',
+    'PinnedKeysSerializer',
     'ProxmoxEndpointSerializer',
     'SyncChangeSerializer',
     'SyncRunSerializer',
@@ -184,3 +187,29 @@ class AlreadyRunningSerializer(serializers.Serializer):
 
     detail = serializers.CharField()
     run = NestedSyncRunSerializer()
+
+
+class NodeKeySerializer(serializers.Serializer):
+    """The SSH host key that a node shows now."""
+
+    node = serializers.CharField()
+    address = serializers.CharField()
+    status = serializers.CharField(help_text='pinned, new, changed; empty if it shows none')
+    type = serializers.CharField()
+    fingerprint = serializers.CharField()
+    line = serializers.CharField(help_text='As it is to be confirmed')
+    command = serializers.CharField(help_text="Shows the same fingerprint on the node's console")
+    error = serializers.CharField()
+    remedy = serializers.CharField()
+
+
+class ConfirmedKeysSerializer(serializers.Serializer):
+    """SSH host keys that a person has compared."""
+
+    keys = serializers.ListField(
+        child=serializers.CharField(max_length=5000), allow_empty=False, help_text='Lines "host key-type key"'
+    )
+
+
+class PinnedKeysSerializer(serializers.Serializer):
+    ssh_host_keys = serializers.CharField()

@@ -14,7 +14,7 @@ from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
 from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
-from ..object_actions import PreviewEndpoint, SyncEndpoint, TestEndpoint
+from ..object_actions import EndpointHostKeys, PreviewEndpoint, SyncEndpoint, TestEndpoint
 from ..ui import panels
 
 __all__ = (
@@ -30,7 +30,9 @@ __all__ = (
     'ProxmoxEndpointView',
 )
 
-ENDPOINT_ACTIONS = (TestEndpoint, PreviewEndpoint, SyncEndpoint, CloneObject, EditObject, DeleteObject)
+ENDPOINT_ACTIONS = (
+    TestEndpoint, EndpointHostKeys, PreviewEndpoint, SyncEndpoint, CloneObject, EditObject, DeleteObject,
+)  # fmt: skip
 
 
 @register_model_view(ProxmoxEndpoint, 'list', path='', detail=False)
