@@ -29,7 +29,7 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
     queryset = ProxmoxEndpoint.objects.all()
     filterset = ProxmoxEndpointFilterSet
     # A secret is not looked for; a certificate is nothing to filter by.
-    ignore_fields = ('token_secret', 'ca_certificate')
+    ignore_fields = ('token_secret', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ca_certificate')
 
     @classmethod
     def setUpTestData(cls):
