@@ -15,9 +15,12 @@ from .proxmox.check import ConnectionReport, check
 from .proxmox.client import Connection
 from .proxmox.errors import ProxmoxError
 from .proxmox.hosts import Host
+from .proxmox.readings import Reading, Unknown
+from .proxmox.ssh_errors import InvalidSSHSettings
+from .proxmox.ssh_settings import TIMEOUT, SSHSettings
 from .proxmox.tls import fetch_fingerprint
 
-__all__ = ('SeenCertificate', 'connection_of', 'fetch_fingerprints', 'test')
+__all__ = ('SeenCertificate', 'connection_of', 'fetch_fingerprints', 'ssh_settings_of', 'test')
 
 # Nobody looks at a form for longer.
 FETCH_TIMEOUT = 10
@@ -72,13 +75,31 @@ def _proxy_of(host: str, endpoint: ProxmoxEndpoint | None) -> str | None:
     return select_proxy(url, resolve_proxies(url=url, context={'client': endpoint}))
 
 
+def ssh_settings_of(endpoint: ProxmoxEndpoint) -> Reading[SSHSettings | None]:
+    """How to ask the nodes over SSH; None if that is not wanted. Never a reason to give up a whole run."""
+    if not endpoint.ssh_user:
+        return None
+    try:
+        return SSHSettings(
+            user=endpoint.ssh_user,
+            port=endpoint.ssh_port,
+            password=endpoint.ssh_password.reveal() or None,
+            private_key=endpoint.ssh_private_key.reveal() or None,
+            passphrase=endpoint.ssh_passphrase.reveal() or None,
+            host_keys=tuple(endpoint.ssh_host_keys.splitlines()),
+            timeout=min(endpoint.timeout, TIMEOUT),
+        )
+    except (SecretError, InvalidSSHSettings) as error:
+        return Unknown(str(error))
+
+
 def test(endpoint: ProxmoxEndpoint) -> ConnectionReport:
     """Try an endpoint (which need not be saved) without reading its guests."""
     try:
         connection = connection_of(endpoint)
     except SecretError as error:
         return ConnectionReport(ok=False, error=str(error))
-    return check(connection, endpoint.memory)
+    return check(connection, endpoint.memory, ssh_settings_of(endpoint))
 
 
 def fetch_fingerprints(hosts: list[str], timeout: float) -> list[SeenCertificate]:

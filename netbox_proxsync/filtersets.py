@@ -98,8 +98,9 @@ class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
     class Meta:
         model = ProxmoxEndpoint
         fields = (
-            'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'sync_vms', 'sync_containers',
-            'sync_templates', 'grace_days', 'change_limit', 'pve_version', 'description',
+            'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port',
+            'ssh_host_keys', 'sync_vms', 'sync_containers', 'sync_templates', 'grace_days', 'change_limit',
+            'pve_version', 'description',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:

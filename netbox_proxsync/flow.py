@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
-from .connection import connection_of
+from .connection import connection_of, ssh_settings_of
 from .ledger.existing import load
 from .ledger.guests import record_guests
 from .ledger.objects import ObjectWriter
@@ -65,7 +65,9 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
 
 def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
     endpoint = run.endpoint
-    options = CollectOptions(vms=endpoint.sync_vms, containers=endpoint.sync_containers)
+    options = CollectOptions(
+        vms=endpoint.sync_vms, containers=endpoint.sync_containers, ssh=ssh_settings_of(endpoint)
+    )
     with (
         recorder.phase('collect'),
         ProxmoxClient(connection_of(endpoint)) as client,

@@ -14,6 +14,7 @@ __all__ = (
     'CancelActiveRun',
     'CancelRun',
     'Decision',
+    'EndpointHostKeys',
     'ManageBindingAgain',
     'PreviewEndpoint',
     'StopManagingBinding',
@@ -72,6 +73,16 @@ class SyncEndpoint(EndpointAction):
     name = 'sync'
     label = _('Sync')
     icon = 'sync'
+
+
+class EndpointHostKeys(ObjectAction):
+    """Look at the SSH host keys of an endpoint's nodes."""
+
+    name = 'ssh_host_keys'
+    label = _('SSH host keys')
+    permissions_required = {'change'}
+    url_kwargs = ['pk']
+    template_name = 'netbox_proxsync/buttons/host_keys.html'
 
 
 class CancelRun(ObjectAction):

@@ -9,12 +9,18 @@ from django.utils.translation import gettext as _
 
 from .proxmox.errors import InvalidConnection
 from .proxmox.hosts import Host
+from .proxmox.ssh_errors import InvalidPassphrase, InvalidSSHSettings
+from .proxmox.ssh_keys import load_private_key, parse_pins
+from .proxmox.ssh_settings import check_user
 from .proxmox.tls import normalize_fingerprint
 
 __all__ = (
     'clean_ca_certificate',
     'clean_fingerprint',
     'clean_hosts',
+    'clean_ssh_host_keys',
+    'clean_ssh_private_key',
+    'clean_ssh_user',
     'clean_token_id',
     'clean_token_secret',
 )
@@ -161,3 +167,43 @@ def clean_ca_certificate(text: str) -> str:
             )
         ) from None
     return f'{text}\n'
+
+
+def clean_ssh_user(text: str) -> str:
+    """Raises ValidationError for what can be no user name."""
+    text = text.strip()
+    try:
+        check_user(text)
+    except InvalidSSHSettings as error:
+        raise ValidationError(str(error)) from None
+    return text
+
+
+def clean_ssh_host_keys(text: str) -> str:
+    """
+    Pinned SSH host keys, a line each, without empty lines.
+
+    Raises:
+        ValidationError: A line holds something else.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    try:
+        parse_pins(lines)
+    except InvalidSSHSettings as error:
+        raise ValidationError(str(error)) from None
+    return '\n'.join(lines)
+
+
+def clean_ssh_private_key(key: str, passphrase: str):
+    """
+    Whether an SSH private key can be used.
+
+    Raises:
+        ValidationError: Not so; by the field that is to be corrected. Its messages hold no part of the key.
+    """
+    try:
+        load_private_key(key, passphrase or None)
+    except InvalidPassphrase as error:
+        raise ValidationError({'ssh_passphrase': str(error)}) from None
+    except InvalidSSHSettings as error:
+        raise ValidationError({'ssh_private_key': str(error)}) from None

@@ -30,7 +30,7 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
     queryset = ProxmoxEndpoint.objects.all()
     filterset = ProxmoxEndpointFilterSet
     # A secret is not looked for; a certificate and what was seen are nothing to filter by.
-    ignore_fields = ('token_secret', 'ca_certificate', 'seen')
+    ignore_fields = ('token_secret', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ca_certificate', 'seen')
 
     @classmethod
     def setUpTestData(cls):

@@ -32,7 +32,10 @@ from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
     'BindingSerializer',
+    'ConfirmedKeysSerializer',
     'ConnectionReportSerializer',
+    'NodeKeySerializer',
+    'PinnedKeysSerializer',
     'ProxmoxEndpointSerializer',
     'ProxmoxGuestSerializer',
     'RunEndedSerializer',
@@ -52,6 +55,17 @@ class NestedSyncRunSerializer(BaseModelSerializer):
         read_only_fields = fields
 
 
+def secret(name: str) -> serializers.CharField:
+    """Left out, it stays as it is; an empty text removes it."""
+    return serializers.CharField(
+        write_only=True,
+        required=False,
+        allow_blank=True,
+        style={'input_type': 'password'},
+        help_text=ProxmoxEndpoint._meta.get_field(name).help_text,
+    )
+
+
 class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     hosts = serializers.ListField(
         child=serializers.CharField(max_length=255),
@@ -64,6 +78,9 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
         help_text=ProxmoxEndpoint._meta.get_field('token_secret').help_text,
     )
     tls_mode = ChoiceField(choices=TLSModeChoices, required=False)
+    ssh_password = secret('ssh_password')
+    ssh_private_key = secret('ssh_private_key')
+    ssh_passphrase = secret('ssh_passphrase')
     cluster = ClusterSerializer(nested=True, required=False, allow_null=True, default=None)
     cluster_type = ClusterTypeSerializer(nested=True, required=False, allow_null=True, default=None)
     cluster_group = ClusterGroupSerializer(nested=True, required=False, allow_null=True, default=None)
@@ -80,14 +97,18 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
         model = ProxmoxEndpoint
         fields = (
             'id', 'url', 'display_url', 'display', 'name', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode',
-            'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group',
+            'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password',
+            'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group',
             'site', 'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
             'missing_guests', 'grace_days', 'change_limit', 'status', 'last_run', 'pve_version', 'description', 'owner',
             'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # What clean() puts into its normal form, whatever was sent.
-        model_clean_fields = ('hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint')
+        model_clean_fields = (
+            'hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'ssh_user', 'ssh_passphrase',
+            'ssh_host_keys',
+        )  # fmt: skip
 
 
 class SyncRunSerializer(BaseModelSerializer):
@@ -204,3 +225,29 @@ class RunEndedSerializer(serializers.Serializer):
     """Why a run cannot be cancelled."""
 
     detail = serializers.CharField()
+
+
+class NodeKeySerializer(serializers.Serializer):
+    """The SSH host key that a node shows now."""
+
+    node = serializers.CharField()
+    address = serializers.CharField()
+    status = serializers.CharField(help_text='pinned, new, changed; empty if it shows none')
+    type = serializers.CharField()
+    fingerprint = serializers.CharField()
+    line = serializers.CharField(help_text='As it is to be confirmed')
+    command = serializers.CharField(help_text="Shows the same fingerprint on the node's console")
+    error = serializers.CharField()
+    remedy = serializers.CharField()
+
+
+class ConfirmedKeysSerializer(serializers.Serializer):
+    """SSH host keys that a person has compared."""
+
+    keys = serializers.ListField(
+        child=serializers.CharField(max_length=5000), allow_empty=False, help_text='Lines "host key-type key"'
+    )
+
+
+class PinnedKeysSerializer(serializers.Serializer):
+    ssh_host_keys = serializers.CharField()

@@ -29,10 +29,10 @@ __all__ = (
     # By name: a field that is added must not be told to everybody only because it was forgotten here.
     fields=[
         'id', 'name', 'enabled', 'hosts', 'token_id', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout',
-        'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'sync_vms',
-        'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days', 'change_limit',
-        'status', 'last_run', 'pve_version', 'description', 'comments', 'created', 'last_updated', 'runs', 'bindings',
-        'guests',
+        'concurrency', 'ssh_user', 'ssh_port', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
+        'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
+        'missing_guests', 'grace_days', 'change_limit', 'status', 'last_run', 'pve_version', 'description', 'comments',
+        'created', 'last_updated', 'runs', 'bindings', 'guests',
     ],
     filters=ProxSyncEndpointFilter,
     pagination=True,

@@ -22,6 +22,9 @@ from ..validation import (
     clean_ca_certificate,
     clean_fingerprint,
     clean_hosts,
+    clean_ssh_host_keys,
+    clean_ssh_private_key,
+    clean_ssh_user,
     clean_token_id,
     clean_token_secret,
 )
@@ -103,6 +106,47 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         default=8,
         validators=[MinValueValidator(1), MaxValueValidator(64)],
         help_text=_('Calls to Proxmox at the same time'),
+    )
+
+    # SSH, optional: what the API does not tell of the nodes' hardware
+    ssh_user = models.CharField(
+        verbose_name=_('SSH user'),
+        max_length=100,
+        blank=True,
+        help_text=_(
+            'A user of the nodes. With it, runs also read what only the nodes themselves know of their hardware: '
+            'permanent MACs, link speeds, vendor, product, serial number. Without it, SSH is not used'
+        ),
+    )
+    ssh_port = models.PositiveIntegerField(
+        verbose_name=_('SSH port'),
+        default=22,
+        validators=[MinValueValidator(1), MaxValueValidator(65535)],
+        help_text=_('Of all nodes'),
+    )
+    ssh_password = SecretField(
+        verbose_name=_('SSH password'),
+        blank=True,
+        help_text=_('Of the user; or give a private key. Stored encrypted, never shown again'),
+    )
+    ssh_private_key = SecretField(
+        verbose_name=_('SSH private key'),
+        blank=True,
+        help_text=_('Ed25519, ECDSA or RSA, with its BEGIN and END lines. Stored encrypted, never shown again'),
+    )
+    ssh_passphrase = SecretField(
+        verbose_name=_('passphrase of the key'),
+        blank=True,
+        help_text=_('If the private key is encrypted. Stored encrypted, never shown again'),
+    )
+    ssh_host_keys = models.TextField(
+        verbose_name=_('SSH host keys'),
+        blank=True,
+        help_text=_(
+            'Only hosts that prove to hold one of these keys are logged in to. One per line: "host key-type key" as '
+            'ssh-keyscan prints it, or "host SHA256:..."; without a host, the key is good for every node. The action '
+            '"SSH host keys" of a saved endpoint shows what the nodes have'
+        ),
     )
 
     # Placement. PROTECT, as NetBox does for the same relations of its own: deleting a site or a role must not silently
@@ -241,9 +285,9 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     )
 
     clone_fields = (
-        'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'cluster_type', 'cluster_group', 'site', 'tenant',
-        'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
-        'grace_days', 'change_limit',
+        'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'ssh_port', 'cluster_type', 'cluster_group', 'site',
+        'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
+        'missing_guests', 'grace_days', 'change_limit',
     )  # fmt: skip
     prerequisite_models = ()
 
@@ -316,6 +360,9 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         self._clean_with(errors, 'fingerprint', clean_fingerprint)
         self._clean_token_secret(errors)
         self._clean_tls_mode(errors)
+        self._clean_with(errors, 'ssh_user', clean_ssh_user)
+        self._clean_with(errors, 'ssh_host_keys', clean_ssh_host_keys)
+        self._clean_ssh_login(errors)
         self._clean_cluster(errors)
         if errors:
             raise ValidationError(errors)
@@ -357,6 +404,26 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             errors['fingerprint'] = _(
                 '{pins} fingerprints are given for {hosts} hosts. Give one for all, or one for each host.'
             ).format(pins=pins, hosts=len(self.hosts or ()))
+
+    def _clean_ssh_login(self, errors: dict[str, Any]):
+        if not self.ssh_private_key:
+            self.ssh_passphrase = ''  # of no use to anybody
+        if self.ssh_password and self.ssh_private_key:
+            errors['ssh_private_key'] = _(
+                'There is an SSH password, too. Give one of them; a stored one can be removed.'
+            )
+        elif self.ssh_user and not self.ssh_password and not self.ssh_private_key:
+            errors['ssh_password'] = _('SSH needs a password or a private key for its user.')
+        if not self.ssh_private_key or not self._secrets_changed('ssh_private_key', 'ssh_passphrase'):
+            return
+        try:
+            clean_ssh_private_key(self.ssh_private_key.reveal(), self.ssh_passphrase.reveal())
+        except SecretError:
+            return  # as for the token's secret
+        except ValidationError as error:
+            # A wrong key, or a wrong passphrase for it.
+            for name, problems in error.error_dict.items():
+                errors.setdefault(name, problems)
 
     def _clean_cluster(self, errors: dict[str, Any]):
         """As the constraint demands, but told at the field, and with the other endpoint's name."""

@@ -91,19 +91,22 @@ class ProxmoxClient:
     what decides here. They turn a page of HTML into data, an unknown status into None, and 595 into a text, they log
     what they get, and leave no place for a time limit, a proof of the host other than a CA file, or a retry.
 
+    Attributes:
+        sockets: All of its connections, and whatever else is to end with it.
+
     Use it as a context manager; leaving it closes every connection. Raises InvalidConnection for settings that cannot
     be used.
     """
 
     def __init__(self, connection: Connection):
         self.connection = connection
-        self._sockets = Sockets()
+        self.sockets = Sockets()
         self._lock = Lock()
         self._calls = 0
         self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
         self._context = tls_context(self._mode, connection.ca_certificate)
-        self._sockets.follow(self._context)
+        self.sockets.follow(self._context)
         if not TOKEN_ID.fullmatch(connection.token_id):
             raise InvalidConnection('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
         if not TOKEN_SECRET.fullmatch(connection.token_secret):
@@ -225,7 +228,7 @@ class ProxmoxClient:
         raise _none_answered(failures)
 
     def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
-        self._go_on()
+        self.go_on()
         try:
             answer = self._send(target, _url(path, params))
         except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
@@ -234,7 +237,7 @@ class ProxmoxClient:
         else:
             target.answered = True
             return read_answer(answer, target.host, path, self.connection.token_id)
-        self._go_on()
+        self.go_on()
         raise failure
 
     def _send(self, target: _Target, url: str) -> Answer:
@@ -257,7 +260,7 @@ class ProxmoxClient:
         backend = Backend(
             str(host), user=user, token_name=name, token_value=connection.token_secret, proxies=dict(connection.proxies)
         )
-        adapter = TLSAdapter(self._context, fingerprint, self._sockets, connection.concurrency)
+        adapter = TLSAdapter(self._context, fingerprint, self.sockets, connection.concurrency)
         timeout = connection.timeout
         limits = urllib3.Timeout(connect=min(timeout, CONNECT_TIMEOUT), read=timeout)
         channel = Channel(backend.get_base_url(), backend.get_session(), adapter, connection.proxies, limits)
@@ -277,9 +280,10 @@ class ProxmoxClient:
         with self._lock:
             if not self._ended.done():
                 self._ended.set_exception(why)
-        self._sockets.shut()
+        self.sockets.shut()
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Raises Cancelled or RunTimeout if everything has been ended. For whoever waits for something else."""
         if self._ended.done() and isinstance(why := self._ended.exception(), ProxmoxError):
             # A new one each time: threads must not share a traceback.
             raise type(why)(why.message, why.remedy)

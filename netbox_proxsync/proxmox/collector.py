@@ -30,6 +30,7 @@ from .memory import Memory
 from .notebook import Notebook, listed
 from .options import CollectOptions
 from .resources import GuestRow, Resources
+from .ssh_nodes import HardwareReading
 
 __all__ = ('CollectOptions', 'collect')
 
@@ -53,6 +54,7 @@ def collect(
     with _pool(client) as pool:
         (version,) = [future.result() for future in completed(client, [pool.submit(client.version)])]
         cluster = read_cluster(client, pool, version, notebook)
+        hardware = HardwareReading(client, options.ssh, cluster.nodes)
         unreachable = {node.name: why_unreachable(node, cluster) for node in cluster.nodes}
         estate_reader = EstateReader(client, pool, options, version, unreachable)
         reader = GuestReader(client, options, version, cluster.access, unreachable)
@@ -65,6 +67,7 @@ def collect(
         estate = estate_reader.finish(access_still(client, pool, cluster.access, notebook))
     sight = sight_of(cluster, complete=incomplete is None)
     note_cluster(cluster, notebook, sight, memory)
+    nodes = hardware.into(cluster.nodes, notebook)
     for node, reason in sorted((reader.failed_nodes | estate_reader.failed_nodes).items()):
         notebook.add(f'node/{node}', reason, 'Is it up, and can the nodes reach each other on port 8006?')
     estate_reader.tell(notebook)
@@ -75,7 +78,7 @@ def collect(
         version=version.text,
         cluster_name=cluster.status.name,
         quorate=cluster.status.quorate,
-        nodes=tuple(estate.complete(node) for node in cluster.nodes),
+        nodes=tuple(estate.complete(node) for node in nodes),
         guests=_sorted(finding.guest for finding in findings.values()),
         guests_incomplete=incomplete,
         tag_style=cluster.tag_style,

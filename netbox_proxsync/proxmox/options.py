@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from .addresses import AddressFilters
+from .readings import Reading
+from .ssh_settings import SSHSettings
 
 __all__ = ('CollectOptions',)
 
@@ -20,6 +22,7 @@ class CollectOptions:
         filters: Which addresses are left out.
         vms, containers: Read the configuration of that type. Guests of a type that is not read are still in the
             inventory, with everything that takes a call of its own unknown: they are there.
+        ssh: How to ask each node for its hardware. None: it is not asked; Unknown: the settings cannot be used.
     """
 
     os_info: bool = False
@@ -28,3 +31,4 @@ class CollectOptions:
     filters: AddressFilters = field(default_factory=AddressFilters)
     vms: bool = True
     containers: bool = True
+    ssh: Reading[SSHSettings | None] = None

@@ -16,6 +16,7 @@ __all__ = (
     'EndpointConnectionPanel',
     'EndpointPanel',
     'EndpointPlacementPanel',
+    'EndpointSSHPanel',
     'RunCountsPanel',
     'RunMessagesPanel',
     'RunPanel',
@@ -47,6 +48,24 @@ class EndpointConnectionPanel(panels.ObjectAttributesPanel):
     )
     timeout = attrs.TextAttr('timeout', label=_('Time-out'), format_string=_('{} s'))
     concurrency = attrs.NumericAttr('concurrency')
+
+
+class EndpointSSHPanel(panels.ObjectAttributesPanel):
+    title = _('SSH')
+    ssh_user = attrs.TextAttr('ssh_user', label=_('User'), style='font-monospace')
+    ssh_port = attrs.TextAttr('ssh_port', label=_('Port'))
+    # Whether there is one, and nothing of it.
+    ssh_password = attrs.TextAttr('ssh_password', label=_('Password'))
+    ssh_private_key = attrs.TextAttr('ssh_private_key', label=_('Private key'))
+    ssh_passphrase = attrs.TextAttr('ssh_passphrase', label=_('Passphrase of the key'))
+    ssh_host_keys = attrs.TemplatedAttr(
+        'ssh_host_keys',
+        label=_('Host keys'),
+        template_name='netbox_proxsync/attrs/ca_certificate.html',
+    )
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        return bool(context['object'].ssh_user or context['object'].ssh_host_keys)
 
 
 class EndpointPlacementPanel(panels.ObjectAttributesPanel):

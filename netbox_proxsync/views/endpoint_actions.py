@@ -1,4 +1,4 @@
-"""What a person does with an endpoint by a button: test, preview, sync."""
+"""What a person does with an endpoint by a button: test, preview, sync, confirm SSH host keys."""
 
 from typing import Any
 
@@ -11,17 +11,20 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.forms import restrict_form_fields
 from utilities.views import GetReturnURLMixin, register_model_view
 
-from .. import connection
+from .. import connection, host_keys
 from ..choices import RunModeChoices, TLSModeChoices
+from ..crypto import SecretError
 from ..forms import ProxmoxEndpointForm
 from ..forms.fields import HostsField
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import ProxmoxEndpoint
+from ..proxmox.errors import ProxmoxError
 from ..validation import clean_fingerprint, clean_hosts
 from .runs import page_of
 
 __all__ = (
     'ProxmoxEndpointFingerprintsView',
+    'ProxmoxEndpointHostKeysView',
     'ProxmoxEndpointPreviewView',
     'ProxmoxEndpointSyncView',
     'ProxmoxEndpointTestFormView',
@@ -31,6 +34,7 @@ __all__ = (
 # What a connection consists of. A mistake elsewhere in the form is no reason not to try it.
 CONNECTION_FIELDS = (
     'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout', 'concurrency',
+    'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys',
 )  # fmt: skip
 
 
@@ -94,6 +98,36 @@ class ProxmoxEndpointTestView(EndpointActionView):
             'netbox_proxsync/endpoint_test.html',
             {'object': endpoint, 'report': connection.test(endpoint)},
         )
+
+
+@register_model_view(ProxmoxEndpoint, 'ssh_host_keys', path='ssh-host-keys')
+class ProxmoxEndpointHostKeysView(EndpointActionView):
+    """Shows the SSH host keys of the nodes, and pins those that a person confirms, as they were shown."""
+
+    def get_required_permission(self) -> str:
+        return 'netbox_proxsync.change_proxmoxendpoint'
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        endpoint = get_object_or_404(self.queryset, pk=pk)
+        context: dict[str, Any] = {'object': endpoint}
+        try:
+            context['keys'] = host_keys.seen(endpoint)
+        except (ProxmoxError, SecretError) as error:
+            context['error'] = str(error)
+        return render(request, 'netbox_proxsync/endpoint_host_keys.html', context)
+
+    def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
+        lines = request.POST.getlist('key')
+        if not lines:
+            messages.warning(request, _('No key was ticked, so none was pinned.'))
+            return redirect(request.path)
+        try:
+            host_keys.confirm(endpoint, lines)
+        except ValidationError as error:
+            messages.error(request, ' '.join(error.messages))
+            return redirect(request.path)
+        messages.success(request, _('Pinned SSH host keys: {number}').format(number=len(lines)))
+        return redirect(endpoint.get_absolute_url())
 
 
 class EndpointFormView(BaseObjectView):

@@ -14,7 +14,14 @@ from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
-from ..object_actions import BULK_GUEST_ACTIONS, CancelActiveRun, PreviewEndpoint, SyncEndpoint, TestEndpoint
+from ..object_actions import (
+    BULK_GUEST_ACTIONS,
+    CancelActiveRun,
+    EndpointHostKeys,
+    PreviewEndpoint,
+    SyncEndpoint,
+    TestEndpoint,
+)
 from ..ui import panels
 from .guest_actions import GuestDecisionsMixin
 
@@ -33,7 +40,8 @@ __all__ = (
 )
 
 ENDPOINT_ACTIONS = (
-    CancelActiveRun, TestEndpoint, PreviewEndpoint, SyncEndpoint, CloneObject, EditObject, DeleteObject
+    CancelActiveRun, TestEndpoint, EndpointHostKeys, PreviewEndpoint, SyncEndpoint, CloneObject, EditObject,
+    DeleteObject,
 )  # fmt: skip
 
 
@@ -53,6 +61,7 @@ class ProxmoxEndpointView(generic.ObjectView):
         left_panels=[
             panels.EndpointPanel(),
             panels.EndpointConnectionPanel(),
+            panels.EndpointSSHPanel(),
             TagsPanel(),
             CommentsPanel(),
         ],
@@ -70,6 +79,7 @@ class ProxmoxEndpointEditView(generic.ObjectEditView):
     queryset = ProxmoxEndpoint.objects.all()
     form = forms.ProxmoxEndpointForm
     template_name = 'netbox_proxsync/proxmoxendpoint_edit.html'
+    htmx_template_name = 'netbox_proxsync/inc/endpoint_form.html'
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any):
         super().setup(request, *args, **kwargs)
