@@ -51,6 +51,7 @@ class HiddenGuestsTestCase(Permitted, NetBoxTestCase, TestCase):
             for url in (
                 reverse(f'{PAGES}_list'),
                 reverse(f'{PAGES}_list') + '?export=table',
+                reverse(f'{PAGES}_list') + '?export',
                 reverse(f'{PAGES}_list') + '?q=' + MARKER[:8] + '&virtual_machine=hidden-vm',
                 reverse('search') + '?q=o',
                 guests,
@@ -82,7 +83,8 @@ class HiddenGuestsTestCase(Permitted, NetBoxTestCase, TestCase):
     def test_with_all_machines_everything_is_seen(self):
         self.add_permissions(VIEW_MACHINES)
         texts = self.pages()
-        for url in (reverse(f'{PAGES}_list'), 'graphql', reverse(f'{REST}-list')):
+        exported = reverse(f'{PAGES}_list') + '?export'
+        for url in (reverse(f'{PAGES}_list'), exported, 'graphql', reverse(f'{REST}-list')):
             assert MARKER in texts[url], url
         assert ProxmoxGuest.objects.restrict(self.user, 'view').count() == 3
 
