@@ -9,9 +9,11 @@ __all__ = (
     'GuestTypeChoices',
     'InterfaceNamingChoices',
     'MissingGuestsChoices',
+    'PatternTypeChoices',
     'RunModeChoices',
     'RunStatusChoices',
     'TLSModeChoices',
+    'TagMatchChoices',
 )
 
 
@@ -70,6 +72,26 @@ class MissingGuestsChoices(ChoiceSet):
         Choice(RETIRE, _('Retire (mark as deleted, keep the record)')),
         Choice(DELETE, _('Retire, and delete after the grace period')),
         Choice(LEAVE, _('Leave alone')),
+    ]
+
+
+class PatternTypeChoices(ChoiceSet):
+    GLOB = 'glob'
+    REGEX = 'regex'
+
+    CHOICES = [
+        Choice(GLOB, _('Wildcards (* ? [abc])')),
+        Choice(REGEX, _('Regular expression')),
+    ]
+
+
+class TagMatchChoices(ChoiceSet):
+    ANY = 'any'
+    ALL = 'all'
+
+    CHOICES = [
+        Choice(ANY, _('Any of these tags')),
+        Choice(ALL, _('All of these tags')),
     ]
 
 

@@ -1,9 +1,10 @@
 import django_filters
 from core.models import Job
-from dcim.models import DeviceRole, Site
+from dcim.models import DeviceRole, Platform, Site
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
-from ipam.models import VRF
+from extras.models import Tag
+from ipam.models import VRF, VLANGroup
 from netbox.filtersets import BaseFilterSet, PrimaryModelFilterSet
 from tenancy.models import Tenant
 from users.models import User
@@ -26,14 +27,17 @@ from .choices import (
     GuestTypeChoices,
     InterfaceNamingChoices,
     MissingGuestsChoices,
+    PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    TagMatchChoices,
     TLSModeChoices,
 )
-from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
     'BindingFilterSet',
+    'MappingRuleFilterSet',
     'ProxmoxEndpointFilterSet',
     'ProxmoxGuestFilterSet',
     'SyncChangeFilterSet',
@@ -218,6 +222,64 @@ class BindingFilterSet(EndpointFilters):
         if not value.strip():
             return queryset
         return queryset.filter(Q(key__icontains=value) | Q(endpoint__name__icontains=value))
+
+
+def by_tree(name: str, queryset: QuerySet, label: str, **kwargs: object) -> TreeNodeMultipleChoiceFilter:
+    return TreeNodeMultipleChoiceFilter(field_name=name, queryset=queryset, lookup_expr='in', label=label, **kwargs)
+
+
+@register_filterset
+class MappingRuleFilterSet(PrimaryModelFilterSet):
+    endpoint_id = by_id(ProxmoxEndpoint.objects.all(), _('Endpoint (ID)'))
+    endpoint = by_name('endpoint', ProxmoxEndpoint.objects.all(), _('Endpoint (name)'))
+    guest_type = by_choice(GuestTypeChoices)
+    pattern_type = by_choice(PatternTypeChoices)
+    tag_match = by_choice(TagMatchChoices)
+    # Any part of any of them.
+    guest_tags = MultiValueArrayFilter(lookup_expr='icontains')
+    pools = MultiValueArrayFilter(lookup_expr='icontains')
+    nodes = MultiValueArrayFilter(lookup_expr='icontains')
+    role_id = by_tree('role', DeviceRole.objects.all(), _('Role (ID)'))
+    role = by_tree('role', DeviceRole.objects.all(), _('Role (slug)'), to_field_name='slug')
+    tenant_id = by_id(Tenant.objects.all(), _('Tenant (ID)'))
+    tenant = by_name('tenant', Tenant.objects.all(), _('Tenant (slug)'), 'slug')
+    platform_id = by_tree('platform', Platform.objects.all(), _('Platform (ID)'))
+    platform = by_tree('platform', Platform.objects.all(), _('Platform (slug)'), to_field_name='slug')
+    vrf_id = by_id(VRF.objects.all(), _('VRF (ID)'))
+    vrf = by_name('vrf', VRF.objects.all(), _('VRF (RD)'), 'rd')
+    vlan_group_id = by_id(VLANGroup.objects.all(), _('VLAN group (ID)'))
+    vlan_group = by_name('vlan_group', VLANGroup.objects.all(), _('VLAN group (slug)'), 'slug')
+    extra_tag_id = django_filters.ModelMultipleChoiceFilter(
+        field_name='extra_tags',
+        queryset=Tag.objects.all(),
+        label=_('Extra tag (ID)'),
+    )
+    extra_tag = django_filters.ModelMultipleChoiceFilter(
+        field_name='extra_tags__slug',
+        queryset=Tag.objects.all(),
+        to_field_name='slug',
+        label=_('Extra tag (slug)'),
+    )
+
+    class Meta:
+        model = MappingRule
+        fields = (
+            'id', 'name', 'weight', 'enabled', 'name_pattern', 'vmid_min', 'vmid_max', 'template', 'skip',
+            'description',
+        )  # fmt: skip
+
+    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        if not value.strip():
+            return queryset
+        return queryset.filter(
+            Q(name__icontains=value)
+            | Q(name_pattern__icontains=value)
+            | Q(guest_tags__icontains=value)
+            | Q(pools__icontains=value)
+            | Q(nodes__icontains=value)
+            | Q(description__icontains=value)
+            | Q(comments__icontains=value)
+        )
 
 
 @register_filterset

@@ -35,6 +35,25 @@ menu = PluginMenu(
                     permissions=['netbox_proxsync.view_proxmoxguest'],
                 ),
                 PluginMenuItem(
+                    link='plugins:netbox_proxsync:mappingrule_list',
+                    link_text=_('Mapping rules'),
+                    permissions=['netbox_proxsync.view_mappingrule'],
+                    buttons=(
+                        PluginMenuButton(
+                            link='plugins:netbox_proxsync:mappingrule_add',
+                            title=_('Add'),
+                            icon_class='mdi mdi-plus-thick',
+                            permissions=['netbox_proxsync.add_mappingrule'],
+                        ),
+                        PluginMenuButton(
+                            link='plugins:netbox_proxsync:mappingrule_bulk_import',
+                            title=_('Import'),
+                            icon_class='mdi mdi-upload',
+                            permissions=['netbox_proxsync.add_mappingrule'],
+                        ),
+                    ),
+                ),
+                PluginMenuItem(
                     link='plugins:netbox_proxsync:binding_list',
                     link_text=_('Bindings'),
                     permissions=['netbox_proxsync.view_binding'],

@@ -1,6 +1,6 @@
 from netbox.search import SearchIndex
 
-from .models import ProxmoxEndpoint, ProxmoxGuest
+from .models import MappingRule, ProxmoxEndpoint, ProxmoxGuest
 
 __all__ = ('indexes',)
 
@@ -15,6 +15,17 @@ class ProxmoxEndpointIndex(SearchIndex):
     display_attrs = ('status', 'cluster', 'site', 'description')
 
 
+class MappingRuleIndex(SearchIndex):
+    model = MappingRule
+    fields = (
+        ('name', 100),
+        ('name_pattern', 300),
+        ('description', 500),
+        ('comments', 5000),
+    )
+    display_attrs = ('endpoint', 'name_pattern', 'enabled', 'description')
+
+
 class ProxmoxGuestIndex(SearchIndex):
     """Runs write guests in bulk, so `ledger.guests` keeps what is found here. After its virtual machine in the list."""
 
@@ -26,4 +37,4 @@ class ProxmoxGuestIndex(SearchIndex):
     display_attrs = ('endpoint', 'type', 'node', 'state')
 
 
-indexes = (ProxmoxEndpointIndex, ProxmoxGuestIndex)
+indexes = (MappingRuleIndex, ProxmoxEndpointIndex, ProxmoxGuestIndex)

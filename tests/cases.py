@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.utils import timezone
+from extras.models import Tag
 from utilities.testing import query_counts
 from virtualization.models import Cluster, ClusterType, VirtualMachine
 
@@ -13,7 +14,7 @@ from netbox_proxsync.choices import (
     RunModeChoices,
     RunStatusChoices,
 )
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 # NetBox looks for the numbers of queries inside the package of the model, where tests do not belong here.
 # UPDATE_QUERY_COUNTS=1 records them anew.
@@ -90,6 +91,19 @@ def make_binding(endpoint: ProxmoxEndpoint, vm: VirtualMachine, vmid: int, **val
         'values': {'name': vm.name, 'memory': 2048},
     }
     return Binding.objects.create(endpoint=endpoint, object=vm, **{**defaults, **values})
+
+
+def make_rule(name: str = 'Web servers', extra_tags: list[Tag] | tuple = (), **values: object) -> MappingRule:
+    """A rule that skips guests by their name, unless it is given something else to do."""
+    outcomes = (*MappingRule.OBJECT_OUTCOMES, 'skip')
+    if not extra_tags and not any(outcome in values for outcome in outcomes):
+        values = {'name_pattern': 'web-*', 'skip': True, **values}
+    rule = MappingRule(name=name, **values)
+    rule._m2m_values = {'extra_tags': list(extra_tags)}
+    rule.full_clean()
+    rule.save()
+    rule.extra_tags.set(extra_tags)
+    return rule
 
 
 def make_guest(endpoint: ProxmoxEndpoint, vmid: int, **values: object) -> ProxmoxGuest:

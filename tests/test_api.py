@@ -1,4 +1,6 @@
+from dcim.models import DeviceRole
 from django.urls import reverse
+from extras.models import Tag
 from rest_framework import status
 from utilities.testing import APITestCase, APIViewTestCases, create_test_virtualmachine
 
@@ -7,6 +9,7 @@ from netbox_proxsync.graphql.filters import (
     ProxSyncChangeFilter,
     ProxSyncEndpointFilter,
     ProxSyncGuestFilter,
+    ProxSyncMappingRuleFilter,
     ProxSyncRunFilter,
 )
 from netbox_proxsync.graphql.types import (
@@ -14,14 +17,16 @@ from netbox_proxsync.graphql.types import (
     ProxSyncChangeType,
     ProxSyncEndpointType,
     ProxSyncGuestType,
+    ProxSyncMappingRuleType,
     ProxSyncRunType,
 )
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import MARKER, PluginAPI, make_binding, make_change, make_endpoint, make_guest, make_run
+from .cases import MARKER, PluginAPI, make_binding, make_change, make_endpoint, make_guest, make_rule, make_run
 
 FILTERS = {
     ProxmoxEndpoint: ProxSyncEndpointFilter,
+    MappingRule: ProxSyncMappingRuleFilter,
     SyncRun: ProxSyncRunFilter,
     SyncChange: ProxSyncChangeFilter,
     Binding: ProxSyncBindingFilter,
@@ -56,6 +61,59 @@ class ProxmoxEndpointAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.API
 
     def assertInstanceEqual(self, instance, data, exclude=None, api=False):
         super().assertInstanceEqual(instance, data, exclude=[*(exclude or []), 'hosts', 'token_secret'], api=api)
+
+
+class MappingRuleAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.APIViewTestCase):
+    model = MappingRule
+    type_class = ProxSyncMappingRuleType
+    graphql_base_name = 'proxsync_mapping_rule'
+    brief_fields = ['description', 'display', 'id', 'name', 'url', 'weight']
+    bulk_update_data = {'description': 'edited', 'weight': 5}
+
+    @classmethod
+    def setUpTestData(cls):
+        for name in ('One', 'Two', 'Three'):
+            make_rule(name)
+        role = DeviceRole.objects.create(name='Web', slug='web')
+        tag = Tag.objects.create(name='Prod', slug='prod')
+        cls.create_data = [
+            {'name': 'Four', 'skip': False, 'role': role.pk, 'guest_type': 'qemu', 'guest_tags': ['web', 'prod']},
+            {'name': 'Five', 'extra_tags': [tag.pk], 'vmid_min': 100, 'vmid_max': 199, 'template': False},
+            {'name': 'Six', 'skip': True, 'name_pattern': '^lab-', 'pattern_type': 'regex', 'pools': ['lab']},
+        ]
+
+    def test_bad_input_is_told_at_its_field(self):
+        self.add_permissions('netbox_proxsync.add_mappingrule')
+        role = DeviceRole.objects.get()
+        for data, field, told in (
+            ({'role': role.pk, 'name_pattern': '(a', 'pattern_type': 'regex'}, 'name_pattern', 'missing )'),
+            ({'role': role.pk, 'name_pattern': 'a(?=b)', 'pattern_type': 'regex'}, 'name_pattern', 'Look-around'),
+            ({'role': role.pk, 'name_pattern': '[ab'}, 'name_pattern', 'not closed'),
+            ({'role': role.pk, 'vmid_min': 200, 'vmid_max': 100}, 'vmid_max', 'reversed'),
+            ({'role': role.pk, 'vmid_min': 5}, 'vmid_min', '100'),
+            ({'role': role.pk, 'guest_type': 'vm'}, 'guest_type', 'not a valid choice'),
+            ({'role': role.pk, 'guest_tags': ['a b']}, 'guest_tags', 'no tag'),
+            ({'role': role.pk, 'skip': True, 'name_pattern': 'a'}, 'skip', 'gets nothing else'),
+            ({'skip': True}, 'skip', 'every guest'),
+            ({'name_pattern': 'a'}, '__all__', 'sets nothing'),
+        ):
+            with self.subTest(data):
+                url = self._get_list_url()
+                response = self.client.post(url, {'name': 'New', **data}, format='json', **self.header)
+                self.assertHttpStatus(response, status.HTTP_400_BAD_REQUEST)
+                assert told in str(response.data[field]), response.data
+        assert not MappingRule.objects.filter(name='New').exists()
+
+    def test_the_last_outcome_cannot_be_taken_away(self):
+        self.add_permissions('netbox_proxsync.change_mappingrule')
+        rule = MappingRule.objects.first()
+        response = self.client.patch(self._get_detail_url(rule), {'skip': False}, format='json', **self.header)
+        self.assertHttpStatus(response, status.HTTP_400_BAD_REQUEST)
+        data = {'skip': False, 'extra_tags': [Tag.objects.get().pk], 'pools': [' web/ ', 'web']}
+        response = self.client.patch(self._get_detail_url(rule), data, format='json', **self.header)
+        self.assertHttpStatus(response, status.HTTP_200_OK)
+        rule.refresh_from_db()
+        assert (rule.skip, rule.pools, [tag.name for tag in rule.extra_tags.all()]) == (False, ['web'], ['Prod'])
 
 
 class SyncRunAPITestCase(

@@ -1,7 +1,8 @@
-from dcim.models import DeviceRole, Site
+from dcim.models import DeviceRole, Platform, Site
 from django.test import TestCase
 from django.utils import timezone
-from ipam.models import VRF
+from extras.models import Tag
+from ipam.models import VRF, VLANGroup
 from tenancy.models import Tenant
 from users.models import User
 from utilities.testing import BaseFilterSetTestMixin, ChangeLoggedFilterSetTestMixin, create_test_virtualmachine
@@ -9,14 +10,15 @@ from virtualization.models import ClusterGroup, ClusterType
 
 from netbox_proxsync.filtersets import (
     BindingFilterSet,
+    MappingRuleFilterSet,
     ProxmoxEndpointFilterSet,
     ProxmoxGuestFilterSet,
     SyncChangeFilterSet,
     SyncRunFilterSet,
 )
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import LONG_AGO, make_binding, make_change, make_clusters, make_endpoint, make_guest, make_run
+from .cases import LONG_AGO, make_binding, make_change, make_clusters, make_endpoint, make_guest, make_rule, make_run
 
 
 class Filtering:
@@ -218,6 +220,83 @@ class BindingFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
         self.assertFound({'missing': False}, self.first, self.third)
         self.assertFound({'missing_since__lt': ['2021-01-01T00:00:00']}, self.second)
         self.assertFound({'first_seen__gt': [timezone.now().isoformat()]})
+
+
+class MappingRuleFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin, TestCase):
+    queryset = MappingRule.objects.all()
+    filterset = MappingRuleFilterSet
+
+    # The filter is named by the single tag, as NetBox names its own.
+    filter_name_map = {'extra_tags': 'extra_tag'}
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.related = {
+            'role': DeviceRole.objects.create(name='Role', slug='role'),
+            'tenant': Tenant.objects.create(name='Tenant', slug='tenant'),
+            'platform': Platform.objects.create(name='Platform', slug='platform'),
+            'vrf': VRF.objects.create(name='VRF', rd='65000:1'),
+            'vlan_group': VLANGroup.objects.create(name='Group', slug='group'),
+        }
+        cls.tags_ = [Tag.objects.create(name=name, slug=name) for name in ('one', 'two')]
+        cls.lab = make_endpoint('Lab')
+        cls.first = make_rule(
+            'First',
+            cls.tags_,
+            weight=5,
+            endpoint=cls.lab,
+            guest_type='lxc',
+            name_pattern='^web',
+            pattern_type='regex',
+            guest_tags=['prod'],
+            tag_match='all',
+            pools=['web/prod'],
+            nodes=['pve1'],
+            vmid_min=100,
+            vmid_max=199,
+            template=False,
+            description='in the cellar',
+            **cls.related,
+        )
+        cls.second = make_rule('Second', name_pattern='db-*', skip=True, enabled=False)
+        cls.third = make_rule('Third', role=cls.related['role'].__class__.objects.create(name='Other', slug='other'))
+
+    def test_search(self):
+        for text in ('firs', '^web', 'PROD', 'pve1', 'cellar'):
+            with self.subTest(text):
+                self.assertFound({'q': text}, self.first)
+        self.assertFound({'q': 'db-'}, self.second)
+        self.assertFound({'q': '  '}, self.first, self.second, self.third)
+
+    def test_conditions(self):
+        for params in (
+            {'name': ['First']},
+            {'weight': [5]},
+            {'endpoint_id': [self.lab.pk]},
+            {'endpoint': ['Lab']},
+            {'guest_type': ['lxc']},
+            {'name_pattern': ['^web']},
+            {'pattern_type': ['regex']},
+            {'guest_tags': ['PRO']},
+            {'tag_match': ['all']},
+            {'pools': ['web']},
+            {'nodes': ['pve1']},
+            {'vmid_min__gte': [100]},
+            {'vmid_max': [199]},
+            {'template': False},
+        ):
+            with self.subTest(params):
+                self.assertFound(params, self.first)
+
+    def test_outcomes(self):
+        self.assertFound({'skip': True}, self.second)
+        self.assertFound({'enabled': False}, self.second)
+        for name, related in self.related.items():
+            with self.subTest(name):
+                self.assertFound({f'{name}_id': [related.pk]}, self.first)
+                self.assertFound({name: [related.rd if name == 'vrf' else related.slug]}, self.first)
+        self.assertFound({'extra_tag_id': [tag.pk for tag in self.tags_]}, self.first)
+        self.assertFound({'extra_tag': ['one', 'two']}, self.first)
 
 
 class ProxmoxGuestFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):

@@ -34,7 +34,9 @@ def test_the_wheel(built):
     assert names >= TEMPLATES | MIGRATIONS
     assert {name.partition('/')[0] for name in names} == {'netbox_proxsync', 'netbox_proxsync-0.1.0.dist-info'}
     runtime = [line for line in metadata.splitlines() if line.startswith('Requires-Dist') and 'extra' not in line]
-    assert sorted(line.split()[1].partition('>')[0] for line in runtime) == ['cryptography', 'paramiko', 'proxmoxer']
+    assert sorted(line.split()[1].partition('>')[0] for line in runtime) == [
+        'cryptography', 'google-re2', 'paramiko', 'proxmoxer',
+    ]  # fmt: skip
 
 
 def test_the_sdist(built):

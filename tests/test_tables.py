@@ -2,6 +2,7 @@ from utilities.testing import TableTestCases
 
 from netbox_proxsync.tables import (
     BindingTable,
+    MappingRuleTable,
     ProxmoxEndpointTable,
     ProxmoxGuestTable,
     SyncChangeTable,
@@ -23,6 +24,10 @@ class SyncChangeTableTestCase(TableTestCases.StandardTableTestCase):
 
 class BindingTableTestCase(TableTestCases.StandardTableTestCase):
     table = BindingTable
+
+
+class MappingRuleTableTestCase(TableTestCases.StandardTableTestCase):
+    table = MappingRuleTable
 
 
 class ProxmoxGuestTableTestCase(TableTestCases.StandardTableTestCase):

@@ -1,12 +1,16 @@
+from dcim.models import DeviceRole, Platform
 from django.test import TestCase
 from django.urls import reverse
+from extras.models import Tag
+from ipam.models import VRF, VLANGroup
+from tenancy.models import Tenant
 from users.models import ObjectPermission
 from utilities.testing import TestCase as NetBoxTestCase
 from utilities.testing import ViewTestCases, create_test_virtualmachine
 
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import MARKER, PluginViews, make_binding, make_change, make_endpoint, make_guest, make_run
+from .cases import MARKER, PluginViews, make_binding, make_change, make_endpoint, make_guest, make_rule, make_run
 
 
 class ProxmoxEndpointViewTestCase(
@@ -70,6 +74,167 @@ class ImportTestCase(NetBoxTestCase, TestCase):
         made = ProxmoxEndpoint.objects.get()
         assert (made.enabled, made.sync_vms, made.sync_templates) == (True, True, False)
         assert (made.timeout, made.change_limit, made.tls_mode) == (30, 20, 'system')
+
+
+class MappingRuleViewTestCase(
+    PluginViews, ViewTestCases.PrimaryObjectViewTestCase, ViewTestCases.BulkRenameObjectsViewTestCase
+):
+    model = MappingRule
+
+    @classmethod
+    def setUpTestData(cls):
+        for name in ('One', 'Two', 'Three'):
+            make_rule(name)
+        role = DeviceRole.objects.create(name='Web', slug='web')
+        Tag.objects.create(name='Prod', slug='prod')
+        make_endpoint('Lab')
+        cls.form_data = {
+            'name': 'Four',
+            'weight': 10,
+            'enabled': True,
+            'guest_type': 'lxc',
+            'name_pattern': '^(web|app)-\\d+$',
+            'pattern_type': 'regex',
+            'guest_tags': 'prod web',
+            'tag_match': 'all',
+            'pools': 'web/prod',
+            'nodes': 'pve1, pve2',
+            'vmid_min': 100,
+            'vmid_max': 199,
+            'template': False,
+            'role': role.pk,
+            'description': 'new',
+        }
+        cls.csv_data = (
+            'name,endpoint,guest_tags,template,skip,role,extra_tags',
+            'Five,Lab,"prod,web",false,,Web,',
+            'Six,,lab,,true,,',
+            'Seven,,,,,,prod',
+        )
+        ids = list(MappingRule.objects.order_by('pk').values_list('pk', flat=True))
+        cls.csv_update_data = (
+            'id,description',
+            f'{ids[0]},first',
+            f'{ids[1]},second',
+            f'{ids[2]},third',
+        )
+        cls.bulk_edit_data = {'description': 'edited', 'weight': 40, 'guest_type': 'qemu'}
+
+    def assertInstanceEqual(self, instance, data, exclude=None, api=False):
+        # The form makes lists of what was typed.
+        super().assertInstanceEqual(instance, data, exclude=[*(exclude or []), *MappingRule.TEXT_CONDITIONS], api=api)
+        if 'guest_tags' in data:
+            expected = (['prod', 'web'], ['web/prod'], ['pve1', 'pve2'])
+            assert (instance.guest_tags, instance.pools, instance.nodes) == expected
+
+
+    def test_export_objects(self):
+        """As models do whose export is what the import takes: all data as YAML, the table as CSV."""
+        self.add_permissions('netbox_proxsync.view_mappingrule')
+        assert self.client.get(f'{self._get_url("list")}?export').headers['Content-Type'] == 'text/yaml'
+        table = self.client.get(f'{self._get_url("list")}?export=table')
+        assert table.headers['Content-Type'] == 'text/csv; charset=utf-8'
+        assert 'web-*' in table.content.decode()
+
+
+class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
+    """What a person is told who enters something wrong, in the form and at the import."""
+
+    user_permissions = (
+        *(f'netbox_proxsync.{action}_mappingrule' for action in ('view', 'add', 'change')),
+        'netbox_proxsync.view_proxmoxendpoint', 'dcim.view_devicerole', 'dcim.view_platform', 'extras.view_tag',
+        'ipam.view_vrf', 'ipam.view_vlangroup', 'tenancy.view_tenant',
+    )  # fmt: skip
+
+    def setUp(self):
+        super().setUp()
+        self.role = DeviceRole.objects.create(name='Web', slug='web')
+
+    def post(self, **values: object):
+        form = {'name': 'New', 'weight': 1, 'pattern_type': 'glob', 'tag_match': 'any', **values}
+        return self.client.post(reverse('plugins:netbox_proxsync:mappingrule_add'), form)
+
+    def bring(self, data: str, file_format: str = 'csv'):
+        form = {'import_method': 'direct', 'data': data, 'format': file_format, 'csv_delimiter': ','}
+        return self.client.post(reverse('plugins:netbox_proxsync:mappingrule_bulk_import'), form)
+
+    def test_the_form(self):
+        for values, field in (
+            ({'role': self.role.pk, 'name_pattern': '(a', 'pattern_type': 'regex'}, 'name_pattern'),
+            ({'role': self.role.pk, 'vmid_min': 200, 'vmid_max': 100}, 'vmid_max'),
+            ({'role': self.role.pk, 'pools': 'a/b/c;d!'}, 'pools'),
+            ({'role': self.role.pk, 'nodes': 'pve1.example.com'}, 'nodes'),
+            ({'role': self.role.pk, 'skip': True, 'name_pattern': 'a'}, 'skip'),
+            ({'skip': True}, 'skip'),
+            ({'name_pattern': 'a'}, '__all__'),
+        ):
+            with self.subTest(values):
+                response = self.post(**values)
+                assert response.status_code == 200
+                assert list(response.context['form'].errors) == [field]
+        assert not MappingRule.objects.exists()
+
+    def test_the_import(self):
+        for data, told in (
+            ('name,role,name_pattern,pattern_type\nA,Web,(a,regex', 'name_pattern: This pattern is not valid'),
+            ('name,role,vmid_min,vmid_max\nA,Web,200,100', 'vmid_max: The range is reversed'),
+            ('name,name_pattern\nA,a', 'This rule sets nothing'),
+            ('name,role\nA,Nowhere', 'role: Object not found'),
+        ):
+            with self.subTest(data):
+                self.assertContains(self.bring(data), told)
+        assert not MappingRule.objects.exists()
+
+    def test_an_import_that_makes_a_rule_contradict_itself(self):
+        rule = make_rule(role=self.role, name_pattern='a')
+        self.assertContains(self.bring(f'id,skip\n{rule.pk},true'), 'gets nothing else')
+        rule.refresh_from_db()
+        assert not rule.skip
+
+    def test_an_import_of_one_column_leaves_the_others(self):
+        rule = make_rule(role=self.role, enabled=False, guest_tags=['web'], weight=7)
+        assert self.bring(f'id,description\n{rule.pk},edited').status_code == 302
+        rule.refresh_from_db()
+        assert (rule.description, rule.enabled, rule.guest_tags, rule.weight) == ('edited', False, ['web'], 7)
+
+    def test_a_bulk_edit_that_leaves_a_rule_without_outcome(self):
+        rule = make_rule(role=self.role)
+        form = {'pk': [rule.pk], '_apply': True, '_nullify': ['role']}
+        response = self.client.post(reverse('plugins:netbox_proxsync:mappingrule_bulk_edit'), form)
+        self.assertContains(response, 'sets nothing')
+        rule.refresh_from_db()
+        assert rule.role == self.role
+
+    def test_what_is_exported_can_be_imported(self):
+        tag = Tag.objects.create(name='Prod', slug='prod')
+        values = {
+            'endpoint': make_endpoint('Lab'), 'guest_type': 'qemu', 'name_pattern': 'web-*: "#1"',
+            'guest_tags': ['a', 'b'], 'tag_match': 'all', 'pools': ['web'], 'nodes': ['pve1'], 'vmid_min': 100,
+            'vmid_max': 199, 'template': False, 'role': self.role, 'weight': 5, 'enabled': False,
+            'tenant': Tenant.objects.create(name='Tenant', slug='tenant'),
+            'platform': Platform.objects.create(name='Linux', slug='linux'),
+            'vrf': VRF.objects.create(name='Red'), 'vlan_group': VLANGroup.objects.create(name='Group', slug='group'),
+            'comments': 'Lines\nof text', 'description': 'é',
+        }  # fmt: skip
+        make_rule('Full', [tag], **values)
+        make_rule('Skipping')
+        exported = self.client.get(reverse('plugins:netbox_proxsync:mappingrule_list'), {'export': ''})
+        before = {rule.name: rule.to_yaml() for rule in MappingRule.objects.all()}
+        MappingRule.objects.all().delete()
+        response = self.bring(exported.content.decode(), 'yaml')
+        assert response.status_code == 302, response.content
+        assert {rule.name: rule.to_yaml() for rule in MappingRule.objects.all()} == before
+        full = MappingRule.objects.get(name='Full')
+        assert {name: getattr(full, name) for name in values} == values
+        assert list(full.extra_tags.all()) == [tag]
+
+    def test_the_page_shows_what_it_does_as_text(self):
+        rule = make_rule('<script>alert(1)</script>', role=self.role, name_pattern='<b>*', vmid_min=100)
+        response = self.client.get(rule.get_absolute_url())
+        self.assertNotContains(response, '<script>alert(1)')
+        self.assertNotContains(response, '<b>*')
+        self.assertContains(response, '&lt;b&gt;*')
+        self.assertContains(response, '100 and above')
 
 
 class SyncRunViewTestCase(

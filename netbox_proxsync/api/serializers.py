@@ -1,9 +1,11 @@
 from core.api.serializers import JobSerializer
-from dcim.api.serializers import DeviceRoleSerializer, SiteSerializer
+from dcim.api.serializers import DeviceRoleSerializer, PlatformSerializer, SiteSerializer
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
-from ipam.api.serializers import VRFSerializer
-from netbox.api.fields import ChoiceField, ContentTypeField
+from extras.api.serializers import TagSerializer
+from extras.models import Tag
+from ipam.api.serializers import VLANGroupSerializer, VRFSerializer
+from netbox.api.fields import ChoiceField, ContentTypeField, SerializedPKRelatedField
 from netbox.api.gfk_fields import GFKSerializerField
 from netbox.api.serializers import BaseModelSerializer, PrimaryModelSerializer
 from rest_framework import serializers
@@ -24,16 +26,19 @@ from ..choices import (
     GuestTypeChoices,
     InterfaceNamingChoices,
     MissingGuestsChoices,
+    PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    TagMatchChoices,
     TLSModeChoices,
 )
-from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
     'BindingSerializer',
     'ConfirmedKeysSerializer',
     'ConnectionReportSerializer',
+    'MappingRuleSerializer',
     'NodeKeySerializer',
     'PinnedKeysSerializer',
     'ProxmoxEndpointSerializer',
@@ -109,6 +114,49 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
             'hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'ssh_user', 'ssh_passphrase',
             'ssh_host_keys',
         )  # fmt: skip
+
+
+def words(name: str) -> serializers.ListField:
+    return serializers.ListField(
+        child=serializers.CharField(max_length=255),
+        required=False,
+        help_text=MappingRule._meta.get_field(name).help_text,
+    )
+
+
+class MappingRuleSerializer(PrimaryModelSerializer):
+    endpoint = ProxmoxEndpointSerializer(nested=True, required=False, allow_null=True, default=None)
+    guest_type = ChoiceField(choices=GuestTypeChoices, required=False, allow_blank=True)
+    pattern_type = ChoiceField(choices=PatternTypeChoices, required=False)
+    guest_tags = words('guest_tags')
+    tag_match = ChoiceField(choices=TagMatchChoices, required=False)
+    pools = words('pools')
+    nodes = words('nodes')
+    role = DeviceRoleSerializer(nested=True, required=False, allow_null=True, default=None)
+    tenant = TenantSerializer(nested=True, required=False, allow_null=True, default=None)
+    platform = PlatformSerializer(nested=True, required=False, allow_null=True, default=None)
+    vrf = VRFSerializer(nested=True, required=False, allow_null=True, default=None)
+    vlan_group = VLANGroupSerializer(nested=True, required=False, allow_null=True, default=None)
+    extra_tags = SerializedPKRelatedField(
+        queryset=Tag.objects.all(),
+        serializer=TagSerializer,
+        nested=True,
+        required=False,
+        many=True,
+        help_text=MappingRule._meta.get_field('extra_tags').help_text,
+    )
+
+    class Meta:
+        model = MappingRule
+        fields = (
+            'id', 'url', 'display_url', 'display', 'name', 'weight', 'enabled', 'endpoint', 'guest_type',
+            'name_pattern', 'pattern_type', 'guest_tags', 'tag_match', 'pools', 'nodes', 'vmid_min', 'vmid_max',
+            'template', 'skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags', 'description', 'owner',
+            'comments', 'tags', 'custom_fields', 'created', 'last_updated',
+        )  # fmt: skip
+        brief_fields = ('id', 'url', 'display', 'name', 'weight', 'description')
+        # What clean() puts into its normal form, whatever was sent.
+        model_clean_fields = ('name_pattern', 'guest_tags', 'pools', 'nodes')
 
 
 class SyncRunSerializer(BaseModelSerializer):

@@ -8,6 +8,7 @@ router = NetBoxRouter()
 router.APIRootView = views.ProxSyncRootView
 router.register('endpoints', views.ProxmoxEndpointViewSet)
 router.register('guests', views.ProxmoxGuestViewSet)
+router.register('rules', views.MappingRuleViewSet)
 router.register('runs', views.SyncRunViewSet)
 router.register('changes', views.SyncChangeViewSet)
 router.register('bindings', views.BindingViewSet)

@@ -22,7 +22,7 @@ from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
 from ..crypto import SecretError
 from ..jobs import AlreadyRunning, SyncJob
-from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..proxmox.errors import ProxmoxError
 from . import serializers
 
@@ -148,6 +148,12 @@ class EndpointSyncPermission(TokenSyncPermission):
     """
 
     perms_map = {**TokenSyncPermission.perms_map, 'POST': ['netbox_proxsync.sync_proxmoxendpoint']}
+
+
+class MappingRuleViewSet(NetBoxModelViewSet):
+    queryset = MappingRule.objects.all()
+    serializer_class = serializers.MappingRuleSerializer
+    filterset_class = filtersets.MappingRuleFilterSet
 
 
 class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyModelViewSet):

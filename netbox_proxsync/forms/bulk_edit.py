@@ -1,20 +1,31 @@
-from dcim.models import DeviceRole, Site
+from dcim.models import DeviceRole, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from ipam.models import VRF
+from extras.models import Tag
+from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelBulkEditForm
 from tenancy.models import Tenant
 from utilities.forms import add_blank_choice
-from utilities.forms.fields import DynamicModelChoiceField
+from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultipleChoiceField
 from utilities.forms.rendering import FieldSet
 from utilities.forms.widgets import BulkEditNullBooleanSelect
 from virtualization.models import ClusterGroup, ClusterType
 
-from ..choices import InterfaceNamingChoices, MissingGuestsChoices
+from ..choices import (
+    GuestTypeChoices,
+    InterfaceNamingChoices,
+    MissingGuestsChoices,
+    PatternTypeChoices,
+    TagMatchChoices,
+)
 from ..fields import SecretFormField, SecretTextarea
-from ..models import ProxmoxEndpoint
+from ..models import MappingRule, ProxmoxEndpoint
+from .fields import WordsField
 
-__all__ = ('ProxmoxEndpointBulkEditForm',)
+__all__ = (
+    'MappingRuleBulkEditForm',
+    'ProxmoxEndpointBulkEditForm',
+)
 
 
 def switch(label: str) -> forms.NullBooleanField:
@@ -130,4 +141,63 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
     nullable_fields = (
         'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',
         'site', 'tenant', 'guest_role', 'vrf', 'comments',
+    )  # fmt: skip
+
+
+def choice(label: str, choices: object) -> forms.ChoiceField:
+    return forms.ChoiceField(label=label, choices=add_blank_choice(choices), required=False)
+
+
+def related(label: str, queryset: object, **kwargs: object) -> DynamicModelChoiceField:
+    return DynamicModelChoiceField(label=label, queryset=queryset, required=False, **kwargs)
+
+
+class MappingRuleBulkEditForm(PrimaryModelBulkEditForm):
+    enabled = switch(_('Enabled'))
+    weight = forms.IntegerField(
+        label=_('Weight'),
+        required=False,
+        min_value=0,
+        max_value=32767,
+    )
+    endpoint = related(_('Endpoint'), ProxmoxEndpoint.objects.all())
+    guest_type = choice(_('Guest type'), GuestTypeChoices)
+    name_pattern = forms.CharField(
+        label=_('Name pattern'),
+        max_length=255,
+        required=False,
+    )
+    pattern_type = choice(_('Pattern type'), PatternTypeChoices)
+    guest_tags = WordsField(label=_('Guest tags'), required=False)
+    tag_match = choice(_('Tag match'), TagMatchChoices)
+    pools = WordsField(label=_('Pools'), required=False)
+    nodes = WordsField(label=_('Nodes'), required=False)
+    vmid_min = forms.IntegerField(label=_('VM ID from'), required=False, min_value=100)
+    vmid_max = forms.IntegerField(label=_('VM ID to'), required=False, min_value=100)
+    template = switch(_('Template'))
+    skip = switch(_('Skip the guest'))
+    role = related(_('Role'), DeviceRole.objects.filter(vm_role=True), query_params={'vm_role': 'true'})
+    tenant = related(_('Tenant'), Tenant.objects.all())
+    platform = related(_('Platform'), Platform.objects.all())
+    vrf = related(_('VRF'), VRF.objects.all())
+    vlan_group = related(_('VLAN group'), VLANGroup.objects.all())
+    extra_tags = DynamicModelMultipleChoiceField(
+        label=_('Extra tags'),
+        queryset=Tag.objects.all(),
+        required=False,
+    )
+
+    model = MappingRule
+    fieldsets = (
+        FieldSet('enabled', 'weight', 'description', name=_('Mapping rule')),
+        FieldSet(
+            'endpoint', 'guest_type', 'pattern_type', 'name_pattern', 'tag_match', 'guest_tags', 'pools', 'nodes',
+            'vmid_min', 'vmid_max', 'template',
+            name=_('Conditions'),
+        ),
+        FieldSet('skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags', name=_('Outcome')),
+    )  # fmt: skip
+    nullable_fields = (
+        'description', 'endpoint', 'guest_type', 'name_pattern', 'guest_tags', 'pools', 'nodes', 'vmid_min', 'vmid_max',
+        'template', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags', 'comments',
     )  # fmt: skip

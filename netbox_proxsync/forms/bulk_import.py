@@ -1,16 +1,28 @@
-from dcim.models import DeviceRole, Site
+from dcim.models import DeviceRole, Platform, Site
+from django import forms
 from django.utils.translation import gettext_lazy as _
-from ipam.models import VRF
+from extras.models import Tag
+from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelImportForm
 from tenancy.models import Tenant
-from utilities.forms.fields import CSVChoiceField, CSVModelChoiceField
+from utilities.forms.fields import CSVChoiceField, CSVModelChoiceField, CSVModelMultipleChoiceField
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
-from ..choices import InterfaceNamingChoices, MissingGuestsChoices, TLSModeChoices
-from ..models import ProxmoxEndpoint
-from .fields import HostsField
+from ..choices import (
+    GuestTypeChoices,
+    InterfaceNamingChoices,
+    MissingGuestsChoices,
+    PatternTypeChoices,
+    TagMatchChoices,
+    TLSModeChoices,
+)
+from ..models import MappingRule, ProxmoxEndpoint
+from .fields import HostsField, WordsField
 
-__all__ = ('ProxmoxEndpointImportForm',)
+__all__ = (
+    'MappingRuleImportForm',
+    'ProxmoxEndpointImportForm',
+)
 
 
 class ProxmoxEndpointImportForm(PrimaryModelImportForm):
@@ -107,4 +119,78 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
         for name in ('enabled', 'sync_vms', 'sync_containers', 'sync_templates'):
             if name in self.fields and name not in self.data:
                 self.cleaned_data[name] = ProxmoxEndpoint._meta.get_field(name).default
+        return self.cleaned_data
+
+
+def by_name(label: str, queryset: object, help_text: str) -> CSVModelChoiceField:
+    return CSVModelChoiceField(
+        label=label, queryset=queryset, required=False, to_field_name='name', help_text=help_text
+    )
+
+
+def words(label: str, help_text: str) -> WordsField:
+    return WordsField(label=label, required=False, help_text=help_text)
+
+
+class MappingRuleImportForm(PrimaryModelImportForm):
+    endpoint = by_name(_('Endpoint'), ProxmoxEndpoint.objects.all(), _('Name of the endpoint; all if empty'))
+    guest_type = CSVChoiceField(
+        label=_('Guest type'),
+        choices=GuestTypeChoices,
+        required=False,
+        help_text=_('Type of the guests; both if empty'),
+    )
+    pattern_type = CSVChoiceField(
+        label=_('Pattern type'),
+        choices=PatternTypeChoices,
+        required=False,
+        help_text=_('How the name pattern is meant'),
+    )
+    guest_tags = words(_('Guest tags'), _("Proxmox's tags, separated by commas, in quotes"))
+    tag_match = CSVChoiceField(
+        label=_('Tag match'),
+        choices=TagMatchChoices,
+        required=False,
+        help_text=_('Whether one of the tags is enough'),
+    )
+    pools = words(_('Pools'), _('Pools, separated by commas, in quotes'))
+    nodes = words(_('Nodes'), _('Nodes, separated by commas, in quotes'))
+    template = forms.NullBooleanField(
+        label=_('Template'),
+        required=False,
+        help_text=_('true, false, or empty for both'),
+    )
+    role = by_name(
+        _('Role'), DeviceRole.objects.filter(vm_role=True), _('Name of a role that virtual machines can have')
+    )
+    tenant = by_name(_('Tenant'), Tenant.objects.all(), _('Name of the tenant'))
+    platform = by_name(_('Platform'), Platform.objects.all(), _('Name of the platform'))
+    vrf = by_name(_('VRF'), VRF.objects.all(), _('Name of the VRF'))
+    vlan_group = by_name(_('VLAN group'), VLANGroup.objects.all(), _('Name of the VLAN group'))
+    extra_tags = CSVModelMultipleChoiceField(
+        label=_('Extra tags'),
+        queryset=Tag.objects.all(),
+        required=False,
+        to_field_name='slug',
+        help_text=_('Slugs of NetBox tags, separated by commas, in quotes'),
+    )
+
+    class Meta:
+        model = MappingRule
+        fields = (
+            'name', 'weight', 'enabled', 'endpoint', 'guest_type', 'name_pattern', 'pattern_type', 'guest_tags',
+            'tag_match', 'pools', 'nodes', 'vmid_min', 'vmid_max', 'template', 'skip', 'role', 'tenant', 'platform',
+            'vrf', 'vlan_group', 'extra_tags', 'description', 'owner', 'comments', 'tags',
+        )  # fmt: skip
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # A name, and what the rule does, are enough; the rest has defaults.
+        self.fields['weight'].required = False
+
+    def clean(self):
+        super().clean()
+        # A box that is not there is not ticked, says Django; here it was not asked for.
+        if 'enabled' in self.fields and 'enabled' not in self.data:
+            self.cleaned_data['enabled'] = True
         return self.cleaned_data

@@ -4,11 +4,11 @@ from typing import Any
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
 
-__all__ = ('HostsField',)
+__all__ = ('HostsField', 'WordsField')
 
 
-class HostsField(SimpleArrayField):
-    """Hosts separated by commas, spaces or lines: however they were pasted."""
+class WordsField(SimpleArrayField):
+    """Words separated by commas, spaces or lines: however they were pasted."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         kwargs.setdefault('base_field', forms.CharField(max_length=255))
@@ -21,3 +21,7 @@ class HostsField(SimpleArrayField):
         if isinstance(value, str):
             value = self.delimiter.join(filter(None, re.split(r'[\s,;]+', value)))
         return super().to_python(value)
+
+
+class HostsField(WordsField):
+    """The hosts of an endpoint."""

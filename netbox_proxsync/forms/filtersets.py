@@ -1,7 +1,8 @@
-from dcim.models import DeviceRole, Site
+from dcim.models import DeviceRole, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from ipam.models import VRF
+from extras.models import Tag
+from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelFilterSetForm
 from netbox.forms.mixins import SavedFiltersMixin
 from tenancy.models import Tenant
@@ -18,15 +19,18 @@ from ..choices import (
     EndpointStatusChoices,
     GuestStateChoices,
     GuestTypeChoices,
+    PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    TagMatchChoices,
     TLSModeChoices,
 )
-from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..sync.kinds import KINDS
 
 __all__ = (
     'BindingFilterForm',
+    'MappingRuleFilterForm',
     'ProxmoxEndpointFilterForm',
     'ProxmoxGuestFilterForm',
     'SyncChangeFilterForm',
@@ -128,6 +132,40 @@ class BindingFilterForm(SavedFiltersMixin, FilterForm):
     created_by_sync = yes_or_no(_('Created by sync'))
     unmanaged = yes_or_no(_('Unmanaged'))
     missing = yes_or_no(_('Missing from Proxmox'))
+
+
+class MappingRuleFilterForm(PrimaryModelFilterSetForm):
+    model = MappingRule
+    fieldsets = (
+        FieldSet('q', 'filter_id', 'tag'),
+        FieldSet('enabled', 'weight', name=_('Mapping rule')),
+        FieldSet(
+            'endpoint_id', 'guest_type', 'pattern_type', 'guest_tags', 'tag_match', 'pools', 'nodes', 'template',
+            name=_('Conditions'),
+        ),
+        FieldSet(
+            'skip', 'role_id', 'tenant_id', 'platform_id', 'vrf_id', 'vlan_group_id', 'extra_tag_id', name=_('Outcome')
+        ),
+        FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
+    )  # fmt: skip
+    enabled = yes_or_no(_('Enabled'))
+    weight = forms.IntegerField(label=_('Weight'), required=False)
+    endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
+    guest_type = several(_('Guest type'), GuestTypeChoices)
+    pattern_type = several(_('Pattern type'), PatternTypeChoices)
+    guest_tags = forms.CharField(label=_('Guest tag'), required=False)
+    tag_match = several(_('Tag match'), TagMatchChoices)
+    pools = forms.CharField(label=_('Pool'), required=False)
+    nodes = forms.CharField(label=_('Node'), required=False)
+    template = yes_or_no(_('Template'))
+    skip = yes_or_no(_('Skip the guest'))
+    role_id = objects(_('Role'), DeviceRole, query_params={'vm_role': 'true'})
+    tenant_id = objects(_('Tenant'), Tenant)
+    platform_id = objects(_('Platform'), Platform)
+    vrf_id = objects(_('VRF'), VRF)
+    vlan_group_id = objects(_('VLAN group'), VLANGroup)
+    extra_tag_id = objects(_('Extra tag'), Tag)
+    tag = TagFilterField(model)
 
 
 class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):

@@ -1,22 +1,28 @@
 from typing import Any
 
-from dcim.models import DeviceRole, Site
+from dcim.models import DeviceRole, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from ipam.models import VRF
+from extras.models import Tag
+from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelForm
 from tenancy.models import Tenant
-from utilities.forms.fields import DynamicModelChoiceField
+from utilities.forms import BOOLEAN_WITH_BLANK_CHOICES
+from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultipleChoiceField
 from utilities.forms.rendering import FieldSet
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
 from ..fields import SecretTextarea
-from ..models import ProxmoxEndpoint
-from .fields import HostsField
+from ..models import MappingRule, ProxmoxEndpoint
+from .fields import HostsField, WordsField
 from .rendering import FoldedFieldSet
 from .widgets import FingerprintInput
 
-__all__ = ('PlainProxmoxEndpointForm', 'ProxmoxEndpointForm')
+__all__ = (
+    'MappingRuleForm',
+    'PlainProxmoxEndpointForm',
+    'ProxmoxEndpointForm',
+)
 
 SSH_SECRETS = ('ssh_password', 'ssh_private_key', 'ssh_passphrase')
 
@@ -140,4 +146,85 @@ class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
         widgets = {
             **ProxmoxEndpointForm.Meta.widgets,
             'fingerprint': forms.TextInput(attrs={'class': 'font-monospace'}),
+        }
+
+
+def words(name: str, label: str) -> WordsField:
+    return WordsField(label=label, required=False, help_text=MappingRule._meta.get_field(name).help_text)
+
+
+class MappingRuleForm(PrimaryModelForm):
+    endpoint = DynamicModelChoiceField(
+        label=_('Endpoint'),
+        queryset=ProxmoxEndpoint.objects.all(),
+        required=False,
+        help_text=MappingRule._meta.get_field('endpoint').help_text,
+    )
+    guest_tags = words('guest_tags', _('Guest tags'))
+    pools = words('pools', _('Pools'))
+    nodes = words('nodes', _('Nodes'))
+    template = forms.NullBooleanField(
+        label=_('Template'),
+        required=False,
+        widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES),
+        help_text=MappingRule._meta.get_field('template').help_text,
+    )
+    role = DynamicModelChoiceField(
+        label=_('Role'),
+        queryset=DeviceRole.objects.filter(vm_role=True),
+        required=False,
+        query_params={'vm_role': 'true'},
+    )
+    tenant = DynamicModelChoiceField(
+        label=_('Tenant'),
+        queryset=Tenant.objects.all(),
+        required=False,
+    )
+    platform = DynamicModelChoiceField(
+        label=_('Platform'),
+        queryset=Platform.objects.all(),
+        required=False,
+        help_text=MappingRule._meta.get_field('platform').help_text,
+    )
+    vrf = DynamicModelChoiceField(
+        label=_('VRF'),
+        queryset=VRF.objects.all(),
+        required=False,
+        help_text=MappingRule._meta.get_field('vrf').help_text,
+    )
+    vlan_group = DynamicModelChoiceField(
+        label=_('VLAN group'),
+        queryset=VLANGroup.objects.all(),
+        required=False,
+        help_text=MappingRule._meta.get_field('vlan_group').help_text,
+    )
+    extra_tags = DynamicModelMultipleChoiceField(
+        label=_('Extra tags'),
+        queryset=Tag.objects.all(),
+        required=False,
+        help_text=MappingRule._meta.get_field('extra_tags').help_text,
+    )
+
+    fieldsets = (
+        FieldSet('name', 'weight', 'enabled', 'description', 'tags', name=_('Mapping rule')),
+        FieldSet(
+            'endpoint', 'guest_type', 'pattern_type', 'name_pattern', 'tag_match', 'guest_tags', 'pools', 'nodes',
+            'vmid_min', 'vmid_max', 'template',
+            name=_('Conditions (all that are given must hold)'),
+        ),
+        FieldSet(
+            'skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags',
+            name=_('Outcome (what is empty is left to the next rule)'),
+        ),
+    )  # fmt: skip
+
+    class Meta:
+        model = MappingRule
+        fields = (
+            'name', 'weight', 'enabled', 'description', 'endpoint', 'guest_type', 'name_pattern', 'pattern_type',
+            'guest_tags', 'tag_match', 'pools', 'nodes', 'vmid_min', 'vmid_max', 'template', 'skip', 'role', 'tenant',
+            'platform', 'vrf', 'vlan_group', 'extra_tags', 'owner', 'comments', 'tags',
+        )  # fmt: skip
+        widgets = {
+            'name_pattern': forms.TextInput(attrs={'class': 'font-monospace', 'placeholder': 'web-*'}),
         }

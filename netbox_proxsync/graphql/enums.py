@@ -8,8 +8,10 @@ from ..choices import (
     GuestTypeChoices,
     InterfaceNamingChoices,
     MissingGuestsChoices,
+    PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    TagMatchChoices,
     TLSModeChoices,
 )
 
@@ -21,9 +23,11 @@ __all__ = (
     'ProxSyncGuestTypeEnum',
     'ProxSyncInterfaceNamingEnum',
     'ProxSyncMissingGuestsEnum',
+    'ProxSyncPatternTypeEnum',
     'ProxSyncRunModeEnum',
     'ProxSyncRunStatusEnum',
     'ProxSyncTLSModeEnum',
+    'ProxSyncTagMatchEnum',
 )
 
 # Names in the schema are global: other plugins have endpoints and runs, too.
@@ -36,6 +40,8 @@ ProxSyncInterfaceNamingEnum = strawberry.enum(
     InterfaceNamingChoices.as_enum('ProxSyncInterfaceNamingEnum', 'interface_naming')
 )
 ProxSyncMissingGuestsEnum = strawberry.enum(MissingGuestsChoices.as_enum('ProxSyncMissingGuestsEnum', 'missing_guests'))
+ProxSyncPatternTypeEnum = strawberry.enum(PatternTypeChoices.as_enum('ProxSyncPatternTypeEnum', 'pattern_type'))
 ProxSyncRunModeEnum = strawberry.enum(RunModeChoices.as_enum('ProxSyncRunModeEnum', 'mode'))
 ProxSyncRunStatusEnum = strawberry.enum(RunStatusChoices.as_enum('ProxSyncRunStatusEnum', 'status'))
+ProxSyncTagMatchEnum = strawberry.enum(TagMatchChoices.as_enum('ProxSyncTagMatchEnum', 'tag_match'))
 ProxSyncTLSModeEnum = strawberry.enum(TLSModeChoices.as_enum('ProxSyncTLSModeEnum', 'tls_mode'))

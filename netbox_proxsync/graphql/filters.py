@@ -17,8 +17,9 @@ from .enums import *
 
 if TYPE_CHECKING:
     from core.graphql.filters import ContentTypeFilter
-    from dcim.graphql.filters import DeviceRoleFilter, SiteFilter
-    from ipam.graphql.filters import VRFFilter
+    from dcim.graphql.filters import DeviceRoleFilter, PlatformFilter, SiteFilter
+    from extras.graphql.filters import TagFilter
+    from ipam.graphql.filters import VLANGroupFilter, VRFFilter
     from netbox.graphql.filter_lookups import BigIntegerLookup, IntegerLookup, StringArrayLookup
     from tenancy.graphql.filters import TenantFilter
     from users.graphql.filters import UserFilter
@@ -34,6 +35,7 @@ __all__ = (
     'ProxSyncChangeFilter',
     'ProxSyncEndpointFilter',
     'ProxSyncGuestFilter',
+    'ProxSyncMappingRuleFilter',
     'ProxSyncRunFilter',
 )
 
@@ -90,6 +92,47 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     last_run: Runs | None = strawberry_django.filter_field()
     last_run_id: ID | None = strawberry_django.filter_field()
     pve_version: StrFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.MappingRule, lookups=True)
+class ProxSyncMappingRuleFilter(PrimaryModelFilter):
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    weight: Integer | None = strawberry_django.filter_field()
+    enabled: FilterLookup[bool] | None = strawberry_django.filter_field()
+    endpoint: Endpoints | None = strawberry_django.filter_field()
+    endpoint_id: ID | None = strawberry_django.filter_field()
+    guest_type: BaseFilterLookup[ProxSyncGuestTypeEnum] | None = strawberry_django.filter_field()
+    name_pattern: StrFilterLookup | None = strawberry_django.filter_field()
+    pattern_type: BaseFilterLookup[ProxSyncPatternTypeEnum] | None = strawberry_django.filter_field()
+    guest_tags: Texts | None = strawberry_django.filter_field()
+    tag_match: BaseFilterLookup[ProxSyncTagMatchEnum] | None = strawberry_django.filter_field()
+    pools: Texts | None = strawberry_django.filter_field()
+    nodes: Texts | None = strawberry_django.filter_field()
+    vmid_min: Integer | None = strawberry_django.filter_field()
+    vmid_max: Integer | None = strawberry_django.filter_field()
+    template: FilterLookup[bool] | None = strawberry_django.filter_field()
+    skip: FilterLookup[bool] | None = strawberry_django.filter_field()
+    role: Annotated['DeviceRoleFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    role_id: ID | None = strawberry_django.filter_field()
+    tenant: Annotated['TenantFilter', strawberry.lazy('tenancy.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    tenant_id: ID | None = strawberry_django.filter_field()
+    platform: Annotated['PlatformFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    platform_id: ID | None = strawberry_django.filter_field()
+    vrf: Annotated['VRFFilter', strawberry.lazy('ipam.graphql.filters')] | None = strawberry_django.filter_field()
+    vrf_id: ID | None = strawberry_django.filter_field()
+    vlan_group: Annotated['VLANGroupFilter', strawberry.lazy('ipam.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    vlan_group_id: ID | None = strawberry_django.filter_field()
+    extra_tags: Annotated['TagFilter', strawberry.lazy('extras.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
 
 
 @register_filter(models.SyncRun, lookups=True)

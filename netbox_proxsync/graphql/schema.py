@@ -11,6 +11,9 @@ class ProxSyncQuery:
     proxsync_endpoint: ProxSyncEndpointType = strawberry_django.field()
     proxsync_endpoint_list: list[ProxSyncEndpointType] = strawberry_django.field()
 
+    proxsync_mapping_rule: ProxSyncMappingRuleType = strawberry_django.field()
+    proxsync_mapping_rule_list: list[ProxSyncMappingRuleType] = strawberry_django.field()
+
     proxsync_run: ProxSyncRunType = strawberry_django.field()
     proxsync_run_list: list[ProxSyncRunType] = strawberry_django.field()
 

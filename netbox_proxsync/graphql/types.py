@@ -9,8 +9,9 @@ from .filters import *
 
 if TYPE_CHECKING:
     from core.graphql.types import ContentType
-    from dcim.graphql.types import DeviceRoleType, SiteType
-    from ipam.graphql.types import VRFType
+    from dcim.graphql.types import DeviceRoleType, PlatformType, SiteType
+    from extras.graphql.types import TagType
+    from ipam.graphql.types import VLANGroupType, VRFType
     from tenancy.graphql.types import TenantType
     from users.graphql.types import UserType
     from virtualization.graphql.types import ClusterGroupType, ClusterType, ClusterTypeType, VirtualMachineType
@@ -20,6 +21,7 @@ __all__ = (
     'ProxSyncChangeType',
     'ProxSyncEndpointType',
     'ProxSyncGuestType',
+    'ProxSyncMappingRuleType',
     'ProxSyncRunType',
 )
 
@@ -32,7 +34,7 @@ __all__ = (
         'concurrency', 'ssh_user', 'ssh_port', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
         'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
         'missing_guests', 'grace_days', 'change_limit', 'status', 'last_run', 'pve_version', 'description', 'comments',
-        'created', 'last_updated', 'runs', 'bindings', 'guests',
+        'created', 'last_updated', 'runs', 'bindings', 'guests', 'mapping_rules',
     ],
     filters=ProxSyncEndpointFilter,
     pagination=True,
@@ -50,6 +52,26 @@ class ProxSyncEndpointType(PrimaryObjectType):
     runs: list[Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')]]
     bindings: list[Annotated['ProxSyncBindingType', strawberry.lazy('netbox_proxsync.graphql.types')]]
     guests: list[Annotated['ProxSyncGuestType', strawberry.lazy('netbox_proxsync.graphql.types')]]
+    mapping_rules: list[Annotated['ProxSyncMappingRuleType', strawberry.lazy('netbox_proxsync.graphql.types')]]
+
+
+@register_type(
+    models.MappingRule,
+    fields='__all__',
+    filters=ProxSyncMappingRuleFilter,
+    pagination=True,
+)
+class ProxSyncMappingRuleType(PrimaryObjectType):
+    guest_tags: list[str]
+    pools: list[str]
+    nodes: list[str]
+    endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
+    role: Annotated['DeviceRoleType', strawberry.lazy('dcim.graphql.types')] | None
+    tenant: Annotated['TenantType', strawberry.lazy('tenancy.graphql.types')] | None
+    platform: Annotated['PlatformType', strawberry.lazy('dcim.graphql.types')] | None
+    vrf: Annotated['VRFType', strawberry.lazy('ipam.graphql.types')] | None
+    vlan_group: Annotated['VLANGroupType', strawberry.lazy('ipam.graphql.types')] | None
+    extra_tags: list[Annotated['TagType', strawberry.lazy('extras.graphql.types')]]
 
 
 @register_type(

@@ -7,6 +7,7 @@ from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..sync.settings import Settings
 from ..sync.values import Pointer
 from .fields import pointer_to
+from .rules import load_rules, plain_rule, values_of
 
 __all__ = ('load_settings',)
 
@@ -30,10 +31,13 @@ def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
     NetBox shows `memory` and `disk` in units of RAM_BASE_UNIT and DISK_BASE_UNIT (1000 or 1024), so what is stored
     depends on them; the plugin's setting `sizes = 'mib'` stores MiB whatever they are.
     """
+    rules = {rule: plain_rule(rule) for rule in load_rules()}
     ignored = list(ProxmoxGuest.objects.filter(endpoint=endpoint, ignored=True).defer('details').order_by())
     plain_mib = get_plugin_config('netbox_proxsync', 'sizes') == 'mib'
     return Settings(
         endpoint=pointer_to(endpoint),
+        rules=tuple(plain for rule, plain in rules.items() if rule.is_for(endpoint.pk)),
+        ruled=values_of(rules.values()),
         ram_unit=MIB if plain_mib else django_settings.RAM_BASE_UNIT**2,
         disk_unit=MIB if plain_mib else django_settings.DISK_BASE_UNIT**2,
         ignored=frozenset(guest.key for guest in ignored),

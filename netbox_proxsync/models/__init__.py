@@ -2,4 +2,5 @@ from .bindings import *
 from .custom_fields import *
 from .endpoints import *
 from .guests import *
+from .rules import *
 from .runs import *

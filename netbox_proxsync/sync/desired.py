@@ -5,6 +5,7 @@ from dataclasses import replace
 from ..proxmox.inventory import Inventory
 from .kinds import KINDS
 from .kinds.base import is_wanted
+from .rules import decide_all
 from .settings import Settings
 from .state import Desired, Item
 from .values import Shared, Value
@@ -14,6 +15,7 @@ __all__ = ('desire',)
 
 def desire(inventory: Inventory, settings: Settings) -> Desired:
     """What NetBox should hold for this inventory under these settings. Pure."""
+    settings = replace(settings, decisions=decide_all(inventory.guests, settings.rules))
     return Desired(
         items=tuple(storable(item) for kind in KINDS.values() for item in kind.build(inventory, settings)),
         complete=frozenset(

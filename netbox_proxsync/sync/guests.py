@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, known
 from .changes import Action, Change
-from .kinds.base import is_wanted
+from .kinds.base import decision_of, is_wanted
 from .kinds.cluster import CLUSTER_KEY
+from .rules import Decided
 from .settings import Settings
 
 __all__ = ('IGNORED', 'REOPENED', 'Pending', 'Standing', 'Standings', 'State')
@@ -142,4 +143,11 @@ def why_skipped(guest: Guest, settings: Settings) -> str:
         return 'The endpoint does not sync containers.'
     if not settings.sync_templates and guest.template is True:
         return 'It is a template, and the endpoint does not sync templates.'
-    return 'A filter of the endpoint or a rule leaves it out.' if known(guest.template) else ''
+    if not settings.sync_templates and not known(guest.template):
+        return ''
+    skip = decision_of(guest, settings).skip
+    if isinstance(skip, Decided):
+        return f'The {skip.by} skips it.'
+    if skip is not None:
+        return f'It is left alone. {skip.reason}'
+    return 'A filter of the endpoint leaves it out.'

@@ -99,6 +99,11 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing) -> Change:
         pointer=record.pointer if record else None,
         fields=tuple(fields),
         binding=binding,
+        reason='; '.join(
+            f'{change.name}: {item.reasons[change.name]}'
+            for change in fields
+            if change.name in item.reasons and not change.kept
+        ),
     )
 
 

@@ -1,7 +1,9 @@
 """What an endpoint's settings and NetBox's own configuration say about a sync, as plain data."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from .rules import Decision, Rule
 from .values import Pointer
 
 __all__ = ('Settings',)
@@ -18,6 +20,10 @@ class Settings:
         ignored: The guests ('qemu/100') that a person told the sync to leave alone.
         left_alone: Their virtual machines: no other guest may adopt one.
         change_limit: Percent of the objects of a kind that a run may retire, delete or release.
+        rules: Those that are enabled and speak of this endpoint.
+        ruled: By target: every value that any rule sets, in force or not. Where we wrote one of these and no rule
+            decides any more, it is taken back.
+        decisions: What the rules say about each guest of the inventory, by key; `desire` fills it.
     """
 
     endpoint: Pointer
@@ -39,3 +45,6 @@ class Settings:
     left_alone: frozenset[Pointer] = frozenset()
     ram_unit: int = 1024 * 1024
     disk_unit: int = 1024 * 1024
+    rules: tuple[Rule, ...] = ()
+    ruled: Mapping[str, frozenset[Pointer]] = field(default_factory=dict)
+    decisions: Mapping[str, Decision] = field(default_factory=dict)

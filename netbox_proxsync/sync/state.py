@@ -29,6 +29,7 @@ class Item:
         values: Only what is known: a field that is not here is left as it is.
         hints: What helps to recognise an object made by someone else (MAC addresses, UUID, ...); never written.
         partial: Too little was read to make or adopt the object; what is known may only update a bound one.
+        reasons: Why a field is to hold its value, where that is not plain; for people.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Item:
     values: Mapping[str, Value]
     hints: Mapping[str, object] = field(default_factory=dict)
     partial: bool = False
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ref(self) -> Ref:
@@ -52,7 +54,7 @@ class Desired:
         complete: (kind, scope) pairs that were read completely: whatever is bound in them and is not in `items` is
             gone from Proxmox. See `Kind.scope`.
         excluded: Units that a person told the sync to ignore, or that are in Proxmox and that a filter of the endpoint
-            keeps out: left alone.
+            or a rule keeps out: left alone.
     """
 
     items: tuple[Item, ...]

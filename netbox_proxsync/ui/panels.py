@@ -17,6 +17,9 @@ __all__ = (
     'EndpointPanel',
     'EndpointPlacementPanel',
     'EndpointSSHPanel',
+    'MappingRulePanel',
+    'RuleConditionsPanel',
+    'RuleOutcomePanel',
     'RunCountsPanel',
     'RunMessagesPanel',
     'RunPanel',
@@ -207,3 +210,36 @@ class BindingPanel(panels.ObjectAttributesPanel):
 class BindingValuesPanel(panels.ObjectPanel):
     title = _('Last written')
     template_name = 'netbox_proxsync/panels/binding_values.html'
+
+
+class MappingRulePanel(panels.ObjectAttributesPanel):
+    title = _('Mapping rule')
+    name = attrs.TextAttr('name')
+    weight = attrs.NumericAttr('weight')
+    enabled = attrs.BooleanAttr('enabled')
+    description = attrs.TextAttr('description')
+
+
+class RuleConditionsPanel(panels.ObjectAttributesPanel):
+    title = _('Conditions')
+    endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
+    guest_type = attrs.ChoiceAttr('guest_type', label=_('Guest type'))
+    name_pattern = attrs.TextAttr('name_pattern', label=_('Name pattern'), style='font-monospace text-break')
+    pattern_type = attrs.ChoiceAttr('pattern_type', label=_('Pattern type'))
+    guest_tags = attrs.ArrayAttr('guest_tags', label=_('Guest tags'))
+    tag_match = attrs.ChoiceAttr('tag_match', label=_('Tag match'))
+    pools = attrs.ArrayAttr('pools')
+    nodes = attrs.ArrayAttr('nodes')
+    vmid_range = attrs.TextAttr('vmid_range', label=_('VM IDs'))
+    template = attrs.BooleanAttr('template')
+
+
+class RuleOutcomePanel(panels.ObjectAttributesPanel):
+    title = _('Outcome')
+    skip = attrs.BooleanAttr('skip', label=_('Skip the guest'))
+    role = attrs.RelatedObjectAttr('role', linkify=True, colored=True)
+    tenant = attrs.RelatedObjectAttr('tenant', linkify=True, grouped_by='group')
+    platform = attrs.RelatedObjectAttr('platform', linkify=True)
+    vrf = attrs.RelatedObjectAttr('vrf', linkify=True, label=_('VRF'))
+    vlan_group = attrs.RelatedObjectAttr('vlan_group', linkify=True, label=_('VLAN group'))
+    extra_tags = attrs.RelatedObjectListAttr('extra_tags', linkify=True, colored=True, label=_('Extra tags'))

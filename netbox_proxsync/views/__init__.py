@@ -5,4 +5,5 @@ from .endpoint_actions import *
 from .endpoints import *
 from .guest_actions import *
 from .guests import *
+from .rules import *
 from .runs import *

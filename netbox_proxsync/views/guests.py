@@ -9,7 +9,7 @@ from utilities.views import register_model_view
 from .. import filtersets, forms, tables
 from ..models import ProxmoxGuest
 from ..object_actions import BULK_GUEST_ACTIONS, GUEST_ACTIONS
-from ..ui import guest_panels
+from ..ui import guest_panels, rule_panels
 from .guest_actions import GuestDecisionsMixin
 
 __all__ = (
@@ -41,7 +41,12 @@ class ProxmoxGuestView(GuestDecisionsMixin, generic.ObjectView):
     layout = Layout(
         Row(
             Column(guest_panels.GuestPanel(), PluginContentPanel('left_page')),
-            Column(guest_panels.GuestStatePanel(), guest_panels.UnreadPanel(), PluginContentPanel('right_page')),
+            Column(
+                guest_panels.GuestStatePanel(),
+                guest_panels.UnreadPanel(),
+                rule_panels.GuestRulesPanel(),
+                PluginContentPanel('right_page'),
+            ),
         ),
         Row(
             Column(guest_panels.NicsPanel()),

@@ -6,11 +6,23 @@ from enum import StrEnum
 from typing import ClassVar
 
 from ...proxmox.inventory import Guest, GuestType, Inventory, known
+from ..rules import Decision, decide
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Pointer, Value
 
-__all__ = ('Conflict', 'Field', 'Kind', 'Located', 'Owner', 'Removal', 'guests_of', 'is_wanted', 'label_of')
+__all__ = (
+    'Conflict',
+    'Field',
+    'Kind',
+    'Located',
+    'Owner',
+    'Removal',
+    'decision_of',
+    'guests_of',
+    'is_wanted',
+    'label_of',
+)
 
 
 class Owner(StrEnum):
@@ -128,14 +140,25 @@ def label_of(guest: Guest) -> str:
 
 
 def is_wanted(guest: Guest, settings: Settings) -> bool:
-    """Whether a person and the endpoint's filters let a guest in. What they keep out is left alone, not retired."""
+    """
+    Whether a person and the endpoint's filters and rules let a guest in. What they keep out is left alone, not retired.
+    """
     if guest.key in settings.ignored:
         return False
     by_type = {GuestType.QEMU: settings.sync_vms, GuestType.LXC: settings.sync_containers}
     # A template flag that was not read does not let a guest in: it might be a template.
-    return by_type[guest.type] and (settings.sync_templates or guest.template is False)
+    return (
+        by_type[guest.type]
+        and (settings.sync_templates or guest.template is False)
+        and not decision_of(guest, settings).leaves_alone
+    )
+
+
+def decision_of(guest: Guest, settings: Settings) -> Decision:
+    """What the mapping rules say about a guest."""
+    return settings.decisions.get(guest.key) or decide(guest, settings.rules)
 
 
 def guests_of(inventory: Inventory, settings: Settings) -> Iterable[Guest]:
-    """The guests that the endpoint's filters let in."""
+    """The guests that the endpoint's filters and rules let in."""
     return (guest for guest in inventory.guests if is_wanted(guest, settings))

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_interface
 
-from ...proxmox.inventory import AddressOrigin, Inventory
+from ...proxmox.inventory import AddressOrigin, Inventory, known
 from ..settings import Settings
 from ..state import Existing, Item, PrefixHit, Record
 from ..values import Pointer, Ref
 from .addressing import addresses_of, all_readable, ip_ref
-from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
 from .interface import interface_key
+from .ruling import take_back
 
 __all__ = ('IPKind',)
 
@@ -38,6 +39,7 @@ class IPKind(Kind):
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         for guest in guests_of(inventory, settings):
+            decision = decision_of(guest, settings)
             for nic_key, _nic, address in addresses_of(guest):
                 ref = ip_ref(guest, address)
                 values = {
@@ -51,7 +53,10 @@ class IPKind(Kind):
                     unit=guest.key,
                     label=ref.label,
                     values=values,
-                    hints={'host': ref.label, 'has_prefix': address.has_prefix},
+                    hints={'host': ref.label, 'has_prefix': address.has_prefix, 'decision': decision},
+                    # In which VRF it would have to be looked for is not known.
+                    partial=not known(decision.vrf),
+                    reasons=decision.reasons,
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
@@ -63,13 +68,17 @@ class IPKind(Kind):
 
     def settle_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
         hits = existing.prefixes.get(item.hints['host'], ())
-        vrf = settings.vrf or vrf_of(hits)
+        decided = item.hints['decision'].pick('vrf', settings.vrf)
         values = dict(item.values)
-        if vrf:
+        if not known(decided):
+            # Left as it is; the rest of the address depends on where it is now.
+            vrf = vrf_now(item, existing)
+        elif vrf := decided or vrf_of(hits):
             values['vrf'] = vrf
         if not item.hints['has_prefix']:
             values['address'] = f'{item.hints["host"]}/{prefix_length(item.hints["host"], hits, vrf)}'
-        return replace(item, values=values)
+        settled = replace(item, values=values, hints={**item.hints, 'vrf': vrf})
+        return settled if is_ambiguous(hits) else take_back(settled, ('vrf',), existing, settings)
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
         if rival := item.hints['rival']:
@@ -77,7 +86,7 @@ class IPKind(Kind):
         same = [
             record
             for record in existing.find(self.name, 'host', item.hints['host'])
-            if record.values['vrf'] == item.values.get('vrf')
+            if record.values['vrf'] == item.hints['vrf']
         ]
         ours = [record for record in same if is_free(record, item, existing, located)]
         if len(ours) == 1:
@@ -101,10 +110,10 @@ def mark_rivals(items: Sequence[Item], existing: Existing) -> Sequence[Item]:
     """
     holders: dict[tuple, Item] = {}
     for item in sorted(items, key=lambda item: (item.kind, item.key) not in existing.bindings):
-        holders.setdefault((item.hints['host'], item.values.get('vrf')), item)
+        holders.setdefault((item.hints['host'], item.hints['vrf']), item)
     settled = []
     for item in items:
-        holder = holders[item.hints['host'], item.values.get('vrf')]
+        holder = holders[item.hints['host'], item.hints['vrf']]
         rival = None if holder is item else holder.unit
         settled.append(replace(item, hints={**item.hints, 'rival': rival}))
     return settled
@@ -145,10 +154,21 @@ def held_elsewhere(item: Item, record: Record) -> Conflict:
     )
 
 
+def vrf_now(item: Item, existing: Existing) -> Pointer | None:
+    """The VRF of the address as it is in NetBox."""
+    bound = existing.bindings.get((item.kind, item.key))
+    record = existing.by_pointer.get(bound.pointer) if bound else None
+    return record.values['vrf'] if record else None
+
+
+def is_ambiguous(hits: Sequence[PrefixHit]) -> bool:
+    """Whether the prefixes around an address are in several VRFs, so that they do not tell its own."""
+    return len({hit.vrf for hit in hits}) > 1
+
+
 def vrf_of(hits: Sequence[PrefixHit]) -> Pointer | None:
     """The VRF of the prefixes around an address, if they are all in one."""
-    vrfs = {hit.vrf for hit in hits}
-    return vrfs.pop() if len(vrfs) == 1 else None
+    return hits[0].vrf if hits and not is_ambiguous(hits) else None
 
 
 def prefix_length(host: str, hits: Sequence[PrefixHit], vrf: Pointer | None) -> int:

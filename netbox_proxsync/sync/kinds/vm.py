@@ -1,6 +1,6 @@
 """Virtual machines and containers -> virtualization.VirtualMachine."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -9,10 +9,11 @@ from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Shared, Value, decimal_text, in_units
 from . import addressing
-from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
+from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from .cluster import CLUSTER_KEY, cluster_ref
 from .names import NAME_LENGTH, free_names
 from .platforms import platform_of
+from .ruling import apply_rules, take_back
 from .tags import tags_of
 
 __all__ = ('VMKind',)
@@ -75,9 +76,10 @@ class VMKind(Kind):
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         cpus = {node.name: node.cpus for node in inventory.nodes}
         for guest in guests_of(inventory, settings):
+            decision = decision_of(guest, settings)
             values = {
                 'cluster': cluster_ref(inventory, settings),
-                **placement(guest, settings),
+                'virtual_machine_type': VM_TYPES[guest.type],
                 **listed(guest, inventory),
                 **(configured(guest, guest.config, cpus.get(guest.node), settings) if known(guest.config) else {}),
                 **addressing.primary_addresses(guest),
@@ -87,9 +89,10 @@ class VMKind(Kind):
                 key=guest.key,
                 unit=guest.key,
                 label=label_of(guest),
-                values=values,
-                hints=identity(guest),
+                values=apply_rules(values, decision, {'role': settings.guest_role, 'tenant': settings.tenant}),
+                hints=identity(guest) | {'decision': decision},
                 partial=not (known(guest.config) and known(guest.name)),
+                reasons=decision.reasons,
             )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
@@ -100,6 +103,9 @@ class VMKind(Kind):
 
     def scope(self, key: str, unit: str) -> str:
         return key.partition('/')[0]
+
+    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        return [take_back(item, ('role', 'tenant'), existing, settings) for item in items]
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
         cluster = located.get('cluster', CLUSTER_KEY)
@@ -141,17 +147,6 @@ class VMKind(Kind):
             replace(item, values={**item.values, 'name': names[item.key]}) if item.key in names else item
             for item in items
         ]
-
-
-
-def placement(guest: Guest, settings: Settings) -> dict[str, Value]:
-    """What the endpoint decides, not the guest."""
-    values: dict[str, Value] = {'virtual_machine_type': VM_TYPES[guest.type]}
-    if settings.guest_role:
-        values['role'] = settings.guest_role
-    if settings.tenant:
-        values['tenant'] = settings.tenant
-    return values
 
 
 def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
@@ -248,7 +243,7 @@ def lxc_fields(config: GuestConfig) -> dict[str, Value]:
     }
 
 
-def identity(guest: Guest) -> Mapping[str, object]:
+def identity(guest: Guest) -> dict[str, object]:
     """What recognises this guest among virtual machines that other hands made."""
     config = guest.config
     return {

@@ -1,0 +1,111 @@
+"""
+Mapping rules held against the guests as Proxmox last described them, for pages: what a rule matches now, and what the
+rules decide about a guest now. No run, and no call to Proxmox.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.db.models.fields.json import KT, KeyTransform
+
+from ..choices import GuestStateChoices
+from ..models import MappingRule, ProxmoxGuest
+from ..proxmox.readings import Reading, Unknown, known
+from ..sync.rules import Decision, decide, matches
+from .rules import load_rules, plain_rule
+
+__all__ = ('Matching', 'StoredGuest', 'decision_about', 'matching_guests')
+
+NEVER_READ = 'No run has read it yet.'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredGuest:
+    """What rules ask of a guest (`sync.rules.RuleGuest`), from its row."""
+
+    pk: int
+    type: str
+    vmid: int
+    node: str
+    name: Reading[str]
+    template: Reading[bool]
+    tags: Reading[tuple[str, ...]]
+    pool: Reading[str | None]
+
+    @property
+    def key(self) -> str:
+        return f'{self.type}/{self.vmid}'
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """The guests (pks) that a rule matches, and those of which that is not known."""
+
+    matched: tuple[int, ...]
+    unknown: tuple[int, ...]
+
+
+def matching_guests(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> Matching:
+    """Which of these guests a rule matches, by one query."""
+    plain = plain_rule(rule)
+    results = [(guest.pk, matches(plain, guest)) for guest in stored(in_reach(rule, guests))]
+    return Matching(
+        matched=tuple(pk for pk, result in results if result is True),
+        unknown=tuple(pk for pk, result in results if not known(result)),
+    )
+
+
+def in_reach(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> QuerySet[ProxmoxGuest]:
+    """Those that are left when the database has asked what is always known. What is gone matches nothing."""
+    conditions = {
+        'endpoint': rule.endpoint_id,
+        'type': rule.guest_type or None,
+        'vmid__gte': rule.vmid_min,
+        'vmid__lte': rule.vmid_max,
+    }
+    given = {name: value for name, value in conditions.items() if value is not None}
+    return guests.filter(~Q(state=GuestStateChoices.MISSING), **given)
+
+
+def decision_about(guest: ProxmoxGuest) -> tuple[Decision, dict[int, MappingRule]]:
+    """What the rules in force decide about a guest, and these rules by pk."""
+    rules = {rule.pk: rule for rule in load_rules() if rule.is_for(guest.endpoint_id)}
+    row = next(iter(stored(ProxmoxGuest.objects.filter(pk=guest.pk))))
+    return decide(row, [plain_rule(rule) for rule in rules.values()]), rules
+
+
+def stored(guests: QuerySet[ProxmoxGuest]) -> Iterator[StoredGuest]:
+    # Of the details, which may be large, only what is asked for.
+    rows = guests.order_by().values_list(
+        'pk', 'type', 'vmid', 'node', 'name', 'template', 'tags', KeyTransform('unread', 'details'), KT('details__pool')
+    )
+    for pk, guest_type, vmid, node, name, template, tags, unread, pool in rows.iterator(chunk_size=2000):
+        reasons = reasons_of(unread)
+        yield StoredGuest(
+            pk=pk,
+            type=guest_type,
+            vmid=vmid,
+            node=node,
+            name=reading('name', name, reasons),
+            template=reading('template', template, reasons),
+            tags=reading('tags', tuple(tags), reasons),
+            pool=reading('pool', pool or None, reasons),
+        )
+
+
+def reasons_of(unread: list[dict[str, Any]] | None) -> dict[str, str]:
+    """Why parts of a guest could not be read, by part; 'config' stands for all that is not told, either."""
+    if unread is None:
+        return {'config': NEVER_READ}
+    return {entry['part']: entry['reason'] for entry in unread if not entry['of']}
+
+
+def reading(part: str, value: Any, reasons: dict[str, str]) -> Reading[Any]:
+    """
+    The value, or Unknown. A part that is unread for the same reason as the configuration is not listed by itself, so an
+    empty value says nothing then.
+    """
+    reason = reasons.get(part) or (None if value else reasons.get('config'))
+    return Unknown(reason) if reason else value

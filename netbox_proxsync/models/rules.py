@@ -1,0 +1,317 @@
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import yaml
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from netbox.models import PrimaryModel
+
+from ..choices import GuestTypeChoices, PatternTypeChoices, TagMatchChoices
+from ..sync.patterns import PatternError, compile_pattern
+
+__all__ = ('MappingRule',)
+
+# Proxmox VE's own formats: pve-tag, pve-poolid, pve-node (https://pve.proxmox.com/pve-docs/api-viewer/).
+TAG = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_\-+.]*')
+POOL = re.compile(r'[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*')
+NODE = re.compile(r'[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?')
+VMID = [MinValueValidator(100), MaxValueValidator(999_999_999)]
+
+
+def texts(verbose_name: Any, help_text: Any) -> ArrayField:
+    return ArrayField(
+        verbose_name=verbose_name,
+        base_field=models.CharField(max_length=255),
+        default=list,
+        blank=True,
+        help_text=help_text,
+    )
+
+
+def related(to: str, verbose_name: Any, **kwargs: Any) -> models.ForeignKey:
+    # PROTECT, as for an endpoint's placement: what a rule sets must not vanish from it unseen.
+    defaults = {'on_delete': models.PROTECT, 'related_name': '+', 'blank': True, 'null': True}
+    return models.ForeignKey(to=to, verbose_name=verbose_name, **(defaults | kwargs))
+
+
+class MappingRule(PrimaryModel):
+    """
+    What becomes of guests that meet some conditions: they are skipped, or get a role, a tenant, ...
+    """
+
+    name = models.CharField(
+        verbose_name=_('name'),
+        max_length=100,
+        unique=True,
+    )
+    weight = models.PositiveSmallIntegerField(
+        verbose_name=_('weight'),
+        default=1000,
+        help_text=_('Rules with a lower weight are asked first; the first one that matches decides'),
+    )
+    enabled = models.BooleanField(
+        verbose_name=_('enabled'),
+        default=True,
+    )
+
+    # Conditions. What is empty is no condition; all that are given must hold.
+    # CASCADE: a rule for one endpoint must not become one for all when that endpoint is deleted.
+    endpoint = related(
+        'netbox_proxsync.ProxmoxEndpoint',
+        _('endpoint'),
+        on_delete=models.CASCADE,
+        related_name='mapping_rules',
+        help_text=_('Left empty, the rule holds for all endpoints'),
+    )
+    guest_type = models.CharField(
+        verbose_name=_('guest type'),
+        max_length=30,
+        choices=GuestTypeChoices,
+        blank=True,
+    )
+    name_pattern = models.CharField(
+        verbose_name=_('name pattern'),
+        max_length=255,
+        blank=True,
+        help_text=_(
+            'Wildcards stand for the whole name: web-*, db?, [a-f]*. A regular expression (RE2 syntax) may be found '
+            'anywhere in it: ^(web|app)-\\d+$. Upper and lower case are the same.'
+        ),
+    )
+    pattern_type = models.CharField(
+        verbose_name=_('pattern type'),
+        max_length=30,
+        choices=PatternTypeChoices,
+        default=PatternTypeChoices.GLOB,
+    )
+    guest_tags = texts(
+        _('guest tags'),
+        _("Proxmox's tags of the guest, separated by commas, for example: prod, web"),
+    )
+    tag_match = models.CharField(
+        verbose_name=_('tag match'),
+        max_length=30,
+        choices=TagMatchChoices,
+        default=TagMatchChoices.ANY,
+        help_text=_('Whether one of the tags is enough'),
+    )
+    pools = texts(
+        _('pools'),
+        _('One of these pools or of those nested in them, separated by commas: "web" holds "web/prod", too'),
+    )
+    nodes = texts(
+        _('nodes'),
+        _('One of these nodes, separated by commas, for example: pve1, pve2. A guest that migrates changes its node.'),
+    )
+    vmid_min = models.PositiveIntegerField(
+        verbose_name=_('VM ID from'),
+        blank=True,
+        null=True,
+        validators=VMID,
+    )
+    vmid_max = models.PositiveIntegerField(
+        verbose_name=_('VM ID to'),
+        blank=True,
+        null=True,
+        validators=VMID,
+        help_text=_('Both ends are included'),
+    )
+    template = models.BooleanField(
+        verbose_name=_('template'),
+        blank=True,
+        null=True,
+        help_text=_('Whether the guest is a template. Templates are synced only by endpoints that say so.'),
+    )
+
+    # Outcome. What is empty is left to the next rule, and at last to the endpoint.
+    skip = models.BooleanField(
+        verbose_name=_('skip the guest'),
+        default=False,
+        help_text=_('It is not synced. If it is in NetBox already, it is left there as it is.'),
+    )
+    role = related('dcim.DeviceRole', _('role'))
+    tenant = related('tenancy.Tenant', _('tenant'))
+    platform = related(
+        'dcim.Platform', _('platform'), help_text=_('Instead of the one that the guest itself would get')
+    )
+    vrf = related('ipam.VRF', _('VRF'), help_text=_("VRF of the guest's addresses"))
+    vlan_group = related(
+        'ipam.VLANGroup', _('VLAN group'), help_text=_("Where the VLANs of the guest's interfaces are looked up")
+    )
+    extra_tags = models.ManyToManyField(
+        to='extras.Tag',
+        related_name='+',
+        verbose_name=_('extra tags'),
+        blank=True,
+        help_text=_("NetBox tags beside the guest's own. Those of all rules that match add up."),
+    )
+
+    TEXT_CONDITIONS = ('guest_tags', 'pools', 'nodes')
+    CONDITIONS = (
+        'endpoint', 'guest_type', 'name_pattern', 'guest_tags', 'pools', 'nodes', 'vmid_min', 'vmid_max', 'template',
+    )  # fmt: skip
+    OBJECT_OUTCOMES = ('role', 'tenant', 'platform', 'vrf', 'vlan_group')
+
+    clone_fields = (
+        'weight', 'enabled', 'endpoint', 'guest_type', 'name_pattern', 'pattern_type', 'guest_tags', 'tag_match',
+        'pools', 'nodes', 'vmid_min', 'vmid_max', 'template', 'skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group',
+        'extra_tags',
+    )  # fmt: skip
+    prerequisite_models = ()
+
+    class Meta:
+        # As the sync asks them.
+        ordering = ('weight', 'name')
+        verbose_name = _('mapping rule')
+        verbose_name_plural = _('mapping rules')
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def docs_url(self) -> None:
+        # NetBox's default points into its own documentation, which knows nothing of plugins.
+        return None
+
+    def get_guest_type_color(self) -> str:
+        return GuestTypeChoices.colors.get(self.guest_type)
+
+    def clean(self):
+        super().clean()
+        errors: dict[str, Any] = {}
+        for name, clean in (('guest_tags', clean_tag), ('pools', clean_pool), ('nodes', clean_node)):
+            self._clean_texts(errors, name, clean)
+        self._clean_pattern(errors)
+        self._clean_range(errors)
+        self._clean_role(errors)
+        self._clean_outcome(errors)
+        if errors:
+            raise ValidationError(errors)
+
+    def _clean_texts(self, errors: dict[str, Any], name: str, clean: Callable[[str], str]):
+        try:
+            entered = [text.strip() for text in getattr(self, name) or ()]
+            setattr(self, name, list(dict.fromkeys(clean(text) for text in entered if text)))
+        except ValidationError as error:
+            errors[name] = error
+
+    def _clean_pattern(self, errors: dict[str, Any]):
+        self.name_pattern = self.name_pattern.strip()
+        try:
+            if self.name_pattern:
+                compile_pattern(self.name_pattern, self.pattern_type)
+        except PatternError as error:
+            errors['name_pattern'] = _('This pattern is not valid: {error}').format(error=error)
+
+    def _clean_range(self, errors: dict[str, Any]):
+        if self.vmid_min is not None and self.vmid_max is not None and self.vmid_min > self.vmid_max:
+            errors['vmid_max'] = _('The range is reversed: {first} is more than {last}.').format(
+                first=self.vmid_min, last=self.vmid_max
+            )
+
+    def _clean_role(self, errors: dict[str, Any]):
+        if self.role_id and not self.role.vm_role:
+            errors['role'] = _('The role "{role}" is not for virtual machines.').format(role=self.role)
+
+    def _clean_outcome(self, errors: dict[str, Any]):
+        tags = self._extra_tags()
+        sets = [name for name in self.OBJECT_OUTCOMES if getattr(self, f'{name}_id')]
+        if self.skip and (sets or tags):
+            contradicting = [*sets, 'extra_tags'] if tags else sets
+            labels = [str(self._meta.get_field(name).verbose_name) for name in contradicting]
+            message = _('A guest that is skipped gets nothing else: leave {names} empty, or do not skip.')
+            errors['skip'] = message.format(names=', '.join(labels))
+        elif self.skip and not self.has_conditions:
+            errors['skip'] = _(
+                'This rule would skip every guest: give it a condition. To sync nothing, disable the endpoint.'
+            )
+        elif not self.skip and not sets and tags is not None and not tags:
+            errors[NON_FIELD_ERRORS] = _(
+                'This rule sets nothing: let it skip guests, or give it a role, a tenant, a platform, a VRF, a VLAN '
+                'group or extra tags.'
+            )
+        if foreign := [str(tag) for tag in tags or () if not is_for_vms(tag)]:
+            errors['extra_tags'] = _('Not for virtual machines: {tags}.').format(tags=', '.join(foreign))
+
+    def _extra_tags(self) -> list[Any] | None:
+        """
+        The tags that the rule is going to have; None if that is not known, because it is not saved yet.
+
+        NetBox's forms, bulk edits and serializers hand over what they will write to many-to-many fields.
+        """
+        pending = getattr(self, '_m2m_values', None)
+        if pending is not None and 'extra_tags' in pending:
+            return pending['extra_tags']
+        if self.pk:
+            return list(self.extra_tags.all())
+        return None if pending is None else []
+
+    @property
+    def has_conditions(self) -> bool:
+        return any(getattr(self, name) not in (None, '', []) for name in self.CONDITIONS)
+
+    def is_for(self, endpoint_id: int | None) -> bool:
+        """Whether it is in force for an endpoint."""
+        return self.enabled and self.endpoint_id in (None, endpoint_id)
+
+    @property
+    def vmid_range(self) -> str:
+        """'100 to 199', '100 and above', ... for people; '' if there is none."""
+        if self.vmid_min is not None and self.vmid_max is not None:
+            return _('{first} to {last}').format(first=self.vmid_min, last=self.vmid_max)
+        if self.vmid_min is not None:
+            return _('{vmid} and above').format(vmid=self.vmid_min)
+        if self.vmid_max is not None:
+            return _('up to {vmid}').format(vmid=self.vmid_max)
+        return ''
+
+    def to_yaml(self) -> str:
+        """The rule as the import takes it."""
+        data = {
+            'name': self.name,
+            'weight': self.weight,
+            'enabled': self.enabled,
+            'endpoint': self.endpoint.name if self.endpoint else None,
+            **{name: getattr(self, name) or None for name in ('guest_type', 'name_pattern')},
+            'pattern_type': self.pattern_type,
+            **{name: ', '.join(getattr(self, name)) or None for name in self.TEXT_CONDITIONS},
+            'tag_match': self.tag_match,
+            **{name: getattr(self, name) for name in ('vmid_min', 'vmid_max', 'template', 'skip')},
+            **{name: value.name if (value := getattr(self, name)) else None for name in self.OBJECT_OUTCOMES},
+            'extra_tags': [tag.slug for tag in self.extra_tags.all()] or None,
+            'description': self.description or None,
+            'comments': self.comments or None,
+            'tags': [tag.slug for tag in self.tags.all()] or None,
+        }
+        given = {name: value for name, value in data.items() if value is not None}
+        return yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
+
+
+def clean_tag(text: str) -> str:
+    return clean_text(text, TAG, _('"{text}" is no tag that Proxmox allows (letters, digits and _ - + .).'))
+
+
+def clean_pool(text: str) -> str:
+    return clean_text(text.strip('/'), POOL, _('"{text}" is no name of a pool, as prod or prod/web.'))
+
+
+def clean_node(text: str) -> str:
+    return clean_text(text, NODE, _('"{text}" is no name of a node, as pve1 (without a domain).'))
+
+
+def clean_text(text: str, form: re.Pattern, message: Any) -> str:
+    if not form.fullmatch(text):
+        raise ValidationError(message.format(text=text))
+    return text
+
+
+def is_for_vms(tag: Any) -> bool:
+    """Whether a tag may be given to virtual machines."""
+    allowed: Iterable[Any] = tag.object_types.all()
+    vm = ContentType.objects.get_by_natural_key('virtualization', 'virtualmachine')
+    return not allowed or vm.pk in {object_type.pk for object_type in allowed}

@@ -1,0 +1,77 @@
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from netbox.ui import panels
+
+from ..ledger.ruled_guests import decision_about
+from ..models import MappingRule
+from ..proxmox.readings import Unknown
+from ..sync.rules import TARGETS, Decided
+
+__all__ = ('GuestRulesPanel',)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    What the rules say about one value of a guest.
+
+    Attributes:
+        values: The objects that the rule sets.
+        rule: Who decided; None if that is unknown, or if it is a rule that the reader may not view.
+        unknown: Why it is not known.
+    """
+
+    label: Any
+    values: tuple[Any, ...] = ()
+    rule: MappingRule | None = None
+    unknown: str = ''
+
+
+class GuestRulesPanel(panels.ObjectPanel):
+    """Which rule decides each value of a guest, by what Proxmox last said of it."""
+
+    title = _('Mapping rules')
+    template_name = 'netbox_proxsync/panels/guest_rules.html'
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        return context['request'].user.has_perm('netbox_proxsync.view_mappingrule')
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        decision, rules = decision_about(context['object'])
+        viewable = set(MappingRule.objects.restrict(context['request'].user, 'view').values_list('pk', flat=True))
+
+        def row(label: Any, decided: Decided | Unknown, name: str = '') -> Row:
+            if isinstance(decided, Unknown):
+                return Row(label, unknown=decided.reason)
+            rule = rules[decided.rule.pk]
+            value = getattr(rule, name) if name else None
+            return Row(label, (value,) if value else (), rule if rule.pk in viewable else None)
+
+        rows = [row(_('Skipped'), decision.skip)] if decision.skip is not None else []
+        rows += [
+            row(MappingRule._meta.get_field(target).verbose_name, decided, target)
+            for target in TARGETS
+            if (decided := getattr(decision, target)) is not None
+        ]
+        return {**context, 'rows': rows + tag_rows(decision.extra_tags, rules, viewable)}
+
+
+def tag_rows(tags: Any, rules: dict[int, MappingRule], viewable: set[int]) -> list[Row]:
+    """One row for each rule that gives tags."""
+    label = MappingRule._meta.get_field('extra_tags').verbose_name
+    if isinstance(tags, Unknown):
+        return [Row(label, unknown=tags.reason)]
+    by_rule: dict[int, list[int]] = {}
+    for tag in tags:
+        by_rule.setdefault(tag.rule.pk, []).append(tag.value.pk)
+    return [
+        Row(
+            label,
+            tuple(tag for tag in rules[pk].extra_tags.all() if tag.pk in given),
+            rules[pk] if pk in viewable else None,
+        )
+        for pk, given in by_rule.items()
+    ]

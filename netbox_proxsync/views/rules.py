@@ -1,0 +1,129 @@
+from functools import cached_property
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from extras.ui.panels import CustomFieldsPanel, TagsPanel
+from netbox.ui.layout import SimpleLayout
+from netbox.ui.panels import CommentsPanel
+from netbox.views import generic
+from utilities.views import ViewTab, register_model_view
+
+from .. import filtersets, forms, tables
+from ..ledger.ruled_guests import Matching, matching_guests
+from ..models import MappingRule, ProxmoxGuest
+from ..ui import panels
+
+__all__ = (
+    'MappingRuleBulkDeleteView',
+    'MappingRuleBulkEditView',
+    'MappingRuleBulkImportView',
+    'MappingRuleBulkRenameView',
+    'MappingRuleDeleteView',
+    'MappingRuleEditView',
+    'MappingRuleGuestsView',
+    'MappingRuleListView',
+    'MappingRuleView',
+)
+
+# How many of the guests of which it is not known whether a rule matches them are named.
+SHOWN = 20
+
+
+@register_model_view(MappingRule, 'list', path='', detail=False)
+class MappingRuleListView(generic.ObjectListView):
+    queryset = MappingRule.objects.all()
+    filterset = filtersets.MappingRuleFilterSet
+    filterset_form = forms.MappingRuleFilterForm
+    table = tables.MappingRuleTable
+
+
+@register_model_view(MappingRule)
+class MappingRuleView(generic.ObjectView):
+    queryset = MappingRule.objects.all()
+    template_name = 'generic/object.html'
+    layout = SimpleLayout(
+        left_panels=[
+            panels.MappingRulePanel(),
+            panels.RuleConditionsPanel(),
+            CommentsPanel(),
+        ],
+        right_panels=[
+            panels.RuleOutcomePanel(),
+            TagsPanel(),
+            CustomFieldsPanel(),
+        ],
+    )
+
+
+@register_model_view(MappingRule, 'add', detail=False)
+@register_model_view(MappingRule, 'edit')
+class MappingRuleEditView(generic.ObjectEditView):
+    queryset = MappingRule.objects.all()
+    form = forms.MappingRuleForm
+
+
+@register_model_view(MappingRule, 'delete')
+class MappingRuleDeleteView(generic.ObjectDeleteView):
+    queryset = MappingRule.objects.all()
+
+
+@register_model_view(MappingRule, 'bulk_import', path='import', detail=False)
+class MappingRuleBulkImportView(generic.BulkImportView):
+    queryset = MappingRule.objects.all()
+    model_form = forms.MappingRuleImportForm
+
+
+@register_model_view(MappingRule, 'bulk_edit', path='edit', detail=False)
+class MappingRuleBulkEditView(generic.BulkEditView):
+    queryset = MappingRule.objects.all()
+    filterset = filtersets.MappingRuleFilterSet
+    table = tables.MappingRuleTable
+    form = forms.MappingRuleBulkEditForm
+
+
+@register_model_view(MappingRule, 'bulk_rename', path='rename', detail=False)
+class MappingRuleBulkRenameView(generic.BulkRenameView):
+    queryset = MappingRule.objects.all()
+    filterset = filtersets.MappingRuleFilterSet
+
+
+@register_model_view(MappingRule, 'bulk_delete', path='delete', detail=False)
+class MappingRuleBulkDeleteView(generic.BulkDeleteView):
+    queryset = MappingRule.objects.all()
+    filterset = filtersets.MappingRuleFilterSet
+    table = tables.MappingRuleTable
+
+
+@register_model_view(MappingRule, 'guests')
+class MappingRuleGuestsView(generic.ObjectChildrenView):
+    """The guests that a rule matches, as Proxmox last described them."""
+
+    queryset = MappingRule.objects.all()
+    child_model = ProxmoxGuest
+    table = tables.ProxmoxGuestTable
+    filterset = filtersets.ProxmoxGuestFilterSet
+    filterset_form = forms.ProxmoxGuestFilterForm
+    actions = ()
+    template_name = 'netbox_proxsync/mappingrule_guests.html'
+    tab = ViewTab(
+        label=_('Matching guests'),
+        permission='netbox_proxsync.view_proxmoxguest',
+        weight=500,
+    )
+
+    @cached_property
+    def guests(self) -> QuerySet[ProxmoxGuest]:
+        return ProxmoxGuest.objects.restrict(self.request.user, 'view').defer('details')
+
+    def get_children(self, request: HttpRequest, parent: MappingRule) -> QuerySet[ProxmoxGuest]:
+        self.matching: Matching = matching_guests(parent, self.guests)
+        return self.guests.filter(pk__in=self.matching.matched)
+
+    def get_extra_context(self, request: HttpRequest, instance: MappingRule) -> dict[str, Any]:
+        unknown = self.matching.unknown
+        return {
+            'unknown': len(unknown),
+            'unknown_guests': self.guests.filter(pk__in=unknown)[:SHOWN],
+        }
