@@ -5,7 +5,9 @@ __all__ = (
     'ChangeActionChoices',
     'ChangeOutcomeChoices',
     'EndpointStatusChoices',
+    'FieldOwnerChoices',
     'InterfaceNamingChoices',
+    'MissingAddressesChoices',
     'MissingGuestsChoices',
     'RunModeChoices',
     'RunStatusChoices',
@@ -69,13 +71,41 @@ class MissingGuestsChoices(ChoiceSet):
     ]
 
 
+class MissingAddressesChoices(ChoiceSet):
+    DELETE = 'delete'
+    UNASSIGN = 'unassign'
+    LEAVE = 'leave'
+
+    CHOICES = [
+        Choice(DELETE, _('Delete those that the sync made, unassign the others')),
+        Choice(UNASSIGN, _('Unassign')),
+        Choice(LEAVE, _('Leave alone')),
+    ]
+
+
+class FieldOwnerChoices(ChoiceSet):
+    """What a field policy may say."""
+
+    FACT = 'fact'
+    EDITORIAL = 'editorial'
+    IGNORED = 'ignored'
+
+    CHOICES = [
+        Choice(FACT, _('Proxmox decides: edits in NetBox are set back'), color='blue'),
+        Choice(EDITORIAL, _('NetBox decides: edits in NetBox stay'), color='green'),
+        Choice(IGNORED, _('Ignored: neither compared nor written'), color='gray'),
+    ]
+
+
 class RunModeChoices(ChoiceSet):
     PREVIEW = 'preview'
     SYNC = 'sync'
+    APPLY = 'apply'
 
     CHOICES = [
         Choice(PREVIEW, _('Preview'), color='blue'),
         Choice(SYNC, _('Sync'), color='green'),
+        Choice(APPLY, _('Apply'), color='teal', description=_('Carries out the stored plan of an earlier run')),
     ]
 
 

@@ -100,8 +100,9 @@ class ProxmoxEndpointTable(PrimaryModelTable):
         fields = (
             'pk', 'id', 'name', 'status', 'enabled', 'hosts', 'token_id', 'tls_mode', 'timeout', 'concurrency',
             'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'sync_vms',
-            'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days', 'change_limit',
-            'last_run', 'pve_version', 'description', 'comments', 'tags', 'created', 'last_updated',
+            'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
+            'missing_addresses', 'change_limit', 'last_run', 'pve_version', 'description', 'comments', 'tags',
+            'created', 'last_updated',
         )  # fmt: skip
         default_columns = (
             'pk', 'name', 'status', 'enabled', 'hosts', 'tls_mode', 'cluster', 'last_run', 'pve_version',

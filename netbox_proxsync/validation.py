@@ -10,9 +10,11 @@ from django.utils.translation import gettext as _
 from .proxmox.errors import InvalidConnection
 from .proxmox.hosts import Host
 from .proxmox.tls import normalize_fingerprint
+from .sync.policy import InvalidPolicy, clean_policy
 
 __all__ = (
     'clean_ca_certificate',
+    'clean_field_policy',
     'clean_fingerprint',
     'clean_hosts',
     'clean_token_id',
@@ -149,3 +151,16 @@ def clean_ca_certificate(text: str) -> str:
             )
         ) from None
     return f'{text}\n'
+
+
+def clean_field_policy(policy: object) -> dict[str, str]:
+    """
+    The exceptions from who owns a field, in the order of the fields.
+
+    Raises:
+        ValidationError: A field or an owner does not exist.
+    """
+    try:
+        return clean_policy(policy)
+    except InvalidPolicy as error:
+        raise ValidationError(list(error.args)) from None

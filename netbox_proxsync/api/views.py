@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -17,6 +19,8 @@ from .. import connection, filtersets
 from ..choices import RunModeChoices
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..permissions import may_apply
+from ..stored_plans import NotAppliable
 from . import serializers
 
 
@@ -78,21 +82,29 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
 
     def _start_run(self, request: Request, pk: int, mode: str) -> Response:
         endpoint = self._get_endpoint(request, pk)
-        if not endpoint.enabled:
-            return Response(
-                {'detail': _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint)},
-                status=status.HTTP_409_CONFLICT,
-            )
-        context = {'request': request}
-        try:
-            run = SyncJob.enqueue_run(endpoint, user=request.user, mode=mode)
-        except AlreadyRunning as error:
-            running = serializers.NestedSyncRunSerializer(error.run, context=context).data
-            return Response({'detail': str(error), 'run': running}, status=status.HTTP_409_CONFLICT)
-        # Who may start a run may not always read what it found.
-        nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
-        serializer = serializers.SyncRunSerializer(run, nested=nested, context=context)
-        return Response(serializer.data, status=status.HTTP_202_ACCEPTED)
+        return started(request, endpoint, lambda: SyncJob.enqueue_run(endpoint, user=request.user, mode=mode))
+
+
+def started(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
+    """The answer to who starts a run."""
+    if not endpoint.enabled:
+        return refused(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
+    context = {'request': request}
+    try:
+        run = start()
+    except AlreadyRunning as error:
+        running = serializers.NestedSyncRunSerializer(error.run, context=context).data
+        return refused(str(error), run=running)
+    except NotAppliable as error:
+        return refused(str(error))
+    # Who may start a run may not always read what it found.
+    nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
+    serializer = serializers.SyncRunSerializer(run, nested=nested, context=context)
+    return Response(serializer.data, status=status.HTTP_202_ACCEPTED)
+
+
+def refused(detail: str, **more: object) -> Response:
+    return Response({'detail': detail, **more}, status=status.HTTP_409_CONFLICT)
 
 
 class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyModelViewSet):
@@ -103,6 +115,47 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
     queryset = SyncRun.objects.all()
     serializer_class = serializers.SyncRunSerializer
     filterset_class = filtersets.SyncRunFilterSet
+
+    def get_permissions(self) -> list[BasePermission]:
+        if self.action in ('accept', 'apply'):
+            return [TokenSyncPermission()]
+        return super().get_permissions()
+
+    @extend_schema(
+        request=None,
+        responses={202: serializers.SyncRunSerializer, 409: serializers.AlreadyRunningSerializer},
+    )
+    @action(detail=True, methods=['post'])
+    def accept(self, request: Request, pk: int) -> Response:
+        """
+        Let the plan of a refused run through, exactly as it was stored, once.
+        """
+        source = self._get_run(request, pk)
+        if not source.refusal:
+            return refused(_('This run was not refused.'))
+        return started(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user))
+
+    @extend_schema(
+        request=serializers.ApplySerializer,
+        responses={202: serializers.SyncRunSerializer, 409: serializers.AlreadyRunningSerializer},
+    )
+    @action(detail=True, methods=['post'])
+    def apply(self, request: Request, pk: int) -> Response:
+        """
+        Apply the plan of a preview, or some units of it, exactly as it was stored.
+        """
+        source = self._get_run(request, pk)
+        chosen = serializers.ApplySerializer(data=request.data)
+        chosen.is_valid(raise_exception=True)
+        units = chosen.validated_data.get('units')
+        return started(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user, units))
+
+    def _get_run(self, request: Request, pk: int) -> SyncRun:
+        runs = SyncRun.objects.restrict(request.user, 'view').select_related('endpoint')
+        run = get_object_or_404(runs, pk=pk)
+        if not may_apply(request.user, run):
+            raise PermissionDenied(_('This user does not have permission to apply this plan.'))
+        return run
 
 
 class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):

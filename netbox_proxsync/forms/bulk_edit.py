@@ -10,8 +10,9 @@ from utilities.forms.rendering import FieldSet
 from utilities.forms.widgets import BulkEditNullBooleanSelect
 from virtualization.models import ClusterGroup, ClusterType
 
-from ..choices import InterfaceNamingChoices, MissingGuestsChoices
+from ..choices import InterfaceNamingChoices, MissingAddressesChoices, MissingGuestsChoices
 from ..models import ProxmoxEndpoint
+from .fields import BulkFieldPolicyField
 
 __all__ = ('ProxmoxEndpointBulkEditForm',)
 
@@ -78,6 +79,12 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         choices=add_blank_choice(MissingGuestsChoices),
         required=False,
     )
+    missing_addresses = forms.ChoiceField(
+        label=_('Missing addresses'),
+        choices=add_blank_choice(MissingAddressesChoices),
+        required=False,
+    )
+    field_policy = BulkFieldPolicyField()
     grace_days = forms.IntegerField(
         label=_('Grace period (days)'),
         required=False,
@@ -97,10 +104,11 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         FieldSet('cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', name=_('Placement')),
         FieldSet(
             'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
-            'change_limit',
+            'missing_addresses', 'change_limit', 'field_policy',
             name=_('Behaviour'),
         ),
     )  # fmt: skip
     nullable_fields = (
-        'description', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'comments',
+        'description', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'field_policy',
+        'comments',
     )  # fmt: skip

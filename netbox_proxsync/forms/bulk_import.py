@@ -6,9 +6,9 @@ from tenancy.models import Tenant
 from utilities.forms.fields import CSVChoiceField, CSVModelChoiceField
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
-from ..choices import InterfaceNamingChoices, MissingGuestsChoices, TLSModeChoices
+from ..choices import InterfaceNamingChoices, MissingAddressesChoices, MissingGuestsChoices, TLSModeChoices
 from ..models import ProxmoxEndpoint
-from .fields import HostsField
+from .fields import FieldPolicyField, HostsField
 
 __all__ = ('ProxmoxEndpointImportForm',)
 
@@ -85,13 +85,21 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
         help_text=_('What happens to guests that are gone from Proxmox'),
     )
 
+    missing_addresses = CSVChoiceField(
+        label=_('Missing addresses'),
+        choices=MissingAddressesChoices,
+        required=False,
+        help_text=_('What happens to addresses that a guest no longer has'),
+    )
+    field_policy = FieldPolicyField()
+
     class Meta:
         model = ProxmoxEndpoint
         fields = (
             'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
             'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
             'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
-            'grace_days', 'change_limit', 'owner', 'comments', 'tags',
+            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
     def __init__(self, *args, **kwargs):

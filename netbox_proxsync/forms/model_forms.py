@@ -11,7 +11,7 @@ from utilities.forms.rendering import FieldSet
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
 from ..models import ProxmoxEndpoint
-from .fields import HostsField
+from .fields import FieldPolicyField, HostsField
 
 __all__ = ('ProxmoxEndpointForm',)
 
@@ -63,6 +63,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         help_text=ProxmoxEndpoint._meta.get_field('vrf').help_text,
     )
 
+    field_policy = FieldPolicyField()
+
     fieldsets = (
         FieldSet('name', 'description', 'tags', 'enabled', name=_('Endpoint')),
         FieldSet(
@@ -74,7 +76,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         ),
         FieldSet(
             'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
-            'change_limit',
+            'missing_addresses', 'change_limit', 'field_policy',
             name=_('Behaviour'),
         ),
     )  # fmt: skip
@@ -85,7 +87,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
             'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
             'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
-            'grace_days', 'change_limit', 'owner', 'comments', 'tags',
+            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
         widgets = {
             'ca_certificate': forms.Textarea(

@@ -5,6 +5,7 @@ from ..choices import (
     ChangeOutcomeChoices,
     EndpointStatusChoices,
     InterfaceNamingChoices,
+    MissingAddressesChoices,
     MissingGuestsChoices,
     RunModeChoices,
     RunStatusChoices,
@@ -16,6 +17,7 @@ __all__ = (
     'ProxSyncChangeOutcomeEnum',
     'ProxSyncEndpointStatusEnum',
     'ProxSyncInterfaceNamingEnum',
+    'ProxSyncMissingAddressesEnum',
     'ProxSyncMissingGuestsEnum',
     'ProxSyncRunModeEnum',
     'ProxSyncRunStatusEnum',
@@ -28,6 +30,9 @@ ProxSyncChangeOutcomeEnum = strawberry.enum(ChangeOutcomeChoices.as_enum('ProxSy
 ProxSyncEndpointStatusEnum = strawberry.enum(EndpointStatusChoices.as_enum('ProxSyncEndpointStatusEnum', 'status'))
 ProxSyncInterfaceNamingEnum = strawberry.enum(
     InterfaceNamingChoices.as_enum('ProxSyncInterfaceNamingEnum', 'interface_naming')
+)
+ProxSyncMissingAddressesEnum = strawberry.enum(
+    MissingAddressesChoices.as_enum('ProxSyncMissingAddressesEnum', 'missing_addresses')
 )
 ProxSyncMissingGuestsEnum = strawberry.enum(MissingGuestsChoices.as_enum('ProxSyncMissingGuestsEnum', 'missing_guests'))
 ProxSyncRunModeEnum = strawberry.enum(RunModeChoices.as_enum('ProxSyncRunModeEnum', 'mode'))

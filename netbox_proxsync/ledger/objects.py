@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.db import models
+from django.db import models, transaction
 from django.utils.translation import gettext as _
 from extras.models import CustomField
 from ipam.models import IPAddress
@@ -49,9 +49,36 @@ class ObjectWriter:
         self.message = message
         self.moment = moment
         self.shared: dict[Shared, Pointer] = {}
-        self.bound_to = {bound.pointer: bound for bound in load_bindings(endpoint).values()}
-        self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
         self.stamped: set[Pointer] = set()
+        self.parked: dict[Pointer, str] = {}
+        self.load()
+
+    def load(self):
+        """Learn which objects the endpoint keeps."""
+        self.bound_to = {bound.pointer: bound for bound in load_bindings(self.endpoint).values()}
+        self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
+
+    def park(self, changes: Iterable[Change]):
+        """
+        Take away the names that another object of the plan is to get, so that two guests or NICs can swap theirs.
+
+        A parked name is remembered as ours: should the run end here, the next one gives the right name.
+        """
+        renames = [(change, field) for change in changes for field in change.writes if is_rename(change, field)]
+        wanted = {(place_of(change), str(field.want).lower()) for change, field in renames}
+        with transaction.atomic():
+            for change, field in renames:
+                now, want = str(field.now).lower(), str(field.want).lower()
+                if now == want or (place_of(change), now) not in wanted:
+                    continue
+                model, name = apps.get_model(change.pointer.model), f'~{change.pointer.pk}'
+                # By update(): for the change log, the object goes from its old name to its new one.
+                if model.objects.filter(pk=change.pointer.pk, name=field.now).update(name=name):
+                    self.parked[change.pointer] = field.now
+                    row = Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key).first()
+                    if row:
+                        row.values['name'] = name
+                        row.save(update_fields=['values'])
 
     def make_shared(self, change: Change):
         """Make the shared objects that a change needs, before it, so that they outlive its failure."""
@@ -76,6 +103,22 @@ class ObjectWriter:
         self.bind(change, pointer, skipped={field.name for field in change.writes if field.late}, made=True)
         if change.kind == 'cluster':
             self.place_endpoint(pointer)
+
+    def check(self, change: Change):
+        """Whether what the plan saw is still tied to what the plan saw."""
+        bound = self.pointers.get((change.kind, change.key))
+        if change.action in (Action.CREATE, Action.ADOPT):
+            if bound and bound != change.pointer and apps.get_model(bound.model).objects.filter(pk=bound.pk).exists():
+                raise Outdated(_('It is kept in NetBox already.'))
+            if change.pointer and self.is_foreign(change.pointer):
+                raise Outdated(_('Another endpoint keeps it by now.'))
+        elif bound != change.pointer:
+            raise Outdated(_('This endpoint does not keep it any more.'))
+
+    def is_foreign(self, pointer: Pointer) -> bool:
+        object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
+        others = Binding.objects.filter(object_type=object_type, object_id=pointer.pk).exclude(endpoint=self.endpoint)
+        return pointer not in self.bound_to and others.exists()
 
     def update(self, change: Change) -> list[str]:
         """
@@ -167,6 +210,8 @@ class ObjectWriter:
         if not fields:
             return []
         instance = self.locked(pointer or change.pointer)
+        if (parked := self.parked.get(pointer_to(instance))) and instance.name == f'~{instance.pk}':
+            instance.name = parked
         sets = [field for field in fields if is_set(type(instance), field.name)]
         plain = [field for field in fields if field not in sets]
         current = [field for field in plain if read(instance, field.name) == field.now]
@@ -274,6 +319,15 @@ class ObjectWriter:
             self.prepare(endpoint)
             endpoint.cluster_id = cluster.pk
             endpoint.save()
+
+
+def is_rename(change: Change, field: FieldChange) -> bool:
+    return field.name == 'name' and change.pointer is not None and change.action not in (Action.CREATE, Action.ADOPT)
+
+
+def place_of(change: Change) -> tuple[str, str]:
+    """Within which names are unique: guests in their cluster, parts in their guest."""
+    return change.kind, '' if change.key == change.unit else change.unit
 
 
 def fetch(pointers: Iterable[Pointer]) -> list[models.Model]:

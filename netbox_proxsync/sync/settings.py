@@ -1,7 +1,9 @@
 """What an endpoint's settings and NetBox's own configuration say about a sync, as plain data."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from .owners import IGNORED, Owner
 from .values import Pointer
 
 __all__ = ('Settings',)
@@ -15,6 +17,9 @@ class Settings:
         cluster: The cluster that a person chose or an earlier run made; None: found or made by name.
         cluster_type, cluster_group, site, tenant, guest_role, vrf: Placement of what is made; None: not set.
         ram_unit, disk_unit: Bytes per unit of NetBox's `memory` and `disk` (RAM_BASE_UNIT, DISK_BASE_UNIT squared).
+        missing_addresses: What becomes of an address that a guest no longer has: 'delete' (if this sync made it, else
+            unassign), 'unassign', or 'leave'.
+        field_policy: Exceptions from who owns a field: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
         change_limit: Percent of the objects of a kind that a run may retire, delete or release.
     """
 
@@ -32,6 +37,13 @@ class Settings:
     interface_naming: str = 'proxmox'
     missing_guests: str = 'retire'
     grace_days: int = 30
+    missing_addresses: str = 'delete'
+    field_policy: Mapping[str, str] = field(default_factory=dict)
     change_limit: int = 20
     ram_unit: int = 1024 * 1024
     disk_unit: int = 1024 * 1024
+
+    def owner(self, kind: str, name: str, default: Owner) -> Owner | None:
+        """Who owns a field under this endpoint; None: it is ignored."""
+        policy = self.field_policy.get(f'{kind}.{name}', default)
+        return None if policy == IGNORED else Owner(policy)

@@ -19,9 +19,9 @@ class DiskKind(Kind):
     model = 'virtualization.virtualdisk'
     removal = Removal.DELETE
     fields = (
-        Field('virtual_machine', Owner.FACT),
-        Field('name', Owner.EDITORIAL),
-        Field('size', Owner.FACT),
+        Field('virtual_machine', Owner.FACT, fixed=True),
+        Field('name', Owner.EDITORIAL, needed=True),
+        Field('size', Owner.FACT, needed=True),
         Field('description', Owner.EDITORIAL),
     )
 

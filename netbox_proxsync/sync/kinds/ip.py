@@ -28,10 +28,10 @@ class IPKind(Kind):
     removal = Removal.DELETE
     released = {'assigned_object': None}
     fields = (
-        Field('address', Owner.FACT),
-        Field('assigned_object', Owner.FACT),
+        Field('address', Owner.FACT, fixed=True),
+        Field('assigned_object', Owner.FACT, fixed=True),
         Field('status', Owner.EDITORIAL),
-        Field('vrf', Owner.EDITORIAL),
+        Field('vrf', Owner.EDITORIAL, needed=True),
         Field('dns_name', Owner.EDITORIAL),
     )
 

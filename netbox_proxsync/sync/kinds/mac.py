@@ -17,8 +17,8 @@ class MACKind(Kind):
     model = 'dcim.macaddress'
     removal = Removal.DELETE
     fields = (
-        Field('mac_address', Owner.FACT),
-        Field('assigned_object', Owner.FACT),
+        Field('mac_address', Owner.FACT, fixed=True),
+        Field('assigned_object', Owner.FACT, fixed=True),
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
