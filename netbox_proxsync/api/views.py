@@ -3,7 +3,7 @@ from collections.abc import Callable
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
-from netbox.api.authentication import TokenSyncPermission
+from netbox.api.authentication import TokenPermissions, TokenSyncPermission
 from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
 from netbox.api.viewsets.mixins import BulkDestroyModelMixin
 from rest_framework import status
@@ -107,6 +107,15 @@ def refused(detail: str, **more: object) -> Response:
     return Response({'detail': detail, **more}, status=status.HTTP_409_CONFLICT)
 
 
+class ViewedRunPermission(TokenPermissions):
+    """For actions on a run: to see it; what more they take depends on its endpoint."""
+
+    perms_map = {
+        **TokenPermissions.perms_map,
+        'POST': ['%(app_label)s.view_%(model_name)s'],
+    }
+
+
 class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyModelViewSet):
     """
     Runs come from endpoints; they can be read and deleted.
@@ -118,7 +127,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
 
     def get_permissions(self) -> list[BasePermission]:
         if self.action in ('accept', 'apply'):
-            return [TokenSyncPermission()]
+            return [ViewedRunPermission()]
         return super().get_permissions()
 
     @extend_schema(
