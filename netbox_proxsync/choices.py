@@ -28,7 +28,7 @@ class EndpointStatusChoices(ChoiceSet):
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(SYNCING, _('Syncing'), color='cyan'),
         Choice(COMPLETED, _('Completed'), color='green'),
-        Choice(REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped by the change limit')),
+        Choice(REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped before it wrote anything')),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 

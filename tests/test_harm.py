@@ -156,6 +156,27 @@ def test_an_object_deleted_by_hand_is_made_again(pve, endpoint, sync):
     assert written(sync(endpoint)) == []
 
 
+def test_what_a_person_entered_in_an_object_of_ours_is_not_deleted_with_it(pve, endpoint, sync):
+    endpoint.missing_guests, endpoint.grace_days = 'delete', 0
+    endpoint.save()
+    sync(endpoint)
+    edited, described, plain = vmids(pve, 'qemu')[:3]
+    VirtualMachine.objects.filter(pk=(renamed := vm_of(endpoint, edited)).pk).update(name='By hand')
+    interface = vm_of(endpoint, described).interfaces.first()
+    VMInterface.objects.filter(pk=interface.pk).update(description='To the firewall')
+    lost = vm_of(endpoint, plain)
+    for vmid in (edited, described, plain):
+        pve.delete(vmid)
+    sync(endpoint)
+    run = sync(endpoint)
+    reasons = {change.unit: change.reason for change in run.changes.filter(action='conflict')}
+    assert '"name" of virtual machine "By hand"' in reasons[f'qemu/{edited}']
+    assert '"description" of interface' in reasons[f'qemu/{described}']
+    assert VirtualMachine.objects.filter(pk=renamed.pk).exists()
+    assert VMInterface.objects.filter(pk=interface.pk).exists()
+    assert not VirtualMachine.objects.filter(pk=lost.pk).exists()
+
+
 @pytest.mark.parametrize('policy', ['delete', 'unassign', 'leave'])
 def test_missing_addresses_follow_the_policy_of_the_endpoint(pve, endpoint, sync, policy):
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_addresses=policy, change_limit=100)
