@@ -7,7 +7,7 @@ HOST_OPTION := --host '$(HOST)'
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up netbox test lint stop clean
+.PHONY: help demo up netbox test bench lint stop clean
 
 help: ## show this
 	@echo 'netbox-proxsync: a NetBox of its own, in .stack/ of this checkout. Targets:'
@@ -27,6 +27,9 @@ netbox: ## a NetBox command, for example: make netbox CMD="nbshell"
 
 test: ## all tests, or for example: make test ARGS="tests/proxmox -k token"
 	$(STACK) test $(ARGS)
+
+bench: ## how long collecting 1,000 guests takes, or for example: make bench ARGS="--guests 200 --rounds 1"
+	@sh tests/stack/bootstrap.sh exec tests.bench $(ARGS)
 
 lint: ## the linter
 	@RUFF_CACHE_DIR=.stack/ruff sh tests/stack/bootstrap.sh exec ruff check .

@@ -6,6 +6,8 @@ __all__ = (
     'ChangeOutcomeChoices',
     'EndpointStatusChoices',
     'FieldOwnerChoices',
+    'GuestStateChoices',
+    'GuestTypeChoices',
     'InterfaceNamingChoices',
     'MissingAddressesChoices',
     'MissingGuestsChoices',
@@ -21,6 +23,7 @@ class EndpointStatusChoices(ChoiceSet):
     SYNCING = 'syncing'
     COMPLETED = 'completed'
     REFUSED = 'refused'
+    CANCELLED = 'cancelled'
     FAILED = 'failed'
 
     CHOICES = [
@@ -28,7 +31,10 @@ class EndpointStatusChoices(ChoiceSet):
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(SYNCING, _('Syncing'), color='cyan'),
         Choice(COMPLETED, _('Completed'), color='green'),
-        Choice(REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped before it wrote anything')),
+        Choice(
+            REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped before it wrote anything')
+        ),
+        Choice(CANCELLED, _('Cancelled'), color='gray', description=_('A person has cancelled the last run')),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 
@@ -112,19 +118,24 @@ class RunModeChoices(ChoiceSet):
 class RunStatusChoices(ChoiceSet):
     QUEUED = 'queued'
     RUNNING = 'running'
+    CANCELLING = 'cancelling'
     COMPLETED = 'completed'
     REFUSED = 'refused'
+    CANCELLED = 'cancelled'
     FAILED = 'failed'
 
     CHOICES = [
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(RUNNING, _('Running'), color='cyan'),
+        Choice(CANCELLING, _('Cancelling'), color='cyan', description=_('It is about to stop')),
         Choice(COMPLETED, _('Completed'), color='green'),
         Choice(REFUSED, _('Refused'), color='yellow'),
+        Choice(CANCELLED, _('Cancelled'), color='gray'),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 
-    FINISHED = (COMPLETED, REFUSED, FAILED)
+    WORKING = (RUNNING, CANCELLING)
+    FINISHED = (COMPLETED, REFUSED, CANCELLED, FAILED)
 
 
 class ChangeActionChoices(ChoiceSet):
@@ -154,6 +165,7 @@ class ChangeOutcomeChoices(ChoiceSet):
     APPLIED = 'applied'
     OUTDATED = 'outdated'
     SKIPPED = 'skipped'
+    CANCELLED = 'cancelled'
     FAILED = 'failed'
 
     CHOICES = [
@@ -161,5 +173,38 @@ class ChangeOutcomeChoices(ChoiceSet):
         Choice(APPLIED, _('Applied'), color='green'),
         Choice(OUTDATED, _('Outdated'), color='yellow', description=_('NetBox was edited since the plan was made')),
         Choice(SKIPPED, _('Skipped'), color='yellow'),
+        Choice(CANCELLED, _('Not written'), color='gray', description=_('The run was cancelled before it came to it')),
         Choice(FAILED, _('Failed'), color='red'),
+    ]
+
+
+class GuestTypeChoices(ChoiceSet):
+    QEMU = 'qemu'
+    LXC = 'lxc'
+
+    CHOICES = [
+        Choice(QEMU, _('Virtual machine'), color='blue'),
+        Choice(LXC, _('Container'), color='purple'),
+    ]
+
+
+class GuestStateChoices(ChoiceSet):
+    IN_SYNC = 'in-sync'
+    NEW = 'new'
+    CHANGED = 'changed'
+    MISSING = 'missing'
+    CONFLICT = 'conflict'
+    SKIPPED = 'skipped'
+    IGNORED = 'ignored'
+    UNKNOWN = 'unknown'
+
+    CHOICES = [
+        Choice(IN_SYNC, _('In sync'), color='green', description=_('NetBox holds what Proxmox says')),
+        Choice(NEW, _('New'), color='blue', description=_('NetBox does not keep it yet')),
+        Choice(CHANGED, _('Changed'), color='cyan', description=_('A sync would change NetBox')),
+        Choice(MISSING, _('Missing'), color='orange', description=_('NetBox keeps it, and Proxmox no longer has it')),
+        Choice(CONFLICT, _('Conflict'), color='red', description=_('A person has to decide something')),
+        Choice(SKIPPED, _('Skipped'), color='gray', description=_('A filter of the endpoint or a rule leaves it out')),
+        Choice(IGNORED, _('Ignored'), color='purple', description=_('A person told the sync to leave it alone')),
+        Choice(UNKNOWN, _('Unknown'), color='yellow', description=_('It could not be read')),
     ]

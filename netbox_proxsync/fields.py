@@ -10,7 +10,13 @@ from .crypto import Secret
 __all__ = (
     'SecretField',
     'SecretFormField',
+    'SecretInput',
+    'SecretTextarea',
 )
+
+# What a form gives for a secret that is to be removed.
+REMOVE = object()
+REMOVE_SUFFIX = '-remove'
 
 CENSOR_TOKENS = (CENSOR_TOKEN, CENSOR_TOKEN_CHANGED)
 
@@ -32,16 +38,50 @@ class SecretAttribute(DeferredAttribute):
         instance.__dict__[name] = as_secret(value)
 
 
-class SecretFormField(forms.CharField):
-    """A password input that is never filled in. Left empty, it keeps the stored secret."""
+class RemovableSecret:
+    """For widgets of secrets: beneath it, a box to remove the stored one, which leaving it empty does not do."""
 
-    widget = forms.PasswordInput(render_value=False, attrs={'autocomplete': 'new-password'})
+    template_name = 'netbox_proxsync/widgets/removable_secret.html'
+    removable = False
+    inner_template_name = ''
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, None, attrs)
+        context['widget'] |= {
+            'inner_template_name': self.inner_template_name,
+            'removable': self.removable,
+            'remove_name': f'{name}{REMOVE_SUFFIX}',
+        }
+        return context
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        value = super().value_from_datadict(data, files, name)
+        return REMOVE if not value and data.get(f'{name}{REMOVE_SUFFIX}') else value
+
+
+class SecretInput(RemovableSecret, forms.PasswordInput):
+    inner_template_name = forms.PasswordInput.template_name
+
+
+class SecretTextarea(RemovableSecret, forms.Textarea):
+    """For secrets of several lines, whose line breaks a password input would swallow."""
+
+    inner_template_name = forms.Textarea.template_name
+
+
+class SecretFormField(forms.CharField):
+    """An input that is never filled in. Left empty, it keeps the stored secret."""
+
+    widget = SecretInput(attrs={'autocomplete': 'new-password'})
 
     def prepare_value(self, value: Any) -> str:
         return ''
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(data)
+
+    def clean(self, value: Any) -> Any:
+        return value if value is REMOVE else super().clean(value)
 
 
 class SecretField(models.TextField):
@@ -75,4 +115,4 @@ class SecretField(models.TextField):
 
     def save_form_data(self, instance: models.Model, data: Any):
         if data:
-            super().save_form_data(instance, data)
+            super().save_form_data(instance, '' if data is REMOVE else data)

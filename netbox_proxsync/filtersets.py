@@ -16,12 +16,14 @@ from utilities.filters import (
     TreeNodeMultipleChoiceFilter,
 )
 from utilities.filtersets import register_filterset
-from virtualization.models import Cluster, ClusterGroup, ClusterType
+from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMachine
 
 from .choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
     EndpointStatusChoices,
+    GuestStateChoices,
+    GuestTypeChoices,
     InterfaceNamingChoices,
     MissingAddressesChoices,
     MissingGuestsChoices,
@@ -29,11 +31,12 @@ from .choices import (
     RunStatusChoices,
     TLSModeChoices,
 )
-from .models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
     'BindingFilterSet',
     'ProxmoxEndpointFilterSet',
+    'ProxmoxGuestFilterSet',
     'SyncChangeFilterSet',
     'SyncRunFilterSet',
 )
@@ -97,8 +100,9 @@ class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
     class Meta:
         model = ProxmoxEndpoint
         fields = (
-            'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'sync_vms', 'sync_containers',
-            'sync_templates', 'grace_days', 'change_limit', 'pve_version', 'description',
+            'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port',
+            'ssh_host_keys', 'sync_vms', 'sync_containers', 'sync_templates', 'grace_days', 'change_limit',
+            'pve_version', 'description',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
@@ -209,10 +213,50 @@ class BindingFilterSet(EndpointFilters):
     class Meta:
         model = Binding
         fields = (
-            'id', 'kind', 'key', 'unit', 'object_type', 'object_id', 'created_by_sync', 'first_seen', 'missing_since',
+            'id', 'kind', 'key', 'unit', 'object_type', 'object_id', 'created_by_sync', 'unmanaged', 'first_seen',
+            'missing_since',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         if not value.strip():
             return queryset
         return queryset.filter(Q(key__icontains=value) | Q(endpoint__name__icontains=value))
+
+
+@register_filterset
+class ProxmoxGuestFilterSet(EndpointFilters):
+    type = by_choice(GuestTypeChoices)
+    state = by_choice(GuestStateChoices)
+    node = MultiValueCharFilter()
+    status = MultiValueCharFilter()
+    reason = MultiValueCharFilter()
+    # A guest that has any of them.
+    tags = MultiValueArrayFilter(lookup_expr='icontains')
+    virtual_machine_id = by_id(VirtualMachine.objects.all(), _('Virtual machine (ID)'))
+    virtual_machine = by_name('virtual_machine', VirtualMachine.objects.all(), _('Virtual machine (name)'))
+    has_virtual_machine = django_filters.BooleanFilter(
+        field_name='virtual_machine',
+        lookup_expr='isnull',
+        exclude=True,
+        label=_('Has a virtual machine'),
+    )
+
+    class Meta:
+        model = ProxmoxGuest
+        fields = (
+            'id', 'type', 'vmid', 'name', 'node', 'status', 'template', 'state', 'reason', 'ignored',
+        )  # fmt: skip
+
+    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        if not (value := value.strip()):
+            return queryset
+        found = (
+            Q(name__icontains=value)
+            | Q(node__icontains=value)
+            | Q(reason__icontains=value)
+            | Q(virtual_machine__name__icontains=value)
+            | Q(tags__icontains=value)
+        )
+        if value.isdecimal():
+            found |= Q(vmid__startswith=value)
+        return queryset.filter(found)

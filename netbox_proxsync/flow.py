@@ -8,14 +8,16 @@ from dataclasses import replace
 
 from django.utils import timezone
 
-from .choices import RunModeChoices, RunStatusChoices
-from .connection import connection_of
+from .cancelling import CancelWatch
+from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from .connection import connection_of, ssh_settings_of
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
+from .ledger.guests import record_guests
 from .ledger.objects import ObjectWriter
 from .ledger.settings import load_settings
 from .ledger.tracking import service_user
-from .ledger.writer import Writer
+from .ledger.writer import Result, Writer
 from .models import SyncRun
 from .proxmox.client import ProxmoxClient
 from .proxmox.collector import CollectOptions, collect
@@ -24,8 +26,10 @@ from .runs import RunRecorder
 from .stored_plans import NotAppliable, StoredPlan, check_appliable
 from .sync.changes import Plan
 from .sync.desired import desire
+from .sync.guests import Pending, Standings
 from .sync.identity import ClusterIdentity, another_cluster, identity_of
 from .sync.plan import compare
+from .sync.settings import Settings
 
 __all__ = ('execute',)
 
@@ -33,31 +37,38 @@ __all__ = ('execute',)
 MESSAGE_LENGTH = 200
 
 
-def execute(run: SyncRun, recorder: RunRecorder) -> tuple[str, str]:
+def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[str, str]:
     """
     Carry out a run.
+
+    Args:
+        watch: Tells when somebody cancels it.
 
     Returns:
         Its status (completed or refused), and why it was refused.
 
     Raises:
+        Cancelled: What was written until then is whole, and recorded.
         ProxmoxError: Proxmox could not be read; nothing was written.
     """
     if run.applies:
-        return apply_stored(run, recorder)
-    inventory = read(run, recorder)
+        return apply_stored(run, recorder, watch)
+    inventory = read(run, recorder, watch)
     seen = identity_of(inventory)
     if shared := shared_cluster(run.endpoint, seen, inventory.guests):
         return RunStatusChoices.REFUSED, shared
     refusal = another_cluster(ClusterIdentity.from_json(run.endpoint.cluster_identity), seen)
     recorder.save(cluster_identity=seen.as_json())
-    plan = decide(run, recorder, inventory)
+    settings = load_settings(run.endpoint)
+    plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
         remember_cluster(run.endpoint, run.cluster_identity)
-        write(run, recorder, plan)
+        pending = write(run, recorder, watch, plan)
+        record(run, recorder, Standings(inventory, settings, pending))
         return RunStatusChoices.COMPLETED, ''
     recorder.planned(plan)
+    record(run, recorder, Standings(inventory, settings, map(Pending, plan.changes)))
     if run.mode == RunModeChoices.SYNC:
         return RunStatusChoices.REFUSED, plan.refusal
     if plan.refusal:
@@ -65,41 +76,79 @@ def execute(run: SyncRun, recorder: RunRecorder) -> tuple[str, str]:
     return RunStatusChoices.COMPLETED, ''
 
 
-def apply_stored(run: SyncRun, recorder: RunRecorder) -> tuple[str, str]:
+def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[str, str]:
     """Carry out the plan of an earlier run, as it was seen."""
     try:
         check_appliable(run.applies, run.units, by=run)
     except NotAppliable as error:
         return RunStatusChoices.FAILED, str(error)
     remember_cluster(run.endpoint, run.applies.cluster_identity)
-    write(run, recorder, StoredPlan(run.applies, run.units))
+    write(run, recorder, watch, StoredPlan(run.applies, run.units))
     return RunStatusChoices.COMPLETED, ''
 
 
-def read(run: SyncRun, recorder: RunRecorder) -> Inventory:
+def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
     endpoint = run.endpoint
-    options = CollectOptions(vms=endpoint.sync_vms, containers=endpoint.sync_containers)
-    with recorder.phase('collect'), ProxmoxClient(connection_of(endpoint)) as client:
+    options = CollectOptions(
+        vms=endpoint.sync_vms, containers=endpoint.sync_containers, ssh=ssh_settings_of(endpoint)
+    )
+    with (
+        recorder.phase('collect'),
+        ProxmoxClient(connection_of(endpoint)) as client,
+        watch.calling(client.cancel),
+    ):
         try:
-            inventory = collect(client, options, progress=recorder.progress)
+            inventory = collect(client, options, recorder.progress, endpoint.memory)
         finally:
             recorder.called(client.calls)
     recorder.collected(inventory)
     return inventory
 
 
-def decide(run: SyncRun, recorder: RunRecorder, inventory: Inventory) -> Plan:
+def decide(
+    run: SyncRun, recorder: RunRecorder, watch: CancelWatch, inventory: Inventory, settings: Settings
+) -> Plan:
     with recorder.phase('plan'):
-        settings = load_settings(run.endpoint)
         desired = desire(inventory, settings)
+        watch.check()
         existing = load(run.endpoint, desired, settings)
-        return compare(desired, existing, settings, timezone.now())
+        watch.check()
+        plan = compare(desired, existing, settings, timezone.now())
+        watch.check()
+        return plan
 
 
-def write(run: SyncRun, recorder: RunRecorder, plan: Plan | StoredPlan):
+def write(
+    run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan | StoredPlan
+) -> list[Pending]:
+    """Apply a plan; what of it is not in NetBox afterwards."""
+    pending: list[Pending] = []
+
+    def applied(results: list[Result]):
+        recorder.applied(results)
+        pending.extend(entry for result in results if (entry := pending_of(result)))
+
     with recorder.phase('apply'):
         recorder.applying(plan)
         origin = f' (plan of run {run.applies_id})' if run.applies_id else ''
         message = f'Proxmox sync of {run.endpoint}, run {run.pk}{origin}'
         objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now())
-        Writer(objects, run.user or service_user(), run.request_id, recorder.applied).apply(plan)
+        user = run.user or service_user()
+        Writer(objects, user, run.request_id, applied, stopped=watch.cancelled).apply(plan)
+        watch.check()
+    return pending
+
+
+def pending_of(result: Result) -> Pending | None:
+    match result.outcome:
+        case ChangeOutcomeChoices.APPLIED:
+            return None
+        case ChangeOutcomeChoices.OUTDATED:
+            return Pending(result.change, note=result.message)
+        case _:
+            return Pending(result.change, failure=result.message)
+
+
+def record(run: SyncRun, recorder: RunRecorder, standings: Standings):
+    with recorder.phase('record'):
+        record_guests(run.endpoint, standings)

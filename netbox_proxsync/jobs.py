@@ -9,11 +9,12 @@ from netbox.jobs import JobRunner, system_job
 from netbox.plugins import get_plugin_config
 from rq.timeouts import JobTimeoutException
 
+from .cancelling import CancelWatch
 from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
 from .flow import execute
 from .models import ProxmoxEndpoint, SyncRun
-from .proxmox.errors import ProxmoxError
+from .proxmox.errors import Cancelled, ProxmoxError
 from .runs import RunRecorder, active_runs, close, endpoint_lock, find_dead, prune
 from .stored_plans import check_appliable
 
@@ -53,12 +54,12 @@ class SyncJob(JobRunner):
         Raises:
             AlreadyRunning: One is under way.
         """
+        # Before the lock as well: a run that writes may hold the endpoint's row for long.
+        cls.refuse_second(endpoint)
         with transaction.atomic():
             # Two people press the button at once: the second waits here, and finds the first one's run.
-            ProxmoxEndpoint.objects.select_for_update().get(pk=endpoint.pk)
-            find_dead(active_runs(endpoint))
-            if run := active_runs(endpoint).first():
-                raise AlreadyRunning(run)
+            ProxmoxEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+            cls.refuse_second(endpoint)
             run = SyncRun.objects.create(endpoint=endpoint, user=user, mode=mode, **values)
             ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(status=EndpointStatusChoices.QUEUED)
         job = cls.enqueue(
@@ -92,8 +93,17 @@ class SyncJob(JobRunner):
             source.endpoint, user, mode=RunModeChoices.APPLY, immediate=immediate, applies=source, units=units
         )
 
+    @staticmethod
+    def refuse_second(endpoint: ProxmoxEndpoint):
+        find_dead(active_runs(endpoint))
+        if run := active_runs(endpoint).first():
+            raise AlreadyRunning(run)
+
     def run(self, run_id: int, **kwargs):
         run = SyncRun.objects.select_related('endpoint', 'user', 'applies').filter(pk=run_id).first()
+        if run is not None and run.status == RunStatusChoices.CANCELLED:
+            self.logger.info(run.error)
+            return
         if run is None or run.status in RunStatusChoices.FINISHED:
             self.fail(_('The run of this job was deleted, or ended without it.'))
         with endpoint_lock(run.endpoint_id) as acquired:
@@ -105,9 +115,17 @@ class SyncJob(JobRunner):
 
     def carry_out(self, run: SyncRun):
         recorder = RunRecorder(run)
-        recorder.start()
+        if not recorder.start():
+            return
         try:
-            status, error = execute(run, recorder)
+            with CancelWatch(run) as watch:
+                status, error = execute(run, recorder, watch)
+        except Cancelled:
+            run.refresh_from_db(fields=['error'])
+            close(run, RunStatusChoices.CANCELLED, run.error)
+            self.report(run)
+            # NetBox's jobs know no better word for what was stopped by a person.
+            self.fail(run.error)
         except (ProxmoxError, SecretError) as problem:
             close(run, RunStatusChoices.FAILED, str(problem))
             self.report(run)

@@ -30,6 +30,11 @@ menu = PluginMenu(
                     ),
                 ),
                 PluginMenuItem(
+                    link='plugins:netbox_proxsync:proxmoxguest_list',
+                    link_text=_('Guests'),
+                    permissions=['netbox_proxsync.view_proxmoxguest'],
+                ),
+                PluginMenuItem(
                     link='plugins:netbox_proxsync:binding_list',
                     link_text=_('Bindings'),
                     permissions=['netbox_proxsync.view_binding'],

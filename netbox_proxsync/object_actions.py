@@ -4,9 +4,25 @@ from django.middleware.csrf import get_token
 from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import ObjectAction
 
-from .models import ProxmoxEndpoint
+from .choices import RunStatusChoices
+from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from .runs import active_runs
 
-__all__ = ('PreviewEndpoint', 'SyncEndpoint', 'TestEndpoint')
+__all__ = (
+    'BULK_GUEST_ACTIONS',
+    'GUEST_ACTIONS',
+    'CancelActiveRun',
+    'CancelRun',
+    'Decision',
+    'EndpointHostKeys',
+    'ManageBindingAgain',
+    'PreviewEndpoint',
+    'StopManagingBinding',
+    'SyncEndpoint',
+    'TestEndpoint',
+)
+
+SYNC_ENDPOINT = 'netbox_proxsync.sync_proxmoxendpoint'
 
 
 class EndpointAction(ObjectAction):
@@ -57,3 +73,177 @@ class SyncEndpoint(EndpointAction):
     name = 'sync'
     label = _('Sync')
     icon = 'sync'
+
+
+class EndpointHostKeys(ObjectAction):
+    """Look at the SSH host keys of an endpoint's nodes."""
+
+    name = 'ssh_host_keys'
+    label = _('SSH host keys')
+    permissions_required = {'change'}
+    url_kwargs = ['pk']
+    template_name = 'netbox_proxsync/buttons/host_keys.html'
+
+
+class CancelRun(ObjectAction):
+    """Stop a run that has not ended; nothing is shown of one that has."""
+
+    name = 'cancel'
+    label = _('Cancel run')
+    url_kwargs = ['pk']
+    template_name = 'netbox_proxsync/buttons/post.html'
+
+    @classmethod
+    def get_context(cls, context: Any, obj: SyncRun) -> dict[str, Any]:
+        cancelling = obj.status == RunStatusChoices.CANCELLING
+        return {
+            'csrf_token': get_token(context['request']),
+            'color': 'outline-danger',
+            'icon': 'cancel',
+            'disabled': cancelling,
+            **({'label': _('Cancelling')} if cancelling else {}),
+        }
+
+    @classmethod
+    def render(cls, context: Any, obj: SyncRun, **kwargs: Any) -> str:
+        # The permission is one for the endpoint, so NetBox cannot look it up for the run.
+        if obj.finished or not context['request'].user.has_perm(SYNC_ENDPOINT, obj.endpoint):
+            return ''
+        return super().render(context, obj, **kwargs)
+
+
+class CancelActiveRun(CancelRun):
+    """The same on the page of an endpoint, of the run that is going on."""
+
+    permissions_required = {'sync'}
+
+    @classmethod
+    def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
+        run = active_runs(obj).select_related('endpoint').first()
+        return super().render(context, run, **kwargs) if run else ''
+
+
+class Decision(ObjectAction):
+    """
+    What a person decides about a guest or a bound object. It takes the permission to sync its endpoint, which the model
+    of the object does not know; so the button itself looks for it.
+    """
+
+    url_kwargs = ['pk']
+    template_name = 'netbox_proxsync/buttons/post.html'
+    color = 'outline-secondary'
+    icon = ''
+    hint = ''
+
+    @classmethod
+    def is_offered(cls, obj: Any) -> bool:
+        """Whether the decision is open for this object."""
+        return True
+
+    @classmethod
+    def render(cls, context: Any, obj: Any, **kwargs: Any) -> str:
+        user = context['request'].user
+        if cls.multi:
+            return super().render(context, obj, **kwargs)
+        if not user.has_perm(SYNC_ENDPOINT, obj.endpoint) or not cls.is_offered(obj):
+            return ''
+        return super().render(context, obj, **kwargs)
+
+    @classmethod
+    def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:
+        return {
+            'csrf_token': get_token(context['request']),
+            'color': cls.color,
+            'icon': cls.icon,
+            'hint': cls.hint,
+            'name': cls.name,
+        }
+
+
+class IgnoreGuest(Decision):
+    name = 'ignore'
+    label = _('Ignore')
+    icon = 'eye-off'
+    hint = _('Leave it alone: it is not synced, and what NetBox has of it stays as it is')
+
+    @classmethod
+    def is_offered(cls, obj: ProxmoxGuest) -> bool:
+        return not obj.ignored
+
+
+class StopIgnoringGuest(Decision):
+    name = 'stop_ignoring'
+    label = _('Stop ignoring')
+    icon = 'eye'
+    hint = _('Let the next run sync it again; what NetBox has of it is adopted')
+
+    @classmethod
+    def is_offered(cls, obj: ProxmoxGuest) -> bool:
+        return obj.ignored
+
+
+class StopManagingGuest(Decision):
+    name = 'stop_managing'
+    label = _('Stop managing')
+    color = 'outline-danger'
+    icon = 'link-off'
+    hint = _('Its virtual machine and all its parts become yours, and it is ignored from now on')
+
+    @classmethod
+    def is_offered(cls, obj: ProxmoxGuest) -> bool:
+        return obj.is_bound
+
+
+class BulkDecision(Decision):
+    multi = True
+    url_kwargs = []
+    template_name = 'netbox_proxsync/buttons/bulk_post.html'
+
+
+class BulkIgnoreGuests(BulkDecision):
+    name = 'bulk_ignore'
+    label = _('Ignore selected')
+    icon = IgnoreGuest.icon
+    hint = IgnoreGuest.hint
+
+
+class BulkStopIgnoringGuests(BulkDecision):
+    name = 'bulk_stop_ignoring'
+    label = _('Stop ignoring selected')
+    icon = StopIgnoringGuest.icon
+    hint = StopIgnoringGuest.hint
+
+
+class BulkStopManagingGuests(BulkDecision):
+    name = 'bulk_stop_managing'
+    label = _('Stop managing selected')
+    color = StopManagingGuest.color
+    icon = StopManagingGuest.icon
+    hint = StopManagingGuest.hint
+
+
+class StopManagingBinding(Decision):
+    name = 'stop_managing'
+    label = _('Stop managing')
+    color = 'outline-danger'
+    icon = 'link-off'
+    hint = _('The object becomes yours: it is left as it is, and not made again')
+
+    @classmethod
+    def is_offered(cls, obj: Binding) -> bool:
+        return not obj.unmanaged
+
+
+class ManageBindingAgain(Decision):
+    name = 'manage_again'
+    label = _('Manage again')
+    icon = 'link'
+    hint = _('Let the next run keep the object true to Proxmox again')
+
+    @classmethod
+    def is_offered(cls, obj: Binding) -> bool:
+        return obj.unmanaged
+
+
+GUEST_ACTIONS = (IgnoreGuest, StopIgnoringGuest, StopManagingGuest)
+BULK_GUEST_ACTIONS = (BulkIgnoreGuests, BulkStopIgnoringGuests, BulkStopManagingGuests)

@@ -20,6 +20,7 @@ from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoic
 from .ledger.writer import Result
 from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from .proxmox.inventory import Inventory
+from .proxmox.memory import Sight
 from .stored_plans import StoredPlan
 from .sync.changes import Plan
 from .sync.stored import binding_as_json, fields_as_json
@@ -60,13 +61,18 @@ class RunRecorder:
         SyncRun.objects.filter(pk=self.run.pk).update(**values)
         self.saved_at = monotonic()
 
-    def start(self):
-        self.save(status=RunStatusChoices.RUNNING, started=timezone.now())
+    def start(self) -> bool:
+        """Whether it was still waiting. If not, it was cancelled meanwhile."""
+        begun = {'status': RunStatusChoices.RUNNING, 'started': timezone.now()}
+        if not SyncRun.objects.filter(pk=self.run.pk, status=RunStatusChoices.QUEUED).update(**begun):
+            return False
+        self.run.status, self.run.started = begun['status'], begun['started']
         set_endpoint_status(self.run, EndpointStatusChoices.SYNCING)
+        return True
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """A phase of the run ('collect', 'plan', 'apply'), timed in seconds."""
+        """A phase of the run ('collect', 'plan', 'apply', 'record'), timed in seconds."""
         started = monotonic()
         self.save(phase=name)
         try:
@@ -91,6 +97,15 @@ class RunRecorder:
             ],
         )
         ProxmoxEndpoint.objects.filter(pk=self.run.endpoint_id).update(pve_version=inventory.version)
+        if inventory.sight:
+            self.remember(inventory.sight)
+
+    def remember(self, sight: Sight):
+        """What the token sees, unless the endpoint has another one by now."""
+        endpoint = self.run.endpoint
+        seen = endpoint.memory.followed_by(sight, timezone.localdate().isoformat()).data
+        if seen != endpoint.seen and not endpoint.has_new_token():
+            ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(seen=seen)
 
     def warn(self, subject: str, message: str, remedy: str = ''):
         entry = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
@@ -167,7 +182,7 @@ def close(run: SyncRun, status: str, error: str = ''):
 
 
 def active_runs(endpoint: ProxmoxEndpoint | None = None) -> QuerySet[SyncRun]:
-    runs = SyncRun.objects.filter(status__in=(RunStatusChoices.QUEUED, RunStatusChoices.RUNNING))
+    runs = SyncRun.objects.exclude(status__in=RunStatusChoices.FINISHED)
     return runs.filter(endpoint=endpoint) if endpoint else runs
 
 
@@ -185,7 +200,7 @@ def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
 
 
 def is_dead(run: SyncRun) -> bool:
-    if run.status == RunStatusChoices.RUNNING:
+    if run.status in RunStatusChoices.WORKING:
         # Whoever works on it holds the lock.
         with endpoint_lock(run.endpoint_id) as acquired:
             return acquired

@@ -1,6 +1,6 @@
 from netbox.search import SearchIndex
 
-from .models import ProxmoxEndpoint
+from .models import ProxmoxEndpoint, ProxmoxGuest
 
 __all__ = ('indexes',)
 
@@ -15,4 +15,15 @@ class ProxmoxEndpointIndex(SearchIndex):
     display_attrs = ('status', 'cluster', 'site', 'description')
 
 
-indexes = (ProxmoxEndpointIndex,)
+class ProxmoxGuestIndex(SearchIndex):
+    """Runs write guests in bulk, so `ledger.guests` keeps what is found here. After its virtual machine in the list."""
+
+    model = ProxmoxGuest
+    fields = (
+        ('name', 120),
+        ('vmid', 200),
+    )
+    display_attrs = ('endpoint', 'type', 'node', 'state')
+
+
+indexes = (ProxmoxEndpointIndex, ProxmoxGuestIndex)

@@ -3,11 +3,12 @@ from django.utils.translation import gettext_lazy as _
 from netbox.tables import NetBoxTable, PrimaryModelTable, columns
 from utilities.string import humanize_duration
 
-from .models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
     'BindingTable',
     'ProxmoxEndpointTable',
+    'ProxmoxGuestTable',
     'SyncChangeTable',
     'SyncRunTable',
 )
@@ -29,6 +30,8 @@ CHANGED_FIELDS = """
   {% blocktrans count more=more %}and one more{% plural %}and {{ more }} more{% endblocktrans %}</a>
 {% endif %}{% endwith %}
 """
+# Names without a place to break them would push the other columns out of sight.
+LONG_WORDS = {'td': {'class': 'text-break', 'style': 'min-width: 10rem'}}
 
 
 class ProxmoxEndpointTable(PrimaryModelTable):
@@ -99,8 +102,8 @@ class ProxmoxEndpointTable(PrimaryModelTable):
         model = ProxmoxEndpoint
         fields = (
             'pk', 'id', 'name', 'status', 'enabled', 'hosts', 'token_id', 'tls_mode', 'timeout', 'concurrency',
-            'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'sync_vms',
-            'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
+            'ssh_user', 'ssh_port', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf',
+            'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
             'missing_addresses', 'change_limit', 'last_run', 'pve_version', 'description', 'comments', 'tags',
             'created', 'last_updated',
         )  # fmt: skip
@@ -243,6 +246,9 @@ class BindingTable(NetBoxTable):
     created_by_sync = columns.BooleanColumn(
         verbose_name=_('Created by sync'),
     )
+    unmanaged = columns.BooleanColumn(
+        verbose_name=_('Unmanaged'),
+    )
     first_seen = columns.DateTimeColumn(
         verbose_name=_('First seen'),
         timespec='minutes',
@@ -259,8 +265,74 @@ class BindingTable(NetBoxTable):
         model = Binding
         fields = (
             'pk', 'id', 'endpoint', 'kind', 'key', 'unit', 'object_type', 'object_id', 'object', 'created_by_sync',
-            'first_seen', 'missing_since',
+            'unmanaged', 'first_seen', 'missing_since',
         )  # fmt: skip
         default_columns = (
-            'endpoint', 'kind', 'key', 'object_type', 'object', 'created_by_sync', 'first_seen', 'missing_since',
+            'endpoint', 'kind', 'key', 'object_type', 'object', 'created_by_sync', 'unmanaged', 'first_seen',
+            'missing_since',
         )  # fmt: skip
+
+
+class ProxmoxGuestTable(NetBoxTable):
+    vmid = tables.Column(
+        verbose_name=_('VM ID'),
+        linkify=True,
+    )
+    name = tables.Column(
+        verbose_name=_('Name'),
+        linkify=True,
+        attrs=LONG_WORDS,
+    )
+    endpoint = tables.Column(
+        verbose_name=_('Endpoint'),
+        linkify=True,
+    )
+    type = columns.ChoiceFieldColumn(
+        verbose_name=_('Type'),
+    )
+    # Proxmox's own word is no choice of ours, which NetBox's column for choices would not escape.
+    status = columns.TemplateColumn(
+        verbose_name=_('Status'),
+        template_code='{% badge value bg_color=record.get_status_color %}',
+    )
+    state = columns.ChoiceFieldColumn(
+        verbose_name=_('State'),
+    )
+    reason = columns.TemplateColumn(
+        verbose_name=_('Reason'),
+        template_code='<span title="{{ value }}">{{ value|truncatechars:100 }}</span>',
+        attrs={'td': {'style': 'min-width: 14rem'}},
+    )
+    virtual_machine = tables.Column(
+        verbose_name=_('Virtual machine'),
+        linkify=True,
+        attrs=LONG_WORDS,
+    )
+    tags = columns.ArrayColumn(
+        verbose_name=_('Proxmox tags'),
+    )
+    template = columns.BooleanColumn(
+        verbose_name=_('Template'),
+    )
+    ignored = columns.BooleanColumn(
+        verbose_name=_('Ignored'),
+    )
+    actions = columns.ActionsColumn(
+        actions=(),
+    )
+
+    class Meta(NetBoxTable.Meta):
+        model = ProxmoxGuest
+        fields = (
+            'pk', 'id', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'reason', 'virtual_machine',
+            'tags', 'template', 'ignored',
+        )  # fmt: skip
+        default_columns = (
+            'pk', 'vmid', 'name', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason', 'endpoint',
+        )  # fmt: skip
+
+    def value_status(self, value: str) -> str:
+        return value
+
+    def value_reason(self, value: str) -> str:
+        return value

@@ -9,6 +9,9 @@ from django.utils.translation import gettext as _
 
 from .proxmox.errors import InvalidConnection
 from .proxmox.hosts import Host
+from .proxmox.ssh_errors import InvalidPassphrase, InvalidSSHSettings
+from .proxmox.ssh_keys import load_private_key, parse_pins
+from .proxmox.ssh_settings import check_user
 from .proxmox.tls import normalize_fingerprint
 from .sync.policy import InvalidPolicy, clean_policy
 
@@ -17,12 +20,16 @@ __all__ = (
     'clean_field_policy',
     'clean_fingerprint',
     'clean_hosts',
+    'clean_ssh_host_keys',
+    'clean_ssh_private_key',
+    'clean_ssh_user',
     'clean_token_id',
     'clean_token_secret',
 )
 
 # https://pve.proxmox.com/pve-docs/api-viewer/ : the formats pve-userid and pve-tokenid
 TOKEN_ID = re.compile(r'[^\s:/@!=]+(@[^\s:/@!=]+)*@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]+')
+FINGERPRINT_DIGITS = 64
 URL = re.compile(r'(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://')
 
 
@@ -114,17 +121,28 @@ def clean_token_secret(text: str) -> str:
 
 def clean_fingerprint(text: str) -> str:
     """
-    A SHA-256 fingerprint as Proxmox shows it ('AB:CD:...'), from any usual spelling; '' stays ''.
+    SHA-256 fingerprints as Proxmox shows them ('AB:CD:...'), from any usual spelling, one for all hosts or one for each
+    in their order, separated by commas; '' stays ''.
 
     Raises:
         ValidationError: It is something else.
     """
-    if not text.strip():
-        return ''
     try:
-        return normalize_fingerprint(text)
+        found = [pin for part in re.split(r'[,;\n]+', text) if part.strip() for pin in _fingerprints_in(part)]
     except InvalidConnection as error:
         raise ValidationError(str(error)) from None
+    # The same for every host is one for all.
+    return ', '.join(found[:1] if len(set(found)) == 1 else found)
+
+
+def _fingerprints_in(text: str) -> list[str]:
+    """One, whose bytes may be separated by blanks, or several that are."""
+    try:
+        return [normalize_fingerprint(text)]
+    except InvalidConnection:
+        if not all(len(word) >= FINGERPRINT_DIGITS for word in text.split()):
+            raise
+    return [normalize_fingerprint(word) for word in text.split()]
 
 
 def clean_ca_certificate(text: str) -> str:
@@ -164,3 +182,43 @@ def clean_field_policy(policy: object) -> dict[str, str]:
         return clean_policy(policy)
     except InvalidPolicy as error:
         raise ValidationError(list(error.args)) from None
+
+
+def clean_ssh_user(text: str) -> str:
+    """Raises ValidationError for what can be no user name."""
+    text = text.strip()
+    try:
+        check_user(text)
+    except InvalidSSHSettings as error:
+        raise ValidationError(str(error)) from None
+    return text
+
+
+def clean_ssh_host_keys(text: str) -> str:
+    """
+    Pinned SSH host keys, a line each, without empty lines.
+
+    Raises:
+        ValidationError: A line holds something else.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    try:
+        parse_pins(lines)
+    except InvalidSSHSettings as error:
+        raise ValidationError(str(error)) from None
+    return '\n'.join(lines)
+
+
+def clean_ssh_private_key(key: str, passphrase: str):
+    """
+    Whether an SSH private key can be used.
+
+    Raises:
+        ValidationError: Not so; by the field that is to be corrected. Its messages hold no part of the key.
+    """
+    try:
+        load_private_key(key, passphrase or None)
+    except InvalidPassphrase as error:
+        raise ValidationError({'ssh_passphrase': str(error)}) from None
+    except InvalidSSHSettings as error:
+        raise ValidationError({'ssh_private_key': str(error)}) from None

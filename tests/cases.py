@@ -13,7 +13,7 @@ from netbox_proxsync.choices import (
     RunModeChoices,
     RunStatusChoices,
 )
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 # NetBox looks for the numbers of queries inside the package of the model, where tests do not belong here.
 # UPDATE_QUERY_COUNTS=1 records them anew.
@@ -90,3 +90,16 @@ def make_binding(endpoint: ProxmoxEndpoint, vm: VirtualMachine, vmid: int, **val
         'values': {'name': vm.name, 'memory': 2048},
     }
     return Binding.objects.create(endpoint=endpoint, object=vm, **{**defaults, **values})
+
+
+def make_guest(endpoint: ProxmoxEndpoint, vmid: int, **values: object) -> ProxmoxGuest:
+    defaults = {
+        'type': 'qemu',
+        'name': f'guest-{vmid}',
+        'node': 'pve1',
+        'status': 'running',
+        'tags': ['web'],
+        'state': 'in-sync',
+        'details': {'nics': [], 'disks': [], 'unread': [], 'unknown_keys': []},
+    }
+    return ProxmoxGuest.objects.create(endpoint=endpoint, vmid=vmid, **{**defaults, **values})

@@ -1,8 +1,12 @@
 """What most tests need: a stand-in Proxmox, an endpoint for it, and a run of the real job."""
 
+import os
+import sys
+
 import pytest
 
 from tests.pve import ClusterSpec, StandIn
+from tests.stack import databases, netbox, processes
 
 
 @pytest.fixture
@@ -56,3 +60,32 @@ def sync(db):
         return SyncJob.enqueue_run(endpoint, user, mode=mode, immediate=True)
 
     return run
+
+
+@pytest.fixture
+def worker(django_db_setup, django_db_blocker, tmp_path):
+    """
+    A real worker process, and for it and the test a database of their own: what the test writes is committed.
+
+    Not for tests that are marked with `django_db`, whose transactions no other process sees.
+    """
+    from django.db import connection
+
+    database, slot = connection.settings_dict['NAME'], int(os.environ['PROXSYNC_STACK_SLOT'])
+    name = f'{database}_worker'
+    databases.prepare_for_tests(name, slot)
+    places = {'run': tmp_path / 'run', 'log': tmp_path / 'log'}
+    with django_db_blocker.unblock():
+        connection.close()
+        connection.settings_dict['NAME'] = name
+        try:
+            command = [sys.executable, '-m', 'netbox', 'rqworker', 'high', 'default', 'low']
+            processes.start('worker', command, env=netbox.environment(database=name, slot=slot), **places)
+            yield places
+        finally:
+            # At once, with its children: whatever it still has to do, nobody needs.
+            processes.stop('worker', patience=0, run=places['run'])
+            connection.close()
+            connection.settings_dict['NAME'] = database
+            databases.drop(name)
+            databases.empty_redis(slot)

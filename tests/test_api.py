@@ -6,18 +6,26 @@ from netbox_proxsync.graphql.filters import (
     ProxSyncBindingFilter,
     ProxSyncChangeFilter,
     ProxSyncEndpointFilter,
+    ProxSyncGuestFilter,
     ProxSyncRunFilter,
 )
-from netbox_proxsync.graphql.types import ProxSyncBindingType, ProxSyncChangeType, ProxSyncEndpointType, ProxSyncRunType
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from netbox_proxsync.graphql.types import (
+    ProxSyncBindingType,
+    ProxSyncChangeType,
+    ProxSyncEndpointType,
+    ProxSyncGuestType,
+    ProxSyncRunType,
+)
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import MARKER, PluginAPI, make_binding, make_change, make_endpoint, make_run
+from .cases import MARKER, PluginAPI, make_binding, make_change, make_endpoint, make_guest, make_run
 
 FILTERS = {
     ProxmoxEndpoint: ProxSyncEndpointFilter,
     SyncRun: ProxSyncRunFilter,
     SyncChange: ProxSyncChangeFilter,
     Binding: ProxSyncBindingFilter,
+    ProxmoxGuest: ProxSyncGuestFilter,
 }
 
 
@@ -108,6 +116,25 @@ class BindingAPITestCase(
             make_binding(endpoint, create_test_virtualmachine(f'vm{number}'), 100 + number)
 
 
+class ProxmoxGuestAPITestCase(
+    GraphQLFilters,
+    PluginAPI,
+    APIViewTestCases.GetObjectViewTestCase,
+    APIViewTestCases.ListObjectsViewTestCase,
+    APIViewTestCases.GraphQLTestCase,
+):
+    model = ProxmoxGuest
+    type_class = ProxSyncGuestType
+    graphql_base_name = 'proxsync_guest'
+    brief_fields = ['display', 'id', 'name', 'state', 'type', 'url', 'vmid']
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for number in range(3):
+            make_guest(endpoint, 100 + number)
+
+
 class EndpointActionAPITestCase(PluginAPI, APITestCase):
     def setUp(self):
         super().setUp()
@@ -138,3 +165,49 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
         ProxmoxEndpoint.objects.update(enabled=False)
         self.assertHttpStatus(self.post('sync'), status.HTTP_409_CONFLICT)
         assert not SyncRun.objects.exists()
+
+
+class CancelAPITestCase(PluginAPI, APITestCase):
+    def setUp(self):
+        super().setUp()
+        self.run_ = make_run(make_endpoint(), status='queued', started=None, completed=None)
+
+    def post(self):
+        url = reverse('plugins-api:netbox_proxsync-api:syncrun-cancel', args=[self.run_.pk])
+        assert url == f'/api/plugins/proxsync/runs/{self.run_.pk}/cancel/'
+        return self.client.post(url, **self.header)
+
+    def test_without_the_permission(self):
+        self.add_permissions('netbox_proxsync.view_syncrun', 'netbox_proxsync.view_proxmoxendpoint')
+        response = self.post()
+        self.assertHttpStatus(response, status.HTTP_403_FORBIDDEN)
+        assert response.data['detail']
+        assert SyncRun.objects.get().status == 'queued'
+
+    def test_a_queued_run_is_cancelled_once(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.view_syncrun')
+        for _again in range(2):
+            response = self.post()
+            self.assertHttpStatus(response, status.HTTP_200_OK)
+            assert (response.data['status']['value'], response.data['error']) == (
+                'cancelled', f'Cancelled by {self.user}.'
+            )  # fmt: skip
+
+    def test_who_may_not_read_runs_is_told_no_more_than_its_status(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        response = self.post()
+        self.assertHttpStatus(response, status.HTTP_200_OK)
+        assert 'messages' not in response.data
+
+    def test_a_run_that_has_ended(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        SyncRun.objects.update(status='failed')
+        response = self.post()
+        self.assertHttpStatus(response, status.HTTP_409_CONFLICT)
+        assert 'has ended' in response.data['detail']
+
+    def test_a_run_whose_worker_is_dead_has_ended(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        SyncRun.objects.update(status='running')
+        self.assertHttpStatus(self.post(), status.HTTP_409_CONFLICT)
+        assert SyncRun.objects.get().status == 'failed'

@@ -10,12 +10,13 @@ from virtualization.models import ClusterGroup, ClusterType
 from netbox_proxsync.filtersets import (
     BindingFilterSet,
     ProxmoxEndpointFilterSet,
+    ProxmoxGuestFilterSet,
     SyncChangeFilterSet,
     SyncRunFilterSet,
 )
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import LONG_AGO, make_binding, make_change, make_clusters, make_endpoint, make_run
+from .cases import LONG_AGO, make_binding, make_change, make_clusters, make_endpoint, make_guest, make_run
 
 
 class Filtering:
@@ -28,8 +29,11 @@ class Filtering:
 class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin, TestCase):
     queryset = ProxmoxEndpoint.objects.all()
     filterset = ProxmoxEndpointFilterSet
-    # A secret is not looked for; a certificate is nothing to filter by.
-    ignore_fields = ('token_secret', 'ca_certificate', 'field_policy', 'cluster_identity')
+    # A secret is not looked for; a certificate and what was seen are nothing to filter by.
+    ignore_fields = (
+        'token_secret', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ca_certificate', 'seen', 'field_policy',
+        'cluster_identity',
+    )  # fmt: skip
 
     @classmethod
     def setUpTestData(cls):
@@ -199,7 +203,7 @@ class BindingFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
         cls.lab, cls.other = make_endpoint('Lab'), make_endpoint('Other')
         cls.vms = [create_test_virtualmachine(name) for name in ('a', 'b', 'c')]
         cls.first = make_binding(cls.lab, cls.vms[0], 100, created_by_sync=True)
-        cls.second = make_binding(cls.lab, cls.vms[1], 101, missing_since=LONG_AGO)
+        cls.second = make_binding(cls.lab, cls.vms[1], 101, missing_since=LONG_AGO, unmanaged=True)
         cls.third = make_binding(cls.other, cls.vms[2], 200, kind='other', unit='lxc/200')
 
     def test_search(self):
@@ -214,7 +218,55 @@ class BindingFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
         self.assertFound({'unit': ['lxc/200']}, self.third)
         self.assertFound({'object_type': ['virtualization.virtualmachine'], 'object_id': [self.vms[1].pk]}, self.second)
         self.assertFound({'created_by_sync': True}, self.first)
+        self.assertFound({'unmanaged': True}, self.second)
         self.assertFound({'missing': True}, self.second)
         self.assertFound({'missing': False}, self.first, self.third)
         self.assertFound({'missing_since__lt': ['2021-01-01T00:00:00']}, self.second)
         self.assertFound({'first_seen__gt': [timezone.now().isoformat()]})
+
+
+class ProxmoxGuestFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
+    queryset = ProxmoxGuest.objects.all()
+    filterset = ProxmoxGuestFilterSet
+    # Nothing to filter by.
+    ignore_fields = ('details',)
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.lab, cls.other = make_endpoint('Lab'), make_endpoint('Other')
+        cls.vm = create_test_virtualmachine('documented')
+        cls.first = make_guest(cls.lab, 100, virtual_machine=cls.vm, tags=['Production'])
+        cls.second = make_guest(
+            cls.lab, 201, type='lxc', name='db', node='pve2', status='stopped', state='conflict', reason='two hits'
+        )
+        cls.third = make_guest(cls.other, 300, state='ignored', ignored=True, template=True)
+
+    def test_search(self):
+        self.assertFound({'q': 'guest-100'}, self.first)
+        self.assertFound({'q': '20'}, self.second)
+        self.assertFound({'q': 'PVE2'}, self.second)
+        self.assertFound({'q': 'hits'}, self.second)
+        self.assertFound({'q': 'documented'}, self.first)
+        self.assertFound({'q': 'production'}, self.first)
+        self.assertFound({'q': ' '}, self.first, self.second, self.third)
+
+    def test_own_fields(self):
+        self.assertFound({'endpoint_id': [self.other.pk]}, self.third)
+        self.assertFound({'endpoint': ['Lab']}, self.first, self.second)
+        self.assertFound({'type': ['lxc']}, self.second)
+        self.assertFound({'vmid': [100]}, self.first)
+        self.assertFound({'vmid__gte': [201]}, self.second, self.third)
+        self.assertFound({'name': ['db']}, self.second)
+        self.assertFound({'node': ['pve2']}, self.second)
+        self.assertFound({'status': ['stopped']}, self.second)
+        self.assertFound({'tags': ['prod']}, self.first)
+        self.assertFound({'template': True}, self.third)
+        self.assertFound({'state': ['conflict', 'ignored']}, self.second, self.third)
+        self.assertFound({'reason': ['two hits']}, self.second)
+        self.assertFound({'ignored': True}, self.third)
+
+    def test_the_virtual_machine(self):
+        self.assertFound({'virtual_machine_id': [self.vm.pk]}, self.first)
+        self.assertFound({'virtual_machine': ['documented']}, self.first)
+        self.assertFound({'has_virtual_machine': True}, self.first)
+        self.assertFound({'has_virtual_machine': False}, self.second, self.third)

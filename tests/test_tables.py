@@ -1,6 +1,12 @@
 from utilities.testing import TableTestCases
 
-from netbox_proxsync.tables import BindingTable, ProxmoxEndpointTable, SyncChangeTable, SyncRunTable
+from netbox_proxsync.tables import (
+    BindingTable,
+    ProxmoxEndpointTable,
+    ProxmoxGuestTable,
+    SyncChangeTable,
+    SyncRunTable,
+)
 
 
 class ProxmoxEndpointTableTestCase(TableTestCases.StandardTableTestCase):
@@ -17,3 +23,7 @@ class SyncChangeTableTestCase(TableTestCases.StandardTableTestCase):
 
 class BindingTableTestCase(TableTestCases.StandardTableTestCase):
     table = BindingTable
+
+
+class ProxmoxGuestTableTestCase(TableTestCases.StandardTableTestCase):
+    table = ProxmoxGuestTable

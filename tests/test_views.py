@@ -4,9 +4,9 @@ from users.models import ObjectPermission
 from utilities.testing import TestCase as NetBoxTestCase
 from utilities.testing import ViewTestCases, create_test_virtualmachine
 
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import MARKER, PluginViews, make_binding, make_change, make_endpoint, make_run
+from .cases import MARKER, PluginViews, make_binding, make_change, make_endpoint, make_guest, make_run
 
 
 class ProxmoxEndpointViewTestCase(
@@ -108,6 +108,16 @@ class BindingViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, View
         endpoint = make_endpoint()
         for number in range(3):
             make_binding(endpoint, create_test_virtualmachine(f'vm{number}'), 100 + number)
+
+
+class ProxmoxGuestViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, ViewTestCases.ListObjectsViewTestCase):
+    model = ProxmoxGuest
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for number in range(3):
+            make_guest(endpoint, 100 + number)
 
 
 class EndpointActionTestCase(NetBoxTestCase, TestCase):
@@ -225,6 +235,64 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         run = make_run(self.endpoint, status='failed', error='No route to host.')
         page = self.client.get(run.get_absolute_url()).content.decode()
         assert page.index('No route to host.') < page.index('Calls to Proxmox')
+
+
+class CancelTestCase(NetBoxTestCase, TestCase):
+    """The button that stops a run, on its page and on its endpoint's."""
+
+    def setUp(self):
+        super().setUp()
+        self.endpoint = make_endpoint()
+        self.run_ = make_run(self.endpoint, status='queued', started=None, completed=None)
+        self.add_permissions('netbox_proxsync.view_proxmoxendpoint', 'netbox_proxsync.view_syncrun')
+        self.url = reverse('plugins:netbox_proxsync:syncrun_cancel', args=[self.run_.pk])
+
+    def pages(self) -> list[str]:
+        return [self.run_.get_absolute_url(), self.endpoint.get_absolute_url()]
+
+    def test_it_takes_the_permission_to_sync_the_endpoint(self):
+        for page in self.pages():
+            self.assertNotContains(self.client.get(page), self.url)
+        assert self.client.post(self.url).status_code == 403
+        self.run_.refresh_from_db()
+        assert self.run_.status == 'queued'
+
+    def test_the_permission_may_be_for_some_endpoints_only(self):
+        from core.models import ObjectType
+
+        permission = ObjectPermission.objects.create(name='other', actions=['sync'], constraints={'name': 'Other'})
+        permission.users.add(self.user)
+        permission.object_types.add(ObjectType.objects.get_for_model(ProxmoxEndpoint))
+        for page in self.pages():
+            self.assertNotContains(self.client.get(page), self.url)
+        assert self.client.post(self.url).status_code == 403
+
+    def test_a_run_that_has_not_ended_has_the_button_and_is_cancelled_by_it_once(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        for page in self.pages():
+            self.assertContains(self.client.get(page), f'action="{self.url}"')
+        for _again in range(2):
+            response = self.client.post(self.url, follow=True)
+            self.assertContains(response, 'is cancelled.')
+            self.assertContains(response, f'Cancelled by {self.user}.')
+        for page in self.pages():
+            self.assertNotContains(self.client.get(page), self.url)
+
+    def test_a_run_that_is_stopping_says_so(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        type(self.run_).objects.update(status='cancelling')
+        self.assertContains(self.client.get(self.run_.get_absolute_url()), 'Cancelling')
+
+    def test_a_run_that_has_ended_stays_as_it_is(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        type(self.run_).objects.update(status='completed')
+        self.assertContains(self.client.post(self.url, follow=True), 'has ended (completed)')
+        assert SyncRun.objects.get().status == 'completed'
+
+    def test_getting_cancels_nothing(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        assert self.client.get(self.url).url == self.run_.get_absolute_url()
+        assert SyncRun.objects.get().status == 'queued'
 
 
 class ConnectionTestTestCase(NetBoxTestCase, TestCase):

@@ -9,12 +9,19 @@ from netbox.api.serializers import BaseModelSerializer, PrimaryModelSerializer
 from rest_framework import serializers
 from tenancy.api.serializers import TenantSerializer
 from users.api.serializers import UserSerializer
-from virtualization.api.serializers import ClusterGroupSerializer, ClusterSerializer, ClusterTypeSerializer
+from virtualization.api.serializers import (
+    ClusterGroupSerializer,
+    ClusterSerializer,
+    ClusterTypeSerializer,
+    VirtualMachineSerializer,
+)
 
 from ..choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
     EndpointStatusChoices,
+    GuestStateChoices,
+    GuestTypeChoices,
     InterfaceNamingChoices,
     MissingAddressesChoices,
     MissingGuestsChoices,
@@ -22,12 +29,17 @@ from ..choices import (
     RunStatusChoices,
     TLSModeChoices,
 )
-from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
     'BindingSerializer',
+    'ConfirmedKeysSerializer',
     'ConnectionReportSerializer',
+    'NodeKeySerializer',
+    'PinnedKeysSerializer',
     'ProxmoxEndpointSerializer',
+    'ProxmoxGuestSerializer',
+    'RunEndedSerializer',
     'SyncChangeSerializer',
     'SyncRunSerializer',
 )
@@ -44,6 +56,17 @@ class NestedSyncRunSerializer(BaseModelSerializer):
         read_only_fields = fields
 
 
+def secret(name: str) -> serializers.CharField:
+    """Left out, it stays as it is; an empty text removes it."""
+    return serializers.CharField(
+        write_only=True,
+        required=False,
+        allow_blank=True,
+        style={'input_type': 'password'},
+        help_text=ProxmoxEndpoint._meta.get_field(name).help_text,
+    )
+
+
 class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     hosts = serializers.ListField(
         child=serializers.CharField(max_length=255),
@@ -56,6 +79,9 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
         help_text=ProxmoxEndpoint._meta.get_field('token_secret').help_text,
     )
     tls_mode = ChoiceField(choices=TLSModeChoices, required=False)
+    ssh_password = secret('ssh_password')
+    ssh_private_key = secret('ssh_private_key')
+    ssh_passphrase = secret('ssh_passphrase')
     cluster = ClusterSerializer(nested=True, required=False, allow_null=True, default=None)
     cluster_type = ClusterTypeSerializer(nested=True, required=False, allow_null=True, default=None)
     cluster_group = ClusterGroupSerializer(nested=True, required=False, allow_null=True, default=None)
@@ -74,14 +100,18 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
         model = ProxmoxEndpoint
         fields = (
             'id', 'url', 'display_url', 'display', 'name', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode',
-            'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group',
+            'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password',
+            'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group',
             'site', 'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
             'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run',
             'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # What clean() puts into its normal form, whatever was sent.
-        model_clean_fields = ('hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'field_policy')
+        model_clean_fields = (
+            'hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'ssh_user', 'ssh_passphrase',
+            'ssh_host_keys', 'field_policy',
+        )  # fmt: skip
 
 
 class SyncRunSerializer(BaseModelSerializer):
@@ -134,10 +164,33 @@ class BindingSerializer(BaseModelSerializer):
         model = Binding
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'kind', 'key', 'unit', 'object_type', 'object_id',
-            'object', 'values', 'created_by_sync', 'first_seen', 'missing_since',
+            'object', 'values', 'created_by_sync', 'unmanaged', 'first_seen', 'missing_since',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'kind', 'key')
         read_only_fields = fields
+
+
+class ProxmoxGuestSerializer(BaseModelSerializer):
+    endpoint = ProxmoxEndpointSerializer(nested=True, read_only=True)
+    type = ChoiceField(choices=GuestTypeChoices, read_only=True)
+    tags = serializers.ListField(child=serializers.CharField(), read_only=True)
+    state = ChoiceField(choices=GuestStateChoices, read_only=True)
+    virtual_machine = VirtualMachineSerializer(nested=True, read_only=True, allow_null=True)
+
+    class Meta:
+        model = ProxmoxGuest
+        fields = (
+            'id', 'url', 'display_url', 'display', 'endpoint', 'type', 'vmid', 'name', 'node', 'status', 'tags',
+            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'details',
+        )  # fmt: skip
+        brief_fields = ('id', 'url', 'display', 'type', 'vmid', 'name', 'state')
+        read_only_fields = fields
+
+
+class RefusalSerializer(serializers.Serializer):
+    """Why nothing was done."""
+
+    detail = serializers.CharField()
 
 
 class CheckSerializer(serializers.Serializer):
@@ -183,3 +236,35 @@ class AlreadyRunningSerializer(serializers.Serializer):
 
     detail = serializers.CharField()
     run = NestedSyncRunSerializer()
+
+
+class RunEndedSerializer(serializers.Serializer):
+    """Why a run cannot be cancelled."""
+
+    detail = serializers.CharField()
+
+
+class NodeKeySerializer(serializers.Serializer):
+    """The SSH host key that a node shows now."""
+
+    node = serializers.CharField()
+    address = serializers.CharField()
+    status = serializers.CharField(help_text='pinned, new, changed; empty if it shows none')
+    type = serializers.CharField()
+    fingerprint = serializers.CharField()
+    line = serializers.CharField(help_text='As it is to be confirmed')
+    command = serializers.CharField(help_text="Shows the same fingerprint on the node's console")
+    error = serializers.CharField()
+    remedy = serializers.CharField()
+
+
+class ConfirmedKeysSerializer(serializers.Serializer):
+    """SSH host keys that a person has compared."""
+
+    keys = serializers.ListField(
+        child=serializers.CharField(max_length=5000), allow_empty=False, help_text='Lines "host key-type key"'
+    )
+
+
+class PinnedKeysSerializer(serializers.Serializer):
+    ssh_host_keys = serializers.CharField()

@@ -7,6 +7,7 @@ app_name = 'netbox_proxsync'
 router = NetBoxRouter()
 router.APIRootView = views.ProxSyncRootView
 router.register('endpoints', views.ProxmoxEndpointViewSet)
+router.register('guests', views.ProxmoxGuestViewSet)
 router.register('runs', views.SyncRunViewSet)
 router.register('changes', views.SyncChangeViewSet)
 router.register('bindings', views.BindingViewSet)

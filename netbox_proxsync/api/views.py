@@ -1,5 +1,7 @@
 from collections.abc import Callable
+from typing import Any
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -8,18 +10,21 @@ from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
 from netbox.api.viewsets.mixins import BulkDestroyModelMixin
 from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.mixins import DestroyModelMixin
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import APIRootView
 
-from .. import connection, filtersets
+from .. import connection, decisions, filtersets, host_keys
+from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
+from ..crypto import SecretError
 from ..jobs import AlreadyRunning, SyncJob
-from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..permissions import may_apply
+from ..proxmox.errors import ProxmoxError
 from ..stored_plans import NotAppliable
 from . import serializers
 
@@ -33,6 +38,16 @@ class ProxSyncRootView(APIRootView):
         return 'Proxmox Sync'
 
 
+class TokenChangePermission(TokenPermissions):
+    """Whoever may change an endpoint may look at its nodes' SSH host keys, and confirm them."""
+
+    perms_map = {
+        **TokenPermissions.perms_map,
+        'GET': ['%(app_label)s.change_%(model_name)s'],
+        'POST': ['%(app_label)s.change_%(model_name)s'],
+    }
+
+
 class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     queryset = ProxmoxEndpoint.objects.all()
     serializer_class = serializers.ProxmoxEndpointSerializer
@@ -41,6 +56,8 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     def get_permissions(self) -> list[BasePermission]:
         if self.action in ('preview', 'sync', 'test'):
             return [TokenSyncPermission()]
+        if self.action in ('ssh_host_keys', 'confirm_ssh_host_keys'):
+            return [TokenChangePermission()]
         return super().get_permissions()
 
     @extend_schema(
@@ -74,10 +91,42 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         report = connection.test(self._get_endpoint(request, pk))
         return Response(serializers.ConnectionReportSerializer(report).data)
 
-    def _get_endpoint(self, request: Request, pk: int) -> ProxmoxEndpoint:
+    @extend_schema(responses={200: serializers.NodeKeySerializer(many=True)})
+    @action(detail=True, methods=['get'], url_path='ssh-host-keys', pagination_class=None, filterset_class=None)
+    def ssh_host_keys(self, request: Request, pk: int) -> Response:
+        """
+        The SSH host keys that the nodes show now, for a person to compare.
+        """
+        endpoint = self._get_endpoint(request, pk, 'change')
+        try:
+            keys = host_keys.seen(endpoint)
+        except (ProxmoxError, SecretError) as error:
+            return Response({'detail': str(error)}, status=status.HTTP_502_BAD_GATEWAY)
+        return Response(serializers.NodeKeySerializer(keys, many=True).data)
+
+    @extend_schema(
+        request=serializers.ConfirmedKeysSerializer, responses={200: serializers.PinnedKeysSerializer}
+    )
+    @ssh_host_keys.mapping.post
+    def confirm_ssh_host_keys(self, request: Request, pk: int) -> Response:
+        """
+        Pin SSH host keys that a person has compared; each replaces what was pinned for its host.
+        """
+        endpoint = self._get_endpoint(request, pk, 'change')
+        confirmed = serializers.ConfirmedKeysSerializer(data=request.data)
+        confirmed.is_valid(raise_exception=True)
+        try:
+            endpoint = host_keys.confirm(endpoint, confirmed.validated_data['keys'])
+        except DjangoValidationError as error:
+            raise ValidationError({'keys': error.messages}) from None
+        return Response(serializers.PinnedKeysSerializer(endpoint).data)
+
+    def _get_endpoint(self, request: Request, pk: int, permission: str = 'sync') -> ProxmoxEndpoint:
         endpoint = get_object_or_404(ProxmoxEndpoint, pk=pk)
-        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=endpoint):
-            raise PermissionDenied(_('This user does not have permission to sync this endpoint.'))
+        if not request.user.has_perm(f'netbox_proxsync.{permission}_proxmoxendpoint', obj=endpoint):
+            raise PermissionDenied(
+                _('This user does not have permission to {permission} this endpoint.').format(permission=permission)
+            )
         return endpoint
 
     def _start_run(self, request: Request, pk: int, mode: str) -> Response:
@@ -89,18 +138,14 @@ def started(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], Syn
     """The answer to who starts a run."""
     if not endpoint.enabled:
         return refused(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
-    context = {'request': request}
     try:
         run = start()
     except AlreadyRunning as error:
-        running = serializers.NestedSyncRunSerializer(error.run, context=context).data
+        running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
         return refused(str(error), run=running)
     except NotAppliable as error:
         return refused(str(error))
-    # Who may start a run may not always read what it found.
-    nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
-    serializer = serializers.SyncRunSerializer(run, nested=nested, context=context)
-    return Response(serializer.data, status=status.HTTP_202_ACCEPTED)
+    return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
 
 
 def refused(detail: str, **more: object) -> Response:
@@ -116,9 +161,17 @@ class ViewedRunPermission(TokenPermissions):
     }
 
 
+class EndpointSyncPermission(TokenSyncPermission):
+    """
+    For what is done to a run by the permission that its endpoint gives.
+    """
+
+    perms_map = {**TokenSyncPermission.perms_map, 'POST': ['netbox_proxsync.sync_proxmoxendpoint']}
+
+
 class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyModelViewSet):
     """
-    Runs come from endpoints; they can be read and deleted.
+    Runs come from endpoints; they can be read, cancelled and deleted.
     """
 
     queryset = SyncRun.objects.all()
@@ -128,6 +181,8 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
     def get_permissions(self) -> list[BasePermission]:
         if self.action in ('accept', 'apply'):
             return [ViewedRunPermission()]
+        if self.action == 'cancel':
+            return [EndpointSyncPermission()]
         return super().get_permissions()
 
     @extend_schema(
@@ -166,6 +221,29 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
             raise PermissionDenied(_('This user does not have permission to apply this plan.'))
         return run
 
+    @extend_schema(
+        request=None,
+        responses={
+            200: serializers.SyncRunSerializer,
+            202: serializers.SyncRunSerializer,
+            409: serializers.RunEndedSerializer,
+        },
+    )
+    @action(detail=True, methods=['post'])
+    def cancel(self, request: Request, pk: int) -> Response:
+        """
+        Cancel a run: 200 when it is cancelled, 202 while its worker stops, 409 when it has ended otherwise.
+        """
+        run = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=run.endpoint):
+            raise PermissionDenied(_('This user does not have permission to sync this endpoint.'))
+        try:
+            run = cancel(run, request.user)
+        except RunEnded as error:
+            return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
+        code = status.HTTP_200_OK if run.finished else status.HTTP_202_ACCEPTED
+        return Response(run_data(run, request), status=code)
+
 
 class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
     queryset = SyncChange.objects.all()
@@ -173,7 +251,95 @@ class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
     filterset_class = filtersets.SyncChangeFilterSet
 
 
-class BindingViewSet(NetBoxReadOnlyModelViewSet):
+class DecisionPermission(TokenPermissions):
+    """Require the permission to sync an endpoint; which one, the decision itself looks at."""
+
+    perms_map = {**TokenPermissions.perms_map, 'POST': ['%(app_label)s.sync_proxmoxendpoint']}
+
+
+class DecisionViewSet(NetBoxReadOnlyModelViewSet):
+    """What can be read, and decided about by those who may view it and may sync its endpoint."""
+
+    decisions: tuple[str, ...] = ()
+
+    def get_permissions(self) -> list[BasePermission]:
+        if self.action in self.decisions:
+            return [DecisionPermission()]
+        return super().get_permissions()
+
+    def _decide(self, request: Request, pk: int, decide: Callable[[object], object]) -> Response:
+        found = self.queryset.model.objects.restrict(request.user, 'view').select_related('endpoint')
+        instance = get_object_or_404(found, pk=pk)
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=instance.endpoint):
+            raise PermissionDenied(_('This user does not have permission to sync this endpoint.'))
+        try:
+            decide(instance)
+        except decisions.SyncGoingOn as error:
+            return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
+        instance.refresh_from_db()
+        return Response(self.serializer_class(instance, context={'request': request}).data)
+
+
+def decision(serializer: type[serializers.BaseModelSerializer], path: str) -> Callable:
+    """A decision that a person posts; the answer is the object as it is then."""
+
+    def decorate(method: Callable) -> Callable:
+        documented = extend_schema(request=None, responses={200: serializer, 409: serializers.RefusalSerializer})
+        return documented(action(detail=True, methods=['post'], url_path=path)(method))
+
+    return decorate
+
+
+class BindingViewSet(DecisionViewSet):
     queryset = Binding.objects.all()
     serializer_class = serializers.BindingSerializer
     filterset_class = filtersets.BindingFilterSet
+    decisions = ('stop_managing', 'manage_again')
+
+    @decision(serializers.BindingSerializer, 'stop-managing')
+    def stop_managing(self, request: Request, pk: int) -> Response:
+        """
+        Leave the object as it is from now on.
+        """
+        return self._decide(request, pk, decisions.leave_to_people)
+
+    @decision(serializers.BindingSerializer, 'manage-again')
+    def manage_again(self, request: Request, pk: int) -> Response:
+        """
+        Keep the object true to Proxmox again.
+        """
+        return self._decide(request, pk, decisions.manage_again)
+
+
+class ProxmoxGuestViewSet(DecisionViewSet):
+    queryset = ProxmoxGuest.objects.all()
+    serializer_class = serializers.ProxmoxGuestSerializer
+    filterset_class = filtersets.ProxmoxGuestFilterSet
+    decisions = ('ignore', 'stop_ignoring', 'stop_managing')
+
+    @decision(serializers.ProxmoxGuestSerializer, 'ignore')
+    def ignore(self, request: Request, pk: int) -> Response:
+        """
+        Leave the guest alone: it is not synced, and what NetBox has of it stays as it is.
+        """
+        return self._decide(request, pk, lambda guest: decisions.ignore([guest]))
+
+    @decision(serializers.ProxmoxGuestSerializer, 'stop-ignoring')
+    def stop_ignoring(self, request: Request, pk: int) -> Response:
+        """
+        Let the next run sync the guest again.
+        """
+        return self._decide(request, pk, lambda guest: decisions.stop_ignoring([guest]))
+
+    @decision(serializers.ProxmoxGuestSerializer, 'stop-managing')
+    def stop_managing(self, request: Request, pk: int) -> Response:
+        """
+        Give the guest's virtual machine with all its parts to the people, and ignore the guest.
+        """
+        return self._decide(request, pk, lambda guest: decisions.stop_managing([guest]))
+
+
+def run_data(run: SyncRun, request: Request) -> dict[str, Any]:
+    """A run as it is shown to who started or cancelled it, which may be somebody who may not read what it found."""
+    nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
+    return serializers.SyncRunSerializer(run, nested=nested, context={'request': request}).data

@@ -11,6 +11,7 @@ from utilities.forms.widgets import BulkEditNullBooleanSelect
 from virtualization.models import ClusterGroup, ClusterType
 
 from ..choices import InterfaceNamingChoices, MissingAddressesChoices, MissingGuestsChoices
+from ..fields import SecretFormField, SecretTextarea
 from ..models import ProxmoxEndpoint
 from .fields import BulkFieldPolicyField
 
@@ -34,6 +35,30 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         required=False,
         min_value=1,
         max_value=64,
+    )
+    ssh_user = forms.CharField(
+        label=_('SSH user'),
+        max_length=100,
+        required=False,
+    )
+    ssh_port = forms.IntegerField(
+        label=_('SSH port'),
+        required=False,
+        min_value=1,
+        max_value=65535,
+    )
+    ssh_password = SecretFormField(
+        label=_('SSH password'),
+        required=False,
+    )
+    ssh_private_key = SecretFormField(
+        label=_('SSH private key'),
+        required=False,
+        widget=SecretTextarea(attrs={'rows': 4, 'class': 'font-monospace', 'autocomplete': 'off'}),
+    )
+    ssh_passphrase = SecretFormField(
+        label=_('Passphrase of the key'),
+        required=False,
     )
     cluster_type = DynamicModelChoiceField(
         label=_('Cluster type'),
@@ -101,6 +126,7 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
     fieldsets = (
         FieldSet('enabled', 'description', name=_('Endpoint')),
         FieldSet('timeout', 'concurrency', name=_('Connection')),
+        FieldSet('ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', name=_('SSH')),
         FieldSet('cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', name=_('Placement')),
         FieldSet(
             'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
@@ -109,6 +135,6 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         ),
     )  # fmt: skip
     nullable_fields = (
-        'description', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'field_policy',
-        'comments',
+        'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',
+        'site', 'tenant', 'guest_role', 'vrf', 'field_policy', 'comments',
     )  # fmt: skip

@@ -97,7 +97,8 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
         model = ProxmoxEndpoint
         fields = (
             'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
-            'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
+            'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
+            'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
             'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
             'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
@@ -105,7 +106,7 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         # A name, a host and a token are enough; the rest has defaults.
-        for name in ('timeout', 'concurrency', 'grace_days', 'change_limit'):
+        for name in ('timeout', 'concurrency', 'ssh_port', 'grace_days', 'change_limit'):
             self.fields[name].required = False
 
     def clean(self):

@@ -10,22 +10,25 @@ from utilities.forms import BOOLEAN_WITH_BLANK_CHOICES, FilterForm
 from utilities.forms.fields import DynamicModelMultipleChoiceField, TagFilterField
 from utilities.forms.rendering import FieldSet
 from utilities.forms.widgets import DateTimePicker
-from virtualization.models import Cluster, ClusterGroup, ClusterType
+from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMachine
 
 from ..choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
     EndpointStatusChoices,
+    GuestStateChoices,
+    GuestTypeChoices,
     RunModeChoices,
     RunStatusChoices,
     TLSModeChoices,
 )
-from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..sync.kinds import KINDS
 
 __all__ = (
     'BindingFilterForm',
     'ProxmoxEndpointFilterForm',
+    'ProxmoxGuestFilterForm',
     'SyncChangeFilterForm',
     'SyncRunFilterForm',
 )
@@ -116,11 +119,30 @@ class BindingFilterForm(SavedFiltersMixin, FilterForm):
     fieldsets = (
         FieldSet('q', 'filter_id'),
         FieldSet('endpoint_id', 'kind', 'unit', 'key', name=_('Binding')),
-        FieldSet('created_by_sync', 'missing', name=_('State')),
+        FieldSet('created_by_sync', 'unmanaged', 'missing', name=_('State')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
     kind = several(_('Kind'), KIND_CHOICES)
     unit = forms.CharField(label=_('Unit'), required=False)
     key = forms.CharField(label=_('Key'), required=False)
     created_by_sync = yes_or_no(_('Created by sync'))
+    unmanaged = yes_or_no(_('Unmanaged'))
     missing = yes_or_no(_('Missing from Proxmox'))
+
+
+class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):
+    model = ProxmoxGuest
+    fieldsets = (
+        FieldSet('q', 'filter_id'),
+        FieldSet('endpoint_id', 'state', 'type', 'node', 'status', 'template', name=_('Guest')),
+        FieldSet('virtual_machine_id', 'has_virtual_machine', 'ignored', name=_('NetBox')),
+    )
+    endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
+    state = several(_('State'), GuestStateChoices)
+    type = several(_('Type'), GuestTypeChoices)
+    node = forms.CharField(label=_('Node'), required=False)
+    status = forms.CharField(label=_('Status'), required=False)
+    template = yes_or_no(_('Template'))
+    virtual_machine_id = objects(_('Virtual machine'), VirtualMachine)
+    has_virtual_machine = yes_or_no(_('Has a virtual machine'))
+    ignored = yes_or_no(_('Ignored'))

@@ -10,10 +10,15 @@ from utilities.forms.fields import DynamicModelChoiceField
 from utilities.forms.rendering import FieldSet
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
+from ..fields import SecretTextarea
 from ..models import ProxmoxEndpoint
 from .fields import FieldPolicyField, HostsField
+from .rendering import FoldedFieldSet
+from .widgets import FingerprintInput
 
-__all__ = ('ProxmoxEndpointForm',)
+__all__ = ('PlainProxmoxEndpointForm', 'ProxmoxEndpointForm')
+
+SSH_SECRETS = ('ssh_password', 'ssh_private_key', 'ssh_passphrase')
 
 
 class ProxmoxEndpointForm(PrimaryModelForm):
@@ -71,6 +76,10 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint', 'ca_certificate', 'timeout', 'concurrency',
             name=_('Connection'),
         ),
+        FoldedFieldSet(
+            'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys',
+            name=_('SSH (optional)'),
+        ),
         FieldSet(
             'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', name=_('Placement')
         ),
@@ -85,18 +94,52 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         model = ProxmoxEndpoint
         fields = (
             'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
-            'fingerprint', 'timeout', 'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
+            'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
+            'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
             'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
             'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
         widgets = {
+            'fingerprint': FingerprintInput(attrs={'class': 'font-monospace'}),
             'ca_certificate': forms.Textarea(
                 attrs={'rows': 5, 'class': 'font-monospace', 'placeholder': '-----BEGIN CERTIFICATE-----'}
             ),
-        }
+            'ssh_private_key': SecretTextarea(
+                attrs={
+                    'rows': 4, 'class': 'font-monospace', 'autocomplete': 'off', 'spellcheck': 'false',
+                    'placeholder': '-----BEGIN OPENSSH PRIVATE KEY-----',
+                }
+            ),
+            'ssh_host_keys': forms.Textarea(
+                attrs={'rows': 3, 'class': 'font-monospace', 'placeholder': '10.0.0.11 ssh-ed25519 AAAAC3Nza...'}
+            ),
+        }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         if self.instance.pk and self.instance.token_secret:
             self.fields['token_secret'].required = False
             self.fields['token_secret'].help_text = _('Leave it empty to keep the stored secret.')
+        self.fields['ssh_port'].required = False
+        for name in SSH_SECRETS:
+            if self.instance.pk and getattr(self.instance, name):
+                self.fields[name].widget.removable = True
+                self.fields[name].help_text = _('Leave it empty to keep the stored one.')
+
+    def clean_ssh_port(self) -> int:
+        return self.cleaned_data['ssh_port'] or ProxmoxEndpoint._meta.get_field('ssh_port').default
+
+    @property
+    def uses_ssh(self) -> bool:
+        """Whether there is something to see in the fieldset of SSH."""
+        return bool(self['ssh_user'].value()) or any(name.startswith('ssh_') for name in self.errors)
+
+
+class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
+    """For who may not let NetBox speak to the hosts."""
+
+    class Meta(ProxmoxEndpointForm.Meta):
+        widgets = {
+            **ProxmoxEndpointForm.Meta.widgets,
+            'fingerprint': forms.TextInput(attrs={'class': 'font-monospace'}),
+        }

@@ -4,6 +4,8 @@ from ..choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
     EndpointStatusChoices,
+    GuestStateChoices,
+    GuestTypeChoices,
     InterfaceNamingChoices,
     MissingAddressesChoices,
     MissingGuestsChoices,
@@ -16,6 +18,8 @@ __all__ = (
     'ProxSyncChangeActionEnum',
     'ProxSyncChangeOutcomeEnum',
     'ProxSyncEndpointStatusEnum',
+    'ProxSyncGuestStateEnum',
+    'ProxSyncGuestTypeEnum',
     'ProxSyncInterfaceNamingEnum',
     'ProxSyncMissingAddressesEnum',
     'ProxSyncMissingGuestsEnum',
@@ -28,6 +32,8 @@ __all__ = (
 ProxSyncChangeActionEnum = strawberry.enum(ChangeActionChoices.as_enum('ProxSyncChangeActionEnum', 'action'))
 ProxSyncChangeOutcomeEnum = strawberry.enum(ChangeOutcomeChoices.as_enum('ProxSyncChangeOutcomeEnum', 'outcome'))
 ProxSyncEndpointStatusEnum = strawberry.enum(EndpointStatusChoices.as_enum('ProxSyncEndpointStatusEnum', 'status'))
+ProxSyncGuestStateEnum = strawberry.enum(GuestStateChoices.as_enum('ProxSyncGuestStateEnum', 'state'))
+ProxSyncGuestTypeEnum = strawberry.enum(GuestTypeChoices.as_enum('ProxSyncGuestTypeEnum', 'type'))
 ProxSyncInterfaceNamingEnum = strawberry.enum(
     InterfaceNamingChoices.as_enum('ProxSyncInterfaceNamingEnum', 'interface_naming')
 )

@@ -22,12 +22,18 @@ if TYPE_CHECKING:
     from netbox.graphql.filter_lookups import BigIntegerLookup, IntegerLookup, StringArrayLookup
     from tenancy.graphql.filters import TenantFilter
     from users.graphql.filters import UserFilter
-    from virtualization.graphql.filters import ClusterFilter, ClusterGroupFilter, ClusterTypeFilter
+    from virtualization.graphql.filters import (
+        ClusterFilter,
+        ClusterGroupFilter,
+        ClusterTypeFilter,
+        VirtualMachineFilter,
+    )
 
 __all__ = (
     'ProxSyncBindingFilter',
     'ProxSyncChangeFilter',
     'ProxSyncEndpointFilter',
+    'ProxSyncGuestFilter',
     'ProxSyncRunFilter',
 )
 
@@ -137,5 +143,26 @@ class ProxSyncBindingFilter(BaseModelFilter):
     object_type_id: ID | None = strawberry_django.filter_field()
     object_id: BigInteger | None = strawberry_django.filter_field()
     created_by_sync: FilterLookup[bool] | None = strawberry_django.filter_field()
+    unmanaged: FilterLookup[bool] | None = strawberry_django.filter_field()
     first_seen: DatetimeFilterLookup | None = strawberry_django.filter_field()
     missing_since: DatetimeFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.ProxmoxGuest, lookups=True)
+class ProxSyncGuestFilter(BaseModelFilter):
+    endpoint: Endpoints | None = strawberry_django.filter_field()
+    endpoint_id: ID | None = strawberry_django.filter_field()
+    type: BaseFilterLookup[ProxSyncGuestTypeEnum] | None = strawberry_django.filter_field()
+    vmid: Integer | None = strawberry_django.filter_field()
+    name: StrFilterLookup | None = strawberry_django.filter_field()
+    node: StrFilterLookup | None = strawberry_django.filter_field()
+    status: StrFilterLookup | None = strawberry_django.filter_field()
+    tags: Texts | None = strawberry_django.filter_field()
+    template: FilterLookup[bool] | None = strawberry_django.filter_field()
+    state: BaseFilterLookup[ProxSyncGuestStateEnum] | None = strawberry_django.filter_field()
+    reason: StrFilterLookup | None = strawberry_django.filter_field()
+    ignored: FilterLookup[bool] | None = strawberry_django.filter_field()
+    virtual_machine: Annotated['VirtualMachineFilter', strawberry.lazy('virtualization.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    virtual_machine_id: ID | None = strawberry_django.filter_field()

@@ -20,5 +20,8 @@ class ProxSyncQuery:
     proxsync_binding: ProxSyncBindingType = strawberry_django.field()
     proxsync_binding_list: list[ProxSyncBindingType] = strawberry_django.field()
 
+    proxsync_guest: ProxSyncGuestType = strawberry_django.field()
+    proxsync_guest_list: list[ProxSyncGuestType] = strawberry_django.field()
+
 
 schema = [ProxSyncQuery]

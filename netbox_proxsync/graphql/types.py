@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from ipam.graphql.types import VRFType
     from tenancy.graphql.types import TenantType
     from users.graphql.types import UserType
-    from virtualization.graphql.types import ClusterGroupType, ClusterType, ClusterTypeType
+    from virtualization.graphql.types import ClusterGroupType, ClusterType, ClusterTypeType, VirtualMachineType
 
 __all__ = (
     'ProxSyncBindingType',
     'ProxSyncChangeType',
     'ProxSyncEndpointType',
+    'ProxSyncGuestType',
     'ProxSyncRunType',
 )
 
@@ -28,10 +29,10 @@ __all__ = (
     # By name: a field that is added must not be told to everybody only because it was forgotten here.
     fields=[
         'id', 'name', 'enabled', 'hosts', 'token_id', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout',
-        'concurrency', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', 'sync_vms',
-        'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
-        'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run', 'pve_version', 'description',
-        'comments', 'created', 'last_updated', 'runs', 'bindings',
+        'concurrency', 'ssh_user', 'ssh_port', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
+        'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
+        'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run',
+        'pve_version', 'description', 'comments', 'created', 'last_updated', 'runs', 'bindings', 'guests',
     ],
     filters=ProxSyncEndpointFilter,
     pagination=True,
@@ -48,6 +49,7 @@ class ProxSyncEndpointType(PrimaryObjectType):
     last_run: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     runs: list[Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')]]
     bindings: list[Annotated['ProxSyncBindingType', strawberry.lazy('netbox_proxsync.graphql.types')]]
+    guests: list[Annotated['ProxSyncGuestType', strawberry.lazy('netbox_proxsync.graphql.types')]]
 
 
 @register_type(
@@ -89,3 +91,16 @@ class ProxSyncBindingType(BaseObjectType):
     endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     object_type: Annotated['ContentType', strawberry.lazy('core.graphql.types')]
     object_id: BigInt
+
+
+@register_type(
+    models.ProxmoxGuest,
+    fields='__all__',
+    filters=ProxSyncGuestFilter,
+    pagination=True,
+)
+class ProxSyncGuestType(BaseObjectType):
+    # None for who may not see the endpoint.
+    endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
+    tags: list[str]
+    virtual_machine: Annotated['VirtualMachineType', strawberry.lazy('virtualization.graphql.types')] | None

@@ -22,6 +22,7 @@ def load_bindings(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str], Bound]:
             last=decode_all(row.values),
             created_by_sync=row.created_by_sync,
             missing_since=row.missing_since,
+            unmanaged=row.unmanaged,
         )
         for row in Binding.objects.filter(endpoint=endpoint).iterator()
     }

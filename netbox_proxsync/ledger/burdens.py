@@ -1,6 +1,6 @@
 """What hangs on an object and was not made by this sync, so that deleting the object would destroy or cut it off."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from django.apps import apps
 from django.contrib.contenttypes.fields import GenericRelation
@@ -28,36 +28,41 @@ TRACES = {
     'extras.notification',
     'extras.subscription',
     'extras.taggeditem',
+    # What Proxmox said of the machine: ours, and nothing that the machine is needed for.
+    'netbox_proxsync.proxmoxguest',
 }
 
 
 def burdens_of(gone: list[Bound], bound_to: Mapping[Pointer, Bound]) -> dict[Pointer, tuple[str, ...]]:
     """For objects that a run may delete: what keeps it from doing so."""
+    leaving = {bound.pointer for bound in gone}
     burdens = {}
     for bound in gone:
         instance = apps.get_model(bound.pointer.model).objects.filter(pk=bound.pointer.pk).first()
-        if instance and (found := sorted(set(hanging_on(instance, bound_to)))):
+        if instance and (found := sorted(set(hanging_on(instance, bound_to, leaving)))):
             burdens[bound.pointer] = tuple(found)
     return burdens
 
 
-def hanging_on(instance: models.Model, bound_to: Mapping[Pointer, Bound], released: bool = False) -> Iterator[str]:
+def hanging_on(
+    instance: models.Model, bound_to: Mapping[Pointer, Bound], leaving: Container[Pointer] = ()
+) -> Iterator[str]:
     """
     Names of the objects that refer to this one, or to a part of it that would be deleted with it, and that this
     endpoint did not make; and of what was entered in one of these.
 
     Args:
-        released: Whether what a run lets go of before it deletes (adopted addresses) has been let go already.
+        leaving: What a run lets go of before it deletes, if it can be let go of (adopted addresses).
     """
     if own := bound_to.get(pointer_to(instance)):
         yield from entered_in(instance, own)
     for related, cascades in related_to(instance):
         bound = bound_to.get(pointer_to(related))
-        if bound is None:
+        if bound is None or bound.unmanaged:
             yield f'{related._meta.verbose_name} "{related}"'
         elif cascades and bound.created_by_sync:
-            yield from hanging_on(related, bound_to, released)
-        elif cascades and (released or not KINDS[bound.kind].released):
+            yield from hanging_on(related, bound_to, leaving)
+        elif cascades and not (bound.pointer in leaving and KINDS[bound.kind].released):
             yield f'{related._meta.verbose_name} "{related}"'
 
 

@@ -5,21 +5,21 @@ from datetime import datetime
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.db import models, transaction
+from django.db import models
 from django.utils.translation import gettext as _
 from extras.models import CustomField
-from ipam.models import IPAddress
-from virtualization.models import VirtualMachine, VMInterface
 
 from ..models import Binding, ProxmoxEndpoint
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS
 from ..sync.state import Bound
 from ..sync.values import Pointer, Ref, Shared, Value, encode_all
+from .aside import Aside
 from .bindings import load_bindings
 from .burdens import hanging_on
-from .fields import is_set, pointer_to, read, write
+from .fields import is_set, pointer_to, write
 from .shared import create_shared
+from .tracking import savepoint
 
 __all__ = ('ObjectWriter', 'Outdated', 'Unresolved')
 
@@ -50,42 +50,23 @@ class ObjectWriter:
         self.moment = moment
         self.shared: dict[Shared, Pointer] = {}
         self.stamped: set[Pointer] = set()
-        self.parked: dict[Pointer, str] = {}
         self.load()
+        self.aside = Aside(endpoint, self.save_field)
 
     def load(self):
         """Learn which objects the endpoint keeps."""
         self.bound_to = {bound.pointer: bound for bound in load_bindings(self.endpoint).values()}
         self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
 
-    def park(self, changes: Iterable[Change]):
-        """
-        Take away the names that another object of the plan is to get, so that two guests or NICs can swap theirs.
-
-        A parked name is remembered as ours: should the run end here, the next one gives the right name.
-        """
-        renames = [(change, field) for change in changes for field in change.writes if is_rename(change, field)]
-        wanted = {(place_of(change), str(field.want).lower()) for change, field in renames}
-        with transaction.atomic():
-            for change, field in renames:
-                now, want = str(field.now).lower(), str(field.want).lower()
-                if now == want or (place_of(change), now) not in wanted:
-                    continue
-                model, name = apps.get_model(change.pointer.model), f'~{change.pointer.pk}'
-                # By update(): for the change log, the object goes from its old name to its new one.
-                if model.objects.filter(pk=change.pointer.pk, name=field.now).update(name=name):
-                    self.parked[change.pointer] = field.now
-                    row = Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key).first()
-                    if row:
-                        row.values['name'] = name
-                        row.save(update_fields=['values'])
-
     def make_shared(self, change: Change):
         """Make the shared objects that a change needs, before it, so that they outlive its failure."""
         for field in change.writes:
             for value in elements(field.want):
                 if isinstance(value, Shared) and value not in self.shared:
-                    self.shared[value] = create_shared(value)
+                    # Each by itself: one that is refused must not take back another that is remembered.
+                    with savepoint():
+                        pointer = create_shared(value)
+                    self.shared[value] = pointer
 
     def create(self, change: Change):
         """Make an object and its binding. Late fields stay empty."""
@@ -95,6 +76,7 @@ class ObjectWriter:
         for field in fields:
             if not is_set(model, field.name):
                 write(instance, field.name, self.resolve(field.want))
+        self.aside.make_room(instance)
         self.stamp_on(instance, change.kind)
         self.save(instance)
         self.write_sets(instance, fields)
@@ -139,6 +121,9 @@ class ObjectWriter:
         pointer = change.pointer or self.pointers[change.kind, change.key]
         late = [field for field in change.writes if field.late]
         resolved = [field for field in late if not isinstance(field.want, Ref) or self.is_there(field.want)]
+        if change.action is Action.UPDATE and not resolved and len(late) == len(change.writes):
+            # Nothing of the change is written: it must not be reported as applied.
+            self.resolve(late[0].want)
         outdated = self.write_fields(change, resolved, pointer)
         missing = {field.name for field in late if field not in resolved}
         self.bind(change, pointer, skipped=missing | set(outdated))
@@ -153,7 +138,7 @@ class ObjectWriter:
     def delete(self, change: Change):
         """Delete an object, unless something came to hang on it since the plan was made."""
         instance = self.locked(change.pointer)
-        if burdens := sorted(set(hanging_on(instance, self.bound_to, released=True))):
+        if burdens := sorted(set(hanging_on(instance, self.bound_to))):
             raise Outdated(_('These hang on it: {burdens}.').format(burdens=', '.join(burdens)))
         self.prepare(instance)
         instance.delete()
@@ -163,6 +148,8 @@ class ObjectWriter:
         """Note on the root of a change's unit that something about it changed, unless its own write has done so."""
         root = next((name for name, kind in KINDS.items() if kind.stamp and (name, change.unit) in self.pointers), None)
         if root is None or (pointer := self.pointers[root, change.unit]) in self.stamped:
+            return
+        if self.bound_to[pointer].unmanaged:
             return
         instance = self.locked(pointer)
         self.prepare(instance)
@@ -210,17 +197,17 @@ class ObjectWriter:
         if not fields:
             return []
         instance = self.locked(pointer or change.pointer)
-        if (parked := self.parked.get(pointer_to(instance))) and instance.name == f'~{instance.pk}':
-            instance.name = parked
         sets = [field for field in fields if is_set(type(instance), field.name)]
         plain = [field for field in fields if field not in sets]
-        current = [field for field in plain if read(instance, field.name) == field.now]
+        current = [field for field in plain if self.aside.is_current(instance, field.name, field.now)]
         if current or sets:
             self.prepare(instance)
             for field in current:
-                if field.name == 'assigned_object':
-                    self.free_primary(instance, field)
+                if field.name == 'assigned_object' and field.now is not None:
+                    self.aside.free_primary(instance, self.resolve(field.want))
                 write(instance, field.name, self.resolve(field.want))
+            if any(field.name == 'name' for field in current):
+                self.aside.make_room(instance)
             self.stamp_on(instance, change.kind)
             if current or KINDS[change.kind].stamp:
                 self.save(instance)
@@ -240,18 +227,10 @@ class ObjectWriter:
             if removed := now - want:
                 manager.remove(*fetch(removed))
 
-    def free_primary(self, address: models.Model, field: FieldChange):
-        """NetBox does not let go of an address while it is the primary one of the machine that it leaves."""
-        want = self.resolve(field.want)
-        if not isinstance(address, IPAddress) or want is None or field.now is None or field.now == want:
-            return
-        target = VMInterface.objects.get(pk=want.pk)
-        name = f'primary_ip{address.family}'
-        holders = VirtualMachine.objects.filter(**{name: address}).exclude(pk=target.virtual_machine_id)
-        for holder in holders.select_for_update(of=('self',)):
-            self.prepare(holder)
-            setattr(holder, name, None)
-            self.save(holder)
+    def save_field(self, instance: models.Model, name: str, value: Value):
+        self.prepare(instance)
+        write(instance, name, value)
+        self.save(instance)
 
     def stamp_on(self, instance: models.Model, kind: str):
         stamp = KINDS[kind].stamp
@@ -265,10 +244,12 @@ class ObjectWriter:
         A skipped field is remembered as it was, so that the next run sees the same difference again.
         """
         last = {field.name: field.last for field in change.fields if field.has_last}
+        written = {field.name for field in change.writes}
         values = {}
         for name, value in (change.binding or {}).items():
             if name not in skipped:
-                values[name] = self.resolve(value)
+                value = self.resolve(value)
+                values[name] = value if name in written else self.aside.holds(pointer, name, value)
             elif name in last:
                 values[name] = last[name]
         retired = change.action is Action.RETIRE
@@ -301,6 +282,7 @@ class ObjectWriter:
             last=values,
             created_by_sync=row.created_by_sync,
             missing_since=row.missing_since,
+            unmanaged=row.unmanaged,
         )
 
     def made(self, pointer: Pointer, change: Change) -> bool:
@@ -309,8 +291,13 @@ class ObjectWriter:
         return bound is not None and bound.created_by_sync
 
     def unbind(self, change: Change):
-        Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key).delete()
-        self.bound_to.pop(self.pointers.pop((change.kind, change.key), None), None)
+        rows = Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key)
+        if change.key == change.unit:
+            # Its parts are gone with it; one that a person had moved elsewhere before is theirs.
+            rows = Binding.objects.filter(endpoint=self.endpoint, unit=change.unit)
+        for row in rows:
+            self.bound_to.pop(self.pointers.pop((row.kind, row.key), None), None)
+        rows.delete()
 
     def place_endpoint(self, cluster: Pointer):
         """The cluster that the first sync makes or finds becomes the endpoint's."""
@@ -319,15 +306,6 @@ class ObjectWriter:
             self.prepare(endpoint)
             endpoint.cluster_id = cluster.pk
             endpoint.save()
-
-
-def is_rename(change: Change, field: FieldChange) -> bool:
-    return field.name == 'name' and change.pointer is not None and change.action not in (Action.CREATE, Action.ADOPT)
-
-
-def place_of(change: Change) -> tuple[str, str]:
-    """Within which names are unique: guests in their cluster, parts in their guest."""
-    return change.kind, '' if change.key == change.unit else change.unit
 
 
 def fetch(pointers: Iterable[Pointer]) -> list[models.Model]:

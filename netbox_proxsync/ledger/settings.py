@@ -3,7 +3,7 @@
 from django.conf import settings as django_settings
 from netbox.plugins import get_plugin_config
 
-from ..models import ProxmoxEndpoint
+from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..sync.settings import Settings
 from ..sync.values import Pointer
 from .fields import pointer_to
@@ -32,11 +32,18 @@ def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
     NetBox shows `memory` and `disk` in units of RAM_BASE_UNIT and DISK_BASE_UNIT (1000 or 1024), so what is stored
     depends on them; the plugin's setting `sizes = 'mib'` stores MiB whatever they are.
     """
+    ignored = list(ProxmoxGuest.objects.filter(endpoint=endpoint, ignored=True).defer('details').order_by())
     plain_mib = get_plugin_config('netbox_proxsync', 'sizes') == 'mib'
     return Settings(
         endpoint=pointer_to(endpoint),
         ram_unit=MIB if plain_mib else django_settings.RAM_BASE_UNIT**2,
         disk_unit=MIB if plain_mib else django_settings.DISK_BASE_UNIT**2,
+        ignored=frozenset(guest.key for guest in ignored),
+        left_alone=frozenset(
+            Pointer('virtualization.virtualmachine', guest.virtual_machine_id)
+            for guest in ignored
+            if guest.virtual_machine_id
+        ),
         **{name: pointer(endpoint, name) for name in POINTERS},
         **{name: getattr(endpoint, name) for name in PLAIN},
     )

@@ -34,10 +34,7 @@ def find_shared(wanted: Iterable[Shared]) -> dict[Shared, Pointer]:
 def find_of_model(model: type[models.Model], wanted: set[Shared]) -> dict[Shared, Pointer]:
     names = {shared.name for shared in wanted}
     exact, folded, slugs = {}, {}, {}
-    # Where a name is not unique (platforms of several manufacturers), the one without and then the oldest is meant.
-    order = ('manufacturer_id', 'pk') if hasattr(model, 'manufacturer_id') else ('pk',)
-    rows = model.objects.order_by(*[models.F(name).asc(nulls_first=True) for name in order])
-    for instance in rows:
+    for instance in ordered(model.objects.all()):
         pointer = pointer_to(instance)
         exact.setdefault(instance.name, pointer)
         if instance.name not in names:
@@ -51,16 +48,24 @@ def find_of_model(model: type[models.Model], wanted: set[Shared]) -> dict[Shared
     return found
 
 
+def ordered(rows: models.QuerySet) -> models.QuerySet:
+    """Where a name is not unique (platforms of several manufacturers), the one without and then the oldest is meant."""
+    order = ('manufacturer_id', 'pk') if hasattr(rows.model, 'manufacturer_id') else ('pk',)
+    return rows.order_by(*[models.F(name).asc(nulls_first=True) for name in order])
+
+
 def create_shared(shared: Shared) -> Pointer:
     """
-    Make the object, unless it has come into being since the plan was made.
+    Make the object, unless one of exactly that name has come into being since the plan was made.
+
+    A name in another spelling is another object: it may have been made a moment ago because both are wanted.
 
     Raises:
         ValidationError: NetBox refuses it.
     """
     model = apps.get_model(shared.model)
-    if pointer := find_of_model(model, {shared}).get(shared):
-        return pointer
+    if instance := ordered(model.objects.filter(name=shared.name)).first():
+        return pointer_to(instance)
     instance = model(name=shared.name, slug=free_slug(model, shared.name), **dict(shared.attributes))
     instance.full_clean()
     instance.save()

@@ -1,9 +1,10 @@
 """Plan -> NetBox. The only code that writes NetBox's objects on behalf of a sync."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import batched, groupby
+from itertools import chain, groupby
 from typing import Protocol
 from uuid import UUID
 
@@ -69,6 +70,7 @@ class Writer:
         objects: Writes the single objects.
         user, request_id: Whose the entries of the change log are, and what ties them together.
         record: Called within each transaction with what it has done, so that the record of the run commits with it.
+        stopped: Whether the run was cancelled. Asked before each unit.
     """
 
     def __init__(
@@ -77,15 +79,18 @@ class Writer:
         user: AbstractBaseUser,
         request_id: UUID,
         record: Callable[[list[Result]], None],
+        stopped: Callable[[], bool] = lambda: False,
     ):
         self.objects = objects
         self.user = user
         self.request_id = request_id
         self.record = record
+        self.stopped = stopped
 
     def apply(self, plan: AnyPlan):
         """
-        Apply a plan, unit by unit. A change that NetBox refuses is recorded, and the rest goes on.
+        Apply a plan, unit by unit. A change that NetBox refuses is recorded, and the rest goes on. When it is stopped,
+        what was written stays, as whole units, and the rest is recorded as not written.
 
         Raises:
             OperationalError, InterfaceError, JobTimeoutException: What was committed before stays, as whole units.
@@ -93,14 +98,24 @@ class Writer:
         if rekeyed := plan.rekeyed:
             rekey(rekeyed)
             self.objects.load()
-        self.objects.park(plan.changes)
-        units = (list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
-        for batch in batched(units, UNITS_PER_TRANSACTION):
+        self.objects.aside.expect(plan.changes)
+        units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
+        while units and not self.stopped():
             with tracked_transaction(self.user, self.request_id):
-                self.record([result for unit in batch for result in self.apply_unit(unit)])
+                self.record(list(self.apply_some(units)))
+        if units:
+            self.record([Result(change, ChangeOutcomeChoices.CANCELLED) for change in chain.from_iterable(units)])
+            return
         for pk, values in plan.refreshed.items():
             Binding.objects.filter(pk=pk).update(values=encode_all(values))
         Binding.objects.filter(pk__in=plan.forgotten).delete()
+
+    def apply_some(self, units: deque[list[Change]]) -> Iterator[Result]:
+        """Take as many units as a transaction holds from the front, and write them."""
+        for _number in range(UNITS_PER_TRANSACTION):
+            if not units or self.stopped():
+                return
+            yield from self.apply_unit(units.popleft())
 
     def apply_unit(self, changes: list[Change]) -> list[Result]:
         """
@@ -108,24 +123,24 @@ class Writer:
         what is gone.
         """
         results: dict[int, Result] = {}
-        gone = (Action.RELEASE, Action.DELETE)
         for index, change in enumerate(changes):
             if change.action is Action.CONFLICT:
                 results[index] = Result(change, ChangeOutcomeChoices.SKIPPED)
-            elif change.action not in gone:
+            elif not change.action.goes:
                 results[index] = self.attempt(change, self.write)
         for index, result in list(results.items()):
             late = any(field.late for field in result.change.writes)
             if late and result.outcome == ChangeOutcomeChoices.APPLIED:
                 results[index] = self.attempt(result.change, self.objects.write_late)
         for index, change in enumerate(changes):
-            if change.action in gone:
+            if change.action.goes:
                 results[index] = self.attempt(change, self.write)
         self.stamp_root(results.values())
         return [results[index] for index in range(len(changes))]
 
     def write(self, change: Change) -> list[str] | None:
         self.objects.check(change)
+        self.objects.aside.leaving.discard(change.pointer)
         match change.action:
             case Action.CREATE:
                 return self.objects.create(change)
@@ -139,9 +154,8 @@ class Writer:
     def attempt(self, change: Change, write: Callable[[Change], list[str] | None]) -> Result:
         """Try a write within a savepoint."""
         try:
-            with savepoint():
-                self.objects.make_shared(change)
-            with savepoint():
+            self.objects.make_shared(change)
+            with self.objects.aside.taken_back(), savepoint():
                 outdated = write(change) or []
         except FATAL:
             raise

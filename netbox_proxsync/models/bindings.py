@@ -69,6 +69,11 @@ class Binding(models.Model):
         blank=True,
         null=True,
     )
+    unmanaged = models.BooleanField(
+        verbose_name=_('unmanaged'),
+        default=False,
+        help_text=_('A person took the object over: the sync leaves it as it is, and does not make it again'),
+    )
 
     objects = RestrictedQuerySet.as_manager()
 

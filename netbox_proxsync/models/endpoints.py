@@ -19,23 +19,28 @@ from ..choices import (
 )
 from ..crypto import SecretError
 from ..fields import SecretField
+from ..proxmox.memory import Memory
 from ..sync.policy import format_policy
 from ..validation import (
     clean_ca_certificate,
     clean_field_policy,
     clean_fingerprint,
     clean_hosts,
+    clean_ssh_host_keys,
+    clean_ssh_private_key,
+    clean_ssh_user,
     clean_token_id,
     clean_token_secret,
 )
 from .bindings import Binding
+from .guests import ProxmoxGuest
 from .mixins import CensoredSecretsMixin
 from .runs import PlannedBinding, SyncChange
 
 __all__ = ('ProxmoxEndpoint',)
 
 # Written by runs, by queryset.update(): no matter for the change log.
-STATE_FIELDS = ('status', 'last_run', 'pve_version', 'cluster_identity')
+STATE_FIELDS = ('status', 'last_run', 'pve_version', 'seen', 'cluster_identity')
 
 
 class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
@@ -87,9 +92,12 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     )
     fingerprint = models.CharField(
         verbose_name=_('fingerprint'),
-        max_length=255,
+        max_length=2000,
         blank=True,
-        help_text=_("SHA-256 fingerprint of the hosts' certificate, as under node > System > Certificates"),
+        help_text=_(
+            'SHA-256 fingerprint of the certificate, as under node > System > Certificates: one for all hosts, or one '
+            'for each in their order, separated by commas'
+        ),
     )
     timeout = models.PositiveSmallIntegerField(
         verbose_name=_('time-out'),
@@ -102,6 +110,47 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         default=8,
         validators=[MinValueValidator(1), MaxValueValidator(64)],
         help_text=_('Calls to Proxmox at the same time'),
+    )
+
+    # SSH, optional: what the API does not tell of the nodes' hardware
+    ssh_user = models.CharField(
+        verbose_name=_('SSH user'),
+        max_length=100,
+        blank=True,
+        help_text=_(
+            'A user of the nodes. With it, runs also read what only the nodes themselves know of their hardware: '
+            'permanent MACs, link speeds, vendor, product, serial number. Without it, SSH is not used'
+        ),
+    )
+    ssh_port = models.PositiveIntegerField(
+        verbose_name=_('SSH port'),
+        default=22,
+        validators=[MinValueValidator(1), MaxValueValidator(65535)],
+        help_text=_('Of all nodes'),
+    )
+    ssh_password = SecretField(
+        verbose_name=_('SSH password'),
+        blank=True,
+        help_text=_('Of the user; or give a private key. Stored encrypted, never shown again'),
+    )
+    ssh_private_key = SecretField(
+        verbose_name=_('SSH private key'),
+        blank=True,
+        help_text=_('Ed25519, ECDSA or RSA, with its BEGIN and END lines. Stored encrypted, never shown again'),
+    )
+    ssh_passphrase = SecretField(
+        verbose_name=_('passphrase of the key'),
+        blank=True,
+        help_text=_('If the private key is encrypted. Stored encrypted, never shown again'),
+    )
+    ssh_host_keys = models.TextField(
+        verbose_name=_('SSH host keys'),
+        blank=True,
+        help_text=_(
+            'Only hosts that prove to hold one of these keys are logged in to. One per line: "host key-type key" as '
+            'ssh-keyscan prints it, or "host SHA256:..."; without a host, the key is good for every node. The action '
+            '"SSH host keys" of a saved endpoint shows what the nodes have'
+        ),
     )
 
     # Placement. PROTECT, as NetBox does for the same relations of its own: deleting a site or a role must not silently
@@ -252,10 +301,18 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         help_text=_('By which the Proxmox cluster is known again'),
     )
 
+    seen = models.JSONField(
+        verbose_name=_('seen'),
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_('What the token could see in the last complete run'),
+    )
+
     clone_fields = (
-        'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'cluster_type', 'cluster_group', 'site', 'tenant',
-        'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
-        'grace_days', 'missing_addresses', 'change_limit',
+        'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'ssh_port', 'cluster_type', 'cluster_group', 'site',
+        'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
+        'missing_guests', 'grace_days', 'missing_addresses', 'change_limit',
     )  # fmt: skip
     prerequisite_models = ()
 
@@ -299,12 +356,30 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             for name, choice in self.field_policy.items()
         ]
 
+    @property
+    def memory(self) -> Memory:
+        """What the token could see the last time; nothing if it is another token now, saved or not."""
+        return Memory() if self.has_new_token() else Memory.parse(self.seen)
+
+    def save(self, *args: Any, **kwargs: Any):
+        if self.seen and self.has_new_token():
+            self.seen = {}
+        super().save(*args, **kwargs)
+
+    save.alters_data = True
+
+    def has_new_token(self) -> bool:
+        """Whether it is another than the one that is stored."""
+        stored = ProxmoxEndpoint.objects.filter(pk=self.pk).only('token_id', 'token_secret').first()
+        return stored is not None and (stored.token_id, stored.token_secret) != (self.token_id, self.token_secret)
+
     def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
         with transaction.atomic(using=using):
             SyncChange.drop(models.Q(run__endpoint=self), using)
             PlannedBinding.drop(models.Q(run__endpoint=self), using)
             Binding.drop(models.Q(endpoint=self), using)
+            ProxmoxGuest.drop(models.Q(endpoint=self), using)
             return super().delete(using, *args, **kwargs)
 
     delete.alters_data = True
@@ -327,6 +402,9 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         self._clean_with(errors, 'field_policy', clean_field_policy)
         self._clean_token_secret(errors)
         self._clean_tls_mode(errors)
+        self._clean_with(errors, 'ssh_user', clean_ssh_user)
+        self._clean_with(errors, 'ssh_host_keys', clean_ssh_host_keys)
+        self._clean_ssh_login(errors)
         self._clean_cluster(errors)
         if errors:
             raise ValidationError(errors)
@@ -363,6 +441,31 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
                 'fingerprint': _('Enter the fingerprint that is to be trusted.'),
             }
             errors[needed] = messages[needed]
+        pins = self.fingerprint.count(',') + 1
+        if 'hosts' not in errors and 'fingerprint' not in errors and pins not in (1, len(self.hosts or ())):
+            errors['fingerprint'] = _(
+                '{pins} fingerprints are given for {hosts} hosts. Give one for all, or one for each host.'
+            ).format(pins=pins, hosts=len(self.hosts or ()))
+
+    def _clean_ssh_login(self, errors: dict[str, Any]):
+        if not self.ssh_private_key:
+            self.ssh_passphrase = ''  # of no use to anybody
+        if self.ssh_password and self.ssh_private_key:
+            errors['ssh_private_key'] = _(
+                'There is an SSH password, too. Give one of them; a stored one can be removed.'
+            )
+        elif self.ssh_user and not self.ssh_password and not self.ssh_private_key:
+            errors['ssh_password'] = _('SSH needs a password or a private key for its user.')
+        if not self.ssh_private_key or not self._secrets_changed('ssh_private_key', 'ssh_passphrase'):
+            return
+        try:
+            clean_ssh_private_key(self.ssh_private_key.reveal(), self.ssh_passphrase.reveal())
+        except SecretError:
+            return  # as for the token's secret
+        except ValidationError as error:
+            # A wrong key, or a wrong passphrase for it.
+            for name, problems in error.error_dict.items():
+                errors.setdefault(name, problems)
 
     def _clean_cluster(self, errors: dict[str, Any]):
         """As the constraint demands, but told at the field, and with the other endpoint's name."""

@@ -41,6 +41,11 @@ class CensoredSecretsMixin(models.Model):
 
     to_objectchange.alters_data = True
 
+    def _secrets_changed(self, *names: str) -> bool:
+        """Whether one of them is not what it was at the snapshot; also if there was no snapshot."""
+        before = getattr(self, '_prechange_secrets', {})
+        return any(getattr(self, name) != before.get(name) for name in names)
+
     def _secrets(self) -> dict[str, Secret]:
         return {name: getattr(self, name) for name in self._secret_fields()}
 

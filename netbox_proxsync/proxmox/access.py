@@ -18,12 +18,22 @@ from typing import Any
 from .properties import Garbled, boolean
 from .version import Version
 
-__all__ = ('Access', 'MissingPrivilege', 'agent_privileges', 'grant_remedy')
+__all__ = ('Access', 'MissingPrivilege', 'agent_privileges', 'grant_remedy', 'wanted_privileges')
 
 NO_ACCESS = 'NoAccess'
 ROLE = 'NetBoxSync'
 # PVEAuditor of 7 and 8 plus the one privilege that reading the guest agent takes there.
 ROLE_PRIVILEGES = 'VM.Audit VM.Monitor Sys.Audit Datastore.Audit Pool.Audit SDN.Audit'
+
+# Any of these shows a row of the lists (pve-manager, API2/Network.pm; pve-network, API2/Network/SDN; pve-storage).
+SHOW_BRIDGE = ('SDN.Audit', 'SDN.Use')
+SHOW_FABRIC = ('SDN.Audit', 'SDN.Use', 'SDN.Allocate')
+SHOW_VNET = ('SDN.Audit', 'SDN.Allocate')
+SHOW_STORAGE = ('Datastore.Audit', 'Datastore.AllocateSpace')
+LOCAL_BRIDGES = '/sdn/zones/localnetwork'
+
+SDN = 'the bridges of the nodes and the virtual networks of SDN'
+ALL_GUESTS = 'seeing all guests, and telling which of them are gone'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +100,28 @@ class Access:
         return any(privilege in granted for privilege in privileges)
 
     def covers(self, path: str, *privileges: str) -> bool:
-        """Whether it has any of them on a top-level path and, by propagation, on all below that are not listed."""
-        granted = self.permissions.get(path, {})
+        """Whether it has any of them on a path and, by propagation, on all below that are not listed."""
+        granted = self._on(path)
         return any(granted.get(privilege, False) for privilege in privileges)
+
+    def has(self, path: str, privileges: tuple[str, ...]) -> bool:
+        """Whether it has any of them as far as it takes: on '/' itself, on all else with what is below."""
+        return self.allows(path, *privileges) if path == '/' else self.covers(path, *privileges)
+
+    def as_well_as(self, other: 'Access') -> 'Access':
+        """What holds by both, which were read one after the other."""
+        whole = self.acl_paths is not None and other.acl_paths is not None
+        return replace(
+            self,
+            permissions={
+                path: _both(self._on(path), other._on(path)) for path in {**self.permissions, **other.permissions}
+            },
+            acl_paths=(self.acl_paths | other.acl_paths) if whole else None,
+            denied={
+                path: self.denied.get(path, frozenset()) | other.denied.get(path, frozenset())
+                for path in {**self.denied, **other.denied}
+            },
+        )
 
     def _on(self, path: str) -> Mapping[str, bool]:
         if path in self.permissions:
@@ -142,33 +171,78 @@ class Access:
         paths = set(self.permissions) | (self.acl_paths or set())
         return all(self.allows(path, 'Pool.Audit') for path in paths if path.startswith('/pool/'))
 
+    def interfaces_hidden(self, version: Version) -> str | None:
+        """None if `/nodes/N/network` is whole; else why it may lack bridges, or interfaces of SDN."""
+        if version.major < 8:
+            return None  # bridges have privileges of their own since 8
+        found = self._hidden('bridges', LOCAL_BRIDGES, SHOW_BRIDGE)
+        if version.major >= 9:
+            found = found or self.vnets_hidden(version) or self._hidden('fabrics', '/sdn/fabrics', SHOW_FABRIC)
+        return found
+
+    def vnets_hidden(self, version: Version) -> str | None:
+        """None if the lists of SDN's zones and virtual networks are whole; else why they may not be."""
+        if version.major >= 8:
+            return self._hidden('virtual networks', '/sdn/zones', SHOW_VNET, levels=2, besides=LOCAL_BRIDGES)
+        zones = self._hidden('zones', '/sdn/zones', SHOW_VNET)
+        return zones or self._hidden('virtual networks', '/sdn/vnets', SHOW_VNET)
+
+    @property
+    def storages_hidden(self) -> str | None:
+        """None if the list of storages is whole; else why it may not be."""
+        return self._hidden('storages', '/storage', SHOW_STORAGE)
+
+    def shows_volume(self, vmid: int, storage: str) -> bool:
+        """Whether a guest's volumes are in the list of a storage's content (pve-storage, check_volume_access)."""
+        return self.allows(f'/vms/{vmid}', 'VM.Config.Disk') or self.allows(f'/storage/{storage}', 'Datastore.Allocate')
+
+    def _hidden(
+        self, what: str, path: str, privileges: tuple[str, ...], levels: int = 1, besides: str | None = None
+    ) -> str | None:
+        if not self.covers(path, *privileges):
+            return f'The token does not see all {what}: it lacks {privileges[0]} on {path}.'
+        revoked = self._revoked(path, privileges, levels)
+        if besides:
+            revoked = [below for below in revoked if not f'{below}/'.startswith(f'{besides}/')]
+        if revoked:
+            return f'The token does not see all {what}: {privileges[0]} is taken away on {", ".join(revoked)}.'
+        if self.acl_paths is None:
+            return f'Whether the token sees all {what} cannot be told: it may not read the access control list.'
+        return None
+
+    def _revoked(self, path: str, privileges: tuple[str, ...], levels: int = 1) -> list[str]:
+        """The paths at most so many levels below that have an ACL, and on which it has none of them."""
+        paths = set(self.permissions) | (self.acl_paths or set())
+        depth = path.count('/') + levels
+        found = (below for below in paths if below.startswith(f'{path}/') and below.count('/') <= depth)
+        return sorted(below for below in found if not self.allows(below, *privileges))
+
     def missing(self, version: Version) -> list[MissingPrivilege]:
         """What is missing for which feature, with the command that grants it on this version of Proxmox VE."""
-        agent = agent_privileges(version)
-        wanted = (
-            ('/vms', ('VM.Audit',), 'seeing all guests, and telling which of them are gone'),
-            ('/', ('Sys.Audit',), 'the cluster: its name, its quorum and the state of its nodes'),
-            ('/access', ('Sys.Audit',), 'telling whether any guest is hidden from the token'),
-            ('/vms', agent, 'addresses that running virtual machines have, by the guest agent'),
-            ('/pool', ('Pool.Audit',), 'the pools that guests are in'),
-            ('/storage', ('Datastore.Audit',), 'storages'),
-            ('/sdn', ('SDN.Audit',), 'the bridges and virtual networks of SDN'),
-        )
         missing = [
             MissingPrivilege(privilege=privileges[0], path=path, feature=feature, command=self._command(version, '/'))
-            for path, privileges, feature in wanted
-            if not (self.allows(path, *privileges) if path == '/' else self.covers(path, *privileges))
+            for path, privileges, feature in wanted_privileges(version)
+            if not (self.has(path, privileges) or (path == '/sdn' and self._has_sdn(version)))
         ]
+        revoked = [(path, 'VM.Audit', ALL_GUESTS) for path in self.revoked_guests]
+        for path, privileges, feature in _listed_privileges(version):
+            levels = 2 if path == '/sdn/zones' else 1
+            if self.covers(path, *privileges):
+                revoked += [(below, privileges[0], feature) for below in self._revoked(path, privileges, levels)]
         missing += [
             MissingPrivilege(
-                privilege='VM.Audit',
+                privilege=privilege,
                 path=path,
-                feature='seeing all guests, and telling which of them are gone',
+                feature=feature,
                 command=self._lifting(path) or self._command(version, path),
             )
-            for path in self.revoked_guests
+            for path, privilege, feature in revoked
         ]
         return missing
+
+    def _has_sdn(self, version: Version) -> bool:
+        """Whether all that is read of SDN is granted, if only further down."""
+        return all(self.covers(path, *privileges) for path, privileges in _sdn_privileges(version))
 
     def _lifting(self, path: str) -> str:
         """How to take away NoAccess, which no other role outweighs; '' if it is not that."""
@@ -194,6 +268,40 @@ def grant_remedy(command: str) -> str:
 def agent_privileges(version: Version) -> tuple[str, ...]:
     """Any of these lets read the guest agent. VM.Monitor is gone in 9."""
     return ('VM.GuestAgent.Audit', 'VM.GuestAgent.Unrestricted') if version.major >= 9 else ('VM.Monitor',)
+
+
+def wanted_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """(path, privileges of which any will do, the feature that takes them) of everything that can be read."""
+    return (
+        ('/vms', ('VM.Audit',), ALL_GUESTS),
+        ('/', ('Sys.Audit',), 'the cluster: its name, its quorum and the state of its nodes'),
+        ('/access', ('Sys.Audit',), 'telling whether any guest is hidden from the token'),
+        ('/vms', agent_privileges(version), 'addresses that running virtual machines have, by the guest agent'),
+        ('/pool', ('Pool.Audit',), 'the pools that guests are in'),
+        ('/nodes', ('Sys.Audit',), 'the hardware and the versions of the nodes'),
+        ('/storage', SHOW_STORAGE, 'storages'),
+        ('/sdn', ('SDN.Audit',), SDN),
+    )
+
+
+def _listed_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """The same of what each row of a list takes, on the path above the rows."""
+    return (
+        ('/nodes', ('Sys.Audit',), 'the hardware and the versions of the nodes'),
+        ('/storage', SHOW_STORAGE, 'storages'),
+        *((path, privileges, SDN) for path, privileges in _sdn_privileges(version)),
+    )
+
+
+def _sdn_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    zones = ('/sdn/zones', SHOW_VNET)
+    if version.major < 8:
+        return zones, ('/sdn/vnets', SHOW_VNET)
+    return (zones, ('/sdn/fabrics', SHOW_FABRIC)) if version.major >= 9 else (zones,)
+
+
+def _both(one: Mapping[str, bool], other: Mapping[str, bool]) -> dict[str, bool]:
+    return {privilege: propagates and other[privilege] for privilege, propagates in one.items() if privilege in other}
 
 
 def _acl_row(row: Any) -> tuple[str, str, str]:

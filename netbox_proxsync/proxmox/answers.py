@@ -35,13 +35,17 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def read_answer(answer: Answer, host: Host, path: tuple[object, ...], token_id: str) -> Any:
-    """The `data` of an answer. Raises AuthenticationFailed, PermissionDenied, NodeUnreachable, CallFailed, ..."""
+def read_answer(answer: Answer, host: Host, path: tuple[object, ...], token_id: str) -> dict[str, Any]:
+    """
+    The document of an answer: `data`, and what a few calls put next to it.
+
+    Raises AuthenticationFailed, PermissionDenied, NodeUnreachable, CallFailed, ...
+    """
     document = _document(answer.body)
     call = '/' + '/'.join(map(str, path))
     if answer.status == 200:
         if isinstance(document, dict) and 'data' in document:
-            return document['data']
+            return document
         raise GarbledAnswer(f'{host} answered {call} with something that is not an answer of Proxmox.')
     raise _refusal(answer, document, host, path, call, token_id)
 

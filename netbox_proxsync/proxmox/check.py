@@ -1,19 +1,29 @@
 """Is an endpoint usable? A few calls, none per guest, and every answer in words."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from .access import Access, grant_remedy
+from .access import Access, MissingPrivilege, grant_remedy
 from .client import Connection, ProxmoxClient
 from .errors import ProxmoxError
+from .estate import NodeHardware
 from .hosts import Host
-from .inventory import known
+from .inventory import Node, Reading, Unknown, known
+from .memory import Loss, Memory, Sight
 from .properties import Garbled
 from .resources import ClusterStatus, Resources, merge_nodes
+from .ssh import read_hardware
+from .ssh_errors import SSHError
+from .ssh_nodes import NodeVisits, node_addresses
+from .ssh_settings import SSHSettings
 from .tls import TLSMode, fetch_fingerprint
 from .version import Version
 
 __all__ = ('Check', 'ConnectionReport', 'check')
+
+SSH_LIMIT = 30  # seconds for all nodes: a person waits
 
 # Without these a run still tells the truth about guests, only less of it.
 OPTIONAL = ('Pool.Audit', 'Datastore.Audit', 'SDN.Audit', 'VM.GuestAgent.Audit', 'VM.Monitor')
@@ -63,11 +73,19 @@ class ConnectionReport:
     checks: tuple[Check, ...] = ()
 
 
-def check(connection: Connection) -> ConnectionReport:
-    """Try a connection. Never raises a ProxmoxError: what fails is in the report."""
+def check(
+    connection: Connection, memory: Memory | None = None, ssh: Reading[SSHSettings | None] = None
+) -> ConnectionReport:
+    """
+    Try a connection, and SSH to each node if there are settings for it. Never raises a ProxmoxError: what fails is in
+    the report.
+
+    Args:
+        memory: What the token could see the last time.
+    """
     try:
         with ProxmoxClient(connection) as client:
-            return _report(client)
+            return _report(client, memory or Memory(), ssh)
     except ProxmoxError as error:
         fingerprint = getattr(error, 'fingerprint', None) or _fingerprint(connection)
         return ConnectionReport(
@@ -79,7 +97,7 @@ def check(connection: Connection) -> ConnectionReport:
         )
 
 
-def _report(client: ProxmoxClient) -> ConnectionReport:
+def _report(client: ProxmoxClient, memory: Memory, ssh: Reading[SSHSettings | None]) -> ConnectionReport:
     version = client.version()
     access = _try(client, 'access', 'permissions')
     acl = _try(client, 'access', 'acl')
@@ -90,12 +108,13 @@ def _report(client: ProxmoxClient) -> ConnectionReport:
         _tls_check(client.connection),
         Check(label='Version', ok=True, detail=f'Proxmox VE {version.text}'),
         *_cluster_checks(status, resources),
-        *_privilege_checks(client.connection.token_id, version, access, acl),
+        *_privilege_checks(client.connection.token_id, version, access, acl, resources, memory),
     ]
-    nodes = ()
+    nodes: tuple[Node, ...] = ()
     if isinstance(resources, Resources):
         fallback = ClusterStatus.unread('')
-        nodes, _ = merge_nodes(resources, status if isinstance(status, ClusterStatus) else fallback)
+        nodes, _undecided = merge_nodes(resources, status if isinstance(status, ClusterStatus) else fallback)
+    checks += _ssh_checks(client, ssh, nodes)
     read = isinstance(status, ClusterStatus)
     return ConnectionReport(
         ok=isinstance(resources, Resources),
@@ -169,7 +188,9 @@ def _cluster_checks(status: Any, resources: Any) -> list[Check]:
     return checks
 
 
-def _privilege_checks(token_id: str, version: Version, permissions: Any, acl: Any) -> list[Check]:
+def _privilege_checks(
+    token_id: str, version: Version, permissions: Any, acl: Any, resources: Any, memory: Memory
+) -> list[Check]:
     if isinstance(permissions, ProxmoxError):
         return [Check(label='Privileges', ok=False, detail=permissions.message, remedy=permissions.remedy)]
     try:
@@ -178,21 +199,63 @@ def _privilege_checks(token_id: str, version: Version, permissions: Any, acl: An
             access = access.with_acl(acl)
     except Garbled as error:
         return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
+    guests = resources.guests.values() if isinstance(resources, Resources) else ()
+    sight = Sight.of(access, version, (row.type.value for row in guests), complete=False)
+    lost = memory.lost(sight)
     missing = access.missing(version)
     checks = [
         Check(
             label=f'{lack.privilege} on {lack.path}',
             ok=False,
-            detail=f'missing; needed for {lack.feature}',
+            detail=_missing(lack, lost.get((lack.privilege, lack.path))),
             remedy=grant_remedy(lack.command),
             required=lack.privilege not in OPTIONAL,
         )
         for lack in missing
     ]
+    if isinstance(resources, Resources):
+        checks += [
+            Check(label='Guests seen before', ok=False, detail=loss.message, required=False)
+            for loss in memory.fewer(sight)
+        ]
     hidden = access.guests_hidden
     if hidden and not checks:
         checks.append(Check(label='Privileges', ok=False, detail=hidden))
     return checks or [Check(label='Privileges', ok=True, detail='The token may read everything that is needed.')]
+
+
+def _missing(lack: MissingPrivilege, loss: Loss | None) -> str:
+    if loss is None:
+        return f'missing; needed for {lack.feature}'
+    return f'missing; the token had it on {loss.day}; needed for {lack.feature}'
+
+
+def _ssh_checks(
+    client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: Iterable[Node]
+) -> list[Check]:
+    """One line for each node. A run needs none of them."""
+    if isinstance(settings, Unknown):
+        return [Check(label='SSH', ok=False, detail=settings.reason, required=False)]
+    if settings is None:
+        return []
+
+    def visit(name: str, address: str, deadline: float) -> NodeHardware:
+        return read_hardware(address, settings, node=name, deadline=deadline, sockets=client.sockets)
+
+    addresses = node_addresses(nodes, client)
+    results = NodeVisits(client, addresses, visit, SSH_LIMIT).results()
+    return [_ssh_check(name, results.get(name, address)) for name, address in addresses.items()]
+
+
+def _ssh_check(name: str, result: NodeHardware | SSHError | Unknown) -> Check:
+    check = partial(Check, label=f'SSH to {name}', required=False)
+    if isinstance(result, NodeHardware):
+        machine = [value for value in (result.manufacturer, result.product) if known(value) and value]
+        nics = f'{len(result.nics)} physical NICs' if known(result.nics) else result.nics.reason
+        return check(ok=True, detail=f'works: {", ".join([" ".join(machine), nics] if machine else [nics])}')
+    if isinstance(result, Unknown):
+        return check(ok=False, detail=result.reason)
+    return check(ok=False, detail=result.message, remedy=result.remedy)
 
 
 def _fingerprint(connection: Connection, host: str | None = None) -> str | None:

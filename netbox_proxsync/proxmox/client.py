@@ -4,12 +4,12 @@ import random
 import re
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from threading import Event, Lock, Timer
-from typing import Any, Self
-from urllib.parse import quote
+from threading import Lock, Timer
+from typing import Any, Never, Self
+from urllib.parse import quote, urlencode
 
-import requests
 import urllib3
 from proxmoxer.backends.https import Backend
 
@@ -27,7 +27,7 @@ from .errors import (
 from .failures import explain
 from .hosts import Host
 from .tls import TLSMode, normalize_fingerprint, tls_context
-from .transport import Sockets, TLSAdapter
+from .transport import Channel, Sockets, TLSAdapter
 from .version import Version
 
 __all__ = ('Connection', 'ProxmoxClient')
@@ -75,12 +75,11 @@ class Connection:
 
 
 class _Target:
-    """One host with its session; `answered` once it has spoken HTTP to us."""
+    """One host with the way to it; `answered` once it has spoken HTTP to us."""
 
-    def __init__(self, host: Host, session: requests.Session, url: str):
+    def __init__(self, host: Host, channel: Channel):
         self.host = host
-        self.session = session
-        self.url = url
+        self.channel = channel
         self.answered = False
 
 
@@ -92,19 +91,22 @@ class ProxmoxClient:
     what decides here. They turn a page of HTML into data, an unknown status into None, and 595 into a text, they log
     what they get, and leave no place for a time limit, a proof of the host other than a CA file, or a retry.
 
+    Attributes:
+        sockets: All of its connections, and whatever else is to end with it.
+
     Use it as a context manager; leaving it closes every connection. Raises InvalidConnection for settings that cannot
     be used.
     """
 
     def __init__(self, connection: Connection):
         self.connection = connection
-        self._sockets = Sockets()
+        self.sockets = Sockets()
         self._lock = Lock()
         self._calls = 0
-        self._ended = Event()
-        self._why: ProxmoxError | None = None
+        self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
         self._context = tls_context(self._mode, connection.ca_certificate)
+        self.sockets.follow(self._context)
         if not TOKEN_ID.fullmatch(connection.token_id):
             raise InvalidConnection('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
         if not TOKEN_SECRET.fullmatch(connection.token_secret):
@@ -138,7 +140,7 @@ class ProxmoxClient:
             self._timer.cancel()
         self._end(Cancelled('The connection to Proxmox is closed.'))
         for target in self._targets:
-            target.session.close()
+            target.channel.close()
 
     @property
     def calls(self) -> int:
@@ -149,6 +151,11 @@ class ProxmoxClient:
     def host(self) -> str:
         """The host that answers at present."""
         return str(self._active.host)
+
+    @property
+    def ended(self) -> Future[Never]:
+        """Fails when the client ends: cancelled, out of time, closed. For those who wait for several calls."""
+        return self._ended
 
     def cancel(self) -> None:
         """End every call that is under way, and let every later one raise Cancelled at once."""
@@ -193,6 +200,10 @@ class ProxmoxClient:
         What can pass (a refused or broken connection, 502-504, a node that the host cannot reach) is tried three times,
         everything else once. Raises a ProxmoxError that says what failed.
         """
+        return self.get_document(*path, **params)['data']
+
+    def get_document(self, *path: object, **params: object) -> dict[str, Any]:
+        """As `get`, with what some calls put next to their `data` (`changes` of a node's network)."""
         for attempt in range(1, TRIES + 1):
             try:
                 return self._get_from_some_host(path, params)
@@ -200,49 +211,44 @@ class ProxmoxClient:
                 failure = error
             if not failure.passing or attempt == TRIES:
                 break
-            self._ended.wait(FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1))
+            wait([self._ended], FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1))
         raise failure
 
-    def _get_from_some_host(self, path: tuple[object, ...], params: Mapping[str, object]) -> Any:
+    def _get_from_some_host(self, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
         first = self._active
         failures: list[ProxmoxError] = []
         for target in (first, *(target for target in self._targets if target is not first)):
             try:
-                data = self._call(target, path, params)
+                document = self._call(target, path, params)
             except (HostUnreachable, TLSFailed, NotProxmox) as error:
                 failures.append(error)
             else:
                 self._active = target
-                return data
+                return document
         raise _none_answered(failures)
 
-    def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> Any:
-        self._go_on()
-        url = '/'.join((target.url, *(quote(str(part), safe='') for part in path)))
+    def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
+        self.go_on()
         try:
-            answer = self._send(target, url, params)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            # Not raised from here: the exception at hand holds the request, and with it the token's secret.
+            answer = self._send(target, _url(path, params))
+        except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+            # Not raised from here: the exception at hand may hold the request, and with it the token's secret.
             failure = explain(error, target.host, _shown(path), self.connection.timeout, answered=target.answered)
         else:
             target.answered = True
             return read_answer(answer, target.host, path, self.connection.token_id)
-        self._go_on()
+        self.go_on()
         raise failure
 
-    def _send(self, target: _Target, url: str, params: Mapping[str, object]) -> Answer:
-        timeout = self.connection.timeout
-        deadline = time.monotonic() + timeout
+    def _send(self, target: _Target, url: str) -> Answer:
         # A first call that does not even connect was none.
         counted = target.answered
         if counted:
             self._count()
-        with target.session.get(
-            url, params=params, timeout=(min(timeout, CONNECT_TIMEOUT), timeout), allow_redirects=False, stream=True
-        ) as response:
+        with target.channel.get(url) as (response, deadline):
             if not counted:
                 self._count()
-            return Answer(response.status_code, response.reason, _body(response, deadline))
+            return Answer(response.status, response.reason, _body(response, deadline))
 
     def _count(self) -> None:
         with self._lock:
@@ -254,11 +260,11 @@ class ProxmoxClient:
         backend = Backend(
             str(host), user=user, token_name=name, token_value=connection.token_secret, proxies=dict(connection.proxies)
         )
-        session = backend.get_session()
-        # No proxy, CA bundle or password from the environment of the process: NetBox's settings count.
-        session.trust_env = False
-        session.mount('https://', TLSAdapter(self._context, fingerprint, self._sockets, connection.concurrency))
-        return _Target(host, session, backend.get_base_url())
+        adapter = TLSAdapter(self._context, fingerprint, self.sockets, connection.concurrency)
+        timeout = connection.timeout
+        limits = urllib3.Timeout(connect=min(timeout, CONNECT_TIMEOUT), read=timeout)
+        channel = Channel(backend.get_base_url(), backend.get_session(), adapter, connection.proxies, limits)
+        return _Target(host, channel)
 
     def _fingerprints(self, count: int) -> Iterable[str | None]:
         if self._mode is not TLSMode.FINGERPRINT:
@@ -272,26 +278,31 @@ class ProxmoxClient:
 
     def _end(self, why: ProxmoxError) -> None:
         with self._lock:
-            if self._why is None:
-                self._why = why
-        self._ended.set()
-        self._sockets.shut()
+            if not self._ended.done():
+                self._ended.set_exception(why)
+        self.sockets.shut()
 
-    def _go_on(self) -> None:
-        if self._why is not None:
+    def go_on(self) -> None:
+        """Raises Cancelled or RunTimeout if everything has been ended. For whoever waits for something else."""
+        if self._ended.done() and isinstance(why := self._ended.exception(), ProxmoxError):
             # A new one each time: threads must not share a traceback.
-            raise type(self._why)(self._why.message, self._why.remedy)
+            raise type(why)(why.message, why.remedy)
 
 
-def _body(response: requests.Response, deadline: float) -> bytes:
+def _url(path: tuple[object, ...], params: Mapping[str, object]) -> str:
+    url = ''.join(f'/{quote(str(part), safe="")}' for part in path)
+    return f'{url}?{urlencode(params)}' if params else url
+
+
+def _body(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
     """The whole body, also if it trickles in: a socket's own time limit starts again with every byte."""
     body = bytearray()
-    while chunk := response.raw.read1(CHUNK, decode_content=True):
+    while chunk := response.read1(CHUNK, decode_content=True):
         body += chunk
         if time.monotonic() > deadline:
-            raise requests.ReadTimeout('the whole answer')
+            raise TimeoutError('the whole answer')
         if len(body) > MAX_ANSWER:
-            raise requests.exceptions.ContentDecodingError('the answer is too large')
+            raise urllib3.exceptions.DecodeError('the answer is too large')
     return bytes(body)
 
 

@@ -98,7 +98,7 @@ class NodeInterface:
         vlan_id: Of a VLAN interface, or the `ovs_tag` of an OVS port.
         parent: The interface under a VLAN interface or an alias.
         alternative_names: `altnames`.
-        extra: What this version does not know, as text.
+        extra: What has no attribute of its own, as text.
     """
 
     name: str

@@ -3,8 +3,16 @@
 import ssl
 from collections.abc import Iterator
 
-import requests
-import urllib3.exceptions
+from requests.exceptions import InvalidProxyURL, InvalidSchema
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    DecodeError,
+    LocationParseError,
+    NewConnectionError,
+    ProxyError,
+    ProxySchemeUnknown,
+    ReadTimeoutError,
+)
 
 from .errors import CallTimeout, ConnectionBroken, GarbledAnswer, HostUnreachable, ProxmoxError
 from .hosts import Host
@@ -12,10 +20,13 @@ from .tls import no_tls, tls_failure, unreachable, wrong_fingerprint
 
 __all__ = ('explain',)
 
+# No connection through it, or settings that name none.
+BAD_PROXY = (ProxyError, ProxySchemeUnknown, InvalidProxyURL, InvalidSchema)
+
 
 def explain(error: BaseException, host: Host, call: str, timeout: float, *, answered: bool) -> ProxmoxError:
     """
-    Turn an exception of requests or urllib3 into one of ours, which holds nothing of it.
+    Turn an exception of urllib3 (or requests) into one of ours, which holds nothing of it.
 
     Args:
         call: The path of the call, for the message.
@@ -23,7 +34,7 @@ def explain(error: BaseException, host: Host, call: str, timeout: float, *, answ
         answered: The host has answered before, so the connection was not refused because of what it is.
     """
     causes = list(_causes(error))
-    if isinstance(error, requests.exceptions.ProxyError):
+    if isinstance(error, BAD_PROXY):
         return HostUnreachable(
             f'The proxy between NetBox and {host} did not connect them.',
             "Check NetBox's HTTP_PROXIES, or exempt this host from the proxy.",
@@ -33,21 +44,21 @@ def explain(error: BaseException, host: Host, call: str, timeout: float, *, answ
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return tls_failure(host, cause, timeout)
-    if isinstance(error, requests.ConnectTimeout):
+    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
         return unreachable(host, TimeoutError(), timeout)
     for cause in causes:
-        if isinstance(cause, urllib3.exceptions.NewConnectionError):
+        if isinstance(cause, NewConnectionError):
             return unreachable(host, cause.__cause__ or cause.__context__ or cause, timeout)
-        if isinstance(cause, UnicodeError | urllib3.exceptions.LocationParseError):
+        if isinstance(cause, UnicodeError | LocationParseError):
             return unreachable(host, UnicodeError(), timeout)
-    if isinstance(error, requests.exceptions.ContentDecodingError | urllib3.exceptions.DecodeError):
+    if isinstance(error, DecodeError):
         return GarbledAnswer(f'The answer of {host} to {call} cannot be decoded or is too large.')
     return _broken(causes, host, call, timeout, answered=answered)
 
 
 def _broken(causes: list[BaseException], host: Host, call: str, timeout: float, *, answered: bool) -> ProxmoxError:
     """The connection stood (or so it seems) when it failed."""
-    kinds = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
+    kinds = (ReadTimeoutError, TimeoutError)
     if any(isinstance(cause, kinds) for cause in causes):
         if not answered:
             return unreachable(host, TimeoutError(), timeout)

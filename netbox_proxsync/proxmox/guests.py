@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from threading import Lock
 
 from .access import Access
 from .addresses import nic_addresses
@@ -17,6 +18,7 @@ from .resources import GuestRow
 from .runtime import GUEST_NAMES, RuntimeReader
 from .unread import Trouble, Unread, unread
 from .version import Version
+from .volumes import SizeReader
 
 __all__ = ('Finding', 'GuestReader')
 
@@ -66,11 +68,21 @@ class GuestReader:
         self.client = client
         self.options = options
         self.version = version
-        self.access = access
         self.runtime = RuntimeReader(client, options, version, access)
+        self.sizes = SizeReader(client, access)
+        self.trust(access)
         self.failed_nodes: dict[str, str] = {}
         self._nodes = nodes
         self._timeouts: Counter[str] = Counter()
+        self._strange_keys: set[str] = set()
+        self._lock = Lock()
+
+    def trust(self, access: Reading[Access]) -> None:
+        """From now on, read with these privileges."""
+        self.runtime.access = access
+        self.sizes.access = access
+        # Once, and not for every guest: it looks at the privileges on every guest and pool.
+        self._sees_all_pools = known(access) and access.sees_all_pools
 
     def read(self, row: GuestRow) -> Finding:
         """
@@ -99,6 +111,7 @@ class GuestReader:
         except CallFailed as error:
             finding = self._unread(row, unread('its configuration', row, error))
             return replace(finding, vanished=error.guest_not_there)
+        config = self.sizes.complete(row, config)
         troubles: list[Trouble] = []
         running = self.runtime.interfaces(row, config, troubles)
         guest = replace(
@@ -143,13 +156,25 @@ class GuestReader:
             # Every configuration has a digest. One without is not a guest without NICs and disks, but a part of one.
             if not isinstance(data, dict) or 'digest' not in data:
                 raise Garbled('the answer is not a whole configuration')
-            return parse_config(row.type, data)
+            config = parse_config(row.type, data)
         except Garbled as error:
             words = str(error).rstrip('.')
             raise Unread(
                 f'Its configuration cannot be understood: {words}.',
                 Trouble(what=f'The configuration cannot be understood ({words})'),
             ) from None
+        self._log_strange_keys(row, config)
+        return config
+
+    def _log_strange_keys(self, row: GuestRow, config: GuestConfig) -> None:
+        """Each once for a run, and never its value, which may be a secret."""
+        found = {f'{row.type}: {key}' for key in config.extra}
+        found |= {f'{row.type}: {nic.key.rstrip("0123456789")}N {key}' for nic in config.nics for key in nic.extra}
+        with self._lock:
+            new = sorted(found - self._strange_keys)
+            self._strange_keys |= found
+        for name in new:
+            logger.info('This version does not understand what %s has in its configuration (%s).', row.key, name)
 
     def _note_failure(self, node: str, error: ProxmoxError) -> None:
         """Spare the other guests of a node the wait for answers that do not come."""
@@ -189,7 +214,7 @@ class GuestReader:
 
     def _pool(self, row: GuestRow) -> Reading[str | None]:
         """The list leaves the pool out where the token may not see it."""
-        if row.pool is not None or (known(self.access) and self.access.sees_all_pools):
+        if row.pool is not None or self._sees_all_pools:
             return row.pool
         return Unknown('The token may not see all pools (Pool.Audit).')
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
 
 from .estate import Certificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
+from .memory import Sight
 from .readings import Reading, Unknown, known
 
 __all__ = (
@@ -319,6 +320,7 @@ class Inventory:
         vnets, storages: Unknown, too, if the token may not see all of them.
         not_backed_up: The ids of the guests that no backup job covers.
         calls: Number of requests made to Proxmox.
+        sight: What the token could see; None if its privileges are not known.
     """
 
     version: str
@@ -333,3 +335,4 @@ class Inventory:
     not_backed_up: Reading[frozenset[int]]
     warnings: tuple[Notice, ...]
     calls: int
+    sight: Sight | None = None

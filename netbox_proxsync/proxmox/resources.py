@@ -12,6 +12,7 @@ from .properties import Garbled, boolean, integer, parse_properties, parse_tags,
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
 NO_ANSWER = Unknown('The list of guests does not tell.')
+# Until somebody asks the node itself.
 NOT_ASKED = Unknown('The node was not asked.')
 COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
 

@@ -5,12 +5,18 @@ None of these ends a run: what SSH tells is an addition to what the API does. No
 exception of the SSH library that it was made from.
 """
 
+from typing import TYPE_CHECKING
+
 from .errors import ProxmoxError
+
+if TYPE_CHECKING:
+    from .ssh_keys import HostKey
 
 __all__ = (
     'HostKeyChanged',
     'HostKeyNotPinned',
     'HostKeyRefused',
+    'InvalidPassphrase',
     'InvalidSSHSettings',
     'SSHAuthenticationFailed',
     'SSHCommandRefused',
@@ -18,6 +24,7 @@ __all__ = (
     'SSHTimeout',
     'SSHTooMuchOutput',
     'SSHUnreachable',
+    'WrongNode',
 )
 
 
@@ -27,6 +34,10 @@ class SSHError(ProxmoxError):
 
 class InvalidSSHSettings(SSHError):
     """The settings cannot be used as they are (host, user, password, private key, pinned host keys)."""
+
+
+class InvalidPassphrase(InvalidSSHSettings):
+    """The passphrase of the private key is missing or wrong."""
 
 
 class SSHUnreachable(SSHError):
@@ -42,16 +53,12 @@ class HostKeyRefused(SSHError):
     The host did not prove that it is the one that was pinned. Neither user name, password nor key was sent to it.
 
     Attributes:
-        type: Of the key that the host showed: 'ssh-ed25519', ...
-        fingerprint: Of the same key: 'SHA256:...'.
-        line: The same key as it would be pinned.
+        key: The one that the host showed.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, type: str, fingerprint: str, line: str):
+    def __init__(self, message: str, remedy: str = '', *, key: 'HostKey'):
         super().__init__(message, remedy)
-        self.type = type
-        self.fingerprint = fingerprint
-        self.line = line
+        self.key = key
 
 
 class HostKeyNotPinned(HostKeyRefused):
@@ -68,6 +75,10 @@ class SSHAuthenticationFailed(SSHError):
 
 class SSHCommandRefused(SSHError):
     """The user may log in but not run the commands: a restricted shell, ForceCommand, no shell at all."""
+
+
+class WrongNode(SSHError):
+    """The host is not the node that it was asked as."""
 
 
 class SSHTooMuchOutput(SSHError):

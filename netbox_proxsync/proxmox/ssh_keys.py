@@ -14,9 +14,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from .ssh_errors import InvalidSSHSettings
+from .ssh_errors import InvalidPassphrase, InvalidSSHSettings
 
-__all__ = ('ALGORITHMS', 'HostKey', 'Pin', 'host_names', 'load_private_key', 'parse_pins')
+__all__ = ('ALGORITHMS', 'HostKey', 'Pin', 'host_names', 'load_private_key', 'parse_pins', 'with_confirmed')
 
 # How a host can prove each type of key, most wanted first. No `ssh-rsa`: that is RSA with SHA-1.
 ALGORITHMS = {
@@ -26,6 +26,7 @@ ALGORITHMS = {
     'ecdsa-sha2-nistp521': ('ecdsa-sha2-nistp521',),
     'ssh-rsa': ('rsa-sha2-512', 'rsa-sha2-256'),
 }
+BRACKETED = re.compile(r'\[(.+)\]:(\d{1,5})')
 SHA256 = re.compile(r'SHA256:([A-Za-z0-9+/]{43})=?')
 
 PIN_FORM = (
@@ -102,12 +103,46 @@ def parse_pins(lines: Iterable[str]) -> tuple[Pin, ...]:
     return tuple(pins)
 
 
+def with_confirmed(text: str, lines: Iterable[str]) -> str:
+    """
+    Pinned keys, a line each, after a person has confirmed some: each is the only one of its host from now on.
+
+    Raises InvalidSSHSettings if a confirmed line is not 'host key-type base64'.
+    """
+    lines = [' '.join(line.split()) for line in lines]
+    names: set[str] = set()
+    for number, line in enumerate(lines, 1):
+        pin = _parse_pin(line.split(), number) if line else None
+        if pin is None or pin.hosts is None or pin.type is None:
+            raise InvalidSSHSettings(f'Line {number} does not name a host and its whole key.', PIN_FORM)
+        names.update(alias for name in pin.hosts for alias in _aliases(name))
+    kept = (_without(line, names) for line in text.splitlines())
+    return '\n'.join([*(line for line in kept if line is not None), *dict.fromkeys(lines)])
+
+
+def _without(line: str, names: set[str]) -> str | None:
+    """A line that does not stand for these hosts any more; None if it stood for no other."""
+    first, _, rest = line.strip().partition(' ')
+    if not first or first.startswith('#') or _starts_key(first):
+        return line
+    hosts = [host for host in first.split(',') if _normal_host(host) not in names]
+    return f'{",".join(hosts)} {rest}' if hosts else None
+
+
+def _aliases(name: str) -> set[str]:
+    """Both forms in which a host may be pinned: a line without a port stands for every port."""
+    bracketed = BRACKETED.fullmatch(name)
+    return {name, bracketed[1]} if bracketed else {name}
+
+
 def _parse_pin(words: list[str], number: int) -> Pin:
     hosts = None
     if words[0].startswith(('@', '|')):
         raise InvalidSSHSettings(f'Line {number} of the SSH host keys is a marker or a hashed name.', PIN_FORM)
     if not _starts_key(words[0]) and len(words) > 1:
         hosts = tuple(_normal_host(name) for name in words.pop(0).split(','))
+        if any(set(name) & set('*?!') for name in hosts):
+            raise InvalidSSHSettings(f'Line {number} of the SSH host keys names hosts by a pattern.', PIN_FORM)
     if fingerprint := SHA256.fullmatch(words[0]):
         return Pin(hosts, None, f'SHA256:{fingerprint[1]}')
     if words[0] not in ALGORITHMS:
@@ -128,8 +163,7 @@ def _starts_key(word: str) -> bool:
 
 
 def _normal_host(name: str) -> str:
-    bracketed = re.fullmatch(r'\[(.+)\]:(\d{1,5})', name)
-    if bracketed:
+    if bracketed := BRACKETED.fullmatch(name):
         host, port = bracketed[1], int(bracketed[2])
         return host_names(host, port)[port == 22]
     return host_names(name, 22)[0]
@@ -151,13 +185,13 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     load = serialization.load_ssh_private_key if b'OPENSSH' in data[:40] else serialization.load_pem_private_key
     key, encrypted = _try(load, data, None)
     if encrypted and not passphrase:
-        raise InvalidSSHSettings(
+        raise InvalidPassphrase(
             'The SSH private key is encrypted.', 'Give its passphrase, or a key that is not encrypted.'
         )
     if encrypted:
         key, _ = _try(load, data, passphrase)
         if key is None:
-            raise InvalidSSHSettings('The passphrase does not open the SSH private key.', 'Enter it again.')
+            raise InvalidPassphrase('The passphrase does not open the SSH private key.', 'Enter it again.')
     classes = (
         (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key),
         (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),

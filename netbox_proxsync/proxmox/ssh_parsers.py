@@ -14,17 +14,22 @@ from typing import Any
 from .estate import PhysicalNic
 from .readings import Reading, Unknown, known
 
-__all__ = ('DMI', 'Dmi', 'NicFacts', 'PhysicalNic', 'parse_dmi', 'parse_links', 'parse_nic_facts')
+__all__ = ('DMI', 'Dmi', 'NicFacts', 'PhysicalNic', 'parse_dmi', 'parse_host_name', 'parse_links', 'parse_nic_facts')
 
 MAC = re.compile(r'[0-9a-f]{2}(:[0-9a-f]{2}){5}', re.IGNORECASE)
 NO_MAC = '00:00:00:00:00:00'
 
-# Kernel names of interfaces hold neither '/', ':' nor blanks.
-NIC_FILE = re.compile(r'/sys/class/net/([^/:\s]+)/(speed|device/uevent):(.*)')
+NIC_FILE = re.compile(r'/sys/class/net/([^/:\s]+)/(speed|addr_assign_type|device/uevent):(.*)')
+HOST_NAME = re.compile(r'/proc/sys/kernel/hostname:(.*)')
+# How the kernel names an interface: at most 15 bytes, neither '/', ':' nor blanks.
+INTERFACE = re.compile(r'[^\s/:\x00-\x1f\x7f]{1,15}')
 DMI_FILE = re.compile(r'/sys/class/dmi/id/(sys_vendor|product_name|product_serial):(.*)')
 # What drivers say instead of "no link": -1 in 16 or 32 bits, with or without a sign.
 NO_SPEED = (65535, 2**32 - 1)
 MAX_SPEED = 10**8  # Mbit/s; nothing sane is faster
+# NET_ADDR_RANDOM in include/uapi/linux/netdevice.h: the driver found no address in the card and made one up.
+RANDOM_MAC = '1'
+MAX_TEXT = 200  # characters of a vendor, product, serial number or driver; SMBIOS allows 64
 
 # What manufacturers leave in the DMI where nobody filled in the value.
 MEANINGLESS = frozenset(
@@ -72,10 +77,17 @@ FILLER = re.compile(r'([0x.\-_*\s]|ff)\1*', re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicFacts:
-    """Link speed (Mbit/s) and driver by name of the interface; those without a value are not in it."""
+    """
+    By name of the interface; those without a value are not in it.
+
+    Attributes:
+        speeds: Of the link, in Mbit/s.
+        random_macs: Interfaces whose MAC the kernel made up, anew at each start.
+    """
 
     speeds: Mapping[str, int]
     drivers: Mapping[str, str]
+    random_macs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +126,7 @@ def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[Physical
     for link in links:
         if link == {}:
             continue  # iproute2's way to leave one out
-        if not isinstance(link, dict) or not isinstance(link.get('ifname'), str) or not link['ifname']:
+        if not isinstance(link, dict) or _name(link.get('ifname')) is None:
             return Unknown('The node listed a network interface without a name.')
         info = _mapping(link.get('linkinfo'))
         if link.get('link_type') == 'ether' and not info.get('info_kind'):
@@ -124,7 +136,6 @@ def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[Physical
 
 def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFacts]) -> PhysicalNic:
     name = link['ifname']
-    master = link.get('master')
     in_bond = info.get('info_slave_kind') == 'bond'
     mac = _mac(link.get('address'))
     permanent: Reading[str | None]
@@ -133,14 +144,20 @@ def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFac
     permanent = _mac(link.get('permaddr')) or _mac(_mapping(info.get('info_slave_data')).get('perm_hwaddr'))
     if permanent is None:
         permanent = Unknown(f'The kernel does not tell the permanent MAC of {name}, a bond member.') if in_bond else mac
+        if known(facts) and name in facts.random_macs:
+            permanent = None  # there is none
     return PhysicalNic(
         name=name,
         mac=mac,
         permanent_mac=permanent,
         speed_mbps=facts.speeds.get(name) if known(facts) else facts,
         driver=facts.drivers.get(name) if known(facts) else facts,
-        bond=master if in_bond and isinstance(master, str) and master else None,
+        bond=_name(link.get('master')) if in_bond else None,
     )
+
+
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) and INTERFACE.fullmatch(value) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -157,6 +174,7 @@ def parse_nic_facts(output: str) -> NicFacts:
     """From lines '/sys/class/net/eno1/speed:1000' and '/sys/class/net/eno1/device/uevent:DRIVER=igb'."""
     speeds: dict[str, int] = {}
     drivers: dict[str, str] = {}
+    random_macs = set()
     for line in output.split('\n'):
         match = NIC_FILE.fullmatch(line.rstrip('\r'))
         if match is None:
@@ -165,9 +183,20 @@ def parse_nic_facts(output: str) -> NicFacts:
         if file == 'speed':
             if re.fullmatch(r'[0-9]{1,10}', value) and 0 < int(value) < MAX_SPEED and int(value) not in NO_SPEED:
                 speeds[name] = int(value)
+        elif file == 'addr_assign_type':
+            if value == RANDOM_MAC:
+                random_macs.add(name)
         elif value.startswith('DRIVER=') and (driver := _printable(value.removeprefix('DRIVER='))):
             drivers[name] = driver
-    return NicFacts(speeds=speeds, drivers=drivers)
+    return NicFacts(speeds=speeds, drivers=drivers, random_macs=frozenset(random_macs))
+
+
+def parse_host_name(output: str) -> str | None:
+    """From a line '/proc/sys/kernel/hostname:pve1'; None if there is none."""
+    for line in output.split('\n'):
+        if match := HOST_NAME.fullmatch(line.rstrip('\r')):
+            return _printable(match[1]) or None
+    return None
 
 
 def parse_dmi(output: str, user: str) -> Dmi:
@@ -206,4 +235,5 @@ def _meaningful(value: str) -> str | None:
 
 def _printable(value: str) -> str:
     """Without control characters and with single blanks: DMI values are padded in every way."""
-    return ' '.join(''.join(char if char.isprintable() and char != '\ufffd' else ' ' for char in value).split())
+    text = ' '.join(''.join(char if char.isprintable() and char != '\ufffd' else ' ' for char in value).split())
+    return text[:MAX_TEXT].rstrip()

@@ -18,6 +18,7 @@ from .ssh_errors import (
     SSHUnreachable,
 )
 from .ssh_keys import ALGORITHMS, HostKey
+from .transport import Sockets
 
 __all__ = ('MAX_OUTPUT', 'Output', 'Session', 'shortened')
 
@@ -54,12 +55,14 @@ class Session:
 
     Every step ends after `timeout` seconds, and all together at `deadline` (of `time.monotonic`), whatever the host
     does: the connection is closed then, which ends every wait in paramiko, the ones that know no time limit included.
+    So does shutting its socket, of which `sockets` are told.
     """
 
-    def __init__(self, host: str, port: int, timeout: float, deadline: float):
+    def __init__(self, host: str, port: int, timeout: float, deadline: float, sockets: Sockets | None = None):
         self.name = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
         self._host, self._port = host, port
         self._timeout, self._deadline = timeout, deadline
+        self._sockets = sockets
         self._late = False
         self._transport: paramiko.Transport | None = None
         self._socket: socket.socket | None = None
@@ -170,9 +173,7 @@ class Session:
     def _connected(self) -> socket.socket:
         failure: SSHError
         try:
-            return socket.create_connection(
-                (self._host, self._port), max(0.001, min(self._timeout, self._deadline - time.monotonic()))
-            )
+            return self._first_connected()
         except (socket.gaierror, UnicodeError):
             failure = SSHUnreachable(
                 f'The name {self._host} is not known.', 'Is it spelled right, and known to the DNS that NetBox uses?'
@@ -190,6 +191,27 @@ class Session:
                 f'{self.name} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?'
             )
         raise failure
+
+    def _first_connected(self) -> socket.socket:
+        """As socket.create_connection, but what it waits for can be ended by shutting the socket."""
+        failure = OSError('no address')
+        for family, kind, protocol, _, address in socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(max(0.001, min(self._timeout, self._deadline - time.monotonic())))
+                self._tell(sock)
+                sock.connect(address)
+                self._tell(sock)  # all may have been shut in between, when there was nothing yet to shut
+            except OSError as error:
+                sock.close()
+                failure = error
+            else:
+                return sock
+        raise failure
+
+    def _tell(self, sock: socket.socket) -> None:
+        if self._sockets:
+            self._sockets.add(sock)
 
     def _no_ssh(self, error: Exception) -> SSHError:
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):

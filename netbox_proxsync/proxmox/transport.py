@@ -2,16 +2,24 @@
 
 import socket
 import ssl
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
+import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Retry, Timeout
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
-__all__ = ('Sockets', 'TLSAdapter')
+__all__ = ('Channel', 'Sockets', 'TLSAdapter')
+
+# Every exception as it is, and no redirect: both are the client's to decide.
+NO_RETRY = Retry(total=False, redirect=False)
 
 
 class Sockets:
@@ -27,6 +35,17 @@ class Sockets:
             self._open.add(sock)
             if self._ended:
                 _shut(sock)
+
+    def follow(self, context: ssl.SSLContext) -> None:
+        """Let the context make sockets that are known here already while their handshake may hang."""
+        add = self.add
+
+        class Followed(ssl.SSLSocket):
+            def do_handshake(self, *args: Any, **kwargs: Any) -> None:
+                add(self)
+                super().do_handshake(*args, **kwargs)
+
+        context.sslsocket_class = Followed
 
     def shut(self) -> None:
         """End every connection, also those that are opened later."""
@@ -45,10 +64,11 @@ def _shut(sock: socket.socket) -> None:
 
 def _pool_class(sockets: Sockets) -> type[HTTPSConnectionPool]:
     class Connection(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            if isinstance(self.sock, socket.socket):
-                sockets.add(self.sock)
+        def _new_conn(self) -> socket.socket:
+            sock = super()._new_conn()
+            # A proxy may hang before it comes to TLS, with which this socket is replaced by one that is followed.
+            sockets.add(sock)
+            return sock
 
     class Pool(HTTPSConnectionPool):
         ConnectionCls = Connection
@@ -95,3 +115,77 @@ class TLSAdapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         pass  # the context decides
+
+
+class Channel:
+    """
+    GET requests to one host.
+
+    Whatever is the same for every call (headers, proxy, time limits, the pool of connections) is worked out once by
+    requests, and the calls go to its pool directly: with thousands of them, most of the time that NetBox itself spends
+    on a call would go into working it out again.
+
+    Args:
+        url: Of the API, to which the paths of the calls are appended.
+        session: Says which headers are sent.
+        proxies: By scheme, and nothing from the environment of the process: NetBox's settings count.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        session: requests.Session,
+        adapter: TLSAdapter,
+        proxies: Mapping[str, str],
+        timeout: Timeout,
+    ):
+        self._url = url
+        # Neither a password from .netrc.
+        session.trust_env = False
+        self._session = session
+        self._adapter = adapter
+        self._proxies = dict(proxies)
+        self._timeout = timeout
+
+    @cached_property
+    def _request(self) -> requests.PreparedRequest:
+        return self._session.prepare_request(requests.Request('GET', self._url))
+
+    @cached_property
+    def _pool(self) -> HTTPConnectionPool:
+        return self._adapter.get_connection_with_tls_context(self._request, True, self._proxies)
+
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        return dict(self._request.headers)
+
+    @contextmanager
+    def get(self, path: str) -> Iterator[tuple[BaseHTTPResponse, float]]:
+        """
+        One call: its response, of which the body is not read yet, and until when (time.monotonic()) it should be.
+
+        Raises what urllib3 does; requests, of a proxy that cannot be.
+        """
+        deadline = time.monotonic() + self._timeout.read_timeout
+        response = self._pool.urlopen(
+            'GET',
+            f'{self._request.path_url}{path}',
+            headers=self._headers,
+            retries=NO_RETRY,
+            redirect=False,
+            assert_same_host=False,
+            timeout=self._timeout,
+            preload_content=False,
+            decode_content=False,
+        )
+        try:
+            yield response, deadline
+        except BaseException:
+            response.close()  # what is left of the answer must not be taken for the next one
+            raise
+        finally:
+            response.release_conn()
+
+    def close(self) -> None:
+        self._adapter.close()
+        self._session.close()

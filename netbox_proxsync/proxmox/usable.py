@@ -11,7 +11,6 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
     ip_address,
-    ip_interface,
 )
 
 from .inventory import Address, AddressOrigin, IgnoredAddress
@@ -102,7 +101,9 @@ def assess(
 def _interface(host: IPv4Address | IPv6Address, prefix: int | None) -> tuple[IPv4Interface | IPv6Interface, bool]:
     # NetBox knows no /0 addresses.
     has_prefix = prefix is not None and 0 < prefix <= host.max_prefixlen
-    return ip_interface((host, prefix if has_prefix else host.max_prefixlen)), has_prefix
+    # By the number: `ip_interface` would read the text once more, as IPv4 first.
+    interface = IPv4Interface if host.version == 4 else IPv6Interface
+    return interface((int(host), prefix if has_prefix else host.max_prefixlen)), has_prefix
 
 
 def _why_unusable(

@@ -22,6 +22,11 @@ class Action(StrEnum):
     CONFLICT = 'conflict'
 
     @property
+    def goes(self) -> bool:
+        """Whether the object is not kept afterwards."""
+        return self in (Action.RELEASE, Action.DELETE)
+
+    @property
     def is_removal(self) -> bool:
         """Whether it takes something away; these are what the change limit counts."""
         return self in (Action.RETIRE, Action.RELEASE, Action.DELETE)
@@ -86,7 +91,7 @@ class Change:
 class Plan:
     """
     Attributes:
-        changes: In the order in which they are applied; those of a unit stand together.
+        changes: In the order in which they are applied; those of a unit stand together, what goes at the end.
         refreshed: Bindings whose remembered values change though NetBox does not: {binding's pk: values}.
         forgotten: Bindings (pks) whose object is gone from NetBox and whose thing is gone from Proxmox.
         rekeyed: Bindings of a machine whose VM ID another one has now: {binding's pk: (key, unit)}. They come first.

@@ -7,7 +7,7 @@ from .kinds import KINDS
 from .kinds.base import is_wanted
 from .settings import Settings
 from .state import Desired, Item
-from .values import Value
+from .values import Shared, Value
 
 __all__ = ('desire',)
 
@@ -19,7 +19,9 @@ def desire(inventory: Inventory, settings: Settings) -> Desired:
         complete=frozenset(
             (kind.name, scope) for kind in KINDS.values() for scope in kind.complete(inventory, settings)
         ),
-        excluded=frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
+        # An ignored guest is left alone also when it is gone from Proxmox.
+        excluded=settings.ignored
+        | frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
     )
 
 
@@ -29,6 +31,15 @@ def storable(item: Item) -> Item:
 
 
 def storable_value(value: Value) -> Value:
-    if not isinstance(value, str):
-        return value
-    return value.replace('\x00', '').encode('utf-8', 'replace').decode('utf-8')
+    match value:
+        case Shared():
+            return replace(value, name=storable_value(value.name))
+        case frozenset():
+            return frozenset(storable_value(element) for element in value)
+        case str():
+            return storable_text(value)
+    return value
+
+
+def storable_text(text: str) -> str:
+    return text.replace('\x00', '').encode('utf-8', 'replace').decode('utf-8')

@@ -8,6 +8,7 @@ from .kinds.base import Conflict, Kind, Located
 from .kinds.cluster import CLUSTER_KEY
 from .settings import Settings
 from .state import Bound, Desired, Existing, Item, Record
+from .values import Ref
 
 __all__ = ('Match', 'Matches', 'match')
 
@@ -28,6 +29,7 @@ class Matches:
         matched: Items that a sync can act on, in the order in which they can be created.
         conflicts: Those that it must leave, with the reason.
         located: The objects that exist, by (kind, key).
+        left: What is left to a person, as (kind, key), and has no object: neither it nor its parts are made.
     """
 
     matched: list[Match] = field(default_factory=list)
@@ -35,6 +37,7 @@ class Matches:
     located: Located = field(default_factory=Located)
     blocked: set[str] = field(default_factory=set)
     expected: set[tuple[str, str]] = field(default_factory=set)
+    left: set[tuple[str, str]] = field(default_factory=set)
 
 
 def match(desired: Desired, existing: Existing, settings: Settings) -> Matches:
@@ -65,7 +68,8 @@ def retired_units(
     going = {bound.unit for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE}
     wanted = {item.unit for item in desired.items}
     retired = {bound.unit for bound in existing.bindings.values() if bound.missing_since and bound.unit not in wanted}
-    return frozenset(going | retired)
+    # What an ignored guest holds is not free for others.
+    return frozenset((going | retired) - desired.excluded)
 
 
 def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches: Matches) -> Match | None:
@@ -74,6 +78,8 @@ def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches:
     located = matches.located
     bound = existing.bindings.get((item.kind, item.key))
     record = existing.by_pointer.get(bound.pointer) if bound else None
+    if (bound and bound.unmanaged) or hangs_on_left(item, matches):
+        return leave(item, record, matches)
     if record is None:
         # A binding whose object was deleted by hand ties nothing; the object is made again.
         bound = None
@@ -93,6 +99,20 @@ def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches:
         located.add(item.kind, item.key, record.pointer)
     matches.expected.add((item.kind, item.key))
     return Match(item, bound, record)
+
+
+def hangs_on_left(item: Item, matches: Matches) -> bool:
+    """Whether what the item is a part of, and which was tied before it, is left to a person and has no object."""
+    return any(isinstance(value, Ref) and (value.kind, value.key) in matches.left for value in item.values.values())
+
+
+def leave(item: Item, record: Record | None, matches: Matches) -> None:
+    """The object is a person's: others may refer to it, and nothing about it changes."""
+    if record is None:
+        matches.left.add((item.kind, item.key))
+        return
+    matches.located.add(item.kind, item.key, record.pointer)
+    matches.expected.add((item.kind, item.key))
 
 
 def block(item: Item, matches: Matches) -> None:
@@ -124,6 +144,7 @@ def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
         for identity, bound in existing.bindings.items()
         if identity not in wanted
         and bound.kind in KINDS
+        and not bound.unmanaged
         and bound.unit not in desired.excluded
         and (
             is_replaced(bound, existing)

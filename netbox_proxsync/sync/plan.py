@@ -13,7 +13,7 @@ from .removal import removals
 from .safety import refusal
 from .settings import Settings
 from .state import Desired, Existing
-from .values import Ref, Shared, Value
+from .values import Pointer, Ref, Shared, Value
 
 __all__ = ('compare',)
 
@@ -63,14 +63,14 @@ class Resolver:
 
 def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Settings) -> Change:
     """The change that an item means; with neither fields nor a new binding it is none."""
-    item, bound, record = entry.item, entry.bound, entry.record
+    item, record = entry.item, entry.record
     kind = KINDS[item.kind]
     wants = {
         (spec, owner): resolver.resolve(item.values[spec.name])
         for spec, owner in owned(kind, existing, settings, is_made=record is None)
         if spec.name in item.values and resolver.is_expected(item.values[spec.name])
     }
-    last = bound.last if bound else {}
+    last = remembered(entry, existing)
     binding = {**last, **item.identity}
     fields = []
     for (spec, owner), want in wants.items():
@@ -102,6 +102,22 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
         fields=tuple(fields),
         binding=binding,
     )
+
+
+def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
+    """
+    What was written last. An object that serves another thing from now on (the address of a guest that has gone) is
+    still ours as far as we wrote it. An address that was deleted by hand took the fields that named it along; that they
+    are empty is nobody's edit.
+    """
+    bound = entry.bound or (existing.bound_to.get(entry.record.pointer) if entry.record else None)
+    last = bound.last if bound else {}
+    kept = {kind.model for kind in KINDS.values()}
+    return {
+        name: value
+        for name, value in last.items()
+        if not (isinstance(value, Pointer) and value.model in kept and value not in existing.by_pointer)
+    }
 
 
 def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> Iterator[tuple[Field, Owner]]:
@@ -146,8 +162,11 @@ def conflicts(matches: Matches) -> list[Change]:
 
 
 def by_unit(changes: list[Change]) -> tuple[Change, ...]:
-    """Units in the order in which they first appear; within one, creations and updates before removals."""
+    """
+    Units in the order in which they first appear, and then, again by unit, what goes: an address that moves to another
+    guest must have left the interface that is deleted.
+    """
     position = {}
     for change in changes:
         position.setdefault(change.unit, len(position))
-    return tuple(sorted(changes, key=lambda change: position[change.unit]))
+    return tuple(sorted(changes, key=lambda change: (change.action.goes, position[change.unit])))

@@ -23,7 +23,9 @@ def removals(
             forgotten.append(bound.pk)
         elif change := removal(bound, record, existing, settings, now):
             changes.append(change)
-    return changes, tuple(forgotten)
+    roots = {bound.unit for bound in gone if bound.key == bound.unit and bound.pk in forgotten}
+    parts = (bound for bound in existing.bindings.values() if bound.unit in roots)
+    return changes, tuple(dict.fromkeys([*forgotten, *(bound.pk for bound in parts)]))
 
 
 def removal(bound: Bound, record: Record, existing: Existing, settings: Settings, now: datetime) -> Change | None:
@@ -46,6 +48,9 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
 
 
 def delete_or_release(bound: Bound, record: Record, existing: Existing, settings: Settings) -> Change | None:
+    if is_elsewhere(bound, record):
+        reason = 'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
+        return change_to(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
     policy = settings.missing_addresses if bound.kind == 'ip' else 'delete'
     if policy == 'leave':
         return None
@@ -60,6 +65,12 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
         why = f'it carries {", ".join(burdens)}'
     reason = f'It is gone from Proxmox; {why}, so it stays in NetBox and is yours now.'
     return change_to(Action.RELEASE, bound, record, released, reason, keeps_binding=False)
+
+
+def is_elsewhere(bound: Bound, record: Record) -> bool:
+    """Whether a person moved the object to where this sync did not put it."""
+    holder = KINDS[bound.kind].holder
+    return holder is not None and record.values[holder] not in (None, bound.last.get(holder))
 
 
 def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Change:

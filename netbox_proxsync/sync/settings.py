@@ -20,6 +20,8 @@ class Settings:
         missing_addresses: What becomes of an address that a guest no longer has: 'delete' (if this sync made it, else
             unassign), 'unassign', or 'leave'.
         field_policy: Exceptions from who owns a field: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
+        ignored: The guests ('qemu/100') that a person told the sync to leave alone.
+        left_alone: Their virtual machines: no other guest may adopt one.
         change_limit: Percent of the objects of a kind that a run may retire, delete or release.
     """
 
@@ -40,6 +42,8 @@ class Settings:
     missing_addresses: str = 'delete'
     field_policy: Mapping[str, str] = field(default_factory=dict)
     change_limit: int = 20
+    ignored: frozenset[str] = frozenset()
+    left_alone: frozenset[Pointer] = frozenset()
     ram_unit: int = 1024 * 1024
     disk_unit: int = 1024 * 1024
 

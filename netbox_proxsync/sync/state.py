@@ -53,7 +53,8 @@ class Desired:
         items: In the order in which they can be created: parents first.
         complete: (kind, scope) pairs that were read completely: whatever is bound in them and is not in `items` is
             gone from Proxmox. See `Kind.scope`.
-        excluded: Units that are in Proxmox and that a filter of the endpoint keeps out: left alone.
+        excluded: Units that a person told the sync to ignore, or that are in Proxmox and that a filter of the endpoint
+            keeps out: left alone.
     """
 
     items: tuple[Item, ...]
@@ -78,7 +79,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """A binding: `last` holds the values that were last written or found equal."""
+    """
+    A binding.
+
+    Attributes:
+        last: The values that were last written or found equal.
+        unmanaged: A person took the object over: it is left as it is, and not made again.
+    """
 
     pk: int
     kind: str
@@ -88,6 +95,7 @@ class Bound:
     last: Mapping[str, Value]
     created_by_sync: bool
     missing_since: datetime | None
+    unmanaged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ __all__ = (
     'EndpointConnectionPanel',
     'EndpointPanel',
     'EndpointPlacementPanel',
+    'EndpointSSHPanel',
     'RunCountsPanel',
     'RunMessagesPanel',
     'RunPanel',
@@ -52,6 +53,24 @@ class EndpointConnectionPanel(panels.ObjectAttributesPanel):
     )
     timeout = attrs.TextAttr('timeout', label=_('Time-out'), format_string=_('{} s'))
     concurrency = attrs.NumericAttr('concurrency')
+
+
+class EndpointSSHPanel(panels.ObjectAttributesPanel):
+    title = _('SSH')
+    ssh_user = attrs.TextAttr('ssh_user', label=_('User'), style='font-monospace')
+    ssh_port = attrs.TextAttr('ssh_port', label=_('Port'))
+    # Whether there is one, and nothing of it.
+    ssh_password = attrs.TextAttr('ssh_password', label=_('Password'))
+    ssh_private_key = attrs.TextAttr('ssh_private_key', label=_('Private key'))
+    ssh_passphrase = attrs.TextAttr('ssh_passphrase', label=_('Passphrase of the key'))
+    ssh_host_keys = attrs.TemplatedAttr(
+        'ssh_host_keys',
+        label=_('Host keys'),
+        template_name='netbox_proxsync/attrs/ca_certificate.html',
+    )
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        return bool(context['object'].ssh_user or context['object'].ssh_host_keys)
 
 
 class EndpointPlacementPanel(panels.ObjectAttributesPanel):
@@ -218,6 +237,7 @@ class BindingPanel(panels.ObjectAttributesPanel):
     unit = attrs.TextAttr('unit', style='font-monospace')
     object = attrs.GenericForeignKeyAttr('object', linkify=True)
     created_by_sync = attrs.BooleanAttr('created_by_sync')
+    unmanaged = attrs.BooleanAttr('unmanaged')
     first_seen = attrs.DateTimeAttr('first_seen')
     missing_since = attrs.DateTimeAttr('missing_since')
 

@@ -7,6 +7,7 @@ from utilities.views import register_model_view
 
 from .. import filtersets, forms, tables
 from ..models import Binding
+from ..object_actions import ManageBindingAgain, StopManagingBinding
 from ..ui import panels
 
 __all__ = (
@@ -28,7 +29,7 @@ class BindingListView(generic.ObjectListView):
 class BindingView(generic.ObjectView):
     queryset = Binding.objects.select_related('endpoint')
     template_name = 'netbox_proxsync/plain_object.html'
-    actions = ()
+    actions = (StopManagingBinding, ManageBindingAgain)
     layout = SimpleLayout(
         left_panels=[
             panels.BindingPanel(),

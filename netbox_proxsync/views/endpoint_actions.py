@@ -1,9 +1,9 @@
-"""What a person does with an endpoint by a button: test, preview, sync."""
+"""What a person does with an endpoint by a button: test, preview, sync, confirm SSH host keys."""
 
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -11,13 +11,20 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.forms import restrict_form_fields
 from utilities.views import GetReturnURLMixin, register_model_view
 
-from .. import connection
-from ..choices import RunModeChoices
+from .. import connection, host_keys
+from ..choices import RunModeChoices, TLSModeChoices
+from ..crypto import SecretError
 from ..forms import ProxmoxEndpointForm
+from ..forms.fields import HostsField
 from ..jobs import AlreadyRunning, SyncJob
-from ..models import ProxmoxEndpoint, SyncRun
+from ..models import ProxmoxEndpoint
+from ..proxmox.errors import ProxmoxError
+from ..validation import clean_fingerprint, clean_hosts
+from .runs import page_of
 
 __all__ = (
+    'ProxmoxEndpointFingerprintsView',
+    'ProxmoxEndpointHostKeysView',
     'ProxmoxEndpointPreviewView',
     'ProxmoxEndpointSyncView',
     'ProxmoxEndpointTestFormView',
@@ -27,6 +34,7 @@ __all__ = (
 # What a connection consists of. A mistake elsewhere in the form is no reason not to try it.
 CONNECTION_FIELDS = (
     'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout', 'concurrency',
+    'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys',
 )  # fmt: skip
 
 
@@ -67,12 +75,7 @@ class StartRunView(EndpointActionView):
                 request,
                 _('{mode} of {endpoint} is queued.').format(mode=run.get_mode_display(), endpoint=endpoint),
             )
-        return redirect(self.page_of(request, run))
-
-    def page_of(self, request: HttpRequest, run: SyncRun) -> str:
-        if request.user.has_perm('netbox_proxsync.view_syncrun', run):
-            return run.get_absolute_url()
-        return run.endpoint.get_absolute_url()
+        return redirect(page_of(request.user, run))
 
 
 @register_model_view(ProxmoxEndpoint, 'preview')
@@ -97,11 +100,40 @@ class ProxmoxEndpointTestView(EndpointActionView):
         )
 
 
-@register_model_view(ProxmoxEndpoint, 'test_form', path='test-form', detail=False)
-class ProxmoxEndpointTestFormView(BaseObjectView):
+@register_model_view(ProxmoxEndpoint, 'ssh_host_keys', path='ssh-host-keys')
+class ProxmoxEndpointHostKeysView(EndpointActionView):
+    """Shows the SSH host keys of the nodes, and pins those that a person confirms, as they were shown."""
+
+    def get_required_permission(self) -> str:
+        return 'netbox_proxsync.change_proxmoxendpoint'
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        endpoint = get_object_or_404(self.queryset, pk=pk)
+        context: dict[str, Any] = {'object': endpoint}
+        try:
+            context['keys'] = host_keys.seen(endpoint)
+        except (ProxmoxError, SecretError) as error:
+            context['error'] = str(error)
+        return render(request, 'netbox_proxsync/endpoint_host_keys.html', context)
+
+    def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
+        lines = request.POST.getlist('key')
+        if not lines:
+            messages.warning(request, _('No key was ticked, so none was pinned.'))
+            return redirect(request.path)
+        try:
+            host_keys.confirm(endpoint, lines)
+        except ValidationError as error:
+            messages.error(request, ' '.join(error.messages))
+            return redirect(request.path)
+        messages.success(request, _('Pinned SSH host keys: {number}').format(number=len(lines)))
+        return redirect(endpoint.get_absolute_url())
+
+
+class EndpointFormView(BaseObjectView):
     """
-    Tries a connection as it stands in the form, without saving it. The answer is a fragment that is put into the page,
-    so what was typed stays, the secret included.
+    Tries something of what stands in the form of an endpoint, without saving it. The answer is a fragment that is put
+    into the page, so what was typed stays, the secret included.
     """
 
     queryset = ProxmoxEndpoint.objects.all()
@@ -111,6 +143,20 @@ class ProxmoxEndpointTestFormView(BaseObjectView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return redirect('plugins:netbox_proxsync:proxmoxendpoint_list')
+
+    def endpoint_of(self, request: HttpRequest) -> ProxmoxEndpoint:
+        if pk := request.POST.get('_endpoint'):
+            # An empty secret means the stored one, so the form may only be tried by those who may save it.
+            changeable = self.queryset.restrict(request.user, 'change')
+            return get_object_or_404(changeable, pk=int(pk) if pk.isdecimal() else 0)
+        if not request.user.has_perm('netbox_proxsync.add_proxmoxendpoint'):
+            raise PermissionDenied
+        return ProxmoxEndpoint()
+
+
+@register_model_view(ProxmoxEndpoint, 'test_form', path='test-form', detail=False)
+class ProxmoxEndpointTestFormView(EndpointFormView):
+    """Tries the connection."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         endpoint = self.endpoint_of(request)
@@ -124,14 +170,43 @@ class ProxmoxEndpointTestFormView(BaseObjectView):
         ]
         context: dict[str, Any] = {'errors': errors}
         if not errors:
-            context['report'] = connection.test(form.instance)
+            # A fingerprint that is taken over counts for all hosts.
+            context |= {'report': connection.test(form.instance), 'takes_over': len(form.instance.hosts) == 1}
         return render(request, 'netbox_proxsync/inc/connection_report.html', context)
 
-    def endpoint_of(self, request: HttpRequest) -> ProxmoxEndpoint:
-        if pk := request.POST.get('_endpoint'):
-            # An empty secret means the stored one, so the form may only be tried by those who may save it.
-            changeable = self.queryset.restrict(request.user, 'change')
-            return get_object_or_404(changeable, pk=int(pk) if pk.isdecimal() else 0)
-        if not request.user.has_perm('netbox_proxsync.add_proxmoxendpoint'):
-            raise PermissionDenied
-        return ProxmoxEndpoint()
+
+@register_model_view(ProxmoxEndpoint, 'fingerprints', detail=False)
+class ProxmoxEndpointFingerprintsView(EndpointFormView):
+    """
+    Shows the fingerprints of the hosts for comparison, and fills in the field with what the person has confirmed.
+
+    It is given no token, so none can get to a host that nobody has proved yet.
+    """
+
+    template_name = 'netbox_proxsync/inc/fingerprints.html'
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        self.endpoint_of(request)
+        try:
+            context = self.use(request) if '_use' in request.POST else self.fetch(request)
+        except ValidationError as error:
+            context = {'errors': error.messages}
+        return render(request, self.template_name, context)
+
+    def fetch(self, request: HttpRequest) -> dict[str, Any]:
+        hosts = clean_hosts(HostsField().to_python(request.POST.get('hosts', '')))
+        timeout = request.POST.get('timeout', '')
+        seen = connection.fetch_fingerprints(hosts, int(timeout) if timeout.isdecimal() and int(timeout) else 10)
+        return {'seen': seen, 'usable': usable(seen)}
+
+    def use(self, request: HttpRequest) -> dict[str, Any]:
+        form = ProxmoxEndpointForm(initial={'fingerprint': clean_fingerprint(request.POST['_use'])})
+        form.fields['fingerprint'].widget.swapped = True
+        pinned = request.POST.get('tls_mode') == TLSModeChoices.FINGERPRINT
+        return {'field': form['fingerprint'], 'pinned': pinned}
+
+
+def usable(seen: list[connection.SeenCertificate]) -> str:
+    """What can be pinned: one for all hosts, or one for each; '' if a host that did not answer would be left out."""
+    fingerprints = [certificate.fingerprint for certificate in seen]
+    return clean_fingerprint(', '.join(fingerprints)) if all(fingerprints) else ''

@@ -13,9 +13,17 @@ from netbox.views import generic
 from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
-from ..models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
-from ..object_actions import PreviewEndpoint, SyncEndpoint, TestEndpoint
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..object_actions import (
+    BULK_GUEST_ACTIONS,
+    CancelActiveRun,
+    EndpointHostKeys,
+    PreviewEndpoint,
+    SyncEndpoint,
+    TestEndpoint,
+)
 from ..ui import panels
+from .guest_actions import GuestDecisionsMixin
 
 __all__ = (
     'ProxmoxEndpointBindingsView',
@@ -25,12 +33,16 @@ __all__ = (
     'ProxmoxEndpointBulkRenameView',
     'ProxmoxEndpointDeleteView',
     'ProxmoxEndpointEditView',
+    'ProxmoxEndpointGuestsView',
     'ProxmoxEndpointListView',
     'ProxmoxEndpointRunsView',
     'ProxmoxEndpointView',
 )
 
-ENDPOINT_ACTIONS = (TestEndpoint, PreviewEndpoint, SyncEndpoint, CloneObject, EditObject, DeleteObject)
+ENDPOINT_ACTIONS = (
+    CancelActiveRun, TestEndpoint, EndpointHostKeys, PreviewEndpoint, SyncEndpoint, CloneObject, EditObject,
+    DeleteObject,
+)  # fmt: skip
 
 
 @register_model_view(ProxmoxEndpoint, 'list', path='', detail=False)
@@ -49,6 +61,7 @@ class ProxmoxEndpointView(generic.ObjectView):
         left_panels=[
             panels.EndpointPanel(),
             panels.EndpointConnectionPanel(),
+            panels.EndpointSSHPanel(),
             TagsPanel(),
             CommentsPanel(),
         ],
@@ -66,6 +79,12 @@ class ProxmoxEndpointEditView(generic.ObjectEditView):
     queryset = ProxmoxEndpoint.objects.all()
     form = forms.ProxmoxEndpointForm
     template_name = 'netbox_proxsync/proxmoxendpoint_edit.html'
+    htmx_template_name = 'netbox_proxsync/inc/endpoint_form.html'
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any):
+        super().setup(request, *args, **kwargs)
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint'):
+            self.form = forms.PlainProxmoxEndpointForm
 
 
 @register_model_view(ProxmoxEndpoint, 'delete')
@@ -76,6 +95,7 @@ class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
         # By number: there may be tens of thousands of them.
         return counted(
             Binding.objects.filter(endpoint=obj),
+            ProxmoxGuest.objects.filter(endpoint=obj),
             SyncRun.objects.filter(endpoint=obj),
             SyncChange.objects.filter(run__endpoint=obj),
             Job.objects.filter(pk__in=obj.jobs.values('pk')),
@@ -107,6 +127,25 @@ class ProxmoxEndpointBulkDeleteView(generic.BulkDeleteView):
     queryset = ProxmoxEndpoint.objects.all()
     filterset = filtersets.ProxmoxEndpointFilterSet
     table = tables.ProxmoxEndpointTable
+
+
+@register_model_view(ProxmoxEndpoint, 'guests')
+class ProxmoxEndpointGuestsView(GuestDecisionsMixin, generic.ObjectChildrenView):
+    queryset = ProxmoxEndpoint.objects.all()
+    child_model = ProxmoxGuest
+    table = tables.ProxmoxGuestTable
+    filterset = filtersets.ProxmoxGuestFilterSet
+    filterset_form = forms.ProxmoxGuestFilterForm
+    actions = BULK_GUEST_ACTIONS
+    tab = ViewTab(
+        label=_('Guests'),
+        badge=lambda endpoint: endpoint.guests.count(),
+        permission='netbox_proxsync.view_proxmoxguest',
+        weight=490,
+    )
+
+    def get_children(self, request: HttpRequest, parent: ProxmoxEndpoint) -> QuerySet[ProxmoxGuest]:
+        return ProxmoxGuest.objects.restrict(request.user, 'view').filter(endpoint=parent).defer('details')
 
 
 @register_model_view(ProxmoxEndpoint, 'runs')

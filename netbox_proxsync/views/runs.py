@@ -1,21 +1,29 @@
+from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views import View
 from netbox.models.deletion import CountOnly
 from netbox.object_actions import BulkDelete, BulkExport, DeleteObject
 from netbox.ui.breadcrumbs import Breadcrumb, object_view_url
 from netbox.ui.layout import Column, Layout, Row
 from netbox.ui.panels import PluginContentPanel
 from netbox.views import generic
-from utilities.views import register_model_view
+from utilities.views import ConditionalLoginRequiredMixin, register_model_view
 
 from .. import filtersets, forms, tables
+from ..cancelling import RunEnded, cancel
 from ..models import SyncRun
+from ..object_actions import CancelRun
 from ..ui import panels
 from .endpoints import counted
 
 __all__ = (
     'SyncRunBulkDeleteView',
+    'SyncRunCancelView',
     'SyncRunDeleteView',
     'SyncRunListView',
     'SyncRunProgressView',
@@ -35,7 +43,7 @@ class SyncRunListView(generic.ObjectListView):
 @register_model_view(SyncRun)
 class SyncRunView(generic.ObjectView):
     queryset = SyncRun.objects.select_related('endpoint', 'job', 'user', 'applies')
-    actions = (DeleteObject,)
+    actions = (CancelRun, DeleteObject)
     layout = Layout(
         Row(
             Column(panels.RunMessagesPanel(), panels.RunPlanPanel()),
@@ -76,6 +84,27 @@ class SyncRunProgressView(generic.ObjectView):
         return render(request, 'netbox_proxsync/inc/run_progress.html', {'object': run, 'layout': self.layout})
 
 
+@register_model_view(SyncRun, 'cancel')
+class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
+    """Cancels a run, for who may sync its endpoint."""
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return redirect(get_object_or_404(SyncRun, pk=pk).get_absolute_url())
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        run = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', run.endpoint):
+            raise PermissionDenied
+        try:
+            run = cancel(run, request.user)
+        except RunEnded as error:
+            messages.warning(request, str(error))
+        else:
+            told = _('{run} is cancelled.') if run.finished else _('{run} stops within seconds.')
+            messages.success(request, told.format(run=run))
+        return redirect(page_of(request.user, run))
+
+
 @register_model_view(SyncRun, 'delete')
 class SyncRunDeleteView(generic.ObjectDeleteView):
     queryset = SyncRun.objects.all()
@@ -89,3 +118,9 @@ class SyncRunBulkDeleteView(generic.BulkDeleteView):
     queryset = SyncRun.objects.all()
     filterset = filtersets.SyncRunFilterSet
     table = tables.SyncRunTable
+
+
+def page_of(user: AbstractBaseUser, run: SyncRun) -> str:
+    """Where to follow a run; who may start and cancel runs may not always read what they found."""
+    shown = run if user.has_perm('netbox_proxsync.view_syncrun', run) else run.endpoint
+    return shown.get_absolute_url()

@@ -21,14 +21,20 @@ class Server:
         stopped: Set when the server ends, so that no handler outlives its test.
     """
 
-    def __init__(self, handle: Callable[['Server', socket.socket], None], context: ssl.SSLContext | None, family: int):
+    def __init__(
+        self,
+        handle: Callable[['Server', socket.socket], None],
+        context: ssl.SSLContext | None,
+        family: int,
+        address: tuple[str, int] | None = None,
+    ):
         self.handle = handle
         self.context = context
         self.received: list[bytes] = []
         self.connections = 0
         self.stopped = Event()
         self.socket = socket.create_server(
-            ('::1' if family == socket.AF_INET6 else '127.0.0.1', 0), family=family, backlog=64
+            address or ('::1' if family == socket.AF_INET6 else '127.0.0.1', 0), family=family, backlog=64
         )
         self.socket.settimeout(0.05)
         self.port = self.socket.getsockname()[1]
@@ -93,8 +99,9 @@ def serving(
     handle: Callable[[Server, socket.socket], None],
     context: ssl.SSLContext | None = None,
     family: int = socket.AF_INET,
+    address: tuple[str, int] | None = None,
 ) -> Iterator[Server]:
-    server = Server(handle, context, family)
+    server = Server(handle, context, family, address)
     server.start()
     try:
         yield server

@@ -18,7 +18,8 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from netbox_proxsync.proxmox.ssh import COMMANDS, HostKey
+from netbox_proxsync.proxmox.ssh import COMMANDS
+from netbox_proxsync.proxmox.ssh_keys import HostKey
 
 from .servers import Server, closed_port, serving
 
@@ -97,6 +98,7 @@ class Node(paramiko.ServerInterface):
         confirms: If set, no command is confirmed before.
         thinks: Seconds before a password is accepted.
         terminals: How many terminals or environment variables were asked for.
+        port: Given, or any that is free.
     """
 
     host_keys: tuple[paramiko.PKey, ...] = field(default_factory=lambda: (private_key('ed25519'),))
@@ -111,11 +113,12 @@ class Node(paramiko.ServerInterface):
     confirms: Event | None = None
     thinks: float = 0
     terminals: int = 0
+    host: str = '127.0.0.1'
     port: int = 0
 
     @property
     def host_key(self) -> HostKey:
-        return HostKey.of(self.host_keys[0], '127.0.0.1', self.port)
+        return HostKey.of(self.host_keys[0], self.host, self.port)
 
     def serve(self, server: Server, connection: socket.socket) -> None:
         transport = paramiko.Transport(connection)
@@ -185,7 +188,7 @@ class Node(paramiko.ServerInterface):
 
 @contextmanager
 def serving_node(node: Node) -> Iterator[Node]:
-    with serving(node.serve) as server:
+    with serving(node.serve, address=(node.host, node.port)) as server:
         node.port = server.port
         yield node
 

@@ -135,6 +135,75 @@ class TestPools:
         assert not parse(hidden, acl(('/pool/dev', 'NoAccess'))).sees_all_pools
 
 
+class TestLists:
+    """Which of the lists that are shortened silently are whole."""
+
+    HIDDEN = {
+        'interfaces': lambda access, version: access.interfaces_hidden(version),
+        'vnets': lambda access, version: access.vnets_hidden(version),
+        'storages': lambda access, version: access.storages_hidden,
+    }
+
+    def hidden(self, version: Version, permissions: object, access_list: object = ()) -> set[str]:
+        access = parse(permissions, access_list)
+        return {name for name, why in self.HIDDEN.items() if why(access, version)}
+
+    @pytest.mark.parametrize('version', [V7, V8, V9])
+    def test_on_everything(self, version):
+        assert self.hidden(version, everywhere(*AUDITOR)) == set()
+
+    @pytest.mark.parametrize(
+        ('version', 'expected'),
+        [(V7, {'vnets', 'storages'}), (V8, {'interfaces', 'vnets', 'storages'})],
+    )
+    def test_on_nothing(self, version, expected):
+        assert self.hidden(version, everywhere('VM.Audit', 'Sys.Audit')) == expected
+
+    @pytest.mark.parametrize(
+        ('permissions', 'version', 'expected'),
+        [
+            ({'/sdn': {'SDN.Audit': 1}}, V9, {'storages'}),
+            ({'/sdn': {'SDN.Audit': 0}}, V9, {'interfaces', 'vnets', 'storages'}),
+            ({'/sdn/zones': {'SDN.Audit': 1}}, V8, {'storages'}),
+            ({'/sdn/zones': {'SDN.Audit': 1}}, V9, {'interfaces', 'storages'}),  # not the fabrics
+            ({'/sdn/zones': {'SDN.Audit': 1}}, V7, {'vnets', 'storages'}),
+            ({'/sdn/zones': {'SDN.Audit': 1}, '/sdn/vnets': {'SDN.Audit': 1}}, V7, {'storages'}),
+            ({'/sdn/zones/localnetwork': {'SDN.Use': 1}}, V8, {'vnets', 'storages'}),
+            ({'/storage': {'Datastore.AllocateSpace': 1}}, V7, {'vnets'}),
+            ({'/storage/local': {'Datastore.Audit': 1}}, V8, {'interfaces', 'vnets', 'storages'}),
+        ],
+        ids=str,
+    )
+    def test_on_a_part(self, permissions, version, expected):
+        assert self.hidden(version, everywhere('Sys.Audit') | permissions) == expected
+
+    @pytest.mark.parametrize(
+        ('path', 'version', 'expected'),
+        [
+            ('/sdn/zones/localnetwork/vmbr1', V8, {'interfaces'}),
+            ('/sdn/zones/localnetwork/vmbr1/20', V8, set()),
+            ('/sdn/zones/dc', V8, {'vnets'}),
+            ('/sdn/zones/dc/web', V8, {'vnets'}),
+            ('/sdn/zones/dc/web', V9, {'vnets', 'interfaces'}),
+            ('/sdn/vnets/web', V7, {'vnets'}),
+            ('/sdn/fabrics/f1', V9, {'interfaces'}),
+            ('/storage/secret', V9, {'storages'}),
+            ('/vms/100', V9, set()),
+        ],
+    )
+    def test_taken_away_below(self, path, version, expected):
+        assert self.hidden(version, everywhere(*AUDITOR), acl((path, 'NoAccess'))) == expected
+
+    def test_without_the_acl_nobody_knows(self):
+        assert self.hidden(V8, everywhere(*AUDITOR), None) == {'interfaces', 'vnets', 'storages'}
+
+    def test_volumes(self):
+        access = parse({'/vms/100': {'VM.Config.Disk': 0}, '/storage/nas': {'Datastore.Allocate': 1}})
+        assert access.shows_volume(100, 'local')
+        assert access.shows_volume(101, 'nas')
+        assert not access.shows_volume(101, 'local')
+
+
 class TestCommands:
     def commands(self, access: Access, version: Version) -> set[str]:
         return {lack.command for lack in access.missing(version)}
@@ -165,6 +234,27 @@ class TestCommands:
     def test_a_smaller_role_needs_the_larger_one_beside_it(self):
         access = parse(everywhere(*AUDITOR, **{'/vms/100': {'VM.PowerMgmt': 1}}))
         assert self.commands(access, V9) == {f"pveum acl modify /vms/100 --tokens '{TOKEN}' --roles PVEAuditor"}
+
+    @pytest.mark.parametrize(
+        ('path', 'privilege', 'version'),
+        [
+            ('/nodes/pve2', 'Sys.Audit', V9),
+            ('/storage/nas', 'Datastore.Audit', V8),
+            ('/sdn/zones/localnetwork/vmbr1', 'SDN.Audit', V8),
+            ('/sdn/vnets/web', 'SDN.Audit', V7),
+        ],
+    )
+    def test_no_access_to_what_guests_stand_on_has_to_go_away(self, path, privilege, version):
+        access = parse(everywhere(*AUDITOR, 'VM.Monitor'), acl((path, 'NoAccess')))
+        (lack,) = access.missing(version)
+        assert (lack.path, lack.privilege) == (path, privilege)
+        assert lack.command == f"pveum acl delete {path} --tokens '{TOKEN}' --roles NoAccess"
+
+    def test_sdn_that_is_granted_further_down_only(self):
+        role = [privilege for privilege in (*AUDITOR, 'VM.Monitor') if privilege != 'SDN.Audit']
+        access = parse(everywhere(*role) | {'/sdn/zones': {'SDN.Audit': 1}})
+        assert access.missing(V8) == []
+        assert [lack.path for lack in access.missing(V9)] == ['/sdn']  # the fabrics
 
     def test_each_lack_says_what_for(self):
         assert all(lack.feature and lack.privilege and lack.path for lack in parse({}).missing(V9))

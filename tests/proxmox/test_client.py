@@ -84,9 +84,18 @@ class TestRequests:
             client.get('storage', 'a/b?c#d e', 'ü')
             assert server.received[0].startswith(b'GET /api2/json/storage/a%2Fb%3Fc%23d%20e/%C3%BC HTTP')
 
+    def test_what_stands_next_to_the_data(self, connect, context):
+        answer = answering(b'{"data":[],"changes":"--- interfaces"}')
+        with serving(answer, context) as server, connect(server.host) as client:
+            assert client.get('nodes', 'pve1', 'network') == []
+            whole = client.get_document('nodes', 'pve1', 'network')
+        assert whole == {'data': [], 'changes': '--- interfaces'}
+
     def test_there_is_no_way_to_write(self):
         public = {name for name in dir(ProxmoxClient) if not name.startswith('_')}
-        assert public == {'add_members', 'calls', 'cancel', 'get', 'host', 'version'}
+        assert public == {
+            'add_members', 'calls', 'cancel', 'ended', 'get', 'get_document', 'go_on', 'host', 'version',
+        }  # fmt: skip
 
     def test_connections_are_kept_and_never_more_than_the_concurrency(self, connect, context):
         with serving(answering(), context) as server, connect(server.host, concurrency=3) as client:
@@ -453,6 +462,21 @@ class TestTime:
             assert [type(error) for error in errors] == [Cancelled] * 3
             fails(Cancelled, lambda: client.get('x'))
             assert len(server.received) == 3
+
+    def test_cancelling_ends_a_handshake_and_a_proxy_that_hang(self, connect):
+        for proxied in (False, True):
+            with serving(silent) as server:
+                proxies = {'https': f'http://{server.host}'} if proxied else {}
+                host = 'pve1.example.com' if proxied else server.host
+                with connect(host, timeout=30, proxies=proxies) as client:
+                    waiting = Thread(target=lambda client=client: fails(Cancelled, lambda: client.get('x')))
+                    waiting.start()
+                    deadline = time.monotonic() + 10
+                    while not server.connections:
+                        assert time.monotonic() < deadline
+                    client.cancel()
+                    waiting.join(3)
+                    assert not waiting.is_alive()
 
     def test_cancelling_ends_pauses(self, connect, context, monkeypatch):
         monkeypatch.setattr(client_module, 'FIRST_PAUSE', 30)

@@ -1,5 +1,7 @@
 """What a read of a cluster returns, over real HTTPS, when all goes well and when each part of it does not."""
 
+import contextlib
+import socket
 import threading
 import time
 from collections import Counter
@@ -7,7 +9,7 @@ from collections import Counter
 import pytest
 
 from netbox_proxsync.proxmox import client as client_module
-from netbox_proxsync.proxmox.client import ProxmoxClient
+from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.errors import (
     AuthenticationFailed,
@@ -18,6 +20,7 @@ from netbox_proxsync.proxmox.errors import (
     VersionTooOld,
 )
 from netbox_proxsync.proxmox.inventory import GuestType, Inventory, TagStyle, known
+from tests.pve import StandIn
 
 from .reading import answer_of, connection, guest_of, is_unknown, messages, read, serve
 from .recordings import data
@@ -25,8 +28,11 @@ from .recordings import data
 CLUSTER = 'pve-9.2.11-cluster'
 RESTRICTED = 'pve-9.2.11-cluster-restricted-token'
 SOLO = 'pve-8.4.21-solo'
-# One call each for: version, permissions, ACL, status, resources, options, and (pinned fingerprints only) nodes.
-CLUSTER_CALLS = 7
+# Version, permissions, ACL, status, resources, options, (pinned fingerprints only) nodes, storages, SDN's zones and
+# virtual networks, guests without backup.
+CLUSTER_PATHS = 11
+# Permissions and ACL once more after the list of guests, and after the other lists.
+CLUSTER_CALLS = CLUSTER_PATHS + 2 * 2
 
 
 @pytest.fixture(autouse=True)
@@ -110,8 +116,10 @@ class TestCalls:
     def test_each_once_and_no_other(self, pve):
         inventory = read(pve)
         expected = Counter(
-            ['/version', '/access/permissions', '/access/acl', '/nodes']
+            ['/version', '/nodes'] + 3 * ['/access/permissions', '/access/acl']
             + [f'/cluster/{name}' for name in ('status', 'resources', 'options')]
+            + ['/storage', '/cluster/sdn/zones', '/cluster/sdn/vnets', '/cluster/backup-info/not-backed-up']
+            + [f'/nodes/{name}/network' for name in ('pve1', 'pve2', 'pve3')]
         )
         rows = [row for row in data(CLUSTER, '/cluster/resources') if row['type'] in ('qemu', 'lxc')]
         for row in rows:
@@ -179,7 +187,7 @@ class TestCalls:
             for guest in inventory.guests
         )
         assert len(inventory.guests) == 1000
-        assert inventory.calls <= CLUSTER_CALLS + 1000 + running
+        assert inventory.calls == CLUSTER_CALLS + 4 + 1000 + running
         assert pve.peak <= 8
 
 
@@ -442,7 +450,7 @@ class TestNodes:
         assert len(gone) > 10
         assert all(is_unknown(guest.config) and is_unknown(guest.status) for guest in gone)
         assert all(known(guest.config) for guest in inventory.guests if guest.node != lost)
-        assert len(pve.calls(f'/nodes/{lost}/*')) <= 2 * 3
+        assert len(pve.calls(f'/nodes/{lost}/*/config')) <= 2 * 3
         assert f'Node {lost} stopped answering' in messages(inventory)
 
     def test_a_node_that_hangs_is_not_waited_for_with_every_guest(self, standin):
@@ -451,7 +459,7 @@ class TestNodes:
         pve.hang(f'/nodes/{lost}/*')
         inventory = read(pve, concurrency=2, timeout=0.5)
         assert all(is_unknown(guest.config) for guest in inventory.guests if guest.node == lost)
-        assert len(pve.calls(f'/nodes/{lost}/*')) <= 4
+        assert len(pve.calls(f'/nodes/{lost}/*/config')) <= 4
 
 
 class TestVanishing:
@@ -668,10 +676,12 @@ class TestNotices:
         assert f"pveum acl modify / --tokens '{pve.token_id}' --roles PVEAuditor" in notice.remedy
         assert is_unknown(guest_of(inventory, 104).pool, 'Pool.Audit')
 
-    def test_what_is_not_read_is_not_asked_for(self, pve):
+    def test_privileges_for_what_guests_stand_on(self, pve):
         pve.revoke('Datastore.Audit')
         pve.revoke('SDN.Audit')
-        assert read(pve).warnings == ()
+        (notice,) = read(pve).warnings
+        assert 'Datastore.Audit on /storage' in notice.message
+        assert 'SDN.Audit on /sdn' in notice.message
 
     def test_tag_colours(self, pve):
         pve.fail('/cluster/options', 500, 'got timeout')
@@ -715,6 +725,22 @@ class TestWhatStopsARun:
         with pytest.raises(ProxmoxError):
             read(pve)
 
+    def test_another_member_goes_on_when_the_given_host_goes_away(self, pve):
+        """Proxmox's port is the same on all nodes, and what they tell is the same."""
+        rows = answer_of(pve, '/cluster/status')
+        next(row for row in rows if row['id'] == 'node/pve2')['ip'] = '127.0.0.2'
+        serve(pve, '/cluster/status', rows)
+        nodes = answer_of(pve, '/nodes')
+        for node in nodes:
+            node['ssl_fingerprint'] = pve.fingerprint
+        serve(pve, '/nodes', nodes)
+        with StandIn(pve.cluster, host='127.0.0.2', port=pve.port, tls=pve.tls) as member:
+            pve.before('/nodes/pve2/qemu/102/config', lambda: threading.Thread(target=pve.close).start())
+            inventory = read(pve, concurrency=1)
+            assert member.log
+            assert all(known(guest.config) for guest in inventory.guests)
+            assert inventory.guests_incomplete is None
+
     def test_a_host_that_goes_away(self, pve):
         pve.before('/nodes/pve2/qemu/102/config', lambda: threading.Thread(target=pve.close).start())
         with pytest.raises((HostUnreachable, ProxmoxError)):
@@ -735,6 +761,22 @@ class TestWhatStopsARun:
             with pytest.raises(Cancelled):
                 collect(client, CollectOptions())
             assert time.monotonic() - begin < 4
+
+    def test_cancelling_does_not_wait_for_a_connection_that_is_not_made(self):
+        """A host that lets nobody in: whoever connects waits for a time that nothing can shorten."""
+        with socket.create_server(('127.0.0.1', 0), backlog=0) as server, contextlib.ExitStack() as filling:
+            for _ in range(3):
+                waiting = filling.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(server.getsockname())
+            host = f'127.0.0.1:{server.getsockname()[1]}'
+            settings = Connection(hosts=(host,), token_id='a@pve!b', token_secret='x', tls_mode='off')
+            with ProxmoxClient(settings) as client:
+                begin = time.monotonic()
+                threading.Timer(0.3, client.cancel).start()
+                with pytest.raises(Cancelled):
+                    collect(client, CollectOptions())
+                assert 0.2 < time.monotonic() - begin < 3
 
     def test_an_exception_from_progress(self, pve):
         """As the job's own time limit raises one in the calling thread."""
@@ -767,7 +809,14 @@ class TestKillingEveryCall:
             'quorate': known(inventory.quorate),
             'guests': inventory.guests_incomplete is None,
             'tag style': known(inventory.tag_style),
+            'vnets': known(inventory.vnets),
+            'storages': known(inventory.storages),
+            'backup': known(inventory.not_backed_up),
         }
+        for node in inventory.nodes:
+            parts[f'{node.name} status'] = known(node.facts)
+            parts[f'{node.name} info'] = known(node.certificates)
+            parts[f'{node.name} network'] = known(node.interfaces)
         for guest in inventory.guests:
             parts[f'{guest.key} config'] = known(guest.config)
             parts[f'{guest.key} addresses'] = known(guest.addresses) and all(
@@ -780,6 +829,8 @@ class TestKillingEveryCall:
     def lost(self, path: str) -> str | None:
         """The part that is not known without a call, where it is not fatal."""
         parts = path.strip('/').split('/')
+        if parts[0] == 'nodes' and 2 < len(parts) <= 4:
+            return f'{parts[1]} {parts[-1]}'
         if parts[0] == 'nodes' and len(parts) > 4:
             guest = f'{parts[2]}/{parts[3]}'
             return {
@@ -792,15 +843,19 @@ class TestKillingEveryCall:
             '/access/acl': 'guests',
             '/cluster/status': 'guests',
             '/cluster/options': 'tag style',
+            '/cluster/sdn/zones': 'vnets',
+            '/cluster/sdn/vnets': 'vnets',
+            '/storage': 'storages',
+            '/cluster/backup-info/not-backed-up': 'backup',
         }.get(path)
 
     @pytest.mark.parametrize('kill', KILLS.values(), ids=KILLS.keys())
     def test_each_in_turn(self, standin, kill):
-        options = {'os_info': True, 'host_names': True}
+        options = {'os_info': True, 'host_names': True, 'nodes': True}
         pve = standin(CLUSTER)
         whole = self.parts(read(pve, options=options))
         paths = sorted({call.path for call in pve.log})
-        assert len(paths) == CLUSTER_CALLS + 10 + 2 + 2
+        assert len(paths) == CLUSTER_PATHS + 3 * 3 + 10 + 2 + 2
         for path in paths:
             kill(pve, path)
             try:
@@ -813,6 +868,8 @@ class TestKillingEveryCall:
                 # The list of nodes serves further hosts only, no part of the inventory.
                 assert part or path == '/nodes', path
                 assert part is None or not now[part], path
+                # That a guest has stopped meanwhile, or has no agent, is no trouble.
+                assert inventory.warnings or path == '/nodes' or part.startswith(('qemu/', 'lxc/')), path
                 assert now.keys() == whole.keys()
                 assert not {name for name in now if now[name] and not whole[name]}
             pve.heal()

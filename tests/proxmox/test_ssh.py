@@ -2,17 +2,21 @@
 
 import logging
 import os
+import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Event, active_count
+from threading import Event, Timer, active_count
 
 import paramiko
 import pytest
 
+from netbox_proxsync.proxmox import ssh
 from netbox_proxsync.proxmox.errors import ProxmoxError
 from netbox_proxsync.proxmox.inventory import Unknown, known
-from netbox_proxsync.proxmox.ssh import COMMANDS, SSHConnection, fetch_host_key, read_hardware
+from netbox_proxsync.proxmox.ssh import COMMANDS, NodeHardware, SSHSettings
 from netbox_proxsync.proxmox.ssh_errors import (
     HostKeyChanged,
     HostKeyNotPinned,
@@ -23,7 +27,11 @@ from netbox_proxsync.proxmox.ssh_errors import (
     SSHTimeout,
     SSHTooMuchOutput,
     SSHUnreachable,
+    WrongNode,
 )
+from netbox_proxsync.proxmox.ssh_hosts import KeyStatus, see_host_key
+from netbox_proxsync.proxmox.ssh_keys import HostKey
+from netbox_proxsync.proxmox.transport import Sockets
 
 from .servers import closed_port, serving, silent, speaking_http
 from .ssh_outputs import BONDED, BONDED_FACTS, DELL, DELL_UNPRIVILEGED, SINGLE, SINGLE_FACTS
@@ -31,7 +39,6 @@ from .ssh_servers import (
     DMI,
     LINKS,
     NIC_FACTS,
-    SSHD,
     Node,
     breaks,
     complains_without_end,
@@ -50,8 +57,6 @@ PASSWORD = 'Tr0ub4dor&3-pässword'
 PASSPHRASE = 'correct horse battery'
 BONDED_NODE = {LINKS: prints(BONDED), NIC_FACTS: prints(BONDED_FACTS, status=2), DMI: prints(DELL)}
 
-with_openssh = pytest.mark.skipif(not SSHD, reason='OpenSSH server is not installed')
-
 
 @pytest.fixture
 def node():
@@ -60,11 +65,19 @@ def node():
         yield node
 
 
-def connection(node: Node, **settings: object) -> SSHConnection:
+def connection(node: Node, **settings: object) -> SSHSettings:
     defaults = {'user': 'root', 'host_keys': (node.host_key.line,), 'timeout': 20}
     if 'private_key' not in settings:
         defaults['password'] = PASSWORD
-    return SSHConnection(host='127.0.0.1', port=node.port, **{**defaults, **settings})
+    return SSHSettings(port=node.port, **{**defaults, **settings})
+
+
+def read_hardware(settings: SSHSettings) -> NodeHardware:
+    return ssh.read_hardware('127.0.0.1', settings)
+
+
+def fetch_host_key(host: str, port: int, timeout: float) -> HostKey:
+    return see_host_key(host, port, timeout=timeout).key
 
 
 def failure(kind: type[SSHError], node: Node, **settings: object) -> SSHError:
@@ -179,11 +192,7 @@ def test_nothing_is_sent_to_a_host_whose_key_is_not_pinned(node):
     for pins in ((), ('# none yet',), (f'pve9.example.com ssh-ed25519 {other.get_base64()}',)):
         error = failure(HostKeyNotPinned, node, host_keys=pins)
         assert node.host_key.fingerprint_sha256 in error.message
-        assert (error.type, error.fingerprint, error.line) == (
-            'ssh-ed25519',
-            node.host_key.fingerprint_sha256,
-            node.host_key.line,
-        )
+        assert error.key == node.host_key
         assert 'ssh_host_ed25519_key.pub' in error.remedy
     assert node.attempts == []
 
@@ -193,8 +202,8 @@ def test_nothing_is_sent_to_a_host_with_another_key(node, form):
     other = private_key('ed25519', 7)
     pin = form.format(type=other.get_name(), base64=other.get_base64(), fingerprint=other.fingerprint)
     error = failure(HostKeyChanged, node, host_keys=(pin,))
-    assert error.fingerprint == node.host_key.fingerprint_sha256
-    assert error.fingerprint in error.message
+    assert error.key == node.host_key
+    assert error.key.fingerprint_sha256 in error.message
     assert node.attempts == []
     failure(HostKeyChanged, node, host_keys=(pin,), private_key=pem('rsa', 1))
     assert node.attempts == []
@@ -216,6 +225,29 @@ def test_any_of_the_keys_of_a_host_can_be_the_pinned_one(kind, whole):
         pin = f'{key.get_name()} {key.get_base64()}' if whole else key.fingerprint
         assert known(read_hardware(connection(node, host_keys=(pin,))).nics)
         assert len(node.attempts) == 1
+
+
+def test_a_key_is_pinned_new_or_changed(node):
+    def status(*pins: str) -> KeyStatus:
+        settings = connection(node, host_keys=pins)
+        seen = see_host_key('127.0.0.1', node.port, settings.pins, timeout=20)
+        assert seen.key == node.host_key
+        return seen.status
+
+    other = private_key('ed25519', 7)
+    assert status() is KeyStatus.NEW
+    assert status(f'10.9.9.9 ssh-ed25519 {other.get_base64()}') is KeyStatus.NEW
+    assert status(node.host_key.line) is KeyStatus.PINNED
+    assert status(f'127.0.0.1 ssh-ed25519 {other.get_base64()}') is KeyStatus.CHANGED
+    assert node.attempts == []
+
+
+def test_another_machine_at_the_address_of_a_node_is_not_taken_for_it(node):
+    node.answers[DMI] = prints(f'/proc/sys/kernel/hostname:proxy.example.com\n{DELL}')
+    settings = connection(node)
+    with pytest.raises(WrongNode, match='is not node pve1: it calls itself proxy'):
+        ssh.read_hardware('127.0.0.1', settings, node='pve1')
+    assert ssh.read_hardware('127.0.0.1', settings, node='Proxy').serial == '7XK2M93'
 
 
 # Who is let in
@@ -318,6 +350,35 @@ def test_the_whole_session_is_bounded(node):
     assert seconds < 7
 
 
+@contextmanager
+def full_backlog() -> Iterator[int]:
+    """A port that neither accepts nor refuses, as of a host behind a firewall that drops."""
+    with socket.create_server(('127.0.0.1', 0), backlog=0) as server, ExitStack() as waiting:
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize('phase', ['connecting', 'keys', 'command'])
+def test_every_wait_ends_when_its_socket_is_shut(node, phase):
+    node.answers[LINKS] = never_ends
+    sockets = Sockets()
+    waiting = serving(silent) if phase == 'keys' else full_backlog()
+    with waiting as server:
+        port = {'connecting': server, 'keys': getattr(server, 'port', 0), 'command': node.port}[phase]
+        settings = SSHSettings(
+            user='root', password=PASSWORD, port=port, host_keys=(node.host_key.fingerprint_sha256,), timeout=60
+        )
+        timer = Timer(1, sockets.shut)
+        timer.start()
+        start = time.monotonic()
+        with pytest.raises(SSHUnreachable):
+            ssh.read_hardware('127.0.0.1', settings, sockets=sockets)
+        assert 0.5 < time.monotonic() - start < 5
+
+
 def test_a_host_that_accepts_and_says_nothing():
     with serving(silent) as server:
         node = Node(port=server.port)
@@ -392,15 +453,13 @@ def test_secrets_are_nowhere(node, caplog):
 # OpenSSH's own server
 
 
-@with_openssh
 @pytest.mark.parametrize('kind', ['ed25519', 'rsa'])
 def test_openssh(tmp_path, kind):
     key = private_key(kind, 1)
     with serving_openssh(tmp_path, key) as port:
         shown = fetch_host_key('127.0.0.1', port, 20)
         hardware = read_hardware(
-            SSHConnection(
-                host='127.0.0.1',
+            SSHSettings(
                 port=port,
                 user=this_user(),
                 private_key=pem(kind, 1, PASSPHRASE),
@@ -421,15 +480,13 @@ def test_openssh(tmp_path, kind):
         assert 'has no command "ip"' in hardware.nics.reason
 
 
-@with_openssh
 @pytest.mark.parametrize('kind', ['ed25519', 'ecdsa', 'rsa'])
 def test_openssh_with_any_of_its_host_keys_pinned(tmp_path, kind):
     with serving_openssh(tmp_path, private_key('ed25519', 1)) as port:
         pin = private_key(kind)
         for line in (f'{pin.get_name()} {pin.get_base64()}', pin.fingerprint):
             hardware = read_hardware(
-                SSHConnection(
-                    host='127.0.0.1',
+                SSHSettings(
                     port=port,
                     user=this_user(),
                     private_key=pem('ed25519', 1),
@@ -440,39 +497,35 @@ def test_openssh_with_any_of_its_host_keys_pinned(tmp_path, kind):
             assert hardware
 
 
-@with_openssh
 def test_openssh_sees_no_user_when_its_key_is_not_the_pinned_one(tmp_path):
     with serving_openssh(tmp_path, private_key('ed25519', 1), 'LogLevel DEBUG1') as port:
-        settings = {'host': '127.0.0.1', 'port': port, 'timeout': 20, 'user': 'netbox-secret-user'}
+        settings = {'port': port, 'timeout': 20, 'user': 'netbox-secret-user'}
         with pytest.raises(HostKeyChanged):
             read_hardware(
-                SSHConnection(password=PASSWORD, host_keys=(private_key('ed25519', 7).fingerprint,), **settings)
+                SSHSettings(password=PASSWORD, host_keys=(private_key('ed25519', 7).fingerprint,), **settings)
             )
     log = (tmp_path / 'sshd.log').read_text()
     assert 'SSH2_MSG_KEXINIT sent' in log
     assert settings['user'] not in log
 
 
-@with_openssh
 @pytest.mark.parametrize('command', ['internal-sftp', '/bin/false', "/bin/echo 'Backups only'"])
 def test_openssh_with_another_command_forced(tmp_path, command):
     with serving_openssh(tmp_path, private_key('ed25519', 1), f'ForceCommand {command}') as port:
-        settings = {'host': '127.0.0.1', 'port': port, 'user': this_user(), 'timeout': 20}
+        settings = {'port': port, 'user': this_user(), 'timeout': 20}
         with pytest.raises(SSHCommandRefused) as caught:
             read_hardware(
-                SSHConnection(
+                SSHSettings(
                     private_key=pem('ed25519', 1), host_keys=(private_key('ed25519').fingerprint,), **settings
                 )
             )
     assert ('Backups only' in caught.value.message) == ('Backups' in command)
 
 
-@with_openssh
 def test_openssh_refuses_a_key(tmp_path):
     with serving_openssh(tmp_path, private_key('ed25519', 1)) as port, pytest.raises(SSHAuthenticationFailed):
         read_hardware(
-            SSHConnection(
-                host='127.0.0.1',
+            SSHSettings(
                 port=port,
                 user=this_user(),
                 private_key=pem('rsa', 3),

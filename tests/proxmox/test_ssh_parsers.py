@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import Unknown, known
-from netbox_proxsync.proxmox.ssh import SSHConnection
+from netbox_proxsync.proxmox.ssh import SSHSettings
 from netbox_proxsync.proxmox.ssh_errors import InvalidSSHSettings
-from netbox_proxsync.proxmox.ssh_keys import load_private_key, parse_pins
+from netbox_proxsync.proxmox.ssh_keys import load_private_key, parse_pins, with_confirmed
 from netbox_proxsync.proxmox.ssh_parsers import NicFacts, parse_dmi, parse_links, parse_nic_facts
 from netbox_proxsync.proxmox.ssh_session import shortened
+from netbox_proxsync.proxmox.ssh_settings import check_address
 
 from .ssh_outputs import (
     BONDED,
@@ -317,7 +318,7 @@ def test_which_host_a_pin_is_for(names, host, port, counts):
         assert parse_pins((pin,))[0].is_for(host, port) is counts
 
 
-GOOD = {'host': 'pve1', 'user': 'root', 'password': 'secret'}
+GOOD = {'user': 'root', 'password': 'secret'}
 
 
 @pytest.mark.parametrize(
@@ -328,9 +329,6 @@ GOOD = {'host': 'pve1', 'user': 'root', 'password': 'secret'}
         ({'private_key': pem('ed25519')}, 'Both'),
         ({'user': ''}, 'user'),
         ({'user': 'root\n'}, 'user'),
-        ({'host': ''}, 'not a host'),
-        ({'host': 'pve1:22'}, 'not a host'),
-        ({'host': 'root@pve1'}, 'not a host'),
         ({'port': 0}, 'not a port'),
         ({'port': 65536}, 'not a port'),
         ({'timeout': 0}, 'time limit'),
@@ -348,11 +346,49 @@ GOOD = {'host': 'pve1', 'user': 'root', 'password': 'secret'}
     ],
 )
 def test_settings_that_cannot_be_used(settings, words):
-    assert SSHConnection(**GOOD)
+    assert SSHSettings(**GOOD)
     with pytest.raises(InvalidSSHSettings, match=words) as caught:
-        SSHConnection(**{**GOOD, **settings})
+        SSHSettings(**{**GOOD, **settings})
     assert caught.value.remedy
     assert not any(secret in str(caught.value) for secret in ('secret', 'geheim', 'falsch'))
+
+
+@pytest.mark.parametrize('host', ['', 'pve1:22', 'root@pve1', '[::1]', '10.0.0.1/24'])
+def test_what_is_no_host(host):
+    with pytest.raises(InvalidSSHSettings, match='not a host'):
+        check_address(host)
+
+
+ED25519 = f'ssh-ed25519 {private_key("ed25519").get_base64()}'
+OTHER = f'ssh-ed25519 {private_key("ed25519", 1).get_base64()}'
+
+
+@pytest.mark.parametrize(
+    ('before', 'confirmed', 'after'),
+    [
+        ('', [f'10.0.0.1 {ED25519} pve1'], f'10.0.0.1 {ED25519} pve1'),
+        (f'# lab\n10.0.0.2 {OTHER}', [f'10.0.0.1 {ED25519}'], f'# lab\n10.0.0.2 {OTHER}\n10.0.0.1 {ED25519}'),
+        (f'10.0.0.1 {OTHER}', [f'10.0.0.1 {ED25519}'], f'10.0.0.1 {ED25519}'),
+        (f'10.0.0.1,pve1 {OTHER}', [f'10.0.0.1 {ED25519}'], f'pve1 {OTHER}\n10.0.0.1 {ED25519}'),
+        (f'10.0.0.1 {OTHER}', [f'[10.0.0.1]:2222 {ED25519}'], f'[10.0.0.1]:2222 {ED25519}'),
+        (f'2001:DB8:0::1 {OTHER}', [f'2001:db8::1 {ED25519}'], f'2001:db8::1 {ED25519}'),
+        (OTHER, [f'10.0.0.1 {ED25519}'], f'{OTHER}\n10.0.0.1 {ED25519}'),
+    ],
+)
+def test_a_confirmed_key_is_the_only_one_of_its_host(before, confirmed, after):
+    assert with_confirmed(before, confirmed) == after
+
+
+@pytest.mark.parametrize('line', ['', ED25519, f'*.example.com {ED25519}', '10.0.0.1 SHA256:' + 'A' * 43, 'x y z'])
+def test_what_cannot_be_confirmed(line):
+    with pytest.raises(InvalidSSHSettings):
+        with_confirmed('', [line])
+
+
+def test_a_made_up_mac_is_not_a_permanent_one():
+    output = printed(card(2, 'eno1', '02:00:00:00:00:01'), card(3, 'eno2', '02:00:00:00:00:02'))
+    facts = parse_nic_facts('/sys/class/net/eno1/addr_assign_type:1\n/sys/class/net/eno2/addr_assign_type:0\n')
+    assert [nic.permanent_mac for nic in parse_links(output, facts)] == [None, '02:00:00:00:00:02']
 
 
 def test_a_key_of_a_type_that_is_not_supported():

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from . import guests, lists
+from . import estate, guests, lists
 from .answers import Answer, ApiError, error, forbidden, not_implemented, success
 from .facts import check, exists, match
 from .facts import facts as facts_of
@@ -69,7 +69,8 @@ def _respond(cluster: Cluster, token: Token, path: str, query: Mapping[str, str]
     template, names = call
     _check_node(cluster, names)
     found = GUEST.match(path)
-    if token.recorded:
+    changed = estate.made(cluster, template, names, query) if exists(template, cluster.major) else None
+    if token.recorded and changed is None:
         recorded = _recorded(cluster, found, query, key)
         if recorded is not None:
             return recorded
@@ -77,6 +78,8 @@ def _respond(cluster: Cluster, token: Token, path: str, query: Mapping[str, str]
     _check_privileges(cluster, token, template, names, query)
     if found:
         return _guest(cluster, template, found, query)
+    if changed is not None:
+        return filtered(cluster, token, template, names, changed)
     return _made(cluster, token, template, names, query) or _kept(cluster, token, template, names, key, path)
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .answers import Answer, success
+from .answers import Answer, encode, success
 from .privileges import Token
 from .state import Cluster
 
@@ -30,7 +30,10 @@ def _vnet(row: Row, major: int) -> str:
 
 
 def _bridge(row: Row, major: int) -> str | None:
-    return f'/sdn/zones/localnetwork/{row["iface"]}' if row.get('type') in BRIDGES else None
+    """Bridges have privileges of their own since 8."""
+    if row.get('type') == 'vnet':
+        return f'/sdn/zones/{row.get("zone")}/{row["iface"]}'
+    return f'/sdn/zones/localnetwork/{row["iface"]}' if row.get('type') in BRIDGES and major >= 8 else None
 
 
 RULES: Mapping[str, Rule] = {
@@ -55,11 +58,14 @@ RULES: Mapping[str, Rule] = {
 
 def filtered(cluster: Cluster, token: Token, template: str, names: Mapping[str, str], kept: Answer) -> Answer:
     """The answer without the rows that the token may not see; the same object if it may see all."""
+    if template == '/nodes/{node}/storage/{storage}/content':
+        return _volumes(token, cluster, names['storage'], kept)
     rule = RULES.get(template)
     if rule is None or kept.status != 200:
         return kept
     path_of, privileges = rule
-    rows = json.loads(kept.body)['data']
+    document = json.loads(kept.body)
+    rows = document['data']
     if not isinstance(rows, list):
         return kept
     seen = []
@@ -67,4 +73,17 @@ def filtered(cluster: Cluster, token: Token, template: str, names: Mapping[str, 
         path = path_of(row, cluster.major)
         if path is None or token.may(path, privileges, cluster.pool_of(path)):
             seen.append(row)
-    return kept if len(seen) == len(rows) else success(seen)
+    return kept if len(seen) == len(rows) else Answer(200, 'OK', encode({**document, 'data': seen}))
+
+
+def _volumes(token: Token, cluster: Cluster, storage: str, kept: Answer) -> Answer:
+    """Images of guests take VM.Config.Disk on the guest, or the right to manage the storage."""
+    if kept.status != 200 or token.may(f'/storage/{storage}', ('Datastore.Allocate',)):
+        return kept
+    rows = json.loads(kept.body)['data']
+    return success([row for row in rows if 'vmid' not in row or _may_edit_disks(token, cluster, row['vmid'])])
+
+
+def _may_edit_disks(token: Token, cluster: Cluster, vmid: int) -> bool:
+    path = f'/vms/{vmid}'
+    return token.may(path, ('VM.Config.Disk',), cluster.pool_of(path))

@@ -48,6 +48,7 @@ class ClusterSpec:
         version: Of Proxmox VE: 9.2.11, 8.4.21, 7.4-20, or too old: 6.4-15.
         standalone: One host that is in no cluster.
         name: Of the cluster.
+        addresses: Of the nodes, in their order; those without one get one in 10.0.0.0/16.
     """
 
     nodes: int = 3
@@ -63,6 +64,7 @@ class ClusterSpec:
     seed: int = 1
     standalone: bool = False
     name: str = 'lab'
+    addresses: tuple[str, ...] = ()
 
 
 def generate(spec: ClusterSpec, secret: str = '') -> Cluster:
@@ -85,7 +87,7 @@ def generate(spec: ClusterSpec, secret: str = '') -> Cluster:
     if cluster.major >= 8:
         cluster.pools['production/db'] = Pool('production/db', 'nested')
     cluster.pools['production'].storages.append('ceph-vm')
-    hosts.add_nodes(cluster, spec.nodes, chance)
+    hosts.add_nodes(cluster, spec.nodes, chance, spec.addresses)
     builder = _Builder(spec, cluster, chance)
     for number in range(spec.vms + spec.containers):
         # Types take turns, so that vmids of both are mixed.

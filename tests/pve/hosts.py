@@ -31,8 +31,8 @@ SUBNET = {
 }  # fmt: skip
 
 
-def add_nodes(cluster: Cluster, count: int, chance: random.Random) -> None:
-    """Nodes pve1, pve2, ... of different sizes."""
+def add_nodes(cluster: Cluster, count: int, chance: random.Random, addresses: tuple[str, ...] = ()) -> None:
+    """Nodes pve1, pve2, ... of different sizes; the first ones at the given addresses."""
     for number in range(1, count + 1):
         name = f'pve{number}'
         cpus = chance.choice((16, 32, 64))
@@ -55,7 +55,7 @@ def add_nodes(cluster: Cluster, count: int, chance: random.Random) -> None:
         cluster.nodes[name] = Node(
             name=name,
             nodeid=0 if cluster.name is None else number,
-            address=f'10.0.{number // 240}.{number % 240 + 10}',
+            address=addresses[number - 1] if number <= len(addresses) else f'10.0.{number // 240}.{number % 240 + 10}',
             row=row,
             storage_rows=[_storage_row(name, storage) for storage in STORAGES if not storage.get('disable')],
             network_rows=_zone_rows(cluster, name),
@@ -177,7 +177,8 @@ def _keep_node(cluster: Cluster, node: Node, about: dict[str, Any]) -> None:
     for interface in interfaces:
         own = {key: value for key, value in interface.items() if key != 'iface'}
         _keep(cluster, f'{base}/network/{interface["iface"]}', own)
-    for path in ('apt/versions', 'hardware/pci', 'disks/zfs', 'disks/lvmthin', 'certificates/info', 'disks/list'):
+    _keep(cluster, f'{base}/certificates/info', _certificates(node))
+    for path in ('apt/versions', 'hardware/pci', 'disks/zfs', 'disks/lvmthin', 'disks/list'):
         _keep(cluster, f'{base}/{path}', [])
     _keep(cluster, f'{base}/disks/lvm', {'children': [], 'leaf': 0})
     _keep(cluster, f'{base}/sdn/zones', [{'zone': zone['zone'], 'status': 'available'} for zone in ZONES])
@@ -221,6 +222,17 @@ def _node_status(cluster: Cluster, node: Node) -> dict[str, Any]:
         'uptime': row['uptime'],
         'wait': 0,
     }  # fmt: skip
+
+
+def _certificates(node: Node) -> list[dict[str, Any]]:
+    """The cluster's authority and the node's own, which ends in the far future."""
+    common = {'issuer': '/CN=Proxmox Virtual Environment', 'notbefore': 1760000000, 'public-key-type': 'rsaEncryption'}
+    authority = {'filename': 'pve-root-ca.pem', 'fingerprint': ':'.join(['CA'] * 32), 'notafter': 4900000000}
+    own = {'filename': 'pve-ssl.pem', 'fingerprint': node.fingerprint, 'notafter': 4800000000}
+    return [
+        {**common, **authority, 'subject': common['issuer']},
+        {**common, **own, 'subject': f'/OU=PVE Cluster Node/CN={node.name}', 'san': [node.address, node.name]},
+    ]
 
 
 def _interfaces(node: Node) -> list[dict[str, Any]]:

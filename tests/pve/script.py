@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from .estate_script import ESTATE_OPERATIONS, EstateScript
 from .interfaces import mac_of, nic_interface, report, static_addresses
 from .privileges import Token, auditor
 from .state import Cluster, Guest, Phase, Pool
@@ -18,10 +19,11 @@ OPERATIONS = (
     'migrate', 'node_offline', 'node_online', 'pause', 'quorum', 'remove_disk', 'remove_nic', 'remove_tag',
     'remove_token', 'rename', 'resize', 'reuse', 'revoke', 'set_addresses', 'set_config', 'set_ha',
     'set_interfaces', 'set_lock', 'set_options', 'set_pool', 'set_status', 'set_tags', 'slow', 'start', 'stop',
+    *ESTATE_OPERATIONS,
 )  # fmt: skip
 
 
-class Script:
+class Script(EstateScript):
     """
     Operations on the cluster.
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any, Self
@@ -32,6 +33,8 @@ IMPOSTORS = {
     'broken': (200, 'OK', '{"data": [{"id": '),
 }
 COMPRESS_FROM = 1024
+# The event loop wakes up at whole milliseconds, half of one too late on average.
+TICK = 0.001
 
 
 class StandIn(Script):
@@ -235,6 +238,7 @@ class StandIn(Script):
         status = None
         try:
             answer = await self._answer(request, call)
+            await self._take_time(call)
             if answer is None:
                 request.transport.abort()
                 return web.Response()
@@ -244,8 +248,6 @@ class StandIn(Script):
             self.traffic.end(call, status)
 
     async def _answer(self, request: web.BaseRequest, call: Call) -> Answer | None:
-        if self.traffic.latency:
-            await asyncio.sleep(self.traffic.latency)
         for fault in self.traffic.faults(call.path):
             if fault.delay:
                 await asyncio.sleep(fault.delay)
@@ -260,6 +262,11 @@ class StandIn(Script):
         if not request.path.startswith(API):
             return Answer(200, 'OK', PAGE.encode(), 'text/html; charset=utf-8')
         return self._api(request, call)
+
+    async def _take_time(self, call: Call) -> None:
+        """Until the latency has passed since the request arrived: what it took to make the answer is part of it."""
+        if self.traffic.latency:
+            await asyncio.sleep(call.started + self.traffic.latency - time.monotonic() - TICK / 2)
 
     def _api(self, request: web.BaseRequest, call: Call) -> Answer:
         try:

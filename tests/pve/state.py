@@ -106,6 +106,9 @@ class Node:
         row: Its row in /cluster/resources while it is online.
         storage_rows, network_rows: Its storages and SDN zones there.
         fingerprint: Of its certificate, as in /nodes.
+        interfaces: Its network, as in /nodes/N/network; None: as it was recorded.
+        pending_interfaces: The same with changes that are not applied; None if there are none.
+        certificates: As in /nodes/N/certificates/info; None: as they were recorded.
         offline: None: online. 'stale': just lost, its guests are still listed as they were. 'unknown': lost some
             minutes ago, its guests are listed without name, sizes and state.
     """
@@ -117,6 +120,9 @@ class Node:
     storage_rows: list[Row] = field(default_factory=list)
     network_rows: list[Row] = field(default_factory=list)
     fingerprint: str = ''
+    interfaces: list[Row] | None = None
+    pending_interfaces: list[Row] | None = None
+    certificates: list[Row] | None = None
     offline: Phase | None = None
 
     @property
@@ -147,6 +153,9 @@ class Cluster:
         acl_paths: Paths with an entry of anybody in the access control list.
         default_token: The token that tests use if they do not ask for another one.
         options: /cluster/options.
+        not_backed_up: Ids of the guests that no backup job covers; None: as it was recorded.
+        vnets: SDN's virtual networks as they run; None: as they were recorded.
+        volumes: {volume id: (owner's vmid, size in bytes)} beyond those that were recorded.
     """
 
     version: str
@@ -162,6 +171,9 @@ class Cluster:
     tokens: dict[str, Token] = field(default_factory=dict)
     default_token: str = ''
     options: Row = field(default_factory=dict)
+    not_backed_up: set[int] | None = None
+    vnets: list[Row] | None = None
+    volumes: dict[str, tuple[int, int]] = field(default_factory=dict)
     quorate: bool = True
     config_version: int = 1
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)

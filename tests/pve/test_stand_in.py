@@ -61,13 +61,53 @@ def test_generated_clusters_answer_as_the_schema_says(version, connect):
     major = int(version[0])
     paths = ['/version', '/access/permissions', '/cluster/status', '/cluster/resources', '/cluster/options', '/nodes']
     for node in client.data('/nodes'):
-        paths += [f'/nodes/{node["node"]}/{rest}' for rest in ('qemu', 'lxc', 'status', 'network', 'storage')]
+        paths += [f'/nodes/{node["node"]}/{rest}' for rest in (
+            *('qemu', 'lxc', 'status', 'network', 'storage', 'certificates/info', 'storage/local-lvm/content'),
+            *(('network?type=include_sdn',) if major >= 9 else ()),
+        )]  # fmt: skip
+    paths += ['/storage', '/cluster/sdn/vnets?running=1', '/cluster/sdn/zones?running=1']
+    paths += ['/cluster/backup-info/not-backed-up']
     for row in client.data('/cluster/resources?type=vm'):
         paths += [f'/nodes/{row["node"]}/{row["id"]}/{rest}' for rest in ('config?current=1', 'status/current')]
     for path in paths:
         template = match(path.partition('?')[0], major)[0]
         assert list(deviations(template, major, client.data(path))) == [], path
     assert len(paths) > 30
+
+
+def test_changes_of_a_network_stand_next_to_the_data(connect):
+    client = connect('pve-9.2.11-cluster')
+    before = client.data('/nodes/pve1/network')
+    client.pve.set_interface('pve1', 'vmbr5', pending=True, type='bridge')
+    answer = client.get('/nodes/pve1/network').json()
+    assert answer['changes']
+    assert {row['iface'] for row in answer['data']} == {row['iface'] for row in before} | {'vmbr5'}
+    assert 'changes' not in client.get('/nodes/pve2/network').json()
+    client.pve.remove_interface('pve1', 'vmbr5', pending=True)
+    client.pve.apply_network('pve1')
+    answer = client.get('/nodes/pve1/network').json()
+    assert answer.keys() == {'data'}
+    assert sorted(row['iface'] for row in answer['data']) == sorted(row['iface'] for row in before)
+
+
+def test_what_a_script_changed_answers_as_the_schema_says(connect):
+    client = connect(nodes=2, vms=2, containers=1)
+    client.pve.grant('VM.Config.Disk')
+    client.pve.set_interface('pve1', 'vmbr7', type='OVSBridge', ovs_ports='p7')
+    client.pve.set_volume('local-lvm:vm-100-disk-5', 100, 4096)
+    client.pve.set_not_backed_up(100, 101)
+    client.pve.expire_certificate('pve1', 5, 'pveproxy-ssl.pem')
+    client.pve.set_vnet('lab7', 'dc', tag=7)
+    for path, count in {
+        '/nodes/pve1/network': 7,
+        '/nodes/pve1/storage/local-lvm/content': 1,
+        '/cluster/backup-info/not-backed-up': 2,
+        '/nodes/pve1/certificates/info': 3,
+        '/cluster/sdn/vnets': 3,
+    }.items():
+        found = client.data(path)
+        assert len(found) == count, path
+        assert list(deviations(match(path, 9)[0], 9, found)) == []
 
 
 def test_the_schema_check_can_fail():

@@ -42,6 +42,10 @@ has_postgres() {
 
 has_redis() { PATH="$PATH:/usr/sbin"; has redis-server || has valkey-server; }
 
+# What only the tests need: an SSH server that stands for a node, and the command that it is asked for.
+has_sshd() { PATH="$PATH:/usr/sbin:/usr/local/sbin"; has sshd; }
+has_ip() { PATH="$PATH:/usr/sbin:/sbin"; has ip; }
+
 # The version of the Debian package that apt would install, as a number: "3.12" gives 312, "15+248" gives 1500.
 candidate() {
     apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([0-9]*:\)\{0,1\}\([0-9]*\)\.\{0,1\}\([0-9]*\).*/\2 \3/p' |
@@ -58,7 +62,8 @@ restore_apt() {
     [ ! -f $ASIDE ] || mv -f $ASIDE $CLUSTERS
 }
 
-# No package may start a service: neither a PostgreSQL cluster nor a Redis of the system's own is wanted.
+# No package may start a service, neither now nor at the next boot: neither a PostgreSQL cluster nor a Redis nor an SSH
+# server of the system's own is wanted.
 install_packages() {
     export DEBIAN_FRONTEND=noninteractive
     restore_apt
@@ -77,6 +82,7 @@ install_packages() {
     fi
     apt-get install -y --no-install-recommends "$@"
     case "$had_redis $*" in "no "*redis-server*) ! has systemctl || systemctl disable redis-server ;; esac
+    case " $* " in *" openssh-server "*) ! has systemctl || systemctl disable ssh.service ssh.socket || : ;; esac
 }
 
 # Ends with an explanation when the wanted packages are too old in this distribution. Says nothing when apt has not yet
@@ -137,6 +143,10 @@ make_ready() {
     fi
     has_postgres || missing="$missing postgresql"
     has_redis || missing="$missing redis-server"
+    if [ "${1:-}" = test ]; then
+        has_sshd || missing="$missing openssh-server"
+        has_ip || missing="$missing iproute2"
+    fi
     if [ -n "$missing" ]; then
         # shellcheck disable=SC2086 # a list of names
         want_packages $missing
@@ -167,7 +177,7 @@ exec)
     exec "$VENV/bin/python" -m "$@"
     ;;
 *)
-    make_ready
+    make_ready "${1:-}"
     exec "$VENV/bin/python" -m tests.stack "$@"
     ;;
 esac

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import GuestType, Unknown
 from netbox_proxsync.sync.changes import Action
-from tests.sync.builders import NOW, SETTINGS, NetBox, addresses, config, disk, guest, inventory, nic, plan
+from netbox_proxsync.sync.values import Pointer
+from tests.sync.builders import NOW, SETTINGS, UNREAD, NetBox, addresses, config, disk, guest, inventory, nic, plan
 
 
 def actions(made, kind):
@@ -53,6 +55,28 @@ def test_a_long_name_is_cut_before_its_suffix():
     netbox = NetBox()
     netbox.sync(inventory(guest(100, 'x' * 64), guest(101, 'x' * 64, ())))
     assert netbox.object('vm', 'qemu/101').values['name'] == 'x' * 58 + ' (101)'
+
+
+def test_a_guest_gets_a_name_though_a_retired_one_bears_its_name_with_its_id():
+    netbox = NetBox()
+    netbox.sync(inventory())
+    cluster = netbox.object('cluster', 'cluster').pointer
+    for name in ('web', 'WEB (100)'):
+        netbox.add('vm', name, name=name, cluster=cluster)
+    inv = inventory(guest(100, 'web'))
+    netbox.sync(inv)
+    assert netbox.object('vm', 'qemu/100').values['name'] == 'web (100) 2'
+    assert not plan(inv, netbox.existing).changes
+
+
+def test_names_are_told_apart_within_the_tenant_that_the_guest_will_have():
+    netbox, tenant = NetBox(), Pointer('tenancy.tenant', 1, 'T')
+    netbox.sync(inventory(guest(100, 'web')))
+    cluster = netbox.object('cluster', 'cluster').pointer
+    netbox.add('vm', 'web', name='web', cluster=cluster, tenant=tenant)
+    netbox.sync(inventory(guest(100, 'web')), replace(SETTINGS, tenant=tenant))
+    vm = netbox.object('vm', 'qemu/100').values
+    assert (vm['name'], vm['tenant']) == ('web (100)', tenant)
 
 
 def test_a_hand_made_machine_keeps_its_name():
@@ -225,6 +249,48 @@ def test_an_object_deleted_by_hand_is_made_again():
     netbox.sync(inv)
     netbox.records['disk'].clear()
     assert plan(inv, netbox.existing).counts == {'disk': {'create': 1}}
+
+
+def test_an_unread_tag_style_changes_no_tags():
+    netbox = NetBox()
+    read = inventory(guest(100, tags=('Web', 'web')), guest(101, 'db', (), tags=('web',)))
+    netbox.sync(read)
+    unread = replace(read, tag_style=UNREAD)
+    assert not plan(unread, netbox.existing).changes
+
+
+def test_a_cpu_limit_is_stored_as_exactly_as_netbox_can():
+    limited = config(cores=None, cpulimit=Decimal('1.333'))
+    netbox = NetBox()
+    netbox.sync(inventory(guest(200, type=GuestType.LXC, config=limited, addresses={})))
+    assert netbox.object('vm', 'lxc/200').values['vcpus'] == '1.33'
+
+
+def test_one_machine_is_adopted_by_one_guest_and_the_other_one_is_made():
+    """A clone brings the UUID of its original."""
+    netbox = NetBox()
+    netbox.sync(inventory())
+    cluster = netbox.object('cluster', 'cluster').pointer
+    old = netbox.add('vm', 'old', name='old', cluster=cluster, cf_vmid=100, serial='u')
+    made = netbox.sync(inventory(guest(100), guest(101, 'clone', (), config=config(uuid='u', nics=()))))
+    assert actions(made, 'vm') == {'qemu/100': Action.ADOPT, 'qemu/101': Action.CREATE}
+    assert netbox.object('vm', 'qemu/100').pointer == old
+
+
+def test_a_cluster_deleted_by_hand_is_made_again_though_its_name_cannot_be_read():
+    netbox = NetBox()
+    netbox.sync(inventory())
+    netbox.records['cluster'].clear()
+    netbox.sync(inventory(cluster_name=UNREAD))
+    assert netbox.object('cluster', 'cluster').values['name'] == 'lab'
+
+
+def test_a_guest_whose_name_is_unknown_keeps_the_name_that_it_has():
+    netbox = NetBox()
+    netbox.sync(inventory(guest(100, 'web')))
+    netbox.sync(inventory(guest(100, UNREAD), guest(101, 'web', ())))
+    assert netbox.object('vm', 'qemu/100').values['name'] == 'web'
+    assert netbox.object('vm', 'qemu/101').values['name'] == 'web (101)'
 
 
 nics = st.lists(st.integers(0, 3), max_size=3, unique=True).map(

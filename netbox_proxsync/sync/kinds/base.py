@@ -75,6 +75,7 @@ class Kind:
         fields: In the order in which they are shown.
         stamp: A custom field that takes the moment when a run last changed something about the object or its parts.
         retired: What is written to an object that is retired.
+        holder: The field that says where the object belongs. A person who moves it elsewhere makes it theirs.
         released: What is written to an object that is gone from Proxmox and stays in NetBox, being a person's.
     """
 
@@ -85,6 +86,7 @@ class Kind:
     stamp: ClassVar[str | None] = None
     retired: ClassVar[dict[str, Value]] = {}
     released: ClassVar[dict[str, Value]] = {}
+    holder: ClassVar[str | None] = None
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         """The objects of this kind that NetBox should hold."""
@@ -124,7 +126,9 @@ def label_of(guest: Guest) -> str:
 
 
 def is_wanted(guest: Guest, settings: Settings) -> bool:
-    """Whether the endpoint's filters let a guest in. What they keep out is left alone, not retired."""
+    """Whether a person and the endpoint's filters let a guest in. What they keep out is left alone, not retired."""
+    if guest.key in settings.ignored:
+        return False
     by_type = {GuestType.QEMU: settings.sync_vms, GuestType.LXC: settings.sync_containers}
     # A template flag that was not read does not let a guest in: it might be a template.
     return by_type[guest.type] and (settings.sync_templates or guest.template is False)

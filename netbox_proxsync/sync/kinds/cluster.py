@@ -53,7 +53,8 @@ class ClusterKind(Kind):
 
     def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         # A token without Sys.Audit may not ask for the cluster's name. The endpoint's stands in until it may.
-        if settings.cluster or (self.name, CLUSTER_KEY) in existing.bindings:
+        bound = existing.bindings.get((self.name, CLUSTER_KEY))
+        if settings.cluster or (bound and bound.pointer in existing.by_pointer):
             return items
         return [replace(item, values={'name': settings.endpoint.label, **item.values}) for item in items]
 

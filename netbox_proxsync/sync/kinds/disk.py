@@ -18,6 +18,7 @@ class DiskKind(Kind):
     name = 'disk'
     model = 'virtualization.virtualdisk'
     removal = Removal.DELETE
+    holder = 'virtual_machine'
     fields = (
         Field('virtual_machine', Owner.FACT, fixed=True),
         Field('name', Owner.EDITORIAL, needed=True),

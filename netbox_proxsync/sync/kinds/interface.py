@@ -27,6 +27,7 @@ class InterfaceKind(Kind):
     name = 'interface'
     model = 'virtualization.vminterface'
     removal = Removal.DELETE
+    holder = 'virtual_machine'
     fields = (
         Field('virtual_machine', Owner.FACT, fixed=True),
         Field('name', Owner.EDITORIAL, needed=True),

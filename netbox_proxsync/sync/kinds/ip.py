@@ -26,6 +26,7 @@ class IPKind(Kind):
     name = 'ip'
     model = 'ipam.ipaddress'
     removal = Removal.DELETE
+    holder = 'assigned_object'
     released = {'assigned_object': None}
     fields = (
         Field('address', Owner.FACT, fixed=True),
@@ -122,18 +123,18 @@ def is_free(record: Record, item: Item, existing: Existing, located: Located) ->
     that is retired or has it no longer. A guest's claim never takes an address away from anything else.
     """
     bound = existing.bound_to.get(record.pointer)
-    if bound and (bound.kind, bound.key) in existing.gone:
-        return True
-    if bound and bound.unit not in (item.unit, *existing.retired):
+    if bound and bound.unmanaged:
         return False
-    holder = record.values['assigned_object']
-    if holder is None:
+    lost = {bound.unit} if bound and (bound.kind, bound.key) in existing.gone else set()
+    if bound and bound.unit not in (item.unit, *existing.retired, *lost):
+        return False
+    if record.values['assigned_object'] is None:
         return True
     vm = record.hints['holder_vm']
     if vm is None:
         return False
     root = existing.bound_to.get(vm)
-    return vm == located.get('vm', item.unit) or (root is not None and root.unit in existing.retired)
+    return vm == located.get('vm', item.unit) or (root is not None and root.unit in {*existing.retired, *lost})
 
 
 def held_elsewhere(item: Item, record: Record) -> Conflict:

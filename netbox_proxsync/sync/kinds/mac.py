@@ -16,6 +16,7 @@ class MACKind(Kind):
     name = 'mac'
     model = 'dcim.macaddress'
     removal = Removal.DELETE
+    holder = 'assigned_object'
     fields = (
         Field('mac_address', Owner.FACT, fixed=True),
         Field('assigned_object', Owner.FACT, fixed=True),

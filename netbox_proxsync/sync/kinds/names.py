@@ -1,6 +1,7 @@
 """Which name each guest bears in NetBox, where names are unique per cluster and tenant and Proxmox's are not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, count
 
 from ..state import Existing, Item, Record
 from ..values import Value
@@ -30,24 +31,41 @@ def free_names(items: Sequence[Item], existing: Existing, located: Located, owne
     }
     ours = {record.pointer for record in holders.values() if record}
     taken = {place(record) for record in existing.records.get('vm', ()) if record.pointer not in ours}
-    taken |= {place(record) for key, record in holders.items() if record and is_kept(key, record, existing, owner)}
+    named = [item for item in items if 'name' in item.values]
+    renamed = {item.key for item in named}
+    taken |= {
+        place(record)
+        for key, record in holders.items()
+        if record and (key not in renamed or is_kept(key, record, existing, owner))
+    }
 
     names = {}
-    named = [item for item in items if 'name' in item.values]
     for item in sorted(named, key=lambda item: (not bears_it(item, holders.get(item.key)), item.hints['vmid'])):
         name, holder = str(item.values['name']), holders.get(item.key)
         if not (holder and is_kept(item.key, holder, existing, owner)):
-            tenant = holder.values['tenant'] if holder else item.values.get('tenant')
-            if (name.lower(), tenant) in taken:
-                name = suffixed(name, item.hints['vmid'])
+            tenant = tenant_of(item, holder, existing)
+            name = next(free for free in candidates(name, item.hints['vmid']) if (free.lower(), tenant) not in taken)
             taken.add((name.lower(), tenant))
         names[item.key] = name
     return names
 
 
-def suffixed(name: str, vmid: object) -> str:
-    suffix = f' ({vmid})'
-    return name[: NAME_LENGTH - len(suffix)].rstrip() + suffix
+def candidates(name: str, vmid: object) -> Iterator[str]:
+    """The name, then the name with the VM ID, then (a retired guest of that VM ID may bear that) with a number."""
+    yield name
+    for suffix in chain([f' ({vmid})'], (f' ({vmid}) {number}' for number in count(2))):
+        yield name[: NAME_LENGTH - len(suffix)].rstrip() + suffix
+
+
+def tenant_of(item: Item, holder: Record | None, existing: Existing) -> Value:
+    """The tenant that the guest will have in NetBox: the endpoint's, unless a person chose another one."""
+    want = item.values.get('tenant')
+    if holder is None:
+        return want
+    now, bound = holder.values['tenant'], existing.bindings.get((item.kind, item.key))
+    last = bound.last if bound else {}
+    is_persons = now != last['tenant'] if 'tenant' in last else now is not None
+    return now if is_persons or 'tenant' not in item.values else want
 
 
 def place(record: Record) -> tuple[str, Value]:

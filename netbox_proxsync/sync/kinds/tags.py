@@ -10,12 +10,16 @@ __all__ = ('tags_of',)
 NAME_LENGTH = 100
 
 
-def tags_of(tags: Iterable[str], style: Reading[TagStyle]) -> frozenset[Shared]:
+def tags_of(tags: Iterable[str], style: Reading[TagStyle]) -> frozenset[Shared] | None:
     """
     The tags as NetBox tags, with the datacenter's colours for those that must be made.
 
-    Unless the datacenter's tag style is case-sensitive, Proxmox takes 'Web' and 'web' for one tag and so do we.
+    Unless the datacenter's tag style is case-sensitive, Proxmox takes 'Web' and 'web' for one tag and so do we. None:
+    the style was not read, and these tags depend on it.
     """
+    tags = tuple(tags)
+    if not known(style) and any(tag != tag.lower() for tag in tags):
+        return None
     case_sensitive = known(style) and style.case_sensitive
     colors = style.colors if known(style) else {}
     names = {tag[:NAME_LENGTH] if case_sensitive else tag[:NAME_LENGTH].lower() for tag in tags}

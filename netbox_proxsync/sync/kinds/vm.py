@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, known
 from ..machines import identity_of
@@ -110,7 +111,10 @@ class VMKind(Kind):
             return [
                 record
                 for record in (existing.find(self.name, hint, value) if value is not None else ())
-                if record.values['cluster'] == cluster and record.pointer not in existing.bound_to
+                if record.values['cluster'] == cluster
+                and record.pointer not in existing.bound_to
+                and record.pointer not in settings.left_alone
+                and record.pointer not in located.claimed
             ]
 
         by_name = [
@@ -168,8 +172,8 @@ def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
         values['status'] = status
     if known(guest.template):
         values['cf_proxmox_template'] = guest.template
-    if known(guest.tags):
-        values['tags'] = tags_of(guest.tags, inventory.tag_style)
+    if known(guest.tags) and (tags := tags_of(guest.tags, inventory.tag_style)) is not None:
+        values['tags'] = tags
     if known(guest.pool):
         values['cf_proxmox_pool'] = guest.pool
     if known(guest.ha_state):
@@ -216,7 +220,8 @@ def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> s
     if config.cores:
         return decimal_text(config.cores)
     if config.cpulimit:
-        return decimal_text(config.cpulimit)
+        # virtualization.VirtualMachine.vcpus has two decimal places, and at least 0.01.
+        return decimal_text(max(Decimal('0.01'), round(Decimal(config.cpulimit), 2)))
     return decimal_text(node_cpus) if isinstance(node_cpus, int) else None
 
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('netbox_proxsync', '0002_custom_fields'),
+        ('netbox_proxsync', '0006_ssh'),
     ]
 
     operations = [

@@ -1,0 +1,130 @@
+"""Cancelling a run: a person asks for it by the run's row, and the worker that carries it out watches that row."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Lock, Thread
+from typing import Self
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import Error, connections
+from django.utils.translation import gettext as _
+
+from .choices import RunStatusChoices
+from .models import SyncRun
+from .proxmox.errors import Cancelled
+from .runs import active_runs, close, find_dead
+
+__all__ = ('CancelWatch', 'RunEnded', 'cancel')
+
+logger = logging.getLogger('netbox.plugins.netbox_proxsync')
+
+SECONDS_BETWEEN_LOOKS = 1
+# How long a run that is over waits for a look that is under way.
+PATIENCE = 5
+
+
+class RunEnded(Exception):
+    """A run that has ended cannot be cancelled any more: `run`."""
+
+    def __init__(self, run: SyncRun):
+        super().__init__(_('This run has ended ({status}).').format(status=run.get_status_display().lower()))
+        self.run = run
+
+
+def cancel(run: SyncRun, user: AbstractBaseUser) -> SyncRun:
+    """
+    Cancel a run. Doing so again does nothing.
+
+    One that is queued ends at once and never starts; its job is deleted. One that is being carried out is told to stop,
+    which takes some seconds.
+
+    Raises:
+        RunEnded: It has ended in another way, or its worker was found dead.
+    """
+    find_dead(active_runs().filter(pk=run.pk))
+    why = _('Cancelled by {user}.').format(user=user)
+    # By what is so at that moment, and without a lock: a run that writes may hold the endpoint's row for long.
+    mine = SyncRun.objects.filter(pk=run.pk)
+    if mine.filter(status=RunStatusChoices.QUEUED).update(status=RunStatusChoices.CANCELLING):
+        close(run, RunStatusChoices.CANCELLED, why)
+        if run.job is not None:
+            # Takes it from the queue as well. A worker that has just taken it finds the run cancelled.
+            run.job.delete()
+    else:
+        mine.filter(status=RunStatusChoices.RUNNING).update(status=RunStatusChoices.CANCELLING, error=why)
+    run.refresh_from_db()
+    if run.status not in (RunStatusChoices.CANCELLING, RunStatusChoices.CANCELLED):
+        raise RunEnded(run)
+    return run
+
+
+class CancelWatch:
+    """
+    Looks once a second, from a thread with a database connection of its own, whether the run was cancelled.
+
+    Use it as a context manager around the work.
+    """
+
+    def __init__(self, run: SyncRun):
+        self._run_id = run.pk
+        self._cancelled = Event()
+        self._over = Event()
+        self._lock = Lock()
+        self._calls: list[Callable[[], None]] = []
+        self._thread = Thread(target=self._watch, name=f'cancel-watch-{run.pk}', daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._over.set()
+        self._thread.join(PATIENCE)
+
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def check(self) -> None:
+        """Raises Cancelled if it was."""
+        if self._cancelled.is_set():
+            raise Cancelled(_('The run was cancelled.'))
+
+    @contextmanager
+    def calling(self, call: Callable[[], None]) -> Iterator[None]:
+        """Within, `call` is called from the watching thread when the run is cancelled; now, if it was already."""
+        with self._lock:
+            self._calls.append(call)
+            late = self._cancelled.is_set()
+        if late:
+            call()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls.remove(call)
+
+    def _watch(self) -> None:
+        try:
+            while not self._over.wait(SECONDS_BETWEEN_LOOKS):
+                if self._asked():
+                    return self._tell()
+        finally:
+            # Those of this thread only.
+            connections.close_all()
+
+    def _asked(self) -> bool:
+        try:
+            return SyncRun.objects.filter(pk=self._run_id, status=RunStatusChoices.CANCELLING).exists()
+        except Error:
+            # The work itself will meet the same trouble, and say so. Look again with a new connection.
+            logger.warning(f'Whether run {self._run_id} was cancelled cannot be told at present', exc_info=True)
+            connections.close_all()
+            return False
+
+    def _tell(self) -> None:
+        with self._lock:
+            self._cancelled.set()
+            calls = list(self._calls)
+        for call in calls:
+            call()

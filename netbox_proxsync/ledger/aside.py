@@ -1,0 +1,98 @@
+"""
+What has to give way for a moment: a plan may move an address or a name from one object to another, and NetBox lets
+nobody take what another still has.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from ipam.models import IPAddress
+from virtualization.models import VirtualMachine, VMInterface
+
+from ..models import Binding, ProxmoxEndpoint
+from ..sync.changes import Change
+from ..sync.values import Pointer, Value, decode, encode
+from .fields import pointer_to, read
+
+__all__ = ('Aside',)
+
+# Model -> with what its names are unique.
+UNIQUE_WITH = {VirtualMachine: ('cluster_id', 'tenant_id'), VMInterface: ('virtual_machine_id',)}
+# Shorter than any name may be, so that what makes it unique fits.
+KEPT_OF_NAME = 40
+
+
+class Aside:
+    """
+    Args:
+        save: Sets a field of an object and saves it, with its change logged.
+    """
+
+    def __init__(self, endpoint: ProxmoxEndpoint, save: Callable[[models.Model, str, Value], None]):
+        self.endpoint = endpoint
+        self.save = save
+        self.before: dict[tuple[Pointer, str], Value] = {}
+        self.leaving: set[Pointer] = set()
+
+    def expect(self, changes: Iterable[Change]):
+        """Note which objects a plan will rename or delete: the others keep their names."""
+        for change in changes:
+            if change.pointer and (change.action.goes or any(field.name == 'name' for field in change.writes)):
+                self.leaving.add(change.pointer)
+
+    @contextmanager
+    def taken_back(self) -> Iterator[None]:
+        """What is set aside within comes back with the savepoint if this fails."""
+        before = dict(self.before)
+        try:
+            yield
+        except BaseException:
+            self.before = before
+            raise
+
+    def is_current(self, instance: models.Model, name: str, seen: Value) -> bool:
+        """Whether a field holds what the plan saw, or did so until this run set it aside."""
+        return read(instance, name) == seen or self.before.get((pointer_to(instance), name), ...) == seen
+
+    def holds(self, pointer: Pointer, name: str, remembered: Value) -> Value:
+        """What is to be remembered of a field that is not written by its own change."""
+        return None if remembered is not None and self.before.get((pointer, name)) == remembered else remembered
+
+    def make_room(self, instance: models.Model):
+        """Rename whoever has the name of an object that is about to be saved, if it is to be renamed or deleted."""
+        scope = UNIQUE_WITH.get(type(instance))
+        if scope is None:
+            return
+        same = {name: getattr(instance, name) for name in scope}
+        rivals = type(instance).objects.filter(name__iexact=instance.name, **same).exclude(pk=instance.pk)
+        for rival in rivals.select_for_update(of=('self',)):
+            if pointer_to(rival) in self.leaving:
+                self.set_aside(rival, 'name', f'{rival.name[:KEPT_OF_NAME]} #{rival.pk}')
+
+    def free_primary(self, address: models.Model, want: Pointer | None):
+        """NetBox does not let go of an address while it is the primary one of the machine that it leaves."""
+        if not isinstance(address, IPAddress) or want is None:
+            return
+        target = VMInterface.objects.get(pk=want.pk)
+        name = f'primary_ip{address.family}'
+        holders = VirtualMachine.objects.filter(**{name: address}).exclude(pk=target.virtual_machine_id)
+        for holder in holders.select_for_update(of=('self',)):
+            self.set_aside(holder, name, None)
+
+    def set_aside(self, instance: models.Model, name: str, value: Value):
+        pointer, before = pointer_to(instance), read(instance, name)
+        self.save(instance, name, value)
+        self.before.setdefault((pointer, name), before)
+        self.remember(pointer, name, before, value)
+
+    def remember(self, pointer: Pointer, name: str, before: Value, value: Value):
+        """Let the binding know, or the next run would take it for a person's edit."""
+        object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
+        rows = Binding.objects.filter(endpoint=self.endpoint, object_type=object_type, object_id=pointer.pk)
+        for row in rows:
+            # By value: the labels of pointers mean nothing.
+            if name in row.values and decode(row.values[name]) == before:
+                row.values[name] = encode(value)
+                row.save(update_fields=['values'])

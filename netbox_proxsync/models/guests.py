@@ -1,0 +1,192 @@
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from extras.models import CachedValue
+from utilities.querysets import RestrictedQuerySet
+from virtualization.models import VirtualMachine
+
+from ..choices import GuestStateChoices, GuestTypeChoices
+from .bindings import Binding
+
+__all__ = ('ProxmoxGuest',)
+
+# Of Proxmox's words, those that everybody knows; any other is worth a look.
+STATUS_COLORS = {'running': 'green', 'stopped': 'gray', 'paused': 'orange', 'suspended': 'orange'}
+
+
+class ProxmoxGuestQuerySet(RestrictedQuerySet):
+    """Guests are hidden, with their names and values, from who may not view their virtual machines."""
+
+    def restrict(self, user: AbstractBaseUser | None, action: str = 'view') -> 'ProxmoxGuestQuerySet':
+        guests = super().restrict(user, action)
+        if guests.query.is_empty():
+            return guests
+        machines = VirtualMachine.objects.restrict(user, 'view')
+        if machines.query.is_empty():
+            return guests.filter(virtual_machine=None)
+        if not machines.query.where:
+            return guests
+        return guests.filter(Q(virtual_machine=None) | Q(virtual_machine__in=machines.order_by()))
+
+
+class ProxmoxGuest(models.Model):
+    """
+    What Proxmox last said of a guest, and how NetBox stands to it.
+
+    One row for every guest that Proxmox has, or that an endpoint keeps a virtual machine for. Runs write it, and only
+    where something differs; `ignored` alone is a person's.
+    """
+
+    endpoint = models.ForeignKey(
+        to='netbox_proxsync.ProxmoxEndpoint',
+        on_delete=models.CASCADE,
+        related_name='guests',
+        verbose_name=_('endpoint'),
+    )
+    type = models.CharField(
+        verbose_name=_('type'),
+        max_length=10,
+        choices=GuestTypeChoices,
+    )
+    vmid = models.PositiveIntegerField(
+        verbose_name=_('VM ID'),
+    )
+    name = models.CharField(
+        verbose_name=_('name'),
+        max_length=255,
+        blank=True,
+        help_text=_('As Proxmox lists it; empty if it could not be read'),
+    )
+    node = models.CharField(
+        verbose_name=_('node'),
+        max_length=255,
+        blank=True,
+    )
+    status = models.CharField(
+        verbose_name=_('status'),
+        max_length=50,
+        blank=True,
+        help_text=_("Proxmox's own word: running, stopped, paused, ...; empty if it could not be read"),
+    )
+    tags = ArrayField(
+        base_field=models.CharField(max_length=255),
+        verbose_name=_('Proxmox tags'),
+        default=list,
+        blank=True,
+    )
+    template = models.BooleanField(
+        verbose_name=_('template'),
+        default=False,
+    )
+    state = models.CharField(
+        verbose_name=_('state'),
+        max_length=20,
+        choices=GuestStateChoices,
+    )
+    reason = models.TextField(
+        verbose_name=_('reason'),
+        blank=True,
+        help_text=_('Why it is in this state'),
+    )
+    ignored = models.BooleanField(
+        verbose_name=_('ignored'),
+        default=False,
+        help_text=_('A person told the sync to leave it alone'),
+    )
+    virtual_machine = models.ForeignKey(
+        to='virtualization.VirtualMachine',
+        on_delete=models.SET_NULL,
+        related_name='+',
+        verbose_name=_('virtual machine'),
+        blank=True,
+        null=True,
+    )
+    details = models.JSONField(
+        verbose_name=_('details'),
+        default=dict,
+        blank=True,
+        help_text=_('NICs, addresses, disks, and what was ignored or could not be read'),
+    )
+
+    objects = ProxmoxGuestQuerySet.as_manager()
+
+    class Meta:
+        # By the columns themselves: through the relation, it would be sorted by the endpoint's name.
+        ordering = ('endpoint_id', 'vmid', 'type')
+        verbose_name = _('Proxmox guest')
+        verbose_name_plural = _('Proxmox guests')
+        constraints = (
+            # Also the order of lists.
+            models.UniqueConstraint(
+                fields=('endpoint', 'vmid', 'type'),
+                name='%(app_label)s_%(class)s_unique_guest',
+            ),
+        )
+        indexes = (
+            models.Index(fields=('endpoint', 'state')),
+            models.Index(fields=('state', 'vmid')),
+            models.Index(fields=('vmid',)),
+            models.Index(fields=('name',)),
+            models.Index(fields=('node',)),
+            models.Index(fields=('status',)),
+        )
+
+    def __str__(self) -> str:
+        return f'{self.name} ({self.vmid})' if self.name else self.key
+
+    def get_absolute_url(self) -> str:
+        return reverse('plugins:netbox_proxsync:proxmoxguest', args=[self.pk])
+
+    @property
+    def key(self) -> str:
+        """Identity within its endpoint, and the unit of its bindings and changes: 'qemu/100'."""
+        return f'{self.type}/{self.vmid}'
+
+    @classmethod
+    def drop(cls, condition: models.Q, using: str):
+        """Delete rows without reading them, as `SyncChange.drop`, and what search knows of them."""
+        guests = cls.objects.using(using).filter(condition).order_by()
+        object_type = ContentType.objects.db_manager(using).get_for_model(cls)
+        searched = CachedValue.objects.using(using).filter(object_type_id=object_type.pk)
+        searched.filter(object_id__in=guests.values('pk'))._raw_delete(using)
+        guests._raw_delete(using)
+
+    def get_type_color(self) -> str:
+        return GuestTypeChoices.colors.get(self.type)
+
+    def get_state_color(self) -> str:
+        return GuestStateChoices.colors.get(self.state)
+
+    def get_status_color(self) -> str:
+        return STATUS_COLORS.get(self.status, 'yellow')
+
+    @property
+    def pool(self) -> str:
+        return self.details.get('pool', '')
+
+    @property
+    def ha_state(self) -> str:
+        return self.details.get('ha_state', '')
+
+    @property
+    def lock(self) -> str:
+        return self.details.get('lock', '')
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a sync keeps anything of it in NetBox."""
+        return Binding.objects.filter(endpoint_id=self.endpoint_id, unit=self.key, unmanaged=False).exists()
+
+    @property
+    def nics(self) -> list[dict[str, Any]]:
+        return self.detail('nics')
+
+    def detail(self, name: str) -> list[dict[str, Any]]:
+        """A part of `details`: 'nics', 'disks', 'unread' or 'unknown_keys'; empty if it was not read."""
+        return self.details.get(name, [])

@@ -1,0 +1,220 @@
+"""
+The answers that concern a cluster as a whole, and what a person should know of them.
+
+`why_incomplete` says when a guest that is not in the list may exist all the same.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from .access import Access, MissingPrivilege, grant_remedy
+from .asking import ask, understand
+from .client import ProxmoxClient
+from .errors import ProxmoxError
+from .inventory import Node, Reading, TagStyle, Unknown, known
+from .memory import Loss, Memory, Right, Sight
+from .notebook import Notebook, listed
+from .resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
+from .tls import TLSMode
+from .version import Version
+
+__all__ = (
+    'Cluster',
+    'access_still',
+    'completed',
+    'note_cluster',
+    'read_cluster',
+    'sight_of',
+    'why_incomplete',
+    'why_unreachable',
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The answers that concern the cluster as a whole."""
+
+    version: Version
+    access: Reading[Access]
+    status: ClusterStatus
+    resources: Resources
+    tag_style: Reading[TagStyle]
+    nodes: tuple[Node, ...]
+    undecided: tuple[str, ...]  # nodes of which nobody says whether they are online
+
+
+def completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
+    """
+    The futures as they are done, up to the first that failed, whose exception is raised.
+
+    When the client ends, so does this, at once: a thread may still look up a name, which nothing can interrupt.
+    """
+    futures = list(futures)
+    if not futures:
+        return
+    for done, future in enumerate(as_completed([*futures, client.ended]), 1):
+        future.result()
+        yield future
+        if done == len(futures):
+            return
+
+
+def read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Version, notebook: Notebook) -> Cluster:
+    """Raises ProxmoxError if there is no list of guests: nothing can be known then."""
+    calls = {
+        'permissions': ('access', 'permissions'),
+        'acl': ('access', 'acl'),
+        'status': ('cluster', 'status'),
+        'resources': ('cluster', 'resources'),
+        'options': ('cluster', 'options'),
+    }
+    if TLSMode(client.connection.tls_mode) is TLSMode.FINGERPRINT:
+        calls['nodes'] = ('nodes',)  # only this tells the fingerprints of the other members
+    futures = {name: pool.submit(ask, client, *path) for name, path in calls.items()}
+    for _future in completed(client, futures.values()):
+        pass
+    answers = {name: future.result() for name, future in futures.items()}
+    resources = understand('the list of guests and nodes', Resources.parse, answers['resources'])
+    if isinstance(resources, Unknown):
+        error = answers['resources']
+        raise error if isinstance(error, ProxmoxError) else ProxmoxError(resources.reason)
+    status = understand('the status of the cluster', ClusterStatus.parse, answers['status'])
+    if isinstance(status, Unknown):
+        status = ClusterStatus.unread(status.reason)
+    tag_style = understand('the options of the datacenter', parse_tag_style, answers['options'])
+    nodes, undecided = merge_nodes(resources, status)
+    client.add_members(_members(status, answers.get('nodes')))
+    before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notebook)
+    return Cluster(
+        version=version,
+        access=access_still(client, pool, before, notebook),
+        status=status,
+        resources=resources,
+        tag_style=tag_style,
+        nodes=nodes,
+        undecided=undecided,
+    )
+
+
+def _access(token_id: str, permissions: Any, acl: Any, notebook: Notebook) -> Reading[Access]:
+    access = understand("the token's privileges", lambda answer: Access.parse(token_id, answer), permissions)
+    if isinstance(access, Unknown):
+        return access
+    if isinstance(acl, ProxmoxError):
+        notebook.add('token', acl.message, acl.remedy)
+        return access
+    whole = understand('the access control list', access.with_acl, acl)
+    if isinstance(whole, Unknown):
+        notebook.add('token', whole.reason)
+        return access
+    return whole
+
+
+def access_still(
+    client: ProxmoxClient, pool: ThreadPoolExecutor, before: Reading[Access], notebook: Notebook
+) -> Reading[Access]:
+    """
+    What of the privileges holds still.
+
+    To be asked after a list was read: a privilege that was taken away meanwhile may have shortened it.
+    """
+    futures = [pool.submit(ask, client, 'access', name) for name in ('permissions', 'acl')]
+    for _future in completed(client, futures):
+        pass
+    permissions, acl = (future.result() for future in futures)
+    now = _access(client.connection.token_id, permissions, acl, notebook)
+    if isinstance(before, Unknown):
+        return before
+    return now if isinstance(now, Unknown) else before.as_well_as(now)
+
+
+def sight_of(cluster: Cluster, *, complete: bool) -> Sight | None:
+    """What the token saw; None if its privileges could not be read. `complete`: it saw all guests."""
+    if isinstance(cluster.access, Unknown):
+        return None
+    types = (row.type.value for row in cluster.resources.guests.values())
+    return Sight.of(cluster.access, cluster.version, types, complete=complete)
+
+
+def _lost(sight: Sight | None, memory: Memory | None) -> dict[Right, Loss]:
+    return memory.lost(sight) if sight and memory else {}
+
+
+def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
+    """{address: fingerprint} of the members of the cluster."""
+    rows = [row for row in nodes if isinstance(row, dict)] if isinstance(nodes, list) else []
+    prints = {row.get('node'): row.get('ssl_fingerprint') for row in rows}
+    return {
+        address: prints[name] if isinstance(prints.get(name), str) else None
+        for name, (_, address) in status.nodes.items()
+        if address
+    }
+
+
+def why_unreachable(node: Node, cluster: Cluster) -> str | None:
+    """Why a node cannot be asked; None if it can."""
+    if node.name in cluster.undecided:
+        return f'Proxmox did not say whether node {node.name} is online.'
+    return None if node.online else f'Node {node.name} is offline.'
+
+
+def why_incomplete(cluster: Cluster) -> Unknown | None:
+    """
+    Why a guest that is not listed may exist all the same; None if it does not.
+
+    An offline node is no reason: its guests stay in the list, since their configurations lie in the cluster's file
+    system, which every node has whole as long as the cluster is quorate.
+    """
+    reasons = []
+    if cluster.resources.garbled:
+        reasons.append(cluster.resources.garbled)
+    if isinstance(cluster.access, Unknown):
+        reasons.append(f'Whether the token sees all guests cannot be told: {cluster.access.reason}')
+    elif cluster.access.guests_hidden:
+        reasons.append(cluster.access.guests_hidden)
+    if isinstance(cluster.status.quorate, Unknown):
+        reasons.append(f'Whether the cluster is quorate cannot be told: {cluster.status.quorate.reason}')
+    elif not cluster.status.quorate:
+        reasons.append('The cluster is not quorate, so this node may not know of what has changed.')
+    if cluster.undecided:
+        reasons.append(f'Proxmox did not say which of these nodes are online: {listed(cluster.undecided)}.')
+    return Unknown(' '.join(reasons)) if reasons else None
+
+
+def note_cluster(cluster: Cluster, notebook: Notebook, sight: Sight | None, memory: Memory | None) -> None:
+    """`memory`: of what the token could see the last time; None if that is not known."""
+    if known(cluster.access):
+        _note_privileges(cluster.access.missing(cluster.version), _lost(sight, memory), notebook)
+    else:
+        notebook.add('token', cluster.access.reason)
+    quorate = cluster.status.quorate
+    if isinstance(quorate, Unknown):
+        notebook.add('cluster', quorate.reason)
+    elif not quorate:
+        notebook.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
+    if cluster.resources.garbled:
+        notebook.add('cluster', cluster.resources.garbled)
+    if isinstance(cluster.tag_style, Unknown):
+        notebook.add('cluster', cluster.tag_style.reason)
+    for node in cluster.nodes:
+        if reason := why_unreachable(node, cluster):
+            notebook.add(f'node/{node.name}', f'{reason} What its guests do now is not known.')
+    strangers = {row.node for row in cluster.resources.guests.values()} - {node.name for node in cluster.nodes}
+    for name in sorted(strangers):
+        notebook.add(f'node/{name}', f'Guests are listed on node {name}, which is not a member of the cluster.')
+    for loss in memory.fewer(sight) if memory and sight else ():
+        notebook.add('token', loss.message, 'If they were not deleted, check what the token may see.')
+
+
+def _note_privileges(missing: Iterable[MissingPrivilege], lost: Mapping[Right, Loss], notebook: Notebook) -> None:
+    """One notice for each command to type, not for each privilege that it grants; but what was lost by itself."""
+    by_command: dict[str, list[str]] = {}
+    for lack in missing:
+        if loss := lost.get((lack.privilege, lack.path)):
+            notebook.add('token', f'{loss.message}, for {lack.feature}.', grant_remedy(lack.command))
+        else:
+            by_command.setdefault(lack.command, []).append(f'{lack.privilege} on {lack.path} (for {lack.feature})')
+    for command, lacks in by_command.items():
+        notebook.add('token', f'The token lacks {"; ".join(lacks)}.', grant_remedy(command))

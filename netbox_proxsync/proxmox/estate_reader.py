@@ -1,0 +1,246 @@
+"""Reads what the cluster is built on: its nodes and their networks, SDN, the storages, which guests have no backup."""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from .access import Access
+from .asking import ask, ask_document, understand
+from .client import ProxmoxClient
+from .errors import CallFailed, NodeUnreachable, PermissionDenied, ProxmoxError
+from .estate import Certificate, NodeFacts, NodeInterface, Storage, Vnet
+from .inventory import Node
+from .networks import parse_interfaces
+from .node_facts import certificate_served, parse_certificates, parse_node_facts
+from .notebook import Notebook, listed
+from .options import CollectOptions
+from .readings import Reading, Unknown, known
+from .sdn import parse_vnets, parse_zones
+from .storages import parse_not_backed_up, parse_storages
+from .version import Version
+
+__all__ = ('Estate', 'EstateReader', 'NodeParts')
+
+NOT_WANTED = Unknown('Nodes are not read by the settings of the endpoint.')
+WARN_BEFORE = 30 * 86400  # seconds
+RENEWAL = {
+    'pve-ssl.pem': 'Run "pvecm updatecerts --force" and "systemctl restart pveproxy" on the node, as root.',
+    'pveproxy-ssl.pem': 'Renew it on the node: "pvenode acme cert renew" if it comes by ACME, else upload a new one '
+    '(node > System > Certificates).',
+}
+APPLY = 'Apply or revert them in Proxmox (node > System > Network).'
+CLUSTER_CALLS: Mapping[str, tuple[tuple[str, ...], dict[str, object]]] = {
+    'vnets': (('cluster', 'sdn', 'vnets'), {'running': 1}),
+    'zones': (('cluster', 'sdn', 'zones'), {'running': 1}),
+    'storages': (('storage',), {}),
+    'backup': (('cluster', 'backup-info', 'not-backed-up'), {}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeParts:
+    """What is known of one node, as in `Node`."""
+
+    facts: Reading[NodeFacts]
+    certificates: Reading[tuple[Certificate, ...]]
+    interfaces: Reading[tuple[NodeInterface, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estate:
+    """The parts of an inventory that are not guests, as in `Inventory`; `nodes` by name."""
+
+    vnets: Reading[tuple[Vnet, ...]]
+    storages: Reading[tuple[Storage, ...]]
+    not_backed_up: Reading[frozenset[int]]
+    nodes: Mapping[str, NodeParts]
+
+    def complete(self, node: Node) -> Node:
+        """A node of the lists with what it told itself."""
+        parts = self.nodes[node.name]
+        return replace(node, facts=parts.facts, certificates=parts.certificates, interfaces=parts.interfaces)
+
+
+class EstateReader:
+    """
+    Asks at once, in the threads of the pool, and understands the answers in `finish`.
+
+    Args:
+        nodes: {name: why it cannot be asked, or None} of all members of the cluster.
+
+    Attributes:
+        failed_nodes: Those that could not be reached: {name: reason}.
+    """
+
+    def __init__(
+        self,
+        client: ProxmoxClient,
+        pool: ThreadPoolExecutor,
+        options: CollectOptions,
+        version: Version,
+        nodes: Mapping[str, str | None],
+    ):
+        self.version = version
+        self.access: Reading[Access] = Unknown('They were not read.')
+        self.failed_nodes: dict[str, str] = {}
+        self._nodes = nodes
+        self._cluster = {
+            name: pool.submit(ask, client, *path, **params) for name, (path, params) in CLUSTER_CALLS.items()
+        }
+        self._asked: dict[tuple[str, str], Future[Any]] = {}
+        for node in (name for name, reason in nodes.items() if reason is None):
+            self._asked[node, 'network'] = pool.submit(_ask_network, client, node, version)
+            if options.nodes:
+                self._asked[node, 'status'] = pool.submit(ask, client, 'nodes', node, 'status')
+                self._asked[node, 'certificates'] = pool.submit(ask, client, 'nodes', node, 'certificates', 'info')
+        self._notices: dict[tuple[str, str], list[str]] = {}  # (message with {}, remedy): nodes
+        self._certificates: dict[str, Certificate] = {}
+
+    @property
+    def futures(self) -> tuple[Future[Any], ...]:
+        """All the calls, for waiting."""
+        return (*self._cluster.values(), *self._asked.values())
+
+    def finish(self, access: Reading[Access]) -> Estate:
+        """
+        Understand the answers.
+
+        Args:
+            access: What the token could see before and after; Unknown if the privileges could not be read.
+
+        Raises:
+            ProxmoxError: Only one after which nothing else can be read either (`fatal`).
+        """
+        self.access = access
+        answers = {name: future.result() for name, future in self._cluster.items()}
+        return Estate(
+            vnets=self._vnets(answers['vnets'], answers['zones']),
+            storages=self._listed('storages', parse_storages, answers['storages'], lambda it: it.storages_hidden),
+            not_backed_up=self._cluster_part('which guests no backup covers', parse_not_backed_up, answers['backup']),
+            nodes={name: self._node(name, reason) for name, reason in self._nodes.items()},
+        )
+
+    def tell(self, notebook: Notebook) -> None:
+        """What a person should know, each thing once for all the nodes that it concerns."""
+        for (message, remedy), nodes in self._notices.items():
+            subject = f'node/{nodes[0]}' if len(nodes) == 1 else 'nodes' if nodes else 'cluster'
+            shown = f'{"node" if len(nodes) == 1 else "nodes"} {listed(sorted(nodes))}'
+            notebook.add(subject, message.replace('{}', shown), remedy)
+        for node, certificate in sorted(self._certificates.items()):
+            _note_expiry(node, certificate, notebook)
+
+    # The cluster
+
+    def _vnets(self, vnets: Any, zones: Any) -> Reading[tuple[Vnet, ...]]:
+        if isinstance(vnets, CallFailed) and vnets.not_implemented:
+            return ()  # a node of 7 without the package libpve-network-perl has no SDN
+        known_zones = self._cluster_part('the zones of SDN', parse_zones, zones)
+        if isinstance(known_zones, Unknown):
+            return known_zones  # whether a tag is a VLAN or a VNI is told by the zone
+        return self._listed(
+            'the virtual networks of SDN',
+            lambda data: parse_vnets(data, known_zones),
+            vnets,
+            lambda access: access.vnets_hidden(self.version),
+        )
+
+    def _listed[T](
+        self, what: str, parse: Callable[[Any], T], answer: Any, hidden: Callable[[Access], str | None]
+    ) -> Reading[T]:
+        """A list that leaves out silently what the token may not see."""
+        reading = self._cluster_part(what, parse, answer)
+        why = self._hidden(what, hidden)
+        return reading if isinstance(reading, Unknown) or why is None else why
+
+    def _hidden(self, what: str, hidden: Callable[[Access], str | None]) -> Unknown | None:
+        if isinstance(self.access, Unknown):
+            return Unknown(f'Whether the token sees all of {what} cannot be told: {self.access.reason}')
+        reason = hidden(self.access)
+        return Unknown(reason) if reason else None
+
+    def _cluster_part[T](self, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
+        reading = understand(what, parse, answer)
+        if isinstance(reading, Unknown) and not self._told_otherwise(answer):
+            self._notices[reading.reason, ''] = []
+        return reading
+
+    # The nodes
+
+    def _node(self, name: str, reason: str | None) -> NodeParts:
+        if reason is not None:
+            unread = Unknown(reason)
+            return NodeParts(facts=unread, certificates=unread, interfaces=unread)
+        return NodeParts(
+            facts=self._part(name, 'status', 'the status', parse_node_facts),
+            certificates=self._read_certificates(name),
+            interfaces=self._interfaces(name),
+        )
+
+    def _read_certificates(self, name: str) -> Reading[tuple[Certificate, ...]]:
+        found = self._part(name, 'certificates', 'the certificates', parse_certificates)
+        served = certificate_served(found) if known(found) else None
+        if served is not None:
+            self._certificates[name] = served
+        return found
+
+    def _interfaces(self, name: str) -> Reading[tuple[NodeInterface, ...]]:
+        document = self._asked[name, 'network'].result()
+        if isinstance(document, ProxmoxError):
+            return self._part(name, 'network', 'the network', parse_interfaces)
+        reading = self._understood(name, 'the network', parse_interfaces, document['data'])
+        if document.get('changes'):
+            self._note(name, 'The network of {} has changes that are not applied, so what runs is not known.', APPLY)
+            return Unknown(f'The network of node {name} has changes that are not applied; Proxmox shows only those.')
+        hidden = self._hidden('the network', lambda access: access.interfaces_hidden(self.version))
+        return reading if isinstance(reading, Unknown) or hidden is None else hidden
+
+    def _part[T](self, name: str, call: str, what: str, parse: Callable[[Any], T]) -> Reading[T]:
+        if (name, call) not in self._asked:
+            return NOT_WANTED
+        return self._understood(name, what, parse, self._asked[name, call].result())
+
+    def _understood[T](self, name: str, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
+        reading = understand(f'{what} of node {name}', parse, answer)
+        if isinstance(answer, NodeUnreachable):
+            self.failed_nodes[name] = f'Node {name} stopped answering.'
+        elif isinstance(answer, CallFailed):
+            self._note(name, f'Proxmox could not tell {what} of {{}} ({answer.reason}).', answer.remedy)
+        elif isinstance(reading, Unknown) and not self._told_otherwise(answer):
+            self._note(name, reading.reason, answer.remedy if isinstance(answer, ProxmoxError) else '')
+        return reading
+
+    def _told_otherwise(self, answer: Any) -> bool:
+        """A missing privilege that the token's privileges show is told by them."""
+        return (
+            isinstance(answer, PermissionDenied)
+            and answer.privilege != ''
+            and known(self.access)
+            and not self.access.allows(answer.path, *answer.privilege.split('|'))
+        )
+
+    def _note(self, node: str, message: str, remedy: str) -> None:
+        self._notices.setdefault((message, remedy), []).append(node)
+
+
+def _ask_network(client: ProxmoxClient, node: str, version: Version) -> dict[str, Any] | ProxmoxError:
+    """With SDN's interfaces where they can be asked for."""
+    if version.major >= 9:
+        answer = ask_document(client, 'nodes', node, 'network', type='include_sdn')
+        # While a cluster is being upgraded, some nodes do not know that yet.
+        if not (isinstance(answer, CallFailed) and answer.status == 400):
+            return answer
+    return ask_document(client, 'nodes', node, 'network')
+
+
+def _note_expiry(node: str, certificate: Certificate, notebook: Notebook) -> None:
+    left = certificate.expires - time.time()
+    if left > WARN_BEFORE:
+        return
+    day = f'{datetime.fromtimestamp(certificate.expires, UTC):%Y-%m-%d}'
+    what = f'expires on {day}' if left > 0 else f'expired on {day}'
+    notebook.add(
+        f'node/{node}', f'The certificate {certificate.filename} of node {node} {what}.', RENEWAL[certificate.filename]
+    )

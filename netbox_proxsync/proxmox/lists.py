@@ -1,0 +1,86 @@
+"""Lists of rows, and the shapes that Proxmox VE's fields take in them: blank-separated words, ranges, absent texts."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .properties import Garbled, as_text, boolean, integer, text
+
+__all__ = ('extra_of', 'flag', 'number', 'parse_rows', 'ranges', 'word', 'words')
+
+type Row = Mapping[str, Any]
+
+SEPARATORS = re.compile(r'[;,\s\0]+')
+
+
+def parse_rows[T](data: object, what: str, parse: Callable[[Row], T]) -> tuple[T, ...]:
+    """
+    Every row of a list, in the order of the answer (which is random on a real server).
+
+    Raises:
+        Garbled: It is no list, or one of its rows cannot be read: a shorter list must never be taken for the whole one.
+    """
+    if not isinstance(data, list):
+        raise Garbled(f'The list of {what} is not a list')
+    parsed = []
+    for row in data:
+        if not isinstance(row, dict):
+            raise Garbled(f'The list of {what} holds something that is not a row')
+        parsed.append(parse(row))
+    return tuple(parsed)
+
+
+def word(row: Row, key: str) -> str | None:
+    """A text without blanks around it; None if it is absent, null or empty. Raises Garbled, with the key."""
+    value = row.get(key)
+    return None if value is None else _read(key, text, value).strip() or None
+
+
+def words(row: Row, key: str) -> tuple[str, ...]:
+    """The words of a text such as 'eno1 eno2' or 'iso,backup' in their order, or of a list. Raises Garbled."""
+    value = row.get(key)
+    parts = value if isinstance(value, list) else [value] if value is not None else []
+    split = (SEPARATORS.split(_read(key, text, part)) for part in parts)
+    return tuple(dict.fromkeys(part for found in split for part in found if part))
+
+
+def number(row: Row, key: str, allowed: range | None = None) -> int | None:
+    """A whole number, None if it is absent, null or empty. Raises Garbled for any other, and for one out of range."""
+    value = row.get(key)
+    if value in (None, ''):
+        return None
+    found = _read(key, integer, value)
+    if allowed is not None and found not in allowed:
+        raise Garbled(f'{key}: {found} is out of range')
+    return found
+
+
+def flag(row: Row, key: str) -> bool:
+    """A boolean, False if it is absent, null or empty. Raises Garbled."""
+    value = row.get(key)
+    return False if value in (None, '') else _read(key, boolean, value)
+
+
+def ranges(row: Row, key: str, allowed: range) -> tuple[tuple[int, int], ...]:
+    """'2 4 100-200' as ((2, 2), (4, 4), (100, 200)), sorted. Raises Garbled."""
+    found = []
+    for part in words(row, key):
+        low, dash, high = part.partition('-')
+        first = _read(key, integer, low)
+        last = _read(key, integer, high) if dash else first
+        if first not in allowed or last not in allowed or last < first:
+            raise Garbled(f'{key}: {part[:40]} is no range')
+        found.append((first, last))
+    return tuple(sorted(found))
+
+
+def extra_of(row: Row, understood: Iterable[str]) -> dict[str, str]:
+    """What is left of a row, as text."""
+    return {key: as_text(row[key]) for key in sorted(row.keys() - set(understood))}
+
+
+def _read[T](key: str, parse: Callable[[object], T], value: object) -> T:
+    try:
+        return parse(value)
+    except Garbled as error:
+        raise Garbled(f'{key}: {error}') from None

@@ -1,0 +1,134 @@
+"""
+What a token could see the last time, so that a run can tell what it cannot see any more.
+
+Proxmox shortens its lists for a token that has lost a privilege, and says nothing. One read by itself cannot tell that
+from a cluster that never had more.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from .access import Access, wanted_privileges
+from .version import Version
+
+__all__ = ('Loss', 'Memory', 'Right', 'Sight')
+
+type Right = tuple[str, str]
+"""A privilege and the path that it is on: ('VM.Audit', '/vms')."""
+
+GUESTS = {'qemu': 'virtual machines', 'lxc': 'containers'}
+# Of the guests of a type: fewer than this part of what was seen the last time is worth a word.
+FEWER = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What the token could see on a day (YYYY-MM-DD), and cannot now. In words, for people."""
+
+    message: str
+    day: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """
+    What a token sees in one read.
+
+    Attributes:
+        rights: Whether it has each of the privileges that count.
+        revoked: Paths below /vms and /pool on which seeing guests is taken away.
+        guests: How many it sees, by type.
+        complete: Whether those are all that there are.
+    """
+
+    rights: Mapping[Right, bool]
+    revoked: frozenset[str]
+    guests: Mapping[str, int]
+    complete: bool
+
+    @classmethod
+    def of(cls, access: Access, version: Version, types: Iterable[str], *, complete: bool) -> Self:
+        """`types`: of each guest that is seen."""
+        return cls(
+            rights={
+                (privileges[0], path): access.has(path, privileges)
+                for path, privileges, _feature in wanted_privileges(version)
+            },
+            revoked=frozenset(access.revoked_guests),
+            guests=Counter(types),
+            complete=complete,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """
+    What is kept between runs.
+
+    Attributes:
+        rights: The day on which the token had each for the last time.
+        day, guests, revoked: Of the last complete read; '' if there was none.
+    """
+
+    rights: Mapping[Right, str] = field(default_factory=dict)
+    day: str = ''
+    guests: Mapping[str, int] = field(default_factory=dict)
+    revoked: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, data: Any) -> Self:
+        """From what `data` gave; empty for everything else."""
+        try:
+            return cls(
+                rights={(privilege, path): str(day) for privilege, path, day in data['rights']},
+                day=str(data['day']),
+                guests={str(kind): int(number) for kind, number in data['guests'].items()},
+                revoked=frozenset(map(str, data['revoked'])),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return cls()
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """For JSON; the same for the same memory."""
+        return {
+            'rights': [[privilege, path, day] for (privilege, path), day in sorted(self.rights.items())],
+            'day': self.day,
+            'guests': dict(sorted(self.guests.items())),
+            'revoked': sorted(self.revoked),
+        }
+
+    def followed_by(self, sight: Sight, day: str) -> Self:
+        """The memory after a read on that day. What the token has lost stays, until it has it again."""
+        rights = {
+            right: day if has else self.rights[right]
+            for right, has in sight.rights.items()
+            if has or right in self.rights
+        }
+        if not sight.complete:
+            return type(self)(rights=rights, day=self.day, guests=self.guests, revoked=self.revoked)
+        return type(self)(rights=rights, day=day, guests=dict(sight.guests), revoked=sight.revoked)
+
+    def lost(self, sight: Sight) -> dict[Right, Loss]:
+        """The privileges that the token had and has no more."""
+        lost = {right: self.rights[right] for right, has in sight.rights.items() if not has and right in self.rights}
+        if self.day:
+            lost |= {('VM.Audit', path): self.day for path in sight.revoked - self.revoked}
+        return {
+            right: Loss(f'The token no longer has {right[0]} on {right[1]} (it had it on {day})', day)
+            for right, day in lost.items()
+        }
+
+    def fewer(self, sight: Sight) -> list[Loss]:
+        """The types of guests of which it sees far fewer."""
+        return [
+            Loss(
+                f'The token sees {sight.guests.get(kind, 0)} {GUESTS.get(kind, kind)}; '
+                f'it saw {number} on {self.day}.',
+                self.day,
+            )
+            for kind, number in self.guests.items()
+            if sight.guests.get(kind, 0) < number * FEWER
+        ]

@@ -1,0 +1,75 @@
+"""What a node is made of (`/nodes/N/status`) and the certificates that it shows (`/nodes/N/certificates/info`)."""
+
+from typing import Any
+
+from .estate import Certificate, NodeFacts
+from .lists import Row, number, parse_rows, word
+from .properties import Garbled
+
+__all__ = ('certificate_served', 'parse_certificates', 'parse_node_facts')
+
+COUNTS = range(1, 2**63)
+TIMES = range(253_402_300_800)  # up to the year 9999, where certificates end that never do
+# pveproxy serves the first of these that is there.
+SERVED = ('pveproxy-ssl.pem', 'pve-ssl.pem')
+
+
+def parse_node_facts(data: Any) -> NodeFacts:
+    """Facts that the node does not tell are None. Raises Garbled for any that cannot be read."""
+    if not isinstance(data, dict):
+        raise Garbled('the status of the node is not a map')
+    cpu = _map(data, 'cpuinfo')
+    return NodeFacts(
+        version=_version(word(data, 'pveversion')),
+        cpu_model=word(cpu, 'model'),
+        cpu_sockets=number(cpu, 'sockets', COUNTS),
+        cpus=number(cpu, 'cpus', COUNTS),
+        memory=number(_map(data, 'memory'), 'total', COUNTS),
+        rootfs=number(_map(data, 'rootfs'), 'total', COUNTS),
+        # 8 and later name it; 7 has 'Linux 5.15.108-1-pve #1 SMP PVE 5.15.108-1'.
+        kernel=word(_map(data, 'current-kernel'), 'release') or _second(word(data, 'kversion')),
+    )
+
+
+def parse_certificates(data: Any) -> tuple[Certificate, ...]:
+    """Sorted by file. Raises Garbled."""
+    return tuple(sorted(parse_rows(data, 'certificates', _certificate), key=lambda found: found.filename))
+
+
+def certificate_served(certificates: tuple[Certificate, ...]) -> Certificate | None:
+    """The one that the node's API shows to its clients."""
+    by_name = {found.filename: found for found in certificates}
+    return next((by_name[name] for name in SERVED if name in by_name), None)
+
+
+def _certificate(row: Row) -> Certificate:
+    filename, expires = word(row, 'filename'), number(row, 'notafter', TIMES)
+    if filename is None or expires is None:
+        raise Garbled('a certificate has no file name or no end')
+    return Certificate(
+        filename=filename,
+        fingerprint=(word(row, 'fingerprint') or '').upper(),
+        subject=word(row, 'subject') or '',
+        issuer=word(row, 'issuer') or '',
+        expires=expires,
+    )
+
+
+def _map(data: Row, key: str) -> Row:
+    value = data.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Garbled(f'{key} is not a map')
+    return value
+
+
+def _version(text: str | None) -> str | None:
+    """'9.2.11' of 'pve-manager/9.2.11/14a22df35955d97d'."""
+    parts = (text or '').split('/')
+    return (parts[1] if len(parts) > 1 else parts[0]) or None
+
+
+def _second(text: str | None) -> str | None:
+    parts = (text or '').split()
+    return parts[1] if len(parts) > 1 else None

@@ -1,0 +1,88 @@
+"""The SSH host keys that the nodes of a cluster show now, for a person to compare and confirm."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .client import Connection, ProxmoxClient
+from .errors import ProxmoxError
+from .inventory import Unknown
+from .properties import Garbled
+from .resources import ClusterStatus, Resources, merge_nodes
+from .ssh_errors import SSHError
+from .ssh_hosts import SeenKey, compare_command, see_host_key
+from .ssh_keys import parse_pins
+from .ssh_nodes import NodeVisits, node_addresses
+
+__all__ = ('NodeKey', 'see_host_keys')
+
+LIMIT = 30  # seconds for all nodes: a person waits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeKey:
+    """
+    What a node shows.
+
+    Attributes:
+        address: '' if it is not known.
+        status: 'pinned', 'new', 'changed' (see KeyStatus), or '' if it shows none: `error` says why.
+        line: The key as it is pinned.
+        command: What shows the same fingerprint on the node's console.
+    """
+
+    node: str
+    address: str = ''
+    status: str = ''
+    type: str = ''
+    fingerprint: str = ''
+    line: str = ''
+    command: str = ''
+    error: str = ''
+    remedy: str = ''
+
+
+def see_host_keys(connection: Connection, port: int, pinned: Iterable[str], timeout: float) -> list[NodeKey]:
+    """
+    The key of each node, at the addresses that Proxmox tells. No user name is sent to any of them.
+
+    Raises ProxmoxError: Proxmox does not tell the nodes, or the pinned keys cannot be read.
+    """
+    pins = parse_pins(pinned)
+    with ProxmoxClient(connection) as client:
+        nodes = _nodes(client)
+        addresses = node_addresses(nodes, client)
+
+        def visit(name: str, address: str, deadline: float) -> SeenKey:
+            return see_host_key(
+                address, port, pins, timeout=timeout, deadline=deadline, sockets=client.sockets
+            )
+
+        results = NodeVisits(client, addresses, visit, LIMIT).results()
+        return [_row(name, address, results.get(name)) for name, address in addresses.items()]
+
+
+def _nodes(client: ProxmoxClient):
+    client.version()
+    try:
+        resources = Resources.parse(client.get('cluster', 'resources', type='node'))
+        try:
+            status = ClusterStatus.parse(client.get('cluster', 'status'))
+        except ProxmoxError as error:
+            if error.fatal:
+                raise
+            status = ClusterStatus.unread(error.message)
+    except Garbled as error:
+        raise ProxmoxError(f'Proxmox did not tell its nodes readably: {error}') from None
+    return merge_nodes(resources, status)[0]
+
+
+def _row(node: str, address: str | Unknown, result: SeenKey | SSHError | None) -> NodeKey:
+    if isinstance(address, Unknown):
+        return NodeKey(node=node, error=address.reason)
+    if isinstance(result, SeenKey):
+        key = result.key
+        return NodeKey(
+            node=node, address=address, status=str(result.status), type=key.type, fingerprint=key.fingerprint_sha256,
+            line=key.line, command=compare_command(key),
+        )  # fmt: skip
+    return NodeKey(node=node, address=address, error=result.message, remedy=result.remedy)

@@ -1,0 +1,117 @@
+"""Who a host is: the key that it shows, against those that a person pinned."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .ssh_errors import HostKeyChanged, HostKeyNotPinned, HostKeyRefused, SSHUnreachable
+from .ssh_keys import ALGORITHMS, HostKey, Pin
+from .ssh_session import Session
+from .ssh_settings import TIMEOUT, check_address
+from .transport import Sockets
+
+__all__ = ('KeyStatus', 'SeenKey', 'compare_command', 'prove', 'see_host_key')
+
+SESSION_STEPS = 3  # a whole session may take so many times the limit of one step
+
+
+class KeyStatus(StrEnum):
+    """A key that a host shows, against the pinned ones."""
+
+    PINNED = 'pinned'
+    NEW = 'new'  # none is pinned for this host
+    CHANGED = 'changed'  # another one is
+
+
+@dataclass(frozen=True, slots=True)
+class SeenKey:
+    """The key that a host shows now."""
+
+    key: HostKey
+    status: KeyStatus
+
+
+def see_host_key(
+    host: str,
+    port: int = 22,
+    pins: Iterable[Pin] = (),
+    *,
+    timeout: float = TIMEOUT,
+    deadline: float | None = None,
+    sockets: Sockets | None = None,
+) -> SeenKey:
+    """
+    The key that a host shows now, for a person to compare and confirm. Not even a user name is sent.
+
+    Raises InvalidSSHSettings, SSHUnreachable or SSHTimeout.
+    """
+    check_address(host)
+    with Session(host, port, timeout, session_deadline(timeout, deadline), sockets) as session:
+        return _see(session, host, port, pins)
+
+
+def prove(session: Session, host: str, port: int, pins: Iterable[Pin]) -> None:
+    """
+    Connect to a host that proves to hold a pinned key, or raise HostKeyRefused. No credential is sent.
+
+    Raises SSHUnreachable or SSHTimeout as well.
+    """
+    seen = _see(session, host, port, pins)
+    if seen.status is not KeyStatus.PINNED:
+        raise _refused(session, seen)
+
+
+def session_deadline(timeout: float, deadline: float | None) -> float:
+    """When a session must end, by `time.monotonic()`."""
+    own = time.monotonic() + SESSION_STEPS * timeout
+    return own if deadline is None else min(own, deadline)
+
+
+def _see(session: Session, host: str, port: int, pins: Iterable[Pin]) -> SeenKey:
+    """
+    A host has several keys and shows one. Which of them was pinned is known from a whole key, so that type is asked for
+    first; of a fingerprint it is not, so the other types are tried, too.
+    """
+    pins = [pin for pin in pins if pin.is_for(host, port)]
+    accepted = {pin.fingerprint for pin in pins}
+    types = sorted(ALGORITHMS, key=lambda type_: all(pin.type != type_ for pin in pins))
+    shown: HostKey | None = None
+    while types:
+        try:
+            key = session.connect(types)
+        except SSHUnreachable:
+            if shown:
+                break  # it has no key of another type
+            raise
+        if key.fingerprint_sha256 in accepted:
+            return SeenKey(key, KeyStatus.PINNED)
+        shown = shown or key
+        if all(pin.type for pin in pins) or key.type not in types:
+            break
+        types.remove(key.type)
+    return SeenKey(shown, KeyStatus.CHANGED if pins else KeyStatus.NEW)
+
+
+def compare_command(key: HostKey) -> str:
+    """What shows the fingerprint of this key on the node itself, by the name of the file that sshd keeps it in."""
+    kind = key.type.removeprefix('ssh-').split('-')[0]
+    return f'ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub'
+
+
+def _refused(session: Session, seen: SeenKey) -> HostKeyRefused:
+    key = seen.key
+    shown = f'{key.fingerprint_sha256} ({key.type})'
+    compare = f'compare it with "{compare_command(key)}" on the console of the node'
+    confirm = 'confirm it under "SSH host keys" of the endpoint'
+    if seen.status is KeyStatus.CHANGED:
+        return HostKeyChanged(
+            f'{session.name} does not show the SSH host key that is pinned for it, but {shown}. Nothing was sent.',
+            f'If the node was installed anew, {compare} and {confirm}. If not, somebody may be listening in.',
+            key=key,
+        )
+    return HostKeyNotPinned(
+        f'No SSH host key is pinned for {session.name}. It shows {shown}. Nothing was sent to it.',
+        f'{compare[0].upper()}{compare[1:]}, and {confirm}.',
+        key=key,
+    )

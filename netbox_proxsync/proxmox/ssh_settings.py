@@ -1,0 +1,79 @@
+"""How nodes are reached over SSH: the same for all nodes of a cluster."""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+import paramiko
+
+from .ssh_errors import InvalidSSHSettings
+from .ssh_keys import Pin, load_private_key, parse_pins
+
+__all__ = ('TIMEOUT', 'SSHSettings', 'check_address', 'check_user')
+
+TIMEOUT = 10  # seconds
+
+HOST = re.compile(r'[^\s/?#@\[\]\x00-\x20\x7f]+')
+USER = re.compile(r'[^\s\x00-\x1f\x7f]+')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SSHSettings:
+    """
+    How the nodes of a cluster are reached over SSH. Making one raises InvalidSSHSettings if it cannot be used.
+
+    Attributes:
+        password: Or `private_key`, exactly one of them; never shown.
+        private_key: Ed25519, ECDSA or RSA; the text of the file. Never shown.
+        passphrase: Of the key, if it is encrypted; never shown.
+        host_keys: Pinned keys: '[host] key-type base64' or '[host] SHA256:...', a line each. Lines that name other
+            hosts do not count for a host; lines without a host count for every one. None: nothing can be read.
+        timeout: Seconds that connecting, exchanging keys, logging in and each command may take; all together not more
+            than three times that. A name with several addresses is tried at each of them.
+    """
+
+    user: str
+    port: int = 22
+    password: str | None = field(default=None, repr=False)
+    private_key: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    host_keys: tuple[str, ...] = ()
+    timeout: float = TIMEOUT
+    pins: tuple[Pin, ...] = field(init=False, repr=False, compare=False)
+    key: paramiko.PKey | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_user(self.user)
+        if not 0 < self.port < 65536:
+            raise InvalidSSHSettings(f'{self.port} is not a port.', 'Write the SSH port of the nodes, usually 22.')
+        if not self.timeout > 0:
+            raise InvalidSSHSettings(f'{self.timeout} seconds are no time limit.', 'Allow at least a second.')
+        if not self.password and not self.private_key:
+            raise InvalidSSHSettings('Neither an SSH password nor a private key is given.', 'Give one of them.')
+        if self.password and self.private_key:
+            raise InvalidSSHSettings('Both an SSH password and a private key are given.', 'Remove one of them.')
+        object.__setattr__(self, 'pins', parse_pins(self.host_keys))
+        # Once for all nodes: to open an encrypted key takes long on purpose.
+        key = load_private_key(self.private_key, self.passphrase) if self.private_key else None
+        object.__setattr__(self, 'key', key)
+
+
+def check_user(user: str) -> None:
+    """Raises InvalidSSHSettings."""
+    if not USER.fullmatch(user):
+        raise InvalidSSHSettings('The SSH user is empty or holds blanks.', 'Enter the name of a user of the nodes.')
+
+
+def check_address(host: str) -> None:
+    """Raises InvalidSSHSettings for what is neither a name nor an address (without brackets and port)."""
+    if not HOST.fullmatch(host) or (':' in host and not _is_ipv6(host)):
+        raise InvalidSSHSettings(
+            f'{host or "An empty text"} is not a host.', 'Write a name or an address, without brackets; the port apart.'
+        )
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ip_address(text).version == 6
+    except ValueError:
+        return False

@@ -1,0 +1,110 @@
+"""
+What Proxmox said of a guest, for people: its NICs with their addresses, its disks, what was ignored and what could not
+be read, each with the reason. Plain data that JSON can hold.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..proxmox.inventory import Address, Disk, Guest, Nic, NicAddresses, known
+from .desired import storable_value
+
+__all__ = ('details_of', 'storable')
+
+
+def details_of(guest: Guest) -> dict[str, Any]:
+    """
+    By part: 'nics', 'disks', 'unread', 'unknown_keys', 'pool', 'ha_state', 'lock'. What was not read is not there.
+
+    Of keys that this version does not understand only the names are told: their values may be secrets.
+    """
+    details: dict[str, Any] = {'unread': list(unread(guest))}
+    for name in ('pool', 'ha_state'):
+        if known(value := getattr(guest, name)) and value:
+            details[name] = value
+    if guest.lock:
+        details['lock'] = guest.lock
+    if known(guest.config):
+        addresses = guest.addresses if known(guest.addresses) else {}
+        details['nics'] = [nic_details(nic, addresses.get(nic.key)) for nic in guest.config.nics]
+        details['disks'] = [disk_details(disk) for disk in guest.config.disks]
+        details['unknown_keys'] = sorted(guest.config.extra) + [
+            f'{nic.key}: {name}' for nic in guest.config.nics for name in sorted(nic.extra)
+        ]
+    return storable(details)
+
+
+def nic_details(nic: Nic, addresses: NicAddresses | None) -> dict[str, Any]:
+    return {
+        'key': nic.key,
+        'name': nic.name or (addresses.guest_name if addresses else None),
+        'mac': nic.mac,
+        'model': nic.model,
+        'bridge': nic.bridge,
+        'vlan': nic.vlan_tag,
+        'trunks': [str(first) if first == last else f'{first}-{last}' for first, last in nic.trunks],
+        'firewall': nic.firewall,
+        'link_down': nic.link_down,
+        'addresses': [address_details(address) for address in addresses.addresses] if addresses else [],
+        'ignored': [
+            {'address': ignored.text, 'guest_interface': ignored.guest_interface, 'reason': ignored.reason}
+            for ignored in (addresses.ignored if addresses else ())
+        ],
+    }
+
+
+def address_details(address: Address) -> dict[str, Any]:
+    return {
+        # Where the source gave no prefix length, that of `interface` means nothing.
+        'address': str(address.interface if address.has_prefix else address.interface.ip),
+        'origin': str(address.origin),
+        'source': address.source,
+        'guest_interface': address.guest_interface,
+    }
+
+
+def disk_details(disk: Disk) -> dict[str, Any]:
+    """`size` is in bytes; None if it could not be read."""
+    return {
+        'key': disk.key,
+        'storage': disk.storage,
+        # Anything but a volume or a path (a URL, say) may hold credentials.
+        'volume': disk.volume if disk.storage or disk.volume.startswith('/') else None,
+        'size': disk.size if known(disk.size) else None,
+        'format': disk.format,
+        'mount_point': disk.mount_point,
+        'passthrough': disk.passthrough,
+    }
+
+
+def unread(guest: Guest) -> Iterator[dict[str, str]]:
+    """What could not be read: which part ('config', 'addresses', 'size', ...) of what, and the reason."""
+    # With the configuration, everything that is in it is unread for the same reason.
+    reasons = {guest.config.reason} if not known(guest.config) else set()
+    if reasons:
+        yield {'part': 'config', 'of': '', 'reason': guest.config.reason}
+    for part in ('name', 'status', 'template', 'tags', 'pool', 'ha_state', 'addresses', 'os_name', 'host_name'):
+        reading = getattr(guest, part)
+        if not known(reading) and reading.reason not in reasons:
+            yield {'part': part, 'of': '', 'reason': reading.reason}
+    if known(guest.config):
+        for disk in guest.config.disks:
+            if not known(disk.size):
+                yield {'part': 'size', 'of': disk.key, 'reason': disk.size.reason}
+    silent: dict[str, list[str]] = {}
+    for key, nic in guest.addresses.items() if known(guest.addresses) else ():
+        if nic.running is not None:
+            silent.setdefault(nic.running.reason, []).append(key)
+    for reason, keys in silent.items():
+        yield {'part': 'running', 'of': ', '.join(keys), 'reason': reason}
+
+
+def storable(value: Any) -> Any:
+    """The value without what PostgreSQL cannot store, whatever a guest put into it."""
+    match value:
+        case dict():
+            return {storable_value(key): storable(element) for key, element in value.items()}
+        case list():
+            return [storable(element) for element in value]
+        case _:
+            return storable_value(value)

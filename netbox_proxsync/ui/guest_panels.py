@@ -1,0 +1,141 @@
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from netbox.ui import attrs, panels
+
+__all__ = (
+    'DisksPanel',
+    'GuestPanel',
+    'GuestStatePanel',
+    'IgnoredAddressesPanel',
+    'NicsPanel',
+    'UnreadPanel',
+)
+
+# The parts that `sync.guest_details` tells to be unread.
+PARTS = {
+    'config': _('Configuration'),
+    'name': _('Name'),
+    'status': _('Status'),
+    'template': _('Template'),
+    'tags': _('Tags'),
+    'pool': _('Pool'),
+    'ha_state': _('HA state'),
+    'addresses': _('Addresses'),
+    'os_name': _('Operating system'),
+    'host_name': _('Host name'),
+    'size': _('Size of'),
+    'running': _('Running addresses of'),
+}
+# `proxmox.inventory.AddressOrigin`
+ORIGINS = {
+    'static': _('Static'),
+    'dhcp': _('DHCP'),
+    'slaac': _('SLAAC'),
+    'observed': _('Observed'),
+}
+# The sources that `proxmox.addresses` names.
+SOURCES = {
+    'cloud-init': _('cloud-init'),
+    'container configuration': _('container configuration'),
+    'guest agent': _('guest agent'),
+    'container interfaces': _('container interfaces'),
+}
+UNITS = ('bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
+
+
+class GuestPanel(panels.ObjectAttributesPanel):
+    title = _('What Proxmox says')
+    endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
+    type = attrs.ChoiceAttr('type')
+    vmid = attrs.TextAttr('vmid', label=_('VM ID'), style='font-monospace')
+    name = attrs.TextAttr('name')
+    node = attrs.TextAttr('node')
+    status = attrs.ChoiceAttr('status')
+    lock = attrs.TextAttr('lock')
+    pool = attrs.TextAttr('pool')
+    ha_state = attrs.TextAttr('ha_state', label=_('HA state'))
+    tags = attrs.ArrayAttr('tags', label=_('Proxmox tags'))
+    template = attrs.BooleanAttr('template')
+
+
+class GuestStatePanel(panels.ObjectAttributesPanel):
+    title = _('In NetBox')
+    state = attrs.ChoiceAttr('state')
+    reason = attrs.TextAttr('reason')
+    virtual_machine = attrs.RelatedObjectAttr('virtual_machine', linkify=True, label=_('Virtual machine'))
+    ignored = attrs.BooleanAttr('ignored')
+
+
+class DetailPanel(panels.ObjectPanel):
+    """A part of what Proxmox said. It holds what guests say: the templates escape it."""
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        guest = context['object']
+        return {**super().get_context(context), 'rows': self.rows(guest), 'was_read': 'nics' in guest.details}
+
+    def rows(self, guest: Any) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+
+class NicsPanel(DetailPanel):
+    title = _('NICs and addresses')
+    template_name = 'netbox_proxsync/panels/guest_nics.html'
+
+    def rows(self, guest: Any) -> list[dict[str, Any]]:
+        return [{**nic, 'addresses': [shown_address(address) for address in nic['addresses']]} for nic in guest.nics]
+
+
+class IgnoredAddressesPanel(DetailPanel):
+    """The addresses that a guest reported and that NetBox does not get."""
+
+    title = _('Ignored addresses, and why')
+    template_name = 'netbox_proxsync/panels/guest_ignored.html'
+
+    def rows(self, guest: Any) -> list[dict[str, Any]]:
+        return [{**address, 'nic': nic['key']} for nic in guest.nics for address in nic['ignored']]
+
+
+class DisksPanel(DetailPanel):
+    title = _('Disks')
+    template_name = 'netbox_proxsync/panels/guest_disks.html'
+
+    def rows(self, guest: Any) -> list[dict[str, Any]]:
+        return [{**disk, 'shown_size': shown_size(disk['size'])} for disk in guest.detail('disks')]
+
+
+class UnreadPanel(DetailPanel):
+    """What the last run could not read. It left that in NetBox as it was."""
+
+    title = _('What could not be read, and why')
+    template_name = 'netbox_proxsync/panels/guest_unread.html'
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        return {**super().get_context(context), 'unknown_keys': context['object'].detail('unknown_keys')}
+
+    def rows(self, guest: Any) -> list[dict[str, Any]]:
+        return [{**entry, 'part': PARTS.get(entry['part'], entry['part'])} for entry in guest.detail('unread')]
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        guest = context['object']
+        return bool(guest.detail('unread') or guest.detail('unknown_keys'))
+
+
+def shown_address(address: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **address,
+        'origin': ORIGINS.get(address['origin'], address['origin']),
+        'source': SOURCES.get(address['source'], address['source']),
+    }
+
+
+def shown_size(size: int | None) -> str:
+    """A size in bytes in the largest unit of which it has at least one; '' if it is not known."""
+    if size is None:
+        return ''
+    number, unit = float(size), UNITS[0]
+    for unit in UNITS:
+        if number < 1024 or unit == UNITS[-1]:
+            break
+        number /= 1024
+    return f'{number:.1f}'.removesuffix('.0') + f' {unit}'

@@ -1,0 +1,57 @@
+"""What a person decides about a single bound object by a button."""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
+from netbox.views.generic.base import BaseObjectView
+from utilities.views import GetReturnURLMixin, register_model_view
+
+from .. import decisions
+from ..models import Binding
+from ..object_actions import SYNC_ENDPOINT
+
+__all__ = (
+    'BindingManageAgainView',
+    'BindingStopManagingView',
+)
+
+
+class BindingDecisionView(GetReturnURLMixin, BaseObjectView):
+    """Decides about one binding, by POST only."""
+
+    queryset = Binding.objects.select_related('endpoint')
+
+    def get_required_permission(self) -> str:
+        return 'netbox_proxsync.view_binding'
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return redirect(get_object_or_404(self.queryset, pk=pk).get_absolute_url())
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        binding = get_object_or_404(self.queryset, pk=pk)
+        if not request.user.has_perm(SYNC_ENDPOINT, binding.endpoint):
+            raise PermissionDenied
+        try:
+            messages.success(request, self.decide(binding))
+        except decisions.SyncGoingOn as error:
+            messages.error(request, str(error))
+        return redirect(self.get_return_url(request, binding))
+
+    def decide(self, binding: Binding) -> str:
+        raise NotImplementedError
+
+
+@register_model_view(Binding, 'stop_managing', path='stop-managing')
+class BindingStopManagingView(BindingDecisionView):
+    def decide(self, binding: Binding) -> str:
+        decisions.leave_to_people(binding)
+        return _('It is yours: it is left as it is from now on.')
+
+
+@register_model_view(Binding, 'manage_again', path='manage-again')
+class BindingManageAgainView(BindingDecisionView):
+    def decide(self, binding: Binding) -> str:
+        decisions.manage_again(binding)
+        return _('The next run keeps it true to Proxmox again.')

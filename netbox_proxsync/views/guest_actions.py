@@ -1,0 +1,154 @@
+"""What a person decides about guests by a button, one by one or many at once."""
+
+from collections.abc import Callable, Collection
+
+from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from netbox.object_actions import ObjectAction
+from netbox.views.generic.base import BaseMultiObjectView, BaseObjectView
+from utilities.views import GetReturnURLMixin, register_model_view
+
+from .. import decisions, filtersets
+from ..models import ProxmoxEndpoint, ProxmoxGuest
+from ..object_actions import SYNC_ENDPOINT, Decision
+
+__all__ = (
+    'GuestDecisionsMixin',
+    'ProxmoxGuestBulkIgnoreView',
+    'ProxmoxGuestBulkStopIgnoringView',
+    'ProxmoxGuestBulkStopManagingView',
+    'ProxmoxGuestIgnoreView',
+    'ProxmoxGuestStopIgnoringView',
+    'ProxmoxGuestStopManagingView',
+)
+
+
+class GuestDecisionsMixin:
+    """For pages with guests: the decisions are for those who may sync an endpoint."""
+
+    def get_permitted_actions(self, user: AbstractBaseUser, model: type[Model] | None = None) -> list[ObjectAction]:
+        permitted = super().get_permitted_actions(user, model)
+        if user.has_perm(SYNC_ENDPOINT):
+            return permitted
+        return [action for action in permitted if not issubclass(action, Decision)]
+
+
+class Ignoring:
+    def decide(self, guests: Collection[ProxmoxGuest]) -> str:
+        number = decisions.ignore(guests)
+        return ngettext('{number} guest is ignored now.', '{number} guests are ignored now.', number).format(
+            number=number
+        )
+
+
+class StoppingToIgnore:
+    def decide(self, guests: Collection[ProxmoxGuest]) -> str:
+        number = decisions.stop_ignoring(guests)
+        return ngettext(
+            '{number} guest is no longer ignored. The next run compares it.',
+            '{number} guests are no longer ignored. The next run compares them.',
+            number,
+        ).format(number=number)
+
+
+class StoppingToManage:
+    def decide(self, guests: Collection[ProxmoxGuest]) -> str:
+        number = decisions.stop_managing(guests)
+        return ngettext(
+            '{number} guest is no longer managed: what NetBox has of it is yours.',
+            '{number} guests are no longer managed: what NetBox has of them is yours.',
+            number,
+        ).format(number=number)
+
+
+def carry_out(request: HttpRequest, decide: Callable[[Collection[ProxmoxGuest]], str], guests: list[ProxmoxGuest]):
+    try:
+        messages.success(request, decide(guests))
+    except decisions.SyncGoingOn as error:
+        messages.error(request, str(error))
+
+
+class GuestDecisionView(GetReturnURLMixin, BaseObjectView):
+    """Decides about one guest, by POST only."""
+
+    queryset = ProxmoxGuest.objects.select_related('endpoint')
+
+    def get_required_permission(self) -> str:
+        return 'netbox_proxsync.view_proxmoxguest'
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return redirect(get_object_or_404(self.queryset, pk=pk).get_absolute_url())
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        guest = get_object_or_404(self.queryset, pk=pk)
+        if not request.user.has_perm(SYNC_ENDPOINT, guest.endpoint):
+            raise PermissionDenied
+        carry_out(request, self.decide, [guest])
+        return redirect(self.get_return_url(request, guest))
+
+
+class BulkGuestDecisionView(GetReturnURLMixin, BaseMultiObjectView):
+    """Decides about the guests that were selected in a list, or about all that its filter finds."""
+
+    queryset = ProxmoxGuest.objects.defer('details')
+    filterset = filtersets.ProxmoxGuestFilterSet
+
+    def get_required_permission(self) -> str:
+        return 'netbox_proxsync.view_proxmoxguest'
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return redirect(self.get_return_url(request))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if not request.user.has_perm(SYNC_ENDPOINT):
+            raise PermissionDenied
+        selected = self.selected(request)
+        allowed = list(selected.filter(endpoint__in=ProxmoxEndpoint.objects.restrict(request.user, 'sync').order_by()))
+        if len(allowed) < selected.count():
+            messages.warning(request, _('Guests of endpoints that you may not sync were left as they are.'))
+        if allowed:
+            carry_out(request, self.decide, allowed)
+        else:
+            messages.warning(request, _('No guest was selected.'))
+        return redirect(self.get_return_url(request))
+
+    def selected(self, request: HttpRequest) -> QuerySet[ProxmoxGuest]:
+        if request.POST.get('_all'):
+            return self.filterset(request.GET, self.queryset).qs
+        return self.queryset.filter(pk__in=[pk for pk in request.POST.getlist('pk') if pk.isdecimal()])
+
+
+@register_model_view(ProxmoxGuest, 'ignore')
+class ProxmoxGuestIgnoreView(Ignoring, GuestDecisionView):
+    pass
+
+
+@register_model_view(ProxmoxGuest, 'stop_ignoring', path='stop-ignoring')
+class ProxmoxGuestStopIgnoringView(StoppingToIgnore, GuestDecisionView):
+    pass
+
+
+@register_model_view(ProxmoxGuest, 'stop_managing', path='stop-managing')
+class ProxmoxGuestStopManagingView(StoppingToManage, GuestDecisionView):
+    pass
+
+
+@register_model_view(ProxmoxGuest, 'bulk_ignore', path='ignore', detail=False)
+class ProxmoxGuestBulkIgnoreView(Ignoring, BulkGuestDecisionView):
+    pass
+
+
+@register_model_view(ProxmoxGuest, 'bulk_stop_ignoring', path='stop-ignoring', detail=False)
+class ProxmoxGuestBulkStopIgnoringView(StoppingToIgnore, BulkGuestDecisionView):
+    pass
+
+
+@register_model_view(ProxmoxGuest, 'bulk_stop_managing', path='stop-managing', detail=False)
+class ProxmoxGuestBulkStopManagingView(StoppingToManage, BulkGuestDecisionView):
+    pass

@@ -1,0 +1,73 @@
+from django.utils.translation import gettext_lazy as _
+from netbox.object_actions import BulkExport
+from netbox.ui.breadcrumbs import Breadcrumb, object_view_url
+from netbox.ui.layout import Column, Layout, Row
+from netbox.ui.panels import ObjectsTablePanel, PluginContentPanel
+from netbox.views import generic
+from utilities.views import register_model_view
+
+from .. import filtersets, forms, tables
+from ..models import ProxmoxGuest
+from ..object_actions import BULK_GUEST_ACTIONS, GUEST_ACTIONS
+from ..ui import guest_panels
+from .guest_actions import GuestDecisionsMixin
+
+__all__ = (
+    'ProxmoxGuestListView',
+    'ProxmoxGuestView',
+)
+
+# What belongs to a guest among an endpoint's bindings and changes.
+OF_GUEST = {
+    'endpoint_id': lambda context: context['object'].endpoint_id,
+    'unit': lambda context: context['object'].key,
+}
+
+
+@register_model_view(ProxmoxGuest, 'list', path='', detail=False)
+class ProxmoxGuestListView(GuestDecisionsMixin, generic.ObjectListView):
+    queryset = ProxmoxGuest.objects.defer('details')
+    filterset = filtersets.ProxmoxGuestFilterSet
+    filterset_form = forms.ProxmoxGuestFilterForm
+    table = tables.ProxmoxGuestTable
+    actions = (BulkExport, *BULK_GUEST_ACTIONS)
+
+
+@register_model_view(ProxmoxGuest)
+class ProxmoxGuestView(GuestDecisionsMixin, generic.ObjectView):
+    queryset = ProxmoxGuest.objects.select_related('endpoint', 'virtual_machine')
+    template_name = 'netbox_proxsync/plain_object.html'
+    actions = GUEST_ACTIONS
+    layout = Layout(
+        Row(
+            Column(guest_panels.GuestPanel(), PluginContentPanel('left_page')),
+            Column(guest_panels.GuestStatePanel(), guest_panels.UnreadPanel(), PluginContentPanel('right_page')),
+        ),
+        Row(
+            Column(guest_panels.NicsPanel()),
+        ),
+        Row(
+            Column(guest_panels.DisksPanel()),
+            Column(guest_panels.IgnoredAddressesPanel()),
+        ),
+        Row(
+            Column(
+                ObjectsTablePanel(
+                    model='netbox_proxsync.SyncChange',
+                    title=_('Recent changes'),
+                    filters=OF_GUEST,
+                    include_columns=['run'],
+                    exclude_columns=['position', 'key'],
+                ),
+                ObjectsTablePanel(
+                    model='netbox_proxsync.Binding',
+                    filters=OF_GUEST,
+                    exclude_columns=['endpoint'],
+                ),
+                PluginContentPanel('full_width_page'),
+            ),
+        ),
+        breadcrumbs=[
+            Breadcrumb('endpoint', url=object_view_url('plugins:netbox_proxsync:proxmoxendpoint_guests')),
+        ],
+    )

@@ -1,0 +1,295 @@
+"""
+Rounds of syncs against the real NetBox, with a person's edits between them, watched by someone who trusts nobody.
+
+`Lab` remembers, from what the database holds before and after each step and from nothing else, who made each object and
+who wrote each value last. So what a sync may do is judged without the plugin's own bookkeeping.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from dcim.models import MACAddress, Platform
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, connection, models, transaction
+from django.db.models import ProtectedError
+from django.test.utils import CaptureQueriesContext
+from extras.models import JournalEntry, Tag
+from ipam.models import VRF, IPAddress, Prefix, Service
+from utilities.exceptions import AbortRequest
+from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterface
+
+from netbox_proxsync.ledger.existing import load
+from netbox_proxsync.ledger.fields import pointer_to, read_all
+from netbox_proxsync.ledger.objects import ObjectWriter
+from netbox_proxsync.ledger.settings import load_settings
+from netbox_proxsync.ledger.tracking import service_user
+from netbox_proxsync.ledger.writer import Result, Writer
+from netbox_proxsync.models import Binding, ProxmoxEndpoint
+from netbox_proxsync.proxmox.inventory import Inventory
+from netbox_proxsync.sync.changes import Action, Change, Plan
+from netbox_proxsync.sync.desired import desire
+from netbox_proxsync.sync.kinds import KINDS, Owner
+from netbox_proxsync.sync.plan import compare
+from netbox_proxsync.sync.values import Pointer, Value, show
+from tests.cases import make_endpoint
+from tests.sync.builders import NOW
+
+WATCHED = (
+    Cluster, VirtualMachine, VMInterface, MACAddress, IPAddress, VirtualDisk, Tag, Platform, Prefix, VRF, Service,
+    JournalEntry,
+)  # fmt: skip
+# Moments, and sums that NetBox keeps by itself.
+UNWATCHED = {'id', 'created', 'last_updated', 'last_seen', 'disk', 'interface_count', 'virtual_disk_count'}
+STAMPS = {'vm_last_sync'}
+FACTS = {
+    (kind.model, spec.name) for kind in KINDS.values() for spec in kind.fields if spec.owner is Owner.FACT
+}  # fmt: skip
+
+# (model, pk), and (model, pk, field).
+type Object = tuple[str, int]
+type Photo = dict[Object, dict[str, object]]
+
+
+def photograph() -> Photo:
+    """Every value of every object that a person or a sync might have written."""
+    photo = {}
+    for model in WATCHED:
+        names = [field.attname for field in model._meta.concrete_fields if field.attname not in UNWATCHED]
+        for row in model.objects.all():
+            values = {name: getattr(row, name) for name in names if not name.startswith('_')}
+            custom = values.pop('custom_field_data', {})
+            values |= {
+                f'cf_{name}': value for name, value in custom.items() if value is not None and name not in STAMPS
+            }
+            if 'address' in values:
+                values['address'] = str(values['address'])
+            photo[model._meta.label_lower, row.pk] = values
+    for vm in VirtualMachine.objects.prefetch_related('tags'):
+        photo['virtualization.virtualmachine', vm.pk] |= {f'tag {tag.pk}': True for tag in vm.tags.all()}
+    return photo
+
+
+def field_of(name: str) -> str:
+    """The field as a kind names it, for a name in a photo."""
+    if name.startswith('assigned_object'):
+        return 'assigned_object'
+    if name.startswith('scope'):
+        return 'scope'
+    return name if name.startswith('cf_') else name.removesuffix('_id')
+
+
+@dataclass(frozen=True)
+class Round:
+    plan: Plan
+    results: tuple[Result, ...]
+
+    @property
+    def left(self) -> list[tuple]:
+        """What was not done, as it would be told again by the next run."""
+        return sorted(
+            (result.change.kind, result.change.key, str(result.change.action), result.outcome, result.change.reason,
+             result.message)
+            for result in self.results
+            if result.outcome != 'applied'
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        return '\n'.join(told(result.change, result.outcome, result.message) for result in self.results) or '(nothing)'
+
+
+def told(change: Change, outcome: str = '', message: str = '') -> str:
+    fields = ', '.join(
+        f'{field.name}: {show(field.now)[:40]!r} -> {show(field.want)[:40]!r}{" (kept)" if field.kept else ""}'
+        for field in change.fields
+    )
+    return f'  {change.action} {change.kind} {change.key} {outcome} {message or change.reason} [{fields}]'
+
+
+class Lab:
+    """One endpoint, its NetBox, and the witness of who wrote what."""
+
+    def __init__(self, **values):
+        self.now = NOW
+        self.endpoint = make_endpoint('Lab', **({'change_limit': 100} | values))
+        self.photo = photograph()
+        self.makers: dict[Object, str] = dict.fromkeys(self.photo, 'person')
+        self.authors: dict[tuple, str] = {}
+
+    # The plugin's own path, step by step
+
+    def plan(self, inv: Inventory) -> Plan:
+        self.endpoint = ProxmoxEndpoint.objects.get(pk=self.endpoint.pk)
+        settings = load_settings(self.endpoint)
+        desired = desire(inv, settings)
+        return compare(desired, load(self.endpoint, desired, settings), settings, self.now)
+
+    def run(self, inv: Inventory) -> Round:
+        plan = self.plan(inv)
+        assert not plan.refusal, plan.refusal
+        results: list[Result] = []
+        objects = ObjectWriter(self.endpoint, 'test', self.now)
+        Writer(objects, service_user(), uuid4(), results.extend).apply(plan)
+        return Round(plan, tuple(results))
+
+    # A round, and all that must be true after it
+
+    def sync(self, inv: Inventory) -> Round:
+        """Sync, and hold the outcome against every promise that can be judged from outside."""
+        self.now += timedelta(days=1)
+        before = self.photo
+        done = self.run(inv)
+        after = photograph()
+        told_of = f'\n{done}'
+        self.check_losses(before, after, done, told_of)
+        self.check_settled(inv, done, told_of)
+        self.check_valid(told_of)
+        self.witness(before, after, 'sync')
+        self.settle_authors(after)
+        return done
+
+    def check_losses(self, before: Photo, after: Photo, done: Round, told_of: str):
+        drift = {(result.change.pointer.model, result.change.pointer.pk, field.name)
+                 for result in done.results if result.change.pointer for field in result.change.writes}  # fmt: skip
+        for key, values in before.items():
+            if key not in after:
+                assert self.makers[key] == 'sync', f'{key} of a person was deleted: {values}{told_of}'
+                continue
+            for name in values.keys() | after[key].keys():
+                was, is_now = values.get(name), after[key].get(name)
+                if was == is_now or self.authors.get((*key, name)) != 'person':
+                    continue
+                field = (key[0], field_of(name))
+                assert field in FACTS, f'{name} of {key}, by a person, became {is_now!r}; it was {was!r}{told_of}'
+                assert (*key, field[1]) in drift, f'{name} of {key} was set back silently{told_of}'
+
+    def check_settled(self, inv: Inventory, done: Round, told_of: str):
+        """A second run has nothing to do, and says of what it cannot do what the first one said."""
+        with CaptureQueriesContext(connection) as queries, transaction.atomic():
+            again = self.run(inv)
+            transaction.set_rollback(True)
+        # What could not be done is told again; a machine that was made tells only now what it lacks.
+        assert set(done.left) <= set(again.left), f'not the same twice:{told_of}\nthen\n{again}'
+        more = {left[3] for left in again.left if left not in done.left}
+        assert more <= {'skipped'}, f'not the same twice:{told_of}\nthen\n{again}'
+        applied = [told(result.change) for result in again.results if result.outcome == 'applied']
+        assert not applied, f'a second run has something to do:{told_of}\nthen\n{again}'
+        assert (again.plan.refreshed, again.plan.forgotten) == ({}, ()), f'{again.plan.refreshed}{told_of}'
+        assert all(left[3] != 'outdated' for left in again.left), f'outdated for ever:{told_of}'
+        if all(change.action is Action.CONFLICT for change in again.plan.changes):
+            written = [entry['sql'] for entry in queries if is_write(entry['sql'])]
+            assert not written, f'a run without changes wrote {written[:3]}{told_of}'
+
+    def check_valid(self, told_of: str):
+        for binding in Binding.objects.filter(endpoint=self.endpoint):
+            if (instance := binding.object) is not None:
+                try:
+                    instance.full_clean()
+                except ValidationError as error:
+                    raise AssertionError(f'{binding} is not valid: {error.message_dict}{told_of}') from error
+
+    def check_blind(self, inv: Inventory, blind: Inventory):
+        """What cannot be read any more changes nothing: not what it is about, and nothing else."""
+        with transaction.atomic():
+            before = photograph()
+            done = self.run(blind)
+            after = photograph()
+            transaction.set_rollback(True)
+        changed = [
+            (key, name, values.get(name), after.get(key, {}).get(name))
+            for key, values in before.items()
+            for name in values.keys() | after.get(key, {}).keys()
+            if values.get(name) != after.get(key, {}).get(name)
+        ]
+        assert not changed, f'what was unreadable changed NetBox: {changed}\n{done}'
+        assert after.keys() == before.keys(), f'what was unreadable made objects\n{done}'
+
+    # The witness
+
+    def witness(self, before: Photo, after: Photo, who: str):
+        self.photo = after
+        for key, values in after.items():
+            old = before.get(key)
+            if old is None:
+                self.makers[key] = who
+            for name in values.keys() | (old or {}).keys():
+                # What is empty in a new object is empty by nobody's choice.
+                if (old or {}).get(name) != values.get(name) and not (old is None and not values.get(name)):
+                    self.authors[*key, name] = who
+
+    def settle_authors(self, after: Photo):
+        """A person's value that Proxmox has come to want as well is no longer only the person's."""
+        for bound in Binding.objects.filter(endpoint=self.endpoint):
+            key = (f'{bound.object_type.app_label}.{bound.object_type.model}', bound.object_id)
+            for name, value in after.get(key, {}).items():
+                agreed = bound.values.get(field_of(name))
+                if isinstance(agreed, dict) and agreed.get('pk') == value:
+                    self.authors[*key, name] = 'sync'
+
+    # A person
+
+    def edit(self, instance: models.Model, **values) -> bool:
+        """Save an object as NetBox's forms do. Whether NetBox took it."""
+        try:
+            with transaction.atomic():
+                for name, value in values.items():
+                    setattr(instance, name, value)
+                instance.full_clean()
+                instance.save()
+        except (ValidationError, DatabaseError, AbortRequest):
+            return False
+        return self.noted()
+
+    def make(self, instance: models.Model) -> bool:
+        return self.edit(instance)
+
+    def delete(self, instance: models.Model) -> bool:
+        try:
+            with transaction.atomic():
+                instance.delete()
+        except (ProtectedError, ValidationError, AbortRequest):
+            return False
+        # What named the object is empty now, which nobody chose.
+        before, after = self.photo, photograph()
+        self.witness(before, after, 'nobody')
+        return True
+
+    def noted(self) -> bool:
+        before, after = self.photo, photograph()
+        self.witness(before, after, 'person')
+        return True
+
+    def all(self) -> Iterator[models.Model]:
+        """Every object that a person might take, in an order that does not change."""
+        for model in (VirtualMachine, VMInterface, VirtualDisk, IPAddress, MACAddress):
+            yield from model.objects.order_by('pk')
+
+
+def is_write(sql: str) -> bool:
+    return sql.startswith(('INSERT', 'UPDATE', 'DELETE'))
+
+
+def content(endpoint: ProxmoxEndpoint, units: set[str] | None = None) -> dict[tuple[str, str], dict[str, object]]:
+    """
+    What NetBox holds of an endpoint (of some of its units), by what it is in Proxmox and without keys of the database,
+    so that two NetBoxes can be compared.
+    """
+    bound = [row for row in endpoint.bindings.all() if row.object is not None]
+    names = {pointer_to(row.object): (row.kind, row.key) for row in bound}
+    return {
+        (row.kind, row.key): {
+            name: by_name(value, names)
+            for name, value in read_all(row.object, [spec.name for spec in KINDS[row.kind].fields]).items()
+        }
+        for row in bound
+        if units is None or row.unit in units
+    }
+
+
+def by_name(value: Value, names: dict[Pointer, tuple[str, str]]) -> object:
+    if isinstance(value, frozenset):
+        return sorted(str(by_name(element, names)) for element in value)
+    if isinstance(value, Pointer):
+        return names.get(value) or (value.model, value.label)
+    return value
