@@ -254,7 +254,8 @@ def test_another_cluster_behind_the_same_endpoint_stops_before_anything_else(sta
     assert 'another Proxmox VE than before' in run.error
     assert ObjectChange.objects.count() == logged
     assert apply(run).status == 'completed'
-    assert sync(endpoint).status == 'completed'
+    again = sync(endpoint)
+    assert again.status == "completed", again.error
 
 
 def test_old_plans_go_with_their_runs(refused):
