@@ -5,9 +5,11 @@ __all__ = (
     'ChangeActionChoices',
     'ChangeOutcomeChoices',
     'EndpointStatusChoices',
+    'FieldOwnerChoices',
     'GuestStateChoices',
     'GuestTypeChoices',
     'InterfaceNamingChoices',
+    'MissingAddressesChoices',
     'MissingGuestsChoices',
     'PatternTypeChoices',
     'RunModeChoices',
@@ -31,7 +33,9 @@ class EndpointStatusChoices(ChoiceSet):
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(SYNCING, _('Syncing'), color='cyan'),
         Choice(COMPLETED, _('Completed'), color='green'),
-        Choice(REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped by the change limit')),
+        Choice(
+            REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped before it wrote anything')
+        ),
         Choice(CANCELLED, _('Cancelled'), color='gray', description=_('A person has cancelled the last run')),
         Choice(FAILED, _('Failed'), color='red'),
     ]
@@ -95,13 +99,41 @@ class TagMatchChoices(ChoiceSet):
     ]
 
 
+class MissingAddressesChoices(ChoiceSet):
+    DELETE = 'delete'
+    UNASSIGN = 'unassign'
+    LEAVE = 'leave'
+
+    CHOICES = [
+        Choice(DELETE, _('Delete those that the sync made, unassign the others')),
+        Choice(UNASSIGN, _('Unassign')),
+        Choice(LEAVE, _('Leave alone')),
+    ]
+
+
+class FieldOwnerChoices(ChoiceSet):
+    """What a field policy may say."""
+
+    FACT = 'fact'
+    EDITORIAL = 'editorial'
+    IGNORED = 'ignored'
+
+    CHOICES = [
+        Choice(FACT, _('Proxmox decides: edits in NetBox are set back'), color='blue'),
+        Choice(EDITORIAL, _('NetBox decides: edits in NetBox stay'), color='green'),
+        Choice(IGNORED, _('Ignored: neither compared nor written'), color='gray'),
+    ]
+
+
 class RunModeChoices(ChoiceSet):
     PREVIEW = 'preview'
     SYNC = 'sync'
+    APPLY = 'apply'
 
     CHOICES = [
         Choice(PREVIEW, _('Preview'), color='blue'),
         Choice(SYNC, _('Sync'), color='green'),
+        Choice(APPLY, _('Apply'), color='teal', description=_('Carries out the stored plan of an earlier run')),
     ]
 
 

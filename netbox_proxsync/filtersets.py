@@ -26,6 +26,7 @@ from .choices import (
     GuestStateChoices,
     GuestTypeChoices,
     InterfaceNamingChoices,
+    MissingAddressesChoices,
     MissingGuestsChoices,
     PatternTypeChoices,
     RunModeChoices,
@@ -71,6 +72,7 @@ class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
     tls_mode = by_choice(TLSModeChoices)
     interface_naming = by_choice(InterfaceNamingChoices)
     missing_guests = by_choice(MissingGuestsChoices)
+    missing_addresses = by_choice(MissingAddressesChoices)
     # Any part of any host.
     hosts = MultiValueArrayFilter(lookup_expr='icontains')
     cluster_id = by_id(Cluster.objects.all(), _('Cluster (ID)'))
@@ -136,6 +138,7 @@ class SyncRunFilterSet(EndpointFilters):
     status = by_choice(RunStatusChoices)
     job_id = by_id(Job.objects.all(), _('Job (ID)'))
     user_id = by_id(User.objects.all(), _('User (ID)'))
+    applies_id = by_id(SyncRun.objects.all(), _('Plan of run (ID)'))
     user = by_name('user', User.objects.all(), _('User name'), 'username')
     created = MultiValueDateTimeFilter()
     started = MultiValueDateTimeFilter()
@@ -145,7 +148,7 @@ class SyncRunFilterSet(EndpointFilters):
         model = SyncRun
         fields = (
             'id', 'mode', 'status', 'request_id', 'created', 'started', 'completed', 'phase', 'calls', 'guests',
-            'error',
+            'error', 'refusal',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:

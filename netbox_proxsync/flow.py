@@ -4,12 +4,14 @@ One run, from Proxmox to NetBox: collect, desire, load, compare, apply.
 Data flows one way. This module only calls the parts in their order and keeps the run's record; it decides nothing.
 """
 
+from dataclasses import replace
 
 from django.utils import timezone
 
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from .connection import connection_of, ssh_settings_of
+from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
 from .ledger.guests import record_guests
 from .ledger.objects import ObjectWriter
@@ -21,9 +23,11 @@ from .proxmox.client import ProxmoxClient
 from .proxmox.collector import CollectOptions, collect
 from .proxmox.inventory import Inventory
 from .runs import RunRecorder
+from .stored_plans import NotAppliable, StoredPlan, check_appliable
 from .sync.changes import Plan
 from .sync.desired import desire
 from .sync.guests import Pending, Standings
+from .sync.identity import ClusterIdentity, another_cluster, identity_of
 from .sync.plan import compare
 from .sync.settings import Settings
 
@@ -47,10 +51,19 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         Cancelled: What was written until then is whole, and recorded.
         ProxmoxError: Proxmox could not be read; nothing was written.
     """
+    if run.applies:
+        return apply_stored(run, recorder, watch)
     inventory = read(run, recorder, watch)
+    seen = identity_of(inventory)
+    if shared := shared_cluster(run.endpoint, seen, inventory.guests):
+        return RunStatusChoices.REFUSED, shared
+    refusal = another_cluster(ClusterIdentity.from_json(run.endpoint.cluster_identity), seen)
+    recorder.save(cluster_identity=seen.as_json())
     settings = load_settings(run.endpoint)
     plan = decide(run, recorder, watch, inventory, settings)
+    plan = replace(plan, refusal=refusal or plan.refusal)
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
+        remember_cluster(run.endpoint, run.cluster_identity)
         pending = write(run, recorder, watch, plan)
         record(run, recorder, Standings(inventory, settings, pending))
         return RunStatusChoices.COMPLETED, ''
@@ -59,7 +72,18 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     if run.mode == RunModeChoices.SYNC:
         return RunStatusChoices.REFUSED, plan.refusal
     if plan.refusal:
-        recorder.warn('change limit', plan.refusal)
+        recorder.warn('plan', plan.refusal)
+    return RunStatusChoices.COMPLETED, ''
+
+
+def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[str, str]:
+    """Carry out the plan of an earlier run, as it was seen."""
+    try:
+        check_appliable(run.applies, run.units, by=run)
+    except NotAppliable as error:
+        return RunStatusChoices.FAILED, str(error)
+    remember_cluster(run.endpoint, run.applies.cluster_identity)
+    write(run, recorder, watch, StoredPlan(run.applies, run.units))
     return RunStatusChoices.COMPLETED, ''
 
 
@@ -94,7 +118,9 @@ def decide(
         return plan
 
 
-def write(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan) -> list[Pending]:
+def write(
+    run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan | StoredPlan
+) -> list[Pending]:
     """Apply a plan; what of it is not in NetBox afterwards."""
     pending: list[Pending] = []
 
@@ -104,7 +130,8 @@ def write(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan) -
 
     with recorder.phase('apply'):
         recorder.applying(plan)
-        message = f'Proxmox sync of {run.endpoint}, run {run.pk}'
+        origin = f' (plan of run {run.applies_id})' if run.applies_id else ''
+        message = f'Proxmox sync of {run.endpoint}, run {run.pk}{origin}'
         objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now())
         user = run.user or service_user()
         Writer(objects, user, run.request_id, applied, stopped=watch.cancelled).apply(plan)

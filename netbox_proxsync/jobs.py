@@ -1,3 +1,5 @@
+from typing import Any
+
 from core.choices import JobIntervalChoices
 from core.exceptions import JobFailed
 from django.contrib.auth.models import AbstractBaseUser
@@ -14,6 +16,7 @@ from .flow import execute
 from .models import ProxmoxEndpoint, SyncRun
 from .proxmox.errors import Cancelled, ProxmoxError
 from .runs import RunRecorder, active_runs, close, endpoint_lock, find_dead, prune
+from .stored_plans import check_appliable
 
 __all__ = ('AlreadyRunning', 'HousekeepingJob', 'SyncJob')
 
@@ -34,13 +37,19 @@ class SyncJob(JobRunner):
 
     @classmethod
     def enqueue_run(
-        cls, endpoint: ProxmoxEndpoint, user: AbstractBaseUser | None, mode: str = RunModeChoices.SYNC, immediate=False
+        cls,
+        endpoint: ProxmoxEndpoint,
+        user: AbstractBaseUser | None,
+        mode: str = RunModeChoices.SYNC,
+        immediate: bool = False,
+        **values: Any,
     ) -> SyncRun:
         """
         Open a run of an endpoint and enqueue its job.
 
         Args:
             immediate: Carry it out now, in this process, instead.
+            values: What else the run is to hold.
 
         Raises:
             AlreadyRunning: One is under way.
@@ -51,7 +60,7 @@ class SyncJob(JobRunner):
             # Two people press the button at once: the second waits here, and finds the first one's run.
             ProxmoxEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
             cls.refuse_second(endpoint)
-            run = SyncRun.objects.create(endpoint=endpoint, user=user, mode=mode)
+            run = SyncRun.objects.create(endpoint=endpoint, user=user, mode=mode, **values)
             ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(status=EndpointStatusChoices.QUEUED)
         job = cls.enqueue(
             instance=endpoint,
@@ -65,6 +74,25 @@ class SyncJob(JobRunner):
         run.refresh_from_db()
         return run
 
+    @classmethod
+    def enqueue_plan(
+        cls, source: SyncRun, user: AbstractBaseUser | None, units: list[str] | None = None, immediate: bool = False
+    ) -> SyncRun:
+        """
+        Open a run that applies the plan of an earlier one, and enqueue its job.
+
+        Args:
+            units: The part of the plan to apply; None: all of it.
+
+        Raises:
+            AlreadyRunning: A run of the endpoint is under way.
+            NotAppliable: The plan is applied already, or too old.
+        """
+        check_appliable(source, units)
+        return cls.enqueue_run(
+            source.endpoint, user, mode=RunModeChoices.APPLY, immediate=immediate, applies=source, units=units
+        )
+
     @staticmethod
     def refuse_second(endpoint: ProxmoxEndpoint):
         find_dead(active_runs(endpoint))
@@ -72,7 +100,7 @@ class SyncJob(JobRunner):
             raise AlreadyRunning(run)
 
     def run(self, run_id: int, **kwargs):
-        run = SyncRun.objects.select_related('endpoint', 'user').filter(pk=run_id).first()
+        run = SyncRun.objects.select_related('endpoint', 'user', 'applies').filter(pk=run_id).first()
         if run is not None and run.status == RunStatusChoices.CANCELLED:
             self.logger.info(run.error)
             return

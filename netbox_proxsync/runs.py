@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import batched
 from time import monotonic
 from typing import Any
 
@@ -17,11 +18,13 @@ from netbox.plugins import get_plugin_config
 
 from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
 from .ledger.writer import Result
-from .models import ProxmoxEndpoint, SyncChange, SyncRun
+from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from .proxmox.inventory import Inventory
 from .proxmox.memory import Sight
-from .sync.changes import Change, Plan
-from .sync.values import encode
+from .stored_plans import StoredPlan
+from .sync.changes import Plan
+from .sync.stored import binding_as_json, fields_as_json
+from .sync.values import encode_all
 
 __all__ = ('RunRecorder', 'close', 'endpoint_lock', 'find_dead', 'prune')
 
@@ -31,6 +34,7 @@ LOCK_CLASS = 0x70727873
 QUEUE_GRACE = timedelta(minutes=1)
 SECONDS_BETWEEN_SAVES = 1
 LABEL_LENGTH = 200
+ROWS_AT_ONCE = 1000
 
 
 def endpoint_lock(endpoint_id: int):
@@ -108,13 +112,16 @@ class RunRecorder:
         self.save(messages=[*self.run.messages, entry])
 
     def planned(self, plan: Plan):
-        """Store a plan that is not applied."""
-        self.save(counts=plan.counts)
-        self.store([Result(change, ChangeOutcomeChoices.PLANNED) for change in plan.changes])
+        """Store a plan that is not applied, row by row, so that it can be applied as it is."""
+        self.save(counts=plan.counts, refusal=plan.refusal)
+        for changes in batched(plan.changes, ROWS_AT_ONCE):
+            self.store([Result(change, ChangeOutcomeChoices.PLANNED) for change in changes])
+        for rows in batched(planned_bindings(self.run, plan), ROWS_AT_ONCE):
+            PlannedBinding.objects.bulk_create(rows)
 
-    def applying(self, plan: Plan):
+    def applying(self, plan: Plan | StoredPlan):
         self.save(counts=plan.counts)
-        self.changes = len(plan.changes)
+        self.changes = sum(sum(actions.values()) for actions in plan.counts.values())
 
     def applied(self, results: list[Result]):
         self.store(results)
@@ -124,7 +131,7 @@ class RunRecorder:
         rows = [
             change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)
         ]
-        SyncChange.objects.bulk_create(rows, batch_size=1000)
+        SyncChange.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
         self.position += len(rows)
 
 
@@ -146,24 +153,20 @@ def change_row(run: SyncRun, position: int, result: Result) -> SyncChange:
         object_id=object_id,
         label=change.label[:LABEL_LENGTH],
         fields=fields_as_json(change),
+        # Only a plan that waits to be applied needs it.
+        binding=binding_as_json(change) if result.outcome == ChangeOutcomeChoices.PLANNED else None,
         reason=change.reason,
         message=result.message,
     )
 
 
-def fields_as_json(change: Change) -> list[dict[str, Any]]:
-    return [
-        {
-            'name': field.name,
-            'owner': str(field.owner),
-            'last': encode(field.last),
-            'now': encode(field.now),
-            'want': encode(field.want),
-            'kept': field.kept,
-            'drift': field.is_drift,
-        }
-        for field in change.fields
-    ]
+def planned_bindings(run: SyncRun, plan: Plan) -> Iterator[PlannedBinding]:
+    for pk, values in plan.refreshed.items():
+        yield PlannedBinding(run=run, binding_id=pk, values=encode_all(values))
+    for pk, (key, unit) in plan.rekeyed.items():
+        yield PlannedBinding(run=run, binding_id=pk, key=key, unit=unit)
+    for pk in plan.forgotten:
+        yield PlannedBinding(run=run, binding_id=pk, forget=True)
 
 
 def set_endpoint_status(run: SyncRun, status: str):
@@ -220,4 +223,6 @@ def prune(endpoint: ProxmoxEndpoint):
     # Without signals, of which nobody needs any: one statement instead of one row at a time.
     changes = SyncChange.objects.filter(run__in=list(old))
     changes._raw_delete(changes.db)
+    planned = PlannedBinding.objects.filter(run__in=list(old)).order_by()
+    planned._raw_delete(planned.db)
     old.delete()

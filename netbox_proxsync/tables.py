@@ -105,7 +105,8 @@ class ProxmoxEndpointTable(PrimaryModelTable):
             'pk', 'id', 'name', 'status', 'enabled', 'hosts', 'token_id', 'tls_mode', 'timeout', 'concurrency',
             'ssh_user', 'ssh_port', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf',
             'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
-            'change_limit', 'last_run', 'pve_version', 'description', 'comments', 'tags', 'created', 'last_updated',
+            'missing_addresses', 'change_limit', 'last_run', 'pve_version', 'description', 'comments', 'tags',
+            'created', 'last_updated',
         )  # fmt: skip
         default_columns = (
             'pk', 'name', 'status', 'enabled', 'hosts', 'tls_mode', 'cluster', 'last_run', 'pve_version',

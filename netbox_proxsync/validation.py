@@ -13,9 +13,11 @@ from .proxmox.ssh_errors import InvalidPassphrase, InvalidSSHSettings
 from .proxmox.ssh_keys import load_private_key, parse_pins
 from .proxmox.ssh_settings import check_user
 from .proxmox.tls import normalize_fingerprint
+from .sync.policy import InvalidPolicy, clean_policy
 
 __all__ = (
     'clean_ca_certificate',
+    'clean_field_policy',
     'clean_fingerprint',
     'clean_hosts',
     'clean_ssh_host_keys',
@@ -167,6 +169,19 @@ def clean_ca_certificate(text: str) -> str:
             )
         ) from None
     return f'{text}\n'
+
+
+def clean_field_policy(policy: object) -> dict[str, str]:
+    """
+    The exceptions from who owns a field, in the order of the fields.
+
+    Raises:
+        ValidationError: A field or an owner does not exist.
+    """
+    try:
+        return clean_policy(policy)
+    except InvalidPolicy as error:
+        raise ValidationError(list(error.args)) from None
 
 
 def clean_ssh_user(text: str) -> str:

@@ -360,14 +360,23 @@ def test_addresses_take_prefix_length_and_vrf_from_netboxs_prefixes(pve, endpoin
     assert set(found.values_list('vrf', flat=True)) == {vrf.pk}
 
 
-def test_two_endpoints_of_one_cluster_are_refused_with_a_clear_message(pve, endpoint, make_endpoint, sync):
+@pytest.mark.parametrize('has_own_cluster', [False, True])
+def test_two_endpoints_of_one_cluster_are_refused_with_a_clear_message(
+    pve, endpoint, make_endpoint, sync, has_own_cluster
+):
     sync(endpoint)
-    second = make_endpoint(pve, name='Second')
+    kind = ClusterType.objects.get()
+    chosen = Cluster.objects.create(name='Another', type=kind) if has_own_cluster else None
+    second = make_endpoint(pve, name='Second', cluster=chosen)
+    logged = ObjectChange.objects.count()
     run = sync(second)
-    conflict = run.changes.get()
-    assert (conflict.kind, conflict.action) == ('cluster', 'conflict')
-    assert 'endpoint "Lab"' in conflict.reason
-    assert VirtualMachine.objects.count() == 6
+    assert (run.status, run.refusal) == ('refused', '')
+    assert 'endpoint "Lab" leads to the same Proxmox VE' in run.error
+    assert not run.changes.exists()
+    assert (VirtualMachine.objects.count(), ObjectChange.objects.count()) == (6, logged)
+    endpoint.enabled = False
+    endpoint.save()
+    assert 'kept by the endpoint "Lab"' in sync(second).changes.filter(action='conflict').first().reason
 
 
 def test_a_cluster_of_the_same_name_is_taken(pve, endpoint, sync):

@@ -35,6 +35,8 @@ class ProxmoxEndpointViewTestCase(
             'sync_containers': True,
             'interface_naming': 'proxmox',
             'missing_guests': 'retire',
+            'missing_addresses': 'unassign',
+            'field_policy': 'vm.comments = ignored\n# the rest is fine',
             'grace_days': 10,
             'change_limit': 30,
             'description': 'new',

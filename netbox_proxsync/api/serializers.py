@@ -25,6 +25,7 @@ from ..choices import (
     GuestStateChoices,
     GuestTypeChoices,
     InterfaceNamingChoices,
+    MissingAddressesChoices,
     MissingGuestsChoices,
     PatternTypeChoices,
     RunModeChoices,
@@ -95,6 +96,8 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     vrf = VRFSerializer(nested=True, required=False, allow_null=True, default=None)
     interface_naming = ChoiceField(choices=InterfaceNamingChoices, required=False)
     missing_guests = ChoiceField(choices=MissingGuestsChoices, required=False)
+    missing_addresses = ChoiceField(choices=MissingAddressesChoices, required=False)
+    field_policy = serializers.JSONField(required=False)
     status = ChoiceField(choices=EndpointStatusChoices, read_only=True)
     last_run = NestedSyncRunSerializer(read_only=True, allow_null=True)
 
@@ -105,14 +108,14 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
             'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password',
             'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group',
             'site', 'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
-            'missing_guests', 'grace_days', 'change_limit', 'status', 'last_run', 'pve_version', 'description', 'owner',
-            'comments', 'tags', 'custom_fields', 'created', 'last_updated',
+            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run',
+            'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # What clean() puts into its normal form, whatever was sent.
         model_clean_fields = (
             'hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'ssh_user', 'ssh_passphrase',
-            'ssh_host_keys',
+            'ssh_host_keys', 'field_policy',
         )  # fmt: skip
 
 
@@ -161,6 +164,7 @@ class MappingRuleSerializer(PrimaryModelSerializer):
 
 class SyncRunSerializer(BaseModelSerializer):
     endpoint = ProxmoxEndpointSerializer(nested=True, read_only=True)
+    applies = NestedSyncRunSerializer(read_only=True, allow_null=True)
     job = JobSerializer(nested=True, read_only=True, allow_null=True)
     user = UserSerializer(nested=True, read_only=True, allow_null=True)
     mode = ChoiceField(choices=RunModeChoices, read_only=True)
@@ -172,6 +176,7 @@ class SyncRunSerializer(BaseModelSerializer):
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'mode', 'status', 'user', 'job', 'request_id', 'created',
             'started', 'completed', 'duration', 'phase', 'timings', 'counts', 'calls', 'guests', 'messages', 'error',
+            'refusal', 'applies', 'units',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'mode', 'status', 'created')
         read_only_fields = fields
@@ -260,6 +265,18 @@ class ConnectionReportSerializer(serializers.Serializer):
     error = serializers.CharField()
     remedy = serializers.CharField()
     checks = CheckSerializer(many=True)
+
+
+class ApplySerializer(serializers.Serializer):
+    """Which part of a plan to apply."""
+
+    units = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        allow_null=True,
+        allow_empty=False,
+        help_text='Guests of the plan, such as "qemu/100"; all of it if left out',
+    )
 
 
 class AlreadyRunningSerializer(serializers.Serializer):

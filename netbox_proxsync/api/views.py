@@ -23,7 +23,9 @@ from ..choices import RunModeChoices
 from ..crypto import SecretError
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..permissions import may_apply
 from ..proxmox.errors import ProxmoxError
+from ..stored_plans import NotAppliable
 from . import serializers
 
 
@@ -129,17 +131,34 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
 
     def _start_run(self, request: Request, pk: int, mode: str) -> Response:
         endpoint = self._get_endpoint(request, pk)
-        if not endpoint.enabled:
-            return Response(
-                {'detail': _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint)},
-                status=status.HTTP_409_CONFLICT,
-            )
-        try:
-            run = SyncJob.enqueue_run(endpoint, user=request.user, mode=mode)
-        except AlreadyRunning as error:
-            running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
-            return Response({'detail': str(error), 'run': running}, status=status.HTTP_409_CONFLICT)
-        return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
+        return started(request, endpoint, lambda: SyncJob.enqueue_run(endpoint, user=request.user, mode=mode))
+
+
+def started(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
+    """The answer to who starts a run."""
+    if not endpoint.enabled:
+        return refused(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
+    try:
+        run = start()
+    except AlreadyRunning as error:
+        running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
+        return refused(str(error), run=running)
+    except NotAppliable as error:
+        return refused(str(error))
+    return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
+
+
+def refused(detail: str, **more: object) -> Response:
+    return Response({'detail': detail, **more}, status=status.HTTP_409_CONFLICT)
+
+
+class ViewedRunPermission(TokenPermissions):
+    """For actions on a run: to see it; what more they take depends on its endpoint."""
+
+    perms_map = {
+        **TokenPermissions.perms_map,
+        'POST': ['%(app_label)s.view_%(model_name)s'],
+    }
 
 
 class EndpointSyncPermission(TokenSyncPermission):
@@ -166,9 +185,47 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
     filterset_class = filtersets.SyncRunFilterSet
 
     def get_permissions(self) -> list[BasePermission]:
+        if self.action in ('accept', 'apply'):
+            return [ViewedRunPermission()]
         if self.action == 'cancel':
             return [EndpointSyncPermission()]
         return super().get_permissions()
+
+    @extend_schema(
+        request=None,
+        responses={202: serializers.SyncRunSerializer, 409: serializers.AlreadyRunningSerializer},
+    )
+    @action(detail=True, methods=['post'])
+    def accept(self, request: Request, pk: int) -> Response:
+        """
+        Let the plan of a refused run through, exactly as it was stored, once.
+        """
+        source = self._get_run(request, pk)
+        if not source.refusal:
+            return refused(_('This run was not refused.'))
+        return started(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user))
+
+    @extend_schema(
+        request=serializers.ApplySerializer,
+        responses={202: serializers.SyncRunSerializer, 409: serializers.AlreadyRunningSerializer},
+    )
+    @action(detail=True, methods=['post'])
+    def apply(self, request: Request, pk: int) -> Response:
+        """
+        Apply the plan of a preview, or some units of it, exactly as it was stored.
+        """
+        source = self._get_run(request, pk)
+        chosen = serializers.ApplySerializer(data=request.data)
+        chosen.is_valid(raise_exception=True)
+        units = chosen.validated_data.get('units')
+        return started(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user, units))
+
+    def _get_run(self, request: Request, pk: int) -> SyncRun:
+        runs = SyncRun.objects.restrict(request.user, 'view').select_related('endpoint')
+        run = get_object_or_404(runs, pk=pk)
+        if not may_apply(request.user, run):
+            raise PermissionDenied(_('This user does not have permission to apply this plan.'))
+        return run
 
     @extend_schema(
         request=None,

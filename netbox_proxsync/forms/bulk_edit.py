@@ -14,13 +14,14 @@ from virtualization.models import ClusterGroup, ClusterType
 from ..choices import (
     GuestTypeChoices,
     InterfaceNamingChoices,
+    MissingAddressesChoices,
     MissingGuestsChoices,
     PatternTypeChoices,
     TagMatchChoices,
 )
 from ..fields import SecretFormField, SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
-from .fields import WordsField
+from .fields import BulkFieldPolicyField, WordsField
 
 __all__ = (
     'MappingRuleBulkEditForm',
@@ -114,6 +115,12 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         choices=add_blank_choice(MissingGuestsChoices),
         required=False,
     )
+    missing_addresses = forms.ChoiceField(
+        label=_('Missing addresses'),
+        choices=add_blank_choice(MissingAddressesChoices),
+        required=False,
+    )
+    field_policy = BulkFieldPolicyField()
     grace_days = forms.IntegerField(
         label=_('Grace period (days)'),
         required=False,
@@ -134,13 +141,13 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         FieldSet('cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', name=_('Placement')),
         FieldSet(
             'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
-            'change_limit',
+            'missing_addresses', 'change_limit', 'field_policy',
             name=_('Behaviour'),
         ),
     )  # fmt: skip
     nullable_fields = (
         'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',
-        'site', 'tenant', 'guest_role', 'vrf', 'comments',
+        'site', 'tenant', 'guest_role', 'vrf', 'field_policy', 'comments',
     )  # fmt: skip
 
 

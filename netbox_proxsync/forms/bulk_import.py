@@ -11,13 +11,14 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType
 from ..choices import (
     GuestTypeChoices,
     InterfaceNamingChoices,
+    MissingAddressesChoices,
     MissingGuestsChoices,
     PatternTypeChoices,
     TagMatchChoices,
     TLSModeChoices,
 )
 from ..models import MappingRule, ProxmoxEndpoint
-from .fields import HostsField, WordsField
+from .fields import FieldPolicyField, HostsField, WordsField
 
 __all__ = (
     'MappingRuleImportForm',
@@ -97,6 +98,14 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
         help_text=_('What happens to guests that are gone from Proxmox'),
     )
 
+    missing_addresses = CSVChoiceField(
+        label=_('Missing addresses'),
+        choices=MissingAddressesChoices,
+        required=False,
+        help_text=_('What happens to addresses that a guest no longer has'),
+    )
+    field_policy = FieldPolicyField()
+
     class Meta:
         model = ProxmoxEndpoint
         fields = (
@@ -104,7 +113,7 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
             'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
             'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
             'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
-            'grace_days', 'change_limit', 'owner', 'comments', 'tags',
+            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
     def __init__(self, *args, **kwargs):

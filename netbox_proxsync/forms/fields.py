@@ -3,8 +3,15 @@ from typing import Any
 
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
+from django.core.exceptions import ValidationError
+from django.template.loader import render_to_string
+from django.utils.functional import lazy
+from django.utils.translation import gettext_lazy as _
 
-__all__ = ('HostsField', 'WordsField')
+from ..choices import FieldOwnerChoices
+from ..sync.policy import InvalidPolicy, configurable, format_policy, parse_policy
+
+__all__ = ('BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'WordsField')
 
 
 class WordsField(SimpleArrayField):
@@ -25,3 +32,47 @@ class WordsField(SimpleArrayField):
 
 class HostsField(WordsField):
     """The hosts of an endpoint."""
+
+
+class FieldPolicyField(forms.CharField):
+    """Exceptions from who owns a field, one in a line: 'vm.name = ignored'."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        kwargs.setdefault('label', _('Field policy'))
+        kwargs.setdefault('required', False)
+        kwargs.setdefault('help_text', lazy(field_policy_help, str)())
+        kwargs.setdefault(
+            'widget',
+            forms.Textarea(attrs={'rows': 3, 'class': 'font-monospace', 'placeholder': 'vm.comments = ignored'}),
+        )
+        super().__init__(*args, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return format_policy(value) if isinstance(value, dict) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+    def to_python(self, value: Any) -> dict[str, str]:
+        if isinstance(value, dict):
+            return value
+        try:
+            return parse_policy(value or '')
+        except InvalidPolicy as error:
+            raise ValidationError(list(error.args)) from None
+
+
+class BulkFieldPolicyField(FieldPolicyField):
+    """Left empty, it leaves the policies of the endpoints as they are."""
+
+    def to_python(self, value: Any) -> dict[str, str] | str:
+        return super().to_python(value) or ''
+
+
+def field_policy_help() -> str:
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for name, spec in configurable().items():
+        kinds.setdefault(name.partition('.')[0], []).append((name, str(spec.owner)))
+    return render_to_string(
+        'netbox_proxsync/inc/field_policy_help.html', {'choices': list(FieldOwnerChoices), 'kinds': kinds.items()}
+    )

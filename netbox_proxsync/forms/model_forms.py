@@ -14,7 +14,7 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType
 
 from ..fields import SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
-from .fields import HostsField, WordsField
+from .fields import FieldPolicyField, HostsField, WordsField
 from .rendering import FoldedFieldSet
 from .widgets import FingerprintInput
 
@@ -74,6 +74,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         help_text=ProxmoxEndpoint._meta.get_field('vrf').help_text,
     )
 
+    field_policy = FieldPolicyField()
+
     fieldsets = (
         FieldSet('name', 'description', 'tags', 'enabled', name=_('Endpoint')),
         FieldSet(
@@ -89,7 +91,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         ),
         FieldSet(
             'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
-            'change_limit',
+            'missing_addresses', 'change_limit', 'field_policy',
             name=_('Behaviour'),
         ),
     )  # fmt: skip
@@ -101,7 +103,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
             'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
             'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
-            'grace_days', 'change_limit', 'owner', 'comments', 'tags',
+            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
         widgets = {
             'fingerprint': FingerprintInput(attrs={'class': 'font-monospace'}),

@@ -7,6 +7,7 @@ from ..choices import (
     GuestStateChoices,
     GuestTypeChoices,
     InterfaceNamingChoices,
+    MissingAddressesChoices,
     MissingGuestsChoices,
     PatternTypeChoices,
     RunModeChoices,
@@ -22,6 +23,7 @@ __all__ = (
     'ProxSyncGuestStateEnum',
     'ProxSyncGuestTypeEnum',
     'ProxSyncInterfaceNamingEnum',
+    'ProxSyncMissingAddressesEnum',
     'ProxSyncMissingGuestsEnum',
     'ProxSyncPatternTypeEnum',
     'ProxSyncRunModeEnum',
@@ -38,6 +40,9 @@ ProxSyncGuestStateEnum = strawberry.enum(GuestStateChoices.as_enum('ProxSyncGues
 ProxSyncGuestTypeEnum = strawberry.enum(GuestTypeChoices.as_enum('ProxSyncGuestTypeEnum', 'type'))
 ProxSyncInterfaceNamingEnum = strawberry.enum(
     InterfaceNamingChoices.as_enum('ProxSyncInterfaceNamingEnum', 'interface_naming')
+)
+ProxSyncMissingAddressesEnum = strawberry.enum(
+    MissingAddressesChoices.as_enum('ProxSyncMissingAddressesEnum', 'missing_addresses')
 )
 ProxSyncMissingGuestsEnum = strawberry.enum(MissingGuestsChoices.as_enum('ProxSyncMissingGuestsEnum', 'missing_guests'))
 ProxSyncPatternTypeEnum = strawberry.enum(PatternTypeChoices.as_enum('ProxSyncPatternTypeEnum', 'pattern_type'))

@@ -86,6 +86,7 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     sync_templates: FilterLookup[bool] | None = strawberry_django.filter_field()
     interface_naming: BaseFilterLookup[ProxSyncInterfaceNamingEnum] | None = strawberry_django.filter_field()
     missing_guests: BaseFilterLookup[ProxSyncMissingGuestsEnum] | None = strawberry_django.filter_field()
+    missing_addresses: BaseFilterLookup[ProxSyncMissingAddressesEnum] | None = strawberry_django.filter_field()
     grace_days: Integer | None = strawberry_django.filter_field()
     change_limit: Integer | None = strawberry_django.filter_field()
     status: BaseFilterLookup[ProxSyncEndpointStatusEnum] | None = strawberry_django.filter_field()
@@ -151,6 +152,9 @@ class ProxSyncRunFilter(BaseModelFilter):
     calls: Integer | None = strawberry_django.filter_field()
     guests: Integer | None = strawberry_django.filter_field()
     error: StrFilterLookup | None = strawberry_django.filter_field()
+    refusal: StrFilterLookup | None = strawberry_django.filter_field()
+    applies: Runs | None = strawberry_django.filter_field()
+    applies_id: ID | None = strawberry_django.filter_field()
 
 
 @register_filter(models.SyncChange, lookups=True)

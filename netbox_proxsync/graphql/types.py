@@ -33,8 +33,9 @@ __all__ = (
         'id', 'name', 'enabled', 'hosts', 'token_id', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout',
         'concurrency', 'ssh_user', 'ssh_port', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
         'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
-        'missing_guests', 'grace_days', 'change_limit', 'status', 'last_run', 'pve_version', 'description', 'comments',
-        'created', 'last_updated', 'runs', 'bindings', 'guests', 'mapping_rules',
+        'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run',
+        'pve_version', 'description', 'comments', 'created', 'last_updated', 'runs', 'bindings', 'guests',
+        'mapping_rules',
     ],
     filters=ProxSyncEndpointFilter,
     pagination=True,
@@ -77,7 +78,7 @@ class ProxSyncMappingRuleType(PrimaryObjectType):
 @register_type(
     models.SyncRun,
     # Jobs are no part of NetBox's schema.
-    exclude=['job'],
+    exclude=['job', 'planned_bindings', 'applied_by'],
     filters=ProxSyncRunFilter,
     pagination=True,
 )
@@ -85,6 +86,7 @@ class ProxSyncRunType(BaseObjectType):
     # None for who may not see the endpoint.
     endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     user: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
+    applies: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     changes: list[Annotated['ProxSyncChangeType', strawberry.lazy('netbox_proxsync.graphql.types')]]
 
 

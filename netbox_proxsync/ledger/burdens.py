@@ -5,13 +5,19 @@ from collections.abc import Container, Iterator, Mapping
 from django.apps import apps
 from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models
+from extras.models import CustomField
 
-from ..sync.kinds import KINDS
+from ..sync.kinds import KINDS, Owner
 from ..sync.state import Bound
 from ..sync.values import Pointer
-from .fields import pointer_to
+from .fields import pointer_to, read
 
 __all__ = ('burdens_of', 'hanging_on')
+
+# What people enter in objects of which this plugin writes other fields.
+ENTERED = (
+    'description', 'comments', 'owner', 'tenant', 'role', 'nat_inside', 'local_context_data', 'config_template',
+)  # fmt: skip
 
 # Traces that NetBox or a reader leaves on any object, and that mean nothing once it is gone.
 TRACES = {
@@ -43,11 +49,13 @@ def hanging_on(
 ) -> Iterator[str]:
     """
     Names of the objects that refer to this one, or to a part of it that would be deleted with it, and that this
-    endpoint did not make.
+    endpoint did not make; and of what was entered in one of these.
 
     Args:
         leaving: What a run lets go of before it deletes, if it can be let go of (adopted addresses).
     """
+    if own := bound_to.get(pointer_to(instance)):
+        yield from entered_in(instance, own)
     for related, cascades in related_to(instance):
         bound = bound_to.get(pointer_to(related))
         if bound is None or bound.unmanaged:
@@ -56,6 +64,28 @@ def hanging_on(
             yield from hanging_on(related, bound_to, leaving)
         elif cascades and not (bound.pointer in leaving and KINDS[bound.kind].released):
             yield f'{related._meta.verbose_name} "{related}"'
+
+
+def entered_in(instance: models.Model, bound: Bound) -> Iterator[str]:
+    """Names of the fields that someone else has filled, or edited since this endpoint wrote them."""
+    kind = KINDS[bound.kind]
+    ours = {spec.name: spec.owner for spec in kind.fields}
+    names = [
+        name
+        for name, owner in ours.items()
+        if owner is Owner.EDITORIAL and name in bound.last and read(instance, name) != bound.last[name]
+    ]
+    present = {field.name for field in instance._meta.get_fields()}
+    names += [name for name in ENTERED if name in present and name not in ours and getattr(instance, name)]
+    if 'tags' in present and read(instance, 'tags') - (bound.last.get('tags') or frozenset()):
+        names.append('tags')
+    written = {*ours, f'cf_{kind.stamp}'}
+    for field in CustomField.objects.get_for_model(type(instance)):
+        value = instance.custom_field_data.get(field.name)
+        if f'cf_{field.name}' not in written and value not in (None, '', [], field.default):
+            names.append(field.name)
+    for name in names:
+        yield f'"{name}" of {instance._meta.verbose_name} "{instance}"'
 
 
 def related_to(instance: models.Model) -> Iterator[tuple[models.Model, bool]]:

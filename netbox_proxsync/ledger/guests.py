@@ -42,7 +42,8 @@ def record_guests(endpoint: ProxmoxEndpoint, standings: Standings):
 
 def bound_machines(endpoint: ProxmoxEndpoint) -> dict[str, int | None]:
     """The virtual machine of every bound guest; None for one that a person deleted."""
-    bindings = Binding.objects.filter(endpoint=endpoint, kind='vm').order_by()
+    # A machine whose VM ID another one has now ('qemu/100#1') is no guest any more.
+    bindings = Binding.objects.filter(endpoint=endpoint, kind='vm').exclude(key__contains='#').order_by()
     machines = VirtualMachine.objects.filter(pk__in=bindings.values('object_id')).order_by()
     there = set(machines.values_list('pk', flat=True))
     return {key: pk if pk in there else None for key, pk in bindings.values_list('key', 'object_id')}

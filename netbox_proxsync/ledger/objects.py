@@ -49,10 +49,14 @@ class ObjectWriter:
         self.message = message
         self.moment = moment
         self.shared: dict[Shared, Pointer] = {}
-        self.bound_to = {bound.pointer: bound for bound in load_bindings(endpoint).values()}
-        self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
         self.stamped: set[Pointer] = set()
+        self.load()
         self.aside = Aside(endpoint, self.save_field)
+
+    def load(self):
+        """Learn which objects the endpoint keeps."""
+        self.bound_to = {bound.pointer: bound for bound in load_bindings(self.endpoint).values()}
+        self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
 
     def make_shared(self, change: Change):
         """Make the shared objects that a change needs, before it, so that they outlive its failure."""
@@ -81,6 +85,22 @@ class ObjectWriter:
         self.bind(change, pointer, skipped={field.name for field in change.writes if field.late}, made=True)
         if change.kind == 'cluster':
             self.place_endpoint(pointer)
+
+    def check(self, change: Change):
+        """Whether what the plan saw is still tied to what the plan saw."""
+        bound = self.pointers.get((change.kind, change.key))
+        if change.action in (Action.CREATE, Action.ADOPT):
+            if bound and bound != change.pointer and apps.get_model(bound.model).objects.filter(pk=bound.pk).exists():
+                raise Outdated(_('It is kept in NetBox already.'))
+            if change.pointer and self.is_foreign(change.pointer):
+                raise Outdated(_('Another endpoint keeps it by now.'))
+        elif bound != change.pointer:
+            raise Outdated(_('This endpoint does not keep it any more.'))
+
+    def is_foreign(self, pointer: Pointer) -> bool:
+        object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
+        others = Binding.objects.filter(object_type=object_type, object_id=pointer.pk).exclude(endpoint=self.endpoint)
+        return pointer not in self.bound_to and others.exists()
 
     def update(self, change: Change) -> list[str]:
         """

@@ -20,6 +20,8 @@ PLAIN = (
     'interface_naming',
     'missing_guests',
     'grace_days',
+    'missing_addresses',
+    'field_policy',
     'change_limit',
 )
 

@@ -2,14 +2,15 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, groupby
+from typing import Protocol
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.db.models import ProtectedError, RestrictedError
 from django.utils.translation import gettext as _
 from rq.timeouts import JobTimeoutException
@@ -17,8 +18,8 @@ from utilities.exceptions import AbortRequest
 
 from ..choices import ChangeOutcomeChoices
 from ..models import Binding
-from ..sync.changes import Action, Change, Plan
-from ..sync.values import Pointer, encode_all
+from ..sync.changes import Action, Change
+from ..sync.values import Pointer, Value, encode_all
 from .objects import ObjectWriter, Outdated, Unresolved
 from .tracking import savepoint, tracked_transaction
 
@@ -52,6 +53,15 @@ class Result:
     pointer: Pointer | None = None
 
 
+class AnyPlan(Protocol):
+    """What a plan must tell, whether it was made just now or stored."""
+
+    changes: Iterable[Change]
+    refreshed: Mapping[int, Mapping[str, Value]]
+    forgotten: tuple[int, ...]
+    rekeyed: Mapping[int, tuple[str, str]]
+
+
 class Writer:
     """
     Applies plans.
@@ -77,7 +87,7 @@ class Writer:
         self.record = record
         self.stopped = stopped
 
-    def apply(self, plan: Plan):
+    def apply(self, plan: AnyPlan):
         """
         Apply a plan, unit by unit. A change that NetBox refuses is recorded, and the rest goes on. When it is stopped,
         what was written stays, as whole units, and the rest is recorded as not written.
@@ -85,6 +95,9 @@ class Writer:
         Raises:
             OperationalError, InterfaceError, JobTimeoutException: What was committed before stays, as whole units.
         """
+        if rekeyed := plan.rekeyed:
+            rekey(rekeyed)
+            self.objects.load()
         self.objects.aside.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():
@@ -126,6 +139,7 @@ class Writer:
         return [results[index] for index in range(len(changes))]
 
     def write(self, change: Change) -> list[str] | None:
+        self.objects.check(change)
         self.objects.aside.leaving.discard(change.pointer)
         match change.action:
             case Action.CREATE:
@@ -169,6 +183,13 @@ class Writer:
             if written and result.outcome == ChangeOutcomeChoices.APPLIED:
                 self.attempt(change, self.objects.stamp_unit)
                 return
+
+
+def rekey(bindings: Mapping[int, tuple[str, str]]):
+    """Give the bindings of replaced machines their new keys, all at once: half of them would tie two machines."""
+    with transaction.atomic():
+        for pk, (key, unit) in bindings.items():
+            Binding.objects.filter(pk=pk).update(key=key, unit=unit)
 
 
 def explain(error: Exception) -> str:

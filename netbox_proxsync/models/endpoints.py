@@ -11,15 +11,19 @@ from netbox.models.features import JobsMixin
 
 from ..choices import (
     EndpointStatusChoices,
+    FieldOwnerChoices,
     InterfaceNamingChoices,
+    MissingAddressesChoices,
     MissingGuestsChoices,
     TLSModeChoices,
 )
 from ..crypto import SecretError
 from ..fields import SecretField
 from ..proxmox.memory import Memory
+from ..sync.policy import format_policy
 from ..validation import (
     clean_ca_certificate,
+    clean_field_policy,
     clean_fingerprint,
     clean_hosts,
     clean_ssh_host_keys,
@@ -31,12 +35,12 @@ from ..validation import (
 from .bindings import Binding
 from .guests import ProxmoxGuest
 from .mixins import CensoredSecretsMixin
-from .runs import SyncChange
+from .runs import PlannedBinding, SyncChange
 
 __all__ = ('ProxmoxEndpoint',)
 
 # Written by runs, by queryset.update(): no matter for the change log.
-STATE_FIELDS = ('status', 'last_run', 'pve_version', 'seen')
+STATE_FIELDS = ('status', 'last_run', 'pve_version', 'seen', 'cluster_identity')
 
 
 class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
@@ -245,6 +249,19 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         default=30,
         help_text=_('Days between retirement and deletion'),
     )
+    missing_addresses = models.CharField(
+        verbose_name=_('missing addresses'),
+        max_length=30,
+        choices=MissingAddressesChoices,
+        default=MissingAddressesChoices.DELETE,
+        help_text=_('What happens to addresses that a guest no longer has, though it could be asked'),
+    )
+    field_policy = models.JSONField(
+        verbose_name=_('field policy'),
+        default=dict,
+        blank=True,
+        help_text=_('Exceptions from who decides about a field, such as {"vm.name": "ignored"}'),
+    )
     change_limit = models.PositiveSmallIntegerField(
         verbose_name=_('change limit'),
         default=20,
@@ -276,6 +293,14 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         editable=False,
     )
 
+    cluster_identity = models.JSONField(
+        verbose_name=_('cluster identity'),
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_('By which the Proxmox cluster is known again'),
+    )
+
     seen = models.JSONField(
         verbose_name=_('seen'),
         default=dict,
@@ -287,7 +312,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     clone_fields = (
         'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'ssh_port', 'cluster_type', 'cluster_group', 'site',
         'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
-        'missing_guests', 'grace_days', 'change_limit',
+        'missing_guests', 'grace_days', 'missing_addresses', 'change_limit',
     )  # fmt: skip
     prerequisite_models = ()
 
@@ -297,6 +322,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         verbose_name_plural = _('Proxmox endpoints')
         permissions = [
             ('sync', 'Test the connection, preview and sync'),
+            ('accept', 'Let refused runs through'),
         ]
         constraints = (
             models.UniqueConstraint(
@@ -322,6 +348,15 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         return TLSModeChoices.colors.get(self.tls_mode)
 
     @property
+    def display_field_policy(self) -> list[tuple[str, str, str]]:
+        """(field, what the policy says in words, colour)"""
+        words = dict(FieldOwnerChoices)
+        return [
+            (name, words.get(choice, choice), FieldOwnerChoices.colors.get(choice, 'gray'))
+            for name, choice in self.field_policy.items()
+        ]
+
+    @property
     def memory(self) -> Memory:
         """What the token could see the last time; nothing if it is another token now, saved or not."""
         return Memory() if self.has_new_token() else Memory.parse(self.seen)
@@ -342,11 +377,16 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
         with transaction.atomic(using=using):
             SyncChange.drop(models.Q(run__endpoint=self), using)
+            PlannedBinding.drop(models.Q(run__endpoint=self), using)
             Binding.drop(models.Q(endpoint=self), using)
             ProxmoxGuest.drop(models.Q(endpoint=self), using)
             return super().delete(using, *args, **kwargs)
 
     delete.alters_data = True
+
+    def clone(self) -> dict[str, Any]:
+        # As the form reads it.
+        return {**super().clone(), 'field_policy': format_policy(self.field_policy)}
 
     def serialize_object(self, exclude: Iterable[str] | None = None) -> dict[str, Any]:
         return super().serialize_object(exclude=[*(exclude or ()), *STATE_FIELDS])
@@ -358,6 +398,8 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         self._clean_with(errors, 'token_id', clean_token_id)
         self._clean_with(errors, 'ca_certificate', clean_ca_certificate)
         self._clean_with(errors, 'fingerprint', clean_fingerprint)
+        self.field_policy = self.field_policy or {}
+        self._clean_with(errors, 'field_policy', clean_field_policy)
         self._clean_token_secret(errors)
         self._clean_tls_mode(errors)
         self._clean_with(errors, 'ssh_user', clean_ssh_user)

@@ -15,6 +15,7 @@ from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices,
 from ..sync.values import decode, show
 
 __all__ = (
+    'PlannedBinding',
     'SyncChange',
     'SyncRun',
 )
@@ -26,6 +27,7 @@ class SyncRunQuerySet(RestrictedQuerySet):
     def delete(self) -> tuple[int, dict[str, int]]:
         with transaction.atomic(using=self.db):
             SyncChange.drop(models.Q(run__in=self.order_by()), self.db)
+            PlannedBinding.drop(models.Q(run__in=self.order_by()), self.db)
             return super().delete()
 
     delete.alters_data = True
@@ -128,6 +130,37 @@ class SyncRun(models.Model):
         blank=True,
     )
 
+    refusal = models.TextField(
+        verbose_name=_('refusal'),
+        blank=True,
+        editable=False,
+        help_text=_("Why its plan must not be carried out without a person's word"),
+    )
+    applies = models.ForeignKey(
+        to='self',
+        on_delete=models.SET_NULL,
+        related_name='applied_by',
+        verbose_name=_('plan of'),
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('The earlier run whose plan this one carries out'),
+    )
+    units = models.JSONField(
+        verbose_name=_('units'),
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('The part of the plan that is carried out; none: all of it'),
+    )
+    cluster_identity = models.JSONField(
+        verbose_name=_('cluster identity'),
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_('Of the Proxmox cluster that was read'),
+    )
+
     objects = SyncRunQuerySet.as_manager()
 
     class Meta:
@@ -155,6 +188,7 @@ class SyncRun(models.Model):
         using = using or router.db_for_write(SyncRun, instance=self)
         with transaction.atomic(using=using):
             SyncChange.drop(models.Q(run=self), using)
+            PlannedBinding.drop(models.Q(run=self), using)
             return super().delete(using=using, keep_parents=keep_parents)
 
     delete.alters_data = True
@@ -254,6 +288,14 @@ class SyncChange(models.Model):
         default=list,
         blank=True,
     )
+    binding = models.JSONField(
+        verbose_name=_('binding'),
+        encoder=DjangoJSONEncoder,
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('The values that its binding is to hold, while it is only planned'),
+    )
     reason = models.TextField(
         verbose_name=_('reason'),
         blank=True,
@@ -316,3 +358,33 @@ class SyncChange(models.Model):
             {**field, **{name: show(decode(field.get(name))) for name in ('last', 'now', 'want')}}
             for field in self.fields
         ]
+
+
+class PlannedBinding(models.Model):
+    """
+    What a stored plan does to a binding whose object it leaves as it is: new values to remember, another key (its
+    machine was replaced by another one of the same VM ID), or nothing left to bind.
+
+    Attributes:
+        binding_id: No relation: a binding may go before the plan does.
+        values: None: they stay.
+        key, unit: '': they stay.
+        forget: The binding goes.
+    """
+
+    _netbox_private = True
+
+    run = models.ForeignKey(to='netbox_proxsync.SyncRun', on_delete=models.CASCADE, related_name='planned_bindings')
+    binding_id = models.BigIntegerField()
+    values = models.JSONField(encoder=DjangoJSONEncoder, null=True)
+    key = models.CharField(max_length=200, blank=True)
+    unit = models.CharField(max_length=100, blank=True)
+    forget = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ('pk',)
+
+    @classmethod
+    def drop(cls, condition: models.Q, using: str):
+        """Delete rows without reading them, as `SyncChange.drop`."""
+        cls.objects.using(using).filter(condition).order_by()._raw_delete(using)

@@ -94,12 +94,14 @@ class Plan:
         changes: In the order in which they are applied; those of a unit stand together, what goes at the end.
         refreshed: Bindings whose remembered values change though NetBox does not: {binding's pk: values}.
         forgotten: Bindings (pks) whose object is gone from NetBox and whose thing is gone from Proxmox.
+        rekeyed: Bindings of a machine whose VM ID another one has now: {binding's pk: (key, unit)}. They come first.
         refusal: Why this plan must not be applied without a person's word; '' if it may.
     """
 
     changes: tuple[Change, ...]
     refreshed: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
     forgotten: tuple[int, ...] = ()
+    rekeyed: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     refusal: str = ''
 
     @property

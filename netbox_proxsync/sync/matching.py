@@ -53,7 +53,7 @@ def match(desired: Desired, existing: Existing, settings: Settings) -> Matches:
         items = [item for item in desired.items if item.kind == kind.name]
         found = [tie(kind, item, existing, settings, matches) for item in kind.settle(items, existing, settings)]
         matched = [entry for entry in found if entry is not None]
-        fitted = kind.fit([entry.item for entry in matched], existing, matches.located)
+        fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
         matches.matched += [
             Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)
         ]
@@ -146,5 +146,13 @@ def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
         and bound.kind in KINDS
         and not bound.unmanaged
         and bound.unit not in desired.excluded
-        and (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete
+        and (
+            is_replaced(bound, existing)
+            or (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete
+        )
     ]
+
+
+def is_replaced(bound: Bound, existing: Existing) -> bool:
+    """Whether another machine was seen in its place; its parts stay with it."""
+    return bound.unit in existing.replaced and bound.key == bound.unit

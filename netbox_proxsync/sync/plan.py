@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .changes import Action, Change, FieldChange, Plan
-from .kinds import KINDS, Kind
+from .kinds import KINDS, Field, Kind, Owner
+from .machines import set_aside_replaced
 from .matching import Match, Matches, match, unmatched
 from .ownership import decide, is_empty
 from .removal import removals
@@ -19,12 +20,13 @@ __all__ = ('compare',)
 
 def compare(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Plan:
     """What must change in NetBox so that it holds what it should. Pure; `now` decides grace periods."""
+    existing, rekeyed = set_aside_replaced(desired, existing)
     matches = match(desired, existing, settings)
     resolver = Resolver(existing, matches)
     changes: list[Change] = []
     refreshed: dict[int, Mapping[str, Value]] = {}
     for entry in matches.matched:
-        change = change_of(entry, resolver, existing)
+        change = change_of(entry, resolver, existing, settings)
         if is_change(change):
             changes.append(change)
         elif change.binding != entry.bound.last:
@@ -32,7 +34,7 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     changes += conflicts(matches)
     removed, forgotten = removals(unmatched(desired, existing, matches), existing, settings, now)
     changes += removed
-    plan = Plan(changes=by_unit(changes), refreshed=refreshed, forgotten=forgotten)
+    plan = Plan(changes=by_unit(changes), refreshed=refreshed, forgotten=forgotten, rekeyed=rekeyed)
     return replace(plan, refusal=refusal(plan, existing, settings))
 
 
@@ -59,21 +61,21 @@ class Resolver:
         return not isinstance(value, Ref) or (value.kind, value.key) in self.matches.expected
 
 
-def change_of(entry: Match, resolver: Resolver, existing: Existing) -> Change:
+def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Settings) -> Change:
     """The change that an item means; with neither fields nor a new binding it is none."""
     item, record = entry.item, entry.record
     kind = KINDS[item.kind]
     wants = {
-        spec: resolver.resolve(item.values[spec.name])
-        for spec in available(kind, existing)
+        (spec, owner): resolver.resolve(item.values[spec.name])
+        for spec, owner in owned(kind, existing, settings, is_made=record is None)
         if spec.name in item.values and resolver.is_expected(item.values[spec.name])
     }
     last = remembered(entry, existing)
-    binding = dict(last)
+    binding = {**last, **item.identity}
     fields = []
-    for spec, want in wants.items():
+    for (spec, owner), want in wants.items():
         now = record.values.get(spec.name) if record else None
-        decision = decide(spec.owner, spec.name, last, now, want)
+        decision = decide(owner, spec.name, last, now, want)
         if not decision.kept or spec.name in last:
             binding[spec.name] = decision.last
         # An object that is made is empty where nothing is written.
@@ -81,7 +83,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing) -> Change:
             fields.append(
                 FieldChange(
                     name=spec.name,
-                    owner=spec.owner,
+                    owner=owner,
                     last=last.get(spec.name),
                     now=now,
                     want=decision.write,
@@ -123,10 +125,18 @@ def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
     }
 
 
-def available(kind: Kind, existing: Existing) -> Iterator:
-    """The fields of a kind, without custom fields that an administrator has removed."""
+def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> Iterator[tuple[Field, Owner]]:
+    """
+    The fields of a kind with their owners, without those that the endpoint ignores and without custom fields that an
+    administrator has removed.
+    """
     names = existing.custom_fields.get(kind.model, frozenset())
-    return (spec for spec in kind.fields if not spec.name.startswith('cf_') or spec.name[3:] in names)
+    for spec in kind.fields:
+        if spec.name.startswith('cf_') and spec.name[3:] not in names:
+            continue
+        owner = settings.owner(kind.name, spec.name, spec.owner)
+        if owner is not None or (is_made and spec.needed):
+            yield spec, owner or spec.owner
 
 
 def action_of(entry: Match) -> Action:

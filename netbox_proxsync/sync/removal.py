@@ -31,26 +31,39 @@ def removals(
 def removal(bound: Bound, record: Record, existing: Existing, settings: Settings, now: datetime) -> Change | None:
     kind = KINDS[bound.kind]
     if kind.removal is Removal.DELETE:
-        return delete_or_release(bound, record, existing)
+        return delete_or_release(bound, record, existing, settings)
     if kind.removal is not Removal.RETIRE or settings.missing_guests == 'leave':
         return None
     if bound.missing_since is None:
-        values = {name: value for name, value in kind.retired.items() if name in record.values}
-        return change_to(Action.RETIRE, bound, record, values, 'It is gone from Proxmox.')
+        owners = {spec.name: settings.owner(kind.name, spec.name, spec.owner) for spec in kind.fields}
+        values = {name: value for name, value in kind.retired.items() if name in record.values and owners[name]}
+        reason = 'It is gone from Proxmox.'
+        if bound.unit in existing.replaced:
+            reason = 'Another machine has its VM ID in Proxmox now.'
+        return change_to(Action.RETIRE, bound, record, values, reason)
     deadline = bound.missing_since + timedelta(days=settings.grace_days)
     if settings.missing_guests != 'delete' or now < deadline or not bound.created_by_sync:
         return None
     return delete(bound, record, existing, f'It has been gone from Proxmox since {bound.missing_since:%Y-%m-%d}.')
 
 
-def delete_or_release(bound: Bound, record: Record, existing: Existing) -> Change:
+def delete_or_release(bound: Bound, record: Record, existing: Existing, settings: Settings) -> Change | None:
     if is_elsewhere(bound, record):
         reason = 'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
         return change_to(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
-    if bound.created_by_sync and not (KINDS[bound.kind].released and existing.burdens.get(bound.pointer)):
+    policy = settings.missing_addresses if bound.kind == 'ip' else 'delete'
+    if policy == 'leave':
+        return None
+    released, burdens = KINDS[bound.kind].released, existing.burdens.get(bound.pointer)
+    if bound.created_by_sync and policy == 'delete' and not (released and burdens):
         return delete(bound, record, existing, 'It is gone from Proxmox.')
-    released = KINDS[bound.kind].released
-    reason = 'It is gone from Proxmox; it was not made by this sync, so it stays in NetBox and is yours now.'
+    if not bound.created_by_sync:
+        why = 'it was not made by this sync'
+    elif policy != 'delete':
+        why = 'this endpoint unassigns addresses that are gone'
+    else:
+        why = f'it carries {", ".join(burdens)}'
+    reason = f'It is gone from Proxmox; {why}, so it stays in NetBox and is yours now.'
     return change_to(Action.RELEASE, bound, record, released, reason, keeps_binding=False)
 
 

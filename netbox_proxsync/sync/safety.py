@@ -31,6 +31,6 @@ def refusal(plan: Plan, existing: Existing, settings: Settings) -> str:
             return (
                 f'This run would {what} of {held[kind]} objects of the kind "{kind}", more than the limit of '
                 f'{settings.change_limit} %. Nothing was written. Check the token and the endpoint; if this is right, '
-                'raise the change limit of the endpoint for one run.'
+                'let this run through.'
             )
     return ''

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .owners import IGNORED, Owner
 from .rules import Decision, Rule
 from .values import Pointer
 
@@ -17,6 +18,9 @@ class Settings:
         cluster: The cluster that a person chose or an earlier run made; None: found or made by name.
         cluster_type, cluster_group, site, tenant, guest_role, vrf: Placement of what is made; None: not set.
         ram_unit, disk_unit: Bytes per unit of NetBox's `memory` and `disk` (RAM_BASE_UNIT, DISK_BASE_UNIT squared).
+        missing_addresses: What becomes of an address that a guest no longer has: 'delete' (if this sync made it, else
+            unassign), 'unassign', or 'leave'.
+        field_policy: Exceptions from who owns a field: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
         ignored: The guests ('qemu/100') that a person told the sync to leave alone.
         left_alone: Their virtual machines: no other guest may adopt one.
         change_limit: Percent of the objects of a kind that a run may retire, delete or release.
@@ -40,6 +44,8 @@ class Settings:
     interface_naming: str = 'proxmox'
     missing_guests: str = 'retire'
     grace_days: int = 30
+    missing_addresses: str = 'delete'
+    field_policy: Mapping[str, str] = field(default_factory=dict)
     change_limit: int = 20
     ignored: frozenset[str] = frozenset()
     left_alone: frozenset[Pointer] = frozenset()
@@ -48,3 +54,8 @@ class Settings:
     rules: tuple[Rule, ...] = ()
     ruled: Mapping[str, frozenset[Pointer]] = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+
+    def owner(self, kind: str, name: str, default: Owner) -> Owner | None:
+        """Who owns a field under this endpoint; None: it is ignored."""
+        policy = self.field_policy.get(f'{kind}.{name}', default)
+        return None if policy == IGNORED else Owner(policy)

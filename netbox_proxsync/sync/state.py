@@ -28,6 +28,7 @@ class Item:
         label: For people.
         values: Only what is known: a field that is not here is left as it is.
         hints: What helps to recognise an object made by someone else (MAC addresses, UUID, ...); never written.
+        identity: What its binding remembers to know it again, beside the values that are written.
         partial: Too little was read to make or adopt the object; what is known may only update a bound one.
         reasons: Why a field is to hold its value, where that is not plain; for people.
     """
@@ -38,6 +39,7 @@ class Item:
     label: str
     values: Mapping[str, Value]
     hints: Mapping[str, object] = field(default_factory=dict)
+    identity: Mapping[str, Value] = field(default_factory=dict)
     partial: bool = False
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -121,6 +123,7 @@ class Existing:
         burdens: For bound objects that Proxmox no longer has: what hangs on them that this endpoint did not make.
         gone: The bindings, as (kind, key), whose thing is gone from Proxmox: their objects are free for others.
         retired: The units that are retired, or will be by the same plan: what they hold is free for others, too.
+        replaced: The units of machines whose VM ID another one was seen to have.
     """
 
     bindings: Mapping[tuple[str, str], Bound]
@@ -132,6 +135,7 @@ class Existing:
     burdens: Mapping[Pointer, tuple[str, ...]]
     gone: frozenset[tuple[str, str]] = frozenset()
     retired: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
 
     @cached_property
     def by_pointer(self) -> dict[Pointer, Record]:

@@ -1,9 +1,13 @@
 from typing import Any
 
+from django.middleware.csrf import get_token
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices
+from ..permissions import may_apply
+from ..stored_plans import NotAppliable, check_appliable, has_plan
 from ..sync.kinds import KINDS
 
 __all__ = (
@@ -23,6 +27,7 @@ __all__ = (
     'RunCountsPanel',
     'RunMessagesPanel',
     'RunPanel',
+    'RunPlanPanel',
 )
 
 
@@ -90,6 +95,10 @@ class EndpointBehaviourPanel(panels.ObjectAttributesPanel):
     interface_naming = attrs.ChoiceAttr('interface_naming', label=_('Interface names'))
     missing_guests = attrs.ChoiceAttr('missing_guests', label=_('Missing guests'))
     grace_days = attrs.TextAttr('grace_days', label=_('Grace period'), format_string=_('{} days'))
+    missing_addresses = attrs.ChoiceAttr('missing_addresses', label=_('Missing addresses'))
+    field_policy = attrs.TemplatedAttr(
+        'field_policy', label=_('Field policy'), template_name='netbox_proxsync/attrs/field_policy.html'
+    )
     change_limit = attrs.TextAttr('change_limit', label=_('Change limit'), format_string='{} %')
 
 
@@ -99,6 +108,7 @@ class RunPanel(panels.ObjectAttributesPanel):
     mode = attrs.ChoiceAttr('mode')
     status = attrs.ChoiceAttr('status')
     phase = attrs.TextAttr('phase')
+    applies = attrs.RelatedObjectAttr('applies', linkify=True, label=_('Plan of'))
     user = attrs.TextAttr('user')
     started = attrs.DateTimeAttr('started')
     completed = attrs.DateTimeAttr('completed')
@@ -123,6 +133,34 @@ class RunMessagesPanel(panels.ObjectPanel):
     def should_render(self, context: dict[str, Any]) -> bool:
         run = context['object']
         return bool(run.error or run.messages or run.conflicts)
+
+
+class RunPlanPanel(panels.ObjectPanel):
+    """The plan of a run that waits to be applied, with the button that does so."""
+
+    title = _('Plan')
+    template_name = 'netbox_proxsync/panels/run_plan.html'
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        run = context['object']
+        return has_plan(run) and run.total_changes > 0
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        run, request = context['object'], context['request']
+        try:
+            check_appliable(run)
+            obstacle = ''
+        except NotAppliable as error:
+            obstacle = str(error)
+        view = 'accept' if run.refusal else 'apply'
+        return {
+            **context,
+            'obstacle': obstacle,
+            'permitted': may_apply(request.user, run),
+            'url': reverse(f'plugins:netbox_proxsync:syncrun_{view}', args=[run.pk]),
+            'csrf_token': get_token(request),
+        }
 
 
 class RunCountsPanel(panels.ObjectPanel):

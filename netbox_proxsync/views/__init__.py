@@ -6,4 +6,5 @@ from .endpoints import *
 from .guest_actions import *
 from .guests import *
 from .rules import *
+from .run_actions import *
 from .runs import *

@@ -42,11 +42,11 @@ class SyncRunListView(generic.ObjectListView):
 
 @register_model_view(SyncRun)
 class SyncRunView(generic.ObjectView):
-    queryset = SyncRun.objects.select_related('endpoint', 'job', 'user')
+    queryset = SyncRun.objects.select_related('endpoint', 'job', 'user', 'applies')
     actions = (CancelRun, DeleteObject)
     layout = Layout(
         Row(
-            Column(panels.RunMessagesPanel()),
+            Column(panels.RunMessagesPanel(), panels.RunPlanPanel()),
         ),
         Row(
             Column(panels.RunPanel(), PluginContentPanel('left_page')),

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from netbox_proxsync.jobs import AlreadyRunning, SyncJob
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
+from netbox_proxsync.stored_plans import NotAppliable
 from netbox_proxsync.sync.values import decode, show
 
 # As `terraform plan -detailed-exitcode`: scripts can tell "nothing to do" from "something would change".
@@ -22,16 +23,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser):
         parser.add_argument('endpoint', help='Name (or numeric ID) of the endpoint')
-        parser.add_argument('--preview', action='store_true', help='Show what would change, and write nothing')
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument('--preview', action='store_true', help='Show what would change, and write nothing')
+        what.add_argument(
+            '--accept', type=int, metavar='RUN', help='Let the plan of this refused run of the endpoint through'
+        )
         parser.add_argument('--json', action='store_true', help='Print the run and its changes as JSON')
 
     def handle(self, *args: Any, **options: Any):
         endpoint = self.find_endpoint(options['endpoint'])
         if not endpoint.enabled:
             raise CommandError(f'The endpoint "{endpoint}" is disabled. Enable it first.', returncode=FAILED)
-        mode = RunModeChoices.PREVIEW if options['preview'] else RunModeChoices.SYNC
         try:
-            run = SyncJob.enqueue_run(endpoint, user=None, mode=mode, immediate=True)
+            run = self.start(endpoint, options)
+        except NotAppliable as error:
+            raise CommandError(str(error), returncode=FAILED) from None
         except AlreadyRunning as error:
             raise CommandError(f'{error} Wait for run {error.run.pk} to end.', returncode=FAILED) from None
         changes = list(run.changes.order_by('position'))
@@ -41,6 +47,18 @@ class Command(BaseCommand):
             self.print_run(run, changes)
         if status := exit_status(run, changes):
             raise SystemExit(status)
+
+    def start(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun:
+        if options['accept'] is None:
+            mode = RunModeChoices.PREVIEW if options['preview'] else RunModeChoices.SYNC
+            return SyncJob.enqueue_run(endpoint, user=None, mode=mode, immediate=True)
+        source = endpoint.runs.filter(pk=options['accept']).first()
+        if source is None or not source.refusal:
+            refused = endpoint.runs.exclude(refusal='').order_by('-pk').first()
+            known = f'The last one is {refused.pk}.' if refused else 'There is none.'
+            message = f'{options["accept"]} is not a refused run of the endpoint "{endpoint}". {known}'
+            raise CommandError(message, returncode=FAILED)
+        return SyncJob.enqueue_plan(source, user=None, immediate=True)
 
     def find_endpoint(self, name: str) -> ProxmoxEndpoint:
         found = ProxmoxEndpoint.objects.filter(name=name).first()

@@ -4,7 +4,7 @@ The kinds of NetBox objects that a sync keeps, in the order in which they can be
 A new kind is one module here and one entry in `KINDS`.
 """
 
-from .base import Kind, Owner, Removal
+from .base import Field, Kind, Owner, Removal
 from .cluster import ClusterKind
 from .disk import DiskKind
 from .interface import InterfaceKind
@@ -12,7 +12,7 @@ from .ip import IPKind
 from .mac import MACKind
 from .vm import VMKind
 
-__all__ = ('KINDS', 'Kind', 'Owner', 'Removal')
+__all__ = ('KINDS', 'Field', 'Kind', 'Owner', 'Removal')
 
 KINDS: dict[str, Kind] = {
     kind.name: kind for kind in (ClusterKind(), VMKind(), InterfaceKind(), MACKind(), IPKind(), DiskKind())

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from ...proxmox.inventory import Guest, GuestType, Inventory, known
+from ..owners import Owner
 from ..rules import Decision, decide
 from ..settings import Settings
 from ..state import Existing, Item, Record
@@ -25,14 +26,6 @@ __all__ = (
 )
 
 
-class Owner(StrEnum):
-    """Who wins when NetBox and Proxmox differ and NetBox was edited since we wrote it."""
-
-    FACT = 'fact'  # Proxmox
-    EDITORIAL = 'editorial'  # the person
-    SET = 'set'  # each its own elements
-
-
 class Removal(StrEnum):
     """What becomes of a bound object when Proxmox no longer has it."""
 
@@ -48,12 +41,17 @@ class Field:
 
     Attributes:
         name: The model's field; 'cf_<name>' is a custom field.
+        owner: Unless the endpoint's policy says otherwise.
         late: It points to an object that is written after this one, so it is written last.
+        fixed: It makes the object what it is (its parent, its address): no policy may change its owner.
+        needed: NetBox takes no object without it, so it is written when one is made, even if it is ignored.
     """
 
     name: str
     owner: Owner
     late: bool = False
+    fixed: bool = False
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ class Kind:
         """
         return None
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located) -> Sequence[Item]:
+    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         """Values that depend on which object each item has become (free names)."""
         return items
 

@@ -30,8 +30,8 @@ class ClusterKind(Kind):
     name = 'cluster'
     model = 'virtualization.cluster'
     fields = (
-        Field('name', Owner.EDITORIAL),
-        Field('type', Owner.EDITORIAL),
+        Field('name', Owner.EDITORIAL, needed=True),
+        Field('type', Owner.EDITORIAL, needed=True),
         Field('group', Owner.EDITORIAL),
         Field('tenant', Owner.EDITORIAL),
         Field('scope', Owner.EDITORIAL),
@@ -70,7 +70,7 @@ class ClusterKind(Kind):
             )
         return found[0] if found else None
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located) -> Sequence[Item]:
+    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         # NetBox moves every virtual machine of a cluster to the site that the cluster gets (virtualization.signals).
         # In a cluster that a person made, that would move what a person placed.
         bound = existing.bindings.get((self.name, CLUSTER_KEY))

@@ -20,9 +20,9 @@ class DiskKind(Kind):
     removal = Removal.DELETE
     holder = 'virtual_machine'
     fields = (
-        Field('virtual_machine', Owner.FACT),
-        Field('name', Owner.EDITORIAL),
-        Field('size', Owner.FACT),
+        Field('virtual_machine', Owner.FACT, fixed=True),
+        Field('name', Owner.EDITORIAL, needed=True),
+        Field('size', Owner.FACT, needed=True),
         Field('description', Owner.EDITORIAL),
     )
 

@@ -29,8 +29,8 @@ class InterfaceKind(Kind):
     removal = Removal.DELETE
     holder = 'virtual_machine'
     fields = (
-        Field('virtual_machine', Owner.FACT),
-        Field('name', Owner.EDITORIAL),
+        Field('virtual_machine', Owner.FACT, fixed=True),
+        Field('name', Owner.EDITORIAL, needed=True),
         Field('enabled', Owner.FACT),
         Field('mtu', Owner.FACT),
         Field('primary_mac_address', Owner.FACT, late=True),

@@ -30,10 +30,10 @@ class IPKind(Kind):
     holder = 'assigned_object'
     released = {'assigned_object': None}
     fields = (
-        Field('address', Owner.FACT),
-        Field('assigned_object', Owner.FACT),
+        Field('address', Owner.FACT, fixed=True),
+        Field('assigned_object', Owner.FACT, fixed=True),
         Field('status', Owner.EDITORIAL),
-        Field('vrf', Owner.EDITORIAL),
+        Field('vrf', Owner.EDITORIAL, needed=True),
         Field('dns_name', Owner.EDITORIAL),
     )
 

@@ -18,8 +18,8 @@ class MACKind(Kind):
     removal = Removal.DELETE
     holder = 'assigned_object'
     fields = (
-        Field('mac_address', Owner.FACT),
-        Field('assigned_object', Owner.FACT),
+        Field('mac_address', Owner.FACT, fixed=True),
+        Field('assigned_object', Owner.FACT, fixed=True),
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:

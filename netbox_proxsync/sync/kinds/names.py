@@ -5,7 +5,7 @@ from itertools import chain, count
 
 from ..state import Existing, Item, Record
 from ..values import Value
-from .base import Located
+from .base import Located, Owner
 
 __all__ = ('NAME_LENGTH', 'free_names')
 
@@ -13,13 +13,16 @@ __all__ = ('NAME_LENGTH', 'free_names')
 NAME_LENGTH = 64
 
 
-def free_names(items: Sequence[Item], existing: Existing, located: Located) -> dict[str, str]:
+def free_names(items: Sequence[Item], existing: Existing, located: Located, owner: Owner | None) -> dict[str, str]:
     """
     The name of each guest whose name is known, by key.
 
     Where a name is taken, its holder keeps it and the other becomes 'name (vmid)'. The holder is whoever bears it in
     NetBox already, else the guest with the lower VM ID; so names are stable from run to run. NetBox compares names
     without regard to case.
+
+    Args:
+        owner: Whose names are; None: they are ignored, so all that are there stay.
     """
     holders = {
         item.key: existing.by_pointer.get(pointer)
@@ -33,13 +36,13 @@ def free_names(items: Sequence[Item], existing: Existing, located: Located) -> d
     taken |= {
         place(record)
         for key, record in holders.items()
-        if record and (key not in renamed or is_kept(key, record, existing))
+        if record and (key not in renamed or is_kept(key, record, existing, owner))
     }
 
     names = {}
     for item in sorted(named, key=lambda item: (not bears_it(item, holders.get(item.key)), item.hints['vmid'])):
         name, holder = str(item.values['name']), holders.get(item.key)
-        if not (holder and is_kept(item.key, holder, existing)):
+        if not (holder and is_kept(item.key, holder, existing, owner)):
             tenant = tenant_of(item, holder, existing)
             name = next(free for free in candidates(name, item.hints['vmid']) if (free.lower(), tenant) not in taken)
             taken.add((name.lower(), tenant))
@@ -74,7 +77,9 @@ def bears_it(item: Item, holder: Record | None) -> bool:
     return holder is not None and holder.values['name'] == item.values['name']
 
 
-def is_kept(key: str, record: Record, existing: Existing) -> bool:
+def is_kept(key: str, record: Record, existing: Existing, owner: Owner | None) -> bool:
     """Whether the record's name is a person's, which a sync leaves as it is."""
+    if owner is not Owner.EDITORIAL:
+        return owner is None
     bound = existing.bindings.get(('vm', key))
     return record.values['name'] != bound.last.get('name') if bound else bool(record.values['name'])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, known
+from ..machines import identity_of
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Shared, Value, decimal_text, in_units
@@ -36,9 +37,9 @@ class VMKind(Kind):
     stamp = 'vm_last_sync'
     retired = {'status': RETIRED_STATUS, 'cf_vm_status': 'Deleted'}
     fields = (
-        Field('name', Owner.EDITORIAL),
+        Field('name', Owner.EDITORIAL, needed=True),
         Field('status', Owner.FACT),
-        Field('cluster', Owner.FACT),
+        Field('cluster', Owner.FACT, fixed=True),
         Field('virtual_machine_type', Owner.EDITORIAL),
         Field('role', Owner.EDITORIAL),
         Field('tenant', Owner.EDITORIAL),
@@ -52,7 +53,7 @@ class VMKind(Kind):
         Field('tags', Owner.SET),
         Field('primary_ip4', Owner.EDITORIAL, late=True),
         Field('primary_ip6', Owner.EDITORIAL, late=True),
-        Field('cf_vmid', Owner.FACT),
+        Field('cf_vmid', Owner.FACT, fixed=True),
         Field('cf_vm_status', Owner.FACT),
         Field('cf_cpu_sockets', Owner.FACT),
         Field('cf_qemu_cores_per_socket', Owner.FACT),
@@ -82,7 +83,7 @@ class VMKind(Kind):
                 'virtual_machine_type': VM_TYPES[guest.type],
                 **listed(guest, inventory),
                 **(configured(guest, guest.config, cpus.get(guest.node), settings) if known(guest.config) else {}),
-                **addressing.primary_addresses(guest),
+                **primary_addresses(guest, settings),
             }
             yield Item(
                 kind=self.name,
@@ -90,7 +91,8 @@ class VMKind(Kind):
                 unit=guest.key,
                 label=label_of(guest),
                 values=apply_rules(values, decision, {'role': settings.guest_role, 'tenant': settings.tenant}),
-                hints=identity(guest) | {'decision': decision},
+                hints=recognition(guest) | {'decision': decision},
+                identity=identity_of(guest),
                 partial=not (known(guest.config) and known(guest.name)),
                 reasons=decision.reasons,
             )
@@ -141,12 +143,20 @@ class VMKind(Kind):
                 )
         return None
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located) -> Sequence[Item]:
-        names = free_names(items, existing, located)
+    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
+        names = free_names(items, existing, located, settings.owner(self.name, 'name', Owner.EDITORIAL))
         return [
             replace(item, values={**item.values, 'name': names[item.key]}) if item.key in names else item
             for item in items
         ]
+
+
+def primary_addresses(guest: Guest, settings: Settings) -> dict[str, Value]:
+    """As the guest tells them; where its missing addresses are left alone, none is taken from the machine."""
+    found = addressing.primary_addresses(guest)
+    if settings.missing_addresses == 'leave':
+        return {name: address for name, address in found.items() if address is not None}
+    return found
 
 
 def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
@@ -243,7 +253,7 @@ def lxc_fields(config: GuestConfig) -> dict[str, Value]:
     }
 
 
-def identity(guest: Guest) -> dict[str, object]:
+def recognition(guest: Guest) -> dict[str, object]:
     """What recognises this guest among virtual machines that other hands made."""
     config = guest.config
     return {

@@ -1,0 +1,43 @@
+"""Which Proxmox cluster each endpoint leads to."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from ..models import Binding, ProxmoxEndpoint
+from ..proxmox.inventory import Guest
+from ..sync.identity import ClusterIdentity, is_same_cluster
+from ..sync.machines import identity_of
+
+__all__ = ('remember_cluster', 'shared_cluster')
+
+
+def shared_cluster(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Iterable[Guest]) -> str:
+    """Why an endpoint must not be synced, because another one leads to the same cluster; '' if none does."""
+    for other in ProxmoxEndpoint.objects.filter(enabled=True).exclude(pk=endpoint.pk):
+        same = is_same_cluster(ClusterIdentity.from_json(other.cluster_identity), seen)
+        if same or (same is None and keeps_most(other, guests)):
+            return _(
+                'The endpoint "{other}" leads to the same Proxmox VE, {cluster}. Two endpoints must not keep the same '
+                'guests: delete or disable one of them. Several hosts of one cluster belong into one endpoint.'
+            ).format(other=other, cluster=seen)
+    return ''
+
+
+def remember_cluster(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]):
+    """What was read once and not this time (a certificate of a node that is off) stays known."""
+    known = {**endpoint.cluster_identity, **{name: value for name, value in identity.items() if value}}
+    if known != endpoint.cluster_identity:
+        ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(cluster_identity=known)
+        endpoint.cluster_identity = known
+
+
+def keeps_most(endpoint: ProxmoxEndpoint, guests: Iterable[Guest]) -> bool:
+    """
+    Whether an endpoint keeps more than half of these machines under their VM IDs, as their UUIDs tell. Where the
+    clusters' authorities are not known, this must do: nodes are named alike everywhere, and single machines move.
+    """
+    machines = {guest.key: uuid for guest in guests if (uuid := identity_of(guest).get('id_uuid'))}
+    kept = Binding.objects.filter(endpoint=endpoint, kind='vm', key__in=list(machines)).values_list('key', 'values')
+    return 2 * sum(values.get('id_uuid') == machines[key] for key, values in kept) > len(machines)

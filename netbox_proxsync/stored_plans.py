@@ -1,0 +1,131 @@
+"""The plan of an earlier run: whether it may be applied, and its changes, read page by page."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
+
+from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from .models import Binding, PlannedBinding, SyncChange, SyncRun
+from .sync.changes import Change
+from .sync.stored import change_from_json
+from .sync.values import Pointer, Value, decode_all
+
+__all__ = ('NotAppliable', 'StoredPlan', 'check_appliable', 'has_plan')
+
+ROWS_AT_ONCE = 1000
+# Runs that have applied a plan or are about to.
+TAKEN = (RunStatusChoices.QUEUED, RunStatusChoices.RUNNING, RunStatusChoices.COMPLETED)
+# The cluster itself: everything else is placed in it.
+CLUSTER_UNIT = ''
+
+
+class NotAppliable(Exception):
+    """Why the plan of a run cannot be applied (any more), for people."""
+
+
+def has_plan(run: SyncRun) -> bool:
+    """Whether a run left a plan that was not applied by itself: a preview, or a run that was refused."""
+    if run.mode == RunModeChoices.PREVIEW:
+        return run.status == RunStatusChoices.COMPLETED
+    return run.mode == RunModeChoices.SYNC and run.status == RunStatusChoices.REFUSED and bool(run.refusal)
+
+
+def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | None = None):
+    """
+    A plan is applied as it was seen, and once.
+
+    Args:
+        units: The part of it that is to be applied; None: all of it.
+        by: The run that is about to apply it.
+
+    Raises:
+        NotAppliable
+    """
+    if not has_plan(run):
+        raise NotAppliable(_('This run has no plan that waits to be applied.'))
+    later = SyncRun.objects.filter(
+        endpoint=run.endpoint_id,
+        pk__gt=run.pk,
+        mode__in=(RunModeChoices.SYNC, RunModeChoices.APPLY),
+        status=RunStatusChoices.COMPLETED,
+    ).exclude(applies=run)
+    if newer := later.order_by('pk').first():
+        raise NotAppliable(
+            _('Run {newer} has changed NetBox since this plan was made. Make a new preview, and apply that.').format(
+                newer=newer.pk
+            )
+        )
+    applied = run.applied_by.filter(status__in=TAKEN).exclude(pk=by and by.pk)
+    for other in applied:
+        if units is None or other.units is None or not set(units).isdisjoint(other.units):
+            raise NotAppliable(_('This plan is applied already, by run {other}.').format(other=other.pk))
+    if units is not None:
+        known = set(run.changes.order_by().values_list('unit', flat=True).distinct())
+        if unknown := [unit for unit in units if unit not in known]:
+            raise NotAppliable(_('The plan has no changes of: {units}.').format(units=', '.join(unknown)))
+
+
+class StoredPlan:
+    """
+    A stored plan, in the shape of `Plan`; what it holds is read as it is needed.
+
+    Args:
+        units: The part of it that is meant; None: all of it.
+    """
+
+    def __init__(self, run: SyncRun, units: list[str] | None = None):
+        self.run = run
+        self.units = None if units is None else {CLUSTER_UNIT, *units}
+
+    def rows(self) -> QuerySet[SyncChange]:
+        rows = self.run.changes.filter(outcome=ChangeOutcomeChoices.PLANNED).order_by('position')
+        return rows if self.units is None else rows.filter(unit__in=self.units)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        counts: dict[str, dict[str, int]] = {}
+        for kind, action, number in self.rows().order_by().values_list('kind', 'action').annotate(Count('pk')):
+            counts.setdefault(kind, {})[action] = number
+        return counts
+
+    @property
+    def changes(self) -> Iterator[Change]:
+        """By pages: a cursor would end with the first of the transactions in which they are applied."""
+        position = -1
+        while rows := list(self.rows().filter(position__gt=position)[:ROWS_AT_ONCE]):
+            for row in rows:
+                yield change_of(row)
+            position = rows[-1].position
+
+    def bindings(self) -> QuerySet[PlannedBinding]:
+        rows = self.run.planned_bindings.all()
+        if self.units is None:
+            return rows
+        return rows.filter(binding_id__in=Binding.objects.filter(endpoint=self.run.endpoint, unit__in=self.units))
+
+    @property
+    def refreshed(self) -> Mapping[int, Mapping[str, Value]]:
+        rows = self.bindings().filter(values__isnull=False)
+        return {row.binding_id: decode_all(row.values) for row in rows.iterator()}
+
+    @property
+    def forgotten(self) -> tuple[int, ...]:
+        return tuple(self.bindings().filter(forget=True).values_list('binding_id', flat=True))
+
+    @property
+    def rekeyed(self) -> Mapping[int, tuple[str, str]]:
+        return {row.binding_id: (row.key, row.unit) for row in self.bindings().exclude(key='').iterator()}
+
+
+def change_of(row: SyncChange) -> Change:
+    pointer = None
+    if row.object_type_id and row.object_id:
+        object_type = ContentType.objects.get_for_id(row.object_type_id)
+        pointer = Pointer(f'{object_type.app_label}.{object_type.model}', row.object_id, row.label)
+    stored: dict[str, Any] = {name: getattr(row, name) for name in ('action', 'kind', 'key', 'unit', 'label')}
+    return change_from_json(
+        **stored, pointer=pointer, fields=row.fields, binding=row.binding, reason=row.reason
+    )

@@ -1,0 +1,70 @@
+"""A change as plain data and back, without loss: so a plan can be stored, read by people, and applied later."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .changes import Action, Change, FieldChange
+from .owners import Owner
+from .values import Pointer, decode, decode_all, encode, encode_all
+
+__all__ = ('binding_as_json', 'change_from_json', 'fields_as_json')
+
+
+def fields_as_json(change: Change) -> list[dict[str, Any]]:
+    return [
+        {
+            'name': field.name,
+            'owner': str(field.owner),
+            'last': encode(field.last),
+            'now': encode(field.now),
+            'want': encode(field.want),
+            'kept': field.kept,
+            'drift': field.is_drift,
+            'has_last': field.has_last,
+            'late': field.late,
+        }
+        for field in change.fields
+    ]
+
+
+def binding_as_json(change: Change) -> dict[str, Any] | None:
+    return None if change.binding is None else encode_all(change.binding)
+
+
+def change_from_json(
+    *,
+    action: str,
+    kind: str,
+    key: str,
+    unit: str,
+    label: str,
+    pointer: Pointer | None,
+    fields: list[Mapping[str, Any]],
+    binding: Mapping[str, Any] | None,
+    reason: str,
+) -> Change:
+    """The change that was stored."""
+    return Change(
+        action=Action(action),
+        kind=kind,
+        key=key,
+        unit=unit,
+        label=label,
+        pointer=pointer,
+        fields=tuple(field_from_json(field) for field in fields),
+        binding=None if binding is None else decode_all(binding),
+        reason=reason,
+    )
+
+
+def field_from_json(data: Mapping[str, Any]) -> FieldChange:
+    return FieldChange(
+        name=data['name'],
+        owner=Owner(data['owner']),
+        last=decode(data['last']),
+        now=decode(data['now']),
+        want=decode(data['want']),
+        has_last=data['has_last'],
+        kept=data['kept'],
+        late=data['late'],
+    )

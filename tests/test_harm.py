@@ -1,0 +1,252 @@
+"""Harm that a sync must not do, each by the name of what happens; through the real job against a stand-in Proxmox."""
+
+import pytest
+from django.db import OperationalError, connection
+from ipam.models import IPAddress
+from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
+
+from netbox_proxsync.models import ProxmoxEndpoint
+from tests.pve.guests import unknown_row
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def pve(standin):
+    return standin(nodes=2, vms=4, containers=2, running=1, agent=1, multi_nic=1, templates=0, seed=3)
+
+
+@pytest.fixture
+def endpoint(pve, make_endpoint):
+    return make_endpoint(pve)
+
+
+def vmids(pve, guest_type: str) -> list[int]:
+    return sorted(guest.vmid for guest in pve.cluster.guests.values() if guest.type == guest_type)
+
+
+def vm_of(endpoint, vmid: int) -> VirtualMachine:
+    return next(row.object for row in endpoint.bindings.filter(kind='vm') if row.key.endswith(f'/{vmid}'))
+
+
+def everything() -> list[dict]:
+    models = (VirtualMachine, VMInterface, IPAddress, VirtualDisk)
+    return [row for model in models for row in model.objects.order_by('pk').values()]
+
+
+def written(run) -> list[tuple[str, str, str]]:
+    return list(run.changes.values_list('kind', 'action', 'outcome'))
+
+
+def test_a_cluster_without_quorum_changes_nothing(pve, endpoint, sync):
+    sync(endpoint)
+    before = everything()
+    pve.quorum(False)
+    run = sync(endpoint)
+    assert (run.status, written(run)) == ('completed', [])
+    assert everything() == before
+
+
+def test_a_stuck_pvestatd_that_lists_all_guests_as_unknown_without_names_changes_nothing(pve, endpoint, sync):
+    sync(endpoint)
+    before = everything()
+    with pve.cluster.lock:
+        for guest in pve.cluster.guests.values():
+            guest.rows['resources'] = unknown_row(guest)
+        pve.cluster.changed()
+    run = sync(endpoint)
+    assert run.status == 'completed'
+    assert not VirtualMachine.objects.filter(status='decommissioning').exists()
+    assert everything() == before
+
+
+def test_emptied_tags_and_notes_are_emptied_and_a_persons_stay(pve, endpoint, sync):
+    mine, theirs = vmids(pve, 'qemu')[:2]
+    for vmid in (mine, theirs):
+        pve.set_tags(vmid, 'one')
+        pve.set_config(vmid, description='Notes')
+    sync(endpoint)
+    VirtualMachine.objects.filter(pk=vm_of(endpoint, mine).pk).update(comments='By hand')
+    for vmid in (mine, theirs):
+        pve.set_tags(vmid)
+        pve.delete_config(vmid, 'description')
+    sync(endpoint)
+    assert vm_of(endpoint, mine).comments == 'By hand'
+    assert (vm_of(endpoint, theirs).comments, vm_of(endpoint, theirs).tags.count()) == ('', 0)
+
+
+def test_two_guests_that_swap_their_names_keep_their_records(pve, endpoint, sync):
+    one, two = vmids(pve, 'qemu')[:2]
+    pve.rename(one, 'left')
+    pve.rename(two, 'right')
+    sync(endpoint)
+    keys = vm_of(endpoint, one).pk, vm_of(endpoint, two).pk
+    pve.rename(one, 'right')
+    pve.rename(two, 'left')
+    run = sync(endpoint)
+    assert written(run) == [('vm', 'update', 'applied')] * 2
+    assert [VirtualMachine.objects.get(pk=key).name for key in keys] == ['right', 'left']
+    assert written(sync(endpoint)) == []
+
+
+def test_two_nics_of_a_container_that_swap_their_names_keep_their_interfaces(pve, endpoint, sync):
+    vmid = vmids(pve, 'lxc')[0]
+    config = pve.cluster.guest(vmid).config
+    if 'net1' not in config:
+        pve.add_nic(vmid, 'net1')
+    sync(endpoint)
+    before = {interface.name: interface.pk for interface in vm_of(endpoint, vmid).interfaces.all()}
+    config = dict(pve.cluster.guest(vmid).config)
+    names = {key: dict(part.split('=', 1) for part in config[key].split(','))['name'] for key in ('net0', 'net1')}
+    pve.set_config(
+        vmid,
+        net0=config['net0'].replace(f'name={names["net0"]}', f'name={names["net1"]}'),
+        net1=config['net1'].replace(f'name={names["net1"]}', f'name={names["net0"]}'),
+    )
+    run = sync(endpoint)
+    assert not run.changes.exclude(outcome='applied').exists(), list(run.changes.values('key', 'message'))
+    after = {interface.name: interface.pk for interface in vm_of(endpoint, vmid).interfaces.all()}
+    assert after == {**before, names['net0']: before[names['net1']], names['net1']: before[names['net0']]}
+    assert written(sync(endpoint)) == []
+
+
+def test_a_reused_vmid_does_not_mix_two_machines(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = vmids(pve, 'qemu')[0]
+    old = vm_of(endpoint, vmid)
+    parts = old.interfaces.count(), old.virtualdisks.count()
+    pve.reuse(vmid, name='successor')
+    run = sync(endpoint)
+    assert not run.changes.exclude(outcome='applied').exists(), list(run.changes.values('key', 'message'))
+    new = vm_of(endpoint, vmid)
+    old.refresh_from_db()
+    assert (new.name, new.pk == old.pk) == ('successor', False)
+    assert (old.status, old.interfaces.count(), old.virtualdisks.count()) == ('decommissioning', *parts)
+    assert written(sync(endpoint)) == []
+
+
+def test_a_disk_that_moves_to_another_bus_keeps_the_sum(pve, endpoint, sync):
+    vmid = vmids(pve, 'qemu')[0]
+    sync(endpoint)
+    vm = vm_of(endpoint, vmid)
+    size, disk = vm.disk, vm.virtualdisks.first().name
+    pve.set_config(vmid, sata5=pve.cluster.guest(vmid).config[disk])
+    pve.delete_config(vmid, disk)
+    run = sync(endpoint)
+    assert not run.changes.exclude(outcome='applied').exists(), list(run.changes.values('key', 'message'))
+    vm.refresh_from_db()
+    assert vm.disk == size
+    assert vm.virtualdisks.filter(name='sata5').exists()
+
+
+def test_an_object_deleted_by_hand_is_made_again(pve, endpoint, sync):
+    sync(endpoint)
+    vm = vm_of(endpoint, vmids(pve, 'qemu')[0])
+    parts = vm.interfaces.count(), vm.virtualdisks.count()
+    vm.delete()
+    sync(endpoint)
+    again = vm_of(endpoint, vmids(pve, 'qemu')[0])
+    assert (again.interfaces.count(), again.virtualdisks.count()) == parts
+    assert written(sync(endpoint)) == []
+
+
+def test_what_a_person_entered_in_an_object_of_ours_is_not_deleted_with_it(pve, endpoint, sync):
+    endpoint.missing_guests, endpoint.grace_days = 'delete', 0
+    endpoint.save()
+    sync(endpoint)
+    edited, described, plain = vmids(pve, 'qemu')[:3]
+    VirtualMachine.objects.filter(pk=(renamed := vm_of(endpoint, edited)).pk).update(name='By hand')
+    interface = vm_of(endpoint, described).interfaces.first()
+    VMInterface.objects.filter(pk=interface.pk).update(description='To the firewall')
+    lost = vm_of(endpoint, plain)
+    for vmid in (edited, described, plain):
+        pve.delete(vmid)
+    sync(endpoint)
+    run = sync(endpoint)
+    reasons = {change.unit: change.reason for change in run.changes.filter(action='conflict')}
+    assert '"name" of virtual machine "By hand"' in reasons[f'qemu/{edited}']
+    assert '"description" of interface' in reasons[f'qemu/{described}']
+    assert VirtualMachine.objects.filter(pk=renamed.pk).exists()
+    assert VMInterface.objects.filter(pk=interface.pk).exists()
+    assert not VirtualMachine.objects.filter(pk=lost.pk).exists()
+
+
+@pytest.mark.parametrize('policy', ['delete', 'unassign', 'leave'])
+def test_missing_addresses_follow_the_policy_of_the_endpoint(pve, endpoint, sync, policy):
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_addresses=policy, change_limit=100)
+    sync(endpoint)
+    vmid = vmids(pve, 'qemu')[0]
+    vm = vm_of(endpoint, vmid)
+    lost = vm.primary_ip4
+    with pve.cluster.lock:
+        guest = pve.cluster.guest(vmid)
+        for key in [key for key in guest.config if key.startswith('ipconfig')]:
+            del guest.config[key]
+        guest.touch()
+        pve.cluster.changed()
+    for key in [key for key in pve.cluster.guest(vmid).config if key.startswith('net')]:
+        pve.set_addresses(vmid, key)
+    sync(endpoint)
+    vm.refresh_from_db()
+    found = IPAddress.objects.filter(pk=lost.pk).first()
+    assert (found is None) is (policy == 'delete')
+    if policy == 'unassign':
+        assert (found.assigned_object, vm.primary_ip4) == (None, None)
+    if policy == 'leave':
+        assert vm.primary_ip4 == found
+    assert written(sync(endpoint)) == []
+
+
+def test_an_ignored_field_is_left_and_taken_up_again(pve, endpoint, sync):
+    endpoint.field_policy = {'vm.memory': 'ignored', 'vm.tags': 'ignored'}
+    endpoint.full_clean()
+    endpoint.save()
+    vmid = vmids(pve, 'qemu')[0]
+    pve.set_tags(vmid, 'one')
+    sync(endpoint)
+    vm = vm_of(endpoint, vmid)
+    assert (vm.memory, vm.tags.count()) == (None, 0)
+    endpoint.refresh_from_db()
+    endpoint.field_policy = {}
+    endpoint.save()
+    sync(endpoint)
+    vm.refresh_from_db()
+    assert vm.memory
+    assert vm.tags.count() == 1
+
+
+class Crash:
+    """The connection goes at the n-th statement that writes."""
+
+    def __init__(self, number: int):
+        self.left = number
+
+    def __call__(self, execute, sql, params, many, context):
+        if sql.startswith(('INSERT', 'UPDATE', 'DELETE')) and 'netbox_proxsync_syncrun' not in sql:
+            self.left -= 1
+            if self.left == 0:
+                raise OperationalError('server closed the connection unexpectedly')
+        return execute(sql, params, many, context)
+
+
+@pytest.mark.parametrize('number', [25, 60, 110, 170, 260])
+def test_a_crash_at_any_statement_leaves_whole_guests_and_the_next_run_does_the_rest(
+    pve, endpoint, sync, number, monkeypatch
+):
+    monkeypatch.setattr('netbox_proxsync.ledger.writer.UNITS_PER_TRANSACTION', 1)
+    crash = Crash(number)
+    with connection.execute_wrapper(crash):
+        try:
+            run = sync(endpoint)
+        except OperationalError:
+            run = endpoint.runs.first()
+    assert crash.left <= 0, 'The run has fewer statements.'
+    run.refresh_from_db()
+    assert run.status == 'failed'
+    for vm in VirtualMachine.objects.all():
+        config = pve.cluster.guest(vm.custom_field_data['vmid']).config
+        assert vm.interfaces.count() == len([key for key in config if key.startswith('net')])
+        assert vm.virtualdisks.exists()
+    assert sync(endpoint).status == 'completed'
+    assert VirtualMachine.objects.count() == 6
+    assert written(sync(endpoint)) == []
