@@ -195,6 +195,8 @@ def test_what_the_endpoint_does_not_sync_is_skipped_and_says_why(pve, make_endpo
 
 def test_a_conflict_is_told_with_its_reason(pve, endpoint, make_endpoint, sync):
     sync(endpoint)
+    endpoint.enabled = False
+    endpoint.save()
     second = make_endpoint(pve, name='Second')
     sync(second)
     assert states(second) == {'conflict'}

@@ -57,8 +57,11 @@ class ProxmoxEndpointViewTestCase(
         cls.bulk_edit_data = {'description': 'edited', 'change_limit': 40}
 
     def assertInstanceEqual(self, instance, data, exclude=None, api=False):
-        # The form makes hosts of what was pasted, and keeps the secret to itself.
-        super().assertInstanceEqual(instance, data, exclude=[*(exclude or []), 'hosts', 'token_secret'], api=api)
+        # The form makes hosts and a policy of what was typed, and keeps the secret to itself.
+        kept = [*(exclude or []), 'hosts', 'token_secret', 'field_policy']
+        super().assertInstanceEqual(instance, data, exclude=kept, api=api)
+        if 'field_policy' in data:
+            assert instance.field_policy == {'vm.comments': 'ignored'}
         if 'hosts' in data:
             assert instance.hosts == ['pve1.example.com:8006', 'pve2.example.com:8006']
             assert instance.token_secret.reveal() == MARKER

@@ -5,6 +5,7 @@ nobody take what another still has.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
@@ -13,6 +14,7 @@ from virtualization.models import VirtualMachine, VMInterface
 
 from ..models import Binding, ProxmoxEndpoint
 from ..sync.changes import Change
+from ..sync.state import Bound
 from ..sync.values import Pointer, Value, decode, encode
 from .fields import pointer_to, read
 
@@ -28,11 +30,19 @@ class Aside:
     """
     Args:
         save: Sets a field of an object and saves it, with its change logged.
+        bound_to: The bindings of this run by their objects; kept true to what is remembered.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint, save: Callable[[models.Model, str, Value], None]):
+    def __init__(
+        self,
+        endpoint: ProxmoxEndpoint,
+        save: Callable[[models.Model, str, Value], None],
+        bound_to: dict[Pointer, Bound],
+    ):
         self.endpoint = endpoint
         self.save = save
+        self.bound_to = bound_to
+        self.renewed: dict[Pointer, Bound] = {}
         self.before: dict[tuple[Pointer, str], Value] = {}
         self.leaving: set[Pointer] = set()
 
@@ -45,11 +55,12 @@ class Aside:
     @contextmanager
     def taken_back(self) -> Iterator[None]:
         """What is set aside within comes back with the savepoint if this fails."""
-        before = dict(self.before)
+        before, self.renewed = dict(self.before), {}
         try:
             yield
         except BaseException:
             self.before = before
+            self.bound_to.update(self.renewed)
             raise
 
     def is_current(self, instance: models.Model, name: str, seen: Value) -> bool:
@@ -96,3 +107,7 @@ class Aside:
             if name in row.values and decode(row.values[name]) == before:
                 row.values[name] = encode(value)
                 row.save(update_fields=['values'])
+        bound = self.bound_to.get(pointer)
+        if bound and name in bound.last and bound.last[name] == before:
+            self.renewed.setdefault(pointer, bound)
+            self.bound_to[pointer] = replace(bound, last={**bound.last, name: value})

@@ -33,19 +33,29 @@ TRACES = {
 }
 
 
-def burdens_of(gone: list[Bound], bound_to: Mapping[Pointer, Bound]) -> dict[Pointer, tuple[str, ...]]:
-    """For objects that a run may delete: what keeps it from doing so."""
+def burdens_of(
+    gone: list[Bound], bound_to: Mapping[Pointer, Bound], moving: Container[Pointer] = ()
+) -> dict[Pointer, tuple[str, ...]]:
+    """
+    For objects that a run may delete: what keeps it from doing so.
+
+    Args:
+        moving: What something else wants, so that it will have left before anything is deleted.
+    """
     leaving = {bound.pointer for bound in gone}
     burdens = {}
     for bound in gone:
         instance = apps.get_model(bound.pointer.model).objects.filter(pk=bound.pointer.pk).first()
-        if instance and (found := sorted(set(hanging_on(instance, bound_to, leaving)))):
+        if instance and (found := sorted(set(hanging_on(instance, bound_to, leaving, moving)))):
             burdens[bound.pointer] = tuple(found)
     return burdens
 
 
 def hanging_on(
-    instance: models.Model, bound_to: Mapping[Pointer, Bound], leaving: Container[Pointer] = ()
+    instance: models.Model,
+    bound_to: Mapping[Pointer, Bound],
+    leaving: Container[Pointer] = (),
+    moving: Container[Pointer] = (),
 ) -> Iterator[str]:
     """
     Names of the objects that refer to this one, or to a part of it that would be deleted with it, and that this
@@ -53,6 +63,7 @@ def hanging_on(
 
     Args:
         leaving: What a run lets go of before it deletes, if it can be let go of (adopted addresses).
+        moving: What a run gives to something else before it deletes.
     """
     if own := bound_to.get(pointer_to(instance)):
         yield from entered_in(instance, own)
@@ -60,8 +71,10 @@ def hanging_on(
         bound = bound_to.get(pointer_to(related))
         if bound is None or bound.unmanaged:
             yield f'{related._meta.verbose_name} "{related}"'
+        elif cascades and bound.pointer in moving:
+            continue
         elif cascades and bound.created_by_sync:
-            yield from hanging_on(related, bound_to, leaving)
+            yield from hanging_on(related, bound_to, leaving, moving)
         elif cascades and not (bound.pointer in leaving and KINDS[bound.kind].released):
             yield f'{related._meta.verbose_name} "{related}"'
 

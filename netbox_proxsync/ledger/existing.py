@@ -38,6 +38,7 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
     bound_to = {bound.pointer: bound for bound in bindings.values()}
     reader = RecordReader(endpoint, desired, settings)
     records = reader.records()
+    gone = unwanted(bindings.values(), desired)
     return Existing(
         bindings=bindings,
         records=records,
@@ -45,7 +46,7 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
         shared=find_shared(wanted_shared(desired.items)),
         custom_fields=reader.custom_fields,
         prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
-        burdens=burdens_of(unwanted(bindings.values(), desired), bound_to),
+        burdens=burdens_of(gone, bound_to, moving(gone, desired)),
     )
 
 
@@ -60,6 +61,12 @@ def unwanted(bindings: Iterable[Bound], desired: Desired) -> list[Bound]:
         and bound.unit not in desired.excluded
         and (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete
     ]
+
+
+def moving(gone: Iterable[Bound], desired: Desired) -> frozenset[Pointer]:
+    """The addresses that a guest has lost and another one has."""
+    wanted = {str(item.hints['host']) for item in desired.items if item.kind == 'ip'}
+    return frozenset(bound.pointer for bound in gone if bound.kind == 'ip' and bound.key.rpartition('/')[2] in wanted)
 
 
 def load_foreign(

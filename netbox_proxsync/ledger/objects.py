@@ -50,12 +50,14 @@ class ObjectWriter:
         self.moment = moment
         self.shared: dict[Shared, Pointer] = {}
         self.stamped: set[Pointer] = set()
+        self.bound_to: dict[Pointer, Bound] = {}
         self.load()
-        self.aside = Aside(endpoint, self.save_field)
+        self.aside = Aside(endpoint, self.save_field, self.bound_to)
 
     def load(self):
         """Learn which objects the endpoint keeps."""
-        self.bound_to = {bound.pointer: bound for bound in load_bindings(self.endpoint).values()}
+        self.bound_to.clear()
+        self.bound_to.update((bound.pointer, bound) for bound in load_bindings(self.endpoint).values())
         self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
 
     def make_shared(self, change: Change):

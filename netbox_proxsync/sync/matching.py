@@ -87,7 +87,7 @@ def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches:
             return block(item, matches)
         record = kind.adopt(item, existing, located, settings)
     if isinstance(record, Conflict):
-        conflict = record
+        conflict = of_other_endpoint(record, existing)
     elif record is not None:
         conflict = kind.contest(item, record, existing, located) or other_owner(item, record, existing, located)
     else:
@@ -113,6 +113,15 @@ def leave(item: Item, record: Record | None, matches: Matches) -> None:
         return
     matches.located.add(item.kind, item.key, record.pointer)
     matches.expected.add((item.kind, item.key))
+
+
+def of_other_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
+    """The same conflict, saying which endpoint keeps what stands in the way."""
+    owner = conflict.record and existing.foreign.get(conflict.record.pointer)
+    if not owner:
+        return conflict
+    kept = f'"{conflict.record.pointer.label}" is kept by the endpoint "{owner}".'
+    return replace(conflict, reason=f'{conflict.reason} {kept}')
 
 
 def block(item: Item, matches: Matches) -> None:

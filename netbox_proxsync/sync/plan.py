@@ -29,7 +29,8 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         change = change_of(entry, resolver, existing, settings)
         if is_change(change):
             changes.append(change)
-        elif change.binding != entry.bound.last:
+        # A pointer to an object that is gone is not worth a write by itself.
+        elif change.binding != remembered(entry, existing):
             refreshed[entry.bound.pk] = change.binding
     changes += conflicts(matches)
     removed, forgotten = removals(unmatched(desired, existing, matches), existing, settings, now)
