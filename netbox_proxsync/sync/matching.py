@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
+from .changes import Action
 from .kinds import KINDS, Removal
 from .kinds.base import Conflict, Kind, Located
 from .kinds.cluster import CLUSTER_KEY
+from .removal import removal
 from .settings import Settings
 from .state import Bound, Desired, Existing, Item, Record
-from .values import Ref
+from .values import Pointer, Ref
 
 __all__ = ('Match', 'Matches', 'match')
 
@@ -40,14 +43,15 @@ class Matches:
     left: set[tuple[str, str]] = field(default_factory=set)
 
 
-def match(desired: Desired, existing: Existing, settings: Settings) -> Matches:
-    """Tie every desired item to what exists."""
+def match(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Matches:
+    """Tie every desired item to what exists; `now` decides grace periods."""
     matches = Matches()
     gone = absent(desired, existing)
     existing = replace(
         existing,
         gone=frozenset((bound.kind, bound.key) for bound in gone),
         retired=retired_units(gone, desired, existing, settings),
+        expired=expired_roots(gone, existing, settings, now),
     )
     for kind in KINDS.values():
         items = [item for item in desired.items if item.kind == kind.name]
@@ -70,6 +74,16 @@ def retired_units(
     retired = {bound.unit for bound in existing.bindings.values() if bound.missing_since and bound.unit not in wanted}
     # What an ignored guest holds is not free for others.
     return frozenset((going | retired) - desired.excluded)
+
+
+def expired_roots(
+    gone: Sequence[Bound], existing: Existing, settings: Settings, now: datetime
+) -> frozenset[Pointer]:
+    """The retired objects whose grace period is over, so that they are deleted."""
+    roots = (bound for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE)
+    found = ((bound, existing.by_pointer.get(bound.pointer)) for bound in roots)
+    changes = (removal(bound, record, existing, settings, now) for bound, record in found if record)
+    return frozenset(change.pointer for change in changes if change and change.action is Action.DELETE)
 
 
 def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches: Matches) -> Match | None:

@@ -21,7 +21,7 @@ __all__ = ('compare',)
 def compare(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Plan:
     """What must change in NetBox so that it holds what it should. Pure; `now` decides grace periods."""
     existing, rekeyed = set_aside_replaced(desired, existing)
-    matches = match(desired, existing, settings)
+    matches = match(desired, existing, settings, now)
     resolver = Resolver(existing, matches)
     changes: list[Change] = []
     refreshed: dict[int, Mapping[str, Value]] = {}

@@ -123,6 +123,7 @@ class Existing:
         burdens: For bound objects that Proxmox no longer has: what hangs on them that this endpoint did not make.
         gone: The bindings, as (kind, key), whose thing is gone from Proxmox: their objects are free for others.
         retired: The units that are retired, or will be by the same plan: what they hold is free for others, too.
+        expired: The retired objects that the same plan deletes: their names are free.
         replaced: The units of machines whose VM ID another one was seen to have.
     """
 
@@ -135,6 +136,7 @@ class Existing:
     burdens: Mapping[Pointer, tuple[str, ...]]
     gone: frozenset[tuple[str, str]] = frozenset()
     retired: frozenset[str] = frozenset()
+    expired: frozenset[Pointer] = frozenset()
     replaced: frozenset[str] = frozenset()
 
     @cached_property

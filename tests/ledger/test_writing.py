@@ -65,6 +65,14 @@ def test_a_machine_takes_the_name_that_a_later_one_gives_up(lab):
     assert (vm(100).name, vm(101).name) == ('web', 'db')
 
 
+def test_a_machine_takes_the_name_of_one_that_the_same_run_deletes():
+    lab = Lab(missing_guests='delete', grace_days=0)
+    lab.sync(inventory(guest(100)))
+    lab.run(inventory())
+    lab.sync(inventory(guest(101, ips=())))
+    assert list(VirtualMachine.objects.values_list('name', flat=True)) == ['web']
+
+
 def test_a_name_that_is_set_aside_and_cannot_be_replaced_comes_back(lab, settings):
     lab.sync(inventory(guest(100, 'a'), guest(101, 'b', ())))
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualmachine': [{'name': {'regex': '^[b-z].*'}}]}

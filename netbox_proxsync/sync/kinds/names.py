@@ -30,7 +30,8 @@ def free_names(items: Sequence[Item], existing: Existing, located: Located, owne
         if (pointer := located.get(item.kind, item.key)) is not None
     }
     ours = {record.pointer for record in holders.values() if record}
-    taken = {place(record) for record in existing.records.get('vm', ()) if record.pointer not in ours}
+    strangers = (record for record in existing.records.get('vm', ()) if record.pointer not in ours)
+    taken = {place(record) for record in strangers if record.pointer not in existing.expired}
     named = [item for item in items if 'name' in item.values]
     renamed = {item.key for item in named}
     taken |= {
