@@ -1,7 +1,10 @@
 """What most tests need: a stand-in Proxmox, an endpoint for it, and a run of the real job."""
 
 import os
+import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -62,10 +65,50 @@ def sync(db):
     return run
 
 
+class Workers:
+    """
+    Real worker processes.
+
+    Attributes:
+        log: Where they write.
+    """
+
+    def __init__(self, environment: dict[str, str], run: Path, log: Path):
+        self.environment, self.run, self.log = environment, run, log
+        self.names: list[str] = []
+
+    def start(self):
+        """One more."""
+        name = f'worker-{len(self.names)}'
+        self.names.append(name)
+        command = [sys.executable, '-m', 'netbox', 'rqworker', 'high', 'default', 'low']
+        processes.start(name, command, env=self.environment, run=self.run, log=self.log)
+
+    def kill(self):
+        """All of them by SIGKILL, with the children in which they work: those lead process groups of their own."""
+        for name in self.names:
+            if pid := processes.running(name, self.run):
+                for process in session_of(pid):
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+                processes.stop(name, patience=0, run=self.run)
+
+
+def session_of(leader: int) -> list[int]:
+    """The processes of a session."""
+    found = []
+    for pid in (int(path.name) for path in Path('/proc').iterdir() if path.name.isdecimal()):
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(pid) == leader:
+                found.append(pid)
+    return found
+
+
 @pytest.fixture
 def worker(django_db_setup, django_db_blocker, tmp_path):
     """
-    A real worker process, and for it and the test a database of their own: what the test writes is committed.
+    Real worker processes (`Workers`, one to begin with), and for them and the test a database of their own: what the test
+    writes is committed.
 
     Not for tests that are marked with `django_db`, whose transactions no other process sees.
     """
@@ -78,13 +121,13 @@ def worker(django_db_setup, django_db_blocker, tmp_path):
     with django_db_blocker.unblock():
         connection.close()
         connection.settings_dict['NAME'] = name
+        fleet = Workers(netbox.environment(database=name, slot=slot), **places)
         try:
-            command = [sys.executable, '-m', 'netbox', 'rqworker', 'high', 'default', 'low']
-            processes.start('worker', command, env=netbox.environment(database=name, slot=slot), **places)
-            yield places
+            fleet.start()
+            yield fleet
         finally:
             # At once, with its children: whatever it still has to do, nobody needs.
-            processes.stop('worker', patience=0, run=places['run'])
+            fleet.kill()
             connection.close()
             connection.settings_dict['NAME'] = database
             databases.drop(name)
