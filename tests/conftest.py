@@ -107,8 +107,8 @@ def session_of(leader: int) -> list[int]:
 @pytest.fixture
 def worker(django_db_setup, django_db_blocker, tmp_path):
     """
-    Real worker processes (`Workers`, one to begin with), and for them and the test a database of their own: what the test
-    writes is committed.
+    Real worker processes (`Workers`, one to begin with), and for them and the test a database of their own: what the
+    test writes is committed.
 
     Not for tests that are marked with `django_db`, whose transactions no other process sees.
     """

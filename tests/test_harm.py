@@ -2,11 +2,14 @@
 
 import pytest
 from django.db import OperationalError, connection
-from ipam.models import IPAddress
+from ipam.models import VRF, IPAddress
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
 from netbox_proxsync.models import ProxmoxEndpoint
+from tests.pve import ClusterSpec, StandIn
+from tests.pve.generate import generate
 from tests.pve.guests import unknown_row
+from tests.pve.state import Cluster
 
 pytestmark = pytest.mark.django_db
 
@@ -123,6 +126,76 @@ def test_a_reused_vmid_does_not_mix_two_machines(pve, endpoint, sync):
     assert (new.name, new.pk == old.pk) == ('successor', False)
     assert (old.status, old.interfaces.count(), old.virtualdisks.count()) == ('decommissioning', *parts)
     assert written(sync(endpoint)) == []
+
+
+def test_a_machine_and_a_container_of_one_name_are_two(pve, endpoint, sync):
+    machine, container = vmids(pve, 'qemu')[0], vmids(pve, 'lxc')[0]
+    pve.rename(machine, 'twin')
+    pve.rename(container, 'Twin')
+    sync(endpoint)
+    names = {vm_of(endpoint, machine).name, vm_of(endpoint, container).name}
+    assert names in ({'twin', f'Twin ({container})'}, {f'twin ({machine})', 'Twin'})
+    assert written(sync(endpoint)) == []
+
+
+def test_machines_of_one_name_and_vmid_in_two_clusters_are_two(standin, make_endpoint, sync):
+    endpoints = []
+    for seed, name in enumerate(('east', 'west'), 3):
+        pve = standin(nodes=1, vms=3, containers=0, templates=0, seed=seed, name=name)
+        for vmid in vmids(pve, 'qemu'):
+            pve.rename(vmid, f'web{vmid}')
+        endpoints.append(make_endpoint(pve, name=name, vrf=VRF.objects.create(name=name)))
+    for endpoint in endpoints * 2:
+        assert sync(endpoint).status == 'completed'
+    assert sorted(VirtualMachine.objects.values_list('cluster__name', 'name')) == [
+        (cluster, f'web{vmid}') for cluster in ('east', 'west') for vmid in (100, 101, 102)
+    ]
+    assert written(sync(endpoints[0])) == written(sync(endpoints[1])) == []
+
+
+SECRET = '6a0f3c1e-0000-4000-8000-000000000000'
+
+
+def host_of(node: str | None) -> Cluster:
+    """The cluster of two nodes; or one of them alone, as it was before they joined."""
+    cluster = generate(ClusterSpec(nodes=2, vms=8, containers=0, templates=0, seed=3, name='joined'), SECRET)
+    if node:
+        cluster.name, cluster.local = None, node
+        cluster.nodes = {node: cluster.nodes[node]}
+        cluster.nodes[node].nodeid = 0
+        cluster.guests = {key: guest for key, guest in cluster.guests.items() if guest.node == node}
+    return cluster
+
+
+@pytest.mark.parametrize('first', ['pve1', 'pve2'])
+def test_two_hosts_that_join_one_cluster_double_no_machine(make_endpoint, sync, first):
+    second = {'pve1': 'pve2', 'pve2': 'pve1'}[first]
+    endpoints = {}
+    for node in (first, second):
+        with StandIn(host_of(node), token_secret=SECRET) as pve:
+            endpoints[node] = make_endpoint(pve, name=node)
+            assert sync(endpoints[node]).status == 'completed'
+    assert VirtualMachine.objects.count() == 8
+    keys = set(VirtualMachine.objects.values_list('pk', flat=True))
+    with StandIn(host_of(None), token_secret=SECRET) as pve:
+        for endpoint in endpoints.values():
+            endpoint.refresh_from_db()
+            endpoint.hosts, endpoint.fingerprint = [f'{pve.host}:{pve.port}'], pve.fingerprint
+            endpoint.save()
+            run = sync(endpoint)
+            assert (run.status, 'leads to the same Proxmox VE' in run.error) == ('refused', True)
+        assert set(VirtualMachine.objects.values_list('pk', flat=True)) == keys
+        # As docs/ownership.md says.
+        kept = endpoints[first]
+        moved = VirtualMachine.objects.filter(cluster=endpoints[second].cluster)
+        endpoints[second].delete()
+        moved.update(cluster=kept.cluster)
+        run = sync(kept)
+        assert run.status == 'completed'
+        assert set(VirtualMachine.objects.values_list('pk', flat=True)) == keys
+        assert not run.changes.filter(action='conflict').exists()
+        assert kept.bindings.filter(kind='vm').count() == 8
+        assert written(sync(kept)) == []
 
 
 def test_a_disk_that_moves_to_another_bus_keeps_the_sum(pve, endpoint, sync):

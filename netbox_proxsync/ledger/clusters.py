@@ -35,9 +35,12 @@ def remember_cluster(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]):
 
 def keeps_most(endpoint: ProxmoxEndpoint, guests: Iterable[Guest]) -> bool:
     """
-    Whether an endpoint keeps more than half of these machines under their VM IDs, as their UUIDs tell. Where the
-    clusters' authorities are not known, this must do: nodes are named alike everywhere, and single machines move.
+    Whether an endpoint keeps more than half of these machines under their VM IDs, as their UUIDs tell, or these are
+    more than half of what it keeps (its host has joined a larger cluster). Where the clusters' authorities are not
+    known, this must do: nodes are named alike everywhere, and single machines move.
     """
     machines = {guest.key: uuid for guest in guests if (uuid := identity_of(guest).get('id_uuid'))}
-    kept = Binding.objects.filter(endpoint=endpoint, kind='vm', key__in=list(machines)).values_list('key', 'values')
-    return 2 * sum(values.get('id_uuid') == machines[key] for key, values in kept) > len(machines)
+    bindings = Binding.objects.filter(endpoint=endpoint, kind='vm', missing_since=None)
+    kept = {key: uuid for key, uuid in bindings.values_list('key', 'values__id_uuid') if uuid}
+    same = sum(machines.get(key) == uuid for key, uuid in kept.items())
+    return 2 * same > min(len(machines), len(kept))
