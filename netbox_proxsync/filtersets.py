@@ -4,7 +4,7 @@ from dcim.models import DeviceRole, Platform, Site
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from extras.models import Tag
-from ipam.models import VRF, VLANGroup
+from ipam.models import VRF
 from netbox.filtersets import BaseFilterSet, PrimaryModelFilterSet
 from tenancy.models import Tenant
 from users.models import User
@@ -250,8 +250,6 @@ class MappingRuleFilterSet(PrimaryModelFilterSet):
     platform = by_tree('platform', Platform.objects.all(), _('Platform (slug)'), to_field_name='slug')
     vrf_id = by_id(VRF.objects.all(), _('VRF (ID)'))
     vrf = by_name('vrf', VRF.objects.all(), _('VRF (RD)'), 'rd')
-    vlan_group_id = by_id(VLANGroup.objects.all(), _('VLAN group (ID)'))
-    vlan_group = by_name('vlan_group', VLANGroup.objects.all(), _('VLAN group (slug)'), 'slug')
     extra_tag_id = django_filters.ModelMultipleChoiceFilter(
         field_name='extra_tags',
         queryset=Tag.objects.all(),

@@ -2,7 +2,7 @@ from dcim.models import DeviceRole, Platform, Site
 from django.test import TestCase
 from django.utils import timezone
 from extras.models import Tag
-from ipam.models import VRF, VLANGroup
+from ipam.models import VRF
 from tenancy.models import Tenant
 from users.models import User
 from utilities.testing import BaseFilterSetTestMixin, ChangeLoggedFilterSetTestMixin, create_test_virtualmachine
@@ -241,7 +241,6 @@ class MappingRuleFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin, Te
             'tenant': Tenant.objects.create(name='Tenant', slug='tenant'),
             'platform': Platform.objects.create(name='Platform', slug='platform'),
             'vrf': VRF.objects.create(name='VRF', rd='65000:1'),
-            'vlan_group': VLANGroup.objects.create(name='Group', slug='group'),
         }
         cls.tags_ = [Tag.objects.create(name=name, slug=name) for name in ('one', 'two')]
         cls.lab = make_endpoint('Lab')

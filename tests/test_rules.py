@@ -9,7 +9,7 @@ from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from extras.models import Tag
-from ipam.models import VRF, IPAddress, VLANGroup
+from ipam.models import VRF, IPAddress
 from tenancy.models import Tenant
 from virtualization.models import VirtualMachine
 
@@ -155,9 +155,8 @@ def test_a_rule_sets_everything_that_it_names(pve, endpoint, sync, role):
         'platform': Platform.objects.create(name='Appliance', slug='appliance'),
     }
     vrf = VRF.objects.create(name='Red')
-    group = VLANGroup.objects.create(name='Group', slug='group')
     chosen, other = vmids(pve, 'qemu')[:2]
-    make_rule('The one', [tag], vmid_min=chosen, vmid_max=chosen, vrf=vrf, vlan_group=group, **values)
+    make_rule('The one', [tag], vmid_min=chosen, vmid_max=chosen, vrf=vrf, **values)
     run = sync(endpoint)
     assert run.status == 'completed', run.error
     vm = vm_of(endpoint, chosen)

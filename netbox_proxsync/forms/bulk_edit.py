@@ -2,7 +2,7 @@ from dcim.models import DeviceRole, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
-from ipam.models import VRF, VLANGroup
+from ipam.models import VRF
 from netbox.forms import PrimaryModelBulkEditForm
 from tenancy.models import Tenant
 from utilities.forms import add_blank_choice
@@ -187,7 +187,6 @@ class MappingRuleBulkEditForm(PrimaryModelBulkEditForm):
     tenant = related(_('Tenant'), Tenant.objects.all())
     platform = related(_('Platform'), Platform.objects.all())
     vrf = related(_('VRF'), VRF.objects.all())
-    vlan_group = related(_('VLAN group'), VLANGroup.objects.all())
     extra_tags = DynamicModelMultipleChoiceField(
         label=_('Extra tags'),
         queryset=Tag.objects.all(),
@@ -202,9 +201,9 @@ class MappingRuleBulkEditForm(PrimaryModelBulkEditForm):
             'vmid_min', 'vmid_max', 'template',
             name=_('Conditions'),
         ),
-        FieldSet('skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags', name=_('Outcome')),
+        FieldSet('skip', 'role', 'tenant', 'platform', 'vrf', 'extra_tags', name=_('Outcome')),
     )  # fmt: skip
     nullable_fields = (
         'description', 'endpoint', 'guest_type', 'name_pattern', 'guest_tags', 'pools', 'nodes', 'vmid_min', 'vmid_max',
-        'template', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags', 'comments',
+        'template', 'role', 'tenant', 'platform', 'vrf', 'extra_tags', 'comments',
     )  # fmt: skip

@@ -2,7 +2,7 @@ from dcim.models import DeviceRole, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
-from ipam.models import VRF, VLANGroup
+from ipam.models import VRF
 from netbox.forms import PrimaryModelFilterSetForm
 from netbox.forms.mixins import SavedFiltersMixin
 from tenancy.models import Tenant
@@ -144,7 +144,7 @@ class MappingRuleFilterForm(PrimaryModelFilterSetForm):
             name=_('Conditions'),
         ),
         FieldSet(
-            'skip', 'role_id', 'tenant_id', 'platform_id', 'vrf_id', 'vlan_group_id', 'extra_tag_id', name=_('Outcome')
+            'skip', 'role_id', 'tenant_id', 'platform_id', 'vrf_id', 'extra_tag_id', name=_('Outcome')
         ),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
@@ -163,7 +163,6 @@ class MappingRuleFilterForm(PrimaryModelFilterSetForm):
     tenant_id = objects(_('Tenant'), Tenant)
     platform_id = objects(_('Platform'), Platform)
     vrf_id = objects(_('VRF'), VRF)
-    vlan_group_id = objects(_('VLAN group'), VLANGroup)
     extra_tag_id = objects(_('Extra tag'), Tag)
     tag = TagFilterField(model)
 

@@ -4,7 +4,7 @@ from dcim.models import DeviceRole, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
-from ipam.models import VRF, VLANGroup
+from ipam.models import VRF
 from netbox.forms import PrimaryModelForm
 from tenancy.models import Tenant
 from utilities.forms import BOOLEAN_WITH_BLANK_CHOICES
@@ -194,12 +194,6 @@ class MappingRuleForm(PrimaryModelForm):
         required=False,
         help_text=MappingRule._meta.get_field('vrf').help_text,
     )
-    vlan_group = DynamicModelChoiceField(
-        label=_('VLAN group'),
-        queryset=VLANGroup.objects.all(),
-        required=False,
-        help_text=MappingRule._meta.get_field('vlan_group').help_text,
-    )
     extra_tags = DynamicModelMultipleChoiceField(
         label=_('Extra tags'),
         queryset=Tag.objects.all(),
@@ -215,7 +209,7 @@ class MappingRuleForm(PrimaryModelForm):
             name=_('Conditions (all that are given must hold)'),
         ),
         FieldSet(
-            'skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags',
+            'skip', 'role', 'tenant', 'platform', 'vrf', 'extra_tags',
             name=_('Outcome (what is empty is left to the next rule)'),
         ),
     )  # fmt: skip
@@ -225,7 +219,7 @@ class MappingRuleForm(PrimaryModelForm):
         fields = (
             'name', 'weight', 'enabled', 'description', 'endpoint', 'guest_type', 'name_pattern', 'pattern_type',
             'guest_tags', 'tag_match', 'pools', 'nodes', 'vmid_min', 'vmid_max', 'template', 'skip', 'role', 'tenant',
-            'platform', 'vrf', 'vlan_group', 'extra_tags', 'owner', 'comments', 'tags',
+            'platform', 'vrf', 'extra_tags', 'owner', 'comments', 'tags',
         )  # fmt: skip
         widgets = {
             'name_pattern': forms.TextInput(attrs={'class': 'font-monospace', 'placeholder': 'web-*'}),

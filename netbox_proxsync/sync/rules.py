@@ -22,7 +22,7 @@ from .values import Pointer, Value
 __all__ = ('TARGETS', 'Decided', 'Decision', 'Outcome', 'Rule', 'RuleGuest', 'decide', 'decide_all', 'matches')
 
 # What a guest gets one of. Skipping and extra tags are decided otherwise.
-TARGETS = ('role', 'tenant', 'platform', 'vrf', 'vlan_group')
+TARGETS = ('role', 'tenant', 'platform', 'vrf')
 ALL = 'all'
 
 
@@ -56,7 +56,6 @@ class Outcome:
     tenant: Pointer | None = None
     platform: Pointer | None = None
     vrf: Pointer | None = None
-    vlan_group: Pointer | None = None
     extra_tags: frozenset[Pointer] = frozenset()
 
 
@@ -119,7 +118,6 @@ class Decision:
     tenant: Reading[Decided | None] = None
     platform: Reading[Decided | None] = None
     vrf: Reading[Decided | None] = None
-    vlan_group: Reading[Decided | None] = None
     extra_tags: Reading[tuple[Decided, ...]] = ()
 
     @property
