@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
-from .connection import connection_of, ssh_settings_of
+from .connection import connection_of, options_of
 from .ledger.existing import load
 from .ledger.guests import record_guests
 from .ledger.objects import ObjectWriter
@@ -18,7 +18,7 @@ from .ledger.tracking import service_user
 from .ledger.writer import Result, Writer
 from .models import SyncRun
 from .proxmox.client import ProxmoxClient
-from .proxmox.collector import CollectOptions, collect
+from .proxmox.collector import collect
 from .proxmox.inventory import Inventory
 from .runs import RunRecorder
 from .sync.changes import Plan
@@ -65,16 +65,13 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
 
 def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
     endpoint = run.endpoint
-    options = CollectOptions(
-        vms=endpoint.sync_vms, containers=endpoint.sync_containers, ssh=ssh_settings_of(endpoint)
-    )
     with (
         recorder.phase('collect'),
         ProxmoxClient(connection_of(endpoint)) as client,
         watch.calling(client.cancel),
     ):
         try:
-            inventory = collect(client, options, recorder.progress, endpoint.memory)
+            inventory = collect(client, options_of(endpoint), recorder.progress, endpoint.memory)
         finally:
             recorder.called(client.calls)
     recorder.collected(inventory)
