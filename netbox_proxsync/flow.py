@@ -88,7 +88,9 @@ def decide(
         watch.check()
         plan = compare(desired, existing, settings, timezone.now())
         watch.check()
-        return plan
+    for notice in plan.notices:
+        recorder.warn(notice.subject, notice.message, notice.remedy)
+    return plan
 
 
 def write(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan) -> list[Pending]:

@@ -25,6 +25,7 @@ from .bindings import load_bindings
 from .burdens import burdens_of
 from .fields import pointer_to, read_all
 from .shared import find_shared
+from .vlans import load_vlans
 
 __all__ = ('load',)
 
@@ -45,6 +46,7 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
         shared=find_shared(wanted_shared(desired.items)),
         custom_fields=reader.custom_fields,
         prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
+        vlans=load_vlans(desired.items, reader.cluster, settings),
         burdens=burdens_of(unwanted(bindings.values(), desired), bound_to),
     )
 
@@ -109,6 +111,7 @@ class RecordReader:
         self.endpoint = endpoint
         self.settings = settings
         self.items = desired.items
+        self.cluster: Cluster | None = None
         self.custom_fields = load_custom_fields()
         self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
 
@@ -124,6 +127,7 @@ class RecordReader:
 
     def records(self) -> dict[str, list[Record]]:
         clusters = list(self.clusters())
+        self.cluster = clusters[0] if len(clusters) == 1 else None
         vms = list(self.vms(clusters))
         interfaces = list(self.interfaces(vms))
         macs = list(self.macs(interfaces))
@@ -195,7 +199,8 @@ class RecordReader:
     def interfaces(self, vms: list[VirtualMachine]) -> models.QuerySet:
         return (
             VMInterface.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('interface')))
-            .select_related('virtual_machine', 'primary_mac_address')
+            .select_related('virtual_machine', 'primary_mac_address', 'untagged_vlan')
+            .prefetch_related('tagged_vlans')
             .order_by('pk')
         )
 

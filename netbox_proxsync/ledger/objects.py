@@ -1,10 +1,11 @@
 """Creates, changes and deletes single NetBox objects, and keeps their bindings."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 from extras.models import CustomField
@@ -54,21 +55,35 @@ class ObjectWriter:
         self.stamped: set[Pointer] = set()
         self.aside = Aside(endpoint, self.save_field)
 
-    def make_shared(self, change: Change):
-        """Make the shared objects that a change needs, before it, so that they outlive its failure."""
+    def make_shared(self, change: Change) -> dict[str, Exception]:
+        """
+        Make the shared objects that a change needs, before it, so that they outlive its failure.
+
+        Returns:
+            What NetBox refused, by field. Those fields are left.
+        """
+        refused = {}
         for field in change.writes:
             for value in elements(field.want):
                 if isinstance(value, Shared) and value not in self.shared:
                     # Each by itself: one that is refused must not take back another that is remembered.
-                    with savepoint():
-                        pointer = create_shared(value)
-                    self.shared[value] = pointer
+                    try:
+                        with savepoint():
+                            pointer = create_shared(value)
+                        self.shared[value] = pointer
+                    except ValidationError as error:
+                        refused[field.name] = error
+        return refused
+
+    def is_made(self, field: FieldChange) -> bool:
+        """Whether the shared objects that a field names exist."""
+        return all(value in self.shared for value in elements(field.want) if isinstance(value, Shared))
 
     def create(self, change: Change):
         """Make an object and its binding. Late fields stay empty."""
         model = apps.get_model(KINDS[change.kind].model)
         instance = model()
-        fields = [field for field in change.writes if not field.late]
+        fields = [field for field in change.writes if not field.late and self.is_made(field)]
         for field in fields:
             if not is_set(model, field.name):
                 write(instance, field.name, self.resolve(field.want))
@@ -78,7 +93,8 @@ class ObjectWriter:
         self.write_sets(instance, fields)
         pointer = pointer_to(instance)
         self.stamped.add(pointer)
-        self.bind(change, pointer, skipped={field.name for field in change.writes if field.late}, made=True)
+        skipped = {field.name for field in change.writes if field not in fields}
+        self.bind(change, pointer, skipped=skipped, made=True)
         if change.kind == 'cluster':
             self.place_endpoint(pointer)
 
@@ -89,24 +105,32 @@ class ObjectWriter:
         Returns:
             The fields that were left, because NetBox was edited since the plan was made.
         """
-        late = {field.name for field in change.writes if field.late}
-        outdated = self.write_fields(change, [field for field in change.writes if not field.late])
-        self.bind(change, change.pointer, skipped=late | set(outdated))
+        early = [field for field in change.writes if not field.late and self.is_made(field)]
+        outdated = self.write_fields(change, early)
+        left = {field.name for field in change.writes if field not in early}
+        self.bind(change, change.pointer, skipped=left | set(outdated))
         if change.kind == 'cluster':
             self.place_endpoint(change.pointer)
         return outdated
 
-    def write_late(self, change: Change) -> list[str]:
-        """Write the fields that point to objects which did not exist before this unit was written."""
+    def write_late(self, change: Change, names: Collection[str], left: Collection[str] = ()) -> list[str]:
+        """
+        Write fields that point to objects which did not exist before this unit was written.
+
+        Args:
+            names: Those to write.
+            left: Those that are not written yet, or were refused.
+        """
         pointer = change.pointer or self.pointers[change.kind, change.key]
-        late = [field for field in change.writes if field.late]
+        late = [field for field in change.writes if field.late and field.name in names]
         resolved = [field for field in late if not isinstance(field.want, Ref) or self.is_there(field.want)]
         if change.action is Action.UPDATE and not resolved and len(late) == len(change.writes):
             # Nothing of the change is written: it must not be reported as applied.
             self.resolve(late[0].want)
         outdated = self.write_fields(change, resolved, pointer)
         missing = {field.name for field in late if field not in resolved}
-        self.bind(change, pointer, skipped=missing | set(outdated))
+        unmade = {field.name for field in change.writes if not self.is_made(field)}
+        self.bind(change, pointer, skipped=missing | unmade | set(outdated) | set(left))
         return outdated
 
     def release(self, change: Change) -> list[str]:

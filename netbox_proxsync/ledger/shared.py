@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from django.apps import apps
 from django.db import models
 from django.utils.text import slugify
+from ipam.models import VLAN
 
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
@@ -64,9 +65,16 @@ def create_shared(shared: Shared) -> Pointer:
         ValidationError: NetBox refuses it.
     """
     model = apps.get_model(shared.model)
-    if instance := ordered(model.objects.filter(name=shared.name)).first():
+    if model is VLAN:
+        # A VLAN is what it is by its id and its place; its name is for people.
+        found = model.objects.filter(**dict(shared.attributes)).order_by('group_id')
+    else:
+        found = ordered(model.objects.filter(name=shared.name))
+    if instance := found.first():
         return pointer_to(instance)
-    instance = model(name=shared.name, slug=free_slug(model, shared.name), **dict(shared.attributes))
+    instance = model(name=shared.name, **dict(shared.attributes))
+    if hasattr(instance, 'slug'):
+        instance.slug = free_slug(model, shared.name)
     instance.full_clean()
     instance.save()
     return pointer_to(instance)

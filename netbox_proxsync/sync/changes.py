@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..proxmox.inventory import Notice
 from .kinds import Owner
 from .values import Pointer, Value
 
@@ -94,12 +95,14 @@ class Plan:
         changes: In the order in which they are applied; those of a unit stand together, what goes at the end.
         refreshed: Bindings whose remembered values change though NetBox does not: {binding's pk: values}.
         forgotten: Bindings (pks) whose object is gone from NetBox and whose thing is gone from Proxmox.
+        notices: What was left out or could not be found, beyond single objects.
         refusal: Why this plan must not be applied without a person's word; '' if it may.
     """
 
     changes: tuple[Change, ...]
     refreshed: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
     forgotten: tuple[int, ...] = ()
+    notices: tuple[Notice, ...] = ()
     refusal: str = ''
 
     @property

@@ -30,9 +30,11 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         elif change.binding != entry.bound.last:
             refreshed[entry.bound.pk] = change.binding
     changes += conflicts(matches)
+    changes += problems(matches)
     removed, forgotten = removals(unmatched(desired, existing, matches), existing, settings, now)
     changes += removed
-    plan = Plan(changes=by_unit(changes), refreshed=refreshed, forgotten=forgotten)
+    notices = (*desired.notices, *matches.notices)
+    plan = Plan(changes=by_unit(changes), refreshed=refreshed, forgotten=forgotten, notices=notices)
     return replace(plan, refusal=refusal(plan, existing, settings))
 
 
@@ -153,6 +155,23 @@ def conflicts(matches: Matches) -> list[Change]:
             reason=conflict.reason,
         )
         for item, conflict in matches.conflicts
+    ]
+
+
+def problems(matches: Matches) -> list[Change]:
+    """What of an item cannot be written, beside the change that writes the rest."""
+    return [
+        Change(
+            action=Action.CONFLICT,
+            kind=entry.item.kind,
+            key=entry.item.key,
+            unit=entry.item.unit,
+            label=entry.item.label,
+            pointer=entry.record.pointer if entry.record else None,
+            reason=problem,
+        )
+        for entry in matches.matched
+        for problem in entry.item.problems
     ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from ...proxmox.inventory import Guest, GuestType, Inventory, known
+from ...proxmox.inventory import Guest, GuestType, Inventory, Notice, known
 from ..rules import Decision, decide
 from ..settings import Settings
 from ..state import Existing, Item, Record
@@ -110,6 +110,10 @@ class Kind:
         """The scopes of this kind that were read completely (see `Desired.complete`)."""
         return ()
 
+    def omissions(self, inventory: Inventory, settings: Settings) -> Iterable[Notice]:
+        """What is left out altogether, and why."""
+        return ()
+
     def scope(self, key: str, unit: str) -> str:
         """The scope in which an object's absence is decided."""
         return unit
@@ -129,6 +133,10 @@ class Kind:
     def fit(self, items: Sequence[Item], existing: Existing, located: Located) -> Sequence[Item]:
         """Values that depend on which object each item has become (free names)."""
         return items
+
+    def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
+        """What a person should know about the items as a whole, after `fit`."""
+        return ()
 
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
         """Why a bound object cannot be taken as this item any more."""
