@@ -26,6 +26,9 @@ TRACES = {
     'netbox_proxsync.proxmoxguest',
 }
 
+# What a person has noted on an interface itself.
+MARKS = {'mgmt_only': 'the mark "management only"', 'mark_connected': 'the mark "connected"'}
+
 
 def burdens_of(gone: list[Bound], bound_to: Mapping[Pointer, Bound]) -> dict[Pointer, tuple[str, ...]]:
     """For objects that a run may delete: what keeps it from doing so."""
@@ -48,6 +51,7 @@ def hanging_on(
     Args:
         leaving: What a run lets go of before it deletes, if it can be let go of (adopted addresses).
     """
+    yield from (mark for name, mark in MARKS.items() if getattr(instance, name, False))
     for related, cascades in related_to(instance):
         bound = bound_to.get(pointer_to(related))
         if bound is None or bound.unmanaged:

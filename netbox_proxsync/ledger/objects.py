@@ -13,12 +13,13 @@ from extras.models import CustomField
 from ..models import Binding, ProxmoxEndpoint
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS
+from ..sync.ownership import decide
 from ..sync.state import Bound
 from ..sync.values import Pointer, Ref, Shared, Value, encode_all
 from .aside import Aside
 from .bindings import load_bindings
 from .burdens import hanging_on
-from .fields import is_set, pointer_to, write
+from .fields import is_set, pointer_to, read, write
 from .shared import create_shared
 from .tracking import savepoint
 
@@ -82,8 +83,14 @@ class ObjectWriter:
     def create(self, change: Change):
         """Make an object and its binding. Late fields stay empty."""
         model = apps.get_model(KINDS[change.kind].model)
-        instance = model()
         fields = [field for field in change.writes if not field.late and self.is_made(field)]
+        instance = self.made_with_parent(change)
+        is_new = instance is None
+        if instance is None:
+            instance = model()
+        else:
+            fields = [field for field in fields if self.may_fill(instance, field)]
+            self.prepare(instance)
         for field in fields:
             if not is_set(model, field.name):
                 write(instance, field.name, self.resolve(field.want))
@@ -94,9 +101,27 @@ class ObjectWriter:
         pointer = pointer_to(instance)
         self.stamped.add(pointer)
         skipped = {field.name for field in change.writes if field not in fields}
-        self.bind(change, pointer, skipped=skipped, made=True)
+        self.bind(change, pointer, skipped=skipped, made=is_new)
         if change.kind == 'cluster':
             self.place_endpoint(pointer)
+
+    def made_with_parent(self, change: Change) -> models.Model | None:
+        """The object that NetBox made from a template when its parent was made, by the same run."""
+        kind = KINDS[change.kind]
+        if kind.comes_with_parent is None:
+            return None
+        wants = {field.name: field.want for field in change.writes}
+        parent, name = (self.resolve(wants.get(field)) for field in kind.comes_with_parent)
+        if parent not in self.stamped:
+            return None
+        lookup = dict(zip(kind.comes_with_parent, (parent.pk, name), strict=True))
+        found = apps.get_model(kind.model).objects.filter(**lookup).first()
+        return None if found is None or pointer_to(found) in self.bound_to else found
+
+    def may_fill(self, instance: models.Model, field: FieldChange) -> bool:
+        """Whether a field of an object that is there already is ours to write."""
+        now = read(instance, field.name)
+        return decide(field.owner, field.name, {}, now, self.resolve(field.want)).writes
 
     def update(self, change: Change) -> list[str]:
         """

@@ -6,12 +6,13 @@ from datetime import datetime
 
 from .changes import Action, Change, FieldChange, Plan
 from .kinds import KINDS, Kind
+from .kinds.base import Field
 from .matching import Match, Matches, match, unmatched
 from .ownership import decide, is_empty
 from .removal import removals
 from .safety import refusal
 from .settings import Settings
-from .state import Desired, Existing
+from .state import Desired, Existing, Record
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = ('compare',)
@@ -89,7 +90,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing) -> Change:
                     want=decision.write,
                     has_last=spec.name in last,
                     kept=decision.kept,
-                    late=spec.late,
+                    late=spec.late and not goes_beside(spec, want, wants, record),
                 )
             )
     return Change(
@@ -123,6 +124,16 @@ def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
         for name, value in last.items()
         if not (isinstance(value, Pointer) and value.model in kept and value not in existing.by_pointer)
     }
+
+
+def goes_beside(spec: Field, want: Value, wants: Mapping[Field, Value], record: Record | None) -> bool:
+    """Whether a late field is written with the one beside which NetBox checks it."""
+    if not spec.beside or record is None or isinstance(want, Ref):
+        return False
+    return any(
+        other.name == spec.beside and record.values[other.name] != value
+        for other, value in wants.items()
+    )
 
 
 def available(kind: Kind, existing: Existing) -> Iterator:

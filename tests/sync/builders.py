@@ -220,8 +220,15 @@ class NetBox:
         """The record with the hints that the ledger would read."""
         values = record.values
         hints: dict[str, object] = {}
-        if kind == 'cluster':
+        if kind in ('cluster', 'device'):
             hints = {'name': (values['name'] or '').lower()}
+        elif kind == 'node_interface':
+            macs = {
+                row.values['mac_address']
+                for row in self.records['mac'].values()
+                if row.values['assigned_object'] == record.pointer
+            }
+            hints = {'device': values['device'], 'macs': frozenset(macs)}
         elif kind == 'vm':
             macs = {
                 row.values['mac_address']
@@ -244,10 +251,12 @@ class NetBox:
         elif kind == 'mac':
             hints = {'mac': values['mac_address'], 'is_primary': False, 'holder': str(values['assigned_object'])}
         elif kind == 'ip':
-            interface = self.records['interface'].get(values['assigned_object'])
+            holder = values['assigned_object']
+            interface = self.records['interface'].get(holder)
+            port = self.records['node_interface'].get(holder)
             hints = {
                 'host': values['address'].partition('/')[0], 'holder': str(values['assigned_object']),
-                'holder_vm': interface.values['virtual_machine'] if interface else None,
+                'holder_vm': interface.values['virtual_machine'] if interface else port and port.values['device'],
             }
         elif kind == 'disk':
             hints = {'virtual_machine': values['virtual_machine']}

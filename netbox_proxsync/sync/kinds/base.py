@@ -48,12 +48,15 @@ class Field:
 
     Attributes:
         name: The model's field; 'cf_<name>' is a custom field.
-        late: It points to an object that is written after this one, so it is written last.
+        late: It points to an object that is written after this one, or that may fail on its own, so it is written last.
+        beside: A field with which NetBox checks it: where both change and what it points to exists, they are written
+            together.
     """
 
     name: str
     owner: Owner
     late: bool = False
+    beside: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,9 @@ class Kind:
         stamp: A custom field that takes the moment when a run last changed something about the object or its parts.
         retired: What is written to an object that is retired.
         holder: The field that says where the object belongs. A person who moves it elsewhere makes it theirs.
+        is_deletable: Whether an object that is retired may be deleted later.
+        comes_with_parent: Two fields, its parent and its name, by which an object is found that NetBox has made along
+            with its parent (from a device type's templates).
         released: What is written to an object that is gone from Proxmox and stays in NetBox, being a person's.
     """
 
@@ -101,6 +107,8 @@ class Kind:
     retired: ClassVar[dict[str, Value]] = {}
     released: ClassVar[dict[str, Value]] = {}
     holder: ClassVar[str | None] = None
+    is_deletable: ClassVar[bool] = True
+    comes_with_parent: ClassVar[tuple[str, str] | None] = None
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         """The objects of this kind that NetBox should hold."""

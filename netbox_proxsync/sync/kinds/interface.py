@@ -10,7 +10,7 @@ from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of, lab
 from .networks import Networks
 from .vlans import choose_vlans, missing_vlans
 
-__all__ = ('InterfaceKind', 'interface_key', 'mac_key')
+__all__ = ('InterfaceKind', 'interface_key', 'is_free', 'mac_key')
 
 # virtualization.VMInterface.name
 NAME_LENGTH = 64
