@@ -47,16 +47,19 @@ def take(endpoint) -> Callable[[Inventory], SyncRun]:
 
 
 def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
-    from netbox_proxsync.flow import decide, write
+    """A run by the real flow, of which only the reading is given."""
+    from netbox_proxsync import flow
+    from netbox_proxsync.cancelling import CancelWatch
     from netbox_proxsync.runs import RunRecorder, close
 
-    endpoint = ProxmoxEndpoint.objects.get(pk=endpoint.pk)
-    made = SyncRun.objects.create(endpoint=endpoint, mode='sync')
+    made = SyncRun.objects.create(endpoint=ProxmoxEndpoint.objects.get(pk=endpoint.pk), mode='sync')
     recorder = RunRecorder(made)
     recorder.start()
     recorder.collected(inventory)
-    plan = decide(made, recorder, inventory)
+    watch = CancelWatch(made)
+    settings = flow.load_settings(made.endpoint)
+    plan = flow.decide(made, recorder, watch, inventory, settings)
     assert not plan.refusal, plan.refusal
-    write(made, recorder, plan)
+    flow.write(made, recorder, watch, plan)
     close(made, 'completed')
     return made

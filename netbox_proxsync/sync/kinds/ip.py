@@ -1,10 +1,11 @@
 """Addresses of guests and nodes -> ipam.IPAddress."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_interface
 
-from ...proxmox.inventory import AddressOrigin, Inventory, known
+from ...proxmox.inventory import AddressOrigin, Guest, Inventory, known
 from ..settings import Settings
 from ..state import Existing, Item, PrefixHit, Record
 from ..values import Pointer, Ref
@@ -22,6 +23,8 @@ STATUSES = {
     AddressOrigin.LEASED: 'dhcp',
     AddressOrigin.AUTOCONFIGURED: 'slaac',
 }
+# ipam.IPAddress.dns_name
+DNS_NAME, DNS_NAME_LENGTH = re.compile(r'[0-9a-z_-]+(\.[0-9a-z_-]+)*'), 255
 
 
 class IPKind(Kind):
@@ -48,6 +51,7 @@ class IPKind(Kind):
                     'address': str(address.interface),
                     'assigned_object': Ref('interface', interface_key(guest, nic_key), nic_key),
                     'status': STATUSES[address.origin],
+                    **dns_name(guest),
                 }
                 yield Item(
                     kind=self.name,
@@ -104,6 +108,12 @@ class IPKind(Kind):
         if rival := item.hints['rival']:
             return claimed_twice(item, rival)
         return None if is_free(record, item, existing, located) else held_elsewhere(item, record)
+
+
+def dns_name(guest: Guest) -> dict[str, str]:
+    """The guest's own host name, if it was asked for and told, and NetBox accepts it (ipam.validators.DNSValidator)."""
+    name = (guest.host_name or '').rstrip('.').lower() if known(guest.host_name) else ''
+    return {'dns_name': name} if DNS_NAME.fullmatch(name) and len(name) <= DNS_NAME_LENGTH else {}
 
 
 def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:

@@ -74,6 +74,7 @@ class VMKind(Kind):
         Field('cf_proxmox_pool', Owner.FACT),
         Field('cf_proxmox_ha_state', Owner.FACT),
         Field('cf_proxmox_template', Owner.FACT),
+        Field('cf_proxmox_backed_up', Owner.FACT),
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
@@ -169,6 +170,8 @@ def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
         values['cf_proxmox_pool'] = guest.pool
     if known(guest.ha_state):
         values['cf_proxmox_ha_state'] = guest.ha_state
+    if known(inventory.not_backed_up):
+        values['cf_proxmox_backed_up'] = guest.vmid not in inventory.not_backed_up
     return values
 
 
