@@ -19,7 +19,7 @@ def test_a_generated_cluster_with_its_nodes(standin, make_endpoint, sync, site):
     assert not run.changes.filter(outcome='failed').exists(), list(run.changes.values('key', 'message'))
     devices = {device.name: device for device in Device.objects.all()}
     assert set(devices) == {'pve1', 'pve2'}
-    assert all(device.custom_field_data['proxmox_pve_version'] for device in devices.values())
+    assert all(device.custom_field_data.get('proxmox_pve_version') for device in devices.values()), run.messages
     assert Interface.objects.filter(device=devices['pve1'], type='bridge').exists()
     on_nodes = {vm.custom_field_data['vmid']: vm.device.name for vm in VirtualMachine.objects.all()}
     assert on_nodes == {guest.vmid: guest.node for guest in pve.cluster.guests.values()}
