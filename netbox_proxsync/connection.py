@@ -101,6 +101,8 @@ def options_of(endpoint: ProxmoxEndpoint) -> CollectOptions:
     return CollectOptions(
         os_info=endpoint.read_os_info,
         host_names=endpoint.read_host_names,
+        # Without a site they cannot become devices.
+        nodes=endpoint.sync_nodes and endpoint.site_id is not None,
         filters=AddressFilters(
             interfaces=tuple(endpoint.ignored_interfaces),
             prefixes=tuple(ip_network(prefix) for prefix in endpoint.ignored_prefixes),
