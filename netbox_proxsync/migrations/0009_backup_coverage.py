@@ -13,7 +13,7 @@ def uninstall(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ('netbox_proxsync', '0007_estate'),
+        ('netbox_proxsync', '0008_estate'),
     ]
 
     operations = [
