@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 from ...proxmox.inventory import AddressOrigin, Guest, Inventory, known
+from ..rules import Decision
 from ..settings import Settings
 from ..state import Existing, Item, PrefixHit, Record
 from ..values import Pointer, Ref
@@ -130,7 +131,8 @@ def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
                     'assigned_object': interface_ref(node, interface.name),
                     'status': STATUSES[AddressOrigin.STATIC],
                 },
-                hints={'host': ref.label, 'has_prefix': True},
+                # Rules are about guests.
+                hints={'host': ref.label, 'has_prefix': True, 'decision': Decision()},
             )
 
 
