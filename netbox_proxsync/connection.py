@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from django.utils.translation import gettext as _
 from netbox.plugins import get_plugin_config
@@ -15,12 +16,14 @@ from .proxmox.check import ConnectionReport, check
 from .proxmox.client import Connection
 from .proxmox.errors import ProxmoxError
 from .proxmox.hosts import Host
+from .proxmox.options import CollectOptions
 from .proxmox.readings import Reading, Unknown
 from .proxmox.ssh_errors import InvalidSSHSettings
 from .proxmox.ssh_settings import TIMEOUT, SSHSettings
 from .proxmox.tls import fetch_fingerprint
+from .proxmox.usable import AddressFilters
 
-__all__ = ('SeenCertificate', 'connection_of', 'fetch_fingerprints', 'ssh_settings_of', 'test')
+__all__ = ('SeenCertificate', 'connection_of', 'fetch_fingerprints', 'options_of', 'ssh_settings_of', 'test')
 
 # Nobody looks at a form for longer.
 FETCH_TIMEOUT = 10
@@ -91,6 +94,23 @@ def ssh_settings_of(endpoint: ProxmoxEndpoint) -> Reading[SSHSettings | None]:
         )
     except (SecretError, InvalidSSHSettings) as error:
         return Unknown(str(error))
+
+
+def options_of(endpoint: ProxmoxEndpoint) -> CollectOptions:
+    """What to read of an endpoint."""
+    return CollectOptions(
+        os_info=endpoint.read_os_info,
+        host_names=endpoint.read_host_names,
+        # Without a site they cannot become devices.
+        nodes=endpoint.sync_nodes and endpoint.site_id is not None,
+        filters=AddressFilters(
+            interfaces=tuple(endpoint.ignored_interfaces),
+            prefixes=tuple(ip_network(prefix) for prefix in endpoint.ignored_prefixes),
+        ),
+        vms=endpoint.sync_vms,
+        containers=endpoint.sync_containers,
+        ssh=ssh_settings_of(endpoint),
+    )
 
 
 def test(endpoint: ProxmoxEndpoint) -> ConnectionReport:

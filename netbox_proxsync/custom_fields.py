@@ -5,12 +5,12 @@ from typing import Any
 from django.apps import apps
 from django.db import connections, transaction
 
-from .migrations import _custom_fields_v1
+from .migrations import _custom_fields_v1, _custom_fields_v2
 
 __all__ = ('CUSTOM_FIELDS', 'ensure_custom_fields')
 
 # Object, name, type, label.
-CUSTOM_FIELDS = _custom_fields_v1.FIELDS
+CUSTOM_FIELDS = _custom_fields_v1.FIELDS + _custom_fields_v2.FIELDS
 
 
 def ensure_custom_fields(using: str = 'default', **kwargs: Any):
@@ -31,3 +31,4 @@ def ensure_custom_fields(using: str = 'default', **kwargs: Any):
         return
     with transaction.atomic(using=using):
         _custom_fields_v1.install(apps, using)
+        _custom_fields_v2.install(apps, using)

@@ -1,10 +1,10 @@
 import django_filters
 from core.models import Job
-from dcim.models import DeviceRole, Platform, Site
+from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from extras.models import Tag
-from ipam.models import VRF
+from ipam.models import VRF, VLANGroup
 from netbox.filtersets import BaseFilterSet, PrimaryModelFilterSet
 from tenancy.models import Tenant
 from users.models import User
@@ -97,6 +97,26 @@ class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
         to_field_name='slug',
         label=_('Guest role (slug)'),
     )
+    node_role_id = TreeNodeMultipleChoiceFilter(
+        queryset=DeviceRole.objects.all(),
+        lookup_expr='in',
+        label=_('Node role (ID)'),
+    )
+    node_role = TreeNodeMultipleChoiceFilter(
+        field_name='node_role',
+        queryset=DeviceRole.objects.all(),
+        lookup_expr='in',
+        to_field_name='slug',
+        label=_('Node role (slug)'),
+    )
+    node_device_type_id = by_id(DeviceType.objects.all(), _('Node device type (ID)'))
+    node_device_type = by_name('node_device_type', DeviceType.objects.all(), _('Node device type (slug)'), 'slug')
+    vlan_group_id = by_id(VLANGroup.objects.all(), _('VLAN group (ID)'))
+    vlan_group = by_name('vlan_group', VLANGroup.objects.all(), _('VLAN group (slug)'), 'slug')
+    include_guests = MultiValueArrayFilter(lookup_expr='icontains')
+    exclude_guests = MultiValueArrayFilter(lookup_expr='icontains')
+    ignored_interfaces = MultiValueArrayFilter(lookup_expr='icontains')
+    ignored_prefixes = MultiValueArrayFilter(lookup_expr='icontains')
     vrf_id = by_id(VRF.objects.all(), _('VRF (ID)'))
     vrf = by_name('vrf', VRF.objects.all(), _('VRF (RD)'), 'rd')
     last_run_id = by_id(SyncRun.objects.all(), _('Last run (ID)'))
@@ -105,8 +125,8 @@ class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
         model = ProxmoxEndpoint
         fields = (
             'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port',
-            'ssh_host_keys', 'sync_vms', 'sync_containers', 'sync_templates', 'grace_days', 'change_limit',
-            'pve_version', 'description',
+            'ssh_host_keys', 'sync_vms', 'sync_containers', 'sync_templates', 'sync_nodes', 'create_vlans',
+            'read_os_info', 'read_host_names', 'grace_days', 'change_limit', 'pve_version', 'description',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:

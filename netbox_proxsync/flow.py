@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
-from .connection import connection_of, ssh_settings_of
+from .connection import connection_of, options_of
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
 from .ledger.guests import record_guests
@@ -20,7 +20,7 @@ from .ledger.tracking import service_user
 from .ledger.writer import Result, Writer
 from .models import SyncRun
 from .proxmox.client import ProxmoxClient
-from .proxmox.collector import CollectOptions, collect
+from .proxmox.collector import collect
 from .proxmox.inventory import Inventory
 from .runs import RunRecorder
 from .stored_plans import NotAppliable, StoredPlan, check_appliable
@@ -89,16 +89,13 @@ def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tup
 
 def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
     endpoint = run.endpoint
-    options = CollectOptions(
-        vms=endpoint.sync_vms, containers=endpoint.sync_containers, ssh=ssh_settings_of(endpoint)
-    )
     with (
         recorder.phase('collect'),
         ProxmoxClient(connection_of(endpoint)) as client,
         watch.calling(client.cancel),
     ):
         try:
-            inventory = collect(client, options, recorder.progress, endpoint.memory)
+            inventory = collect(client, options_of(endpoint), recorder.progress, endpoint.memory)
         finally:
             recorder.called(client.calls)
     recorder.collected(inventory)
@@ -115,7 +112,9 @@ def decide(
         watch.check()
         plan = compare(desired, existing, settings, timezone.now())
         watch.check()
-        return plan
+    for notice in plan.notices:
+        recorder.warn(notice.subject, notice.message, notice.remedy)
+    return plan
 
 
 def write(

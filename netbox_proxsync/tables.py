@@ -76,8 +76,19 @@ class ProxmoxEndpointTable(PrimaryModelTable):
     guest_role = columns.ColoredLabelColumn(
         verbose_name=_('Guest role'),
     )
+    node_role = columns.ColoredLabelColumn(
+        verbose_name=_('Node role'),
+    )
+    node_device_type = tables.Column(
+        verbose_name=_('Node device type'),
+        linkify=True,
+    )
     vrf = tables.Column(
         verbose_name=_('VRF'),
+        linkify=True,
+    )
+    vlan_group = tables.Column(
+        verbose_name=_('VLAN group'),
         linkify=True,
     )
     sync_vms = columns.BooleanColumn(
@@ -88,6 +99,30 @@ class ProxmoxEndpointTable(PrimaryModelTable):
     )
     sync_templates = columns.BooleanColumn(
         verbose_name=_('Templates'),
+    )
+    include_guests = columns.ArrayColumn(
+        verbose_name=_('Only these guests'),
+    )
+    exclude_guests = columns.ArrayColumn(
+        verbose_name=_('Except these guests'),
+    )
+    sync_nodes = columns.BooleanColumn(
+        verbose_name=_('Nodes'),
+    )
+    create_vlans = columns.BooleanColumn(
+        verbose_name=_('Create VLANs'),
+    )
+    read_os_info = columns.BooleanColumn(
+        verbose_name=_('Operating systems'),
+    )
+    read_host_names = columns.BooleanColumn(
+        verbose_name=_('Host names'),
+    )
+    ignored_interfaces = columns.ArrayColumn(
+        verbose_name=_('Ignored interfaces'),
+    )
+    ignored_prefixes = columns.ArrayColumn(
+        verbose_name=_('Ignored prefixes'),
     )
     last_run = tables.Column(
         verbose_name=_('Last run'),
@@ -103,8 +138,10 @@ class ProxmoxEndpointTable(PrimaryModelTable):
         model = ProxmoxEndpoint
         fields = (
             'pk', 'id', 'name', 'status', 'enabled', 'hosts', 'token_id', 'tls_mode', 'timeout', 'concurrency',
-            'ssh_user', 'ssh_port', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf',
-            'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
+            'ssh_user', 'ssh_port', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role',
+            'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers', 'sync_templates',
+            'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info', 'read_host_names',
+            'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests', 'grace_days',
             'missing_addresses', 'change_limit', 'last_run', 'pve_version', 'description', 'comments', 'tags',
             'created', 'last_updated',
         )  # fmt: skip

@@ -1,6 +1,7 @@
-"""What a person may enter as the connection of an endpoint, put into the one form that is stored."""
+"""What a person may enter as the settings of an endpoint, put into the one form that is stored."""
 
 import re
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -13,13 +14,17 @@ from .proxmox.ssh_errors import InvalidPassphrase, InvalidSSHSettings
 from .proxmox.ssh_keys import load_private_key, parse_pins
 from .proxmox.ssh_settings import check_user
 from .proxmox.tls import normalize_fingerprint
+from .sync.filters import Term
 from .sync.policy import InvalidPolicy, clean_policy
 
 __all__ = (
     'clean_ca_certificate',
     'clean_field_policy',
     'clean_fingerprint',
+    'clean_guest_terms',
     'clean_hosts',
+    'clean_patterns',
+    'clean_prefixes',
     'clean_ssh_host_keys',
     'clean_ssh_private_key',
     'clean_ssh_user',
@@ -222,3 +227,46 @@ def clean_ssh_private_key(key: str, passphrase: str):
         raise ValidationError({'ssh_passphrase': str(error)}) from None
     except InvalidSSHSettings as error:
         raise ValidationError({'ssh_private_key': str(error)}) from None
+def clean_guest_terms(texts: list[str]) -> list[str]:
+    """
+    The terms of a guest filter ('web-*', 'tag:prod', ...), each once.
+
+    Raises:
+        ValidationError: One is no term.
+    """
+    cleaned = []
+    for text in texts:
+        try:
+            cleaned.append(str(Term.parse(text)))
+        except ValueError as error:
+            raise ValidationError(
+                _('"{text}" is no filter: {error}. Write a name (web-*), tag:prod, pool:lab or node:pve1.').format(
+                    text=text, error=error
+                )
+            ) from None
+    return list(dict.fromkeys(cleaned))
+
+
+def clean_patterns(texts: list[str]) -> list[str]:
+    """Shell patterns for names of interfaces, each once, without empty ones."""
+    return list(dict.fromkeys(text.strip() for text in texts if text.strip()))
+
+
+def clean_prefixes(texts: list[str]) -> list[str]:
+    """
+    Networks in CIDR notation, each once.
+
+    Raises:
+        ValidationError: One is none.
+    """
+    cleaned = []
+    for text in texts:
+        try:
+            cleaned.append(str(ip_network(text.strip())))
+        except ValueError as error:
+            raise ValidationError(
+                _('"{text}" is no prefix ({error}). Write it as 172.17.0.0/16 or fd00::/8.').format(
+                    text=text, error=error
+                )
+            ) from None
+    return list(dict.fromkeys(cleaned))

@@ -89,7 +89,7 @@ class Round:
     def left(self) -> list[tuple]:
         """What was not done, as it would be told again by the next run."""
         return sorted(
-            (result.change.kind, result.change.key, str(result.change.action), result.outcome, result.change.reason,
+            (result.change.kind, result.change.key, told_next(result), result.outcome, result.change.reason,
              result.message)
             for result in self.results
             if result.outcome != 'applied'
@@ -97,6 +97,12 @@ class Round:
 
     def __str__(self) -> str:
         return '\n'.join(told(result.change, result.outcome, result.message) for result in self.results) or '(nothing)'
+
+
+def told_next(result: Result) -> str:
+    """As what the next run tells it: an object that could be made but for a field is there then."""
+    is_there = result.outcome == 'failed' and result.pointer
+    return 'update' if is_there else str(result.change.action)
 
 
 def told(change: Change, outcome: str = '', message: str = '') -> str:

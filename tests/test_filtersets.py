@@ -1,8 +1,8 @@
-from dcim.models import DeviceRole, Platform, Site
+from dcim.models import DeviceRole, DeviceType, Manufacturer, Platform, Site
 from django.test import TestCase
 from django.utils import timezone
 from extras.models import Tag
-from ipam.models import VRF
+from ipam.models import VRF, VLANGroup
 from tenancy.models import Tenant
 from users.models import User
 from utilities.testing import BaseFilterSetTestMixin, ChangeLoggedFilterSetTestMixin, create_test_virtualmachine
@@ -46,6 +46,11 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
             'site': Site.objects.create(name='Site', slug='site'),
             'tenant': Tenant.objects.create(name='Tenant', slug='tenant'),
             'guest_role': DeviceRole.objects.create(name='Role', slug='role'),
+            'node_role': DeviceRole.objects.create(name='Hypervisor', slug='hypervisor'),
+            'node_device_type': DeviceType.objects.create(
+                manufacturer=Manufacturer.objects.create(name='Acme', slug='acme'), model='R1', slug='r1'
+            ),
+            'vlan_group': VLANGroup.objects.create(name='Group', slug='group'),
             'vrf': VRF.objects.create(name='VRF', rd='65000:1'),
         }
         cls.first = make_endpoint(
@@ -64,6 +69,14 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
             sync_vms=False,
             sync_containers=False,
             sync_templates=True,
+            sync_nodes=False,
+            create_vlans=True,
+            read_os_info=True,
+            read_host_names=True,
+            include_guests=['web-*'],
+            exclude_guests=['tag:test'],
+            ignored_interfaces=['wg*'],
+            ignored_prefixes=['172.17.0.0/16'],
             token_id='first@pve!one',
             **cls.placement,
         )
@@ -97,6 +110,14 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
             {'sync_vms': False},
             {'sync_containers': False},
             {'sync_templates': True},
+            {'sync_nodes': False},
+            {'create_vlans': True},
+            {'read_os_info': True},
+            {'read_host_names': True},
+            {'include_guests': ['WEB']},
+            {'exclude_guests': ['tag:']},
+            {'ignored_interfaces': ['wg']},
+            {'ignored_prefixes': ['172.17']},
             {'description': ['in the cellar']},
         ):
             with self.subTest(params):

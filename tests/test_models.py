@@ -155,6 +155,32 @@ def test_numbers_have_limits(name, value):
     assert list(errors_of(**{name: value})) == [name]
 
 
+@pytest.mark.parametrize(
+    ('name', 'entered', 'stored'),
+    [
+        ('include_guests', [' Web-* ', 'TAG:Prod', 'web-*'], ['web-*', 'tag:prod']),
+        ('exclude_guests', ['node:pve1', 'pool:x'], ['node:pve1', 'pool:x']),
+        ('ignored_interfaces', ['wg* ', ' ', 'wg*'], ['wg*']),
+        ('ignored_prefixes', ['172.17.0.0/16', 'FD00::/8'], ['172.17.0.0/16', 'fd00::/8']),
+    ],
+)
+def test_filters_are_stored_in_one_form(name, entered, stored):
+    assert getattr(cleaned(**{name: entered}), name) == stored
+
+
+@pytest.mark.parametrize(
+    ('name', 'entered', 'told'),
+    [
+        ('include_guests', 'colour:red', '"colour:red" is no filter'),
+        ('exclude_guests', 'tag:', 'nothing follows'),
+        ('ignored_prefixes', '172.17.0.1/16', 'has host bits set'),
+        ('ignored_prefixes', 'lan', '"lan" is no prefix'),
+    ],
+)
+def test_what_is_no_filter_is_refused(name, entered, told):
+    assert told in errors_of(**{name: [entered]})[name][0]
+
+
 def test_two_enabled_endpoints_do_not_share_a_cluster():
     cluster = make_clusters('one')[0]
     make_endpoint('First', cluster=cluster)

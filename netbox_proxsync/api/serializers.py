@@ -1,10 +1,10 @@
 from core.api.serializers import JobSerializer
-from dcim.api.serializers import DeviceRoleSerializer, PlatformSerializer, SiteSerializer
+from dcim.api.serializers import DeviceRoleSerializer, DeviceTypeSerializer, PlatformSerializer, SiteSerializer
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from extras.api.serializers import TagSerializer
 from extras.models import Tag
-from ipam.api.serializers import VRFSerializer
+from ipam.api.serializers import VLANGroupSerializer, VRFSerializer
 from netbox.api.fields import ChoiceField, ContentTypeField, SerializedPKRelatedField
 from netbox.api.gfk_fields import GFKSerializerField
 from netbox.api.serializers import BaseModelSerializer, PrimaryModelSerializer
@@ -93,7 +93,10 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     site = SiteSerializer(nested=True, required=False, allow_null=True, default=None)
     tenant = TenantSerializer(nested=True, required=False, allow_null=True, default=None)
     guest_role = DeviceRoleSerializer(nested=True, required=False, allow_null=True, default=None)
+    node_role = DeviceRoleSerializer(nested=True, required=False, allow_null=True, default=None)
+    node_device_type = DeviceTypeSerializer(nested=True, required=False, allow_null=True, default=None)
     vrf = VRFSerializer(nested=True, required=False, allow_null=True, default=None)
+    vlan_group = VLANGroupSerializer(nested=True, required=False, allow_null=True, default=None)
     interface_naming = ChoiceField(choices=InterfaceNamingChoices, required=False)
     missing_guests = ChoiceField(choices=MissingGuestsChoices, required=False)
     missing_addresses = ChoiceField(choices=MissingAddressesChoices, required=False)
@@ -106,16 +109,19 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
         fields = (
             'id', 'url', 'display_url', 'display', 'name', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode',
             'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password',
-            'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group',
-            'site', 'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
+            'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
+            'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
+            'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
+            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
             'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run',
             'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # What clean() puts into its normal form, whatever was sent.
         model_clean_fields = (
-            'hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'ssh_user', 'ssh_passphrase',
-            'ssh_host_keys', 'field_policy',
+            'hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'include_guests', 'exclude_guests',
+            'ignored_interfaces', 'ignored_prefixes', 'ssh_user', 'ssh_passphrase', 'ssh_host_keys',
+            'field_policy',
         )  # fmt: skip
 
 

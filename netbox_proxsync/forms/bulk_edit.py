@@ -1,8 +1,8 @@
-from dcim.models import DeviceRole, Platform, Site
+from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
-from ipam.models import VRF
+from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelBulkEditForm
 from tenancy.models import Tenant
 from utilities.forms import add_blank_choice
@@ -97,14 +97,49 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         required=False,
         query_params={'vm_role': 'true'},
     )
+    node_role = DynamicModelChoiceField(
+        label=_('Node role'),
+        queryset=DeviceRole.objects.all(),
+        required=False,
+    )
+    node_device_type = DynamicModelChoiceField(
+        label=_('Node device type'),
+        queryset=DeviceType.objects.all(),
+        required=False,
+    )
     vrf = DynamicModelChoiceField(
         label=_('VRF'),
         queryset=VRF.objects.all(),
         required=False,
     )
+    vlan_group = DynamicModelChoiceField(
+        label=_('VLAN group'),
+        queryset=VLANGroup.objects.all(),
+        required=False,
+    )
     sync_vms = switch(_('Sync virtual machines'))
     sync_containers = switch(_('Sync containers'))
     sync_templates = switch(_('Sync templates'))
+    include_guests = WordsField(
+        label=_('Only these guests'),
+        required=False,
+    )
+    exclude_guests = WordsField(
+        label=_('Except these guests'),
+        required=False,
+    )
+    ignored_interfaces = WordsField(
+        label=_('Ignored interfaces'),
+        required=False,
+    )
+    ignored_prefixes = WordsField(
+        label=_('Ignored prefixes'),
+        required=False,
+    )
+    sync_nodes = switch(_('Sync nodes'))
+    create_vlans = switch(_('Create VLANs'))
+    read_os_info = switch(_('Read operating systems'))
+    read_host_names = switch(_('Read host names'))
     interface_naming = forms.ChoiceField(
         label=_('Interface names'),
         choices=add_blank_choice(InterfaceNamingChoices),
@@ -138,16 +173,23 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         FieldSet('enabled', 'description', name=_('Endpoint')),
         FieldSet('timeout', 'concurrency', name=_('Connection')),
         FieldSet('ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', name=_('SSH')),
-        FieldSet('cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', name=_('Placement')),
         FieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
-            'missing_addresses', 'change_limit', 'field_policy',
-            name=_('Behaviour'),
+            'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf',
+            'vlan_group',
+            name=_('Placement'),
         ),
+        FieldSet(
+            'sync_vms', 'sync_containers', 'sync_templates', 'include_guests', 'exclude_guests', 'read_os_info',
+            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
+            name=_('Guests'),
+        ),
+        FieldSet('sync_nodes', 'create_vlans', name=_('Nodes and networks')),
+        FieldSet('missing_guests', 'grace_days', 'change_limit', name=_('Behaviour')),
     )  # fmt: skip
     nullable_fields = (
         'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',
-        'site', 'tenant', 'guest_role', 'vrf', 'field_policy', 'comments',
+        'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'include_guests',
+        'exclude_guests', 'ignored_interfaces', 'ignored_prefixes', 'field_policy', 'comments',
     )  # fmt: skip
 
 

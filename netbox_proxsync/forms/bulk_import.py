@@ -1,8 +1,8 @@
-from dcim.models import DeviceRole, Platform, Site
+from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
-from ipam.models import VRF
+from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelImportForm
 from tenancy.models import Tenant
 from utilities.forms.fields import CSVChoiceField, CSVModelChoiceField, CSVModelMultipleChoiceField
@@ -86,6 +86,47 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
         to_field_name='rd',
         help_text=_('Route distinguisher of the VRF'),
     )
+    node_role = CSVModelChoiceField(
+        label=_('Node role'),
+        queryset=DeviceRole.objects.all(),
+        required=False,
+        to_field_name='name',
+        help_text=_('Name of the role of new devices'),
+    )
+    node_device_type = CSVModelChoiceField(
+        label=_('Node device type'),
+        queryset=DeviceType.objects.all(),
+        required=False,
+        to_field_name='model',
+        help_text=_('Model of the device type'),
+    )
+    vlan_group = CSVModelChoiceField(
+        label=_('VLAN group'),
+        queryset=VLANGroup.objects.all(),
+        required=False,
+        to_field_name='name',
+        help_text=_('Name of the VLAN group'),
+    )
+    include_guests = WordsField(
+        label=_('Only these guests'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('include_guests').help_text,
+    )
+    exclude_guests = WordsField(
+        label=_('Except these guests'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('exclude_guests').help_text,
+    )
+    ignored_interfaces = WordsField(
+        label=_('Ignored interfaces'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('ignored_interfaces').help_text,
+    )
+    ignored_prefixes = WordsField(
+        label=_('Ignored prefixes'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('ignored_prefixes').help_text,
+    )
     interface_naming = CSVChoiceField(
         label=_('Interface names'),
         choices=InterfaceNamingChoices,
@@ -112,7 +153,9 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
             'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
             'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
             'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
-            'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
+            'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
+            'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
+            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests',
             'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
@@ -124,10 +167,11 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
 
     def clean(self):
         super().clean()
-        # A box that is not there is not ticked, says Django; here it was not asked for.
-        for name in ('enabled', 'sync_vms', 'sync_containers', 'sync_templates'):
+        # A box that is not there is not ticked, and a list that is not there empty, says Django; here it was not asked
+        # for.
+        for name in ('enabled', 'sync_vms', 'sync_containers', 'sync_templates', 'sync_nodes', 'ignored_interfaces'):
             if name in self.fields and name not in self.data:
-                self.cleaned_data[name] = ProxmoxEndpoint._meta.get_field(name).default
+                self.cleaned_data[name] = ProxmoxEndpoint._meta.get_field(name).get_default()
         return self.cleaned_data
 
 

@@ -1,8 +1,8 @@
-from dcim.models import DeviceRole, Platform, Site
+from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
-from ipam.models import VRF
+from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelFilterSetForm
 from netbox.forms.mixins import SavedFiltersMixin
 from tenancy.models import Tenant
@@ -64,10 +64,15 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
         FieldSet('q', 'filter_id', 'tag'),
         FieldSet('status', 'enabled', 'tls_mode', 'pve_version', name=_('Endpoint')),
         FieldSet(
-            'cluster_id', 'cluster_type_id', 'cluster_group_id', 'site_id', 'tenant_id', 'guest_role_id', 'vrf_id',
+            'cluster_id', 'cluster_type_id', 'cluster_group_id', 'site_id', 'tenant_id', 'guest_role_id',
+            'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',
             name=_('Placement'),
         ),
-        FieldSet('sync_vms', 'sync_containers', 'sync_templates', name=_('Behaviour')),
+        FieldSet(
+            'sync_vms', 'sync_containers', 'sync_templates', 'sync_nodes', 'create_vlans', 'read_os_info',
+            'read_host_names',
+            name=_('Behaviour'),
+        ),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
     status = several(_('Status'), EndpointStatusChoices)
@@ -80,10 +85,17 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
     site_id = objects(_('Site'), Site)
     tenant_id = objects(_('Tenant'), Tenant)
     guest_role_id = objects(_('Guest role'), DeviceRole, query_params={'vm_role': 'true'})
+    node_role_id = objects(_('Node role'), DeviceRole)
+    node_device_type_id = objects(_('Node device type'), DeviceType)
+    vlan_group_id = objects(_('VLAN group'), VLANGroup)
     vrf_id = objects(_('VRF'), VRF)
     sync_vms = yes_or_no(_('Sync virtual machines'))
     sync_containers = yes_or_no(_('Sync containers'))
     sync_templates = yes_or_no(_('Sync templates'))
+    sync_nodes = yes_or_no(_('Sync nodes'))
+    create_vlans = yes_or_no(_('Create VLANs'))
+    read_os_info = yes_or_no(_('Read operating systems'))
+    read_host_names = yes_or_no(_('Read host names'))
     tag = TagFilterField(model)
 
 

@@ -1,10 +1,10 @@
 from typing import Any
 
-from dcim.models import DeviceRole, Platform, Site
+from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
-from ipam.models import VRF
+from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelForm
 from tenancy.models import Tenant
 from utilities.forms import BOOLEAN_WITH_BLANK_CHOICES
@@ -67,11 +67,49 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         query_params={'vm_role': 'true'},
         help_text=ProxmoxEndpoint._meta.get_field('guest_role').help_text,
     )
+    node_role = DynamicModelChoiceField(
+        label=_('Node role'),
+        queryset=DeviceRole.objects.all(),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('node_role').help_text,
+    )
+    node_device_type = DynamicModelChoiceField(
+        label=_('Node device type'),
+        queryset=DeviceType.objects.all(),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('node_device_type').help_text,
+    )
     vrf = DynamicModelChoiceField(
         label=_('VRF'),
         queryset=VRF.objects.all(),
         required=False,
         help_text=ProxmoxEndpoint._meta.get_field('vrf').help_text,
+    )
+    vlan_group = DynamicModelChoiceField(
+        label=_('VLAN group'),
+        queryset=VLANGroup.objects.all(),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('vlan_group').help_text,
+    )
+    include_guests = WordsField(
+        label=_('Only these guests'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('include_guests').help_text,
+    )
+    exclude_guests = WordsField(
+        label=_('Except these guests'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('exclude_guests').help_text,
+    )
+    ignored_interfaces = WordsField(
+        label=_('Ignored interfaces'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('ignored_interfaces').help_text,
+    )
+    ignored_prefixes = WordsField(
+        label=_('Ignored prefixes'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('ignored_prefixes').help_text,
     )
 
     field_policy = FieldPolicyField()
@@ -87,13 +125,17 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             name=_('SSH (optional)'),
         ),
         FieldSet(
-            'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf', name=_('Placement')
+            'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'node_role',
+            'node_device_type', 'vrf', 'vlan_group',
+            name=_('Placement'),
         ),
         FieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests', 'grace_days',
-            'missing_addresses', 'change_limit', 'field_policy',
-            name=_('Behaviour'),
+            'sync_vms', 'sync_containers', 'sync_templates', 'include_guests', 'exclude_guests', 'read_os_info',
+            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
+            name=_('Guests'),
         ),
+        FieldSet('sync_nodes', 'create_vlans', name=_('Nodes and networks')),
+        FieldSet('missing_guests', 'grace_days', 'change_limit', name=_('Behaviour')),
     )  # fmt: skip
 
     class Meta:
@@ -102,7 +144,9 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
             'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
             'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
-            'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming', 'missing_guests',
+            'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
+            'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
+            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests',
             'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
         widgets = {

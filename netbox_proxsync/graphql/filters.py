@@ -17,7 +17,7 @@ from .enums import *
 
 if TYPE_CHECKING:
     from core.graphql.filters import ContentTypeFilter
-    from dcim.graphql.filters import DeviceRoleFilter, PlatformFilter, SiteFilter
+    from dcim.graphql.filters import DeviceRoleFilter, DeviceTypeFilter, PlatformFilter, SiteFilter
     from extras.graphql.filters import TagFilter
     from ipam.graphql.filters import VRFFilter
     from netbox.graphql.filter_lookups import BigIntegerLookup, IntegerLookup, StringArrayLookup
@@ -79,11 +79,31 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
         strawberry_django.filter_field()
     )
     guest_role_id: ID | None = strawberry_django.filter_field()
+    node_role: Annotated['DeviceRoleFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    node_role_id: ID | None = strawberry_django.filter_field()
+    node_device_type: Annotated['DeviceTypeFilter', strawberry.lazy('dcim.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    node_device_type_id: ID | None = strawberry_django.filter_field()
     vrf: Annotated['VRFFilter', strawberry.lazy('ipam.graphql.filters')] | None = strawberry_django.filter_field()
     vrf_id: ID | None = strawberry_django.filter_field()
+    vlan_group: Annotated['VLANGroupFilter', strawberry.lazy('ipam.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    vlan_group_id: ID | None = strawberry_django.filter_field()
     sync_vms: FilterLookup[bool] | None = strawberry_django.filter_field()
     sync_containers: FilterLookup[bool] | None = strawberry_django.filter_field()
     sync_templates: FilterLookup[bool] | None = strawberry_django.filter_field()
+    include_guests: Texts | None = strawberry_django.filter_field()
+    exclude_guests: Texts | None = strawberry_django.filter_field()
+    ignored_interfaces: Texts | None = strawberry_django.filter_field()
+    ignored_prefixes: Texts | None = strawberry_django.filter_field()
+    sync_nodes: FilterLookup[bool] | None = strawberry_django.filter_field()
+    create_vlans: FilterLookup[bool] | None = strawberry_django.filter_field()
+    read_os_info: FilterLookup[bool] | None = strawberry_django.filter_field()
+    read_host_names: FilterLookup[bool] | None = strawberry_django.filter_field()
     interface_naming: BaseFilterLookup[ProxSyncInterfaceNamingEnum] | None = strawberry_django.filter_field()
     missing_guests: BaseFilterLookup[ProxSyncMissingGuestsEnum] | None = strawberry_django.filter_field()
     missing_addresses: BaseFilterLookup[ProxSyncMissingAddressesEnum] | None = strawberry_django.filter_field()

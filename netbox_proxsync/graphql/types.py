@@ -9,7 +9,7 @@ from .filters import *
 
 if TYPE_CHECKING:
     from core.graphql.types import ContentType
-    from dcim.graphql.types import DeviceRoleType, PlatformType, SiteType
+    from dcim.graphql.types import DeviceRoleType, DeviceTypeType, PlatformType, SiteType
     from extras.graphql.types import TagType
     from ipam.graphql.types import VRFType
     from tenancy.graphql.types import TenantType
@@ -32,23 +32,31 @@ __all__ = (
     fields=[
         'id', 'name', 'enabled', 'hosts', 'token_id', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout',
         'concurrency', 'ssh_user', 'ssh_port', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
-        'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
-        'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run',
-        'pve_version', 'description', 'comments', 'created', 'last_updated', 'runs', 'bindings', 'guests',
-        'mapping_rules',
+        'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
+        'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
+        'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests', 'grace_days',
+        'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run', 'pve_version', 'description',
+        'comments', 'created', 'last_updated', 'runs', 'bindings', 'guests', 'mapping_rules',
     ],
     filters=ProxSyncEndpointFilter,
     pagination=True,
 )  # fmt: skip
 class ProxSyncEndpointType(PrimaryObjectType):
     hosts: list[str]
+    include_guests: list[str]
+    exclude_guests: list[str]
+    ignored_interfaces: list[str]
+    ignored_prefixes: list[str]
     cluster: Annotated['ClusterType', strawberry.lazy('virtualization.graphql.types')] | None
     cluster_type: Annotated['ClusterTypeType', strawberry.lazy('virtualization.graphql.types')] | None
     cluster_group: Annotated['ClusterGroupType', strawberry.lazy('virtualization.graphql.types')] | None
     site: Annotated['SiteType', strawberry.lazy('dcim.graphql.types')] | None
     tenant: Annotated['TenantType', strawberry.lazy('tenancy.graphql.types')] | None
     guest_role: Annotated['DeviceRoleType', strawberry.lazy('dcim.graphql.types')] | None
+    node_role: Annotated['DeviceRoleType', strawberry.lazy('dcim.graphql.types')] | None
+    node_device_type: Annotated['DeviceTypeType', strawberry.lazy('dcim.graphql.types')] | None
     vrf: Annotated['VRFType', strawberry.lazy('ipam.graphql.types')] | None
+    vlan_group: Annotated['VLANGroupType', strawberry.lazy('ipam.graphql.types')] | None
     last_run: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     runs: list[Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')]]
     bindings: list[Annotated['ProxSyncBindingType', strawberry.lazy('netbox_proxsync.graphql.types')]]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from dcim.models import Device, Interface
+from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from ipam.models import IPAddress
@@ -21,7 +23,11 @@ from .fields import pointer_to, read
 __all__ = ('Aside',)
 
 # Model -> with what its names are unique.
-UNIQUE_WITH = {VirtualMachine: ('cluster_id', 'tenant_id'), VMInterface: ('virtual_machine_id',)}
+UNIQUE_WITH = {
+    VirtualMachine: ('cluster_id', 'tenant_id'),
+    VMInterface: ('virtual_machine_id',),
+    Interface: ('device_id',),
+}
 # Shorter than any name may be, so that what makes it unique fits.
 KEPT_OF_NAME = 40
 
@@ -86,11 +92,12 @@ class Aside:
         """NetBox does not let go of an address while it is the primary one of the machine that it leaves."""
         if not isinstance(address, IPAddress) or want is None:
             return
-        target = VMInterface.objects.get(pk=want.pk)
+        target = apps.get_model(want.model).objects.get(pk=want.pk).parent_object
         name = f'primary_ip{address.family}'
-        holders = VirtualMachine.objects.filter(**{name: address}).exclude(pk=target.virtual_machine_id)
-        for holder in holders.select_for_update(of=('self',)):
-            self.set_aside(holder, name, None)
+        for model in (VirtualMachine, Device):
+            for holder in model.objects.filter(**{name: address}).select_for_update(of=('self',)):
+                if holder != target:
+                    self.set_aside(holder, name, None)
 
     def set_aside(self, instance: models.Model, name: str, value: Value):
         pointer, before = pointer_to(instance), read(instance, name)

@@ -32,6 +32,9 @@ TRACES = {
     'netbox_proxsync.proxmoxguest',
 }
 
+# What a person has noted on an interface itself.
+MARKS = {'mgmt_only': 'the mark "management only"', 'mark_connected': 'the mark "connected"'}
+
 
 def burdens_of(
     gone: list[Bound], bound_to: Mapping[Pointer, Bound], moving: Container[Pointer] = ()
@@ -67,6 +70,7 @@ def hanging_on(
     """
     if own := bound_to.get(pointer_to(instance)):
         yield from entered_in(instance, own)
+    yield from (mark for name, mark in MARKS.items() if getattr(instance, name, False))
     for related, cascades in related_to(instance):
         bound = bound_to.get(pointer_to(related))
         if bound is None or bound.unmanaged:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from ipaddress import ip_network
 
-from dcim.models import Interface, MACAddress
+from dcim.models import Device, Interface, MACAddress
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.db import connection, models
 from django.db.models import Q
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Lower
 from extras.models import CustomField
 from ipam.fields import IPAddressField
 from ipam.lookups import Host
@@ -25,6 +25,7 @@ from .bindings import load_bindings
 from .burdens import burdens_of
 from .fields import pointer_to, read_all
 from .shared import find_shared
+from .vlans import load_vlans
 
 __all__ = ('load',)
 
@@ -46,6 +47,7 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
         shared=find_shared(wanted_shared(desired.items)),
         custom_fields=reader.custom_fields,
         prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
+        vlans=load_vlans(desired.items, reader.cluster, settings),
         burdens=burdens_of(gone, bound_to, moving(gone, desired)),
     )
 
@@ -116,6 +118,7 @@ class RecordReader:
         self.endpoint = endpoint
         self.settings = settings
         self.items = desired.items
+        self.cluster: Cluster | None = None
         self.custom_fields = load_custom_fields()
         self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
 
@@ -131,9 +134,12 @@ class RecordReader:
 
     def records(self) -> dict[str, list[Record]]:
         clusters = list(self.clusters())
+        self.cluster = clusters[0] if len(clusters) == 1 else None
+        devices = list(self.devices())
+        ports = list(self.ports(devices))
         vms = list(self.vms(clusters))
         interfaces = list(self.interfaces(vms))
-        macs = list(self.macs(interfaces))
+        macs = list(self.macs(interfaces, ports))
         macs_of: dict[Pointer, set[str]] = {}
         vm_of = {pointer_to(interface): pointer_to(interface.virtual_machine) for interface in interfaces}
         for mac in macs:
@@ -145,6 +151,16 @@ class RecordReader:
                 macs_of_vm.setdefault(vm_of[interface], set()).update(addresses)
         return {
             'cluster': [self.record('cluster', cluster, name=cluster.name.lower()) for cluster in clusters],
+            'device': [self.record('device', device, name=(device.name or '').lower()) for device in devices],
+            'node_interface': [
+                self.record(
+                    'node_interface',
+                    port,
+                    device=pointer_to(port.device),
+                    macs=frozenset(macs_of.get(pointer_to(port), ())),
+                )
+                for port in ports
+            ],
             'vm': [self.vm_record(vm, macs_of_vm) for vm in vms],
             'interface': [
                 self.record(
@@ -189,11 +205,34 @@ class RecordReader:
             reach |= Q(name__iexact=names[0] if names else self.settings.endpoint.label)
         return Cluster.objects.filter(reach).select_related('type', 'group', 'tenant').prefetch_related('scope')
 
+    def devices(self) -> models.QuerySet:
+        names = [item.hints['name'] for item in self.items if item.kind == 'device']
+        return (
+            Device.objects.annotate(folded=Lower('name'))
+            .filter(
+                Q(pk__in=self.bound('device'))
+                | Q(folded__in=names, site=self.settings.site.pk if self.settings.site else None)
+            )
+            .select_related(
+                'cluster', 'site', 'role', 'device_type__manufacturer', 'tenant', 'platform', 'primary_ip4',
+                'primary_ip6', 'virtual_chassis',
+            )
+            .order_by('pk')
+        )  # fmt: skip
+
+    def ports(self, devices: list[Device]) -> models.QuerySet:
+        return (
+            Interface.objects.filter(Q(device__in=devices) | Q(pk__in=self.bound('node_interface')))
+            .select_related('device', 'lag', 'bridge', 'parent', 'primary_mac_address', 'untagged_vlan')
+            .prefetch_related('tagged_vlans')
+            .order_by('pk')
+        )
+
     def vms(self, clusters: list[Cluster]) -> models.QuerySet:
         return (
             VirtualMachine.objects.filter(Q(cluster__in=clusters) | Q(pk__in=self.bound('vm')))
             .select_related(
-                'cluster', 'virtual_machine_type', 'role', 'tenant', 'platform', 'primary_ip4', 'primary_ip6'
+                'cluster', 'device', 'virtual_machine_type', 'role', 'tenant', 'platform', 'primary_ip4', 'primary_ip6'
             )
             .prefetch_related('tags')
             .order_by('pk')
@@ -202,15 +241,19 @@ class RecordReader:
     def interfaces(self, vms: list[VirtualMachine]) -> models.QuerySet:
         return (
             VMInterface.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('interface')))
-            .select_related('virtual_machine', 'primary_mac_address')
+            .select_related('virtual_machine', 'primary_mac_address', 'untagged_vlan')
+            .prefetch_related('tagged_vlans')
             .order_by('pk')
         )
 
-    def macs(self, interfaces: list[VMInterface]) -> models.QuerySet:
+    def macs(self, interfaces: list[VMInterface], ports: list[Interface]) -> models.QuerySet:
         wanted = [item.values['mac_address'] for item in self.items if item.kind == 'mac']
         assigned = Q(
             assigned_object_type=ContentType.objects.get_for_model(VMInterface),
             assigned_object_id__in=[interface.pk for interface in interfaces],
+        ) | Q(
+            assigned_object_type=ContentType.objects.get_for_model(Interface),
+            assigned_object_id__in=[port.pk for port in ports],
         )
         free = Q(assigned_object_id=None, mac_address__in=wanted)
         return (
@@ -258,7 +301,8 @@ def holder_text(instance: IPAddress | MACAddress) -> str:
 
 
 def holder_vm(holder: models.Model | None) -> Pointer | None:
-    return pointer_to(holder.virtual_machine) if isinstance(holder, VMInterface) else None
+    """The virtual machine or device to which an address belongs."""
+    return pointer_to(holder.parent_object) if isinstance(holder, VMInterface | Interface) else None
 
 
 def load_custom_fields() -> dict[str, frozenset[str]]:

@@ -27,7 +27,7 @@ def read(instance: models.Model, name: str) -> Value:
     """
     The value of a field now. Related objects that are loaded are labelled; none is fetched for its label.
 
-    Tags are taken from the prefetch cache where there is one.
+    Tags and other sets are taken from the prefetch cache where there is one.
     """
     if name.startswith(CUSTOM):
         return instance.custom_field_data.get(name.removeprefix(CUSTOM))
@@ -35,8 +35,8 @@ def read(instance: models.Model, name: str) -> Value:
     match field:
         case GenericForeignKey():
             return generic_pointer(instance, field)
-        case TaggableManager():
-            return frozenset(pointer_to(tag) for tag in getattr(instance, name).all())
+        case TaggableManager() | models.ManyToManyField():
+            return frozenset(pointer_to(element) for element in getattr(instance, name).all())
         case models.ForeignKey():
             return foreign_pointer(instance, field)
         case models.DecimalField():
@@ -53,7 +53,9 @@ def read_all(instance: models.Model, names: list[str]) -> dict[str, Value]:
 
 def is_set(model: type[models.Model], name: str) -> bool:
     """Whether a field holds many objects, which are added and removed one by one after the object is saved."""
-    return not name.startswith(CUSTOM) and isinstance(model._meta.get_field(name), TaggableManager)
+    return not name.startswith(CUSTOM) and isinstance(
+        model._meta.get_field(name), TaggableManager | models.ManyToManyField
+    )
 
 
 def write(instance: models.Model, name: str, value: Value):

@@ -1,10 +1,11 @@
 """Creates, changes and deletes single NetBox objects, and keeps their bindings."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 from extras.models import CustomField
@@ -12,12 +13,13 @@ from extras.models import CustomField
 from ..models import Binding, ProxmoxEndpoint
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS
+from ..sync.ownership import decide
 from ..sync.state import Bound
 from ..sync.values import Pointer, Ref, Shared, Value, encode_all
 from .aside import Aside
 from .bindings import load_bindings
 from .burdens import hanging_on
-from .fields import is_set, pointer_to, write
+from .fields import is_set, pointer_to, read, write
 from .shared import create_shared
 from .tracking import savepoint
 
@@ -60,21 +62,41 @@ class ObjectWriter:
         self.bound_to.update((bound.pointer, bound) for bound in load_bindings(self.endpoint).values())
         self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
 
-    def make_shared(self, change: Change):
-        """Make the shared objects that a change needs, before it, so that they outlive its failure."""
+    def make_shared(self, change: Change) -> dict[str, Exception]:
+        """
+        Make the shared objects that a change needs, before it, so that they outlive its failure.
+
+        Returns:
+            What NetBox refused, by field. Those fields are left.
+        """
+        refused = {}
         for field in change.writes:
             for value in elements(field.want):
                 if isinstance(value, Shared) and value not in self.shared:
                     # Each by itself: one that is refused must not take back another that is remembered.
-                    with savepoint():
-                        pointer = create_shared(value)
-                    self.shared[value] = pointer
+                    try:
+                        with savepoint():
+                            pointer = create_shared(value)
+                        self.shared[value] = pointer
+                    except ValidationError as error:
+                        refused[field.name] = error
+        return refused
+
+    def is_made(self, field: FieldChange) -> bool:
+        """Whether the shared objects that a field names exist."""
+        return all(value in self.shared for value in elements(field.want) if isinstance(value, Shared))
 
     def create(self, change: Change):
         """Make an object and its binding. Late fields stay empty."""
         model = apps.get_model(KINDS[change.kind].model)
-        instance = model()
-        fields = [field for field in change.writes if not field.late]
+        fields = [field for field in change.writes if not field.late and self.is_made(field)]
+        instance = self.made_with_parent(change)
+        is_new = instance is None
+        if instance is None:
+            instance = model()
+        else:
+            fields = [field for field in fields if self.may_fill(instance, field)]
+            self.prepare(instance)
         for field in fields:
             if not is_set(model, field.name):
                 write(instance, field.name, self.resolve(field.want))
@@ -84,7 +106,8 @@ class ObjectWriter:
         self.write_sets(instance, fields)
         pointer = pointer_to(instance)
         self.stamped.add(pointer)
-        self.bind(change, pointer, skipped={field.name for field in change.writes if field.late}, made=True)
+        skipped = {field.name for field in change.writes if field not in fields}
+        self.bind(change, pointer, skipped=skipped, made=is_new)
         if change.kind == 'cluster':
             self.place_endpoint(pointer)
 
@@ -104,6 +127,24 @@ class ObjectWriter:
         others = Binding.objects.filter(object_type=object_type, object_id=pointer.pk).exclude(endpoint=self.endpoint)
         return pointer not in self.bound_to and others.exists()
 
+    def made_with_parent(self, change: Change) -> models.Model | None:
+        """The object that NetBox made from a template when its parent was made, by the same run."""
+        kind = KINDS[change.kind]
+        if kind.comes_with_parent is None:
+            return None
+        wants = {field.name: field.want for field in change.writes}
+        parent, name = (self.resolve(wants.get(field)) for field in kind.comes_with_parent)
+        if parent not in self.stamped:
+            return None
+        lookup = dict(zip(kind.comes_with_parent, (parent.pk, name), strict=True))
+        found = apps.get_model(kind.model).objects.filter(**lookup).first()
+        return None if found is None or pointer_to(found) in self.bound_to else found
+
+    def may_fill(self, instance: models.Model, field: FieldChange) -> bool:
+        """Whether a field of an object that is there already is ours to write."""
+        now = read(instance, field.name)
+        return decide(field.owner, field.name, {}, now, self.resolve(field.want)).writes
+
     def update(self, change: Change) -> list[str]:
         """
         Write the early fields of a change and keep its binding.
@@ -111,24 +152,32 @@ class ObjectWriter:
         Returns:
             The fields that were left, because NetBox was edited since the plan was made.
         """
-        late = {field.name for field in change.writes if field.late}
-        outdated = self.write_fields(change, [field for field in change.writes if not field.late])
-        self.bind(change, change.pointer, skipped=late | set(outdated))
+        early = [field for field in change.writes if not field.late and self.is_made(field)]
+        outdated = self.write_fields(change, early)
+        left = {field.name for field in change.writes if field not in early}
+        self.bind(change, change.pointer, skipped=left | set(outdated))
         if change.kind == 'cluster':
             self.place_endpoint(change.pointer)
         return outdated
 
-    def write_late(self, change: Change) -> list[str]:
-        """Write the fields that point to objects which did not exist before this unit was written."""
+    def write_late(self, change: Change, names: Collection[str], left: Collection[str] = ()) -> list[str]:
+        """
+        Write fields that point to objects which did not exist before this unit was written.
+
+        Args:
+            names: Those to write.
+            left: Those that are not written yet, or were refused.
+        """
         pointer = change.pointer or self.pointers[change.kind, change.key]
-        late = [field for field in change.writes if field.late]
+        late = [field for field in change.writes if field.late and field.name in names]
         resolved = [field for field in late if not isinstance(field.want, Ref) or self.is_there(field.want)]
         if change.action is Action.UPDATE and not resolved and len(late) == len(change.writes):
             # Nothing of the change is written: it must not be reported as applied.
             self.resolve(late[0].want)
         outdated = self.write_fields(change, resolved, pointer)
         missing = {field.name for field in late if field not in resolved}
-        self.bind(change, pointer, skipped=missing | set(outdated))
+        unmade = {field.name for field in change.writes if not self.is_made(field)}
+        self.bind(change, pointer, skipped=missing | unmade | set(outdated) | set(left))
         return outdated
 
     def release(self, change: Change) -> list[str]:

@@ -4,6 +4,7 @@ from django.conf import settings as django_settings
 from netbox.plugins import get_plugin_config
 
 from ..models import ProxmoxEndpoint, ProxmoxGuest
+from ..sync.filters import GuestFilters
 from ..sync.settings import Settings
 from ..sync.values import Pointer
 from .fields import pointer_to
@@ -12,11 +13,16 @@ from .rules import load_rules, plain_rule, values_of
 __all__ = ('load_settings',)
 
 MIB = 1024 * 1024
-POINTERS = ('cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'vrf')
+POINTERS = (
+    'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf',
+    'vlan_group',
+)  # fmt: skip
 PLAIN = (
     'sync_vms',
     'sync_containers',
     'sync_templates',
+    'sync_nodes',
+    'create_vlans',
     'interface_naming',
     'missing_guests',
     'grace_days',
@@ -40,6 +46,7 @@ def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
         endpoint=pointer_to(endpoint),
         rules=tuple(plain for rule, plain in rules.items() if rule.is_for(endpoint.pk)),
         ruled=values_of(rules.values()),
+        guest_filters=GuestFilters.parse(endpoint.include_guests, endpoint.exclude_guests),
         ram_unit=MIB if plain_mib else django_settings.RAM_BASE_UNIT**2,
         disk_unit=MIB if plain_mib else django_settings.DISK_BASE_UNIT**2,
         ignored=frozenset(guest.key for guest in ignored),

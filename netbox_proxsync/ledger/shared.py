@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
+from dcim.models import DeviceType
 from django.apps import apps
 from django.db import models
 from django.utils.text import slugify
+from ipam.models import VLAN
 
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
@@ -32,6 +34,8 @@ def find_shared(wanted: Iterable[Shared]) -> dict[Shared, Pointer]:
 
 
 def find_of_model(model: type[models.Model], wanted: set[Shared]) -> dict[Shared, Pointer]:
+    if model is DeviceType:
+        return find_device_types(wanted)
     names = {shared.name for shared in wanted}
     exact, folded, slugs = {}, {}, {}
     for instance in ordered(model.objects.all()):
@@ -54,6 +58,16 @@ def ordered(rows: models.QuerySet) -> models.QuerySet:
     return rows.order_by(*[models.F(name).asc(nulls_first=True) for name in order])
 
 
+def find_device_types(wanted: set[Shared]) -> dict[Shared, Pointer]:
+    """A model's name is unique for its manufacturer only."""
+    found = {
+        (instance.manufacturer.name.lower(), instance.model.lower()): pointer_to(instance)
+        for instance in DeviceType.objects.select_related('manufacturer').order_by('-pk')
+    }
+    pairs = {shared: (shared.within.lower(), shared.name.lower()) for shared in wanted}
+    return {shared: found[pair] for shared, pair in pairs.items() if pair in found}
+
+
 def create_shared(shared: Shared) -> Pointer:
     """
     Make the object, unless one of exactly that name has come into being since the plan was made.
@@ -64,9 +78,22 @@ def create_shared(shared: Shared) -> Pointer:
         ValidationError: NetBox refuses it.
     """
     model = apps.get_model(shared.model)
-    if instance := ordered(model.objects.filter(name=shared.name)).first():
+    if model is DeviceType:
+        found = model.objects.filter(model__iexact=shared.name, manufacturer__name__iexact=shared.within)
+    elif model is VLAN:
+        # A VLAN is what it is by its id and its place; its name is for people.
+        found = model.objects.filter(**dict(shared.attributes)).order_by('group_id')
+    else:
+        found = ordered(model.objects.filter(name=shared.name))
+    if instance := found.first():
         return pointer_to(instance)
-    instance = model(name=shared.name, slug=free_slug(model, shared.name), **dict(shared.attributes))
+    if model is DeviceType:
+        manufacturer = create_shared(Shared('dcim.manufacturer', shared.within))
+        instance = model(model=shared.name, manufacturer_id=manufacturer.pk)
+    else:
+        instance = model(name=shared.name, **dict(shared.attributes))
+    if hasattr(instance, 'slug'):
+        instance.slug = free_slug(model, shared.name)
     instance.full_clean()
     instance.save()
     return pointer_to(instance)

@@ -3,7 +3,8 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, groupby
 from typing import Protocol
 from uuid import UUID
@@ -129,9 +130,9 @@ class Writer:
             elif not change.action.goes:
                 results[index] = self.attempt(change, self.write)
         for index, result in list(results.items()):
-            late = any(field.late for field in result.change.writes)
-            if late and result.outcome == ChangeOutcomeChoices.APPLIED:
-                results[index] = self.attempt(result.change, self.objects.write_late)
+            late = [field.name for field in result.change.writes if field.late]
+            if late and result.pointer:
+                results[index] = merge(result, self.write_late(result.change, late))
         for index, change in enumerate(changes):
             if change.action.goes:
                 results[index] = self.attempt(change, self.write)
@@ -151,10 +152,23 @@ class Writer:
             case _:
                 return self.objects.update(change)
 
+    def write_late(self, change: Change, names: list[str]) -> Result:
+        """Write what points from an object to others: all at once, and one by one if NetBox refuses that."""
+        whole = self.attempt(change, partial(self.objects.write_late, names=names))
+        if whole.outcome != ChangeOutcomeChoices.FAILED or whole.pointer or len(names) == 1:
+            return whole
+        result, left = None, set(names)
+        for name in names:
+            one = self.attempt(change, partial(self.objects.write_late, names=[name], left=left - {name}))
+            if one.pointer:
+                left.discard(name)
+            result = merge(result, one) if result else one
+        return result
+
     def attempt(self, change: Change, write: Callable[[Change], list[str] | None]) -> Result:
         """Try a write within a savepoint."""
         try:
-            self.objects.make_shared(change)
+            refused = self.objects.make_shared(change)
             with self.objects.aside.taken_back(), savepoint():
                 outdated = write(change) or []
         except FATAL:
@@ -173,6 +187,9 @@ class Writer:
             message = _('Left as they are, because they were edited in NetBox since the plan was made: {names}.')
             return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(names=', '.join(outdated)))
         pointer = self.objects.pointers.get((change.kind, change.key))
+        if refused:
+            left = '; '.join(f'{name}: {explain(error)}' for name, error in refused.items())
+            return Result(change, ChangeOutcomeChoices.FAILED, left, pointer)
         return Result(change, ChangeOutcomeChoices.APPLIED, pointer=pointer)
 
     def stamp_root(self, results: Iterable[Result]):
@@ -180,7 +197,7 @@ class Writer:
         for result in results:
             change = result.change
             written = change.writes or change.action in (Action.CREATE, Action.DELETE)
-            if written and result.outcome == ChangeOutcomeChoices.APPLIED:
+            if written and (result.pointer or result.outcome == ChangeOutcomeChoices.APPLIED):
                 self.attempt(change, self.objects.stamp_unit)
                 return
 
@@ -190,6 +207,13 @@ def rekey(bindings: Mapping[int, tuple[str, str]]):
     with transaction.atomic():
         for pk, (key, unit) in bindings.items():
             Binding.objects.filter(pk=pk).update(key=key, unit=unit)
+
+
+def merge(first: Result, second: Result) -> Result:
+    """Of two parts of one change: written whole only if both were; an object that is there, if either wrote it."""
+    worse = first if second.outcome == ChangeOutcomeChoices.APPLIED else second
+    messages = '; '.join(dict.fromkeys(filter(None, (first.message, second.message))))
+    return replace(worse, message=messages, pointer=first.pointer or second.pointer)
 
 
 def explain(error: Exception) -> str:

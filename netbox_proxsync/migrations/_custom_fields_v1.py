@@ -64,22 +64,24 @@ FIELDS = (
 SEARCHED = {'vmid': 500, 'proxmox_pool': 1000}
 
 
-def install(apps: Any, using: str):
+def install(apps: Any, using: str, fields: tuple = FIELDS, weight: int = 100):
     """
     Create the fields that are missing and adopt those that exist.
 
     Args:
         apps: The app registry of a migration, or Django's own.
         using: Alias of the database.
+        fields: Those of this release, or of a later one.
+        weight: Of the first of them; the others follow.
 
     Raises:
         CommandError: Fields of that name exist that cannot be adopted. Nothing is written then.
     """
     custom_fields = apps.get_model('extras', 'CustomField').objects.using(using)
-    existing = {field.name: field for field in custom_fields.filter(name__in=[name for _, name, _, _ in FIELDS])}
-    _refuse_conflicts(apps, using, existing)
+    existing = {field.name: field for field in custom_fields.filter(name__in=[name for _, name, _, _ in fields])}
+    _refuse_conflicts(apps, using, existing, fields)
     records = apps.get_model('netbox_proxsync', 'ManagedCustomField').objects.using(using)
-    for position, (model, name, type_, label) in enumerate(FIELDS):
+    for position, (model, name, type_, label) in enumerate(fields):
         choice_set, choice_set_created = None, False
         if (field := existing.get(name)) is None:
             if type_ == 'select':
@@ -89,7 +91,7 @@ def install(apps: Any, using: str):
                 type=type_,
                 label=label,
                 group_name=GROUP,
-                weight=100 + position,
+                weight=weight + position,
                 ui_visible='if-set',
                 ui_editable='no',
                 search_weight=SEARCHED.get(name, 0),
@@ -103,13 +105,13 @@ def install(apps: Any, using: str):
         )
 
 
-def uninstall(apps: Any, using: str):
+def uninstall(apps: Any, using: str, fields: tuple = FIELDS):
     """
     Remove the fields that `install` created, with their data, and the assignments that it added to others.
     """
     custom_fields = apps.get_model('extras', 'CustomField').objects.using(using)
     records = apps.get_model('netbox_proxsync', 'ManagedCustomField').objects.using(using)
-    models = {name: model for model, name, _, _ in FIELDS}
+    models = {name: model for model, name, _, _ in fields}
     removed: dict[tuple[str, str], list[str]] = {}
     for record in records.filter(name__in=models):
         if (field := custom_fields.filter(name=record.name).first()) is None:
@@ -127,13 +129,13 @@ def uninstall(apps: Any, using: str):
         _remove_data(apps.get_model(*model).objects.using(using), names)
 
 
-def _refuse_conflicts(apps: Any, using: str, existing: dict[str, Any]):
+def _refuse_conflicts(apps: Any, using: str, existing: dict[str, Any], fields: tuple):
     problems = [
         problem
-        for _, name, type_, _ in FIELDS
+        for _, name, type_, _ in fields
         if name in existing and (problem := _problem(existing[name], type_))
     ]
-    if 'vm_status' not in existing:
+    if 'select' in {type_ for _, name, type_, _ in fields if name not in existing}:
         choice_set = apps.get_model('extras', 'CustomFieldChoiceSet').objects.using(using).filter(name=CHOICE_SET)
         if (found := choice_set.first()) and (missing := _missing_choices(found)):
             problems.append(f'The choice set "{CHOICE_SET}" exists without {missing}: rename it, or add them.')

@@ -20,12 +20,16 @@ from ..choices import (
 from ..crypto import SecretError
 from ..fields import SecretField
 from ..proxmox.memory import Memory
+from ..proxmox.usable import AddressFilters
 from ..sync.policy import format_policy
 from ..validation import (
     clean_ca_certificate,
     clean_field_policy,
     clean_fingerprint,
+    clean_guest_terms,
     clean_hosts,
+    clean_patterns,
+    clean_prefixes,
     clean_ssh_host_keys,
     clean_ssh_private_key,
     clean_ssh_user,
@@ -41,6 +45,10 @@ __all__ = ('ProxmoxEndpoint',)
 
 # Written by runs, by queryset.update(): no matter for the change log.
 STATE_FIELDS = ('status', 'last_run', 'pve_version', 'seen', 'cluster_identity')
+
+
+def default_ignored_interfaces() -> list[str]:
+    return list(AddressFilters().interfaces)
 
 
 class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
@@ -206,6 +214,24 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         null=True,
         help_text=_('Role of new virtual machines'),
     )
+    node_role = models.ForeignKey(
+        to='dcim.DeviceRole',
+        on_delete=models.PROTECT,
+        related_name='+',
+        verbose_name=_('node role'),
+        blank=True,
+        null=True,
+        help_text=_('Role of new devices; "Hypervisor" if empty'),
+    )
+    node_device_type = models.ForeignKey(
+        to='dcim.DeviceType',
+        on_delete=models.PROTECT,
+        related_name='+',
+        verbose_name=_('node device type'),
+        blank=True,
+        null=True,
+        help_text=_('Left empty, it is what the node tells over SSH, else "Proxmox VE node"'),
+    )
     vrf = models.ForeignKey(
         to='ipam.VRF',
         on_delete=models.PROTECT,
@@ -213,7 +239,16 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         verbose_name=_('VRF'),
         blank=True,
         null=True,
-        help_text=_('VRF of the addresses of the guests'),
+        help_text=_('VRF of the addresses of guests and nodes; left empty, that of the prefix around each address'),
+    )
+    vlan_group = models.ForeignKey(
+        to='ipam.VLANGroup',
+        on_delete=models.PROTECT,
+        related_name='+',
+        verbose_name=_('VLAN group'),
+        blank=True,
+        null=True,
+        help_text=_('Where VLANs are looked up first: then among those of the site, then among global ones'),
     )
 
     # Behaviour
@@ -230,6 +265,61 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     sync_templates = models.BooleanField(
         verbose_name=_('sync templates'),
         default=False,
+    )
+    include_guests = ArrayField(
+        verbose_name=_('only these guests'),
+        base_field=models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text=_(
+            'Guests that match one of these: a name, or tag:, pool: or node: with one, separated by commas; * stands '
+            'for anything. For example: web-*, tag:prod. All guests if empty.'
+        ),
+    )
+    exclude_guests = ArrayField(
+        verbose_name=_('except these guests'),
+        base_field=models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text=_(
+            'Guests that match one of these, in the same form, are left out: what NetBox has of them stays as it is.'
+        ),
+    )
+    sync_nodes = models.BooleanField(
+        verbose_name=_('sync nodes'),
+        default=True,
+        help_text=_('Nodes as devices with their interfaces and addresses. They need a site'),
+    )
+    create_vlans = models.BooleanField(
+        verbose_name=_('create VLANs'),
+        default=False,
+        help_text=_('Make VLANs that NetBox does not have, in the VLAN group, else in the site'),
+    )
+    read_os_info = models.BooleanField(
+        verbose_name=_('read operating systems'),
+        default=False,
+        help_text=_('Ask the guest agent for the platform: one more call for each running virtual machine'),
+    )
+    read_host_names = models.BooleanField(
+        verbose_name=_('read host names'),
+        default=False,
+        help_text=_('Ask the guest agent for the DNS name: one more call for each running virtual machine'),
+    )
+    ignored_interfaces = ArrayField(
+        verbose_name=_('ignored interfaces'),
+        base_field=models.CharField(max_length=64),
+        default=default_ignored_interfaces,
+        blank=True,
+        help_text=_(
+            'Addresses on interfaces of such names inside a guest are left out; * stands for anything'
+        ),
+    )
+    ignored_prefixes = ArrayField(
+        verbose_name=_('ignored prefixes'),
+        base_field=models.CharField(max_length=50),
+        default=list,
+        blank=True,
+        help_text=_("Guests' addresses in these are left out, for example 172.17.0.0/16"),
     )
     interface_naming = models.CharField(
         verbose_name=_('interface names'),
@@ -311,8 +401,10 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
 
     clone_fields = (
         'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'ssh_port', 'cluster_type', 'cluster_group', 'site',
-        'tenant', 'guest_role', 'vrf', 'sync_vms', 'sync_containers', 'sync_templates', 'interface_naming',
-        'missing_guests', 'grace_days', 'missing_addresses', 'change_limit',
+        'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
+        'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
+        'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests', 'grace_days',
+        'missing_addresses', 'change_limit',
     )  # fmt: skip
     prerequisite_models = ()
 
@@ -400,6 +492,10 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         self._clean_with(errors, 'fingerprint', clean_fingerprint)
         self.field_policy = self.field_policy or {}
         self._clean_with(errors, 'field_policy', clean_field_policy)
+        self._clean_with(errors, 'include_guests', clean_guest_terms)
+        self._clean_with(errors, 'exclude_guests', clean_guest_terms)
+        self._clean_with(errors, 'ignored_interfaces', clean_patterns)
+        self._clean_with(errors, 'ignored_prefixes', clean_prefixes)
         self._clean_token_secret(errors)
         self._clean_tls_mode(errors)
         self._clean_with(errors, 'ssh_user', clean_ssh_user)

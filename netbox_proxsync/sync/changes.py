@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..proxmox.inventory import Notice
 from .kinds import Owner
 from .values import Pointer, Value
 
@@ -95,6 +96,7 @@ class Plan:
         refreshed: Bindings whose remembered values change though NetBox does not: {binding's pk: values}.
         forgotten: Bindings (pks) whose object is gone from NetBox and whose thing is gone from Proxmox.
         rekeyed: Bindings of a machine whose VM ID another one has now: {binding's pk: (key, unit)}. They come first.
+        notices: What was left out or could not be found, beyond single objects.
         refusal: Why this plan must not be applied without a person's word; '' if it may.
     """
 
@@ -102,6 +104,7 @@ class Plan:
     refreshed: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
     forgotten: tuple[int, ...] = ()
     rekeyed: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
     refusal: str = ''
 
     @property

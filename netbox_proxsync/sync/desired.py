@@ -24,6 +24,7 @@ def desire(inventory: Inventory, settings: Settings) -> Desired:
         # An ignored guest is left alone also when it is gone from Proxmox.
         excluded=settings.ignored
         | frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
+        notices=tuple(notice for kind in KINDS.values() for notice in kind.omissions(inventory, settings)),
     )
 
 

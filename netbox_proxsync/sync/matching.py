@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from ..proxmox.inventory import Notice
 from .changes import Action
 from .kinds import KINDS, Removal
 from .kinds.base import Conflict, Kind, Located
@@ -33,11 +34,13 @@ class Matches:
         conflicts: Those that it must leave, with the reason.
         located: The objects that exist, by (kind, key).
         left: What is left to a person, as (kind, key), and has no object: neither it nor its parts are made.
+        notices: What a person should know, beyond single objects.
     """
 
     matched: list[Match] = field(default_factory=list)
     conflicts: list[tuple[Item, Conflict]] = field(default_factory=list)
     located: Located = field(default_factory=Located)
+    notices: list[Notice] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
     expected: set[tuple[str, str]] = field(default_factory=set)
     left: set[tuple[str, str]] = field(default_factory=set)
@@ -58,6 +61,7 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         found = [tie(kind, item, existing, settings, matches) for item in kind.settle(items, existing, settings)]
         matched = [entry for entry in found if entry is not None]
         fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
+        matches.notices += kind.notices(fitted)
         matches.matched += [
             Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)
         ]

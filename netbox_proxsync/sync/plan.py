@@ -12,7 +12,7 @@ from .ownership import decide, is_empty
 from .removal import removals
 from .safety import refusal
 from .settings import Settings
-from .state import Desired, Existing
+from .state import Desired, Existing, Record
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = ('compare',)
@@ -33,9 +33,13 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         elif change.binding != remembered(entry, existing):
             refreshed[entry.bound.pk] = change.binding
     changes += conflicts(matches)
+    changes += problems(matches)
     removed, forgotten = removals(unmatched(desired, existing, matches), existing, settings, now)
     changes += removed
-    plan = Plan(changes=by_unit(changes), refreshed=refreshed, forgotten=forgotten, rekeyed=rekeyed)
+    notices = (*desired.notices, *matches.notices)
+    plan = Plan(
+        changes=by_unit(changes), refreshed=refreshed, forgotten=forgotten, rekeyed=rekeyed, notices=notices
+    )
     return replace(plan, refusal=refusal(plan, existing, settings))
 
 
@@ -90,7 +94,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
                     want=decision.write,
                     has_last=spec.name in last,
                     kept=decision.kept,
-                    late=spec.late,
+                    late=spec.late and not goes_beside(spec, want, wants, record),
                 )
             )
     return Change(
@@ -124,6 +128,16 @@ def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
         for name, value in last.items()
         if not (isinstance(value, Pointer) and value.model in kept and value not in existing.by_pointer)
     }
+
+
+def goes_beside(spec: Field, want: Value, wants: Mapping[tuple[Field, Owner], Value], record: Record | None) -> bool:
+    """Whether a late field is written with the one beside which NetBox checks it."""
+    if not spec.beside or record is None or isinstance(want, Ref):
+        return False
+    return any(
+        other.name == spec.beside and record.values[other.name] != value
+        for (other, _), value in wants.items()
+    )
 
 
 def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> Iterator[tuple[Field, Owner]]:
@@ -164,6 +178,23 @@ def conflicts(matches: Matches) -> list[Change]:
             reason=conflict.reason,
         )
         for item, conflict in matches.conflicts
+    ]
+
+
+def problems(matches: Matches) -> list[Change]:
+    """What of an item cannot be written, beside the change that writes the rest."""
+    return [
+        Change(
+            action=Action.CONFLICT,
+            kind=entry.item.kind,
+            key=entry.item.key,
+            unit=entry.item.unit,
+            label=entry.item.label,
+            pointer=entry.record.pointer if entry.record else None,
+            reason=problem,
+        )
+        for entry in matches.matched
+        for problem in entry.item.problems
     ]
 
 

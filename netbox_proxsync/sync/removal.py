@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from .changes import Action, Change, FieldChange
-from .kinds import KINDS, Removal
+from .kinds import KINDS, Owner, Removal
 from .settings import Settings
 from .state import Bound, Existing, Record
 
@@ -16,8 +16,9 @@ def removals(
 ) -> tuple[list[Change], tuple[int, ...]]:
     """The changes for bindings whose thing is gone, and the bindings (pks) that have lost their object as well."""
     changes, forgotten = [], []
-    # Parts go before what they are part of: addresses before their interface.
-    for bound in sorted(gone, key=lambda bound: -list(KINDS).index(bound.kind)):
+    # Parts go before what they are part of: addresses before their interface, and a VLAN interface before its parent.
+    order = list(KINDS)
+    for bound in sorted(gone, key=lambda bound: (-order.index(bound.kind), bound.last.get('parent') is None)):
         record = existing.by_pointer.get(bound.pointer)
         if record is None:
             forgotten.append(bound.pk)
@@ -35,16 +36,26 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
     if kind.removal is not Removal.RETIRE or settings.missing_guests == 'leave':
         return None
     if bound.missing_since is None:
-        owners = {spec.name: settings.owner(kind.name, spec.name, spec.owner) for spec in kind.fields}
-        values = {name: value for name, value in kind.retired.items() if name in record.values and owners[name]}
+        values = {name: value for name, value in kind.retired.items() if is_ours(name, bound, record, settings)}
         reason = 'It is gone from Proxmox.'
         if bound.unit in existing.replaced:
             reason = 'Another machine has its VM ID in Proxmox now.'
         return change_to(Action.RETIRE, bound, record, values, reason)
     deadline = bound.missing_since + timedelta(days=settings.grace_days)
-    if settings.missing_guests != 'delete' or now < deadline or not bound.created_by_sync:
+    is_deletable = kind.is_deletable and bound.created_by_sync
+    if settings.missing_guests != 'delete' or now < deadline or not is_deletable:
         return None
     return delete(bound, record, existing, f'It has been gone from Proxmox since {bound.missing_since:%Y-%m-%d}.')
+
+
+def is_ours(name: str, bound: Bound, record: Record, settings: Settings) -> bool:
+    """Whether a field may be written: it is there, not ignored by the endpoint, and holds no person's word."""
+    if name not in record.values:
+        return False
+    owners = {spec.name: settings.owner(bound.kind, spec.name, spec.owner) for spec in KINDS[bound.kind].fields}
+    if owners[name] is Owner.EDITORIAL:
+        return record.values[name] == bound.last.get(name)
+    return owners[name] is not None
 
 
 def delete_or_release(bound: Bound, record: Record, existing: Existing, settings: Settings) -> Change | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .filters import GuestFilters
 from .owners import IGNORED, Owner
 from .rules import Decision, Rule
 from .values import Pointer
@@ -16,7 +17,10 @@ class Settings:
     Attributes:
         endpoint: The endpoint itself.
         cluster: The cluster that a person chose or an earlier run made; None: found or made by name.
-        cluster_type, cluster_group, site, tenant, guest_role, vrf: Placement of what is made; None: not set.
+        cluster_type, cluster_group, site, tenant, guest_role, node_role, node_device_type, vrf, vlan_group: Placement
+            of what is made; None: not set.
+        guest_filters: Which guests are synced, beyond their type.
+        create_vlans: Whether VLANs that NetBox does not have are made.
         ram_unit, disk_unit: Bytes per unit of NetBox's `memory` and `disk` (RAM_BASE_UNIT, DISK_BASE_UNIT squared).
         missing_addresses: What becomes of an address that a guest no longer has: 'delete' (if this sync made it, else
             unassign), 'unassign', or 'leave'.
@@ -37,10 +41,16 @@ class Settings:
     site: Pointer | None = None
     tenant: Pointer | None = None
     guest_role: Pointer | None = None
+    node_role: Pointer | None = None
+    node_device_type: Pointer | None = None
     vrf: Pointer | None = None
+    vlan_group: Pointer | None = None
     sync_vms: bool = True
     sync_containers: bool = True
     sync_templates: bool = False
+    guest_filters: GuestFilters = field(default_factory=GuestFilters)
+    sync_nodes: bool = False
+    create_vlans: bool = False
     interface_naming: str = 'proxmox'
     missing_guests: str = 'retire'
     grace_days: int = 30

@@ -11,9 +11,10 @@ from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 
+from ..proxmox.inventory import Notice
 from .values import Pointer, Ref, Shared, Value
 
-__all__ = ('Bound', 'Desired', 'Existing', 'Item', 'PrefixHit', 'Record')
+__all__ = ('Bound', 'Desired', 'Existing', 'Item', 'PrefixHit', 'Record', 'VlanBook', 'VlanHit')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Item:
         values: Only what is known: a field that is not here is left as it is.
         hints: What helps to recognise an object made by someone else (MAC addresses, UUID, ...); never written.
         identity: What its binding remembers to know it again, beside the values that are written.
+        problems: For people: which of its values cannot be written, and what can be done. The rest is.
         partial: Too little was read to make or adopt the object; what is known may only update a bound one.
         reasons: Why a field is to hold its value, where that is not plain; for people.
     """
@@ -40,6 +42,7 @@ class Item:
     values: Mapping[str, Value]
     hints: Mapping[str, object] = field(default_factory=dict)
     identity: Mapping[str, Value] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
     partial: bool = False
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,11 +60,13 @@ class Desired:
             gone from Proxmox. See `Kind.scope`.
         excluded: Units that a person told the sync to ignore, or that are in Proxmox and that a filter of the endpoint
             or a rule keeps out: left alone.
+        notices: What the settings leave out, and why.
     """
 
     items: tuple[Item, ...]
     complete: frozenset[tuple[str, str]]
     excluded: frozenset[str]
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,39 @@ class PrefixHit:
     vrf: Pointer | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VlanHit:
+    """
+    A VLAN of NetBox that could be meant.
+
+    Attributes:
+        is_local: It belongs to a place (a site, a cluster, ...), itself or by the scope of its group.
+    """
+
+    pointer: Pointer
+    group: Pointer | None
+    site: Pointer | None
+    is_local: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class VlanBook:
+    """
+    Where the VLANs of a kind of interfaces are looked up.
+
+    Attributes:
+        hits: By VLAN id: those in the endpoint's group, and those that NetBox offers at the place of the interfaces.
+        group: The endpoint's VLAN group.
+        site: Where the interfaces are. NetBox refuses untagged VLANs of other sites.
+        creates: Whether what is missing is made.
+    """
+
+    hits: Mapping[int, tuple[VlanHit, ...]] = field(default_factory=dict)
+    group: Pointer | None = None
+    site: Pointer | None = None
+    creates: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Existing:
     """
@@ -121,6 +159,7 @@ class Existing:
         custom_fields: The names of the custom fields that each model has.
         prefixes: By host address as text.
         burdens: For bound objects that Proxmox no longer has: what hangs on them that this endpoint did not make.
+        vlans: By kind of interface.
         gone: The bindings, as (kind, key), whose thing is gone from Proxmox: their objects are free for others.
         retired: The units that are retired, or will be by the same plan: what they hold is free for others, too.
         expired: The retired objects that the same plan deletes: their names are free.
@@ -134,6 +173,7 @@ class Existing:
     custom_fields: Mapping[str, frozenset[str]]
     prefixes: Mapping[str, tuple[PrefixHit, ...]]
     burdens: Mapping[Pointer, tuple[str, ...]]
+    vlans: Mapping[str, VlanBook] = field(default_factory=dict)
     gone: frozenset[tuple[str, str]] = frozenset()
     retired: frozenset[str] = frozenset()
     expired: frozenset[Pointer] = frozenset()

@@ -47,11 +47,14 @@ class Shared:
     An object shared with the rest of NetBox (a tag, a platform, ...): looked up by name, made at need, never changed.
 
     Attributes:
+        within: The name of the object in which its name is unique (the manufacturer of a device type); '' if there is
+            none. It is made, too.
         attributes: What it is given if it must be made, beyond its name and slug.
     """
 
     model: str
     name: str
+    within: str = field(default='', kw_only=True)
     attributes: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
 
@@ -79,7 +82,8 @@ def encode(value: Value) -> Any:
         case Ref():
             return {'kind': value.kind, 'key': value.key, 'label': value.label}
         case Shared():
-            return {'shared': value.model, 'name': value.name, 'attributes': dict(value.attributes)}
+            within = {'within': value.within} if value.within else {}
+            return {'shared': value.model, 'name': value.name, **within, 'attributes': dict(value.attributes)}
         case frozenset():
             return sorted((encode(element) for element in value), key=str)
         case _:
@@ -94,7 +98,9 @@ def decode(data: Any) -> Value:
         case {'kind': kind, 'key': key}:
             return Ref(kind, key, data.get('label', ''))
         case {'shared': model, 'name': name}:
-            return Shared(model, name, tuple(sorted(data.get('attributes', {}).items())))
+            return Shared(
+                model, name, tuple(sorted(data.get('attributes', {}).items())), within=data.get('within', '')
+            )
         case list():
             return frozenset(decode(element) for element in data)
         case _:

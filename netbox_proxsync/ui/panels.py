@@ -84,7 +84,10 @@ class EndpointPlacementPanel(panels.ObjectAttributesPanel):
     site = attrs.RelatedObjectAttr('site', linkify=True)
     tenant = attrs.RelatedObjectAttr('tenant', linkify=True, grouped_by='group')
     guest_role = attrs.RelatedObjectAttr('guest_role', linkify=True, colored=True)
+    node_role = attrs.RelatedObjectAttr('node_role', linkify=True, colored=True, label=_('Node role'))
+    node_device_type = attrs.RelatedObjectAttr('node_device_type', linkify=True, label=_('Node device type'))
     vrf = attrs.RelatedObjectAttr('vrf', linkify=True, label=_('VRF'))
+    vlan_group = attrs.RelatedObjectAttr('vlan_group', linkify=True, label=_('VLAN group'))
 
 
 class EndpointBehaviourPanel(panels.ObjectAttributesPanel):
@@ -92,6 +95,14 @@ class EndpointBehaviourPanel(panels.ObjectAttributesPanel):
     sync_vms = attrs.BooleanAttr('sync_vms', label=_('Sync virtual machines'))
     sync_containers = attrs.BooleanAttr('sync_containers', label=_('Sync containers'))
     sync_templates = attrs.BooleanAttr('sync_templates', label=_('Sync templates'))
+    include_guests = attrs.ArrayAttr('include_guests', label=_('Only these guests'))
+    exclude_guests = attrs.ArrayAttr('exclude_guests', label=_('Except these guests'))
+    sync_nodes = attrs.BooleanAttr('sync_nodes', label=_('Sync nodes'))
+    create_vlans = attrs.BooleanAttr('create_vlans', label=_('Create VLANs'))
+    read_os_info = attrs.BooleanAttr('read_os_info', label=_('Read operating systems'))
+    read_host_names = attrs.BooleanAttr('read_host_names', label=_('Read host names'))
+    ignored_interfaces = attrs.ArrayAttr('ignored_interfaces', label=_('Ignored interfaces'))
+    ignored_prefixes = attrs.ArrayAttr('ignored_prefixes', label=_('Ignored prefixes'))
     interface_naming = attrs.ChoiceAttr('interface_naming', label=_('Interface names'))
     missing_guests = attrs.ChoiceAttr('missing_guests', label=_('Missing guests'))
     grace_days = attrs.TextAttr('grace_days', label=_('Grace period'), format_string=_('{} days'))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_interface
 
+from netbox_proxsync.proxmox.estate import InterfaceType, NodeInterface
 from netbox_proxsync.proxmox.inventory import (
     Address,
     AddressOrigin,
@@ -23,7 +24,7 @@ from netbox_proxsync.sync.desired import desire
 from netbox_proxsync.sync.kinds import KINDS
 from netbox_proxsync.sync.plan import compare
 from netbox_proxsync.sync.settings import Settings
-from netbox_proxsync.sync.state import Bound, Existing, Record
+from netbox_proxsync.sync.state import Bound, Existing, Record, VlanBook
 from netbox_proxsync.sync.values import Pointer, Ref, Shared
 
 UNREAD = Unknown('It was not read.')
@@ -91,6 +92,15 @@ def node(name='pve1', **values) -> Node:
     return Node(name=name, **(defaults | values))
 
 
+def node_interface(name, kind=InterfaceType.ETH, **values) -> NodeInterface:
+    defaults = {
+        'raw_type': str(kind), 'active': True, 'mtu': None, 'comments': '', 'addresses': (), 'gateway4': None,
+        'gateway6': None, 'members': (), 'ports': (), 'bridge': None, 'vlan_aware': False, 'vids': (), 'vlan_id': None,
+        'parent': None, 'bond_mode': None, 'alternative_names': (),
+    }  # fmt: skip
+    return NodeInterface(name=name, type=kind, **(defaults | values))
+
+
 def inventory(*guests: Guest, **values) -> Inventory:
     defaults = {
         'version': '9.2.11', 'cluster_name': 'lab', 'quorate': True, 'guests_incomplete': None,
@@ -125,6 +135,7 @@ class NetBox:
         self.records: dict[str, dict[Pointer, Record]] = {kind: {} for kind in KINDS}
         self.bindings: dict[tuple[str, str], Bound] = {}
         self.shared: dict[Shared, Pointer] = {}
+        self.vlans: dict[str, VlanBook] = {}
         self.serial = 0
 
     @property
@@ -136,6 +147,7 @@ class NetBox:
                 kind: [self.refreshed(kind, record) for record in rows.values()] for kind, rows in self.records.items()
             },
             shared=dict(self.shared),
+            vlans=self.vlans,
         )
 
     def sync(self, inv: Inventory, settings: Settings = SETTINGS, now: datetime = NOW) -> Plan:
@@ -213,8 +225,15 @@ class NetBox:
         """The record with the hints that the ledger would read."""
         values = record.values
         hints: dict[str, object] = {}
-        if kind == 'cluster':
+        if kind in ('cluster', 'device'):
             hints = {'name': (values['name'] or '').lower()}
+        elif kind == 'node_interface':
+            macs = {
+                row.values['mac_address']
+                for row in self.records['mac'].values()
+                if row.values['assigned_object'] == record.pointer
+            }
+            hints = {'device': values['device'], 'macs': frozenset(macs)}
         elif kind == 'vm':
             macs = {
                 row.values['mac_address']
@@ -237,10 +256,12 @@ class NetBox:
         elif kind == 'mac':
             hints = {'mac': values['mac_address'], 'is_primary': False, 'holder': str(values['assigned_object'])}
         elif kind == 'ip':
-            interface = self.records['interface'].get(values['assigned_object'])
+            holder = values['assigned_object']
+            interface = self.records['interface'].get(holder)
+            port = self.records['node_interface'].get(holder)
             hints = {
                 'host': values['address'].partition('/')[0], 'holder': str(values['assigned_object']),
-                'holder_vm': interface.values['virtual_machine'] if interface else None,
+                'holder_vm': interface.values['virtual_machine'] if interface else port and port.values['device'],
             }
         elif kind == 'disk':
             hints = {'virtual_machine': values['virtual_machine']}

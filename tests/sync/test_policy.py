@@ -98,7 +98,7 @@ def test_a_retirement_leaves_an_ignored_status():
         ({'vm.nmae': 'ignored'}, 'vm.name'),
         ({'vms.name': 'ignored'}, 'vm.name'),
         ({'vm.zzz': 'ignored'}, 'Fields of vm: name'),
-        ({'zzz': 'ignored'}, 'kinds: cluster, vm'),
+        ({'zzz': 'ignored'}, 'kinds: cluster, device, node_interface, vm'),
         ({'vm.cluster': 'ignored'}, 'not a field whose owner can be chosen'),
         ({'vm.tags': 'fact'}, 'It can be: ignored'),
         ({'vm.name': 'never'}, 'fact, editorial, ignored'),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from ...proxmox.inventory import Guest, GuestType, Inventory, known
+from ...proxmox.inventory import Guest, GuestType, Inventory, Notice, known
 from ..owners import Owner
 from ..rules import Decision, decide
 from ..settings import Settings
@@ -42,7 +42,9 @@ class Field:
     Attributes:
         name: The model's field; 'cf_<name>' is a custom field.
         owner: Unless the endpoint's policy says otherwise.
-        late: It points to an object that is written after this one, so it is written last.
+        late: It points to an object that is written after this one, or that may fail on its own, so it is written last.
+        beside: A field with which NetBox checks it: where both change and what it points to exists, they are written
+            together.
         fixed: It makes the object what it is (its parent, its address): no policy may change its owner.
         needed: NetBox takes no object without it, so it is written when one is made, even if it is ignored.
     """
@@ -50,6 +52,7 @@ class Field:
     name: str
     owner: Owner
     late: bool = False
+    beside: str = ''
     fixed: bool = False
     needed: bool = False
 
@@ -88,6 +91,9 @@ class Kind:
         stamp: A custom field that takes the moment when a run last changed something about the object or its parts.
         retired: What is written to an object that is retired.
         holder: The field that says where the object belongs. A person who moves it elsewhere makes it theirs.
+        is_deletable: Whether an object that is retired may be deleted later.
+        comes_with_parent: Two fields, its parent and its name, by which an object is found that NetBox has made along
+            with its parent (from a device type's templates).
         released: What is written to an object that is gone from Proxmox and stays in NetBox, being a person's.
     """
 
@@ -99,6 +105,8 @@ class Kind:
     retired: ClassVar[dict[str, Value]] = {}
     released: ClassVar[dict[str, Value]] = {}
     holder: ClassVar[str | None] = None
+    is_deletable: ClassVar[bool] = True
+    comes_with_parent: ClassVar[tuple[str, str] | None] = None
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         """The objects of this kind that NetBox should hold."""
@@ -106,6 +114,10 @@ class Kind:
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
         """The scopes of this kind that were read completely (see `Desired.complete`)."""
+        return ()
+
+    def omissions(self, inventory: Inventory, settings: Settings) -> Iterable[Notice]:
+        """What is left out altogether, and why."""
         return ()
 
     def scope(self, key: str, unit: str) -> str:
@@ -128,6 +140,10 @@ class Kind:
         """Values that depend on which object each item has become (free names)."""
         return items
 
+    def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
+        """What a person should know about the items as a whole, after `fit`."""
+        return ()
+
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
         """Why a bound object cannot be taken as this item any more."""
         return None
@@ -148,6 +164,7 @@ def is_wanted(guest: Guest, settings: Settings) -> bool:
     return (
         by_type[guest.type]
         and (settings.sync_templates or guest.template is False)
+        and settings.guest_filters.let_in(guest)
         and not decision_of(guest, settings).leaves_alone
     )
 

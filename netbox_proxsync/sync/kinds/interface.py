@@ -1,14 +1,16 @@
 """NICs of guests -> virtualization.VMInterface."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, known
+from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
 from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
+from .networks import Networks
+from .vlans import choose_vlans, missing_vlans
 
-__all__ = ('InterfaceKind', 'interface_key', 'mac_key')
+__all__ = ('InterfaceKind', 'interface_key', 'is_free', 'mac_key')
 
 # virtualization.VMInterface.name
 NAME_LENGTH = 64
@@ -33,6 +35,9 @@ class InterfaceKind(Kind):
         Field('name', Owner.EDITORIAL, needed=True),
         Field('enabled', Owner.FACT),
         Field('mtu', Owner.FACT),
+        Field('mode', Owner.FACT),
+        Field('untagged_vlan', Owner.FACT),
+        Field('tagged_vlans', Owner.SET),
         Field('primary_mac_address', Owner.FACT, late=True),
         Field('cf_bridge', Owner.FACT),
         Field('cf_interface_model', Owner.FACT),
@@ -41,6 +46,7 @@ class InterfaceKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        networks = Networks(inventory)
         for guest in guests_of(inventory, settings):
             if not known(guest.config):
                 continue
@@ -51,8 +57,8 @@ class InterfaceKind(Kind):
                     key=interface_key(guest, nic.key),
                     unit=guest.key,
                     label=name,
-                    values=values_of(guest, nic, name),
-                    hints={'mac': nic.mac, 'names': (name, nic.key)},
+                    values=values_of(guest, nic, name, networks),
+                    hints={'mac': nic.mac, 'names': (name, nic.key), 'vlans': networks.membership(guest, nic)},
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
@@ -75,6 +81,12 @@ class InterfaceKind(Kind):
                     return record
         return None
 
+    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
+        return choose_vlans(items, existing, located)
+
+    def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
+        return missing_vlans(items, 'Guests')
+
 
 def is_free(record: Record, existing: Existing) -> bool:
     """Whether no NIC that Proxmox has is bound to the record. One whose NIC is gone may serve another."""
@@ -90,16 +102,17 @@ def name_of(guest: Guest, nic: Nic, settings: Settings) -> str:
     return nic.key
 
 
-def values_of(guest: Guest, nic: Nic, name: str) -> dict[str, Value]:
-    return {
+def values_of(guest: Guest, nic: Nic, name: str, networks: Networks) -> dict[str, Value]:
+    values: dict[str, Value] = {
         'virtual_machine': Ref('vm', guest.key, label_of(guest)),
         'name': name,
         'enabled': not nic.link_down,
-        # 1 means "as the bridge", which this sync does not know.
-        'mtu': nic.mtu if nic.mtu != 1 else None,
         'primary_mac_address': Ref('mac', mac_key(guest, nic), nic.mac) if nic.mac else None,
         'cf_bridge': nic.bridge,
         'cf_interface_model': nic.model,
         'cf_proxmox_firewall': nic.firewall,
         'cf_proxmox_rate_limit': float(nic.rate_mbps) if nic.rate_mbps is not None else None,
     }
+    if networks.has_mtu(guest, nic):
+        values['mtu'] = networks.mtu(guest, nic)
+    return values

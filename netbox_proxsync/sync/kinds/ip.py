@@ -1,16 +1,19 @@
-"""Addresses of guests -> ipam.IPAddress."""
+"""Addresses of guests and nodes -> ipam.IPAddress."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_interface
 
-from ...proxmox.inventory import AddressOrigin, Inventory, known
+from ...proxmox.inventory import AddressOrigin, Guest, Inventory, known
+from ..rules import Decision
 from ..settings import Settings
 from ..state import Existing, Item, PrefixHit, Record
 from ..values import Pointer, Ref
 from .addressing import addresses_of, all_readable, ip_ref
 from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
 from .interface import interface_key
+from .nodes import address_ref, addresses_of_node, interface_ref, node_key, nodes_of
 from .ruling import take_back
 
 __all__ = ('IPKind',)
@@ -21,6 +24,8 @@ STATUSES = {
     AddressOrigin.LEASED: 'dhcp',
     AddressOrigin.AUTOCONFIGURED: 'slaac',
 }
+# ipam.IPAddress.dns_name
+DNS_NAME, DNS_NAME_LENGTH = re.compile(r'[0-9a-z_-]+(\.[0-9a-z_-]+)*'), 255
 
 
 class IPKind(Kind):
@@ -38,6 +43,7 @@ class IPKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        yield from node_addresses(inventory, settings)
         for guest in guests_of(inventory, settings):
             decision = decision_of(guest, settings)
             for nic_key, _nic, address in addresses_of(guest):
@@ -46,6 +52,7 @@ class IPKind(Kind):
                     'address': str(address.interface),
                     'assigned_object': Ref('interface', interface_key(guest, nic_key), nic_key),
                     'status': STATUSES[address.origin],
+                    **dns_name(guest),
                 }
                 yield Item(
                     kind=self.name,
@@ -60,7 +67,8 @@ class IPKind(Kind):
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
-        return [guest.key for guest in guests_of(inventory, settings) if all_readable(guest)]
+        nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if known(node.interfaces)]
+        return nodes + [guest.key for guest in guests_of(inventory, settings) if all_readable(guest)]
 
     def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         settled = [self.settle_one(item, existing, settings) for item in items]
@@ -103,6 +111,31 @@ class IPKind(Kind):
         return None if is_free(record, item, existing, located) else held_elsewhere(item, record)
 
 
+def dns_name(guest: Guest) -> dict[str, str]:
+    """The guest's own host name, if it was asked for and told, and NetBox accepts it (ipam.validators.DNSValidator)."""
+    name = (guest.host_name or '').rstrip('.').lower() if known(guest.host_name) else ''
+    return {'dns_name': name} if DNS_NAME.fullmatch(name) and len(name) <= DNS_NAME_LENGTH else {}
+
+
+def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
+    for node in nodes_of(inventory, settings):
+        for interface, address in addresses_of_node(node):
+            ref = address_ref(node, str(address.ip))
+            yield Item(
+                kind=IPKind.name,
+                key=ref.key,
+                unit=node_key(node.name),
+                label=ref.label,
+                values={
+                    'address': str(address),
+                    'assigned_object': interface_ref(node, interface.name),
+                    'status': STATUSES[AddressOrigin.STATIC],
+                },
+                # Rules are about guests.
+                hints={'host': ref.label, 'has_prefix': True, 'decision': Decision()},
+            )
+
+
 def mark_rivals(items: Sequence[Item], existing: Existing) -> Sequence[Item]:
     """
     Where several guests claim one address in one VRF, the guest that has it in NetBox keeps it, else the first one gets
@@ -143,7 +176,8 @@ def is_free(record: Record, item: Item, existing: Existing, located: Located) ->
     if vm is None:
         return False
     root = existing.bound_to.get(vm)
-    return vm == located.get('vm', item.unit) or (root is not None and root.unit in {*existing.retired, *lost})
+    own = located.get('vm', item.unit) or located.get('device', item.unit)
+    return vm == own or (root is not None and root.unit in {*existing.retired, *lost})
 
 
 def held_elsewhere(item: Item, record: Record) -> Conflict:

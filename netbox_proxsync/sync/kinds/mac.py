@@ -1,4 +1,4 @@
-"""MAC addresses of guests' NICs -> dcim.MACAddress."""
+"""MAC addresses of guests' and nodes' NICs -> dcim.MACAddress."""
 
 from collections.abc import Iterable
 
@@ -8,6 +8,7 @@ from ..state import Existing, Item, Record
 from ..values import Ref
 from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of
 from .interface import interface_key, mac_key
+from .nodes import hardware_of, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 
 __all__ = ('MACKind',)
 
@@ -23,6 +24,7 @@ class MACKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        yield from node_macs(inventory, settings)
         for guest in guests_of(inventory, settings):
             for nic in guest.config.nics if known(guest.config) else ():
                 if not nic.mac:
@@ -39,7 +41,12 @@ class MACKind(Kind):
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
-        return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
+        nodes = [
+            node_key(node.name)
+            for node in nodes_of(inventory, settings)
+            if known(node.interfaces) and (found := hardware_of(node)) and known(found.nics)
+        ]
+        return nodes + [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
         wanted = item.values['assigned_object']
@@ -66,3 +73,19 @@ class MACKind(Kind):
             'Assign it back, or delete it there.',
             record,
         )
+
+
+def node_macs(inventory: Inventory, settings: Settings) -> Iterable[Item]:
+    """The permanent addresses of nodes' NICs, which only SSH tells."""
+    for node in nodes_of(inventory, settings):
+        names = {interface.name for interface in node.interfaces} if known(node.interfaces) else set()
+        for nic in physical_nics(node).values():
+            if nic.name not in names or not known(nic.permanent_mac) or not nic.permanent_mac:
+                continue
+            yield Item(
+                kind=MACKind.name,
+                key=node_mac_key(node, nic),
+                unit=node_key(node.name),
+                label=nic.permanent_mac,
+                values={'mac_address': nic.permanent_mac, 'assigned_object': interface_ref(node, nic.name)},
+            )

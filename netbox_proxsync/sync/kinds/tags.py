@@ -22,6 +22,8 @@ def tags_of(tags: Iterable[str], style: Reading[TagStyle]) -> frozenset[Shared] 
         return None
     case_sensitive = known(style) and style.case_sensitive
     colors = style.colors if known(style) else {}
+    if not case_sensitive:
+        colors = {tag.lower(): color for tag, color in colors.items()}
     names = {tag[:NAME_LENGTH] if case_sensitive else tag[:NAME_LENGTH].lower() for tag in tags}
     return frozenset(
         Shared('extras.tag', name, (('color', colors[name].lower()),) if name in colors else ()) for name in names

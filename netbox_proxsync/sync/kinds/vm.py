@@ -13,6 +13,7 @@ from . import addressing
 from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from .cluster import CLUSTER_KEY, cluster_ref
 from .names import NAME_LENGTH, free_names
+from .nodes import device_ref, nodes_of
 from .platforms import platform_of
 from .ruling import apply_rules, take_back
 from .tags import tags_of
@@ -40,6 +41,8 @@ class VMKind(Kind):
         Field('name', Owner.EDITORIAL, needed=True),
         Field('status', Owner.FACT),
         Field('cluster', Owner.FACT, fixed=True),
+        # A node that NetBox refuses must not keep its guests out.
+        Field('device', Owner.FACT, late=True, beside='cluster'),
         Field('virtual_machine_type', Owner.EDITORIAL),
         Field('role', Owner.EDITORIAL),
         Field('tenant', Owner.EDITORIAL),
@@ -72,15 +75,18 @@ class VMKind(Kind):
         Field('cf_proxmox_pool', Owner.FACT),
         Field('cf_proxmox_ha_state', Owner.FACT),
         Field('cf_proxmox_template', Owner.FACT),
+        Field('cf_proxmox_backed_up', Owner.FACT),
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         cpus = {node.name: node.cpus for node in inventory.nodes}
+        nodes = {node.name for node in nodes_of(inventory, settings)}
         for guest in guests_of(inventory, settings):
             decision = decision_of(guest, settings)
             values = {
                 'cluster': cluster_ref(inventory, settings),
                 'virtual_machine_type': VM_TYPES[guest.type],
+                **({'device': device_ref(guest.node)} if guest.node in nodes else {}),
                 **listed(guest, inventory),
                 **(configured(guest, guest.config, cpus.get(guest.node), settings) if known(guest.config) else {}),
                 **primary_addresses(guest, settings),
@@ -174,6 +180,8 @@ def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
         values['cf_proxmox_pool'] = guest.pool
     if known(guest.ha_state):
         values['cf_proxmox_ha_state'] = guest.ha_state
+    if known(inventory.not_backed_up):
+        values['cf_proxmox_backed_up'] = guest.vmid not in inventory.not_backed_up
     return values
 
 

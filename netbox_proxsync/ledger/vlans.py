@@ -1,0 +1,68 @@
+"""The VLANs of NetBox that interfaces in Proxmox could mean."""
+
+from collections.abc import Iterable
+
+from dcim.models import Device, Site
+from django.db.models import Q, QuerySet
+from ipam.models import VLAN
+from virtualization.models import Cluster, VirtualMachine
+
+from ..sync.settings import Settings
+from ..sync.state import Item, VlanBook, VlanHit
+from ..sync.values import Pointer
+from .fields import pointer_to
+
+__all__ = ('load_vlans',)
+
+
+def load_vlans(items: Iterable[Item], cluster: Cluster | None, settings: Settings) -> dict[str, VlanBook]:
+    """
+    By kind of interface, where its VLANs are looked up.
+
+    Args:
+        cluster: The endpoint's, if it exists; else its virtual machines will be in the endpoint's site.
+    """
+    own_site = Site.objects.filter(pk=settings.site.pk).first() if settings.site else None
+    site = cluster._site if cluster else own_site
+    return {
+        'interface': book(offered_to_guests(cluster, site), site, settings),
+        'node_interface': book(offered_to_nodes(cluster, own_site), own_site, settings),
+    }
+
+
+def offered_to_guests(cluster: Cluster | None, site: Site | None) -> QuerySet[VLAN]:
+    if cluster is None and site is None:
+        # Without a place NetBox would offer those of all groups.
+        return VLAN.objects.filter(site=None, group__scope_id=None)
+    return VLAN.objects.get_for_virtualmachine(VirtualMachine(cluster=cluster, site=site))
+
+
+def offered_to_nodes(cluster: Cluster | None, site: Site | None) -> QuerySet[VLAN]:
+    return VLAN.objects.get_for_device(Device(cluster=cluster, site=site)) if site else VLAN.objects.none()
+
+
+def book(offered: QuerySet[VLAN], site: Site | None, settings: Settings) -> VlanBook:
+    """The VLANs that NetBox's own forms would offer at a place, and those of the endpoint's group."""
+    reach = Q(pk__in=offered.order_by().values('pk'))
+    if settings.vlan_group:
+        reach |= Q(group=settings.vlan_group.pk)
+    hits: dict[int, list[VlanHit]] = {}
+    for vlan in VLAN.objects.filter(reach).select_related('group', 'site').order_by('pk'):
+        hits.setdefault(vlan.vid, []).append(
+            VlanHit(
+                pointer=pointer_to(vlan),
+                group=optional(vlan.group),
+                site=optional(vlan.site),
+                is_local=vlan.site_id is not None or (vlan.group is not None and vlan.group.scope_id is not None),
+            )
+        )
+    return VlanBook(
+        hits={vid: tuple(found) for vid, found in hits.items()},
+        group=settings.vlan_group,
+        site=optional(site),
+        creates=settings.create_vlans,
+    )
+
+
+def optional(instance: object) -> Pointer | None:
+    return pointer_to(instance) if instance is not None else None

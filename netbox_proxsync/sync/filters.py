@@ -1,0 +1,96 @@
+"""Which guests an endpoint's own filters let in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from ..proxmox.inventory import Guest, Reading, Unknown, known
+
+__all__ = ('GuestFilters', 'Subject', 'Term')
+
+
+class Subject(StrEnum):
+    """What a term is about."""
+
+    NAME = 'name'
+    TAG = 'tag'
+    POOL = 'pool'
+    NODE = 'node'
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """
+    A shell pattern for one of a guest's properties: 'web-*' (its name), 'tag:prod', 'pool:customer-?', 'node:pve1'.
+
+    Upper and lower case are the same.
+    """
+
+    subject: Subject
+    pattern: str
+
+    @classmethod
+    def parse(cls, text: str) -> 'Term':
+        """
+        Raises:
+            ValueError: It is no term; the message says what is wrong.
+        """
+        subject, colon, pattern = text.strip().partition(':')
+        if not colon:
+            subject, pattern = Subject.NAME, subject
+        try:
+            subject = Subject(subject.strip().lower())
+        except ValueError:
+            raise ValueError(f'"{subject}" is none of {", ".join(Subject)}') from None
+        if not (pattern := pattern.strip()):
+            raise ValueError(f'nothing follows "{subject}:"' if colon else 'it is empty')
+        return cls(subject, pattern.lower())
+
+    def __str__(self) -> str:
+        return self.pattern if self.subject is Subject.NAME else f'{self.subject}:{self.pattern}'
+
+    def matches(self, guest: Guest) -> bool | None:
+        """Whether the guest has the property; None: that was not read."""
+        values = values_of(guest, self.subject)
+        if isinstance(values, Unknown):
+            return None
+        return any(fnmatchcase(value.lower(), self.pattern) for value in values)
+
+
+def values_of(guest: Guest, subject: Subject) -> Reading[tuple[str, ...]]:
+    match subject:
+        case Subject.NAME:
+            return (guest.name,) if known(guest.name) else guest.name
+        case Subject.TAG:
+            return guest.tags
+        case Subject.POOL:
+            return guest.pool if not known(guest.pool) else tuple(filter(None, [guest.pool]))
+        case Subject.NODE:
+            return (guest.node,)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFilters:
+    """
+    Attributes:
+        include: A guest must match one of these; empty: all do.
+        exclude: A guest must match none of these.
+    """
+
+    include: tuple[Term, ...] = ()
+    exclude: tuple[Term, ...] = ()
+
+    @classmethod
+    def parse(cls, include: Iterable[str], exclude: Iterable[str]) -> 'GuestFilters':
+        """
+        Raises:
+            ValueError: One of the texts is no term.
+        """
+        return cls(tuple(map(Term.parse, include)), tuple(map(Term.parse, exclude)))
+
+    def let_in(self, guest: Guest) -> bool:
+        """Whether a guest passes beyond doubt. A guest of which too little was read does not: it is left alone."""
+        if self.include and not any(term.matches(guest) for term in self.include):
+            return False
+        return all(term.matches(guest) is False for term in self.exclude)

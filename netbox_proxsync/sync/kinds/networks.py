@@ -1,0 +1,59 @@
+"""What guests' NICs are connected to: the nodes' bridges and the virtual networks of SDN."""
+
+from ...proxmox.estate import InterfaceType, NodeInterface, Vnet
+from ...proxmox.inventory import Guest, Inventory, Nic, known
+from .vlans import NONE, Membership
+
+__all__ = ('Networks',)
+
+BRIDGES = (InterfaceType.BRIDGE, InterfaceType.OVS_BRIDGE)
+# `mtu=1` of a virtio NIC: as its bridge (qemu-server, Network.pm).
+AS_BRIDGE = 1
+
+
+class Networks:
+    """The networks of an inventory, by what guests' configurations call them."""
+
+    def __init__(self, inventory: Inventory):
+        self.vnets = {vnet.name: vnet for vnet in inventory.vnets} if known(inventory.vnets) else {}
+        self.interfaces = {
+            (node.name, interface.name): interface
+            for node in inventory.nodes
+            if known(node.interfaces)
+            for interface in node.interfaces
+        }
+
+    def bridge_of(self, guest: Guest, nic: Nic) -> NodeInterface | None:
+        """The bridge on the guest's node; None if there is none, or if it was not read."""
+        interface = self.interfaces.get((guest.node, nic.bridge))
+        return interface if interface and interface.type in BRIDGES else None
+
+    def membership(self, guest: Guest, nic: Nic) -> Membership | None:
+        """
+        The VLANs of a NIC; None if that cannot be told.
+
+        A NIC without a tag on a bridge that passes tagged frames on gets all of them.
+        """
+        if nic.bridge is None:
+            return NONE
+        vnet: Vnet | None = self.vnets.get(nic.bridge)
+        if vnet and vnet.vlan_id:
+            # Whatever the guest tags is inside of that.
+            return Membership.of(vnet.vlan_id)
+        if nic.vlan_tag or nic.trunks:
+            return Membership.of(nic.vlan_tag, nic.trunks)
+        bridge = vnet or self.bridge_of(guest, nic)
+        if bridge is None:
+            return None
+        return Membership.trunk() if bridge.vlan_aware else NONE
+
+    def has_mtu(self, guest: Guest, nic: Nic) -> bool:
+        """Whether `mtu` says something about a NIC."""
+        return nic.mtu != AS_BRIDGE or (bool(nic.bridge) and self.bridge_of(guest, nic) is not None)
+
+    def mtu(self, guest: Guest, nic: Nic) -> int | None:
+        """The MTU of a NIC; None: not configured."""
+        if nic.mtu != AS_BRIDGE:
+            return nic.mtu
+        bridge = self.bridge_of(guest, nic)
+        return bridge.mtu if bridge else None

@@ -1,0 +1,220 @@
+"""The running network of nodes -> dcim.Interface."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ...proxmox.estate import InterfaceType, NodeInterface, PhysicalNic, Vnet
+from ...proxmox.inventory import Inventory, Node, Notice, known
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Ref, Value
+from .base import Conflict, Field, Kind, Located, Owner, Removal
+from .interface import is_free
+from .nodes import device_ref, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
+from .vlans import NONE, Membership, choose_vlans, missing_vlans
+
+__all__ = ('NodeInterfaceKind',)
+
+VIRTUAL, LAG, BRIDGE, OTHER = 'virtual', 'lag', 'bridge', 'other'
+TYPES = {
+    InterfaceType.BOND: LAG,
+    InterfaceType.OVS_BOND: LAG,
+    InterfaceType.BRIDGE: BRIDGE,
+    InterfaceType.OVS_BRIDGE: BRIDGE,
+    InterfaceType.VLAN: VIRTUAL,
+    InterfaceType.OVS_INT_PORT: VIRTUAL,
+    InterfaceType.ALIAS: VIRTUAL,
+    InterfaceType.LOOPBACK: VIRTUAL,
+    InterfaceType.FABRIC: VIRTUAL,
+    InterfaceType.VNET: VIRTUAL,
+}
+# dcim.Interface.type by link speed in Mbit/s: what is most usual in a server.
+SPEEDS = {
+    100: '100base-tx',
+    1000: '1000base-t',
+    2500: '2.5gbase-t',
+    5000: '5gbase-t',
+    10000: '10gbase-x-sfpp',
+    25000: '25gbase-x-sfp28',
+    40000: '40gbase-x-qsfpp',
+    50000: '50gbase-x-sfp56',
+    100000: '100gbase-x-qsfp28',
+    200000: '200gbase-x-qsfp56',
+    400000: '400gbase-x-qsfp112',
+}
+RELATIONS = ('lag', 'bridge', 'parent')
+# dcim.Interface: name, description, and what NetBox accepts as an MTU.
+NAME_LENGTH, DESCRIPTION_LENGTH, MTU_RANGE = 64, 200, range(1, 65537)
+
+
+class NodeInterfaceKind(Kind):
+    name = 'node_interface'
+    model = 'dcim.interface'
+    removal = Removal.DELETE
+    holder = 'device'
+    comes_with_parent = ('device', 'name')
+    fields = (
+        Field('device', Owner.FACT, fixed=True),
+        Field('name', Owner.EDITORIAL, needed=True),
+        Field('type', Owner.EDITORIAL, needed=True),
+        Field('enabled', Owner.FACT),
+        Field('mtu', Owner.FACT),
+        Field('description', Owner.EDITORIAL),
+        Field('mode', Owner.FACT),
+        Field('untagged_vlan', Owner.FACT),
+        Field('tagged_vlans', Owner.SET),
+        Field('lag', Owner.FACT, late=True),
+        Field('bridge', Owner.FACT, late=True),
+        Field('parent', Owner.FACT, late=True),
+        Field('primary_mac_address', Owner.FACT, late=True),
+        Field('cf_proxmox_interface_type', Owner.FACT),
+        Field('cf_proxmox_interface_ports', Owner.FACT),
+    )
+
+    def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        vnets = {vnet.name: vnet for vnet in inventory.vnets} if known(inventory.vnets) else {}
+        for node in nodes_of(inventory, settings):
+            if known(node.interfaces):
+                yield from items_of(node, vnets)
+
+    def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        return [node_key(node.name) for node in nodes_of(inventory, settings) if known(node.interfaces)]
+
+    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        device = located.get('device', item.unit)
+        free = [
+            record
+            for record in existing.find(self.name, 'device', device)
+            if device and record.pointer not in located.claimed and is_free(record, existing)
+        ]
+        if item.hints['mac']:
+            same_mac = [record for record in free if item.hints['mac'] in record.hints['macs']]
+            if len(same_mac) == 1:
+                return same_mac[0]
+        return next((record for record in free if record.values['name'] == item.values['name']), None)
+
+    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
+        return choose_vlans([possible(item, existing, located) for item in items], existing, located)
+
+    def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
+        return missing_vlans(items, 'Nodes')
+
+
+def items_of(node: Node, vnets: Mapping[str, Vnet]) -> Iterable[Item]:
+    nics = physical_nics(node)
+    relations, problems = related(node)
+    for interface in node.interfaces:
+        nic = nics.get(interface.name)
+        mac = nic.permanent_mac if nic and known(nic.permanent_mac) else None
+        values, wrong = values_of(node, interface, nic), list(problems.get(interface.name, ()))
+        values |= relations[interface.name]
+        if mac:
+            values['primary_mac_address'] = Ref('mac', node_mac_key(node, nic), mac)
+        if interface.mtu is not None and interface.mtu not in MTU_RANGE:
+            wrong.append(f'NetBox accepts an MTU from 1 to 65536; that of {interface.name} is {interface.mtu}.')
+        else:
+            values['mtu'] = interface.mtu
+        yield Item(
+            kind=NodeInterfaceKind.name,
+            key=interface_ref(node, interface.name).key,
+            unit=node_key(node.name),
+            label=interface.name,
+            values=values,
+            hints={'mac': mac, 'vlans': membership(interface, vnets)},
+            problems=tuple(wrong),
+        )
+
+
+def values_of(node: Node, interface: NodeInterface, nic: PhysicalNic | None) -> dict[str, Value]:
+    return {
+        'device': device_ref(node.name),
+        'name': interface.name[:NAME_LENGTH],
+        'type': TYPES.get(interface.type) or type_by_speed(nic),
+        'enabled': interface.active,
+        'description': ' '.join(interface.comments.split())[:DESCRIPTION_LENGTH],
+        'cf_proxmox_interface_type': interface.raw_type,
+        'cf_proxmox_interface_ports': ' '.join(interface.ports or interface.members) or None,
+    }
+
+
+def type_by_speed(nic: PhysicalNic | None) -> str:
+    speed = nic.speed_mbps if nic and known(nic.speed_mbps) else None
+    return SPEEDS.get(speed, OTHER)
+
+
+def membership(interface: NodeInterface, vnets: Mapping[str, Vnet]) -> Membership | None:
+    """The VLANs of an interface. Of a NIC or a bond Proxmox says nothing: what a person wrote there stays."""
+    vnet = vnets.get(interface.name)
+    vid = vnet.vlan_id if vnet else interface.vlan_id
+    if vid:
+        return Membership.of(vid)
+    if TYPES.get(interface.type) == BRIDGE:
+        return Membership.trunk() if interface.vlan_aware else NONE
+    return NONE if interface.type in (InterfaceType.VLAN, InterfaceType.OVS_INT_PORT) else None
+
+
+def related(node: Node) -> tuple[dict[str, dict[str, Value]], dict[str, list[str]]]:
+    """By name of the interface: its bond, bridge and parent, and what of that makes no sense."""
+    there = {interface.name for interface in node.interfaces}
+    names: dict[str, dict[str, str]] = {relation: {} for relation in RELATIONS}
+    problems: dict[str, list[str]] = {}
+
+    def relate(relation: str, name: str, other: str, teller: str):
+        if name not in there or other not in there:
+            missing = name if name not in there else other
+            problems.setdefault(teller, []).append(f'{teller} names {missing}, which {node.name} does not have.')
+        elif names[relation].setdefault(name, other) != other:
+            problems.setdefault(name, []).append(f'{name} is in {names[relation][name]} and in {other}; one is shown.')
+
+    for interface in node.interfaces:
+        is_bridge = TYPES.get(interface.type) == BRIDGE
+        for member in interface.members:
+            relate('lag', member, interface.name, interface.name)
+        for port in interface.ports if is_bridge else ():
+            relate('bridge', port, interface.name, interface.name)
+        if interface.bridge and not is_bridge:
+            relate('bridge', interface.name, interface.bridge, interface.name)
+        if interface.parent:
+            relate('parent', interface.name, interface.parent, interface.name)
+    for relation, found in names.items():
+        for name in looped(found):
+            problems.setdefault(name, []).append(
+                f'{name} is in a loop of interfaces ({relation}): {" > ".join(chain(name, found))}. It is left out.'
+            )
+        names[relation] = {name: other for name, other in found.items() if name not in looped(found)}
+    values = {
+        name: {
+            relation: interface_ref(node, names[relation][name]) if name in names[relation] else None
+            for relation in RELATIONS
+        }
+        for name in there
+    }
+    return values, problems
+
+
+def looped(found: Mapping[str, str]) -> set[str]:
+    """The names that lead back to themselves."""
+    return {name for name in found if chain(name, found)[-1] == name and len(chain(name, found)) > 1}
+
+
+def chain(name: str, found: Mapping[str, str]) -> list[str]:
+    """A name and where it leads, up to the end or to the first repetition."""
+    names = [name]
+    while (following := found.get(names[-1])) is not None:
+        names.append(following)
+        if following in names[:-1]:
+            break
+    return names
+
+
+def possible(item: Item, existing: Existing, located: Located) -> Item:
+    """The item without relations that NetBox refuses for the type that the interface has there."""
+    pointer = located.get(item.kind, item.key)
+    record = existing.by_pointer.get(pointer) if pointer else None
+    # A type that is there stays: a person, or a template, knows the port better than its speed tells.
+    values = {**item.values, 'type': record.values['type']} if record else dict(item.values)
+    if values['type'] == VIRTUAL:
+        values['lag'] = None
+    else:
+        values['parent'] = None
+    return replace(item, values=values)

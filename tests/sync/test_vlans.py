@@ -1,0 +1,166 @@
+"""Which VLANs a guest's NIC is in, and which of NetBox's VLANs each one is."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netbox_proxsync.proxmox.estate import InterfaceType, Vnet
+from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.sync.kinds.vlans import Membership, find
+from netbox_proxsync.sync.state import VlanBook, VlanHit
+from netbox_proxsync.sync.values import Pointer, Shared
+from tests.sync.builders import NetBox, config, guest, inventory, nic, node, node_interface, plan
+
+GROUP = Pointer('ipam.vlangroup', 1, 'Fabric')
+SITE = Pointer('dcim.site', 1, 'Berlin')
+
+
+def vlan(pk, group=None, site=None, is_local=False):
+    return VlanHit(pointer=Pointer('ipam.vlan', pk, f'vlan{pk}'), group=group, site=site, is_local=is_local)
+
+
+def book(*hits, vid=20, **values):
+    return VlanBook(hits={vid: hits} if hits else {}, **({'site': SITE} | values))
+
+
+def with_nic(inv_values=(), book_=None, **values):
+    """The interface of a guest with such a NIC, and the plan that made it."""
+    netbox = NetBox()
+    netbox.vlans = {'interface': book_ or VlanBook()}
+    made = netbox.sync(
+        inventory(guest(100, config=config(nics=(nic(**values),)), node='pve1'), **dict(inv_values))
+    )
+    return netbox.object('interface', 'qemu/100/net0').values, made, netbox
+
+
+def bridges(*interfaces):
+    return {'nodes': (node(interfaces=interfaces),)}
+
+
+def test_a_tag_is_an_access_port():
+    values, made, _netbox = with_nic(book_=book(vlan(7)), vlan_tag=20)
+    assert (values['mode'], values['untagged_vlan'], values['tagged_vlans']) == (
+        'access', Pointer('ipam.vlan', 7), frozenset()
+    )
+    assert not made.notices
+
+
+def test_trunks_are_tagged_and_the_tag_beside_them_is_native():
+    hits = {vid: (vlan(vid),) for vid in (10, 20, 21, 22, 30)}
+    values, _made, _netbox = with_nic(book_=VlanBook(hits=hits), vlan_tag=10, trunks=((20, 22),))
+    assert (values['mode'], values['untagged_vlan']) == ('tagged', Pointer('ipam.vlan', 10))
+    assert values['tagged_vlans'] == {Pointer('ipam.vlan', vid) for vid in (20, 21, 22)}
+
+
+def test_a_trunk_of_all_is_all():
+    values, _made, _netbox = with_nic(trunks=((2, 4094),))
+    assert (values['mode'], values['tagged_vlans']) == ('tagged-all', frozenset())
+
+
+def test_a_wide_trunk_makes_no_vlans():
+    values, made, _netbox = with_nic(book_=book(vlan(7), creates=True), trunks=((2, 1000),))
+    assert values['tagged_vlans'] == {Pointer('ipam.vlan', 7)}
+    assert not made.notices
+
+
+def test_a_vlan_aware_bridge_passes_all_and_a_plain_one_knows_none():
+    aware = bridges(node_interface('vmbr0', InterfaceType.BRIDGE, vlan_aware=True))
+    plain = bridges(node_interface('vmbr0', InterfaceType.BRIDGE))
+    assert with_nic(aware)[0]['mode'] == 'tagged-all'
+    assert with_nic(plain)[0]['mode'] is None
+
+
+def test_a_bridge_that_was_not_read_leaves_the_mode_alone():
+    _values, _made, netbox = with_nic(bridges(node_interface('vmbr0', InterfaceType.BRIDGE, vlan_aware=True)))
+    unread = inventory(guest(100, config=config(nics=(nic(),))), nodes=(node(interfaces=Unknown('refused')),))
+    assert not plan(unread, netbox.existing).changes
+    assert netbox.object('interface', 'qemu/100/net0').values['mode'] == 'tagged-all'
+
+
+def vnet(**values):
+    defaults = {'name': 'vmbr0', 'zone': 'z', 'zone_type': 'vlan', 'tag': 20, 'alias': None, 'vlan_aware': False}
+    return {'vnets': (Vnet(**(defaults | values)),)}
+
+
+def test_a_vnet_gives_its_vlan():
+    values, _made, _netbox = with_nic(vnet(), book(vlan(7)))
+    assert (values['mode'], values['untagged_vlan']) == ('access', Pointer('ipam.vlan', 7))
+
+
+def test_a_vni_is_no_vlan():
+    values, made, _netbox = with_nic(vnet(zone_type='vxlan', tag=20), book(vlan(7)))
+    assert (values['mode'], values['untagged_vlan']) == (None, None)
+    assert not made.notices
+
+
+def test_an_mtu_of_one_is_that_of_the_bridge():
+    bridge = node_interface('vmbr0', InterfaceType.BRIDGE, mtu=9000)
+    assert with_nic(bridges(bridge), mtu=1)[0]['mtu'] == 9000
+    assert with_nic(mtu=1)[0]['mtu'] is None
+
+
+def test_several_vlans_are_a_conflict_with_all_candidates_and_the_rest_is_written():
+    values, made, netbox = with_nic(book_=book(vlan(7, GROUP), vlan(8)), vlan_tag=20)
+    conflict = next(change for change in made.changes if change.action == 'conflict')
+    assert (conflict.kind, conflict.key) == ('interface', 'qemu/100/net0')
+    assert '"vlan7", group "Fabric"; "vlan8", global' in conflict.reason
+    assert (values['mode'], values['untagged_vlan']) == ('access', None)
+    # A person chooses.
+    netbox.edit('interface', netbox.bindings['interface', 'qemu/100/net0'].pointer, untagged_vlan=vlan(8).pointer)
+    assert not plan(inventory(guest(100, config=config(nics=(nic(vlan_tag=20),)))), netbox.existing).changes
+
+
+def test_a_missing_vlan_is_told_once_and_none_is_shown():
+    netbox = NetBox()
+    inv = inventory(*(guest(vmid, f'vm{vmid}', (), config=config(nics=(nic(vlan_tag=20),))) for vmid in (100, 101)))
+    made = netbox.sync(inv)
+    assert [notice.message for notice in made.notices] == [
+        'Guests are in VLANs that NetBox does not have: 20. They are shown without them.'
+    ]
+    assert netbox.object('interface', 'qemu/100/net0').values['untagged_vlan'] is None
+
+
+def test_the_group_comes_before_the_site_and_the_site_before_the_rest():
+    in_group, local, everywhere = vlan(1, GROUP), vlan(2, site=SITE, is_local=True), vlan(3)
+    assert find(20, book(in_group, local, everywhere, group=GROUP), ()) == (in_group.pointer,)
+    assert find(20, book(in_group, local, everywhere), ()) == (local.pointer,)
+    assert find(20, book(everywhere), ()) == (everywhere.pointer,)
+
+
+def test_a_vlan_of_another_site_is_not_meant():
+    other = vlan(1, GROUP, site=Pointer('dcim.site', 2), is_local=True)
+    assert find(20, book(other, group=GROUP), ()) == ()
+
+
+def test_what_is_missing_is_made_in_the_group_else_in_the_site():
+    assert find(20, book(group=GROUP, creates=True), ())[0].attributes == (('group_id', 1), ('vid', 20))
+    made = find(20, book(creates=True), ())[0]
+    assert (made, made.attributes) == (Shared('ipam.vlan', 'VLAN 20'), (('site_id', 1), ('vid', 20)))
+
+
+def test_tagged_vlans_are_merged():
+    hits = {20: (vlan(20),), 21: (vlan(21),)}
+    _values, _made, netbox = with_nic(book_=VlanBook(hits=hits), trunks=((20, 21),))
+    pointer = netbox.bindings['interface', 'qemu/100/net0'].pointer
+    mine = Pointer('ipam.vlan', 99)
+    netbox.edit('interface', pointer, tagged_vlans=frozenset({vlan(20).pointer, vlan(21).pointer, mine}))
+    netbox.sync(inventory(guest(100, config=config(nics=(nic(trunks=((21, 21),)),)))))
+    assert netbox.records['interface'][pointer].values['tagged_vlans'] == {vlan(21).pointer, mine}
+
+
+@given(
+    tag=st.none() | st.integers(1, 4094),
+    trunks=st.lists(st.tuples(st.integers(1, 4094), st.integers(0, 100)), max_size=4).map(
+        lambda found: tuple((start, min(start + more, 4094)) for start, more in found)
+    ),
+)
+def test_netbox_accepts_every_membership(tag, trunks):
+    membership = Membership.of(tag, trunks)
+    assert membership.mode is not None or (membership.untagged is None and not membership.tagged)
+    assert membership.mode == 'tagged' or not membership.tagged
+    assert all(1 <= vid <= 4094 for vid in membership.vids(()))
+
+
+def test_an_unchanged_guest_changes_nothing():
+    _values, _made, netbox = with_nic(book_=book(vlan(7)), vlan_tag=20)
+    again = plan(inventory(guest(100, config=config(nics=(nic(vlan_tag=20),)))), netbox.existing)
+    assert (again.changes, again.refreshed) == ((), {})
