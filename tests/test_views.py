@@ -380,9 +380,37 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         run = make_run(self.endpoint, status='running', phase='collect 3/17', completed=None)
         asks = f'hx-get="/plugins/proxsync/runs/{run.pk}/progress/"'
         self.assertContains(self.client.get(run.get_absolute_url()), asks)
+        # The part that asks stays in the page; what it gets is put into it.
         progress = self.progress(run)
-        self.assertContains(progress, asks)
-        self.assertContains(progress, 'collect 3/17')
+        self.assertNotContains(progress, asks)
+        self.assertContains(progress, 'Reading Proxmox')
+        self.assertContains(progress, '3 of 17')
+        self.assertContains(progress, 'aria-valuenow="17"')
+
+    def test_a_screen_reader_is_told_only_what_is_news(self):
+        run = make_run(self.endpoint, status='running', phase='collect 3/17', completed=None)
+        url = reverse('plugins:netbox_proxsync:syncrun_progress', args=[run.pk])
+        self.assertContains(self.client.get(url), 'hx-swap-oob')
+        self.assertContains(self.client.get(url, {'told': 'Starting'}), 'hx-swap-oob')
+        self.assertNotContains(self.client.get(url, {'told': 'Reading Proxmox: 10 %'}), 'hx-swap-oob')
+
+    def test_the_page_of_the_endpoint_follows_its_run(self):
+        self.add_permissions('netbox_proxsync.view_proxmoxendpoint')
+        run = make_run(self.endpoint, status='running', phase='apply 50/100', completed=None, messages=[])
+        page = self.client.get(self.endpoint.get_absolute_url())
+        self.assertContains(page, f'hx-get="/plugins/proxsync/runs/{run.pk}/progress/?brief=1"')
+        self.assertContains(page, '50 of 100')
+        brief = self.client.get(reverse('plugins:netbox_proxsync:syncrun_progress', args=[run.pk]), {'brief': 1})
+        self.assertContains(brief, run.get_absolute_url())
+        self.assertNotContains(brief, 'Request ID')
+
+    def test_the_page_of_the_endpoint_shows_no_run_that_has_ended_or_may_not_be_seen(self):
+        self.add_permissions('netbox_proxsync.view_proxmoxendpoint')
+        make_run(self.endpoint)
+        self.assertNotContains(self.client.get(self.endpoint.get_absolute_url()), '/progress/')
+        make_run(self.endpoint, status='running', completed=None)
+        self.remove_permissions('netbox_proxsync.view_syncrun')
+        self.assertNotContains(self.client.get(self.endpoint.get_absolute_url()), '/progress/')
 
     def test_when_it_has_ended_the_page_is_loaded_anew_and_asks_no_more(self):
         run = make_run(self.endpoint)

@@ -2,11 +2,13 @@ from typing import Any
 
 from django.middleware.csrf import get_token
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices
 from ..permissions import may_apply
+from ..progress import Progress
 from ..stored_plans import NotAppliable, check_appliable, has_plan
 from ..sync.kinds import KINDS
 
@@ -28,6 +30,7 @@ __all__ = (
     'RunMessagesPanel',
     'RunPanel',
     'RunPlanPanel',
+    'RunProgressPanel',
 )
 
 
@@ -133,6 +136,21 @@ class RunPanel(panels.ObjectAttributesPanel):
         label=_('Request ID'),
         template_name='netbox_proxsync/attrs/request_id.html',
     )
+
+
+class RunProgressPanel(panels.ObjectPanel):
+    """How far a run is; `linked`: on a page that is not the run's own."""
+
+    title = _('Progress')
+    template_name = 'netbox_proxsync/panels/run_progress.html'
+
+    def __init__(self, linked: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.linked = linked
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        return {**context, 'progress': Progress.of(context['object'], timezone.now()), 'linked': self.linked}
 
 
 class RunMessagesPanel(panels.ObjectPanel):

@@ -22,8 +22,10 @@ from ..object_actions import (
     SyncEndpoint,
     TestEndpoint,
 )
+from ..runs import active_runs
 from ..ui import panels
 from .guest_actions import GuestDecisionsMixin
+from .run_progress import progress_context
 
 __all__ = (
     'ProxmoxEndpointBindingsView',
@@ -71,6 +73,10 @@ class ProxmoxEndpointView(generic.ObjectView):
             CustomFieldsPanel(),
         ],
     )
+
+    def get_extra_context(self, request: HttpRequest, instance: ProxmoxEndpoint) -> dict[str, Any]:
+        run = active_runs(instance).restrict(request.user, 'view').first()
+        return progress_context(run, brief=True) if run else {}
 
 
 @register_model_view(ProxmoxEndpoint, 'add', detail=False)

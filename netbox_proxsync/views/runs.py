@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
@@ -20,6 +22,7 @@ from ..models import SyncRun
 from ..object_actions import CancelRun
 from ..ui import panels
 from .endpoints import counted
+from .run_progress import progress_context
 
 __all__ = (
     'SyncRunBulkDeleteView',
@@ -60,28 +63,24 @@ class SyncRunView(generic.ObjectView):
         ],
     )
 
+    def get_extra_context(self, request: HttpRequest, instance: SyncRun) -> dict[str, Any]:
+        return {} if instance.finished else progress_context(instance)
+
 
 @register_model_view(SyncRun, 'progress')
 class SyncRunProgressView(generic.ObjectView):
-    """The part of a run's page that changes while the run goes on."""
+    """The part of a run's page, or of its endpoint's (`brief`), that changes while the run goes on."""
 
     queryset = SyncRun.objects.select_related('endpoint', 'job', 'user')
-    layout = Layout(
-        Row(
-            Column(panels.RunMessagesPanel()),
-        ),
-        Row(
-            Column(panels.RunPanel()),
-            Column(panels.RunCountsPanel()),
-        ),
-    )
 
     def get(self, request: HttpRequest, **kwargs: object) -> HttpResponse:
         run = self.get_object(**kwargs)
         if run.finished:
             # The page as a whole is another now: it has changes.
             return HttpResponse(headers={'HX-Refresh': 'true'})
-        return render(request, 'netbox_proxsync/inc/run_progress.html', {'object': run, 'layout': self.layout})
+        context = progress_context(run, brief='brief' in request.GET)
+        news = context['progress'].told != request.GET.get('told')
+        return render(request, 'netbox_proxsync/run_progress.html', {**context, 'object': run, 'news': news})
 
 
 @register_model_view(SyncRun, 'cancel')

@@ -1,0 +1,23 @@
+"""What the pages of a run and of its endpoint show while the run goes on."""
+
+from typing import Any
+
+from django.utils import timezone
+from netbox.ui.layout import Column, Layout, Row
+
+from ..models import SyncRun
+from ..progress import Progress
+from ..ui import panels
+
+__all__ = ('progress_context',)
+
+FULL = Layout(
+    Row(Column(panels.RunProgressPanel(), panels.RunMessagesPanel())),
+    Row(Column(panels.RunPanel()), Column(panels.RunCountsPanel())),
+)
+BRIEF = Layout(Row(Column(panels.RunProgressPanel(linked=True), panels.RunMessagesPanel())))
+
+
+def progress_context(run: SyncRun, brief: bool = False) -> dict[str, Any]:
+    """For `inc/run_progress.html`; `brief`: on a page that is not the run's own."""
+    return {'run': run, 'progress': Progress.of(run, timezone.now()), 'run_layout': BRIEF if brief else FULL}

@@ -1,0 +1,43 @@
+"""How far a run is, told from its row."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from netbox_proxsync.models import SyncRun
+from netbox_proxsync.progress import Progress
+
+NOW = timezone.now()
+
+
+def progress(seconds: float = 10, **values: object) -> Progress:
+    run = SyncRun(**{'status': 'running', 'started': NOW - timedelta(seconds=seconds), **values})
+    return Progress.of(run, NOW)
+
+
+def test_a_counted_phase_has_a_bar_and_an_estimate():
+    far = progress(phase='collect 25/100')
+    assert (far.done, far.total, far.percent) == (25, 100, 25)
+    assert far.remaining == timedelta(seconds=30)
+    assert far.told == 'Reading Proxmox: 20 %'
+
+
+def test_the_pace_is_that_of_the_present_phase():
+    assert progress(30, phase='apply 10/20', timings={'collect': 20, 'plan': 5}).remaining == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(('seconds', 'phase'), [(1, 'collect 5/10'), (60, 'collect 0/10')])
+def test_no_time_is_promised_before_there_is_a_pace(seconds, phase):
+    assert progress(seconds, phase=phase).remaining is None
+
+
+@pytest.mark.parametrize('phase', ['', 'plan', 'collect 0/0', 'something else entirely'])
+def test_what_is_not_counted_has_no_numbers(phase):
+    far = progress(phase=phase)
+    assert (far.done, far.total, far.percent, far.remaining) == (None, None, None, None)
+
+
+def test_queued_and_stopping_runs_say_so():
+    assert progress(status='queued', started=None).told == 'Waiting for a worker'
+    assert progress(status='cancelling', phase='apply 1/2').told == 'Stopping: 50 %'
