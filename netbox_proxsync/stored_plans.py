@@ -1,19 +1,20 @@
 """The plan of an earlier run: whether it may be applied, and its changes, read page by page."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
-from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from .choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from .models import Binding, PlannedBinding, SyncChange, SyncRun
 from .sync.changes import Change
 from .sync.stored import change_from_json
 from .sync.values import Pointer, Value, decode_all
 
-__all__ = ('NotAppliable', 'StoredPlan', 'check_appliable', 'has_plan')
+__all__ = ('NotAppliable', 'PlanPart', 'StoredPlan', 'check_appliable', 'has_plan', 'open_parts')
 
 ROWS_AT_ONCE = 1000
 # Runs that have applied a plan or are about to.
@@ -66,6 +67,42 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
         known = set(run.changes.order_by().values_list('unit', flat=True).distinct())
         if unknown := [unit for unit in units if unit not in known]:
             raise NotAppliable(_('The plan has no changes of: {units}.').format(units=', '.join(unknown)))
+
+
+@dataclass(frozen=True)
+class PlanPart:
+    """What a stored plan does to one guest or node: its `unit`, and the number of changes by action."""
+
+    unit: str
+    actions: Mapping[str, int]
+
+    @property
+    def changes(self) -> int:
+        return sum(number for action, number in self.actions.items() if action != ChangeActionChoices.CONFLICT)
+
+
+def open_parts(run: SyncRun) -> list[PlanPart]:
+    """
+    The parts of a plan that can be applied by themselves, and that no other run has applied or is about to.
+
+    Raises:
+        NotAppliable: Nothing of the plan can be applied any more.
+    """
+    # Of no unit: what stands in the way of every part.
+    check_appliable(run, [])
+    taken: set[str] = set()
+    for other in run.applied_by.filter(status__in=TAKEN):
+        if other.units is None:
+            raise NotAppliable(_('This plan is applied already, by run {other}.').format(other=other.pk))
+        taken.update(other.units)
+    by_unit: dict[str, dict[str, int]] = {}
+    rows = StoredPlan(run).rows().exclude(unit__in=[CLUSTER_UNIT, *taken]).order_by()
+    for unit, action, number in rows.values_list('unit', 'action').annotate(Count('pk')).order_by('unit', 'action'):
+        by_unit.setdefault(unit, {})[action] = number
+    parts = [part for unit, actions in by_unit.items() if (part := PlanPart(unit, actions)).changes]
+    if taken and not parts:
+        raise NotAppliable(_('All of this plan is applied already.'))
+    return parts
 
 
 class StoredPlan:

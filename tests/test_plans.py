@@ -1,6 +1,7 @@
 """Plans that are stored and applied later: refused ones that a person lets through, and previews."""
 
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from core.models import ObjectChange, ObjectType
@@ -14,7 +15,7 @@ from users.models import ObjectPermission, User
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync.jobs import SyncJob
-from netbox_proxsync.models import PlannedBinding, ProxmoxEndpoint, SyncRun
+from netbox_proxsync.models import PlannedBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from netbox_proxsync.stored_plans import NotAppliable, StoredPlan, check_appliable
 
 pytestmark = pytest.mark.django_db
@@ -190,8 +191,11 @@ def test_it_takes_the_permission_to_let_a_refused_run_through(refused):
     client.force_login(syncer)
     assert client.post(url).status_code == 403
     assert 'takes the permission' in client.get(page).content.decode()
+    assert client.get(url).status_code == 403
     client.force_login(accepter)
-    assert client.get(url).status_code == 302
+    confirmation = client.get(url).content.decode()
+    assert refused.refusal.splitlines()[0] in unescape(confirmation)
+    assert f'Make all {refused.total_changes - refused.conflicts} changes' in confirmation
     html = client.get(page).content.decode()
     assert 'Let this run through' in html
     assert 'takes the permission' not in html
@@ -200,6 +204,54 @@ def test_it_takes_the_permission_to_let_a_refused_run_through(refused):
     assert (answer.status_code, answer.url, run.user) == (302, run.get_absolute_url(), accepter)
     SyncRun.objects.filter(pk=run.pk).update(status='completed')
     assert 'applied already' in client.get(page).content.decode()
+
+
+def test_some_guests_of_a_preview_are_chosen_by_hand(endpoint, sync):
+    preview = sync(endpoint, mode='preview')
+    units = sorted(set(preview.changes.filter(kind='vm').values_list('unit', flat=True)))
+    url = reverse('plugins:netbox_proxsync:syncrun_apply', args=[preview.pk])
+    client = Client()
+    client.force_login(user_with('sync'))
+    page = client.get(url).content.decode()
+    assert all(f'name="units" value="{unit}"' in page for unit in units)
+    found = client.get(url, {'q': units[0]}).content.decode()
+    assert (found.count('name="units"'), units[0] in found) == (1, True)
+    client.post(url, {'part': 'selected', 'units': units[:2]})
+    run = SyncRun.objects.get(applies=preview)
+    assert run.units == units[:2]
+    SyncRun.objects.filter(pk=run.pk).update(status='completed')
+    rest = client.get(url).content.decode()
+    assert f'value="{units[0]}"' not in rest
+    assert f'value="{units[2]}"' in rest
+    assert 'value="all"' not in rest
+    assert 'Apply this preview' in client.get(preview.get_absolute_url()).content.decode()
+    client.post(url, {'part': 'selected', 'units': units[2:]})
+    SyncRun.objects.filter(applies=preview).update(status='completed')
+    assert client.get(url).status_code == 302
+
+
+def test_to_select_nothing_applies_nothing(endpoint, sync):
+    preview = sync(endpoint, mode='preview')
+    client = Client()
+    client.force_login(user_with('sync'))
+    client.post(reverse('plugins:netbox_proxsync:syncrun_apply', args=[preview.pk]), {'part': 'selected'})
+    assert not SyncRun.objects.filter(applies=preview).exists()
+
+
+def test_the_name_of_a_guest_that_may_not_be_seen_is_not_told_and_a_script_in_it_is_text(endpoint, sync):
+    preview = sync(endpoint, mode='preview')
+    endpoint.guests.update(name='<script>alert(1)</script>')
+    url = reverse('plugins:netbox_proxsync:syncrun_apply', args=[preview.pk])
+    client = Client()
+    user = user_with('sync')
+    client.force_login(user)
+    assert 'alert(1)' not in client.get(url).content.decode()
+    permission = ObjectPermission.objects.create(name='guests', actions=['view'])
+    permission.object_types.add(ObjectType.objects.get_for_model(ProxmoxGuest))
+    permission.users.add(user)
+    page = client.get(url).content.decode()
+    assert '&lt;script&gt;alert(1)' in page
+    assert '<script>alert(1)' not in page
 
 
 def test_the_api_accepts_a_refused_run(refused):

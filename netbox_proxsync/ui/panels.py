@@ -1,6 +1,5 @@
 from typing import Any
 
-from django.middleware.csrf import get_token
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -9,7 +8,7 @@ from netbox.ui import attrs, panels
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices
 from ..permissions import may_apply
 from ..progress import Progress
-from ..stored_plans import NotAppliable, check_appliable, has_plan
+from ..stored_plans import NotAppliable, check_appliable, has_plan, open_parts
 from ..sync.kinds import KINDS
 
 __all__ = (
@@ -178,7 +177,10 @@ class RunPlanPanel(panels.ObjectPanel):
         context = super().get_context(context)
         run, request = context['object'], context['request']
         try:
-            check_appliable(run)
+            if run.refusal:
+                check_appliable(run)
+            else:
+                open_parts(run)
             obstacle = ''
         except NotAppliable as error:
             obstacle = str(error)
@@ -188,7 +190,6 @@ class RunPlanPanel(panels.ObjectPanel):
             'obstacle': obstacle,
             'permitted': may_apply(request.user, run),
             'url': reverse(f'plugins:netbox_proxsync:syncrun_{view}', args=[run.pk]),
-            'csrf_token': get_token(request),
         }
 
 

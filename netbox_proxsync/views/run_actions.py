@@ -1,23 +1,35 @@
 """What a person does with the stored plan of a run by a button: apply it, or let it through though it was refused."""
 
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from netbox.views.generic.base import BaseObjectView
 from utilities.views import register_model_view
 
+from ..choices import ChangeActionChoices
 from ..jobs import AlreadyRunning, SyncJob
-from ..models import SyncRun
+from ..models import ProxmoxGuest, SyncRun
 from ..permissions import may_apply
-from ..stored_plans import NotAppliable
+from ..stored_plans import CLUSTER_UNIT, TAKEN, NotAppliable, StoredPlan, check_appliable, open_parts
 
 __all__ = ('SyncRunAcceptView', 'SyncRunApplyView')
 
 
+PARTS_PER_PAGE = 100
+
+
 class PlanView(BaseObjectView):
-    """Starts a run that applies the plan of another one, by POST only."""
+    """Says in numbers what a stored plan will do (GET), and starts the run that applies it (POST)."""
+
+    template_name = 'netbox_proxsync/plan_apply.html'
 
     queryset = SyncRun.objects.select_related('endpoint')
 
@@ -25,7 +37,20 @@ class PlanView(BaseObjectView):
         return 'netbox_proxsync.view_syncrun'
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return redirect(get_object_or_404(self.queryset, pk=pk).get_absolute_url())
+        source = get_object_or_404(self.queryset, pk=pk)
+        if not may_apply(request.user, source):
+            raise PermissionDenied
+        try:
+            context = self.get_context(request, source)
+        except NotAppliable as error:
+            messages.warning(request, str(error))
+            return redirect(source.get_absolute_url())
+        return render(request, self.template_name, {'object': source, **context})
+
+    def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
+        """Raises NotAppliable."""
+        check_appliable(source)
+        return {'numbers': numbers_of(StoredPlan(source).counts)}
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         source = get_object_or_404(self.queryset, pk=pk)
@@ -58,7 +83,54 @@ class SyncRunAcceptView(PlanView):
 
 @register_model_view(SyncRun, 'apply')
 class SyncRunApplyView(PlanView):
-    """Applies the plan of a preview, or the units of it that were chosen."""
+    """Applies the plan of a preview, or the guests and nodes of it that were chosen."""
+
+    def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
+        parts = open_parts(source)
+        chosen = request.GET.get('q', '').strip()
+        names = names_of(source, request.user)
+        if chosen:
+            parts = [part for part in parts if chosen.lower() in f'{part.unit} {names.get(part.unit, "")}'.lower()]
+        page = Paginator(parts, PARTS_PER_PAGE).get_page(request.GET.get('page'))
+        rows = [(part, names.get(part.unit, ''), labelled(part.actions)) for part in page]
+        plan = StoredPlan(source)
+        return {
+            'whole': not source.applied_by.filter(status__in=TAKEN).exists(),
+            'numbers': numbers_of(plan.counts),
+            'shared': plan.rows().filter(unit=CLUSTER_UNIT).exclude(action=ChangeActionChoices.CONFLICT).count(),
+            'q': chosen,
+            'page': page,
+            'rows': rows,
+        }
 
     def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
-        return SyncJob.enqueue_plan(source, request.user, request.POST.getlist('units') or None)
+        if source.refusal:
+            raise NotAppliable(_('This run was refused. It can be let through as a whole only.'))
+        if request.POST.get('part') == 'all':
+            return SyncJob.enqueue_plan(source, request.user)
+        if units := request.POST.getlist('units'):
+            return SyncJob.enqueue_plan(source, request.user, units)
+        raise NotAppliable(_('Nothing was selected, so nothing was applied.'))
+
+
+def names_of(source: SyncRun, user: AbstractBaseUser) -> dict[str, str]:
+    """Of the guests that the person may see, by unit."""
+    guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=source.endpoint_id)
+    return {guest.key: guest.name for guest in guests.order_by().only('type', 'vmid', 'name')}
+
+
+def numbers_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """What will be written, by action, with what is taken away first; and what will not."""
+    by_action: Counter[str] = Counter()
+    for actions in counts.values():
+        by_action.update(actions)
+    conflicts = by_action.pop(ChangeActionChoices.CONFLICT, 0)
+    return {'actions': labelled(by_action), 'total': by_action.total(), 'conflicts': conflicts}
+
+
+def labelled(actions: Mapping[str, int]) -> list[tuple[str, str, int]]:
+    """(label, colour, number), with what takes something away first."""
+    order = [ChangeActionChoices.DELETE, ChangeActionChoices.RETIRE]
+    labels = dict(ChangeActionChoices)
+    names = sorted(actions, key=lambda action: (action not in order, action))
+    return [(labels[action], ChangeActionChoices.colors[action], actions[action]) for action in names]
