@@ -11,7 +11,7 @@ import pytest
 from dcim.models import MACAddress
 from django.db import transaction
 from extras.models import JournalEntry, Tag
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -23,8 +23,9 @@ from hypothesis.stateful import (
 from ipam.models import VRF, IPAddress, Prefix, Service
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
-from netbox_proxsync.proxmox.inventory import Unknown, known
+from netbox_proxsync.proxmox.inventory import GuestType, Unknown, known
 from tests.rounds import Lab, content
+from tests.sync.builders import config, guest, nic
 from tests.sync.strategies import VMIDS, Drawn, blinded, faults, guests, seen
 
 pytestmark = pytest.mark.django_db
@@ -219,7 +220,7 @@ PACE = {'deadline': None, 'suppress_health_check': list(HealthCheck)}
 # ROUNDS=200 plays that many examples at random instead of the few that are always the same. What fails is shrunk with
 # SHRINK=1 only, which takes minutes through a database.
 EXAMPLES = int(os.environ.get('ROUNDS', '0'))
-PHASES = (Phase.generate, *((Phase.shrink,) if os.environ.get('SHRINK') else ()))
+PHASES = (Phase.explicit, Phase.generate, *((Phase.shrink,) if os.environ.get('SHRINK') else ()))
 FEW = {'derandomize': True, 'phases': PHASES, 'database': None} | PACE
 MANY = {'max_examples': EXAMPLES, 'phases': PHASES, 'database': None} | PACE
 
@@ -261,7 +262,17 @@ def undisputed(draw):
     return rounds
 
 
+def with_mtus(*mtus):
+    """A container whose NIC's MTU is changed from round to round."""
+    return [
+        {200: guest(200, 'n200', (), type=GuestType.LXC, config=config(nics=(nic(name='eth0', mtu=mtu),), disks=()))}
+        for mtu in mtus
+    ]
+
+
 @given(rounds=undisputed())
+# An MTU that was configured gives way to the bridge's.
+@example(rounds=with_mtus(1400, 1))
 @pace(8)
 def test_rounds_one_by_one_end_where_the_last_one_alone_ends(rounds):
     """

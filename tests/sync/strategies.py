@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
+from netbox_proxsync.proxmox.estate import InterfaceType
 from netbox_proxsync.proxmox.inventory import AddressOrigin, Guest, GuestType, Inventory, TagStyle, Unknown
-from tests.sync.builders import addresses, config, disk, guest, inventory, nic, node
+from tests.sync.builders import addresses, config, disk, guest, inventory, nic, node, node_interface
 
 VMIDS = {100: GuestType.QEMU, 101: GuestType.QEMU, 102: GuestType.QEMU, 200: GuestType.LXC}
 REFUSED = Unknown('refused')
@@ -20,6 +21,8 @@ NOTES = [
     '', 'notes', ' \x00 lead', 'a\x00b\nsecond', '<b>&amp;</b>', '🐧' * 3, 'n' * 10_000, 'os: Debian 12',
     'first\nOS:  debian 12', 'os: De\x00b\ud800', '\u2028x', '\r\n\r\ntext',
 ]  # fmt: skip
+# What all NICs are connected to.
+BRIDGE = node_interface('vmbr0', InterfaceType.BRIDGE, mtu=9000, vlan_aware=True)
 MACS = [f'BC:24:11:00:00:0{number}' for number in range(4)]
 
 
@@ -108,7 +111,7 @@ def seen(found: Mapping[int, Guest], case_sensitive: bool = True) -> Inventory:
     """The inventory of a cluster that was read completely."""
     return inventory(
         *sorted(found.values(), key=lambda entry: (entry.type, entry.vmid)),
-        nodes=(node('pve1'), node('pve2')),
+        nodes=tuple(node(name, interfaces=(BRIDGE,)) for name in ('pve1', 'pve2')),
         tag_style=TagStyle(colors={'web': 'AA0000'}, case_sensitive=case_sensitive),
     )
 
@@ -146,7 +149,9 @@ def blinded(inv: Inventory, broken: frozenset) -> Inventory:
     if 'tag style' in parts:
         inv = replace(inv, tag_style=REFUSED)
     if 'nodes' in parts:
-        inv = replace(inv, nodes=tuple(replace(entry, online=False, cpus=REFUSED) for entry in inv.nodes))
+        inv = replace(
+            inv, nodes=tuple(replace(entry, online=False, cpus=REFUSED, interfaces=REFUSED) for entry in inv.nodes)
+        )
     return inv
 
 

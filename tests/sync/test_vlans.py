@@ -1,5 +1,6 @@
 """Which VLANs a guest's NIC is in, and which of NetBox's VLANs each one is."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,7 +96,28 @@ def test_a_vni_is_no_vlan():
 def test_an_mtu_of_one_is_that_of_the_bridge():
     bridge = node_interface('vmbr0', InterfaceType.BRIDGE, mtu=9000)
     assert with_nic(bridges(bridge), mtu=1)[0]['mtu'] == 9000
+    assert with_nic(bridges(node_interface('vmbr0', InterfaceType.VNET, mtu=1450)), mtu=1)[0]['mtu'] == 1450
     assert with_nic(mtu=1)[0]['mtu'] is None
+
+
+@pytest.mark.parametrize(
+    ('now', 'follows', 'becomes'),
+    [
+        (bridges(node_interface('vmbr0', InterfaceType.BRIDGE, mtu=9000)), {}, 9000),
+        (bridges(node_interface('vmbr0', InterfaceType.BRIDGE)), {}, None),
+        (bridges(), {}, None),
+        ({}, {'bridge': None}, None),
+        # It may be that of the bridge as well.
+        (bridges(), {'node': 'pve2'}, 1400),
+        ({}, {}, 1400),
+    ],
+)
+def test_an_mtu_that_was_written_goes_once_it_follows_a_bridge_that_was_read(now, follows, becomes):
+    _values, _made, netbox = with_nic(mtu=1400)
+    node_name, bridge = follows.get('node', 'pve1'), follows.get('bridge', 'vmbr0')
+    moved = guest(100, config=config(nics=(nic(mtu=1, bridge=bridge),)), node=node_name)
+    netbox.sync(inventory(moved, **now))
+    assert netbox.object('interface', 'qemu/100/net0').values['mtu'] == becomes
 
 
 def test_several_vlans_are_a_conflict_with_all_candidates_and_the_rest_is_written():

@@ -16,12 +16,11 @@ class Networks:
 
     def __init__(self, inventory: Inventory):
         self.vnets = {vnet.name: vnet for vnet in inventory.vnets} if known(inventory.vnets) else {}
+        read = {node.name: node.interfaces for node in inventory.nodes if known(node.interfaces)}
         self.interfaces = {
-            (node.name, interface.name): interface
-            for node in inventory.nodes
-            if known(node.interfaces)
-            for interface in node.interfaces
+            (name, interface.name): interface for name, interfaces in read.items() for interface in interfaces
         }
+        self.read_nodes = frozenset(read)
 
     def bridge_of(self, guest: Guest, nic: Nic) -> NodeInterface | None:
         """The bridge on the guest's node; None if there is none, or if it was not read."""
@@ -48,12 +47,16 @@ class Networks:
         return Membership.trunk() if bridge.vlan_aware else NONE
 
     def has_mtu(self, guest: Guest, nic: Nic) -> bool:
-        """Whether `mtu` says something about a NIC."""
-        return nic.mtu != AS_BRIDGE or (bool(nic.bridge) and self.bridge_of(guest, nic) is not None)
+        """
+        Whether `mtu` says something about a NIC.
+
+        Not while the bridge whose MTU it has could not be read: that bridge may have the MTU that NetBox shows.
+        """
+        return nic.mtu != AS_BRIDGE or nic.bridge is None or guest.node in self.read_nodes
 
     def mtu(self, guest: Guest, nic: Nic) -> int | None:
-        """The MTU of a NIC; None: not configured."""
+        """The MTU of a NIC; None: not configured, on the NIC or on the bridge that it follows."""
         if nic.mtu != AS_BRIDGE:
             return nic.mtu
-        bridge = self.bridge_of(guest, nic)
+        bridge = self.interfaces.get((guest.node, nic.bridge))
         return bridge.mtu if bridge else None
