@@ -12,6 +12,11 @@ from tests.pve import ClusterSpec, StandIn
 from tests.stack import databases, netbox, processes
 
 
+@pytest.fixture(scope='session')
+def django_db_modify_db_settings_parallel_suffix():
+    """Nothing: each test process has a database of a name of its own anyway, see tests/stack/pytest_env.py."""
+
+
 @pytest.fixture
 def standin():
     """Starts a stand-in for a recorded cluster (by name) or a generated one (by `ClusterSpec` or its values)."""

@@ -39,8 +39,9 @@ def private_key(kind: str, number: int = 0) -> paramiko.PKey:
 @functools.cache
 def _key(kind: str, number: int):
     return {
-        'ed25519': ed25519.Ed25519PrivateKey.generate,
-        'ecdsa': lambda: ec.generate_private_key(ec.SECP256R1()),
+        # The same in every test process: tests are named after them, and pytest-xdist compares the names.
+        'ed25519': lambda: ed25519.Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32),
+        'ecdsa': lambda: ec.derive_private_key(number + 1, ec.SECP256R1()),
         'rsa': lambda: rsa.generate_private_key(65537, 2048),
     }[kind]()
 

@@ -172,7 +172,7 @@ class TestLists:
             ({'/storage': {'Datastore.AllocateSpace': 1}}, V7, {'vnets'}),
             ({'/storage/local': {'Datastore.Audit': 1}}, V8, {'interfaces', 'vnets', 'storages'}),
         ],
-        ids=str,
+        ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
     )
     def test_on_a_part(self, permissions, version, expected):
         assert self.hidden(version, everywhere('Sys.Audit') | permissions) == expected
