@@ -270,6 +270,8 @@ class MappingRuleFilterSet(PrimaryModelFilterSet):
     platform = by_tree('platform', Platform.objects.all(), _('Platform (slug)'), to_field_name='slug')
     vrf_id = by_id(VRF.objects.all(), _('VRF (ID)'))
     vrf = by_name('vrf', VRF.objects.all(), _('VRF (RD)'), 'rd')
+    vlan_group_id = by_id(VLANGroup.objects.all(), _('VLAN group (ID)'))
+    vlan_group = by_name('vlan_group', VLANGroup.objects.all(), _('VLAN group (slug)'), 'slug')
     extra_tag_id = django_filters.ModelMultipleChoiceFilter(
         field_name='extra_tags',
         queryset=Tag.objects.all(),

@@ -428,6 +428,7 @@ class MappingRuleTable(PrimaryModelTable):
     tenant = linked(_('Tenant'))
     platform = linked(_('Platform'))
     vrf = linked(_('VRF'))
+    vlan_group = linked(_('VLAN group'))
     extra_tags = columns.ManyToManyColumn(
         verbose_name=_('Extra tags'),
     )
@@ -440,7 +441,7 @@ class MappingRuleTable(PrimaryModelTable):
         fields = (
             'pk', 'id', 'weight', 'name', 'enabled', 'endpoint', 'guest_type', 'name_pattern', 'pattern_type',
             'guest_tags', 'tag_match', 'pools', 'nodes', 'vmid_range', 'template', 'skip', 'role', 'tenant', 'platform',
-            'vrf', 'extra_tags', 'description', 'comments', 'tags', 'created', 'last_updated',
+            'vrf', 'vlan_group', 'extra_tags', 'description', 'comments', 'tags', 'created', 'last_updated',
         )  # fmt: skip
         default_columns = (
             'pk', 'weight', 'name', 'enabled', 'endpoint', 'name_pattern', 'guest_tags', 'pools', 'skip', 'role',

@@ -262,6 +262,7 @@ class MappingRuleFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin, Te
             'tenant': Tenant.objects.create(name='Tenant', slug='tenant'),
             'platform': Platform.objects.create(name='Platform', slug='platform'),
             'vrf': VRF.objects.create(name='VRF', rd='65000:1'),
+            'vlan_group': VLANGroup.objects.create(name='Group', slug='group'),
         }
         cls.tags_ = [Tag.objects.create(name=name, slug=name) for name in ('one', 'two')]
         cls.lab = make_endpoint('Lab')

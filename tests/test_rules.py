@@ -9,10 +9,11 @@ from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from extras.models import Tag
-from ipam.models import VRF, IPAddress
+from ipam.models import VLAN, VRF, IPAddress, VLANGroup
 from tenancy.models import Tenant
 from virtualization.models import VirtualMachine
 
+from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.ledger.settings import load_settings
 from netbox_proxsync.models import MappingRule
 
@@ -109,6 +110,13 @@ def test_what_a_rule_sets_cannot_be_deleted(role):
         role.delete()
 
 
+def test_the_vlan_group_of_a_rule_cannot_be_deleted():
+    group = VLANGroup.objects.create(name='Fabric', slug='fabric')
+    make_rule(vlan_group=group)
+    with pytest.raises(ProtectedError):
+        group.delete()
+
+
 def test_rules_have_a_change_log(admin_client, role):
     form = {'name': 'New', 'weight': 1, 'pattern_type': 'glob', 'tag_match': 'any', 'role': role.pk}
     assert admin_client.post(reverse('plugins:netbox_proxsync:mappingrule_add'), form).status_code == 302
@@ -155,8 +163,9 @@ def test_a_rule_sets_everything_that_it_names(pve, endpoint, sync, role):
         'platform': Platform.objects.create(name='Appliance', slug='appliance'),
     }
     vrf = VRF.objects.create(name='Red')
+    group = VLANGroup.objects.create(name='Group', slug='group')
     chosen, other = vmids(pve, 'qemu')[:2]
-    make_rule('The one', [tag], vmid_min=chosen, vmid_max=chosen, vrf=vrf, **values)
+    make_rule('The one', [tag], vmid_min=chosen, vmid_max=chosen, vrf=vrf, vlan_group=group, **values)
     run = sync(endpoint)
     assert run.status == 'completed', run.error
     vm = vm_of(endpoint, chosen)
@@ -172,6 +181,47 @@ def test_a_rule_sets_everything_that_it_names(pve, endpoint, sync, role):
     assert (untouched.role, untouched.tenant) == (None, None)
     assert not run.changes.get(kind='vm', key=f'qemu/{other}').reason
     assert not sync(endpoint).changes.exists()
+
+
+def tag_of(endpoint, vmid: int) -> VLAN | None:
+    return endpoint.bindings.get(kind='interface', key=f'qemu/{vmid}/net0').object.untagged_vlan
+
+
+def test_vlans_are_made_in_the_group_of_the_rule_and_a_preview_says_why(pve, make_endpoint, sync):
+    endpoint = make_endpoint(pve, create_vlans=True)
+    chosen, other = vmids(pve, 'qemu')[:2]
+    for number, vmid in enumerate((chosen, other)):
+        pve.set_config(vmid, net0=f'virtio=BC:24:11:00:AA:0{number},bridge=vmbr0,tag=77')
+    fabric = VLANGroup.objects.create(name='Fabric', slug='fabric')
+    make_rule('Fabric guests', vmid_min=chosen, vmid_max=chosen, vlan_group=fabric)
+    by = 'untagged_vlan: VLAN group "Fabric" by rule "Fabric guests"'
+    preview = sync(endpoint, mode='preview')
+    assert preview.changes.get(kind='interface', key=f'qemu/{chosen}/net0').reason == by
+    assert not VLAN.objects.exists()
+    run = sync(endpoint)
+    assert run.changes.get(kind='interface', key=f'qemu/{chosen}/net0').reason == by
+    made, global_one = tag_of(endpoint, chosen), tag_of(endpoint, other)
+    assert (made.vid, made.group, global_one.vid, global_one.group) == (77, fabric, 77, None)
+    assert not sync(endpoint).changes.exclude(action='conflict').exists()
+
+
+def test_a_group_that_is_deleted_before_a_preview_is_applied_fails_its_interface_only(pve, make_endpoint, sync):
+    endpoint = make_endpoint(pve, create_vlans=True)
+    vmid = vmids(pve, 'qemu')[0]
+    pve.set_config(vmid, net0='virtio=BC:24:11:00:AA:01,bridge=vmbr0,tag=77')
+    fabric = VLANGroup.objects.create(name='Fabric', slug='fabric')
+    rule = make_rule('Fabric guests', vmid_min=vmid, vmid_max=vmid, vlan_group=fabric)
+    preview = sync(endpoint, mode='preview')
+    rule.delete()
+    fabric.delete()
+    run = SyncJob.enqueue_plan(preview, None, None, immediate=True)
+    assert run.status == 'completed', run.error
+    failed = run.changes.get(outcome='failed')
+    assert (failed.kind, failed.key) == ('interface', f'qemu/{vmid}/net0')
+    assert 'group' in failed.message
+    assert tag_of(endpoint, vmid) is None
+    sync(endpoint)
+    assert (tag_of(endpoint, vmid).vid, tag_of(endpoint, vmid).group) == (77, None)
 
 
 def test_addresses_go_into_the_vrf_and_back(pve, endpoint, sync):

@@ -2,7 +2,7 @@ from dcim.models import DeviceRole, Platform
 from django.test import TestCase
 from django.urls import reverse
 from extras.models import Tag
-from ipam.models import VRF
+from ipam.models import VRF, VLANGroup
 from tenancy.models import Tenant
 from users.models import ObjectPermission
 from utilities.testing import TestCase as NetBoxTestCase
@@ -148,7 +148,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
     user_permissions = (
         *(f'netbox_proxsync.{action}_mappingrule' for action in ('view', 'add', 'change')),
         'netbox_proxsync.view_proxmoxendpoint', 'dcim.view_devicerole', 'dcim.view_platform', 'extras.view_tag',
-        'ipam.view_vrf', 'tenancy.view_tenant',
+        'ipam.view_vrf', 'ipam.view_vlangroup', 'tenancy.view_tenant',
     )  # fmt: skip
 
     def setUp(self):
@@ -218,7 +218,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
             'vmid_max': 199, 'template': False, 'role': self.role, 'weight': 5, 'enabled': False,
             'tenant': Tenant.objects.create(name='Tenant', slug='tenant'),
             'platform': Platform.objects.create(name='Linux', slug='linux'),
-            'vrf': VRF.objects.create(name='Red'),
+            'vrf': VRF.objects.create(name='Red'), 'vlan_group': VLANGroup.objects.create(name='Group', slug='group'),
             'comments': 'Lines\nof text', 'description': 'é',
         }  # fmt: skip
         make_rule('Full', [tag], **values)

@@ -145,6 +145,7 @@ class MappingRuleSerializer(PrimaryModelSerializer):
     tenant = TenantSerializer(nested=True, required=False, allow_null=True, default=None)
     platform = PlatformSerializer(nested=True, required=False, allow_null=True, default=None)
     vrf = VRFSerializer(nested=True, required=False, allow_null=True, default=None)
+    vlan_group = VLANGroupSerializer(nested=True, required=False, allow_null=True, default=None)
     extra_tags = SerializedPKRelatedField(
         queryset=Tag.objects.all(),
         serializer=TagSerializer,
@@ -159,7 +160,7 @@ class MappingRuleSerializer(PrimaryModelSerializer):
         fields = (
             'id', 'url', 'display_url', 'display', 'name', 'weight', 'enabled', 'endpoint', 'guest_type',
             'name_pattern', 'pattern_type', 'guest_tags', 'tag_match', 'pools', 'nodes', 'vmid_min', 'vmid_max',
-            'template', 'skip', 'role', 'tenant', 'platform', 'vrf', 'extra_tags', 'description', 'owner',
+            'template', 'skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags', 'description', 'owner',
             'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'weight', 'description')

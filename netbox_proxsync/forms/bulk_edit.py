@@ -229,6 +229,7 @@ class MappingRuleBulkEditForm(PrimaryModelBulkEditForm):
     tenant = related(_('Tenant'), Tenant.objects.all())
     platform = related(_('Platform'), Platform.objects.all())
     vrf = related(_('VRF'), VRF.objects.all())
+    vlan_group = related(_('VLAN group'), VLANGroup.objects.all())
     extra_tags = DynamicModelMultipleChoiceField(
         label=_('Extra tags'),
         queryset=Tag.objects.all(),
@@ -243,9 +244,9 @@ class MappingRuleBulkEditForm(PrimaryModelBulkEditForm):
             'vmid_min', 'vmid_max', 'template',
             name=_('Conditions'),
         ),
-        FieldSet('skip', 'role', 'tenant', 'platform', 'vrf', 'extra_tags', name=_('Outcome')),
+        FieldSet('skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags', name=_('Outcome')),
     )  # fmt: skip
     nullable_fields = (
         'description', 'endpoint', 'guest_type', 'name_pattern', 'guest_tags', 'pools', 'nodes', 'vmid_min', 'vmid_max',
-        'template', 'role', 'tenant', 'platform', 'vrf', 'extra_tags', 'comments',
+        'template', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags', 'comments',
     )  # fmt: skip

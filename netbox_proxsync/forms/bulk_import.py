@@ -219,6 +219,7 @@ class MappingRuleImportForm(PrimaryModelImportForm):
     tenant = by_name(_('Tenant'), Tenant.objects.all(), _('Name of the tenant'))
     platform = by_name(_('Platform'), Platform.objects.all(), _('Name of the platform'))
     vrf = by_name(_('VRF'), VRF.objects.all(), _('Name of the VRF'))
+    vlan_group = by_name(_('VLAN group'), VLANGroup.objects.all(), _('Name of the VLAN group'))
     extra_tags = CSVModelMultipleChoiceField(
         label=_('Extra tags'),
         queryset=Tag.objects.all(),
@@ -232,7 +233,7 @@ class MappingRuleImportForm(PrimaryModelImportForm):
         fields = (
             'name', 'weight', 'enabled', 'endpoint', 'guest_type', 'name_pattern', 'pattern_type', 'guest_tags',
             'tag_match', 'pools', 'nodes', 'vmid_min', 'vmid_max', 'template', 'skip', 'role', 'tenant', 'platform',
-            'vrf', 'extra_tags', 'description', 'owner', 'comments', 'tags',
+            'vrf', 'vlan_group', 'extra_tags', 'description', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
     def __init__(self, *args, **kwargs):

@@ -156,7 +156,7 @@ class MappingRuleFilterForm(PrimaryModelFilterSetForm):
             name=_('Conditions'),
         ),
         FieldSet(
-            'skip', 'role_id', 'tenant_id', 'platform_id', 'vrf_id', 'extra_tag_id', name=_('Outcome')
+            'skip', 'role_id', 'tenant_id', 'platform_id', 'vrf_id', 'vlan_group_id', 'extra_tag_id', name=_('Outcome')
         ),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
@@ -175,6 +175,7 @@ class MappingRuleFilterForm(PrimaryModelFilterSetForm):
     tenant_id = objects(_('Tenant'), Tenant)
     platform_id = objects(_('Platform'), Platform)
     vrf_id = objects(_('VRF'), VRF)
+    vlan_group_id = objects(_('VLAN group'), VLANGroup)
     extra_tag_id = objects(_('Extra tag'), Tag)
     tag = TagFilterField(model)
 

@@ -238,6 +238,12 @@ class MappingRuleForm(PrimaryModelForm):
         required=False,
         help_text=MappingRule._meta.get_field('vrf').help_text,
     )
+    vlan_group = DynamicModelChoiceField(
+        label=_('VLAN group'),
+        queryset=VLANGroup.objects.all(),
+        required=False,
+        help_text=MappingRule._meta.get_field('vlan_group').help_text,
+    )
     extra_tags = DynamicModelMultipleChoiceField(
         label=_('Extra tags'),
         queryset=Tag.objects.all(),
@@ -253,7 +259,7 @@ class MappingRuleForm(PrimaryModelForm):
             name=_('Conditions (all that are given must hold)'),
         ),
         FieldSet(
-            'skip', 'role', 'tenant', 'platform', 'vrf', 'extra_tags',
+            'skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags',
             name=_('Outcome (what is empty is left to the next rule)'),
         ),
     )  # fmt: skip
@@ -263,7 +269,7 @@ class MappingRuleForm(PrimaryModelForm):
         fields = (
             'name', 'weight', 'enabled', 'description', 'endpoint', 'guest_type', 'name_pattern', 'pattern_type',
             'guest_tags', 'tag_match', 'pools', 'nodes', 'vmid_min', 'vmid_max', 'template', 'skip', 'role', 'tenant',
-            'platform', 'vrf', 'extra_tags', 'owner', 'comments', 'tags',
+            'platform', 'vrf', 'vlan_group', 'extra_tags', 'owner', 'comments', 'tags',
         )  # fmt: skip
         widgets = {
             'name_pattern': forms.TextInput(attrs={'class': 'font-monospace', 'placeholder': 'web-*'}),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.graphql.filters import ContentTypeFilter
     from dcim.graphql.filters import DeviceRoleFilter, DeviceTypeFilter, PlatformFilter, SiteFilter
     from extras.graphql.filters import TagFilter
-    from ipam.graphql.filters import VRFFilter
+    from ipam.graphql.filters import VLANGroupFilter, VRFFilter
     from netbox.graphql.filter_lookups import BigIntegerLookup, IntegerLookup, StringArrayLookup
     from tenancy.graphql.filters import TenantFilter
     from users.graphql.filters import UserFilter
@@ -147,6 +147,10 @@ class ProxSyncMappingRuleFilter(PrimaryModelFilter):
     platform_id: ID | None = strawberry_django.filter_field()
     vrf: Annotated['VRFFilter', strawberry.lazy('ipam.graphql.filters')] | None = strawberry_django.filter_field()
     vrf_id: ID | None = strawberry_django.filter_field()
+    vlan_group: Annotated['VLANGroupFilter', strawberry.lazy('ipam.graphql.filters')] | None = (
+        strawberry_django.filter_field()
+    )
+    vlan_group_id: ID | None = strawberry_django.filter_field()
     extra_tags: Annotated['TagFilter', strawberry.lazy('extras.graphql.filters')] | None = (
         strawberry_django.filter_field()
     )

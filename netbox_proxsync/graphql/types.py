@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from core.graphql.types import ContentType
     from dcim.graphql.types import DeviceRoleType, DeviceTypeType, PlatformType, SiteType
     from extras.graphql.types import TagType
-    from ipam.graphql.types import VRFType
+    from ipam.graphql.types import VLANGroupType, VRFType
     from tenancy.graphql.types import TenantType
     from users.graphql.types import UserType
     from virtualization.graphql.types import ClusterGroupType, ClusterType, ClusterTypeType, VirtualMachineType
@@ -79,6 +79,7 @@ class ProxSyncMappingRuleType(PrimaryObjectType):
     tenant: Annotated['TenantType', strawberry.lazy('tenancy.graphql.types')] | None
     platform: Annotated['PlatformType', strawberry.lazy('dcim.graphql.types')] | None
     vrf: Annotated['VRFType', strawberry.lazy('ipam.graphql.types')] | None
+    vlan_group: Annotated['VLANGroupType', strawberry.lazy('ipam.graphql.types')] | None
     extra_tags: list[Annotated['TagType', strawberry.lazy('extras.graphql.types')]]
 
 

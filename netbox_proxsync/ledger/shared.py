@@ -94,6 +94,8 @@ def create_shared(shared: Shared) -> Pointer:
         instance = model(name=shared.name, **dict(shared.attributes))
     if hasattr(instance, 'slug'):
         instance.slug = free_slug(model, shared.name)
+    # First whether its place exists, which may have been deleted since the plan was made: NetBox's checks trust that.
+    instance.clean_fields()
     instance.full_clean()
     instance.save()
     return pointer_to(instance)

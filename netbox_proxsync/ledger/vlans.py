@@ -1,6 +1,6 @@
 """The VLANs of NetBox that interfaces in Proxmox could mean."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from dcim.models import Device, Site
 from django.db.models import Q, QuerySet
@@ -24,9 +24,11 @@ def load_vlans(items: Iterable[Item], cluster: Cluster | None, settings: Setting
     """
     own_site = Site.objects.filter(pk=settings.site.pk).first() if settings.site else None
     site = cluster._site if cluster else own_site
+    own_group = {settings.vlan_group} - {None}
+    ruled = {rule.outcome.vlan_group for rule in settings.rules} - {None}
     return {
-        'interface': book(offered_to_guests(cluster, site), site, settings),
-        'node_interface': book(offered_to_nodes(cluster, own_site), own_site, settings),
+        'interface': book(offered_to_guests(cluster, site), site, own_group | ruled, settings),
+        'node_interface': book(offered_to_nodes(cluster, own_site), own_site, own_group, settings),
     }
 
 
@@ -41,24 +43,25 @@ def offered_to_nodes(cluster: Cluster | None, site: Site | None) -> QuerySet[VLA
     return VLAN.objects.get_for_device(Device(cluster=cluster, site=site)) if site else VLAN.objects.none()
 
 
-def book(offered: QuerySet[VLAN], site: Site | None, settings: Settings) -> VlanBook:
-    """The VLANs that NetBox's own forms would offer at a place, and those of the endpoint's group."""
-    reach = Q(pk__in=offered.order_by().values('pk'))
-    if settings.vlan_group:
-        reach |= Q(group=settings.vlan_group.pk)
+def book(offered: QuerySet[VLAN], site: Site | None, groups: Collection[Pointer], settings: Settings) -> VlanBook:
+    """The VLANs that NetBox's own forms would offer at a place, and those of some groups."""
+    is_offered = Q(pk__in=offered.order_by().values('pk'))
+    found = VLAN.objects.annotate(is_offered=is_offered).filter(
+        Q(is_offered=True) | Q(group__in=[group.pk for group in groups])
+    )
     hits: dict[int, list[VlanHit]] = {}
-    for vlan in VLAN.objects.filter(reach).select_related('group', 'site').order_by('pk'):
+    for vlan in found.select_related('group', 'site').order_by('pk'):
         hits.setdefault(vlan.vid, []).append(
             VlanHit(
                 pointer=pointer_to(vlan),
                 group=optional(vlan.group),
                 site=optional(vlan.site),
                 is_local=vlan.site_id is not None or (vlan.group is not None and vlan.group.scope_id is not None),
+                is_offered=vlan.is_offered,
             )
         )
     return VlanBook(
         hits={vid: tuple(found) for vid, found in hits.items()},
-        group=settings.vlan_group,
         site=optional(site),
         creates=settings.create_vlans,
     )

@@ -140,6 +140,9 @@ class MappingRule(PrimaryModel):
         'dcim.Platform', _('platform'), help_text=_('Instead of the one that the guest itself would get')
     )
     vrf = related('ipam.VRF', _('VRF'), help_text=_("VRF of the guest's addresses"))
+    vlan_group = related(
+        'ipam.VLANGroup', _('VLAN group'), help_text=_("Where the VLANs of the guest's interfaces are looked up")
+    )
     extra_tags = models.ManyToManyField(
         to='extras.Tag',
         related_name='+',
@@ -152,11 +155,11 @@ class MappingRule(PrimaryModel):
     CONDITIONS = (
         'endpoint', 'guest_type', 'name_pattern', 'guest_tags', 'pools', 'nodes', 'vmid_min', 'vmid_max', 'template',
     )  # fmt: skip
-    OBJECT_OUTCOMES = ('role', 'tenant', 'platform', 'vrf')
+    OBJECT_OUTCOMES = ('role', 'tenant', 'platform', 'vrf', 'vlan_group')
 
     clone_fields = (
         'weight', 'enabled', 'endpoint', 'guest_type', 'name_pattern', 'pattern_type', 'guest_tags', 'tag_match',
-        'pools', 'nodes', 'vmid_min', 'vmid_max', 'template', 'skip', 'role', 'tenant', 'platform', 'vrf',
+        'pools', 'nodes', 'vmid_min', 'vmid_max', 'template', 'skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group',
         'extra_tags',
     )  # fmt: skip
     prerequisite_models = ()

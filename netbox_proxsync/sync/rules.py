@@ -22,7 +22,7 @@ from .values import Pointer, Value
 __all__ = ('TARGETS', 'Decided', 'Decision', 'Outcome', 'Rule', 'RuleGuest', 'decide', 'decide_all', 'matches')
 
 # What a guest gets one of. Skipping and extra tags are decided otherwise.
-TARGETS = ('role', 'tenant', 'platform', 'vrf')
+TARGETS = ('role', 'tenant', 'platform', 'vrf', 'vlan_group')
 ALL = 'all'
 
 
@@ -56,6 +56,7 @@ class Outcome:
     tenant: Pointer | None = None
     platform: Pointer | None = None
     vrf: Pointer | None = None
+    vlan_group: Pointer | None = None
     extra_tags: frozenset[Pointer] = frozenset()
 
 
@@ -118,6 +119,7 @@ class Decision:
     tenant: Reading[Decided | None] = None
     platform: Reading[Decided | None] = None
     vrf: Reading[Decided | None] = None
+    vlan_group: Reading[Decided | None] = None
     extra_tags: Reading[tuple[Decided, ...]] = ()
 
     @property

@@ -120,12 +120,14 @@ class VlanHit:
 
     Attributes:
         is_local: It belongs to a place (a site, a cluster, ...), itself or by the scope of its group.
+        is_offered: NetBox offers it at the place of the interfaces. One that is not is meant only where its group is.
     """
 
     pointer: Pointer
     group: Pointer | None
     site: Pointer | None
     is_local: bool
+    is_offered: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,14 +136,13 @@ class VlanBook:
     Where the VLANs of a kind of interfaces are looked up.
 
     Attributes:
-        hits: By VLAN id: those in the endpoint's group, and those that NetBox offers at the place of the interfaces.
-        group: The endpoint's VLAN group.
+        hits: By VLAN id: those that NetBox offers at the place of the interfaces, and those in the groups that the
+            endpoint and the rules name.
         site: Where the interfaces are. NetBox refuses untagged VLANs of other sites.
         creates: Whether what is missing is made.
     """
 
     hits: Mapping[int, tuple[VlanHit, ...]] = field(default_factory=dict)
-    group: Pointer | None = None
     site: Pointer | None = None
     creates: bool = False
 

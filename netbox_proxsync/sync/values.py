@@ -47,8 +47,8 @@ class Shared:
     An object shared with the rest of NetBox (a tag, a platform, ...): looked up by name, made at need, never changed.
 
     Attributes:
-        within: The name of the object in which its name is unique (the manufacturer of a device type); '' if there is
-            none. It is made, too.
+        within: In what its name is unique: the manufacturer of a device type, by its name (it is made, too); the place
+            of a VLAN. '' if there is none.
         attributes: What it is given if it must be made, beyond its name and slug.
     """
 

@@ -309,4 +309,5 @@ class RuleOutcomePanel(panels.ObjectAttributesPanel):
     tenant = attrs.RelatedObjectAttr('tenant', linkify=True, grouped_by='group')
     platform = attrs.RelatedObjectAttr('platform', linkify=True)
     vrf = attrs.RelatedObjectAttr('vrf', linkify=True, label=_('VRF'))
+    vlan_group = attrs.RelatedObjectAttr('vlan_group', linkify=True, label=_('VLAN group'))
     extra_tags = attrs.RelatedObjectListAttr('extra_tags', linkify=True, colored=True, label=_('Extra tags'))

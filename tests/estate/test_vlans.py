@@ -7,6 +7,7 @@ from extras.models import Tag
 from ipam.models import VLAN, VLANGroup
 from virtualization.models import VMInterface
 
+from tests.cases import make_rule
 from tests.sync.builders import config, guest, inventory, nic
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +70,43 @@ def test_missing_vlans_are_made_where_the_endpoint_says(site, endpoint, take):
     endpoint.save()
     take(tagged(vlan_tag=30))
     assert VLAN.objects.get(vid=30).group == endpoint.vlan_group
+
+
+def test_the_group_of_a_rule_is_where_the_vlans_of_its_guests_are_and_are_made(site, endpoint, take):
+    # Of another site: NetBox does not offer what is in it, a rule may all the same.
+    paris = Site.objects.create(name='Paris', slug='paris')
+    fabric = VLANGroup.objects.create(name='Fabric', slug='fabric', scope=paris)
+    theirs = VLAN.objects.create(vid=20, name='theirs', group=fabric)
+    ours = VLAN.objects.create(vid=20, name='ours', site=site)
+    rule = make_rule('Red guests', guest_tags=['red'], vlan_group=fabric)
+    endpoint.create_vlans = True
+    endpoint.save()
+
+    def inv(vid, *tags):
+        found = config(nics=(nic(vlan_tag=vid),))
+        plain = config(nics=(nic(mac='BC:24:11:00:00:02', vlan_tag=vid),))
+        return inventory(guest(100, 'red', (), tags=tags, config=found), guest(101, 'plain', (), config=plain))
+
+    def vlans():
+        interfaces = VMInterface.objects.select_related('untagged_vlan').order_by('virtual_machine__name')
+        return [interface.untagged_vlan for interface in interfaces][::-1]
+
+    run = take(inv(20, 'red'))
+    assert vlans() == [theirs, ours]
+    reasons = set(run.changes.filter(kind='interface').values_list('key', 'reason'))
+    by = 'untagged_vlan: VLAN group "Fabric" by rule "Red guests"'
+    assert reasons == {('qemu/100/net0', by), ('qemu/101/net0', '')}
+    take(inv(30, 'red'))
+    assert [(vlan.vid, vlan.group, vlan.site) for vlan in vlans()] == [(30, fabric, None), (30, None, site)]
+    # A guest that the rule no longer matches, and a rule that is switched off.
+    take(inv(20))
+    assert vlans() == [ours, ours]
+    take(inv(20, 'red'))
+    assert vlans() == [theirs, ours]
+    rule.enabled = False
+    rule.save()
+    take(inv(20, 'red'))
+    assert vlans() == [ours, ours]
 
 
 def test_a_vlan_that_its_group_refuses_is_reported_and_the_rest_is_written(endpoint, take):

@@ -1,5 +1,7 @@
 """Which VLANs a guest's NIC is in, and which of NetBox's VLANs each one is."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,16 +9,18 @@ from hypothesis import strategies as st
 from netbox_proxsync.proxmox.estate import InterfaceType, Vnet
 from netbox_proxsync.proxmox.inventory import Unknown
 from netbox_proxsync.sync.kinds.vlans import Membership, find
+from netbox_proxsync.sync.rules import Outcome, Rule
 from netbox_proxsync.sync.state import VlanBook, VlanHit
-from netbox_proxsync.sync.values import Pointer, Shared
-from tests.sync.builders import NetBox, config, guest, inventory, nic, node, node_interface, plan
+from netbox_proxsync.sync.values import Pointer, decode, encode
+from tests.sync.builders import SETTINGS, UNREAD, NetBox, config, guest, inventory, nic, node, node_interface, plan
 
 GROUP = Pointer('ipam.vlangroup', 1, 'Fabric')
 SITE = Pointer('dcim.site', 1, 'Berlin')
 
 
-def vlan(pk, group=None, site=None, is_local=False):
-    return VlanHit(pointer=Pointer('ipam.vlan', pk, f'vlan{pk}'), group=group, site=site, is_local=is_local)
+def vlan(pk, group=None, site=None, **values):
+    pointer = Pointer('ipam.vlan', pk, f'vlan{pk}')
+    return VlanHit(pointer=pointer, group=group, site=site, **({'is_local': False} | values))
 
 
 def book(*hits, vid=20, **values):
@@ -143,20 +147,69 @@ def test_a_missing_vlan_is_told_once_and_none_is_shown():
 
 def test_the_group_comes_before_the_site_and_the_site_before_the_rest():
     in_group, local, everywhere = vlan(1, GROUP), vlan(2, site=SITE, is_local=True), vlan(3)
-    assert find(20, book(in_group, local, everywhere, group=GROUP), ()) == (in_group.pointer,)
-    assert find(20, book(in_group, local, everywhere), ()) == (local.pointer,)
-    assert find(20, book(everywhere), ()) == (everywhere.pointer,)
+    assert find(20, book(in_group, local, everywhere), GROUP, ()) == (in_group.pointer,)
+    assert find(20, book(in_group, local, everywhere), None, ()) == (local.pointer,)
+    assert find(20, book(everywhere), GROUP, ()) == (everywhere.pointer,)
+
+
+def test_a_vlan_that_netbox_does_not_offer_is_meant_by_its_group_only():
+    elsewhere, everywhere = vlan(1, GROUP, is_local=True, is_offered=False), vlan(3)
+    assert find(20, book(elsewhere, everywhere), GROUP, ()) == (elsewhere.pointer,)
+    assert find(20, book(elsewhere, everywhere), None, ()) == (everywhere.pointer,)
 
 
 def test_a_vlan_of_another_site_is_not_meant():
     other = vlan(1, GROUP, site=Pointer('dcim.site', 2), is_local=True)
-    assert find(20, book(other, group=GROUP), ()) == ()
+    assert find(20, book(other), GROUP, ()) == ()
 
 
 def test_what_is_missing_is_made_in_the_group_else_in_the_site():
-    assert find(20, book(group=GROUP, creates=True), ())[0].attributes == (('group_id', 1), ('vid', 20))
-    made = find(20, book(creates=True), ())[0]
-    assert (made, made.attributes) == (Shared('ipam.vlan', 'VLAN 20'), (('site_id', 1), ('vid', 20)))
+    in_group, at_site, everywhere = (
+        find(20, VlanBook(site=site, creates=True), group, ())[0]
+        for group, site in ((GROUP, SITE), (None, SITE), (None, None))
+    )
+    assert [made.attributes for made in (in_group, at_site, everywhere)] == [
+        (('group_id', 1), ('vid', 20)),
+        (('site_id', 1), ('vid', 20)),
+        (('group_id', None), ('site_id', None), ('vid', 20)),
+    ]
+    # They are three VLANs, also where a plan was stored meanwhile.
+    assert len({in_group, at_site, everywhere}) == 3
+    assert decode(encode(in_group)) == in_group
+
+
+def in_rules_group(**conditions):
+    rule = Rule(name='Fabric', outcome=Outcome(vlan_group=GROUP), **conditions)
+    return replace(SETTINGS, rules=(rule,))
+
+
+def test_the_group_of_a_rule_comes_before_that_of_the_endpoint():
+    netbox, other = NetBox(), Pointer('ipam.vlangroup', 2, 'Other')
+    netbox.vlans = {'interface': book(vlan(7, GROUP), vlan(8, other))}
+    settings = replace(in_rules_group(vmid_max=100), vlan_group=other)
+    inv = inventory(*(guest(vmid, f'vm{vmid}', (), config=config(nics=(nic(vlan_tag=20),))) for vmid in (100, 101)))
+    made = netbox.sync(inv, settings)
+    assert [netbox.object('interface', f'qemu/{vmid}/net0').values['untagged_vlan'].pk for vmid in (100, 101)] == [7, 8]
+    reasons = {change.key: change.reason for change in made.changes if change.kind == 'interface'}
+    assert reasons == {'qemu/100/net0': 'untagged_vlan: VLAN group "Fabric" by rule "Fabric"', 'qemu/101/net0': ''}
+    assert not netbox.sync(inv, settings).changes
+
+
+def test_while_it_is_unknown_which_group_a_rule_means_vlans_stay():
+    netbox = NetBox()
+    netbox.vlans = {'interface': VlanBook(hits={20: (vlan(7, GROUP), vlan(8)), 21: (vlan(9),)})}
+    settings = in_rules_group(pools=('gold',))
+
+    def sync(pool, **values):
+        inv = inventory(guest(100, pool=pool, config=config(nics=(nic(**values),))))
+        netbox.sync(inv, settings)
+        found = netbox.object('interface', 'qemu/100/net0').values
+        return found['mode'], found['untagged_vlan'] and found['untagged_vlan'].pk
+
+    assert sync('gold', vlan_tag=20) == ('access', 7)
+    assert sync(UNREAD, vlan_tag=21) == ('access', 7)
+    # Where no VLAN is named, none is looked up.
+    assert sync(UNREAD, trunks=((2, 4094),)) == ('tagged-all', None)
 
 
 def test_tagged_vlans_are_merged():

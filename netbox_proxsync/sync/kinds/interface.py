@@ -6,7 +6,7 @@ from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
-from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
+from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from .networks import Networks
 from .vlans import choose_vlans, missing_vlans
 
@@ -50,6 +50,7 @@ class InterfaceKind(Kind):
         for guest in guests_of(inventory, settings):
             if not known(guest.config):
                 continue
+            decision = decision_of(guest, settings)
             for nic in guest.config.nics:
                 name = name_of(guest, nic, settings)
                 yield Item(
@@ -58,7 +59,13 @@ class InterfaceKind(Kind):
                     unit=guest.key,
                     label=name,
                     values=values_of(guest, nic, name, networks),
-                    hints={'mac': nic.mac, 'names': (name, nic.key), 'vlans': networks.membership(guest, nic)},
+                    hints={
+                        'mac': nic.mac,
+                        'names': (name, nic.key),
+                        'vlans': networks.membership(guest, nic),
+                        'vlan_group': decision.pick('vlan_group', settings.vlan_group),
+                        'vlan_group_by': decision.reasons.get('vlan_group'),
+                    },
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:

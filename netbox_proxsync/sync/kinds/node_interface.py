@@ -75,7 +75,7 @@ class NodeInterfaceKind(Kind):
         vnets = {vnet.name: vnet for vnet in inventory.vnets} if known(inventory.vnets) else {}
         for node in nodes_of(inventory, settings):
             if known(node.interfaces):
-                yield from items_of(node, vnets)
+                yield from items_of(node, vnets, settings)
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
         return [node_key(node.name) for node in nodes_of(inventory, settings) if known(node.interfaces)]
@@ -100,7 +100,7 @@ class NodeInterfaceKind(Kind):
         return missing_vlans(items, 'Nodes')
 
 
-def items_of(node: Node, vnets: Mapping[str, Vnet]) -> Iterable[Item]:
+def items_of(node: Node, vnets: Mapping[str, Vnet], settings: Settings) -> Iterable[Item]:
     nics = physical_nics(node)
     relations, problems = related(node)
     for interface in node.interfaces:
@@ -120,7 +120,7 @@ def items_of(node: Node, vnets: Mapping[str, Vnet]) -> Iterable[Item]:
             unit=node_key(node.name),
             label=interface.name,
             values=values,
-            hints={'mac': mac, 'vlans': membership(interface, vnets)},
+            hints={'mac': mac, 'vlans': membership(interface, vnets), 'vlan_group': settings.vlan_group},
             problems=tuple(wrong),
         )
 

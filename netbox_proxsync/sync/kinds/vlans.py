@@ -7,9 +7,9 @@ VLANs are shared with the rest of NetBox: looked up where the endpoint says, mad
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from ...proxmox.inventory import Notice
+from ...proxmox.inventory import Notice, known
 from ..state import Existing, Item, VlanBook, VlanHit
-from ..values import Pointer, Shared, Value
+from ..values import Pointer, Shared, Value, show
 from .base import Located
 
 __all__ = ('NONE', 'Membership', 'choose_vlans', 'missing_vlans')
@@ -52,6 +52,11 @@ class Membership:
         """All VLANs, tagged."""
         return cls(TAGGED_ALL)
 
+    @property
+    def names_any(self) -> bool:
+        """Whether single VLANs must be looked up."""
+        return bool(self.untagged or self.tagged)
+
     def vids(self, known: Collection[int]) -> Iterator[int]:
         """The ids of the VLANs, without those of a wide trunk that are not known."""
         wide = number_of(self.tagged) > MADE_AT_MOST
@@ -67,22 +72,29 @@ def number_of(ranges: Ranges) -> int:
 
 
 def choose_vlans(items: Iterable[Item], existing: Existing, located: Located) -> list[Item]:
-    """The items with the fields that follow from their hint `vlans`; without one, the fields are left alone."""
+    """
+    The items with the fields that follow from their hints: `vlans`, a Membership, and `vlan_group`, where its ids are
+    looked up first. Where these are not known, the fields are left alone.
+    """
     return [
-        with_vlans(item, existing, located.get(item.kind, item.key)) if item.hints.get('vlans') else item
-        for item in items
+        with_vlans(item, existing, located.get(item.kind, item.key)) if is_told(item) else item for item in items
     ]
+
+
+def is_told(item: Item) -> bool:
+    membership: Membership | None = item.hints['vlans']
+    return membership is not None and (known(item.hints['vlan_group']) or not membership.names_any)
 
 
 def with_vlans(item: Item, existing: Existing, pointer: Pointer | None) -> Item:
     membership: Membership = item.hints['vlans']
-    book = existing.vlans.get(item.kind, VlanBook())
+    book, group = existing.vlans.get(item.kind, VlanBook()), item.hints['vlan_group']
     record = existing.by_pointer.get(pointer) if pointer else None
     now = record.values if record else {}
     values: dict[str, Value] = {**item.values, 'mode': membership.mode}
     problems, missing, tagged = list(item.problems), set(), set()
 
-    untagged = find(membership.untagged, book, {now.get('untagged_vlan')}) if membership.untagged else ()
+    untagged = find(membership.untagged, book, group, {now.get('untagged_vlan')}) if membership.untagged else ()
     if len(untagged) > 1:
         problems.append(several(membership.untagged, untagged, book))
     else:
@@ -91,7 +103,7 @@ def with_vlans(item: Item, existing: Existing, pointer: Pointer | None) -> Item:
             missing.add(membership.untagged)
 
     for vid in membership.vids(book.hits):
-        found = find(vid, book, now.get('tagged_vlans') or ())
+        found = find(vid, book, group, now.get('tagged_vlans') or ())
         if len(found) == 1:
             tagged.add(found[0])
         elif found:
@@ -100,40 +112,58 @@ def with_vlans(item: Item, existing: Existing, pointer: Pointer | None) -> Item:
             missing.add(vid)
     values['tagged_vlans'] = frozenset(tagged)
     hints = {**item.hints, 'missing_vlans': frozenset(missing)}
-    return replace(item, values=values, hints=hints, problems=tuple(problems))
+    return replace(item, values=values, hints=hints, problems=tuple(problems), reasons=reasons_of(item, values))
 
 
-def find(vid: int, book: VlanBook, now: Collection[Value]) -> tuple[Pointer | Shared, ...]:
+def reasons_of(item: Item, values: Mapping[str, Value]) -> dict[str, str]:
+    """Which rule named the group in which the VLANs were looked up."""
+    if by := item.hints.get('vlan_group_by'):
+        text = f'VLAN group "{show(item.hints["vlan_group"])}" by {by}'
+        return {name: text for name in ('untagged_vlan', 'tagged_vlans') if values.get(name)}
+    return {}
+
+
+def find(
+    vid: int, book: VlanBook, group: Pointer | None, now: Collection[Value]
+) -> tuple[Pointer | Shared, ...]:
     """
-    What a VLAN id means: those in the endpoint's group, else those of the site, else global ones; none: one to be made,
-    if the endpoint allows. Of several, the one that the interface has already is meant.
+    What a VLAN id means: those in the group, else those of the site, else global ones; none: one to be made, if the
+    endpoint allows. Of several, the one that the interface has already is meant.
     """
     hits = [hit for hit in book.hits.get(vid, ()) if hit.site in (None, book.site)]
+    offered = [hit for hit in hits if hit.is_offered]
     tiers: tuple[list[VlanHit], ...] = (
-        [hit for hit in hits if book.group and hit.group == book.group],
-        [hit for hit in hits if hit.is_local],
-        [hit for hit in hits if not hit.is_local],
+        [hit for hit in hits if group and hit.group == group],
+        [hit for hit in offered if hit.is_local],
+        [hit for hit in offered if not hit.is_local],
     )
     found = next(filter(None, tiers), [])
     if len(found) > 1:
         found = [hit for hit in found if hit.pointer in now] or found
     if found:
         return tuple(hit.pointer for hit in found)
-    return (new_vlan(vid, book),) if book.creates else ()
+    return (new_vlan(vid, group, book.site),) if book.creates else ()
 
 
-def new_vlan(vid: int, book: VlanBook) -> Shared:
-    group, site = book.group, book.site
-    place = ('group_id', group.pk) if group else ('site_id', site.pk if site else None)
-    return Shared('ipam.vlan', f'VLAN {vid}', (place, ('vid', vid)))
+def new_vlan(vid: int, group: Pointer | None, site: Pointer | None) -> Shared:
+    if group:
+        place: dict[str, int | None] = {'group_id': group.pk}
+    elif site:
+        place = {'site_id': site.pk}
+    else:
+        # Not one that the same run makes in a group, which has no site either.
+        place = {'group_id': None, 'site_id': None}
+    # The same id is another VLAN in another place.
+    within = ' '.join(f'{field} {pk}' for field, pk in place.items())
+    return Shared('ipam.vlan', f'VLAN {vid}', (*place.items(), ('vid', vid)), within=within)
 
 
 def several(vid: int, found: Iterable[Pointer], book: VlanBook) -> str:
     hits = {hit.pointer: hit for hit in book.hits[vid]}
     names = '; '.join(sorted(describe(hits[pointer]) for pointer in found))
     return (
-        f'NetBox has several VLANs {vid} that could be meant: {names}. Choose a VLAN group on the endpoint, or give '
-        'this interface the right one.'
+        f'NetBox has several VLANs {vid} that could be meant: {names}. Choose a VLAN group on the endpoint '
+        'or by a mapping rule, or give this interface the right one.'
     )
 
 
