@@ -11,6 +11,7 @@ from dcim.models import Device, Interface
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
+from ipam.constants import IPADDRESS_ROLES_NONUNIQUE
 from ipam.models import IPAddress
 from virtualization.models import VirtualMachine, VMInterface
 
@@ -51,12 +52,18 @@ class Aside:
         self.renewed: dict[Pointer, Bound] = {}
         self.before: dict[tuple[Pointer, str], Value] = {}
         self.leaving: set[Pointer] = set()
+        self.roles: dict[Pointer, Value] = {}
 
     def expect(self, changes: Iterable[Change]):
-        """Note which objects a plan will rename or delete: the others keep their names."""
+        """
+        Note which objects a plan will rename or delete: the others keep their names. And which addresses get a role.
+        """
         for change in changes:
             if change.pointer and (change.action.goes or any(field.name == 'name' for field in change.writes)):
                 self.leaving.add(change.pointer)
+            role = next((field.want for field in change.writes if change.kind == 'ip' and field.name == 'role'), None)
+            if change.pointer and role:
+                self.roles[change.pointer] = role
 
     @contextmanager
     def taken_back(self) -> Iterator[None]:
@@ -78,7 +85,14 @@ class Aside:
         return None if remembered is not None and self.before.get((pointer, name)) == remembered else remembered
 
     def make_room(self, instance: models.Model):
-        """Rename whoever has the name of an object that is about to be saved, if it is to be renamed or deleted."""
+        """
+        Rename whoever has the name of an object that is about to be saved, if it is to be renamed or deleted. Give the
+        role in which an address may be there twice to those that are to get it.
+        """
+        if isinstance(instance, IPAddress) and instance.role in IPADDRESS_ROLES_NONUNIQUE:
+            for other in instance.get_duplicates().select_for_update(of=('self',)):
+                if role := self.roles.get(pointer_to(other)):
+                    self.set_aside(other, 'role', role)
         scope = UNIQUE_WITH.get(type(instance))
         if scope is None:
             return

@@ -1,6 +1,7 @@
 """Addresses of guests and nodes -> ipam.IPAddress."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_interface
@@ -8,12 +9,12 @@ from ipaddress import ip_interface
 from ...proxmox.inventory import AddressOrigin, Guest, Inventory, known
 from ..rules import Decision
 from ..settings import Settings
-from ..state import Existing, Item, PrefixHit, Record
+from ..state import Bound, Existing, Item, PrefixHit, Record
 from ..values import Pointer, Ref
 from .addressing import addresses_of, all_readable, ip_ref
 from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
 from .interface import interface_key
-from .nodes import address_ref, addresses_of_node, interface_ref, node_key, nodes_of
+from .nodes import address_ref, addresses_of_node, interface_ref, is_node, node_key, nodes_of
 from .ruling import take_back
 
 __all__ = ('IPKind',)
@@ -24,6 +25,9 @@ STATUSES = {
     AddressOrigin.LEASED: 'dhcp',
     AddressOrigin.AUTOCONFIGURED: 'slaac',
 }
+ANYCAST = 'anycast'
+# ipam.constants.IPADDRESS_ROLES_NONUNIQUE
+SHARED_ROLES = (ANYCAST, 'vip', 'vrrp', 'hsrp', 'glbp', 'carp')
 # ipam.IPAddress.dns_name
 DNS_NAME, DNS_NAME_LENGTH = re.compile(r'[0-9a-z_-]+(\.[0-9a-z_-]+)*'), 255
 
@@ -39,6 +43,8 @@ class IPKind(Kind):
         Field('assigned_object', Owner.FACT, fixed=True),
         Field('status', Owner.EDITORIAL),
         Field('vrf', Owner.EDITORIAL, needed=True),
+        # NetBox accepts an address twice only in such a role.
+        Field('role', Owner.EDITORIAL, needed=True),
         Field('dns_name', Owner.EDITORIAL),
     )
 
@@ -94,7 +100,7 @@ class IPKind(Kind):
         same = [
             record
             for record in existing.find(self.name, 'host', item.hints['host'])
-            if record.values['vrf'] == item.hints['vrf']
+            if record.values['vrf'] == item.hints['vrf'] and not is_beside(record, item, existing, located)
         ]
         ours = [record for record in same if is_free(record, item, existing, located)]
         if len(ours) == 1:
@@ -118,9 +124,12 @@ def dns_name(guest: Guest) -> dict[str, str]:
 
 
 def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
-    for node in nodes_of(inventory, settings):
+    nodes = nodes_of(inventory, settings)
+    bearers = Counter(str(address.ip) for node in nodes for _interface, address in addresses_of_node(node))
+    for node in nodes:
         for interface, address in addresses_of_node(node):
             ref = address_ref(node, str(address.ip))
+            is_shared = bearers[ref.label] > 1
             yield Item(
                 kind=IPKind.name,
                 key=ref.key,
@@ -130,16 +139,33 @@ def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
                     'address': str(address),
                     'assigned_object': interface_ref(node, interface.name),
                     'status': STATUSES[AddressOrigin.STATIC],
+                    # Once given, it stays: that the others have it no longer, or are off, does not make it wrong.
+                    **({'role': ANYCAST} if is_shared else {}),
                 },
                 # Rules are about guests.
-                hints={'host': ref.label, 'has_prefix': True, 'decision': Decision()},
+                hints={'host': ref.label, 'has_prefix': True, 'decision': Decision(), 'is_shared': is_shared},
             )
+
+
+def is_beside(record: Record, item: Item, existing: Existing, located: Located) -> bool:
+    """
+    Whether an address that several nodes have (the gateway of a virtual network, of a bridge for NAT) may stand beside
+    this record of it: that of another node, or one that somebody gave a role in which an address may be there twice.
+    """
+    if not item.hints.get('is_shared'):
+        return False
+    if record.pointer in located.claimed:
+        return True
+    bound = existing.bound_to.get(record.pointer)
+    if bound:
+        return bound.unit not in (item.unit, *existing.retired) and is_node(bound.unit) and not is_lost(bound, existing)
+    return record.values['assigned_object'] is not None and record.values['role'] in SHARED_ROLES
 
 
 def mark_rivals(items: Sequence[Item], existing: Existing) -> Sequence[Item]:
     """
     Where several guests claim one address in one VRF, the guest that has it in NetBox keeps it, else the first one gets
-    it. The others' items name that guest as their rival.
+    it. The others' items name that guest as their rival. Nodes may share an address.
     """
     holders: dict[tuple, Item] = {}
     for item in sorted(items, key=lambda item: (item.kind, item.key) not in existing.bindings):
@@ -147,7 +173,8 @@ def mark_rivals(items: Sequence[Item], existing: Existing) -> Sequence[Item]:
     settled = []
     for item in items:
         holder = holders[item.hints['host'], item.hints['vrf']]
-        rival = None if holder is item else holder.unit
+        is_together = item.hints.get('is_shared') and holder.hints.get('is_shared')
+        rival = None if holder is item or is_together else holder.unit
         settled.append(replace(item, hints={**item.hints, 'rival': rival}))
     return settled
 
@@ -167,7 +194,7 @@ def is_free(record: Record, item: Item, existing: Existing, located: Located) ->
     bound = existing.bound_to.get(record.pointer)
     if bound and bound.unmanaged:
         return False
-    lost = {bound.unit} if bound and (bound.kind, bound.key) in existing.gone else set()
+    lost = {bound.unit} if bound and is_lost(bound, existing) else set()
     if bound and bound.unit not in (item.unit, *existing.retired, *lost):
         return False
     if record.values['assigned_object'] is None:
@@ -178,6 +205,11 @@ def is_free(record: Record, item: Item, existing: Existing, located: Located) ->
     root = existing.bound_to.get(vm)
     own = located.get('vm', item.unit) or located.get('device', item.unit)
     return vm == own or (root is not None and root.unit in {*existing.retired, *lost})
+
+
+def is_lost(bound: Bound, existing: Existing) -> bool:
+    """Whether who had an address has it no longer."""
+    return (bound.kind, bound.key) in existing.gone
 
 
 def held_elsewhere(item: Item, record: Record) -> Conflict:

@@ -14,11 +14,14 @@ __all__ = (
     'device_ref',
     'hardware_of',
     'interface_ref',
+    'is_node',
     'node_key',
     'node_mac_key',
     'nodes_of',
     'physical_nics',
 )
+
+NODE = 'node'
 
 
 def nodes_of(inventory: Inventory, settings: Settings) -> tuple[Node, ...]:
@@ -27,7 +30,11 @@ def nodes_of(inventory: Inventory, settings: Settings) -> tuple[Node, ...]:
 
 
 def node_key(name: str) -> str:
-    return f'node/{name}'
+    return f'{NODE}/{name}'
+
+
+def is_node(unit: str) -> bool:
+    return unit.startswith(f'{NODE}/')
 
 
 def device_ref(name: str) -> Ref:
