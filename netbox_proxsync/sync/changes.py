@@ -27,11 +27,6 @@ class Action(StrEnum):
         """Whether the object is not kept afterwards."""
         return self in (Action.RELEASE, Action.DELETE)
 
-    @property
-    def is_removal(self) -> bool:
-        """Whether it takes something away; these are what the change limit counts."""
-        return self in (Action.RETIRE, Action.RELEASE, Action.DELETE)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldChange:

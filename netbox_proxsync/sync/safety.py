@@ -1,8 +1,10 @@
 """What a plan may not do by itself."""
 
 from collections import Counter
+from collections.abc import Iterator
 
-from .changes import Plan
+from .changes import Action, Change, Plan
+from .kinds import KINDS
 from .settings import Settings
 from .state import Existing
 
@@ -11,26 +13,50 @@ __all__ = ('refusal',)
 # A share alone fires on small sets: one of three guests is 33 %.
 MINIMUM = 5
 
+# What is counted together. Whether a NIC that is gone is deleted or released depends on who made its interface, not on
+# what happened; that a guest is gone, and that another one's grace period is over, are two things.
+TOGETHER = ((Action.RETIRE,), (Action.DELETE, Action.RELEASE))
+
 
 def refusal(plan: Plan, existing: Existing, settings: Settings) -> str:
     """
     Why a plan must not be applied without a person's word; '' if it may.
 
-    A run that would take away at least five objects of a kind and more than the endpoint's limit is more likely a
-    mistake (a token that lost its rights, the wrong cluster) than the truth.
+    A run that would take away at least five objects of a kind, in one way, and more than the endpoint's limit is more
+    likely a mistake (a token that lost its rights, the wrong cluster) than the truth.
     """
-    held = Counter(bound.kind for bound in existing.bindings.values() if bound.missing_since is None)
-    removed: dict[str, Counter] = {}
-    for change in plan.changes:
-        if change.action.is_removal:
-            removed.setdefault(change.kind, Counter())[str(change.action)] += 1
-    for kind, actions in removed.items():
-        total = actions.total()
-        if total >= MINIMUM and total * 100 > settings.change_limit * held[kind]:
-            what = ', '.join(f'{action} {number}' for action, number in sorted(actions.items()))
-            return (
-                f'This run would {what} of {held[kind]} objects of the kind "{kind}", more than the limit of '
-                f'{settings.change_limit} %. Nothing was written. Check the token and the endpoint; if this is right, '
-                'let this run through.'
-            )
+    if exceeded := list(beyond_limit(plan, existing, settings)):
+        return (
+            f'This run would {"; ".join(exceeded)}. That is more than the change limit of {settings.change_limit} % '
+            'of a kind. Nothing was written. If this is not what happened in Proxmox, check the hosts of the endpoint '
+            'and the privileges of its token, and sync again. If it is, let this run through.'
+        )
     return ''
+
+
+def beyond_limit(plan: Plan, existing: Existing, settings: Settings) -> Iterator[str]:
+    """What a plan takes away beyond the limit: 'retire 6 of 12 virtual machines', in the order of the kinds."""
+    kept = kept_now(existing)
+    for kind in KINDS.values():
+        for actions in TOGETHER:
+            taken = [change for change in plan.changes if change.kind == kind.name and change.action in actions]
+            # What of a retired guest is taken away is not among what is kept, but is one of those that were there.
+            present = len(kept[kind.name] | {change.key for change in taken})
+            if len(taken) >= MINIMUM and len(taken) * 100 > settings.change_limit * present:
+                yield f'{in_numbers(taken)} of {present} {kind.plural}'
+
+
+def kept_now(existing: Existing) -> dict[str, set[str]]:
+    """By kind: the keys of what the endpoint keeps, without what is retired, which may be much after some years."""
+    retired = {bound.unit for bound in existing.bindings.values() if bound.missing_since}
+    kept: dict[str, set[str]] = {name: set() for name in KINDS}
+    for bound in existing.bindings.values():
+        if bound.kind in kept and not bound.unmanaged and bound.unit not in retired:
+            kept[bound.kind].add(bound.key)
+    return kept
+
+
+def in_numbers(changes: list[Change]) -> str:
+    """'delete 3 and release 2'"""
+    numbers = Counter(str(change.action) for change in changes)
+    return ' and '.join(f'{action} {number}' for action, number in sorted(numbers.items()))

@@ -205,15 +205,6 @@ def test_a_filtered_guest_is_left_alone():
     assert not plan(inventory(guest(100, template=True)), netbox.existing).changes
 
 
-def test_half_of_the_guests_gone_is_refused():
-    netbox = NetBox()
-    guests = [guest(100 + number, f'vm{number}', ()) for number in range(12)]
-    netbox.sync(inventory(*guests))
-    refused = plan(inventory(*guests[:6]), netbox.existing)
-    assert 'retire 6 of 12' in refused.refusal
-    assert not plan(inventory(*guests[:10]), netbox.existing).refusal
-
-
 def test_a_retired_guest_is_deleted_after_its_grace_period_only_if_the_endpoint_says_so():
     netbox = NetBox()
     netbox.sync(inventory(guest(100)))

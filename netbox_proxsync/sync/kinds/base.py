@@ -86,6 +86,7 @@ class Kind:
 
     Attributes:
         name: Also the `kind` of its bindings and changes.
+        plural: What people call several of them.
         model: 'app_label.model_name'.
         fields: In the order in which they are shown.
         stamp: A custom field that takes the moment when a run last changed something about the object or its parts.
@@ -98,6 +99,7 @@ class Kind:
     """
 
     name: ClassVar[str]
+    plural: ClassVar[str]
     model: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
     removal: ClassVar[Removal] = Removal.KEEP

@@ -28,6 +28,7 @@ def cluster_label(inventory: Inventory, settings: Settings) -> str:
 
 class ClusterKind(Kind):
     name = 'cluster'
+    plural = 'clusters'
     model = 'virtualization.cluster'
     fields = (
         Field('name', Owner.EDITORIAL, needed=True),

@@ -25,6 +25,7 @@ ONLINE, OFFLINE = 'active', 'offline'
 
 class DeviceKind(Kind):
     name = 'device'
+    plural = 'devices'
     model = 'dcim.device'
     removal = Removal.RETIRE
     is_deletable = False

@@ -16,6 +16,7 @@ DESCRIPTION_LENGTH = 200
 
 class DiskKind(Kind):
     name = 'disk'
+    plural = 'virtual disks'
     model = 'virtualization.virtualdisk'
     removal = Removal.DELETE
     holder = 'virtual_machine'

@@ -27,6 +27,7 @@ def mac_key(guest: Guest, nic: Nic) -> str:
 
 class InterfaceKind(Kind):
     name = 'interface'
+    plural = 'interfaces of virtual machines'
     model = 'virtualization.vminterface'
     removal = Removal.DELETE
     holder = 'virtual_machine'

@@ -34,6 +34,7 @@ DNS_NAME, DNS_NAME_LENGTH = re.compile(r'[0-9a-z_-]+(\.[0-9a-z_-]+)*'), 255
 
 class IPKind(Kind):
     name = 'ip'
+    plural = 'IP addresses'
     model = 'ipam.ipaddress'
     removal = Removal.DELETE
     holder = 'assigned_object'

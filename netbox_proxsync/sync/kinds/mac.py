@@ -15,6 +15,7 @@ __all__ = ('MACKind',)
 
 class MACKind(Kind):
     name = 'mac'
+    plural = 'MAC addresses'
     model = 'dcim.macaddress'
     removal = Removal.DELETE
     holder = 'assigned_object'

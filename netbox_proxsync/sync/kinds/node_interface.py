@@ -49,6 +49,7 @@ NAME_LENGTH, DESCRIPTION_LENGTH, MTU_RANGE = 64, 200, range(1, 65537)
 
 class NodeInterfaceKind(Kind):
     name = 'node_interface'
+    plural = 'interfaces of nodes'
     model = 'dcim.interface'
     removal = Removal.DELETE
     holder = 'device'

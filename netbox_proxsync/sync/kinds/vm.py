@@ -33,6 +33,7 @@ RETIRED_STATUS = 'decommissioning'
 
 class VMKind(Kind):
     name = 'vm'
+    plural = 'virtual machines'
     model = 'virtualization.virtualmachine'
     removal = Removal.RETIRE
     stamp = 'vm_last_sync'

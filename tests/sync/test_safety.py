@@ -1,0 +1,79 @@
+from dataclasses import replace
+from datetime import timedelta
+
+from netbox_proxsync.sync.kinds import KINDS
+
+from .builders import NOW, SETTINGS, NetBox, config, disk, guest, inventory, plan
+
+DELETING = replace(SETTINGS, missing_guests='delete')
+EVERYTHING = replace(SETTINGS, change_limit=100)
+LATE = NOW + timedelta(days=31)
+
+
+def guests(*vmids: int, disks: tuple[str, ...] = ()):
+    return [guest(vmid, f'vm{vmid}', (), config=config(disks=tuple(disk(key) for key in disks))) for vmid in vmids]
+
+
+def refusal(netbox, *found, settings=SETTINGS, now=NOW) -> str:
+    return plan(inventory(*found), netbox.existing, settings, now).refusal
+
+
+def test_half_of_the_guests_gone_is_refused_and_a_sixth_is_not():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 112))))
+    assert 'This run would retire 6 of 12 virtual machines. ' in refusal(netbox, *guests(*range(100, 106)))
+    assert not refusal(netbox, *guests(*range(100, 110)))
+
+
+def test_four_of_four_are_too_few_to_be_refused():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 104))))
+    assert not refusal(netbox)
+
+
+def test_retirements_and_deletions_are_counted_apart():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 110))))
+    netbox.sync(inventory(*guests(*range(104, 110))))
+    made = plan(inventory(*guests(108, 109)), netbox.existing, DELETING, LATE)
+    assert made.counts['vm'] == {'delete': 4, 'retire': 4}
+    assert not made.refusal
+
+
+def test_deletions_after_the_grace_period_are_limited_and_the_highest_limit_is_none():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 112))))
+    netbox.sync(inventory(*guests(*range(105, 112))), EVERYTHING)
+    kept = guests(*range(105, 112))
+    assert 'delete 5 of 12 virtual machines' in refusal(netbox, *kept, settings=DELETING, now=LATE)
+    assert not refusal(netbox, *kept, settings=replace(DELETING, change_limit=100), now=LATE)
+
+
+def test_what_is_deleted_and_what_is_released_are_gone_alike():
+    netbox = NetBox()
+    vmids = range(100, 106)
+    netbox.sync(inventory(*guests(*vmids)))
+    for vmid in vmids[:3]:
+        netbox.add('disk', virtual_machine=netbox.object('vm', f'qemu/{vmid}').pointer, name='scsi0')
+    netbox.sync(inventory(*guests(*vmids, disks=('scsi0',))))
+    assert 'delete 3 and release 3 of 6 virtual disks' in refusal(netbox, *guests(*vmids))
+
+
+def test_every_kind_beyond_the_limit_is_named():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 120), disks=('scsi0',))))
+    left = [*guests(*range(100, 106)), *guests(*range(106, 114), disks=('scsi0',))]
+    assert 'retire 6 of 20 virtual machines; delete 6 of 20 virtual disks' in refusal(netbox, *left)
+
+
+def test_what_was_retired_long_ago_does_not_raise_the_limit():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 130), disks=('scsi0',))))
+    netbox.sync(inventory(*guests(*range(120, 130), disks=('scsi0',))), EVERYTHING)
+    assert 'retire 5 of 10 virtual machines' in refusal(netbox, *guests(*range(120, 125), disks=('scsi0',)))
+    half = [*guests(*range(120, 125)), *guests(*range(125, 130), disks=('scsi0',))]
+    assert 'delete 5 of 10 virtual disks' in refusal(netbox, *half)
+
+
+def test_every_kind_has_a_name_for_people():
+    assert all(kind.plural and kind.plural != kind.name for kind in KINDS.values())
