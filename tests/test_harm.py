@@ -1,12 +1,14 @@
 """Harm that a sync must not do, each by the name of what happens; through the real job against a stand-in Proxmox."""
 
 import pytest
+from dcim.models import Device, Site
 from django.db import OperationalError, connection
 from ipam.models import VRF, IPAddress
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
 from netbox_proxsync.models import ProxmoxEndpoint
 from tests.pve import ClusterSpec, StandIn
+from tests.pve.estate import certificates_of
 from tests.pve.generate import generate
 from tests.pve.guests import unknown_row
 from tests.pve.state import Cluster
@@ -157,26 +159,34 @@ SECRET = '6a0f3c1e-0000-4000-8000-000000000000'
 
 
 def host_of(node: str | None) -> Cluster:
-    """The cluster of two nodes; or one of them alone, as it was before they joined."""
+    """The cluster of two nodes; or one of them alone, as it was before pve2 joined the cluster that pve1 had made."""
     cluster = generate(ClusterSpec(nodes=2, vms=8, containers=0, templates=0, seed=3, name='joined'), SECRET)
     if node:
         cluster.name, cluster.local = None, node
         cluster.nodes = {node: cluster.nodes[node]}
         cluster.nodes[node].nodeid = 0
         cluster.guests = {key: guest for key, guest in cluster.guests.items() if guest.node == node}
+    if node == 'pve2':
+        # Who joins gets the cluster's authority in place of its own.
+        rows = certificates_of(cluster, cluster.nodes[node])
+        own = next(row for row in rows if row['filename'] == 'pve-root-ca.pem')
+        own['fingerprint'] = ':'.join(['02'] * 32)
+        cluster.nodes[node].certificates = rows
     return cluster
 
 
+@pytest.mark.parametrize('with_nodes', [False, True])
 @pytest.mark.parametrize('first', ['pve1', 'pve2'])
-def test_two_hosts_that_join_one_cluster_double_no_machine(make_endpoint, sync, first):
+def test_two_hosts_that_join_one_cluster_double_no_machine(make_endpoint, sync, first, with_nodes):
     second = {'pve1': 'pve2', 'pve2': 'pve1'}[first]
+    site = Site.objects.create(name='Berlin', slug='berlin') if with_nodes else None
     endpoints = {}
     for node in (first, second):
         with StandIn(host_of(node), token_secret=SECRET) as pve:
-            endpoints[node] = make_endpoint(pve, name=node)
+            endpoints[node] = make_endpoint(pve, name=node, site=site)
             assert sync(endpoints[node]).status == 'completed'
     assert VirtualMachine.objects.count() == 8
-    keys = set(VirtualMachine.objects.values_list('pk', flat=True))
+    keys = machines_and_devices()
     with StandIn(host_of(None), token_secret=SECRET) as pve:
         for endpoint in endpoints.values():
             endpoint.refresh_from_db()
@@ -184,18 +194,25 @@ def test_two_hosts_that_join_one_cluster_double_no_machine(make_endpoint, sync, 
             endpoint.save()
             run = sync(endpoint)
             assert (run.status, 'leads to the same Proxmox VE' in run.error) == ('refused', True)
-        assert set(VirtualMachine.objects.values_list('pk', flat=True)) == keys
-        # As docs/ownership.md says.
-        kept = endpoints[first]
-        moved = VirtualMachine.objects.filter(cluster=endpoints[second].cluster)
-        endpoints[second].delete()
-        moved.update(cluster=kept.cluster)
+        assert machines_and_devices() == keys
+        # As docs/ownership.md says: the endpoint of the host that made the cluster stays.
+        kept, other = endpoints['pve1'], endpoints['pve2'].cluster
+        endpoints['pve2'].delete()
+        for model in (Device, VirtualMachine):
+            for moved in model.objects.filter(cluster=other):
+                moved.cluster = kept.cluster
+                moved.full_clean()
+                moved.save()
         run = sync(kept)
         assert run.status == 'completed'
-        assert set(VirtualMachine.objects.values_list('pk', flat=True)) == keys
+        assert machines_and_devices() == keys
         assert not run.changes.filter(action='conflict').exists()
         assert kept.bindings.filter(kind='vm').count() == 8
         assert written(sync(kept)) == []
+
+
+def machines_and_devices() -> tuple[set[int], set[int]]:
+    return tuple(set(model.objects.values_list('pk', flat=True)) for model in (VirtualMachine, Device))
 
 
 def test_a_disk_that_moves_to_another_bus_keeps_the_sum(pve, endpoint, sync):

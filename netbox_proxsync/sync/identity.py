@@ -75,8 +75,17 @@ def another_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> str:
     )
 
 
-def is_same_cluster(one: ClusterIdentity, other: ClusterIdentity) -> bool | None:
-    """Whether two endpoints lead to one cluster; None: that cannot be told, for names alone do not prove it."""
-    if one.authority and other.authority:
-        return one.authority == other.authority
-    return None if one.nodes & other.nodes else False
+def is_same_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> bool | None:
+    """
+    Whether another endpoint, as it was last read, leads to the cluster that is seen; None: that cannot be told, for
+    names alone do not prove it.
+    """
+    if remembered.authority and seen.authority and not may_have_joined(remembered, seen):
+        return remembered.authority == seen.authority
+    return None if remembered.nodes & seen.nodes else False
+
+
+def may_have_joined(remembered: ClusterIdentity, seen: ClusterIdentity) -> bool:
+    """Whether a host that stood alone may be in the cluster now. It gave its own authority up for the cluster's."""
+    stood_alone = remembered.name is None and remembered.authority != seen.authority
+    return stood_alone and seen.name is not None and remembered.nodes <= seen.nodes

@@ -1,5 +1,6 @@
 """Makes clusters of any size out of a seed: the same every time, with no MAC, address or UUID twice."""
 
+import hashlib
 import random
 import uuid
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ def generate(spec: ClusterSpec, secret: str = '') -> Cluster:
         local='pve1',
         name=None if spec.standalone else spec.name,
         config_version=spec.nodes,
+        authority=authority_of(spec),
         pools={name: Pool(name, comment) for name, comment in POOLS.items()},
     )
     if cluster.major >= 8:
@@ -101,6 +103,11 @@ def generate(spec: ClusterSpec, secret: str = '') -> Cluster:
     cluster.tokens[token.id] = token
     cluster.default_token = token.id
     return cluster
+
+
+def authority_of(spec: ClusterSpec) -> str:
+    """The fingerprint of its certificate authority: another one for every other cluster."""
+    return hashlib.sha256(repr(spec).encode()).digest().hex(':').upper()
 
 
 class _Builder:

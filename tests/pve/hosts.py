@@ -177,7 +177,7 @@ def _keep_node(cluster: Cluster, node: Node, about: dict[str, Any]) -> None:
     for interface in interfaces:
         own = {key: value for key, value in interface.items() if key != 'iface'}
         _keep(cluster, f'{base}/network/{interface["iface"]}', own)
-    _keep(cluster, f'{base}/certificates/info', _certificates(node))
+    _keep(cluster, f'{base}/certificates/info', _certificates(cluster, node))
     for path in ('apt/versions', 'hardware/pci', 'disks/zfs', 'disks/lvmthin', 'disks/list'):
         _keep(cluster, f'{base}/{path}', [])
     _keep(cluster, f'{base}/disks/lvm', {'children': [], 'leaf': 0})
@@ -224,10 +224,10 @@ def _node_status(cluster: Cluster, node: Node) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _certificates(node: Node) -> list[dict[str, Any]]:
+def _certificates(cluster: Cluster, node: Node) -> list[dict[str, Any]]:
     """The cluster's authority and the node's own, which ends in the far future."""
     common = {'issuer': '/CN=Proxmox Virtual Environment', 'notbefore': 1760000000, 'public-key-type': 'rsaEncryption'}
-    authority = {'filename': 'pve-root-ca.pem', 'fingerprint': ':'.join(['CA'] * 32), 'notafter': 4900000000}
+    authority = {'filename': 'pve-root-ca.pem', 'fingerprint': cluster.authority, 'notafter': 4900000000}
     own = {'filename': 'pve-ssl.pem', 'fingerprint': node.fingerprint, 'notafter': 4800000000}
     return [
         {**common, **authority, 'subject': common['issuer']},

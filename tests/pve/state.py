@@ -152,6 +152,7 @@ class Cluster:
         lists: Recorded answers of the calls that are made from the state; they hold while nothing was changed.
         acl_paths: Paths with an entry of anybody in the access control list.
         default_token: The token that tests use if they do not ask for another one.
+        authority: Fingerprint of the certificate authority of a generated cluster, which each has for itself.
         options: /cluster/options.
         not_backed_up: Ids of the guests that no backup job covers; None: as it was recorded.
         vnets: SDN's virtual networks as they run; None: as they were recorded.
@@ -170,6 +171,7 @@ class Cluster:
     acl_paths: set[str] = field(default_factory=set)
     tokens: dict[str, Token] = field(default_factory=dict)
     default_token: str = ''
+    authority: str = ''
     options: Row = field(default_factory=dict)
     not_backed_up: set[int] | None = None
     vnets: list[Row] | None = None

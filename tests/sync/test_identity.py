@@ -37,6 +37,12 @@ def test_two_endpoints_of_one_cluster_are_told_by_its_authority_only():
     assert is_same_cluster(cluster(None, 'lab', 'pve1'), cluster(None, 'lab', 'pve2')) is False
 
 
+def test_a_host_that_stood_alone_may_have_joined_a_cluster_and_its_guests_must_tell():
+    assert is_same_cluster(cluster('B', None, 'pve2'), cluster('A', 'lab', 'pve1', 'pve2')) is None
+    assert is_same_cluster(cluster('B', None, 'pve3'), cluster('A', 'lab', 'pve1', 'pve2')) is False
+    assert is_same_cluster(cluster('B', None, 'pve2'), cluster('A', None, 'pve2')) is False
+
+
 def test_an_identity_survives_being_stored():
     for identity in (ClusterIdentity(), cluster('A', 'lab', 'pve1', 'pve2'), cluster(None, None, 'pve')):
         assert ClusterIdentity.from_json(identity.as_json()) == identity
