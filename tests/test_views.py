@@ -421,12 +421,6 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         self.remove_permissions('netbox_proxsync.view_syncrun')
         assert self.progress(make_run(self.endpoint)).status_code == 403
 
-    def test_its_changes_can_be_narrowed(self):
-        run = make_run(self.endpoint)
-        page = self.client.get(run.get_absolute_url(), {'kind': 'vm', 'action': 'conflict'})
-        self.assertContains(page, f'run_id={run.pk}&amp;kind=vm&amp;action=conflict"')
-        self.assertContains(page, '1 conflict needs')
-
     def test_what_failed_comes_first(self):
         run = make_run(self.endpoint, status='failed', error='No route to host.')
         page = self.client.get(run.get_absolute_url()).content.decode()

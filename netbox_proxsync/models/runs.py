@@ -238,6 +238,8 @@ class SyncChange(models.Model):
     unit = models.CharField(
         verbose_name=_('unit'),
         max_length=100,
+        # Guest 99 comes before guest 100.
+        db_collation='natural_sort',
         help_text=_('The guest or cluster that it belongs to, for example qemu/100'),
     )
     kind = models.CharField(
@@ -320,12 +322,12 @@ class SyncChange(models.Model):
                 name='%(app_label)s_%(class)s_unique_position',
             ),
         )
-        # A run of 10,000 guests has 70,000 of them, listed by one of these in the order of the run.
+        # A run of 10,000 guests has 70,000 of them, listed by one of these in the order of the run, or guest by guest.
         indexes = (
             models.Index(fields=('run', 'kind', 'position')),
             models.Index(fields=('run', 'action', 'position')),
             models.Index(fields=('run', 'outcome', 'position')),
-            models.Index(fields=('run', 'unit')),
+            models.Index(fields=('run', 'unit', 'position')),
             models.Index(fields=('object_type', 'object_id')),
         )
 

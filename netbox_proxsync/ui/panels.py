@@ -5,18 +5,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
-from ..choices import ChangeActionChoices, ChangeOutcomeChoices
 from ..permissions import may_apply
 from ..progress import Progress
 from ..stored_plans import NotAppliable, check_appliable, has_plan, open_parts
-from ..sync.kinds import KINDS
 
 __all__ = (
     'BindingPanel',
     'BindingValuesPanel',
     'ChangeFieldsPanel',
     'ChangePanel',
-    'ChangesTablePanel',
     'EndpointBehaviourPanel',
     'EndpointConnectionPanel',
     'EndpointPanel',
@@ -25,8 +22,6 @@ __all__ = (
     'MappingRulePanel',
     'RuleConditionsPanel',
     'RuleOutcomePanel',
-    'RunCountsPanel',
-    'RunMessagesPanel',
     'RunPanel',
     'RunPlanPanel',
     'RunProgressPanel',
@@ -126,7 +121,6 @@ class RunPanel(panels.ObjectAttributesPanel):
     started = attrs.DateTimeAttr('started')
     completed = attrs.DateTimeAttr('completed')
     duration = attrs.DurationAttr('duration')
-    timings = attrs.TemplatedAttr('timings', template_name='netbox_proxsync/attrs/timings.html')
     guests = attrs.NumericAttr('guests')
     calls = attrs.NumericAttr('calls', label=_('Calls to Proxmox'))
     job = attrs.RelatedObjectAttr('job', linkify=True)
@@ -150,17 +144,6 @@ class RunProgressPanel(panels.ObjectPanel):
     def get_context(self, context: Any) -> dict[str, Any]:
         context = super().get_context(context)
         return {**context, 'progress': Progress.of(context['object'], timezone.now()), 'linked': self.linked}
-
-
-class RunMessagesPanel(panels.ObjectPanel):
-    """What a person should know first: why the run failed, what it could not read, what it left alone."""
-
-    title = _('Messages')
-    template_name = 'netbox_proxsync/panels/run_messages.html'
-
-    def should_render(self, context: dict[str, Any]) -> bool:
-        run = context['object']
-        return bool(run.error or run.messages or run.conflicts)
 
 
 class RunPlanPanel(panels.ObjectPanel):
@@ -191,56 +174,6 @@ class RunPlanPanel(panels.ObjectPanel):
             'permitted': may_apply(request.user, run),
             'url': reverse(f'plugins:netbox_proxsync:syncrun_{view}', args=[run.pk]),
         }
-
-
-class RunCountsPanel(panels.ObjectPanel):
-    """The number of changes by kind and action."""
-
-    title = _('Changes by kind')
-    template_name = 'netbox_proxsync/panels/run_counts.html'
-
-    def get_context(self, context: Any) -> dict[str, Any]:
-        context = super().get_context(context)
-        counts = context['object'].counts
-        labels = {action: label for action, label in ChangeActionChoices if any(action in by for by in counts.values())}
-        return {
-            **context,
-            'actions_seen': [(action, label, ChangeActionChoices.colors[action]) for action, label in labels.items()],
-            'rows': [(kind, [(action, counts[kind].get(action)) for action in labels]) for kind in in_order(counts)],
-        }
-
-
-class ChangesTablePanel(panels.ObjectsTablePanel):
-    """A run's changes, narrowed by the page's own query parameters."""
-
-    template_name = 'netbox_proxsync/panels/changes_table.html'
-    narrowing = ('kind', 'action', 'outcome')
-
-    def __init__(self, **kwargs: Any):
-        super().__init__('netbox_proxsync.SyncChange', exclude_columns=['run'], **kwargs)
-
-    def get_context(self, context: Any) -> dict[str, Any]:
-        run, query = context['object'], context['request'].GET
-        chosen = {name: query[name] for name in self.narrowing if query.get(name)}
-        panel = super().get_context(context)
-        panel['url_params'].update({'run_id': run.pk, **chosen})
-        return {**panel, 'chosen': chosen, 'groups': self.groups(run)}
-
-    def groups(self, run: Any) -> list[tuple[str, str, list[tuple[str, str]]]]:
-        """(parameter, label, [(value, label)]) of what the run has."""
-        actions = {action for by_action in run.counts.values() for action in by_action}
-        outcomes = set(run.changes.order_by().values_list('outcome', flat=True).distinct())
-        return [
-            ('kind', _('Kind'), [(kind, kind) for kind in in_order(run.counts)]),
-            ('action', _('Action'), [choice for choice in ChangeActionChoices if choice[0] in actions]),
-            ('outcome', _('Outcome'), [choice for choice in ChangeOutcomeChoices if choice[0] in outcomes]),
-        ]
-
-
-def in_order(kinds: Any) -> list[str]:
-    """Kinds in the order in which they are written; those of other releases last."""
-    order = list(KINDS)
-    return sorted(kinds, key=lambda kind: (order.index(kind) if kind in order else len(order), kind))
 
 
 class ChangePanel(panels.ObjectAttributesPanel):

@@ -7,4 +7,5 @@ from .guest_actions import *
 from .guests import *
 from .rules import *
 from .run_actions import *
+from .run_export import *
 from .runs import *

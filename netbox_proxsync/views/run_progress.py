@@ -7,15 +7,15 @@ from netbox.ui.layout import Column, Layout, Row
 
 from ..models import SyncRun
 from ..progress import Progress
-from ..ui import panels
+from ..ui import panels, run_panels
 
 __all__ = ('progress_context',)
 
 FULL = Layout(
-    Row(Column(panels.RunProgressPanel(), panels.RunMessagesPanel())),
-    Row(Column(panels.RunPanel()), Column(panels.RunCountsPanel())),
+    Row(Column(panels.RunProgressPanel(), run_panels.RunMessagesPanel())),
+    Row(Column(panels.RunPanel()), Column(run_panels.RunCountsPanel(), run_panels.RunTimesPanel())),
 )
-BRIEF = Layout(Row(Column(panels.RunProgressPanel(linked=True), panels.RunMessagesPanel())))
+BRIEF = Layout(Row(Column(panels.RunProgressPanel(linked=True), run_panels.RunMessagesPanel())))
 
 
 def progress_context(run: SyncRun, brief: bool = False) -> dict[str, Any]:

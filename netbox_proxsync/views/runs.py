@@ -20,7 +20,7 @@ from .. import filtersets, forms, tables
 from ..cancelling import RunEnded, cancel
 from ..models import SyncRun
 from ..object_actions import CancelRun
-from ..ui import panels
+from ..ui import panels, run_panels
 from .endpoints import counted
 from .run_progress import progress_context
 
@@ -49,14 +49,14 @@ class SyncRunView(generic.ObjectView):
     actions = (CancelRun, DeleteObject)
     layout = Layout(
         Row(
-            Column(panels.RunMessagesPanel(), panels.RunPlanPanel()),
+            Column(run_panels.RunMessagesPanel(), panels.RunPlanPanel()),
         ),
         Row(
             Column(panels.RunPanel(), PluginContentPanel('left_page')),
-            Column(panels.RunCountsPanel(), PluginContentPanel('right_page')),
+            Column(run_panels.RunCountsPanel(), run_panels.RunTimesPanel(), PluginContentPanel('right_page')),
         ),
         Row(
-            Column(panels.ChangesTablePanel(), PluginContentPanel('full_width_page')),
+            Column(run_panels.ChangesPanel(), PluginContentPanel('full_width_page')),
         ),
         breadcrumbs=[
             Breadcrumb('endpoint', url=object_view_url('plugins:netbox_proxsync:proxmoxendpoint_runs')),

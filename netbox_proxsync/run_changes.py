@@ -1,0 +1,161 @@
+"""The changes of a run as people read them: guest by guest and node by node, a page at a time, narrowed at will."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Self
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import CharField, F, Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat
+from django.utils.translation import gettext as _
+
+from .choices import ChangeActionChoices, ChangeOutcomeChoices
+from .filtersets import SyncChangeFilterSet
+from .models import ProxmoxGuest, SyncChange, SyncRun
+
+__all__ = ('FILTERS', 'ChangeGroup', 'ChangePage', 'changes_of', 'open_conflicts', 'unsuccessful')
+
+FILTERS = ('kind', 'action', 'outcome', 'guest', 'q')
+# Kinds whose objects have the name of their guest or node.
+NAMED_KINDS = ('vm', 'device')
+# Counting on would read every change of the run.
+COUNTED = 1000
+OPEN_CONFLICTS = 5
+# What the column holds has one more.
+POSITION_DIGITS = 9
+
+
+def changes_of(run: SyncRun, user: AbstractBaseUser, query: Mapping[str, str]) -> QuerySet[SyncChange]:
+    """
+    What a person may see of the changes of a run, guest by guest and in each in the order of the run.
+
+    Args:
+        query: What they are narrowed by, of `FILTERS`: `guest` is a part of the name or key of a guest or node, `q` any
+            text in what the change is about or tells.
+    """
+    changes = SyncChange.objects.restrict(user, 'view').filter(run=run)
+    chosen = {name: [query[name]] for name in ('kind', 'action', 'outcome') if query.get(name)}
+    found = SyncChangeFilterSet({**chosen, 'q': query.get('q', '')}, changes).qs.order_by('unit', 'position')
+    if term := query.get('guest', '').strip():
+        found = found.filter(of_guest(run, user, term))
+    return found
+
+
+def of_guest(run: SyncRun, user: AbstractBaseUser, term: str) -> Q:
+    guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=run.endpoint_id, name__icontains=term)
+    units = guests.order_by().values_list(Concat(F('type'), Value('/'), Cast('vmid', CharField())))
+    renamed = SyncChange.objects.filter(run=run, kind__in=NAMED_KINDS, label__icontains=term).order_by()
+    return Q(unit__icontains=term) | Q(unit__in=units) | Q(unit__in=renamed.values('unit'))
+
+
+@dataclass(frozen=True)
+class ChangeGroup:
+    """
+    The changes of one guest or node that stand on a page.
+
+    Attributes:
+        guest: None for a node, the cluster, and a guest that is gone or that the person may not see.
+    """
+
+    unit: str
+    guest: ProxmoxGuest | None
+    changes: list[SyncChange]
+
+    @property
+    def title(self) -> str:
+        if self.guest:
+            return self.guest.name or self.unit
+        kind, _slash, name = self.unit.partition('/')
+        if kind == 'node':
+            return _('Node {name}').format(name=name)
+        if not self.unit:
+            return _('The cluster itself')
+        return next((change.label for change in self.changes if change.kind in NAMED_KINDS), '') or self.unit
+
+
+@dataclass(frozen=True)
+class ChangePage:
+    """
+    A page of changes.
+
+    It is found by where the one before it ended, so the last is as fast as the first.
+
+    Attributes:
+        before, after: The positions at which the pages before and after it end and begin; None if there is none.
+        number: How many changes there are on all pages; None: more than `COUNTED`.
+    """
+
+    groups: list[ChangeGroup]
+    before: int | None
+    after: int | None
+    number: int | None
+
+    @classmethod
+    def of(cls, run: SyncRun, user: AbstractBaseUser, query: Mapping[str, str], size: int) -> Self:
+        """
+        Args:
+            query: As for `changes_of`; and `after` or `before`, the position at which another page ends or begins.
+        """
+        changes = changes_of(run, user, query)
+        # In their order, so that an index yields them.
+        number = changes[: COUNTED + 1].count()
+        rows, before, after = cls.rows(changes, run, query, size)
+        return cls(groups_of(run, user, rows), before, after, number if number <= COUNTED else None)
+
+    @staticmethod
+    def rows(
+        changes: QuerySet[SyncChange], run: SyncRun, query: Mapping[str, str], size: int
+    ) -> tuple[list[SyncChange], int | None, int | None]:
+        """The rows of the page, and what is `before` and `after` it."""
+        changes = changes.prefetch_related('object')
+        backwards = 'before' in query
+        edge = edge_of(run, query.get('before') or query.get('after') or '')
+        if edge and backwards:
+            earlier = changes.filter(unit__lte=edge.unit).exclude(unit=edge.unit, position__gte=edge.position)
+            rows = list(earlier.reverse()[: size + 1])
+            more, rows = len(rows) > size, rows[:size][::-1]
+            return rows, rows[0].position if more else None, rows[-1].position if rows else None
+        if edge:
+            changes = changes.filter(unit__gte=edge.unit).exclude(unit=edge.unit, position__lte=edge.position)
+        rows = list(changes[: size + 1])
+        more, rows = len(rows) > size, rows[:size]
+        return rows, rows[0].position if edge and rows else None, rows[-1].position if more else None
+
+
+def edge_of(run: SyncRun, position: str) -> SyncChange | None:
+    """The change at a position that somebody asks for."""
+    if not position.isdecimal() or len(position) > POSITION_DIGITS:
+        return None
+    return SyncChange.objects.filter(run=run, position=int(position)).only('unit', 'position').first()
+
+
+def groups_of(run: SyncRun, user: AbstractBaseUser, rows: list[SyncChange]) -> list[ChangeGroup]:
+    guests = guests_of(run, user, {row.unit for row in rows})
+    return [
+        ChangeGroup(unit, guests.get(unit), list(changes))
+        for unit, changes in groupby(rows, lambda row: row.unit)
+    ]
+
+
+def guests_of(run: SyncRun, user: AbstractBaseUser, units: Iterable[str]) -> dict[str, ProxmoxGuest]:
+    """By unit, those of the guests that the person may see."""
+    vmids = {int(vmid) for unit in units if (vmid := unit.partition('/')[2]).isdecimal()}
+    guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=run.endpoint_id, vmid__in=vmids)
+    return {guest.key: guest for guest in guests.order_by().only('type', 'vmid', 'name')}
+
+
+def open_conflicts(run: SyncRun, user: AbstractBaseUser) -> list[SyncChange]:
+    """The first of the conflicts that a person may see."""
+    changes = SyncChange.objects.restrict(user, 'view').filter(run=run, action=ChangeActionChoices.CONFLICT)
+    return list(changes.order_by('position').prefetch_related('object')[:OPEN_CONFLICTS])
+
+
+def unsuccessful(run: SyncRun, user: AbstractBaseUser) -> dict[str, int]:
+    """How many changes were tried or looked at and not made, by outcome; `COUNTED` stands for more."""
+    changes = SyncChange.objects.restrict(user, 'view').filter(run=run).order_by()
+    numbers = {
+        outcome: changes.filter(outcome=outcome)[:COUNTED].count()
+        for outcome in (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.OUTDATED)
+    }
+    return {outcome: number for outcome, number in numbers.items() if number}

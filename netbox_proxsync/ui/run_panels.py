@@ -1,0 +1,127 @@
+"""What the page of a run shows of what it found: first what needs a person, then numbers, times, and each change."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from netbox.ui import panels
+from utilities.paginator import get_paginate_count
+
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices
+from ..progress import PHASES
+from ..run_changes import FILTERS, ChangePage, open_conflicts, unsuccessful
+from ..sync.kinds import KINDS
+
+__all__ = ('ChangesPanel', 'RunCountsPanel', 'RunMessagesPanel', 'RunTimesPanel')
+
+VIEW_CHANGES = 'netbox_proxsync.view_syncchange'
+
+
+class RunMessagesPanel(panels.ObjectPanel):
+    """What a person should know first: why the run failed, what it could not read, what it left alone."""
+
+    title = _('Messages')
+    template_name = 'netbox_proxsync/panels/run_messages.html'
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        run = context['object']
+        return bool(run.error or run.messages or run.conflicts or context['unsuccessful'])
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        run, user = context['object'], context['request'].user
+        conflicts, unwritten = [], {}
+        # While it goes on, this is asked for every two seconds.
+        if run.finished and user.has_perm(VIEW_CHANGES):
+            conflicts = open_conflicts(run, user) if run.conflicts else []
+            # A plan that nobody has applied yet has no outcome.
+            unwritten = {} if run.mode == RunModeChoices.PREVIEW else unsuccessful(run, user)
+        return {**context, 'conflicts': conflicts, 'unsuccessful': unwritten, 'more': run.conflicts - len(conflicts)}
+
+
+class RunCountsPanel(panels.ObjectPanel):
+    """The number of changes by kind and action, and the way to what NetBox itself recorded of them."""
+
+    title = _('Changes by kind')
+    template_name = 'netbox_proxsync/panels/run_counts.html'
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        run, user = context['object'], context['request'].user
+        counts = run.counts
+        labels = {action: label for action, label in ChangeActionChoices if any(action in by for by in counts.values())}
+        return {
+            **context,
+            'actions_seen': [(action, label, ChangeActionChoices.colors[action]) for action, label in labels.items()],
+            'rows': [(kind, [(action, counts[kind].get(action)) for action in labels]) for kind in in_order(counts)],
+            'change_log': change_log_of(run, user),
+        }
+
+
+def change_log_of(run: Any, user: AbstractBaseUser) -> str:
+    """The address of NetBox's change log of a run; '' if it has none, or the person may not see it."""
+    if run.mode == RunModeChoices.PREVIEW or not user.has_perm('core.view_objectchange'):
+        return ''
+    return reverse('core:objectchange_list', query={'request_id': run.request_id})
+
+
+class RunTimesPanel(panels.ObjectPanel):
+    """How long each phase took."""
+
+    title = _('Time by phase')
+    template_name = 'netbox_proxsync/panels/run_times.html'
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        return bool(context['object'].timings)
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        timings = context['object'].timings
+        whole = sum(timings.values()) or 1
+        # The database keeps no order of its own.
+        order = [*(phase for phase in PHASES if phase in timings), *(phase for phase in timings if phase not in PHASES)]
+        return {
+            **context,
+            'rows': [(PHASES.get(name, name), timings[name], round(100 * timings[name] / whole)) for name in order],
+        }
+
+
+class ChangesPanel(panels.ObjectPanel):
+    """A page of a run's changes, guest by guest and node by node, narrowed by the page's own query parameters."""
+
+    title = _('Changes')
+    template_name = 'netbox_proxsync/panels/changes.html'
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        return context['request'].user.has_perm(VIEW_CHANGES)
+
+    def render(self, context: Any) -> str:
+        # Not even looked for, for who may not see them.
+        return super().render(context) if self.should_render(context) else ''
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        run, request = context['object'], context['request']
+        chosen = {name: request.GET[name] for name in FILTERS if request.GET.get(name)}
+        page = ChangePage.of(run, request.user, request.GET, get_paginate_count(request))
+        return {**context, 'chosen': chosen, 'choices': choices_of(run), 'page': page}
+
+
+def choices_of(run: Any) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """(parameter, label, [(value, label)]) of what the changes of a run can be narrowed by."""
+    actions = {action for by_action in run.counts.values() for action in by_action}
+    choices = [
+        ('kind', _('Kind'), [(kind, kind) for kind in in_order(run.counts)]),
+        ('action', _('Action'), [choice for choice in ChangeActionChoices if choice[0] in actions]),
+    ]
+    if run.mode != RunModeChoices.PREVIEW:
+        choices.append(('outcome', _('Outcome'), list(ChangeOutcomeChoices)))
+    return choices
+
+
+def in_order(kinds: Iterable[str]) -> list[str]:
+    """Kinds in the order in which they are written; those of other releases last."""
+    order = list(KINDS)
+    return sorted(kinds, key=lambda kind: (order.index(kind) if kind in order else len(order), kind))
