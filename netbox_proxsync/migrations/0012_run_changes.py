@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     dependencies = [
         # Makes the collation.
         ('dcim', '0197_natural_sort_collation'),
-        ('netbox_proxsync', '0010_backup_coverage'),
+        ('netbox_proxsync', '0011_rule_vlan_group'),
     ]
 
     operations = [
