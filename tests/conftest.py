@@ -37,37 +37,17 @@ def standin():
 def make_endpoint(db):
     """Makes an endpoint for a stand-in, its certificate pinned."""
 
-    def make(pve: StandIn, **values):
-        from netbox_proxsync.models import ProxmoxEndpoint
+    from tests.synced import pin
 
-        defaults = {
-            'name': 'Lab',
-            'hosts': [f'{pve.host}:{pve.port}'],
-            'token_id': pve.token_id,
-            'token_secret': pve.token_secret,
-            'tls_mode': 'fingerprint',
-            'fingerprint': pve.fingerprint,
-            'timeout': 5,
-        }
-        endpoint = ProxmoxEndpoint(**(defaults | values))
-        endpoint.full_clean()
-        endpoint.save()
-        return endpoint
-
-    return make
+    return pin
 
 
 @pytest.fixture
 def sync(db):
     """Carries out a run by the real job, in this process, and returns it."""
+    from tests.synced import run_job
 
-    def run(endpoint, mode: str = 'sync', user=None):
-        from netbox_proxsync.jobs import SyncJob
-
-        endpoint.refresh_from_db()
-        return SyncJob.enqueue_run(endpoint, user, mode=mode, immediate=True)
-
-    return run
+    return run_job
 
 
 class Workers:

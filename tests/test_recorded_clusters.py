@@ -10,7 +10,10 @@ from ipam.models import IPAddress
 from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterface
 
 from tests.independent import NAMES, Recording
+from tests.pve import StandIn
+from tests.synced import kept_database, pin, run_job
 
+# Each test begins with the same first sync.
 pytestmark = pytest.mark.django_db
 
 MODELS = (Cluster, VirtualMachine, VMInterface, MACAddress, IPAddress, VirtualDisk)
@@ -21,17 +24,23 @@ def recording(request) -> Recording:
     return Recording(request.param)
 
 
-@pytest.fixture
-def synced(recording, standin, make_endpoint, sync):
-    """The endpoint after its first sync, and the run."""
-    pve = standin(recording.name)
-    endpoint = make_endpoint(pve, name='First', sync_templates=True)
-    run = sync(endpoint)
-    assert (run.status, run.error) == ('completed', '')
-    assert not run.changes.exclude(outcome='applied').exists(), list(
-        run.changes.exclude(outcome='applied').values('kind', 'key', 'outcome', 'reason', 'message')
-    )
-    return endpoint
+@pytest.fixture(scope='module')
+def netbox(recording, django_db_setup, django_db_blocker):
+    with kept_database(django_db_blocker):
+        yield
+
+
+@pytest.fixture(scope='module')
+def synced(recording, netbox):
+    """The endpoint after its first sync."""
+    with StandIn(recording.name) as pve:
+        endpoint = pin(pve, name='First', sync_templates=True)
+        run = run_job(endpoint)
+        assert (run.status, run.error) == ('completed', '')
+        assert not run.changes.exclude(outcome='applied').exists(), list(
+            run.changes.exclude(outcome='applied').values('kind', 'key', 'outcome', 'reason', 'message')
+        )
+        yield endpoint
 
 
 def machines(endpoint) -> dict[str, VirtualMachine]:
@@ -98,7 +107,11 @@ def test_every_object_passes_netboxs_own_validation(synced):
             instance.full_clean()
 
 
-def test_a_preview_writes_nothing_and_shows_the_same_changes(recording, standin, make_endpoint, sync):
+def test_a_preview_writes_nothing_and_shows_the_same_changes(recording, synced, standin, make_endpoint, sync):
+    # In a NetBox that holds nothing of it.
+    synced.delete()
+    for model in (VirtualMachine, Cluster, MACAddress, IPAddress):
+        model.objects.all().delete()
     endpoint = make_endpoint(standin(recording.name), sync_templates=True)
     before = Counter({model: model.objects.count() for model in MODELS})
     logged = ObjectChange.objects.count()

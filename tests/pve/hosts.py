@@ -205,7 +205,8 @@ def _node_status(cluster: Cluster, node: Node) -> dict[str, Any]:
         'boot-info': {'mode': 'efi', 'secureboot': 0},
         'cpu': row['cpu'],
         'cpuinfo': {
-            'cores': row['maxcpu'] // 2, 'cpus': row['maxcpu'], 'sockets': 1, 'mhz': '2600.000', 'user_hz': 100,
+            'cores': row['maxcpu'] // 2, 'cpus': row['maxcpu'], 'sockets': 2 if row['maxcpu'] >= 64 else 1,
+            'mhz': '2600.000', 'user_hz': 100,
             'model': 'AMD EPYC 9354P 32-Core Processor', 'flags': 'fpu vme de', 'hvm': '1',
         },
         'current-kernel': {

@@ -1,5 +1,6 @@
 """The running network of nodes -> dcim.Interface."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -28,6 +29,8 @@ TYPES = {
     InterfaceType.FABRIC: VIRTUAL,
     InterfaceType.VNET: VIRTUAL,
 }
+# Proxmox has no word for these.
+DUMMY = re.compile(r'dummy\d+')
 # dcim.Interface.type by link speed in Mbit/s: what is most usual in a server.
 SPEEDS = {
     100: '100base-tx',
@@ -130,12 +133,18 @@ def values_of(node: Node, interface: NodeInterface, nic: PhysicalNic | None) -> 
     return {
         'device': device_ref(node.name),
         'name': interface.name[:NAME_LENGTH],
-        'type': TYPES.get(interface.type) or type_by_speed(nic),
+        'type': type_of(interface, nic),
         'enabled': interface.active,
         'description': ' '.join(interface.comments.split())[:DESCRIPTION_LENGTH],
         'cf_proxmox_interface_type': interface.raw_type,
         'cf_proxmox_interface_ports': ' '.join(interface.ports or interface.members) or None,
     }
+
+
+def type_of(interface: NodeInterface, nic: PhysicalNic | None) -> str:
+    if interface.type is InterfaceType.UNKNOWN and DUMMY.fullmatch(interface.name):
+        return VIRTUAL
+    return TYPES.get(interface.type) or type_by_speed(nic)
 
 
 def type_by_speed(nic: PhysicalNic | None) -> str:
@@ -150,7 +159,9 @@ def membership(interface: NodeInterface, vnets: Mapping[str, Vnet]) -> Membershi
     if vid:
         return Membership.of(vid)
     if TYPES.get(interface.type) == BRIDGE:
-        return Membership.trunk() if interface.vlan_aware else NONE
+        # `bridge_vids`: it passes no others on.
+        passed = Membership.of(tagged=interface.vids) if interface.vids else Membership.trunk()
+        return passed if interface.vlan_aware else NONE
     return NONE if interface.type in (InterfaceType.VLAN, InterfaceType.OVS_INT_PORT) else None
 
 
