@@ -90,7 +90,7 @@ def decide(guests: Collection[ProxmoxGuest], ignored: bool, standing: Standing) 
 
 def refuse_during_sync(endpoint: ProxmoxEndpoint):
     """A sync that has begun binds again what it has planned to write. A queued one has planned nothing yet."""
-    syncs = SyncRun.objects.filter(endpoint=endpoint, mode=RunModeChoices.SYNC)
+    syncs = SyncRun.objects.filter(endpoint=endpoint).exclude(mode=RunModeChoices.PREVIEW)
     if syncs.filter(status__in=RunStatusChoices.WORKING).exists():
         raise SyncGoingOn(endpoint)
 

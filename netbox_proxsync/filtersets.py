@@ -119,6 +119,7 @@ class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
     ignored_prefixes = MultiValueArrayFilter(lookup_expr='icontains')
     vrf_id = by_id(VRF.objects.all(), _('VRF (ID)'))
     vrf = by_name('vrf', VRF.objects.all(), _('VRF (RD)'), 'rd')
+    guests_read = MultiValueDateTimeFilter()
     last_run_id = by_id(SyncRun.objects.all(), _('Last run (ID)'))
 
     class Meta:
@@ -316,6 +317,7 @@ class ProxmoxGuestFilterSet(EndpointFilters):
     tags = MultiValueArrayFilter(lookup_expr='icontains')
     virtual_machine_id = by_id(VirtualMachine.objects.all(), _('Virtual machine (ID)'))
     virtual_machine = by_name('virtual_machine', VirtualMachine.objects.all(), _('Virtual machine (name)'))
+    seen_until = MultiValueDateTimeFilter()
     has_virtual_machine = django_filters.BooleanFilter(
         field_name='virtual_machine',
         lookup_expr='isnull',
@@ -326,7 +328,7 @@ class ProxmoxGuestFilterSet(EndpointFilters):
     class Meta:
         model = ProxmoxGuest
         fields = (
-            'id', 'type', 'vmid', 'name', 'node', 'status', 'template', 'state', 'reason', 'ignored',
+            'id', 'type', 'vmid', 'name', 'node', 'status', 'template', 'state', 'reason', 'ignored', 'seen_until',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:

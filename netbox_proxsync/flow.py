@@ -7,13 +7,14 @@ Data flows one way. This module only calls the parts in their order and keeps th
 from dataclasses import replace
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from .connection import connection_of, options_of
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
-from .ledger.guests import record_guests
+from .ledger.guests import GuestRecorder
 from .ledger.objects import ObjectWriter
 from .ledger.settings import load_settings
 from .ledger.tracking import service_user
@@ -26,7 +27,7 @@ from .runs import RunRecorder
 from .stored_plans import NotAppliable, StoredPlan, check_appliable
 from .sync.changes import Plan
 from .sync.desired import desire
-from .sync.guests import Pending, Standings
+from .sync.guests import LaterStandings, Pending, Standings
 from .sync.identity import ClusterIdentity, another_cluster, identity_of
 from .sync.plan import compare
 from .sync.settings import Settings
@@ -62,13 +63,20 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     settings = load_settings(run.endpoint)
     plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
+    guests = GuestRecorder(run.endpoint, Standings(inventory, settings, map(Pending, plan.changes)))
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
         remember_cluster(run.endpoint, run.cluster_identity)
-        pending = write(run, recorder, watch, plan)
-        record(run, recorder, Standings(inventory, settings, pending))
+        if plan.changes:
+            record(run, recorder, guests)
+        stopped = write(run, recorder, watch, plan, guests)
+        record(run, recorder, guests)
+        if stopped:
+            watch.check()
         return RunStatusChoices.COMPLETED, ''
     recorder.planned(plan)
-    record(run, recorder, Standings(inventory, settings, map(Pending, plan.changes)))
+    # Of another cluster than the endpoint led to, the guests are not those of its list.
+    if not refusal:
+        record(run, recorder, guests)
     if run.mode == RunModeChoices.SYNC:
         return RunStatusChoices.REFUSED, plan.refusal
     if plan.refusal:
@@ -83,8 +91,20 @@ def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tup
     except NotAppliable as error:
         return RunStatusChoices.FAILED, str(error)
     remember_cluster(run.endpoint, run.applies.cluster_identity)
-    write(run, recorder, watch, StoredPlan(run.applies, run.units))
+    plan = StoredPlan(run.applies, run.units)
+    guests = GuestRecorder(run.endpoint, LaterStandings(plan.sizes(), outdated(run)))
+    if write(run, recorder, watch, plan, guests):
+        watch.check()
     return RunStatusChoices.COMPLETED, ''
+
+
+def outdated(run: SyncRun) -> str:
+    """Why the plan that a run applies tells nothing of how NetBox stands to the guests; '' if it does."""
+    if run.endpoint.guests_read == run.applies.started:
+        return ''
+    return _(
+        'A plan was applied that had been made before the guests were last read. The next run compares it.'
+    )
 
 
 def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
@@ -118,14 +138,15 @@ def decide(
 
 
 def write(
-    run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan | StoredPlan
-) -> list[Pending]:
-    """Apply a plan; what of it is not in NetBox afterwards."""
-    pending: list[Pending] = []
+    run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan | StoredPlan, guests: GuestRecorder
+) -> bool:
+    """Apply a plan; whether it was stopped before its end."""
 
     def applied(results: list[Result]):
         recorder.applied(results)
-        pending.extend(entry for result in results if (entry := pending_of(result)))
+        for result in results:
+            guests.standings.settle(result.change, pending_of(result))
+        guests.record_units({result.change.unit for result in results})
 
     with recorder.phase('apply'):
         recorder.applying(plan)
@@ -134,8 +155,7 @@ def write(
         objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now())
         user = run.user or service_user()
         Writer(objects, user, run.request_id, applied, stopped=watch.cancelled).apply(plan)
-        watch.check()
-    return pending
+        return watch.cancelled()
 
 
 def pending_of(result: Result) -> Pending | None:
@@ -144,10 +164,13 @@ def pending_of(result: Result) -> Pending | None:
             return None
         case ChangeOutcomeChoices.OUTDATED:
             return Pending(result.change, note=result.message)
+        case ChangeOutcomeChoices.CANCELLED:
+            return Pending(result.change, note=_('The run was cancelled before it came to this.'))
         case _:
             return Pending(result.change, failure=result.message)
 
 
-def record(run: SyncRun, recorder: RunRecorder, standings: Standings):
+def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder):
+    """Take over what was read of the guests, and how NetBox stands to them now."""
     with recorder.phase('record'):
-        record_guests(run.endpoint, standings)
+        guests.record_all(run.started)

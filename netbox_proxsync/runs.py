@@ -72,8 +72,8 @@ class RunRecorder:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """A phase of the run ('collect', 'plan', 'apply', 'record'), timed in seconds."""
-        started = monotonic()
+        """A phase of the run ('collect', 'plan', 'apply', 'record'), timed in seconds, which add up."""
+        started = monotonic() - self.run.timings.get(name, 0)
         self.save(phase=name)
         try:
             yield

@@ -128,6 +128,10 @@ class StoredPlan:
             counts.setdefault(kind, {})[action] = number
         return counts
 
+    def sizes(self) -> dict[str, int]:
+        """The number of changes of every unit."""
+        return dict(self.rows().order_by().values_list('unit').annotate(Count('pk')))
+
     @property
     def changes(self) -> Iterator[Change]:
         """By pages: a cursor would end with the first of the transactions in which they are applied."""

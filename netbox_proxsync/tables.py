@@ -355,6 +355,11 @@ class ProxmoxGuestTable(NetBoxTable):
     ignored = columns.BooleanColumn(
         verbose_name=_('Ignored'),
     )
+    last_seen = columns.DateTimeColumn(
+        verbose_name=_('Last seen'),
+        timespec='minutes',
+        order_by=('seen_until', 'endpoint__guests_read'),
+    )
     actions = columns.ActionsColumn(
         actions=(),
     )
@@ -363,10 +368,11 @@ class ProxmoxGuestTable(NetBoxTable):
         model = ProxmoxGuest
         fields = (
             'pk', 'id', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'reason', 'virtual_machine',
-            'tags', 'template', 'ignored',
+            'tags', 'template', 'ignored', 'last_seen',
         )  # fmt: skip
         default_columns = (
-            'pk', 'vmid', 'name', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason', 'endpoint',
+            'pk', 'vmid', 'name', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason', 'last_seen',
+            'endpoint',
         )  # fmt: skip
 
     def value_status(self, value: str) -> str:

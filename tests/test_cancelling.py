@@ -17,7 +17,7 @@ from netbox_proxsync.cancelling import CancelWatch
 from netbox_proxsync.flow import decide, read
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.ledger.settings import load_settings
-from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
+from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from netbox_proxsync.proxmox.errors import Cancelled
 from netbox_proxsync.runs import RunRecorder
 
@@ -145,6 +145,13 @@ class TestRunning:
         assert not outcomes['applied'] & outcomes['cancelled']
         assert VirtualMachine.objects.count() == run.changes.filter(kind='vm', outcome='applied').count()
         assert VMInterface.objects.count() == run.changes.filter(kind='interface', outcome='applied').count()
+        guests = {guest.key: guest for guest in ProxmoxGuest.objects.all()}
+        assert len(guests) == 50
+        for key, guest in guests.items():
+            if key in outcomes['applied']:
+                assert (guest.state, guest.virtual_machine is None) == ('in-sync', False)
+            else:
+                assert (guest.state, guest.reason) == ('new', 'The run was cancelled before it came to this.')
         # NetBox's jobs for its search index, behind which the next run would wait.
         django_rq.get_queue('default').empty()
         again = person.wait(person.sync(endpoint))

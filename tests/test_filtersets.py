@@ -82,7 +82,9 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
         )
         cls.second = make_endpoint('Second', cluster=clusters[1], enabled=False)
         cls.third = make_endpoint('Third')
-        ProxmoxEndpoint.objects.filter(pk=cls.third.pk).update(status='failed', pve_version='8.4.21')
+        ProxmoxEndpoint.objects.filter(pk=cls.third.pk).update(
+            status='failed', pve_version='8.4.21', guests_read=LONG_AGO
+        )
         cls.lab_run = make_run(cls.third)
         ProxmoxEndpoint.objects.filter(pk=cls.third.pk).update(last_run=cls.lab_run)
 
@@ -127,6 +129,7 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
     def test_state(self):
         self.assertFound({'status': ['failed']}, self.third)
         self.assertFound({'pve_version': ['8.4.21']}, self.third)
+        self.assertFound({'guests_read': [LONG_AGO]}, self.third)
         self.assertFound({'last_run_id': [self.lab_run.pk]}, self.third)
 
     def test_placement(self):
@@ -339,7 +342,7 @@ class ProxmoxGuestFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase)
         cls.second = make_guest(
             cls.lab, 201, type='lxc', name='db', node='pve2', status='stopped', state='conflict', reason='two hits'
         )
-        cls.third = make_guest(cls.other, 300, state='ignored', ignored=True, template=True)
+        cls.third = make_guest(cls.other, 300, state='ignored', ignored=True, template=True, seen_until=LONG_AGO)
 
     def test_search(self):
         self.assertFound({'q': 'guest-100'}, self.first)
@@ -364,6 +367,7 @@ class ProxmoxGuestFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase)
         self.assertFound({'state': ['conflict', 'ignored']}, self.second, self.third)
         self.assertFound({'reason': ['two hits']}, self.second)
         self.assertFound({'ignored': True}, self.third)
+        self.assertFound({'seen_until': [LONG_AGO]}, self.third)
 
     def test_the_virtual_machine(self):
         self.assertFound({'virtual_machine_id': [self.vm.pk]}, self.first)

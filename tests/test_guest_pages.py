@@ -1,5 +1,7 @@
 """Who may see guests and decide about them, by pages, REST, GraphQL and search; and that guests' texts are text."""
 
+from datetime import UTC, datetime
+
 from core.models import ObjectType
 from django.test import TestCase
 from django.urls import reverse
@@ -141,6 +143,16 @@ class GuestPageTestCase(NetBoxTestCase, TestCase):
         page = self.client.get(guest.get_absolute_url())
         self.assertContains(page, 'Node pve2 is offline.')
         self.assertContains(page, 'Its configuration was not read.')
+
+    def test_it_says_when_what_it_tells_was_so(self):
+        endpoint = make_endpoint()
+        ProxmoxEndpoint.objects.update(guests_read=datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
+        listed = make_guest(endpoint, 100)
+        lost = make_guest(endpoint, 101, status='', seen_until=datetime(2022, 3, 4, 5, 6, tzinfo=UTC))
+        for guest, moment in ((listed, '2024-05-06'), (lost, '2022-03-04')):
+            self.assertContains(self.client.get(guest.get_absolute_url()), moment)
+            self.assertContains(self.client.get(reverse(f'{PAGES}_list')), moment)
+        self.assertContains(self.client.get(endpoint.get_absolute_url()), '2024-05-06')
 
     def test_sizes_are_in_true_units(self):
         disk = {

@@ -7,7 +7,7 @@ import pytest
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync.jobs import SyncJob
-from netbox_proxsync.models import Binding, SyncRun
+from netbox_proxsync.models import Binding, ProxmoxGuest, SyncRun
 
 from .test_cancelling import PATIENCE, Person, make, numbers_given, until
 
@@ -60,6 +60,9 @@ def test_a_worker_killed_while_it_writes_leaves_whole_machines_and_the_next_run_
     worker.kill()
     assert VirtualMachine.objects.count() == 49
     assert_whole(pve)
+    # What the list of guests says is what was committed with them.
+    assert ProxmoxGuest.objects.filter(state='in-sync', virtual_machine__isnull=False).count() == 49
+    assert ProxmoxGuest.objects.filter(state='new', virtual_machine=None).count() == 21
     forget_other_jobs()
     worker.start()
     again = person.wait(person.sync(endpoint))

@@ -114,7 +114,8 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
             'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
             'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
             'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run',
-            'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
+            'guests_read', 'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created',
+            'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # What clean() puts into its normal form, whatever was sent.
@@ -230,12 +231,13 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
     tags = serializers.ListField(child=serializers.CharField(), read_only=True)
     state = ChoiceField(choices=GuestStateChoices, read_only=True)
     virtual_machine = VirtualMachineSerializer(nested=True, read_only=True, allow_null=True)
+    last_seen = serializers.DateTimeField(read_only=True, allow_null=True)
 
     class Meta:
         model = ProxmoxGuest
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'type', 'vmid', 'name', 'node', 'status', 'tags',
-            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'details',
+            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'last_seen', 'details',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'type', 'vmid', 'name', 'state')
         read_only_fields = fields

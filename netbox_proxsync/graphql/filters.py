@@ -112,6 +112,7 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     status: BaseFilterLookup[ProxSyncEndpointStatusEnum] | None = strawberry_django.filter_field()
     last_run: Runs | None = strawberry_django.filter_field()
     last_run_id: ID | None = strawberry_django.filter_field()
+    guests_read: DatetimeFilterLookup | None = strawberry_django.filter_field()
     pve_version: StrFilterLookup | None = strawberry_django.filter_field()
 
 
@@ -225,6 +226,7 @@ class ProxSyncGuestFilter(BaseModelFilter):
     state: BaseFilterLookup[ProxSyncGuestStateEnum] | None = strawberry_django.filter_field()
     reason: StrFilterLookup | None = strawberry_django.filter_field()
     ignored: FilterLookup[bool] | None = strawberry_django.filter_field()
+    seen_until: DatetimeFilterLookup | None = strawberry_django.filter_field()
     virtual_machine: Annotated['VirtualMachineFilter', strawberry.lazy('virtualization.graphql.filters')] | None = (
         strawberry_django.filter_field()
     )

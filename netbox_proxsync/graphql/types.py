@@ -1,6 +1,8 @@
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
+import strawberry_django
 from netbox.graphql.scalars import BigInt
 from netbox.graphql.types import BaseObjectType, PrimaryObjectType, register_type
 
@@ -35,8 +37,8 @@ __all__ = (
         'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
         'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
         'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests', 'grace_days',
-        'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run', 'pve_version', 'description',
-        'comments', 'created', 'last_updated', 'runs', 'bindings', 'guests', 'mapping_rules',
+        'missing_addresses', 'field_policy', 'change_limit', 'status', 'last_run', 'guests_read', 'pve_version',
+        'description', 'comments', 'created', 'last_updated', 'runs', 'bindings', 'guests', 'mapping_rules',
     ],
     filters=ProxSyncEndpointFilter,
     pagination=True,
@@ -135,3 +137,7 @@ class ProxSyncGuestType(BaseObjectType):
     endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     tags: list[str]
     virtual_machine: Annotated['VirtualMachineType', strawberry.lazy('virtualization.graphql.types')] | None
+
+    @strawberry_django.field(only=['seen_until', 'endpoint__guests_read'], select_related=['endpoint'])
+    def last_seen(self) -> datetime | None:
+        return self.last_seen

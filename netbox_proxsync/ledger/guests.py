@@ -1,13 +1,14 @@
 """What Proxmox said of each guest, and how NetBox stands to it -> ProxmoxGuest."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from itertools import batched
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from extras.models import CachedValue
 from netbox.context import query_cache
 from netbox.search.backends import search_backend
@@ -16,62 +17,129 @@ from virtualization.models import VirtualMachine
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..proxmox.inventory import Guest, known
 from ..sync.guest_details import details_of, storable
-from ..sync.guests import IGNORED, Standing, Standings
+from ..sync.guests import IGNORED, LaterStandings, Standing, Standings, State
 
-__all__ = ('record_guests',)
+__all__ = ('GuestRecorder',)
 
 BATCH = 1000
-WRITTEN = ('name', 'node', 'status', 'tags', 'template', 'state', 'reason', 'virtual_machine_id', 'details')
+WRITTEN = (
+    'name', 'node', 'status', 'tags', 'template', 'state', 'reason', 'virtual_machine_id', 'details', 'seen_until',
+)  # fmt: skip
+
+# Of a guest that Proxmox did not list: that it runs was true when it was last seen. The rest is told with that moment.
+UNLISTED = {'status': ''}
+
+# Of bound guests; None: a person deleted it.
+type Machines = Mapping[str, int | None]
 
 
-def record_guests(endpoint: ProxmoxEndpoint, standings: Standings):
+class GuestRecorder:
     """
-    Keep one row for every guest that Proxmox has or that is bound, writing only what differs.
+    Keeps a row for every guest that Proxmox has or that is bound, writing only what differs.
 
-    The number of queries depends on the number of rows that differ alone: a few for every thousand.
+    Args:
+        standings: How NetBox stands to the guests; it changes while a plan is applied.
     """
-    rows = {row.key: row for row in ProxmoxGuest.objects.filter(endpoint=endpoint)}
-    machines = bound_machines(endpoint)
-    with transaction.atomic():
-        differing, gone = compare(endpoint, rows, machines, standings)
-        for batch in batched(differing, BATCH):
-            write(batch)
-        for batch in batched(gone, BATCH):
-            ProxmoxGuest.drop(Q(pk__in=[row.pk for row in batch]), ProxmoxGuest.objects.db)
+
+    def __init__(self, endpoint: ProxmoxEndpoint, standings: Standings | LaterStandings):
+        self.endpoint = endpoint
+        self.standings = standings
+
+    def record_all(self, read_at: datetime):
+        """
+        Take over all that was read. The number of queries depends on the number of rows that differ alone: a few for
+        every thousand.
+
+        Args:
+            read_at: When the reading began.
+        """
+        with transaction.atomic():
+            rows, machines = self.rows(), self.machines()
+            differing = [*self.listed(rows, machines)]
+            unlisted, gone = self.unlisted(rows, machines)
+            save(differing + unlisted, gone)
+            if self.endpoint.guests_read != read_at:
+                ProxmoxEndpoint.objects.filter(pk=self.endpoint.pk).update(guests_read=read_at)
+                self.endpoint.guests_read = read_at
+
+    def listed(self, rows: Mapping[str, ProxmoxGuest], machines: Machines) -> Iterator[ProxmoxGuest]:
+        """The rows that differ of guests that Proxmox listed."""
+        for key, guest in self.standings.guests.items():
+            row = rows.get(key) or ProxmoxGuest(endpoint=self.endpoint, type=str(guest.type), vmid=guest.vmid)
+            if take(row, {**said(guest), **standing_of(row, self.standings.of(guest), machines)}):
+                yield row
+
+    def unlisted(
+        self, rows: Mapping[str, ProxmoxGuest], machines: Machines
+    ) -> tuple[list[ProxmoxGuest], list[ProxmoxGuest]]:
+        """The rows that differ of guests that Proxmox did not list, and those that must go."""
+        differing, gone = [], []
+        keys = {*rows, *machines} - {*self.standings.guests}
+        first_seen = self.first_seen(keys - {*rows})
+        for key in sorted(keys):
+            row = rows.get(key) or unseen(self.endpoint, key)
+            seen_until = row.seen_until or first_seen.get(key) or self.endpoint.guests_read
+            standing = self.standings.absent(key, key in machines)
+            if is_over(row, standing):
+                gone.append(row)
+            elif take(row, {**UNLISTED, 'seen_until': seen_until, **standing_of(row, standing, machines)}):
+                differing.append(row)
+        return differing, gone
+
+    def record_units(self, units: Collection[str]):
+        """
+        Note how NetBox stands to some guests now. To be called within the transaction that has changed that, so that
+        what the rows say is true at every moment, also if nothing comes after it.
+        """
+        differing, gone = [], []
+        with transaction.atomic():
+            rows = self.rows(units)
+            machines = self.machines(rows)
+            for key, row in rows.items():
+                before = Standing(State(row.state), row.reason)
+                standing = self.standings.now(key, key in machines, before, was_listed=row.seen_until is None)
+                if is_over(row, standing):
+                    gone.append(row)
+                elif take(row, standing_of(row, standing, machines)):
+                    differing.append(row)
+            save(differing, gone)
+
+    def rows(self, keys: Collection[str] | None = None) -> dict[str, ProxmoxGuest]:
+        """The rows of the endpoint, or some of them, locked: a person may decide about a guest meanwhile."""
+        found = ProxmoxGuest.objects.filter(endpoint=self.endpoint).order_by('pk').select_for_update()
+        if keys is not None:
+            vmids = (key.partition('/')[2] for key in keys)
+            found = found.filter(vmid__in={int(vmid) for vmid in vmids if vmid.isdecimal()})
+        return {row.key: row for row in found if keys is None or row.key in keys}
+
+    def bindings(self) -> QuerySet[Binding]:
+        # A machine whose VM ID another one has now ('qemu/100#1') is no guest any more.
+        return Binding.objects.filter(endpoint=self.endpoint, kind='vm').exclude(key__contains='#').order_by()
+
+    def machines(self, keys: Collection[str] | None = None) -> Machines:
+        """The virtual machine of every bound guest; None for one that a person deleted."""
+        bindings = self.bindings() if keys is None else self.bindings().filter(key__in=list(keys))
+        machines = VirtualMachine.objects.filter(pk__in=bindings.values('object_id')).order_by()
+        there = set(machines.values_list('pk', flat=True))
+        return {key: pk if pk in there else None for key, pk in bindings.values_list('key', 'object_id')}
+
+    def first_seen(self, keys: Collection[str]) -> dict[str, datetime]:
+        """Of bound guests that no run has recorded: when they were bound."""
+        if not keys:
+            return {}
+        return dict(self.bindings().filter(key__in=list(keys)).values_list('key', 'first_seen'))
 
 
-def bound_machines(endpoint: ProxmoxEndpoint) -> dict[str, int | None]:
-    """The virtual machine of every bound guest; None for one that a person deleted."""
-    # A machine whose VM ID another one has now ('qemu/100#1') is no guest any more.
-    bindings = Binding.objects.filter(endpoint=endpoint, kind='vm').exclude(key__contains='#').order_by()
-    machines = VirtualMachine.objects.filter(pk__in=bindings.values('object_id')).order_by()
-    there = set(machines.values_list('pk', flat=True))
-    return {key: pk if pk in there else None for key, pk in bindings.values_list('key', 'object_id')}
+def save(differing: list[ProxmoxGuest], gone: list[ProxmoxGuest]):
+    for batch in batched(differing, BATCH):
+        write(batch)
+    for batch in batched(gone, BATCH):
+        ProxmoxGuest.drop(Q(pk__in=[row.pk for row in batch]), ProxmoxGuest.objects.db)
 
 
-def compare(
-    endpoint: ProxmoxEndpoint,
-    rows: dict[str, ProxmoxGuest],
-    machines: dict[str, int | None],
-    standings: Standings,
-) -> tuple[list[ProxmoxGuest], list[ProxmoxGuest]]:
-    """The rows that must be written, and those that must go."""
-    differing, gone = [], []
-    present = set()
-    for guest, standing in standings.present():
-        present.add(guest.key)
-        row = rows.get(guest.key) or ProxmoxGuest(endpoint=endpoint, type=str(guest.type), vmid=guest.vmid)
-        if take(row, {**said(guest), **standing_of(row, standing, machines)}):
-            differing.append(row)
-    for key in sorted({*rows, *machines} - present):
-        row = rows.get(key) or unseen(endpoint, key)
-        standing = standings.absent(key, key in machines)
-        if standing is None and not row.ignored:
-            # What a person decided about a guest stands, also for when it comes back.
-            gone.append(row)
-        elif take(row, standing_of(row, standing or IGNORED, machines)):
-            differing.append(row)
-    return differing, gone
+def is_over(row: ProxmoxGuest, standing: Standing | None) -> bool:
+    """Whether there is nothing to say of a guest. What a person decided stands, also for when it comes back."""
+    return standing is None and not row.ignored
 
 
 def take(row: ProxmoxGuest, values: dict[str, Any]) -> bool:
@@ -91,11 +159,12 @@ def said(guest: Guest) -> dict[str, Any]:
         'tags': [tag[:255] for tag in guest.tags] if known(guest.tags) else [],
         'template': guest.template is True,
         'details': details_of(guest),
+        'seen_until': None,
     })
 
 
-def standing_of(row: ProxmoxGuest, standing: Standing, machines: dict[str, int | None]) -> dict[str, Any]:
-    if row.ignored:
+def standing_of(row: ProxmoxGuest, standing: Standing | None, machines: Machines) -> dict[str, Any]:
+    if row.ignored or standing is None:
         standing = IGNORED
     # The machine of an ignored guest may be bound no more; it is still what the guest was, and hides it from those who
     # may not view it.

@@ -44,7 +44,7 @@ from .runs import PlannedBinding, SyncChange
 __all__ = ('ProxmoxEndpoint',)
 
 # Written by runs, by queryset.update(): no matter for the change log.
-STATE_FIELDS = ('status', 'last_run', 'pve_version', 'seen', 'cluster_identity')
+STATE_FIELDS = ('status', 'last_run', 'pve_version', 'guests_read', 'seen', 'cluster_identity')
 
 
 def default_ignored_interfaces() -> list[str]:
@@ -381,6 +381,14 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         max_length=50,
         blank=True,
         editable=False,
+    )
+
+    guests_read = models.DateTimeField(
+        verbose_name=_('guests read'),
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('When Proxmox was read for what its guests are shown to be'),
     )
 
     cluster_identity = models.JSONField(

@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -107,6 +108,13 @@ class ProxmoxGuest(models.Model):
         blank=True,
         null=True,
     )
+    # Only written when it is lost and found, so that a run that finds nothing new writes nothing.
+    seen_until = models.DateTimeField(
+        verbose_name=_('seen until'),
+        blank=True,
+        null=True,
+        help_text=_('When it was last seen, if Proxmox did not list it when it was last read'),
+    )
     details = models.JSONField(
         verbose_name=_('details'),
         default=dict,
@@ -165,6 +173,11 @@ class ProxmoxGuest(models.Model):
 
     def get_status_color(self) -> str:
         return STATUS_COLORS.get(self.status, 'yellow')
+
+    @property
+    def last_seen(self) -> datetime | None:
+        """When Proxmox last listed it. What the row tells of it was so then."""
+        return self.seen_until or self.endpoint.guests_read
 
     @property
     def pool(self) -> str:

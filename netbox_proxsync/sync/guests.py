@@ -1,6 +1,7 @@
 """How NetBox stands to each guest after a run: in sync, new, changed, missing, in conflict, ..., and why."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +12,7 @@ from .kinds.cluster import CLUSTER_KEY
 from .rules import Decided
 from .settings import Settings
 
-__all__ = ('IGNORED', 'REOPENED', 'Pending', 'Standing', 'Standings', 'State')
+__all__ = ('IGNORED', 'REOPENED', 'LaterStandings', 'Pending', 'Standing', 'Standings', 'State')
 
 GONE = 'Proxmox no longer has it.'
 
@@ -59,30 +60,21 @@ class Pending:
 
 class Standings:
     """
-    How NetBox stands to the guests of an endpoint.
+    How NetBox stands to the guests of an endpoint that were just read.
 
     Args:
-        pending: What the run planned and NetBox does not hold.
+        pending: What the run planned and NetBox does not hold (yet).
     """
 
     def __init__(self, inventory: Inventory, settings: Settings, pending: Iterable[Pending]):
         self.inventory = inventory
         self.settings = settings
-        self.by_unit: dict[str, list[Pending]] = {}
-        for entry in pending:
-            self.by_unit.setdefault(entry.change.unit, []).append(entry)
-        self.cluster_problem = next(
-            (
-                standing
-                for entry in self.by_unit.get('', ())
-                if entry.change.key == CLUSTER_KEY and (standing := problem(entry))
-            ),
-            None,
-        )
+        self.guests = {guest.key: guest for guest in inventory.guests}
+        self.open = OpenChanges(pending)
 
-    def present(self) -> Iterator[tuple[Guest, Standing]]:
-        """Every guest that Proxmox listed."""
-        return ((guest, self.of(guest)) for guest in self.inventory.guests)
+    def settle(self, change: Change, entry: Pending | None):
+        """A planned change was tried: what is open of it; None: NetBox holds it now."""
+        self.open.settle(change, entry)
 
     def of(self, guest: Guest) -> Standing:
         """How NetBox stands to a guest that is not ignored (any more)."""
@@ -93,11 +85,83 @@ class Standings:
         for reading in (guest.template, guest.config, guest.name):
             if not known(reading):
                 return Standing(State.UNKNOWN, reading.reason)
-        return self.cluster_problem or self.pending(guest.key) or Standing(State.IN_SYNC)
+        return self.open.about_cluster or self.open.about(guest.key) or Standing(State.IN_SYNC)
 
-    def pending(self, unit: str) -> Standing | None:
+    def absent(self, unit: str, is_bound: bool) -> Standing | None:
+        """How NetBox stands to a guest that Proxmox did not list; None: there is nothing to say of it any more."""
+        incomplete = self.inventory.guests_incomplete
+        if incomplete is not None:
+            return Standing(State.UNKNOWN, incomplete.reason)
+        return missing(self.open, unit) if is_bound else None
+
+    def now(self, unit: str, is_bound: bool, before: Standing, was_listed: bool) -> Standing | None:
+        """How NetBox stands to a guest; None: there is nothing to say of it any more."""
+        guest = self.guests.get(unit)
+        return self.of(guest) if guest else self.absent(unit, is_bound)
+
+
+class LaterStandings:
+    """
+    How NetBox stands to guests while a plan is applied that was made of an earlier reading.
+
+    Args:
+        remaining: How many changes of each unit the plan has.
+        outdated: Why the guests cannot be judged by that reading, because there is a newer one; '' if there is none.
+    """
+
+    def __init__(self, remaining: Mapping[str, int], outdated: str):
+        self.remaining = Counter(remaining)
+        self.outdated = outdated
+        self.open = OpenChanges(())
+
+    def settle(self, change: Change, entry: Pending | None):
+        self.remaining[change.unit] -= 1
+        self.open.settle(change, entry)
+
+    def now(self, unit: str, is_bound: bool, before: Standing, was_listed: bool) -> Standing | None:
+        """
+        As `Standings.now`.
+
+        Args:
+            before, was_listed: What that reading told of it.
+        """
+        if self.outdated:
+            return Standing(State.UNKNOWN, self.outdated)
+        if before.state in (State.UNKNOWN, State.SKIPPED):
+            return before
+        if not was_listed:
+            return missing(self.open, unit) if is_bound else None
+        standing = self.open.about_cluster or self.open.about(unit)
+        if standing is None and self.remaining[unit]:
+            return Standing(State.CHANGED)
+        return standing or Standing(State.IN_SYNC)
+
+
+class OpenChanges:
+    """What was planned, or tried, and is not in NetBox, by the guest that it is about."""
+
+    def __init__(self, pending: Iterable[Pending]):
+        self.by_unit: dict[str, dict[tuple[str, ...], Pending]] = {}
+        for entry in pending:
+            self.settle(entry.change, entry)
+
+    def settle(self, change: Change, entry: Pending | None):
+        entries = self.by_unit.setdefault(change.unit, {})
+        identity = (change.kind, change.key, change.action, change.reason)
+        if entry is None:
+            entries.pop(identity, None)
+        else:
+            entries[identity] = entry
+
+    @property
+    def about_cluster(self) -> Standing | None:
+        """What keeps all guests out."""
+        cluster = (entry for entry in self.by_unit.get('', {}).values() if entry.change.key == CLUSTER_KEY)
+        return next((standing for entry in cluster if (standing := problem(entry))), None)
+
+    def about(self, unit: str) -> Standing | None:
         """What is open about a guest, the gravest first."""
-        entries = self.by_unit.get(unit, ())
+        entries = self.by_unit.get(unit, {}).values()
         problems = [standing for entry in entries if (standing := problem(entry))]
         if problems:
             more = f' And {len(problems) - 1} more, see its changes.' if len(problems) > 1 else ''
@@ -109,15 +173,10 @@ class Standings:
             return Standing(State.CHANGED, next((entry.note for entry in entries if entry.note), ''))
         return None
 
-    def absent(self, unit: str, is_bound: bool) -> Standing | None:
-        """How NetBox stands to a guest that Proxmox did not list; None: there is nothing to say of it any more."""
-        incomplete = self.inventory.guests_incomplete
-        if incomplete is not None:
-            return Standing(State.UNKNOWN, incomplete.reason)
-        if not is_bound:
-            return None
-        standing = self.pending(unit)
-        return standing if standing and standing.state is State.CONFLICT else Standing(State.MISSING, GONE)
+
+def missing(open_changes: OpenChanges, unit: str) -> Standing:
+    standing = open_changes.about(unit)
+    return standing if standing and standing.state is State.CONFLICT else Standing(State.MISSING, GONE)
 
 
 def problem(entry: Pending) -> Standing | None:

@@ -57,6 +57,7 @@ class GuestPanel(panels.ObjectAttributesPanel):
     ha_state = attrs.TextAttr('ha_state', label=_('HA state'))
     tags = attrs.ArrayAttr('tags', label=_('Proxmox tags'))
     template = attrs.BooleanAttr('template')
+    last_seen = attrs.DateTimeAttr('last_seen', label=_('Last seen'))
 
 
 class GuestStatePanel(panels.ObjectAttributesPanel):

@@ -34,6 +34,7 @@ class EndpointPanel(panels.ObjectAttributesPanel):
     status = attrs.ChoiceAttr('status')
     enabled = attrs.BooleanAttr('enabled')
     last_run = attrs.RelatedObjectAttr('last_run', linkify=True, label=_('Last run'))
+    guests_read = attrs.DateTimeAttr('guests_read', label=_('Guests read'))
     pve_version = attrs.TextAttr('pve_version', label=_('Proxmox VE version'))
     description = attrs.TextAttr('description')
 

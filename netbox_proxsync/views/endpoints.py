@@ -151,7 +151,8 @@ class ProxmoxEndpointGuestsView(GuestDecisionsMixin, generic.ObjectChildrenView)
     )
 
     def get_children(self, request: HttpRequest, parent: ProxmoxEndpoint) -> QuerySet[ProxmoxGuest]:
-        return ProxmoxGuest.objects.restrict(request.user, 'view').filter(endpoint=parent).defer('details')
+        guests = ProxmoxGuest.objects.restrict(request.user, 'view').filter(endpoint=parent)
+        return guests.prefetch_related('endpoint').defer('details')
 
 
 @register_model_view(ProxmoxEndpoint, 'runs')

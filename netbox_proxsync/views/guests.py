@@ -26,7 +26,7 @@ OF_GUEST = {
 
 @register_model_view(ProxmoxGuest, 'list', path='', detail=False)
 class ProxmoxGuestListView(GuestDecisionsMixin, generic.ObjectListView):
-    queryset = ProxmoxGuest.objects.defer('details')
+    queryset = ProxmoxGuest.objects.prefetch_related('endpoint').defer('details')
     filterset = filtersets.ProxmoxGuestFilterSet
     filterset_form = forms.ProxmoxGuestFilterForm
     table = tables.ProxmoxGuestTable

@@ -115,7 +115,8 @@ class MappingRuleGuestsView(generic.ObjectChildrenView):
 
     @cached_property
     def guests(self) -> QuerySet[ProxmoxGuest]:
-        return ProxmoxGuest.objects.restrict(self.request.user, 'view').defer('details')
+        guests = ProxmoxGuest.objects.restrict(self.request.user, 'view')
+        return guests.prefetch_related('endpoint').defer('details')
 
     def get_children(self, request: HttpRequest, parent: MappingRule) -> QuerySet[ProxmoxGuest]:
         self.matching: Matching = matching_guests(parent, self.guests)

@@ -50,7 +50,9 @@ def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     """A run by the real flow, of which only the reading is given."""
     from netbox_proxsync import flow
     from netbox_proxsync.cancelling import CancelWatch
+    from netbox_proxsync.ledger.guests import GuestRecorder
     from netbox_proxsync.runs import RunRecorder, close
+    from netbox_proxsync.sync.guests import Pending, Standings
 
     made = SyncRun.objects.create(endpoint=ProxmoxEndpoint.objects.get(pk=endpoint.pk), mode='sync')
     recorder = RunRecorder(made)
@@ -60,6 +62,7 @@ def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     settings = flow.load_settings(made.endpoint)
     plan = flow.decide(made, recorder, watch, inventory, settings)
     assert not plan.refusal, plan.refusal
-    flow.write(made, recorder, watch, plan)
+    standings = Standings(inventory, settings, map(Pending, plan.changes))
+    flow.write(made, recorder, watch, plan, GuestRecorder(made.endpoint, standings))
     close(made, 'completed')
     return made
