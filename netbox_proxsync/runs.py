@@ -17,6 +17,7 @@ from django_pg_utils import advisory_lock
 from netbox.plugins import get_plugin_config
 
 from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
+from .cluster_state import state_of
 from .ledger.writer import Result
 from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from .proxmox.inventory import Inventory
@@ -96,9 +97,17 @@ class RunRecorder:
                 for notice in inventory.warnings
             ],
         )
-        ProxmoxEndpoint.objects.filter(pk=self.run.endpoint_id).update(pve_version=inventory.version)
+        self.found(inventory)
         if inventory.sight:
             self.remember(inventory.sight)
+
+    def found(self, inventory: Inventory):
+        """How the cluster is, where that differs from what is known of it."""
+        endpoint = self.run.endpoint
+        state = state_of(inventory, endpoint.cluster_state)
+        if (endpoint.pve_version, endpoint.cluster_state) != (inventory.version, state):
+            found = {'pve_version': inventory.version, 'cluster_state': state}
+            ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(**found)
 
     def remember(self, sight: Sight):
         """What the token sees, unless the endpoint has another one by now."""

@@ -44,7 +44,7 @@ from .runs import PlannedBinding, SyncChange
 __all__ = ('ProxmoxEndpoint',)
 
 # Written by runs, by queryset.update(): no matter for the change log.
-STATE_FIELDS = ('status', 'last_run', 'pve_version', 'guests_read', 'seen', 'cluster_identity')
+STATE_FIELDS = ('status', 'last_run', 'pve_version', 'guests_read', 'seen', 'cluster_identity', 'cluster_state')
 
 
 def default_ignored_interfaces() -> list[str]:
@@ -405,6 +405,14 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         blank=True,
         editable=False,
         help_text=_('What the token could see in the last complete run'),
+    )
+
+    cluster_state = models.JSONField(
+        verbose_name=_('cluster state'),
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_('What the last read told of the cluster and its nodes'),
     )
 
     clone_fields = (

@@ -5,6 +5,7 @@ from .endpoint_actions import *
 from .endpoints import *
 from .guest_actions import *
 from .guests import *
+from .nodes import *
 from .rules import *
 from .run_actions import *
 from .run_export import *

@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
 from netbox.models.deletion import CountOnly
 from netbox.object_actions import BulkDelete, CloneObject, DeleteObject, EditObject
-from netbox.ui.layout import SimpleLayout
-from netbox.ui.panels import CommentsPanel
+from netbox.ui.layout import Column, Layout, Row
+from netbox.ui.panels import CommentsPanel, PluginContentPanel
 from netbox.views import generic
 from utilities.views import ViewTab, register_model_view
 
@@ -23,7 +23,7 @@ from ..object_actions import (
     TestEndpoint,
 )
 from ..runs import active_runs
-from ..ui import panels
+from ..ui import endpoint_panels, panels
 from .guest_actions import GuestDecisionsMixin
 from .run_progress import progress_context
 
@@ -57,21 +57,31 @@ class ProxmoxEndpointListView(generic.ObjectListView):
 
 @register_model_view(ProxmoxEndpoint)
 class ProxmoxEndpointView(generic.ObjectView):
-    queryset = ProxmoxEndpoint.objects.all()
+    queryset = ProxmoxEndpoint.objects.select_related('last_run')
     actions = ENDPOINT_ACTIONS
-    layout = SimpleLayout(
-        left_panels=[
-            panels.EndpointPanel(),
-            panels.EndpointConnectionPanel(),
-            panels.EndpointSSHPanel(),
-            TagsPanel(),
-            CommentsPanel(),
-        ],
-        right_panels=[
-            panels.EndpointPlacementPanel(),
-            panels.EndpointBehaviourPanel(),
-            CustomFieldsPanel(),
-        ],
+    layout = Layout(
+        Row(
+            Column(endpoint_panels.EndpointStatePanel()),
+        ),
+        Row(
+            Column(
+                panels.EndpointPanel(),
+                panels.EndpointConnectionPanel(),
+                panels.EndpointSSHPanel(),
+                TagsPanel(),
+                CommentsPanel(),
+                PluginContentPanel('left_page'),
+            ),
+            Column(
+                panels.EndpointPlacementPanel(),
+                panels.EndpointBehaviourPanel(),
+                CustomFieldsPanel(),
+                PluginContentPanel('right_page'),
+            ),
+        ),
+        Row(
+            Column(PluginContentPanel('full_width_page')),
+        ),
     )
 
     def get_extra_context(self, request: HttpRequest, instance: ProxmoxEndpoint) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""What the last read told of a cluster itself: what an endpoint's page shows, and no run decides by."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from .proxmox.inventory import Inventory, Node, Notice, known
+from .proxmox.node_facts import certificate_served
+from .proxmox.readings import Reading
+
+__all__ = ('ClusterState', 'NodeState', 'state_of')
+
+# Notices about guests are told on the pages of the runs and of the guests.
+SUBJECTS = ('token', 'cluster', 'nodes')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """
+    A node, as far as it was read.
+
+    Attributes:
+        memory: In bytes.
+        expires: When the certificate ends that its API shows.
+    """
+
+    name: str
+    online: bool
+    address: str | None = None
+    version: str | None = None
+    cpus: int | None = None
+    memory: int | None = None
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterState:
+    """
+    Attributes:
+        read: Whether the cluster was ever read.
+        name: '' for a stand-alone host, and if it is not known.
+        quorate: None if that is not known.
+        notices: What the token could not see, and what is wrong with the cluster.
+    """
+
+    read: bool = False
+    name: str = ''
+    quorate: bool | None = None
+    nodes: tuple[NodeState, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    @classmethod
+    def parse(cls, data: Any) -> Self:
+        """From what `state_of` gave; empty for everything else."""
+        try:
+            return cls(
+                read=True,
+                name=str(data['name']),
+                quorate=data['quorate'],
+                nodes=tuple(node_from(node) for node in data['nodes']),
+                notices=tuple(Notice(**notice) for notice in data['notices']),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return cls()
+
+    @property
+    def online(self) -> int:
+        return sum(node.online for node in self.nodes)
+
+    @property
+    def first_expiry(self) -> NodeState | None:
+        """The node whose certificate ends first."""
+        return min((node for node in self.nodes if node.expires), key=lambda node: node.expires, default=None)
+
+
+def state_of(inventory: Inventory, before: Any) -> dict[str, Any]:
+    """
+    For JSON; the same for the same cluster.
+
+    Args:
+        before: What was kept of the read before. What a node did not tell this time stands as it did.
+    """
+    kept = {node['name']: node for node in before.get('nodes', ())}
+    nodes = sorted(inventory.nodes, key=lambda node: node.name)
+    return {
+        'name': value_of(inventory.cluster_name) or '',
+        'quorate': value_of(inventory.quorate),
+        'nodes': [node_data(node, kept.get(node.name, {})) for node in nodes],
+        'notices': [
+            {'subject': notice.subject, 'message': notice.message, 'remedy': notice.remedy}
+            for notice in told(inventory.warnings)
+        ],
+    }
+
+
+def told(notices: Iterable[Notice]) -> Iterable[Notice]:
+    return (it for it in notices if it.subject in SUBJECTS or it.subject.startswith('node/'))
+
+
+def node_data(node: Node, before: dict[str, Any]) -> dict[str, Any]:
+    facts = node.facts if known(node.facts) else None
+    served = certificate_served(node.certificates) if known(node.certificates) else None
+    values = {
+        'address': value_of(node.address),
+        'version': facts and facts.version,
+        'cpus': value_of(node.cpus),
+        'memory': facts and facts.memory,
+        'expires': served and served.expires,
+    }
+    kept = {name: before.get(name) if value is None else value for name, value in values.items()}
+    return {'name': node.name, 'online': node.online, **kept}
+
+
+def node_from(data: dict[str, Any]) -> NodeState:
+    expires = data['expires']
+    return NodeState(**{**data, 'expires': expires and datetime.fromtimestamp(expires, UTC)})
+
+
+def value_of[T](reading: Reading[T]) -> T | None:
+    return reading if known(reading) else None

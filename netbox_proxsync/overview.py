@@ -1,0 +1,73 @@
+"""How endpoints stand, in numbers and for a person: in as many queries for all of them as for one."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Count
+
+from .choices import GuestStateChoices, RunModeChoices, RunStatusChoices
+from .models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
+
+__all__ = ('GuestNumbers', 'guest_numbers', 'last_read')
+
+# In the order in which a person wants to know.
+STATES = (
+    GuestStateChoices.CONFLICT,
+    GuestStateChoices.MISSING,
+    GuestStateChoices.NEW,
+    GuestStateChoices.CHANGED,
+    GuestStateChoices.UNKNOWN,
+    GuestStateChoices.IN_SYNC,
+    GuestStateChoices.SKIPPED,
+    GuestStateChoices.IGNORED,
+)
+
+
+@dataclass
+class GuestNumbers:
+    """
+    The guests of an endpoint that a person may see.
+
+    Attributes:
+        in_netbox: Those with a virtual machine.
+    """
+
+    by_state: dict[str, int] = field(default_factory=dict)
+    in_netbox: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_state.values())
+
+    @property
+    def conflicts(self) -> int:
+        return self.by_state.get(GuestStateChoices.CONFLICT, 0)
+
+    @property
+    def labelled(self) -> list[tuple[str, str, str, int]]:
+        """(state, label, colour, number) of the states that there are."""
+        labels = dict(GuestStateChoices)
+        return [
+            (state, labels[state], GuestStateChoices.colors[state], self.by_state[state])
+            for state in STATES
+            if state in self.by_state
+        ]
+
+
+def guest_numbers(endpoints: Iterable[ProxmoxEndpoint], user: AbstractBaseUser) -> dict[int, GuestNumbers]:
+    """By the id of the endpoint."""
+    numbers: dict[int, GuestNumbers] = defaultdict(GuestNumbers)
+    guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint__in=[endpoint.pk for endpoint in endpoints])
+    states = guests.order_by().values_list('endpoint', 'state').annotate(Count('pk'), Count('virtual_machine'))
+    for endpoint, state, number, machines in states:
+        numbers[endpoint].by_state[state] = number
+        numbers[endpoint].in_netbox += machines
+    return numbers
+
+
+def last_read(endpoint: ProxmoxEndpoint) -> SyncRun | None:
+    """The last run that tried to read Proxmox and came to an end by itself."""
+    runs = SyncRun.objects.filter(endpoint=endpoint, status__in=RunStatusChoices.FINISHED)
+    return runs.exclude(mode=RunModeChoices.APPLY).exclude(status=RunStatusChoices.CANCELLED).first()

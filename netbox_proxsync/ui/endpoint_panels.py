@@ -1,0 +1,44 @@
+"""What the page of an endpoint tells at a glance, and its nodes."""
+
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from netbox.ui import panels
+
+from ..choices import RunStatusChoices
+from ..cluster_state import ClusterState
+from ..overview import GuestNumbers, guest_numbers, last_read
+
+__all__ = ('EndpointStatePanel',)
+
+SOON = 30  # days before a certificate ends
+
+
+class EndpointStatePanel(panels.ObjectPanel):
+    """Whether the endpoint can be reached, how its cluster is, and how NetBox stands to its guests."""
+
+    title = _('At a glance')
+    template_name = 'netbox_proxsync/panels/endpoint_state.html'
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        endpoint, user = context['object'], context['request'].user
+        state = ClusterState.parse(endpoint.cluster_state)
+        read = last_read(endpoint)
+        guests = None
+        if user.has_perm('netbox_proxsync.view_proxmoxguest'):
+            guests = guest_numbers([endpoint], user).get(endpoint.pk, GuestNumbers())
+        first = state.first_expiry
+        return {
+            **context,
+            'state': state,
+            'read': read,
+            # Proxmox told how many guests there are, or did not come so far.
+            'unreachable': read is not None and read.status == RunStatusChoices.FAILED and read.guests is None,
+            'shows_runs': user.has_perm('netbox_proxsync.view_syncrun'),
+            'guests': guests,
+            'first_expiry': first,
+            'days_left': (first.expires - timezone.now()).days if first else None,
+            'soon': SOON,
+        }
