@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('netbox_proxsync', '0010_backup_coverage'),
+        ('netbox_proxsync', '0011_rule_vlan_group'),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     dependencies = [
         # Makes the collation.
         ('dcim', '0197_natural_sort_collation'),
-        ('netbox_proxsync', '0011_rule_vlan_group'),
+        ('netbox_proxsync', '0012_guests_last_seen'),
     ]
 
     operations = [
