@@ -148,6 +148,18 @@ def test_a_device_of_that_name_and_role_is_adopted_with_its_interfaces(pve, endp
     assert {action for _kind, _key, action in written(sync(endpoint))} <= {'conflict'}
 
 
+def test_role_and_type_follow_the_endpoint_until_a_person_chooses(pve, endpoint, sync, site):
+    sync(endpoint)
+    mine = hand_made('mine', site, 'Storage')
+    Device.objects.filter(name='pve2').update(role=mine.role)
+    role = DeviceRole.objects.create(name='Host', slug='host')
+    ProxmoxEndpoint.objects.update(node_role=role, node_device_type=mine.device_type)
+    sync(endpoint)
+    assert [(device(name).role, device(name).device_type) for name in ('pve1', 'pve2')] == [
+        (role, mine.device_type), (mine.role, mine.device_type),
+    ]  # fmt: skip
+
+
 def test_without_a_site_or_if_the_endpoint_says_so_nodes_are_left_out(pve, make_endpoint, sync, site):
     endpoint = make_endpoint(pve)
     run = sync(endpoint)

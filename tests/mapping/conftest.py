@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from dcim.models import DeviceRole, DeviceType, Manufacturer, Site
-from ipam.models import VLAN, VRF, Prefix, VLANGroup
+from dcim.models import DeviceRole, DeviceType, InterfaceTemplate, Manufacturer, Site
+from ipam.models import VLAN, VRF, IPAddress, Prefix, VLANGroup
 from tenancy.models import Tenant
 from virtualization.models import ClusterGroup, ClusterType
 
@@ -47,6 +47,9 @@ def served(pve: StandIn, runs: int = 2, between=lambda pve: None, **values) -> I
 def lab9(netbox):
     """The recorded cluster of three nodes, with everything on the endpoint that can be chosen."""
     maker, site = named(Manufacturer, 'Acme'), named(Site, 'Linz')
+    box = DeviceType.objects.create(manufacturer=maker, model='Box 9', slug='box-9')
+    InterfaceTemplate.objects.create(device_type=box, name='eno1', type='10gbase-x-sfpp')
+    InterfaceTemplate.objects.create(device_type=box, name='ipmi', type='1000base-t', mgmt_only=True)
     with served(
         StandIn('pve-9.2.11-cluster'),
         name='lab9',
@@ -56,7 +59,7 @@ def lab9(netbox):
         tenant=named(Tenant, 'Research'),
         guest_role=named(DeviceRole, 'Guest'),
         node_role=named(DeviceRole, 'Host'),
-        node_device_type=DeviceType.objects.create(manufacturer=maker, model='Box 9', slug='box-9'),
+        node_device_type=box,
         vrf=VRF.objects.create(name='lab9'),
         vlan_group=named(VLANGroup, 'Lab fabric', scope=site),
         sync_templates=True,
@@ -120,6 +123,9 @@ def made(netbox):
     Prefix.objects.create(prefix='10.1.8.0/22', vrf=customer)
     Prefix.objects.create(prefix='10.1.8.0/26', vrf=customer)
     Prefix.objects.create(prefix='10.2.0.0/16', vrf=customer)
+    for vrf in (customer, VRF.objects.create(name='other')):
+        Prefix.objects.create(prefix='10.99.0.0/16', vrf=vrf)
+    IPAddress.objects.create(address='10.1.3.5/24', description='reserved for two-ways')
     with served(
         fleet(),
         runs=3,
@@ -130,6 +136,7 @@ def made(netbox):
         create_vlans=True,
         read_os_info=True,
         read_host_names=True,
+        ignored_interfaces=['lo', 'docker*', 'mesh?'],
         ignored_prefixes=['10.66.0.0/16'],
         change_limit=50,
     ) as synced:

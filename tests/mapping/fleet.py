@@ -138,8 +138,9 @@ def machines(pve: StandIn) -> None:
     machine(pve, 105, LONG, running=False)
     machine(pve, 106, LONG, running=False)
     machine(pve, 107, 'model', {'template': 1, 'tags': 'web'}, running=False)
-    machine(pve, 108, 'windows', {'ostype': 'win11', 'cores': 2, 'sockets': 3}, running=False)
-    machine(pve, 109, 'waits', {'memory': '2048'}, node='pve3')
+    windows = {'ostype': 'win11', 'cores': 2, 'sockets': 3, 'tags': 'a.b;a-b;a+b;a_b'}
+    machine(pve, 108, 'windows', windows, running=False)
+    machine(pve, 109, 'waits', {'memory': '2048', 'description': 'y' * 300}, node='pve3')
     pve.set_config(109, pending=True, memory='65536', cores=16)
     machine(pve, GONE, 'leaver', {'net0': 'virtio=BC:24:11:0A:07:00,bridge=vmbr0'}, running=False)
     told = {
@@ -186,6 +187,7 @@ def addresses(pve: StandIn) -> None:
         agent_interface('eth0.5', 'BC:24:11:0A:02:00', ('10.1.5.5/24',)),
         agent_interface('eth1', 'BC:24:11:0A:02:01', ('10.1.2.5/24', '2001:db8:2::5/64', '169.254.7.7/16')),
         agent_interface('docker0', 'BC:24:11:0A:02:01', ('10.1.9.1/24',)),
+        agent_interface('mesh0', 'BC:24:11:0A:02:01', ('10.1.10.1/24',)),
         agent_interface('eth1', 'BC:24:11:0A:02:01', ('10.66.0.5/24',)),
     ])  # fmt: skip
     private_first = agent_interface('eth0', 'BC:24:11:0A:03:00', ('fd00::5/64', '2a01:4f8::5/64', '2a01:4f8::bad/64'))

@@ -96,6 +96,7 @@ def test_the_notes_are_the_comments_and_their_first_line_the_description(made):
     assert made.vm(100).description == 'Frontend of the shop'
     assert made.vm(100).comments == 'Frontend of the shop\n\nos: Debian 13 (by hand)\nAsk Jürgen.'
     assert (made.vm(101).description, made.vm(101).comments) == ('', '')
+    assert (made.vm(109).description, made.vm(109).comments) == ('y' * 200, 'y' * 300)
 
 
 def test_tags_are_split_at_every_separator_and_take_the_colours_of_the_datacenter(made, lab9):
@@ -104,6 +105,12 @@ def test_tags_are_split_at_every_separator_and_take_the_colours_of_the_datacente
         ('prod', 'ff0000'), ('web', '9e9e9e'), ('blue', '00ff00'), ('customer_a', '9e9e9e'),
     }  # fmt: skip
     assert not made.vm(101).tags.exists()
+
+
+def test_tags_that_would_share_a_slug_have_one_each(made):
+    slugs = dict(made.vm(108).tags.values_list('name', 'slug'))
+    assert set(slugs) == {'a.b', 'a-b', 'a+b', 'a_b'}
+    assert set(slugs.values()) == {'a-b', 'a-b-2', 'a-plus-b', 'a_b'}
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_custom_fields(made, vmid, key, values):
 
 
 def test_all_usable_addresses_of_all_interfaces_with_the_mac(made):
-    # eth0.5 bears the MAC of net0. Not: link-local and multicast, docker0, an excluded prefix.
+    # eth0.5 bears the MAC of net0. Not: link-local and multicast, docker0 and mesh0, an excluded prefix.
     assert addresses_of(made.nic(150, 'net0')) == {
         '10.1.0.5/24': ('active', None, ''),
         '2001:db8:1::5/64': ('active', None, ''),
@@ -117,9 +117,14 @@ def test_a_containers_addresses_are_configured_leased_or_its_own(made):
 def test_without_a_length_it_is_that_of_the_longest_prefix_around_else_of_a_host(made):
     assert addresses_of(made.nic(153, 'net0')) == {
         '10.1.8.5/26': ('active', 'customer', ''),
-        '10.99.0.5/32': ('active', None, ''),
+        '10.99.0.5/32': ('active', None, ''),  # its prefixes are in two VRFs
         '2a01:4f8:1::5/128': ('active', None, ''),
     }
+
+
+def test_an_unassigned_address_is_adopted(made):
+    (found,) = made.nic(152, 'net0').ip_addresses.all()
+    assert (str(found), found.description) == ('10.1.3.5/24', 'reserved for two-ways')
 
 
 def test_a_temporary_address_is_left_out(made):

@@ -176,6 +176,12 @@ def test_type_and_mac_are_what_ssh_tells(solo):
     assert types == ['1000base-t', 'other', '25gbase-x-sfp28']
 
 
+def test_interfaces_of_the_device_types_templates_are_taken_and_keep_their_type(lab9):
+    eno1, ipmi = lab9.device('pve2').interfaces.filter(name__in=('eno1', 'ipmi')).order_by('name')
+    assert (eno1, eno1.type, eno1.bridge.name) == (lab9.port('pve2', 'eno1'), '10gbase-x-sfpp', 'vmbr0')
+    assert (ipmi.type, ipmi.mgmt_only, ipmi.cf['proxmox_interface_type']) == ('1000base-t', True, None)
+
+
 def test_interface_custom_fields(made, lab9):
     def values(port):
         return tuple(port.custom_field_data.get(f'proxmox_interface_{name}') for name in ('type', 'ports'))

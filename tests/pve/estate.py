@@ -37,10 +37,16 @@ def _network(cluster: Cluster, node: Node, wanted: str | None) -> Answer | None:
         rows = node.pending_interfaces
         answer['changes'] = '--- /etc/network/interfaces\n+++ /etc/network/interfaces.new\n'
     if wanted == 'include_sdn':
-        rows = rows + [_vnet_row(row) for row in vnets_of(cluster)]
+        rows = rows + [_vnet_row(row) for row in vnets_of(cluster) if _is_on(cluster, node, row['zone'])]
     elif wanted is not None:
         rows = [row for row in rows if row.get('type') == wanted]
     return Answer(200, 'OK', encode({'data': rows, **answer}))
+
+
+def _is_on(cluster: Cluster, node: Node, zone: str) -> bool:
+    """Whether a zone is on a node: it may be limited to some."""
+    found = next((row for row in _kept(cluster, '/cluster/sdn/zones') if row['zone'] == zone), {})
+    return node.name in found.get('nodes', node.name).split(',')
 
 
 def _vnet_row(row: Row) -> Row:
