@@ -1,8 +1,11 @@
 """Harm that a sync must not do, each by the name of what happens; through the real job against a stand-in Proxmox."""
 
+from datetime import timedelta
+
 import pytest
 from dcim.models import Device, Site
 from django.db import OperationalError, connection
+from extras.models import JournalEntry
 from ipam.models import VRF, IPAddress
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
@@ -339,4 +342,137 @@ def test_a_crash_at_any_statement_leaves_whole_guests_and_the_next_run_does_the_
         assert vm.virtualdisks.exists()
     assert sync(endpoint).status == 'completed'
     assert VirtualMachine.objects.count() == 6
+    assert written(sync(endpoint)) == []
+
+
+def test_an_ipv4_address_of_a_container_on_auto_is_not_refused_as_slaac(pve, endpoint, sync):
+    vmid = vmids(pve, 'lxc')[0]
+    parts = dict(part.split('=', 1) for part in pve.cluster.guest(vmid).config['net0'].split(','))
+    net0 = ','.join(f'{name}={value}' for name, value in (parts | {'ip': 'auto', 'ip6': 'auto'}).items())
+    pve.set_config(vmid, net0=net0)
+    pve.set_status(vmid, 'running')
+    pve.set_addresses(vmid, 'net0', '192.0.2.77/24', '2001:db8::77/64')
+    run = sync(endpoint)
+    assert not run.changes.exclude(outcome='applied').exists(), list(run.changes.values('key', 'reason', 'message'))
+    found = {str(ip.address): ip.status for ip in IPAddress.objects.filter(address__startswith='192.0.2.77')}
+    found |= {str(ip.address): ip.status for ip in IPAddress.objects.filter(address__startswith='2001:db8::77')}
+    assert found == {'192.0.2.77/24': 'active', '2001:db8::77/64': 'slaac'}
+    assert written(sync(endpoint)) == []
+
+
+def lose_addresses(pve, vmid: int, key: str = 'net0', *left: str):
+    """The guest is asked, and has no address any more but those that are left."""
+    with pve.cluster.lock:
+        guest = pve.cluster.guest(vmid)
+        for name in [name for name in guest.config if name.startswith('ipconfig')]:
+            del guest.config[name]
+        guest.touch()
+        pve.cluster.changed()
+    pve.set_addresses(vmid, key, *left)
+
+
+@pytest.mark.parametrize('policy', ['delete', 'unassign'])
+def test_an_address_that_a_person_chose_as_primary_stays_when_the_guest_loses_it(pve, endpoint, sync, policy):
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_addresses=policy, change_limit=100)
+    vmid = next(vmid for vmid in vmids(pve, 'qemu') if pve.cluster.guest(vmid).status == 'running')
+    lose_addresses(pve, vmid, 'net0', '192.0.2.10/24', '192.0.2.20/24')
+    sync(endpoint)
+    vm = vm_of(endpoint, vmid)
+    (chosen,) = vm.interfaces.get(name='net0').ip_addresses.exclude(pk=vm.primary_ip4.pk)
+    VirtualMachine.objects.filter(pk=vm.pk).update(primary_ip4=chosen)
+    host = str(chosen.address.ip)
+    lose_addresses(pve, vmid, 'net0', '192.0.2.10/24' if host == '192.0.2.20' else '192.0.2.20/24')
+    for _again in range(2):
+        run = sync(endpoint)
+        (change,) = run.changes.all()
+        assert (change.action, change.object) == ('conflict', chosen)
+        assert f'somebody chose it as the primary IPv4 address of "{vm.name}"' in change.reason
+    vm.refresh_from_db()
+    chosen.refresh_from_db()
+    assert (vm.primary_ip4, chosen.assigned_object) == (chosen, vm.interfaces.get(name='net0'))
+    # Once another one is chosen, it goes as any other.
+    VirtualMachine.objects.filter(pk=vm.pk).update(primary_ip4=None)
+    sync(endpoint)
+    found = IPAddress.objects.filter(pk=chosen.pk).first()
+    assert found is None if policy == 'delete' else found.assigned_object is None
+
+
+def test_a_nic_goes_not_with_the_address_on_it_that_a_person_chose_as_primary(pve, endpoint, sync):
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(change_limit=100)
+    vmid = next(vmid for vmid in vmids(pve, 'qemu') if pve.cluster.guest(vmid).status == 'running')
+    pve.add_nic(vmid, 'net5')
+    lose_addresses(pve, vmid, 'net0', '192.0.2.10/24')
+    pve.set_addresses(vmid, 'net5', '192.0.2.20/24')
+    sync(endpoint)
+    vm = vm_of(endpoint, vmid)
+    chosen = vm.interfaces.get(name='net5').ip_addresses.get()
+    VirtualMachine.objects.filter(pk=vm.pk).update(primary_ip4=chosen)
+    pve.remove_nic(vmid, 'net5')
+    run = sync(endpoint)
+    assert not run.changes.filter(outcome='failed').exists(), list(run.changes.values('key', 'message'))
+    assert {change.kind for change in run.changes.filter(action='conflict')} >= {'ip', 'interface'}
+    vm.refresh_from_db()
+    assert (vm.primary_ip4, vm.interfaces.filter(name='net5').exists()) == (chosen, True)
+
+
+def days_pass(endpoint, days: int):
+    """All that is missing has been so for longer."""
+    for binding in endpoint.bindings.filter(missing_since__isnull=False):
+        binding.missing_since -= timedelta(days=days)
+        binding.save()
+
+
+def test_within_the_grace_period_nothing_is_deleted_and_after_it_what_is_only_ours(pve, endpoint, sync):
+    endpoint.missing_guests, endpoint.grace_days = 'delete', 30
+    endpoint.save()
+    sync(endpoint)
+    plain, noted, returns = vmids(pve, 'qemu')[:3]
+    ours, carries, back = (vm_of(endpoint, vmid) for vmid in (plain, noted, returns))
+    JournalEntry.objects.create(assigned_object=carries, comments='Keep until the audit')
+    guest = pve.cluster.guest(returns)
+    for vmid in (plain, noted, returns):
+        pve.delete(vmid)
+    sync(endpoint)
+    days_pass(endpoint, 29)
+    assert written(sync(endpoint)) == []
+    with pve.cluster.lock:
+        pve.cluster.guests[guest.id] = guest
+        pve.cluster.changed()
+    sync(endpoint)
+    pve.delete(returns)
+    sync(endpoint)
+    days_pass(endpoint, 2)
+    run = sync(endpoint)
+    assert not VirtualMachine.objects.filter(pk=ours.pk).exists()
+    # It came back meanwhile, so its time began anew.
+    assert VirtualMachine.objects.get(pk=back.pk).status == 'decommissioning'
+    (conflict,) = run.changes.filter(action='conflict')
+    assert (conflict.object, 'journal entry' in conflict.reason) == (carries, True)
+
+
+def test_without_the_word_for_it_a_retired_guest_is_never_deleted(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = vmids(pve, 'qemu')[0]
+    vm = vm_of(endpoint, vmid)
+    pve.delete(vmid)
+    sync(endpoint)
+    days_pass(endpoint, 5000)
+    assert written(sync(endpoint)) == []
+    assert VirtualMachine.objects.get(pk=vm.pk).status == 'decommissioning'
+
+
+def test_a_vmid_given_away_again_after_its_machine_was_retired_is_another_machine(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = vmids(pve, 'qemu')[0]
+    old = vm_of(endpoint, vmid)
+    VirtualMachine.objects.filter(pk=old.pk).update(comments='Was the mail server')
+    pve.delete(vmid)
+    sync(endpoint)
+    pve.create(vmid=vmid, name='successor')
+    run = sync(endpoint)
+    assert not run.changes.exclude(outcome='applied').exists(), list(run.changes.values('key', 'message'))
+    new = vm_of(endpoint, vmid)
+    old.refresh_from_db()
+    assert (new.name, new.pk == old.pk, new.comments) == ('successor', False, '')
+    assert (old.status, old.comments) == ('decommissioning', 'Was the mail server')
     assert written(sync(endpoint)) == []

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterator, Mapping
 
+from dcim.models import CableTermination
 from django.apps import apps
 from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models
@@ -71,16 +72,32 @@ def hanging_on(
     if own := bound_to.get(pointer_to(instance)):
         yield from entered_in(instance, own)
     yield from (mark for name, mark in MARKS.items() if getattr(instance, name, False))
-    for related, cascades in related_to(instance):
+    for related, cascades, name in related_to(instance):
         bound = bound_to.get(pointer_to(related))
         if bound is None or bound.unmanaged:
-            yield f'{related._meta.verbose_name} "{related}"'
+            yield called(related)
+        elif not cascades and is_chosen(bound, name, instance):
+            yield f'"{name}" of {called(related)}'
         elif cascades and bound.pointer in moving:
             continue
         elif cascades and bound.created_by_sync:
             yield from hanging_on(related, bound_to, leaving, moving)
         elif cascades and not (bound.pointer in leaving and KINDS[bound.kind].released):
-            yield f'{related._meta.verbose_name} "{related}"'
+            yield called(related)
+
+
+def called(instance: models.Model) -> str:
+    """What people call an object."""
+    # The end of a cable is an object of its own, of which nobody knows.
+    if isinstance(instance, CableTermination):
+        instance = instance.cable
+    return f'{instance._meta.verbose_name} "{instance}"'
+
+
+def is_chosen(bound: Bound, name: str, instance: models.Model) -> bool:
+    """Whether an object of ours refers to this one by a person's choice: not as we wrote it, nor to be set back."""
+    owner = next((spec.owner for spec in KINDS[bound.kind].fields if spec.name == name), None)
+    return owner is not Owner.FACT and bound.last.get(name) != pointer_to(instance)
 
 
 def entered_in(instance: models.Model, bound: Bound) -> Iterator[str]:
@@ -102,19 +119,21 @@ def entered_in(instance: models.Model, bound: Bound) -> Iterator[str]:
         if f'cf_{field.name}' not in written and value not in (None, '', [], field.default):
             names.append(field.name)
     for name in names:
-        yield f'"{name}" of {instance._meta.verbose_name} "{instance}"'
+        yield f'"{name}" of {called(instance)}'
 
 
-def related_to(instance: models.Model) -> Iterator[tuple[models.Model, bool]]:
-    """The objects that refer to one, and whether its deletion would delete them."""
+def related_to(instance: models.Model) -> Iterator[tuple[models.Model, bool, str]]:
+    """The objects that refer to one, whether its deletion would delete them, and by which field they do."""
     for relation in instance._meta.get_fields(include_hidden=True):
         if isinstance(relation, GenericRelation):
-            model, lookup, cascades = relation.related_model, None, True
+            model, lookup, cascades, name = relation.related_model, None, True, ''
         elif relation.auto_created and (relation.one_to_many or relation.one_to_one) and not relation.concrete:
-            model, lookup = relation.related_model, {relation.field.name: instance}
+            model, name = relation.related_model, relation.field.name
+            lookup = {name: instance}
             cascades = relation.on_delete is models.CASCADE
         elif relation.auto_created and relation.many_to_many and not relation.concrete:
-            model, lookup, cascades = relation.related_model, {relation.field.name: instance}, False
+            model, name = relation.related_model, relation.field.name
+            lookup, cascades = {name: instance}, False
         else:
             continue
         # Through tables and other private models are a part of what they belong to.
@@ -122,4 +141,4 @@ def related_to(instance: models.Model) -> Iterator[tuple[models.Model, bool]]:
             continue
         found = getattr(instance, relation.name).all() if lookup is None else model._default_manager.filter(**lookup)
         for related in found:
-            yield related, cascades
+            yield related, cascades, name

@@ -18,6 +18,7 @@ from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterf
 
 from ..models import Binding
 from ..sync.kinds import KINDS
+from ..sync.removal import may_be_deleted
 from ..sync.settings import Settings
 from ..sync.state import Bound, Desired, Existing, Item, PrefixHit, Record
 from ..sync.values import Pointer, Shared
@@ -39,7 +40,7 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
     bound_to = {bound.pointer: bound for bound in bindings.values()}
     reader = RecordReader(endpoint, desired, settings)
     records = reader.records()
-    gone = unwanted(bindings.values(), desired)
+    gone = [bound for bound in unwanted(bindings.values(), desired) if may_be_deleted(bound, settings)]
     return Existing(
         bindings=bindings,
         records=records,

@@ -56,8 +56,11 @@ class _Static:
 
     @property
     def running_origins(self) -> dict[int, AddressOrigin]:
+        # IPv4 has no SLAAC. Where a file that was edited by hand says `auto` for it, that tells nothing, and NetBox has
+        # no such status for an IPv4 address.
+        leased = self.ipv4 == 'dhcp'
         return {
-            4: MODES.get(self.ipv4, AddressOrigin.OBSERVED),
+            4: AddressOrigin.LEASED if leased else AddressOrigin.OBSERVED,
             6: MODES.get(self.ipv6, AddressOrigin.OBSERVED),
         }
 

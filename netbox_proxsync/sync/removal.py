@@ -8,7 +8,9 @@ from .kinds import KINDS, Owner, Removal
 from .settings import Settings
 from .state import Bound, Existing, Record
 
-__all__ = ('removals',)
+__all__ = ('may_be_deleted', 'removals')
+
+PRIMARY = {'primary_ip4': 'the primary IPv4 address', 'primary_ip6': 'the primary IPv6 address'}
 
 
 def removals(
@@ -48,6 +50,15 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
     return delete(bound, record, existing, f'It has been gone from Proxmox since {bound.missing_since:%Y-%m-%d}.')
 
 
+def may_be_deleted(bound: Bound, settings: Settings) -> bool:
+    """Whether an object whose thing is gone may be deleted, now or soon, so that it matters what hangs on it."""
+    kind = KINDS[bound.kind]
+    if kind.removal is Removal.RETIRE:
+        deletes = settings.missing_guests == 'delete' and kind.is_deletable
+        return deletes and bound.created_by_sync and bound.missing_since is not None
+    return kind.removal is Removal.DELETE and not (bound.kind == 'ip' and settings.missing_addresses == 'leave')
+
+
 def is_ours(name: str, bound: Bound, record: Record, settings: Settings) -> bool:
     """Whether a field may be written: it is there, not ignored by the endpoint, and holds no person's word."""
     if name not in record.values:
@@ -65,6 +76,13 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
     policy = settings.missing_addresses if bound.kind == 'ip' else 'delete'
     if policy == 'leave':
         return None
+    if chosen := chosen_for(bound, record, existing, settings):
+        return left(
+            bound,
+            record,
+            f'It is gone from Proxmox, but somebody chose it as {chosen}, so it stays as it is. Choose another one '
+            'there, or delete it yourself.',
+        )
     released, burdens = KINDS[bound.kind].released, existing.burdens.get(bound.pointer)
     if bound.created_by_sync and policy == 'delete' and not (released and burdens):
         return delete(bound, record, existing, 'It is gone from Proxmox.')
@@ -84,20 +102,43 @@ def is_elsewhere(bound: Bound, record: Record) -> bool:
     return holder is not None and record.values[holder] not in (None, bound.last.get(holder))
 
 
+def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Settings) -> str:
+    """The primary address of which object it is by a person's choice, for people; '' if by none."""
+    holder = existing.by_pointer.get(record.hints.get('holder_vm'))
+    kept = existing.bound_to.get(holder.pointer) if holder else None
+    if kept is None:
+        return ''
+    for spec in KINDS[kept.kind].fields:
+        is_primary = spec.name in PRIMARY and holder.values.get(spec.name) == bound.pointer
+        is_ours = kept.last.get(spec.name) == bound.pointer
+        if is_primary and not is_ours and settings.owner(kept.kind, spec.name, spec.owner) is not Owner.FACT:
+            return f'{PRIMARY[spec.name]} of "{holder.pointer.label}"'
+    return ''
+
+
 def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Change:
     """Its deletion, unless something hangs on it that this endpoint did not make."""
     if burdens := existing.burdens.get(bound.pointer):
-        return Change(
-            action=Action.CONFLICT,
-            kind=bound.kind,
-            key=bound.key,
-            unit=bound.unit,
-            label=record.pointer.label,
-            pointer=record.pointer,
-            reason=f'{reason} It is not deleted, because these hang on it: {", ".join(burdens)}. '
-            'Move or delete them, or delete it yourself.',
+        return left(
+            bound,
+            record,
+            f'{reason} It is not deleted, because these hang on it: {", ".join(burdens)}. Move or delete them, or '
+            'delete it yourself.',
         )
     return change_to(Action.DELETE, bound, record, {}, reason, keeps_binding=False)
+
+
+def left(bound: Bound, record: Record, reason: str) -> Change:
+    """What a person has to decide; until then, the object stays as it is."""
+    return Change(
+        action=Action.CONFLICT,
+        kind=bound.kind,
+        key=bound.key,
+        unit=bound.unit,
+        label=record.pointer.label,
+        pointer=record.pointer,
+        reason=reason,
+    )
 
 
 def change_to(

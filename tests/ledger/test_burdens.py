@@ -26,11 +26,11 @@ def interface(vm):
     return VMInterface.objects.create(virtual_machine=vm, name='net0')
 
 
-def bound(kind, instance, created=True):
+def bound(kind, instance, created=True, **last):
     pointer = pointer_to(instance)
     return {
         pointer: Bound(
-            pk=1, kind=kind, key=str(instance), unit='qemu/100', pointer=pointer, last={}, created_by_sync=created,
+            pk=1, kind=kind, key=str(instance), unit='qemu/100', pointer=pointer, last=last, created_by_sync=created,
             missing_since=None,
         )
     }  # fmt: skip
@@ -41,8 +41,18 @@ def test_what_the_sync_made_hangs_on_nothing(vm, interface):
     mac = MACAddress.objects.create(mac_address='BC:24:11:00:00:01', assigned_object=interface)
     vm.primary_ip4 = ip
     vm.save()
-    ours = bound('vm', vm) | bound('interface', interface) | bound('ip', ip) | bound('mac', mac)
-    assert list(hanging_on(vm, ours)) == []
+    ours = bound('interface', interface) | bound('ip', ip) | bound('mac', mac)
+    assert list(hanging_on(vm, ours | bound('vm', vm, primary_ip4=pointer_to(ip)))) == []
+
+
+@pytest.mark.parametrize('target', ['ip', 'interface'])
+def test_what_a_person_chose_as_primary_address_hangs(target, vm, interface):
+    ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
+    vm.primary_ip4 = ip
+    vm.save()
+    ours = bound('vm', vm, primary_ip4=None) | bound('interface', interface) | bound('ip', ip)
+    instance = {'ip': ip, 'interface': interface}[target]
+    assert list(hanging_on(instance, ours)) == ['"primary_ip4" of virtual machine "web"']
 
 
 def test_what_a_person_put_on_a_part_hangs_on_the_whole(vm, interface):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_interface
 
-from ...proxmox.inventory import AddressOrigin, Guest, Inventory, known
+from ...proxmox.inventory import Address, AddressOrigin, Guest, Inventory, known
 from ..rules import Decision
 from ..settings import Settings
 from ..state import Bound, Existing, Item, PrefixHit, Record
@@ -58,7 +58,7 @@ class IPKind(Kind):
                 values = {
                     'address': str(address.interface),
                     'assigned_object': Ref('interface', interface_key(guest, nic_key), nic_key),
-                    'status': STATUSES[address.origin],
+                    'status': status_of(address),
                     **dns_name(guest),
                 }
                 yield Item(
@@ -116,6 +116,12 @@ class IPKind(Kind):
         if rival := item.hints['rival']:
             return claimed_twice(item, rival)
         return None if is_free(record, item, existing, located) else held_elsewhere(item, record)
+
+
+def status_of(address: Address) -> str:
+    status = STATUSES[address.origin]
+    # NetBox takes it of IPv6 alone (ipam.IPAddress.clean).
+    return 'active' if status == 'slaac' and address.interface.version == 4 else status
 
 
 def dns_name(guest: Guest) -> dict[str, str]:
