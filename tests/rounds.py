@@ -6,19 +6,21 @@ who wrote each value last. So what a sync may do is judged without the plugin's 
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
-from dcim.models import MACAddress, Platform
+from dcim.models import DeviceRole, MACAddress, Platform
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
 from extras.models import JournalEntry, Tag
 from ipam.models import VRF, IPAddress, Prefix, Service
+from tenancy.models import Tenant
 from utilities.exceptions import AbortRequest
-from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterface
+from virtualization.models import Cluster, ClusterType, VirtualDisk, VirtualMachine, VMInterface
 
 from netbox_proxsync.ledger.existing import load
 from netbox_proxsync.ledger.fields import pointer_to, read_all
@@ -122,6 +124,7 @@ class Lab:
         self.photo = photograph()
         self.makers: dict[Object, str] = dict.fromkeys(self.photo, 'person')
         self.authors: dict[tuple, str] = {}
+        self.places: dict[str, models.Model] = {}
 
     # The plugin's own path, step by step
 
@@ -139,15 +142,32 @@ class Lab:
         Writer(objects, service_user(), uuid4(), results.extend).apply(plan)
         return Round(plan, tuple(results))
 
+    @contextmanager
+    def as_endpoint(self, name: str) -> Iterator[None]:
+        """Another endpoint in the same NetBox, for a while."""
+        mine = self.endpoint
+        self.endpoint = ProxmoxEndpoint.objects.filter(name=name).first() or make_endpoint(name, change_limit=100)
+        try:
+            yield
+        finally:
+            self.endpoint = mine
+
+    def kept_by_others(self) -> set[Object]:
+        """The objects that are bound to other endpoints."""
+        rows = Binding.objects.exclude(endpoint=self.endpoint).select_related('object_type')
+        return {(f'{row.object_type.app_label}.{row.object_type.model}', row.object_id) for row in rows}
+
     # A round, and all that must be true after it
 
     def sync(self, inv: Inventory) -> Round:
         """Sync, and hold the outcome against every promise that can be judged from outside."""
         self.now += timedelta(days=1)
-        before = self.photo
+        before, foreign = self.photo, self.kept_by_others()
         done = self.run(inv)
         after = photograph()
         told_of = f'\n{done}'
+        for key in foreign:
+            assert before.get(key) == after.get(key), f'{key} of another endpoint was changed{told_of}'
         self.check_losses(before, after, done, told_of)
         self.check_settled(inv, done, told_of)
         self.check_valid(told_of)
@@ -249,6 +269,19 @@ class Lab:
 
     def make(self, instance: models.Model) -> bool:
         return self.edit(instance)
+
+    def place(self, what: str) -> models.Model:
+        """Where a person puts machines: a cluster, a role or a tenant of their own."""
+        found = self.places.get(what)
+        if found is None:
+            kind = ClusterType.objects.get_or_create(name='By hand', slug='by-hand')[0]
+            found = self.places[what] = {
+                'cluster': lambda: Cluster.objects.create(name='elsewhere', type=kind),
+                'role': lambda: DeviceRole.objects.create(name='By hand', slug='by-hand'),
+                'tenant': lambda: Tenant.objects.create(name='By hand', slug='by-hand'),
+            }[what]()
+            self.noted()
+        return found
 
     def delete(self, instance: models.Model) -> bool:
         try:

@@ -48,13 +48,15 @@ class Rounds(RuleBasedStateMachine):
         transaction.set_rollback(True)
         self.transaction.__exit__(None, None, None)
 
-    @initialize(case_sensitive=st.booleans(), prefixed=st.booleans(), missing=st.sampled_from(['retire', 'delete']))
-    def start(self, case_sensitive, prefixed, missing):
+    @initialize(case_sensitive=st.booleans(), prefixed=st.booleans(), missing=st.sampled_from(['retire', 'delete']),
+                naming=st.sampled_from(['proxmox', 'guest']))  # fmt: skip
+    def start(self, case_sensitive, prefixed, missing, naming):
         if prefixed:
             blue = VRF.objects.create(name='Blue')
             Prefix.objects.create(prefix='10.0.1.0/24', vrf=blue)
         self.case_sensitive = case_sensitive
-        self.lab = Lab(missing_guests=missing, grace_days=3)
+        self.lab = Lab(missing_guests=missing, grace_days=3, interface_naming=naming)
+        self.other = {}
         self.complete = None
 
     # Proxmox
@@ -91,6 +93,20 @@ class Rounds(RuleBasedStateMachine):
         if vm := self.pick(number, VirtualMachine):
             note(f'{vm}.{what[0]} = {what[1]!r}: {self.lab.edit(vm, **dict([what]))}')
             self.edited()
+
+    @rule(number=picks, what=st.sampled_from(['cluster', 'role', 'tenant', 'none']))
+    def a_person_places_a_machine(self, number, what):
+        if vm := self.pick(number, VirtualMachine):
+            values = {'role': None, 'tenant': None} if what == 'none' else {what: self.lab.place(what)}
+            note(f'{vm} to {values}: {self.lab.edit(vm, **values)}')
+            self.edited()
+
+    @rule(prefix=st.sampled_from(['10.0.0.0/16', '10.0.0.0/28', '10.0.1.0/25', 'fd00::/32']),
+          vrf=st.sampled_from([None, 'Blue', 'Red']))  # fmt: skip
+    def a_person_documents_a_prefix(self, prefix, vrf):
+        found = (VRF.objects.filter(name=vrf).first() or VRF.objects.create(name=vrf)) if vrf else None
+        note(f'documents {prefix} in {vrf}: {self.lab.make(Prefix(prefix=prefix, vrf=found))}')
+        self.edited()
 
     @rule(number=picks, what=st.sampled_from([
         ('name', 'by hand'), ('name', 'net1'), ('enabled', True), ('mtu', 1234), ('description', 'by hand'),
@@ -191,6 +207,14 @@ class Rounds(RuleBasedStateMachine):
         self.cluster |= {entry.guest.vmid: entry.guest for entry in drawn}
         self.a_run()
 
+    @rule(drawn=st.lists(vmids.flatmap(guests).map(Drawn), max_size=2))
+    def a_run_of_another_endpoint(self, drawn):
+        """Another cluster with guests of the same names and VM IDs; what one endpoint keeps the other leaves alone."""
+        self.other = {entry.guest.vmid: entry.guest for entry in drawn}
+        with self.lab.as_endpoint('Other'):
+            note(f'other: {self.lab.sync(replace(seen(self.other, self.case_sensitive), cluster_name="other"))}')
+        self.edited()
+
     @rule(broken=faults())
     def a_run_that_cannot_read_everything(self, broken):
         note(str(self.lab.sync(blinded(self.inventory, broken))))
@@ -257,7 +281,8 @@ def undisputed(draw):
         found, free = {}, draw(st.permutations(['10.0.0.5/24', '10.0.0.6/24', 'fd00::5/64', '2001:db8::5/64']))
         for position, vmid in enumerate(draw(st.lists(vmids, unique=True, max_size=3))):
             mine = tuple(free[position::3])
-            found[vmid] = spelled(draw(guests(vmid, ips=mine, names=(f'n{vmid}', f'N{vmid}', f'other-{vmid}'))))
+            names = (f'n{vmid}', f'N{vmid}', f'other-{vmid}')
+            found[vmid] = spelled(draw(guests(vmid, ips=mine, names=names, generations=(0,))))
         rounds.append(found)
     return rounds
 
@@ -279,9 +304,10 @@ def test_rounds_one_by_one_end_where_the_last_one_alone_ends(rounds):
     For the guests of the last round, NetBox holds the same whether it saw the rounds before or not.
 
     Held by content, and claimed only where nothing of it depends on the past by design: every round is read completely;
-    nobody edits between; no two guests want one name (the first bearer keeps it), nor one address at a time (the first
-    holder keeps it); no tag comes in two spellings (NetBox's own is taken where it has one); disks without a size,
-    guests without a readable status and templates stay as they were seen last, so the last round has none of them.
+    nobody edits between; no VM ID is given to another machine; no two guests want one name (the first bearer keeps it),
+    nor one address at a time (the first holder keeps it); no tag comes in two spellings (NetBox's own is taken where
+    it has one); disks without a size, guests without a readable status and templates stay as they were seen last, so
+    the last round has none of them.
     Retired guests, tags and platforms of earlier rounds stay, and are not compared.
     """
     last = seen({vmid: guest for vmid, guest in rounds[-1].items() if is_told(guest)})

@@ -445,6 +445,21 @@ def test_an_unchanged_cluster_costs_as_many_queries_whatever_its_size(standin, m
     assert numbers[1] == numbers[2]
 
 
+def test_retired_guests_cost_no_queries_for_ever(standin, make_endpoint, sync):
+    pve = standin(**(SMALL | {'vms': 8}))
+    endpoint = make_endpoint(pve, change_limit=100)
+    sync(endpoint)
+    numbers = []
+    for vmid in vmids(pve, 'qemu')[:6]:
+        pve.delete(vmid)
+        sync(endpoint)
+        if len(vmids(pve, 'qemu')) in (6, 2):
+            with CaptureQueriesContext(connection) as queries:
+                assert written(sync(endpoint)) == []
+            numbers.append(len(queries))
+    assert numbers[0] == numbers[1]
+
+
 def test_only_one_run_at_a_time(pve, endpoint, sync):
     from netbox_proxsync.jobs import AlreadyRunning, SyncJob
 
@@ -462,3 +477,24 @@ def test_calls_to_proxmox_are_one_or_two_for_each_guest(pve, endpoint, sync):
     per_guest = [path for path in calls if '/qemu/' in path or '/lxc/' in path]
     assert len([path for path in per_guest if path.endswith('/config')]) == 6
     assert len(per_guest) <= 12
+
+
+def test_the_guests_own_names_of_interfaces_stay_while_it_is_silent_or_off(pve, endpoint, sync):
+    endpoint.interface_naming = 'guest'
+    endpoint.save()
+    vmid = running_vm(pve)
+    sync(endpoint)
+    named = {interface.pk: interface.name for interface in vm_of(endpoint, vmid).interfaces.all()}
+    assert named
+    assert not any(name.startswith('net') for name in named.values())
+    pve.agent_silent(vmid)
+    assert written(sync(endpoint)) == []
+    pve.stop(vmid)
+    assert written(sync(endpoint)) == [('vm', 'update')]
+    assert {interface.pk: interface.name for interface in vm_of(endpoint, vmid).interfaces.all()} == named
+    # Of a guest that never told any, Proxmox's key stands in.
+    off = next(number for number in vmids(pve, 'qemu') if number != vmid)
+    pve.stop(off)
+    pve.create(name='never-told')
+    sync(endpoint)
+    assert [nic.name for nic in VirtualMachine.objects.get(name='never-told').interfaces.all()] == ['net0']

@@ -47,12 +47,16 @@ class Drawn:
 
 
 @st.composite
-def guests(draw, vmid: int, ips=tuple(ADDRESSES), names=tuple(NAMES), macs=tuple(MACS)) -> Guest:
+def guests(
+    draw, vmid: int, ips=tuple(ADDRESSES), names=tuple(NAMES), macs=tuple(MACS), generations=(0,) * 9 + (1,)
+) -> Guest:
     """A guest of which everything is known."""
     guest_type = VMIDS[vmid]
+    generation = draw(st.sampled_from(generations))
     is_lxc = guest_type is GuestType.LXC
     keys = draw(st.lists(st.sampled_from(['net0', 'net1', 'net2']), max_size=3, unique=True).map(sorted))
     inside = draw(st.permutations(['eth0', 'eth1', 'eth2']))
+    own = draw(st.permutations(['ens18', 'ens19', 'br0']))
     nics = tuple(
         nic(
             key,
@@ -70,7 +74,10 @@ def guests(draw, vmid: int, ips=tuple(ADDRESSES), names=tuple(NAMES), macs=tuple
     for number, key in enumerate(keys):
         count = len(left) if number == len(keys) - 1 else draw(st.integers(0, len(left)))
         mine, left = left[:count], left[count:]
-        found[key] = addresses(*mine, origin=draw(st.sampled_from(list(AddressOrigin))), gateway=draw(st.booleans()))
+        found[key] = replace(
+            addresses(*mine, origin=draw(st.sampled_from(list(AddressOrigin))), gateway=draw(st.booleans())),
+            guest_name=None if is_lxc else draw(st.sampled_from([None, own[number]])),
+        )
     disks = ['rootfs', 'mp0'] if is_lxc else ['scsi0', 'scsi1', 'sata0']
     conf = config(
         nics=nics,
@@ -82,7 +89,9 @@ def guests(draw, vmid: int, ips=tuple(ADDRESSES), names=tuple(NAMES), macs=tuple
         cpulimit=draw(st.sampled_from([None, Decimal('0.5'), Decimal('1.333')])) if is_lxc else None,
         description=draw(st.sampled_from(NOTES)),
         ostype=draw(st.sampled_from(['l26', 'debian', 'other', 'brand-new'])),
-        uuid=None if is_lxc else f'00000000-0000-4000-8000-000000000{vmid}',
+        # Nearly always the same machine; else another one that has its VM ID now.
+        uuid=None if is_lxc else f'00000000-0000-4000-8000-{generation:09}{vmid}',
+        created=None if is_lxc else 1790000000 + generation,
         boot_disk=draw(st.sampled_from([None, disks[0]])),
     )
     return guest(
@@ -167,6 +176,7 @@ def blinded_guest(entry: Guest, fault: str) -> Guest:
                     key: replace(
                         found,
                         running=REFUSED,
+                        guest_name=None,
                         addresses=tuple(a for a in found.addresses if a.origin is AddressOrigin.STATIC),
                     )
                     for key, found in entry.addresses.items()

@@ -1,6 +1,7 @@
 """NICs of guests -> virtualization.VMInterface."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, known
 from ..settings import Settings
@@ -53,7 +54,8 @@ class InterfaceKind(Kind):
                 continue
             decision = decision_of(guest, settings)
             for nic in guest.config.nics:
-                name = name_of(guest, nic, settings)
+                told = name_of(guest, nic, settings)
+                name = told or nic.key
                 yield Item(
                     kind=self.name,
                     key=interface_key(guest, nic.key),
@@ -66,6 +68,7 @@ class InterfaceKind(Kind):
                         'vlans': networks.membership(guest, nic),
                         'vlan_group': decision.pick('vlan_group', settings.vlan_group),
                         'vlan_group_by': decision.reasons.get('vlan_group'),
+                        'is_told': told is not None,
                     },
                 )
 
@@ -90,7 +93,7 @@ class InterfaceKind(Kind):
         return None
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        return choose_vlans(items, existing, located)
+        return choose_vlans([without_untold_name(item, located) for item in items], existing, located)
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         return missing_vlans(items, 'Guests')
@@ -102,11 +105,20 @@ def is_free(record: Record, existing: Existing) -> bool:
     return bound is None or (bound.kind, bound.key) in existing.gone
 
 
-def name_of(guest: Guest, nic: Nic, settings: Settings) -> str:
+def without_untold_name(item: Item, located: Located) -> Item:
+    """An interface keeps the name that its guest told once: it may be off, or its agent silent."""
+    if item.hints['is_told'] or located.get(item.kind, item.key) is None:
+        return item
+    return replace(item, values={name: value for name, value in item.values.items() if name != 'name'})
+
+
+def name_of(guest: Guest, nic: Nic, settings: Settings) -> str | None:
+    """The name of an interface; None: it is the guest's to tell, and the guest does not."""
     if guest.type is GuestType.LXC:
         return (nic.name or nic.key)[:NAME_LENGTH]
-    if settings.interface_naming == 'guest' and known(guest.addresses) and nic.key in guest.addresses:
-        return (guest.addresses[nic.key].guest_name or nic.key)[:NAME_LENGTH]
+    if settings.interface_naming == 'guest':
+        found = guest.addresses.get(nic.key) if known(guest.addresses) else None
+        return found.guest_name[:NAME_LENGTH] if found and found.guest_name else None
     return nic.key
 
 
