@@ -98,12 +98,13 @@ class TestTakingOver:
         return client.post(URL, {'_use': value, **values}).content.decode()
 
     def test_the_field_of_the_page_is_replaced_by_one_that_holds_it(self, client):
-        page = self.use(client, ONE, tls_mode='system')
+        page = self.use(client, ONE)
         assert 'id="fingerprint-input" class="input-group" hx-swap-oob="true"' in page
         assert f'value="{ONE}"' in page
         assert 'id="id_fingerprint"' in page
-        assert 'Pinned SHA-256 fingerprint' in page
-        assert 'Pinned SHA-256 fingerprint' not in self.use(client, ONE, tls_mode='fingerprint')
+        # And so is the choice of how hosts prove who they are: who confirms a fingerprint wants it to count.
+        assert '<div id="tls-mode-input" hx-swap-oob="true">' in page
+        assert re.search(r'<option value="fingerprint"\s+selected', page)
 
     def test_what_is_none_is_refused(self, client):
         assert 'not a SHA-256 fingerprint' in self.use(client, '"><script>alert(1)</script>')

@@ -51,7 +51,10 @@ class FieldPolicyField(forms.CharField):
         return format_policy(value) if isinstance(value, dict) else value
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return super().has_changed(self.prepare_value(initial), data)
+        try:
+            return self.to_python(data) != self.to_python(initial)
+        except ValidationError:
+            return True
 
     def to_python(self, value: Any) -> dict[str, str]:
         if isinstance(value, dict):

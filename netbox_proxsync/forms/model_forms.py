@@ -1,7 +1,9 @@
+from contextlib import suppress
 from typing import Any
 
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
@@ -14,9 +16,11 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType
 
 from ..fields import SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
+from ..proxmox.hosts import Host
+from ..validation import clean_hosts
 from .fields import FieldPolicyField, HostsField, WordsField
 from .rendering import FoldedFieldSet
-from .widgets import FingerprintInput
+from .widgets import FingerprintInput, TLSModeSelect
 
 __all__ = (
     'MappingRuleForm',
@@ -54,6 +58,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         label=_('Site'),
         queryset=Site.objects.all(),
         required=False,
+        help_text=_('Where the cluster and its nodes stand. Without one, nodes do not become devices'),
     )
     tenant = DynamicModelChoiceField(
         label=_('Tenant'),
@@ -114,28 +119,42 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
     field_policy = FieldPolicyField()
 
+    # What it takes to begin stands first; everything else has a default that suits most, and is folded away.
     fieldsets = (
-        FieldSet('name', 'description', 'tags', 'enabled', name=_('Endpoint')),
-        FieldSet(
-            'hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint', 'ca_certificate', 'timeout', 'concurrency',
-            name=_('Connection'),
+        FieldSet('hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint', name=_('Proxmox VE')),
+        FieldSet('name', 'site', 'enabled', 'description', 'tags', name=_('In NetBox')),
+        FoldedFieldSet(
+            'cluster', 'cluster_type', 'cluster_group', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf',
+            'vlan_group',
+            name=_('Placement'),
+            hint=_('cluster, tenant, roles, VRF, VLAN group of what is made'),
+        ),
+        FoldedFieldSet(
+            'sync_vms', 'sync_containers', 'sync_templates', 'include_guests', 'exclude_guests', 'read_os_info',
+            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
+            name=_('Guests'),
+            hint=_('all virtual machines and containers, no templates'),
+        ),
+        FoldedFieldSet(
+            'sync_nodes', 'create_vlans',
+            name=_('Nodes and networks'),
+            hint=_('nodes as devices once there is a site; VLANs are not made'),
+        ),
+        FoldedFieldSet(
+            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit',
+            name=_('Behaviour'),
+            hint=_('what happens to what is gone, who decides about a field, how much one run may take away'),
+        ),
+        FoldedFieldSet(
+            'ca_certificate', 'timeout', 'concurrency',
+            name=_('More about the connection'),
+            hint=_('an authority of your own, time-out, calls at the same time'),
         ),
         FoldedFieldSet(
             'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys',
             name=_('SSH (optional)'),
+            hint=_("the nodes' hardware, which the API does not tell"),
         ),
-        FieldSet(
-            'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'node_role',
-            'node_device_type', 'vrf', 'vlan_group',
-            name=_('Placement'),
-        ),
-        FieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'include_guests', 'exclude_guests', 'read_os_info',
-            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            name=_('Guests'),
-        ),
-        FieldSet('sync_nodes', 'create_vlans', name=_('Nodes and networks')),
-        FieldSet('missing_guests', 'grace_days', 'change_limit', name=_('Behaviour')),
     )  # fmt: skip
 
     class Meta:
@@ -150,6 +169,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
         )  # fmt: skip
         widgets = {
+            'tls_mode': TLSModeSelect(attrs={'class': 'no-ts'}),
             'fingerprint': FingerprintInput(attrs={'class': 'font-monospace'}),
             'ca_certificate': forms.Textarea(
                 attrs={'rows': 5, 'class': 'font-monospace', 'placeholder': '-----BEGIN CERTIFICATE-----'}
@@ -170,6 +190,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         if self.instance.pk and self.instance.token_secret:
             self.fields['token_secret'].required = False
             self.fields['token_secret'].help_text = _('Leave it empty to keep the stored secret.')
+        self.fields['name'].required = False
+        self.fields['name'].help_text = _('What you call this Proxmox cluster or host; its first host if empty')
         self.fields['ssh_port'].required = False
         for name in SSH_SECRETS:
             if self.instance.pk and getattr(self.instance, name):
@@ -179,10 +201,30 @@ class ProxmoxEndpointForm(PrimaryModelForm):
     def clean_ssh_port(self) -> int:
         return self.cleaned_data['ssh_port'] or ProxmoxEndpoint._meta.get_field('ssh_port').default
 
+    def clean(self):
+        super().clean()
+        hosts = self.cleaned_data.get('hosts')
+        if hosts and not self.cleaned_data.get('name') and 'name' not in self.errors:
+            # A host that is none is told where it stands.
+            with suppress(ValidationError):
+                self.cleaned_data['name'] = Host.parse(clean_hosts(hosts)[0]).name
+        return self.cleaned_data
+
     @property
-    def uses_ssh(self) -> bool:
-        """Whether there is something to see in the fieldset of SSH."""
-        return bool(self['ssh_user'].value()) or any(name.startswith('ssh_') for name in self.errors)
+    def groups(self) -> list[tuple[FieldSet, bool]]:
+        """The fieldsets, and whether each stands open: one that holds something a person gave or has to look at."""
+        return [
+            (fieldset, not isinstance(fieldset, FoldedFieldSet) or self.has_news(fieldset))
+            for fieldset in self.fieldsets
+        ]
+
+    def has_news(self, fieldset: FieldSet) -> bool:
+        names = [name for name in fieldset.items if name in self.fields]
+        if self.is_bound:
+            return any(name in self.errors or name in self.changed_data for name in names)
+        defaults = {name: ProxmoxEndpoint._meta.get_field(name).get_default() for name in names}
+        given = {name: self.get_initial_for_field(self.fields[name], name) for name in names}
+        return any((given[name] or None) != (defaults[name] or None) for name in names)
 
 
 class PlainProxmoxEndpointForm(ProxmoxEndpointForm):

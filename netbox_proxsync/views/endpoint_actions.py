@@ -200,10 +200,12 @@ class ProxmoxEndpointFingerprintsView(EndpointFormView):
         return {'seen': seen, 'usable': usable(seen)}
 
     def use(self, request: HttpRequest) -> dict[str, Any]:
-        form = ProxmoxEndpointForm(initial={'fingerprint': clean_fingerprint(request.POST['_use'])})
-        form.fields['fingerprint'].widget.swapped = True
-        pinned = request.POST.get('tls_mode') == TLSModeChoices.FINGERPRINT
-        return {'field': form['fingerprint'], 'pinned': pinned}
+        # Who confirms a fingerprint wants it to count.
+        chosen = {'fingerprint': clean_fingerprint(request.POST['_use']), 'tls_mode': TLSModeChoices.FINGERPRINT}
+        form = ProxmoxEndpointForm(initial=chosen)
+        for name in chosen:
+            form.fields[name].widget.swapped = True
+        return {'field': form['fingerprint'], 'tls_mode': form['tls_mode']}
 
 
 def usable(seen: list[connection.SeenCertificate]) -> str:
