@@ -1,0 +1,42 @@
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from extras.dashboard.utils import register_widget
+from extras.dashboard.widgets import DashboardWidget
+
+from .models import ProxmoxEndpoint
+from .overview import GuestNumbers, guest_numbers
+
+__all__ = ('EndpointsWidget',)
+
+# What a dashboard has room for; the list has the rest.
+SHOWN = 25
+
+
+@register_widget
+class EndpointsWidget(DashboardWidget):
+    """The endpoints that a person may see, with what needs one."""
+
+    # Stored with the dashboard as text, so not lazily, as NetBox's own.
+    default_title = _('Proxmox endpoints')
+    description = _('How the Proxmox endpoints stand: their last run, and the guests in conflict.')
+    template_name = 'netbox_proxsync/widgets/endpoints.html'
+    width = 6
+    height = 3
+
+    def render(self, request: HttpRequest) -> str:
+        endpoints = ProxmoxEndpoint.objects.restrict(request.user, 'view').select_related('last_run').order_by('name')
+        found = list(endpoints[: SHOWN + 1])
+        numbers: dict[int, GuestNumbers] = {}
+        if request.user.has_perm('netbox_proxsync.view_proxmoxguest'):
+            numbers = guest_numbers(found, request.user)
+        return render_to_string(
+            self.template_name,
+            {
+                'rows': [(endpoint, numbers.get(endpoint.pk)) for endpoint in found[:SHOWN]],
+                'more': len(found) > SHOWN,
+                'shows_runs': request.user.has_perm('netbox_proxsync.view_syncrun'),
+                'permitted': request.user.has_perm('netbox_proxsync.view_proxmoxendpoint'),
+                'addable': request.user.has_perm('netbox_proxsync.add_proxmoxendpoint'),
+            },
+        )
