@@ -35,8 +35,8 @@ class ProxSyncConfig(PluginConfig):
         super().ready()
         validate_settings({name: get_plugin_config(self.name, name) for name in self.default_settings})
 
-        # They register the system job and the dashboard's widget.
-        from . import jobs, widgets  # noqa: F401
+        # They register the system job, what happens when endpoints are saved or deleted, and the dashboard's widget.
+        from . import jobs, signals, widgets  # noqa: F401
         from .custom_fields import ensure_custom_fields
 
         post_migrate.connect(ensure_custom_fields, sender=self, dispatch_uid='netbox_proxsync.ensure_custom_fields')

@@ -11,11 +11,11 @@ from django.db import Error, connections
 from django.utils.translation import gettext as _
 
 from .choices import RunStatusChoices
-from .models import SyncRun
+from .models import ProxmoxEndpoint, SyncRun
 from .proxmox.errors import Cancelled
 from .runs import active_runs, close, find_dead
 
-__all__ = ('CancelWatch', 'RunEnded', 'cancel')
+__all__ = ('CancelWatch', 'RunEnded', 'cancel', 'withdraw')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
@@ -44,19 +44,32 @@ def cancel(run: SyncRun, user: AbstractBaseUser) -> SyncRun:
     """
     find_dead(active_runs().filter(pk=run.pk))
     why = _('Cancelled by {user}.').format(user=user)
-    # By what is so at that moment, and without a lock: a run that writes may hold the endpoint's row for long.
-    mine = SyncRun.objects.filter(pk=run.pk)
-    if mine.filter(status=RunStatusChoices.QUEUED).update(status=RunStatusChoices.CANCELLING):
-        close(run, RunStatusChoices.CANCELLED, why)
-        if run.job is not None:
-            # Takes it from the queue as well. A worker that has just taken it finds the run cancelled.
-            run.job.delete()
-    else:
-        mine.filter(status=RunStatusChoices.RUNNING).update(status=RunStatusChoices.CANCELLING, error=why)
-    run.refresh_from_db()
+    if not unqueue(run, why):
+        running = SyncRun.objects.filter(pk=run.pk, status=RunStatusChoices.RUNNING)
+        running.update(status=RunStatusChoices.CANCELLING, error=why)
+        run.refresh_from_db()
     if run.status not in (RunStatusChoices.CANCELLING, RunStatusChoices.CANCELLED):
         raise RunEnded(run)
     return run
+
+
+def withdraw(endpoint: ProxmoxEndpoint, why: str):
+    """Cancel what is queued of an endpoint. A run that is being carried out goes on."""
+    for run in active_runs(endpoint).filter(status=RunStatusChoices.QUEUED).select_related('endpoint', 'job'):
+        unqueue(run, why)
+
+
+def unqueue(run: SyncRun, why: str) -> bool:
+    """Cancel a run that is queued; whether it was."""
+    # By what is so at that moment, and without a lock: a run that writes may hold the endpoint's row for long.
+    queued = SyncRun.objects.filter(pk=run.pk, status=RunStatusChoices.QUEUED)
+    if not queued.update(status=RunStatusChoices.CANCELLING):
+        return False
+    close(run, RunStatusChoices.CANCELLED, why)
+    if run.job is not None:
+        # Takes it from the queue as well. A worker that has just taken it finds the run cancelled.
+        run.job.delete()
+    return True
 
 
 class CancelWatch:
@@ -68,6 +81,7 @@ class CancelWatch:
 
     def __init__(self, run: SyncRun):
         self._run_id = run.pk
+        self._seen = False
         self._cancelled = Event()
         self._over = Event()
         self._lock = Lock()
@@ -106,21 +120,28 @@ class CancelWatch:
 
     def _watch(self) -> None:
         try:
-            while not self._over.wait(SECONDS_BETWEEN_LOOKS):
-                if self._asked():
-                    return self._tell()
+            # The first look is at once, to have seen the run before anybody can delete it.
+            while not self._asked():
+                if self._over.wait(SECONDS_BETWEEN_LOOKS):
+                    return
+            self._tell()
         finally:
             # Those of this thread only.
             connections.close_all()
 
     def _asked(self) -> bool:
         try:
-            return SyncRun.objects.filter(pk=self._run_id, status=RunStatusChoices.CANCELLING).exists()
+            status = SyncRun.objects.filter(pk=self._run_id).values_list('status', flat=True).first()
         except Error:
             # The work itself will meet the same trouble, and say so. Look again with a new connection.
             logger.warning(f'Whether run {self._run_id} was cancelled cannot be told at present', exc_info=True)
             connections.close_all()
             return False
+        if status is None:
+            # It was deleted, with its endpoint perhaps; or begun in a transaction that is still open.
+            return self._seen
+        self._seen = True
+        return status == RunStatusChoices.CANCELLING
 
     def _tell(self) -> None:
         with self._lock:

@@ -1,4 +1,5 @@
 import django_filters
+from core.choices import JobIntervalChoices
 from core.models import Job
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django.db.models import Q, QuerySet
@@ -73,6 +74,8 @@ class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
     interface_naming = by_choice(InterfaceNamingChoices)
     missing_guests = by_choice(MissingGuestsChoices)
     missing_addresses = by_choice(MissingAddressesChoices)
+    sync_interval = by_choice(JobIntervalChoices)
+    next_sync = MultiValueDateTimeFilter()
     # Any part of any host.
     hosts = MultiValueArrayFilter(lookup_expr='icontains')
     cluster_id = by_id(Cluster.objects.all(), _('Cluster (ID)'))

@@ -1,10 +1,16 @@
+from datetime import timedelta
 from typing import Any
 
-from core.choices import JobIntervalChoices
+from core.choices import JobIntervalChoices, JobStatusChoices
 from core.exceptions import JobFailed
+from core.models import Job
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django_pg_utils import advisory_lock
+from netbox.constants import ADVISORY_LOCK_KEYS
 from netbox.jobs import JobRunner, system_job
 from netbox.plugins import get_plugin_config
 from rq.timeouts import JobTimeoutException
@@ -15,10 +21,11 @@ from .crypto import SecretError
 from .flow import execute
 from .models import ProxmoxEndpoint, SyncRun
 from .proxmox.errors import Cancelled, ProxmoxError
-from .runs import RunRecorder, active_runs, close, endpoint_lock, find_dead, prune
+from .runs import RunRecorder, active_runs, close, end_dead_jobs, endpoint_lock, find_dead, prune
+from .schedule import start_due
 from .stored_plans import check_appliable
 
-__all__ = ('AlreadyRunning', 'HousekeepingJob', 'SyncJob')
+__all__ = ('AlreadyRunning', 'ScheduleJob', 'SyncJob')
 
 
 class AlreadyRunning(Exception):
@@ -99,6 +106,13 @@ class SyncJob(JobRunner):
         if run := active_runs(endpoint).first():
             raise AlreadyRunning(run)
 
+    @classmethod
+    def handle(cls, job: Job, *args: Any, **kwargs: Any):
+        super().handle(job, *args, **kwargs)
+        if not ProxmoxEndpoint.objects.filter(pk=job.object_id).exists():
+            # Ending it has brought its row back, which had gone with the endpoint.
+            Job.objects.filter(pk=job.pk).delete()
+
     def run(self, run_id: int, **kwargs):
         run = SyncRun.objects.select_related('endpoint', 'user', 'applies').filter(pk=run_id).first()
         if run is not None and run.status == RunStatusChoices.CANCELLED:
@@ -106,6 +120,10 @@ class SyncJob(JobRunner):
             return
         if run is None or run.status in RunStatusChoices.FINISHED:
             self.fail(_('The run of this job was deleted, or ended without it.'))
+        if not run.endpoint.enabled:
+            close(run, RunStatusChoices.CANCELLED, _('The endpoint is disabled.'))
+            self.logger.info(run.error)
+            return
         with endpoint_lock(run.endpoint_id) as acquired:
             if not acquired:
                 close(run, RunStatusChoices.FAILED, _('Another run of this endpoint is going on.'))
@@ -121,6 +139,8 @@ class SyncJob(JobRunner):
             with CancelWatch(run) as watch:
                 status, error = execute(run, recorder, watch)
         except Cancelled:
+            if not SyncRun.objects.filter(pk=run.pk).exists():
+                self.fail(_('The run was deleted while it was being carried out.'))
             run.refresh_from_db(fields=['error'])
             close(run, RunStatusChoices.CANCELLED, run.error)
             self.report(run)
@@ -163,12 +183,48 @@ class SyncJob(JobRunner):
 
 
 @system_job(interval=JobIntervalChoices.INTERVAL_MINUTELY)
-class HousekeepingJob(JobRunner):
-    """Ends runs whose worker has died, so that their endpoints do not look busy for ever."""
+class ScheduleJob(JobRunner):
+    """Ends runs whose worker has died, so that their endpoints do not look busy for ever, and starts what is due."""
 
     class Meta:
-        name = 'Proxmox sync housekeeping'
+        name = 'Proxmox sync schedule'
+
+    @classmethod
+    def enqueue_once(cls, interval: int, **kwargs: Any) -> Job:
+        """
+        As NetBox calls it when a worker starts. It would take a job for enqueued that a killed worker has left, and the
+        schedule would never go on.
+        """
+        with advisory_lock(ADVISORY_LOCK_KEYS['job-schedules']):
+            end_dead_jobs(cls.get_jobs())
+            return cls.waiting().first() or cls.enqueue(interval=interval, **kwargs)
+
+    @classmethod
+    def waiting(cls) -> QuerySet[Job]:
+        # Not those that run: they see to their successor themselves.
+        return cls.get_jobs().filter(
+            interval__isnull=False, status__in=(JobStatusChoices.STATUS_PENDING, JobStatusChoices.STATUS_SCHEDULED)
+        )
 
     def run(self, **kwargs):
+        if self.job.interval:
+            # Before the work, not after it as NetBox does: a worker that is killed meanwhile does not end the schedule.
+            self.enqueue_next(self.job.interval)
         for run in find_dead(active_runs()):
             self.logger.warning(f'{run.endpoint}: run {run.pk} had died')
+        start_due(timezone.now(), self.start, self.missed)
+
+    def enqueue_next(self, interval: int):
+        with advisory_lock(ADVISORY_LOCK_KEYS['job-schedules']):
+            if not self.waiting().exists():
+                self.enqueue(schedule_at=timezone.now() + timedelta(minutes=interval), interval=interval)
+
+    def start(self, endpoint: ProxmoxEndpoint):
+        try:
+            run = SyncJob.enqueue_run(endpoint, user=None)
+            self.logger.info(f'{endpoint}: run {run.pk} is queued')
+        except AlreadyRunning as error:
+            self.logger.info(f'{endpoint}: left out, run {error.run.pk} is not finished yet')
+
+    def missed(self, endpoint: ProxmoxEndpoint):
+        self.logger.warning(f'{endpoint}: no worker was there when it was due; it waits for its next turn')

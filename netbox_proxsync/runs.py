@@ -9,12 +9,14 @@ from typing import Any
 
 import django_rq
 from core.choices import JobStatusChoices
+from core.models import Job
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_pg_utils import advisory_lock
 from netbox.plugins import get_plugin_config
+from rq.job import JobStatus
 
 from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
 from .cluster_state import state_of
@@ -27,12 +29,15 @@ from .sync.changes import Plan
 from .sync.stored import binding_as_json, fields_as_json
 from .sync.values import encode_all
 
-__all__ = ('RunRecorder', 'close', 'endpoint_lock', 'find_dead', 'prune')
+__all__ = ('RunRecorder', 'close', 'end_dead_jobs', 'endpoint_lock', 'find_dead', 'prune')
 
 # 'prxs': the first half of the advisory locks' keys; the second is the endpoint's id.
 LOCK_CLASS = 0x70727873
 # A run's job reaches the queue a moment after the run is committed.
 QUEUE_GRACE = timedelta(minutes=1)
+# From when it was made until it has ended, for a job that takes seconds.
+JOB_GRACE = timedelta(minutes=10)
+WAITING_IN_QUEUE = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 SECONDS_BETWEEN_SAVES = 1
 LABEL_LENGTH = 200
 ROWS_AT_ONCE = 1000
@@ -218,6 +223,17 @@ def is_dead(run: SyncRun) -> bool:
     if run.job is None or run.job.status in JobStatusChoices.TERMINAL_STATE_CHOICES:
         return True
     return django_rq.get_queue(run.job.queue_name or 'default').fetch_job(str(run.job.job_id)) is None
+
+
+def end_dead_jobs(jobs: QuerySet[Job]):
+    """Give an end to jobs whose task has left the queue without one; they take seconds."""
+    for job in jobs.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES):
+        task = django_rq.get_queue(job.queue_name or 'default').fetch_job(str(job.job_id))
+        status = task and task.get_status()
+        started_lately = status == JobStatus.STARTED and job.created > timezone.now() - JOB_GRACE
+        if status not in WAITING_IN_QUEUE and not started_lately:
+            why = _('The worker that carried it out has died, or the queue was emptied.')
+            jobs.filter(pk=job.pk).update(status=JobStatusChoices.STATUS_FAILED, error=why, completed=timezone.now())
 
 
 def prune(endpoint: ProxmoxEndpoint):

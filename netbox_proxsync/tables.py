@@ -130,6 +130,13 @@ class ProxmoxEndpointTable(PrimaryModelTable):
         order_by='last_run__completed',
         linkify=lambda record: record.last_run.get_absolute_url() if record.last_run else None,
     )
+    sync_interval = columns.ChoiceFieldColumn(
+        verbose_name=_('Sync interval'),
+    )
+    next_sync = columns.DateTimeColumn(
+        verbose_name=_('Next sync'),
+        timespec='minutes',
+    )
     tags = columns.TagColumn(
         url_name='plugins:netbox_proxsync:proxmoxendpoint_list',
     )
@@ -142,11 +149,12 @@ class ProxmoxEndpointTable(PrimaryModelTable):
             'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers', 'sync_templates',
             'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info', 'read_host_names',
             'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests', 'grace_days',
-            'missing_addresses', 'change_limit', 'last_run', 'pve_version', 'description', 'comments', 'tags',
-            'created', 'last_updated',
+            'missing_addresses', 'change_limit', 'sync_interval', 'next_sync', 'last_run', 'pve_version', 'description',
+            'comments', 'tags', 'created', 'last_updated',
         )  # fmt: skip
         default_columns = (
-            'pk', 'name', 'status', 'enabled', 'hosts', 'tls_mode', 'cluster', 'last_run', 'pve_version',
+            'pk', 'name', 'status', 'enabled', 'hosts', 'tls_mode', 'cluster', 'sync_interval', 'last_run',
+            'pve_version',
         )  # fmt: skip
 
     def render_last_run(self, value) -> str:

@@ -69,9 +69,12 @@ class Workers:
         command = [sys.executable, '-m', 'netbox', 'rqworker', 'high', 'default', 'low']
         processes.start(name, command, env=self.environment, run=self.run, log=self.log)
 
-    def kill(self):
-        """All of them by SIGKILL, with the children in which they work: those lead process groups of their own."""
-        for name in self.names:
+    def pid(self, name: str) -> int | None:
+        return processes.running(name, self.run)
+
+    def kill(self, *names: str):
+        """These or all by SIGKILL, with the children in which they work: those lead process groups of their own."""
+        for name in names or self.names:
             if pid := processes.running(name, self.run):
                 for process in session_of(pid):
                     with suppress(ProcessLookupError):

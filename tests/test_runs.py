@@ -7,7 +7,7 @@ from core.models import Job
 from django.db import connections
 from django.utils import timezone
 
-from netbox_proxsync.jobs import AlreadyRunning, HousekeepingJob, SyncJob
+from netbox_proxsync.jobs import AlreadyRunning, ScheduleJob, SyncJob
 from netbox_proxsync.models import SyncChange, SyncRun
 from netbox_proxsync.runs import LOCK_CLASS, prune
 
@@ -63,10 +63,10 @@ def test_a_queued_run_whose_job_was_deleted_is_dead_after_a_while(endpoint, sync
     assert sync(endpoint).status == 'completed'
 
 
-def test_housekeeping_ends_dead_runs_and_frees_their_endpoint(endpoint):
+def test_the_system_job_ends_dead_runs_and_frees_their_endpoint(endpoint):
     dead = make_run(endpoint, status='running', completed=None)
     type(endpoint).objects.update(status='syncing')
-    HousekeepingJob.enqueue(immediate=True)
+    ScheduleJob.enqueue(immediate=True)
     dead.refresh_from_db()
     endpoint.refresh_from_db()
     assert (dead.status, endpoint.status) == ('failed', 'failed')

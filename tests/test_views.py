@@ -39,13 +39,14 @@ class ProxmoxEndpointViewTestCase(
             'field_policy': 'vm.comments = ignored\n# the rest is fine',
             'grace_days': 10,
             'change_limit': 30,
+            'sync_interval': 60,
             'description': 'new',
         }
         cls.csv_data = (
-            'name,hosts,token_id,token_secret',
-            f'Five,pve5.example.com,netbox@pve!sync,{MARKER}',
-            f'Six,"pve6.example.com,pve7.example.com:8007",netbox@pve!sync,{MARKER}',
-            f'Seven,pve8.example.com,netbox@pve!sync,{MARKER}',
+            'name,hosts,token_id,token_secret,sync_interval',
+            f'Five,pve5.example.com,netbox@pve!sync,{MARKER},',
+            f'Six,"pve6.example.com,pve7.example.com:8007",netbox@pve!sync,{MARKER},60',
+            f'Seven,pve8.example.com,netbox@pve!sync,{MARKER},1440',
         )
         ids = list(ProxmoxEndpoint.objects.order_by('pk').values_list('pk', flat=True))
         cls.csv_update_data = (
@@ -54,7 +55,7 @@ class ProxmoxEndpointViewTestCase(
             f'{ids[1]},second',
             f'{ids[2]},third',
         )
-        cls.bulk_edit_data = {'description': 'edited', 'change_limit': 40}
+        cls.bulk_edit_data = {'description': 'edited', 'change_limit': 40, 'sync_interval': 1440}
 
     def assertInstanceEqual(self, instance, data, exclude=None, api=False):
         # The form makes hosts and a policy of what was typed, and keeps the secret to itself.
@@ -65,6 +66,20 @@ class ProxmoxEndpointViewTestCase(
         if 'hosts' in data:
             assert instance.hosts == ['pve1.example.com:8006', 'pve2.example.com:8006']
             assert instance.token_secret.reveal() == MARKER
+
+
+class ProxmoxEndpointFormTestCase(NetBoxTestCase, TestCase):
+    user_permissions = ('netbox_proxsync.add_proxmoxendpoint',)
+
+    def test_what_the_page_shows_is_enough_to_save_it(self):
+        """A field that the form demands must be on the page."""
+        url = reverse('plugins:netbox_proxsync:proxmoxendpoint_add')
+        page = self.client.get(url)
+        form, content = page.context['form'], page.content.decode()
+        for name in ('missing_addresses', 'field_policy', 'sync_interval'):
+            assert f'name="{name}"' in content
+        for name, field in form.fields.items():
+            assert not field.required or f'name="{name}"' in content, name
 
 
 class ImportTestCase(NetBoxTestCase, TestCase):

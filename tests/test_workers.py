@@ -4,11 +4,15 @@ from collections.abc import Callable
 
 import django_rq
 import pytest
+from core.models import Job
+from django.utils import timezone
+from rq import Worker
 from virtualization.models import VirtualMachine
 
-from netbox_proxsync.jobs import SyncJob
-from netbox_proxsync.models import Binding, ProxmoxGuest, SyncRun
+from netbox_proxsync.jobs import ScheduleJob, SyncJob
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 
+from .conftest import Workers
 from .test_cancelling import PATIENCE, Person, make, numbers_given, until
 
 
@@ -97,3 +101,59 @@ def test_two_workers_never_work_on_one_endpoint(worker, lab):
     pve.heal()
     assert person.wait(run).status == 'completed'
     assert VirtualMachine.objects.count() == 3
+
+
+def test_the_schedule_runs_several_endpoints_on_several_workers_one_of_which_is_killed(worker, standin):
+    """Each endpoint is synced by one worker, at the same time; the killed one's is taken up again at its next turn."""
+    labs = {}
+    for number in range(3):
+        pve = standin(nodes=1, vms=3, containers=0, templates=0, name=f'lab{number}', seed=number + 1)
+        pve.hang('/nodes/*/config')
+        token = {'token_id': pve.token_id, 'token_secret': pve.token_secret}
+        labs[make(f'{pve.host}:{pve.port}', name=f'Lab {number}', sync_interval=60, **token)] = pve
+    worker.start()
+    worker.start()
+    tick(*labs)
+    for pve in labs.values():
+        pve.wait_for('/nodes/*/config', timeout=PATIENCE)
+    runs = list(SyncRun.objects.order_by('pk'))
+    assert sorted(run.endpoint.name for run in runs) == ['Lab 0', 'Lab 1', 'Lab 2']
+    assert all(run.user is None for run in runs)
+    carriers = {worker_of(run, worker): run for run in runs}
+    assert set(carriers) == {'worker-0', 'worker-1', 'worker-2'}
+    lost = carriers['worker-2']
+    worker.kill('worker-2')
+    for pve in labs.values():
+        pve.heal()
+    until(lambda: SyncRun.objects.filter(status='completed').count() == 2)
+    assert VirtualMachine.objects.count() == 6
+    tick(lost.endpoint)
+    until(lambda: lost.endpoint.runs.filter(status='completed').exists())
+    lost.refresh_from_db()
+    assert (lost.status, 'has died' in lost.error) == ('failed', True)
+    assert VirtualMachine.objects.count() == 9
+    assert SyncRun.objects.count() == 4
+
+
+def test_deleting_an_endpoint_stops_its_run_and_leaves_no_job(worker, lab):
+    pve, endpoint = lab(nodes=1, vms=3, containers=0, templates=0)
+    pve.hang('/nodes/*/config')
+    run = Person().sync(endpoint)
+    pve.wait_for('/nodes/*/config', timeout=PATIENCE)
+    task = str(run.job.job_id)
+    endpoint.delete()
+    until(lambda: django_rq.get_queue('default').fetch_job(task).is_finished)
+    assert not Job.objects.filter(name=SyncJob.name).exists()
+    assert not VirtualMachine.objects.exists()
+
+
+def tick(*endpoints: ProxmoxEndpoint):
+    """The turn of these endpoints comes, and the schedule looks."""
+    ProxmoxEndpoint.objects.filter(pk__in=[endpoint.pk for endpoint in endpoints]).update(next_sync=timezone.now())
+    ScheduleJob.enqueue()
+
+
+def worker_of(run: SyncRun, workers: Workers) -> str:
+    """The name of the worker that carries out a run."""
+    tasks = {rq.pid: rq.get_current_job_id() for rq in Worker.all(django_rq.get_connection('default'))}
+    return next(name for name in workers.names if tasks.get(workers.pid(name)) == str(run.job.job_id))

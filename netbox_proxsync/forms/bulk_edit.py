@@ -1,3 +1,4 @@
+from core.choices import JobIntervalChoices
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -168,6 +169,14 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         max_value=100,
     )
 
+    sync_interval = forms.TypedChoiceField(
+        label=_('Sync interval'),
+        choices=add_blank_choice(JobIntervalChoices),
+        coerce=int,
+        empty_value=None,
+        required=False,
+    )
+
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('enabled', 'description', name=_('Endpoint')),
@@ -184,12 +193,16 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
             name=_('Guests'),
         ),
         FieldSet('sync_nodes', 'create_vlans', name=_('Nodes and networks')),
-        FieldSet('missing_guests', 'grace_days', 'change_limit', name=_('Behaviour')),
+        FieldSet(
+            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', name=_('Behaviour')
+        ),
+        FieldSet('sync_interval', name=_('Schedule')),
     )  # fmt: skip
     nullable_fields = (
         'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',
         'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'include_guests',
-        'exclude_guests', 'ignored_interfaces', 'ignored_prefixes', 'field_policy', 'comments',
+        'exclude_guests', 'ignored_interfaces', 'ignored_prefixes', 'field_policy', 'sync_interval',
+        'comments',
     )  # fmt: skip
 
 

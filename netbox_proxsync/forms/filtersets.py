@@ -1,3 +1,4 @@
+from core.choices import JobIntervalChoices
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -62,7 +63,7 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
-        FieldSet('status', 'enabled', 'tls_mode', 'pve_version', name=_('Endpoint')),
+        FieldSet('status', 'enabled', 'sync_interval', 'tls_mode', 'pve_version', name=_('Endpoint')),
         FieldSet(
             'cluster_id', 'cluster_type_id', 'cluster_group_id', 'site_id', 'tenant_id', 'guest_role_id',
             'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',
@@ -77,6 +78,7 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
     )  # fmt: skip
     status = several(_('Status'), EndpointStatusChoices)
     enabled = yes_or_no(_('Enabled'))
+    sync_interval = several(_('Sync interval'), JobIntervalChoices)
     tls_mode = several(_('TLS verification'), TLSModeChoices)
     pve_version = forms.CharField(label=_('Proxmox VE version'), required=False)
     cluster_id = objects(_('Cluster'), Cluster)

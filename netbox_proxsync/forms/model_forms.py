@@ -122,7 +122,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
     # What it takes to begin stands first; everything else has a default that suits most, and is folded away.
     fieldsets = (
         FieldSet('hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint', name=_('Proxmox VE')),
-        FieldSet('name', 'site', 'enabled', 'description', 'tags', name=_('In NetBox')),
+        FieldSet('name', 'site', 'enabled', 'sync_interval', 'description', 'tags', name=_('In NetBox')),
         FoldedFieldSet(
             'cluster', 'cluster_type', 'cluster_group', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf',
             'vlan_group',
@@ -166,7 +166,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
             'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
             'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests',
-            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'owner', 'comments', 'tags',
+            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval', 'owner', 'comments',
+            'tags',
         )  # fmt: skip
         widgets = {
             'tls_mode': TLSModeSelect(attrs={'class': 'no-ts'}),

@@ -109,6 +109,8 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     missing_addresses: BaseFilterLookup[ProxSyncMissingAddressesEnum] | None = strawberry_django.filter_field()
     grace_days: Integer | None = strawberry_django.filter_field()
     change_limit: Integer | None = strawberry_django.filter_field()
+    sync_interval: Integer | None = strawberry_django.filter_field()
+    next_sync: DatetimeFilterLookup | None = strawberry_django.filter_field()
     status: BaseFilterLookup[ProxSyncEndpointStatusEnum] | None = strawberry_django.filter_field()
     last_run: Runs | None = strawberry_django.filter_field()
     last_run_id: ID | None = strawberry_django.filter_field()

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 from dcim.models import DeviceType
 from django.apps import apps
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models
 from django.utils.text import slugify
 from ipam.models import VLAN
 
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
+from .tracking import savepoint
 
 __all__ = ('create_shared', 'find_shared')
 
@@ -77,6 +79,15 @@ def create_shared(shared: Shared) -> Pointer:
     Raises:
         ValidationError: NetBox refuses it.
     """
+    try:
+        with savepoint():
+            return find_or_make(shared)
+    except (IntegrityError, ValidationError):
+        # Another endpoint's run was making it, too, and has committed it by now.
+        return find_or_make(shared)
+
+
+def find_or_make(shared: Shared) -> Pointer:
     model = apps.get_model(shared.model)
     if model is DeviceType:
         found = model.objects.filter(model__iexact=shared.name, manufacturer__name__iexact=shared.within)

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ('netbox_proxsync', '0014_run_changes'),
+        ('netbox_proxsync', '0015_schedule'),
     ]
 
     operations = [

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from core.choices import JobIntervalChoices
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -44,7 +45,9 @@ from .runs import PlannedBinding, SyncChange
 __all__ = ('ProxmoxEndpoint',)
 
 # Written by runs, by queryset.update(): no matter for the change log.
-STATE_FIELDS = ('status', 'last_run', 'pve_version', 'guests_read', 'seen', 'cluster_identity', 'cluster_state')
+STATE_FIELDS = (
+    'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'seen', 'cluster_identity', 'cluster_state',
+)  # fmt: skip
 
 
 def default_ignored_interfaces() -> list[str]:
@@ -359,6 +362,14 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         help_text=_('Percent of the objects of a kind that one run may retire, delete or release'),
     )
 
+    sync_interval = models.PositiveIntegerField(
+        verbose_name=_('sync interval'),
+        choices=JobIntervalChoices,
+        blank=True,
+        null=True,
+        help_text=_('How often it is synced by itself; left empty, only when somebody asks for it'),
+    )
+
     # State
     status = models.CharField(
         verbose_name=_('status'),
@@ -399,6 +410,14 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         help_text=_('By which the Proxmox cluster is known again'),
     )
 
+    next_sync = models.DateTimeField(
+        verbose_name=_('next sync'),
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('When the schedule starts the next sync'),
+    )
+
     seen = models.JSONField(
         verbose_name=_('seen'),
         default=dict,
@@ -420,7 +439,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
         'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
         'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests', 'grace_days',
-        'missing_addresses', 'change_limit',
+        'missing_addresses', 'change_limit', 'sync_interval',
     )  # fmt: skip
     prerequisite_models = ()
 
@@ -472,9 +491,20 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     def save(self, *args: Any, **kwargs: Any):
         if self.seen and self.has_new_token():
             self.seen = {}
+        self._keep_schedule()
         super().save(*args, **kwargs)
 
     save.alters_data = True
+
+    def _keep_schedule(self):
+        """
+        What the schedule says stands, unless what it was made from changes; then the schedule makes it anew.
+
+        Read from the database: the schedule may have moved on since this instance was loaded.
+        """
+        stored = ProxmoxEndpoint.objects.filter(pk=self.pk).values('enabled', 'sync_interval', 'next_sync').first()
+        same = stored and (stored['enabled'], stored['sync_interval']) == (self.enabled, self.sync_interval)
+        self.next_sync = stored['next_sync'] if same else None
 
     def has_new_token(self) -> bool:
         """Whether it is another than the one that is stored."""
@@ -484,6 +514,10 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
         with transaction.atomic(using=using):
+            # NetBox deletes the rows of the jobs and leaves their tasks in the queue: a worker that came to one would
+            # bring its row back. When this is called the row is gone, and what is left to do is to cancel the task.
+            for job in self.jobs.filter(completed=None):
+                transaction.on_commit(job.delete, using=using)
             SyncChange.drop(models.Q(run__endpoint=self), using)
             PlannedBinding.drop(models.Q(run__endpoint=self), using)
             Binding.drop(models.Q(endpoint=self), using)

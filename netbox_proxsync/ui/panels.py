@@ -33,6 +33,8 @@ class EndpointPanel(panels.ObjectAttributesPanel):
     name = attrs.TextAttr('name')
     status = attrs.ChoiceAttr('status')
     enabled = attrs.BooleanAttr('enabled')
+    sync_interval = attrs.ChoiceAttr('sync_interval', label=_('Sync interval'))
+    next_sync = attrs.DateTimeAttr('next_sync', label=_('Next sync'))
     last_run = attrs.RelatedObjectAttr('last_run', linkify=True, label=_('Last run'))
     guests_read = attrs.DateTimeAttr('guests_read', label=_('Guests read'))
     pve_version = attrs.TextAttr('pve_version', label=_('Proxmox VE version'))

@@ -1,0 +1,62 @@
+"""
+When endpoints are synced by themselves.
+
+Each endpoint has slots, one in every interval. They are counted from the epoch and shifted by a share of the interval
+that follows from the endpoint's id, so that endpoints with the same interval do not all start at once, and the same
+endpoint always starts at the same minute.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+
+from django.db import transaction
+
+from .models import ProxmoxEndpoint
+
+__all__ = ('next_slot', 'start_due', 'too_late')
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A worker that is busy or restarted delays the schedule; with short intervals by more than one of them.
+PATIENCE = timedelta(minutes=10)
+
+
+def next_slot(endpoint_id: int, interval: int, after: datetime) -> datetime:
+    """The first slot of an endpoint after a moment, to the second; `interval` in minutes."""
+    seconds = interval * 60
+    draw = int.from_bytes(blake2b(str(endpoint_id).encode(), digest_size=8).digest())
+    shift = draw % seconds
+    passed = (after - EPOCH) // timedelta(seconds=1) - shift
+    return EPOCH + timedelta(seconds=shift + (passed // seconds + 1) * seconds)
+
+
+def too_late(slot: datetime, interval: int, now: datetime) -> bool:
+    """Whether a slot has been missed: nobody was there to serve it before the next one came."""
+    return now - slot >= max(timedelta(minutes=interval), PATIENCE)
+
+
+def start_due(now: datetime, start: Callable[[ProxmoxEndpoint], None], missed: Callable[[ProxmoxEndpoint], None]):
+    """
+    Call `start` for every endpoint whose slot has come, within the transaction that moves it on to its next slot.
+
+    However many slots were missed, none of them is made up for: `missed` is called instead, once. An endpoint that
+    somebody else has locked, such as a run that is writing, is looked at again the next time.
+    """
+    scheduled = ProxmoxEndpoint.objects.filter(enabled=True, sync_interval__isnull=False)
+    for endpoint in scheduled.filter(next_sync__isnull=True):
+        # A new schedule begins with its next slot: nobody has asked for a sync now.
+        slot = next_slot(endpoint.pk, endpoint.sync_interval, now)
+        scheduled.filter(pk=endpoint.pk, next_sync=None, sync_interval=endpoint.sync_interval).update(next_sync=slot)
+    for pk in scheduled.filter(next_sync__lte=now).order_by('next_sync').values_list('pk', flat=True):
+        with transaction.atomic():
+            lock = scheduled.select_for_update(no_key=True, skip_locked=True)
+            endpoint = lock.filter(pk=pk, next_sync__lte=now).first()
+            if endpoint is None:
+                continue
+            slot = endpoint.next_sync
+            # By update(): the state of an endpoint is no matter for its change log.
+            ProxmoxEndpoint.objects.filter(pk=pk).update(next_sync=next_slot(pk, endpoint.sync_interval, now))
+            if too_late(slot, endpoint.sync_interval, now):
+                missed(endpoint)
+            else:
+                start(endpoint)
