@@ -41,7 +41,7 @@ def _key(kind: str, number: int):
     return {
         # The same in every test process: tests are named after them, and pytest-xdist compares the names.
         'ed25519': lambda: ed25519.Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32),
-        'ecdsa': lambda: ec.derive_private_key(number + 1, ec.SECP256R1()),
+        'ecdsa': lambda: ec.derive_private_key(int.from_bytes(bytes([number + 1]) * 32), ec.SECP256R1()),
         'rsa': lambda: rsa.generate_private_key(65537, 2048),
     }[kind]()
 

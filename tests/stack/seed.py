@@ -31,13 +31,22 @@ def admin() -> None:
         user.save()
 
 
+def site():
+    """The one in which the demo's nodes become devices: NetBox demands a site of a device."""
+    from dcim.models import Site
+
+    return Site.objects.get_or_create(slug='demo', defaults={'name': 'Demo'})[0]
+
+
 def endpoint():
     """The endpoint named ENDPOINT_NAME, made or brought up to date with the Proxmox that the environment names."""
     from netbox_proxsync.choices import TLSModeChoices
     from netbox_proxsync.models import ProxmoxEndpoint
 
     name = os.environ['ENDPOINT_NAME']
-    found = ProxmoxEndpoint.objects.filter(name=name).first() or ProxmoxEndpoint(name=name)
+    found = ProxmoxEndpoint.objects.filter(name=name).first()
+    if found is None:
+        found = ProxmoxEndpoint(name=name, site=site(), create_vlans=True)
     want = {
         'hosts': [os.environ['PVE_HOST']],
         'token_id': os.environ['PVE_TOKEN_ID'],
