@@ -98,18 +98,20 @@ def ssh_settings_of(endpoint: ProxmoxEndpoint) -> Reading[SSHSettings | None]:
 
 def options_of(endpoint: ProxmoxEndpoint) -> CollectOptions:
     """What to read of an endpoint."""
+    # Without a site they cannot become devices.
+    nodes = endpoint.sync_nodes and endpoint.site_id is not None
     return CollectOptions(
         os_info=endpoint.read_os_info,
         host_names=endpoint.read_host_names,
-        # Without a site they cannot become devices.
-        nodes=endpoint.sync_nodes and endpoint.site_id is not None,
+        nodes=nodes,
         filters=AddressFilters(
             interfaces=tuple(endpoint.ignored_interfaces),
             prefixes=tuple(ip_network(prefix) for prefix in endpoint.ignored_prefixes),
         ),
         vms=endpoint.sync_vms,
         containers=endpoint.sync_containers,
-        ssh=ssh_settings_of(endpoint),
+        # What only SSH tells is about the nodes themselves.
+        ssh=ssh_settings_of(endpoint) if nodes else None,
     )
 
 

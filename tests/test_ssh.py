@@ -7,6 +7,7 @@ from threading import Timer
 
 import pytest
 from core.models import ObjectChange
+from dcim.models import Device, Site
 from django.db import connection as database
 from django.test import Client
 from django.urls import reverse
@@ -90,7 +91,12 @@ def cluster(standin, make_endpoint):
     with nodes_of(pve) as nodes:
         port = nodes['pve1'].port
         endpoint = make_endpoint(
-            pve, ssh_user='netbox', ssh_port=port, ssh_password=PASSWORD, ssh_host_keys=pins(nodes)
+            pve,
+            site=Site.objects.create(name='Berlin', slug='berlin'),
+            ssh_user='netbox',
+            ssh_port=port,
+            ssh_password=PASSWORD,
+            ssh_host_keys=pins(nodes),
         )
         yield pve, nodes, endpoint
 
@@ -105,6 +111,19 @@ def test_each_node_is_read_at_its_own_address(cluster, sync):
     assert [node.attempts for node in nodes.values()] == [[('password', 'netbox', PASSWORD)]] * 2
     run = sync(endpoint)
     assert run.status == 'completed'
+    assert told_of_nodes(run) == []
+    assert set(Device.objects.values_list('name', 'serial')) == {('pve1', '7XK2M93'), ('pve2', '7XK2M93')}
+    assert [len(node.attempts) for node in nodes.values()] == [2, 2]
+
+
+@pytest.mark.parametrize('values', [{'site': None}, {'sync_nodes': False}])
+@pytest.mark.parametrize('keys', ['those', 'nonsense'])
+def test_where_no_devices_come_of_it_no_node_is_asked(cluster, sync, values, keys):
+    _, nodes, endpoint = cluster
+    ProxmoxEndpoint.objects.update(**values, ssh_host_keys=pins(nodes) if keys == 'those' else keys)
+    run = sync(endpoint)
+    assert run.status == 'completed'
+    assert [node.attempts for node in nodes.values()] == [[], []]
     assert told_of_nodes(run) == []
 
 

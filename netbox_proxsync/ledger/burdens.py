@@ -15,9 +15,10 @@ from .fields import pointer_to, read
 
 __all__ = ('burdens_of', 'hanging_on')
 
-# What people enter in objects of which this plugin writes other fields.
+# What people enter where this plugin writes nothing, or has not written anything.
 ENTERED = (
-    'description', 'comments', 'owner', 'tenant', 'role', 'nat_inside', 'local_context_data', 'config_template',
+    'description', 'comments', 'owner', 'tenant', 'role', 'platform', 'serial', 'dns_name', 'nat_inside',
+    'local_context_data', 'config_template',
 )  # fmt: skip
 
 # Traces that NetBox or a reader leaves on any object, and that mean nothing once it is gone.
@@ -110,7 +111,7 @@ def entered_in(instance: models.Model, bound: Bound) -> Iterator[str]:
         if owner is Owner.EDITORIAL and name in bound.last and read(instance, name) != bound.last[name]
     ]
     present = {field.name for field in instance._meta.get_fields()}
-    names += [name for name in ENTERED if name in present and name not in ours and getattr(instance, name)]
+    names += [name for name in ENTERED if name in present and name not in bound.last and getattr(instance, name)]
     if 'tags' in present and read(instance, 'tags') - (bound.last.get('tags') or frozenset()):
         names.append('tags')
     written = {*ours, f'cf_{kind.stamp}'}

@@ -22,6 +22,7 @@ from .burdens import hanging_on
 from .fields import is_set, pointer_to, read, write
 from .shared import create_shared
 from .tracking import savepoint
+from .validity import validate
 
 __all__ = ('ObjectWriter', 'Outdated', 'Unresolved')
 
@@ -44,6 +45,9 @@ class ObjectWriter:
     Args:
         message: Goes with every entry of the change log.
         moment: The time of the run: stamps, retirements and first sights.
+
+    Attributes:
+        has_written: Set when an object is written, for whoever has cleared it.
     """
 
     def __init__(self, endpoint: ProxmoxEndpoint, message: str, moment: datetime):
@@ -52,6 +56,7 @@ class ObjectWriter:
         self.moment = moment
         self.shared: dict[Shared, Pointer] = {}
         self.stamped: set[Pointer] = set()
+        self.has_written = False
         self.bound_to: dict[Pointer, Bound] = {}
         self.load()
         self.aside = Aside(endpoint, self.save_field, self.bound_to)
@@ -193,6 +198,7 @@ class ObjectWriter:
             raise Outdated(_('These hang on it: {burdens}.').format(burdens=', '.join(burdens)))
         self.prepare(instance)
         instance.delete()
+        self.has_written = True
         self.unbind(change)
 
     def stamp_unit(self, change: Change):
@@ -240,8 +246,9 @@ class ObjectWriter:
 
     def save(self, instance: models.Model):
         instance._changelog_message = self.message
-        instance.full_clean()
+        validate(instance)
         instance.save()
+        self.has_written = True
 
     def write_fields(self, change: Change, fields: list[FieldChange], pointer: Pointer | None = None) -> list[str]:
         """Write fields that still hold what the plan saw; the names of the others. Nothing to write: nothing saved."""
@@ -277,6 +284,7 @@ class ObjectWriter:
                 manager.add(*fetch(added))
             if removed := now - want:
                 manager.remove(*fetch(removed))
+            self.has_written |= bool(added or removed)
 
     def save_field(self, instance: models.Model, name: str, value: Value):
         self.prepare(instance)

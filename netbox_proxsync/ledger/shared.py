@@ -12,6 +12,7 @@ from ipam.models import VLAN
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
 from .tracking import savepoint
+from .validity import validate
 
 __all__ = ('create_shared', 'find_shared')
 
@@ -105,9 +106,7 @@ def find_or_make(shared: Shared) -> Pointer:
         instance = model(name=shared.name, **dict(shared.attributes))
     if hasattr(instance, 'slug'):
         instance.slug = free_slug(model, shared.name)
-    # First whether its place exists, which may have been deleted since the plan was made: NetBox's checks trust that.
-    instance.clean_fields()
-    instance.full_clean()
+    validate(instance)
     instance.save()
     return pointer_to(instance)
 

@@ -87,6 +87,8 @@ class Writer:
         self.request_id = request_id
         self.record = record
         self.stopped = stopped
+        # Whether anything of the unit in hand was written.
+        self.has_written = False
 
     def apply(self, plan: AnyPlan):
         """
@@ -123,6 +125,7 @@ class Writer:
         Write one root object with its parts: first what is there, then what points from the root to its parts, then
         what is gone.
         """
+        self.has_written = False
         results: dict[int, Result] = {}
         for index, change in enumerate(changes):
             if change.action is Action.CONFLICT:
@@ -136,7 +139,9 @@ class Writer:
         for index, change in enumerate(changes):
             if change.action.goes:
                 results[index] = self.attempt(change, self.write)
-        self.stamp_root(results.values())
+        if self.has_written:
+            # The root bears the moment of the last change of any of its parts.
+            self.attempt(changes[0], self.objects.stamp_unit)
         return [results[index] for index in range(len(changes))]
 
     def write(self, change: Change) -> list[str] | None:
@@ -167,6 +172,7 @@ class Writer:
 
     def attempt(self, change: Change, write: Callable[[Change], list[str] | None]) -> Result:
         """Try a write within a savepoint."""
+        self.objects.has_written = False
         try:
             refused = self.objects.make_shared(change)
             with self.objects.aside.taken_back(), savepoint():
@@ -183,6 +189,7 @@ class Writer:
             # A bug of ours. It must not keep the other objects from being written.
             logger.exception(f'Writing {change.kind} {change.key} failed')
             return Result(change, ChangeOutcomeChoices.FAILED, f'{type(error).__name__}: {error}')
+        self.has_written |= self.objects.has_written
         if outdated:
             message = _('Left as they are, because they were edited in NetBox since the plan was made: {names}.')
             return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(names=', '.join(outdated)))
@@ -191,15 +198,6 @@ class Writer:
             left = '; '.join(f'{name}: {explain(error)}' for name, error in refused.items())
             return Result(change, ChangeOutcomeChoices.FAILED, left, pointer)
         return Result(change, ChangeOutcomeChoices.APPLIED, pointer=pointer)
-
-    def stamp_root(self, results: Iterable[Result]):
-        """The root bears the moment of the last change of any of its parts."""
-        for result in results:
-            change = result.change
-            written = change.writes or change.action in (Action.CREATE, Action.DELETE)
-            if written and (result.pointer or result.outcome == ChangeOutcomeChoices.APPLIED):
-                self.attempt(change, self.objects.stamp_unit)
-                return
 
 
 def rekey(bindings: Mapping[int, tuple[str, str]]):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -53,6 +54,14 @@ def test_what_a_person_chose_as_primary_address_hangs(target, vm, interface):
     ours = bound('vm', vm, primary_ip4=None) | bound('interface', interface) | bound('ip', ip)
     instance = {'ip': ip, 'interface': interface}[target]
     assert list(hanging_on(instance, ours)) == ['"primary_ip4" of virtual machine "web"']
+
+
+@pytest.mark.parametrize('field', ['role', 'dns_name', 'description'])
+def test_a_word_in_a_field_that_the_sync_left_empty_is_a_persons(interface, field):
+    ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface, **{field: 'vip'})
+    assert list(hanging_on(ip, bound('ip', ip))) == [f'"{field}" of IP address "192.0.2.1/24"']
+    written = {pointer: replace(entry, last={field: 'vip'}) for pointer, entry in bound('ip', ip).items()}
+    assert list(hanging_on(ip, written)) == []
 
 
 def test_what_a_person_put_on_a_part_hangs_on_the_whole(vm, interface):

@@ -81,6 +81,19 @@ def test_a_bridge_that_was_not_read_leaves_the_mode_alone():
     assert netbox.object('interface', 'qemu/100/net0').values['mode'] == 'tagged-all'
 
 
+def test_a_bridge_that_is_not_there_any_more_passes_nothing_on():
+    _values, _made, netbox = with_nic(bridges(node_interface('vmbr0', InterfaceType.BRIDGE, vlan_aware=True)))
+    pointer = netbox.bindings['interface', 'qemu/100/net0'].pointer
+
+    def mode(**values):
+        netbox.sync(inventory(guest(100, config=config(nics=(nic(),))), nodes=(node(interfaces=()),), **values))
+        return netbox.records['interface'][pointer].values['mode']
+
+    # It might be a virtual network.
+    assert mode(vnets=Unknown('refused')) == 'tagged-all'
+    assert mode() is None
+
+
 def vnet(**values):
     defaults = {'name': 'vmbr0', 'zone': 'z', 'zone_type': 'vlan', 'tag': 20, 'alias': None, 'vlan_aware': False}
     return {'vnets': (Vnet(**(defaults | values)),)}

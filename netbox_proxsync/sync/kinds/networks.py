@@ -21,6 +21,8 @@ class Networks:
             (name, interface.name): interface for name, interfaces in read.items() for interface in interfaces
         }
         self.read_nodes = frozenset(read)
+        # Without the virtual networks, a name that no node has may be one of them.
+        self.vnets_read = known(inventory.vnets)
 
     def bridge_of(self, guest: Guest, nic: Nic) -> NodeInterface | None:
         """The bridge on the guest's node; None if there is none, or if it was not read."""
@@ -43,7 +45,8 @@ class Networks:
             return Membership.of(nic.vlan_tag, nic.trunks)
         bridge = vnet or self.bridge_of(guest, nic)
         if bridge is None:
-            return None
+            # One that is not there passes nothing on.
+            return NONE if self.vnets_read and guest.node in self.read_nodes else None
         return Membership.trunk() if bridge.vlan_aware else NONE
 
     def has_mtu(self, guest: Guest, nic: Nic) -> bool:
