@@ -1,0 +1,66 @@
+"""Nodes in rounds of syncs in memory: many more than a database could play."""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.values import Pointer
+from tests.estate.strategies import NAMES, blinded, estate, faults, guests_on, nodes
+from tests.sync.builders import SETTINGS, NetBox, plan
+
+SITE = Pointer('dcim.site', 1, 'Berlin')
+SYNCED = replace(SETTINGS, sync_nodes=True, site=SITE, change_limit=100)
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def estates(draw):
+    """A cluster that was read completely."""
+    found = {name: draw(nodes(name)) for name in draw(st.sets(st.sampled_from(NAMES)))}
+    return estate(found, {vmid: draw(guests_on(vmid)) for vmid in draw(st.sets(st.sampled_from((100, 101))))})
+
+
+def content(netbox: NetBox) -> dict:
+    """What NetBox holds of what is there, without what was retired."""
+    return {
+        key: netbox.records[bound.kind][bound.pointer].values
+        for key, bound in netbox.bindings.items()
+        if bound.missing_since is None
+    }
+
+
+@quick
+@given(rounds=st.lists(estates(), min_size=1, max_size=4))
+def test_after_a_sync_nothing_is_left_to_do(rounds):
+    netbox = NetBox()
+    for inv in rounds:
+        netbox.sync(inv, SYNCED)
+        again = plan(inv, netbox.existing, SYNCED)
+        assert [change for change in again.changes if change.action is not Action.CONFLICT] == []
+        assert not again.refreshed
+        assert not again.forgotten
+
+
+@quick
+@given(inv=estates(), broken=faults())
+def test_what_cannot_be_read_any_more_changes_nothing(inv, broken):
+    netbox = NetBox()
+    netbox.sync(inv, SYNCED)
+    before = content(netbox)
+    netbox.sync(blinded(inv, broken), SYNCED)
+    assert content(netbox) == before
+
+
+@quick
+@given(inv=estates(), gone=st.sampled_from(NAMES))
+def test_a_node_that_leaves_and_comes_back_is_what_it_was(inv, gone):
+    netbox = NetBox()
+    netbox.sync(inv, SYNCED)
+    before = content(netbox)
+    bound = {key: entry.pointer for key, entry in netbox.bindings.items()}
+    netbox.sync(replace(inv, nodes=tuple(entry for entry in inv.nodes if entry.name != gone)), SYNCED)
+    netbox.sync(inv, SYNCED)
+    assert content(netbox) == before
+    assert {key: entry.pointer for key, entry in netbox.bindings.items()} == bound
