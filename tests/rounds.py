@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
-from dcim.models import DeviceRole, MACAddress, Platform
+from dcim.models import Cable, Device, DeviceRole, DeviceType, Interface, MACAddress, Manufacturer, Platform
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
 from extras.models import JournalEntry, Tag
-from ipam.models import VRF, IPAddress, Prefix, Service
+from ipam.models import VLAN, VRF, IPAddress, Prefix, Service, VLANGroup
 from tenancy.models import Tenant
 from utilities.exceptions import AbortRequest
 from virtualization.models import Cluster, ClusterType, VirtualDisk, VirtualMachine, VMInterface
@@ -40,11 +40,14 @@ from tests.sync.builders import NOW
 
 WATCHED = (
     Cluster, VirtualMachine, VMInterface, MACAddress, IPAddress, VirtualDisk, Tag, Platform, Prefix, VRF, Service,
-    JournalEntry,
+    JournalEntry, Device, Interface, Cable, VLAN, VLANGroup, DeviceType, Manufacturer, DeviceRole,
 )  # fmt: skip
 # Moments, and sums that NetBox keeps by itself.
-UNWATCHED = {'id', 'created', 'last_updated', 'last_seen', 'disk', 'interface_count', 'virtual_disk_count'}
-STAMPS = {'vm_last_sync'}
+UNWATCHED = {
+    'id', 'created', 'last_updated', 'last_seen', 'disk', 'interface_count', 'virtual_disk_count', 'device_count',
+    'interface_template_count',
+}  # fmt: skip
+STAMPS = {'vm_last_sync', 'proxmox_node_last_sync'}
 FACTS = {
     (kind.model, spec.name) for kind in KINDS.values() for spec in kind.fields if spec.owner is Owner.FACT
 }  # fmt: skip
@@ -70,6 +73,9 @@ def photograph() -> Photo:
             photo[model._meta.label_lower, row.pk] = values
     for vm in VirtualMachine.objects.prefetch_related('tags'):
         photo['virtualization.virtualmachine', vm.pk] |= {f'tag {tag.pk}': True for tag in vm.tags.all()}
+    for model in (VMInterface, Interface):
+        for row in model.objects.prefetch_related('tagged_vlans'):
+            photo[model._meta.label_lower, row.pk] |= {f'tagged {vlan.pk}': True for vlan in row.tagged_vlans.all()}
     return photo
 
 
@@ -301,7 +307,7 @@ class Lab:
 
     def all(self) -> Iterator[models.Model]:
         """Every object that a person might take, in an order that does not change."""
-        for model in (VirtualMachine, VMInterface, VirtualDisk, IPAddress, MACAddress):
+        for model in (VirtualMachine, VMInterface, VirtualDisk, IPAddress, MACAddress, Device, Interface, VLAN):
             yield from model.objects.order_by('pk')
 
 

@@ -8,6 +8,8 @@ from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
 
 __all__ = ('counted', 'queries_of_nothing')
 
+BY_THE_CLOCK = ('"netbox_proxsync_syncrun"', '"core_job"')
+
 
 def queries_of_nothing(sync: Callable, endpoint: ProxmoxEndpoint) -> int:
     """The number of queries of a run that has nothing to do."""
@@ -17,13 +19,16 @@ def queries_of_nothing(sync: Callable, endpoint: ProxmoxEndpoint) -> int:
 
 
 def counted(sync: Callable, endpoint: ProxmoxEndpoint) -> tuple[SyncRun, int]:
-    """A run, and how many queries it took: there may be more than Django remembers."""
+    """
+    A run, and how many queries it took: there may be more than Django remembers. Not those about the run itself, which
+    says how far it is, and asks whether it was cancelled, by the clock.
+    """
     number = 0
 
-    def count(execute, *arguments):
+    def count(execute, sql, *arguments):
         nonlocal number
-        number += 1
-        return execute(*arguments)
+        number += not any(table in sql for table in BY_THE_CLOCK)
+        return execute(sql, *arguments)
 
     with connection.execute_wrapper(count):
         run = sync(endpoint)
