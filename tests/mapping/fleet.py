@@ -84,6 +84,8 @@ def machine(pve: StandIn, vmid: int, name: str | None, config: Config | None = N
 def networks(pve: StandIn) -> None:
     pve.set_vnet('vx100', 'overlay', tag=100)
     pve.set_vnet('alltags', 'dc', vlanaware=1)
+    for node in ('pve1', 'pve3'):
+        pve.set_interface(node, 'vmbr9', type='bridge', bridge_ports='', cidr='192.168.100.1/24')
     wired(pve)
     switched(pve)
 

@@ -25,7 +25,7 @@ def synced(lab9, solo, made):
 def untold_fields() -> set[tuple[str, str]]:
     """By kind and name, the fields that are empty, or the same, in all objects that the runs have made."""
     values = defaultdict(set)
-    for binding in Binding.objects.filter(kind__in=KINDS):
+    for binding in Binding.objects.filter(kind__in=KINDS).prefetch_related('object'):
         for field in KINDS[binding.kind].fields:
             values[binding.kind, field.name].add(read(binding.object, field.name))
     places = {(kind.name, field.name) for kind in KINDS.values() for field in kind.fields}
@@ -65,5 +65,6 @@ def test_a_new_field_without_a_value_in_the_fleet_is_noticed(monkeypatch):
 def test_a_new_custom_field_without_a_value_in_the_fleet_is_noticed():
     field = CustomField.objects.create(name='proxmox_new', type='text')
     field.object_types.set(CustomField.objects.get(name='bridge').object_types.all())
-    ManagedCustomField.objects.create(name='proxmox_new', created=True, object_type_added=True)
+    flags = {'created': True, 'object_type_added': True, 'choice_set_created': False}
+    ManagedCustomField.objects.create(name='proxmox_new', **flags)
     assert unwritten_custom_fields() == {('virtualization.vminterface', 'proxmox_new')}

@@ -87,6 +87,7 @@ WIRED = {
     'vmbr0:1': ('virtual', (None, None, 'vmbr0')),
     'vmbr1': ('bridge', (None, None, None)),
     'vmbr2': ('bridge', (None, None, None)),
+    'vmbr9': ('bridge', (None, None, None)),
     'lo': ('virtual', (None, None, None)),
     'dummy0': ('virtual', (None, None, None)),
     'wg0': ('other', (None, None, None)),
@@ -157,10 +158,17 @@ def test_addresses_of_any_prefix_length(made, lab9):
         'vmbr0.99': {'172.16.98.11/28', '2001:db8:99::2/127'},
         'vlan50': {'10.50.0.10/31'},
         'lo': {'10.255.0.11/32', '2001:db8:ff::11/128'},
+        'vmbr9': {'192.168.100.1/24'},
         'wg0': {'10.201.0.1/32'},
     }
     assert {ip.status for ip in made.port('pve1', 'lo').ip_addresses.all()} == {'active'}
     assert {ip.vrf for ip in lab9.port('pve1', 'vmbr0').ip_addresses.all()} == {lab9.endpoint.vrf}
+
+
+def test_an_address_of_several_nodes_is_one_for_each_in_a_role_that_allows_it(made):
+    roles = [(str(ip), ip.role) for node in ('pve1', 'pve3') for ip in made.port(node, 'vmbr9').ip_addresses.all()]
+    assert roles == [('192.168.100.1/24', 'anycast')] * 2
+    assert {ip.role for ip in made.port('pve1', 'vmbr0').ip_addresses.all()} == {None}
 
 
 def test_type_and_mac_are_what_ssh_tells(solo):
