@@ -11,10 +11,24 @@ import pytest
 from tests.pve import ClusterSpec, StandIn
 from tests.stack import databases, netbox, processes
 
+SHARING = ('tests/mapping',)
+
 
 @pytest.fixture(scope='session')
 def django_db_modify_db_settings_parallel_suffix():
     """Nothing: each test process has a database of a name of its own anyway, see tests/stack/pytest_env.py."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """By file, and the tests of a package whose files share what takes long to make as if it were one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((name for name in SHARING if nodeid.startswith(f'{name}/')), super()._split_scope(nodeid))
+
+    return Scheduling(config, log) if config.getvalue('dist') == 'loadfile' else None
 
 
 @pytest.fixture

@@ -1,5 +1,9 @@
 """What becomes of Proxmox's cluster, or of a host that is in none."""
 
+import pytest
+
+pytestmark = pytest.mark.django_db
+
 
 def test_the_cluster_bears_the_name_of_proxmoxs_or_of_the_host(lab9, solo, made):
     assert [synced.endpoint.cluster.name for synced in (lab9, solo, made)] == ['lab9', 'pveold8', 'fleet']

@@ -6,6 +6,8 @@ from decimal import Decimal
 import pytest
 from virtualization.models import VirtualMachine
 
+pytestmark = pytest.mark.django_db
+
 
 def fields(vm: VirtualMachine, *names: str) -> dict:
     return {name: vm.custom_field_data.get(name) for name in names}

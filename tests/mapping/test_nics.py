@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.django_db
+
 
 def vlans_of(interface) -> tuple:
     untagged = interface.untagged_vlan and interface.untagged_vlan.vid

@@ -4,6 +4,8 @@ from datetime import datetime
 
 import pytest
 
+pytestmark = pytest.mark.django_db
+
 
 def relations(port) -> tuple:
     return tuple(other and other.name for other in (port.lag, port.bridge, port.parent))

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.django_db
+
 # type, enabled, MTU, LAG, bridge, parent, mode, untagged VLAN, addresses
 PVE1 = {
     'eno1': ('10gbase-x-sfpp', True, 9000, None, 'vmbr0', None, None, None, set()),

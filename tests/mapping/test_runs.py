@@ -4,6 +4,8 @@ import pytest
 
 from tests.synced import everything
 
+pytestmark = pytest.mark.django_db
+
 SEVERAL = (
     'NetBox has several VLANs 77 that could be meant: "in-a (77)", group "a"; "in-b (77)", group "b". '
     'Choose a VLAN group on the endpoint or by a mapping rule, or give this interface the right one.'
