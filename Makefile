@@ -7,11 +7,11 @@ HOST_OPTION := --host '$(HOST)'
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up netbox test bench lint stop clean
+.PHONY: help demo up netbox test screenshots bench lint stop clean
 
 help: ## show this
 	@echo 'netbox-proxsync: a NetBox of its own, in .stack/ of this checkout. Targets:'
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 20
 	@echo
 	@echo 'make demo PVE_HOST=... PVE_TOKEN_ID=... PVE_TOKEN_SECRET=... takes a real Proxmox instead of the stand-in.'
 	@echo 'A secret that must not show in the list of processes goes before the command: PVE_TOKEN_SECRET=... make demo'
@@ -27,6 +27,9 @@ netbox: ## a NetBox command, for example: make netbox CMD="nbshell"
 
 test: ## all tests, or for example: make test ARGS="tests/proxmox -k token"
 	$(STACK) test $(ARGS)
+
+screenshots: ## pictures of the main pages for the docs, in assets/, made by the tests in the browser
+	@SCREENSHOTS=assets sh tests/stack/bootstrap.sh test tests/browser -q
 
 bench: ## how long collecting 1,000 guests takes, or for example: make bench ARGS="--guests 200 --rounds 1"
 	@sh tests/stack/bootstrap.sh exec tests.bench $(ARGS)

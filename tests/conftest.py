@@ -14,6 +14,10 @@ from tests.stack import databases, netbox, processes
 SHARING = ('tests/mapping',)
 
 
+def pytest_configure(config: pytest.Config):
+    config.addinivalue_line('markers', 'browser: in a real Chromium, which takes a while')
+
+
 @pytest.fixture(scope='session')
 def django_db_modify_db_settings_parallel_suffix():
     """Nothing: each test process has a database of a name of its own anyway, see tests/stack/pytest_env.py."""

@@ -76,7 +76,7 @@ def test_a_changed_guest_is_shown_with_both_values_side_by_side(standin, make_en
     page = browser.get(run.get_absolute_url()).content.decode()
     # The guest's name leads to what is known of it, the change to its machine.
     change = run.changes.get(kind='vm')
-    assert f'<a href="/plugins/proxsync/guests/{endpoint.guests.get(name=was).pk}/">{was}</a>' in page
+    assert f'href="/plugins/proxsync/guests/{endpoint.guests.get(name=was).pk}/">{was}</a>' in page
     assert f'<a href="{machine.get_absolute_url()}">{was}</a>' in page
     memory = next(field for field in change.display_fields if field['name'] == 'memory')
     row = page[page.index('>memory</th>') :]
@@ -122,8 +122,8 @@ def test_a_run_that_wrote_leads_to_its_part_of_the_change_log(standin, make_endp
     assert f'<a href="{link}"' in browser.get(run.get_absolute_url()).content.decode()
     log = browser.get(link).content.decode()
     assert VirtualMachine.objects.get().name in log
-    preview = make_run(run.endpoint, mode='preview')
-    assert 'Everything that it wrote' not in text_of(browser, preview)
+    for wrote_nothing in ({'mode': 'preview'}, {'status': 'refused'}):
+        assert 'Everything that it wrote' not in text_of(browser, make_run(run.endpoint, **wrote_nothing))
 
 
 def test_changes_are_found_by_kind_action_outcome_guest_and_text(admin):

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
 from utilities.paginator import get_paginate_count
 
-from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from ..progress import PHASES
 from ..run_changes import FILTERS, ChangePage, open_conflicts, unsuccessful
 from ..sync.kinds import KINDS
@@ -47,6 +47,10 @@ class RunCountsPanel(panels.ObjectPanel):
     title = _('Changes by kind')
     template_name = 'netbox_proxsync/panels/run_counts.html'
 
+    def should_render(self, context: dict[str, Any]) -> bool:
+        # Before they are counted, nobody knows whether there are none.
+        return bool(context['object'].finished or context['object'].counts)
+
     def get_context(self, context: Any) -> dict[str, Any]:
         context = super().get_context(context)
         run, user = context['object'], context['request'].user
@@ -62,7 +66,8 @@ class RunCountsPanel(panels.ObjectPanel):
 
 def change_log_of(run: Any, user: AbstractBaseUser) -> str:
     """The address of NetBox's change log of a run; '' if it has none, or the person may not see it."""
-    if run.mode == RunModeChoices.PREVIEW or not user.has_perm('core.view_objectchange'):
+    wrote = run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.REFUSED
+    if not wrote or not user.has_perm('core.view_objectchange'):
         return ''
     return reverse('core:objectchange_list', query={'request_id': run.request_id})
 

@@ -1,0 +1,214 @@
+"""What people do with the plugin, from an empty NetBox on, in a real browser with a real worker."""
+
+import re
+
+import django_rq
+from ipam.models import IPAddress
+from playwright.sync_api import expect
+from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
+
+from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
+from tests.synced import pin, run_job
+
+from .conftest import PASSWORD
+from .person import PHONE
+
+ENDPOINTS = '/plugins/proxsync/endpoints/'
+SCRIPT = '<script>alert("from a guest")</script>'
+
+
+def preview(endpoint: ProxmoxEndpoint) -> SyncRun:
+    return begin(endpoint, 'preview')
+
+
+def begin(endpoint: ProxmoxEndpoint, mode: str = 'sync') -> SyncRun:
+    """A run as it was before somebody came to look."""
+    run = run_job(endpoint, mode)
+    # NetBox's jobs for its search index, behind which the person's run would wait.
+    django_rq.get_queue('default').empty()
+    return run
+
+
+def names_of(pve) -> dict[int, str]:
+    return {guest.vmid: guest.name for guest in pve.cluster.guests.values()}
+
+
+def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
+    pve = cluster('berlin', nodes=2, vms=4, containers=2, running=1, agent=1, templates=0)
+    vmid = next(iter(names_of(pve)))
+    pve.set_config(vmid, description=SCRIPT)
+    anna = person('anna', logged_in=False)
+    anna.open('/login/')
+    anna.page.fill('#id_username', 'anna')
+    anna.page.fill('#id_password', PASSWORD)
+    anna.press('Sign In')
+    anna.open(ENDPOINTS)
+    anna.follow('Add')
+    anna.page.fill('#id_hosts', f'{pve.host}:{pve.port}')
+    anna.page.fill('#id_token_id', pve.token_id)
+    anna.page.fill('#id_token_secret', pve.token_secret)
+    # The certificate of a fresh Proxmox is known to nobody: its fingerprint is fetched, compared, and taken over.
+    anna.press('Fetch from the hosts')
+    anna.sees(pve.fingerprint)
+    anna.picture('endpoint-add')
+    anna.press('They are the same: use them')
+    expect(anna.page.locator('#id_fingerprint')).to_have_value(pve.fingerprint)
+    expect(anna.page.locator('#id_tls_mode')).to_have_value('fingerprint')
+    anna.press('Test connection')
+    anna.sees('Connected to')
+    assert pve.token_secret not in anna.page.locator('#connection-report').inner_html()
+    # What was typed is still there.
+    assert anna.page.input_value('#id_token_secret') == pve.token_secret
+    anna.page.fill('#id_name', 'Berlin')
+    anna.press('Create', exact=True)
+    anna.sees('Never read yet')
+    anna.press('Preview')
+    anna.sees('Apply this preview', 60)
+    assert not VirtualMachine.objects.exists()
+    for name in names_of(pve).values():
+        assert name in anna.text
+    anna.picture('preview')
+    # From the run to its endpoint.
+    anna.page.locator('.attr-table').get_by_role('link', name='Berlin', exact=True).click()
+    anna.press('Sync', exact=True)
+    anna.sees_the_end()
+    anna.picture('run')
+    assert VirtualMachine.objects.count() == 6
+    anna.page.locator('.attr-table').get_by_role('link', name='Berlin', exact=True).click()
+    anna.sees('6 in Proxmox, 6 in NetBox')
+    anna.sees('2 of 2 nodes online')
+    anna.picture('endpoint')
+    anna.page.get_by_role('link', name=re.compile('^Guests')).first.click()
+    anna.page.get_by_role('link', name=names_of(pve)[vmid]).first.click()
+    anna.picture('guest')
+    anna.open(VirtualMachine.objects.get(name=names_of(pve)[vmid]).get_absolute_url())
+    anna.sees('from a guest')
+
+
+def test_two_guests_of_a_preview_are_applied_and_the_others_are_not(site, person, cluster):
+    pve = cluster('munich', nodes=1, vms=5, containers=0, templates=0)
+    pve.rename(next(iter(names_of(pve))), SCRIPT)
+    endpoint = pin(pve, name='Munich')
+    bert = person('bert')
+    run = preview(endpoint)
+    bert.open(run.get_absolute_url())
+    assert SCRIPT in bert.text
+    bert.follow('Apply this preview')
+    assert SCRIPT in bert.text
+    boxes = bert.page.locator('input[name=units]')
+    chosen = [boxes.nth(number).get_attribute('value') for number in (1, 3)]
+    for unit in chosen:
+        bert.page.check(f'input[value="{unit}"]')
+    bert.picture('plan-apply')
+    bert.press('Apply the selected')
+    bert.sees_the_end()
+    wanted = {names_of(pve)[int(unit.partition('/')[2])] for unit in chosen}
+    assert set(VirtualMachine.objects.filter(cluster__name='munich').values_list('name', flat=True)) == wanted
+    # The rest can still be applied.
+    bert.open(run.get_absolute_url())
+    bert.follow('Apply this preview')
+    bert.sees('A part of it is applied already')
+    assert boxes.count() == 3
+
+
+def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way(site, person, cluster):
+    pve = cluster('cologne', nodes=1, vms=2, containers=0, running=1, agent=1, ipv6=0, templates=0)
+    vmid, name = next(iter(names_of(pve).items()))
+    pve.set_addresses(vmid, 'net0', '10.99.0.5/24')
+    # Somebody has given the address to a machine of their own.
+    own = Cluster.objects.create(name='By hand', type=ClusterType.objects.create(name='By hand', slug='by-hand'))
+    machine = VirtualMachine.objects.create(name='printer', cluster=own)
+    interface = VMInterface.objects.create(virtual_machine=machine, name='eth0')
+    IPAddress.objects.create(address='10.99.0.5/24', assigned_object=interface)
+    endpoint = pin(pve, name='Cologne')
+    run = preview(endpoint)
+    carla = person('carla')
+    carla.open(endpoint.get_absolute_url())
+    carla.follow('1 conflict', exact=True)
+    carla.sees('1 conflict needs a person')
+    reason = run.changes.get(action='conflict').reason
+    assert reason
+    assert carla.text.count(reason) == 2  # among what needs a person, and at its guest
+    carla.picture('conflict')
+    carla.open(f'{ENDPOINTS}{endpoint.pk}/guests/?state=conflict')
+    assert name in carla.text
+    assert IPAddress.objects.get(address='10.99.0.5/24').assigned_object == interface
+
+
+def test_a_refused_plan_is_understood_and_let_through(site, person, cluster):
+    pve = cluster('dresden', nodes=1, vms=10, containers=0, templates=0)
+    endpoint = pin(pve, name='Dresden')
+    begin(endpoint)
+    for vmid in list(names_of(pve))[:6]:
+        pve.delete(vmid)
+    dora = person('dora')
+    dora.open(endpoint.get_absolute_url())
+    dora.press('Sync', exact=True)
+    dora.sees('Let this run through', 60)
+    assert 'it does more than a run may do by itself' in dora.text
+    dora.picture('refused')
+    dora.follow('Let this run through')
+    dora.sees('The whole plan makes')
+    dora.press('Make all')
+    dora.sees_the_end()
+    assert VirtualMachine.objects.filter(cluster__name='dresden', status='decommissioning').count() == 6
+
+
+def test_progress_is_seen_moving_and_a_run_is_cancelled(site, person, cluster):
+    pve = cluster('essen', nodes=1, vms=40, containers=0, templates=0)
+    endpoint = pin(pve, name='Essen', concurrency=1)
+    pve.slow('/nodes/*/config', 0.25)
+    emil = person('emil')
+    emil.open(endpoint.get_absolute_url())
+    emil.press('Preview')
+    bar = emil.page.locator('[role=progressbar][aria-valuenow]').first
+    bar.wait_for(timeout=60_000)
+    begun = int(bar.get_attribute('aria-valuenow'))
+    emil.page.wait_for_function(
+        'begun => Number(document.querySelector("[role=progressbar]")?.ariaValueNow) > begun', arg=begun, timeout=30_000
+    )
+    emil.picture('progress')
+    # It is still followed after the page is loaded anew.
+    emil.page.reload()
+    emil.sees('Reading Proxmox')
+    emil.press('Cancel run')
+    emil.sees('cancelled by', 30)
+    run = SyncRun.objects.filter(endpoint=endpoint).first()
+    assert run.status == 'cancelled'
+
+
+def test_who_may_only_view_sees_everything_and_can_start_nothing(site, person, cluster):
+    from core.models import ObjectType
+    from users.models import ObjectPermission, User
+
+    pve = cluster('fulda', nodes=1, vms=3, containers=0, templates=0)
+    endpoint = pin(pve, name='Fulda')
+    run = preview(endpoint)
+    fred = person('fred', superuser=False)
+    permission = ObjectPermission.objects.create(name='viewers', actions=['view'])
+    permission.object_types.set(ObjectType.objects.filter(app_label__in=['netbox_proxsync', 'virtualization']))
+    permission.users.add(User.objects.get(username='fred'))
+    fred.open(endpoint.get_absolute_url())
+    fred.sees('3 in Proxmox')
+    for name in ('Test connection', 'Preview', 'Sync', 'Edit', 'Delete'):
+        assert fred.page.get_by_role('button', name=name, exact=True).count() == 0
+    fred.open(run.get_absolute_url())
+    for name in names_of(pve).values():
+        assert name in fred.text
+    fred.sees('This takes the permission to sync the endpoint.')
+    assert fred.page.get_by_role('link', name='Apply this preview').count() == 0
+    assert ProxmoxEndpoint.objects.get(pk=endpoint.pk).runs.count() == 1
+
+
+def test_pages_fit_a_phone(site, person, cluster):
+    pve = cluster('gera', nodes=1, vms=3, containers=0, templates=0)
+    pve.rename(next(iter(names_of(pve))), 'a-name-that-is-as-long-as-' + 'anybody-ever-made-one-' * 4)
+    endpoint = pin(pve, name='Gera')
+    run = begin(endpoint)
+    gina = person('gina')
+    gina.page.set_viewport_size(PHONE)
+    tabs = [endpoint.get_absolute_url() + tab for tab in ('', 'nodes/')]
+    for path in (*tabs, run.get_absolute_url(), f'{ENDPOINTS}add/'):
+        gina.open(path)
+        wide = gina.page.evaluate('document.documentElement.scrollWidth')
+        assert wide <= PHONE['width'], path
