@@ -66,9 +66,20 @@ class Secret:
                 )
             ) from None
 
+    def rotated(self) -> 'Secret':
+        """
+        The same secret, encrypted with the first key; itself if it is already.
+
+        Raises:
+            SecretError: As `reveal()`.
+        """
+        if not self._ciphertext or _encrypted_with_first_key(self._ciphertext):
+            return self
+        return Secret.of(self.reveal())
+
     # Neither Jinja's sandbox (export templates, webhooks, custom links) nor Django's templates call a method so marked.
-    encrypted.unsafe_callable = reveal.unsafe_callable = True
-    encrypted.alters_data = reveal.alters_data = True
+    encrypted.unsafe_callable = reveal.unsafe_callable = rotated.unsafe_callable = True
+    encrypted.alters_data = reveal.alters_data = rotated.alters_data = True
 
     def __bool__(self) -> bool:
         return bool(self._ciphertext)
@@ -98,10 +109,22 @@ class Secret:
     __hash__ = None
 
 
-def _cipher() -> MultiFernet:
+def _passphrases() -> tuple[str, ...]:
     keys = get_plugin_config('netbox_proxsync', 'encryption_keys')
     # SECRET_KEY stays able to decrypt, so that setting the first key of one's own loses nothing.
-    return _cipher_for((*keys, settings.SECRET_KEY))
+    return (*keys, settings.SECRET_KEY)
+
+
+def _cipher() -> MultiFernet:
+    return _cipher_for(_passphrases())
+
+
+def _encrypted_with_first_key(ciphertext: str) -> bool:
+    try:
+        _cipher_for(_passphrases()[:1]).decrypt(ciphertext.encode('ascii'))
+    except (InvalidToken, UnicodeError):
+        return False
+    return True
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from virtualization.models import VirtualMachine
 
+from netbox_proxsync.models import SyncRun
+
 pytestmark = pytest.mark.django_db
 
 
@@ -41,13 +43,51 @@ def test_an_endpoint_may_be_named_by_its_id(endpoint):
     assert command(str(endpoint.pk), '--preview')[0] == 2
 
 
-def test_json_holds_the_run_and_its_changes(endpoint):
+def test_json_is_one_line_for_each_change_and_one_for_the_run(endpoint):
     status, text = command('Lab', '--preview', '--json')
-    data = json.loads(text)
-    assert (status, data['status'], data['mode']) == (2, 'completed', 'preview')
-    assert {change['action'] for change in data['changes']} == {'create'}
-    assert data['counts']['vm'] == {'create': 3}
+    *changes, last = [json.loads(line) for line in text.splitlines() if line.startswith('{')]
+    assert (status, last['result']['status'], last['result']['mode']) == (2, 'completed', 'preview')
+    assert {line['change']['action'] for line in changes} == {'create'}
+    assert {line['endpoint'] for line in [*changes, last]} == {'Lab'}
+    assert last['result']['counts']['vm'] == {'create': 3}
     assert endpoint.token_secret.reveal() not in text
+
+
+def test_all_endpoints_one_of_which_cannot_be_reached(endpoint, standin, make_endpoint):
+    other = make_endpoint(standin(nodes=1, vms=1, containers=0, seed=9, name='other'), name='Other')
+    make_endpoint(standin(nodes=1, vms=1, containers=0, seed=10), name='Off', enabled=False)
+    gone = make_endpoint(standin(nodes=1, vms=1, containers=0, seed=11), name='Gone', token_secret='wrong')
+    assert command('--all')[0] == 1
+    assert {run.endpoint.name: run.status for run in SyncRun.objects.all()} == {
+        'Lab': 'completed', 'Other': 'completed', 'Gone': 'failed',
+    }  # fmt: skip
+    gone.delete()
+    command('Lab', 'Other', '--preview')
+    assert other.runs.count() == 2
+
+
+@pytest.mark.parametrize(
+    'arguments', [(), ('--all', 'Lab'), ('--all', '--accept', '1'), ('Lab', 'Lab', '--accept', '1')]
+)
+def test_what_contradicts_itself_is_refused(endpoint, arguments):
+    with pytest.raises(CommandError) as caught:
+        call_command('proxsync_sync', *arguments)
+    assert caught.value.returncode == 1
+    assert not endpoint.runs.exists()
+
+
+def test_a_refused_run_is_let_through(endpoint, standin, make_endpoint):
+    pve = standin(nodes=1, vms=12, containers=0, templates=0, seed=5, name='big')
+    make_endpoint(pve, name='Big')
+    assert command('Big')[0] == 0
+    for guest in list(pve.cluster.guests.values())[:8]:
+        pve.delete(guest.vmid)
+    assert command('Big')[0] == 1
+    refused = SyncRun.objects.get(status='refused')
+    with pytest.raises(CommandError, match=f'The last one is {refused.pk}'):
+        call_command('proxsync_sync', 'Big', '--accept', '999999')
+    assert command('Big', '--accept', str(refused.pk))[0] == 0
+    assert VirtualMachine.objects.filter(status='decommissioning').count() == 8
 
 
 def test_a_disabled_endpoint_is_not_synced(endpoint):

@@ -6,7 +6,7 @@ from ..models import Binding, ProxmoxEndpoint
 from ..sync.state import Bound
 from ..sync.values import Pointer, decode_all
 
-__all__ = ('load_bindings',)
+__all__ = ('dangling', 'load_bindings')
 
 
 def load_bindings(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str], Bound]:
@@ -26,3 +26,18 @@ def load_bindings(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str], Bound]:
         )
         for row in Binding.objects.filter(endpoint=endpoint).iterator()
     }
+
+
+def dangling(endpoint: ProxmoxEndpoint) -> list[int]:
+    """
+    The bindings (pks) to objects that are gone, by one query for each kind of object.
+
+    Not those that a person has taken over: they remember that nothing is to be made there again.
+    """
+    bindings = Binding.objects.filter(endpoint=endpoint, unmanaged=False).order_by()
+    gone = []
+    for object_type in ContentType.objects.filter(pk__in=bindings.values('object_type')):
+        if model := object_type.model_class():
+            there = model._base_manager.values('pk')
+            gone += bindings.filter(object_type=object_type).exclude(object_id__in=there).values_list('pk', flat=True)
+    return gone

@@ -64,7 +64,10 @@ FIELDS = (
 SEARCHED = {'vmid': 500, 'proxmox_pool': 1000}
 
 
-def install(apps: Any, using: str, fields: tuple = FIELDS, weight: int = 100):
+WEIGHT = 100
+
+
+def install(apps: Any, using: str, fields: tuple = FIELDS, weight: int = WEIGHT):
     """
     Create the fields that are missing and adopt those that exist.
 

@@ -23,7 +23,7 @@ class CensoredSecretsMixin(models.Model):
 
     def snapshot(self):
         super().snapshot()
-        self._prechange_secrets = self._secrets()
+        self._prechange_secrets = self.secrets
 
     snapshot.alters_data = True
 
@@ -33,7 +33,7 @@ class CensoredSecretsMixin(models.Model):
         if action == ObjectChangeActionChoices.ACTION_CREATE:
             before = {}
         if before is not None and objectchange.postchange_data:
-            for name, secret in self._secrets().items():
+            for name, secret in self.secrets.items():
                 if secret and secret != before.get(name):
                     # The same dictionary is the instance's snapshot that events carry.
                     objectchange.postchange_data[name] = CENSOR_TOKEN_CHANGED
@@ -46,7 +46,9 @@ class CensoredSecretsMixin(models.Model):
         before = getattr(self, '_prechange_secrets', {})
         return any(getattr(self, name) != before.get(name) for name in names)
 
-    def _secrets(self) -> dict[str, Secret]:
+    @property
+    def secrets(self) -> dict[str, Secret]:
+        """All of them by their field, set or not."""
         return {name: getattr(self, name) for name in self._secret_fields()}
 
     @classmethod

@@ -1,10 +1,12 @@
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from netbox_proxsync.jobs import AlreadyRunning, SyncJob
+from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
 from netbox_proxsync.stored_plans import NotAppliable
 from netbox_proxsync.sync.values import decode, show
@@ -17,36 +19,60 @@ CHANGES_PENDING = 2
 
 class Command(BaseCommand):
     help = (
-        'Sync NetBox with a Proxmox VE endpoint, here and now. Exit status: 0 nothing to do, or done; '
-        '2 changes are pending (--preview); 1 failed or refused.'
+        'Sync NetBox with Proxmox VE endpoints, here and now, one after the other. Exit status: 0 nothing to do, or '
+        'done; 2 changes are pending (--preview); 1 one failed or was refused.'
     )
 
     def add_arguments(self, parser: CommandParser):
-        parser.add_argument('endpoint', help='Name (or numeric ID) of the endpoint')
+        parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint')
+        parser.add_argument('--all', action='store_true', help='All endpoints that are enabled')
         what = parser.add_mutually_exclusive_group()
         what.add_argument('--preview', action='store_true', help='Show what would change, and write nothing')
         what.add_argument(
             '--accept', type=int, metavar='RUN', help='Let the plan of this refused run of the endpoint through'
         )
-        parser.add_argument('--json', action='store_true', help='Print the run and its changes as JSON')
+        parser.add_argument(
+            '--json', action='store_true', help='Print JSON, one line for each change and at last one for the run'
+        )
 
     def handle(self, *args: Any, **options: Any):
-        endpoint = self.find_endpoint(options['endpoint'])
-        if not endpoint.enabled:
-            raise CommandError(f'The endpoint "{endpoint}" is disabled. Enable it first.', returncode=FAILED)
+        endpoints = self.chosen(options)
+        statuses = [self.carry_out(endpoint, options) for endpoint in endpoints]
+        for status in (FAILED, CHANGES_PENDING):
+            if status in statuses:
+                raise SystemExit(status)
+
+    def chosen(self, options: dict[str, Any]) -> list[ProxmoxEndpoint]:
+        if options['all'] == bool(options['endpoint']):
+            raise CommandError('Name the endpoints, or say --all.', returncode=FAILED)
+        if options['all']:
+            endpoints = list(ProxmoxEndpoint.objects.filter(enabled=True))
+        else:
+            endpoints = [find_endpoint(name) for name in options['endpoint']]
+        if options['accept'] is not None and (options['all'] or len(endpoints) > 1):
+            raise CommandError('--accept is for one endpoint: that of the run.', returncode=FAILED)
+        for endpoint in endpoints:
+            if not endpoint.enabled:
+                raise CommandError(f'The endpoint "{endpoint}" is disabled. Enable it first.', returncode=FAILED)
+        return endpoints
+
+    def carry_out(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> int:
         try:
             run = self.start(endpoint, options)
         except NotAppliable as error:
-            raise CommandError(str(error), returncode=FAILED) from None
+            return self.failed(endpoint, str(error))
         except AlreadyRunning as error:
-            raise CommandError(f'{error} Wait for run {error.run.pk} to end.', returncode=FAILED) from None
-        changes = list(run.changes.order_by('position'))
+            return self.failed(endpoint, f'{error} Wait for run {error.run.pk} to end.')
+        changes = run.changes.order_by('position')
         if options['json']:
-            self.stdout.write(json.dumps(as_json(run, changes), indent=2))
+            self.print_json(run, changes)
         else:
             self.print_run(run, changes)
-        if status := exit_status(run, changes):
-            raise SystemExit(status)
+        return exit_status(run)
+
+    def failed(self, endpoint: ProxmoxEndpoint, why: str) -> int:
+        self.stderr.write(self.style.ERROR(f'{endpoint}: {why}'))
+        return FAILED
 
     def start(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun:
         if options['accept'] is None:
@@ -60,16 +86,12 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=FAILED)
         return SyncJob.enqueue_plan(source, user=None, immediate=True)
 
-    def find_endpoint(self, name: str) -> ProxmoxEndpoint:
-        found = ProxmoxEndpoint.objects.filter(name=name).first()
-        if found is None and name.isdecimal():
-            found = ProxmoxEndpoint.objects.filter(pk=name).first()
-        if found is None:
-            known = ', '.join(f'"{known}"' for known in ProxmoxEndpoint.objects.values_list('name', flat=True))
-            raise CommandError(f'There is no endpoint "{name}". There are: {known or "none"}.', returncode=FAILED)
-        return found
+    def print_json(self, run: SyncRun, changes: Iterable[SyncChange]):
+        for change in changes:
+            self.stdout.write(json.dumps({'endpoint': run.endpoint.name, 'run': run.pk, 'change': change_json(change)}))
+        self.stdout.write(json.dumps({'endpoint': run.endpoint.name, 'run': run.pk, 'result': result_json(run)}))
 
-    def print_run(self, run: SyncRun, changes: list[SyncChange]):
+    def print_run(self, run: SyncRun, changes: Iterable[SyncChange]):
         for change in changes:
             self.print_change(change)
         for message in run.messages:
@@ -95,38 +117,19 @@ class Command(BaseCommand):
             self.stdout.write(f'           {text}')
 
 
-def exit_status(run: SyncRun, changes: list[SyncChange]) -> int:
+def exit_status(run: SyncRun) -> int:
     if run.status != RunStatusChoices.COMPLETED:
         return FAILED
-    if run.mode == RunModeChoices.PREVIEW and changes:
+    if run.mode == RunModeChoices.PREVIEW and run.changes.exists():
         return CHANGES_PENDING
     return NOTHING_TO_DO
 
 
-def as_json(run: SyncRun, changes: list[SyncChange]) -> dict[str, Any]:
-    return {
-        'run': run.pk,
-        'endpoint': run.endpoint.name,
-        'mode': run.mode,
-        'status': run.status,
-        'error': run.error,
-        'guests': run.guests,
-        'calls': run.calls,
-        'timings': run.timings,
-        'counts': run.counts,
-        'messages': run.messages,
-        'changes': [
-            {
-                'unit': change.unit,
-                'kind': change.kind,
-                'key': change.key,
-                'action': change.action,
-                'outcome': change.outcome,
-                'label': change.label,
-                'fields': change.fields,
-                'reason': change.reason,
-                'message': change.message,
-            }
-            for change in changes
-        ],
-    }
+def change_json(change: SyncChange) -> dict[str, Any]:
+    names = ('unit', 'kind', 'key', 'action', 'outcome', 'label', 'fields', 'reason', 'message')
+    return {name: getattr(change, name) for name in names}
+
+
+def result_json(run: SyncRun) -> dict[str, Any]:
+    names = ('mode', 'status', 'error', 'refusal', 'guests', 'calls', 'timings', 'counts', 'messages')
+    return {name: getattr(run, name) for name in names}

@@ -1,0 +1,49 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from netbox_proxsync.crypto import SecretError
+from netbox_proxsync.models import ProxmoxEndpoint
+
+
+class Command(BaseCommand):
+    help = (
+        'Encrypt the stored secrets with the first of the encryption_keys. Put the new key first and keep the old '
+        'ones; afterwards these can be taken away.'
+    )
+
+    def handle(self, *args: Any, **options: Any):
+        rotated, lost = 0, []
+        for pk in ProxmoxEndpoint.objects.order_by('name').values_list('pk', flat=True):
+            with transaction.atomic():
+                endpoint = ProxmoxEndpoint.objects.select_for_update(no_key=True).filter(pk=pk).first()
+                if endpoint is None:
+                    continue
+                new, failed = self.rotate(endpoint)
+                if new:
+                    # By update(): the secrets are the same, so there is nothing to tell the change log.
+                    ProxmoxEndpoint.objects.filter(pk=pk).update(**new)
+            rotated += len(new)
+            lost += failed
+        self.stdout.write(f'{rotated} secrets are encrypted anew.' if rotated else 'All secrets have the first key.')
+        if lost:
+            names = '\n'.join(f'  {endpoint}: {field}' for endpoint, field in lost)
+            raise CommandError(
+                f'These cannot be decrypted with any of the keys, and stay as they are:\n{names}\n'
+                'Put the former key at the end of encryption_keys and repeat this, or enter them again.',
+                returncode=1,
+            )
+
+    def rotate(self, endpoint: ProxmoxEndpoint) -> tuple[dict[str, Any], list[tuple[ProxmoxEndpoint, str]]]:
+        """What is to be written, and what cannot be decrypted."""
+        new, lost = {}, []
+        for name, secret in endpoint.secrets.items():
+            try:
+                rotated = secret.rotated()
+            except SecretError:
+                lost.append((endpoint, endpoint._meta.get_field(name).verbose_name))
+                continue
+            if rotated is not secret:
+                new[name] = rotated
+        return new, lost

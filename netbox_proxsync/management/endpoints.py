@@ -1,0 +1,23 @@
+"""Endpoints as a person names them on the command line."""
+
+from django.core.management.base import CommandError
+
+from netbox_proxsync.models import ProxmoxEndpoint
+
+__all__ = ('find_endpoint',)
+
+
+def find_endpoint(name: str) -> ProxmoxEndpoint:
+    """
+    By its name, else by its ID.
+
+    Raises:
+        CommandError: There is none; with the names of those that there are.
+    """
+    found = ProxmoxEndpoint.objects.filter(name=name).first()
+    if found is None and name.isdecimal():
+        found = ProxmoxEndpoint.objects.filter(pk=name).first()
+    if found is None:
+        known = ', '.join(f'"{known}"' for known in ProxmoxEndpoint.objects.values_list('name', flat=True))
+        raise CommandError(f'There is no endpoint "{name}". There are: {known or "none"}.', returncode=1)
+    return found

@@ -1,0 +1,1 @@
+"""Taking over the settings of ProxSyncBox, the desktop tool."""

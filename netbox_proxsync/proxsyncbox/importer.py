@@ -1,0 +1,171 @@
+"""Makes endpoints of what ProxSyncBox knew, with the sites, roles and types that they name."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dcim.models import DeviceRole, DeviceType, Manufacturer, Site
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.utils.text import slugify
+from virtualization.models import Cluster, ClusterType
+
+from ..choices import TLSModeChoices
+from ..models import ProxmoxEndpoint
+from .env_file import EnvFile, NodeEntry
+
+__all__ = ('Importer',)
+
+
+class Unusable(Exception):
+    """An entry cannot become an endpoint."""
+
+
+@dataclass
+class Importer:
+    """
+    Writes endpoints, and says what it does. The caller's transaction decides whether it stays.
+
+    Attributes:
+        done: One line for each thing made.
+        hints: What is left to the person.
+        errors: Why an entry could not be taken over.
+    """
+
+    file: EnvFile
+    done: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def run(self):
+        made: dict[str, tuple[NodeEntry, ProxmoxEndpoint]] = {}
+        for entry in self.file.nodes:
+            name = entry.cluster
+            try:
+                if name.lower() in made:
+                    self.join(entry, *made[name.lower()])
+                elif ProxmoxEndpoint.objects.filter(name__iexact=name).exists():
+                    self.hints.append(f'{entry.id}: there is an endpoint "{name}" already; it stays as it is.')
+                else:
+                    made[name.lower()] = entry, self.make(entry)
+            except Unusable as error:
+                self.errors.append(f'{entry.id} (line {entry.line}): {error}')
+            except ValidationError as error:
+                self.errors += [f'{entry.id} (line {entry.line}): {text}' for text in messages_of(error)]
+
+    def join(self, entry: NodeEntry, first: NodeEntry, endpoint: ProxmoxEndpoint):
+        """Tokens are the whole cluster's: the same secret is another node of the same one."""
+        if (entry.token_id, entry['token_secret']) != (first.token_id, first['token_secret']):
+            raise Unusable(
+                f'it has the cluster "{entry.cluster}" of {first.id}, and another token. One cluster is one endpoint: '
+                'give both entries the same token if they are nodes of it, else clusters of their own.'
+            )
+        endpoint.snapshot()
+        endpoint.hosts = [*endpoint.hosts, entry['host']]
+        endpoint.full_clean()
+        endpoint.save()
+        self.done.append(f'endpoint "{endpoint}": {entry["host"]} is a further host ({entry.id})')
+
+    def make(self, entry: NodeEntry) -> ProxmoxEndpoint:
+        endpoint = ProxmoxEndpoint(
+            name=entry.cluster,
+            hosts=[entry['host']],
+            token_id=entry.token_id,
+            token_secret=entry['token_secret'],
+            tls_mode=TLSModeChoices.SYSTEM if entry.is_true('verify_ssl') else TLSModeChoices.OFF,
+            cluster=self.cluster(entry),
+            site=self.site(entry),
+            node_role=self.role(entry),
+            node_device_type=self.device_type(entry),
+        )
+        endpoint.cluster_type = endpoint.cluster.type
+        self.add_ssh(endpoint, entry)
+        endpoint.full_clean()
+        endpoint.save()
+        placed = (endpoint.cluster, endpoint.site, endpoint.node_role, endpoint.node_device_type)
+        where = ', '.join(str(value) for value in placed if value)
+        self.done.append(f'endpoint "{endpoint}" for {", ".join(endpoint.hosts)}, token {endpoint.token_id} ({where})')
+        self.hint(endpoint, entry)
+        return endpoint
+
+    def hint(self, endpoint: ProxmoxEndpoint, entry: NodeEntry):
+        name = endpoint.name
+        if endpoint.tls_mode == TLSModeChoices.OFF:
+            self.hints.append(
+                f'{name}: the certificate is not verified, as before. Pin its fingerprint in the form of the endpoint.'
+            )
+        if not endpoint.site:
+            self.hints.append(f'{name}: it has no site; nodes become devices only with one.')
+        if entry['netbox_node_platform_name']:
+            self.hints.append(
+                f'{name}: the platform "{entry["netbox_node_platform_name"]}" stays with the devices that have it; new '
+                'ones get that of their Proxmox VE version.'
+            )
+        if endpoint.ssh_user:
+            self.hints.append(f'{name}: compare and confirm the SSH host keys of its nodes before it uses SSH.')
+
+    def cluster(self, entry: NodeEntry) -> Cluster:
+        found = list(Cluster.objects.filter(name__iexact=entry.cluster)[:2])
+        if len(found) > 1:
+            raise Unusable(f'NetBox has several clusters "{entry.cluster}". Rename one, or import this entry by hand.')
+        if found:
+            return found[0]
+        kind = self.find_or_make(ClusterType, self.file.cluster_type or 'Proxmox VE')
+        return self.created(Cluster(name=entry.cluster, type=kind))
+
+    def site(self, entry: NodeEntry) -> Site | None:
+        name = entry['netbox_node_site_name']
+        return self.find_or_make(Site, name) if name else None
+
+    def role(self, entry: NodeEntry) -> DeviceRole | None:
+        name = entry['netbox_node_device_role_name']
+        return self.find_or_make(DeviceRole, name, color='00bcd4', vm_role=False) if name else None
+
+    def device_type(self, entry: NodeEntry) -> DeviceType | None:
+        model, maker = entry['netbox_node_device_type_name'], entry['netbox_node_manufacturer_name']
+        if not model:
+            return None
+        if not maker:
+            raise Unusable(f'it names the device type "{model}" without a manufacturer.')
+        manufacturer = self.find_or_make(Manufacturer, maker)
+        found = DeviceType.objects.filter(manufacturer=manufacturer, model__iexact=model).first()
+        return found or self.created(DeviceType(manufacturer=manufacturer, model=model, slug=slug_of(model)))
+
+    def add_ssh(self, endpoint: ProxmoxEndpoint, entry: NodeEntry):
+        if not entry.is_true('enable_ssh_mac_fetch') or not entry['ssh_user']:
+            return
+        endpoint.ssh_user = entry['ssh_user']
+        endpoint.ssh_port = int(entry['ssh_port'] or 22)
+        # As ProxSyncBox: the password, if there is one, else the key.
+        if entry['ssh_password']:
+            endpoint.ssh_password = entry['ssh_password']
+        elif entry['ssh_key_path']:
+            try:
+                endpoint.ssh_private_key = Path(entry['ssh_key_path']).expanduser().read_text()
+            except (OSError, UnicodeError) as error:
+                reason = getattr(error, 'strerror', None) or 'it is not a text'
+                raise Unusable(f'the SSH key {entry["ssh_key_path"]} cannot be read: {reason}.') from None
+        if entry['ssh_host'] and entry['ssh_host'] != entry['host']:
+            self.hints.append(f'{endpoint.name}: SSH goes to the addresses of the nodes, not to {entry["ssh_host"]}.')
+
+    def find_or_make(self, model: type[Model], name: str, **values: Any) -> Model:
+        """By name, else by slug, as ProxSyncBox does."""
+        found = model.objects.filter(name__iexact=name).first() or model.objects.filter(slug=slug_of(name)).first()
+        return found or self.created(model(name=name, slug=slug_of(name), **values))
+
+    def created(self, instance: Model) -> Any:
+        instance.full_clean()
+        instance.save()
+        self.done.append(f'{instance._meta.verbose_name} "{instance}"')
+        return instance
+
+
+def slug_of(name: str) -> str:
+    return slugify(name.replace('.', '-'))[:100]
+
+
+def messages_of(error: ValidationError) -> list[str]:
+    """With the names of the fields."""
+    if not hasattr(error, 'error_dict'):
+        return error.messages
+    return [f'{name}: {text}' for name, texts in error.message_dict.items() for text in texts]
