@@ -36,9 +36,10 @@ class ProxSyncConfig(PluginConfig):
         validate_settings({name: get_plugin_config(self.name, name) for name in self.default_settings})
 
         # They register the system job, what happens when endpoints are saved or deleted, and the dashboard's widget.
-        from . import jobs, signals, widgets  # noqa: F401
+        from . import events, jobs, signals, widgets  # noqa: F401
         from .custom_fields import ensure_custom_fields
 
+        events.register()
         post_migrate.connect(ensure_custom_fields, sender=self, dispatch_uid='netbox_proxsync.ensure_custom_fields')
 
 

@@ -11,6 +11,7 @@ __all__ = (
     'InterfaceNamingChoices',
     'MissingAddressesChoices',
     'MissingGuestsChoices',
+    'ObjectEventsChoices',
     'PatternTypeChoices',
     'RunModeChoices',
     'RunStatusChoices',
@@ -108,6 +109,18 @@ class MissingAddressesChoices(ChoiceSet):
         Choice(DELETE, _('Delete those that the sync made, unassign the others')),
         Choice(UNASSIGN, _('Unassign')),
         Choice(LEAVE, _('Leave alone')),
+    ]
+
+
+class ObjectEventsChoices(ChoiceSet):
+    ALWAYS = 'always'
+    LATER = 'later'
+    NEVER = 'never'
+
+    CHOICES = [
+        Choice(ALWAYS, _('Always, for each object')),
+        Choice(LATER, _('Not in the first sync')),
+        Choice(NEVER, _('Never')),
     ]
 
 

@@ -29,6 +29,7 @@ from .choices import (
     InterfaceNamingChoices,
     MissingAddressesChoices,
     MissingGuestsChoices,
+    ObjectEventsChoices,
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
@@ -75,6 +76,7 @@ class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
     missing_guests = by_choice(MissingGuestsChoices)
     missing_addresses = by_choice(MissingAddressesChoices)
     sync_interval = by_choice(JobIntervalChoices)
+    object_events = by_choice(ObjectEventsChoices)
     next_sync = MultiValueDateTimeFilter()
     # Any part of any host.
     hosts = MultiValueArrayFilter(lookup_expr='icontains')

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .cancelling import CancelWatch
-from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
 from .connection import connection_of, options_of
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
@@ -154,8 +154,20 @@ def write(
         message = f'Proxmox sync of {run.endpoint}, run {run.pk}{origin}'
         objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now())
         user = run.user or service_user()
-        Writer(objects, user, run.request_id, applied, stopped=watch.cancelled).apply(plan)
+        writer = Writer(objects, user, run.request_id, applied, watch.cancelled, quiet=is_quiet(run))
+        writer.apply(plan)
         return watch.cancelled()
+
+
+def is_quiet(run: SyncRun) -> bool:
+    """Whether the endpoint's setting keeps event rules from hearing of the objects that this run writes."""
+    match run.endpoint.object_events:
+        case ObjectEventsChoices.NEVER:
+            return True
+        case ObjectEventsChoices.LATER:
+            written = run.endpoint.runs.exclude(mode=RunModeChoices.PREVIEW)
+            return not written.filter(status=RunStatusChoices.COMPLETED).exists()
+    return False
 
 
 def pending_of(result: Result) -> Pending | None:

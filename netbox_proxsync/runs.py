@@ -20,6 +20,7 @@ from rq.job import JobStatus
 
 from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
 from .cluster_state import state_of
+from .events import announce
 from .ledger.writer import Result
 from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from .proxmox.inventory import Inventory
@@ -193,6 +194,7 @@ def close(run: SyncRun, status: str, error: str = ''):
     SyncRun.objects.filter(pk=run.pk).update(status=status, error=error, completed=timezone.now(), phase='')
     ProxmoxEndpoint.objects.filter(pk=run.endpoint_id).update(status=status, last_run=run.pk)
     run.refresh_from_db()
+    announce(run)
 
 
 def active_runs(endpoint: ProxmoxEndpoint | None = None) -> QuerySet[SyncRun]:

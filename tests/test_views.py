@@ -40,6 +40,7 @@ class ProxmoxEndpointViewTestCase(
             'grace_days': 10,
             'change_limit': 30,
             'sync_interval': 60,
+            'object_events': 'later',
             'description': 'new',
         }
         cls.csv_data = (

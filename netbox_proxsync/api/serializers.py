@@ -27,6 +27,7 @@ from ..choices import (
     InterfaceNamingChoices,
     MissingAddressesChoices,
     MissingGuestsChoices,
+    ObjectEventsChoices,
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
@@ -100,6 +101,7 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     interface_naming = ChoiceField(choices=InterfaceNamingChoices, required=False)
     missing_guests = ChoiceField(choices=MissingGuestsChoices, required=False)
     missing_addresses = ChoiceField(choices=MissingAddressesChoices, required=False)
+    object_events = ChoiceField(choices=ObjectEventsChoices, required=False)
     field_policy = serializers.JSONField(required=False)
     status = ChoiceField(choices=EndpointStatusChoices, read_only=True)
     last_run = NestedSyncRunSerializer(read_only=True, allow_null=True)
@@ -114,8 +116,8 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
             'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
             'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
             'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval',
-            'next_sync', 'status', 'last_run', 'guests_read', 'pve_version', 'description', 'owner', 'comments', 'tags',
-            'custom_fields', 'created', 'last_updated',
+            'next_sync', 'object_events', 'status', 'last_run', 'guests_read', 'pve_version', 'description', 'owner',
+            'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # What clean() puts into its normal form, whatever was sent.

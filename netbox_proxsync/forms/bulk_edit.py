@@ -17,6 +17,7 @@ from ..choices import (
     InterfaceNamingChoices,
     MissingAddressesChoices,
     MissingGuestsChoices,
+    ObjectEventsChoices,
     PatternTypeChoices,
     TagMatchChoices,
 )
@@ -176,6 +177,11 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         empty_value=None,
         required=False,
     )
+    object_events = forms.ChoiceField(
+        label=_('Object events'),
+        choices=add_blank_choice(ObjectEventsChoices),
+        required=False,
+    )
 
     model = ProxmoxEndpoint
     fieldsets = (
@@ -196,7 +202,7 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         FieldSet(
             'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', name=_('Behaviour')
         ),
-        FieldSet('sync_interval', name=_('Schedule')),
+        FieldSet('sync_interval', 'object_events', name=_('Schedule and events')),
     )  # fmt: skip
     nullable_fields = (
         'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',

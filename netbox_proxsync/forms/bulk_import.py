@@ -13,6 +13,7 @@ from ..choices import (
     InterfaceNamingChoices,
     MissingAddressesChoices,
     MissingGuestsChoices,
+    ObjectEventsChoices,
     PatternTypeChoices,
     TagMatchChoices,
     TLSModeChoices,
@@ -145,6 +146,12 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
         required=False,
         help_text=_('What happens to addresses that a guest no longer has'),
     )
+    object_events = CSVChoiceField(
+        label=_('Object events'),
+        choices=ObjectEventsChoices,
+        required=False,
+        help_text=_('Whether what a sync writes sets off event rules object by object'),
+    )
     field_policy = FieldPolicyField()
 
     class Meta:
@@ -156,8 +163,8 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
             'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
             'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
             'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests',
-            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval', 'owner', 'comments',
-            'tags',
+            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval', 'object_events',
+            'owner', 'comments', 'tags',
         )  # fmt: skip
 
     def __init__(self, *args, **kwargs):

@@ -141,9 +141,9 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             hint=_('nodes as devices once there is a site; VLANs are not made'),
         ),
         FoldedFieldSet(
-            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit',
+            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'object_events',
             name=_('Behaviour'),
-            hint=_('what happens to what is gone, who decides about a field, how much one run may take away'),
+            hint=_('what becomes of what is gone, who decides about a field, what one run may take away, webhooks'),
         ),
         FoldedFieldSet(
             'ca_certificate', 'timeout', 'concurrency',
@@ -166,8 +166,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
             'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
             'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests',
-            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval', 'owner', 'comments',
-            'tags',
+            'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval', 'object_events',
+            'owner', 'comments', 'tags',
         )  # fmt: skip
         widgets = {
             'tls_mode': TLSModeSelect(attrs={'class': 'no-ts'}),
@@ -193,7 +193,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             self.fields['token_secret'].help_text = _('Leave it empty to keep the stored secret.')
         self.fields['name'].required = False
         self.fields['name'].help_text = _('What you call this Proxmox cluster or host; its first host if empty')
-        self.fields['ssh_port'].required = False
+        for name in ('ssh_port', 'object_events'):
+            self.fields[name].required = False
         for name in SSH_SECRETS:
             if self.instance.pk and getattr(self.instance, name):
                 self.fields[name].widget.removable = True
@@ -201,6 +202,9 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
     def clean_ssh_port(self) -> int:
         return self.cleaned_data['ssh_port'] or ProxmoxEndpoint._meta.get_field('ssh_port').default
+
+    def clean_object_events(self) -> str:
+        return self.cleaned_data['object_events'] or ProxmoxEndpoint._meta.get_field('object_events').default
 
     def clean(self):
         super().clean()

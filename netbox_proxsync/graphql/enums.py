@@ -9,6 +9,7 @@ from ..choices import (
     InterfaceNamingChoices,
     MissingAddressesChoices,
     MissingGuestsChoices,
+    ObjectEventsChoices,
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
@@ -25,6 +26,7 @@ __all__ = (
     'ProxSyncInterfaceNamingEnum',
     'ProxSyncMissingAddressesEnum',
     'ProxSyncMissingGuestsEnum',
+    'ProxSyncObjectEventsEnum',
     'ProxSyncPatternTypeEnum',
     'ProxSyncRunModeEnum',
     'ProxSyncRunStatusEnum',
@@ -45,6 +47,7 @@ ProxSyncMissingAddressesEnum = strawberry.enum(
     MissingAddressesChoices.as_enum('ProxSyncMissingAddressesEnum', 'missing_addresses')
 )
 ProxSyncMissingGuestsEnum = strawberry.enum(MissingGuestsChoices.as_enum('ProxSyncMissingGuestsEnum', 'missing_guests'))
+ProxSyncObjectEventsEnum = strawberry.enum(ObjectEventsChoices.as_enum('ProxSyncObjectEventsEnum', 'object_events'))
 ProxSyncPatternTypeEnum = strawberry.enum(PatternTypeChoices.as_enum('ProxSyncPatternTypeEnum', 'pattern_type'))
 ProxSyncRunModeEnum = strawberry.enum(RunModeChoices.as_enum('ProxSyncRunModeEnum', 'mode'))
 ProxSyncRunStatusEnum = strawberry.enum(RunStatusChoices.as_enum('ProxSyncRunStatusEnum', 'status'))

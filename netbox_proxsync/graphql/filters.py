@@ -110,6 +110,7 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     grace_days: Integer | None = strawberry_django.filter_field()
     change_limit: Integer | None = strawberry_django.filter_field()
     sync_interval: Integer | None = strawberry_django.filter_field()
+    object_events: BaseFilterLookup[ProxSyncObjectEventsEnum] | None = strawberry_django.filter_field()
     next_sync: DatetimeFilterLookup | None = strawberry_django.filter_field()
     status: BaseFilterLookup[ProxSyncEndpointStatusEnum] | None = strawberry_django.filter_field()
     last_run: Runs | None = strawberry_django.filter_field()

@@ -46,14 +46,17 @@ def request_for(user: AbstractBaseUser, request_id: UUID) -> NetBoxFakeRequest:
 
 
 @contextmanager
-def tracked_transaction(user: AbstractBaseUser, request_id: UUID) -> Iterator[None]:
+def tracked_transaction(user: AbstractBaseUser, request_id: UUID, quiet: bool = False) -> Iterator[None]:
     """
-    A transaction whose writes are logged, and whose events are sent if it commits.
+    A transaction whose writes are logged, and whose events are sent if it commits; none at all if it is to be quiet.
 
     The tracking is the outer of the two: events must not leave for what was rolled back.
     """
-    with event_tracking(request_for(user, request_id)), transaction.atomic():
-        yield
+    with event_tracking(request_for(user, request_id)):
+        with transaction.atomic():
+            yield
+        if quiet:
+            events_queue.set({})
 
 
 @contextmanager

@@ -72,6 +72,7 @@ class Writer:
         user, request_id: Whose the entries of the change log are, and what ties them together.
         record: Called within each transaction with what it has done, so that the record of the run commits with it.
         stopped: Whether the run was cancelled. Asked before each unit.
+        quiet: Whether event rules are not to hear of what is written.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Writer:
         request_id: UUID,
         record: Callable[[list[Result]], None],
         stopped: Callable[[], bool] = lambda: False,
+        quiet: bool = False,
     ):
         self.objects = objects
         self.user = user
@@ -89,6 +91,7 @@ class Writer:
         self.stopped = stopped
         # Whether anything of the unit in hand was written.
         self.has_written = False
+        self.quiet = quiet
 
     def apply(self, plan: AnyPlan):
         """
@@ -104,7 +107,7 @@ class Writer:
         self.objects.aside.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():
-            with tracked_transaction(self.user, self.request_id):
+            with tracked_transaction(self.user, self.request_id, self.quiet):
                 self.record(list(self.apply_some(units)))
         if units:
             self.record([Result(change, ChangeOutcomeChoices.CANCELLED) for change in chain.from_iterable(units)])

@@ -16,6 +16,7 @@ from ..choices import (
     InterfaceNamingChoices,
     MissingAddressesChoices,
     MissingGuestsChoices,
+    ObjectEventsChoices,
     TLSModeChoices,
 )
 from ..crypto import SecretError
@@ -370,6 +371,17 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         help_text=_('How often it is synced by itself; left empty, only when somebody asks for it'),
     )
 
+    object_events = models.CharField(
+        verbose_name=_('object events'),
+        max_length=30,
+        choices=ObjectEventsChoices,
+        default=ObjectEventsChoices.ALWAYS,
+        help_text=_(
+            'Whether what a sync writes sets off event rules, such as webhooks, object by object. The first sync of a '
+            'cluster makes thousands of objects. The change log has them all the same'
+        ),
+    )
+
     # State
     status = models.CharField(
         verbose_name=_('status'),
@@ -439,7 +451,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
         'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
         'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests', 'grace_days',
-        'missing_addresses', 'change_limit', 'sync_interval',
+        'missing_addresses', 'change_limit', 'sync_interval', 'object_events',
     )  # fmt: skip
     prerequisite_models = ()
 

@@ -107,6 +107,7 @@ class EndpointBehaviourPanel(panels.ObjectAttributesPanel):
     missing_guests = attrs.ChoiceAttr('missing_guests', label=_('Missing guests'))
     grace_days = attrs.TextAttr('grace_days', label=_('Grace period'), format_string=_('{} days'))
     missing_addresses = attrs.ChoiceAttr('missing_addresses', label=_('Missing addresses'))
+    object_events = attrs.ChoiceAttr('object_events', label=_('Object events'))
     field_policy = attrs.TemplatedAttr(
         'field_policy', label=_('Field policy'), template_name='netbox_proxsync/attrs/field_policy.html'
     )

@@ -1,0 +1,100 @@
+"""What event rules can react to: how syncs have ended."""
+
+import logging
+from typing import Any
+
+from core.models import ObjectType
+from django.db import transaction
+from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+from extras.events import EventContext, flush_events
+from netbox.events import (
+    EVENT_TYPE_KIND_DANGER,
+    EVENT_TYPE_KIND_SUCCESS,
+    EVENT_TYPE_KIND_WARNING,
+    EventType,
+)
+
+from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from .models import SyncRun
+
+__all__ = ('announce', 'event_type_of', 'register')
+
+logger = logging.getLogger('netbox.plugins.netbox_proxsync')
+
+# As NetBox's own, not lazy: it makes a str of an event type by returning its text.
+COMPLETED = EventType('proxsync_completed', _('Proxmox sync completed'), EVENT_TYPE_KIND_SUCCESS)
+CONFLICTS = EventType('proxsync_conflicts', _('Proxmox sync completed with conflicts'), EVENT_TYPE_KIND_WARNING)
+FAILED = EventType('proxsync_failed', _('Proxmox sync failed'), EVENT_TYPE_KIND_DANGER)
+REFUSED = EventType('proxsync_refused', _('Proxmox sync refused'), EVENT_TYPE_KIND_WARNING)
+EVENT_TYPES = (COMPLETED, CONFLICTS, FAILED, REFUSED)
+
+
+def register():
+    for event_type in EVENT_TYPES:
+        event_type.register()
+
+
+def announce(run: SyncRun):
+    """Let event rules know, once it is certain, that a run has ended. Previews change nothing, so they are no news."""
+    if run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.CANCELLED:
+        transaction.on_commit(lambda: send(run))
+
+
+def send(run: SyncRun):
+    data = payload(run)
+    event = EventContext(
+        object_type=ObjectType.objects.get_for_model(run.endpoint),
+        object_id=run.endpoint_id,
+        object=run.endpoint,
+        event_type=event_type_of(run.status, data['run']).name,
+        data=data,
+        user=run.user,
+        snapshots=None,
+    )
+    try:
+        flush_events([event])
+    except Exception:
+        # The run has ended as it has, whoever could not be told.
+        logger.exception(f'The event rules for the end of run {run.pk} failed')
+
+
+def event_type_of(status: str, told: dict[str, Any]) -> EventType:
+    if status == RunStatusChoices.COMPLETED:
+        return CONFLICTS if told['conflicts'] or told['not_written'] else COMPLETED
+    return REFUSED if status == RunStatusChoices.REFUSED else FAILED
+
+
+def payload(run: SyncRun) -> dict[str, Any]:
+    """
+    What webhooks and conditions get. Of the endpoint by name: its settings are nothing of theirs.
+
+    `id` and `display` are the endpoint's, as notifications need them.
+    """
+    bad = Q(outcome__in=(ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.OUTDATED))
+    numbers = run.changes.order_by().aggregate(not_written=Count('pk', filter=bad))
+    return {
+        'id': run.endpoint_id,
+        'display': str(run.endpoint),
+        'name': run.endpoint.name,
+        'url': run.endpoint.get_absolute_url(),
+        'cluster': str(run.endpoint.cluster) if run.endpoint.cluster else None,
+        'run': {
+            'id': run.pk,
+            'url': run.get_absolute_url(),
+            'mode': run.mode,
+            'status': run.status,
+            'user': run.user.get_username() if run.user else None,
+            'started': run.started and run.started.isoformat(),
+            'completed': run.completed and run.completed.isoformat(),
+            'duration': run.duration and run.duration.total_seconds(),
+            'guests': run.guests,
+            'calls': run.calls,
+            'counts': run.counts,
+            'conflicts': run.conflicts,
+            'not_written': numbers['not_written'],
+            'error': run.error,
+            'refusal': run.refusal,
+            'request_id': str(run.request_id),
+        },
+    }
