@@ -39,6 +39,7 @@ from ..validation import (
     clean_token_secret,
 )
 from .bindings import Binding
+from .exporting import endpoint_as_yaml
 from .guests import ProxmoxGuest
 from .mixins import CensoredSecretsMixin
 from .runs import PlannedBinding, SyncChange
@@ -541,6 +542,10 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     def clone(self) -> dict[str, Any]:
         # As the form reads it.
         return {**super().clone(), 'field_policy': format_policy(self.field_policy)}
+
+    def to_yaml(self) -> str:
+        """The endpoint as the import takes it, without its secrets."""
+        return endpoint_as_yaml(self)
 
     def serialize_object(self, exclude: Iterable[str] | None = None) -> dict[str, Any]:
         return super().serialize_object(exclude=[*(exclude or ()), *STATE_FIELDS])
