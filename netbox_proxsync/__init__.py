@@ -19,6 +19,7 @@ class ProxSyncConfig(PluginConfig):
     min_version = '4.7.0'
     max_version = '4.7.99'
     graphql_schema = 'graphql.schema.schema'
+    middleware = ['netbox_proxsync.metrics.MetricsMiddleware']
     default_settings = {
         # Passphrases for the stored secrets: the first encrypts, all decrypt. Empty: derived from SECRET_KEY.
         'encryption_keys': [],

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,35 @@ def sync(db):
     from tests.synced import run_job
 
     return run_job
+
+
+class WebServer:
+    """
+    NetBox over HTTP, with its metrics on.
+
+    Attributes:
+        url: Without a slash at the end.
+    """
+
+    def __init__(self, environment: dict[str, str], run: Path, log: Path):
+        self.run, self.log = run, log
+        port = netbox.free_port('127.0.0.1', range(8100, 8300))
+        self.url = f'http://127.0.0.1:{port}'
+        command = [sys.executable, '-m', 'gunicorn', 'tests.stack.wsgi:application', '--bind', f'127.0.0.1:{port}']
+        env = {**environment, 'PROXSYNC_STACK_METRICS': '1'}
+        processes.start('web', [*command, '--threads', '4', '--no-control-socket'], env=env, run=run, log=log)
+        processes.wait_until(partial(netbox.answers, port, '127.0.0.1'), 'web', 120, 'NetBox', run=run, log=log)
+
+    def stop(self):
+        processes.stop('web', signal.SIGQUIT, run=self.run)
+
+
+@pytest.fixture
+def web(worker):
+    """A real web server (`WebServer`) beside the worker, with the same database."""
+    server = WebServer(worker.environment, worker.run, worker.log)
+    yield server
+    server.stop()
 
 
 class Workers:

@@ -103,7 +103,7 @@ class ProxmoxGuest(models.Model):
     virtual_machine = models.ForeignKey(
         to='virtualization.VirtualMachine',
         on_delete=models.SET_NULL,
-        related_name='+',
+        related_name='proxsync_guests',
         verbose_name=_('virtual machine'),
         blank=True,
         null=True,

@@ -37,6 +37,8 @@ PLUGINS = os.environ['PROXSYNC_STACK_PLUGINS'].split()
 RAM_BASE_UNIT = 1024
 DISK_BASE_UNIT = 1024
 
+METRICS_ENABLED = os.environ.get('PROXSYNC_STACK_METRICS') == '1'
+
 DEBUG = False
 # NetBox makes no migrations for anybody but a developer, which in all else means nothing but looser checks.
 DEVELOPER = 'makemigrations' in sys.argv

@@ -1,0 +1,112 @@
+"""How the endpoints fare, for Prometheus: read from the database at each scrape, by a fixed number of queries."""
+
+from collections.abc import Callable, Iterator
+
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
+from django.db.models import Count, Max, QuerySet
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from .models import ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+
+__all__ = ('MetricsMiddleware', 'ProxSyncCollector')
+
+PREFIX = 'netbox_proxsync'
+VIEW = 'prometheus-django-metrics'
+
+
+def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f'{PREFIX}_{name}', text, labels=('endpoint', *labels))
+
+
+class ProxSyncCollector(Collector):
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        # By the id: a relation would be sorted by its name.
+        names = dict(ProxmoxEndpoint.objects.values_list('pk', 'name'))
+        yield from endpoints()
+        yield from last_runs(names)
+        yield last_success(names)
+        yield counted('guests', 'Guests by how NetBox stands to them', 'state', ProxmoxGuest.objects, names)
+        yield counted('runs', 'Runs that are kept, by how they have ended', 'status', SyncRun.objects, names)
+
+
+def endpoints() -> Iterator[GaugeMetricFamily]:
+    enabled = gauge('endpoint_enabled', 'Whether the endpoint is synced')
+    scheduled = gauge('next_sync_timestamp_seconds', 'When the schedule starts the next sync')
+    for name, is_enabled, at in ProxmoxEndpoint.objects.values_list('name', 'enabled', 'next_sync'):
+        enabled.add_metric([name], int(is_enabled))
+        if at and is_enabled:
+            scheduled.add_metric([name], at.timestamp())
+    yield enabled
+    yield scheduled
+
+
+def syncs() -> QuerySet[SyncRun]:
+    return SyncRun.objects.exclude(mode=RunModeChoices.PREVIEW)
+
+
+def last_success(names: dict[int, str]) -> GaugeMetricFamily:
+    metric = gauge('last_success_timestamp_seconds', 'When the last sync that succeeded has ended')
+    done = syncs().filter(status=RunStatusChoices.COMPLETED).order_by().values('endpoint')
+    for row in done.annotate(at=Max('completed')):
+        metric.add_metric([names[row['endpoint']]], row['at'].timestamp())
+    return metric
+
+
+def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
+    """Of the last sync of each endpoint that has ended, well or not."""
+    status = gauge('last_run_status', 'How the last sync has ended: 1 for that status', 'status')
+    duration = gauge('last_run_duration_seconds', 'What the last sync took, by phase', 'phase')
+    conflicts = gauge('last_run_conflicts', 'Conflicts that the last sync has met')
+    calls = gauge('last_run_calls', 'Calls to Proxmox of the last sync')
+    errors = gauge('last_run_errors', 'What the last sync could not read or write, and whether it failed')
+    ended = syncs().filter(status__in=RunStatusChoices.FINISHED)
+    runs = list(ended.order_by('endpoint_id', '-created').distinct('endpoint_id').defer('cluster_identity'))
+    failed = SyncChange.objects.filter(run__in=[run.pk for run in runs], outcome=ChangeOutcomeChoices.FAILED)
+    not_written = dict(failed.order_by().values_list('run').annotate(number=Count('pk')))
+    for run in runs:
+        name = names[run.endpoint_id]
+        status.add_metric([name, run.status], 1)
+        for phase, seconds in run.timings.items():
+            duration.add_metric([name, phase], seconds)
+        conflicts.add_metric([name], run.conflicts)
+        calls.add_metric([name], run.calls)
+        unread = len(run.messages) + (run.status == RunStatusChoices.FAILED)
+        errors.add_metric([name], unread + not_written.get(run.pk, 0))
+    yield from (status, duration, conflicts, calls, errors)
+
+
+def counted(
+    name: str, text: str, label: str, rows: QuerySet, names: dict[int, str]
+) -> GaugeMetricFamily:
+    metric = gauge(name, text, label)
+    for endpoint, value, number in rows.order_by().values_list('endpoint', label).annotate(number=Count('pk')):
+        metric.add_metric([names[endpoint], value], number)
+    return metric
+
+
+class MetricsMiddleware:
+    """
+    Adds the metrics to NetBox's own page of them.
+
+    Not through the global registry: with several web processes NetBox serves what those share in files, which holds
+    counters of processes and nothing that is read from the database.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        if not settings.METRICS_ENABLED:
+            raise MiddlewareNotUsed
+        self.get_response = get_response
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(ProxSyncCollector())
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        match = request.resolver_match
+        if match and match.url_name == VIEW and response.status_code == 200:
+            response.content += generate_latest(self.registry)
+        return response

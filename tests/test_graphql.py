@@ -1,0 +1,92 @@
+"""The Proxmox side of NetBox's own types in GraphQL, and who may see it."""
+
+import json
+
+import pytest
+from core.models import ObjectType
+from dcim.models import Device, Site
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from users.models import ObjectPermission, User
+from virtualization.models import Cluster, VirtualMachine
+
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest
+
+pytestmark = pytest.mark.django_db
+
+MACHINES = '{ virtual_machine_list { name proxsync_guest { vmid node state endpoint { name } } } }'
+DEVICES = '{ device_list { name proxsync_node { node state endpoint { name } binding { key } } } }'
+CLUSTERS = '{ cluster_list { name proxsync_endpoints { name status } } }'
+
+
+@pytest.fixture
+def synced(standin, make_endpoint, sync):
+    site = Site.objects.create(name='Main', slug='main')
+    endpoint = make_endpoint(standin(nodes=2, vms=3, containers=0, templates=0, seed=3), site=site)
+    assert sync(endpoint).status == 'completed'
+    return endpoint
+
+
+def client(*models: type, **user: object) -> Client:
+    someone = User.objects.create_user(f'user{User.objects.count()}', **user)
+    for model in models:
+        permission = ObjectPermission.objects.create(name=f'view {model.__name__}', actions=['view'])
+        permission.object_types.add(ObjectType.objects.get_for_model(model))
+        permission.users.add(someone)
+    browser = Client()
+    browser.force_login(someone)
+    return browser
+
+
+def ask(browser: Client, query: str) -> list[dict]:
+    answer = browser.post('/graphql/', json.dumps({'query': query}), content_type='application/json').json()
+    assert 'errors' not in answer, answer
+    (rows,) = answer['data'].values()
+    return rows
+
+
+def test_machines_devices_and_clusters_tell_their_side_in_proxmox(synced):
+    admin = client(is_superuser=True)
+    guests = {vm['name']: vm['proxsync_guest'] for vm in ask(admin, MACHINES)}
+    assert len(guests) == 3
+    for guest in ProxmoxGuest.objects.all():
+        assert guests[guest.name] == {
+            'vmid': guest.vmid, 'node': guest.node, 'state': guest.state, 'endpoint': {'name': 'Lab'},
+        }  # fmt: skip
+    nodes = {device['name']: device['proxsync_node'] for device in ask(admin, DEVICES)}
+    assert {name: node['node'] for name, node in nodes.items()} == {name: name for name in nodes}
+    assert len(nodes) == 2
+    assert all((node['state'], node['endpoint']) == ('in-sync', {'name': 'Lab'}) for node in nodes.values())
+    assert ask(admin, CLUSTERS)[0]['proxsync_endpoints'] == [{'name': 'Lab', 'status': 'completed'}]
+
+
+def test_what_is_nothing_of_proxmox_has_no_such_side(synced):
+    admin = client(is_superuser=True)
+    VirtualMachine.objects.create(name='by-hand', cluster=Cluster.objects.get())
+    assert {vm['name']: vm['proxsync_guest'] for vm in ask(admin, MACHINES)}['by-hand'] is None
+
+
+def test_who_may_not_see_it_does_not(synced):
+    plain = client(VirtualMachine, Device, Cluster)
+    assert {str(vm['proxsync_guest']) for vm in ask(plain, MACHINES)} == {'None'}
+    assert {str(device['proxsync_node']) for device in ask(plain, DEVICES)} == {'None'}
+    assert ask(plain, CLUSTERS)[0]['proxsync_endpoints'] == []
+    some = client(VirtualMachine, Device, Cluster, ProxmoxGuest, Binding)
+    assert {str(vm['proxsync_guest']['endpoint']) for vm in ask(some, MACHINES)} == {'None'}
+    assert {str(device['proxsync_node']['endpoint']) for device in ask(some, DEVICES)} == {'None'}
+    more = client(Cluster, ProxmoxEndpoint)
+    assert ask(more, CLUSTERS)[0]['proxsync_endpoints'] == [{'name': 'Lab', 'status': 'completed'}]
+
+
+@pytest.mark.parametrize('query', [MACHINES, DEVICES])
+def test_lists_take_no_query_for_each_row(synced, query):
+    admin = client(is_superuser=True)
+    ask(admin, query)
+    with CaptureQueriesContext(connection) as all_rows:
+        ask(admin, query)
+    Device.objects.exclude(pk=Device.objects.first().pk).update(cluster=None)
+    one = query.replace('_list {', '_list(pagination: {limit: 1}) {')
+    with CaptureQueriesContext(connection) as one_row:
+        ask(admin, one)
+    assert len(all_rows) == len(one_row)
