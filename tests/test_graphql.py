@@ -15,8 +15,8 @@ from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest
 
 pytestmark = pytest.mark.django_db
 
-MACHINES = '{ virtual_machine_list { name proxsync_guest { vmid node state endpoint { name } } } }'
-DEVICES = '{ device_list { name proxsync_node { node state endpoint { name } binding { key } } } }'
+MACHINES = '{ virtual_machine_list { name proxsync_guests { vmid node state endpoint { name site { name } } } } }'
+DEVICES = '{ device_list { name proxsync_node { node state endpoint_name } } }'
 CLUSTERS = '{ cluster_list { name proxsync_endpoints { name status } } }'
 
 
@@ -48,33 +48,37 @@ def ask(browser: Client, query: str) -> list[dict]:
 
 def test_machines_devices_and_clusters_tell_their_side_in_proxmox(synced):
     admin = client(is_superuser=True)
-    guests = {vm['name']: vm['proxsync_guest'] for vm in ask(admin, MACHINES)}
+    guests = {vm['name']: vm['proxsync_guests'] for vm in ask(admin, MACHINES)}
     assert len(guests) == 3
     for guest in ProxmoxGuest.objects.all():
-        assert guests[guest.name] == {
-            'vmid': guest.vmid, 'node': guest.node, 'state': guest.state, 'endpoint': {'name': 'Lab'},
-        }  # fmt: skip
+        endpoint = {'name': 'Lab', 'site': {'name': 'Main'}}
+        assert guests[guest.name] == [
+            {'vmid': guest.vmid, 'node': guest.node, 'state': guest.state, 'endpoint': endpoint}
+        ]
     nodes = {device['name']: device['proxsync_node'] for device in ask(admin, DEVICES)}
     assert {name: node['node'] for name, node in nodes.items()} == {name: name for name in nodes}
     assert len(nodes) == 2
-    assert all((node['state'], node['endpoint']) == ('in-sync', {'name': 'Lab'}) for node in nodes.values())
+    assert all((node['state'], node['endpoint_name']) == ('in-sync', 'Lab') for node in nodes.values())
     assert ask(admin, CLUSTERS)[0]['proxsync_endpoints'] == [{'name': 'Lab', 'status': 'completed'}]
 
 
 def test_what_is_nothing_of_proxmox_has_no_such_side(synced):
     admin = client(is_superuser=True)
     VirtualMachine.objects.create(name='by-hand', cluster=Cluster.objects.get())
-    assert {vm['name']: vm['proxsync_guest'] for vm in ask(admin, MACHINES)}['by-hand'] is None
+    assert {vm['name']: vm['proxsync_guests'] for vm in ask(admin, MACHINES)}['by-hand'] == []
 
 
 def test_who_may_not_see_it_does_not(synced):
     plain = client(VirtualMachine, Device, Cluster)
-    assert {str(vm['proxsync_guest']) for vm in ask(plain, MACHINES)} == {'None'}
+    assert all(vm['proxsync_guests'] == [] for vm in ask(plain, MACHINES))
     assert {str(device['proxsync_node']) for device in ask(plain, DEVICES)} == {'None'}
     assert ask(plain, CLUSTERS)[0]['proxsync_endpoints'] == []
     some = client(VirtualMachine, Device, Cluster, ProxmoxGuest, Binding)
-    assert {str(vm['proxsync_guest']['endpoint']) for vm in ask(some, MACHINES)} == {'None'}
-    assert {str(device['proxsync_node']['endpoint']) for device in ask(some, DEVICES)} == {'None'}
+    assert all(vm['proxsync_guests'][0]['endpoint'] is None for vm in ask(some, MACHINES))
+    assert all(device['proxsync_node']['endpoint_name'] is None for device in ask(some, DEVICES))
+    nearly = client(VirtualMachine, ProxmoxGuest, ProxmoxEndpoint)
+    endpoint = {'name': 'Lab', 'site': None}
+    assert all(vm['proxsync_guests'][0]['endpoint'] == endpoint for vm in ask(nearly, MACHINES))
     more = client(Cluster, ProxmoxEndpoint)
     assert ask(more, CLUSTERS)[0]['proxsync_endpoints'] == [{'name': 'Lab', 'status': 'completed'}]
 
