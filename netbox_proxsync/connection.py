@@ -1,6 +1,6 @@
 """An endpoint's settings as a connection to Proxmox VE."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -96,8 +96,13 @@ def ssh_settings_of(endpoint: ProxmoxEndpoint) -> Reading[SSHSettings | None]:
         return Unknown(str(error))
 
 
-def options_of(endpoint: ProxmoxEndpoint) -> CollectOptions:
-    """What to read of an endpoint."""
+def options_of(endpoint: ProxmoxEndpoint, vmids: Collection[int] | None = None) -> CollectOptions:
+    """
+    What to read of an endpoint.
+
+    Args:
+        vmids: The guests that a run is for; None: all guests, and the nodes.
+    """
     # Without a site they cannot become devices.
     nodes = endpoint.sync_nodes and endpoint.site_id is not None
     return CollectOptions(
@@ -110,8 +115,9 @@ def options_of(endpoint: ProxmoxEndpoint) -> CollectOptions:
         ),
         vms=endpoint.sync_vms,
         containers=endpoint.sync_containers,
+        only=None if vmids is None else frozenset(vmids),
         # What only SSH tells is about the nodes themselves.
-        ssh=ssh_settings_of(endpoint) if nodes else None,
+        ssh=ssh_settings_of(endpoint) if nodes and vmids is None else None,
     )
 
 

@@ -165,6 +165,13 @@ class SyncRunFilterSet(EndpointFilters):
     job_id = by_id(Job.objects.all(), _('Job (ID)'))
     user_id = by_id(User.objects.all(), _('User (ID)'))
     applies_id = by_id(SyncRun.objects.all(), _('Plan of run (ID)'))
+    vmids = MultiValueNumberFilter(method='filter_vmids', label=_('Limited to a guest (VM ID)'))
+    limited = django_filters.BooleanFilter(
+        field_name='vmids',
+        lookup_expr='isnull',
+        exclude=True,
+        label=_('Limited to given guests'),
+    )
     user = by_name('user', User.objects.all(), _('User name'), 'username')
     created = MultiValueDateTimeFilter()
     started = MultiValueDateTimeFilter()
@@ -183,6 +190,9 @@ class SyncRunFilterSet(EndpointFilters):
         return queryset.filter(
             Q(endpoint__name__icontains=value) | Q(user__username__icontains=value) | Q(error__icontains=value)
         )
+
+    def filter_vmids(self, queryset: QuerySet, name: str, value: list[int]) -> QuerySet:
+        return queryset.filter(vmids__overlap=value) if value else queryset
 
 
 @register_filterset
@@ -336,13 +346,21 @@ class ProxmoxGuestFilterSet(EndpointFilters):
             'id', 'type', 'vmid', 'name', 'node', 'status', 'template', 'state', 'reason', 'ignored', 'seen_until',
         )  # fmt: skip
 
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        by_reason = any(name.startswith('reason') for name, value in self.form.cleaned_data.items() if value)
+        if by_reason and not queryset.names_others:
+            # What is not told is not found, either.
+            queryset = queryset.exclude(state=GuestStateChoices.CONFLICT)
+        return super().filter_queryset(queryset)
+
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         if not (value := value.strip()):
             return queryset
+        told = Q() if queryset.names_others else ~Q(state=GuestStateChoices.CONFLICT)
         found = (
             Q(name__icontains=value)
             | Q(node__icontains=value)
-            | Q(reason__icontains=value)
+            | Q(told, reason__icontains=value)
             | Q(virtual_machine__name__icontains=value)
             | Q(tags__icontains=value)
         )

@@ -6,6 +6,7 @@ Data flows one way. This module only calls the parts in their order and keeps th
 
 from dataclasses import replace
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -16,10 +17,11 @@ from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
 from .ledger.guests import GuestRecorder
 from .ledger.objects import ObjectWriter
+from .ledger.seen import record_seen, settle_seen
 from .ledger.settings import load_settings
 from .ledger.tracking import service_user
 from .ledger.writer import Result, Writer
-from .models import SyncRun
+from .models import ProxmoxGuest, SyncRun
 from .proxmox.client import ProxmoxClient
 from .proxmox.collector import collect
 from .proxmox.inventory import Inventory
@@ -55,33 +57,52 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     if run.applies:
         return apply_stored(run, recorder, watch)
     inventory = read(run, recorder, watch)
+    if nobody := nobody_there(run, inventory):
+        return RunStatusChoices.FAILED, nobody
     seen = identity_of(inventory)
-    if shared := shared_cluster(run.endpoint, seen, inventory.guests):
+    # A few machines prove nothing: they may have moved here.
+    machines = inventory.guests if run.vmids is None else ()
+    if shared := shared_cluster(run.endpoint, seen, machines):
         return RunStatusChoices.REFUSED, shared
     refusal = another_cluster(ClusterIdentity.from_json(run.endpoint.cluster_identity), seen)
     recorder.save(cluster_identity=seen.as_json())
     settings = load_settings(run.endpoint)
     plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
-    guests = GuestRecorder(run.endpoint, Standings(inventory, settings, map(Pending, plan.changes)))
+    standings = Standings(inventory, settings, map(Pending, plan.changes), run.vmids)
+    guests = GuestRecorder(run.endpoint, standings, run.vmids)
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
         remember_cluster(run.endpoint, run.cluster_identity)
         if plan.changes:
             record(run, recorder, guests)
         stopped = write(run, recorder, watch, plan, guests)
-        record(run, recorder, guests)
+        record(run, recorder, guests, plan)
         if stopped:
             watch.check()
         return RunStatusChoices.COMPLETED, ''
     recorder.planned(plan)
     # Of another cluster than the endpoint led to, the guests are not those of its list.
     if not refusal:
-        record(run, recorder, guests)
+        record(run, recorder, guests, plan)
     if run.mode == RunModeChoices.SYNC:
         return RunStatusChoices.REFUSED, plan.refusal
     if plan.refusal:
         recorder.warn('plan', plan.refusal)
     return RunStatusChoices.COMPLETED, ''
+
+
+def nobody_there(run: SyncRun, inventory: Inventory) -> str:
+    """Why a run for given guests has nothing to do; '' if Proxmox or NetBox has one of them."""
+    if run.vmids is None or any(guest.vmid in run.vmids for guest in inventory.guests):
+        return ''
+    if ProxmoxGuest.objects.filter(endpoint=run.endpoint, vmid__in=run.vmids).exists():
+        return ''
+    vmids = ', '.join(map(str, run.vmids))
+    if inventory.guests_incomplete is not None:
+        return _('Proxmox did not list any of these guests: {vmids}. {reason}').format(
+            vmids=vmids, reason=inventory.guests_incomplete.reason
+        )
+    return _('Proxmox has none of these guests: {vmids}.').format(vmids=vmids)
 
 
 def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[str, str]:
@@ -93,14 +114,25 @@ def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tup
     remember_cluster(run.endpoint, run.applies.cluster_identity)
     plan = StoredPlan(run.applies, run.units)
     guests = GuestRecorder(run.endpoint, LaterStandings(plan.sizes(), outdated(run)))
-    if write(run, recorder, watch, plan, guests):
+    stopped = write(run, recorder, watch, plan, guests)
+    settle_seen(run.endpoint)
+    if stopped:
         watch.check()
     return RunStatusChoices.COMPLETED, ''
 
 
 def outdated(run: SyncRun) -> str:
     """Why the plan that a run applies tells nothing of how NetBox stands to the guests; '' if it does."""
-    if run.endpoint.guests_read == run.applies.started:
+    source = run.applies
+    read_at, of_others = run.endpoint.guests_read, Q()
+    if source.vmids is None:
+        is_newest = read_at == source.started
+    else:
+        is_newest = read_at is None or read_at < source.started
+        of_others = Q(vmids__overlap=source.vmids)
+    # Runs for given guests leave that moment alone.
+    later = SyncRun.objects.filter(of_others, endpoint=run.endpoint, vmids__isnull=False, started__gt=source.started)
+    if is_newest and not later.exclude(mode=RunModeChoices.APPLY).exists():
         return ''
     return _(
         'A plan was applied that had been made before the guests were last read. The next run compares it.'
@@ -115,7 +147,7 @@ def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
         watch.calling(client.cancel),
     ):
         try:
-            inventory = collect(client, options_of(endpoint), recorder.progress, endpoint.memory)
+            inventory = collect(client, options_of(endpoint, run.vmids), recorder.progress, endpoint.memory)
         finally:
             recorder.called(client.calls)
     recorder.collected(inventory)
@@ -126,7 +158,7 @@ def decide(
     run: SyncRun, recorder: RunRecorder, watch: CancelWatch, inventory: Inventory, settings: Settings
 ) -> Plan:
     with recorder.phase('plan'):
-        desired = desire(inventory, settings)
+        desired = desire(inventory, settings, run.vmids)
         watch.check()
         existing = load(run.endpoint, desired, settings)
         watch.check()
@@ -182,7 +214,14 @@ def pending_of(result: Result) -> Pending | None:
             return Pending(result.change, failure=result.message)
 
 
-def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder):
-    """Take over what was read of the guests, and how NetBox stands to them now."""
+def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder, plan: Plan | None = None):
+    """
+    Take over what was read of the guests, and how NetBox stands to them now.
+
+    Args:
+        plan: When it is over with it: also what Proxmox says of what is bound.
+    """
     with recorder.phase('record'):
         guests.record_all(run.started)
+        if plan:
+            record_seen(run.endpoint, plan.seen, guests.standings.open)

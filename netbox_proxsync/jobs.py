@@ -1,7 +1,8 @@
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from core.choices import JobIntervalChoices, JobStatusChoices
+from core.choices import JobIntervalChoices, JobNotificationChoices, JobStatusChoices
 from core.exceptions import JobFailed
 from core.models import Job
 from django.contrib.auth.models import AbstractBaseUser
@@ -36,6 +37,11 @@ class AlreadyRunning(Exception):
         self.run = run
 
 
+def limit(vmids: Collection[int] | None) -> list[int] | None:
+    """In the order in which they are stored and shown, each once."""
+    return None if vmids is None else sorted(set(vmids))
+
+
 class SyncJob(JobRunner):
     """One preview or sync of one endpoint."""
 
@@ -49,12 +55,14 @@ class SyncJob(JobRunner):
         user: AbstractBaseUser | None,
         mode: str = RunModeChoices.SYNC,
         immediate: bool = False,
+        vmids: Collection[int] | None = None,
         **values: Any,
     ) -> SyncRun:
         """
         Open a run of an endpoint and enqueue its job.
 
         Args:
+            vmids: The guests that it is for; None: all, and the cluster and its nodes.
             immediate: Carry it out now, in this process, instead.
             values: What else the run is to hold.
 
@@ -67,7 +75,7 @@ class SyncJob(JobRunner):
             # Two people press the button at once: the second waits here, and finds the first one's run.
             ProxmoxEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
             cls.refuse_second(endpoint)
-            run = SyncRun.objects.create(endpoint=endpoint, user=user, mode=mode, **values)
+            run = SyncRun.objects.create(endpoint=endpoint, user=user, mode=mode, vmids=limit(vmids), **values)
             ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(status=EndpointStatusChoices.QUEUED)
         job = cls.enqueue(
             instance=endpoint,
@@ -75,6 +83,8 @@ class SyncJob(JobRunner):
             immediate=immediate,
             # NetBox's default is five minutes, which a first sync of a large cluster takes easily.
             job_timeout=get_plugin_config('netbox_proxsync', 'job_timeout'),
+            # The end of the run is told, which says more.
+            notifications=JobNotificationChoices.NOTIFICATION_NEVER,
             run_id=run.pk,
         )
         SyncRun.objects.filter(pk=run.pk).update(job=job)

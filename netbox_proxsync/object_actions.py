@@ -160,6 +160,28 @@ class Decision(ObjectAction):
         }
 
 
+class RunForGuest(Decision):
+    @classmethod
+    def is_offered(cls, obj: ProxmoxGuest) -> bool:
+        return obj.endpoint.enabled and not obj.ignored
+
+
+class PreviewGuest(RunForGuest):
+    name = 'preview'
+    label = _('Preview')
+    color = 'blue'
+    icon = PreviewEndpoint.icon
+    hint = _('Find out what a sync of this guest alone would change')
+
+
+class SyncGuest(RunForGuest):
+    name = 'sync'
+    label = _('Sync')
+    color = 'primary'
+    icon = SyncEndpoint.icon
+    hint = _('Sync this guest alone')
+
+
 class IgnoreGuest(Decision):
     name = 'ignore'
     label = _('Ignore')
@@ -198,6 +220,22 @@ class BulkDecision(Decision):
     multi = True
     url_kwargs = []
     template_name = 'netbox_proxsync/buttons/bulk_post.html'
+
+
+class BulkPreviewGuests(BulkDecision):
+    name = 'bulk_preview'
+    label = _('Preview selected')
+    color = PreviewGuest.color
+    icon = PreviewGuest.icon
+    hint = _('Find out what a sync of these guests alone would change')
+
+
+class BulkSyncGuests(BulkDecision):
+    name = 'bulk_sync'
+    label = _('Sync selected')
+    color = SyncGuest.color
+    icon = SyncGuest.icon
+    hint = _('Sync these guests alone')
 
 
 class BulkIgnoreGuests(BulkDecision):
@@ -245,5 +283,7 @@ class ManageBindingAgain(Decision):
         return obj.unmanaged
 
 
-GUEST_ACTIONS = (IgnoreGuest, StopIgnoringGuest, StopManagingGuest)
-BULK_GUEST_ACTIONS = (BulkIgnoreGuests, BulkStopIgnoringGuests, BulkStopManagingGuests)
+GUEST_ACTIONS = (PreviewGuest, SyncGuest, IgnoreGuest, StopIgnoringGuest, StopManagingGuest)
+BULK_GUEST_ACTIONS = (
+    BulkPreviewGuests, BulkSyncGuests, BulkIgnoreGuests, BulkStopIgnoringGuests, BulkStopManagingGuests,
+)  # fmt: skip

@@ -23,6 +23,7 @@ from .cluster_state import state_of
 from .events import announce
 from .ledger.writer import Result
 from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
+from .notifying import notify
 from .proxmox.inventory import Inventory
 from .proxmox.memory import Sight
 from .stored_plans import StoredPlan
@@ -190,11 +191,12 @@ def set_endpoint_status(run: SyncRun, status: str):
 
 
 def close(run: SyncRun, status: str, error: str = ''):
-    """End a run and give its endpoint the run's status."""
+    """End a run, give its endpoint the run's status, and let those know who wait for it."""
     SyncRun.objects.filter(pk=run.pk).update(status=status, error=error, completed=timezone.now(), phase='')
     ProxmoxEndpoint.objects.filter(pk=run.endpoint_id).update(status=status, last_run=run.pk)
     run.refresh_from_db()
     announce(run)
+    notify(run)
 
 
 def active_runs(endpoint: ProxmoxEndpoint | None = None) -> QuerySet[SyncRun]:

@@ -173,6 +173,9 @@ class SyncRunTable(NetBoxTable):
     mode = columns.ChoiceFieldColumn(
         verbose_name=_('Mode'),
     )
+    vmids = tables.Column(
+        verbose_name=_('Only these guests'),
+    )
     status = columns.ChoiceFieldColumn(
         verbose_name=_('Status'),
     )
@@ -206,11 +209,12 @@ class SyncRunTable(NetBoxTable):
     class Meta(NetBoxTable.Meta):
         model = SyncRun
         fields = (
-            'pk', 'id', 'created', 'endpoint', 'mode', 'status', 'user', 'started', 'completed', 'duration', 'phase',
-            'guests', 'calls', 'changes', 'messages', 'error', 'job', 'request_id',
+            'pk', 'id', 'created', 'endpoint', 'mode', 'vmids', 'status', 'user', 'started', 'completed', 'duration',
+            'phase', 'guests', 'calls', 'changes', 'messages', 'error', 'job', 'request_id',
         )  # fmt: skip
         default_columns = (
-            'pk', 'created', 'endpoint', 'mode', 'status', 'user', 'duration', 'guests', 'calls', 'changes', 'messages',
+            'pk', 'created', 'endpoint', 'mode', 'vmids', 'status', 'user', 'duration', 'guests', 'calls', 'changes',
+            'messages',
         )  # fmt: skip
 
     def render_duration(self, value) -> str:
@@ -219,8 +223,17 @@ class SyncRunTable(NetBoxTable):
     def value_duration(self, value) -> float:
         return round(value.total_seconds(), 3)
 
+    def render_vmids(self, record: SyncRun) -> str:
+        return record.shown_vmids
+
+    def value_vmids(self, value: list[int]) -> str:
+        return ', '.join(map(str, value))
+
     def render_messages(self, value) -> int:
         return len(value)
+
+    # What they say is for who may view the machines that they are about.
+    value_messages = render_messages
 
 
 class SyncChangeTable(NetBoxTable):
@@ -346,6 +359,8 @@ class ProxmoxGuestTable(NetBoxTable):
     )
     reason = columns.TemplateColumn(
         verbose_name=_('Reason'),
+        accessor='shown_reason',
+        order_by='reason',
         template_code='<span title="{{ value }}">{{ value|truncatechars:100 }}</span>',
         attrs={'td': {'style': 'min-width: 14rem'}},
     )

@@ -1,6 +1,6 @@
 """What was synced once by the real job and is looked at by many tests."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -47,10 +47,12 @@ def pin(pve: StandIn, **values) -> ProxmoxEndpoint:
     return endpoint
 
 
-def run_job(endpoint: ProxmoxEndpoint, mode: str = 'sync', user=None) -> SyncRun:
+def run_job(
+    endpoint: ProxmoxEndpoint, mode: str = 'sync', user=None, vmids: Collection[int] | None = None
+) -> SyncRun:
     """A run by the real job, in this process."""
     endpoint.refresh_from_db()
-    return SyncJob.enqueue_run(endpoint, user, mode=mode, immediate=True)
+    return SyncJob.enqueue_run(endpoint, user, mode=mode, immediate=True, vmids=vmids)
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,8 @@ class BindingAPITestCase(
     type_class = ProxSyncBindingType
     graphql_base_name = 'proxsync_binding'
     brief_fields = ['display', 'id', 'key', 'kind', 'url']
+    # Without it, the bindings of virtual machines are hidden.
+    user_permissions = ('virtualization.view_virtualmachine', 'dcim.view_device')
 
     @classmethod
     def setUpTestData(cls):
@@ -198,9 +200,9 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
         super().setUp()
         self.endpoint = make_endpoint()
 
-    def post(self, action: str):
+    def post(self, action: str, data: dict | None = None):
         url = reverse(f'plugins-api:netbox_proxsync-api:proxmoxendpoint-{action}', args=[self.endpoint.pk])
-        return self.client.post(url, **self.header)
+        return self.client.post(url, data, format='json', **self.header)
 
     def test_without_the_permission(self):
         self.add_permissions('netbox_proxsync.view_proxmoxendpoint', 'netbox_proxsync.add_proxmoxendpoint')
@@ -217,6 +219,33 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
         response = self.post('sync')
         self.assertHttpStatus(response, status.HTTP_409_CONFLICT)
         assert response.data['run']['id'] == run.pk
+
+    def test_a_run_may_be_limited_to_some_guests(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.view_syncrun')
+        response = self.post('preview', {'vmids': [101, 100, 101]})
+        self.assertHttpStatus(response, status.HTTP_202_ACCEPTED)
+        assert response.data['vmids'] == [100, 101]
+        assert SyncRun.objects.get().vmids == [100, 101]
+        SyncRun.objects.all().delete()
+        for data in ({}, {'vmids': None}):
+            assert self.post('sync', data).data['vmids'] is None
+            SyncRun.objects.all().delete()
+
+    def test_a_limit_that_means_nothing_is_told_at_its_field(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        for data, field, told in (
+            ({'vmids': []}, 'vmids', 'not be empty'),
+            ({'vmids': 100}, 'vmids', 'list'),
+            ({'vmids': ['web']}, 'vmids', 'valid integer'),
+            ({'vmids': [7]}, 'vmids', '100'),
+            ({'vmids': [10**12]}, 'vmids', '999999999'),
+            ({'vmid': [100]}, 'vmid', 'no such field'),
+        ):
+            with self.subTest(data):
+                response = self.post('sync', data)
+                self.assertHttpStatus(response, status.HTTP_400_BAD_REQUEST)
+                assert told in str(response.data[field]), response.data
+        assert not SyncRun.objects.exists()
 
     def test_a_disabled_endpoint(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')

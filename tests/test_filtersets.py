@@ -155,7 +155,7 @@ class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     def setUpTestData(cls):
         cls.lab, cls.other = make_endpoint('Lab'), make_endpoint('Other')
         cls.user = User.objects.create_user(username='alice')
-        cls.first = make_run(cls.lab, user=cls.user, calls=5, guests=1)
+        cls.first = make_run(cls.lab, user=cls.user, calls=5, guests=1, vmids=[100, 101])
         cls.second = make_run(cls.other, mode='preview', status='failed', error='no route to host', calls=6)
         cls.third = make_run(cls.lab, status='running', phase='collect', completed=None, started=LONG_AGO)
 
@@ -173,6 +173,10 @@ class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
         self.assertFound({'user': ['alice']}, self.first)
         self.assertFound({'phase': ['collect']}, self.third)
         self.assertFound({'calls': [5]}, self.first)
+        self.assertFound({'vmids': [7, 101]}, self.first)
+        self.assertFound({'vmids': [7]})
+        self.assertFound({'limited': True}, self.first)
+        self.assertFound({'limited': False}, self.second, self.third)
         self.assertFound({'guests__lt': [2]}, self.first)
         self.assertFound({'request_id': self.first.request_id}, self.first)
         self.assertFound({'started__lt': ['2021-01-01T00:00:00']}, self.third)
@@ -226,7 +230,7 @@ class BindingFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = Binding.objects.all()
     filterset = BindingFilterSet
     # Nothing to filter by.
-    ignore_fields = ('values',)
+    ignore_fields = ('values', 'seen')
 
     @classmethod
     def setUpTestData(cls):

@@ -12,7 +12,7 @@ from users.models import ObjectPermission
 from utilities.testing import APITestCase, create_test_virtualmachine
 from utilities.testing import TestCase as NetBoxTestCase
 
-from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 
 from .cases import MARKER, PluginAPI, make_binding, make_endpoint, make_guest, make_run
 
@@ -325,3 +325,95 @@ class GuestDecisionAPITestCase(Permitted, PluginAPI, APITestCase):
         url = reverse(f'{REST}-detail', args=[self.guest.pk])
         for method in (self.client.patch, self.client.put, self.client.delete):
             self.assertHttpStatus(method(url, {}, **self.header), status.HTTP_405_METHOD_NOT_ALLOWED)
+
+
+class GuestRunTestCase(Permitted, NetBoxTestCase, TestCase):
+    """Previews and syncs of chosen guests: one limited run for each endpoint."""
+
+    user_permissions = ('netbox_proxsync.view_proxmoxguest', VIEW_MACHINES)
+
+    def setUp(self):
+        super().setUp()
+        self.lab, self.other = make_endpoint('Lab'), make_endpoint('Other')
+        self.guests = [make_guest(self.lab, vmid) for vmid in (100, 101, 102)]
+        self.foreign = make_guest(self.other, 100)
+
+    def allow_all(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.view_syncrun')
+
+    def bulk(self, mode: str, *guests: ProxmoxGuest, query: str = '', **data: object):
+        url = reverse(f'{PAGES}_bulk_{mode}') + query
+        return self.client.post(url, {'pk': [guest.pk for guest in guests], **data}, follow=True)
+
+    def test_without_the_permission_nothing_is_started_and_nothing_is_offered(self):
+        for mode in ('preview', 'sync'):
+            assert self.client.post(reverse(f'{PAGES}_{mode}', args=[self.guests[0].pk])).status_code == 403
+            assert self.bulk(mode, *self.guests).status_code == 403
+            for page in (self.guests[0].get_absolute_url(), reverse(f'{PAGES}_list')):
+                self.assertNotContains(self.client.get(page), f'/guests/{mode}/')
+        assert not SyncRun.objects.exists()
+
+    def test_getting_starts_nothing(self):
+        self.allow_all()
+        assert self.client.get(reverse(f'{PAGES}_sync', args=[self.guests[0].pk])).status_code == 302
+        assert self.client.get(reverse(f'{PAGES}_bulk_sync')).status_code == 302
+        assert not SyncRun.objects.exists()
+
+    def test_one_guest(self):
+        self.allow_all()
+        guest = self.guests[1]
+        page = self.client.get(guest.get_absolute_url())
+        for mode in ('preview', 'sync'):
+            url = reverse(f'{PAGES}_{mode}', args=[guest.pk])
+            self.assertContains(page, f'action="{url}"')
+            answer = self.client.post(url, follow=True)
+            run = SyncRun.objects.get()
+            assert (run.mode, run.vmids, run.user) == (mode, [101], self.user)
+            self.assertRedirects(answer, run.get_absolute_url())
+            self.assertContains(answer, '1 guest of Lab is queued')
+            run.delete()
+
+    def test_several_guests_of_one_endpoint(self):
+        self.allow_all()
+        self.assertContains(self.client.get(reverse(f'{PAGES}_list')), 'Sync selected')
+        answer = self.bulk('sync', self.guests[2], self.guests[0])
+        run = SyncRun.objects.get()
+        assert (run.mode, run.vmids) == ('sync', [100, 102])
+        self.assertRedirects(answer, run.get_absolute_url())
+        self.assertContains(answer, '100, 102')
+
+    def test_guests_of_several_endpoints_get_a_run_each(self):
+        self.allow_all()
+        answer = self.bulk('preview', self.guests[0], self.foreign, return_url=reverse(f'{PAGES}_list'))
+        assert {run.endpoint: run.vmids for run in SyncRun.objects.all()} == {self.lab: [100], self.other: [100]}
+        self.assertRedirects(answer, reverse(f'{PAGES}_list'))
+        for name in ('Lab', 'Other'):
+            self.assertContains(answer, f'1 guest of {name} is queued')
+
+    def test_all_that_a_filter_finds(self):
+        self.allow_all()
+        self.bulk('sync', query=f'?endpoint_id={self.lab.pk}&vmid__gte=101', _all='on')
+        assert [run.vmids for run in SyncRun.objects.all()] == [[101, 102]]
+
+    def test_ignored_guests_and_disabled_endpoints_are_left_out(self):
+        self.allow_all()
+        ProxmoxGuest.objects.filter(pk=self.guests[0].pk).update(ignored=True)
+        ProxmoxEndpoint.objects.filter(pk=self.other.pk).update(enabled=False)
+        answer = self.bulk('sync', *self.guests, self.foreign)
+        self.assertContains(answer, '1 ignored guest was left out')
+        self.assertContains(answer, 'Other is disabled')
+        assert [run.vmids for run in SyncRun.objects.all()] == [[101, 102]]
+        self.assertNotContains(self.client.get(self.foreign.get_absolute_url()), '/sync/"')
+
+    def test_a_run_that_is_under_way_is_shown_instead(self):
+        self.allow_all()
+        run = make_run(self.lab, status='queued', started=None, completed=None)
+        answer = self.bulk('sync', *self.guests)
+        self.assertRedirects(answer, run.get_absolute_url())
+        self.assertContains(answer, 'not finished yet')
+        assert SyncRun.objects.get() == run
+
+    def test_the_permission_may_be_for_some_endpoints_only(self):
+        self.allow(ProxmoxEndpoint, 'sync', name='Lab')
+        self.assertContains(self.bulk('sync', self.guests[0], self.foreign), 'that you may not sync')
+        assert [run.endpoint for run in SyncRun.objects.all()] == [self.lab]

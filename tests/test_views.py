@@ -286,6 +286,8 @@ class SyncChangeViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, V
 
 class BindingViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, ViewTestCases.ListObjectsViewTestCase):
     model = Binding
+    # Without it, the bindings of virtual machines are hidden.
+    user_permissions = ('virtualization.view_virtualmachine', 'dcim.view_device')
 
     @classmethod
     def setUpTestData(cls):

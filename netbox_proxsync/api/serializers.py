@@ -1,5 +1,8 @@
+from typing import Any
+
 from core.api.serializers import JobSerializer
 from dcim.api.serializers import DeviceRoleSerializer, DeviceTypeSerializer, PlatformSerializer, SiteSerializer
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from extras.api.serializers import TagSerializer
@@ -35,11 +38,13 @@ from ..choices import (
     TLSModeChoices,
 )
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models.rules import MAX_VMID, MIN_VMID
 
 __all__ = (
     'BindingSerializer',
     'ConfirmedKeysSerializer',
     'ConnectionReportSerializer',
+    'LimitSerializer',
     'MappingRuleSerializer',
     'NodeKeySerializer',
     'PinnedKeysSerializer',
@@ -179,16 +184,21 @@ class SyncRunSerializer(BaseModelSerializer):
     mode = ChoiceField(choices=RunModeChoices, read_only=True)
     status = ChoiceField(choices=RunStatusChoices, read_only=True)
     duration = serializers.SerializerMethodField(help_text='Seconds')
+    messages = serializers.SerializerMethodField(help_text='Without those about machines that you may not view')
 
     class Meta:
         model = SyncRun
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'mode', 'status', 'user', 'job', 'request_id', 'created',
             'started', 'completed', 'duration', 'phase', 'timings', 'counts', 'calls', 'guests', 'messages', 'error',
-            'refusal', 'applies', 'units',
+            'refusal', 'applies', 'units', 'vmids',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'mode', 'status', 'created')
         read_only_fields = fields
+
+    @extend_schema_field(serializers.ListField(child=serializers.DictField(child=serializers.CharField())))
+    def get_messages(self, run: SyncRun) -> list[dict[str, str]]:
+        return run.messages_for(self.context['request'].user)
 
     @extend_schema_field(OpenApiTypes.FLOAT)
     def get_duration(self, run: SyncRun) -> float | None:
@@ -221,7 +231,7 @@ class BindingSerializer(BaseModelSerializer):
         model = Binding
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'kind', 'key', 'unit', 'object_type', 'object_id',
-            'object', 'values', 'created_by_sync', 'unmanaged', 'first_seen', 'missing_since',
+            'object', 'values', 'seen', 'created_by_sync', 'unmanaged', 'first_seen', 'missing_since',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'kind', 'key')
         read_only_fields = fields
@@ -232,6 +242,7 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
     type = ChoiceField(choices=GuestTypeChoices, read_only=True)
     tags = serializers.ListField(child=serializers.CharField(), read_only=True)
     state = ChoiceField(choices=GuestStateChoices, read_only=True)
+    reason = serializers.CharField(source='shown_reason', read_only=True)
     virtual_machine = VirtualMachineSerializer(nested=True, read_only=True, allow_null=True)
     last_seen = serializers.DateTimeField(read_only=True, allow_null=True)
 
@@ -287,6 +298,25 @@ class ApplySerializer(serializers.Serializer):
         allow_empty=False,
         help_text='Guests of the plan, such as "qemu/100"; all of it if left out',
     )
+
+
+class LimitSerializer(serializers.Serializer):
+    """Which guests a run is for."""
+
+    vmids = serializers.ListField(
+        child=serializers.IntegerField(min_value=MIN_VMID, max_value=MAX_VMID),
+        required=False,
+        allow_null=True,
+        allow_empty=False,
+        help_text='VM IDs of the guests that the run is limited to; all guests, and the cluster, if left out',
+    )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        values = super().to_internal_value(data)
+        # A word that is misspelt must not sync all guests.
+        if unknown := sorted(set(data) - set(self.fields)):
+            raise serializers.ValidationError({name: [_('There is no such field.')] for name in unknown})
+        return values
 
 
 class AlreadyRunningSerializer(serializers.Serializer):

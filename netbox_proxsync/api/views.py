@@ -61,24 +61,24 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         return super().get_permissions()
 
     @extend_schema(
-        request=None,
+        request=serializers.LimitSerializer,
         responses={202: serializers.SyncRunSerializer, 409: serializers.AlreadyRunningSerializer},
     )
     @action(detail=True, methods=['post'])
     def preview(self, request: Request, pk: int) -> Response:
         """
-        Enqueue a run that finds out what a sync would change.
+        Enqueue a run that finds out what a sync would change, of all guests or of given ones.
         """
         return self._start_run(request, pk, RunModeChoices.PREVIEW)
 
     @extend_schema(
-        request=None,
+        request=serializers.LimitSerializer,
         responses={202: serializers.SyncRunSerializer, 409: serializers.AlreadyRunningSerializer},
     )
     @action(detail=True, methods=['post'])
     def sync(self, request: Request, pk: int) -> Response:
         """
-        Enqueue a run that syncs NetBox with the endpoint.
+        Enqueue a run that syncs NetBox with the endpoint, all guests or given ones.
         """
         return self._start_run(request, pk, RunModeChoices.SYNC)
 
@@ -131,7 +131,12 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
 
     def _start_run(self, request: Request, pk: int, mode: str) -> Response:
         endpoint = self._get_endpoint(request, pk)
-        return started(request, endpoint, lambda: SyncJob.enqueue_run(endpoint, user=request.user, mode=mode))
+        limit = serializers.LimitSerializer(data=request.data)
+        limit.is_valid(raise_exception=True)
+        vmids = limit.validated_data.get('vmids')
+        return started(
+            request, endpoint, lambda: SyncJob.enqueue_run(endpoint, user=request.user, mode=mode, vmids=vmids)
+        )
 
 
 def started(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:

@@ -105,13 +105,14 @@ class SyncRunFilterForm(SavedFiltersMixin, FilterForm):
     model = SyncRun
     fieldsets = (
         FieldSet('q', 'filter_id'),
-        FieldSet('endpoint_id', 'mode', 'status', 'user_id', name=_('Run')),
+        FieldSet('endpoint_id', 'mode', 'status', 'user_id', 'limited', name=_('Run')),
         FieldSet('created__gte', 'created__lte', name=_('Time')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
     mode = several(_('Mode'), RunModeChoices)
     status = several(_('Status'), RunStatusChoices)
     user_id = objects(_('User'), User)
+    limited = yes_or_no(_('Limited to given guests'))
     created__gte = moment(_('Created after'))
     created__lte = moment(_('Created before'))
 

@@ -5,6 +5,8 @@ import strawberry
 import strawberry_django
 from netbox.graphql.scalars import BigInt
 from netbox.graphql.types import BaseObjectType, PrimaryObjectType, register_type
+from strawberry.scalars import JSON
+from strawberry.types import Info
 
 from .. import models
 from .filters import *
@@ -98,6 +100,11 @@ class ProxSyncRunType(BaseObjectType):
     endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     user: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
     applies: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
+    vmids: list[int] | None
+
+    @strawberry_django.field(only=['messages', 'endpoint_id'])
+    def messages(self, info: Info) -> JSON:
+        return self.messages_for(info.context.request.user)
     changes: list[Annotated['ProxSyncChangeType', strawberry.lazy('netbox_proxsync.graphql.types')]]
 
 
@@ -142,3 +149,7 @@ class ProxSyncGuestType(BaseObjectType):
     @strawberry_django.field(only=['seen_until', 'endpoint__guests_read'], select_related=['endpoint'])
     def last_seen(self) -> datetime | None:
         return self.last_seen
+
+    @strawberry_django.field(only=['reason', 'state'])
+    def reason(self) -> str:
+        return self.shown_reason

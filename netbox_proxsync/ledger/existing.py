@@ -61,7 +61,7 @@ def unwanted(bindings: Iterable[Bound], desired: Desired) -> list[Bound]:
         for bound in bindings
         if (bound.kind, bound.key) not in wanted
         and bound.kind in KINDS
-        and bound.unit not in desired.excluded
+        and desired.may_lose(bound.unit)
         and (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete
     ]
 

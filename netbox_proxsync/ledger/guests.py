@@ -15,7 +15,7 @@ from netbox.search.backends import search_backend
 from virtualization.models import VirtualMachine
 
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
-from ..proxmox.inventory import Guest, known
+from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of, storable
 from ..sync.guests import IGNORED, LaterStandings, Standing, Standings, State
 
@@ -39,11 +39,18 @@ class GuestRecorder:
 
     Args:
         standings: How NetBox stands to the guests; it changes while a plan is applied.
+        vmids: The guests that the run is for; the rows of others stay as they are. None: all.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint, standings: Standings | LaterStandings):
+    def __init__(
+        self,
+        endpoint: ProxmoxEndpoint,
+        standings: Standings | LaterStandings,
+        vmids: Collection[int] | None = None,
+    ):
         self.endpoint = endpoint
         self.standings = standings
+        self.meant = None if vmids is None else {f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids}
 
     def record_all(self, read_at: datetime):
         """
@@ -54,11 +61,12 @@ class GuestRecorder:
             read_at: When the reading began.
         """
         with transaction.atomic():
-            rows, machines = self.rows(), self.machines()
+            rows, machines = self.rows(self.meant), self.machines(self.meant)
             differing = [*self.listed(rows, machines)]
             unlisted, gone = self.unlisted(rows, machines)
             save(differing + unlisted, gone)
-            if self.endpoint.guests_read != read_at:
+            # Of the others, nothing was looked at that would be true since this run.
+            if self.meant is None and self.endpoint.guests_read != read_at:
                 ProxmoxEndpoint.objects.filter(pk=self.endpoint.pk).update(guests_read=read_at)
                 self.endpoint.guests_read = read_at
 
@@ -66,7 +74,7 @@ class GuestRecorder:
         """The rows that differ of guests that Proxmox listed."""
         for key, guest in self.standings.guests.items():
             row = rows.get(key) or ProxmoxGuest(endpoint=self.endpoint, type=str(guest.type), vmid=guest.vmid)
-            if take(row, {**said(guest), **standing_of(row, self.standings.of(guest), machines)}):
+            if take(row, {**said(guest), **self.standing_of(row, self.standings.of(guest), machines)}):
                 yield row
 
     def unlisted(
@@ -82,7 +90,7 @@ class GuestRecorder:
             standing = self.standings.absent(key, key in machines)
             if is_over(row, standing):
                 gone.append(row)
-            elif take(row, {**UNLISTED, 'seen_until': seen_until, **standing_of(row, standing, machines)}):
+            elif take(row, {**UNLISTED, 'seen_until': seen_until, **self.standing_of(row, standing, machines)}):
                 differing.append(row)
         return differing, gone
 
@@ -100,9 +108,18 @@ class GuestRecorder:
                 standing = self.standings.now(key, key in machines, before, was_listed=row.seen_until is None)
                 if is_over(row, standing):
                     gone.append(row)
-                elif take(row, standing_of(row, standing, machines)):
+                elif take(row, self.standing_of(row, standing, machines)):
                     differing.append(row)
             save(differing, gone)
+
+    def standing_of(self, row: ProxmoxGuest, standing: Standing | None, machines: Machines) -> dict[str, Any]:
+        if row.ignored or standing is None:
+            standing = IGNORED
+        # The machine of an ignored guest may be bound no more, and one that is only planned to be adopted is not bound
+        # yet; it is still what the guest is, and hides it from those who may not view it.
+        unbound = row.virtual_machine_id if row.ignored else self.standings.open.to_adopt(row.key)
+        machine = machines.get(row.key) or unbound
+        return {'state': str(standing.state), 'reason': storable(standing.reason), 'virtual_machine_id': machine}
 
     def rows(self, keys: Collection[str] | None = None) -> dict[str, ProxmoxGuest]:
         """The rows of the endpoint, or some of them, locked: a person may decide about a guest meanwhile."""
@@ -161,15 +178,6 @@ def said(guest: Guest) -> dict[str, Any]:
         'details': details_of(guest),
         'seen_until': None,
     })
-
-
-def standing_of(row: ProxmoxGuest, standing: Standing | None, machines: Machines) -> dict[str, Any]:
-    if row.ignored or standing is None:
-        standing = IGNORED
-    # The machine of an ignored guest may be bound no more; it is still what the guest was, and hides it from those who
-    # may not view it.
-    machine = machines.get(row.key) or (row.virtual_machine_id if row.ignored else None)
-    return {'state': str(standing.state), 'reason': storable(standing.reason), 'virtual_machine_id': machine}
 
 
 def unseen(endpoint: ProxmoxEndpoint, key: str) -> ProxmoxGuest:

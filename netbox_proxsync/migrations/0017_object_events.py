@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ('netbox_proxsync', '0016_cluster_state'),
+        ('netbox_proxsync', '0017_limited_runs_and_what_was_seen'),
     ]
 
     operations = [

@@ -3,9 +3,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from utilities.querysets import RestrictedQuerySet
 
 from ..sync.values import decode, show
+from .visibility import OfMachineQuerySet
 
 __all__ = ('Binding',)
 
@@ -55,6 +55,14 @@ class Binding(models.Model):
         blank=True,
         help_text=_('The field values that were last written'),
     )
+    seen = models.JSONField(
+        verbose_name=_('seen'),
+        encoder=DjangoJSONEncoder,
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_('What Proxmox last said, of the fields where that is not what was written'),
+    )
     created_by_sync = models.BooleanField(
         verbose_name=_('created by sync'),
         default=False,
@@ -75,7 +83,7 @@ class Binding(models.Model):
         help_text=_('A person took the object over: the sync leaves it as it is, and does not make it again'),
     )
 
-    objects = RestrictedQuerySet.as_manager()
+    objects = OfMachineQuerySet.as_manager()
 
     class Meta:
         # By the column itself: through the relation, it would be sorted by the endpoint's name.
@@ -114,3 +122,8 @@ class Binding(models.Model):
     def display_values(self) -> dict[str, str]:
         """The values that were last written, as people read them. They hold what guests say: escape them."""
         return {name: show(decode(value)) for name, value in self.values.items()}
+
+    @property
+    def display_seen(self) -> dict[str, str]:
+        """Likewise, what Proxmox says instead."""
+        return {name: show(decode(value)) for name, value in self.seen.items()}

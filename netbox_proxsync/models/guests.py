@@ -5,7 +5,6 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from extras.models import CachedValue
@@ -14,6 +13,7 @@ from virtualization.models import VirtualMachine
 
 from ..choices import GuestStateChoices, GuestTypeChoices
 from .bindings import Binding
+from .visibility import hidden_machines
 
 __all__ = ('ProxmoxGuest',)
 
@@ -26,14 +26,17 @@ class ProxmoxGuestQuerySet(RestrictedQuerySet):
 
     def restrict(self, user: AbstractBaseUser | None, action: str = 'view') -> 'ProxmoxGuestQuerySet':
         guests = super().restrict(user, action)
-        if guests.query.is_empty():
+        hidden = {} if guests.query.is_empty() else hidden_machines(user)
+        if not hidden:
             return guests
-        machines = VirtualMachine.objects.restrict(user, 'view')
-        if machines.query.is_empty():
-            return guests.filter(virtual_machine=None)
-        if not machines.query.where:
-            return guests
-        return guests.filter(Q(virtual_machine=None) | Q(virtual_machine__in=machines.order_by()))
+        # What stands in the way of a guest may be a machine that is hidden, and is told by its name.
+        guests = guests.annotate(names_others=models.Value(False))
+        return guests.exclude(virtual_machine__in=hidden.get(VirtualMachine, ()))
+
+    @property
+    def names_others(self) -> bool:
+        """Whether reasons of conflicts may be told."""
+        return 'names_others' not in self.query.annotations
 
 
 class ProxmoxGuest(models.Model):
@@ -178,6 +181,13 @@ class ProxmoxGuest(models.Model):
     def last_seen(self) -> datetime | None:
         """When Proxmox last listed it. What the row tells of it was so then."""
         return self.seen_until or self.endpoint.guests_read
+
+    @property
+    def shown_reason(self) -> str:
+        """Why it is in its state, as far as whoever it was loaded for may know (`ProxmoxGuestQuerySet.restrict`)."""
+        if self.state == GuestStateChoices.CONFLICT and not getattr(self, 'names_others', True):
+            return str(_('You may not view all machines, so what stands in the way is not told.'))
+        return self.reason
 
     @property
     def pool(self) -> str:

@@ -20,7 +20,9 @@ __all__ = ('MappingRule',)
 TAG = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_\-+.]*')
 POOL = re.compile(r'[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*')
 NODE = re.compile(r'[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?')
-VMID = [MinValueValidator(100), MaxValueValidator(999_999_999)]
+# What Proxmox VE takes (pve-common, JSONSchema.pm: pve-vmid).
+MIN_VMID, MAX_VMID = 100, 999_999_999
+VMID = [MinValueValidator(MIN_VMID), MaxValueValidator(MAX_VMID)]
 
 
 def texts(verbose_name: Any, help_text: Any) -> ArrayField:

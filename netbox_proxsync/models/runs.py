@@ -3,9 +3,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, router, transaction
+from django.db.models import OuterRef
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -13,12 +17,17 @@ from utilities.querysets import RestrictedQuerySet
 
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from ..sync.values import decode, show
+from .visibility import Hidden, OfMachineQuerySet, hidden_units
 
 __all__ = (
     'PlannedBinding',
     'SyncChange',
     'SyncRun',
 )
+
+
+# A run may be limited to thousands of guests.
+SHOWN_VMIDS = 4
 
 
 class SyncRunQuerySet(RestrictedQuerySet):
@@ -153,6 +162,14 @@ class SyncRun(models.Model):
         editable=False,
         help_text=_('The part of the plan that is carried out; none: all of it'),
     )
+    vmids = ArrayField(
+        base_field=models.PositiveIntegerField(),
+        verbose_name=_('only these guests'),
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('VM IDs of the guests that the run is limited to; none: all guests, and the cluster'),
+    )
     cluster_identity = models.JSONField(
         verbose_name=_('cluster identity'),
         default=dict,
@@ -174,10 +191,12 @@ class SyncRun(models.Model):
         )
 
     def __str__(self) -> str:
-        return _('{mode} of {endpoint}, {time}').format(
+        text = _('{mode} of {endpoint} ({guests}), {time}') if self.vmids else _('{mode} of {endpoint}, {time}')
+        return text.format(
             mode=self.get_mode_display(),
             # GraphQL takes away the endpoint from who may not see it.
             endpoint=getattr(self, 'endpoint', _('an endpoint')),
+            guests=self.shown_vmids,
             time=f'{timezone.localtime(self.created):%Y-%m-%d %H:%M:%S}' if self.created else _('not saved'),
         )
 
@@ -200,6 +219,13 @@ class SyncRun(models.Model):
         return RunStatusChoices.colors.get(self.status)
 
     @property
+    def shown_vmids(self) -> str:
+        """As many of the guests that the run is limited to as a line takes; '' if it is for all."""
+        vmids = self.vmids or []
+        shown, left = ', '.join(map(str, vmids[:SHOWN_VMIDS])), len(vmids) - SHOWN_VMIDS
+        return _('{shown} and {left} more').format(shown=shown, left=left) if left > 0 else shown
+
+    @property
     def finished(self) -> bool:
         return self.status in RunStatusChoices.FINISHED
 
@@ -210,6 +236,11 @@ class SyncRun(models.Model):
             return None
         return (self.completed or timezone.now()) - self.started
 
+    def messages_for(self, user: AbstractBaseUser | None) -> list[dict[str, str]]:
+        """The messages, without those about machines that a person may not view."""
+        hidden = hidden_units(user, self.endpoint_id, {message['subject'] for message in self.messages})
+        return [message for message in self.messages if message['subject'] not in hidden]
+
     @property
     def total_changes(self) -> int:
         """The number of changes, conflicts included."""
@@ -218,6 +249,21 @@ class SyncRun(models.Model):
     @property
     def conflicts(self) -> int:
         return sum(actions.get(ChangeActionChoices.CONFLICT, 0) for actions in self.counts.values())
+
+
+class SyncChangeQuerySet(OfMachineQuerySet):
+    endpoint_path = 'run__endpoint'
+
+    def without(self, hidden: Hidden) -> 'SyncChangeQuerySet':
+        changes = super().without(hidden)
+        # A machine that is only planned to be adopted is bound by nothing yet.
+        named = SyncChange.objects.filter(run=OuterRef('run'), unit=OuterRef('unit')).order_by()
+        of_machines = models.Q(pk__in=[])
+        for model, machines in hidden.items():
+            of_machines |= models.Q(object_type=ContentType.objects.get_for_model(model), object_id__in=machines)
+        # Which of several machines is meant is told by their names.
+        several = models.Q(kind='vm', action=ChangeActionChoices.CONFLICT, object_id=None)
+        return changes.exclude(models.Exists(named.filter(of_machines))).exclude(several)
 
 
 class SyncChange(models.Model):
@@ -309,7 +355,7 @@ class SyncChange(models.Model):
         help_text=_('What happened when it was made'),
     )
 
-    objects = RestrictedQuerySet.as_manager()
+    objects = SyncChangeQuerySet.as_manager()
 
     class Meta:
         # By the columns themselves: through the relation, it would be sorted by what runs are sorted by.

@@ -45,7 +45,7 @@ def collect(
 
     Args:
         memory: What the token could see the last time; what it cannot any more is among the warnings.
-        progress: Called in this thread after each guest, with the number of guests read and of all guests.
+        progress: Called in this thread after each guest, with the number of guests read and of all that are to be.
 
     Raises:
         ProxmoxError: Nothing can be known: no connection, token refused, no list of guests, out of time, cancelled.
@@ -58,7 +58,11 @@ def collect(
         unreachable = {node.name: why_unreachable(node, cluster) for node in cluster.nodes}
         estate_reader = EstateReader(client, pool, options, version, unreachable)
         reader = GuestReader(client, options, version, cluster.access, unreachable)
-        findings = _read_guests(client, pool, reader, list(cluster.resources.guests.values()), progress)
+        rows = cluster.resources.guests.values()
+        meant = [row for row in rows if options.means(row.vmid)]
+        findings = _read_guests(client, pool, reader, meant, progress)
+        # Nothing is asked about the others.
+        findings |= {row.key: reader.read(row) for row in rows if not options.means(row.vmid)}
         incomplete = why_incomplete(cluster)
         findings = _follow_vanished(client, pool, reader, findings, notebook, cluster)
         for _future in completed(client, estate_reader.futures):

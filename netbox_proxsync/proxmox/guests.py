@@ -127,6 +127,8 @@ class GuestReader:
         return Finding(guest=self._guest(row, missing.unknown), troubles=troubles)
 
     def _check_readable(self, row: GuestRow) -> None:
+        if not self.options.means(row.vmid):
+            raise Unread('This run is for other guests.')
         wanted = self.options.vms if row.type is GuestType.QEMU else self.options.containers
         if not wanted:
             raise Unread(f'A {GUEST_NAMES[row.type]} is not read by the settings of the endpoint.')

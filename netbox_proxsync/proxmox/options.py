@@ -22,6 +22,8 @@ class CollectOptions:
         filters: Which addresses are left out.
         vms, containers: Read the configuration of that type. Guests of a type that is not read are still in the
             inventory, with everything that takes a call of its own unknown: they are there.
+        only: The ids of the guests that are read; the others are treated like those of a type that is not read. None:
+            all are.
         ssh: How to ask each node for its hardware. None: it is not asked; Unknown: the settings cannot be used.
     """
 
@@ -31,4 +33,8 @@ class CollectOptions:
     filters: AddressFilters = field(default_factory=AddressFilters)
     vms: bool = True
     containers: bool = True
+    only: frozenset[int] | None = None
     ssh: Reading[SSHSettings | None] = None
+
+    def means(self, vmid: int) -> bool:
+        return self.only is None or vmid in self.only

@@ -91,6 +91,8 @@ class Plan:
         refreshed: Bindings whose remembered values change though NetBox does not: {binding's pk: values}.
         forgotten: Bindings (pks) whose object is gone from NetBox and whose thing is gone from Proxmox.
         rekeyed: Bindings of a machine whose VM ID another one has now: {binding's pk: (key, unit)}. They come first.
+        seen: By (kind, key), for everything that was compared: what Proxmox says, where that is not what is remembered
+            as written once the plan is applied (edits that stay, fields that are ignored).
         notices: What was left out or could not be found, beyond single objects.
         refusal: Why this plan must not be applied without a person's word; '' if it may.
     """
@@ -99,6 +101,7 @@ class Plan:
     refreshed: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
     forgotten: tuple[int, ...] = ()
     rekeyed: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    seen: Mapping[tuple[str, str], Mapping[str, Value]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     refusal: str = ''
 

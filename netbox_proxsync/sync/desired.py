@@ -1,8 +1,10 @@
 """Inventory + settings -> what NetBox should hold."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from ..proxmox.inventory import Inventory
+from ..proxmox.inventory import Guest, GuestType, Inventory, Notice
+from .guests import IGNORED, why_skipped
 from .kinds import KINDS
 from .kinds.base import is_wanted
 from .rules import decide_all
@@ -13,8 +15,13 @@ from .values import Shared, Value
 __all__ = ('desire',)
 
 
-def desire(inventory: Inventory, settings: Settings) -> Desired:
-    """What NetBox should hold for this inventory under these settings. Pure."""
+def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | None = None) -> Desired:
+    """
+    What NetBox should hold for this inventory under these settings. Pure.
+
+    Args:
+        vmids: The guests that the run is for; None: all guests, and everything else.
+    """
     settings = replace(settings, decisions=decide_all(inventory.guests, settings.rules))
     return Desired(
         items=tuple(storable(item) for kind in KINDS.values() for item in kind.build(inventory, settings)),
@@ -24,8 +31,37 @@ def desire(inventory: Inventory, settings: Settings) -> Desired:
         # An ignored guest is left alone also when it is gone from Proxmox.
         excluded=settings.ignored
         | frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
-        notices=tuple(notice for kind in KINDS.values() for notice in kind.omissions(inventory, settings)),
+        notices=tuple(omissions(inventory, settings) if vmids is None else left_out(inventory, settings, vmids)),
+        only=None if vmids is None else frozenset(f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids),
     )
+
+
+def omissions(inventory: Inventory, settings: Settings) -> Iterator[Notice]:
+    for kind in KINDS.values():
+        yield from kind.omissions(inventory, settings)
+
+
+def left_out(inventory: Inventory, settings: Settings, vmids: Collection[int]) -> Iterator[Notice]:
+    """Why a run for given guests does nothing about some of them."""
+    there = set()
+    for guest in inventory.guests:
+        if guest.vmid in vmids:
+            there.add(guest.vmid)
+            if reason := why_left_out(guest, settings):
+                yield Notice(subject=guest.key, message=f'This run was to sync it, and did nothing: {reason}')
+    for vmid in sorted(set(vmids) - there):
+        yield Notice(subject=str(vmid), message=not_there(inventory, vmid))
+
+
+def why_left_out(guest: Guest, settings: Settings) -> str:
+    """'' if it is not."""
+    return IGNORED.reason if guest.key in settings.ignored else why_skipped(guest, settings)
+
+
+def not_there(inventory: Inventory, vmid: int) -> str:
+    if inventory.guests_incomplete is not None:
+        return f'Proxmox did not list a guest {vmid}, which says little. {inventory.guests_incomplete.reason}'
+    return f'Proxmox has no guest {vmid} (any more).'
 
 
 def storable(item: Item) -> Item:

@@ -1,7 +1,7 @@
 """How NetBox stands to each guest after a run: in sync, new, changed, missing, in conflict, ..., and why."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -64,12 +64,19 @@ class Standings:
 
     Args:
         pending: What the run planned and NetBox does not hold (yet).
+        vmids: The guests that the run is for; None: all.
     """
 
-    def __init__(self, inventory: Inventory, settings: Settings, pending: Iterable[Pending]):
+    def __init__(
+        self,
+        inventory: Inventory,
+        settings: Settings,
+        pending: Iterable[Pending],
+        vmids: Collection[int] | None = None,
+    ):
         self.inventory = inventory
         self.settings = settings
-        self.guests = {guest.key: guest for guest in inventory.guests}
+        self.guests = {guest.key: guest for guest in inventory.guests if vmids is None or guest.vmid in vmids}
         self.open = OpenChanges(pending)
 
     def settle(self, change: Change, entry: Pending | None):
@@ -152,6 +159,16 @@ class OpenChanges:
             entries.pop(identity, None)
         else:
             entries[identity] = entry
+
+    def __iter__(self) -> Iterator[Pending]:
+        return (entry for entries in self.by_unit.values() for entry in entries.values())
+
+    def to_adopt(self, unit: str) -> int | None:
+        """The virtual machine (pk) that a sync would adopt as a guest."""
+        for entry in self.by_unit.get(unit, {}).values():
+            if entry.change.kind == 'vm' and entry.change.action is Action.ADOPT:
+                return entry.change.pointer.pk
+        return None
 
     @property
     def about_cluster(self) -> Standing | None:

@@ -58,7 +58,11 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
     )
     for kind in KINDS.values():
         items = [item for item in desired.items if item.kind == kind.name]
-        found = [tie(kind, item, existing, settings, matches) for item in kind.settle(items, existing, settings)]
+        found = [
+            tie(kind, item, existing, settings, matches) if is_meant(item, desired, existing)
+            else claim(kind, item, existing, settings, matches)
+            for item in kind.settle(items, existing, settings)
+        ]
         matched = [entry for entry in found if entry is not None]
         fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
         matches.notices += kind.notices(fitted)
@@ -76,8 +80,8 @@ def retired_units(
     going = {bound.unit for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE}
     wanted = {item.unit for item in desired.items}
     retired = {bound.unit for bound in existing.bindings.values() if bound.missing_since and bound.unit not in wanted}
-    # What an ignored guest holds is not free for others.
-    return frozenset((going | retired) - desired.excluded)
+    # What a guest holds that is ignored, or that the run is not for, is not free for others.
+    return frozenset(unit for unit in going | retired if desired.may_lose(unit))
 
 
 def expired_roots(
@@ -88,6 +92,26 @@ def expired_roots(
     found = ((bound, existing.by_pointer.get(bound.pointer)) for bound in roots)
     changes = (removal(bound, record, existing, settings, now) for bound, record in found if record)
     return frozenset(change.pointer for change in changes if change and change.action is Action.DELETE)
+
+
+def is_meant(item: Item, desired: Desired, existing: Existing) -> bool:
+    """Whether the run is for an item. The cluster has to be there first, whoever it is for."""
+    if desired.concerns(item.unit):
+        return True
+    bound = existing.bindings.get((item.kind, item.key))
+    return item.key == CLUSTER_KEY and not (bound and bound.pointer in existing.by_pointer)
+
+
+def claim(kind: Kind, item: Item, existing: Existing, settings: Settings, matches: Matches) -> None:
+    """What the run is not for stays as it is. What it has, or would be given, is not free for others."""
+    bound = existing.bindings.get((item.kind, item.key))
+    record = existing.by_pointer.get(bound.pointer) if bound else None
+    if record is not None:
+        return leave(item, record, matches)
+    found = kind.adopt(item, existing, matches.located, settings)
+    if isinstance(found, Record):
+        matches.located.claimed.add(found.pointer)
+    return None
 
 
 def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches: Matches) -> Match | None:
@@ -125,7 +149,7 @@ def hangs_on_left(item: Item, matches: Matches) -> bool:
 
 
 def leave(item: Item, record: Record | None, matches: Matches) -> None:
-    """The object is a person's: others may refer to it, and nothing about it changes."""
+    """The object stays as it is: a person's, or not what the run is for. Others may refer to it."""
     if record is None:
         matches.left.add((item.kind, item.key))
         return
@@ -172,7 +196,7 @@ def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
         if identity not in wanted
         and bound.kind in KINDS
         and not bound.unmanaged
-        and bound.unit not in desired.excluded
+        and desired.may_lose(bound.unit)
         and (
             is_replaced(bound, existing)
             or (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete

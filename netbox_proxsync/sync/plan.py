@@ -12,7 +12,7 @@ from .ownership import decide, is_empty
 from .removal import removals
 from .safety import refusal
 from .settings import Settings
-from .state import Desired, Existing, Record
+from .state import Desired, Existing, Item, Record
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = ('compare',)
@@ -25,8 +25,10 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     resolver = Resolver(existing, matches)
     changes: list[Change] = []
     refreshed: dict[int, Mapping[str, Value]] = {}
+    seen: dict[tuple[str, str], Mapping[str, Value]] = {}
     for entry in matches.matched:
         change = change_of(entry, resolver, existing, settings)
+        seen[change.kind, change.key] = said_beside(entry.item, change, resolver)
         if is_change(change):
             changes.append(change)
         # A pointer to an object that is gone is not worth a write by itself.
@@ -38,7 +40,12 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     changes += removed
     notices = (*desired.notices, *matches.notices)
     plan = Plan(
-        changes=by_unit(changes), refreshed=refreshed, forgotten=forgotten, rekeyed=rekeyed, notices=notices
+        changes=by_unit(changes),
+        refreshed=refreshed,
+        forgotten=forgotten,
+        rekeyed=rekeyed,
+        seen=seen,
+        notices=notices,
     )
     return replace(plan, refusal=refusal(plan, existing, settings))
 
@@ -112,6 +119,17 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
             if change.name in item.reasons and not change.kept
         ),
     )
+
+
+def said_beside(item: Item, change: Change, resolver: Resolver) -> Mapping[str, Value]:
+    """What Proxmox says of an object's fields, where its binding will not hold just that."""
+    names = (spec.name for spec in KINDS[item.kind].fields if spec.name in item.values)
+    said = {name: resolver.resolve(item.values[name]) for name in names}
+    return {
+        name: value
+        for name, value in said.items()
+        if (change.binding[name] != value if name in change.binding else not is_empty(value))
+    }
 
 
 def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:

@@ -61,12 +61,23 @@ class Desired:
         excluded: Units that a person told the sync to ignore, or that are in Proxmox and that a filter of the endpoint
             or a rule keeps out: left alone.
         notices: What the settings leave out, and why.
+        only: The units that the run is for; None: all. What the others hold is seen, so that nothing is taken from
+            them, and left as it is.
     """
 
     items: tuple[Item, ...]
     complete: frozenset[tuple[str, str]]
     excluded: frozenset[str]
     notices: tuple[Notice, ...] = ()
+    only: frozenset[str] | None = None
+
+    def concerns(self, unit: str) -> bool:
+        """Whether the run is for a unit. A machine whose VM ID another one has now goes with that one."""
+        return self.only is None or unit.partition('#')[0] in self.only
+
+    def may_lose(self, unit: str) -> bool:
+        """Whether something of a unit may be taken for gone."""
+        return unit not in self.excluded and self.concerns(unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ class GuestPanel(panels.ObjectAttributesPanel):
 class GuestStatePanel(panels.ObjectAttributesPanel):
     title = _('In NetBox')
     state = attrs.ChoiceAttr('state')
-    reason = attrs.TextAttr('reason')
+    reason = attrs.TextAttr('shown_reason', label=_('Reason'))
     virtual_machine = attrs.RelatedObjectAttr('virtual_machine', linkify=True, label=_('Virtual machine'))
     ignored = attrs.BooleanAttr('ignored')
 

@@ -118,6 +118,7 @@ class RunPanel(panels.ObjectAttributesPanel):
     title = _('Run')
     endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
     mode = attrs.ChoiceAttr('mode')
+    vmids = attrs.ArrayAttr('vmids', label=_('Only these guests'))
     status = attrs.ChoiceAttr('status')
     phase = attrs.TextAttr('phase')
     applies = attrs.RelatedObjectAttr('applies', linkify=True, label=_('Plan of'))

@@ -38,7 +38,13 @@ class RunMessagesPanel(panels.ObjectPanel):
             conflicts = open_conflicts(run, user) if run.conflicts else []
             # A plan that nobody has applied yet has no outcome.
             unwritten = {} if run.mode == RunModeChoices.PREVIEW else unsuccessful(run, user)
-        return {**context, 'conflicts': conflicts, 'unsuccessful': unwritten, 'more': run.conflicts - len(conflicts)}
+        return {
+            **context,
+            'conflicts': conflicts,
+            'unsuccessful': unwritten,
+            'more': run.conflicts - len(conflicts),
+            'notices': run.messages_for(user),
+        }
 
 
 class RunCountsPanel(panels.ObjectPanel):

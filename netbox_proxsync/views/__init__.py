@@ -4,7 +4,9 @@ from .changes import *
 from .endpoint_actions import *
 from .endpoints import *
 from .guest_actions import *
+from .guest_runs import *
 from .guests import *
+from .machines import *
 from .nodes import *
 from .rules import *
 from .run_actions import *

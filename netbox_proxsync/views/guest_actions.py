@@ -1,6 +1,6 @@
 """What a person decides about guests by a button, one by one or many at once."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
@@ -39,7 +39,22 @@ class GuestDecisionsMixin:
         return [action for action in permitted if not issubclass(action, Decision)]
 
 
-class Ignoring:
+class Deciding:
+    """Carries out a decision about guests."""
+
+    def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
+        try:
+            messages.success(request, self.decide(guests))
+        except decisions.SyncGoingOn as error:
+            messages.error(request, str(error))
+        return redirect(return_url)
+
+    def decide(self, guests: Collection[ProxmoxGuest]) -> str:
+        """Returns what was done, for people."""
+        raise NotImplementedError
+
+
+class Ignoring(Deciding):
     def decide(self, guests: Collection[ProxmoxGuest]) -> str:
         number = decisions.ignore(guests)
         return ngettext('{number} guest is ignored now.', '{number} guests are ignored now.', number).format(
@@ -47,7 +62,7 @@ class Ignoring:
         )
 
 
-class StoppingToIgnore:
+class StoppingToIgnore(Deciding):
     def decide(self, guests: Collection[ProxmoxGuest]) -> str:
         number = decisions.stop_ignoring(guests)
         return ngettext(
@@ -57,7 +72,7 @@ class StoppingToIgnore:
         ).format(number=number)
 
 
-class StoppingToManage:
+class StoppingToManage(Deciding):
     def decide(self, guests: Collection[ProxmoxGuest]) -> str:
         number = decisions.stop_managing(guests)
         return ngettext(
@@ -67,15 +82,8 @@ class StoppingToManage:
         ).format(number=number)
 
 
-def carry_out(request: HttpRequest, decide: Callable[[Collection[ProxmoxGuest]], str], guests: list[ProxmoxGuest]):
-    try:
-        messages.success(request, decide(guests))
-    except decisions.SyncGoingOn as error:
-        messages.error(request, str(error))
-
-
-class GuestDecisionView(GetReturnURLMixin, BaseObjectView):
-    """Decides about one guest, by POST only."""
+class GuestActionView(GetReturnURLMixin, BaseObjectView):
+    """Does something about one guest, by POST only."""
 
     queryset = ProxmoxGuest.objects.select_related('endpoint')
 
@@ -89,14 +97,16 @@ class GuestDecisionView(GetReturnURLMixin, BaseObjectView):
         guest = get_object_or_404(self.queryset, pk=pk)
         if not request.user.has_perm(SYNC_ENDPOINT, guest.endpoint):
             raise PermissionDenied
-        carry_out(request, self.decide, [guest])
-        return redirect(self.get_return_url(request, guest))
+        return self.act(request, [guest], self.get_return_url(request, guest))
+
+    def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
+        raise NotImplementedError
 
 
-class BulkGuestDecisionView(GetReturnURLMixin, BaseMultiObjectView):
-    """Decides about the guests that were selected in a list, or about all that its filter finds."""
+class BulkGuestActionView(GetReturnURLMixin, BaseMultiObjectView):
+    """Does something about the guests that were selected in a list, or about all that its filter finds."""
 
-    queryset = ProxmoxGuest.objects.defer('details')
+    queryset = ProxmoxGuest.objects.select_related('endpoint').defer('details')
     filterset = filtersets.ProxmoxGuestFilterSet
 
     def get_required_permission(self) -> str:
@@ -113,10 +123,12 @@ class BulkGuestDecisionView(GetReturnURLMixin, BaseMultiObjectView):
         if len(allowed) < selected.count():
             messages.warning(request, _('Guests of endpoints that you may not sync were left as they are.'))
         if allowed:
-            carry_out(request, self.decide, allowed)
-        else:
-            messages.warning(request, _('No guest was selected.'))
+            return self.act(request, allowed, self.get_return_url(request))
+        messages.warning(request, _('No guest was selected.'))
         return redirect(self.get_return_url(request))
+
+    def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
+        raise NotImplementedError
 
     def selected(self, request: HttpRequest) -> QuerySet[ProxmoxGuest]:
         if request.POST.get('_all'):
@@ -125,30 +137,30 @@ class BulkGuestDecisionView(GetReturnURLMixin, BaseMultiObjectView):
 
 
 @register_model_view(ProxmoxGuest, 'ignore')
-class ProxmoxGuestIgnoreView(Ignoring, GuestDecisionView):
+class ProxmoxGuestIgnoreView(Ignoring, GuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'stop_ignoring', path='stop-ignoring')
-class ProxmoxGuestStopIgnoringView(StoppingToIgnore, GuestDecisionView):
+class ProxmoxGuestStopIgnoringView(StoppingToIgnore, GuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'stop_managing', path='stop-managing')
-class ProxmoxGuestStopManagingView(StoppingToManage, GuestDecisionView):
+class ProxmoxGuestStopManagingView(StoppingToManage, GuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'bulk_ignore', path='ignore', detail=False)
-class ProxmoxGuestBulkIgnoreView(Ignoring, BulkGuestDecisionView):
+class ProxmoxGuestBulkIgnoreView(Ignoring, BulkGuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'bulk_stop_ignoring', path='stop-ignoring', detail=False)
-class ProxmoxGuestBulkStopIgnoringView(StoppingToIgnore, BulkGuestDecisionView):
+class ProxmoxGuestBulkStopIgnoringView(StoppingToIgnore, BulkGuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'bulk_stop_managing', path='stop-managing', detail=False)
-class ProxmoxGuestBulkStopManagingView(StoppingToManage, BulkGuestDecisionView):
+class ProxmoxGuestBulkStopManagingView(StoppingToManage, BulkGuestActionView):
     pass

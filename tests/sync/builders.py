@@ -1,5 +1,6 @@
 """Small inventories and NetBox states for tests of the comparison."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_interface
@@ -124,8 +125,24 @@ EMPTY = Existing(
 )
 
 
-def plan(inv: Inventory, existing: Existing = EMPTY, settings: Settings = SETTINGS, now: datetime = NOW) -> Plan:
-    return compare(desire(inv, settings), existing, settings, now)
+def plan(
+    inv: Inventory,
+    existing: Existing = EMPTY,
+    settings: Settings = SETTINGS,
+    now: datetime = NOW,
+    vmids: Collection[int] | None = None,
+) -> Plan:
+    if vmids is not None:
+        inv = only_read(inv, vmids)
+    return compare(desire(inv, settings, vmids), existing, settings, now)
+
+
+def only_read(inv: Inventory, vmids: Collection[int]) -> Inventory:
+    """The inventory as the collector makes it for a run that is limited to some guests."""
+    guests = (
+        entry if entry.vmid in vmids else replace(entry, config=UNREAD, addresses=UNREAD) for entry in inv.guests
+    )
+    return replace(inv, guests=tuple(guests))
 
 
 class NetBox:
@@ -150,8 +167,14 @@ class NetBox:
             vlans=self.vlans,
         )
 
-    def sync(self, inv: Inventory, settings: Settings = SETTINGS, now: datetime = NOW) -> Plan:
-        made = plan(inv, self.existing, settings, now)
+    def sync(
+        self,
+        inv: Inventory,
+        settings: Settings = SETTINGS,
+        now: datetime = NOW,
+        vmids: Collection[int] | None = None,
+    ) -> Plan:
+        made = plan(inv, self.existing, settings, now, vmids)
         assert not made.refusal, made.refusal
         self.apply(made, now)
         return made

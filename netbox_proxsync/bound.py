@@ -1,0 +1,235 @@
+"""What is known of an object that is bound to something in Proxmox, for NetBox's own pages."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from dcim.models import Device
+from django.apps import apps
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import ForeignKey, Model, Q
+from django.utils.translation import gettext as _
+from extras.models import CustomField
+from virtualization.models import Cluster, VirtualMachine
+
+from .choices import ChangeActionChoices, ChangeOutcomeChoices, GuestStateChoices, RunModeChoices, RunStatusChoices
+from .ledger.fields import is_set, read
+from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from .proxmox.hosts import Host
+from .sync.kinds import KINDS, Kind
+from .sync.owners import IGNORED
+from .sync.values import Value, decode_all, show
+
+__all__ = ('BoundField', 'BoundObject', 'Standing', 'binding_of', 'bound_objects', 'guest_of', 'standing_of', 'web_url')
+
+# The kinds of binding of the models whose pages tell of them.
+MODELS = {VirtualMachine: 'vm', Device: 'device', Cluster: 'cluster'}
+CACHED = '_proxsync_binding'
+# Changes that leave NetBox as it was.
+OPEN = (
+    ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.SKIPPED,
+    ChangeOutcomeChoices.CANCELLED, ChangeOutcomeChoices.FAILED,
+)  # fmt: skip
+PROBLEMS = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.SKIPPED)
+
+
+def binding_of(instance: Model) -> Binding | None:
+    """The binding of a virtual machine, device or cluster; one query, however many parts of its page ask."""
+    if not hasattr(instance, CACHED):
+        found = Binding.objects.filter(
+            object_type=ContentType.objects.get_for_model(type(instance)),
+            object_id=instance.pk,
+            kind=MODELS[type(instance)],
+        )
+        setattr(instance, CACHED, found.select_related('endpoint').first())
+    return getattr(instance, CACHED)
+
+
+def guest_of(binding: Binding) -> ProxmoxGuest | None:
+    """The guest of a machine. One whose VM ID another machine has now is none any more."""
+    guest_type, _slash, vmid = binding.unit.partition('/')
+    if binding.kind != 'vm' or not vmid.isdecimal():
+        return None
+    return ProxmoxGuest.objects.filter(
+        endpoint=binding.endpoint_id, type=guest_type, vmid=vmid
+    ).select_related('endpoint').first()
+
+
+def web_url(endpoint: ProxmoxEndpoint, unit: str = '') -> str:
+    """The page of a guest or node ('qemu/100', 'node/pve1'), or of the cluster, in Proxmox's own web interface."""
+    # As Proxmox writes the address of what is selected (pve-manager, StateProvider.js).
+    selected = f'#v1:0:={quote(unit, safe="")}' if unit and '#' not in unit else ''
+    return f'https://{Host.parse(endpoint.hosts[0])}/{selected}'
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    How NetBox stands to something bound.
+
+    Attributes:
+        state, reason: As of a guest.
+        run: The last one that compared it; None if there is none any more.
+    """
+
+    state: str
+    reason: str
+    run: SyncRun | None
+
+    @property
+    def label(self) -> str:
+        return dict(GuestStateChoices)[self.state]
+
+    @property
+    def color(self) -> str:
+        return GuestStateChoices.colors[self.state]
+
+
+def standing_of(binding: Binding, guest: ProxmoxGuest | None, user: AbstractBaseUser) -> Standing:
+    """The state is told to everyone who may see the binding; the reason, which may name others, to who may read it."""
+    run = last_look(binding, guest)
+    if guest is not None:
+        readable = ProxmoxGuest.objects.restrict(user, 'view').filter(pk=guest.pk).first()
+        return Standing(guest.state, readable.shown_reason if readable else '', run)
+    if binding.missing_since:
+        return Standing(GuestStateChoices.MISSING, '', run)
+    if run is None:
+        return Standing(GuestStateChoices.UNKNOWN, '', None)
+    left = run.changes.filter(unit=binding.unit, outcome__in=OPEN).order_by('position')
+    problems = left.filter(Q(action=ChangeActionChoices.CONFLICT) | Q(outcome__in=PROBLEMS))
+    if problems.exists():
+        readable = problems.restrict(user, 'view').first()
+        return Standing(GuestStateChoices.CONFLICT, readable.message or readable.reason if readable else '', run)
+    return Standing(GuestStateChoices.CHANGED if left.exists() else GuestStateChoices.IN_SYNC, '', run)
+
+
+def last_look(binding: Binding, guest: ProxmoxGuest | None) -> SyncRun | None:
+    """The last run that compared it with Proxmox."""
+    runs = SyncRun.objects.filter(
+        endpoint=binding.endpoint_id,
+        mode__in=(RunModeChoices.PREVIEW, RunModeChoices.SYNC),
+        status__in=(RunStatusChoices.COMPLETED, RunStatusChoices.REFUSED),
+    )
+    limited = Q(vmids__contains=[guest.vmid]) if guest else Q(pk=None)
+    return runs.filter(Q(vmids=None) | limited).order_by('-created', '-pk').first()
+
+
+@dataclass(frozen=True)
+class BoundField:
+    """
+    A managed field with its three values, for people. They hold what guests say: escape them.
+
+    Attributes:
+        owner: 'fact', 'editorial', 'set' or 'ignored'.
+        seen: What Proxmox last said.
+        now: What NetBox holds.
+        written: What was written last; `was_written` tells nothing from never.
+    """
+
+    name: str
+    label: str
+    owner: str
+    seen: str
+    now: str
+    written: str
+    was_written: bool
+    differs: bool
+
+
+@dataclass(frozen=True)
+class BoundObject:
+    """
+    A bound object with its managed fields.
+
+    Attributes:
+        label: What it is, for people.
+        instance: None for who may not view it, or if it is gone.
+    """
+
+    binding: Binding
+    kind: Kind
+    label: str
+    instance: Model | None
+    fields: tuple[BoundField, ...]
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is the machine itself."""
+        return self.binding.key == self.binding.unit
+
+    @property
+    def differing(self) -> int:
+        return sum(field.differs for field in self.fields)
+
+
+def bound_objects(binding: Binding, user: AbstractBaseUser) -> list[BoundObject]:
+    """A machine and all that is bound of it, in a number of queries that does not depend on how much that is."""
+    rows: dict[str, list[Binding]] = {}
+    found = Binding.objects.filter(endpoint=binding.endpoint_id, unit=binding.unit).order_by('key')
+    for row in found.select_related('endpoint'):
+        rows.setdefault(row.kind, []).append(row)
+    kinds = [kind for kind in KINDS.values() if kind.name in rows]
+    return [bound_object for kind in kinds for bound_object in of_kind(kind, rows[kind.name], user)]
+
+
+def of_kind(kind: Kind, rows: list[Binding], user: AbstractBaseUser) -> Iterator[BoundObject]:
+    model = apps.get_model(kind.model)
+    labels = labels_of(kind, model)
+    names = [spec.name for spec in kind.fields if not spec.name.startswith('cf_')]
+    concrete = {name: model._meta.get_field(name) for name in names}
+    found = model.objects.restrict(user, 'view').filter(pk__in=[row.object_id for row in rows])
+    if related := [name for name, field in concrete.items() if isinstance(field, ForeignKey)]:
+        found = found.select_related(*related)
+    # Sets, and what a generic relation leads to.
+    fetched = [name for name, field in concrete.items() if is_set(model, name) or isinstance(field, GenericForeignKey)]
+    instances = found.prefetch_related(*fetched).in_bulk()
+    for row in rows:
+        instance = instances.get(row.object_id)
+        fields = tuple(fields_of(kind, row, instance, labels)) if instance is not None else ()
+        yield BoundObject(row, kind, str(model._meta.verbose_name), instance, fields)
+
+
+def labels_of(kind: Kind, model: type[Model]) -> Mapping[str, str]:
+    customs = {f'cf_{field.name}': str(field) for field in CustomField.objects.get_for_model(model)}
+    labels = {
+        spec.name: str(getattr(model._meta.get_field(spec.name), 'verbose_name', spec.name.replace('_', ' ')))
+        for spec in kind.fields
+        if not spec.name.startswith('cf_')
+    }
+    return {**labels, **customs}
+
+
+def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, str]) -> Iterator[BoundField]:
+    written, policy = decode_all(row.values), row.endpoint.field_policy
+    seen = {**written, **decode_all(row.seen)}
+    for spec in kind.fields:
+        # A custom field that an administrator has removed has no label.
+        if spec.name not in seen or spec.name not in labels:
+            continue
+        now = read(instance, spec.name)
+        owner = str(policy.get(f'{kind.name}.{spec.name}', spec.owner))
+        yield BoundField(
+            name=spec.name,
+            label=labels[spec.name],
+            owner=owner,
+            seen=for_people(seen[spec.name]),
+            now=for_people(now),
+            written=for_people(written.get(spec.name)),
+            was_written=spec.name in written,
+            differs=owner != IGNORED and not is_alike(seen[spec.name], now),
+        )
+
+
+def is_alike(seen: Value, now: Value) -> bool:
+    """Whether NetBox holds what Proxmox said; of a set, at least that."""
+    if isinstance(now, frozenset):
+        return frozenset(map(show, seen or ())) <= frozenset(map(show, now))
+    return seen == now or show(seen) == show(now)
+
+
+def for_people(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(_('Yes') if value else _('No'))
+    return show(value)

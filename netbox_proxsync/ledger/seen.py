@@ -1,0 +1,64 @@
+"""
+What Proxmox says of bound objects, where that is not what was written: edits that stay, fields that are ignored,
+changes that are only planned. For people to see; nothing is decided by it.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import batched
+from typing import Any
+
+from ..models import Binding, ProxmoxEndpoint
+from ..sync.changes import Action
+from ..sync.guests import Pending
+from ..sync.values import Value, decode, encode_all
+
+__all__ = ('record_seen', 'settle_seen')
+
+BATCH = 1000
+# What is not bound as long as these are not in NetBox.
+UNBOUND = (Action.CREATE, Action.ADOPT)
+
+type Identity = tuple[str, str]
+
+
+def record_seen(endpoint: ProxmoxEndpoint, seen: Mapping[Identity, Mapping[str, Value]], pending: Iterable[Pending]):
+    """
+    Keep what a run has seen, writing only what differs.
+
+    Args:
+        seen: By (kind, key), for everything that was compared: what differs from what is written if all goes well.
+        pending: What of the plan is not in NetBox.
+    """
+    wanted = {identity: encode_all(values) for identity, values in seen.items()}
+    for entry in pending:
+        identity = (entry.change.kind, entry.change.key)
+        if entry.change.action in UNBOUND:
+            wanted.pop(identity, None)
+        elif identity in wanted:
+            wanted[identity] |= encode_all({field.name: field.want for field in entry.change.writes})
+    stored = stored_of(endpoint)
+    differing = {
+        identity: values for identity, values in wanted.items() if values != stored.get(identity, {})
+    }
+    for batch in batched(differing, BATCH):
+        rows = Binding.objects.filter(endpoint=endpoint, key__in=[key for _kind, key in batch]).only('kind', 'key')
+        rows = [row for row in rows if (row.kind, row.key) in differing]
+        for row in rows:
+            row.seen = differing[row.kind, row.key]
+        Binding.objects.bulk_update(rows, ['seen'])
+
+
+def settle_seen(endpoint: ProxmoxEndpoint):
+    """After a stored plan was applied: forget what is written now."""
+    changed = []
+    for row in Binding.objects.filter(endpoint=endpoint).exclude(seen={}).only('values', 'seen'):
+        left = {name: value for name, value in row.seen.items() if decode(value) != decode(row.values.get(name))}
+        if left != row.seen:
+            row.seen = left
+            changed.append(row)
+    Binding.objects.bulk_update(changed, ['seen'], batch_size=BATCH)
+
+
+def stored_of(endpoint: ProxmoxEndpoint) -> dict[Identity, Any]:
+    rows = Binding.objects.filter(endpoint=endpoint).exclude(seen={}).order_by()
+    return {(kind, key): seen for kind, key, seen in rows.values_list('kind', 'key', 'seen')}

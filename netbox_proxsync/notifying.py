@@ -1,0 +1,52 @@
+"""
+Who is told by NetBox's notifications that a run has ended: whoever started it; and of one that nobody started (the
+schedule, the command) and that came to nothing, whoever has subscribed to its endpoint.
+"""
+
+from collections.abc import Iterable
+
+from core.events import JOB_COMPLETED, JOB_ERRORED, JOB_FAILED
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from extras.models import Notification, Subscription
+
+from .choices import RunStatusChoices
+from .models import SyncRun
+
+__all__ = ('notify',)
+
+EVENTS = {
+    RunStatusChoices.COMPLETED: JOB_COMPLETED,
+    RunStatusChoices.REFUSED: JOB_FAILED,
+    RunStatusChoices.CANCELLED: JOB_FAILED,
+    RunStatusChoices.FAILED: JOB_ERRORED,
+}
+UNSUCCESSFUL = (RunStatusChoices.REFUSED, RunStatusChoices.FAILED)
+
+
+def notify(run: SyncRun):
+    """Tell people that a run has ended. NetBox's own notification, for the job, would not name the run."""
+    for user in recipients(run):
+        if shown := page_for(user, run):
+            # One for each object: of an endpoint, the latest.
+            of_object = {'object_type': ContentType.objects.get_for_model(shown), 'object_id': shown.pk}
+            Notification.objects.filter(user=user, **of_object).delete()
+            Notification.objects.create(user=user, event_type=EVENTS[run.status], **of_object)
+
+
+def recipients(run: SyncRun) -> Iterable[AbstractBaseUser]:
+    if run.user is not None:
+        return [run.user]
+    if run.status not in UNSUCCESSFUL:
+        return []
+    endpoint = ContentType.objects.get_for_model(run.endpoint)
+    subscriptions = Subscription.objects.filter(object_type=endpoint, object_id=run.endpoint_id, user__is_active=True)
+    return [subscription.user for subscription in subscriptions.select_related('user').order_by('pk')]
+
+
+def page_for(user: AbstractBaseUser, run: SyncRun) -> Model | None:
+    """What the notification leads to; None: the person may view neither the run nor its endpoint."""
+    if user.has_perm('netbox_proxsync.view_syncrun', run):
+        return run
+    return run.endpoint if user.has_perm('netbox_proxsync.view_proxmoxendpoint', run.endpoint) else None

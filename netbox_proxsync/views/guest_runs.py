@@ -1,0 +1,84 @@
+"""Previews and syncs of guests that a person chose: one run for each endpoint, limited to them."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from utilities.views import register_model_view
+
+from ..choices import RunModeChoices
+from ..jobs import AlreadyRunning, SyncJob
+from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from .guest_actions import BulkGuestActionView, GuestActionView
+
+__all__ = (
+    'ProxmoxGuestBulkPreviewView',
+    'ProxmoxGuestBulkSyncView',
+    'ProxmoxGuestPreviewView',
+    'ProxmoxGuestSyncView',
+)
+
+
+class StartingRuns:
+    mode = ''
+
+    def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
+        chosen: dict[ProxmoxEndpoint, list[int]] = {}
+        for guest in guests:
+            if not guest.ignored:
+                chosen.setdefault(guest.endpoint, []).append(guest.vmid)
+        if left := len(guests) - sum(map(len, chosen.values())):
+            told = ngettext('{number} ignored guest was left out.', '{number} ignored guests were left out.', left)
+            messages.warning(request, told.format(number=left))
+        runs = [run for endpoint, vmids in chosen.items() if (run := self.start(request, endpoint, vmids))]
+        if len(runs) == 1 and request.user.has_perm('netbox_proxsync.view_syncrun', runs[0]):
+            return_url = runs[0].get_absolute_url()
+        return redirect(return_url)
+
+    def start(self, request: HttpRequest, endpoint: ProxmoxEndpoint, vmids: list[int]) -> SyncRun | None:
+        """The run that was started, or the one that is under way."""
+        if not endpoint.enabled:
+            messages.error(request, _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
+            return None
+        try:
+            run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode, vmids=vmids)
+        except AlreadyRunning as error:
+            messages.warning(request, str(error))
+            return error.run
+        told = ngettext(
+            '{mode} of {number} guest of {endpoint} is queued.',
+            '{mode} of {number} guests of {endpoint} is queued.',
+            len(vmids),
+        )
+        mode = run.get_mode_display()
+        messages.success(request, told.format(mode=mode, number=len(vmids), endpoint=endpoint))
+        return run
+
+
+class Previewing(StartingRuns):
+    mode = RunModeChoices.PREVIEW
+
+
+class Syncing(StartingRuns):
+    mode = RunModeChoices.SYNC
+
+
+@register_model_view(ProxmoxGuest, 'preview')
+class ProxmoxGuestPreviewView(Previewing, GuestActionView):
+    pass
+
+
+@register_model_view(ProxmoxGuest, 'sync')
+class ProxmoxGuestSyncView(Syncing, GuestActionView):
+    pass
+
+
+@register_model_view(ProxmoxGuest, 'bulk_preview', path='preview', detail=False)
+class ProxmoxGuestBulkPreviewView(Previewing, BulkGuestActionView):
+    pass
+
+
+@register_model_view(ProxmoxGuest, 'bulk_sync', path='sync', detail=False)
+class ProxmoxGuestBulkSyncView(Syncing, BulkGuestActionView):
+    pass

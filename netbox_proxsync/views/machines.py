@@ -1,0 +1,62 @@
+"""The tab *Proxmox* on NetBox's pages of virtual machines and devices."""
+
+from typing import Any
+
+from dcim.models import Device
+from django.db.models import Model
+from django.http import Http404, HttpRequest
+from django.utils.translation import gettext_lazy as _
+from netbox.ui.layout import Column, Layout, Row
+from netbox.views import generic
+from utilities.views import ViewTab, register_model_view
+from virtualization.models import VirtualMachine
+
+from ..bound import binding_of, bound_objects
+from ..object_actions import PreviewGuest, SyncGuest
+from ..template_content import panel_context
+from ..ui import guest_panels
+
+__all__ = ('DeviceProxmoxView', 'VirtualMachineProxmoxView')
+
+# What Proxmox said of the guest, beside what NetBox keeps of it.
+GUEST_LAYOUT = Layout(
+    Row(Column(guest_panels.NicsPanel())),
+    Row(Column(guest_panels.DisksPanel())),
+    Row(Column(guest_panels.IgnoredAddressesPanel()), Column(guest_panels.UnreadPanel())),
+)
+
+
+class MachineProxmoxView(generic.ObjectView):
+    """What Proxmox says of a machine and its parts, what NetBox holds, and what was written last, field by field."""
+
+    template_name = 'netbox_proxsync/machine.html'
+    additional_permissions = ['netbox_proxsync.view_binding']
+    actions = ()
+    tab = ViewTab(
+        label=_('Proxmox'),
+        visible=lambda machine: binding_of(machine) is not None,
+        permission='netbox_proxsync.view_binding',
+        weight=2500,
+    )
+
+    def get_extra_context(self, request: HttpRequest, instance: Model) -> dict[str, Any]:
+        binding = binding_of(instance)
+        if binding is None or not request.user.has_perm('netbox_proxsync.view_binding', binding):
+            raise Http404
+        context = panel_context(request.user, binding)
+        return {
+            **context,
+            'objects': bound_objects(binding, request.user),
+            'guest_layout': GUEST_LAYOUT,
+            'guest_actions': (PreviewGuest, SyncGuest) if context['guest'] else (),
+        }
+
+
+@register_model_view(VirtualMachine, 'proxmox', path='proxmox')
+class VirtualMachineProxmoxView(MachineProxmoxView):
+    queryset = VirtualMachine.objects.all()
+
+
+@register_model_view(Device, 'proxmox', path='proxmox')
+class DeviceProxmoxView(MachineProxmoxView):
+    queryset = Device.objects.all()
