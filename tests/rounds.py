@@ -255,8 +255,8 @@ class Lab:
         for bound in Binding.objects.filter(endpoint=self.endpoint):
             key = (f'{bound.object_type.app_label}.{bound.object_type.model}', bound.object_id)
             for name, value in after.get(key, {}).items():
-                agreed = bound.values.get(field_of(name))
-                if isinstance(agreed, dict) and agreed.get('pk') == value:
+                agreed = bound.values.get(field_of(name), ...)
+                if value == (agreed.get('pk') if isinstance(agreed, dict) else agreed):
                     self.authors[*key, name] = 'sync'
 
     # A person

@@ -415,6 +415,21 @@ def test_a_nic_goes_not_with_the_address_on_it_that_a_person_chose_as_primary(pv
     assert (vm.primary_ip4, vm.interfaces.filter(name='net5').exists()) == (chosen, True)
 
 
+def test_an_address_that_the_endpoint_leaves_alone_does_not_go_with_its_nic(pve, endpoint, sync):
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_addresses='leave')
+    vmid = next(vmid for vmid in vmids(pve, 'qemu') if pve.cluster.guest(vmid).status == 'running')
+    pve.add_nic(vmid, 'net5')
+    pve.set_addresses(vmid, 'net5', '192.0.2.20/24')
+    sync(endpoint)
+    interface = vm_of(endpoint, vmid).interfaces.get(name='net5')
+    held = interface.ip_addresses.get()
+    pve.remove_nic(vmid, 'net5')
+    (change,) = sync(endpoint).changes.filter(kind='interface')
+    assert (change.action, change.object) == ('conflict', interface)
+    assert 'IP address "192.0.2.20/24"' in change.reason
+    assert IPAddress.objects.get(pk=held.pk).assigned_object == interface
+
+
 def days_pass(endpoint, days: int):
     """All that is missing has been so for longer."""
     for binding in endpoint.bindings.filter(missing_since__isnull=False):

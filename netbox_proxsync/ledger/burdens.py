@@ -8,7 +8,7 @@ from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models
 from extras.models import CustomField
 
-from ..sync.kinds import KINDS, Owner
+from ..sync.kinds import KINDS, Owner, Removal
 from ..sync.state import Bound
 from ..sync.values import Pointer
 from .fields import pointer_to, read
@@ -39,19 +39,25 @@ MARKS = {'mgmt_only': 'the mark "management only"', 'mark_connected': 'the mark 
 
 
 def burdens_of(
-    gone: list[Bound], bound_to: Mapping[Pointer, Bound], moving: Container[Pointer] = ()
+    gone: list[Bound],
+    bound_to: Mapping[Pointer, Bound],
+    moving: Container[Pointer] = (),
+    left: Container[Pointer] = (),
 ) -> dict[Pointer, tuple[str, ...]]:
     """
     For objects that a run may delete: what keeps it from doing so.
 
     Args:
         moving: What something else wants, so that it will have left before anything is deleted.
+        left: The parts that the endpoint leaves where they are though they are gone.
     """
     leaving = {bound.pointer for bound in gone}
     burdens = {}
     for bound in gone:
         instance = apps.get_model(bound.pointer.model).objects.filter(pk=bound.pointer.pk).first()
-        if instance and (found := sorted(set(hanging_on(instance, bound_to, leaving, moving)))):
+        # A guest whose time is over takes along all that the endpoint made of it.
+        parts = left if KINDS[bound.kind].removal is Removal.DELETE else ()
+        if instance and (found := sorted(set(hanging_on(instance, bound_to, leaving, moving, parts)))):
             burdens[bound.pointer] = tuple(found)
     return burdens
 
@@ -61,6 +67,7 @@ def hanging_on(
     bound_to: Mapping[Pointer, Bound],
     leaving: Container[Pointer] = (),
     moving: Container[Pointer] = (),
+    left: Container[Pointer] = (),
 ) -> Iterator[str]:
     """
     Names of the objects that refer to this one, or to a part of it that would be deleted with it, and that this
@@ -69,6 +76,7 @@ def hanging_on(
     Args:
         leaving: What a run lets go of before it deletes, if it can be let go of (adopted addresses).
         moving: What a run gives to something else before it deletes.
+        left: What stays though it is gone.
     """
     if own := bound_to.get(pointer_to(instance)):
         yield from entered_in(instance, own)
@@ -81,8 +89,10 @@ def hanging_on(
             yield f'"{name}" of {called(related)}'
         elif cascades and bound.pointer in moving:
             continue
+        elif cascades and bound.pointer in left:
+            yield called(related)
         elif cascades and bound.created_by_sync:
-            yield from hanging_on(related, bound_to, leaving, moving)
+            yield from hanging_on(related, bound_to, leaving, moving, left)
         elif cascades and not (bound.pointer in leaving and KINDS[bound.kind].released):
             yield called(related)
 

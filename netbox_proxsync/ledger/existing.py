@@ -49,7 +49,7 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
         custom_fields=reader.custom_fields,
         prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
         vlans=load_vlans(desired.items, reader.cluster, settings),
-        burdens=burdens_of(gone, bound_to, moving(gone, desired)),
+        burdens=burdens_of(gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)),
     )
 
 
@@ -70,6 +70,14 @@ def moving(gone: Iterable[Bound], desired: Desired) -> frozenset[Pointer]:
     """The addresses that a guest has lost and another one has."""
     wanted = {str(item.hints['host']) for item in desired.items if item.kind == 'ip'}
     return frozenset(bound.pointer for bound in gone if bound.kind == 'ip' and bound.key.rpartition('/')[2] in wanted)
+
+
+def left_alone(bindings: Iterable[Bound], desired: Desired, settings: Settings) -> frozenset[Pointer]:
+    """The addresses that no guest is known to have, where the endpoint leaves such alone."""
+    if settings.missing_addresses != 'leave':
+        return frozenset()
+    wanted = {item.key for item in desired.items if item.kind == 'ip'}
+    return frozenset(bound.pointer for bound in bindings if bound.kind == 'ip' and bound.key not in wanted)
 
 
 def load_foreign(

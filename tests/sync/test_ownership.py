@@ -28,6 +28,12 @@ def test_at_adoption_editorial_fields_are_filled_only_where_empty():
     assert decide(Owner.EDITORIAL, 'comments', {}, 'by hand', 'notes').kept
 
 
+def test_what_a_person_had_written_as_proxmox_has_it_follows_proxmox_from_the_adoption_on():
+    adopted = decide(Owner.EDITORIAL, 'name', {}, 'web', 'web')
+    assert (adopted.writes, adopted.kept, adopted.last) == (False, False, 'web')
+    assert decide(Owner.EDITORIAL, 'name', {'name': adopted.last}, 'web', 'web2').writes
+
+
 def test_an_emptied_editorial_field_is_an_edit_too():
     decision = decide(Owner.EDITORIAL, 'comments', {'comments': 'notes'}, '', 'notes')
     assert (decision.writes, decision.kept) == (False, True)
