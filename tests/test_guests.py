@@ -309,9 +309,10 @@ def test_no_other_guest_adopts_the_machine_of_one_that_is_no_longer_managed(pve,
     assert vm.name != 'other'
 
 
-def test_stop_managing_waits_for_a_sync_that_goes_on(pve, endpoint, sync):
+@pytest.mark.parametrize('mode', ['sync', 'apply'])
+def test_stop_managing_waits_for_a_run_that_writes(pve, endpoint, sync, mode):
     sync(endpoint)
-    make_run(endpoint, status='running', completed=None)
+    make_run(endpoint, mode=mode, status='running', completed=None)
     guest = guest_of(endpoint, running_vm(pve))
     with pytest.raises(SyncGoingOn, match='Lab'):
         stop_managing([guest])
