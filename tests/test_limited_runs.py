@@ -152,6 +152,30 @@ def test_a_limited_preview_can_be_applied(pve, endpoint, sync, one):
     assert guest_of(endpoint, one).state == 'changed'
     SyncJob.enqueue_plan(preview, None, immediate=True)
     assert vm_of(endpoint, one).name == 'chosen'
+    assert guest_of(endpoint, one).state == 'in-sync'
+
+
+def test_a_plan_that_is_older_than_a_limited_look_at_its_guests_tells_nothing_of_them(pve, endpoint, sync, one):
+    sync(endpoint)
+    pve.rename(one, 'chosen')
+    for older, newer in ((None, [one]), ([one], [one])):
+        plan = sync(endpoint, mode='preview', vmids=older)
+        sync(endpoint, mode='preview', vmids=newer)
+        applied = SyncJob.enqueue_plan(plan, None, immediate=True)
+        assert applied.status == 'completed', applied.error
+        assert guest_of(endpoint, one).state == 'unknown'
+        pve.rename(one, 'chosen-again')
+
+
+def test_a_limited_run_says_nothing_of_when_the_others_were_seen(pve, endpoint, sync, one):
+    sync(endpoint)
+    endpoint.refresh_from_db()
+    seen = endpoint.guests_read
+    before = {guest.vmid: guest.last_seen for guest in endpoint.guests.select_related('endpoint')}
+    sync(endpoint, vmids=[one])
+    endpoint.refresh_from_db()
+    assert endpoint.guests_read == seen
+    assert {guest.vmid: guest.last_seen for guest in endpoint.guests.select_related('endpoint')} == before
 
 
 def test_nodes_are_read_for_who_they_are_and_stay_as_they_are(pve, make_endpoint, sync, one):
