@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import databases, demo, locks, netbox, paths, postgres, processes
+from tests.stack import databases, demo, locks, netbox, paths, postgres, processes, redis
 from tests.stack.paths import StackError
 
 SLEEPER = [sys.executable, '-c', 'import time; print("here I am", flush=True); time.sleep(60)']
@@ -181,6 +181,12 @@ class TestLocks:
         kept.close()
         assert locks.take_slot(range(1, 3), tmp_path)[0] == 1
         other.close()
+
+    def test_no_two_slots_share_a_redis_database(self):
+        slots = [netbox.DEMO, *netbox.TESTS, netbox.TEMPLATES]
+        numbers = [number for slot in slots for number in netbox.redis_databases(slot)]
+        assert len(set(numbers)) == len(numbers)
+        assert max(numbers) < redis.DATABASES
 
     def test_the_lock_of_a_killed_process_is_free(self, tmp_path):
         code = 'import sys, time, pathlib; from tests.stack import locks\n'

@@ -97,7 +97,7 @@ def ensure_template() -> str:
 def _build(name: str, source: str, bare: bool = False) -> None:
     partial = 'building_template'
     clone(source, partial)
-    netbox.migrate(partial, bare=bare)
+    netbox.migrate(partial, slot=netbox.TEMPLATES, bare=bare)
     _execute('ALTER DATABASE {} RENAME TO {}', partial, name)
 
 
@@ -129,7 +129,7 @@ def ensure_main() -> None:
             print(f'A migration of the plugin was changed: beginning a new database. The old one is {PREVIOUS} now.')
             drop(PREVIOUS)
             _execute('ALTER DATABASE {} RENAME TO {}', MAIN, PREVIOUS)
-        empty_redis(0)
+        empty_redis(netbox.DEMO)
         _execute('ALTER DATABASE {} RENAME TO {}', partial, MAIN)
 
 

@@ -16,6 +16,9 @@ from .paths import LOG, NETBOX_ROOT, ROOT, RUN, STACK, StackError, read_json, wr
 MAIN = 'netbox'
 FIRST_PORT, LAST_PORT = 8000, 8099
 WEB = RUN / 'web.json'
+# Slots of Redis databases: the demo's, the test runs', and that of templates in the making. Nobody works for the last:
+# the worker of the demo would take a template's jobs for its own.
+DEMO, TESTS, TEMPLATES = 0, range(1, 31), 31
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 
 
@@ -33,11 +36,11 @@ def stack_secrets(path: Path = STACK / 'secrets.json') -> dict[str, str]:
 
 
 def redis_databases(slot: int) -> tuple[int, int]:
-    """The Redis databases for tasks and for caching; each test run has its own, slot 0 is the demo's."""
+    """The Redis databases for tasks and for caching."""
     return 2 * slot, 2 * slot + 1
 
 
-def variables(database: str = MAIN, slot: int = 0, bare: bool = False) -> dict[str, str]:
+def variables(database: str = MAIN, slot: int = DEMO, bare: bool = False) -> dict[str, str]:
     """What configuration.py reads."""
     for directory in ('media', 'reports', 'scripts'):
         (NETBOX_ROOT / directory).mkdir(parents=True, exist_ok=True)
@@ -64,12 +67,12 @@ def command(arguments: list[str]) -> int:
     return subprocess.call([sys.executable, '-m', 'netbox', *arguments], env=environment())
 
 
-def migrate(database: str, bare: bool = False) -> None:
+def migrate(database: str, slot: int = DEMO, bare: bool = False) -> None:
     """Run all migrations on the database; raises StackError with the end of their output."""
     LOG.mkdir(parents=True, exist_ok=True)
     arguments = [sys.executable, '-m', 'netbox', 'migrate', '--no-input']
     with (LOG / 'migrate.log').open('wb') as log:
-        env = environment(database=database, bare=bare)
+        env = environment(database=database, slot=slot, bare=bare)
         code = subprocess.call(arguments, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     if code:
         raise StackError(f'The migrations failed.\n{processes.log_tail("migrate")}')

@@ -13,7 +13,7 @@ from . import databases, locks, netbox, services
 from .paths import STACK
 
 # Kept open: its lock is what makes the number ours, for as long as this process lives.
-_SLOT, _KEPT = locks.take_slot(range(1, 32))
+_SLOT, _KEPT = locks.take_slot(netbox.TESTS)
 _DATABASE = f'test_proxsync_{_SLOT}'
 _stack = ExitStack()
 
