@@ -386,7 +386,7 @@ def test_an_address_that_a_person_chose_as_primary_stays_when_the_guest_loses_it
         run = sync(endpoint)
         (change,) = run.changes.all()
         assert (change.action, change.object) == ('conflict', chosen)
-        assert f'somebody chose it as the primary IPv4 address of "{vm.name}"' in change.reason
+        assert f'somebody chose it as the primary IPv4 address of qemu/{vmid}, so it stays' in change.reason
     vm.refresh_from_db()
     chosen.refresh_from_db()
     assert (vm.primary_ip4, chosen.assigned_object) == (chosen, vm.interfaces.get(name='net0'))

@@ -86,7 +86,8 @@ def hanging_on(
         if bound is None or bound.unmanaged:
             yield called(related)
         elif not cascades and is_chosen(bound, name, instance):
-            yield f'"{name}" of {called(related)}'
+            # By what it is in Proxmox: its name in NetBox may change in the same run.
+            yield f'"{name}" of {related._meta.verbose_name} {bound.key}'
         elif cascades and bound.pointer in moving:
             continue
         elif cascades and bound.pointer in left:

@@ -112,7 +112,8 @@ def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Setti
         is_primary = spec.name in PRIMARY and holder.values.get(spec.name) == bound.pointer
         is_ours = kept.last.get(spec.name) == bound.pointer
         if is_primary and not is_ours and settings.owner(kept.kind, spec.name, spec.owner) is not Owner.FACT:
-            return f'{PRIMARY[spec.name]} of "{holder.pointer.label}"'
+            # Not by its name in NetBox, which the same run may change.
+            return f'{PRIMARY[spec.name]} of {kept.key}'
     return ''
 
 

@@ -53,7 +53,7 @@ def test_what_a_person_chose_as_primary_address_hangs(target, vm, interface):
     vm.save()
     ours = bound('vm', vm, primary_ip4=None) | bound('interface', interface) | bound('ip', ip)
     instance = {'ip': ip, 'interface': interface}[target]
-    assert list(hanging_on(instance, ours)) == ['"primary_ip4" of virtual machine "web"']
+    assert list(hanging_on(instance, ours)) == ['"primary_ip4" of virtual machine web']
 
 
 @pytest.mark.parametrize('field', ['role', 'dns_name', 'description'])

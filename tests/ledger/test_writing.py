@@ -181,6 +181,18 @@ def test_a_silent_guests_nic_with_a_persons_address_is_a_conflict_and_not_tried_
     assert IPAddress.objects.exists()
 
 
+def test_a_lost_primary_address_is_told_alike_though_its_machine_is_renamed_in_the_same_run(lab):
+    lab.sync(inventory(guest(100, ips=('10.0.0.5/24', '10.0.0.6/24'))))
+    machine = vm(100)
+    chosen = IPAddress.objects.exclude(pk=machine.primary_ip4_id).get()
+    assert lab.edit(machine, primary_ip4=chosen)
+    left = next(ip for ip in ('10.0.0.5/24', '10.0.0.6/24') if ip != str(chosen.address))
+    # The lab compares what a second run says with what this one said.
+    done = lab.sync(inventory(guest(100, 'renamed', ips=(left,))))
+    assert [(found[0], found[2]) for found in done.left] == [('ip', 'conflict')]
+    assert vm(100).primary_ip4 == chosen
+
+
 def test_a_deleted_machine_leaves_no_bindings(lab):
     lab.endpoint.missing_guests, lab.endpoint.grace_days = 'delete', 0
     lab.endpoint.save()
