@@ -3,6 +3,7 @@
 import re
 
 import django_rq
+from dcim.models import Site
 from ipam.models import IPAddress
 from playwright.sync_api import expect
 from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
@@ -77,7 +78,6 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.page.locator('.attr-table').get_by_role('link', name='Berlin', exact=True).click()
     anna.sees('6 in Proxmox, 6 in NetBox')
     anna.sees('2 of 2 nodes online')
-    anna.picture('endpoint')
     anna.page.get_by_role('link', name=re.compile('^Guests')).first.click()
     anna.page.get_by_role('link', name=names_of(pve)[vmid]).first.click()
     anna.picture('guest')
@@ -112,7 +112,7 @@ def test_two_guests_of_a_preview_are_applied_and_the_others_are_not(site, person
 
 
 def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way(site, person, cluster):
-    pve = cluster('cologne', nodes=1, vms=2, containers=0, running=1, agent=1, ipv6=0, templates=0)
+    pve = cluster('cologne', nodes=2, vms=6, containers=2, running=1, agent=1, ipv6=0, templates=0)
     vmid, name = next(iter(names_of(pve).items()))
     pve.set_addresses(vmid, 'net0', '10.99.0.5/24')
     # Somebody has given the address to a machine of their own.
@@ -120,13 +120,19 @@ def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way
     machine = VirtualMachine.objects.create(name='printer', cluster=own)
     interface = VMInterface.objects.create(virtual_machine=machine, name='eth0')
     IPAddress.objects.create(address='10.99.0.5/24', assigned_object=interface)
-    endpoint = pin(pve, name='Cologne')
-    run = preview(endpoint)
+    endpoint = pin(pve, name='Cologne', site=Site.objects.create(name='Cologne', slug='cologne'))
+    run = begin(endpoint)
     carla = person('carla')
+    carla.open(f'{endpoint.get_absolute_url()}nodes/')
+    carla.sees('Online')
+    carla.picture('nodes')
     carla.open(endpoint.get_absolute_url())
-    carla.follow('1 conflict', exact=True)
-    carla.sees('1 conflict needs a person')
-    reason = run.changes.get(action='conflict').reason
+    carla.sees('2 of 2 nodes online')
+    carla.picture('endpoint')
+    # The clusters of other tests have addresses in common with this one.
+    carla.page.get_by_role('link', name=re.compile(r'^\d+ conflicts?$')).first.click()
+    carla.sees("a person's decision")
+    reason = run.changes.get(action='conflict', key__contains='10.99.0.5').reason
     assert reason
     assert carla.text.count(reason) == 2  # among what needs a person, and at its guest
     carla.picture('conflict')
@@ -172,7 +178,7 @@ def test_progress_is_seen_moving_and_a_run_is_cancelled(site, person, cluster):
     emil.page.reload()
     emil.sees('Reading Proxmox')
     emil.press('Cancel run')
-    emil.sees('cancelled by', 30)
+    emil.page.get_by_text('Cancelled', exact=True).first.wait_for()
     run = SyncRun.objects.filter(endpoint=endpoint).first()
     assert run.status == 'cancelled'
 
