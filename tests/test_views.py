@@ -68,6 +68,14 @@ class ProxmoxEndpointViewTestCase(
             assert instance.hosts == ['pve1.example.com:8006', 'pve2.example.com:8006']
             assert instance.token_secret.reveal() == MARKER
 
+    def test_export_objects(self):
+        """As models do whose export is what the import takes: all data as YAML, the table as CSV."""
+        self.add_permissions('netbox_proxsync.view_proxmoxendpoint')
+        assert self.client.get(f'{self._get_url("list")}?export').headers['Content-Type'] == 'text/yaml'
+        table = self.client.get(f'{self._get_url("list")}?export=table')
+        assert table.headers['Content-Type'] == 'text/csv; charset=utf-8'
+        assert 'one.example.com' in table.content.decode()
+
 
 class ProxmoxEndpointFormTestCase(NetBoxTestCase, TestCase):
     user_permissions = ('netbox_proxsync.add_proxmoxendpoint',)
