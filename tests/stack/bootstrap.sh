@@ -42,9 +42,15 @@ has_postgres() {
 
 has_redis() { PATH="$PATH:/usr/sbin"; has redis-server || has valkey-server; }
 
-# What only the tests need: an SSH server that stands for a node, and the command that it is asked for.
+# What only the tests need: an SSH server that stands for a node, the command that it is asked for, and a browser.
 has_sshd() { PATH="$PATH:/usr/sbin:/usr/local/sbin"; has sshd; }
 has_ip() { PATH="$PATH:/usr/sbin:/sbin"; has ip; }
+has_chromium() { has "${CHROMIUM:-chromium}" || has chromium-browser || has google-chrome || has google-chrome-stable; }
+
+# Ubuntu has Chromium as a snap only, which does not run everywhere: there it is Playwright's own, in .stack.
+is_ubuntu() { grep -qs '^ID=ubuntu' /etc/os-release; }
+export PLAYWRIGHT_BROWSERS_PATH="$PWD/.stack/browsers"
+
 
 # The version of the Debian package that apt would install, as a number: "3.12" gives 312, "15+248" gives 1500.
 candidate() {
@@ -146,6 +152,7 @@ make_ready() {
     if [ "${1:-}" = test ]; then
         has_sshd || missing="$missing openssh-server"
         has_ip || missing="$missing iproute2"
+        has_chromium || is_ubuntu || missing="$missing chromium"
     fi
     if [ -n "$missing" ]; then
         # shellcheck disable=SC2086 # a list of names
@@ -153,6 +160,10 @@ make_ready() {
         case "$missing" in *python3-venv*) python=$(find_python) || no_python ;; esac
     fi
     [ -z "$python" ] || "$python" -m tests.stack.venv
+    if [ "${1:-}" = test ] && is_ubuntu && ! has_chromium; then
+        "$VENV/bin/python" -m playwright install --with-deps --only-shell chromium >&2 ||
+            say 'No Chromium could be had. Name one in CHROMIUM; without it the tests in tests/browser fail.'
+    fi
 }
 
 case "${1:-}" in
