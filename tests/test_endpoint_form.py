@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from users.models import User
 
+from netbox_proxsync.forms import ProxmoxEndpointForm
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.models.endpoints import default_ignored_interfaces
 
 from . import cases
 from .cases import MARKER
@@ -18,13 +18,13 @@ from .cases import MARKER
 pytestmark = pytest.mark.django_db
 
 ADD = '/plugins/proxsync/endpoints/add/'
-# What stands in the form when nobody has touched anything but the first three fields.
-UNTOUCHED = {
-    'enabled': 'on', 'tls_mode': 'system', 'timeout': 30, 'concurrency': 8, 'sync_vms': 'on', 'sync_containers': 'on',
-    'sync_nodes': 'on', 'interface_naming': 'proxmox', 'missing_guests': 'retire', 'grace_days': 30,
-    'missing_addresses': 'delete', 'change_limit': 20, 'ssh_port': 22,
-    'ignored_interfaces': ', '.join(default_ignored_interfaces()),
-}  # fmt: skip
+
+
+def untouched() -> dict[str, str]:
+    """What a browser sends of a form in which nobody has touched anything."""
+    form = ProxmoxEndpointForm(instance=ProxmoxEndpoint())
+    values = {field.html_name: field.value() for field in form if not field.is_hidden}
+    return {name: 'on' if value is True else str(value) for name, value in values.items() if value}
 
 
 @pytest.fixture
@@ -53,8 +53,6 @@ def test_it_begins_with_the_host_and_the_token(browser):
 
 
 def test_every_field_of_the_form_is_on_the_page_once(browser):
-    from netbox_proxsync.forms import ProxmoxEndpointForm
-
     page = browser.get(ADD).content.decode()
     form = page[page.index('id="form_fields"') :]
     for name in ProxmoxEndpointForm.Meta.fields:
@@ -63,17 +61,17 @@ def test_every_field_of_the_form_is_on_the_page_once(browser):
 
 def test_a_host_and_a_token_are_enough(browser):
     data = {'hosts': 'https://pve1.example.com:8006/', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER}
-    assert browser.post(ADD, {**UNTOUCHED, **data}).status_code == 302
+    assert browser.post(ADD, {**untouched(), **data}).status_code == 302
     made = ProxmoxEndpoint.objects.get()
     assert (made.name, made.hosts) == ('pve1.example.com', ['pve1.example.com:8006'])
-    again = browser.post(ADD, {**UNTOUCHED, **data})
+    again = browser.post(ADD, {**untouched(), **data})
     assert 'with this Name already exists' in again.content.decode()
     assert MARKER not in again.content.decode()
 
 
 def test_a_host_that_is_none_is_told_at_its_field_and_keeps_the_name_out_of_it(browser):
     data = {'hosts': 'http://pve1/', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER}
-    page = browser.post(ADD, {**UNTOUCHED, **data}).content.decode()
+    page = browser.post(ADD, {**untouched(), **data}).content.decode()
     assert 'https only' in page
     assert not ProxmoxEndpoint.objects.exists()
 
@@ -89,7 +87,7 @@ def test_a_host_that_is_none_is_told_at_its_field_and_keeps_the_name_out_of_it(b
 )
 def test_what_is_wrong_stands_open(browser, values, heading):
     data = {'hosts': 'pve1', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER, **values}
-    page = browser.post(ADD, {**UNTOUCHED, **data}).content.decode()
+    page = browser.post(ADD, {**untouched(), **data}).content.decode()
     assert [name for name, is_open in folds(page).items() if is_open] == [heading]
 
 
