@@ -9,6 +9,7 @@ __all__ = (
     'GuestStateChoices',
     'GuestTypeChoices',
     'InterfaceNamingChoices',
+    'KindChoices',
     'MissingAddressesChoices',
     'MissingGuestsChoices',
     'ObjectEventsChoices',
@@ -243,3 +244,23 @@ class GuestStateChoices(ChoiceSet):
         Choice(IGNORED, _('Ignored'), color='purple', description=_('A person told the sync to leave it alone')),
         Choice(UNKNOWN, _('Unknown'), color='yellow', description=_('It could not be read')),
     ]
+
+
+class KindChoices(ChoiceSet):
+    """What people call the kinds of sync/kinds/, in the same order."""
+
+    CHOICES = (
+        ('cluster', _('Cluster')),
+        ('device', _('Device')),
+        ('node_interface', _('Device interface')),
+        ('vm', _('Virtual machine')),
+        ('interface', _('VM interface')),
+        ('mac', _('MAC address')),
+        ('ip', _('IP address')),
+        ('disk', _('Virtual disk')),
+    )
+
+    @classmethod
+    def label(cls, kind: str) -> str:
+        """A kind of another release is called as it calls itself."""
+        return str(dict(cls.CHOICES).get(kind, kind))

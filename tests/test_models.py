@@ -11,7 +11,9 @@ from django.urls import reverse
 from users.models import User
 from utilities.testing import create_test_virtualmachine
 
+from netbox_proxsync.choices import KindChoices
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange, SyncRun
+from netbox_proxsync.sync.kinds import KINDS
 from tests.proxmox.certificates import make_ca
 
 from .cases import MARKER, make_binding, make_change, make_clusters, make_endpoint, make_run
@@ -272,3 +274,7 @@ def test_a_run_tells_how_long_it_took_and_how_much_it_found():
     assert run.duration.total_seconds() == 7
     assert (run.total_changes, run.conflicts) == (6, 1)
     assert SyncRun(endpoint=run.endpoint, mode='sync').duration is None
+
+
+def test_every_kind_of_object_has_a_name_for_people():
+    assert [value for value, _label in KindChoices] == list(KINDS)

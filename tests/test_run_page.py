@@ -305,7 +305,8 @@ def test_who_may_see_some_changes_sees_no_others(admin):
     assert browser.get(export).status_code == 403
     permit(user, SyncRun)
     page = text_of(browser, run)
-    assert 'machine' not in page
+    assert 'hidden-machine' not in page
+    assert 'plain-machine' not in page
     assert browser.get(export).status_code == 403
     permit(user, SyncChange, {'label': 'plain-machine'})
     page = text_of(browser, run)

@@ -20,6 +20,7 @@ from ..choices import (
     EndpointStatusChoices,
     GuestStateChoices,
     GuestTypeChoices,
+    KindChoices,
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
@@ -27,7 +28,6 @@ from ..choices import (
     TLSModeChoices,
 )
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
-from ..sync.kinds import KINDS
 
 __all__ = (
     'BindingFilterForm',
@@ -37,8 +37,6 @@ __all__ = (
     'SyncChangeFilterForm',
     'SyncRunFilterForm',
 )
-
-KIND_CHOICES = [(kind, kind) for kind in KINDS]
 
 
 def yes_or_no(label: str) -> forms.NullBooleanField:
@@ -128,7 +126,7 @@ class SyncChangeFilterForm(SavedFiltersMixin, FilterForm):
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
     action = several(_('Action'), ChangeActionChoices)
     outcome = several(_('Outcome'), ChangeOutcomeChoices)
-    kind = several(_('Kind'), KIND_CHOICES)
+    kind = several(_('Kind'), KindChoices)
     unit = forms.CharField(label=_('Unit'), required=False)
     key = forms.CharField(label=_('Key'), required=False)
 
@@ -141,7 +139,7 @@ class BindingFilterForm(SavedFiltersMixin, FilterForm):
         FieldSet('created_by_sync', 'unmanaged', 'missing', name=_('State')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
-    kind = several(_('Kind'), KIND_CHOICES)
+    kind = several(_('Kind'), KindChoices)
     unit = forms.CharField(label=_('Unit'), required=False)
     key = forms.CharField(label=_('Key'), required=False)
     created_by_sync = yes_or_no(_('Created by sync'))

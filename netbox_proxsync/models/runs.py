@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from utilities.querysets import RestrictedQuerySet
 
-from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
 from ..sync.values import decode, show
 from .visibility import Hidden, OfMachineQuerySet, hidden_units
 
@@ -378,7 +378,7 @@ class SyncChange(models.Model):
         )
 
     def __str__(self) -> str:
-        return f'{self.get_action_display()} {self.kind} {self.label or self.key}'
+        return f'{self.get_action_display()} {self.kind_label} {self.label or self.key}'
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:syncchange', args=[self.pk])
@@ -392,6 +392,10 @@ class SyncChange(models.Model):
         refers to them, and they are not change-logged.
         """
         cls.objects.using(using).filter(condition).order_by()._raw_delete(using)
+
+    @property
+    def kind_label(self) -> str:
+        return KindChoices.label(self.kind)
 
     def get_action_color(self) -> str:
         return ChangeActionChoices.colors.get(self.action)

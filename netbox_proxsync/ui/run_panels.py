@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
 from utilities.paginator import get_paginate_count
 
-from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
 from ..progress import PHASES
 from ..run_changes import FILTERS, ChangePage, open_conflicts, unsuccessful
 from ..sync.kinds import KINDS
@@ -65,7 +65,10 @@ class RunCountsPanel(panels.ObjectPanel):
         return {
             **context,
             'actions_seen': [(action, label, ChangeActionChoices.colors[action]) for action, label in labels.items()],
-            'rows': [(kind, [(action, counts[kind].get(action)) for action in labels]) for kind in in_order(counts)],
+            'rows': [
+                (kind, KindChoices.label(kind), [(action, counts[kind].get(action)) for action in labels])
+                for kind in in_order(counts)
+            ],
             'change_log': change_log_of(run, user),
         }
 
@@ -124,7 +127,7 @@ def choices_of(run: Any) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """(parameter, label, [(value, label)]) of what the changes of a run can be narrowed by."""
     actions = {action for by_action in run.counts.values() for action in by_action}
     choices = [
-        ('kind', _('Kind'), [(kind, kind) for kind in in_order(run.counts)]),
+        ('kind', _('Kind'), [(kind, KindChoices.label(kind)) for kind in in_order(run.counts)]),
         ('action', _('Action'), [choice for choice in ChangeActionChoices if choice[0] in actions]),
     ]
     if run.mode != RunModeChoices.PREVIEW:
