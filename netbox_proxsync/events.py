@@ -88,6 +88,7 @@ def payload(run: SyncRun) -> dict[str, Any]:
             'started': run.started and run.started.isoformat(),
             'completed': run.completed and run.completed.isoformat(),
             'duration': run.duration and run.duration.total_seconds(),
+            'vmids': run.vmids,
             'guests': run.guests,
             'calls': run.calls,
             'counts': run.counts,

@@ -197,8 +197,10 @@ def is_quiet(run: SyncRun) -> bool:
         case ObjectEventsChoices.NEVER:
             return True
         case ObjectEventsChoices.LATER:
-            written = run.endpoint.runs.exclude(mode=RunModeChoices.PREVIEW)
-            return not written.filter(status=RunStatusChoices.COMPLETED).exists()
+            # Of all guests: some of them, tried out before, are not the first sync of the cluster.
+            whole = run.endpoint.runs.filter(vmids__isnull=True, units__isnull=True)
+            synced = whole.exclude(mode=RunModeChoices.PREVIEW).filter(status=RunStatusChoices.COMPLETED)
+            return not synced.exists()
     return False
 
 

@@ -46,7 +46,8 @@ def endpoints() -> Iterator[GaugeMetricFamily]:
 
 
 def syncs() -> QuerySet[SyncRun]:
-    return SyncRun.objects.exclude(mode=RunModeChoices.PREVIEW)
+    """Those of whole endpoints: one of a few guests does not make the others fresh."""
+    return SyncRun.objects.exclude(mode=RunModeChoices.PREVIEW).filter(vmids__isnull=True, units__isnull=True)
 
 
 def last_success(names: dict[int, str]) -> GaugeMetricFamily:

@@ -67,13 +67,24 @@ def test_all_endpoints_one_of_which_cannot_be_reached(endpoint, standin, make_en
 
 
 @pytest.mark.parametrize(
-    'arguments', [(), ('--all', 'Lab'), ('--all', '--accept', '1'), ('Lab', 'Lab', '--accept', '1')]
-)
+    'arguments',
+    [
+        (), ('--all', 'Lab'), ('--all', '--accept', '1'), ('Lab', 'Lab', '--accept', '1'), ('--all', '--vmid', '100'),
+        ('Lab', '--vmid', '100', '--accept', '1'),
+    ],
+)  # fmt: skip
 def test_what_contradicts_itself_is_refused(endpoint, arguments):
     with pytest.raises(CommandError) as caught:
         call_command('proxsync_sync', *arguments)
     assert caught.value.returncode == 1
     assert not endpoint.runs.exists()
+
+
+def test_given_guests_only(endpoint):
+    vmid = 100
+    assert command('Lab', '--vmid', str(vmid))[0] == 0
+    assert [vm.custom_field_data['vmid'] for vm in VirtualMachine.objects.all()] == [vmid]
+    assert SyncRun.objects.get().vmids == [vmid]
 
 
 def test_a_refused_run_is_let_through(endpoint, standin, make_endpoint):

@@ -28,6 +28,7 @@ def fill(name: str):
     failed = make_run(endpoint, status='failed', messages=[{'level': 'warning', 'subject': 'a', 'message': 'b'}])
     make_change(failed, 0, outcome='failed')
     make_run(endpoint, mode='preview', calls=99)
+    make_run(endpoint, vmids=[100], calls=98)
     make_run(endpoint, status='running', completed=None)
     return endpoint
 

@@ -32,6 +32,9 @@ class Command(BaseCommand):
             '--accept', type=int, metavar='RUN', help='Let the plan of this refused run of the endpoint through'
         )
         parser.add_argument(
+            '--vmid', type=int, action='append', metavar='VMID', help='Only this guest of the endpoint; may be repeated'
+        )
+        parser.add_argument(
             '--json', action='store_true', help='Print JSON, one line for each change and at last one for the run'
         )
 
@@ -51,6 +54,9 @@ class Command(BaseCommand):
             endpoints = [find_endpoint(name) for name in options['endpoint']]
         if options['accept'] is not None and (options['all'] or len(endpoints) > 1):
             raise CommandError('--accept is for one endpoint: that of the run.', returncode=FAILED)
+        if options['vmid'] and (options['accept'] is not None or options['all'] or len(endpoints) > 1):
+            message = '--vmid is for a sync or preview of one endpoint: another has other guests with the same IDs.'
+            raise CommandError(message, returncode=FAILED)
         for endpoint in endpoints:
             if not endpoint.enabled:
                 raise CommandError(f'The endpoint "{endpoint}" is disabled. Enable it first.', returncode=FAILED)
@@ -77,7 +83,7 @@ class Command(BaseCommand):
     def start(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun:
         if options['accept'] is None:
             mode = RunModeChoices.PREVIEW if options['preview'] else RunModeChoices.SYNC
-            return SyncJob.enqueue_run(endpoint, user=None, mode=mode, immediate=True)
+            return SyncJob.enqueue_run(endpoint, user=None, mode=mode, immediate=True, vmids=options['vmid'])
         source = endpoint.runs.filter(pk=options['accept']).first()
         if source is None or not source.refusal:
             refused = endpoint.runs.exclude(refusal='').order_by('-pk').first()
