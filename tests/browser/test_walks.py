@@ -112,7 +112,7 @@ def test_two_guests_of_a_preview_are_applied_and_the_others_are_not(site, person
 
 
 def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way(site, person, cluster):
-    pve = cluster('cologne', nodes=2, vms=6, containers=2, running=1, agent=1, ipv6=0, templates=0)
+    pve = cluster('cologne', nodes=2, vms=2, containers=1, running=1, agent=1, ipv6=0, templates=0)
     vmid, name = next(iter(names_of(pve).items()))
     pve.set_addresses(vmid, 'net0', '10.99.0.5/24')
     # Somebody has given the address to a machine of their own.
