@@ -68,6 +68,22 @@ def test_a_stuck_pvestatd_that_lists_all_guests_as_unknown_without_names_changes
     assert everything() == before
 
 
+@pytest.mark.parametrize('notes', ['First\nSecond\n\nFourth', 'First\r\nSecond', 'Old\rMac'])
+def test_notes_of_several_lines_that_went_through_netboxs_form_are_nobodys_edit(pve, endpoint, sync, notes):
+    vmid = vmids(pve, 'qemu')[0]
+    pve.set_config(vmid, description=notes)
+    sync(endpoint)
+    vm = vm_of(endpoint, vmid)
+    # What a browser sends of a text that nobody has touched.
+    as_sent = vm.comments.replace('\n', '\r\n')
+    assert as_sent.count('\r\n') == len(notes.splitlines()) - 1
+    VirtualMachine.objects.filter(pk=vm.pk).update(comments=as_sent)
+    assert not sync(endpoint).changes.exists()
+    pve.set_config(vmid, description='First\nChanged in Proxmox')
+    sync(endpoint)
+    assert vm_of(endpoint, vmid).comments == 'First\nChanged in Proxmox'
+
+
 def test_emptied_tags_and_notes_are_emptied_and_a_persons_stay(pve, endpoint, sync):
     mine, theirs = vmids(pve, 'qemu')[:2]
     for vmid in (mine, theirs):

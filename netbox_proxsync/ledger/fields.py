@@ -11,7 +11,7 @@ from ipam.fields import IPAddressField
 from netaddr import IPNetwork
 from taggit.managers import TaggableManager
 
-from ..sync.values import Pointer, Value, decimal_text
+from ..sync.values import Pointer, Value, decimal_text, plain_lines
 
 __all__ = ('is_set', 'pointer_to', 'read', 'read_all', 'write')
 
@@ -30,7 +30,8 @@ def read(instance: models.Model, name: str) -> Value:
     Tags and other sets are taken from the prefetch cache where there is one.
     """
     if name.startswith(CUSTOM):
-        return instance.custom_field_data.get(name.removeprefix(CUSTOM))
+        value = instance.custom_field_data.get(name.removeprefix(CUSTOM))
+        return plain_lines(value) if isinstance(value, str) else value
     field = instance._meta.get_field(name)
     match field:
         case GenericForeignKey():
@@ -44,6 +45,9 @@ def read(instance: models.Model, name: str) -> Value:
         case IPAddressField() | MACAddressField():
             value = getattr(instance, name)
             return None if value is None else str(value)
+        case models.TextField():
+            value = getattr(instance, name)
+            return value and plain_lines(value)
     return getattr(instance, name)
 
 

@@ -10,7 +10,7 @@ from .kinds.base import is_wanted
 from .rules import decide_all
 from .settings import Settings
 from .state import Desired, Item
-from .values import Shared, Value
+from .values import Shared, Value, plain_lines
 
 __all__ = ('desire',)
 
@@ -81,4 +81,4 @@ def storable_value(value: Value) -> Value:
 
 
 def storable_text(text: str) -> str:
-    return text.replace('\x00', '').encode('utf-8', 'replace').decode('utf-8')
+    return plain_lines(text).replace('\x00', '').encode('utf-8', 'replace').decode('utf-8')

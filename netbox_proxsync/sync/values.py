@@ -19,6 +19,7 @@ __all__ = (
     'decode',
     'encode',
     'in_units',
+    'plain_lines',
     'show',
 )
 
@@ -128,3 +129,11 @@ def show(value: Value) -> str:
             return ', '.join(sorted(show(element) for element in value))
         case _:
             return str(value)
+
+
+def plain_lines(text: str) -> str:
+    """
+    The text with line ends as Proxmox has them. A browser sends CR LF for every one of them, so whoever saves NetBox's
+    form has "edited" a text of several lines without a look at it.
+    """
+    return text.replace('\r\n', '\n').replace('\r', '\n')
