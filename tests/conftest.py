@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -140,6 +141,29 @@ def session_of(leader: int) -> list[int]:
     return found
 
 
+@contextmanager
+def own_database(suffix: str, blocker) -> Iterator[dict[str, str]]:
+    """
+    A database in which everything may be committed: no test after this one sees it. Yields the environment of a NetBox
+    process that uses it too.
+    """
+    from django.db import connection
+
+    database, slot = connection.settings_dict['NAME'], int(os.environ['PROXSYNC_STACK_SLOT'])
+    name = f'{database}_{suffix}'
+    databases.prepare_for_tests(name, slot)
+    with blocker.unblock():
+        connection.close()
+        connection.settings_dict['NAME'] = name
+        try:
+            yield netbox.environment(database=name, slot=slot)
+        finally:
+            connection.close()
+            connection.settings_dict['NAME'] = database
+            databases.drop(name)
+            databases.empty_redis(slot)
+
+
 @pytest.fixture
 def worker(django_db_setup, django_db_blocker, tmp_path):
     """
@@ -148,23 +172,11 @@ def worker(django_db_setup, django_db_blocker, tmp_path):
 
     Not for tests that are marked with `django_db`, whose transactions no other process sees.
     """
-    from django.db import connection
-
-    database, slot = connection.settings_dict['NAME'], int(os.environ['PROXSYNC_STACK_SLOT'])
-    name = f'{database}_worker'
-    databases.prepare_for_tests(name, slot)
-    places = {'run': tmp_path / 'run', 'log': tmp_path / 'log'}
-    with django_db_blocker.unblock():
-        connection.close()
-        connection.settings_dict['NAME'] = name
-        fleet = Workers(netbox.environment(database=name, slot=slot), **places)
+    with own_database('worker', django_db_blocker) as environment:
+        fleet = Workers(environment, run=tmp_path / 'run', log=tmp_path / 'log')
         try:
             fleet.start()
             yield fleet
         finally:
             # At once, with its children: whatever it still has to do, nobody needs.
             fleet.kill()
-            connection.close()
-            connection.settings_dict['NAME'] = database
-            databases.drop(name)
-            databases.empty_redis(slot)

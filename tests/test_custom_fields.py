@@ -85,12 +85,3 @@ def test_one_that_an_administrator_removed_stays_removed():
     CustomField.objects.get(name='lxc_features').delete()
     ensure_custom_fields()
     assert not CustomField.objects.filter(name='lxc_features').exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_they_come_back_after_a_flush():
-    from django.core.management import call_command
-
-    call_command('flush', interactive=False, verbosity=0)
-    assert CustomField.objects.count() == len(CUSTOM_FIELDS)
-    assert {'vmid', 'vm_status'} <= names(VirtualMachine)

@@ -8,9 +8,8 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.conftest import Workers
+from tests.conftest import Workers, own_database
 from tests.pve import ClusterSpec, StandIn
-from tests.stack import databases, netbox
 
 from .person import DESK, Person, chromium
 
@@ -29,19 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):
 def site(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[str]:
     """The URL of NetBox, served by this process and with a worker in another."""
     from django.contrib.staticfiles.handlers import StaticFilesHandler
-    from django.db import connection
     from django.test.testcases import LiveServerThread
 
-    database, slot = connection.settings_dict['NAME'], int(os.environ['PROXSYNC_STACK_SLOT'])
-    name = f'{database}_browser'
-    databases.prepare_for_tests(name, slot)
     places = {place: tmp_path_factory.mktemp(place) for place in ('run', 'log')}
-    with django_db_blocker.unblock():
-        connection.close()
-        connection.settings_dict['NAME'] = name
+    with own_database('browser', django_db_blocker) as environment:
         # Playwright keeps an event loop in this thread, in which Django would refuse its ORM.
         os.environ['DJANGO_ALLOW_ASYNC_UNSAFE'] = 'true'
-        workers = Workers(netbox.environment(database=name, slot=slot), **places)
+        workers = Workers(environment, **places)
         server = LiveServerThread('127.0.0.1', StaticFilesHandler)
         server.daemon = True
         try:
@@ -55,10 +48,6 @@ def site(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[str]:
         finally:
             server.terminate()
             workers.kill()
-            connection.close()
-            connection.settings_dict['NAME'] = database
-            databases.drop(name)
-            databases.empty_redis(slot)
             del os.environ['DJANGO_ALLOW_ASYNC_UNSAFE']
 
 
