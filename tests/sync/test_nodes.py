@@ -1,6 +1,7 @@
 """Nodes in rounds of syncs in memory: many more than a database could play."""
 
 from dataclasses import replace
+from ipaddress import ip_interface
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.values import Pointer
 from tests.estate.strategies import NAMES, blinded, estate, faults, guests_on, nodes
-from tests.sync.builders import SETTINGS, NetBox, plan
+from tests.sync.builders import SETTINGS, NetBox, inventory, node, node_interface, plan
 
 SITE = Pointer('dcim.site', 1, 'Berlin')
 SYNCED = replace(SETTINGS, sync_nodes=True, site=SITE, change_limit=100)
@@ -64,3 +65,16 @@ def test_a_node_that_leaves_and_comes_back_is_what_it_was(inv, gone):
     netbox.sync(inv, SYNCED)
     assert content(netbox) == before
     assert {key: entry.pointer for key, entry in netbox.bindings.items()} == bound
+
+
+def test_of_several_records_that_an_address_may_take_it_takes_one_for_good():
+    def pve(name, *addresses):
+        return node(name, interfaces=(node_interface('nat', addresses=tuple(map(ip_interface, addresses))),))
+
+    gateway, netbox = '10.20.0.1/16', NetBox()
+    netbox.sync(inventory(nodes=(pve('pve2', gateway), pve('pve3', gateway))), SYNCED)
+    # One of them goes, the other has it no longer, and a third one has it alone.
+    moved = inventory(nodes=(pve('pve1', gateway), pve('pve3')))
+    netbox.sync(moved, SYNCED)
+    assert netbox.object('ip', 'node/pve1/10.20.0.1').values['address'] == gateway
+    assert plan(moved, netbox.existing, SYNCED).changes == ()

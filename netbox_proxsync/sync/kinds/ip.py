@@ -104,13 +104,9 @@ class IPKind(Kind):
             if record.values['vrf'] == item.hints['vrf'] and not is_beside(record, item, existing, located)
         ]
         ours = [record for record in same if is_free(record, item, existing, located)]
-        if len(ours) == 1:
-            return ours[0]
         if not same:
             return None
-        if ours:
-            return Conflict(f'NetBox has {len(ours)} unassigned records of {item.label}. Keep one of them.', ours[0])
-        return held_elsewhere(item, same[0])
+        return choice_of(item, ours, existing) if ours else held_elsewhere(item, same[0])
 
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
         if rival := item.hints['rival']:
@@ -212,6 +208,19 @@ def is_free(record: Record, item: Item, existing: Existing, located: Located) ->
     root = existing.bound_to.get(vm)
     own = located.get('vm', item.unit) or located.get('device', item.unit)
     return vm == own or (root is not None and root.unit in {*existing.retired, *lost})
+
+
+def choice_of(item: Item, free: Sequence[Record], existing: Existing) -> Record | Conflict:
+    """
+    Which of several records an address takes: one that goes with this run, so that the next run finds no other choice;
+    else the one that nobody holds; and that of a retired machine only if there is no other.
+    """
+    bounds = {record.pointer: existing.bound_to.get(record.pointer) for record in free}
+    lost = [record for record in free if (bound := bounds[record.pointer]) and is_lost(bound, existing)]
+    loose = [record for record in free if bounds[record.pointer] is None]
+    if not lost and len(loose) > 1:
+        return Conflict(f'NetBox has {len(loose)} unassigned records of {item.label}. Keep one of them.', loose[0])
+    return next(iter(lost or loose or free))
 
 
 def is_lost(bound: Bound, existing: Existing) -> bool:
