@@ -189,6 +189,13 @@ def test_a_conflict_with_a_hidden_machine_does_not_name_it(user, pve, endpoint, 
     assert leaks(read_all(user, endpoint)) == []
     found = ProxmoxGuest.objects.restrict(user, 'view').get(pk=guest.pk)
     assert found.shown_reason.startswith('You may not view all machines')
+    # Nor can it be found out by guessing, term by term.
+    guess = f'{{ proxsync_guest_list(filters: {{reason: {{i_contains: "{MARKER}"}}}}) {{ vmid }} }}'
+    client = Client()
+    for reader, vmids_found in ((user, []), (User.objects.create_superuser('root'), [{'vmid': vmid}])):
+        client.force_login(reader)
+        answer = client.post(reverse('graphql'), {'query': guess}, content_type='application/json').json()
+        assert answer == {'data': {'proxsync_guest_list': vmids_found}}
 
 
 def test_nodes_are_hidden_likewise(user, pve, make_endpoint, sync, tenant, shown):

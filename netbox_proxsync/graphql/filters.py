@@ -2,17 +2,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 import strawberry_django
+from django.db.models import Q, QuerySet
 from netbox.graphql.filters import BaseModelFilter, PrimaryModelFilter, register_filter
 from strawberry.scalars import ID
+from strawberry.types import Info
 from strawberry_django import (
     BaseFilterLookup,
     ComparisonFilterLookup,
     DatetimeFilterLookup,
     FilterLookup,
     StrFilterLookup,
+    process_filters,
 )
 
 from .. import models
+from ..choices import GuestStateChoices
+from ..models.visibility import hidden_machines
 from .enums import *
 
 if TYPE_CHECKING:
@@ -227,10 +232,17 @@ class ProxSyncGuestFilter(BaseModelFilter):
     tags: Texts | None = strawberry_django.filter_field()
     template: FilterLookup[bool] | None = strawberry_django.filter_field()
     state: BaseFilterLookup[ProxSyncGuestStateEnum] | None = strawberry_django.filter_field()
-    reason: StrFilterLookup | None = strawberry_django.filter_field()
     ignored: FilterLookup[bool] | None = strawberry_django.filter_field()
     seen_until: DatetimeFilterLookup | None = strawberry_django.filter_field()
     virtual_machine: Annotated['VirtualMachineFilter', strawberry.lazy('virtualization.graphql.filters')] | None = (
         strawberry_django.filter_field()
     )
     virtual_machine_id: ID | None = strawberry_django.filter_field()
+
+    @strawberry_django.filter_field
+    def reason(self, info: Info, queryset: QuerySet, value: StrFilterLookup, prefix: str) -> tuple[QuerySet, Q]:
+        """What is not told is not found, either: a conflict's reason may name a machine that is hidden."""
+        queryset, found = process_filters(value, queryset, info, prefix=f'{prefix}reason__')
+        if hidden_machines(info.context.request.user):
+            found &= ~Q(**{f'{prefix}state': GuestStateChoices.CONFLICT})
+        return queryset, found
