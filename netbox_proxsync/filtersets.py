@@ -37,6 +37,7 @@ from .choices import (
     TLSModeChoices,
 )
 from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from .models.rules import MAX_VMID, MIN_VMID
 
 __all__ = (
     'BindingFilterSet',
@@ -192,7 +193,9 @@ class SyncRunFilterSet(EndpointFilters):
         )
 
     def filter_vmids(self, queryset: QuerySet, name: str, value: list[int]) -> QuerySet:
-        return queryset.filter(vmids__overlap=value) if value else queryset
+        # A number that no guest can have finds none; PostgreSQL would refuse it.
+        possible = [vmid for vmid in value if MIN_VMID <= vmid <= MAX_VMID]
+        return queryset.filter(vmids__overlap=possible) if value else queryset
 
 
 @register_filterset

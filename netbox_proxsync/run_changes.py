@@ -37,7 +37,8 @@ def changes_of(run: SyncRun, user: AbstractBaseUser, query: Mapping[str, str]) -
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run)
     chosen = {name: [query[name]] for name in ('kind', 'action', 'outcome') if query.get(name)}
     found = SyncChangeFilterSet({**chosen, 'q': query.get('q', '')}, changes).qs.order_by('unit', 'position')
-    if term := query.get('guest', '').strip():
+    # PostgreSQL takes no NUL, and no name has one.
+    if term := query.get('guest', '').replace('\0', '').strip():
         found = found.filter(of_guest(run, user, term))
     return found
 

@@ -175,6 +175,7 @@ class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
         self.assertFound({'calls': [5]}, self.first)
         self.assertFound({'vmids': [7, 101]}, self.first)
         self.assertFound({'vmids': [7]})
+        self.assertFound({'vmids': [99_999_999_999]})
         self.assertFound({'limited': True}, self.first)
         self.assertFound({'limited': False}, self.second, self.third)
         self.assertFound({'guests__lt': [2]}, self.first)

@@ -233,6 +233,15 @@ def test_no_page_of_70000_changes_reads_or_sorts_them_all(admin):
     assert {change.unit for change in changes_of(run, admin, {'guest': 'machine-9999'})} == {'qemu/10099'}
 
 
+@pytest.mark.parametrize('view', ['', '_export'])
+def test_a_search_for_what_no_name_can_hold_is_no_error(browser, view):
+    run = make_run(make_endpoint())
+    make_change(run, 0, unit='qemu/100')
+    url = reverse(f'plugins:netbox_proxsync:syncrun{view}', args=[run.pk])
+    response = browser.get(f'{url}?guest=qemu%00')
+    assert (response.status_code, 'qemu/100' in response.getvalue().decode()) == (200, True)
+
+
 def lines(response) -> str:
     assert response.streaming
     return b''.join(response.streaming_content).decode()
