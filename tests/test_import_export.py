@@ -6,14 +6,14 @@ import json
 
 import pytest
 import yaml
-from dcim.models import DeviceRole, DeviceType, Manufacturer, Site
+from dcim.models import DeviceRole, DeviceType, Manufacturer, Platform, Site
 from django.forms.models import model_to_dict
 from django.test import Client
 from django.urls import reverse
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
 from tenancy.models import Tenant
-from users.models import User
+from users.models import Owner, User
 from virtualization.models import ClusterGroup, ClusterType
 
 from netbox_proxsync.models import MappingRule, ProxmoxEndpoint
@@ -55,6 +55,7 @@ def endpoint():
         ignored_interfaces=[], ignored_prefixes=['172.17.0.0/16'], interface_naming='guest', missing_guests='delete',
         grace_days=7, missing_addresses='leave', change_limit=50, sync_interval=1440, object_events='later',
         field_policy={'vm.comments': 'ignored', 'vm.name': 'fact'}, description='in the cellar: "old"',
+        owner=Owner.objects.create(name='Team'),
         comments='# Ünïcode\n\n- list',
     )  # fmt: skip
     endpoint.full_clean()
@@ -128,7 +129,8 @@ def test_rules_come_back_as_they_were(admin, endpoint, form):
         'Web', weight=7, enabled=False, endpoint=endpoint, guest_type='lxc', name_pattern='^(web|app)-', skip=False,
         pattern_type='regex', guest_tags=['prod', 'web'], tag_match='all', pools=['web/prod'], nodes=['pve1', 'pve2'],
         vmid_min=100, vmid_max=199, template=False, role=endpoint.guest_role, tenant=endpoint.tenant, vrf=endpoint.vrf,
-        extra_tags=[Tag.objects.get()], description='ü', comments='two\nlines',
+        platform=Platform.objects.create(name='Debian', slug='debian'), vlan_group=endpoint.vlan_group,
+        extra_tags=[Tag.objects.get()], owner=endpoint.owner, description='ü', comments='two\nlines',
     )  # fmt: skip
     before = {rule.name: values_of(rule) for rule in MappingRule.objects.all()}
     rows = export(admin, 'mappingrule')

@@ -287,6 +287,7 @@ class MappingRule(PrimaryModel):
             **{name: value.name if (value := getattr(self, name)) else None for name in self.OBJECT_OUTCOMES},
             'extra_tags': [tag.slug for tag in self.extra_tags.all()] or None,
             'description': self.description or None,
+            'owner': self.owner.name if self.owner else None,
             'comments': self.comments or None,
             'tags': [tag.slug for tag in self.tags.all()] or None,
         }
