@@ -3,27 +3,19 @@ Rounds of syncs, with a person's edits and failing reads between them, on the re
 that a person made is lost, nothing unknown changes anything, and a second run has nothing to do.
 """
 
-import os
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from dcim.models import MACAddress
-from django.db import transaction
 from extras.models import JournalEntry, Tag
-from hypothesis import HealthCheck, Phase, example, given, note, settings
+from hypothesis import example, given, note
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 from ipam.models import VRF, IPAddress, Prefix, Service
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
 from netbox_proxsync.proxmox.inventory import GuestType, Unknown, known
+from tests.playing import Stage, check_nothing_is_left_of, pace
 from tests.rounds import Lab, content
 from tests.sync.builders import config, guest, nic
 from tests.sync.strategies import VMIDS, Drawn, blinded, faults, guests, seen
@@ -35,18 +27,12 @@ picks = st.integers(0, 30)
 HAND_WRITTEN = ['by hand', '', 'By Hand 2']
 
 
-class Rounds(RuleBasedStateMachine):
+class Rounds(Stage):
     """A cluster that changes, a person who edits, and runs, complete or not."""
 
     def __init__(self):
         super().__init__()
-        self.transaction = transaction.atomic()
-        self.transaction.__enter__()
         self.cluster = {}
-
-    def teardown(self):
-        transaction.set_rollback(True)
-        self.transaction.__exit__(None, None, None)
 
     @initialize(case_sensitive=st.booleans(), prefixed=st.booleans(), missing=st.sampled_from(['retire', 'delete']),
                 naming=st.sampled_from(['proxmox', 'guest']))  # fmt: skip
@@ -76,13 +62,6 @@ class Rounds(RuleBasedStateMachine):
         self.complete = None
 
     # The person
-
-    def pick(self, number, *wanted):
-        found = [instance for instance in self.lab.all() if isinstance(instance, wanted)]
-        return found[number % len(found)] if found else None
-
-    def edited(self):
-        self.complete = None
 
     @rule(number=picks, what=st.sampled_from([
         ('name', 'by hand'), ('name', 'WEB'), ('description', 'by hand'), ('description', ''), ('comments', 'by hand'),
@@ -195,11 +174,6 @@ class Rounds(RuleBasedStateMachine):
 
     # The runs
 
-    @rule()
-    def a_run(self):
-        note(str(done := self.lab.sync(inv := self.inventory)))
-        self.complete = None if done.left else inv
-
     @rule(drawn=st.lists(vmids.flatmap(guests).map(Drawn), min_size=1, max_size=2), stays=st.booleans())
     def guests_change_and_a_run_follows(self, drawn, stays):
         if not stays:
@@ -238,19 +212,6 @@ class Rounds(RuleBasedStateMachine):
         note(str(self.lab.sync(seen(rest, self.case_sensitive))))
         note(str(self.lab.sync(self.inventory)))
         assert content(self.lab.endpoint) == before
-
-
-PACE = {'deadline': None, 'suppress_health_check': list(HealthCheck)}
-# ROUNDS=200 plays that many examples at random instead of the few that are always the same. What fails is shrunk with
-# SHRINK=1 only, which takes minutes through a database.
-EXAMPLES = int(os.environ.get('ROUNDS', '0'))
-PHASES = (Phase.explicit, Phase.generate, *((Phase.shrink,) if os.environ.get('SHRINK') else ()))
-FEW = {'derandomize': True, 'phases': PHASES, 'database': None} | PACE
-MANY = {'max_examples': EXAMPLES, 'phases': PHASES, 'database': None} | PACE
-
-
-def pace(examples: int, **values) -> settings:
-    return settings(**(MANY if EXAMPLES else FEW | {'max_examples': examples}), **values)
 
 
 def test_whatever_happens_nothing_of_a_persons_is_lost():
@@ -312,35 +273,9 @@ def test_rounds_one_by_one_end_where_the_last_one_alone_ends(rounds):
     """
     last = seen({vmid: guest for vmid, guest in rounds[-1].items() if is_told(guest)})
     units = {guest.key for guest in last.guests} | {''}
-    with rolled_back():
-        lab = Lab()
-        lab.sync(last)
-        alone = content(lab.endpoint, units)
-    with rolled_back():
-        lab = Lab()
-        for found in rounds[:-1]:
-            note(str(lab.sync(seen(found))))
-        note(str(lab.sync(last)))
-        assert differences(content(lab.endpoint, units), alone) == {}
-
-
-def differences(one, other):
-    """By object and field: both values, where they differ."""
-    return {
-        (key, name): (one.get(key, {}).get(name), other.get(key, {}).get(name))
-        for key in one.keys() | other.keys()
-        for name in one.get(key, {}).keys() | other.get(key, {}).keys()
-        if one.get(key, {}).get(name) != other.get(key, {}).get(name)
-    }
+    check_nothing_is_left_of(map(seen, rounds[:-1]), last, units, Lab)
 
 
 def is_told(guest) -> bool:
     told = not guest.template and guest.status != 'unknown'
     return told and not any(isinstance(disk.size, Unknown) for disk in guest.config.disks)
-
-
-@contextmanager
-def rolled_back():
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)

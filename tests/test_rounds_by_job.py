@@ -14,9 +14,9 @@ from virtualization.models import VirtualDisk, VirtualMachine
 
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import ProxmoxEndpoint
+from tests.playing import pace
 from tests.pve import ClusterSpec, StandIn
 from tests.rounds import Lab, content, photograph
-from tests.test_rounds import pace
 
 pytestmark = pytest.mark.django_db
 

@@ -5,17 +5,16 @@ person's edits and failing reads between them.
 
 import pytest
 from dcim.models import Cable, Device, DeviceRole, DeviceType, Interface, MACAddress, Manufacturer, Site
-from django.db import transaction
 from extras.models import JournalEntry
 from hypothesis import given, note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 from ipam.models import VLAN, IPAddress, VLANGroup
 from virtualization.models import VMInterface
 
 from tests.estate.strategies import NAMES, DrawnNode, blinded, estate, faults, guests_on, nodes
+from tests.playing import Stage, check_nothing_is_left_of, pace
 from tests.rounds import Lab, content
-from tests.test_rounds import differences, pace, rolled_back
 
 pytestmark = pytest.mark.django_db
 
@@ -32,18 +31,12 @@ def new_lab(**values) -> Lab:
     return Lab(site=site, **values)
 
 
-class Rounds(RuleBasedStateMachine):
+class Rounds(Stage):
     """A cluster whose nodes change, a person who edits, and runs, complete or not."""
 
     def __init__(self):
         super().__init__()
-        self.transaction = transaction.atomic()
-        self.transaction.__enter__()
         self.nodes, self.guests = {}, {}
-
-    def teardown(self):
-        transaction.set_rollback(True)
-        self.transaction.__exit__(None, None, None)
 
     @initialize(creates=st.booleans(), grouped=st.booleans(), missing=st.sampled_from(['retire', 'delete']))
     def start(self, creates, grouped, missing):
@@ -78,13 +71,6 @@ class Rounds(RuleBasedStateMachine):
         self.complete = None
 
     # The person
-
-    def pick(self, number, *wanted):
-        found = [instance for instance in self.lab.all() if isinstance(instance, wanted)]
-        return found[number % len(found)] if found else None
-
-    def edited(self):
-        self.complete = None
 
     @rule(number=picks, what=st.sampled_from([
         ('name', 'by hand'), ('name', 'PVE2'), ('status', 'staged'), ('status', 'active'), ('status', 'offline'),
@@ -199,11 +185,6 @@ class Rounds(RuleBasedStateMachine):
 
     # The runs
 
-    @rule()
-    def a_run(self):
-        note(str(done := self.lab.sync(inv := self.inventory)))
-        self.complete = None if done.left else inv
-
     @rule(drawn=st.lists(names.flatmap(nodes).map(DrawnNode), min_size=1, max_size=2), stays=st.booleans())
     def nodes_change_and_a_run_follows(self, drawn, stays):
         if not stays:
@@ -268,13 +249,5 @@ def test_rounds_one_by_one_end_where_the_last_one_alone_ends(rounds):
     *before, (found, guests) = rounds
     last = estate({name: entry for name, entry in found.items() if entry.online}, guests)
     units = {f'node/{entry.name}' for entry in last.nodes} | {guest.key for guest in last.guests} | {''}
-    with rolled_back():
-        lab = new_lab(create_vlans=True)
-        lab.sync(last)
-        alone = content(lab.endpoint, units)
-    with rolled_back():
-        lab = new_lab(create_vlans=True)
-        for earlier in before:
-            note(str(lab.sync(estate(*earlier))))
-        note(str(lab.sync(last)))
-        assert differences(content(lab.endpoint, units), alone) == {}
+    earlier = (estate(*entry) for entry in before)
+    check_nothing_is_left_of(earlier, last, units, lambda: new_lab(create_vlans=True))

@@ -8,7 +8,7 @@ from virtualization.models import VirtualMachine
 
 from tests.estate.conftest import CHECKED
 from tests.estate.counting import queries_of_nothing
-from tests.test_rounds import rolled_back
+from tests.playing import rolled_back
 
 pytestmark = pytest.mark.django_db
 
