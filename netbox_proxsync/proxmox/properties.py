@@ -20,8 +20,6 @@ __all__ = (
     'boolean',
     'decimal',
     'format_properties',
-    'format_size',
-    'format_tags',
     'integer',
     'parse_mac',
     'parse_properties',
@@ -112,22 +110,11 @@ def parse_size(value: object) -> int:
     return size
 
 
-def format_size(size: int) -> str:
-    """A size in bytes as Proxmox writes it: with the largest unit that is exact ('520M', '1T', '1000')."""
-    exponent = next((e for e in (4, 3, 2, 1) if size % 1024**e == 0), 0) if size else 0
-    return f'{size // 1024**exponent}{" KMGT"[exponent].strip()}'
-
-
 def parse_tags(value: object) -> tuple[str, ...]:
     """Tags in the given order without repetition; separated by semicolon, comma, blank or NUL. None and '': no tags."""
     if value is None:
         return ()
     return tuple(dict.fromkeys(tag for tag in LIST_SEPARATORS.split(text(value)) if tag))
-
-
-def format_tags(tags: tuple[str, ...]) -> str:
-    """Tags as Proxmox writes them."""
-    return ';'.join(tags)
 
 
 def parse_mac(value: object) -> str | None:
