@@ -22,11 +22,14 @@ from .crypto import SecretError
 from .flow import execute
 from .models import ProxmoxEndpoint, SyncRun
 from .proxmox.errors import Cancelled, ProxmoxError
+from .proxmox.inventory import GuestType
 from .runs import RunRecorder, active_runs, close, end_dead_jobs, endpoint_lock, find_dead, prune
 from .schedule import start_due
 from .stored_plans import check_appliable
 
 __all__ = ('AlreadyRunning', 'ScheduleJob', 'SyncJob')
+
+GUEST_UNITS = tuple(f'{guest_type}/' for guest_type in GuestType)
 
 
 class AlreadyRunning(Exception):
@@ -170,9 +173,16 @@ class SyncJob(JobRunner):
         self.report(run)
 
     def report(self, run: SyncRun):
-        """The job's data and log: what a reader of NetBox's own job page sees."""
+        """
+        The job's data and log: what a reader of NetBox's own job page sees. Whoever may view jobs may not view every
+        machine, so what is said of single guests stands on the run's page alone.
+        """
+        of_guests = [message for message in run.messages if message['subject'].startswith(GUEST_UNITS)]
         for message in run.messages:
-            self.logger.warning(f'{message["subject"]}: {message["message"]} {message["remedy"]}'.strip())
+            if message not in of_guests:
+                self.logger.warning(f'{message["subject"]}: {message["message"]} {message["remedy"]}'.strip())
+        if of_guests:
+            self.logger.warning(f'{len(of_guests)} more about single guests, on the page of run {run.pk}')
         for kind, actions in run.counts.items():
             self.logger.info(f'{kind}: {", ".join(f"{action} {number}" for action, number in actions.items())}')
         self.job.data = {

@@ -144,6 +144,14 @@ def test_an_administrator_reads_all(admin_user, endpoint, planned, hidden):
     assert any(message['subject'] == f'qemu/{hidden}' for message in run.messages_for(admin_user))
 
 
+def test_the_log_of_a_job_tells_nothing_of_single_machines(planned, hidden):
+    run = SyncRun.objects.get(mode='preview')
+    about = next(message for message in run.messages if message['subject'] == f'qemu/{hidden}')
+    log = '\n'.join(entry['message'] for entry in run.job.log_entries)
+    assert f'1 more about single guests, on the page of run {run.pk}' in log
+    assert about['subject'] not in log
+
+
 def test_messages_about_them_are_left_out(user, planned, hidden):
     run = SyncRun.objects.get(mode='preview')
     told = {message['subject'] for message in run.messages_for(user)}
