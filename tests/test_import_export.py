@@ -113,6 +113,14 @@ def test_the_export_says_which_secrets_to_add(admin, endpoint):
     assert text.startswith('# Secrets are not exported. Before an import, add: token_secret, ssh_password\n')
 
 
+def test_the_export_says_which_vrf_it_cannot_name(admin, endpoint):
+    VRF.objects.filter(pk=endpoint.vrf_id).update(rd=None, name='Blue\ntoken_secret: x')
+    text = admin.get(reverse('plugins:netbox_proxsync:proxmoxendpoint_list') + '?export').content.decode()
+    assert '\n# The VRF has no route distinguisher' in text
+    (row,) = yaml.safe_load_all(text)
+    assert {'vrf', 'token_secret'}.isdisjoint(row)
+
+
 def test_an_endpoint_without_its_secret_is_not_imported(admin, endpoint):
     (row,) = export(admin, 'proxmoxendpoint')
     endpoint.delete()

@@ -1,5 +1,7 @@
 """Endpoints as the bulk import takes them, without their secrets."""
 
+import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import yaml
@@ -37,6 +39,15 @@ def endpoint_as_yaml(endpoint: 'ProxmoxEndpoint') -> str:
     data['field_policy'] = format_policy(endpoint.field_policy)
     data['tags'] = [tag.slug for tag in endpoint.tags.all()]
     given = {name: value for name, value in data.items() if value not in (None, '', []) or name in KEPT_EMPTY}
-    missing = ', '.join(name for name, secret in endpoint.secrets.items() if secret)
-    note = f'# Secrets are not exported. Before an import, add: {missing}\n' if missing else ''
-    return note + yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
+    notes = ''.join(f'# {note}\n' for note in notes_on(endpoint))
+    return notes + yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
+
+
+def notes_on(endpoint: 'ProxmoxEndpoint') -> Iterator[str]:
+    """What the import of an export does not bring back by itself."""
+    if missing := ', '.join(name for name, secret in endpoint.secrets.items() if secret):
+        yield f'Secrets are not exported. Before an import, add: {missing}'
+    if endpoint.vrf and not endpoint.vrf.rd:
+        # Quoted, so that no name leaves the comment.
+        name = json.dumps(endpoint.vrf.name)
+        yield f'The VRF has no route distinguisher to be found by. After an import, choose: {name}'
