@@ -1,6 +1,7 @@
 """The page of an endpoint tells at a glance how it stands; its nodes have a tab."""
 
 import re
+from datetime import UTC, datetime
 from html import unescape
 
 import pytest
@@ -20,6 +21,7 @@ from . import cases
 
 pytestmark = pytest.mark.django_db
 
+MOMENT = datetime(2026, 11, 25, 14, 7, tzinfo=UTC)
 SCRIPT = '<script>alert(1)</script>'
 
 
@@ -203,3 +205,19 @@ def test_who_may_see_the_endpoint_alone_sees_neither_runs_nor_guests():
     assert '?state=conflict' not in page
     assert f'{run.get_absolute_url()}?action' not in page
     assert SyncRun.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ('values', 'told'),
+    [
+        ({}, 'Not scheduled'),
+        ({'sync_interval': 60}, 'Set within a minute'),
+        ({'sync_interval': 60, 'next_sync': MOMENT}, '2026-11-25 14:07'),
+        ({'sync_interval': 60, 'next_sync': MOMENT, 'enabled': False}, 'None, the endpoint is disabled'),
+        ({'next_sync': MOMENT}, 'Not scheduled'),
+    ],
+)
+def test_when_the_next_run_comes(browser, values, told):
+    endpoint = cases.make_endpoint()
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(**values)
+    assert f'Next run {told}' in text_of(browser, endpoint)
