@@ -25,7 +25,7 @@ def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
 
 class ProxSyncCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        # By the id: a relation would be sorted by its name.
+        # By the id: a relation would be sorted by its name. An endpoint that comes meanwhile is told the next time.
         names = dict(ProxmoxEndpoint.objects.values_list('pk', 'name'))
         yield from endpoints()
         yield from last_runs(names)
@@ -52,7 +52,7 @@ def syncs() -> QuerySet[SyncRun]:
 
 def last_success(names: dict[int, str]) -> GaugeMetricFamily:
     metric = gauge('last_success_timestamp_seconds', 'When the last sync that succeeded has ended')
-    done = syncs().filter(status=RunStatusChoices.COMPLETED).order_by().values('endpoint')
+    done = syncs().filter(status=RunStatusChoices.COMPLETED, endpoint__in=list(names)).order_by().values('endpoint')
     for row in done.annotate(at=Max('completed')):
         metric.add_metric([names[row['endpoint']]], row['at'].timestamp())
     return metric
@@ -65,7 +65,7 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
     conflicts = gauge('last_run_conflicts', 'Conflicts that the last sync has met')
     calls = gauge('last_run_calls', 'Calls to Proxmox of the last sync')
     errors = gauge('last_run_errors', 'What the last sync could not read or write, and whether it failed')
-    ended = syncs().filter(status__in=RunStatusChoices.FINISHED)
+    ended = syncs().filter(status__in=RunStatusChoices.FINISHED, endpoint__in=list(names))
     runs = list(ended.order_by('endpoint_id', '-created').distinct('endpoint_id').defer('cluster_identity'))
     failed = SyncChange.objects.filter(run__in=[run.pk for run in runs], outcome=ChangeOutcomeChoices.FAILED)
     not_written = dict(failed.order_by().values_list('run').annotate(number=Count('pk')))
@@ -85,7 +85,8 @@ def counted(
     name: str, text: str, label: str, rows: QuerySet, names: dict[int, str]
 ) -> GaugeMetricFamily:
     metric = gauge(name, text, label)
-    for endpoint, value, number in rows.order_by().values_list('endpoint', label).annotate(number=Count('pk')):
+    known = rows.filter(endpoint__in=list(names)).order_by()
+    for endpoint, value, number in known.values_list('endpoint', label).annotate(number=Count('pk')):
         metric.add_metric([names[endpoint], value], number)
     return metric
 

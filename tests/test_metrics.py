@@ -51,6 +51,15 @@ def test_what_they_say_of_an_endpoint():
     assert found['runs', 'Lab', 'running'] == 1
 
 
+def test_an_endpoint_that_comes_in_the_middle_of_a_scrape_does_not_end_it():
+    fill('Lab')
+    metrics = ProxSyncCollector().collect()
+    told = [next(metrics)]
+    fill('Late')
+    told += metrics
+    assert {sample.labels['endpoint'] for metric in told for sample in metric.samples} == {'Lab'}
+
+
 def test_the_number_of_queries_is_bounded():
     fill('One')
     with CaptureQueriesContext(connection) as few:
