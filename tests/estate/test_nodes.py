@@ -263,7 +263,7 @@ def test_bad_networks_are_reported_and_the_rest_is_written(take):
     run = take(inventory(nodes=(pve(interfaces=interfaces),)))
     reasons = {(change.key, change.reason) for change in run.changes.filter(action='conflict')}
     assert reasons == {
-        ('node/pve1/vmbr0', 'vmbr0 names eno9, which pve1 does not have.'),
+        ('node/pve1/vmbr0', 'vmbr0 names eno9, which pve1 does not have. Correct it there, under System > Network.'),
         (
             'node/pve1/vmbr0',
             'vmbr0 is in a loop of interfaces (bridge): vmbr0 > vmbr1 > vmbr0. It is left out.',

@@ -13,9 +13,9 @@ SEVERAL = (
 # What a person has to settle, because it cannot be shown as it is.
 OPEN = {
     'lab9': {
-        ('node/pve2/bondovs', 'bondovs names eno3, which pve2 does not have.'),
-        ('node/pve2/bondovs', 'bondovs names eno4, which pve2 does not have.'),
-        ('node/pve2/vmbr2', 'vmbr2 names eno2, which pve2 does not have.'),
+        ('node/pve2/bondovs', 'bondovs names eno3, which pve2 does not have. Correct it there, under System > Network.'),
+        ('node/pve2/bondovs', 'bondovs names eno4, which pve2 does not have. Correct it there, under System > Network.'),
+        ('node/pve2/vmbr2', 'vmbr2 names eno2, which pve2 does not have. Correct it there, under System > Network.'),
     },
     'solo': set(),
     'made': {

@@ -174,7 +174,9 @@ def related(node: Node) -> tuple[dict[str, dict[str, Value]], dict[str, list[str
     def relate(relation: str, name: str, other: str, teller: str):
         if name not in there or other not in there:
             missing = name if name not in there else other
-            problems.setdefault(teller, []).append(f'{teller} names {missing}, which {node.name} does not have.')
+            problems.setdefault(teller, []).append(
+                f'{teller} names {missing}, which {node.name} does not have. Correct it there, under System > Network.'
+            )
         elif names[relation].setdefault(name, other) != other:
             problems.setdefault(name, []).append(f'{name} is in {names[relation][name]} and in {other}; one is shown.')
 
