@@ -9,7 +9,7 @@ from .proxmox.inventory import Inventory, Node, Notice, known
 from .proxmox.node_facts import certificate_served
 from .proxmox.readings import Reading
 
-__all__ = ('ClusterState', 'NodeState', 'state_of')
+__all__ = ('ClusterState', 'Expiry', 'NodeState', 'state_of')
 
 # Notices about guests are told on the pages of the runs and of the guests.
 SUBJECTS = ('token', 'cluster', 'nodes')
@@ -35,12 +35,24 @@ class NodeState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expiry:
+    """
+    Attributes:
+        name: Of the node whose certificate ends, or of the host that was connected to.
+    """
+
+    name: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterState:
     """
     Attributes:
         read: Whether the cluster was ever read.
         name: '' for a stand-alone host, and if it is not known.
         quorate: None if that is not known.
+        shown: The certificate of the host that was connected to; None before it was looked at.
         notices: What the token could not see, and what is wrong with the cluster.
     """
 
@@ -49,6 +61,7 @@ class ClusterState:
     quorate: bool | None = None
     nodes: tuple[NodeState, ...] = ()
     notices: tuple[Notice, ...] = ()
+    shown: Expiry | None = None
 
     @classmethod
     def parse(cls, data: Any) -> Self:
@@ -60,6 +73,7 @@ class ClusterState:
                 quorate=data['quorate'],
                 nodes=tuple(node_from(node) for node in data['nodes']),
                 notices=tuple(Notice(**notice) for notice in data['notices']),
+                shown=shown_from(data.get('shown')),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return cls()
@@ -69,9 +83,13 @@ class ClusterState:
         return sum(node.online for node in self.nodes)
 
     @property
-    def first_expiry(self) -> NodeState | None:
-        """The node whose certificate ends first."""
-        return min((node for node in self.nodes if node.expires), key=lambda node: node.expires, default=None)
+    def first_expiry(self) -> Expiry | None:
+        """
+        The certificate that ends first. What the host showed is one of the nodes' certificates as a rule, and told by
+        the node's name then; it is another one if a proxy stands before them.
+        """
+        ends = [Expiry(name=node.name, expires=node.expires) for node in self.nodes if node.expires]
+        return min([*ends, *filter(None, [self.shown])], key=lambda end: end.expires, default=None)
 
 
 def state_of(inventory: Inventory, before: Any) -> dict[str, Any]:
@@ -82,11 +100,13 @@ def state_of(inventory: Inventory, before: Any) -> dict[str, Any]:
         before: What was kept of the read before. What a node did not tell this time stands as it did.
     """
     kept = {node['name']: node for node in before.get('nodes', ())}
+    shown = inventory.certificate
     nodes = sorted(inventory.nodes, key=lambda node: node.name)
     return {
         'name': value_of(inventory.cluster_name) or '',
         'quorate': value_of(inventory.quorate),
         'nodes': [node_data(node, kept.get(node.name, {})) for node in nodes],
+        'shown': {'name': shown.host, 'expires': shown.expires} if shown else before.get('shown'),
         'notices': [
             {'subject': notice.subject, 'message': notice.message, 'remedy': notice.remedy}
             for notice in told(inventory.warnings)
@@ -114,7 +134,15 @@ def node_data(node: Node, before: dict[str, Any]) -> dict[str, Any]:
 
 def node_from(data: dict[str, Any]) -> NodeState:
     expires = data['expires']
-    return NodeState(**{**data, 'expires': expires and datetime.fromtimestamp(expires, UTC)})
+    return NodeState(**{**data, 'expires': expires and moment(expires)})
+
+
+def shown_from(data: dict[str, Any] | None) -> Expiry | None:
+    return Expiry(name=data['name'], expires=moment(data['expires'])) if data else None
+
+
+def moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def value_of[T](reading: Reading[T]) -> T | None:

@@ -1,11 +1,13 @@
 """The page of an endpoint tells at a glance how it stands; its nodes have a tab."""
 
 import re
+import ssl
 from datetime import UTC, datetime
 from html import unescape
 
 import pytest
 from core.models import ObjectType
+from cryptography import x509
 from dcim.models import Device, Site
 from django.db import connection
 from django.test import Client
@@ -16,6 +18,7 @@ from users.models import ObjectPermission, User
 
 from netbox_proxsync.cluster_state import ClusterState
 from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from tests.pve import ClusterSpec, StandIn
 
 from . import cases
 
@@ -98,6 +101,25 @@ def test_an_offline_node_shows_and_keeps_what_is_known_of_it(standin, make_endpo
     assert before['pve3'].expires == after['pve3'].expires
     assert '2 of 3 nodes online' in text_of(browser, endpoint)
     assert 'Offline' in text_of(browser, endpoint, '_nodes')
+
+
+def test_the_end_of_the_certificate_shows_also_where_no_node_is_read(make_endpoint, sync, browser):
+    with StandIn(ClusterSpec(nodes=1, vms=1, containers=0, seed=4)) as pve:
+        endpoint = make_endpoint(pve)
+        sync(endpoint, 'preview')
+        ends = x509.load_der_x509_certificate(ssl.PEM_cert_to_DER_cert(pve.tls.certificate_pem)).not_valid_after_utc
+        assert f'Valid until {timezone.localtime(ends):%Y-%m-%d} {pve.host}:{pve.port}' in text_of(browser, endpoint)
+
+
+def test_a_certificate_that_has_ended_is_told_also_where_no_node_is_read(make_endpoint, sync, browser):
+    with StandIn(ClusterSpec(nodes=1, vms=1, containers=0, seed=4), tls='expired') as pve:
+        endpoint = make_endpoint(pve)
+        run = sync(endpoint, 'preview')
+        assert run.status == 'completed'
+        page = text_of(browser, endpoint)
+        assert 'Certificates Expired on' in page
+        assert f'The certificate of {pve.host}:{pve.port} expired on' in page
+        assert 'Renew it on that host' in page
 
 
 def test_a_lost_quorum_shows(standin, make_endpoint, sync, browser):

@@ -24,6 +24,7 @@ from .errors import (
     RunTimeout,
     TLSFailed,
 )
+from .estate import HostCertificate
 from .failures import explain
 from .hosts import Host
 from .tls import TLSMode, normalize_fingerprint, tls_context
@@ -77,9 +78,10 @@ class Connection:
 class _Target:
     """One host with the way to it; `answered` once it has spoken HTTP to us."""
 
-    def __init__(self, host: Host, channel: Channel):
+    def __init__(self, host: Host, channel: Channel, adapter: TLSAdapter):
         self.host = host
         self.channel = channel
+        self.adapter = adapter
         self.answered = False
 
 
@@ -151,6 +153,12 @@ class ProxmoxClient:
     def host(self) -> str:
         """The host that answers at present."""
         return str(self._active.host)
+
+    @property
+    def certificate(self) -> HostCertificate | None:
+        """What the host that answers at present has shown; None if that cannot be told."""
+        expires = self._active.adapter.expires
+        return HostCertificate(host=self.host, expires=int(expires.timestamp())) if expires else None
 
     @property
     def ended(self) -> Future[Never]:
@@ -264,7 +272,7 @@ class ProxmoxClient:
         timeout = connection.timeout
         limits = urllib3.Timeout(connect=min(timeout, CONNECT_TIMEOUT), read=timeout)
         channel = Channel(backend.get_base_url(), backend.get_session(), adapter, connection.proxies, limits)
-        return _Target(host, channel)
+        return _Target(host, channel, adapter)
 
     def _fingerprints(self, count: int) -> Iterable[str | None]:
         if self._mode is not TLSMode.FINGERPRINT:

@@ -74,7 +74,7 @@ def collect(
     nodes = hardware.into(cluster.nodes, notebook)
     for node, reason in sorted((reader.failed_nodes | estate_reader.failed_nodes).items()):
         notebook.add(f'node/{node}', reason, 'Is it up, and can the nodes reach each other on port 8006?')
-    estate_reader.tell(notebook)
+    estate_reader.tell(notebook, client.certificate)
     for finding in findings.values():
         for trouble in finding.troubles:
             notebook.add_guest(finding.guest.key, trouble.what, trouble.remedy)
@@ -92,6 +92,7 @@ def collect(
         warnings=notebook.notices(),
         calls=client.calls,
         sight=sight,
+        certificate=client.certificate,
     )
 
 

@@ -81,6 +81,20 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostCertificate:
+    """
+    What a host has shown when it was connected to: a node, or whatever stands before it.
+
+    Attributes:
+        host: 'pve1.example.com:8006'.
+        expires: Unix seconds.
+    """
+
+    host: str
+    expires: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeInterface:
     """
     An interface in a node's network configuration, as it runs.

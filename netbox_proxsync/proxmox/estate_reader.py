@@ -11,7 +11,7 @@ from .access import Access
 from .asking import ask, ask_document, understand
 from .client import ProxmoxClient
 from .errors import CallFailed, NodeUnreachable, PermissionDenied, ProxmoxError
-from .estate import Certificate, NodeFacts, NodeInterface, Storage, Vnet
+from .estate import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet
 from .inventory import Node
 from .networks import parse_interfaces
 from .node_facts import certificate_served, parse_certificates, parse_node_facts
@@ -31,6 +31,7 @@ RENEWAL = {
     'pveproxy-ssl.pem': 'Renew it on the node: "pvenode acme cert renew" if it comes by ACME, else upload a new one '
     '(node > System > Certificates).',
 }
+RENEW_SHOWN = 'Renew it on that host (node > System > Certificates), or on the proxy before it.'
 APPLY = 'Apply or revert them in Proxmox (node > System > Network).'
 CLUSTER_CALLS: Mapping[str, tuple[tuple[str, ...], dict[str, object]]] = {
     'vnets': (('cluster', 'sdn', 'vnets'), {'running': 1}),
@@ -123,14 +124,22 @@ class EstateReader:
             nodes={name: self._node(name, reason) for name, reason in self._nodes.items()},
         )
 
-    def tell(self, notebook: Notebook) -> None:
-        """What a person should know, each thing once for all the nodes that it concerns."""
+    def tell(self, notebook: Notebook, shown: HostCertificate | None) -> None:
+        """
+        What a person should know, each thing once for all the nodes that it concerns.
+
+        Args:
+            shown: The certificate of the host that was connected to, told of where no node was asked for its own.
+        """
         for (message, remedy), nodes in self._notices.items():
             subject = f'node/{nodes[0]}' if len(nodes) == 1 else 'nodes' if nodes else 'cluster'
             shown = f'{"node" if len(nodes) == 1 else "nodes"} {listed(sorted(nodes))}'
             notebook.add(subject, message.replace('{}', shown), remedy)
         for node, certificate in sorted(self._certificates.items()):
-            _note_expiry(node, certificate, notebook)
+            name = f'{certificate.filename} of node {node}'
+            _note_expiry(f'node/{node}', name, certificate.expires, RENEWAL[certificate.filename], notebook)
+        if shown and not self._certificates:
+            _note_expiry('cluster', f'of {shown.host}', shown.expires, RENEW_SHOWN, notebook)
 
     # The cluster
 
@@ -235,12 +244,10 @@ def _ask_network(client: ProxmoxClient, node: str, version: Version) -> dict[str
     return ask_document(client, 'nodes', node, 'network')
 
 
-def _note_expiry(node: str, certificate: Certificate, notebook: Notebook) -> None:
-    left = certificate.expires - time.time()
+def _note_expiry(subject: str, name: str, expires: int, remedy: str, notebook: Notebook) -> None:
+    left = expires - time.time()
     if left > WARN_BEFORE:
         return
-    day = f'{datetime.fromtimestamp(certificate.expires, UTC):%Y-%m-%d}'
+    day = f'{datetime.fromtimestamp(expires, UTC):%Y-%m-%d}'
     what = f'expires on {day}' if left > 0 else f'expired on {day}'
-    notebook.add(
-        f'node/{node}', f'The certificate {certificate.filename} of node {node} {what}.', RENEWAL[certificate.filename]
-    )
+    notebook.add(subject, f'The certificate {name} {what}.', remedy)

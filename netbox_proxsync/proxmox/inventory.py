@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
 
-from .estate import Certificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
+from .estate import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
 from .memory import Sight
 from .readings import Reading, Unknown, known
 
@@ -321,6 +321,7 @@ class Inventory:
         not_backed_up: The ids of the guests that no backup job covers.
         calls: Number of requests made to Proxmox.
         sight: What the token could see; None if its privileges are not known.
+        certificate: What the host has shown that answered last.
     """
 
     version: str
@@ -336,3 +337,4 @@ class Inventory:
     warnings: tuple[Notice, ...]
     calls: int
     sight: Sight | None = None
+    certificate: HostCertificate | None = None

@@ -3,14 +3,16 @@
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cached_property
 from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
 import requests
+from cryptography import x509
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Retry, Timeout
 from urllib3.connection import HTTPSConnection
@@ -62,13 +64,18 @@ def _shut(sock: socket.socket) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def _pool_class(sockets: Sockets) -> type[HTTPSConnectionPool]:
+def _pool_class(sockets: Sockets, shown: Callable[[bytes], None]) -> type[HTTPSConnectionPool]:
     class Connection(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
             sock = super()._new_conn()
             # A proxy may hang before it comes to TLS, with which this socket is replaced by one that is followed.
             sockets.add(sock)
             return sock
+
+        def connect(self) -> None:
+            super().connect()
+            # Also of a certificate that is not verified: then without its contents, so as bytes.
+            shown(self.sock.getpeercert(binary_form=True) or b'')
 
     class Pool(HTTPSConnectionPool):
         ConnectionCls = Connection
@@ -88,14 +95,29 @@ class TLSAdapter(HTTPAdapter):
         fingerprint: If given, the SHA-256 fingerprint of the only certificate that is accepted.
         sockets: Told of every new socket.
         size: Connections that are kept and re-used; further threads wait for one.
+
+    Attributes:
+        certificate: What the host showed last, in DER; empty before the first connection.
     """
 
     def __init__(self, context: ssl.SSLContext, fingerprint: str | None, sockets: Sockets, size: int):
         self._tls = {'ssl_context': context}
         if fingerprint:
             self._tls['assert_fingerprint'] = fingerprint
-        self._pool_class = _pool_class(sockets)
+        self.certificate = b''
+        self._pool_class = _pool_class(sockets, self._shown)
         super().__init__(pool_connections=1, pool_maxsize=size, pool_block=True, max_retries=0)
+
+    @property
+    def expires(self) -> datetime | None:
+        """When the certificate ends that the host showed last; None if that is not known."""
+        try:
+            return x509.load_der_x509_certificate(self.certificate).not_valid_after_utc
+        except ValueError:
+            return None
+
+    def _shown(self, certificate: bytes) -> None:
+        self.certificate = certificate
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, **self._tls)

@@ -120,7 +120,6 @@ class RunPanel(panels.ObjectAttributesPanel):
     mode = attrs.ChoiceAttr('mode')
     vmids = attrs.ArrayAttr('vmids', label=_('Only these guests'))
     status = attrs.ChoiceAttr('status')
-    phase = attrs.TextAttr('phase')
     applies = attrs.RelatedObjectAttr('applies', linkify=True, label=_('Plan of'))
     user = attrs.TextAttr('user')
     started = attrs.DateTimeAttr('started')

@@ -1,11 +1,15 @@
 """What people do with the plugin, from an empty NetBox on, in a real browser with a real worker."""
 
 import re
+from collections.abc import Iterable
 
 import django_rq
+from core.models import ObjectType
 from dcim.models import Site
 from ipam.models import IPAddress
 from playwright.sync_api import expect
+from tenancy.models import Tenant
+from users.models import ObjectPermission, User
 from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
 
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
@@ -15,6 +19,7 @@ from .conftest import PASSWORD
 from .person import PHONE
 
 ENDPOINTS = '/plugins/proxsync/endpoints/'
+HIDDEN = 'not-for-everybody'
 SCRIPT = '<script>alert("from a guest")</script>'
 
 
@@ -28,6 +33,12 @@ def begin(endpoint: ProxmoxEndpoint, mode: str = 'sync') -> SyncRun:
     # NetBox's jobs for its search index, behind which the person's run would wait.
     django_rq.get_queue('default').empty()
     return run
+
+
+def allow(name: str, actions: list[str], types: Iterable[ObjectType], **constraints):
+    permission = ObjectPermission.objects.create(name=name, actions=actions, constraints=constraints or None)
+    permission.object_types.set(types)
+    permission.users.add(User.objects.get(username=name))
 
 
 def names_of(pve) -> dict[int, str]:
@@ -184,16 +195,11 @@ def test_progress_is_seen_moving_and_a_run_is_cancelled(site, person, cluster):
 
 
 def test_who_may_only_view_sees_everything_and_can_start_nothing(site, person, cluster):
-    from core.models import ObjectType
-    from users.models import ObjectPermission, User
-
     pve = cluster('fulda', nodes=1, vms=3, containers=0, templates=0)
     endpoint = pin(pve, name='Fulda')
     run = preview(endpoint)
     fred = person('fred', superuser=False)
-    permission = ObjectPermission.objects.create(name='viewers', actions=['view'])
-    permission.object_types.set(ObjectType.objects.filter(app_label__in=['netbox_proxsync', 'virtualization']))
-    permission.users.add(User.objects.get(username='fred'))
+    allow('fred', ['view'], ObjectType.objects.filter(app_label__in=['netbox_proxsync', 'virtualization']))
     fred.open(endpoint.get_absolute_url())
     fred.sees('3 in Proxmox')
     for name in ('Test connection', 'Preview', 'Sync', 'Edit', 'Delete'):
@@ -204,6 +210,43 @@ def test_who_may_only_view_sees_everything_and_can_start_nothing(site, person, c
     fred.sees('This takes the permission to sync the endpoint.')
     assert fred.page.get_by_role('link', name='Apply this preview').count() == 0
     assert ProxmoxEndpoint.objects.get(pk=endpoint.pk).runs.count() == 1
+
+
+def test_who_may_view_one_tenant_s_machines_syncs_these_and_learns_nothing_of_the_others(site, person, cluster):
+    pve = cluster('hamburg', nodes=1, vms=4, containers=0, templates=0)
+    own, *others = names_of(pve)
+    pve.rename(own, 'blue-web')
+    for number, vmid in enumerate(others):
+        pve.rename(vmid, f'{HIDDEN}-{number}')
+        pve.set_config(vmid, description=f'Notes of {HIDDEN}')
+    endpoint = pin(pve, name='Hamburg', change_limit=100)
+    begin(endpoint)
+    machines = VirtualMachine.objects.filter(cluster__name='hamburg')
+    machines.filter(name='blue-web').update(tenant=Tenant.objects.create(name='Blue', slug='blue'))
+    for vmid in names_of(pve):
+        pve.set_config(vmid, cores=7)
+    run = preview(endpoint)
+    hans = person('hans', superuser=False)
+    allow('hans', ['view', 'sync'], ObjectType.objects.filter(app_label='netbox_proxsync'))
+    allow('hans', ['view'], ObjectType.objects.get_for_models(VirtualMachine).values(), tenant__name='Blue')
+    machine = machines.get(name='blue-web').get_absolute_url()
+    for path in (
+        endpoint.get_absolute_url(), run.get_absolute_url(), f'{run.get_absolute_url()}apply/', f'{machine}proxmox/',
+        '/plugins/proxsync/changes/', '/search/?q=hamburg', f'{ENDPOINTS}{endpoint.pk}/guests/',
+    ):  # fmt: skip
+        hans.open(path)
+        assert HIDDEN not in hans.page.content(), path
+    # The last of these: the one guest that he sees, he syncs.
+    hans.sees('blue-web')
+    boxes = hans.page.locator('td input[name=pk]')
+    assert boxes.count() == 1
+    boxes.check()
+    hans.press('Sync')
+    hans.sees_the_end()
+    assert 'blue-web' in hans.text
+    assert HIDDEN not in hans.page.content()
+    assert set(machines.exclude(tenant=None).values_list('vcpus', flat=True)) == {7}
+    assert not machines.filter(tenant=None, vcpus=7).exists()
 
 
 def test_pages_fit_a_phone(site, person, cluster):
