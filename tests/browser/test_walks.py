@@ -224,7 +224,7 @@ def test_who_may_view_one_tenant_s_machines_syncs_these_and_learns_nothing_of_th
     machines = VirtualMachine.objects.filter(cluster__name='hamburg')
     machines.filter(name='blue-web').update(tenant=Tenant.objects.create(name='Blue', slug='blue'))
     for vmid in names_of(pve):
-        pve.set_config(vmid, cores=7)
+        pve.set_config(vmid, sockets=1, cores=7)
     run = preview(endpoint)
     hans = person('hans', superuser=False)
     allow('hans', ['view', 'sync'], ObjectType.objects.filter(app_label='netbox_proxsync'))
@@ -241,7 +241,7 @@ def test_who_may_view_one_tenant_s_machines_syncs_these_and_learns_nothing_of_th
     boxes = hans.page.locator('td input[name=pk]')
     assert boxes.count() == 1
     boxes.check()
-    hans.press('Sync')
+    hans.press('Sync selected')
     hans.sees_the_end()
     assert 'blue-web' in hans.text
     assert HIDDEN not in hans.page.content()
