@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterable
+from uuid import uuid4
 
 import django_rq
 from core.models import ObjectType
 from dcim.models import Site
+from extras.models import Dashboard
 from ipam.models import IPAddress
 from playwright.sync_api import expect
 from tenancy.models import Tenant
@@ -41,6 +43,12 @@ def allow(name: str, actions: list[str], types: Iterable[ObjectType], **constrai
     permission.users.add(User.objects.get(username=name))
 
 
+def put_on_dashboard(name: str, widget: str):
+    place = {'id': str(uuid4()), 'x': 0, 'y': 0, 'w': 8, 'h': 4}
+    config = {place['id']: {'class': widget, 'title': None, 'color': None, 'config': {}}}
+    Dashboard.objects.create(user=User.objects.get(username=name), layout=[place], config=config)
+
+
 def names_of(pve) -> dict[int, str]:
     return {guest.vmid: guest.name for guest in pve.cluster.guests.values()}
 
@@ -69,6 +77,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.press('Test connection')
     anna.sees('Connected to')
     assert pve.token_secret not in anna.page.locator('#connection-report').inner_html()
+    anna.picture('connection-test')
     # What was typed is still there.
     assert anna.page.input_value('#id_token_secret') == pve.token_secret
     anna.page.fill('#id_name', 'Berlin')
@@ -92,8 +101,14 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.page.get_by_role('link', name=re.compile('^Guests')).first.click()
     anna.page.get_by_role('link', name=names_of(pve)[vmid]).first.click()
     anna.picture('guest')
-    anna.open(VirtualMachine.objects.get(name=names_of(pve)[vmid]).get_absolute_url())
+    machine = VirtualMachine.objects.get(name=names_of(pve)[vmid]).get_absolute_url()
+    anna.open(machine)
     anna.sees('from a guest')
+    anna.open(f'{machine}proxmox/')
+    anna.sees('from a guest')
+    anna.picture('virtual-machine')
+    anna.open('/virtualization/virtual-machines/')
+    anna.picture('virtual-machines')
 
 
 def test_two_guests_of_a_preview_are_applied_and_the_others_are_not(site, person, cluster):
@@ -134,6 +149,7 @@ def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way
     endpoint = pin(pve, name='Cologne', site=Site.objects.create(name='Cologne', slug='cologne'))
     run = begin(endpoint)
     carla = person('carla')
+    put_on_dashboard('carla', 'netbox_proxsync.EndpointsWidget')
     carla.open(f'{endpoint.get_absolute_url()}nodes/')
     carla.sees('Online')
     carla.picture('nodes')
@@ -147,6 +163,12 @@ def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way
     assert reason
     assert carla.text.count(reason) == 2  # among what needs a person, and at its guest
     carla.picture('conflict')
+    carla.open('/plugins/proxsync/guests/')
+    carla.picture('guests')
+    carla.open('/')
+    # As an administrator has put it there.
+    carla.sees('Cologne')
+    carla.picture('dashboard')
     carla.open(f'{ENDPOINTS}{endpoint.pk}/guests/?state=conflict')
     assert name in carla.text
     assert IPAddress.objects.get(address='10.99.0.5/24').assigned_object == interface
