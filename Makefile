@@ -11,7 +11,7 @@ endif
 
 help: ## show this
 	@echo 'netbox-proxsync: a NetBox of its own, in .stack/ of this checkout. Targets:'
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 	@echo
 	@echo 'make demo PVE_HOST=... PVE_TOKEN_ID=... PVE_TOKEN_SECRET=... takes a real Proxmox instead of the stand-in.'
 	@echo 'A secret that must not show in the list of processes goes before the command: PVE_TOKEN_SECRET=... make demo'

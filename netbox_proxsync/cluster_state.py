@@ -1,7 +1,8 @@
 """What the last read told of a cluster itself: what an endpoint's page shows, and no run decides by."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -77,6 +78,15 @@ class ClusterState:
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return cls()
+
+    def without(self, names: Collection[str]) -> Self:
+        """The same without some of the nodes, and without the notices that name one of them."""
+        named = re.compile(r'(?<![\w.-])(?:{})(?![\w-])'.format('|'.join(map(re.escape, names))))
+        return replace(
+            self,
+            nodes=tuple(node for node in self.nodes if node.name not in names),
+            notices=tuple(it for it in self.notices if not named.search(f'{it.subject} {it.message} {it.remedy}')),
+        )
 
     @property
     def online(self) -> int:

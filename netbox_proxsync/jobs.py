@@ -25,7 +25,7 @@ from .proxmox.errors import Cancelled, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs import RunRecorder, active_runs, close, end_dead_jobs, endpoint_lock, find_dead, prune
 from .schedule import start_due
-from .stored_plans import check_appliable
+from .stored_plans import check_appliable, check_visible
 
 __all__ = ('AlreadyRunning', 'ScheduleJob', 'SyncJob')
 
@@ -106,9 +106,11 @@ class SyncJob(JobRunner):
 
         Raises:
             AlreadyRunning: A run of the endpoint is under way.
-            NotAppliable: The plan is applied already, or too old.
+            NotAppliable: The plan is applied already, or too old; or the person may not view what they have chosen.
         """
         check_appliable(source, units)
+        if units and user:
+            check_visible(source, units, user)
         return cls.enqueue_run(
             source.endpoint, user, mode=RunModeChoices.APPLY, immediate=immediate, applies=source, units=units
         )

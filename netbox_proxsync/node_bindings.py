@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 
+from .cluster_state import ClusterState
 from .models import Binding, ProxmoxEndpoint
+from .models.visibility import hidden_units
+from .sync.kinds.nodes import node_key
 
-__all__ = ('BoundNode', 'node_of')
+__all__ = ('BoundNode', 'node_of', 'state_seen_by')
 
 CACHE = '_proxsync_nodes'
 
@@ -48,3 +52,10 @@ def all_nodes(request: HttpRequest) -> dict[int, BoundNode]:
     return {
         binding.object_id: BoundNode(binding, endpoints.get(binding.endpoint_id)) for binding in bindings
     }
+
+
+def state_seen_by(user: AbstractBaseUser, endpoint: ProxmoxEndpoint, state: ClusterState) -> ClusterState:
+    """What a person may know of a cluster: nothing of a node whose device they may not view."""
+    hidden = hidden_units(user, endpoint.pk, [node_key(node.name) for node in state.nodes])
+    names = [node.name for node in state.nodes if node_key(node.name) in hidden]
+    return state.without(names) if names else state

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
@@ -14,7 +15,7 @@ from .sync.changes import Change
 from .sync.stored import change_from_json
 from .sync.values import Pointer, Value, decode_all
 
-__all__ = ('NotAppliable', 'PlanPart', 'StoredPlan', 'check_appliable', 'has_plan', 'open_parts')
+__all__ = ('NotAppliable', 'PlanPart', 'StoredPlan', 'check_appliable', 'check_visible', 'has_plan', 'open_parts')
 
 ROWS_AT_ONCE = 1000
 # Runs that have applied a plan or are about to.
@@ -65,8 +66,23 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
             raise NotAppliable(_('This plan is applied already, by run {other}.').format(other=other.pk))
     if units is not None:
         known = set(run.changes.order_by().values_list('unit', flat=True).distinct())
-        if unknown := [unit for unit in units if unit not in known]:
-            raise NotAppliable(_('The plan has no changes of: {units}.').format(units=', '.join(unknown)))
+        refuse_unknown([unit for unit in units if unit not in known])
+
+
+def check_visible(run: SyncRun, units: list[str], user: AbstractBaseUser):
+    """
+    Nobody chooses a guest or node that they may not view. It is as if the plan did not have it.
+
+    Raises:
+        NotAppliable
+    """
+    hidden = run.hidden_units(user, units)
+    refuse_unknown([unit for unit in units if unit in hidden])
+
+
+def refuse_unknown(units: list[str]):
+    if units:
+        raise NotAppliable(_('The plan has no changes of: {units}.').format(units=', '.join(units)))
 
 
 @dataclass(frozen=True)

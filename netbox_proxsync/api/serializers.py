@@ -185,6 +185,9 @@ class SyncRunSerializer(BaseModelSerializer):
     status = ChoiceField(choices=RunStatusChoices, read_only=True)
     duration = serializers.SerializerMethodField(help_text='Seconds')
     messages = serializers.SerializerMethodField(help_text='Without those about machines that you may not view')
+    units = serializers.SerializerMethodField(
+        help_text='The part of the plan that is carried out, without machines that you may not view; null: all of it'
+    )
 
     class Meta:
         model = SyncRun
@@ -199,6 +202,10 @@ class SyncRunSerializer(BaseModelSerializer):
     @extend_schema_field(serializers.ListField(child=serializers.DictField(child=serializers.CharField())))
     def get_messages(self, run: SyncRun) -> list[dict[str, str]]:
         return run.messages_for(self.context['request'].user)
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField(), allow_null=True))
+    def get_units(self, run: SyncRun) -> list[str] | None:
+        return run.units_for(self.context['request'].user)
 
     @extend_schema_field(OpenApiTypes.FLOAT)
     def get_duration(self, run: SyncRun) -> float | None:

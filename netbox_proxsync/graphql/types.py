@@ -105,6 +105,11 @@ class ProxSyncRunType(BaseObjectType):
     @strawberry_django.field(only=['messages', 'endpoint_id'])
     def messages(self, info: Info) -> JSON:
         return self.messages_for(info.context.request.user)
+
+    @strawberry_django.field(only=['units', 'endpoint_id'])
+    def units(self, info: Info) -> JSON | None:
+        return self.units_for(info.context.request.user)
+
     changes: list[Annotated['ProxSyncChangeType', strawberry.lazy('netbox_proxsync.graphql.types')]]
 
 

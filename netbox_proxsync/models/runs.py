@@ -1,11 +1,11 @@
 import uuid
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.fields import GenericForeignKey
-from django.contrib.contenttypes.models import ContentType
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, router, transaction
@@ -17,7 +17,7 @@ from utilities.querysets import RestrictedQuerySet
 
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
 from ..sync.values import decode, show
-from .visibility import Hidden, OfMachineQuerySet, hidden_units
+from .visibility import Hidden, OfMachineQuerySet, hidden_machines, hidden_units, machines_themselves
 
 __all__ = (
     'PlannedBinding',
@@ -241,6 +241,22 @@ class SyncRun(models.Model):
         hidden = hidden_units(user, self.endpoint_id, {message['subject'] for message in self.messages})
         return [message for message in self.messages if message['subject'] not in hidden]
 
+    def hidden_units(self, user: AbstractBaseUser | None, units: Collection[str]) -> set[str]:
+        """Those of the units of its plan that belong to machines which a person may not view."""
+        hidden = hidden_machines(user)
+        if not hidden or not units:
+            return set()
+        # A machine that is only planned to be adopted is bound by nothing yet.
+        named = self.changes.filter(machines_themselves(hidden)).order_by().values_list('unit', flat=True)
+        return hidden_units(user, self.endpoint_id, units) | set(named).intersection(units)
+
+    def units_for(self, user: AbstractBaseUser | None) -> list[str] | None:
+        """The part of the plan that it carries out, as far as a person may know; None: all of it."""
+        if self.units is None:
+            return None
+        hidden = self.hidden_units(user, self.units)
+        return [unit for unit in self.units if unit not in hidden]
+
     @property
     def total_changes(self) -> int:
         """The number of changes, conflicts included."""
@@ -258,12 +274,9 @@ class SyncChangeQuerySet(OfMachineQuerySet):
         changes = super().without(hidden)
         # A machine that is only planned to be adopted is bound by nothing yet.
         named = SyncChange.objects.filter(run=OuterRef('run'), unit=OuterRef('unit')).order_by()
-        of_machines = models.Q(pk__in=[])
-        for model, machines in hidden.items():
-            of_machines |= models.Q(object_type=ContentType.objects.get_for_model(model), object_id__in=machines)
         # Which of several machines is meant is told by their names.
         several = models.Q(kind='vm', action=ChangeActionChoices.CONFLICT, object_id=None)
-        return changes.exclude(models.Exists(named.filter(of_machines))).exclude(several)
+        return changes.exclude(models.Exists(named.filter(machines_themselves(hidden)))).exclude(several)
 
 
 class SyncChange(models.Model):

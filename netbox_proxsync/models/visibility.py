@@ -15,7 +15,7 @@ from ipam.models import IPAddress
 from utilities.querysets import RestrictedQuerySet
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
-__all__ = ('OfMachineQuerySet', 'hidden_machines', 'hidden_units')
+__all__ = ('Hidden', 'OfMachineQuerySet', 'hidden_machines', 'hidden_units', 'machines_themselves')
 
 # Machines by the kind of their binding.
 ROOTS = {'vm': VirtualMachine, 'device': Device}
@@ -75,11 +75,18 @@ def hidden_units(user: AbstractBaseUser | None, endpoint: int, units: Iterable[s
     return {*bindings.values_list('unit', flat=True), *(guest.key for guest in guests.only('type', 'vmid'))}
 
 
-def parts_of(hidden: Hidden) -> Q:
-    """Rows whose `object_type` and `object_id` name a hidden machine or a part of one."""
+def machines_themselves(hidden: Hidden) -> Q:
+    """Rows whose `object_type` and `object_id` name a hidden machine."""
     found = Q(pk__in=[])
     for model, machines in hidden.items():
         found |= Q(object_type=ContentType.objects.get_for_model(model), object_id__in=machines)
+    return found
+
+
+def parts_of(hidden: Hidden) -> Q:
+    """Rows whose `object_type` and `object_id` name a hidden machine or a part of one."""
+    found = machines_themselves(hidden)
+    for model, machines in hidden.items():
         for part, path in PARTS[model]:
             parts = part.objects.filter(**{f'{path}__in': machines}).order_by().values('pk')
             found |= Q(object_type=ContentType.objects.get_for_model(part), object_id__in=parts)

@@ -8,6 +8,7 @@ from netbox.ui import panels
 
 from ..choices import RunStatusChoices
 from ..cluster_state import ClusterState
+from ..node_bindings import state_seen_by
 from ..overview import GuestNumbers, guest_numbers, last_read
 
 __all__ = ('EndpointStatePanel',)
@@ -25,14 +26,17 @@ class EndpointStatePanel(panels.ObjectPanel):
         context = super().get_context(context)
         endpoint, user = context['object'], context['request'].user
         state = ClusterState.parse(endpoint.cluster_state)
+        seen = state_seen_by(user, endpoint, state)
         read = last_read(endpoint)
         guests = None
         if user.has_perm('netbox_proxsync.view_proxmoxguest'):
             guests = guest_numbers([endpoint], user).get(endpoint.pk, GuestNumbers())
-        first = state.first_expiry
+        first = seen.first_expiry
         return {
             **context,
+            # Numbers are of all nodes.
             'state': state,
+            'notices': seen.notices,
             'read': read,
             # Proxmox told how many guests there are, or did not come so far.
             'unreachable': read is not None and read.status == RunStatusChoices.FAILED and read.guests is None,

@@ -10,6 +10,7 @@ from utilities.views import ViewTab, register_model_view
 
 from ..cluster_state import ClusterState
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..node_bindings import state_seen_by
 from ..sync.kinds.nodes import node_key
 from ..ui.endpoint_panels import SOON
 from ..ui.guest_panels import shown_size
@@ -32,7 +33,8 @@ class ProxmoxEndpointNodesView(generic.ObjectView):
     )
 
     def get_extra_context(self, request: HttpRequest, instance: ProxmoxEndpoint) -> dict[str, Any]:
-        state = ClusterState.parse(instance.cluster_state)
+        whole = ClusterState.parse(instance.cluster_state)
+        state = state_seen_by(request.user, instance, whole)
         guests = ProxmoxGuest.objects.restrict(request.user, 'view').filter(endpoint=instance)
         numbers = dict(guests.order_by().values_list('node').annotate(Count('pk')))
         devices = devices_of(instance, request)
@@ -47,7 +49,7 @@ class ProxmoxEndpointNodesView(generic.ObjectView):
             }
             for node in state.nodes
         ]
-        return {'state': state, 'rows': rows, 'soon': SOON}
+        return {'rows': rows, 'hidden': len(whole.nodes) - len(state.nodes), 'soon': SOON}
 
 
 def devices_of(endpoint: ProxmoxEndpoint, request: HttpRequest) -> dict[str, Device]:

@@ -89,6 +89,8 @@ class SyncRunApplyView(PlanView):
         parts = open_parts(source)
         chosen = request.GET.get('q', '').strip()
         names = names_of(source, request.user)
+        hidden = source.hidden_units(request.user, [part.unit for part in parts])
+        parts = [part for part in parts if part.unit not in hidden]
         if chosen:
             parts = [part for part in parts if chosen.lower() in f'{part.unit} {names.get(part.unit, "")}'.lower()]
         page = Paginator(parts, PARTS_PER_PAGE).get_page(request.GET.get('page'))
@@ -97,6 +99,7 @@ class SyncRunApplyView(PlanView):
         return {
             'whole': not source.applied_by.filter(status__in=TAKEN).exists(),
             'numbers': numbers_of(plan.counts),
+            'hidden': len(hidden),
             'shared': plan.rows().filter(unit=CLUSTER_UNIT).exclude(action=ChangeActionChoices.CONFLICT).count(),
             'q': chosen,
             'page': page,

@@ -1,0 +1,36 @@
+"""NetBox's own WSGI application, telling with every answer what it asked the database: for the benchmark alone."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.db import connection
+from netbox.wsgi import application as netbox
+
+HEADER = 'X-Bench-SQL'
+
+
+class Counter:
+    """Counts statements and the seconds that they take; a wrapper as Django's `execute_wrapper` wants it."""
+
+    def __init__(self):
+        self.number, self.seconds = 0, 0.0
+
+    def __call__(self, execute: Callable, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            self.number += 1
+            self.seconds += time.perf_counter() - started
+
+
+def application(environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
+    counter = Counter()
+
+    def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        told = f'{counter.number} {counter.seconds:.6f}'
+        return start_response(status, [*headers, (HEADER, told)], *rest)
+
+    with connection.execute_wrapper(counter):
+        return netbox(environ, start)
