@@ -9,8 +9,9 @@ from dcim.models import Device, Interface, MACAddress
 from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import CharField, Exists, Model, OuterRef, Q, QuerySet, Value
+from django.db.models import CharField, Model, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
+from django.db.models.lookups import In
 from ipam.models import IPAddress
 from utilities.querysets import RestrictedQuerySet
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
@@ -49,21 +50,24 @@ def hidden_machines(user: AbstractBaseUser | None) -> Hidden:
     return hidden
 
 
-def of_hidden(hidden: Hidden, endpoint: object, unit: object) -> tuple[QuerySet, QuerySet]:
+def of_hidden(hidden: Hidden) -> tuple[QuerySet, QuerySet]:
     """
     What shows that a unit of an endpoint belongs to a hidden machine: its binding, or, where that was given up, its
-    guest. Both arguments may be references to an outer query.
+    guest. Both have an `endpoint` and a `unit`.
     """
     roots = Q(pk__in=[])
     for kind, model in ROOTS.items():
         if model in hidden:
             roots |= Q(kind=kind, object_id__in=hidden[model])
-    bindings = apps.get_model('netbox_proxsync', 'Binding').objects.order_by().filter(roots, endpoint=endpoint)
-    guests = apps.get_model('netbox_proxsync', 'ProxmoxGuest').objects.order_by().filter(endpoint=endpoint)
+    bindings = apps.get_model('netbox_proxsync', 'Binding').objects.order_by().filter(roots)
+    guests = apps.get_model('netbox_proxsync', 'ProxmoxGuest').objects.order_by()
     guests = guests.filter(virtual_machine__in=hidden.get(VirtualMachine, ()))
-    of_unit = {'unit': unit} if isinstance(unit, OuterRef) else {'unit__in': unit}
-    key = Concat('type', Value('/'), Cast('vmid', CharField()))
-    return bindings.filter(**of_unit), guests.alias(unit=key).filter(**of_unit)
+    return bindings, guests.alias(unit=Concat('type', Value('/'), Cast('vmid', CharField())))
+
+
+def name_of_unit(endpoint: str) -> Concat:
+    """A unit as one text that is its own among those of all endpoints; `endpoint`: how a row leads to its endpoint."""
+    return Concat(Cast(endpoint, CharField()), Value(':'), 'unit')
 
 
 def hidden_units(user: AbstractBaseUser | None, endpoint: int, units: Iterable[str]) -> set[str]:
@@ -71,7 +75,7 @@ def hidden_units(user: AbstractBaseUser | None, endpoint: int, units: Iterable[s
     hidden, units = hidden_machines(user), list(units)
     if not hidden or not units:
         return set()
-    bindings, guests = of_hidden(hidden, endpoint, units)
+    bindings, guests = (found.filter(endpoint=endpoint, unit__in=units) for found in of_hidden(hidden))
     return {*bindings.values_list('unit', flat=True), *(guest.key for guest in guests.only('type', 'vmid'))}
 
 
@@ -79,8 +83,13 @@ def machines_themselves(hidden: Hidden) -> Q:
     """Rows whose `object_type` and `object_id` name a hidden machine."""
     found = Q(pk__in=[])
     for model, machines in hidden.items():
-        found |= Q(object_type=ContentType.objects.get_for_model(model), object_id__in=machines)
+        found |= of_type(model, machines)
     return found
+
+
+def of_type(model: type[Model], objects: QuerySet) -> Q:
+    # In this order: PostgreSQL reads the objects only for the first row of their type.
+    return Q(object_type=ContentType.objects.get_for_model(model)) & Q(object_id__in=objects)
 
 
 def parts_of(hidden: Hidden) -> Q:
@@ -89,7 +98,7 @@ def parts_of(hidden: Hidden) -> Q:
     for model, machines in hidden.items():
         for part, path in PARTS[model]:
             parts = part.objects.filter(**{f'{path}__in': machines}).order_by().values('pk')
-            found |= Q(object_type=ContentType.objects.get_for_model(part), object_id__in=parts)
+            found |= of_type(part, parts)
     return found
 
 
@@ -109,5 +118,10 @@ class OfMachineQuerySet(RestrictedQuerySet):
         return permitted.without(hidden) if hidden else permitted
 
     def without(self, hidden: Hidden) -> 'OfMachineQuerySet':
-        bindings, guests = of_hidden(hidden, OuterRef(self.endpoint_path), OuterRef('unit'))
-        return self.exclude(parts_of(hidden)).exclude(Exists(bindings)).exclude(Exists(guests))
+        # Not by `Exists`, of which PostgreSQL makes joins and then misjudges, by orders of magnitude, how many rows
+        # they leave. A set of names is looked up in a hash table, whatever it thinks.
+        found = self.exclude(parts_of(hidden))
+        for units in of_hidden(hidden):
+            names = units.values_list(name_of_unit('endpoint'))
+            found = found.exclude(In(name_of_unit(self.endpoint_path), names.query))
+        return found
