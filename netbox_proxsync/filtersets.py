@@ -20,6 +20,7 @@ from utilities.filters import (
 from utilities.filtersets import register_filterset
 from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMachine
 
+from .checked_filters import CheckedFilters
 from .choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
@@ -70,7 +71,7 @@ def by_choice(choices: type) -> django_filters.MultipleChoiceFilter:
 
 
 @register_filterset
-class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
+class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
     status = by_choice(EndpointStatusChoices)
     tls_mode = by_choice(TLSModeChoices)
     interface_naming = by_choice(InterfaceNamingChoices)
@@ -148,7 +149,7 @@ class ProxmoxEndpointFilterSet(PrimaryModelFilterSet):
         )
 
 
-class EndpointFilters(BaseFilterSet):
+class EndpointFilters(CheckedFilters, BaseFilterSet):
     """What belongs to an endpoint, with a search."""
 
     q = django_filters.CharFilter(
@@ -199,7 +200,7 @@ class SyncRunFilterSet(EndpointFilters):
 
 
 @register_filterset
-class SyncChangeFilterSet(BaseFilterSet):
+class SyncChangeFilterSet(CheckedFilters, BaseFilterSet):
     q = django_filters.CharFilter(
         method='search',
         label=_('Search'),
@@ -271,7 +272,7 @@ def by_tree(name: str, queryset: QuerySet, label: str, **kwargs: object) -> Tree
 
 
 @register_filterset
-class MappingRuleFilterSet(PrimaryModelFilterSet):
+class MappingRuleFilterSet(CheckedFilters, PrimaryModelFilterSet):
     endpoint_id = by_id(ProxmoxEndpoint.objects.all(), _('Endpoint (ID)'))
     endpoint = by_name('endpoint', ProxmoxEndpoint.objects.all(), _('Endpoint (name)'))
     guest_type = by_choice(GuestTypeChoices)

@@ -99,9 +99,12 @@ class ChangePage:
             query: As for `changes_of`; and `after` or `before`, the position at which another page ends or begins.
         """
         changes = changes_of(run, user, query)
-        # In their order, so that an index yields them.
-        number = changes[: COUNTED + 1].count()
         rows, before, after = cls.rows(changes, run, query, size)
+        number = len(rows)
+        elsewhere = before is not None or after is not None
+        if elsewhere or (not rows and ('before' in query or 'after' in query)):
+            # In their order, so that an index yields them.
+            number = changes[: COUNTED + 1].count()
         return cls(groups_of(run, user, rows), before, after, number if number <= COUNTED else None)
 
     @staticmethod

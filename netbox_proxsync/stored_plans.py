@@ -15,7 +15,16 @@ from .sync.changes import Change
 from .sync.stored import change_from_json
 from .sync.values import Pointer, Value, decode_all
 
-__all__ = ('NotAppliable', 'PlanPart', 'StoredPlan', 'check_appliable', 'check_visible', 'has_plan', 'open_parts')
+__all__ = (
+    'NotAppliable',
+    'PlanPart',
+    'StoredPlan',
+    'check_appliable',
+    'check_open',
+    'check_visible',
+    'has_plan',
+    'open_parts',
+)
 
 ROWS_AT_ONCE = 1000
 # Runs that have applied a plan or are about to.
@@ -97,12 +106,22 @@ class PlanPart:
         return sum(number for action, number in self.actions.items() if action != ChangeActionChoices.CONFLICT)
 
 
-def open_parts(run: SyncRun) -> list[PlanPart]:
+def check_open(run: SyncRun):
     """
-    The parts of a plan that can be applied by themselves, and that no other run has applied or is about to.
-
     Raises:
         NotAppliable: Nothing of the plan can be applied any more.
+    """
+    taken = taken_units(run)
+    if taken and not open_rows(run, taken).exclude(action=ChangeActionChoices.CONFLICT).exists():
+        raise NotAppliable(_('All of this plan is applied already.'))
+
+
+def taken_units(run: SyncRun) -> set[str]:
+    """
+    What other runs have applied of a plan, or are about to.
+
+    Raises:
+        NotAppliable: All of it; or something stands in the way of every part.
     """
     # Of no unit: what stands in the way of every part.
     check_appliable(run, [])
@@ -111,8 +130,24 @@ def open_parts(run: SyncRun) -> list[PlanPart]:
         if other.units is None:
             raise NotAppliable(_('This plan is applied already, by run {other}.').format(other=other.pk))
         taken.update(other.units)
+    return taken
+
+
+def open_rows(run: SyncRun, taken: set[str]) -> QuerySet[SyncChange]:
+    """The changes to guests and nodes of which no other run has applied any."""
+    return StoredPlan(run).rows().exclude(unit__in=[CLUSTER_UNIT, *taken]).order_by()
+
+
+def open_parts(run: SyncRun) -> list[PlanPart]:
+    """
+    The parts of a plan that can be applied by themselves, and that no other run has applied or is about to.
+
+    Raises:
+        NotAppliable: Nothing of the plan can be applied any more.
+    """
+    taken = taken_units(run)
     by_unit: dict[str, dict[str, int]] = {}
-    rows = StoredPlan(run).rows().exclude(unit__in=[CLUSTER_UNIT, *taken]).order_by()
+    rows = open_rows(run, taken)
     for unit, action, number in rows.values_list('unit', 'action').annotate(Count('pk')).order_by('unit', 'action'):
         by_unit.setdefault(unit, {})[action] = number
     parts = [part for unit, actions in by_unit.items() if (part := PlanPart(unit, actions)).changes]

@@ -39,6 +39,7 @@ from ..choices import (
 )
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..models.rules import MAX_VMID, MIN_VMID
+from ..models.visibility import HiddenUnits
 
 __all__ = (
     'BindingSerializer',
@@ -201,7 +202,7 @@ class SyncRunSerializer(BaseModelSerializer):
 
     @extend_schema_field(serializers.ListField(child=serializers.DictField(child=serializers.CharField())))
     def get_messages(self, run: SyncRun) -> list[dict[str, str]]:
-        return run.messages_for(self.context['request'].user)
+        return run.messages_shown(HiddenUnits.of_request(self.context['request']))
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField(), allow_null=True))
     def get_units(self, run: SyncRun) -> list[str] | None:

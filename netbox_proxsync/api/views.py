@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from dcim.models import Interface
+from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -16,6 +18,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import APIRootView
+from virtualization.models import VirtualDisk, VMInterface
 
 from .. import connection, decisions, filtersets, host_keys
 from ..cancelling import RunEnded, cancel
@@ -27,6 +30,20 @@ from ..permissions import may_apply
 from ..proxmox.errors import ProxmoxError
 from ..stored_plans import NotAppliable
 from . import serializers
+
+# Of a part, NetBox's serializers also tell the machine.
+BOUND_OBJECTS = {
+    ('object',): (
+        GenericPrefetch(
+            'object',
+            [
+                Interface.objects.select_related('device', 'cable'),
+                VMInterface.objects.select_related('virtual_machine'),
+                VirtualDisk.objects.select_related('virtual_machine'),
+            ],
+        ),
+    ),
+}
 
 
 class ProxSyncRootView(APIRootView):
@@ -259,6 +276,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
 class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
     queryset = SyncChange.objects.all()
     serializer_class = serializers.SyncChangeSerializer
+    field_prefetches = BOUND_OBJECTS
     filterset_class = filtersets.SyncChangeFilterSet
 
 
@@ -304,6 +322,7 @@ def decision(serializer: type[serializers.BaseModelSerializer], path: str) -> Ca
 class BindingViewSet(DecisionViewSet):
     queryset = Binding.objects.all()
     serializer_class = serializers.BindingSerializer
+    field_prefetches = BOUND_OBJECTS
     filterset_class = filtersets.BindingFilterSet
     decisions = ('stop_managing', 'manage_again')
 

@@ -9,6 +9,7 @@ from strawberry.scalars import JSON
 from strawberry.types import Info
 
 from .. import models
+from ..models.visibility import HiddenUnits
 from .filters import *
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class ProxSyncRunType(BaseObjectType):
 
     @strawberry_django.field(only=['messages', 'endpoint_id'])
     def messages(self, info: Info) -> JSON:
-        return self.messages_for(info.context.request.user)
+        return self.messages_shown(HiddenUnits.of_request(info.context.request))
 
     @strawberry_django.field(only=['units', 'endpoint_id'])
     def units(self, info: Info) -> JSON | None:

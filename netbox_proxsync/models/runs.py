@@ -17,7 +17,7 @@ from utilities.querysets import RestrictedQuerySet
 
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
 from ..sync.values import decode, show
-from .visibility import Hidden, OfMachineQuerySet, hidden_machines, hidden_units, machines_themselves
+from .visibility import Hidden, HiddenUnits, OfMachineQuerySet, hidden_machines, hidden_units, machines_themselves
 
 __all__ = (
     'PlannedBinding',
@@ -238,8 +238,19 @@ class SyncRun(models.Model):
 
     def messages_for(self, user: AbstractBaseUser | None) -> list[dict[str, str]]:
         """The messages, without those about machines that a person may not view."""
-        hidden = hidden_units(user, self.endpoint_id, {message['subject'] for message in self.messages})
+        return self.messages_without(hidden_units(user, self.endpoint_id, self.subjects))
+
+    def messages_shown(self, hidden: HiddenUnits) -> list[dict[str, str]]:
+        """The same where many runs are shown."""
+        return self.messages_without(hidden.among(self.endpoint_id, self.subjects))
+
+    def messages_without(self, hidden: Collection[str]) -> list[dict[str, str]]:
         return [message for message in self.messages if message['subject'] not in hidden]
+
+    @property
+    def subjects(self) -> set[str]:
+        """What its messages are about."""
+        return {message['subject'] for message in self.messages}
 
     def hidden_units(self, user: AbstractBaseUser | None, units: Collection[str]) -> set[str]:
         """Those of the units of its plan that belong to machines which a person may not view."""

@@ -3,7 +3,8 @@ Who sees what belongs to machines. A guest, a binding, a change of a plan tells 
 a device; so it is hidden from who may not view that machine, whatever else they may view.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Self
 
 from dcim.models import Device, Interface, MACAddress
 from django.apps import apps
@@ -12,11 +13,19 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import CharField, Model, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 from django.db.models.lookups import In
+from django.http import HttpRequest
 from ipam.models import IPAddress
 from utilities.querysets import RestrictedQuerySet
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
-__all__ = ('Hidden', 'OfMachineQuerySet', 'hidden_machines', 'hidden_units', 'machines_themselves')
+__all__ = (
+    'Hidden',
+    'HiddenUnits',
+    'OfMachineQuerySet',
+    'hidden_machines',
+    'hidden_units',
+    'machines_themselves',
+)
 
 # Machines by the kind of their binding.
 ROOTS = {'vm': VirtualMachine, 'device': Device}
@@ -62,7 +71,7 @@ def of_hidden(hidden: Hidden) -> tuple[QuerySet, QuerySet]:
     bindings = apps.get_model('netbox_proxsync', 'Binding').objects.order_by().filter(roots)
     guests = apps.get_model('netbox_proxsync', 'ProxmoxGuest').objects.order_by()
     guests = guests.filter(virtual_machine__in=hidden.get(VirtualMachine, ()))
-    return bindings, guests.alias(unit=Concat('type', Value('/'), Cast('vmid', CharField())))
+    return bindings, guests.annotate(unit=Concat('type', Value('/'), Cast('vmid', CharField())))
 
 
 def name_of_unit(endpoint: str) -> Concat:
@@ -76,7 +85,33 @@ def hidden_units(user: AbstractBaseUser | None, endpoint: int, units: Iterable[s
     if not hidden or not units:
         return set()
     bindings, guests = (found.filter(endpoint=endpoint, unit__in=units) for found in of_hidden(hidden))
-    return {*bindings.values_list('unit', flat=True), *(guest.key for guest in guests.only('type', 'vmid'))}
+    return {*bindings.values_list('unit', flat=True), *guests.values_list('unit', flat=True)}
+
+
+class HiddenUnits:
+    """What is hidden from a person, for who asks about many runs: looked up once for each endpoint."""
+
+    ATTRIBUTE = '_proxsync_hidden_units'
+
+    def __init__(self, user: AbstractBaseUser | None):
+        self._hidden = hidden_machines(user)
+        self._of: dict[int, set[str]] = {}
+
+    @classmethod
+    def of_request(cls, request: HttpRequest) -> Self:
+        """The same one throughout a request."""
+        if not hasattr(request, cls.ATTRIBUTE):
+            setattr(request, cls.ATTRIBUTE, cls(request.user))
+        return getattr(request, cls.ATTRIBUTE)
+
+    def among(self, endpoint: int, units: Collection[str]) -> set[str]:
+        """Those of the units of an endpoint (its pk) that are hidden."""
+        if not self._hidden or not units:
+            return set()
+        if endpoint not in self._of:
+            found = (rows.filter(endpoint=endpoint).values_list('unit', flat=True) for rows in of_hidden(self._hidden))
+            self._of[endpoint] = set().union(*found)
+        return self._of[endpoint].intersection(units)
 
 
 def machines_themselves(hidden: Hidden) -> Q:

@@ -7,7 +7,7 @@ from netbox.ui import attrs, panels
 
 from ..permissions import may_apply
 from ..progress import Progress
-from ..stored_plans import NotAppliable, check_appliable, has_plan, open_parts
+from ..stored_plans import NotAppliable, check_appliable, check_open, has_plan
 
 __all__ = (
     'BindingPanel',
@@ -167,7 +167,7 @@ class RunPlanPanel(panels.ObjectPanel):
             if run.refusal:
                 check_appliable(run)
             else:
-                open_parts(run)
+                check_open(run)
             obstacle = ''
         except NotAppliable as error:
             obstacle = str(error)

@@ -119,7 +119,7 @@ class SyncRunApplyView(PlanView):
 def names_of(source: SyncRun, user: AbstractBaseUser) -> dict[str, str]:
     """Of the guests that the person may see, by unit."""
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=source.endpoint_id)
-    return {guest.key: guest.name for guest in guests.order_by().only('type', 'vmid', 'name')}
+    return {f'{kind}/{vmid}': name for kind, vmid, name in guests.order_by().values_list('type', 'vmid', 'name')}
 
 
 def numbers_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
