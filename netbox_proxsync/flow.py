@@ -97,7 +97,7 @@ def nobody_there(run: SyncRun, inventory: Inventory) -> str:
         return ''
     if ProxmoxGuest.objects.filter(endpoint=run.endpoint, vmid__in=run.vmids).exists():
         return ''
-    vmids = ', '.join(map(str, run.vmids))
+    vmids = run.shown_vmids
     if inventory.guests_incomplete is not None:
         return _('Proxmox did not list any of these guests: {vmids}. {reason}').format(
             vmids=vmids, reason=inventory.guests_incomplete.reason

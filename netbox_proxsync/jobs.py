@@ -8,6 +8,7 @@ from core.models import Job
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_pg_utils import advisory_lock
@@ -27,7 +28,7 @@ from .runs import RunRecorder, active_runs, close, end_dead_jobs, endpoint_lock,
 from .schedule import start_due
 from .stored_plans import check_appliable, check_visible
 
-__all__ = ('AlreadyRunning', 'ScheduleJob', 'SyncJob')
+__all__ = ('AlreadyRunning', 'EndpointGone', 'ScheduleJob', 'SyncJob')
 
 GUEST_UNITS = tuple(f'{guest_type}/' for guest_type in GuestType)
 
@@ -38,6 +39,13 @@ class AlreadyRunning(Exception):
     def __init__(self, run: SyncRun):
         super().__init__(_('{endpoint} has a run that is not finished yet.').format(endpoint=run.endpoint))
         self.run = run
+
+
+class EndpointGone(Http404):
+    """The endpoint was deleted since it was looked up. On pages and in the API, what else is not there."""
+
+    def __init__(self):
+        super().__init__(_('The endpoint was deleted meanwhile.'))
 
 
 def limit(vmids: Collection[int] | None) -> list[int] | None:
@@ -71,12 +79,14 @@ class SyncJob(JobRunner):
 
         Raises:
             AlreadyRunning: One is under way.
+            EndpointGone
         """
         # Before the lock as well: a run that writes may hold the endpoint's row for long.
         cls.refuse_second(endpoint)
         with transaction.atomic():
             # Two people press the button at once: the second waits here, and finds the first one's run.
-            ProxmoxEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+            if not ProxmoxEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint.pk).first():
+                raise EndpointGone
             cls.refuse_second(endpoint)
             run = SyncRun.objects.create(endpoint=endpoint, user=user, mode=mode, vmids=limit(vmids), **values)
             ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(status=EndpointStatusChoices.QUEUED)
@@ -106,8 +116,10 @@ class SyncJob(JobRunner):
 
         Raises:
             AlreadyRunning: A run of the endpoint is under way.
+            EndpointGone
             NotAppliable: The plan is applied already, or too old; or the person may not view what they have chosen.
         """
+        units = units and list(dict.fromkeys(units))
         check_appliable(source, units)
         if units and user:
             check_visible(source, units, user)
@@ -247,6 +259,8 @@ class ScheduleJob(JobRunner):
             self.logger.info(f'{endpoint}: run {run.pk} is queued')
         except AlreadyRunning as error:
             self.logger.info(f'{endpoint}: left out, run {error.run.pk} is not finished yet')
+        except EndpointGone as error:
+            self.logger.info(f'{endpoint}: left out. {error}')
 
     def missed(self, endpoint: ProxmoxEndpoint):
         self.logger.warning(f'{endpoint}: no worker was there when it was due; it waits for its next turn')

@@ -27,6 +27,8 @@ __all__ = (
 )
 
 ROWS_AT_ONCE = 1000
+# As many as a person reads.
+SHOWN_UNITS = 10
 # Runs that have applied a plan or are about to.
 TAKEN = (RunStatusChoices.QUEUED, RunStatusChoices.RUNNING, RunStatusChoices.COMPLETED)
 # The cluster itself: everything else is placed in it.
@@ -91,7 +93,8 @@ def check_visible(run: SyncRun, units: list[str], user: AbstractBaseUser):
 
 def refuse_unknown(units: list[str]):
     if units:
-        raise NotAppliable(_('The plan has no changes of: {units}.').format(units=', '.join(units)))
+        shown = ', '.join([*units[:SHOWN_UNITS], *(['...'] if len(units) > SHOWN_UNITS else [])])
+        raise NotAppliable(_('The plan has no changes of: {units}.').format(units=shown))
 
 
 @dataclass(frozen=True)

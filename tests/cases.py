@@ -3,8 +3,10 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from core.models import ObjectType
 from django.utils import timezone
 from extras.models import Tag
+from users.models import ObjectPermission, User
 from utilities.testing import query_counts
 from virtualization.models import Cluster, ClusterType, VirtualMachine
 
@@ -24,6 +26,13 @@ query_counts._baseline_path = lambda app_label: Path(__file__).parent / query_co
 MARKER = 'b6f1d3c2-marker-4f7e-secret-9a0d8e7c6b5a'
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.get_default_timezone())
+
+
+def allow(user: User, model: type, action: str, constraints: dict | None = None):
+    """Give somebody a permission, for some objects only."""
+    permission = ObjectPermission.objects.create(name=f'{action} {model}', actions=[action], constraints=constraints)
+    permission.object_types.add(ObjectType.objects.get_for_model(model))
+    permission.users.add(user)
 
 
 class PluginViews:

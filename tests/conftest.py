@@ -72,7 +72,7 @@ def sync(db):
 
 class WebServer:
     """
-    NetBox over HTTP, with its metrics on.
+    NetBox over HTTP, by two processes, with its metrics on, as its documentation has it for several.
 
     Attributes:
         url: Without a slash at the end.
@@ -83,8 +83,11 @@ class WebServer:
         port = netbox.free_port('127.0.0.1', range(8100, 8300))
         self.url = f'http://127.0.0.1:{port}'
         command = [sys.executable, '-m', 'gunicorn', 'tests.stack.wsgi:application', '--bind', f'127.0.0.1:{port}']
-        env = {**environment, 'PROXSYNC_STACK_METRICS': '1'}
-        processes.start('web', [*command, '--threads', '4', '--no-control-socket'], env=env, run=run, log=log)
+        shared = log / 'metrics'
+        shared.mkdir(parents=True)
+        env = {**environment, 'PROXSYNC_STACK_METRICS': '1', 'PROMETHEUS_MULTIPROC_DIR': str(shared)}
+        options = ['--workers', '2', '--threads', '4', '--no-control-socket']
+        processes.start('web', [*command, *options], env=env, run=run, log=log)
         processes.wait_until(partial(netbox.answers, port, '127.0.0.1'), 'web', 120, 'NetBox', run=run, log=log)
 
     def stop(self):

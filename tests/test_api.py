@@ -1,3 +1,5 @@
+import json
+
 from dcim.models import DeviceRole
 from django.urls import reverse
 from extras.models import Tag
@@ -22,7 +24,7 @@ from netbox_proxsync.graphql.types import (
 )
 from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import MARKER, PluginAPI, make_binding, make_change, make_endpoint, make_guest, make_rule, make_run
+from .cases import MARKER, PluginAPI, allow, make_binding, make_change, make_endpoint, make_guest, make_rule, make_run
 
 FILTERS = {
     ProxmoxEndpoint: ProxSyncEndpointFilter,
@@ -103,6 +105,47 @@ class MappingRuleAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.APIView
                 self.assertHttpStatus(response, status.HTTP_400_BAD_REQUEST)
                 assert told in str(response.data[field]), response.data
         assert not MappingRule.objects.filter(name='New').exists()
+
+    def test_what_is_of_another_type_is_told_at_its_field(self):
+        self.add_permissions('netbox_proxsync.change_mappingrule')
+        rule = MappingRule.objects.first()
+        for field, bad in (
+            ('name', {}), ('name', 'x' * 101), ('weight', 'heavy'), ('weight', -1), ('enabled', 'perhaps'),
+            ('endpoint', 999999), ('endpoint', {'name': 'Nowhere'}), ('guest_type', ['qemu']),
+            ('name_pattern', 'x' * 256), ('name_pattern', ['a']), ('guest_tags', 'web'),
+            ('guest_tags', {'web': True}), ('nodes', [{}]), ('pools', [None]), ('vmid_min', 'x'), ('vmid_max', 10**12), ('template', 'perhaps'), ('skip', []),
+            ('role', 'nobody'), ('extra_tags', ['nonsense']), ('extra_tags', 5), ('owner', 999999),
+        ):  # fmt: skip
+            with self.subTest(field=field, bad=bad):
+                response = self.client.patch(self._get_detail_url(rule), {field: bad}, format='json', **self.header)
+                self.assertHttpStatus(response, status.HTTP_400_BAD_REQUEST)
+                assert response.data[field]
+        assert MappingRule.objects.get(pk=rule.pk).last_updated == rule.last_updated
+
+    def test_one_bad_row_of_many_and_nothing_is_written(self):
+        self.add_permissions('netbox_proxsync.add_mappingrule', 'netbox_proxsync.change_mappingrule')
+        good, bad = {'name': 'Good', 'skip': True, 'pools': ['lab']}, {'name': 'Bad', 'skip': True}
+        response = self.client.post(self._get_list_url(), [good, bad], format='json', **self.header)
+        self.assertHttpStatus(response, status.HTTP_400_BAD_REQUEST)
+        assert [(row['index'], list(row['errors'])) for row in response.data['errors']] == [(1, ['skip'])]
+        first, second = MappingRule.objects.all()[:2]
+        rows = [{'id': first.pk, 'weight': 1}, {'id': second.pk, 'weight': -1}]
+        response = self.client.patch(self._get_list_url(), rows, format='json', **self.header)
+        self.assertHttpStatus(response, status.HTTP_400_BAD_REQUEST)
+        assert not MappingRule.objects.filter(name='Good').exists()
+        assert not MappingRule.objects.filter(weight=1).exists()
+
+    def test_who_saw_an_older_state_changes_and_deletes_nothing(self):
+        self.add_permissions(*(f'netbox_proxsync.{name}_mappingrule' for name in ('view', 'change', 'delete')))
+        url = self._get_detail_url(MappingRule.objects.first())
+        stale = {**self.header, 'HTTP_IF_MATCH': self.client.get(url, **self.header).headers['ETag']}
+        self.assertHttpStatus(self.client.patch(url, {'weight': 2}, format='json', **stale), status.HTTP_200_OK)
+        for response in (
+            self.client.patch(url, {'weight': 3}, format='json', **stale),
+            self.client.delete(url, **stale),
+        ):
+            self.assertHttpStatus(response, status.HTTP_412_PRECONDITION_FAILED)
+        assert MappingRule.objects.first().weight == 2
 
     def test_the_last_outcome_cannot_be_taken_away(self):
         self.add_permissions('netbox_proxsync.change_mappingrule')
@@ -237,8 +280,14 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
             ({'vmids': []}, 'vmids', 'not be empty'),
             ({'vmids': 100}, 'vmids', 'list'),
             ({'vmids': ['web']}, 'vmids', 'valid integer'),
+            ({'vmids': [None]}, 'vmids', 'null'),
+            ({'vmids': [True]}, 'vmids', 'valid integer'),
             ({'vmids': [7]}, 'vmids', '100'),
-            ({'vmids': [10**12]}, 'vmids', '999999999'),
+            ({'vmids': [-100]}, 'vmids', '100'),
+            ({'vmids': [0]}, 'vmids', '100'),
+            ({'vmids': [10**9]}, 'vmids', '999999999'),
+            ({'vmids': list(range(100, 100_100))}, 'vmids', 'no more than 10000'),
+            ([100], '__all__', 'dictionary'),
             ({'vmid': [100]}, 'vmid', 'no such field'),
         ):
             with self.subTest(data):
@@ -252,6 +301,114 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
         ProxmoxEndpoint.objects.update(enabled=False)
         self.assertHttpStatus(self.post('sync'), status.HTTP_409_CONFLICT)
         assert not SyncRun.objects.exists()
+
+    def test_an_endpoint_that_there_is_not(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        for pk in (0, 10**30, 'nonsense'):
+            for action in ('test', 'preview', 'sync'):
+                response = self.client.post(f'/api/plugins/proxsync/endpoints/{pk}/{action}/', **self.header)
+                self.assertHttpStatus(response, status.HTTP_404_NOT_FOUND)
+
+    def test_the_permission_may_be_for_other_endpoints_only(self):
+        allow(self.user, ProxmoxEndpoint, 'sync', {'name': 'Other'})
+        response = self.post('sync')
+        self.assertHttpStatus(response, status.HTTP_403_FORBIDDEN)
+        assert 'permission to sync' in response.data['detail']
+        assert not SyncRun.objects.exists()
+
+    def test_a_token_that_may_not_write(self):
+        self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        self.token.write_enabled = False
+        self.token.save()
+        for action in ('preview', 'sync'):
+            self.assertHttpStatus(self.post(action), status.HTTP_403_FORBIDDEN)
+        assert not SyncRun.objects.exists()
+
+
+class PlanAPITestCase(PluginAPI, APITestCase):
+    """What a script gets that applies or accepts what it should not."""
+
+    user_permissions = ('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.accept_proxmoxendpoint')
+
+    def setUp(self):
+        super().setUp()
+        allow(self.user, SyncRun, 'view', {'endpoint__name': 'Lab'})
+        self.preview = make_run(make_endpoint(), mode='preview')
+        make_change(self.preview, 0, outcome='planned')
+
+    def post(self, run: SyncRun, action: str, data: object = None, code: int = 409):
+        url = f'/api/plugins/proxsync/runs/{run.pk}/{action}/'
+        response = self.client.post(url, data, format='json', **self.header)
+        self.assertHttpStatus(response, code)
+        assert not SyncRun.objects.exclude(applies=None).exists() or code == 202
+        return response.data
+
+    def test_what_means_nothing_does_not_apply_all(self):
+        for data, field in (
+            ({'unit': ['qemu/100']}, 'unit'), ({'vmids': [100]}, 'vmids'), ({'units': []}, 'units'),
+            ({'units': 'qemu/100'}, 'units'), ({'units': [{}]}, 'units'), ({'units': ['x' * 201]}, 'units'),
+            ({'units': ['qemu/100'] * 10_001}, 'units'), (['qemu/100'], '__all__'),
+        ):  # fmt: skip
+            assert self.post(self.preview, 'apply', data, 400)[field]
+        refused = make_run(self.preview.endpoint, status='refused', refusal='Too much.')
+        # A refused plan is let through as a whole: who asks for a part does not get all of it.
+        assert self.post(refused, 'accept', {'units': ['qemu/100']}, 400)['units']
+
+    def test_what_is_not_in_the_plan(self):
+        assert 'qemu/999' in self.post(self.preview, 'apply', {'units': ['qemu/999', 'qemu/100']})['detail']
+        many = self.post(self.preview, 'apply', {'units': [f'qemu/{number}' for number in range(200, 300)]})['detail']
+        assert many.endswith('qemu/209, ....')
+
+    def test_a_part_named_twice_is_one(self):
+        assert self.post(self.preview, 'apply', {'units': ['qemu/100'] * 2}, 202)['units'] == ['qemu/100']
+
+    def test_runs_without_a_plan_that_waits(self):
+        for values in ({}, {'mode': 'apply'}, {'status': 'failed', 'mode': 'preview'}, {'status': 'refused'}):
+            assert 'no plan' in self.post(make_run(self.preview.endpoint, **values), 'apply')['detail']
+            SyncRun.objects.exclude(pk=self.preview.pk).delete()
+        assert 'not refused' in self.post(self.preview, 'accept')['detail']
+
+    def test_a_run_that_is_gone_or_may_not_be_seen(self):
+        other = make_run(make_endpoint('Other'), mode='preview')
+        make_change(other, 0, outcome='planned')
+        gone = SyncRun(pk=0)
+        for run in (other, gone):
+            for action in ('apply', 'accept'):
+                self.post(run, action, code=404)
+        self.post(gone, 'cancel', code=404)
+
+    def test_while_another_run_is_under_way_or_the_endpoint_is_disabled(self):
+        running = make_run(make_endpoint('Other'), status='queued', started=None, completed=None)
+        SyncRun.objects.filter(pk=running.pk).update(endpoint=self.preview.endpoint)
+        assert self.post(self.preview, 'apply')['run']['id'] == running.pk
+        running.delete()
+        ProxmoxEndpoint.objects.update(enabled=False)
+        assert 'is disabled' in self.post(self.preview, 'apply')['detail']
+
+
+class GraphQLBadInputTestCase(PluginAPI, APITestCase):
+    """As NetBox answers: 200, no data, and what was wrong."""
+
+    user_permissions = ('netbox_proxsync.view_proxmoxendpoint', 'netbox_proxsync.view_proxmoxguest')
+
+    def test_what_cannot_be_asked(self):
+        make_guest(make_endpoint(token_secret=MARKER), 100)
+        for query, told in (
+            ('{ proxsync_endpoint(id: 0) { name } }', 'does not exist'),
+            ('{ proxsync_endpoint(id: "x") { name } }', 'expected a number'),
+            ('{ proxsync_endpoint_list { token_secret } }', 'Cannot query field'),
+            ('{ proxsync_guest_list(filters: {state: {exact: NONSENSE}}) { name } }', 'NONSENSE'),
+            ('{ proxsync_guest_list(filters: {vmid: {exact: "x"}}) { name } }', 'Int'),
+            ('{ proxsync_guest_list(filters: {nonsense: 1}) { name } }', 'nonsense'),
+            ('{', 'Syntax Error'),
+        ):
+            with self.subTest(query):
+                answer = self.client.post('/graphql/', {'query': query}, format='json', **self.header)
+                self.assertHttpStatus(answer, status.HTTP_200_OK)
+                said = json.loads(answer.content)
+                assert said['data'] is None
+                assert told in said['errors'][0]['message'], said
+                assert MARKER not in answer.content.decode()
 
 
 class CancelAPITestCase(PluginAPI, APITestCase):

@@ -1,6 +1,7 @@
 """proxsync_check and proxsync_rotate_keys, as a person calls them."""
 
 import io
+import json
 
 import pytest
 from core.models import ObjectChange
@@ -96,6 +97,22 @@ class TestCheck:
         assert kept.exists()
         assert sync(endpoint).status == 'completed'
         assert VirtualMachine.objects.count() == 2
+
+    def test_for_a_monitor(self, pve, endpoint):
+        pve.revoke('VM.Audit')
+        make_endpoint('Gone', hosts=[f'{pve.host}:1'], tls_mode='off', token_secret=MARKER)
+        CustomField.objects.get(name='vmid').delete()
+        status, text = check('--json', '--repair')
+        netbox, gone, lab = map(json.loads, text.splitlines())
+        assert status == 1
+        assert (netbox['endpoint'], netbox['repaired']) == (None, ['custom fields'])
+        assert {each['label']: each['ok'] for each in netbox['checks']} == {'custom fields': True, 'workers': False}
+        assert (gone['endpoint'], gone['ok'], gone['version']) == ('Gone', False, '')
+        assert (lab['endpoint'], lab['ok'], lab['nodes_online'], lab['quorate']) == ('Lab', False, 1, True)
+        missing = [each for each in lab['checks'] if 'VM.Audit' in each['label'] and not each['ok']]
+        assert any(each['required'] and 'pveum' in each['remedy'] for each in missing)
+        assert endpoint.token_secret.reveal() not in text
+        assert MARKER not in text
 
     def test_an_endpoint_that_there_is_not(self, endpoint):
         with pytest.raises(CommandError, match='There are: "Lab"'):

@@ -2,10 +2,13 @@ import io
 import json
 
 import pytest
+from core.models import Job
 from django.core.management import CommandError, call_command
+from django.db.models.signals import post_save
 from virtualization.models import VirtualMachine
 
-from netbox_proxsync.models import SyncRun
+from netbox_proxsync.management.commands.proxsync_sync import Command
+from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
 
 pytestmark = pytest.mark.django_db
 
@@ -70,7 +73,10 @@ def test_all_endpoints_one_of_which_cannot_be_reached(endpoint, standin, make_en
     'arguments',
     [
         (), ('--all', 'Lab'), ('--all', '--accept', '1'), ('Lab', 'Lab', '--accept', '1'), ('--all', '--vmid', '100'),
-        ('Lab', '--vmid', '100', '--accept', '1'),
+        ('Lab', '--vmid', '100', '--accept', '1'), ('Lab', '--vmid', 'web'), ('Lab', '--vmid', '7'),
+        ('Lab', '--vmid', '-100'),
+        ('Lab', '--vmid', '1000000000'), ('Lab', '--accept', 'last'), ('Lab', '--nonsense'),
+        ('Lab', *(f'--vmid={vmid}' for vmid in range(100, 10_101))),
     ],
 )  # fmt: skip
 def test_what_contradicts_itself_is_refused(endpoint, arguments):
@@ -85,6 +91,39 @@ def test_given_guests_only(endpoint):
     assert command('Lab', '--vmid', str(vmid))[0] == 0
     assert [vm.custom_field_data['vmid'] for vm in VirtualMachine.objects.all()] == [vmid]
     assert SyncRun.objects.get().vmids == [vmid]
+
+
+def test_a_guest_that_proxmox_does_not_have(endpoint):
+    status, text = command('Lab', '--vmid', '999', '--json')
+    assert status == 1
+    result = json.loads(text.splitlines()[-1])['result']
+    assert (result['status'], result['error']) == ('failed', 'Proxmox has none of these guests: 999.')
+
+
+def test_what_it_does_not_understand_is_not_taken_for_changes_that_are_pending(endpoint, capsys):
+    for arguments in (['--nonsense'], ['Lab', '--vmid', 'web'], ['Lab', '--preview', '--accept', '1']):
+        with pytest.raises(SystemExit) as stop:
+            Command().run_from_argv(['netbox', 'proxsync_sync', *arguments])
+        assert stop.value.code == 1
+    assert '"web" is no ID of a guest (100 to 999999999).' in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        Command().run_from_argv(['netbox', 'proxsync_sync', '--help'])
+    assert stop.value.code == 0
+
+
+def test_an_endpoint_that_is_deleted_while_it_waits_for_its_turn(endpoint, standin, make_endpoint):
+    make_endpoint(standin(nodes=1, vms=1, containers=0, seed=9, name='other'), name='Other')
+
+    def delete(**kwargs: object):
+        ProxmoxEndpoint.objects.filter(name='Other').delete()
+
+    post_save.connect(delete, sender=Job)
+    try:
+        status, text = command('Lab', 'Other')
+    finally:
+        post_save.disconnect(delete, sender=Job)
+    assert (status, SyncRun.objects.get().status) == (1, 'completed')
+    assert 'Other: The endpoint was deleted meanwhile.' in text
 
 
 def test_a_refused_run_is_let_through(endpoint, standin, make_endpoint):

@@ -1,4 +1,7 @@
+import json
+
 from dcim.models import DeviceRole, Platform
+from django.db.models import Q
 from django.test import TestCase
 from django.urls import reverse
 from extras.models import Tag
@@ -10,7 +13,17 @@ from utilities.testing import ViewTestCases, create_test_virtualmachine
 
 from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from .cases import MARKER, PluginViews, make_binding, make_change, make_endpoint, make_guest, make_rule, make_run
+from .cases import (
+    MARKER,
+    PluginViews,
+    allow,
+    make_binding,
+    make_change,
+    make_endpoint,
+    make_guest,
+    make_rule,
+    make_run,
+)
 
 
 class ProxmoxEndpointViewTestCase(
@@ -105,6 +118,36 @@ class ImportTestCase(NetBoxTestCase, TestCase):
         assert (made.timeout, made.change_limit, made.tls_mode) == (30, 20, 'system')
 
 
+    def bring(self, **values: object):
+        row = {'name': 'Five', 'hosts': 'pve5', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER, **values}
+        form = {'import_method': 'direct', 'data': json.dumps([row]), 'format': 'json', 'csv_delimiter': ','}
+        return self.client.post(reverse('plugins:netbox_proxsync:proxmoxendpoint_bulk_import'), form)
+
+    def test_what_is_left_empty_has_its_default(self):
+        names = ('timeout', 'enabled', 'tls_mode', 'missing_guests', 'sync_vms', 'change_limit', 'field_policy')
+        assert self.bring(**dict.fromkeys(names, ''), ignored_interfaces='').status_code == 302
+        made = ProxmoxEndpoint.objects.get()
+        for name in names:
+            assert getattr(made, name) == ProxmoxEndpoint._meta.get_field(name).get_default(), name
+        assert made.ignored_interfaces == []
+
+    def test_a_switch_is_what_a_person_means(self):
+        for word in ('no', 'No', 'FALSE', '0', False, 0):
+            assert self.bring(enabled=word, sync_containers=word).status_code == 302
+            assert not ProxmoxEndpoint.objects.filter(Q(enabled=True) | Q(sync_containers=True)).exists()
+            ProxmoxEndpoint.objects.all().delete()
+
+    def test_what_is_of_another_type_is_told_at_its_field(self):
+        for name, bad in (
+            ('enabled', 'perhaps'), ('sync_vms', {'a': 1}), ('hosts', 5), ('hosts', {'a': 1}), ('hosts', [['x']]),
+            ('include_guests', True), ('field_policy', [1]), ('field_policy', 5), ('timeout', 'long'),
+            ('tls_mode', ['off']), ('cluster', {'name': 'x'}), ('site', 'Nowhere'), ('owner', 'Nobody'),
+        ):  # fmt: skip
+            with self.subTest(name=name, bad=bad):
+                self.assertContains(self.bring(**{name: bad}), f'{name}: ')
+        assert not ProxmoxEndpoint.objects.exists()
+
+
 class MappingRuleViewTestCase(
     PluginViews, ViewTestCases.PrimaryObjectViewTestCase, ViewTestCases.BulkRenameObjectsViewTestCase
 ):
@@ -178,6 +221,9 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
     def setUp(self):
         super().setUp()
         self.role = DeviceRole.objects.create(name='Web', slug='web')
+        self.remove_permissions('netbox_proxsync.view_proxmoxendpoint')
+        allow(self.user, ProxmoxEndpoint, 'view', {'name': 'Lab'})
+        self.hidden = make_endpoint('Hidden')
 
     def post(self, **values: object):
         form = {'name': 'New', 'weight': 1, 'pattern_type': 'glob', 'tag_match': 'any', **values}
@@ -192,6 +238,9 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
             ({'role': self.role.pk, 'name_pattern': '(a', 'pattern_type': 'regex'}, 'name_pattern'),
             ({'role': self.role.pk, 'vmid_min': 200, 'vmid_max': 100}, 'vmid_max'),
             ({'role': self.role.pk, 'pools': 'a/b/c;d!'}, 'pools'),
+            ({'role': self.role.pk, 'endpoint': self.hidden.pk}, 'endpoint'),
+            ({'role': self.role.pk, 'name_pattern': 'x' * 256}, 'name_pattern'),
+            ({'role': self.role.pk, 'guest_type': 'vm'}, 'guest_type'),
             ({'role': self.role.pk, 'nodes': 'pve1.example.com'}, 'nodes'),
             ({'role': self.role.pk, 'skip': True, 'name_pattern': 'a'}, 'skip'),
             ({'skip': True}, 'skip'),
@@ -209,10 +258,35 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
             ('name,role,vmid_min,vmid_max\nA,Web,200,100', 'vmid_max: The range is reversed'),
             ('name,name_pattern\nA,a', 'This rule sets nothing'),
             ('name,role\nA,Nowhere', 'role: Object not found'),
+            ('name,role\nA,web', 'role: Object not found'),
+            ('name,role,owner\nA,Web,Nobody', 'owner: Object not found'),
+            ('name,role,guest_type\nA,Web,vm', 'guest_type: '),
+            ('name,role,nodes\nA,Web,pve1.example.com', 'nodes: '),
+            ('name,role,pools\nA,Web,a!', 'pools: '),
+            (f'name,role,name_pattern\nA,Web,{"x" * 256}', 'name_pattern: '),
+            ('name,role,template\nA,Web,perhaps', 'template: '),
+            ('name,name_pattern,skip\nA,a*,nope', 'skip: '),
+            ('name,extra_tags\nA,nonsense', 'extra_tags: '),
+            ('name,role,endpoint\nA,Web,Hidden', 'endpoint: Object not found'),
+            ('name,nonsense\nA,b', 'nonsense'),
+            # One bad row, and the good one is not written either.
+            ('name,role\nGood,Web\nBad,Nowhere', 'Record 2 role: '),
         ):
             with self.subTest(data):
                 self.assertContains(self.bring(data), told)
         assert not MappingRule.objects.exists()
+        for data, file_format in (('{', 'json'), ('[', 'yaml')):
+            assert self.bring(data, file_format).status_code == 200
+        rows = [{'name': name, 'skip': True, 'pools': pools} for name, pools in (('A', ['lab']), ('B', {'lab': 1}))]
+        self.assertContains(self.bring(json.dumps(rows), 'json'), 'Record 2 pools: ')
+        assert not MappingRule.objects.exists()
+
+    def test_a_switch_is_what_a_person_means(self):
+        data = 'name,role,name_pattern,skip,template,weight,pattern_type,tag_match\nA,Web,a*,no,YES,,,'
+        assert self.bring(data).status_code == 302
+        made = MappingRule.objects.get()
+        assert (made.skip, made.template, made.weight) == (False, True, 1000)
+        assert (made.pattern_type, made.tag_match) == ('glob', 'any')
 
     def test_an_import_that_makes_a_rule_contradict_itself(self):
         rule = make_rule(role=self.role, name_pattern='a')

@@ -39,6 +39,7 @@ from ..choices import (
 )
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..models.rules import MAX_VMID, MIN_VMID
+from ..models.runs import MAX_LIMIT
 from ..models.visibility import HiddenUnits
 
 __all__ = (
@@ -296,19 +297,34 @@ class ConnectionReportSerializer(serializers.Serializer):
     checks = CheckSerializer(many=True)
 
 
-class ApplySerializer(serializers.Serializer):
+class StrictSerializer(serializers.Serializer):
+    """What an action takes. A word that is misspelt must not let it do all that it can."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        values = super().to_internal_value(data)
+        if unknown := sorted(set(data) - set(self.fields)):
+            raise serializers.ValidationError({name: [_('There is no such field.')] for name in unknown})
+        return values
+
+
+class NothingSerializer(StrictSerializer):
+    """For an action that takes nothing."""
+
+
+class ApplySerializer(StrictSerializer):
     """Which part of a plan to apply."""
 
     units = serializers.ListField(
-        child=serializers.CharField(),
+        child=serializers.CharField(max_length=200),
         required=False,
         allow_null=True,
         allow_empty=False,
+        max_length=MAX_LIMIT,
         help_text='Guests of the plan, such as "qemu/100"; all of it if left out',
     )
 
 
-class LimitSerializer(serializers.Serializer):
+class LimitSerializer(StrictSerializer):
     """Which guests a run is for."""
 
     vmids = serializers.ListField(
@@ -316,15 +332,9 @@ class LimitSerializer(serializers.Serializer):
         required=False,
         allow_null=True,
         allow_empty=False,
+        max_length=MAX_LIMIT,
         help_text='VM IDs of the guests that the run is limited to; all guests, and the cluster, if left out',
     )
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        values = super().to_internal_value(data)
-        # A word that is misspelt must not sync all guests.
-        if unknown := sorted(set(data) - set(self.fields)):
-            raise serializers.ValidationError({name: [_('There is no such field.')] for name in unknown})
-        return values
 
 
 class AlreadyRunningSerializer(serializers.Serializer):

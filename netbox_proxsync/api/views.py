@@ -4,7 +4,6 @@ from typing import Any
 from dcim.models import Interface
 from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from netbox.api.authentication import TokenPermissions, TokenSyncPermission
@@ -13,6 +12,7 @@ from netbox.api.viewsets.mixins import BulkDestroyModelMixin
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.generics import get_object_or_404
 from rest_framework.mixins import DestroyModelMixin
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -223,6 +223,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         Let the plan of a refused run through, exactly as it was stored, once.
         """
         source = self._get_run(request, pk)
+        serializers.NothingSerializer(data=request.data).is_valid(raise_exception=True)
         if not source.refusal:
             return refused(_('This run was not refused.'))
         return started(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user))

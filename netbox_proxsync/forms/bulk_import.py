@@ -1,5 +1,7 @@
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import EMPTY_VALUES
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
@@ -19,7 +21,7 @@ from ..choices import (
     TLSModeChoices,
 )
 from ..models import MappingRule, ProxmoxEndpoint
-from .fields import FieldPolicyField, HostsField, WordsField
+from .fields import FieldPolicyField, HostsField, WordsField, yes_or_no
 
 __all__ = (
     'MappingRuleImportForm',
@@ -27,7 +29,34 @@ __all__ = (
 )
 
 
-class ProxmoxEndpointImportForm(PrimaryModelImportForm):
+class ForgivingImportForm(PrimaryModelImportForm):
+    """
+    What is not given, or left empty, has its default: a row has whatever columns somebody's table had. What is said of
+    a switch has to be clear, though: Django takes every word but "false" for a yes, "no" too.
+    """
+
+    def clean(self):
+        super().clean()
+        columns = {field.name: field for field in self._meta.model._meta.fields}
+        for name, field in self.fields.items():
+            if name not in self.cleaned_data or name not in columns:
+                continue
+            if isinstance(field, forms.BooleanField):
+                self._clean_switch(name)
+            column = columns[name]
+            left_out = name not in self.data or not column.blank
+            if left_out and column.has_default() and self.cleaned_data.get(name, False) in EMPTY_VALUES:
+                self.cleaned_data[name] = column.get_default()
+        return self.cleaned_data
+
+    def _clean_switch(self, name: str):
+        try:
+            self.cleaned_data[name] = yes_or_no(self.data.get(name))
+        except ValidationError as error:
+            self.add_error(name, error)
+
+
+class ProxmoxEndpointImportForm(ForgivingImportForm):
     hosts = HostsField(
         label=_('Hosts'),
         help_text=_('As host or host:port, separated by commas, in quotes'),
@@ -173,15 +202,6 @@ class ProxmoxEndpointImportForm(PrimaryModelImportForm):
         for name in ('timeout', 'concurrency', 'ssh_port', 'grace_days', 'change_limit'):
             self.fields[name].required = False
 
-    def clean(self):
-        super().clean()
-        # A box that is not there is not ticked, and a list that is not there empty, says Django; here it was not asked
-        # for.
-        for name in ('enabled', 'sync_vms', 'sync_containers', 'sync_templates', 'sync_nodes', 'ignored_interfaces'):
-            if name in self.fields and name not in self.data:
-                self.cleaned_data[name] = ProxmoxEndpoint._meta.get_field(name).get_default()
-        return self.cleaned_data
-
 
 def by_name(label: str, queryset: object, help_text: str) -> CSVModelChoiceField:
     return CSVModelChoiceField(
@@ -193,7 +213,7 @@ def words(label: str, help_text: str) -> WordsField:
     return WordsField(label=label, required=False, help_text=help_text)
 
 
-class MappingRuleImportForm(PrimaryModelImportForm):
+class MappingRuleImportForm(ForgivingImportForm):
     endpoint = by_name(_('Endpoint'), ProxmoxEndpoint.objects.all(), _('Name of the endpoint; all if empty'))
     guest_type = CSVChoiceField(
         label=_('Guest type'),
@@ -219,6 +239,8 @@ class MappingRuleImportForm(PrimaryModelImportForm):
     template = forms.NullBooleanField(
         label=_('Template'),
         required=False,
+        # A list of choices takes a word that it does not know for none.
+        widget=forms.TextInput,
         help_text=_('true, false, or empty for both'),
     )
     role = by_name(
@@ -248,10 +270,3 @@ class MappingRuleImportForm(PrimaryModelImportForm):
         super().__init__(*args, **kwargs)
         # A name, and what the rule does, are enough; the rest has defaults.
         self.fields['weight'].required = False
-
-    def clean(self):
-        super().clean()
-        # A box that is not there is not ticked, says Django; here it was not asked for.
-        if 'enabled' in self.fields and 'enabled' not in self.data:
-            self.cleaned_data['enabled'] = True
-        return self.cleaned_data

@@ -11,7 +11,24 @@ from django.utils.translation import gettext_lazy as _
 from ..choices import FieldOwnerChoices
 from ..sync.policy import InvalidPolicy, configurable, format_policy, parse_policy
 
-__all__ = ('BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'WordsField')
+__all__ = ('BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'WordsField', 'yes_or_no')
+
+SWITCH = {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0': False}
+
+
+def yes_or_no(value: Any) -> bool | None:
+    """
+    What is said of a switch in a file; None: nothing.
+
+    Raises:
+        ValidationError: Neither yes nor no.
+    """
+    if value is None or value == '':
+        return None
+    try:
+        return SWITCH[str(value).strip().lower()]
+    except KeyError:
+        raise ValidationError(_('"{value}" is neither true nor false.').format(value=str(value)[:50])) from None
 
 
 class WordsField(SimpleArrayField):
@@ -27,6 +44,9 @@ class WordsField(SimpleArrayField):
     def to_python(self, value: Any) -> list[str]:
         if isinstance(value, str):
             value = self.delimiter.join(filter(None, re.split(r'[\s,;]+', value)))
+        elif value and not (isinstance(value, list) and all(isinstance(word, (str, int)) for word in value)):
+            # A file may hold anything.
+            raise ValidationError(_('Enter a list of words, or one text with commas between them.'))
         return super().to_python(value)
 
 
@@ -59,6 +79,8 @@ class FieldPolicyField(forms.CharField):
     def to_python(self, value: Any) -> dict[str, str]:
         if isinstance(value, dict):
             return value
+        if value and not isinstance(value, str):
+            raise ValidationError(_('Enter one text, with a line for each field, or an object with a name for each.'))
         try:
             return parse_policy(value or '')
         except InvalidPolicy as error:

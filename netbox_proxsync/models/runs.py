@@ -26,7 +26,8 @@ __all__ = (
 )
 
 
-# A run may be limited to thousands of guests.
+# How many guests, or parts of a plan, a run can be limited to, and how many of them a line shows.
+MAX_LIMIT = 10_000
 SHOWN_VMIDS = 4
 
 

@@ -1,3 +1,6 @@
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import django_rq
@@ -10,7 +13,37 @@ from netbox_proxsync.crypto import SecretError
 from netbox_proxsync.ledger.bindings import dangling
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.proxmox.check import Check
+from netbox_proxsync.proxmox.check import Check, ConnectionReport
+
+REPORTED = ('version', 'cluster_name', 'nodes_online', 'nodes_total', 'quorate')
+
+
+@dataclass(frozen=True)
+class Findings:
+    """
+    What was found out about an endpoint, or about NetBox itself.
+
+    Attributes:
+        endpoint: Its name; None for NetBox.
+        repaired: What was mended just now, in words.
+        report: What the endpoint said.
+    """
+
+    endpoint: str | None
+    checks: list[Check]
+    repaired: list[str]
+    report: ConnectionReport | None = None
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks if check.required)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As it is printed for a monitor."""
+        told = {name: getattr(self.report, name) for name in REPORTED} if self.report else {}
+        checks = [asdict(check) for check in self.checks]
+        return {'endpoint': self.endpoint, 'ok': self.ok, **told, 'checks': checks, 'repaired': self.repaired}
 
 
 class Command(BaseCommand):
@@ -25,72 +58,103 @@ class Command(BaseCommand):
             '--repair', action='store_true',
             help='Make custom fields that are missing, and forget bindings to objects that are gone',
         )  # fmt: skip
+        parser.add_argument(
+            '--json', action='store_true', help='Print JSON, one line for NetBox itself and one for each endpoint'
+        )
 
     def handle(self, *args: Any, **options: Any):
-        self.troubles = 0
         if options['endpoint']:
             endpoints = [find_endpoint(name) for name in options['endpoint']]
         else:
             endpoints = list(ProxmoxEndpoint.objects.filter(enabled=True))
-        if options['repair']:
-            self.repair(endpoints)
-        self.check_custom_fields()
-        self.check_workers()
-        for endpoint in endpoints:
-            self.check_endpoint(endpoint)
-        if self.troubles:
+        well = True
+        for findings in look(endpoints, options['repair']):
+            well &= findings.ok
+            if options['json']:
+                self.stdout.write(json.dumps(findings.data))
+            else:
+                self.print(findings)
+        if not well:
             raise SystemExit(1)
 
-    def tell(self, ok: bool, subject: str, detail: str, remedy: str = '', required: bool = True):
-        if ok:
+    def print(self, findings: Findings):
+        for text in findings.repaired:
+            self.stdout.write(f'repaired {text}')
+        for check in findings.checks:
+            self.print_check(check, f'{findings.endpoint}, ' if findings.endpoint else '')
+
+    def print_check(self, check: Check, subject: str):
+        if check.ok:
             mark = self.style.SUCCESS('ok     ')
-        elif required:
+        elif check.required:
             mark = self.style.ERROR('trouble')
-            self.troubles += 1
         else:
             mark = self.style.WARNING('less   ')
-        self.stdout.write(f'{mark} {subject}: {detail}'.rstrip(': '))
-        if remedy and not ok:
-            for line in remedy.splitlines():
+        self.stdout.write(f'{mark} {subject}{check.label}: {check.detail}'.rstrip(': '))
+        if check.remedy and not check.ok:
+            for line in check.remedy.splitlines():
                 self.stdout.write(f'          {line}')
 
-    def repair(self, endpoints: list[ProxmoxEndpoint]):
-        if any(problem.repairable for problem in custom_fields.problems()):
-            custom_fields.repair()
-            self.stdout.write('repaired custom fields')
-        for endpoint in endpoints:
-            if gone := dangling(endpoint):
-                endpoint.bindings.filter(pk__in=gone).delete()
-                self.stdout.write(f'repaired {endpoint}: {len(gone)} bindings to objects that are gone are forgotten')
 
-    def check_custom_fields(self):
-        problems = custom_fields.problems()
-        for problem in problems:
-            remedy = 'Repeat this with --repair.' if problem.repairable else ''
-            self.tell(False, 'custom fields', f'{problem.name} {problem.message}', remedy)
-        if not problems:
-            self.tell(True, 'custom fields', f'{len(custom_fields.CUSTOM_FIELDS)} are there')
-
-    def check_workers(self):
-        queue = django_rq.get_queue(get_queue_for_model('proxmoxendpoint'))
-        count = Worker.count(queue=queue)
-        remedy = 'Start NetBox workers: netbox rqworker, or the service netbox-rq.'
-        self.tell(bool(count), 'workers', f'{count} for the queue "{queue.name}"', remedy)
-
-    def check_endpoint(self, endpoint: ProxmoxEndpoint):
-        self.check_secrets(endpoint)
+def look(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Findings]:
+    repaired = []
+    if repair and any(problem.repairable for problem in custom_fields.problems()):
+        custom_fields.repair()
+        repaired = ['custom fields']
+    yield Findings(None, [*check_custom_fields(), check_workers()], repaired)
+    for endpoint in endpoints:
+        repaired = forget_dangling(endpoint) if repair else []
         report = connection.test(endpoint)
-        checks = report.checks or (Check(label='Connection', ok=False, detail=report.error, remedy=report.remedy),)
-        for check in checks:
-            self.tell(check.ok, f'{endpoint}, {check.label}', check.detail, check.remedy, check.required)
-        gone = len(dangling(endpoint))
-        detail = f'{gone} of {endpoint.bindings.count()} are to objects that are gone'
-        remedy = 'The next sync makes these objects again. --repair forgets the bindings now.'
-        self.tell(not gone, f'{endpoint}, Bindings', detail, remedy, required=False)
+        failed = Check(label='Connection', ok=False, detail=report.error, remedy=report.remedy)
+        checks = [*check_secrets(endpoint), *(report.checks or [failed]), check_bindings(endpoint)]
+        yield Findings(endpoint.name, checks, repaired, report)
 
-    def check_secrets(self, endpoint: ProxmoxEndpoint):
-        for name, secret in endpoint.secrets.items():
-            try:
-                secret.reveal()
-            except SecretError as error:
-                self.tell(False, f'{endpoint}, {endpoint._meta.get_field(name).verbose_name}', str(error))
+
+def forget_dangling(endpoint: ProxmoxEndpoint) -> list[str]:
+    gone = dangling(endpoint)
+    endpoint.bindings.filter(pk__in=gone).delete()
+    return [f'{endpoint}: {len(gone)} bindings to objects that are gone are forgotten'] if gone else []
+
+
+def check_custom_fields() -> list[Check]:
+    if not (problems := custom_fields.problems()):
+        return [Check(label='custom fields', ok=True, detail=f'{len(custom_fields.CUSTOM_FIELDS)} are there')]
+    return [
+        Check(
+            label='custom fields',
+            ok=False,
+            detail=f'{problem.name} {problem.message}',
+            remedy='Repeat this with --repair.' if problem.repairable else '',
+        )
+        for problem in problems
+    ]
+
+
+def check_workers() -> Check:
+    queue = django_rq.get_queue(get_queue_for_model('proxmoxendpoint'))
+    count = Worker.count(queue=queue)
+    return Check(
+        label='workers',
+        ok=bool(count),
+        detail=f'{count} for the queue "{queue.name}"',
+        remedy='' if count else 'Start NetBox workers: netbox rqworker, or the service netbox-rq.',
+    )
+
+
+def check_secrets(endpoint: ProxmoxEndpoint) -> Iterator[Check]:
+    for name, secret in endpoint.secrets.items():
+        try:
+            secret.reveal()
+        except SecretError as error:
+            yield Check(label=str(endpoint._meta.get_field(name).verbose_name), ok=False, detail=str(error))
+
+
+def check_bindings(endpoint: ProxmoxEndpoint) -> Check:
+    gone = len(dangling(endpoint))
+    return Check(
+        label='Bindings',
+        ok=not gone,
+        detail=f'{gone} of {endpoint.bindings.count()} are to objects that are gone',
+        remedy='The next sync makes these objects again. --repair forgets the bindings now.' if gone else '',
+        required=False,
+    )

@@ -1,13 +1,16 @@
 import json
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
-from netbox_proxsync.jobs import AlreadyRunning, SyncJob
+from netbox_proxsync.jobs import AlreadyRunning, EndpointGone, SyncJob
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
+from netbox_proxsync.models.rules import MAX_VMID, MIN_VMID
+from netbox_proxsync.models.runs import MAX_LIMIT
 from netbox_proxsync.stored_plans import NotAppliable
 from netbox_proxsync.sync.values import decode, show
 
@@ -17,11 +20,24 @@ FAILED = 1
 CHANGES_PENDING = 2
 
 
+def vmid(text: str) -> int:
+    """Raises ArgumentTypeError: It is not the ID of a guest."""
+    if not text.isdecimal() or not MIN_VMID <= int(text) <= MAX_VMID:
+        raise ArgumentTypeError(f'"{text}" is no ID of a guest ({MIN_VMID} to {MAX_VMID}).')
+    return int(text)
+
+
 class Command(BaseCommand):
     help = (
         'Sync NetBox with Proxmox VE endpoints, here and now, one after the other. Exit status: 0 nothing to do, or '
         'done; 2 changes are pending (--preview); 1 one failed or was refused.'
     )
+
+    def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(*args, **kwargs)
+        # argparse's own status for arguments that it does not understand is 2, which means something else here.
+        parser.exit = lambda status=0, text=None: ArgumentParser.exit(parser, min(status, FAILED), text)
+        return parser
 
     def add_arguments(self, parser: CommandParser):
         parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint')
@@ -32,7 +48,7 @@ class Command(BaseCommand):
             '--accept', type=int, metavar='RUN', help='Let the plan of this refused run of the endpoint through'
         )
         parser.add_argument(
-            '--vmid', type=int, action='append', metavar='VMID', help='Only this guest of the endpoint; may be repeated'
+            '--vmid', type=vmid, action='append', metavar='VMID', help='Only this guest of the endpoint; may be repeated'
         )
         parser.add_argument(
             '--json', action='store_true', help='Print JSON, one line for each change and at last one for the run'
@@ -57,6 +73,9 @@ class Command(BaseCommand):
         if options['vmid'] and (options['accept'] is not None or options['all'] or len(endpoints) > 1):
             message = '--vmid is for a sync or preview of one endpoint: another has other guests with the same IDs.'
             raise CommandError(message, returncode=FAILED)
+        if options['vmid'] and len(set(options['vmid'])) > MAX_LIMIT:
+            message = f'More than {MAX_LIMIT} guests: sync all of the endpoint instead, without --vmid.'
+            raise CommandError(message, returncode=FAILED)
         for endpoint in endpoints:
             if not endpoint.enabled:
                 raise CommandError(f'The endpoint "{endpoint}" is disabled. Enable it first.', returncode=FAILED)
@@ -65,7 +84,7 @@ class Command(BaseCommand):
     def carry_out(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> int:
         try:
             run = self.start(endpoint, options)
-        except NotAppliable as error:
+        except (EndpointGone, NotAppliable) as error:
             return self.failed(endpoint, str(error))
         except AlreadyRunning as error:
             return self.failed(endpoint, f'{error} Wait for run {error.run.pk} to end.')
