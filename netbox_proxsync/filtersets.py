@@ -3,7 +3,7 @@ from core.choices import JobIntervalChoices
 from core.models import Job
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django.db.models import Q, QuerySet
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
 from netbox.filtersets import BaseFilterSet, PrimaryModelFilterSet

@@ -3,6 +3,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.tables import NetBoxTable, PrimaryModelTable, columns
 from utilities.string import humanize_duration
 
+from .choices import KindChoices
 from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
@@ -14,23 +15,6 @@ __all__ = (
     'SyncRunTable',
 )
 
-# Values of guests go through these: the template engine escapes them.
-CHANGED_OBJECT = """
-{% if record.object %}<a href="{{ record.object.get_absolute_url }}">{{ record.label|default:record.object }}</a>
-{% else %}{{ record.label|default:record.key }}{% endif %}
-"""
-CHANGED_FIELDS = """
-{% load i18n %}{% for field in record.display_fields|slice:":5" %}
-  <div class="text-nowrap{% if field.kept %} text-secondary{% endif %}">{{ field.name }}:
-  {{ field.now|default:"—"|truncatechars:40 }} <i class="mdi mdi-arrow-right" aria-hidden="true"></i>
-  {% if field.kept %}<s>{{ field.want|default:"—"|truncatechars:40 }}</s>{% else %}
-  {{ field.want|default:"—"|truncatechars:40 }}{% endif %}</div>
-{% endfor %}
-{% with more=record.display_fields|slice:"5:"|length %}{% if more %}
-  <a href="{{ record.get_absolute_url }}">
-  {% blocktrans count more=more %}and one more{% plural %}and {{ more }} more{% endblocktrans %}</a>
-{% endif %}{% endwith %}
-"""
 # Names without a place to break them would push the other columns out of sight.
 LONG_WORDS = {'td': {'class': 'text-break', 'style': 'min-width: 10rem'}}
 
@@ -236,7 +220,21 @@ class SyncRunTable(NetBoxTable):
     value_messages = render_messages
 
 
+class KindColumn(tables.Column):
+    """What people call a kind; an export holds what the API and the policies call it."""
+
+    def __init__(self):
+        super().__init__(verbose_name=_('Kind'))
+
+    def render(self, value: str) -> str:
+        return KindChoices.label(value)
+
+    def value(self, value: str) -> str:
+        return value
+
+
 class SyncChangeTable(NetBoxTable):
+    kind = KindColumn()
     position = tables.Column(
         verbose_name=_('No.'),
         linkify=True,
@@ -253,7 +251,7 @@ class SyncChangeTable(NetBoxTable):
     )
     object = columns.TemplateColumn(
         verbose_name=_('Object'),
-        template_code=CHANGED_OBJECT,
+        template_name='netbox_proxsync/columns/changed_object.html',
         order_by='label',
     )
     object_type = columns.ContentTypeColumn(
@@ -261,7 +259,7 @@ class SyncChangeTable(NetBoxTable):
     )
     fields = columns.TemplateColumn(
         verbose_name=_('Fields'),
-        template_code=CHANGED_FIELDS,
+        template_name='netbox_proxsync/columns/changed_fields.html',
         orderable=False,
     )
     actions = columns.ActionsColumn(
@@ -286,6 +284,7 @@ class SyncChangeTable(NetBoxTable):
 
 
 class BindingTable(NetBoxTable):
+    kind = KindColumn()
     endpoint = tables.Column(
         verbose_name=_('Endpoint'),
         linkify=True,

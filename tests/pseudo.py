@@ -1,6 +1,6 @@
 """
-A language that does not exist: every text of NetBox, Django and the plugin stands in marks, and what a page shows without
-them went past gettext.
+A language that does not exist: every text of NetBox, Django and the plugin stands in marks, and what a page shows
+without them went past gettext.
 """
 
 import gettext
@@ -18,10 +18,12 @@ from tests.stack import messages
 # Django knows it and says in it what it says in English; NetBox does not.
 LANGUAGE, DIRECTORY = 'en-gb', 'en_GB'
 BEGIN, END = '«', '»'
-SILENT = ('script', 'style', 'pre', 'code', 'textarea', 'template', 'svg')
+SILENT = ('script', 'style', 'pre', 'code', 'samp', 'kbd', 'textarea', 'template', 'svg')
 SHOWN_ATTRIBUTES = ('title', 'placeholder', 'aria-label', 'alt', 'data-bs-title', 'data-bs-content')
-EMPTY_ELEMENTS = ('input', 'br', 'hr', 'img', 'meta', 'link', 'source', 'wbr')
 WORD = re.compile(r'[^\W\d_]{2,}')
+BREAK = '\x01'
+# The end of a text that was cut off stands in no mark.
+MARKED = re.compile(f'{BEGIN}(?:[^{BEGIN}{END}]*{END}|[^{BEGIN}{END}{BREAK}]*…)')
 
 
 def mark(text: str) -> str:
@@ -80,44 +82,48 @@ def forget():
 
 
 class Shown(HTMLParser):
-    """What a page shows to people, piece by piece: (where, text)."""
+    """
+    What a page shows to people.
 
-    def __init__(self):
+    Attributes:
+        texts: Between tags, in their order.
+        hints: In attributes.
+    """
+
+    def __init__(self, page: str):
         super().__init__(convert_charrefs=True)
-        self.path: list[str] = []
-        self.pieces: list[tuple[str, str]] = []
+        self.silence = ''
+        self.texts: list[str] = []
+        self.hints: list[str] = []
+        self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]):
         given = dict(attrs)
-        for name in SHOWN_ATTRIBUTES:
-            if given.get(name):
-                self.pieces.append((f'{tag}[{name}]', given[name]))
-        if tag == 'input' and given.get('type') in ('submit', 'button', 'reset') and given.get('value'):
-            self.pieces.append((f'{tag}[value]', given['value']))
-        if tag not in EMPTY_ELEMENTS:
-            self.path.append(tag)
+        self.hints += [text for name in SHOWN_ATTRIBUTES if (text := given.get(name))]
+        if tag == 'input' and given.get('type') in ('submit', 'button', 'reset'):
+            self.hints.append(given.get('value') or '')
+        if tag in SILENT and not self.silence:
+            self.silence = tag
 
     def handle_endtag(self, tag: str):
-        if tag in self.path:
-            while self.path.pop() != tag:
-                pass
+        if tag == self.silence:
+            self.silence = ''
 
     def handle_data(self, data: str):
-        if not any(tag in SILENT for tag in self.path):
-            self.pieces.append((self.path[-1] if self.path else '', data))
+        if not self.silence:
+            self.texts.append(data)
 
 
-def unmarked(pieces: list[tuple[str, str]], data: set[str]) -> Iterator[tuple[str, str]]:
-    """The pieces with words that stand in no marks, and are no data."""
-    depth = 0
-    for where, text in pieces:
-        rest = []
-        inside = 0 if '[' in where else depth
-        for character in text:
-            inside += (character == BEGIN) - (character == END and inside > 0)
-            rest.append(' ' if inside or character == END else character)
-        if '[' not in where:
-            depth = inside
-        for part in re.split(r'\s{2,}|\n', ''.join(rest)):
-            if WORD.search(part) and part.strip(' ,.:;()') not in data:
-                yield where, part.strip()
+def bare(text: str) -> str:
+    """A text without what stands in marks, which stand in each other where one text is part of another."""
+    while (less := MARKED.sub(' ', text)) != text:
+        text = less
+    return text
+
+
+def unmarked(page: str) -> set[str]:
+    """The pieces with words on a page that stand in no marks."""
+    shown = Shown(page)
+    found = [bare(BREAK.join(shown.texts)), *map(bare, shown.hints)]
+    pieces = (piece.strip(' ,.:;()|·…') for text in found for piece in re.split(rf'{BREAK}|\s{{2,}}|\n', text))
+    return {piece for piece in pieces if WORD.search(piece)}

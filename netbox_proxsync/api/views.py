@@ -5,6 +5,7 @@ from dcim.models import Interface
 from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from netbox.api.authentication import TokenPermissions, TokenSyncPermission
 from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
@@ -43,6 +44,12 @@ BOUND_OBJECTS = {
             ],
         ),
     ),
+}
+
+
+NOT_PERMITTED = {
+    'change': gettext_lazy('This user does not have permission to change this endpoint.'),
+    'sync': gettext_lazy('This user does not have permission to sync this endpoint.'),
 }
 
 
@@ -141,9 +148,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     def _get_endpoint(self, request: Request, pk: int, permission: str = 'sync') -> ProxmoxEndpoint:
         endpoint = get_object_or_404(ProxmoxEndpoint, pk=pk)
         if not request.user.has_perm(f'netbox_proxsync.{permission}_proxmoxendpoint', obj=endpoint):
-            raise PermissionDenied(
-                _('This user does not have permission to {permission} this endpoint.').format(permission=permission)
-            )
+            raise PermissionDenied(NOT_PERMITTED[permission])
         return endpoint
 
     def _start_run(self, request: Request, pk: int, mode: str) -> Response:
@@ -265,7 +270,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         """
         run = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
         if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=run.endpoint):
-            raise PermissionDenied(_('This user does not have permission to sync this endpoint.'))
+            raise PermissionDenied(NOT_PERMITTED['sync'])
         try:
             run = cancel(run, request.user)
         except RunEnded as error:
@@ -301,7 +306,7 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
         found = self.queryset.model.objects.restrict(request.user, 'view').select_related('endpoint')
         instance = get_object_or_404(found, pk=pk)
         if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=instance.endpoint):
-            raise PermissionDenied(_('This user does not have permission to sync this endpoint.'))
+            raise PermissionDenied(NOT_PERMITTED['sync'])
         try:
             decide(instance)
         except decisions.SyncGoingOn as error:

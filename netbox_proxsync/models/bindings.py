@@ -4,6 +4,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from ..choices import KindChoices
 from ..sync.values import decode, show
 from .visibility import OfMachineQuerySet
 
@@ -108,7 +109,7 @@ class Binding(models.Model):
         )
 
     def __str__(self) -> str:
-        return f'{self.kind} {self.key}'
+        return f'{self.kind_label} {self.key}'
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:binding', args=[self.pk])
@@ -117,6 +118,10 @@ class Binding(models.Model):
     def drop(cls, condition: models.Q, using: str):
         """Delete rows without reading them, as `SyncChange.drop`."""
         cls.objects.using(using).filter(condition).order_by()._raw_delete(using)
+
+    @property
+    def kind_label(self) -> str:
+        return KindChoices.label(self.kind)
 
     @property
     def display_values(self) -> dict[str, str]:

@@ -52,7 +52,7 @@ class GuestPanel(panels.ObjectAttributesPanel):
     name = attrs.TextAttr('name')
     node = attrs.TextAttr('node')
     status = attrs.ChoiceAttr('status')
-    lock = attrs.TextAttr('lock')
+    lock = attrs.TextAttr('lock', label=_('Lock'))
     pool = attrs.TextAttr('pool')
     ha_state = attrs.TextAttr('ha_state', label=_('HA state'))
     tags = attrs.ArrayAttr('tags', label=_('Proxmox tags'))

@@ -48,7 +48,9 @@ class EndpointConnectionPanel(panels.ObjectAttributesPanel):
     # Whether there is one, and nothing of it.
     token_secret = attrs.TextAttr('token_secret', label=_('Token secret'))
     tls_mode = attrs.ChoiceAttr('tls_mode', label=_('TLS verification'))
-    fingerprint = attrs.TextAttr('fingerprint', style='font-monospace text-break', copy_button=True)
+    fingerprint = attrs.TextAttr(
+        'fingerprint', label=_('Fingerprint'), style='font-monospace text-break', copy_button=True
+    )
     ca_certificate = attrs.TemplatedAttr(
         'ca_certificate',
         label=_('CA certificate'),
@@ -202,7 +204,7 @@ class ChangeFieldsPanel(panels.ObjectPanel):
 class BindingPanel(panels.ObjectAttributesPanel):
     title = _('Binding')
     endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
-    kind = attrs.TextAttr('kind')
+    kind = attrs.TextAttr('kind_label', label=_('Kind'))
     key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox'))
     unit = attrs.TextAttr('unit', style='font-monospace')
     object = attrs.GenericForeignKeyAttr('object', linkify=True)

@@ -40,7 +40,7 @@ def extract_template(file: BinaryIO, *_args: object, **_options: object) -> Iter
 
 def collect() -> Catalog:
     """All texts of the plugin that go through gettext."""
-    catalog = Catalog(locale='en', project='netbox-proxsync', header_comment='# The texts of netbox-proxsync.', fuzzy=False)
+    catalog = Catalog('en', header_comment='# The texts of netbox-proxsync.', project='netbox-proxsync', fuzzy=False)
     methods = [('**.py', 'python'), ('templates/**.html', extract_template)]
     found = extract_from_dir(ROOT / 'netbox_proxsync', methods, keywords=KEYWORDS)
     for path, _line, text, _comments, context in sorted(found, key=lambda each: (each[0], each[1])):

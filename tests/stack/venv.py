@@ -32,6 +32,9 @@ def make() -> None:
         have = read_json(STAMP)
         if have == want:
             return
+        if VENV.is_symlink():
+            # Of another checkout, which would find its environment emptied.
+            raise StackError(f'{VENV} is a link: what pyproject.toml asks for has to be installed where it points to.')
         print('Installing NetBox, the plugin and its tools into .stack/venv: a few minutes.', file=sys.stderr)
         same = all(have.get(key) == want[key] for key in ('python', 'base', 'root'))
         STAMP.unlink(missing_ok=True)

@@ -48,8 +48,9 @@ class Command(BaseCommand):
             '--accept', type=int, metavar='RUN', help='Let the plan of this refused run of the endpoint through'
         )
         parser.add_argument(
-            '--vmid', type=vmid, action='append', metavar='VMID', help='Only this guest of the endpoint; may be repeated'
-        )
+            '--vmid', type=vmid, action='append', metavar='VMID',
+            help='Only this guest of the endpoint; may be repeated',
+        )  # fmt: skip
         parser.add_argument(
             '--json', action='store_true', help='Print JSON, one line for each change and at last one for the run'
         )
