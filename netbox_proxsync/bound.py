@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from dcim.models import Device
@@ -194,11 +195,17 @@ def of_kind(kind: Kind, rows: list[Binding], user: AbstractBaseUser) -> Iterator
 def labels_of(kind: Kind, model: type[Model]) -> Mapping[str, str]:
     customs = {f'cf_{field.name}': str(field) for field in CustomField.objects.get_for_model(model)}
     labels = {
-        spec.name: str(getattr(model._meta.get_field(spec.name), 'verbose_name', spec.name.replace('_', ' ')))
+        spec.name: translated(getattr(model._meta.get_field(spec.name), 'verbose_name', spec.name.replace('_', ' ')))
         for spec in kind.fields
         if not spec.name.startswith('cf_')
     }
     return {**labels, **customs}
+
+
+def translated(name: Any) -> str:
+    """What a field is called. Of some of NetBox's fields only the name with a capital letter is translated."""
+    text = str(name)
+    return _(text[:1].upper() + text[1:]) if text == name else text
 
 
 def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, str]) -> Iterator[BoundField]:

@@ -1,6 +1,9 @@
+from typing import Any
+
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from extras.dashboard.utils import register_widget
 from extras.dashboard.widgets import DashboardWidget
 
@@ -17,12 +20,14 @@ SHOWN = 25
 class EndpointsWidget(DashboardWidget):
     """The endpoints that a person may see, with what needs one."""
 
-    # Stored with the dashboard as text, so not lazily, as NetBox's own.
-    default_title = _('Proxmox endpoints')
-    description = _('How the Proxmox endpoints stand: their last run, and the guests in conflict.')
+    description = gettext_lazy('How the Proxmox endpoints stand: their last run, and the guests in conflict.')
     template_name = 'netbox_proxsync/widgets/endpoints.html'
     width = 6
     height = 3
+
+    def __init__(self, *args: Any, title: str | None = None, **kwargs: Any):
+        # Stored with the dashboard as text: in the language of who adds it.
+        super().__init__(*args, title=title or _('Proxmox endpoints'), **kwargs)
 
     def render(self, request: HttpRequest) -> str:
         endpoints = ProxmoxEndpoint.objects.restrict(request.user, 'view').select_related('last_run').order_by('name')

@@ -114,7 +114,8 @@ class MappingRuleAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.APIView
             ('endpoint', 999999), ('endpoint', {'name': 'Nowhere'}), ('guest_type', ['qemu']),
             ('name_pattern', 'x' * 256), ('name_pattern', ['a']), ('guest_tags', 'web'),
             ('guest_tags', {'web': True}), ('nodes', [{}]), ('pools', [None]), ('vmid_min', 'x'),
-            ('vmid_max', 10**12), ('template', 'perhaps'), ('skip', []), ('role', 'nobody'), ('extra_tags', ['nonsense']), ('extra_tags', 5), ('owner', 999999),
+            ('vmid_max', 10**12), ('template', 'perhaps'), ('skip', []), ('role', 'nobody'),
+            ('extra_tags', ['nonsense']), ('extra_tags', 5), ('owner', 999999),
         ):  # fmt: skip
             with self.subTest(field=field, bad=bad):
                 response = self.client.patch(self._get_detail_url(rule), {field: bad}, format='json', **self.header)

@@ -45,8 +45,6 @@ BOUND_OBJECTS = {
         ),
     ),
 }
-
-
 NOT_PERMITTED = {
     'change': gettext_lazy('This user does not have permission to change this endpoint.'),
     'sync': gettext_lazy('This user does not have permission to sync this endpoint.'),
