@@ -113,9 +113,13 @@ def test_a_guest_that_is_gone_is_retired_and_no_other(pve, endpoint, sync, one):
     ]
 
 
-def test_a_guest_that_nobody_has_fails_the_run_and_one_of_several_is_told(endpoint, sync, one):
+def test_a_guest_that_nobody_has_fails_the_run_and_one_of_several_is_told(endpoint, sync, one, admin_client):
     run = sync(endpoint, vmids=[999])
     assert (run.status, run.error) == ('failed', 'Proxmox has none of these guests: 999.')
+    page = admin_client.get(run.get_absolute_url()).content.decode()
+    assert 'Proxmox has none of these guests: 999.' in page
+    many = sync(endpoint, vmids=range(1000, 11000))
+    assert many.error == 'Proxmox has none of these guests: 1000, 1001, 1002, 1003 and 9996 more.'
     run = sync(endpoint, vmids=[999, one])
     assert run.status == 'completed'
     assert [message['message'] for message in run.messages if message['subject'] == '999'] == [

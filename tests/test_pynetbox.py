@@ -64,6 +64,8 @@ def test_a_script_makes_an_endpoint_tries_previews_syncs_and_accepts(web, standi
     bad = {'id': rule.id, 'vmid_min': 200, 'vmid_max': 100}
     assert 'vmid_max' in refused(lambda: proxsync.rules.update([bad]), 400)
     assert proxsync.rules.update([{'id': rule.id, 'weight': 3}])[0].weight == 3
+    assert (rule.endpoint.name, dict(rule)['endpoint']['name']) == ('Lab', 'Lab')
+    assert next(iter(proxsync.rules.filter(id=rule.id).update(weight=4))).weight == 4
     assert proxsync.rules.delete([rule.id])
 
     report = post(nb, f'endpoints/{endpoint.id}/test')
@@ -71,6 +73,8 @@ def test_a_script_makes_an_endpoint_tries_previews_syncs_and_accepts(web, standi
     preview = wait(nb, post(nb, f'endpoints/{endpoint.id}/preview'))
     assert (preview.status.value, preview.counts['vm']) == ('completed', {'create': 12})
     assert not VirtualMachine.objects.exists()
+    nobody = wait(nb, post(nb, f'endpoints/{endpoint.id}/sync', {'vmids': [999]}))
+    assert (nobody.status.value, nobody.error) == ('failed', 'Proxmox has none of these guests: 999.')
     units = [change.unit for change in proxsync.changes.filter(run_id=preview.id, kind='vm')]
     applied = wait(nb, post(nb, f'runs/{preview.id}/apply', {'units': units[:2]}))
     assert applied.status.value == 'completed'
