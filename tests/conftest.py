@@ -72,7 +72,7 @@ def sync(db):
 
 class WebServer:
     """
-    NetBox over HTTP, by two processes, with its metrics on, as its documentation has it for several.
+    NetBox over HTTP, with its metrics on, and kept in files as for several processes (a second one takes seconds).
 
     Attributes:
         url: Without a slash at the end.
@@ -86,7 +86,7 @@ class WebServer:
         shared = log / 'metrics'
         shared.mkdir(parents=True)
         env = {**environment, 'PROXSYNC_STACK_METRICS': '1', 'PROMETHEUS_MULTIPROC_DIR': str(shared)}
-        options = ['--workers', '2', '--threads', '4', '--no-control-socket']
+        options = ['--threads', '4', '--no-control-socket']
         processes.start('web', [*command, *options], env=env, run=run, log=log)
         processes.wait_until(partial(netbox.answers, port, '127.0.0.1'), 'web', 120, 'NetBox', run=run, log=log)
 
