@@ -1,10 +1,12 @@
 """A user who may view the machines of one tenant only: of the others they see neither a name nor a value, anywhere."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from core.models import ObjectType
 from dcim.models import Device, Site
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 from ipam.models import IPAddress
@@ -83,7 +85,7 @@ def shown(pve, hidden) -> int:
 
 
 def read_all(user: User, endpoint) -> dict[str, str]:
-    """All that a person can read: lists, exports, the pages and REST of every row that exists, GraphQL, search."""
+    """All that a person can read: lists, exports, the pages and REST of single rows, GraphQL, search."""
     client, token = Client(), Token.objects.create(user=user)
     client.force_login(user)
     header = {'HTTP_AUTHORIZATION': f'Bearer nbt_{token.key}.{token.token}'}
@@ -93,7 +95,7 @@ def read_all(user: User, endpoint) -> dict[str, str]:
         name = model._meta.model_name
         urls += [reverse(f'{PAGES}{name}_list') + query for query in ('', '?export', '?export=table', '?q=a')]
         urls += [reverse(f'{REST}{name}-list') + '?limit=1000']
-        for row in model.objects.all():
+        for row in telling(model):
             urls += [row.get_absolute_url(), reverse(f'{REST}{name}-detail', args=[row.pk])]
     for run in SyncRun.objects.filter(mode='preview'):
         urls += [reverse(f'{PAGES}syncrun_apply', args=[run.pk])]
@@ -104,6 +106,16 @@ def read_all(user: User, endpoint) -> dict[str, str]:
         answers[query] = client.post(reverse('graphql'), {'query': query}, content_type='application/json')
         assert 'errors' not in json.loads(answers[query].content), answers[query].content
     return {url: answer.getvalue().decode() for url, answer in answers.items() if answer.status_code != 404}
+
+
+def telling(model: type[Model]) -> Iterator[Model]:
+    """The rows that hold anything of the hidden machine, and one of each of those that are shown alike."""
+    shown = set()
+    for row in model.objects.all():
+        likeness = tuple(getattr(row, name, None) for name in ('kind', 'action', 'outcome', 'mode', 'state'))
+        if MARKER in str(vars(row)) or likeness not in shown:
+            shown.add(likeness)
+            yield row
 
 
 def leaks(read: dict[str, str]) -> list[str]:
