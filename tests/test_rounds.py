@@ -215,7 +215,7 @@ class Rounds(Stage):
 
 
 def test_whatever_happens_nothing_of_a_persons_is_lost():
-    run_state_machine_as_test(Rounds, settings=pace(12, stateful_step_count=25))
+    run_state_machine_as_test(Rounds, settings=pace(8, stateful_step_count=25))
 
 
 # What NetBox takes for the same tag if it has the one and not the other: by case, or by slug.
@@ -259,7 +259,7 @@ def with_mtus(*mtus):
 @given(rounds=undisputed())
 # An MTU that was configured gives way to the bridge's.
 @example(rounds=with_mtus(1400, 1))
-@pace(8)
+@pace(5)
 def test_rounds_one_by_one_end_where_the_last_one_alone_ends(rounds):
     """
     For the guests of the last round, NetBox holds the same whether it saw the rounds before or not.

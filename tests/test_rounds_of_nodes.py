@@ -216,7 +216,7 @@ class Rounds(Stage):
 
 
 def test_whatever_happens_nothing_of_a_persons_is_lost():
-    run_state_machine_as_test(Rounds, settings=pace(12, stateful_step_count=25))
+    run_state_machine_as_test(Rounds, settings=pace(8, stateful_step_count=25))
 
 
 @st.composite
@@ -237,7 +237,7 @@ def undisputed(draw):
 
 
 @given(rounds=undisputed())
-@pace(8)
+@pace(5)
 def test_rounds_one_by_one_end_where_the_last_one_alone_ends(rounds):
     """
     For the nodes and guests of the last round, NetBox holds the same whether it saw the rounds before or not.
