@@ -20,8 +20,15 @@ REGULAR = ('regex', 'iregex')
 class CheckedFilters:
     """
     For filter sets: an expression that PostgreSQL does not understand is an error of the form, so that REST answers
-    with 400, and finds nothing on a page, which says why.
+    with 400, and finds nothing on a page, which says why. "null" is a word like any other where it is looked for in
+    texts; only to equal it means to be empty.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        for it in self.filters.values():
+            if it.lookup_expr != 'exact' and hasattr(it, 'null_value'):
+                it.null_value = None
 
     def get_form_class(self) -> type[Form]:
         regular = [name for name, it in self.filters.items() if it.lookup_expr in REGULAR]

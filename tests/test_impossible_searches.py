@@ -1,6 +1,7 @@
 """What nobody can find: every list answers, as a page and through REST."""
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from users.models import User
@@ -19,18 +20,12 @@ LISTS = {
     'syncchange': ('label', 'object_id', None),
     'binding': ('key', 'object_id', 'first_seen'),
 }
-REGULAR = ('(', '[', '\\', '*', 'a{9,1}')
-TEXTS = ('\0', 'a\0b', '\\', '%', "'", 'x' * 3000, '٣', '²')
-NUMBERS = ('99999999999', '-99999999999', '9' * 40, '1e400', 'NaN', '\0', '٣', '²')
-MOMENTS = ('2024-13-45', '0000-00-00', '9999999-01-01', '0001-01-01T00:00:00+14:00', '9999-12-31T23:59:59-14:00', '\0')
-PAGING = {
-    'page': ('0', '-1', '9' * 30, 'x', '\0'),
-    'per_page': ('0', '-1', '9' * 30, 'x', '\0'),
-    'limit': ('-1', '9' * 30, 'x'),
-    'offset': ('-1', '9' * 30, 'x'),
-    'sort': ('nothing', '-', '\0'),
-    'ordering': ('nothing', '-', '\0'),
-}
+REGULAR = ('(', 'a{9,1}')
+TEXTS = ('a\0b', '\\', '²')
+NUMBERS = ('9' * 40, '-99999999999', 'NaN')
+MOMENTS = ('2024-13-45', '0001-01-01T00:00:00+14:00')
+PAGE = {'page': '-1', 'per_page': '9' * 30, 'sort': 'nothing'}, {'page': '9' * 30, 'per_page': '\0', 'sort': '-'}
+REST = {'limit': '-1', 'offset': '9' * 30, 'ordering': '\0'}, {'limit': '9' * 30, 'offset': '-1', 'ordering': '-'}
 
 
 @pytest.fixture
@@ -55,20 +50,28 @@ def urls(name: str) -> tuple[str, str]:
 def searches(name: str) -> list[dict[str, str]]:
     text, number, moment = LISTS[name]
     found = [{field: value} for field in (text, 'q') for value in TEXTS]
-    found += [{field: value} for field in (number, f'{number}__gt', 'id') for value in NUMBERS]
-    found += [{field: value} for field in (moment, f'{moment}__lt') for value in MOMENTS if moment]
-    return found + [{field: value} for field, values in PAGING.items() for value in values]
+    found += [{number: value, f'{number}__gt': value, 'id': value} for value in NUMBERS]
+    found += [{moment: value, f'{moment}__lt': value} for value in MOMENTS if moment]
+    return [*found, {f'{text}__ic': 'null'}]
 
 
 @pytest.mark.parametrize('name', LISTS)
 def test_no_search_breaks_a_list(browser, name):
-    broken = [
+    tried = [
         (url, search)
-        for url in urls(name)
-        for search in searches(name)
-        if browser.get(url, search).status_code >= 500
+        for url, paging in zip(urls(name), (PAGE, REST), strict=True)
+        for search in [*searches(name), *paging]
     ]
-    assert broken == []
+    assert [(url, search) for url, search in tried if not answers(browser, url, search)] == []
+
+
+def answers(browser: Client, url: str, search: dict[str, str]) -> bool:
+    # What breaks one search breaks its transaction, and is not to break the next search.
+    with transaction.atomic():
+        answered = browser.get(url, search).status_code < 500
+        if not answered:
+            transaction.set_rollback(True)
+    return answered
 
 
 @pytest.mark.parametrize('name', LISTS)

@@ -8,7 +8,7 @@ from .people import Person
 
 __all__ = ('Report',)
 
-LINE = '{name:<46} {person:<11} {ms:>7} {queries:>5} {sql:>7} {ratio:>6} {verdict}'
+LINE = '{name:<46} {person:<11} {ms:>6} {ratio:>6} {queries:>5} {sql:>7} {cpu:>7} {verdict}'
 
 
 class Report:
@@ -24,7 +24,7 @@ class Report:
         self.bound, self.fine = bound, fine
         self.found: list[Measured] = []
         self.base: dict[tuple[int, str], float] = {}
-        titles = {'ms': 'ms', 'queries': 'SQL', 'sql': 'SQL ms', 'ratio': 'ratio', 'verdict': ''}
+        titles = {'ms': 'ms', 'queries': 'SQL', 'sql': 'SQL ms', 'cpu': 'CPU ms', 'ratio': 'ratio', 'verdict': ''}
         print(LINE.format(name='page', person='person', **titles).rstrip())
 
     @staticmethod
@@ -43,6 +43,7 @@ class Report:
                 ms=f'{found.seconds * 1000:.0f}',
                 queries=found.queries,
                 sql=f'{found.sql_seconds * 1000:.0f}',
+                cpu=f'{found.cpu_seconds * 1000:.0f}',
                 ratio=f'{found.seconds / self.base[page.rows, person.name]:.2f}',
                 verdict=self.verdict(found),
             ).rstrip(),
