@@ -9,6 +9,7 @@ from dcim.models import Device, Site
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from ipam.models import IPAddress
 from netbox.search.backends import search_backend
 from tenancy.models import Tenant
@@ -16,6 +17,7 @@ from users.models import ObjectPermission, Token, User
 from virtualization.models import VirtualMachine, VMInterface
 
 from netbox_proxsync.decisions import stop_managing
+from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 from .cases import MARKER
@@ -225,3 +227,62 @@ def test_nodes_are_hidden_likewise(user, pve, make_endpoint, sync, tenant, shown
     for queryset in (SyncChange.objects, Binding.objects):
         units = set(queryset.restrict(user, 'view').values_list('unit', flat=True))
         assert units == {'', 'node/pve1'}
+    endpoint.refresh_from_db()
+    state, expires = endpoint.cluster_state, int(timezone.now().timestamp())
+    for node in state['nodes']:
+        node['expires'] = expires if node['name'] == 'pve2' else expires + 9_000_000
+    state['notices'] = [{'subject': 'nodes', 'message': 'On nodes pve1, pve2 it failed.', 'remedy': ''}]
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(cluster_state=state)
+    for reader, named in ((user, False), (User.objects.create_superuser('root'), True)):
+        client = Client()
+        client.force_login(reader)
+        for url in (endpoint.get_absolute_url(), reverse(f'{PAGES}proxmoxendpoint_nodes', args=[endpoint.pk])):
+            page = client.get(url).content.decode()
+            assert 'pve1' in page
+            assert ('pve2' in page) == named
+        assert ('And 1 node whose device you may not view' in page) != named
+
+
+def test_a_hidden_part_of_a_plan_is_counted_and_cannot_be_chosen(user, endpoint, planned, hidden, shown):
+    run = SyncRun.objects.get(mode='preview')
+    client = Client()
+    client.force_login(user)
+    url = reverse(f'{PAGES}syncrun_apply', args=[run.pk])
+    page = client.get(url).content.decode()
+    assert f'qemu/{shown}' in page
+    assert f'qemu/{hidden}' not in page
+    assert 'And 1 guest or node that you may not view' in page
+    header = {'HTTP_AUTHORIZATION': authorization(user)}
+    for units in ([f'qemu/{hidden}'], [f'qemu/{shown}', f'qemu/{hidden}']):
+        told = client.post(url, {'part': 'selected', 'units': units}, follow=True).content.decode()
+        assert f'The plan has no changes of: qemu/{hidden}.' in told
+        answer = client.post(
+            reverse(f'{REST}syncrun-apply', args=[run.pk]),
+            {'units': units},
+            content_type='application/json',
+            **header,
+        )
+        assert answer.status_code == 409
+        assert not SyncRun.objects.filter(mode='apply').exists()
+    client.post(url, {'part': 'selected', 'units': [f'qemu/{shown}']})
+    assert SyncRun.objects.get(mode='apply').units == [f'qemu/{shown}']
+
+
+def test_the_units_of_a_run_that_applied_a_part_are_hidden_likewise(user, endpoint, planned, hidden, shown):
+    run = SyncRun.objects.get(mode='preview')
+    SyncJob.enqueue_plan(run, None, [f'qemu/{hidden}', f'qemu/{shown}'], immediate=True)
+    applied = SyncRun.objects.get(mode='apply')
+    client = Client()
+    for reader, units in ((user, [f'qemu/{shown}']), (User.objects.create_superuser('root'), applied.units)):
+        client.force_login(reader)
+        header = {'HTTP_AUTHORIZATION': authorization(reader)}
+        answer = client.get(reverse(f'{REST}syncrun-detail', args=[applied.pk]), **header).json()
+        assert answer['units'] == units
+        query = {'query': f'{{ proxsync_run(id: {applied.pk}) {{ units }} }}'}
+        answer = client.post(reverse('graphql'), query, content_type='application/json').json()
+        assert answer == {'data': {'proxsync_run': {'units': units}}}
+
+
+def authorization(user: User) -> str:
+    token = Token.objects.create(user=user)
+    return f'Bearer nbt_{token.key}.{token.token}'
