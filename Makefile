@@ -7,7 +7,7 @@ HOST_OPTION := --host '$(HOST)'
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up netbox test screenshots bench messages lint stop clean
+.PHONY: help demo up netbox test screenshots bench bench-pages messages lint stop clean
 
 help: ## show this
 	@echo 'netbox-proxsync: a NetBox of its own, in .stack/ of this checkout. Targets:'
@@ -33,6 +33,9 @@ screenshots: ## pictures of the main pages for the docs, in assets/, made by the
 
 bench: ## how long collecting 1,000 guests takes, or for example: make bench ARGS="--guests 200 --rounds 1"
 	@sh tests/stack/bootstrap.sh exec tests.bench $(ARGS)
+
+bench-pages: ## first byte of every page at 10,000 guests, or for example: make bench-pages ARGS="--only run --times 1"
+	@sh tests/stack/bootstrap.sh exec tests.bench.pages $(ARGS)
 
 messages: ## collect the texts for translators, and compile the translations, in netbox_proxsync/locale/
 	@sh tests/stack/bootstrap.sh exec tests.stack.messages
