@@ -8,6 +8,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
+from . import branching
 from .choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from .models import Binding, PlannedBinding, SyncChange, SyncRun
 from .sync.changes import Change
@@ -47,8 +48,10 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
     """
     if not has_plan(run):
         raise NotAppliable(_('This run has no plan that waits to be applied.'))
+    check_branch(run, by.branch_id if by else branching.active().schema_id)
     later = SyncRun.objects.filter(
         endpoint=run.endpoint_id,
+        branch_id=run.branch_id,
         pk__gt=run.pk,
         mode__in=(RunModeChoices.SYNC, RunModeChoices.APPLY),
         status=RunStatusChoices.COMPLETED,
@@ -67,6 +70,20 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
         known = set(run.changes.order_by().values_list('unit', flat=True).distinct())
         if unknown := [unit for unit in units if unit not in known]:
             raise NotAppliable(_('The plan has no changes of: {units}.').format(units=', '.join(unknown)))
+
+
+def check_branch(run: SyncRun, branch_id: str):
+    """A plan tells of what it saw, which in another branch is something else."""
+    if run.branch_id == branch_id:
+        return
+    if not run.branch_id:
+        raise NotAppliable(_('This plan was made in main. Leave the branch to apply it.'))
+    name = branching.name_of(run.branch_id)
+    if not name:
+        raise NotAppliable(_('The branch "{branch}", in which this plan was made, is gone.').format(branch=run.branch))
+    raise NotAppliable(
+        _('This plan was made in the branch "{branch}". Activate that branch to apply it.').format(branch=name)
+    )
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,9 @@ class ProxmoxGuest(models.Model):
     @property
     def last_seen(self) -> datetime | None:
         """When Proxmox last listed it. What the row tells of it was so then."""
-        return self.seen_until or self.endpoint.guests_read
+        from ..branching.states import guests_read
+
+        return self.seen_until or guests_read(self.endpoint)
 
     @property
     def shown_reason(self) -> str:

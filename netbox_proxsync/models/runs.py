@@ -178,6 +178,22 @@ class SyncRun(models.Model):
         help_text=_('Of the Proxmox cluster that was read'),
     )
 
+    # Of netbox-branching. No relation: that plugin may not be there.
+    branch_id = models.CharField(
+        verbose_name=_('branch ID'),
+        max_length=50,
+        blank=True,
+        editable=False,
+        help_text=_('Schema ID of the branch in which it works; empty: main'),
+    )
+    branch = models.CharField(
+        verbose_name=_('branch'),
+        max_length=100,
+        blank=True,
+        editable=False,
+        help_text=_('The branch in which it works, as it was called then; empty: main'),
+    )
+
     objects = SyncRunQuerySet.as_manager()
 
     class Meta:

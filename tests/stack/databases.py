@@ -1,9 +1,9 @@
 """
 NetBox's databases. Its migrations take minutes, so each state of them is made once and cloned, which takes a moment.
 
-There are layers of templates: NetBox alone, named by its version and the migrations installed with it; on top of a clone
-of that the plugin's own migrations, named by their content; and on top of that those of its companions, the other plugins
-with which it is tested, named by their versions. A database gets its name when it is complete.
+There are layers of templates: NetBox alone, named by its version and the migrations installed with it; on top of a
+clone of that the plugin's own migrations, named by their content; and on top of that those of its companions, the other
+plugins with which it is tested, named by their versions. A database gets its name when it is complete.
 """
 import hashlib
 import json

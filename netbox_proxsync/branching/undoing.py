@@ -1,0 +1,46 @@
+"""What bindings remember, after what a branch had brought was taken back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+
+from ..ledger.fields import read
+from ..models import Binding, SyncChange
+from ..sync.values import decode
+
+__all__ = ('take_back',)
+
+
+def take_back(changes: QuerySet[SyncChange]):
+    """
+    Where objects hold again what they held before these changes, let bindings remember what was written before; or the
+    next run would take it for a person's edit.
+    """
+    # The last change first, as they were undone.
+    for change in changes.order_by('-run_id', '-position').exclude(fields=[]).iterator():
+        bound = Binding.objects.filter(endpoint=change.run.endpoint_id, kind=change.kind, key=change.key).first()
+        if bound is None or bound.object is None:
+            continue
+        values = dict(bound.values)
+        for field in change.fields:
+            if not field.get('kept') and name_is_back(field, bound):
+                restore(values, field)
+        if values != bound.values:
+            bound.values = values
+            bound.save(update_fields=['values'])
+
+
+def name_is_back(field: Mapping[str, Any], bound: Binding) -> bool:
+    """Whether a field holds what it held before, and the binding still remembers what was written."""
+    name = field['name']
+    if name not in bound.values or decode(bound.values[name]) != decode(field['want']):
+        return False
+    return read(bound.object, name) == decode(field['now'])
+
+
+def restore(values: dict[str, Any], field: Mapping[str, Any]):
+    if field.get('has_last'):
+        values[field['name']] = field['last']
+    else:
+        values.pop(field['name'], None)
