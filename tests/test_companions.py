@@ -1,4 +1,4 @@
-"""Other plugins beside ours: NetBox reads once for each process which there are, so their tests have one of their own."""
+"""Other plugins beside ours: which there are, NetBox reads once for a process, so their tests have one of their own."""
 
 import os
 import subprocess

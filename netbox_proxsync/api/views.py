@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.routers import APIRootView
 
 from .. import connection, decisions, filtersets, host_keys
+from ..branching import InBranch
 from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
 from ..crypto import SecretError
@@ -285,7 +286,7 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
             raise PermissionDenied(_('This user does not have permission to sync this endpoint.'))
         try:
             decide(instance)
-        except decisions.SyncGoingOn as error:
+        except (decisions.SyncGoingOn, InBranch) as error:
             return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
         instance.refresh_from_db()
         return Response(self.serializer_class(instance, context={'request': request}).data)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
 __all__ = (
-    'Branch', 'BranchUnusable', 'InBranch', 'active', 'atomic', 'connection_of', 'find', 'in_branch', 'installed',
+    'MAIN', 'Branch', 'BranchUnusable', 'InBranch', 'active', 'atomic', 'connection_of', 'find', 'in_branch', 'installed',
     'is_in_main', 'link', 'name_of', 'refuse_in_branch', 'within',
 )  # fmt: skip
 

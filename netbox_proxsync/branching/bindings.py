@@ -52,8 +52,8 @@ def object_of(row: Binding) -> ObjectKey:
 class BindingCarrier:
     """
     A binding follows its object: where the target has the object, what was remembered of it on the other side counts as
-    far as the target's object holds it. Everything else stays as it is in the target, and what people decided (unmanaged,
-    ignored) is always main's.
+    far as the target's object holds it. Everything else stays as it is in the target, and what people decided
+    (unmanaged, ignored) is always main's.
 
     The target must be what is active.
 

@@ -6,7 +6,7 @@ netbox-branching carries everything else; so they are carried here, by what beca
 from typing import TYPE_CHECKING
 
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices
@@ -14,7 +14,7 @@ from ..ledger.bindings import dangling
 from ..ledger.clusters import remember_cluster
 from ..ledger.tracking import service_user, tracked_transaction
 from ..models import Binding, BranchState, ProxmoxEndpoint, SyncChange, SyncRun
-from . import within
+from . import installed, within
 from .bindings import BindingCarrier, Touched
 from .guests import GuestCarrier
 from .states import guests_read, set_guests_read
@@ -23,7 +23,7 @@ from .undoing import take_back
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
-__all__ = ('at_last', 'begin', 'forget', 'into_branch', 'into_main', 'let_go', 'not_carried', 'out_of_main')
+__all__ = ('at_last', 'begin', 'forget', 'into_branch', 'into_main', 'left_behind', 'let_go', 'out_of_main')
 
 # Of changes that were at least tried, and may have been written in part.
 WRITTEN = (ChangeOutcomeChoices.APPLIED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.FAILED)
@@ -60,9 +60,8 @@ def into_main(branch: 'BranchRow'):
 def into_branch(branch: 'BranchRow'):
     """After a branch was synced from main: what main's runs have done since the branch was made."""
     runs = SyncRun.objects.filter(branch_id='', completed__gt=branch.created).exclude(mode=RunModeChoices.PREVIEW)
-    decided = ProxmoxEndpoint.objects.all()
     with within(branch.schema_id), transaction.atomic(), transaction.atomic(using=branch.connection_name):
-        for endpoint in decided:
+        for endpoint in ProxmoxEndpoint.objects.all():
             touched = touched_by(runs.filter(endpoint=endpoint))
             BindingCarrier(endpoint, DEFAULT_DB_ALIAS, branch.connection_name, touched).carry()
             read = guests_read(endpoint)
@@ -100,10 +99,18 @@ def forget(branch: 'BranchRow'):
     BranchState.objects.filter(branch_id=branch.schema_id).delete()
 
 
+def left_behind() -> list['BranchRow']:
+    """The branches that are merged, and whose bindings have not followed into main."""
+    if not installed():
+        return []
+    from netbox_branching.models import Branch
+
+    return [branch for branch in Branch.objects.filter(status='merged') if not_carried(branch)]
+
+
 def not_carried(branch: 'BranchRow') -> bool:
     """Whether runs have written into a branch whose bindings have not followed into main."""
-    wrote = SyncRun.objects.filter(branch_id=branch.schema_id, endpoint=F('endpoint__branch_states__endpoint'))
-    wrote = wrote.exclude(mode=RunModeChoices.PREVIEW)
+    wrote = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
     states = BranchState.objects.filter(branch_id=branch.schema_id, carried=None)
     return states.filter(endpoint__in=wrote.values('endpoint')).exists()
 

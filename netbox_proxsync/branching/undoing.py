@@ -24,19 +24,16 @@ def take_back(changes: QuerySet[SyncChange]):
             continue
         values = dict(bound.values)
         for field in change.fields:
-            if not field.get('kept') and name_is_back(field, bound):
+            if not field.get('kept') and is_back(field, bound):
                 restore(values, field)
         if values != bound.values:
             bound.values = values
             bound.save(update_fields=['values'])
 
 
-def name_is_back(field: Mapping[str, Any], bound: Binding) -> bool:
-    """Whether a field holds what it held before, and the binding still remembers what was written."""
-    name = field['name']
-    if name not in bound.values or decode(bound.values[name]) != decode(field['want']):
-        return False
-    return read(bound.object, name) == decode(field['now'])
+def is_back(field: Mapping[str, Any], bound: Binding) -> bool:
+    """Whether a field holds what it held before. One that was there without us has nothing remembered."""
+    return field['name'] in bound.values and read(bound.object, field['name']) == decode(field['now'])
 
 
 def restore(values: dict[str, Any], field: Mapping[str, Any]):

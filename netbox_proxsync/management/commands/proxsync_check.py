@@ -6,6 +6,7 @@ from rq import Worker
 from utilities.rqworker import get_queue_for_model
 
 from netbox_proxsync import connection, custom_fields
+from netbox_proxsync.branching import carrying
 from netbox_proxsync.crypto import SecretError
 from netbox_proxsync.ledger.bindings import dangling
 from netbox_proxsync.management.endpoints import find_endpoint
@@ -23,7 +24,8 @@ class Command(BaseCommand):
         parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint; else all enabled ones')
         parser.add_argument(
             '--repair', action='store_true',
-            help='Make custom fields that are missing, and forget bindings to objects that are gone',
+            help='Make custom fields that are missing, let bindings follow from merged branches, and forget those to '
+            'objects that are gone',
         )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any):
@@ -36,6 +38,7 @@ class Command(BaseCommand):
             self.repair(endpoints)
         self.check_custom_fields()
         self.check_workers()
+        self.check_branches()
         for endpoint in endpoints:
             self.check_endpoint(endpoint)
         if self.troubles:
@@ -58,6 +61,9 @@ class Command(BaseCommand):
         if any(problem.repairable for problem in custom_fields.problems()):
             custom_fields.repair()
             self.stdout.write('repaired custom fields')
+        for branch in carrying.left_behind():
+            carrying.into_main(branch)
+            self.stdout.write(f'repaired the bindings of the branch "{branch}", which follow into main')
         for endpoint in endpoints:
             if gone := dangling(endpoint):
                 endpoint.bindings.filter(pk__in=gone).delete()
@@ -76,6 +82,11 @@ class Command(BaseCommand):
         count = Worker.count(queue=queue)
         remedy = 'Start NetBox workers: netbox rqworker, or the service netbox-rq.'
         self.tell(bool(count), 'workers', f'{count} for the queue "{queue.name}"', remedy)
+
+    def check_branches(self):
+        for branch in carrying.left_behind():
+            detail = f'"{branch}" is merged, and the bindings have not followed into main'
+            self.tell(False, 'branches', detail, 'Repeat this with --repair.')
 
     def check_endpoint(self, endpoint: ProxmoxEndpoint):
         self.check_secrets(endpoint)
