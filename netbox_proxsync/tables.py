@@ -16,7 +16,7 @@ __all__ = (
 
 # Values of guests go through these: the template engine escapes them.
 CHANGED_OBJECT = """
-{% if record.object %}<a href="{{ record.object.get_absolute_url }}">{{ record.label|default:record.object }}</a>
+{% if record.object_url %}<a href="{{ record.object_url }}">{{ record.label|default:record.object }}</a>
 {% else %}{{ record.label|default:record.key }}{% endif %}
 """
 CHANGED_FIELDS = """
@@ -209,12 +209,12 @@ class SyncRunTable(NetBoxTable):
     class Meta(NetBoxTable.Meta):
         model = SyncRun
         fields = (
-            'pk', 'id', 'created', 'endpoint', 'mode', 'vmids', 'status', 'user', 'started', 'completed', 'duration',
-            'phase', 'guests', 'calls', 'changes', 'messages', 'error', 'job', 'request_id',
+            'pk', 'id', 'created', 'endpoint', 'branch', 'branch_id', 'mode', 'vmids', 'status', 'user', 'started',
+            'completed', 'duration', 'phase', 'guests', 'calls', 'changes', 'messages', 'error', 'job', 'request_id',
         )  # fmt: skip
         default_columns = (
-            'pk', 'created', 'endpoint', 'mode', 'vmids', 'status', 'user', 'duration', 'guests', 'calls', 'changes',
-            'messages',
+            'pk', 'created', 'endpoint', 'branch', 'mode', 'vmids', 'status', 'user', 'duration', 'guests', 'calls',
+            'changes', 'messages',
         )  # fmt: skip
 
     def render_duration(self, value) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connections, models, router, transaction
 from django.utils.translation import gettext as _
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
 __all__ = (
-    'MAIN', 'Branch', 'BranchUnusable', 'InBranch', 'active', 'atomic', 'connection_of', 'find', 'in_branch', 'installed',
-    'is_in_main', 'link', 'name_of', 'refuse_in_branch', 'within',
+    'MAIN', 'Branch', 'BranchUnusable', 'InBranch', 'active', 'atomic', 'clean_in_main', 'connection_of', 'find',
+    'in_branch', 'installed', 'link', 'name_of', 'refuse_in_branch', 'within',
 )  # fmt: skip
 
 PLUGIN = 'netbox_branching'
@@ -208,17 +209,23 @@ def refuse_in_branch():
     if (branch := active()) != MAIN:
         raise InBranch(
             _(
-                'This is decided in main, for all branches; the branch "{branch}" is active. Go back to main and '
-                'change it there.'
+                'This is the same in every branch, and the branch "{branch}" is active. Go back to main and change it '
+                'there.'
             ).format(branch=branch.name)
         )
 
 
-def is_in_main(instance: models.Model) -> bool:
-    """Whether main has an object that is seen at present."""
-    if not in_branch() or instance.pk is None:
-        return True
-    return type(instance)._base_manager.using(DEFAULT_DB_ALIAS).filter(pk=instance.pk).exists()
+def clean_in_main():
+    """
+    For what is the same in every branch: an edit would count in main at once, and may name what only the branch has.
+
+    Raises:
+        ValidationError: A branch is active.
+    """
+    try:
+        refuse_in_branch()
+    except InBranch as error:
+        raise ValidationError(str(error)) from None
 
 
 def link(url: str, schema_id: str) -> str:

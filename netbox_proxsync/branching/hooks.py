@@ -6,10 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, models
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, pre_delete
 from django.utils.translation import gettext as _
+from utilities.exceptions import AbortRequest
 
-from . import BRANCHED, installed
+from . import BRANCHED, InBranch, installed, refuse_in_branch
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
@@ -28,7 +29,7 @@ def register():
     from netbox_branching.models import Branch
     from netbox_branching.utilities import register_branching_resolver
 
-    from ..models import ProxmoxEndpoint
+    from ..models import MappingRule, ProxmoxEndpoint
     from . import carrying
 
     register_branching_resolver(is_branched)
@@ -44,6 +45,8 @@ def register():
         (signals.post_deprovision, carrying.forget),
     ):
         signal.connect(partial(follow, receive), weak=False)
+    for model in (ProxmoxEndpoint, MappingRule):
+        pre_delete.connect(refuse_to_delete, sender=model)
     post_delete.connect(forget_endpoint, sender=ProxmoxEndpoint)
 
 
@@ -75,6 +78,13 @@ def follow(receive: Callable[['BranchRow'], None], branch: 'BranchRow', **kwargs
         logger.exception(
             f'The bindings of branch {branch} could not follow. "proxsync_check --repair" tries it again.'
         )
+
+
+def refuse_to_delete(**kwargs: Any):
+    try:
+        refuse_in_branch()
+    except InBranch as error:
+        raise AbortRequest(str(error)) from None
 
 
 def forget_endpoint(instance: models.Model, using: str, **kwargs: Any):

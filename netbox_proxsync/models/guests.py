@@ -180,9 +180,7 @@ class ProxmoxGuest(models.Model):
     @property
     def last_seen(self) -> datetime | None:
         """When Proxmox last listed it. What the row tells of it was so then."""
-        from ..branching.states import guests_read
-
-        return self.seen_until or guests_read(self.endpoint)
+        return self.seen_until or self.endpoint.guests_shown
 
     @property
     def shown_reason(self) -> str:

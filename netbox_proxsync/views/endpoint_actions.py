@@ -17,7 +17,7 @@ from ..crypto import SecretError
 from ..forms import ProxmoxEndpointForm
 from ..forms.fields import HostsField
 from ..jobs import AlreadyRunning, SyncJob
-from ..models import ProxmoxEndpoint
+from ..models import ProxmoxEndpoint, SyncRun
 from ..proxmox.errors import ProxmoxError
 from ..validation import clean_fingerprint, clean_hosts
 from .runs import page_of
@@ -71,11 +71,15 @@ class StartRunView(EndpointActionView):
             messages.warning(request, str(error))
             run = error.run
         else:
-            messages.success(
-                request,
-                _('{mode} of {endpoint} is queued.').format(mode=run.get_mode_display(), endpoint=endpoint),
-            )
+            messages.success(request, queued(run))
         return redirect(page_of(request.user, run))
+
+
+def queued(run: SyncRun) -> str:
+    text = _('{mode} of {endpoint} into branch {branch} is queued.') if run.branch_id else (
+        _('{mode} of {endpoint} is queued.')
+    )
+    return text.format(mode=run.get_mode_display(), endpoint=run.endpoint, branch=run.branch)
 
 
 @register_model_view(ProxmoxEndpoint, 'preview')

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
+from uuid import uuid4
 
 from dcim.models import Site
 from django.apps import apps
@@ -14,12 +15,13 @@ from users.models import User
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync.ledger.fields import read_all
+from netbox_proxsync.ledger.tracking import tracked_transaction
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncRun
 from netbox_proxsync.sync.kinds import KINDS
 from tests.pve import ClusterSpec, StandIn
 from tests.synced import APPS, pin, run_job
 
-SPEC = {'nodes': 2, 'vms': 4, 'containers': 2, 'templates': 0, 'multi_nic': 1, 'vlan': 1, 'ipv6': 1, 'running': 1}
+SPEC = {'nodes': 1, 'vms': 2, 'containers': 1, 'templates': 0, 'multi_nic': 1, 'vlan': 1, 'ipv6': 1, 'running': 1}
 # Of an endpoint's row, what tells how main stands. What was read of Proxmox is true whoever has asked.
 OF_MAIN = ('status', 'last_run', 'guests_read', 'cluster', 'cluster_identity', 'next_sync')
 
@@ -66,6 +68,10 @@ class Lab:
     def preview(self, branch: Branch | None = None) -> SyncRun:
         return self.sync(branch, 'preview')
 
+    def assert_nothing_left(self, branch: Branch | None = None):
+        preview = self.preview(branch)
+        assert (preview.status, preview.counts, preview.error) == ('completed', {}, '')
+
     def content(self, branch: Branch | None = None) -> dict[tuple[str, str], dict[str, Any]]:
         """What is bound, by kind and key, with all managed values, and what is remembered of them."""
         with activate_branch(branch):
@@ -101,6 +107,16 @@ class Lab:
             yield
             transaction.set_rollback(True)
         self.endpoint.refresh_from_db()
+
+
+def edit(user: User, instance: models.Model, **values: Any):
+    """As a person does it in a form."""
+    with tracked_transaction(user, uuid4()):
+        instance.snapshot()
+        for name, value in values.items():
+            setattr(instance, name, value)
+        instance.full_clean()
+        instance.save()
 
 
 def written_models() -> Iterator[type[models.Model]]:

@@ -150,5 +150,7 @@ def change_json(change: SyncChange) -> dict[str, Any]:
 
 
 def result_json(run: SyncRun) -> dict[str, Any]:
-    names = ('mode', 'status', 'branch', 'branch_id', 'error', 'refusal', 'guests', 'calls', 'timings', 'counts', 'messages')
+    names = (
+        'mode', 'status', 'branch', 'branch_id', 'error', 'refusal', 'guests', 'calls', 'timings', 'counts', 'messages',
+    )  # fmt: skip
     return {name: getattr(run, name) for name in names}
