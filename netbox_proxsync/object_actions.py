@@ -4,7 +4,7 @@ from django.middleware.csrf import get_token
 from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import ObjectAction
 
-from .branching import active, in_branch
+from .branching import active, in_branch, place
 from .choices import RunStatusChoices
 from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from .runs import active_runs
@@ -48,10 +48,10 @@ class EndpointAction(ObjectAction):
 
 
 def labelled_with_branch(label: Any) -> dict[str, str]:
-    """Of a button that starts a run: where it will write, unless that is main."""
+    """Of a button that starts a run: where it will write; and said, unless that is main."""
     if not in_branch():
-        return {}
-    return {'label': _('{action} into branch {branch}').format(action=label, branch=active().name)}
+        return {'place': place()}
+    return {'place': place(), 'label': _('{action} into branch {branch}').format(action=label, branch=active().name)}
 
 
 class TestEndpoint(EndpointAction):

@@ -78,12 +78,8 @@ def check_branch(run: SyncRun, branch_id: str):
         return
     if not run.branch_id:
         raise NotAppliable(_('This plan was made in main. Leave the branch to apply it.'))
-    name = branching.name_of(run.branch_id)
-    if not name:
-        raise NotAppliable(_('The branch "{branch}", in which this plan was made, is gone.').format(branch=run.branch))
-    raise NotAppliable(
-        _('This plan was made in the branch "{branch}". Activate that branch to apply it.').format(branch=name)
-    )
+    why = branching.why_unusable(run.branch_id) or _('Activate that branch to apply it.')
+    raise NotAppliable(_('This plan was made in the branch "{branch}". {why}').format(branch=run.branch, why=why))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
 __all__ = (
-    'MAIN', 'Branch', 'BranchUnusable', 'InBranch', 'active', 'atomic', 'clean_in_main', 'connection_of', 'find',
-    'in_branch', 'installed', 'link', 'name_of', 'refuse_in_branch', 'within',
+    'MAIN', 'Branch', 'BranchUnusable', 'InBranch', 'active', 'atomic', 'check_place', 'clean_in_main',
+    'connection_of', 'find', 'in_branch', 'installed', 'link', 'place', 'refuse_in_branch', 'why_unusable', 'within',
 )  # fmt: skip
 
 PLUGIN = 'netbox_branching'
@@ -98,10 +98,37 @@ def find(text: str) -> Branch:
     return Branch(rows[0].schema_id, rows[0].name)
 
 
-def name_of(schema_id: str) -> str:
-    """As it is called now; '' if it is gone."""
-    row = row_of(schema_id)
-    return row.name if row else ''
+def why_unusable(schema_id: str) -> str:
+    """Why a branch cannot be used (any more), for people; '' if it can."""
+    try:
+        with within(schema_id):
+            return ''
+    except BranchUnusable as error:
+        return str(error)
+
+
+def place() -> str:
+    """What is active, for a form that acts on it later."""
+    return active().schema_id or 'main'
+
+
+def check_place(seen: str | None):
+    """
+    Netbox-branching falls back to main, without a word, when the branch that somebody has chosen is not ready.
+
+    Args:
+        seen: `place()` when the form was shown; None: it did not say.
+
+    Raises:
+        BranchUnusable: Something else is active by now.
+    """
+    if seen is None or seen == place():
+        return
+    raise BranchUnusable(
+        _('When this page was shown, something else was active than {now}. Nothing was started; try again.').format(
+            now=_('the branch "{branch}"').format(branch=active().name) if in_branch() else _('main')
+        )
+    )
 
 
 def row_of(schema_id: str) -> 'BranchRow | None':

@@ -12,6 +12,7 @@ from utilities.forms import restrict_form_fields
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import connection, host_keys
+from ..branching import BranchUnusable, check_place
 from ..choices import RunModeChoices, TLSModeChoices
 from ..crypto import SecretError
 from ..forms import ProxmoxEndpointForm
@@ -66,7 +67,11 @@ class StartRunView(EndpointActionView):
             messages.error(request, _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
             return redirect(endpoint.get_absolute_url())
         try:
+            check_place(request.POST.get('place'))
             run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode)
+        except BranchUnusable as error:
+            messages.error(request, str(error))
+            return redirect(endpoint.get_absolute_url())
         except AlreadyRunning as error:
             messages.warning(request, str(error))
             run = error.run

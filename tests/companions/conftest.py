@@ -23,6 +23,13 @@ def lab(kept) -> Iterator[Lab]:
         yield made
 
 
+@pytest.fixture
+def little(kept) -> Iterator[Lab]:
+    """The same with one virtual machine alone: a first sync of it takes a moment."""
+    with Lab(little=True) as made:
+        yield made
+
+
 @pytest.fixture(scope='module')
 def synced(kept) -> Iterator[Lab]:
     """The same, synced into main. What tests change in it stays: each goes by what it finds."""

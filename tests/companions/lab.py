@@ -22,22 +22,29 @@ from tests.pve import ClusterSpec, StandIn
 from tests.synced import APPS, pin, run_job
 
 SPEC = {'nodes': 1, 'vms': 2, 'containers': 1, 'templates': 0, 'multi_nic': 1, 'vlan': 1, 'ipv6': 1, 'running': 1}
+LITTLE = {'vms': 1, 'containers': 0, 'multi_nic': 0, 'ipv6': 0}
 # Of an endpoint's row, what tells how main stands. What was read of Proxmox is true whoever has asked.
 OF_MAIN = ('status', 'last_run', 'guests_read', 'cluster', 'cluster_identity', 'next_sync')
 
 
 class Lab:
     """
+    Args:
+        little: Nothing but one virtual machine.
+
     Attributes:
         admin: Who syncs and merges.
     """
 
+    def __init__(self, little: bool = False):
+        self.little = little
+
     def __enter__(self) -> Self:
-        self.pve = StandIn(ClusterSpec(**SPEC))
+        self.pve = StandIn(ClusterSpec(**(SPEC | LITTLE if self.little else SPEC)))
         self.pve.__enter__()
         self.admin = User.objects.create_superuser('admin', password='admin')
         site = Site.objects.create(name='Linz', slug='linz')
-        self.endpoint = pin(self.pve, site=site, create_vlans=True, read_os_info=True)
+        self.endpoint = pin(self.pve, site=site, create_vlans=True, sync_nodes=not self.little)
         return self
 
     def __exit__(self, *exc_info: object):

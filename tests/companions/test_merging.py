@@ -15,6 +15,9 @@ def test_a_merged_first_sync_is_as_if_it_had_been_done_in_main(lab: Lab, strateg
     with lab.tried():
         direct = lab.sync()
         wanted, guests = lab.content(), lab.guests()
+        assert {'cluster', 'device', 'node_interface', 'vm', 'interface', 'mac', 'ip', 'disk'} == {*direct.counts}
+        assert any(values.get('tags') for values in wanted.values())
+        assert any(values.get('untagged_vlan') for values in wanted.values())
     branch, before = lab.branch(merge_strategy=strategy), rows()
     run = lab.sync(branch)
     assert (run.status, run.error, run.counts) == ('completed', '', direct.counts)
@@ -38,7 +41,8 @@ def test_a_merged_first_sync_is_as_if_it_had_been_done_in_main(lab: Lab, strateg
     assert made.filter(changed_object_type__model='virtualmachine').count() == run.counts['vm']['create']
 
 
-def test_a_reverted_merge_leaves_nothing_that_the_next_run_would_take_for_an_edit(lab: Lab):
+def test_a_reverted_merge_leaves_nothing_that_the_next_run_would_take_for_an_edit(little: Lab):
+    lab = little
     branch, before = lab.branch(), rows()
     lab.sync(branch)
     branch.merge(lab.admin)
@@ -55,7 +59,8 @@ def test_a_reverted_merge_leaves_nothing_that_the_next_run_would_take_for_an_edi
     lab.assert_nothing_left()
 
 
-def test_of_a_branch_that_is_thrown_away_nothing_stays_but_its_runs(lab: Lab):
+def test_of_a_branch_that_is_thrown_away_nothing_stays_but_its_runs(little: Lab):
+    lab = little
     branch, before = lab.branch(), rows()
     run = lab.sync(branch)
     branch.archive(lab.admin)
@@ -66,7 +71,8 @@ def test_of_a_branch_that_is_thrown_away_nothing_stays_but_its_runs(lab: Lab):
     assert lab.sync().counts == run.counts
 
 
-def test_a_failed_carrying_is_made_good_by_the_command(lab: Lab, capsys):
+def test_a_failed_carrying_is_made_good_by_the_command(little: Lab, capsys):
+    lab = little
     branch = lab.branch()
     lab.sync(branch)
     branch.merge(lab.admin)
