@@ -5,12 +5,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models.signals import post_delete, pre_delete
 from django.utils.translation import gettext as _
 from utilities.exceptions import AbortRequest
 
-from . import BRANCHED, InBranch, installed, refuse_in_branch
+from . import BRANCHED, BranchUnusable, InBranch, installed, refuse_in_branch
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
@@ -48,6 +48,7 @@ def register():
     for model in (ProxmoxEndpoint, MappingRule):
         pre_delete.connect(refuse_to_delete, sender=model)
     post_delete.connect(forget_endpoint, sender=ProxmoxEndpoint)
+    signals.pre_deprovision.connect(refuse_to_drop)
 
 
 def is_branched(model: type[models.Model]) -> bool | None:
@@ -74,6 +75,9 @@ def follow(receive: Callable[['BranchRow'], None], branch: 'BranchRow', **kwargs
     """What was done to the branch is done, whatever becomes of what follows from it."""
     try:
         receive(branch)
+    except BranchUnusable as error:
+        # It was made before this plugin was there, so there is nothing to follow.
+        logger.info(str(error))
     except Exception:
         logger.exception(
             f'The bindings of branch {branch} could not follow. "proxsync_check --repair" tries it again.'
@@ -87,16 +91,30 @@ def refuse_to_delete(**kwargs: Any):
         raise AbortRequest(str(error)) from None
 
 
+def refuse_to_drop(branch: 'BranchRow', **kwargs: Any):
+    """A run holds both connections: dropping the branch would wait for the one, and the other for that, for ever."""
+    from ..choices import RunStatusChoices
+    from ..models import SyncRun
+
+    runs = SyncRun.objects.filter(branch_id=branch.schema_id, status__in=RunStatusChoices.WORKING)
+    if run := runs.first():
+        told = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
+        raise AbortRequest(told.format(run=run.pk))
+
+
 def forget_endpoint(instance: models.Model, using: str, **kwargs: Any):
     """Also what branches have of an endpoint that is deleted."""
+    if using == DEFAULT_DB_ALIAS:
+        transaction.on_commit(partial(forget_in_branches, instance.pk))
+
+
+def forget_in_branches(endpoint_id: int):
     from netbox_branching.models import Branch
 
     from ..models import Binding, ProxmoxGuest
     from . import is_complete
 
-    if using != DEFAULT_DB_ALIAS:
-        return
     for branch in Branch.objects.filter(status='ready'):
         if is_complete(branch):
             for model in (Binding, ProxmoxGuest):
-                model.drop(models.Q(endpoint_id=instance.pk), branch.connection_name)
+                model.drop(models.Q(endpoint_id=endpoint_id), branch.connection_name)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from ..choices import ChangeActionChoices
 from ..ledger.fields import read
 from ..models import Binding, SyncChange
 from ..sync.values import decode
@@ -18,7 +19,9 @@ def take_back(changes: QuerySet[SyncChange]):
     next run would take it for a person's edit.
     """
     # The last change first, as they were undone.
-    for change in changes.order_by('-run_id', '-position').exclude(fields=[]).iterator():
+    # What was made has gone with its binding.
+    changes = changes.exclude(action=ChangeActionChoices.CREATE).exclude(fields=[]).select_related('run')
+    for change in changes.order_by('-run_id', '-position').iterator():
         bound = Binding.objects.filter(endpoint=change.run.endpoint_id, kind=change.kind, key=change.key).first()
         if bound is None or bound.object is None:
             continue

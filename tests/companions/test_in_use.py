@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from netbox_branching.models import Branch
 from users.models import Token
+from utilities.exceptions import AbortRequest
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync import branching
@@ -16,7 +17,7 @@ from netbox_proxsync.choices import RunModeChoices
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 
-from .lab import Lab, edit
+from .lab import Lab, edit, rows
 
 VIEW = 'plugins:netbox_proxsync:'
 API = 'plugins-api:netbox_proxsync-api:'
@@ -278,6 +279,10 @@ def test_a_run_whose_branch_is_gone_when_it_starts_writes_nothing(synced: Lab):
         cursor.execute(f'DROP TABLE {branch.schema_name}.netbox_proxsync_binding')
     assert 'was made before Proxmox Sync could work in branches' in failed(queued(branch))
     run = queued(branch)
+    SyncRun.objects.filter(pk=run.pk).update(status='running')
+    with pytest.raises(AbortRequest, match=f'Run {run.pk} of Proxmox Sync works in this branch'):
+        branch.delete()
+    SyncRun.objects.filter(pk=run.pk).update(status='queued')
     branch.delete()
     assert failed(run) == 'Its branch was deleted.'
     assert not branching.why_unusable('')
@@ -318,3 +323,24 @@ def test_an_upgrade_reaches_the_open_branches(synced: Lab):
     assert branch.ready
     synced.pve.rename(max(guest.vmid for guest in synced.pve.cluster.guests.values()), 'after-the-upgrade')
     assert synced.sync(branch).counts == {'vm': {'update': 1}}
+
+
+def test_a_branch_that_was_there_first_is_migrated_and_usable(synced: Lab):
+    """Installing this plugin must not break the branches of others."""
+    branch = synced.branch('First')
+    with connections[branch.connection_name].cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'netbox_proxsync'")
+        for model in (Binding, ProxmoxGuest):
+            cursor.execute(f'DROP TABLE {branch.schema_name}.{model._meta.db_table}')
+    before = rows()
+    branch = Branch.objects.get(pk=branch.pk)
+    branch.migrate(synced.admin)
+    assert rows() == before
+    assert branch.ready
+    # It has no bindings of its own, and finds the machines again as it would find those of a person.
+    run = synced.sync(branch)
+    assert (run.status, run.conflicts) == ('completed', 0)
+    assert 'create' not in run.counts['vm']
+    assert rows() == before
+    branch.merge(synced.admin)
+    synced.assert_nothing_left()

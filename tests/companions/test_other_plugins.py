@@ -17,7 +17,6 @@ from tests.pve import ClusterSpec, StandIn
 from tests.synced import kept_database, pin, run_job
 
 VIEW = 'plugins:netbox_proxsync:'
-# A recorded cluster, so that the numbers are the same as in tests/test_recorded_clusters.py without other plugins.
 SPEC = {'nodes': 2, 'vms': 4, 'containers': 2, 'templates': 0, 'running': 1, 'agent': 1}
 
 
@@ -25,6 +24,10 @@ SPEC = {'nodes': 2, 'vms': 4, 'containers': 2, 'templates': 0, 'running': 1, 'ag
 def pve():
     with StandIn(ClusterSpec(**SPEC)) as running:
         yield running
+
+
+def virtual_machines(pve: StandIn) -> list:
+    return sorted((guest for guest in pve.cluster.guests.values() if guest.type == 'qemu'), key=lambda each: each.vmid)
 
 
 @pytest.fixture(scope='module')
@@ -38,9 +41,8 @@ def run(django_db_setup, django_db_blocker, pve) -> SyncRun:
         zone = Zone.objects.create(
             view=view, name='example.com', soa_mname=nameserver, soa_rname='admin.example.com', default_ttl=3600
         )
-        taken, named = sorted(guest.vmid for guest in pve.cluster.guests.values() if guest.type == 'qemu')[:2]
-        pve.rename(taken, 'taken.example.com')
-        pve.rename(named, 'named.example.com')
+        for guest, name in zip(virtual_machines(pve), ('taken', 'named'), strict=False):
+            guest.agent_info['get-host-name'] = {'host-name': f'{name}.example.com'}
         # No address may have this name: it is an alias.
         Record.objects.create(zone=zone, type='CNAME', name='taken', value='elsewhere.example.org.')
         endpoint = pin(pve, site=Site.objects.create(name='Linz', slug='linz'), read_host_names=True)
@@ -57,12 +59,13 @@ def client(run, admin_user) -> Client:
 pytestmark = pytest.mark.django_db
 
 
-def test_a_sync_writes_everything_but_what_another_plugin_refuses(run: SyncRun):
+def test_a_sync_writes_everything_but_what_another_plugin_refuses(run: SyncRun, pve):
     assert (run.status, run.error) == ('completed', '')
     refused = run.changes.exclude(outcome='applied')
     assert {(change.kind, change.outcome) for change in refused} == {('ip', 'failed')}
     assert all('CNAME' in change.message for change in refused)
-    taken = VirtualMachine.objects.get(name='taken.example.com')
+    assert IPAddress.objects.count() == run.counts['ip']['create'] - refused.count()
+    taken = VirtualMachine.objects.get(custom_field_data__vmid=virtual_machines(pve)[0].vmid)
     assert taken.interfaces.exists()
     assert taken.virtualdisks.exists()
     assert not IPAddress.objects.filter(dns_name='taken.example.com').exists()
@@ -75,8 +78,7 @@ def test_dns_records_follow_the_addresses_that_a_sync_writes(run: SyncRun, pve):
     assert addresses.exists()
     records = Record.objects.filter(zone__name='example.com', name='named', type__in=('A', 'AAAA'))
     assert {record.value for record in records} == {str(address.address.ip) for address in addresses}
-    vmid = next(guest.vmid for guest in pve.cluster.guests.values() if guest.name == 'named.example.com')
-    pve.delete(vmid)
+    pve.delete(virtual_machines(pve)[1].vmid)
     again = run_job(run.endpoint)
     assert (again.status, again.counts['vm']) == ('completed', {'retire': 1})
 
@@ -98,7 +100,7 @@ def test_every_page_answers(client: Client, run: SyncRun):
         reverse('virtualization:virtualmachine_list'),
         reverse('ipam:ipaddress_list'),
         IPAddress.objects.first().get_absolute_url(),
-        reverse('plugins:netbox_topology_views:home'),
+        f'{reverse("plugins:netbox_topology_views:home")}?site_id={run.endpoint.site_id}',
         reverse('plugins:netbox_dns:zone_list'),
         reverse('plugins:netbox_dns:record_list'),
         Zone.objects.first().get_absolute_url(),
@@ -109,13 +111,6 @@ def test_every_page_answers(client: Client, run: SyncRun):
     for instance in (machine, device, Cluster.objects.first()):
         page = client.get(instance.get_absolute_url()).content.decode()
         assert reverse(f'{VIEW}proxmoxendpoint', args=[run.endpoint_id]) in page, instance
-
-
-def test_the_map_of_another_plugin_shows_our_devices(client: Client, run: SyncRun):
-    url = reverse('plugins-api:netbox_topology_views-api:xml-export-list')
-    answer = client.get(reverse('plugins:netbox_topology_views:home'), {'site_id': run.endpoint.site_id}, follow=True)
-    assert answer.status_code == 200
-    assert url
 
 
 def test_rest_and_graphql_answer(client: Client, run: SyncRun, admin_user):
@@ -129,7 +124,6 @@ def test_rest_and_graphql_answer(client: Client, run: SyncRun, admin_user):
     answer = client.post(reverse('graphql'), {'query': query}, content_type='application/json', headers=headers).json()
     assert 'errors' not in answer
     assert answer['data']['proxsync_endpoint_list'][0]['runs'][0]['id'] == str(run.pk)
-    assert client.get(reverse('schema'), headers=headers).status_code == 200
 
 
 def test_no_migration_of_ours_is_missing(run: SyncRun):
