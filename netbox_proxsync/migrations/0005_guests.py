@@ -5,6 +5,10 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
+# Makes a table that every branch of netbox-branching has. Left to itself, that looks at other operations only.
+fake_on_branch = False
+
+
 class Migration(migrations.Migration):
 
     dependencies = [

@@ -35,7 +35,7 @@ def run(django_db_setup, django_db_blocker, pve) -> SyncRun:
     """The first sync of a cluster whose guests have addresses in a prefix for which DNS records are kept."""
     with kept_database(django_db_blocker):
         view = View.get_default_view()
-        for network in ('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'):
+        for network in ('10.0.0.0/8', '2001:db8::/32'):
             Prefix.objects.create(prefix=network).netbox_dns_views.add(view)
         nameserver = NameServer.objects.create(name='ns1.example.com')
         zone = Zone.objects.create(
