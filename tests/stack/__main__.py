@@ -60,7 +60,6 @@ def test(arguments: list[str]) -> int:
     Without arguments all tests, dealt out to a process per core; by file, since the tests of one share what they read.
     Tests that need other plugins beside ours get them, and then whatever else is asked for has them as well.
     """
-    companions = not arguments or any('companions' in argument for argument in arguments)
     environment = dict(os.environ)
     if any(argument.startswith('tests/companions') for argument in arguments):
         environment['PROXSYNC_STACK_COMPANIONS'] = '1'
@@ -70,8 +69,6 @@ def test(arguments: list[str]) -> int:
         from . import databases
 
         databases.ensure_template()
-        if companions:
-            databases.ensure_template(companions=True)
         process = subprocess.Popen([sys.executable, '-m', 'pytest', *arguments], cwd=ROOT, env=environment)
         try:
             return process.wait()
