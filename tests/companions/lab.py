@@ -9,6 +9,7 @@ from dcim.models import Site
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models, transaction
+from extras.models import CachedValue
 from netbox_branching.models import Branch
 from netbox_branching.utilities import activate_branch
 from users.models import User
@@ -141,7 +142,10 @@ def rows() -> dict[str, list[tuple]]:
     for model in written_models():
         if model._meta.label_lower not in RECORD:
             names = OF_MAIN if model is ProxmoxEndpoint else [field.attname for field in model._meta.concrete_fields]
-            found[model._meta.db_table] = sorted(model._base_manager.using('default').values_list(*names), key=str)
+            stored = model._base_manager.using('default').values_list(*names)
+            # Branches are searched for, too.
+            stored = stored.exclude(object_type__model='branch') if model is CachedValue else stored
+            found[model._meta.db_table] = sorted(stored, key=str)
     return found
 
 
