@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from extras.models import CustomField
 from virtualization.models import Cluster, VirtualMachine
 
+from .branching import active
 from .choices import ChangeActionChoices, ChangeOutcomeChoices, GuestStateChoices, RunModeChoices, RunStatusChoices
 from .ledger.fields import is_set, read
 from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
@@ -110,6 +111,7 @@ def last_look(binding: Binding, guest: ProxmoxGuest | None) -> SyncRun | None:
     """The last run that compared it with Proxmox."""
     runs = SyncRun.objects.filter(
         endpoint=binding.endpoint_id,
+        branch_id=active().schema_id,
         mode__in=(RunModeChoices.PREVIEW, RunModeChoices.SYNC),
         status__in=(RunStatusChoices.COMPLETED, RunStatusChoices.REFUSED),
     )

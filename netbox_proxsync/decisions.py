@@ -1,4 +1,9 @@
-"""What people decide about guests and bound objects: to ignore them, to stop managing them, and to take that back."""
+"""
+What people decide about guests and bound objects: to ignore them, to stop managing them, and to take that back.
+
+All of it raises InBranch, and does nothing, while a branch is active: decisions are main's, and are not in the change
+log by which a branch is merged.
+"""
 
 from collections.abc import Collection
 
@@ -6,6 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from .branching import refuse_in_branch
 from .choices import RunModeChoices, RunStatusChoices
 from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from .sync.guests import IGNORED, REOPENED, Standing
@@ -53,6 +59,7 @@ def stop_managing(guests: Collection[ProxmoxGuest]) -> int:
     Raises:
         SyncGoingOn: Nothing was done.
     """
+    refuse_in_branch()
     with transaction.atomic():
         units: dict[int, list[str]] = {}
         for guest in guests:
@@ -74,23 +81,26 @@ def leave_to_people(binding: Binding):
     Raises:
         SyncGoingOn: Nothing was done.
     """
+    refuse_in_branch()
     refuse_during_sync(binding.endpoint)
     Binding.objects.filter(pk=binding.pk).update(unmanaged=True)
 
 
 def manage_again(binding: Binding):
     """Let the next run keep the object again: facts that were edited meanwhile are set back."""
+    refuse_in_branch()
     Binding.objects.filter(pk=binding.pk).update(unmanaged=False)
 
 
 def decide(guests: Collection[ProxmoxGuest], ignored: bool, standing: Standing) -> int:
+    refuse_in_branch()
     rows = ProxmoxGuest.objects.filter(pk__in=[guest.pk for guest in guests]).exclude(ignored=ignored)
     return rows.update(ignored=ignored, state=str(standing.state), reason=standing.reason)
 
 
 def refuse_during_sync(endpoint: ProxmoxEndpoint):
     """A sync that has begun binds again what it has planned to write. A queued one has planned nothing yet."""
-    syncs = SyncRun.objects.filter(endpoint=endpoint).exclude(mode=RunModeChoices.PREVIEW)
+    syncs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
     if syncs.filter(status__in=RunStatusChoices.WORKING).exists():
         raise SyncGoingOn(endpoint)
 

@@ -84,6 +84,8 @@ def payload(run: SyncRun) -> dict[str, Any]:
             'url': run.get_absolute_url(),
             'mode': run.mode,
             'status': run.status,
+            'branch': run.branch or None,
+            'branch_id': run.branch_id or None,
             'user': run.user.get_username() if run.user else None,
             'started': run.started and run.started.isoformat(),
             'completed': run.completed and run.completed.isoformat(),

@@ -175,6 +175,12 @@ class SyncRunFilterSet(EndpointFilters):
         label=_('Limited to given guests'),
     )
     user = by_name('user', User.objects.all(), _('User name'), 'username')
+    branch = MultiValueCharFilter()
+    branch_id = MultiValueCharFilter()
+    in_branch = django_filters.BooleanFilter(
+        method='filter_in_branch',
+        label=_('In a branch'),
+    )
     created = MultiValueDateTimeFilter()
     started = MultiValueDateTimeFilter()
     completed = MultiValueDateTimeFilter()
@@ -182,8 +188,8 @@ class SyncRunFilterSet(EndpointFilters):
     class Meta:
         model = SyncRun
         fields = (
-            'id', 'mode', 'status', 'request_id', 'created', 'started', 'completed', 'phase', 'calls', 'guests',
-            'error', 'refusal',
+            'id', 'mode', 'status', 'branch', 'branch_id', 'request_id', 'created', 'started', 'completed', 'phase',
+            'calls', 'guests', 'error', 'refusal',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
@@ -192,6 +198,9 @@ class SyncRunFilterSet(EndpointFilters):
         return queryset.filter(
             Q(endpoint__name__icontains=value) | Q(user__username__icontains=value) | Q(error__icontains=value)
         )
+
+    def filter_in_branch(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
+        return queryset.exclude(branch_id='') if value else queryset.filter(branch_id='')
 
     def filter_vmids(self, queryset: QuerySet, name: str, value: list[int]) -> QuerySet:
         # A number that no guest can have finds none; PostgreSQL would refuse it.

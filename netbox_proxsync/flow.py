@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from .branching.states import guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
 from .connection import connection_of, options_of
@@ -64,7 +65,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     machines = inventory.guests if run.vmids is None else ()
     if shared := shared_cluster(run.endpoint, seen, machines):
         return RunStatusChoices.REFUSED, shared
-    refusal = another_cluster(ClusterIdentity.from_json(run.endpoint.cluster_identity), seen)
+    refusal = another_cluster(ClusterIdentity.from_json(known_identity(run.endpoint)), seen)
     recorder.save(cluster_identity=seen.as_json())
     settings = load_settings(run.endpoint)
     plan = decide(run, recorder, watch, inventory, settings)
@@ -124,14 +125,20 @@ def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tup
 def outdated(run: SyncRun) -> str:
     """Why the plan that a run applies tells nothing of how NetBox stands to the guests; '' if it does."""
     source = run.applies
-    read_at, of_others = run.endpoint.guests_read, Q()
+    read_at, of_others = guests_read(run.endpoint), Q()
     if source.vmids is None:
         is_newest = read_at == source.started
     else:
         is_newest = read_at is None or read_at < source.started
         of_others = Q(vmids__overlap=source.vmids)
     # Runs for given guests leave that moment alone.
-    later = SyncRun.objects.filter(of_others, endpoint=run.endpoint, vmids__isnull=False, started__gt=source.started)
+    later = SyncRun.objects.filter(
+        of_others,
+        endpoint=run.endpoint,
+        branch_id=run.branch_id,
+        vmids__isnull=False,
+        started__gt=source.started,
+    )
     if is_newest and not later.exclude(mode=RunModeChoices.APPLY).exists():
         return ''
     return _(
@@ -198,7 +205,9 @@ def is_quiet(run: SyncRun) -> bool:
             return True
         case ObjectEventsChoices.LATER:
             # Of all guests: some of them, tried out before, are not the first sync of the cluster.
-            whole = run.endpoint.runs.filter(vmids__isnull=True, units__isnull=True)
+            whole = run.endpoint.runs.filter(
+                vmids__isnull=True, units__isnull=True, branch_id__in=('', run.branch_id)
+            )
             synced = whole.exclude(mode=RunModeChoices.PREVIEW).filter(status=RunStatusChoices.COMPLETED)
             return not synced.exists()
     return False

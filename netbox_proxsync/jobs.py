@@ -17,6 +17,7 @@ from netbox.jobs import JobRunner, system_job
 from netbox.plugins import get_plugin_config
 from rq.timeouts import JobTimeoutException
 
+from . import branching
 from .cancelling import CancelWatch
 from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
@@ -70,7 +71,7 @@ class SyncJob(JobRunner):
         **values: Any,
     ) -> SyncRun:
         """
-        Open a run of an endpoint and enqueue its job.
+        Open a run of an endpoint in the active branch, and enqueue its job.
 
         Args:
             vmids: The guests that it is for; None: all, and the cluster and its nodes.
@@ -88,7 +89,16 @@ class SyncJob(JobRunner):
             if not ProxmoxEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint.pk).first():
                 raise EndpointGone
             cls.refuse_second(endpoint)
-            run = SyncRun.objects.create(endpoint=endpoint, user=user, mode=mode, vmids=limit(vmids), **values)
+            branch = branching.active()
+            run = SyncRun.objects.create(
+                endpoint=endpoint,
+                user=user,
+                mode=mode,
+                vmids=limit(vmids),
+                branch_id=branch.schema_id,
+                branch=branch.name,
+                **values,
+            )
             ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(status=EndpointStatusChoices.QUEUED)
         job = cls.enqueue(
             instance=endpoint,
@@ -163,7 +173,7 @@ class SyncJob(JobRunner):
         if not recorder.start():
             return
         try:
-            with CancelWatch(run) as watch:
+            with CancelWatch(run) as watch, branching.within(run.branch_id):
                 status, error = execute(run, recorder, watch)
         except Cancelled:
             if not SyncRun.objects.filter(pk=run.pk).exists():
@@ -173,7 +183,7 @@ class SyncJob(JobRunner):
             self.report(run)
             # NetBox's jobs know no better word for what was stopped by a person.
             self.fail(run.error)
-        except (ProxmoxError, SecretError) as problem:
+        except (ProxmoxError, SecretError, branching.BranchUnusable) as problem:
             close(run, RunStatusChoices.FAILED, str(problem))
             self.report(run)
             self.fail(str(problem))
@@ -202,6 +212,7 @@ class SyncJob(JobRunner):
         self.job.data = {
             'run': run.pk,
             'endpoint': str(run.endpoint),
+            'branch': run.branch,
             'mode': run.mode,
             'status': run.status,
             'counts': run.counts,

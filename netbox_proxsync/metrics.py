@@ -46,8 +46,9 @@ def endpoints() -> Iterator[GaugeMetricFamily]:
 
 
 def syncs() -> QuerySet[SyncRun]:
-    """Those of whole endpoints: one of a few guests does not make the others fresh."""
-    return SyncRun.objects.exclude(mode=RunModeChoices.PREVIEW).filter(vmids__isnull=True, units__isnull=True)
+    """Those of whole endpoints in main: one of a few guests does not make the others fresh."""
+    whole = SyncRun.objects.filter(vmids__isnull=True, units__isnull=True, branch_id='')
+    return whole.exclude(mode=RunModeChoices.PREVIEW)
 
 
 def last_success(names: dict[int, str]) -> GaugeMetricFamily:

@@ -4,6 +4,7 @@ from django.middleware.csrf import get_token
 from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import ObjectAction
 
+from .branching import active, in_branch, place
 from .choices import RunStatusChoices
 from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from .runs import active_runs
@@ -42,7 +43,15 @@ class EndpointAction(ObjectAction):
             'color': cls.color,
             'icon': cls.icon,
             'disabled': cls.runs and not obj.enabled,
+            **(labelled_with_branch(cls.label) if cls.runs else {}),
         }
+
+
+def labelled_with_branch(label: Any) -> dict[str, str]:
+    """Of a button that starts a run: where it will write; and said, unless that is main."""
+    if not in_branch():
+        return {'place': place()}
+    return {'place': place(), 'label': _('{action} into branch {branch}').format(action=label, branch=active().name)}
 
 
 class TestEndpoint(EndpointAction):
@@ -162,6 +171,10 @@ class Decision(ObjectAction):
 
 class RunForGuest(Decision):
     @classmethod
+    def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:
+        return {**super().get_context(context, obj), **labelled_with_branch(cls.label)}
+
+    @classmethod
     def is_offered(cls, obj: ProxmoxGuest) -> bool:
         return obj.endpoint.enabled and not obj.ignored
 
@@ -222,7 +235,13 @@ class BulkDecision(Decision):
     template_name = 'netbox_proxsync/buttons/bulk_post.html'
 
 
-class BulkPreviewGuests(BulkDecision):
+class BulkRun(BulkDecision):
+    @classmethod
+    def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:
+        return {**super().get_context(context, obj), **labelled_with_branch(cls.label)}
+
+
+class BulkPreviewGuests(BulkRun):
     name = 'bulk_preview'
     label = _('Preview selected')
     color = PreviewGuest.color
@@ -230,7 +249,7 @@ class BulkPreviewGuests(BulkDecision):
     hint = _('Find out what a sync of these guests alone would change')
 
 
-class BulkSyncGuests(BulkDecision):
+class BulkSyncGuests(BulkRun):
     name = 'bulk_sync'
     label = _('Sync selected')
     color = SyncGuest.color

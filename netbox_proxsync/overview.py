@@ -69,5 +69,5 @@ def guest_numbers(endpoints: Iterable[ProxmoxEndpoint], user: AbstractBaseUser) 
 
 def last_read(endpoint: ProxmoxEndpoint) -> SyncRun | None:
     """The last run that tried to read Proxmox and came to an end by itself."""
-    runs = SyncRun.objects.filter(endpoint=endpoint, status__in=RunStatusChoices.FINISHED)
+    runs = SyncRun.objects.filter(endpoint=endpoint, branch_id='', status__in=RunStatusChoices.FINISHED)
     return runs.exclude(mode=RunModeChoices.APPLY).exclude(status=RunStatusChoices.CANCELLED).first()

@@ -10,6 +10,7 @@ from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 from django.utils.translation import gettext as _
 
+from .branching.links import object_urls
 from .choices import ChangeActionChoices, ChangeOutcomeChoices
 from .filtersets import SyncChangeFilterSet
 from .models import ProxmoxGuest, SyncChange, SyncRun
@@ -100,6 +101,7 @@ class ChangePage:
         """
         changes = changes_of(run, user, query)
         rows, before, after = cls.rows(changes, run, query, size)
+        link_objects(run, rows)
         number = len(rows)
         elsewhere = before is not None or after is not None
         if elsewhere or (not rows and ('before' in query or 'after' in query)):
@@ -153,6 +155,15 @@ def open_conflicts(run: SyncRun, user: AbstractBaseUser) -> list[SyncChange]:
     """The first of the conflicts that a person may see."""
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run, action=ChangeActionChoices.CONFLICT)
     return list(changes.order_by('position').prefetch_related('object')[:OPEN_CONFLICTS])
+
+
+def link_objects(run: SyncRun, changes: list[SyncChange]):
+    """At once: by itself, every change of a run in a branch would look for its object."""
+    urls = object_urls(run.branch_id, changes) if run.branch_id else None
+    for change in changes:
+        change.run = run
+        if urls is not None:
+            change.object_url = urls.get(change.pk, '')
 
 
 def unsuccessful(run: SyncRun, user: AbstractBaseUser) -> dict[str, int]:

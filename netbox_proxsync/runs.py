@@ -191,9 +191,15 @@ def set_endpoint_status(run: SyncRun, status: str):
 
 
 def close(run: SyncRun, status: str, error: str = ''):
-    """End a run, give its endpoint the run's status, and let those know who wait for it."""
+    """End a run, give its endpoint the status of the last run in main, and let those know who wait for it."""
     SyncRun.objects.filter(pk=run.pk).update(status=status, error=error, completed=timezone.now(), phase='')
-    ProxmoxEndpoint.objects.filter(pk=run.endpoint_id).update(status=status, last_run=run.pk)
+    endpoint = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id)
+    if run.branch_id:
+        # It tells nothing of how main stands.
+        last = SyncRun.objects.filter(pk__in=endpoint.values('last_run')).first()
+        endpoint.update(status=last.status if last else EndpointStatusChoices.NEW)
+    else:
+        endpoint.update(status=status, last_run=run.pk)
     run.refresh_from_db()
     announce(run)
     notify(run)

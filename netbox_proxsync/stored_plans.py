@@ -9,6 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
+from . import branching
 from .choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from .models import Binding, PlannedBinding, SyncChange, SyncRun
 from .sync.changes import Change
@@ -59,8 +60,10 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
     """
     if not has_plan(run):
         raise NotAppliable(_('This run has no plan that waits to be applied.'))
+    check_branch(run, by.branch_id if by else branching.active().schema_id)
     later = SyncRun.objects.filter(
         endpoint=run.endpoint_id,
+        branch_id=run.branch_id,
         pk__gt=run.pk,
         mode__in=(RunModeChoices.SYNC, RunModeChoices.APPLY),
         status=RunStatusChoices.COMPLETED,
@@ -95,6 +98,16 @@ def refuse_unknown(units: list[str]):
     if units:
         shown = ', '.join([*units[:SHOWN_UNITS], *(['...'] if len(units) > SHOWN_UNITS else [])])
         raise NotAppliable(_('The plan has no changes of: {units}.').format(units=shown))
+
+
+def check_branch(run: SyncRun, branch_id: str):
+    """A plan tells of what it saw, which in another branch is something else."""
+    if run.branch_id == branch_id:
+        return
+    if not run.branch_id:
+        raise NotAppliable(_('This plan was made in main. Leave the branch to apply it.'))
+    why = branching.why_unusable(run.branch_id) or _('Activate that branch to apply it.')
+    raise NotAppliable(_('This plan was made in the branch "{branch}". {why}').format(branch=run.branch, why=why))
 
 
 @dataclass(frozen=True)

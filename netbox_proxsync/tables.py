@@ -193,12 +193,12 @@ class SyncRunTable(NetBoxTable):
     class Meta(NetBoxTable.Meta):
         model = SyncRun
         fields = (
-            'pk', 'id', 'created', 'endpoint', 'mode', 'vmids', 'status', 'user', 'started', 'completed', 'duration',
-            'phase', 'guests', 'calls', 'changes', 'messages', 'error', 'job', 'request_id',
+            'pk', 'id', 'created', 'endpoint', 'branch', 'branch_id', 'mode', 'vmids', 'status', 'user', 'started',
+            'completed', 'duration', 'phase', 'guests', 'calls', 'changes', 'messages', 'error', 'job', 'request_id',
         )  # fmt: skip
         default_columns = (
-            'pk', 'created', 'endpoint', 'mode', 'vmids', 'status', 'user', 'duration', 'guests', 'calls', 'changes',
-            'messages',
+            'pk', 'created', 'endpoint', 'branch', 'mode', 'vmids', 'status', 'user', 'duration', 'guests', 'calls',
+            'changes', 'messages',
         )  # fmt: skip
 
     def render_duration(self, value) -> str:

@@ -15,6 +15,9 @@ from tests.stack import databases, netbox, processes
 
 SHARING = ('tests/mapping',)
 
+# With other plugins installed beside ours, in a process of their own: test_companions.py starts it.
+collect_ignore = ['test_companions.py'] if netbox.with_companions() else ['companions']
+
 
 def pytest_configure(config: pytest.Config):
     config.addinivalue_line('markers', 'browser: in a real Chromium, which takes a while')

@@ -152,3 +152,9 @@ def test_an_unknown_endpoint_is_told_with_those_that_there_are(endpoint):
     with pytest.raises(CommandError, match='There are: "Lab"') as caught:
         call_command('proxsync_sync', 'Nonsense')
     assert caught.value.returncode == 1
+
+
+def test_without_netbox_branching_there_are_no_branches(endpoint):
+    with pytest.raises(CommandError, match='There are no branches: netbox-branching is not installed'):
+        command('Lab', '--branch', 'Review')
+    assert not SyncRun.objects.exists()

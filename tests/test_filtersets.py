@@ -157,7 +157,10 @@ class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
         cls.user = User.objects.create_user(username='alice')
         cls.first = make_run(cls.lab, user=cls.user, calls=5, guests=1, vmids=[100, 101])
         cls.second = make_run(cls.other, mode='preview', status='failed', error='no route to host', calls=6)
-        cls.third = make_run(cls.lab, status='running', phase='collect', completed=None, started=LONG_AGO)
+        cls.third = make_run(
+            cls.lab, status='running', phase='collect', completed=None, started=LONG_AGO, branch='Review',
+            branch_id='k3x9q2ab',
+        )  # fmt: skip
 
     def test_search(self):
         self.assertFound({'q': 'other'}, self.second)
@@ -176,6 +179,10 @@ class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
         self.assertFound({'vmids': [7, 101]}, self.first)
         self.assertFound({'vmids': [7]})
         self.assertFound({'vmids': [99_999_999_999]})
+        self.assertFound({'branch': ['Review']}, self.third)
+        self.assertFound({'branch_id': ['k3x9q2ab']}, self.third)
+        self.assertFound({'in_branch': True}, self.third)
+        self.assertFound({'in_branch': False}, self.first, self.second)
         self.assertFound({'limited': True}, self.first)
         self.assertFound({'limited': False}, self.second, self.third)
         self.assertFound({'guests__lt': [2]}, self.first)

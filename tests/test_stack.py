@@ -321,3 +321,21 @@ class TestRealProxmox:
 
             with pytest.raises(StackError, match=f'No Proxmox answers at {address}'):
                 demo.fingerprint(address)
+
+
+class TestTemplates:
+    def test_netbox_alone_is_what_its_own_packages_bring(self):
+        brought = databases.brought_by('netbox')
+
+        assert {'netbox', 'django', 'django-taggit', 'social-auth-app-django'} <= brought
+        # Installed in the same place, and with migrations of their own.
+        assert not brought & {*netbox.COMPANIONS, 'netbox-proxsync', 'pytest'}
+
+    def test_it_has_a_template_of_its_own_with_other_plugins(self):
+        assert databases.companions_template() not in (databases.plugin_template(), databases.bare_template())
+
+    def test_branching_comes_last_as_it_demands(self, monkeypatch):
+        monkeypatch.setenv('PROXSYNC_STACK_COMPANIONS', '1')
+
+        plugins = netbox.variables()['PROXSYNC_STACK_PLUGINS'].split()
+        assert (plugins[0], plugins[-1]) == ('netbox_proxsync', 'netbox_branching')

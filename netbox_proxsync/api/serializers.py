@@ -194,9 +194,9 @@ class SyncRunSerializer(BaseModelSerializer):
     class Meta:
         model = SyncRun
         fields = (
-            'id', 'url', 'display_url', 'display', 'endpoint', 'mode', 'status', 'user', 'job', 'request_id', 'created',
-            'started', 'completed', 'duration', 'phase', 'timings', 'counts', 'calls', 'guests', 'messages', 'error',
-            'refusal', 'applies', 'units', 'vmids',
+            'id', 'url', 'display_url', 'display', 'endpoint', 'branch', 'branch_id', 'mode', 'status', 'user', 'job',
+            'request_id', 'created', 'started', 'completed', 'duration', 'phase', 'timings', 'counts', 'calls',
+            'guests', 'messages', 'error', 'refusal', 'applies', 'units', 'vmids',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'mode', 'status', 'created')
         read_only_fields = fields

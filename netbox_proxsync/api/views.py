@@ -22,6 +22,7 @@ from rest_framework.routers import APIRootView
 from virtualization.models import VirtualDisk, VMInterface
 
 from .. import connection, decisions, filtersets, host_keys
+from ..branching import InBranch
 from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
 from ..crypto import SecretError
@@ -307,7 +308,7 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
             raise PermissionDenied(NOT_PERMITTED['sync'])
         try:
             decide(instance)
-        except decisions.SyncGoingOn as error:
+        except (decisions.SyncGoingOn, InBranch) as error:
             return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
         instance.refresh_from_db()
         return Response(self.serializer_class(instance, context={'request': request}).data)

@@ -103,7 +103,7 @@ class SyncRunFilterForm(SavedFiltersMixin, FilterForm):
     model = SyncRun
     fieldsets = (
         FieldSet('q', 'filter_id'),
-        FieldSet('endpoint_id', 'mode', 'status', 'user_id', 'limited', name=_('Run')),
+        FieldSet('endpoint_id', 'mode', 'status', 'user_id', 'limited', 'in_branch', 'branch', name=_('Run')),
         FieldSet('created__gte', 'created__lte', name=_('Time')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
@@ -111,6 +111,8 @@ class SyncRunFilterForm(SavedFiltersMixin, FilterForm):
     status = several(_('Status'), RunStatusChoices)
     user_id = objects(_('User'), User)
     limited = yes_or_no(_('Limited to given guests'))
+    in_branch = yes_or_no(_('In a branch'))
+    branch = forms.CharField(label=_('Branch'), required=False)
     created__gte = moment(_('Created after'))
     created__lte = moment(_('Created before'))
 

@@ -173,6 +173,8 @@ class ProxSyncRunFilter(BaseModelFilter):
     user_id: ID | None = strawberry_django.filter_field()
     mode: BaseFilterLookup[ProxSyncRunModeEnum] | None = strawberry_django.filter_field()
     status: BaseFilterLookup[ProxSyncRunStatusEnum] | None = strawberry_django.filter_field()
+    branch: StrFilterLookup | None = strawberry_django.filter_field()
+    branch_id: StrFilterLookup | None = strawberry_django.filter_field()
     request_id: ComparisonFilterLookup[ID] | None = strawberry_django.filter_field()
     created: DatetimeFilterLookup | None = strawberry_django.filter_field()
     started: DatetimeFilterLookup | None = strawberry_django.filter_field()

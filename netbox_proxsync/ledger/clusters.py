@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from ..branching.states import known_identity, remember_identity
 from ..models import Binding, ProxmoxEndpoint
 from ..proxmox.inventory import Guest
 from ..sync.identity import ClusterIdentity, is_same_cluster
@@ -27,10 +28,10 @@ def shared_cluster(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Ite
 
 def remember_cluster(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]):
     """What was read once and not this time (a certificate of a node that is off) stays known."""
-    known = {**endpoint.cluster_identity, **{name: value for name, value in identity.items() if value}}
-    if known != endpoint.cluster_identity:
-        ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(cluster_identity=known)
-        endpoint.cluster_identity = known
+    before = known_identity(endpoint)
+    known = {**before, **{name: value for name, value in identity.items() if value}}
+    if known != before:
+        remember_identity(endpoint, known)
 
 
 def keeps_most(endpoint: ProxmoxEndpoint, guests: Iterable[Guest]) -> bool:

@@ -7,15 +7,16 @@ from dcim.models import Device, Interface, MACAddress
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.contenttypes.prefetch import GenericPrefetch
-from django.db import connection, models
+from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Cast, Lower
 from extras.models import CustomField
 from ipam.fields import IPAddressField
 from ipam.lookups import Host
-from ipam.models import FHRPGroup, IPAddress
+from ipam.models import FHRPGroup, IPAddress, Prefix
 from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterface
 
+from ..branching import connection_of
 from ..models import Binding
 from ..sync.kinds import KINDS
 from ..sync.removal import may_be_deleted
@@ -107,7 +108,7 @@ def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixHit, ...]]:
     hits: dict[str, list[PrefixHit]] = {}
     if not hosts:
         return {}
-    with connection.cursor() as cursor:
+    with connection_of(Prefix).cursor() as cursor:
         cursor.execute(
             'SELECT host(h), p.prefix::text, v.id, v.name '
             'FROM unnest(%s::inet[]) AS h JOIN ipam_prefix p ON p.prefix >>= h LEFT JOIN ipam_vrf v ON v.id = p.vrf_id '

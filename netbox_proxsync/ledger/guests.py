@@ -7,13 +7,14 @@ from itertools import batched
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from extras.models import CachedValue
 from netbox.context import query_cache
 from netbox.search.backends import search_backend
 from virtualization.models import VirtualMachine
 
+from .. import branching
+from ..branching.states import guests_read, set_guests_read
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of, storable
@@ -60,15 +61,14 @@ class GuestRecorder:
         Args:
             read_at: When the reading began.
         """
-        with transaction.atomic():
+        with branching.atomic():
             rows, machines = self.rows(self.meant), self.machines(self.meant)
             differing = [*self.listed(rows, machines)]
             unlisted, gone = self.unlisted(rows, machines)
             save(differing + unlisted, gone)
             # Of the others, nothing was looked at that would be true since this run.
-            if self.meant is None and self.endpoint.guests_read != read_at:
-                ProxmoxEndpoint.objects.filter(pk=self.endpoint.pk).update(guests_read=read_at)
-                self.endpoint.guests_read = read_at
+            if self.meant is None and guests_read(self.endpoint) != read_at:
+                set_guests_read(self.endpoint, read_at)
 
     def listed(self, rows: Mapping[str, ProxmoxGuest], machines: Machines) -> Iterator[ProxmoxGuest]:
         """The rows that differ of guests that Proxmox listed."""
@@ -83,10 +83,10 @@ class GuestRecorder:
         """The rows that differ of guests that Proxmox did not list, and those that must go."""
         differing, gone = [], []
         keys = {*rows, *machines} - {*self.standings.guests}
-        first_seen = self.first_seen(keys - {*rows})
+        first_seen, read_before = self.first_seen(keys - {*rows}), guests_read(self.endpoint)
         for key in sorted(keys):
             row = rows.get(key) or unseen(self.endpoint, key)
-            seen_until = row.seen_until or first_seen.get(key) or self.endpoint.guests_read
+            seen_until = row.seen_until or first_seen.get(key) or read_before
             standing = self.standings.absent(key, key in machines)
             if is_over(row, standing):
                 gone.append(row)
@@ -100,7 +100,7 @@ class GuestRecorder:
         what the rows say is true at every moment, also if nothing comes after it.
         """
         differing, gone = [], []
-        with transaction.atomic():
+        with branching.atomic():
             rows = self.rows(units)
             machines = self.machines(rows)
             for key, row in rows.items():

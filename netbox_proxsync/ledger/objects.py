@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 from extras.models import CustomField
 
+from ..branching import in_branch
 from ..models import Binding, ProxmoxEndpoint
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS
@@ -359,7 +360,12 @@ class ObjectWriter:
         rows.delete()
 
     def place_endpoint(self, cluster: Pointer):
-        """The cluster that the first sync makes or finds becomes the endpoint's."""
+        """
+        The cluster that the first sync makes or finds becomes the endpoint's. In a branch that waits for the merge: the
+        endpoint is in main, which may not have the cluster.
+        """
+        if in_branch():
+            return
         endpoint = ProxmoxEndpoint.objects.get(pk=self.endpoint.pk)
         if endpoint.cluster_id is None:
             self.prepare(endpoint)

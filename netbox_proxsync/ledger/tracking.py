@@ -7,10 +7,11 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
 from netbox.context import events_queue
 from netbox.context_managers import event_tracking
 from utilities.request import NetBoxFakeRequest
+
+from .. import branching
 
 __all__ = ('SERVICE_USER', 'savepoint', 'service_user', 'tracked_transaction')
 
@@ -53,7 +54,7 @@ def tracked_transaction(user: AbstractBaseUser, request_id: UUID, quiet: bool = 
     The tracking is the outer of the two: events must not leave for what was rolled back.
     """
     with event_tracking(request_for(user, request_id)):
-        with transaction.atomic():
+        with branching.atomic():
             yield
         if quiet:
             events_queue.set({})
@@ -65,7 +66,7 @@ def savepoint() -> Iterator[None]:
     # Copies: NetBox adds a second write of an object to the event of the first one.
     events = {key: copy(event) for key, event in events_queue.get().items()}
     try:
-        with transaction.atomic():
+        with branching.atomic():
             yield
     except BaseException:
         events_queue.set(events)

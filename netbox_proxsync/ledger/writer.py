@@ -11,12 +11,13 @@ from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import ProtectedError, RestrictedError
 from django.utils.translation import gettext as _
 from rq.timeouts import JobTimeoutException
 from utilities.exceptions import AbortRequest
 
+from .. import branching
 from ..choices import ChangeOutcomeChoices
 from ..models import Binding
 from ..sync.changes import Action, Change
@@ -33,8 +34,8 @@ UNITS_PER_TRANSACTION = 50
 
 # What NetBox, its rules and its database say about one object.
 REFUSALS = (ValidationError, AbortRequest, ProtectedError, RestrictedError, DatabaseError)
-# The connection is gone, or the job's time is up: there is nothing to go on with.
-FATAL = (OperationalError, InterfaceError, JobTimeoutException)
+# The connection or the branch is gone, or the job's time is up: there is nothing to go on with.
+FATAL = (OperationalError, InterfaceError, JobTimeoutException, branching.BranchUnusable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class Writer:
         what was written stays, as whole units, and the rest is recorded as not written.
 
         Raises:
-            OperationalError, InterfaceError, JobTimeoutException: What was committed before stays, as whole units.
+            OperationalError, InterfaceError, JobTimeoutException, BranchUnusable: What was committed before stays, as
+                whole units.
         """
         if rekeyed := plan.rekeyed:
             rekey(rekeyed)
@@ -112,9 +114,10 @@ class Writer:
         if units:
             self.record([Result(change, ChangeOutcomeChoices.CANCELLED) for change in chain.from_iterable(units)])
             return
-        for pk, values in plan.refreshed.items():
-            Binding.objects.filter(pk=pk).update(values=encode_all(values))
-        Binding.objects.filter(pk__in=plan.forgotten).delete()
+        with branching.atomic():
+            for pk, values in plan.refreshed.items():
+                Binding.objects.filter(pk=pk).update(values=encode_all(values))
+            Binding.objects.filter(pk__in=plan.forgotten).delete()
 
     def apply_some(self, units: deque[list[Change]]) -> Iterator[Result]:
         """Take as many units as a transaction holds from the front, and write them."""
@@ -205,7 +208,7 @@ class Writer:
 
 def rekey(bindings: Mapping[int, tuple[str, str]]):
     """Give the bindings of replaced machines their new keys, all at once: half of them would tie two machines."""
-    with transaction.atomic():
+    with branching.atomic():
         for pk, (key, unit) in bindings.items():
             Binding.objects.filter(pk=pk).update(key=key, unit=unit)
 

@@ -12,6 +12,9 @@ from django.db import migrations, models
 
 import netbox_proxsync.fields
 
+# Makes a table that every branch of netbox-branching has. Left to itself, that looks at other operations only.
+fake_on_branch = False
+
 
 class Migration(migrations.Migration):
 

@@ -11,6 +11,10 @@ def uninstall(apps, schema_editor):
     _custom_fields_v1.uninstall(apps, schema_editor.connection.alias)
 
 
+# Custom fields are the same in every branch of netbox-branching.
+fake_on_branch = True
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ('netbox_proxsync', '0001_initial'),

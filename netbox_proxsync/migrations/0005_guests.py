@@ -4,6 +4,9 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.db import migrations, models
 
+# Makes a table that every branch of netbox-branching has. Left to itself, that looks at other operations only.
+fake_on_branch = False
+
 
 class Migration(migrations.Migration):
 

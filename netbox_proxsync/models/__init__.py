@@ -1,4 +1,5 @@
 from .bindings import *
+from .branches import *
 from .custom_fields import *
 from .endpoints import *
 from .guests import *

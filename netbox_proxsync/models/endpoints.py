@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from core.choices import JobIntervalChoices
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.models import PrimaryModel
 from netbox.models.features import JobsMixin
 
+from ..branching import clean_in_main
 from ..choices import (
     EndpointStatusChoices,
     FieldOwnerChoices,
@@ -481,6 +483,13 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         # NetBox's default points into its own documentation, which knows nothing of plugins.
         return None
 
+    @property
+    def guests_shown(self) -> datetime | None:
+        """When Proxmox was read for what its guests are shown to be, in main or in the active branch."""
+        from ..branching.states import guests_read
+
+        return guests_read(self)
+
     def get_status_color(self) -> str:
         return EndpointStatusChoices.colors.get(self.status)
 
@@ -551,6 +560,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         return super().serialize_object(exclude=[*(exclude or ()), *STATE_FIELDS])
 
     def clean(self):
+        clean_in_main()
         super().clean()
         errors: dict[str, Any] = {}
         self._clean_with(errors, 'hosts', clean_hosts)

@@ -180,7 +180,7 @@ class ProxmoxGuest(models.Model):
     @property
     def last_seen(self) -> datetime | None:
         """When Proxmox last listed it. What the row tells of it was so then."""
-        return self.seen_until or self.endpoint.guests_read
+        return self.seen_until or self.endpoint.guests_shown
 
     @property
     def shown_reason(self) -> str:

@@ -11,6 +11,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from netbox.models import PrimaryModel
 
+from ..branching import clean_in_main
 from ..choices import GuestTypeChoices, PatternTypeChoices, TagMatchChoices
 from ..sync.patterns import PatternError, compile_pattern
 
@@ -184,6 +185,7 @@ class MappingRule(PrimaryModel):
         return GuestTypeChoices.colors.get(self.guest_type)
 
     def clean(self):
+        clean_in_main()
         super().clean()
         errors: dict[str, Any] = {}
         for name, clean in (('guest_tags', clean_tag), ('pools', clean_pool), ('nodes', clean_node)):

@@ -12,9 +12,11 @@ from django.db import models, router, transaction
 from django.db.models import OuterRef
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from utilities.querysets import RestrictedQuerySet
 
+from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
 from ..sync.values import decode, show
 from .visibility import Hidden, HiddenUnits, OfMachineQuerySet, hidden_machines, hidden_units, machines_themselves
@@ -179,6 +181,22 @@ class SyncRun(models.Model):
         help_text=_('Of the Proxmox cluster that was read'),
     )
 
+    # Of netbox-branching. No relation: that plugin may not be there.
+    branch_id = models.CharField(
+        verbose_name=_('branch ID'),
+        max_length=50,
+        blank=True,
+        editable=False,
+        help_text=_('Schema ID of the branch in which it works; empty: main'),
+    )
+    branch = models.CharField(
+        verbose_name=_('branch'),
+        max_length=100,
+        blank=True,
+        editable=False,
+        help_text=_('The branch in which it works, as it was called then; empty: main'),
+    )
+
     objects = SyncRunQuerySet.as_manager()
 
     class Meta:
@@ -192,11 +210,14 @@ class SyncRun(models.Model):
         )
 
     def __str__(self) -> str:
+        # GraphQL takes away the endpoint from who may not see it.
+        endpoint = getattr(self, 'endpoint', _('an endpoint'))
+        if self.branch_id:
+            endpoint = _('{endpoint} in branch {branch}').format(endpoint=endpoint, branch=self.branch)
         text = _('{mode} of {endpoint} ({guests}), {time}') if self.vmids else _('{mode} of {endpoint}, {time}')
         return text.format(
             mode=self.get_mode_display(),
-            # GraphQL takes away the endpoint from who may not see it.
-            endpoint=getattr(self, 'endpoint', _('an endpoint')),
+            endpoint=endpoint,
             guests=self.shown_vmids,
             time=f'{timezone.localtime(self.created):%Y-%m-%d %H:%M:%S}' if self.created else _('not saved'),
         )
@@ -427,6 +448,15 @@ class SyncChange(models.Model):
 
     def get_outcome_color(self) -> str:
         return ChangeOutcomeChoices.colors.get(self.outcome)
+
+    @cached_property
+    def object_url(self) -> str:
+        """The address of the object, in the branch in which the run has worked; '' if it is not there (any more)."""
+        if not self.run.branch_id:
+            return link(self.object.get_absolute_url(), '') if self.object else ''
+        from ..branching.links import object_urls
+
+        return object_urls(self.run.branch_id, [self]).get(self.pk, '')
 
     @property
     def display_fields(self) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ class EndpointPanel(panels.ObjectAttributesPanel):
     sync_interval = attrs.ChoiceAttr('sync_interval', label=_('Sync interval'))
     next_sync = attrs.DateTimeAttr('next_sync', label=_('Next sync'))
     last_run = attrs.RelatedObjectAttr('last_run', linkify=True, label=_('Last run'))
-    guests_read = attrs.DateTimeAttr('guests_read', label=_('Guests read'))
+    guests_read = attrs.DateTimeAttr('guests_shown', label=_('Guests read'))
     pve_version = attrs.TextAttr('pve_version', label=_('Proxmox VE version'))
     description = attrs.TextAttr('description')
 
@@ -120,6 +120,7 @@ class RunPanel(panels.ObjectAttributesPanel):
     title = _('Run')
     endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
     mode = attrs.ChoiceAttr('mode')
+    branch = attrs.TextAttr('branch')
     vmids = attrs.ArrayAttr('vmids', label=_('Only these guests'))
     status = attrs.ChoiceAttr('status')
     applies = attrs.RelatedObjectAttr('applies', linkify=True, label=_('Plan of'))

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
 from utilities.paginator import get_paginate_count
 
+from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
 from ..progress import PHASES
 from ..run_changes import FILTERS, ChangePage, open_conflicts, unsuccessful
@@ -78,7 +79,9 @@ def change_log_of(run: Any, user: AbstractBaseUser) -> str:
     wrote = run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.REFUSED
     if not wrote or not user.has_perm('core.view_objectchange'):
         return ''
-    return reverse('core:objectchange_list', query={'request_id': run.request_id})
+    url = reverse('core:objectchange_list', query={'request_id': run.request_id})
+    # Of a branch that is merged, main's has it.
+    return link(url, run.branch_id) or link(url, '')
 
 
 class RunTimesPanel(panels.ObjectPanel):

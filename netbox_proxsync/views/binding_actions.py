@@ -9,6 +9,7 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import decisions
+from ..branching import InBranch
 from ..models import Binding
 from ..object_actions import SYNC_ENDPOINT
 
@@ -35,7 +36,7 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView):
             raise PermissionDenied
         try:
             messages.success(request, self.decide(binding))
-        except decisions.SyncGoingOn as error:
+        except (decisions.SyncGoingOn, InBranch) as error:
             messages.error(request, str(error))
         return redirect(self.get_return_url(request, binding))
 

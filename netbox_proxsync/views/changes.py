@@ -16,7 +16,7 @@ __all__ = (
 
 @register_model_view(SyncChange, 'list', path='', detail=False)
 class SyncChangeListView(generic.ObjectListView):
-    queryset = SyncChange.objects.all()
+    queryset = SyncChange.objects.prefetch_related('run')
     filterset = filtersets.SyncChangeFilterSet
     filterset_form = forms.SyncChangeFilterForm
     table = tables.SyncChangeTable

@@ -12,12 +12,13 @@ from utilities.forms import restrict_form_fields
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import connection, host_keys
+from ..branching import BranchUnusable, check_place
 from ..choices import RunModeChoices, TLSModeChoices
 from ..crypto import SecretError
 from ..forms import ProxmoxEndpointForm
 from ..forms.fields import HostsField
 from ..jobs import AlreadyRunning, SyncJob
-from ..models import ProxmoxEndpoint
+from ..models import ProxmoxEndpoint, SyncRun
 from ..proxmox.errors import ProxmoxError
 from ..validation import clean_fingerprint, clean_hosts
 from .runs import page_of
@@ -66,16 +67,24 @@ class StartRunView(EndpointActionView):
             messages.error(request, _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
             return redirect(endpoint.get_absolute_url())
         try:
+            check_place(request.POST.get('place'))
             run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode)
+        except BranchUnusable as error:
+            messages.error(request, str(error))
+            return redirect(endpoint.get_absolute_url())
         except AlreadyRunning as error:
             messages.warning(request, str(error))
             run = error.run
         else:
-            messages.success(
-                request,
-                _('{mode} of {endpoint} is queued.').format(mode=run.get_mode_display(), endpoint=endpoint),
-            )
+            messages.success(request, queued(run))
         return redirect(page_of(request.user, run))
+
+
+def queued(run: SyncRun) -> str:
+    text = _('{mode} of {endpoint} into branch {branch} is queued.') if run.branch_id else (
+        _('{mode} of {endpoint} is queued.')
+    )
+    return text.format(mode=run.get_mode_display(), endpoint=run.endpoint, branch=run.branch)
 
 
 @register_model_view(ProxmoxEndpoint, 'preview')

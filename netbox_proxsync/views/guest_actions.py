@@ -15,6 +15,7 @@ from netbox.views.generic.base import BaseMultiObjectView, BaseObjectView
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import decisions, filtersets
+from ..branching import InBranch
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..object_actions import SYNC_ENDPOINT, Decision
 
@@ -45,7 +46,7 @@ class Deciding:
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
         try:
             messages.success(request, self.decide(guests))
-        except decisions.SyncGoingOn as error:
+        except (decisions.SyncGoingOn, InBranch) as error:
             messages.error(request, str(error))
         return redirect(return_url)
 

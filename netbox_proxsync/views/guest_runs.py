@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from utilities.views import register_model_view
 
+from ..branching import BranchUnusable, check_place
 from ..choices import RunModeChoices
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
@@ -24,6 +25,11 @@ class StartingRuns:
     mode = ''
 
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
+        try:
+            check_place(request.POST.get('place') or request.POST.get(f'_bulk_{self.mode}') or None)
+        except BranchUnusable as error:
+            messages.error(request, str(error))
+            return redirect(return_url)
         chosen: dict[ProxmoxEndpoint, list[int]] = {}
         for guest in guests:
             if not guest.ignored:

@@ -58,14 +58,18 @@ def test(arguments: list[str]) -> int:
     pytest; see pytest_env.py for the database that it gets.
 
     Without arguments all tests, dealt out to a process per core; by file, since the tests of one share what they read.
+    Tests that need other plugins beside ours get them, and then whatever else is asked for has them as well.
     """
+    environment = dict(os.environ)
+    if any(argument.startswith('tests/companions') for argument in arguments):
+        environment['PROXSYNC_STACK_COMPANIONS'] = '1'
     arguments = arguments or ['--numprocesses', str(min(os.cpu_count() or 1, 4)), '--dist', 'loadfile']
     with services.using():
         # Not only while the tests run: a template must not be built within a test's time limit.
         from . import databases
 
         databases.ensure_template()
-        process = subprocess.Popen([sys.executable, '-m', 'pytest', *arguments], cwd=ROOT)
+        process = subprocess.Popen([sys.executable, '-m', 'pytest', *arguments], cwd=ROOT, env=environment)
         try:
             return process.wait()
         finally:

@@ -32,6 +32,11 @@ SECRET_KEY = _secrets['secret_key']
 API_TOKEN_PEPPERS = {1: _secrets['pepper']}
 
 PLUGINS = os.environ['PROXSYNC_STACK_PLUGINS'].split()
+if 'netbox_branching' in PLUGINS:
+    from netbox_branching.utilities import DynamicSchemaDict
+
+    DATABASES = DynamicSchemaDict(DATABASES)
+    DATABASE_ROUTERS = ['netbox_branching.database.BranchAwareRouter']
 
 # Proxmox counts memory and disks in powers of two.
 RAM_BASE_UNIT = 1024

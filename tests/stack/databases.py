@@ -1,13 +1,15 @@
 """
 NetBox's databases. Its migrations take minutes, so each state of them is made once and cloned, which takes a moment.
 
-There are two layers of templates: NetBox alone, named by its version and the migrations installed with it, and on top
-of a clone of that the plugin's own migrations, named by their content. A database gets its name when it is complete.
+There are layers of templates: NetBox alone, named by its version and the migrations installed with it; on top of a
+clone of that the plugin's own migrations, named by their content; and on top of that those of its companions, the other
+plugins with which it is tested, named by their versions. A database gets its name when it is complete.
 """
 import hashlib
 import json
-import sysconfig
-from importlib.metadata import version
+import re
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
 from psycopg import sql
@@ -19,6 +21,8 @@ from .paths import ROOT
 MAIN = 'netbox'
 PREVIOUS = 'netbox_previous'
 MIGRATIONS = ROOT / 'netbox_proxsync' / 'migrations'
+# In pip's list of a distribution's files.
+MIGRATION = re.compile(r'^((?:[^/,\n]+/){1,3}migrations/[0-9][^/,\n]*\.py),', re.MULTILINE)
 BUSY = 'Another run in this checkout is at the databases; waiting for it.'
 
 
@@ -36,15 +40,24 @@ def plugin_migrations(directory: Path = MIGRATIONS) -> dict[str, str]:
     return {path.stem: digest(path.read_bytes()) for path in sorted(directory.glob('[0-9]*.py'))}
 
 
+def brought_by(name: str, known: set[str] | None = None) -> set[str]:
+    """The names of an installed distribution and of all that it needs to be there, without its optional extras."""
+    known = set() if known is None else known
+    with suppress(PackageNotFoundError):
+        requirements = distribution(name).requires or ()
+        known.add(name)
+        for requirement in requirements:
+            needed = re.sub(r'[-_.]+', '-', re.match(r'[\w.-]+', requirement)[0]).lower()
+            if 'extra ==' not in requirement and needed not in known:
+                brought_by(needed, known)
+    return known
+
+
 def bare_template() -> str:
-    """The name of the template that holds NetBox without the plugin."""
-    packages = Path(sysconfig.get_path('purelib'))
-    # The plugin is installed editable: its own migrations are not below site-packages.
-    found = {
-        str(path.relative_to(packages))
-        for depth in ('*', '*/*', '*/*/*')
-        for path in packages.glob(f'{depth}/migrations/[0-9]*.py')
-    }
+    """The name of the template that holds NetBox without any plugin, whatever plugins are installed."""
+    # From the lists that pip keeps, in one go: there are fifty thousand files.
+    lists = [distribution(name).read_text('RECORD') or '' for name in brought_by('netbox')]
+    found = {path for text in lists for path in MIGRATION.findall(text)}
     release = version('netbox').replace('.', '_')
     return f'template_netbox_{release}_{digest(*sorted(found))}'
 
@@ -52,6 +65,12 @@ def bare_template() -> str:
 def plugin_template() -> str:
     """The name of the template that holds NetBox with the plugin."""
     return f'template_proxsync_{digest(bare_template(), json.dumps(plugin_migrations()))}'
+
+
+def companions_template() -> str:
+    """The name of the template that holds NetBox with the plugin and its companions."""
+    versions = {name: version(name) for name in netbox.COMPANIONS}
+    return f'template_companions_{digest(plugin_template(), json.dumps(versions))}'
 
 
 def _execute(statement: str, *names: str) -> None:
@@ -76,28 +95,37 @@ def clone(source: str, name: str) -> None:
     _execute('CREATE DATABASE {} TEMPLATE {}', name, source)
 
 
-def ensure_template() -> str:
-    """The name of the template with the plugin, which is built if need be."""
-    name = plugin_template()
-    if name not in names():
+def ensure_template(companions: bool | None = None) -> str:
+    """
+    The name of the template with the plugin, which is built if need be.
+
+    Args:
+        companions: Whether its companions are to be in it; None: as this process is to have them.
+    """
+    bare, own, all_of_them = bare_template(), plugin_template(), companions_template()
+    companions = netbox.with_companions() if companions is None else companions
+    wanted = all_of_them if companions else own
+    if wanted not in names():
         with lock('databases', waiting=BUSY):
-            bare = bare_template()
             if bare not in names():
                 print("Running NetBox's own migrations: once per NetBox version, about four minutes.", flush=True)
-                _build(bare, 'template1', bare=True)
-            if name not in names():
+                _build(bare, 'template1', plugins=())
+            if own not in names():
                 print("Running the plugin's migrations.", flush=True)
-                _build(name, bare)
-            for other in names() - {name, bare}:
-                if other.startswith(('template_netbox_', 'template_proxsync_')):
+                _build(own, bare, plugins=netbox.PLUGINS)
+            if wanted not in names():
+                print("Running the migrations of the plugins with which it is tested.", flush=True)
+                _build(wanted, own, plugins=(*netbox.PLUGINS, *netbox.COMPANIONS.values()))
+            for other in names() - {bare, own, all_of_them}:
+                if other.startswith(('template_netbox_', 'template_proxsync_', 'template_companions_')):
                     drop(other)
-    return name
+    return wanted
 
 
-def _build(name: str, source: str, bare: bool = False) -> None:
+def _build(name: str, source: str, plugins: tuple[str, ...]) -> None:
     partial = 'building_template'
     clone(source, partial)
-    netbox.migrate(partial, slot=netbox.TEMPLATES, bare=bare)
+    netbox.migrate(partial, slot=netbox.TEMPLATES, plugins=plugins)
     _execute('ALTER DATABASE {} RENAME TO {}', partial, name)
 
 
@@ -111,7 +139,7 @@ def ensure_main() -> None:
     want = {'netbox': bare_template(), 'migrations': plugin_migrations()}
     if _note(MAIN) == want:
         return
-    template = ensure_template()
+    template = ensure_template(companions=False)
     with lock('databases', waiting=BUSY):
         have = _note(MAIN)
         if have == want:

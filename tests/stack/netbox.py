@@ -19,6 +19,13 @@ WEB = RUN / 'web.json'
 # Slots of Redis databases: the demo's, the test runs', and that of templates in the making. Nobody works for the last:
 # the worker of the demo would take a template's jobs for its own.
 DEMO, TESTS, TEMPLATES = 0, range(1, 31), 31
+PLUGINS = ('netbox_proxsync',)
+# The other plugins with which it is tested, and by what names they are installed. Branching must be the last.
+COMPANIONS = {
+    'netbox-topology-views': 'netbox_topology_views',
+    'netbox-plugin-dns': 'netbox_dns',
+    'netboxlabs-netbox-branching': 'netbox_branching',
+}
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 
 
@@ -40,17 +47,26 @@ def redis_databases(slot: int) -> tuple[int, int]:
     return 2 * slot, 2 * slot + 1
 
 
-def variables(database: str = MAIN, slot: int = DEMO, bare: bool = False) -> dict[str, str]:
+def with_companions() -> bool:
+    """Whether this process, and those that it starts, are to have the other plugins beside ours."""
+    return os.environ.get('PROXSYNC_STACK_COMPANIONS') == '1'
+
+
+def variables(
+    database: str = MAIN, slot: int = DEMO, plugins: tuple[str, ...] | None = None
+) -> dict[str, str]:
     """What configuration.py reads."""
     for directory in ('media', 'reports', 'scripts'):
         (NETBOX_ROOT / directory).mkdir(parents=True, exist_ok=True)
+    if plugins is None:
+        plugins = (*PLUGINS, *COMPANIONS.values()) if with_companions() else PLUGINS
     return {
         'NETBOX_ROOT': str(NETBOX_ROOT),
         'NETBOX_CONFIGURATION': 'tests.stack.configuration',
         'DJANGO_SETTINGS_MODULE': 'netbox.settings',
         'PROXSYNC_STACK_DATABASE': database,
         'PROXSYNC_STACK_SLOT': str(slot),
-        'PROXSYNC_STACK_PLUGINS': '' if bare else 'netbox_proxsync',
+        'PROXSYNC_STACK_PLUGINS': ' '.join(plugins),
     }
 
 
@@ -67,12 +83,12 @@ def command(arguments: list[str]) -> int:
     return subprocess.call([sys.executable, '-m', 'netbox', *arguments], env=environment())
 
 
-def migrate(database: str, slot: int = DEMO, bare: bool = False) -> None:
+def migrate(database: str, slot: int = DEMO, plugins: tuple[str, ...] = PLUGINS) -> None:
     """Run all migrations on the database; raises StackError with the end of their output."""
     LOG.mkdir(parents=True, exist_ok=True)
     arguments = [sys.executable, '-m', 'netbox', 'migrate', '--no-input']
     with (LOG / 'migrate.log').open('wb') as log:
-        env = environment(database=database, slot=slot, bare=bare)
+        env = environment(database=database, slot=slot, plugins=plugins)
         code = subprocess.call(arguments, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     if code:
         raise StackError(f'The migrations failed.\n{processes.log_tail("migrate")}')

@@ -9,6 +9,7 @@ from rq import Worker
 from utilities.rqworker import get_queue_for_model
 
 from netbox_proxsync import connection, custom_fields
+from netbox_proxsync.branching import carrying
 from netbox_proxsync.crypto import SecretError
 from netbox_proxsync.ledger.bindings import dangling
 from netbox_proxsync.management.endpoints import find_endpoint
@@ -56,7 +57,8 @@ class Command(BaseCommand):
         parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint; else all enabled ones')
         parser.add_argument(
             '--repair', action='store_true',
-            help='Make custom fields that are missing, and forget bindings to objects that are gone',
+            help='Make custom fields that are missing, let bindings follow from merged branches, and forget those to '
+            'objects that are gone',
         )  # fmt: skip
         parser.add_argument(
             '--json', action='store_true', help='Print JSON, one line for NetBox itself and one for each endpoint'
@@ -97,17 +99,38 @@ class Command(BaseCommand):
 
 
 def look(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Findings]:
-    repaired = []
-    if repair and any(problem.repairable for problem in custom_fields.problems()):
-        custom_fields.repair()
-        repaired = ['custom fields']
-    yield Findings(None, [*check_custom_fields(), check_workers()], repaired)
+    repaired = repair_all() if repair else []
+    yield Findings(None, [*check_custom_fields(), check_workers(), *check_branches()], repaired)
     for endpoint in endpoints:
         repaired = forget_dangling(endpoint) if repair else []
         report = connection.test(endpoint)
         failed = Check(label='Connection', ok=False, detail=report.error, remedy=report.remedy)
         checks = [*check_secrets(endpoint), *(report.checks or [failed]), check_bindings(endpoint)]
         yield Findings(endpoint.name, checks, repaired, report)
+
+
+def repair_all() -> list[str]:
+    """What is not of a single endpoint."""
+    repaired = []
+    if any(problem.repairable for problem in custom_fields.problems()):
+        custom_fields.repair()
+        repaired.append('custom fields')
+    for branch in carrying.left_behind():
+        carrying.into_main(branch)
+        repaired.append(f'the bindings of the branch "{branch}", which follow into main')
+    return repaired
+
+
+def check_branches() -> list[Check]:
+    return [
+        Check(
+            label='branches',
+            ok=False,
+            detail=f'"{branch}" is merged, and the bindings have not followed into main',
+            remedy='Repeat this with --repair.',
+        )
+        for branch in carrying.left_behind()
+    ]
 
 
 def forget_dangling(endpoint: ProxmoxEndpoint) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from netbox_proxsync.branching import MAIN, Branch, BranchUnusable, find, within
 from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from netbox_proxsync.jobs import AlreadyRunning, EndpointGone, SyncJob
 from netbox_proxsync.management.endpoints import find_endpoint
@@ -52,12 +53,15 @@ class Command(BaseCommand):
             help='Only this guest of the endpoint; may be repeated',
         )  # fmt: skip
         parser.add_argument(
+            '--branch', metavar='BRANCH', help='Into this branch of netbox-branching, by its name or schema ID'
+        )
+        parser.add_argument(
             '--json', action='store_true', help='Print JSON, one line for each change and at last one for the run'
         )
 
     def handle(self, *args: Any, **options: Any):
-        endpoints = self.chosen(options)
-        statuses = [self.carry_out(endpoint, options) for endpoint in endpoints]
+        endpoints, branch = self.chosen(options), self.branch(options)
+        statuses = [self.carry_out(endpoint, branch, options) for endpoint in endpoints]
         for status in (FAILED, CHANGES_PENDING):
             if status in statuses:
                 raise SystemExit(status)
@@ -82,10 +86,19 @@ class Command(BaseCommand):
                 raise CommandError(f'The endpoint "{endpoint}" is disabled. Enable it first.', returncode=FAILED)
         return endpoints
 
-    def carry_out(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> int:
+    def branch(self, options: dict[str, Any]) -> Branch:
+        if options['branch'] is None:
+            return MAIN
         try:
-            run = self.start(endpoint, options)
-        except (EndpointGone, NotAppliable) as error:
+            return find(options['branch'])
+        except BranchUnusable as error:
+            raise CommandError(str(error), returncode=FAILED) from None
+
+    def carry_out(self, endpoint: ProxmoxEndpoint, branch: Branch, options: dict[str, Any]) -> int:
+        try:
+            with within(branch.schema_id):
+                run = self.start(endpoint, options)
+        except (EndpointGone, NotAppliable, BranchUnusable) as error:
             return self.failed(endpoint, str(error))
         except AlreadyRunning as error:
             return self.failed(endpoint, f'{error} Wait for run {error.run.pk} to end.')
@@ -124,9 +137,9 @@ class Command(BaseCommand):
             self.stderr.write(f'{message["subject"]}: {message["message"]} {message["remedy"]}'.rstrip())
         if run.error:
             self.stderr.write(self.style.ERROR(run.error))
-        took = sum(run.timings.values())
+        took, into = sum(run.timings.values()), f' (branch {run.branch})' if run.branch else ''
         self.stdout.write(
-            f'{run.endpoint}: {run.get_mode_display()} {run.get_status_display().lower()}, '
+            f'{run.endpoint}: {run.get_mode_display()} {run.get_status_display().lower()}{into}, '
             f'{run.guests or 0} guests, {len(changes)} changes, {run.calls} calls to Proxmox, {took:.1f} s'
         )
 
@@ -157,5 +170,7 @@ def change_json(change: SyncChange) -> dict[str, Any]:
 
 
 def result_json(run: SyncRun) -> dict[str, Any]:
-    names = ('mode', 'status', 'error', 'refusal', 'guests', 'calls', 'timings', 'counts', 'messages')
+    names = (
+        'mode', 'status', 'branch', 'branch_id', 'error', 'refusal', 'guests', 'calls', 'timings', 'counts', 'messages',
+    )  # fmt: skip
     return {name: getattr(run, name) for name in names}

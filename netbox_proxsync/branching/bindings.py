@@ -1,0 +1,223 @@
+"""The bindings of one endpoint, from a branch into main or from main into a branch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import DEFAULT_DB_ALIAS, models
+from django.db.models import Q
+
+from ..ledger.fields import read
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..sync.kinds import KINDS
+from ..sync.values import Value, decode
+
+__all__ = ('BindingCarrier', 'Touched')
+
+BATCH = 1000
+# What a run keeps of a binding beside its values.
+FOLLOWING = ('unit', 'created_by_sync', 'missing_since', 'seen')
+
+type Identity = tuple[str, str]
+type ObjectKey = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Touched:
+    """
+    What runs have written on the side from which bindings come.
+
+    Attributes:
+        units: The guests, nodes, ... whose objects they have written.
+        released: By (kind, key), what they gave to the people.
+    """
+
+    units: frozenset[str] = frozenset()
+    released: frozenset[Identity] = frozenset()
+
+
+@dataclass
+class Outcome:
+    """What is to be done to the rows of the target."""
+
+    changed: list[Binding] = field(default_factory=list)
+    placed: list[Binding] = field(default_factory=list)
+    dropped: set[int] = field(default_factory=set)
+
+
+def object_of(row: Binding) -> ObjectKey:
+    return row.object_type_id, row.object_id
+
+
+class BindingCarrier:
+    """
+    A binding follows its object: where the target has the object, what was remembered of it on the other side counts as
+    far as the target's object holds it. Everything else stays as it is in the target, and what people decided
+    (unmanaged, ignored) is always main's.
+
+    The target must be what is active.
+
+    Args:
+        source, target: Database aliases.
+    """
+
+    def __init__(self, endpoint: ProxmoxEndpoint, source: str, target: str, touched: Touched):
+        self.endpoint, self.source, self.target, self.touched = endpoint, source, target, touched
+        self.theirs = list(self.rows(source))
+        self.mine = list(self.rows(target))
+        self.by_key = {(row.kind, row.key): row for row in self.mine}
+        self.by_object = {object_of(row): row for row in self.mine}
+        self.bound_there = {object_of(row) for row in self.theirs}
+        self.there = existing((*self.theirs, *self.mine), target)
+        self.foreign = self.bound_elsewhere()
+        guests = ProxmoxGuest.objects.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk, ignored=True)
+        self.ignored = {guest.key for guest in guests.only('type', 'vmid')}
+        self.outcome = Outcome()
+
+    def rows(self, alias: str) -> models.QuerySet[Binding]:
+        return Binding.objects.using(alias).filter(endpoint_id=self.endpoint.pk).order_by('pk')
+
+    def bound_elsewhere(self) -> set[ObjectKey]:
+        """Objects that another endpoint keeps in the target."""
+        others = Binding.objects.using(self.target).exclude(endpoint_id=self.endpoint.pk).order_by()
+        return set(others.filter(object_id__in=[row.object_id for row in self.theirs]).values_list(
+            'object_type_id', 'object_id'
+        ))  # fmt: skip
+
+    def carry(self):
+        self.load_instances()
+        seen = set()
+        for row in self.theirs:
+            if object_of(row) not in self.there or object_of(row) in self.foreign:
+                continue
+            if found := self.by_object.get(object_of(row)):
+                seen.add(found.pk)
+                self.meet(row, found)
+            else:
+                self.bring(row)
+        for row in self.mine:
+            if row.pk not in seen and self.is_over(row):
+                self.outcome.dropped.add(row.pk)
+        self.save()
+
+    def load_instances(self):
+        """The objects whose bindings differ, to look at what they hold."""
+        differing = [
+            row for row in self.theirs
+            if object_of(row) in self.there and self.differs(row, self.by_object.get(object_of(row)))
+        ]  # fmt: skip
+        self.instances = instances_of(differing, self.target)
+
+    def differs(self, row: Binding, found: Binding | None) -> bool:
+        return found is not None and decoded(row.values) != decoded(found.values)
+
+    def is_touched(self, *rows: Binding) -> bool:
+        return any(row.unit in self.touched.units for row in rows)
+
+    def meet(self, row: Binding, found: Binding):
+        """The object is bound on both sides."""
+        touched = self.is_touched(row, found)
+        before = {name: getattr(found, name) for name in ('kind', 'key', 'values', 'unmanaged', *FOLLOWING)}
+        if self.target != DEFAULT_DB_ALIAS:
+            found.unmanaged = row.unmanaged
+        if self.differs(row, found):
+            found.values = self.merged(row, found, touched)
+        if touched:
+            for name in FOLLOWING:
+                setattr(found, name, getattr(row, name))
+            if not found.unmanaged:
+                found.kind, found.key = row.kind, row.key
+        if before == {name: getattr(found, name) for name in before}:
+            return
+        moved = (before['kind'], before['key']) != (found.kind, found.key)
+        (self.outcome.placed if moved else self.outcome.changed).append(found)
+
+    def merged(self, row: Binding, found: Binding, touched: bool) -> dict[str, object]:
+        instance = self.instances.get(object_of(row))
+        fields = {spec.name for spec in KINDS[row.kind].fields} if row.kind in KINDS else ()
+        values = dict(found.values)
+        for name, stored in row.values.items():
+            if name in values and decode(values[name]) == decode(stored):
+                continue
+            if touched if name not in fields else instance is not None and holds(instance, name, decode(stored)):
+                values[name] = stored
+        return values
+
+    def bring(self, row: Binding):
+        """The object is not bound in the target."""
+        if not self.is_touched(row) or row.unit in self.ignored:
+            return
+        holder = self.by_key.get((row.kind, row.key))
+        if holder is not None and object_of(holder) in self.there and object_of(holder) not in self.bound_there:
+            # Something else that is still there has its place.
+            return
+        if holder is not None and object_of(holder) not in self.there:
+            if holder.unmanaged:
+                return
+            self.outcome.dropped.add(holder.pk)
+        row.pk = None if Binding.objects.using(self.target).filter(pk=row.pk).exists() else row.pk
+        if self.target == DEFAULT_DB_ALIAS:
+            row.unmanaged = False
+        self.outcome.placed.append(row)
+
+    def is_over(self, row: Binding) -> bool:
+        """Whether a binding that the other side does not have any more goes here as well."""
+        if row.unit in self.ignored and self.target != DEFAULT_DB_ALIAS:
+            return True
+        if row.unmanaged or not self.is_touched(row):
+            return False
+        return object_of(row) not in self.there or (row.kind, row.key) in self.touched.released
+
+    def save(self):
+        rows = Binding.objects.using(self.target)
+        dropped, placed = self.outcome.dropped, self.outcome.placed
+        moving = {row.pk for row in placed} & {row.pk for row in self.mine}
+        kept = {(row.kind, row.key) for row in self.mine if row.pk not in dropped and row.pk not in moving}
+        # Half of an exchange of keys: it stays as it was, and the next run does it again.
+        placed = [row for row in placed if (row.kind, row.key) not in kept]
+        moments = [row.first_seen for row in placed]
+        Binding.drop(Q(pk__in=[*dropped, *(row.pk for row in placed if row.pk in moving)]), self.target)
+        for row in placed:
+            row._state.adding, row._state.db = True, self.target
+        rows.bulk_create(placed, batch_size=BATCH)
+        for row, moment in zip(placed, moments, strict=True):
+            row.first_seen = moment
+        rows.bulk_update(placed, ['first_seen'], batch_size=BATCH)
+        for row in self.outcome.changed:
+            row._state.db = self.target
+        rows.bulk_update(self.outcome.changed, ['values', 'unmanaged', *FOLLOWING], batch_size=BATCH)
+
+
+def decoded(values: Mapping[str, object]) -> dict[str, Value]:
+    return {name: decode(value) for name, value in values.items()}
+
+
+def holds(instance: models.Model, name: str, value: Value) -> bool:
+    """Whether an object holds a value now; of a set, at least that."""
+    now = read(instance, name)
+    return value <= now if isinstance(now, frozenset) and isinstance(value, frozenset) else now == value
+
+
+def by_type(rows: Iterable[Binding]) -> Mapping[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    for row in rows:
+        found.setdefault(row.object_type_id, set()).add(row.object_id)
+    return found
+
+
+def existing(rows: Iterable[Binding], alias: str) -> set[ObjectKey]:
+    """Those of the bound objects that are there."""
+    found = set()
+    for type_id, pks in by_type(rows).items():
+        if model := ContentType.objects.get_for_id(type_id).model_class():
+            there = model._base_manager.using(alias).filter(pk__in=pks).order_by()
+            found |= {(type_id, pk) for pk in there.values_list('pk', flat=True)}
+    return found
+
+
+def instances_of(rows: Iterable[Binding], alias: str) -> dict[ObjectKey, models.Model]:
+    found = {}
+    for type_id, pks in by_type(rows).items():
+        model = ContentType.objects.get_for_id(type_id).model_class()
+        found |= {(type_id, pk): each for pk, each in model._base_manager.using(alias).in_bulk(pks).items()}
+    return found

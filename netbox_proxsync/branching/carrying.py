@@ -1,0 +1,157 @@
+"""
+How bindings and guests follow when a branch is merged, synced or reverted. They are not in the change log, by which
+netbox-branching carries everything else; so they are carried here, by what became of the objects.
+"""
+
+from typing import TYPE_CHECKING
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices
+from ..ledger.bindings import dangling
+from ..ledger.clusters import remember_cluster
+from ..ledger.tracking import service_user, tracked_transaction
+from ..models import Binding, BranchState, ProxmoxEndpoint, SyncChange, SyncRun
+from . import installed, within
+from .bindings import BindingCarrier, Touched
+from .guests import GuestCarrier
+from .states import guests_read, set_guests_read
+from .undoing import take_back
+
+if TYPE_CHECKING:
+    from netbox_branching.models import Branch as BranchRow
+
+__all__ = ('at_last', 'begin', 'forget', 'into_branch', 'into_main', 'left_behind', 'let_go', 'out_of_main')
+
+# Of changes that were at least tried, and may have been written in part.
+WRITTEN = (ChangeOutcomeChoices.APPLIED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.FAILED)
+
+
+def begin(branch: 'BranchRow'):
+    """What a new branch shows of the guests was read when main's was."""
+    endpoints = ProxmoxEndpoint.objects.exclude(guests_read=None)
+    BranchState.objects.bulk_create(
+        [BranchState(endpoint=each, branch_id=branch.schema_id, guests_read=each.guests_read) for each in endpoints],
+        ignore_conflicts=True,
+    )
+
+
+def into_main(branch: 'BranchRow'):
+    """After a merge. Doing it again does nothing."""
+    runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW)
+    with within(''), transaction.atomic():
+        for endpoint in endpoints_of(runs):
+            state = BranchState.objects.filter(endpoint=endpoint, branch_id=branch.schema_id).first()
+            touched = touched_by(runs.filter(endpoint=endpoint))
+            BindingCarrier(endpoint, branch.connection_name, DEFAULT_DB_ALIAS, touched).carry()
+            read = state and state.guests_read
+            newer = read is not None and (endpoint.guests_read is None or endpoint.guests_read < read)
+            GuestCarrier(endpoint, branch.connection_name, DEFAULT_DB_ALIAS).carry(newer)
+            if newer:
+                set_guests_read(endpoint, read)
+            if state:
+                remember_cluster(endpoint, state.cluster_identity)
+            place(endpoint, runs)
+        BranchState.objects.filter(branch_id=branch.schema_id).update(carried=timezone.now())
+
+
+def into_branch(branch: 'BranchRow'):
+    """After a branch was synced from main: what main's runs have done since the branch was made."""
+    runs = SyncRun.objects.filter(branch_id='', completed__gt=branch.created).exclude(mode=RunModeChoices.PREVIEW)
+    with within(branch.schema_id), transaction.atomic(), transaction.atomic(using=branch.connection_name):
+        for endpoint in ProxmoxEndpoint.objects.all():
+            touched = touched_by(runs.filter(endpoint=endpoint))
+            BindingCarrier(endpoint, DEFAULT_DB_ALIAS, branch.connection_name, touched).carry()
+            read = guests_read(endpoint)
+            newer = endpoint.guests_read is not None and (read is None or read < endpoint.guests_read)
+            GuestCarrier(endpoint, DEFAULT_DB_ALIAS, branch.connection_name).carry(newer)
+            if newer:
+                set_guests_read(endpoint, endpoint.guests_read)
+
+
+def let_go(branch: 'BranchRow'):
+    """Before a merge is reverted: an endpoint must not keep the cluster that goes with it."""
+    made = changes_of(branch).filter(kind='cluster', action=ChangeActionChoices.CREATE)
+    with within(''):
+        for endpoint in ProxmoxEndpoint.objects.filter(cluster__in=made.values('object_id')):
+            run = SyncRun.objects.filter(endpoint=endpoint, branch_id=branch.schema_id).first()
+            set_cluster(endpoint, None, run)
+
+
+def out_of_main(branch: 'BranchRow'):
+    """After a merge was reverted: what was remembered of it, in main."""
+    with within(''), transaction.atomic():
+        take_back(changes_of(branch))
+        for endpoint in endpoints_of(SyncRun.objects.filter(branch_id=branch.schema_id)):
+            Binding.objects.filter(pk__in=dangling(endpoint)).delete()
+        BranchState.objects.filter(branch_id=branch.schema_id).update(carried=None)
+
+
+def at_last(branch: 'BranchRow'):
+    """Before the tables of a branch are dropped: a last chance, should it not have gone well when it was merged."""
+    if branch.merged and not_carried(branch):
+        into_main(branch)
+
+
+def forget(branch: 'BranchRow'):
+    BranchState.objects.filter(branch_id=branch.schema_id).delete()
+
+
+def left_behind() -> list['BranchRow']:
+    """The branches that are merged, and whose bindings have not followed into main."""
+    if not installed():
+        return []
+    from netbox_branching.models import Branch
+
+    return [branch for branch in Branch.objects.filter(status='merged') if not_carried(branch)]
+
+
+def not_carried(branch: 'BranchRow') -> bool:
+    """Whether runs have written into a branch whose bindings have not followed into main."""
+    wrote = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
+    states = BranchState.objects.filter(branch_id=branch.schema_id, carried=None)
+    return states.filter(endpoint__in=wrote.values('endpoint')).exists()
+
+
+def endpoints_of(runs: QuerySet[SyncRun]) -> QuerySet[ProxmoxEndpoint]:
+    return ProxmoxEndpoint.objects.filter(pk__in=runs.order_by().values('endpoint'))
+
+
+def changes_of(branch: 'BranchRow') -> QuerySet[SyncChange]:
+    """What was written into a branch."""
+    runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
+    return SyncChange.objects.filter(run__in=runs.values('pk'), outcome__in=WRITTEN)
+
+
+def touched_by(runs: QuerySet[SyncRun]) -> Touched:
+    changes = SyncChange.objects.filter(run__in=runs.order_by().values('pk'), outcome__in=WRITTEN).order_by()
+    released = changes.filter(action=ChangeActionChoices.RELEASE, outcome=ChangeOutcomeChoices.APPLIED)
+    return Touched(
+        units=frozenset(changes.values_list('unit', flat=True).distinct()),
+        released=frozenset(released.values_list('kind', 'key')),
+    )
+
+
+def place(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]):
+    """The cluster that was made or found in the branch becomes the endpoint's, as it does in main at once."""
+    bound = Binding.objects.filter(endpoint=endpoint, kind='cluster').first()
+    if endpoint.cluster_id or bound is None or bound.object is None:
+        return
+    taken = ProxmoxEndpoint.objects.filter(cluster=bound.object_id, enabled=True).exclude(pk=endpoint.pk)
+    if not (endpoint.enabled and taken.exists()):
+        set_cluster(endpoint, bound.object_id, runs.filter(endpoint=endpoint).first())
+
+
+def set_cluster(endpoint: ProxmoxEndpoint, cluster: int | None, run: SyncRun | None):
+    """With an entry in the change log."""
+    user = (run and run.user) or service_user()
+    if run is None:
+        return
+    with tracked_transaction(user, run.request_id, quiet=True):
+        instance = ProxmoxEndpoint.objects.get(pk=endpoint.pk)
+        instance.snapshot()
+        instance.cluster_id = cluster
+        instance.save()
+    endpoint.cluster_id = cluster

@@ -1,0 +1,77 @@
+"""What is shown of the guests of one endpoint, from a branch into main or from main into a branch."""
+
+from django.db import DEFAULT_DB_ALIAS
+from virtualization.models import VirtualMachine
+
+from ..ledger.guests import WRITTEN, save
+from ..models import ProxmoxEndpoint, ProxmoxGuest
+from ..sync.guests import IGNORED
+
+__all__ = ('GuestCarrier',)
+
+SAID = tuple(name for name in WRITTEN if name != 'virtual_machine_id')
+
+
+class GuestCarrier:
+    """
+    The target must be what is active.
+
+    Args:
+        source, target: Database aliases.
+    """
+
+    def __init__(self, endpoint: ProxmoxEndpoint, source: str, target: str):
+        self.endpoint, self.source, self.target = endpoint, source, target
+        self.theirs = {row.key: row for row in self.rows(source)}
+        self.mine = {row.key: row for row in self.rows(target)}
+        machines = [row.virtual_machine_id for row in self.theirs.values() if row.virtual_machine_id]
+        self.machines = set(
+            VirtualMachine.objects.using(target).filter(pk__in=machines).order_by().values_list('pk', flat=True)
+        )
+
+    def rows(self, alias: str):
+        return ProxmoxGuest.objects.using(alias).filter(endpoint_id=self.endpoint.pk).order_by('pk')
+
+    def carry(self, newer: bool):
+        """
+        Args:
+            newer: Whether what the other side shows was read later. If not, only the machines follow.
+        """
+        self.take_decisions()
+        differing = [row for key, theirs in self.theirs.items() if (row := self.meet(key, theirs, newer))]
+        gone = [row for key, row in self.mine.items() if newer and key not in self.theirs and not row.ignored]
+        save(differing, gone)
+
+    def meet(self, key: str, theirs: ProxmoxGuest, newer: bool) -> ProxmoxGuest | None:
+        """The row of the target, if it must be written."""
+        mine = self.mine.get(key)
+        machine = theirs.virtual_machine_id if theirs.virtual_machine_id in self.machines else None
+        if mine is None:
+            if not newer:
+                return None
+            taken = ProxmoxGuest.objects.using(self.target).filter(pk=theirs.pk).exists()
+            mine = ProxmoxGuest(
+                pk=None if taken else theirs.pk, endpoint=self.endpoint, type=theirs.type, vmid=theirs.vmid
+            )
+            before = None
+        else:
+            before = {name: getattr(mine, name) for name in WRITTEN}
+        for name in SAID if newer else ():
+            setattr(mine, name, getattr(theirs, name))
+        if newer and mine.ignored:
+            mine.state, mine.reason = str(IGNORED.state), IGNORED.reason
+        if newer or mine.virtual_machine_id is None:
+            mine.virtual_machine_id = machine
+        return None if before == {name: getattr(mine, name) for name in WRITTEN} else mine
+
+    def take_decisions(self):
+        """What people decided in main counts in every branch."""
+        if self.target == DEFAULT_DB_ALIAS:
+            return
+        for key, mine in self.mine.items():
+            theirs = self.theirs.get(key)
+            if theirs is not None and theirs.ignored != mine.ignored:
+                mine.ignored, mine.state, mine.reason = theirs.ignored, theirs.state, theirs.reason
+                ProxmoxGuest.objects.using(self.target).filter(pk=mine.pk).update(
+                    ignored=mine.ignored, state=mine.state, reason=mine.reason
+                )

@@ -1,0 +1,120 @@
+"""What netbox-branching is told, and what it tells."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db import DEFAULT_DB_ALIAS, models, transaction
+from django.db.models.signals import post_delete, pre_delete
+from django.utils.translation import gettext as _
+from utilities.exceptions import AbortRequest
+
+from . import BRANCHED, BranchUnusable, InBranch, installed, refuse_in_branch
+
+if TYPE_CHECKING:
+    from netbox_branching.models import Branch as BranchRow
+
+__all__ = ('register',)
+
+logger = logging.getLogger('netbox.plugins.netbox_proxsync')
+
+
+def register():
+    """To be called when NetBox starts. Does nothing where netbox-branching is not installed."""
+    if not installed():
+        return
+    from netbox_branching import signals
+    from netbox_branching.constants import BRANCH_ACTIONS
+    from netbox_branching.models import Branch
+    from netbox_branching.utilities import register_branching_resolver
+
+    from ..models import MappingRule, ProxmoxEndpoint
+    from . import carrying
+
+    register_branching_resolver(is_branched)
+    for action in BRANCH_ACTIONS:
+        Branch.register_preaction_check(refuse_while_runs_go_on, action)
+    for signal, receive in (
+        (signals.post_provision, carrying.begin),
+        (signals.post_merge, carrying.into_main),
+        (signals.post_sync, carrying.into_branch),
+        (signals.pre_revert, carrying.let_go),
+        (signals.post_revert, carrying.out_of_main),
+        (signals.pre_deprovision, carrying.at_last),
+        (signals.post_deprovision, carrying.forget),
+    ):
+        signal.connect(partial(follow, receive), weak=False)
+    for model in (ProxmoxEndpoint, MappingRule):
+        pre_delete.connect(refuse_to_delete, sender=model)
+    post_delete.connect(forget_endpoint, sender=ProxmoxEndpoint)
+    signals.pre_deprovision.connect(refuse_to_drop)
+
+
+def is_branched(model: type[models.Model]) -> bool | None:
+    """Whether a model has a copy in every branch; None: it is not one of ours."""
+    if model._meta.app_label != 'netbox_proxsync':
+        return None
+    return model._meta.model_name in BRANCHED
+
+
+def refuse_while_runs_go_on(branch: 'BranchRow') -> Any:
+    """What a run writes while its branch is merged would be neither in the branch nor in main."""
+    from netbox_branching.utilities import BranchActionIndicator
+
+    from ..runs import active_runs
+
+    run = active_runs().filter(branch_id=branch.schema_id).first()
+    if run is None:
+        return BranchActionIndicator(True)
+    told = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
+    return BranchActionIndicator(False, told.format(run=run.pk))
+
+
+def follow(receive: Callable[['BranchRow'], None], branch: 'BranchRow', **kwargs: Any):
+    """What was done to the branch is done, whatever becomes of what follows from it."""
+    try:
+        receive(branch)
+    except BranchUnusable as error:
+        # It was made before this plugin was there, so there is nothing to follow.
+        logger.info(str(error))
+    except Exception:
+        logger.exception(
+            f'The bindings of branch {branch} could not follow. "proxsync_check --repair" tries it again.'
+        )
+
+
+def refuse_to_delete(**kwargs: Any):
+    try:
+        refuse_in_branch()
+    except InBranch as error:
+        raise AbortRequest(str(error)) from None
+
+
+def refuse_to_drop(branch: 'BranchRow', **kwargs: Any):
+    """A run holds both connections: dropping the branch would wait for the one, and the other for that, for ever."""
+    from ..choices import RunStatusChoices
+    from ..models import SyncRun
+
+    runs = SyncRun.objects.filter(branch_id=branch.schema_id, status__in=RunStatusChoices.WORKING)
+    if run := runs.first():
+        told = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
+        raise AbortRequest(told.format(run=run.pk))
+
+
+def forget_endpoint(instance: models.Model, using: str, **kwargs: Any):
+    """Also what branches have of an endpoint that is deleted."""
+    if using == DEFAULT_DB_ALIAS:
+        transaction.on_commit(partial(forget_in_branches, instance.pk))
+
+
+def forget_in_branches(endpoint_id: int):
+    from netbox_branching.models import Branch
+
+    from ..models import Binding, ProxmoxGuest
+    from . import is_complete
+
+    for branch in Branch.objects.filter(status='ready'):
+        if is_complete(branch):
+            for model in (Binding, ProxmoxGuest):
+                model.drop(models.Q(endpoint_id=endpoint_id), branch.connection_name)

@@ -1,0 +1,43 @@
+"""The way to objects as they are in the branch in which a run has worked."""
+
+from collections.abc import Iterable
+
+from django.db.models import Model
+
+from . import BranchUnusable, active, link, within
+
+__all__ = ('object_urls',)
+
+
+def object_urls(branch_id: str, rows: Iterable[Model]) -> dict[int, str]:
+    """
+    The addresses of the objects of changes, by the change's pk; without those that are out of reach or not there.
+
+    Args:
+        branch_id: Of the run. When its branch is merged or gone, main's objects are meant.
+        rows: Changes of that run.
+    """
+    wanted: dict[type[Model], dict[int, list[int]]] = {}
+    for row in rows:
+        model = row.object_type.model_class() if row.object_type_id and row.object_id else None
+        if model is not None:
+            wanted.setdefault(model, {}).setdefault(row.object_id, []).append(row.pk)
+    try:
+        with within(branch_id):
+            found = addresses(wanted)
+    except BranchUnusable:
+        branch_id = ''
+        with within(branch_id):
+            found = addresses(wanted)
+    if branch_id == active().schema_id:
+        return found
+    return {pk: there for pk, url in found.items() if (there := link(url, branch_id))}
+
+
+def addresses(wanted: dict[type[Model], dict[int, list[int]]]) -> dict[int, str]:
+    return {
+        pk: instance.get_absolute_url()
+        for model, by_object in wanted.items()
+        for instance in model._base_manager.filter(pk__in=by_object)
+        for pk in by_object[instance.pk]
+    }

@@ -1,0 +1,68 @@
+"""What is known of an endpoint in the active branch, where its own row tells of main."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from netbox.context import query_cache
+
+from ..models import BranchState, ProxmoxEndpoint
+from . import active, in_branch
+
+__all__ = ('guests_read', 'known_identity', 'remember_identity', 'set_guests_read')
+
+CACHE = 'proxsync_guests_read'
+
+
+def guests_read(endpoint: ProxmoxEndpoint) -> datetime | None:
+    """When Proxmox was read for what the guests are shown to be, in main or in the active branch."""
+    if not in_branch():
+        return endpoint.guests_read
+    return moments().get(endpoint.pk, endpoint.guests_read)
+
+
+def moments() -> Mapping[int, datetime | None]:
+    """Of the active branch, by endpoint; looked up once for a request, since lists of guests ask for many."""
+    cache = query_cache.get()
+    branch = active().schema_id
+    if cache is not None and branch in cache[CACHE]:
+        return cache[CACHE][branch]
+    found = dict(BranchState.objects.filter(branch_id=branch).values_list('endpoint', 'guests_read'))
+    if cache is not None:
+        cache[CACHE][branch] = found
+    return found
+
+
+def set_guests_read(endpoint: ProxmoxEndpoint, moment: datetime):
+    if in_branch():
+        save_state(endpoint, guests_read=moment)
+    else:
+        # By update(): the state of an endpoint is no matter for its change log.
+        ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(guests_read=moment)
+        endpoint.guests_read = moment
+
+
+def known_identity(endpoint: ProxmoxEndpoint) -> Mapping[str, Any]:
+    """By which the Proxmox cluster is known again that was synced into main or the active branch."""
+    if not in_branch():
+        return endpoint.cluster_identity
+    state = BranchState.objects.filter(endpoint=endpoint, branch_id=active().schema_id).first()
+    return {**(state.cluster_identity if state else {}), **endpoint.cluster_identity}
+
+
+def remember_identity(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]):
+    if in_branch():
+        save_state(endpoint, cluster_identity=identity)
+    else:
+        ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(cluster_identity=identity)
+        endpoint.cluster_identity = dict(identity)
+
+
+def save_state(endpoint: ProxmoxEndpoint, **values: Any):
+    # What a run adds has not followed into main, should the branch have been merged and reverted before.
+    BranchState.objects.update_or_create(
+        endpoint=endpoint,
+        branch_id=active().schema_id,
+        defaults={**values, 'carried': None},
+        create_defaults={'guests_read': endpoint.guests_read, **values},
+    )

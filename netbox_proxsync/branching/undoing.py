@@ -1,0 +1,46 @@
+"""What bindings remember, after what a branch had brought was taken back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+
+from ..choices import ChangeActionChoices
+from ..ledger.fields import read
+from ..models import Binding, SyncChange
+from ..sync.values import decode
+
+__all__ = ('take_back',)
+
+
+def take_back(changes: QuerySet[SyncChange]):
+    """
+    Where objects hold again what they held before these changes, let bindings remember what was written before; or the
+    next run would take it for a person's edit.
+    """
+    # The last change first, as they were undone.
+    # What was made has gone with its binding.
+    changes = changes.exclude(action=ChangeActionChoices.CREATE).exclude(fields=[]).select_related('run')
+    for change in changes.order_by('-run_id', '-position').iterator():
+        bound = Binding.objects.filter(endpoint=change.run.endpoint_id, kind=change.kind, key=change.key).first()
+        if bound is None or bound.object is None:
+            continue
+        values = dict(bound.values)
+        for field in change.fields:
+            if not field.get('kept') and is_back(field, bound):
+                restore(values, field)
+        if values != bound.values:
+            bound.values = values
+            bound.save(update_fields=['values'])
+
+
+def is_back(field: Mapping[str, Any], bound: Binding) -> bool:
+    """Whether a field holds what it held before. One that was there without us has nothing remembered."""
+    return field['name'] in bound.values and read(bound.object, field['name']) == decode(field['now'])
+
+
+def restore(values: dict[str, Any], field: Mapping[str, Any]):
+    if field.get('has_last'):
+        values[field['name']] = field['last']
+    else:
+        values.pop(field['name'], None)

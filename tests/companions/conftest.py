@@ -1,0 +1,38 @@
+"""A NetBox that has netbox-branching, netbox-topology-views and netbox-plugin-dns in it, too."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import own_database
+
+from .lab import Lab
+
+
+@pytest.fixture(scope='module')
+def kept(django_db_setup, django_db_blocker) -> Iterator[dict[str, str]]:
+    """A database of the module's own. Branches are schemas, which only what is committed gets into."""
+    with own_database('branch', django_db_blocker) as environment:
+        yield environment
+
+
+@pytest.fixture
+def lab(kept) -> Iterator[Lab]:
+    """An empty NetBox but for an endpoint with a stand-in."""
+    with Lab() as made:
+        yield made
+
+
+@pytest.fixture
+def little(kept) -> Iterator[Lab]:
+    """The same with one virtual machine alone: a first sync of it takes a moment."""
+    with Lab(little=True) as made:
+        yield made
+
+
+@pytest.fixture(scope='module')
+def synced(kept) -> Iterator[Lab]:
+    """The same, synced into main. What tests change in it stays: each goes by what it finds."""
+    with Lab() as made:
+        made.sync()
+        yield made

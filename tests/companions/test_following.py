@@ -1,0 +1,64 @@
+"""What is synced already is changed in a branch, in main, or in both."""
+
+from netbox_branching.models import ChangeDiff
+from virtualization.models import VirtualMachine
+
+from netbox_proxsync.models import Binding, ProxmoxGuest
+
+from .lab import Lab, edit, rows
+
+
+def test_changes_follow_and_what_a_person_did_in_main_meanwhile_is_a_conflict(synced: Lab):
+    lab, pve = synced, synced.pve
+    branch = lab.branch('Changes')
+    gone, renamed, edited = sorted(guest.vmid for guest in pve.cluster.guests.values())[:3]
+    pve.rename(renamed, 'renamed')
+    pve.rename(edited, 'by-proxmox')
+    pve.delete(gone)
+    before = rows()
+    run = lab.sync(branch)
+    assert run.counts['vm'] == {'update': 2, 'retire': 1}
+    assert rows() == before
+    machine = lab.machine(edited)
+    edit(lab.admin, machine, name='by-a-person')
+    diff = ChangeDiff.objects.get(branch=branch, object_id=machine.pk, object_type__model='virtualmachine')
+    assert 'name' in diff.conflicts
+    assert not ChangeDiff.objects.get(branch=branch, object_id=lab.machine(renamed).pk).conflicts
+
+    branch.merge(lab.admin)
+    assert [lab.machine(vmid).name for vmid in (renamed, edited)] == ['renamed', 'by-proxmox']
+    assert Binding.objects.get(kind='vm', unit=lab.unit(gone)).missing_since
+    assert ProxmoxGuest.objects.get(vmid=gone).seen_until
+    lab.assert_nothing_left()
+
+
+def test_what_main_has_synced_since_follows_into_the_branch(synced: Lab):
+    lab, pve = synced, synced.pve
+    branch = lab.branch('Behind')
+    one, other = sorted(guest.vmid for guest in pve.cluster.guests.values())[:2]
+    pve.rename(one, 'later')
+    lab.sync()
+    with lab.active(branch):
+        assert VirtualMachine.objects.get(pk=lab.machine(one).pk).name != 'later'
+    branch.sync(lab.admin)
+    lab.assert_nothing_left(branch)
+    pve.rename(one, 'still-later')
+    pve.rename(other, 'also')
+    assert lab.sync(branch).counts == {'vm': {'update': 2}}
+    branch.merge(lab.admin)
+    lab.assert_nothing_left()
+
+
+def test_a_reverted_edit_is_made_again(synced: Lab):
+    lab, pve = synced, synced.pve
+    vmid = max(guest.vmid for guest in pve.cluster.guests.values())
+    before = lab.machine(vmid).name
+    branch = lab.branch('Reverted')
+    pve.rename(vmid, 'new-name')
+    lab.sync(branch)
+    branch.merge(lab.admin)
+    assert lab.machine(vmid).name == 'new-name'
+    branch.revert(lab.admin)
+    assert lab.machine(vmid).name == before
+    assert lab.sync().counts == {'vm': {'update': 1}}
+    assert lab.machine(vmid).name == 'new-name'

@@ -1,0 +1,88 @@
+"""A first sync goes into a branch, and the branch is merged, reverted, or thrown away."""
+
+import pytest
+from core.models import ObjectChange
+from django.core.management import call_command
+from virtualization.models import Cluster, VirtualMachine
+
+from netbox_proxsync.models import Binding, BranchState
+
+from .lab import Lab, rows
+
+
+@pytest.mark.parametrize('strategy', ['iterative', 'squash'])
+def test_a_merged_first_sync_is_as_if_it_had_been_done_in_main(lab: Lab, strategy):
+    with lab.tried():
+        direct = lab.sync()
+        wanted, guests = lab.content(), lab.guests()
+        assert {'cluster', 'device', 'node_interface', 'vm', 'interface', 'mac', 'ip', 'disk'} == {*direct.counts}
+        assert any(values.get('tags') for values in wanted.values())
+        assert any(values.get('untagged_vlan') for values in wanted.values())
+    branch, before = lab.branch(merge_strategy=strategy), rows()
+    run = lab.sync(branch)
+    assert (run.status, run.error, run.counts) == ('completed', '', direct.counts)
+    assert (run.branch, run.branch_id) == ('Review', branch.schema_id)
+    assert not run.changes.exclude(outcome='applied').exists()
+    assert lab.content(branch) == wanted
+    again = lab.sync(branch)
+    assert (again.status, again.counts) == ('completed', {})
+    assert rows() == before
+
+    branch.merge(lab.admin)
+    assert lab.content() == wanted
+    assert lab.guests() == guests
+    lab.endpoint.refresh_from_db()
+    assert lab.endpoint.cluster == Cluster.objects.get()
+    assert lab.endpoint.guests_read == again.started
+    assert lab.endpoint.cluster_identity == run.cluster_identity
+    lab.assert_nothing_left()
+    # All of a run is one thing in main's change log as well.
+    made = ObjectChange.objects.filter(request_id=run.request_id, action='create')
+    assert made.filter(changed_object_type__model='virtualmachine').count() == run.counts['vm']['create']
+
+
+def test_a_reverted_merge_leaves_nothing_that_the_next_run_would_take_for_an_edit(little: Lab):
+    lab = little
+    branch, before = lab.branch(), rows()
+    lab.sync(branch)
+    branch.merge(lab.admin)
+    branch.revert(lab.admin)
+    assert not VirtualMachine.objects.exists()
+    assert not Binding.objects.exists()
+    lab.endpoint.refresh_from_db()
+    assert lab.endpoint.cluster is None
+    assert before['virtualization_cluster'] == []
+    branch.refresh_from_db()
+    lab.assert_nothing_left(branch)
+    # Merged again, it is all there again.
+    branch.merge(lab.admin)
+    lab.assert_nothing_left()
+
+
+def test_of_a_branch_that_is_thrown_away_nothing_stays_but_its_runs(little: Lab):
+    lab = little
+    branch, before = lab.branch(), rows()
+    run = lab.sync(branch)
+    branch.archive(lab.admin)
+    assert rows() == before
+    assert not BranchState.objects.exists()
+    run.refresh_from_db()
+    assert (run.branch, run.status) == ('Review', 'completed')
+    assert lab.sync().counts == run.counts
+
+
+def test_a_failed_carrying_is_made_good_by_the_command(little: Lab, capsys):
+    lab = little
+    branch = lab.branch()
+    lab.sync(branch)
+    branch.merge(lab.admin)
+    # As if it had not gone well.
+    Binding.objects.all().delete()
+    BranchState.objects.update(carried=None)
+    with pytest.raises(SystemExit):
+        call_command('proxsync_check')
+    assert 'Review' in capsys.readouterr().out
+    with pytest.raises(SystemExit):  # no worker is there
+        call_command('proxsync_check', repair=True)
+    assert 'bindings of the branch' in capsys.readouterr().out
+    lab.assert_nothing_left()
