@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from .branching.carrying import place_again
 from .branching.states import guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
@@ -78,6 +79,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
             record(run, recorder, guests)
         stopped = write(run, recorder, watch, plan, guests)
         record(run, recorder, guests, plan)
+        place_again(run)
         if stopped:
             watch.check()
         return RunStatusChoices.COMPLETED, ''

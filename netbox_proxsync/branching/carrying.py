@@ -23,7 +23,9 @@ from .undoing import take_back
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
-__all__ = ('at_last', 'begin', 'forget', 'into_branch', 'into_main', 'left_behind', 'let_go', 'out_of_main')
+__all__ = (
+    'at_last', 'begin', 'forget', 'into_branch', 'into_main', 'left_behind', 'let_go', 'out_of_main', 'place_again',
+)  # fmt: skip
 
 # Of changes that were at least tried, and may have been written in part.
 WRITTEN = (ChangeOutcomeChoices.APPLIED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.FAILED)
@@ -142,6 +144,15 @@ def place(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]):
     taken = ProxmoxEndpoint.objects.filter(cluster=bound.object_id, enabled=True).exclude(pk=endpoint.pk)
     if not (endpoint.enabled and taken.exists()):
         set_cluster(endpoint, bound.object_id, runs.filter(endpoint=endpoint).first())
+
+
+def place_again(run: SyncRun):
+    """An endpoint that has lost its cluster to a revert that was only tried, or has failed, gets it back."""
+    endpoint = run.endpoint
+    if run.branch_id or endpoint.cluster_id:
+        return
+    if endpoint.branch_states.exclude(carried=None).exists():
+        place(endpoint, SyncRun.objects.filter(pk=run.pk))
 
 
 def set_cluster(endpoint: ProxmoxEndpoint, cluster: int | None, run: SyncRun | None):

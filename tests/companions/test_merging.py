@@ -3,6 +3,7 @@
 import pytest
 from core.models import ObjectChange
 from django.core.management import call_command
+from utilities.exceptions import AbortTransaction
 from virtualization.models import Cluster, VirtualMachine
 
 from netbox_proxsync.models import Binding, BranchState
@@ -46,6 +47,13 @@ def test_a_reverted_merge_leaves_nothing_that_the_next_run_would_take_for_an_edi
     branch, before = lab.branch(), rows()
     lab.sync(branch)
     branch.merge(lab.admin)
+    # Only tried, or failed.
+    with pytest.raises(AbortTransaction):
+        branch.revert(lab.admin, commit=False)
+    assert lab.sync().counts == {}
+    lab.endpoint.refresh_from_db()
+    assert lab.endpoint.cluster == Cluster.objects.get()
+    branch.refresh_from_db()
     branch.revert(lab.admin)
     assert not VirtualMachine.objects.exists()
     assert not Binding.objects.exists()
