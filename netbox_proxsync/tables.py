@@ -381,6 +381,7 @@ class ProxmoxGuestTable(NetBoxTable):
         verbose_name=_('Last seen'),
         timespec='minutes',
         order_by=('seen_until', 'endpoint__guests_read'),
+        attrs={'td': {'class': 'text-nowrap'}},
     )
     actions = columns.ActionsColumn(
         actions=(),
