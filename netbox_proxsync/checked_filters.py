@@ -27,7 +27,8 @@ class CheckedFilters:
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         for it in self.filters.values():
-            if it.lookup_expr != 'exact' and hasattr(it, 'null_value'):
+            # Of trees, "in" is how an object is named.
+            if it.lookup_expr not in ('exact', 'in') and hasattr(it, 'null_value'):
                 it.null_value = None
 
     def get_form_class(self) -> type[Form]:

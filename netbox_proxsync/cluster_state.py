@@ -10,7 +10,7 @@ from .proxmox.inventory import Inventory, Node, Notice, known
 from .proxmox.node_facts import certificate_served
 from .proxmox.readings import Reading
 
-__all__ = ('ClusterState', 'Expiry', 'NodeState', 'state_of')
+__all__ = ('ClusterState', 'Expiry', 'NodeState', 'naming', 'state_of')
 
 # Notices about guests are told on the pages of the runs and of the guests.
 SUBJECTS = ('token', 'cluster', 'nodes')
@@ -81,7 +81,7 @@ class ClusterState:
 
     def without(self, names: Collection[str]) -> Self:
         """The same without some of the nodes, and without the notices that name one of them."""
-        named = re.compile(r'(?<![\w.-])(?:{})(?![\w-])'.format('|'.join(map(re.escape, names))))
+        named = naming(names)
         return replace(
             self,
             nodes=tuple(node for node in self.nodes if node.name not in names),
@@ -100,6 +100,11 @@ class ClusterState:
         """
         ends = [Expiry(name=node.name, expires=node.expires) for node in self.nodes if node.expires]
         return min([*ends, *filter(None, [self.shown])], key=lambda end: end.expires, default=None)
+
+
+def naming(names: Collection[str]) -> re.Pattern[str]:
+    """Finds any of these nodes' names, of which there must be one, in a text."""
+    return re.compile(r'(?<![\w.-])(?:{})(?![\w-])'.format('|'.join(map(re.escape, names))))
 
 
 def state_of(inventory: Inventory, before: Any) -> dict[str, Any]:

@@ -212,7 +212,9 @@ class StoredPlan:
         rows = self.run.planned_bindings.all()
         if self.units is None:
             return rows
-        return rows.filter(binding_id__in=Binding.objects.filter(endpoint=self.run.endpoint, unit__in=self.units))
+        # Read apart: in a branch, bindings are on another connection than plans.
+        bound = Binding.objects.filter(endpoint=self.run.endpoint_id, unit__in=self.units).order_by()
+        return rows.filter(binding_id__in=list(bound.values_list('pk', flat=True)))
 
     @property
     def refreshed(self) -> Mapping[int, Mapping[str, Value]]:

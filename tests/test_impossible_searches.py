@@ -93,3 +93,18 @@ def test_what_is_told_is_text(browser):
     page = browser.get(urls('proxmoxguest')[0], {'name__regex': script}).content.decode()
     assert script not in page
     assert '&lt;script&gt;' in page
+
+
+@pytest.mark.parametrize(
+    ('name', 'fields'),
+    [
+        ('mappingrule', ('role', 'role_id', 'platform', 'platform_id', 'tenant', 'tenant_id')),
+        ('proxmoxendpoint', ('guest_role', 'guest_role_id', 'node_role', 'node_role_id', 'site', 'site_id')),
+    ],
+)
+def test_what_has_none_is_found_by_null(browser, name, fields):
+    page, rest = urls(name)
+    for field in fields:
+        assert browser.get(page, {field: 'null'}).status_code == 200, field
+        answer = browser.get(rest, {field: 'null'})
+        assert (answer.status_code, answer.json()['count']) == (200, 1), field

@@ -233,9 +233,14 @@ def test_nodes_are_hidden_likewise(user, pve, make_endpoint, sync, tenant, shown
         node['expires'] = expires if node['name'] == 'pve2' else expires + 9_000_000
     state['notices'] = [{'subject': 'nodes', 'message': 'On nodes pve1, pve2 it failed.', 'remedy': ''}]
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(cluster_state=state)
+    run = endpoint.runs.get()
+    endpoint.runs.update(messages=state['notices'])
     for reader, named in ((user, False), (User.objects.create_superuser('root'), True)):
         client = Client()
         client.force_login(reader)
+        rest = reverse(f'{REST}syncrun-list'), reverse(f'{REST}syncrun-detail', args=[run.pk])
+        for url in (run.get_absolute_url(), *rest):
+            assert ('pve1, pve2' in client.get(url).content.decode()) == named, url
         for url in (endpoint.get_absolute_url(), reverse(f'{PAGES}proxmoxendpoint_nodes', args=[endpoint.pk])):
             page = client.get(url).content.decode()
             assert 'pve1' in page

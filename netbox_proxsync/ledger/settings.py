@@ -1,8 +1,11 @@
 """An endpoint's settings as the plain data that a sync decides by."""
 
 from django.conf import settings as django_settings
+from django.core.exceptions import ObjectDoesNotExist
+from django.utils.translation import gettext as _
 from netbox.plugins import get_plugin_config
 
+from ..branching import BranchUnusable, active, in_branch
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..sync.filters import GuestFilters
 from ..sync.settings import Settings
@@ -38,7 +41,24 @@ def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
 
     NetBox shows `memory` and `disk` in units of RAM_BASE_UNIT and DISK_BASE_UNIT (1000 or 1024), so what is stored
     depends on them; the plugin's setting `sizes = 'mib'` stores MiB whatever they are.
+
+    Raises:
+        BranchUnusable: What the endpoint or a rule names is not in the active branch.
     """
+    try:
+        return settings_of(endpoint)
+    except ObjectDoesNotExist:
+        if not in_branch():
+            raise
+        raise BranchUnusable(
+            _(
+                'The branch "{branch}" lacks an object that the endpoint or a mapping rule names. Sync the branch with '
+                'main first.'
+            ).format(branch=active().name)
+        ) from None
+
+
+def settings_of(endpoint: ProxmoxEndpoint) -> Settings:
     rules = {rule: plain_rule(rule) for rule in load_rules()}
     ignored = list(ProxmoxGuest.objects.filter(endpoint=endpoint, ignored=True).defer('details').order_by())
     plain_mib = get_plugin_config('netbox_proxsync', 'sizes') == 'mib'

@@ -18,6 +18,7 @@ from utilities.querysets import RestrictedQuerySet
 
 from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
+from ..cluster_state import ClusterState, naming
 from ..sync.values import decode, show
 from .visibility import Hidden, HiddenUnits, OfMachineQuerySet, hidden_machines, hidden_units, machines_themselves
 
@@ -31,6 +32,8 @@ __all__ = (
 # How many guests, or parts of a plan, a run can be limited to, and how many of them a line shows.
 MAX_LIMIT = 10_000
 SHOWN_VMIDS = 4
+# Subjects of messages: one node, by its name, and several.
+NODE, SEVERAL_NODES = 'node/', 'nodes'
 
 
 class SyncRunQuerySet(RestrictedQuerySet):
@@ -267,12 +270,20 @@ class SyncRun(models.Model):
         return self.messages_without(hidden.among(self.endpoint_id, self.subjects))
 
     def messages_without(self, hidden: Collection[str]) -> list[dict[str, str]]:
-        return [message for message in self.messages if message['subject'] not in hidden]
+        left = [message for message in self.messages if message['subject'] not in hidden]
+        nodes = {unit.removeprefix(NODE) for unit in hidden if unit.startswith(NODE)}
+        if not nodes:
+            return left
+        named = naming(nodes)
+        return [it for it in left if it['subject'] != SEVERAL_NODES or not named.search(it['message'])]
 
     @property
     def subjects(self) -> set[str]:
-        """What its messages are about."""
-        return {message['subject'] for message in self.messages}
+        """What its messages are about; of those about several nodes, every node of the cluster."""
+        subjects = {message['subject'] for message in self.messages}
+        if SEVERAL_NODES in subjects:
+            subjects |= {f'{NODE}{node.name}' for node in ClusterState.parse(self.endpoint.cluster_state).nodes}
+        return subjects
 
     def hidden_units(self, user: AbstractBaseUser | None, units: Collection[str]) -> set[str]:
         """Those of the units of its plan that belong to machines which a person may not view."""

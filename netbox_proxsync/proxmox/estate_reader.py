@@ -133,8 +133,8 @@ class EstateReader:
         """
         for (message, remedy), nodes in self._notices.items():
             subject = f'node/{nodes[0]}' if len(nodes) == 1 else 'nodes' if nodes else 'cluster'
-            shown = f'{"node" if len(nodes) == 1 else "nodes"} {listed(sorted(nodes))}'
-            notebook.add(subject, message.replace('{}', shown), remedy)
+            named = f'{"node" if len(nodes) == 1 else "nodes"} {listed(sorted(nodes))}'
+            notebook.add(subject, message.replace('{}', named), remedy)
         for node, certificate in sorted(self._certificates.items()):
             name = f'{certificate.filename} of node {node}'
             _note_expiry(f'node/{node}', name, certificate.expires, RENEWAL[certificate.filename], notebook)

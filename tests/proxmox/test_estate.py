@@ -246,6 +246,11 @@ class TestTroubles:
         assert interface_of(inventory, 'pve1', 'vmbr5').type is InterfaceType.BRIDGE
         assert inventory.warnings == ()
 
+    def test_they_are_told_also_where_nodes_are_not_read(self, pve):
+        pve.set_interface('pve1', 'vmbr5', pending=True, type='bridge', bridge_ports='')
+        (notice,) = read(pve).warnings
+        assert (notice.subject, 'Apply or revert' in notice.remedy) == ('node/pve1', True)
+
     def test_one_bridge_hidden_from_the_token(self, pve):
         pve.revoke('SDN.*', '/sdn/zones/localnetwork/vmbr1')
         inventory = read(pve)

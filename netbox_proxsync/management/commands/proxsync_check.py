@@ -1,10 +1,13 @@
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import django_rq
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
 from rq import Worker
 from utilities.rqworker import get_queue_for_model
 
@@ -116,8 +119,10 @@ def repair_all() -> list[str]:
         custom_fields.repair()
         repaired.append('custom fields')
     for branch in carrying.left_behind():
-        carrying.into_main(branch)
-        repaired.append(f'the bindings of the branch "{branch}", which follow into main')
+        # Of one that cannot follow, `check_branches` tells; the rest is looked at all the same.
+        with suppress(DatabaseError, ObjectDoesNotExist, ValidationError):
+            carrying.into_main(branch)
+            repaired.append(f'the bindings of the branch "{branch}", which follow into main')
     return repaired
 
 
