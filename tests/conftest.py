@@ -14,6 +14,14 @@ from tests.pve import ClusterSpec, StandIn
 from tests.stack import databases, netbox, processes
 
 SHARING = ('tests/mapping',)
+# What takes long for its number of tests comes first, or one process would be left with it when the others are done.
+LONG = (
+    'tests/browser/',
+    'tests/test_companions.py',
+    'tests/test_pynetbox.py',
+    'tests/test_rounds',
+    'tests/test_workers.py',
+)
 
 # With other plugins installed beside ours, in a process of their own: test_companions.py starts it.
 collect_ignore = ['test_companions.py'] if netbox.with_companions() else ['companions']
@@ -21,6 +29,11 @@ collect_ignore = ['test_companions.py'] if netbox.with_companions() else ['compa
 
 def pytest_configure(config: pytest.Config):
     config.addinivalue_line('markers', 'browser: in a real Chromium, which takes a while')
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 @pytest.fixture(scope='session')

@@ -55,7 +55,7 @@ COLUMNS = {'rd', *(field.name for model in MODELS for field in model._meta.get_f
 ALLOWED = NETBOXS_TEXTS | EXAMPLES | OF_THE_WORKER | OWNERS | COLUMNS
 # Names of columns, fields and kinds; times; sizes.
 CODE = re.compile(
-    r'[a-z]+([._][a-z]+)+|\d+\s(seconds?|minutes?) ago|\d[\d\-:, ]* UTC|[\d.]+ [KMGT]iB|NetBox Community v[\d.]+'
+    r'[a-z]+([._][a-z]+)+|(a|\d+)\s(seconds?|minutes?) ago|\d[\d\-:, ]* UTC|[\d.]+ [KMGT]iB|NetBox Community v[\d.]+'
 )
 
 

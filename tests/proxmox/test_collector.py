@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -106,7 +107,8 @@ class TestRecordings:
 
     def test_random_order_changes_nothing(self, standin):
         first, second = (read(standin(CLUSTER).__class__(CLUSTER, shuffle=seed).__enter__()) for seed in (1, 2))
-        assert first == second
+        # Each on a port of its own.
+        assert replace(first, certificate=None) == replace(second, certificate=None)
 
 
 class TestCalls:

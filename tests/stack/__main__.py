@@ -63,7 +63,10 @@ def test(arguments: list[str]) -> int:
     environment = dict(os.environ)
     if any(argument.startswith('tests/companions') for argument in arguments):
         environment['PROXSYNC_STACK_COMPANIONS'] = '1'
-    arguments = arguments or ['--numprocesses', str(min(os.cpu_count() or 1, 4)), '--dist', 'loadfile']
+    if not arguments:
+        processes = str(min(os.cpu_count() or 1, 4))
+        # In the order of tests/conftest.py.
+        arguments = ['--numprocesses', processes, '--dist', 'loadfile', '--no-loadscope-reorder']
     with services.using():
         # Not only while the tests run: a template must not be built within a test's time limit.
         from . import databases
