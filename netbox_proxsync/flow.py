@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .branching.carrying import place_again
+from .branching.deciding import take_decisions
 from .branching.states import guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
@@ -56,6 +57,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         Cancelled: What was written until then is whole, and recorded.
         ProxmoxError: Proxmox could not be read; nothing was written.
     """
+    take_decisions(run.endpoint)
     if run.applies:
         return apply_stored(run, recorder, watch)
     inventory = read(run, recorder, watch)

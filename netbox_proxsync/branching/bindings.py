@@ -8,9 +8,10 @@ from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Q
 
 from ..ledger.fields import read
-from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..models import Binding, ProxmoxEndpoint
 from ..sync.kinds import KINDS
 from ..sync.values import Value, decode
+from .guests import ignored_units
 
 __all__ = ('BindingCarrier', 'Touched')
 
@@ -70,8 +71,7 @@ class BindingCarrier:
         self.bound_there = {object_of(row) for row in self.theirs}
         self.there = existing((*self.theirs, *self.mine), target)
         self.foreign = self.bound_elsewhere()
-        guests = ProxmoxGuest.objects.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk, ignored=True)
-        self.ignored = {guest.key for guest in guests.only('type', 'vmid')}
+        self.ignored = ignored_units(endpoint)
         self.outcome = Outcome()
 
     def rows(self, alias: str) -> models.QuerySet[Binding]:
