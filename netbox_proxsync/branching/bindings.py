@@ -125,6 +125,8 @@ class BindingCarrier:
         if touched:
             for name in FOLLOWING:
                 setattr(found, name, getattr(row, name))
+            # Once a sync has made it, it has, whoever adopts it later.
+            found.created_by_sync = found.created_by_sync or before['created_by_sync']
             if not found.unmanaged:
                 found.kind, found.key = row.kind, row.key
         if before == {name: getattr(found, name) for name in before}:
