@@ -24,6 +24,7 @@ from .lab import Lab, edit, rows
 
 VIEW = 'plugins:netbox_proxsync:'
 API = 'plugins-api:netbox_proxsync-api:'
+HOST_KEY = 'pve1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Uh3z0xIkZgJd2nB8OXcYk0Qm0wGqM6Jm0wV0X0b0x'
 
 
 def carry_out(run: SyncRun) -> SyncRun:
@@ -205,7 +206,11 @@ def test_what_is_the_same_in_every_branch_is_changed_in_main(synced: Lab, person
     ):
         status, answer = person.api('post', reverse(f'{API}{name}', args=[pk]), branch)
         assert (status, why in answer['detail']) == (409, True), name
+    pinned = reverse(f'{API}proxmoxendpoint-ssh-host-keys', args=[lab.endpoint.pk])
+    status, answer = person.api('post', pinned, branch, keys=[HOST_KEY])
+    assert (status, why in answer['detail']) == (409, True)
     person.activate(branch)
+    assert 'Go back to main' in person.post('proxmoxendpoint_ssh_host_keys', lab.endpoint.pk, key=HOST_KEY)
     assert 'Go back to main' in person.post('proxmoxguest_ignore', guest.pk)
     assert 'Go back to main' in person.post('binding_stop_managing', binding.pk)
 
@@ -218,7 +223,8 @@ def test_what_is_the_same_in_every_branch_is_changed_in_main(synced: Lab, person
     assert (status, why in str(answer)) == (400, True)
     assert 'Go back to main' in person.post('proxmoxendpoint_delete', lab.endpoint.pk, confirm='true')
     assert not MappingRule.objects.exists()
-    assert ProxmoxEndpoint.objects.get().description == ''
+    unchanged = ProxmoxEndpoint.objects.get()
+    assert (unchanged.description, unchanged.ssh_host_keys) == ('', '')
     assert not ProxmoxGuest.objects.filter(ignored=True).exists()
     # In main all of it goes on, and counts in the branch as soon as that is synced.
     person.activate(None)
