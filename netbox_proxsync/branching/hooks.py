@@ -30,7 +30,7 @@ def register():
     from netbox_branching.utilities import register_branching_resolver
 
     from ..models import MappingRule, ProxmoxEndpoint
-    from . import carrying
+    from . import carrying, copies
 
     register_branching_resolver(is_branched)
     for action in BRANCH_ACTIONS:
@@ -45,6 +45,7 @@ def register():
         (signals.post_deprovision, carrying.forget),
     ):
         signal.connect(partial(follow, receive), weak=False)
+    signals.post_migrate.connect(copies.loosen)
     for model in (ProxmoxEndpoint, MappingRule):
         pre_delete.connect(refuse_to_delete, sender=model)
     post_delete.connect(forget_endpoint, sender=ProxmoxEndpoint)
@@ -105,16 +106,6 @@ def refuse_to_drop(branch: 'BranchRow', **kwargs: Any):
 def forget_endpoint(instance: models.Model, using: str, **kwargs: Any):
     """Also what branches have of an endpoint that is deleted."""
     if using == DEFAULT_DB_ALIAS:
-        transaction.on_commit(partial(forget_in_branches, instance.pk))
+        from .copies import forget_endpoint as forget
 
-
-def forget_in_branches(endpoint_id: int):
-    from netbox_branching.models import Branch
-
-    from ..models import Binding, ProxmoxGuest
-    from . import is_complete
-
-    for branch in Branch.objects.filter(status='ready'):
-        if is_complete(branch):
-            for model in (Binding, ProxmoxGuest):
-                model.drop(models.Q(endpoint_id=endpoint_id), branch.connection_name)
+        transaction.on_commit(partial(forget, instance.pk))
