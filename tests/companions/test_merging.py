@@ -106,7 +106,7 @@ def test_runs_stay_as_long_as_a_merge_or_revert_of_their_branch_needs_them(littl
     lab.sync(vmids=[vmid])
     branch = lab.branch()
     lab.pve.rename(vmid, 'renamed')
-    seen, run = lab.preview(branch), lab.sync(branch, vmids=[vmid])
+    seen, run = (lab.sync(branch, mode, vmids=[vmid]) for mode in ('preview', 'sync'))
     assert run.counts == {'vm': {'update': 1}}
     last = lab.preview()
     assert set(lab.endpoint.runs.all()) == {run, last}
