@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .branching.carrying import place_again
-from .branching.states import guests_read, known_identity
+from .branching.deciding import take_decisions
+from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
 from .connection import connection_of, options_of
@@ -56,6 +57,9 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         Cancelled: What was written until then is whole, and recorded.
         ProxmoxError: Proxmox could not be read; nothing was written.
     """
+    take_decisions(run.endpoint)
+    if run.mode != RunModeChoices.PREVIEW:
+        begin_writing(run.endpoint)
     if run.applies:
         return apply_stored(run, recorder, watch)
     inventory = read(run, recorder, watch)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from .branching import refuse_in_branch
 from .connection import connection_of
 from .models import ProxmoxEndpoint
 from .proxmox.ssh_errors import InvalidSSHSettings
@@ -33,8 +34,10 @@ def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
     host.
 
     Raises:
+        InBranch: A branch is active; nothing was done.
         ValidationError: A line is not 'host key-type key'.
     """
+    refuse_in_branch()
     with transaction.atomic():
         endpoint = ProxmoxEndpoint.objects.select_for_update(of=('self',)).get(pk=endpoint.pk)
         try:

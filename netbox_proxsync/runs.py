@@ -18,7 +18,8 @@ from django_pg_utils import advisory_lock
 from netbox.plugins import get_plugin_config
 from rq.job import JobStatus
 
-from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
+from .branching.states import still_needed
+from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .cluster_state import state_of
 from .events import announce
 from .ledger.writer import Result
@@ -247,7 +248,10 @@ def end_dead_jobs(jobs: QuerySet[Job]):
 
 
 def prune(endpoint: ProxmoxEndpoint):
-    """Delete the runs of an endpoint that are beyond the number or the age that the settings keep."""
+    """
+    Delete the runs of an endpoint that are beyond the number or the age that the settings keep, but for those that have
+    written into a branch that is still there: by them its bindings are found when it is merged or reverted.
+    """
     finished = SyncRun.objects.filter(endpoint=endpoint, status__in=RunStatusChoices.FINISHED)
     kept = get_plugin_config('netbox_proxsync', 'runs_to_keep')
     oldest = timezone.now() - timedelta(days=get_plugin_config('netbox_proxsync', 'run_retention_days'))
@@ -255,6 +259,7 @@ def prune(endpoint: ProxmoxEndpoint):
     # The last run stays, whatever its age: the endpoint shows it.
     endpoint.refresh_from_db(fields=['last_run'])
     old = finished.filter(~Q(pk__in=newest) | Q(created__lt=oldest)).exclude(pk=endpoint.last_run_id)
+    old = old.exclude(~Q(mode=RunModeChoices.PREVIEW), branch_id__in=still_needed(endpoint))
     # Without signals, of which nobody needs any: one statement instead of one row at a time.
     changes = SyncChange.objects.filter(run__in=list(old))
     changes._raw_delete(changes.db)

@@ -128,7 +128,8 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         return Response(serializers.NodeKeySerializer(keys, many=True).data)
 
     @extend_schema(
-        request=serializers.ConfirmedKeysSerializer, responses={200: serializers.PinnedKeysSerializer}
+        request=serializers.ConfirmedKeysSerializer,
+        responses={200: serializers.PinnedKeysSerializer, 409: serializers.RefusalSerializer},
     )
     @ssh_host_keys.mapping.post
     def confirm_ssh_host_keys(self, request: Request, pk: int) -> Response:
@@ -140,6 +141,8 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         confirmed.is_valid(raise_exception=True)
         try:
             endpoint = host_keys.confirm(endpoint, confirmed.validated_data['keys'])
+        except InBranch as error:
+            return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
         except DjangoValidationError as error:
             raise ValidationError({'keys': error.messages}) from None
         return Response(serializers.PinnedKeysSerializer(endpoint).data)

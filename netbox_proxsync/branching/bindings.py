@@ -8,9 +8,10 @@ from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Q
 
 from ..ledger.fields import read
-from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..models import Binding, ProxmoxEndpoint
 from ..sync.kinds import KINDS
 from ..sync.values import Value, decode
+from .guests import ignored_units
 
 __all__ = ('BindingCarrier', 'Touched')
 
@@ -70,8 +71,7 @@ class BindingCarrier:
         self.bound_there = {object_of(row) for row in self.theirs}
         self.there = existing((*self.theirs, *self.mine), target)
         self.foreign = self.bound_elsewhere()
-        guests = ProxmoxGuest.objects.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk, ignored=True)
-        self.ignored = {guest.key for guest in guests.only('type', 'vmid')}
+        self.ignored = ignored_units(endpoint)
         self.outcome = Outcome()
 
     def rows(self, alias: str) -> models.QuerySet[Binding]:
@@ -125,6 +125,8 @@ class BindingCarrier:
         if touched:
             for name in FOLLOWING:
                 setattr(found, name, getattr(row, name))
+            # Once a sync has made it, it has, whoever adopts it later.
+            found.created_by_sync = found.created_by_sync or before['created_by_sync']
             if not found.unmanaged:
                 found.kind, found.key = row.kind, row.key
         if before == {name: getattr(found, name) for name in before}:

@@ -6,7 +6,7 @@ netbox-branching carries everything else; so they are carried here, by what beca
 from typing import TYPE_CHECKING
 
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices
@@ -61,7 +61,9 @@ def into_main(branch: 'BranchRow'):
 
 def into_branch(branch: 'BranchRow'):
     """After a branch was synced from main: what main's runs have done since the branch was made."""
-    runs = SyncRun.objects.filter(branch_id='', completed__gt=branch.created).exclude(mode=RunModeChoices.PREVIEW)
+    # What a run that still goes on has written may be in the branch already.
+    since = Q(completed__gt=branch.created) | Q(completed=None)
+    runs = SyncRun.objects.filter(since, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
     with within(branch.schema_id), transaction.atomic(), transaction.atomic(using=branch.connection_name):
         for endpoint in ProxmoxEndpoint.objects.all():
             touched = touched_by(runs.filter(endpoint=endpoint))

@@ -7,7 +7,7 @@ from ..ledger.guests import WRITTEN, save
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..sync.guests import IGNORED
 
-__all__ = ('GuestCarrier',)
+__all__ = ('GuestCarrier', 'ignored_units')
 
 SAID = tuple(name for name in WRITTEN if name != 'virtual_machine_id')
 
@@ -49,11 +49,7 @@ class GuestCarrier:
         if mine is None:
             if not newer:
                 return None
-            taken = ProxmoxGuest.objects.using(self.target).filter(pk=theirs.pk).exists()
-            mine = ProxmoxGuest(
-                pk=None if taken else theirs.pk, endpoint=self.endpoint, type=theirs.type, vmid=theirs.vmid
-            )
-            before = None
+            mine, before = self.new(theirs), None
         else:
             before = {name: getattr(mine, name) for name in WRITTEN}
         for name in SAID if newer else ():
@@ -65,13 +61,39 @@ class GuestCarrier:
         return None if before == {name: getattr(mine, name) for name in WRITTEN} else mine
 
     def take_decisions(self):
-        """What people decided in main counts in every branch."""
+        """What people decided in main counts in every branch, also of guests that the branch has not seen yet."""
         if self.target == DEFAULT_DB_ALIAS:
             return
-        for key, mine in self.mine.items():
-            theirs = self.theirs.get(key)
-            if theirs is not None and theirs.ignored != mine.ignored:
+        unseen = []
+        for key, theirs in self.theirs.items():
+            mine = self.mine.get(key)
+            if mine is None and theirs.ignored:
+                self.mine[key] = self.copy(theirs)
+                unseen.append(self.mine[key])
+            elif mine is not None and theirs.ignored != mine.ignored:
                 mine.ignored, mine.state, mine.reason = theirs.ignored, theirs.state, theirs.reason
                 ProxmoxGuest.objects.using(self.target).filter(pk=mine.pk).update(
                     ignored=mine.ignored, state=mine.state, reason=mine.reason
                 )
+        save(unseen, [])
+
+    def copy(self, theirs: ProxmoxGuest) -> ProxmoxGuest:
+        """What the other side says of a guest, not saved yet."""
+        made = self.new(theirs)
+        for name in (*SAID, 'ignored'):
+            setattr(made, name, getattr(theirs, name))
+        if theirs.virtual_machine_id in self.machines:
+            made.virtual_machine_id = theirs.virtual_machine_id
+        return made
+
+    def new(self, theirs: ProxmoxGuest) -> ProxmoxGuest:
+        taken = ProxmoxGuest.objects.using(self.target).filter(pk=theirs.pk).exists()
+        return ProxmoxGuest(
+            pk=None if taken else theirs.pk, endpoint=self.endpoint, type=theirs.type, vmid=theirs.vmid
+        )
+
+
+def ignored_units(endpoint: ProxmoxEndpoint) -> set[str]:
+    """The guests that people have told to leave alone, in main."""
+    guests = ProxmoxGuest.objects.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk, ignored=True)
+    return {guest.key for guest in guests.only('type', 'vmid').order_by()}

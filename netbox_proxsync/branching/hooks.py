@@ -19,6 +19,14 @@ __all__ = ('register',)
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
+# For the log, when bindings could not follow.
+NOTHING_LOST = 'Runs work all the same.'
+REPAIR = '"proxsync_check --repair" tries it again.'
+SYNC_AGAIN = 'The next sync of the branch that finds a change in main tries it again.'
+CHECK_CLUSTER = 'If the revert fails, take the cluster out of the endpoint that keeps it, and revert again.'
+LOOK_FOR_EDITS = 'Nothing tries it again: the next run in main may take values that were set back for edits of people.'
+TOO_LATE = 'Nothing tries it again: the next run in main adopts what it finds.'
+
 
 def register():
     """To be called when NetBox starts. Does nothing where netbox-branching is not installed."""
@@ -30,21 +38,22 @@ def register():
     from netbox_branching.utilities import register_branching_resolver
 
     from ..models import MappingRule, ProxmoxEndpoint
-    from . import carrying
+    from . import carrying, copies
 
     register_branching_resolver(is_branched)
     for action in BRANCH_ACTIONS:
         Branch.register_preaction_check(refuse_while_runs_go_on, action)
-    for signal, receive in (
-        (signals.post_provision, carrying.begin),
-        (signals.post_merge, carrying.into_main),
-        (signals.post_sync, carrying.into_branch),
-        (signals.pre_revert, carrying.let_go),
-        (signals.post_revert, carrying.out_of_main),
-        (signals.pre_deprovision, carrying.at_last),
-        (signals.post_deprovision, carrying.forget),
+    for signal, receive, remedy in (
+        (signals.post_provision, carrying.begin, NOTHING_LOST),
+        (signals.post_merge, carrying.into_main, REPAIR),
+        (signals.post_sync, carrying.into_branch, SYNC_AGAIN),
+        (signals.pre_revert, carrying.let_go, CHECK_CLUSTER),
+        (signals.post_revert, carrying.out_of_main, LOOK_FOR_EDITS),
+        (signals.pre_deprovision, carrying.at_last, TOO_LATE),
+        (signals.post_deprovision, carrying.forget, NOTHING_LOST),
     ):
-        signal.connect(partial(follow, receive), weak=False)
+        signal.connect(partial(follow, receive, remedy), weak=False)
+    signals.post_migrate.connect(copies.loosen)
     for model in (ProxmoxEndpoint, MappingRule):
         pre_delete.connect(refuse_to_delete, sender=model)
     post_delete.connect(forget_endpoint, sender=ProxmoxEndpoint)
@@ -71,17 +80,20 @@ def refuse_while_runs_go_on(branch: 'BranchRow') -> Any:
     return BranchActionIndicator(False, told.format(run=run.pk))
 
 
-def follow(receive: Callable[['BranchRow'], None], branch: 'BranchRow', **kwargs: Any):
-    """What was done to the branch is done, whatever becomes of what follows from it."""
+def follow(receive: Callable[['BranchRow'], None], remedy: str, branch: 'BranchRow', **kwargs: Any):
+    """
+    What was done to the branch is done, whatever becomes of what follows from it.
+
+    Args:
+        remedy: What comes of it if that fails, and what to do.
+    """
     try:
         receive(branch)
     except BranchUnusable as error:
         # It was made before this plugin was there, so there is nothing to follow.
         logger.info(str(error))
     except Exception:
-        logger.exception(
-            f'The bindings of branch {branch} could not follow. "proxsync_check --repair" tries it again.'
-        )
+        logger.exception(f'The bindings of the branch "{branch}" could not follow. {remedy}')
 
 
 def refuse_to_delete(**kwargs: Any):
@@ -105,16 +117,6 @@ def refuse_to_drop(branch: 'BranchRow', **kwargs: Any):
 def forget_endpoint(instance: models.Model, using: str, **kwargs: Any):
     """Also what branches have of an endpoint that is deleted."""
     if using == DEFAULT_DB_ALIAS:
-        transaction.on_commit(partial(forget_in_branches, instance.pk))
+        from .copies import forget_endpoint as forget
 
-
-def forget_in_branches(endpoint_id: int):
-    from netbox_branching.models import Branch
-
-    from ..models import Binding, ProxmoxGuest
-    from . import is_complete
-
-    for branch in Branch.objects.filter(status='ready'):
-        if is_complete(branch):
-            for model in (Binding, ProxmoxGuest):
-                model.drop(models.Q(endpoint_id=endpoint_id), branch.connection_name)
+        transaction.on_commit(partial(forget, instance.pk))

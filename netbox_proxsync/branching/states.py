@@ -7,9 +7,9 @@ from typing import Any
 from netbox.context import query_cache
 
 from ..models import BranchState, ProxmoxEndpoint
-from . import active, in_branch
+from . import active, in_branch, installed
 
-__all__ = ('guests_read', 'known_identity', 'remember_identity', 'set_guests_read')
+__all__ = ('begin_writing', 'guests_read', 'known_identity', 'remember_identity', 'set_guests_read', 'still_needed')
 
 CACHE = 'proxsync_guests_read'
 
@@ -56,6 +56,22 @@ def remember_identity(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]):
     else:
         ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(cluster_identity=identity)
         endpoint.cluster_identity = dict(identity)
+
+
+def begin_writing(endpoint: ProxmoxEndpoint):
+    """To be called before a run writes: what it writes into a branch is to follow when that is merged."""
+    if in_branch():
+        save_state(endpoint)
+
+
+def still_needed(endpoint: ProxmoxEndpoint) -> list[str]:
+    """The branches, by schema ID, of which a merge or a revert needs to know what runs have written into them."""
+    if not installed():
+        return []
+    from netbox_branching.models import Branch
+
+    states = endpoint.branch_states.order_by().values_list('branch_id', flat=True)
+    return list(Branch.objects.filter(schema_id__in=list(states)).order_by().values_list('schema_id', flat=True))
 
 
 def save_state(endpoint: ProxmoxEndpoint, **values: Any):

@@ -12,7 +12,7 @@ from utilities.forms import restrict_form_fields
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import connection, host_keys
-from ..branching import BranchUnusable, check_place
+from ..branching import BranchUnusable, InBranch, check_place
 from ..choices import RunModeChoices, TLSModeChoices
 from ..crypto import SecretError
 from ..forms import ProxmoxEndpointForm
@@ -132,6 +132,9 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
             return redirect(request.path)
         try:
             host_keys.confirm(endpoint, lines)
+        except InBranch as error:
+            messages.error(request, str(error))
+            return redirect(endpoint.get_absolute_url())
         except ValidationError as error:
             messages.error(request, ' '.join(error.messages))
             return redirect(request.path)

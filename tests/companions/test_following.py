@@ -3,6 +3,7 @@
 from netbox_branching.models import ChangeDiff
 from virtualization.models import VirtualMachine
 
+from netbox_proxsync.decisions import ignore, leave_to_people, manage_again, stop_ignoring, stop_managing
 from netbox_proxsync.models import Binding, ProxmoxGuest
 
 from .lab import Lab, edit, rows
@@ -62,3 +63,35 @@ def test_a_reverted_edit_is_made_again(synced: Lab):
     assert lab.machine(vmid).name == before
     assert lab.sync().counts == {'vm': {'update': 1}}
     assert lab.machine(vmid).name == 'new-name'
+
+
+def test_what_people_took_over_in_main_is_left_alone_by_the_next_run_in_a_branch(synced: Lab):
+    """Also where netbox-branching has nothing to sync: a decision alone is no change to it."""
+    lab, pve = synced, synced.pve
+    branch = lab.branch('Decided')
+    one, other = sorted(guest.vmid for guest in lab.guest_rows().filter(seen_until=None))[:2]
+    names = {vmid: lab.machine(vmid).name for vmid in (one, other)}
+    bound = {vmid: Binding.objects.get(kind='vm', unit=lab.unit(vmid)) for vmid in (one, other)}
+    machine = bound[other].object
+    leave_to_people(bound[one])
+    stop_managing(ProxmoxGuest.objects.filter(vmid=other))
+    pve.create(name='of-no-interest')
+    lab.preview()
+    ignore(ProxmoxGuest.objects.filter(name='of-no-interest'))
+    branch.sync(lab.admin)
+    for vmid in (one, other):
+        pve.rename(vmid, f'not-wanted-{vmid}')
+    run = lab.sync(branch)
+    assert (run.status, run.error, run.counts.get('vm')) == ('completed', '', None)
+    with lab.active(branch):
+        assert Binding.objects.get(pk=bound[one].pk).unmanaged
+        assert not Binding.objects.filter(unit=lab.unit(other)).exists()
+    manage_again(bound[one])
+    run = lab.sync(branch)
+    assert run.counts == {'vm': {'update': 1}}
+    branch.merge(lab.admin)
+    machine.refresh_from_db()
+    assert (lab.machine(one).name, machine.name) == (f'not-wanted-{one}', names[other])
+    stop_ignoring(ProxmoxGuest.objects.filter(ignored=True))
+    lab.sync()
+    lab.assert_nothing_left()

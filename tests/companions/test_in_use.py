@@ -24,6 +24,7 @@ from .lab import Lab, edit, rows
 
 VIEW = 'plugins:netbox_proxsync:'
 API = 'plugins-api:netbox_proxsync-api:'
+HOST_KEY = 'pve1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Uh3z0xIkZgJd2nB8OXcYk0Qm0wGqM6Jm0wV0X0b0x'
 
 
 def carry_out(run: SyncRun) -> SyncRun:
@@ -205,7 +206,11 @@ def test_what_is_the_same_in_every_branch_is_changed_in_main(synced: Lab, person
     ):
         status, answer = person.api('post', reverse(f'{API}{name}', args=[pk]), branch)
         assert (status, why in answer['detail']) == (409, True), name
+    pinned = reverse(f'{API}proxmoxendpoint-ssh-host-keys', args=[lab.endpoint.pk])
+    status, answer = person.api('post', pinned, branch, keys=[HOST_KEY])
+    assert (status, why in answer['detail']) == (409, True)
     person.activate(branch)
+    assert 'Go back to main' in person.post('proxmoxendpoint_ssh_host_keys', lab.endpoint.pk, key=HOST_KEY)
     assert 'Go back to main' in person.post('proxmoxguest_ignore', guest.pk)
     assert 'Go back to main' in person.post('binding_stop_managing', binding.pk)
 
@@ -218,7 +223,8 @@ def test_what_is_the_same_in_every_branch_is_changed_in_main(synced: Lab, person
     assert (status, why in str(answer)) == (400, True)
     assert 'Go back to main' in person.post('proxmoxendpoint_delete', lab.endpoint.pk, confirm='true')
     assert not MappingRule.objects.exists()
-    assert ProxmoxEndpoint.objects.get().description == ''
+    unchanged = ProxmoxEndpoint.objects.get()
+    assert (unchanged.description, unchanged.ssh_host_keys) == ('', '')
     assert not ProxmoxGuest.objects.filter(ignored=True).exists()
     # In main all of it goes on, and counts in the branch as soon as that is synced.
     person.activate(None)
@@ -304,14 +310,22 @@ def test_a_branch_that_is_taken_away_while_a_run_writes_ends_the_run(synced: Lab
 
 
 def test_of_a_deleted_endpoint_nothing_stays_in_a_branch(synced: Lab):
-    branch = synced.branch('Orphans')
+    ready, waiting = synced.branch('Orphans'), synced.branch('Waiting')
+    forget_other_endpoint(synced, ready, waiting)
+
+
+def forget_other_endpoint(lab: Lab, *branches: Branch):
+    """Make one that has a guest in branches, of which the last has migrations to come; and delete it."""
     other = ProxmoxEndpoint.objects.create(name='Other', hosts=['pve.example.com'], token_id='a@pve!b', enabled=False)
-    with synced.active(branch):
-        ProxmoxGuest.objects.create(endpoint=other, vmid=900, type='qemu', state='new')
+    for branch in branches:
+        with lab.active(branch):
+            ProxmoxGuest.objects.create(endpoint=other, vmid=900, type='qemu', state='new')
+    Branch.objects.filter(pk=branches[-1].pk).update(status='pending-migrations')
     other.delete()
-    with synced.active(branch):
-        assert not ProxmoxGuest.objects.filter(vmid=900).exists()
-        assert ProxmoxGuest.objects.exists()
+    Branch.objects.filter(pk=branches[-1].pk).update(status='ready')
+    for branch in branches:
+        with lab.active(branch):
+            assert not ProxmoxGuest.objects.filter(vmid=900).exists()
 
 
 def test_an_upgrade_reaches_the_open_branches(synced: Lab):
@@ -320,6 +334,12 @@ def test_an_upgrade_reaches_the_open_branches(synced: Lab):
     with connections[branch.connection_name].cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'netbox_proxsync' AND name >= '0017'")
         cursor.execute('ALTER TABLE netbox_proxsync_binding DROP COLUMN seen')
+        # In a branch that was open when this plugin was installed, migrations have made the tables.
+        for model in (Binding, ProxmoxGuest):
+            cursor.execute(
+                f'ALTER TABLE {model._meta.db_table} ADD FOREIGN KEY (endpoint_id) '
+                'REFERENCES netbox_proxsync_proxmoxendpoint DEFERRABLE INITIALLY DEFERRED'
+            )
     before, branch = rows(), Branch.objects.get(pk=branch.pk)
     assert ('netbox_proxsync', '0017_limited_runs_and_what_was_seen') in branch.pending_migrations
     branch.migrate(synced.admin)
@@ -327,6 +347,7 @@ def test_an_upgrade_reaches_the_open_branches(synced: Lab):
     assert rows() == before
     synced.pve.rename(max(guest.vmid for guest in synced.pve.cluster.guests.values()), 'after-the-upgrade')
     assert synced.sync(branch).counts == {'vm': {'update': 1}}
+    forget_other_endpoint(synced, branch)
 
 
 def test_migrations_say_what_netbox_branching_cannot_see(synced: Lab):

@@ -6,7 +6,8 @@ from django.core.management import call_command
 from utilities.exceptions import AbortTransaction
 from virtualization.models import Cluster, VirtualMachine
 
-from netbox_proxsync.models import Binding, BranchState
+from netbox_proxsync.models import Binding, BranchState, SyncRun
+from netbox_proxsync.runs import prune
 
 from .lab import Lab, rows
 
@@ -94,3 +95,25 @@ def test_a_failed_carrying_is_made_good_by_the_command(little: Lab, capsys):
         call_command('proxsync_check', repair=True)
     assert 'bindings of the branch' in capsys.readouterr().out
     lab.assert_nothing_left()
+
+
+def test_runs_stay_as_long_as_a_merge_or_revert_of_their_branch_needs_them(little: Lab, settings):
+    """Also one for given guests of a known cluster, which remembers no more of the endpoint than that it has run."""
+    plugin = settings.PLUGINS_CONFIG['netbox_proxsync']
+    settings.PLUGINS_CONFIG = settings.PLUGINS_CONFIG | {'netbox_proxsync': {**plugin, 'runs_to_keep': 1}}
+    lab = little
+    vmid = next(guest.vmid for guest in lab.pve.cluster.guests.values())
+    lab.sync(vmids=[vmid])
+    branch = lab.branch()
+    lab.pve.rename(vmid, 'renamed')
+    seen, run = (lab.sync(branch, mode, vmids=[vmid]) for mode in ('preview', 'sync'))
+    assert run.counts == {'vm': {'update': 1}}
+    last = lab.preview()
+    assert set(lab.endpoint.runs.all()) == {run, last}
+    assert not SyncRun.objects.filter(pk=seen.pk).exists()
+    branch.merge(lab.admin)
+    assert Binding.objects.get(kind='vm').values['name'] == 'renamed'
+    lab.assert_nothing_left()
+    branch.archive(lab.admin)
+    prune(lab.endpoint)
+    assert not SyncRun.objects.filter(pk=run.pk).exists()

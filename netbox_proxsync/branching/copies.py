@@ -1,0 +1,43 @@
+"""The copies of bindings and guests that a branch has, as tables in its schema."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, models
+
+from ..models import Binding, ProxmoxGuest
+from . import is_complete
+
+if TYPE_CHECKING:
+    from netbox_branching.models import Branch as BranchRow
+
+__all__ = ('forget_endpoint', 'loosen')
+
+COPIED = (Binding, ProxmoxGuest)
+FOREIGN_KEYS = """
+    SELECT conrelid::regclass::text, quote_ident(conname) FROM pg_constraint
+    WHERE contype = 'f' AND conrelid = ANY(%s::regclass[])
+"""
+
+
+def loosen(branch: 'BranchRow', **kwargs: Any):
+    """
+    Without foreign keys, as netbox-branching makes the tables of a new branch. What migrations have made in an open one
+    would refer to main's endpoints, so that none of them could be deleted.
+    """
+    if not is_complete(branch):
+        return
+    tables = [f'{branch.schema_name}.{model._meta.db_table}' for model in COPIED]
+    with connections[branch.connection_name].cursor() as cursor:
+        cursor.execute(FOREIGN_KEYS, [tables])
+        for table, name in cursor.fetchall():
+            cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT {name}')
+
+
+def forget_endpoint(endpoint_id: int):
+    """Delete what branches have of an endpoint. Those that are not ready may be made so again."""
+    from netbox_branching.models import Branch
+
+    for branch in Branch.objects.all():
+        if is_complete(branch):
+            for model in COPIED:
+                model.drop(models.Q(endpoint_id=endpoint_id), branch.connection_name)
