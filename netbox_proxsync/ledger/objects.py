@@ -120,6 +120,8 @@ class ObjectWriter:
     def check(self, change: Change):
         """Whether what the plan saw is still tied to what the plan saw."""
         bound = self.pointers.get((change.kind, change.key))
+        if bound and self.bound_to[bound].unmanaged:
+            raise Outdated(_('A person has taken it over.'))
         if change.action in (Action.CREATE, Action.ADOPT):
             if bound and bound != change.pointer and apps.get_model(bound.model).objects.filter(pk=bound.pk).exists():
                 raise Outdated(_('It is kept in NetBox already.'))

@@ -4,6 +4,7 @@ from netbox_branching.models import ChangeDiff
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync.decisions import ignore, leave_to_people, manage_again, stop_ignoring, stop_managing
+from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import Binding, ProxmoxGuest
 
 from .lab import Lab, edit, rows
@@ -87,8 +88,15 @@ def test_what_people_took_over_in_main_is_left_alone_by_the_next_run_in_a_branch
         assert Binding.objects.get(pk=bound[one].pk).unmanaged
         assert not Binding.objects.filter(unit=lab.unit(other)).exists()
     manage_again(bound[one])
-    run = lab.sync(branch)
-    assert run.counts == {'vm': {'update': 1}}
+    plan = lab.preview(branch)
+    assert plan.counts == {'vm': {'update': 1}}
+    # Also when it was decided after a plan was made.
+    leave_to_people(bound[one])
+    with lab.active(branch):
+        applied = SyncJob.enqueue_plan(plan, lab.admin, immediate=True)
+    assert applied.changes.get().message == 'A person has taken it over.'
+    manage_again(bound[one])
+    assert lab.sync(branch).counts == plan.counts
     branch.merge(lab.admin)
     machine.refresh_from_db()
     assert (lab.machine(one).name, machine.name) == (f'not-wanted-{one}', names[other])
