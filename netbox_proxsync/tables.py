@@ -394,8 +394,8 @@ class ProxmoxGuestTable(NetBoxTable):
             'tags', 'template', 'ignored', 'last_seen',
         )  # fmt: skip
         default_columns = (
-            'pk', 'vmid', 'name', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason', 'last_seen',
-            'endpoint',
+            'pk', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason',
+            'last_seen',
         )  # fmt: skip
 
     def value_status(self, value: str) -> str:
