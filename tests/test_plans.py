@@ -14,6 +14,7 @@ from django.utils import timezone
 from users.models import ObjectPermission, User
 from virtualization.models import VirtualMachine
 
+from netbox_proxsync.decisions import ignore, leave_to_people
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import PlannedBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from netbox_proxsync.stored_plans import NotAppliable, StoredPlan, check_appliable
@@ -133,6 +134,29 @@ def test_a_preview_is_applied_as_it_was_seen(pve, endpoint, sync, apply):
 def test_a_preview_applied_is_the_same_as_a_sync(pve, endpoint, make_endpoint, sync, apply):
     apply(sync(endpoint, mode='preview'))
     assert not sync(endpoint).changes.exists()
+
+
+def test_what_people_have_decided_since_the_preview_is_heeded(standin, make_endpoint, sync, apply):
+    pve = standin(nodes=1, vms=4, containers=0, templates=0, seed=3)
+    endpoint = make_endpoint(pve)
+    unmade, ignored, own, other = sorted(guest.vmid for guest in pve.cluster.guests.values())
+    sync(endpoint, vmids=[ignored, own, other])
+    for vmid in (ignored, own, other):
+        pve.rename(vmid, f'renamed-{vmid}')
+    preview = sync(endpoint, mode='preview')
+    ignore(endpoint.guests.filter(vmid__in=[unmade, ignored]))
+    leave_to_people(endpoint.bindings.get(kind='vm', key=f'qemu/{own}'))
+    run = apply(preview)
+    names = set(VirtualMachine.objects.values_list('name', flat=True))
+    assert {name for name in names if name.startswith('renamed')} == {f'renamed-{other}'}
+    assert len(names) == 3
+    left = dict(run.changes.filter(kind='vm').exclude(outcome='applied').values_list('unit', 'message'))
+    assert left == {
+        f'qemu/{unmade}': 'A person has told the sync to leave this guest alone.',
+        f'qemu/{ignored}': 'A person has told the sync to leave this guest alone.',
+        f'qemu/{own}': 'A person has taken it over.',
+    }
+    assert set(endpoint.guests.filter(ignored=True).values_list('state', flat=True)) == {'ignored'}
 
 
 def test_parts_of_a_preview_are_applied_one_after_the_other(endpoint, sync, apply):

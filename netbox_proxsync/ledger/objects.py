@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from extras.models import CustomField
 
 from ..branching import in_branch
-from ..models import Binding, ProxmoxEndpoint
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS
 from ..sync.ownership import decide
@@ -63,10 +63,12 @@ class ObjectWriter:
         self.aside = Aside(endpoint, self.save_field, self.bound_to)
 
     def load(self):
-        """Learn which objects the endpoint keeps."""
+        """Learn which objects the endpoint keeps, and which guests people have told to leave alone."""
         self.bound_to.clear()
         self.bound_to.update((bound.pointer, bound) for bound in load_bindings(self.endpoint).values())
         self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
+        ignored = ProxmoxGuest.objects.filter(endpoint=self.endpoint, ignored=True).order_by()
+        self.ignored = {guest.key for guest in ignored.only('type', 'vmid')}
 
     def make_shared(self, change: Change) -> dict[str, Exception]:
         """
@@ -118,7 +120,9 @@ class ObjectWriter:
             self.place_endpoint(pointer)
 
     def check(self, change: Change):
-        """Whether what the plan saw is still tied to what the plan saw."""
+        """Whether what the plan saw is still tied to what the plan saw, and nobody has decided otherwise since."""
+        if change.unit in self.ignored:
+            raise Outdated(_('A person has told the sync to leave this guest alone.'))
         bound = self.pointers.get((change.kind, change.key))
         if bound and self.bound_to[bound].unmanaged:
             raise Outdated(_('A person has taken it over.'))
