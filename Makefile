@@ -7,7 +7,7 @@ HOST_OPTION := --host '$(HOST)'
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up netbox test screenshots bench bench-pages messages lint stop clean
+.PHONY: help demo up netbox test quick screenshots bench bench-pages messages lint stop clean
 
 help: ## show this
 	@echo 'netbox-proxsync: a NetBox of its own, in .stack/ of this checkout. Targets:'
@@ -27,6 +27,9 @@ netbox: ## a NetBox command, for example: make netbox CMD="nbshell"
 
 test: ## all tests, or for example: make test ARGS="tests/proxmox -k token"
 	$(STACK) test $(ARGS)
+
+quick: ## the tests of the packages that need no NetBox, in seconds
+	@sh tests/stack/bootstrap.sh exec tests.stack.quick $(ARGS)
 
 screenshots: ## pictures of the main pages for the docs, in assets/, made by the tests in the browser
 	@SCREENSHOTS=assets sh tests/stack/bootstrap.sh test tests/browser -q

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.choices import GuestStateChoices
 from netbox_proxsync.proxmox.inventory import IgnoredAddress, Unknown
 from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.guest_details import details_of
@@ -26,10 +25,6 @@ def change(action=Action.UPDATE, kind='vm', key='qemu/100', unit='qemu/100', **v
 def standing(*pending: Pending, one=None, settings=SETTINGS) -> Standing:
     one = one or guest(100)
     return Standings(inventory(one), settings, pending).of(one)
-
-
-def test_states_are_the_choices_of_the_model():
-    assert [str(state) for state in State] == list(GuestStateChoices.values())
 
 
 @pytest.mark.parametrize(

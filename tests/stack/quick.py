@@ -1,0 +1,29 @@
+"""
+`make quick`: the tests of the pure packages, `proxmox/` and `sync/`, without NetBox, PostgreSQL and Redis.
+
+Tests that talk to servers over sockets wait more than they work; `make test` runs them.
+"""
+import os
+import subprocess
+import sys
+
+from .paths import ROOT
+
+WITH_SERVERS = ('test_client.py', 'test_collector.py', 'test_ssh.py', 'test_tls.py')
+
+
+def main() -> int:
+    processes = str(min(os.cpu_count() or 1, 4))
+    command = [
+        *(sys.executable, '-m', 'pytest', 'tests/proxmox', 'tests/sync', '--quiet'),
+        *(f'--ignore=tests/proxmox/{name}' for name in WITH_SERVERS),
+        # Instead of the options in pyproject.toml, which prepare a database.
+        *('--override-ini=addopts=', '--import-mode=importlib', '-p', 'no:django', '-p', 'tests.stack.pure'),
+        *('-W', 'ignore:Unknown config option', '--numprocesses', processes, '--dist', 'worksteal'),
+        *sys.argv[1:],
+    ]
+    return subprocess.call(command, cwd=ROOT)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""Values that the pure packages and the models both define are the same."""
+
+from netbox_proxsync.choices import GuestStateChoices
+from netbox_proxsync.sync.guests import State
+
+
+def test_states_of_guests():
+    assert [str(state) for state in State] == list(GuestStateChoices.values())
