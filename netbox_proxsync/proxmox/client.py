@@ -2,7 +2,6 @@
 
 import random
 import re
-import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import urllib3
 from proxmoxer.backends.https import Backend
 
 from .answers import Answer, read_answer
+from .contacts import AddressNotAllowed, ContactPolicy, Sockets
 from .errors import (
     Cancelled,
     GarbledAnswer,
@@ -27,8 +27,8 @@ from .errors import (
 from .estate import HostCertificate
 from .failures import explain
 from .hosts import Host
-from .tls import TLSMode, normalize_fingerprint, tls_context
-from .transport import Channel, Sockets, TLSAdapter
+from .tls import TLSMode, normalize_fingerprint, seen_fingerprint, tls_context
+from .transport import Channel, TLSAdapter, follow
 from .version import Version
 
 __all__ = ('Connection', 'ProxmoxClient')
@@ -37,6 +37,7 @@ TRIES = 3
 FIRST_PAUSE = 0.5  # seconds; doubled at each try, minus up to half of it by chance
 CONNECT_TIMEOUT = 10  # seconds at most: a host that is up accepts at once, whatever the calls may take
 MAX_ANSWER = 128 * 1024**2  # bytes; 10,000 guests are about 5 MB
+MAX_OVERHEAD = 16 * 1024**2  # bytes: headers, and what tells the sizes of the parts of a chunked answer
 CHUNK = 256 * 1024
 
 # What may stand in the Authorization header. Checked here because the HTTP library would quote it in its complaint.
@@ -61,6 +62,7 @@ class Connection:
         run_timeout: Seconds from the opening of the client, after which every call fails; None: no limit.
         concurrency: How many calls may run at the same time.
         proxies: As NetBox resolves them: {'https': 'http://proxy:3128'}. May hold credentials; never shown.
+        policy: Which addresses may be contacted: of the hosts, of members of the cluster, of proxies, and by SSH.
     """
 
     hosts: tuple[str, ...]
@@ -73,6 +75,7 @@ class Connection:
     run_timeout: float | None = None
     concurrency: int = 8
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    policy: ContactPolicy = field(default_factory=ContactPolicy)
 
 
 class _Target:
@@ -108,7 +111,7 @@ class ProxmoxClient:
         self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
         self._context = tls_context(self._mode, connection.ca_certificate)
-        self.sockets.follow(self._context)
+        follow(self._context, self.sockets)
         if not TOKEN_ID.fullmatch(connection.token_id):
             raise InvalidConnection('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
         if not TOKEN_SECRET.fullmatch(connection.token_secret):
@@ -241,22 +244,41 @@ class ProxmoxClient:
             answer = self._send(target, _url(path, params))
         except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             # Not raised from here: the exception at hand may hold the request, and with it the token's secret.
-            failure = explain(error, target.host, _shown(path), self.connection.timeout, answered=target.answered)
+            failure = self._explain(error, target, _shown(path))
+        except AddressNotAllowed as error:
+            failure = AddressNotAllowed(error.message, error.remedy)
         else:
             target.answered = True
             return read_answer(answer, target.host, path, self.connection.token_id)
         self.go_on()
         raise failure
 
+    def _explain(self, error: Exception, target: _Target, call: str) -> ProxmoxError:
+        connection = self.connection
+
+        def fingerprint() -> str | None:
+            # What a proxy leads to is not asked directly.
+            if target.channel.proxy:
+                return None
+            return seen_fingerprint(target.host, self._connect_timeout, connection.policy)
+
+        return explain(
+            error, target.host, call, connection.timeout, self._connect_timeout, fingerprint, answered=target.answered
+        )
+
+    @property
+    def _connect_timeout(self) -> float:
+        return min(self.connection.timeout, CONNECT_TIMEOUT)
+
     def _send(self, target: _Target, url: str) -> Answer:
         # A first call that does not even connect was none.
         counted = target.answered
         if counted:
             self._count()
-        with target.channel.get(url) as (response, deadline):
+        with target.channel.get(url) as response:
             if not counted:
                 self._count()
-            return Answer(response.status, response.reason, _body(response, deadline))
+            return Answer(response.status, response.reason, _body(response))
 
     def _count(self) -> None:
         with self._lock:
@@ -268,10 +290,16 @@ class ProxmoxClient:
         backend = Backend(
             str(host), user=user, token_name=name, token_value=connection.token_secret, proxies=dict(connection.proxies)
         )
-        adapter = TLSAdapter(self._context, fingerprint, self.sockets, connection.concurrency)
-        timeout = connection.timeout
-        limits = urllib3.Timeout(connect=min(timeout, CONNECT_TIMEOUT), read=timeout)
-        channel = Channel(backend.get_base_url(), backend.get_session(), adapter, connection.proxies, limits)
+        adapter = TLSAdapter(self._context, fingerprint, self.sockets, connection.policy, connection.concurrency)
+        channel = Channel(
+            backend.get_base_url(),
+            backend.get_session(),
+            adapter,
+            connection.proxies,
+            timeout=connection.timeout,
+            connect_timeout=self._connect_timeout,
+            max_size=MAX_ANSWER + MAX_OVERHEAD,
+        )
         return _Target(host, channel, adapter)
 
     def _fingerprints(self, count: int) -> Iterable[str | None]:
@@ -302,13 +330,10 @@ def _url(path: tuple[object, ...], params: Mapping[str, object]) -> str:
     return f'{url}?{urlencode(params)}' if params else url
 
 
-def _body(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    """The whole body, also if it trickles in: a socket's own time limit starts again with every byte."""
+def _body(response: urllib3.BaseHTTPResponse) -> bytes:
     body = bytearray()
     while chunk := response.read1(CHUNK, decode_content=True):
         body += chunk
-        if time.monotonic() > deadline:
-            raise TimeoutError('the whole answer')
         if len(body) > MAX_ANSWER:
             raise urllib3.exceptions.DecodeError('the answer is too large')
     return bytes(body)
