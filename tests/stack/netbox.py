@@ -105,6 +105,7 @@ def check_host(host: str) -> None:
     """Raises StackError when the host is not an address of this machine, so that nothing can listen on it."""
     with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         try:
+            socket.getaddrinfo(host, 0)
             probe.bind((host, 0))
         except OSError as error:
             raise StackError(f'HOST={host} is not an address of this machine.') from error
