@@ -27,8 +27,8 @@ class ProxSyncConfig(PluginConfig):
         'encryption_keys': [],
         # 'units': memory and disks in units of RAM_BASE_UNIT and DISK_BASE_UNIT, as NetBox shows them; 'mib': in MiB.
         'sizes': 'units',
-        # Networks that may be contacted (nodes by API and SSH, proxies): an address must be in an allowed network and in
-        # no denied one.
+        # Networks that may be contacted (nodes by API and SSH, proxies): an address must be in an allowed network and
+        # in no denied one.
         'allowed_networks': list(ALLOWED_NETWORKS),
         'denied_networks': list(DENIED_NETWORKS),
         # Seconds that a run may take.

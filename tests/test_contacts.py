@@ -1,6 +1,7 @@
 """
 A node that was learned from Proxmox, a node over SSH, a host whose fingerprint is fetched, a proxy and what is behind
-it: nothing is contacted outside the networks that the plugin's settings allow, and the refusal says which setting that is.
+it: nothing is contacted outside the networks that the plugin's settings allow, and the refusal says which setting that
+is.
 
 The recorded cluster has its nodes in 10.77.0.0/24. Tests and the demo may contact loopback addresses only, by
 tests/stack/configuration.py, and tests/stack/loopback.py notices whatever else is tried, in all of their processes.

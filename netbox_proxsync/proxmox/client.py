@@ -2,8 +2,9 @@
 
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock, Timer
 from typing import Any, Never, Self
@@ -23,6 +24,7 @@ from .errors import (
     ProxmoxError,
     RunTimeout,
     TLSFailed,
+    TooMuchData,
 )
 from .estate import HostCertificate
 from .failures import explain
@@ -36,7 +38,8 @@ __all__ = ('Connection', 'ProxmoxClient')
 TRIES = 3
 FIRST_PAUSE = 0.5  # seconds; doubled at each try, minus up to half of it by chance
 CONNECT_TIMEOUT = 10  # seconds at most: a host that is up accepts at once, whatever the calls may take
-MAX_ANSWER = 128 * 1024**2  # bytes; 10,000 guests are about 5 MB
+MAX_ANSWER = 128 * 1024**2  # bytes of all answers that are read at the same time; 10,000 guests are about 5 MB
+MAX_TOTAL = 1024**3  # bytes of all answers of a run; 10,000 guests with their configurations are about 100 MB
 MAX_OVERHEAD = 16 * 1024**2  # bytes: headers, and what tells the sizes of the parts of a chunked answer
 CHUNK = 256 * 1024
 
@@ -88,6 +91,44 @@ class _Target:
         self.answered = False
 
 
+class _Budget:
+    """What the answers to all calls of a client may hold at the same time, and together."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held = self._total = 0
+
+    @contextmanager
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """
+        What is taken by the function that is given is held within the context.
+
+        It raises DecodeError if too much is held at the same time, TooMuchData if too much was taken altogether.
+        """
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            with self._lock:
+                taken += size
+                self._held += size
+                self._total += size
+                held, total = self._held, self._total
+            if total > MAX_TOTAL:
+                raise TooMuchData(
+                    f'Proxmox answered with more than {MAX_TOTAL // 1024**2} MiB in one run.',
+                    'Is it Proxmox VE that answers there? Several endpoints, each with a filter, read less at a time.',
+                )
+            if held > MAX_ANSWER:
+                raise urllib3.exceptions.DecodeError('the answer is too large')
+
+        try:
+            yield take
+        finally:
+            with self._lock:
+                self._held -= taken
+
+
 class ProxmoxClient:
     """
     Reads Proxmox VE's API. Safe to use from several threads.
@@ -108,6 +149,7 @@ class ProxmoxClient:
         self.sockets = Sockets()
         self._lock = Lock()
         self._calls = 0
+        self._budget = _Budget()
         self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
         self._context = tls_context(self._mode, connection.ca_certificate)
@@ -240,16 +282,20 @@ class ProxmoxClient:
 
     def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
         self.go_on()
-        try:
-            answer = self._send(target, _url(path, params))
-        except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            # Not raised from here: the exception at hand may hold the request, and with it the token's secret.
-            failure = self._explain(error, target, _shown(path))
-        except AddressNotAllowed as error:
-            failure = AddressNotAllowed(error.message, error.remedy)
-        else:
-            target.answered = True
-            return read_answer(answer, target.host, path, self.connection.token_id)
+        with self._budget.holding() as take:
+            try:
+                answer = self._send(target, _url(path, params), take)
+            except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+                # Not raised from here: the exception at hand may hold the request, and with it the token's secret.
+                failure = self._explain(error, target, _shown(path))
+            except (AddressNotAllowed, TooMuchData) as error:
+                failure = type(error)(error.message, error.remedy)
+            else:
+                self.go_on()  # what was read when everything was ended may be a part of the answer
+                target.answered = True
+                return read_answer(answer, target.host, path, self.connection.token_id)
+        if isinstance(failure, TooMuchData):
+            self._end(failure)
         self.go_on()
         raise failure
 
@@ -270,7 +316,7 @@ class ProxmoxClient:
     def _connect_timeout(self) -> float:
         return min(self.connection.timeout, CONNECT_TIMEOUT)
 
-    def _send(self, target: _Target, url: str) -> Answer:
+    def _send(self, target: _Target, url: str, take: Callable[[int], None]) -> Answer:
         # A first call that does not even connect was none.
         counted = target.answered
         if counted:
@@ -278,7 +324,7 @@ class ProxmoxClient:
         with target.channel.get(url) as response:
             if not counted:
                 self._count()
-            return Answer(response.status, response.reason, _body(response))
+            return Answer(response.status, response.reason, _body(response, take))
 
     def _count(self) -> None:
         with self._lock:
@@ -330,12 +376,11 @@ def _url(path: tuple[object, ...], params: Mapping[str, object]) -> str:
     return f'{url}?{urlencode(params)}' if params else url
 
 
-def _body(response: urllib3.BaseHTTPResponse) -> bytes:
+def _body(response: urllib3.BaseHTTPResponse, take: Callable[[int], None]) -> bytes:
     body = bytearray()
     while chunk := response.read1(CHUNK, decode_content=True):
+        take(len(chunk))
         body += chunk
-        if len(body) > MAX_ANSWER:
-            raise urllib3.exceptions.DecodeError('the answer is too large')
     return bytes(body)
 
 

@@ -20,6 +20,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Retry
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, NameResolutionError, NewConnectionError
+from urllib3.util.ssl_ import create_urllib3_context
 
 from .contacts import AddressNotAllowed, ContactPolicy, Sockets, check_behind_proxy, connect
 
@@ -232,6 +233,10 @@ class TLSAdapter(HTTPAdapter):
         self._tls = {'ssl_context': context}
         if fingerprint:
             self._tls['assert_fingerprint'] = fingerprint
+        # For a proxy that speaks TLS itself: as urllib3 would make it, but with limits.
+        self._proxy_context = create_urllib3_context(cert_reqs=context.verify_mode)
+        self._proxy_context.load_default_certs()
+        follow(self._proxy_context, sockets)
         self.certificate = b''
         self._pool_class = _pool_class(sockets, policy, self._shown)
         super().__init__(pool_connections=1, pool_maxsize=size, pool_block=True, max_retries=0)
@@ -252,7 +257,7 @@ class TLSAdapter(HTTPAdapter):
         self._track(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs, **self._tls)
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._proxy_context, **kwargs, **self._tls)
         self._track(manager)
         return manager
 

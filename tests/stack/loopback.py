@@ -3,8 +3,8 @@ Keeps a process of the tests or of the demo on this machine: no connection leave
 
 An audit hook sees every connection that Python code makes, whatever library makes it, and a forked process inherits it.
 It cannot be removed. What it prevents is written to the file that REPORT names, so that the tests fail for it also when
-the program handles the error. What it cannot see is a name that is given to connect() or bind() instead of an address, which
-Python looks up itself: nothing here does that.
+the program handles the error. What it cannot see is a name that is given to connect() or bind() instead
+of an address, which Python looks up itself: nothing here does that.
 """
 import errno
 import os
