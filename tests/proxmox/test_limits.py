@@ -5,8 +5,8 @@ never stop.
 Tried besides the status line: TLS handshakes (nothing, a byte at a time), the answer of a proxy to CONNECT, a TLS
 handshake behind a proxy, headers, a body with its length, chunked bodies (sizes, contents, trailers), a body until the
 connection ends, "100 Continue" and other interim answers, many headers, one endless header, tiny chunks, trailers
-without end, compressed zeros; each at the first call and after one that was answered; and cancelling meanwhile. For SSH: see
-test_ssh.py.
+without end, compressed zeros; each at the first call and after one that was answered; and cancelling meanwhile.
+For SSH: see test_ssh.py.
 """
 
 import gzip
