@@ -4,6 +4,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate
 from netbox.plugins import PluginConfig, get_plugin_config
 
+from .proxmox.contacts import ALLOWED_NETWORKS, DENIED_NETWORKS, ContactPolicy
+
 __version__ = '0.1.0'
 
 SIZES = ('units', 'mib')
@@ -25,6 +27,10 @@ class ProxSyncConfig(PluginConfig):
         'encryption_keys': [],
         # 'units': memory and disks in units of RAM_BASE_UNIT and DISK_BASE_UNIT, as NetBox shows them; 'mib': in MiB.
         'sizes': 'units',
+        # Networks that may be contacted (nodes by API and SSH, proxies): an address must be in an allowed network and
+        # in no denied one.
+        'allowed_networks': list(ALLOWED_NETWORKS),
+        'denied_networks': list(DENIED_NETWORKS),
         # Seconds that a run may take.
         'job_timeout': 7200,
         # Finished runs to keep of each endpoint, and for how long.
@@ -62,6 +68,15 @@ def validate_settings(settings: dict[str, Any]):
         refuse('encryption_keys', 'a list of texts that are not empty')
     if settings['sizes'] not in SIZES:
         refuse('sizes', ' or '.join(repr(size) for size in SIZES))
+    for name in ('allowed_networks', 'denied_networks'):
+        networks = settings[name]
+        try:
+            valid = isinstance(networks, list | tuple) and all(isinstance(network, str) for network in networks)
+            ContactPolicy.parse(networks if valid else [''], ())
+        except ValueError:
+            refuse(name, "a list of networks such as '10.0.0.0/8' or '2001:db8::/32'")
+    if not settings['allowed_networks']:
+        refuse('allowed_networks', "a list of at least one network; ['0.0.0.0/0', '::/0'] allows all")
     for name in ('job_timeout', 'runs_to_keep', 'run_retention_days'):
         if type(settings[name]) is not int or settings[name] < 1:
             refuse(name, 'a whole number, at least 1')

@@ -14,6 +14,7 @@ from .crypto import SecretError
 from .models import ProxmoxEndpoint
 from .proxmox.check import ConnectionReport, check
 from .proxmox.client import Connection
+from .proxmox.contacts import ContactPolicy
 from .proxmox.errors import ProxmoxError
 from .proxmox.hosts import Host
 from .proxmox.options import CollectOptions
@@ -58,7 +59,14 @@ def connection_of(endpoint: ProxmoxEndpoint) -> Connection:
         run_timeout=get_plugin_config('netbox_proxsync', 'job_timeout'),
         concurrency=endpoint.concurrency,
         proxies=proxies_for(hosts, endpoint),
+        policy=contact_policy(),
     )
+
+
+def contact_policy() -> ContactPolicy:
+    """Which addresses may be contacted, by the settings of the plugin."""
+    allowed, denied = (get_plugin_config('netbox_proxsync', f'{which}_networks') for which in ('allowed', 'denied'))
+    return ContactPolicy.parse(allowed, denied)
 
 
 def proxies_for(hosts: Iterable[str], endpoint: ProxmoxEndpoint | None = None) -> dict[str, str]:
@@ -139,13 +147,13 @@ def fetch_fingerprints(hosts: list[str], timeout: float) -> list[SeenCertificate
     """
     # Not in the threads: a router for proxies may be anybody's code.
     behind_proxy = {host: bool(proxies_for([host])) for host in hosts}
-    limit = min(timeout, FETCH_TIMEOUT)
+    limit, policy = min(timeout, FETCH_TIMEOUT), contact_policy()
 
     def fetch(host: str) -> SeenCertificate:
         if behind_proxy[host]:
             return SeenCertificate(host, error=_('NetBox reaches it through a proxy. Look it up on the node.'))
         try:
-            return SeenCertificate(host, fetch_fingerprint(host, limit))
+            return SeenCertificate(host, fetch_fingerprint(host, limit, policy))
         except ProxmoxError as error:
             return SeenCertificate(host, error=str(error))
 

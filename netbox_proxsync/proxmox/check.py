@@ -240,7 +240,9 @@ def _ssh_checks(
         return []
 
     def visit(name: str, address: str, deadline: float) -> NodeHardware:
-        return read_hardware(address, settings, node=name, deadline=deadline, sockets=client.sockets)
+        return read_hardware(
+            address, settings, node=name, deadline=deadline, sockets=client.sockets, policy=client.connection.policy
+        )
 
     addresses = node_addresses(nodes, client)
     results = NodeVisits(client, addresses, visit, SSH_LIMIT).results()
@@ -263,6 +265,7 @@ def _fingerprint(connection: Connection, host: str | None = None) -> str | None:
     if connection.proxies:
         return None
     try:
-        return fetch_fingerprint(host or str(Host.parse(connection.hosts[0])), min(connection.timeout, 10))
+        shown = host or str(Host.parse(connection.hosts[0]))
+        return fetch_fingerprint(shown, min(connection.timeout, 10), connection.policy)
     except (ProxmoxError, IndexError):
         return None

@@ -2,9 +2,9 @@
 
 import random
 import re
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock, Timer
 from typing import Any, Never, Self
@@ -14,6 +14,7 @@ import urllib3
 from proxmoxer.backends.https import Backend
 
 from .answers import Answer, read_answer
+from .contacts import AddressNotAllowed, ContactPolicy, Sockets
 from .errors import (
     Cancelled,
     GarbledAnswer,
@@ -23,12 +24,13 @@ from .errors import (
     ProxmoxError,
     RunTimeout,
     TLSFailed,
+    TooMuchData,
 )
 from .estate import HostCertificate
 from .failures import explain
 from .hosts import Host
-from .tls import TLSMode, normalize_fingerprint, tls_context
-from .transport import Channel, Sockets, TLSAdapter
+from .tls import TLSMode, normalize_fingerprint, seen_fingerprint, tls_context
+from .transport import Channel, TLSAdapter, follow
 from .version import Version
 
 __all__ = ('Connection', 'ProxmoxClient')
@@ -36,7 +38,9 @@ __all__ = ('Connection', 'ProxmoxClient')
 TRIES = 3
 FIRST_PAUSE = 0.5  # seconds; doubled at each try, minus up to half of it by chance
 CONNECT_TIMEOUT = 10  # seconds at most: a host that is up accepts at once, whatever the calls may take
-MAX_ANSWER = 128 * 1024**2  # bytes; 10,000 guests are about 5 MB
+MAX_ANSWER = 128 * 1024**2  # bytes of all answers that are read at the same time; 10,000 guests are about 5 MB
+MAX_TOTAL = 1024**3  # bytes of all answers of a run; 10,000 guests with their configurations are about 100 MB
+MAX_OVERHEAD = 16 * 1024**2  # bytes: headers, and what tells the sizes of the parts of a chunked answer
 CHUNK = 256 * 1024
 
 # What may stand in the Authorization header. Checked here because the HTTP library would quote it in its complaint.
@@ -61,6 +65,7 @@ class Connection:
         run_timeout: Seconds from the opening of the client, after which every call fails; None: no limit.
         concurrency: How many calls may run at the same time.
         proxies: As NetBox resolves them: {'https': 'http://proxy:3128'}. May hold credentials; never shown.
+        policy: Which addresses may be contacted: of the hosts, of members of the cluster, of proxies, and by SSH.
     """
 
     hosts: tuple[str, ...]
@@ -73,6 +78,7 @@ class Connection:
     run_timeout: float | None = None
     concurrency: int = 8
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    policy: ContactPolicy = field(default_factory=ContactPolicy)
 
 
 class _Target:
@@ -83,6 +89,44 @@ class _Target:
         self.channel = channel
         self.adapter = adapter
         self.answered = False
+
+
+class _Budget:
+    """What the answers to all calls of a client may hold at the same time, and together."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held = self._total = 0
+
+    @contextmanager
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """
+        What is taken by the function that is given is held within the context.
+
+        It raises DecodeError if too much is held at the same time, TooMuchData if too much was taken altogether.
+        """
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            with self._lock:
+                taken += size
+                self._held += size
+                self._total += size
+                held, total = self._held, self._total
+            if total > MAX_TOTAL:
+                raise TooMuchData(
+                    f'Proxmox answered with more than {MAX_TOTAL // 1024**2} MiB in one run.',
+                    'Is it Proxmox VE that answers there? Several endpoints, each with a filter, read less at a time.',
+                )
+            if held > MAX_ANSWER:
+                raise urllib3.exceptions.DecodeError('the answer is too large')
+
+        try:
+            yield take
+        finally:
+            with self._lock:
+                self._held -= taken
 
 
 class ProxmoxClient:
@@ -105,10 +149,11 @@ class ProxmoxClient:
         self.sockets = Sockets()
         self._lock = Lock()
         self._calls = 0
+        self._budget = _Budget()
         self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
         self._context = tls_context(self._mode, connection.ca_certificate)
-        self.sockets.follow(self._context)
+        follow(self._context, self.sockets)
         if not TOKEN_ID.fullmatch(connection.token_id):
             raise InvalidConnection('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
         if not TOKEN_SECRET.fullmatch(connection.token_secret):
@@ -237,26 +282,49 @@ class ProxmoxClient:
 
     def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
         self.go_on()
-        try:
-            answer = self._send(target, _url(path, params))
-        except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            # Not raised from here: the exception at hand may hold the request, and with it the token's secret.
-            failure = explain(error, target.host, _shown(path), self.connection.timeout, answered=target.answered)
-        else:
-            target.answered = True
-            return read_answer(answer, target.host, path, self.connection.token_id)
+        with self._budget.holding() as take:
+            try:
+                answer = self._send(target, _url(path, params), take)
+            except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+                # Not raised from here: the exception at hand may hold the request, and with it the token's secret.
+                failure = self._explain(error, target, _shown(path))
+            except (AddressNotAllowed, TooMuchData) as error:
+                failure = type(error)(error.message, error.remedy)
+            else:
+                self.go_on()  # what was read when everything was ended may be a part of the answer
+                target.answered = True
+                return read_answer(answer, target.host, path, self.connection.token_id)
+        if isinstance(failure, TooMuchData):
+            self._end(failure)
         self.go_on()
         raise failure
 
-    def _send(self, target: _Target, url: str) -> Answer:
+    def _explain(self, error: Exception, target: _Target, call: str) -> ProxmoxError:
+        connection = self.connection
+
+        def fingerprint() -> str | None:
+            # What a proxy leads to is not asked directly.
+            if target.channel.proxy:
+                return None
+            return seen_fingerprint(target.host, self._connect_timeout, connection.policy)
+
+        return explain(
+            error, target.host, call, connection.timeout, self._connect_timeout, fingerprint, answered=target.answered
+        )
+
+    @property
+    def _connect_timeout(self) -> float:
+        return min(self.connection.timeout, CONNECT_TIMEOUT)
+
+    def _send(self, target: _Target, url: str, take: Callable[[int], None]) -> Answer:
         # A first call that does not even connect was none.
         counted = target.answered
         if counted:
             self._count()
-        with target.channel.get(url) as (response, deadline):
+        with target.channel.get(url) as response:
             if not counted:
                 self._count()
-            return Answer(response.status, response.reason, _body(response, deadline))
+            return Answer(response.status, response.reason, _body(response, take))
 
     def _count(self) -> None:
         with self._lock:
@@ -268,10 +336,16 @@ class ProxmoxClient:
         backend = Backend(
             str(host), user=user, token_name=name, token_value=connection.token_secret, proxies=dict(connection.proxies)
         )
-        adapter = TLSAdapter(self._context, fingerprint, self.sockets, connection.concurrency)
-        timeout = connection.timeout
-        limits = urllib3.Timeout(connect=min(timeout, CONNECT_TIMEOUT), read=timeout)
-        channel = Channel(backend.get_base_url(), backend.get_session(), adapter, connection.proxies, limits)
+        adapter = TLSAdapter(self._context, fingerprint, self.sockets, connection.policy, connection.concurrency)
+        channel = Channel(
+            backend.get_base_url(),
+            backend.get_session(),
+            adapter,
+            connection.proxies,
+            timeout=connection.timeout,
+            connect_timeout=self._connect_timeout,
+            max_size=MAX_ANSWER + MAX_OVERHEAD,
+        )
         return _Target(host, channel, adapter)
 
     def _fingerprints(self, count: int) -> Iterable[str | None]:
@@ -302,15 +376,11 @@ def _url(path: tuple[object, ...], params: Mapping[str, object]) -> str:
     return f'{url}?{urlencode(params)}' if params else url
 
 
-def _body(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    """The whole body, also if it trickles in: a socket's own time limit starts again with every byte."""
+def _body(response: urllib3.BaseHTTPResponse, take: Callable[[int], None]) -> bytes:
     body = bytearray()
     while chunk := response.read1(CHUNK, decode_content=True):
+        take(len(chunk))
         body += chunk
-        if time.monotonic() > deadline:
-            raise TimeoutError('the whole answer')
-        if len(body) > MAX_ANSWER:
-            raise urllib3.exceptions.DecodeError('the answer is too large')
     return bytes(body)
 
 

@@ -20,6 +20,7 @@ __all__ = (
     'ProxmoxError',
     'RunTimeout',
     'TLSFailed',
+    'TooMuchData',
     'VersionTooOld',
 )
 
@@ -100,6 +101,12 @@ class Cancelled(ProxmoxError):
 
 class RunTimeout(ProxmoxError):
     """The whole run took longer than it may."""
+
+    fatal = True
+
+
+class TooMuchData(ProxmoxError):
+    """The answers of a whole run are larger than they can be."""
 
     fatal = True
 

@@ -1,7 +1,7 @@
 """What an exception of the HTTP library means to an administrator."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from requests.exceptions import InvalidProxyURL, InvalidSchema
 from urllib3.exceptions import (
@@ -24,13 +24,23 @@ __all__ = ('explain',)
 BAD_PROXY = (ProxyError, ProxySchemeUnknown, InvalidProxyURL, InvalidSchema)
 
 
-def explain(error: BaseException, host: Host, call: str, timeout: float, *, answered: bool) -> ProxmoxError:
+def explain(
+    error: BaseException,
+    host: Host,
+    call: str,
+    timeout: float,
+    connect_timeout: float,
+    fingerprint: Callable[[], str | None],
+    *,
+    answered: bool,
+) -> ProxmoxError:
     """
     Turn an exception of urllib3 (or requests) into one of ours, which holds nothing of it.
 
     Args:
         call: The path of the call, for the message.
-        timeout: Seconds, for the message.
+        timeout, connect_timeout: Seconds, for the message.
+        fingerprint: Fetches the fingerprint of the certificate that the host shows.
         answered: The host has answered before, so the connection was not refused because of what it is.
     """
     causes = list(_causes(error))
@@ -40,17 +50,17 @@ def explain(error: BaseException, host: Host, call: str, timeout: float, *, answ
             "Check NetBox's HTTP_PROXIES, or exempt this host from the proxy.",
         )
     if any('Fingerprints did not match' in str(cause) for cause in causes):
-        return wrong_fingerprint(host, timeout)
+        return wrong_fingerprint(host, fingerprint())
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return tls_failure(host, cause, timeout)
+            return tls_failure(host, cause, fingerprint())
     if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
-        return unreachable(host, TimeoutError(), timeout)
+        return unreachable(host, TimeoutError(), connect_timeout)
     for cause in causes:
         if isinstance(cause, NewConnectionError):
-            return unreachable(host, cause.__cause__ or cause.__context__ or cause, timeout)
+            return unreachable(host, cause.__cause__ or cause.__context__ or cause, connect_timeout)
         if isinstance(cause, UnicodeError | LocationParseError):
-            return unreachable(host, UnicodeError(), timeout)
+            return unreachable(host, UnicodeError(), connect_timeout)
     if isinstance(error, DecodeError):
         return GarbledAnswer(f'The answer of {host} to {call} cannot be decoded or is too large.')
     return _broken(causes, host, call, timeout, answered=answered)

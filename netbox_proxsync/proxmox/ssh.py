@@ -6,6 +6,7 @@ has proved to hold a key that a person pinned, before it sees a user name. What 
 is needed to document a cluster.
 """
 
+from .contacts import ContactPolicy, Sockets
 from .estate import NodeHardware, PhysicalNic
 from .readings import Unknown, known
 from .ssh_errors import SSHCommandRefused, WrongNode
@@ -13,7 +14,6 @@ from .ssh_hosts import prove, session_deadline
 from .ssh_parsers import parse_dmi, parse_host_name, parse_links, parse_nic_facts
 from .ssh_session import Output, Session, shortened
 from .ssh_settings import SSHSettings, check_address
-from .transport import Sockets
 
 __all__ = (
     'COMMANDS',
@@ -45,6 +45,7 @@ def read_hardware(
     node: str | None = None,
     deadline: float | None = None,
     sockets: Sockets | None = None,
+    policy: ContactPolicy | None = None,
 ) -> NodeHardware:
     """
     Ask one node. What could not be read of the rest is Unknown.
@@ -55,13 +56,14 @@ def read_hardware(
             in front of the API, an address that is not the node's any more), and its hardware is not told.
         deadline: Ends the session at the latest, by `time.monotonic()`.
         sockets: Told of the connection, so that it can be ended from outside.
+        policy: Which addresses may be contacted.
 
     Raises InvalidSSHSettings (of the host), SSHUnreachable, SSHTimeout, HostKeyNotPinned, HostKeyChanged,
     SSHAuthenticationFailed, SSHCommandRefused, SSHTooMuchOutput or WrongNode if nothing can be trusted or read.
     """
     check_address(host)
     with Session(
-        host, settings.port, settings.timeout, session_deadline(settings.timeout, deadline), sockets
+        host, settings.port, settings.timeout, session_deadline(settings.timeout, deadline), sockets, policy
     ) as session:
         prove(session, host, settings.port, settings.pins)
         session.login(settings.user, settings.password, settings.key)

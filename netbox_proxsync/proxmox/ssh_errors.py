@@ -18,6 +18,7 @@ __all__ = (
     'HostKeyRefused',
     'InvalidPassphrase',
     'InvalidSSHSettings',
+    'SSHAddressNotAllowed',
     'SSHAuthenticationFailed',
     'SSHCommandRefused',
     'SSHError',
@@ -42,6 +43,10 @@ class InvalidPassphrase(InvalidSSHSettings):
 
 class SSHUnreachable(SSHError):
     """No SSH with the host: name unknown, port closed, no route, something else answers there, connection broken."""
+
+
+class SSHAddressNotAllowed(SSHError):
+    """NetBox is not allowed to contact this address. Nothing was sent to it."""
 
 
 class SSHTimeout(SSHError):

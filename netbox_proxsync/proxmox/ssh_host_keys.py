@@ -53,9 +53,8 @@ def see_host_keys(connection: Connection, port: int, pinned: Iterable[str], time
         addresses = node_addresses(nodes, client)
 
         def visit(name: str, address: str, deadline: float) -> SeenKey:
-            return see_host_key(
-                address, port, pins, timeout=timeout, deadline=deadline, sockets=client.sockets
-            )
+            sockets, policy = client.sockets, connection.policy
+            return see_host_key(address, port, pins, timeout=timeout, deadline=deadline, sockets=sockets, policy=policy)
 
         results = NodeVisits(client, addresses, visit, LIMIT).results()
         return [_row(name, address, results.get(name)) for name, address in addresses.items()]

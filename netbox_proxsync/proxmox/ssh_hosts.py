@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .contacts import ContactPolicy, Sockets
 from .ssh_errors import HostKeyChanged, HostKeyNotPinned, HostKeyRefused, SSHUnreachable
 from .ssh_keys import ALGORITHMS, HostKey, Pin
 from .ssh_session import Session
 from .ssh_settings import TIMEOUT, check_address
-from .transport import Sockets
 
 __all__ = ('KeyStatus', 'SeenKey', 'compare_command', 'prove', 'see_host_key')
 
@@ -40,6 +40,7 @@ def see_host_key(
     timeout: float = TIMEOUT,
     deadline: float | None = None,
     sockets: Sockets | None = None,
+    policy: ContactPolicy | None = None,
 ) -> SeenKey:
     """
     The key that a host shows now, for a person to compare and confirm. Not even a user name is sent.
@@ -47,7 +48,7 @@ def see_host_key(
     Raises InvalidSSHSettings, SSHUnreachable or SSHTimeout.
     """
     check_address(host)
-    with Session(host, port, timeout, session_deadline(timeout, deadline), sockets) as session:
+    with Session(host, port, timeout, session_deadline(timeout, deadline), sockets, policy) as session:
         return _see(session, host, port, pins)
 
 

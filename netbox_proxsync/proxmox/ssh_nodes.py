@@ -138,4 +138,6 @@ class HardwareReading:
 
 
 def _read(settings: SSHSettings, client: ProxmoxClient, name: str, address: str, deadline: float) -> NodeHardware:
-    return read_hardware(address, settings, node=name, deadline=deadline, sockets=client.sockets)
+    return read_hardware(
+        address, settings, node=name, deadline=deadline, sockets=client.sockets, policy=client.connection.policy
+    )

@@ -9,7 +9,9 @@ from typing import Self
 
 import paramiko
 
+from .contacts import AddressNotAllowed, ContactPolicy, Sockets, connect
 from .ssh_errors import (
+    SSHAddressNotAllowed,
     SSHAuthenticationFailed,
     SSHCommandRefused,
     SSHError,
@@ -18,7 +20,6 @@ from .ssh_errors import (
     SSHUnreachable,
 )
 from .ssh_keys import ALGORITHMS, HostKey
-from .transport import Sockets
 
 __all__ = ('MAX_OUTPUT', 'Output', 'Session', 'shortened')
 
@@ -55,14 +56,23 @@ class Session:
 
     Every step ends after `timeout` seconds, and all together at `deadline` (of `time.monotonic`), whatever the host
     does: the connection is closed then, which ends every wait in paramiko, the ones that know no time limit included.
-    So does shutting its socket, of which `sockets` are told.
+    So does shutting its socket, of which `sockets` are told. `policy`: which addresses may be contacted.
     """
 
-    def __init__(self, host: str, port: int, timeout: float, deadline: float, sockets: Sockets | None = None):
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        timeout: float,
+        deadline: float,
+        sockets: Sockets | None = None,
+        policy: ContactPolicy | None = None,
+    ):
         self.name = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
         self._host, self._port = host, port
         self._timeout, self._deadline = timeout, deadline
         self._sockets = sockets
+        self._policy = policy or ContactPolicy()
         self._late = False
         self._transport: paramiko.Transport | None = None
         self._socket: socket.socket | None = None
@@ -172,8 +182,11 @@ class Session:
 
     def _connected(self) -> socket.socket:
         failure: SSHError
+        deadline = min(self._deadline, time.monotonic() + self._timeout)
         try:
-            return self._first_connected()
+            return connect(self._host, self._port, self._policy, deadline, self._sockets)
+        except AddressNotAllowed as error:
+            failure = SSHAddressNotAllowed(error.message, error.remedy)
         except (socket.gaierror, UnicodeError):
             failure = SSHUnreachable(
                 f'The name {self._host} is not known.', 'Is it spelled right, and known to the DNS that NetBox uses?'
@@ -191,27 +204,6 @@ class Session:
                 f'{self.name} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?'
             )
         raise failure
-
-    def _first_connected(self) -> socket.socket:
-        """As socket.create_connection, but what it waits for can be ended by shutting the socket."""
-        failure = OSError('no address')
-        for family, kind, protocol, _, address in socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM):
-            sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(max(0.001, min(self._timeout, self._deadline - time.monotonic())))
-                self._tell(sock)
-                sock.connect(address)
-                self._tell(sock)  # all may have been shut in between, when there was nothing yet to shut
-            except OSError as error:
-                sock.close()
-                failure = error
-            else:
-                return sock
-        raise failure
-
-    def _tell(self, sock: socket.socket) -> None:
-        if self._sockets:
-            self._sockets.add(sock)
 
     def _no_ssh(self, error: Exception) -> SSHError:
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):

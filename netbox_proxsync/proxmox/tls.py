@@ -11,9 +11,11 @@ import hashlib
 import re
 import socket
 import ssl
+import time
 from contextlib import suppress
 from enum import StrEnum
 
+from .contacts import ContactPolicy, connect
 from .errors import HostUnreachable, InvalidConnection, NotProxmox, ProxmoxError, TLSFailed
 from .hosts import Host
 
@@ -22,6 +24,7 @@ __all__ = (
     'fetch_fingerprint',
     'no_tls',
     'normalize_fingerprint',
+    'seen_fingerprint',
     'tls_context',
     'tls_failure',
     'unreachable',
@@ -93,20 +96,26 @@ def _load_ca(context: ssl.SSLContext, ca_certificate: str) -> None:
         )
 
 
-def fetch_fingerprint(host: str, timeout: float = 10) -> str:
+def fetch_fingerprint(host: str, timeout: float = 10, policy: ContactPolicy | None = None) -> str:
     """
     The SHA-256 fingerprint of the certificate that a host shows now, for a person to compare and confirm.
 
-    Nothing is verified and nothing is sent. Raises HostUnreachable, NotProxmox (no TLS there) or InvalidConnection.
+    Nothing is verified and nothing is sent. Raises HostUnreachable (AddressNotAllowed by the policy among them),
+    NotProxmox (no TLS there) or InvalidConnection.
+
+    Args:
+        timeout: Seconds for everything.
     """
     target = Host.parse(host)
+    deadline = time.monotonic() + timeout
     failure: ProxmoxError
     try:
-        with (
-            socket.create_connection((target.name, target.port), timeout) as sock,
-            tls_context(TLSMode.OFF).wrap_socket(sock, server_hostname=target.name) as secured,
-        ):
-            digest = hashlib.sha256(secured.getpeercert(binary_form=True) or b'').hexdigest()
+        with connect(target.name, target.port, policy or ContactPolicy(), deadline) as sock:
+            # The handshake as a whole takes no longer than the time limit of the socket.
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            with tls_context(TLSMode.OFF).wrap_socket(sock, server_hostname=target.name) as secured:
+                certificate = secured.getpeercert(binary_form=True)
+            digest = hashlib.sha256(certificate or b'').hexdigest()
             return normalize_fingerprint(digest)
     except ssl.SSLError as error:
         failure = no_tls(target, error)
@@ -148,9 +157,8 @@ def no_tls(host: Host, error: ssl.SSLError) -> ProxmoxError:
     )
 
 
-def tls_failure(host: Host, error: ssl.SSLCertVerificationError, timeout: float) -> TLSFailed:
-    """What a certificate that was not accepted means, with the fingerprint that the host showed."""
-    seen = seen_fingerprint(host, timeout)
+def tls_failure(host: Host, error: ssl.SSLCertVerificationError, seen: str | None) -> TLSFailed:
+    """What a certificate that was not accepted means, with the fingerprint that the host shows."""
     shown = f' It shows the fingerprint {seen}.' if seen else ''
     pin = 'compare the fingerprint with the one that Proxmox shows under System > Certificates, and pin it'
     code = error.verify_code
@@ -169,8 +177,7 @@ def tls_failure(host: Host, error: ssl.SSLCertVerificationError, timeout: float)
     return TLSFailed(f'The certificate of {host} {what}.{shown}', remedy, fingerprint=seen)
 
 
-def wrong_fingerprint(host: Host, timeout: float) -> TLSFailed:
-    seen = seen_fingerprint(host, timeout)
+def wrong_fingerprint(host: Host, seen: str | None) -> TLSFailed:
     shown = f': it is {seen}' if seen else ''
     return TLSFailed(
         f'The certificate of {host} does not have the pinned fingerprint{shown}.',
@@ -180,8 +187,9 @@ def wrong_fingerprint(host: Host, timeout: float) -> TLSFailed:
     )
 
 
-def seen_fingerprint(host: Host, timeout: float) -> str | None:
+def seen_fingerprint(host: Host, timeout: float, policy: ContactPolicy) -> str | None:
+    """As `fetch_fingerprint`, None if there is none."""
     try:
-        return fetch_fingerprint(str(host), timeout)
+        return fetch_fingerprint(str(host), timeout, policy)
     except ProxmoxError:
         return None

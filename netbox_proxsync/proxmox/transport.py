@@ -1,79 +1,205 @@
-"""The sockets under the client: proved before a request is sent, kept for the next, closed at once when asked."""
+"""The connections of the client: proved before a request is sent, kept for the next, limited in time and size."""
 
+import http.client
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from threading import Lock
-from typing import Any
-from weakref import WeakSet
+from typing import IO, Any
 
 import requests
 from cryptography import x509
 from requests.adapters import HTTPAdapter
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Retry, Timeout
+from requests.utils import select_proxy
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Retry
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, DecodeError, NameResolutionError, NewConnectionError
+from urllib3.util.ssl_ import create_urllib3_context
 
-__all__ = ('Channel', 'Sockets', 'TLSAdapter')
+from .contacts import AddressNotAllowed, ContactPolicy, Sockets, check_behind_proxy, connect
+
+__all__ = ('Channel', 'Limits', 'Sockets', 'TLSAdapter', 'limited')
 
 # Every exception as it is, and no redirect: both are the client's to decide.
 NO_RETRY = Retry(total=False, redirect=False)
+# Bytes of status line and headers, together with all "100 Continue" before them; Proxmox's are about 500.
+MAX_HEAD = 64 * 1024
 
 
-class Sockets:
-    """The open sockets of one client, so that a call that waits for Proxmox's answer can be ended from outside."""
+@dataclass(slots=True)
+class Limits:
+    """
+    What one call may take, whatever the other side does: they count for each read and write on its socket.
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._open: WeakSet[socket.socket] = WeakSet()
-        self._ended = False
+    Attributes:
+        connected_by: When the connection must stand, with TLS and by way of a proxy; by `time.monotonic()`.
+        deadline: When the whole answer must be there.
+        size: Bytes that may still be read. The parts of a chunked answer and its trailers count as well.
+        connecting: The connection is being established.
+    """
 
-    def add(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._open.add(sock)
-            if self._ended:
-                _shut(sock)
+    connected_by: float
+    deadline: float
+    size: int
+    connecting: bool = False
 
-    def follow(self, context: ssl.SSLContext) -> None:
-        """Let the context make sockets that are known here already while their handshake may hang."""
-        add = self.add
+    @property
+    def seconds(self) -> float:
+        """Until the limit that counts at present. Raises TimeoutError when none are left."""
+        left = (self.connected_by if self.connecting else self.deadline) - time.monotonic()
+        if left <= 0:
+            raise TimeoutError('the whole answer')
+        return left
 
-        class Followed(ssl.SSLSocket):
-            def do_handshake(self, *args: Any, **kwargs: Any) -> None:
-                add(self)
-                super().do_handshake(*args, **kwargs)
-
-        context.sslsocket_class = Followed
-
-    def shut(self) -> None:
-        """End every connection, also those that are opened later."""
-        with self._lock:
-            self._ended = True
-            for sock in self._open:
-                _shut(sock)
-
-
-def _shut(sock: socket.socket) -> None:
-    # It may be closed already. The method of the base class, since SSLSocket's own would take the TLS state away from
-    # the thread that reads just now.
-    with suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    def read(self, size: int) -> None:
+        """Count what was read."""
+        self.size -= size
+        if self.size < 0:
+            raise DecodeError('the answer is too large')
 
 
-def _pool_class(sockets: Sockets, shown: Callable[[bytes], None]) -> type[HTTPSConnectionPool]:
+_current = threading.local()
+
+
+@contextmanager
+def limited(limits: Limits) -> Iterator[None]:
+    """What this thread does on sockets of this module is one call."""
+    _current.limits = limits
+    try:
+        yield
+    finally:
+        _current.limits = None
+
+
+def _limits() -> Limits | None:
+    return getattr(_current, 'limits', None)
+
+
+class _LimitedSocket(socket.socket):
+    """
+    A socket on which every wait ends with the call of its thread.
+
+    The time limit of a socket by itself starts again with every byte.
+    """
+
+    def recv(self, *args: Any) -> bytes:
+        self._limit_wait()
+        return self._counted(super().recv(*args), len)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self._limit_wait()
+        return self._counted(super().recv_into(*args, **kwargs), int)
+
+    def send(self, *args: Any) -> int:
+        self._limit_wait()
+        return super().send(*args)
+
+    def sendall(self, *args: Any) -> None:
+        self._limit_wait()
+        super().sendall(*args)
+
+    def _limit_wait(self) -> None:
+        if limits := _limits():
+            self.settimeout(limits.seconds)
+
+    @staticmethod
+    def _counted[T](read: T, size: Callable[[T], int]) -> T:
+        if limits := _limits():
+            limits.read(size(read))
+        return read
+
+
+def follow(context: ssl.SSLContext, sockets: Sockets) -> None:
+    """Let the context make sockets that are limited, and known while their handshake may hang."""
+
+    class Followed(_LimitedSocket, ssl.SSLSocket):
+        def do_handshake(self, *args: Any, **kwargs: Any) -> None:
+            sockets.add(self)
+            self._limit_wait()
+            super().do_handshake(*args, **kwargs)
+
+    context.sslsocket_class = Followed
+
+
+class _Head:
+    """What http.client reads the head of an answer from, limited in size: it would read a hundred headers of 64 KiB,
+    and "100 Continue" without end."""
+
+    def __init__(self, stream: IO[bytes]):
+        self.stream = stream
+        self._left = MAX_HEAD
+
+    def readline(self, limit: int = -1) -> bytes:
+        line = self.stream.readline(min(limit, self._left + 1) if limit >= 0 else self._left + 1)
+        self._left -= len(line)
+        if self._left < 0:
+            raise DecodeError('the head of the answer is too large')
+        return line
+
+    def close(self) -> None:
+        self.stream.close()
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+class _Response(http.client.HTTPResponse):
+    def begin(self) -> None:
+        if self.headers is not None:
+            return
+        stream, self.fp = self.fp, _Head(self.fp)
+        try:
+            super().begin()
+        except http.client.HTTPException as error:
+            if type(error) is http.client.HTTPException:  # "got more than 100 headers"
+                raise DecodeError('the head of the answer has too many headers') from error
+            raise
+        finally:
+            # None: it was closed, since nothing follows the head.
+            if self.fp is not None:
+                self.fp = stream
+
+
+def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes], None]) -> type[HTTPSConnectionPool]:
     class Connection(HTTPSConnection):
+        response_class = _Response
+
         def _new_conn(self) -> socket.socket:
-            sock = super()._new_conn()
-            # A proxy may hang before it comes to TLS, with which this socket is replaced by one that is followed.
-            sockets.add(sock)
+            """To the host or, if there is one, to the proxy before it. The errors are those that urllib3 knows."""
+            deadline = _current.limits.connected_by
+            if self._tunnel_host:
+                check_behind_proxy(self._tunnel_host, self._tunnel_port, policy, deadline, sockets)
+            try:
+                sock = connect(self._dns_host, self.port, policy, deadline, sockets, _LimitedSocket)
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+            except AddressNotAllowed as error:
+                if not self._tunnel_host:
+                    raise
+                raise AddressNotAllowed(
+                    f'The proxy for {self._tunnel_host} cannot be used. {error.message}', error.remedy
+                ) from None
+            except socket.gaierror as error:
+                raise NameResolutionError(self.host, self, error) from error
+            except TimeoutError as error:
+                raise ConnectTimeoutError(self, 'timed out') from error
+            except OSError as error:
+                raise NewConnectionError(self, str(error)) from error
             return sock
 
         def connect(self) -> None:
-            super().connect()
+            limits = _current.limits
+            limits.connecting = True
+            try:
+                super().connect()
+            finally:
+                limits.connecting = False
             # Also of a certificate that is not verified: then without its contents, so as bytes.
             shown(self.sock.getpeercert(binary_form=True) or b'')
 
@@ -94,18 +220,25 @@ class TLSAdapter(HTTPAdapter):
         context: From `tls.tls_context`.
         fingerprint: If given, the SHA-256 fingerprint of the only certificate that is accepted.
         sockets: Told of every new socket.
+        policy: Which addresses may be contacted, the proxy's as well.
         size: Connections that are kept and re-used; further threads wait for one.
 
     Attributes:
         certificate: What the host showed last, in DER; empty before the first connection.
     """
 
-    def __init__(self, context: ssl.SSLContext, fingerprint: str | None, sockets: Sockets, size: int):
+    def __init__(
+        self, context: ssl.SSLContext, fingerprint: str | None, sockets: Sockets, policy: ContactPolicy, size: int
+    ):
         self._tls = {'ssl_context': context}
         if fingerprint:
             self._tls['assert_fingerprint'] = fingerprint
+        # For a proxy that speaks TLS itself: as urllib3 would make it, but with limits.
+        self._proxy_context = create_urllib3_context(cert_reqs=context.verify_mode)
+        self._proxy_context.load_default_certs()
+        follow(self._proxy_context, sockets)
         self.certificate = b''
-        self._pool_class = _pool_class(sockets, self._shown)
+        self._pool_class = _pool_class(sockets, policy, self._shown)
         super().__init__(pool_connections=1, pool_maxsize=size, pool_block=True, max_retries=0)
 
     @property
@@ -124,7 +257,7 @@ class TLSAdapter(HTTPAdapter):
         self._track(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs, **self._tls)
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._proxy_context, **kwargs, **self._tls)
         self._track(manager)
         return manager
 
@@ -151,6 +284,9 @@ class Channel:
         url: Of the API, to which the paths of the calls are appended.
         session: Says which headers are sent.
         proxies: By scheme, and nothing from the environment of the process: NetBox's settings count.
+        timeout: Seconds that a call may take.
+        connect_timeout: Seconds of them until the connection must stand.
+        max_size: Bytes that may be read for a call.
     """
 
     def __init__(
@@ -159,7 +295,9 @@ class Channel:
         session: requests.Session,
         adapter: TLSAdapter,
         proxies: Mapping[str, str],
-        timeout: Timeout,
+        timeout: float,
+        connect_timeout: float,
+        max_size: int,
     ):
         self._url = url
         # Neither a password from .netrc.
@@ -168,6 +306,13 @@ class Channel:
         self._adapter = adapter
         self._proxies = dict(proxies)
         self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._max_size = max_size
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy that leads to the host."""
+        return select_proxy(self._url, self._proxies)
 
     @cached_property
     def _request(self) -> requests.PreparedRequest:
@@ -182,31 +327,34 @@ class Channel:
         return dict(self._request.headers)
 
     @contextmanager
-    def get(self, path: str) -> Iterator[tuple[BaseHTTPResponse, float]]:
+    def get(self, path: str) -> Iterator[BaseHTTPResponse]:
         """
-        One call: its response, of which the body is not read yet, and until when (time.monotonic()) it should be.
+        One call: its response, of which the body is not read yet. All is limited until the end of the context.
 
-        Raises what urllib3 does; requests, of a proxy that cannot be.
+        Raises what urllib3 does; requests, of a proxy that cannot be; AddressNotAllowed.
         """
-        deadline = time.monotonic() + self._timeout.read_timeout
-        response = self._pool.urlopen(
-            'GET',
-            f'{self._request.path_url}{path}',
-            headers=self._headers,
-            retries=NO_RETRY,
-            redirect=False,
-            assert_same_host=False,
-            timeout=self._timeout,
-            preload_content=False,
-            decode_content=False,
-        )
-        try:
-            yield response, deadline
-        except BaseException:
-            response.close()  # what is left of the answer must not be taken for the next one
-            raise
-        finally:
-            response.release_conn()
+        now = time.monotonic()
+        limits = Limits(now + self._connect_timeout, now + self._timeout, self._max_size)
+        with limited(limits):
+            response = self._pool.urlopen(
+                'GET',
+                f'{self._request.path_url}{path}',
+                headers=self._headers,
+                retries=NO_RETRY,
+                redirect=False,
+                assert_same_host=False,
+                # The limits count: this one would be set on the socket, for each wait by itself.
+                timeout=None,
+                preload_content=False,
+                decode_content=False,
+            )
+            try:
+                yield response
+            except BaseException:
+                response.close()  # what is left of the answer must not be taken for the next one
+                raise
+            finally:
+                response.release_conn()
 
     def close(self) -> None:
         self._adapter.close()

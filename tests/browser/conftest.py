@@ -54,7 +54,9 @@ def site(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[str]:
 @pytest.fixture(scope='package')
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=['--no-sandbox'])
+        # As tests/stack/loopback.py keeps processes of Python: no other host is found.
+        here_only = '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'
+        started = playwright.chromium.launch(executable_path=chromium(), args=['--no-sandbox', here_only])
         yield started
         started.close()
 

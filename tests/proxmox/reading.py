@@ -6,8 +6,12 @@ from typing import Any
 
 from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.collector import CollectOptions, collect
+from netbox_proxsync.proxmox.contacts import ContactPolicy
 from netbox_proxsync.proxmox.inventory import Guest, Inventory, Unknown
 from tests.pve import StandIn
+from tests.stack import loopback
+
+THIS_MACHINE = ContactPolicy.parse(loopback.NETWORKS, ())
 
 
 def connection(pve: StandIn, **settings: object) -> Connection:
@@ -18,6 +22,7 @@ def connection(pve: StandIn, **settings: object) -> Connection:
         'tls_mode': 'fingerprint',
         'fingerprint': pve.fingerprint,
         'timeout': 5,
+        'policy': THIS_MACHINE,
     }
     return Connection(**(values | settings))
 

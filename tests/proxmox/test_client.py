@@ -30,6 +30,7 @@ from netbox_proxsync.proxmox.errors import (
 )
 from netbox_proxsync.proxmox.hosts import Host
 
+from .reading import THIS_MACHINE
 from .servers import (
     VERSION,
     answering,
@@ -55,7 +56,8 @@ def short_pauses(monkeypatch):
 @pytest.fixture
 def connect(leaf):
     def build(*hosts: str, **settings: object) -> ProxmoxClient:
-        values = {'tls_mode': 'fingerprint', 'fingerprint': leaf.fingerprint, 'timeout': 5} | settings
+        values = {'tls_mode': 'fingerprint', 'fingerprint': leaf.fingerprint, 'timeout': 5, 'policy': THIS_MACHINE}
+        values |= settings
         return ProxmoxClient(Connection(hosts=hosts, token_id='netbox@pve!sync', token_secret=SECRET, **values))
 
     return build

@@ -389,6 +389,57 @@ def test_a_host_that_accepts_and_says_nothing():
     assert seconds < 4
 
 
+def sending(at_once: bytes, again: bytes, pause: float):
+    """A host that sends the second part byte by byte, or without a pause as fast as it is read."""
+
+    def handle(server, connection):
+        connection.sendall(at_once)
+        while not server.stopped.wait(pause):
+            connection.sendall(again if pause else again * 4096)
+
+    return handle
+
+
+GREETING = b'SSH-2.0-OpenSSH_10.0p2 Debian-7\r\n'
+# Before and in the first packet, whose length is told as 32 KiB.
+HANDSHAKES = {
+    'version': (b'', b'S'),
+    'lines before the version': (b'', b'hello\r\n'),
+    'key exchange': (GREETING + b'\x00\x00\x80\x00\x04', b'x'),
+}
+
+
+@pytest.mark.parametrize('pause', [0.1, 0], ids=['slowly', 'without end'])
+@pytest.mark.parametrize('part', HANDSHAKES)
+def test_a_handshake_that_does_not_end(part, pause):
+    cpu = time.process_time()
+    with serving(sending(*HANDSHAKES[part], pause)) as server:
+        start = time.monotonic()
+        # What is no SSH may be noticed before the time is up.
+        failure((SSHTimeout, SSHUnreachable), Node(port=server.port), timeout=2)
+        assert time.monotonic() - start < 5
+    assert time.process_time() - cpu < 5
+
+
+def test_output_that_trickles(node):
+    def slow(channel: paramiko.Channel) -> None:
+        while not channel.closed:
+            channel.sendall(b' ')
+            time.sleep(0.1)
+
+    node.answers[LINKS] = slow
+    error, seconds = elapsed(SSHTimeout, node, timeout=1)
+    assert LINKS in error.message
+    assert seconds < 4
+
+
+def test_a_login_that_is_not_answered(node):
+    node.thinks = 8
+    error, seconds = elapsed(SSHTimeout, node, timeout=1)
+    assert 'logging in' in error.message
+    assert seconds < 4
+
+
 def test_closed_port():
     error = failure(SSHUnreachable, Node(port=closed_port()))
     assert 'refused the connection' in error.message

@@ -10,11 +10,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from tests.stack import loopback
+
 from . import ClusterSpec, StandIn, recorded
 from .tls import Tls
 
 
 def main() -> None:
+    loopback.keep()
     options = arguments()
     before = remembered(options.state)
     stopped = threading.Event()

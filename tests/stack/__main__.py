@@ -20,10 +20,12 @@ def up(host: str, with_demo: bool = False) -> int:
         own = netbox.stack_secrets()['admin_password']
         # An open door with a known key is only for whoever sits at this machine.
         password = 'admin' if netbox.loopback(host) else own
-        if not netbox.serving(host):
+        # `make up` after a demo with a real Proxmox keeps what that may contact; the demo with the stand-in does not.
+        for_real = bool(proxmox) if with_demo else netbox.real()
+        if not netbox.serving(host, for_real):
             netbox.stop()
             seed('admin', ADMIN_PASSWORD=password, KNOWN_PASSWORDS=f'admin {own}')
-            netbox.start(host)
+            netbox.start(host, for_real)
         if with_demo:
             seed('demo', **(proxmox or demo.stand_in()))
         url = netbox.wait_for_web()

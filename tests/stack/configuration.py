@@ -2,6 +2,7 @@
 import os
 import sys
 
+from . import loopback
 from .netbox import redis_databases, stack_secrets
 from .paths import socket_directory
 from .postgres import PORT, USER
@@ -37,6 +38,10 @@ if 'netbox_branching' in PLUGINS:
 
     DATABASES = DynamicSchemaDict(DATABASES)
     DATABASE_ROUTERS = ['netbox_branching.database.BranchAwareRouter']
+
+if os.environ[loopback.SWITCH] == '1':
+    loopback.keep()
+    PLUGINS_CONFIG = {'netbox_proxsync': {'allowed_networks': loopback.NETWORKS}}
 
 # Proxmox counts memory and disks in powers of two.
 RAM_BASE_UNIT = 1024

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from . import processes
+from .loopback import SWITCH
 from .paths import LOG, NETBOX_ROOT, ROOT, RUN, STACK, StackError, read_json, write_json
 
 MAIN = 'netbox'
@@ -67,7 +68,13 @@ def variables(
         'PROXSYNC_STACK_DATABASE': database,
         'PROXSYNC_STACK_SLOT': str(slot),
         'PROXSYNC_STACK_PLUGINS': ' '.join(plugins),
+        SWITCH: '0' if database == MAIN and real() else '1',
     }
+
+
+def real() -> bool:
+    """Whether the main NetBox was started for a real Proxmox. Otherwise it may contact this machine only."""
+    return bool(read_json(WEB).get('real'))
 
 
 def environment(**options) -> dict[str, str]:
@@ -98,6 +105,7 @@ def check_host(host: str) -> None:
     """Raises StackError when the host is not an address of this machine, so that nothing can listen on it."""
     with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         try:
+            socket.getaddrinfo(host, 0)
             probe.bind((host, 0))
         except OSError as error:
             raise StackError(f'HOST={host} is not an address of this machine.') from error
@@ -131,17 +139,22 @@ def outdated() -> bool:
     return not started.exists() or max(path.stat().st_mtime for path in files) > started.stat().st_mtime
 
 
-def serving(host: str) -> bool:
-    """Do web server and worker run, on that address, with the code as it is?"""
+def serving(host: str, for_real: bool) -> bool:
+    """Do web server and worker run, on that address, for a real Proxmox or not, with the code as it is?"""
     up = all(processes.running(name) for name in ('web', 'worker'))
-    return up and read_json(WEB).get('host') == host and not outdated()
+    return up and read_json(WEB).get('host') == host and real() == for_real and not outdated()
 
 
-def start(host: str) -> None:
-    """Start the web server and the worker; wait_for_web() afterwards."""
+def start(host: str, for_real: bool) -> None:
+    """
+    Start the web server and the worker; wait_for_web() afterwards.
+
+    Args:
+        for_real: They may contact other machines than this one: a real Proxmox.
+    """
     stop()
     port = free_port(host)
-    write_json(WEB, {'host': host, 'port': port})
+    write_json(WEB, {'host': host, 'port': port, 'real': for_real})
     bind = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
     gunicorn = [sys.executable, '-m', 'gunicorn', 'tests.stack.wsgi:application', '--bind', bind, '--threads', '8']
     processes.start('web', [*gunicorn, '--timeout', '120', '--no-control-socket'], env=environment())

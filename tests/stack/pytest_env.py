@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from . import databases, locks, netbox, services
-from .paths import STACK
+from . import databases, locks, loopback, netbox, services
+from .paths import RUN, STACK
 
 # Kept open: its lock is what makes the number ours, for as long as this process lives.
 _SLOT, _KEPT = locks.take_slot(netbox.TESTS)
@@ -18,6 +18,8 @@ _DATABASE = f'test_proxsync_{_SLOT}'
 _stack = ExitStack()
 
 os.environ.update(netbox.variables(_DATABASE, _SLOT))
+loopback.begin_report(RUN / f'contacts-{_SLOT}')
+loopback.keep()
 os.environ.setdefault('HYPOTHESIS_STORAGE_DIRECTORY', str(STACK / 'hypothesis'))
 
 
@@ -29,6 +31,21 @@ def pytest_fixture_setup(fixturedef):
         _stack.enter_context(services.using())
         _stack.callback(databases.drop, _DATABASE)
         databases.prepare_for_tests(_DATABASE, _SLOT)
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_is_contacted():
+    """No test, and no process that it started, may have tried to contact another machine; see loopback.py."""
+    yield
+    assert loopback.reported() == ''
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session):
+    # What processes tried after the last test.
+    if late := loopback.reported():
+        print(f'\nAnother machine was to be contacted:\n{late}')
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_unconfigure():

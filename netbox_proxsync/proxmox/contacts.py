@@ -1,0 +1,286 @@
+"""
+Which addresses NetBox may contact, and the only place where the plugin opens a connection.
+
+A name is looked up once, its addresses are checked, and the connection goes to an address that was checked: a name that
+means another address a moment later leads nowhere else.
+"""
+
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from threading import Lock, Thread
+from typing import Any, Never, Self
+from weakref import WeakSet
+
+from .errors import HostUnreachable
+
+__all__ = (
+    'ALLOWED_NETWORKS',
+    'DENIED_NETWORKS',
+    'AddressNotAllowed',
+    'ContactPolicy',
+    'Sockets',
+    'check_behind_proxy',
+    'connect',
+)
+
+type Address = IPv4Address | IPv6Address
+type Network = IPv4Network | IPv6Network
+
+ALLOWED_NETWORKS = ('0.0.0.0/0', '::/0')
+# Link-local addresses, among them the metadata services of most clouds, and those services that have other addresses.
+DENIED_NETWORKS = (
+    '169.254.0.0/16',
+    'fe80::/10',
+    'fd00:ec2::/32',  # Amazon
+    'fd20:ce::254/128',  # Google
+    '100.100.100.200/32',  # Alibaba
+    '168.63.129.16/32',  # Azure
+    '192.0.0.192/32',  # Oracle
+)
+# Unspecified, multicast, reserved and broadcast: never the address of one host.
+NO_HOST = tuple(map(ip_network, ('0.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4', '::/128', 'ff00::/8')))
+
+# IPv6 networks whose addresses end with the IPv4 address that they stand for: NAT64, IPv4-compatible, IPv4-translated.
+IPV4_AT_THE_END = tuple(map(ip_network, ('64:ff9b::/96', '::/96', '::ffff:0:0:0/96')))
+# Which bits of an address in it hold the IPv4 address is up to who runs the translation (RFC 6052).
+LOCAL_NAT64 = ip_network('64:ff9b:1::/48')
+ISATAP = (0x00005EFE, 0x02005EFE)
+
+SETTING = "in PLUGINS_CONFIG['netbox_proxsync']"
+
+
+class AddressNotAllowed(HostUnreachable):
+    """NetBox is not allowed to contact this address. Nothing was sent to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactPolicy:
+    """
+    The networks that may be contacted.
+
+    Attributes:
+        allowed: An address must be in one of these,
+        denied: and in none of these.
+    """
+
+    allowed: tuple[Network, ...] = tuple(map(ip_network, ALLOWED_NETWORKS))
+    denied: tuple[Network, ...] = tuple(map(ip_network, DENIED_NETWORKS))
+
+    @classmethod
+    def parse(cls, allowed: Iterable[str], denied: Iterable[str]) -> Self:
+        """Raises ValueError for what is no network in CIDR notation."""
+        return cls(allowed=tuple(map(ip_network, allowed)), denied=tuple(map(ip_network, denied)))
+
+    def check(self, host: str, port: int, address: str) -> None:
+        """
+        Raises AddressNotAllowed for an address that may not be contacted.
+
+        Args:
+            host: The name or address from the settings or from Proxmox, for the message.
+            address: Literal, as a lookup gives it.
+        """
+        literal = ip_address(address)
+        for meant in _meant_by(literal):
+            self._check(_shown(host, port), host, literal, meant)
+        for possible in _possibly_meant_by(literal):
+            if network := _containing(possible, self.denied):
+                raise self._denied(_shown(host, port), host, literal, possible, network)
+
+    def _check(self, shown: str, host: str, literal: Address, meant: Address) -> None:
+        which = _which(host, literal, meant)
+        if _containing(meant, NO_HOST):
+            raise AddressNotAllowed(
+                f'NetBox does not contact {shown}: {which} is not the address of a single host.',
+                'Enter the name or the address of a node.',
+            )
+        if network := _containing(meant, self.denied):
+            raise self._denied(shown, host, literal, meant, network)
+        if not _containing(meant, self.allowed):
+            raise AddressNotAllowed(
+                f'NetBox may not contact {shown}: {which} is in none of the allowed_networks {SETTING}.',
+                f'If NetBox should contact this address, add its network to allowed_networks {SETTING}.',
+            )
+
+    @staticmethod
+    def _denied(shown: str, host: str, literal: Address, meant: Address, network: Network) -> AddressNotAllowed:
+        return AddressNotAllowed(
+            f'NetBox may not contact {shown}: {_which(host, literal, meant)} is in {network}, which is one of the '
+            f'denied_networks {SETTING}.',
+            f'If NetBox should contact this address, remove {network} from denied_networks {SETTING}.',
+        )
+
+
+def _meant_by(address: Address) -> Iterator[Address]:
+    """The address, and the IPv4 addresses that it stands for."""
+    if address.version == 4:
+        yield address
+        return
+    if address.ipv4_mapped:
+        # The operating system connects to that by IPv4.
+        yield address.ipv4_mapped
+        return
+    yield address
+    if address.is_loopback or address.is_unspecified:
+        return
+    if address.sixtofour:
+        yield address.sixtofour
+    if address.teredo:
+        yield from address.teredo
+    number = int(address)
+    if _containing(address, IPV4_AT_THE_END) or number >> 32 & 0xFFFFFFFF in ISATAP:
+        yield IPv4Address(number & 0xFFFFFFFF)
+
+
+def _possibly_meant_by(address: Address) -> Iterator[IPv4Address]:
+    """What an address of a local NAT64 stands for, depending on the length of the prefix that is used there."""
+    if address.version == 4 or address not in LOCAL_NAT64:
+        return
+    octets = address.packed
+    for start in (6, 7, 8, 12):
+        # The ninth octet is always left out.
+        kept = [octet for place, octet in enumerate(octets) if place >= start and (place != 8 or start == 12)]
+        yield IPv4Address(bytes(kept[:4]))
+
+
+def _containing(address: Address, networks: Iterable[Network]) -> Network | None:
+    return next((network for network in networks if address in network), None)
+
+
+def _which(host: str, literal: Address, meant: Address) -> str:
+    if meant != literal:
+        return f'its address {literal}, which stands for {meant},'
+    return 'this address' if str(literal) == host else f'its address {literal}'
+
+
+def _shown(host: str, port: int) -> str:
+    return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+
+
+class Sockets:
+    """The open sockets of one client, so that a call that waits for Proxmox's answer can be ended from outside."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._open: WeakSet[socket.socket] = WeakSet()
+        self.ended: Future[Never] = Future()
+
+    def add(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._open.add(sock)
+            if self.ended.done():
+                _shut(sock)
+
+    def shut(self) -> None:
+        """End every connection, also those that are opened later."""
+        with self._lock:
+            if not self.ended.done():
+                self.ended.set_exception(ConnectionAbortedError('The client was ended.'))
+            for sock in self._open:
+                _shut(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    # It may be closed already. The method of the base class, since SSLSocket's own would take the TLS state away from
+    # the thread that reads just now.
+    with suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def connect[S: socket.socket](
+    host: str,
+    port: int,
+    policy: ContactPolicy,
+    deadline: float,
+    sockets: Sockets | None = None,
+    kind: type[S] = socket.socket,
+) -> S:
+    """
+    A connection to the first address of a host that may be contacted and that answers.
+
+    Args:
+        deadline: Ends everything, by `time.monotonic()`. Several addresses share the time.
+        sockets: Told of the socket before it connects.
+        kind: The class of the socket.
+
+    Raises AddressNotAllowed if none of the addresses may be contacted; else socket.gaierror, UnicodeError (no name),
+    TimeoutError, OSError.
+    """
+    found = look_up(host, port, deadline, sockets)
+    allowed, refusal = [], None
+    for entry in found:
+        try:
+            policy.check(host, port, entry[4][0])
+        except AddressNotAllowed as error:
+            refusal = refusal or error
+        else:
+            allowed.append(entry)
+    if refusal and not allowed:
+        raise refusal
+    failure = OSError('no address')
+    for left, (family, type_, protocol, _, address) in zip(range(len(allowed), 0, -1), allowed, strict=True):
+        sock = kind(family, type_, protocol)
+        try:
+            now = time.monotonic()
+            if now >= deadline:
+                raise TimeoutError
+            sock.settimeout((deadline - now) / left)
+            if sockets:
+                sockets.add(sock)
+            sock.connect(address)
+            if sockets:
+                sockets.add(sock)  # all may have been shut in between, when there was nothing yet to shut
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            return sock
+    raise failure
+
+
+def check_behind_proxy(
+    host: str, port: int, policy: ContactPolicy, deadline: float, sockets: Sockets | None = None
+) -> None:
+    """
+    Check a host that a proxy connects to. It looks the name up itself: every address that it has here must be allowed,
+    and of a name that is unknown here only the proxy can judge.
+
+    Raises AddressNotAllowed.
+    """
+    try:
+        found = look_up(host, port, deadline, sockets)
+    except (OSError, UnicodeError):
+        return
+    for entry in found:
+        policy.check(host, port, entry[4][0])
+
+
+def look_up(host: str, port: int, deadline: float, sockets: Sockets | None = None) -> list[tuple[Any, ...]]:
+    """
+    As socket.getaddrinfo, but not longer than until the deadline: the system's own limits are longer than ours.
+
+    Raises socket.gaierror, UnicodeError or TimeoutError, or OSError when everything was ended.
+    """
+    with suppress(socket.gaierror):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    answer: Future[list[tuple[Any, ...]]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001 - for the thread that waits
+            answer.set_exception(error)
+
+    # Nothing can end a lookup, so it is left alone when it is late.
+    Thread(target=ask, name='lookup', daemon=True).start()
+    ends = [answer, sockets.ended] if sockets else [answer]
+    done = wait(ends, timeout=max(0, deadline - time.monotonic()), return_when=FIRST_COMPLETED).done
+    if answer in done:
+        return answer.result()
+    if done:
+        raise ConnectionAbortedError('The client was ended.')
+    raise TimeoutError
