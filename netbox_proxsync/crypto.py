@@ -78,8 +78,9 @@ class Secret:
         return Secret.of(self.reveal())
 
     # Neither Jinja's sandbox (export templates, webhooks, custom links) nor Django's templates call a method so marked.
-    encrypted.unsafe_callable = reveal.unsafe_callable = rotated.unsafe_callable = True
-    encrypted.alters_data = reveal.alters_data = rotated.alters_data = True
+    # `of` is among them: two secrets can be compared, so a template could test guesses.
+    encrypted.unsafe_callable = reveal.unsafe_callable = rotated.unsafe_callable = of.__func__.unsafe_callable = True
+    encrypted.alters_data = reveal.alters_data = rotated.alters_data = of.__func__.alters_data = True
 
     def __bool__(self) -> bool:
         return bool(self._ciphertext)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from .branching import refuse_in_branch
 from .choices import RunModeChoices, RunStatusChoices
 from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from .models.deletion import delete_unread
 from .sync.guests import IGNORED, REOPENED, Standing
 
 __all__ = ('SyncGoingOn', 'ignore', 'leave_to_people', 'manage_again', 'stop_ignoring', 'stop_managing')
@@ -70,7 +71,7 @@ def stop_managing(guests: Collection[ProxmoxGuest]) -> int:
         for endpoint_id, keys in units.items():
             # What was taken over by itself stays a person's, should the guest be synced again.
             managed = Q(endpoint_id=endpoint_id, unit__in=keys, unmanaged=False)
-            Binding.drop(managed, Binding.objects.db)
+            delete_unread(Binding, managed, Binding.objects.db)
     return len(guests)
 
 

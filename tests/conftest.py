@@ -184,6 +184,17 @@ def own_database(suffix: str, blocker) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
+def committed(django_db_setup, django_db_blocker):
+    """
+    A database of its own for a test in this process, and for other sessions of the test: what is written is committed.
+
+    Not for tests that are marked with `django_db`. There is no worker.
+    """
+    with own_database('committed', django_db_blocker) as environment:
+        yield environment
+
+
+@pytest.fixture
 def worker(django_db_setup, django_db_blocker, tmp_path):
     """
     Real worker processes (`Workers`, one to begin with), and for them and the test a database of their own: what the

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
 __all__ = (
-    'MAIN', 'Branch', 'BranchUnusable', 'InBranch', 'active', 'atomic', 'check_place', 'clean_in_main',
+    'MAIN', 'Branch', 'BranchUnusable', 'InBranch', 'active', 'aliases', 'atomic', 'check_place', 'clean_in_main',
     'connection_of', 'find', 'in_branch', 'installed', 'link', 'place', 'refuse_in_branch', 'why_unusable', 'within',
 )  # fmt: skip
 
@@ -194,6 +194,12 @@ def within(schema_id: str) -> Iterator[None]:
 def connection_of(model: type[models.Model]):
     """The connection on which a model's rows are read at present."""
     return connections[router.db_for_read(model)]
+
+
+def aliases() -> tuple[str, ...]:
+    """The connections that a run writes with, by their names: main's, and that of the active branch."""
+    row = active_row()
+    return (DEFAULT_DB_ALIAS,) if row is None else (DEFAULT_DB_ALIAS, row.connection_name)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from ..ledger.fields import read
 from ..models import Binding, ProxmoxEndpoint
+from ..models.deletion import delete_unread
 from ..sync.kinds import KINDS
 from ..sync.values import Value, decode
 from .guests import ignored_units
@@ -178,7 +179,8 @@ class BindingCarrier:
         # Half of an exchange of keys: it stays as it was, and the next run does it again.
         placed = [row for row in placed if (row.kind, row.key) not in kept]
         moments = [row.first_seen for row in placed]
-        Binding.drop(Q(pk__in=[*dropped, *(row.pk for row in placed if row.pk in moving)]), self.target)
+        pks = [*dropped, *(row.pk for row in placed if row.pk in moving)]
+        delete_unread(Binding, Q(pk__in=pks), self.target)
         for row in placed:
             row._state.adding, row._state.db = True, self.target
         rows.bulk_create(placed, batch_size=BATCH)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, models
 
 from ..models import Binding, ProxmoxGuest
+from ..models.deletion import delete_unread
 from . import is_complete
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def forget_endpoint(endpoint_id: int):
     for branch in Branch.objects.all():
         if is_complete(branch):
             for model in COPIED:
-                model.drop(models.Q(endpoint_id=endpoint_id), branch.connection_name)
+                delete_unread(model, models.Q(endpoint_id=endpoint_id), branch.connection_name)

@@ -4,6 +4,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q
 
 from ..models import Binding, ProxmoxEndpoint
+from ..models.deletion import delete_unread
 from . import active_row, atomic
 from .guests import GuestCarrier, ignored_units
 
@@ -41,4 +42,4 @@ def take_unmanaged(endpoint: ProxmoxEndpoint, target: str):
             changed[decision].append(pk)
     for decision, pks in changed.items():
         rows.filter(pk__in=pks).update(unmanaged=decision)
-    Binding.drop(Q(pk__in=dropped), target)
+    delete_unread(Binding, Q(pk__in=dropped), target)

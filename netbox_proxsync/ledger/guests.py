@@ -16,6 +16,7 @@ from virtualization.models import VirtualMachine
 from .. import branching
 from ..branching.states import guests_read, set_guests_read
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..models.deletion import delete_unread
 from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of, storable
 from ..sync.guests import IGNORED, LaterStandings, Standing, Standings, State
@@ -151,7 +152,7 @@ def save(differing: list[ProxmoxGuest], gone: list[ProxmoxGuest]):
     for batch in batched(differing, BATCH):
         write(batch)
     for batch in batched(gone, BATCH):
-        ProxmoxGuest.drop(Q(pk__in=[row.pk for row in batch]), ProxmoxGuest.objects.db)
+        delete_unread(ProxmoxGuest, Q(pk__in=[row.pk for row in batch]), ProxmoxGuest.objects.db)
 
 
 def is_over(row: ProxmoxGuest, standing: Standing | None) -> bool:

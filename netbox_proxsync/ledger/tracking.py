@@ -12,6 +12,7 @@ from netbox.context_managers import event_tracking
 from utilities.request import NetBoxFakeRequest
 
 from .. import branching
+from .search_index import merge_search_updates
 
 __all__ = ('SERVICE_USER', 'savepoint', 'service_user', 'tracked_transaction')
 
@@ -56,6 +57,8 @@ def tracked_transaction(user: AbstractBaseUser, request_id: UUID, quiet: bool = 
     with event_tracking(request_for(user, request_id)):
         with branching.atomic():
             yield
+            for alias in branching.aliases():
+                merge_search_updates(alias)
         if quiet:
             events_queue.set({})
 

@@ -114,11 +114,6 @@ class Binding(models.Model):
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:binding', args=[self.pk])
 
-    @classmethod
-    def drop(cls, condition: models.Q, using: str):
-        """Delete rows without reading them, as `SyncChange.drop`."""
-        cls.objects.using(using).filter(condition).order_by()._raw_delete(using)
-
     @property
     def kind_label(self) -> str:
         return KindChoices.label(self.kind)

@@ -41,6 +41,7 @@ from ..validation import (
     clean_token_secret,
 )
 from .bindings import Binding
+from .deletion import delete_unread
 from .exporting import endpoint_as_yaml
 from .guests import ProxmoxGuest
 from .mixins import CensoredSecretsMixin
@@ -540,10 +541,10 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             # bring its row back. When this is called the row is gone, and what is left to do is to cancel the task.
             for job in self.jobs.filter(completed=None):
                 transaction.on_commit(job.delete, using=using)
-            SyncChange.drop(models.Q(run__endpoint=self), using)
-            PlannedBinding.drop(models.Q(run__endpoint=self), using)
-            Binding.drop(models.Q(endpoint=self), using)
-            ProxmoxGuest.drop(models.Q(endpoint=self), using)
+            delete_unread(SyncChange, models.Q(run__endpoint=self), using)
+            delete_unread(PlannedBinding, models.Q(run__endpoint=self), using)
+            delete_unread(Binding, models.Q(endpoint=self), using)
+            delete_unread(ProxmoxGuest, models.Q(endpoint=self), using)
             return super().delete(using, *args, **kwargs)
 
     delete.alters_data = True

@@ -2,12 +2,10 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.contrib.contenttypes.models import ContentType
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from extras.models import CachedValue
 from utilities.querysets import RestrictedQuerySet
 from virtualization.models import VirtualMachine
 
@@ -158,15 +156,6 @@ class ProxmoxGuest(models.Model):
     def key(self) -> str:
         """Identity within its endpoint, and the unit of its bindings and changes: 'qemu/100'."""
         return f'{self.type}/{self.vmid}'
-
-    @classmethod
-    def drop(cls, condition: models.Q, using: str):
-        """Delete rows without reading them, as `SyncChange.drop`, and what search knows of them."""
-        guests = cls.objects.using(using).filter(condition).order_by()
-        object_type = ContentType.objects.db_manager(using).get_for_model(cls)
-        searched = CachedValue.objects.using(using).filter(object_type_id=object_type.pk)
-        searched.filter(object_id__in=guests.values('pk'))._raw_delete(using)
-        guests._raw_delete(using)
 
     def get_type_color(self) -> str:
         return GuestTypeChoices.colors.get(self.type)

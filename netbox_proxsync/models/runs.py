@@ -20,6 +20,7 @@ from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
 from ..cluster_state import ClusterState, naming
 from ..sync.values import decode, show
+from .deletion import delete_unread
 from .visibility import Hidden, HiddenUnits, OfMachineQuerySet, hidden_machines, hidden_units, machines_themselves
 
 __all__ = (
@@ -41,8 +42,8 @@ class SyncRunQuerySet(RestrictedQuerySet):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         with transaction.atomic(using=self.db):
-            SyncChange.drop(models.Q(run__in=self.order_by()), self.db)
-            PlannedBinding.drop(models.Q(run__in=self.order_by()), self.db)
+            delete_unread(SyncChange, models.Q(run__in=self.order_by()), self.db)
+            delete_unread(PlannedBinding, models.Q(run__in=self.order_by()), self.db)
             return super().delete()
 
     delete.alters_data = True
@@ -231,8 +232,8 @@ class SyncRun(models.Model):
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(SyncRun, instance=self)
         with transaction.atomic(using=using):
-            SyncChange.drop(models.Q(run=self), using)
-            PlannedBinding.drop(models.Q(run=self), using)
+            delete_unread(SyncChange, models.Q(run=self), using)
+            delete_unread(PlannedBinding, models.Q(run=self), using)
             return super().delete(using=using, keep_parents=keep_parents)
 
     delete.alters_data = True
@@ -440,16 +441,6 @@ class SyncChange(models.Model):
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:syncchange', args=[self.pk])
 
-    @classmethod
-    def drop(cls, condition: models.Q, using: str):
-        """
-        Delete rows without reading them.
-
-        NetBox listens to every deletion, so Django's own way would load tens of thousands of rows, to no end: nothing
-        refers to them, and they are not change-logged.
-        """
-        cls.objects.using(using).filter(condition).order_by()._raw_delete(using)
-
     @property
     def kind_label(self) -> str:
         return KindChoices.label(self.kind)
@@ -501,8 +492,3 @@ class PlannedBinding(models.Model):
 
     class Meta:
         ordering = ('pk',)
-
-    @classmethod
-    def drop(cls, condition: models.Q, using: str):
-        """Delete rows without reading them, as `SyncChange.drop`."""
-        cls.objects.using(using).filter(condition).order_by()._raw_delete(using)
