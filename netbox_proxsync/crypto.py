@@ -19,6 +19,8 @@ __all__ = (
 
 # Binds the derived keys to this use: NetBox's SECRET_KEY serves many others.
 KEY_CONTEXT = b'netbox_proxsync secret fields'
+# Half a surrogate pair, which JSON can hold, is no reason for an exception that would show the secret around it.
+ANY_TEXT = 'surrogatepass'
 
 
 class SecretError(Exception):
@@ -30,17 +32,27 @@ class Secret:
     A text that shows itself only when asked to by `reveal()`.
 
     It holds the encrypted text alone, so copies, pickles and dumps of it hold no more than the database does.
+
+    Attributes:
+        entered: It was entered as plain text, and is not stored yet.
     """
 
-    __slots__ = ('_ciphertext',)
+    __slots__ = ('_ciphertext', '_entered')
 
     def __init__(self, ciphertext: str = ''):
         self._ciphertext = ciphertext
+        self._entered = False
 
     @classmethod
     def of(cls, text: str) -> 'Secret':
-        """The secret for a plain text."""
-        return cls(_cipher().encrypt(text.encode()).decode('ascii') if text else '')
+        """The secret for a plain text, which somebody has just entered."""
+        secret = cls(_cipher().encrypt(text.encode(errors=ANY_TEXT)).decode('ascii') if text else '')
+        secret._entered = True
+        return secret
+
+    @property
+    def entered(self) -> bool:
+        return self._entered
 
     def encrypted(self) -> str:
         """What the database holds."""
@@ -56,7 +68,7 @@ class Secret:
         if not self._ciphertext:
             return ''
         try:
-            return _cipher().decrypt(self._ciphertext.encode('ascii')).decode()
+            return _cipher().decrypt(self._ciphertext.encode('ascii')).decode(errors=ANY_TEXT)
         except (InvalidToken, UnicodeError):
             # "from None": the cause would carry nothing but the ciphertext.
             raise SecretError(
@@ -77,10 +89,22 @@ class Secret:
             return self
         return Secret.of(self.reveal())
 
-    # Neither Jinja's sandbox (export templates, webhooks, custom links) nor Django's templates call a method so marked.
-    # `of` is among them: two secrets can be compared, so a template could test guesses.
-    encrypted.unsafe_callable = reveal.unsafe_callable = rotated.unsafe_callable = of.__func__.unsafe_callable = True
-    encrypted.alters_data = reveal.alters_data = rotated.alters_data = of.__func__.alters_data = True
+    def has_same_text_as(self, other: 'Secret') -> bool:
+        """Whether both hide the same text. False if one of them cannot be decrypted."""
+        if not self or not other or self == other:
+            return self == other
+        try:
+            return hmac.compare_digest(
+                self.reveal().encode(errors=ANY_TEXT), other.reveal().encode(errors=ANY_TEXT)
+            )
+        except SecretError:
+            return False
+
+    # Neither Jinja's sandbox (export templates, webhooks, custom links) nor Django's templates call a function so
+    # marked. With of() or has_same_text_as(), a template could find out whether a guess is right.
+    for _function in (of.__func__, encrypted, reveal, rotated, has_same_text_as):
+        _function.unsafe_callable = _function.alters_data = True
+    del _function
 
     def __bool__(self) -> bool:
         return bool(self._ciphertext)
@@ -93,21 +117,22 @@ class Secret:
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
 
+    # By the ciphertext, which differs each time a text is encrypted: comparing secrets must not confirm a guess.
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, str):
-            other = Secret.of(other)
-        if not isinstance(other, Secret):
-            return NotImplemented
-        if not self or not other or self._ciphertext == other._ciphertext:
-            return self._ciphertext == other._ciphertext
-        try:
-            # The same text is never encrypted to the same ciphertext twice.
-            return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
-        except SecretError:
-            return False
+        return self._ciphertext == other._ciphertext if isinstance(other, Secret) else NotImplemented
 
-    # Equal secrets differ in what they hold, so a hash would have to reveal them.
-    __hash__ = None
+    def __hash__(self) -> int:
+        return hash(self._ciphertext)
+
+    def __copy__(self) -> 'Secret':
+        return self
+
+    def __deepcopy__(self, memo: dict) -> 'Secret':
+        return self
+
+    def __reduce__(self) -> tuple[type['Secret'], tuple[str]]:
+        # A pickled secret is not one that somebody has just entered.
+        return Secret, (self._ciphertext,)
 
 
 def _passphrases() -> tuple[str, ...]:

@@ -1,9 +1,12 @@
 """The SSH host keys of an endpoint's nodes: as the nodes show them, and as a person confirms them."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from .branching import refuse_in_branch
 from .connection import connection_of
@@ -15,6 +18,9 @@ from .proxmox.ssh_settings import TIMEOUT
 
 __all__ = ('confirm', 'seen')
 
+# Seconds for which the keys that the nodes have shown can be confirmed.
+CONFIRM_WITHIN = 3600
+
 
 def seen(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
     """
@@ -25,7 +31,17 @@ def seen(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
         SecretError: The token's secret cannot be decrypted.
     """
     timeout = min(endpoint.timeout, TIMEOUT)
-    return see_host_keys(connection_of(endpoint), endpoint.ssh_port, endpoint.ssh_host_keys.splitlines(), timeout)
+    keys = see_host_keys(connection_of(endpoint), endpoint.ssh_port, endpoint.ssh_host_keys.splitlines(), timeout)
+    cache.set(shown_keys_name(endpoint), [key.line for key in keys if key.line], CONFIRM_WITHIN)
+    return keys
+
+
+def shown_keys_name(endpoint: ProxmoxEndpoint) -> str:
+    """Under which name the cache holds the keys that the nodes have shown, as the endpoint is set up now."""
+    settings = (
+        endpoint.pk, endpoint.hosts, endpoint.tls_mode, endpoint.ca_certificate, endpoint.fingerprint, endpoint.ssh_port
+    )  # fmt: skip
+    return f'netbox_proxsync-shown-keys-{sha256(repr(settings).encode()).hexdigest()}'
 
 
 def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
@@ -33,9 +49,12 @@ def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
     Pin keys: exactly these, as they were shown, whatever the hosts show by now. Each replaces what was pinned for its
     host.
 
+    The stored SSH secrets stay, so only keys are taken that nodes of this endpoint have shown to NetBox itself. Other
+    keys can be set with the other settings, together with the SSH secrets.
+
     Raises:
         InBranch: A branch is active; nothing was done.
-        ValidationError: A line is not 'host key-type key'.
+        ValidationError: A line is not 'host key-type key', or no node has shown it.
     """
     refuse_in_branch()
     with transaction.atomic():
@@ -44,8 +63,13 @@ def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
             host_keys = with_confirmed(endpoint.ssh_host_keys, lines)
         except InvalidSSHSettings as error:
             raise ValidationError(str(error)) from None
+        shown = cache.get(shown_keys_name(endpoint), ())
+        if any(line not in shown for line in lines):
+            raise ValidationError(
+                _('Not all of these keys were shown by the nodes within the last hour. Let NetBox show the keys again.')
+            )
         if host_keys != endpoint.ssh_host_keys:
             endpoint.snapshot()
             endpoint.ssh_host_keys = host_keys
-            endpoint.save()
+            endpoint.save(keep_secrets=True)
     return endpoint

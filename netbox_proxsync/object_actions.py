@@ -46,6 +46,13 @@ class EndpointAction(ObjectAction):
             **(labelled_with_branch(cls.label) if cls.runs else {}),
         }
 
+    @classmethod
+    def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
+        # NetBox has looked whether the person may do it with any endpoint.
+        if not context['request'].user.has_perm(SYNC_ENDPOINT, obj):
+            return ''
+        return super().render(context, obj, **kwargs)
+
 
 def labelled_with_branch(label: Any) -> dict[str, str]:
     """Of a button that starts a run: where it will write; and said, unless that is main."""
@@ -84,14 +91,18 @@ class SyncEndpoint(EndpointAction):
     icon = 'sync'
 
 
-class EndpointHostKeys(ObjectAction):
-    """Look at the SSH host keys of an endpoint's nodes."""
+class EndpointHostKeys(EndpointAction):
+    """Look at the SSH host keys of an endpoint's nodes, which NetBox asks them for."""
 
     name = 'ssh_host_keys'
     label = _('SSH host keys')
-    permissions_required = {'change'}
-    url_kwargs = ['pk']
-    template_name = 'netbox_proxsync/buttons/host_keys.html'
+    color = 'outline-secondary'
+    icon = 'key-chain'
+    runs = False
+
+    @classmethod
+    def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
+        return super().render(context, obj, **kwargs) if obj.ssh_user else ''
 
 
 class CancelRun(ObjectAction):

@@ -210,6 +210,7 @@ def test_two_hosts_that_join_one_cluster_double_no_machine(make_endpoint, sync, 
         for endpoint in endpoints.values():
             endpoint.refresh_from_db()
             endpoint.hosts, endpoint.fingerprint = [f'{pve.host}:{pve.port}'], pve.fingerprint
+            endpoint.token_secret = SECRET
             endpoint.save()
             run = sync(endpoint)
             assert (run.status, 'leads to the same Proxmox VE' in run.error) == ('refused', True)

@@ -88,6 +88,7 @@ def test_proxy_routers_decide_for_each_host(pve, proxy, make_endpoint, sync, set
     # The other way round: the first by the proxy, which finds nobody, the second directly.
     requests = len(proxy.received)
     endpoint.hosts = [f'{NAME}:{closed_port()}', f'127.0.0.1:{pve.port}']
+    endpoint.token_secret = pve.token_secret
     endpoint.save()
     assert sync(endpoint).status == 'completed'
     assert len(proxy.received) > requests

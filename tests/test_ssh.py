@@ -23,7 +23,7 @@ from netbox_proxsync.proxmox.inventory import Unknown
 from tests.proxmox.ssh_outputs import BONDED, BONDED_FACTS, DELL
 from tests.proxmox.ssh_servers import DMI, LINKS, NIC_FACTS, Node, never_ends, pem, prints, private_key, serving_node
 
-from .cases import MARKER
+from .cases import MARKER, allow
 
 pytestmark = pytest.mark.django_db
 
@@ -220,7 +220,7 @@ def test_keys_are_shown_and_exactly_those_that_were_shown_are_pinned(cluster, ad
     _, nodes, endpoint = cluster
     ProxmoxEndpoint.objects.update(ssh_host_keys=nodes['pve1'].host_key.line)
     url = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
-    page = admin.get(url).content.decode()
+    page = admin.post(url).content.decode()
     shown = nodes['pve2'].host_key
     assert shown.fingerprint_sha256 in page
     assert 'ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub' in page
@@ -228,16 +228,16 @@ def test_keys_are_shown_and_exactly_those_that_were_shown_are_pinned(cluster, ad
     assert nodes['pve1'].host_key.line not in page  # nothing to confirm
     assert 'CHANGED' not in page
     nodes['pve2'].host_keys = (private_key('ed25519', 77),)  # a moment later
-    assert admin.post(url, {'key': [shown.line]}).status_code == 302
+    assert admin.post(url, {'key': [shown.line], '_confirm': ''}).status_code == 302
     endpoint.refresh_from_db()
     assert endpoint.ssh_host_keys == f'{nodes["pve1"].host_key.line}\n{shown.line}'
     change = ObjectChange.objects.get()
     assert shown.line in change.postchange_data['ssh_host_keys']
-    page = admin.get(url).content.decode()
+    page = admin.post(url).content.decode()
     assert 'The key of pve2 (127.0.0.12) has CHANGED' in page
     assert 'alert-danger' in page
     assert [node.attempts for node in nodes.values()] == [[], []]
-    admin.post(url, {'key': [nodes['pve2'].host_key.line]})
+    admin.post(url, {'key': [nodes['pve2'].host_key.line], '_confirm': ''})
     endpoint.refresh_from_db()
     assert endpoint.ssh_host_keys == pins(nodes)
 
@@ -246,39 +246,59 @@ def test_what_cannot_be_shown_says_why(cluster, admin):
     pve, _, endpoint = cluster
     url = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
     ProxmoxEndpoint.objects.update(ssh_port=1)
-    assert 'refused the connection' in admin.get(url).content.decode()
+    assert 'refused the connection' in admin.post(url).content.decode()
     pve.impostor('html')
-    assert 'not as Proxmox VE does' in admin.get(url).content.decode()
+    assert 'not as Proxmox VE does' in admin.post(url).content.decode()
 
 
 def test_no_key_and_no_nonsense_is_pinned(cluster, admin):
     _, nodes, endpoint = cluster
     url = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
-    for lines in ([], ['nonsense'], [private_key('ed25519').fingerprint], ['127.0.0.11 ssh-ed25519 AAAA']):
-        admin.post(url, {'key': lines})
+    admin.post(url)
+    unseen = f'127.0.0.11 ssh-ed25519 {private_key("ed25519", 99).get_base64()}'
+    for lines in (
+        [], ['nonsense'], [private_key('ed25519').fingerprint], ['127.0.0.11 ssh-ed25519 AAAA'], [unseen]
+    ):  # fmt: skip
+        admin.post(url, {'key': lines, '_confirm': ''})
     endpoint.refresh_from_db()
     assert endpoint.ssh_host_keys == pins(nodes)
     assert not ObjectChange.objects.exists()
 
 
-def test_keys_by_the_api_for_those_who_may_change_the_endpoint(cluster, admin):
+def test_keys_by_the_api_for_those_who_may_change_and_sync_the_endpoint(cluster, admin):
     _, nodes, endpoint = cluster
     ProxmoxEndpoint.objects.update(ssh_host_keys='')
     url = reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-ssh-host-keys', args=[endpoint.pk])
-    keys = admin.get(url).json()
+    confirm = reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-confirm-ssh-host-keys', args=[endpoint.pk])
+    line = nodes['pve1'].host_key.line
+    refused = admin.post(confirm, {'keys': [line]}, content_type='application/json')
+    assert (refused.status_code, 'within the last hour' in refused.content.decode()) == (400, True)
+    assert admin.get(url).status_code == 405
+    keys = admin.post(url).json()
     assert [(key['node'], key['status'], key['line']) for key in keys] == [
         (name, 'new', node.host_key.line) for name, node in nodes.items()
     ]
-    answer = admin.post(url, {'keys': [key['line'] for key in keys]}, content_type='application/json')
+    answer = admin.post(confirm, {'keys': [key['line'] for key in keys]}, content_type='application/json')
     assert answer.json() == {'ssh_host_keys': pins(nodes)}
-    assert [key['status'] for key in admin.get(url).json()] == ['pinned', 'pinned']
-    assert admin.post(url, {'keys': ['x']}, content_type='application/json').status_code == 400
-    stranger = Client()
-    stranger.force_login(User.objects.create_user('stranger', password='x'))
+    assert [key['status'] for key in admin.post(url).json()] == ['pinned', 'pinned']
+    # Where keys were confirmed before, none is confirmed by accident.
+    assert admin.post(url, {'keys': [line]}, content_type='application/json').status_code == 400
+    assert admin.post(confirm, {'keys': ['x']}, content_type='application/json').status_code == 400
+    endpoint.refresh_from_db()
+    assert endpoint.ssh_password.reveal() == PASSWORD
     page = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
-    for place in (url, page):
-        assert stranger.get(place).status_code == 403
-        assert stranger.post(place, {'keys': ['x'], 'key': 'x'}).status_code == 403
+    for actions, may in ([], set()), (['change'], set()), (['sync'], {url}), (['change', 'sync'], {url, confirm}):
+        client = Client()
+        user = User.objects.create_user('-'.join(['user', *actions]), password='x')
+        for action in actions:
+            allow(user, ProxmoxEndpoint, action)
+        client.force_login(user)
+        for place in (url, confirm):
+            data = {'keys': [line]} if place == confirm else {}
+            answer = client.post(place, data, content_type='application/json')
+            assert answer.status_code == (200 if place in may else 403), (actions, place)
+        assert client.post(page).status_code == (200 if url in may else 403)
+        assert client.post(page, {'key': line, '_confirm': ''}).status_code == (302 if confirm in may else 403)
 
 
 # Settings and secrets

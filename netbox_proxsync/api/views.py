@@ -61,13 +61,12 @@ class ProxSyncRootView(APIRootView):
         return 'Proxmox Sync'
 
 
-class TokenChangePermission(TokenPermissions):
-    """Whoever may change an endpoint may look at its nodes' SSH host keys, and confirm them."""
+class TokenConfirmPermission(TokenPermissions):
+    """To confirm SSH host keys takes both: to change the endpoint, and to let NetBox ask its nodes."""
 
     perms_map = {
         **TokenPermissions.perms_map,
-        'GET': ['%(app_label)s.change_%(model_name)s'],
-        'POST': ['%(app_label)s.change_%(model_name)s'],
+        'POST': ['%(app_label)s.change_%(model_name)s', '%(app_label)s.sync_%(model_name)s'],
     }
 
 
@@ -77,10 +76,10 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     filterset_class = filtersets.ProxmoxEndpointFilterSet
 
     def get_permissions(self) -> list[BasePermission]:
-        if self.action in ('preview', 'sync', 'test'):
+        if self.action in ('preview', 'sync', 'test', 'ssh_host_keys'):
             return [TokenSyncPermission()]
-        if self.action in ('ssh_host_keys', 'confirm_ssh_host_keys'):
-            return [TokenChangePermission()]
+        if self.action == 'confirm_ssh_host_keys':
+            return [TokenConfirmPermission()]
         return super().get_permissions()
 
     @extend_schema(
@@ -114,13 +113,14 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         report = connection.test(self._get_endpoint(request, pk))
         return Response(serializers.ConnectionReportSerializer(report).data)
 
-    @extend_schema(responses={200: serializers.NodeKeySerializer(many=True)})
-    @action(detail=True, methods=['get'], url_path='ssh-host-keys', pagination_class=None, filterset_class=None)
+    @extend_schema(request=None, responses={200: serializers.NodeKeySerializer(many=True)})
+    @action(detail=True, methods=['post'], url_path='ssh-host-keys', pagination_class=None, filterset_class=None)
     def ssh_host_keys(self, request: Request, pk: int) -> Response:
         """
-        The SSH host keys that the nodes show now, for a person to compare.
+        Ask the nodes for the SSH host keys that they show now, for a person to compare.
         """
-        endpoint = self._get_endpoint(request, pk, 'change')
+        endpoint = self._get_endpoint(request, pk)
+        serializers.NothingSerializer(data=request.data).is_valid(raise_exception=True)
         try:
             keys = host_keys.seen(endpoint)
         except (ProxmoxError, SecretError) as error:
@@ -131,12 +131,14 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         request=serializers.ConfirmedKeysSerializer,
         responses={200: serializers.PinnedKeysSerializer, 409: serializers.RefusalSerializer},
     )
-    @ssh_host_keys.mapping.post
+    @action(detail=True, methods=['post'], url_path='confirm-ssh-host-keys')
     def confirm_ssh_host_keys(self, request: Request, pk: int) -> Response:
         """
-        Pin SSH host keys that a person has compared; each replaces what was pinned for its host.
+        Pin SSH host keys that the nodes have shown and a person has compared; each replaces what was pinned for its
+        host.
         """
-        endpoint = self._get_endpoint(request, pk, 'change')
+        endpoint = self._get_endpoint(request, pk)
+        self._get_endpoint(request, pk, 'change')
         confirmed = serializers.ConfirmedKeysSerializer(data=request.data)
         confirmed.is_valid(raise_exception=True)
         try:

@@ -1,6 +1,6 @@
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import EMPTY_VALUES
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
@@ -48,6 +48,15 @@ class ForgivingImportForm(PrimaryModelImportForm):
             if left_out and column.has_default() and self.cleaned_data.get(name, False) in EMPTY_VALUES:
                 self.cleaned_data[name] = column.get_default()
         return self.cleaned_data
+
+    def _update_errors(self, errors: ValidationError):
+        # A row that changes an object has only the fields of its columns, and the model may complain about another.
+        if hasattr(errors, 'error_dict'):
+            told: dict[str, list[ValidationError]] = {}
+            for name, problems in errors.error_dict.items():
+                told.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(problems)
+            errors = ValidationError(told)
+        super()._update_errors(errors)
 
     def _clean_switch(self, name: str):
         try:

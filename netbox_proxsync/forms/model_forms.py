@@ -14,6 +14,7 @@ from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultiple
 from utilities.forms.rendering import FieldSet
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
+from ..destinations import SSH_SECRETS
 from ..fields import SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
 from ..proxmox.hosts import Host
@@ -27,8 +28,6 @@ __all__ = (
     'PlainProxmoxEndpointForm',
     'ProxmoxEndpointForm',
 )
-
-SSH_SECRETS = ('ssh_password', 'ssh_private_key', 'ssh_passphrase')
 
 
 class ProxmoxEndpointForm(PrimaryModelForm):
@@ -240,6 +239,13 @@ class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
             **ProxmoxEndpointForm.Meta.widgets,
             'fingerprint': forms.TextInput(attrs={'class': 'font-monospace'}),
         }
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if not self.instance.pk:
+            # From the endpoint that is cloned.
+            self.initial.pop('sync_interval', None)
+        self.fields['sync_interval'].help_text = _('To change it takes the permission to sync the endpoint.')
 
 
 def words(name: str, label: str) -> WordsField:

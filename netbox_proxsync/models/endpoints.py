@@ -10,6 +10,7 @@ from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 from netbox.models import PrimaryModel
 from netbox.models.features import JobsMixin
+from utilities.exceptions import AbortRequest
 
 from ..branching import clean_in_main
 from ..choices import (
@@ -21,7 +22,9 @@ from ..choices import (
     ObjectEventsChoices,
     TLSModeChoices,
 )
-from ..crypto import SecretError
+from ..crypto import Secret, SecretError
+from ..current_user import current_user
+from ..destinations import DESTINATION_FIELDS, SECRET_FIELDS, check_destinations
 from ..fields import SecretField
 from ..proxmox.memory import Memory
 from ..proxmox.usable import AddressFilters
@@ -53,6 +56,12 @@ __all__ = ('ProxmoxEndpoint',)
 STATE_FIELDS = (
     'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'seen', 'cluster_identity', 'cluster_state',
 )  # fmt: skip
+
+SYNC_PERMISSION = 'netbox_proxsync.sync_proxmoxendpoint'
+SCHEDULE_NOT_PERMITTED = _(
+    'An endpoint with a sync interval is synced by itself. To set one, or to enable an endpoint that has one, takes the '
+    'permission to sync this endpoint.'
+)
 
 
 def default_ignored_interfaces() -> list[str]:
@@ -511,28 +520,55 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         """What the token could see the last time; nothing if it is another token now, saved or not."""
         return Memory() if self.has_new_token() else Memory.parse(self.seen)
 
-    def save(self, *args: Any, **kwargs: Any):
-        if self.seen and self.has_new_token():
+    def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any):
+        """
+        Args:
+            keep_secrets: The stored secrets may be sent to where this endpoint now leads. Only for changes that
+                somebody with the permission to sync has confirmed.
+
+        Raises:
+            AbortRequest: It would be synced by itself, and the person may not sync it.
+            ValidationError: A stored secret would be sent somewhere else; see `destinations`.
+        """
+        stored = self._stored()
+        if stored and not keep_secrets and (errors := check_destinations(self, stored, kwargs.get('update_fields'))):
+            raise ValidationError(errors)
+        if self.seen and self._differs_in_token(stored):
             self.seen = {}
-        self._keep_schedule()
+        # What the schedule says stands, unless what it was made from changes; then the schedule makes it anew. Read
+        # from the database: the schedule may have moved on since this instance was loaded.
+        same = stored and (stored.enabled, stored.sync_interval) == (self.enabled, self.sync_interval)
+        self.next_sync = stored.next_sync if same else None
+        scheduled = self._is_newly_scheduled(stored)
         super().save(*args, **kwargs)
+        for name, secret in self.secrets.items():
+            # They are stored now, so they do not count as entered for the next change.
+            setattr(self, name, Secret(secret.encrypted()))
+        # Only now can a permission with constraints be checked. Every caller that has a request is in a transaction.
+        if scheduled and not may_schedule(self):
+            raise AbortRequest(str(SCHEDULE_NOT_PERMITTED))
 
     save.alters_data = True
 
-    def _keep_schedule(self):
-        """
-        What the schedule says stands, unless what it was made from changes; then the schedule makes it anew.
-
-        Read from the database: the schedule may have moved on since this instance was loaded.
-        """
-        stored = ProxmoxEndpoint.objects.filter(pk=self.pk).values('enabled', 'sync_interval', 'next_sync').first()
-        same = stored and (stored['enabled'], stored['sync_interval']) == (self.enabled, self.sync_interval)
-        self.next_sync = stored['next_sync'] if same else None
+    def _stored(self) -> 'ProxmoxEndpoint | None':
+        """What the database holds of what decides how this endpoint may be saved."""
+        fields = (*DESTINATION_FIELDS, *SECRET_FIELDS, 'token_id', 'enabled', 'sync_interval', 'next_sync')
+        return ProxmoxEndpoint.objects.filter(pk=self.pk).only(*fields).first() if self.pk else None
 
     def has_new_token(self) -> bool:
         """Whether it is another than the one that is stored."""
-        stored = ProxmoxEndpoint.objects.filter(pk=self.pk).only('token_id', 'token_secret').first()
-        return stored is not None and (stored.token_id, stored.token_secret) != (self.token_id, self.token_secret)
+        return self._differs_in_token(self._stored())
+
+    def _differs_in_token(self, stored: 'ProxmoxEndpoint | None') -> bool:
+        return stored is not None and (
+            stored.token_id != self.token_id or not stored.token_secret.has_same_text_as(self.token_secret)
+        )
+
+    def _is_newly_scheduled(self, stored: 'ProxmoxEndpoint | None') -> bool:
+        """Whether saving it lets NetBox sync it by itself, or at other times than before."""
+        if self.sync_interval is None:
+            return False
+        return stored is None or stored.sync_interval != self.sync_interval or (self.enabled and not stored.enabled)
 
     def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
@@ -580,6 +616,12 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         self._clean_with(errors, 'ssh_host_keys', clean_ssh_host_keys)
         self._clean_ssh_login(errors)
         self._clean_cluster(errors)
+        stored = self._stored()
+        if stored and not errors.keys() & set(DESTINATION_FIELDS):
+            # Another error of the same secret says more.
+            errors = {**check_destinations(self, stored), **errors}
+        if self._is_newly_scheduled(stored) and not may_schedule(stored):
+            errors['sync_interval'] = SCHEDULE_NOT_PERMITTED
         if errors:
             raise ValidationError(errors)
 
@@ -646,8 +688,25 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         if not self.enabled or self.cluster_id is None:
             return
         others = ProxmoxEndpoint.objects.filter(enabled=True, cluster=self.cluster_id).exclude(pk=self.pk)
-        if other := others.first():
+        if not others.exists():
+            return
+        user = current_user()
+        if other := (others.restrict(user, 'view') if user else others).first():
             errors['cluster'] = _(
                 'The endpoint "{endpoint}" is synced with this cluster already. Two endpoints cannot share one: choose '
                 'another cluster, or disable one of the endpoints.'
             ).format(endpoint=other)
+        else:
+            errors['cluster'] = _(
+                'Another endpoint, which you may not view, is synced with this cluster already. Choose another '
+                'cluster, or disable this endpoint.'
+            )
+
+
+def may_schedule(endpoint: ProxmoxEndpoint | None) -> bool:
+    """
+    Whether the person whose request is answered may let NetBox sync an endpoint by itself; None: a new one. Without a
+    request, whoever runs the code may.
+    """
+    user = current_user()
+    return user is None or user.has_perm(SYNC_PERMISSION, endpoint)

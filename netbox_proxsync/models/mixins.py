@@ -34,7 +34,7 @@ class CensoredSecretsMixin(models.Model):
             before = {}
         if before is not None and objectchange.postchange_data:
             for name, secret in self.secrets.items():
-                if secret and secret != before.get(name):
+                if secret and not secret.has_same_text_as(before.get(name, Secret())):
                     # The same dictionary is the instance's snapshot that events carry.
                     objectchange.postchange_data[name] = CENSOR_TOKEN_CHANGED
         return objectchange
@@ -44,7 +44,7 @@ class CensoredSecretsMixin(models.Model):
     def _secrets_changed(self, *names: str) -> bool:
         """Whether one of them is not what it was at the snapshot; also if there was no snapshot."""
         before = getattr(self, '_prechange_secrets', {})
-        return any(getattr(self, name) != before.get(name) for name in names)
+        return any(not getattr(self, name).has_same_text_as(before.get(name, Secret())) for name in names)
 
     @property
     def secrets(self) -> dict[str, Secret]:

@@ -62,6 +62,10 @@ class Importer:
             )
         endpoint.snapshot()
         endpoint.hosts = [*endpoint.hosts, entry['host']]
+        # The file holds the secrets, so they are entered again for the further host.
+        for name, secret in endpoint.secrets.items():
+            if secret:
+                setattr(endpoint, name, secret.reveal())
         endpoint.full_clean()
         endpoint.save()
         self.done.append(f'endpoint "{endpoint}": {entry["host"]} is a further host ({entry.id})')

@@ -111,35 +111,38 @@ class ProxmoxEndpointTestView(EndpointActionView):
 
 @register_model_view(ProxmoxEndpoint, 'ssh_host_keys', path='ssh-host-keys')
 class ProxmoxEndpointHostKeysView(EndpointActionView):
-    """Shows the SSH host keys of the nodes, and pins those that a person confirms, as they were shown."""
+    """
+    Shows the SSH host keys of the nodes, and pins those that a person confirms, as they were shown. To confirm them
+    takes the permission to change the endpoint as well.
+    """
 
-    def get_required_permission(self) -> str:
-        return 'netbox_proxsync.change_proxmoxendpoint'
+    def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
+        may_confirm = request.user.has_perm('netbox_proxsync.change_proxmoxendpoint', endpoint)
+        if '_confirm' not in request.POST:
+            return self.show(request, endpoint, may_confirm)
+        if not may_confirm:
+            raise PermissionDenied
+        lines = request.POST.getlist('key')
+        if not lines:
+            messages.warning(request, _('No key was ticked, so none was pinned.'))
+            return redirect(endpoint.get_absolute_url())
+        try:
+            host_keys.confirm(endpoint, lines)
+        except InBranch as error:
+            messages.error(request, str(error))
+        except ValidationError as error:
+            messages.error(request, ' '.join(error.messages))
+        else:
+            messages.success(request, _('Pinned SSH host keys: {number}').format(number=len(lines)))
+        return redirect(endpoint.get_absolute_url())
 
-    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        endpoint = get_object_or_404(self.queryset, pk=pk)
-        context: dict[str, Any] = {'object': endpoint}
+    def show(self, request: HttpRequest, endpoint: ProxmoxEndpoint, may_confirm: bool) -> HttpResponse:
+        context: dict[str, Any] = {'object': endpoint, 'may_confirm': may_confirm}
         try:
             context['keys'] = host_keys.seen(endpoint)
         except (ProxmoxError, SecretError) as error:
             context['error'] = str(error)
         return render(request, 'netbox_proxsync/endpoint_host_keys.html', context)
-
-    def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
-        lines = request.POST.getlist('key')
-        if not lines:
-            messages.warning(request, _('No key was ticked, so none was pinned.'))
-            return redirect(request.path)
-        try:
-            host_keys.confirm(endpoint, lines)
-        except InBranch as error:
-            messages.error(request, str(error))
-            return redirect(endpoint.get_absolute_url())
-        except ValidationError as error:
-            messages.error(request, ' '.join(error.messages))
-            return redirect(request.path)
-        messages.success(request, _('Pinned SSH host keys: {number}').format(number=len(lines)))
-        return redirect(endpoint.get_absolute_url())
 
 
 class EndpointFormView(BaseObjectView):
