@@ -134,7 +134,7 @@ class Writer:
         self.has_written = False
         results: dict[int, Result] = {}
         for index, change in enumerate(changes):
-            if change.action is Action.CONFLICT:
+            if change.action.is_open:
                 results[index] = Result(change, ChangeOutcomeChoices.SKIPPED)
             elif not change.action.goes:
                 results[index] = self.attempt(change, self.write)
