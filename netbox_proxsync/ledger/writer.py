@@ -109,6 +109,7 @@ class Writer:
         self.objects.aside.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():
+            self.objects.newcomers.forget()
             with tracked_transaction(self.user, self.request_id, self.quiet):
                 self.record(list(self.apply_some(units)))
         if units:

@@ -149,13 +149,14 @@ class OpenChanges:
     """What was planned, or tried, and is not in NetBox, by the guest that it is about."""
 
     def __init__(self, pending: Iterable[Pending]):
-        self.by_unit: dict[str, dict[tuple[str, ...], Pending]] = {}
+        self.by_unit: dict[str, dict[tuple[object, ...], Pending]] = {}
         for entry in pending:
             self.settle(entry.change, entry)
 
     def settle(self, change: Change, entry: Pending | None):
         entries = self.by_unit.setdefault(change.unit, {})
-        identity = (change.kind, change.key, change.action, change.reason)
+        # A guest may have several candidates, which are told alike.
+        identity = (change.kind, change.key, change.action, change.reason, change.pointer)
         if entry is None:
             entries.pop(identity, None)
         else:
