@@ -100,7 +100,7 @@ def standing_of(binding: Binding, guest: ProxmoxGuest | None, user: AbstractBase
     if run is None:
         return Standing(GuestStateChoices.UNKNOWN, '', None)
     left = run.changes.filter(unit=binding.unit, outcome__in=OPEN).order_by('position')
-    problems = left.filter(Q(action=ChangeActionChoices.CONFLICT) | Q(outcome__in=PROBLEMS))
+    problems = left.filter(Q(action__in=ChangeActionChoices.OPEN) | Q(outcome__in=PROBLEMS))
     if problems.exists():
         readable = problems.restrict(user, 'view').first()
         return Standing(GuestStateChoices.CONFLICT, readable.message or readable.reason if readable else '', run)

@@ -183,6 +183,7 @@ class ChangeActionChoices(ChoiceSet):
     RELEASE = 'release'
     DELETE = 'delete'
     CONFLICT = 'conflict'
+    CANDIDATE = 'candidate'
 
     CHOICES = [
         Choice(CREATE, _('Create'), color='green'),
@@ -193,7 +194,13 @@ class ChangeActionChoices(ChoiceSet):
         Choice(RELEASE, _('Release'), color='purple', description=_('Gone from Proxmox; the record stays')),
         Choice(DELETE, _('Delete'), color='red'),
         Choice(CONFLICT, _('Conflict'), color='yellow'),
+        Choice(
+            CANDIDATE, _('Candidate'), color='yellow', description=_('An object in NetBox that may be it, without proof')
+        ),
     ]
+
+    # Nothing is written: a user has to decide.
+    OPEN = (CONFLICT, CANDIDATE)
 
 
 class ChangeOutcomeChoices(ChoiceSet):
@@ -230,6 +237,7 @@ class GuestStateChoices(ChoiceSet):
     CHANGED = 'changed'
     MISSING = 'missing'
     CONFLICT = 'conflict'
+    CANDIDATE = 'candidate'
     SKIPPED = 'skipped'
     IGNORED = 'ignored'
     UNKNOWN = 'unknown'
@@ -240,10 +248,16 @@ class GuestStateChoices(ChoiceSet):
         Choice(CHANGED, _('Changed'), color='cyan', description=_('A sync would change NetBox')),
         Choice(MISSING, _('Missing'), color='orange', description=_('NetBox keeps it, and Proxmox no longer has it')),
         Choice(CONFLICT, _('Conflict'), color='red', description=_('A person has to decide something')),
+        Choice(
+            CANDIDATE, _('Candidate'), color='teal', description=_('NetBox has a virtual machine that may be this guest')
+        ),
         Choice(SKIPPED, _('Skipped'), color='gray', description=_('A filter of the endpoint or a rule leaves it out')),
         Choice(IGNORED, _('Ignored'), color='purple', description=_('A person told the sync to leave it alone')),
         Choice(UNKNOWN, _('Unknown'), color='yellow', description=_('It could not be read')),
     ]
+
+    # Their reasons may name virtual machines of others.
+    NAMING_OTHERS = (CONFLICT, CANDIDATE)
 
 
 class KindChoices(ChoiceSet):

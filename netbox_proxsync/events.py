@@ -61,7 +61,7 @@ def send(run: SyncRun):
 
 def event_type_of(status: str, told: dict[str, Any]) -> EventType:
     if status == RunStatusChoices.COMPLETED:
-        return CONFLICTS if told['conflicts'] or told['not_written'] else COMPLETED
+        return CONFLICTS if told['conflicts'] or told['candidates'] or told['not_written'] else COMPLETED
     return REFUSED if status == RunStatusChoices.REFUSED else FAILED
 
 
@@ -95,6 +95,7 @@ def payload(run: SyncRun) -> dict[str, Any]:
             'calls': run.calls,
             'counts': run.counts,
             'conflicts': run.conflicts,
+            'candidates': run.candidates,
             'not_written': numbers['not_written'],
             'error': run.error,
             'refusal': run.refusal,

@@ -134,7 +134,7 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
         fields = (
             'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port',
             'ssh_host_keys', 'sync_vms', 'sync_containers', 'sync_templates', 'sync_nodes', 'create_vlans',
-            'read_os_info', 'read_host_names', 'grace_days', 'change_limit', 'pve_version', 'description',
+            'adopt_by_name', 'read_os_info', 'read_host_names', 'grace_days', 'change_limit', 'pve_version', 'description',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
@@ -363,13 +363,13 @@ class ProxmoxGuestFilterSet(EndpointFilters):
         by_reason = any(name.startswith('reason') for name, value in self.form.cleaned_data.items() if value)
         if by_reason and not queryset.names_others:
             # What is not told is not found, either.
-            queryset = queryset.exclude(state=GuestStateChoices.CONFLICT)
+            queryset = queryset.exclude(state__in=GuestStateChoices.NAMING_OTHERS)
         return super().filter_queryset(queryset)
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         if not (value := value.strip()):
             return queryset
-        told = Q() if queryset.names_others else ~Q(state=GuestStateChoices.CONFLICT)
+        told = Q() if queryset.names_others else ~Q(state__in=GuestStateChoices.NAMING_OTHERS)
         found = (
             Q(name__icontains=value)
             | Q(node__icontains=value)

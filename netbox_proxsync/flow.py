@@ -197,7 +197,8 @@ def write(
         recorder.applying(plan)
         origin = f' (plan of run {run.applies_id})' if run.applies_id else ''
         message = f'Proxmox sync of {run.endpoint}, run {run.pk}{origin}'
-        objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now())
+        planned = (run.applies or run).started
+        objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now(), planned)
         user = run.user or service_user()
         writer = Writer(objects, user, run.request_id, applied, watch.cancelled, quiet=is_quiet(run))
         writer.apply(plan)

@@ -64,6 +64,7 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
     status = gauge('last_run_status', 'How the last sync has ended: 1 for that status', 'status')
     duration = gauge('last_run_duration_seconds', 'What the last sync took, by phase', 'phase')
     conflicts = gauge('last_run_conflicts', 'Conflicts that the last sync has met')
+    candidates = gauge('last_run_candidates', 'Objects in NetBox that may be a guest or node, without proof')
     calls = gauge('last_run_calls', 'Calls to Proxmox of the last sync')
     errors = gauge('last_run_errors', 'What the last sync could not read or write, and whether it failed')
     ended = syncs().filter(status__in=RunStatusChoices.FINISHED, endpoint__in=list(names))
@@ -76,10 +77,11 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
         for phase, seconds in run.timings.items():
             duration.add_metric([name, phase], seconds)
         conflicts.add_metric([name], run.conflicts)
+        candidates.add_metric([name], run.candidates)
         calls.add_metric([name], run.calls)
         unread = len(run.messages) + (run.status == RunStatusChoices.FAILED)
         errors.add_metric([name], unread + not_written.get(run.pk, 0))
-    yield from (status, duration, conflicts, calls, errors)
+    yield from (status, duration, conflicts, candidates, calls, errors)
 
 
 def counted(

@@ -15,6 +15,7 @@ __all__ = ('GuestNumbers', 'guest_numbers', 'last_read')
 # In the order in which a person wants to know.
 STATES = (
     GuestStateChoices.CONFLICT,
+    GuestStateChoices.CANDIDATE,
     GuestStateChoices.MISSING,
     GuestStateChoices.NEW,
     GuestStateChoices.CHANGED,
@@ -44,6 +45,10 @@ class GuestNumbers:
     @property
     def conflicts(self) -> int:
         return self.by_state.get(GuestStateChoices.CONFLICT, 0)
+
+    @property
+    def candidates(self) -> int:
+        return self.by_state.get(GuestStateChoices.CANDIDATE, 0)
 
     @property
     def labelled(self) -> list[tuple[str, str, str, int]]:

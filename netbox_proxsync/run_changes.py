@@ -15,14 +15,14 @@ from .choices import ChangeActionChoices, ChangeOutcomeChoices
 from .filtersets import SyncChangeFilterSet
 from .models import ProxmoxGuest, SyncChange, SyncRun
 
-__all__ = ('FILTERS', 'ChangeGroup', 'ChangePage', 'changes_of', 'open_conflicts', 'unsuccessful')
+__all__ = ('FILTERS', 'ChangeGroup', 'ChangePage', 'changes_of', 'open_changes', 'unsuccessful')
 
 FILTERS = ('kind', 'action', 'outcome', 'guest', 'q')
 # Kinds whose objects have the name of their guest or node.
 NAMED_KINDS = ('vm', 'device')
 # Counting on would read every change of the run.
 COUNTED = 1000
-OPEN_CONFLICTS = 5
+OPEN_CHANGES = 5
 # What the column holds has one more.
 POSITION_DIGITS = 9
 
@@ -151,10 +151,10 @@ def guests_of(run: SyncRun, user: AbstractBaseUser, units: Iterable[str]) -> dic
     return {guest.key: guest for guest in guests.order_by().only('type', 'vmid', 'name')}
 
 
-def open_conflicts(run: SyncRun, user: AbstractBaseUser) -> list[SyncChange]:
-    """The first of the conflicts that a person may see."""
-    changes = SyncChange.objects.restrict(user, 'view').filter(run=run, action=ChangeActionChoices.CONFLICT)
-    return list(changes.order_by('position').prefetch_related('object')[:OPEN_CONFLICTS])
+def open_changes(run: SyncRun, user: AbstractBaseUser, action: str) -> list[SyncChange]:
+    """The first of the conflicts or candidates that a user may see."""
+    changes = SyncChange.objects.restrict(user, 'view').filter(run=run, action=action)
+    return list(changes.order_by('position').prefetch_related('object')[:OPEN_CHANGES])
 
 
 def link_objects(run: SyncRun, changes: list[SyncChange]):

@@ -119,7 +119,7 @@ class PlanPart:
 
     @property
     def changes(self) -> int:
-        return sum(number for action, number in self.actions.items() if action != ChangeActionChoices.CONFLICT)
+        return sum(number for action, number in self.actions.items() if action not in ChangeActionChoices.OPEN)
 
 
 def check_open(run: SyncRun):
@@ -128,7 +128,7 @@ def check_open(run: SyncRun):
         NotAppliable: Nothing of the plan can be applied any more.
     """
     taken = taken_units(run)
-    if taken and not open_rows(run, taken).exclude(action=ChangeActionChoices.CONFLICT).exists():
+    if taken and not open_rows(run, taken).exclude(action__in=ChangeActionChoices.OPEN).exists():
         raise NotAppliable(_('All of this plan is applied already.'))
 
 

@@ -120,8 +120,8 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
             'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password',
             'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
             'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-            'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
-            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
+            'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
+            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
             'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval',
             'next_sync', 'object_events', 'status', 'last_run', 'guests_read', 'pve_version', 'description', 'owner',
             'comments', 'tags', 'custom_fields', 'created', 'last_updated',
@@ -253,16 +253,23 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
     state = ChoiceField(choices=GuestStateChoices, read_only=True)
     reason = serializers.CharField(source='shown_reason', read_only=True)
     virtual_machine = VirtualMachineSerializer(nested=True, read_only=True, allow_null=True)
+    candidates = serializers.SerializerMethodField()
     last_seen = serializers.DateTimeField(read_only=True, allow_null=True)
 
     class Meta:
         model = ProxmoxGuest
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'type', 'vmid', 'name', 'node', 'status', 'tags',
-            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'last_seen', 'details',
+            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'candidates', 'last_seen',
+            'details',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'type', 'vmid', 'name', 'state')
         read_only_fields = fields
+
+    @extend_schema_field(VirtualMachineSerializer(nested=True, many=True))
+    def get_candidates(self, guest: ProxmoxGuest) -> list[dict[str, Any]]:
+        machines = guest.candidates(self.context['request'].user)
+        return VirtualMachineSerializer(machines, nested=True, many=True, context=self.context).data
 
 
 class RefusalSerializer(serializers.Serializer):

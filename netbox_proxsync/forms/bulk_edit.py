@@ -138,6 +138,7 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         label=_('Ignored prefixes'),
         required=False,
     )
+    adopt_by_name = switch(_('Adopt by name'))
     sync_nodes = switch(_('Sync nodes'))
     create_vlans = switch(_('Create VLANs'))
     read_os_info = switch(_('Read operating systems'))
@@ -194,8 +195,8 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
             name=_('Placement'),
         ),
         FieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'include_guests', 'exclude_guests', 'read_os_info',
-            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
+            'sync_vms', 'sync_containers', 'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name',
+            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
             name=_('Guests'),
         ),
         FieldSet('sync_nodes', 'create_vlans', name=_('Nodes and networks')),

@@ -68,8 +68,8 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
             name=_('Placement'),
         ),
         FieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'sync_nodes', 'create_vlans', 'read_os_info',
-            'read_host_names',
+            'sync_vms', 'sync_containers', 'sync_templates', 'adopt_by_name', 'sync_nodes', 'create_vlans',
+            'read_os_info', 'read_host_names',
             name=_('Behaviour'),
         ),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
@@ -92,6 +92,7 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
     sync_vms = yes_or_no(_('Sync virtual machines'))
     sync_containers = yes_or_no(_('Sync containers'))
     sync_templates = yes_or_no(_('Sync templates'))
+    adopt_by_name = yes_or_no(_('Adopt by name'))
     sync_nodes = yes_or_no(_('Sync nodes'))
     create_vlans = yes_or_no(_('Create VLANs'))
     read_os_info = yes_or_no(_('Read operating systems'))

@@ -103,6 +103,7 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     sync_templates: FilterLookup[bool] | None = strawberry_django.filter_field()
     include_guests: Texts | None = strawberry_django.filter_field()
     exclude_guests: Texts | None = strawberry_django.filter_field()
+    adopt_by_name: FilterLookup[bool] | None = strawberry_django.filter_field()
     ignored_interfaces: Texts | None = strawberry_django.filter_field()
     ignored_prefixes: Texts | None = strawberry_django.filter_field()
     sync_nodes: FilterLookup[bool] | None = strawberry_django.filter_field()
@@ -246,5 +247,5 @@ class ProxSyncGuestFilter(BaseModelFilter):
         """What is not told is not found, either: a conflict's reason may name a machine that is hidden."""
         queryset, found = process_filters(value, queryset, info, prefix=f'{prefix}reason__')
         if hidden_machines(info.context.request.user):
-            found &= ~Q(**{f'{prefix}state': GuestStateChoices.CONFLICT})
+            found &= ~Q(**{f'{prefix}state__in': GuestStateChoices.NAMING_OTHERS})
         return queryset, found

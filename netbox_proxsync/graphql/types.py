@@ -38,10 +38,10 @@ __all__ = (
         'id', 'name', 'enabled', 'hosts', 'token_id', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout',
         'concurrency', 'ssh_user', 'ssh_port', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
         'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-        'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
-        'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests', 'grace_days',
-        'missing_addresses', 'field_policy', 'change_limit', 'sync_interval', 'next_sync', 'object_events', 'status',
-        'last_run', 'guests_read', 'pve_version', 'description', 'comments', 'created', 'last_updated', 'runs',
+        'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
+        'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests',
+        'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval', 'next_sync', 'object_events',
+        'status', 'last_run', 'guests_read', 'pve_version', 'description', 'comments', 'created', 'last_updated', 'runs',
         'bindings', 'guests', 'mapping_rules',
     ],
     filters=ProxSyncEndpointFilter,
@@ -155,6 +155,11 @@ class ProxSyncGuestType(BaseObjectType):
     @strawberry_django.field(only=['seen_until', 'endpoint__guests_read'], select_related=['endpoint'])
     def last_seen(self) -> datetime | None:
         return self.last_seen
+
+    @strawberry_django.field(only=['candidate_ids'])
+    def candidate_ids(self, info: Info) -> list[BigInt]:
+        """Of the virtual machines that may be this guest and that the user may view."""
+        return [machine.pk for machine in self.candidates(info.context.request.user)]
 
     @strawberry_django.field(only=['reason', 'state'])
     def reason(self) -> str:

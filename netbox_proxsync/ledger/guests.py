@@ -25,7 +25,8 @@ __all__ = ('GuestRecorder',)
 
 BATCH = 1000
 WRITTEN = (
-    'name', 'node', 'status', 'tags', 'template', 'state', 'reason', 'virtual_machine_id', 'details', 'seen_until',
+    'name', 'node', 'status', 'tags', 'template', 'state', 'reason', 'virtual_machine_id', 'candidate_ids', 'details',
+    'seen_until',
 )  # fmt: skip
 
 # Of a guest that Proxmox did not list: that it runs was true when it was last seen. The rest is told with that moment.
@@ -120,7 +121,13 @@ class GuestRecorder:
         # yet; it is still what the guest is, and hides it from those who may not view it.
         unbound = row.virtual_machine_id if row.ignored else self.standings.open.to_adopt(row.key)
         machine = machines.get(row.key) or unbound
-        return {'state': str(standing.state), 'reason': storable(standing.reason), 'virtual_machine_id': machine}
+        candidates = self.standings.open.candidates(row.key) if standing.state is State.CANDIDATE else []
+        return {
+            'state': str(standing.state),
+            'reason': storable(standing.reason),
+            'virtual_machine_id': machine,
+            'candidate_ids': candidates,
+        }
 
     def rows(self, keys: Collection[str] | None = None) -> dict[str, ProxmoxGuest]:
         """The rows of the endpoint, or some of them, locked: a person may decide about a guest meanwhile."""

@@ -21,6 +21,7 @@ from .aside import Aside
 from .bindings import load_bindings
 from .burdens import hanging_on
 from .fields import is_set, pointer_to, read, write
+from .newcomers import Newcomers
 from .shared import create_shared
 from .tracking import savepoint
 from .validity import validate
@@ -46,15 +47,17 @@ class ObjectWriter:
     Args:
         message: Goes with every entry of the change log.
         moment: The time of the run: stamps, retirements and first sights.
+        planned: When the run began that made the plan.
 
     Attributes:
         has_written: Set when an object is written, for whoever has cleared it.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint, message: str, moment: datetime):
+    def __init__(self, endpoint: ProxmoxEndpoint, message: str, moment: datetime, planned: datetime | None = None):
         self.endpoint = endpoint
         self.message = message
         self.moment = moment
+        self.newcomers = Newcomers(planned or moment)
         self.shared: dict[Shared, Pointer] = {}
         self.stamped: set[Pointer] = set()
         self.has_written = False
@@ -131,8 +134,29 @@ class ObjectWriter:
                 raise Outdated(_('It is kept in NetBox already.'))
             if change.pointer and self.is_foreign(change.pointer):
                 raise Outdated(_('Another endpoint keeps it by now.'))
+            self.check_identity(change)
         elif bound != change.pointer:
             raise Outdated(_('This endpoint does not keep it any more.'))
+
+    def check_identity(self, change: Change):
+        """Whether the users' changes since the plan was made leave no doubt about which object this is."""
+        wants = {field.name: field.want for field in change.writes}
+        if change.action is Action.CREATE:
+            cluster = self.resolve(wants['cluster']).pk if 'cluster' in wants and change.kind == 'vm' else None
+            if found := self.newcomers.like(change, cluster):
+                raise Outdated(
+                    _('"{name}" was created or edited in NetBox since the plan was made, and may be it.').format(
+                        name=found
+                    )
+                )
+        elif change.kind == 'vm' and change.pointer:
+            vmid = self.locked(change.pointer).custom_field_data.get('vmid')
+            if vmid is not None and vmid != int(change.key.rpartition('/')[2]):
+                raise Outdated(
+                    _('"{name}" has the VM ID {vmid} by now, so it is another machine.').format(
+                        name=change.pointer.label, vmid=vmid
+                    )
+                )
 
     def is_foreign(self, pointer: Pointer) -> bool:
         object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))

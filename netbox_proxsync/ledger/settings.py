@@ -24,6 +24,7 @@ PLAIN = (
     'sync_vms',
     'sync_containers',
     'sync_templates',
+    'adopt_by_name',
     'sync_nodes',
     'create_vlans',
     'interface_naming',

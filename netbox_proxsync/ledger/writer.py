@@ -109,6 +109,7 @@ class Writer:
         self.objects.aside.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():
+            self.objects.newcomers.forget()
             with tracked_transaction(self.user, self.request_id, self.quiet):
                 self.record(list(self.apply_some(units)))
         if units:
@@ -134,7 +135,7 @@ class Writer:
         self.has_written = False
         results: dict[int, Result] = {}
         for index, change in enumerate(changes):
-            if change.action is Action.CONFLICT:
+            if change.action.is_open:
                 results[index] = Result(change, ChangeOutcomeChoices.SKIPPED)
             elif not change.action.goes:
                 results[index] = self.attempt(change, self.write)

@@ -302,6 +302,14 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             'Guests that match one of these, in the same form, are left out: what NetBox has of them stays as it is.'
         ),
     )
+    adopt_by_name = models.BooleanField(
+        verbose_name=_('adopt by name'),
+        default=False,
+        help_text=_(
+            'A guest takes over the only virtual machine of the cluster that has its name, without a matching VM ID, '
+            'serial number or MAC address. Otherwise that machine is only a candidate'
+        ),
+    )
     sync_nodes = models.BooleanField(
         verbose_name=_('sync nodes'),
         default=True,
@@ -462,9 +470,9 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     clone_fields = (
         'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'ssh_port', 'cluster_type', 'cluster_group', 'site',
         'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-        'sync_templates', 'include_guests', 'exclude_guests', 'sync_nodes', 'create_vlans', 'read_os_info',
-        'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests', 'grace_days',
-        'missing_addresses', 'change_limit', 'sync_interval', 'object_events',
+        'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
+        'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
+        'missing_guests', 'grace_days', 'missing_addresses', 'change_limit', 'sync_interval', 'object_events',
     )  # fmt: skip
     prerequisite_models = ()
 

@@ -109,6 +109,14 @@ class ProxmoxGuest(models.Model):
         blank=True,
         null=True,
     )
+    candidate_ids = ArrayField(
+        base_field=models.PositiveBigIntegerField(),
+        verbose_name=_('candidates (ID)'),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text=_('The virtual machines that may be this guest, while it is a candidate'),
+    )
     # Only written when it is lost and found, so that a run that finds nothing new writes nothing.
     seen_until = models.DateTimeField(
         verbose_name=_('seen until'),
@@ -174,9 +182,15 @@ class ProxmoxGuest(models.Model):
     @property
     def shown_reason(self) -> str:
         """Why it is in its state, as far as whoever it was loaded for may know (`ProxmoxGuestQuerySet.restrict`)."""
-        if self.state == GuestStateChoices.CONFLICT and not getattr(self, 'names_others', True):
+        if self.state in GuestStateChoices.NAMING_OTHERS and not getattr(self, 'names_others', True):
             return str(_('You may not view all machines, so what stands in the way is not told.'))
         return self.reason
+
+    def candidates(self, user: AbstractBaseUser) -> list[VirtualMachine]:
+        """The virtual machines that may be this guest, as far as a user may view them."""
+        if not self.candidate_ids:
+            return []
+        return list(VirtualMachine.objects.restrict(user, 'view').filter(pk__in=self.candidate_ids).order_by('name'))
 
     @property
     def pool(self) -> str:

@@ -309,7 +309,15 @@ class SyncRun(models.Model):
 
     @property
     def conflicts(self) -> int:
-        return sum(actions.get(ChangeActionChoices.CONFLICT, 0) for actions in self.counts.values())
+        return self._number_of(ChangeActionChoices.CONFLICT)
+
+    @property
+    def candidates(self) -> int:
+        """The number of objects that may be a guest or node, without proof."""
+        return self._number_of(ChangeActionChoices.CANDIDATE)
+
+    def _number_of(self, action: str) -> int:
+        return sum(actions.get(action, 0) for actions in self.counts.values())
 
 
 class SyncChangeQuerySet(OfMachineQuerySet):

@@ -21,11 +21,17 @@ class Action(StrEnum):
     RELEASE = 'release'
     DELETE = 'delete'
     CONFLICT = 'conflict'
+    CANDIDATE = 'candidate'
 
     @property
     def goes(self) -> bool:
         """Whether the object is not kept afterwards."""
         return self in (Action.RELEASE, Action.DELETE)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is written, because a user has to decide."""
+        return self in (Action.CONFLICT, Action.CANDIDATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

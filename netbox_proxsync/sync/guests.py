@@ -25,6 +25,7 @@ class State(StrEnum):
     CHANGED = 'changed'
     MISSING = 'missing'
     CONFLICT = 'conflict'
+    CANDIDATE = 'candidate'
     SKIPPED = 'skipped'
     IGNORED = 'ignored'
     UNKNOWN = 'unknown'
@@ -148,13 +149,14 @@ class OpenChanges:
     """What was planned, or tried, and is not in NetBox, by the guest that it is about."""
 
     def __init__(self, pending: Iterable[Pending]):
-        self.by_unit: dict[str, dict[tuple[str, ...], Pending]] = {}
+        self.by_unit: dict[str, dict[tuple[object, ...], Pending]] = {}
         for entry in pending:
             self.settle(entry.change, entry)
 
     def settle(self, change: Change, entry: Pending | None):
         entries = self.by_unit.setdefault(change.unit, {})
-        identity = (change.kind, change.key, change.action, change.reason)
+        # A guest may have several candidates, which are told alike.
+        identity = (change.kind, change.key, change.action, change.reason, change.pointer)
         if entry is None:
             entries.pop(identity, None)
         else:
@@ -170,6 +172,11 @@ class OpenChanges:
                 return entry.change.pointer.pk
         return None
 
+    def candidates(self, unit: str) -> list[int]:
+        """The virtual machines (pk) that may be a guest."""
+        changes = (entry.change for entry in self.by_unit.get(unit, {}).values())
+        return sorted(change.pointer.pk for change in changes if change.action is Action.CANDIDATE)
+
     @property
     def about_cluster(self) -> Standing | None:
         """What keeps all guests out."""
@@ -183,6 +190,8 @@ class OpenChanges:
         if problems:
             more = f' And {len(problems) - 1} more, see its changes.' if len(problems) > 1 else ''
             return Standing(State.CONFLICT, problems[0].reason + more)
+        if candidates := [entry.change for entry in entries if entry.change.action is Action.CANDIDATE]:
+            return Standing(State.CANDIDATE, '\n'.join(change.reason for change in candidates))
         for entry in entries:
             if entry.change.kind == 'vm' and entry.change.action in (Action.CREATE, Action.ADOPT):
                 return Standing(State.NEW, entry.note or new_reason(entry.change))

@@ -1,6 +1,6 @@
 """Which NetBox object each item is: bound, adopted, to be created, or in conflict."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -15,6 +15,9 @@ from .state import Bound, Desired, Existing, Item, Record
 from .values import Pointer, Ref
 
 __all__ = ('Match', 'Matches', 'match')
+
+# What an item without a binding is (`Kind.recognition`).
+type Adopt = Callable[[Item], Record | Conflict | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,12 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
     )
     for kind in KINDS.values():
         items = [item for item in desired.items if item.kind == kind.name]
+        settled = kind.settle(items, existing, settings)
+        adopt = kind.recognition(settled, existing, matches.located, settings)
         found = [
-            tie(kind, item, existing, settings, matches) if is_meant(item, desired, existing)
-            else claim(kind, item, existing, settings, matches)
-            for item in kind.settle(items, existing, settings)
+            tie(kind, item, existing, adopt, matches) if is_meant(item, desired, existing)
+            else claim(item, existing, adopt, matches)
+            for item in settled
         ]
         matched = [entry for entry in found if entry is not None]
         fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
@@ -102,19 +107,19 @@ def is_meant(item: Item, desired: Desired, existing: Existing) -> bool:
     return item.key == CLUSTER_KEY and not (bound and bound.pointer in existing.by_pointer)
 
 
-def claim(kind: Kind, item: Item, existing: Existing, settings: Settings, matches: Matches) -> None:
+def claim(item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> None:
     """What the run is not for stays as it is. What it has, or would be given, is not free for others."""
     bound = existing.bindings.get((item.kind, item.key))
     record = existing.by_pointer.get(bound.pointer) if bound else None
     if record is not None:
         return leave(item, record, matches)
-    found = kind.adopt(item, existing, matches.located, settings)
+    found = adopt(item)
     if isinstance(found, Record):
         matches.located.claimed.add(found.pointer)
     return None
 
 
-def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches: Matches) -> Match | None:
+def tie(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> Match | None:
     if CLUSTER_KEY in matches.blocked or item.unit in matches.blocked:
         return None
     located = matches.located
@@ -127,7 +132,7 @@ def tie(kind: Kind, item: Item, existing: Existing, settings: Settings, matches:
         bound = None
         if item.partial:
             return block(item, matches)
-        record = kind.adopt(item, existing, located, settings)
+        record = adopt(item)
     if isinstance(record, Conflict):
         conflict = of_other_endpoint(record, existing)
     elif record is not None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from .changes import Action, Change, FieldChange, Plan
 from .kinds import KINDS, Field, Kind, Owner
+from .kinds.base import Conflict
 from .machines import set_aside_replaced
 from .matching import Match, Matches, match, unmatched
 from .ownership import decide, is_empty
@@ -185,18 +186,22 @@ def is_change(change: Change) -> bool:
 
 
 def conflicts(matches: Matches) -> list[Change]:
-    return [
-        Change(
-            action=Action.CONFLICT,
+    return [change for item, conflict in matches.conflicts for change in open_changes(item, conflict)]
+
+
+def open_changes(item: Item, conflict: Conflict) -> Iterator[Change]:
+    """What a user has to decide about an item: one change for each candidate, else one conflict."""
+    found = [(each.record, each.reason) for each in conflict.candidates]
+    for record, reason in found or [(conflict.record, conflict.reason)]:
+        yield Change(
+            action=Action.CANDIDATE if found else Action.CONFLICT,
             kind=item.kind,
             key=item.key,
             unit=item.unit,
             label=item.label,
-            pointer=conflict.record.pointer if conflict.record else None,
-            reason=conflict.reason,
+            pointer=record.pointer if record else None,
+            reason=reason,
         )
-        for item, conflict in matches.conflicts
-    ]
 
 
 def problems(matches: Matches) -> list[Change]:

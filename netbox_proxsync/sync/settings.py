@@ -27,6 +27,7 @@ class Settings:
         field_policy: Exceptions from who owns a field: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
         ignored: The guests ('qemu/100') that a person told the sync to leave alone.
         left_alone: Their virtual machines: no other guest may adopt one.
+        adopt_by_name: Whether a guest adopts the only virtual machine of its name, without further proof.
         change_limit: Percent of the objects of a kind that a run may retire, delete or release.
         rules: Those that are enabled and speak of this endpoint.
         ruled: By target: every value that any rule sets, in force or not. Where we wrote one of these and no rule
@@ -55,6 +56,7 @@ class Settings:
     missing_guests: str = 'retire'
     grace_days: int = 30
     missing_addresses: str = 'delete'
+    adopt_by_name: bool = False
     field_policy: Mapping[str, str] = field(default_factory=dict)
     change_limit: int = 20
     ignored: frozenset[str] = frozenset()

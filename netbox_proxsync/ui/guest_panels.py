@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
 __all__ = (
+    'CandidatesPanel',
     'DisksPanel',
     'GuestPanel',
     'GuestStatePanel',
@@ -66,6 +67,20 @@ class GuestStatePanel(panels.ObjectAttributesPanel):
     reason = attrs.TextAttr('shown_reason', label=_('Reason'))
     virtual_machine = attrs.RelatedObjectAttr('virtual_machine', linkify=True, label=_('Virtual machine'))
     ignored = attrs.BooleanAttr('ignored')
+
+
+class CandidatesPanel(panels.ObjectPanel):
+    """The virtual machines in NetBox that may be the guest, as far as the user may view them."""
+
+    title = _('Candidates')
+    template_name = 'netbox_proxsync/panels/guest_candidates.html'
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        guest, user = context['object'], context['request'].user
+        return {**super().get_context(context), 'candidates': guest.candidates(user)}
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        return bool(context['candidates'])
 
 
 class DetailPanel(panels.ObjectPanel):

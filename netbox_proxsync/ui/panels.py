@@ -99,6 +99,7 @@ class EndpointBehaviourPanel(panels.ObjectAttributesPanel):
     sync_templates = attrs.BooleanAttr('sync_templates', label=_('Sync templates'))
     include_guests = attrs.ArrayAttr('include_guests', label=_('Only these guests'))
     exclude_guests = attrs.ArrayAttr('exclude_guests', label=_('Except these guests'))
+    adopt_by_name = attrs.BooleanAttr('adopt_by_name', label=_('Adopt by name'))
     sync_nodes = attrs.BooleanAttr('sync_nodes', label=_('Sync nodes'))
     create_vlans = attrs.BooleanAttr('create_vlans', label=_('Create VLANs'))
     read_os_info = attrs.BooleanAttr('read_os_info', label=_('Read operating systems'))

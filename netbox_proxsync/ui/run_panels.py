@@ -12,7 +12,7 @@ from utilities.paginator import get_paginate_count
 from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
 from ..progress import PHASES
-from ..run_changes import FILTERS, ChangePage, open_conflicts, unsuccessful
+from ..run_changes import FILTERS, ChangePage, open_changes, unsuccessful
 from ..sync.kinds import KINDS
 
 __all__ = ('ChangesPanel', 'RunCountsPanel', 'RunMessagesPanel', 'RunTimesPanel')
@@ -28,22 +28,25 @@ class RunMessagesPanel(panels.ObjectPanel):
 
     def should_render(self, context: dict[str, Any]) -> bool:
         run = context['object']
-        return bool(run.error or run.messages or run.conflicts or context['unsuccessful'])
+        return bool(run.error or run.messages or run.conflicts or run.candidates or context['unsuccessful'])
 
     def get_context(self, context: Any) -> dict[str, Any]:
         context = super().get_context(context)
         run, user = context['object'], context['request'].user
-        conflicts, unwritten = [], {}
+        conflicts, candidates, unwritten = [], [], {}
         # While it goes on, this is asked for every two seconds.
         if run.finished and user.has_perm(VIEW_CHANGES):
-            conflicts = open_conflicts(run, user) if run.conflicts else []
+            conflicts = open_changes(run, user, ChangeActionChoices.CONFLICT) if run.conflicts else []
+            candidates = open_changes(run, user, ChangeActionChoices.CANDIDATE) if run.candidates else []
             # A plan that nobody has applied yet has no outcome.
             unwritten = {} if run.mode == RunModeChoices.PREVIEW else unsuccessful(run, user)
         return {
             **context,
             'conflicts': conflicts,
+            'candidates': candidates,
             'unsuccessful': unwritten,
             'more': run.conflicts - len(conflicts),
+            'more_candidates': run.candidates - len(candidates),
             'notices': run.messages_for(user),
         }
 

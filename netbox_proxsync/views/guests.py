@@ -43,6 +43,7 @@ class ProxmoxGuestView(GuestDecisionsMixin, generic.ObjectView):
             Column(guest_panels.GuestPanel(), PluginContentPanel('left_page')),
             Column(
                 guest_panels.GuestStatePanel(),
+                guest_panels.CandidatesPanel(),
                 guest_panels.UnreadPanel(),
                 rule_panels.GuestRulesPanel(),
                 PluginContentPanel('right_page'),

@@ -100,7 +100,7 @@ class SyncRunApplyView(PlanView):
             'whole': not source.applied_by.filter(status__in=TAKEN).exists(),
             'numbers': numbers_of(plan.counts),
             'hidden': len(hidden),
-            'shared': plan.rows().filter(unit=CLUSTER_UNIT).exclude(action=ChangeActionChoices.CONFLICT).count(),
+            'shared': plan.rows().filter(unit=CLUSTER_UNIT).exclude(action__in=ChangeActionChoices.OPEN).count(),
             'q': chosen,
             'page': page,
             'rows': rows,
@@ -128,7 +128,13 @@ def numbers_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     for actions in counts.values():
         by_action.update(actions)
     conflicts = by_action.pop(ChangeActionChoices.CONFLICT, 0)
-    return {'actions': labelled(by_action), 'total': by_action.total(), 'conflicts': conflicts}
+    candidates = by_action.pop(ChangeActionChoices.CANDIDATE, 0)
+    return {
+        'actions': labelled(by_action),
+        'total': by_action.total(),
+        'conflicts': conflicts,
+        'candidates': candidates,
+    }
 
 
 def labelled(actions: Mapping[str, int]) -> list[tuple[str, str, int]]:

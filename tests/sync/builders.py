@@ -217,7 +217,7 @@ class NetBox:
             pointer = self.add(change.kind, change.label) if change.action is Action.CREATE else change.pointer
             if change.action in (Action.DELETE, Action.RELEASE):
                 self.bindings.pop((change.kind, change.key))
-            elif change.action is not Action.CONFLICT:
+            elif not change.action.is_open:
                 before = next((bound for bound in self.bindings.values() if bound.pointer == pointer), None)
                 for identity in [key for key, bound in self.bindings.items() if bound.pointer == pointer]:
                     self.bindings.pop(identity)
@@ -227,7 +227,7 @@ class NetBox:
                     missing_since=now if change.action is Action.RETIRE else None,
                 )
         for change in made.changes:
-            if change.action in (Action.DELETE, Action.CONFLICT):
+            if change.action is Action.DELETE or change.action.is_open:
                 continue
             bound = self.bindings.get((change.kind, change.key))
             pointer = bound.pointer if bound else change.pointer

@@ -61,8 +61,9 @@ def test_a_guest_gets_a_name_though_a_retired_one_bears_its_name_with_its_id():
     netbox = NetBox()
     netbox.sync(inventory())
     cluster = netbox.object('cluster', 'cluster').pointer
-    for name in ('web', 'WEB (100)'):
-        netbox.add('vm', name, name=name, cluster=cluster)
+    for vmid, name in ((200, 'web'), (201, 'WEB (100)')):
+        # Records of guests that are gone: their VM IDs say that they are not this one.
+        netbox.add('vm', name, name=name, cluster=cluster, cf_vmid=vmid)
     inv = inventory(guest(100, 'web'))
     netbox.sync(inv)
     assert netbox.object('vm', 'qemu/100').values['name'] == 'web (100) 2'
@@ -79,11 +80,11 @@ def test_names_are_told_apart_within_the_tenant_that_the_guest_will_have():
     assert (vm['name'], vm['tenant']) == ('web (100)', tenant)
 
 
-def test_a_hand_made_machine_keeps_its_name():
+def test_a_machine_that_is_another_one_keeps_its_name():
     netbox = NetBox()
     netbox.sync(inventory())
     cluster = netbox.object('cluster', 'cluster').pointer
-    hand_made = netbox.add('vm', 'web', name='web', cluster=cluster)
+    hand_made = netbox.add('vm', 'web', name='web', cluster=cluster, cf_vmid=200)
     netbox.sync(inventory(guest(100, 'WEB')))
     assert netbox.records['vm'][hand_made].values['name'] == 'web'
     assert netbox.object('vm', 'qemu/100').values['name'] == 'WEB (100)'

@@ -1,6 +1,6 @@
 """What a kind of NetBox object tells the comparison about itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -13,6 +13,7 @@ from ..state import Existing, Item, Record
 from ..values import Pointer, Value
 
 __all__ = (
+    'Candidate',
     'Conflict',
     'Field',
     'Kind',
@@ -58,11 +59,25 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """An existing object that may be an item, without proof. The reason says why, and what the user can do."""
+
+    record: Record
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
-    """Why an item cannot be tied to an object, and what a person can do."""
+    """
+    Why an item cannot be tied to an object, and what a person can do.
+
+    Attributes:
+        candidates: The objects that the item may be. With them, `reason` is not shown.
+    """
 
     reason: str
     record: Record | None = None
+    candidates: tuple[Candidate, ...] = ()
 
 
 class Located:
@@ -137,6 +152,17 @@ class Kind:
         `located` names the objects of the kinds before this one.
         """
         return None
+
+    def recognition(
+        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+    ) -> Callable[[Item], Record | Conflict | None]:
+        """
+        How the items without a binding are recognized: by default, each by itself (`adopt`).
+
+        Args:
+            items: All of this kind, bound or not.
+        """
+        return lambda item: self.adopt(item, existing, located, settings)
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         """Values that depend on which object each item has become (free names)."""

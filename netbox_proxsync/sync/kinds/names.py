@@ -7,7 +7,7 @@ from ..state import Existing, Item, Record
 from ..values import Value
 from .base import Located, Owner
 
-__all__ = ('NAME_LENGTH', 'free_names')
+__all__ = ('NAME_LENGTH', 'free_names', 'possible_names')
 
 # virtualization.VirtualMachine.name
 NAME_LENGTH = 64
@@ -45,13 +45,13 @@ def free_names(items: Sequence[Item], existing: Existing, located: Located, owne
         name, holder = str(item.values['name']), holders.get(item.key)
         if not (holder and is_kept(item.key, holder, existing, owner)):
             tenant = tenant_of(item, holder, existing)
-            name = next(free for free in candidates(name, item.hints['vmid']) if (free.lower(), tenant) not in taken)
+            name = next(free for free in possible_names(name, item.hints['vmid']) if (free.lower(), tenant) not in taken)
             taken.add((name.lower(), tenant))
         names[item.key] = name
     return names
 
 
-def candidates(name: str, vmid: object) -> Iterator[str]:
+def possible_names(name: str, vmid: object) -> Iterator[str]:
     """The name, then the name with the VM ID, then (a retired guest of that VM ID may bear that) with a number."""
     yield name
     for suffix in chain([f' ({vmid})'], (f' ({vmid}) {number}' for number in count(2))):

@@ -1,20 +1,21 @@
 """Virtual machines and containers -> virtualization.VirtualMachine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, known
 from ..machines import identity_of
 from ..settings import Settings
-from ..state import Existing, Item, Record
+from ..state import Existing, Item
 from ..values import Shared, Value, decimal_text, in_units
 from . import addressing
-from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
+from .base import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from .cluster import CLUSTER_KEY, cluster_ref
 from .names import NAME_LENGTH, free_names
 from .nodes import device_ref, nodes_of
 from .platforms import platform_of
+from .recognition import GuestRecognition
 from .ruling import apply_rules, take_back
 from .tags import tags_of
 
@@ -82,6 +83,7 @@ class VMKind(Kind):
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         cpus = {node.name: node.cpus for node in inventory.nodes}
         nodes = {node.name for node in nodes_of(inventory, settings)}
+        vmids, keys = frozenset(guest.vmid for guest in inventory.guests), keys_by_name(inventory)
         for guest in guests_of(inventory, settings):
             decision = decision_of(guest, settings)
             values = {
@@ -98,7 +100,7 @@ class VMKind(Kind):
                 unit=guest.key,
                 label=label_of(guest),
                 values=apply_rules(values, decision, {'role': settings.guest_role, 'tenant': settings.tenant}),
-                hints=recognition(guest) | {'decision': decision},
+                hints=recognition(guest) | {'decision': decision, **around(guest, vmids, keys)},
                 identity=identity_of(guest),
                 partial=not (known(guest.config) and known(guest.name)),
                 reasons=decision.reasons,
@@ -116,39 +118,10 @@ class VMKind(Kind):
     def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         return [take_back(item, ('role', 'tenant'), existing, settings) for item in items]
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        cluster = located.get('cluster', CLUSTER_KEY)
-
-        def unbound(hint: str) -> list[Record]:
-            value = item.hints[hint]
-            return [
-                record
-                for record in (existing.find(self.name, hint, value) if value is not None else ())
-                if record.values['cluster'] == cluster
-                and record.pointer not in existing.bound_to
-                and record.pointer not in settings.left_alone
-                and record.pointer not in located.claimed
-            ]
-
-        by_name = [
-            record
-            for record in unbound('name')
-            if record.hints['vmid'] is None and record.hints['macs'] & item.hints['macs']
-        ]
-        for found, what in (
-            (unbound('vmid'), f'the VM ID {item.hints["vmid"]}'),
-            (unbound('uuid'), f'the serial number {item.hints["uuid"]}'),
-            (by_name, f'the name "{item.hints["name"]}" and a MAC address of this guest'),
-        ):
-            if len(found) == 1:
-                return found[0]
-            if found:
-                names = ', '.join(sorted(f'"{record.pointer.label}"' for record in found))
-                return Conflict(
-                    f'{len(found)} virtual machines in this cluster have {what}: {names}. '
-                    'Clear it on those that are not this guest.'
-                )
-        return None
+    def recognition(
+        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+    ) -> GuestRecognition:
+        return GuestRecognition(items, existing, located, settings)
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         names = free_names(items, existing, located, settings.owner(self.name, 'name', Owner.EDITORIAL))
@@ -271,3 +244,18 @@ def recognition(guest: Guest) -> dict[str, object]:
         'name': guest.name.lower() if known(guest.name) else None,
         'macs': frozenset(nic.mac for nic in config.nics if nic.mac) if known(config) else frozenset(),
     }
+
+
+def keys_by_name(inventory: Inventory) -> dict[str, list[str]]:
+    """The guests of each name, in lower case; those too that the endpoint leaves out."""
+    keys: dict[str, list[str]] = {}
+    for guest in inventory.guests:
+        if known(guest.name):
+            keys.setdefault(guest.name.lower(), []).append(guest.key)
+    return keys
+
+
+def around(guest: Guest, vmids: frozenset[int], keys: Mapping[str, list[str]]) -> dict[str, object]:
+    """What the other guests have that may be taken for this one: all VM IDs, and the guests of the same name."""
+    same_name = keys[guest.name.lower()] if known(guest.name) else []
+    return {'vmids': vmids, 'namesakes': tuple(key for key in same_name if key != guest.key)}

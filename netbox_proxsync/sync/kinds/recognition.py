@@ -1,0 +1,277 @@
+"""
+Which existing virtual machine each guest without a binding is: proven, plausible (a candidate), or none.
+
+All guests are looked at together, the strongest evidence first. A machine that one guest is proven to be is no
+candidate for another guest.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Pointer
+from .base import Candidate, Conflict, Located
+from .cluster import CLUSTER_KEY
+from .names import possible_names
+
+__all__ = ('GuestRecognition',)
+
+UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+VIRTUAL_MACHINE = 'vm'
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """
+    Why a virtual machine may be a guest.
+
+    Attributes:
+        has_name: It has the guest's name.
+        macs: The MAC addresses that both have.
+        against: For people: what speaks against it.
+    """
+
+    record: Record
+    has_name: bool
+    macs: frozenset[str]
+    against: tuple[str, ...] = ()
+
+
+class GuestRecognition:
+    """
+    Answers for each guest: the virtual machine that it is, why that is not decided (`Conflict`), or None.
+
+    Args:
+        items: The guests of the endpoint, bound or not.
+        located: Holds the cluster of the endpoint.
+    """
+
+    def __init__(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings):
+        self.existing = existing
+        self.settings = settings
+        self.cluster = located.get('cluster', CLUSTER_KEY)
+        self.claimed: set[Pointer] = set()
+        self.answers: dict[str, Record | Conflict] = {}
+        waiting = [item for item in items if not self.is_bound(item.key)]
+        for find, evidence in (
+            (self.with_vmid, lambda item: f'the VM ID {item.hints["vmid"]}'),
+            (self.with_uuid, lambda item: f'the serial number {item.hints["uuid"]}'),
+            (self.with_name_and_mac, lambda item: f'the name "{item.hints["name"]}" and a MAC address of this guest'),
+        ):
+            waiting = self.prove(waiting, find, evidence)
+        self.suggest(waiting)
+
+    def __call__(self, item: Item) -> Record | Conflict | None:
+        return self.answers.get(item.key)
+
+    def is_bound(self, key: str) -> bool:
+        bound = self.existing.bindings.get((VIRTUAL_MACHINE, key))
+        return bound is not None and (bound.unmanaged or bound.pointer in self.existing.by_pointer)
+
+    # Proof
+
+    def prove(
+        self,
+        items: Sequence[Item],
+        find: Callable[[Item], list[Record]],
+        evidence: Callable[[Item], str],
+    ) -> list[Item]:
+        """Answer for those items that one kind of evidence settles; the others."""
+        wanted: dict[Pointer, list[Item]] = {}
+        found = {item.key: find(item) for item in items}
+        for item in items:
+            records = found[item.key]
+            if len(records) > 1:
+                self.answers[item.key] = several(records, evidence(item))
+            elif records:
+                wanted.setdefault(records[0].pointer, []).append(item)
+        for pointer, rivals in wanted.items():
+            record = self.existing.by_pointer[pointer]
+            self.claimed.add(pointer)
+            # Copies of a machine may share a UUID, or a name and a MAC address.
+            named = [item for item in rivals if record.hints['name'] in names_of(item)]
+            if len(rivals) == 1 or len(named) == 1:
+                self.answers[(named or rivals)[0].key] = record
+            else:
+                for item in rivals:
+                    self.answers[item.key] = shared(item, rivals, record, evidence(item))
+        return [item for item in items if item.key not in self.answers]
+
+    def with_vmid(self, item: Item) -> list[Record]:
+        return self.unbound('vmid', item.hints['vmid'])
+
+    def with_uuid(self, item: Item) -> list[Record]:
+        return self.unbound('uuid', item.hints['uuid'])
+
+    def with_name_and_mac(self, item: Item) -> list[Record]:
+        return [
+            record
+            for name in names_of(item)
+            for record in self.unbound('name', name)
+            if record.hints['vmid'] is None and record.hints['macs'] & item.hints['macs']
+        ]
+
+    def unbound(self, hint: str, value: object) -> list[Record]:
+        """The virtual machines of this cluster that no guest of the endpoint has."""
+        if value is None:
+            return []
+        return [
+            record
+            for record in self.existing.find(VIRTUAL_MACHINE, hint, value)
+            if record.values['cluster'] == self.cluster
+            and record.pointer not in self.existing.bound_to
+            and record.pointer not in self.settings.left_alone
+            and record.pointer not in self.claimed
+        ]
+
+    # Candidates
+
+    def suggest(self, items: Sequence[Item]):
+        """Answer for those items that may be a virtual machine of NetBox, without proof."""
+        likely = {item.key: list(self.likenesses(item)) for item in items}
+        rivals: dict[Pointer, list[Item]] = {}
+        for item in items:
+            for likeness in likely[item.key]:
+                rivals.setdefault(likeness.record.pointer, []).append(item)
+        for item in items:
+            found = likely[item.key]
+            if not found:
+                continue
+            if self.may_adopt(item, found, rivals):
+                self.answers[item.key] = found[0].record
+                continue
+            self.answers[item.key] = Conflict(
+                f'"{item.label}" may be a virtual machine that NetBox has already.',
+                candidates=tuple(
+                    Candidate(each.record, self.told(item, each, found, rivals[each.record.pointer])) for each in found
+                ),
+            )
+
+    def likenesses(self, item: Item) -> Iterator[Likeness]:
+        names, macs = names_of(item), item.hints['macs']
+        found = {
+            record.pointer: record
+            for hint, value in (*(('name', name) for name in names), *(('macs', mac) for mac in sorted(macs)))
+            for record in self.unbound(hint, value)
+            if record.pointer not in self.existing.foreign
+        }
+        for record in found.values():
+            likeness = compare(item, record, names)
+            if likeness is not None:
+                yield likeness
+
+    def may_adopt(self, item: Item, found: Sequence[Likeness], rivals: dict[Pointer, list[Item]]) -> bool:
+        """Whether the endpoint adopts by name, and name, machine and guest are the only ones of their kind."""
+        if not self.settings.adopt_by_name or len(found) > 1 or not found[0].has_name or found[0].against:
+            return False
+        return len(rivals[found[0].record.pointer]) == 1 and not self.namesakes(item)
+
+    def namesakes(self, item: Item) -> list[str]:
+        """The other guests of that name that have no virtual machine of their own."""
+        return [key for key in item.hints['namesakes'] if not self.is_bound(key)]
+
+    def told(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> str:
+        """What a candidate is, and what the user can do."""
+        label = likeness.record.pointer.label
+        parts = [f'The virtual machine "{label}" may be this guest: it has {evidence_of(likeness)}.']
+        if likeness.against:
+            parts.append(f'Against it: {" and ".join(likeness.against)}.')
+        others = {each.key for each in rivals} | set(self.namesakes(item) if likeness.has_name else ())
+        if others := sorted(others - {item.key}):
+            parts.append(f'It may be {" or ".join(others)} as well.')
+        if len(found) > 1:
+            names = ', '.join(sorted(f'"{other.record.pointer.label}"' for other in found if other is not likeness))
+            parts.append(f'The guest may be {names} as well.')
+        by_name = likeness.has_name and not (self.settings.adopt_by_name or likeness.against or others) and (
+            len(found) == 1
+        )
+        parts.append(
+            'No virtual machine is created for the guest until this is settled. If it is this guest, '
+            f'{one_of(proofs(item, likeness, by_name))}. If it is another machine, {one_of(disproofs(likeness))}. '
+            'If the guest does not belong in NetBox, ignore it.'
+        )
+        return ' '.join(parts)
+
+
+def compare(item: Item, record: Record, names: Sequence[str]) -> Likeness | None:
+    """Why a virtual machine of this cluster may be a guest; None: it is not."""
+    has_name = record.hints['name'] in names
+    macs = record.hints['macs'] & item.hints['macs']
+    if not macs and record.hints['macs'] and item.hints['macs']:
+        return None
+    against = []
+    if not has_name:
+        against.append('it has another name')
+    vmid = record.hints['vmid']
+    if vmid is not None and vmid != item.hints['vmid']:
+        # Without a MAC address of the guest, or with the VM ID of a guest that is there, it is another machine.
+        if not macs or vmid in item.hints['vmids']:
+            return None
+        against.append(f'it has the VM ID {vmid}')
+    uuid = record.hints['uuid']
+    if uuid and item.hints['uuid'] and UUID.fullmatch(uuid) and uuid != item.hints['uuid']:
+        against.append(f'its serial number is another SMBIOS UUID ({uuid})')
+    return Likeness(record, has_name, macs, tuple(against))
+
+
+def names_of(item: Item) -> list[str]:
+    """The names that the guest may have in NetBox, in lower case: its own, and that with its VM ID."""
+    name = item.hints['name']
+    return [each.lower() for each in islice(possible_names(name, item.hints['vmid']), 2)] if name else []
+
+
+def evidence_of(likeness: Likeness) -> str:
+    evidence = ['the same name'] if likeness.has_name else []
+    if macs := sorted(likeness.macs):
+        evidence.append(f'the MAC address {macs[0]}' if len(macs) == 1 else f'the MAC addresses {", ".join(macs)}')
+    return ' and '.join(evidence)
+
+
+def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[str]:
+    """What proves that a candidate is the guest."""
+    if by_name:
+        yield 'turn on "adopt by name" for the endpoint'
+    if likeness.has_name and not likeness.against and not likeness.macs and item.hints['macs']:
+        yield f'give one of its interfaces the MAC address {min(item.hints["macs"])}'
+    if item.hints['uuid']:
+        yield f'set its serial number to the SMBIOS UUID {item.hints["uuid"]}'
+    yield f'set its custom field "vmid" to {item.hints["vmid"]} (REST API)'
+
+
+def disproofs(likeness: Likeness) -> Iterator[str]:
+    if likeness.macs:
+        yield 'remove the MAC address from it'
+    elif likeness.has_name:
+        yield 'rename it'
+
+
+def one_of(remedies: Iterable[str]) -> str:
+    *first, last = remedies
+    return f'{", ".join(first)} or {last}' if first else last
+
+
+def several(found: Sequence[Record], what: str) -> Conflict:
+    names = ', '.join(sorted(f'"{record.pointer.label}"' for record in found))
+    return Conflict(
+        f'{len(found)} virtual machines in this cluster have {what}: {names}. Clear it on those that are not this '
+        'guest.'
+    )
+
+
+def shared(item: Item, rivals: Sequence[Item], record: Record, what: str) -> Conflict:
+    """Several guests have the evidence that is to prove one of them."""
+    others = ' and '.join(sorted(rival.key for rival in rivals if rival is not item))
+    return Conflict(
+        '',
+        candidates=(
+            Candidate(
+                record,
+                f'The virtual machine "{record.pointer.label}" may be this guest: it has {what}. The same is true of '
+                f'{others}, so it is not clear which of them it is. No virtual machine is created for these guests until this is '
+                f'settled. If it is this guest, set its custom field "vmid" to {item.hints["vmid"]} (REST API).',
+            ),
+        ),
+    )
