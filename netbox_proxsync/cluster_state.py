@@ -24,6 +24,7 @@ class NodeState:
     Attributes:
         memory: In bytes.
         expires: When the certificate ends that its API shows.
+        offline_since: When it was first found offline, since it was online; None while it is online.
     """
 
     name: str
@@ -33,6 +34,7 @@ class NodeState:
     cpus: int | None = None
     memory: int | None = None
     expires: datetime | None = None
+    offline_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +109,13 @@ def naming(names: Collection[str]) -> re.Pattern[str]:
     return re.compile(r'(?<![\w.-])(?:{})(?![\w-])'.format('|'.join(map(re.escape, names))))
 
 
-def state_of(inventory: Inventory, before: Any) -> dict[str, Any]:
+def state_of(inventory: Inventory, before: Any, now: datetime) -> dict[str, Any]:
     """
     For JSON; the same for the same cluster.
 
     Args:
-        before: What was kept of the read before. What a node did not tell this time stands as it did.
+        before: What was kept of the read before. What a node did not report this time stays as it was.
+        now: When this read began; stored for the nodes that have gone offline since.
     """
     kept = {node['name']: node for node in before.get('nodes', ())}
     shown = inventory.certificate
@@ -120,7 +123,7 @@ def state_of(inventory: Inventory, before: Any) -> dict[str, Any]:
     return {
         'name': value_of(inventory.cluster_name) or '',
         'quorate': value_of(inventory.quorate),
-        'nodes': [node_data(node, kept.get(node.name, {})) for node in nodes],
+        'nodes': [node_data(node, kept.get(node.name, {}), now) for node in nodes],
         'shown': {'name': shown.host, 'expires': shown.expires} if shown else before.get('shown'),
         'notices': [
             {'subject': notice.subject, 'message': notice.message, 'remedy': notice.remedy}
@@ -133,23 +136,30 @@ def told(notices: Iterable[Notice]) -> Iterable[Notice]:
     return (it for it in notices if it.subject in SUBJECTS or it.subject.startswith('node/'))
 
 
-def node_data(node: Node, before: dict[str, Any]) -> dict[str, Any]:
+def node_data(node: Node, before: dict[str, Any], now: datetime) -> dict[str, Any]:
     facts = node.facts if known(node.facts) else None
     served = certificate_served(node.certificates) if known(node.certificates) else None
     values = {
         'address': value_of(node.address),
-        'version': facts and facts.version,
+        'version': facts and value_of(facts.version),
         'cpus': value_of(node.cpus),
-        'memory': facts and facts.memory,
-        'expires': served and served.expires,
+        'memory': facts and value_of(facts.memory),
+        'expires': served and value_of(served.expires),
     }
     kept = {name: before.get(name) if value is None else value for name, value in values.items()}
-    return {'name': node.name, 'online': node.online, **kept}
+    since = None if node.online else before.get('offline_since') or now.isoformat()
+    return {'name': node.name, 'online': node.online, **kept, **({'offline_since': since} if since else {})}
 
 
 def node_from(data: dict[str, Any]) -> NodeState:
-    expires = data['expires']
-    return NodeState(**{**data, 'expires': expires and moment(expires)})
+    expires, since = data['expires'], data.get('offline_since')
+    return NodeState(
+        **{
+            **data,
+            'expires': expires and moment(expires),
+            'offline_since': since and datetime.fromisoformat(since),
+        }
+    )
 
 
 def shown_from(data: dict[str, Any] | None) -> Expiry | None:

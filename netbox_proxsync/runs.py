@@ -112,7 +112,7 @@ class RunRecorder:
     def found(self, inventory: Inventory):
         """How the cluster is, where that differs from what is known of it."""
         endpoint = self.run.endpoint
-        state = state_of(inventory, endpoint.cluster_state)
+        state = state_of(inventory, endpoint.cluster_state, self.run.started or timezone.now())
         if (endpoint.pve_version, endpoint.cluster_state) != (inventory.version, state):
             found = {'pve_version': inventory.version, 'cluster_state': state}
             ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(**found)

@@ -89,7 +89,8 @@ class GuestRecorder:
         for key in sorted(keys):
             row = rows.get(key) or unseen(self.endpoint, key)
             seen_until = row.seen_until or first_seen.get(key) or read_before
-            standing = self.standings.absent(key, key in machines)
+            was_missing = row.seen_until is not None and row.state in (State.MISSING, State.CONFLICT)
+            standing = self.standings.absent(key, key in machines, was_missing)
             if is_over(row, standing):
                 gone.append(row)
             elif take(row, {**UNLISTED, 'seen_until': seen_until, **self.standing_of(row, standing, machines)}):

@@ -6,7 +6,10 @@ from django.utils.translation import gettext as _
 from netbox.plugins import get_plugin_config
 
 from ..branching import BranchUnusable, active, in_branch
+from ..branching.states import guests_read
+from ..cluster_state import ClusterState
 from ..models import ProxmoxEndpoint, ProxmoxGuest
+from ..sync.absence import LastSeen
 from ..sync.filters import GuestFilters
 from ..sync.settings import Settings
 from ..sync.values import Pointer
@@ -16,6 +19,7 @@ from .rules import load_rules, plain_rule, values_of
 __all__ = ('load_settings',)
 
 MIB = 1024 * 1024
+OF_GUESTS = ('type', 'vmid', 'node', 'seen_until', 'ignored', 'virtual_machine_id')
 POINTERS = (
     'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf',
     'vlan_group',
@@ -61,7 +65,9 @@ def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
 
 def settings_of(endpoint: ProxmoxEndpoint) -> Settings:
     rules = {rule: plain_rule(rule) for rule in load_rules()}
-    ignored = list(ProxmoxGuest.objects.filter(endpoint=endpoint, ignored=True).defer('details').order_by())
+    guests = list(ProxmoxGuest.objects.filter(endpoint=endpoint).only(*OF_GUESTS).order_by())
+    ignored = [guest for guest in guests if guest.ignored]
+    read_at = guests_read(endpoint)
     plain_mib = get_plugin_config('netbox_proxsync', 'sizes') == 'mib'
     return Settings(
         endpoint=pointer_to(endpoint),
@@ -76,6 +82,12 @@ def settings_of(endpoint: ProxmoxEndpoint) -> Settings:
             for guest in ignored
             if guest.virtual_machine_id
         ),
+        last_seen={guest.key: LastSeen(guest.node, guest.seen_until or read_at) for guest in guests},
+        offline_since={
+            node.name: node.offline_since
+            for node in ClusterState.parse(endpoint.cluster_state).nodes
+            if node.offline_since
+        },
         **{name: pointer(endpoint, name) for name in POINTERS},
         **{name: getattr(endpoint, name) for name in PLAIN},
     )

@@ -5,11 +5,11 @@ Plain, frozen data, as `inventory`, by whose rules its parts are known, absent (
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
 
-from .readings import Reading
+from .readings import Reading, Unknown, known
 
 __all__ = (
     'Certificate',
@@ -20,6 +20,7 @@ __all__ = (
     'PhysicalNic',
     'Storage',
     'Vnet',
+    'unread_values',
 )
 
 
@@ -44,7 +45,7 @@ class InterfaceType(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """
-    `/nodes/N/status`.
+    `/nodes/N/status`. Each value may be unreadable on its own.
 
     Attributes:
         version: '9.2.11'.
@@ -54,13 +55,13 @@ class NodeFacts:
         kernel: '6.14.11-4-pve'.
     """
 
-    version: str | None
-    cpu_model: str | None
-    cpu_sockets: int | None
-    cpus: int | None
-    memory: int | None
-    rootfs: int | None
-    kernel: str | None
+    version: Reading[str | None]
+    cpu_model: Reading[str | None]
+    cpu_sockets: Reading[int | None]
+    cpus: Reading[int | None]
+    memory: Reading[int | None]
+    rootfs: Reading[int | None]
+    kernel: Reading[str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +75,10 @@ class Certificate:
     """
 
     filename: str
-    fingerprint: str
-    subject: str
-    issuer: str
-    expires: int
+    fingerprint: Reading[str]
+    subject: Reading[str]
+    issuer: Reading[str]
+    expires: Reading[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +98,15 @@ class HostCertificate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeInterface:
     """
-    An interface in a node's network configuration, as it runs.
+    An interface in a node's network configuration, as it runs. Each value may be unreadable on its own.
 
     Attributes:
-        type: As this version knows it; `raw_type` as Proxmox says it.
+        type: As this version knows it; `raw_type` as Proxmox VE states it (`ovs_type` where `type` is 'unknown').
         active: It is up (by the kernel).
         comments: Without the line break at the end.
         addresses: All of them, IPv4 and IPv6, with their prefix lengths; none where it asks for one by DHCP.
+        addresses_unread: Why an address of it could not be read; None if all could.
+        leased4, leased6: Its address comes by DHCP, or for IPv6 by router advertisements.
         members: A bond's interfaces (`slaves`, `ovs_bonds`), in their order.
         ports: A bridge's ports (`bridge_ports`, `ovs_ports`), in their order.
         bridge: The OVS bridge that it is in (`ovs_bridge`).
@@ -116,24 +119,38 @@ class NodeInterface:
     """
 
     name: str
-    type: InterfaceType
-    raw_type: str
-    active: bool
-    mtu: int | None
-    comments: str
+    type: Reading[InterfaceType]
+    raw_type: Reading[str]
+    active: Reading[bool]
+    mtu: Reading[int | None]
+    comments: Reading[str]
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
-    gateway4: str | None
-    gateway6: str | None
-    members: tuple[str, ...]
-    ports: tuple[str, ...]
-    bridge: str | None
-    vlan_aware: bool
-    vids: tuple[tuple[int, int], ...]
-    vlan_id: int | None
-    parent: str | None
-    bond_mode: str | None
-    alternative_names: tuple[str, ...]
+    gateway4: Reading[str | None]
+    gateway6: Reading[str | None]
+    members: Reading[tuple[str, ...]]
+    ports: Reading[tuple[str, ...]]
+    bridge: Reading[str | None]
+    vlan_aware: Reading[bool]
+    vids: Reading[tuple[tuple[int, int], ...]]
+    vlan_id: Reading[int | None]
+    parent: Reading[str | None]
+    bond_mode: Reading[str | None]
+    alternative_names: Reading[tuple[str, ...]]
+    addresses_unread: Unknown | None = None
+    leased4: Reading[bool] = False
+    leased6: Reading[bool] = False
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Why values of it could not be read."""
+        return unread_values(self)
+
+
+def unread_values(part: object) -> tuple[str, ...]:
+    """The reasons of the values of a dataclass that could not be read, each once."""
+    values = (getattr(part, attribute.name) for attribute in fields(part))
+    return tuple(dict.fromkeys(value.reason for value in values if isinstance(value, Unknown)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,16 +165,22 @@ class Vnet:
     """
 
     name: str
-    zone: str
-    zone_type: str | None
-    tag: int | None
-    alias: str | None
-    vlan_aware: bool
+    zone: Reading[str]
+    zone_type: Reading[str | None]
+    tag: Reading[int | None]
+    alias: Reading[str | None]
+    vlan_aware: Reading[bool]
 
     @property
-    def vlan_id(self) -> int | None:
-        """The VLAN that its guests are in; None if it is none (a VNI is no VLAN)."""
-        return self.tag if self.zone_type in ('vlan', 'qinq', 'faucet') and self.tag and self.tag <= 4094 else None
+    def vlan_id(self) -> Reading[int | None]:
+        """The VLAN that its guests are in; None if it is none (a VNI is not a VLAN)."""
+        if not known(self.zone_type):
+            return self.zone_type
+        if self.zone_type not in ('vlan', 'qinq', 'faucet'):
+            return None
+        if not known(self.tag):
+            return self.tag
+        return self.tag if self.tag and self.tag <= 4094 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,11 +195,11 @@ class Storage:
     """
 
     name: str
-    type: str
-    content: frozenset[str]
-    shared: bool
-    enabled: bool
-    nodes: frozenset[str] | None
+    type: Reading[str | None]
+    content: Reading[frozenset[str]]
+    shared: Reading[bool]
+    enabled: Reading[bool]
+    nodes: Reading[frozenset[str] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,15 @@ from .access import Access
 from .asking import ask, ask_document, understand
 from .client import ProxmoxClient
 from .errors import CallFailed, NodeUnreachable, PermissionDenied, ProxmoxError
-from .estate import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet
+from .estate import (
+    Certificate,
+    HostCertificate,
+    NodeFacts,
+    NodeInterface,
+    Storage,
+    Vnet,
+    unread_values,
+)
 from .inventory import Node
 from .networks import parse_interfaces
 from .node_facts import certificate_served, parse_certificates, parse_node_facts
@@ -32,6 +40,8 @@ RENEWAL = {
     '(node > System > Certificates).',
 }
 RENEW_SHOWN = 'Renew it on that host (node > System > Certificates), or on the proxy before it.'
+CORRECT_NETWORK = 'Correct it in Proxmox VE (node > System > Network).'
+CORRECT_SDN = 'Correct it in Proxmox VE (Datacenter > SDN).'
 APPLY = 'Apply or revert them in Proxmox (node > System > Network).'
 CLUSTER_CALLS: Mapping[str, tuple[tuple[str, ...], dict[str, object]]] = {
     'vnets': (('cluster', 'sdn', 'vnets'), {'running': 1}),
@@ -119,7 +129,7 @@ class EstateReader:
         answers = {name: future.result() for name, future in self._cluster.items()}
         return Estate(
             vnets=self._vnets(answers['vnets'], answers['zones']),
-            storages=self._listed('storages', parse_storages, answers['storages'], lambda it: it.storages_hidden),
+            storages=self._storages(answers['storages']),
             not_backed_up=self._cluster_part('which guests no backup covers', parse_not_backed_up, answers['backup']),
             nodes={name: self._node(name, reason) for name, reason in self._nodes.items()},
         )
@@ -149,12 +159,21 @@ class EstateReader:
         known_zones = self._cluster_part('the zones of SDN', parse_zones, zones)
         if isinstance(known_zones, Unknown):
             return known_zones  # whether a tag is a VLAN or a VNI is told by the zone
-        return self._listed(
+        found = self._listed(
             'the virtual networks of SDN',
             lambda data: parse_vnets(data, known_zones),
             vnets,
             lambda access: access.vnets_hidden(self.version),
         )
+        for vnet in found if known(found) else ():
+            self._note_unread(f'the virtual network {vnet.name}', CORRECT_SDN, vnet)
+        return found
+
+    def _storages(self, answer: Any) -> Reading[tuple[Storage, ...]]:
+        found = self._listed('storages', parse_storages, answer, lambda access: access.storages_hidden)
+        for storage in found if known(found) else ():
+            self._note_unread(f'the storage {storage.name}', '', storage)
+        return found
 
     def _listed[T](
         self, what: str, parse: Callable[[Any], T], answer: Any, hidden: Callable[[Access], str | None]
@@ -183,16 +202,24 @@ class EstateReader:
             unread = Unknown(reason)
             return NodeParts(facts=unread, certificates=unread, interfaces=unread)
         return NodeParts(
-            facts=self._part(name, 'status', 'the status', parse_node_facts),
+            facts=self._read_facts(name),
             certificates=self._read_certificates(name),
             interfaces=self._interfaces(name),
         )
+
+    def _read_facts(self, name: str) -> Reading[NodeFacts]:
+        found = self._part(name, 'status', 'the status', parse_node_facts)
+        if known(found):
+            self._note_unread('the status', '', found, name)
+        return found
 
     def _read_certificates(self, name: str) -> Reading[tuple[Certificate, ...]]:
         found = self._part(name, 'certificates', 'the certificates', parse_certificates)
         served = certificate_served(found) if known(found) else None
         if served is not None:
             self._certificates[name] = served
+        for certificate in found if known(found) else ():
+            self._note_unread(f'the certificate {certificate.filename}', '', certificate, name)
         return found
 
     def _interfaces(self, name: str) -> Reading[tuple[NodeInterface, ...]]:
@@ -204,6 +231,9 @@ class EstateReader:
             self._note(name, 'The network of {} has changes that are not applied, so what runs is not known.', APPLY)
             return Unknown(f'The network of node {name} has changes that are not applied; Proxmox shows only those.')
         hidden = self._hidden('the network', lambda access: access.interfaces_hidden(self.version))
+        if known(reading) and hidden is None:
+            for interface in reading:
+                self._note_unread(f'the interface {interface.name}', CORRECT_NETWORK, interface, name)
         return reading if isinstance(reading, Unknown) or hidden is None else hidden
 
     def _part[T](self, name: str, call: str, what: str, parse: Callable[[Any], T]) -> Reading[T]:
@@ -230,6 +260,16 @@ class EstateReader:
             and not self.access.allows(answer.path, *answer.privilege.split('|'))
         )
 
+    def _note_unread(self, what: str, remedy: str, part: object, node: str | None = None) -> None:
+        """The values of a part that could not be read, which cost no other value anything."""
+        of_node = ' of {}' if node else ''
+        for reason in unread_values(part):
+            message = f'A value of {what}{of_node} could not be read and is left unchanged in NetBox: {reason}'
+            if node is None:
+                self._notices.setdefault((message, remedy), [])
+            else:
+                self._note(node, message, remedy)
+
     def _note(self, node: str, message: str, remedy: str) -> None:
         self._notices.setdefault((message, remedy), []).append(node)
 
@@ -244,7 +284,9 @@ def _ask_network(client: ProxmoxClient, node: str, version: Version) -> dict[str
     return ask_document(client, 'nodes', node, 'network')
 
 
-def _note_expiry(subject: str, name: str, expires: int, remedy: str, notebook: Notebook) -> None:
+def _note_expiry(subject: str, name: str, expires: Reading[int], remedy: str, notebook: Notebook) -> None:
+    if not known(expires):
+        return
     left = expires - time.time()
     if left > WARN_BEFORE:
         return

@@ -298,11 +298,14 @@ class Notice:
         subject: What it is about: 'qemu/100', 'node/pve2', 'token', 'cluster'.
         message: What happened.
         remedy: What to do about it ('' if nothing can be done).
+        is_fault: A fault of Proxmox VE's own configuration: it is reported at every run until it is corrected, or
+            until a user acknowledges it. Subject and message identify it.
     """
 
     subject: str
     message: str
     remedy: str = ''
+    is_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

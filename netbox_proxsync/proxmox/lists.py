@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .properties import Garbled, as_text, boolean, integer, text
+from .readings import Reading, Unknown
 
-__all__ = ('extra_of', 'flag', 'number', 'parse_rows', 'ranges', 'word', 'words')
+__all__ = ('extra_of', 'flag', 'number', 'parse_rows', 'ranges', 'reading', 'word', 'words')
 
 type Row = Mapping[str, Any]
 
@@ -77,6 +78,14 @@ def ranges(row: Row, key: str, allowed: range) -> tuple[tuple[int, int], ...]:
 def extra_of(row: Row, understood: Iterable[str]) -> dict[str, str]:
     """What is left of a row, as text."""
     return {key: as_text(row[key]) for key in sorted(row.keys() - set(understood))}
+
+
+def reading[**P, T](parse: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> Reading[T]:
+    """What a function that raises Garbled returns, or Unknown: one value that cannot be read spoils no other."""
+    try:
+        return parse(*arguments, **options)
+    except Garbled as error:
+        return Unknown(f'{str(error).rstrip(".")}.')
 
 
 def _read[T](key: str, parse: Callable[[object], T], value: object) -> T:

@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import Any
 
 from .estate import InterfaceType, NodeInterface
-from .lists import Row, extra_of, flag, number, parse_rows, ranges, word, words
+from .lists import Row, extra_of, flag, number, parse_rows, ranges, reading, word, words
 from .properties import Garbled
+from .readings import Reading, Unknown, known
 
 __all__ = ('parse_interfaces',)
 
@@ -32,10 +33,12 @@ UNDERSTOOD = frozenset((
 
 def parse_interfaces(data: Any) -> tuple[NodeInterface, ...]:
     """
-    Sorted by name. Kinds that are not known are UNKNOWN, with Proxmox's word in `raw_type`.
+    Sorted by name. Types that are not known are UNKNOWN, with Proxmox VE's word in `raw_type`.
+
+    A value that cannot be read is Unknown, and the others of its interface are read.
 
     Raises:
-        Garbled: A row cannot be read, or there are two of the same name; then none of them is known.
+        Garbled: It is not a list of interfaces with names, each of them once.
     """
     found = sorted(parse_rows(data, 'interfaces', _interface), key=lambda interface: interface.name)
     for first, second in pairwise(found):
@@ -48,63 +51,95 @@ def _interface(row: Row) -> NodeInterface:
     name = word(row, 'iface')
     if name is None:
         raise Garbled('an interface has no name')
-    try:
-        return _named(name, row)
-    except Garbled as error:
-        raise Garbled(f'interface {name[:40]}: {error}') from None
-
-
-def _named(name: str, row: Row) -> NodeInterface:
-    kind = _type(row)
-    options = dict(OVS_OPTION.findall(word(row, 'ovs_options') or ''))
-    aware = kind is InterfaceType.OVS_BRIDGE or flag(row, 'bridge_vlan_aware') or flag(row, 'vlanaware')
+    kind = reading(_type, row)
+    aware = _vlan_aware(kind, row)
     parent, vlan_id = _under(name, kind, row)
+    addresses, unread = _addresses(name, row)
     return NodeInterface(
         name=name,
         type=kind,
-        raw_type=word(row, 'type') or '',
-        active=flag(row, 'active'),
-        mtu=number(row, 'mtu', MTUS),
-        comments='\n'.join(filter(None, (_comment(row, 'comments'), _comment(row, 'comments6')))),
-        addresses=_addresses(name, row),
-        gateway4=_gateway(row, 'gateway'),
-        gateway6=_gateway(row, 'gateway6'),
-        members=words(row, 'slaves') or words(row, 'ovs_bonds'),
-        ports=words(row, 'bridge_ports') or words(row, 'ovs_ports'),
-        bridge=word(row, 'ovs_bridge'),
+        raw_type=reading(_raw_type, row),
+        active=reading(flag, row, 'active'),
+        mtu=reading(number, row, 'mtu', MTUS),
+        comments=reading(_comments, row),
+        addresses=addresses,
+        addresses_unread=unread,
+        leased4=reading(_is_leased, row, 'method', ('dhcp',)),
+        leased6=reading(_is_leased, row, 'method6', ('dhcp', 'auto')),
+        gateway4=reading(_gateway, row, 'gateway'),
+        gateway6=reading(_gateway, row, 'gateway6'),
+        members=reading(_first_words, row, 'slaves', 'ovs_bonds'),
+        ports=reading(_first_words, row, 'bridge_ports', 'ovs_ports'),
+        bridge=reading(word, row, 'ovs_bridge'),
         vlan_aware=aware,
-        # A bridge that does not look at VLANs does not look at this list either.
-        vids=ranges(row, 'bridge_vids', VLAN_IDS) if aware else (),
-        # Old configurations hold an OVS tag among the options.
-        vlan_id=vlan_id if vlan_id is not None else number(options, 'tag', VLAN_IDS),
+        # A bridge that is not VLAN-aware ignores this list.
+        vids=() if aware is False else reading(ranges, row, 'bridge_vids', VLAN_IDS),
+        vlan_id=vlan_id,
         parent=parent,
-        bond_mode=word(row, 'bond_mode') or options.get('bond_mode'),
-        alternative_names=words(row, 'altnames'),
+        bond_mode=reading(_bond_mode, row),
+        alternative_names=reading(words, row, 'altnames'),
         extra=extra_of(row, UNDERSTOOD),
     )
 
 
 def _type(row: Row) -> InterfaceType:
-    """Open vSwitch interfaces whose parts do not exist are of type `unknown`, and still say what they are."""
-    for key in ('type', 'ovs_type'):
-        value = word(row, key)
-        if value in tuple(InterfaceType) and value != InterfaceType.UNKNOWN:
-            return InterfaceType(value)
-    return InterfaceType.UNKNOWN
+    """The type of an Open vSwitch interface whose parts do not exist is `unknown`; `ovs_type` still states it."""
+    value = _raw_type(row)
+    return InterfaceType(value) if value in tuple(InterfaceType) else InterfaceType.UNKNOWN
 
 
-def _under(name: str, kind: InterfaceType, row: Row) -> tuple[str | None, int | None]:
-    """The interface under a VLAN interface or an alias, and the VLAN; told by the name if by nothing else."""
-    parent, vlan_id = word(row, 'vlan-raw-device'), number(row, 'vlan-id', VLAN_IDS)
+def _raw_type(row: Row) -> str:
+    stated = [value for value in (word(row, 'type'), word(row, 'ovs_type')) if value]
+    return next((value for value in stated if value != InterfaceType.UNKNOWN), stated[0] if stated else '')
+
+
+def _vlan_aware(kind: Reading[InterfaceType], row: Row) -> Reading[bool]:
+    if kind is InterfaceType.OVS_BRIDGE:
+        return True
+    flags = [reading(flag, row, key) for key in ('bridge_vlan_aware', 'vlanaware')]
+    return True if True in flags else next((value for value in flags if not known(value)), False)
+
+
+def _under(
+    name: str, kind: Reading[InterfaceType], row: Row
+) -> tuple[Reading[str | None], Reading[int | None]]:
+    """The interface under a VLAN interface or an alias, and the VLAN; the name states what nothing else does."""
+    parent, vlan_id = reading(word, row, 'vlan-raw-device'), reading(number, row, 'vlan-id', VLAN_IDS)
     if kind is InterfaceType.VLAN:
         device, dot, tag = name.rpartition('.')
-        parent = parent or (device if dot else None) or None
+        if parent is None and dot:
+            parent = device or None
         if vlan_id is None:
             tag = tag if dot else name.removeprefix('vlan')
             vlan_id = int(tag) if re.fullmatch(r'[0-9]{1,4}', tag) and int(tag) in VLAN_IDS else None
-    elif kind is InterfaceType.ALIAS:
-        parent = parent or name.partition(':')[0]
-    return parent, vlan_id if vlan_id is not None else number(row, 'ovs_tag', VLAN_IDS)
+    elif kind is InterfaceType.ALIAS and parent is None:
+        parent = name.partition(':')[0]
+    if vlan_id is None:
+        vlan_id = reading(number, row, 'ovs_tag', VLAN_IDS)
+    if vlan_id is None:
+        # Old configurations hold an OVS tag among the options.
+        vlan_id = reading(lambda: number(_ovs_options(row), 'tag', VLAN_IDS))
+    return parent, vlan_id
+
+
+def _ovs_options(row: Row) -> dict[str, str]:
+    return dict(OVS_OPTION.findall(word(row, 'ovs_options') or ''))
+
+
+def _bond_mode(row: Row) -> str | None:
+    return word(row, 'bond_mode') or _ovs_options(row).get('bond_mode')
+
+
+def _first_words(row: Row, *keys: str) -> tuple[str, ...]:
+    return next((found for key in keys if (found := words(row, key))), ())
+
+
+def _is_leased(row: Row, key: str, methods: tuple[str, ...]) -> bool:
+    return word(row, key) in methods
+
+
+def _comments(row: Row) -> str:
+    return '\n'.join(filter(None, (_comment(row, 'comments'), _comment(row, 'comments6'))))
 
 
 def _comment(row: Row, key: str) -> str:
@@ -116,22 +151,25 @@ def _comment(row: Row, key: str) -> str:
     return value.rstrip('\r\n')
 
 
-def _addresses(name: str, row: Row) -> tuple[IPv4Interface | IPv6Interface, ...]:
-    found = []
-    for suffix in ('', '6'):
-        if word(row, f'method{suffix}') != 'dhcp':
-            found.append(_address(row, suffix))
+def _addresses(name: str, row: Row) -> tuple[tuple[IPv4Interface | IPv6Interface, ...], Unknown | None]:
+    """All that can be read, and why others cannot."""
+    found = [reading(_configured, row, suffix) for suffix in ('', '6')]
     for options in (row.get('options'), row.get('options6')):
         for option in options if isinstance(options, list) else ():
             match = ADDED_ADDRESS.fullmatch(option.strip()) if isinstance(option, str) else None
             if match and match['device'] in (None, name, '$IFACE'):
-                found.append(_parsed(match['address'], 'options'))
-    return tuple(dict.fromkeys(address for address in found if address is not None))
+                found.append(reading(_parsed, match['address'], 'options'))
+    unread = next((address for address in found if not known(address)), None)
+    return tuple(dict.fromkeys(address for address in found if known(address) and address is not None)), unread
+
+
+def _configured(row: Row, suffix: str) -> IPv4Interface | IPv6Interface | None:
+    return None if word(row, f'method{suffix}') == 'dhcp' else _address(row, suffix)
 
 
 def _address(row: Row, suffix: str) -> IPv4Interface | IPv6Interface | None:
     """
-    `cidr`, else address and mask (dotted, or a length). Without any, it stands alone, as ifupdown2 takes it.
+    `cidr`, or address and mask (dotted, or a length). An address without mask stands alone, as ifupdown2 takes it.
     """
     whole = word(row, f'cidr{suffix}')
     if whole is None:

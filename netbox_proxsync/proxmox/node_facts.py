@@ -3,7 +3,7 @@
 from typing import Any
 
 from .estate import Certificate, NodeFacts
-from .lists import Row, number, parse_rows, word
+from .lists import Row, number, parse_rows, reading, word
 from .properties import Garbled
 
 __all__ = ('certificate_served', 'parse_certificates', 'parse_node_facts')
@@ -15,24 +15,23 @@ SERVED = ('pveproxy-ssl.pem', 'pve-ssl.pem')
 
 
 def parse_node_facts(data: Any) -> NodeFacts:
-    """Facts that the node does not tell are None. Raises Garbled for any that cannot be read."""
+    """Facts that the node does not state are None, unreadable ones are Unknown. Raises Garbled if it is not a map."""
     if not isinstance(data, dict):
         raise Garbled('the status of the node is not a map')
-    cpu = _map(data, 'cpuinfo')
     return NodeFacts(
-        version=_version(word(data, 'pveversion')),
-        cpu_model=word(cpu, 'model'),
-        cpu_sockets=number(cpu, 'sockets', COUNTS),
-        cpus=number(cpu, 'cpus', COUNTS),
-        memory=number(_map(data, 'memory'), 'total', COUNTS),
-        rootfs=number(_map(data, 'rootfs'), 'total', COUNTS),
+        version=reading(lambda: _version(word(data, 'pveversion'))),
+        cpu_model=reading(lambda: word(_map(data, 'cpuinfo'), 'model')),
+        cpu_sockets=reading(lambda: number(_map(data, 'cpuinfo'), 'sockets', COUNTS)),
+        cpus=reading(lambda: number(_map(data, 'cpuinfo'), 'cpus', COUNTS)),
+        memory=reading(lambda: number(_map(data, 'memory'), 'total', COUNTS)),
+        rootfs=reading(lambda: number(_map(data, 'rootfs'), 'total', COUNTS)),
         # 8 and later name it; 7 has 'Linux 5.15.108-1-pve #1 SMP PVE 5.15.108-1'.
-        kernel=word(_map(data, 'current-kernel'), 'release') or _second(word(data, 'kversion')),
+        kernel=reading(lambda: word(_map(data, 'current-kernel'), 'release') or _second(word(data, 'kversion'))),
     )
 
 
 def parse_certificates(data: Any) -> tuple[Certificate, ...]:
-    """Sorted by file. Raises Garbled."""
+    """Sorted by file. A value that cannot be read is Unknown. Raises Garbled if it is not a list of files."""
     return tuple(sorted(parse_rows(data, 'certificates', _certificate), key=lambda found: found.filename))
 
 
@@ -43,16 +42,23 @@ def certificate_served(certificates: tuple[Certificate, ...]) -> Certificate | N
 
 
 def _certificate(row: Row) -> Certificate:
-    filename, expires = word(row, 'filename'), number(row, 'notafter', TIMES)
-    if filename is None or expires is None:
-        raise Garbled('a certificate has no file name or no end')
+    filename = word(row, 'filename')
+    if filename is None:
+        raise Garbled('a certificate has no file name')
     return Certificate(
         filename=filename,
-        fingerprint=(word(row, 'fingerprint') or '').upper(),
-        subject=word(row, 'subject') or '',
-        issuer=word(row, 'issuer') or '',
-        expires=expires,
+        fingerprint=reading(lambda: (word(row, 'fingerprint') or '').upper()),
+        subject=reading(lambda: word(row, 'subject') or ''),
+        issuer=reading(lambda: word(row, 'issuer') or ''),
+        expires=reading(_end, row),
     )
+
+
+def _end(row: Row) -> int:
+    expires = number(row, 'notafter', TIMES)
+    if expires is None:
+        raise Garbled('a certificate has no end')
+    return expires
 
 
 def _map(data: Row, key: str) -> Row:

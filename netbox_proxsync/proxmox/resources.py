@@ -129,12 +129,12 @@ class ClusterStatus:
     Attributes:
         name: None for a stand-alone host.
         quorate: A stand-alone host always is.
-        nodes: {name: (online, address)}; None where the row does not tell.
+        nodes: {name: (online, address)}; None where the row does not state it.
     """
 
     name: Reading[str | None]
     quorate: Reading[bool]
-    nodes: Mapping[str, tuple[bool | None, str | None]]
+    nodes: Mapping[str, tuple[bool | None, Reading[str | None]]]
 
     @classmethod
     def unread(cls, reason: str) -> 'ClusterStatus':
@@ -146,7 +146,7 @@ class ClusterStatus:
         if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
             raise Garbled('The status of the cluster is not a list.')
         nodes = {
-            text(row.get('name')): (_flag(row.get('online')), _word(row.get('ip') or ''))
+            text(row.get('name')): (_flag(row.get('online')), _read(row, 'ip', _word))
             for row in data
             if row.get('type') == 'node'
         }
@@ -156,7 +156,7 @@ class ClusterStatus:
                 raise Garbled('The status of the cluster is cut off.')
             quorate = _flag(cluster.get('quorate'))
             return cls(
-                name=text(cluster.get('name')),
+                name=_read(cluster, 'name', text, Unknown('Proxmox VE did not state the name of the cluster.')),
                 quorate=Unknown('Proxmox did not say whether the cluster is quorate.') if quorate is None else quorate,
                 nodes=nodes,
             )
@@ -221,7 +221,7 @@ def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default
     try:
         return default if value is None else parse(value)
     except Garbled as error:
-        return Unknown(f'Its {key} in the list of guests cannot be read: {error}.')
+        return Unknown(f'Its {key} in the list cannot be read: {error}.')
 
 
 def _template(value: Any) -> Reading[bool]:

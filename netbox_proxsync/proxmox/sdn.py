@@ -4,38 +4,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from .estate import Vnet
-from .lists import Row, flag, number, parse_rows, word
+from .lists import Row, flag, number, parse_rows, reading, word
 from .properties import Garbled
+from .readings import Reading, known
 
 __all__ = ('parse_vnets', 'parse_zones')
 
 TAGS = range(1, 2**24)
 
 
-def parse_zones(data: Any) -> dict[str, str | None]:
-    """{zone: its type}. Raises Garbled."""
-    return dict(parse_rows(data, 'SDN zones', lambda row: (_name(row, 'zone'), word(row, 'type'))))
+def parse_zones(data: Any) -> dict[str, Reading[str | None]]:
+    """{zone: its type}. Raises Garbled if it is not a list of zones with names."""
+    return dict(parse_rows(data, 'SDN zones', lambda row: (_name(row, 'zone'), reading(word, row, 'type'))))
 
 
-def parse_vnets(data: Any, zones: Mapping[str, str | None]) -> tuple[Vnet, ...]:
-    """Sorted by name. Raises Garbled."""
+def parse_vnets(data: Any, zones: Mapping[str, Reading[str | None]]) -> tuple[Vnet, ...]:
+    """Sorted by name. A value that cannot be read is Unknown. Raises Garbled if it is not a list of named networks."""
     vnets = parse_rows(data, 'virtual networks', lambda row: _vnet(row, zones))
     return tuple(sorted(vnets, key=lambda vnet: vnet.name))
 
 
-def _vnet(row: Row, zones: Mapping[str, str | None]) -> Vnet:
-    name, zone = _name(row, 'vnet'), _name(row, 'zone')
-    try:
-        return Vnet(
-            name=name,
-            zone=zone,
-            zone_type=zones.get(zone),
-            tag=number(row, 'tag', TAGS),
-            alias=word(row, 'alias'),
-            vlan_aware=flag(row, 'vlanaware'),
-        )
-    except Garbled as error:
-        raise Garbled(f'virtual network {name[:40]}: {error}') from None
+def _vnet(row: Row, zones: Mapping[str, Reading[str | None]]) -> Vnet:
+    zone = reading(_name, row, 'zone')
+    return Vnet(
+        name=_name(row, 'vnet'),
+        zone=zone,
+        zone_type=zones.get(zone) if known(zone) else zone,
+        tag=reading(number, row, 'tag', TAGS),
+        alias=reading(word, row, 'alias'),
+        vlan_aware=reading(flag, row, 'vlanaware'),
+    )
 
 
 def _name(row: Row, key: str) -> str:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from .estate import Storage
-from .lists import Row, flag, number, parse_rows, word, words
+from .lists import Row, flag, number, parse_rows, reading, word, words
 from .properties import Garbled
+from .readings import known
 
 __all__ = ('parse_not_backed_up', 'parse_storages', 'parse_volume_sizes')
 
@@ -12,7 +13,7 @@ SIZES = range(1, 2**63)
 
 
 def parse_storages(data: Any) -> tuple[Storage, ...]:
-    """Sorted by name. Raises Garbled."""
+    """Sorted by name. A value that cannot be read is Unknown. Raises Garbled if it is not a list of named storages."""
     return tuple(sorted(parse_rows(data, 'storages', _storage), key=lambda storage: storage.name))
 
 
@@ -32,20 +33,17 @@ def parse_not_backed_up(data: Any) -> frozenset[int]:
 
 
 def _storage(row: Row) -> Storage:
-    name, kind = word(row, 'storage'), word(row, 'type')
-    if name is None or kind is None:
-        raise Garbled('a storage has no name or no type')
-    try:
-        return Storage(
-            name=name,
-            type=kind,
-            content=frozenset(words(row, 'content')) - {'none'},
-            shared=flag(row, 'shared'),
-            enabled=not flag(row, 'disable'),
-            nodes=frozenset(words(row, 'nodes')) or None,
-        )
-    except Garbled as error:
-        raise Garbled(f'storage {name[:40]}: {error}') from None
+    name, disabled = word(row, 'storage'), reading(flag, row, 'disable')
+    if name is None:
+        raise Garbled('a storage has no name')
+    return Storage(
+        name=name,
+        type=reading(word, row, 'type'),
+        content=reading(lambda: frozenset(words(row, 'content')) - {'none'}),
+        shared=reading(flag, row, 'shared'),
+        enabled=not disabled if known(disabled) else disabled,
+        nodes=reading(lambda: frozenset(words(row, 'nodes')) or None),
+    )
 
 
 def _volume(row: Row) -> tuple[str | None, int | None]:

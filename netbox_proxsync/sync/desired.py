@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, Notice
+from .absence import Waiting
 from .guests import IGNORED, why_skipped
 from .kinds import KINDS
 from .kinds.base import is_wanted
@@ -32,6 +33,7 @@ def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | No
         excluded=settings.ignored
         | frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
         notices=tuple(omissions(inventory, settings) if vmids is None else left_out(inventory, settings, vmids)),
+        waiting=Waiting.of(inventory, settings.last_seen, settings.offline_since),
         only=None if vmids is None else frozenset(f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids),
     )
 

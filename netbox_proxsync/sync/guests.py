@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, known
+from .absence import Waiting
 from .changes import Action, Change
 from .kinds.base import decision_of, is_wanted
 from .kinds.cluster import CLUSTER_KEY
@@ -79,6 +80,7 @@ class Standings:
         self.settings = settings
         self.guests = {guest.key: guest for guest in inventory.guests if vmids is None or guest.vmid in vmids}
         self.open = OpenChanges(pending)
+        self.waiting = Waiting.of(inventory, settings.last_seen, settings.offline_since)
 
     def settle(self, change: Change, entry: Pending | None):
         """A planned change was tried: what is open of it; None: NetBox holds it now."""
@@ -95,17 +97,25 @@ class Standings:
                 return Standing(State.UNKNOWN, reading.reason)
         return self.open.about_cluster or self.open.about(guest.key) or Standing(State.IN_SYNC)
 
-    def absent(self, unit: str, is_bound: bool) -> Standing | None:
-        """How NetBox stands to a guest that Proxmox did not list; None: there is nothing to say of it any more."""
+    def absent(self, unit: str, is_bound: bool, was_missing: bool = False) -> Standing | None:
+        """
+        The state of a guest that Proxmox VE did not list; None: the guest needs no row any longer.
+
+        Args:
+            was_missing: An earlier read found that Proxmox VE does not have it.
+        """
         incomplete = self.inventory.guests_incomplete
         if incomplete is not None:
             return Standing(State.UNKNOWN, incomplete.reason)
+        if not was_missing and (reason := self.waiting.reason(unit)):
+            return Standing(State.UNKNOWN, reason)
         return missing(self.open, unit) if is_bound else None
 
     def now(self, unit: str, is_bound: bool, before: Standing, was_listed: bool) -> Standing | None:
         """How NetBox stands to a guest; None: there is nothing to say of it any more."""
         guest = self.guests.get(unit)
-        return self.of(guest) if guest else self.absent(unit, is_bound)
+        was_missing = before.state in (State.MISSING, State.CONFLICT) and not was_listed
+        return self.of(guest) if guest else self.absent(unit, is_bound, was_missing)
 
 
 class LaterStandings:

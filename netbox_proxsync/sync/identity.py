@@ -43,7 +43,7 @@ def identity_of(inventory: Inventory) -> ClusterIdentity:
         for node in inventory.nodes
         if known(node.certificates)
         for certificate in node.certificates
-        if certificate.filename == ROOT_CA
+        if certificate.filename == ROOT_CA and known(certificate.fingerprint)
     }
     return ClusterIdentity(
         authority=authorities.pop() if len(authorities) == 1 else None,

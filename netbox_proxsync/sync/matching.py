@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..proxmox.inventory import Notice
+from ..proxmox.notebook import listed
 from .changes import Action
 from .kinds import KINDS, Removal
 from .kinds.base import Conflict, Kind, Located
@@ -59,6 +60,7 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         retired=retired_units(gone, desired, existing, settings),
         expired=expired_roots(gone, existing, settings, now),
     )
+    matches.notices += waiting_guests(desired, existing)
     for kind in KINDS.values():
         items = [item for item in desired.items if item.kind == kind.name]
         settled = kind.settle(items, existing, settings)
@@ -75,6 +77,27 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
             Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)
         ]
     return matches
+
+
+def waiting_guests(desired: Desired, existing: Existing) -> list[Notice]:
+    """The guests that would be retired if a node were not offline, by the nodes that they may be on."""
+    waiting: dict[tuple[str, ...], list[str]] = {}
+    for bound in existing.bindings.values():
+        is_root = bound.key == bound.unit and not (bound.missing_since or bound.unmanaged)
+        if is_root and desired.may_lose(bound.unit) and (nodes := desired.waiting.nodes_of(bound.unit)):
+            waiting.setdefault(nodes, []).append(bound.unit)
+    return [notice_of_waiting(nodes, sorted(units)) for nodes, units in sorted(waiting.items())]
+
+
+def notice_of_waiting(nodes: tuple[str, ...], units: list[str]) -> Notice:
+    several, offline = len(units) > 1, f'{"nodes" if len(nodes) > 1 else "node"} {", ".join(nodes)}'
+    guests = f'{len(units)} guests ({listed(units)}) are' if several else f'{units[0]} is'
+    return Notice(
+        subject='guests' if several else units[0],
+        message=f'{guests} not listed by Proxmox VE and may be on the offline {offline}. '
+        f'{"They stay" if several else "It stays"} unchanged.',
+        remedy='Bring the node back online, or remove it from the cluster ("pvecm delnode").',
+    )
 
 
 def retired_units(
@@ -202,6 +225,7 @@ def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
         and bound.kind in KINDS
         and not bound.unmanaged
         and desired.may_lose(bound.unit)
+        and not desired.waiting.nodes_of(bound.unit)
         and (
             is_replaced(bound, existing)
             or (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from .absence import LastSeen
 from .filters import GuestFilters
 from .owners import IGNORED, Owner
 from .rules import Decision, Rule
@@ -32,6 +34,8 @@ class Settings:
         rules: Those that are enabled and speak of this endpoint.
         ruled: By target: every value that any rule sets, in force or not. Where we wrote one of these and no rule
             decides any more, it is taken back.
+        last_seen: Where and when each guest was listed last, by key.
+        offline_since: Of the nodes that earlier reads found offline: when the first of these reads was.
         decisions: What the rules say about each guest of the inventory, by key; `desire` fills it.
     """
 
@@ -66,6 +70,8 @@ class Settings:
     rules: tuple[Rule, ...] = ()
     ruled: Mapping[str, frozenset[Pointer]] = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    last_seen: Mapping[str, LastSeen] = field(default_factory=dict)
+    offline_since: Mapping[str, datetime] = field(default_factory=dict)
 
     def owner(self, kind: str, name: str, default: Owner) -> Owner | None:
         """Who owns a field under this endpoint; None: it is ignored."""

@@ -12,6 +12,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 
 from ..proxmox.inventory import Notice
+from .absence import Waiting
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = ('Bound', 'Desired', 'Existing', 'Item', 'PrefixHit', 'Record', 'VlanBook', 'VlanHit')
@@ -31,6 +32,7 @@ class Item:
         hints: What helps to recognise an object made by someone else (MAC addresses, UUID, ...); never written.
         identity: What its binding remembers to know it again, beside the values that are written.
         problems: For people: which of its values cannot be written, and what can be done. The rest is.
+        faults: Faults of Proxmox VE's own configuration, as (what is wrong, what to do): warnings, not conflicts.
         partial: Too little was read to make or adopt the object; what is known may only update a bound one.
         reasons: Why a field is to hold its value, where that is not plain; for people.
     """
@@ -43,6 +45,7 @@ class Item:
     hints: Mapping[str, object] = field(default_factory=dict)
     identity: Mapping[str, Value] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
     partial: bool = False
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,6 +66,7 @@ class Desired:
         notices: What the settings leave out, and why.
         only: The units that the run is for; None: all. What the others hold is seen, so that nothing is taken from
             them, and left as it is.
+        waiting: The guests that are not listed and may exist all the same, on a node that is offline.
     """
 
     items: tuple[Item, ...]
@@ -70,6 +74,7 @@ class Desired:
     excluded: frozenset[str]
     notices: tuple[Notice, ...] = ()
     only: frozenset[str] | None = None
+    waiting: Waiting = field(default_factory=Waiting)
 
     def concerns(self, unit: str) -> bool:
         """Whether the run is for a unit. A machine whose VM ID another one has now goes with that one."""

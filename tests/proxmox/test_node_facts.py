@@ -1,6 +1,7 @@
 """What nodes tell of themselves: hardware, versions, certificates."""
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from netbox_proxsync.proxmox.estate import NodeFacts
 from netbox_proxsync.proxmox.node_facts import certificate_served, parse_certificates, parse_node_facts
 from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.readings import Unknown
 
 from .recordings import data
 from .strategies import json_values
@@ -53,14 +55,31 @@ def test_what_is_not_told_is_none():
     assert {getattr(facts, name) for name in NodeFacts.__slots__} == {None}
 
 
+@pytest.mark.parametrize('status', [None, [], 'x'])
+def test_a_status_that_is_not_a_map(status):
+    with pytest.raises(Garbled):
+        parse_node_facts(status)
+
+
 @pytest.mark.parametrize(
-    'change',
-    [{'cpuinfo': []}, {'memory': {'total': 'NaN'}}, {'rootfs': {'total': -5}}, {'pveversion': {}}, {'kversion': []}],
+    ('change', 'attributes'),
+    [
+        ({'cpuinfo': []}, 'cpu_model cpu_sockets cpus'),
+        ({'cpuinfo': {'model': [], 'sockets': 2, 'cpus': 64}}, 'cpu_model'),
+        ({'memory': {'total': 'NaN'}}, 'memory'),
+        ({'rootfs': {'total': -5}}, 'rootfs'),
+        ({'pveversion': {}}, 'version'),
+        ({'kversion': []}, 'kernel'),
+    ],
     ids=str,
 )
-def test_garbled_facts(change):
-    with pytest.raises(Garbled):
-        parse_node_facts(OLD | change)
+def test_a_fact_that_cannot_be_read_spoils_no_other(change, attributes):
+    found, usual = parse_node_facts(OLD | change), parse_node_facts(OLD)
+    for name in NodeFacts.__slots__:
+        if name in attributes.split():
+            assert isinstance(getattr(found, name), Unknown)
+        elif name != 'cpu_model':
+            assert getattr(found, name) == getattr(usual, name)
 
 
 def test_certificates_of_a_recorded_node():
@@ -83,10 +102,25 @@ def test_an_own_certificate_is_served_first():
     assert certificate_served(()) is None
 
 
-@pytest.mark.parametrize('change', [{'filename': None}, {'notafter': None}, {'notafter': 10**18}, {'subject': []}])
-def test_garbled_certificates(change):
+def test_a_certificate_without_file_name_spoils_the_list():
     with pytest.raises(Garbled):
-        parse_certificates([CERTIFICATE | change])
+        parse_certificates([CERTIFICATE | {'filename': None}])
+
+
+@pytest.mark.parametrize(
+    ('change', 'attribute'),
+    [
+        ({'notafter': None}, 'expires'),
+        ({'notafter': 10**18}, 'expires'),
+        ({'subject': []}, 'subject'),
+        ({'issuer': []}, 'issuer'),
+        ({'fingerprint': {}}, 'fingerprint'),
+    ],
+)
+def test_a_value_of_a_certificate_that_cannot_be_read_spoils_no_other(change, attribute):
+    (found,), (usual,) = parse_certificates([CERTIFICATE | change]), parse_certificates([CERTIFICATE])
+    assert isinstance(getattr(found, attribute), Unknown)
+    assert replace(found, **{attribute: getattr(usual, attribute)}) == usual
 
 
 @pytest.mark.parametrize('parse', [parse_node_facts, parse_certificates])

@@ -1,6 +1,7 @@
 """Storages, volumes, guests without backup, and the virtual networks of SDN."""
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.estate import Storage, Vnet
 from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.readings import Unknown
 from netbox_proxsync.proxmox.sdn import parse_vnets, parse_zones
 from netbox_proxsync.proxmox.storages import parse_not_backed_up, parse_storages, parse_volume_sizes
 
@@ -35,12 +37,27 @@ class TestStorages:
         assert found['san'].content == frozenset()  # 'none'
         assert found['local'].nodes is None
 
-    @pytest.mark.parametrize(
-        'change', [{'storage': ''}, {'type': None}, {'shared': 'x'}, {'content': {}}, {'nodes': [{}]}]
-    )
-    def test_garbled(self, change):
+    def test_a_storage_without_name_spoils_the_list(self):
         with pytest.raises(Garbled):
-            parse_storages([{'storage': 'local', 'type': 'dir'}, {'storage': 'a', 'type': 'dir'} | change])
+            parse_storages([{'storage': 'local', 'type': 'dir'}, {'storage': '', 'type': 'dir'}])
+
+    @pytest.mark.parametrize(
+        ('change', 'attribute'),
+        [
+            ({'type': []}, 'type'),
+            ({'shared': 'x'}, 'shared'),
+            ({'disable': 7}, 'enabled'),
+            ({'content': {}}, 'content'),
+            ({'nodes': [{}]}, 'nodes'),
+        ],
+    )
+    def test_a_value_that_cannot_be_read_spoils_no_other(self, change, attribute):
+        whole = {'storage': 'a', 'type': 'dir', 'content': 'images', 'shared': 1, 'nodes': 'pve1'}
+        found, other = parse_storages([{'storage': 'local', 'type': 'dir'}, whole | change])
+        (usual,) = parse_storages([whole])
+        assert isinstance(getattr(found, attribute), Unknown)
+        assert replace(found, **{attribute: getattr(usual, attribute)}) == usual
+        assert other.name == 'local'
 
     def test_sizes_of_volumes_are_bytes(self):
         rows = [
@@ -87,10 +104,32 @@ class TestSdn:
         }
         assert found['trunk'].vlan_aware
 
-    @pytest.mark.parametrize('change', [{'vnet': None}, {'zone': None}, {'tag': 'x'}, {'tag': 2**24}, {'vlanaware': 7}])
-    def test_garbled(self, change):
+    def test_a_network_without_name_spoils_the_list(self):
         with pytest.raises(Garbled):
-            parse_vnets([{'vnet': 'web', 'zone': 'dc', 'tag': '20'} | change], {})
+            parse_vnets([{'vnet': None, 'zone': 'dc', 'tag': '20'}], {})
+
+    @pytest.mark.parametrize(
+        ('change', 'attributes', 'vlan'),
+        [
+            ({'zone': None}, 'zone zone_type', None),
+            ({'zone': 'bad'}, 'zone_type', None),
+            ({'tag': 'x'}, 'tag', None),
+            ({'tag': 2**24}, 'tag', None),
+            ({'vlanaware': 7}, 'vlan_aware', 20),
+            ({'alias': []}, 'alias', 20),
+        ],
+    )
+    def test_a_value_that_cannot_be_read_spoils_no_other(self, change, attributes, vlan):
+        zones = parse_zones([{'zone': 'dc', 'type': 'vlan'}, {'zone': 'bad', 'type': []}])
+        row = {'vnet': 'web', 'zone': 'dc', 'tag': '20'}
+        found, other = parse_vnets([row | change, row | {'vnet': 'xother'}], zones)
+        assert {name for name in Vnet.__dataclass_fields__ if isinstance(getattr(found, name), Unknown)} == {
+            *attributes.split()
+        }
+        assert other.vlan_id == 20
+        # Without the zone or the tag, whether the guests are in a VLAN is not known: never "in none".
+        assert found.vlan_id == vlan or isinstance(found.vlan_id, Unknown)
+        assert (found.vlan_id is None) is False
 
 
 @pytest.mark.parametrize('parse', PARSERS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import hosts
+from .guests import QEMU
 from .interfaces import agent_interface, report
 from .privileges import Token, auditor
 from .state import Cluster, Guest, Pool
@@ -33,6 +34,8 @@ SYSTEMS = (
 )
 BUSES = ('scsi', 'scsi', 'scsi', 'virtio', 'virtio', 'sata', 'ide')
 SIZES = ('4G', '8G', '16G', '32G', '100G', '520M', '104858K', '1T', '1536M')
+# What new virtual machines got: `x86-64-v2-AES` exists since 8.
+CPU_TYPES = {6: ('kvm64', 'host'), 7: ('kvm64', 'host'), 8: ('x86-64-v2-AES', 'host'), 9: ('x86-64-v2-AES', 'host')}
 MEMORY = (512, 1024, 2048, 4096, 8192, 16384)
 
 
@@ -178,10 +181,10 @@ class _Builder:
         memory = self.chance.choice(MEMORY)
         config: dict[str, Any] = {
             'cores': self.chance.choice((1, 2, 2, 4, 8)),
-            'cpu': self.chance.choice(('x86-64-v2-AES', 'host')),
+            'cpu': self.chance.choice(CPU_TYPES.get(self.cluster.major, CPU_TYPES[9])),
             # A number in 7.x, a text since.
             'memory': memory if self.cluster.major < 8 else str(memory),
-            'meta': f'creation-qemu=10.1.2,ctime={EPOCH + number * 600}',
+            'meta': f'creation-qemu={QEMU.get(self.cluster.major, QEMU[9])},ctime={EPOCH + number * 600}',
             'numa': 0,
             'ostype': ostype,
             'scsihw': 'virtio-scsi-single',

@@ -14,13 +14,16 @@ from .answers import ApiError
 from .state import KINDS, Cluster, Guest, Node
 
 __all__ = (
-    'config', 'interfaces', 'list_row', 'options_of', 'pending', 'resource_row', 'size_in_bytes', 'snapshots', 'status'
+    'QEMU', 'config', 'interfaces', 'list_row', 'options_of', 'pending', 'resource_row', 'size_in_bytes', 'snapshots',
+    'status',
 )
 
 type Row = dict[str, Any]
 MIB = 1 << 20
 SIZE = re.compile(r'^(\d+(?:\.\d+)?)([KMGT]?)(?:iB)?$')
 DRIVE = re.compile(r'^(ide[0-3]|sata[0-5]|scsi(30|[12]?\d)|virtio(1[0-5]|\d))$')
+# The QEMU that each major version came with last.
+QEMU = {6: '5.2.0', 7: '7.2.0', 8: '9.2.0', 9: '10.1.2'}
 PRESSURE = tuple(f'pressure{what}{how}' for what in ('cpu', 'io', 'memory') for how in ('full', 'some'))
 
 
@@ -164,13 +167,14 @@ def _qemu_row(cluster: Cluster, guest: Guest, row: Row, full: bool) -> None:
         return
     row['qmpstatus'] = guest.status
     if guest.up:
+        qemu = QEMU.get(cluster.major, QEMU[9])
         row['balloon'] = row['maxmem']
         row['ballooninfo'] = {'actual': row['maxmem'], 'last_update': 0, 'max_mem': row['maxmem']}
         row['nics'] = {
             f'tap{guest.vmid}i{key[3:]}': {'netin': 0, 'netout': 0} for key in guest.config if key.startswith('net')
         }
-        row['running-machine'] = 'pc-i440fx-10.1'
-        row['running-qemu'] = {7: '7.2.0', 8: '9.2.0'}.get(cluster.major, '10.1.2')
+        row['running-machine'] = f'pc-i440fx-{qemu.rpartition(".")[0]}'
+        row['running-qemu'] = qemu
 
 
 def status(cluster: Cluster, guest: Guest) -> Row:
@@ -189,8 +193,7 @@ def status(cluster: Cluster, guest: Guest) -> Row:
             row['clipboard'] = None
             if guest.config['vga'].startswith(('qxl', 'virtio')):
                 row['spice'] = 1
-    if cluster.major < 8:
-        row['vmid'] = str(guest.vmid)
+    row['vmid'] = guest.vmid
     return row
 
 
@@ -208,15 +211,23 @@ def config(guest: Guest, current: bool) -> Row:
                 row.pop(key, None)
             else:
                 row[key] = value
+    if row.get('description'):
+        row['description'] = _notes(guest, row['description'])
     row['digest'] = _digest(guest)
     return row
+
+
+def _notes(guest: Guest, text: str) -> str:
+    """Notes end with a newline in the answers about containers; virtual machines lose their last one."""
+    text = text.removesuffix('\n')
+    return f'{text}\n' if guest.type == 'lxc' else text
 
 
 def pending(guest: Guest) -> list[Row]:
     """Both values of each key."""
     rows = []
     for key, value in {**guest.config, 'digest': _digest(guest)}.items():
-        row = {'key': key, 'value': value}
+        row = {'key': key, 'value': _notes(guest, value) if key == 'description' else value}
         if key in guest.pending:
             row.update({'delete': 1} if guest.pending[key] is None else {'pending': guest.pending[key]})
         rows.append(row)

@@ -9,6 +9,7 @@ from .state import Cluster, Node
 __all__ = ('add_fixed', 'add_nodes')
 
 GIB = 1 << 30
+KERNELS = {6: '5.4.203-1-pve', 7: '5.15.158-2-pve', 8: '6.8.12-20-pve', 9: '6.14.11-4-pve'}
 DIGEST = '5f3b8c1d2e4a6f708192a3b4c5d6e7f801234567'
 STORAGES: tuple[dict[str, Any], ...] = (
     {'storage': 'local', 'type': 'dir', 'content': 'iso,vztmpl,backup', 'path': '/var/lib/vz'},
@@ -129,7 +130,10 @@ def _keep_cluster(cluster: Cluster) -> None:
     if cluster.name is None:
         _keep_error(cluster, '/cluster/config/join', 424, 'node is not in a cluster, no join info available!')
     else:
-        _keep(cluster, '/cluster/config/totem', {'cluster_name': cluster.name, 'config_version': str(len(members))})
+        _keep(cluster, '/cluster/config/totem', {
+            'cluster_name': cluster.name, 'config_version': str(len(members)), 'version': '2', 'secauth': 'on',
+            'interface': {'0': {'linknumber': '0'}}, 'ip_version': 'ipv4-6', 'link_mode': 'passive',
+        })  # fmt: skip
     for path in ('/cluster/backup', '/cluster/backup-info/not-backed-up', '/cluster/replication', '/access/acl'):
         _keep(cluster, path, [])
     for kind in ('pci', 'usb', 'dir'):
@@ -155,11 +159,17 @@ def _keep_sdn(cluster: Cluster) -> None:
     _keep(cluster, '/cluster/sdn/vnets', [{**vnet, 'digest': DIGEST} for vnet in VNETS])
     for vnet in VNETS:
         _keep(cluster, f'/cluster/sdn/vnets/{vnet["vnet"]}', {**vnet, 'digest': DIGEST})
-        _keep(cluster, f'/cluster/sdn/vnets/{vnet["vnet"]}/subnets', [SUBNET] if vnet['vnet'] == 'web' else [])
+        subnets = [_subnet(cluster)] if vnet['vnet'] == 'web' else []
+        _keep(cluster, f'/cluster/sdn/vnets/{vnet["vnet"]}/subnets', subnets)
     for path in ('controllers', 'dns'):
         _keep(cluster, f'/cluster/sdn/{path}', [])
     _keep(cluster, '/cluster/sdn/ipams', [{'ipam': 'pve', 'type': 'pve', 'digest': DIGEST}])
     _keep(cluster, '/cluster/sdn/fabrics/all', {'fabrics': [], 'nodes': []})
+
+
+def _subnet(cluster: Cluster) -> dict[str, Any]:
+    """Version 7 knows neither ranges for DHCP nor the second name of the id."""
+    return {key: value for key, value in SUBNET.items() if cluster.major >= 8 or key not in ('id', 'dhcp-range')}
 
 
 def _keep_node(cluster: Cluster, node: Node, about: dict[str, Any]) -> None:
@@ -170,7 +180,10 @@ def _keep_node(cluster: Cluster, node: Node, about: dict[str, Any]) -> None:
     _keep(cluster, f'{base}/time', {'timezone': 'UTC', 'time': 1790000000, 'localtime': 1790000000})
     known = ''.join(f'{other.address} {other.name}.lab.example {other.name}\n' for other in cluster.nodes.values())
     _keep(cluster, f'{base}/hosts', {'data': f'127.0.0.1 localhost\n{known}', 'digest': DIGEST})
-    _keep(cluster, f'{base}/subscription', {'status': 'notfound', 'message': 'There is no subscription key'})
+    _keep(cluster, f'{base}/subscription', {
+        'status': 'notfound', 'message': 'There is no subscription key', 'serverid': '0123456789ABCDEF0123456789ABCDEF',
+        'url': 'https://www.proxmox.com/en/proxmox-virtual-environment/pricing',
+    })  # fmt: skip
     _keep(cluster, f'{base}/status', _node_status(cluster, node))
     interfaces = _interfaces(node)
     _keep(cluster, f'{base}/network', interfaces)
@@ -201,20 +214,17 @@ def _node_status(cluster: Cluster, node: Node) -> dict[str, Any]:
     memory = {'total': row['maxmem'], 'used': row['mem'], 'free': row['maxmem'] - row['mem']}
     if cluster.major >= 9:
         memory['available'] = memory['free']
-    return {
-        'boot-info': {'mode': 'efi', 'secureboot': 0},
+    kernel = KERNELS.get(cluster.major, KERNELS[9])
+    status = {
         'cpu': row['cpu'],
         'cpuinfo': {
             'cores': row['maxcpu'] // 2, 'cpus': row['maxcpu'], 'sockets': 2 if row['maxcpu'] >= 64 else 1,
             'mhz': '2600.000', 'user_hz': 100,
             'model': 'AMD EPYC 9354P 32-Core Processor', 'flags': 'fpu vme de', 'hvm': '1',
         },
-        'current-kernel': {
-            'machine': 'x86_64', 'release': '6.14.11-4-pve', 'sysname': 'Linux', 'version': '#1 SMP PREEMPT_DYNAMIC',
-        },
         'idle': 0,
         'ksm': {'shared': 0},
-        'kversion': 'Linux 6.14.11-4-pve #1 SMP PREEMPT_DYNAMIC',
+        'kversion': f'Linux {kernel} #1 SMP PREEMPT_DYNAMIC',
         'loadavg': ['0.52', '0.47', '0.41'],
         'memory': memory,
         'pveversion': f'pve-manager/{cluster.version}/14a22df35955d97d',
@@ -223,15 +233,23 @@ def _node_status(cluster: Cluster, node: Node) -> dict[str, Any]:
         'uptime': row['uptime'],
         'wait': 0,
     }  # fmt: skip
+    if cluster.major >= 8:
+        status['boot-info'] = {'mode': 'efi', 'secureboot': 0}
+        status['current-kernel'] = {
+            'machine': 'x86_64', 'release': kernel, 'sysname': 'Linux', 'version': '#1 SMP PREEMPT_DYNAMIC',
+        }  # fmt: skip
+    return status
 
 
 def _certificates(cluster: Cluster, node: Node) -> list[dict[str, Any]]:
     """The cluster's authority and the node's own, which ends in the far future."""
     common = {'issuer': '/CN=Proxmox Virtual Environment', 'notbefore': 1760000000, 'public-key-type': 'rsaEncryption'}
+    common['pem'] = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
     authority = {'filename': 'pve-root-ca.pem', 'fingerprint': cluster.authority, 'notafter': 4900000000}
     own = {'filename': 'pve-ssl.pem', 'fingerprint': node.fingerprint, 'notafter': 4800000000}
+    authority['public-key-bits'], own['public-key-bits'] = 4096, 2048
     return [
-        {**common, **authority, 'subject': common['issuer']},
+        {**common, **authority, 'subject': common['issuer'], 'san': []},
         {**common, **own, 'subject': f'/OU=PVE Cluster Node/CN={node.name}', 'san': [node.address, node.name]},
     ]
 

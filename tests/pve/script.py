@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from .estate_script import ESTATE_OPERATIONS, EstateScript
+from .guests import QEMU
 from .interfaces import mac_of, nic_interface, report, static_addresses
 from .privileges import Token, auditor
 from .state import Cluster, Guest, Phase, Pool
@@ -13,6 +14,7 @@ from .state import Cluster, Guest, Phase, Pool
 __all__ = ('OPERATIONS', 'Script')
 
 SIZE = re.compile(r'(^|,)size=[^,]*')
+CONTAINER_RANGE = re.compile(r'trunks=[^,]*-')
 OPERATIONS = (
     'add_disk', 'add_nic', 'add_pool', 'add_tag', 'add_token', 'agent_error', 'agent_running', 'agent_silent',
     'create', 'delete', 'delete_config', 'drop', 'fail', 'grant', 'hang', 'heal', 'impostor', 'latency',
@@ -144,7 +146,7 @@ class Script(EstateScript):
             'boot': 'order=scsi0;net0',
             'cores': 2,
             'memory': 2048 if self.cluster.major < 8 else '2048',
-            'meta': 'creation-qemu=10.1.2,ctime=1790000000',
+            'meta': f'creation-qemu={QEMU.get(self.cluster.major, QEMU[9])},ctime=1790000000',
             'name': name,
             'net0': f'virtio={mac},bridge=vmbr0',
             'ostype': 'l26',
@@ -212,9 +214,14 @@ class Script(EstateScript):
         Attributes:
             addresses: What a running guest reports for it, with prefix length.
             options: More sub-keys as they are: 'firewall=1,mtu=9000'.
+
+        Raises:
+            ValueError: Proxmox VE takes no ranges of VLANs for containers.
         """
         with self.cluster.lock:
             guest = self._guest(vmid)
+            if guest.type == 'lxc' and CONTAINER_RANGE.search(options):
+                raise ValueError(f'The trunks of a container are single VLANs: {options}')
             key = key or _free(guest.config, 'net', 0)
             mac = mac or self._mac()
             parts = [f'{model}={mac}'] if guest.type == 'qemu' else [f'name=eth{key[3:]}', f'hwaddr={mac}']

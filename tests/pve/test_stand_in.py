@@ -9,6 +9,7 @@ from tests.pve import ClusterSpec, StandIn, recorded
 from tests.pve.conformance import deviations
 from tests.pve.facts import FACTS, match
 from tests.pve.recordings import RECORDINGS
+from tests.pve.shapes import differences, impossible, shapes_of
 
 VERSIONS = ('7.4-20', '8.4.21', '9.2.11')
 
@@ -73,6 +74,88 @@ def test_generated_clusters_answer_as_the_schema_says(version, connect):
         template = match(path.partition('?')[0], major)[0]
         assert list(deviations(template, major, client.data(path))) == [], path
     assert len(paths) > 30
+
+
+def answers_of(client, major: int) -> list[tuple[str, object]]:
+    """(path, data) of all that the stand-in answers with 200: what is kept, what is computed, and every guest."""
+    cluster = client.pve.cluster
+    paths = [*cluster.fixed, '/cluster/resources', '/cluster/status', '/cluster/options', '/nodes', '/pools']
+    paths += ['/cluster/ha/resources']
+    for node in cluster.nodes:
+        paths += [f'/nodes/{node}/{rest}' for rest in ('qemu', 'qemu?full=1', 'lxc')]
+        paths += [f'/nodes/{node}/network?type=include_sdn'] if major >= 9 else []
+    for guest in cluster.guests.values():
+        rests = ('config', 'config?current=1', 'status/current', 'pending', 'snapshot', 'interfaces', 'cloudinit',
+                 'agent/network-get-interfaces', 'agent/get-osinfo', 'agent/get-host-name')  # fmt: skip
+        paths += [f'/nodes/{guest.node}/{guest.id}/{rest}' for rest in rests]
+    found = [(path, client.get(path)) for path in paths]
+    return [(path, answer.json()['data']) for path, answer in found if answer.status_code == 200]
+
+
+@pytest.mark.parametrize('standalone', [False, True])
+@pytest.mark.parametrize('version', VERSIONS)
+def test_generated_clusters_answer_as_the_recorded_servers(version, standalone, connect):
+    """
+    Fields, their types, what is in every row, newlines at the end of texts, and values that a version cannot have.
+
+    The class of a stand-in that answers what no server answers. Seen before: notes of containers without their last
+    newline; `vmid` as text in status/current; certificates without `pem`; on 7.4 `boot-info`, `current-kernel`,
+    `dhcp-range`, the `id` of a subnet, `x86-64-v2-AES`, QEMU 10.1; ranges in the trunks of containers.
+    """
+    client = connect(
+        nodes=1 if standalone else 2, vms=25, containers=20, version=version, seed=5, standalone=standalone
+    )
+    major = int(version[0])
+    client.pve.create(900, type='lxc', config={'description': 'set by a script'})
+    client.pve.set_config(900, description='set\ntwice')
+    client.pve.create(901, running=True, config={'description': 'set by a script\n', 'vga': 'qxl'})
+    answers = answers_of(client, major)
+    assert list(differences(shapes_of(answers, major), major)) == []
+    assert list(impossible(answers, major)) == []
+    assert len(answers) > 200
+
+
+@pytest.mark.parametrize('name', recorded())
+def test_the_recorded_servers_hold_nothing_impossible(name):
+    answers = [(path, answer['body']['data']) for path, answer in recording(name).items() if answer['status'] == 200]
+    assert list(impossible(answers, 9)) == []
+
+
+@pytest.mark.parametrize(
+    ('path', 'data', 'told'),
+    [
+        ('/nodes/pve1/lxc/200/config', {'description': 'a', 'arch': 'amd64', 'digest': 'x'}, 'newline'),
+        ('/nodes/pve1/qemu/100/status/current', {'vmid': ['100']}, 'vmid'),
+        ('/nodes/pve1/qemu/100/status/current', {'vmid': 100}, 'missing here'),
+        ('/nodes/pve1/qemu/100/status/current', {'invented': 1}, 'no real server has invented'),
+        ('/cluster/status', [{'type': 'node', 'online': '1'}], 'online is str'),
+    ],
+)
+def test_the_comparison_with_the_recordings_can_fail(path, data, told):
+    assert any(told in line for line in differences(shapes_of([(path, data)], 9), 9))
+
+
+@pytest.mark.parametrize(
+    ('major', 'path', 'data'),
+    [
+        (7, '/nodes/pve1/qemu/100/config', {'cpu': 'x86-64-v2-AES,flags=+aes'}),
+        (9, '/nodes/pve1/lxc/200/config?current=1', {'net3': 'name=wan,trunks=5;6;7-9'}),
+    ],
+)
+def test_impossible_values_are_found(major, path, data):
+    assert list(impossible([(path, data)], major))
+
+
+def test_version_7_has_no_fields_of_later_versions():
+    subnet = [{'subnet': 'dc-10.20.0.0-16', 'id': 'dc-10.20.0.0-16', 'dhcp-range': []}]
+    found = shapes_of([('/nodes/pve1/status', {'boot-info': {}}), ('/cluster/sdn/vnets/web/subnets', subnet)], 7)
+    assert sum('does not exist in version 7' in line for line in differences(found, 7)) == 3
+
+
+def test_a_container_takes_no_ranges_of_vlans(connect):
+    client = connect(nodes=1, vms=0, containers=1)
+    with pytest.raises(ValueError, match='single VLANs'):
+        client.pve.add_nic(100, options='trunks=5;6;7-9')
 
 
 def test_changes_of_a_network_stand_next_to_the_data(connect):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ...proxmox.estate import NodeFacts
-from ...proxmox.inventory import Inventory, Node, Notice, known
+from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Shared, Value
@@ -142,8 +142,9 @@ def fitted(item: Item, existing: Existing, located: Located) -> Item:
 
 
 def told(facts: NodeFacts) -> dict[str, Value]:
+    """What the node states about itself, without the values that could not be read."""
     version = facts.version
-    values: dict[str, Value] = {
+    stated = {
         'cf_proxmox_pve_version': version,
         'cf_proxmox_cpu_model': facts.cpu_model,
         'cf_proxmox_cpu_sockets': facts.cpu_sockets,
@@ -151,13 +152,14 @@ def told(facts: NodeFacts) -> dict[str, Value]:
         'cf_proxmox_memory_total_gb': in_gib(facts.memory),
         'cf_proxmox_rootfs_total_gb': in_gib(facts.rootfs),
     }
+    values: dict[str, Value] = {name: value for name, value in stated.items() if known(value)}
     if version:
         values['platform'] = Shared('dcim.platform', f'Proxmox VE {".".join(version.split(".")[:2])}')
     return values
 
 
-def in_gib(size: int | None) -> int | None:
-    return None if size is None else round(size / GIB)
+def in_gib(size: Reading[int | None]) -> Reading[int | None]:
+    return round(size / GIB) if known(size) and size is not None else size
 
 
 def serial_of(node: Node) -> dict[str, Value]:

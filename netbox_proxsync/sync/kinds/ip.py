@@ -14,7 +14,7 @@ from ..values import Pointer, Ref
 from .addressing import addresses_of, all_readable, ip_ref
 from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
 from .interface import interface_key
-from .nodes import address_ref, addresses_of_node, interface_ref, is_node, node_key, nodes_of
+from .nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, is_node, node_key, nodes_of
 from .ruling import take_back
 
 __all__ = ('IPKind',)
@@ -74,7 +74,7 @@ class IPKind(Kind):
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
-        nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if known(node.interfaces)]
+        nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if addresses_are_read(node)]
         return nodes + [guest.key for guest in guests_of(inventory, settings) if all_readable(guest)]
 
     def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:

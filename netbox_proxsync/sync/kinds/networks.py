@@ -29,6 +29,11 @@ class Networks:
         interface = self.interfaces.get((guest.node, nic.bridge))
         return interface if interface and interface.type in BRIDGES else None
 
+    def may_be_bridge(self, guest: Guest, nic: Nic) -> bool:
+        """Whether the NIC is connected to an interface whose type could not be read."""
+        interface = self.interfaces.get((guest.node, nic.bridge))
+        return interface is not None and not known(interface.type)
+
     def membership(self, guest: Guest, nic: Nic) -> Membership | None:
         """
         The VLANs of a NIC; None if that cannot be told.
@@ -38,6 +43,8 @@ class Networks:
         if nic.bridge is None:
             return NONE
         vnet: Vnet | None = self.vnets.get(nic.bridge)
+        if vnet and not known(vnet.vlan_id):
+            return None
         if vnet and vnet.vlan_id:
             # Whatever the guest tags is inside of that.
             return Membership.of(vnet.vlan_id)
@@ -45,8 +52,11 @@ class Networks:
             return Membership.of(nic.vlan_tag, nic.trunks)
         bridge = vnet or self.bridge_of(guest, nic)
         if bridge is None:
-            # One that is not there passes nothing on.
-            return NONE if self.vnets_read and guest.node in self.read_nodes else None
+            # One that does not exist passes nothing on.
+            is_read = self.vnets_read and guest.node in self.read_nodes and not self.may_be_bridge(guest, nic)
+            return NONE if is_read else None
+        if not known(bridge.vlan_aware):
+            return None
         return Membership.trunk() if bridge.vlan_aware else NONE
 
     def has_mtu(self, guest: Guest, nic: Nic) -> bool:
@@ -55,11 +65,14 @@ class Networks:
 
         Not while the bridge whose MTU it has could not be read: that bridge may have the MTU that NetBox shows.
         """
-        return nic.mtu != AS_BRIDGE or nic.bridge is None or guest.node in self.read_nodes
+        if nic.mtu != AS_BRIDGE or nic.bridge is None:
+            return True
+        bridge = self.interfaces.get((guest.node, nic.bridge))
+        return guest.node in self.read_nodes and (bridge is None or known(bridge.mtu))
 
     def mtu(self, guest: Guest, nic: Nic) -> int | None:
         """The MTU of a NIC; None: not configured, on the NIC or on the bridge that it follows."""
         if nic.mtu != AS_BRIDGE:
             return nic.mtu
         bridge = self.interfaces.get((guest.node, nic.bridge))
-        return bridge.mtu if bridge else None
+        return bridge.mtu if bridge and known(bridge.mtu) else None

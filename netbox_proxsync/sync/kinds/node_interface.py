@@ -45,6 +45,7 @@ SPEEDS = {
     200000: '200gbase-x-qsfp56',
     400000: '400gbase-x-qsfp112',
 }
+CORRECT = 'Correct it in Proxmox VE (node > System > Network).'
 RELATIONS = ('lag', 'bridge', 'parent')
 # dcim.Interface: name, description, and what NetBox accepts as an MTU.
 NAME_LENGTH, DESCRIPTION_LENGTH, MTU_RANGE = 64, 200, range(1, 65537)
@@ -101,22 +102,26 @@ class NodeInterfaceKind(Kind):
         return choose_vlans([possible(item, existing, located) for item in items], existing, located)
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
-        return missing_vlans(items, 'Nodes')
+        yield from missing_vlans(items, 'Nodes')
+        for item in items:
+            for message, remedy in item.faults:
+                yield Notice(subject=item.unit, message=message, remedy=remedy, is_fault=True)
 
 
 def items_of(node: Node, vnets: Mapping[str, Vnet], settings: Settings) -> Iterable[Item]:
     nics = physical_nics(node)
-    relations, problems = related(node)
+    relations, faults = related(node)
     for interface in node.interfaces:
         nic = nics.get(interface.name)
         mac = nic.permanent_mac if nic and known(nic.permanent_mac) else None
-        values, wrong = values_of(node, interface, nic), list(problems.get(interface.name, ()))
+        values, wrong = values_of(node, interface, nic), list(faults.get(interface.name, ()))
         values |= relations[interface.name]
         if mac:
             values['primary_mac_address'] = Ref('mac', node_mac_key(node, nic), mac)
-        if interface.mtu is not None and interface.mtu not in MTU_RANGE:
-            wrong.append(f'NetBox accepts an MTU from 1 to 65536; that of {interface.name} is {interface.mtu}.')
-        else:
+        if known(interface.mtu) and interface.mtu is not None and interface.mtu not in MTU_RANGE:
+            text = f'NetBox accepts an MTU from 1 to 65536; that of {interface.name} is {interface.mtu}.'
+            wrong.append((text, CORRECT))
+        elif known(interface.mtu):
             values['mtu'] = interface.mtu
         yield Item(
             kind=NodeInterfaceKind.name,
@@ -125,20 +130,26 @@ def items_of(node: Node, vnets: Mapping[str, Vnet], settings: Settings) -> Itera
             label=interface.name,
             values=values,
             hints={'mac': mac, 'vlans': membership(interface, vnets), 'vlan_group': settings.vlan_group},
-            problems=tuple(wrong),
+            faults=tuple(wrong),
         )
 
 
 def values_of(node: Node, interface: NodeInterface, nic: PhysicalNic | None) -> dict[str, Value]:
-    return {
+    """The values without those that could not be read."""
+    values: dict[str, Value] = {
         'device': device_ref(node.name),
         'name': interface.name[:NAME_LENGTH],
         'type': type_of(interface, nic),
-        'enabled': interface.active,
-        'description': ' '.join(interface.comments.split())[:DESCRIPTION_LENGTH],
-        'cf_proxmox_interface_type': interface.raw_type,
-        'cf_proxmox_interface_ports': ' '.join(interface.ports or interface.members) or None,
     }
+    if known(interface.active):
+        values['enabled'] = interface.active
+    if known(interface.comments):
+        values['description'] = ' '.join(interface.comments.split())[:DESCRIPTION_LENGTH]
+    if known(interface.raw_type):
+        values['cf_proxmox_interface_type'] = interface.raw_type
+    if known(interface.ports) and known(interface.members):
+        values['cf_proxmox_interface_ports'] = ' '.join(interface.ports or interface.members) or None
+    return values
 
 
 def type_of(interface: NodeInterface, nic: PhysicalNic | None) -> str:
@@ -156,54 +167,106 @@ def membership(interface: NodeInterface, vnets: Mapping[str, Vnet]) -> Membershi
     """The VLANs of an interface. Of a NIC or a bond Proxmox says nothing: what a person wrote there stays."""
     vnet = vnets.get(interface.name)
     vid = vnet.vlan_id if vnet else interface.vlan_id
+    if not known(vid) or not known(interface.type):
+        return None
     if vid:
         return Membership.of(vid)
     if TYPES.get(interface.type) == BRIDGE:
+        if not known(interface.vlan_aware) or not known(interface.vids):
+            return None
         # `bridge_vids`: it passes no others on.
         passed = Membership.of(tagged=interface.vids) if interface.vids else Membership.trunk()
         return passed if interface.vlan_aware else NONE
     return NONE if interface.type in (InterfaceType.VLAN, InterfaceType.OVS_INT_PORT) else None
 
 
-def related(node: Node) -> tuple[dict[str, dict[str, Value]], dict[str, list[str]]]:
-    """By name of the interface: its bond, bridge and parent, and what of that makes no sense."""
-    there = {interface.name for interface in node.interfaces}
-    names: dict[str, dict[str, str]] = {relation: {} for relation in RELATIONS}
-    problems: dict[str, list[str]] = {}
+type Faults = dict[str, list[tuple[str, str]]]
 
-    def relate(relation: str, name: str, other: str, teller: str):
-        if name not in there or other not in there:
-            missing = name if name not in there else other
-            problems.setdefault(teller, []).append(
-                f'{teller} names {missing}, which {node.name} does not have. Correct it there, under System > Network.'
-            )
-        elif names[relation].setdefault(name, other) != other:
-            problems.setdefault(name, []).append(f'{name} is in {names[relation][name]} and in {other}; one is shown.')
 
-    for interface in node.interfaces:
-        is_bridge = TYPES.get(interface.type) == BRIDGE
-        for member in interface.members:
-            relate('lag', member, interface.name, interface.name)
-        for port in interface.ports if is_bridge else ():
-            relate('bridge', port, interface.name, interface.name)
-        if interface.bridge and not is_bridge:
-            relate('bridge', interface.name, interface.bridge, interface.name)
-        if interface.parent:
-            relate('parent', interface.name, interface.parent, interface.name)
-    for relation, found in names.items():
-        for name in looped(found):
-            problems.setdefault(name, []).append(
-                f'{name} is in a loop of interfaces ({relation}): {" > ".join(chain(name, found))}. It is left out.'
-            )
-        names[relation] = {name: other for name, other in found.items() if name not in looped(found)}
+def related(node: Node) -> tuple[dict[str, dict[str, Value]], Faults]:
+    """
+    By name of the interface: its bond, bridge and parent, and the faults of the node's configuration in these.
+
+    A relation that could not be read is not among the values.
+    """
+    relations = Relations(node)
     values = {
-        name: {
-            relation: interface_ref(node, names[relation][name]) if name in names[relation] else None
+        interface.name: {
+            relation: interface_ref(node, relations.found[relation][interface.name])
+            if interface.name in relations.found[relation]
+            else None
             for relation in RELATIONS
+            if interface.name in relations.found[relation] or not relations.is_unread(relation, interface)
         }
-        for name in there
+        for interface in node.interfaces
     }
-    return values, problems
+    return values, relations.faults
+
+
+class Relations:
+    """
+    Which interfaces of a node belong together.
+
+    Attributes:
+        found: {relation: {interface: the one that it belongs to}}.
+        unread: The relations that an interface states of others, and that could not be read.
+        faults: By interface: what is wrong with its relations, and what to do.
+    """
+
+    def __init__(self, node: Node):
+        self.node = node
+        self.names = {interface.name for interface in node.interfaces}
+        self.found: dict[str, dict[str, str]] = {relation: {} for relation in RELATIONS}
+        self.unread: set[str] = set()
+        self.faults: Faults = {}
+        for interface in node.interfaces:
+            self.read(interface)
+        for relation, found in self.found.items():
+            self.cut_loops(relation, found)
+
+    def read(self, interface: NodeInterface):
+        is_bridge = TYPES.get(interface.type) == BRIDGE
+        if known(interface.members):
+            for member in interface.members:
+                self.relate('lag', member, interface.name, interface.name)
+        else:
+            self.unread.add('lag')
+        if known(interface.ports) and known(interface.type):
+            for port in interface.ports if is_bridge else ():
+                self.relate('bridge', port, interface.name, interface.name)
+        elif interface.ports or not known(interface.ports):
+            self.unread.add('bridge')
+        if interface.bridge and not is_bridge:
+            self.relate('bridge', interface.name, interface.bridge, interface.name)
+        if interface.parent:
+            self.relate('parent', interface.name, interface.parent, interface.name)
+
+    def is_unread(self, relation: str, interface: NodeInterface) -> bool:
+        own = {'bridge': interface.bridge, 'parent': interface.parent}.get(relation)
+        return relation in self.unread or not known(own)
+
+    def relate(self, relation: str, name: str, other: str, source: str):
+        """`source`: the interface whose configuration says so."""
+        missing = next((each for each in (name, other) if each not in self.names), None)
+        if missing is not None:
+            self.add_fault(source, f'{source} names {missing}, which does not exist on {self.node.name}.')
+        elif (first := self.found[relation].setdefault(name, other)) != other:
+            self.add_fault(name, f'{name} is in {first} and in {other}; NetBox shows it in {first}.')
+
+    def cut_loops(self, relation: str, found: dict[str, str]):
+        """An interface that belongs to itself, over others, has no such relation in NetBox."""
+        loops = {name: chain(name, found) for name in looped(found)}
+        for name, names in loops.items():
+            del found[name]
+            # One fault for all interfaces in the loop.
+            if name == min(names):
+                text = f'{" > ".join(names)} is a loop of interfaces ({relation}), which NetBox does not show.'
+                self.add_fault(name, text)
+
+    def add_fault(self, name: str, text: str):
+        faults = self.faults.setdefault(name, [])
+        if (text, CORRECT) not in faults:
+            faults.append((text, CORRECT))
 
 
 def looped(found: Mapping[str, str]) -> set[str]:

@@ -10,6 +10,7 @@ from ..values import Ref
 
 __all__ = (
     'address_ref',
+    'addresses_are_read',
     'addresses_of_node',
     'device_ref',
     'hardware_of',
@@ -61,6 +62,11 @@ def addresses_of_node(node: Node) -> Iterator[tuple[NodeInterface, IPv4Interface
             if is_documented(address) and address.ip not in seen:
                 seen.add(address.ip)
                 yield interface, address
+
+
+def addresses_are_read(node: Node) -> bool:
+    """Whether all addresses of a node could be read, so that one that is not among them is absent."""
+    return known(node.interfaces) and all(interface.addresses_unread is None for interface in node.interfaces)
 
 
 def is_documented(address: IPv4Interface | IPv6Interface) -> bool:
