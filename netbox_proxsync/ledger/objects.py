@@ -21,7 +21,7 @@ from .aside import Aside
 from .bindings import load_bindings
 from .burdens import hanging_on
 from .fields import is_set, pointer_to, read, write
-from .shared import create_shared
+from .shared import SharedObjects
 from .tracking import savepoint
 from .validity import validate
 
@@ -56,6 +56,7 @@ class ObjectWriter:
         self.message = message
         self.moment = moment
         self.shared: dict[Shared, Pointer] = {}
+        self.shared_objects = SharedObjects(endpoint)
         self.stamped: set[Pointer] = set()
         self.has_written = False
         self.bound_to: dict[Pointer, Bound] = {}
@@ -84,7 +85,7 @@ class ObjectWriter:
                     # Each by itself: one that is refused must not take back another that is remembered.
                     try:
                         with savepoint():
-                            pointer = create_shared(value)
+                            pointer = self.shared_objects.create(value)
                         self.shared[value] = pointer
                     except ValidationError as error:
                         refused[field.name] = error
