@@ -30,7 +30,7 @@ from .proxmox.memory import Sight
 from .stored_plans import StoredPlan
 from .sync.changes import Plan
 from .sync.stored import binding_as_json, fields_as_json
-from .sync.values import encode_all
+from .sync.values import encode, encode_all
 
 __all__ = ('RunRecorder', 'close', 'end_dead_jobs', 'endpoint_lock', 'find_dead', 'prune')
 
@@ -130,7 +130,8 @@ class RunRecorder:
 
     def planned(self, plan: Plan):
         """Store a plan that is not applied, row by row, so that it can be applied as it is."""
-        self.save(counts=plan.counts, refusal=plan.refusal)
+        shared = [[encode(value), pointer.pk] for value, pointer in plan.shared.items()]
+        self.save(counts=plan.counts, refusal=plan.refusal, shared_objects=shared)
         for changes in batched(plan.changes, ROWS_AT_ONCE):
             self.store([Result(change, ChangeOutcomeChoices.PLANNED) for change in changes])
         for rows in batched(planned_bindings(self.run, plan), ROWS_AT_ONCE):

@@ -14,7 +14,7 @@ from .choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, 
 from .models import Binding, PlannedBinding, SyncChange, SyncRun
 from .sync.changes import Change
 from .sync.stored import change_from_json
-from .sync.values import Pointer, Value, decode_all
+from .sync.values import Pointer, Shared, Value, decode, decode_all
 
 __all__ = (
     'NotAppliable',
@@ -224,6 +224,11 @@ class StoredPlan:
     @property
     def forgotten(self) -> tuple[int, ...]:
         return tuple(self.bindings().filter(forget=True).values_list('binding_id', flat=True))
+
+    @property
+    def shared(self) -> Mapping[Shared, Pointer]:
+        found = [(decode(value), pk) for value, pk in self.run.shared_objects]
+        return {value: Pointer(value.model, pk) for value, pk in found}
 
     @property
     def rekeyed(self) -> Mapping[int, tuple[str, str]]:

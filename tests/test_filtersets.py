@@ -149,7 +149,7 @@ class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = SyncRun.objects.all()
     filterset = SyncRunFilterSet
     # Nothing to filter by.
-    ignore_fields = ('timings', 'counts', 'messages', 'units', 'cluster_identity')
+    ignore_fields = ('timings', 'counts', 'messages', 'units', 'cluster_identity', 'shared_objects')
 
     @classmethod
     def setUpTestData(cls):

@@ -27,7 +27,7 @@ __all__ = (
 
 PLUGIN = 'netbox_branching'
 # What has a copy in every branch, of all that is ours.
-BRANCHED = ('binding', 'proxmoxguest')
+BRANCHED = ('binding', 'proxmoxguest', 'sharedobject')
 QUERY_PARAMETER = '_branch'
 
 
@@ -158,9 +158,9 @@ def check_usable(row: 'BranchRow'):
 
 def is_complete(row: 'BranchRow') -> bool:
     """Whether a branch has its own copies. Where one is missing, PostgreSQL would take main's table instead."""
-    from ..models import Binding, ProxmoxGuest
+    from ..models import Binding, ProxmoxGuest, SharedObject
 
-    names = [f'{row.schema_name}.{model._meta.db_table}' for model in (Binding, ProxmoxGuest)]
+    names = [f'{row.schema_name}.{model._meta.db_table}' for model in (Binding, ProxmoxGuest, SharedObject)]
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute('SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name', [names])
         return cursor.fetchone()[0]

@@ -17,6 +17,7 @@ from ..models import Binding, BranchState, ProxmoxEndpoint, SyncChange, SyncRun
 from . import installed, within
 from .bindings import BindingCarrier, Touched
 from .guests import GuestCarrier
+from .shared import carry_shared
 from .states import guests_read, set_guests_read
 from .undoing import take_back
 
@@ -48,6 +49,7 @@ def into_main(branch: 'BranchRow'):
             state = BranchState.objects.filter(endpoint=endpoint, branch_id=branch.schema_id).first()
             touched = touched_by(runs.filter(endpoint=endpoint))
             BindingCarrier(endpoint, branch.connection_name, DEFAULT_DB_ALIAS, touched).carry()
+            carry_shared(endpoint, branch.connection_name, DEFAULT_DB_ALIAS)
             read = state and state.guests_read
             newer = read is not None and (endpoint.guests_read is None or endpoint.guests_read < read)
             GuestCarrier(endpoint, branch.connection_name, DEFAULT_DB_ALIAS).carry(newer)
@@ -68,6 +70,7 @@ def into_branch(branch: 'BranchRow'):
         for endpoint in ProxmoxEndpoint.objects.all():
             touched = touched_by(runs.filter(endpoint=endpoint))
             BindingCarrier(endpoint, DEFAULT_DB_ALIAS, branch.connection_name, touched).carry()
+            carry_shared(endpoint, DEFAULT_DB_ALIAS, branch.connection_name)
             read = guests_read(endpoint)
             newer = endpoint.guests_read is not None and (read is None or read < endpoint.guests_read)
             GuestCarrier(endpoint, DEFAULT_DB_ALIAS, branch.connection_name).carry(newer)

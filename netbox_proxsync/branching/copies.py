@@ -1,10 +1,10 @@
-"""The copies of bindings and guests that a branch has, as tables in its schema."""
+"""The copies of bindings, guests and shared objects that a branch has, as tables in its schema."""
 
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
 
-from ..models import Binding, ProxmoxGuest
+from ..models import Binding, ProxmoxGuest, SharedObject
 from ..models.deletion import delete_unread
 from . import is_complete
 
@@ -27,7 +27,7 @@ def loosen(branch: 'BranchRow', **kwargs: Any):
     """
     if not is_complete(branch):
         return
-    tables = [f'{branch.schema_name}.{model._meta.db_table}' for model in COPIED]
+    tables = [f'{branch.schema_name}.{model._meta.db_table}' for model in (*COPIED, SharedObject)]
     with connections[branch.connection_name].cursor() as cursor:
         cursor.execute(FOREIGN_KEYS, [tables])
         for table, name in cursor.fetchall():
@@ -42,3 +42,4 @@ def forget_endpoint(endpoint_id: int):
         if is_complete(branch):
             for model in COPIED:
                 delete_unread(model, models.Q(endpoint_id=endpoint_id), branch.connection_name)
+            SharedObject.objects.using(branch.connection_name).filter(endpoint_id=endpoint_id).delete()

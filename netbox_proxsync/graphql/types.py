@@ -92,7 +92,7 @@ class ProxSyncMappingRuleType(PrimaryObjectType):
 @register_type(
     models.SyncRun,
     # Jobs are no part of NetBox's schema.
-    exclude=['job', 'planned_bindings', 'applied_by'],
+    exclude=['job', 'planned_bindings', 'applied_by', 'shared_objects'],
     filters=ProxSyncRunFilter,
     pagination=True,
 )

@@ -26,7 +26,7 @@ from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
 from .burdens import burdens_of
 from .fields import pointer_to, read_all
-from .shared import find_shared
+from .shared import SharedObjects
 from .vlans import load_vlans
 
 __all__ = ('load',)
@@ -42,14 +42,16 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
     reader = RecordReader(endpoint, desired, settings)
     records = reader.records()
     gone = [bound for bound in unwanted(bindings.values(), desired) if may_be_deleted(bound, settings)]
+    shared = SharedObjects(endpoint).find(wanted_shared(desired.items))
     return Existing(
         bindings=bindings,
         records=records,
         foreign=load_foreign(endpoint, records, bound_to),
-        shared=find_shared(wanted_shared(desired.items)),
+        shared=shared.pointers,
+        new_shared=shared.new,
         custom_fields=reader.custom_fields,
         prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
-        vlans=load_vlans(desired.items, reader.cluster, settings),
+        vlans=load_vlans(endpoint, desired.items, reader.cluster, settings),
         burdens=burdens_of(gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)),
     )
 

@@ -22,7 +22,7 @@ from .bindings import load_bindings
 from .burdens import hanging_on
 from .fields import is_set, pointer_to, read, write
 from .newcomers import Newcomers
-from .shared import create_shared
+from .shared import SharedObjects
 from .tracking import savepoint
 from .validity import validate
 
@@ -59,6 +59,7 @@ class ObjectWriter:
         self.moment = moment
         self.newcomers = Newcomers(planned or moment)
         self.shared: dict[Shared, Pointer] = {}
+        self.shared_objects = SharedObjects(endpoint)
         self.stamped: set[Pointer] = set()
         self.has_written = False
         self.bound_to: dict[Pointer, Bound] = {}
@@ -87,7 +88,7 @@ class ObjectWriter:
                     # Each by itself: one that is refused must not take back another that is remembered.
                     try:
                         with savepoint():
-                            pointer = create_shared(value)
+                            pointer = self.shared_objects.create(value)
                         self.shared[value] = pointer
                     except ValidationError as error:
                         refused[field.name] = error

@@ -1,6 +1,10 @@
-"""Objects shared with the rest of NetBox: looked up by name, made at need, never changed or removed."""
+"""
+Objects shared with the rest of NetBox (tags, platforms, roles, types, VLANs): looked up by name once, made if missing,
+and from then on known by id. So a rename in NetBox is an edit by a user and stays.
+"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from dcim.models import DeviceType
 from django.apps import apps
@@ -9,106 +13,210 @@ from django.db import IntegrityError, models
 from django.utils.text import slugify
 from ipam.models import VLAN
 
+from ..models import ProxmoxEndpoint, SharedObject
+from ..sync.kinds.vlans import vlan_name
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
 from .tracking import savepoint
 from .validity import validate
 
-__all__ = ('create_shared', 'find_shared')
+__all__ = ('FoundShared', 'SharedObjects')
 
 SLUG_LENGTH = 100
 
+type Instances = Mapping[int, models.Model]
 
-def find_shared(wanted: Iterable[Shared]) -> dict[Shared, Pointer]:
+
+@dataclass(frozen=True, slots=True)
+class FoundShared:
     """
-    The objects that exist, by one query for each model.
+    Attributes:
+        pointers: The objects that exist.
+        new: Those among them that were found by name, so that they are not remembered yet.
+    """
+
+    pointers: Mapping[Shared, Pointer]
+    new: Mapping[Shared, Pointer]
+
+
+class SharedObjects:
+    """
+    The objects that the shared values of one endpoint stand for, in the active branch.
+
+    Each endpoint remembers its own. A value that it has never used means what it means to another endpoint.
+    """
+
+    def __init__(self, endpoint: ProxmoxEndpoint):
+        self.endpoint = endpoint
+
+    def find(self, wanted: Iterable[Shared]) -> FoundShared:
+        """The objects that exist, by one query for each model, and one for what is remembered."""
+        # A device type is made under its manufacturer, and both may be renamed.
+        by_model: dict[str, set[Shared]] = {}
+        for shared in wanted:
+            by_model.setdefault(shared.model, set()).add(shared)
+            if shared.model == 'dcim.devicetype':
+                by_model.setdefault('dcim.manufacturer', set()).add(manufacturer_of(shared))
+        remembered = self.remembered(shared for group in by_model.values() for shared in group)
+        pointers: dict[Shared, Pointer] = {}
+        new: dict[Shared, Pointer] = {}
+        # Manufacturers before the device types that are looked up by them.
+        for model, group in sorted(by_model.items(), key=lambda entry: entry[0] != 'dcim.manufacturer'):
+            instances = {instance.pk: instance for instance in ordered(apps.get_model(model).objects.all())}
+            known = {shared: pk for shared in group if (pk := first_there(remembered.get(shared, ()), instances))}
+            pointers |= {shared: pointer_to(instances[pk]) for shared, pk in known.items()}
+            named = find_by_name(group, instances, pointers)
+            pointers |= {shared: pointer for shared, pointer in named.items() if shared not in known}
+            own = self.own(remembered, group)
+            new |= {shared: pointers[shared] for shared in group & {*pointers} if own.get(shared) != pointers[shared].pk}
+        return FoundShared(pointers, new)
+
+    def create(self, shared: Shared) -> Pointer:
+        """
+        Make the object, unless it is remembered, or one of exactly that name has come into being since the plan was
+        made.
+
+        A name in another spelling is another object: it may have been made a moment ago because both are wanted.
+
+        Raises:
+            ValidationError: NetBox refuses it.
+        """
+        if pointer := self.remembered_object(shared):
+            return pointer
+        try:
+            with savepoint():
+                pointer = self.find_or_make(shared)
+        except (IntegrityError, ValidationError):
+            # Another endpoint's run was making it, too, and has committed it by now.
+            pointer = self.find_or_make(shared)
+        self.remember({shared: pointer})
+        return pointer
+
+    def remember(self, pointers: Mapping[Shared, Pointer]):
+        rows = [
+            SharedObject(
+                endpoint=self.endpoint,
+                model=shared.model,
+                within=shared.within,
+                name=shared.name,
+                object_id=pointer.pk,
+            )
+            for shared, pointer in pointers.items()
+        ]
+        SharedObject.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=('endpoint', 'model', 'within', 'name'),
+            update_fields=('object_id',),
+        )
+
+    # What the above are made of
+
+    def remembered(self, wanted: Iterable[Shared]) -> dict[Shared, list[tuple[int, int]]]:
+        """The endpoints and ids that are remembered for values: this endpoint's first, then the oldest."""
+        wanted = {*wanted}
+        if not wanted:
+            return {}
+        rows = SharedObject.objects.filter(
+            model__in={shared.model for shared in wanted}, name__in={shared.name for shared in wanted}
+        )
+        found: dict[Shared, list[tuple[int, int]]] = {}
+        for row in sorted(rows.order_by('pk'), key=lambda row: row.endpoint_id != self.endpoint.pk):
+            found.setdefault(Shared(row.model, row.name, within=row.within), []).append((row.endpoint_id, row.object_id))
+        return {shared: ids for shared, ids in found.items() if shared in wanted}
+
+    def own(self, remembered: Mapping[Shared, list[tuple[int, int]]], group: Iterable[Shared]) -> dict[Shared, int]:
+        entries = ((shared, remembered[shared][0]) for shared in group if shared in remembered)
+        return {shared: pk for shared, (endpoint_id, pk) in entries if endpoint_id == self.endpoint.pk}
+
+    def remembered_object(self, shared: Shared) -> Pointer | None:
+        model = apps.get_model(shared.model)
+        ids = self.remembered([shared]).get(shared, ())
+        instances = model.objects.in_bulk([pk for _endpoint, pk in ids])
+        if model is VLAN:
+            # Whatever it is called, and wherever it was moved: a VLAN of another VLAN ID is another one.
+            instances = {pk: vlan for pk, vlan in instances.items() if vlan_name(vlan.vid) == shared.name}
+        pk = first_there(ids, instances)
+        return pointer_to(instances[pk]) if pk else None
+
+    def find_or_make(self, shared: Shared) -> Pointer:
+        model = apps.get_model(shared.model)
+        manufacturer = self.create(manufacturer_of(shared)) if model is DeviceType else None
+        if manufacturer:
+            found = model.objects.filter(model__iexact=shared.name, manufacturer=manufacturer.pk)
+        elif model is VLAN:
+            # A VLAN is what it is by its id and its place; its name is for people.
+            found = model.objects.filter(**dict(shared.attributes)).order_by('group_id')
+        else:
+            found = ordered(model.objects.filter(name=shared.name))
+        if instance := found.first():
+            return pointer_to(instance)
+        if manufacturer:
+            instance = model(model=shared.name, manufacturer_id=manufacturer.pk)
+        else:
+            instance = model(name=shared.name, **dict(shared.attributes))
+        if hasattr(instance, 'slug'):
+            instance.slug = free_slug(model, shared.name)
+        validate(instance)
+        instance.save()
+        return pointer_to(instance)
+
+
+def manufacturer_of(device_type: Shared) -> Shared:
+    return Shared('dcim.manufacturer', device_type.within)
+
+
+def first_there(ids: Iterable[tuple[int, int]], instances: Instances) -> int | None:
+    return next((pk for _endpoint, pk in ids if pk in instances), None)
+
+
+def find_by_name(
+    wanted: set[Shared], instances: Instances, found: Mapping[Shared, Pointer]
+) -> dict[Shared, Pointer]:
+    """
+    The objects by their natural keys.
 
     A name is matched exactly; else without regard to case, unless the other spelling is itself wanted; else by slug,
     if the name is one ('tier-1' is the tag 'Tier 1').
+
+    Args:
+        instances: All objects of the model, in the order in which they are preferred.
+        found: Manufacturers, for their device types.
     """
-    by_model: dict[str, set[Shared]] = {}
-    for shared in wanted:
-        by_model.setdefault(shared.model, set()).add(shared)
-    return {
-        shared: pointer
-        for model, group in by_model.items()
-        for shared, pointer in find_of_model(apps.get_model(model), group).items()
-    }
-
-
-def find_of_model(model: type[models.Model], wanted: set[Shared]) -> dict[Shared, Pointer]:
-    if model is DeviceType:
-        return find_device_types(wanted)
+    if any(shared.model == 'dcim.devicetype' for shared in wanted):
+        return find_device_types(wanted, instances, found)
     names = {shared.name for shared in wanted}
     exact, folded, slugs = {}, {}, {}
-    for instance in ordered(model.objects.all()):
+    for instance in instances.values():
         pointer = pointer_to(instance)
         exact.setdefault(instance.name, pointer)
         if instance.name not in names:
             folded.setdefault(instance.name.lower(), pointer)
             slugs.setdefault(instance.slug, pointer)
-    found = {}
-    for shared in wanted:
-        pointer = exact.get(shared.name) or folded.get(shared.name.lower()) or slugs.get(shared.name)
-        if pointer:
-            found[shared] = pointer
-    return found
+    named = {
+        shared: exact.get(shared.name) or folded.get(shared.name.lower()) or slugs.get(shared.name)
+        for shared in wanted
+    }
+    return {shared: pointer for shared, pointer in named.items() if pointer}
+
+
+def find_device_types(
+    wanted: set[Shared], instances: Instances, found: Mapping[Shared, Pointer]
+) -> dict[Shared, Pointer]:
+    """A model's name is unique for its manufacturer only."""
+    by_model: dict[tuple[int, str], Pointer] = {}
+    for instance in instances.values():
+        by_model.setdefault((instance.manufacturer_id, instance.model.lower()), pointer_to(instance))
+    makers = {shared: found.get(manufacturer_of(shared)) for shared in wanted}
+    pairs = {shared: (maker.pk, shared.name.lower()) for shared, maker in makers.items() if maker}
+    return {shared: by_model[pair] for shared, pair in pairs.items() if pair in by_model}
 
 
 def ordered(rows: models.QuerySet) -> models.QuerySet:
     """Where a name is not unique (platforms of several manufacturers), the one without and then the oldest is meant."""
-    order = ('manufacturer_id', 'pk') if hasattr(rows.model, 'manufacturer_id') else ('pk',)
+    is_of_manufacturer = hasattr(rows.model, 'manufacturer_id') and rows.model is not DeviceType
+    order = ('manufacturer_id', 'pk') if is_of_manufacturer else ('pk',)
     return rows.order_by(*[models.F(name).asc(nulls_first=True) for name in order])
-
-
-def find_device_types(wanted: set[Shared]) -> dict[Shared, Pointer]:
-    """A model's name is unique for its manufacturer only."""
-    found = {
-        (instance.manufacturer.name.lower(), instance.model.lower()): pointer_to(instance)
-        for instance in DeviceType.objects.select_related('manufacturer').order_by('-pk')
-    }
-    pairs = {shared: (shared.within.lower(), shared.name.lower()) for shared in wanted}
-    return {shared: found[pair] for shared, pair in pairs.items() if pair in found}
-
-
-def create_shared(shared: Shared) -> Pointer:
-    """
-    Make the object, unless one of exactly that name has come into being since the plan was made.
-
-    A name in another spelling is another object: it may have been made a moment ago because both are wanted.
-
-    Raises:
-        ValidationError: NetBox refuses it.
-    """
-    try:
-        with savepoint():
-            return find_or_make(shared)
-    except (IntegrityError, ValidationError):
-        # Another endpoint's run was making it, too, and has committed it by now.
-        return find_or_make(shared)
-
-
-def find_or_make(shared: Shared) -> Pointer:
-    model = apps.get_model(shared.model)
-    if model is DeviceType:
-        found = model.objects.filter(model__iexact=shared.name, manufacturer__name__iexact=shared.within)
-    elif model is VLAN:
-        # A VLAN is what it is by its id and its place; its name is for people.
-        found = model.objects.filter(**dict(shared.attributes)).order_by('group_id')
-    else:
-        found = ordered(model.objects.filter(name=shared.name))
-    if instance := found.first():
-        return pointer_to(instance)
-    if model is DeviceType:
-        manufacturer = create_shared(Shared('dcim.manufacturer', shared.within))
-        instance = model(model=shared.name, manufacturer_id=manufacturer.pk)
-    else:
-        instance = model(name=shared.name, **dict(shared.attributes))
-    if hasattr(instance, 'slug'):
-        instance.slug = free_slug(model, shared.name)
-    validate(instance)
-    instance.save()
-    return pointer_to(instance)
 
 
 def free_slug(model: type[models.Model], name: str) -> str:

@@ -1,21 +1,25 @@
 """The VLANs of NetBox that interfaces in Proxmox could mean."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from dcim.models import Device, Site
 from django.db.models import Q, QuerySet
 from ipam.models import VLAN
 from virtualization.models import Cluster, VirtualMachine
 
+from ..models import ProxmoxEndpoint, SharedObject
+from ..sync.kinds.vlans import vlan_name
 from ..sync.settings import Settings
 from ..sync.state import Item, VlanBook, VlanHit
-from ..sync.values import Pointer
+from ..sync.values import Pointer, Shared
 from .fields import pointer_to
 
 __all__ = ('load_vlans',)
 
 
-def load_vlans(items: Iterable[Item], cluster: Cluster | None, settings: Settings) -> dict[str, VlanBook]:
+def load_vlans(
+    endpoint: ProxmoxEndpoint, items: Iterable[Item], cluster: Cluster | None, settings: Settings
+) -> dict[str, VlanBook]:
     """
     By kind of interface, where its VLANs are looked up.
 
@@ -26,9 +30,24 @@ def load_vlans(items: Iterable[Item], cluster: Cluster | None, settings: Setting
     site = cluster._site if cluster else own_site
     own_group = {settings.vlan_group} - {None}
     ruled = {rule.outcome.vlan_group for rule in settings.rules} - {None}
+    made = made_vlans(endpoint)
     return {
-        'interface': book(offered_to_guests(cluster, site), site, own_group | ruled, settings),
-        'node_interface': book(offered_to_nodes(cluster, own_site), own_site, own_group, settings),
+        'interface': book(offered_to_guests(cluster, site), site, own_group | ruled, settings, made),
+        'node_interface': book(offered_to_nodes(cluster, own_site), own_site, own_group, settings, made),
+    }
+
+
+def made_vlans(endpoint: ProxmoxEndpoint) -> dict[Shared, VLAN]:
+    """
+    The VLANs that the endpoint has made, by what they were made for: whatever they are called now, and wherever a user
+    has moved them. One that has another VLAN ID by now is another VLAN.
+    """
+    rows = list(SharedObject.objects.filter(endpoint=endpoint.pk, model='ipam.vlan'))
+    vlans = VLAN.objects.select_related('group', 'site').in_bulk([row.object_id for row in rows])
+    return {
+        Shared(row.model, row.name, within=row.within): vlan
+        for row in rows
+        if (vlan := vlans.get(row.object_id)) and vlan_name(vlan.vid) == row.name
     }
 
 
@@ -43,7 +62,13 @@ def offered_to_nodes(cluster: Cluster | None, site: Site | None) -> QuerySet[VLA
     return VLAN.objects.get_for_device(Device(cluster=cluster, site=site)) if site else VLAN.objects.none()
 
 
-def book(offered: QuerySet[VLAN], site: Site | None, groups: Collection[Pointer], settings: Settings) -> VlanBook:
+def book(
+    offered: QuerySet[VLAN],
+    site: Site | None,
+    groups: Collection[Pointer],
+    settings: Settings,
+    made: Mapping[Shared, VLAN],
+) -> VlanBook:
     """The VLANs that NetBox's own forms would offer at a place, and those of some groups."""
     is_offered = Q(pk__in=offered.order_by().values('pk'))
     found = VLAN.objects.annotate(is_offered=is_offered).filter(
@@ -64,6 +89,10 @@ def book(offered: QuerySet[VLAN], site: Site | None, groups: Collection[Pointer]
         hits={vid: tuple(found) for vid, found in hits.items()},
         site=optional(site),
         creates=settings.create_vlans,
+        # NetBox refuses VLANs of other sites.
+        made={
+            shared: pointer_to(vlan) for shared, vlan in made.items() if vlan.site_id in (None, site and site.pk)
+        },
     )
 
 

@@ -21,7 +21,7 @@ from .. import branching
 from ..choices import ChangeOutcomeChoices
 from ..models import Binding
 from ..sync.changes import Action, Change
-from ..sync.values import Pointer, Value, encode_all
+from ..sync.values import Pointer, Shared, Value, encode_all
 from .objects import ObjectWriter, Outdated, Unresolved
 from .tracking import savepoint, tracked_transaction
 
@@ -62,6 +62,7 @@ class AnyPlan(Protocol):
     refreshed: Mapping[int, Mapping[str, Value]]
     forgotten: tuple[int, ...]
     rekeyed: Mapping[int, tuple[str, str]]
+    shared: Mapping[Shared, Pointer]
 
 
 class Writer:
@@ -106,6 +107,10 @@ class Writer:
         if rekeyed := plan.rekeyed:
             rekey(rekeyed)
             self.objects.load()
+        if shared := plan.shared:
+            # First: the objects that are written next refer to them.
+            with branching.atomic():
+                self.objects.shared_objects.remember(shared)
         self.objects.aside.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():

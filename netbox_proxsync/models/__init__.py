@@ -5,3 +5,4 @@ from .endpoints import *
 from .guests import *
 from .rules import *
 from .runs import *
+from .shared import *

@@ -185,6 +185,14 @@ class SyncRun(models.Model):
         help_text=_('Of the Proxmox cluster that was read'),
     )
 
+    shared_objects = models.JSONField(
+        verbose_name=_('shared objects'),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text=_('Objects that its plan found by name and that are to be remembered when it is applied'),
+    )
+
     # Of netbox-branching. No relation: that plugin may not be there.
     branch_id = models.CharField(
         verbose_name=_('branch ID'),

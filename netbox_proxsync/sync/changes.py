@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ..proxmox.inventory import Notice
 from .kinds import Owner
-from .values import Pointer, Value
+from .values import Pointer, Shared, Value
 
 __all__ = ('Action', 'Change', 'FieldChange', 'Plan')
 
@@ -97,6 +97,7 @@ class Plan:
         refreshed: Bindings whose remembered values change though NetBox does not: {binding's pk: values}.
         forgotten: Bindings (pks) whose object is gone from NetBox and whose thing is gone from Proxmox.
         rekeyed: Bindings of a machine whose VM ID another one has now: {binding's pk: (key, unit)}. They come first.
+        shared: Shared objects that were found by name and are to be remembered, so that a rename changes nothing.
         seen: By (kind, key), for everything that was compared: what Proxmox says, where that is not what is remembered
             as written once the plan is applied (edits that stay, fields that are ignored).
         notices: What was left out or could not be found, beyond single objects.
@@ -107,6 +108,7 @@ class Plan:
     refreshed: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
     forgotten: tuple[int, ...] = ()
     rekeyed: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    shared: Mapping[Shared, Pointer] = field(default_factory=dict)
     seen: Mapping[tuple[str, str], Mapping[str, Value]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     refusal: str = ''

@@ -45,6 +45,7 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         refreshed=refreshed,
         forgotten=forgotten,
         rekeyed=rekeyed,
+        shared=existing.new_shared,
         seen=seen,
         notices=notices,
     )

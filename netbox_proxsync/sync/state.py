@@ -156,11 +156,13 @@ class VlanBook:
             endpoint and the rules name.
         site: Where the interfaces are. NetBox refuses untagged VLANs of other sites.
         creates: Whether what is missing is made.
+        made: What was made for a VLAN id at a place and is remembered, wherever a user has moved it since.
     """
 
     hits: Mapping[int, tuple[VlanHit, ...]] = field(default_factory=dict)
     site: Pointer | None = None
     creates: bool = False
+    made: Mapping[Shared, Pointer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +175,7 @@ class Existing:
         records: By kind: bound objects and those that might be adopted.
         foreign: Objects bound to another endpoint, with that endpoint's name.
         shared: The objects that `Shared` values mean, where they exist.
+        new_shared: Those among them that are not remembered yet.
         custom_fields: The names of the custom fields that each model has.
         prefixes: By host address as text.
         burdens: For bound objects that Proxmox no longer has: what hangs on them that this endpoint did not make.
@@ -191,6 +194,7 @@ class Existing:
     prefixes: Mapping[str, tuple[PrefixHit, ...]]
     burdens: Mapping[Pointer, tuple[str, ...]]
     vlans: Mapping[str, VlanBook] = field(default_factory=dict)
+    new_shared: Mapping[Shared, Pointer] = field(default_factory=dict)
     gone: frozenset[tuple[str, str]] = frozenset()
     retired: frozenset[str] = frozenset()
     expired: frozenset[Pointer] = frozenset()

@@ -12,7 +12,7 @@ from ..state import Existing, Item, VlanBook, VlanHit
 from ..values import Pointer, Shared, Value, show
 from .base import Located
 
-__all__ = ('NONE', 'Membership', 'choose_vlans', 'missing_vlans')
+__all__ = ('NONE', 'Membership', 'choose_vlans', 'missing_vlans', 'vlan_name')
 
 ACCESS, TAGGED, TAGGED_ALL = 'access', 'tagged', 'tagged-all'
 # A trunk of all VLANs: 2 to 4094, with or without 1.
@@ -127,8 +127,9 @@ def find(
     vid: int, book: VlanBook, group: Pointer | None, now: Collection[Value]
 ) -> tuple[Pointer | Shared, ...]:
     """
-    What a VLAN id means: those in the group, else those of the site, else global ones; none: one to be made, if the
-    endpoint allows. Of several, the one that the interface has already is meant.
+    What a VLAN id means: those in the group, else those of the site, else global ones. None: the one that was made for
+    it, if a user has moved that elsewhere; else one to be made, if the endpoint allows. Of several, the one that the
+    interface has already is meant.
     """
     hits = [hit for hit in book.hits.get(vid, ()) if hit.site in (None, book.site)]
     offered = [hit for hit in hits if hit.is_offered]
@@ -142,7 +143,10 @@ def find(
         found = [hit for hit in found if hit.pointer in now] or found
     if found:
         return tuple(hit.pointer for hit in found)
-    return (new_vlan(vid, group, book.site),) if book.creates else ()
+    new = new_vlan(vid, group, book.site)
+    if made := book.made.get(new):
+        return (made,)
+    return (new,) if book.creates else ()
 
 
 def new_vlan(vid: int, group: Pointer | None, site: Pointer | None) -> Shared:
@@ -155,7 +159,12 @@ def new_vlan(vid: int, group: Pointer | None, site: Pointer | None) -> Shared:
         place = {'group_id': None, 'site_id': None}
     # The same id is another VLAN in another place.
     within = ' '.join(f'{field} {pk}' for field, pk in place.items())
-    return Shared('ipam.vlan', f'VLAN {vid}', (*place.items(), ('vid', vid)), within=within)
+    return Shared('ipam.vlan', vlan_name(vid), (*place.items(), ('vid', vid)), within=within)
+
+
+def vlan_name(vid: int) -> str:
+    """What a VLAN is called that a sync makes."""
+    return f'VLAN {vid}'
 
 
 def several(vid: int, found: Iterable[Pointer], book: VlanBook) -> str:

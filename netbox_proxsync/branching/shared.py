@@ -1,0 +1,57 @@
+"""The shared objects that one endpoint remembers, from a branch into main or from main into a branch."""
+
+from collections.abc import Iterable
+
+from django.apps import apps
+
+from ..models import ProxmoxEndpoint, SharedObject
+
+__all__ = ('carry_shared',)
+
+VALUE = ('endpoint', 'model', 'within', 'name')
+
+
+def carry_shared(endpoint: ProxmoxEndpoint, source: str, target: str):
+    """
+    Let the target remember what it does not know and what it has the object for. What it remembers itself stays, unless
+    that object is gone.
+
+    The target must be what is active.
+
+    Args:
+        source, target: Database aliases.
+    """
+    theirs = list(SharedObject.objects.using(source).filter(endpoint_id=endpoint.pk))
+    mine = {value_of(row): row for row in SharedObject.objects.using(target).filter(endpoint_id=endpoint.pk)}
+    there = existing((*theirs, *mine.values()), target)
+    followed = [
+        SharedObject(
+            endpoint=endpoint, model=row.model, within=row.within, name=row.name, object_id=row.object_id
+        )
+        for row in theirs
+        if object_of(row) in there
+        and not ((own := mine.get(value_of(row))) and object_of(own) in there)
+    ]  # fmt: skip
+    SharedObject.objects.using(target).bulk_create(
+        followed, update_conflicts=True, unique_fields=VALUE, update_fields=('object_id',)
+    )
+
+
+def value_of(row: SharedObject) -> tuple[str, str, str]:
+    return row.model, row.within, row.name
+
+
+def object_of(row: SharedObject) -> tuple[str, int]:
+    return row.model, row.object_id
+
+
+def existing(rows: Iterable[SharedObject], alias: str) -> set[tuple[str, int]]:
+    by_model: dict[str, set[int]] = {}
+    for row in rows:
+        by_model.setdefault(row.model, set()).add(row.object_id)
+    return {
+        (model, pk)
+        for model, pks in by_model.items()
+        for pk in apps.get_model(model)
+        ._base_manager.using(alias).filter(pk__in=pks).order_by().values_list('pk', flat=True)
+    }  # fmt: skip

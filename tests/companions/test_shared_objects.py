@@ -1,0 +1,90 @@
+"""Shared objects that users rename while branches are open: each branch remembers what it has, and main what main has."""
+
+from dcim.models import Platform
+from extras.models import Tag
+from virtualization.models import ClusterType, VirtualMachineType
+
+from netbox_proxsync.models import SharedObject
+
+from .lab import Lab, edit, rows
+
+MODELS = (ClusterType, Platform, Tag, VirtualMachineType)
+
+
+def rename_all(lab: Lab) -> dict[str, int]:
+    for model in MODELS:
+        for instance in model.objects.all():
+            edit(lab.admin, instance, name=f'Renamed {instance.pk}', slug=f'renamed-{instance.pk}')
+    return numbers()
+
+
+def numbers() -> dict[str, int]:
+    return {model.__name__: model.objects.count() for model in MODELS}
+
+
+def new_guest(lab: Lab):
+    old = next(iter(lab.pve.cluster.guests.values()))
+    lab.pve.create(990, name='another', config={'ostype': old.config['ostype'], 'tags': old.config.get('tags')})
+
+
+def test_a_run_in_a_branch_writes_nothing_into_mains_memory(little: Lab):
+    lab = little
+    branch, before = lab.branch(), rows()
+    lab.sync(branch)
+    assert rows() == before
+    assert not SharedObject.objects.exists()
+    with lab.active(branch):
+        assert SharedObject.objects.exists()
+
+
+def test_what_a_user_renamed_in_a_branch_and_merged_is_known_in_main(little: Lab):
+    lab = little
+    branch = lab.branch()
+    lab.sync(branch)
+    with lab.active(branch):
+        before = rename_all(lab)
+    branch.merge(lab.admin)
+    assert numbers() == before
+    lab.assert_nothing_left()
+    new_guest(lab)
+    assert lab.sync().status == 'completed'
+    assert numbers() == before
+
+
+def test_what_a_user_renamed_in_main_is_known_in_a_branch_that_was_made_before_the_first_sync(little: Lab):
+    lab = little
+    branch = lab.branch()
+    lab.sync()
+    before = rename_all(lab)
+    branch.sync(lab.admin)
+    lab.assert_nothing_left(branch)
+    new_guest(lab)
+    assert lab.sync(branch).status == 'completed'
+    with lab.active(branch):
+        assert numbers() == before
+
+
+def test_after_a_reverted_merge_they_are_made_again_and_after_another_merge_known_again(little: Lab):
+    lab = little
+    branch = lab.branch()
+    lab.sync(branch)
+    branch.merge(lab.admin)
+    branch.refresh_from_db()
+    branch.revert(lab.admin)
+    with lab.tried():
+        assert lab.sync().status == 'completed'
+        assert VirtualMachineType.objects.get().name == 'Proxmox VM'
+    branch.refresh_from_db()
+    branch.merge(lab.admin)
+    before = rename_all(lab)
+    lab.assert_nothing_left()
+    assert numbers() == before
+
+
+def test_an_endpoint_that_is_deleted_leaves_nothing_in_branches(little: Lab):
+    lab = little
+    branch = lab.branch()
+    lab.sync(branch)
+    lab.endpoint.delete()
+    with lab.active(branch):
+        assert not SharedObject.objects.exists()
