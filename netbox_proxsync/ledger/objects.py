@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 from extras.models import CustomField
+from utilities.exceptions import AbortRequest
 
 from ..branching import in_branch
 from ..custom_fields import unusable_fields
@@ -95,7 +96,7 @@ class ObjectWriter:
                         with savepoint():
                             pointer = self.shared_objects.create(value)
                         self.shared[value] = pointer
-                    except ValidationError as error:
+                    except (ValidationError, AbortRequest) as error:
                         refused[field.name] = error
         return refused
 
