@@ -113,7 +113,7 @@ def last_look(binding: Binding, guest: ProxmoxGuest | None) -> SyncRun | None:
         endpoint=binding.endpoint_id,
         branch_id=active().schema_id,
         mode__in=(RunModeChoices.PREVIEW, RunModeChoices.SYNC),
-        status__in=(RunStatusChoices.COMPLETED, RunStatusChoices.REFUSED),
+        status__in=(*RunStatusChoices.DONE, RunStatusChoices.REFUSED),
     )
     limited = Q(vmids__contains=[guest.vmid]) if guest else Q(pk=None)
     return runs.filter(Q(vmids=None) | limited).order_by('-created', '-pk').first()

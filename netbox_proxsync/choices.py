@@ -26,6 +26,7 @@ class EndpointStatusChoices(ChoiceSet):
     QUEUED = 'queued'
     SYNCING = 'syncing'
     COMPLETED = 'completed'
+    ERRORS = 'completed_with_errors'
     REFUSED = 'refused'
     CANCELLED = 'cancelled'
     FAILED = 'failed'
@@ -35,6 +36,10 @@ class EndpointStatusChoices(ChoiceSet):
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(SYNCING, _('Syncing'), color='cyan'),
         Choice(COMPLETED, _('Completed'), color='green'),
+        Choice(
+            ERRORS, _('Completed with errors'), color='orange',
+            description=_('The last run could not write some of its changes'),
+        ),
         Choice(
             REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped before it wrote anything')
         ),
@@ -156,6 +161,7 @@ class RunStatusChoices(ChoiceSet):
     RUNNING = 'running'
     CANCELLING = 'cancelling'
     COMPLETED = 'completed'
+    ERRORS = 'completed_with_errors'
     REFUSED = 'refused'
     CANCELLED = 'cancelled'
     FAILED = 'failed'
@@ -165,13 +171,19 @@ class RunStatusChoices(ChoiceSet):
         Choice(RUNNING, _('Running'), color='cyan'),
         Choice(CANCELLING, _('Cancelling'), color='cyan', description=_('It is about to stop')),
         Choice(COMPLETED, _('Completed'), color='green'),
+        Choice(
+            ERRORS, _('Completed with errors'), color='orange',
+            description=_('Some of its changes could not be written'),
+        ),
         Choice(REFUSED, _('Refused'), color='yellow'),
         Choice(CANCELLED, _('Cancelled'), color='gray'),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 
     WORKING = (RUNNING, CANCELLING)
-    FINISHED = (COMPLETED, REFUSED, CANCELLED, FAILED)
+    FINISHED = (COMPLETED, ERRORS, REFUSED, CANCELLED, FAILED)
+    # It has come to its end, and NetBox holds what could be written.
+    DONE = (COMPLETED, ERRORS)
 
 
 class ChangeActionChoices(ChoiceSet):

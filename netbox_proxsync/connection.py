@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from django.utils.translation import gettext as _
@@ -12,6 +12,7 @@ from utilities.proxy import resolve_proxies
 
 from .crypto import SecretError
 from .models import ProxmoxEndpoint
+from .netbox_checks import demand_checks, field_checks
 from .proxmox.check import ConnectionReport, check
 from .proxmox.client import Connection
 from .proxmox.contacts import ContactPolicy
@@ -24,7 +25,9 @@ from .proxmox.ssh_settings import TIMEOUT, SSHSettings
 from .proxmox.tls import fetch_fingerprint
 from .proxmox.usable import AddressFilters
 
-__all__ = ('SeenCertificate', 'connection_of', 'fetch_fingerprints', 'options_of', 'ssh_settings_of', 'test')
+__all__ = (
+    'SeenCertificate', 'connection_of', 'fetch_fingerprints', 'options_of', 'ssh_settings_of', 'test', 'try_connection',
+)  # fmt: skip
 
 # Nobody looks at a form for longer.
 FETCH_TIMEOUT = 10
@@ -130,6 +133,15 @@ def options_of(endpoint: ProxmoxEndpoint, vmids: Collection[int] | None = None) 
 
 
 def test(endpoint: ProxmoxEndpoint) -> ConnectionReport:
+    """
+    Try an endpoint (which need not be saved) without reading its guests, and tell what in this NetBox keeps runs from
+    writing.
+    """
+    report = try_connection(endpoint)
+    return replace(report, checks=(*report.checks, *field_checks(), *demand_checks()))
+
+
+def try_connection(endpoint: ProxmoxEndpoint) -> ConnectionReport:
     """Try an endpoint (which need not be saved) without reading its guests."""
     try:
         connection = connection_of(endpoint)

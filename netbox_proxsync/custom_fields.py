@@ -1,17 +1,28 @@
 """The custom fields in which a sync keeps what NetBox's own fields have no place for."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
 from django.db import connections, transaction
+from django.utils.translation import gettext as _
 
 from .migrations import _custom_fields_v1, _custom_fields_v2
 
-__all__ = ('CUSTOM_FIELDS', 'FieldProblem', 'ensure_custom_fields', 'problems', 'repair')
+__all__ = (
+    'CUSTOM_FIELDS', 'OWN_FIELDS', 'FieldProblem', 'ensure_custom_fields', 'problems', 'repair', 'unusable_fields',
+)  # fmt: skip
 
 # Object, name, type, label.
 CUSTOM_FIELDS = _custom_fields_v1.FIELDS + _custom_fields_v2.FIELDS
+# By model, their names.
+OWN_FIELDS = {
+    '.'.join(model): frozenset(name for of_model, name, _type, _label in CUSTOM_FIELDS if of_model == model)
+    for model, _name, _type, _label in CUSTOM_FIELDS
+}
+# What runs write into selections.
+CHOICES = {'vm_status': _custom_fields_v1.CHOICES}
 
 
 def ensure_custom_fields(using: str = 'default', **kwargs: Any):
@@ -41,30 +52,64 @@ class FieldProblem:
     A custom field that is not as runs need it.
 
     Attributes:
+        remedy: What a user can do, where it cannot be repaired without a decision.
         repairable: Without a person's decision.
+        is_missing: An administrator has removed it, perhaps on purpose.
+        is_left_out: Runs do not write it as long as it is so.
     """
 
     name: str
     message: str
-    repairable: bool
+    remedy: str = ''
+    repairable: bool = False
+    is_missing: bool = False
+    is_left_out: bool = True
 
 
 def problems() -> list[FieldProblem]:
     """What is not as the migrations have made it, as far as runs need it."""
     from extras.models import CustomField
 
-    fields = {field.name: field for field in CustomField.objects.prefetch_related('object_types')}
+    stored = CustomField.objects.select_related('choice_set').prefetch_related('object_types')
+    fields = {field.name: field for field in stored}
     found = []
     for (app_label, model), name, type_, _label in CUSTOM_FIELDS:
         field = fields.get(name)
         if field is None:
-            found.append(FieldProblem(name, f'is missing (for {app_label}.{model}).', repairable=True))
+            message = _('is missing (for {model}).').format(model=f'{app_label}.{model}')
+            found.append(FieldProblem(name, message, repairable=True, is_missing=True))
         elif field.type != type_:
-            message = f'has the type "{field.type}", and "{type_}" is needed: rename it, then repair.'
-            found.append(FieldProblem(name, message, repairable=False))
+            message = _('has the type "{type}", and "{needed}" is needed.').format(type=field.type, needed=type_)
+            found.append(FieldProblem(name, message, _('Rename it, then run "proxsync_check --repair".')))
         elif not any((each.app_label, each.model) == (app_label, model) for each in field.object_types.all()):
-            found.append(FieldProblem(name, f'is not assigned to {app_label}.{model}.', repairable=True))
+            message = _('is not assigned to {model}.').format(model=f'{app_label}.{model}')
+            found.append(FieldProblem(name, message, repairable=True))
+        else:
+            found += limits_of(field)
     return found
+
+
+def limits_of(field: Any) -> Iterator[FieldProblem]:
+    """What of a custom field keeps NetBox from taking what runs write."""
+    if field.unique:
+        yield FieldProblem(
+            field.name,
+            _('is unique, so NetBox refuses objects with the same value, such as guests of two clusters.'),
+            _('Switch "must be unique" off.'),
+        )
+    values = set(field.choice_set.values) if field.choice_set else set()
+    if missing := [value for value in CHOICES.get(field.name, ()) if value not in values]:
+        yield FieldProblem(
+            field.name,
+            _('lacks the choices: {choices}.').format(choices=', '.join(missing)),
+            _('Add them to the choice set "{name}".').format(name=field.choice_set),
+            is_left_out=False,
+        )
+
+
+def unusable_fields() -> frozenset[str]:
+    """The names of custom fields that NetBox has, and that runs do not write because of how they are set up."""
+    return frozenset(problem.name for problem in problems() if problem.is_left_out)
 
 
 def repair():

@@ -25,9 +25,10 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 # As NetBox's own, not lazy: it makes a str of an event type by returning its text.
 COMPLETED = EventType('proxsync_completed', _('Proxmox sync completed'), EVENT_TYPE_KIND_SUCCESS)
 CONFLICTS = EventType('proxsync_conflicts', _('Proxmox sync completed with conflicts'), EVENT_TYPE_KIND_WARNING)
+ERRORS = EventType('proxsync_errors', _('Proxmox sync completed with errors'), EVENT_TYPE_KIND_WARNING)
 FAILED = EventType('proxsync_failed', _('Proxmox sync failed'), EVENT_TYPE_KIND_DANGER)
 REFUSED = EventType('proxsync_refused', _('Proxmox sync refused'), EVENT_TYPE_KIND_WARNING)
-EVENT_TYPES = (COMPLETED, CONFLICTS, FAILED, REFUSED)
+EVENT_TYPES = (COMPLETED, CONFLICTS, ERRORS, FAILED, REFUSED)
 
 
 def register():
@@ -62,6 +63,8 @@ def send(run: SyncRun):
 def event_type_of(status: str, told: dict[str, Any]) -> EventType:
     if status == RunStatusChoices.COMPLETED:
         return CONFLICTS if told['conflicts'] or told['candidates'] or told['not_written'] else COMPLETED
+    if status == RunStatusChoices.ERRORS:
+        return ERRORS
     return REFUSED if status == RunStatusChoices.REFUSED else FAILED
 
 

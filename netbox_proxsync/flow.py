@@ -4,12 +4,16 @@ One run, from Proxmox to NetBox: collect, desire, load, compare, apply.
 Data flows one way. This module only calls the parts in their order and keeps the run's record; it decides nothing.
 """
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from . import custom_fields
 from .branching.carrying import place_again
 from .branching.deciding import take_decisions
 from .branching.states import begin_writing, guests_read, known_identity
@@ -34,6 +38,7 @@ from .sync.changes import Plan
 from .sync.desired import desire
 from .sync.guests import LaterStandings, Pending, Standings
 from .sync.identity import ClusterIdentity, another_cluster, identity_of
+from .sync.kinds import KINDS
 from .sync.plan import compare
 from .sync.settings import Settings
 
@@ -41,6 +46,7 @@ __all__ = ('execute',)
 
 # core.ObjectChange.message
 MESSAGE_LENGTH = 200
+REFUSED_REMEDY = 'Look at the custom validators, the custom fields and the objects named; the next run tries it again.'
 
 
 def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[str, str]:
@@ -51,7 +57,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         watch: Tells when somebody cancels it.
 
     Returns:
-        Its status (completed or refused), and why it was refused.
+        Its status (completed, completed with errors, refused or failed), and why it is not simply completed.
 
     Raises:
         Cancelled: What was written until then is whole, and recorded.
@@ -81,12 +87,12 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         remember_cluster(run.endpoint, run.cluster_identity)
         if plan.changes:
             record(run, recorder, guests)
-        stopped = write(run, recorder, watch, plan, guests)
+        written = write(run, recorder, watch, plan, guests)
         record(run, recorder, guests, plan)
         place_again(run)
-        if stopped:
+        if written.stopped:
             watch.check()
-        return RunStatusChoices.COMPLETED, ''
+        return written.ending
     recorder.planned(plan)
     # Of another cluster than the endpoint led to, the guests are not those of its list.
     if not refusal:
@@ -121,11 +127,11 @@ def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tup
     remember_cluster(run.endpoint, run.applies.cluster_identity)
     plan = StoredPlan(run.applies, run.units)
     guests = GuestRecorder(run.endpoint, LaterStandings(plan.sizes(), outdated(run)))
-    stopped = write(run, recorder, watch, plan, guests)
+    written = write(run, recorder, watch, plan, guests)
     settle_seen(run.endpoint)
-    if stopped:
+    if written.stopped:
         watch.check()
-    return RunStatusChoices.COMPLETED, ''
+    return written.ending
 
 
 def outdated(run: SyncRun) -> str:
@@ -177,18 +183,77 @@ def decide(
         watch.check()
         plan = compare(desired, existing, settings, timezone.now())
         watch.check()
+    for problem in custom_fields.problems():
+        # One that an administrator has removed stays removed.
+        if not problem.is_missing:
+            remedy = problem.remedy or 'Run "proxsync_check --repair".'
+            recorder.warn(f'custom field "{problem.name}"', f'It {problem.message}{left_out_of(problem)}', remedy)
     for notice in plan.notices:
         recorder.warn(notice.subject, notice.message, notice.remedy)
     return plan
 
 
+@dataclass
+class Written:
+    """
+    What has become of a plan.
+
+    Attributes:
+        applied: The number of changes that were written, at least in part.
+        failed: What NetBox has refused, by kind and message, with the number of changes.
+        stopped: It was cancelled before its end.
+    """
+
+    applied: int = 0
+    failed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    stopped: bool = False
+
+    def add(self, results: Iterable[Result]):
+        for result in results:
+            is_failed = result.outcome == ChangeOutcomeChoices.FAILED
+            if is_failed:
+                self.failed[result.change.kind, result.message] += 1
+            if result.outcome == ChangeOutcomeChoices.APPLIED or (is_failed and result.pointer):
+                self.applied += 1
+
+    @property
+    def ending(self) -> tuple[str, str]:
+        """The status of the run, and what to say about it."""
+        if not self.failed:
+            return RunStatusChoices.COMPLETED, ''
+        # Without the reasons: they may name machines that not everybody may view.
+        number = sum(self.failed.values())
+        if self.applied:
+            text = ngettext('{number} change could not be written.', '{number} changes could not be written.', number)
+            return RunStatusChoices.ERRORS, text.format(number=number)
+        text = ngettext(
+            'Nothing was written: the only change failed.',
+            'Nothing was written: all {number} changes failed.',
+            number,
+        )
+        return RunStatusChoices.FAILED, text.format(number=number)
+
+    def summary(self) -> Iterator[tuple[str, str]]:
+        """What was refused more than once for the same reason: the kind of objects, and the reason."""
+        for (kind, message), number in self.failed.most_common():
+            if number > 1:
+                plural = KINDS[kind].plural if kind in KINDS else kind
+                yield plural, f'NetBox refused changes of {number} {plural} for the same reason: {message}'
+
+
+def left_out_of(problem: custom_fields.FieldProblem) -> str:
+    return ' Runs leave it out until then.' if problem.is_left_out else ''
+
+
 def write(
     run: SyncRun, recorder: RunRecorder, watch: CancelWatch, plan: Plan | StoredPlan, guests: GuestRecorder
-) -> bool:
-    """Apply a plan; whether it was stopped before its end."""
+) -> Written:
+    """Apply a plan."""
+    written = Written()
 
     def applied(results: list[Result]):
         recorder.applied(results)
+        written.add(results)
         for result in results:
             guests.standings.settle(result.change, pending_of(result))
         guests.record_units({result.change.unit for result in results})
@@ -202,7 +267,10 @@ def write(
         user = run.user or service_user()
         writer = Writer(objects, user, run.request_id, applied, watch.cancelled, quiet=is_quiet(run))
         writer.apply(plan)
-        return watch.cancelled()
+    for plural, text in written.summary():
+        recorder.warn(plural, text, REFUSED_REMEDY)
+    written.stopped = watch.cancelled()
+    return written
 
 
 def is_quiet(run: SyncRun) -> bool:
@@ -215,7 +283,7 @@ def is_quiet(run: SyncRun) -> bool:
             whole = run.endpoint.runs.filter(
                 vmids__isnull=True, units__isnull=True, branch_id__in=('', run.branch_id)
             )
-            synced = whole.exclude(mode=RunModeChoices.PREVIEW).filter(status=RunStatusChoices.COMPLETED)
+            synced = whole.exclude(mode=RunModeChoices.PREVIEW).filter(status__in=RunStatusChoices.DONE)
             return not synced.exists()
     return False
 

@@ -195,6 +195,8 @@ class SyncJob(JobRunner):
             raise
         close(run, status, error)
         self.report(run)
+        if status == RunStatusChoices.FAILED:
+            self.fail(error)
 
     def report(self, run: SyncRun):
         """

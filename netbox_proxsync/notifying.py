@@ -18,11 +18,12 @@ __all__ = ('notify',)
 
 EVENTS = {
     RunStatusChoices.COMPLETED: JOB_COMPLETED,
+    RunStatusChoices.ERRORS: JOB_FAILED,
     RunStatusChoices.REFUSED: JOB_FAILED,
     RunStatusChoices.CANCELLED: JOB_FAILED,
     RunStatusChoices.FAILED: JOB_ERRORED,
 }
-UNSUCCESSFUL = (RunStatusChoices.REFUSED, RunStatusChoices.FAILED)
+UNSUCCESSFUL = (RunStatusChoices.ERRORS, RunStatusChoices.REFUSED, RunStatusChoices.FAILED)
 
 
 def notify(run: SyncRun):

@@ -31,7 +31,7 @@ ROWS_AT_ONCE = 1000
 # As many as a person reads.
 SHOWN_UNITS = 10
 # Runs that have applied a plan or are about to.
-TAKEN = (RunStatusChoices.QUEUED, RunStatusChoices.RUNNING, RunStatusChoices.COMPLETED)
+TAKEN = (RunStatusChoices.QUEUED, RunStatusChoices.RUNNING, *RunStatusChoices.DONE)
 # The cluster itself: everything else is placed in it.
 CLUSTER_UNIT = ''
 
@@ -66,7 +66,7 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
         branch_id=run.branch_id,
         pk__gt=run.pk,
         mode__in=(RunModeChoices.SYNC, RunModeChoices.APPLY),
-        status=RunStatusChoices.COMPLETED,
+        status__in=RunStatusChoices.DONE,
     ).exclude(applies=run)
     if newer := later.order_by('pk').first():
         raise NotAppliable(

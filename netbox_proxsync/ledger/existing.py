@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 
 from dcim.models import Device, Interface, MACAddress
-from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Cast, Lower
-from extras.models import CustomField
 from ipam.fields import IPAddressField
 from ipam.lookups import Host
 from ipam.models import FHRPGroup, IPAddress, Prefix
@@ -25,6 +23,7 @@ from ..sync.state import Bound, Desired, Existing, Item, PrefixHit, Record
 from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
 from .burdens import burdens_of
+from .demands import load_custom_fields, load_tag_limits
 from .fields import pointer_to, read_all
 from .shared import SharedObjects
 from .vlans import load_vlans
@@ -49,7 +48,10 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
         foreign=load_foreign(endpoint, records, bound_to),
         shared=shared.pointers,
         new_shared=shared.new,
-        custom_fields=reader.custom_fields,
+        custom_fields=reader.custom_fields.written,
+        limits=reader.custom_fields.limits,
+        demands=reader.custom_fields.demands,
+        tag_limits=load_tag_limits(),
         prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
         vlans=load_vlans(endpoint, desired.items, reader.cluster, settings),
         burdens=burdens_of(gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)),
@@ -135,14 +137,19 @@ class RecordReader:
         self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
 
     def readable(self, kind) -> list[str]:
-        available = self.custom_fields[kind.model]
+        available = self.custom_fields.written[kind.model]
         return [spec.name for spec in kind.fields if not spec.name.startswith('cf_') or spec.name[3:] in available]
 
     def bound(self, kind: str) -> models.QuerySet:
         return Binding.objects.filter(endpoint=self.endpoint, kind=kind).values('object_id')
 
     def record(self, kind: str, instance: models.Model, **hints: object) -> Record:
-        return Record(pointer=pointer_to(instance), values=read_all(instance, self.names[kind]), hints=hints)
+        return Record(
+            pointer=pointer_to(instance),
+            values=read_all(instance, self.names[kind]),
+            hints=hints,
+            refused=self.custom_fields.refused_in(KINDS[kind].model, instance.custom_field_data),
+        )
 
     def records(self) -> dict[str, list[Record]]:
         clusters = list(self.clusters())
@@ -315,11 +322,3 @@ def holder_text(instance: IPAddress | MACAddress) -> str:
 def holder_vm(holder: models.Model | None) -> Pointer | None:
     """The virtual machine or device to which an address belongs."""
     return pointer_to(holder.parent_object) if isinstance(holder, VMInterface | Interface) else None
-
-
-def load_custom_fields() -> dict[str, frozenset[str]]:
-    """The names of the custom fields of each kind's model."""
-    return {
-        kind.model: frozenset(field.name for field in CustomField.objects.get_for_model(apps.get_model(kind.model)))
-        for kind in KINDS.values()
-    }

@@ -9,8 +9,10 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 from extras.models import CustomField
+from utilities.exceptions import AbortRequest
 
 from ..branching import in_branch
+from ..custom_fields import unusable_fields
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS
@@ -20,6 +22,7 @@ from ..sync.values import Pointer, Ref, Shared, Value, encode_all
 from .aside import Aside
 from .bindings import load_bindings
 from .burdens import hanging_on
+from .demands import not_assignable
 from .fields import is_set, pointer_to, read, write
 from .newcomers import Newcomers
 from .shared import SharedObjects
@@ -61,6 +64,11 @@ class ObjectWriter:
         self.shared: dict[Shared, Pointer] = {}
         self.shared_objects = SharedObjects(endpoint)
         self.stamped: set[Pointer] = set()
+        # Custom fields that runs leave out, because NetBox would refuse what they write there.
+        self.unusable = unusable_fields()
+        # Tags that objects may not have, by change; and of the change in hand.
+        self.limited: dict[tuple[str, str], set[Pointer]] = {}
+        self.unassignable: set[Pointer] = set()
         self.has_written = False
         self.bound_to: dict[Pointer, Bound] = {}
         self.load()
@@ -79,9 +87,10 @@ class ObjectWriter:
         Make the shared objects that a change needs, before it, so that they outlive its failure.
 
         Returns:
-            What NetBox refused, by field. Those fields are left.
+            What NetBox refused, by field. Those fields are left; of a set, only the elements that were refused.
         """
         refused = {}
+        self.unassignable = self.limited.setdefault((change.kind, change.key), set())
         for field in change.writes:
             for value in elements(field.want):
                 if isinstance(value, Shared) and value not in self.shared:
@@ -90,13 +99,13 @@ class ObjectWriter:
                         with savepoint():
                             pointer = self.shared_objects.create(value)
                         self.shared[value] = pointer
-                    except ValidationError as error:
+                    except (ValidationError, AbortRequest) as error:
                         refused[field.name] = error
         return refused
 
     def is_made(self, field: FieldChange) -> bool:
-        """Whether the shared objects that a field names exist."""
-        return all(value in self.shared for value in elements(field.want) if isinstance(value, Shared))
+        """Whether the shared object that a field names exists. Of a set, those that do not are left out."""
+        return not isinstance(field.want, Shared) or field.want in self.shared
 
     def create(self, change: Change):
         """Make an object and its binding. Late fields stay empty."""
@@ -258,7 +267,8 @@ class ObjectWriter:
             case Shared():
                 return self.shared[value]
             case frozenset():
-                return frozenset(self.resolve(element) for element in value)
+                made = (element for element in value if not isinstance(element, Shared) or element in self.shared)
+                return frozenset(self.resolve(element) for element in made) - self.unassignable
             case _:
                 return value
 
@@ -310,6 +320,8 @@ class ObjectWriter:
         for field in fields:
             if not is_set(type(instance), field.name):
                 continue
+            if field.name == 'tags':
+                self.unassignable |= not_assignable(self.resolve(field.want), instance)
             want, now = self.resolve(field.want), field.now or frozenset()
             manager = getattr(instance, field.name)
             if added := want - now:
@@ -325,7 +337,8 @@ class ObjectWriter:
 
     def stamp_on(self, instance: models.Model, kind: str):
         stamp = KINDS[kind].stamp
-        if stamp and stamp in {field.name for field in CustomField.objects.get_for_model(type(instance))}:
+        fields = {field.name for field in CustomField.objects.get_for_model(type(instance))} - self.unusable
+        if stamp and stamp in fields:
             instance.custom_field_data[stamp] = self.moment.isoformat()
 
     def bind(self, change: Change, pointer: Pointer, skipped: set[str] = frozenset(), made: bool = False):

@@ -3,7 +3,7 @@ Mapping rules held against the guests as Proxmox last described them, for pages:
 rules decide about a guest now. No run, and no call to Proxmox.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,10 @@ from django.db.models.fields.json import KT, KeyTransform
 from ..choices import GuestStateChoices
 from ..models import MappingRule, ProxmoxGuest
 from ..proxmox.readings import Reading, Unknown, known
-from ..sync.rules import Decision, decide, matches
+from ..sync.rules import TARGETS, Decision, Rule, decide, matches
 from .rules import load_rules, plain_rule
 
-__all__ = ('Matching', 'StoredGuest', 'decision_about', 'matching_guests')
+__all__ = ('Matching', 'StoredGuest', 'affected_guests', 'decision_about', 'matching_guests')
 
 NEVER_READ = 'No run has read it yet.'
 
@@ -54,6 +54,31 @@ def matching_guests(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> Matchi
     return Matching(
         matched=tuple(pk for pk, result in results if result is True),
         unknown=tuple(pk for pk, result in results if not known(result)),
+    )
+
+
+def affected_guests(deleted: Collection[MappingRule], guests: QuerySet[ProxmoxGuest]) -> int:
+    """For how many of these guests the rules say something else once some of them are deleted."""
+    gone = {rule.pk for rule in deleted if rule.enabled}
+    rules = load_rules()
+    affected: set[int] = set()
+    for endpoint_id in guests.order_by().values_list('endpoint', flat=True).distinct():
+        in_force = [plain_rule(rule) for rule in rules if rule.is_for(endpoint_id)]
+        left = [rule for rule in in_force if rule.pk not in gone]
+        for rule in deleted:
+            if rule.enabled and rule.endpoint_id in (None, endpoint_id):
+                found = stored(in_reach(rule, guests.filter(endpoint=endpoint_id)).exclude(pk__in=affected))
+                affected.update(guest.pk for guest in found if says(guest, in_force) != says(guest, left))
+    return len(affected)
+
+
+def says(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
+    """What rules set for a guest, whichever of them does."""
+    decision = decide(guest, rules)
+    tags = decision.extra_tags
+    return (
+        *(decision.pick(target) for target in ('skip', *TARGETS)),
+        frozenset(tag.value for tag in tags) if known(tags) else tags,
     )
 
 

@@ -68,7 +68,8 @@ class SharedObjects:
             named = find_by_name(group, instances, pointers)
             pointers |= {shared: pointer for shared, pointer in named.items() if shared not in known}
             own = self.own(remembered, group)
-            new |= {shared: pointers[shared] for shared in group & {*pointers} if own.get(shared) != pointers[shared].pk}
+            found = {shared: pointers[shared] for shared in group & {*pointers}}
+            new |= {shared: pointer for shared, pointer in found.items() if own.get(shared) != pointer.pk}
         return FoundShared(pointers, new)
 
     def create(self, shared: Shared) -> Pointer:
@@ -122,7 +123,8 @@ class SharedObjects:
         )
         found: dict[Shared, list[tuple[int, int]]] = {}
         for row in sorted(rows.order_by('pk'), key=lambda row: row.endpoint_id != self.endpoint.pk):
-            found.setdefault(Shared(row.model, row.name, within=row.within), []).append((row.endpoint_id, row.object_id))
+            value = Shared(row.model, row.name, within=row.within)
+            found.setdefault(value, []).append((row.endpoint_id, row.object_id))
         return {shared: ids for shared, ids in found.items() if shared in wanted}
 
     def own(self, remembered: Mapping[Shared, list[tuple[int, int]]], group: Iterable[Shared]) -> dict[Shared, int]:

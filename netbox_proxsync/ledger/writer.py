@@ -206,6 +206,11 @@ class Writer:
             message = _('Left as they are, because they were edited in NetBox since the plan was made: {names}.')
             return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(names=', '.join(outdated)))
         pointer = self.objects.pointers.get((change.kind, change.key))
+        if limited := self.objects.unassignable:
+            message = _('Written without these tags, which are limited to other object types since the plan was made: '
+                        '{tags}.')
+            tags = ', '.join(sorted(tag.label for tag in limited))
+            return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(tags=tags), pointer)
         if refused:
             left = '; '.join(f'{name}: {explain(error)}' for name, error in refused.items())
             return Result(change, ChangeOutcomeChoices.FAILED, left, pointer)

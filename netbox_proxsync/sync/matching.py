@@ -10,6 +10,7 @@ from .changes import Action
 from .kinds import KINDS, Removal
 from .kinds.base import Conflict, Kind, Located
 from .kinds.cluster import CLUSTER_KEY
+from .refusals import Refusals, demand_of_new
 from .removal import removal
 from .settings import Settings
 from .state import Bound, Desired, Existing, Item, Record
@@ -39,6 +40,7 @@ class Matches:
         located: The objects that exist, by (kind, key).
         left: What is left to a person, as (kind, key), and has no object: neither it nor its parts are made.
         notices: What a person should know, beyond single objects.
+        refusals: What NetBox refuses.
     """
 
     matched: list[Match] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Matches:
     blocked: set[str] = field(default_factory=set)
     expected: set[tuple[str, str]] = field(default_factory=set)
     left: set[tuple[str, str]] = field(default_factory=set)
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 def match(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Matches:
@@ -162,6 +165,16 @@ def tie(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Match
         conflict = kind.contest(item, record, existing, located) or other_owner(item, record, existing, located)
     else:
         conflict = None
+    if record is None and (demanded := demand_of_new(kind, item, existing)):
+        demand, key = demanded
+        matches.refusals.add_demand(demand, key)
+        if item.key != item.unit:
+            # Nor what hangs on it. What hangs on a root is blocked with it, and a node does not keep its guests out.
+            matches.left.add((item.kind, item.key))
+        conflict = Conflict(
+            f'NetBox does not take it: the custom field "{demand.field}" of {demand.plural} {demand.reason}. Give the '
+            'field a valid default, or make it optional.'
+        )
     if conflict:
         matches.conflicts.append((item, conflict))
         return block(item, matches)

@@ -10,6 +10,7 @@ from .kinds.base import Conflict
 from .machines import set_aside_replaced
 from .matching import Match, Matches, match, unmatched
 from .ownership import decide, is_empty
+from .refusals import demand_of_shared
 from .removal import removals
 from .safety import refusal
 from .settings import Settings
@@ -28,7 +29,10 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     refreshed: dict[int, Mapping[str, Value]] = {}
     seen: dict[tuple[str, str], Mapping[str, Value]] = {}
     for entry in matches.matched:
-        change = change_of(entry, resolver, existing, settings)
+        change = matches.refusals.checked(change_of(entry, resolver, existing, settings), existing)
+        if change.action is Action.CONFLICT:
+            changes.append(change)
+            continue
         seen[change.kind, change.key] = said_beside(entry.item, change, resolver)
         if is_change(change):
             changes.append(change)
@@ -38,8 +42,8 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     changes += conflicts(matches)
     changes += problems(matches)
     removed, forgotten = removals(unmatched(desired, existing, matches), existing, settings, now)
-    changes += removed
-    notices = (*desired.notices, *matches.notices)
+    changes += (matches.refusals.checked(change, existing) for change in removed)
+    notices = (*desired.notices, *matches.notices, *matches.refusals.notices())
     plan = Plan(
         changes=by_unit(changes),
         refreshed=refreshed,
@@ -72,6 +76,8 @@ class Resolver:
 
     def is_expected(self, value: Value) -> bool:
         """Whether a value can be written: what it names exists or will."""
+        if isinstance(value, Shared) and value not in self.existing.shared:
+            return demand_of_shared(value, self.existing) is None
         return not isinstance(value, Ref) or (value.kind, value.key) in self.matches.expected
 
 
@@ -87,8 +93,14 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
     last = remembered(entry, existing)
     binding = {**last, **item.identity}
     fields = []
+    note_refused(item, kind, resolver)
+    refusals = resolver.matches.refusals
     for (spec, owner), want in wants.items():
         now = record.values.get(spec.name) if record else None
+        if want != now and not refusals.may_write(kind, spec.name, item.key, want, existing):
+            continue
+        if isinstance(want, frozenset):
+            want = refusals.assignable(kind, item.key, now, last.get(spec.name), want, existing)
         decision = decide(owner, spec.name, last, now, want)
         if not decision.kept or spec.name in last:
             binding[spec.name] = decision.last
@@ -121,6 +133,15 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
             if change.name in item.reasons and not change.kept
         ),
     )
+
+
+def note_refused(item: Item, kind: Kind, resolver: 'Resolver'):
+    """Note the shared objects that a field names, and that NetBox does not let be made."""
+    for spec in kind.fields:
+        value = item.values.get(spec.name)
+        is_new = isinstance(value, Shared) and value not in resolver.existing.shared
+        if is_new and (demand := demand_of_shared(value, resolver.existing)):
+            resolver.matches.refusals.add_demand(demand, value.name)
 
 
 def said_beside(item: Item, change: Change, resolver: Resolver) -> Mapping[str, Value]:

@@ -38,7 +38,8 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
     if kind.removal is not Removal.RETIRE or settings.missing_guests == 'leave':
         return None
     if bound.missing_since is None:
-        values = {name: value for name, value in kind.retired.items() if is_ours(name, bound, record, settings)}
+        retired = kind.retired.items()
+        values = {name: value for name, value in retired if is_ours(name, bound, record, existing, settings)}
         reason = 'It is gone from Proxmox.'
         if bound.unit in existing.replaced:
             reason = 'Another machine has its VM ID in Proxmox now.'
@@ -59,9 +60,12 @@ def may_be_deleted(bound: Bound, settings: Settings) -> bool:
     return kind.removal is Removal.DELETE and not (bound.kind == 'ip' and settings.missing_addresses == 'leave')
 
 
-def is_ours(name: str, bound: Bound, record: Record, settings: Settings) -> bool:
-    """Whether a field may be written: it is there, not ignored by the endpoint, and holds no person's word."""
+def is_ours(name: str, bound: Bound, record: Record, existing: Existing, settings: Settings) -> bool:
+    """Whether a field may be written: NetBox takes it, the endpoint does not ignore it, and no user has edited it."""
     if name not in record.values:
+        return False
+    limits = existing.limits.get((KINDS[bound.kind].model, name.removeprefix('cf_')))
+    if limits and limits.refusal(KINDS[bound.kind].retired.get(name)):
         return False
     owners = {spec.name: settings.owner(bound.kind, spec.name, spec.owner) for spec in KINDS[bound.kind].fields}
     if owners[name] is Owner.EDITORIAL:

@@ -4,6 +4,7 @@ The two sides of a comparison as plain data: what NetBox should hold (`Desired`)
 `ledger.existing` fills `Existing`; `sync.desired` fills `Desired`. Nothing here queries or writes.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from ..proxmox.inventory import Notice
 from .absence import Waiting
 from .values import Pointer, Ref, Shared, Value
 
-__all__ = ('Bound', 'Desired', 'Existing', 'Item', 'PrefixHit', 'Record', 'VlanBook', 'VlanHit')
+__all__ = (
+    'Bound', 'Demand', 'Desired', 'Existing', 'Item', 'PrefixHit', 'Record', 'ValueLimits', 'VlanBook', 'VlanHit',
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +96,56 @@ class Record:
     Attributes:
         values: The fields that its kind writes, as they are now.
         hints: Whatever else identifies it or its holder, by the kind's own names.
+        refused: Why NetBox refuses every change of it, by the custom field whose value it does not take.
     """
 
     pointer: Pointer
     values: Mapping[str, Value]
     hints: Mapping[str, object] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """
+    A custom field without which NetBox takes no new object of a model.
+
+    Attributes:
+        model: 'app_label.model_name'.
+        plural: What several of its objects are called.
+        reason: Why its default does not do, for people: 'is required and has no default'.
+    """
+
+    model: str
+    plural: str
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueLimits:
+    """What a custom field takes, where that is limited. None: not limited."""
+
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str = ''
+    choices: frozenset[str] | None = None
+
+    def refusal(self, value: Value) -> str:
+        """Why NetBox refuses a value, for people; '' if it does not."""
+        if value is None or value == '':
+            return 'it is required' if self.required else ''
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if self.minimum is not None and value < self.minimum:
+                return f'at least {self.minimum:g}'
+            if self.maximum is not None and value > self.maximum:
+                return f'at most {self.maximum:g}'
+        if self.pattern and isinstance(value, str) and not re.match(self.pattern, value):
+            return f'only what matches "{self.pattern}"'
+        if self.choices is not None and value not in self.choices:
+            return f'"{value}" is not among its choices'
+        return ''
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +225,9 @@ class Existing:
         shared: The objects that `Shared` values mean, where they exist.
         new_shared: Those among them that are not remembered yet.
         custom_fields: The names of the custom fields that each model has.
+        limits: What the custom fields take that kinds write, by model and name, where that is limited.
+        demands: By model, the custom fields without which NetBox takes no new object.
+        tag_limits: Tags that only some models may have.
         prefixes: By host address as text.
         burdens: For bound objects that Proxmox no longer has: what hangs on them that this endpoint did not make.
         vlans: By kind of interface.
@@ -195,6 +246,9 @@ class Existing:
     burdens: Mapping[Pointer, tuple[str, ...]]
     vlans: Mapping[str, VlanBook] = field(default_factory=dict)
     new_shared: Mapping[Shared, Pointer] = field(default_factory=dict)
+    limits: Mapping[tuple[str, str], ValueLimits] = field(default_factory=dict)
+    demands: Mapping[str, tuple[Demand, ...]] = field(default_factory=dict)
+    tag_limits: Mapping[Pointer, frozenset[str]] = field(default_factory=dict)
     gone: frozenset[tuple[str, str]] = frozenset()
     retired: frozenset[str] = frozenset()
     expired: frozenset[Pointer] = frozenset()

@@ -8,6 +8,7 @@ from netbox.ui import panels
 
 from ..choices import RunStatusChoices
 from ..cluster_state import ClusterState
+from ..custom_fields import problems
 from ..node_bindings import state_seen_by
 from ..overview import GuestNumbers, guest_numbers, last_read
 
@@ -45,4 +46,5 @@ class EndpointStatePanel(panels.ObjectPanel):
             'first_expiry': first,
             'days_left': (first.expires - timezone.now()).days if first else None,
             'soon': SOON,
+            'field_problems': [problem for problem in problems() if not problem.is_missing],
         }

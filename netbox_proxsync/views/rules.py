@@ -1,17 +1,20 @@
 from functools import cached_property
 from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
 from netbox.ui.layout import SimpleLayout
 from netbox.ui.panels import CommentsPanel
 from netbox.views import generic
+from utilities.forms import DeleteForm
 from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
-from ..ledger.ruled_guests import Matching, matching_guests
+from ..ledger.ruled_guests import Matching, affected_guests, matching_guests
 from ..models import MappingRule, ProxmoxGuest
 from ..ui import panels
 
@@ -29,6 +32,20 @@ __all__ = (
 
 # How many of the guests of which it is not known whether a rule matches them are named.
 SHOWN = 20
+
+
+def effect_of_deletion(user: AbstractBaseUser, rules: list[MappingRule]) -> str:
+    """What the deletion of rules means for the guests that a user may view."""
+    number = affected_guests(rules, ProxmoxGuest.objects.restrict(user, 'view'))
+    if not number:
+        return _('No guest is affected: nothing that a guest has is decided by this.')
+    return ngettext(
+        '{number} guest is affected. At the next sync, what was set by this follows the next rule that matches, else '
+        'the endpoint; where neither says anything, it is emptied. What a user has edited stays.',
+        '{number} guests are affected. At the next sync, what was set by this follows the next rule that matches, else '
+        'the endpoint; where neither says anything, it is emptied. What a user has edited stays.',
+        number,
+    ).format(number=number)
 
 
 @register_model_view(MappingRule, 'list', path='', detail=False)
@@ -68,6 +85,12 @@ class MappingRuleEditView(generic.ObjectEditView):
 class MappingRuleDeleteView(generic.ObjectDeleteView):
     queryset = MappingRule.objects.all()
 
+    def get_extra_context(self, request: HttpRequest, instance: MappingRule) -> dict[str, Any]:
+        # NetBox shows the form as a page or as a dialog; a help text is the part of it that is in both.
+        form = DeleteForm(instance=instance, initial=request.GET)
+        form.fields['changelog_message'].help_text = effect_of_deletion(request.user, [instance])
+        return {'form': form}
+
 
 @register_model_view(MappingRule, 'bulk_import', path='import', detail=False)
 class MappingRuleBulkImportView(generic.BulkImportView):
@@ -94,6 +117,14 @@ class MappingRuleBulkDeleteView(generic.BulkDeleteView):
     queryset = MappingRule.objects.all()
     filterset = filtersets.MappingRuleFilterSet
     table = tables.MappingRuleTable
+    template_name = 'netbox_proxsync/mappingrule_bulk_delete.html'
+
+    def get_extra_context(self, request: HttpRequest) -> dict[str, Any]:
+        if request.POST.get('_all'):
+            rules = self.filterset(request.GET, self.queryset, request=request).qs
+        else:
+            rules = self.queryset.filter(pk__in=request.POST.getlist('pk'))
+        return {'effect': effect_of_deletion(request.user, list(rules))}
 
 
 @register_model_view(MappingRule, 'guests')

@@ -18,7 +18,7 @@ from virtualization.models import VirtualMachine
 from netbox_proxsync import branching
 from netbox_proxsync.choices import RunModeChoices
 from netbox_proxsync.jobs import SyncJob
-from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SharedObject, SyncRun
 
 from .lab import Lab, edit, rows
 
@@ -334,6 +334,7 @@ def test_an_upgrade_reaches_the_open_branches(synced: Lab):
     with connections[branch.connection_name].cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'netbox_proxsync' AND name >= '0017'")
         cursor.execute('ALTER TABLE netbox_proxsync_binding DROP COLUMN seen')
+        cursor.execute(f'DROP TABLE {branch.schema_name}.netbox_proxsync_sharedobject')
         # In a branch that was open when this plugin was installed, migrations have made the tables.
         for model in (Binding, ProxmoxGuest):
             cursor.execute(
@@ -345,6 +346,9 @@ def test_an_upgrade_reaches_the_open_branches(synced: Lab):
     branch.migrate(synced.admin)
     assert branch.ready
     assert rows() == before
+    # What the branch's bindings tell of shared objects is remembered in the branch.
+    with synced.active(branch):
+        assert SharedObject.objects.filter(model='virtualization.virtualmachinetype').exists()
     synced.pve.rename(max(guest.vmid for guest in synced.pve.cluster.guests.values()), 'after-the-upgrade')
     assert synced.sync(branch).counts == {'vm': {'update': 1}}
     forget_other_endpoint(synced, branch)

@@ -1,4 +1,4 @@
-"""Shared objects that users rename while branches are open: each branch remembers what it has, and main what main has."""
+"""Shared objects that users rename while branches are open: branches and main remember what they have themselves."""
 
 from dcim.models import Platform
 from extras.models import Tag

@@ -17,6 +17,7 @@ from netbox_proxsync.crypto import SecretError
 from netbox_proxsync.ledger.bindings import dangling
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint
+from netbox_proxsync.netbox_checks import demand_checks, field_checks
 from netbox_proxsync.proxmox.check import Check, ConnectionReport
 
 REPORTED = ('version', 'cluster_name', 'nodes_online', 'nodes_total', 'quorate')
@@ -106,7 +107,7 @@ def look(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Finding
     yield Findings(None, [*check_custom_fields(), check_workers(), *check_branches()], repaired)
     for endpoint in endpoints:
         repaired = forget_dangling(endpoint) if repair else []
-        report = connection.test(endpoint)
+        report = connection.try_connection(endpoint)
         failed = Check(label='Connection', ok=False, detail=report.error, remedy=report.remedy)
         checks = [*check_secrets(endpoint), *(report.checks or [failed]), check_bindings(endpoint)]
         yield Findings(endpoint.name, checks, repaired, report)
@@ -145,17 +146,9 @@ def forget_dangling(endpoint: ProxmoxEndpoint) -> list[str]:
 
 
 def check_custom_fields() -> list[Check]:
-    if not (problems := custom_fields.problems()):
-        return [Check(label='custom fields', ok=True, detail=f'{len(custom_fields.CUSTOM_FIELDS)} are there')]
-    return [
-        Check(
-            label='custom fields',
-            ok=False,
-            detail=f'{problem.name} {problem.message}',
-            remedy='Repeat this with --repair.' if problem.repairable else '',
-        )
-        for problem in problems
-    ]
+    found = list(field_checks(required=True, repair='Repeat this with --repair.'))
+    there = Check(label='custom fields', ok=True, detail=f'{len(custom_fields.CUSTOM_FIELDS)} are there')
+    return [*(found or [there]), *demand_checks()]
 
 
 def check_workers() -> Check:

@@ -1,5 +1,6 @@
 """Nodes -> dcim.Device."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -18,6 +19,8 @@ __all__ = ('DeviceKind',)
 DEFAULT_ROLE = Shared('dcim.devicerole', 'Hypervisor')
 SCOPE = 'nodes'
 GIB = 1024**3
+# '9.2.11', and up to 7.4 '7.4-20'.
+RELEASE = re.compile(r'\d+\.\d+')
 # dcim.Device.name, serial
 NAME_LENGTH, SERIAL_LENGTH = 64, 50
 ONLINE, OFFLINE = 'active', 'offline'
@@ -154,7 +157,8 @@ def told(facts: NodeFacts) -> dict[str, Value]:
     }
     values: dict[str, Value] = {name: value for name, value in stated.items() if known(value)}
     if version:
-        values['platform'] = Shared('dcim.platform', f'Proxmox VE {".".join(version.split(".")[:2])}')
+        release = RELEASE.match(version)
+        values['platform'] = Shared('dcim.platform', f'Proxmox VE {release[0] if release else version}')
     return values
 
 

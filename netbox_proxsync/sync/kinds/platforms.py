@@ -2,10 +2,10 @@
 
 import re
 
-from ...proxmox.inventory import Guest, GuestConfig, known
+from ...proxmox.inventory import Guest, GuestConfig, Unknown, known
 from ..values import Shared
 
-__all__ = ('platform_of',)
+__all__ = ('is_second_choice', 'platform_of')
 
 NOTES_LINE = re.compile(r'^\s*os:\s*(\S.*?)\s*$', re.IGNORECASE | re.MULTILINE)
 NAME_LENGTH = 100
@@ -49,6 +49,11 @@ def platform_of(guest: Guest, config: GuestConfig) -> Shared | None:
     if config.ostype in UNTOLD:
         return None
     return platform(OS_TYPES.get(config.ostype, config.ostype))
+
+
+def is_second_choice(guest: Guest, config: GuestConfig) -> bool:
+    """Whether the platform is taken from `ostype` because the guest agent, which knows better, could not be read."""
+    return isinstance(guest.os_name, Unknown) and not NOTES_LINE.search(config.description)
 
 
 def platform(name: str) -> Shared:

@@ -11,6 +11,9 @@ from ..values import Value
 
 __all__ = ('apply_rules', 'take_back')
 
+# In a binding: the fields whose value came from a rule.
+RULED = 'ruled'
+
 
 def apply_rules(
     values: Mapping[str, Value], decision: Decision, defaults: Mapping[str, Value]
@@ -36,19 +39,37 @@ def apply_rules(
 
 def take_back(item: Item, names: Iterable[str], existing: Existing, settings: Settings) -> Item:
     """
-    The item without what we wrote by a rule that no longer decides, where nothing else decides either.
+    The item without what we wrote by a rule that no longer decides (it was changed, disabled or deleted, or does not
+    match any more), where nothing else decides either.
 
-    Only a value that some rule sets is taken back: another one came from the endpoint's defaults or from prefixes, and
-    that these are silent now does not make it wrong.
+    Only what came from a rule is taken back: another value came from the endpoint's defaults or from prefixes, and that
+    these are silent now does not make it wrong. A user's edit stays, as ever.
     """
     bound = existing.bindings.get((item.kind, item.key))
+    last = bound.last if bound else {}
     decision: Decision = item.hints['decision']
     emptied = {
         name: None
         for name in names
-        if bound
-        and name not in item.values
+        if name not in item.values
         and getattr(decision, name) is None
-        and bound.last.get(name) in settings.ruled.get(name, frozenset())
+        and last.get(name) is not None
+        and came_from_rule(name, last, settings)
     }
-    return replace(item, values={**item.values, **emptied}) if emptied else item
+    item = replace(item, values={**item.values, **emptied}) if emptied else item
+    # While it is not known what the rules say, what is remembered stays.
+    before = frozenset(last.get(RULED) or ())
+    ruled = frozenset(name for name in names if is_ruled(decision, name, name in before))
+    return replace(item, identity={**item.identity, RULED: ruled}) if ruled or RULED in last else item
+
+
+def came_from_rule(name: str, last: Mapping[str, Value], settings: Settings) -> bool:
+    if RULED in last:
+        return name in last[RULED]
+    # Of bindings that do not remember it: values that some rule sets.
+    return last.get(name) in settings.ruled.get(name, frozenset())
+
+
+def is_ruled(decision: Decision, name: str, before: bool) -> bool:
+    decided = getattr(decision, name)
+    return before if not known(decided) else decided is not None

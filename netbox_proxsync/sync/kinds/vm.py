@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, known
 from ..machines import identity_of
+from ..rules import Decision
 from ..settings import Settings
 from ..state import Existing, Item
 from ..values import Shared, Value, decimal_text, in_units
@@ -14,9 +15,10 @@ from .base import Field, Kind, Located, Owner, Removal, decision_of, guests_of, 
 from .cluster import CLUSTER_KEY, cluster_ref
 from .names import NAME_LENGTH, free_names
 from .nodes import device_ref, nodes_of
-from .platforms import platform_of
+from .platforms import is_second_choice, platform_of
 from .recognition import GuestRecognition
 from .ruling import apply_rules, take_back
+from .sources import SECOND_CHOICES, without_second_choices
 from .tags import tags_of
 
 __all__ = ('VMKind',)
@@ -100,7 +102,8 @@ class VMKind(Kind):
                 unit=guest.key,
                 label=label_of(guest),
                 values=apply_rules(values, decision, {'role': settings.guest_role, 'tenant': settings.tenant}),
-                hints=recognition(guest) | {'decision': decision, **around(guest, vmids, keys)},
+                hints=recognition(guest)
+                | {'decision': decision, SECOND_CHOICES: second_choices(guest, decision), **around(guest, vmids, keys)},
                 identity=identity_of(guest),
                 partial=not (known(guest.config) and known(guest.name)),
                 reasons=decision.reasons,
@@ -125,10 +128,17 @@ class VMKind(Kind):
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         names = free_names(items, existing, located, settings.owner(self.name, 'name', Owner.EDITORIAL))
-        return [
+        named = [
             replace(item, values={**item.values, 'name': names[item.key]}) if item.key in names else item
             for item in items
         ]
+        return [without_second_choices(item, existing, located) for item in named]
+
+
+def second_choices(guest: Guest, decision: Decision) -> frozenset[str]:
+    """The fields whose value comes from a less reliable source, because a better one could not be read."""
+    is_open = known(decision.platform) and decision.platform is None and known(guest.config)
+    return frozenset({'platform'} if is_open and is_second_choice(guest, guest.config) else ())
 
 
 def primary_addresses(guest: Guest, settings: Settings) -> dict[str, Value]:

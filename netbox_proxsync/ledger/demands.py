@@ -1,0 +1,152 @@
+"""What the custom fields and the tags of this NetBox demand, for the comparison: in a few queries."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import override
+from extras.choices import CustomFieldStatusChoices, CustomFieldTypeChoices
+from extras.models import CustomField, Tag
+
+from ..custom_fields import OWN_FIELDS, unusable_fields
+from ..sync.kinds import KINDS
+from ..sync.state import Demand, ValueLimits
+from ..sync.values import Pointer
+from .fields import pointer_to
+
+__all__ = ('CustomFields', 'load_custom_fields', 'load_tag_limits', 'not_assignable')
+
+# The models of shared objects, which a sync makes as well.
+SHARED_MODELS = (
+    'dcim.devicerole', 'dcim.devicetype', 'dcim.manufacturer', 'dcim.platform', 'extras.tag', 'ipam.vlan',
+    'virtualization.clustertype', 'virtualization.virtualmachinetype',
+)  # fmt: skip
+EMPTY = (None, '')
+
+
+@dataclass
+class CustomFields:
+    """
+    The custom fields of the models that a sync writes.
+
+    Attributes:
+        by_model: Those that NetBox checks.
+        written: By model, the names of those that a sync writes, as far as they can be used.
+    """
+
+    by_model: Mapping[str, list[CustomField]]
+    written: Mapping[str, frozenset[str]]
+    verdicts: dict[tuple[int, str], str] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> dict[tuple[str, str], ValueLimits]:
+        found = {
+            (model, each.name): limits_of(each)
+            for model, fields in self.by_model.items()
+            for each in fields
+            if each.name in self.written.get(model, ())
+        }
+        return {identity: limits for identity, limits in found.items() if limits != ValueLimits()}
+
+    @property
+    def demands(self) -> dict[str, tuple[Demand, ...]]:
+        """By model, what keeps NetBox from taking a new object that has nothing but the defaults."""
+        return {
+            model: tuple(
+                Demand(model=model, plural=plural_of(model), field=each.name, reason=reason)
+                for each in fields
+                if (reason := self.refused_default(each))
+            )
+            for model, fields in self.by_model.items()
+        }
+
+    def refused_default(self, each: CustomField) -> str:
+        if each.default in EMPTY:
+            return 'is required and has no default' if each.required else ''
+        if each.unique:
+            return 'is unique and has a default, which only one of them can have'
+        return f'has a default that is not valid ({verdict})' if (verdict := self.refused(each, each.default)) else ''
+
+    def refused_in(self, model: str, data: Mapping[str, Any]) -> dict[str, str]:
+        """Why NetBox refuses every change of an object, by the custom field whose value it does not take."""
+        found = {}
+        for each in self.by_model.get(model, ()):
+            # What a sync has written, and NetBox does not take any more, is set aside while the object is checked.
+            if each.name in OWN_FIELDS.get(model, ()) and not each.required:
+                continue
+            if each.name in data:
+                verdict = self.refused(each, data[each.name])
+            else:
+                verdict = 'it has no value' if each.required and each.default is None else ''
+            if verdict:
+                found[each.name] = f'its custom field "{each.name}" is not valid ({verdict.rstrip(".")})'
+        return found
+
+    def refused(self, each: CustomField, value: Any) -> str:
+        """What NetBox says against a value; '' if nothing."""
+        if value in EMPTY and not each.required:
+            return ''
+        identity = each.pk, repr(value)
+        if identity not in self.verdicts:
+            try:
+                each.validate(value)
+                self.verdicts[identity] = ''
+            except ValidationError as error:
+                self.verdicts[identity] = '; '.join(error.messages)
+        return self.verdicts[identity]
+
+
+def plural_of(model: str) -> str:
+    with override('en'):
+        return str(apps.get_model(model)._meta.verbose_name_plural)
+
+
+def load_custom_fields() -> CustomFields:
+    models = {*SHARED_MODELS, *(kind.model for kind in KINDS.values())}
+    by_model: dict[str, list[CustomField]] = {model: [] for model in models}
+    fields = CustomField.objects.filter(status=CustomFieldStatusChoices.STATUS_ACTIVE).select_related('choice_set')
+    for each in fields.prefetch_related('object_types'):
+        for object_type in each.object_types.all():
+            if (model := f'{object_type.app_label}.{object_type.model}') in by_model:
+                by_model[model].append(each)
+    left_out = unusable_fields()
+    return CustomFields(
+        by_model=by_model,
+        written={
+            kind.model: frozenset(each.name for each in by_model[kind.model]) - left_out for kind in KINDS.values()
+        },
+    )
+
+
+def limits_of(each: CustomField) -> ValueLimits:
+    minimum, maximum = each.validation_minimum, each.validation_maximum
+    is_choice = each.type == CustomFieldTypeChoices.TYPE_SELECT
+    return ValueLimits(
+        required=each.required,
+        minimum=None if minimum is None else float(minimum),
+        maximum=None if maximum is None else float(maximum),
+        pattern=each.validation_regex,
+        choices=frozenset(each.choice_set.values) if is_choice and each.choice_set else None,
+    )
+
+
+def load_tag_limits() -> dict[Pointer, frozenset[str]]:
+    """The tags that only some models may have."""
+    limited = Tag.objects.filter(object_types__isnull=False).distinct().prefetch_related('object_types')
+    return {
+        pointer_to(tag): frozenset(f'{each.app_label}.{each.model}' for each in tag.object_types.all())
+        for tag in limited
+    }
+
+
+def not_assignable(tags: Iterable[Pointer], instance: models.Model) -> set[Pointer]:
+    """Those of some tags that NetBox does not let an object have, and that it does not have yet."""
+    pks = {tag.pk: tag for tag in tags}
+    limited = Tag.objects.filter(pk__in=pks, object_types__isnull=False)
+    allowed = Tag.objects.filter(object_types=ContentType.objects.get_for_model(instance)).values('pk')
+    refused = limited.exclude(pk__in=allowed).exclude(pk__in=instance.tags.values('pk')).distinct()
+    return {pks[pk] for pk in refused.values_list('pk', flat=True)} if pks else set()

@@ -1,0 +1,36 @@
+"""Values that come from a less reliable source, because a better one could not be read."""
+
+from dataclasses import replace
+
+from ..ownership import is_empty
+from ..state import Existing, Item
+from .base import Located
+
+__all__ = ('SECOND_CHOICES', 'without_second_choices')
+
+# In an item's hints, the fields with such values; in its binding, those that such a value was written to.
+SECOND_CHOICES = 'second_choices'
+
+
+def without_second_choices(item: Item, existing: Existing, located: Located) -> Item:
+    """
+    The item without such values, where NetBox holds one from a better source: that this cannot be read now does not
+    make it wrong. A value that came from the same source before is brought up to date.
+    """
+    names = item.hints[SECOND_CHOICES]
+    bound = existing.bindings.get((item.kind, item.key))
+    before = bound.last.get(SECOND_CHOICES) if bound else None
+    pointer = located.get(item.kind, item.key)
+    record = existing.by_pointer.get(pointer) if pointer else None
+    better = {
+        name
+        for name in names
+        if record
+        and not is_empty(record.values.get(name))
+        and name not in (before or ())
+        and record.values[name] != existing.shared.get(item.values[name], item.values[name])
+    }
+    used = frozenset(names) - better
+    identity = {**item.identity, SECOND_CHOICES: used} if used or before is not None else item.identity
+    values = {name: value for name, value in item.values.items() if name not in better}
+    return replace(item, values=values, identity=identity)

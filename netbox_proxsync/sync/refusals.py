@@ -1,0 +1,147 @@
+"""What the NetBox at hand refuses, known before anything is written: so a run says it once, not for every object."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..proxmox.inventory import Notice
+from .changes import Action, Change
+from .kinds import KINDS, Kind
+from .state import Demand, Existing, Item
+from .values import Pointer, Shared, Value
+
+__all__ = ('Refusals', 'demand_of_new', 'demand_of_shared')
+
+CUSTOM = 'cf_'
+KIND_MODELS = {kind.model for kind in KINDS.values()}
+SUBJECT = 'NetBox'
+SHOWN = 5
+DEVICE_TYPE, MANUFACTURER = 'dcim.devicetype', 'dcim.manufacturer'
+
+
+@dataclass
+class Refusals:
+    """
+    Collects what is left out, for the notices of the run.
+
+    Attributes:
+        demanded: By what NetBox demands, the objects that are not made.
+        unchangeable: By kind and reason, the objects that are left as they are.
+        tags: By tag and kind, the objects that do not get it.
+        values: By custom field, kind and reason, the objects that do not get the value.
+    """
+
+    demanded: dict[Demand, set[str]] = field(default_factory=dict)
+    unchangeable: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    tags: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    values: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
+
+    def add_demand(self, demand: Demand, key: str):
+        self.demanded.setdefault(demand, set()).add(key)
+
+    def may_write(self, kind: Kind, name: str, key: str, value: Value, existing: Existing) -> bool:
+        """Whether NetBox takes a value of a field; if not, it is noted."""
+        if not name.startswith(CUSTOM):
+            return True
+        limits = existing.limits.get((kind.model, name.removeprefix(CUSTOM)))
+        if limits is None or not (refusal := limits.refusal(value)):
+            return True
+        # Of a field that NetBox wants filled, nothing needs to be told where Proxmox has no value.
+        if value not in (None, ''):
+            self.values.setdefault((name.removeprefix(CUSTOM), kind.plural, refusal), set()).add(key)
+        return False
+
+    def assignable(
+        self, kind: Kind, key: str, now: Value, last: Value, want: frozenset[Value], existing: Existing
+    ) -> frozenset[Value]:
+        """
+        A set without what NetBox does not let the object have. What it has already stays, and what a user took away
+        is still remembered as taken away.
+        """
+        left = set()
+        for element in want - (now or frozenset()) - (last or frozenset()):
+            if isinstance(element, Pointer) and kind.model not in existing.tag_limits.get(element, (kind.model,)):
+                self.tags.setdefault((element.label, kind.plural), set()).add(key)
+                left.add(element)
+            elif isinstance(element, Shared) and (demand := demand_of_shared(element, existing)):
+                self.add_demand(demand, element.name)
+                left.add(element)
+        return want - left
+
+    def checked(self, change: Change, existing: Existing) -> Change:
+        """The change, or a conflict if NetBox would refuse it for what the object holds already."""
+        record = existing.by_pointer.get(change.pointer) if change.pointer else None
+        refused = dict(record.refused) if record else {}
+        for entry in change.writes:
+            refused.pop(entry.name.removeprefix(CUSTOM), None)
+        if not refused or not change.writes or change.action in (Action.DELETE, Action.CONFLICT):
+            return change
+        reason = '; '.join(refused.values())
+        self.unchangeable.setdefault((KINDS[change.kind].plural, reason), set()).add(change.key)
+        return replace(
+            change,
+            action=Action.CONFLICT,
+            fields=(),
+            binding=None,
+            reason=f'NetBox refuses every change of it, because {reason}. Correct that in NetBox.',
+        )
+
+    def notices(self) -> Iterator[Notice]:
+        for demand, keys in self.demanded.items():
+            # Whoever reads this may not be allowed to view each guest.
+            names = '' if demand.model in KIND_MODELS else f': {shown(keys)}'
+            yield Notice(
+                subject=SUBJECT,
+                message=f'The custom field "{demand.field}" of {demand.plural} {demand.reason}, so {len(keys)} '
+                f'{demand.plural} are not created{names}.',
+                remedy=f'Give the custom field "{demand.field}" a valid default, or make it optional.',
+            )
+        for (plural, reason), keys in self.unchangeable.items():
+            yield Notice(
+                subject=SUBJECT,
+                message=f'NetBox refuses every change of {len(keys)} {plural}, because {reason}.',
+                remedy='Correct these values in NetBox, or change the custom field.',
+            )
+        for (tag, plural), keys in self.tags.items():
+            yield Notice(
+                subject=SUBJECT,
+                message=f'The tag "{tag}" is limited to other object types than {plural}, so {len(keys)} {plural} '
+                'are written without it.',
+                remedy=f'Add {plural} to the object types of the tag, or remove its limits.',
+            )
+        for (name, plural, refusal), keys in self.values.items():
+            yield Notice(
+                subject=SUBJECT,
+                message=f'The custom field "{name}" refuses values from Proxmox VE ({refusal}), so {len(keys)} '
+                f'{plural} are written without them.',
+                remedy=f'Correct the choices or the validation of the custom field "{name}".',
+            )
+
+
+def demand_of_new(kind: Kind, item: Item, existing: Existing) -> tuple[Demand, str] | None:
+    """What NetBox demands of a new object that this item does not bring, and what is not made, by key or name."""
+    for demand in existing.demands.get(kind.model, ()):
+        name = f'{CUSTOM}{demand.field}'
+        value = item.values.get(name) if demand.field in existing.custom_fields.get(kind.model, ()) else None
+        limits = existing.limits.get((kind.model, demand.field))
+        is_written = any(spec.name == name for spec in kind.fields) and value not in (None, '')
+        if not is_written or (limits and limits.refusal(value)):
+            return demand, item.key
+    for spec in kind.fields:
+        value = item.values.get(spec.name)
+        is_needed = spec.needed and isinstance(value, Shared) and value not in existing.shared
+        if is_needed and (demand := demand_of_shared(value, existing)):
+            return demand, value.name
+    return None
+
+
+def demand_of_shared(value: Shared, existing: Existing) -> Demand | None:
+    demands = existing.demands.get(value.model, ())
+    if value.model == DEVICE_TYPE and Shared(MANUFACTURER, value.within) not in existing.shared:
+        demands = (*demands, *existing.demands.get(MANUFACTURER, ()))
+    return next(iter(demands), None)
+
+
+def shown(found: set[str]) -> str:
+    names: Sequence[str] = sorted(found)
+    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
+    return ', '.join(names[:SHOWN]) + more
