@@ -383,6 +383,11 @@ class ProxmoxGuestTable(NetBoxTable):
         order_by=('seen_until', 'endpoint__guests_read'),
         attrs={'td': {'class': 'text-nowrap'}},
     )
+    known_until = columns.DateTimeColumn(
+        verbose_name=_('Known until'),
+        timespec='minutes',
+        attrs={'td': {'class': 'text-nowrap'}},
+    )
     actions = columns.ActionsColumn(
         actions=(),
     )
@@ -391,11 +396,11 @@ class ProxmoxGuestTable(NetBoxTable):
         model = ProxmoxGuest
         fields = (
             'pk', 'id', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'reason', 'virtual_machine',
-            'tags', 'template', 'ignored', 'last_seen',
+            'tags', 'template', 'ignored', 'last_seen', 'known_until',
         )  # fmt: skip
         default_columns = (
             'pk', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason',
-            'last_seen',
+            'last_seen', 'known_until',
         )  # fmt: skip
 
     def value_status(self, value: str) -> str:

@@ -259,7 +259,8 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
         model = ProxmoxGuest
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'type', 'vmid', 'name', 'node', 'status', 'tags',
-            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'last_seen', 'details',
+            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'last_seen', 'known_until',
+            'details',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'type', 'vmid', 'name', 'state')
         read_only_fields = fields
