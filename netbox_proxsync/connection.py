@@ -126,7 +126,7 @@ def test(endpoint: ProxmoxEndpoint) -> ConnectionReport:
     try:
         connection = connection_of(endpoint)
     except SecretError as error:
-        return ConnectionReport(ok=False, error=str(error))
+        return ConnectionReport(connected=False, error=str(error))
     return check(connection, endpoint.memory, ssh_settings_of(endpoint))
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from .acknowledging import drop_corrected
 from .branching.carrying import place_again
 from .branching.deciding import take_decisions
 from .branching.states import begin_writing, guests_read, known_identity
@@ -34,6 +35,7 @@ from .sync.changes import Plan
 from .sync.desired import desire
 from .sync.guests import LaterStandings, Pending, Standings
 from .sync.identity import ClusterIdentity, another_cluster, identity_of
+from .sync.kinds.nodes import node_key, nodes_read
 from .sync.plan import compare
 from .sync.settings import Settings
 
@@ -177,8 +179,11 @@ def decide(
         watch.check()
         plan = compare(desired, existing, settings, timezone.now())
         watch.check()
+    if run.vmids is None:
+        faults = {(notice.subject, notice.message) for notice in plan.notices if notice.is_fault}
+        drop_corrected(run.endpoint, faults, {node_key(node.name) for node in nodes_read(inventory, settings)})
     for notice in plan.notices:
-        recorder.warn(notice.subject, notice.message, notice.remedy)
+        recorder.warn(notice.subject, notice.message, notice.remedy, notice.is_fault)
     return plan
 
 

@@ -214,7 +214,8 @@ class SyncRunTable(NetBoxTable):
         return ', '.join(map(str, value))
 
     def render_messages(self, value) -> int:
-        return len(value)
+        # Without the faults that a user has acknowledged.
+        return sum(message.get('level') != 'info' for message in value)
 
     # What they say is for who may view the machines that they are about.
     value_messages = render_messages

@@ -46,6 +46,7 @@ __all__ = (
     'BindingSerializer',
     'ConfirmedKeysSerializer',
     'ConnectionReportSerializer',
+    'FaultSerializer',
     'LimitSerializer',
     'MappingRuleSerializer',
     'NodeKeySerializer',
@@ -266,6 +267,13 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
         read_only_fields = fields
 
 
+class FaultSerializer(serializers.Serializer):
+    """A fault of Proxmox VE's configuration, as a run has reported it."""
+
+    subject = serializers.CharField()
+    message = serializers.CharField(trim_whitespace=False)
+
+
 class RefusalSerializer(serializers.Serializer):
     """Why nothing was done."""
 
@@ -285,7 +293,8 @@ class CheckSerializer(serializers.Serializer):
 class ConnectionReportSerializer(serializers.Serializer):
     """What a connection test found."""
 
-    ok = serializers.BooleanField()
+    ok = serializers.BooleanField(help_text='Proxmox VE answers and no required check failed')
+    connected = serializers.BooleanField(help_text='Proxmox VE answers and accepts the token')
     host = serializers.CharField()
     version = serializers.CharField()
     cluster_name = serializers.CharField(allow_null=True)

@@ -8,6 +8,11 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
+            model_name='proxmoxendpoint',
+            name='acknowledged_faults',
+            field=models.JSONField(blank=True, default=list, editable=False),
+        ),
+        migrations.AddField(
             model_name='proxmoxguest',
             name='known_until',
             field=models.DateTimeField(blank=True, null=True),

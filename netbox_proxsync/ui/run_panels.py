@@ -45,6 +45,7 @@ class RunMessagesPanel(panels.ObjectPanel):
             'unsuccessful': unwritten,
             'more': run.conflicts - len(conflicts),
             'notices': run.messages_for(user),
+            'may_acknowledge': user.has_perm('netbox_proxsync.sync_proxmoxendpoint', run.endpoint),
         }
 
 
