@@ -146,7 +146,7 @@ def try_connection(endpoint: ProxmoxEndpoint) -> ConnectionReport:
     try:
         connection = connection_of(endpoint)
     except SecretError as error:
-        return ConnectionReport(ok=False, error=str(error))
+        return ConnectionReport(connected=False, error=str(error))
     return check(connection, endpoint.memory, ssh_settings_of(endpoint))
 
 

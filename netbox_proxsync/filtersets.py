@@ -346,6 +346,7 @@ class ProxmoxGuestFilterSet(EndpointFilters):
     virtual_machine_id = by_id(VirtualMachine.objects.all(), _('Virtual machine (ID)'))
     virtual_machine = by_name('virtual_machine', VirtualMachine.objects.all(), _('Virtual machine (name)'))
     seen_until = MultiValueDateTimeFilter()
+    known_until = MultiValueDateTimeFilter()
     has_virtual_machine = django_filters.BooleanFilter(
         field_name='virtual_machine',
         lookup_expr='isnull',
@@ -357,6 +358,7 @@ class ProxmoxGuestFilterSet(EndpointFilters):
         model = ProxmoxGuest
         fields = (
             'id', 'type', 'vmid', 'name', 'node', 'status', 'template', 'state', 'reason', 'ignored', 'seen_until',
+            'known_until',
         )  # fmt: skip
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:

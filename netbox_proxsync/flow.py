@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from . import custom_fields
+from .acknowledging import drop_corrected
 from .branching.carrying import place_again
 from .branching.deciding import take_decisions
 from .branching.states import begin_writing, guests_read, known_identity
@@ -39,6 +40,7 @@ from .sync.desired import desire
 from .sync.guests import LaterStandings, Pending, Standings
 from .sync.identity import ClusterIdentity, another_cluster, identity_of
 from .sync.kinds import KINDS
+from .sync.kinds.nodes import node_key, nodes_read
 from .sync.plan import compare
 from .sync.settings import Settings
 
@@ -188,8 +190,11 @@ def decide(
         if not problem.is_missing:
             remedy = problem.remedy or 'Run "proxsync_check --repair".'
             recorder.warn(f'custom field "{problem.name}"', f'It {problem.message}{left_out_of(problem)}', remedy)
+    if run.vmids is None:
+        faults = {(notice.subject, notice.message) for notice in plan.notices if notice.is_fault}
+        drop_corrected(run.endpoint, faults, {node_key(node.name) for node in nodes_read(inventory, settings)})
     for notice in plan.notices:
-        recorder.warn(notice.subject, notice.message, notice.remedy)
+        recorder.warn(notice.subject, notice.message, notice.remedy, notice.is_fault)
     return plan
 
 

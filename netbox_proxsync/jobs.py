@@ -206,7 +206,8 @@ class SyncJob(JobRunner):
         of_guests = [message for message in run.messages if message['subject'].startswith(GUEST_UNITS)]
         for message in run.messages:
             if message not in of_guests:
-                self.logger.warning(f'{message["subject"]}: {message["message"]} {message["remedy"]}'.strip())
+                log = self.logger.info if message['level'] == 'info' else self.logger.warning
+                log(f'{message["subject"]}: {message["message"]} {message["remedy"]}'.strip())
         if of_guests:
             self.logger.warning(f'{len(of_guests)} more about single guests, on the page of run {run.pk}')
         for kind, actions in run.counts.items():

@@ -124,8 +124,12 @@ class RunRecorder:
         if seen != endpoint.seen and not endpoint.has_new_token():
             ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(seen=seen)
 
-    def warn(self, subject: str, message: str, remedy: str = ''):
+    def warn(self, subject: str, message: str, remedy: str = '', is_fault: bool = False):
+        """`is_fault`: of Proxmox VE's own configuration; not a warning if a user has acknowledged it."""
         entry = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
+        if is_fault:
+            entry['fault'] = True
+            entry['level'] = 'info' if self.run.endpoint.acknowledgment_of(entry) else 'warning'
         self.save(messages=[*self.run.messages, entry])
 
     def planned(self, plan: Plan):

@@ -217,7 +217,8 @@ class SyncRunTable(NetBoxTable):
         return ', '.join(map(str, value))
 
     def render_messages(self, value) -> int:
-        return len(value)
+        # Without the faults that a user has acknowledged.
+        return sum(message.get('level') != 'info' for message in value)
 
     # What they say is for who may view the machines that they are about.
     value_messages = render_messages
@@ -386,6 +387,11 @@ class ProxmoxGuestTable(NetBoxTable):
         order_by=('seen_until', 'endpoint__guests_read'),
         attrs={'td': {'class': 'text-nowrap'}},
     )
+    known_until = columns.DateTimeColumn(
+        verbose_name=_('Known until'),
+        timespec='minutes',
+        attrs={'td': {'class': 'text-nowrap'}},
+    )
     actions = columns.ActionsColumn(
         actions=(),
     )
@@ -394,11 +400,11 @@ class ProxmoxGuestTable(NetBoxTable):
         model = ProxmoxGuest
         fields = (
             'pk', 'id', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'reason', 'virtual_machine',
-            'tags', 'template', 'ignored', 'last_seen',
+            'tags', 'template', 'ignored', 'last_seen', 'known_until',
         )  # fmt: skip
         default_columns = (
             'pk', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason',
-            'last_seen',
+            'last_seen', 'known_until',
         )  # fmt: skip
 
     def value_status(self, value: str) -> str:

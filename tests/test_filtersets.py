@@ -34,7 +34,7 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
     # A secret is not looked for; a certificate and what was seen are nothing to filter by.
     ignore_fields = (
         'token_secret', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ca_certificate', 'seen', 'field_policy',
-        'cluster_identity', 'cluster_state',
+        'cluster_identity', 'cluster_state', 'acknowledged_faults',
     )  # fmt: skip
 
     @classmethod

@@ -75,7 +75,7 @@ def test_guests_that_a_token_no_longer_sees_are_unknown_since_they_were_seen(pve
     pve.revoke('VM.Audit', path='/')
     sync(endpoint)
     assert states(endpoint) == {'unknown'}
-    assert (last_seen(endpoint), {guest.status for guest in endpoint.guests.all()}) == ({seen.started}, {''})
+    assert (last_seen(endpoint), {guest.status for guest in endpoint.guests.all()}) == ({seen.started}, {'running'})
 
 
 def test_a_bound_guest_that_no_run_has_listed_was_seen_when_it_was_bound(pve, endpoint, sync):

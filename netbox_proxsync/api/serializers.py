@@ -46,6 +46,7 @@ __all__ = (
     'BindingSerializer',
     'ConfirmedKeysSerializer',
     'ConnectionReportSerializer',
+    'FaultSerializer',
     'LimitSerializer',
     'MappingRuleSerializer',
     'NodeKeySerializer',
@@ -260,7 +261,7 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
         model = ProxmoxGuest
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'type', 'vmid', 'name', 'node', 'status', 'tags',
-            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'candidates', 'last_seen',
+            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'candidates', 'last_seen', 'known_until',
             'details',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'type', 'vmid', 'name', 'state')
@@ -270,6 +271,13 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
     def get_candidates(self, guest: ProxmoxGuest) -> list[dict[str, Any]]:
         machines = guest.candidates(self.context['request'].user)
         return VirtualMachineSerializer(machines, nested=True, many=True, context=self.context).data
+
+
+class FaultSerializer(serializers.Serializer):
+    """A fault of Proxmox VE's configuration, as a run has reported it."""
+
+    subject = serializers.CharField()
+    message = serializers.CharField(trim_whitespace=False)
 
 
 class RefusalSerializer(serializers.Serializer):
@@ -291,7 +299,8 @@ class CheckSerializer(serializers.Serializer):
 class ConnectionReportSerializer(serializers.Serializer):
     """What a connection test found."""
 
-    ok = serializers.BooleanField()
+    ok = serializers.BooleanField(help_text='Proxmox VE answers and no required check failed')
+    connected = serializers.BooleanField(help_text='Proxmox VE answers and accepts the token')
     host = serializers.CharField()
     version = serializers.CharField()
     cluster_name = serializers.CharField(allow_null=True)

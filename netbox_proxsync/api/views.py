@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.routers import APIRootView
 from virtualization.models import VirtualDisk, VMInterface
 
-from .. import connection, decisions, filtersets, host_keys
+from .. import acknowledging, connection, decisions, filtersets, host_keys
 from ..branching import InBranch
 from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
@@ -76,7 +76,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     filterset_class = filtersets.ProxmoxEndpointFilterSet
 
     def get_permissions(self) -> list[BasePermission]:
-        if self.action in ('preview', 'sync', 'test', 'ssh_host_keys'):
+        if self.action in ('preview', 'sync', 'test', 'ssh_host_keys', 'acknowledge', 'withdraw_acknowledgment'):
             return [TokenSyncPermission()]
         if self.action == 'confirm_ssh_host_keys':
             return [TokenConfirmPermission()]
@@ -113,6 +113,36 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         report = connection.test(self._get_endpoint(request, pk))
         return Response(serializers.ConnectionReportSerializer(report).data)
 
+    @extend_schema(
+        request=serializers.FaultSerializer, responses={204: None, 409: serializers.RefusalSerializer}
+    )
+    @action(detail=True, methods=['post'])
+    def acknowledge(self, request: Request, pk: int) -> Response:
+        """
+        Acknowledge a fault of Proxmox VE's configuration: it is no warning until it changes.
+        """
+        endpoint, fault = self._get_fault(request, pk)
+        try:
+            acknowledging.acknowledge(endpoint, *fault, request.user)
+        except (acknowledging.NotAFault, InBranch) as error:
+            return refused(str(error))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        request=serializers.FaultSerializer, responses={204: None, 409: serializers.RefusalSerializer}
+    )
+    @action(detail=True, methods=['post'], url_path='withdraw-acknowledgment')
+    def withdraw_acknowledgment(self, request: Request, pk: int) -> Response:
+        """
+        Let an acknowledged fault be a warning again.
+        """
+        endpoint, fault = self._get_fault(request, pk)
+        try:
+            acknowledging.withdraw(endpoint, *fault)
+        except InBranch as error:
+            return refused(str(error))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
     @extend_schema(request=None, responses={200: serializers.NodeKeySerializer(many=True)})
     @action(detail=True, methods=['post'], url_path='ssh-host-keys', pagination_class=None, filterset_class=None)
     def ssh_host_keys(self, request: Request, pk: int) -> Response:
@@ -148,6 +178,12 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         except DjangoValidationError as error:
             raise ValidationError({'keys': error.messages}) from None
         return Response(serializers.PinnedKeysSerializer(endpoint).data)
+
+    def _get_fault(self, request: Request, pk: int) -> tuple[ProxmoxEndpoint, tuple[str, str]]:
+        endpoint = self._get_endpoint(request, pk)
+        fault = serializers.FaultSerializer(data=request.data)
+        fault.is_valid(raise_exception=True)
+        return endpoint, (fault.validated_data['subject'], fault.validated_data['message'])
 
     def _get_endpoint(self, request: Request, pk: int, permission: str = 'sync') -> ProxmoxEndpoint:
         endpoint = get_object_or_404(ProxmoxEndpoint, pk=pk)

@@ -237,6 +237,7 @@ class ProxSyncGuestFilter(BaseModelFilter):
     state: BaseFilterLookup[ProxSyncGuestStateEnum] | None = strawberry_django.filter_field()
     ignored: FilterLookup[bool] | None = strawberry_django.filter_field()
     seen_until: DatetimeFilterLookup | None = strawberry_django.filter_field()
+    known_until: DatetimeFilterLookup | None = strawberry_django.filter_field()
     virtual_machine: Annotated['VirtualMachineFilter', strawberry.lazy('virtualization.graphql.filters')] | None = (
         strawberry_django.filter_field()
     )

@@ -103,7 +103,10 @@ class ProxSyncRunType(BaseObjectType):
     applies: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     vmids: list[int] | None
 
-    @strawberry_django.field(only=['messages', 'endpoint_id'])
+    @strawberry_django.field(
+        only=['messages', 'endpoint_id', 'endpoint__acknowledged_faults', 'endpoint__cluster_state'],
+        select_related=['endpoint'],
+    )
     def messages(self, info: Info) -> JSON:
         return self.messages_shown(HiddenUnits.of_request(info.context.request))
 

@@ -26,11 +26,14 @@ __all__ = ('GuestRecorder',)
 BATCH = 1000
 WRITTEN = (
     'name', 'node', 'status', 'tags', 'template', 'state', 'reason', 'virtual_machine_id', 'candidate_ids', 'details',
-    'seen_until',
+    'seen_until', 'known_until',
 )  # fmt: skip
 
-# Of a guest that Proxmox did not list: that it runs was true when it was last seen. The rest is told with that moment.
+# Of a guest that Proxmox VE no longer has. The rest is shown with the date of the last read.
 UNLISTED = {'status': ''}
+# Parts of `details` that come from a guest's configuration, and single readings among them.
+CONFIGURED = ('nics', 'disks', 'unknown_keys')
+LISTED = ('pool', 'ha_state')
 
 # Of bound guests; None: a person deleted it.
 type Machines = Mapping[str, int | None]
@@ -74,9 +77,11 @@ class GuestRecorder:
 
     def listed(self, rows: Mapping[str, ProxmoxGuest], machines: Machines) -> Iterator[ProxmoxGuest]:
         """The rows that differ of guests that Proxmox listed."""
+        read_before = guests_read(self.endpoint)
         for key, guest in self.standings.guests.items():
             row = rows.get(key) or ProxmoxGuest(endpoint=self.endpoint, type=str(guest.type), vmid=guest.vmid)
-            if take(row, {**said(guest), **self.standing_of(row, self.standings.of(guest), machines)}):
+            values = with_known(row, guest, read_before)
+            if take(row, {**values, **self.standing_of(row, self.standings.of(guest), machines)}):
                 yield row
 
     def unlisted(
@@ -91,9 +96,11 @@ class GuestRecorder:
             seen_until = row.seen_until or first_seen.get(key) or read_before
             was_missing = row.seen_until is not None and row.state in (State.MISSING, State.CONFLICT)
             standing = self.standings.absent(key, key in machines, was_missing)
+            # Whether the guest exists is not known: its status stays as it was read last.
+            kept = {} if standing is not None and standing.state is State.UNKNOWN else UNLISTED
             if is_over(row, standing):
                 gone.append(row)
-            elif take(row, {**UNLISTED, 'seen_until': seen_until, **self.standing_of(row, standing, machines)}):
+            elif take(row, {**kept, 'seen_until': seen_until, **self.standing_of(row, standing, machines)}):
                 differing.append(row)
         return differing, gone
 
@@ -176,6 +183,29 @@ def take(row: ProxmoxGuest, values: dict[str, Any]) -> bool:
     return row.pk is None or before != values
 
 
+def with_known(row: ProxmoxGuest, guest: Guest, read_before: datetime | None) -> dict[str, Any]:
+    """
+    What Proxmox VE reports of a guest; where it cannot be read (a node is offline), what the row holds from before.
+
+    Args:
+        read_before: When the guests were last read before this run.
+    """
+    values = said(guest)
+    unread = [name for name in ('name', 'status', 'tags', 'template') if not known(getattr(guest, name))]
+    kept = {name: getattr(row, name) for name in unread}
+    details = {name: row.details[name] for name in LISTED if not known(getattr(guest, name)) and row.details.get(name)}
+    if not known(guest.config):
+        details |= {name: row.details[name] for name in CONFIGURED if row.details.get(name)}
+    if row.pk is None or not any((*kept.values(), *details.values())):
+        return values
+    return {
+        **values,
+        **kept,
+        'details': {**values['details'], **details},
+        'known_until': row.known_until or row.seen_until or read_before,
+    }
+
+
 def said(guest: Guest) -> dict[str, Any]:
     """What Proxmox said, cut to what the columns hold."""
     return storable({
@@ -186,6 +216,7 @@ def said(guest: Guest) -> dict[str, Any]:
         'template': guest.template is True,
         'details': details_of(guest),
         'seen_until': None,
+        'known_until': None,
     })
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +55,7 @@ __all__ = ('ProxmoxEndpoint',)
 # Written by runs, by queryset.update(): no matter for the change log.
 STATE_FIELDS = (
     'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'seen', 'cluster_identity', 'cluster_state',
+    'acknowledged_faults',
 )  # fmt: skip
 
 SYNC_PERMISSION = 'netbox_proxsync.sync_proxmoxendpoint'
@@ -467,6 +468,14 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         help_text=_('What the last read told of the cluster and its nodes'),
     )
 
+    acknowledged_faults = models.JSONField(
+        verbose_name=_('acknowledged faults'),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text=_("Faults of Proxmox VE's configuration that users have acknowledged until they change"),
+    )
+
     clone_fields = (
         'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'ssh_port', 'cluster_type', 'cluster_group', 'site',
         'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
@@ -600,6 +609,12 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     def to_yaml(self) -> str:
         """The endpoint as the import takes it, without its secrets."""
         return endpoint_as_yaml(self)
+
+    def acknowledgment_of(self, message: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The entry of a fault that a user has acknowledged; None if nobody has."""
+        identity = message['subject'], message['message']
+        entries = (entry for entry in self.acknowledged_faults if (entry['subject'], entry['message']) == identity)
+        return next(entries, None)
 
     def serialize_object(self, exclude: Iterable[str] | None = None) -> dict[str, Any]:
         return super().serialize_object(exclude=[*(exclude or ()), *STATE_FIELDS])

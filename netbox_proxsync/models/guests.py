@@ -124,6 +124,13 @@ class ProxmoxGuest(models.Model):
         null=True,
         help_text=_('When it was last seen, if Proxmox did not list it when it was last read'),
     )
+    # Likewise only written when values are lost and found.
+    known_until = models.DateTimeField(
+        verbose_name=_('known until'),
+        blank=True,
+        null=True,
+        help_text=_('Time at which the displayed values were last read, if some of them cannot be read now'),
+    )
     details = models.JSONField(
         verbose_name=_('details'),
         default=dict,

@@ -279,12 +279,20 @@ class SyncRun(models.Model):
         return self.messages_without(hidden.among(self.endpoint_id, self.subjects))
 
     def messages_without(self, hidden: Collection[str]) -> list[dict[str, str]]:
-        left = [message for message in self.messages if message['subject'] not in hidden]
+        left = [self.with_acknowledgment(message) for message in self.messages if message['subject'] not in hidden]
         nodes = {unit.removeprefix(NODE) for unit in hidden if unit.startswith(NODE)}
         if not nodes:
             return left
         named = naming(nodes)
         return [it for it in left if it['subject'] != SEVERAL_NODES or not named.search(it['message'])]
+
+    def with_acknowledgment(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A message as it is shown: of a fault, who has acknowledged it and when, or None."""
+        if not message.get('fault'):
+            return message
+        found = self.endpoint.acknowledgment_of(message)
+        shown = {name: found[name] for name in ('user', 'time')} if found else None
+        return {**message, 'level': 'info' if found else 'warning', 'acknowledged': shown}
 
     @property
     def subjects(self) -> set[str]:

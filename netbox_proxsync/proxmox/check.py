@@ -1,6 +1,6 @@
 """Is an endpoint usable? A few calls, none per guest, and every answer in words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from .ssh_nodes import NodeVisits, node_addresses
 from .ssh_settings import SSHSettings
 from .tls import TLSMode, fetch_fingerprint
 from .version import Version
+from .words import counted
 
 __all__ = ('Check', 'ConnectionReport', 'check')
 
@@ -51,16 +52,16 @@ class ConnectionReport:
     What a connection test found.
 
     Attributes:
-        ok: Proxmox VE answers, with a version that can be read and a token that it accepts. Runs work; what they
-            cannot see is in `checks`.
+        connected: Proxmox VE answers, with a version that can be read and a token that it accepts. Runs work; what
+            they cannot see is in `checks`.
         host: The host that answered; '' if none did.
         cluster_name: None for a stand-alone host, and if the token may not see it.
         nodes_online, nodes_total, quorate: None if not known.
         fingerprint: SHA-256, of the certificate that the host shows; None if it shows none.
-        error, remedy: What failed, and what to do, if not `ok`.
+        error, remedy: What failed, and what to do, if not `connected`.
     """
 
-    ok: bool
+    connected: bool
     host: str = ''
     version: str = ''
     cluster_name: str | None = None
@@ -71,6 +72,16 @@ class ConnectionReport:
     error: str = ''
     remedy: str = ''
     checks: tuple[Check, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The required checks that failed."""
+        return tuple(check for check in self.checks if check.required and not check.ok)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the endpoint can be synced completely: it answers, and no required check failed."""
+        return self.connected and not self.failed
 
 
 def check(
@@ -89,7 +100,7 @@ def check(
     except ProxmoxError as error:
         fingerprint = getattr(error, 'fingerprint', None) or _fingerprint(connection)
         return ConnectionReport(
-            ok=False,
+            connected=False,
             error=error.message,
             remedy=error.remedy,
             fingerprint=fingerprint,
@@ -117,7 +128,7 @@ def _report(client: ProxmoxClient, memory: Memory, ssh: Reading[SSHSettings | No
     checks += _ssh_checks(client, ssh, nodes)
     read = isinstance(status, ClusterStatus)
     return ConnectionReport(
-        ok=isinstance(resources, Resources),
+        connected=isinstance(resources, Resources),
         host=client.host,
         version=version.text,
         cluster_name=(status.name or None) if read else None,
@@ -180,7 +191,8 @@ def _cluster_checks(status: Any, resources: Any) -> list[Check]:
     if isinstance(resources, ProxmoxError):
         checks.append(Check(label='Guests', ok=False, detail=resources.message, remedy=resources.remedy))
     else:
-        detail = f'{len(resources.guests)} guests on {len(resources.nodes)} nodes are visible'
+        guests, nodes = counted(len(resources.guests), 'guest'), counted(len(resources.nodes), 'node')
+        detail = f'{guests} on {nodes} visible'
         checks.append(Check(label='Guests', ok=resources.garbled is None, detail=resources.garbled or detail))
         offline = sorted(name for name, (online, _) in resources.nodes.items() if online is False)
         if offline:
@@ -208,10 +220,10 @@ def _privilege_checks(
             label=f'{lack.privilege} on {lack.path}',
             ok=False,
             detail=_missing(lack, lost.get((lack.privilege, lack.path))),
-            remedy=grant_remedy(lack.command),
+            remedy=remedy,
             required=lack.privilege not in OPTIONAL,
         )
-        for lack in missing
+        for lack, remedy in _with_remedies(missing)
     ]
     if isinstance(resources, Resources):
         checks += [
@@ -222,6 +234,18 @@ def _privilege_checks(
     if hidden and not checks:
         checks.append(Check(label='Privileges', ok=False, detail=hidden))
     return checks or [Check(label='Privileges', ok=True, detail='The token may read everything that is needed.')]
+
+
+def _with_remedies(missing: Iterable[MissingPrivilege]) -> Iterator[tuple[MissingPrivilege, str]]:
+    """The missing privileges, with the command that grants them at the first one of each command."""
+    by_command: dict[str, list[MissingPrivilege]] = {}
+    for lack in missing:
+        by_command.setdefault(lack.command, []).append(lack)
+    for command, lacks in by_command.items():
+        names = list(dict.fromkeys(f'{lack.privilege} on {lack.path}' for lack in lacks))
+        grants = f'. It grants {", ".join(names)}.' if len(names) > 1 else ''
+        for number, lack in enumerate(lacks):
+            yield lack, '' if number else f'{grant_remedy(command)}{grants}'
 
 
 def _missing(lack: MissingPrivilege, loss: Loss | None) -> str:
@@ -253,7 +277,7 @@ def _ssh_check(name: str, result: NodeHardware | SSHError | Unknown) -> Check:
     check = partial(Check, label=f'SSH to {name}', required=False)
     if isinstance(result, NodeHardware):
         machine = [value for value in (result.manufacturer, result.product) if known(value) and value]
-        nics = f'{len(result.nics)} physical NICs' if known(result.nics) else result.nics.reason
+        nics = counted(len(result.nics), 'physical NIC') if known(result.nics) else result.nics.reason
         return check(ok=True, detail=f'works: {", ".join([" ".join(machine), nics] if machine else [nics])}')
     if isinstance(result, Unknown):
         return check(ok=False, detail=result.reason)

@@ -106,7 +106,7 @@ class NodeInterface:
         comments: Without the line break at the end.
         addresses: All of them, IPv4 and IPv6, with their prefix lengths; none where it asks for one by DHCP.
         addresses_unread: Why an address of it could not be read; None if all could.
-        leased4, leased6: Its address comes by DHCP, or for IPv6 by router advertisements.
+        method4, method6: 'static', 'manual', 'dhcp', for IPv6 also 'auto' (router advertisements).
         members: A bond's interfaces (`slaves`, `ovs_bonds`), in their order.
         ports: A bridge's ports (`bridge_ports`, `ovs_ports`), in their order.
         bridge: The OVS bridge that it is in (`ovs_bridge`).
@@ -137,9 +137,17 @@ class NodeInterface:
     bond_mode: Reading[str | None]
     alternative_names: Reading[tuple[str, ...]]
     addresses_unread: Unknown | None = None
-    leased4: Reading[bool] = False
-    leased6: Reading[bool] = False
+    method4: Reading[str | None] = None
+    method6: Reading[str | None] = None
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    def method(self, version: int) -> Reading[str | None]:
+        """How it gets its address of an IP version."""
+        return self.method4 if version == 4 else self.method6
+
+    def gateway(self, version: int) -> Reading[str | None]:
+        """The default route over it, of an IP version."""
+        return self.gateway4 if version == 4 else self.gateway6
 
     @property
     def unread(self) -> tuple[str, ...]:

@@ -12,13 +12,14 @@ from typing import Any, Self
 
 from .access import Access, wanted_privileges
 from .version import Version
+from .words import counted
 
 __all__ = ('Loss', 'Memory', 'Right', 'Sight')
 
 type Right = tuple[str, str]
 """A privilege and the path that it is on: ('VM.Audit', '/vms')."""
 
-GUESTS = {'qemu': 'virtual machines', 'lxc': 'containers'}
+GUESTS = {'qemu': 'virtual machine', 'lxc': 'container'}
 # Of the guests of a type: fewer than this part of what was seen the last time is worth a word.
 FEWER = 0.5
 
@@ -125,7 +126,7 @@ class Memory:
         """The types of guests of which it sees far fewer."""
         return [
             Loss(
-                f'The token sees {sight.guests.get(kind, 0)} {GUESTS.get(kind, kind)}; '
+                f'The token sees {counted(sight.guests.get(kind, 0), GUESTS.get(kind, kind))}; '
                 f'it saw {number} on {self.day}.',
                 self.day,
             )

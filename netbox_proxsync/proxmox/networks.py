@@ -64,8 +64,8 @@ def _interface(row: Row) -> NodeInterface:
         comments=reading(_comments, row),
         addresses=addresses,
         addresses_unread=unread,
-        leased4=reading(_is_leased, row, 'method', ('dhcp',)),
-        leased6=reading(_is_leased, row, 'method6', ('dhcp', 'auto')),
+        method4=reading(word, row, 'method'),
+        method6=reading(word, row, 'method6'),
         gateway4=reading(_gateway, row, 'gateway'),
         gateway6=reading(_gateway, row, 'gateway6'),
         members=reading(_first_words, row, 'slaves', 'ovs_bonds'),
@@ -132,10 +132,6 @@ def _bond_mode(row: Row) -> str | None:
 
 def _first_words(row: Row, *keys: str) -> tuple[str, ...]:
     return next((found for key in keys if (found := words(row, key))), ())
-
-
-def _is_leased(row: Row, key: str, methods: tuple[str, ...]) -> bool:
-    return word(row, key) in methods
 
 
 def _comments(row: Row) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 from .inventory import Notice
 
-__all__ = ('Notebook', 'listed')
+__all__ = ('VMID', 'Notebook', 'listed')
 
 SHOWN = 20
+# Stands for the VM ID in texts that guests share.
+VMID = '{vmid}'
 
 
 def listed(names: Iterable[object]) -> str:
@@ -29,7 +31,10 @@ class Notebook:
             self._notices.append(notice)
 
     def add_guest(self, key: str, what: str, remedy: str = '') -> None:
-        """`what` without full stop and without the guest, so that guests with the same trouble share one notice."""
+        """
+        `what` without full stop and without the guest, so that guests with the same trouble share one notice; VMID
+        stands for the guest's VM ID.
+        """
         keys = self._guests.setdefault((what, remedy), [])
         if key not in keys:
             keys.append(key)
@@ -42,5 +47,7 @@ class Notebook:
     def _of_guests(what: str, remedy: str, keys: list[str]) -> Notice:
         keys = sorted(keys, key=lambda key: (key.partition('/')[0], int(key.partition('/')[2])))
         if len(keys) == 1:
-            return Notice(subject=keys[0], message=f'{what}.', remedy=remedy)
+            own = what.replace(VMID, keys[0].partition('/')[2])
+            return Notice(subject=keys[0], message=f'{own}.', remedy=remedy)
+        what = what.replace(VMID, 'VMID')
         return Notice(subject='guests', message=f'{what}, in {len(keys)} guests: {listed(keys)}.', remedy=remedy)

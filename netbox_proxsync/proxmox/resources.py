@@ -4,10 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Any
 
 from .inventory import GuestType, Node, Reading, TagStyle, Unknown, known
 from .properties import Garbled, boolean, integer, parse_properties, parse_tags, text
+from .words import counted
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
@@ -114,7 +116,7 @@ def _by_key(rows: list[GuestRow]) -> dict[str, GuestRow]:
 
 def _complaint(unreadable: int, has_nodes: bool) -> str | None:
     if unreadable:
-        return f'{unreadable} rows of the list of guests and nodes could not be understood.'
+        return f'{counted(unreadable, "row")} of the list of guests and nodes could not be understood.'
     if not has_nodes:
         # Node rows need no privilege, and there is always one: the list was cut off.
         return 'The list of guests and nodes holds no node, so it is not complete.'
@@ -146,7 +148,7 @@ class ClusterStatus:
         if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
             raise Garbled('The status of the cluster is not a list.')
         nodes = {
-            text(row.get('name')): (_flag(row.get('online')), _read(row, 'ip', _word))
+            text(row.get('name')): (_flag(row.get('online')), _read(row, 'ip', _address))
             for row in data
             if row.get('type') == 'node'
         }
@@ -247,6 +249,14 @@ def _count(value: Any) -> int | None:
     except Garbled:
         return None
     return count if count > 0 else None
+
+
+def _address(value: Any) -> str | None:
+    shown = text(value)
+    try:
+        return str(ip_address(shown)) if shown else None
+    except ValueError:
+        raise Garbled(f'{shown[:50]!r} is not an IP address') from None
 
 
 def _word(value: Any) -> str | None:

@@ -1,9 +1,11 @@
 """What stands in the place of something about a guest that could not be read."""
 
+import re
 from dataclasses import dataclass
 
 from .errors import CallFailed, CallTimeout, NodeUnreachable, PermissionDenied, ProxmoxError
 from .inventory import Unknown
+from .notebook import VMID
 from .resources import GuestRow
 
 __all__ = ('Trouble', 'Unread', 'unread')
@@ -55,8 +57,8 @@ def unread(what: str, row: GuestRow, error: ProxmoxError) -> Unread:
     if isinstance(error, CallFailed) and error.guest_not_there:
         return Unread(f'It is not on node {row.node} any more.')
     if isinstance(error, CallFailed):
-        # The same words for all guests, so that they make one notice.
-        words = error.reason.replace(str(row.vmid), '...')
+        # The same words for all guests, so that they make one notice, which names the VM ID of a single one.
+        words = re.sub(rf'(?<![0-9]){row.vmid}(?![0-9])', VMID, error.reason)
         trouble = Trouble(what=f'Proxmox could not read {what} ({words})')
         return Unread(f'Proxmox could not read {what}: {error.reason}.', trouble)
     return Unread(error.message, Trouble(what=f'Proxmox did not tell {what} in a form that can be read'))

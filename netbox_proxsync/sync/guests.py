@@ -95,7 +95,10 @@ class Standings:
         for reading in (guest.template, guest.config, guest.name):
             if not known(reading):
                 return Standing(State.UNKNOWN, reading.reason)
-        return self.open.about_cluster or self.open.about(guest.key) or Standing(State.IN_SYNC)
+        open_changes = self.open.about_cluster or self.open.about(guest.key)
+        if open_changes is None and not known(guest.status):
+            return Standing(State.UNKNOWN, guest.status.reason)
+        return open_changes or Standing(State.IN_SYNC)
 
     def absent(self, unit: str, is_bound: bool, was_missing: bool = False) -> Standing | None:
         """

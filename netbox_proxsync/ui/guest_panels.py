@@ -59,6 +59,7 @@ class GuestPanel(panels.ObjectAttributesPanel):
     tags = attrs.ArrayAttr('tags', label=_('Proxmox tags'))
     template = attrs.BooleanAttr('template')
     last_seen = attrs.DateTimeAttr('last_seen', label=_('Last seen'))
+    known_until = attrs.DateTimeAttr('known_until', label=_('Known until'))
 
 
 class GuestStatePanel(panels.ObjectAttributesPanel):

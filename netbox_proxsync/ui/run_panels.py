@@ -48,6 +48,7 @@ class RunMessagesPanel(panels.ObjectPanel):
             'more': run.conflicts - len(conflicts),
             'more_candidates': run.candidates - len(candidates),
             'notices': run.messages_for(user),
+            'may_acknowledge': user.has_perm('netbox_proxsync.sync_proxmoxendpoint', run.endpoint),
         }
 
 

@@ -11,7 +11,7 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.forms import restrict_form_fields
 from utilities.views import GetReturnURLMixin, register_model_view
 
-from .. import connection, host_keys
+from .. import acknowledging, connection, host_keys
 from ..branching import BranchUnusable, InBranch, check_place
 from ..choices import RunModeChoices, TLSModeChoices
 from ..crypto import SecretError
@@ -24,12 +24,14 @@ from ..validation import clean_fingerprint, clean_hosts
 from .runs import page_of
 
 __all__ = (
+    'ProxmoxEndpointAcknowledgeView',
     'ProxmoxEndpointFingerprintsView',
     'ProxmoxEndpointHostKeysView',
     'ProxmoxEndpointPreviewView',
     'ProxmoxEndpointSyncView',
     'ProxmoxEndpointTestFormView',
     'ProxmoxEndpointTestView',
+    'ProxmoxEndpointWithdrawAcknowledgmentView',
 )
 
 # What a connection consists of. A mistake elsewhere in the form is no reason not to try it.
@@ -107,6 +109,35 @@ class ProxmoxEndpointTestView(EndpointActionView):
             'netbox_proxsync/endpoint_test.html',
             {'object': endpoint, 'report': connection.test(endpoint)},
         )
+
+
+class FaultView(EndpointActionView):
+    """Decides about one fault that a run has reported."""
+
+    def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
+        fault = request.POST.get('subject', ''), request.POST.get('message', '')
+        try:
+            messages.success(request, self.decide(request, endpoint, *fault))
+        except (acknowledging.NotAFault, InBranch) as error:
+            messages.error(request, str(error))
+        return redirect(self.get_return_url(request, endpoint))
+
+    def decide(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
+        raise NotImplementedError
+
+
+@register_model_view(ProxmoxEndpoint, 'acknowledge')
+class ProxmoxEndpointAcknowledgeView(FaultView):
+    def decide(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
+        acknowledging.acknowledge(endpoint, subject, message, request.user)
+        return _('The fault is acknowledged until it changes.')
+
+
+@register_model_view(ProxmoxEndpoint, 'withdraw_acknowledgment', path='withdraw-acknowledgment')
+class ProxmoxEndpointWithdrawAcknowledgmentView(FaultView):
+    def decide(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
+        acknowledging.withdraw(endpoint, subject, message)
+        return _('The fault is a warning again.')
 
 
 @register_model_view(ProxmoxEndpoint, 'ssh_host_keys', path='ssh-host-keys')

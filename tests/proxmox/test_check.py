@@ -54,7 +54,7 @@ def test_a_stand_alone_host(standin):
 def test_a_restricted_token_works_and_is_told_what_it_lacks(standin):
     pve = standin('pve-9.2.11-cluster-restricted-token')
     report = check(connection(pve))
-    assert report.ok
+    assert (report.connected, report.ok) == (True, False)
     assert report.cluster_name is None
     assert report.quorate is None
     lines = failed(report)
@@ -62,6 +62,32 @@ def test_a_restricted_token_works_and_is_told_what_it_lacks(standin):
     assert lines['Sys.Audit on /'].required
     assert not lines['Pool.Audit on /pool'].required
     assert f"pveum acl modify / --tokens '{pve.token_id}' --roles PVEAuditor" in lines['VM.Audit on /vms'].remedy
+
+
+def test_each_command_is_shown_once_with_all_that_it_grants(standin):
+    pve = standin(nodes=1, vms=1, containers=1)
+    pve.revoke('*.Audit')
+    lines = failed(check(connection(pve)))
+    remedies = [line.remedy for line in lines.values() if 'pveum' in line.remedy]
+    assert len(remedies) == 1
+    granted = {label for label in lines if ' on /' in label}
+    assert len(granted) > 5
+    assert all(label in remedies[0] for label in granted)
+
+
+def test_a_command_that_grants_one_privilege_says_no_more(standin):
+    pve = standin(nodes=1, vms=1, containers=1)
+    pve.revoke('Pool.Audit')
+    (line,) = failed(check(connection(pve))).values()
+    assert line.remedy.endswith('(a token never has more privileges than its user)')
+
+
+@pytest.mark.parametrize(
+    ('vms', 'nodes', 'detail'), [(1, 1, '1 guest on 1 node visible'), (2, 3, '2 guests on 3 nodes visible')]
+)
+def test_numbers_and_their_nouns(vms, nodes, detail, standin):
+    report = check(connection(standin(nodes=nodes, vms=vms, containers=0)))
+    assert next(line.detail for line in report.checks if line.label == 'Guests') == detail
 
 
 def test_trouble_in_the_cluster(standin):
@@ -74,6 +100,7 @@ def test_trouble_in_the_cluster(standin):
     pve.quorum(False)
     report = check(connection(pve))
     assert report.quorate is False
+    assert (report.connected, report.ok) == (True, False)
     assert 'not quorate' in failed(report)['Cluster'].detail
 
 
@@ -83,8 +110,9 @@ def test_each_answer_missing_or_garbled(standin, path, body):
     pve = standin(CLUSTER)
     pve.fail(path, 500 if body is None else 200, 'got timeout', body=body)
     report = check(connection(pve))
-    assert report.ok is (path != '/cluster/resources')
-    assert bool(report.error) is not report.ok
+    assert report.connected is (path != '/cluster/resources')
+    assert bool(report.error) is not report.connected
+    assert report.ok is not any(line.required for line in failed(report).values())
     assert failed(report)
     assert report.version == '9.2.11'
 
@@ -101,7 +129,7 @@ def test_unverified(standin):
 class TestBadInput:
     def report(self, pve, **settings):
         report = check(connection(pve, **settings))
-        assert not report.ok
+        assert (report.connected, report.ok) == (False, False)
         assert report.error
         assert report.remedy
         assert [line.label for line in report.checks] == ['Connection']

@@ -39,6 +39,8 @@ PLAIN = {
     'bond_mode': None,
     'alternative_names': (),
     'extra': {},
+    'method4': None,
+    'method6': None,
 }
 
 
@@ -90,6 +92,7 @@ def addresses(**row: object) -> list[str]:
                 'type': InterfaceType.BRIDGE,
                 'active': True,
                 'comments': 'management + guests\nsecond line',
+                'method4': 'static',
                 'addresses': (ip_interface('10.77.0.11/24'), ip_interface('2001:db8::11/64')),
                 'gateway4': '10.77.0.1',
                 'gateway6': '2001:db8::1',
@@ -213,7 +216,7 @@ def test_a_row_without_name_spoils_the_list(row):
         ({'address': '10.0.0.1', 'netmask': '255.0.255.0', 'cidr': None}, 'addresses_unread'),
         ({'cidr6': 'fe80::1%eth0/x'}, 'addresses_unread'),
         ({'options': ['address 10.0.0.2/33']}, 'addresses_unread'),
-        ({'method': []}, 'addresses_unread leased4'),
+        ({'method': []}, 'addresses_unread method4'),
         ({'gateway': 'router'}, 'gateway4'),
         ({'gateway6': '2001:db8::g'}, 'gateway6'),
         ({'mtu': 'big'}, 'mtu'),

@@ -41,7 +41,8 @@ class Findings:
 
     @property
     def ok(self) -> bool:
-        return all(check.ok for check in self.checks if check.required)
+        checks = all(check.ok for check in self.checks if check.required)
+        return checks and (self.report is None or self.report.ok)
 
     @property
     def data(self) -> dict[str, Any]:

@@ -134,6 +134,8 @@ class Command(BaseCommand):
         for change in changes:
             self.print_change(change)
         for message in run.messages:
+            if message['level'] == 'info':
+                continue  # a fault that a user has acknowledged
             self.stderr.write(f'{message["subject"]}: {message["message"]} {message["remedy"]}'.rstrip())
         if run.error:
             self.stderr.write(self.style.ERROR(run.error))

@@ -1,6 +1,6 @@
 """What a kind of NetBox object tells the comparison about itself."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -21,6 +21,7 @@ __all__ = (
     'Owner',
     'Removal',
     'decision_of',
+    'faults_of',
     'guests_of',
     'is_wanted',
     'label_of',
@@ -175,6 +176,13 @@ class Kind:
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
         """Why a bound object cannot be taken as this item any more."""
         return None
+
+
+def faults_of(items: Iterable[Item]) -> Iterator[Notice]:
+    """The faults of Proxmox VE's own configuration in items, as warnings."""
+    for item in items:
+        for message, remedy in item.faults:
+            yield Notice(subject=item.unit, message=message, remedy=remedy, is_fault=True)
 
 
 def label_of(guest: Guest) -> str:

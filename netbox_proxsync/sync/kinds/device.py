@@ -9,10 +9,18 @@ from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Shared, Value
-from .base import Conflict, Field, Kind, Located, Owner, Removal
+from .base import Conflict, Field, Kind, Located, Owner, Removal, faults_of
 from .cluster import CLUSTER_KEY, cluster_ref
 from .device_types import UNTOLD, device_type_of
-from .nodes import address_ref, addresses_of_node, hardware_of, node_key, nodes_of
+from .nodes import (
+    address_ref,
+    addresses_of_node,
+    hardware_of,
+    management_address,
+    management_in_doubt,
+    node_key,
+    nodes_of,
+)
 
 __all__ = ('DeviceKind',)
 
@@ -66,11 +74,19 @@ class DeviceKind(Kind):
                 **({'tenant': settings.tenant} if settings.tenant else {}),
                 **(told(node.facts) if known(node.facts) else {}),
                 **serial_of(node),
-                **primary_address(node),
+                **primary_addresses(node),
             }
             key = node_key(node.name)
             hints = {'name': node.name.lower(), 'serial': values.get('serial')}
-            yield Item(kind=self.name, key=key, unit=key, label=node.name, values=values, hints=hints)
+            yield Item(
+                kind=self.name,
+                key=key,
+                unit=key,
+                label=node.name,
+                values=values,
+                hints=hints,
+                faults=(doubt(node),) if management_in_doubt(node) else (),
+            )
 
     def omissions(self, inventory: Inventory, settings: Settings) -> Iterable[Notice]:
         if settings.sync_nodes and not settings.site:
@@ -105,6 +121,17 @@ class DeviceKind(Kind):
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         return [fitted(item, existing, located) for item in items]
+
+    def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
+        return faults_of(items)
+
+
+def doubt(node: Node) -> tuple[str, str]:
+    message = (
+        f'The cluster uses the address {node.address} for node {node.name}, but the network configuration of the node '
+        'does not show on which interface it is. It was not assigned.'
+    )
+    return message, 'Assign it in NetBox, or configure it on its interface in Proxmox VE (node > System > Network).'
 
 
 def is_alike(record: Record, item: Item, existing: Existing) -> bool:
@@ -173,11 +200,21 @@ def serial_of(node: Node) -> dict[str, Value]:
     return {'serial': (hardware.serial or '')[:SERIAL_LENGTH]}
 
 
-def primary_address(node: Node) -> dict[str, Value]:
-    """The address that the cluster uses, if it is on one of the node's interfaces."""
-    if not known(node.address):
+def primary_addresses(node: Node) -> dict[str, Value]:
+    """The address that the cluster uses, if it is on one of the node's interfaces, and the other family's there."""
+    management = management_address(node)
+    found = list(addresses_of_node(node))
+    first = next((each for each in found if each.address.ip == management), None)
+    if first is None:
         return {}
-    for _interface, address in addresses_of_node(node):
-        if str(address.ip) == node.address:
-            return {f'primary_ip{address.version}': address_ref(node, node.address)}
-    return {}
+    chosen = {management.version: management}
+    others = [
+        each.address.ip
+        for each in found
+        if each.interface.name == first.interface.name and each.address.version != management.version
+    ]
+    if others:
+        # Global IPv6 addresses before unique local ones; the first of the interface otherwise.
+        other = min(others, key=lambda ip: ip.version == 6 and ip.is_private)
+        chosen[other.version] = other
+    return {f'primary_ip{version}': address_ref(node, str(address)) for version, address in chosen.items()}

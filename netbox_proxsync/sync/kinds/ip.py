@@ -128,10 +128,10 @@ def dns_name(guest: Guest) -> dict[str, str]:
 
 def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
     nodes = nodes_of(inventory, settings)
-    bearers = Counter(str(address.ip) for node in nodes for _interface, address in addresses_of_node(node))
+    bearers = Counter(str(found.address.ip) for node in nodes for found in addresses_of_node(node))
     for node in nodes:
-        for interface, address in addresses_of_node(node):
-            ref = address_ref(node, str(address.ip))
+        for found in addresses_of_node(node):
+            ref = address_ref(node, str(found.address.ip))
             is_shared = bearers[ref.label] > 1
             yield Item(
                 kind=IPKind.name,
@@ -139,14 +139,19 @@ def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
                 unit=node_key(node.name),
                 label=ref.label,
                 values={
-                    'address': str(address),
-                    'assigned_object': interface_ref(node, interface.name),
-                    'status': STATUSES[AddressOrigin.STATIC],
+                    'address': str(found.address),
+                    'assigned_object': interface_ref(node, found.interface.name),
+                    'status': STATUSES[found.origin],
                     # Once given, it stays: that the others have it no longer, or are off, does not make it wrong.
                     **({'role': ANYCAST} if is_shared else {}),
                 },
                 # Rules are about guests.
-                hints={'host': ref.label, 'has_prefix': True, 'decision': Decision(), 'is_shared': is_shared},
+                hints={
+                    'host': ref.label,
+                    'has_prefix': found.has_prefix,
+                    'decision': Decision(),
+                    'is_shared': is_shared,
+                },
             )
 
 

@@ -9,7 +9,7 @@ from ...proxmox.inventory import Inventory, Node, Notice, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
-from .base import Conflict, Field, Kind, Located, Owner, Removal
+from .base import Conflict, Field, Kind, Located, Owner, Removal, faults_of
 from .interface import is_free
 from .nodes import device_ref, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 from .vlans import NONE, Membership, choose_vlans, missing_vlans
@@ -103,9 +103,7 @@ class NodeInterfaceKind(Kind):
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         yield from missing_vlans(items, 'Nodes')
-        for item in items:
-            for message, remedy in item.faults:
-                yield Notice(subject=item.unit, message=message, remedy=remedy, is_fault=True)
+        yield from faults_of(items)
 
 
 def items_of(node: Node, vnets: Mapping[str, Vnet], settings: Settings) -> Iterable[Item]:
