@@ -15,8 +15,9 @@ from ..branching import in_branch
 from ..custom_fields import unusable_fields
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.changes import Action, Change, FieldChange
-from ..sync.kinds import KINDS
+from ..sync.kinds import KINDS, Removal
 from ..sync.ownership import decide
+from ..sync.removal import is_marked
 from ..sync.state import Bound
 from ..sync.values import Pointer, Ref, Shared, Value, encode_all
 from .aside import Aside
@@ -237,10 +238,19 @@ class ObjectWriter:
         instance = self.locked(change.pointer)
         if burdens := sorted(set(hanging_on(instance, self.bound_to))):
             raise Outdated(_('These hang on it: {burdens}.').format(burdens=', '.join(burdens)))
+        if not self.is_retired(instance, change):
+            raise Outdated(_('It is not marked as retired any more.'))
         self.prepare(instance)
         instance.delete()
         self.has_written = True
         self.unbind(change)
+
+    def is_retired(self, instance: models.Model, change: Change) -> bool:
+        """Whether an object of a kind that is retired first is still marked so, before it is deleted."""
+        bound, kind = self.bound_to.get(change.pointer), KINDS[change.kind]
+        if kind.removal is not Removal.RETIRE or bound is None:
+            return True
+        return is_marked(bound, {name: read(instance, name) for name in kind.retired})
 
     def stamp_unit(self, change: Change):
         """Note on the root of a change's unit that something about it changed, unless its own write has done so."""

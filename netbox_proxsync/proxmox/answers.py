@@ -73,8 +73,9 @@ def _refusal(
         node = str(path[1]) if len(path) > 1 and path[0] == 'nodes' else None
         return NodeUnreachable(
             f'{host} could not reach the node {node or "in charge"} ({status} {reason}).',
-            'Is the node up, and can the nodes reach each other on port 8006?',
+            'Is the node up, and does pvedaemon run on it? In a cluster: can the nodes reach each other on port 8006?',
             node=node,
+            words=f'{status} {reason}',
             passing=status in PASSING_NODE,
         )
     if path == ('version',) and status < 500:

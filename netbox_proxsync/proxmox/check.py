@@ -116,6 +116,7 @@ def _report(client: ProxmoxClient, memory: Memory, ssh: Reading[SSHSettings | No
     resources = _parsed(Resources.parse, _try(client, 'cluster', 'resources'))
     checks = [
         Check(label='Connection', ok=True, detail=f'{client.host} answers, and accepts the token.'),
+        *_host_checks(client),
         _tls_check(client.connection),
         Check(label='Version', ok=True, detail=f'Proxmox VE {version.text}'),
         *_cluster_checks(status, resources),
@@ -159,6 +160,14 @@ def _parsed(parse: Any, answer: Any) -> Any:
         return parse(answer)
     except Garbled as error:
         return ProxmoxError(f'Proxmox answered in a form that cannot be read: {error}')
+
+
+def _host_checks(client: ProxmoxClient) -> list[Check]:
+    """Hosts in whose place another one answered."""
+    return [
+        Check(label='Hosts', ok=False, detail=error.message, remedy=error.remedy, required=False)
+        for error in client.failed_hosts
+    ]
 
 
 def _tls_check(connection: Connection) -> Check:

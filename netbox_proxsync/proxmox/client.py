@@ -150,6 +150,7 @@ class ProxmoxClient:
         self._lock = Lock()
         self._calls = 0
         self._budget = _Budget()
+        self._failures: dict[Host, ProxmoxError] = {}
         self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
         self._context = tls_context(self._mode, connection.ca_certificate)
@@ -204,6 +205,11 @@ class ProxmoxClient:
         """What the host that answers at present has shown; None if that cannot be told."""
         expires = self._active.adapter.expires
         return HostCertificate(host=self.host, expires=int(expires.timestamp())) if expires else None
+
+    @property
+    def failed_hosts(self) -> list[ProxmoxError]:
+        """Why each host could not be used in whose place another one answered."""
+        return list(self._failures.values())
 
     @property
     def ended(self) -> Future[Never]:
@@ -270,13 +276,17 @@ class ProxmoxClient:
     def _get_from_some_host(self, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
         first = self._active
         failures: list[ProxmoxError] = []
+        failed: list[_Target] = []
         for target in (first, *(target for target in self._targets if target is not first)):
             try:
                 document = self._call(target, path, params)
             except (HostUnreachable, TLSFailed, NotProxmox) as error:
                 failures.append(error)
+                failed.append(target)
             else:
                 self._active = target
+                for one, error in zip(failed, failures, strict=True):
+                    self._failures.setdefault(one.host, error)
                 return document
         raise _none_answered(failures)
 

@@ -34,6 +34,9 @@ from .ssh_nodes import HardwareReading
 
 __all__ = ('CollectOptions', 'collect')
 
+ASK_OTHER_NODES = 'Is it up, does pvedaemon run on it, and can the nodes reach each other on port 8006?'
+ASK_SINGLE_HOST = 'Does pvedaemon run on it ("systemctl status pvedaemon"), and is it overloaded?'
+
 type Progress = Callable[[int, int], None]
 
 
@@ -73,7 +76,8 @@ def collect(
     note_cluster(cluster, notebook, sight, memory)
     nodes = hardware.into(cluster.nodes, notebook)
     for node, reason in sorted((reader.failed_nodes | estate_reader.failed_nodes).items()):
-        notebook.add(f'node/{node}', reason, 'Is it up, and can the nodes reach each other on port 8006?')
+        notebook.add(f'node/{node}', reason, ASK_OTHER_NODES if len(cluster.nodes) > 1 else ASK_SINGLE_HOST)
+    note_hosts(client, notebook)
     estate_reader.tell(notebook, client.certificate)
     for finding in findings.values():
         for trouble in finding.troubles:
@@ -94,6 +98,13 @@ def collect(
         sight=sight,
         certificate=client.certificate,
     )
+
+
+def note_hosts(client: ProxmoxClient, notebook: Notebook) -> None:
+    """Hosts that were replaced by others: a run works as long as one answers, so nobody else notices."""
+    if failures := client.failed_hosts:
+        said = ' '.join(error.message for error in failures)
+        notebook.add('hosts', f'{said} {client.host} was used instead.', failures[0].remedy)
 
 
 @contextmanager

@@ -127,11 +127,17 @@ class PermissionDenied(ProxmoxError):
 
 
 class NodeUnreachable(ProxmoxError):
-    """595-599: the host that we talk to could not reach the node that the call is about."""
+    """
+    595-599: the host that we talk to could not reach the node that the call is about.
 
-    def __init__(self, message: str, remedy: str = '', *, node: str | None, passing: bool = False):
+    Attributes:
+        words: Proxmox's own: '596 Connection timed out'.
+    """
+
+    def __init__(self, message: str, remedy: str = '', *, node: str | None, words: str, passing: bool = False):
         super().__init__(message, remedy, passing=passing)
         self.node = node
+        self.words = words
 
 
 class CallTimeout(ProxmoxError):

@@ -244,7 +244,7 @@ class EstateReader:
     def _understood[T](self, name: str, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
         reading = understand(f'{what} of node {name}', parse, answer)
         if isinstance(answer, NodeUnreachable):
-            self.failed_nodes[name] = f'Node {name} stopped answering.'
+            self.failed_nodes[name] = f'Node {name} stopped answering: Proxmox says "{answer.words}".'
         elif isinstance(answer, CallFailed):
             self._note(name, f'Proxmox could not tell {what} of {{}} ({answer.reason}).', answer.remedy)
         elif isinstance(reading, Unknown) and not self._told_otherwise(answer):

@@ -182,8 +182,10 @@ class GuestReader:
         """Spare the other guests of a node the wait for answers that do not come."""
         if isinstance(error, CallTimeout):
             self._timeouts[node] += 1
-        if isinstance(error, NodeUnreachable) or self._timeouts[node] >= MAX_TIMEOUTS:
-            self.failed_nodes[node] = f'Node {node} stopped answering.'
+        if isinstance(error, NodeUnreachable):
+            self.failed_nodes[node] = f'Node {node} stopped answering: Proxmox says "{error.words}".'
+        elif self._timeouts[node] >= MAX_TIMEOUTS:
+            self.failed_nodes.setdefault(node, f'Node {node} stopped answering.')
 
     def _guest(self, row: GuestRow, config: Reading[GuestConfig]) -> Guest:
         """The guest as its configuration (newer, and never second-hand) and the list show it."""

@@ -1,14 +1,15 @@
 """What becomes of objects whose thing is gone from Proxmox."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from .changes import Action, Change, FieldChange
 from .kinds import KINDS, Owner, Removal
 from .settings import Settings
 from .state import Bound, Existing, Record
+from .values import Value
 
-__all__ = ('may_be_deleted', 'removals')
+__all__ = ('is_marked', 'may_be_deleted', 'removals')
 
 PRIMARY = {'primary_ip4': 'the primary IPv4 address', 'primary_ip6': 'the primary IPv6 address'}
 
@@ -44,11 +45,48 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
         if bound.unit in existing.replaced:
             reason = 'Another machine has its VM ID in Proxmox now.'
         return change_to(Action.RETIRE, bound, record, values, reason)
-    deadline = bound.missing_since + timedelta(days=settings.grace_days)
-    is_deletable = kind.is_deletable and bound.created_by_sync
-    if settings.missing_guests != 'delete' or now < deadline or not is_deletable:
+    if values := lost_mark(bound, record, settings):
+        return change_to(Action.RETIRE, bound, record, values, 'It is gone from Proxmox, and not marked as retired.')
+    if not is_expired(bound, settings, now):
         return None
-    return delete(bound, record, existing, f'It has been gone from Proxmox since {bound.missing_since:%Y-%m-%d}.')
+    reason = f'It has been gone from Proxmox since {bound.missing_since:%Y-%m-%d}.'
+    if not is_marked(bound, record.values):
+        return left(
+            bound,
+            record,
+            f'{reason} It is not deleted, because it is not marked as retired (status and custom field) any more. '
+            'Delete it yourself, or mark it again.',
+        )
+    return delete(bound, record, existing, reason)
+
+
+def is_expired(bound: Bound, settings: Settings, now: datetime) -> bool:
+    """Whether the grace period of a retired object is over, after which the endpoint deletes it."""
+    is_deletable = KINDS[bound.kind].is_deletable and bound.created_by_sync and bound.missing_since is not None
+    if not is_deletable or settings.missing_guests != 'delete':
+        return False
+    return now >= bound.missing_since + timedelta(days=settings.grace_days)
+
+
+def is_marked(bound: Bound, now: Mapping[str, Value]) -> bool:
+    """
+    Whether a retired object holds what its retirement wrote. One that a person has changed is in use for all that we
+    know, and is never deleted.
+    """
+    marks = {name: value for name, value in KINDS[bound.kind].retired.items() if bound.last.get(name) == value}
+    return bool(marks) and all(now.get(name) == value for name, value in marks.items())
+
+
+def lost_mark(bound: Bound, record: Record, settings: Settings) -> dict[str, Value]:
+    """
+    What an object that is remembered as retired does not hold though nobody edited it: its retirement was taken back,
+    and is to be done again.
+    """
+    retired = KINDS[bound.kind].retired
+    written = {name: value for name, value in retired.items() if is_ours(name, bound, record, settings)}
+    lost = any(record.values[name] != value and bound.last.get(name) != value for name, value in written.items())
+    edited = any(record.values[name] != value == bound.last.get(name) for name, value in written.items())
+    return written if lost and not edited else {}
 
 
 def may_be_deleted(bound: Bound, settings: Settings) -> bool:

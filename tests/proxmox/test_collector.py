@@ -743,6 +743,40 @@ class TestWhatStopsARun:
             assert all(known(guest.config) for guest in inventory.guests)
             assert inventory.guests_incomplete is None
 
+    @pytest.mark.parametrize('status', [595, 596, 599])
+    def test_a_single_host_is_not_asked_about_other_nodes(self, standin, status):
+        pve = standin('pve-8.4.21-solo')
+        pve.fail(f'/nodes/{pve.cluster.local}/*', status, 'Connection timed out')
+        inventory = read(pve)
+        (notice,) = (notice for notice in inventory.warnings if notice.subject.startswith('node/'))
+        assert f'"{status} Connection timed out"' in notice.message
+        assert 'each other' not in notice.remedy
+        assert 'pvedaemon' in notice.remedy
+
+    @pytest.mark.parametrize('when', ['from the beginning', 'later'])
+    def test_a_dead_host_does_not_go_unnoticed_because_the_next_one_works(self, pve, when):
+        """One notice, whatever the number of calls."""
+        with StandIn(pve.cluster, port=0, tls=pve.tls) as dying:
+            hosts = (f'{dying.host}:{dying.port}', f'{pve.host}:{pve.port}')
+            if when == 'later':
+                dying.before('/nodes/pve2/qemu/102/config', lambda: threading.Thread(target=dying.close).start())
+            else:
+                dying.close()
+            inventory = read(pve, hosts=hosts, concurrency=2)
+            (notice,) = (notice for notice in inventory.warnings if notice.subject == 'hosts')
+            assert hosts[0] in notice.message
+            assert f'{hosts[1]} was used instead.' in notice.message
+            assert notice.remedy
+        assert all(known(guest.config) for guest in inventory.guests)
+        assert not [notice for notice in read(pve).warnings if notice.subject == 'hosts']
+
+    def test_an_untrusted_certificate_of_the_first_host(self, pve):
+        with StandIn(pve.cluster, port=0) as other:
+            hosts = (f'{other.host}:{other.port}', f'{pve.host}:{pve.port}')
+            inventory = read(pve, hosts=hosts)
+        (notice,) = (notice for notice in inventory.warnings if notice.subject == 'hosts')
+        assert 'fingerprint' in notice.message
+
     def test_a_host_that_goes_away(self, pve):
         pve.before('/nodes/pve2/qemu/102/config', lambda: threading.Thread(target=pve.close).start())
         with pytest.raises((HostUnreachable, ProxmoxError)):

@@ -198,7 +198,10 @@ class TestTroubles:
         inventory = read(pve, options=NODES)
         assert unknown_parts(inventory) == {f'pve2 {part}' for part in NODE_PARTS}
         (notice,) = inventory.warnings
-        assert (notice.subject, notice.message) == ('node/pve2', 'Node pve2 stopped answering.')
+        assert (notice.subject, notice.message) == (
+            'node/pve2',
+            'Node pve2 stopped answering: Proxmox says "595 No route to host".',
+        )
 
     def test_the_same_on_many_nodes_is_told_once(self, standin):
         pve = standin(nodes=30, vms=0, containers=0)
