@@ -42,9 +42,9 @@ class ProxSyncConfig(PluginConfig):
         super().ready()
         validate_settings({name: get_plugin_config(self.name, name) for name in self.default_settings})
 
-        # They register the system job, what happens when endpoints are saved or deleted, the columns of NetBox's own
-        # tables, and the dashboard's widget.
-        from . import events, jobs, signals, table_columns, widgets  # noqa: F401
+        # They register the system job, what is hidden of requests, what happens when endpoints are saved or deleted,
+        # the columns of NetBox's own tables, and the dashboard's widget.
+        from . import events, jobs, sensitive_requests, signals, table_columns, widgets  # noqa: F401
         from .branching import hooks
         from .custom_fields import ensure_custom_fields
 

@@ -1,13 +1,18 @@
 """An endpoint's settings as a connection to Proxmox VE."""
 
-from collections.abc import Collection, Iterable
+import traceback
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
+from django.db import Error as DatabaseError
 from django.utils.translation import gettext as _
+from netbox.constants import CENSOR_TOKEN
 from netbox.plugins import get_plugin_config
 from requests.utils import select_proxy
+from rq.timeouts import BaseTimeoutException
 from utilities.proxy import resolve_proxies
 
 from .crypto import SecretError
@@ -26,12 +31,48 @@ from .proxmox.tls import fetch_fingerprint
 from .proxmox.usable import AddressFilters
 
 __all__ = (
-    'SeenCertificate', 'connection_of', 'fetch_fingerprints', 'options_of', 'ssh_settings_of', 'test', 'try_connection',
+    'SeenCertificate', 'UnexpectedFailure', 'connection_of', 'fetch_fingerprints', 'options_of', 'secrets_hidden',
+    'ssh_settings_of', 'test', 'try_connection',
 )  # fmt: skip
 
 # Nobody looks at a form for longer.
 FETCH_TIMEOUT = 10
 FETCHES_AT_A_TIME = 8
+
+
+class UnexpectedFailure(Exception):
+    """An exception of a library, or a mistake in this plugin, while Proxmox VE or its nodes were asked."""
+
+
+@contextmanager
+def secrets_hidden(endpoint: ProxmoxEndpoint) -> Iterator[None]:
+    """
+    For whatever uses the secrets of an endpoint. An exception that nobody expected leaves it without the variables of
+    the functions in which it was raised: libraries hold the secrets there, and Django's debug page, error mails and
+    services such as Sentry show them.
+
+    Raises:
+        UnexpectedFailure: Instead of that exception; with its type, its message and its traceback as texts.
+    """
+    try:
+        yield
+        return
+    except (ProxmoxError, SecretError, DatabaseError, BaseTimeoutException):
+        raise
+    except Exception as error:  # noqa: BLE001 - that is what it is for
+        failure = UnexpectedFailure(_without_secrets(f'{type(error).__name__}: {error}', endpoint))
+        # Lines of code, without values.
+        failure.add_note(''.join(traceback.format_tb(error.__traceback__)))
+    # Not from within the except clause: it would be kept as the context.
+    raise failure
+
+
+def _without_secrets(text: str, endpoint: ProxmoxEndpoint) -> str:
+    for secret in endpoint.secrets.values():
+        with suppress(SecretError):
+            for part in {secret.reveal(), *secret.reveal().splitlines()} - {''}:
+                text = text.replace(part, CENSOR_TOKEN)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +184,12 @@ def test(endpoint: ProxmoxEndpoint) -> ConnectionReport:
 
 def try_connection(endpoint: ProxmoxEndpoint) -> ConnectionReport:
     """Try an endpoint (which need not be saved) without reading its guests."""
-    try:
-        connection = connection_of(endpoint)
-    except SecretError as error:
-        return ConnectionReport(connected=False, error=str(error))
-    return check(connection, endpoint.memory, ssh_settings_of(endpoint))
+    with secrets_hidden(endpoint):
+        try:
+            connection = connection_of(endpoint)
+        except SecretError as error:
+            return ConnectionReport(connected=False, error=str(error))
+        return check(connection, endpoint.memory, ssh_settings_of(endpoint))
 
 
 def fetch_fingerprints(hosts: list[str], timeout: float) -> list[SeenCertificate]:

@@ -1,8 +1,8 @@
 """
 Where the stored secrets of an endpoint are sent.
 
-A stored secret goes only where it went when somebody entered it. Otherwise, who may change an endpoint could point it at
-a host of their own and receive its secrets. So a change of what decides where a secret goes, or how the host there
+A stored secret goes only where it went when somebody entered it. Otherwise, who may change an endpoint could point it
+at a host of their own and receive its secrets. So a change of what decides where a secret goes, or how the host there
 proves who it is, takes the secret again.
 """
 
@@ -76,7 +76,8 @@ def enter_again(endpoint: 'ProxmoxEndpoint', secret: str, changed: Collection[st
 
 def changed_destinations(endpoint: 'ProxmoxEndpoint', stored: 'ProxmoxEndpoint') -> set[str]:
     """What has changed of `DESTINATION_FIELDS`. To trust fewer hosts or keys than before is no change."""
-    changed = {name for name in ('tls_mode', 'ssh_user', 'ssh_port') if getattr(endpoint, name) != getattr(stored, name)}
+    single = ('tls_mode', 'ssh_user', 'ssh_port')
+    changed = {name for name in single if getattr(endpoint, name) != getattr(stored, name)}
     if endpoint.ca_certificate.strip() != stored.ca_certificate.strip():
         changed.add('ca_certificate')
     if not lines(endpoint.ssh_host_keys) <= lines(stored.ssh_host_keys):

@@ -20,7 +20,7 @@ from .branching.deciding import take_decisions
 from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
-from .connection import connection_of, options_of
+from .connection import connection_of, options_of, secrets_hidden
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
 from .ledger.guests import GuestRecorder
@@ -164,6 +164,7 @@ def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
     endpoint = run.endpoint
     with (
         recorder.phase('collect'),
+        secrets_hidden(endpoint),
         ProxmoxClient(connection_of(endpoint)) as client,
         watch.calling(client.cancel),
     ):

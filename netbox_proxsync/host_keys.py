@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from .branching import refuse_in_branch
-from .connection import connection_of
+from .connection import connection_of, secrets_hidden
 from .models import ProxmoxEndpoint
 from .proxmox.ssh_errors import InvalidSSHSettings
 from .proxmox.ssh_host_keys import NodeKey, see_host_keys
@@ -31,7 +31,8 @@ def seen(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
         SecretError: The token's secret cannot be decrypted.
     """
     timeout = min(endpoint.timeout, TIMEOUT)
-    keys = see_host_keys(connection_of(endpoint), endpoint.ssh_port, endpoint.ssh_host_keys.splitlines(), timeout)
+    with secrets_hidden(endpoint):
+        keys = see_host_keys(connection_of(endpoint), endpoint.ssh_port, endpoint.ssh_host_keys.splitlines(), timeout)
     cache.set(shown_keys_name(endpoint), [key.line for key in keys if key.line], CONFIRM_WITHIN)
     return keys
 

@@ -52,6 +52,9 @@ def clean_hosts(hosts: list[str]) -> list[str]:
 
 
 def _clean_host(text: str) -> str:
+    if '@' in text:
+        # The text is not repeated: it may hold a password.
+        raise ValidationError(_('A host must not contain a user name or a password.'))
     if match := URL.match(text.strip()):
         text = _host_of_url(text.strip(), match['scheme'].lower())
     try:
@@ -69,8 +72,6 @@ def _host_of_url(url: str, scheme: str) -> str:
             )
         )
     netloc = urlsplit(url).netloc
-    if '@' in netloc:
-        raise ValidationError(_('A host must not contain a user name or a password.'))
     # A URL without a port means 443 (Proxmox behind a reverse proxy), a mere name means 8006.
     return netloc if re.search(r':\d+$', netloc) else f'{netloc}:443'
 
@@ -91,18 +92,17 @@ def clean_token_id(text: str) -> str:
                 'and what is after it as the secret.'
             )
         )
+    # Nor is it repeated here: it may be the secret itself.
     if '!' not in text:
         raise ValidationError(
             _(
-                '"{text}" names no API token. Enter user@realm!name, for example netbox@pve!proxsync, as Proxmox shows '
-                'it under Datacenter > Permissions > API Tokens.'
-            ).format(text=text)
+                'This names no API token. Enter user@realm!name, for example netbox@pve!proxsync, as Proxmox shows it '
+                'under Datacenter > Permissions > API Tokens.'
+            )
         )
     if not TOKEN_ID.fullmatch(text):
         raise ValidationError(
-            _('"{text}" is not a token ID. It has the form user@realm!name, for example netbox@pve!proxsync.').format(
-                text=text
-            )
+            _('This is not a token ID. It has the form user@realm!name, for example netbox@pve!proxsync.')
         )
     return text
 

@@ -214,6 +214,9 @@ def test_two_hosts_that_join_one_cluster_double_no_machine(make_endpoint, sync, 
             endpoint.save()
             run = sync(endpoint)
             assert (run.status, 'leads to the same Proxmox VE' in run.error) == ('refused', True)
+            # Whoever may view the run may not be allowed to view the other endpoint.
+            assert not [name for name in endpoints if f'"{name}"' in run.error]
+            assert any(f'(ID {other.pk})' in run.error for other in endpoints.values() if other != endpoint)
         assert machines_and_devices() == keys
         # As docs/ownership.md says: the endpoint of the host that made the cluster stays.
         kept, other = endpoints['pve1'], endpoints['pve2'].cluster

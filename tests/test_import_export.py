@@ -16,6 +16,7 @@ from tenancy.models import Tenant
 from users.models import Owner, User
 from virtualization.models import ClusterGroup, ClusterType
 
+from netbox_proxsync.crypto import Secret
 from netbox_proxsync.models import MappingRule, ProxmoxEndpoint
 
 from .cases import MARKER, make_clusters, make_endpoint, make_rule
@@ -90,6 +91,7 @@ def import_(admin: Client, model: str, rows: list[dict], form: str):
 
 def values_of(instance) -> dict:
     kept = {name: value for name, value in model_to_dict(instance).items() if name not in STATE}
+    kept |= {name: value.reveal() for name, value in kept.items() if isinstance(value, Secret)}
     kept['tags'] = {tag.slug for tag in instance.tags.all()}
     if isinstance(instance, MappingRule):
         kept['extra_tags'] = {tag.slug for tag in instance.extra_tags.all()}

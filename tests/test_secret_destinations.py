@@ -3,11 +3,12 @@ A stored secret goes nowhere but where it was meant to go when it was entered.
 
 The harm: who may view and change an endpoint, and no more, points it at a host of their own and receives the token.
 
-Tried of this class: each setting that decides where a secret goes or how the host proves itself (another host, a further
-host, another port, TLS mode off and on again, CA, fingerprint, SSH user, port and host keys), through every door (form,
-connection test in the form, REST one and many, PATCH and PUT, bulk edit, import of CSV, JSON and YAML with an ID, the
-model itself, `update_fields`, a file of ProxSyncBox); an empty secret, the stars that are shown in its place, only one of
-two secrets; clones; every action that connects, by every permission; and who fewer hosts or keys are trusted.
+Tried of this class: each setting that decides where a secret goes or how the host proves itself (another host, a
+further host, another port, TLS mode off and on again, CA, fingerprint, SSH user, port and host keys), through every
+door (form, connection test in the form, REST one and many, PATCH and PUT, bulk edit, import of CSV, JSON and YAML
+with an ID, the model itself, `update_fields`, a file of ProxSyncBox); an empty secret, the stars that are shown in
+its place, only one of two secrets; clones; every action that connects, by every permission; and who fewer hosts or
+keys are trusted.
 """
 
 import csv

@@ -26,10 +26,12 @@ from ..branching import InBranch
 from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
 from ..crypto import SecretError
+from ..forms.fields import NOT_IN_BACKGROUND
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..permissions import may_apply
 from ..proxmox.errors import ProxmoxError
+from ..sensitive_requests import carries_secrets
 from ..stored_plans import NotAppliable
 from . import serializers
 
@@ -74,6 +76,12 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     queryset = ProxmoxEndpoint.objects.all()
     serializer_class = serializers.ProxmoxEndpointSerializer
     filterset_class = filtersets.ProxmoxEndpointFilterSet
+
+    def _enqueue_bulk_job(self, request: Request, action: str, payload: list[Any], **kwargs: Any) -> Response:
+        # NetBox asks this for each request that is to be answered in the background.
+        if carries_secrets(payload):
+            raise ValidationError({'detail': str(NOT_IN_BACKGROUND)})
+        return super()._enqueue_bulk_job(request, action, payload, **kwargs)
 
     def get_permissions(self) -> list[BasePermission]:
         if self.action in ('preview', 'sync', 'test', 'ssh_host_keys', 'acknowledge', 'withdraw_acknowledgment'):

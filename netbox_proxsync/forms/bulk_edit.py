@@ -21,9 +21,10 @@ from ..choices import (
     PatternTypeChoices,
     TagMatchChoices,
 )
+from ..destinations import SECRET_FIELDS
 from ..fields import SecretFormField, SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
-from .fields import BulkFieldPolicyField, WordsField
+from .fields import NOT_IN_BACKGROUND, BulkFieldPolicyField, WordsField
 
 __all__ = (
     'MappingRuleBulkEditForm',
@@ -211,6 +212,13 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         'exclude_guests', 'ignored_interfaces', 'ignored_prefixes', 'field_policy', 'sync_interval',
         'comments',
     )  # fmt: skip
+
+    def clean(self):
+        super().clean()
+        given = [name for name in SECRET_FIELDS if self.cleaned_data.get(name)]
+        if given and self.cleaned_data.get('background_job'):
+            self.add_error('background_job', NOT_IN_BACKGROUND)
+        return self.cleaned_data
 
 
 def choice(label: str, choices: object) -> forms.ChoiceField:

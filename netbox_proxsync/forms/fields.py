@@ -11,8 +11,17 @@ from django.utils.translation import gettext_lazy as _
 from ..choices import FieldOwnerChoices
 from ..sync.policy import InvalidPolicy, configurable, format_policy, parse_policy
 
-__all__ = ('BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'WordsField', 'yes_or_no')
+__all__ = (
+    'NOT_IN_BACKGROUND', 'BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'TokenIDField', 'WordsField',
+    'yes_or_no',
+)  # fmt: skip
 
+# The name of a user with a realm, and of a token, if there is one.
+TOKEN_ID = re.compile(r'[^\s=@!]+@[^\s=@!]+(![^\s=@!]*)?')
+NOT_IN_BACKGROUND = _(
+    'Secrets are not taken in a background job: they would wait for it in Redis, not encrypted. Do this without a '
+    'background job, or without the secrets.'
+)
 SWITCH = {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0': False}
 
 
@@ -48,6 +57,14 @@ class WordsField(SimpleArrayField):
             # A file may hold anything.
             raise ValidationError(_('Enter a list of words, or one text with commas between them.'))
         return super().to_python(value)
+
+
+class TokenIDField(forms.CharField):
+    """The ID of an API token. Of a text that was refused, only what can be an ID is shown again: it may be a secret."""
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        found = TOKEN_ID.search(data or '')
+        return found[0] if found else ''
 
 
 class HostsField(WordsField):

@@ -19,7 +19,7 @@ from ..fields import SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
 from ..proxmox.hosts import Host
 from ..validation import clean_hosts
-from .fields import FieldPolicyField, HostsField, WordsField
+from .fields import FieldPolicyField, HostsField, TokenIDField, WordsField
 from .rendering import FoldedFieldSet
 from .widgets import FingerprintInput, TLSModeSelect
 
@@ -168,6 +168,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval', 'object_events',
             'owner', 'comments', 'tags',
         )  # fmt: skip
+        field_classes = {'token_id': TokenIDField}
         widgets = {
             'tls_mode': TLSModeSelect(attrs={'class': 'no-ts'}),
             'fingerprint': FingerprintInput(attrs={'class': 'font-monospace'}),

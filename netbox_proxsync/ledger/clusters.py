@@ -19,10 +19,11 @@ def shared_cluster(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Ite
     for other in ProxmoxEndpoint.objects.filter(enabled=True).exclude(pk=endpoint.pk):
         same = is_same_cluster(ClusterIdentity.from_json(other.cluster_identity), seen)
         if same or (same is None and keeps_most(other, guests)):
+            # By its ID: who may view this run may not be allowed to view that endpoint, and the text is stored.
             return _(
-                'The endpoint "{other}" leads to the same Proxmox VE, {cluster}. Two endpoints must not keep the same '
-                'guests: delete or disable one of them. Several hosts of one cluster belong into one endpoint.'
-            ).format(other=other, cluster=seen)
+                'Another endpoint (ID {other}) leads to the same Proxmox VE, {cluster}. Two endpoints must not keep '
+                'the same guests: delete or disable one of them. Several hosts of one cluster belong into one endpoint.'
+            ).format(other=other.pk, cluster=seen)
     return ''
 
 

@@ -60,8 +60,8 @@ STATE_FIELDS = (
 
 SYNC_PERMISSION = 'netbox_proxsync.sync_proxmoxendpoint'
 SCHEDULE_NOT_PERMITTED = _(
-    'An endpoint with a sync interval is synced by itself. To set one, or to enable an endpoint that has one, takes the '
-    'permission to sync this endpoint.'
+    'An endpoint with a sync interval is synced by itself. To set one, or to enable an endpoint that has one, takes '
+    'the permission to sync this endpoint.'
 )
 
 

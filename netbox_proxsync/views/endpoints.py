@@ -2,17 +2,22 @@ from typing import Any
 
 from core.models import Job
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
+from netbox.choices import ImportMethodChoices
 from netbox.models.deletion import CountOnly
 from netbox.object_actions import BulkDelete, CloneObject, DeleteObject, EditObject
 from netbox.ui.layout import Column, Layout, Row
 from netbox.ui.panels import CommentsPanel, PluginContentPanel
 from netbox.views import generic
+from utilities.forms.bulk_import import BulkImportForm
+from utilities.jobs import is_background_request
 from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
+from ..forms.fields import NOT_IN_BACKGROUND
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..object_actions import (
     BULK_GUEST_ACTIONS,
@@ -23,6 +28,7 @@ from ..object_actions import (
     TestEndpoint,
 )
 from ..runs import active_runs
+from ..sensitive_requests import carries_secrets
 from ..ui import endpoint_panels, panels
 from .guest_actions import GuestDecisionsMixin
 from .run_progress import progress_context
@@ -122,6 +128,24 @@ class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
 class ProxmoxEndpointBulkImportView(generic.BulkImportView):
     queryset = ProxmoxEndpoint.objects.all()
     model_form = forms.ProxmoxEndpointImportForm
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if not request.POST.get('background_job') or is_background_request(request):
+            return super().post(request)
+        form = BulkImportForm(request.POST, request.FILES)
+        if form.is_valid() and carries_secrets(form.cleaned_data['data']):
+            form.add_error('background_job', NOT_IN_BACKGROUND)
+            return render(request, self.template_name, {
+                'model': ProxmoxEndpoint,
+                'form': form,
+                'fields': self._get_form_fields(),
+                'import_method': form.cleaned_data.get('import_method') or ImportMethodChoices.DIRECT,
+                'return_url': self.get_return_url(request),
+                **self.get_extra_context(request),
+            })  # fmt: skip
+        for file in request.FILES.values():
+            file.seek(0)  # it is read a second time
+        return super().post(request)
 
 
 @register_model_view(ProxmoxEndpoint, 'bulk_edit', path='edit', detail=False)

@@ -206,11 +206,11 @@ def test_what_is_the_same_in_every_branch_is_changed_in_main(synced: Lab, person
     ):
         status, answer = person.api('post', reverse(f'{API}{name}', args=[pk]), branch)
         assert (status, why in answer['detail']) == (409, True), name
-    pinned = reverse(f'{API}proxmoxendpoint-ssh-host-keys', args=[lab.endpoint.pk])
+    pinned = reverse(f'{API}proxmoxendpoint-confirm-ssh-host-keys', args=[lab.endpoint.pk])
     status, answer = person.api('post', pinned, branch, keys=[HOST_KEY])
     assert (status, why in answer['detail']) == (409, True)
     person.activate(branch)
-    assert 'Go back to main' in person.post('proxmoxendpoint_ssh_host_keys', lab.endpoint.pk, key=HOST_KEY)
+    assert 'Go back to main' in person.post('proxmoxendpoint_ssh_host_keys', lab.endpoint.pk, key=HOST_KEY, _confirm='')
     assert 'Go back to main' in person.post('proxmoxguest_ignore', guest.pk)
     assert 'Go back to main' in person.post('binding_stop_managing', binding.pk)
 
