@@ -52,6 +52,7 @@ class NodeFacts:
         cpu_sockets, cpus: Sockets, and logical CPUs of all of them.
         memory, rootfs: In bytes.
         kernel: '6.14.11-4-pve'.
+        architecture: 'x86_64', 'aarch64'; 7 does not tell it.
     """
 
     version: str | None
@@ -61,6 +62,7 @@ class NodeFacts:
     memory: int | None
     rootfs: int | None
     kernel: str | None
+    architecture: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
