@@ -16,6 +16,7 @@ from .inventory import (
     NicAddresses,
     Reading,
     Unknown,
+    known,
 )
 from .running import GuestAddress, GuestInterface, parse_agent_interfaces, parse_container_interfaces
 from .usable import AddressFilters, assess
@@ -41,18 +42,29 @@ STACKED = re.compile(
 )
 
 
+def _is_address(configured: str) -> bool:
+    """Whether the configuration gives an address. Only beside one, a gateway means something."""
+    return bool(configured) and configured not in MODES
+
+
 @dataclass(frozen=True, slots=True)
 class _Static:
-    """What the configuration says about the addresses of one NIC; '' where it says nothing."""
+    """
+    What the configuration says about the addresses of one NIC; '' where it says nothing.
+
+    Attributes:
+        unread: Why something of it is not known; None: all of it is.
+    """
 
     ipv4: str
     ipv6: str
     gateway4: str
     gateway6: str
+    unread: Unknown | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        return tuple(text for text in (self.ipv4, self.ipv6) if text and text not in MODES)
+        return tuple(text for text in (self.ipv4, self.ipv6) if _is_address(text))
 
     @property
     def running_origins(self) -> dict[int, AddressOrigin]:
@@ -84,15 +96,20 @@ def nic_addresses(
     """
     guest_type = GuestType(guest_type)
     filters = filters or AddressFilters()
-    macs = Counter(nic.mac for nic in config.nics)
+    macs = Counter(nic.mac for nic in config.nics if known(nic.mac))
     holders: dict[IPv4Address | IPv6Address, str] = {}
     result = {}
     for nic in config.nics:
         carriers = _carriers(nic, running, macs)
-        found = _of_nic(guest_type, _static(guest_type, nic, config), nic.name, carriers, filters)
+        found = _of_nic(guest_type, _static(guest_type, nic, config), _name(nic), carriers, filters)
         result[nic.key] = _without_held(found, holders)
         holders |= {address.interface.ip: nic.key for address in result[nic.key].addresses}
     return result
+
+
+def _name(nic: Nic) -> str | None:
+    """What the configuration calls the interface inside the guest; None if it does not, or if that is not known."""
+    return nic.name if known(nic.name) else None
 
 
 def _carriers(
@@ -101,6 +118,8 @@ def _carriers(
     """The guest interfaces with the NIC's MAC, the NIC itself first; Unknown if they do not tell all its addresses."""
     if isinstance(running, Unknown):
         return running
+    if isinstance(nic.mac, Unknown):
+        return nic.mac
     if nic.mac is None:
         return Unknown(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
     if macs[nic.mac] > 1:
@@ -121,17 +140,23 @@ def _rank(nic: Nic, interface: GuestInterface) -> tuple[bool, bool]:
     Neither source tells which is which. In a container it is the one with the configured name; else names that look
     like something on top come last, and among the others the guest's own order stands.
     """
-    return interface.name != nic.name, STACKED.match(interface.name) is not None
+    return interface.name != _name(nic), STACKED.match(interface.name) is not None
 
 
 def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
+    texts: tuple[Reading[str | None], ...]
     if guest_type is GuestType.LXC:
         texts = (nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6)
     else:
+        wish = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
         # `cicustom` replaces what Proxmox would make of `ipconfigN`.
-        wish = {} if config.cloudinit_custom else config.cloudinit.get(int(nic.key.removeprefix('net')), {})
-        texts = tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))
-    return _Static(*((text or '').strip() for text in texts))
+        if isinstance(config.cloudinit_custom, Unknown):
+            wish = config.cloudinit_custom
+        elif config.cloudinit_custom:
+            wish = {}
+        texts = (wish,) * 4 if isinstance(wish, Unknown) else tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))
+    unread = next((text for text in texts if isinstance(text, Unknown)), None)
+    return _Static(*((text or '').strip() if known(text) else '' for text in texts), unread)
 
 
 def _of_nic(
@@ -156,8 +181,9 @@ def _of_nic(
         addresses=_unique([*configured, *observed]),
         ignored=tuple(ignored),
         running=unread,
-        has_gateway4=bool(static.gateway4),
-        has_gateway6=bool(static.gateway6),
+        has_gateway4=bool(static.gateway4 and _is_address(static.ipv4)),
+        has_gateway6=bool(static.gateway6 and _is_address(static.ipv6)),
+        configured=static.unread,
         guest_name=None if isinstance(carriers, Unknown) else carriers[0].name or None,
     )
 

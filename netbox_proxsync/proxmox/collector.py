@@ -23,9 +23,10 @@ from .cluster import (
     why_incomplete,
     why_unreachable,
 )
+from .defaults import with_defaults
 from .estate_reader import EstateReader
 from .guests import Finding, GuestReader
-from .inventory import Guest, Inventory, Unknown
+from .inventory import Guest, GuestType, Inventory, Node, Unknown, known
 from .memory import Memory
 from .notebook import Notebook, listed
 from .options import CollectOptions
@@ -82,12 +83,13 @@ def collect(
     for finding in findings.values():
         for trouble in finding.troubles:
             notebook.add_guest(finding.guest.key, trouble.what, trouble.remedy)
+    nodes = tuple(estate.complete(node) for node in nodes)
     return Inventory(
         version=version.text,
         cluster_name=cluster.status.name,
         quorate=cluster.status.quorate,
-        nodes=tuple(estate.complete(node) for node in nodes),
-        guests=_sorted(finding.guest for finding in findings.values()),
+        nodes=nodes,
+        guests=_sorted(_with_defaults((finding.guest for finding in findings.values()), nodes, version.text)),
         guests_incomplete=incomplete,
         tag_style=cluster.tag_style,
         vnets=estate.vnets,
@@ -166,6 +168,15 @@ def _follow_vanished(
     trusted = again.garbled is None and why_incomplete(now) is None
     deleted = set(vanished) - again.guests.keys() if trusted else set()
     return {key: finding for key, finding in (findings | moved).items() if key not in deleted}
+
+
+def _with_defaults(guests: Iterable[Guest], nodes: Iterable[Node], version: str) -> Iterator[Guest]:
+    """The guests with Proxmox's defaults that depend on the node they are on."""
+    architectures = {node.name: node.facts.architecture for node in nodes if known(node.facts)}
+    for guest in guests:
+        if guest.type is GuestType.QEMU and known(guest.config):
+            guest = replace(guest, config=with_defaults(guest.config, version, architectures.get(guest.node)))
+        yield guest
 
 
 def _sorted(guests: Iterable[Guest]) -> tuple[Guest, ...]:

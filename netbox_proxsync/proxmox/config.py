@@ -1,4 +1,8 @@
-"""A guest's configuration as Proxmox answers it (`/config?current=1`) -> `GuestConfig`."""
+"""
+A guest's configuration as Proxmox answers it (`/config?current=1`) -> `GuestConfig`.
+
+qemu-server leaves lines out that it cannot parse. pve-container hands them out as they are.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,7 +11,7 @@ from decimal import Decimal
 
 from .boot import boot_disk, boot_order
 from .disks import disk_keys, parse_disk
-from .inventory import Disk, GuestConfig, GuestType, Nic
+from .inventory import GuestConfig, GuestType, Reading, Unknown
 from .nics import nic_keys, parse_nic
 from .properties import (
     Garbled,
@@ -19,6 +23,8 @@ from .properties import (
     parse_properties,
     parse_tags,
     parse_uuid,
+    read_properties,
+    read_value,
     text,
 )
 
@@ -26,14 +32,14 @@ __all__ = ('parse_config',)
 
 MIB = 1024**2
 
-# Keys that Proxmox VE 7.4 to 9.2 have and that no part of the inventory needs. Among them are those that may hold
+# Keys that Proxmox VE 7.4 to 9.2 have and that no other part of the inventory needs. Among them are those that may hold
 # secrets (`args`, `cipassword`): being named here, they never reach `GuestConfig.extra`.
 UNUSED_KEYS = {
     GuestType.QEMU: re.compile(
         r"""
         acpi | affinity | allow-ksm | amd-sev | args | audio0 | autostart | boot | bootdisk | cdrom | cipassword
         | citype | ciupgrade | ciuser | cpuunits | digest | efidisk0 | freeze | hookscript | hostpci\d+ | hotplug
-        | hugepages | intel-tdx | ipconfig\d+ | ivshmem | keephugepages | keyboard | kvm | localtime | migrate_downtime
+        | hugepages | intel-tdx | ipconfig\d+ | ivshmem | keephugepages | keyboard | localtime | migrate_downtime
         | migrate_speed | nameserver | numa\d+ | parallel\d+ | parent | protection | reboot | rng0
         | running-nets-host-mtu | runningcpu | runningmachine | scsihw | searchdomain | serial\d+ | shares | smp
         | snapstate | snaptime | spice_enhancements | sshkeys | startdate | startup | tablet | tdf | tpmstate0
@@ -43,12 +49,19 @@ UNUSED_KEYS = {
     ),
     GuestType.LXC: re.compile(
         r"""
-        cmode | console | cpuunits | debug | dev\d+ | digest | entrypoint | env | hookscript | nameserver | parent
+        cmode | console | cpuunits | debug | dev\d+ | digest | entrypoint | env | hookscript | lxc | nameserver | parent
         | protection | searchdomain | snapstate | snaptime | startup | swap | timezone | tty | unused\d+
         """,
         re.ASCII | re.VERBOSE,
     ),
 }
+# Sub-keys of `features` that are booleans (pve-container, LXC/Config.pm); `mount` is a list of file systems.
+FEATURE_FLAGS = ('force_rw_sys', 'fuse', 'keyctl', 'mknod', 'nesting')
+# MiB, for both kinds of guests.
+DEFAULT_MEMORY = 512
+# Sub-keys of `ipconfigN`, and what its addresses may be instead of an address.
+GATEWAYS = (('gw', 'ip'), ('gw6', 'ip6'))
+NO_ADDRESSES = (None, 'dhcp', 'auto')
 IP_CONFIG = re.compile(r'ipconfig(0|[1-9][0-9]{0,3})', re.ASCII)
 
 
@@ -70,12 +83,13 @@ def _positive_or_none(value: object) -> int | None:
     return number or None
 
 
-def _cores(value: object) -> int:
-    return _positive_or_none(value) or 1  # qemu-server: `$conf->{cores} || 1`
-
-
 def _memory(value: object) -> int:
-    return _positive(_part(value, 'current', default_key='current')) * MIB
+    """Of a virtual machine. 7.x takes 0 for "not configured"; newer versions refuse it."""
+    return (_positive_or_none(_part(value, 'current', default_key='current')) or DEFAULT_MEMORY) * MIB
+
+
+def _container_memory(value: object) -> int:
+    return _positive(value) * MIB
 
 
 def _balloon(value: object) -> int | None:
@@ -90,22 +104,46 @@ def _cpulimit(value: object) -> Decimal | None:
     return limit or None
 
 
-def _part(value: object, name: str, default_key: str | None = None) -> str:
-    """One sub-key of a property string; Garbled if it is missing."""
+def _container_flag(value: object) -> bool:
+    """A container's boolean, which Proxmox hands out as it is; as Perl does, it takes any number but 0 for true."""
     try:
-        return parse_properties(value, default_key)[name]
-    except KeyError:
-        raise Garbled(f'it has no "{name}"') from None
+        return boolean(value)
+    except Garbled:
+        return _positive_or_none(value) is not None
+
+
+def _container_template(value: object) -> bool:
+    """No number but 1 makes a container a template (pve-guest-common, AbstractConfig.pm, is_template)."""
+    try:
+        return boolean(value)
+    except Garbled:
+        return integer(value) == 1
+
+
+def _optional_part(value: object, name: str, default_key: str | None = None) -> str | None:
+    """One sub-key of a property string, None if it is absent. Raises Garbled if it cannot be read."""
+    content = read_properties(value, default_key).get(name)
+    if isinstance(content, Unknown):
+        raise Garbled(content.reason.rstrip('.'))
+    return content
+
+
+def _part(value: object, name: str, default_key: str | None = None) -> str:
+    """One sub-key of a property string. Raises Garbled if it is absent or cannot be read."""
+    content = _optional_part(value, name, default_key)
+    if content is None:
+        raise Garbled(f'it has no "{name}"')
+    return content
 
 
 def _agent(value: object) -> bool:
-    return boolean(parse_properties(value, default_key='enabled').get('enabled', '0'))
+    return boolean(_optional_part(value, 'enabled', default_key='enabled') or '0')
 
 
 def _smbios_uuid(value: object) -> str | None:
     # `base64=1` is about all sub-keys but the UUID.
-    properties = parse_properties(value)
-    return parse_uuid(properties['uuid']) if 'uuid' in properties else None
+    uuid = _optional_part(value, 'uuid')
+    return uuid and parse_uuid(uuid)
 
 
 def _vmgenid(value: object) -> str | None:
@@ -114,8 +152,8 @@ def _vmgenid(value: object) -> str | None:
 
 
 def _created(value: object) -> int | None:
-    properties = parse_properties(value)
-    return _positive(properties['ctime']) if 'ctime' in properties else None
+    created = _optional_part(value, 'ctime')
+    return created and _positive(created)
 
 
 def _cpu_type(value: object) -> str:
@@ -123,16 +161,20 @@ def _cpu_type(value: object) -> str:
 
 
 def _machine(value: object) -> str | None:
-    return parse_properties(value, default_key='type').get('type')
+    return _optional_part(value, 'type', default_key='type')
 
 
 def _custom_network(value: object) -> bool:
-    return 'network' in parse_properties(value)
+    return _optional_part(value, 'network') is not None
 
 
-def _features(value: object) -> str:
-    # Proxmox writes sub-keys in random order; sorted, an unchanged configuration stays an unchanged text.
-    return format_properties(parse_properties(value))
+def _features(value: object) -> str | None:
+    """In one spelling: sub-keys sorted (Proxmox writes them in random order), and flags as 0 and 1."""
+    features = {
+        name: str(int(boolean(content))) if name in FEATURE_FLAGS else content
+        for name, content in parse_properties(value).items()
+    }
+    return format_properties(features) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,51 +186,52 @@ class _Key:
         name: The key in Proxmox.
         read: Value as Proxmox sends it -> attribute. Raises Garbled.
         default: The attribute where the key is absent.
-        fact: A value that cannot be read makes the whole configuration unreadable, because the default would be
-            written to NetBox over what is true. Else the default is taken and the value kept in `extra`.
     """
 
     name: str
     read: Callable[[object], object]
     default: object = None
-    fact: bool = False
 
 
 COMMON = {
-    'description': _Key('description', text, '', fact=True),
-    'start_on_boot': _Key('onboot', boolean, False, fact=True),
+    'description': _Key('description', text, ''),
     'ostype': _Key('ostype', _word),
-    'tags': _Key('tags', parse_tags, (), fact=True),
-    'template': _Key('template', boolean, False, fact=True),
+    'tags': _Key('tags', parse_tags, ()),
     'lock': _Key('lock', _word),
-    'memory': _Key('memory', _memory, 512 * MIB, fact=True),
-    'cpulimit': _Key('cpulimit', _cpulimit, fact=True),
+    'cpulimit': _Key('cpulimit', _cpulimit),
 }
 KEYS = {
     GuestType.QEMU: COMMON
     | {
         'name': _Key('name', _word),
-        'min_memory': _Key('balloon', _balloon, fact=True),
-        'sockets': _Key('sockets', _cores, 1, fact=True),
-        'cores': _Key('cores', _cores, 1, fact=True),
-        'vcpus': _Key('vcpus', _positive_or_none, fact=True),
+        'start_on_boot': _Key('onboot', boolean, False),
+        'template': _Key('template', boolean, False),
+        'memory': _Key('memory', _memory, DEFAULT_MEMORY * MIB),
+        'min_memory': _Key('balloon', _balloon),
+        'sockets': _Key('sockets', _positive_or_none),  # absent: see _sockets
+        'cores': _Key('cores', lambda value: _positive_or_none(value) or 1, 1),  # qemu-server: `$conf->{cores} || 1`
+        'vcpus': _Key('vcpus', _positive_or_none),
         'agent': _Key('agent', _agent, False),
         'uuid': _Key('smbios1', _smbios_uuid),
         'vmgenid': _Key('vmgenid', _vmgenid),
         'created': _Key('meta', _created),
-        'cpu_type': _Key('cpu', _cpu_type),  # absent: see _default_cpu_type
+        'cpu_type': _Key('cpu', _cpu_type),  # absent: see `defaults`
         'bios': _Key('bios', _word, 'seabios'),
-        'machine': _Key('machine', _machine),  # absent: see _default_machine
+        'machine': _Key('machine', _machine),  # absent: see `defaults`
         'numa': _Key('numa', boolean, False),
         'architecture': _Key('arch', _word),  # absent: that of the host
+        'kvm': _Key('kvm', boolean),
         'cloudinit_custom': _Key('cicustom', _custom_network, False),
     },
     GuestType.LXC: COMMON
     | {
         'name': _Key('hostname', _word),
-        'cores': _Key('cores', _positive_or_none, fact=True),
+        'start_on_boot': _Key('onboot', _container_flag, False),
+        'template': _Key('template', _container_template, False),
+        'memory': _Key('memory', _container_memory, DEFAULT_MEMORY * MIB),
+        'cores': _Key('cores', _positive_or_none),
         'architecture': _Key('arch', _word, 'amd64'),
-        'unprivileged': _Key('unprivileged', boolean, False),
+        'unprivileged': _Key('unprivileged', _container_flag, False),
         'features': _Key('features', _features),
     },
 }
@@ -206,95 +249,66 @@ def parse_config(guest_type: GuestType, raw: object) -> GuestConfig:
     """
     A guest's configuration, with Proxmox's defaults where a key is absent (null and '' count as absent).
 
-    Keys that this version does not know are kept as text in `extra`, and so are values of descriptive keys that
-    cannot be read. Their values may be anything: name the keys in a log, never the values.
+    What cannot be read is Unknown with the reason, each attribute by itself. Keys that this version does not know are
+    kept as text in `extra`; their values may be anything: name the keys in a log, never the values.
 
     Raises:
-        Garbled: `raw` is no mapping; or a NIC, a disk, or a number that NetBox takes over as a fact cannot be read.
-            Going on without it would write something false into NetBox, or take a NIC for removed.
+        Garbled: `raw` is no mapping.
     """
     guest_type = GuestType(guest_type)
     if not isinstance(raw, Mapping):
         raise Garbled('The configuration is not a set of keys and values.')
-    extra: dict[str, str] = {}
     attributes: dict[str, object] = dict(MISSING[guest_type])
     for attribute, key in KEYS[guest_type].items():
-        attributes[attribute] = _read(raw, key, extra)
-    attributes['nics'] = tuple(_nics(guest_type, raw))
-    attributes['disks'] = tuple(_disks(guest_type, raw))
+        attributes[attribute] = _read(raw, key)
+    disks = (parse_disk(guest_type, key, raw[key]) for key in disk_keys(guest_type, raw))
+    attributes['nics'] = tuple(parse_nic(guest_type, key, raw[key]) for key in nic_keys(raw))
+    attributes['disks'] = tuple(disk for disk in disks if disk is not None)
     attributes['boot_disk'] = 'rootfs' if 'rootfs' in raw else None
     if guest_type is GuestType.QEMU:
-        attributes |= _boot(raw, attributes['disks'], extra)
-        attributes['cpu_type'] = attributes['cpu_type'] or _default_cpu_type(raw)
-        attributes['machine'] = attributes['machine'] or _default_machine(raw)
-        attributes['cloudinit'] = _cloudinit(raw, extra)
-    extra |= {key: as_text(raw[key]) for key in _unknown_keys(guest_type, raw)}
-    return GuestConfig(**attributes, extra=extra)
+        attributes['sockets'] = _sockets(raw, attributes['sockets'])
+        attributes |= _boot(raw)
+        attributes['cloudinit'] = _cloudinit(raw)
+    return GuestConfig(**attributes, extra={key: as_text(raw[key]) for key in _unknown_keys(guest_type, raw)})
 
 
-def _default_cpu_type(raw: Mapping[str, object]) -> str:
-    """
-    The CPU type of a virtual machine without `cpu`.
-
-    qemu-server 7 to 9, PVE/QemuServer/CPUConfig.pm, get_default_cpu_type. (The `x86-64-v2-AES` of newer versions is
-    what their web interface writes into the configuration of a new machine.)
-    """
-    if raw.get('arch') == 'aarch64':
-        return 'cortex-a57'
-    return 'qemu64' if raw.get('kvm') in (0, '0') else 'kvm64'
-
-
-def _default_machine(raw: Mapping[str, object]) -> str:
-    """The machine type of a virtual machine without `machine` (qemu-server, PVE/QemuServer/Machine.pm)."""
-    return 'virt' if raw.get('arch') == 'aarch64' else 'pc'
-
-
-def _read(raw: Mapping[str, object], key: _Key, extra: dict[str, str]) -> object:
+def _read(raw: Mapping[str, object], key: _Key) -> Reading[object]:
     value = raw.get(key.name)
-    if value is None or value == '':
-        return key.default
-    try:
-        return key.read(value)
-    except Garbled as error:
-        if key.fact:
-            raise Garbled(f'"{key.name}" cannot be read: {error}.') from error
-        extra[key.name] = as_text(value)
-        return key.default
+    return key.default if value is None or value == '' else read_value(key.read, value, key.name)
 
 
-def _nics(guest_type: GuestType, raw: Mapping[str, object]) -> list[Nic]:
-    return [_named(parse_nic, guest_type, key, raw[key]) for key in nic_keys(raw)]
+def _sockets(raw: Mapping[str, object], sockets: Reading[int | None]) -> Reading[int]:
+    """`sockets`, else `smp`, which is what old versions called them."""
+    if sockets is not None:
+        return sockets
+    smp = _read(raw, _Key('smp', _positive_or_none))
+    return smp if isinstance(smp, Unknown) else smp or 1
 
 
-def _disks(guest_type: GuestType, raw: Mapping[str, object]) -> list[Disk]:
-    disks = (_named(parse_disk, guest_type, key, raw[key]) for key in disk_keys(guest_type, raw))
-    return [disk for disk in disks if disk is not None]
+def _boot(raw: Mapping[str, object]) -> dict[str, object]:
+    order = read_value(boot_order, raw, 'boot')
+    disk = order if isinstance(order, Unknown) else read_value(lambda raw: boot_disk(raw, order), raw, 'boot')
+    return {'boot_order': order, 'boot_disk': disk}
 
 
-def _named[T](parse: Callable[[GuestType, str, object], T], guest_type: GuestType, key: str, value: object) -> T:
-    try:
-        return parse(guest_type, key, value)
-    except Garbled as error:
-        raise Garbled(f'"{key}" cannot be read: {error}.') from error
-
-
-def _boot(raw: Mapping[str, object], disks: tuple[Disk, ...], extra: dict[str, str]) -> dict[str, object]:
-    try:
-        order = boot_order(raw)
-        return {'boot_order': order, 'boot_disk': boot_disk(raw, order, frozenset(disk.key for disk in disks))}
-    except Garbled:
-        extra |= {key: as_text(raw[key]) for key in ('boot', 'bootdisk') if key in raw}
-        return {'boot_order': (), 'boot_disk': None}
-
-
-def _cloudinit(raw: Mapping[str, object], extra: dict[str, str]) -> dict[int, dict[str, str]]:
-    configs = {}
-    for match in filter(None, map(IP_CONFIG.fullmatch, raw)):
-        try:
-            configs[int(match[1])] = parse_properties(raw[match[0]])
-        except Garbled:
-            extra[match[0]] = as_text(raw[match[0]])
+def _cloudinit(raw: Mapping[str, object]) -> dict[int, Reading[Mapping[str, str]]]:
+    configs = {
+        int(match[1]): read_value(_ip_config, raw[match[0]], match[0])
+        for match in filter(None, map(IP_CONFIG.fullmatch, raw))
+    }
     return dict(sorted(configs.items()))
+
+
+def _ip_config(value: object) -> dict[str, str]:
+    """
+    One `ipconfigN`.
+
+    qemu-server ignores the whole of it if a gateway stands beside no address, `dhcp` or `auto` (parse_ipconfig in
+    PVE/QemuServer/Network.pm): cloud-init then configures nothing.
+    """
+    wish = parse_properties(value)
+    is_ignored = any(gateway in wish and wish.get(address) in NO_ADDRESSES for gateway, address in GATEWAYS)
+    return {} if is_ignored else wish
 
 
 def _unknown_keys(guest_type: GuestType, raw: Mapping[str, object]) -> list[str]:

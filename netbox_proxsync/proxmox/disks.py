@@ -1,11 +1,11 @@
 """Disks and mount points: `ide sata scsi virtio` drives of virtual machines, `rootfs` and `mpN` of containers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from .inventory import Disk, GuestType, Reading, Unknown
-from .properties import Garbled, parse_properties, parse_size
+from .properties import Garbled, parse_size, read_properties, read_value, text
 
 __all__ = ('DriveRole', 'disk_keys', 'drive_role', 'parse_disk')
 
@@ -23,12 +23,17 @@ CLOUD_INIT = re.compile(r'[:/](?:vm-[0-9]+-)?cloudinit(?:\.(?:raw|cow|qcow|qcow2
 EXTENSION = re.compile(r'\.(raw|cow|qcow|qcow2|qed|vmdk|cloop|subvol)$')
 
 
+# Instead of a volume: an empty tray, and the drive of the host.
+NO_VOLUMES = ('none', 'cdrom')
+
+
 class DriveRole(Enum):
     """What a drive of a virtual machine is."""
 
     DISK = 'disk'
     CDROM = 'cdrom'
     CLOUD_INIT = 'cloud-init'
+    EMPTY = 'empty'  # `none` or `cdrom` without `media=cdrom`: nothing in it, and no CD-ROM for Proxmox
 
 
 def disk_keys(guest_type: GuestType, keys: Iterable[str]) -> list[str]:
@@ -37,60 +42,78 @@ def disk_keys(guest_type: GuestType, keys: Iterable[str]) -> list[str]:
     return [match[0] for match in sorted(matches, key=_position)]
 
 
-def drive_role(properties: dict[str, str]) -> DriveRole:
-    """What a drive is, from the sub-keys of its property string."""
-    volume = _volume_text(GuestType.QEMU, properties)
+def drive_role(value: object) -> DriveRole:
+    """What a drive of a virtual machine is, from its property string. Raises Garbled if that cannot be told."""
+    properties = read_properties(value, default_key=VOLUME_KEYS[GuestType.QEMU][0])
+    volume = _volume_id(GuestType.QEMU, properties)
     if CLOUD_INIT.search(volume):
         return DriveRole.CLOUD_INIT
-    # 'none' is an empty tray and 'cdrom' the host's own drive.
-    if properties.get('media') == 'cdrom' or volume in ('none', 'cdrom'):
+    if _require(properties.get('media', 'disk')) == 'cdrom':
         return DriveRole.CDROM
-    return DriveRole.DISK
+    return DriveRole.DISK if volume not in NO_VOLUMES else DriveRole.EMPTY
 
 
 def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
     """
     One disk or mount point; None if it is a CD-ROM or cloud-init drive.
 
-    Raises:
-        Garbled: It is no property string, or it names no volume.
+    Each attribute whose sub-key cannot be read is Unknown; all of them are, if not even the volume can be read.
     """
-    properties = parse_properties(value, default_key=VOLUME_KEYS[guest_type][0])
-    if guest_type is GuestType.QEMU and drive_role(properties) is not DriveRole.DISK:
-        return None
-    volume_id = VOLUME_ID.fullmatch(_volume_text(guest_type, properties))
-    storage, volume = volume_id.groups() if volume_id else (None, _volume_text(guest_type, properties))
+    try:
+        if guest_type is GuestType.QEMU and drive_role(value) is not DriveRole.DISK:
+            return None
+        properties = read_properties(value, default_key=VOLUME_KEYS[guest_type][0])
+        volume_id = _volume_id(guest_type, properties)
+    except Garbled as error:
+        return _unreadable(key, Unknown(f'"{key}" cannot be read: {error}.'))
+    match = VOLUME_ID.fullmatch(volume_id)
+    storage, volume = match.groups() if match else (None, volume_id)
+    told = {
+        name: read_value(text, properties[name], f'{name} of {key}') for name in ('format', 'mp') if name in properties
+    }
     return Disk(
         key=key,
         size=_size(key, properties.get('size')),
         storage=storage,
         volume=volume,
-        format=properties.get('format') or _format(guest_type, storage, volume),
-        mount_point='/' if key == 'rootfs' else properties.get('mp'),
+        format=told.get('format', _format(guest_type, storage, volume)),
+        mount_point='/' if key == 'rootfs' else told.get('mp'),
         passthrough=storage is None,
     )
+
+
+def _unreadable(key: str, why: Unknown) -> Disk:
+    """A drive or mount point that exists and of which nothing else is known."""
+    return Disk(key=key, size=why, storage=why, volume=why, format=why, mount_point=why, passthrough=why)
 
 
 def _position(match: re.Match) -> tuple[int, int]:
     return BUSES.index(match[1] or match[0]), int(match[2] or 0)
 
 
-def _volume_text(guest_type: GuestType, properties: dict[str, str]) -> str:
-    for name in VOLUME_KEYS[guest_type]:
-        if properties.get(name):
-            return properties[name]
-    raise Garbled('it names no volume')
+def _volume_id(guest_type: GuestType, properties: Mapping[str, Reading[str]]) -> str:
+    """The volume with its storage, or a path. Raises Garbled."""
+    named = [name for name in VOLUME_KEYS[guest_type] if name in properties]
+    if not named:
+        raise Garbled('it names no volume')
+    if len(named) > 1:
+        raise Garbled('it names more than one volume')
+    return _require(properties[named[0]])
 
 
-def _size(key: str, value: str | None) -> Reading[int]:
+def _require(value: Reading[str]) -> str:
+    """Raises Garbled if it is Unknown."""
+    if isinstance(value, Unknown):
+        raise Garbled(value.reason.rstrip('.'))
+    return value
+
+
+def _size(key: str, value: Reading[str] | None) -> Reading[int]:
     if value is None:
         return Unknown(f'The configuration of {key} gives no size.')
-    try:
-        size = parse_size(value)
-    except Garbled as error:
-        return Unknown(f'The size of {key} cannot be read: {error}.')
+    size = read_value(parse_size, value, f'size of {key}')
     # A subvolume in a directory may have no quota, which Proxmox writes as 0.
-    return size or Unknown(f'{key} has no size limit.')
+    return size if isinstance(size, Unknown) or size else Unknown(f'{key} has no size limit.')
 
 
 def _format(guest_type: GuestType, storage: str | None, volume: str) -> str | None:

@@ -53,6 +53,7 @@ class NodeFacts:
         cpu_sockets, cpus: Sockets, and logical CPUs of all of them.
         memory, rootfs: In bytes.
         kernel: '6.14.11-4-pve'.
+        architecture: 'x86_64', 'aarch64'; 7 does not tell it.
     """
 
     version: Reading[str | None]
@@ -62,6 +63,7 @@ class NodeFacts:
     memory: Reading[int | None]
     rootfs: Reading[int | None]
     kernel: Reading[str | None]
+    architecture: Reading[str | None] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -112,7 +112,7 @@ class GuestReader:
             finding = self._unread(row, unread('its configuration', row, error))
             return replace(finding, vanished=error.guest_not_there)
         config = self.sizes.complete(row, config)
-        troubles: list[Trouble] = []
+        troubles = list(_unreadable(config))
         running = self.runtime.interfaces(row, config, troubles)
         guest = replace(
             self._guest(row, config),
@@ -197,11 +197,12 @@ class GuestReader:
             type=row.type,
             vmid=row.vmid,
             node=row.node,
-            name=(config.name or DEFAULT_NAMES[row.type].format(row.vmid)) if read else row.name,
+            name=_name(row, config) if read else row.name,
             # For minutes after a node has failed, the list repeats what was so before.
             status=Unknown(unreachable) if unreachable and not read else _unless_twice(row, row.status),
             lock=config.lock if read else row.lock,
-            template=config.template if read else _unless_twice(row, row.template),
+            # The list says what Proxmox itself makes of a value that we cannot read.
+            template=config.template if read and known(config.template) else _unless_twice(row, row.template),
             tags=config.tags if read else _unless_twice(row, self._tags(row)),
             pool=_unless_twice(row, self._pool(row)),
             ha_state=_unless_twice(row, row.ha_state),
@@ -221,6 +222,21 @@ class GuestReader:
         if row.pool is not None or self._sees_all_pools:
             return row.pool
         return Unknown('The token may not see all pools (Pool.Audit).')
+
+
+def _name(row: GuestRow, config: GuestConfig) -> Reading[str]:
+    return config.name if isinstance(config.name, Unknown) else config.name or DEFAULT_NAMES[row.type].format(row.vmid)
+
+
+def _unreadable(config: GuestConfig) -> Iterator[Trouble]:
+    """What an administrator should correct in a configuration; sizes may be told by the storage."""
+    for part, _of, reason in config.unread():
+        if part != 'size':
+            words = reason.rstrip('.')
+            yield Trouble(
+                what=f'A part of the configuration is left as it is in NetBox ({words})',
+                remedy='Correct that line of the configuration in Proxmox.',
+            )
 
 
 def _unless_twice[T](row: GuestRow, value: Reading[T]) -> Reading[T]:

@@ -6,8 +6,8 @@ the value, or `Unknown` with the reason. `None` always means that Proxmox said "
 whether NetBox may be changed, so no part of an inventory has a default value.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
@@ -91,6 +91,8 @@ class NicAddresses:
         ignored: The others.
         running: None if what runs was read completely, so that an address that is not listed is gone. Else the
             reason why not; then `addresses` holds the static ones only, and no address of the NIC may be removed.
+        configured: None if what the configuration says about the addresses was read completely. Else the reason why
+            not; then it is not known which addresses are static and whether the NIC has a default gateway.
         has_gateway4: The configuration puts the default IPv4 gateway on this NIC.
         has_gateway6: The same for IPv6.
         guest_name: The name of the interface inside the guest that carries this NIC's MAC, if told (the physical one
@@ -103,12 +105,14 @@ class NicAddresses:
     has_gateway4: bool
     has_gateway6: bool
     guest_name: str | None
+    configured: Unknown | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
     """
-    A virtual NIC, from a `netN` property string.
+    A virtual NIC, from a `netN` property string. What cannot be read is Unknown; if the whole line cannot be read, all
+    but the key is: the NIC exists all the same.
 
     Attributes:
         key: 'net0'. Identifies the NIC.
@@ -125,20 +129,20 @@ class Nic:
     """
 
     key: str
-    name: str | None
-    mac: str | None
-    model: str | None
-    bridge: str | None
-    vlan_tag: int | None
-    trunks: tuple[tuple[int, int], ...]
-    firewall: bool
-    link_down: bool
-    mtu: int | None
-    rate_mbps: Decimal | None
-    ipv4: str | None = None
-    ipv6: str | None = None
-    gateway4: str | None = None
-    gateway6: str | None = None
+    name: Reading[str | None]
+    mac: Reading[str | None]
+    model: Reading[str | None]
+    bridge: Reading[str | None]
+    vlan_tag: Reading[int | None]
+    trunks: Reading[tuple[tuple[int, int], ...]]
+    firewall: Reading[bool]
+    link_down: Reading[bool]
+    mtu: Reading[int | None]
+    rate_mbps: Reading[Decimal | None]
+    ipv4: Reading[str | None] = None
+    ipv6: Reading[str | None] = None
+    gateway4: Reading[str | None] = None
+    gateway6: Reading[str | None] = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -146,6 +150,9 @@ class Nic:
 class Disk:
     """
     A data disk or mount point; no CD-ROM, cloud-init drive, EFI disk, TPM state or unused volume.
+
+    What cannot be read is Unknown. If not even the volume can be read, all but the key is: something is there, and it
+    may be a disk or a CD-ROM.
 
     Attributes:
         key: 'scsi0', 'rootfs', 'mp0'.
@@ -158,18 +165,20 @@ class Disk:
     """
 
     key: str
-    size: 'Reading[int]'
-    storage: str | None
-    volume: str
-    format: str | None
-    mount_point: str | None
-    passthrough: bool
+    size: Reading[int]
+    storage: Reading[str | None]
+    volume: Reading[str]
+    format: Reading[str | None]
+    mount_point: Reading[str | None]
+    passthrough: Reading[bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestConfig:
     """
     A guest's running configuration (`/config?current=1`), with Proxmox's own defaults where a key is absent.
+
+    Each attribute is a reading of its own: one that cannot be read is Unknown, and costs the others nothing.
 
     Attributes:
         name: `name` / `hostname`; None if not set (lists then show 'VM 104', 'CT203').
@@ -178,46 +187,69 @@ class GuestConfig:
         min_memory: `balloon` in bytes, if ballooning is set to a minimum; else None.
         sockets, cores, vcpus: QEMU: as configured or Proxmox's default (1, 1, None). LXC: `cores` or None.
         cpulimit: Number of CPUs, None if unlimited.
+        nics, disks: All that the configuration names, whether their lines can be read or not.
         boot_order: QEMU: boot devices as Proxmox resolves them, in order. Empty for LXC.
         boot_disk: The key of the first boot device that is a disk; 'rootfs' for LXC; None if there is none.
         agent: QEMU: the guest agent is enabled in the configuration.
         uuid, vmgenid, created: SMBIOS UUID, VM generation id, creation time (Unix seconds): identity of the machine.
+        cpu_type, machine: QEMU: as configured; else Proxmox's default for the version and the architecture
+            (`defaults`), or None as long as that is not filled in.
+        kvm: QEMU: `kvm`; None if not configured.
+        architecture: QEMU: `arch`, None: that of the host.
         cloudinit: QEMU: {0: ipconfig0, ...} as property mappings, e.g. {'ip': 'dhcp', 'gw6': '...'}.
         cloudinit_custom: `cicustom` replaces the network data, so `cloudinit` says nothing.
-        extra: Keys that this version does not understand, as text.
+        extra: Keys that this version does not know, as text.
     """
 
-    name: str | None
-    description: str
-    memory: int
-    min_memory: int | None
-    sockets: int | None
-    cores: int | None
-    vcpus: int | None
-    cpulimit: Decimal | None
-    start_on_boot: bool
-    ostype: str | None
-    tags: tuple[str, ...]
-    template: bool
-    lock: str | None
+    name: Reading[str | None]
+    description: Reading[str]
+    memory: Reading[int]
+    min_memory: Reading[int | None]
+    sockets: Reading[int | None]
+    cores: Reading[int | None]
+    vcpus: Reading[int | None]
+    cpulimit: Reading[Decimal | None]
+    start_on_boot: Reading[bool]
+    ostype: Reading[str | None]
+    tags: Reading[tuple[str, ...]]
+    template: Reading[bool]
+    lock: Reading[str | None]
     nics: tuple[Nic, ...]
     disks: tuple[Disk, ...]
-    boot_order: tuple[str, ...]
-    boot_disk: str | None
-    agent: bool
-    uuid: str | None
-    vmgenid: str | None
-    created: int | None
-    cpu_type: str | None
-    bios: str | None
-    machine: str | None
-    numa: bool | None
-    architecture: str | None
-    unprivileged: bool | None
-    features: str | None
-    cloudinit: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
-    cloudinit_custom: bool = False
+    boot_order: Reading[tuple[str, ...]]
+    boot_disk: Reading[str | None]
+    agent: Reading[bool]
+    uuid: Reading[str | None]
+    vmgenid: Reading[str | None]
+    created: Reading[int | None]
+    cpu_type: Reading[str | None]
+    bios: Reading[str | None]
+    machine: Reading[str | None]
+    numa: Reading[bool | None]
+    architecture: Reading[str | None]
+    unprivileged: Reading[bool | None]
+    features: Reading[str | None]
+    kvm: Reading[bool | None] = None
+    cloudinit: Mapping[int, Reading[Mapping[str, str]]] = field(default_factory=dict)
+    cloudinit_custom: Reading[bool] = False
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    def unread(self) -> Iterator[tuple[str, str, str]]:
+        """What of the configuration cannot be read: which part, of what ('' or 'net0', 'scsi0', ...), and why."""
+        for part in fields(self):
+            if isinstance(reading := getattr(self, part.name), Unknown):
+                yield part.name, '', reading.reason
+        for number, wish in self.cloudinit.items():
+            if isinstance(wish, Unknown):
+                yield 'ipconfig', str(number), wish.reason
+        for device in (*self.nics, *self.disks):
+            readings = {part.name: getattr(device, part.name) for part in fields(device)}
+            unread = {name: reading.reason for name, reading in readings.items() if isinstance(reading, Unknown)}
+            if len(unread) > 1 and len(set(unread.values())) == 1:
+                # The whole line cannot be read.
+                unread = {'nic' if isinstance(device, Nic) else 'disk': next(iter(unread.values()))}
+            for name, reason in unread.items():
+                yield name, device.key, reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +273,7 @@ class Guest:
     node: str
     name: Reading[str]
     status: Reading[str]
-    lock: str | None
+    lock: Reading[str | None]
     template: Reading[bool]
     tags: Reading[tuple[str, ...]]
     pool: Reading[str | None]

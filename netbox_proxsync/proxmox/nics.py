@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from .inventory import GuestType, Nic
-from .properties import Garbled, boolean, decimal, integer, parse_mac, parse_properties
+from .inventory import GuestType, Nic, Reading, Unknown
+from .properties import Garbled, boolean, decimal, integer, parse_mac, read_properties, read_value
 
 __all__ = ('MODELS', 'nic_keys', 'parse_nic')
 
@@ -29,12 +29,14 @@ MODELS = (
     'vmxnet3',
 )
 # Sub-keys that are understood and have no place in the inventory.
-UNUSED = {GuestType.QEMU: ('queues',), GuestType.LXC: ('host-managed',)}
+UNUSED = {GuestType.QEMU: ('host-tunnel', 'queues'), GuestType.LXC: ('host-managed',)}
 MAC_KEY = {GuestType.QEMU: 'macaddr', GuestType.LXC: 'hwaddr'}
 MODEL_KEY = {GuestType.QEMU: 'model', GuestType.LXC: 'type'}
 # Containers know no other type.
 DEFAULT_MODEL = {GuestType.QEMU: None, GuestType.LXC: 'veth'}
 VLAN_IDS = range(1, 4095)
+# 0 and 4095 are legal on Open vSwitch, and are no VLANs.
+TRUNK_IDS = range(4096)
 MTUS = range(1, 65536)
 
 
@@ -61,15 +63,17 @@ def _rate(value: str) -> Decimal | None:
 
 
 def _trunks(value: str) -> tuple[tuple[int, int], ...]:
-    """'2;10-20' as ((2, 2), (10, 20))."""
+    """'2;10-20' as ((2, 2), (10, 20)), without 0 and 4095."""
     ranges = []
     for part in value.split(';'):
         low, dash, high = part.partition('-')
-        first = _vlan_tag(low)
-        last = _vlan_tag(high) if dash else first
+        first = _within(low, TRUNK_IDS)
+        last = _within(high, TRUNK_IDS) if dash else first
         if last < first:
             raise Garbled(f'{part} ends before it begins')
-        ranges.append((first, last))
+        first, last = max(first, VLAN_IDS[0]), min(last, VLAN_IDS[-1])
+        if first <= last:
+            ranges.append((first, last))
     return tuple(sorted(ranges))
 
 
@@ -80,13 +84,13 @@ def _word(value: str) -> str | None:
 def _mac(value: str) -> str:
     mac = parse_mac(value)
     if mac is None:
-        raise Garbled(f'{value} is not a MAC address')
+        raise Garbled(f'{value[:40]} is not a MAC address')
     return mac
 
 
 type Field = tuple[str, Callable[[str], object], object]
 
-# Attribute of Nic -> sub-key, how to read it, value if it is absent or unreadable.
+# Attribute of Nic -> sub-key, how to read it, value if it is absent.
 COMMON: dict[str, Field] = {
     'bridge': ('bridge', _word, None),
     'vlan_tag': ('tag', _vlan_tag, None),
@@ -96,16 +100,21 @@ COMMON: dict[str, Field] = {
     'mtu': ('mtu', _mtu, None),
     'rate_mbps': ('rate', _rate, None),
 }
+ADDRESSING: dict[str, Field] = {
+    'name': ('name', _word, None),
+    'ipv4': ('ip', _word, None),
+    'ipv6': ('ip6', _word, None),
+    'gateway4': ('gw', _word, None),
+    'gateway6': ('gw6', _word, None),
+}
 FIELDS: dict[GuestType, dict[str, Field]] = {
-    GuestType.QEMU: COMMON,
-    GuestType.LXC: COMMON
+    guest_type: COMMON
+    | (ADDRESSING if guest_type is GuestType.LXC else {})
     | {
-        'name': ('name', _word, None),
-        'ipv4': ('ip', _word, None),
-        'ipv6': ('ip6', _word, None),
-        'gateway4': ('gw', _word, None),
-        'gateway6': ('gw6', _word, None),
-    },
+        'mac': (MAC_KEY[guest_type], _mac, None),
+        'model': (MODEL_KEY[guest_type], _word, DEFAULT_MODEL[guest_type]),
+    }
+    for guest_type in GuestType
 }
 
 
@@ -117,41 +126,48 @@ def nic_keys(keys: Iterable[str]) -> list[str]:
 
 def parse_nic(guest_type: GuestType, key: str, value: object) -> Nic:
     """
-    One NIC.
+    One NIC. Each attribute whose sub-key cannot be read is Unknown; all of them are, if the line is no property string.
 
-    A sub-key that is not known, or whose value is not understood (`tag=abc`, a MAC that is none), is kept in `extra`
-    and the attribute is as if the sub-key were absent.
-
-    Raises:
-        Garbled: It is no property string at all.
+    Sub-keys that are not known are kept in `extra`.
     """
-    left = parse_properties(value, default_key=MODEL_KEY[guest_type])
-    _split_model(guest_type, left)
-    table = FIELDS[guest_type] | {
-        'mac': (MAC_KEY[guest_type], _mac, None),
-        'model': (MODEL_KEY[guest_type], _word, DEFAULT_MODEL[guest_type]),
-    }
+    try:
+        # Only virtual machines may name the model alone.
+        left = read_properties(value, default_key='model' if guest_type is GuestType.QEMU else None)
+    except Garbled as error:
+        return _unreadable(guest_type, key, Unknown(f'"{key}" cannot be read: {error}.'))
+    if guest_type is GuestType.QEMU:
+        _split_model(left)
     attributes: dict[str, object] = {'key': key, 'name': None}
-    for attribute, (name, read, default) in table.items():
-        attributes[attribute] = default
-        if name in left:
-            try:
-                attributes[attribute] = read(left[name])
-            except Garbled:
-                continue
-            del left[name]
-    extra = {name: content for name, content in left.items() if name not in UNUSED[guest_type]}
+    for attribute, (name, read, default) in FIELDS[guest_type].items():
+        attributes[attribute] = read_value(read, left.pop(name), f'{name} of {key}') if name in left else default
+    extra = {
+        name: content.reason if isinstance(content, Unknown) else content
+        for name, content in left.items()
+        if name not in UNUSED[guest_type]
+    }
     return Nic(**attributes, extra=extra)
 
 
-def _split_model(guest_type: GuestType, properties: dict[str, str]) -> None:
+def _unreadable(guest_type: GuestType, key: str, why: Unknown) -> Nic:
+    """A NIC that exists and of which nothing else is known."""
+    return Nic(key=key, **({'name': None} | dict.fromkeys(FIELDS[guest_type], why)))
+
+
+def _split_model(properties: dict[str, Reading[str]]) -> None:
     """Turn QEMU's usual `virtio=MAC` into its long form `model=virtio,macaddr=MAC`, in place."""
-    if guest_type is not GuestType.QEMU or 'model' in properties or 'macaddr' in properties:
+    understood = {name for name, _, _ in FIELDS[GuestType.QEMU].values()} | {*UNUSED[GuestType.QEMU]}
+    # A model that a newer Proxmox VE may know is recognized by the MAC in its value.
+    models = [
+        name
+        for name, content in properties.items()
+        if name in MODELS or (name not in understood and parse_mac(content))
+    ]
+    if not models:
         return
-    known = {name for name, _, _ in COMMON.values()} | {*UNUSED[guest_type]}
-    # A model that a newer Proxmox VE may know is recognised by the MAC in its value.
-    for name in list(properties):
-        if name in MODELS or (name not in known and parse_mac(properties[name])):
-            properties['model'] = name
-            properties['macaddr'] = properties.pop(name)
-            return
+    if len(models) > 1 or 'model' in properties or 'macaddr' in properties:
+        why = Unknown('It names more than one model or MAC address.')
+        for name in models:
+            del properties[name]
+        properties |= {'model': why, 'macaddr': why}
+        return
+    properties |= {'model': models[0], 'macaddr': properties.pop(models[0])}

@@ -27,6 +27,7 @@ def parse_node_facts(data: Any) -> NodeFacts:
         rootfs=reading(lambda: number(_map(data, 'rootfs'), 'total', COUNTS)),
         # 8 and later name it; 7 has 'Linux 5.15.108-1-pve #1 SMP PVE 5.15.108-1'.
         kernel=reading(lambda: word(_map(data, 'current-kernel'), 'release') or _second(word(data, 'kversion'))),
+        architecture=reading(lambda: word(_map(data, 'current-kernel'), 'machine')),
     )
 
 

@@ -9,10 +9,12 @@ Numbers come as numbers or as text, depending on version and call; booleans in s
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
+
+from .readings import Reading, Unknown
 
 __all__ = (
     'Garbled',
@@ -26,6 +28,8 @@ __all__ = (
     'parse_size',
     'parse_tags',
     'parse_uuid',
+    'read_properties',
+    'read_value',
     'text',
 )
 
@@ -145,9 +149,25 @@ def parse_properties(value: object, default_key: str | None = None) -> dict[str,
         default_key: The sub-key of the part that has no "=".
 
     Raises:
-        Garbled: where Proxmox refuses it too: a sub-key without name, or one that is given twice.
+        Garbled: where Proxmox refuses it too: a sub-key without a name or a value, or one that is given twice.
     """
-    properties: dict[str, str] = {}
+    properties = {}
+    for name, content in read_properties(value, default_key).items():
+        if isinstance(content, Unknown):
+            raise Garbled(content.reason.rstrip('.'))
+        properties[name] = content
+    return properties
+
+
+def read_properties(value: object, default_key: str | None = None) -> dict[str, Reading[str]]:
+    """
+    The same as `parse_properties`, but a sub-key without a value, or one that is given twice, is Unknown and costs the
+    other sub-keys nothing.
+
+    Raises:
+        Garbled: It is not a text, or a part of it has no name, so that which sub-key it gives is not known.
+    """
+    properties: dict[str, Reading[str]] = {}
     for part in text(value).split(','):
         if not part.strip():
             continue
@@ -156,10 +176,31 @@ def parse_properties(value: object, default_key: str | None = None) -> dict[str,
             name, content = default_key, part
         if not name:
             raise Garbled(f'{_shown(part)} has no key')
+        if name.strip() != name:
+            raise Garbled(f'{_shown(name)} is not a key')
         if name in properties:
-            raise Garbled(f'{_shown(name)} is given twice')
-        properties[name] = content
+            properties[name] = Unknown(f'{_shown(name)} is given twice.')
+        elif not content:
+            properties[name] = Unknown(f'{_shown(name)} has no value.')
+        else:
+            properties[name] = content
     return properties
+
+
+def read_value[T](parse: Callable[[object], T], value: object, what: str) -> Reading[T]:
+    """
+    What `parse` makes of a value, or Unknown, with the reason, if it raises Garbled.
+
+    Args:
+        value: May be Unknown itself.
+        what: Names the value in the reason: 'memory', 'tag of net0'.
+    """
+    try:
+        if isinstance(value, Unknown):
+            raise Garbled(value.reason.rstrip('.'))
+        return parse(value)
+    except Garbled as error:
+        return Unknown(f'"{what}" cannot be read: {error}.')
 
 
 def format_properties(properties: Mapping[str, str], default_key: str | None = None) -> str:
@@ -167,10 +208,10 @@ def format_properties(properties: Mapping[str, str], default_key: str | None = N
     Sub-keys as a property string: the default key first and bare, the others by name.
 
     Reading it back gives the same sub-keys. Raises Garbled for what Proxmox's format cannot express: it has no
-    quoting, so no comma anywhere and no "=" in a name.
+    quoting, so no comma anywhere, no "=" in a name, no blanks around a name, and no empty name or value.
     """
     for name, content in properties.items():
-        if ',' in name + content or '=' in name or not name.strip():
+        if ',' in name + content or '=' in name or not name or name.strip() != name or not content:
             raise Garbled(f'{_shown(name)}={_shown(content)} cannot be written as a property string')
     first = properties.get(default_key, '') if default_key else ''
     bare = [first] if first.strip() and '=' not in first else []

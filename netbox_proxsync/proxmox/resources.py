@@ -33,7 +33,7 @@ class GuestRow:
     node: str
     name: Reading[str]
     status: Reading[str]
-    lock: str | None
+    lock: Reading[str | None]
     template: Reading[bool]
     tags: Reading[tuple[str, ...]]
     pool: Reading[str | None]
@@ -60,7 +60,7 @@ class GuestRow:
             node=node,
             name=NO_ANSWER if name is None else name,
             status=status,
-            lock=lock if known(lock := _read(row, 'lock', _word)) else None,
+            lock=_read(row, 'lock', _word),
             template=_template(row.get('template')),
             tags=_read(row, 'tags', parse_tags, ()),
             pool=_read(row, 'pool', _word),

@@ -67,6 +67,8 @@ class RuntimeReader:
         if row.status != 'running':
             raise Unread(f'The {GUEST_NAMES[row.type]} is not running ({row.status}).')
         if row.type is GuestType.QEMU:
+            if isinstance(config.agent, Unknown):
+                raise Unread(config.agent.reason)
             if not config.agent:
                 raise Unread('The guest agent is not enabled in the configuration.')
             if known(self.access) and not self.access.sees_agent(self.version, row.vmid):
@@ -123,7 +125,7 @@ class RuntimeReader:
         troubles: list[Trouble],
     ) -> Reading[str | None]:
         """One text that the agent tells. An agent that was silent about the interfaces is not asked again."""
-        if not asked or row.type is GuestType.LXC or not config.agent:
+        if not asked or row.type is GuestType.LXC or config.agent is False:
             return None
         if isinstance(running, Unknown):
             return running

@@ -39,12 +39,12 @@ class SizeReader:
         Raises:
             ProxmoxError: Only one after which nothing else can be read either (`fatal`).
         """
-        if all(known(disk.size) or disk.storage is None for disk in config.disks):
+        if not any(_is_on_storage(disk) for disk in config.disks):
             return config
         return replace(config, disks=tuple(self._sized(row, disk) for disk in config.disks))
 
     def _sized(self, row: GuestRow, disk: Disk) -> Disk:
-        if known(disk.size) or disk.storage is None:
+        if not _is_on_storage(disk):
             return disk
         # No warning: an auditor cannot see volumes, and nobody should have to give it more for this.
         remedy = f'"{RESCAN[row.type].format(row.vmid)}" on node {row.node} writes it into the configuration.'
@@ -69,3 +69,8 @@ class SizeReader:
                 answer = ask(self.client, 'nodes', node, 'storage', storage, 'content')
                 self._sizes[key] = understand(f'the volumes on storage {storage}', parse_volume_sizes, answer)
             return self._sizes[key]
+
+
+def _is_on_storage(disk: Disk) -> bool:
+    """Whether the size of a disk is not known, and its storage may tell it."""
+    return not known(disk.size) and known(disk.storage) and disk.storage is not None

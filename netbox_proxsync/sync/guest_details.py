@@ -22,7 +22,7 @@ def details_of(guest: Guest) -> dict[str, Any]:
     for name in ('pool', 'ha_state'):
         if known(value := getattr(guest, name)) and value:
             details[name] = value
-    if guest.lock:
+    if known(guest.lock) and guest.lock:
         details['lock'] = guest.lock
     if known(guest.config):
         addresses = guest.addresses if known(guest.addresses) else {}
@@ -35,16 +35,22 @@ def details_of(guest: Guest) -> dict[str, Any]:
 
 
 def nic_details(nic: Nic, addresses: NicAddresses | None) -> dict[str, Any]:
-    return {
-        'key': nic.key,
-        'name': nic.name or (addresses.guest_name if addresses else None),
+    """What is not there could not be read; `unread` says why."""
+    guest_name = addresses.guest_name if addresses else None
+    read = {
+        'name': nic.name or guest_name,
         'mac': nic.mac,
         'model': nic.model,
         'bridge': nic.bridge,
         'vlan': nic.vlan_tag,
-        'trunks': [str(first) if first == last else f'{first}-{last}' for first, last in nic.trunks],
+        'trunks': nic.trunks,
         'firewall': nic.firewall,
         'link_down': nic.link_down,
+    }
+    details: dict[str, Any] = {name: value if known(value) else None for name, value in read.items()}
+    return details | {
+        'key': nic.key,
+        'trunks': [str(first) if first == last else f'{first}-{last}' for first, last in details['trunks'] or ()],
         'addresses': [address_details(address) for address in addresses.addresses] if addresses else [],
         'ignored': [
             {'address': ignored.text, 'guest_interface': ignored.guest_interface, 'reason': ignored.reason}
@@ -64,17 +70,13 @@ def address_details(address: Address) -> dict[str, Any]:
 
 
 def disk_details(disk: Disk) -> dict[str, Any]:
-    """`size` is in bytes; None if it could not be read."""
-    return {
-        'key': disk.key,
-        'storage': disk.storage,
-        # Anything but a volume or a path (a URL, say) may hold credentials.
-        'volume': disk.volume if disk.storage or disk.volume.startswith('/') else None,
-        'size': disk.size if known(disk.size) else None,
-        'format': disk.format,
-        'mount_point': disk.mount_point,
-        'passthrough': disk.passthrough,
-    }
+    """`size` is in bytes. None also stands for what could not be read; `unread` says why."""
+    parts = ('storage', 'volume', 'size', 'format', 'mount_point', 'passthrough')
+    read = {name: value if known(value := getattr(disk, name)) else None for name in parts}
+    # Anything but a volume or a path (a URL, say) may hold credentials.
+    if not (read['storage'] or str(read['volume']).startswith('/')):
+        read['volume'] = None
+    return {'key': disk.key, **read}
 
 
 def unread(guest: Guest) -> Iterator[dict[str, str]]:
@@ -83,14 +85,15 @@ def unread(guest: Guest) -> Iterator[dict[str, str]]:
     reasons = {guest.config.reason} if not known(guest.config) else set()
     if reasons:
         yield {'part': 'config', 'of': '', 'reason': guest.config.reason}
+    # These are told with the parts of the configuration.
+    reasons |= {reason for _part, _of, reason in guest.config.unread()} if known(guest.config) else set()
     for part in ('name', 'status', 'template', 'tags', 'pool', 'ha_state', 'addresses', 'os_name', 'host_name'):
         reading = getattr(guest, part)
         if not known(reading) and reading.reason not in reasons:
             yield {'part': part, 'of': '', 'reason': reading.reason}
     if known(guest.config):
-        for disk in guest.config.disks:
-            if not known(disk.size):
-                yield {'part': 'size', 'of': disk.key, 'reason': disk.size.reason}
+        for part, of, reason in guest.config.unread():
+            yield {'part': part, 'of': of, 'reason': reason}
     silent: dict[str, list[str]] = {}
     for key, nic in guest.addresses.items() if known(guest.addresses) else ():
         if nic.running is not None:

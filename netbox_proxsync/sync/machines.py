@@ -15,13 +15,15 @@ def identity_of(guest: Guest) -> dict[str, Value]:
     config = guest.config
     if not known(config):
         return {}
-    found: dict[str, Value] = {'id_macs': frozenset(nic.mac for nic in config.nics if nic.mac)}
+    found: dict[str, Value] = {}
+    # Without the one that cannot be read, the others may look like those of another machine.
+    if all(known(nic.mac) for nic in config.nics):
+        found['id_macs'] = frozenset(nic.mac for nic in config.nics if nic.mac)
     if known(guest.name):
         found['id_name'] = guest.name
     if guest.type is GuestType.QEMU:
-        found['id_uuid'] = config.uuid
-        found['id_created'] = config.created
-    return {name: value for name, value in found.items() if value}
+        found |= {'id_uuid': config.uuid, 'id_created': config.created}
+    return {name: value for name, value in found.items() if known(value) and value}
 
 
 def is_another_machine(last: Mapping[str, Value], seen: Mapping[str, Value]) -> bool:

@@ -2,7 +2,7 @@ import pytest
 
 from netbox_proxsync.proxmox.boot import boot_order
 from netbox_proxsync.proxmox.config import parse_config
-from netbox_proxsync.proxmox.inventory import GuestType
+from netbox_proxsync.proxmox.inventory import GuestType, Unknown
 
 DEVICES = {
     'ide2': 'nas-iso:iso/x.iso,media=cdrom',
@@ -26,9 +26,16 @@ DEVICES = {
         ({'boot': 'order=ide2;net0;scsi1'}, ('ide2', 'net0', 'scsi1'), 'scsi1'),
         ({'boot': 'order=ide0;hostpci0;scsi0'}, ('ide0', 'hostpci0', 'scsi0'), 'scsi0'),
         ({'boot': 'order=net0'}, ('net0',), None),
-        ({'boot': 'order=net0', 'bootdisk': 'scsi1'}, ('net0',), 'scsi1'),
+        ({'boot': 'order=net0', 'bootdisk': 'scsi1'}, ('net0',), None),  # a left-over of the old form
         ({'boot': 'order=virtio5;scsi0'}, ('scsi0',), 'scsi0'),  # a device that was removed
-        ({'boot': 'order='}, (), None),
+        ({'boot': 'order=;'}, (), None),
+        ({'boot': ' '}, (), None),  # present and blank
+        ({'boot': ' ', 'bootdisk': 'scsi0'}, (), None),
+        ({'boot': ''}, (), None),
+        ({'boot': None, 'bootdisk': 'scsi0'}, ('scsi0', 'ide2', 'sata0', 'net0', 'net2', 'net10'), 'scsi0'),
+        # both forms
+        ({'boot': 'c,order=scsi1', 'bootdisk': 'scsi0'}, ('scsi0',), 'scsi0'),
+        ({'boot': 'cdn,order=scsi1'}, ('ide2', 'sata0', 'net0', 'net2', 'net10'), None),
         # the old form: letters, with bootdisk for "c"; cloud-init is no CD-ROM
         ({'boot': 'c', 'bootdisk': 'scsi0'}, ('scsi0',), 'scsi0'),
         (
@@ -38,11 +45,19 @@ DEVICES = {
         ),
         ({'boot': 'legacy=dc', 'bootdisk': 'scsi0'}, ('ide2', 'sata0', 'scsi0'), 'scsi0'),
         ({'bootdisk': 'scsi0'}, ('scsi0', 'ide2', 'sata0', 'net0', 'net2', 'net10'), 'scsi0'),
-        ({'boot': 'nc', 'bootdisk': 'ide2'}, ('net0', 'net2', 'net10', 'ide2'), None),
+        # a CD-ROM is no bootdisk
+        ({'boot': 'nc', 'bootdisk': 'ide2'}, ('net0', 'net2', 'net10'), None),
+        ({'bootdisk': 'ide2'}, ('ide2', 'sata0', 'net0', 'net2', 'net10'), None),
+        ({'boot': 'ac', 'bootdisk': 'ide2'}, (), None),
+        ({'boot': 'ac', 'bootdisk': 'scsi0'}, ('scsi0',), 'scsi0'),
+        ({'boot': 'cdc', 'bootdisk': 'scsi0'}, ('ide2', 'sata0', 'scsi0'), 'scsi0'),
+        ({'boot': 'c', 'bootdisk': 'efidisk0'}, ('efidisk0',), None),
+        ({'boot': 'c', 'bootdisk': 'net0'}, (), None),
+        # "none" without "media=cdrom" is no CD-ROM
+        ({'boot': 'd', 'ide2': 'none'}, ('sata0',), None),
         ({'boot': 'c', 'bootdisk': 'virtio5'}, (), None),
         # without both, Proxmox gives no disk a boot index (and shows a size of 0 in its lists)
         ({}, ('ide2', 'sata0', 'net0', 'net2', 'net10'), None),
-        ({'boot': 'xyz'}, (), None),
     ],
 )
 def test_boot_order(keys, order, disk):
@@ -55,10 +70,21 @@ def test_order_of_keys_does_not_matter():
     assert boot_order(dict(reversed(config.items()))) == boot_order(config)
 
 
-def test_unreadable_boot_order_is_kept_as_text():
-    config = parse_config(GuestType.QEMU, DEVICES | {'boot': ['scsi0']})
-    assert (config.boot_order, config.boot_disk) == ((), None)
-    assert config.extra == {'boot': '["scsi0"]'}
+@pytest.mark.parametrize(
+    'keys',
+    [{'boot': ['scsi0']}, {'boot': 'xyz'}, {'boot': 'order='}, {'bootdisk': []}, {'boot': 'd', 'ide2': 'media=cdrom'}],
+)
+def test_a_boot_order_that_cannot_be_read_is_unknown(keys):
+    config = parse_config(GuestType.QEMU, DEVICES | keys)
+    assert isinstance(config.boot_order, Unknown)
+    assert isinstance(config.boot_disk, Unknown)
+
+
+def test_a_boot_disk_is_unknown_where_a_drive_before_it_cannot_be_read():
+    config = parse_config(GuestType.QEMU, DEVICES | {'boot': 'order=scsi1;scsi0', 'scsi1': 'size=8G'})
+    assert config.boot_order == ('scsi1', 'scsi0')
+    assert isinstance(config.boot_disk, Unknown)
+    assert parse_config(GuestType.QEMU, DEVICES | {'boot': 'order=scsi0', 'scsi1': 'size=8G'}).boot_disk == 'scsi0'
 
 
 def test_containers_boot_from_their_root_file_system():

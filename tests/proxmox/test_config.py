@@ -1,4 +1,5 @@
 import time
+from dataclasses import fields
 from decimal import Decimal
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.config import KEYS, parse_config
+from netbox_proxsync.proxmox.defaults import with_defaults
 from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unknown
 from netbox_proxsync.proxmox.properties import Garbled
 
@@ -39,9 +41,9 @@ def test_empty_virtual_machine_has_proxmox_defaults():
         uuid=None,
         vmgenid=None,
         created=None,
-        cpu_type='kvm64',
+        cpu_type=None,
         bios='seabios',
-        machine='pc',
+        machine=None,
         numa=False,
         architecture=None,
         unprivileged=None,
@@ -137,14 +139,12 @@ UUID = '3b8e7d8c-4d6a-4f6b-8d77-0a1b2c3d4e5f'
         (QEMU, 'cpu', 'x86-64-v2-AES', 'cpu_type', 'x86-64-v2-AES'),
         (QEMU, 'cpu', 'host,flags=+aes;-pcid', 'cpu_type', 'host'),
         (QEMU, 'cpu', 'flags=+aes,cputype=custom-mine', 'cpu_type', 'custom-mine'),
-        (QEMU, 'kvm', 0, 'cpu_type', 'qemu64'),
-        (QEMU, 'arch', 'aarch64', 'cpu_type', 'cortex-a57'),
-        (QEMU, 'arch', 'aarch64', 'machine', 'virt'),
+        (QEMU, 'kvm', 0, 'kvm', False),
         (QEMU, 'arch', 'aarch64', 'architecture', 'aarch64'),
         (QEMU, 'bios', 'ovmf', 'bios', 'ovmf'),
         (QEMU, 'machine', 'pc-q35-8.1', 'machine', 'pc-q35-8.1'),
         (QEMU, 'machine', 'type=q35,viommu=intel', 'machine', 'q35'),
-        (QEMU, 'machine', 'viommu=virtio', 'machine', 'pc'),
+        (QEMU, 'machine', 'viommu=virtio', 'machine', None),
         (QEMU, 'numa', 1, 'numa', True),
         (QEMU, 'cicustom', 'user=local:snippets/u.yml,network=local:snippets/n.yml', 'cloudinit_custom', True),
         (QEMU, 'cicustom', 'user=local:snippets/u.yml', 'cloudinit_custom', False),
@@ -166,8 +166,10 @@ def test_cloud_init_is_kept_by_nic_number():
     config = parse_config(
         QEMU, {'ipconfig10': 'ip=dhcp,ip6=auto', 'ipconfig2': 'ip=10.0.0.5/24,gw=10.0.0.1', 'ipconfig0': 'a=1,a=2'}
     )
-    assert config.cloudinit == {2: {'ip': '10.0.0.5/24', 'gw': '10.0.0.1'}, 10: {'ip': 'dhcp', 'ip6': 'auto'}}
-    assert config.extra == {'ipconfig0': 'a=1,a=2'}
+    assert list(config.cloudinit) == [0, 2, 10]
+    assert config.cloudinit[2] == {'ip': '10.0.0.5/24', 'gw': '10.0.0.1'}
+    assert config.cloudinit[10] == {'ip': 'dhcp', 'ip6': 'auto'}
+    assert config.cloudinit[0] == Unknown("\"ipconfig0\" cannot be read: 'a' is given twice.")
 
 
 def test_nics_and_disks_are_in_natural_order():
@@ -190,7 +192,7 @@ def test_container_with_everything():
     assert [disk.key for disk in config.disks] == ['rootfs', 'mp0', 'mp1']
     assert isinstance(config.disks[2].size, Unknown)
     assert config.boot_disk == 'rootfs'
-    assert set(config.extra) == {'lxc'}
+    assert config.extra == {}
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -200,7 +202,8 @@ def test_every_recorded_configuration_is_understood(name):
         parts = path.split('?')[0].split('/')
         if parts[-1] == 'config' and parts[3:4] in (['qemu'], ['lxc']) and answer['status'] == 200:
             config = parse_config(GuestType(parts[3]), answer['body']['data'])
-            assert set(config.extra) <= {'lxc'}, path
+            assert config.extra == {}, path
+            assert {part for part, _of, _reason in config.unread()} <= {'size'}, path
             seen += 1
     assert seen >= 6
 
@@ -211,49 +214,163 @@ def test_what_is_no_mapping_is_garbled(raw):
         parse_config(QEMU, raw)
 
 
-@pytest.mark.parametrize(
-    ('key', 'value'),
-    [
-        ('memory', 'NaN'),
-        ('memory', float('nan')),
-        ('memory', -5),
-        ('memory', []),
-        ('cores', 'many'),
-        ('sockets', {}),
-        ('vcpus', -1),
-        ('onboot', 'perhaps'),
-        ('tags', ['a']),
-        ('description', {'a': 1}),
-        ('net0', None),
-        ('net0', ['virtio']),
-        ('scsi0', 5.5e300),
-        ('scsi0', 'size=5G'),
-    ],
-)
-def test_unreadable_fact_makes_the_configuration_unknown_and_names_the_key(key, value):
-    # Its default (512 MiB, no NIC, ...) would be written over what is true.
-    with pytest.raises(Garbled, match=f'"{key}" cannot be read'):
-        parse_config(QEMU, {'name': 'web01', key: value})
+def unread(config) -> set[tuple[str, str]]:
+    return {(part, of) for part, of, _reason in config.unread()}
+
+
+NEIGHBORS = {
+    QEMU: {
+        'name': 'web01', 'memory': 1024, 'cores': 2, 'sockets': 3, 'onboot': 1, 'ostype': 'l26', 'tags': 'a',
+        'description': 'notes', 'net0': 'virtio=BC:24:11:00:01:00,bridge=vmbr0', 'scsi0': 'tank:vm-1-disk-0,size=8G',
+        'boot': 'order=scsi0', 'agent': '1', 'cpu': 'host', 'machine': 'q35', 'smbios1': f'uuid={UUID}',
+    },
+    LXC: {
+        'hostname': 'ct-web', 'memory': 1024, 'cores': 2, 'onboot': 1, 'ostype': 'debian', 'tags': 'a',
+        'description': 'notes', 'net0': 'name=eth0,hwaddr=BC:24:11:00:01:00', 'rootfs': 'tank:subvol-1-disk-0,size=8G',
+        'features': 'nesting=1', 'unprivileged': 1,
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ('guest_type', 'key', 'value', 'attribute', 'default'),
+    ('guest_type', 'key', 'value', 'parts'),
     [
-        (QEMU, 'agent', 'perhaps', 'agent', False),
-        (QEMU, 'smbios1', 'uuid=nonsense', 'uuid', None),
-        (QEMU, 'meta', 'ctime=yesterday', 'created', None),
-        (QEMU, 'vmgenid', 'x', 'vmgenid', None),
-        (QEMU, 'cpu', 'flags=+aes', 'cpu_type', 'kvm64'),
-        (QEMU, 'numa', '7', 'numa', False),
-        (LXC, 'unprivileged', 'x', 'unprivileged', False),
-        (LXC, 'features', 'nesting', 'features', None),
+        (QEMU, 'memory', 'NaN', {('memory', '')}),
+        (QEMU, 'memory', float('nan'), {('memory', '')}),
+        (QEMU, 'memory', -5, {('memory', '')}),
+        (QEMU, 'memory', [], {('memory', '')}),
+        (QEMU, 'cores', 'many', {('cores', '')}),
+        (QEMU, 'sockets', {}, {('sockets', '')}),
+        (QEMU, 'vcpus', -1, {('vcpus', '')}),
+        (QEMU, 'onboot', 'perhaps', {('start_on_boot', '')}),
+        (QEMU, 'tags', ['a'], {('tags', '')}),
+        (QEMU, 'description', {'a': 1}, {('description', '')}),
+        (QEMU, 'name', [], {('name', '')}),
+        (QEMU, 'lock', [], {('lock', '')}),
+        (QEMU, 'template', 'maybe', {('template', '')}),
+        (QEMU, 'agent', 'perhaps', {('agent', '')}),
+        (QEMU, 'smbios1', 'uuid=nonsense', {('uuid', '')}),
+        (QEMU, 'meta', 'ctime=yesterday', {('created', '')}),
+        (QEMU, 'vmgenid', 'x', {('vmgenid', '')}),
+        (QEMU, 'cpu', 'flags=+aes', {('cpu_type', '')}),
+        (QEMU, 'numa', '7', {('numa', '')}),
+        (QEMU, 'kvm', 'x', {('kvm', '')}),
+        (QEMU, 'boot', ['scsi0'], {('boot_order', ''), ('boot_disk', '')}),
+        (QEMU, 'cicustom', 'user=a,=b', {('cloudinit_custom', '')}),
+        (QEMU, 'ipconfig0', 'ip', {('ipconfig', '0')}),
+        (QEMU, 'net0', None, {('nic', 'net0')}),
+        (QEMU, 'net0', ['virtio'], {('nic', 'net0')}),
+        (QEMU, 'scsi1', 5.5e300, {('disk', 'scsi1')}),
+        (QEMU, 'scsi1', 'size=5G', {('disk', 'scsi1')}),
+        (LXC, 'memory', 0, {('memory', '')}),
+        (LXC, 'memory', 'lots', {('memory', '')}),
+        (LXC, 'cores', 'abc', {('cores', '')}),
+        (LXC, 'cpulimit', 'x', {('cpulimit', '')}),
+        (LXC, 'onboot', 'maybe', {('start_on_boot', '')}),
+        (LXC, 'template', 'maybe', {('template', '')}),
+        (LXC, 'unprivileged', 'x', {('unprivileged', '')}),
+        (LXC, 'features', 'nesting', {('features', '')}),
+        (LXC, 'features', 'nesting=maybe', {('features', '')}),
+        (LXC, 'features', 'nesting=1,nesting=0', {('features', '')}),
+        (LXC, 'rootfs', 'size=8G', {('disk', 'rootfs')}),
+        (LXC, 'rootfs', 'tank:subvol-1-disk-0,size=8G,size=9G', {('size', 'rootfs')}),
+        (LXC, 'mp0', 'tank:subvol-1-disk-1,mp=/a,mp=/b,size=8G', {('mount_point', 'mp0')}),
+        (LXC, 'net0', 'name=eth0,hwaddr=BC:24:11:00:01:00,tag=5,tag=6', {('vlan_tag', 'net0')}),
+        (LXC, 'net0', 'name=eth0,name=eth1,hwaddr=BC:24:11:00:01:00', {('name', 'net0')}),
+        (LXC, 'net0', 'veth', {('nic', 'net0')}),
     ],
 )
-def test_unreadable_description_of_a_guest_falls_back_and_is_kept(guest_type, key, value, attribute, default):
-    config = parse_config(guest_type, {key: value, 'memory': 1024})
-    assert getattr(config, attribute) == default
-    assert config.extra == {key: value}
-    assert config.memory == 1024 * MIB
+def test_one_bad_value_does_not_spoil_its_neighbors(guest_type, key, value, parts):
+    good = parse_config(guest_type, NEIGHBORS[guest_type])
+    bad = parse_config(guest_type, NEIGHBORS[guest_type] | {key: value})
+    assert not unread(good)
+    # A line that cannot be read at all is told of once.
+    assert unread(bad) == parts
+    assert all(key in reason for _part, _of, reason in bad.unread())
+    attributes = {part for part, of in parts if not of}
+    for field in fields(GuestConfig):
+        if field.name not in attributes | {'nics', 'disks', 'cloudinit'}:
+            assert getattr(bad, field.name) == getattr(good, field.name)
+    # What a configuration has a line of exists, whether it can be read or not.
+    assert {nic.key for nic in bad.nics} == {'net0'}
+    assert {disk.key for disk in bad.disks} == {disk.key for disk in good.disks} | ({key} & {'scsi1', 'mp0'})
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'attribute', 'expected'),
+    [
+        # Perl takes every number but 0 for true; only a template has to be 1.
+        ('unprivileged', 2, 'unprivileged', True),
+        ('unprivileged', '2', 'unprivileged', True),
+        ('unprivileged', '0', 'unprivileged', False),
+        ('onboot', 2, 'start_on_boot', True),
+        ('template', 2, 'template', False),
+        ('template', 'yes', 'template', True),
+        ('features', 'nesting=on', 'features', 'nesting=1'),
+        ('features', 'nesting=yes,keyctl=off,fuse=TRUE', 'features', 'fuse=1,keyctl=0,nesting=1'),
+        ('features', 'mount=nfs;cifs,nesting=1', 'features', 'mount=nfs;cifs,nesting=1'),
+    ],
+)
+def test_values_of_containers_that_proxmox_hands_out_as_they_are(key, value, attribute, expected):
+    assert getattr(parse_config(LXC, {key: value}), attribute) == expected
+
+
+@pytest.mark.parametrize(
+    ('keys', 'sockets'),
+    [({'smp': 4}, 4), ({'smp': '4', 'sockets': 2}, 2), ({'smp': 4, 'sockets': 0}, 4), ({'smp': 0}, 1), ({}, 1)],
+)
+def test_smp_is_the_old_name_of_sockets(keys, sockets):
+    config = parse_config(QEMU, keys | {'cores': 2})
+    assert (config.sockets, config.cores, config.extra) == (sockets, 2, {})
+
+
+@pytest.mark.parametrize(
+    ('line', 'expected'),
+    [
+        ('ip=dhcp,gw=10.0.0.1', {}),
+        ('ip6=auto,gw6=2001:db8::1', {}),
+        ('gw=10.0.0.1', {}),
+        ('ip=10.0.0.5/24,ip6=dhcp,gw6=2001:db8::1', {}),
+        ('ip=10.0.0.5/24,gw=10.0.0.1', {'ip': '10.0.0.5/24', 'gw': '10.0.0.1'}),
+    ],
+)
+def test_a_gateway_beside_no_address_makes_proxmox_ignore_the_line(line, expected):
+    assert parse_config(QEMU, {'ipconfig0': line}).cloudinit == {0: expected}
+
+
+@pytest.mark.parametrize(
+    ('keys', 'version', 'host', 'cpu_type', 'machine'),
+    [
+        ({}, '9.2.11', None, 'kvm64', 'pc'),
+        ({}, '7.4-20', 'x86_64', 'kvm64', 'pc'),
+        ({'kvm': 0}, '9.2.11', 'x86_64', 'qemu64', 'pc'),
+        ({'arch': 'x86_64'}, '9.2.11', 'x86_64', 'kvm64', 'pc'),
+        ({'arch': 'aarch64'}, '7.4-20', None, 'cortex-a57', 'virt'),
+        ({'arch': 'aarch64'}, '8.4.21', 'x86_64', 'cortex-a57', 'virt'),
+        ({'arch': 'aarch64'}, '9.2.8', 'x86_64', 'cortex-a57', 'virt'),
+        ({'arch': 'aarch64'}, '9.2.9', 'x86_64', 'max', 'virt'),
+        ({'arch': 'aarch64'}, '10.0.1', 'x86_64', 'max', 'virt'),
+        ({'arch': 'aarch64', 'kvm': 1}, '9.2.11', 'x86_64', 'host', 'virt'),
+        ({'arch': 'aarch64'}, '9.2.11', 'aarch64', 'host', 'virt'),
+        ({'arch': 'aarch64', 'kvm': 0}, '9.2.11', 'aarch64', 'max', 'virt'),
+        ({}, '9.2.11', 'aarch64', 'host', 'virt'),
+        ({'kvm': 0}, '9.2.11', 'aarch64', 'max', 'virt'),
+        ({}, '8.4.21', 'aarch64', 'cortex-a57', 'virt'),
+        ({'arch': 'x86_64'}, '9.2.11', 'aarch64', 'qemu64', 'pc'),
+        ({'arch': 'x86_64', 'kvm': 1}, '9.2.11', 'aarch64', 'kvm64', 'pc'),
+        ({'cpu': 'host', 'machine': 'q35'}, '9.2.11', 'aarch64', 'host', 'q35'),
+    ],
+)
+def test_defaults_of_cpu_and_machine(keys, version, host, cpu_type, machine):
+    config = with_defaults(parse_config(QEMU, keys), version, host)
+    assert (config.cpu_type, config.machine) == (cpu_type, machine)
+
+
+@pytest.mark.parametrize('keys', [{'arch': []}, {'arch': 'vax'}])
+def test_a_default_that_depends_on_what_cannot_be_read_is_unknown(keys):
+    config = with_defaults(parse_config(QEMU, keys), '9.2.11', 'x86_64')
+    assert isinstance(config.machine, Unknown)
+    assert with_defaults(parse_config(QEMU, keys | {'machine': 'q35'}), '9.2.11', None).machine == 'q35'
 
 
 def test_keys_of_a_newer_version_are_kept_as_text():
@@ -295,7 +412,9 @@ def test_configuration_or_garbled(guest_type, raw):
     try:
         config = parse_config(guest_type, raw)
     except Garbled:
+        assert not isinstance(raw, dict)
         return
-    assert config.memory > 0
-    assert config.boot_disk is None or config.boot_disk in raw
+    assert isinstance(config.memory, Unknown) or config.memory > 0
+    assert not config.boot_disk or config.boot_disk in raw
     assert all(isinstance(value, str) for value in config.extra.values())
+    assert all(isinstance(reason, str) for _part, _of, reason in config.unread())

@@ -3,9 +3,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from netbox_proxsync.proxmox.inventory import GuestType
+from netbox_proxsync.proxmox.inventory import GuestType, Unknown
 from netbox_proxsync.proxmox.nics import MODELS, nic_keys, parse_nic
-from netbox_proxsync.proxmox.properties import Garbled
 
 from .recordings import NAMES, recording
 from .strategies import json_values, nearly
@@ -65,13 +64,12 @@ def attributes(nic) -> dict:
         ('bridge=vmbr0', {'bridge': 'vmbr0'}),
         (f'virtio={MAC},trunks=10-20;2', {'model': 'virtio', 'mac': MAC, 'trunks': ((2, 2), (10, 20))}),
         (f'virtio={MAC},rate=0', {'model': 'virtio', 'mac': MAC}),
-        # not understood: kept as text
-        (f'virtio={MAC},tag=abc', {'model': 'virtio', 'mac': MAC, 'extra': {'tag': 'abc'}}),
-        (f'virtio={MAC},tag=4095', {'model': 'virtio', 'mac': MAC, 'extra': {'tag': '4095'}}),
-        (f'virtio={MAC},trunks=20-10', {'model': 'virtio', 'mac': MAC, 'extra': {'trunks': '20-10'}}),
-        (f'virtio={MAC},mtu=0,rate=-1', {'model': 'virtio', 'mac': MAC, 'extra': {'mtu': '0', 'rate': '-1'}}),
-        (f'virtio={MAC},firewall=maybe', {'model': 'virtio', 'mac': MAC, 'extra': {'firewall': 'maybe'}}),
-        ('virtio=broken,bridge=vmbr0', {'model': 'virtio', 'bridge': 'vmbr0', 'extra': {'macaddr': 'broken'}}),
+        # 0 and 4095 are legal on Open vSwitch, and no VLANs
+        (f'virtio={MAC},trunks=0;5;4095', {'model': 'virtio', 'mac': MAC, 'trunks': ((5, 5),)}),
+        (f'virtio={MAC},trunks=0-7;4000-4095', {'model': 'virtio', 'mac': MAC, 'trunks': ((1, 7), (4000, 4094))}),
+        (f'virtio={MAC},trunks=0', {'model': 'virtio', 'mac': MAC}),
+        (f'virtio={MAC},host-tunnel=1', {'model': 'virtio', 'mac': MAC}),
+        # not known: kept as text
         (f'virtio={MAC},color=red', {'model': 'virtio', 'mac': MAC, 'extra': {'color': 'red'}}),
         # a model of the future
         (f'igb={MAC},bridge=vmbr0', {'model': 'igb', 'mac': MAC, 'bridge': 'vmbr0'}),
@@ -142,10 +140,52 @@ def test_nic_of_a_container(line, expected):
     assert attributes(parse_nic(GuestType.LXC, 'net0', line)) == expected
 
 
-@pytest.mark.parametrize('value', [None, [], {}, 'virtio,e1000', 'tag=1,tag=2', '=5', float('nan')])
-def test_what_is_no_property_string_is_garbled(value):
-    with pytest.raises(Garbled):
-        parse_nic(GuestType.QEMU, 'net0', value)
+def unread(nic) -> set[str]:
+    return {name for name in PLAIN if isinstance(getattr(nic, name), Unknown)}
+
+
+@pytest.mark.parametrize(
+    ('options', 'attribute'),
+    [
+        ('tag=abc', 'vlan_tag'),
+        ('tag=4095', 'vlan_tag'),
+        ('tag=0', 'vlan_tag'),
+        ('tag=', 'vlan_tag'),
+        ('tag=1,tag=2', 'vlan_tag'),
+        ('trunks=20-10', 'trunks'),
+        ('trunks=4096', 'trunks'),
+        ('trunks=5;;6', 'trunks'),
+        ('trunks=5-', 'trunks'),
+        ('mtu=0', 'mtu'),
+        ('rate=-1', 'rate_mbps'),
+        ('firewall=maybe', 'firewall'),
+        ('link_down=2', 'link_down'),
+        ('bridge=', 'bridge'),
+        ('bridge=vmbr0,bridge=vmbr1', 'bridge'),
+    ],
+)
+@pytest.mark.parametrize('guest_type', GuestType)
+def test_an_option_that_cannot_be_read_is_unknown_and_the_others_are_read(guest_type, options, attribute):
+    plain = f'virtio={MAC}' if guest_type is GuestType.QEMU else f'name=eth0,hwaddr={MAC}'
+    nic = parse_nic(guest_type, 'net1', f'{plain},{options}')
+    assert unread(nic) == {attribute}
+    assert (nic.key, nic.mac, nic.extra) == ('net1', MAC, {})
+    assert 'net1' in getattr(nic, attribute).reason
+
+
+@pytest.mark.parametrize('line', ['virtio=broken', f'virtio={MAC},e1000={MAC}', f'virtio={MAC},macaddr={MAC}'])
+def test_a_mac_address_that_cannot_be_read_is_unknown(line):
+    nic = parse_nic(GuestType.QEMU, 'net0', f'{line},bridge=vmbr0,tag=5')
+    assert isinstance(nic.mac, Unknown)
+    assert (nic.bridge, nic.vlan_tag) == ('vmbr0', 5)
+
+
+@pytest.mark.parametrize('value', [None, [], {}, '=5', 'tag=1, bridge=vmbr0', float('nan')])
+@pytest.mark.parametrize('guest_type', GuestType)
+def test_a_line_that_is_no_property_string_is_a_nic_of_which_nothing_is_known(guest_type, value):
+    nic = parse_nic(guest_type, 'net0', value)
+    assert nic.key == 'net0'
+    assert {'mac', 'model', 'bridge', 'vlan_tag', 'trunks', 'firewall', 'link_down', 'mtu', 'rate_mbps'} <= unread(nic)
 
 
 def test_keys_are_sorted_by_number():
@@ -178,11 +218,8 @@ LINES = nearly(
 
 @pytest.mark.parametrize('guest_type', GuestType)
 @given(line=LINES | json_values)
-def test_nic_or_garbled(guest_type, line):
-    try:
-        nic = parse_nic(guest_type, 'net0', line)
-    except Garbled:
-        return
-    assert nic.vlan_tag is None or 1 <= nic.vlan_tag <= 4094
-    assert all(1 <= first <= last <= 4094 for first, last in nic.trunks)
-    assert nic.mac is None or nic.mac == nic.mac.upper()
+def test_nic_of_any_line(guest_type, line):
+    nic = parse_nic(guest_type, 'net0', line)
+    assert nic.vlan_tag is None or isinstance(nic.vlan_tag, Unknown) or 1 <= nic.vlan_tag <= 4094
+    assert isinstance(nic.trunks, Unknown) or all(1 <= first <= last <= 4094 for first, last in nic.trunks)
+    assert nic.mac is None or isinstance(nic.mac, Unknown) or nic.mac == nic.mac.upper()

@@ -17,8 +17,10 @@ from netbox_proxsync.proxmox.properties import (
     parse_size,
     parse_tags,
     parse_uuid,
+    read_properties,
     text,
 )
+from netbox_proxsync.proxmox.readings import Unknown
 
 from .strategies import json_values, nearly, numbers, texts
 
@@ -153,10 +155,16 @@ def test_property_string(value, default_key, expected):
     assert parse_properties(value, default_key) == expected
 
 
-@pytest.mark.parametrize('value', ['a=1,a=2', 'x,y', 'x,file=y', '=1', None, [], {}])
+@pytest.mark.parametrize('value', ['a=1,a=2', 'x,y', 'x,file=y', '=1', 'a=', 'b=1, a=2', None, [], {}])
 def test_property_string_that_proxmox_refuses_is_garbled(value):
     with pytest.raises(Garbled):
         parse_properties(value, 'file')
+
+
+def test_a_bad_part_of_a_property_string_costs_the_others_nothing():
+    found = read_properties('a=1,b=2,a=3,c=,d=4')
+    assert {name for name, content in found.items() if isinstance(content, Unknown)} == {'a', 'c'}
+    assert (found['b'], found['d']) == ('2', '4')
 
 
 def test_part_without_key_is_garbled_where_there_is_no_default_key():
@@ -172,7 +180,10 @@ def test_properties_survive_a_round_trip_or_are_refused(values, default_key):
     try:
         written = format_properties(values, default_key)
     except Garbled:
-        assert any(',' in name + value or '=' in name or not name.strip() for name, value in values.items())
+        assert any(
+            ',' in name + value or '=' in name or not name or name.strip() != name or not value
+            for name, value in values.items()
+        )
     else:
         assert parse_properties(written, default_key) == values
 
@@ -200,7 +211,10 @@ def test_uuid_is_written_in_one_way():
         parse_uuid('my-server')
 
 
-PARSERS = [integer, decimal, boolean, text, parse_size, parse_tags, parse_properties, parse_mac, parse_uuid, as_text]
+PARSERS = [
+    integer, decimal, boolean, text, parse_size, parse_tags, parse_properties, read_properties, parse_mac, parse_uuid,
+    as_text,
+]  # fmt: skip
 SAMPLES = nearly('32GiB', 'bc:24:11:20:00:0a', 'a=1,b=2', 'true', '1.5e3', '3b8e7d8c-4d6a-4f6b-8d77-0a1b2c3d4e5f')
 
 
@@ -218,5 +232,5 @@ def test_parser_returns_or_says_garbled(parse, value):
 
 
 def test_every_parser_is_tested():
-    functions = {name for name in properties.__all__ if not name.startswith('format_')} - {'Garbled'}
+    functions = {name for name in properties.__all__ if not name.startswith('format_')} - {'Garbled', 'read_value'}
     assert functions == {parse.__name__ for parse in PARSERS}

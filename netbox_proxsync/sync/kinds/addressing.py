@@ -30,8 +30,11 @@ def all_readable(guest: Guest) -> bool:
 def primary_addresses(guest: Guest) -> dict[str, Value]:
     """
     `primary_ip4` and `primary_ip6`, as far as the guest told: static before dynamic, the NIC with the default gateway
-    first, then the NICs' order, global before private for IPv6.
+    first, then the NICs' order, global before private for IPv6. Nothing if the configuration of a NIC's addresses
+    cannot be read: which addresses are static is not known then.
     """
+    if known(guest.addresses) and any(nic.configured is not None for nic in guest.addresses.values()):
+        return {}
     found: dict[int, list[tuple[tuple, Address]]] = {4: [], 6: []}
     for position, (_key, nic, address) in enumerate(addresses_of(guest)):
         version = address.interface.version

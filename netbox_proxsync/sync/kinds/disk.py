@@ -52,19 +52,22 @@ class DiskKind(Kind):
 
 
 def values_of(guest: Guest, disk: Disk, settings: Settings) -> dict[str, Value]:
-    values: dict[str, Value] = {
-        'virtual_machine': Ref('vm', guest.key, label_of(guest)),
-        'name': disk.key,
-        'description': describe(disk),
-    }
+    values: dict[str, Value] = {'virtual_machine': Ref('vm', guest.key, label_of(guest)), 'name': disk.key}
+    if (description := describe(disk)) is not None:
+        values['description'] = description
     if known(disk.size):
         # NetBox keeps whole units; a disk smaller than one still exists.
         values['size'] = max(1, in_units(disk.size, settings.disk_unit))
     return values
 
 
-def describe(disk: Disk) -> str:
-    """Storage, volume, format and mount point; never the raw property string, which may hold serial numbers."""
+def describe(disk: Disk) -> str | None:
+    """
+    Storage, volume, format and mount point; never the raw property string, which may hold serial numbers. None if a
+    part of that could not be read.
+    """
+    if not all(known(part) for part in (disk.storage, disk.volume, disk.format, disk.mount_point, disk.passthrough)):
+        return None
     volume = f'{disk.storage}:{disk.volume}' if disk.storage else disk.volume
     parts = [volume, disk.format, disk.mount_point, 'pass-through' if disk.passthrough else None]
     return ', '.join(part for part in parts if part)[:DESCRIPTION_LENGTH]

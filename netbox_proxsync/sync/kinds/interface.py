@@ -63,13 +63,14 @@ class InterfaceKind(Kind):
                     label=name,
                     values=values_of(guest, nic, name, networks),
                     hints={
-                        'mac': nic.mac,
+                        'mac': nic.mac if known(nic.mac) else None,
                         'names': (name, nic.key),
                         'vlans': networks.membership(guest, nic),
                         'vlan_group': decision.pick('vlan_group', settings.vlan_group),
                         'vlan_group_by': decision.reasons.get('vlan_group'),
                         'is_told': told is not None,
                     },
+                    partial=not is_recognizable(guest, nic),
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
@@ -112,10 +113,15 @@ def without_untold_name(item: Item, located: Located) -> Item:
     return replace(item, values={name: value for name, value in item.values.items() if name != 'name'})
 
 
+def is_recognizable(guest: Guest, nic: Nic) -> bool:
+    """Whether enough of a NIC was read to make or adopt an interface. A container's is named by its configuration."""
+    return known(nic.name) if guest.type is GuestType.LXC else known(nic.mac) or known(nic.bridge)
+
+
 def name_of(guest: Guest, nic: Nic, settings: Settings) -> str | None:
-    """The name of an interface; None: it is the guest's to tell, and the guest does not."""
+    """The name of an interface; None: it is not told, by the guest or by a line that can be read."""
     if guest.type is GuestType.LXC:
-        return (nic.name or nic.key)[:NAME_LENGTH]
+        return (nic.name or nic.key)[:NAME_LENGTH] if known(nic.name) else None
     if settings.interface_naming == 'guest':
         found = guest.addresses.get(nic.key) if known(guest.addresses) else None
         return found.guest_name[:NAME_LENGTH] if found and found.guest_name else None
@@ -123,16 +129,15 @@ def name_of(guest: Guest, nic: Nic, settings: Settings) -> str | None:
 
 
 def values_of(guest: Guest, nic: Nic, name: str, networks: Networks) -> dict[str, Value]:
-    values: dict[str, Value] = {
-        'virtual_machine': Ref('vm', guest.key, label_of(guest)),
-        'name': name,
-        'enabled': not nic.link_down,
-        'primary_mac_address': Ref('mac', mac_key(guest, nic), nic.mac) if nic.mac else None,
-        'cf_bridge': nic.bridge,
-        'cf_interface_model': nic.model,
-        'cf_proxmox_firewall': nic.firewall,
-        'cf_proxmox_rate_limit': float(nic.rate_mbps) if nic.rate_mbps is not None else None,
-    }
+    values: dict[str, Value] = {'virtual_machine': Ref('vm', guest.key, label_of(guest)), 'name': name}
+    if known(nic.link_down):
+        values['enabled'] = not nic.link_down
+    if known(nic.mac):
+        values['primary_mac_address'] = Ref('mac', mac_key(guest, nic), nic.mac) if nic.mac else None
+    if known(nic.rate_mbps):
+        values['cf_proxmox_rate_limit'] = float(nic.rate_mbps) if nic.rate_mbps is not None else None
+    readings = {'cf_bridge': nic.bridge, 'cf_interface_model': nic.model, 'cf_proxmox_firewall': nic.firewall}
+    values |= {field: reading for field, reading in readings.items() if known(reading)}
     if networks.has_mtu(guest, nic):
         values['mtu'] = networks.mtu(guest, nic)
     return values

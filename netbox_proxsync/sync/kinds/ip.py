@@ -53,12 +53,13 @@ class IPKind(Kind):
         yield from node_addresses(inventory, settings)
         for guest in guests_of(inventory, settings):
             decision = decision_of(guest, settings)
-            for nic_key, _nic, address in addresses_of(guest):
+            for nic_key, nic, address in addresses_of(guest):
                 ref = ip_ref(guest, address)
                 values = {
                     'address': str(address.interface),
                     'assigned_object': Ref('interface', interface_key(guest, nic_key), nic_key),
-                    'status': status_of(address),
+                    # The configuration, if it can be read, says how the guest came by it.
+                    **({'status': status_of(address)} if nic.configured is None else {}),
                     **dns_name(guest),
                 }
                 yield Item(

@@ -28,7 +28,7 @@ class MACKind(Kind):
         yield from node_macs(inventory, settings)
         for guest in guests_of(inventory, settings):
             for nic in guest.config.nics if known(guest.config) else ():
-                if not nic.mac:
+                if not known(nic.mac) or nic.mac is None:
                     continue
                 yield Item(
                     kind=self.name,
@@ -47,7 +47,13 @@ class MACKind(Kind):
             for node in nodes_of(inventory, settings)
             if known(node.interfaces) and (found := hardware_of(node)) and known(found.nics)
         ]
-        return nodes + [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
+        guests = [
+            guest.key
+            for guest in guests_of(inventory, settings)
+            # The address of a NIC is a part of its key, so one that cannot be read may be any that is bound.
+            if known(guest.config) and all(known(nic.mac) for nic in guest.config.nics)
+        ]
+        return nodes + guests
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
         wanted = item.values['assigned_object']

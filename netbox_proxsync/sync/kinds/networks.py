@@ -40,6 +40,8 @@ class Networks:
 
         A NIC without a tag on a bridge that passes tagged frames on gets all of them.
         """
+        if not known(nic.bridge):
+            return None
         if nic.bridge is None:
             return NONE
         vnet: Vnet | None = self.vnets.get(nic.bridge)
@@ -48,6 +50,8 @@ class Networks:
         if vnet and vnet.vlan_id:
             # Whatever the guest tags is inside of that.
             return Membership.of(vnet.vlan_id)
+        if not known(nic.vlan_tag) or not known(nic.trunks):
+            return None
         if nic.vlan_tag or nic.trunks:
             return Membership.of(nic.vlan_tag, nic.trunks)
         bridge = vnet or self.bridge_of(guest, nic)
@@ -65,6 +69,8 @@ class Networks:
 
         Not while the bridge whose MTU it has could not be read: that bridge may have the MTU that NetBox shows.
         """
+        if not known(nic.mtu) or (nic.mtu == AS_BRIDGE and not known(nic.bridge)):
+            return False
         if nic.mtu != AS_BRIDGE or nic.bridge is None:
             return True
         bridge = self.interfaces.get((guest.node, nic.bridge))

@@ -2,7 +2,7 @@
 
 import re
 
-from ...proxmox.inventory import Guest, GuestConfig, Unknown, known
+from ...proxmox.inventory import Guest, GuestConfig, Reading, Unknown, known
 from ..values import Shared
 
 __all__ = ('is_second_choice', 'platform_of')
@@ -40,12 +40,19 @@ OS_TYPES = {
 UNTOLD = {None, 'other', 'unmanaged'}
 
 
-def platform_of(guest: Guest, config: GuestConfig) -> Shared | None:
-    """An `os:` line in the notes wins, then what the guest agent tells, then `ostype`. None: nothing is told."""
+def platform_of(guest: Guest, config: GuestConfig) -> Reading[Shared | None]:
+    """
+    An `os:` line in the notes wins, then what the guest agent tells, then `ostype`. None: nothing is told; Unknown: the
+    best source that may tell something could not be read.
+    """
+    if isinstance(config.description, Unknown):
+        return config.description
     if line := NOTES_LINE.search(config.description):
         return platform(line[1])
     if known(guest.os_name) and guest.os_name:
         return platform(guest.os_name)
+    if isinstance(config.ostype, Unknown):
+        return config.ostype
     if config.ostype in UNTOLD:
         return None
     return platform(OS_TYPES.get(config.ostype, config.ostype))

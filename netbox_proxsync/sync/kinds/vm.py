@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, known
+from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unknown, known
 from ..machines import identity_of
 from ..rules import Decision
 from ..settings import Settings
@@ -19,6 +19,7 @@ from .platforms import is_second_choice, platform_of
 from .recognition import GuestRecognition
 from .ruling import apply_rules, take_back
 from .sources import SECOND_CHOICES, without_second_choices
+from .summary import summary_of
 from .tags import tags_of
 
 __all__ = ('VMKind',)
@@ -175,45 +176,54 @@ def status_of(guest: Guest) -> str | None:
         return OTHER_STATUS
     if guest.lock == 'suspended':
         return 'paused'
+    if not known(guest.lock) and guest.status == 'stopped':
+        return None  # it may be suspended
     if not known(guest.status) or guest.status == 'unknown':
         return None
     return STATUSES.get(guest.status, OTHER_STATUS)
 
 
 def configured(guest: Guest, config: GuestConfig, node_cpus: object, settings: Settings) -> dict[str, Value]:
-    """What the guest's own configuration tells."""
-    notes = config.description.strip()
-    values: dict[str, Value] = {
-        'memory': in_units(config.memory, settings.ram_unit),
-        'start_on_boot': 'on' if config.start_on_boot else 'off',
-        'description': next(iter(notes.splitlines()), '').strip()[:200],
-        'comments': notes,
+    """What the guest's own configuration tells. What of it cannot be read is not there."""
+    readings: dict[str, Reading[Value]] = {
+        'vcpus': vcpus_of(guest.type, config, node_cpus),
         'platform': platform_of(guest, config),
         **boot_disk(config),
+        **(qemu_fields(config) if guest.type is GuestType.QEMU else lxc_fields(config)),
     }
-    if (vcpus := vcpus_of(guest.type, config, node_cpus)) is not None:
-        values['vcpus'] = vcpus
-    return values | (qemu_fields(config) if guest.type is GuestType.QEMU else lxc_fields(config))
+    if known(config.memory):
+        readings['memory'] = in_units(config.memory, settings.ram_unit)
+    if known(config.start_on_boot):
+        readings['start_on_boot'] = 'on' if config.start_on_boot else 'off'
+    if known(config.description):
+        readings |= {'description': summary_of(config.description), 'comments': config.description.strip()}
+    return {name: reading for name, reading in readings.items() if known(reading)}
 
 
-def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> str | None:
+def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> Reading[str | None]:
     """
-    The number of virtual CPUs as decimal text; None if unknown.
+    The number of virtual CPUs as decimal text; Unknown if a part on which it depends cannot be read.
 
     From the configuration: the lists clamp it to the host's number of CPUs. A container without limits has all of the
     host's (pve-container, LXC.pm `vmstatus`).
     """
     if guest_type is GuestType.QEMU:
+        for part in [config.vcpus] if config.vcpus or not known(config.vcpus) else [config.sockets, config.cores]:
+            if isinstance(part, Unknown):
+                return part
         return decimal_text(config.vcpus or (config.sockets or 1) * (config.cores or 1))
-    if config.cores:
-        return decimal_text(config.cores)
-    if config.cpulimit:
-        # virtualization.VirtualMachine.vcpus has two decimal places, and at least 0.01.
-        return decimal_text(max(Decimal('0.01'), round(Decimal(config.cpulimit), 2)))
-    return decimal_text(node_cpus) if isinstance(node_cpus, int) else None
+    for limit in (config.cores, config.cpulimit):
+        if isinstance(limit, Unknown):
+            return limit
+        if limit:
+            # virtualization.VirtualMachine.vcpus has two decimal places, and at least 0.01.
+            return decimal_text(max(Decimal('0.01'), round(Decimal(limit), 2)))
+    return decimal_text(node_cpus) if isinstance(node_cpus, int) else Unknown('The CPUs of the node are not known.')
 
 
-def boot_disk(config: GuestConfig) -> dict[str, Value]:
+def boot_disk(config: GuestConfig) -> dict[str, Reading[Value]]:
+    if isinstance(config.boot_disk, Unknown):
+        return {}
     disk = next((disk for disk in config.disks if disk.key == config.boot_disk), None)
     return {
         'cf_boot_disk_storage': disk.storage if disk else None,
@@ -221,21 +231,25 @@ def boot_disk(config: GuestConfig) -> dict[str, Value]:
     }
 
 
-def qemu_fields(config: GuestConfig) -> dict[str, Value]:
-    return {
-        'serial': (config.uuid or '')[:50],
+def qemu_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
+    fields: dict[str, Reading[Value]] = {
         'cf_cpu_sockets': config.sockets,
         'cf_qemu_cores_per_socket': config.cores,
-        'cf_min_memory_mb': config.min_memory // 1024**2 if config.min_memory else None,
         'cf_qemu_cpu_type': config.cpu_type,
         'cf_qemu_bios_type': config.bios,
         'cf_qemu_machine_type': config.machine,
         'cf_qemu_numa_enabled': config.numa,
-        'cf_qemu_boot_order': ';'.join(config.boot_order) or None,
     }
+    if known(config.uuid):
+        fields['serial'] = (config.uuid or '')[:50]
+    if known(config.min_memory):
+        fields['cf_min_memory_mb'] = config.min_memory // 1024**2 if config.min_memory else None
+    if known(config.boot_order):
+        fields['cf_qemu_boot_order'] = ';'.join(config.boot_order) or None
+    return fields
 
 
-def lxc_fields(config: GuestConfig) -> dict[str, Value]:
+def lxc_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
     rootfs = next((disk for disk in config.disks if disk.key == 'rootfs'), None)
     return {
         'cf_lxc_architecture': config.architecture,
@@ -247,12 +261,13 @@ def lxc_fields(config: GuestConfig) -> dict[str, Value]:
 
 def recognition(guest: Guest) -> dict[str, object]:
     """What recognises this guest among virtual machines that other hands made."""
-    config = guest.config
+    uuid = guest.config.uuid if known(guest.config) else None
+    macs = [nic.mac for nic in guest.config.nics] if known(guest.config) else []
     return {
         'vmid': guest.vmid,
-        'uuid': config.uuid.lower() if known(config) and config.uuid else None,
+        'uuid': uuid.lower() if known(uuid) and uuid else None,
         'name': guest.name.lower() if known(guest.name) else None,
-        'macs': frozenset(nic.mac for nic in config.nics if nic.mac) if known(config) else frozenset(),
+        'macs': frozenset(mac for mac in macs if known(mac) and mac),
     }
 
 
