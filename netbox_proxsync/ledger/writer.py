@@ -23,6 +23,7 @@ from ..models import Binding
 from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Value, encode_all
 from .objects import ObjectWriter, Outdated, Unresolved
+from .rekeying import rekey
 from .tracking import savepoint, tracked_transaction
 
 __all__ = ('Result', 'Writer')
@@ -104,7 +105,7 @@ class Writer:
                 whole units.
         """
         if rekeyed := plan.rekeyed:
-            rekey(rekeyed)
+            rekey(self.objects.endpoint, rekeyed)
             self.objects.load()
         self.objects.aside.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
@@ -205,13 +206,6 @@ class Writer:
             left = '; '.join(f'{name}: {explain(error)}' for name, error in refused.items())
             return Result(change, ChangeOutcomeChoices.FAILED, left, pointer)
         return Result(change, ChangeOutcomeChoices.APPLIED, pointer=pointer)
-
-
-def rekey(bindings: Mapping[int, tuple[str, str]]):
-    """Give the bindings of replaced machines their new keys, all at once: half of them would tie two machines."""
-    with branching.atomic():
-        for pk, (key, unit) in bindings.items():
-            Binding.objects.filter(pk=pk).update(key=key, unit=unit)
 
 
 def merge(first: Result, second: Result) -> Result:
