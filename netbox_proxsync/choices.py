@@ -207,7 +207,10 @@ class ChangeActionChoices(ChoiceSet):
         Choice(DELETE, _('Delete'), color='red'),
         Choice(CONFLICT, _('Conflict'), color='yellow'),
         Choice(
-            CANDIDATE, _('Candidate'), color='yellow', description=_('An object in NetBox that may be it, without proof')
+            CANDIDATE,
+            _('Candidate'),
+            color='yellow',
+            description=_('An object in NetBox that may be it, without proof'),
         ),
     ]
 
@@ -261,7 +264,10 @@ class GuestStateChoices(ChoiceSet):
         Choice(MISSING, _('Missing'), color='orange', description=_('NetBox keeps it, and Proxmox no longer has it')),
         Choice(CONFLICT, _('Conflict'), color='red', description=_('A person has to decide something')),
         Choice(
-            CANDIDATE, _('Candidate'), color='teal', description=_('NetBox has a virtual machine that may be this guest')
+            CANDIDATE,
+            _('Candidate'),
+            color='teal',
+            description=_('NetBox has a virtual machine that may be this guest'),
         ),
         Choice(SKIPPED, _('Skipped'), color='gray', description=_('A filter of the endpoint or a rule leaves it out')),
         Choice(IGNORED, _('Ignored'), color='purple', description=_('A person told the sync to leave it alone')),

@@ -11,7 +11,7 @@ from django.db.models.functions import Cast, Concat
 from django.utils.translation import gettext as _
 
 from .branching.links import object_urls
-from .choices import ChangeActionChoices, ChangeOutcomeChoices
+from .choices import ChangeOutcomeChoices
 from .filtersets import SyncChangeFilterSet
 from .models import ProxmoxGuest, SyncChange, SyncRun
 

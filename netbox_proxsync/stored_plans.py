@@ -232,7 +232,20 @@ class StoredPlan:
 
     @property
     def rekeyed(self) -> Mapping[int, tuple[str, str]]:
-        return {row.binding_id: (row.key, row.unit) for row in self.bindings().exclude(key='').iterator()}
+        """Those of the units that are meant, and of all that must give way to them."""
+        rows = self.run.planned_bindings.exclude(key='')
+        wanted = {row.binding_id: (row.key, row.unit) for row in rows.iterator()}
+        if self.units is None or not wanted:
+            return wanted
+        # Read apart: in a branch, bindings are on another connection than plans.
+        found = Binding.objects.filter(pk__in=list(wanted)).order_by()
+        now = dict(found.values_list('pk', 'unit'))
+        moves = {pk: {now[pk], unit} for pk, (_key, unit) in wanted.items() if pk in now}
+        meant, size = set(self.units), -1
+        while len(meant) != size:
+            size = len(meant)
+            meant.update(*(units for units in moves.values() if not units.isdisjoint(meant)))
+        return {pk: wanted[pk] for pk, units in moves.items() if not units.isdisjoint(meant)}
 
 
 def change_of(row: SyncChange) -> Change:

@@ -30,7 +30,7 @@ from netbox_proxsync.ledger.tracking import service_user
 from netbox_proxsync.ledger.writer import Result, Writer
 from netbox_proxsync.models import Binding, ProxmoxEndpoint
 from netbox_proxsync.proxmox.inventory import Inventory
-from netbox_proxsync.sync.changes import Action, Change, Plan
+from netbox_proxsync.sync.changes import Change, Plan
 from netbox_proxsync.sync.desired import desire
 from netbox_proxsync.sync.kinds import KINDS, Owner
 from netbox_proxsync.sync.plan import compare

@@ -446,7 +446,8 @@ def test_200_machines_by_hand_are_200_candidates_and_no_doubles(standin, make_en
     endpoint = make_endpoint(pve, cluster=cluster)
     statements = []
     for group in (few, {vmid: name for vmid, name in names.items() if vmid not in few}):
-        VirtualMachine.objects.bulk_create(VirtualMachine(name=name.upper(), cluster=cluster) for name in group.values())
+        made = [VirtualMachine(name=name.upper(), cluster=cluster) for name in group.values()]
+        VirtualMachine.objects.bulk_create(made)
         with CaptureQueriesContext(connection) as queries:
             preview = sync(endpoint, mode='preview')
         selects = [query for query in queries.captured_queries if query['sql'].startswith('SELECT')]

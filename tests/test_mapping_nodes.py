@@ -139,13 +139,13 @@ def test_a_device_of_that_name_and_role_is_adopted_with_its_interfaces(pve, endp
     assert (mine.cluster.name, mine.name, mine.serial, mine.role.name) == ('lab', 'PVE1', 'MINE', 'Hypervisor')
     known.refresh_from_db()
     assert (known.type, known.description, known.lag.name) == ('10gbase-t', 'to the switch', 'bond0')
-    (conflict,) = run.changes.filter(action='conflict')
-    assert (conflict.kind, conflict.key, conflict.object.name) == ('device', 'node/pve2', 'pve2')
+    (candidate,) = run.changes.filter(action='candidate')
+    assert (candidate.kind, candidate.key, candidate.object.name) == ('device', 'node/pve2', 'pve2')
     assert device('pve2').cluster is None
     assert set(VirtualMachine.objects.values_list('device__name', flat=True)) <= {'PVE1', None}
     Device.objects.filter(pk=mine.pk).update(name='rack 7')
     Interface.objects.filter(pk=known.pk).update(type='25gbase-x-sfp28')
-    assert {action for _kind, _key, action in written(sync(endpoint))} <= {'conflict'}
+    assert {action for _kind, _key, action in written(sync(endpoint))} <= {'candidate'}
 
 
 def test_role_and_type_follow_the_endpoint_until_a_person_chooses(pve, endpoint, sync, site):

@@ -165,8 +165,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
             'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
             'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval', 'object_events',
-            'owner', 'comments', 'tags',
+            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval',
+            'object_events', 'owner', 'comments', 'tags',
         )  # fmt: skip
         field_classes = {'token_id': TokenIDField}
         widgets = {

@@ -1,6 +1,6 @@
 """What NetBox holds within an endpoint's reach, loaded in a number of queries that does not depend on its size."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from ipaddress import ip_network
 
 from dcim.models import Device, Interface, MACAddress
@@ -19,11 +19,12 @@ from ..models import Binding
 from ..sync.kinds import KINDS
 from ..sync.removal import may_be_deleted
 from ..sync.settings import Settings
-from ..sync.state import Bound, Desired, Existing, Item, PrefixHit, Record
+from ..sync.state import Bound, Departed, Desired, Existing, Item, PrefixHit, Record
 from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
 from .burdens import burdens_of
 from .demands import load_custom_fields, load_tag_limits
+from .departed import DepartedUnit, load_departed, new_guests, unbound_elsewhere
 from .fields import pointer_to, read_all
 from .shared import SharedObjects
 from .vlans import load_vlans
@@ -38,7 +39,10 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
     """
     bindings = load_bindings(endpoint)
     bound_to = {bound.pointer: bound for bound in bindings.values()}
-    reader = RecordReader(endpoint, desired, settings)
+    newcomers = new_guests(desired.items, bindings)
+    departed = load_departed(endpoint, newcomers)
+    own = {bound.pointer.pk for bound in bindings.values() if bound.kind == 'vm'}
+    reader = RecordReader(endpoint, desired, settings, newcomers, departed, own, bindings.keys())
     records = reader.records()
     gone = [bound for bound in unwanted(bindings.values(), desired) if may_be_deleted(bound, settings)]
     shared = SharedObjects(endpoint).find(wanted_shared(desired.items))
@@ -54,6 +58,8 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
         tag_limits=load_tag_limits(),
         prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
         vlans=load_vlans(endpoint, desired.items, reader.cluster, settings),
+        departed=reader.with_records(departed),
+        elsewhere=reader.elsewhere,
         burdens=burdens_of(gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)),
     )
 
@@ -128,8 +134,27 @@ def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixHit, ...]]:
 class RecordReader:
     """Reads the records of every kind, each kind by one query and its prefetches."""
 
-    def __init__(self, endpoint: models.Model, desired: Desired, settings: Settings):
+    def __init__(
+        self,
+        endpoint: models.Model,
+        desired: Desired,
+        settings: Settings,
+        newcomers: Sequence[Item] = (),
+        departed: Sequence[DepartedUnit] = (),
+        own: Container[int] = (),
+        bound_keys: Container[tuple[str, str]] = (),
+    ):
         self.endpoint = endpoint
+        self.newcomers = newcomers
+        # Retired guests of other endpoints are loaded with their parts, as those of this endpoint are.
+        self.kept = Q(endpoint=endpoint)
+        if departed:
+            self.kept |= Q(pk__in=[bound.pk for unit in departed for bound in (unit.root, *unit.parts)])
+        self.departed = {unit.root.pointer.pk for unit in departed}
+        self.own = own
+        self.bound_keys = bound_keys
+        self.departed_records: dict[Pointer, Record] = {}
+        self.elsewhere: dict[str, list[Record]] = {}
         self.settings = settings
         self.items = desired.items
         self.cluster: Cluster | None = None
@@ -141,7 +166,7 @@ class RecordReader:
         return [spec.name for spec in kind.fields if not spec.name.startswith('cf_') or spec.name[3:] in available]
 
     def bound(self, kind: str) -> models.QuerySet:
-        return Binding.objects.filter(endpoint=self.endpoint, kind=kind).values('object_id')
+        return Binding.objects.filter(self.kept, kind=kind).values('object_id')
 
     def record(self, kind: str, instance: models.Model, **hints: object) -> Record:
         return Record(
@@ -155,6 +180,7 @@ class RecordReader:
         clusters = list(self.clusters())
         self.cluster = clusters[0] if len(clusters) == 1 else None
         devices = list(self.devices())
+        self.elsewhere['device'] = [self.device_record(device) for device in self.devices_elsewhere()]
         ports = list(self.ports(devices))
         vms = list(self.vms(clusters))
         interfaces = list(self.interfaces(vms))
@@ -170,7 +196,7 @@ class RecordReader:
                 macs_of_vm.setdefault(vm_of[interface], set()).update(addresses)
         return {
             'cluster': [self.record('cluster', cluster, name=cluster.name.lower()) for cluster in clusters],
-            'device': [self.record('device', device, name=(device.name or '').lower()) for device in devices],
+            'device': [self.device_record(device) for device in devices],
             'node_interface': [
                 self.record(
                     'node_interface',
@@ -180,7 +206,7 @@ class RecordReader:
                 )
                 for port in ports
             ],
-            'vm': [self.vm_record(vm, macs_of_vm) for vm in vms],
+            'vm': self.vm_records(vms, {cluster.pk for cluster in clusters}, macs_of_vm),
             'interface': [
                 self.record(
                     'interface',
@@ -205,6 +231,30 @@ class RecordReader:
             ],
         }
 
+    def vm_records(
+        self, vms: Iterable[VirtualMachine], clusters: Container[int], macs: dict[Pointer, set[str]]
+    ) -> list[Record]:
+        """Those within the endpoint's reach; the others are kept apart."""
+        within, outside = [], []
+        for vm in vms:
+            record = self.vm_record(vm, macs)
+            if vm.pk in self.departed:
+                self.departed_records[record.pointer] = record
+            if vm.cluster_id in clusters or vm.pk in self.own:
+                within.append(record)
+            elif vm.pk not in self.departed:
+                outside.append(record)
+        self.elsewhere['vm'] = outside
+        return within
+
+    def with_records(self, departed: Iterable[DepartedUnit]) -> tuple[Departed, ...]:
+        """The retired guests of other endpoints whose virtual machines exist."""
+        return tuple(
+            Departed(root=unit.root, parts=unit.parts, record=self.departed_records[unit.root.pointer])
+            for unit in departed
+            if unit.root.pointer in self.departed_records
+        )
+
     def vm_record(self, vm: VirtualMachine, macs: dict[Pointer, set[str]]) -> Record:
         return self.record(
             'vm',
@@ -226,18 +276,34 @@ class RecordReader:
 
     def devices(self) -> models.QuerySet:
         names = [item.hints['name'] for item in self.items if item.kind == 'device']
+        return self.with_relations(Device.objects.annotate(folded=Lower('name'))).filter(
+            Q(pk__in=self.bound('device'))
+            | Q(folded__in=names, site=self.settings.site.pk if self.settings.site else None)
+        )
+
+    def device_record(self, device: Device) -> Record:
+        return self.record('device', device, name=(device.name or '').lower())
+
+    def devices_elsewhere(self) -> Iterable[Device]:
+        """Those at other sites that a new node may be, and that no endpoint keeps."""
+        new = [item for item in self.items if item.kind == 'device' and (item.kind, item.key) not in self.bound_keys]
+        if not new:
+            return ()
+        names = [item.hints['name'] for item in new]
+        serials = [serial for item in new if (serial := item.hints['serial'])]
+        bound = Binding.objects.filter(kind='device').order_by()
         return (
-            Device.objects.annotate(folded=Lower('name'))
-            .filter(
-                Q(pk__in=self.bound('device'))
-                | Q(folded__in=names, site=self.settings.site.pk if self.settings.site else None)
-            )
-            .select_related(
-                'cluster', 'site', 'role', 'device_type__manufacturer', 'tenant', 'platform', 'primary_ip4',
-                'primary_ip6', 'virtual_chassis',
-            )
-            .order_by('pk')
-        )  # fmt: skip
+            self.with_relations(Device.objects.annotate(folded=Lower('name')))
+            .filter(Q(folded__in=names) | Q(serial__in=serials))
+            .exclude(site=self.settings.site.pk if self.settings.site else None)
+            .exclude(pk__in=bound.values('object_id'))
+        )
+
+    def with_relations(self, devices: models.QuerySet) -> models.QuerySet:
+        return devices.select_related(
+            'cluster', 'site', 'role', 'device_type__manufacturer', 'tenant', 'platform', 'primary_ip4', 'primary_ip6',
+            'virtual_chassis',
+        ).order_by('pk')  # fmt: skip
 
     def ports(self, devices: list[Device]) -> models.QuerySet:
         return (
@@ -249,7 +315,9 @@ class RecordReader:
 
     def vms(self, clusters: list[Cluster]) -> models.QuerySet:
         return (
-            VirtualMachine.objects.filter(Q(cluster__in=clusters) | Q(pk__in=self.bound('vm')))
+            VirtualMachine.objects.filter(
+                Q(cluster__in=clusters) | Q(pk__in=self.bound('vm')) | Q(pk__in=unbound_elsewhere(self.newcomers))
+            )
             .select_related(
                 'cluster', 'device', 'virtual_machine_type', 'role', 'tenant', 'platform', 'primary_ip4', 'primary_ip6'
             )

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 from extras.models import CustomField
 from utilities.exceptions import AbortRequest
+from virtualization.models import VirtualMachine
 
 from ..branching import in_branch
 from ..custom_fields import unusable_fields
@@ -316,6 +317,8 @@ class ObjectWriter:
                 if field.name == 'assigned_object' and field.now is not None:
                     self.aside.free_primary(instance, self.resolve(field.want))
                 write(instance, field.name, self.resolve(field.want))
+            if change.kind == 'vm' and any(field.name == 'cluster' for field in current):
+                follow_cluster(instance)
             if any(field.name == 'name' for field in current):
                 self.aside.make_room(instance)
             self.stamp_on(instance, change.kind)
@@ -425,6 +428,17 @@ class ObjectWriter:
             self.prepare(endpoint)
             endpoint.cluster_id = cluster.pk
             endpoint.save()
+
+
+def follow_cluster(instance: VirtualMachine):
+    """
+    A virtual machine that moves to another cluster gets the site of that cluster, and leaves a device that is not in
+    it: NetBox accepts no others.
+    """
+    if instance.cluster and instance.cluster._site_id:
+        instance.site_id = instance.cluster._site_id
+    if instance.device and instance.device.cluster_id != instance.cluster_id:
+        instance.device = None
 
 
 def fetch(pointers: Iterable[Pointer]) -> list[models.Model]:

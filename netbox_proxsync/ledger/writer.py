@@ -23,6 +23,7 @@ from ..models import Binding
 from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Shared, Value, encode_all
 from .objects import ObjectWriter, Outdated, Unresolved
+from .rekeying import rekey
 from .tracking import savepoint, tracked_transaction
 
 __all__ = ('Result', 'Writer')
@@ -105,7 +106,7 @@ class Writer:
                 whole units.
         """
         if rekeyed := plan.rekeyed:
-            rekey(rekeyed)
+            rekey(self.objects.endpoint, rekeyed)
             self.objects.load()
         if shared := plan.shared:
             # First: the objects that are written next refer to them.
@@ -215,13 +216,6 @@ class Writer:
             left = '; '.join(f'{name}: {explain(error)}' for name, error in refused.items())
             return Result(change, ChangeOutcomeChoices.FAILED, left, pointer)
         return Result(change, ChangeOutcomeChoices.APPLIED, pointer=pointer)
-
-
-def rekey(bindings: Mapping[int, tuple[str, str]]):
-    """Give the bindings of replaced machines their new keys, all at once: half of them would tie two machines."""
-    with branching.atomic():
-        for pk, (key, unit) in bindings.items():
-            Binding.objects.filter(pk=pk).update(key=key, unit=unit)
 
 
 def merge(first: Result, second: Result) -> Result:

@@ -96,7 +96,8 @@ class Plan:
         changes: In the order in which they are applied; those of a unit stand together, what goes at the end.
         refreshed: Bindings whose remembered values change though NetBox does not: {binding's pk: values}.
         forgotten: Bindings (pks) whose object is gone from NetBox and whose thing is gone from Proxmox.
-        rekeyed: Bindings of a machine whose VM ID another one has now: {binding's pk: (key, unit)}. They come first.
+        rekeyed: Bindings of a machine whose VM ID another one has now, or that has returned under another VM ID or from
+            another endpoint: {binding's pk: (key, unit)}. They come first.
         shared: Shared objects that were found by name and are to be remembered, so that a rename changes nothing.
         seen: By (kind, key), for everything that was compared: what Proxmox says, where that is not what is remembered
             as written once the plan is applied (edits that stay, fields that are ignored).

@@ -179,9 +179,9 @@ class OpenChanges:
         return (entry for entries in self.by_unit.values() for entry in entries.values())
 
     def to_adopt(self, unit: str) -> int | None:
-        """The virtual machine (pk) that a sync would adopt as a guest."""
+        """The virtual machine (pk) that a sync would adopt as a guest, or give back to it."""
         for entry in self.by_unit.get(unit, {}).values():
-            if entry.change.kind == 'vm' and entry.change.action is Action.ADOPT:
+            if entry.change.kind == 'vm' and entry.change.pointer and not entry.change.action.is_open:
                 return entry.change.pointer.pk
         return None
 

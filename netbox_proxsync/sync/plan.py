@@ -7,7 +7,7 @@ from datetime import datetime
 from .changes import Action, Change, FieldChange, Plan
 from .kinds import KINDS, Field, Kind, Owner
 from .kinds.base import Conflict
-from .machines import set_aside_replaced
+from .machines import bring_back_returned, set_aside_replaced
 from .matching import Match, Matches, match, unmatched
 from .ownership import decide, is_empty
 from .refusals import demand_of_shared
@@ -23,6 +23,8 @@ __all__ = ('compare',)
 def compare(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Plan:
     """What must change in NetBox so that it holds what it should. Pure; `now` decides grace periods."""
     existing, rekeyed = set_aside_replaced(desired, existing)
+    existing, returned = bring_back_returned(desired, existing)
+    rekeyed |= returned
     matches = match(desired, existing, settings, now)
     resolver = Resolver(existing, matches)
     changes: list[Change] = []

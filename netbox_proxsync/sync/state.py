@@ -17,7 +17,8 @@ from .absence import Waiting
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = (
-    'Bound', 'Demand', 'Desired', 'Existing', 'Item', 'PrefixHit', 'Record', 'ValueLimits', 'VlanBook', 'VlanHit',
+    'Bound', 'Demand', 'Departed', 'Desired', 'Existing', 'Item', 'PrefixHit', 'Record', 'ValueLimits', 'VlanBook',
+    'VlanHit',
 )  # fmt: skip
 
 
@@ -170,6 +171,21 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Departed:
+    """
+    A retired guest of another endpoint: gone from that endpoint's cluster, and maybe moved to this one.
+
+    Attributes:
+        root: The binding of its virtual machine.
+        parts: The other bindings of the same unit.
+    """
+
+    root: Bound
+    parts: tuple[Bound, ...]
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrefixHit:
     """A prefix of NetBox that contains a wanted address."""
 
@@ -235,6 +251,9 @@ class Existing:
         retired: The units that are retired, or will be by the same plan: what they hold is free for others, too.
         expired: The retired objects that the same plan deletes: their names are free.
         replaced: The units of machines whose VM ID another one was seen to have.
+        departed: The retired guests of other endpoints that a new guest of this one may be.
+        elsewhere: The virtual machines and devices outside of the endpoint's reach that a new guest or node may be, by
+            kind; no endpoint keeps them.
     """
 
     bindings: Mapping[tuple[str, str], Bound]
@@ -253,6 +272,8 @@ class Existing:
     retired: frozenset[str] = frozenset()
     expired: frozenset[Pointer] = frozenset()
     replaced: frozenset[str] = frozenset()
+    departed: tuple[Departed, ...] = ()
+    elsewhere: Mapping[str, Iterable[Record]] = field(default_factory=dict)
 
     @cached_property
     def by_pointer(self) -> dict[Pointer, Record]:

@@ -117,23 +117,23 @@ def test_a_guest_that_a_person_put_elsewhere_comes_back_with_its_device(site, ta
     assert (vm.cluster.name, vm.device) == ('lab', device())
 
 
-def test_a_switch_of_the_same_name_is_a_conflict_and_stays_as_it_is(site, take):
+def test_a_switch_of_the_same_name_is_a_candidate_and_stays_as_it_is(site, take):
     switch = other_device('PVE1', site)
     before = (switch.cluster, switch.role, switch.status, switch.interfaces.count())
     run = take(inventory(WEB, nodes=(pve(),)))
-    conflict = run.changes.get(action='conflict')
-    assert (conflict.kind, conflict.object) == ('device', switch)
-    assert 'another role' in conflict.reason
+    candidate = run.changes.get(action='candidate')
+    assert (candidate.kind, candidate.object) == ('device', switch)
+    assert 'another role' in candidate.reason
     switch.refresh_from_db()
     assert (switch.cluster, switch.role, switch.status, switch.interfaces.count()) == before
     assert VirtualMachine.objects.get().device is None
 
 
-def test_a_device_of_another_cluster_is_a_conflict(site, take):
+def test_a_device_of_another_cluster_is_a_candidate(site, take):
     cluster = Cluster.objects.create(name='other', type=ClusterType.objects.create(name='x', slug='x'))
     other_device('pve1', site, role='Hypervisor', cluster=cluster)
     run = take(inventory(nodes=(pve(),)))
-    assert run.changes.get(action='conflict').kind == 'device'
+    assert run.changes.get(action='candidate').kind == 'device'
     assert device().cluster == cluster
 
 

@@ -208,11 +208,12 @@ class NetBox:
         return value
 
     def apply(self, made: Plan, now: datetime):
-        for identity, bound in list(self.bindings.items()):
-            if bound.pk in made.rekeyed:
-                key, unit = made.rekeyed[bound.pk]
-                del self.bindings[identity]
-                self.bindings[bound.kind, key] = replace(bound, key=key, unit=unit)
+        moving = [bound for bound in self.bindings.values() if bound.pk in made.rekeyed]
+        for bound in moving:
+            del self.bindings[bound.kind, bound.key]
+        for bound in moving:
+            key, unit = made.rekeyed[bound.pk]
+            self.bindings[bound.kind, key] = replace(bound, key=key, unit=unit)
         for change in made.changes:
             pointer = self.add(change.kind, change.label) if change.action is Action.CREATE else change.pointer
             if change.action in (Action.DELETE, Action.RELEASE):

@@ -8,8 +8,8 @@ from ...proxmox.estate import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..values import Shared, Value
-from .base import Conflict, Field, Kind, Located, Owner, Removal, faults_of
+from ..values import Pointer, Shared, Value
+from .base import Candidate, Conflict, Field, Kind, Located, Owner, Removal, faults_of
 from .cluster import CLUSTER_KEY, cluster_ref
 from .device_types import UNTOLD, device_type_of
 from .nodes import (
@@ -72,7 +72,7 @@ class DeviceKind(Kind):
                 'role': settings.node_role or DEFAULT_ROLE,
                 'device_type': device_type_of(node, settings),
                 **({'tenant': settings.tenant} if settings.tenant else {}),
-                **(told(node.facts) if known(node.facts) else {}),
+                **(reported(node.facts) if known(node.facts) else {}),
                 **serial_of(node),
                 **primary_addresses(node),
             }
@@ -117,7 +117,14 @@ class DeviceKind(Kind):
         alike = [record for record in found if record.values['cluster'] is None and is_alike(record, item, existing)]
         if len(found) == 1 and alike:
             return alike[0]
-        return mistaken(item, found) if found else None
+        if kept := [record for record in found if record.pointer in existing.foreign]:
+            return Conflict(
+                f'The device "{kept[0].pointer.label}" has the name of this node and is at the same site. Rename '
+                'one of the two nodes in NetBox, or give the endpoints different sites.',
+                kept[0],
+            )
+        likely = [*found, *elsewhere(item, existing, cluster)]
+        return undecided(item, likely, settings) if likely else None
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         return [fitted(item, existing, located) for item in items]
@@ -142,17 +149,44 @@ def is_alike(record: Record, item: Item, existing: Existing) -> bool:
     return record.values['role'] == wanted or bool(serial and record.values['serial'] == serial)
 
 
-def mistaken(item: Item, found: Sequence[Record]) -> Conflict:
-    if len(found) > 1:
-        return Conflict(
-            f'NetBox has {len(found)} devices named "{item.label}" at this site. Put the one that is this node into '
-            "the endpoint's cluster.",
-            found[0],
+def elsewhere(item: Item, existing: Existing, cluster: Pointer | None) -> list[Record]:
+    """
+    The devices at other sites that may be this node: of its name or serial number. One with another serial number, or
+    in another cluster, is another machine.
+    """
+    serial = item.hints['serial']
+    return [
+        record
+        for record in existing.elsewhere.get(DeviceKind.name, ())
+        if (serial and record.values['serial'] == serial)
+        or (
+            not (serial and record.values['serial'])
+            and record.hints['name'] == item.hints['name']
+            and record.values['cluster'] in (None, cluster)
         )
-    return Conflict(
-        f'"{found[0].pointer.label}" has the name of this node, but is in another cluster or has another role. If it '
-        "is this node, put it into the endpoint's cluster or give it the role of the nodes; else rename it.",
-        found[0],
+    ]
+
+
+def undecided(item: Item, found: Sequence[Record], settings: Settings) -> Conflict:
+    others = f' {len(found)} devices may be this node.' if len(found) > 1 else ''
+    return Conflict('', candidates=tuple(Candidate(record, told(item, record, settings) + others) for record in found))
+
+
+def told(item: Item, record: Record, settings: Settings) -> str:
+    """Why a device is not this node beyond doubt, and what the user can do."""
+    has_name = record.hints['name'] == item.hints['name']
+    here = record.values['site'] == settings.site
+    where = 'is in another cluster or has another role' if here else f'is at the site "{record.values["site"].label}"'
+    remedy = "put it into the endpoint's cluster or give it the role of the nodes"
+    if not here:
+        remedy = f'move it to the site "{settings.site.label}" and {remedy}'
+    other = 'rename it or put it into its own cluster' if has_name else 'correct its serial number'
+    if here:
+        other = 'rename it'
+    what = 'name' if has_name else 'serial number'
+    return (
+        f'The device "{record.pointer.label}" may be this node: it has the same {what}, but {where}. No device is '
+        f'created until this is settled. If it is this node, {remedy}. If it is another machine, {other}.'
     )
 
 
@@ -171,7 +205,7 @@ def fitted(item: Item, existing: Existing, located: Located) -> Item:
     return replace(item, values=values)
 
 
-def told(facts: NodeFacts) -> dict[str, Value]:
+def reported(facts: NodeFacts) -> dict[str, Value]:
     """What the node states about itself, without the values that could not be read."""
     version = facts.version
     stated = {

@@ -45,7 +45,8 @@ def free_names(items: Sequence[Item], existing: Existing, located: Located, owne
         name, holder = str(item.values['name']), holders.get(item.key)
         if not (holder and is_kept(item.key, holder, existing, owner)):
             tenant = tenant_of(item, holder, existing)
-            name = next(free for free in possible_names(name, item.hints['vmid']) if (free.lower(), tenant) not in taken)
+            names_for = possible_names(name, item.hints['vmid'])
+            name = next(free for free in names_for if (free.lower(), tenant) not in taken)
             taken.add((name.lower(), tenant))
         names[item.key] = name
     return names

@@ -60,7 +60,9 @@ def platform_of(guest: Guest, config: GuestConfig) -> Reading[Shared | None]:
 
 def is_second_choice(guest: Guest, config: GuestConfig) -> bool:
     """Whether the platform is taken from `ostype` because the guest agent, which knows better, could not be read."""
-    return isinstance(guest.os_name, Unknown) and not NOTES_LINE.search(config.description)
+    if not known(config.description) or NOTES_LINE.search(config.description):
+        return False
+    return isinstance(guest.os_name, Unknown)
 
 
 def platform(name: str) -> Shared:

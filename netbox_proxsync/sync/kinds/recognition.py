@@ -32,12 +32,21 @@ class Likeness:
         has_name: It has the guest's name.
         macs: The MAC addresses that both have.
         against: For people: what speaks against it.
+        uuid: The SMBIOS UUID that both have, if it is in another cluster; '' otherwise.
+        is_elsewhere: It is in another cluster, or in none.
     """
 
     record: Record
     has_name: bool
     macs: frozenset[str]
     against: tuple[str, ...] = ()
+    uuid: str = ''
+    is_elsewhere: bool = False
+
+    @property
+    def is_by_name(self) -> bool:
+        """Whether it has the guest's name, in the guest's cluster, and nothing speaks against it."""
+        return self.has_name and not self.against and not self.is_elsewhere
 
 
 class GuestRecognition:
@@ -54,6 +63,13 @@ class GuestRecognition:
         self.settings = settings
         self.cluster = located.get('cluster', CLUSTER_KEY)
         self.claimed: set[Pointer] = set()
+        self.signs_elsewhere: dict[tuple[str, object], list[Record]] = {}
+        for record in existing.elsewhere.get(VIRTUAL_MACHINE, ()):
+            if record.pointer in settings.left_alone:
+                continue
+            for sign in (('uuid', record.hints['uuid']), *(('mac', mac) for mac in record.hints['macs'])):
+                if sign[1]:
+                    self.signs_elsewhere.setdefault(sign, []).append(record)
         self.answers: dict[str, Record | Conflict] = {}
         waiting = [item for item in items if not self.is_bound(item.key)]
         for find, evidence in (
@@ -162,10 +178,26 @@ class GuestRecognition:
             likeness = compare(item, record, names)
             if likeness is not None:
                 yield likeness
+        yield from self.elsewhere(item, names)
+
+    def elsewhere(self, item: Item, names: Sequence[str]) -> Iterator[Likeness]:
+        """Why virtual machines outside of this cluster may be a guest that has moved here."""
+        signs = (('uuid', item.hints['uuid']), *(('mac', mac) for mac in sorted(item.hints['macs'])))
+        found = {record.pointer: record for sign in signs for record in self.signs_elsewhere.get(sign, ())}
+        for record in found.values():
+            uuid = record.hints['uuid'] if record.hints['uuid'] == item.hints['uuid'] else ''
+            if not uuid and is_other_uuid(record, item):
+                continue
+            has_name = record.hints['name'] in names
+            macs = record.hints['macs'] & item.hints['macs']
+            # A container has no UUID: it needs all MAC addresses and the name.
+            is_same_set = record.hints['macs'] == item.hints['macs'] and (has_name or item.key.startswith('qemu/'))
+            if uuid or is_same_set:
+                yield Likeness(record, has_name, macs, uuid=uuid or '', is_elsewhere=True)
 
     def may_adopt(self, item: Item, found: Sequence[Likeness], rivals: dict[Pointer, list[Item]]) -> bool:
         """Whether the endpoint adopts by name, and name, machine and guest are the only ones of their kind."""
-        if not self.settings.adopt_by_name or len(found) > 1 or not found[0].has_name or found[0].against:
+        if not self.settings.adopt_by_name or len(found) > 1 or not found[0].is_by_name:
             return False
         return len(rivals[found[0].record.pointer]) == 1 and not self.namesakes(item)
 
@@ -176,7 +208,8 @@ class GuestRecognition:
     def told(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> str:
         """What a candidate is, and what the user can do."""
         label = likeness.record.pointer.label
-        parts = [f'The virtual machine "{label}" may be this guest: it has {evidence_of(likeness)}.']
+        where = where_is(likeness.record) if likeness.is_elsewhere else ''
+        parts = [f'The virtual machine "{label}"{where} may be this guest: it has {evidence_of(likeness)}.']
         if likeness.against:
             parts.append(f'Against it: {" and ".join(likeness.against)}.')
         others = {each.key for each in rivals} | set(self.namesakes(item) if likeness.has_name else ())
@@ -185,9 +218,7 @@ class GuestRecognition:
         if len(found) > 1:
             names = ', '.join(sorted(f'"{other.record.pointer.label}"' for other in found if other is not likeness))
             parts.append(f'The guest may be {names} as well.')
-        by_name = likeness.has_name and not (self.settings.adopt_by_name or likeness.against or others) and (
-            len(found) == 1
-        )
+        by_name = likeness.is_by_name and not (self.settings.adopt_by_name or others) and len(found) == 1
         parts.append(
             'No virtual machine is created for the guest until this is settled. If it is this guest, '
             f'{one_of(proofs(item, likeness, by_name))}. If it is another machine, {one_of(disproofs(likeness))}. '
@@ -211,10 +242,20 @@ def compare(item: Item, record: Record, names: Sequence[str]) -> Likeness | None
         if not macs or vmid in item.hints['vmids']:
             return None
         against.append(f'it has the VM ID {vmid}')
-    uuid = record.hints['uuid']
-    if uuid and item.hints['uuid'] and UUID.fullmatch(uuid) and uuid != item.hints['uuid']:
-        against.append(f'its serial number is another SMBIOS UUID ({uuid})')
+    if is_other_uuid(record, item):
+        against.append(f'its serial number is another SMBIOS UUID ({record.hints["uuid"]})')
     return Likeness(record, has_name, macs, tuple(against))
+
+
+def is_other_uuid(record: Record, item: Item) -> bool:
+    """Whether the serial number of a virtual machine is the SMBIOS UUID of another guest."""
+    uuid = record.hints['uuid']
+    return bool(uuid and item.hints['uuid'] and UUID.fullmatch(uuid) and uuid != item.hints['uuid'])
+
+
+def where_is(record: Record) -> str:
+    cluster = record.values['cluster']
+    return f' of the cluster "{cluster.label}"' if cluster else ' outside of all clusters'
 
 
 def names_of(item: Item) -> list[str]:
@@ -224,7 +265,8 @@ def names_of(item: Item) -> list[str]:
 
 
 def evidence_of(likeness: Likeness) -> str:
-    evidence = ['the same name'] if likeness.has_name else []
+    evidence = [f'the SMBIOS UUID {likeness.uuid} as its serial number'] if likeness.uuid else []
+    evidence += ['the same name'] if likeness.has_name else []
     if macs := sorted(likeness.macs):
         evidence.append(f'the MAC address {macs[0]}' if len(macs) == 1 else f'the MAC addresses {", ".join(macs)}')
     return ' and '.join(evidence)
@@ -232,6 +274,11 @@ def evidence_of(likeness: Likeness) -> str:
 
 def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[str]:
     """What proves that a candidate is the guest."""
+    if likeness.is_elsewhere:
+        remedy = "move it to this endpoint's cluster"
+        is_proof = likeness.uuid or (likeness.has_name and likeness.macs)
+        yield remedy if is_proof else f'{remedy} and set its custom field "vmid" to {item.hints["vmid"]} (REST API)'
+        return
     if by_name:
         yield 'turn on "adopt by name" for the endpoint'
     if likeness.has_name and not likeness.against and not likeness.macs and item.hints['macs']:
@@ -242,7 +289,9 @@ def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[str]:
 
 
 def disproofs(likeness: Likeness) -> Iterator[str]:
-    if likeness.macs:
+    if likeness.uuid:
+        yield 'change its serial number'
+    elif likeness.macs:
         yield 'remove the MAC address from it'
     elif likeness.has_name:
         yield 'rename it'
@@ -270,8 +319,9 @@ def shared(item: Item, rivals: Sequence[Item], record: Record, what: str) -> Con
             Candidate(
                 record,
                 f'The virtual machine "{record.pointer.label}" may be this guest: it has {what}. The same is true of '
-                f'{others}, so it is not clear which of them it is. No virtual machine is created for these guests until this is '
-                f'settled. If it is this guest, set its custom field "vmid" to {item.hints["vmid"]} (REST API).',
+                f'{others}, so it is not clear which of them it is. No virtual machine is created for these guests '
+                f'until this is settled. If it is this guest, set its custom field "vmid" to {item.hints["vmid"]} '
+                '(REST API).',
             ),
         ),
     )

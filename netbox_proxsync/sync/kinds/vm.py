@@ -12,7 +12,7 @@ from ..state import Existing, Item
 from ..values import Shared, Value, decimal_text, in_units
 from . import addressing
 from .base import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
-from .cluster import CLUSTER_KEY, cluster_ref
+from .cluster import cluster_ref
 from .names import NAME_LENGTH, free_names
 from .nodes import device_ref, nodes_of
 from .platforms import is_second_choice, platform_of

@@ -1,0 +1,105 @@
+"""What a new guest may be, outside of the endpoint's reach: retired guests of other endpoints, unbound records."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dcim.models import MACAddress
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from virtualization.models import VirtualMachine, VMInterface
+
+from ..models import Binding, ProxmoxGuest
+from ..sync.machines import is_another_machine
+from ..sync.state import Bound, Item
+from .bindings import bound_from, content_types
+
+__all__ = ('DepartedUnit', 'load_departed', 'new_guests', 'unbound_elsewhere')
+
+
+@dataclass(frozen=True, slots=True)
+class DepartedUnit:
+    """The bindings of a retired guest of another endpoint."""
+
+    root: Bound
+    parts: tuple[Bound, ...]
+
+
+def new_guests(items: Iterable[Item], bindings: Mapping[tuple[str, str], Bound]) -> list[Item]:
+    """The guests, of which enough was read, that have no record under their VM ID."""
+    found = []
+    for item in items:
+        if item.kind == 'vm' and item.identity and not item.partial:
+            bound = bindings.get((item.kind, item.key))
+            if bound is None or is_another_machine(bound.last, item.identity):
+                found.append(item)
+    return found
+
+
+def load_departed(endpoint: models.Model, newcomers: Sequence[Item]) -> tuple[DepartedUnit, ...]:
+    """
+    The retired guests of other endpoints that have a UUID or a MAC address of a new guest. Those that users have told
+    the sync to leave alone, or have taken over, stay where they are.
+    """
+    if not newcomers:
+        return ()
+    uuids = {item.identity.get('id_uuid') for item in newcomers} - {None}
+    macs = macs_of(newcomers)
+    retired = Binding.objects.exclude(endpoint=endpoint).filter(
+        kind='vm', key=models.F('unit'), missing_since__isnull=False, unmanaged=False
+    )
+    alike = [
+        (endpoint_id, unit)
+        for endpoint_id, unit, uuid, known in retired.order_by().values_list(
+            'endpoint_id', 'unit', 'values__id_uuid', 'values__id_macs'
+        )
+        if uuid in uuids or not macs.isdisjoint(known or ())
+    ]
+    ignored = ProxmoxGuest.objects.exclude(endpoint=endpoint).filter(ignored=True).order_by()
+    left = {(guest.endpoint_id, guest.key) for guest in ignored.only('endpoint_id', 'type', 'vmid')} if alike else set()
+    return units_of([each for each in alike if each not in left])
+
+
+def units_of(keys: Sequence[tuple[int, str]]) -> tuple[DepartedUnit, ...]:
+    """The bindings of units, given as (endpoint's pk, unit)."""
+    if not keys:
+        return ()
+    wanted, types = set(keys), content_types()
+    rows = Binding.objects.filter(endpoint__in={pk for pk, _unit in keys}, unit__in={unit for _pk, unit in keys})
+    units: dict[tuple[int, str], list[Bound]] = {}
+    for row in rows.order_by('pk'):
+        if (row.endpoint_id, row.unit) in wanted:
+            units.setdefault((row.endpoint_id, row.unit), []).append(bound_from(row, types))
+    return tuple(
+        DepartedUnit(
+            root=next(bound for bound in found if bound.kind == 'vm'),
+            parts=tuple(bound for bound in found if bound.kind != 'vm'),
+        )
+        for found in units.values()
+    )
+
+
+def unbound_elsewhere(newcomers: Sequence[Item]) -> models.QuerySet:
+    """
+    The virtual machines of any cluster, as a query for their ids, that no endpoint keeps and that have the UUID or a
+    MAC address of a new guest.
+    """
+    if not newcomers:
+        return VirtualMachine.objects.none().values('pk')
+    uuids = {str(uuid).lower() for item in newcomers if (uuid := item.hints['uuid'])}
+    holders = MACAddress.objects.filter(
+        mac_address__in=macs_of(newcomers), assigned_object_type=ContentType.objects.get_for_model(VMInterface)
+    )
+    bound = Binding.objects.filter(kind='vm').order_by()
+    return (
+        VirtualMachine.objects.annotate(folded_serial=Lower('serial'))
+        .filter(Q(folded_serial__in=uuids) | Q(interfaces__in=holders.order_by().values('assigned_object_id')))
+        .exclude(pk__in=bound.values('object_id'))
+        .order_by()
+        .values('pk')
+    )
+
+
+def macs_of(items: Iterable[Item]) -> set[str]:
+    return {mac for item in items for mac in item.identity.get('id_macs', ())}

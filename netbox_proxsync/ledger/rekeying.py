@@ -1,0 +1,76 @@
+"""Gives bindings new keys: a machine was replaced under its VM ID, or has returned under another one."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from django.db.models import Q
+from virtualization.models import VirtualMachine
+
+from .. import branching
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+
+__all__ = ('rekey',)
+
+type Unit = tuple[int, str]
+
+
+def rekey(endpoint: ProxmoxEndpoint, wanted: Mapping[int, tuple[str, str]]):
+    """
+    Give bindings new keys, and those of retired guests of other endpoints to this one. All at once: half of them would
+    tie two machines. What is no longer as it was when the plan was made stays; its changes are outdated then.
+
+    Args:
+        wanted: The new (key, unit) by the binding's pk.
+    """
+    with branching.atomic():
+        rows = Binding.objects.filter(pk__in=list(wanted)).order_by('pk').select_for_update(of=('self',))
+        moving = [row for row in rows if (row.endpoint_id, row.key, row.unit) != (endpoint.pk, *wanted[row.pk])]
+        units = of_units(moving)
+        kept = kept_units(endpoint, {unit for _key, unit in wanted.values()}, [row.pk for row in rows])
+        for place in {*units} - set(movable(endpoint, units)):
+            del units[place]
+        moving = [row for found in units.values() for row in found if wanted[row.pk][1] not in kept]
+        clear(endpoint, [wanted[row.pk] for row in moving], [row.pk for row in rows])
+        hand_over(endpoint, units)
+        # Two machines may have changed their VM IDs with each other.
+        for row in moving:
+            Binding.objects.filter(pk=row.pk).update(endpoint=endpoint, key=f'~{row.pk}')
+        for row in moving:
+            key, unit = wanted[row.pk]
+            Binding.objects.filter(pk=row.pk).update(key=key, unit=unit)
+
+
+def of_units(rows: Iterable[Binding]) -> dict[Unit, list[Binding]]:
+    units: dict[Unit, list[Binding]] = {}
+    for row in rows:
+        units.setdefault((row.endpoint_id, row.unit), []).append(row)
+    return units
+
+
+def movable(endpoint: ProxmoxEndpoint, units: Mapping[Unit, Collection[Binding]]) -> Iterable[Unit]:
+    """A guest of another endpoint moves only while it is retired there."""
+    for (endpoint_id, unit), rows in units.items():
+        roots = [row for row in rows if row.key == row.unit]
+        if endpoint_id == endpoint.pk or any(row.missing_since and not row.unmanaged for row in roots):
+            yield endpoint_id, unit
+
+
+def kept_units(endpoint: ProxmoxEndpoint, units: Collection[str], moving: Collection[int]) -> set[str]:
+    """The units under whose keys a virtual machine is bound that exists and does not move."""
+    roots = Binding.objects.filter(endpoint=endpoint, kind='vm', key__in=units).exclude(pk__in=moving).order_by()
+    machines = VirtualMachine.objects.filter(pk__in=roots.values('object_id')).order_by()
+    return set(roots.filter(object_id__in=machines.values('pk')).values_list('unit', flat=True))
+
+
+def clear(endpoint: ProxmoxEndpoint, keys: Iterable[tuple[str, str]], moving: Collection[int]):
+    """Drop what is bound under the new keys: its virtual machine is gone from NetBox."""
+    taken = Binding.objects.filter(endpoint=endpoint, key__in=[key for key, _unit in keys]).exclude(pk__in=moving)
+    Binding.drop(Q(pk__in=list(taken.values_list('pk', flat=True))), taken.db)
+
+
+def hand_over(endpoint: ProxmoxEndpoint, units: Iterable[Unit]):
+    """The other endpoints keep nothing of the guests any more; their lists do not name them as missing."""
+    for endpoint_id, unit in units:
+        guest_type, _slash, vmid = unit.partition('/')
+        if endpoint_id != endpoint.pk and vmid.isdecimal():
+            gone = Q(endpoint=endpoint_id, type=guest_type, vmid=vmid, ignored=False, seen_until__isnull=False)
+            ProxmoxGuest.drop(gone, ProxmoxGuest.objects.db)
