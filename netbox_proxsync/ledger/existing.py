@@ -1,6 +1,6 @@
 """What NetBox holds within an endpoint's reach, loaded in a number of queries that does not depend on its size."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 
 from dcim.models import Device, Interface, MACAddress
@@ -19,6 +19,7 @@ from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterf
 from ..branching import connection_of
 from ..models import Binding
 from ..sync.kinds import KINDS
+from ..sync.kinds.missing_addresses import may_be_gone
 from ..sync.removal import may_be_deleted
 from ..sync.settings import Settings
 from ..sync.state import Bound, Desired, Existing, Item, PrefixHit, Record
@@ -26,6 +27,7 @@ from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
 from .burdens import burdens_of
 from .fields import pointer_to, read_all
+from .foreign import ForeignReader
 from .shared import find_shared
 from .vlans import load_vlans
 
@@ -41,11 +43,13 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
     bound_to = {bound.pointer: bound for bound in bindings.values()}
     reader = RecordReader(endpoint, desired, settings)
     records = reader.records()
-    gone = [bound for bound in unwanted(bindings.values(), desired) if may_be_deleted(bound, settings)]
+    gone = [bound for bound in unwanted(bindings.values(), bound_to, desired) if may_be_deleted(bound, settings)]
+    foreign = ForeignReader(endpoint, records, bound_to)
     return Existing(
         bindings=bindings,
         records=records,
-        foreign=load_foreign(endpoint, records, bound_to),
+        foreign=foreign.kept(),
+        retired_elsewhere=foreign.retired_machines(),
         shared=find_shared(wanted_shared(desired.items)),
         custom_fields=reader.custom_fields,
         prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
@@ -54,9 +58,10 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
     )
 
 
-def unwanted(bindings: Iterable[Bound], desired: Desired) -> list[Bound]:
+def unwanted(bindings: Iterable[Bound], bound_to: Mapping[Pointer, Bound], desired: Desired) -> list[Bound]:
     """The bindings that a comparison may find to be gone."""
     wanted = {(item.kind, item.key) for item in desired.items}
+    seen = {str(item.hints['host']) for item in desired.items if item.kind == 'ip' and item.hints['is_seen']}
     return [
         bound
         for bound in bindings
@@ -64,6 +69,7 @@ def unwanted(bindings: Iterable[Bound], desired: Desired) -> list[Bound]:
         and bound.kind in KINDS
         and desired.may_lose(bound.unit)
         and (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete
+        and (bound.kind != 'ip' or may_be_gone(bound, bound_to, desired, seen))
     ]
 
 
@@ -79,18 +85,6 @@ def left_alone(bindings: Iterable[Bound], desired: Desired, settings: Settings) 
         return frozenset()
     wanted = {item.key for item in desired.items if item.kind == 'ip'}
     return frozenset(bound.pointer for bound in bindings if bound.kind == 'ip' and bound.key not in wanted)
-
-
-def load_foreign(
-    endpoint: models.Model, records: dict[str, list[Record]], bound_to: dict[Pointer, Bound]
-) -> dict[Pointer, str]:
-    """The objects among the records that another endpoint keeps."""
-    foreign = {}
-    for kind, found in records.items():
-        free = {record.pointer.pk: record.pointer for record in found if record.pointer not in bound_to}
-        rows = Binding.objects.exclude(endpoint=endpoint).filter(kind=kind, object_id__in=list(free))
-        foreign |= {free[pk]: name for pk, name in rows.values_list('object_id', 'endpoint__name')}
-    return foreign
 
 
 def wanted_shared(items: Iterable[Item]) -> set[Shared]:

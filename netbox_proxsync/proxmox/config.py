@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from .boot import boot_disk, boot_order
-from .disks import disk_keys, parse_disk
+from .disks import DriveRole, disk_keys, drive_role, parse_disk
 from .inventory import Disk, GuestConfig, GuestType, Nic
 from .nics import nic_keys, parse_nic
 from .properties import (
@@ -228,6 +228,7 @@ def parse_config(guest_type: GuestType, raw: object) -> GuestConfig:
         attributes['cpu_type'] = attributes['cpu_type'] or _default_cpu_type(raw)
         attributes['machine'] = attributes['machine'] or _default_machine(raw)
         attributes['cloudinit'] = _cloudinit(raw, extra)
+        attributes['cloudinit_drive'] = _has_cloudinit_drive(raw)
     extra |= {key: as_text(raw[key]) for key in _unknown_keys(guest_type, raw)}
     return GuestConfig(**attributes, extra=extra)
 
@@ -285,6 +286,18 @@ def _boot(raw: Mapping[str, object], disks: tuple[Disk, ...], extra: dict[str, s
     except Garbled:
         extra |= {key: as_text(raw[key]) for key in ('boot', 'bootdisk') if key in raw}
         return {'boot_order': (), 'boot_disk': None}
+
+
+def _has_cloudinit_drive(raw: Mapping[str, object]) -> bool:
+    """Whether a drive takes what cloud-init asks for into the guest."""
+    return any(_is_cloudinit_drive(raw[key]) for key in disk_keys(GuestType.QEMU, raw))
+
+
+def _is_cloudinit_drive(value: object) -> bool:
+    try:
+        return drive_role(parse_properties(value, default_key='file')) is DriveRole.CLOUD_INIT
+    except Garbled:
+        return False
 
 
 def _cloudinit(raw: Mapping[str, object], extra: dict[str, str]) -> dict[int, dict[str, str]]:

@@ -1,18 +1,20 @@
 """Which NetBox object each item is: bound, adopted, to be created, or in conflict."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..proxmox.inventory import Notice
 from .changes import Action
 from .kinds import KINDS, Removal
-from .kinds.base import Conflict, Kind, Located
+from .kinds.addressing import settle_primary
+from .kinds.base import Absences, Conflict, Kind, Located
 from .kinds.cluster import CLUSTER_KEY
 from .removal import removal
 from .settings import Settings
 from .state import Bound, Desired, Existing, Item, Record
-from .values import Pointer, Ref
+from .values import Pointer, Ref, Value
 
 __all__ = ('Match', 'Matches', 'match')
 
@@ -34,6 +36,8 @@ class Matches:
         conflicts: Those that it must leave, with the reason.
         located: The objects that exist, by (kind, key).
         left: What is left to a person, as (kind, key), and has no object: neither it nor its parts are made.
+        kept: What was not found in Proxmox and is not gone for all that, as (kind, key).
+        remembered: What bindings remember of that from now on, by their pk.
         notices: What a person should know, beyond single objects.
     """
 
@@ -44,6 +48,8 @@ class Matches:
     blocked: set[str] = field(default_factory=set)
     expected: set[tuple[str, str]] = field(default_factory=set)
     left: set[tuple[str, str]] = field(default_factory=set)
+    kept: set[tuple[str, str]] = field(default_factory=set)
+    remembered: dict[int, Mapping[str, Value]] = field(default_factory=dict)
 
 
 def match(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Matches:
@@ -57,11 +63,14 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         expired=expired_roots(gone, existing, settings, now),
     )
     for kind in KINDS.values():
-        items = [item for item in desired.items if item.kind == kind.name]
+        items = kind.settle([item for item in desired.items if item.kind == kind.name], existing, settings)
+        absent_of_kind = [bound for bound in gone if bound.kind == kind.name]
+        absences = kind.judge(absent_of_kind, items, desired, existing, matches.located, settings)
+        existing = without_kept(existing, absent_of_kind, absences, matches)
         found = [
             tie(kind, item, existing, settings, matches) if is_meant(item, desired, existing)
             else claim(kind, item, existing, settings, matches)
-            for item in kind.settle(items, existing, settings)
+            for item in kind.arrange(items, existing, matches.located, settings)
         ]
         matched = [entry for entry in found if entry is not None]
         fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
@@ -69,7 +78,39 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         matches.matched += [
             Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)
         ]
+    settle_primaries(matches, existing, settings)
     return matches
+
+
+def without_kept(
+    existing: Existing, absent_of_kind: Sequence[Bound], absences: Absences, matches: Matches
+) -> Existing:
+    """What exists, with what of a kind is not gone although it was not found."""
+    kept = {(bound.kind, bound.key) for bound in absent_of_kind} - absences.gone
+    matches.kept |= kept
+    matches.remembered |= absences.remembered
+    matches.notices += absences.notices
+    return replace(existing, gone=existing.gone - kept) if kept else existing
+
+
+def settle_primaries(matches: Matches, existing: Existing, settings: Settings) -> None:
+    """The primary addresses of machines, now that it is decided which addresses they have."""
+    addresses: dict[str, list[Item]] = defaultdict(list)
+    for entry in matches.matched:
+        if entry.item.kind == 'ip':
+            addresses[entry.item.unit].append(entry.item)
+    leaves_missing = settings.missing_addresses == 'leave'
+    matches.matched = [
+        replace(
+            entry,
+            item=settle_primary(
+                entry.item, entry.record, addresses[entry.item.unit], matches.kept, existing, leaves_missing
+            ),
+        )
+        if entry.item.kind == 'vm'
+        else entry
+        for entry in matches.matched
+    ]
 
 
 def retired_units(
@@ -184,7 +225,11 @@ def other_owner(item: Item, record: Record, existing: Existing, located: Located
 
 def unmatched(desired: Desired, existing: Existing, matches: Matches) -> Sequence[Bound]:
     """The bindings whose thing is gone from Proxmox and whose object serves nothing else."""
-    return [bound for bound in absent(desired, existing) if bound.pointer not in matches.located.claimed]
+    return [
+        bound
+        for bound in absent(desired, existing)
+        if bound.pointer not in matches.located.claimed and (bound.kind, bound.key) not in matches.kept
+    ]
 
 
 def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
