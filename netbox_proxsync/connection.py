@@ -164,6 +164,7 @@ def options_of(endpoint: ProxmoxEndpoint, vmids: Collection[int] | None = None) 
         filters=AddressFilters(
             interfaces=tuple(endpoint.ignored_interfaces),
             prefixes=tuple(ip_network(prefix) for prefix in endpoint.ignored_prefixes),
+            limit=endpoint.address_limit,
         ),
         vms=endpoint.sync_vms,
         containers=endpoint.sync_containers,

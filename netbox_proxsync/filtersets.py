@@ -134,8 +134,8 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
         fields = (
             'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port',
             'ssh_host_keys', 'sync_vms', 'sync_containers', 'sync_templates', 'sync_nodes', 'create_vlans',
-            'adopt_by_name', 'read_os_info', 'read_host_names', 'grace_days', 'change_limit', 'pve_version',
-            'description',
+            'adopt_by_name', 'read_os_info', 'read_host_names', 'grace_days', 'missing_address_reads', 'address_limit',
+            'change_limit', 'pve_version', 'description',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:

@@ -136,8 +136,9 @@ class ProxmoxEndpointTable(PrimaryModelTable):
             'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers', 'sync_templates',
             'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans', 'read_os_info',
             'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests',
-            'grace_days', 'missing_addresses', 'change_limit', 'sync_interval', 'next_sync', 'object_events',
-            'last_run', 'pve_version', 'description', 'comments', 'tags', 'created', 'last_updated',
+            'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit', 'change_limit',
+            'sync_interval', 'next_sync', 'object_events', 'last_run', 'pve_version', 'description', 'comments', 'tags',
+            'created', 'last_updated',
         )  # fmt: skip
         default_columns = (
             'pk', 'name', 'status', 'enabled', 'hosts', 'tls_mode', 'cluster', 'sync_interval', 'last_run',

@@ -114,7 +114,8 @@ class TestTakingOver:
             'name': 'Lab', 'enabled': 'on', 'hosts': host(pve), 'token_id': pve.token_id,
             'token_secret': pve.token_secret, 'tls_mode': 'fingerprint', 'timeout': 5, 'concurrency': 2,
             'sync_vms': 'on', 'sync_containers': 'on', 'interface_naming': 'proxmox', 'missing_guests': 'retire',
-            'grace_days': 10, 'change_limit': 20, 'missing_addresses': 'delete',
+            'grace_days': 10, 'change_limit': 20, 'missing_addresses': 'delete', 'missing_address_reads': 2,
+            'address_limit': 256,
         }  # fmt: skip
         found = offered(client.post(URL, {'hosts': data['hosts'], 'timeout': '5'}).content.decode())
         add = reverse('plugins:netbox_proxsync:proxmoxendpoint_add')

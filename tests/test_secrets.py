@@ -144,7 +144,8 @@ def test_the_form_keeps_it_when_left_empty_and_takes_a_new_one(endpoint, admin):
     form = {
         'name': 'Lab', 'hosts': 'lab.example.com', 'token_id': 'netbox@pve!sync', 'token_secret': '',
         'tls_mode': 'system', 'timeout': 31, 'concurrency': 8, 'interface_naming': 'proxmox',
-        'missing_guests': 'retire', 'grace_days': 30, 'missing_addresses': 'delete', 'change_limit': 20,
+        'missing_guests': 'retire', 'grace_days': 30, 'missing_addresses': 'delete', 'missing_address_reads': 2,
+        'address_limit': 256, 'change_limit': 20,
     }  # fmt: skip
     assert admin.post(url, form).status_code == 302
     endpoint.refresh_from_db()

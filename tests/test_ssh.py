@@ -306,7 +306,8 @@ def test_keys_by_the_api_for_those_who_may_change_and_sync_the_endpoint(cluster,
 FORM = {
     'name': 'Lab', 'hosts': 'pve1', 'token_id': 'netbox@pve!sync', 'token_secret': '', 'tls_mode': 'system',
     'timeout': 30, 'concurrency': 8, 'interface_naming': 'proxmox', 'missing_guests': 'retire', 'grace_days': 30,
-    'change_limit': 20, 'missing_addresses': 'delete', 'ssh_user': 'netbox',
+    'change_limit': 20, 'missing_addresses': 'delete', 'missing_address_reads': 2, 'address_limit': 256,
+    'ssh_user': 'netbox',
 }  # fmt: skip
 
 

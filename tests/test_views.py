@@ -51,6 +51,8 @@ class ProxmoxEndpointViewTestCase(
             'missing_addresses': 'unassign',
             'field_policy': 'vm.comments = ignored\n# the rest is fine',
             'grace_days': 10,
+            'missing_address_reads': 3,
+            'address_limit': 100,
             'change_limit': 30,
             'sync_interval': 60,
             'object_events': 'later',

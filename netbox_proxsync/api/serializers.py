@@ -123,8 +123,9 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
             'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
             'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
             'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval',
-            'next_sync', 'object_events', 'status', 'last_run', 'guests_read', 'pve_version', 'description', 'owner',
+            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
+            'field_policy', 'change_limit', 'sync_interval', 'next_sync', 'object_events', 'status', 'last_run',
+            'guests_read', 'pve_version', 'description', 'owner',
             'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')

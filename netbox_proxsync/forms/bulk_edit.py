@@ -159,6 +159,18 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         choices=add_blank_choice(MissingAddressesChoices),
         required=False,
     )
+    missing_address_reads = forms.IntegerField(
+        label=_('Reads until an address is missing'),
+        required=False,
+        min_value=1,
+        max_value=100,
+    )
+    address_limit = forms.IntegerField(
+        label=_('Address limit'),
+        required=False,
+        min_value=1,
+        max_value=10000,
+    )
     field_policy = BulkFieldPolicyField()
     grace_days = forms.IntegerField(
         label=_('Grace period (days)'),
@@ -202,7 +214,8 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         ),
         FieldSet('sync_nodes', 'create_vlans', name=_('Nodes and networks')),
         FieldSet(
-            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', name=_('Behaviour')
+            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
+            'field_policy', 'change_limit', name=_('Behaviour'),
         ),
         FieldSet('sync_interval', 'object_events', name=_('Schedule and events')),
     )  # fmt: skip

@@ -201,14 +201,17 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
             'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
             'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
             'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval',
-            'object_events', 'owner', 'comments', 'tags',
+            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
+            'field_policy', 'change_limit', 'sync_interval', 'object_events', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         # A name, a host and a token are enough; the rest has defaults.
-        for name in ('timeout', 'concurrency', 'ssh_port', 'grace_days', 'change_limit'):
+        for name in (
+            'timeout', 'concurrency', 'ssh_port', 'grace_days', 'missing_address_reads', 'address_limit',
+            'change_limit',
+        ):  # fmt: skip
             self.fields[name].required = False
 
 

@@ -140,7 +140,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             hint=_('nodes as devices once there is a site; VLANs are not made'),
         ),
         FoldedFieldSet(
-            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'object_events',
+            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
+            'field_policy', 'change_limit', 'object_events',
             name=_('Behaviour'),
             hint=_('what becomes of what is gone, who decides about a field, what one run may take away, webhooks'),
         ),
@@ -165,8 +166,8 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
             'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
             'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'field_policy', 'change_limit', 'sync_interval',
-            'object_events', 'owner', 'comments', 'tags',
+            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
+            'field_policy', 'change_limit', 'sync_interval', 'object_events', 'owner', 'comments', 'tags',
         )  # fmt: skip
         field_classes = {'token_id': TokenIDField}
         widgets = {

@@ -113,6 +113,8 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     interface_naming: BaseFilterLookup[ProxSyncInterfaceNamingEnum] | None = strawberry_django.filter_field()
     missing_guests: BaseFilterLookup[ProxSyncMissingGuestsEnum] | None = strawberry_django.filter_field()
     missing_addresses: BaseFilterLookup[ProxSyncMissingAddressesEnum] | None = strawberry_django.filter_field()
+    missing_address_reads: Integer | None = strawberry_django.filter_field()
+    address_limit: Integer | None = strawberry_django.filter_field()
     grace_days: Integer | None = strawberry_django.filter_field()
     change_limit: Integer | None = strawberry_django.filter_field()
     sync_interval: Integer | None = strawberry_django.filter_field()

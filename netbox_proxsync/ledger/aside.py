@@ -15,7 +15,7 @@ from ipam.constants import IPADDRESS_ROLES_NONUNIQUE
 from ipam.models import IPAddress
 from virtualization.models import VirtualMachine, VMInterface
 
-from ..models import Binding, ProxmoxEndpoint
+from ..models import Binding
 from ..sync.changes import Change
 from ..sync.state import Bound
 from ..sync.values import Pointer, Value, decode, encode
@@ -42,11 +42,9 @@ class Aside:
 
     def __init__(
         self,
-        endpoint: ProxmoxEndpoint,
         save: Callable[[models.Model, str, Value], None],
         bound_to: dict[Pointer, Bound],
     ):
-        self.endpoint = endpoint
         self.save = save
         self.bound_to = bound_to
         self.renewed: dict[Pointer, Bound] = {}
@@ -122,7 +120,8 @@ class Aside:
     def remember(self, pointer: Pointer, name: str, before: Value, value: Value):
         """Let the binding know, or the next run would take it for a person's edit."""
         object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
-        rows = Binding.objects.filter(endpoint=self.endpoint, object_type=object_type, object_id=pointer.pk)
+        # Also of another endpoint, whose retired guest gives an address up.
+        rows = Binding.objects.filter(object_type=object_type, object_id=pointer.pk)
         for row in rows:
             # By value: the labels of pointers mean nothing.
             if name in row.values and decode(row.values[name]) == before:

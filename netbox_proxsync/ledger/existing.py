@@ -1,6 +1,6 @@
 """What NetBox holds within an endpoint's reach, loaded in a number of queries that does not depend on its size."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from ipaddress import ip_network
 
 from dcim.models import Device, Interface, MACAddress
@@ -17,6 +17,7 @@ from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterf
 from ..branching import connection_of
 from ..models import Binding
 from ..sync.kinds import KINDS
+from ..sync.kinds.missing_addresses import may_be_gone
 from ..sync.removal import may_be_deleted
 from ..sync.settings import Settings
 from ..sync.state import Bound, Departed, Desired, Existing, Item, PrefixHit, Record
@@ -26,6 +27,7 @@ from .burdens import burdens_of
 from .demands import load_custom_fields, load_tag_limits
 from .departed import DepartedUnit, load_departed, new_guests, unbound_elsewhere
 from .fields import pointer_to, read_all
+from .foreign import ForeignReader
 from .shared import SharedObjects
 from .vlans import load_vlans
 
@@ -44,12 +46,14 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
     own = {bound.pointer.pk for bound in bindings.values() if bound.kind == 'vm'}
     reader = RecordReader(endpoint, desired, settings, newcomers, departed, own, bindings.keys())
     records = reader.records()
-    gone = [bound for bound in unwanted(bindings.values(), desired) if may_be_deleted(bound, settings)]
+    gone = [bound for bound in unwanted(bindings.values(), bound_to, desired) if may_be_deleted(bound, settings)]
+    foreign = ForeignReader(endpoint, records, bound_to)
     shared = SharedObjects(endpoint).find(wanted_shared(desired.items))
     return Existing(
         bindings=bindings,
         records=records,
-        foreign=load_foreign(endpoint, records, bound_to),
+        foreign=foreign.kept(),
+        retired_elsewhere=foreign.retired_machines(),
         shared=shared.pointers,
         new_shared=shared.new,
         custom_fields=reader.custom_fields.written,
@@ -64,9 +68,10 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
     )
 
 
-def unwanted(bindings: Iterable[Bound], desired: Desired) -> list[Bound]:
+def unwanted(bindings: Iterable[Bound], bound_to: Mapping[Pointer, Bound], desired: Desired) -> list[Bound]:
     """The bindings that a comparison may find to be gone."""
     wanted = {(item.kind, item.key) for item in desired.items}
+    seen = {str(item.hints['host']) for item in desired.items if item.kind == 'ip' and item.hints['is_seen']}
     return [
         bound
         for bound in bindings
@@ -74,6 +79,7 @@ def unwanted(bindings: Iterable[Bound], desired: Desired) -> list[Bound]:
         and bound.kind in KINDS
         and desired.may_lose(bound.unit)
         and (bound.kind, KINDS[bound.kind].scope(bound.key, bound.unit)) in desired.complete
+        and (bound.kind != 'ip' or may_be_gone(bound, bound_to, desired, seen))
     ]
 
 
@@ -89,18 +95,6 @@ def left_alone(bindings: Iterable[Bound], desired: Desired, settings: Settings) 
         return frozenset()
     wanted = {item.key for item in desired.items if item.kind == 'ip'}
     return frozenset(bound.pointer for bound in bindings if bound.kind == 'ip' and bound.key not in wanted)
-
-
-def load_foreign(
-    endpoint: models.Model, records: dict[str, list[Record]], bound_to: dict[Pointer, Bound]
-) -> dict[Pointer, str]:
-    """The objects among the records that another endpoint keeps."""
-    foreign = {}
-    for kind, found in records.items():
-        free = {record.pointer.pk: record.pointer for record in found if record.pointer not in bound_to}
-        rows = Binding.objects.exclude(endpoint=endpoint).filter(kind=kind, object_id__in=list(free))
-        foreign |= {free[pk]: name for pk, name in rows.values_list('object_id', 'endpoint__name')}
-    return foreign
 
 
 def wanted_shared(items: Iterable[Item]) -> set[Shared]:

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 from extras.models import CustomField
+from ipam.models import IPAddress
 from utilities.exceptions import AbortRequest
 from virtualization.models import VirtualMachine
 
@@ -26,12 +27,15 @@ from .bindings import load_bindings
 from .burdens import hanging_on
 from .demands import not_assignable
 from .fields import is_set, pointer_to, read, write
+from .foreign import given_up
 from .newcomers import Newcomers
 from .shared import SharedObjects
 from .tracking import savepoint
 from .validity import validate
 
 __all__ = ('ObjectWriter', 'Outdated', 'Unresolved')
+
+ADDRESS = 'ipam.ipaddress'
 
 
 class Outdated(Exception):
@@ -74,7 +78,7 @@ class ObjectWriter:
         self.has_written = False
         self.bound_to: dict[Pointer, Bound] = {}
         self.load()
-        self.aside = Aside(endpoint, self.save_field, self.bound_to)
+        self.aside = Aside(self.save_field, self.bound_to)
 
     def load(self):
         """Learn which objects the endpoint keeps, and which guests people have told to leave alone."""
@@ -173,7 +177,10 @@ class ObjectWriter:
     def is_foreign(self, pointer: Pointer) -> bool:
         object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
         others = Binding.objects.filter(object_type=object_type, object_id=pointer.pk).exclude(endpoint=self.endpoint)
-        return pointer not in self.bound_to and others.exists()
+        if pointer in self.bound_to or not others.exists():
+            return False
+        address = IPAddress.objects.filter(pk=pointer.pk).first() if pointer.model == ADDRESS else None
+        return address is None or not given_up(others, address, self.bound_to)
 
     def made_with_parent(self, change: Change) -> models.Model | None:
         """The object that NetBox made from a template when its parent was made, by the same run."""

@@ -35,6 +35,8 @@ PLAIN = (
     'missing_guests',
     'grace_days',
     'missing_addresses',
+    'missing_address_reads',
+    'address_limit',
     'field_policy',
     'change_limit',
 )

@@ -372,6 +372,21 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         default=MissingAddressesChoices.DELETE,
         help_text=_('What happens to addresses that a guest no longer has, though it could be asked'),
     )
+    missing_address_reads = models.PositiveSmallIntegerField(
+        verbose_name=_('reads until an address is missing'),
+        default=2,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text=_(
+            'How many complete reads in a row must not find an address that only the running guest reported. 1: the '
+            'first one is enough'
+        ),
+    )
+    address_limit = models.PositiveSmallIntegerField(
+        verbose_name=_('address limit'),
+        default=256,
+        validators=[MinValueValidator(1), MaxValueValidator(10000)],
+        help_text=_('How many addresses of one guest are synced at most'),
+    )
     field_policy = models.JSONField(
         verbose_name=_('field policy'),
         default=dict,
@@ -481,7 +496,8 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
         'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
         'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-        'missing_guests', 'grace_days', 'missing_addresses', 'change_limit', 'sync_interval', 'object_events',
+        'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit', 'change_limit',
+        'sync_interval', 'object_events',
     )  # fmt: skip
     prerequisite_models = ()
 

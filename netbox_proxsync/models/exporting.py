@@ -17,7 +17,8 @@ PLAIN = (
     'name', 'description', 'enabled', 'token_id', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout', 'concurrency',
     'ssh_user', 'ssh_port', 'ssh_host_keys', 'sync_vms', 'sync_containers', 'sync_templates', 'adopt_by_name',
     'read_os_info', 'read_host_names', 'interface_naming', 'sync_nodes', 'create_vlans', 'missing_guests', 'grace_days',
-    'missing_addresses', 'change_limit', 'sync_interval', 'object_events', 'comments',
+    'missing_addresses', 'missing_address_reads', 'address_limit', 'change_limit', 'sync_interval', 'object_events',
+    'comments',
 )  # fmt: skip
 LISTS = ('hosts', 'include_guests', 'exclude_guests', 'ignored_interfaces', 'ignored_prefixes')
 # By what the import looks them up.

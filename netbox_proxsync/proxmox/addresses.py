@@ -2,14 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from .inventory import (
     Address,
     AddressOrigin,
     GuestConfig,
+    GuestOnlyInterface,
     GuestType,
     IgnoredAddress,
     Nic,
@@ -25,6 +26,7 @@ __all__ = (
     'AddressFilters',
     'GuestAddress',
     'GuestInterface',
+    'guest_only_interfaces',
     'nic_addresses',
     'parse_agent_interfaces',
     'parse_container_interfaces',
@@ -47,12 +49,18 @@ def _is_address(configured: str) -> bool:
     return bool(configured) and configured not in MODES
 
 
+NO_MAC = '00:00:00:00:00:00'
+
+type Host = IPv4Address | IPv6Address
+
+
 @dataclass(frozen=True, slots=True)
 class _Static:
     """
     What the configuration says about the addresses of one NIC; '' where it says nothing.
 
     Attributes:
+        is_told: Whether the configuration decides about them at all.
         unread: Why something of it is not known; None: all of it is.
     """
 
@@ -60,7 +68,15 @@ class _Static:
     ipv6: str
     gateway4: str
     gateway6: str
+    is_told: bool
     unread: Unknown | None = None
+
+    @property
+    def hosts(self) -> Reading[frozenset[Host] | None]:
+        """The addresses without their prefix lengths, as far as they are addresses; None: nothing is told."""
+        if self.unread:
+            return self.unread
+        return frozenset(_hosts(self.addresses)) if self.is_told else None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -87,8 +103,9 @@ def nic_addresses(
     The addresses of every NIC of a guest, by NIC key.
 
     Static addresses come first: a container's `ip` / `ip6` are facts; cloud-init's `ipconfigN` is a wish, which counts
-    only if the guest has that address or cannot be asked. Then what runs, over all guest interfaces that carry the
-    NIC's MAC. An address that two NICs claim belongs to the first. What is left out is listed with the reason.
+    only if there is a cloud-init drive, and if the guest has that address or cannot be asked. Then what runs, over all
+    guest interfaces that carry the NIC's MAC. An address that two NICs claim belongs to the first. What is left out is
+    listed with the reason.
 
     Args:
         running: The guest's interfaces, or why they are not known (off, no agent, refused, ...).
@@ -97,14 +114,51 @@ def nic_addresses(
     guest_type = GuestType(guest_type)
     filters = filters or AddressFilters()
     macs = Counter(nic.mac for nic in config.nics if known(nic.mac))
-    holders: dict[IPv4Address | IPv6Address, str] = {}
+    holders: dict[Host, str] = {}
     result = {}
     for nic in config.nics:
         carriers = _carriers(nic, running, macs)
         found = _of_nic(guest_type, _static(guest_type, nic, config), _name(nic), carriers, filters)
         result[nic.key] = _without_held(found, holders)
         holders |= {address.interface.ip: nic.key for address in result[nic.key].addresses}
-    return result
+    return _within_limit(result, filters.limit)
+
+
+def guest_only_interfaces(
+    guest_type: GuestType,
+    config: GuestConfig,
+    running: Reading[tuple[GuestInterface, ...]],
+    nics: Mapping[str, NicAddresses],
+    filters: AddressFilters | None = None,
+) -> Reading[tuple[GuestOnlyInterface, ...]]:
+    """
+    The interfaces with addresses that belong to none of the NICs that could be read.
+
+    Args:
+        nics: As `nic_addresses` returned them.
+    """
+    if isinstance(running, Unknown):
+        return running
+    filters = filters or AddressFilters()
+    readable = {nic.mac for nic in config.nics if nics[nic.key].running is None}
+    others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
+    if any(interface.garbled for interface in others):
+        return Unknown('The guest answered with interfaces that cannot be read completely.')
+    static = _Static('', '', '', '', is_told=False)
+    found = []
+    for interface in others:
+        addresses, ignored = _sorted_out(_observed(RUNNING_SOURCE[guest_type], static, (interface,), filters))
+        # Every guest has a loopback interface, and every interface that is up has a link-local address.
+        if addresses or any(not _is_local(address.text) for address in ignored):
+            found.append(
+                GuestOnlyInterface(
+                    name=interface.name,
+                    mac=None if interface.mac == NO_MAC else interface.mac,
+                    addresses=tuple(addresses[: filters.limit]),
+                    ignored=_shortened(ignored, filters.limit),
+                )
+            )
+    return tuple(found[: filters.limit])
 
 
 def _name(nic: Nic) -> str | None:
@@ -146,17 +200,19 @@ def _rank(nic: Nic, interface: GuestInterface) -> tuple[bool, bool]:
 def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
     texts: tuple[Reading[str | None], ...]
     if guest_type is GuestType.LXC:
-        texts = (nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6)
+        texts, is_told = (nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6), True
     else:
-        wish = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
-        # `cicustom` replaces what Proxmox would make of `ipconfigN`.
-        if isinstance(config.cloudinit_custom, Unknown):
+        # `cicustom` replaces what Proxmox would make of `ipconfigN`, and without a drive nothing reaches the guest
+        # (qemu-server, PVE/QemuServer/Cloudinit.pm).
+        is_told = config.cloudinit_drive and config.cloudinit_custom is not True
+        wish: Reading[Mapping[str, str]] = {}
+        if is_told and isinstance(config.cloudinit_custom, Unknown):
             wish = config.cloudinit_custom
-        elif config.cloudinit_custom:
-            wish = {}
+        elif is_told:
+            wish = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
         texts = (wish,) * 4 if isinstance(wish, Unknown) else tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))
     unread = next((text for text in texts if isinstance(text, Unknown)), None)
-    return _Static(*((text or '').strip() if known(text) else '' for text in texts), unread)
+    return _Static(*((text or '').strip() if known(text) else '' for text in texts), is_told=is_told, unread=unread)
 
 
 def _of_nic(
@@ -171,7 +227,7 @@ def _of_nic(
     unread = carriers if isinstance(carriers, Unknown) else None
     observed: list[Address] = []
     if not isinstance(carriers, Unknown):
-        observed, ignored_running = _sorted_out(_observed(guest_type, static, carriers, filters))
+        observed, ignored_running = _sorted_out(_observed(RUNNING_SOURCE[guest_type], static, carriers, filters))
         ignored += ignored_running
         configured = [_completed(address, observed) for address in configured]
     if unread is None and guest_type is GuestType.QEMU:
@@ -179,12 +235,13 @@ def _of_nic(
         ignored += ignored_wishes
     return NicAddresses(
         addresses=_unique([*configured, *observed]),
-        ignored=tuple(ignored),
+        ignored=_shortened(ignored, filters.limit),
         running=unread,
         has_gateway4=bool(static.gateway4 and _is_address(static.ipv4)),
         has_gateway6=bool(static.gateway6 and _is_address(static.ipv6)),
-        configured=static.unread,
         guest_name=None if isinstance(carriers, Unknown) else carriers[0].name or None,
+        configured=static.hosts,
+        excess=frozenset(),
     )
 
 
@@ -211,7 +268,7 @@ def _configured(
 
 
 def _observed(
-    guest_type: GuestType, static: _Static, carriers: tuple[GuestInterface, ...], filters: AddressFilters
+    source: str, static: _Static, carriers: tuple[GuestInterface, ...], filters: AddressFilters
 ) -> Iterable[Address | IgnoredAddress]:
     for interface in carriers:
         excluded = filters.excludes_interface(interface.name)
@@ -221,8 +278,9 @@ def _observed(
                 address.prefix,
                 filters,
                 origins=static.running_origins,
-                source=RUNNING_SOURCE[guest_type],
+                source=source,
                 guest_interface=interface.name or None,
+                reported=True,
             )
             if isinstance(assessed, Address) and address.temporary:
                 assessed = _ignored(assessed, 'It is a temporary address.')
@@ -242,7 +300,7 @@ def _completed(address: Address, observed: list[Address]) -> Address:
         if seen.interface.ip == address.interface.ip:
             if not address.has_prefix:
                 address = replace(address, interface=seen.interface, has_prefix=seen.has_prefix)
-            return replace(address, guest_interface=seen.guest_interface)
+            return replace(address, guest_interface=seen.guest_interface, reported=True)
     return address
 
 
@@ -259,13 +317,13 @@ def _granted(wishes: list[Address], observed: list[Address]) -> tuple[list[Addre
 
 def _unique(addresses: Iterable[Address]) -> tuple[Address, ...]:
     """The first of each host address: a configured one wins over the same one running."""
-    by_host: dict[IPv4Address | IPv6Address, Address] = {}
+    by_host: dict[Host, Address] = {}
     for address in addresses:
         by_host.setdefault(address.interface.ip, address)
     return tuple(by_host.values())
 
 
-def _without_held(found: NicAddresses, holders: dict[IPv4Address | IPv6Address, str]) -> NicAddresses:
+def _without_held(found: NicAddresses, holders: dict[Host, str]) -> NicAddresses:
     """Take out what an earlier NIC has."""
     kept, ignored = _sorted_out(
         _ignored(address, f'{holders[address.interface.ip]} of the same guest has it.')
@@ -274,3 +332,69 @@ def _without_held(found: NicAddresses, holders: dict[IPv4Address | IPv6Address, 
         for address in found.addresses
     )
     return replace(found, addresses=tuple(kept), ignored=(*found.ignored, *ignored))
+
+
+def _within_limit(found: Mapping[str, NicAddresses], limit: int) -> dict[str, NicAddresses]:
+    """
+    The addresses of a guest without those beyond the limit: configured ones come first, then those of all NICs in turn.
+
+    Which ones are kept does not depend on the order in which the guest reports them.
+    """
+    if sum(len(nic.addresses) for nic in found.values()) <= limit:
+        return dict(found)
+    ranked = []
+    for position, (key, nic) in enumerate(found.items()):
+        in_order = sorted(nic.addresses, key=lambda address: (_is_observed(address), _order(address.interface.ip)))
+        ranked += [
+            ((_is_observed(address), rank, position), key, address.interface.ip)
+            for rank, address in enumerate(in_order)
+        ]
+    kept = {(key, host) for _rank, key, host in sorted(ranked, key=lambda entry: entry[0])[:limit]}
+    return {key: _limited(nic, {host for kept_key, host in kept if kept_key == key}) for key, nic in found.items()}
+
+
+def _is_observed(address: Address) -> bool:
+    return address.origin is not AddressOrigin.STATIC
+
+
+def _order(host: Host) -> tuple[int, int]:
+    return host.version, int(host)
+
+
+def _limited(nic: NicAddresses, kept: Container[Host]) -> NicAddresses:
+    excess = [address for address in nic.addresses if address.interface.ip not in kept]
+    if not excess:
+        return nic
+    beyond = IgnoredAddress(
+        text=f'{len(excess)} more',
+        guest_interface=None,
+        reason='The guest has more addresses than the endpoint takes of one guest.',
+    )
+    left = [address for address in nic.addresses if address.interface.ip in kept]
+    return replace(
+        nic,
+        addresses=tuple(sorted(left, key=lambda address: (_is_observed(address), _order(address.interface.ip)))),
+        ignored=(*nic.ignored, beyond),
+        excess=frozenset(address.interface.ip for address in excess),
+    )
+
+
+def _shortened(ignored: list[IgnoredAddress], limit: int) -> tuple[IgnoredAddress, ...]:
+    """As many as a person may want to read; then how many more there are."""
+    more = len(ignored) - limit
+    if more <= 0:
+        return tuple(ignored)
+    rest = IgnoredAddress(text=f'{more} more', guest_interface=None, reason='They are not listed one by one.')
+    return (*ignored[:limit], rest)
+
+
+def _hosts(texts: Iterable[str]) -> Iterable[Host]:
+    for text in texts:
+        try:
+            yield ip_address(text.partition('/')[0].strip())
+        except ValueError:
+            continue
+
+
+def _is_local(text: str) -> bool:
+    return any(host.is_loopback or host.is_link_local for host in _hosts([text]))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from .boot import boot_disk, boot_order
-from .disks import disk_keys, parse_disk
+from .disks import DriveRole, disk_keys, drive_role, parse_disk
 from .inventory import GuestConfig, GuestType, Reading, Unknown
 from .nics import nic_keys, parse_nic
 from .properties import (
@@ -269,6 +269,7 @@ def parse_config(guest_type: GuestType, raw: object) -> GuestConfig:
         attributes['sockets'] = _sockets(raw, attributes['sockets'])
         attributes |= _boot(raw)
         attributes['cloudinit'] = _cloudinit(raw)
+        attributes['cloudinit_drive'] = any(_is_cloudinit_drive(raw[key]) for key in disk_keys(guest_type, raw))
     return GuestConfig(**attributes, extra={key: as_text(raw[key]) for key in _unknown_keys(guest_type, raw)})
 
 
@@ -289,6 +290,14 @@ def _boot(raw: Mapping[str, object]) -> dict[str, object]:
     order = read_value(boot_order, raw, 'boot')
     disk = order if isinstance(order, Unknown) else read_value(lambda raw: boot_disk(raw, order), raw, 'boot')
     return {'boot_order': order, 'boot_disk': disk}
+
+
+def _is_cloudinit_drive(value: object) -> bool:
+    """Whether a drive takes what cloud-init asks for into the guest."""
+    try:
+        return drive_role(value) is DriveRole.CLOUD_INIT
+    except Garbled:
+        return False
 
 
 def _cloudinit(raw: Mapping[str, object]) -> dict[int, Reading[Mapping[str, str]]]:

@@ -7,11 +7,20 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from .access import Access
-from .addresses import nic_addresses
+from .addresses import guest_only_interfaces, nic_addresses
 from .client import ProxmoxClient
 from .config import parse_config
 from .errors import CallFailed, CallTimeout, NodeUnreachable, ProxmoxError
-from .inventory import Guest, GuestConfig, GuestType, Reading, Unknown, known
+from .inventory import (
+    Guest,
+    GuestConfig,
+    GuestOnlyInterface,
+    GuestType,
+    NicAddresses,
+    Reading,
+    Unknown,
+    known,
+)
 from .options import CollectOptions
 from .properties import Garbled
 from .resources import GuestRow
@@ -114,13 +123,38 @@ class GuestReader:
         config = self.sizes.complete(row, config)
         troubles = list(_unreadable(config))
         running = self.runtime.interfaces(row, config, troubles)
+        addresses = nic_addresses(row.type, config, running, self.options.filters)
+        guest_only = guest_only_interfaces(row.type, config, running, addresses, self.options.filters)
+        troubles += self._about_addresses(addresses, guest_only)
         guest = replace(
             self._guest(row, config),
-            addresses=nic_addresses(row.type, config, running, self.options.filters),
+            addresses=addresses,
+            guest_only=guest_only,
             os_name=self.runtime.os_name(row, config, running, troubles),
             host_name=self.runtime.host_name(row, config, running, troubles),
         )
         return Finding(guest=guest, troubles=tuple(dict.fromkeys(troubles)))
+
+    def _about_addresses(
+        self, nics: Mapping[str, NicAddresses], guest_only: Reading[tuple[GuestOnlyInterface, ...]]
+    ) -> Iterator[Trouble]:
+        """What an administrator should know of the addresses that a guest reports and that NetBox does not get."""
+        excess = sum(len(nic.excess) for nic in nics.values())
+        if excess:
+            number = excess + sum(len(nic.addresses) for nic in nics.values())
+            yield Trouble(
+                what=f'It has {number} addresses, of which at most {self.options.filters.limit} are synced',
+                remedy='If they are right, raise the limit of addresses on the endpoint.',
+            )
+        # Tunnels have no MAC address.
+        if known(guest_only) and any(interface.mac and interface.addresses for interface in guest_only):
+            yield Trouble(
+                what=(
+                    'It has addresses on interfaces that belong to no network device (netN) in Proxmox, such as '
+                    'passed-through NICs; they are not synced'
+                ),
+                remedy='The page of the guest lists them.',
+            )
 
     def _unread(self, row: GuestRow, missing: Unread) -> Finding:
         troubles = (missing.trouble,) if missing.trouble else ()
@@ -208,6 +242,7 @@ class GuestReader:
             ha_state=_unless_twice(row, row.ha_state),
             config=config,
             addresses={} if read else config,
+            guest_only=() if read else config,
             os_name=config if asked_os and not read else None,
             host_name=config if asked_host and not read else None,
         )

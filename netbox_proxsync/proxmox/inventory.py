@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from .estate import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
 from .memory import Sight
@@ -22,6 +22,7 @@ __all__ = (
     'Disk',
     'Guest',
     'GuestConfig',
+    'GuestOnlyInterface',
     'GuestType',
     'IgnoredAddress',
     'Inventory',
@@ -63,6 +64,7 @@ class Address:
         origin: How the guest came by it.
         source: Where it was read, for people: 'container configuration', 'cloud-init', 'guest agent', ...
         guest_interface: The name of the interface inside the guest, if the guest told it.
+        reported: The running guest has it. Else it is only configured.
     """
 
     interface: IPv4Interface | IPv6Interface
@@ -70,6 +72,7 @@ class Address:
     origin: AddressOrigin
     source: str
     guest_interface: str | None = None
+    reported: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +94,15 @@ class NicAddresses:
         ignored: The others.
         running: None if what runs was read completely, so that an address that is not listed is gone. Else the
             reason why not; then `addresses` holds the static ones only, and no address of the NIC may be removed.
-        configured: None if what the configuration says about the addresses was read completely. Else the reason why
-            not; then it is not known which addresses are static and whether the NIC has a default gateway.
         has_gateway4: The configuration puts the default IPv4 gateway on this NIC.
         has_gateway6: The same for IPv6.
         guest_name: The name of the interface inside the guest that carries this NIC's MAC, if told (the physical one
             when VLANs, bridges or bonds on top share the MAC).
+        configured: The hosts that the configuration gives to this NIC, including those that the guest does not have.
+            None: the configuration does not say (a virtual machine without a cloud-init drive, or with network data of
+            its own). Unknown: it cannot be read, so it is not known which addresses are static and whether the NIC has
+            a default gateway.
+        excess: The hosts that the guest reports beyond the limit. They are not documented, and they are not gone.
     """
 
     addresses: tuple[Address, ...]
@@ -105,7 +111,26 @@ class NicAddresses:
     has_gateway4: bool
     has_gateway6: bool
     guest_name: str | None
-    configured: Unknown | None = None
+    configured: Reading[frozenset[IPv4Address | IPv6Address] | None]
+    excess: frozenset[IPv4Address | IPv6Address]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestOnlyInterface:
+    """
+    An interface inside the guest that belongs to none of its readable NICs in Proxmox: a passed-through NIC, a bridge
+    or a tunnel of the guest, a NIC whose MAC address was changed inside the guest.
+
+    Attributes:
+        mac: Upper case with colons; None if it has none.
+        addresses: The usable ones.
+        ignored: The others.
+    """
+
+    name: str
+    mac: str | None
+    addresses: tuple[Address, ...]
+    ignored: tuple[IgnoredAddress, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +223,7 @@ class GuestConfig:
         architecture: QEMU: `arch`, None: that of the host.
         cloudinit: QEMU: {0: ipconfig0, ...} as property mappings, e.g. {'ip': 'dhcp', 'gw6': '...'}.
         cloudinit_custom: `cicustom` replaces the network data, so `cloudinit` says nothing.
+        cloudinit_drive: QEMU: there is a cloud-init drive. Without one, `cloudinit` never reaches the guest.
         extra: Keys that this version does not know, as text.
     """
 
@@ -232,6 +258,7 @@ class GuestConfig:
     kvm: Reading[bool | None] = None
     cloudinit: Mapping[int, Reading[Mapping[str, str]]] = field(default_factory=dict)
     cloudinit_custom: Reading[bool] = False
+    cloudinit_drive: bool = False
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def unread(self) -> Iterator[tuple[str, str, str]]:
@@ -264,6 +291,8 @@ class Guest:
         lock: backup, migrate, snapshot, suspended, ...; None if not locked.
         pool, ha_state: None if in no pool, not managed by HA; Unknown if the token may not see that.
         addresses: By NIC key; Unknown if the configuration is.
+        guest_only: Interfaces that belong to none of its readable NICs. Unknown if the guest could not be asked, or if
+            a part of its answer that may be about such an interface could not be read.
         os_name: The guest agent's `pretty-name`; None if not asked for or not told.
         host_name: The guest agent's host name; likewise.
     """
@@ -282,6 +311,7 @@ class Guest:
     addresses: Reading[Mapping[str, NicAddresses]]
     os_name: Reading[str | None] = None
     host_name: Reading[str | None] = None
+    guest_only: Reading[tuple[GuestOnlyInterface, ...]] = ()
 
     @property
     def key(self) -> str:

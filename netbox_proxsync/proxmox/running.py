@@ -100,8 +100,11 @@ def _address_list(raw: Mapping) -> Found:
 
 
 def _container_addresses(raw: Mapping) -> Found:
-    """8.1 and newer list all addresses; before, `inet` and `inet6` have one each."""
-    if isinstance(raw.get('ip-addresses'), list):
+    """
+    8.1 and newer list all addresses in `ip-addresses`. Where that is missing or empty, `inet` and `inet6` have one
+    each.
+    """
+    if raw.get('ip-addresses') and isinstance(raw['ip-addresses'], list):
         return _address_list(raw)
     return (_cidr(raw[key]) for key in ('inet', 'inet6') if raw.get(key) is not None)
 

@@ -42,8 +42,6 @@ class RuntimeReader:
         """The interfaces inside the guest, or why they are not known. At most one call."""
         try:
             self._check_running(row, config)
-            if not config.nics:
-                return ()
             return self._container_interfaces(row) if row.type is GuestType.LXC else self._agent_interfaces(row)
         except Unread as missing:
             if missing.trouble:

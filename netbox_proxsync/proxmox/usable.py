@@ -37,6 +37,7 @@ class AddressFilters:
     Attributes:
         interfaces: Shell patterns; what runs on an interface of such a name inside the guest is left out.
         prefixes: Addresses in these networks are left out, configured ones too.
+        limit: How many addresses of one guest are taken at most, and so of one NIC.
     """
 
     interfaces: tuple[str, ...] = (
@@ -52,6 +53,7 @@ class AddressFilters:
         'kube-*',
     )
     prefixes: tuple[IPv4Network | IPv6Network, ...] = ()
+    limit: int = 256
 
     def excludes_interface(self, name: str) -> bool:
         """Whether a pattern matches the name of an interface inside the guest."""
@@ -70,6 +72,7 @@ def assess(
     origins: Mapping[int, AddressOrigin],
     source: str,
     guest_interface: str | None,
+    reported: bool = False,
 ) -> Address | IgnoredAddress:
     """
     An address that was configured or reported: usable, or ignored with the reason.
@@ -95,6 +98,7 @@ def assess(
         origin=origins[interface.version],
         source=source,
         guest_interface=guest_interface,
+        reported=reported,
     )
 
 

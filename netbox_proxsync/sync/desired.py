@@ -7,7 +7,8 @@ from ..proxmox.inventory import Guest, GuestType, Inventory, Notice
 from .absence import Waiting
 from .guests import IGNORED, why_skipped
 from .kinds import KINDS
-from .kinds.base import is_wanted
+from .kinds.base import guests_of, is_wanted
+from .kinds.missing_addresses import reading_of
 from .rules import decide_all
 from .settings import Settings
 from .state import Desired, Item
@@ -34,6 +35,11 @@ def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | No
         | frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
         notices=tuple(omissions(inventory, settings) if vmids is None else left_out(inventory, settings, vmids)),
         waiting=Waiting.of(inventory, settings.last_seen, settings.offline_since),
+        readings={
+            guest.key: reading
+            for guest in guests_of(inventory, settings)
+            if (reading := reading_of(guest)) is not None
+        },
         only=None if vmids is None else frozenset(f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids),
     )
 

@@ -6,15 +6,21 @@ be read, each with the reason. Plain data that JSON can hold.
 from collections.abc import Iterator
 from typing import Any
 
-from ..proxmox.inventory import Address, Disk, Guest, Nic, NicAddresses, known
+from ..proxmox.inventory import Address, Disk, Guest, GuestOnlyInterface, IgnoredAddress, Nic, NicAddresses, known
 from .desired import storable_value
 
 __all__ = ('details_of', 'storable')
 
+GUEST_ONLY = (
+    'It belongs to no network device (netN) of the guest in Proxmox: it is a passed-through NIC, a bridge or a tunnel '
+    'inside the guest, or its MAC address was changed there.'
+)
+
 
 def details_of(guest: Guest) -> dict[str, Any]:
     """
-    By part: 'nics', 'disks', 'unread', 'unknown_keys', 'pool', 'ha_state', 'lock'. What was not read is not there.
+    By part: 'nics', 'guest_only', 'disks', 'unread', 'unknown_keys', 'pool', 'ha_state', 'lock'. What was not read is
+    not there.
 
     Of keys that this version does not understand only the names are told: their values may be secrets.
     """
@@ -27,6 +33,8 @@ def details_of(guest: Guest) -> dict[str, Any]:
     if known(guest.config):
         addresses = guest.addresses if known(guest.addresses) else {}
         details['nics'] = [nic_details(nic, addresses.get(nic.key)) for nic in guest.config.nics]
+        if known(guest.guest_only) and guest.guest_only:
+            details['guest_only'] = [guest_only_details(interface) for interface in guest.guest_only]
         details['disks'] = [disk_details(disk) for disk in guest.config.disks]
         details['unknown_keys'] = sorted(guest.config.extra) + [
             f'{nic.key}: {name}' for nic in guest.config.nics for name in sorted(nic.extra)
@@ -52,11 +60,22 @@ def nic_details(nic: Nic, addresses: NicAddresses | None) -> dict[str, Any]:
         'key': nic.key,
         'trunks': [str(first) if first == last else f'{first}-{last}' for first, last in details['trunks'] or ()],
         'addresses': [address_details(address) for address in addresses.addresses] if addresses else [],
-        'ignored': [
-            {'address': ignored.text, 'guest_interface': ignored.guest_interface, 'reason': ignored.reason}
-            for ignored in (addresses.ignored if addresses else ())
-        ],
+        'ignored': [ignored_details(ignored) for ignored in (addresses.ignored if addresses else ())],
     }
+
+
+def guest_only_details(interface: GuestOnlyInterface) -> dict[str, Any]:
+    return {
+        'name': interface.name,
+        'mac': interface.mac,
+        'addresses': [address_details(address) for address in interface.addresses],
+        'ignored': [ignored_details(ignored) for ignored in interface.ignored],
+        'reason': GUEST_ONLY,
+    }
+
+
+def ignored_details(ignored: IgnoredAddress) -> dict[str, Any]:
+    return {'address': ignored.text, 'guest_interface': ignored.guest_interface, 'reason': ignored.reason}
 
 
 def address_details(address: Address) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Which NetBox object each item is: bound, adopted, to be created, or in conflict."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -8,13 +9,14 @@ from ..proxmox.inventory import Notice
 from ..proxmox.notebook import listed
 from .changes import Action
 from .kinds import KINDS, Removal
-from .kinds.base import Conflict, Kind, Located
+from .kinds.addressing import settle_primary
+from .kinds.base import Absences, Conflict, Kind, Located
 from .kinds.cluster import CLUSTER_KEY
 from .refusals import Refusals, demand_of_new
 from .removal import removal
 from .settings import Settings
 from .state import Bound, Desired, Existing, Item, Record
-from .values import Pointer, Ref
+from .values import Pointer, Ref, Value
 
 __all__ = ('Match', 'Matches', 'match')
 
@@ -39,6 +41,8 @@ class Matches:
         conflicts: Those that it must leave, with the reason.
         located: The objects that exist, by (kind, key).
         left: What is left to a person, as (kind, key), and has no object: neither it nor its parts are made.
+        kept: What was not found in Proxmox and is not gone for all that, as (kind, key).
+        remembered: What bindings remember of that from now on, by their pk.
         notices: What a person should know, beyond single objects.
         refusals: What NetBox refuses.
     """
@@ -51,6 +55,8 @@ class Matches:
     expected: set[tuple[str, str]] = field(default_factory=set)
     left: set[tuple[str, str]] = field(default_factory=set)
     refusals: Refusals = field(default_factory=Refusals)
+    kept: set[tuple[str, str]] = field(default_factory=set)
+    remembered: dict[int, Mapping[str, Value]] = field(default_factory=dict)
 
 
 def match(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Matches:
@@ -65,13 +71,16 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
     )
     matches.notices += waiting_guests(desired, existing)
     for kind in KINDS.values():
-        items = [item for item in desired.items if item.kind == kind.name]
-        settled = kind.settle(items, existing, settings)
-        adopt = kind.recognition(settled, existing, matches.located, settings)
+        settled = kind.settle([item for item in desired.items if item.kind == kind.name], existing, settings)
+        absent_of_kind = [bound for bound in gone if bound.kind == kind.name]
+        absences = kind.judge(absent_of_kind, settled, desired, existing, matches.located, settings)
+        existing = without_kept(existing, absent_of_kind, absences, matches)
+        items = kind.arrange(settled, existing, matches.located, settings)
+        adopt = kind.recognition(items, existing, matches.located, settings)
         found = [
             tie(kind, item, existing, adopt, matches) if is_meant(item, desired, existing)
             else claim(item, existing, adopt, matches)
-            for item in settled
+            for item in items
         ]
         matched = [entry for entry in found if entry is not None]
         fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
@@ -79,6 +88,7 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         matches.matched += [
             Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)
         ]
+    settle_primaries(matches, existing, settings)
     return matches
 
 
@@ -101,6 +111,37 @@ def notice_of_waiting(nodes: tuple[str, ...], units: list[str]) -> Notice:
         f'{"They stay" if several else "It stays"} unchanged.',
         remedy='Bring the node back online, or remove it from the cluster ("pvecm delnode").',
     )
+
+
+def without_kept(
+    existing: Existing, absent_of_kind: Sequence[Bound], absences: Absences, matches: Matches
+) -> Existing:
+    """What exists, with what of a kind is not gone although it was not found."""
+    kept = {(bound.kind, bound.key) for bound in absent_of_kind} - absences.gone
+    matches.kept |= kept
+    matches.remembered |= absences.remembered
+    matches.notices += absences.notices
+    return replace(existing, gone=existing.gone - kept) if kept else existing
+
+
+def settle_primaries(matches: Matches, existing: Existing, settings: Settings) -> None:
+    """The primary addresses of machines, now that it is decided which addresses they have."""
+    addresses: dict[str, list[Item]] = defaultdict(list)
+    for entry in matches.matched:
+        if entry.item.kind == 'ip':
+            addresses[entry.item.unit].append(entry.item)
+    leaves_missing = settings.missing_addresses == 'leave'
+    matches.matched = [
+        replace(
+            entry,
+            item=settle_primary(
+                entry.item, entry.record, addresses[entry.item.unit], matches.kept, existing, leaves_missing
+            ),
+        )
+        if entry.item.kind == 'vm'
+        else entry
+        for entry in matches.matched
+    ]
 
 
 def retired_units(
@@ -225,7 +266,11 @@ def other_owner(item: Item, record: Record, existing: Existing, located: Located
 
 def unmatched(desired: Desired, existing: Existing, matches: Matches) -> Sequence[Bound]:
     """The bindings whose thing is gone from Proxmox and whose object serves nothing else."""
-    return [bound for bound in absent(desired, existing) if bound.pointer not in matches.located.claimed]
+    return [
+        bound
+        for bound in absent(desired, existing)
+        if bound.pointer not in matches.located.claimed and (bound.kind, bound.key) not in matches.kept
+    ]
 
 
 def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:

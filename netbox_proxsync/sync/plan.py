@@ -7,6 +7,7 @@ from datetime import datetime
 from .changes import Action, Change, FieldChange, Plan
 from .kinds import KINDS, Field, Kind, Owner
 from .kinds.base import Conflict
+from .kinds.missing_addresses import forget_absence
 from .machines import bring_back_returned, set_aside_replaced
 from .matching import Match, Matches, match, unmatched
 from .ownership import decide, is_empty
@@ -41,6 +42,11 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         # A pointer to an object that is gone is not worth a write by itself.
         elif change.binding != remembered(entry, existing):
             refreshed[entry.bound.pk] = change.binding
+    for item, _conflict in matches.conflicts:
+        bound = existing.bindings.get((item.kind, item.key))
+        if bound and (found := forget_absence(bound.last)) != bound.last:
+            refreshed[bound.pk] = found
+    refreshed |= matches.remembered
     changes += conflicts(matches)
     changes += problems(matches)
     removed, forgotten = removals(unmatched(desired, existing, matches), existing, settings, now)
@@ -93,7 +99,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
         if spec.name in item.values and resolver.is_expected(item.values[spec.name])
     }
     last = remembered(entry, existing)
-    binding = {**last, **item.identity}
+    binding = kind.memory(item, last, is_bound=entry.bound is not None)
     fields = []
     note_refused(item, kind, resolver)
     refusals = resolver.matches.refusals

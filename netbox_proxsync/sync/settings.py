@@ -26,6 +26,9 @@ class Settings:
         ram_unit, disk_unit: Bytes per unit of NetBox's `memory` and `disk` (RAM_BASE_UNIT, DISK_BASE_UNIT squared).
         missing_addresses: What becomes of an address that a guest no longer has: 'delete' (if this sync made it, else
             unassign), 'unassign', or 'leave'.
+        missing_address_reads: After how many complete reads in a row without it an address is missing that only the
+            running guest reported.
+        address_limit: How many addresses of one guest are taken at most.
         field_policy: Exceptions from who owns a field: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
         ignored: The guests ('qemu/100') that a person told the sync to leave alone.
         left_alone: Their virtual machines: no other guest may adopt one.
@@ -60,6 +63,8 @@ class Settings:
     missing_guests: str = 'retire'
     grace_days: int = 30
     missing_addresses: str = 'delete'
+    missing_address_reads: int = 2
+    address_limit: int = 256
     adopt_by_name: bool = False
     field_policy: Mapping[str, str] = field(default_factory=dict)
     change_limit: int = 20

@@ -17,8 +17,8 @@ from .absence import Waiting
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = (
-    'Bound', 'Demand', 'Departed', 'Desired', 'Existing', 'Item', 'PrefixHit', 'Record', 'ValueLimits', 'VlanBook',
-    'VlanHit',
+    'AddressReading', 'Bound', 'Demand', 'Departed', 'Desired', 'Existing', 'Item', 'NicReading', 'PrefixHit', 'Record',
+    'ValueLimits', 'VlanBook', 'VlanHit',
 )  # fmt: skip
 
 
@@ -58,6 +58,39 @@ class Item:
         return Ref(self.kind, self.key, self.label)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicReading:
+    """
+    What one read told of the addresses of a NIC.
+
+    Attributes:
+        is_read: What runs was read completely, so that an address that was not found is not there now.
+        has_addresses: The running guest has addresses on it.
+        configured: The hosts that the configuration gives it; None: the configuration does not say.
+    """
+
+    is_read: bool
+    has_addresses: bool
+    configured: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressReading:
+    """
+    What one read told of the addresses of a guest, as far as it matters for those that were not found.
+
+    Attributes:
+        nics: By the key of the interface: 'qemu/100/net0'.
+        elsewhere: The hosts that the guest reports on interfaces that may be its unreadable NICs; None: a part of its
+            answer could not be read.
+        excess: The hosts that it reports beyond the limit.
+    """
+
+    nics: Mapping[str, NicReading]
+    elsewhere: frozenset[str] | None
+    excess: frozenset[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Desired:
     """
@@ -70,6 +103,7 @@ class Desired:
         notices: What the settings leave out, and why.
         only: The units that the run is for; None: all. What the others hold is seen, so that nothing is taken from
             them, and left as it is.
+        readings: By unit: what was told of the addresses of the guests whose configuration was read.
         waiting: The guests that are not listed and may exist all the same, on a node that is offline.
     """
 
@@ -78,6 +112,7 @@ class Desired:
     excluded: frozenset[str]
     notices: tuple[Notice, ...] = ()
     only: frozenset[str] | None = None
+    readings: Mapping[str, AddressReading] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
 
     def concerns(self, unit: str) -> bool:
@@ -237,7 +272,9 @@ class Existing:
     Attributes:
         bindings: By (kind, key): those of this endpoint.
         records: By kind: bound objects and those that might be adopted.
-        foreign: Objects bound to another endpoint, with that endpoint's name.
+        foreign: Objects that another endpoint keeps, with that endpoint's name. Not those that it gives up: what its
+            retired guests have, and addresses that a user assigned to a guest of this endpoint.
+        retired_elsewhere: Machines that are retired at another endpoint: their addresses are free for others.
         shared: The objects that `Shared` values mean, where they exist.
         new_shared: Those among them that are not remembered yet.
         custom_fields: The names of the custom fields that each model has.
@@ -274,6 +311,7 @@ class Existing:
     replaced: frozenset[str] = frozenset()
     departed: tuple[Departed, ...] = ()
     elsewhere: Mapping[str, Iterable[Record]] = field(default_factory=dict)
+    retired_elsewhere: frozenset[Pointer] = frozenset()
 
     @cached_property
     def by_pointer(self) -> dict[Pointer, Record]:
@@ -282,6 +320,17 @@ class Existing:
     @cached_property
     def bound_to(self) -> dict[Pointer, Bound]:
         return {bound.pointer: bound for bound in self.bindings.values()}
+
+    @cached_property
+    def _by_unit(self) -> dict[tuple[str, str], list[Bound]]:
+        found: dict[tuple[str, str], list[Bound]] = defaultdict(list)
+        for bound in self.bindings.values():
+            found[bound.kind, bound.unit].append(bound)
+        return found
+
+    def bindings_of(self, kind: str, unit: str) -> list[Bound]:
+        """The bindings of one kind of a unit."""
+        return self._by_unit.get((kind, unit), [])
 
     @cached_property
     def _index(self) -> dict[tuple[str, str], dict[object, list[Record]]]:

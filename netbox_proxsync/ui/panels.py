@@ -110,6 +110,8 @@ class EndpointBehaviourPanel(panels.ObjectAttributesPanel):
     missing_guests = attrs.ChoiceAttr('missing_guests', label=_('Missing guests'))
     grace_days = attrs.TextAttr('grace_days', label=_('Grace period'), format_string=_('{} days'))
     missing_addresses = attrs.ChoiceAttr('missing_addresses', label=_('Missing addresses'))
+    missing_address_reads = attrs.TextAttr('missing_address_reads', label=_('Reads until an address is missing'))
+    address_limit = attrs.TextAttr('address_limit', label=_('Address limit'))
     object_events = attrs.ChoiceAttr('object_events', label=_('Object events'))
     field_policy = attrs.TemplatedAttr(
         'field_policy', label=_('Field policy'), template_name='netbox_proxsync/attrs/field_policy.html'

@@ -21,7 +21,8 @@ from .strategies import texts
 QEMU, LXC = GuestType.QEMU, GuestType.LXC
 MAC = 'BC:24:11:00:01:00'
 MAC2 = 'BC:24:11:00:01:02'
-VM = {'net0': f'virtio={MAC}', 'net2': f'virtio={MAC2}'}
+DRIVE = {'ide2': 'local-lvm:vm-100-cloudinit,media=cdrom'}
+VM = {'net0': f'virtio={MAC}', 'net2': f'virtio={MAC2}', **DRIVE}
 CT = {'net0': f'name=eth0,hwaddr={MAC},ip=10.0.0.5/24,gw=10.0.0.1,ip6=auto'}
 OFF = Unknown('VM 100 is not running')
 
@@ -211,7 +212,7 @@ def test_cloud_init_says_nothing_where_its_network_data_is_replaced():
 
 @pytest.mark.parametrize(('guest_type', 'raw'), [
     (LXC, {'net0': f'name=eth0,bridge=vmbr0,hwaddr={MAC},ip=auto,ip6=auto'}),
-    (QEMU, {'net0': f'virtio={MAC},bridge=vmbr0', 'ipconfig0': 'ip=auto,ip6=auto'}),
+    (QEMU, {'net0': f'virtio={MAC},bridge=vmbr0', 'ipconfig0': 'ip=auto,ip6=auto', **DRIVE}),
 ])
 def test_only_ipv6_is_configured_by_slaac(guest_type, raw):
     found = find(guest_type, raw, (interface('eth0', '10.0.0.5/24', '2001:db8::5/64'),))
@@ -267,7 +268,8 @@ def test_address_that_two_nics_claim_belongs_to_the_first():
 
 @pytest.mark.parametrize('key', ['net0', 'net1'])
 def test_nics_that_share_a_mac_cannot_be_told_apart(key):
-    raw = {'net0': f'virtio={MAC},bridge=vmbr0', 'net1': f'virtio={MAC},bridge=vmbr1', 'ipconfig0': 'ip=10.0.0.5/24'}
+    nics = {'net0': f'virtio={MAC},bridge=vmbr0', 'net1': f'virtio={MAC},bridge=vmbr1'}
+    raw = {**nics, 'ipconfig0': 'ip=10.0.0.5/24', **DRIVE}
     found = find(QEMU, raw, (interface('eth0', '10.0.0.77/24'),), key=key)
     assert told(found) == (['10.0.0.5/24'] if key == 'net0' else [])
     assert MAC in found.running.reason

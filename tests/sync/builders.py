@@ -65,7 +65,13 @@ def addresses(
 ) -> NicAddresses:
     return NicAddresses(
         addresses=tuple(
-            Address(interface=ip_interface(text), has_prefix='/' in text, origin=origin, source='guest agent')
+            Address(
+                interface=ip_interface(text),
+                has_prefix='/' in text,
+                origin=origin,
+                source='guest agent',
+                reported=running is None,
+            )
             for text in texts
         ),
         ignored=(),
@@ -73,6 +79,8 @@ def addresses(
         has_gateway4=gateway,
         has_gateway6=gateway,
         guest_name=None,
+        configured=frozenset(ip_interface(text).ip for text in texts) if origin is AddressOrigin.STATIC else None,
+        excess=frozenset(),
     )
 
 

@@ -1,11 +1,16 @@
 """Which addresses of a guest are documented, and which of them are its primary ones."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import replace
+from ipaddress import ip_address
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, NicAddresses, known
+from ..state import Existing, Item, Record
 from ..values import Ref, Value
 
-__all__ = ('addresses_of', 'all_readable', 'ip_ref', 'primary_addresses')
+__all__ = ('addresses_of', 'all_readable', 'ip_ref', 'primary_addresses', 'primary_ranks', 'settle_primary')
+
+PRIMARY = {4: 'primary_ip4', 6: 'primary_ip6'}
 
 
 def ip_ref(guest: Guest, address: Address) -> Ref:
@@ -27,29 +32,74 @@ def all_readable(guest: Guest) -> bool:
     return known(guest.addresses) and all(nic.running is None for nic in guest.addresses.values())
 
 
-def primary_addresses(guest: Guest) -> dict[str, Value]:
+def primary_ranks(guest: Guest) -> dict[str, tuple]:
     """
-    `primary_ip4` and `primary_ip6`, as far as the guest told: static before dynamic, the NIC with the default gateway
-    first, then the NICs' order, global before private for IPv6. Nothing if the configuration of a NIC's addresses
-    cannot be read: which addresses are static is not known then.
+    By the key of each address, how well it suits as primary address, the best one first: static before dynamic, the NIC
+    with the default gateway first, then the NICs' order, global before private for IPv6. Empty if the configuration of
+    a NIC's addresses cannot be read: which addresses are static is not known then.
     """
-    if known(guest.addresses) and any(nic.configured is not None for nic in guest.addresses.values()):
+    if known(guest.addresses) and not all(known(nic.configured) for nic in guest.addresses.values()):
         return {}
-    found: dict[int, list[tuple[tuple, Address]]] = {4: [], 6: []}
+    ranks = {}
     for position, (_key, nic, address) in enumerate(addresses_of(guest)):
         version = address.interface.version
-        rank = (
+        ranks[ip_ref(guest, address).key] = (
             address.origin is not AddressOrigin.STATIC,
             not (nic.has_gateway4 if version == 4 else nic.has_gateway6),
             version == 6 and address.interface.is_private,
             position,
         )
-        found[version].append((rank, address))
+    return ranks
+
+
+def primary_addresses(guest: Guest) -> dict[str, Value]:
+    """`primary_ip4` and `primary_ip6`, as far as the guest told. `settle_primary` puts them right."""
+    ranks = primary_ranks(guest)
+    if not ranks and any(addresses_of(guest)):
+        return {}
     values: dict[str, Value] = {}
-    for version, ranked in found.items():
-        if ranked:
-            best = min(ranked, key=lambda entry: entry[0])[1]
-            values[f'primary_ip{version}'] = ip_ref(guest, best)
+    for version, name in PRIMARY.items():
+        entries = (entry for _key, _nic, entry in addresses_of(guest))
+        found = [ip_ref(guest, entry) for entry in entries if entry.interface.version == version]
+        if found:
+            values[name] = min(found, key=lambda ref: ranks[ref.key])
         elif all_readable(guest):
-            values[f'primary_ip{version}'] = None
+            values[name] = None
     return values
+
+
+def settle_primary(
+    item: Item,
+    record: Record | None,
+    ranked: Iterable[Item],
+    kept: Container[tuple[str, str]],
+    existing: Existing,
+    leaves_missing: bool,
+) -> Item:
+    """
+    A machine with the primary addresses that it can have: not one that the guest does not get, and none instead of one
+    that is only not found for the moment.
+
+    Args:
+        ranked: The addresses that the guest gets.
+        kept: The addresses that were not found and are not gone either, as (kind, key).
+        leaves_missing: The endpoint leaves missing addresses where they are.
+    """
+    values = dict(item.values)
+    for version, name in PRIMARY.items():
+        pointer = record.values.get(name) if record else None
+        bound = existing.bound_to.get(pointer)
+        identity = (bound.kind, bound.key) if bound and bound.unit == item.unit else None
+        if identity in kept:
+            values.pop(name, None)
+            continue
+        found = [entry for entry in ranked if ip_address(entry.hints['host']).version == version]
+        if isinstance(values.get(name), Ref) and all(entry.ref != values[name] for entry in found):
+            # Another guest has it, or it cannot be written.
+            del values[name]
+        ranks_known = all(entry.hints['primary_rank'] is not None for entry in found)
+        if name not in values and found and ranks_known:
+            values[name] = min(found, key=lambda entry: entry.hints['primary_rank']).ref
+        elif name not in values and identity in existing.gone and not leaves_missing:
+            values[name] = None
+    return replace(item, values=values)

@@ -1,7 +1,7 @@
 """What a kind of NetBox object tells the comparison about itself."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
@@ -9,10 +9,11 @@ from ...proxmox.inventory import Guest, GuestType, Inventory, Notice, known
 from ..owners import Owner
 from ..rules import Decision, decide
 from ..settings import Settings
-from ..state import Existing, Item, Record
+from ..state import Bound, Desired, Existing, Item, Record
 from ..values import Pointer, Value
 
 __all__ = (
+    'Absences',
     'Candidate',
     'Conflict',
     'Field',
@@ -81,6 +82,21 @@ class Conflict:
     candidates: tuple[Candidate, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Absences:
+    """
+    What of the things that were not found in Proxmox is gone. The others stay as they are.
+
+    Attributes:
+        gone: As (kind, key).
+        remembered: What bindings remember of it from now on, by their pk.
+    """
+
+    gone: set[tuple[str, str]] = field(default_factory=set)
+    remembered: dict[int, Mapping[str, Value]] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+
+
 class Located:
     """Which object each item has turned out to be, as far as a comparison has come."""
 
@@ -146,6 +162,29 @@ class Kind:
         """Values that depend on what NetBox holds and that adoption needs (VRFs, prefix lengths)."""
         return items
 
+    def judge(
+        self,
+        absent: Sequence[Bound],
+        items: Sequence[Item],
+        desired: Desired,
+        existing: Existing,
+        located: Located,
+        settings: Settings,
+    ) -> Absences:
+        """
+        Which of the things of this kind that were not found are gone.
+
+        Args:
+            items: As `settle` returned them.
+        """
+        return Absences(gone={(bound.kind, bound.key) for bound in absent})
+
+    def arrange(
+        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+    ) -> Sequence[Item]:
+        """What items mean for each other (several guests that claim one address), before they are tied."""
+        return items
+
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
         """
         The object that is this item beyond doubt though no binding says so; None: there is none.
@@ -172,6 +211,16 @@ class Kind:
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         """What a person should know about the items as a whole, after `fit`."""
         return ()
+
+    def memory(self, item: Item, last: Mapping[str, Value], is_bound: bool) -> dict[str, Value]:
+        """
+        What the binding remembers beside the values that are written.
+
+        Args:
+            last: What it remembered.
+            is_bound: Whether it was this item's binding. Else it served another item.
+        """
+        return {**last, **item.identity}
 
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
         """Why a bound object cannot be taken as this item any more."""

@@ -1,20 +1,38 @@
 """Addresses of guests and nodes -> ipam.IPAddress."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_interface
 
-from ...proxmox.inventory import Address, AddressOrigin, Guest, Inventory, known
+from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
 from ..rules import Decision
 from ..settings import Settings
-from ..state import Bound, Existing, Item, PrefixHit, Record
-from ..values import Pointer, Ref
-from .addressing import addresses_of, all_readable, ip_ref
-from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
+from ..state import Bound, Desired, Existing, Item, PrefixHit, Record
+from ..values import Pointer, Ref, Value
+from .address_claims import (
+    ANYCAST,
+    Claim,
+    decide_claims,
+    held_elsewhere,
+    is_free,
+    may_stand_beside,
+    one_of,
+    with_claims,
+)
+from .addressing import addresses_of, ip_ref, primary_ranks
+from .base import Absences, Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
 from .interface import interface_key
-from .nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, is_node, node_key, nodes_of
+from .missing_addresses import (
+    SOURCE,
+    forget_absence,
+    is_wish_that_was_not_granted,
+    judge_addresses,
+    reading_of,
+    sources_of,
+)
+from .nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, node_key, nodes_of
 from .ruling import take_back
 
 __all__ = ('IPKind',)
@@ -25,9 +43,6 @@ STATUSES = {
     AddressOrigin.LEASED: 'dhcp',
     AddressOrigin.AUTOCONFIGURED: 'slaac',
 }
-ANYCAST = 'anycast'
-# ipam.constants.IPADDRESS_ROLES_NONUNIQUE
-SHARED_ROLES = (ANYCAST, 'vip', 'vrrp', 'hsrp', 'glbp', 'carp')
 # ipam.IPAddress.dns_name
 DNS_NAME, DNS_NAME_LENGTH = re.compile(r'[0-9a-z_-]+(\.[0-9a-z_-]+)*'), 255
 
@@ -53,13 +68,19 @@ class IPKind(Kind):
         yield from node_addresses(inventory, settings)
         for guest in guests_of(inventory, settings):
             decision = decision_of(guest, settings)
+            # A NIC whose link state cannot be read is not known to be connected.
+            nics = guest.config.nics if known(guest.config) else ()
+            link_down = {nic.key for nic in nics if nic.link_down is not False}
+            ranks, reading = primary_ranks(guest), reading_of(guest)
+            excess = reading.excess if reading else frozenset()
             for nic_key, nic, address in addresses_of(guest):
                 ref = ip_ref(guest, address)
+                is_static = address.origin is AddressOrigin.STATIC
                 values = {
                     'address': str(address.interface),
                     'assigned_object': Ref('interface', interface_key(guest, nic_key), nic_key),
                     # The configuration, if it can be read, says how the guest came by it.
-                    **({'status': status_of(address)} if nic.configured is None else {}),
+                    **({'status': status_of(address)} if known(nic.configured) else {}),
                     **dns_name(guest),
                 }
                 yield Item(
@@ -68,51 +89,143 @@ class IPKind(Kind):
                     unit=guest.key,
                     label=ref.label,
                     values=values,
-                    hints={'host': ref.label, 'has_prefix': address.has_prefix, 'decision': decision},
+                    hints={
+                        'host': ref.label,
+                        'has_prefix': address.has_prefix,
+                        'decision': decision,
+                        'is_reported': address.reported,
+                        'is_seen': address.reported and nic.running is None and nic_key not in link_down,
+                        'is_configured': is_static,
+                        'is_wish': is_static and guest.type is GuestType.QEMU,
+                        'primary_rank': ranks.get(ref.key),
+                        'excess': excess,
+                    },
                     # In which VRF it would have to be looked for is not known.
                     partial=not known(decision.vrf),
                     reasons=decision.reasons,
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        # How complete it was is a question of each NIC: see `judge`.
         nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if addresses_are_read(node)]
-        return nodes + [guest.key for guest in guests_of(inventory, settings) if all_readable(guest)]
+        return nodes + [guest.key for guest in guests_of(inventory, settings) if reading_of(guest) is not None]
 
     def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         settled = [self.settle_one(item, existing, settings) for item in items]
-        return mark_rivals(settled, existing)
+        wanted = [item for item in settled if not is_wish_that_was_not_granted(item, existing)]
+        return within_limit(wanted, existing, settings.address_limit)
 
     def settle_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
         hits = existing.prefixes.get(item.hints['host'], ())
         decided = item.hints['decision'].pick('vrf', settings.vrf)
         values = dict(item.values)
-        if not known(decided):
-            # Left as it is; the rest of the address depends on where it is now.
-            vrf = vrf_now(item, existing)
-        elif vrf := decided or vrf_of(hits):
+        if known(decided) and (vrf := decided or vrf_of(hits)):
             values['vrf'] = vrf
+        settled = replace(item, values=values)
+        if not is_ambiguous(hits):
+            settled = take_back(settled, ('vrf',), existing, settings)
+        vrf = vrf_then(settled, existing)
+        values = dict(settled.values)
         if not item.hints['has_prefix']:
             values['address'] = f'{item.hints["host"]}/{prefix_length(item.hints["host"], hits, vrf)}'
-        settled = replace(item, values=values, hints={**item.hints, 'vrf': vrf})
-        return settled if is_ambiguous(hits) else take_back(settled, ('vrf',), existing, settings)
+        return replace(settled, values=values, hints={**item.hints, 'vrf': vrf})
+
+    def judge(
+        self,
+        absent: Sequence[Bound],
+        items: Sequence[Item],
+        desired: Desired,
+        existing: Existing,
+        located: Located,
+        settings: Settings,
+    ) -> Absences:
+        return judge_addresses(absent, items, desired, existing, located, settings)
+
+    def arrange(
+        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+    ) -> Sequence[Item]:
+        return tuple(with_claims(items, decide_claims(items, existing, located, settings)))
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        if rival := item.hints['rival']:
-            return claimed_twice(item, rival)
-        same = [
-            record
-            for record in existing.find(self.name, 'host', item.hints['host'])
-            if record.values['vrf'] == item.hints['vrf'] and not is_beside(record, item, existing, located)
-        ]
-        ours = [record for record in same if is_free(record, item, existing, located)]
-        if not same:
-            return None
-        return choice_of(item, ours, existing) if ours else held_elsewhere(item, same[0])
+        claim: Claim = item.hints['claim']
+        if not item.hints.get('is_shared'):
+            return claim.conflict or claim.record
+        return claim.conflict or adopt_beside(item, existing, located)
+
+    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
+        return [with_role(item, located) for item in items]
+
+    def memory(self, item: Item, last: Mapping[str, Value], is_bound: bool) -> dict[str, Value]:
+        source = sources_of(item, last, is_bound)
+        kept = {name: value for name, value in forget_absence(last).items() if name != SOURCE}
+        return {**kept, **item.identity, **({SOURCE: source} if source else {})}
 
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
-        if rival := item.hints['rival']:
-            return claimed_twice(item, rival)
-        return None if is_free(record, item, existing, located) else held_elsewhere(item, record)
+        claim: Claim = item.hints['claim']
+        if claim.conflict:
+            return claim.conflict
+        if claim.record is record or is_free(record, item, existing, located):
+            return two_records(item, record, existing, located)
+        return held_elsewhere(item, record)
+
+
+def with_role(item: Item, located: Located) -> Item:
+    """The item with the role in which its address may be there several times, if a record is made for it."""
+    role = item.hints['claim'].role
+    if role is None or located.get(item.kind, item.key) is not None:
+        return item
+    return replace(item, values={**item.values, 'role': role})
+
+
+def two_records(item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+    """A record that a user took off the guest is not put back where the guest has another one of the address."""
+    if record.values['assigned_object'] is not None:
+        return None
+    ref = item.values['assigned_object']
+    interface = located.get(ref.kind, ref.key)
+    for other in existing.find(item.kind, 'host', item.hints['host']):
+        if interface and other.pointer != record.pointer and other.values['assigned_object'] == interface:
+            return Conflict(
+                f'NetBox has another record of {item.label} on the same interface. Delete one of them: either that '
+                f'one, or the unassigned one that this sync keeps.',
+                other,
+            )
+    return None
+
+
+def adopt_beside(item: Item, existing: Existing, located: Located) -> Record | Conflict | None:
+    """The record of an address that several nodes have."""
+    same = [
+        record
+        for record in existing.find(item.kind, 'host', item.hints['host'])
+        if record.values['vrf'] == item.hints['vrf'] and not may_stand_beside(record, item, existing, located)
+    ]
+    free = [record for record in same if is_free(record, item, existing, located)]
+    if not same:
+        return None
+    if not free:
+        return held_elsewhere(item, same[0])
+    claim = one_of(item, free, existing)
+    return claim.conflict or claim.record
+
+
+def within_limit(items: Sequence[Item], existing: Existing, limit: int) -> list[Item]:
+    """
+    The items without new ones beyond the limit of addresses of one guest. What NetBox has stays, so that the choice is
+    the same in every run.
+    """
+    units: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        units[item.unit].append(item)
+    left = set()
+    for unit, own in units.items():
+        bound = existing.bindings_of(IPKind.name, unit)
+        new = [item for item in own if (item.kind, item.key) not in existing.bindings]
+        if new and len(bound) + len(new) > limit:
+            excess = own[0].hints.get('excess', frozenset())
+            kept = len(own) - len(new) + sum(entry.key.rpartition('/')[2] in excess for entry in bound)
+            left.update(item.key for item in new[max(limit - kept, 0) :])
+    return [item for item in items if item.key not in left]
 
 
 def status_of(address: Address) -> str:
@@ -152,101 +265,22 @@ def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
                     'has_prefix': found.has_prefix,
                     'decision': Decision(),
                     'is_shared': is_shared,
+                    'is_reported': True,
+                    'is_seen': True,
+                    'is_configured': False,
+                    'is_wish': False,
                 },
             )
 
 
-def is_beside(record: Record, item: Item, existing: Existing, located: Located) -> bool:
-    """
-    Whether an address that several nodes have (the gateway of a virtual network, of a bridge for NAT) may stand beside
-    this record of it: that of another node, or one that somebody gave a role in which an address may be there twice.
-    """
-    if not item.hints.get('is_shared'):
-        return False
-    if record.pointer in located.claimed:
-        return True
-    bound = existing.bound_to.get(record.pointer)
-    if bound:
-        return bound.unit not in (item.unit, *existing.retired) and is_node(bound.unit) and not is_lost(bound, existing)
-    return record.values['assigned_object'] is not None and record.values['role'] in SHARED_ROLES
-
-
-def mark_rivals(items: Sequence[Item], existing: Existing) -> Sequence[Item]:
-    """
-    Where several guests claim one address in one VRF, the guest that has it in NetBox keeps it, else the first one gets
-    it. The others' items name that guest as their rival. Nodes may share an address.
-    """
-    holders: dict[tuple, Item] = {}
-    for item in sorted(items, key=lambda item: (item.kind, item.key) not in existing.bindings):
-        holders.setdefault((item.hints['host'], item.hints['vrf']), item)
-    settled = []
-    for item in items:
-        holder = holders[item.hints['host'], item.hints['vrf']]
-        is_together = item.hints.get('is_shared') and holder.hints.get('is_shared')
-        rival = None if holder is item or is_together else holder.unit
-        settled.append(replace(item, hints={**item.hints, 'rival': rival}))
-    return settled
-
-
-def claimed_twice(item: Item, rival: object) -> Conflict:
-    return Conflict(
-        f'{item.label} is claimed by {rival} as well. If both are right (a shared or overlapping address), put the '
-        f'guests into different VRFs; else correct one of them.'
-    )
-
-
-def is_free(record: Record, item: Item, existing: Existing, located: Located) -> bool:
-    """
-    Whether an address may be this guest's: nothing holds it, or an interface of this guest does, or a guest of ours
-    that is retired or has it no longer. A guest's claim never takes an address away from anything else.
-    """
-    bound = existing.bound_to.get(record.pointer)
-    if bound and bound.unmanaged:
-        return False
-    lost = {bound.unit} if bound and is_lost(bound, existing) else set()
-    if bound and bound.unit not in (item.unit, *existing.retired, *lost):
-        return False
-    if record.values['assigned_object'] is None:
-        return True
-    vm = record.hints['holder_vm']
-    if vm is None:
-        return False
-    root = existing.bound_to.get(vm)
-    own = located.get('vm', item.unit) or located.get('device', item.unit)
-    return vm == own or (root is not None and root.unit in {*existing.retired, *lost})
-
-
-def choice_of(item: Item, free: Sequence[Record], existing: Existing) -> Record | Conflict:
-    """
-    Which of several records an address takes: one that goes with this run, so that the next run finds no other choice;
-    else the one that nobody holds; and that of a retired machine only if there is no other.
-    """
-    bounds = {record.pointer: existing.bound_to.get(record.pointer) for record in free}
-    lost = [record for record in free if (bound := bounds[record.pointer]) and is_lost(bound, existing)]
-    loose = [record for record in free if bounds[record.pointer] is None]
-    if not lost and len(loose) > 1:
-        return Conflict(f'NetBox has {len(loose)} unassigned records of {item.label}. Keep one of them.', loose[0])
-    return next(iter(lost or loose or free))
-
-
-def is_lost(bound: Bound, existing: Existing) -> bool:
-    """Whether who had an address has it no longer."""
-    return (bound.kind, bound.key) in existing.gone
-
-
-def held_elsewhere(item: Item, record: Record) -> Conflict:
-    return Conflict(
-        f'{item.label} belongs to {record.hints["holder"]} in NetBox. If that is wrong, unassign it there; if both are '
-        f'right, put them into different VRFs.',
-        record,
-    )
-
-
-def vrf_now(item: Item, existing: Existing) -> Pointer | None:
-    """The VRF of the address as it is in NetBox."""
+def vrf_then(item: Item, existing: Existing) -> Pointer | None:
+    """The VRF that the address will be in after the run: what a user chose stays."""
     bound = existing.bindings.get((item.kind, item.key))
     record = existing.by_pointer.get(bound.pointer) if bound else None
-    return record.values['vrf'] if record else None
+    if record is None:
+        return item.values.get('vrf')
+    now, last = record.values['vrf'], bound.last.get('vrf')
+    return item.values['vrf'] if 'vrf' in item.values and now == last else now
 
 
 def is_ambiguous(hits: Sequence[PrefixHit]) -> bool:

@@ -1,0 +1,97 @@
+"""What other endpoints keep, and what of that they give up."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import Exists, OuterRef
+
+from ..models import Binding, ProxmoxGuest
+from ..sync.state import Bound, Record
+from ..sync.values import Pointer
+
+__all__ = ('ForeignReader', 'given_up')
+
+ADDRESS = 'ip'
+
+
+def of_retired_machines(bindings: models.QuerySet) -> models.QuerySet:
+    """
+    Those of the bindings that belong to retired guests or nodes. Not what a user took over, or told the sync to leave
+    alone.
+    """
+    roots = Binding.objects.filter(
+        endpoint=OuterRef('endpoint'), key=OuterRef('unit'), unmanaged=False, missing_since__isnull=False
+    )
+    ignored = ProxmoxGuest.objects.filter(ignored=True).order_by().values_list('endpoint_id', 'type', 'vmid')
+    left_alone = models.Q(pk=None)
+    for endpoint_id, guest_type, vmid in ignored:
+        left_alone |= models.Q(endpoint_id=endpoint_id, unit=f'{guest_type}/{vmid}')
+    return bindings.filter(Exists(roots), unmanaged=False).exclude(left_alone)
+
+
+def given_up(bindings: models.QuerySet, address: models.Model, machines: Mapping[Pointer, Bound]) -> bool:
+    """
+    Whether other endpoints give up an address that they keep: their guest is retired, or a user assigned the address to
+    a guest of this endpoint.
+
+    Args:
+        bindings: Those of other endpoints to the address.
+        machines: What this endpoint keeps, by its object.
+    """
+    holder = getattr(address.assigned_object, 'parent_object', None)
+    if holder is not None and Pointer(holder._meta.label_lower, holder.pk) in machines:
+        return True
+    return not bindings.exclude(pk__in=of_retired_machines(bindings).values('pk')).exists()
+
+
+class ForeignReader:
+    """
+    Args:
+        records: What was loaded, by kind.
+        bound_to: The bindings of this endpoint by their objects.
+    """
+
+    def __init__(self, endpoint: models.Model, records: Mapping[str, list[Record]], bound_to: Mapping[Pointer, Bound]):
+        self.others = Binding.objects.exclude(endpoint=endpoint).order_by()
+        self.records = records
+        self.bound_to = bound_to
+
+    def kept(self) -> dict[Pointer, str]:
+        """The objects among the records that another endpoint keeps, with its name."""
+        foreign = {}
+        for kind, found in self.records.items():
+            free = {record.pointer.pk: record.pointer for record in found if record.pointer not in self.bound_to}
+            rows = self.others.filter(kind=kind, object_id__in=list(free))
+            foreign |= {free[pk]: name for pk, name in rows.values_list('object_id', 'endpoint__name')}
+        for record in self.records[ADDRESS]:
+            if record.pointer in foreign and (
+                record.pointer in self.addresses_of_retired or record.hints['holder_vm'] in self.bound_to
+            ):
+                del foreign[record.pointer]
+        return foreign
+
+    @cached_property
+    def addresses_of_retired(self) -> frozenset[Pointer]:
+        addresses = {
+            record.pointer.pk: record.pointer
+            for record in self.records[ADDRESS]
+            if record.pointer not in self.bound_to
+        }
+        if not addresses:
+            return frozenset()
+        rows = of_retired_machines(self.others.filter(kind=ADDRESS, object_id__in=list(addresses)))
+        return frozenset(addresses[pk] for pk in rows.values_list('object_id', flat=True))
+
+    def retired_machines(self) -> frozenset[Pointer]:
+        """The machines that hold addresses among the records and are retired at another endpoint."""
+        holders = {
+            holder for record in self.records[ADDRESS] if (holder := record.hints['holder_vm']) is not None
+        } - set(self.bound_to)
+        if not holders:
+            return frozenset()
+        rows = of_retired_machines(self.others.filter(object_id__in=[holder.pk for holder in holders]))
+        types = {pk: f'{app}.{model}' for pk, app, model in ContentType.objects.values_list('pk', 'app_label', 'model')}
+        found = {Pointer(types[type_id], pk) for type_id, pk in rows.values_list('object_type_id', 'object_id')}
+        return frozenset(found & holders)

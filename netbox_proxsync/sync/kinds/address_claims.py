@@ -1,0 +1,327 @@
+"""Which of several guests and nodes gets an address, and which record of it in NetBox."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Pointer
+from .base import Conflict, Located
+from .nodes import is_node
+
+__all__ = ('ANYCAST', 'Claim', 'decide_claims', 'held_elsewhere', 'is_free', 'may_stand_beside')
+
+ANYCAST = 'anycast'
+VIRTUAL_ROLES = ('vip', 'vrrp', 'hsrp', 'glbp', 'carp')
+# ipam.constants.IPADDRESS_ROLES_NONUNIQUE
+SHARED_ROLES = (ANYCAST, *VIRTUAL_ROLES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """
+    What was decided about one item that claims an address.
+
+    Attributes:
+        record: The record that it takes if it is not bound to one.
+        conflict: Why it does not get the address.
+        role: The role of the record that is made for it, if one is made.
+    """
+
+    record: Record | None = None
+    conflict: Conflict | None = None
+    role: str | None = None
+
+
+def decide_claims(
+    items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+) -> dict[str, Claim | None]:
+    """
+    The claim of each item by its key. None: it gets no record, and that is as it should be (the backup of a virtual
+    address).
+    """
+    groups: dict[tuple, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[item.hints['host'], item.hints['vrf']].append(item)
+    claims: dict[str, Claim | None] = {}
+    for group in groups.values():
+        claims |= Contest(group, existing, located, settings).decide()
+    return claims
+
+
+@dataclass
+class Contest:
+    """
+    All who claim one address in one VRF.
+
+    Attributes:
+        items: In the order of their keys, those of nodes first.
+        taken: The records that an item of this contest has or takes.
+    """
+
+    items: Sequence[Item]
+    existing: Existing
+    located: Located
+    settings: Settings
+    taken: set[Pointer] = field(default_factory=set)
+
+    def __post_init__(self):
+        first = self.items[0].hints
+        self.records = [
+            record
+            for record in self.existing.find('ip', 'host', first['host'])
+            if record.values['vrf'] == first['vrf']
+        ]
+
+    def decide(self) -> dict[str, Claim | None]:
+        roles = {record.values['role'] for record in self.records if record.values['assigned_object'] is not None}
+        guests = [item for item in self.items if not is_node(item.unit)]
+        if len(guests) == len(self.items) and ANYCAST in roles:
+            return {item.key: self.anycast(item) for item in guests}
+        if len(guests) == len(self.items) and not roles.isdisjoint(VIRTUAL_ROLES):
+            return self.virtual(guests)
+        return self.one_wins()
+
+    # An ordinary address belongs to one guest or node. Nodes may share one.
+
+    def one_wins(self) -> dict[str, Claim | None]:
+        winner = min(enumerate(self.items), key=lambda entry: self.rank(*entry))[1]
+        claims: dict[str, Claim | None] = {winner.key: self.choose(winner)}
+        for item in self.items:
+            if item is winner:
+                continue
+            if item.hints.get('is_shared') and winner.hints.get('is_shared'):
+                # What stands beside it depends on what the other nodes take: see `IPKind.adopt`.
+                claims[item.key] = Claim()
+            else:
+                claims[item.key] = Claim(conflict=claimed_twice(item, winner))
+        return claims
+
+    def rank(self, position: int, item: Item) -> tuple[bool, bool, bool, int]:
+        """Who has it in NetBox, then who is seen with it, then who is bound to it, then the first one."""
+        return not self.own(item), not item.hints['is_seen'], self.bound_record(item) is None, position
+
+    def choose(self, item: Item) -> Claim:
+        if self.bound_record(item) is not None or item.hints.get('is_shared'):
+            return Claim()
+        if own := self.own(item):
+            return Claim(record=own[0])
+        if elsewhere := self.own_in_other_vrf(item):
+            return Claim(record=elsewhere[0])
+        free = [record for record in self.records if is_free(record, item, self.existing, self.located)]
+        if not free:
+            return Claim(conflict=held_elsewhere(item, self.records[0])) if self.records else Claim()
+        return one_of(item, free, self.existing)
+
+    # Anycast: a record for each interface.
+
+    def anycast(self, item: Item) -> Claim:
+        if self.bound_record(item) is not None:
+            return Claim()
+        own = self.own(item) or self.own_in_other_vrf(item)
+        unassigned = [
+            record
+            for record in self.records
+            if record.values['assigned_object'] is None
+            and record.values['role'] == ANYCAST
+            and record.pointer not in self.taken
+            and self.existing.bound_to.get(record.pointer) is None
+        ]
+        for record in (*own, *unassigned):
+            self.taken.add(record.pointer)
+            return Claim(record=record)
+        alone = next((record for record in self.records if record.values['role'] not in SHARED_ROLES), None)
+        # NetBox accepts an address twice only if every record has a role that may be shared.
+        return Claim(conflict=held_elsewhere(item, alone)) if alone else Claim(role=ANYCAST)
+
+    # A virtual address follows the guest that is seen with it.
+
+    def virtual(self, items: Sequence[Item]) -> dict[str, Claim | None]:
+        claims: dict[str, Claim | None] = {}
+        kept = {item.key: own[0] for item in items if (own := self.own(item))}
+        seen_units = {item.unit for item in items if item.hints['is_seen']}
+        # A record that was put somewhere else in NetBox is no longer the one of the guest that is bound to it.
+        seeking = [item for item in items if item.hints['is_seen'] and item.key not in kept]
+        for item in seeking:
+            found = [record for record in self.within_reach(item) if self.may_take(record, item, seen_units)]
+            claims[item.key] = self.take(item, found)
+        for item in items:
+            if item.key in claims:
+                continue
+            record = kept.get(item.key)
+            if record is not None and record.pointer not in self.taken:
+                claims[item.key] = Claim(record=record)
+                self.taken.add(record.pointer)
+            else:
+                claims[item.key] = self.of_backup(item)
+        return claims
+
+    def within_reach(self, item: Item) -> Sequence[Record]:
+        bound = self.bound_record(item)
+        return [bound] if bound else self.records
+
+    def may_take(self, record: Record, item: Item, seen_units: set[str]) -> bool:
+        if record.pointer in self.taken or record.values['role'] not in VIRTUAL_ROLES:
+            return False
+        if is_free(record, item, self.existing, self.located):
+            return True
+        bound = self.existing.bound_to.get(record.pointer)
+        root = self.existing.bound_to.get(record.hints['holder_vm'])
+        holders = {entry.unit for entry in (bound, root) if entry}
+        is_ours = root is not None and not root.unmanaged and not (bound and bound.unmanaged)
+        return is_ours and holders.isdisjoint(seen_units) and holders.isdisjoint(self.settings.ignored)
+
+    def take(self, item: Item, found: Sequence[Record]) -> Claim:
+        if not found:
+            record = next(iter(self.within_reach(item)))
+            root = self.existing.bound_to.get(record.hints['holder_vm'])
+            return Claim(conflict=seen_twice(item, root.unit) if root else held_elsewhere(item, record))
+        # What nobody holds before what another guest holds.
+        record = min(found, key=lambda record: (record.values['assigned_object'] is not None, record.pointer.pk))
+        self.taken.add(record.pointer)
+        return Claim(record=record)
+
+    def of_backup(self, item: Item) -> Claim | None:
+        """Of a guest that is not seen with the address and does not have its record."""
+        free = [
+            record
+            for record in self.records
+            if record.pointer not in self.taken and is_free(record, item, self.existing, self.located)
+        ]
+        if not free or self.taken:
+            return None
+        self.taken.add(free[0].pointer)
+        return Claim(record=free[0])
+
+    # What the above are made of
+
+    def machine(self, item: Item) -> Pointer | None:
+        return machine_of(item, self.located)
+
+    def bound_record(self, item: Item) -> Record | None:
+        bound = self.existing.bindings.get((item.kind, item.key))
+        return self.existing.by_pointer.get(bound.pointer) if bound else None
+
+    def own(self, item: Item) -> list[Record]:
+        """The records that are on the guest or node in NetBox, whoever put them there; its interface first."""
+        return self.on_machine(item, self.records)
+
+    def own_in_other_vrf(self, item: Item) -> list[Record]:
+        """
+        Records on the same interface in another VRF, which a user chose: a second one of the same address would not be
+        right there.
+        """
+        interface = interface_of(item, self.located)
+        found = self.existing.find('ip', 'host', item.hints['host'])
+        return [record for record in self.on_machine(item, found) if record.values['assigned_object'] == interface]
+
+    def on_machine(self, item: Item, records: Iterable[Record]) -> list[Record]:
+        machine, interface = self.machine(item), interface_of(item, self.located)
+        if machine is None:
+            return []
+        found = [
+            record
+            for record in records
+            if record.hints['holder_vm'] == machine and record.pointer not in self.taken
+        ]
+        bound = self.existing.bindings.get((item.kind, item.key))
+        return sorted(
+            found,
+            key=lambda record: (
+                bound is None or record.pointer != bound.pointer,
+                record.values['assigned_object'] != interface,
+                record.pointer.pk,
+            ),
+        )
+
+
+def machine_of(item: Item, located: Located) -> Pointer | None:
+    """The virtual machine or device to which an item's address belongs, if it exists."""
+    return located.get('vm', item.unit) or located.get('device', item.unit)
+
+
+def interface_of(item: Item, located: Located) -> Pointer | None:
+    ref = item.values['assigned_object']
+    return located.get(ref.kind, ref.key)
+
+
+def is_free(record: Record, item: Item, existing: Existing, located: Located) -> bool:
+    """
+    Whether an address may be this guest's: nothing holds it, or an interface of this guest does, or a guest that is
+    retired (of any endpoint) or has it no longer. A guest's claim never takes an address away from anything else.
+    """
+    bound = existing.bound_to.get(record.pointer)
+    if bound and bound.unmanaged:
+        return False
+    machine = record.hints['holder_vm']
+    if machine is not None and machine == machine_of(item, located):
+        return True
+    lost = {bound.unit} if bound and (bound.kind, bound.key) in existing.gone else set()
+    if bound and bound.unit not in (item.unit, *existing.retired, *lost):
+        return False
+    if record.values['assigned_object'] is None:
+        return True
+    if machine is None:
+        return False
+    root = existing.bound_to.get(machine)
+    return machine in existing.retired_elsewhere or (root is not None and root.unit in {*existing.retired, *lost})
+
+
+def one_of(item: Item, free: Sequence[Record], existing: Existing) -> Claim:
+    """
+    Which of several records an address takes: one that goes with this run, so that the next run finds no other choice;
+    else the one that nobody holds; and that of a retired machine only if there is no other.
+    """
+    bounds = {record.pointer: existing.bound_to.get(record.pointer) for record in free}
+    lost = [record for record in free if (bound := bounds[record.pointer]) and (bound.kind, bound.key) in existing.gone]
+    loose = [record for record in free if bounds[record.pointer] is None and record.values['assigned_object'] is None]
+    if not lost and len(loose) > 1:
+        reason = f'NetBox has {len(loose)} unassigned records of {item.label}. Keep one of them.'
+        return Claim(conflict=Conflict(reason, loose[0]))
+    return Claim(record=next(iter(lost or loose or free)))
+
+
+def may_stand_beside(record: Record, item: Item, existing: Existing, located: Located) -> bool:
+    """
+    Whether an address that several nodes have (the gateway of a virtual network, of a bridge for NAT) may stand beside
+    this record of it: that of another node, or one that somebody gave a role in which an address may be there twice.
+    """
+    if not item.hints.get('is_shared'):
+        return False
+    if record.pointer in located.claimed:
+        return True
+    bound = existing.bound_to.get(record.pointer)
+    if bound:
+        is_gone = bound.unit in existing.retired or (bound.kind, bound.key) in existing.gone
+        return bound.unit != item.unit and is_node(bound.unit) and not is_gone
+    return record.values['assigned_object'] is not None and record.values['role'] in SHARED_ROLES
+
+
+def claimed_twice(item: Item, winner: Item) -> Conflict:
+    return Conflict(
+        f'{item.label} is claimed by {winner.unit} as well, which has it in NetBox. If that is wrong, assign it to the '
+        f'right guest in NetBox. If both are right, put them into different VRFs, or give it the role "anycast".'
+    )
+
+
+def seen_twice(item: Item, unit: str) -> Conflict:
+    return Conflict(
+        f'{item.label} is a virtual address in NetBox, and it is seen on {unit} at the same time. If both are right, '
+        f'give it the role "anycast"; otherwise check which of the two is active.'
+    )
+
+
+def held_elsewhere(item: Item, record: Record) -> Conflict:
+    return Conflict(
+        f'{item.label} belongs to {record.hints["holder"] or "another guest"} in NetBox. If that is wrong, unassign it '
+        f'there; if both are right, put them into different VRFs.',
+        record,
+    )
+
+
+def with_claims(items: Sequence[Item], claims: dict[str, Claim | None]) -> Iterator[Item]:
+    """The items that get a record or a conflict, each with its claim."""
+    for item in items:
+        if (claim := claims[item.key]) is not None:
+            yield replace(item, hints={**item.hints, 'claim': claim})

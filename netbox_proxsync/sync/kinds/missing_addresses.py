@@ -1,0 +1,208 @@
+"""
+Whether an address that was not found on its guest is gone.
+
+A read tells that for each NIC by itself: see `state.AddressReading`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+
+from ...proxmox.inventory import Guest, NicAddresses, Notice, known
+from ..settings import Settings
+from ..state import AddressReading, Bound, Desired, Existing, Item, NicReading
+from ..values import Pointer, Value
+from .address_claims import ANYCAST, SHARED_ROLES
+from .base import Absences, Located
+from .interface import interface_key
+
+__all__ = (
+    'ABSENT',
+    'BOTH',
+    'CONFIGURED',
+    'SOURCE',
+    'forget_absence',
+    'is_wish_that_was_not_granted',
+    'judge_addresses',
+    'may_be_gone',
+    'reading_of',
+    'sources_of',
+)
+
+# What the binding of an address remembers: how many complete reads in a row have not found it, ...
+ABSENT = 'id_absent'
+# ... and who told of it: nothing where only the running guest did.
+SOURCE = 'id_source'
+CONFIGURED = 'configuration'
+BOTH = 'configuration and guest'
+
+
+class Verdict(Enum):
+    GONE = 'gone'
+    COUNTS = 'counts'  # gone after enough reads in a row
+    UNKNOWN = 'unknown'  # it was not asked, or not completely
+    WAITS = 'waits'  # it may have moved to a NIC of the same guest that cannot be read
+
+
+def reading_of(guest: Guest) -> AddressReading | None:
+    """What a read told of the addresses of a guest; None: its configuration was not read."""
+    if not (known(guest.config) and known(guest.addresses)):
+        return None
+    found = {nic.key: guest.addresses[nic.key] for nic in guest.config.nics if nic.key in guest.addresses}
+    others = guest.guest_only
+    return AddressReading(
+        nics={
+            interface_key(guest, key): NicReading(
+                is_read=nic.running is None and known(nic.configured),
+                has_addresses=any(address.reported for address in nic.addresses),
+                configured=configured_hosts(nic),
+            )
+            for key, nic in found.items()
+        },
+        elsewhere=frozenset(
+            str(address.interface.ip) for interface in others if interface.mac for address in interface.addresses
+        )
+        if known(others)
+        else None,
+        excess=frozenset(str(host) for nic in found.values() for host in nic.excess),
+    )
+
+
+def configured_hosts(nic: NicAddresses) -> frozenset[str] | None:
+    """The hosts that the configuration gives to a NIC; None: it does not say, or cannot be read."""
+    if not known(nic.configured) or nic.configured is None:
+        return None
+    return frozenset(map(str, nic.configured))
+
+
+def sources_of(item: Item, last: Mapping[str, Value], is_bound: bool) -> str | None:
+    """
+    What the binding remembers of who told of an address. That the running guest was seen with it stays known while it
+    is off.
+    """
+    is_configured = item.hints['is_configured']
+    was_seen = is_bound and (last.get(SOURCE) == BOTH or (SOURCE not in last and not is_configured))
+    if not is_configured:
+        return None
+    return BOTH if item.hints['is_reported'] or was_seen else CONFIGURED
+
+
+def forget_absence(last: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in last.items() if name != ABSENT}
+
+
+def is_wish_that_was_not_granted(item: Item, existing: Existing) -> bool:
+    """
+    Whether cloud-init asks for an address, and the guest, when it could be asked, had others on that NIC instead. That
+    it cannot be asked now does not make the wish come true.
+    """
+    if item.hints['is_reported'] or not item.hints['is_wish'] or (item.kind, item.key) in existing.bindings:
+        return False
+    interface = existing.bindings.get(('interface', item.values['assigned_object'].key))
+    if interface is None:
+        return False
+    sources = {
+        bound.last.get(SOURCE)
+        for bound in existing.bindings_of(item.kind, item.unit)
+        if bound.last.get('assigned_object') == interface.pointer
+    }
+    return sources == {None}
+
+
+def host_of(bound: Bound) -> str:
+    return bound.key.rpartition('/')[2]
+
+
+def judge(bound: Bound, interface: str | None, reading: AddressReading, is_seen_elsewhere: bool) -> Verdict:
+    """
+    Whether an address is gone from a guest whose configuration was read.
+
+    Args:
+        interface: The key of the interface that it was on ('qemu/100/net0'); None if that is not known.
+        is_seen_elsewhere: Another guest is seen with it.
+    """
+    host, source = host_of(bound), bound.last.get(SOURCE)
+    nic = reading.nics.get(interface) if interface else None
+    if is_seen_elsewhere or (interface and nic is None):
+        return Verdict.GONE
+    if nic and source and nic.configured is not None and host not in nic.configured:
+        return Verdict.GONE
+    if host in reading.excess:
+        return Verdict.UNKNOWN
+    all_read = all(entry.is_read for entry in reading.nics.values())
+    if not (nic.is_read if nic else all_read):
+        return Verdict.UNKNOWN
+    if not all_read and (reading.elsewhere is None or host in reading.elsewhere):
+        return Verdict.WAITS
+    # What cloud-init asked for was only a wish, and the guest has taken something else.
+    return Verdict.GONE if nic and source == CONFIGURED and nic.has_addresses else Verdict.COUNTS
+
+
+def may_be_gone(bound: Bound, bound_to: Mapping[Pointer, Bound], desired: Desired, seen: Iterable[str]) -> bool:
+    """Whether `judge_addresses` may find an address to be gone, as far as that can be told by the bindings alone."""
+    reading = desired.readings.get(bound.unit)
+    if reading is None:
+        return True
+    interface = bound_to.get(bound.last.get('assigned_object'))
+    verdict = judge(bound, interface and interface.key, reading, host_of(bound) in seen)
+    return verdict in (Verdict.GONE, Verdict.COUNTS)
+
+
+def judge_addresses(
+    absent: Sequence[Bound],
+    items: Sequence[Item],
+    desired: Desired,
+    existing: Existing,
+    located: Located,
+    settings: Settings,
+) -> Absences:
+    """What of the addresses that were not found is gone, and what is only counted or waits."""
+    interfaces = {pointer: key for (kind, key), pointer in located.pointers.items() if kind == 'interface'}
+    seen: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        if item.hints['is_seen']:
+            seen[str(item.hints['host'])].append(item)
+    absences = Absences()
+    for bound in absent:
+        reading = desired.readings.get(bound.unit)
+        if reading is None:
+            # A node, or a machine whose VM ID another one has: nothing of it is uncertain.
+            absences.gone.add((bound.kind, bound.key))
+            continue
+        holder = bound.last.get('assigned_object')
+        interface = interfaces.get(holder) or (existing.bound_to[holder].key if holder in existing.bound_to else None)
+        claims = seen.get(host_of(bound), ())
+        is_seen = any(takes(item, bound, existing, located) for item in claims)
+        verdict = judge(bound, interface, reading, is_seen)
+        number = int(bound.last.get(ABSENT, 0)) + 1
+        if verdict is Verdict.GONE or (verdict is Verdict.COUNTS and number >= settings.missing_address_reads):
+            absences.gone.add((bound.kind, bound.key))
+        elif verdict is Verdict.COUNTS:
+            absences.remembered[bound.pk] = {**bound.last, ABSENT: number}
+        elif verdict is Verdict.WAITS:
+            absences.notices.append(waiting(bound, reading))
+    return absences
+
+
+def takes(item: Item, bound: Bound, existing: Existing, located: Located) -> bool:
+    """Whether a guest that is seen with an address takes the record that is bound to another one."""
+    record = existing.by_pointer.get(bound.pointer)
+    if item.unit == bound.unit or record is None or record.values['vrf'] != item.hints['vrf']:
+        return False
+    if record.values['role'] == ANYCAST:
+        return False
+    own = located.get('vm', item.unit)
+    has_own = any(
+        other.hints['holder_vm'] == own and other.pointer != record.pointer
+        for other in existing.find(item.kind, 'host', item.hints['host'])
+    )
+    return not (record.values['role'] in SHARED_ROLES and own and has_own)
+
+
+def waiting(bound: Bound, reading: AddressReading) -> Notice:
+    unread = ', '.join(key.rpartition('/')[2] for key, nic in reading.nics.items() if not nic.is_read)
+    return Notice(
+        subject=bound.unit,
+        message=f'{host_of(bound)} may have moved to {unread}, which cannot be read. It stays as it is in NetBox.',
+        remedy='The page of the guest says why that NIC cannot be read. If the address is gone, delete it in NetBox.',
+    )
