@@ -4,7 +4,10 @@ One run, from Proxmox to NetBox: collect, desire, load, compare, apply.
 Data flows one way. This module only calls the parts in their order and keeps the run's record; it decides nothing.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from django.db.models import Q
 from django.utils import timezone
@@ -16,6 +19,7 @@ from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
 from .connection import connection_of, options_of
+from .database import DatabaseBusy, retried
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
 from .ledger.guests import GuestRecorder
@@ -57,33 +61,34 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         Cancelled: What was written until then is whole, and recorded.
         ProxmoxError: Proxmox could not be read; nothing was written.
     """
-    take_decisions(run.endpoint)
+    retried(partial(take_decisions, run.endpoint), _('reading decisions'))
     if run.mode != RunModeChoices.PREVIEW:
-        begin_writing(run.endpoint)
+        retried(partial(begin_writing, run.endpoint), _('reading the endpoint'))
     if run.applies:
         return apply_stored(run, recorder, watch)
     inventory = read(run, recorder, watch)
-    if nobody := nobody_there(run, inventory):
+    if nobody := retried(partial(nobody_there, run, inventory), _('reading guests')):
         return RunStatusChoices.FAILED, nobody
     seen = identity_of(inventory)
     # A few machines prove nothing: they may have moved here.
     machines = inventory.guests if run.vmids is None else ()
-    if shared := shared_cluster(run.endpoint, seen, machines):
+    if shared := retried(partial(shared_cluster, run.endpoint, seen, machines), _('reading endpoints')):
         return RunStatusChoices.REFUSED, shared
-    refusal = another_cluster(ClusterIdentity.from_json(known_identity(run.endpoint)), seen)
+    known = retried(partial(known_identity, run.endpoint), _('reading the endpoint'))
+    refusal = another_cluster(ClusterIdentity.from_json(known), seen)
     recorder.save(cluster_identity=seen.as_json())
-    settings = load_settings(run.endpoint)
+    settings = retried(partial(load_settings, run.endpoint), _('reading rules'))
     plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
     standings = Standings(inventory, settings, map(Pending, plan.changes), run.vmids)
     guests = GuestRecorder(run.endpoint, standings, run.vmids)
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
-        remember_cluster(run.endpoint, run.cluster_identity)
+        retried(partial(remember_cluster, run.endpoint, run.cluster_identity), _('updating the endpoint'))
         if plan.changes:
             record(run, recorder, guests)
         stopped = write(run, recorder, watch, plan, guests)
         record(run, recorder, guests, plan)
-        place_again(run)
+        attempt(recorder, partial(place_again, run), _('updating the endpoint'))
         if stopped:
             watch.check()
         return RunStatusChoices.COMPLETED, ''
@@ -115,14 +120,14 @@ def nobody_there(run: SyncRun, inventory: Inventory) -> str:
 def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[str, str]:
     """Carry out the plan of an earlier run, as it was seen."""
     try:
-        check_appliable(run.applies, run.units, by=run)
+        retried(partial(check_appliable, run.applies, run.units, by=run), _('reading the plan'))
     except NotAppliable as error:
         return RunStatusChoices.FAILED, str(error)
-    remember_cluster(run.endpoint, run.applies.cluster_identity)
+    retried(partial(remember_cluster, run.endpoint, run.applies.cluster_identity), _('updating the endpoint'))
     plan = StoredPlan(run.applies, run.units)
-    guests = GuestRecorder(run.endpoint, LaterStandings(plan.sizes(), outdated(run)))
-    stopped = write(run, recorder, watch, plan, guests)
-    settle_seen(run.endpoint)
+    standings = retried(lambda: LaterStandings(plan.sizes(), outdated(run)), _('reading the plan'))
+    stopped = write(run, recorder, watch, plan, GuestRecorder(run.endpoint, standings))
+    attempt(recorder, partial(settle_seen, run.endpoint), _('updating bindings'))
     if stopped:
         watch.check()
     return RunStatusChoices.COMPLETED, ''
@@ -173,7 +178,7 @@ def decide(
     with recorder.phase('plan'):
         desired = desire(inventory, settings, run.vmids)
         watch.check()
-        existing = load(run.endpoint, desired, settings)
+        existing = retried(partial(load, run.endpoint, desired, settings), _('reading the objects of NetBox'))
         watch.check()
         plan = compare(desired, existing, settings, timezone.now())
         watch.check()
@@ -188,18 +193,41 @@ def write(
     """Apply a plan; whether it was stopped before its end."""
 
     def applied(results: list[Result]):
+        applied_apart(results)
+        guests.record_units({result.change.unit for result in results})
+
+    def applied_apart(results: list[Result]):
         recorder.applied(results)
         for result in results:
             guests.standings.settle(result.change, pending_of(result))
-        guests.record_units({result.change.unit for result in results})
+
+    @contextmanager
+    def reverting(units: list[str]) -> Iterator[None]:
+        position, put_back = recorder.position, guests.standings.kept(units)
+        try:
+            yield
+        except BaseException:
+            recorder.position = position
+            put_back()
+            raise
 
     with recorder.phase('apply'):
         recorder.applying(plan)
         origin = f' (plan of run {run.applies_id})' if run.applies_id else ''
         message = f'Proxmox sync of {run.endpoint}, run {run.pk}{origin}'
-        objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now())
-        user = run.user or service_user()
-        writer = Writer(objects, user, run.request_id, applied, watch.cancelled, quiet=is_quiet(run))
+        make = partial(ObjectWriter, run.endpoint, message[:MESSAGE_LENGTH], timezone.now())
+        objects = retried(make, _('reading bindings'))
+        writer = Writer(
+            objects,
+            run.user or retried(service_user, _('reading users')),
+            run.request_id,
+            applied,
+            watch.cancelled,
+            quiet=retried(partial(is_quiet, run), _('reading runs')),
+            reverting=reverting,
+            record_failed=applied_apart,
+            warn=recorder.warn,
+        )
         writer.apply(plan)
         return watch.cancelled()
 
@@ -239,6 +267,15 @@ def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder, plan: Pla
         plan: When it is over with it: also what Proxmox says of what is bound.
     """
     with recorder.phase('record'):
-        guests.record_all(run.started)
+        attempt(recorder, partial(guests.record_all, run.started), _('updating the list of guests'))
         if plan:
-            record_seen(run.endpoint, plan.seen, guests.standings.open)
+            seen = partial(record_seen, run.endpoint, plan.seen, guests.standings.open)
+            attempt(recorder, seen, _('updating bindings'))
+
+
+def attempt(recorder: RunRecorder, work: Callable[[], None], doing: str):
+    """Do what the next run does as well, should the database not allow it now."""
+    try:
+        retried(work, doing)
+    except DatabaseBusy as error:
+        recorder.warn('database', str(error))

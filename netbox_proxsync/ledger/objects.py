@@ -21,6 +21,7 @@ from .aside import Aside
 from .bindings import load_bindings
 from .burdens import hanging_on
 from .fields import is_set, pointer_to, read, write
+from .journal import Journal, JournaledDict, JournaledSet
 from .shared import create_shared
 from .tracking import savepoint
 from .validity import validate
@@ -49,26 +50,33 @@ class ObjectWriter:
 
     Attributes:
         has_written: Set when an object is written, for whoever has cleared it.
+        journal: Takes back, together with a savepoint or a transaction, what is remembered of it here.
     """
 
     def __init__(self, endpoint: ProxmoxEndpoint, message: str, moment: datetime):
         self.endpoint = endpoint
         self.message = message
         self.moment = moment
-        self.shared: dict[Shared, Pointer] = {}
-        self.stamped: set[Pointer] = set()
+        self.journal = Journal()
+        self.shared: dict[Shared, Pointer] = JournaledDict(self.journal)
+        self.stamped: JournaledSet[Pointer] = JournaledSet(self.journal)
         self.has_written = False
-        self.bound_to: dict[Pointer, Bound] = {}
+        self.bound_to: dict[Pointer, Bound] = JournaledDict(self.journal)
+        self.pointers: dict[tuple[str, str], Pointer] = JournaledDict(self.journal)
         self.load()
-        self.aside = Aside(endpoint, self.save_field, self.bound_to)
+        self.aside = Aside(endpoint, self.save_field, self.bound_to, self.journal)
 
     def load(self):
         """Learn which objects the endpoint keeps, and which guests people have told to leave alone."""
+        loaded = load_bindings(self.endpoint)
         self.bound_to.clear()
-        self.bound_to.update((bound.pointer, bound) for bound in load_bindings(self.endpoint).values())
-        self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
+        self.bound_to.update((bound.pointer, bound) for bound in loaded.values())
+        self.pointers.clear()
+        self.pointers.update((identity, bound.pointer) for identity, bound in loaded.items())
         ignored = ProxmoxGuest.objects.filter(endpoint=self.endpoint, ignored=True).order_by()
         self.ignored = {guest.key for guest in ignored.only('type', 'vmid')}
+        # This is how the database is: nothing of it is to be taken back.
+        self.journal.forget()
 
     def make_shared(self, change: Change) -> dict[str, Exception]:
         """
