@@ -5,8 +5,10 @@ Data flows one way. This module only calls the parts in their order and keeps th
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from django.db.models import Q
 from django.utils import timezone
@@ -21,6 +23,7 @@ from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
 from .connection import connection_of, options_of, secrets_hidden
+from .database import DatabaseBusy, retried
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
 from .ledger.guests import GuestRecorder
@@ -65,33 +68,34 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         Cancelled: What was written until then is whole, and recorded.
         ProxmoxError: Proxmox could not be read; nothing was written.
     """
-    take_decisions(run.endpoint)
+    retried(partial(take_decisions, run.endpoint), _('reading decisions'))
     if run.mode != RunModeChoices.PREVIEW:
-        begin_writing(run.endpoint)
+        retried(partial(begin_writing, run.endpoint), _('reading the endpoint'))
     if run.applies:
         return apply_stored(run, recorder, watch)
     inventory = read(run, recorder, watch)
-    if nobody := nobody_there(run, inventory):
+    if nobody := retried(partial(nobody_there, run, inventory), _('reading guests')):
         return RunStatusChoices.FAILED, nobody
     seen = identity_of(inventory)
     # A few machines prove nothing: they may have moved here.
     machines = inventory.guests if run.vmids is None else ()
-    if shared := shared_cluster(run.endpoint, seen, machines):
+    if shared := retried(partial(shared_cluster, run.endpoint, seen, machines), _('reading endpoints')):
         return RunStatusChoices.REFUSED, shared
-    refusal = another_cluster(ClusterIdentity.from_json(known_identity(run.endpoint)), seen)
+    known = retried(partial(known_identity, run.endpoint), _('reading the endpoint'))
+    refusal = another_cluster(ClusterIdentity.from_json(known), seen)
     recorder.save(cluster_identity=seen.as_json())
-    settings = load_settings(run.endpoint)
+    settings = retried(partial(load_settings, run.endpoint), _('reading rules'))
     plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
     standings = Standings(inventory, settings, map(Pending, plan.changes), run.vmids)
     guests = GuestRecorder(run.endpoint, standings, run.vmids)
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
-        remember_cluster(run.endpoint, run.cluster_identity)
+        retried(partial(remember_cluster, run.endpoint, run.cluster_identity), _('updating the endpoint'))
         if plan.changes:
             record(run, recorder, guests)
         written = write(run, recorder, watch, plan, guests)
         record(run, recorder, guests, plan)
-        place_again(run)
+        attempt(recorder, partial(place_again, run), _('updating the endpoint'))
         if written.stopped:
             watch.check()
         return written.ending
@@ -123,14 +127,14 @@ def nobody_there(run: SyncRun, inventory: Inventory) -> str:
 def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[str, str]:
     """Carry out the plan of an earlier run, as it was seen."""
     try:
-        check_appliable(run.applies, run.units, by=run)
+        retried(partial(check_appliable, run.applies, run.units, by=run), _('reading the plan'))
     except NotAppliable as error:
         return RunStatusChoices.FAILED, str(error)
-    remember_cluster(run.endpoint, run.applies.cluster_identity)
+    retried(partial(remember_cluster, run.endpoint, run.applies.cluster_identity), _('updating the endpoint'))
     plan = StoredPlan(run.applies, run.units)
-    guests = GuestRecorder(run.endpoint, LaterStandings(plan.sizes(), outdated(run)))
-    written = write(run, recorder, watch, plan, guests)
-    settle_seen(run.endpoint)
+    standings = retried(lambda: LaterStandings(plan.sizes(), outdated(run)), _('reading the plan'))
+    written = write(run, recorder, watch, plan, GuestRecorder(run.endpoint, standings))
+    attempt(recorder, partial(settle_seen, run.endpoint), _('updating bindings'))
     if written.stopped:
         watch.check()
     return written.ending
@@ -182,7 +186,7 @@ def decide(
     with recorder.phase('plan'):
         desired = desire(inventory, settings, run.vmids)
         watch.check()
-        existing = load(run.endpoint, desired, settings)
+        existing = retried(partial(load, run.endpoint, desired, settings), _('reading the objects of NetBox'))
         watch.check()
         plan = compare(desired, existing, settings, timezone.now())
         watch.check()
@@ -258,20 +262,45 @@ def write(
     written = Written()
 
     def applied(results: list[Result]):
+        applied_apart(results)
+        guests.record_units({result.change.unit for result in results})
+
+    def applied_apart(results: list[Result]):
         recorder.applied(results)
         written.add(results)
         for result in results:
             guests.standings.settle(result.change, pending_of(result))
-        guests.record_units({result.change.unit for result in results})
+
+    @contextmanager
+    def reverting(units: list[str]) -> Iterator[None]:
+        position, put_back = recorder.position, guests.standings.kept(units)
+        applied_before, failed_before = written.applied, written.failed.copy()
+        try:
+            yield
+        except BaseException:
+            recorder.position = position
+            put_back()
+            written.applied, written.failed = applied_before, failed_before
+            raise
 
     with recorder.phase('apply'):
         recorder.applying(plan)
         origin = f' (plan of run {run.applies_id})' if run.applies_id else ''
         message = f'Proxmox sync of {run.endpoint}, run {run.pk}{origin}'
         planned = (run.applies or run).started
-        objects = ObjectWriter(run.endpoint, message[:MESSAGE_LENGTH], timezone.now(), planned)
-        user = run.user or service_user()
-        writer = Writer(objects, user, run.request_id, applied, watch.cancelled, quiet=is_quiet(run))
+        make = partial(ObjectWriter, run.endpoint, message[:MESSAGE_LENGTH], timezone.now(), planned)
+        objects = retried(make, _('reading bindings'))
+        writer = Writer(
+            objects,
+            run.user or retried(service_user, _('reading users')),
+            run.request_id,
+            applied,
+            watch.cancelled,
+            quiet=retried(partial(is_quiet, run), _('reading runs')),
+            reverting=reverting,
+            record_failed=applied_apart,
+            warn=recorder.warn,
+        )
         writer.apply(plan)
     for plural, text in written.summary():
         recorder.warn(plural, text, REFUSED_REMEDY)
@@ -314,6 +343,15 @@ def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder, plan: Pla
         plan: When it is over with it: also what Proxmox says of what is bound.
     """
     with recorder.phase('record'):
-        guests.record_all(run.started)
+        attempt(recorder, partial(guests.record_all, run.started), _('updating the list of guests'))
         if plan:
-            record_seen(run.endpoint, plan.seen, guests.standings.open)
+            seen = partial(record_seen, run.endpoint, plan.seen, guests.standings.open)
+            attempt(recorder, seen, _('updating bindings'))
+
+
+def attempt(recorder: RunRecorder, work: Callable[[], None], doing: str):
+    """Do what the next run does as well, should the database not allow it now."""
+    try:
+        retried(work, doing)
+    except DatabaseBusy as error:
+        recorder.warn('database', str(error))

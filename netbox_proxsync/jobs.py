@@ -1,12 +1,14 @@
+import logging
 from collections.abc import Collection
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from core.choices import JobIntervalChoices, JobNotificationChoices, JobStatusChoices
 from core.exceptions import JobFailed
 from core.models import Job
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
@@ -21,6 +23,7 @@ from . import branching
 from .cancelling import CancelWatch
 from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
+from .database import DatabaseBusy, explain, reconnect, retried
 from .flow import execute
 from .models import ProxmoxEndpoint, SyncRun
 from .proxmox.errors import Cancelled, ProxmoxError
@@ -30,6 +33,8 @@ from .schedule import start_due
 from .stored_plans import check_appliable, check_visible
 
 __all__ = ('AlreadyRunning', 'EndpointGone', 'ScheduleJob', 'SyncJob')
+
+logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
 GUEST_UNITS = tuple(f'{guest_type}/' for guest_type in GuestType)
 
@@ -151,7 +156,8 @@ class SyncJob(JobRunner):
             Job.objects.filter(pk=job.pk).delete()
 
     def run(self, run_id: int, **kwargs):
-        run = SyncRun.objects.select_related('endpoint', 'user', 'applies').filter(pk=run_id).first()
+        runs = SyncRun.objects.select_related('endpoint', 'user', 'applies').filter(pk=run_id)
+        run = retried(runs.first, _('reading runs'))
         if run is not None and run.status == RunStatusChoices.CANCELLED:
             self.logger.info(run.error)
             return
@@ -166,7 +172,11 @@ class SyncJob(JobRunner):
                 close(run, RunStatusChoices.FAILED, _('Another run of this endpoint is going on.'))
                 self.fail(run.error)
             self.carry_out(run)
-        prune(run.endpoint)
+        try:
+            retried(partial(prune, run.endpoint), _('deleting old runs'))
+        except DatabaseBusy as problem:
+            # The end of the next run does it.
+            self.logger.warning(str(problem))
 
     def carry_out(self, run: SyncRun):
         recorder = RunRecorder(run)
@@ -183,13 +193,19 @@ class SyncJob(JobRunner):
             self.report(run)
             # NetBox's jobs know no better word for what was stopped by a person.
             self.fail(run.error)
-        except (ProxmoxError, SecretError, branching.BranchUnusable) as problem:
+        except (ProxmoxError, SecretError, branching.BranchUnusable, DatabaseBusy) as problem:
             close(run, RunStatusChoices.FAILED, str(problem))
             self.report(run)
             self.fail(str(problem))
         except JobTimeoutException:
             close(run, RunStatusChoices.FAILED, _('It took longer than the plugin setting "job_timeout" allows.'))
             raise
+        except (DatabaseError, InterfaceError) as problem:
+            logger.exception(f'Run {run.pk} was ended by the database')
+            reconnect()
+            close(run, RunStatusChoices.FAILED, explain(problem))
+            self.report(run)
+            self.fail(run.error)
         except Exception as problem:
             close(run, RunStatusChoices.FAILED, f'{type(problem).__name__}: {problem}')
             raise

@@ -1,8 +1,10 @@
 """The life of a run: opened once at a time for an endpoint, recorded while it goes, closed, found dead, pruned."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from itertools import batched
 from time import monotonic
 from typing import Any
@@ -11,6 +13,7 @@ import django_rq
 from core.choices import JobStatusChoices
 from core.models import Job
 from django.contrib.contenttypes.models import ContentType
+from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,6 +24,7 @@ from rq.job import JobStatus
 from .branching.states import still_needed
 from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .cluster_state import state_of
+from .database import retried
 from .events import announce
 from .ledger.writer import Result
 from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
@@ -33,6 +37,8 @@ from .sync.stored import binding_as_json, fields_as_json
 from .sync.values import encode, encode_all
 
 __all__ = ('RunRecorder', 'close', 'end_dead_jobs', 'endpoint_lock', 'find_dead', 'prune')
+
+logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
 # 'prxs': the first half of the advisory locks' keys; the second is the endpoint's id.
 LOCK_CLASS = 0x70727873
@@ -67,16 +73,17 @@ class RunRecorder:
     def save(self, **values: Any):
         for name, value in values.items():
             setattr(self.run, name, value)
-        SyncRun.objects.filter(pk=self.run.pk).update(**values)
+        retried(lambda: SyncRun.objects.filter(pk=self.run.pk).update(**values), _('recording the run'))
         self.saved_at = monotonic()
 
     def start(self) -> bool:
         """Whether it was still waiting. If not, it was cancelled meanwhile."""
         begun = {'status': RunStatusChoices.RUNNING, 'started': timezone.now()}
-        if not SyncRun.objects.filter(pk=self.run.pk, status=RunStatusChoices.QUEUED).update(**begun):
+        queued = SyncRun.objects.filter(pk=self.run.pk, status=RunStatusChoices.QUEUED)
+        if not retried(lambda: queued.update(**begun), _('recording the run')):
             return False
         self.run.status, self.run.started = begun['status'], begun['started']
-        set_endpoint_status(self.run, EndpointStatusChoices.SYNCING)
+        retried(partial(set_endpoint_status, self.run, EndpointStatusChoices.SYNCING), _('updating the endpoint'))
         return True
 
     @contextmanager
@@ -114,15 +121,19 @@ class RunRecorder:
         endpoint = self.run.endpoint
         state = state_of(inventory, endpoint.cluster_state, self.run.started or timezone.now())
         if (endpoint.pve_version, endpoint.cluster_state) != (inventory.version, state):
-            found = {'pve_version': inventory.version, 'cluster_state': state}
-            ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(**found)
+            self.update_endpoint(pve_version=inventory.version, cluster_state=state)
 
     def remember(self, sight: Sight):
         """What the token sees, unless the endpoint has another one by now."""
         endpoint = self.run.endpoint
         seen = endpoint.memory.followed_by(sight, timezone.localdate().isoformat()).data
         if seen != endpoint.seen and not endpoint.has_new_token():
-            ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(seen=seen)
+            self.update_endpoint(seen=seen)
+
+    def update_endpoint(self, **values: Any):
+        # By update(): the state of an endpoint is no matter for its change log.
+        endpoint = ProxmoxEndpoint.objects.filter(pk=self.run.endpoint_id)
+        retried(lambda: endpoint.update(**values), _('updating the endpoint'))
 
     def warn(self, subject: str, message: str, remedy: str = '', is_fault: bool = False):
         """`is_fault`: of Proxmox VE's own configuration; not a warning if a user has acknowledged it."""
@@ -139,7 +150,7 @@ class RunRecorder:
         for changes in batched(plan.changes, ROWS_AT_ONCE):
             self.store([Result(change, ChangeOutcomeChoices.PLANNED) for change in changes])
         for rows in batched(planned_bindings(self.run, plan), ROWS_AT_ONCE):
-            PlannedBinding.objects.bulk_create(rows)
+            retried(partial(PlannedBinding.objects.bulk_create, rows), _('recording the run'))
 
     def applying(self, plan: Plan | StoredPlan):
         self.save(counts=plan.counts)
@@ -153,7 +164,7 @@ class RunRecorder:
         rows = [
             change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)
         ]
-        SyncChange.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
+        retried(partial(SyncChange.objects.bulk_create, rows, batch_size=ROWS_AT_ONCE), _('recording the run'))
         self.position += len(rows)
 
 
@@ -198,6 +209,16 @@ def set_endpoint_status(run: SyncRun, status: str):
 
 def close(run: SyncRun, status: str, error: str = ''):
     """End a run, give its endpoint the status of the last run in main, and let those know who wait for it."""
+    retried(partial(end, run, status, error), _('recording the run'))
+    announce(run)
+    try:
+        notify(run)
+    except DatabaseError:
+        # The run has ended as it has, whoever could not be told.
+        logger.exception(f'Nobody was notified of the end of run {run.pk}')
+
+
+def end(run: SyncRun, status: str, error: str):
     SyncRun.objects.filter(pk=run.pk).update(status=status, error=error, completed=timezone.now(), phase='')
     endpoint = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id)
     if run.branch_id:
@@ -207,8 +228,6 @@ def close(run: SyncRun, status: str, error: str = ''):
     else:
         endpoint.update(status=status, last_run=run.pk)
     run.refresh_from_db()
-    announce(run)
-    notify(run)
 
 
 def active_runs(endpoint: ProxmoxEndpoint | None = None) -> QuerySet[SyncRun]:

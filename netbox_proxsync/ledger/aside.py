@@ -3,8 +3,7 @@ What has to give way for a moment: a plan may move an address or a name from one
 nobody take what another still has.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from dcim.models import Device, Interface
@@ -20,6 +19,7 @@ from ..sync.changes import Change
 from ..sync.state import Bound
 from ..sync.values import Pointer, Value, decode, encode
 from .fields import pointer_to, read
+from .journal import Journal, JournaledDict, JournaledSet
 
 __all__ = ('Aside',)
 
@@ -38,18 +38,19 @@ class Aside:
     Args:
         save: Sets a field of an object and saves it, with its change logged.
         bound_to: The bindings of this run by their objects; kept true to what is remembered.
+        journal: Takes back what is remembered here, too.
     """
 
     def __init__(
         self,
         save: Callable[[models.Model, str, Value], None],
         bound_to: dict[Pointer, Bound],
+        journal: Journal,
     ):
         self.save = save
         self.bound_to = bound_to
-        self.renewed: dict[Pointer, Bound] = {}
-        self.before: dict[tuple[Pointer, str], Value] = {}
-        self.leaving: set[Pointer] = set()
+        self.before: dict[tuple[Pointer, str], Value] = JournaledDict(journal)
+        self.leaving: JournaledSet[Pointer] = JournaledSet(journal)
         self.roles: dict[Pointer, Value] = {}
 
     def expect(self, changes: Iterable[Change]):
@@ -62,17 +63,6 @@ class Aside:
             role = next((field.want for field in change.writes if change.kind == 'ip' and field.name == 'role'), None)
             if change.pointer and role:
                 self.roles[change.pointer] = role
-
-    @contextmanager
-    def taken_back(self) -> Iterator[None]:
-        """What is set aside within comes back with the savepoint if this fails."""
-        before, self.renewed = dict(self.before), {}
-        try:
-            yield
-        except BaseException:
-            self.before = before
-            self.bound_to.update(self.renewed)
-            raise
 
     def is_current(self, instance: models.Model, name: str, seen: Value) -> bool:
         """Whether a field holds what the plan saw, or did so until this run set it aside."""
@@ -129,5 +119,4 @@ class Aside:
                 row.save(update_fields=['values'])
         bound = self.bound_to.get(pointer)
         if bound and name in bound.last and bound.last[name] == before:
-            self.renewed.setdefault(pointer, bound)
             self.bound_to[pointer] = replace(bound, last={**bound.last, name: value})

@@ -66,14 +66,22 @@ class GuestRecorder:
         Args:
             read_at: When the reading began.
         """
-        with branching.atomic():
-            rows, machines = self.rows(self.meant), self.machines(self.meant)
-            differing = [*self.listed(rows, machines)]
-            unlisted, gone = self.unlisted(rows, machines)
-            save(differing + unlisted, gone)
-            # Of the others, nothing was looked at that would be true since this run.
-            if self.meant is None and guests_read(self.endpoint) != read_at:
-                set_guests_read(self.endpoint, read_at)
+        before = self.endpoint.guests_read
+        try:
+            with branching.atomic():
+                self.record_differing(read_at)
+        except BaseException:
+            self.endpoint.guests_read = before
+            raise
+
+    def record_differing(self, read_at: datetime):
+        rows, machines = self.rows(self.meant), self.machines(self.meant)
+        differing = [*self.listed(rows, machines)]
+        unlisted, gone = self.unlisted(rows, machines)
+        save(differing + unlisted, gone)
+        # Of the others, nothing was looked at that would be true since this run.
+        if self.meant is None and guests_read(self.endpoint) != read_at:
+            set_guests_read(self.endpoint, read_at)
 
     def listed(self, rows: Mapping[str, ProxmoxGuest], machines: Machines) -> Iterator[ProxmoxGuest]:
         """The rows that differ of guests that Proxmox listed."""

@@ -28,6 +28,7 @@ from .burdens import hanging_on
 from .demands import not_assignable
 from .fields import is_set, pointer_to, read, write
 from .foreign import given_up
+from .journal import Journal, JournaledDict, JournaledSet
 from .newcomers import Newcomers
 from .shared import SharedObjects
 from .tracking import savepoint
@@ -60,6 +61,7 @@ class ObjectWriter:
 
     Attributes:
         has_written: Set when an object is written, for whoever has cleared it.
+        journal: Takes back, together with a savepoint or a transaction, what is remembered of it here.
     """
 
     def __init__(self, endpoint: ProxmoxEndpoint, message: str, moment: datetime, planned: datetime | None = None):
@@ -67,26 +69,32 @@ class ObjectWriter:
         self.message = message
         self.moment = moment
         self.newcomers = Newcomers(planned or moment)
-        self.shared: dict[Shared, Pointer] = {}
+        self.journal = Journal()
+        self.shared: dict[Shared, Pointer] = JournaledDict(self.journal)
         self.shared_objects = SharedObjects(endpoint)
-        self.stamped: set[Pointer] = set()
+        self.stamped: JournaledSet[Pointer] = JournaledSet(self.journal)
         # Custom fields that runs leave out, because NetBox would refuse what they write there.
         self.unusable = unusable_fields()
         # Tags that objects may not have, by change; and of the change in hand.
         self.limited: dict[tuple[str, str], set[Pointer]] = {}
         self.unassignable: set[Pointer] = set()
         self.has_written = False
-        self.bound_to: dict[Pointer, Bound] = {}
+        self.bound_to: dict[Pointer, Bound] = JournaledDict(self.journal)
+        self.pointers: dict[tuple[str, str], Pointer] = JournaledDict(self.journal)
         self.load()
-        self.aside = Aside(self.save_field, self.bound_to)
+        self.aside = Aside(self.save_field, self.bound_to, self.journal)
 
     def load(self):
         """Learn which objects the endpoint keeps, and which guests people have told to leave alone."""
+        loaded = load_bindings(self.endpoint)
         self.bound_to.clear()
-        self.bound_to.update((bound.pointer, bound) for bound in load_bindings(self.endpoint).values())
-        self.pointers = {(bound.kind, bound.key): bound.pointer for bound in self.bound_to.values()}
+        self.bound_to.update((bound.pointer, bound) for bound in loaded.values())
+        self.pointers.clear()
+        self.pointers.update((identity, bound.pointer) for identity, bound in loaded.items())
         ignored = ProxmoxGuest.objects.filter(endpoint=self.endpoint, ignored=True).order_by()
         self.ignored = {guest.key for guest in ignored.only('type', 'vmid')}
+        # This is how the database is: nothing of it is to be taken back.
+        self.journal.forget()
 
     def make_shared(self, change: Change) -> dict[str, Exception]:
         """

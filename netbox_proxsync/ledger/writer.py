@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
@@ -19,12 +20,13 @@ from utilities.exceptions import AbortRequest
 
 from .. import branching
 from ..choices import ChangeOutcomeChoices
+from ..database import ATTEMPTS, DatabaseBusy, is_lost, pause, reason_of, retried
 from ..models import Binding
 from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Shared, Value, encode_all
 from .objects import ObjectWriter, Outdated, Unresolved
 from .rekeying import rekey
-from .tracking import savepoint, tracked_transaction
+from .tracking import EventsNotSent, savepoint, tracking, transaction
 
 __all__ = ('Result', 'Writer')
 
@@ -35,8 +37,9 @@ UNITS_PER_TRANSACTION = 50
 
 # What NetBox, its rules and its database say about one object.
 REFUSALS = (ValidationError, AbortRequest, ProtectedError, RestrictedError, DatabaseError)
-# The connection or the branch is gone, or the job's time is up: there is nothing to go on with.
-FATAL = (OperationalError, InterfaceError, JobTimeoutException, branching.BranchUnusable)
+# They concern the whole transaction: the database cannot do it now, the connection or the branch is gone, or the job
+# has taken too long.
+OF_TRANSACTION = (OperationalError, InterfaceError, JobTimeoutException, branching.BranchUnusable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,20 @@ class Writer:
     """
     Applies plans.
 
+    A transaction that the database does not carry out because of what others do at the same time (a deadlock, a locked
+    row, ...) is repeated. If that does not help, its units are written one by one, and only those fail that cannot be
+    written.
+
     Args:
         objects: Writes the single objects.
         user, request_id: Whose the entries of the change log are, and what ties them together.
         record: Called within each transaction with what it has done, so that the record of the run commits with it.
         stopped: Whether the run was cancelled. Asked before each unit.
         quiet: Whether event rules are not to hear of what is written.
+        reverting: Takes some units; a context around each transaction, which takes back what `record` has noted in
+            memory if it fails.
+        record_failed: `record`, for units that could not be written. It must not need their rows.
+        warn: Called with a subject and a message, for what people should know besides.
     """
 
     def __init__(
@@ -86,6 +97,9 @@ class Writer:
         record: Callable[[list[Result]], None],
         stopped: Callable[[], bool] = lambda: False,
         quiet: bool = False,
+        reverting: Callable[[list[str]], AbstractContextManager[None]] = nullcontext,
+        record_failed: Callable[[list[Result]], None] | None = None,
+        warn: Callable[[str, str], None] = lambda subject, message: None,
     ):
         self.objects = objects
         self.user = user
@@ -95,6 +109,9 @@ class Writer:
         # Whether anything of the unit in hand was written.
         self.has_written = False
         self.quiet = quiet
+        self.reverting = reverting
+        self.record_failed = record_failed or record
+        self.warn = warn
 
     def apply(self, plan: AnyPlan):
         """
@@ -104,34 +121,136 @@ class Writer:
         Raises:
             OperationalError, InterfaceError, JobTimeoutException, BranchUnusable: What was committed before stays, as
                 whole units.
+            DatabaseBusy: Likewise; not even that could be recorded.
         """
         if rekeyed := plan.rekeyed:
-            rekey(self.objects.endpoint, rekeyed)
-            self.objects.load()
+            retried(partial(rekey, self.objects.endpoint, rekeyed), _('renaming bindings'))
+            retried(self.objects.load, _('reading bindings'))
         if shared := plan.shared:
             # First: the objects that are written next refer to them.
-            with branching.atomic():
-                self.objects.shared_objects.remember(shared)
+            retried(partial(self.remember_shared, shared), _('remembering shared objects'))
         self.objects.aside.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():
-            self.objects.newcomers.forget()
-            with tracked_transaction(self.user, self.request_id, self.quiet):
-                self.record(list(self.apply_some(units)))
+            group = [units.popleft() for _number in range(min(UNITS_PER_TRANSACTION, len(units)))]
+            units.extendleft(reversed(self.write_group(group)))
         if units:
-            self.record([Result(change, ChangeOutcomeChoices.CANCELLED) for change in chain.from_iterable(units)])
+            left = [Result(change, ChangeOutcomeChoices.CANCELLED) for change in chain.from_iterable(units)]
+            retried(partial(self.commit, left), _('recording the run'))
             return
-        with branching.atomic():
-            for pk, values in plan.refreshed.items():
-                Binding.objects.filter(pk=pk).update(values=encode_all(values))
-            Binding.objects.filter(pk__in=plan.forgotten).delete()
+        self.keep_bindings(plan)
 
-    def apply_some(self, units: deque[list[Change]]) -> Iterator[Result]:
-        """Take as many units as a transaction holds from the front, and write them."""
-        for _number in range(UNITS_PER_TRANSACTION):
-            if not units or self.stopped():
-                return
-            yield from self.apply_unit(units.popleft())
+    def remember_shared(self, shared: Mapping[Shared, Pointer]):
+        with branching.atomic():
+            self.objects.shared_objects.remember(shared)
+
+    def write_group(self, units: list[list[Change]]) -> list[list[Change]]:
+        """
+        Write units in one transaction, or one by one if the database does not carry that out.
+
+        Returns:
+            Those that were left because the run was stopped.
+        """
+        try:
+            return self.write_together(units)
+        except DatabaseBusy as error:
+            if len(units) == 1:
+                self.give_up(units[0], str(error))
+                return []
+        for number, unit in enumerate(units):
+            if self.stopped():
+                return units[number:]
+            self.write_group([unit])
+        return []
+
+    def write_together(self, units: list[list[Change]]) -> list[list[Change]]:
+        """
+        Write units in one transaction, which is repeated if the database does not carry it out.
+
+        Returns:
+            Those that were left because the run was stopped.
+
+        Raises:
+            DatabaseBusy: The transaction failed each time. Nothing of it was written.
+        """
+        try:
+            with tracking(self.user, self.request_id, self.quiet):
+                return self.attempts(units)
+        except EventsNotSent as error:
+            logger.exception(f'Event rules were not told what {units[0][0].unit} and others became')
+            message = _('Some events could not be sent, because {reason}. What was written stays.')
+            self.warn('events', message.format(reason=reason_of(error.__cause__)))
+            return self.left
+
+    def attempts(self, units: list[list[Change]]) -> list[list[Change]]:
+        names = [changes[0].unit for changes in units]
+        for attempt in range(1, ATTEMPTS + 1):
+            if attempt > 1:
+                pause(attempt - 1)
+                # People may have decided about guests meanwhile.
+                retried(self.objects.load, _('reading bindings'))
+            try:
+                self.objects.newcomers.forget()
+                with self.objects.journal.reverting(), self.reverting(names), transaction():
+                    results, self.left = self.write_units(units)
+                    self.record(results)
+            except DatabaseError as error:
+                # Also at the commit, when foreign keys are checked: what an object needs was deleted meanwhile.
+                if is_lost(error):
+                    raise
+                failure = error
+                logger.warning(f'Attempt {attempt} to write {len(units)} units failed: {reason_of(error)}')
+            else:
+                self.objects.journal.forget()
+                return self.left
+        raise DatabaseBusy(reason_of(failure)) from failure
+
+    def write_units(self, units: list[list[Change]]) -> tuple[list[Result], list[list[Change]]]:
+        """What was done, and the units that were left because the run was stopped."""
+        results: list[Result] = []
+        for number, changes in enumerate(units):
+            if self.stopped():
+                return results, units[number:]
+            results += self.apply_unit(changes)
+        return results, []
+
+    def give_up(self, changes: list[Change], reason: str):
+        """Record that the database did not let a unit be written."""
+        message = _('{name} was not written, because {reason}. Run the sync again.').format(
+            name=name_of(changes), reason=reason
+        )
+        results = [
+            Result(change, ChangeOutcomeChoices.SKIPPED)
+            if change.action is Action.CONFLICT
+            else Result(change, ChangeOutcomeChoices.FAILED, message)
+            for change in changes
+        ]
+        try:
+            retried(partial(self.commit, results), _('recording the run'))
+        except DatabaseBusy:
+            # Whoever holds the rows of the object may hold that of the guest, too.
+            retried(partial(self.commit, results, record=self.record_failed), _('recording the run'))
+
+    def commit(self, results: list[Result], record: Callable[[list[Result]], None] | None = None):
+        """Record results in a transaction of their own."""
+        with self.reverting([result.change.unit for result in results]), branching.atomic():
+            (record or self.record)(results)
+
+    def keep_bindings(self, plan: AnyPlan):
+        """Remember what is in NetBox already, and forget what is gone."""
+        refreshed = {pk: encode_all(values) for pk, values in plan.refreshed.items()}
+        try:
+            retried(partial(refresh, refreshed), _('updating bindings'))
+        except DatabaseBusy:
+            for pk, values in refreshed.items():
+                self.attempt_binding(partial(refresh, {pk: values}))
+        self.attempt_binding(partial(forget, plan.forgotten))
+
+    def attempt_binding(self, work: Callable[[], None]):
+        try:
+            retried(work, _('updating bindings'))
+        except DatabaseBusy as error:
+            self.warn('bindings', _('{error} Nothing is lost: the next run does it.').format(error=error))
 
     def apply_unit(self, changes: list[Change]) -> list[Result]:
         """
@@ -188,9 +307,9 @@ class Writer:
         self.objects.has_written = False
         try:
             refused = self.objects.make_shared(change)
-            with self.objects.aside.taken_back(), savepoint():
+            with self.objects.journal.reverting(), savepoint():
                 outdated = write(change) or []
-        except FATAL:
+        except OF_TRANSACTION:
             raise
         except Outdated as error:
             return Result(change, ChangeOutcomeChoices.OUTDATED, str(error))
@@ -216,6 +335,25 @@ class Writer:
             left = '; '.join(f'{name}: {explain(error)}' for name, error in refused.items())
             return Result(change, ChangeOutcomeChoices.FAILED, left, pointer)
         return Result(change, ChangeOutcomeChoices.APPLIED, pointer=pointer)
+
+
+def refresh(bindings: Mapping[int, Mapping[str, object]]):
+    with branching.atomic():
+        for pk, values in bindings.items():
+            Binding.objects.filter(pk=pk).update(values=values)
+
+
+def forget(bindings: Iterable[int]):
+    with branching.atomic():
+        Binding.objects.filter(pk__in=bindings).delete()
+
+
+def name_of(changes: list[Change]) -> str:
+    """What a unit is called, for people."""
+    root = changes[0]
+    if not root.unit:
+        return root.label or _('The cluster')
+    return f'{root.label} ({root.unit})' if root.label and root.key == root.unit else root.unit
 
 
 def merge(first: Result, second: Result) -> Result:

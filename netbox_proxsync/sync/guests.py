@@ -1,7 +1,7 @@
 """How NetBox stands to each guest after a run: in sync, new, changed, missing, in conflict, ..., and why."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -86,6 +86,10 @@ class Standings:
         """A planned change was tried: what is open of it; None: NetBox holds it now."""
         self.open.settle(change, entry)
 
+    def kept(self, units: Collection[str]) -> Callable[[], None]:
+        """Something to call if what is settled from now on of these units is taken back."""
+        return self.open.kept(units)
+
     def of(self, guest: Guest) -> Standing:
         """How NetBox stands to a guest that is not ignored (any more)."""
         if guest.key in self.settings.ignored:
@@ -139,6 +143,18 @@ class LaterStandings:
         self.remaining[change.unit] -= 1
         self.open.settle(change, entry)
 
+    def kept(self, units: Collection[str]) -> Callable[[], None]:
+        """As `Standings.kept`."""
+        put_back = self.open.kept(units)
+        remaining = {unit: self.remaining[unit] for unit in units}
+
+        def restore():
+            put_back()
+            for unit, number in remaining.items():
+                self.remaining[unit] = number
+
+        return restore
+
     def now(self, unit: str, is_bound: bool, before: Standing, was_listed: bool) -> Standing | None:
         """
         As `Standings.now`.
@@ -174,6 +190,10 @@ class OpenChanges:
             entries.pop(identity, None)
         else:
             entries[identity] = entry
+
+    def kept(self, units: Collection[str]) -> Callable[[], None]:
+        before = {unit: dict(self.by_unit.get(unit, {})) for unit in units}
+        return lambda: self.by_unit.update(before)
 
     def __iter__(self) -> Iterator[Pending]:
         return (entry for entries in self.by_unit.values() for entry in entries.values())

@@ -1,0 +1,121 @@
+"""
+When PostgreSQL does not carry out a statement because of what others do at the same time: what is tried again, how
+often, and what people are told if it does not help.
+"""
+
+import logging
+from collections.abc import Callable
+from random import uniform
+from time import sleep
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.utils.translation import gettext as _
+
+from . import branching
+
+__all__ = ('ATTEMPTS', 'DatabaseBusy', 'explain', 'is_lost', 'pause', 'reason_of', 'reconnect', 'retried')
+
+logger = logging.getLogger('netbox.plugins.netbox_proxsync')
+
+ATTEMPTS = 3
+# Before the second attempt, at most. Twice as long before each further one.
+SECONDS_TO_PAUSE = 0.4
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+SERIALIZATION_FAILURE = '40001'
+DEADLOCK = '40P01'
+LOCK_TIMEOUT = '55P03'
+FOREIGN_KEY_VIOLATION = '23503'
+# By statement_timeout, or by an administrator.
+CANCELED = '57014'
+CONNECTION_CLASS = '08'
+# The server ends the session: it shuts down or has crashed, or a timeout for idle or long transactions has passed.
+SESSION_ENDED = ('57P01', '57P02', '57P03', '57P05', '25P03', '25P04')
+
+
+class DatabaseBusy(Exception):
+    """Something could not be done, however often it was tried. For people: one line."""
+
+
+def sqlstate_of(error: BaseException) -> str:
+    return getattr(error.__cause__, 'sqlstate', None) or ''
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether an error of the database means that the connection cannot be used any more."""
+    if not isinstance(error, OperationalError):
+        return isinstance(error, InterfaceError)
+    state = sqlstate_of(error)
+    return not state or state.startswith(CONNECTION_CLASS) or state in SESSION_ENDED
+
+
+def connection_lost() -> str:
+    return _(
+        'The connection to the database of NetBox was lost. Guests that were written before are complete. Check '
+        'PostgreSQL, then run again.'
+    )
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a statement was not carried out, for people: one line."""
+    reasons = {
+        SERIALIZATION_FAILURE: _('someone else changed the same data at the same time'),
+        DEADLOCK: _('a change by someone else and this one were waiting for each other'),
+        LOCK_TIMEOUT: _('someone else kept the same data locked for longer than lock_timeout allows'),
+        CANCELED: _('it took longer than statement_timeout allows'),
+        FOREIGN_KEY_VIOLATION: _('someone else deleted an object that it needs at the same time'),
+    }
+    # PostgreSQL's further lines quote the values of the statement.
+    return reasons.get(sqlstate_of(error)) or next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def pause(attempt: int):
+    """Wait a moment after a failed attempt (from 1), not for the same time as others that failed at the same moment."""
+    limit = SECONDS_TO_PAUSE * 2 ** (attempt - 1)
+    sleep(uniform(limit / 2, limit))
+
+
+def in_transaction() -> bool:
+    return any(connections[alias].in_atomic_block for alias in branching.aliases())
+
+
+def retried[T](work: Callable[[], T], doing: str) -> T:
+    """
+    Do something in the database, and do it again if the database did not allow it because of what others do.
+
+    Within a transaction, which such an error ends, nothing is repeated.
+
+    Args:
+        work: May be repeated: it begins its own transaction, or is a single statement.
+        doing: What it does, for people: 'reading NetBox'.
+
+    Raises:
+        DatabaseBusy: It failed each time.
+        OperationalError, InterfaceError: The connection is lost, or a transaction was open.
+    """
+    attempt = 1
+    while True:
+        try:
+            return work()
+        except OperationalError as error:
+            if is_lost(error) or in_transaction():
+                raise
+            logger.warning(f'Attempt {attempt} of {doing} failed: {reason_of(error)}')
+            if attempt == ATTEMPTS:
+                message = _('The database of NetBox was busy while {doing}: {reason}. Run again.')
+                raise DatabaseBusy(message.format(doing=doing, reason=reason_of(error))) from error
+        pause(attempt)
+        attempt += 1
+
+
+def explain(error: DatabaseError | InterfaceError) -> str:
+    """An error of the database that ends a run, for people: one line."""
+    if isinstance(error, OperationalError | InterfaceError) and is_lost(error):
+        return connection_lost()
+    return _('The database of NetBox reported: {reason}').format(reason=reason_of(error))
+
+
+def reconnect():
+    """After an error: give up connections that cannot be used any more, so that the next statement opens new ones."""
+    for alias in branching.aliases():
+        connections[alias].close_if_unusable_or_obsolete()
