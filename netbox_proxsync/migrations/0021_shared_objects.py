@@ -13,7 +13,7 @@ def remember_bound(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ('netbox_proxsync', '0019_branches'),
+        ('netbox_proxsync', '0020_addresses'),
     ]
 
     operations = [

@@ -74,7 +74,7 @@ class _Static:
     @property
     def hosts(self) -> Reading[frozenset[Host] | None]:
         """The addresses without their prefix lengths, as far as they are addresses; None: nothing is told."""
-        if self.unread:
+        if self.unread is not None:
             return self.unread
         return frozenset(_hosts(self.addresses)) if self.is_told else None
 

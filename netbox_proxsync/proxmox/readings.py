@@ -1,7 +1,7 @@
 """What was asked for: its value, or why there is none."""
 
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import TypeIs
 
 __all__ = ('Reading', 'Unknown', 'known')
 
@@ -25,6 +25,6 @@ class Unknown:
 type Reading[T] = T | Unknown
 
 
-def known[T](reading: 'Reading[T]') -> TypeGuard[T]:
+def known[T](reading: 'Reading[T]') -> TypeIs[T]:
     """Whether a reading holds a value (which may be None: Proxmox said that there is none)."""
     return not isinstance(reading, Unknown)
