@@ -1,7 +1,10 @@
 """What was asked for: its value, or why there is none."""
 
 from dataclasses import dataclass
-from typing import TypeIs
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs  # in typing from Python 3.13 on
 
 __all__ = ('Reading', 'Unknown', 'known')
 
@@ -25,6 +28,6 @@ class Unknown:
 type Reading[T] = T | Unknown
 
 
-def known[T](reading: 'Reading[T]') -> TypeIs[T]:
+def known[T](reading: 'Reading[T]') -> 'TypeIs[T]':
     """Whether a reading holds a value (which may be None: Proxmox said that there is none)."""
     return not isinstance(reading, Unknown)
