@@ -52,7 +52,7 @@ class ProxmoxEndpointAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.API
         {'name': name, 'hosts': [f'{name}.example.com'], 'token_id': 'netbox@pve!sync', 'token_secret': MARKER}
         for name in ('four', 'five', 'six')
     ]
-    bulk_update_data = {'description': 'edited', 'sync_interval': 60}
+    bulk_update_data = {'description': 'edited', 'timeout': 60}
     # Goes in and never comes out.
     validation_excluded_fields = ['token_secret']
 

@@ -371,7 +371,7 @@ def test_two_endpoints_of_one_cluster_are_refused_with_a_clear_message(
     logged = ObjectChange.objects.count()
     run = sync(second)
     assert (run.status, run.refusal) == ('refused', '')
-    assert 'endpoint "Lab" leads to the same Proxmox VE' in run.error
+    assert f'Another endpoint (ID {endpoint.pk}) leads to the same Proxmox VE' in run.error
     assert not run.changes.exists()
     assert (VirtualMachine.objects.count(), ObjectChange.objects.count()) == (6, logged)
     endpoint.enabled = False

@@ -54,15 +54,14 @@ class ProxmoxEndpointViewTestCase(
             'missing_address_reads': 3,
             'address_limit': 100,
             'change_limit': 30,
-            'sync_interval': 60,
             'object_events': 'later',
             'description': 'new',
         }
         cls.csv_data = (
-            'name,hosts,token_id,token_secret,sync_interval',
+            'name,hosts,token_id,token_secret,timeout',
             f'Five,pve5.example.com,netbox@pve!sync,{MARKER},',
-            f'Six,"pve6.example.com,pve7.example.com:8007",netbox@pve!sync,{MARKER},60',
-            f'Seven,pve8.example.com,netbox@pve!sync,{MARKER},1440',
+            f'Six,"pve6.example.com,pve7.example.com:8007",netbox@pve!sync,{MARKER},20',
+            f'Seven,pve8.example.com,netbox@pve!sync,{MARKER},40',
         )
         ids = list(ProxmoxEndpoint.objects.order_by('pk').values_list('pk', flat=True))
         cls.csv_update_data = (
@@ -71,7 +70,8 @@ class ProxmoxEndpointViewTestCase(
             f'{ids[1]},second',
             f'{ids[2]},third',
         )
-        cls.bulk_edit_data = {'description': 'edited', 'change_limit': 40, 'sync_interval': 1440}
+        # Not the sync interval, which takes another permission: see test_schedule_permission.py.
+        cls.bulk_edit_data = {'description': 'edited', 'change_limit': 40}
 
     def assertInstanceEqual(self, instance, data, exclude=None, api=False):
         # The form makes hosts and a policy of what was typed, and keeps the secret to itself.
