@@ -267,13 +267,6 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
         read_only_fields = fields
 
 
-class FaultSerializer(serializers.Serializer):
-    """A fault of Proxmox VE's configuration, as a run has reported it."""
-
-    subject = serializers.CharField()
-    message = serializers.CharField(trim_whitespace=False)
-
-
 class RefusalSerializer(serializers.Serializer):
     """Why nothing was done."""
 
@@ -315,6 +308,13 @@ class StrictSerializer(serializers.Serializer):
         if unknown := sorted(set(data) - set(self.fields)):
             raise serializers.ValidationError({name: [_('There is no such field.')] for name in unknown})
         return values
+
+
+class FaultSerializer(StrictSerializer):
+    """A fault of Proxmox VE's configuration, as a run has reported it."""
+
+    subject = serializers.CharField()
+    message = serializers.CharField(trim_whitespace=False)
 
 
 class NothingSerializer(StrictSerializer):
