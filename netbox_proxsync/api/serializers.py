@@ -274,13 +274,6 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
         return VirtualMachineSerializer(machines, nested=True, many=True, context=self.context).data
 
 
-class FaultSerializer(serializers.Serializer):
-    """A fault of Proxmox VE's configuration, as a run has reported it."""
-
-    subject = serializers.CharField()
-    message = serializers.CharField(trim_whitespace=False)
-
-
 class RefusalSerializer(serializers.Serializer):
     """Why nothing was done."""
 
@@ -322,6 +315,13 @@ class StrictSerializer(serializers.Serializer):
         if unknown := sorted(set(data) - set(self.fields)):
             raise serializers.ValidationError({name: [_('There is no such field.')] for name in unknown})
         return values
+
+
+class FaultSerializer(StrictSerializer):
+    """A fault of Proxmox VE's configuration, as a run has reported it."""
+
+    subject = serializers.CharField()
+    message = serializers.CharField(trim_whitespace=False)
 
 
 class NothingSerializer(StrictSerializer):

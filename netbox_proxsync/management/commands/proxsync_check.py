@@ -19,6 +19,7 @@ from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint
 from netbox_proxsync.netbox_checks import demand_checks, field_checks
 from netbox_proxsync.proxmox.check import Check, ConnectionReport
+from netbox_proxsync.proxmox.words import counted
 
 REPORTED = ('version', 'cluster_name', 'nodes_online', 'nodes_total', 'quorate')
 
@@ -143,7 +144,7 @@ def check_branches() -> list[Check]:
 def forget_dangling(endpoint: ProxmoxEndpoint) -> list[str]:
     gone = dangling(endpoint)
     endpoint.bindings.filter(pk__in=gone).delete()
-    return [f'{endpoint}: {len(gone)} bindings to objects that are gone are forgotten'] if gone else []
+    return [f'{endpoint}: {counted(len(gone), "binding")} to objects that no longer exist removed'] if gone else []
 
 
 def check_custom_fields() -> list[Check]:

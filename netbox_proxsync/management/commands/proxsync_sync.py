@@ -12,6 +12,7 @@ from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
 from netbox_proxsync.models.rules import MAX_VMID, MIN_VMID
 from netbox_proxsync.models.runs import MAX_LIMIT
+from netbox_proxsync.proxmox.words import counted
 from netbox_proxsync.stored_plans import NotAppliable
 from netbox_proxsync.sync.values import decode, show
 
@@ -142,7 +143,8 @@ class Command(BaseCommand):
         took, into = sum(run.timings.values()), f' (branch {run.branch})' if run.branch else ''
         self.stdout.write(
             f'{run.endpoint}: {run.get_mode_display()} {run.get_status_display().lower()}{into}, '
-            f'{run.guests or 0} guests, {len(changes)} changes, {run.calls} calls to Proxmox, {took:.1f} s'
+            f'{counted(run.guests or 0, "guest")}, {counted(len(changes), "change")}, '
+            f'{counted(run.calls, "call")} to Proxmox, {took:.1f} s'
         )
 
     def print_change(self, change: SyncChange):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from ipaddress import IPv6Network
 
 from ...proxmox.estate import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
@@ -31,6 +32,7 @@ GIB = 1024**3
 RELEASE = re.compile(r'\d+\.\d+')
 # dcim.Device.name, serial
 NAME_LENGTH, SERIAL_LENGTH = 64, 50
+UNIQUE_LOCAL = IPv6Network('fc00::/7')
 ONLINE, OFFLINE = 'active', 'offline'
 
 
@@ -249,6 +251,6 @@ def primary_addresses(node: Node) -> dict[str, Value]:
     ]
     if others:
         # Global IPv6 addresses before unique local ones; the first of the interface otherwise.
-        other = min(others, key=lambda ip: ip.version == 6 and ip.is_private)
+        other = min(others, key=lambda ip: ip.version == 6 and ip in UNIQUE_LOCAL)
         chosen[other.version] = other
     return {f'primary_ip{version}': address_ref(node, str(address)) for version, address in chosen.items()}
