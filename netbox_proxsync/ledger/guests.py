@@ -17,7 +17,7 @@ from .. import branching
 from ..branching.states import guests_read, set_guests_read
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..proxmox.inventory import Guest, GuestType, known
-from ..sync.guest_details import details_of, storable
+from ..sync.guest_details import details_of
 from ..sync.guests import IGNORED, LaterStandings, Standing, Standings, State
 
 __all__ = ('GuestRecorder',)
@@ -119,7 +119,7 @@ class GuestRecorder:
         # yet; it is still what the guest is, and hides it from those who may not view it.
         unbound = row.virtual_machine_id if row.ignored else self.standings.open.to_adopt(row.key)
         machine = machines.get(row.key) or unbound
-        return {'state': str(standing.state), 'reason': storable(standing.reason), 'virtual_machine_id': machine}
+        return {'state': str(standing.state), 'reason': standing.reason, 'virtual_machine_id': machine}
 
     def rows(self, keys: Collection[str] | None = None) -> dict[str, ProxmoxGuest]:
         """The rows of the endpoint, or some of them, locked: a person may decide about a guest meanwhile."""
@@ -169,7 +169,7 @@ def take(row: ProxmoxGuest, values: dict[str, Any]) -> bool:
 
 def said(guest: Guest) -> dict[str, Any]:
     """What Proxmox said, cut to what the columns hold."""
-    return storable({
+    return {
         'name': guest.name[:255] if known(guest.name) else '',
         'node': guest.node[:255],
         'status': guest.status[:50] if known(guest.status) else '',
@@ -177,7 +177,7 @@ def said(guest: Guest) -> dict[str, Any]:
         'template': guest.template is True,
         'details': details_of(guest),
         'seen_until': None,
-    })
+    }
 
 
 def unseen(endpoint: ProxmoxEndpoint, key: str) -> ProxmoxGuest:
