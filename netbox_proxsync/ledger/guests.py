@@ -18,7 +18,7 @@ from ..branching.states import guests_read, set_guests_read
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..models.deletion import delete_unread
 from ..proxmox.inventory import Guest, GuestType, known
-from ..sync.guest_details import details_of, storable
+from ..sync.guest_details import details_of
 from ..sync.guests import IGNORED, LaterStandings, Standing, Standings, State
 
 __all__ = ('GuestRecorder',)
@@ -140,7 +140,7 @@ class GuestRecorder:
         candidates = self.standings.open.candidates(row.key) if standing.state is State.CANDIDATE else []
         return {
             'state': str(standing.state),
-            'reason': storable(standing.reason),
+            'reason': standing.reason,
             'virtual_machine_id': machine,
             'candidate_ids': candidates,
         }
@@ -216,7 +216,7 @@ def with_known(row: ProxmoxGuest, guest: Guest, read_before: datetime | None) ->
 
 def said(guest: Guest) -> dict[str, Any]:
     """What Proxmox said, cut to what the columns hold."""
-    return storable({
+    return {
         'name': guest.name[:255] if known(guest.name) else '',
         'node': guest.node[:255],
         'status': guest.status[:50] if known(guest.status) else '',
@@ -225,7 +225,7 @@ def said(guest: Guest) -> dict[str, Any]:
         'details': details_of(guest),
         'seen_until': None,
         'known_until': None,
-    })
+    }
 
 
 def unseen(endpoint: ProxmoxEndpoint, key: str) -> ProxmoxGuest:

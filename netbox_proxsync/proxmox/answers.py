@@ -1,9 +1,9 @@
 """What an HTTP answer of Proxmox VE means: its data, or why there are none."""
 
-import json
 import re
 from typing import Any, NamedTuple
 
+from .cleaning import clean_text, read_json
 from .errors import (
     AuthenticationFailed,
     CallFailed,
@@ -98,11 +98,11 @@ def _reason(answer: Answer, document: Any) -> str:
     errors = document.get('errors') if isinstance(document, dict) else None
     if isinstance(errors, dict) and errors:
         words = f'{words} {"; ".join(f"{key}: {text}" for key, text in sorted(errors.items()))}'
-    return ' '.join((words or 'no reason given').split())[:MAX_REASON]
+    return ' '.join(clean_text(words or 'no reason given').split())[:MAX_REASON]
 
 
 def _document(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return read_json(body)
     except (ValueError, RecursionError):
         return None

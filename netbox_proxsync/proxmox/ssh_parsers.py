@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .cleaning import clean
 from .estate import PhysicalNic
 from .readings import Reading, Unknown, known
 
@@ -117,7 +118,8 @@ def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[Physical
     # A login script that prints something (a greeting in .bashrc) does so before.
     start = output.find('[{')
     try:
-        links, _ = json.JSONDecoder().raw_decode(output, max(start, 0))
+        links, _ = json.JSONDecoder(strict=False).raw_decode(output, max(start, 0))
+        links = clean(links)
     except (ValueError, RecursionError):
         links = None
     if not isinstance(links, list):

@@ -9,6 +9,7 @@ from typing import Self
 
 import paramiko
 
+from .cleaning import clean_text
 from .contacts import AddressNotAllowed, ContactPolicy, Sockets, connect
 from .ssh_errors import (
     SSHAddressNotAllowed,
@@ -142,7 +143,7 @@ class Session:
             errors = channel.recv_stderr(MAX_ERRORS) if channel.recv_stderr_ready() else b''
         finally:
             channel.close()
-        text, words = (part.decode(errors='replace') for part in (bytes(output), errors))
+        text, words = (clean_text(part.decode(errors='replace')) for part in (bytes(output), errors))
         if status < 0 and self._broken():
             raise self._lost()
         return Output(status if status >= 0 else None, text, words)

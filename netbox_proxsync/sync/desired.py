@@ -26,7 +26,7 @@ def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | No
     """
     settings = replace(settings, decisions=decide_all(inventory.guests, settings.rules))
     return Desired(
-        items=tuple(storable(item) for kind in KINDS.values() for item in kind.build(inventory, settings)),
+        items=tuple(with_plain_lines(item) for kind in KINDS.values() for item in kind.build(inventory, settings)),
         complete=frozenset(
             (kind.name, scope) for kind in KINDS.values() for scope in kind.complete(inventory, settings)
         ),
@@ -72,21 +72,17 @@ def not_there(inventory: Inventory, vmid: int) -> str:
     return f'Proxmox has no guest {vmid} (any more).'
 
 
-def storable(item: Item) -> Item:
-    """The item without what PostgreSQL cannot store in a text: a guest's notes may hold anything."""
-    return replace(item, values={name: storable_value(value) for name, value in item.values.items()})
+def with_plain_lines(item: Item) -> Item:
+    """The item with the line ends that `ledger.fields` reads."""
+    return replace(item, values={name: plain_value(value) for name, value in item.values.items()})
 
 
-def storable_value(value: Value) -> Value:
+def plain_value(value: Value) -> Value:
     match value:
         case Shared():
-            return replace(value, name=storable_value(value.name))
+            return replace(value, name=plain_lines(value.name))
         case frozenset():
-            return frozenset(storable_value(element) for element in value)
+            return frozenset(plain_value(element) for element in value)
         case str():
-            return storable_text(value)
+            return plain_lines(value)
     return value
-
-
-def storable_text(text: str) -> str:
-    return plain_lines(text).replace('\x00', '').encode('utf-8', 'replace').decode('utf-8')

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..proxmox.inventory import Address, Disk, Guest, GuestOnlyInterface, IgnoredAddress, Nic, NicAddresses, known
-from .desired import storable_value
 
-__all__ = ('details_of', 'storable')
+__all__ = ('details_of',)
 
 GUEST_ONLY = (
     'It belongs to no network device (netN) of the guest in Proxmox: it is a passed-through NIC, a bridge or a tunnel '
@@ -39,7 +38,7 @@ def details_of(guest: Guest) -> dict[str, Any]:
         details['unknown_keys'] = sorted(guest.config.extra) + [
             f'{nic.key}: {name}' for nic in guest.config.nics for name in sorted(nic.extra)
         ]
-    return storable(details)
+    return details
 
 
 def nic_details(nic: Nic, addresses: NicAddresses | None) -> dict[str, Any]:
@@ -119,14 +118,3 @@ def unread(guest: Guest) -> Iterator[dict[str, str]]:
             silent.setdefault(nic.running.reason, []).append(key)
     for reason, keys in silent.items():
         yield {'part': 'running', 'of': ', '.join(keys), 'reason': reason}
-
-
-def storable(value: Any) -> Any:
-    """The value without what PostgreSQL cannot store, whatever a guest put into it."""
-    match value:
-        case dict():
-            return {storable_value(key): storable(element) for key, element in value.items()}
-        case list():
-            return [storable(element) for element in value]
-        case _:
-            return storable_value(value)

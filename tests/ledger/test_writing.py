@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from dcim.models import Device, DeviceRole, DeviceType, Interface, Manufacturer, Platform, Site
+from dcim.models import Device, DeviceRole, DeviceType, Interface, Manufacturer, Site
 from extras.models import Tag
 from ipam.models import IPAddress
 from virtualization.models import VirtualMachine, VMInterface
@@ -31,12 +31,6 @@ def container(*names: str, vmid=200, **values):
         nic(f'net{number}', f'BC:24:11:00:01:0{number}', name=name) for number, name in enumerate(names) if name
     )
     return guest(vmid, 'ct', (), type=GuestType.LXC, config=config(nics=nics), addresses={}, **values)
-
-
-@pytest.mark.parametrize('notes', ['os: De\x00bian', 'os: De\ud800bian'])
-def test_an_operating_system_that_postgresql_cannot_store_is_still_a_platform(lab, notes):
-    lab.sync(inventory(guest(100, config=config(description=notes))))
-    assert Platform.objects.get().name in ('Debian', 'De?bian')
 
 
 def test_tags_that_differ_in_case_only_are_two_if_the_datacenter_says_so(lab):

@@ -18,8 +18,8 @@ NAMES = ['web', 'Web', 'db', 'db2', 'x' * 64, 'X' * 64, 'y' * 80]
 ADDRESSES = ['10.0.0.5/24', '10.0.0.6/24', '10.0.1.7', 'fd00::5/64', '2001:db8::5/64', '10.0.0.0/24']
 TAGS = ['web', 'Web', 'tier-1', 'tier.1', 'tier_1', 'ünï', '🐧', 't' * 120]
 NOTES = [
-    '', 'notes', ' \x00 lead', 'a\x00b\nsecond', '<b>&amp;</b>', '🐧' * 3, 'n' * 10_000, 'os: Debian 12',
-    'first\nOS:  debian 12', 'os: De\x00b\ud800', '\u2028x', '\r\n\r\ntext',
+    '', 'notes', ' \x01 lead', 'a\x1bb\nsecond', '<b>&amp;</b>', '🐧' * 3, 'n' * 10_000, 'os: Debian 12',
+    'first\nOS:  debian 12', 'os: De\ufffdb', '\u2028x', '\r\n\r\ntext',
 ]  # fmt: skip
 # What all NICs are connected to.
 BRIDGE = node_interface('vmbr0', InterfaceType.BRIDGE, mtu=9000, vlan_aware=True)
