@@ -25,10 +25,11 @@ from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
 from .database import DatabaseBusy, explain, reconnect, retried
 from .flow import execute
+from .maintenance import InMaintenance, refuse_in_maintenance
 from .models import ProxmoxEndpoint, SyncRun
 from .proxmox.errors import Cancelled, ProxmoxError
 from .proxmox.inventory import GuestType
-from .runs import RunRecorder, active_runs, close, end_dead_jobs, endpoint_lock, find_dead, prune
+from .runs import RunRecorder, active_runs, close, end_dead_jobs, end_left_jobs, endpoint_lock, find_dead, prune
 from .schedule import start_due
 from .stored_plans import check_appliable, check_visible
 
@@ -86,7 +87,9 @@ class SyncJob(JobRunner):
         Raises:
             AlreadyRunning: One is under way.
             EndpointGone
+            InMaintenance
         """
+        refuse_in_maintenance()
         # Before the lock as well: a run that writes may hold the endpoint's row for long.
         cls.refuse_second(endpoint)
         with transaction.atomic():
@@ -165,6 +168,13 @@ class SyncJob(JobRunner):
             self.fail(_('The run of this job was deleted, or ended without it.'))
         if not run.endpoint.enabled:
             close(run, RunStatusChoices.CANCELLED, _('The endpoint is disabled.'))
+            self.logger.info(run.error)
+            return
+        try:
+            # Previews as well, which write their plan and the list of guests.
+            refuse_in_maintenance()
+        except InMaintenance as problem:
+            close(run, RunStatusChoices.CANCELLED, str(problem))
             self.logger.info(run.error)
             return
         with endpoint_lock(run.endpoint_id) as acquired:
@@ -274,6 +284,12 @@ class ScheduleJob(JobRunner):
         if self.job.interval:
             # Before the work, not after it as NetBox does: a worker that is killed meanwhile does not end the schedule.
             self.enqueue_next(self.job.interval)
+        try:
+            refuse_in_maintenance()
+        except InMaintenance as problem:
+            self.logger.info(str(problem))
+            return
+        end_left_jobs(SyncJob.get_jobs())
         for run in find_dead(active_runs()):
             self.logger.warning(f'{run.endpoint}: run {run.pk} had died')
         start_due(timezone.now(), self.start, self.missed)

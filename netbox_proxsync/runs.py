@@ -36,7 +36,7 @@ from .sync.changes import Plan
 from .sync.stored import binding_as_json, fields_as_json
 from .sync.values import encode, encode_all
 
-__all__ = ('RunRecorder', 'close', 'end_dead_jobs', 'endpoint_lock', 'find_dead', 'prune')
+__all__ = ('RunRecorder', 'close', 'end_dead_jobs', 'end_left_jobs', 'endpoint_lock', 'find_dead', 'prune')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
@@ -236,7 +236,7 @@ def active_runs(endpoint: ProxmoxEndpoint | None = None) -> QuerySet[SyncRun]:
 
 
 def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
-    """Close the runs that nobody works on any more, and return them."""
+    """Close the runs that nobody works on any more, and their jobs, and return them."""
     dead = [run for run in runs.select_related('job') if is_dead(run)]
     for run in dead:
         close(
@@ -245,7 +245,23 @@ def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
             _('The worker that carried out this run has died, or its job was deleted. Guests that it had written are '
               'whole; the next run does the rest.'),
         )
+        if run.job is not None:
+            end_job(run.job, run.error)
     return dead
+
+
+def end_job(job: Job, why: str):
+    """Give a job an end that its worker has not given it."""
+    if job.status not in JobStatusChoices.TERMINAL_STATE_CHOICES:
+        job.terminate(status=JobStatusChoices.STATUS_FAILED, error=why)
+
+
+def end_left_jobs(jobs: QuerySet[Job]):
+    """Give an end to jobs of runs that have ended long ago: their worker died just before it would have done so."""
+    ended = SyncRun.objects.filter(completed__lt=timezone.now() - JOB_GRACE, status__in=RunStatusChoices.FINISHED)
+    left = jobs.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES)
+    for job in left.filter(pk__in=ended.order_by().values('job')):
+        end_job(job, _('The worker that carried it out has died, or the queue was emptied.'))
 
 
 def is_dead(run: SyncRun) -> bool:

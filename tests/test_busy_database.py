@@ -3,9 +3,10 @@ Other sessions of PostgreSQL are in the way of a run: people who edit, other pro
 administrator has set for the database. A run repeats what was not carried out, then leaves out only what cannot be
 written, says so in one line, and keeps in memory what is true after the rollback.
 
-Tried, all with real sessions: a deadlock, lock_timeout, statement_timeout, a serialization failure, a foreign key that is
-violated at the commit, a unique name that another session is inserting; while objects, the list of guests and bindings
-are written, and while NetBox is read; with updates, creations and deletions; a connection that an administrator ends.
+Tried, all with real sessions: a deadlock, lock_timeout, statement_timeout, a serialization failure, a foreign key that
+is violated at the commit, a unique name that another session is inserting; while objects, the list of guests and
+bindings are written, and while NetBox is read; with updates, creations and deletions; a connection that an
+administrator ends.
 """
 
 from collections.abc import Callable

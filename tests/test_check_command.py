@@ -156,6 +156,11 @@ class TestRotateKeys:
         self.keys(settings, 'new', 'old')
         with pytest.raises(CommandError, match='Lost: token secret') as caught:
             self.rotate()
+        # Not even when there is nothing else to do is all said to be well.
+        out = io.StringIO()
+        with pytest.raises(CommandError, match='Lost: token secret'):
+            call_command('proxsync_rotate_keys', stdout=out)
+        assert out.getvalue() == ''
         assert caught.value.returncode == 1
         self.keys(settings, 'new')
         assert ProxmoxEndpoint.objects.get(name='Known').token_secret.reveal() == MARKER

@@ -1,6 +1,7 @@
 """Runs whose worker has died, and runs that are old."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from core.models import Job
@@ -107,3 +108,42 @@ def test_old_runs_go_and_the_last_one_stays(settings):
     SyncRun.objects.update(created=now - timedelta(days=999))
     prune(endpoint)
     assert list(SyncRun.objects.all()) == [runs[-1]]
+
+
+def job_of(run: SyncRun, **values: object) -> Job:
+    job = Job.objects.create(
+        name=SyncJob.name, job_id=uuid4(), status='running', started=timezone.now() - timedelta(hours=1), **values
+    )
+    SyncRun.objects.filter(pk=run.pk).update(job=job)
+    return job
+
+
+def test_the_job_of_a_run_whose_worker_has_died_ends_with_it(endpoint):
+    run = make_run(endpoint, status='running', completed=None)
+    job = job_of(run)
+    ScheduleJob.enqueue(immediate=True)
+    run.refresh_from_db()
+    job.refresh_from_db()
+    assert (job.status, job.error) == ('failed', run.error)
+    assert job.completed
+    assert job.execution_time
+
+
+def test_a_job_that_was_left_when_its_run_had_ended_ends(endpoint):
+    """Its worker was killed in between; or it was left by a version that did not end jobs."""
+    old, lately = timezone.now() - timedelta(hours=1), timezone.now()
+    left = job_of(make_run(endpoint, completed=old))
+    at_work = job_of(make_run(endpoint, completed=lately))
+    other = Job.objects.create(name='Other', job_id=uuid4(), status='running')
+    ScheduleJob.enqueue(immediate=True)
+    for job in (left, at_work, other):
+        job.refresh_from_db()
+    assert (left.status, 'has died' in left.error) == ('failed', True)
+    assert (at_work.status, other.status) == ('running', 'running')
+
+
+def test_the_job_of_a_run_that_has_ended_well_stays_as_it_is(endpoint, sync):
+    run = sync(endpoint)
+    SyncRun.objects.filter(pk=run.pk).update(completed=timezone.now() - timedelta(hours=1))
+    ScheduleJob.enqueue(immediate=True)
+    assert Job.objects.get(pk=run.job_id).status == 'completed'

@@ -52,6 +52,9 @@ def test_a_worker_killed_while_it_reads_does_not_block_the_next_run(worker, lab)
     assert person.wait(again).status == 'completed'
     run.refresh_from_db()
     assert (run.status, 'has died' in run.error) == ('failed', True)
+    # NetBox's own list of jobs says so, too.
+    assert (run.job.status, run.job.error) == ('failed', run.error)
+    assert run.job.completed
     assert VirtualMachine.objects.count() == 3
 
 

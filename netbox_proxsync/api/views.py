@@ -28,8 +28,9 @@ from ..choices import RunModeChoices
 from ..crypto import SecretError
 from ..forms.fields import NOT_IN_BACKGROUND
 from ..jobs import AlreadyRunning, SyncJob
+from ..maintenance import InMaintenance
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
-from ..permissions import may_apply
+from ..permissions import may_apply, run_to_cancel
 from ..proxmox.errors import ProxmoxError
 from ..sensitive_requests import carries_secrets
 from ..stored_plans import NotAppliable
@@ -218,7 +219,7 @@ def started(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], Syn
     except AlreadyRunning as error:
         running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
         return refused(str(error), run=running)
-    except NotAppliable as error:
+    except (NotAppliable, InMaintenance) as error:
         return refused(str(error))
     return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
 
@@ -316,9 +317,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         """
         Cancel a run: 200 when it is cancelled, 202 while its worker stops, 409 when it has ended otherwise.
         """
-        run = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
-        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=run.endpoint):
-            raise PermissionDenied(NOT_PERMITTED['sync'])
+        run = run_to_cancel(request.user, pk, NOT_PERMITTED['sync'])
         try:
             run = cancel(run, request.user)
         except RunEnded as error:

@@ -18,6 +18,7 @@ from ..crypto import SecretError
 from ..forms import ProxmoxEndpointForm
 from ..forms.fields import HostsField
 from ..jobs import AlreadyRunning, SyncJob
+from ..maintenance import InMaintenance
 from ..models import ProxmoxEndpoint, SyncRun
 from ..proxmox.errors import ProxmoxError
 from ..validation import clean_fingerprint, clean_hosts
@@ -71,7 +72,7 @@ class StartRunView(EndpointActionView):
         try:
             check_place(request.POST.get('place'))
             run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode)
-        except BranchUnusable as error:
+        except (BranchUnusable, InMaintenance) as error:
             messages.error(request, str(error))
             return redirect(endpoint.get_absolute_url())
         except AlreadyRunning as error:

@@ -10,6 +10,7 @@ from utilities.views import register_model_view
 from ..branching import BranchUnusable, check_place
 from ..choices import RunModeChoices
 from ..jobs import AlreadyRunning, SyncJob
+from ..maintenance import InMaintenance
 from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from .guest_actions import BulkGuestActionView, GuestActionView
 
@@ -52,6 +53,9 @@ class StartingRuns:
         except AlreadyRunning as error:
             messages.warning(request, str(error))
             return error.run
+        except InMaintenance as error:
+            messages.error(request, str(error))
+            return None
         told = ngettext(
             '{mode} of {number} guest of {endpoint} is queued.',
             '{mode} of {number} guests of {endpoint} is queued.',

@@ -16,6 +16,7 @@ from utilities.views import register_model_view
 
 from ..choices import ChangeActionChoices
 from ..jobs import AlreadyRunning, SyncJob
+from ..maintenance import InMaintenance
 from ..models import ProxmoxGuest, SyncRun
 from ..permissions import may_apply
 from ..stored_plans import CLUSTER_UNIT, TAKEN, NotAppliable, StoredPlan, check_appliable, open_parts
@@ -61,7 +62,7 @@ class PlanView(BaseObjectView):
         except AlreadyRunning as error:
             messages.warning(request, str(error))
             return redirect(error.run.get_absolute_url())
-        except NotAppliable as error:
+        except (NotAppliable, InMaintenance) as error:
             messages.error(request, str(error))
             return redirect(source.get_absolute_url())
         messages.success(request, _('The plan of run {source} is queued to be applied.').format(source=source.pk))

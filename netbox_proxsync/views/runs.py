@@ -2,10 +2,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views import View
 from netbox.models.deletion import CountOnly
@@ -20,6 +19,7 @@ from .. import filtersets, forms, tables
 from ..cancelling import RunEnded, cancel
 from ..models import SyncRun
 from ..object_actions import CancelRun
+from ..permissions import run_to_cancel
 from ..ui import panels, run_panels
 from .endpoints import counted
 from .run_progress import progress_context
@@ -88,12 +88,11 @@ class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
     """Cancels a run, for who may sync its endpoint."""
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return redirect(get_object_or_404(SyncRun, pk=pk).get_absolute_url())
+        # Somebody has logged in on the way to the button.
+        return redirect(page_of(request.user, run_to_cancel(request.user, pk)))
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
-        run = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
-        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', run.endpoint):
-            raise PermissionDenied
+        run = run_to_cancel(request.user, pk)
         try:
             run = cancel(run, request.user)
         except RunEnded as error:

@@ -26,7 +26,10 @@ class Command(BaseCommand):
                     ProxmoxEndpoint.objects.filter(pk=pk).update(**new)
             rotated += len(new)
             lost += failed
-        self.stdout.write(f'{rotated} secrets are encrypted anew.' if rotated else 'All secrets have the first key.')
+        if rotated:
+            self.stdout.write(f'{rotated} secrets are encrypted anew.')
+        elif not lost:
+            self.stdout.write('All secrets have the first key.')
         if lost:
             names = '\n'.join(f'  {endpoint}: {field}' for endpoint, field in lost)
             raise CommandError(

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from netbox_proxsync.branching import MAIN, Branch, BranchUnusable, find, within
 from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from netbox_proxsync.jobs import AlreadyRunning, EndpointGone, SyncJob
+from netbox_proxsync.maintenance import InMaintenance
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
 from netbox_proxsync.models.rules import MAX_VMID, MIN_VMID
@@ -99,7 +100,7 @@ class Command(BaseCommand):
         try:
             with within(branch.schema_id):
                 run = self.start(endpoint, options)
-        except (EndpointGone, NotAppliable, BranchUnusable) as error:
+        except (EndpointGone, NotAppliable, BranchUnusable, InMaintenance) as error:
             return self.failed(endpoint, str(error))
         except AlreadyRunning as error:
             return self.failed(endpoint, f'{error} Wait for run {error.run.pk} to end.')

@@ -1,0 +1,25 @@
+"""NetBox's maintenance mode, in which nothing is to be written."""
+
+from django.utils.translation import gettext as _
+from netbox.config import Config
+
+__all__ = ('InMaintenance', 'refuse_in_maintenance')
+
+
+class InMaintenance(Exception):
+    """NetBox is in maintenance mode. For people."""
+
+    def __init__(self):
+        super().__init__(
+            _('NetBox is in maintenance mode, so no run is carried out. Run again when maintenance mode is off.')
+        )
+
+
+def refuse_in_maintenance():
+    """
+    Raises:
+        InMaintenance
+    """
+    # Not by get_config(): a worker would keep what it has read when it was started.
+    if Config().MAINTENANCE_MODE:
+        raise InMaintenance
