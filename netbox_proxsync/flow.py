@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .branching.carrying import place_again
+from .branching.carrying import place, place_again
 from .branching.deciding import take_decisions
 from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
@@ -19,6 +19,7 @@ from .connection import connection_of, options_of
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
 from .ledger.guests import GuestRecorder
+from .ledger.kept import take_over
 from .ledger.objects import ObjectWriter
 from .ledger.seen import record_seen, settle_seen
 from .ledger.settings import load_settings
@@ -72,6 +73,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         return RunStatusChoices.REFUSED, shared
     refusal = another_cluster(ClusterIdentity.from_json(known_identity(run.endpoint)), seen)
     recorder.save(cluster_identity=seen.as_json())
+    has_taken_over = not refusal and take_over(run.endpoint, seen, machines)
     settings = load_settings(run.endpoint)
     plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
@@ -84,6 +86,8 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         stopped = write(run, recorder, watch, plan, guests)
         record(run, recorder, guests, plan)
         place_again(run)
+        if has_taken_over:
+            place(run.endpoint, SyncRun.objects.filter(pk=run.pk))
         if stopped:
             watch.check()
         return RunStatusChoices.COMPLETED, ''

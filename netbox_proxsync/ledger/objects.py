@@ -12,7 +12,7 @@ from extras.models import CustomField
 from virtualization.models import VirtualMachine
 
 from ..branching import in_branch
-from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..models import Binding, FormerEndpoint, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS
 from ..sync.ownership import decide
@@ -22,6 +22,7 @@ from .aside import Aside
 from .bindings import load_bindings
 from .burdens import hanging_on
 from .fields import is_set, pointer_to, read, write
+from .kept import was_created_by_sync
 from .newcomers import Newcomers
 from .shared import create_shared
 from .tracking import savepoint
@@ -62,6 +63,7 @@ class ObjectWriter:
         self.shared: dict[Shared, Pointer] = {}
         self.stamped: set[Pointer] = set()
         self.has_written = False
+        self.has_former_endpoints: bool | None = None
         self.bound_to: dict[Pointer, Bound] = {}
         self.load()
         self.aside = Aside(endpoint, self.save_field, self.bound_to)
@@ -379,9 +381,16 @@ class ObjectWriter:
         )
 
     def made(self, pointer: Pointer, change: Change) -> bool:
-        """Whether this endpoint made an object that it binds: in this run, or for another thing that it served."""
+        """
+        Whether the sync made an object that it binds: in this run, for another thing that it served, or for an endpoint
+        that was deleted.
+        """
         bound = self.bound_to.get(pointer)
-        return bound is not None and bound.created_by_sync
+        if bound is not None and bound.created_by_sync:
+            return True
+        if self.has_former_endpoints is None:
+            self.has_former_endpoints = FormerEndpoint.objects.exists()
+        return self.has_former_endpoints and was_created_by_sync(pointer)
 
     def unbind(self, change: Change):
         rows = Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key)

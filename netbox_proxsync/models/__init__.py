@@ -3,5 +3,6 @@ from .branches import *
 from .custom_fields import *
 from .endpoints import *
 from .guests import *
+from .kept import *
 from .rules import *
 from .runs import *

@@ -43,6 +43,7 @@ from ..validation import (
 from .bindings import Binding
 from .exporting import endpoint_as_yaml
 from .guests import ProxmoxGuest
+from .kept import _keep_bindings
 from .mixins import CensoredSecretsMixin
 from .runs import PlannedBinding, SyncChange
 
@@ -548,6 +549,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             # bring its row back. When this is called the row is gone, and what is left to do is to cancel the task.
             for job in self.jobs.filter(completed=None):
                 transaction.on_commit(job.delete, using=using)
+            _keep_bindings(self, using)
             SyncChange.drop(models.Q(run__endpoint=self), using)
             PlannedBinding.drop(models.Q(run__endpoint=self), using)
             Binding.drop(models.Q(endpoint=self), using)
