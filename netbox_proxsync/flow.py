@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from . import custom_fields
 from .acknowledging import drop_corrected
-from .branching.carrying import place_again
+from .branching.carrying import place, place_again
 from .branching.deciding import take_decisions
 from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
@@ -27,6 +27,7 @@ from .database import DatabaseBusy, retried
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
 from .ledger.guests import GuestRecorder
+from .ledger.kept import take_over
 from .ledger.objects import ObjectWriter
 from .ledger.seen import record_seen, settle_seen
 from .ledger.settings import load_settings
@@ -84,6 +85,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     known = retried(partial(known_identity, run.endpoint), _('reading the endpoint'))
     refusal = another_cluster(ClusterIdentity.from_json(known), seen)
     recorder.save(cluster_identity=seen.as_json())
+    has_taken_over = not refusal and retried(partial(take_over, run.endpoint, seen, machines), _('reading bindings'))
     settings = retried(partial(load_settings, run.endpoint), _('reading rules'))
     plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
@@ -96,6 +98,10 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         written = write(run, recorder, watch, plan, guests)
         record(run, recorder, guests, plan)
         attempt(recorder, partial(place_again, run), _('updating the endpoint'))
+        if has_taken_over:
+            attempt(
+                recorder, partial(place, run.endpoint, SyncRun.objects.filter(pk=run.pk)), _('updating the endpoint')
+            )
         if written.stopped:
             watch.check()
         return written.ending

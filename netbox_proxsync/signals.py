@@ -1,18 +1,25 @@
-"""What follows when an endpoint is saved."""
+"""What follows when an endpoint is saved, and what comes before it is deleted."""
 
 from typing import Any
 
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from .cancelling import withdraw
 from .models import ProxmoxEndpoint
+from .models.kept import _keep_bindings
 
-__all__ = ('withdraw_queued_runs',)
+__all__ = ('keep_bindings', 'withdraw_queued_runs')
 
 
 @receiver(post_save, sender=ProxmoxEndpoint)
 def withdraw_queued_runs(instance: ProxmoxEndpoint, raw: bool = False, **kwargs: Any):
     if not instance.enabled and not raw:
         withdraw(instance, _('The endpoint was disabled.'))
+
+
+@receiver(pre_delete, sender=ProxmoxEndpoint)
+def keep_bindings(instance: ProxmoxEndpoint, using: str, **kwargs: Any):
+    """Querysets delete endpoints without calling their `delete()`."""
+    _keep_bindings(instance, using)

@@ -1,8 +1,8 @@
 """
 Devices that may be a node, without proof: never a second device of the same machine.
 
-Other inputs that were tried: another site with and without a cluster, another role, a serial number (which the
-recordings of SSH tell, see tests/estate), a device that another endpoint keeps, and what the reason names as the way out.
+Other inputs that were tried: another site with and without a cluster, a device that another endpoint keeps, a stored
+plan, and what the reason names as the way out. Other roles and clusters at the same site: tests/estate/test_nodes.py.
 """
 
 import pytest

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
 __all__ = (
-    'at_last', 'begin', 'forget', 'into_branch', 'into_main', 'left_behind', 'let_go', 'out_of_main', 'place_again',
+    'at_last', 'begin', 'forget', 'into_branch', 'into_main', 'left_behind', 'let_go', 'out_of_main', 'place',
+    'place_again',
 )  # fmt: skip
 
 # Of changes that were at least tried, and may have been written in part.

@@ -15,7 +15,7 @@ from virtualization.models import VirtualMachine
 
 from ..branching import in_branch
 from ..custom_fields import unusable_fields
-from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..models import Binding, FormerEndpoint, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS, Removal
 from ..sync.ownership import decide
@@ -29,6 +29,7 @@ from .demands import not_assignable
 from .fields import is_set, pointer_to, read, write
 from .foreign import given_up
 from .journal import Journal, JournaledDict, JournaledSet
+from .kept import was_created_by_sync
 from .newcomers import Newcomers
 from .shared import SharedObjects
 from .tracking import savepoint
@@ -79,6 +80,7 @@ class ObjectWriter:
         self.limited: dict[tuple[str, str], set[Pointer]] = {}
         self.unassignable: set[Pointer] = set()
         self.has_written = False
+        self.has_former_endpoints: bool | None = None
         self.bound_to: dict[Pointer, Bound] = JournaledDict(self.journal)
         self.pointers: dict[tuple[str, str], Pointer] = JournaledDict(self.journal)
         self.load()
@@ -418,9 +420,16 @@ class ObjectWriter:
         )
 
     def made(self, pointer: Pointer, change: Change) -> bool:
-        """Whether this endpoint made an object that it binds: in this run, or for another thing that it served."""
+        """
+        Whether the sync made an object that it binds: in this run, for another thing that it served, or for an endpoint
+        that was deleted.
+        """
         bound = self.bound_to.get(pointer)
-        return bound is not None and bound.created_by_sync
+        if bound is not None and bound.created_by_sync:
+            return True
+        if self.has_former_endpoints is None:
+            self.has_former_endpoints = FormerEndpoint.objects.exists()
+        return self.has_former_endpoints and was_created_by_sync(pointer)
 
     def unbind(self, change: Change):
         rows = Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key)

@@ -47,6 +47,7 @@ from .bindings import Binding
 from .deletion import delete_unread
 from .exporting import endpoint_as_yaml
 from .guests import ProxmoxGuest
+from .kept import _keep_bindings
 from .mixins import CensoredSecretsMixin
 from .runs import PlannedBinding, SyncChange
 
@@ -610,6 +611,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             # bring its row back. When this is called the row is gone, and what is left to do is to cancel the task.
             for job in self.jobs.filter(completed=None):
                 transaction.on_commit(job.delete, using=using)
+            _keep_bindings(self, using)
             delete_unread(SyncChange, models.Q(run__endpoint=self), using)
             delete_unread(PlannedBinding, models.Q(run__endpoint=self), using)
             delete_unread(Binding, models.Q(endpoint=self), using)

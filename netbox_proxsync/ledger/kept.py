@@ -1,0 +1,84 @@
+"""What deleted endpoints have kept: an endpoint for the same cluster takes it over."""
+
+from collections.abc import Iterable, Iterator
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import DEFAULT_DB_ALIAS, transaction
+
+from ..branching import in_branch
+from ..models import Binding, FormerEndpoint, KeptBinding, ProxmoxEndpoint
+from ..models.kept import COLUMNS
+from ..proxmox.inventory import Guest
+from ..sync.identity import ClusterIdentity, is_same_cluster
+from ..sync.machines import identity_of
+from ..sync.values import Pointer
+
+__all__ = ('take_over', 'was_created_by_sync')
+
+BATCH = 1000
+
+
+def take_over(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Iterable[Guest]) -> bool:
+    """
+    Give an endpoint the bindings of deleted endpoints that led to the same cluster. In a branch that waits for the next
+    run in main.
+
+    Returns:
+        Whether there were any.
+    """
+    if in_branch() or not FormerEndpoint.objects.exists():
+        return False
+    guests, has_taken = list(guests), False
+    with transaction.atomic():
+        # The last one first: it knows best.
+        for former in FormerEndpoint.objects.order_by('-pk').select_for_update():
+            same = is_same_cluster(ClusterIdentity.from_json(former.cluster_identity), seen)
+            if same or (same is None and kept_most(former, guests)):
+                restore(former, endpoint)
+                former.delete()
+                has_taken = True
+    return has_taken
+
+
+def kept_most(former: FormerEndpoint, guests: Iterable[Guest]) -> bool:
+    """Whether more than half of its machines are there under their VM IDs, as their UUIDs tell."""
+    machines = {guest.key: uuid for guest in guests if (uuid := identity_of(guest).get('id_uuid'))}
+    rows = former.bindings.filter(kind='vm', missing_since=None).values_list('key', 'values__id_uuid')
+    kept = {key: uuid for key, uuid in rows if uuid}
+    return 2 * sum(machines.get(key) == uuid for key, uuid in kept.items()) > len(kept)
+
+
+def restore(former: FormerEndpoint, endpoint: ProxmoxEndpoint):
+    taken = set(Binding.objects.filter(endpoint=endpoint).order_by().values_list('kind', 'key'))
+    batch = []
+    for row in restorable(former):
+        if (row.kind, row.key) not in taken:
+            batch.append(Binding(endpoint=endpoint, **{name: getattr(row, name) for name in COLUMNS}))
+    seen = [binding.first_seen for binding in batch]
+    made = Binding.objects.bulk_create(batch, batch_size=BATCH)
+    # `auto_now_add` has put the present moment there.
+    for binding, first_seen in zip(made, seen, strict=True):
+        binding.first_seen = first_seen
+    Binding.objects.bulk_update(made, ['first_seen'], batch_size=BATCH)
+
+
+def restorable(former: FormerEndpoint) -> Iterator[KeptBinding]:
+    """
+    Those whose objects exist and are bound to nothing else; and what users have taken over, whether it exists or not.
+    """
+    for object_type in ContentType.objects.filter(pk__in=former.bindings.order_by().values('object_type')):
+        if (model := object_type.model_class()) is None:
+            continue
+        rows = former.bindings.filter(object_type=object_type)
+        bound = Binding.objects.filter(object_type=object_type).order_by()
+        there = set(model._base_manager.filter(pk__in=rows.order_by().values('object_id')).values_list('pk', flat=True))
+        for row in rows.exclude(object_id__in=bound.values('object_id')).iterator():
+            if row.unmanaged or row.object_id in there:
+                yield row
+
+
+def was_created_by_sync(pointer: Pointer) -> bool:
+    """Whether an object was created for an endpoint that was deleted since."""
+    object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
+    kept = KeptBinding.objects.using(DEFAULT_DB_ALIAS).filter(object_type_id=object_type.pk, object_id=pointer.pk)
+    return kept.filter(created_by_sync=True).exists()

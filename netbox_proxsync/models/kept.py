@@ -1,0 +1,78 @@
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .bindings import Binding
+
+__all__ = ('FormerEndpoint', 'KeptBinding')
+
+BATCH = 1000
+# What is kept of a binding.
+COLUMNS = (
+    'kind', 'key', 'unit', 'object_type_id', 'object_id', 'values', 'created_by_sync', 'first_seen', 'missing_since',
+    'unmanaged',
+)  # fmt: skip
+
+
+class FormerEndpoint(models.Model):
+    """
+    A deleted endpoint, and which cluster it led to: an endpoint for the same cluster takes over what it kept.
+    """
+
+    _netbox_private = True
+
+    name = models.CharField(max_length=100)
+    cluster_identity = models.JSONField(default=dict)
+    deleted = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ('pk',)
+        verbose_name = _('former endpoint')
+        verbose_name_plural = _('former endpoints')
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class KeptBinding(models.Model):
+    """A binding of a deleted endpoint. It remembers what the sync has created, and what it has written last."""
+
+    _netbox_private = True
+
+    former = models.ForeignKey(to=FormerEndpoint, on_delete=models.CASCADE, related_name='bindings')
+    kind = models.CharField(max_length=30)
+    key = models.CharField(max_length=200)
+    unit = models.CharField(max_length=100)
+    object_type = models.ForeignKey(to='contenttypes.ContentType', on_delete=models.CASCADE, related_name='+')
+    object_id = models.PositiveBigIntegerField()
+    values = models.JSONField(default=dict)
+    created_by_sync = models.BooleanField(default=False)
+    first_seen = models.DateTimeField()
+    missing_since = models.DateTimeField(null=True)
+    unmanaged = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ('pk',)
+        indexes = (models.Index(fields=('object_type', 'object_id'), name='netbox_prox_object__kept_idx'),)
+        verbose_name = _('kept binding')
+        verbose_name_plural = _('kept bindings')
+
+    def __str__(self) -> str:
+        return f'{self.kind} {self.key}'
+
+
+def _keep_bindings(endpoint: models.Model, using: str):
+    """Before an endpoint is deleted: remember what it keeps."""
+    rows = Binding.objects.using(using).filter(endpoint=endpoint.pk).order_by('pk')
+    if not rows.exists():
+        return
+    # A run may have learned more since the instance was loaded.
+    stored = type(endpoint).objects.using(using).filter(pk=endpoint.pk)
+    identity = stored.values_list('cluster_identity', flat=True).first()
+    former = FormerEndpoint.objects.using(using).create(name=endpoint.name, cluster_identity=identity or {})
+    batch: list[KeptBinding] = []
+    for values in rows.values(*COLUMNS).iterator():
+        batch.append(KeptBinding(former=former, **values))
+        if len(batch) == BATCH:
+            KeptBinding.objects.using(using).bulk_create(batch)
+            batch = []
+    KeptBinding.objects.using(using).bulk_create(batch)

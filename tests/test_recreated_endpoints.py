@@ -1,0 +1,175 @@
+"""
+An endpoint that is deleted and made again knows what the sync has created, written, retired, and left to users.
+
+Other inputs that were tried: deleted by a page, in bulk, by REST and by a queryset; another cluster with the same names
+and VM IDs; an endpoint that was deleted twice; objects that were deleted or edited meanwhile; a cluster that was
+renamed; a limited run first; and a first run after which nothing is proven by the cluster (adoption).
+"""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from users.models import Token, User
+from virtualization.models import Cluster, VirtualDisk, VirtualMachine
+
+from netbox_proxsync.models import Binding, FormerEndpoint, KeptBinding, ProxmoxEndpoint
+
+pytestmark = pytest.mark.django_db
+
+IGNORED = ('id', 'endpoint_id', 'seen')
+
+
+@pytest.fixture
+def pve(standin):
+    return standin(nodes=1, vms=3, containers=1, templates=0, seed=3, name='lab')
+
+
+@pytest.fixture
+def endpoint(pve, make_endpoint):
+    return make_endpoint(pve, change_limit=100)
+
+
+def bindings(endpoint) -> list[dict]:
+    rows = Binding.objects.filter(endpoint=endpoint).order_by('kind', 'key')
+    return [{name: value for name, value in row.items() if name not in IGNORED} for row in rows.values()]
+
+
+def by_model(endpoint):
+    endpoint.delete()
+
+
+def by_queryset(endpoint):
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).delete()
+
+
+def browser() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser('boss'))
+    return client
+
+
+def by_page(endpoint):
+    answer = browser().post(f'/plugins/proxsync/endpoints/{endpoint.pk}/delete/', {'confirm': True})
+    assert answer.status_code == 302
+
+
+def in_bulk(endpoint):
+    data = {'pk': [endpoint.pk], 'confirm': True, '_confirm': True}
+    assert browser().post('/plugins/proxsync/endpoints/delete/', data).status_code == 302
+
+
+def by_rest(endpoint):
+    token = Token.objects.create(user=User.objects.create_superuser('api'))
+    answer = Client().delete(
+        '/api/plugins/proxsync/endpoints/',
+        json.dumps([{'id': endpoint.pk}]),
+        content_type='application/json',
+        HTTP_AUTHORIZATION=f'Bearer nbt_{token.key}.{token.token}',
+    )
+    assert answer.status_code == 204, answer.content
+
+
+@pytest.mark.parametrize('delete', [by_model, by_queryset, by_page, in_bulk, by_rest])
+def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync, delete):
+    sync(endpoint)
+    before = bindings(endpoint)
+    delete(endpoint)
+    assert not ProxmoxEndpoint.objects.exists() and not Binding.objects.exists()
+    again = make_endpoint(pve, name='Again', change_limit=100)
+    run = sync(again)
+    assert (run.status, run.changes.count()) == ('completed', 0)
+    assert bindings(again) == before
+    assert all(row['created_by_sync'] for row in before)
+    again.refresh_from_db()
+    assert again.cluster == Cluster.objects.get()
+    assert not FormerEndpoint.objects.exists() and not KeptBinding.objects.exists()
+
+
+def test_what_the_sync_has_created_is_deleted_when_it_is_gone(pve, endpoint, make_endpoint, sync):
+    """Retired before the endpoint was deleted, and gone only afterwards; the grace period goes on."""
+    sync(endpoint)
+    pve.delete(100)
+    sync(endpoint)
+    Binding.objects.filter(key='qemu/100').update(missing_since=timezone.now() - timedelta(days=40))
+    endpoint.delete()
+    pve.delete(101)
+    again = make_endpoint(pve, change_limit=100, missing_guests='delete', grace_days=30)
+    sync(again)
+    names = set(VirtualMachine.objects.values_list('custom_field_data__vmid', 'status'))
+    assert {vmid for vmid, _status in names} == {101, 102, 103}
+    assert dict(names)[101] == 'decommissioning'
+
+
+def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, make_endpoint, sync):
+    sync(endpoint)
+    vm = Binding.objects.get(key='qemu/100').object
+    disk = Binding.objects.filter(kind='disk', unit='qemu/101').first()
+    Binding.objects.filter(pk=disk.pk).update(unmanaged=True)
+    gone = Binding.objects.get(key='qemu/102').object
+    endpoint.delete()
+    vm.description, vm.memory = 'By hand', 1
+    vm.save()
+    gone.delete()
+    VirtualDisk.objects.filter(pk=disk.object_id).update(size=7)
+    Cluster.objects.update(name='renamed')
+    again = make_endpoint(pve)
+    sync(again)
+    vm.refresh_from_db()
+    assert (vm.description, vm.memory == 1, vm.cluster.name) == ('By hand', False, 'renamed')
+    assert VirtualDisk.objects.get(pk=disk.object_id).size == 7
+    assert Binding.objects.get(key='qemu/102').object.name == gone.name
+    assert Cluster.objects.count() == 1
+    assert not sync(again).changes.exists()
+
+
+def test_another_cluster_with_the_same_names_and_vm_ids_takes_nothing_over(standin, endpoint, make_endpoint, sync):
+    sync(endpoint)
+    kept = Binding.objects.count()
+    endpoint.delete()
+    other = standin(nodes=1, vms=3, containers=1, templates=0, seed=9, name='other')
+    second = make_endpoint(other, name='Other')
+    sync(second)
+    assert KeptBinding.objects.count() == kept
+    assert VirtualMachine.objects.count() == 8
+
+
+def test_an_endpoint_that_is_deleted_twice_loses_nothing(pve, endpoint, make_endpoint, sync):
+    sync(endpoint)
+    before = bindings(endpoint)
+    endpoint.delete()
+    # This one has never been synced.
+    make_endpoint(pve).delete()
+    again = make_endpoint(pve)
+    sync(again)
+    again.delete()
+    last = make_endpoint(pve)
+    sync(last)
+    assert bindings(last) == before
+
+
+@pytest.mark.parametrize('first', ['preview', 'limited'])
+def test_whatever_the_first_run_is_nothing_is_lost(pve, endpoint, make_endpoint, sync, first):
+    sync(endpoint)
+    before = bindings(endpoint)
+    endpoint.delete()
+    again = make_endpoint(pve)
+    if first == 'preview':
+        assert not sync(again, mode='preview').changes.exists()
+    else:
+        sync(again, vmids=[100])
+    assert not sync(again).changes.exclude(kind='cluster').exists()
+    assert bindings(again) == before
+
+
+def test_what_is_adopted_is_known_as_created_though_the_cluster_is_not(pve, endpoint, make_endpoint, sync):
+    """Proxmox was installed anew, and the guests restored: another authority, other UUIDs."""
+    sync(endpoint)
+    endpoint.delete()
+    FormerEndpoint.objects.update(cluster_identity={'authority': 'another', 'name': 'old', 'nodes': ['old']})
+    again = make_endpoint(pve)
+    run = sync(again)
+    assert run.counts['vm'] == {'adopt': 4}
+    assert Binding.objects.filter(kind='vm', created_by_sync=True).count() == 4
