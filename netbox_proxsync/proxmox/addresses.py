@@ -148,7 +148,7 @@ def guest_only_interfaces(
                     ignored=_shortened(ignored, filters.limit),
                 )
             )
-    return tuple(found[: filters.limit])
+    return tuple(sorted(found, key=lambda interface: (interface.name, interface.mac or ''))[: filters.limit])
 
 
 def _carriers(
