@@ -119,10 +119,11 @@ class Guest:
         result = {}
         for key, nic in self.nics.items():
             configured = set(re.findall(r'(?:^|,)ip6?=([0-9a-fA-F:.]+/\d+)', nic['text']))
+            has_drive = any('cloudinit' in str(value) for value in self.config.values())
             wished = set(re.findall(r'ip6?=([0-9a-fA-F:.]+/\d+)', self.config.get(f'ipconfig{key[3:]}', '')))
             observed = reported.get(nic['mac'], set())
             # Cloud-init only asks; once the guest answers, its answer counts.
-            found = configured | observed | (wished if agent is None else set())
+            found = configured | observed | (wished if agent is None and has_drive else set())
             result[key] = {
                 address for address in found if not re.match(r'127\.|169\.254\.|fe[89ab]|::1/|2[2-5]\d\.|ff', address)
             }

@@ -93,6 +93,8 @@ def test_every_defect_has_a_test_that_is_there():
         assert test in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, where
 
 
+# Without it, `ipconfigN` never reaches the guest.
+CLOUD_INIT = {'ide2': 'local-lvm:vm-1-cloudinit,media=cdrom,size=4M'}
 pytestmark = pytest.mark.django_db
 
 
@@ -203,7 +205,7 @@ def addresses_of(endpoint, vmid: int) -> dict[str, str]:
 
 
 def test_static_and_leased_addresses_of_both_families_are_found(pve, endpoint, sync):
-    machine = pve.create(config={'ipconfig0': 'ip=192.0.2.5/24,gw=192.0.2.1,ip6=2001:db8::5/64'})
+    machine = pve.create(config={'ipconfig0': 'ip=192.0.2.5/24,gw=192.0.2.1,ip6=2001:db8::5/64', **CLOUD_INIT})
     nic = 'name=eth0,bridge=vmbr0,hwaddr=BC:24:11:AA:00:0{},ip={},ip6={},type=veth'
     static = pve.create(type='lxc', config={'net0': nic.format(1, '192.0.2.6/24', '2001:db8::6/64')})
     leased = pve.create(type='lxc', running=True, config={'net0': nic.format(2, 'dhcp', 'dhcp')})
@@ -346,7 +348,7 @@ def test_an_address_that_is_in_several_vrfs_is_found_in_its_own(pve, endpoint, s
     mine = IPAddress.objects.create(address='192.0.2.5/32', vrf=vrfs[1], description='Reserved')
     endpoint.vrf = vrfs[1]
     endpoint.save()
-    vmid = pve.create(config={'ipconfig0': 'ip=192.0.2.5/24'})
+    vmid = pve.create(config={'ipconfig0': 'ip=192.0.2.5/24', **CLOUD_INIT})
     all_applied(sync(endpoint))
     mine.refresh_from_db()
     assert (mine.assigned_object, str(mine.address)) == (vm_of(endpoint, vmid).interfaces.get(), '192.0.2.5/24')

@@ -7,6 +7,7 @@ from virtualization.models import VirtualMachine
 
 from .. import branching
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..models.deletion import delete_unread
 
 __all__ = ('rekey',)
 
@@ -64,7 +65,7 @@ def kept_units(endpoint: ProxmoxEndpoint, units: Collection[str], moving: Collec
 def clear(endpoint: ProxmoxEndpoint, keys: Iterable[tuple[str, str]], moving: Collection[int]):
     """Drop what is bound under the new keys: its virtual machine is gone from NetBox."""
     taken = Binding.objects.filter(endpoint=endpoint, key__in=[key for key, _unit in keys]).exclude(pk__in=moving)
-    Binding.drop(Q(pk__in=list(taken.values_list('pk', flat=True))), taken.db)
+    delete_unread(Binding, Q(pk__in=list(taken.values_list('pk', flat=True))), taken.db)
 
 
 def hand_over(endpoint: ProxmoxEndpoint, units: Iterable[Unit]):
@@ -73,4 +74,4 @@ def hand_over(endpoint: ProxmoxEndpoint, units: Iterable[Unit]):
         guest_type, _slash, vmid = unit.partition('/')
         if endpoint_id != endpoint.pk and vmid.isdecimal():
             gone = Q(endpoint=endpoint_id, type=guest_type, vmid=vmid, ignored=False, seen_until__isnull=False)
-            ProxmoxGuest.drop(gone, ProxmoxGuest.objects.db)
+            delete_unread(ProxmoxGuest, gone, ProxmoxGuest.objects.db)

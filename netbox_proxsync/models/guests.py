@@ -221,5 +221,5 @@ class ProxmoxGuest(models.Model):
         return self.detail('nics')
 
     def detail(self, name: str) -> list[dict[str, Any]]:
-        """A part of `details`: 'nics', 'disks', 'unread' or 'unknown_keys'; empty if it was not read."""
+        """A part of `details`: 'nics', 'guest_only', 'disks', 'unread' or 'unknown_keys'; empty if it was not read."""
         return self.details.get(name, [])

@@ -119,7 +119,7 @@ def nic_addresses(
     for nic in config.nics:
         carriers = _carriers(nic, running, macs)
         found = _of_nic(guest_type, _static(guest_type, nic, config), _name(nic), carriers, filters)
-        result[nic.key] = _without_held(found, holders)
+        result[nic.key] = _without_held(found, holders, filters.limit)
         holders |= {address.interface.ip: nic.key for address in result[nic.key].addresses}
     return _within_limit(result, filters.limit)
 
@@ -158,7 +158,7 @@ def guest_only_interfaces(
                     ignored=_shortened(ignored, filters.limit),
                 )
             )
-    return tuple(found[: filters.limit])
+    return tuple(sorted(found, key=lambda interface: (interface.name, interface.mac or ''))[: filters.limit])
 
 
 def _name(nic: Nic) -> str | None:
@@ -323,7 +323,7 @@ def _unique(addresses: Iterable[Address]) -> tuple[Address, ...]:
     return tuple(by_host.values())
 
 
-def _without_held(found: NicAddresses, holders: dict[Host, str]) -> NicAddresses:
+def _without_held(found: NicAddresses, holders: dict[Host, str], limit: int) -> NicAddresses:
     """Take out what an earlier NIC has."""
     kept, ignored = _sorted_out(
         _ignored(address, f'{holders[address.interface.ip]} of the same guest has it.')
@@ -331,7 +331,7 @@ def _without_held(found: NicAddresses, holders: dict[Host, str]) -> NicAddresses
         else address
         for address in found.addresses
     )
-    return replace(found, addresses=tuple(kept), ignored=(*found.ignored, *ignored))
+    return replace(found, addresses=tuple(kept), ignored=(*found.ignored, *_shortened(ignored, limit)))
 
 
 def _within_limit(found: Mapping[str, NicAddresses], limit: int) -> dict[str, NicAddresses]:

@@ -110,7 +110,12 @@ class IgnoredAddressesPanel(DetailPanel):
     template_name = 'netbox_proxsync/panels/guest_ignored.html'
 
     def rows(self, guest: Any) -> list[dict[str, Any]]:
-        return [{**address, 'nic': nic['key']} for nic in guest.nics for address in nic['ignored']]
+        rows = [{**address, 'nic': nic['key']} for nic in guest.nics for address in nic['ignored']]
+        for interface in guest.detail('guest_only'):
+            # What is not ignored for a reason of its own is so because of its interface.
+            rows += [{**address, 'nic': '', 'reason': interface['reason']} for address in interface['addresses']]
+            rows += [{**address, 'nic': ''} for address in interface['ignored']]
+        return rows
 
 
 class DisksPanel(DetailPanel):

@@ -181,6 +181,7 @@ def addresses(pve: StandIn) -> None:
         'net1': 'virtio=BC:24:11:0A:02:01,bridge=vmbr0',
         'ipconfig0': 'ip=10.1.0.5/24,gw=10.1.0.1,ip6=2001:db8:1::5/64',
         'ipconfig1': 'ip=dhcp,ip6=auto',
+        'ide2': 'local-lvm:vm-150-cloudinit,media=cdrom',
     }
     machine(pve, 150, 'router', router)
     pve.set_interfaces(150, [
@@ -199,6 +200,7 @@ def addresses(pve: StandIn) -> None:
     gateway_second = {
         'net0': 'virtio=BC:24:11:0A:04:00,bridge=vmbr0', 'net1': 'virtio=BC:24:11:0A:04:01,bridge=vmbr0',
         'ipconfig0': 'ip=10.1.3.5/24', 'ipconfig1': 'ip=10.1.4.5/24,gw=10.1.4.1',
+        'ide2': 'local-lvm:vm-152-cloudinit,media=cdrom',
     }  # fmt: skip
     machine(pve, 152, 'two-ways', gateway_second, running=False)
     # Windows tells no prefix length.

@@ -590,6 +590,7 @@ class TestOneGuest:
     )
     def test_a_silent_agent_costs_the_running_addresses_only(self, pve, failure, words, told):
         glob = '/nodes/pve1/qemu/100/agent/*'
+        pve.set_config(100, ide3='local-lvm:vm-100-cloudinit,media=cdrom')
         if failure == 'drop':
             pve.drop(glob)
         elif failure == 'hang':

@@ -241,6 +241,7 @@ class _Builder:
             first = addresses['net0']
             config['ipconfig0'] = ','.join(f'{"ip6" if ":" in value else "ip"}={value}' for value in first)
             config['ciuser'] = 'admin'
+            config['ide3'] = f'local-lvm:vm-{number}-cloudinit,media=cdrom,size=4M'
         return addresses
 
     def nic_count(self) -> int:

@@ -183,6 +183,7 @@ def test_an_address_that_a_readable_nic_lost_is_deleted_and_one_of_a_person_is_r
     netbox = NetBox()
     mine = netbox.add('ip', address='10.0.0.6/24')
     netbox.sync(inventory(guest(100, ips=('10.0.0.5/24', '10.0.0.6/24'))))
+    assert not netbox.sync(inventory(guest(100, ips=()))).changes
     made = netbox.sync(inventory(guest(100, ips=())))
     assert actions(made, 'ip') == {'qemu/100/10.0.0.5': Action.DELETE, 'qemu/100/10.0.0.6': Action.RELEASE}
     assert netbox.records['ip'][mine].values['assigned_object'] is None
@@ -318,7 +319,8 @@ def guests(draw, vmid):
     return made
 
 
-UNLIMITED = replace(SETTINGS, change_limit=100)
+# What is missing for a moment has tests of its own: test_addresses.py.
+UNLIMITED = replace(SETTINGS, change_limit=100, missing_address_reads=1)
 inventories = st.sets(st.sampled_from([100, 101, 102])).flatmap(
     lambda vmids: st.tuples(*[guests(vmid) for vmid in sorted(vmids)])
 ).map(lambda found: inventory(*found))

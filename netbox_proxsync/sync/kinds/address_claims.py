@@ -300,7 +300,7 @@ def may_stand_beside(record: Record, item: Item, existing: Existing, located: Lo
 
 def claimed_twice(item: Item, winner: Item) -> Conflict:
     return Conflict(
-        f'{item.label} is claimed by {winner.unit} as well, which has it in NetBox. If that is wrong, assign it to the '
+        f'{item.label} is claimed by {winner.unit} as well, which keeps or gets it. If that is wrong, assign it to the '
         f'right guest in NetBox. If both are right, put them into different VRFs, or give it the role "anycast".'
     )
 
