@@ -8,12 +8,12 @@ log by which a branch is merged.
 from collections.abc import Collection
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from .branching import refuse_in_branch
 from .choices import RunModeChoices, RunStatusChoices
-from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from .models import Binding, KeptBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from .models.deletion import delete_unread
 from .sync.guests import IGNORED, REOPENED, Standing
 
@@ -71,8 +71,16 @@ def stop_managing(guests: Collection[ProxmoxGuest]) -> int:
         for endpoint_id, keys in units.items():
             # What was taken over by itself stays a person's, should the guest be synced again.
             managed = Q(endpoint_id=endpoint_id, unit__in=keys, unmanaged=False)
+            forget_kept(Binding.objects.filter(managed))
             delete_unread(Binding, managed, Binding.objects.db)
     return len(guests)
+
+
+def forget_kept(bindings: QuerySet[Binding]):
+    """What deleted endpoints have created of these objects is the users' from now on."""
+    for object_type in bindings.order_by().values_list('object_type', flat=True).distinct():
+        objects = bindings.filter(object_type=object_type).order_by().values_list('object_id', flat=True)
+        KeptBinding.objects.filter(object_type=object_type, object_id__in=list(objects)).delete()
 
 
 def leave_to_people(binding: Binding):
