@@ -69,7 +69,7 @@ def test_the_primary_address_is_the_one_that_the_cluster_uses(lab9, made):
     def primary(device):
         return device.primary_ip4 and str(device.primary_ip4), device.primary_ip6 and str(device.primary_ip6)
 
-    assert primary(lab9.device('pve1')) == ('10.77.0.11/24', None)
+    assert primary(lab9.device('pve1')) == ('10.77.0.11/24', '2001:db8:77::11/64')
     # Leased by DHCP on vmbr0; NetBox has no prefix that would give its length.
     assert primary(lab9.device('pve3')) == ('10.77.0.13/32', None)
     assert primary(made.device('pve1')) == ('10.0.0.11/16', '2001:db8::11/64')
@@ -200,5 +200,5 @@ def test_interface_custom_fields(made, lab9):
     assert values(made.port('pve1', 'vmbr0')) == ('bridge', 'bond0')
     assert values(made.port('pve1', 'eno1')) == ('eth', None)
     assert values(made.port('pve2', 'vmbr0')) == ('OVSBridge', 'bondovs eno3 mgmt')
-    # Its parts do not exist, so Proxmox does not know it any more.
-    assert values(lab9.port('pve2', 'bondovs')) == ('unknown', 'eno3 eno4')
+    # Its parts do not exist, so its `type` is "unknown"; its `ovs_type` is not.
+    assert values(lab9.port('pve2', 'bondovs')) == ('OVSBond', 'eno3 eno4')
