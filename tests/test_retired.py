@@ -99,12 +99,12 @@ def test_a_machine_that_comes_back_is_revived_whatever_was_edited(standin, make_
     pve = standin(nodes=1, vms=2, containers=0, templates=0, seed=3)
     endpoint = make_endpoint(pve, missing_guests='retire', grace_days=0)
     sync(endpoint)
-    guest = next(iter(pve.cluster.guests.values()))
+    key, guest = next(iter(pve.cluster.guests.items()))
     pve.delete(guest.vmid)
     sync(endpoint)
     machine = Binding.objects.get(kind='vm', key=f'qemu/{guest.vmid}').object
     edit(machine, status='planned')
-    pve.cluster.guests[guest.vmid] = guest
+    pve.cluster.guests[key] = guest
     pve.cluster.changed()
     assert sync(endpoint).counts['vm'] == {'revive': 1}
     bound = Binding.objects.get(kind='vm', key=f'qemu/{guest.vmid}')

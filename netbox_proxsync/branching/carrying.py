@@ -3,6 +3,7 @@ How bindings and guests follow when a branch is merged, synced or reverted. They
 netbox-branching carries everything else; so they are carried here, by what became of the objects.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import DEFAULT_DB_ALIAS, transaction
@@ -15,6 +16,7 @@ from ..ledger.clusters import remember_cluster
 from ..ledger.tracking import service_user, tracked_transaction
 from ..models import Binding, BranchState, ProxmoxEndpoint, SyncChange, SyncRun
 from . import installed, within
+from .before import Before, restore
 from .bindings import BindingCarrier, Touched
 from .guests import GuestCarrier
 from .shared import carry_shared
@@ -49,6 +51,7 @@ def into_main(branch: 'BranchRow'):
         for endpoint in endpoints_of(runs):
             state = BranchState.objects.filter(endpoint=endpoint, branch_id=branch.schema_id).first()
             touched = touched_by(runs.filter(endpoint=endpoint))
+            before = Before.of(endpoint)
             BindingCarrier(endpoint, branch.connection_name, DEFAULT_DB_ALIAS, touched).carry()
             carry_shared(endpoint, branch.connection_name, DEFAULT_DB_ALIAS)
             read = state and state.guests_read
@@ -58,6 +61,7 @@ def into_main(branch: 'BranchRow'):
                 set_guests_read(endpoint, read)
             if state:
                 remember_cluster(endpoint, state.cluster_identity)
+                before.keep(endpoint, state)
             place(endpoint, runs)
         BranchState.objects.filter(branch_id=branch.schema_id).update(carried=timezone.now())
 
@@ -91,10 +95,16 @@ def let_go(branch: 'BranchRow'):
 def out_of_main(branch: 'BranchRow'):
     """After a merge was reverted: what was remembered of it, in main."""
     with within(''), transaction.atomic():
-        take_back(changes_of(branch))
         for endpoint in endpoints_of(SyncRun.objects.filter(branch_id=branch.schema_id)):
+            changes = changes_of(branch).filter(run__endpoint=endpoint)
+            state = BranchState.objects.filter(endpoint=endpoint, branch_id=branch.schema_id).first()
+            if state and state.before and state.carried:
+                written = written_since(endpoint, state.carried)
+                restore(endpoint, state, written)
+                changes = changes.filter(unit__in=written)
+            take_back(changes)
             Binding.objects.filter(pk__in=dangling(endpoint)).delete()
-        BranchState.objects.filter(branch_id=branch.schema_id).update(carried=None)
+        BranchState.objects.filter(branch_id=branch.schema_id).update(carried=None, before=None)
 
 
 def at_last(branch: 'BranchRow'):
@@ -131,6 +141,14 @@ def changes_of(branch: 'BranchRow') -> QuerySet[SyncChange]:
     """What was written into a branch."""
     runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
     return SyncChange.objects.filter(run__in=runs.values('pk'), outcome__in=WRITTEN)
+
+
+def written_since(endpoint: ProxmoxEndpoint, moment: datetime) -> set[str]:
+    """The units of which runs in main have written something since a moment."""
+    runs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
+    since = runs.filter(Q(completed__gt=moment) | Q(completed=None)).order_by()
+    changes = SyncChange.objects.filter(run__in=since.values('pk'), outcome__in=WRITTEN).order_by()
+    return set(changes.values_list('unit', flat=True).distinct())
 
 
 def touched_by(runs: QuerySet[SyncRun]) -> Touched:

@@ -1,0 +1,151 @@
+"""
+What main remembered before a branch was merged, so that a revert brings it back: bindings and guests are not in the
+change log, by which netbox-branching reverts everything else.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from django.db import DEFAULT_DB_ALIAS, models
+from django.db.models import Q
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from virtualization.models import VirtualMachine
+
+from ..choices import GuestStateChoices
+from ..ledger.guests import save
+from ..models import Binding, BranchState, ProxmoxEndpoint, ProxmoxGuest
+from .bindings import existing, object_of
+from .states import set_guests_read
+
+__all__ = ('Before', 'restore')
+
+BATCH = 1000
+
+type Rows = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Before:
+    """What main holds of an endpoint, by the primary keys of the rows."""
+
+    bindings: Rows
+    guests: Rows
+    guests_read: str | None
+
+    @classmethod
+    def of(cls, endpoint: ProxmoxEndpoint) -> Self:
+        read = ProxmoxEndpoint.objects.values_list('guests_read', flat=True).get(pk=endpoint.pk)
+        return cls(
+            bindings=stored(Binding, endpoint),
+            guests=stored(ProxmoxGuest, endpoint),
+            guests_read=read.isoformat() if read else None,
+        )
+
+    def keep(self, endpoint: ProxmoxEndpoint, state: BranchState):
+        """
+        Keep with the branch what a merge has changed of this, to be called after it. What was kept before stays: a
+        merge whose bindings follow a second time changes nothing that the first did not.
+        """
+        now, kept = Before.of(endpoint), state.before or {}
+        state.before = {
+            'bindings': {**changed(self.bindings, now.bindings), **kept.get('bindings', {})},
+            'guests': {**changed(self.guests, now.guests), **kept.get('guests', {})},
+            'guests_read': kept.get('guests_read', self.guests_read),
+        }
+        state.save(update_fields=['before'])
+
+
+def stored(model: type[models.Model], endpoint: ProxmoxEndpoint) -> Rows:
+    rows = model._base_manager.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk).order_by('pk')
+    return {str(row['id']): {name: plain(value) for name, value in row.items()} for row in rows.values()}
+
+
+def plain(value: Any) -> Any:
+    """For JSON, whose encoder would cut the microseconds off a time."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def changed(before: Rows, after: Rows) -> dict[str, dict[str, Any] | None]:
+    """The rows as they were; None for those that were not there."""
+    return {pk: before.get(pk) for pk in {**before, **after} if before.get(pk) != after.get(pk)}
+
+
+def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[str]):
+    """
+    After a merge was reverted: main's bindings and guests as they were before it.
+
+    Args:
+        written: The units that runs in main have written since. What they remember is true now, and stays.
+    """
+    restore_bindings(endpoint, state.before['bindings'], written)
+    restore_guests(endpoint, state, written)
+
+
+def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], written: Collection[str]):
+    mine = {str(row.pk): row for row in Binding.objects.filter(endpoint=endpoint)}
+    pks = [pk for pk, row in before.items() if not units_of(row, mine.get(pk)) & set(written)]
+    back = [Binding(**before[pk]) for pk in pks if before[pk] is not None]
+    for row in back:
+        # That is decided by people, in main alone.
+        row.unmanaged = mine[str(row.pk)].unmanaged if str(row.pk) in mine else row.unmanaged
+    # What somebody has taken over since then stays so.
+    gone = {pk for pk in pks if pk in mine and not (before[pk] is None and mine[pk].unmanaged)}
+    kept = [row for pk, row in mine.items() if pk not in gone]
+    there = existing(back, DEFAULT_DB_ALIAS)
+    keys, objects = {(row.kind, row.key) for row in kept}, {object_of(row) for row in kept}
+    foreign = set(
+        Binding.objects.exclude(endpoint=endpoint).order_by()
+        .filter(object_id__in=[row.object_id for row in back]).values_list('object_type_id', 'object_id')
+    )  # fmt: skip
+    back = [
+        row for row in back
+        if object_of(row) in there and (row.kind, row.key) not in keys and object_of(row) not in objects | foreign
+    ]  # fmt: skip
+    moments = [moment(row.first_seen) for row in back]
+    Binding.drop(Q(pk__in=[int(pk) for pk in gone]), DEFAULT_DB_ALIAS)
+    Binding.objects.bulk_create(back, batch_size=BATCH)
+    for row, first_seen in zip(back, moments, strict=True):
+        row.first_seen = first_seen
+    Binding.objects.bulk_update(back, ['first_seen'], batch_size=BATCH)
+
+
+def restore_guests(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[str]):
+    """What a run in main has read of the guests since is true; only how NetBox stands to them is not known then."""
+    before = state.before['guests']
+    mine = {str(row.pk): row for row in ProxmoxGuest.objects.filter(endpoint=endpoint)}
+    read_before = moment(state.before['guests_read'])
+    if endpoint.guests_read not in (state.guests_read, read_before):
+        unsure = [mine[pk] for pk in before if pk in mine and not mine[pk].ignored]
+        for row in unsure:
+            row.state = GuestStateChoices.UNKNOWN
+            row.reason = _('A branch was reverted since the guests were last read. The next run compares it.')
+        return save(unsure, [])
+    machines = {row['virtual_machine_id'] for row in before.values() if row}
+    there = set(VirtualMachine.objects.filter(pk__in=machines - {None}).order_by().values_list('pk', flat=True))
+    back, gone = [], []
+    for pk, values in before.items():
+        now = mine.get(pk)
+        if now is not None and now.key in written:
+            continue
+        if values is not None:
+            row = ProxmoxGuest(**values)
+            row.virtual_machine_id = row.virtual_machine_id if row.virtual_machine_id in there else None
+            row.seen_until = moment(row.seen_until)
+            # A person may have decided about the guest since then.
+            if now is None or now.ignored == row.ignored:
+                back.append(row)
+        elif now is not None and not now.ignored:
+            gone.append(now)
+    save(back, gone)
+    set_guests_read(endpoint, read_before)
+
+
+def units_of(before: Mapping[str, Any] | None, now: Binding | None) -> set[str]:
+    return {unit for unit in (before and before['unit'], now and now.unit) if unit}
+
+
+def moment(value: Any):
+    return parse_datetime(value) if isinstance(value, str) else value
