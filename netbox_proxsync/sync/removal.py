@@ -45,7 +45,7 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
         if bound.unit in existing.replaced:
             reason = 'Another machine has its VM ID in Proxmox now.'
         return change_to(Action.RETIRE, bound, record, values, reason)
-    if values := lost_mark(bound, record, settings):
+    if values := lost_mark(bound, record, existing, settings):
         return change_to(Action.RETIRE, bound, record, values, 'It is gone from Proxmox, and not marked as retired.')
     if not is_expired(bound, settings, now):
         return None
@@ -77,13 +77,13 @@ def is_marked(bound: Bound, now: Mapping[str, Value]) -> bool:
     return bool(marks) and all(now.get(name) == value for name, value in marks.items())
 
 
-def lost_mark(bound: Bound, record: Record, settings: Settings) -> dict[str, Value]:
+def lost_mark(bound: Bound, record: Record, existing: Existing, settings: Settings) -> dict[str, Value]:
     """
     What an object that is remembered as retired does not hold though nobody edited it: its retirement was taken back,
     and is to be done again.
     """
     retired = KINDS[bound.kind].retired
-    written = {name: value for name, value in retired.items() if is_ours(name, bound, record, settings)}
+    written = {name: value for name, value in retired.items() if is_ours(name, bound, record, existing, settings)}
     lost = any(record.values[name] != value and bound.last.get(name) != value for name, value in written.items())
     edited = any(record.values[name] != value == bound.last.get(name) for name, value in written.items())
     return written if lost and not edited else {}

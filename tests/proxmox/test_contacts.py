@@ -238,7 +238,7 @@ class TestConnections:
 def test_the_policy_is_asked_before_every_connection():
     """One module opens connections: nothing else in the plugin does, so that nothing can forget the policy."""
     opening = re.compile(r'create_connection|open_connection|sock\w*\.connect(_ex)?\(|urlopen|requests\.(get|post)')
-    package = Path(netbox_proxsync.__file__).parent
+    package = Path(*netbox_proxsync.__path__)
     found = {
         (str(path.relative_to(package)), line.strip())
         for path in package.rglob('*.py')

@@ -35,6 +35,7 @@ def test_a_recorded_node():
         memory=25276063744,
         rootfs=2147483648,
         kernel='6.18.44-fc-v769',
+        architecture='x86_64',
     )
 
 

@@ -1,14 +1,11 @@
 """How NetBox stands to a guest, and what is told of it, on plain data."""
 
-import json
 from dataclasses import replace
 from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.inventory import IgnoredAddress, Unknown
+from netbox_proxsync.proxmox.inventory import Unknown
 from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.guest_details import details_of
 from netbox_proxsync.sync.guests import REOPENED, Pending, Standing, Standings, State
@@ -107,25 +104,6 @@ def test_an_unmanaged_machine_is_left_and_its_parts_are_kept():
     assert [(found.kind, found.action) for found in made.changes] == [('disk', Action.UPDATE)]
     netbox.bindings['vm', 'qemu/100'] = replace(bound, unmanaged=True)
     assert not netbox.sync(inventory()).changes
-
-
-@given(st.text(), st.text(), st.text())
-def test_details_can_be_stored_whatever_a_guest_says(first, second, third):
-    ignored = IgnoredAddress(text=first, guest_interface=second, reason=third)
-    one = guest(
-        100,
-        config=config(
-            nics=(nic(name=first, bridge=second, model=third, extra={first: second}),),
-            disks=(disk(volume=f'/{first}', storage=None, passthrough=True, size=Unknown(second)),),
-            extra={third: first},
-        ),
-        pool=first,
-        lock=second,
-        addresses={'net0': replace(addresses('10.0.0.5/24', running=Unknown(third)), ignored=(ignored,))},
-    )
-    text = json.dumps(details_of(one), ensure_ascii=False)
-    assert '\\u0000' not in text
-    text.encode()
 
 
 def test_values_that_may_be_secrets_are_not_told():
