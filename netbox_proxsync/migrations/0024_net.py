@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('netbox_proxsync', '0019_branches'),
+        ('netbox_proxsync', '0023_nodes'),
     ]
 
     operations = [
