@@ -286,7 +286,9 @@ def test_what_a_person_entered_in_an_object_of_ours_is_not_deleted_with_it(pve, 
 
 @pytest.mark.parametrize('policy', ['delete', 'unassign', 'leave'])
 def test_missing_addresses_follow_the_policy_of_the_endpoint(pve, endpoint, sync, policy):
-    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_addresses=policy, change_limit=100)
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(
+        missing_addresses=policy, missing_address_reads=1, change_limit=100
+    )
     sync(endpoint)
     vmid = vmids(pve, 'qemu')[0]
     vm = vm_of(endpoint, vmid)
@@ -393,7 +395,9 @@ def lose_addresses(pve, vmid: int, key: str = 'net0', *left: str):
 
 @pytest.mark.parametrize('policy', ['delete', 'unassign'])
 def test_an_address_that_a_person_chose_as_primary_stays_when_the_guest_loses_it(pve, endpoint, sync, policy):
-    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_addresses=policy, change_limit=100)
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(
+        missing_addresses=policy, missing_address_reads=1, change_limit=100
+    )
     vmid = next(vmid for vmid in vmids(pve, 'qemu') if pve.cluster.guest(vmid).status == 'running')
     lose_addresses(pve, vmid, 'net0', '192.0.2.10/24', '192.0.2.20/24')
     sync(endpoint)
@@ -436,7 +440,7 @@ def test_a_nic_goes_not_with_the_address_on_it_that_a_person_chose_as_primary(pv
 
 
 def test_an_address_that_the_endpoint_leaves_alone_does_not_go_with_its_nic(pve, endpoint, sync):
-    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_addresses='leave')
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_addresses='leave', missing_address_reads=1)
     vmid = next(vmid for vmid in vmids(pve, 'qemu') if pve.cluster.guest(vmid).status == 'running')
     pve.add_nic(vmid, 'net5')
     pve.set_addresses(vmid, 'net5', '192.0.2.20/24')

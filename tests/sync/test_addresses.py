@@ -1,9 +1,9 @@
 """
 Who has an address, over many rounds, on a NetBox in memory.
 
-Guests of two endpoints start, stop, move to the other endpoint, swap and share addresses; NICs become unreadable; a user
-assigns and unassigns. A witness remembers who was last seen with each address and to whom a user gave it, and judges
-every round by that alone.
+Guests of two endpoints start, stop, move to the other endpoint, swap and share addresses; NICs become unreadable; a
+user assigns and unassigns. A witness remembers who was last seen with each address and to whom a user gave it, and
+judges every round by that alone.
 """
 
 import os
@@ -179,7 +179,7 @@ class Addresses(RuleBasedStateMachine):
         # By host: all guests that a read ever showed with it, and those to which a user gave it.
         self.seen: dict[str, set[Identity]] = defaultdict(set)
         self.given: dict[str, set[Identity]] = defaultdict(set)
-        # The NIC on which a guest was last seen with an address, and the complete reads since then that did not show it.
+        # The NIC on which a guest was last seen with an address, and the complete reads since then without it.
         self.nic: dict[tuple[Identity, str], str] = {}
         self.misses: Counter[tuple[Identity, str]] = Counter()
 
