@@ -342,7 +342,7 @@ def test_a_curated_netbox_is_adopted_without_a_double(pve, make_endpoint, sync):
 def test_what_netbox_refuses_is_reported_and_the_rest_is_written(pve, endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualdisk': [{'size': {'max': 1}}]}
     run = sync(endpoint)
-    assert run.status == 'completed'
+    assert run.status == 'completed_with_errors'
     failed = run.changes.filter(outcome='failed')
     assert set(failed.values_list('kind', flat=True)) == {'disk'}
     assert all('size' in change.message for change in failed)
