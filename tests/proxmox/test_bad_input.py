@@ -120,3 +120,12 @@ def test_a_key_of_a_newer_version_is_kept_and_logged_once_without_its_value(stan
     assert len([text for text in logged if 'quantum-bits' in text]) == 1
     assert len([text for text in logged if 'netN warp' in text]) == 1
     assert 'hunter2' not in caplog.text
+
+
+@pytest.mark.parametrize(('machine', 'cpu_type', 'default'), [('x86_64', 'kvm64', 'pc'), ('aarch64', 'host', 'virt')])
+def test_defaults_depend_on_the_architecture_of_the_node(pve, machine, cpu_type, default):
+    answer(pve, cpu=None, machine=None, arch=None, kvm=None)
+    status = {'current-kernel': {'machine': machine, 'release': '6.14', 'sysname': 'Linux', 'version': '#1'}}
+    pve.fail('/nodes/pve1/status', 200, 'OK', body=json.dumps({'data': status}))
+    config = of(read(pve, options={'nodes': True})).config
+    assert (config.cpu_type, config.machine) == (cpu_type, default)

@@ -5,11 +5,12 @@ Each row of `configurations.json` has the lines of a configuration file, what th
 VE makes of them, as attributes of the inventory. The facts were found by running the parsers of qemu-server 7.4-7,
 8.4.10 and 9.2.6 (parse_vm_config, parse_net, parse_drive, parse_ipconfig, device_bootorder, ...) and of pve-container
 4.4-7, 5.3.5 and 6.1.10 (parse_pct_config, parse_lxc_network, parse_volume, parse_features); they are facts about those
-programs, and none of their code is here. What a container option means that a version does not know yet is not asked.
+programs, and none of their code is here. What an option of a container means to a version that does not know it yet is
+not asked.
 
 Values: 'absent': there is no such device; qemu-server leaves lines out that it cannot parse. 'no disk': a CD-ROM, a
-cloud-init drive or an empty tray. 'refused': pve-container hands the value out and cannot parse it itself; so the value,
-or a part of the device, is unknown.
+cloud-init drive or an empty tray. 'refused': pve-container hands the value out and cannot parse it itself; so the
+value, or a part of the device, is unknown.
 """
 
 import json
@@ -78,7 +79,9 @@ def differences(config: GuestConfig, facts: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ('version', 'row'), CASES, ids=[f'{version} {row["type"]} {" | ".join(row["lines"][-2:])}' for version, row in CASES]
+    ('version', 'row'),
+    CASES,
+    ids=[f'{version} {row["type"]} {" | ".join(row["lines"][-2:])}' for version, row in CASES],
 )
 def test_a_line_is_read_as_proxmox_reads_it(version, row):
     config = parse_config(GuestType(row['type']), row['answer'])
