@@ -80,7 +80,8 @@ def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync,
     sync(endpoint)
     before = bindings(endpoint)
     delete(endpoint)
-    assert not ProxmoxEndpoint.objects.exists() and not Binding.objects.exists()
+    assert not ProxmoxEndpoint.objects.exists()
+    assert not Binding.objects.exists()
     again = make_endpoint(pve, name='Again', change_limit=100)
     run = sync(again)
     assert (run.status, run.changes.count()) == ('completed', 0)
@@ -88,7 +89,8 @@ def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync,
     assert all(row['created_by_sync'] for row in before)
     again.refresh_from_db()
     assert again.cluster == Cluster.objects.get()
-    assert not FormerEndpoint.objects.exists() and not KeptBinding.objects.exists()
+    assert not FormerEndpoint.objects.exists()
+    assert not KeptBinding.objects.exists()
 
 
 def test_what_the_sync_has_created_is_deleted_when_it_is_gone(pve, endpoint, make_endpoint, sync):
