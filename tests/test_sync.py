@@ -299,7 +299,9 @@ def test_an_address_moves_from_a_retired_guest_though_it_was_its_primary_one(pve
     address = old.primary_ip4
     guest = gone(pve, vmid)
     sync(endpoint)
-    back(pve, guest, vmid=7777, config={**guest.config, 'name': 'successor'})
+    # Another machine: with the same SMBIOS UUID, it would be the retired one, and have its record again.
+    other = {'name': 'successor', 'smbios1': 'uuid=6a0f3c1e-0000-4000-8000-000000007777'}
+    back(pve, guest, vmid=7777, config={**guest.config, **other})
     run = sync(endpoint)
     assert not run.changes.exclude(outcome='applied').exists(), list(run.changes.values('key', 'outcome', 'message'))
     new = vm_of(endpoint, 7777)

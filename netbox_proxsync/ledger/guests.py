@@ -1,7 +1,7 @@
 """What Proxmox said of each guest, and how NetBox stands to it -> ProxmoxGuest."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import batched
 from typing import Any
@@ -56,7 +56,15 @@ class GuestRecorder:
     ):
         self.endpoint = endpoint
         self.standings = standings
+        self.to_adopt: dict[str, int] = {}
         self.meant = None if vmids is None else {f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids}
+
+    def find_to_adopt(self, units: Iterable[str]):
+        """The virtual machines that guests would adopt, or have again, and that users have not deleted since."""
+        wanted = {unit: pk for unit in units if (pk := self.standings.open.to_adopt(unit))}
+        there = VirtualMachine.objects.filter(pk__in=wanted.values()).order_by() if wanted else None
+        found = set(there.values_list('pk', flat=True)) if there is not None else set()
+        self.to_adopt = {unit: pk for unit, pk in wanted.items() if pk in found}
 
     def record_all(self, read_at: datetime):
         """
@@ -76,6 +84,7 @@ class GuestRecorder:
 
     def record_differing(self, read_at: datetime):
         rows, machines = self.rows(self.meant), self.machines(self.meant)
+        self.find_to_adopt(self.standings.open.by_unit)
         differing = [*self.listed(rows, machines)]
         unlisted, gone = self.unlisted(rows, machines)
         save(differing + unlisted, gone)
@@ -121,6 +130,7 @@ class GuestRecorder:
         with branching.atomic():
             rows = self.rows(units)
             machines = self.machines(rows)
+            self.find_to_adopt(rows)
             for key, row in rows.items():
                 before = Standing(State(row.state), row.reason)
                 standing = self.standings.now(key, key in machines, before, was_listed=row.seen_until is None)
@@ -135,8 +145,9 @@ class GuestRecorder:
             standing = IGNORED
         # The machine of an ignored guest may be bound no more, and one that is only planned to be adopted is not bound
         # yet; it is still what the guest is, and hides it from those who may not view it.
-        unbound = row.virtual_machine_id if row.ignored else self.standings.open.to_adopt(row.key)
-        machine = machines.get(row.key) or unbound
+        machine = machines.get(row.key)
+        if machine is None:
+            machine = row.virtual_machine_id if row.ignored else self.to_adopt.get(row.key)
         candidates = self.standings.open.candidates(row.key) if standing.state is State.CANDIDATE else []
         return {
             'state': str(standing.state),

@@ -16,6 +16,8 @@ from .settings import Settings
 __all__ = ('IGNORED', 'REOPENED', 'LaterStandings', 'Pending', 'Standing', 'Standings', 'State')
 
 GONE = 'Proxmox no longer has it.'
+# By these, a guest gets a virtual machine that exists, or keeps it.
+BRINGING = (Action.ADOPT, Action.REVIVE, Action.UPDATE)
 
 
 class State(StrEnum):
@@ -201,7 +203,7 @@ class OpenChanges:
     def to_adopt(self, unit: str) -> int | None:
         """The virtual machine (pk) that a sync would adopt as a guest, or give back to it."""
         for entry in self.by_unit.get(unit, {}).values():
-            if entry.change.kind == 'vm' and entry.change.pointer and not entry.change.action.is_open:
+            if entry.change.kind == 'vm' and entry.change.action in BRINGING:
                 return entry.change.pointer.pk
         return None
 
