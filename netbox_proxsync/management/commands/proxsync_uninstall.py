@@ -1,0 +1,66 @@
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from netbox_proxsync.models import Binding, ManagedCustomField, ProxmoxEndpoint, SyncRun
+from netbox_proxsync.runs import active_runs, find_dead
+from netbox_proxsync.uninstall import remove_content_types, remove_references
+
+
+class Command(BaseCommand):
+    help = (
+        'Remove everything of the plugin from the database: its tables, its custom fields, and what NetBox keeps about '
+        'its objects. The objects that it synced stay. Stop the workers first; take the plugin out of PLUGINS after it.'
+    )
+
+    def add_arguments(self, parser: CommandParser):
+        parser.add_argument('--dry-run', action='store_true', help='Only list what would be removed')
+        parser.add_argument('--no-input', '--noinput', action='store_false', dest='interactive', help='Do not ask')
+        parser.add_argument(
+            '--keep-custom-fields', action='store_true',
+            help='Keep the custom fields on virtual machines and devices, with their values',
+        )  # fmt: skip
+
+    def handle(self, *args: Any, **options: Any):
+        find_dead(active_runs())
+        if run := active_runs().first():
+            raise CommandError(f'A run of "{run.endpoint}" is not finished: cancel it, or wait for it.', returncode=1)
+        self.report(options['keep_custom_fields'])
+        if options['dry_run']:
+            self.stdout.write('Nothing was removed.')
+            return
+        if options['interactive'] and not self.confirmed():
+            raise CommandError('Nothing was removed.', returncode=1)
+        if options['keep_custom_fields']:
+            # They are what the migrations remove custom fields by.
+            ManagedCustomField.objects.all().delete()
+        remove_references()
+        call_command('migrate', 'netbox_proxsync', 'zero', interactive=False, verbosity=0)
+        # The migration has made them again, and search entries are not made for tables that are gone.
+        remove_references()
+        remove_content_types()
+        self.stdout.write(
+            "Everything of the plugin is removed. Take 'netbox_proxsync' out of PLUGINS and PLUGINS_CONFIG, uninstall "
+            'the package, and restart NetBox and its workers.'
+        )
+
+    def report(self, keep_custom_fields: bool):
+        fields = ManagedCustomField.objects.filter(created=True).count()
+        numbers = {
+            'endpoints': ProxmoxEndpoint.objects.count(),
+            'runs': SyncRun.objects.count(),
+            'bindings': Binding.objects.count(),
+            'custom fields, with their values': 0 if keep_custom_fields else fields,
+            **remove_references(dry_run=True),
+        }
+        self.stdout.write('Of the plugin, and of what NetBox keeps about it, this is removed:')
+        for name, number in numbers.items():
+            if number:
+                self.stdout.write(f'  {number} {name}')
+        self.stdout.write(
+            'Virtual machines, devices and all other objects that were synced stay, with their change log and tags.'
+        )
+
+    def confirmed(self) -> bool:
+        return input('This cannot be undone. Type "yes" to remove it: ').strip().lower() == 'yes'
