@@ -14,7 +14,7 @@ fake_on_branch = True
 
 class Migration(migrations.Migration):
     dependencies = [
-        ('netbox_proxsync', '0019_branches'),
+        ('netbox_proxsync', '0024_net'),
     ]
 
     operations = [
