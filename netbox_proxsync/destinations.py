@@ -18,7 +18,7 @@ from .proxmox.hosts import Host
 if TYPE_CHECKING:
     from .models import ProxmoxEndpoint
 
-__all__ = ('DESTINATION_FIELDS', 'SECRET_FIELDS', 'SSH_SECRETS', 'check_destinations')
+__all__ = ('DESTINATION_FIELDS', 'SECRET_FIELDS', 'SSH_SECRETS', 'changed_destinations', 'check_destinations')
 
 API_SECRETS = ('token_secret',)
 SSH_SECRETS = ('ssh_password', 'ssh_private_key', 'ssh_passphrase')

@@ -251,10 +251,11 @@ class Written:
 
     def summary(self) -> Iterator[tuple[str, str]]:
         """What was refused more than once for the same reason: the kind of objects, and the reason."""
-        for (kind, message), number in self.failed.most_common():
+        for (kind, _message), number in self.failed.most_common():
             if number > 1:
                 plural = KINDS[kind].plural if kind in KINDS else kind
-                yield plural, f'NetBox refused changes of {number} {plural} for the same reason: {message}'
+                # Without the reason: it may name machines that not every reader of the run may view.
+                yield plural, f'NetBox refused changes of {number} {plural} for the same reason. See these changes.'
 
 
 def left_out_of(problem: custom_fields.FieldProblem) -> str:

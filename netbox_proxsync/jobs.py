@@ -31,7 +31,7 @@ from .proxmox.errors import Cancelled, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs import RunRecorder, active_runs, close, end_dead_jobs, end_left_jobs, endpoint_lock, find_dead, prune
 from .schedule import start_due
-from .stored_plans import check_appliable, check_visible
+from .stored_plans import NotAppliable, check_appliable, check_visible
 
 __all__ = ('AlreadyRunning', 'EndpointGone', 'ScheduleJob', 'SyncJob')
 
@@ -139,6 +139,8 @@ class SyncJob(JobRunner):
         """
         units = units and list(dict.fromkeys(units))
         check_appliable(source, units)
+        if units and source.refusal:
+            raise NotAppliable(_('This run was refused. It can be approved as a whole only.'))
         if units and user:
             check_visible(source, units, user)
         return cls.enqueue_run(

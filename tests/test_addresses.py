@@ -297,7 +297,7 @@ def test_a_living_guest_of_another_endpoint_keeps_its_address(pve, endpoint, sta
     other = standin(**SMALL | {'seed': 4, 'name': 'two'})
     two = make_endpoint(other, name='Two', change_limit=100)
     make_vm(other, 929, '10.0.0.28/24')
-    assert 'kept by the endpoint "Lab"' in conflicts(sync(two))['qemu/929/10.0.0.28']
+    assert 'managed by another endpoint' in conflicts(sync(two))['qemu/929/10.0.0.28']
     assert held_by(928) == ['10.0.0.28/24']
 
 
@@ -330,7 +330,7 @@ def test_a_guest_that_comes_back_after_its_address_was_given_away_is_told_so(
     with pve.cluster.lock:
         pve.cluster.guests[guest.id] = guest
         pve.cluster.changed()
-    assert 'kept by the endpoint "Two"' in conflicts(sync(endpoint))['qemu/928/10.0.0.28']
+    assert 'managed by another endpoint' in conflicts(sync(endpoint))['qemu/928/10.0.0.28']
     assert (held_by(928), vm_of(928).primary_ip4, held_by(929)) == ([], None, ['10.0.0.28/24'])
 
 

@@ -5,7 +5,8 @@ The harm: who may add or change endpoints, and no more, lets NetBox connect to a
 
 Tried of this class: a new endpoint and a changed one; the form, REST one and many, bulk edit, import with and without
 an ID; another interval than the stored one; an endpoint that is enabled again; permissions with constraints, on what
-the endpoint was and on what it becomes; a clone. To end the schedule takes nothing, nor does any other change.
+the endpoint was and on what it becomes; a clone; other hosts for a scheduled endpoint. To end the schedule takes nothing,
+nor does any other change.
 """
 
 import json
@@ -24,11 +25,12 @@ pytestmark = pytest.mark.django_db
 
 NAME = 'plugins:netbox_proxsync:proxmoxendpoint'
 API = 'plugins-api:netbox_proxsync-api:proxmoxendpoint'
-TOLD = 'takes the permission to sync this endpoint'
+TOLD = 'you need the permission to sync this endpoint'
 NEW = {'name': 'New', 'hosts': 'pve1', 'token_id': 'netbox@pve!sync', 'token_secret': 'x'}
 FORM = {
     'enabled': 'on', 'tls_mode': 'system', 'timeout': 30, 'concurrency': 8, 'interface_naming': 'proxmox',
     'missing_guests': 'retire', 'grace_days': 30, 'change_limit': 20, 'missing_addresses': 'delete',
+    'missing_address_reads': 2, 'address_limit': 256,
 }  # fmt: skip
 
 
@@ -169,3 +171,17 @@ def test_a_clone_begins_without_one_for_them(client, user):
     assert client.get(url).context['form']['sync_interval'].value() == '60'
     assert endpoint.clone()['sync_interval'] == 60
     assert not {'token_secret', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'hosts'} & set(endpoint.clone())
+
+
+@pytest.mark.parametrize('change', [change_by_rest, change_many_by_rest, change_by_import])
+def test_a_scheduled_endpoint_is_not_pointed_at_other_hosts(client, user, change):
+    """Whoever enters a new secret may choose where it goes, but not that NetBox connects there automatically."""
+    endpoint = make_row(name='Lab', sync_interval=60)
+    values = {'hosts': ['elsewhere.example.com'], 'token_secret': 'another'}
+    assert TOLD in change(client, endpoint, values)
+    endpoint.refresh_from_db()
+    assert endpoint.hosts != ['elsewhere.example.com']
+    allow(user, ProxmoxEndpoint, 'sync')
+    assert change(client, endpoint, values) == ''
+    endpoint.refresh_from_db()
+    assert endpoint.hosts == ['elsewhere.example.com']

@@ -17,9 +17,11 @@ import json
 
 import pytest
 import yaml
+from core.models import ObjectType
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
+from extras.models import CustomField
 from users.models import User
 
 from netbox_proxsync.models import ProxmoxEndpoint
@@ -91,7 +93,8 @@ def by_form(admin, endpoint, values: dict) -> str:
         'name': 'Lab', 'enabled': 'on', 'hosts': endpoint.hosts, 'token_id': endpoint.token_id, 'token_secret': '',
         'tls_mode': 'fingerprint', 'fingerprint': PIN, 'timeout': 30, 'concurrency': 8, 'ssh_user': 'netbox',
         'ssh_password': '', 'ssh_port': 22, 'ssh_host_keys': KEY, 'interface_naming': 'proxmox',
-        'missing_guests': 'retire', 'grace_days': 30, 'missing_addresses': 'delete', 'change_limit': 20, **values,
+        'missing_guests': 'retire', 'grace_days': 30, 'missing_addresses': 'delete', 'missing_address_reads': 2,
+        'address_limit': 256, 'change_limit': 20, **values,
     }  # fmt: skip
     data['hosts'] = ','.join(data['hosts'])
     response = admin.post(reverse('plugins:netbox_proxsync:proxmoxendpoint_edit', args=[endpoint.pk]), data)
@@ -308,6 +311,21 @@ class TestAsSomebodyWhoMayViewAndChange:
                 'tls_mode': 'off', 'timeout': 2, 'concurrency': 1,
             }  # fmt: skip
             page = mallory.post(test, form).content.decode()
+            assert 'Enter the token secret again' in page
+            received = b''.join(server.received)
+        assert received == b''
+
+    def test_nor_when_something_else_of_the_form_is_wrong(self, endpoint, mallory):
+        """An error of another field ends the validation of the model early, but not the connection test."""
+        field = CustomField.objects.create(name='ticket', type='text', required=True)
+        field.object_types.add(ObjectType.objects.get_for_model(ProxmoxEndpoint))
+        allow(User.objects.get(username='mallory'), ProxmoxEndpoint, 'sync')
+        with serving(speaking_http) as server:
+            form = {
+                '_endpoint': endpoint.pk, 'hosts': server.host, 'token_id': endpoint.token_id, 'token_secret': '',
+                'tls_mode': 'off', 'timeout': 2, 'concurrency': 1, 'cf_ticket': '',
+            }  # fmt: skip
+            page = mallory.post(reverse('plugins:netbox_proxsync:proxmoxendpoint_test_form'), form).content.decode()
             assert 'Enter the token secret again' in page
             received = b''.join(server.received)
         assert received == b''

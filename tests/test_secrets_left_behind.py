@@ -48,8 +48,8 @@ API = 'plugins-api:netbox_proxsync-api:proxmoxendpoint'
 FORM = {
     'name': 'Lab', 'hosts': 'pve1', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER, 'tls_mode': 'system',
     'timeout': 30, 'concurrency': 8, 'interface_naming': 'proxmox', 'missing_guests': 'retire', 'grace_days': 30,
-    'change_limit': 20, 'missing_addresses': 'delete', 'ssh_user': 'netbox', 'ssh_password': MARKER,
-    'description': SEEN,
+    'change_limit': 20, 'missing_addresses': 'delete', 'missing_address_reads': 2, 'address_limit': 256,
+    'ssh_user': 'netbox', 'ssh_password': MARKER, 'description': SEEN,
 }  # fmt: skip
 ROW = {
     'name': 'Lab', 'hosts': 'pve1', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER, 'ssh_user': 'netbox',

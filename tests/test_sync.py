@@ -378,7 +378,7 @@ def test_two_endpoints_of_one_cluster_are_refused_with_a_clear_message(
     assert (VirtualMachine.objects.count(), ObjectChange.objects.count()) == (6, logged)
     endpoint.enabled = False
     endpoint.save()
-    assert 'kept by the endpoint "Lab"' in sync(second).changes.filter(action='conflict').first().reason
+    assert 'managed by another endpoint' in sync(second).changes.filter(action='conflict').first().reason
 
 
 def test_a_cluster_of_the_same_name_is_taken(pve, endpoint, sync):

@@ -4,6 +4,7 @@ from typing import Any
 from dcim.models import Interface
 from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
@@ -197,6 +198,9 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     def _get_endpoint(self, request: Request, pk: int, permission: str = 'sync') -> ProxmoxEndpoint:
         endpoint = get_object_or_404(ProxmoxEndpoint, pk=pk)
         if not request.user.has_perm(f'netbox_proxsync.{permission}_proxmoxendpoint', obj=endpoint):
+            if not request.user.has_perm('netbox_proxsync.view_proxmoxendpoint', obj=endpoint):
+                # As if it did not exist.
+                raise Http404
             raise PermissionDenied(NOT_PERMITTED[permission])
         return endpoint
 

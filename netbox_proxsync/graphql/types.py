@@ -92,8 +92,8 @@ class ProxSyncMappingRuleType(PrimaryObjectType):
 
 @register_type(
     models.SyncRun,
-    # Jobs are no part of NetBox's schema.
-    exclude=['job', 'planned_bindings', 'applied_by', 'shared_objects'],
+    # Jobs are not part of NetBox's schema. The identity of a cluster names nodes that may be hidden from the reader.
+    exclude=['job', 'planned_bindings', 'applied_by', 'shared_objects', 'cluster_identity'],
     filters=ProxSyncRunFilter,
     pagination=True,
 )

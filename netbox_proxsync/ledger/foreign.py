@@ -59,12 +59,12 @@ class ForeignReader:
         self.bound_to = bound_to
 
     def kept(self) -> dict[Pointer, str]:
-        """The objects among the records that another endpoint keeps, with its name."""
+        """The objects that another endpoint keeps, with its ID: its name may be hidden from the reader."""
         foreign = {}
         for kind, found in self.records.items():
             free = {record.pointer.pk: record.pointer for record in found if record.pointer not in self.bound_to}
             rows = self.others.filter(kind=kind, object_id__in=list(free))
-            foreign |= {free[pk]: name for pk, name in rows.values_list('object_id', 'endpoint__name')}
+            foreign |= {free[pk]: str(owner) for pk, owner in rows.values_list('object_id', 'endpoint_id')}
         for record in self.records[ADDRESS]:
             if record.pointer in foreign and (
                 record.pointer in self.addresses_of_retired or record.hints['holder_vm'] in self.bound_to

@@ -24,7 +24,7 @@ from ..choices import (
 )
 from ..crypto import Secret, SecretError
 from ..current_user import current_user
-from ..destinations import DESTINATION_FIELDS, SECRET_FIELDS, check_destinations
+from ..destinations import DESTINATION_FIELDS, SECRET_FIELDS, changed_destinations, check_destinations
 from ..fields import SecretField
 from ..proxmox.memory import Memory
 from ..proxmox.usable import AddressFilters
@@ -61,8 +61,8 @@ STATE_FIELDS = (
 
 SYNC_PERMISSION = 'netbox_proxsync.sync_proxmoxendpoint'
 SCHEDULE_NOT_PERMITTED = _(
-    'An endpoint with a sync interval is synced by itself. To set one, or to enable an endpoint that has one, takes '
-    'the permission to sync this endpoint.'
+    'An endpoint with a sync interval is synchronized automatically. To set an interval, to enable an endpoint that '
+    'has one, or to change where it connects to, you need the permission to sync this endpoint.'
 )
 
 
@@ -599,10 +599,12 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         )
 
     def _is_newly_scheduled(self, stored: 'ProxmoxEndpoint | None') -> bool:
-        """Whether saving it lets NetBox sync it by itself, or at other times than before."""
+        """Whether saving it lets NetBox sync it automatically, at other times than before, or from other hosts."""
         if self.sync_interval is None:
             return False
-        return stored is None or stored.sync_interval != self.sync_interval or (self.enabled and not stored.enabled)
+        if stored is None or stored.sync_interval != self.sync_interval:
+            return True
+        return self.enabled and (not stored.enabled or bool(changed_destinations(self, stored)))
 
     def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
@@ -638,9 +640,13 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         return super().serialize_object(exclude=[*(exclude or ()), *STATE_FIELDS])
 
     def clean(self):
-        clean_in_main()
-        super().clean()
         errors: dict[str, Any] = {}
+        try:
+            clean_in_main()
+            super().clean()
+        except ValidationError as error:
+            # Whatever else is wrong, where the secrets would be sent is checked: the form's connection test sends them.
+            errors = error.update_error_dict({})
         self._clean_with(errors, 'hosts', clean_hosts)
         self._clean_with(errors, 'token_id', clean_token_id)
         self._clean_with(errors, 'ca_certificate', clean_ca_certificate)

@@ -343,8 +343,8 @@ class SyncChangeQuerySet(OfMachineQuerySet):
         changes = super().without(hidden)
         # A machine that is only planned to be adopted is bound by nothing yet.
         named = SyncChange.objects.filter(run=OuterRef('run'), unit=OuterRef('unit')).order_by()
-        # Which of several machines is meant is told by their names.
-        several = models.Q(kind='vm', action=ChangeActionChoices.CONFLICT, object_id=None)
+        # These reasons name other machines: which of several is meant, or which other guest claims an address.
+        several = models.Q(kind__in=('vm', 'ip'), action=ChangeActionChoices.CONFLICT, object_id=None)
         return changes.exclude(models.Exists(named.filter(machines_themselves(hidden)))).exclude(several)
 
 

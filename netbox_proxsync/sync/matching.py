@@ -244,7 +244,7 @@ def of_other_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
     owner = conflict.record and existing.foreign.get(conflict.record.pointer)
     if not owner:
         return conflict
-    kept = f'"{conflict.record.pointer.label}" is kept by the endpoint "{owner}".'
+    kept = f'"{conflict.record.pointer.label}" is managed by another endpoint (ID {owner}).'
     return replace(conflict, reason=f'{conflict.reason} {kept}')
 
 
@@ -258,7 +258,7 @@ def other_owner(item: Item, record: Record, existing: Existing, located: Located
     """An object is kept by one endpoint, as one thing."""
     label = record.pointer.label
     if owner := existing.foreign.get(record.pointer):
-        return Conflict(f'"{label}" is kept by the endpoint "{owner}".', record)
+        return Conflict(f'"{label}" is managed by another endpoint (ID {owner}).', record)
     if record.pointer in located.claimed:
         return Conflict(f'"{label}" is taken by another object of this endpoint already.', record)
     return None

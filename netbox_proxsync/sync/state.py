@@ -272,7 +272,7 @@ class Existing:
     Attributes:
         bindings: By (kind, key): those of this endpoint.
         records: By kind: bound objects and those that might be adopted.
-        foreign: Objects that another endpoint keeps, with that endpoint's name. Not those that it gives up: what its
+        foreign: Objects that another endpoint keeps, with that endpoint's ID. Not those that it gives up: what its
             retired guests have, and addresses that a user assigned to a guest of this endpoint.
         retired_elsewhere: Machines that are retired at another endpoint: their addresses are free for others.
         shared: The objects that `Shared` values mean, where they exist.

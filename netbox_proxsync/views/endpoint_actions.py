@@ -15,6 +15,7 @@ from .. import acknowledging, connection, host_keys
 from ..branching import BranchUnusable, InBranch, check_place
 from ..choices import RunModeChoices, TLSModeChoices
 from ..crypto import SecretError
+from ..destinations import check_destinations
 from ..forms import ProxmoxEndpointForm
 from ..forms.fields import HostsField
 from ..jobs import AlreadyRunning, SyncJob
@@ -215,6 +216,15 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
             for name in CONNECTION_FIELDS
             for error in form.errors.get(name, ())
         ]
+        if endpoint.pk:
+            # Asked again, because an error that is not about a field of the connection does not prevent the test.
+            stored = ProxmoxEndpoint.objects.get(pk=endpoint.pk)
+            errors += [
+                (form.fields[name].label, text)
+                for name, error in check_destinations(form.instance, stored).items()
+                if name not in form.errors
+                for text in error.messages
+            ]
         context: dict[str, Any] = {'errors': errors}
         if not errors:
             # A fingerprint that is taken over counts for all hosts.

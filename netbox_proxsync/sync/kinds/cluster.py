@@ -81,8 +81,9 @@ class ClusterKind(Kind):
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
         if owner := existing.foreign.get(record.pointer):
             return Conflict(
-                f'The cluster "{record.pointer.label}" is kept by the endpoint "{owner}". Two endpoints must not share '
-                f'a cluster: if both point to the same Proxmox VE, delete one; else choose another cluster.',
+                f'The cluster "{record.pointer.label}" is managed by another endpoint (ID {owner}). Two endpoints '
+                f'must not share a cluster: if both point to the same Proxmox VE, delete one; otherwise choose another '
+                f'cluster.',
                 record,
             )
         return None
