@@ -85,7 +85,8 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     known = retried(partial(known_identity, run.endpoint), _('reading the endpoint'))
     refusal = another_cluster(ClusterIdentity.from_json(known), seen)
     recorder.save(cluster_identity=seen.as_json())
-    has_taken_over = not refusal and retried(partial(take_over, run.endpoint, seen, machines), _('reading bindings'))
+    if not refusal and retried(partial(take_over, run.endpoint, seen, machines), _('reading bindings')):
+        place_cluster(run, recorder)
     settings = retried(partial(load_settings, run.endpoint), _('reading rules'))
     plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
@@ -98,10 +99,6 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         written = write(run, recorder, watch, plan, guests)
         record(run, recorder, guests, plan)
         attempt(recorder, partial(place_again, run), _('updating the endpoint'))
-        if has_taken_over:
-            attempt(
-                recorder, partial(place, run.endpoint, SyncRun.objects.filter(pk=run.pk)), _('updating the endpoint')
-            )
         if written.stopped:
             watch.check()
         return written.ending
@@ -114,6 +111,13 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     if plan.refusal:
         recorder.warn('plan', plan.refusal)
     return RunStatusChoices.COMPLETED, ''
+
+
+def place_cluster(run: SyncRun, recorder: RunRecorder):
+    """Assign to an endpoint the cluster of the deleted endpoint whose bindings it has taken over."""
+    runs = SyncRun.objects.filter(pk=run.pk)
+    attempt(recorder, partial(place, run.endpoint, runs), _('updating the endpoint'))
+    run.endpoint.refresh_from_db(fields=['cluster'])
 
 
 def nobody_there(run: SyncRun, inventory: Inventory) -> str:

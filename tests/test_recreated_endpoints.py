@@ -192,3 +192,30 @@ def test_what_is_adopted_is_known_as_created_though_the_cluster_is_not(pve, endp
     stop_ignoring([guest_of(again, 101)])
     sync(again)
     assert not Binding.objects.get(key='qemu/101').created_by_sync
+
+
+def test_a_preview_before_the_first_sync_loses_nothing(pve, endpoint, make_endpoint, sync):
+    sync(endpoint)
+    before = bindings(endpoint)
+    endpoint.delete()
+    again = make_endpoint(pve, name='Again', change_limit=100)
+    assert sync(again, mode='preview').changes.count() == 0
+    assert sync(again).changes.count() == 0
+    again.refresh_from_db()
+    assert (again.cluster, bindings(again)) == (Cluster.objects.get(), before)
+
+
+def test_one_known_machine_does_not_bring_the_bindings_of_all(pve, endpoint, make_endpoint, sync, standin):
+    """The server of somebody else may list a machine that it knows of."""
+    sync(endpoint)
+    kept = Binding.objects.filter(endpoint=endpoint, kind='vm', key__startswith='qemu').count()
+    assert kept == 3
+    endpoint.delete()
+    other = standin(nodes=1, vms=1, containers=0, templates=0, seed=4, name='other')
+    known = next(guest for guest in pve.cluster.guests.values() if guest.type == 'qemu')
+    (guest,) = other.cluster.guests.values()
+    other.set_config(guest.vmid, smbios1=known.config['smbios1'])
+    stranger = make_endpoint(other, name='Stranger', change_limit=100)
+    sync(stranger)
+    assert FormerEndpoint.objects.count() == 1
+    assert not Binding.objects.filter(endpoint=stranger, kind='vm').exclude(key=f'qemu/{guest.vmid}').exists()

@@ -17,6 +17,7 @@ from virtualization.models import VirtualMachine
 from ..choices import GuestStateChoices
 from ..ledger.guests import save
 from ..models import Binding, BranchState, ProxmoxEndpoint, ProxmoxGuest
+from ..models.deletion import delete_unread
 from .bindings import existing, object_of
 from .states import set_guests_read
 
@@ -105,7 +106,7 @@ def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], writt
         if object_of(row) in there and (row.kind, row.key) not in keys and object_of(row) not in objects | foreign
     ]  # fmt: skip
     moments = [moment(row.first_seen) for row in back]
-    Binding.drop(Q(pk__in=[int(pk) for pk in gone]), DEFAULT_DB_ALIAS)
+    delete_unread(Binding, Q(pk__in=[int(pk) for pk in gone]), DEFAULT_DB_ALIAS)
     Binding.objects.bulk_create(back, batch_size=BATCH)
     for row, first_seen in zip(back, moments, strict=True):
         row.first_seen = first_seen

@@ -160,7 +160,8 @@ class Writer:
         for number, unit in enumerate(units):
             if self.stopped():
                 return units[number:]
-            self.write_group([unit])
+            if left := self.write_group([unit]):
+                return [*left, *units[number + 1 :]]
         return []
 
     def write_together(self, units: list[list[Change]]) -> list[list[Change]]:

@@ -204,10 +204,11 @@ def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
     else:
         # `cicustom` replaces what Proxmox would make of `ipconfigN`, and without a drive nothing reaches the guest
         # (qemu-server, PVE/QemuServer/Cloudinit.pm).
-        is_told = config.cloudinit_drive and config.cloudinit_custom is not True
+        parts = (config.cloudinit_drive, config.cloudinit_custom)
+        is_told = config.cloudinit_drive is not False and config.cloudinit_custom is not True and bool(config.cloudinit)
         wish: Reading[Mapping[str, str]] = {}
-        if is_told and isinstance(config.cloudinit_custom, Unknown):
-            wish = config.cloudinit_custom
+        if is_told and (unread := next((part for part in parts if isinstance(part, Unknown)), None)) is not None:
+            wish = unread
         elif is_told:
             wish = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
         texts = (wish,) * 4 if isinstance(wish, Unknown) else tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))

@@ -5,7 +5,7 @@ qemu-server leaves lines out that it cannot parse. pve-container hands them out 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -269,7 +269,7 @@ def parse_config(guest_type: GuestType, raw: object) -> GuestConfig:
         attributes['sockets'] = _sockets(raw, attributes['sockets'])
         attributes |= _boot(raw)
         attributes['cloudinit'] = _cloudinit(raw)
-        attributes['cloudinit_drive'] = any(_is_cloudinit_drive(raw[key]) for key in disk_keys(guest_type, raw))
+        attributes['cloudinit_drive'] = _cloudinit_drive(raw[key] for key in disk_keys(guest_type, raw))
     return GuestConfig(**attributes, extra={key: as_text(raw[key]) for key in _unknown_keys(guest_type, raw)})
 
 
@@ -292,12 +292,12 @@ def _boot(raw: Mapping[str, object]) -> dict[str, object]:
     return {'boot_order': order, 'boot_disk': disk}
 
 
-def _is_cloudinit_drive(value: object) -> bool:
+def _cloudinit_drive(drives: Iterable[object]) -> Reading[bool]:
     """Whether a drive takes what cloud-init asks for into the guest."""
-    try:
-        return drive_role(value) is DriveRole.CLOUD_INIT
-    except Garbled:
-        return False
+    roles = [read_value(drive_role, drive, 'drive') for drive in drives]
+    if DriveRole.CLOUD_INIT in roles:
+        return True
+    return next((role for role in roles if isinstance(role, Unknown)), False)
 
 
 def _cloudinit(raw: Mapping[str, object]) -> dict[int, Reading[Mapping[str, str]]]:

@@ -258,7 +258,7 @@ class GuestConfig:
     kvm: Reading[bool | None] = None
     cloudinit: Mapping[int, Reading[Mapping[str, str]]] = field(default_factory=dict)
     cloudinit_custom: Reading[bool] = False
-    cloudinit_drive: bool = False
+    cloudinit_drive: Reading[bool] = False
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def unread(self) -> Iterator[tuple[str, str, str]]:

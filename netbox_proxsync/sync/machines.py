@@ -165,6 +165,8 @@ def bring_back_returned(desired: Desired, existing: Existing) -> tuple[Existing,
         foreign=foreign,
         records={**existing.records, VIRTUAL_MACHINE: machines},
         replaced=existing.replaced - leaving,
+        # A machine that is revived keeps the addresses that users assigned to it.
+        retired_elsewhere=existing.retired_elsewhere - {found.root.pointer for found in returns},
     )
     return changed, rekeyed
 
@@ -216,6 +218,9 @@ def is_free(bound: Bound, wanted: set[str], desired: Desired, existing: Existing
     if bound.unmanaged or bound.unit in wanted or bound.unit in desired.excluded:
         return False
     if bound.pointer not in existing.by_pointer:
+        return False
+    if bound.missing_since is None and desired.waiting.nodes_of(bound.unit):
+        # It may be on a node that is offline, and then it is not gone.
         return False
     is_retired = bound.missing_since is not None or bound.unit in existing.replaced
     return is_retired or (VIRTUAL_MACHINE, bound.key.partition('/')[0]) in desired.complete

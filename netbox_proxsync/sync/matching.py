@@ -73,7 +73,9 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
     for kind in KINDS.values():
         settled = kind.settle([item for item in desired.items if item.kind == kind.name], existing, settings)
         absent_of_kind = [bound for bound in gone if bound.kind == kind.name]
-        absences = kind.judge(absent_of_kind, settled, desired, existing, matches.located, settings)
+        # A guest that is in conflict gets nothing, so nothing is gone because it is seen there.
+        takers = [item for item in settled if matches.blocked.isdisjoint((CLUSTER_KEY, item.unit))]
+        absences = kind.judge(absent_of_kind, takers, desired, existing, matches.located, settings)
         existing = without_kept(existing, absent_of_kind, absences, matches)
         items = kind.arrange(settled, existing, matches.located, settings)
         adopt = kind.recognition(items, existing, matches.located, settings)

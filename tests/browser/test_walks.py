@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from html import escape
 from uuid import uuid4
 
 import django_rq
@@ -56,7 +57,8 @@ def names_of(pve) -> dict[int, str]:
 def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     pve = cluster('berlin', nodes=2, vms=4, containers=2, running=1, agent=1, templates=0)
     vmid = next(iter(names_of(pve)))
-    pve.set_config(vmid, description=SCRIPT)
+    # Notes are Markdown and may hold HTML: as text, this is what the tags look like.
+    pve.set_config(vmid, description=escape(SCRIPT))
     anna = person('anna', logged_in=False)
     anna.open('/login/')
     anna.page.fill('#id_username', 'anna')

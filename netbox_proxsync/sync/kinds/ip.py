@@ -96,6 +96,7 @@ class IPKind(Kind):
                         'is_reported': address.reported,
                         'is_seen': address.reported and nic.running is None and nic_key not in link_down,
                         'is_configured': is_static,
+                        'is_configuration_read': known(nic.configured),
                         'is_wish': is_static and guest.type is GuestType.QEMU,
                         'primary_rank': ranks.get(ref.key),
                         'excess': excess,

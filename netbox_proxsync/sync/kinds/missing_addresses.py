@@ -80,6 +80,8 @@ def sources_of(item: Item, last: Mapping[str, Value], is_bound: bool) -> str | N
     What the binding remembers of who told of an address. That the running guest was seen with it stays known while it
     is off.
     """
+    if not item.hints.get('is_configuration_read', True):
+        return last.get(SOURCE) if is_bound else None
     is_configured = item.hints['is_configured']
     was_seen = is_bound and (last.get(SOURCE) == BOTH or (SOURCE not in last and not is_configured))
     if not is_configured:

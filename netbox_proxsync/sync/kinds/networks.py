@@ -50,6 +50,8 @@ class Networks:
         if vnet and vnet.vlan_id:
             # Whatever the guest tags is inside of that.
             return Membership.of(vnet.vlan_id)
+        if vnet is None and self.may_be_vnet(guest, nic):
+            return None
         if not known(nic.vlan_tag) or not known(nic.trunks):
             return None
         if nic.vlan_tag or nic.trunks:
@@ -62,6 +64,10 @@ class Networks:
         if not known(bridge.vlan_aware):
             return None
         return Membership.trunk() if bridge.vlan_aware else NONE
+
+    def may_be_vnet(self, guest: Guest, nic: Nic) -> bool:
+        """Whether a name that no bridge of the node has may be a virtual network of an SDN that could not be read."""
+        return not self.vnets_read and guest.node in self.read_nodes and self.bridge_of(guest, nic) is None
 
     def has_mtu(self, guest: Guest, nic: Nic) -> bool:
         """

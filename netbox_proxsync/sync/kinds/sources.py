@@ -26,11 +26,14 @@ def without_second_choices(item: Item, existing: Existing, located: Located) -> 
         name
         for name in names
         if record
+        and name in item.values
         and not is_empty(record.values.get(name))
         and name not in (before or ())
         and record.values[name] != existing.shared.get(item.values[name], item.values[name])
     }
-    used = frozenset(names) - better
+    # Where nothing could be read, what is remembered of the source stays.
+    read = frozenset(name for name in names if name in item.values)
+    used = (read - better) | frozenset(name for name in before or () if name not in item.values)
     identity = {**item.identity, SECOND_CHOICES: used} if used or before is not None else item.identity
     values = {name: value for name, value in item.values.items() if name not in better}
     return replace(item, values=values, identity=identity)
