@@ -267,8 +267,8 @@ def test_bad_networks_are_reported_and_the_rest_is_written(take):
         (
             'node/pve1',
             (
-                'The cluster uses the address 10.0.0.1 for node pve1, but the network configuration of the node does not '
-                'show on which interface it is. It was not assigned.'
+                'The cluster uses the address 10.0.0.1 for node pve1, but the network configuration of the node does '
+                'not show on which interface it is. It was not assigned.'
             ),
         ),
         ('node/pve1', 'vmbr0 > vmbr1 > vmbr0 is a loop of interfaces (bridge), which NetBox does not show.'),
