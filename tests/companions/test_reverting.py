@@ -1,7 +1,7 @@
 """
 A merged branch is reverted: what main remembers of each object, and what it shows of the guests, is as it was before.
 
-Tried: a retirement, a revival, an adoption, a release, an address that moves to another guest, an update, a first sync;
+Tried: a retirement, a revival, an adoption, a release, an update, a first sync;
 with runs and decisions in main between the merge and the revert; merging again.
 """
 
