@@ -263,8 +263,8 @@ def test_bad_networks_are_reported_and_the_rest_is_written(take):
     run = take(inventory(nodes=(pve(interfaces=interfaces),)))
     assert not run.changes.filter(action='conflict').exists()
     doubt = (
-        'The cluster uses the address 10.0.0.1 for node pve1, but the network configuration of the node does not show on '
-        'which interface it is. It was not assigned.'
+        'The cluster uses the address 10.0.0.1 for node pve1, but the network configuration of the node does not show '
+        'on which interface it is. It was not assigned.'
     )
     assert {(message['subject'], message['message']) for message in run.messages} == {
         ('node/pve1', 'vmbr0 names eno9, which does not exist on pve1.'),
