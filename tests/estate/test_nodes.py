@@ -262,6 +262,10 @@ def test_bad_networks_are_reported_and_the_rest_is_written(take):
     )
     run = take(inventory(nodes=(pve(interfaces=interfaces),)))
     assert not run.changes.filter(action='conflict').exists()
+    doubt = (
+        'The cluster uses the address 10.0.0.1 for node pve1, but the network configuration of the node does not show '
+        'on which interface it is. It was not assigned.'
+    )
     assert {(message['subject'], message['message']) for message in run.messages} == {
         ('node/pve1', 'vmbr0 names eno9, which does not exist on pve1.'),
         (
@@ -273,6 +277,7 @@ def test_bad_networks_are_reported_and_the_rest_is_written(take):
         ),
         ('node/pve1', 'vmbr0 > vmbr1 > vmbr0 is a loop of interfaces (bridge), which NetBox does not show.'),
         ('node/pve1', 'NetBox accepts an MTU from 1 to 65536; that of eno1 is 100000.'),
+        ('node/pve1', doubt),
     }
     assert Interface.objects.count() == 303
     assert (port('eno1').mtu, port('vmbr0').bridge) == (None, None)

@@ -338,7 +338,7 @@ class TestListOfGuests:
         inventory = read(pve)
         assert {guest.vmid for guest in inventory.guests} == {100, 101, 103, 104, 105, 200, 201, 202, 203}
         assert all(known(guest.config) for guest in inventory.guests)
-        assert is_unknown(inventory.guests_incomplete, '1 rows')
+        assert is_unknown(inventory.guests_incomplete, '1 row of')
 
     @pytest.mark.parametrize('row', [None, 5, 'x', [], {}])
     def test_a_row_that_is_nothing(self, pve, rows, row):
