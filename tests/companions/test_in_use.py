@@ -334,6 +334,7 @@ def test_an_upgrade_reaches_the_open_branches(synced: Lab):
     with connections[branch.connection_name].cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'netbox_proxsync' AND name >= '0017'")
         cursor.execute('ALTER TABLE netbox_proxsync_binding DROP COLUMN seen')
+        cursor.execute('ALTER TABLE netbox_proxsync_proxmoxguest DROP COLUMN candidate_ids, DROP COLUMN known_until')
         cursor.execute(f'DROP TABLE {branch.schema_name}.netbox_proxsync_sharedobject')
         # In a branch that was open when this plugin was installed, migrations have made the tables.
         for model in (Binding, ProxmoxGuest):
