@@ -312,6 +312,9 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
 
     def test_the_permission_may_be_for_other_endpoints_only(self):
         allow(self.user, ProxmoxEndpoint, 'sync', {'name': 'Other'})
+        # Who may not view it either does not learn that it exists.
+        self.assertHttpStatus(self.post('sync'), status.HTTP_404_NOT_FOUND)
+        allow(self.user, ProxmoxEndpoint, 'view')
         response = self.post('sync')
         self.assertHttpStatus(response, status.HTTP_403_FORBIDDEN)
         assert 'permission to sync' in response.data['detail']

@@ -204,7 +204,7 @@ def test_a_conflict_is_told_with_its_reason(pve, endpoint, make_endpoint, sync):
     second = make_endpoint(pve, name='Second')
     sync(second)
     assert states(second) == {'conflict'}
-    assert all('endpoint "Lab"' in guest.reason for guest in second.guests.all())
+    assert all(f'another endpoint (ID {endpoint.pk})' in guest.reason for guest in second.guests.all())
 
 
 def test_what_netbox_refuses_is_a_conflict(pve, endpoint, sync, settings):

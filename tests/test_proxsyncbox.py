@@ -404,4 +404,6 @@ def test_settings_come_back_as_they_were_entered(pve, make_endpoint):
     }
     made = make_endpoint(pve, **entered)
     stored = ProxmoxEndpoint.objects.get(pk=made.pk)
+    password = entered.pop('ssh_password')
     assert {name: getattr(stored, name) for name in entered} == entered
+    assert stored.ssh_password.reveal() == password
