@@ -349,8 +349,8 @@ def test_a_crash_at_any_statement_leaves_whole_guests_and_the_next_run_does_the_
     pve, endpoint, sync, number, monkeypatch
 ):
     monkeypatch.setattr('netbox_proxsync.ledger.writer.UNITS_PER_TRANSACTION', 1)
-    # The connection is only said to be lost: with it, the transaction of this test would end. Connections that are really
-    # lost are in tests/test_busy_database.py.
+    # The connection is only said to be lost: with it, the transaction of this test would end. For connections that are
+    # really lost, see tests/test_busy_database.py.
     monkeypatch.setattr('netbox_proxsync.jobs.reconnect', lambda: None)
     crash = Crash(number)
     with connection.execute_wrapper(crash):
