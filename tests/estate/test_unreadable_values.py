@@ -175,7 +175,7 @@ def change_answer(pve, path: str, **changes) -> None:
         ({'rootfs': {'total': -5}}, {'proxmox_rootfs_total_gb'}),
         ({'pveversion': {}}, {'proxmox_pve_version'}),
     ],
-    ids=str,
+    ids=['cpuinfo', 'memory', 'rootfs', 'pveversion'],
 )
 def test_a_bad_fact_of_a_node_costs_only_that_fact(changes, fields, pve, endpoint, sync):
     sync(endpoint)
