@@ -264,7 +264,8 @@ class GuestConfig:
     def unread(self) -> Iterator[tuple[str, str, str]]:
         """What of the configuration cannot be read: which part, of what ('' or 'net0', 'scsi0', ...), and why."""
         for part in fields(self):
-            if isinstance(reading := getattr(self, part.name), Unknown):
+            # Whether there is a cloud-init drive is unknown because of a disk, which is named below.
+            if isinstance(reading := getattr(self, part.name), Unknown) and part.name != 'cloudinit_drive':
                 yield part.name, '', reading.reason
         for number, wish in self.cloudinit.items():
             if isinstance(wish, Unknown):

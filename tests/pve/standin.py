@@ -305,7 +305,9 @@ class StandIn(Script):
             return {name: self._mix(value[name], name) for name in keys}
         if isinstance(value, list) and value and isinstance(value[0], dict):
             rows = [self._mix(row) for row in value]
-            self._random.shuffle(rows)
+            # What the guest agent answers is passed on in the order of the guest's kernel.
+            if key not in ('result', 'ip-addresses'):
+                self._random.shuffle(rows)
             return rows
         if isinstance(value, str) and key in ('content', 'nodes') and ',' in value:
             parts = value.split(',')
