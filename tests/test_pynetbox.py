@@ -137,6 +137,8 @@ def test_permissions_etags_and_what_there_is_not(web, standin):
     refused(lambda: seen.update({'description': 'no'}), 403)
     assert not SyncRun.objects.exists()
     refused(lambda: post(admin, f'endpoints/{endpoint.id}/nonsense'), 404)
+    # The server closes a connection when nobody has read the body of its last request.
+    admin.http_session.close()
     assert admin.plugins.proxsync.endpoints.get(999999) is None
 
     headers = {'Authorization': f'Bearer {admin.token}', 'Content-Type': 'application/json'}

@@ -42,13 +42,13 @@ def take_over(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Iterable
 
 def kept_most(former: FormerEndpoint, guests: Iterable[Guest]) -> bool:
     """
-    Whether more than half of its machines are listed under their VMIDs with the same UUIDs. Half of those that are
+    Whether at least half of its machines are listed under their VMIDs with the same UUIDs. Half of those that are
     listed is not enough: a server that lists one known machine would take over all the others.
     """
     machines = {guest.key: uuid for guest in guests if (uuid := identity_of(guest).get('id_uuid'))}
     rows = former.bindings.filter(kind='vm', missing_since=None).values_list('key', 'values__id_uuid')
     kept = {key: uuid for key, uuid in rows if uuid}
-    return 2 * sum(machines.get(key) == uuid for key, uuid in kept.items()) > len(kept)
+    return bool(kept) and 2 * sum(machines.get(key) == uuid for key, uuid in kept.items()) >= len(kept)
 
 
 def restore(former: FormerEndpoint, endpoint: ProxmoxEndpoint):
