@@ -45,7 +45,7 @@ class Secret:
 
     @classmethod
     def of(cls, text: str) -> 'Secret':
-        """The secret for a plain text, which somebody has just entered."""
+        """Create a secret from plain text that a user has just entered."""
         secret = cls(_cipher().encrypt(text.encode(errors=ANY_TEXT)).decode('ascii') if text else '')
         secret._entered = True
         return secret
@@ -131,7 +131,7 @@ class Secret:
         return self
 
     def __reduce__(self) -> tuple[type['Secret'], tuple[str]]:
-        # A pickled secret is not one that somebody has just entered.
+        # A pickled secret does not count as just entered.
         return Secret, (self._ciphertext,)
 
 

@@ -24,7 +24,7 @@ API_SECRETS = ('token_secret',)
 SSH_SECRETS = ('ssh_password', 'ssh_private_key', 'ssh_passphrase')
 SECRET_FIELDS = (*API_SECRETS, *SSH_SECRETS)
 
-# What decides where the secrets go. The hosts tell the addresses of the nodes, to which SSH connects.
+# Fields that determine where secrets are sent. The hosts report the addresses of the nodes to which SSH connects.
 API_DESTINATION = ('hosts', 'tls_mode', 'ca_certificate', 'fingerprint')
 SSH_DESTINATION = ('hosts', 'ssh_user', 'ssh_port', 'ssh_host_keys')
 DESTINATION_FIELDS = tuple(dict.fromkeys((*API_DESTINATION, *SSH_DESTINATION)))

@@ -129,7 +129,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     @action(detail=True, methods=['post'])
     def acknowledge(self, request: Request, pk: int) -> Response:
         """
-        Acknowledge a fault of Proxmox VE's configuration: it is no warning until it changes.
+        Acknowledge a fault of Proxmox VE's configuration. It is not reported as a warning until it changes.
         """
         endpoint, fault = self._get_fault(request, pk)
         try:

@@ -92,7 +92,7 @@ def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], writt
     for row in back:
         # That is decided by people, in main alone.
         row.unmanaged = mine[str(row.pk)].unmanaged if str(row.pk) in mine else row.unmanaged
-    # What somebody has taken over since then stays so.
+    # Objects that a user has detached since the merge stay unmanaged.
     gone = {pk for pk in pks if pk in mine and not (before[pk] is None and mine[pk].unmanaged)}
     kept = [row for pk, row in mine.items() if pk not in gone]
     there = existing(back, DEFAULT_DB_ALIAS)
