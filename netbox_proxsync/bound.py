@@ -54,9 +54,11 @@ def guest_of(binding: Binding) -> ProxmoxGuest | None:
     guest_type, _slash, vmid = binding.unit.partition('/')
     if binding.kind != 'vm' or not vmid.isdecimal():
         return None
-    return ProxmoxGuest.objects.filter(
-        endpoint=binding.endpoint_id, type=guest_type, vmid=vmid
-    ).select_related('endpoint').first()
+    return (
+        ProxmoxGuest.objects.filter(endpoint=binding.endpoint_id, type=guest_type, vmid=vmid)
+        .select_related('endpoint')
+        .first()
+    )
 
 
 def web_url(endpoint: ProxmoxEndpoint, unit: str = '') -> str:

@@ -37,7 +37,9 @@ class EndpointStatusChoices(ChoiceSet):
         Choice(SYNCING, _('Syncing'), color='cyan'),
         Choice(COMPLETED, _('Completed'), color='green'),
         Choice(
-            ERRORS, _('Completed with errors'), color='orange',
+            ERRORS,
+            _('Completed with errors'),
+            color='orange',
             description=_('The last run could not write some of its changes'),
         ),
         Choice(
@@ -172,7 +174,9 @@ class RunStatusChoices(ChoiceSet):
         Choice(CANCELLING, _('Cancelling'), color='cyan', description=_('It is about to stop')),
         Choice(COMPLETED, _('Completed'), color='green'),
         Choice(
-            ERRORS, _('Completed with errors'), color='orange',
+            ERRORS,
+            _('Completed with errors'),
+            color='orange',
             description=_('Some of its changes could not be written'),
         ),
         Choice(REFUSED, _('Refused'), color='yellow'),

@@ -94,9 +94,7 @@ class Secret:
         if not self or not other or self == other:
             return self == other
         try:
-            return hmac.compare_digest(
-                self.reveal().encode(errors=ANY_TEXT), other.reveal().encode(errors=ANY_TEXT)
-            )
+            return hmac.compare_digest(self.reveal().encode(errors=ANY_TEXT), other.reveal().encode(errors=ANY_TEXT))
         except SecretError:
             return False
 

@@ -24,9 +24,7 @@ class SyncGoingOn(Exception):
     """A sync of the endpoint is under way, which would write again what is being let go of."""
 
     def __init__(self, endpoint: ProxmoxEndpoint):
-        super().__init__(
-            _('A sync of {endpoint} is going on. Try again when it has ended.').format(endpoint=endpoint)
-        )
+        super().__init__(_('A sync of {endpoint} is going on. Try again when it has ended.').format(endpoint=endpoint))
 
 
 def ignore(guests: Collection[ProxmoxGuest]) -> int:
@@ -112,4 +110,3 @@ def refuse_during_sync(endpoint: ProxmoxEndpoint):
     syncs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
     if syncs.filter(status__in=RunStatusChoices.WORKING).exists():
         raise SyncGoingOn(endpoint)
-

@@ -169,9 +169,7 @@ def outdated(run: SyncRun) -> str:
     )
     if is_newest and not later.exclude(mode=RunModeChoices.APPLY).exists():
         return ''
-    return _(
-        'A plan was applied that had been made before the guests were last read. The next run compares it.'
-    )
+    return _('A plan was applied that had been made before the guests were last read. The next run compares it.')
 
 
 def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
@@ -190,9 +188,7 @@ def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
     return inventory
 
 
-def decide(
-    run: SyncRun, recorder: RunRecorder, watch: CancelWatch, inventory: Inventory, settings: Settings
-) -> Plan:
+def decide(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, inventory: Inventory, settings: Settings) -> Plan:
     with recorder.phase('plan'):
         desired = desire(inventory, settings, run.vmids)
         watch.check()
@@ -326,9 +322,7 @@ def is_quiet(run: SyncRun) -> bool:
             return True
         case ObjectEventsChoices.LATER:
             # Of all guests: some of them, tried out before, are not the first sync of the cluster.
-            whole = run.endpoint.runs.filter(
-                vmids__isnull=True, units__isnull=True, branch_id__in=('', run.branch_id)
-            )
+            whole = run.endpoint.runs.filter(vmids__isnull=True, units__isnull=True, branch_id__in=('', run.branch_id))
             synced = whole.exclude(mode=RunModeChoices.PREVIEW).filter(status__in=RunStatusChoices.DONE)
             return not synced.exists()
     return False

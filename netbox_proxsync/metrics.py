@@ -84,9 +84,7 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
     yield from (status, duration, conflicts, candidates, calls, errors)
 
 
-def counted(
-    name: str, text: str, label: str, rows: QuerySet, names: dict[int, str]
-) -> GaugeMetricFamily:
+def counted(name: str, text: str, label: str, rows: QuerySet, names: dict[int, str]) -> GaugeMetricFamily:
     metric = gauge(name, text, label)
     known = rows.filter(endpoint__in=list(names)).order_by()
     for endpoint, value, number in known.values_list('endpoint', label).annotate(number=Count('pk')):

@@ -49,9 +49,7 @@ def all_nodes(request: HttpRequest) -> dict[int, BoundNode]:
     devices = ContentType.objects.get_by_natural_key('dcim', 'device')
     endpoints = ProxmoxEndpoint.objects.restrict(request.user, 'view').in_bulk()
     bindings = Binding.objects.restrict(request.user, 'view').filter(object_type=devices)
-    return {
-        binding.object_id: BoundNode(binding, endpoints.get(binding.endpoint_id)) for binding in bindings
-    }
+    return {binding.object_id: BoundNode(binding, endpoints.get(binding.endpoint_id)) for binding in bindings}
 
 
 def state_seen_by(user: AbstractBaseUser, endpoint: ProxmoxEndpoint, state: ClusterState) -> ClusterState:

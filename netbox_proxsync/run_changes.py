@@ -138,10 +138,7 @@ def edge_of(run: SyncRun, position: str) -> SyncChange | None:
 
 def groups_of(run: SyncRun, user: AbstractBaseUser, rows: list[SyncChange]) -> list[ChangeGroup]:
     guests = guests_of(run, user, {row.unit for row in rows})
-    return [
-        ChangeGroup(unit, guests.get(unit), list(changes))
-        for unit, changes in groupby(rows, lambda row: row.unit)
-    ]
+    return [ChangeGroup(unit, guests.get(unit), list(changes)) for unit, changes in groupby(rows, lambda row: row.unit)]
 
 
 def guests_of(run: SyncRun, user: AbstractBaseUser, units: Iterable[str]) -> dict[str, ProxmoxGuest]:

@@ -161,9 +161,7 @@ class RunRecorder:
         self.progress(self.position, self.changes)
 
     def store(self, results: list[Result]):
-        rows = [
-            change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)
-        ]
+        rows = [change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)]
         retried(partial(SyncChange.objects.bulk_create, rows, batch_size=ROWS_AT_ONCE), _('recording the run'))
         self.position += len(rows)
 
@@ -242,8 +240,10 @@ def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
         close(
             run,
             RunStatusChoices.FAILED,
-            _('The worker that carried out this run has died, or its job was deleted. Guests that it had written are '
-              'whole; the next run does the rest.'),
+            _(
+                'The worker that carried out this run has died, or its job was deleted. Guests that it had written are '
+                'whole; the next run does the rest.'
+            ),
         )
         if run.job is not None:
             end_job(run.job, run.error)

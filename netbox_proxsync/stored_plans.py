@@ -254,6 +254,4 @@ def change_of(row: SyncChange) -> Change:
         object_type = ContentType.objects.get_for_id(row.object_type_id)
         pointer = Pointer(f'{object_type.app_label}.{object_type.model}', row.object_id, row.label)
     stored: dict[str, Any] = {name: getattr(row, name) for name in ('action', 'kind', 'key', 'unit', 'label')}
-    return change_from_json(
-        **stored, pointer=pointer, fields=row.fields, binding=row.binding, reason=row.reason
-    )
+    return change_from_json(**stored, pointer=pointer, fields=row.fields, binding=row.binding, reason=row.reason)

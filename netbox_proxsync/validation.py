@@ -227,6 +227,8 @@ def clean_ssh_private_key(key: str, passphrase: str):
         raise ValidationError({'ssh_passphrase': str(error)}) from None
     except InvalidSSHSettings as error:
         raise ValidationError({'ssh_private_key': str(error)}) from None
+
+
 def clean_guest_terms(texts: list[str]) -> list[str]:
     """
     The terms of a guest filter ('web-*', 'tag:prod', ...), each once.

@@ -47,9 +47,7 @@ def pin(pve: StandIn, **values) -> ProxmoxEndpoint:
     return endpoint
 
 
-def run_job(
-    endpoint: ProxmoxEndpoint, mode: str = 'sync', user=None, vmids: Collection[int] | None = None
-) -> SyncRun:
+def run_job(endpoint: ProxmoxEndpoint, mode: str = 'sync', user=None, vmids: Collection[int] | None = None) -> SyncRun:
     """A run by the real job, in this process."""
     endpoint.refresh_from_db()
     return SyncJob.enqueue_run(endpoint, user, mode=mode, immediate=True, vmids=vmids)

@@ -135,9 +135,7 @@ def test_nothing_is_left_to_do_after_the_adoption(pve, addresses, make_endpoint,
     assert counts() == settled
 
 
-def test_a_machine_that_proxsyncbox_marked_as_deleted_and_that_is_there_is_adopted(
-    pve, addresses, make_endpoint, sync
-):
+def test_a_machine_that_proxsyncbox_marked_as_deleted_and_that_is_there_is_adopted(pve, addresses, make_endpoint, sync):
     machines = legacy_netbox(pve, addresses)
     wrong = next(iter(machines.values()))
     wrong.custom_field_data['vm_status'] = 'Deleted'

@@ -41,7 +41,7 @@ class Session:
         self.monitor = psycopg.connect(**connect_parameters(), autocommit=True)
         for name, value in {'lock_timeout': '0', 'statement_timeout': '0', **settings}.items():
             self.link.execute(f"SET {name} = '{value}'")
-        self.link.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        self.link.execute('SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED')
         self.link.commit()
         self.pid = self.link.info.backend_pid
         self.thread: Thread | None = None

@@ -67,9 +67,7 @@ def with_ssh(pve, make, **values):
 
 
 def run_python(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, '-c', script], env=environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, '-c', script], env=environment, capture_output=True, text=True, check=False)
 
 
 class TestTheGuard:
@@ -152,9 +150,7 @@ class TestSSH:
         assert told['node/pve2']['message'] == (
             f'NetBox may not contact 10.77.0.12:22: this address is in none of the {SETTING}.'
         )
-        assert told['node/pve2']['remedy'] == (
-            f'If NetBox should contact this address, add its network to {SETTING}.'
-        )
+        assert told['node/pve2']['remedy'] == (f'If NetBox should contact this address, add its network to {SETTING}.')
 
     def test_the_connection_test_says_so_for_each_node(self, standin, make_endpoint):
         report = check_connection(with_ssh(standin(RECORDED), make_endpoint))

@@ -91,9 +91,7 @@ def endpoint(pve, make_endpoint):
 
 
 class TestRunEvents:
-    def test_a_webhook_gets_what_the_run_has_done_and_no_secret(
-        self, pve, endpoint, sync, webhook, receiver, deliver
-    ):
+    def test_a_webhook_gets_what_the_run_has_done_and_no_secret(self, pve, endpoint, sync, webhook, receiver, deliver):
         rule(webhook, ALL, ProxmoxEndpoint)
         run = deliver(lambda: sync(endpoint))
         (posted,) = receiver.posted

@@ -192,9 +192,7 @@ def test_what_the_endpoint_does_not_sync_is_skipped_and_says_why(pve, make_endpo
     sync(endpoint)
     skipped = endpoint.guests.filter(type='lxc')
     assert skipped.count() == 2
-    assert {(guest.state, guest.reason) for guest in skipped} == {
-        ('skipped', 'The endpoint does not sync containers.')
-    }
+    assert {(guest.state, guest.reason) for guest in skipped} == {('skipped', 'The endpoint does not sync containers.')}
 
 
 def test_a_conflict_is_told_with_its_reason(pve, endpoint, make_endpoint, sync):

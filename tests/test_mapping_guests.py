@@ -44,9 +44,7 @@ def test_filters_let_in_by_name_tag_pool_and_node_and_leave_alone_what_they_keep
     ProxmoxEndpoint.objects.update(include_guests=[], exclude_guests=['pool:*', 'node:pve2', 'db'])
     before = list(VirtualMachine.objects.filter(name__in=('db', 'mail', 'dns')).order_by('pk').values())
     run = sync(endpoint)
-    assert set(written(run)) == {
-        (kind, 'create') for kind in ('vm', 'interface', 'mac', 'disk')
-    }
+    assert set(written(run)) == {(kind, 'create') for kind in ('vm', 'interface', 'mac', 'disk')}
     assert names() == {'web-1', 'web-old', 'db', 'mail', 'dns', 'other', 'web-ct'}
     assert list(VirtualMachine.objects.filter(name__in=('db', 'mail', 'dns')).order_by('pk').values()) == before
 

@@ -332,7 +332,7 @@ def test_another_cluster_behind_the_same_endpoint_stops_before_anything_else(sta
     assert ObjectChange.objects.count() == logged
     assert apply(run).status == 'completed'
     again = sync(endpoint)
-    assert again.status == "completed", again.error
+    assert again.status == 'completed', again.error
 
 
 def test_old_plans_go_with_their_runs(refused):

@@ -123,9 +123,7 @@ def second(other, make_endpoint):
 
 @pytest.mark.parametrize('vmid', [300, 301])
 @pytest.mark.parametrize('stored', [False, True])
-def test_a_machine_that_moves_to_another_cluster_keeps_its_record(
-    pve, endpoint, other, second, sync, vmid, stored
-):
+def test_a_machine_that_moves_to_another_cluster_keeps_its_record(pve, endpoint, other, second, sync, vmid, stored):
     for each in (endpoint, second):
         sync(each)
     vm = machine_of(endpoint, vmid)
@@ -193,9 +191,9 @@ def test_an_ignored_guest_and_what_a_user_has_taken_over_do_not_move(pve, endpoi
         moved(pve, vmid, other)
     sync(endpoint)
     ignore([guest_of(endpoint, 300)])
-    Binding.objects.filter(
-        object_type=ContentType.objects.get_for_model(VirtualMachine), object_id=dns.pk
-    ).update(unmanaged=True)
+    Binding.objects.filter(object_type=ContentType.objects.get_for_model(VirtualMachine), object_id=dns.pk).update(
+        unmanaged=True
+    )
     sync(second)
     assert machine_of(second, 300) != vm
     assert machine_of(second, 301) != dns

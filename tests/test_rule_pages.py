@@ -49,17 +49,19 @@ def test_what_a_rule_matches(lab, role):
     make_guest(lab, 101, name='db-1', type='lxc', tags=[], node='pve2')
     make_guest(other, 102, name='web-2', template=True)
     make_guest(lab, 103, name='web-3', state='missing')
-    for number, (conditions, expected) in enumerate((
-        ({}, [100, 101, 102]),
-        ({'endpoint': lab}, [100, 101]),
-        ({'name_pattern': 'web-*'}, [100, 102]),
-        ({'guest_type': 'lxc'}, [101]),
-        ({'guest_tags': ['PROD']}, [100]),
-        ({'pools': ['web']}, [100]),
-        ({'nodes': ['pve2']}, [101]),
-        ({'vmid_min': 101, 'vmid_max': 101}, [101]),
-        ({'template': True}, [102]),
-    )):
+    for number, (conditions, expected) in enumerate(
+        (
+            ({}, [100, 101, 102]),
+            ({'endpoint': lab}, [100, 101]),
+            ({'name_pattern': 'web-*'}, [100, 102]),
+            ({'guest_type': 'lxc'}, [101]),
+            ({'guest_tags': ['PROD']}, [100]),
+            ({'pools': ['web']}, [100]),
+            ({'nodes': ['pve2']}, [101]),
+            ({'vmid_min': 101, 'vmid_max': 101}, [101]),
+            ({'template': True}, [102]),
+        )
+    ):
         assert matched(make_rule(f'Rule {number}', role=role, **conditions)) == (expected, []), conditions
 
 

@@ -77,9 +77,9 @@ def test_lists_are_stored_in_one_form(role):
 
 def test_outcomes_that_contradict_each_other(role):
     tag = Tag.objects.create(name='Prod', slug='prod')
-    assert 'leave role, extra tags empty' in errors_of(
-        name_pattern='a', skip=True, role=role, extra_tags=[tag]
-    )['skip'][0]
+    assert (
+        'leave role, extra tags empty' in errors_of(name_pattern='a', skip=True, role=role, extra_tags=[tag])['skip'][0]
+    )
     assert 'every guest' in errors_of(skip=True, name_pattern='')['skip'][0]
     assert 'sets nothing' in errors_of(skip=False)[NON_FIELD_ERRORS][0]
 

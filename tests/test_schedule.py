@@ -75,9 +75,7 @@ class TestStarting:
         assert endpoint.next_sync == next_slot(endpoint.pk, 60, before)
         assert not endpoint.runs.exists()
 
-    def test_what_is_due_is_queued_once_with_its_time_limit(
-        self, endpoint, queue, django_capture_on_commit_callbacks
-    ):
+    def test_what_is_due_is_queued_once_with_its_time_limit(self, endpoint, queue, django_capture_on_commit_callbacks):
         due(endpoint)
         with django_capture_on_commit_callbacks(execute=True):
             assert len(tick()) == 1

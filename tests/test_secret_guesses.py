@@ -133,8 +133,10 @@ def test_an_export_template_does_not_either(endpoint, admin):
         '{{ o.ssh_password == o.ssh_password.of("' + RIGHT + '") }}{% endfor %}',
     )
     template.object_types.add(ObjectType.objects.get_for_model(ProxmoxEndpoint))
-    for url in (reverse('plugins:netbox_proxsync:proxmoxendpoint_list'), reverse(
-        'plugins-api:netbox_proxsync-api:proxmoxendpoint-list')):
+    for url in (
+        reverse('plugins:netbox_proxsync:proxmoxendpoint_list'),
+        reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-list'),
+    ):
         try:
             page = admin.get(f'{url}?export=guess', follow=True).content.decode()
         except Exception as error:  # noqa: BLE001

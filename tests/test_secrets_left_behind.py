@@ -270,9 +270,7 @@ class TestBackgroundJobs:
         endpoint = make_row()
         form = {'pk': [endpoint.pk], '_apply': 'on', 'background_job': 'on', 'description': SEEN}
         with django_capture_on_commit_callbacks(execute=True):
-            page = admin.post(
-                reverse(f'{NAME}_bulk_edit'), {**form, 'ssh_user': 'netbox', 'ssh_password': MARKER}
-            )
+            page = admin.post(reverse(f'{NAME}_bulk_edit'), {**form, 'ssh_user': 'netbox', 'ssh_password': MARKER})
         assert (page.status_code, 'not taken in a background job' in page.content.decode()) == (200, True)
         assert self.nothing_waits()
         with django_capture_on_commit_callbacks(execute=True):
@@ -295,9 +293,7 @@ class TestBackgroundJobs:
         endpoint = make_row()
         rows = [{'id': endpoint.pk, 'description': SEEN}]
         with django_capture_on_commit_callbacks(execute=True):
-            answer = admin.patch(
-                reverse(f'{API}-list') + '?background=true', rows, content_type='application/json'
-            )
+            answer = admin.patch(reverse(f'{API}-list') + '?background=true', rows, content_type='application/json')
         assert answer.status_code == 202
         run_jobs()
         assert ProxmoxEndpoint.objects.get().description == SEEN

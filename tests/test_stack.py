@@ -1,4 +1,5 @@
 """The stack under `make demo` and `make test`: what it does with the leavings of runs that were killed."""
+
 import json
 import os
 import pwd
@@ -97,7 +98,7 @@ class TestProcesses:
     def test_a_process_that_dies_at_once_is_reported_with_its_log(self, background):
         background('web', [sys.executable, '-c', 'raise SystemExit("port 8000 is taken")'])
 
-        with pytest.raises(StackError, match=r"(?s)NetBox ended instead of answering.*port 8000 is taken"):
+        with pytest.raises(StackError, match=r'(?s)NetBox ended instead of answering.*port 8000 is taken'):
             processes.wait_until(lambda: False, 'web', 20, 'NetBox', **background.places)
 
 

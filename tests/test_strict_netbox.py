@@ -288,11 +288,14 @@ def test_the_check_and_the_endpoints_page_name_a_custom_field_that_was_changed(e
     assert name in admin_client.post(url).content.decode()
 
 
-@pytest.mark.parametrize(('values', 'name'), [
-    ({'validation_minimum': 1000}, 'vmid'),
-    ({'validation_maximum': 1}, 'vmid'),
-    ({'validation_regex': '^nothing'}, 'qemu_bios_type'),
-])
+@pytest.mark.parametrize(
+    ('values', 'name'),
+    [
+        ({'validation_minimum': 1000}, 'vmid'),
+        ({'validation_maximum': 1}, 'vmid'),
+        ({'validation_regex': '^nothing'}, 'qemu_bios_type'),
+    ],
+)
 def test_a_limit_on_a_custom_field_of_the_plugin_keeps_nothing_but_its_value_out(pve, endpoint, sync, values, name):
     CustomField.objects.filter(name=name).update(**values)
     run = sync(endpoint)

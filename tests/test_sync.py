@@ -30,9 +30,7 @@ def endpoint(pve, make_endpoint):
 
 
 def vm_of(endpoint, vmid: int) -> VirtualMachine:
-    return next(
-        binding.object for binding in endpoint.bindings.filter(kind='vm') if binding.key.endswith(f'/{vmid}')
-    )
+    return next(binding.object for binding in endpoint.bindings.filter(kind='vm') if binding.key.endswith(f'/{vmid}'))
 
 
 def running_vm(pve) -> int:

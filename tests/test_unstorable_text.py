@@ -80,9 +80,11 @@ def answering(pve, monkeypatch):
     def start(change, glob='*', keys=None):
         def spoiled(request, answer):
             if answer.status == 200 and fnmatchcase(request.path.removeprefix('/api2/json'), glob):
-                body = change(answer.body) if keys is bytes else json.dumps(
-                    spoil(json.loads(answer.body), change, keys)
-                ).encode()
+                body = (
+                    change(answer.body)
+                    if keys is bytes
+                    else json.dumps(spoil(json.loads(answer.body), change, keys)).encode()
+                )
                 answer = Answer(answer.status, answer.reason, body, answer.content_type, answer.headers)
             return respond(request, answer)
 

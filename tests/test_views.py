@@ -119,7 +119,6 @@ class ImportTestCase(NetBoxTestCase, TestCase):
         assert (made.enabled, made.sync_vms, made.sync_templates) == (True, True, False)
         assert (made.timeout, made.change_limit, made.tls_mode) == (30, 20, 'system')
 
-
     def bring(self, **values: object):
         row = {'name': 'Five', 'hosts': 'pve5', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER, **values}
         form = {'import_method': 'direct', 'data': json.dumps([row]), 'format': 'json', 'csv_delimiter': ','}
@@ -200,7 +199,6 @@ class MappingRuleViewTestCase(
         if 'guest_tags' in data:
             expected = (['prod', 'web'], ['web/prod'], ['pve1', 'pve2'])
             assert (instance.guest_tags, instance.pools, instance.nodes) == expected
-
 
     def test_export_objects(self):
         """As models do whose export is what the import takes: all data as YAML, the table as CSV."""
@@ -432,9 +430,7 @@ class EndpointActionTestCase(NetBoxTestCase, TestCase):
     def test_the_permission_may_be_for_some_endpoints_only(self):
         from core.models import ObjectType
 
-        permission = ObjectPermission.objects.create(
-            name='other', actions=['sync'], constraints={'name': 'Other'}
-        )
+        permission = ObjectPermission.objects.create(name='other', actions=['sync'], constraints={'name': 'Other'})
         permission.users.add(self.user)
         permission.object_types.add(ObjectType.objects.get_for_model(ProxmoxEndpoint))
         assert self.client.post(self.url('sync')).status_code == 404

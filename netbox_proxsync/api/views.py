@@ -123,9 +123,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         report = connection.test(self._get_endpoint(request, pk))
         return Response(serializers.ConnectionReportSerializer(report).data)
 
-    @extend_schema(
-        request=serializers.FaultSerializer, responses={204: None, 409: serializers.RefusalSerializer}
-    )
+    @extend_schema(request=serializers.FaultSerializer, responses={204: None, 409: serializers.RefusalSerializer})
     @action(detail=True, methods=['post'])
     def acknowledge(self, request: Request, pk: int) -> Response:
         """
@@ -138,9 +136,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
             return refused(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(
-        request=serializers.FaultSerializer, responses={204: None, 409: serializers.RefusalSerializer}
-    )
+    @extend_schema(request=serializers.FaultSerializer, responses={204: None, 409: serializers.RefusalSerializer})
     @action(detail=True, methods=['post'], url_path='withdraw-acknowledgment')
     def withdraw_acknowledgment(self, request: Request, pk: int) -> Response:
         """

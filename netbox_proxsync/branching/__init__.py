@@ -90,9 +90,7 @@ def find(text: str) -> Branch:
     if not rows:
         ready = [f'"{row.name}" ({row.schema_id})' for row in Row.objects.order_by('name') if row.ready]
         raise BranchUnusable(
-            _('There is no branch "{text}". Ready are: {ready}.').format(
-                text=text, ready=', '.join(ready) or _('none')
-            )
+            _('There is no branch "{text}". Ready are: {ready}.').format(text=text, ready=', '.join(ready) or _('none'))
         )
     check_usable(rows[0])
     return Branch(rows[0].schema_id, rows[0].name)
@@ -143,9 +141,9 @@ def check_usable(row: 'BranchRow'):
     """Raises BranchUnusable unless a run can work in the branch."""
     if not row.ready:
         raise BranchUnusable(
-            _('The branch "{branch}" is not ready ({status}). {description}').format(
-                branch=row.name, status=row.get_status_display(), description=row.get_status_description()
-            ).strip()
+            _('The branch "{branch}" is not ready ({status}). {description}')
+            .format(branch=row.name, status=row.get_status_display(), description=row.get_status_description())
+            .strip()
         )
     if not is_complete(row):
         raise BranchUnusable(

@@ -88,9 +88,7 @@ class GuestCarrier:
 
     def new(self, theirs: ProxmoxGuest) -> ProxmoxGuest:
         taken = ProxmoxGuest.objects.using(self.target).filter(pk=theirs.pk).exists()
-        return ProxmoxGuest(
-            pk=None if taken else theirs.pk, endpoint=self.endpoint, type=theirs.type, vmid=theirs.vmid
-        )
+        return ProxmoxGuest(pk=None if taken else theirs.pk, endpoint=self.endpoint, type=theirs.type, vmid=theirs.vmid)
 
 
 def ignored_units(endpoint: ProxmoxEndpoint) -> set[str]:

@@ -40,9 +40,7 @@ __all__ = (
 
 
 def yes_or_no(label: str) -> forms.NullBooleanField:
-    return forms.NullBooleanField(
-        label=label, required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES)
-    )
+    return forms.NullBooleanField(label=label, required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES))
 
 
 def several(label: str, choices: object) -> forms.MultipleChoiceField:

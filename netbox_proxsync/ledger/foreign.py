@@ -75,9 +75,7 @@ class ForeignReader:
     @cached_property
     def addresses_of_retired(self) -> frozenset[Pointer]:
         addresses = {
-            record.pointer.pk: record.pointer
-            for record in self.records[ADDRESS]
-            if record.pointer not in self.bound_to
+            record.pointer.pk: record.pointer for record in self.records[ADDRESS] if record.pointer not in self.bound_to
         }
         if not addresses:
             return frozenset()

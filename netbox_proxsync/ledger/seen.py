@@ -37,9 +37,7 @@ def record_seen(endpoint: ProxmoxEndpoint, seen: Mapping[Identity, Mapping[str, 
         elif identity in wanted:
             wanted[identity] |= encode_all({field.name: field.want for field in entry.change.writes})
     stored = stored_of(endpoint)
-    differing = {
-        identity: values for identity, values in wanted.items() if values != stored.get(identity, {})
-    }
+    differing = {identity: values for identity, values in wanted.items() if values != stored.get(identity, {})}
     for batch in batched(differing, BATCH):
         rows = Binding.objects.filter(endpoint=endpoint, key__in=[key for _kind, key in batch]).only('kind', 'key')
         rows = [row for row in rows if (row.kind, row.key) in differing]

@@ -172,9 +172,7 @@ def first_there(ids: Iterable[tuple[int, int]], instances: Instances) -> int | N
     return next((pk for _endpoint, pk in ids if pk in instances), None)
 
 
-def find_by_name(
-    wanted: set[Shared], instances: Instances, found: Mapping[Shared, Pointer]
-) -> dict[Shared, Pointer]:
+def find_by_name(wanted: set[Shared], instances: Instances, found: Mapping[Shared, Pointer]) -> dict[Shared, Pointer]:
     """
     The objects by their natural keys.
 
@@ -196,8 +194,7 @@ def find_by_name(
             folded.setdefault(instance.name.lower(), pointer)
             slugs.setdefault(instance.slug, pointer)
     named = {
-        shared: exact.get(shared.name) or folded.get(shared.name.lower()) or slugs.get(shared.name)
-        for shared in wanted
+        shared: exact.get(shared.name) or folded.get(shared.name.lower()) or slugs.get(shared.name) for shared in wanted
     }
     return {shared: pointer for shared, pointer in named.items() if pointer}
 

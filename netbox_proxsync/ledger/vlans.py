@@ -90,9 +90,7 @@ def book(
         site=optional(site),
         creates=settings.create_vlans,
         # NetBox refuses VLANs of other sites.
-        made={
-            shared: pointer_to(vlan) for shared, vlan in made.items() if vlan.site_id in (None, site and site.pk)
-        },
+        made={shared: pointer_to(vlan) for shared, vlan in made.items() if vlan.site_id in (None, site and site.pk)},
     )
 
 

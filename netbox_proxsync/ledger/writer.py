@@ -328,8 +328,9 @@ class Writer:
             return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(names=', '.join(outdated)))
         pointer = self.objects.pointers.get((change.kind, change.key))
         if limited := self.objects.unassignable:
-            message = _('Written without these tags, which are limited to other object types since the plan was made: '
-                        '{tags}.')
+            message = _(
+                'Written without these tags, which are limited to other object types since the plan was made: {tags}.'
+            )
             tags = ', '.join(sorted(tag.label for tag in limited))
             return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(tags=tags), pointer)
         if refused:

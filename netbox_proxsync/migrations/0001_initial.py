@@ -17,7 +17,6 @@ fake_on_branch = False
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     # The last migrations of NetBox 4.7.0: later ones must not be asked for.
@@ -40,7 +39,10 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('created', models.DateTimeField(auto_now_add=True, null=True)),
                 ('last_updated', models.DateTimeField(auto_now=True, null=True)),
-                ('custom_field_data', models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder)),
+                (
+                    'custom_field_data',
+                    models.JSONField(blank=True, default=dict, encoder=utilities.json.CustomFieldJSONEncoder),
+                ),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('comments', models.TextField(blank=True)),
                 ('name', models.CharField(max_length=100, unique=True)),
@@ -51,26 +53,121 @@ class Migration(migrations.Migration):
                 ('tls_mode', models.CharField(default='system', max_length=30)),
                 ('ca_certificate', models.TextField(blank=True)),
                 ('fingerprint', models.CharField(blank=True, max_length=255)),
-                ('timeout', models.PositiveSmallIntegerField(default=30, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(600)])),
-                ('concurrency', models.PositiveSmallIntegerField(default=8, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(64)])),
+                (
+                    'timeout',
+                    models.PositiveSmallIntegerField(
+                        default=30,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(600),
+                        ],
+                    ),
+                ),
+                (
+                    'concurrency',
+                    models.PositiveSmallIntegerField(
+                        default=8,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(64),
+                        ],
+                    ),
+                ),
                 ('sync_vms', models.BooleanField(default=True)),
                 ('sync_containers', models.BooleanField(default=True)),
                 ('sync_templates', models.BooleanField(default=False)),
                 ('interface_naming', models.CharField(default='proxmox', max_length=30)),
                 ('missing_guests', models.CharField(default='retire', max_length=30)),
                 ('grace_days', models.PositiveSmallIntegerField(default=30)),
-                ('change_limit', models.PositiveSmallIntegerField(default=20, validators=[django.core.validators.MaxValueValidator(100)])),
+                (
+                    'change_limit',
+                    models.PositiveSmallIntegerField(
+                        default=20, validators=[django.core.validators.MaxValueValidator(100)]
+                    ),
+                ),
                 ('status', models.CharField(default='new', editable=False, max_length=30)),
                 ('pve_version', models.CharField(blank=True, editable=False, max_length=50)),
-                ('cluster', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='proxsync_endpoints', to='virtualization.cluster')),
-                ('cluster_group', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='virtualization.clustergroup')),
-                ('cluster_type', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='virtualization.clustertype')),
-                ('guest_role', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='dcim.devicerole')),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.owner')),
-                ('site', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='dcim.site')),
+                (
+                    'cluster',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='proxsync_endpoints',
+                        to='virtualization.cluster',
+                    ),
+                ),
+                (
+                    'cluster_group',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='virtualization.clustergroup',
+                    ),
+                ),
+                (
+                    'cluster_type',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='virtualization.clustertype',
+                    ),
+                ),
+                (
+                    'guest_role',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='dcim.devicerole',
+                    ),
+                ),
+                (
+                    'owner',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='users.owner',
+                    ),
+                ),
+                (
+                    'site',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='dcim.site',
+                    ),
+                ),
                 ('tags', taggit.managers.TaggableManager(through='extras.TaggedItem', to='extras.Tag')),
-                ('tenant', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenancy.tenant')),
-                ('vrf', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ipam.vrf')),
+                (
+                    'tenant',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='tenancy.tenant',
+                    ),
+                ),
+                (
+                    'vrf',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name='+',
+                        to='ipam.vrf',
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'Proxmox endpoint',
@@ -97,9 +194,34 @@ class Migration(migrations.Migration):
                 ('guests', models.PositiveIntegerField(blank=True, null=True)),
                 ('messages', models.JSONField(blank=True, default=list)),
                 ('error', models.TextField(blank=True)),
-                ('endpoint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='netbox_proxsync.proxmoxendpoint')),
-                ('job', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='core.job')),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    'endpoint',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='runs',
+                        to='netbox_proxsync.proxmoxendpoint',
+                    ),
+                ),
+                (
+                    'job',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='+',
+                        to='core.job',
+                    ),
+                ),
+                (
+                    'user',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='+',
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'sync run',
@@ -119,11 +241,30 @@ class Migration(migrations.Migration):
                 ('outcome', models.CharField(default='planned', max_length=30)),
                 ('object_id', models.PositiveBigIntegerField(blank=True, null=True)),
                 ('label', models.CharField(blank=True, max_length=200)),
-                ('fields', models.JSONField(blank=True, default=list, encoder=django.core.serializers.json.DjangoJSONEncoder)),
+                (
+                    'fields',
+                    models.JSONField(blank=True, default=list, encoder=django.core.serializers.json.DjangoJSONEncoder),
+                ),
                 ('reason', models.TextField(blank=True)),
                 ('message', models.TextField(blank=True)),
-                ('object_type', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='contenttypes.contenttype')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='changes', to='netbox_proxsync.syncrun')),
+                (
+                    'object_type',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='+',
+                        to='contenttypes.contenttype',
+                    ),
+                ),
+                (
+                    'run',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='changes',
+                        to='netbox_proxsync.syncrun',
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'sync change',
@@ -134,7 +275,14 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='proxmoxendpoint',
             name='last_run',
-            field=models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='netbox_proxsync.syncrun'),
+            field=models.ForeignKey(
+                blank=True,
+                editable=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='+',
+                to='netbox_proxsync.syncrun',
+            ),
         ),
         migrations.CreateModel(
             name='Binding',
@@ -144,19 +292,48 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=200)),
                 ('unit', models.CharField(max_length=100)),
                 ('object_id', models.PositiveBigIntegerField()),
-                ('values', models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
+                (
+                    'values',
+                    models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder),
+                ),
                 ('created_by_sync', models.BooleanField(default=False)),
                 ('first_seen', models.DateTimeField(auto_now_add=True)),
                 ('missing_since', models.DateTimeField(blank=True, null=True)),
-                ('object_type', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='contenttypes.contenttype')),
-                ('endpoint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bindings', to='netbox_proxsync.proxmoxendpoint')),
+                (
+                    'object_type',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name='+', to='contenttypes.contenttype'
+                    ),
+                ),
+                (
+                    'endpoint',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='bindings',
+                        to='netbox_proxsync.proxmoxendpoint',
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'binding',
                 'verbose_name_plural': 'bindings',
                 'ordering': ('endpoint_id', 'kind', 'key'),
-                'indexes': [models.Index(fields=['endpoint', 'unit'], name='netbox_prox_endpoin_db8fb3_idx'), models.Index(condition=models.Q(('missing_since__isnull', False)), fields=['missing_since'], name='netbox_proxsync_binding_gone')],
-                'constraints': [models.UniqueConstraint(fields=('endpoint', 'kind', 'key'), name='netbox_proxsync_binding_unique_key'), models.UniqueConstraint(fields=('object_type', 'object_id'), name='netbox_proxsync_binding_unique_object')],
+                'indexes': [
+                    models.Index(fields=['endpoint', 'unit'], name='netbox_prox_endpoin_db8fb3_idx'),
+                    models.Index(
+                        condition=models.Q(('missing_since__isnull', False)),
+                        fields=['missing_since'],
+                        name='netbox_proxsync_binding_gone',
+                    ),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(
+                        fields=('endpoint', 'kind', 'key'), name='netbox_proxsync_binding_unique_key'
+                    ),
+                    models.UniqueConstraint(
+                        fields=('object_type', 'object_id'), name='netbox_proxsync_binding_unique_object'
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
@@ -193,10 +370,17 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='syncchange',
-            constraint=models.UniqueConstraint(fields=('run', 'position'), name='netbox_proxsync_syncchange_unique_position'),
+            constraint=models.UniqueConstraint(
+                fields=('run', 'position'), name='netbox_proxsync_syncchange_unique_position'
+            ),
         ),
         migrations.AddConstraint(
             model_name='proxmoxendpoint',
-            constraint=models.UniqueConstraint(condition=models.Q(('enabled', True)), fields=('cluster',), name='netbox_proxsync_proxmoxendpoint_unique_enabled_cluster', violation_error_message='Another enabled endpoint is synced with this cluster.'),
+            constraint=models.UniqueConstraint(
+                condition=models.Q(('enabled', True)),
+                fields=('cluster',),
+                name='netbox_proxsync_proxmoxendpoint_unique_enabled_cluster',
+                violation_error_message='Another enabled endpoint is synced with this cluster.',
+            ),
         ),
     ]

@@ -9,7 +9,6 @@ fake_on_branch = False
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
         ('netbox_proxsync', '0004_several_fingerprints'),
         ('virtualization', '0060_consolidate_unique_constraints'),
@@ -30,21 +29,53 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(blank=True, max_length=255)),
                 ('node', models.CharField(blank=True, max_length=255)),
                 ('status', models.CharField(blank=True, max_length=50)),
-                ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=255), blank=True, default=list)),
+                (
+                    'tags',
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=255), blank=True, default=list
+                    ),
+                ),
                 ('template', models.BooleanField(default=False)),
                 ('state', models.CharField(max_length=20)),
                 ('reason', models.TextField(blank=True)),
                 ('ignored', models.BooleanField(default=False)),
                 ('details', models.JSONField(blank=True, default=dict)),
-                ('endpoint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='guests', to='netbox_proxsync.proxmoxendpoint')),
-                ('virtual_machine', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='virtualization.virtualmachine')),
+                (
+                    'endpoint',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='guests',
+                        to='netbox_proxsync.proxmoxendpoint',
+                    ),
+                ),
+                (
+                    'virtual_machine',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='+',
+                        to='virtualization.virtualmachine',
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'Proxmox guest',
                 'verbose_name_plural': 'Proxmox guests',
                 'ordering': ('endpoint_id', 'vmid', 'type'),
-                'indexes': [models.Index(fields=['endpoint', 'state'], name='netbox_prox_endpoin_e4fcc3_idx'), models.Index(fields=['state', 'vmid'], name='netbox_prox_state_ddf03a_idx'), models.Index(fields=['vmid'], name='netbox_prox_vmid_86629c_idx'), models.Index(fields=['name'], name='netbox_prox_name_c21d51_idx'), models.Index(fields=['node'], name='netbox_prox_node_e60caa_idx'), models.Index(fields=['status'], name='netbox_prox_status_0cac6e_idx')],
-                'constraints': [models.UniqueConstraint(fields=('endpoint', 'vmid', 'type'), name='netbox_proxsync_proxmoxguest_unique_guest')],
+                'indexes': [
+                    models.Index(fields=['endpoint', 'state'], name='netbox_prox_endpoin_e4fcc3_idx'),
+                    models.Index(fields=['state', 'vmid'], name='netbox_prox_state_ddf03a_idx'),
+                    models.Index(fields=['vmid'], name='netbox_prox_vmid_86629c_idx'),
+                    models.Index(fields=['name'], name='netbox_prox_name_c21d51_idx'),
+                    models.Index(fields=['node'], name='netbox_prox_node_e60caa_idx'),
+                    models.Index(fields=['status'], name='netbox_prox_status_0cac6e_idx'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(
+                        fields=('endpoint', 'vmid', 'type'), name='netbox_proxsync_proxmoxguest_unique_guest'
+                    )
+                ],
             },
         ),
     ]

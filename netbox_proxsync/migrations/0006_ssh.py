@@ -7,7 +7,6 @@ import netbox_proxsync.fields
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
         ('netbox_proxsync', '0005_guests'),
     ]
@@ -31,7 +30,13 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='proxmoxendpoint',
             name='ssh_port',
-            field=models.PositiveIntegerField(default=22, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(65535)]),
+            field=models.PositiveIntegerField(
+                default=22,
+                validators=[
+                    django.core.validators.MinValueValidator(1),
+                    django.core.validators.MaxValueValidator(65535),
+                ],
+            ),
         ),
         migrations.AddField(
             model_name='proxmoxendpoint',

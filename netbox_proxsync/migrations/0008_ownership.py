@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
         ('netbox_proxsync', '0007_mapping_rules'),
     ]
@@ -14,7 +13,13 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterModelOptions(
             name='proxmoxendpoint',
-            options={'ordering': ('name',), 'permissions': [('sync', 'Test the connection, preview and sync'), ('accept', 'Let refused runs through')]},
+            options={
+                'ordering': ('name',),
+                'permissions': [
+                    ('sync', 'Test the connection, preview and sync'),
+                    ('accept', 'Let refused runs through'),
+                ],
+            },
         ),
         migrations.AddField(
             model_name='proxmoxendpoint',
@@ -34,12 +39,21 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='syncchange',
             name='binding',
-            field=models.JSONField(blank=True, editable=False, encoder=django.core.serializers.json.DjangoJSONEncoder, null=True),
+            field=models.JSONField(
+                blank=True, editable=False, encoder=django.core.serializers.json.DjangoJSONEncoder, null=True
+            ),
         ),
         migrations.AddField(
             model_name='syncrun',
             name='applies',
-            field=models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='applied_by', to='netbox_proxsync.syncrun'),
+            field=models.ForeignKey(
+                blank=True,
+                editable=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='applied_by',
+                to='netbox_proxsync.syncrun',
+            ),
         ),
         migrations.AddField(
             model_name='syncrun',
@@ -65,7 +79,14 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(blank=True, max_length=200)),
                 ('unit', models.CharField(blank=True, max_length=100)),
                 ('forget', models.BooleanField(default=False)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='planned_bindings', to='netbox_proxsync.syncrun')),
+                (
+                    'run',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='planned_bindings',
+                        to='netbox_proxsync.syncrun',
+                    ),
+                ),
             ],
             options={
                 'ordering': ('pk',),

@@ -8,7 +8,6 @@ import netbox_proxsync.models.endpoints
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
         ('dcim', '0251_fix_ltree_cascade_triggers'),
         ('ipam', '0097_merge_ipaddress_host_index_and_multi_protocol_services'),
@@ -24,32 +23,54 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='proxmoxendpoint',
             name='exclude_guests',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), blank=True, default=list),
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=200), blank=True, default=list
+            ),
         ),
         migrations.AddField(
             model_name='proxmoxendpoint',
             name='ignored_interfaces',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), blank=True, default=netbox_proxsync.models.endpoints.default_ignored_interfaces),
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=64),
+                blank=True,
+                default=netbox_proxsync.models.endpoints.default_ignored_interfaces,
+            ),
         ),
         migrations.AddField(
             model_name='proxmoxendpoint',
             name='ignored_prefixes',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=50), blank=True, default=list),
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=50), blank=True, default=list
+            ),
         ),
         migrations.AddField(
             model_name='proxmoxendpoint',
             name='include_guests',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), blank=True, default=list),
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=200), blank=True, default=list
+            ),
         ),
         migrations.AddField(
             model_name='proxmoxendpoint',
             name='node_device_type',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='dcim.devicetype'),
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name='+',
+                to='dcim.devicetype',
+            ),
         ),
         migrations.AddField(
             model_name='proxmoxendpoint',
             name='node_role',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='dcim.devicerole'),
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name='+',
+                to='dcim.devicerole',
+            ),
         ),
         migrations.AddField(
             model_name='proxmoxendpoint',
@@ -69,6 +90,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='proxmoxendpoint',
             name='vlan_group',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ipam.vlangroup'),
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name='+',
+                to='ipam.vlangroup',
+            ),
         ),
     ]

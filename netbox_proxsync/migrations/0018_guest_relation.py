@@ -11,6 +11,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='proxmoxguest',
             name='virtual_machine',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='proxsync_guests', to='virtualization.virtualmachine'),
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name='proxsync_guests',
+                to='virtualization.virtualmachine',
+            ),
         ),
     ]

@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
         ('netbox_proxsync', '0018_guest_relation'),
     ]
@@ -28,15 +27,27 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
                 ('branch_id', models.CharField(max_length=50)),
                 ('guests_read', models.DateTimeField(blank=True, null=True)),
-                ('cluster_identity', models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
+                (
+                    'cluster_identity',
+                    models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder),
+                ),
                 ('carried', models.DateTimeField(blank=True, null=True)),
-                ('endpoint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='branch_states', to='netbox_proxsync.proxmoxendpoint')),
+                (
+                    'endpoint',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='branch_states',
+                        to='netbox_proxsync.proxmoxendpoint',
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'branch state',
                 'verbose_name_plural': 'branch states',
                 'ordering': ('endpoint_id', 'branch_id'),
-                'constraints': [models.UniqueConstraint(fields=('endpoint', 'branch_id'), name='netbox_proxsync_branchstate_unique')],
+                'constraints': [
+                    models.UniqueConstraint(fields=('endpoint', 'branch_id'), name='netbox_proxsync_branchstate_unique')
+                ],
             },
         ),
     ]

@@ -25,14 +25,25 @@ class Migration(migrations.Migration):
                 ('within', models.CharField(blank=True, max_length=200)),
                 ('name', models.CharField(max_length=200)),
                 ('object_id', models.PositiveBigIntegerField()),
-                ('endpoint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shared_objects', to='netbox_proxsync.proxmoxendpoint')),
+                (
+                    'endpoint',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='shared_objects',
+                        to='netbox_proxsync.proxmoxendpoint',
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'shared object',
                 'verbose_name_plural': 'shared objects',
                 'ordering': ('endpoint_id', 'model', 'within', 'name'),
                 'indexes': [models.Index(fields=['model', 'name'], name='netbox_prox_model_9a0352_idx')],
-                'constraints': [models.UniqueConstraint(fields=('endpoint', 'model', 'within', 'name'), name='netbox_proxsync_sharedobject_unique_value')],
+                'constraints': [
+                    models.UniqueConstraint(
+                        fields=('endpoint', 'model', 'within', 'name'), name='netbox_proxsync_sharedobject_unique_value'
+                    )
+                ],
             },
         ),
         migrations.AddField(

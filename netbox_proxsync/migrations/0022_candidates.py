@@ -4,7 +4,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
         ('contenttypes', '0002_remove_content_type_name'),
         ('netbox_proxsync', '0021_shared_objects'),
@@ -19,7 +18,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='proxmoxguest',
             name='candidate_ids',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.PositiveBigIntegerField(), blank=True, default=list, editable=False, size=None),
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.PositiveBigIntegerField(), blank=True, default=list, editable=False, size=None
+            ),
         ),
         migrations.CreateModel(
             name='FormerEndpoint',
@@ -48,8 +49,20 @@ class Migration(migrations.Migration):
                 ('first_seen', models.DateTimeField()),
                 ('missing_since', models.DateTimeField(null=True)),
                 ('unmanaged', models.BooleanField(default=False)),
-                ('former', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bindings', to='netbox_proxsync.formerendpoint')),
-                ('object_type', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='contenttypes.contenttype')),
+                (
+                    'former',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='bindings',
+                        to='netbox_proxsync.formerendpoint',
+                    ),
+                ),
+                (
+                    'object_type',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name='+', to='contenttypes.contenttype'
+                    ),
+                ),
             ],
             options={
                 'verbose_name': 'kept binding',

@@ -134,9 +134,7 @@ def uninstall(apps: Any, using: str, fields: tuple = FIELDS):
 
 def _refuse_conflicts(apps: Any, using: str, existing: dict[str, Any], fields: tuple):
     problems = [
-        problem
-        for _, name, type_, _ in fields
-        if name in existing and (problem := _problem(existing[name], type_))
+        problem for _, name, type_, _ in fields if name in existing and (problem := _problem(existing[name], type_))
     ]
     if 'select' in {type_ for _, name, type_, _ in fields if name not in existing}:
         choice_set = apps.get_model('extras', 'CustomFieldChoiceSet').objects.using(using).filter(name=CHOICE_SET)
@@ -160,7 +158,9 @@ def _problem(field: Any, type_: str) -> str:
     if field.status != 'active':
         return f'"{field.name}" is being changed or deleted by a background job: wait until that has ended.'
     if type_ == 'select' and (missing := _missing_choices(field.choice_set)):
-        return f'"{field.name}" has a choice set without {missing}: add them to the choice set "{field.choice_set.name}".'
+        return (
+            f'"{field.name}" has a choice set without {missing}: add them to the choice set "{field.choice_set.name}".'
+        )
     return ''
 
 

@@ -104,8 +104,11 @@ class Binding(models.Model):
         )
         indexes = (
             models.Index(fields=('endpoint', 'unit')),
-            models.Index(fields=('missing_since',), condition=models.Q(missing_since__isnull=False),
-                         name='netbox_proxsync_binding_gone'),
+            models.Index(
+                fields=('missing_since',),
+                condition=models.Q(missing_since__isnull=False),
+                name='netbox_proxsync_binding_gone',
+            ),
         )
 
     def __str__(self) -> str:

@@ -337,9 +337,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         base_field=models.CharField(max_length=64),
         default=default_ignored_interfaces,
         blank=True,
-        help_text=_(
-            'Addresses on interfaces of such names inside a guest are left out; * stands for anything'
-        ),
+        help_text=_('Addresses on interfaces of such names inside a guest are left out; * stands for anything'),
     )
     ignored_prefixes = ArrayField(
         verbose_name=_('ignored prefixes'),

@@ -263,9 +263,7 @@ def _missing(lack: MissingPrivilege, loss: Loss | None) -> str:
     return f'missing; the token had it on {loss.day}; needed for {lack.feature}'
 
 
-def _ssh_checks(
-    client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: Iterable[Node]
-) -> list[Check]:
+def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: Iterable[Node]) -> list[Check]:
     """One line for each node. A run needs none of them."""
     if isinstance(settings, Unknown):
         return [Check(label='SSH', ok=False, detail=settings.reason, required=False)]

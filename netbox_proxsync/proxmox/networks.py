@@ -100,9 +100,7 @@ def _vlan_aware(kind: Reading[InterfaceType], row: Row) -> Reading[bool]:
     return True if True in flags else next((value for value in flags if not known(value)), False)
 
 
-def _under(
-    name: str, kind: Reading[InterfaceType], row: Row
-) -> tuple[Reading[str | None], Reading[int | None]]:
+def _under(name: str, kind: Reading[InterfaceType], row: Row) -> tuple[Reading[str | None], Reading[int | None]]:
     """The interface under a VLAN interface or an alias, and the VLAN; the name states what nothing else does."""
     parent, vlan_id = reading(word, row, 'vlan-raw-device'), reading(number, row, 'vlan-id', VLAN_IDS)
     if kind is InterfaceType.VLAN:

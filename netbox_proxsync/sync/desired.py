@@ -36,9 +36,7 @@ def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | No
         notices=tuple(omissions(inventory, settings) if vmids is None else left_out(inventory, settings, vmids)),
         waiting=Waiting.of(inventory, settings.last_seen, settings.offline_since),
         readings={
-            guest.key: reading
-            for guest in guests_of(inventory, settings)
-            if (reading := reading_of(guest)) is not None
+            guest.key: reading for guest in guests_of(inventory, settings) if (reading := reading_of(guest)) is not None
         },
         only=None if vmids is None else frozenset(f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids),
     )

@@ -80,16 +80,15 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         items = kind.arrange(settled, existing, matches.located, settings)
         adopt = kind.recognition(items, existing, matches.located, settings)
         found = [
-            tie(kind, item, existing, adopt, matches) if is_meant(item, desired, existing)
+            tie(kind, item, existing, adopt, matches)
+            if is_meant(item, desired, existing)
             else claim(item, existing, adopt, matches)
             for item in items
         ]
         matched = [entry for entry in found if entry is not None]
         fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
         matches.notices += kind.notices(fitted)
-        matches.matched += [
-            Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)
-        ]
+        matches.matched += [Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)]
     settle_primaries(matches, existing, settings)
     return matches
 
@@ -115,9 +114,7 @@ def notice_of_waiting(nodes: tuple[str, ...], units: list[str]) -> Notice:
     )
 
 
-def without_kept(
-    existing: Existing, absent_of_kind: Sequence[Bound], absences: Absences, matches: Matches
-) -> Existing:
+def without_kept(existing: Existing, absent_of_kind: Sequence[Bound], absences: Absences, matches: Matches) -> Existing:
     """What exists, with what of a kind is not gone although it was not found."""
     kept = {(bound.kind, bound.key) for bound in absent_of_kind} - absences.gone
     matches.kept |= kept
@@ -146,9 +143,7 @@ def settle_primaries(matches: Matches, existing: Existing, settings: Settings) -
     ]
 
 
-def retired_units(
-    gone: Sequence[Bound], desired: Desired, existing: Existing, settings: Settings
-) -> frozenset[str]:
+def retired_units(gone: Sequence[Bound], desired: Desired, existing: Existing, settings: Settings) -> frozenset[str]:
     if settings.missing_guests == 'leave':
         return frozenset()
     going = {bound.unit for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE}
@@ -158,9 +153,7 @@ def retired_units(
     return frozenset(unit for unit in going | retired if desired.may_lose(unit))
 
 
-def expired_roots(
-    gone: Sequence[Bound], existing: Existing, settings: Settings, now: datetime
-) -> frozenset[Pointer]:
+def expired_roots(gone: Sequence[Bound], existing: Existing, settings: Settings, now: datetime) -> frozenset[Pointer]:
     """The retired objects whose grace period is over, so that they are deleted."""
     roots = (bound for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE)
     found = ((bound, existing.by_pointer.get(bound.pointer)) for bound in roots)

@@ -183,10 +183,7 @@ def goes_beside(spec: Field, want: Value, wants: Mapping[tuple[Field, Owner], Va
     """Whether a late field is written with the one beside which NetBox checks it."""
     if not spec.beside or record is None or isinstance(want, Ref):
         return False
-    return any(
-        other.name == spec.beside and record.values[other.name] != value
-        for (other, _), value in wants.items()
-    )
+    return any(other.name == spec.beside and record.values[other.name] != value for (other, _), value in wants.items())
 
 
 def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> Iterator[tuple[Field, Owner]]:

@@ -16,9 +16,7 @@ class InvalidPolicy(ValueError):
 
 def configurable() -> dict[str, Field]:
     """The fields whose owner an endpoint may change: {'vm.name': ...}."""
-    return {
-        f'{kind.name}.{spec.name}': spec for kind in KINDS.values() for spec in kind.fields if not spec.fixed
-    }
+    return {f'{kind.name}.{spec.name}': spec for kind in KINDS.values() for spec in kind.fields if not spec.fixed}
 
 
 def choices_for(spec: Field) -> tuple[str, ...]:

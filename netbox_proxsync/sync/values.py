@@ -99,9 +99,7 @@ def decode(data: Any) -> Value:
         case {'kind': kind, 'key': key}:
             return Ref(kind, key, data.get('label', ''))
         case {'shared': model, 'name': name}:
-            return Shared(
-                model, name, tuple(sorted(data.get('attributes', {}).items())), within=data.get('within', '')
-            )
+            return Shared(model, name, tuple(sorted(data.get('attributes', {}).items())), within=data.get('within', ''))
         case list():
             return frozenset(decode(element) for element in data)
         case _:

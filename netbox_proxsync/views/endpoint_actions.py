@@ -85,8 +85,10 @@ class StartRunView(EndpointActionView):
 
 
 def queued(run: SyncRun) -> str:
-    text = _('{mode} of {endpoint} into branch {branch} is queued.') if run.branch_id else (
-        _('{mode} of {endpoint} is queued.')
+    text = (
+        _('{mode} of {endpoint} into branch {branch} is queued.')
+        if run.branch_id
+        else (_('{mode} of {endpoint} is queued.'))
     )
     return text.format(mode=run.get_mode_display(), endpoint=run.endpoint, branch=run.branch)
 
@@ -211,11 +213,7 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
         form = ProxmoxEndpointForm(data=request.POST, instance=endpoint)
         restrict_form_fields(form, request.user)
         form.is_valid()
-        errors = [
-            (form.fields[name].label, error)
-            for name in CONNECTION_FIELDS
-            for error in form.errors.get(name, ())
-        ]
+        errors = [(form.fields[name].label, error) for name in CONNECTION_FIELDS for error in form.errors.get(name, ())]
         if endpoint.pk:
             # Asked again, because an error that is not about a field of the connection does not prevent the test.
             stored = ProxmoxEndpoint.objects.get(pk=endpoint.pk)

@@ -30,9 +30,7 @@ def pve(standin):
     found.set_config(100, net0='virtio=BC:24:11:00:AA:01,bridge=vmbr0')
     found.set_interface('pve1', 'vmbr0', cidr6='2001:db8::11/64', mtu='1400')
     found.set_interface('pve1', 'vmbr1', bridge_vlan_aware=1, bridge_vids='10-20')
-    found.set_interface(
-        'pve1', 'vmbr5', type='OVSBridge', ovs_type='OVSBridge', ovs_ports='tap5', comments='switch\n'
-    )
+    found.set_interface('pve1', 'vmbr5', type='OVSBridge', ovs_type='OVSBridge', ovs_ports='tap5', comments='switch\n')
     found.set_interface('pve1', 'tap5', type='OVSIntPort', ovs_type='OVSIntPort', ovs_bridge='vmbr5', ovs_tag='30')
     found.set_interface('pve1', 'vmbr7', type='bridge', bridge_ports='')
     return found
@@ -199,9 +197,7 @@ def test_a_bad_fact_of_a_node_costs_only_that_fact(changes, fields, pve, endpoin
 
 def test_a_bad_certificate_or_storage_is_reported_and_costs_nothing_else(pve, endpoint, sync):
     sync(endpoint)
-    change_answer(
-        pve, '/nodes/pve1/certificates/info', rows=lambda rows: [row | {'notafter': 'never'} for row in rows]
-    )
+    change_answer(pve, '/nodes/pve1/certificates/info', rows=lambda rows: [row | {'notafter': 'never'} for row in rows])
     change_answer(pve, '/storage', rows=lambda rows: [rows[0] | {'shared': 'x'}, *rows[1:]])
     run = sync(endpoint)
     assert run.status == 'completed'

@@ -211,10 +211,13 @@ def test_cloud_init_says_nothing_where_its_network_data_is_replaced():
     assert (found.addresses, found.has_gateway4) == ((), False)
 
 
-@pytest.mark.parametrize(('guest_type', 'raw'), [
-    (LXC, {'net0': f'name=eth0,bridge=vmbr0,hwaddr={MAC},ip=auto,ip6=auto'}),
-    (QEMU, {'net0': f'virtio={MAC},bridge=vmbr0', 'ipconfig0': 'ip=auto,ip6=auto', **DRIVE}),
-])
+@pytest.mark.parametrize(
+    ('guest_type', 'raw'),
+    [
+        (LXC, {'net0': f'name=eth0,bridge=vmbr0,hwaddr={MAC},ip=auto,ip6=auto'}),
+        (QEMU, {'net0': f'virtio={MAC},bridge=vmbr0', 'ipconfig0': 'ip=auto,ip6=auto', **DRIVE}),
+    ],
+)
 def test_only_ipv6_is_configured_by_slaac(guest_type, raw):
     found = find(guest_type, raw, (interface('eth0', '10.0.0.5/24', '2001:db8::5/64'),))
     assert [(str(address.interface), address.origin) for address in found.addresses] == [

@@ -118,7 +118,8 @@ class TestCalls:
     def test_each_once_and_no_other(self, pve):
         inventory = read(pve)
         expected = Counter(
-            ['/version', '/nodes'] + 3 * ['/access/permissions', '/access/acl']
+            ['/version', '/nodes']
+            + 3 * ['/access/permissions', '/access/acl']
             + [f'/cluster/{name}' for name in ('status', 'resources', 'options')]
             + ['/storage', '/cluster/sdn/zones', '/cluster/sdn/vnets', '/cluster/backup-info/not-backed-up']
             + [f'/nodes/{name}/network' for name in ('pve1', 'pve2', 'pve3')]

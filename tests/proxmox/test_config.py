@@ -169,7 +169,7 @@ def test_cloud_init_is_kept_by_nic_number():
     assert list(config.cloudinit) == [0, 2, 10]
     assert config.cloudinit[2] == {'ip': '10.0.0.5/24', 'gw': '10.0.0.1'}
     assert config.cloudinit[10] == {'ip': 'dhcp', 'ip6': 'auto'}
-    assert config.cloudinit[0] == Unknown("\"ipconfig0\" cannot be read: 'a' is given twice.")
+    assert config.cloudinit[0] == Unknown('"ipconfig0" cannot be read: \'a\' is given twice.')
 
 
 def test_nics_and_disks_are_in_natural_order():

@@ -54,9 +54,7 @@ def names(monkeypatch):
 
 def client(host: str, leaf, **settings) -> ProxmoxClient:
     values = {'tls_mode': 'fingerprint', 'fingerprint': leaf.fingerprint, 'timeout': 5, 'policy': THIS_MACHINE}
-    return ProxmoxClient(
-        Connection(hosts=(host,), token_id='netbox@pve!sync', token_secret='x', **(values | settings))
-    )
+    return ProxmoxClient(Connection(hosts=(host,), token_id='netbox@pve!sync', token_secret='x', **(values | settings)))
 
 
 def refused(policy: ContactPolicy, address: str) -> str:

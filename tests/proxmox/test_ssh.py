@@ -566,9 +566,7 @@ def test_openssh_with_another_command_forced(tmp_path, command):
         settings = {'port': port, 'user': this_user(), 'timeout': 20}
         with pytest.raises(SSHCommandRefused) as caught:
             read_hardware(
-                SSHSettings(
-                    private_key=pem('ed25519', 1), host_keys=(private_key('ed25519').fingerprint,), **settings
-                )
+                SSHSettings(private_key=pem('ed25519', 1), host_keys=(private_key('ed25519').fingerprint,), **settings)
             )
     assert ('Backups only' in caught.value.message) == ('Backups' in command)
 

@@ -14,7 +14,15 @@ from .answers import ApiError
 from .state import KINDS, Cluster, Guest, Node
 
 __all__ = (
-    'QEMU', 'config', 'interfaces', 'list_row', 'options_of', 'pending', 'resource_row', 'size_in_bytes', 'snapshots',
+    'QEMU',
+    'config',
+    'interfaces',
+    'list_row',
+    'options_of',
+    'pending',
+    'resource_row',
+    'size_in_bytes',
+    'snapshots',
     'status',
 )
 

@@ -82,9 +82,7 @@ def resources(cluster: Cluster, token: Token, wanted: str | None) -> list[Row]:
             rows.append(_node_row(node, token))
         if wanted in (None, 'storage'):
             rows += [
-                _storage_row(node, row)
-                for row in node.storage_rows
-                if token.may(*_storage(cluster, row['storage']))
+                _storage_row(node, row) for row in node.storage_rows if token.may(*_storage(cluster, row['storage']))
             ]
         if wanted in (None, 'sdn', 'network'):
             rows += [row for row in node.network_rows if token.may(_zone_path(row), ('SDN.Audit',))]
@@ -154,9 +152,7 @@ def cluster_options(cluster: Cluster, token: Token) -> Row:
     """/cluster/options: without Sys.Audit only what concerns tags."""
     if token.may('/', ('Sys.Audit',)):
         return cluster.options
-    return {
-        key: value for key, value in cluster.options.items() if key in ('allowed-tags', 'tag-style')
-    }
+    return {key: value for key, value in cluster.options.items() if key in ('allowed-tags', 'tag-style')}
 
 
 def pools(cluster: Cluster, token: Token) -> list[Row]:

@@ -382,9 +382,7 @@ class Script(EstateScript):
             self._token(token_id).grant(privilege, path, propagate)
             self._permissions_changed()
 
-    def add_token(
-        self, token_id: str, secret: str | None = None, privileges: dict[str, Any] | None = None
-    ) -> str:
+    def add_token(self, token_id: str, secret: str | None = None, privileges: dict[str, Any] | None = None) -> str:
         """
         Make another token; returns its secret.
 

@@ -113,7 +113,9 @@ class Server:
 
     async def _to_https(self, request: web.BaseRequest) -> web.StreamResponse:
         host = request.headers.get('Host', f'{self.host}:{self.port}')
-        return web.Response(status=301, reason='Moved Permanently', headers={'Location': f'https://{host}{request.path_qs}'})
+        return web.Response(
+            status=301, reason='Moved Permanently', headers={'Location': f'https://{host}{request.path_qs}'}
+        )
 
 
 async def _first_byte(connection: socket.socket) -> bytes:

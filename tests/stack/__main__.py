@@ -1,4 +1,5 @@
 """The stack's command line, `python -m tests.stack COMMAND`; the Makefile's targets end here."""
+
 import argparse
 import os
 import signal

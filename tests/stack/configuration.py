@@ -1,4 +1,5 @@
 """NetBox's configuration in the stack; the variables of the environment are set by netbox.variables()."""
+
 import os
 import sys
 
@@ -25,9 +26,7 @@ DATABASES = {
 }
 REDIS = {
     name: {'URL': f'unix://{socket()}?db={number}'}
-    for name, number in zip(
-        ('tasks', 'caching'), redis_databases(int(os.environ['PROXSYNC_STACK_SLOT'])), strict=True
-    )
+    for name, number in zip(('tasks', 'caching'), redis_databases(int(os.environ['PROXSYNC_STACK_SLOT'])), strict=True)
 }
 SECRET_KEY = _secrets['secret_key']
 API_TOKEN_PEPPERS = {1: _secrets['pepper']}

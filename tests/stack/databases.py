@@ -5,6 +5,7 @@ There are layers of templates: NetBox alone, named by its version and the migrat
 clone of that the plugin's own migrations, named by their content; and on top of that those of its companions, the other
 plugins with which it is tested, named by their versions. A database gets its name when it is complete.
 """
+
 import hashlib
 import json
 import re
@@ -114,7 +115,7 @@ def ensure_template(companions: bool | None = None) -> str:
                 print("Running the plugin's migrations.", flush=True)
                 _build(own, bare, plugins=netbox.PLUGINS)
             if wanted not in names():
-                print("Running the migrations of the plugins with which it is tested.", flush=True)
+                print('Running the migrations of the plugins with which it is tested.', flush=True)
                 _build(wanted, own, plugins=(*netbox.PLUGINS, *netbox.COMPANIONS.values()))
             for other in names() - {bare, own, all_of_them}:
                 if other.startswith(('template_netbox_', 'template_proxsync_', 'template_companions_')):

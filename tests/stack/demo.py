@@ -1,4 +1,5 @@
 """The Proxmox under `make demo`: the stand-in, or a real one that the person names."""
+
 import hashlib
 import re
 import ssl

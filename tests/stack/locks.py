@@ -1,4 +1,5 @@
 """Locks between several runs of the stack in one checkout. The kernel drops them when their holder dies."""
+
 import fcntl
 import sys
 from collections.abc import Iterator

@@ -6,6 +6,7 @@ It cannot be removed. What it prevents is written to the file that REPORT names,
 the program handles the error. What it cannot see is a name that is given to connect() or bind() instead
 of an address, which Python looks up itself: nothing here does that.
 """
+
 import errno
 import os
 import socket

@@ -2,6 +2,7 @@
 The plugin's texts for translators: `make messages` collects them into netbox_proxsync/locale/en, takes what is new into
 the other languages' catalogs, and compiles those.
 """
+
 import ast
 import re
 from collections.abc import Iterator

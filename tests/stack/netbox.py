@@ -1,4 +1,5 @@
 """NetBox itself: its commands, its web server and its worker."""
+
 import http.client
 import os
 import secrets
@@ -53,9 +54,7 @@ def with_companions() -> bool:
     return os.environ.get('PROXSYNC_STACK_COMPANIONS') == '1'
 
 
-def variables(
-    database: str = MAIN, slot: int = DEMO, plugins: tuple[str, ...] | None = None
-) -> dict[str, str]:
+def variables(database: str = MAIN, slot: int = DEMO, plugins: tuple[str, ...] | None = None) -> dict[str, str]:
     """What configuration.py reads."""
     for directory in ('media', 'reports', 'scripts'):
         (NETBOX_ROOT / directory).mkdir(parents=True, exist_ok=True)

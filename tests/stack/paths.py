@@ -1,4 +1,5 @@
 """Where the stack keeps its things. Only the standard library: stopping must work with a half-made environment."""
+
 import json
 import os
 import pwd

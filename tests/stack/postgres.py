@@ -1,4 +1,5 @@
 """The stack's own PostgreSQL cluster, on a unix socket."""
+
 import glob
 import locale
 import os

@@ -1,4 +1,5 @@
 """Background processes: started, found again, and stopped only if they are really ours."""
+
 import os
 import pwd
 import signal

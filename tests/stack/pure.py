@@ -4,6 +4,7 @@ pytest plugin: lets `proxmox/` and `sync/` be tested without NetBox, in seconds 
 The package's `__init__.py` is NetBox's plugin configuration and imports NetBox. It is replaced by an empty package, so
 that a module that imports Django or NetBox fails here.
 """
+
 import sys
 from types import ModuleType
 

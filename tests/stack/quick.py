@@ -3,6 +3,7 @@
 
 Tests that talk to servers over sockets wait more than they work; `make test` runs them.
 """
+
 import os
 import subprocess
 import sys

@@ -1,4 +1,5 @@
 """The stack's own Redis, on a unix socket."""
+
 import os
 import re
 import shutil

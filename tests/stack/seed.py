@@ -3,6 +3,7 @@ What the stack itself writes into NetBox: the admin user, and for the demo one e
 
 Run as `python -m tests.stack.seed admin|demo`. The values come by the environment: arguments are for all to see.
 """
+
 import os
 import sys
 import time

@@ -1,4 +1,5 @@
 """PostgreSQL and Redis together: running while somebody uses them, or from `make up` to `make stop`."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 

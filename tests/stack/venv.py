@@ -4,6 +4,7 @@ Makes `.stack/venv`: NetBox, the plugin (editable) and what its development need
 Run by the bootstrap with any suitable Python, so it uses the standard library only. `current` as argument asks, by exit
 code, whether everything is there already.
 """
+
 import hashlib
 import subprocess
 import sys

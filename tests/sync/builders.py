@@ -36,26 +36,60 @@ SETTINGS = Settings(endpoint=Pointer('netbox_proxsync.proxmoxendpoint', 1, 'lab'
 
 def nic(key='net0', mac='BC:24:11:00:00:01', **values) -> Nic:
     defaults = {
-        'name': None, 'model': 'virtio', 'bridge': 'vmbr0', 'vlan_tag': None, 'trunks': (), 'firewall': False,
-        'link_down': False, 'mtu': None, 'rate_mbps': None,
+        'name': None,
+        'model': 'virtio',
+        'bridge': 'vmbr0',
+        'vlan_tag': None,
+        'trunks': (),
+        'firewall': False,
+        'link_down': False,
+        'mtu': None,
+        'rate_mbps': None,
     }
     return Nic(key=key, mac=mac, **(defaults | values))
 
 
 def disk(key='scsi0', size=32 * 2**30, **values) -> Disk:
     defaults = {
-        'storage': 'local', 'volume': f'vm-disk-{key}', 'format': 'raw', 'mount_point': None, 'passthrough': False,
+        'storage': 'local',
+        'volume': f'vm-disk-{key}',
+        'format': 'raw',
+        'mount_point': None,
+        'passthrough': False,
     }
     return Disk(key=key, size=size, **(defaults | values))
 
 
 def config(**values) -> GuestConfig:
     defaults = {
-        'name': None, 'description': '', 'memory': 2 * 2**30, 'min_memory': None, 'sockets': 1, 'cores': 2,
-        'vcpus': None, 'cpulimit': None, 'start_on_boot': False, 'ostype': 'l26', 'tags': (), 'template': False,
-        'lock': None, 'nics': (nic(),), 'disks': (disk(),), 'boot_order': ('scsi0',), 'boot_disk': 'scsi0',
-        'agent': True, 'uuid': None, 'vmgenid': None, 'created': None, 'cpu_type': 'kvm64', 'bios': 'seabios',
-        'machine': 'pc', 'numa': False, 'architecture': None, 'unprivileged': None, 'features': None,
+        'name': None,
+        'description': '',
+        'memory': 2 * 2**30,
+        'min_memory': None,
+        'sockets': 1,
+        'cores': 2,
+        'vcpus': None,
+        'cpulimit': None,
+        'start_on_boot': False,
+        'ostype': 'l26',
+        'tags': (),
+        'template': False,
+        'lock': None,
+        'nics': (nic(),),
+        'disks': (disk(),),
+        'boot_order': ('scsi0',),
+        'boot_disk': 'scsi0',
+        'agent': True,
+        'uuid': None,
+        'vmgenid': None,
+        'created': None,
+        'cpu_type': 'kvm64',
+        'bios': 'seabios',
+        'machine': 'pc',
+        'numa': False,
+        'architecture': None,
+        'unprivileged': None,
+        'features': None,
     }
     return GuestConfig(**(defaults | values))
 
@@ -87,8 +121,15 @@ def addresses(
 def guest(vmid=100, name='web', ips=('10.0.0.5/24',), **values) -> Guest:
     conf = values.pop('config', None) or config(nics=(nic(mac=f'BC:24:11:00:00:{vmid % 256:02X}'),))
     defaults = {
-        'type': GuestType.QEMU, 'node': 'pve1', 'status': 'running', 'lock': None, 'template': False, 'tags': (),
-        'pool': None, 'ha_state': None, 'addresses': {'net0': addresses(*ips)},
+        'type': GuestType.QEMU,
+        'node': 'pve1',
+        'status': 'running',
+        'lock': None,
+        'template': False,
+        'tags': (),
+        'pool': None,
+        'ha_state': None,
+        'addresses': {'net0': addresses(*ips)},
     }
     return Guest(vmid=vmid, name=name, config=conf, **(defaults | values))
 
@@ -112,9 +153,17 @@ def node_interface(name, kind=InterfaceType.ETH, **values) -> NodeInterface:
 
 def inventory(*guests: Guest, **values) -> Inventory:
     defaults = {
-        'version': '9.2.11', 'cluster_name': 'lab', 'quorate': True, 'guests_incomplete': None,
-        'nodes': (node(),), 'vnets': (), 'storages': (), 'not_backed_up': frozenset(),
-        'tag_style': TagStyle(colors={}, case_sensitive=True), 'warnings': (), 'calls': 0,
+        'version': '9.2.11',
+        'cluster_name': 'lab',
+        'quorate': True,
+        'guests_incomplete': None,
+        'nodes': (node(),),
+        'vnets': (),
+        'storages': (),
+        'not_backed_up': frozenset(),
+        'tag_style': TagStyle(colors={}, case_sensitive=True),
+        'warnings': (),
+        'calls': 0,
     }
     return Inventory(guests=guests, **(defaults | values))
 
@@ -147,9 +196,7 @@ def plan(
 
 def only_read(inv: Inventory, vmids: Collection[int]) -> Inventory:
     """The inventory as the collector makes it for a run that is limited to some guests."""
-    guests = (
-        entry if entry.vmid in vmids else replace(entry, config=UNREAD, addresses=UNREAD) for entry in inv.guests
-    )
+    guests = (entry if entry.vmid in vmids else replace(entry, config=UNREAD, addresses=UNREAD) for entry in inv.guests)
     return replace(inv, guests=tuple(guests))
 
 
@@ -231,7 +278,12 @@ class NetBox:
                 for identity in [key for key, bound in self.bindings.items() if bound.pointer == pointer]:
                     self.bindings.pop(identity)
                 self.bindings[change.kind, change.key] = Bound(
-                    pk=self.new_pk(), kind=change.kind, key=change.key, unit=change.unit, pointer=pointer, last={},
+                    pk=self.new_pk(),
+                    kind=change.kind,
+                    key=change.key,
+                    unit=change.unit,
+                    pointer=pointer,
+                    last={},
                     created_by_sync=before.created_by_sync if before else change.action is Action.CREATE,
                     missing_since=now if change.action is Action.RETIRE else None,
                 )
@@ -275,8 +327,10 @@ class NetBox:
                 and interface.values['virtual_machine'] == record.pointer
             }
             hints = {
-                'name': values['name'].lower(), 'vmid': values['cf_vmid'],
-                'uuid': (values['serial'] or '').lower() or None, 'macs': frozenset(macs),
+                'name': values['name'].lower(),
+                'vmid': values['cf_vmid'],
+                'uuid': (values['serial'] or '').lower() or None,
+                'macs': frozenset(macs),
             }
         elif kind == 'interface':
             macs = {
@@ -292,7 +346,8 @@ class NetBox:
             interface = self.records['interface'].get(holder)
             port = self.records['node_interface'].get(holder)
             hints = {
-                'host': values['address'].partition('/')[0], 'holder': str(values['assigned_object']),
+                'host': values['address'].partition('/')[0],
+                'holder': str(values['assigned_object']),
                 'holder_vm': interface.values['virtual_machine'] if interface else port and port.values['device'],
             }
         elif kind == 'disk':

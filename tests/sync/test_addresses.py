@@ -306,9 +306,7 @@ class Addresses(RuleBasedStateMachine):
         self.given[host] &= {holder for holder, _record in holders}
         here = {entry.identity: entry for entry in self.guests.values() if entry.endpoint == endpoint}
         up = {
-            identity
-            for identity, entry in here.items()
-            if host in entry.seen and entry.on[host] not in entry.link_down
+            identity for identity, entry in here.items() if host in entry.seen and entry.on[host] not in entry.link_down
         }
         for holder, record in holders:
             assert holder in self.seen[host] | self.given[host], f'{host} is on {holder}, which never had it'

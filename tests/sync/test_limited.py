@@ -133,9 +133,12 @@ def apart(draw) -> Inventory:
     """A cluster whose guests contest nothing: each has names and addresses of its own."""
     found = {
         vmid: draw(
-            guests(vmid, ips=(f'10.0.{vmid}.5/24', f'10.0.{vmid}.6/24'), names=(f'a{vmid}', f'b{vmid}'), macs=(
-                f'BC:24:11:00:{vmid % 256:02X}:01', f'BC:24:11:00:{vmid % 256:02X}:02'
-            ))
+            guests(
+                vmid,
+                ips=(f'10.0.{vmid}.5/24', f'10.0.{vmid}.6/24'),
+                names=(f'a{vmid}', f'b{vmid}'),
+                macs=(f'BC:24:11:00:{vmid % 256:02X}:01', f'BC:24:11:00:{vmid % 256:02X}:02'),
+            )
         )
         for vmid in draw(st.sets(st.sampled_from(sorted(VMIDS))))
     }

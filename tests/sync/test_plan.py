@@ -321,9 +321,11 @@ def guests(draw, vmid):
 
 # What is missing for a moment has tests of its own: test_addresses.py.
 UNLIMITED = replace(SETTINGS, change_limit=100, missing_address_reads=1)
-inventories = st.sets(st.sampled_from([100, 101, 102])).flatmap(
-    lambda vmids: st.tuples(*[guests(vmid) for vmid in sorted(vmids)])
-).map(lambda found: inventory(*found))
+inventories = (
+    st.sets(st.sampled_from([100, 101, 102]))
+    .flatmap(lambda vmids: st.tuples(*[guests(vmid) for vmid in sorted(vmids)]))
+    .map(lambda found: inventory(*found))
+)
 
 
 @settings(max_examples=100, deadline=None)

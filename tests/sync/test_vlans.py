@@ -31,9 +31,7 @@ def with_nic(inv_values=(), book_=None, **values):
     """The interface of a guest with such a NIC, and the plan that made it."""
     netbox = NetBox()
     netbox.vlans = {'interface': book_ or VlanBook()}
-    made = netbox.sync(
-        inventory(guest(100, config=config(nics=(nic(**values),)), node='pve1'), **dict(inv_values))
-    )
+    made = netbox.sync(inventory(guest(100, config=config(nics=(nic(**values),)), node='pve1'), **dict(inv_values)))
     return netbox.object('interface', 'qemu/100/net0').values, made, netbox
 
 
@@ -44,7 +42,9 @@ def bridges(*interfaces):
 def test_a_tag_is_an_access_port():
     values, made, _netbox = with_nic(book_=book(vlan(7)), vlan_tag=20)
     assert (values['mode'], values['untagged_vlan'], values['tagged_vlans']) == (
-        'access', Pointer('ipam.vlan', 7), frozenset()
+        'access',
+        Pointer('ipam.vlan', 7),
+        frozenset(),
     )
     assert not made.notices
 

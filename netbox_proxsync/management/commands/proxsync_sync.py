@@ -149,8 +149,10 @@ class Command(BaseCommand):
         )
 
     def print_change(self, change: SyncChange):
-        outcome = '' if change.outcome in (ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.APPLIED) else (
-            f' [{change.get_outcome_display().lower()}]'
+        outcome = (
+            ''
+            if change.outcome in (ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.APPLIED)
+            else (f' [{change.get_outcome_display().lower()}]')
         )
         self.stdout.write(f'{change.action:8} {change.kind:9} {change.key:32} {change.label}{outcome}')
         for field in change.fields:

@@ -69,9 +69,7 @@ class Contest:
     def __post_init__(self):
         first = self.items[0].hints
         self.records = [
-            record
-            for record in self.existing.find('ip', 'host', first['host'])
-            if record.values['vrf'] == first['vrf']
+            record for record in self.existing.find('ip', 'host', first['host']) if record.values['vrf'] == first['vrf']
         ]
 
     def decide(self) -> dict[str, Claim | None]:
@@ -221,9 +219,7 @@ class Contest:
         if machine is None:
             return []
         found = [
-            record
-            for record in records
-            if record.hints['holder_vm'] == machine and record.pointer not in self.taken
+            record for record in records if record.hints['holder_vm'] == machine and record.pointer not in self.taken
         ]
         bound = self.existing.bindings.get((item.kind, item.key))
         return sorted(

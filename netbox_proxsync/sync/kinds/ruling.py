@@ -15,9 +15,7 @@ __all__ = ('apply_rules', 'take_back')
 RULED = 'ruled'
 
 
-def apply_rules(
-    values: Mapping[str, Value], decision: Decision, defaults: Mapping[str, Value]
-) -> dict[str, Value]:
+def apply_rules(values: Mapping[str, Value], decision: Decision, defaults: Mapping[str, Value]) -> dict[str, Value]:
     """
     The values of a virtual machine with what the rules and, where they are silent, the endpoint's defaults say. What is
     unknown is not in it.

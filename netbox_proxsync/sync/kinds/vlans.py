@@ -76,9 +76,7 @@ def choose_vlans(items: Iterable[Item], existing: Existing, located: Located) ->
     The items with the fields that follow from their hints: `vlans`, a Membership, and `vlan_group`, where its ids are
     looked up first. Where these are not known, the fields are left alone.
     """
-    return [
-        with_vlans(item, existing, located.get(item.kind, item.key)) if is_told(item) else item for item in items
-    ]
+    return [with_vlans(item, existing, located.get(item.kind, item.key)) if is_told(item) else item for item in items]
 
 
 def is_told(item: Item) -> bool:
@@ -123,9 +121,7 @@ def reasons_of(item: Item, values: Mapping[str, Value]) -> dict[str, str]:
     return {}
 
 
-def find(
-    vid: int, book: VlanBook, group: Pointer | None, now: Collection[Value]
-) -> tuple[Pointer | Shared, ...]:
+def find(vid: int, book: VlanBook, group: Pointer | None, now: Collection[Value]) -> tuple[Pointer | Shared, ...]:
     """
     What a VLAN id means: those in the group, else those of the site, else global ones. None: the one that was made for
     it, if a user has moved that elsewhere; else one to be made, if the endpoint allows. Of several, the one that the

@@ -143,9 +143,7 @@ def bind(
     )
 
 
-def make_nodes(
-    size: Size, endpoints: list[ProxmoxEndpoint], site: Site, tenants: list[Tenant]
-) -> dict[int, list[str]]:
+def make_nodes(size: Size, endpoints: list[ProxmoxEndpoint], site: Site, tenants: list[Tenant]) -> dict[int, list[str]]:
     """The names of the nodes, by the id of the endpoint."""
     role = DeviceRole.objects.create(name='Hypervisor', slug='hypervisor')
     maker = Manufacturer.objects.create(name='Acme', slug='acme')
@@ -230,9 +228,7 @@ def make_parts(machines: dict[VirtualMachine, ProxmoxGuest]):
     of_interface = ContentType.objects.get_for_model(VMInterface)
     interfaces = save(VMInterface(virtual_machine=vm, name=f'net{part}') for vm, _guest, part in pairs)
     disks = save(VirtualDisk(virtual_machine=vm, name=f'scsi{part}', size=32768) for vm, _guest, part in pairs)
-    assigned = [
-        {'assigned_object_type': of_interface, 'assigned_object_id': interface.pk} for interface in interfaces
-    ]
+    assigned = [{'assigned_object_type': of_interface, 'assigned_object_id': interface.pk} for interface in interfaces]
     macs = save(
         MACAddress(mac_address=f'BC:24:11:{number >> 16:02X}:{number >> 8 & 255:02X}:{number & 255:02X}', **to)
         for number, to in enumerate(assigned)
