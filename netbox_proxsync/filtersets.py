@@ -20,7 +20,6 @@ from utilities.filters import (
 from utilities.filtersets import register_filterset
 from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMachine
 
-from .checked_filters import CheckedFilters
 from .choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
@@ -37,6 +36,7 @@ from .choices import (
     TagMatchChoices,
     TLSModeChoices,
 )
+from .filters import CheckedFilters
 from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from .models.rules import MAX_VMID, MIN_VMID
 

@@ -10,7 +10,7 @@ from users.models import User
 from utilities.testing import TestCase as NetBoxTestCase
 
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.validation import clean_fingerprint
+from netbox_proxsync.validators import clean_fingerprint
 
 from .cases import MARKER
 from .cases import make_endpoint as make_row

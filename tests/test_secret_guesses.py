@@ -25,7 +25,7 @@ from utilities.jinja2 import render_jinja2
 
 from netbox_proxsync.crypto import Secret
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.validation import clean_hosts, clean_ssh_host_keys, clean_token_id
+from netbox_proxsync.validators import clean_hosts, clean_ssh_host_keys, clean_token_id
 
 from .cases import MARKER, allow, make_clusters
 from .cases import make_endpoint as make_row

@@ -18,7 +18,7 @@ from ..destinations import SSH_SECRETS
 from ..fields import SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
 from ..proxmox.hosts import Host
-from ..validation import clean_hosts
+from ..validators import clean_hosts
 from .fields import FieldPolicyField, HostsField, TokenIDField, WordsField
 from .rendering import FoldedFieldSet
 from .widgets import FingerprintInput, TLSModeSelect

@@ -29,7 +29,7 @@ from ..fields import SecretField
 from ..proxmox.memory import Memory
 from ..proxmox.usable import AddressFilters
 from ..sync.policy import format_policy
-from ..validation import (
+from ..validators import (
     clean_ca_certificate,
     clean_field_policy,
     clean_fingerprint,

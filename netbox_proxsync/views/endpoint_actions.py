@@ -22,7 +22,7 @@ from ..jobs import AlreadyRunning, SyncJob
 from ..maintenance import InMaintenance
 from ..models import ProxmoxEndpoint, SyncRun
 from ..proxmox.errors import ProxmoxError
-from ..validation import clean_fingerprint, clean_hosts
+from ..validators import clean_fingerprint, clean_hosts
 from .runs import page_of
 
 __all__ = (
