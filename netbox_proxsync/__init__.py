@@ -45,11 +45,11 @@ class ProxSyncConfig(PluginConfig):
         # They register the system job, what is hidden of requests, what happens when endpoints are saved or deleted,
         # the columns of NetBox's own tables, and the dashboard's widget.
         from . import events, jobs, sensitive_requests, signals, table_columns, widgets  # noqa: F401
-        from .branching import hooks
+        from .branch_merges import signal_receivers
         from .custom_fields import ensure_custom_fields
 
         events.register()
-        hooks.register()
+        signal_receivers.register()
         post_migrate.connect(ensure_custom_fields, sender=self, dispatch_uid='netbox_proxsync.ensure_custom_fields')
 
 

@@ -17,8 +17,8 @@ from django.utils.translation import ngettext
 
 from . import custom_fields
 from .acknowledging import drop_corrected
-from .branching.carrying import place, place_again
-from .branching.deciding import take_decisions
+from .branch_merges.decisions import take_decisions
+from .branch_merges.merging import place, place_again
 from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices

@@ -12,7 +12,7 @@ from rq import Worker
 from utilities.rqworker import get_queue_for_model
 
 from netbox_proxsync import connection, custom_fields
-from netbox_proxsync.branching import carrying
+from netbox_proxsync.branch_merges import merging
 from netbox_proxsync.crypto import SecretError
 from netbox_proxsync.ledger.bindings import dangling
 from netbox_proxsync.management.endpoints import find_endpoint
@@ -121,10 +121,10 @@ def repair_all() -> list[str]:
     if any(problem.repairable for problem in custom_fields.problems()):
         custom_fields.repair()
         repaired.append('custom fields')
-    for branch in carrying.left_behind():
+    for branch in merging.left_behind():
         # Of one that cannot follow, `check_branches` tells; the rest is looked at all the same.
         with suppress(DatabaseError, ObjectDoesNotExist, ValidationError):
-            carrying.into_main(branch)
+            merging.into_main(branch)
             repaired.append(f'the bindings of the branch "{branch}", which follow into main')
     return repaired
 
@@ -137,7 +137,7 @@ def check_branches() -> list[Check]:
             detail=f'"{branch}" is merged, and the bindings have not followed into main',
             remedy='Repeat this with --repair.',
         )
-        for branch in carrying.left_behind()
+        for branch in merging.left_behind()
     ]
 
 

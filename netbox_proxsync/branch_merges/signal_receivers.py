@@ -10,7 +10,7 @@ from django.db.models.signals import post_delete, pre_delete
 from django.utils.translation import gettext as _
 from utilities.exceptions import AbortRequest
 
-from . import BRANCHED, BranchUnusable, InBranch, installed, refuse_in_branch
+from ..branching import BRANCHED, BranchUnusable, InBranch, installed, refuse_in_branch
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
@@ -38,19 +38,19 @@ def register():
     from netbox_branching.utilities import register_branching_resolver
 
     from ..models import MappingRule, ProxmoxEndpoint
-    from . import carrying, copies
+    from . import copies, merging
 
     register_branching_resolver(is_branched)
     for action in BRANCH_ACTIONS:
         Branch.register_preaction_check(refuse_while_runs_go_on, action)
     for signal, receive, remedy in (
-        (signals.post_provision, carrying.begin, NOTHING_LOST),
-        (signals.post_merge, carrying.into_main, REPAIR),
-        (signals.post_sync, carrying.into_branch, SYNC_AGAIN),
-        (signals.pre_revert, carrying.let_go, CHECK_CLUSTER),
-        (signals.post_revert, carrying.out_of_main, LOOK_FOR_EDITS),
-        (signals.pre_deprovision, carrying.at_last, TOO_LATE),
-        (signals.post_deprovision, carrying.forget, NOTHING_LOST),
+        (signals.post_provision, merging.begin, NOTHING_LOST),
+        (signals.post_merge, merging.into_main, REPAIR),
+        (signals.post_sync, merging.into_branch, SYNC_AGAIN),
+        (signals.pre_revert, merging.let_go, CHECK_CLUSTER),
+        (signals.post_revert, merging.out_of_main, LOOK_FOR_EDITS),
+        (signals.pre_deprovision, merging.at_last, TOO_LATE),
+        (signals.post_deprovision, merging.forget, NOTHING_LOST),
     ):
         signal.connect(partial(follow, receive, remedy), weak=False)
     signals.post_migrate.connect(copies.loosen)

@@ -3,9 +3,9 @@
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q
 
+from ..branching import active_row, atomic
 from ..models import Binding, ProxmoxEndpoint
 from ..models.deletion import delete_unread
-from . import active_row, atomic
 from .guests import GuestCarrier, ignored_units
 
 __all__ = ('take_decisions',)

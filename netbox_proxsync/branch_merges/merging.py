@@ -10,18 +10,18 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from ..branching import installed, within
+from ..branching.states import guests_read, set_guests_read
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices
 from ..ledger.bindings import dangling
 from ..ledger.clusters import remember_cluster
 from ..ledger.tracking import service_user, tracked_transaction
 from ..models import Binding, BranchState, ProxmoxEndpoint, SyncChange, SyncRun
-from . import installed, within
-from .before import Before, restore
 from .bindings import BindingCarrier, Touched
 from .guests import GuestCarrier
-from .shared import carry_shared
-from .states import guests_read, set_guests_read
-from .undoing import take_back
+from .previous_state import Before, restore
+from .reverting import take_back
+from .shared_objects import carry_shared
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
 
+from ..branching import is_complete
 from ..models import Binding, ProxmoxGuest, SharedObject
 from ..models.deletion import delete_unread
-from . import is_complete
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
