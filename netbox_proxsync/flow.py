@@ -16,14 +16,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from . import custom_fields
-from .acknowledging import drop_corrected
 from .branch_merges.decisions import take_decisions
 from .branch_merges.merging import place, place_again
 from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
-from .connection import connection_of, options_of, secrets_hidden
 from .database import DatabaseBusy, retried
+from .endpoints.acknowledgments import drop_corrected
+from .endpoints.connection import connection_of, options_of, secrets_hidden
 from .ledger.clusters import remember_cluster, shared_cluster
 from .ledger.existing import load
 from .ledger.guests import GuestRecorder

@@ -24,13 +24,13 @@ from .cancelling import CancelWatch
 from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
 from .database import DatabaseBusy, explain, reconnect, retried
+from .endpoints.schedule import start_due
 from .flow import execute
 from .maintenance import InMaintenance, refuse_in_maintenance
 from .models import ProxmoxEndpoint, SyncRun
 from .proxmox.errors import Cancelled, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs import RunRecorder, active_runs, close, end_dead_jobs, end_left_jobs, endpoint_lock, find_dead, prune
-from .schedule import start_due
 from .stored_plans import NotAppliable, check_appliable, check_visible
 
 __all__ = ('AlreadyRunning', 'EndpointGone', 'ScheduleJob', 'SyncJob')

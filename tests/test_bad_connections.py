@@ -10,7 +10,7 @@ from core.models import ObjectChange
 from django.core.management import call_command
 from virtualization.models import Cluster, VirtualMachine
 
-from netbox_proxsync.connection import test as check_connection
+from netbox_proxsync.endpoints.connection import test as check_connection
 
 pytestmark = pytest.mark.django_db
 

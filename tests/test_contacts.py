@@ -20,8 +20,8 @@ from django.test import Client
 from django.urls import reverse
 from users.models import User
 
-from netbox_proxsync.connection import test as check_connection
-from netbox_proxsync.host_keys import seen
+from netbox_proxsync.endpoints.connection import test as check_connection
+from netbox_proxsync.endpoints.host_keys import seen
 from tests.stack import loopback, netbox
 
 from .proxmox.servers import answering, serving

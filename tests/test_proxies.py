@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from netbox_proxsync.connection import connection_of
+from netbox_proxsync.endpoints.connection import connection_of
 
 from .proxmox.servers import closed_port, serving
 

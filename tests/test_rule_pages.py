@@ -110,7 +110,7 @@ def test_the_pages_say_what_a_run_decides(standin, make_endpoint, sync, role):
 
 
 def read(pve, endpoint):
-    from netbox_proxsync.connection import connection_of
+    from netbox_proxsync.endpoints.connection import connection_of
     from netbox_proxsync.proxmox.client import ProxmoxClient
     from netbox_proxsync.proxmox.collector import CollectOptions, collect
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtualization.models import VirtualMachine
 
+from netbox_proxsync.endpoints.schedule import next_slot, too_late
 from netbox_proxsync.jobs import ScheduleJob, SyncJob
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
-from netbox_proxsync.schedule import next_slot, too_late
 
 from .cases import make_endpoint, make_run
 

@@ -417,7 +417,7 @@ class TestErrorReports:
         self.assert_hidden(fails(admin, 'post', reverse(f'{NAME}_test', args=[endpoint.pk])))
 
     def test_before_the_connection(self, endpoint, admin, debug, monkeypatch):
-        monkeypatch.setattr('netbox_proxsync.connection.ssh_settings_of', broken)
+        monkeypatch.setattr('netbox_proxsync.endpoints.connection.ssh_settings_of', broken)
         self.assert_hidden(fails(admin, 'post', reverse(f'{NAME}_test', args=[endpoint.pk])))
 
     @pytest.mark.parametrize('way', writes(ProxmoxEndpoint(pk=1)))

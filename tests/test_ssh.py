@@ -13,8 +13,8 @@ from django.test import Client
 from django.urls import reverse
 from users.models import User
 
-from netbox_proxsync.connection import connection_of, ssh_settings_of
-from netbox_proxsync.connection import test as check_connection
+from netbox_proxsync.endpoints.connection import connection_of, ssh_settings_of
+from netbox_proxsync.endpoints.connection import test as check_connection
 from netbox_proxsync.models import ProxmoxEndpoint
 from netbox_proxsync.proxmox.client import ProxmoxClient
 from netbox_proxsync.proxmox.collector import CollectOptions, collect

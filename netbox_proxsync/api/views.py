@@ -22,18 +22,19 @@ from rest_framework.response import Response
 from rest_framework.routers import APIRootView
 from virtualization.models import VirtualDisk, VMInterface
 
-from .. import acknowledging, connection, decisions, filtersets, host_keys
+from .. import decisions, filtersets
 from ..branching import InBranch
 from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
 from ..crypto import SecretError
+from ..endpoints import acknowledgments, connection, host_keys
+from ..endpoints.sensitive_requests import carries_secrets
 from ..forms.fields import NOT_IN_BACKGROUND
 from ..jobs import AlreadyRunning, SyncJob
 from ..maintenance import InMaintenance
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..permissions import may_apply, run_to_cancel
 from ..proxmox.errors import ProxmoxError
-from ..sensitive_requests import carries_secrets
 from ..stored_plans import NotAppliable
 from . import serializers
 
@@ -131,8 +132,8 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         """
         endpoint, fault = self._get_fault(request, pk)
         try:
-            acknowledging.acknowledge(endpoint, *fault, request.user)
-        except (acknowledging.NotAFault, InBranch) as error:
+            acknowledgments.acknowledge(endpoint, *fault, request.user)
+        except (acknowledgments.NotAFault, InBranch) as error:
             return refused(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -144,7 +145,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         """
         endpoint, fault = self._get_fault(request, pk)
         try:
-            acknowledging.withdraw(endpoint, *fault)
+            acknowledgments.withdraw(endpoint, *fault)
         except InBranch as error:
             return refused(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)

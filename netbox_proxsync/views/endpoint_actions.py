@@ -11,11 +11,11 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.forms import restrict_form_fields
 from utilities.views import GetReturnURLMixin, register_model_view
 
-from .. import acknowledging, connection, host_keys
 from ..branching import BranchUnusable, InBranch, check_place
 from ..choices import RunModeChoices, TLSModeChoices
 from ..crypto import SecretError
 from ..destinations import check_destinations
+from ..endpoints import acknowledgments, connection, host_keys
 from ..forms import ProxmoxEndpointForm
 from ..forms.fields import HostsField
 from ..jobs import AlreadyRunning, SyncJob
@@ -122,7 +122,7 @@ class FaultView(EndpointActionView):
         fault = request.POST.get('subject', ''), request.POST.get('message', '')
         try:
             messages.success(request, self.decide(request, endpoint, *fault))
-        except (acknowledging.NotAFault, InBranch) as error:
+        except (acknowledgments.NotAFault, InBranch) as error:
             messages.error(request, str(error))
         return redirect(self.get_return_url(request, endpoint))
 
@@ -133,14 +133,14 @@ class FaultView(EndpointActionView):
 @register_model_view(ProxmoxEndpoint, 'acknowledge')
 class ProxmoxEndpointAcknowledgeView(FaultView):
     def decide(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
-        acknowledging.acknowledge(endpoint, subject, message, request.user)
+        acknowledgments.acknowledge(endpoint, subject, message, request.user)
         return _('The fault is acknowledged until it changes.')
 
 
 @register_model_view(ProxmoxEndpoint, 'withdraw_acknowledgment', path='withdraw-acknowledgment')
 class ProxmoxEndpointWithdrawAcknowledgmentView(FaultView):
     def decide(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
-        acknowledging.withdraw(endpoint, subject, message)
+        acknowledgments.withdraw(endpoint, subject, message)
         return _('The fault is a warning again.')
 
 

@@ -17,6 +17,7 @@ from utilities.jobs import is_background_request
 from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
+from ..endpoints.sensitive_requests import carries_secrets
 from ..forms.fields import NOT_IN_BACKGROUND
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..object_actions import (
@@ -28,7 +29,6 @@ from ..object_actions import (
     TestEndpoint,
 )
 from ..runs import active_runs
-from ..sensitive_requests import carries_secrets
 from ..ui import endpoint_panels, panels
 from .guest_actions import GuestDecisionsMixin
 from .run_progress import progress_context

@@ -11,13 +11,14 @@ from django.db import DatabaseError
 from rq import Worker
 from utilities.rqworker import get_queue_for_model
 
-from netbox_proxsync import connection, custom_fields
+from netbox_proxsync import custom_fields
 from netbox_proxsync.branch_merges import merging
 from netbox_proxsync.crypto import SecretError
+from netbox_proxsync.endpoints import connection
+from netbox_proxsync.endpoints.netbox_checks import demand_checks, field_checks
 from netbox_proxsync.ledger.bindings import dangling
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.netbox_checks import demand_checks, field_checks
 from netbox_proxsync.proxmox.check import Check, ConnectionReport
 from netbox_proxsync.proxmox.words import counted
 

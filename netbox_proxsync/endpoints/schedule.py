@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from django.db import transaction
 
-from .models import ProxmoxEndpoint
+from ..models import ProxmoxEndpoint
 
 __all__ = ('next_slot', 'start_due', 'too_late')
 

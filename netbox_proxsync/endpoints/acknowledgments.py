@@ -13,8 +13,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .branching import refuse_in_branch
-from .models import ProxmoxEndpoint, SyncRun
+from ..branching import refuse_in_branch
+from ..models import ProxmoxEndpoint, SyncRun
 
 __all__ = ('NotAFault', 'acknowledge', 'drop_corrected', 'withdraw')
 

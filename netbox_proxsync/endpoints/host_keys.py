@@ -8,13 +8,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from .branching import refuse_in_branch
+from ..branching import refuse_in_branch
+from ..models import ProxmoxEndpoint
+from ..proxmox.ssh_errors import InvalidSSHSettings
+from ..proxmox.ssh_host_keys import NodeKey, see_host_keys
+from ..proxmox.ssh_keys import with_confirmed
+from ..proxmox.ssh_settings import TIMEOUT
 from .connection import connection_of, secrets_hidden
-from .models import ProxmoxEndpoint
-from .proxmox.ssh_errors import InvalidSSHSettings
-from .proxmox.ssh_host_keys import NodeKey, see_host_keys
-from .proxmox.ssh_keys import with_confirmed
-from .proxmox.ssh_settings import TIMEOUT
 
 __all__ = ('confirm', 'seen')
 

@@ -15,20 +15,20 @@ from requests.utils import select_proxy
 from rq.timeouts import BaseTimeoutException
 from utilities.proxy import resolve_proxies
 
-from .crypto import SecretError
-from .models import ProxmoxEndpoint
+from ..crypto import SecretError
+from ..models import ProxmoxEndpoint
+from ..proxmox.check import ConnectionReport, check
+from ..proxmox.client import Connection
+from ..proxmox.contacts import ContactPolicy
+from ..proxmox.errors import ProxmoxError
+from ..proxmox.hosts import Host
+from ..proxmox.options import CollectOptions
+from ..proxmox.readings import Reading, Unknown
+from ..proxmox.ssh_errors import InvalidSSHSettings
+from ..proxmox.ssh_settings import TIMEOUT, SSHSettings
+from ..proxmox.tls import fetch_fingerprint
+from ..proxmox.usable import AddressFilters
 from .netbox_checks import demand_checks, field_checks
-from .proxmox.check import ConnectionReport, check
-from .proxmox.client import Connection
-from .proxmox.contacts import ContactPolicy
-from .proxmox.errors import ProxmoxError
-from .proxmox.hosts import Host
-from .proxmox.options import CollectOptions
-from .proxmox.readings import Reading, Unknown
-from .proxmox.ssh_errors import InvalidSSHSettings
-from .proxmox.ssh_settings import TIMEOUT, SSHSettings
-from .proxmox.tls import fetch_fingerprint
-from .proxmox.usable import AddressFilters
 
 __all__ = (
     'SeenCertificate', 'UnexpectedFailure', 'connection_of', 'fetch_fingerprints', 'options_of', 'secrets_hidden',
