@@ -21,15 +21,15 @@ from .branch_merges.merging import place, place_again
 from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
-from .database import DatabaseBusy, retried
 from .endpoints.acknowledgments import drop_corrected
 from .endpoints.connection import connection_of, options_of, secrets_hidden
 from .ledger.clusters import remember_cluster, shared_cluster
+from .ledger.database import DatabaseBusy, retried
 from .ledger.existing import load
+from .ledger.former_endpoints import take_over
 from .ledger.guests import GuestRecorder
-from .ledger.kept import take_over
 from .ledger.objects import ObjectWriter
-from .ledger.seen import record_seen, settle_seen
+from .ledger.proxmox_values import record_seen, settle_seen
 from .ledger.settings import load_settings
 from .ledger.tracking import service_user
 from .ledger.writer import Result, Writer

@@ -23,9 +23,9 @@ from . import branching
 from .cancelling import CancelWatch
 from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
-from .database import DatabaseBusy, explain, reconnect, retried
 from .endpoints.schedule import start_due
 from .flow import execute
+from .ledger.database import DatabaseBusy, explain, reconnect, retried
 from .maintenance import InMaintenance, refuse_in_maintenance
 from .models import ProxmoxEndpoint, SyncRun
 from .proxmox.errors import Cancelled, ProxmoxError

@@ -24,8 +24,8 @@ from rq.job import JobStatus
 from .branching.states import still_needed
 from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .cluster_state import state_of
-from .database import retried
 from .events import announce
+from .ledger.database import retried
 from .ledger.writer import Result
 from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from .notifying import notify

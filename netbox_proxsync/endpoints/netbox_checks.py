@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .. import custom_fields
-from ..ledger.demands import load_custom_fields
+from ..ledger.requirements import load_custom_fields
 from ..proxmox.check import Check
 
 __all__ = ('demand_checks', 'field_checks')

@@ -23,11 +23,11 @@ from ..sync.settings import Settings
 from ..sync.state import Bound, Departed, Desired, Existing, Item, PrefixHit, Record
 from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
-from .burdens import burdens_of
-from .demands import load_custom_fields, load_tag_limits
-from .departed import DepartedUnit, load_departed, new_guests, unbound_elsewhere
+from .dependents import burdens_of
 from .fields import pointer_to, read_all
-from .foreign import ForeignReader
+from .other_endpoints import ForeignReader
+from .outside_matches import DepartedUnit, load_departed, new_guests, unbound_elsewhere
+from .requirements import load_custom_fields, load_tag_limits
 from .shared import SharedObjects
 from .vlans import load_vlans
 

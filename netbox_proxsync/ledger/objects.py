@@ -22,15 +22,15 @@ from ..sync.ownership import decide
 from ..sync.removal import is_marked
 from ..sync.state import Bound
 from ..sync.values import Pointer, Ref, Shared, Value, encode_all
-from .aside import Aside
 from .bindings import load_bindings
-from .burdens import hanging_on
-from .demands import not_assignable
+from .dependents import hanging_on
+from .displacement import Aside
 from .fields import is_set, pointer_to, read, write
-from .foreign import given_up
-from .journal import Journal, JournaledDict, JournaledSet
-from .kept import was_created_by_sync
-from .newcomers import Newcomers
+from .former_endpoints import was_created_by_sync
+from .later_edits import Newcomers
+from .other_endpoints import given_up
+from .requirements import not_assignable
+from .rollback import Journal, JournaledDict, JournaledSet
 from .shared import SharedObjects
 from .tracking import savepoint
 from .validity import validate

@@ -15,7 +15,7 @@ from netbox.context_managers import event_tracking
 from utilities.request import NetBoxFakeRequest
 
 from .. import branching
-from ..database import is_lost
+from .database import is_lost
 from .search_index import merge_search_updates
 
 __all__ = (

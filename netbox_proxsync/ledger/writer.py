@@ -20,12 +20,12 @@ from utilities.exceptions import AbortRequest
 
 from .. import branching
 from ..choices import ChangeOutcomeChoices
-from ..database import ATTEMPTS, DatabaseBusy, is_lost, pause, reason_of, retried
 from ..models import Binding
 from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Shared, Value, encode_all
+from .binding_keys import rekey
+from .database import ATTEMPTS, DatabaseBusy, is_lost, pause, reason_of, retried
 from .objects import ObjectWriter, Outdated, Unresolved
-from .rekeying import rekey
 from .tracking import EventsNotSent, savepoint, tracking, transaction
 
 __all__ = ('Result', 'Writer')

@@ -9,7 +9,7 @@ from ipam.models import IPAddress, Service
 from users.models import User
 from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
 
-from netbox_proxsync.ledger.burdens import hanging_on
+from netbox_proxsync.ledger.dependents import hanging_on
 from netbox_proxsync.ledger.fields import pointer_to
 from netbox_proxsync.sync.state import Bound
 

@@ -19,7 +19,7 @@ from ..sync.changes import Change
 from ..sync.state import Bound
 from ..sync.values import Pointer, Value, decode, encode
 from .fields import pointer_to, read
-from .journal import Journal, JournaledDict, JournaledSet
+from .rollback import Journal, JournaledDict, JournaledSet
 
 __all__ = ('Aside',)
 

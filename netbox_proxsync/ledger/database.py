@@ -11,7 +11,7 @@ from time import sleep
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.utils.translation import gettext as _
 
-from . import branching
+from .. import branching
 
 __all__ = ('ATTEMPTS', 'DatabaseBusy', 'explain', 'is_lost', 'pause', 'reason_of', 'reconnect', 'retried')
 
