@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from users.models import User
 from virtualization.models import Cluster, ClusterType
 
+from netbox_proxsync.management.proxsyncbox.env_file import parse
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.proxsyncbox.env_file import parse
 
 from .cases import MARKER, make_clusters
 

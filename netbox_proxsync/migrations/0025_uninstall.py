@@ -3,7 +3,7 @@ from django.db import migrations
 
 def remove_references(apps, schema_editor):
     """When the plugin is removed: what NetBox keeps about its objects goes before they do."""
-    from netbox_proxsync.uninstall import remove_references
+    from netbox_proxsync.management.uninstall import remove_references
 
     remove_references(schema_editor.connection.alias)
 

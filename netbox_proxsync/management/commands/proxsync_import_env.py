@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from netbox_proxsync.ledger.tracking import service_user, tracked_transaction
-from netbox_proxsync.proxsyncbox.env_file import EnvFile, parse
-from netbox_proxsync.proxsyncbox.importer import Importer
+from netbox_proxsync.management.proxsyncbox.env_file import EnvFile, parse
+from netbox_proxsync.management.proxsyncbox.importer import Importer
 
 HEADINGS = {True: 'Made:', False: 'Would make:'}
 

@@ -3,9 +3,9 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from netbox_proxsync.management.uninstall import remove_content_types, remove_references
 from netbox_proxsync.models import Binding, ManagedCustomField, ProxmoxEndpoint, SyncRun
 from netbox_proxsync.runs import active_runs, find_dead
-from netbox_proxsync.uninstall import remove_content_types, remove_references
 
 
 class Command(BaseCommand):

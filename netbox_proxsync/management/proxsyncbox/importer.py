@@ -10,8 +10,8 @@ from django.db.models import Model
 from django.utils.text import slugify
 from virtualization.models import Cluster, ClusterType
 
-from ..choices import TLSModeChoices
-from ..models import ProxmoxEndpoint
+from ...choices import TLSModeChoices
+from ...models import ProxmoxEndpoint
 from .env_file import EnvFile, NodeEntry
 
 __all__ = ('Importer',)
