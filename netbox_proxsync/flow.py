@@ -18,7 +18,6 @@ from django.utils.translation import ngettext
 from . import custom_fields
 from .branch_merges.decisions import take_decisions
 from .branch_merges.merging import place, place_again
-from .branching.states import begin_writing, guests_read, known_identity
 from .cancelling import CancelWatch
 from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
 from .endpoints.acknowledgments import drop_corrected
@@ -34,6 +33,7 @@ from .ledger.settings import load_settings
 from .ledger.tracking import service_user
 from .ledger.writer import Result, Writer
 from .models import ProxmoxGuest, SyncRun
+from .models.branch_states import begin_writing, guests_read, known_identity
 from .proxmox.client import ProxmoxClient
 from .proxmox.collector import collect
 from .proxmox.inventory import Inventory

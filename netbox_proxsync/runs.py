@@ -21,13 +21,13 @@ from django_pg_utils import advisory_lock
 from netbox.plugins import get_plugin_config
 from rq.job import JobStatus
 
-from .branching.states import still_needed
 from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .cluster_state import state_of
 from .events import announce
 from .ledger.database import retried
 from .ledger.writer import Result
 from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
+from .models.branch_states import still_needed
 from .notifying import notify
 from .proxmox.inventory import Inventory
 from .proxmox.memory import Sight

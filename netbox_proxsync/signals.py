@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from .cancelling import withdraw
 from .models import ProxmoxEndpoint
-from .models.kept import _keep_bindings
+from .models.former_endpoints import _keep_bindings
 
 __all__ = ('keep_bindings', 'withdraw_queued_runs')
 

@@ -11,12 +11,12 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from ..branching import installed, within
-from ..branching.states import guests_read, set_guests_read
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices
 from ..ledger.bindings import dangling
 from ..ledger.clusters import remember_cluster
 from ..ledger.tracking import service_user, tracked_transaction
 from ..models import Binding, BranchState, ProxmoxEndpoint, SyncChange, SyncRun
+from ..models.branch_states import guests_read, set_guests_read
 from .bindings import BindingCarrier, Touched
 from .guests import GuestCarrier
 from .previous_state import Before, restore

@@ -14,10 +14,10 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from virtualization.models import VirtualMachine
 
-from ..branching.states import set_guests_read
 from ..choices import GuestStateChoices
 from ..ledger.guests import save
 from ..models import Binding, BranchState, ProxmoxEndpoint, ProxmoxGuest
+from ..models.branch_states import set_guests_read
 from ..models.deletion import delete_unread
 from .bindings import existing, object_of
 

@@ -24,7 +24,7 @@ from netbox.context import current_request
 from netbox.context_managers import event_tracking  # noqa: F401
 from netbox.utils import register_request_processor
 
-from ..destinations import SECRET_FIELDS
+from ..models.secret_destinations import SECRET_FIELDS
 
 __all__ = ('carries_secrets', 'hide_secrets')
 

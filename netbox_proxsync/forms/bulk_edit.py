@@ -21,9 +21,9 @@ from ..choices import (
     PatternTypeChoices,
     TagMatchChoices,
 )
-from ..destinations import SECRET_FIELDS
 from ..fields import SecretFormField, SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
+from ..models.secret_destinations import SECRET_FIELDS
 from .fields import NOT_IN_BACKGROUND, BulkFieldPolicyField, WordsField
 
 __all__ = (

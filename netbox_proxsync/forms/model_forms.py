@@ -14,9 +14,9 @@ from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultiple
 from utilities.forms.rendering import FieldSet
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
-from ..destinations import SSH_SECRETS
 from ..fields import SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
+from ..models.secret_destinations import SSH_SECRETS
 from ..proxmox.hosts import Host
 from ..validators import clean_hosts
 from .fields import FieldPolicyField, HostsField, TokenIDField, WordsField

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..branching.states import known_identity, remember_identity
 from ..models import Binding, ProxmoxEndpoint
+from ..models.branch_states import known_identity, remember_identity
 from ..proxmox.inventory import Guest
 from ..sync.identity import ClusterIdentity, is_same_cluster
 from ..sync.machines import identity_of

@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from ..branching import in_branch
 from ..models import Binding, FormerEndpoint, KeptBinding, ProxmoxEndpoint
-from ..models.kept import COLUMNS
+from ..models.former_endpoints import COLUMNS
 from ..proxmox.inventory import Guest
 from ..sync.identity import ClusterIdentity, is_same_cluster
 from ..sync.machines import identity_of

@@ -14,8 +14,8 @@ from netbox.search.backends import search_backend
 from virtualization.models import VirtualMachine
 
 from .. import branching
-from ..branching.states import guests_read, set_guests_read
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..models.branch_states import guests_read, set_guests_read
 from ..models.deletion import delete_unread
 from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of

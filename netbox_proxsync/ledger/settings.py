@@ -6,9 +6,9 @@ from django.utils.translation import gettext as _
 from netbox.plugins import get_plugin_config
 
 from ..branching import BranchUnusable, active, in_branch
-from ..branching.states import guests_read
 from ..cluster_state import ClusterState
 from ..models import ProxmoxEndpoint, ProxmoxGuest
+from ..models.branch_states import guests_read
 from ..sync.absence import LastSeen
 from ..sync.filters import GuestFilters
 from ..sync.settings import Settings

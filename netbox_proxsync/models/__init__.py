@@ -2,8 +2,8 @@ from .bindings import *
 from .branches import *
 from .custom_fields import *
 from .endpoints import *
+from .former_endpoints import *
 from .guests import *
-from .kept import *
 from .rules import *
 from .runs import *
-from .shared import *
+from .shared_objects import *

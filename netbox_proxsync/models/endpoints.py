@@ -23,8 +23,6 @@ from ..choices import (
     TLSModeChoices,
 )
 from ..crypto import Secret, SecretError
-from ..current_user import current_user
-from ..destinations import DESTINATION_FIELDS, SECRET_FIELDS, changed_destinations, check_destinations
 from ..fields import SecretField
 from ..proxmox.memory import Memory
 from ..proxmox.usable import AddressFilters
@@ -46,10 +44,12 @@ from ..validators import (
 from .bindings import Binding
 from .deletion import delete_unread
 from .exporting import endpoint_as_yaml
+from .former_endpoints import _keep_bindings
 from .guests import ProxmoxGuest
-from .kept import _keep_bindings
 from .mixins import CensoredSecretsMixin
 from .runs import PlannedBinding, SyncChange
+from .secret_destinations import DESTINATION_FIELDS, SECRET_FIELDS, changed_destinations, check_destinations
+from .users import current_user
 
 __all__ = ('ProxmoxEndpoint',)
 
@@ -528,7 +528,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     @property
     def guests_shown(self) -> datetime | None:
         """When Proxmox was read for what its guests are shown to be, in main or in the active branch."""
-        from ..branching.states import guests_read
+        from .branch_states import guests_read
 
         return guests_read(self)
 

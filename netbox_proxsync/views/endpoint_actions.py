@@ -14,13 +14,13 @@ from utilities.views import GetReturnURLMixin, register_model_view
 from ..branching import BranchUnusable, InBranch, check_place
 from ..choices import RunModeChoices, TLSModeChoices
 from ..crypto import SecretError
-from ..destinations import check_destinations
 from ..endpoints import acknowledgments, connection, host_keys
 from ..forms import ProxmoxEndpointForm
 from ..forms.fields import HostsField
 from ..jobs import AlreadyRunning, SyncJob
 from ..maintenance import InMaintenance
 from ..models import ProxmoxEndpoint, SyncRun
+from ..models.secret_destinations import check_destinations
 from ..proxmox.errors import ProxmoxError
 from ..validators import clean_fingerprint, clean_hosts
 from .runs import page_of

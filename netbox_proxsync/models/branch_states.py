@@ -6,8 +6,8 @@ from typing import Any
 
 from netbox.context import query_cache
 
-from ..models import BranchState, ProxmoxEndpoint
-from . import active, in_branch, installed
+from ..branching import active, in_branch, installed
+from . import BranchState, ProxmoxEndpoint
 
 __all__ = ('begin_writing', 'guests_read', 'known_identity', 'remember_identity', 'set_guests_read', 'still_needed')
 

@@ -3,7 +3,7 @@
 from django.contrib.auth.models import AbstractBaseUser
 from netbox.context import current_request
 
-from .ledger.tracking import SERVICE_USER
+from ..ledger.tracking import SERVICE_USER
 
 __all__ = ('current_user',)
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from .proxmox.errors import InvalidConnection
-from .proxmox.hosts import Host
+from ..proxmox.errors import InvalidConnection
+from ..proxmox.hosts import Host
 
 if TYPE_CHECKING:
-    from .models import ProxmoxEndpoint
+    from . import ProxmoxEndpoint
 
 __all__ = ('DESTINATION_FIELDS', 'SECRET_FIELDS', 'SSH_SECRETS', 'changed_destinations', 'check_destinations')
 
