@@ -4,7 +4,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate
 from netbox.plugins import PluginConfig, get_plugin_config
 
-from .proxmox.contacts import ALLOWED_NETWORKS, DENIED_NETWORKS, ContactPolicy
+from .proxmox.connections import ALLOWED_NETWORKS, DENIED_NETWORKS, ContactPolicy
 
 __version__ = '0.1.0'
 

@@ -30,7 +30,7 @@ from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from .models.branch_states import still_needed
 from .notifying import notify
 from .proxmox.inventory import Inventory
-from .proxmox.memory import Sight
+from .proxmox.token_history import Sight
 from .stored_plans import StoredPlan
 from .sync.changes import Plan
 from .sync.stored import binding_as_json, fields_as_json

@@ -10,7 +10,7 @@ from django.utils import timezone
 from users.models import User
 
 from netbox_proxsync import flow
-from netbox_proxsync.proxmox.memory import Memory
+from netbox_proxsync.proxmox.token_history import Memory
 
 pytestmark = pytest.mark.django_db
 

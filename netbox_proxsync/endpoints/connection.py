@@ -19,7 +19,7 @@ from ..crypto import SecretError
 from ..models import ProxmoxEndpoint
 from ..proxmox.check import ConnectionReport, check
 from ..proxmox.client import Connection
-from ..proxmox.contacts import ContactPolicy
+from ..proxmox.connections import ContactPolicy
 from ..proxmox.errors import ProxmoxError
 from ..proxmox.hosts import Host
 from ..proxmox.options import CollectOptions

@@ -24,7 +24,7 @@ from ..choices import (
 )
 from ..crypto import Secret, SecretError
 from ..fields import SecretField
-from ..proxmox.memory import Memory
+from ..proxmox.token_history import Memory
 from ..proxmox.usable import AddressFilters
 from ..sync.policy import format_policy
 from ..validators import (

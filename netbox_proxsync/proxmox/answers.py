@@ -3,7 +3,6 @@
 import re
 from typing import Any, NamedTuple
 
-from .cleaning import clean_text, read_json
 from .errors import (
     AuthenticationFailed,
     CallFailed,
@@ -14,6 +13,7 @@ from .errors import (
     ProxmoxError,
 )
 from .hosts import Host
+from .storable_text import clean_text, read_json
 
 __all__ = ('Answer', 'read_answer')
 

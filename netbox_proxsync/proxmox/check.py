@@ -8,10 +8,10 @@ from typing import Any
 from .access import Access, MissingPrivilege, grant_remedy
 from .client import Connection, ProxmoxClient
 from .errors import ProxmoxError
-from .estate import NodeHardware
 from .hosts import Host
+from .infrastructure import NodeHardware
 from .inventory import Node, Reading, Unknown, known
-from .memory import Loss, Memory, Sight
+from .plurals import counted
 from .properties import Garbled
 from .resources import ClusterStatus, Resources, merge_nodes
 from .ssh import read_hardware
@@ -19,8 +19,8 @@ from .ssh_errors import SSHError
 from .ssh_nodes import NodeVisits, node_addresses
 from .ssh_settings import SSHSettings
 from .tls import TLSMode, fetch_fingerprint
+from .token_history import Loss, Memory, Sight
 from .version import Version
-from .words import counted
 
 __all__ = ('Check', 'ConnectionReport', 'check')
 

@@ -14,7 +14,7 @@ import urllib3
 from proxmoxer.backends.https import Backend
 
 from .answers import Answer, read_answer
-from .contacts import AddressNotAllowed, ContactPolicy, Sockets
+from .connections import AddressNotAllowed, ContactPolicy, Sockets
 from .errors import (
     Cancelled,
     GarbledAnswer,
@@ -26,9 +26,9 @@ from .errors import (
     TLSFailed,
     TooMuchData,
 )
-from .estate import HostCertificate
 from .failures import explain
 from .hosts import Host
+from .infrastructure import HostCertificate
 from .tls import TLSMode, normalize_fingerprint, seen_fingerprint, tls_context
 from .transport import Channel, TLSAdapter, follow
 from .version import Version

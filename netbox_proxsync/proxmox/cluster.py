@@ -14,10 +14,10 @@ from .asking import ask, understand
 from .client import ProxmoxClient
 from .errors import ProxmoxError
 from .inventory import Node, Reading, TagStyle, Unknown, known
-from .memory import Loss, Memory, Right, Sight
-from .notebook import Notebook, listed
+from .notices import Notebook, listed
 from .resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
 from .tls import TLSMode
+from .token_history import Loss, Memory, Right, Sight
 from .version import Version
 
 __all__ = (

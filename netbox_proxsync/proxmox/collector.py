@@ -27,11 +27,11 @@ from .defaults import with_defaults
 from .estate_reader import EstateReader
 from .guests import Finding, GuestReader
 from .inventory import Guest, GuestType, Inventory, Node, Unknown, known
-from .memory import Memory
-from .notebook import Notebook, listed
+from .notices import Notebook, listed
 from .options import CollectOptions
 from .resources import GuestRow, Resources
 from .ssh_nodes import HardwareReading
+from .token_history import Memory
 
 __all__ = ('CollectOptions', 'collect')
 

@@ -11,19 +11,11 @@ from .access import Access
 from .asking import ask, ask_document, understand
 from .client import ProxmoxClient
 from .errors import CallFailed, NodeUnreachable, PermissionDenied, ProxmoxError
-from .estate import (
-    Certificate,
-    HostCertificate,
-    NodeFacts,
-    NodeInterface,
-    Storage,
-    Vnet,
-    unread_values,
-)
+from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet, unread_values
 from .inventory import Node
 from .networks import parse_interfaces
 from .node_facts import certificate_served, parse_certificates, parse_node_facts
-from .notebook import Notebook, listed
+from .notices import Notebook, listed
 from .options import CollectOptions
 from .readings import Reading, Unknown, known
 from .sdn import parse_vnets, parse_zones

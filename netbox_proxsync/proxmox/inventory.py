@@ -12,9 +12,9 @@ from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
-from .estate import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
-from .memory import Sight
+from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
 from .readings import Reading, Unknown, known
+from .token_history import Sight
 
 __all__ = (
     'Address',

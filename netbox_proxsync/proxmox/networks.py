@@ -5,7 +5,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from itertools import pairwise
 from typing import Any
 
-from .estate import InterfaceType, NodeInterface
+from .infrastructure import InterfaceType, NodeInterface
 from .lists import Row, extra_of, flag, number, parse_rows, ranges, reading, word, words
 from .properties import Garbled
 from .readings import Reading, Unknown, known

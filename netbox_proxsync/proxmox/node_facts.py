@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .estate import Certificate, NodeFacts
+from .infrastructure import Certificate, NodeFacts
 from .lists import Row, number, parse_rows, reading, word
 from .properties import Garbled
 

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from .inventory import GuestType, Node, Reading, TagStyle, Unknown, known
+from .plurals import counted
 from .properties import Garbled, boolean, integer, parse_properties, parse_tags, text
-from .words import counted
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 

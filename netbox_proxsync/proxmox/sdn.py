@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .estate import Vnet
+from .infrastructure import Vnet
 from .lists import Row, flag, number, parse_rows, reading, word
 from .properties import Garbled
 from .readings import Reading, known

@@ -6,8 +6,8 @@ has proved to hold a key that a person pinned, before it sees a user name. What 
 is needed to document a cluster.
 """
 
-from .contacts import ContactPolicy, Sockets
-from .estate import NodeHardware, PhysicalNic
+from .connections import ContactPolicy, Sockets
+from .infrastructure import NodeHardware, PhysicalNic
 from .readings import Unknown, known
 from .ssh_errors import SSHCommandRefused, WrongNode
 from .ssh_hosts import prove, session_deadline

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .contacts import ContactPolicy, Sockets
+from .connections import ContactPolicy, Sockets
 from .ssh_errors import HostKeyChanged, HostKeyNotPinned, HostKeyRefused, SSHUnreachable
 from .ssh_keys import ALGORITHMS, HostKey, Pin
 from .ssh_session import Session

@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from .client import ProxmoxClient
-from .estate import NodeHardware
 from .hosts import Host
+from .infrastructure import NodeHardware
 from .inventory import Node, Reading, Unknown, known
-from .notebook import Notebook
+from .notices import Notebook
 from .ssh import read_hardware
 from .ssh_errors import SSHError, SSHTimeout
 from .ssh_settings import SSHSettings

@@ -9,8 +9,7 @@ from typing import Self
 
 import paramiko
 
-from .cleaning import clean_text
-from .contacts import AddressNotAllowed, ContactPolicy, Sockets, connect
+from .connections import AddressNotAllowed, ContactPolicy, Sockets, connect
 from .ssh_errors import (
     SSHAddressNotAllowed,
     SSHAuthenticationFailed,
@@ -21,6 +20,7 @@ from .ssh_errors import (
     SSHUnreachable,
 )
 from .ssh_keys import ALGORITHMS, HostKey
+from .storable_text import clean_text
 
 __all__ = ('MAX_OUTPUT', 'Output', 'Session', 'shortened')
 

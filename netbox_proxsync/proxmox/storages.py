@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .estate import Storage
+from .infrastructure import Storage
 from .lists import Row, flag, number, parse_rows, reading, word, words
 from .properties import Garbled
 from .readings import known

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from enum import StrEnum
 
-from .contacts import ContactPolicy, connect
+from .connections import ContactPolicy, connect
 from .errors import HostUnreachable, InvalidConnection, NotProxmox, ProxmoxError, TLSFailed
 from .hosts import Host
 

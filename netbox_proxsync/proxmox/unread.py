@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .errors import CallFailed, CallTimeout, NodeUnreachable, PermissionDenied, ProxmoxError
 from .inventory import Unknown
-from .notebook import VMID
+from .notices import VMID
 from .resources import GuestRow
 
 __all__ = ('Trouble', 'Unread', 'unread')

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..proxmox.inventory import Notice
-from ..proxmox.notebook import listed
+from ..proxmox.notices import listed
 from .changes import Action
 from .kinds import KINDS, Removal
 from .kinds.addressing import settle_primary

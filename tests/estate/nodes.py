@@ -2,7 +2,7 @@
 
 from ipaddress import ip_interface
 
-from netbox_proxsync.proxmox.estate import InterfaceType, NodeFacts, NodeHardware, PhysicalNic
+from netbox_proxsync.proxmox.infrastructure import InterfaceType, NodeFacts, NodeHardware, PhysicalNic
 from tests.sync.builders import node_interface
 
 FACTS = NodeFacts(

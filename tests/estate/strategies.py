@@ -6,7 +6,7 @@ from ipaddress import ip_interface
 
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.estate import InterfaceType, NodeInterface
+from netbox_proxsync.proxmox.infrastructure import InterfaceType, NodeInterface
 from netbox_proxsync.proxmox.inventory import Guest, Inventory, Node, Unknown
 from tests.estate.nodes import FACTS, hardware, physical
 from tests.sync.builders import config, guest, inventory, nic, node, node_interface

@@ -9,7 +9,7 @@ from ipam.models import VLAN, IPAddress
 from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
 
 from netbox_proxsync.models import Binding
-from netbox_proxsync.proxmox.estate import InterfaceType
+from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from netbox_proxsync.proxmox.inventory import Unknown
 from tests.estate.nodes import FACTS, hardware, network, physical
 from tests.sync.builders import guest, inventory, node, node_interface

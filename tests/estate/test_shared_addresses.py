@@ -7,7 +7,7 @@ from dcim.models import Interface
 from ipam.models import VRF, IPAddress
 
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.proxmox.estate import InterfaceType
+from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from tests.estate.test_nodes import other_device
 from tests.sync.builders import guest, inventory, node, node_interface
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.collector import CollectOptions, collect
-from netbox_proxsync.proxmox.contacts import ContactPolicy
+from netbox_proxsync.proxmox.connections import ContactPolicy
 from netbox_proxsync.proxmox.inventory import Guest, Inventory, Unknown
 from tests.pve import StandIn
 from tests.stack import loopback

@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import given
 
-from netbox_proxsync.proxmox.cleaning import clean, read_json
+from netbox_proxsync.proxmox.storable_text import clean, read_json
 
 from .strategies import json_values
 

@@ -17,9 +17,9 @@ from threading import Event, Timer
 import pytest
 
 import netbox_proxsync
-from netbox_proxsync.proxmox import contacts
+from netbox_proxsync.proxmox import connections
 from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
-from netbox_proxsync.proxmox.contacts import AddressNotAllowed, ContactPolicy, connect
+from netbox_proxsync.proxmox.connections import AddressNotAllowed, ContactPolicy, connect
 from netbox_proxsync.proxmox.errors import CallFailed, Cancelled, HostUnreachable, NotProxmox
 from netbox_proxsync.proxmox.tls import fetch_fingerprint
 from tests.stack import loopback
@@ -47,7 +47,7 @@ def names(monkeypatch):
         found = answers.pop(0) if len(answers) > 1 else answers[0]
         return [entry for address in found for entry in real(address, port, *args, **kwargs)]
 
-    monkeypatch.setattr(contacts.socket, 'getaddrinfo', getaddrinfo)
+    monkeypatch.setattr(connections.socket, 'getaddrinfo', getaddrinfo)
     table['asked'] = asked
     return table
 
@@ -213,7 +213,7 @@ class TestConnections:
                 never.wait(20)
             return real(host, *args, flags=flags, **kwargs)
 
-        monkeypatch.setattr(contacts.socket, 'getaddrinfo', getaddrinfo)
+        monkeypatch.setattr(connections.socket, 'getaddrinfo', getaddrinfo)
         begin = time.monotonic()
         with client('pve.example.com', leaf, timeout=1) as proxmox, pytest.raises(HostUnreachable, match='1 seconds'):
             proxmox.version()
@@ -244,7 +244,7 @@ def test_the_policy_is_asked_before_every_connection():
         if opening.search(line)
     }
     assert found == {
-        ('proxmox/contacts.py', 'sock.connect(address)'),
+        ('proxmox/connections.py', 'sock.connect(address)'),
         # Of urllib3's pool, whose connections are opened by contacts.connect().
         ('proxmox/transport.py', 'response = self._pool.urlopen('),
     }

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from netbox_proxsync.proxmox import client as client_module
-from netbox_proxsync.proxmox.estate import InterfaceType
+from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from netbox_proxsync.proxmox.inventory import Inventory, Node, known
 
 from .reading import guest_of, is_unknown, messages, read, serve

@@ -11,7 +11,7 @@ from netbox_proxsync.proxmox.check import check
 from netbox_proxsync.proxmox.client import ProxmoxClient
 from netbox_proxsync.proxmox.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.inventory import Inventory
-from netbox_proxsync.proxmox.memory import Memory
+from netbox_proxsync.proxmox.token_history import Memory
 
 from .reading import connection, guest_of, is_unknown, messages, read
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.estate import Storage, Vnet
+from netbox_proxsync.proxmox.infrastructure import Storage, Vnet
 from netbox_proxsync.proxmox.properties import Garbled
 from netbox_proxsync.proxmox.readings import Unknown
 from netbox_proxsync.proxmox.sdn import parse_vnets, parse_zones

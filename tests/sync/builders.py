@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_interface
 
-from netbox_proxsync.proxmox.estate import InterfaceType, NodeInterface
+from netbox_proxsync.proxmox.infrastructure import InterfaceType, NodeInterface
 from netbox_proxsync.proxmox.inventory import (
     Address,
     AddressOrigin,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.estate import InterfaceType
+from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from netbox_proxsync.proxmox.inventory import AddressOrigin, Guest, GuestType, Inventory, TagStyle, Unknown
 from tests.sync.builders import addresses, config, disk, guest, inventory, nic, node, node_interface
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.estate import InterfaceType, Vnet
+from netbox_proxsync.proxmox.infrastructure import InterfaceType, Vnet
 from netbox_proxsync.proxmox.inventory import Unknown
 from netbox_proxsync.sync.kinds.vlans import Membership, find
 from netbox_proxsync.sync.rules import Outcome, Rule

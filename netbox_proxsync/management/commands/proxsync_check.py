@@ -20,7 +20,7 @@ from netbox_proxsync.ledger.bindings import dangling
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint
 from netbox_proxsync.proxmox.check import Check, ConnectionReport
-from netbox_proxsync.proxmox.words import counted
+from netbox_proxsync.proxmox.plurals import counted
 
 REPORTED = ('version', 'cluster_name', 'nodes_online', 'nodes_total', 'quorate')
 

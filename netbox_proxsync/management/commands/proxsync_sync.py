@@ -13,7 +13,7 @@ from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
 from netbox_proxsync.models.rules import MAX_VMID, MIN_VMID
 from netbox_proxsync.models.runs import MAX_LIMIT
-from netbox_proxsync.proxmox.words import counted
+from netbox_proxsync.proxmox.plurals import counted
 from netbox_proxsync.stored_plans import NotAppliable
 from netbox_proxsync.sync.values import decode, show
 

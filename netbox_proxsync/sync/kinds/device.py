@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import IPv6Network
 
-from ...proxmox.estate import NodeFacts
+from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
 from ..settings import Settings
 from ..state import Existing, Item, Record

@@ -1,6 +1,6 @@
 """What guests' NICs are connected to: the nodes' bridges and the virtual networks of SDN."""
 
-from ...proxmox.estate import InterfaceType, NodeInterface, Vnet
+from ...proxmox.infrastructure import InterfaceType, NodeInterface, Vnet
 from ...proxmox.inventory import Guest, Inventory, Nic, known
 from .vlans import NONE, Membership
 

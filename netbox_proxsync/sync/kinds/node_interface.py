@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ...proxmox.estate import InterfaceType, NodeInterface, PhysicalNic, Vnet
+from ...proxmox.infrastructure import InterfaceType, NodeInterface, PhysicalNic, Vnet
 from ...proxmox.inventory import Inventory, Node, Notice, known
 from ..settings import Settings
 from ..state import Existing, Item, Record

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
-from ...proxmox.estate import InterfaceType, NodeHardware, NodeInterface, PhysicalNic
+from ...proxmox.infrastructure import InterfaceType, NodeHardware, NodeInterface, PhysicalNic
 from ...proxmox.inventory import AddressOrigin, Inventory, Node, known
 from ..settings import Settings
 from ..values import Ref

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from .access import Access, wanted_privileges
+from .plurals import counted
 from .version import Version
-from .words import counted
 
 __all__ = ('Loss', 'Memory', 'Right', 'Sight')
 
