@@ -34,8 +34,8 @@ from .ledger.tracking import service_user
 from .ledger.writer import Result, Writer
 from .models import ProxmoxGuest, SyncRun
 from .models.branch_states import begin_writing, guests_read, known_identity
-from .proxmox.client import ProxmoxClient
 from .proxmox.collector import collect
+from .proxmox.http.client import ProxmoxClient
 from .proxmox.inventory import Inventory
 from .runs import RunRecorder
 from .stored_plans import NotAppliable, StoredPlan, check_appliable

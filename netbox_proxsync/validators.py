@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 
 from .proxmox.errors import InvalidConnection
 from .proxmox.hosts import Host
+from .proxmox.http.tls import normalize_fingerprint
 from .proxmox.ssh_errors import InvalidPassphrase, InvalidSSHSettings
 from .proxmox.ssh_keys import load_private_key, parse_pins
 from .proxmox.ssh_settings import check_user
-from .proxmox.tls import normalize_fingerprint
 from .sync.filters import Term
 from .sync.policy import InvalidPolicy, clean_policy
 

@@ -18,15 +18,15 @@ from utilities.proxy import resolve_proxies
 from ..crypto import SecretError
 from ..models import ProxmoxEndpoint
 from ..proxmox.check import ConnectionReport, check
-from ..proxmox.client import Connection
 from ..proxmox.connections import ContactPolicy
 from ..proxmox.errors import ProxmoxError
 from ..proxmox.hosts import Host
+from ..proxmox.http.client import Connection
+from ..proxmox.http.tls import fetch_fingerprint
 from ..proxmox.options import CollectOptions
 from ..proxmox.readings import Reading, Unknown
 from ..proxmox.ssh_errors import InvalidSSHSettings
 from ..proxmox.ssh_settings import TIMEOUT, SSHSettings
-from ..proxmox.tls import fetch_fingerprint
 from ..proxmox.usable import AddressFilters
 from .netbox_checks import demand_checks, field_checks
 

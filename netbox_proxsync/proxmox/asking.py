@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from .client import ProxmoxClient
 from .errors import ProxmoxError
+from .http.client import ProxmoxClient
 from .properties import Garbled
 from .readings import Reading, Unknown
 

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 from .access import Access, MissingPrivilege, grant_remedy
-from .client import Connection, ProxmoxClient
 from .errors import ProxmoxError
 from .hosts import Host
+from .http.client import Connection, ProxmoxClient
+from .http.tls import TLSMode, fetch_fingerprint
 from .infrastructure import NodeHardware
 from .inventory import Node, Reading, Unknown, known
 from .plurals import counted
@@ -18,7 +19,6 @@ from .ssh import read_hardware
 from .ssh_errors import SSHError
 from .ssh_nodes import NodeVisits, node_addresses
 from .ssh_settings import SSHSettings
-from .tls import TLSMode, fetch_fingerprint
 from .token_history import Loss, Memory, Sight
 from .version import Version
 

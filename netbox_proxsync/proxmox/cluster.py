@@ -11,12 +11,12 @@ from typing import Any
 
 from .access import Access, MissingPrivilege, grant_remedy
 from .asking import ask, understand
-from .client import ProxmoxClient
 from .errors import ProxmoxError
+from .http.client import ProxmoxClient
+from .http.tls import TLSMode
 from .inventory import Node, Reading, TagStyle, Unknown, known
 from .notices import Notebook, listed
 from .resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
-from .tls import TLSMode
 from .token_history import Loss, Memory, Right, Sight
 from .version import Version
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from .asking import ask, understand
-from .client import ProxmoxClient
 from .cluster import (
     Cluster,
     access_still,
@@ -26,6 +25,7 @@ from .cluster import (
 from .defaults import with_defaults
 from .estate_reader import EstateReader
 from .guests import Finding, GuestReader
+from .http.client import ProxmoxClient
 from .inventory import Guest, GuestType, Inventory, Node, Unknown, known
 from .notices import Notebook, listed
 from .options import CollectOptions

@@ -9,8 +9,8 @@ from typing import Any
 
 from .access import Access
 from .asking import ask, ask_document, understand
-from .client import ProxmoxClient
 from .errors import CallFailed, NodeUnreachable, PermissionDenied, ProxmoxError
+from .http.client import ProxmoxClient
 from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet, unread_values
 from .inventory import Node
 from .networks import parse_interfaces

@@ -8,9 +8,9 @@ from threading import Lock
 
 from .access import Access
 from .addresses import guest_only_interfaces, nic_addresses
-from .client import ProxmoxClient
 from .config import parse_config
 from .errors import CallFailed, CallTimeout, NodeUnreachable, ProxmoxError
+from .http.client import ProxmoxClient
 from .inventory import (
     Guest,
     GuestConfig,

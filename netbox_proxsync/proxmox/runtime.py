@@ -5,8 +5,8 @@ from typing import Any
 
 from .access import Access, agent_privileges
 from .addresses import parse_agent_interfaces, parse_container_interfaces
-from .client import ProxmoxClient
 from .errors import CallFailed, CallTimeout, ProxmoxError
+from .http.client import ProxmoxClient
 from .inventory import GuestConfig, GuestType, Reading, Unknown, known
 from .options import CollectOptions
 from .properties import Garbled, text

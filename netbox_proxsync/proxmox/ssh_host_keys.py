@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .client import Connection, ProxmoxClient
 from .errors import ProxmoxError
+from .http.client import Connection, ProxmoxClient
 from .inventory import Unknown
 from .properties import Garbled
 from .resources import ClusterStatus, Resources, merge_nodes

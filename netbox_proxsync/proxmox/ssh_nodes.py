@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 
-from .client import ProxmoxClient
 from .hosts import Host
+from .http.client import ProxmoxClient
 from .infrastructure import NodeHardware
 from .inventory import Node, Reading, Unknown, known
 from .notices import Notebook

@@ -6,7 +6,7 @@ from threading import Lock
 
 from .access import Access
 from .asking import ask, understand
-from .client import ProxmoxClient
+from .http.client import ProxmoxClient
 from .inventory import Disk, GuestConfig, GuestType, Reading, Unknown, known
 from .resources import GuestRow
 from .storages import parse_volume_sizes

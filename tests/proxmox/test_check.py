@@ -2,8 +2,8 @@
 
 import pytest
 
-from netbox_proxsync.proxmox import client as client_module
 from netbox_proxsync.proxmox.check import check
+from netbox_proxsync.proxmox.http import client as client_module
 
 from .reading import connection
 from .servers import closed_port

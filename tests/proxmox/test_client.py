@@ -10,8 +10,6 @@ from threading import Thread
 
 import pytest
 
-from netbox_proxsync.proxmox import client as client_module
-from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.errors import (
     AuthenticationFailed,
     CallFailed,
@@ -29,6 +27,8 @@ from netbox_proxsync.proxmox.errors import (
     VersionTooOld,
 )
 from netbox_proxsync.proxmox.hosts import Host
+from netbox_proxsync.proxmox.http import client as client_module
+from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 
 from .reading import THIS_MACHINE
 from .servers import (

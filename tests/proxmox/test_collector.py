@@ -9,8 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from netbox_proxsync.proxmox import client as client_module
-from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.errors import (
     AuthenticationFailed,
@@ -20,6 +18,8 @@ from netbox_proxsync.proxmox.errors import (
     RunTimeout,
     VersionTooOld,
 )
+from netbox_proxsync.proxmox.http import client as client_module
+from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.inventory import GuestType, Inventory, TagStyle, known
 from tests.pve import StandIn
 

@@ -18,10 +18,10 @@ import pytest
 
 import netbox_proxsync
 from netbox_proxsync.proxmox import connections
-from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.connections import AddressNotAllowed, ContactPolicy, connect
 from netbox_proxsync.proxmox.errors import CallFailed, Cancelled, HostUnreachable, NotProxmox
-from netbox_proxsync.proxmox.tls import fetch_fingerprint
+from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
+from netbox_proxsync.proxmox.http.tls import fetch_fingerprint
 from tests.stack import loopback
 
 from .reading import THIS_MACHINE
@@ -246,5 +246,5 @@ def test_the_policy_is_asked_before_every_connection():
     assert found == {
         ('proxmox/connections.py', 'sock.connect(address)'),
         # Of urllib3's pool, whose connections are opened by contacts.connect().
-        ('proxmox/transport.py', 'response = self._pool.urlopen('),
+        ('proxmox/http/transport.py', 'response = self._pool.urlopen('),
     }

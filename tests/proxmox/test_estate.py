@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from netbox_proxsync.proxmox import client as client_module
+from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from netbox_proxsync.proxmox.inventory import Inventory, Node, known
 

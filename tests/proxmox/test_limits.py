@@ -15,8 +15,6 @@ from threading import Thread, Timer
 
 import pytest
 
-from netbox_proxsync.proxmox import client as client_module
-from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.errors import (
     CallTimeout,
     Cancelled,
@@ -25,7 +23,9 @@ from netbox_proxsync.proxmox.errors import (
     ProxmoxError,
     TooMuchData,
 )
-from netbox_proxsync.proxmox.tls import fetch_fingerprint
+from netbox_proxsync.proxmox.http import client as client_module
+from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
+from netbox_proxsync.proxmox.http.tls import fetch_fingerprint
 
 from .reading import THIS_MACHINE
 from .servers import VERSION, answering, response, serving

@@ -15,6 +15,7 @@ import pytest
 
 from netbox_proxsync.proxmox import ssh
 from netbox_proxsync.proxmox.errors import ProxmoxError
+from netbox_proxsync.proxmox.http.transport import Sockets
 from netbox_proxsync.proxmox.inventory import Unknown, known
 from netbox_proxsync.proxmox.ssh import COMMANDS, NodeHardware, SSHSettings
 from netbox_proxsync.proxmox.ssh_errors import (
@@ -31,7 +32,6 @@ from netbox_proxsync.proxmox.ssh_errors import (
 )
 from netbox_proxsync.proxmox.ssh_hosts import KeyStatus, see_host_key
 from netbox_proxsync.proxmox.ssh_keys import HostKey
-from netbox_proxsync.proxmox.transport import Sockets
 
 from .servers import closed_port, serving, silent, speaking_http
 from .ssh_outputs import BONDED, BONDED_FACTS, DELL, DELL_UNPRIVILEGED, SINGLE, SINGLE_FACTS

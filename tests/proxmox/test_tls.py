@@ -5,9 +5,9 @@ import ssl
 
 import pytest
 
-from netbox_proxsync.proxmox.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.errors import HostUnreachable, InvalidConnection, NotProxmox, TLSFailed
-from netbox_proxsync.proxmox.tls import TLSMode, fetch_fingerprint, normalize_fingerprint, tls_context
+from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
+from netbox_proxsync.proxmox.http.tls import TLSMode, fetch_fingerprint, normalize_fingerprint, tls_context
 
 from .certificates import make_ca, make_leaf
 from .servers import Server, answering, closed_port, serving, speaking_http, speaking_ssh

@@ -13,9 +13,8 @@ from urllib.parse import quote, urlencode
 import urllib3
 from proxmoxer.backends.https import Backend
 
-from .answers import Answer, read_answer
-from .connections import AddressNotAllowed, ContactPolicy, Sockets
-from .errors import (
+from ..connections import AddressNotAllowed, ContactPolicy, Sockets
+from ..errors import (
     Cancelled,
     GarbledAnswer,
     HostUnreachable,
@@ -26,12 +25,13 @@ from .errors import (
     TLSFailed,
     TooMuchData,
 )
+from ..hosts import Host
+from ..infrastructure import HostCertificate
+from ..version import Version
 from .failures import explain
-from .hosts import Host
-from .infrastructure import HostCertificate
+from .responses import Answer, read_answer
 from .tls import TLSMode, normalize_fingerprint, seen_fingerprint, tls_context
 from .transport import Channel, TLSAdapter, follow
-from .version import Version
 
 __all__ = ('Connection', 'ProxmoxClient')
 

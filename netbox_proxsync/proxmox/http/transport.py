@@ -22,7 +22,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from .connections import AddressNotAllowed, ContactPolicy, Sockets, check_behind_proxy, connect
+from ..connections import AddressNotAllowed, ContactPolicy, Sockets, check_behind_proxy, connect
 
 __all__ = ('Channel', 'Limits', 'Sockets', 'TLSAdapter', 'limited')
 

@@ -15,9 +15,9 @@ import time
 from contextlib import suppress
 from enum import StrEnum
 
-from .connections import ContactPolicy, connect
-from .errors import HostUnreachable, InvalidConnection, NotProxmox, ProxmoxError, TLSFailed
-from .hosts import Host
+from ..connections import ContactPolicy, connect
+from ..errors import HostUnreachable, InvalidConnection, NotProxmox, ProxmoxError, TLSFailed
+from ..hosts import Host
 
 __all__ = (
     'TLSMode',

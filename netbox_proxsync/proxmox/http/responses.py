@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
-from .errors import (
+from ..errors import (
     AuthenticationFailed,
     CallFailed,
     GarbledAnswer,
@@ -12,8 +12,8 @@ from .errors import (
     PermissionDenied,
     ProxmoxError,
 )
-from .hosts import Host
-from .storable_text import clean_text, read_json
+from ..hosts import Host
+from ..storable_text import clean_text, read_json
 
 __all__ = ('Answer', 'read_answer')
 

@@ -14,8 +14,8 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from .errors import CallTimeout, ConnectionBroken, GarbledAnswer, HostUnreachable, ProxmoxError
-from .hosts import Host
+from ..errors import CallTimeout, ConnectionBroken, GarbledAnswer, HostUnreachable, ProxmoxError
+from ..hosts import Host
 from .tls import no_tls, tls_failure, unreachable, wrong_fingerprint
 
 __all__ = ('explain',)
