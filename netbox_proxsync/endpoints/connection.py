@@ -24,10 +24,10 @@ from ..proxmox.hosts import Host
 from ..proxmox.http.client import Connection
 from ..proxmox.http.tls import fetch_fingerprint
 from ..proxmox.options import CollectOptions
+from ..proxmox.parsers.address_filters import AddressFilters
 from ..proxmox.readings import Reading, Unknown
 from ..proxmox.ssh_errors import InvalidSSHSettings
 from ..proxmox.ssh_settings import TIMEOUT, SSHSettings
-from ..proxmox.usable import AddressFilters
 from .netbox_checks import demand_checks, field_checks
 
 __all__ = (

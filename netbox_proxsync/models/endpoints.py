@@ -24,8 +24,8 @@ from ..choices import (
 )
 from ..crypto import Secret, SecretError
 from ..fields import SecretField
+from ..proxmox.parsers.address_filters import AddressFilters
 from ..proxmox.token_history import Memory
-from ..proxmox.usable import AddressFilters
 from ..sync.policy import format_policy
 from ..validators import (
     clean_ca_certificate,

@@ -12,9 +12,9 @@ from .http.client import Connection, ProxmoxClient
 from .http.tls import TLSMode, fetch_fingerprint
 from .infrastructure import NodeHardware
 from .inventory import Node, Reading, Unknown, known
+from .parsers.resources import ClusterStatus, Resources, merge_nodes
 from .plurals import counted
 from .properties import Garbled
-from .resources import ClusterStatus, Resources, merge_nodes
 from .ssh import read_hardware
 from .ssh_errors import SSHError
 from .ssh_nodes import NodeVisits, node_addresses

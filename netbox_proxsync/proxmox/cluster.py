@@ -16,7 +16,7 @@ from .http.client import ProxmoxClient
 from .http.tls import TLSMode
 from .inventory import Node, Reading, TagStyle, Unknown, known
 from .notices import Notebook, listed
-from .resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
+from .parsers.resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
 from .token_history import Loss, Memory, Right, Sight
 from .version import Version
 

@@ -22,14 +22,14 @@ from .cluster import (
     why_incomplete,
     why_unreachable,
 )
-from .defaults import with_defaults
 from .estate_reader import EstateReader
 from .guests import Finding, GuestReader
 from .http.client import ProxmoxClient
 from .inventory import Guest, GuestType, Inventory, Node, Unknown, known
 from .notices import Notebook, listed
 from .options import CollectOptions
-from .resources import GuestRow, Resources
+from .parsers.qemu_defaults import with_defaults
+from .parsers.resources import GuestRow, Resources
 from .ssh_nodes import HardwareReading
 from .token_history import Memory
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from .access import Access
-from .addresses import guest_only_interfaces, nic_addresses
-from .config import parse_config
 from .errors import CallFailed, CallTimeout, NodeUnreachable, ProxmoxError
 from .http.client import ProxmoxClient
 from .inventory import (
@@ -22,8 +20,10 @@ from .inventory import (
     known,
 )
 from .options import CollectOptions
+from .parsers.addresses import guest_only_interfaces, nic_addresses
+from .parsers.config import parse_config
+from .parsers.resources import GuestRow
 from .properties import Garbled
-from .resources import GuestRow
 from .runtime import GUEST_NAMES, RuntimeReader
 from .unread import Trouble, Unread, unread
 from .version import Version

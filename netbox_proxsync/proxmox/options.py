@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .addresses import AddressFilters
+from .parsers.addresses import AddressFilters
 from .readings import Reading
 from .ssh_settings import SSHSettings
 

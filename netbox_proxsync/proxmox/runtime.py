@@ -4,14 +4,14 @@ from threading import Lock
 from typing import Any
 
 from .access import Access, agent_privileges
-from .addresses import parse_agent_interfaces, parse_container_interfaces
 from .errors import CallFailed, CallTimeout, ProxmoxError
 from .http.client import ProxmoxClient
 from .inventory import GuestConfig, GuestType, Reading, Unknown, known
 from .options import CollectOptions
+from .parsers.addresses import parse_agent_interfaces, parse_container_interfaces
+from .parsers.guest_interfaces import GuestInterface
+from .parsers.resources import GuestRow
 from .properties import Garbled, text
-from .resources import GuestRow
-from .running import GuestInterface
 from .unread import Trouble, Unread, unread
 from .version import Version
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from .errors import ProxmoxError
 from .http.client import Connection, ProxmoxClient
 from .inventory import Unknown
+from .parsers.resources import ClusterStatus, Resources, merge_nodes
 from .properties import Garbled
-from .resources import ClusterStatus, Resources, merge_nodes
 from .ssh_errors import SSHError
 from .ssh_hosts import SeenKey, compare_command, see_host_key
 from .ssh_keys import parse_pins

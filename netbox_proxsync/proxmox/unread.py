@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .errors import CallFailed, CallTimeout, NodeUnreachable, PermissionDenied, ProxmoxError
 from .inventory import Unknown
 from .notices import VMID
-from .resources import GuestRow
+from .parsers.resources import GuestRow
 
 __all__ = ('Trouble', 'Unread', 'unread')
 

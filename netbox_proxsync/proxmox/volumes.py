@@ -8,8 +8,8 @@ from .access import Access
 from .asking import ask, understand
 from .http.client import ProxmoxClient
 from .inventory import Disk, GuestConfig, GuestType, Reading, Unknown, known
-from .resources import GuestRow
-from .storages import parse_volume_sizes
+from .parsers.resources import GuestRow
+from .parsers.storages import parse_volume_sizes
 
 __all__ = ('SizeReader',)
 

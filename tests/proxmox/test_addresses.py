@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.addresses import (
+from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestType, Unknown
+from netbox_proxsync.proxmox.parsers.addresses import (
     AddressFilters,
     GuestAddress,
     GuestInterface,
@@ -12,8 +13,7 @@ from netbox_proxsync.proxmox.addresses import (
     parse_agent_interfaces,
     parse_container_interfaces,
 )
-from netbox_proxsync.proxmox.config import parse_config
-from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestType, Unknown
+from netbox_proxsync.proxmox.parsers.config import parse_config
 
 from .recordings import data
 from .strategies import texts

@@ -1,8 +1,8 @@
 import pytest
 
-from netbox_proxsync.proxmox.boot import boot_order
-from netbox_proxsync.proxmox.config import parse_config
 from netbox_proxsync.proxmox.inventory import GuestType, Unknown
+from netbox_proxsync.proxmox.parsers.boot import boot_order
+from netbox_proxsync.proxmox.parsers.config import parse_config
 
 DEVICES = {
     'ide2': 'nas-iso:iso/x.iso,media=cdrom',

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.config import KEYS, parse_config
-from netbox_proxsync.proxmox.defaults import with_defaults
 from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unknown
+from netbox_proxsync.proxmox.parsers.config import KEYS, parse_config
+from netbox_proxsync.proxmox.parsers.qemu_defaults import with_defaults
 from netbox_proxsync.proxmox.properties import Garbled
 
 from .recordings import NAMES, data, recording

@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from netbox_proxsync.proxmox.config import parse_config
-from netbox_proxsync.proxmox.defaults import with_defaults
 from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unknown
+from netbox_proxsync.proxmox.parsers.config import parse_config
+from netbox_proxsync.proxmox.parsers.qemu_defaults import with_defaults
 
 ROWS = json.loads((Path(__file__).parent / 'configurations.json').read_text())
 PATCH_LEVELS = {'7.4': '7.4-20', '8.4': '8.4.21', '9.2': '9.2.11'}

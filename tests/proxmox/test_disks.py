@@ -3,8 +3,8 @@ from dataclasses import fields
 import pytest
 from hypothesis import given
 
-from netbox_proxsync.proxmox.disks import disk_keys, parse_disk
 from netbox_proxsync.proxmox.inventory import Disk, GuestType, Unknown
+from netbox_proxsync.proxmox.parsers.disks import disk_keys, parse_disk
 
 from .strategies import json_values, nearly
 

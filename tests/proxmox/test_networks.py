@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, NodeInterface
-from netbox_proxsync.proxmox.networks import UNDERSTOOD, parse_interfaces
+from netbox_proxsync.proxmox.parsers.node_networks import UNDERSTOOD, parse_interfaces
 from netbox_proxsync.proxmox.properties import Garbled
 from netbox_proxsync.proxmox.readings import Unknown
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from netbox_proxsync.proxmox.inventory import GuestType, Unknown
-from netbox_proxsync.proxmox.nics import MODELS, nic_keys, parse_nic
+from netbox_proxsync.proxmox.parsers.nics import MODELS, nic_keys, parse_nic
 
 from .recordings import NAMES, recording
 from .strategies import json_values, nearly

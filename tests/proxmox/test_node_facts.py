@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import NodeFacts
-from netbox_proxsync.proxmox.node_facts import certificate_served, parse_certificates, parse_node_facts
+from netbox_proxsync.proxmox.parsers.node_facts import certificate_served, parse_certificates, parse_node_facts
 from netbox_proxsync.proxmox.properties import Garbled
 from netbox_proxsync.proxmox.readings import Unknown
 

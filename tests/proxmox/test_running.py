@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.properties import Garbled
-from netbox_proxsync.proxmox.running import (
+from netbox_proxsync.proxmox.parsers.guest_interfaces import (
     GuestAddress,
     GuestInterface,
     parse_agent_interfaces,
     parse_container_interfaces,
 )
+from netbox_proxsync.proxmox.properties import Garbled
 
 from .recordings import data
 from .strategies import json_values, texts

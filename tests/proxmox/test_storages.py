@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import Storage, Vnet
+from netbox_proxsync.proxmox.parsers.sdn import parse_vnets, parse_zones
+from netbox_proxsync.proxmox.parsers.storages import parse_not_backed_up, parse_storages, parse_volume_sizes
 from netbox_proxsync.proxmox.properties import Garbled
 from netbox_proxsync.proxmox.readings import Unknown
-from netbox_proxsync.proxmox.sdn import parse_vnets, parse_zones
-from netbox_proxsync.proxmox.storages import parse_not_backed_up, parse_storages, parse_volume_sizes
 
 from .recordings import data
 from .strategies import json_values, nearly

@@ -13,7 +13,7 @@ from ipaddress import (
     ip_address,
 )
 
-from .inventory import Address, AddressOrigin, IgnoredAddress
+from ..inventory import Address, AddressOrigin, IgnoredAddress
 
 __all__ = ('AddressFilters', 'assess')
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from .inventory import (
+from ..inventory import (
     Address,
     AddressOrigin,
     GuestConfig,
@@ -19,8 +19,8 @@ from .inventory import (
     Unknown,
     known,
 )
-from .running import GuestAddress, GuestInterface, parse_agent_interfaces, parse_container_interfaces
-from .usable import AddressFilters, assess
+from .address_filters import AddressFilters, assess
+from .guest_interfaces import GuestAddress, GuestInterface, parse_agent_interfaces, parse_container_interfaces
 
 __all__ = (
     'AddressFilters',

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from .inventory import Disk, GuestType, Reading, Unknown
-from .properties import Garbled, parse_size, read_properties, read_value, text
+from ..inventory import Disk, GuestType, Reading, Unknown
+from ..properties import Garbled, parse_size, read_properties, read_value, text
 
 __all__ = ('DriveRole', 'disk_keys', 'drive_role', 'parse_disk')
 

@@ -5,10 +5,10 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from itertools import pairwise
 from typing import Any
 
-from .infrastructure import InterfaceType, NodeInterface
-from .lists import Row, extra_of, flag, number, parse_rows, ranges, reading, word, words
-from .properties import Garbled
-from .readings import Reading, Unknown, known
+from ..infrastructure import InterfaceType, NodeInterface
+from ..properties import Garbled
+from ..readings import Reading, Unknown, known
+from .rows import Row, extra_of, flag, number, parse_rows, ranges, reading, word, words
 
 __all__ = ('parse_interfaces',)
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from .inventory import GuestConfig, Reading, Unknown, known
+from ..inventory import GuestConfig, Reading, Unknown, known
 
 __all__ = ('with_defaults',)
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from .infrastructure import Storage
-from .lists import Row, flag, number, parse_rows, reading, word, words
-from .properties import Garbled
-from .readings import known
+from ..infrastructure import Storage
+from ..properties import Garbled
+from ..readings import known
+from .rows import Row, flag, number, parse_rows, reading, word, words
 
 __all__ = ('parse_not_backed_up', 'parse_storages', 'parse_volume_sizes')
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from .infrastructure import Certificate, NodeFacts
-from .lists import Row, number, parse_rows, reading, word
-from .properties import Garbled
+from ..infrastructure import Certificate, NodeFacts
+from ..properties import Garbled
+from .rows import Row, number, parse_rows, reading, word
 
 __all__ = ('certificate_served', 'parse_certificates', 'parse_node_facts')
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .properties import Garbled, as_text, boolean, integer, text
-from .readings import Reading, Unknown
+from ..properties import Garbled, as_text, boolean, integer, text
+from ..readings import Reading, Unknown
 
 __all__ = ('extra_of', 'flag', 'number', 'parse_rows', 'ranges', 'reading', 'word', 'words')
 

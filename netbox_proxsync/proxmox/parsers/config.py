@@ -9,11 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .boot import boot_disk, boot_order
-from .disks import DriveRole, disk_keys, drive_role, parse_disk
-from .inventory import GuestConfig, GuestType, Reading, Unknown
-from .nics import nic_keys, parse_nic
-from .properties import (
+from ..inventory import GuestConfig, GuestType, Reading, Unknown
+from ..properties import (
     Garbled,
     as_text,
     boolean,
@@ -27,6 +24,9 @@ from .properties import (
     read_value,
     text,
 )
+from .boot import boot_disk, boot_order
+from .disks import DriveRole, disk_keys, drive_role, parse_disk
+from .nics import nic_keys, parse_nic
 
 __all__ = ('parse_config',)
 

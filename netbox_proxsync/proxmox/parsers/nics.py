@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from .inventory import GuestType, Nic, Reading, Unknown
-from .properties import Garbled, boolean, decimal, integer, parse_mac, read_properties, read_value
+from ..inventory import GuestType, Nic, Reading, Unknown
+from ..properties import Garbled, boolean, decimal, integer, parse_mac, read_properties, read_value
 
 __all__ = ('MODELS', 'nic_keys', 'parse_nic')
 

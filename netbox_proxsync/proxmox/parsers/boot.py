@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 
+from ..inventory import GuestType
+from ..properties import Garbled, parse_properties, parse_tags, text
 from .disks import DriveRole, disk_keys, drive_role
-from .inventory import GuestType
 from .nics import nic_keys
-from .properties import Garbled, parse_properties, parse_tags, text
 
 __all__ = ('boot_disk', 'boot_order')
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
-from .inventory import GuestType, Node, Reading, TagStyle, Unknown, known
-from .plurals import counted
-from .properties import Garbled, boolean, integer, parse_properties, parse_tags, text
+from ..inventory import GuestType, Node, Reading, TagStyle, Unknown, known
+from ..plurals import counted
+from ..properties import Garbled, boolean, integer, parse_properties, parse_tags, text
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .infrastructure import Vnet
-from .lists import Row, flag, number, parse_rows, reading, word
-from .properties import Garbled
-from .readings import Reading, known
+from ..infrastructure import Vnet
+from ..properties import Garbled
+from ..readings import Reading, known
+from .rows import Row, flag, number, parse_rows, reading, word
 
 __all__ = ('parse_vnets', 'parse_zones')
 

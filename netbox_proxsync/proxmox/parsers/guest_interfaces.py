@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from .properties import Garbled, as_text, boolean, integer, parse_mac
+from ..properties import Garbled, as_text, boolean, integer, parse_mac
 
 __all__ = ('GuestAddress', 'GuestInterface', 'parse_agent_interfaces', 'parse_container_interfaces')
 
