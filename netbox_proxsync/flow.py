@@ -34,9 +34,9 @@ from .ledger.tracking import service_user
 from .ledger.writer import Result, Writer
 from .models import ProxmoxGuest, SyncRun
 from .models.branch_states import begin_writing, guests_read, known_identity
-from .proxmox.collector import collect
 from .proxmox.http.client import ProxmoxClient
 from .proxmox.inventory import Inventory
+from .proxmox.readers.collector import collect
 from .runs import RunRecorder
 from .stored_plans import NotAppliable, StoredPlan, check_appliable
 from .sync.changes import Plan

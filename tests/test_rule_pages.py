@@ -111,8 +111,8 @@ def test_the_pages_say_what_a_run_decides(standin, make_endpoint, sync, role):
 
 def read(pve, endpoint):
     from netbox_proxsync.endpoints.connection import connection_of
-    from netbox_proxsync.proxmox.collector import CollectOptions, collect
     from netbox_proxsync.proxmox.http.client import ProxmoxClient
+    from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 
     with ProxmoxClient(connection_of(endpoint)) as client:
         return collect(client, CollectOptions(vms=True, containers=True))

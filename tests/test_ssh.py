@@ -16,10 +16,10 @@ from users.models import User
 from netbox_proxsync.endpoints.connection import connection_of, ssh_settings_of
 from netbox_proxsync.endpoints.connection import test as check_connection
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.proxmox.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.errors import Cancelled
 from netbox_proxsync.proxmox.http.client import ProxmoxClient
 from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.proxmox.ssh_outputs import BONDED, BONDED_FACTS, DELL
 from tests.proxmox.ssh_servers import DMI, LINKS, NIC_FACTS, Node, never_ends, pem, prints, private_key, serving_node
 

@@ -23,8 +23,8 @@ from ..proxmox.errors import ProxmoxError
 from ..proxmox.hosts import Host
 from ..proxmox.http.client import Connection
 from ..proxmox.http.tls import fetch_fingerprint
-from ..proxmox.options import CollectOptions
 from ..proxmox.parsers.address_filters import AddressFilters
+from ..proxmox.readers.options import CollectOptions
 from ..proxmox.readings import Reading, Unknown
 from ..proxmox.ssh_errors import InvalidSSHSettings
 from ..proxmox.ssh_settings import TIMEOUT, SSHSettings

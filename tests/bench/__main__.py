@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netbox_proxsync.proxmox.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.connections import ContactPolicy
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
+from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.stack import loopback
 
 from .standin import operate, serving

@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from netbox_proxsync.proxmox.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.connections import ContactPolicy
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.inventory import Guest, Inventory, Unknown
+from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.pve import StandIn
 from tests.stack import loopback
 

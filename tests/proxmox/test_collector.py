@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from netbox_proxsync.proxmox.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.errors import (
     AuthenticationFailed,
     Cancelled,
@@ -21,6 +20,7 @@ from netbox_proxsync.proxmox.errors import (
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.inventory import GuestType, Inventory, TagStyle, known
+from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.pve import StandIn
 
 from .reading import answer_of, connection, guest_of, is_unknown, messages, read, serve
@@ -644,7 +644,7 @@ class TestOneGuest:
 
     def test_a_mistake_of_ours_is_confined_to_its_guest(self, pve, monkeypatch, caplog):
         """The only way to test it is to make one."""
-        from netbox_proxsync.proxmox import guests
+        from netbox_proxsync.proxmox.readers import guests
 
         parse = guests.parse_config
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.check import check
-from netbox_proxsync.proxmox.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import ProxmoxClient
 from netbox_proxsync.proxmox.inventory import Inventory
+from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from netbox_proxsync.proxmox.token_history import Memory
 
 from .reading import connection, guest_of, is_unknown, messages, read

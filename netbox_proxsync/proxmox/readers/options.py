@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from .parsers.addresses import AddressFilters
-from .readings import Reading
-from .ssh_settings import SSHSettings
+from ..parsers.addresses import AddressFilters
+from ..readings import Reading
+from ..ssh_settings import SSHSettings
 
 __all__ = ('CollectOptions',)
 

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from .errors import CallFailed, CallTimeout, NodeUnreachable, PermissionDenied, ProxmoxError
-from .inventory import Unknown
-from .notices import VMID
-from .parsers.resources import GuestRow
+from ..errors import CallFailed, CallTimeout, NodeUnreachable, PermissionDenied, ProxmoxError
+from ..inventory import Unknown
+from ..notices import VMID
+from ..parsers.resources import GuestRow
 
 __all__ = ('Trouble', 'Unread', 'unread')
 

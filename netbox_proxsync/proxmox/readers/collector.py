@@ -11,7 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-from .asking import ask, understand
+from ..http.client import ProxmoxClient
+from ..inventory import Guest, GuestType, Inventory, Node, Unknown, known
+from ..notices import Notebook, listed
+from ..parsers.qemu_defaults import with_defaults
+from ..parsers.resources import GuestRow, Resources
+from ..ssh_nodes import HardwareReading
+from ..token_history import Memory
+from .calls import ask, understand
 from .cluster import (
     Cluster,
     access_still,
@@ -22,16 +29,9 @@ from .cluster import (
     why_incomplete,
     why_unreachable,
 )
-from .estate_reader import EstateReader
 from .guests import Finding, GuestReader
-from .http.client import ProxmoxClient
-from .inventory import Guest, GuestType, Inventory, Node, Unknown, known
-from .notices import Notebook, listed
+from .infrastructure import EstateReader
 from .options import CollectOptions
-from .parsers.qemu_defaults import with_defaults
-from .parsers.resources import GuestRow, Resources
-from .ssh_nodes import HardwareReading
-from .token_history import Memory
 
 __all__ = ('CollectOptions', 'collect')
 

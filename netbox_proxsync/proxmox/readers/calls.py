@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from .errors import ProxmoxError
-from .http.client import ProxmoxClient
-from .properties import Garbled
-from .readings import Reading, Unknown
+from ..errors import ProxmoxError
+from ..http.client import ProxmoxClient
+from ..properties import Garbled
+from ..readings import Reading, Unknown
 
 __all__ = ('ask', 'ask_document', 'understand')
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from threading import Lock
 
-from .access import Access
-from .asking import ask, understand
-from .http.client import ProxmoxClient
-from .inventory import Disk, GuestConfig, GuestType, Reading, Unknown, known
-from .parsers.resources import GuestRow
-from .parsers.storages import parse_volume_sizes
+from ..access import Access
+from ..http.client import ProxmoxClient
+from ..inventory import Disk, GuestConfig, GuestType, Reading, Unknown, known
+from ..parsers.resources import GuestRow
+from ..parsers.storages import parse_volume_sizes
+from .calls import ask, understand
 
 __all__ = ('SizeReader',)
 

@@ -9,16 +9,16 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from .access import Access, MissingPrivilege, grant_remedy
-from .asking import ask, understand
-from .errors import ProxmoxError
-from .http.client import ProxmoxClient
-from .http.tls import TLSMode
-from .inventory import Node, Reading, TagStyle, Unknown, known
-from .notices import Notebook, listed
-from .parsers.resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
-from .token_history import Loss, Memory, Right, Sight
-from .version import Version
+from ..access import Access, MissingPrivilege, grant_remedy
+from ..errors import ProxmoxError
+from ..http.client import ProxmoxClient
+from ..http.tls import TLSMode
+from ..inventory import Node, Reading, TagStyle, Unknown, known
+from ..notices import Notebook, listed
+from ..parsers.resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
+from ..token_history import Loss, Memory, Right, Sight
+from ..version import Version
+from .calls import ask, understand
 
 __all__ = (
     'Cluster',

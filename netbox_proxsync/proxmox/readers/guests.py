@@ -6,28 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from .access import Access
-from .errors import CallFailed, CallTimeout, NodeUnreachable, ProxmoxError
-from .http.client import ProxmoxClient
-from .inventory import (
-    Guest,
-    GuestConfig,
-    GuestOnlyInterface,
-    GuestType,
-    NicAddresses,
-    Reading,
-    Unknown,
-    known,
-)
+from ..access import Access
+from ..errors import CallFailed, CallTimeout, NodeUnreachable, ProxmoxError
+from ..http.client import ProxmoxClient
+from ..inventory import Guest, GuestConfig, GuestOnlyInterface, GuestType, NicAddresses, Reading, Unknown, known
+from ..parsers.addresses import guest_only_interfaces, nic_addresses
+from ..parsers.config import parse_config
+from ..parsers.resources import GuestRow
+from ..properties import Garbled
+from ..version import Version
+from .disk_sizes import SizeReader
+from .guest_agent import GUEST_NAMES, RuntimeReader
 from .options import CollectOptions
-from .parsers.addresses import guest_only_interfaces, nic_addresses
-from .parsers.config import parse_config
-from .parsers.resources import GuestRow
-from .properties import Garbled
-from .runtime import GUEST_NAMES, RuntimeReader
-from .unread import Trouble, Unread, unread
-from .version import Version
-from .volumes import SizeReader
+from .unreadable import Trouble, Unread, unread
 
 __all__ = ('Finding', 'GuestReader')
 

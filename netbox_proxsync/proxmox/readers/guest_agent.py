@@ -3,17 +3,17 @@
 from threading import Lock
 from typing import Any
 
-from .access import Access, agent_privileges
-from .errors import CallFailed, CallTimeout, ProxmoxError
-from .http.client import ProxmoxClient
-from .inventory import GuestConfig, GuestType, Reading, Unknown, known
+from ..access import Access, agent_privileges
+from ..errors import CallFailed, CallTimeout, ProxmoxError
+from ..http.client import ProxmoxClient
+from ..inventory import GuestConfig, GuestType, Reading, Unknown, known
+from ..parsers.addresses import parse_agent_interfaces, parse_container_interfaces
+from ..parsers.guest_interfaces import GuestInterface
+from ..parsers.resources import GuestRow
+from ..properties import Garbled, text
+from ..version import Version
 from .options import CollectOptions
-from .parsers.addresses import parse_agent_interfaces, parse_container_interfaces
-from .parsers.guest_interfaces import GuestInterface
-from .parsers.resources import GuestRow
-from .properties import Garbled, text
-from .unread import Trouble, Unread, unread
-from .version import Version
+from .unreadable import Trouble, Unread, unread
 
 __all__ = ('GUEST_NAMES', 'RuntimeReader')
 

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from .access import Access
-from .asking import ask, ask_document, understand
-from .errors import CallFailed, NodeUnreachable, PermissionDenied, ProxmoxError
-from .http.client import ProxmoxClient
-from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet, unread_values
-from .inventory import Node
-from .notices import Notebook, listed
+from ..access import Access
+from ..errors import CallFailed, NodeUnreachable, PermissionDenied, ProxmoxError
+from ..http.client import ProxmoxClient
+from ..infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet, unread_values
+from ..inventory import Node
+from ..notices import Notebook, listed
+from ..parsers.node_facts import certificate_served, parse_certificates, parse_node_facts
+from ..parsers.node_networks import parse_interfaces
+from ..parsers.sdn import parse_vnets, parse_zones
+from ..parsers.storages import parse_not_backed_up, parse_storages
+from ..readings import Reading, Unknown, known
+from ..version import Version
+from .calls import ask, ask_document, understand
 from .options import CollectOptions
-from .parsers.node_facts import certificate_served, parse_certificates, parse_node_facts
-from .parsers.node_networks import parse_interfaces
-from .parsers.sdn import parse_vnets, parse_zones
-from .parsers.storages import parse_not_backed_up, parse_storages
-from .readings import Reading, Unknown, known
-from .version import Version
 
 __all__ = ('Estate', 'EstateReader', 'NodeParts')
 
