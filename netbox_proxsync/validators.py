@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from .proxmox.errors import InvalidConnection
 from .proxmox.hosts import Host
 from .proxmox.http.tls import normalize_fingerprint
-from .proxmox.ssh_errors import InvalidPassphrase, InvalidSSHSettings
-from .proxmox.ssh_keys import load_private_key, parse_pins
-from .proxmox.ssh_settings import check_user
+from .proxmox.ssh.errors import InvalidPassphrase, InvalidSSHSettings
+from .proxmox.ssh.keys import load_private_key, parse_pins
+from .proxmox.ssh.settings import check_user
 from .sync.filters import Term
 from .sync.policy import InvalidPolicy, clean_policy
 

@@ -26,8 +26,8 @@ from ..proxmox.http.tls import fetch_fingerprint
 from ..proxmox.parsers.address_filters import AddressFilters
 from ..proxmox.readers.options import CollectOptions
 from ..proxmox.readings import Reading, Unknown
-from ..proxmox.ssh_errors import InvalidSSHSettings
-from ..proxmox.ssh_settings import TIMEOUT, SSHSettings
+from ..proxmox.ssh.errors import InvalidSSHSettings
+from ..proxmox.ssh.settings import TIMEOUT, SSHSettings
 from .netbox_checks import demand_checks, field_checks
 
 __all__ = (

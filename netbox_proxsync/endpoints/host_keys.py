@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 
 from ..branching import refuse_in_branch
 from ..models import ProxmoxEndpoint
-from ..proxmox.ssh_errors import InvalidSSHSettings
-from ..proxmox.ssh_host_keys import NodeKey, see_host_keys
-from ..proxmox.ssh_keys import with_confirmed
-from ..proxmox.ssh_settings import TIMEOUT
+from ..proxmox.ssh.cluster_keys import NodeKey, see_host_keys
+from ..proxmox.ssh.errors import InvalidSSHSettings
+from ..proxmox.ssh.keys import with_confirmed
+from ..proxmox.ssh.settings import TIMEOUT
 from .connection import connection_of, secrets_hidden
 
 __all__ = ('confirm', 'seen')

@@ -15,10 +15,10 @@ from .inventory import Node, Reading, Unknown, known
 from .parsers.resources import ClusterStatus, Resources, merge_nodes
 from .plurals import counted
 from .properties import Garbled
-from .ssh import read_hardware
-from .ssh_errors import SSHError
-from .ssh_nodes import NodeVisits, node_addresses
-from .ssh_settings import SSHSettings
+from .ssh.errors import SSHError
+from .ssh.hardware import read_hardware
+from .ssh.nodes import NodeVisits, node_addresses
+from .ssh.settings import SSHSettings
 from .token_history import Loss, Memory, Sight
 from .version import Version
 

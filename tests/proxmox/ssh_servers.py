@@ -18,8 +18,8 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from netbox_proxsync.proxmox.ssh import COMMANDS
-from netbox_proxsync.proxmox.ssh_keys import HostKey
+from netbox_proxsync.proxmox.ssh.hardware import COMMANDS
+from netbox_proxsync.proxmox.ssh.keys import HostKey
 
 from .servers import Server, closed_port, serving
 

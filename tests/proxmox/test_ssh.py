@@ -13,12 +13,11 @@ from threading import Event, Timer, active_count
 import paramiko
 import pytest
 
-from netbox_proxsync.proxmox import ssh
 from netbox_proxsync.proxmox.errors import ProxmoxError
 from netbox_proxsync.proxmox.http.transport import Sockets
 from netbox_proxsync.proxmox.inventory import Unknown, known
-from netbox_proxsync.proxmox.ssh import COMMANDS, NodeHardware, SSHSettings
-from netbox_proxsync.proxmox.ssh_errors import (
+from netbox_proxsync.proxmox.ssh import hardware
+from netbox_proxsync.proxmox.ssh.errors import (
     HostKeyChanged,
     HostKeyNotPinned,
     InvalidSSHSettings,
@@ -30,8 +29,9 @@ from netbox_proxsync.proxmox.ssh_errors import (
     SSHUnreachable,
     WrongNode,
 )
-from netbox_proxsync.proxmox.ssh_hosts import KeyStatus, see_host_key
-from netbox_proxsync.proxmox.ssh_keys import HostKey
+from netbox_proxsync.proxmox.ssh.hardware import COMMANDS, NodeHardware, SSHSettings
+from netbox_proxsync.proxmox.ssh.keys import HostKey
+from netbox_proxsync.proxmox.ssh.known_hosts import KeyStatus, see_host_key
 
 from .servers import closed_port, serving, silent, speaking_http
 from .ssh_outputs import BONDED, BONDED_FACTS, DELL, DELL_UNPRIVILEGED, SINGLE, SINGLE_FACTS
@@ -73,7 +73,7 @@ def connection(node: Node, **settings: object) -> SSHSettings:
 
 
 def read_hardware(settings: SSHSettings) -> NodeHardware:
-    return ssh.read_hardware('127.0.0.1', settings)
+    return hardware.read_hardware('127.0.0.1', settings)
 
 
 def fetch_host_key(host: str, port: int, timeout: float) -> HostKey:
@@ -246,8 +246,8 @@ def test_another_machine_at_the_address_of_a_node_is_not_taken_for_it(node):
     node.answers[DMI] = prints(f'/proc/sys/kernel/hostname:proxy.example.com\n{DELL}')
     settings = connection(node)
     with pytest.raises(WrongNode, match='is not node pve1: it calls itself proxy'):
-        ssh.read_hardware('127.0.0.1', settings, node='pve1')
-    assert ssh.read_hardware('127.0.0.1', settings, node='Proxy').serial == '7XK2M93'
+        hardware.read_hardware('127.0.0.1', settings, node='pve1')
+    assert hardware.read_hardware('127.0.0.1', settings, node='Proxy').serial == '7XK2M93'
 
 
 # Who is let in
@@ -375,7 +375,7 @@ def test_every_wait_ends_when_its_socket_is_shut(node, phase):
         timer.start()
         start = time.monotonic()
         with pytest.raises(SSHUnreachable):
-            ssh.read_hardware('127.0.0.1', settings, sockets=sockets)
+            hardware.read_hardware('127.0.0.1', settings, sockets=sockets)
         assert 0.5 < time.monotonic() - start < 5
 
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import Unknown, known
-from netbox_proxsync.proxmox.ssh import SSHSettings
-from netbox_proxsync.proxmox.ssh_errors import InvalidSSHSettings
-from netbox_proxsync.proxmox.ssh_keys import load_private_key, parse_pins, with_confirmed
-from netbox_proxsync.proxmox.ssh_parsers import NicFacts, parse_dmi, parse_links, parse_nic_facts
-from netbox_proxsync.proxmox.ssh_session import shortened
-from netbox_proxsync.proxmox.ssh_settings import check_address
+from netbox_proxsync.proxmox.ssh.errors import InvalidSSHSettings
+from netbox_proxsync.proxmox.ssh.hardware import SSHSettings
+from netbox_proxsync.proxmox.ssh.keys import load_private_key, parse_pins, with_confirmed
+from netbox_proxsync.proxmox.ssh.parsers import NicFacts, parse_dmi, parse_links, parse_nic_facts
+from netbox_proxsync.proxmox.ssh.session import shortened
+from netbox_proxsync.proxmox.ssh.settings import check_address
 
 from .ssh_outputs import (
     BONDED,

@@ -16,7 +16,7 @@ from ..inventory import Guest, GuestType, Inventory, Node, Unknown, known
 from ..notices import Notebook, listed
 from ..parsers.qemu_defaults import with_defaults
 from ..parsers.resources import GuestRow, Resources
-from ..ssh_nodes import HardwareReading
+from ..ssh.nodes import HardwareReading
 from ..token_history import Memory
 from .calls import ask, understand
 from .cluster import (

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ..parsers.addresses import AddressFilters
 from ..readings import Reading
-from ..ssh_settings import SSHSettings
+from ..ssh.settings import SSHSettings
 
 __all__ = ('CollectOptions',)
 

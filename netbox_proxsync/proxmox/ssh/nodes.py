@@ -6,14 +6,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 
-from .hosts import Host
-from .http.client import ProxmoxClient
-from .infrastructure import NodeHardware
-from .inventory import Node, Reading, Unknown, known
-from .notices import Notebook
-from .ssh import read_hardware
-from .ssh_errors import SSHError, SSHTimeout
-from .ssh_settings import SSHSettings
+from ..hosts import Host
+from ..http.client import ProxmoxClient
+from ..infrastructure import NodeHardware
+from ..inventory import Node, Reading, Unknown, known
+from ..notices import Notebook
+from .errors import SSHError, SSHTimeout
+from .hardware import read_hardware
+from .settings import SSHSettings
 
 __all__ = ('HardwareReading', 'NodeVisits', 'node_addresses')
 

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .errors import ProxmoxError
-from .http.client import Connection, ProxmoxClient
-from .inventory import Unknown
-from .parsers.resources import ClusterStatus, Resources, merge_nodes
-from .properties import Garbled
-from .ssh_errors import SSHError
-from .ssh_hosts import SeenKey, compare_command, see_host_key
-from .ssh_keys import parse_pins
-from .ssh_nodes import NodeVisits, node_addresses
+from ..errors import ProxmoxError
+from ..http.client import Connection, ProxmoxClient
+from ..inventory import Unknown
+from ..parsers.resources import ClusterStatus, Resources, merge_nodes
+from ..properties import Garbled
+from .errors import SSHError
+from .keys import parse_pins
+from .known_hosts import SeenKey, compare_command, see_host_key
+from .nodes import NodeVisits, node_addresses
 
 __all__ = ('NodeKey', 'see_host_keys')
 

@@ -6,14 +6,14 @@ has proved to hold a key that a person pinned, before it sees a user name. What 
 is needed to document a cluster.
 """
 
-from .connections import ContactPolicy, Sockets
-from .infrastructure import NodeHardware, PhysicalNic
-from .readings import Unknown, known
-from .ssh_errors import SSHCommandRefused, WrongNode
-from .ssh_hosts import prove, session_deadline
-from .ssh_parsers import parse_dmi, parse_host_name, parse_links, parse_nic_facts
-from .ssh_session import Output, Session, shortened
-from .ssh_settings import SSHSettings, check_address
+from ..connections import ContactPolicy, Sockets
+from ..infrastructure import NodeHardware, PhysicalNic
+from ..readings import Unknown, known
+from .errors import SSHCommandRefused, WrongNode
+from .known_hosts import prove, session_deadline
+from .parsers import parse_dmi, parse_host_name, parse_links, parse_nic_facts
+from .session import Output, Session, shortened
+from .settings import SSHSettings, check_address
 
 __all__ = (
     'COMMANDS',

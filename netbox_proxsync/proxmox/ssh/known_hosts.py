@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .connections import ContactPolicy, Sockets
-from .ssh_errors import HostKeyChanged, HostKeyNotPinned, HostKeyRefused, SSHUnreachable
-from .ssh_keys import ALGORITHMS, HostKey, Pin
-from .ssh_session import Session
-from .ssh_settings import TIMEOUT, check_address
+from ..connections import ContactPolicy, Sockets
+from .errors import HostKeyChanged, HostKeyNotPinned, HostKeyRefused, SSHUnreachable
+from .keys import ALGORITHMS, HostKey, Pin
+from .session import Session
+from .settings import TIMEOUT, check_address
 
 __all__ = ('KeyStatus', 'SeenKey', 'compare_command', 'prove', 'see_host_key')
 

@@ -6,8 +6,8 @@ from ipaddress import ip_address
 
 import paramiko
 
-from .ssh_errors import InvalidSSHSettings
-from .ssh_keys import Pin, load_private_key, parse_pins
+from .errors import InvalidSSHSettings
+from .keys import Pin, load_private_key, parse_pins
 
 __all__ = ('TIMEOUT', 'SSHSettings', 'check_address', 'check_user')
 

@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from .ssh_errors import InvalidPassphrase, InvalidSSHSettings
+from .errors import InvalidPassphrase, InvalidSSHSettings
 
 __all__ = ('ALGORITHMS', 'HostKey', 'Pin', 'host_names', 'load_private_key', 'parse_pins', 'with_confirmed')
 

@@ -7,10 +7,10 @@ exception of the SSH library that it was made from.
 
 from typing import TYPE_CHECKING
 
-from .errors import ProxmoxError
+from ..errors import ProxmoxError
 
 if TYPE_CHECKING:
-    from .ssh_keys import HostKey
+    from .keys import HostKey
 
 __all__ = (
     'HostKeyChanged',

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .infrastructure import PhysicalNic
-from .readings import Reading, Unknown, known
-from .storable_text import clean
+from ..infrastructure import PhysicalNic
+from ..readings import Reading, Unknown, known
+from ..storable_text import clean
 
 __all__ = ('DMI', 'Dmi', 'NicFacts', 'PhysicalNic', 'parse_dmi', 'parse_host_name', 'parse_links', 'parse_nic_facts')
 

@@ -9,8 +9,9 @@ from typing import Self
 
 import paramiko
 
-from .connections import AddressNotAllowed, ContactPolicy, Sockets, connect
-from .ssh_errors import (
+from ..connections import AddressNotAllowed, ContactPolicy, Sockets, connect
+from ..storable_text import clean_text
+from .errors import (
     SSHAddressNotAllowed,
     SSHAuthenticationFailed,
     SSHCommandRefused,
@@ -19,8 +20,7 @@ from .ssh_errors import (
     SSHTooMuchOutput,
     SSHUnreachable,
 )
-from .ssh_keys import ALGORITHMS, HostKey
-from .storable_text import clean_text
+from .keys import ALGORITHMS, HostKey
 
 __all__ = ('MAX_OUTPUT', 'Output', 'Session', 'shortened')
 
