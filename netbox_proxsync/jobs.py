@@ -20,18 +20,27 @@ from netbox.plugins import get_plugin_config
 from rq.timeouts import JobTimeoutException
 
 from . import branching
-from .cancelling import CancelWatch
 from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
 from .endpoints.schedule import start_due
-from .flow import execute
 from .ledger.database import DatabaseBusy, explain, reconnect, retried
-from .maintenance import InMaintenance, refuse_in_maintenance
 from .models import ProxmoxEndpoint, SyncRun
 from .proxmox.errors import Cancelled, ProxmoxError
 from .proxmox.inventory import GuestType
-from .runs import RunRecorder, active_runs, close, end_dead_jobs, end_left_jobs, endpoint_lock, find_dead, prune
-from .stored_plans import NotAppliable, check_appliable, check_visible
+from .runs.cancellation import CancelWatch
+from .runs.execution import execute
+from .runs.lifecycle import (
+    RunRecorder,
+    active_runs,
+    close,
+    end_dead_jobs,
+    end_left_jobs,
+    endpoint_lock,
+    find_dead,
+    prune,
+)
+from .runs.maintenance import InMaintenance, refuse_in_maintenance
+from .runs.stored_plans import NotAppliable, check_appliable, check_visible
 
 __all__ = ('AlreadyRunning', 'EndpointGone', 'ScheduleJob', 'SyncJob')
 

@@ -7,7 +7,7 @@ from netbox.object_actions import ObjectAction
 from .branching import active, in_branch, place
 from .choices import RunStatusChoices
 from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from .runs import active_runs
+from .runs.lifecycle import active_runs
 
 __all__ = (
     'BULK_GUEST_ACTIONS',

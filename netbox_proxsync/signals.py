@@ -6,9 +6,9 @@ from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
-from .cancelling import withdraw
 from .models import ProxmoxEndpoint
 from .models.former_endpoints import _keep_bindings
+from .runs.cancellation import withdraw
 
 __all__ = ('keep_bindings', 'withdraw_queued_runs')
 

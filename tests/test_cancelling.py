@@ -13,13 +13,13 @@ from django.urls import reverse
 from users.models import User
 from virtualization.models import VirtualMachine, VMInterface
 
-from netbox_proxsync.cancelling import CancelWatch
-from netbox_proxsync.flow import decide, read
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.ledger.settings import load_settings
 from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from netbox_proxsync.proxmox.errors import Cancelled
-from netbox_proxsync.runs import RunRecorder
+from netbox_proxsync.runs.cancellation import CancelWatch
+from netbox_proxsync.runs.execution import decide, read
+from netbox_proxsync.runs.lifecycle import RunRecorder
 
 from .cases import make_run
 from .proxmox.servers import serving, silent

@@ -13,7 +13,7 @@ from users.models import User
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
-from netbox_proxsync.runs import active_runs, find_dead
+from netbox_proxsync.runs.lifecycle import active_runs, find_dead
 
 from .cases import make_clusters, make_run
 

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 from users.models import User
 
-from netbox_proxsync import flow
 from netbox_proxsync.proxmox.token_history import Memory
+from netbox_proxsync.runs import execution
 
 pytestmark = pytest.mark.django_db
 
@@ -83,14 +83,14 @@ def test_the_same_token_stored_again_changes_nothing(pve, endpoint, sync):
 
 
 def test_a_run_that_began_with_another_token_is_not_remembered(endpoint, sync, monkeypatch):
-    collect = flow.collect
+    collect = execution.collect
 
     def collect_and_change(*args):
         inventory = collect(*args)
         type(endpoint).objects.filter(pk=endpoint.pk).update(token_id='netbox@pve!other')
         return inventory
 
-    monkeypatch.setattr(flow, 'collect', collect_and_change)
+    monkeypatch.setattr(execution, 'collect', collect_and_change)
     sync(endpoint)
     endpoint.refresh_from_db()
     assert endpoint.seen == {}

@@ -7,9 +7,9 @@ from django.urls import reverse
 from extras.models import Notification, Subscription
 from users.models import ObjectPermission, User
 
-from netbox_proxsync.cancelling import cancel
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
+from netbox_proxsync.runs.cancellation import cancel
 
 from .test_sync import SMALL
 

@@ -17,7 +17,7 @@ from virtualization.models import VirtualMachine
 from netbox_proxsync.decisions import ignore, leave_to_people
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import PlannedBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from netbox_proxsync.stored_plans import NotAppliable, StoredPlan, check_appliable
+from netbox_proxsync.runs.stored_plans import NotAppliable, StoredPlan, check_appliable
 
 pytestmark = pytest.mark.django_db
 
@@ -199,7 +199,7 @@ def test_what_a_plan_remembers_of_unchanged_objects_is_stored_too(pve, endpoint,
 
 
 def test_a_stored_plan_is_read_by_pages(endpoint, sync, monkeypatch):
-    monkeypatch.setattr('netbox_proxsync.stored_plans.ROWS_AT_ONCE', 10)
+    monkeypatch.setattr('netbox_proxsync.runs.stored_plans.ROWS_AT_ONCE', 10)
     preview = sync(endpoint, mode='preview')
     with CaptureQueriesContext(connection) as queries:
         found = list(StoredPlan(preview).changes)

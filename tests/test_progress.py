@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from netbox_proxsync.models import SyncRun
-from netbox_proxsync.progress import Progress
+from netbox_proxsync.runs.progress import Progress
 
 NOW = timezone.now()
 

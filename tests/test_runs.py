@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from netbox_proxsync.jobs import AlreadyRunning, ScheduleJob, SyncJob
 from netbox_proxsync.models import SyncChange, SyncRun
-from netbox_proxsync.runs import LOCK_CLASS, prune
+from netbox_proxsync.runs.lifecycle import LOCK_CLASS, prune
 
 from .cases import make_change, make_endpoint, make_run
 

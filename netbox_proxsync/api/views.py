@@ -24,18 +24,18 @@ from virtualization.models import VirtualDisk, VMInterface
 
 from .. import decisions, filtersets
 from ..branching import InBranch
-from ..cancelling import RunEnded, cancel
 from ..choices import RunModeChoices
 from ..crypto import SecretError
 from ..endpoints import acknowledgments, connection, host_keys
 from ..endpoints.sensitive_requests import carries_secrets
 from ..forms.fields import NOT_IN_BACKGROUND
 from ..jobs import AlreadyRunning, SyncJob
-from ..maintenance import InMaintenance
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..permissions import may_apply, run_to_cancel
 from ..proxmox.errors import ProxmoxError
-from ..stored_plans import NotAppliable
+from ..runs.cancellation import RunEnded, cancel
+from ..runs.maintenance import InMaintenance
+from ..runs.stored_plans import NotAppliable
 from . import serializers
 
 # Of a part, NetBox's serializers also tell the machine.

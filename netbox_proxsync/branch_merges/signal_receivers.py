@@ -71,7 +71,7 @@ def refuse_while_runs_go_on(branch: 'BranchRow') -> Any:
     """What a run writes while its branch is merged would be neither in the branch nor in main."""
     from netbox_branching.utilities import BranchActionIndicator
 
-    from ..runs import active_runs
+    from ..runs.lifecycle import active_runs
 
     run = active_runs().filter(branch_id=branch.schema_id).first()
     if run is None:

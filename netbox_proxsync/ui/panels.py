@@ -6,8 +6,8 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
 from ..permissions import may_apply
-from ..progress import Progress
-from ..stored_plans import NotAppliable, check_appliable, check_open, has_plan
+from ..runs.progress import Progress
+from ..runs.stored_plans import NotAppliable, check_appliable, check_open, has_plan
 
 __all__ = (
     'BindingPanel',

@@ -11,8 +11,8 @@ from utilities.paginator import get_paginate_count
 
 from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
-from ..progress import PHASES
 from ..run_changes import FILTERS, ChangePage, open_changes, unsuccessful
+from ..runs.progress import PHASES
 from ..sync.kinds import KINDS
 
 __all__ = ('ChangesPanel', 'RunCountsPanel', 'RunMessagesPanel', 'RunTimesPanel')

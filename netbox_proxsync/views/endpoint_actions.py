@@ -18,10 +18,10 @@ from ..endpoints import acknowledgments, connection, host_keys
 from ..forms import ProxmoxEndpointForm
 from ..forms.fields import HostsField
 from ..jobs import AlreadyRunning, SyncJob
-from ..maintenance import InMaintenance
 from ..models import ProxmoxEndpoint, SyncRun
 from ..models.secret_destinations import check_destinations
 from ..proxmox.errors import ProxmoxError
+from ..runs.maintenance import InMaintenance
 from ..validators import clean_fingerprint, clean_hosts
 from .runs import page_of
 

@@ -28,7 +28,7 @@ from ..object_actions import (
     SyncEndpoint,
     TestEndpoint,
 )
-from ..runs import active_runs
+from ..runs.lifecycle import active_runs
 from ..ui import endpoint_panels, panels
 from .guest_actions import GuestDecisionsMixin
 from .run_progress import progress_context

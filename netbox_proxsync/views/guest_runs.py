@@ -10,8 +10,8 @@ from utilities.views import register_model_view
 from ..branching import BranchUnusable, check_place
 from ..choices import RunModeChoices
 from ..jobs import AlreadyRunning, SyncJob
-from ..maintenance import InMaintenance
 from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from ..runs.maintenance import InMaintenance
 from .guest_actions import BulkGuestActionView, GuestActionView
 
 __all__ = (

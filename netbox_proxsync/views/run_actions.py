@@ -16,10 +16,10 @@ from utilities.views import register_model_view
 
 from ..choices import ChangeActionChoices
 from ..jobs import AlreadyRunning, SyncJob
-from ..maintenance import InMaintenance
 from ..models import ProxmoxGuest, SyncRun
 from ..permissions import may_apply
-from ..stored_plans import CLUSTER_UNIT, TAKEN, NotAppliable, StoredPlan, check_appliable, open_parts
+from ..runs.maintenance import InMaintenance
+from ..runs.stored_plans import CLUSTER_UNIT, TAKEN, NotAppliable, StoredPlan, check_appliable, open_parts
 
 __all__ = ('SyncRunAcceptView', 'SyncRunApplyView')
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 from netbox.ui.layout import Column, Layout, Row
 
 from ..models import SyncRun
-from ..progress import Progress
+from ..runs.progress import Progress
 from ..ui import panels, run_panels
 
 __all__ = ('progress_context',)

@@ -16,10 +16,10 @@ from netbox.views import generic
 from utilities.views import ConditionalLoginRequiredMixin, register_model_view
 
 from .. import filtersets, forms, tables
-from ..cancelling import RunEnded, cancel
 from ..models import SyncRun
 from ..object_actions import CancelRun
 from ..permissions import run_to_cancel
+from ..runs.cancellation import RunEnded, cancel
 from ..ui import panels, run_panels
 from .endpoints import counted
 from .run_progress import progress_context

@@ -7,7 +7,7 @@ from utilities.exceptions import AbortTransaction
 from virtualization.models import Cluster, VirtualMachine
 
 from netbox_proxsync.models import Binding, BranchState, SyncRun
-from netbox_proxsync.runs import prune
+from netbox_proxsync.runs.lifecycle import prune
 
 from .lab import Lab, rows
 

@@ -49,10 +49,10 @@ def take(endpoint) -> Callable[[Inventory], SyncRun]:
 
 def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     """A run by the real flow, of which only the reading is given."""
-    from netbox_proxsync import flow
-    from netbox_proxsync.cancelling import CancelWatch
     from netbox_proxsync.ledger.guests import GuestRecorder
-    from netbox_proxsync.runs import RunRecorder, close
+    from netbox_proxsync.runs import execution
+    from netbox_proxsync.runs.cancellation import CancelWatch
+    from netbox_proxsync.runs.lifecycle import RunRecorder, close
     from netbox_proxsync.sync.guests import Pending, Standings
 
     made = SyncRun.objects.create(endpoint=ProxmoxEndpoint.objects.get(pk=endpoint.pk), mode='sync')
@@ -60,10 +60,10 @@ def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     recorder.start()
     recorder.collected(inventory)
     watch = CancelWatch(made)
-    settings = flow.load_settings(made.endpoint)
-    plan = flow.decide(made, recorder, watch, inventory, settings)
+    settings = execution.load_settings(made.endpoint)
+    plan = execution.decide(made, recorder, watch, inventory, settings)
     assert not plan.refusal, plan.refusal
     standings = Standings(inventory, settings, map(Pending, plan.changes))
-    flow.write(made, recorder, watch, plan, GuestRecorder(made.endpoint, standings))
+    execution.write(made, recorder, watch, plan, GuestRecorder(made.endpoint, standings))
     close(made, 'completed')
     return made

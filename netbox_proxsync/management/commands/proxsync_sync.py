@@ -8,13 +8,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from netbox_proxsync.branching import MAIN, Branch, BranchUnusable, find, within
 from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from netbox_proxsync.jobs import AlreadyRunning, EndpointGone, SyncJob
-from netbox_proxsync.maintenance import InMaintenance
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
 from netbox_proxsync.models.rules import MAX_VMID, MIN_VMID
 from netbox_proxsync.models.runs import MAX_LIMIT
 from netbox_proxsync.proxmox.plurals import counted
-from netbox_proxsync.stored_plans import NotAppliable
+from netbox_proxsync.runs.maintenance import InMaintenance
+from netbox_proxsync.runs.stored_plans import NotAppliable
 from netbox_proxsync.sync.values import decode, show
 
 # As `terraform plan -detailed-exitcode`: scripts can tell "nothing to do" from "something would change".

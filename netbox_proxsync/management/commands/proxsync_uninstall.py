@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from netbox_proxsync.management.uninstall import remove_content_types, remove_references
 from netbox_proxsync.models import Binding, ManagedCustomField, ProxmoxEndpoint, SyncRun
-from netbox_proxsync.runs import active_runs, find_dead
+from netbox_proxsync.runs.lifecycle import active_runs, find_dead
 
 
 class Command(BaseCommand):

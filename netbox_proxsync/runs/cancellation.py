@@ -10,10 +10,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import Error, connections
 from django.utils.translation import gettext as _
 
-from .choices import RunStatusChoices
-from .models import ProxmoxEndpoint, SyncRun
-from .proxmox.errors import Cancelled
-from .runs import active_runs, close, find_dead
+from ..choices import RunStatusChoices
+from ..models import ProxmoxEndpoint, SyncRun
+from ..proxmox.errors import Cancelled
+from .lifecycle import active_runs, close, find_dead
 
 __all__ = ('CancelWatch', 'RunEnded', 'cancel', 'withdraw')
 

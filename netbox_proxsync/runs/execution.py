@@ -15,38 +15,38 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from . import custom_fields
-from .branch_merges.decisions import take_decisions
-from .branch_merges.merging import place, place_again
-from .cancelling import CancelWatch
-from .choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
-from .endpoints.acknowledgments import drop_corrected
-from .endpoints.connection import connection_of, options_of, secrets_hidden
-from .ledger.clusters import remember_cluster, shared_cluster
-from .ledger.database import DatabaseBusy, retried
-from .ledger.existing import load
-from .ledger.former_endpoints import take_over
-from .ledger.guests import GuestRecorder
-from .ledger.objects import ObjectWriter
-from .ledger.proxmox_values import record_seen, settle_seen
-from .ledger.settings import load_settings
-from .ledger.tracking import service_user
-from .ledger.writer import Result, Writer
-from .models import ProxmoxGuest, SyncRun
-from .models.branch_states import begin_writing, guests_read, known_identity
-from .proxmox.http.client import ProxmoxClient
-from .proxmox.inventory import Inventory
-from .proxmox.readers.collector import collect
-from .runs import RunRecorder
+from .. import custom_fields
+from ..branch_merges.decisions import take_decisions
+from ..branch_merges.merging import place, place_again
+from ..choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
+from ..endpoints.acknowledgments import drop_corrected
+from ..endpoints.connection import connection_of, options_of, secrets_hidden
+from ..ledger.clusters import remember_cluster, shared_cluster
+from ..ledger.database import DatabaseBusy, retried
+from ..ledger.existing import load
+from ..ledger.former_endpoints import take_over
+from ..ledger.guests import GuestRecorder
+from ..ledger.objects import ObjectWriter
+from ..ledger.proxmox_values import record_seen, settle_seen
+from ..ledger.settings import load_settings
+from ..ledger.tracking import service_user
+from ..ledger.writer import Result, Writer
+from ..models import ProxmoxGuest, SyncRun
+from ..models.branch_states import begin_writing, guests_read, known_identity
+from ..proxmox.http.client import ProxmoxClient
+from ..proxmox.inventory import Inventory
+from ..proxmox.readers.collector import collect
+from ..sync.changes import Plan
+from ..sync.desired import desire
+from ..sync.guests import LaterStandings, Pending, Standings
+from ..sync.identity import ClusterIdentity, another_cluster, identity_of
+from ..sync.kinds import KINDS
+from ..sync.kinds.nodes import node_key, nodes_read
+from ..sync.plan import compare
+from ..sync.settings import Settings
+from .cancellation import CancelWatch
+from .lifecycle import RunRecorder
 from .stored_plans import NotAppliable, StoredPlan, check_appliable
-from .sync.changes import Plan
-from .sync.desired import desire
-from .sync.guests import LaterStandings, Pending, Standings
-from .sync.identity import ClusterIdentity, another_cluster, identity_of
-from .sync.kinds import KINDS
-from .sync.kinds.nodes import node_key, nodes_read
-from .sync.plan import compare
-from .sync.settings import Settings
 
 __all__ = ('execute',)
 

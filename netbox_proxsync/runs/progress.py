@@ -7,8 +7,8 @@ from typing import Self
 
 from django.utils.translation import gettext_lazy as _
 
-from .choices import RunStatusChoices
-from .models import SyncRun
+from ..choices import RunStatusChoices
+from ..models import SyncRun
 
 __all__ = ('PHASES', 'Progress')
 

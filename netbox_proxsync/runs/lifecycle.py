@@ -21,20 +21,20 @@ from django_pg_utils import advisory_lock
 from netbox.plugins import get_plugin_config
 from rq.job import JobStatus
 
-from .choices import ChangeOutcomeChoices, EndpointStatusChoices, RunModeChoices, RunStatusChoices
-from .cluster_state import state_of
-from .events import announce
-from .ledger.database import retried
-from .ledger.writer import Result
-from .models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
-from .models.branch_states import still_needed
-from .notifying import notify
-from .proxmox.inventory import Inventory
-from .proxmox.token_history import Sight
+from ..choices import ChangeOutcomeChoices, EndpointStatusChoices, RunModeChoices, RunStatusChoices
+from ..cluster_state import state_of
+from ..events import announce
+from ..ledger.database import retried
+from ..ledger.writer import Result
+from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..models.branch_states import still_needed
+from ..proxmox.inventory import Inventory
+from ..proxmox.token_history import Sight
+from ..sync.changes import Plan
+from ..sync.stored import binding_as_json, fields_as_json
+from ..sync.values import encode, encode_all
+from .notifications import notify
 from .stored_plans import StoredPlan
-from .sync.changes import Plan
-from .sync.stored import binding_as_json, fields_as_json
-from .sync.values import encode, encode_all
 
 __all__ = ('RunRecorder', 'close', 'end_dead_jobs', 'end_left_jobs', 'endpoint_lock', 'find_dead', 'prune')
 

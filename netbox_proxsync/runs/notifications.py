@@ -11,8 +11,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from extras.models import Notification, Subscription
 
-from .choices import RunStatusChoices
-from .models import SyncRun
+from ..choices import RunStatusChoices
+from ..models import SyncRun
 
 __all__ = ('notify',)
 

@@ -9,12 +9,12 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
-from . import branching
-from .choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
-from .models import Binding, PlannedBinding, SyncChange, SyncRun
-from .sync.changes import Change
-from .sync.stored import change_from_json
-from .sync.values import Pointer, Shared, Value, decode, decode_all
+from .. import branching
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from ..models import Binding, PlannedBinding, SyncChange, SyncRun
+from ..sync.changes import Change
+from ..sync.stored import change_from_json
+from ..sync.values import Pointer, Shared, Value, decode, decode_all
 
 __all__ = (
     'NotAppliable',
