@@ -15,7 +15,7 @@ from .branching import refuse_in_branch
 from .choices import RunModeChoices, RunStatusChoices
 from .models import Binding, KeptBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from .models.deletion import delete_unread
-from .sync.guests import IGNORED, REOPENED, Standing
+from .sync.guest_states import IGNORED, REOPENED, Standing
 
 __all__ = ('SyncGoingOn', 'ignore', 'leave_to_people', 'manage_again', 'stop_ignoring', 'stop_managing')
 

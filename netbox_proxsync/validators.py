@@ -14,8 +14,8 @@ from .proxmox.http.tls import normalize_fingerprint
 from .proxmox.ssh.errors import InvalidPassphrase, InvalidSSHSettings
 from .proxmox.ssh.keys import load_private_key, parse_pins
 from .proxmox.ssh.settings import check_user
-from .sync.filters import Term
-from .sync.policy import InvalidPolicy, clean_policy
+from .sync.field_policy import InvalidPolicy, clean_policy
+from .sync.guest_filters import Term
 
 __all__ = (
     'clean_ca_certificate',

@@ -31,9 +31,9 @@ from netbox_proxsync.ledger.writer import Result, Writer
 from netbox_proxsync.models import Binding, ProxmoxEndpoint
 from netbox_proxsync.proxmox.inventory import Inventory
 from netbox_proxsync.sync.changes import Change, Plan
+from netbox_proxsync.sync.comparison import compare
 from netbox_proxsync.sync.desired import desire
 from netbox_proxsync.sync.kinds import KINDS, Owner
-from netbox_proxsync.sync.plan import compare
 from netbox_proxsync.sync.values import Pointer, Value, show
 from tests.cases import make_endpoint
 from tests.sync.builders import NOW

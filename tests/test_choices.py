@@ -1,7 +1,7 @@
 """Values that the pure packages and the models both define are the same."""
 
 from netbox_proxsync.choices import GuestStateChoices
-from netbox_proxsync.sync.guests import State
+from netbox_proxsync.sync.guest_states import State
 
 
 def test_states_of_guests():

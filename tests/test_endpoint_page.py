@@ -16,8 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 from users.models import ObjectPermission, User
 
-from netbox_proxsync.cluster_state import ClusterState
 from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from netbox_proxsync.sync.cluster_state import ClusterState
 from tests.pve import ClusterSpec, StandIn
 
 from . import cases

@@ -8,7 +8,7 @@ from virtualization.models import VirtualMachine
 
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest
-from netbox_proxsync.sync.identity import ClusterIdentity
+from netbox_proxsync.sync.cluster_identity import ClusterIdentity
 
 from .test_guests import guest_of, states
 from .test_harm import Crash

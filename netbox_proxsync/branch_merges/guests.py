@@ -5,7 +5,7 @@ from virtualization.models import VirtualMachine
 
 from ..ledger.guests import WRITTEN, save
 from ..models import ProxmoxEndpoint, ProxmoxGuest
-from ..sync.guests import IGNORED
+from ..sync.guest_states import IGNORED
 
 __all__ = ('GuestCarrier', 'ignored_units')
 

@@ -9,7 +9,7 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import FieldOwnerChoices
-from ..sync.policy import InvalidPolicy, configurable, format_policy, parse_policy
+from ..sync.field_policy import InvalidPolicy, configurable, format_policy, parse_policy
 
 __all__ = (
     'NOT_IN_BACKGROUND', 'BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'TokenIDField', 'WordsField',

@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 from ..models import Binding, ProxmoxEndpoint
 from ..models.branch_states import known_identity, remember_identity
 from ..proxmox.inventory import Guest
-from ..sync.identity import ClusterIdentity, is_same_cluster
-from ..sync.machines import identity_of
+from ..sync.cluster_identity import ClusterIdentity, is_same_cluster
+from ..sync.guest_identity import identity_of
 
 __all__ = ('remember_cluster', 'shared_cluster')
 

@@ -9,8 +9,8 @@ from ..branching import in_branch
 from ..models import Binding, FormerEndpoint, KeptBinding, ProxmoxEndpoint
 from ..models.former_endpoints import COLUMNS
 from ..proxmox.inventory import Guest
-from ..sync.identity import ClusterIdentity, is_same_cluster
-from ..sync.machines import identity_of
+from ..sync.cluster_identity import ClusterIdentity, is_same_cluster
+from ..sync.guest_identity import identity_of
 from ..sync.values import Pointer
 
 __all__ = ('take_over', 'was_created_by_sync')

@@ -19,7 +19,7 @@ from ..models.branch_states import guests_read, set_guests_read
 from ..models.deletion import delete_unread
 from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of
-from ..sync.guests import IGNORED, LaterStandings, Standing, Standings, State
+from ..sync.guest_states import IGNORED, LaterStandings, Standing, Standings, State
 
 __all__ = ('GuestRecorder',)
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 from virtualization.models import VirtualMachine, VMInterface
 
 from ..models import Binding, ProxmoxGuest
-from ..sync.machines import is_another_machine
+from ..sync.guest_identity import is_another_machine
 from ..sync.state import Bound, Item
 from .bindings import bound_from, content_types
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..models import Binding, ProxmoxEndpoint
 from ..sync.changes import Action
-from ..sync.guests import Pending
+from ..sync.guest_states import Pending
 from ..sync.values import Value, decode, encode_all
 
 __all__ = ('record_seen', 'settle_seen')

@@ -6,11 +6,11 @@ from django.utils.translation import gettext as _
 from netbox.plugins import get_plugin_config
 
 from ..branching import BranchUnusable, active, in_branch
-from ..cluster_state import ClusterState
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..models.branch_states import guests_read
-from ..sync.absence import LastSeen
-from ..sync.filters import GuestFilters
+from ..sync.cluster_state import ClusterState
+from ..sync.guest_filters import GuestFilters
+from ..sync.offline_nodes import LastSeen
 from ..sync.settings import Settings
 from ..sync.values import Pointer
 from .fields import pointer_to

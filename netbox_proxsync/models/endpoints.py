@@ -26,7 +26,7 @@ from ..crypto import Secret, SecretError
 from ..fields import SecretField
 from ..proxmox.parsers.address_filters import AddressFilters
 from ..proxmox.token_history import Memory
-from ..sync.policy import format_policy
+from ..sync.field_policy import format_policy
 from ..validators import (
     clean_ca_certificate,
     clean_field_policy,

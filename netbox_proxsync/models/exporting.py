@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from ..sync.policy import format_policy
+from ..sync.field_policy import format_policy
 
 if TYPE_CHECKING:
     from .endpoints import ProxmoxEndpoint

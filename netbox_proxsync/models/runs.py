@@ -18,7 +18,7 @@ from utilities.querysets import RestrictedQuerySet
 
 from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
-from ..cluster_state import ClusterState, naming
+from ..sync.cluster_state import ClusterState, naming
 from ..sync.values import decode, show
 from .deletion import delete_unread
 from .visibility import Hidden, HiddenUnits, OfMachineQuerySet, hidden_machines, hidden_units, machines_themselves

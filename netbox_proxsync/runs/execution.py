@@ -37,12 +37,12 @@ from ..proxmox.http.client import ProxmoxClient
 from ..proxmox.inventory import Inventory
 from ..proxmox.readers.collector import collect
 from ..sync.changes import Plan
+from ..sync.cluster_identity import ClusterIdentity, another_cluster, identity_of
+from ..sync.comparison import compare
 from ..sync.desired import desire
-from ..sync.guests import LaterStandings, Pending, Standings
-from ..sync.identity import ClusterIdentity, another_cluster, identity_of
+from ..sync.guest_states import LaterStandings, Pending, Standings
 from ..sync.kinds import KINDS
 from ..sync.kinds.nodes import node_key, nodes_read
-from ..sync.plan import compare
 from ..sync.settings import Settings
 from .cancellation import CancelWatch
 from .lifecycle import RunRecorder

@@ -22,7 +22,6 @@ from netbox.plugins import get_plugin_config
 from rq.job import JobStatus
 
 from ..choices import ChangeOutcomeChoices, EndpointStatusChoices, RunModeChoices, RunStatusChoices
-from ..cluster_state import state_of
 from ..events import announce
 from ..ledger.database import retried
 from ..ledger.writer import Result
@@ -31,7 +30,8 @@ from ..models.branch_states import still_needed
 from ..proxmox.inventory import Inventory
 from ..proxmox.token_history import Sight
 from ..sync.changes import Plan
-from ..sync.stored import binding_as_json, fields_as_json
+from ..sync.cluster_state import state_of
+from ..sync.serialization import binding_as_json, fields_as_json
 from ..sync.values import encode, encode_all
 from .notifications import notify
 from .stored_plans import StoredPlan

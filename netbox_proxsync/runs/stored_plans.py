@@ -13,7 +13,7 @@ from .. import branching
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from ..models import Binding, PlannedBinding, SyncChange, SyncRun
 from ..sync.changes import Change
-from ..sync.stored import change_from_json
+from ..sync.serialization import change_from_json
 from ..sync.values import Pointer, Shared, Value, decode, decode_all
 
 __all__ = (

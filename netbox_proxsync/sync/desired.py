@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, Notice
-from .absence import Waiting
-from .guests import IGNORED, why_skipped
+from .guest_states import IGNORED, why_skipped
+from .kind import guests_of, is_wanted
 from .kinds import KINDS
-from .kinds.base import guests_of, is_wanted
 from .kinds.missing_addresses import reading_of
+from .offline_nodes import Waiting
 from .rules import decide_all
 from .settings import Settings
 from .state import Desired, Item

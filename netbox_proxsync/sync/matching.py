@@ -8,9 +8,9 @@ from datetime import datetime
 from ..proxmox.inventory import Notice
 from ..proxmox.notices import listed
 from .changes import Action
+from .kind import Absences, Conflict, Kind, Located
 from .kinds import KINDS, Removal
 from .kinds.addressing import settle_primary
-from .kinds.base import Absences, Conflict, Kind, Located
 from .kinds.cluster import CLUSTER_KEY
 from .refusals import Refusals, demand_of_new
 from .removal import removal

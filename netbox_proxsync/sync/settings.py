@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .absence import LastSeen
-from .filters import GuestFilters
+from .guest_filters import GuestFilters
+from .offline_nodes import LastSeen
 from .owners import IGNORED, Owner
 from .rules import Decision, Rule
 from .values import Pointer

@@ -13,7 +13,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 
 from ..proxmox.inventory import Notice
-from .absence import Waiting
+from .offline_nodes import Waiting
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = (

@@ -7,10 +7,10 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
 
 from ..choices import RunStatusChoices
-from ..cluster_state import ClusterState
 from ..custom_fields import problems
 from ..node_bindings import state_seen_by
 from ..overview import GuestNumbers, guest_numbers, last_read
+from ..sync.cluster_state import ClusterState
 
 __all__ = ('EndpointStatePanel',)
 

@@ -8,9 +8,9 @@ from django.utils.translation import gettext_lazy as _
 from netbox.views import generic
 from utilities.views import ViewTab, register_model_view
 
-from ..cluster_state import ClusterState
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..node_bindings import state_seen_by
+from ..sync.cluster_state import ClusterState
 from ..sync.kinds.nodes import node_key
 from ..ui.endpoint_panels import SOON
 from ..ui.guest_panels import shown_size

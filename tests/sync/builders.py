@@ -21,9 +21,9 @@ from netbox_proxsync.proxmox.inventory import (
     Unknown,
 )
 from netbox_proxsync.sync.changes import Action, Plan
+from netbox_proxsync.sync.comparison import compare
 from netbox_proxsync.sync.desired import desire
 from netbox_proxsync.sync.kinds import KINDS
-from netbox_proxsync.sync.plan import compare
 from netbox_proxsync.sync.settings import Settings
 from netbox_proxsync.sync.state import Bound, Existing, Record, VlanBook
 from netbox_proxsync.sync.values import Pointer, Ref, Shared

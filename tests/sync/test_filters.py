@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from netbox_proxsync.proxmox.inventory import Unknown
-from netbox_proxsync.sync.filters import GuestFilters, Term
+from netbox_proxsync.sync.guest_filters import GuestFilters, Term
 from tests.sync.builders import SETTINGS, NetBox, guest, inventory, plan
 
 WEB = guest(100, 'Web-1', tags=('prod', 'linux'), pool='shop', node='pve1')

@@ -8,7 +8,7 @@ import pytest
 from netbox_proxsync.proxmox.inventory import Unknown
 from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.guest_details import details_of
-from netbox_proxsync.sync.guests import REOPENED, Pending, Standing, Standings, State
+from netbox_proxsync.sync.guest_states import REOPENED, Pending, Standing, Standings, State
 from netbox_proxsync.sync.kinds.cluster import CLUSTER_KEY
 from tests.sync.builders import SETTINGS, NetBox, addresses, config, disk, guest, inventory, nic
 

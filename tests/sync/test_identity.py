@@ -2,7 +2,7 @@
 
 import pytest
 
-from netbox_proxsync.sync.identity import ClusterIdentity, another_cluster, identity_of, is_same_cluster
+from netbox_proxsync.sync.cluster_identity import ClusterIdentity, another_cluster, identity_of, is_same_cluster
 from tests.sync.builders import inventory, node
 
 

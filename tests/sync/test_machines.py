@@ -6,7 +6,7 @@ import pytest
 
 from netbox_proxsync.proxmox.inventory import GuestType, Unknown
 from netbox_proxsync.sync.changes import Action
-from netbox_proxsync.sync.machines import is_another_machine
+from netbox_proxsync.sync.guest_identity import is_another_machine
 from tests.sync.builders import SETTINGS, NetBox, config, guest, inventory, nic, plan
 
 ONE = {'id_uuid': 'a', 'id_created': 1, 'id_macs': frozenset({'01', '02'}), 'id_name': 'web'}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.sync.policy import (
+from netbox_proxsync.sync.field_policy import (
     InvalidPolicy,
     choices_for,
     clean_policy,

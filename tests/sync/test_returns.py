@@ -14,7 +14,7 @@ import pytest
 
 from netbox_proxsync.proxmox.inventory import GuestType, Unknown
 from netbox_proxsync.sync.changes import Action
-from netbox_proxsync.sync.machines import is_another_machine, is_same_machine
+from netbox_proxsync.sync.guest_identity import is_another_machine, is_same_machine
 from tests.sync.builders import NOW, SETTINGS, NetBox, config, guest, inventory, nic, plan
 
 UUID = 'aaaaaaaa-0000-4000-8000-000000000001'

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from netbox_proxsync.sync.changes import Action, Change, FieldChange
 from netbox_proxsync.sync.owners import Owner
-from netbox_proxsync.sync.stored import binding_as_json, change_from_json, fields_as_json
+from netbox_proxsync.sync.serialization import binding_as_json, change_from_json, fields_as_json
 from netbox_proxsync.sync.values import Pointer, Ref, Shared
 
 words = st.text(max_size=8)

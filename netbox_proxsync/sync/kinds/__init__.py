@@ -4,7 +4,7 @@ The kinds of NetBox objects that a sync keeps, in the order in which they can be
 A new kind is one module here and one entry in `KINDS`.
 """
 
-from .base import Field, Kind, Owner, Removal
+from ..kind import Field, Kind, Owner, Removal
 from .cluster import ClusterKind
 from .device import DeviceKind
 from .disk import DiskKind

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..kind import Conflict, Located
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Pointer
-from .base import Conflict, Located
 from .nodes import is_node
 
 __all__ = ('ANYCAST', 'Claim', 'decide_claims', 'held_elsewhere', 'is_free', 'may_stand_beside')

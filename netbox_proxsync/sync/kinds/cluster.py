@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...proxmox.inventory import Inventory, known
+from ..kind import Conflict, Field, Kind, Located, Owner
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Shared, Value
-from .base import Conflict, Field, Kind, Located, Owner
 
 __all__ = ('CLUSTER_KEY', 'ClusterKind', 'cluster_ref')
 

@@ -7,10 +7,10 @@ from ipaddress import IPv6Network
 
 from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
+from ..kind import Candidate, Conflict, Field, Kind, Located, Owner, Removal, faults_of
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Pointer, Shared, Value
-from .base import Candidate, Conflict, Field, Kind, Located, Owner, Removal, faults_of
 from .cluster import CLUSTER_KEY, cluster_ref
 from .device_types import UNTOLD, device_type_of
 from .nodes import (

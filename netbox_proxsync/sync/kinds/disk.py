@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from ...proxmox.inventory import Disk, Guest, Inventory, known
+from ..kind import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value, in_units
-from .base import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
 
 __all__ = ('DiskKind',)
 

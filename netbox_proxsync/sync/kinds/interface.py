@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, known
+from ..kind import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
-from .base import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from .networks import Networks
 from .vlans import choose_vlans, missing_vlans
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
+from ..kind import Absences, Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
 from ..rules import Decision
 from ..settings import Settings
 from ..state import Bound, Desired, Existing, Item, PrefixHit, Record
@@ -22,7 +23,6 @@ from .address_claims import (
     with_claims,
 )
 from .addressing import addresses_of, ip_ref, primary_ranks
-from .base import Absences, Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
 from .interface import interface_key
 from .missing_addresses import (
     SOURCE,

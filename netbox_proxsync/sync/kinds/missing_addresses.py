@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from ...proxmox.inventory import Guest, NicAddresses, Notice, known
+from ..kind import Absences, Located
 from ..settings import Settings
 from ..state import AddressReading, Bound, Desired, Existing, Item, NicReading
 from ..values import Pointer, Value
 from .address_claims import ANYCAST, SHARED_ROLES
-from .base import Absences, Located
 from .interface import interface_key
 
 __all__ = (

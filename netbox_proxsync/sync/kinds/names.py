@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 
+from ..kind import Located, Owner
 from ..state import Existing, Item, Record
 from ..values import Value
-from .base import Located, Owner
 
 __all__ = ('NAME_LENGTH', 'free_names', 'possible_names')
 

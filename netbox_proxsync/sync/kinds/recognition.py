@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from ..kind import Candidate, Conflict, Located
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Pointer
-from .base import Candidate, Conflict, Located
 from .cluster import CLUSTER_KEY
 from .names import possible_names
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from ..kind import Located
 from ..ownership import is_empty
 from ..state import Existing, Item
-from .base import Located
 
 __all__ = ('SECOND_CHOICES', 'without_second_choices')
 

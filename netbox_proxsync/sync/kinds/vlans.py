@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ...proxmox.inventory import Notice, known
+from ..kind import Located
 from ..state import Existing, Item, VlanBook, VlanHit
 from ..values import Pointer, Shared, Value, show
-from .base import Located
 
 __all__ = ('NONE', 'Membership', 'choose_vlans', 'missing_vlans', 'vlan_name')
 

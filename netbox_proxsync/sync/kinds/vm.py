@@ -5,13 +5,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unknown, known
-from ..machines import identity_of
+from ..guest_identity import identity_of
+from ..kind import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from ..rules import Decision
 from ..settings import Settings
 from ..state import Existing, Item
 from ..values import Shared, Value, decimal_text, in_units
 from . import addressing
-from .base import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from .cluster import cluster_ref
 from .names import NAME_LENGTH, free_names
 from .nodes import device_ref, nodes_of

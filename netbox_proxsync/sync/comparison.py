@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .changes import Action, Change, FieldChange, Plan
+from .guest_identity import bring_back_returned, set_aside_replaced
+from .kind import Conflict
 from .kinds import KINDS, Field, Kind, Owner
-from .kinds.base import Conflict
 from .kinds.missing_addresses import forget_absence
-from .machines import bring_back_returned, set_aside_replaced
 from .matching import Match, Matches, match, unmatched
 from .ownership import decide, is_empty
 from .refusals import demand_of_shared

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
-from ...proxmox.inventory import Guest, GuestType, Inventory, Notice, known
-from ..owners import Owner
-from ..rules import Decision, decide
-from ..settings import Settings
-from ..state import Bound, Desired, Existing, Item, Record
-from ..values import Pointer, Value
+from ..proxmox.inventory import Guest, GuestType, Inventory, Notice, known
+from .owners import Owner
+from .rules import Decision, decide
+from .settings import Settings
+from .state import Bound, Desired, Existing, Item, Record
+from .values import Pointer, Value
 
 __all__ = (
     'Absences',

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from .proxmox.inventory import Inventory, Node, Notice, known
-from .proxmox.parsers.node_facts import certificate_served
-from .proxmox.readings import Reading
+from ..proxmox.inventory import Inventory, Node, Notice, known
+from ..proxmox.parsers.node_facts import certificate_served
+from ..proxmox.readings import Reading
 
 __all__ = ('ClusterState', 'Expiry', 'NodeState', 'naming', 'state_of')
 

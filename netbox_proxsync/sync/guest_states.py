@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, known
-from .absence import Waiting
 from .changes import Action, Change
-from .kinds.base import decision_of, is_wanted
+from .kind import decision_of, is_wanted
 from .kinds.cluster import CLUSTER_KEY
+from .offline_nodes import Waiting
 from .rules import Decided
 from .settings import Settings
 
