@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from .models import Binding, ProxmoxEndpoint
 from .models.visibility import hidden_units
 from .sync.cluster_state import ClusterState
-from .sync.kinds.nodes import node_key
+from .sync.mapping.nodes import node_key
 
 __all__ = ('BoundNode', 'node_of', 'state_seen_by')
 

@@ -17,7 +17,7 @@ from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterf
 from ..branching import connection_of
 from ..models import Binding
 from ..sync.kinds import KINDS
-from ..sync.kinds.missing_addresses import may_be_gone
+from ..sync.mapping.missing_addresses import may_be_gone
 from ..sync.removal import may_be_deleted
 from ..sync.settings import Settings
 from ..sync.state import Bound, Departed, Desired, Existing, Item, PrefixHit, Record

@@ -16,7 +16,7 @@ from virtualization.models import VirtualMachine, VMInterface
 
 from ..models import Binding
 from ..sync.changes import Change
-from ..sync.kinds.names import possible_names
+from ..sync.mapping.guest_names import possible_names
 
 __all__ = ('Newcomers',)
 

@@ -14,7 +14,7 @@ from django.utils.text import slugify
 from ipam.models import VLAN
 
 from ..models import ProxmoxEndpoint, SharedObject
-from ..sync.kinds.vlans import vlan_name
+from ..sync.mapping.vlans import vlan_name
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
 from .tracking import savepoint

@@ -8,7 +8,7 @@ from ipam.models import VLAN
 from virtualization.models import Cluster, VirtualMachine
 
 from ..models import ProxmoxEndpoint, SharedObject
-from ..sync.kinds.vlans import vlan_name
+from ..sync.mapping.vlans import vlan_name
 from ..sync.settings import Settings
 from ..sync.state import Item, VlanBook, VlanHit
 from ..sync.values import Pointer, Shared

@@ -42,7 +42,7 @@ from ..sync.comparison import compare
 from ..sync.desired import desire
 from ..sync.guest_states import LaterStandings, Pending, Standings
 from ..sync.kinds import KINDS
-from ..sync.kinds.nodes import node_key, nodes_read
+from ..sync.mapping.nodes import node_key, nodes_read
 from ..sync.settings import Settings
 from .cancellation import CancelWatch
 from .lifecycle import RunRecorder

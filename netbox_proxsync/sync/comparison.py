@@ -8,7 +8,7 @@ from .changes import Action, Change, FieldChange, Plan
 from .guest_identity import bring_back_returned, set_aside_replaced
 from .kind import Conflict
 from .kinds import KINDS, Field, Kind, Owner
-from .kinds.missing_addresses import forget_absence
+from .mapping.missing_addresses import forget_absence
 from .matching import Match, Matches, match, unmatched
 from .ownership import decide, is_empty
 from .refusals import demand_of_shared

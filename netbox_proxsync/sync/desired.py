@@ -7,7 +7,7 @@ from ..proxmox.inventory import Guest, GuestType, Inventory, Notice
 from .guest_states import IGNORED, why_skipped
 from .kind import guests_of, is_wanted
 from .kinds import KINDS
-from .kinds.missing_addresses import reading_of
+from .mapping.missing_addresses import reading_of
 from .offline_nodes import Waiting
 from .rules import decide_all
 from .settings import Settings

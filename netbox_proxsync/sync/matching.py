@@ -10,8 +10,8 @@ from ..proxmox.notices import listed
 from .changes import Action
 from .kind import Absences, Conflict, Kind, Located
 from .kinds import KINDS, Removal
-from .kinds.addressing import settle_primary
 from .kinds.cluster import CLUSTER_KEY
+from .mapping.guest_addresses import settle_primary
 from .refusals import Refusals, demand_of_new
 from .removal import removal
 from .settings import Settings

@@ -11,7 +11,7 @@ from utilities.views import ViewTab, register_model_view
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..node_bindings import state_seen_by
 from ..sync.cluster_state import ClusterState
-from ..sync.kinds.nodes import node_key
+from ..sync.mapping.nodes import node_key
 from ..ui.endpoint_panels import SOON
 from ..ui.guest_panels import shown_size
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from netbox_proxsync.proxmox.inventory import Unknown
 from netbox_proxsync.sync.changes import Action
-from netbox_proxsync.sync.kinds.missing_addresses import ABSENT
+from netbox_proxsync.sync.mapping.missing_addresses import ABSENT
 from netbox_proxsync.sync.state import Record
 from netbox_proxsync.sync.values import Pointer
 from tests.sync.builders import NOW, SETTINGS, NetBox, addresses, config, guest, inventory, nic, plan

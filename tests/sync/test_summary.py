@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.sync.kinds.summary import summary_of
+from netbox_proxsync.sync.mapping.notes_summary import summary_of
 
 SCRIPT = """<div align='center'>
   <a href='https://Helper-Scripts.com' target='_blank' rel='noopener noreferrer'>

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, Vnet
 from netbox_proxsync.proxmox.inventory import Unknown
-from netbox_proxsync.sync.kinds.vlans import Membership, find
+from netbox_proxsync.sync.mapping.vlans import Membership, find
 from netbox_proxsync.sync.rules import Outcome, Rule
 from netbox_proxsync.sync.state import VlanBook, VlanHit
 from netbox_proxsync.sync.values import Pointer, decode, encode

@@ -8,12 +8,8 @@ from ipaddress import IPv6Network
 from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
 from ..kind import Candidate, Conflict, Field, Kind, Located, Owner, Removal, faults_of
-from ..settings import Settings
-from ..state import Existing, Item, Record
-from ..values import Pointer, Shared, Value
-from .cluster import CLUSTER_KEY, cluster_ref
-from .device_types import UNTOLD, device_type_of
-from .nodes import (
+from ..mapping.device_types import UNTOLD, device_type_of
+from ..mapping.nodes import (
     address_ref,
     addresses_of_node,
     hardware_of,
@@ -22,6 +18,10 @@ from .nodes import (
     node_key,
     nodes_of,
 )
+from ..settings import Settings
+from ..state import Existing, Item, Record
+from ..values import Pointer, Shared, Value
+from .cluster import CLUSTER_KEY, cluster_ref
 
 __all__ = ('DeviceKind',)
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, known
 from ..kind import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
+from ..mapping.guest_networks import Networks
+from ..mapping.vlans import choose_vlans, missing_vlans
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
-from .networks import Networks
-from .vlans import choose_vlans, missing_vlans
 
 __all__ = ('InterfaceKind', 'interface_key', 'is_free', 'mac_key')
 

@@ -8,11 +8,7 @@ from ipaddress import ip_interface
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
 from ..kind import Absences, Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
-from ..rules import Decision
-from ..settings import Settings
-from ..state import Bound, Desired, Existing, Item, PrefixHit, Record
-from ..values import Pointer, Ref, Value
-from .address_claims import (
+from ..mapping.address_claims import (
     ANYCAST,
     Claim,
     decide_claims,
@@ -22,9 +18,8 @@ from .address_claims import (
     one_of,
     with_claims,
 )
-from .addressing import addresses_of, ip_ref, primary_ranks
-from .interface import interface_key
-from .missing_addresses import (
+from ..mapping.guest_addresses import addresses_of, ip_ref, primary_ranks
+from ..mapping.missing_addresses import (
     SOURCE,
     forget_absence,
     is_wish_that_was_not_granted,
@@ -32,8 +27,13 @@ from .missing_addresses import (
     reading_of,
     sources_of,
 )
-from .nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, node_key, nodes_of
-from .ruling import take_back
+from ..mapping.nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, node_key, nodes_of
+from ..mapping.rule_outcomes import take_back
+from ..rules import Decision
+from ..settings import Settings
+from ..state import Bound, Desired, Existing, Item, PrefixHit, Record
+from ..values import Pointer, Ref, Value
+from .interface import interface_key
 
 __all__ = ('IPKind',)
 

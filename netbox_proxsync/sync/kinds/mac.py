@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from ...proxmox.inventory import Inventory, known
 from ..kind import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from ..mapping.nodes import hardware_of, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref
 from .interface import interface_key, mac_key
-from .nodes import hardware_of, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 
 __all__ = ('MACKind',)
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from ...proxmox.infrastructure import InterfaceType, NodeInterface, PhysicalNic, Vnet
 from ...proxmox.inventory import Inventory, Node, Notice, known
 from ..kind import Conflict, Field, Kind, Located, Owner, Removal, faults_of
+from ..mapping.nodes import device_ref, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
+from ..mapping.vlans import NONE, Membership, choose_vlans, missing_vlans
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
 from .interface import is_free
-from .nodes import device_ref, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
-from .vlans import NONE, Membership, choose_vlans, missing_vlans
 
 __all__ = ('NodeInterfaceKind',)
 

@@ -7,20 +7,20 @@ from decimal import Decimal
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unknown, known
 from ..guest_identity import identity_of
 from ..kind import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
+from ..mapping import guest_addresses
+from ..mapping.fallback_values import SECOND_CHOICES, without_second_choices
+from ..mapping.guest_names import NAME_LENGTH, free_names
+from ..mapping.nodes import device_ref, nodes_of
+from ..mapping.notes_summary import summary_of
+from ..mapping.platforms import is_second_choice, platform_of
+from ..mapping.recognition import GuestRecognition
+from ..mapping.rule_outcomes import apply_rules, take_back
+from ..mapping.tags import tags_of
 from ..rules import Decision
 from ..settings import Settings
 from ..state import Existing, Item
 from ..values import Shared, Value, decimal_text, in_units
-from . import addressing
 from .cluster import cluster_ref
-from .names import NAME_LENGTH, free_names
-from .nodes import device_ref, nodes_of
-from .platforms import is_second_choice, platform_of
-from .recognition import GuestRecognition
-from .ruling import apply_rules, take_back
-from .sources import SECOND_CHOICES, without_second_choices
-from .summary import summary_of
-from .tags import tags_of
 
 __all__ = ('VMKind',)
 
@@ -144,7 +144,7 @@ def second_choices(guest: Guest, decision: Decision) -> frozenset[str]:
 
 def primary_addresses(guest: Guest, settings: Settings) -> dict[str, Value]:
     """As the guest tells them; where its missing addresses are left alone, none is taken from the machine."""
-    found = addressing.primary_addresses(guest)
+    found = guest_addresses.primary_addresses(guest)
     if settings.missing_addresses == 'leave':
         return {name: address for name, address in found.items() if address is not None}
     return found

@@ -10,11 +10,11 @@ from enum import Enum
 
 from ...proxmox.inventory import Guest, NicAddresses, Notice, known
 from ..kind import Absences, Located
+from ..kinds.interface import interface_key
 from ..settings import Settings
 from ..state import AddressReading, Bound, Desired, Existing, Item, NicReading
 from ..values import Pointer, Value
 from .address_claims import ANYCAST, SHARED_ROLES
-from .interface import interface_key
 
 __all__ = (
     'ABSENT',

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..kind import Candidate, Conflict, Located
+from ..kinds.cluster import CLUSTER_KEY
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Pointer
-from .cluster import CLUSTER_KEY
-from .names import possible_names
+from .guest_names import possible_names
 
 __all__ = ('GuestRecognition',)
 
