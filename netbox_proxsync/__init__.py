@@ -44,10 +44,11 @@ class ProxSyncConfig(PluginConfig):
 
         # They register the system job, what is hidden of requests, what happens when endpoints are saved or deleted,
         # the columns of NetBox's own tables, and the dashboard's widget.
-        from . import events, jobs, signals, table_columns, widgets  # noqa: F401
+        from . import events, jobs, signals, widgets  # noqa: F401
         from .branch_merges import signal_receivers
         from .custom_fields import ensure_custom_fields
         from .endpoints import sensitive_requests  # noqa: F401
+        from .tables import netbox_columns  # noqa: F401
 
         events.register()
         signal_receivers.register()

@@ -13,9 +13,10 @@ from netbox.views import generic
 from utilities.forms import DeleteForm
 from utilities.views import ViewTab, register_model_view
 
-from .. import filtersets, forms, tables
+from .. import filtersets, forms
 from ..ledger.ruled_guests import Matching, affected_guests, matching_guests
 from ..models import MappingRule, ProxmoxGuest
+from ..tables import tables
 from ..ui import panels
 
 __all__ = (

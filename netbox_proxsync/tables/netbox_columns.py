@@ -12,7 +12,7 @@ from netbox.context import current_request
 from utilities.tables import register_table_column
 from virtualization.tables import VirtualMachineTable
 
-from .models import Binding, ProxmoxGuest
+from ..models import Binding, ProxmoxGuest
 
 __all__ = ('ProxmoxColumn',)
 

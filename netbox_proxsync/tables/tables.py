@@ -3,8 +3,8 @@ from django.utils.translation import gettext_lazy as _
 from netbox.tables import NetBoxTable, PrimaryModelTable, columns
 from utilities.string import humanize_duration
 
-from .choices import KindChoices
-from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..choices import KindChoices
+from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = (
     'BindingTable',
