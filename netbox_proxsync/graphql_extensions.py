@@ -6,7 +6,7 @@ import strawberry
 import strawberry_django
 from strawberry.types import Info
 
-from .node_bindings import node_of
+from .ui.cluster_state import node_of
 
 if TYPE_CHECKING:
     from .graphql.types import ProxSyncEndpointType, ProxSyncGuestType

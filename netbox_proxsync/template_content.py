@@ -4,7 +4,7 @@ from typing import Any
 
 from netbox.plugins import PluginTemplateExtension
 
-from .bound import binding_of, guest_of, standing_of, web_url
+from .ui.bound_objects import binding_of, guest_of, standing_of, web_url
 
 __all__ = ('template_extensions',)
 

@@ -8,7 +8,7 @@ from extras.dashboard.utils import register_widget
 from extras.dashboard.widgets import DashboardWidget
 
 from .models import ProxmoxEndpoint
-from .overview import GuestNumbers, guest_numbers
+from .ui.guest_counts import GuestNumbers, guest_numbers
 
 __all__ = ('EndpointsWidget',)
 

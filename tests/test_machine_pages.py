@@ -10,8 +10,8 @@ from django.urls import reverse
 from users.models import ObjectPermission, User
 from virtualization.models import Cluster, ClusterType, VirtualMachine
 
-from netbox_proxsync.bound import binding_of, bound_objects, web_url
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from netbox_proxsync.ui.bound_objects import binding_of, bound_objects, web_url
 
 from .test_sync import SMALL, running_vm, vm_of, written
 

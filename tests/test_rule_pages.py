@@ -11,10 +11,10 @@ from users.models import ObjectPermission, User
 from utilities.testing import create_test_virtualmachine
 from virtualization.models import VirtualMachine
 
-from netbox_proxsync.ledger.ruled_guests import decision_about, matching_guests
 from netbox_proxsync.ledger.settings import load_settings
 from netbox_proxsync.models import MappingRule, ProxmoxGuest
 from netbox_proxsync.sync.rules import decide
+from netbox_proxsync.ui.rule_matches import decision_about, matching_guests
 
 from .cases import make_endpoint as plain_endpoint
 from .cases import make_guest, make_rule

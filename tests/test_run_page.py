@@ -14,7 +14,7 @@ from users.models import ObjectPermission, User
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync.models import SyncChange, SyncRun
-from netbox_proxsync.run_changes import ChangePage, changes_of
+from netbox_proxsync.ui.run_changes import ChangePage, changes_of
 
 from .cases import make_change, make_endpoint, make_guest, make_run
 

@@ -8,9 +8,9 @@ from netbox.ui import panels
 
 from ..choices import RunStatusChoices
 from ..custom_fields import problems
-from ..node_bindings import state_seen_by
-from ..overview import GuestNumbers, guest_numbers, last_read
 from ..sync.cluster_state import ClusterState
+from .cluster_state import state_seen_by
+from .guest_counts import GuestNumbers, guest_numbers, last_read
 
 __all__ = ('EndpointStatePanel',)
 

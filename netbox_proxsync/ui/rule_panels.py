@@ -4,10 +4,10 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
 
-from ..ledger.ruled_guests import decision_about
 from ..models import MappingRule
 from ..proxmox.readings import Unknown
 from ..sync.rules import TARGETS, Decided
+from .rule_matches import decision_about
 
 __all__ = ('GuestRulesPanel',)
 

@@ -11,9 +11,9 @@ from utilities.paginator import get_paginate_count
 
 from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
-from ..run_changes import FILTERS, ChangePage, open_changes, unsuccessful
 from ..runs.progress import PHASES
 from ..sync.kinds import KINDS
+from .run_changes import FILTERS, ChangePage, open_changes, unsuccessful
 
 __all__ = ('ChangesPanel', 'RunCountsPanel', 'RunMessagesPanel', 'RunTimesPanel')
 

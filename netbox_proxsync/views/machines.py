@@ -11,10 +11,10 @@ from netbox.views import generic
 from utilities.views import ViewTab, register_model_view
 from virtualization.models import VirtualMachine
 
-from ..bound import binding_of, bound_objects
 from ..object_actions import PreviewGuest, SyncGuest
 from ..template_content import panel_context
 from ..ui import guest_panels
+from ..ui.bound_objects import binding_of, bound_objects
 
 __all__ = ('DeviceProxmoxView', 'VirtualMachineProxmoxView')
 

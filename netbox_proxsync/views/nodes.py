@@ -9,9 +9,9 @@ from netbox.views import generic
 from utilities.views import ViewTab, register_model_view
 
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
-from ..node_bindings import state_seen_by
 from ..sync.cluster_state import ClusterState
 from ..sync.mapping.nodes import node_key
+from ..ui.cluster_state import state_seen_by
 from ..ui.endpoint_panels import SOON
 from ..ui.guest_panels import shown_size
 

@@ -14,10 +14,10 @@ from utilities.forms import DeleteForm
 from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms
-from ..ledger.ruled_guests import Matching, affected_guests, matching_guests
 from ..models import MappingRule, ProxmoxGuest
 from ..tables import tables
 from ..ui import panels
+from ..ui.rule_matches import Matching, affected_guests, matching_guests
 
 __all__ = (
     'MappingRuleBulkDeleteView',

@@ -13,7 +13,7 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.views import register_model_view
 
 from ..models import SyncChange, SyncRun
-from ..run_changes import changes_of
+from ..ui.run_changes import changes_of
 
 __all__ = ('SyncRunExportView',)
 

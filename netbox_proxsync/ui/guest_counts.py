@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Count
 
-from .choices import GuestStateChoices, RunModeChoices, RunStatusChoices
-from .models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from ..choices import GuestStateChoices, RunModeChoices, RunStatusChoices
+from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 
 __all__ = ('GuestNumbers', 'guest_numbers', 'last_read')
 

@@ -6,10 +6,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 
-from .models import Binding, ProxmoxEndpoint
-from .models.visibility import hidden_units
-from .sync.cluster_state import ClusterState
-from .sync.mapping.nodes import node_key
+from ..models import Binding, ProxmoxEndpoint
+from ..models.visibility import hidden_units
+from ..sync.cluster_state import ClusterState
+from ..sync.mapping.nodes import node_key
 
 __all__ = ('BoundNode', 'node_of', 'state_seen_by')
 

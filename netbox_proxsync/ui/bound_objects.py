@@ -15,14 +15,14 @@ from django.utils.translation import gettext as _
 from extras.models import CustomField
 from virtualization.models import Cluster, VirtualMachine
 
-from .branching import active
-from .choices import ChangeActionChoices, ChangeOutcomeChoices, GuestStateChoices, RunModeChoices, RunStatusChoices
-from .ledger.fields import is_set, read
-from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from .proxmox.hosts import Host
-from .sync.kinds import KINDS, Kind
-from .sync.owners import IGNORED
-from .sync.values import Value, decode_all, show
+from ..branching import active
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, GuestStateChoices, RunModeChoices, RunStatusChoices
+from ..ledger.fields import is_set, read
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from ..proxmox.hosts import Host
+from ..sync.kinds import KINDS, Kind
+from ..sync.owners import IGNORED
+from ..sync.values import Value, decode_all, show
 
 __all__ = ('BoundField', 'BoundObject', 'Standing', 'binding_of', 'bound_objects', 'guest_of', 'standing_of', 'web_url')
 

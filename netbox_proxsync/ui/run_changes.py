@@ -10,10 +10,10 @@ from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 from django.utils.translation import gettext as _
 
-from .branching.links import object_urls
-from .choices import ChangeOutcomeChoices
-from .filtersets import SyncChangeFilterSet
-from .models import ProxmoxGuest, SyncChange, SyncRun
+from ..branching.links import object_urls
+from ..choices import ChangeOutcomeChoices
+from ..filtersets import SyncChangeFilterSet
+from ..models import ProxmoxGuest, SyncChange, SyncRun
 
 __all__ = ('FILTERS', 'ChangeGroup', 'ChangePage', 'changes_of', 'open_changes', 'unsuccessful')
 

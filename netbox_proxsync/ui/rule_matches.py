@@ -11,10 +11,10 @@ from django.db.models import Q, QuerySet
 from django.db.models.fields.json import KT, KeyTransform
 
 from ..choices import GuestStateChoices
+from ..ledger.rules import load_rules, plain_rule
 from ..models import MappingRule, ProxmoxGuest
 from ..proxmox.readings import Reading, Unknown, known
 from ..sync.rules import TARGETS, Decision, Rule, decide, matches
-from .rules import load_rules, plain_rule
 
 __all__ = ('Matching', 'StoredGuest', 'affected_guests', 'decision_about', 'matching_guests')
 
