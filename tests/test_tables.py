@@ -1,6 +1,6 @@
 from utilities.testing import TableTestCases
 
-from netbox_proxsync.tables.tables import (
+from netbox_proxsync.tables import (
     BindingTable,
     MappingRuleTable,
     ProxmoxEndpointTable,

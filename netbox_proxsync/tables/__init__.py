@@ -1,0 +1,6 @@
+from .bindings import *
+from .changes import *
+from .endpoints import *
+from .guests import *
+from .rules import *
+from .runs import *

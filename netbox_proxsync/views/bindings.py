@@ -5,10 +5,9 @@ from netbox.ui.panels import ObjectsTablePanel
 from netbox.views import generic
 from utilities.views import register_model_view
 
-from .. import filtersets, forms
+from .. import filtersets, forms, tables
 from ..models import Binding
 from ..object_actions import ManageBindingAgain, StopManagingBinding
-from ..tables import tables
 from ..ui import panels
 
 __all__ = (

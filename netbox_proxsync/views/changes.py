@@ -4,9 +4,8 @@ from netbox.ui.layout import SimpleLayout
 from netbox.views import generic
 from utilities.views import register_model_view
 
-from .. import filtersets, forms
+from .. import filtersets, forms, tables
 from ..models import SyncChange
-from ..tables import tables
 from ..ui import panels
 
 __all__ = (

@@ -16,7 +16,7 @@ from utilities.forms.bulk_import import BulkImportForm
 from utilities.jobs import is_background_request
 from utilities.views import ViewTab, register_model_view
 
-from .. import filtersets, forms
+from .. import filtersets, forms, tables
 from ..endpoints.sensitive_requests import carries_secrets
 from ..forms.fields import NOT_IN_BACKGROUND
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
@@ -29,7 +29,6 @@ from ..object_actions import (
     TestEndpoint,
 )
 from ..runs.lifecycle import active_runs
-from ..tables import tables
 from ..ui import endpoint_panels, panels
 from .guest_actions import GuestDecisionsMixin
 from .run_progress import progress_context

@@ -6,10 +6,9 @@ from netbox.ui.panels import ObjectsTablePanel, PluginContentPanel
 from netbox.views import generic
 from utilities.views import register_model_view
 
-from .. import filtersets, forms
+from .. import filtersets, forms, tables
 from ..models import ProxmoxGuest
 from ..object_actions import BULK_GUEST_ACTIONS, GUEST_ACTIONS
-from ..tables import tables
 from ..ui import guest_panels, rule_panels
 from .guest_actions import GuestDecisionsMixin
 

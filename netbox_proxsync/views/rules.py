@@ -13,9 +13,8 @@ from netbox.views import generic
 from utilities.forms import DeleteForm
 from utilities.views import ViewTab, register_model_view
 
-from .. import filtersets, forms
+from .. import filtersets, forms, tables
 from ..models import MappingRule, ProxmoxGuest
-from ..tables import tables
 from ..ui import panels
 from ..ui.rule_matches import Matching, affected_guests, matching_guests
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.urls import reverse
 
-from netbox_proxsync.tables.tables import ProxmoxGuestTable
+from netbox_proxsync.tables import ProxmoxGuestTable
 
 from .seeding import Estate
 

@@ -1,0 +1,19 @@
+import django_tables2 as tables
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import KindChoices
+
+__all__ = ('KindColumn',)
+
+
+class KindColumn(tables.Column):
+    """What people call a kind; an export holds what the API and the policies call it."""
+
+    def __init__(self):
+        super().__init__(verbose_name=_('Kind'))
+
+    def render(self, value: str) -> str:
+        return KindChoices.label(value)
+
+    def value(self, value: str) -> str:
+        return value

@@ -1,0 +1,89 @@
+import django_tables2 as tables
+from django.utils.translation import gettext_lazy as _
+from netbox.tables import NetBoxTable, columns
+
+from ..models import ProxmoxGuest
+
+__all__ = ('ProxmoxGuestTable',)
+
+# Names without a place to break them would push the other columns out of sight.
+LONG_WORDS = {'td': {'class': 'text-break', 'style': 'min-width: 10rem'}}
+
+
+class ProxmoxGuestTable(NetBoxTable):
+    vmid = tables.Column(
+        verbose_name=_('VM ID'),
+        linkify=True,
+    )
+    name = tables.Column(
+        verbose_name=_('Name'),
+        linkify=True,
+        attrs=LONG_WORDS,
+    )
+    endpoint = tables.Column(
+        verbose_name=_('Endpoint'),
+        linkify=True,
+    )
+    type = columns.ChoiceFieldColumn(
+        verbose_name=_('Type'),
+    )
+    # Proxmox's own word is no choice of ours, which NetBox's column for choices would not escape.
+    status = columns.TemplateColumn(
+        verbose_name=_('Status'),
+        template_code='{% badge value bg_color=record.get_status_color %}',
+    )
+    state = columns.ChoiceFieldColumn(
+        verbose_name=_('State'),
+    )
+    reason = columns.TemplateColumn(
+        verbose_name=_('Reason'),
+        accessor='shown_reason',
+        order_by='reason',
+        template_code='<span title="{{ value }}">{{ value|truncatechars:100 }}</span>',
+        attrs={'td': {'style': 'min-width: 14rem'}},
+    )
+    virtual_machine = tables.Column(
+        verbose_name=_('Virtual machine'),
+        linkify=True,
+        attrs=LONG_WORDS,
+    )
+    tags = columns.ArrayColumn(
+        verbose_name=_('Proxmox tags'),
+    )
+    template = columns.BooleanColumn(
+        verbose_name=_('Template'),
+    )
+    ignored = columns.BooleanColumn(
+        verbose_name=_('Ignored'),
+    )
+    last_seen = columns.DateTimeColumn(
+        verbose_name=_('Last seen'),
+        timespec='minutes',
+        order_by=('seen_until', 'endpoint__guests_read'),
+        attrs={'td': {'class': 'text-nowrap'}},
+    )
+    known_until = columns.DateTimeColumn(
+        verbose_name=_('Known until'),
+        timespec='minutes',
+        attrs={'td': {'class': 'text-nowrap'}},
+    )
+    actions = columns.ActionsColumn(
+        actions=(),
+    )
+
+    class Meta(NetBoxTable.Meta):
+        model = ProxmoxGuest
+        fields = (
+            'pk', 'id', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'reason', 'virtual_machine',
+            'tags', 'template', 'ignored', 'last_seen', 'known_until',
+        )  # fmt: skip
+        default_columns = (
+            'pk', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason',
+            'last_seen', 'known_until',
+        )  # fmt: skip
+
+    def value_status(self, value: str) -> str:
+        return value
+
+    def value_reason(self, value: str) -> str:
+        return value

@@ -1,0 +1,84 @@
+import django_tables2 as tables
+from django.utils.translation import gettext_lazy as _
+from netbox.tables import NetBoxTable, columns
+from utilities.string import humanize_duration
+
+from ..models import SyncRun
+
+__all__ = ('SyncRunTable',)
+
+
+class SyncRunTable(NetBoxTable):
+    created = columns.DateTimeColumn(
+        verbose_name=_('Created'),
+        linkify=True,
+    )
+    endpoint = tables.Column(
+        verbose_name=_('Endpoint'),
+        linkify=True,
+    )
+    mode = columns.ChoiceFieldColumn(
+        verbose_name=_('Mode'),
+    )
+    vmids = tables.Column(
+        verbose_name=_('Only these guests'),
+    )
+    status = columns.ChoiceFieldColumn(
+        verbose_name=_('Status'),
+    )
+    started = columns.DateTimeColumn(
+        verbose_name=_('Started'),
+    )
+    completed = columns.DateTimeColumn(
+        verbose_name=_('Completed'),
+    )
+    duration = tables.Column(
+        verbose_name=_('Duration'),
+        orderable=False,
+    )
+    changes = tables.Column(
+        verbose_name=_('Changes'),
+        accessor='total_changes',
+        orderable=False,
+    )
+    messages = tables.Column(
+        verbose_name=_('Messages'),
+        orderable=False,
+    )
+    job = tables.Column(
+        verbose_name=_('Job'),
+        linkify=True,
+    )
+    actions = columns.ActionsColumn(
+        actions=('delete',),
+    )
+
+    class Meta(NetBoxTable.Meta):
+        model = SyncRun
+        fields = (
+            'pk', 'id', 'created', 'endpoint', 'branch', 'branch_id', 'mode', 'vmids', 'status', 'user', 'started',
+            'completed', 'duration', 'phase', 'guests', 'calls', 'changes', 'messages', 'error', 'job', 'request_id',
+        )  # fmt: skip
+        default_columns = (
+            'pk', 'created', 'endpoint', 'branch', 'mode', 'vmids', 'status', 'user', 'duration', 'guests', 'calls',
+            'changes', 'messages',
+        )  # fmt: skip
+
+    def render_duration(self, value) -> str:
+        return humanize_duration(value)
+
+    def value_duration(self, value) -> float:
+        return round(value.total_seconds(), 3)
+
+    def render_vmids(self, record: SyncRun) -> str:
+        return record.shown_vmids
+
+    def value_vmids(self, value: list[int]) -> str:
+        return ', '.join(map(str, value))
+
+    def render_messages(self, value) -> int:
+        # Without the faults that a user has acknowledged.
+        return sum(message.get('level') != 'info' for message in value)
+
+    # What they say is for who may view the machines that they are about.
+    value_messages = render_messages
