@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from netbox_proxsync.proxmox.ssh.hardware import COMMANDS
-from netbox_proxsync.proxmox.ssh.keys import HostKey
+from netbox_proxsync.proxmox.ssh.host_key import HostKey
 
 from .servers import Server, closed_port, serving
 

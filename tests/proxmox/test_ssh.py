@@ -30,7 +30,7 @@ from netbox_proxsync.proxmox.ssh.errors import (
     WrongNode,
 )
 from netbox_proxsync.proxmox.ssh.hardware import COMMANDS, NodeHardware, SSHSettings
-from netbox_proxsync.proxmox.ssh.keys import HostKey
+from netbox_proxsync.proxmox.ssh.host_key import HostKey
 from netbox_proxsync.proxmox.ssh.known_hosts import KeyStatus, see_host_key
 
 from .servers import closed_port, serving, silent, speaking_http

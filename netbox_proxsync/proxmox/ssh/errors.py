@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import ProxmoxError
 
 if TYPE_CHECKING:
-    from .keys import HostKey
+    from .host_key import HostKey
 
 __all__ = (
     'HostKeyChanged',

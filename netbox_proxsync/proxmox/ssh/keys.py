@@ -1,13 +1,10 @@
-"""The keys of SSH: those by which hosts are known, and the one that NetBox logs in with."""
+"""The keys that users enter: pinned host keys, and the private key that NetBox logs in with."""
 
 import base64
-import hashlib
 import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Self
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,8 +12,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from .errors import InvalidPassphrase, InvalidSSHSettings
+from .host_key import fingerprint_of, host_names
 
-__all__ = ('ALGORITHMS', 'HostKey', 'Pin', 'host_names', 'load_private_key', 'parse_pins', 'with_confirmed')
+__all__ = (
+    'ALGORITHMS',
+    'Pin',
+    'load_private_key',
+    'parse_pins',
+    'with_confirmed',
+)
 
 # How a host can prove each type of key, most wanted first. No `ssh-rsa`: that is RSA with SHA-1.
 ALGORITHMS = {
@@ -34,40 +38,6 @@ PIN_FORM = (
     '"ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" prints it on the node.'
 )
 KEY_FORM = 'Paste the whole file of an Ed25519, ECDSA or RSA key, with its BEGIN and END lines.'
-
-
-def host_names(host: str, port: int) -> tuple[str, ...]:
-    """How a known_hosts file names a host and port, the usual form first. Other ports than 22 stand in it."""
-    try:
-        host = str(ip_address(host))
-    except ValueError:
-        host = host.lower()
-    with_port = f'[{host}]:{port}'
-    return (host, with_port) if port == 22 else (with_port, host)
-
-
-@dataclass(frozen=True, slots=True)
-class HostKey:
-    """
-    The public key that a host shows.
-
-    Attributes:
-        type: 'ssh-ed25519', 'ecdsa-sha2-nistp256', 'ssh-rsa', ...
-        base64: The key itself, as in a known_hosts file.
-        fingerprint_sha256: 'SHA256:...', as ssh-keygen shows it.
-        line: 'host key-type base64' ('[host]:port ...' if the port is not 22), as it is pinned.
-    """
-
-    type: str
-    base64: str
-    fingerprint_sha256: str
-    line: str
-
-    @classmethod
-    def of(cls, key: paramiko.PKey, host: str, port: int) -> Self:
-        text = base64.b64encode(key.asbytes()).decode()
-        name = key.get_name()
-        return cls(name, text, _fingerprint(key.asbytes()), f'{host_names(host, port)[0]} {name} {text}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +125,7 @@ def _parse_pin(words: list[str], number: int) -> Pin:
         genuine = False
     if not genuine:
         raise InvalidSSHSettings(f'The key in line {number} of the SSH host keys is cut off or garbled.', PIN_FORM)
-    return Pin(hosts, words[0], _fingerprint(blob))
+    return Pin(hosts, words[0], fingerprint_of(blob))
 
 
 def _starts_key(word: str) -> bool:
@@ -167,10 +137,6 @@ def _normal_host(name: str) -> str:
         host, port = bracketed[1], int(bracketed[2])
         return host_names(host, port)[port == 22]
     return host_names(name, 22)[0]
-
-
-def _fingerprint(blob: bytes) -> str:
-    return 'SHA256:' + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')
 
 
 def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:

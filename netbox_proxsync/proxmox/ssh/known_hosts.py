@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from ..connections import ContactPolicy, Sockets
 from .errors import HostKeyChanged, HostKeyNotPinned, HostKeyRefused, SSHUnreachable
-from .keys import ALGORITHMS, HostKey, Pin
+from .host_key import HostKey
+from .keys import ALGORITHMS, Pin
 from .session import Session
 from .settings import TIMEOUT, check_address
 

@@ -20,7 +20,8 @@ from .errors import (
     SSHTooMuchOutput,
     SSHUnreachable,
 )
-from .keys import ALGORITHMS, HostKey
+from .host_key import HostKey
+from .keys import ALGORITHMS
 
 __all__ = ('MAX_OUTPUT', 'Output', 'Session', 'shortened')
 
