@@ -1,12 +1,15 @@
 """The Proxmox side of NetBox's own types in GraphQL: of virtual machines, devices and clusters."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 import strawberry_django
+from django.contrib.contenttypes.models import ContentType
+from django.http import HttpRequest
 from strawberry.types import Info
 
-from .ui.cluster_state import node_of
+from .models import Binding, ProxmoxEndpoint
 
 if TYPE_CHECKING:
     from .graphql.types import ProxSyncEndpointType, ProxSyncGuestType
@@ -63,3 +66,42 @@ class DeviceExtension:
 
 
 type_extensions = [ClusterExtension, DeviceExtension, VirtualMachineExtension]
+
+
+CACHE = '_proxsync_nodes'
+
+
+@dataclass(frozen=True, slots=True)
+class BoundNode:
+    """
+    Attributes:
+        endpoint: None for who may not see it.
+        state: 'in-sync', 'missing' from Proxmox, or 'unmanaged': a person has taken the device over.
+    """
+
+    binding: Binding
+    endpoint: ProxmoxEndpoint | None
+
+    @property
+    def name(self) -> str:
+        return self.binding.key.partition('/')[2]
+
+    @property
+    def state(self) -> str:
+        if self.binding.unmanaged:
+            return 'unmanaged'
+        return 'missing' if self.binding.missing_since else 'in-sync'
+
+
+def node_of(device_id: int, request: HttpRequest) -> BoundNode | None:
+    """All of them are looked up once for a request: there are a few for each endpoint, and lists ask for many."""
+    if not hasattr(request, CACHE):
+        setattr(request, CACHE, all_nodes(request))
+    return getattr(request, CACHE).get(device_id)
+
+
+def all_nodes(request: HttpRequest) -> dict[int, BoundNode]:
+    devices = ContentType.objects.get_by_natural_key('dcim', 'device')
+    endpoints = ProxmoxEndpoint.objects.restrict(request.user, 'view').in_bulk()
+    bindings = Binding.objects.restrict(request.user, 'view').filter(object_type=devices)
+    return {binding.object_id: BoundNode(binding, endpoints.get(binding.endpoint_id)) for binding in bindings}

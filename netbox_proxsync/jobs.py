@@ -29,17 +29,9 @@ from .proxmox.errors import Cancelled, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs.cancellation import CancelWatch
 from .runs.execution import execute
-from .runs.lifecycle import (
-    RunRecorder,
-    active_runs,
-    close,
-    end_dead_jobs,
-    end_left_jobs,
-    endpoint_lock,
-    find_dead,
-    prune,
-)
+from .runs.lifecycle import close, end_dead_jobs, end_left_jobs, endpoint_lock, find_dead, prune
 from .runs.maintenance import InMaintenance, refuse_in_maintenance
+from .runs.recorder import RunRecorder
 from .runs.stored_plans import NotAppliable, check_appliable, check_visible
 
 __all__ = ('AlreadyRunning', 'EndpointGone', 'ScheduleJob', 'SyncJob')
@@ -158,8 +150,8 @@ class SyncJob(JobRunner):
 
     @staticmethod
     def refuse_second(endpoint: ProxmoxEndpoint):
-        find_dead(active_runs(endpoint))
-        if run := active_runs(endpoint).first():
+        find_dead(endpoint.runs.active())
+        if run := endpoint.runs.active().first():
             raise AlreadyRunning(run)
 
     @classmethod
@@ -301,7 +293,7 @@ class ScheduleJob(JobRunner):
             self.logger.info(str(problem))
             return
         end_left_jobs(SyncJob.get_jobs())
-        for run in find_dead(active_runs()):
+        for run in find_dead(SyncRun.objects.active()):
             self.logger.warning(f'{run.endpoint}: run {run.pk} had died')
         start_due(timezone.now(), self.start, self.missed)
 

@@ -7,7 +7,6 @@ from netbox.object_actions import ObjectAction
 from .branching import active, in_branch, place
 from .choices import RunStatusChoices
 from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from .runs.lifecycle import active_runs
 
 __all__ = (
     'BULK_GUEST_ACTIONS',
@@ -139,7 +138,7 @@ class CancelActiveRun(CancelRun):
 
     @classmethod
     def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
-        run = active_runs(obj).select_related('endpoint').first()
+        run = obj.runs.active().select_related('endpoint').first()
         return super().render(context, run, **kwargs) if run else ''
 
 

@@ -26,9 +26,9 @@ from netbox_proxsync.ledger.existing import load
 from netbox_proxsync.ledger.fields import pointer_to, read_all
 from netbox_proxsync.ledger.objects import ObjectWriter
 from netbox_proxsync.ledger.settings import load_settings
-from netbox_proxsync.ledger.tracking import service_user
 from netbox_proxsync.ledger.writer import Result, Writer
 from netbox_proxsync.models import Binding, ProxmoxEndpoint
+from netbox_proxsync.models.users import service_user
 from netbox_proxsync.proxmox.inventory import Inventory
 from netbox_proxsync.sync.changes import Change, Plan
 from netbox_proxsync.sync.comparison import compare

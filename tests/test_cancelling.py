@@ -19,7 +19,7 @@ from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from netbox_proxsync.proxmox.errors import Cancelled
 from netbox_proxsync.runs.cancellation import CancelWatch
 from netbox_proxsync.runs.execution import decide, read
-from netbox_proxsync.runs.lifecycle import RunRecorder
+from netbox_proxsync.runs.recorder import RunRecorder
 
 from .cases import make_run
 from .proxmox.servers import serving, silent

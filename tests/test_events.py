@@ -13,7 +13,7 @@ from users.models import User
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
-from netbox_proxsync.runs.lifecycle import active_runs, find_dead
+from netbox_proxsync.runs.lifecycle import find_dead
 
 from .cases import make_clusters, make_run
 
@@ -138,7 +138,7 @@ class TestRunEvents:
     def test_a_run_whose_worker_has_died_has_failed(self, endpoint, webhook, receiver, deliver):
         rule(webhook, ['proxsync_failed'], ProxmoxEndpoint)
         make_run(endpoint, status='running', completed=None)
-        deliver(lambda: find_dead(active_runs()))
+        deliver(lambda: find_dead(SyncRun.objects.active()))
         assert 'has died' in receiver.posted[0]['data']['run']['error']
 
     def test_a_notification_group_is_told_and_a_condition_asked(self, endpoint, sync, deliver):

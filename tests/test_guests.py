@@ -402,7 +402,7 @@ def test_a_machine_with_a_persons_disk_is_not_deleted(pve, make_endpoint, sync):
 
 def test_recording_costs_as_many_queries_for_many_guests_as_for_few(standin, make_endpoint, sync, monkeypatch):
     # How often progress is saved depends on the clock, so not at all.
-    monkeypatch.setattr('netbox_proxsync.runs.lifecycle.SECONDS_BETWEEN_SAVES', math.inf)
+    monkeypatch.setattr('netbox_proxsync.runs.recorder.SECONDS_BETWEEN_SAVES', math.inf)
     numbers = []
     for name, vms in (('first', 3), ('small', 3), ('large', 30)):
         endpoint = make_endpoint(standin(**(SMALL | {'vms': vms}), name=name), name=name)

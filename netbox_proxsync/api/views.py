@@ -31,11 +31,10 @@ from ..endpoints.sensitive_requests import carries_secrets
 from ..forms.fields import NOT_IN_BACKGROUND
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
-from ..permissions import may_apply, run_to_cancel
 from ..proxmox.errors import ProxmoxError
-from ..runs.cancellation import RunEnded, cancel
+from ..runs.cancellation import RunEnded, cancel, run_to_cancel
 from ..runs.maintenance import InMaintenance
-from ..runs.stored_plans import NotAppliable
+from ..runs.stored_plans import NotAppliable, may_apply
 from . import serializers
 
 # Of a part, NetBox's serializers also tell the machine.

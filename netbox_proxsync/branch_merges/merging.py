@@ -14,9 +14,10 @@ from ..branching import installed, within
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices
 from ..ledger.bindings import dangling
 from ..ledger.clusters import remember_cluster
-from ..ledger.tracking import service_user, tracked_transaction
+from ..ledger.tracking import tracked_transaction
 from ..models import Binding, BranchState, ProxmoxEndpoint, SyncChange, SyncRun
 from ..models.branch_states import guests_read, set_guests_read
+from ..models.users import service_user
 from .bindings import BindingCarrier, Touched
 from .guests import GuestCarrier
 from .previous_state import Before, restore

@@ -71,9 +71,9 @@ def refuse_while_runs_go_on(branch: 'BranchRow') -> Any:
     """What a run writes while its branch is merged would be neither in the branch nor in main."""
     from netbox_branching.utilities import BranchActionIndicator
 
-    from ..runs.lifecycle import active_runs
+    from ..models import SyncRun
 
-    run = active_runs().filter(branch_id=branch.schema_id).first()
+    run = SyncRun.objects.active().filter(branch_id=branch.schema_id).first()
     if run is None:
         return BranchActionIndicator(True)
     told = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')

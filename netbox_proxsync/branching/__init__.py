@@ -6,7 +6,7 @@ Bindings and guests are in every branch: its copies of them tell what its runs h
 are in main alone. So a run in a branch works with two connections to the database, and what it writes commits on both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,8 +21,25 @@ if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
 __all__ = (
-    'MAIN', 'Branch', 'BranchUnusable', 'InBranch', 'active', 'aliases', 'atomic', 'check_place', 'clean_in_main',
-    'connection_of', 'find', 'in_branch', 'installed', 'link', 'place', 'refuse_in_branch', 'why_unusable', 'within',
+    'MAIN',
+    'Branch',
+    'BranchUnusable',
+    'InBranch',
+    'active',
+    'aliases',
+    'atomic',
+    'check_place',
+    'clean_in_main',
+    'connection_of',
+    'existing',
+    'find',
+    'in_branch',
+    'installed',
+    'link',
+    'place',
+    'refuse_in_branch',
+    'why_unusable',
+    'within',
 )  # fmt: skip
 
 PLUGIN = 'netbox_branching'
@@ -137,6 +154,15 @@ def row_of(schema_id: str) -> 'BranchRow | None':
     return Row.objects.filter(schema_id=schema_id).first()
 
 
+def existing(schema_ids: Iterable[str]) -> list[str]:
+    """Which of these branches, by schema ID, there still are."""
+    if not installed():
+        return []
+    from netbox_branching.models import Branch as Row
+
+    return list(Row.objects.filter(schema_id__in=list(schema_ids)).order_by().values_list('schema_id', flat=True))
+
+
 def check_usable(row: 'BranchRow'):
     """Raises BranchUnusable unless a run can work in the branch."""
     if not row.ready:
@@ -156,9 +182,9 @@ def check_usable(row: 'BranchRow'):
 
 def is_complete(row: 'BranchRow') -> bool:
     """Whether a branch has its own copies. Where one is missing, PostgreSQL would take main's table instead."""
-    from ..models import Binding, ProxmoxGuest, SharedObject
-
-    names = [f'{row.schema_name}.{model._meta.db_table}' for model in (Binding, ProxmoxGuest, SharedObject)]
+    # Not by importing the models, which know of branches themselves.
+    models_of_ours = [apps.get_model('netbox_proxsync', name) for name in BRANCHED]
+    names = [f'{row.schema_name}.{model._meta.db_table}' for model in models_of_ours]
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute('SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name', [names])
         return cursor.fetchone()[0]

@@ -33,7 +33,7 @@ from .requirements import not_assignable
 from .rollback import Journal, JournaledDict, JournaledSet
 from .shared import SharedObjects
 from .tracking import savepoint
-from .validity import validate
+from .validation import validate
 
 __all__ = ('ObjectWriter', 'Outdated', 'Unresolved')
 

@@ -18,7 +18,7 @@ from ..sync.mapping.vlans import vlan_name
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
 from .tracking import savepoint
-from .validity import validate
+from .validation import validate
 
 __all__ = ('FoundShared', 'SharedObjects')
 

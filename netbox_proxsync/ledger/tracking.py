@@ -6,7 +6,6 @@ from copy import copy
 from uuid import UUID
 
 from core.signals import clear_signal_history
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError
 from extras.events import flush_events
@@ -19,21 +18,8 @@ from .database import is_lost
 from .search_index import merge_search_updates
 
 __all__ = (
-    'SERVICE_USER', 'EventsNotSent', 'savepoint', 'service_user', 'tracked_transaction', 'tracking', 'transaction',
+    'EventsNotSent', 'savepoint', 'tracked_transaction', 'tracking', 'transaction',
 )  # fmt: skip
-
-# Runs that no person started act as this user.
-SERVICE_USER = 'proxsync'
-
-
-def service_user() -> AbstractBaseUser:
-    """The user of runs that no person started. It cannot log in."""
-    model = get_user_model()
-    user, created = model.objects.get_or_create(username=SERVICE_USER, defaults={'is_active': False})
-    if created:
-        user.set_unusable_password()
-        user.save()
-    return user
 
 
 def request_for(user: AbstractBaseUser, request_id: UUID) -> NetBoxFakeRequest:

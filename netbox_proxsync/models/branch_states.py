@@ -6,8 +6,9 @@ from typing import Any
 
 from netbox.context import query_cache
 
-from ..branching import active, in_branch, installed
-from . import BranchState, ProxmoxEndpoint
+from ..branching import active, existing, in_branch
+from .branches import BranchState
+from .endpoints import ProxmoxEndpoint
 
 __all__ = ('begin_writing', 'guests_read', 'known_identity', 'remember_identity', 'set_guests_read', 'still_needed')
 
@@ -66,12 +67,7 @@ def begin_writing(endpoint: ProxmoxEndpoint):
 
 def still_needed(endpoint: ProxmoxEndpoint) -> list[str]:
     """The branches, by schema ID, of which a merge or a revert needs to know what runs have written into them."""
-    if not installed():
-        return []
-    from netbox_branching.models import Branch
-
-    states = endpoint.branch_states.order_by().values_list('branch_id', flat=True)
-    return list(Branch.objects.filter(schema_id__in=list(states)).order_by().values_list('schema_id', flat=True))
+    return existing(endpoint.branch_states.order_by().values_list('branch_id', flat=True))
 
 
 def save_state(endpoint: ProxmoxEndpoint, **values: Any):

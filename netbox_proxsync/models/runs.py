@@ -1,7 +1,7 @@
 import uuid
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
@@ -38,7 +38,11 @@ NODE, SEVERAL_NODES = 'node/', 'nodes'
 
 
 class SyncRunQuerySet(RestrictedQuerySet):
-    """Runs go with their changes."""
+    """Runs are deleted with their changes."""
+
+    def active(self) -> Self:
+        """The runs that wait or work."""
+        return self.exclude(status__in=RunStatusChoices.FINISHED)
 
     def delete(self) -> tuple[int, dict[str, int]]:
         with transaction.atomic(using=self.db):

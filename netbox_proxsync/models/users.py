@@ -1,11 +1,23 @@
-"""The person whose request is being answered."""
+"""Who acts: the person of a request, or the service user."""
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from netbox.context import current_request
 
-from ..ledger.tracking import SERVICE_USER
+__all__ = ('SERVICE_USER', 'current_user', 'service_user')
 
-__all__ = ('current_user',)
+# Runs that no person started act as this user.
+SERVICE_USER = 'proxsync'
+
+
+def service_user() -> AbstractBaseUser:
+    """The user of runs that no person started. It cannot log in."""
+    model = get_user_model()
+    user, created = model.objects.get_or_create(username=SERVICE_USER, defaults={'is_active': False})
+    if created:
+        user.set_unusable_password()
+        user.save()
+    return user
 
 
 def current_user() -> AbstractBaseUser | None:

@@ -7,15 +7,24 @@ from threading import Event, Lock, Thread
 from typing import Self
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db import Error, connections
+from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from ..choices import RunStatusChoices
 from ..models import ProxmoxEndpoint, SyncRun
 from ..proxmox.errors import Cancelled
-from .lifecycle import active_runs, close, find_dead
+from .lifecycle import close, find_dead
 
-__all__ = ('CancelWatch', 'RunEnded', 'cancel', 'withdraw')
+__all__ = (
+    'CancelWatch',
+    'RunEnded',
+    'cancel',
+    'run_to_cancel',
+    'withdraw',
+)
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
@@ -42,7 +51,7 @@ def cancel(run: SyncRun, user: AbstractBaseUser) -> SyncRun:
     Raises:
         RunEnded: It has ended in another way, or its worker was found dead.
     """
-    find_dead(active_runs().filter(pk=run.pk))
+    find_dead(SyncRun.objects.active().filter(pk=run.pk))
     why = _('Cancelled by {user}.').format(user=user)
     if not unqueue(run, why):
         running = SyncRun.objects.filter(pk=run.pk, status=RunStatusChoices.RUNNING)
@@ -55,7 +64,7 @@ def cancel(run: SyncRun, user: AbstractBaseUser) -> SyncRun:
 
 def withdraw(endpoint: ProxmoxEndpoint, why: str):
     """Cancel what is queued of an endpoint. A run that is being carried out goes on."""
-    for run in active_runs(endpoint).filter(status=RunStatusChoices.QUEUED).select_related('endpoint', 'job'):
+    for run in endpoint.runs.active().filter(status=RunStatusChoices.QUEUED).select_related('endpoint', 'job'):
         unqueue(run, why)
 
 
@@ -149,3 +158,22 @@ class CancelWatch:
             calls = list(self._calls)
         for call in calls:
             call()
+
+
+def run_to_cancel(user: AbstractBaseUser, pk: int, denied: str = '') -> SyncRun:
+    """
+    A run that a person may cancel: whoever may sync its endpoint.
+
+    Args:
+        denied: What to say to who may only view it.
+
+    Raises:
+        Http404: There is none, as far as the person may know.
+        PermissionDenied
+    """
+    run = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
+    if user.has_perm('netbox_proxsync.sync_proxmoxendpoint', run.endpoint):
+        return run
+    if user.has_perm('netbox_proxsync.view_syncrun', run):
+        raise PermissionDenied(denied)
+    raise Http404

@@ -29,10 +29,10 @@ from ..ledger.guests import GuestRecorder
 from ..ledger.objects import ObjectWriter
 from ..ledger.proxmox_values import record_seen, settle_seen
 from ..ledger.settings import load_settings
-from ..ledger.tracking import service_user
 from ..ledger.writer import Result, Writer
 from ..models import ProxmoxGuest, SyncRun
 from ..models.branch_states import begin_writing, guests_read, known_identity
+from ..models.users import service_user
 from ..proxmox.http.client import ProxmoxClient
 from ..proxmox.inventory import Inventory
 from ..proxmox.readers.collector import collect
@@ -45,7 +45,7 @@ from ..sync.kinds import KINDS
 from ..sync.mapping.nodes import node_key, nodes_read
 from ..sync.settings import Settings
 from .cancellation import CancelWatch
-from .lifecycle import RunRecorder
+from .recorder import RunRecorder
 from .stored_plans import NotAppliable, StoredPlan, check_appliable
 
 __all__ = ('execute',)

@@ -1,18 +1,12 @@
-"""The life of a run: opened once at a time for an endpoint, recorded while it goes, closed, found dead, pruned."""
+"""The life of a run: one at a time for each endpoint; closed, found dead, pruned."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from itertools import batched
-from time import monotonic
-from typing import Any
 
 import django_rq
 from core.choices import JobStatusChoices
 from core.models import Job
-from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -21,22 +15,21 @@ from django_pg_utils import advisory_lock
 from netbox.plugins import get_plugin_config
 from rq.job import JobStatus
 
-from ..choices import ChangeOutcomeChoices, EndpointStatusChoices, RunModeChoices, RunStatusChoices
+from ..choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from ..events import announce
 from ..ledger.database import retried
-from ..ledger.writer import Result
 from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from ..models.branch_states import still_needed
-from ..proxmox.inventory import Inventory
-from ..proxmox.token_history import Sight
-from ..sync.changes import Plan
-from ..sync.cluster_state import state_of
-from ..sync.serialization import binding_as_json, fields_as_json
-from ..sync.values import encode, encode_all
 from .notifications import notify
-from .stored_plans import StoredPlan
 
-__all__ = ('RunRecorder', 'close', 'end_dead_jobs', 'end_left_jobs', 'endpoint_lock', 'find_dead', 'prune')
+__all__ = (
+    'close',
+    'end_dead_jobs',
+    'end_left_jobs',
+    'endpoint_lock',
+    'find_dead',
+    'prune',
+)
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
@@ -47,9 +40,6 @@ QUEUE_GRACE = timedelta(minutes=1)
 # From when it was made until it has ended, for a job that takes seconds.
 JOB_GRACE = timedelta(minutes=10)
 WAITING_IN_QUEUE = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
-SECONDS_BETWEEN_SAVES = 1
-LABEL_LENGTH = 200
-ROWS_AT_ONCE = 1000
 
 
 def endpoint_lock(endpoint_id: int):
@@ -59,150 +49,6 @@ def endpoint_lock(endpoint_id: int):
     The lock belongs to the database session, so it goes with a killed worker.
     """
     return advisory_lock((LOCK_CLASS, endpoint_id), wait=False)
-
-
-class RunRecorder:
-    """Keeps a run's row while it goes, and writes its changes' rows."""
-
-    def __init__(self, run: SyncRun):
-        self.run = run
-        self.position = 0
-        self.changes = 0
-        self.saved_at = 0.0
-
-    def save(self, **values: Any):
-        for name, value in values.items():
-            setattr(self.run, name, value)
-        retried(lambda: SyncRun.objects.filter(pk=self.run.pk).update(**values), _('recording the run'))
-        self.saved_at = monotonic()
-
-    def start(self) -> bool:
-        """Whether it was still waiting. If not, it was cancelled meanwhile."""
-        begun = {'status': RunStatusChoices.RUNNING, 'started': timezone.now()}
-        queued = SyncRun.objects.filter(pk=self.run.pk, status=RunStatusChoices.QUEUED)
-        if not retried(lambda: queued.update(**begun), _('recording the run')):
-            return False
-        self.run.status, self.run.started = begun['status'], begun['started']
-        retried(partial(set_endpoint_status, self.run, EndpointStatusChoices.SYNCING), _('updating the endpoint'))
-        return True
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """A phase of the run ('collect', 'plan', 'apply', 'record'), timed in seconds, which add up."""
-        started = monotonic() - self.run.timings.get(name, 0)
-        self.save(phase=name)
-        try:
-            yield
-        finally:
-            self.save(timings={**self.run.timings, name: round(monotonic() - started, 3)})
-
-    def progress(self, done: int, total: int):
-        """How far the present phase is. Saved at most once a second."""
-        if monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES:
-            self.save(phase=f'{self.run.phase.partition(" ")[0]} {done}/{total}')
-
-    def called(self, calls: int):
-        self.save(calls=calls)
-
-    def collected(self, inventory: Inventory):
-        self.save(
-            guests=len(inventory.guests),
-            messages=[
-                {'level': 'warning', 'subject': notice.subject, 'message': notice.message, 'remedy': notice.remedy}
-                for notice in inventory.warnings
-            ],
-        )
-        self.found(inventory)
-        if inventory.sight:
-            self.remember(inventory.sight)
-
-    def found(self, inventory: Inventory):
-        """How the cluster is, where that differs from what is known of it."""
-        endpoint = self.run.endpoint
-        state = state_of(inventory, endpoint.cluster_state, self.run.started or timezone.now())
-        if (endpoint.pve_version, endpoint.cluster_state) != (inventory.version, state):
-            self.update_endpoint(pve_version=inventory.version, cluster_state=state)
-
-    def remember(self, sight: Sight):
-        """What the token sees, unless the endpoint has another one by now."""
-        endpoint = self.run.endpoint
-        seen = endpoint.memory.followed_by(sight, timezone.localdate().isoformat()).data
-        if seen != endpoint.seen and not endpoint.has_new_token():
-            self.update_endpoint(seen=seen)
-
-    def update_endpoint(self, **values: Any):
-        # By update(): the state of an endpoint is no matter for its change log.
-        endpoint = ProxmoxEndpoint.objects.filter(pk=self.run.endpoint_id)
-        retried(lambda: endpoint.update(**values), _('updating the endpoint'))
-
-    def warn(self, subject: str, message: str, remedy: str = '', is_fault: bool = False):
-        """`is_fault`: of Proxmox VE's own configuration; not a warning if a user has acknowledged it."""
-        entry = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
-        if is_fault:
-            entry['fault'] = True
-            entry['level'] = 'info' if self.run.endpoint.acknowledgment_of(entry) else 'warning'
-        self.save(messages=[*self.run.messages, entry])
-
-    def planned(self, plan: Plan):
-        """Store a plan that is not applied, row by row, so that it can be applied as it is."""
-        shared = [[encode(value), pointer.pk] for value, pointer in plan.shared.items()]
-        self.save(counts=plan.counts, refusal=plan.refusal, shared_objects=shared)
-        for changes in batched(plan.changes, ROWS_AT_ONCE):
-            self.store([Result(change, ChangeOutcomeChoices.PLANNED) for change in changes])
-        for rows in batched(planned_bindings(self.run, plan), ROWS_AT_ONCE):
-            retried(partial(PlannedBinding.objects.bulk_create, rows), _('recording the run'))
-
-    def applying(self, plan: Plan | StoredPlan):
-        self.save(counts=plan.counts)
-        self.changes = sum(sum(actions.values()) for actions in plan.counts.values())
-
-    def applied(self, results: list[Result]):
-        self.store(results)
-        self.progress(self.position, self.changes)
-
-    def store(self, results: list[Result]):
-        rows = [change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)]
-        retried(partial(SyncChange.objects.bulk_create, rows, batch_size=ROWS_AT_ONCE), _('recording the run'))
-        self.position += len(rows)
-
-
-def change_row(run: SyncRun, position: int, result: Result) -> SyncChange:
-    change = result.change
-    object_type = object_id = None
-    if pointer := result.pointer or change.pointer:
-        object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
-        object_id = pointer.pk
-    return SyncChange(
-        run=run,
-        position=position,
-        unit=change.unit,
-        kind=change.kind,
-        key=change.key,
-        action=str(change.action),
-        outcome=result.outcome,
-        object_type=object_type,
-        object_id=object_id,
-        label=change.label[:LABEL_LENGTH],
-        fields=fields_as_json(change),
-        # Only a plan that waits to be applied needs it.
-        binding=binding_as_json(change) if result.outcome == ChangeOutcomeChoices.PLANNED else None,
-        reason=change.reason,
-        message=result.message,
-    )
-
-
-def planned_bindings(run: SyncRun, plan: Plan) -> Iterator[PlannedBinding]:
-    for pk, values in plan.refreshed.items():
-        yield PlannedBinding(run=run, binding_id=pk, values=encode_all(values))
-    for pk, (key, unit) in plan.rekeyed.items():
-        yield PlannedBinding(run=run, binding_id=pk, key=key, unit=unit)
-    for pk in plan.forgotten:
-        yield PlannedBinding(run=run, binding_id=pk, forget=True)
-
-
-def set_endpoint_status(run: SyncRun, status: str):
-    # By update(): the state of an endpoint is no matter for its change log.
-    ProxmoxEndpoint.objects.filter(pk=run.endpoint_id).update(status=status)
 
 
 def close(run: SyncRun, status: str, error: str = ''):
@@ -226,11 +72,6 @@ def end(run: SyncRun, status: str, error: str):
     else:
         endpoint.update(status=status, last_run=run.pk)
     run.refresh_from_db()
-
-
-def active_runs(endpoint: ProxmoxEndpoint | None = None) -> QuerySet[SyncRun]:
-    runs = SyncRun.objects.exclude(status__in=RunStatusChoices.FINISHED)
-    return runs.filter(endpoint=endpoint) if endpoint else runs
 
 
 def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:

@@ -24,6 +24,7 @@ __all__ = (
     'check_open',
     'check_visible',
     'has_plan',
+    'may_apply',
     'open_parts',
 )
 
@@ -255,3 +256,12 @@ def change_of(row: SyncChange) -> Change:
         pointer = Pointer(f'{object_type.app_label}.{object_type.model}', row.object_id, row.label)
     stored: dict[str, Any] = {name: getattr(row, name) for name in ('action', 'kind', 'key', 'unit', 'label')}
     return change_from_json(**stored, pointer=pointer, fields=row.fields, binding=row.binding, reason=row.reason)
+
+
+def may_apply(user: AbstractBaseUser, run: SyncRun) -> bool:
+    """
+    Whether a person may apply the plan of a run: whoever may sync the endpoint; if the plan was refused, whoever may
+    let refused runs through.
+    """
+    action = 'accept' if run.refusal else 'sync'
+    return user.has_perm(f'netbox_proxsync.{action}_proxmoxendpoint', run.endpoint)

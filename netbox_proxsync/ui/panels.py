@@ -5,9 +5,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
-from ..permissions import may_apply
 from ..runs.progress import Progress
-from ..runs.stored_plans import NotAppliable, check_appliable, check_open, has_plan
+from ..runs.stored_plans import NotAppliable, check_appliable, check_open, has_plan, may_apply
 
 __all__ = (
     'BindingPanel',

@@ -28,7 +28,6 @@ from ..object_actions import (
     SyncEndpoint,
     TestEndpoint,
 )
-from ..runs.lifecycle import active_runs
 from ..ui import endpoint_panels, panels
 from .guest_actions import GuestDecisionsMixin
 from .run_progress import progress_context
@@ -91,7 +90,7 @@ class ProxmoxEndpointView(generic.ObjectView):
     )
 
     def get_extra_context(self, request: HttpRequest, instance: ProxmoxEndpoint) -> dict[str, Any]:
-        run = active_runs(instance).restrict(request.user, 'view').first()
+        run = instance.runs.active().restrict(request.user, 'view').first()
         return progress_context(run, brief=True) if run else {}
 
 

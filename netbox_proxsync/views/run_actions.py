@@ -17,9 +17,8 @@ from utilities.views import register_model_view
 from ..choices import ChangeActionChoices
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import ProxmoxGuest, SyncRun
-from ..permissions import may_apply
 from ..runs.maintenance import InMaintenance
-from ..runs.stored_plans import CLUSTER_UNIT, TAKEN, NotAppliable, StoredPlan, check_appliable, open_parts
+from ..runs.stored_plans import CLUSTER_UNIT, TAKEN, NotAppliable, StoredPlan, check_appliable, may_apply, open_parts
 
 __all__ = ('SyncRunAcceptView', 'SyncRunApplyView')
 

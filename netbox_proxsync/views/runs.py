@@ -18,8 +18,7 @@ from utilities.views import ConditionalLoginRequiredMixin, register_model_view
 from .. import filtersets, forms, tables
 from ..models import SyncRun
 from ..object_actions import CancelRun
-from ..permissions import run_to_cancel
-from ..runs.cancellation import RunEnded, cancel
+from ..runs.cancellation import RunEnded, cancel, run_to_cancel
 from ..ui import panels, run_panels
 from .endpoints import counted
 from .run_progress import progress_context

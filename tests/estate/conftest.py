@@ -52,7 +52,8 @@ def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     from netbox_proxsync.ledger.guests import GuestRecorder
     from netbox_proxsync.runs import execution
     from netbox_proxsync.runs.cancellation import CancelWatch
-    from netbox_proxsync.runs.lifecycle import RunRecorder, close
+    from netbox_proxsync.runs.lifecycle import close
+    from netbox_proxsync.runs.recorder import RunRecorder
     from netbox_proxsync.sync.guest_states import Pending, Standings
 
     made = SyncRun.objects.create(endpoint=ProxmoxEndpoint.objects.get(pk=endpoint.pk), mode='sync')

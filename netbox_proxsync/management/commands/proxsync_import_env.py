@@ -5,9 +5,10 @@ from uuid import uuid4
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from netbox_proxsync.ledger.tracking import service_user, tracked_transaction
+from netbox_proxsync.ledger.tracking import tracked_transaction
 from netbox_proxsync.management.proxsyncbox.env_file import EnvFile, parse
 from netbox_proxsync.management.proxsyncbox.importer import Importer
+from netbox_proxsync.models.users import service_user
 
 HEADINGS = {True: 'Made:', False: 'Would make:'}
 

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from netbox_proxsync.management.uninstall import remove_content_types, remove_references
 from netbox_proxsync.models import Binding, ManagedCustomField, ProxmoxEndpoint, SyncRun
-from netbox_proxsync.runs.lifecycle import active_runs, find_dead
+from netbox_proxsync.runs.lifecycle import find_dead
 
 
 class Command(BaseCommand):
@@ -23,8 +23,8 @@ class Command(BaseCommand):
         )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any):
-        find_dead(active_runs())
-        if run := active_runs().first():
+        find_dead(SyncRun.objects.active())
+        if run := SyncRun.objects.active().first():
             raise CommandError(f'A run of "{run.endpoint}" is not finished: cancel it, or wait for it.', returncode=1)
         self.report(options['keep_custom_fields'])
         if options['dry_run']:
