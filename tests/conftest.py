@@ -18,9 +18,9 @@ SHARING = ('tests/mapping',)
 LONG = (
     'tests/browser/',
     'tests/test_companions.py',
-    'tests/test_pynetbox.py',
+    'tests/api/test_pynetbox.py',
     'tests/test_rounds',
-    'tests/test_workers.py',
+    'tests/runs/test_workers.py',
 )
 
 # With other plugins installed beside ours, in a process of their own: test_companions.py starts it.
@@ -73,7 +73,7 @@ def standin():
 def make_endpoint(db):
     """Makes an endpoint for a stand-in, its certificate pinned."""
 
-    from tests.synced import pin
+    from tests.scenarios.synced import pin
 
     return pin
 
@@ -81,7 +81,7 @@ def make_endpoint(db):
 @pytest.fixture
 def sync(db):
     """Carries out a run by the real job, in this process, and returns it."""
-    from tests.synced import run_job
+    from tests.scenarios.synced import run_job
 
     return run_job
 

@@ -16,15 +16,16 @@ from ipam.models import VRF, IPAddress
 from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualDisk, VirtualMachine, VMInterface
 
 from netbox_proxsync.models import ProxmoxEndpoint
-from tests.proxmox.ssh_outputs import BONDED
-from tests.proxmox.ssh_servers import LINKS, prints
-from tests.test_ssh import PASSWORD, nodes_of, pins
+from tests.endpoints.test_ssh import PASSWORD, nodes_of, pins
+from tests.proxmox.ssh.outputs import BONDED
+from tests.proxmox.ssh.servers import LINKS, prints
 
 HERE = 'test_proxsyncbox.py'
+NODES, NODES_HARM = 'scenarios/nodes/test_nodes.py', 'scenarios/nodes/test_harm.py'
 
 PROVED_BY = {
     # Wrong values
-    'D1': 'test_recorded_clusters.py::test_every_guest_is_there_with_its_values',
+    'D1': 'scenarios/test_recorded_clusters.py::test_every_guest_is_there_with_its_values',
     'D2': f'{HERE}::test_what_is_not_configured_is_proxmoxs_default',
     'D3': f'{HERE}::test_sizes_are_true_in_the_units_that_netbox_shows',
     'D4': f'{HERE}::test_sizes_are_true_in_the_units_that_netbox_shows',
@@ -36,51 +37,51 @@ PROVED_BY = {
     'D10': f'{HERE}::test_what_is_neither_up_nor_down_is_shown_as_it_is',
     'D11': f'{HERE}::test_platforms_and_tags_of_any_spelling_are_made',
     'D12': f'{HERE}::test_platforms_and_tags_of_any_spelling_are_made',
-    'D13': 'estate/test_nodes.py::test_a_hypervisor_without_a_cluster_is_adopted_and_keeps_what_a_person_wrote',
+    'D13': f'{NODES}::test_a_hypervisor_without_a_cluster_is_adopted_and_keeps_what_a_person_wrote',
     'D14': f'{HERE}::test_members_of_a_bond_have_their_own_macs',
     'D15': f'{HERE}::test_what_runs_on_a_node_counts_and_not_what_waits',
     # Loss of data in NetBox
     'D16': f'{HERE}::test_a_guest_that_moves_to_another_node_is_there',
     'D17': f'{HERE}::test_machines_that_are_not_from_proxmox_are_left_alone',
     'D18': f'{HERE}::test_a_list_that_fails_in_the_middle_marks_nothing',
-    'D19': 'test_sync.py::test_a_primary_address_that_a_person_chose_stays',
-    'D20': 'test_recorded_clusters.py::test_a_second_sync_writes_nothing',
-    'D21': 'test_harm.py::test_emptied_tags_and_notes_are_emptied_and_a_persons_stay',
-    'D22': 'estate/test_harm.py::test_an_interface_with_a_cable_stays_when_its_nic_is_gone_and_the_run_says_why',
-    'D23': 'test_sync.py::test_a_removed_disk_goes_and_a_persons_disk_stays',
-    'D24': 'sync/test_vlans.py::test_a_bridge_that_was_not_read_leaves_the_mode_alone',
-    'D25': 'estate/test_nodes.py::test_an_offline_node_is_offline_only_where_it_was_active',
+    'D19': 'scenarios/test_sync.py::test_a_primary_address_that_a_person_chose_stays',
+    'D20': 'scenarios/test_recorded_clusters.py::test_a_second_sync_writes_nothing',
+    'D21': 'scenarios/test_harm.py::test_emptied_tags_and_notes_are_emptied_and_a_persons_stay',
+    'D22': f'{NODES_HARM}::test_an_interface_with_a_cable_stays_when_its_nic_is_gone_and_the_run_says_why',
+    'D23': 'scenarios/test_sync.py::test_a_removed_disk_goes_and_a_persons_disk_stays',
+    'D24': 'sync/mapping/test_vlans.py::test_a_bridge_that_was_not_read_leaves_the_mode_alone',
+    'D25': f'{NODES}::test_an_offline_node_is_offline_only_where_it_was_active',
     # Stale and doubled data
-    'D26': 'test_sync.py::test_an_added_and_a_removed_nic',
-    'D27': 'test_harm.py::test_missing_addresses_follow_the_policy_of_the_endpoint',
+    'D26': 'scenarios/test_sync.py::test_an_added_and_a_removed_nic',
+    'D27': 'scenarios/test_harm.py::test_missing_addresses_follow_the_policy_of_the_endpoint',
     'D28': f'{HERE}::test_a_changed_mac_takes_the_record_that_is_there_and_leaves_none_behind',
     'D29': f'{HERE}::test_an_address_that_is_in_several_vrfs_is_found_in_its_own',
-    'D30': 'test_sync.py::test_an_address_of_a_switch_is_never_taken_away',
-    'D31': 'test_harm.py::test_a_reused_vmid_does_not_mix_two_machines',
+    'D30': 'scenarios/test_sync.py::test_an_address_of_a_switch_is_never_taken_away',
+    'D31': 'scenarios/test_harm.py::test_a_reused_vmid_does_not_mix_two_machines',
     # Failures
-    'D32': 'estate/test_vlans.py::test_the_vlan_of_the_network_team_is_taken',
-    'D33': 'sync/test_plan.py::test_two_guests_of_one_name_keep_their_names_from_run_to_run',
-    'D34': 'test_harm.py::test_machines_of_one_name_and_vmid_in_two_clusters_are_two',
-    'D35': 'test_harm.py::test_machines_of_one_name_and_vmid_in_two_clusters_are_two',
-    'D36': 'test_sync.py::test_a_resized_disk_changes_the_disk_and_the_sum',
+    'D32': 'scenarios/nodes/test_vlans.py::test_the_vlan_of_the_network_team_is_taken',
+    'D33': 'sync/test_comparison.py::test_two_guests_of_one_name_keep_their_names_from_run_to_run',
+    'D34': 'scenarios/test_harm.py::test_machines_of_one_name_and_vmid_in_two_clusters_are_two',
+    'D35': 'scenarios/test_harm.py::test_machines_of_one_name_and_vmid_in_two_clusters_are_two',
+    'D36': 'scenarios/test_sync.py::test_a_resized_disk_changes_the_disk_and_the_sum',
     'D37': f'{HERE}::test_without_its_custom_fields_everything_else_is_written',
     'D38': f'{HERE}::test_two_clusters_of_one_name_are_told_and_neither_is_touched',
-    'D39': 'test_recorded_clusters.py::test_a_second_sync_writes_nothing',
-    'D40': 'test_sync.py::test_what_netbox_refuses_is_reported_and_the_rest_is_written',
-    'D41': 'test_bad_connections.py::test_the_job_says_what_is_wrong_and_writes_nothing',
-    'D42': 'test_harm.py::test_a_crash_at_any_statement_leaves_whole_guests_and_the_next_run_does_the_rest',
-    'D43': 'test_bad_connections.py::test_the_connection_test_says_what_is_wrong',
+    'D39': 'scenarios/test_recorded_clusters.py::test_a_second_sync_writes_nothing',
+    'D40': 'scenarios/test_sync.py::test_what_netbox_refuses_is_reported_and_the_rest_is_written',
+    'D41': 'endpoints/test_connection.py::test_the_job_says_what_is_wrong_and_writes_nothing',
+    'D42': 'scenarios/test_harm.py::test_a_crash_at_any_statement_leaves_whole_guests_and_the_next_run_does_the_rest',
+    'D43': 'endpoints/test_connection.py::test_the_connection_test_says_what_is_wrong',
     # Scale
-    'D44': 'test_sync.py::test_an_unchanged_cluster_costs_as_many_queries_whatever_its_size',
-    'D45': 'test_sync.py::test_only_one_run_at_a_time',
+    'D44': 'scenarios/test_sync.py::test_an_unchanged_cluster_costs_as_many_queries_whatever_its_size',
+    'D45': 'scenarios/test_sync.py::test_only_one_run_at_a_time',
     'D46': f'{HERE}::test_the_log_of_a_job_has_a_line_for_each_kind_and_not_for_each_object',
     # Security and settings
     'D47': 'proxmox/test_check.py::test_a_self_signed_certificate',
-    'D48': 'proxmox/test_ssh.py::test_nothing_is_sent_to_a_host_whose_key_is_not_pinned',
-    'D49': 'test_ssh.py::test_secrets_come_out_nowhere',
-    'D50': 'test_ssh.py::test_secrets_come_out_nowhere',
+    'D48': 'proxmox/ssh/test_hardware.py::test_nothing_is_sent_to_a_host_whose_key_is_not_pinned',
+    'D49': 'endpoints/test_ssh.py::test_secrets_come_out_nowhere',
+    'D50': 'endpoints/test_ssh.py::test_secrets_come_out_nowhere',
     'D51': f'{HERE}::test_settings_come_back_as_they_were_entered',
-    'D52': 'test_guest_pages.py::test_what_a_guest_wrote_is_shown_as_text',
+    'D52': 'views/test_guest_pages.py::test_what_a_guest_wrote_is_shown_as_text',
     'D53': f'{HERE}::test_disks_of_every_form',
 }
 

@@ -17,11 +17,11 @@ from virtualization.models import Cluster, VirtualMachine
 
 from netbox_proxsync import choices, filtersets, forms, models
 from tests import pseudo
+from tests.scenarios.synced import pin, run_job
 from tests.stack import messages
-from tests.synced import pin, run_job
 
 from .cases import make_change, make_endpoint, make_rule, make_run
-from .test_dashboard import browser_of
+from .views.test_dashboard import browser_of
 
 MODELS = (
     models.ProxmoxEndpoint, models.MappingRule, models.ProxmoxGuest, models.SyncRun, models.SyncChange, models.Binding,

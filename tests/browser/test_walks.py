@@ -16,7 +16,7 @@ from users.models import ObjectPermission, User
 from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
 
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
-from tests.synced import pin, run_job
+from tests.scenarios.synced import pin, run_job
 
 from .conftest import PASSWORD
 from .person import PHONE

@@ -20,7 +20,7 @@ from netbox_proxsync.ledger.tracking import tracked_transaction
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncRun
 from netbox_proxsync.sync.kinds import KINDS
 from tests.pve import ClusterSpec, StandIn
-from tests.synced import APPS, pin, run_job
+from tests.scenarios.synced import APPS, pin, run_job
 
 SPEC = {'nodes': 1, 'vms': 2, 'containers': 1, 'templates': 0, 'multi_nic': 1, 'vlan': 1, 'ipv6': 1, 'running': 1}
 LITTLE = {'vms': 1, 'containers': 0, 'multi_nic': 0, 'ipv6': 0}

@@ -14,7 +14,7 @@ from virtualization.models import Cluster, VirtualMachine
 
 from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from tests.pve import ClusterSpec, StandIn
-from tests.synced import kept_database, pin, run_job
+from tests.scenarios.synced import kept_database, pin, run_job
 
 VIEW = 'plugins:netbox_proxsync:'
 SPEC = {'nodes': 2, 'vms': 4, 'containers': 2, 'templates': 0, 'running': 1, 'agent': 1}

@@ -10,7 +10,7 @@ from virtualization.models import VirtualMachine, VMInterface
 
 from netbox_proxsync.models import Binding
 from netbox_proxsync.proxmox.inventory import GuestType, Unknown
-from tests.rounds import Lab
+from tests.scenarios.rounds import Lab
 from tests.sync.builders import addresses, config, guest, inventory, nic
 
 pytestmark = pytest.mark.django_db

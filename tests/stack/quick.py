@@ -10,7 +10,7 @@ import sys
 
 from .paths import ROOT
 
-WITH_SERVERS = ('test_client.py', 'test_collector.py', 'test_ssh.py', 'test_tls.py')
+WITH_SERVERS = ('http/test_client.py', 'http/test_tls.py', 'readers/test_collector.py', 'ssh/test_hardware.py')
 
 
 def main() -> int:

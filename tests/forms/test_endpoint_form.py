@@ -1,0 +1,101 @@
+"""The form of an endpoint: what it takes to begin stands first, and everything else is folded away until it matters."""
+
+import re
+from html import unescape
+
+import pytest
+from dcim.models import Site
+from django.test import Client
+from django.urls import reverse
+from users.models import User
+
+from netbox_proxsync.forms import ProxmoxEndpointForm
+from netbox_proxsync.models import ProxmoxEndpoint
+
+from .. import cases
+from ..cases import MARKER
+
+pytestmark = pytest.mark.django_db
+
+ADD = '/plugins/proxsync/endpoints/add/'
+
+
+def untouched() -> dict[str, str]:
+    """What a browser sends of a form in which nobody has touched anything."""
+    form = ProxmoxEndpointForm(instance=ProxmoxEndpoint())
+    values = {field.html_name: field.value() for field in form if not field.is_hidden}
+    return {name: 'on' if value is True else str(value) for name, value in values.items() if value}
+
+
+@pytest.fixture
+def browser():
+    client = Client()
+    client.force_login(User.objects.create_superuser('admin'))
+    return client
+
+
+def folds(page: str) -> dict[str, bool]:
+    """The headings of what is folded away, and whether each stands open."""
+    summary = r'<details class="mb-3"( open)?>\s*<summary.*?<span class="h3 mb-0">(.*?)</span>'
+    found = re.findall(summary, page, re.DOTALL)
+    return {unescape(heading): bool(is_open) for is_open, heading in found}
+
+
+def test_it_begins_with_the_host_and_the_token(browser):
+    page = browser.get(ADD).content.decode()
+    places = [page.index(f'name="{name}"') for name in ('hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint')]
+    assert places == sorted(places)
+    assert places[-1] < page.index('name="name"') < page.index('<details')
+    for name in ('cluster', 'sync_vms', 'missing_guests', 'field_policy', 'missing_addresses', 'timeout', 'ssh_user'):
+        assert page.index(f'name="{name}"') > page.index('<details')
+    assert len(folds(page)) >= 6
+    assert not any(folds(page).values())
+
+
+def test_every_field_of_the_form_is_on_the_page_once(browser):
+    page = browser.get(ADD).content.decode()
+    form = page[page.index('id="form_fields"') :]
+    for name in ProxmoxEndpointForm.Meta.fields:
+        assert len(re.findall(rf'<(?:input(?! type="hidden")|select|textarea)[^>]* name="{name}"', form)) == 1, name
+
+
+def test_a_host_and_a_token_are_enough(browser):
+    data = {'hosts': 'https://pve1.example.com:8006/', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER}
+    assert browser.post(ADD, {**untouched(), **data}).status_code == 302
+    made = ProxmoxEndpoint.objects.get()
+    assert (made.name, made.hosts) == ('pve1.example.com', ['pve1.example.com:8006'])
+    again = browser.post(ADD, {**untouched(), **data})
+    assert 'with this Name already exists' in again.content.decode()
+    assert MARKER not in again.content.decode()
+
+
+def test_a_host_that_is_none_is_told_at_its_field_and_keeps_the_name_out_of_it(browser):
+    data = {'hosts': 'http://pve1/', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER}
+    page = browser.post(ADD, {**untouched(), **data}).content.decode()
+    assert 'https only' in page
+    assert not ProxmoxEndpoint.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ('values', 'heading'),
+    [
+        ({'timeout': 0}, 'More about the connection'),
+        ({'ssh_user': 'root'}, 'SSH (optional)'),
+        ({'field_policy': 'nonsense'}, 'Behaviour'),
+        ({'ignored_prefixes': '10.0.0.0/99'}, 'Guests'),
+    ],
+)
+def test_what_is_wrong_stands_open(browser, values, heading):
+    data = {'hosts': 'pve1', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER, **values}
+    page = browser.post(ADD, {**untouched(), **data}).content.decode()
+    assert [name for name, is_open in folds(page).items() if is_open] == [heading]
+
+
+def test_what_was_given_stands_open_when_it_is_edited(browser):
+    endpoint = cases.make_endpoint(site=Site.objects.create(name='Berlin', slug='berlin'))
+    url = reverse('plugins:netbox_proxsync:proxmoxendpoint_edit', args=[endpoint.pk])
+    assert not any(folds(browser.get(url).content.decode()).values())
+    ProxmoxEndpoint.objects.update(create_vlans=True, field_policy={'vm.name': 'ignored'})
+    page = browser.get(url).content.decode()
+    assert [name for name, is_open in folds(page).items() if is_open] == ['Nodes and networks', 'Behaviour']
+    assert folds(browser.get(f'{ADD}?sync_templates=true').content.decode())['Guests']

@@ -1,0 +1,293 @@
+"""A user who may view the machines of one tenant only: of the others they see neither a name nor a value, anywhere."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from core.models import ObjectType
+from dcim.models import Device, Site
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from ipam.models import IPAddress
+from netbox.search.backends import search_backend
+from tenancy.models import Tenant
+from users.models import ObjectPermission, Token, User
+from virtualization.models import VirtualMachine, VMInterface
+
+from netbox_proxsync.decisions import stop_managing
+from netbox_proxsync.jobs import SyncJob
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+
+from ..cases import MARKER
+from ..scenarios.test_sync import SMALL, running_vm, vm_of, vmids
+
+pytestmark = pytest.mark.django_db
+
+SEEN = 'seen-by-the-tenant'
+PAGES = 'plugins:netbox_proxsync:'
+REST = 'plugins-api:netbox_proxsync-api:'
+PLUGIN = (ProxmoxEndpoint, ProxmoxGuest, SyncRun, SyncChange, Binding)
+QUERIES = (
+    '{ proxsync_guest_list { name reason details } }',
+    '{ proxsync_change_list { label reason message fields } }',
+    '{ proxsync_binding_list { key values } }',
+    '{ proxsync_run_list { messages changes { label reason fields } } }',
+    '{ proxsync_endpoint_list { guests { name reason } bindings { values } runs { messages changes { fields } } } }',
+)
+
+
+@pytest.fixture
+def pve(standin):
+    return standin(**SMALL)
+
+
+@pytest.fixture
+def endpoint(pve, make_endpoint):
+    return make_endpoint(pve, change_limit=100)
+
+
+@pytest.fixture
+def tenant():
+    return Tenant.objects.create(name='Blue', slug='blue')
+
+
+@pytest.fixture
+def user(tenant) -> User:
+    """May view everything of the plugin, sync, and view the tenant's machines with all addresses."""
+    user = User.objects.create_user(username='blue')
+    allow(user, *PLUGIN, actions=['view', 'sync'])
+    allow(user, VirtualMachine, Device, constraints={'tenant__name': 'Blue'})
+    allow(user, VMInterface, IPAddress)
+    return user
+
+
+def allow(user: User, *models: type, actions: list[str] | None = None, constraints: dict | None = None):
+    permission = ObjectPermission.objects.create(
+        name=str(ObjectPermission.objects.count()), actions=actions or ['view'], constraints=constraints
+    )
+    permission.users.add(user)
+    permission.object_types.set(ObjectType.objects.get_for_model(model) for model in models)
+
+
+@pytest.fixture
+def hidden(pve) -> int:
+    vmid = running_vm(pve)
+    pve.rename(vmid, MARKER)
+    pve.set_config(vmid, description=f'notes of {MARKER}')
+    return vmid
+
+
+@pytest.fixture
+def shown(pve, hidden) -> int:
+    vmid = next(vmid for vmid in vmids(pve, 'qemu') if vmid != hidden)
+    pve.rename(vmid, SEEN)
+    return vmid
+
+
+def read_all(user: User, endpoint) -> dict[str, str]:
+    """All that a person can read: lists, exports, the pages and REST of single rows, GraphQL, search."""
+    client, token = Client(), Token.objects.create(user=user)
+    client.force_login(user)
+    header = {'HTTP_AUTHORIZATION': f'Bearer nbt_{token.key}.{token.token}'}
+    urls = [reverse('search') + '?q=b6f1', reverse('search') + '?q=seen', endpoint.get_absolute_url()]
+    urls += [reverse(f'{PAGES}proxmoxendpoint_{tab}', args=[endpoint.pk]) for tab in ('guests', 'bindings', 'runs')]
+    for model in PLUGIN:
+        name = model._meta.model_name
+        urls += [reverse(f'{PAGES}{name}_list') + query for query in ('', '?export', '?export=table', '?q=a')]
+        urls += [reverse(f'{REST}{name}-list') + '?limit=1000']
+        for row in telling(model):
+            urls += [row.get_absolute_url(), reverse(f'{REST}{name}-detail', args=[row.pk])]
+    for run in SyncRun.objects.filter(mode='preview'):
+        urls += [reverse(f'{PAGES}syncrun_apply', args=[run.pk])]
+        urls += [reverse(f'{PAGES}syncchange_list') + f'?run_id={run.pk}&embedded=True']
+        urls += [reverse(f'{PAGES}syncrun_export', args=[run.pk]) + f'?format={name}' for name in ('csv', 'json')]
+    answers = {url: client.get(url, **(header if url.startswith('/api/') else {})) for url in urls}
+    for query in QUERIES:
+        answers[query] = client.post(reverse('graphql'), {'query': query}, content_type='application/json')
+        assert 'errors' not in json.loads(answers[query].content), answers[query].content
+    return {url: answer.getvalue().decode() for url, answer in answers.items() if answer.status_code != 404}
+
+
+def telling(model: type[Model]) -> Iterator[Model]:
+    """The rows that hold anything of the hidden machine, and one of each of those that are shown alike."""
+    shown = set()
+    for row in model.objects.all():
+        likeness = tuple(getattr(row, name, None) for name in ('kind', 'action', 'outcome', 'mode', 'state'))
+        if MARKER in str(vars(row)) or likeness not in shown:
+            shown.add(likeness)
+            yield row
+
+
+def leaks(read: dict[str, str]) -> list[str]:
+    # The address of the search itself is no answer.
+    return [url for url, text in read.items() if MARKER in text]
+
+
+@pytest.fixture
+def planned(pve, endpoint, sync, tenant, hidden, shown):
+    """A synced cluster, one machine of which is the tenant's, and a preview that would change both."""
+    sync(endpoint)
+    machine = vm_of(endpoint, shown)
+    machine.tenant = tenant
+    machine.save()
+    for vmid in (hidden, shown):
+        pve.set_config(vmid, description=f'other notes of {MARKER if vmid == hidden else SEEN}')
+    pve.agent_error(hidden)
+    sync(endpoint, mode='preview')
+    search_backend.cache(list(ProxmoxGuest.objects.all()))
+
+
+def test_nothing_is_told_of_the_machines_of_others(user, endpoint, planned):
+    read = read_all(user, endpoint)
+    assert leaks(read) == []
+    told = [url for url, text in read.items() if SEEN in text]
+    for model in (ProxmoxGuest, SyncChange, Binding):
+        assert reverse(f'{REST}{model._meta.model_name}-list') + '?limit=1000' in told
+    for query in QUERIES:
+        assert query in told
+    for name in ('proxmoxguest', 'syncchange'):
+        assert reverse(f'{PAGES}{name}_list') + '?export' in told
+
+
+def test_an_administrator_reads_all(admin_user, endpoint, planned, hidden):
+    read = read_all(admin_user, endpoint)
+    assert len(leaks(read)) > 20
+    run = SyncRun.objects.get(mode='preview')
+    assert any(message['subject'] == f'qemu/{hidden}' for message in run.messages_for(admin_user))
+
+
+def test_the_log_of_a_job_tells_nothing_of_single_machines(planned, hidden):
+    run = SyncRun.objects.get(mode='preview')
+    about = next(message for message in run.messages if message['subject'] == f'qemu/{hidden}')
+    log = '\n'.join(entry['message'] for entry in run.job.log_entries)
+    assert f'1 more about single guests, on the page of run {run.pk}' in log
+    assert about['subject'] not in log
+
+
+def test_messages_about_them_are_left_out(user, planned, hidden):
+    run = SyncRun.objects.get(mode='preview')
+    told = {message['subject'] for message in run.messages_for(user)}
+    assert {message['subject'] for message in run.messages} - told == {f'qemu/{hidden}'}
+
+
+def test_rows_of_them_are_not_found(user, endpoint, planned, hidden, shown):
+    for queryset in (SyncChange.objects, Binding.objects):
+        units = set(queryset.restrict(user, 'view').values_list('unit', flat=True))
+        assert units == {'', f'qemu/{shown}'}
+    assert [guest.vmid for guest in ProxmoxGuest.objects.restrict(user, 'view')] == [shown]
+
+
+def test_a_machine_that_is_no_longer_managed_stays_hidden(user, endpoint, planned, hidden):
+    stop_managing([endpoint.guests.get(vmid=hidden)])
+    assert leaks(read_all(user, endpoint)) == []
+
+
+def test_a_machine_that_would_be_adopted_is_hidden(user, pve, endpoint, sync, hidden, shown):
+    sync(endpoint, vmids=[shown])
+    cluster = vm_of(endpoint, shown).cluster
+    machine = VirtualMachine(name='by hand', cluster=cluster, custom_field_data={'vmid': hidden})
+    machine.save()
+    sync(endpoint, mode='preview')
+    guest = endpoint.guests.get(vmid=hidden)
+    assert (guest.state, guest.virtual_machine) == ('new', machine)
+    assert leaks(read_all(user, endpoint)) == []
+
+
+def test_a_conflict_with_a_hidden_machine_does_not_name_it(user, pve, endpoint, sync, tenant):
+    vmid, address = running_vm(pve), '192.0.2.77'
+    pve.set_addresses(vmid, 'net0', f'{address}/24')
+    other = next(other for other in vmids(pve, 'qemu') if other != vmid)
+    sync(endpoint, vmids=[other])
+    machine = VirtualMachine.objects.create(name=MARKER, cluster=vm_of(endpoint, other).cluster)
+    interface = VMInterface.objects.create(virtual_machine=machine, name='eth0')
+    IPAddress.objects.create(address=f'{address}/24', assigned_object=interface)
+    sync(endpoint)
+    VirtualMachine.objects.exclude(pk=machine.pk).update(tenant=tenant)
+    guest = endpoint.guests.get(vmid=vmid)
+    assert guest.state == 'conflict'
+    assert MARKER in guest.reason
+    assert leaks(read_all(user, endpoint)) == []
+    found = ProxmoxGuest.objects.restrict(user, 'view').get(pk=guest.pk)
+    assert found.shown_reason.startswith('You may not view all machines')
+    # Nor can it be found out by guessing, term by term.
+    guess = f'{{ proxsync_guest_list(filters: {{reason: {{i_contains: "{MARKER}"}}}}) {{ vmid }} }}'
+    client = Client()
+    for reader, vmids_found in ((user, []), (User.objects.create_superuser('root'), [{'vmid': vmid}])):
+        client.force_login(reader)
+        answer = client.post(reverse('graphql'), {'query': guess}, content_type='application/json').json()
+        assert answer == {'data': {'proxsync_guest_list': vmids_found}}
+
+
+def test_nodes_are_hidden_likewise(user, pve, make_endpoint, sync, tenant, shown):
+    endpoint = make_endpoint(pve, site=Site.objects.create(name='Berlin', slug='berlin'))
+    sync(endpoint)
+    Device.objects.filter(name='pve1').update(tenant=tenant)
+    for queryset in (SyncChange.objects, Binding.objects):
+        units = set(queryset.restrict(user, 'view').values_list('unit', flat=True))
+        assert units == {'', 'node/pve1'}
+    endpoint.refresh_from_db()
+    state, expires = endpoint.cluster_state, int(timezone.now().timestamp())
+    for node in state['nodes']:
+        node['expires'] = expires if node['name'] == 'pve2' else expires + 9_000_000
+    state['notices'] = [{'subject': 'nodes', 'message': 'On nodes pve1, pve2 it failed.', 'remedy': ''}]
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(cluster_state=state)
+    run = endpoint.runs.get()
+    endpoint.runs.update(messages=state['notices'])
+    for reader, named in ((user, False), (User.objects.create_superuser('root'), True)):
+        client = Client()
+        client.force_login(reader)
+        rest = reverse(f'{REST}syncrun-list'), reverse(f'{REST}syncrun-detail', args=[run.pk])
+        for url in (run.get_absolute_url(), *rest):
+            assert ('pve1, pve2' in client.get(url).content.decode()) == named, url
+        for url in (endpoint.get_absolute_url(), reverse(f'{PAGES}proxmoxendpoint_nodes', args=[endpoint.pk])):
+            page = client.get(url).content.decode()
+            assert 'pve1' in page
+            assert ('pve2' in page) == named
+        assert ('And 1 node whose device you may not view' in page) != named
+
+
+def test_a_hidden_part_of_a_plan_is_counted_and_cannot_be_chosen(user, endpoint, planned, hidden, shown):
+    run = SyncRun.objects.get(mode='preview')
+    client = Client()
+    client.force_login(user)
+    url = reverse(f'{PAGES}syncrun_apply', args=[run.pk])
+    page = client.get(url).content.decode()
+    assert f'qemu/{shown}' in page
+    assert f'qemu/{hidden}' not in page
+    assert 'And 1 guest or node that you may not view' in page
+    header = {'HTTP_AUTHORIZATION': authorization(user)}
+    for units in ([f'qemu/{hidden}'], [f'qemu/{shown}', f'qemu/{hidden}']):
+        told = client.post(url, {'part': 'selected', 'units': units}, follow=True).content.decode()
+        assert f'The plan has no changes of: qemu/{hidden}.' in told
+        answer = client.post(
+            reverse(f'{REST}syncrun-apply', args=[run.pk]),
+            {'units': units},
+            content_type='application/json',
+            **header,
+        )
+        assert answer.status_code == 409
+        assert not SyncRun.objects.filter(mode='apply').exists()
+    client.post(url, {'part': 'selected', 'units': [f'qemu/{shown}']})
+    assert SyncRun.objects.get(mode='apply').units == [f'qemu/{shown}']
+
+
+def test_the_units_of_a_run_that_applied_a_part_are_hidden_likewise(user, endpoint, planned, hidden, shown):
+    run = SyncRun.objects.get(mode='preview')
+    SyncJob.enqueue_plan(run, None, [f'qemu/{hidden}', f'qemu/{shown}'], immediate=True)
+    applied = SyncRun.objects.get(mode='apply')
+    client = Client()
+    for reader, units in ((user, [f'qemu/{shown}']), (User.objects.create_superuser('root'), applied.units)):
+        client.force_login(reader)
+        header = {'HTTP_AUTHORIZATION': authorization(reader)}
+        answer = client.get(reverse(f'{REST}syncrun-detail', args=[applied.pk]), **header).json()
+        assert answer['units'] == units
+        query = {'query': f'{{ proxsync_run(id: {applied.pk}) {{ units }} }}'}
+        answer = client.post(reverse('graphql'), query, content_type='application/json').json()
+        assert answer == {'data': {'proxsync_run': {'units': units}}}
+
+
+def authorization(user: User) -> str:
+    token = Token.objects.create(user=user)
+    return f'Bearer nbt_{token.key}.{token.token}'

@@ -1,0 +1,98 @@
+"""Who is notified of the end of a run, through the real job."""
+
+import pytest
+from core.models import ObjectType
+from django.test import Client
+from django.urls import reverse
+from extras.models import Notification, Subscription
+from users.models import ObjectPermission, User
+
+from netbox_proxsync.jobs import SyncJob
+from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
+from netbox_proxsync.runs.cancellation import cancel
+
+from ..scenarios.test_sync import SMALL
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def pve(standin):
+    return standin(**SMALL)
+
+
+@pytest.fixture
+def endpoint(pve, make_endpoint):
+    return make_endpoint(pve)
+
+
+def user_with(name: str, *models: type) -> User:
+    user = User.objects.create_user(username=name)
+    permission = ObjectPermission.objects.create(name=name, actions=['view'])
+    permission.users.add(user)
+    permission.object_types.set(ObjectType.objects.get_for_model(model) for model in models)
+    return user
+
+
+def told(user) -> list[tuple]:
+    return [(entry.object, entry.event_type) for entry in Notification.objects.filter(user=user)]
+
+
+@pytest.mark.parametrize('mode', ['preview', 'sync'])
+def test_who_started_a_run_is_told_once_that_it_has_ended(endpoint, sync, mode):
+    user = user_with('starter', SyncRun)
+    run = sync(endpoint, mode=mode, user=user)
+    assert told(user) == [(run, 'job_completed')]
+    assert Notification.objects.get().object_repr == str(run)
+    client = Client()
+    client.force_login(user)
+    answer = client.get(reverse('extras:notification_read', args=[Notification.objects.get().pk]))
+    assert answer.url == run.get_absolute_url()
+
+
+def test_of_a_failure_as_well(pve, endpoint, sync):
+    user = user_with('starter', SyncRun)
+    pve.fail('/cluster/resources', 500)
+    run = sync(endpoint, user=user)
+    assert (run.status, told(user)) == ('failed', [(run, 'job_errored')])
+
+
+def test_who_may_not_view_runs_is_led_to_the_endpoint_and_told_anew_each_time(endpoint, sync):
+    user = user_with('starter', ProxmoxEndpoint)
+    sync(endpoint, user=user)
+    Notification.objects.update(read='2026-01-01T00:00:00Z')
+    run = sync(endpoint, user=user)
+    (entry,) = Notification.objects.filter(user=user)
+    assert (entry.object, entry.read, entry.created > run.created) == (endpoint, None, True)
+    stranger = User.objects.create_user(username='stranger')
+    sync(endpoint, user=stranger)
+    assert told(stranger) == []
+
+
+def test_subscribers_are_told_of_failures_that_nobody_started(pve, endpoint, sync):
+    subscriber, outsider = user_with('subscriber', SyncRun, ProxmoxEndpoint), User.objects.create_user(username='out')
+    for user in (subscriber, outsider):
+        Subscription.objects.create(user=user, object=endpoint)
+    sync(endpoint)
+    # NetBox's own, of the first sync, which gave the endpoint its cluster.
+    assert told(subscriber) == [(endpoint, 'object_updated')]
+    Notification.objects.all().delete()
+    for vmid in [guest.vmid for guest in pve.cluster.guests.values()]:
+        pve.delete(vmid)
+    refused = sync(endpoint)
+    pve.fail('/cluster/resources', 500)
+    failed = sync(endpoint)
+    assert (refused.status, failed.status) == ('refused', 'failed')
+    assert set(told(subscriber)) == {(refused, 'job_failed'), (failed, 'job_errored')}
+    assert told(outsider) == []
+    starter = user_with('starter', SyncRun)
+    other = sync(endpoint, user=starter)
+    assert told(starter) == [(other, 'job_errored')]
+    assert len(told(subscriber)) == 2
+
+
+def test_a_run_that_was_cancelled_in_the_queue(endpoint):
+    user = user_with('starter', SyncRun)
+    run = SyncJob.enqueue_run(endpoint, user)
+    cancel(run, user)
+    assert told(user) == [(run, 'job_failed')]

@@ -1,0 +1,80 @@
+"""Nodes in rounds of syncs in memory: many more than a database could play."""
+
+from dataclasses import replace
+from ipaddress import ip_interface
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.values import Pointer
+from tests.scenarios.nodes.strategies import NAMES, blinded, estate, faults, guests_on, nodes
+from tests.sync.builders import SETTINGS, NetBox, inventory, node, node_interface, plan
+
+SITE = Pointer('dcim.site', 1, 'Berlin')
+SYNCED = replace(SETTINGS, sync_nodes=True, site=SITE, change_limit=100)
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def estates(draw):
+    """A cluster that was read completely."""
+    found = {name: draw(nodes(name)) for name in draw(st.sets(st.sampled_from(NAMES)))}
+    return estate(found, {vmid: draw(guests_on(vmid)) for vmid in draw(st.sets(st.sampled_from((100, 101))))})
+
+
+def content(netbox: NetBox) -> dict:
+    """What NetBox holds of what is there, without what was retired."""
+    return {
+        key: netbox.records[bound.kind][bound.pointer].values
+        for key, bound in netbox.bindings.items()
+        if bound.missing_since is None
+    }
+
+
+@quick
+@given(rounds=st.lists(estates(), min_size=1, max_size=4))
+def test_after_a_sync_nothing_is_left_to_do(rounds):
+    netbox = NetBox()
+    for inv in rounds:
+        netbox.sync(inv, SYNCED)
+        again = plan(inv, netbox.existing, SYNCED)
+        assert [change for change in again.changes if change.action is not Action.CONFLICT] == []
+        assert not again.refreshed
+        assert not again.forgotten
+
+
+@quick
+@given(inv=estates(), broken=faults())
+def test_what_cannot_be_read_any_more_changes_nothing(inv, broken):
+    netbox = NetBox()
+    netbox.sync(inv, SYNCED)
+    before = content(netbox)
+    netbox.sync(blinded(inv, broken), SYNCED)
+    assert content(netbox) == before
+
+
+@quick
+@given(inv=estates(), gone=st.sampled_from(NAMES))
+def test_a_node_that_leaves_and_comes_back_is_what_it_was(inv, gone):
+    netbox = NetBox()
+    netbox.sync(inv, SYNCED)
+    before = content(netbox)
+    bound = {key: entry.pointer for key, entry in netbox.bindings.items()}
+    netbox.sync(replace(inv, nodes=tuple(entry for entry in inv.nodes if entry.name != gone)), SYNCED)
+    netbox.sync(inv, SYNCED)
+    assert content(netbox) == before
+    assert {key: entry.pointer for key, entry in netbox.bindings.items()} == bound
+
+
+def test_of_several_records_that_an_address_may_take_it_takes_one_for_good():
+    def pve(name, *addresses):
+        return node(name, interfaces=(node_interface('nat', addresses=tuple(map(ip_interface, addresses))),))
+
+    gateway, netbox = '10.20.0.1/16', NetBox()
+    netbox.sync(inventory(nodes=(pve('pve2', gateway), pve('pve3', gateway))), SYNCED)
+    # One of them goes, the other has it no longer, and a third one has it alone.
+    moved = inventory(nodes=(pve('pve1', gateway), pve('pve3')))
+    netbox.sync(moved, SYNCED)
+    assert netbox.object('ip', 'node/pve1/10.20.0.1').values['address'] == gateway
+    assert plan(moved, netbox.existing, SYNCED).changes == ()
