@@ -180,8 +180,8 @@ def test_a_scheduled_endpoint_is_not_pointed_at_other_hosts(client, user, change
     values = {'hosts': ['elsewhere.example.com'], 'token_secret': 'another'}
     assert TOLD in change(client, endpoint, values)
     endpoint.refresh_from_db()
-    assert endpoint.hosts != ['elsewhere.example.com']
+    assert endpoint.hosts != ['elsewhere.example.com:8006']
     allow(user, ProxmoxEndpoint, 'sync')
     assert change(client, endpoint, values) == ''
     endpoint.refresh_from_db()
-    assert endpoint.hosts == ['elsewhere.example.com']
+    assert endpoint.hosts == ['elsewhere.example.com:8006']

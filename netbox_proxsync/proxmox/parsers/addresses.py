@@ -205,9 +205,12 @@ def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
         # `cicustom` replaces what Proxmox would make of `ipconfigN`, and without a drive nothing reaches the guest
         # (qemu-server, PVE/QemuServer/Cloudinit.pm).
         parts = (config.cloudinit_drive, config.cloudinit_custom)
-        is_told = config.cloudinit_drive is not False and config.cloudinit_custom is not True and bool(config.cloudinit)
+        unread = next((part for part in parts if isinstance(part, Unknown)), None)
+        # Without `ipconfigN`, a drive that cannot be read says nothing about addresses.
+        has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unknown) else config.cloudinit_drive
+        is_told = has_drive and config.cloudinit_custom is not True
         wish: Reading[Mapping[str, str]] = {}
-        if is_told and (unread := next((part for part in parts if isinstance(part, Unknown)), None)) is not None:
+        if is_told and unread is not None:
             wish = unread
         elif is_told:
             wish = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
