@@ -43,9 +43,8 @@ bench-pages: ## first byte of every page at 10,000 guests, or for example: make 
 messages: ## collect the texts for translators, and compile the translations, in netbox_proxsync/locale/
 	@sh tests/stack/bootstrap.sh exec tests.stack.messages
 
-lint: ## the linter and the format
-	@RUFF_CACHE_DIR=.stack/ruff sh tests/stack/bootstrap.sh exec ruff check .
-	@RUFF_CACHE_DIR=.stack/ruff sh tests/stack/bootstrap.sh exec ruff format --check --quiet .
+lint: ## the linter, the format, and which part imports which
+	@sh tests/stack/bootstrap.sh exec tests.stack.lint
 
 stop: ## end everything that runs
 	$(STACK) stop

@@ -24,7 +24,16 @@ from ..sync.kinds import KINDS, Kind
 from ..sync.owners import IGNORED
 from ..sync.values import Value, decode_all, show
 
-__all__ = ('BoundField', 'BoundObject', 'Standing', 'binding_of', 'bound_objects', 'guest_of', 'standing_of', 'web_url')
+__all__ = (
+    'BoundField',
+    'BoundObject',
+    'Standing',
+    'binding_of',
+    'bound_objects',
+    'guest_of',
+    'standing_of',
+    'web_url',
+)
 
 # The kinds of binding of the models whose pages tell of them.
 MODELS = {VirtualMachine: 'vm', Device: 'device', Cluster: 'cluster'}
@@ -244,3 +253,20 @@ def for_people(value: Value) -> str:
     if isinstance(value, bool):
         return str(_('Yes') if value else _('No'))
     return show(value)
+
+
+def panel_context(user: Any, binding: Any) -> dict[str, Any]:
+    """For `inc/bound_panel.html`. Of an endpoint that a person may not view neither its name nor its hosts are told."""
+    guest = guest_of(binding)
+    standing = standing_of(binding, guest, user)
+    endpoint = binding.endpoint if user.has_perm('netbox_proxsync.view_proxmoxendpoint', binding.endpoint) else None
+    return {
+        'binding': binding,
+        'guest': guest if guest and user.has_perm('netbox_proxsync.view_proxmoxguest', guest) else None,
+        'node': guest.node if guest else binding.unit.partition('/')[2] if binding.kind == 'device' else '',
+        'vmid': guest.vmid if guest else None,
+        'endpoint': endpoint,
+        'standing': standing,
+        'run': standing.run if standing.run and user.has_perm('netbox_proxsync.view_syncrun', standing.run) else None,
+        'web_url': web_url(binding.endpoint, binding.unit) if endpoint else '',
+    }

@@ -12,9 +12,8 @@ from utilities.views import ViewTab, register_model_view
 from virtualization.models import VirtualMachine
 
 from ..object_actions import PreviewGuest, SyncGuest
-from ..template_content import panel_context
 from ..ui import guest_panels
-from ..ui.bound_objects import binding_of, bound_objects
+from ..ui.bound_objects import binding_of, bound_objects, panel_context
 
 __all__ = ('DeviceProxmoxView', 'VirtualMachineProxmoxView')
 

@@ -1,0 +1,31 @@
+"""`make lint`: what tools can prove of the code, without a database. All of them run, whatever the first ones find."""
+
+import os
+import subprocess
+import sys
+
+from .paths import ROOT, STACK
+
+CHECKS = (
+    ('ruff', 'check', '--quiet', '.'),
+    ('ruff', 'format', '--check', '--quiet', '.'),
+    # Which part may import which: see [tool.importlinter] in pyproject.toml.
+    ('lint-imports', '--cache-dir', str(STACK / 'import-linter'), '--no-logo'),
+)
+
+
+def main() -> int:
+    environment = {**os.environ, 'RUFF_CACHE_DIR': str(STACK / 'ruff')}
+    folder = os.path.dirname(sys.executable)
+    failed = []
+    for name, *arguments in CHECKS:
+        done = subprocess.run([os.path.join(folder, name), *arguments], cwd=ROOT, env=environment, check=False)
+        if done.returncode:
+            failed.append(' '.join([name, *arguments]))
+    for command in failed:
+        print(f'Failed: {command}', file=sys.stderr)
+    return bool(failed)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
