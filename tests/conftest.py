@@ -13,13 +13,14 @@ import pytest
 from tests.pve import ClusterSpec, StandIn
 from tests.stack import databases, netbox, processes
 
-SHARING = ('tests/mapping',)
+SHARING = ('tests/scenarios/mapping',)
 # What takes long for its number of tests comes first, or one process would be left with it when the others are done.
 LONG = (
     'tests/browser/',
     'tests/test_companions.py',
     'tests/api/test_pynetbox.py',
-    'tests/test_rounds',
+    'tests/management/test_proxsync_uninstall.py',
+    'tests/scenarios/test_rounds',
     'tests/runs/test_workers.py',
 )
 
