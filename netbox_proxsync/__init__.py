@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Never
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate
@@ -38,7 +38,7 @@ class ProxSyncConfig(PluginConfig):
         'run_retention_days': 90,
     }
 
-    def ready(self):
+    def ready(self) -> None:
         super().ready()
         validate_settings({name: get_plugin_config(self.name, name) for name in self.default_settings})
 
@@ -55,13 +55,13 @@ class ProxSyncConfig(PluginConfig):
         post_migrate.connect(ensure_custom_fields, sender=self, dispatch_uid='netbox_proxsync.ensure_custom_fields')
 
 
-def validate_settings(settings: dict[str, Any]):
+def validate_settings(settings: dict[str, Any]) -> None:
     """
     Raises:
         ImproperlyConfigured: A setting of the plugin has a value that means nothing.
     """
 
-    def refuse(name: str, expected: str):
+    def refuse(name: str, expected: str) -> Never:
         # The value is not repeated: it may be a key.
         raise ImproperlyConfigured(f"PLUGINS_CONFIG['netbox_proxsync']['{name}'] must be {expected}.")
 

@@ -39,7 +39,7 @@ class Secret:
 
     __slots__ = ('_ciphertext', '_entered')
 
-    def __init__(self, ciphertext: str = ''):
+    def __init__(self, ciphertext: str = '') -> None:
         self._ciphertext = ciphertext
         self._entered = False
 

@@ -25,7 +25,7 @@ OWN_FIELDS = {
 CHOICES = {'vm_status': _custom_fields_v1.CHOICES}
 
 
-def ensure_custom_fields(using: str = 'default', **kwargs: Any):
+def ensure_custom_fields(using: str = 'default', **kwargs: Any) -> None:
     """
     Make the custom fields anew after the database was emptied: the handler of `post_migrate`, which Django also sends
     after a flush.
@@ -112,7 +112,7 @@ def unusable_fields() -> frozenset[str]:
     return frozenset(problem.name for problem in problems() if problem.is_left_out)
 
 
-def repair():
+def repair() -> None:
     """
     Make custom fields that are missing, and assign those that are not where they belong.
 

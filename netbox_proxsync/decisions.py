@@ -23,7 +23,7 @@ __all__ = ('SyncGoingOn', 'ignore', 'leave_to_people', 'manage_again', 'stop_ign
 class SyncGoingOn(Exception):
     """A sync of the endpoint is under way, which would write again what is being let go of."""
 
-    def __init__(self, endpoint: ProxmoxEndpoint):
+    def __init__(self, endpoint: ProxmoxEndpoint) -> None:
         super().__init__(_('A sync of {endpoint} is going on. Try again when it has ended.').format(endpoint=endpoint))
 
 
@@ -74,14 +74,14 @@ def stop_managing(guests: Collection[ProxmoxGuest]) -> int:
     return len(guests)
 
 
-def forget_kept(bindings: QuerySet[Binding]):
+def forget_kept(bindings: QuerySet[Binding]) -> None:
     """What deleted endpoints have created of these objects is the users' from now on."""
     for object_type in bindings.order_by().values_list('object_type', flat=True).distinct():
         objects = bindings.filter(object_type=object_type).order_by().values_list('object_id', flat=True)
         KeptBinding.objects.filter(object_type=object_type, object_id__in=list(objects)).delete()
 
 
-def leave_to_people(binding: Binding):
+def leave_to_people(binding: Binding) -> None:
     """
     Give one object to the people: no run changes, deletes or makes it again. Its binding stays, to remember that.
 
@@ -93,7 +93,7 @@ def leave_to_people(binding: Binding):
     Binding.objects.filter(pk=binding.pk).update(unmanaged=True)
 
 
-def manage_again(binding: Binding):
+def manage_again(binding: Binding) -> None:
     """Let the next run keep the object again: facts that were edited meanwhile are set back."""
     refuse_in_branch()
     Binding.objects.filter(pk=binding.pk).update(unmanaged=False)
@@ -105,7 +105,7 @@ def decide(guests: Collection[ProxmoxGuest], ignored: bool, standing: Standing) 
     return rows.update(ignored=ignored, state=str(standing.state), reason=standing.reason)
 
 
-def refuse_during_sync(endpoint: ProxmoxEndpoint):
+def refuse_during_sync(endpoint: ProxmoxEndpoint) -> None:
     """A sync that has begun binds again what it has planned to write. A queued one has planned nothing yet."""
     syncs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
     if syncs.filter(status__in=RunStatusChoices.WORKING).exists():

@@ -31,18 +31,18 @@ REFUSED = EventType('proxsync_refused', _('Proxmox sync refused'), EVENT_TYPE_KI
 EVENT_TYPES = (COMPLETED, CONFLICTS, ERRORS, FAILED, REFUSED)
 
 
-def register():
+def register() -> None:
     for event_type in EVENT_TYPES:
         event_type.register()
 
 
-def announce(run: SyncRun):
+def announce(run: SyncRun) -> None:
     """Let event rules know, once it is certain, that a run has ended. Previews change nothing, so they are no news."""
     if run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.CANCELLED:
         transaction.on_commit(lambda: send(run))
 
 
-def send(run: SyncRun):
+def send(run: SyncRun) -> None:
     data = payload(run)
     event = EventContext(
         object_type=ObjectType.objects.get_for_model(run.endpoint),

@@ -30,7 +30,7 @@ def as_secret(value: Any) -> Secret:
 class SecretAttribute(DeferredAttribute):
     """Turns what is assigned into a `Secret`, so that no instance ever holds the plain text."""
 
-    def __set__(self, instance: models.Model, value: Any):
+    def __set__(self, instance: models.Model, value: Any) -> None:
         name = self.field.attname
         if isinstance(value, str) and value in CENSOR_TOKENS:
             # What a change log or an export shows in its place: who writes that back means no change.
@@ -113,6 +113,6 @@ class SecretField(models.TextField):
         # TextField would ask for a text area.
         return models.Field.formfield(self, **{'form_class': SecretFormField, **kwargs})
 
-    def save_form_data(self, instance: models.Model, data: Any):
+    def save_form_data(self, instance: models.Model, data: Any) -> None:
         if data:
             super().save_form_data(instance, '' if data is REMOVE else data)

@@ -24,7 +24,7 @@ class CheckedFilters:
     texts; only to equal it means to be empty.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for it in self.filters.values():
             # Of trees, "in" is how an object is named.

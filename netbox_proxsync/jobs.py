@@ -2,7 +2,7 @@ import logging
 from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Never
 
 from core.choices import JobIntervalChoices, JobNotificationChoices, JobStatusChoices
 from core.exceptions import JobFailed
@@ -44,7 +44,7 @@ GUEST_UNITS = tuple(f'{guest_type}/' for guest_type in GuestType)
 class AlreadyRunning(Exception):
     """An endpoint has a run that is queued or running: `run`."""
 
-    def __init__(self, run: SyncRun):
+    def __init__(self, run: SyncRun) -> None:
         super().__init__(_('{endpoint} has a run that is not finished yet.').format(endpoint=run.endpoint))
         self.run = run
 
@@ -52,7 +52,7 @@ class AlreadyRunning(Exception):
 class EndpointGone(Http404):
     """The endpoint was deleted since it was looked up. On pages and in the API, what else is not there."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(_('The endpoint was deleted meanwhile.'))
 
 
@@ -161,7 +161,7 @@ class SyncJob(JobRunner):
             # Ending it has brought its row back, which had gone with the endpoint.
             Job.objects.filter(pk=job.pk).delete()
 
-    def run(self, run_id: int, **kwargs):
+    def run(self, run_id: int, **kwargs) -> None:
         runs = SyncRun.objects.select_related('endpoint', 'user', 'applies').filter(pk=run_id)
         run = retried(runs.first, _('reading runs'))
         if run is not None and run.status == RunStatusChoices.CANCELLED:
@@ -191,7 +191,7 @@ class SyncJob(JobRunner):
             # The end of the next run does it.
             self.logger.warning(str(problem))
 
-    def carry_out(self, run: SyncRun):
+    def carry_out(self, run: SyncRun) -> None:
         recorder = RunRecorder(run)
         if not recorder.start():
             return
@@ -227,7 +227,7 @@ class SyncJob(JobRunner):
         if status == RunStatusChoices.FAILED:
             self.fail(error)
 
-    def report(self, run: SyncRun):
+    def report(self, run: SyncRun) -> None:
         """
         The job's data and log: what a reader of NetBox's own job page sees. Whoever may view jobs may not view every
         machine, so what is said of single guests stands on the run's page alone.
@@ -253,7 +253,7 @@ class SyncJob(JobRunner):
             'error': run.error,
         }
 
-    def fail(self, message: str):
+    def fail(self, message: str) -> Never:
         self.logger.error(message)
         self.job.error = message
         raise JobFailed(message)
@@ -283,7 +283,7 @@ class ScheduleJob(JobRunner):
             interval__isnull=False, status__in=(JobStatusChoices.STATUS_PENDING, JobStatusChoices.STATUS_SCHEDULED)
         )
 
-    def run(self, **kwargs):
+    def run(self, **kwargs) -> None:
         if self.job.interval:
             # Before the work, not after it as NetBox does: a worker that is killed meanwhile does not end the schedule.
             self.enqueue_next(self.job.interval)
@@ -297,12 +297,12 @@ class ScheduleJob(JobRunner):
             self.logger.warning(f'{run.endpoint}: run {run.pk} had died')
         start_due(timezone.now(), self.start, self.missed)
 
-    def enqueue_next(self, interval: int):
+    def enqueue_next(self, interval: int) -> None:
         with advisory_lock(ADVISORY_LOCK_KEYS['job-schedules']):
             if not self.waiting().exists():
                 self.enqueue(schedule_at=timezone.now() + timedelta(minutes=interval), interval=interval)
 
-    def start(self, endpoint: ProxmoxEndpoint):
+    def start(self, endpoint: ProxmoxEndpoint) -> None:
         try:
             run = SyncJob.enqueue_run(endpoint, user=None)
             self.logger.info(f'{endpoint}: run {run.pk} is queued')
@@ -311,5 +311,5 @@ class ScheduleJob(JobRunner):
         except EndpointGone as error:
             self.logger.info(f'{endpoint}: left out. {error}')
 
-    def missed(self, endpoint: ProxmoxEndpoint):
+    def missed(self, endpoint: ProxmoxEndpoint) -> None:
         self.logger.warning(f'{endpoint}: no worker was there when it was due; it waits for its next turn')

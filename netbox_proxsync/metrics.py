@@ -100,7 +100,7 @@ class MetricsMiddleware:
     counters of processes and nothing that is read from the database.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         if not settings.METRICS_ENABLED:
             raise MiddlewareNotUsed
         self.get_response = get_response

@@ -14,12 +14,12 @@ __all__ = ('keep_bindings', 'withdraw_queued_runs')
 
 
 @receiver(post_save, sender=ProxmoxEndpoint)
-def withdraw_queued_runs(instance: ProxmoxEndpoint, raw: bool = False, **kwargs: Any):
+def withdraw_queued_runs(instance: ProxmoxEndpoint, raw: bool = False, **kwargs: Any) -> None:
     if not instance.enabled and not raw:
         withdraw(instance, _('The endpoint was disabled.'))
 
 
 @receiver(pre_delete, sender=ProxmoxEndpoint)
-def keep_bindings(instance: ProxmoxEndpoint, using: str, **kwargs: Any):
+def keep_bindings(instance: ProxmoxEndpoint, using: str, **kwargs: Any) -> None:
     """Querysets delete endpoints without calling their `delete()`."""
     _keep_bindings(instance, using)

@@ -214,7 +214,7 @@ def clean_ssh_host_keys(text: str) -> str:
     return '\n'.join(lines)
 
 
-def clean_ssh_private_key(key: str, passphrase: str):
+def clean_ssh_private_key(key: str, passphrase: str) -> None:
     """
     Whether an SSH private key can be used.
 

@@ -25,7 +25,7 @@ class EndpointsWidget(DashboardWidget):
     width = 6
     height = 3
 
-    def __init__(self, *args: Any, title: str | None = None, **kwargs: Any):
+    def __init__(self, *args: Any, title: str | None = None, **kwargs: Any) -> None:
         # Stored with the dashboard as text: in the language of who adds it.
         super().__init__(*args, title=title or _('Proxmox endpoints'), **kwargs)
 

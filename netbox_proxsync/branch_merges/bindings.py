@@ -63,7 +63,7 @@ class BindingCarrier:
         source, target: Database aliases.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint, source: str, target: str, touched: Touched):
+    def __init__(self, endpoint: ProxmoxEndpoint, source: str, target: str, touched: Touched) -> None:
         self.endpoint, self.source, self.target, self.touched = endpoint, source, target, touched
         self.theirs = list(self.rows(source))
         self.mine = list(self.rows(target))
@@ -85,7 +85,7 @@ class BindingCarrier:
             'object_type_id', 'object_id'
         ))  # fmt: skip
 
-    def carry(self):
+    def carry(self) -> None:
         self.load_instances()
         seen = set()
         for row in self.theirs:
@@ -101,7 +101,7 @@ class BindingCarrier:
                 self.outcome.dropped.add(row.pk)
         self.save()
 
-    def load_instances(self):
+    def load_instances(self) -> None:
         """The objects whose bindings differ, to look at what they hold."""
         differing = [
             row for row in self.theirs
@@ -115,7 +115,7 @@ class BindingCarrier:
     def is_touched(self, *rows: Binding) -> bool:
         return any(row.unit in self.touched.units for row in rows)
 
-    def meet(self, row: Binding, found: Binding):
+    def meet(self, row: Binding, found: Binding) -> None:
         """The object is bound on both sides."""
         touched = self.is_touched(row, found)
         before = {name: getattr(found, name) for name in ('kind', 'key', 'values', 'unmanaged', *FOLLOWING)}
@@ -146,7 +146,7 @@ class BindingCarrier:
                 values[name] = stored
         return values
 
-    def bring(self, row: Binding):
+    def bring(self, row: Binding) -> None:
         """The object is not bound in the target."""
         if not self.is_touched(row) or row.unit in self.ignored:
             return
@@ -171,7 +171,7 @@ class BindingCarrier:
             return False
         return object_of(row) not in self.there or (row.kind, row.key) in self.touched.released
 
-    def save(self):
+    def save(self) -> None:
         rows = Binding.objects.using(self.target)
         dropped, placed = self.outcome.dropped, self.outcome.placed
         moving = {row.pk for row in placed} & {row.pk for row in self.mine}

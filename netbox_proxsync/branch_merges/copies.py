@@ -20,7 +20,7 @@ FOREIGN_KEYS = """
 """
 
 
-def loosen(branch: 'BranchRow', **kwargs: Any):
+def loosen(branch: 'BranchRow', **kwargs: Any) -> None:
     """
     Without foreign keys, as netbox-branching makes the tables of a new branch. What migrations have made in an open one
     would refer to main's endpoints, so that none of them could be deleted.
@@ -34,7 +34,7 @@ def loosen(branch: 'BranchRow', **kwargs: Any):
             cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT {name}')
 
 
-def forget_endpoint(endpoint_id: int):
+def forget_endpoint(endpoint_id: int) -> None:
     """Delete what branches have of an endpoint. Those that are not ready may be made so again."""
     from netbox_branching.models import Branch
 

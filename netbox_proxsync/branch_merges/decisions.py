@@ -11,7 +11,7 @@ from .guests import GuestCarrier, ignored_units
 __all__ = ('take_decisions',)
 
 
-def take_decisions(endpoint: ProxmoxEndpoint):
+def take_decisions(endpoint: ProxmoxEndpoint) -> None:
     """
     Let count in the active branch what people have decided in main about what an endpoint keeps; nothing to do in main.
 
@@ -25,7 +25,7 @@ def take_decisions(endpoint: ProxmoxEndpoint):
         take_unmanaged(endpoint, row.connection_name)
 
 
-def take_unmanaged(endpoint: ProxmoxEndpoint, target: str):
+def take_unmanaged(endpoint: ProxmoxEndpoint, target: str) -> None:
     """By object, whatever key its binding has here or there; and without what main does not manage any more."""
     names = ('object_type', 'object_id')
     mains = Binding.objects.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk).order_by()

@@ -20,7 +20,7 @@ class GuestCarrier:
         source, target: Database aliases.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint, source: str, target: str):
+    def __init__(self, endpoint: ProxmoxEndpoint, source: str, target: str) -> None:
         self.endpoint, self.source, self.target = endpoint, source, target
         self.theirs = {row.key: row for row in self.rows(source)}
         self.mine = {row.key: row for row in self.rows(target)}
@@ -32,7 +32,7 @@ class GuestCarrier:
     def rows(self, alias: str):
         return ProxmoxGuest.objects.using(alias).filter(endpoint_id=self.endpoint.pk).order_by('pk')
 
-    def carry(self, newer: bool):
+    def carry(self, newer: bool) -> None:
         """
         Args:
             newer: Whether what the other side shows was read later. If not, only the machines follow.
@@ -60,7 +60,7 @@ class GuestCarrier:
             mine.virtual_machine_id = machine
         return None if before == {name: getattr(mine, name) for name in WRITTEN} else mine
 
-    def take_decisions(self):
+    def take_decisions(self) -> None:
         """What people decided in main counts in every branch, also of guests that the branch has not seen yet."""
         if self.target == DEFAULT_DB_ALIAS:
             return

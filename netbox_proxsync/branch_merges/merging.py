@@ -36,7 +36,7 @@ __all__ = (
 WRITTEN = (ChangeOutcomeChoices.APPLIED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.FAILED)
 
 
-def begin(branch: 'BranchRow'):
+def begin(branch: 'BranchRow') -> None:
     """What a new branch shows of the guests was read when main's was."""
     endpoints = ProxmoxEndpoint.objects.exclude(guests_read=None)
     BranchState.objects.bulk_create(
@@ -45,7 +45,7 @@ def begin(branch: 'BranchRow'):
     )
 
 
-def into_main(branch: 'BranchRow'):
+def into_main(branch: 'BranchRow') -> None:
     """After a merge. Doing it again does nothing."""
     runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW)
     with within(''), transaction.atomic():
@@ -67,7 +67,7 @@ def into_main(branch: 'BranchRow'):
         BranchState.objects.filter(branch_id=branch.schema_id).update(carried=timezone.now())
 
 
-def into_branch(branch: 'BranchRow'):
+def into_branch(branch: 'BranchRow') -> None:
     """After a branch was synced from main: what main's runs have done since the branch was made."""
     # What a run that still goes on has written may be in the branch already.
     since = Q(completed__gt=branch.created) | Q(completed=None)
@@ -84,7 +84,7 @@ def into_branch(branch: 'BranchRow'):
                 set_guests_read(endpoint, endpoint.guests_read)
 
 
-def let_go(branch: 'BranchRow'):
+def let_go(branch: 'BranchRow') -> None:
     """Before a merge is reverted: an endpoint must not keep the cluster that goes with it."""
     made = changes_of(branch).filter(kind='cluster', action=ChangeActionChoices.CREATE)
     with within(''):
@@ -93,7 +93,7 @@ def let_go(branch: 'BranchRow'):
             set_cluster(endpoint, None, run)
 
 
-def out_of_main(branch: 'BranchRow'):
+def out_of_main(branch: 'BranchRow') -> None:
     """After a merge was reverted: what was remembered of it, in main."""
     with within(''), transaction.atomic():
         for endpoint in endpoints_of(SyncRun.objects.filter(branch_id=branch.schema_id)):
@@ -108,13 +108,13 @@ def out_of_main(branch: 'BranchRow'):
         BranchState.objects.filter(branch_id=branch.schema_id).update(carried=None, before=None)
 
 
-def at_last(branch: 'BranchRow'):
+def at_last(branch: 'BranchRow') -> None:
     """Before the tables of a branch are dropped: a last chance, should it not have gone well when it was merged."""
     if branch.merged and not_carried(branch):
         into_main(branch)
 
 
-def forget(branch: 'BranchRow'):
+def forget(branch: 'BranchRow') -> None:
     BranchState.objects.filter(branch_id=branch.schema_id).delete()
 
 
@@ -161,7 +161,7 @@ def touched_by(runs: QuerySet[SyncRun]) -> Touched:
     )
 
 
-def place(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]):
+def place(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]) -> None:
     """The cluster that was made or found in the branch becomes the endpoint's, as it does in main at once."""
     bound = Binding.objects.filter(endpoint=endpoint, kind='cluster').first()
     if endpoint.cluster_id or bound is None or bound.object is None:
@@ -171,7 +171,7 @@ def place(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]):
         set_cluster(endpoint, bound.object_id, runs.filter(endpoint=endpoint).first())
 
 
-def place_again(run: SyncRun):
+def place_again(run: SyncRun) -> None:
     """An endpoint that has lost its cluster to a revert that was only tried, or has failed, gets it back."""
     endpoint = run.endpoint
     if run.branch_id or endpoint.cluster_id:
@@ -180,7 +180,7 @@ def place_again(run: SyncRun):
         place(endpoint, SyncRun.objects.filter(pk=run.pk))
 
 
-def set_cluster(endpoint: ProxmoxEndpoint, cluster: int | None, run: SyncRun | None):
+def set_cluster(endpoint: ProxmoxEndpoint, cluster: int | None, run: SyncRun | None) -> None:
     """With an entry in the change log."""
     user = (run and run.user) or service_user()
     if run is None:

@@ -45,7 +45,7 @@ class Before:
             guests_read=read.isoformat() if read else None,
         )
 
-    def keep(self, endpoint: ProxmoxEndpoint, state: BranchState):
+    def keep(self, endpoint: ProxmoxEndpoint, state: BranchState) -> None:
         """
         Keep with the branch what a merge has changed of this, to be called after it. What was kept before stays: a
         merge whose bindings follow a second time changes nothing that the first did not.
@@ -74,7 +74,7 @@ def changed(before: Rows, after: Rows) -> dict[str, dict[str, Any] | None]:
     return {pk: before.get(pk) for pk in {**before, **after} if before.get(pk) != after.get(pk)}
 
 
-def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[str]):
+def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[str]) -> None:
     """
     After a merge was reverted: main's bindings and guests as they were before it.
 
@@ -85,7 +85,7 @@ def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[s
     restore_guests(endpoint, state, written)
 
 
-def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], written: Collection[str]):
+def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], written: Collection[str]) -> None:
     mine = {str(row.pk): row for row in Binding.objects.filter(endpoint=endpoint)}
     pks = [pk for pk, row in before.items() if not units_of(row, mine.get(pk)) & set(written)]
     back = [Binding(**before[pk]) for pk in pks if before[pk] is not None]

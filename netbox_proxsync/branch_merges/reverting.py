@@ -13,7 +13,7 @@ from ..sync.values import decode
 __all__ = ('take_back',)
 
 
-def take_back(changes: QuerySet[SyncChange]):
+def take_back(changes: QuerySet[SyncChange]) -> None:
     """
     Where objects hold again what they held before these changes, let bindings remember what was written before; or the
     next run would take it for a person's edit.
@@ -39,7 +39,7 @@ def is_back(field: Mapping[str, Any], bound: Binding) -> bool:
     return field['name'] in bound.values and read(bound.object, field['name']) == decode(field['now'])
 
 
-def restore(values: dict[str, Any], field: Mapping[str, Any]):
+def restore(values: dict[str, Any], field: Mapping[str, Any]) -> None:
     if field.get('has_last'):
         values[field['name']] = field['last']
     else:

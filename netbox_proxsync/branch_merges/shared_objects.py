@@ -11,7 +11,7 @@ __all__ = ('carry_shared',)
 VALUE = ('endpoint', 'model', 'within', 'name')
 
 
-def carry_shared(endpoint: ProxmoxEndpoint, source: str, target: str):
+def carry_shared(endpoint: ProxmoxEndpoint, source: str, target: str) -> None:
     """
     Let the target remember what it does not know and what it has the object for. What it remembers itself stays, unless
     that object is gone.

@@ -28,7 +28,7 @@ LOOK_FOR_EDITS = 'Nothing tries it again: the next run in main may take values t
 TOO_LATE = 'Nothing tries it again: the next run in main adopts what it finds.'
 
 
-def register():
+def register() -> None:
     """To be called when NetBox starts. Does nothing where netbox-branching is not installed."""
     if not installed():
         return
@@ -80,7 +80,7 @@ def refuse_while_runs_go_on(branch: 'BranchRow') -> Any:
     return BranchActionIndicator(False, told.format(run=run.pk))
 
 
-def follow(receive: Callable[['BranchRow'], None], remedy: str, branch: 'BranchRow', **kwargs: Any):
+def follow(receive: Callable[['BranchRow'], None], remedy: str, branch: 'BranchRow', **kwargs: Any) -> None:
     """
     What was done to the branch is done, whatever becomes of what follows from it.
 
@@ -96,14 +96,14 @@ def follow(receive: Callable[['BranchRow'], None], remedy: str, branch: 'BranchR
         logger.exception(f'The bindings of the branch "{branch}" could not follow. {remedy}')
 
 
-def refuse_to_delete(**kwargs: Any):
+def refuse_to_delete(**kwargs: Any) -> None:
     try:
         refuse_in_branch()
     except InBranch as error:
         raise AbortRequest(str(error)) from None
 
 
-def refuse_to_drop(branch: 'BranchRow', **kwargs: Any):
+def refuse_to_drop(branch: 'BranchRow', **kwargs: Any) -> None:
     """A run holds both connections: dropping the branch would wait for the one, and the other for that, for ever."""
     from ..choices import RunStatusChoices
     from ..models import SyncRun
@@ -114,7 +114,7 @@ def refuse_to_drop(branch: 'BranchRow', **kwargs: Any):
         raise AbortRequest(told.format(run=run.pk))
 
 
-def forget_endpoint(instance: models.Model, using: str, **kwargs: Any):
+def forget_endpoint(instance: models.Model, using: str, **kwargs: Any) -> None:
     """Also what branches have of an endpoint that is deleted."""
     if using == DEFAULT_DB_ALIAS:
         from .copies import forget_endpoint as forget

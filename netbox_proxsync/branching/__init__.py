@@ -127,7 +127,7 @@ def place() -> str:
     return active().schema_id or 'main'
 
 
-def check_place(seen: str | None):
+def check_place(seen: str | None) -> None:
     """
     Netbox-branching falls back to main, without a word, when the branch that somebody has chosen is not ready.
 
@@ -163,7 +163,7 @@ def existing(schema_ids: Iterable[str]) -> list[str]:
     return list(Row.objects.filter(schema_id__in=list(schema_ids)).order_by().values_list('schema_id', flat=True))
 
 
-def check_usable(row: 'BranchRow'):
+def check_usable(row: 'BranchRow') -> None:
     """Raises BranchUnusable unless a run can work in the branch."""
     if not row.ready:
         raise BranchUnusable(
@@ -247,7 +247,7 @@ def atomic() -> Iterator[None]:
         yield
 
 
-def hold(row: 'BranchRow'):
+def hold(row: 'BranchRow') -> None:
     """Keep the branch as it is for the rest of the transaction; other runs may work in it, too."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(f'SELECT status FROM {row._meta.db_table} WHERE id = %s FOR SHARE', [row.pk])
@@ -258,7 +258,7 @@ def hold(row: 'BranchRow'):
     check_usable(row)
 
 
-def refuse_in_branch():
+def refuse_in_branch() -> None:
     """
     Raises:
         InBranch: A branch is active, and what is about to be done would be lost with it.
@@ -272,7 +272,7 @@ def refuse_in_branch():
         )
 
 
-def clean_in_main():
+def clean_in_main() -> None:
     """
     For what is the same in every branch: an edit would count in main at once, and may name what only the branch has.
 

@@ -35,7 +35,9 @@ def too_late(slot: datetime, interval: int, now: datetime) -> bool:
     return now - slot >= max(timedelta(minutes=interval), PATIENCE)
 
 
-def start_due(now: datetime, start: Callable[[ProxmoxEndpoint], None], missed: Callable[[ProxmoxEndpoint], None]):
+def start_due(
+    now: datetime, start: Callable[[ProxmoxEndpoint], None], missed: Callable[[ProxmoxEndpoint], None]
+) -> None:
     """
     Call `start` for every endpoint whose slot has come, within the transaction that moves it on to its next slot.
 

@@ -84,7 +84,7 @@ class RequestWithoutSecrets:
     is the same request but for what was sent with it.
     """
 
-    def __init__(self, request: HttpRequest):
+    def __init__(self, request: HttpRequest) -> None:
         self._request = request
 
     def __getattr__(self, name: str) -> Any:

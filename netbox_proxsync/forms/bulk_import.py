@@ -49,7 +49,7 @@ class ForgivingImportForm(PrimaryModelImportForm):
                 self.cleaned_data[name] = column.get_default()
         return self.cleaned_data
 
-    def _update_errors(self, errors: ValidationError):
+    def _update_errors(self, errors: ValidationError) -> None:
         # A row that changes an object has only the fields of its columns, and the model may complain about another.
         if hasattr(errors, 'error_dict'):
             told: dict[str, list[ValidationError]] = {}
@@ -58,7 +58,7 @@ class ForgivingImportForm(PrimaryModelImportForm):
             errors = ValidationError(told)
         super()._update_errors(errors)
 
-    def _clean_switch(self, name: str):
+    def _clean_switch(self, name: str) -> None:
         try:
             self.cleaned_data[name] = yes_or_no(self.data.get(name))
         except ValidationError as error:
@@ -205,7 +205,7 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
             'field_policy', 'change_limit', 'sync_interval', 'object_events', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         # A name, a host and a token are enough; the rest has defaults.
         for name in (
@@ -278,7 +278,7 @@ class MappingRuleImportForm(ForgivingImportForm):
             'vrf', 'vlan_group', 'extra_tags', 'description', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         # A name, and what the rule does, are enough; the rest has defaults.
         self.fields['weight'].required = False

@@ -43,7 +43,7 @@ def yes_or_no(value: Any) -> bool | None:
 class WordsField(SimpleArrayField):
     """Words separated by commas, spaces or lines: however they were pasted."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault('base_field', forms.CharField(max_length=255))
         super().__init__(*args, **kwargs)
 
@@ -74,7 +74,7 @@ class HostsField(WordsField):
 class FieldPolicyField(forms.CharField):
     """Exceptions from who owns a field, one in a line: 'vm.name = ignored'."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault('label', _('Field policy'))
         kwargs.setdefault('required', False)
         kwargs.setdefault('help_text', lazy(field_policy_help, str)())

@@ -187,7 +187,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             ),
         }  # fmt: skip
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk and self.instance.token_secret:
             self.fields['token_secret'].required = False
@@ -242,7 +242,7 @@ class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
             'fingerprint': forms.TextInput(attrs={'class': 'font-monospace'}),
         }
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.instance.pk:
             # From the endpoint that is cloned.

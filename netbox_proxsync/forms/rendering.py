@@ -15,7 +15,7 @@ class FoldedFieldSet(FieldSet):
 
     folded = True
 
-    def __init__(self, *items: Any, hint: str = '', **kwargs: Any):
+    def __init__(self, *items: Any, hint: str = '', **kwargs: Any) -> None:
         super().__init__(*items, **kwargs)
         self.hint = hint
 

@@ -14,7 +14,7 @@ __all__ = ('rekey',)
 type Unit = tuple[int, str]
 
 
-def rekey(endpoint: ProxmoxEndpoint, wanted: Mapping[int, tuple[str, str]]):
+def rekey(endpoint: ProxmoxEndpoint, wanted: Mapping[int, tuple[str, str]]) -> None:
     """
     Give bindings new keys, and those of retired guests of other endpoints to this one. All at once: half of them would
     tie two machines. What is no longer as it was when the plan was made stays; its changes are outdated then.
@@ -62,13 +62,13 @@ def kept_units(endpoint: ProxmoxEndpoint, units: Collection[str], moving: Collec
     return set(roots.filter(object_id__in=machines.values('pk')).values_list('unit', flat=True))
 
 
-def clear(endpoint: ProxmoxEndpoint, keys: Iterable[tuple[str, str]], moving: Collection[int]):
+def clear(endpoint: ProxmoxEndpoint, keys: Iterable[tuple[str, str]], moving: Collection[int]) -> None:
     """Drop what is bound under the new keys: its virtual machine is gone from NetBox."""
     taken = Binding.objects.filter(endpoint=endpoint, key__in=[key for key, _unit in keys]).exclude(pk__in=moving)
     delete_unread(Binding, Q(pk__in=list(taken.values_list('pk', flat=True))), taken.db)
 
 
-def hand_over(endpoint: ProxmoxEndpoint, units: Iterable[Unit]):
+def hand_over(endpoint: ProxmoxEndpoint, units: Iterable[Unit]) -> None:
     """The other endpoints keep nothing of the guests any more; their lists do not name them as missing."""
     for endpoint_id, unit in units:
         guest_type, _slash, vmid = unit.partition('/')

@@ -27,7 +27,7 @@ def shared_cluster(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Ite
     return ''
 
 
-def remember_cluster(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]):
+def remember_cluster(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]) -> None:
     """What was read once and not this time (a certificate of a node that is off) stays known."""
     before = known_identity(endpoint)
     known = {**before, **{name: value for name, value in identity.items() if value}}

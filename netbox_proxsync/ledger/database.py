@@ -69,7 +69,7 @@ def reason_of(error: BaseException) -> str:
     return reasons.get(sqlstate_of(error)) or next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def pause(attempt: int):
+def pause(attempt: int) -> None:
     """Wait a moment after a failed attempt (from 1), not for the same time as others that failed at the same moment."""
     limit = SECONDS_TO_PAUSE * 2 ** (attempt - 1)
     sleep(uniform(limit / 2, limit))
@@ -115,7 +115,7 @@ def explain(error: DatabaseError | InterfaceError) -> str:
     return _('The database of NetBox reported: {reason}').format(reason=reason_of(error))
 
 
-def reconnect():
+def reconnect() -> None:
     """After an error: give up connections that cannot be used any more, so that the next statement opens new ones."""
     for alias in branching.aliases():
         connections[alias].close_if_unusable_or_obsolete()

@@ -46,14 +46,14 @@ class Aside:
         save: Callable[[models.Model, str, Value], None],
         bound_to: dict[Pointer, Bound],
         journal: Journal,
-    ):
+    ) -> None:
         self.save = save
         self.bound_to = bound_to
         self.before: dict[tuple[Pointer, str], Value] = JournaledDict(journal)
         self.leaving: JournaledSet[Pointer] = JournaledSet(journal)
         self.roles: dict[Pointer, Value] = {}
 
-    def expect(self, changes: Iterable[Change]):
+    def expect(self, changes: Iterable[Change]) -> None:
         """
         Note which objects a plan will rename or delete: the others keep their names. And which addresses get a role.
         """
@@ -72,7 +72,7 @@ class Aside:
         """What is to be remembered of a field that is not written by its own change."""
         return None if remembered is not None and self.before.get((pointer, name)) == remembered else remembered
 
-    def make_room(self, instance: models.Model):
+    def make_room(self, instance: models.Model) -> None:
         """
         Rename whoever has the name of an object that is about to be saved, if it is to be renamed or deleted. Give the
         role in which an address may be there twice to those that are to get it.
@@ -90,7 +90,7 @@ class Aside:
             if pointer_to(rival) in self.leaving:
                 self.set_aside(rival, 'name', f'{rival.name[:KEPT_OF_NAME]} #{rival.pk}')
 
-    def free_primary(self, address: models.Model, want: Pointer | None):
+    def free_primary(self, address: models.Model, want: Pointer | None) -> None:
         """NetBox does not let go of an address while it is the primary one of the machine that it leaves."""
         if not isinstance(address, IPAddress) or want is None:
             return
@@ -101,13 +101,13 @@ class Aside:
                 if holder != target:
                     self.set_aside(holder, name, None)
 
-    def set_aside(self, instance: models.Model, name: str, value: Value):
+    def set_aside(self, instance: models.Model, name: str, value: Value) -> None:
         pointer, before = pointer_to(instance), read(instance, name)
         self.save(instance, name, value)
         self.before.setdefault((pointer, name), before)
         self.remember(pointer, name, before, value)
 
-    def remember(self, pointer: Pointer, name: str, before: Value, value: Value):
+    def remember(self, pointer: Pointer, name: str, before: Value, value: Value) -> None:
         """Let the binding know, or the next run would take it for a person's edit."""
         object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
         # Also of another endpoint, whose retired guest gives an address up.

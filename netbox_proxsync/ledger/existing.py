@@ -137,7 +137,7 @@ class RecordReader:
         departed: Sequence[DepartedUnit] = (),
         own: Container[int] = (),
         bound_keys: Container[tuple[str, str]] = (),
-    ):
+    ) -> None:
         self.endpoint = endpoint
         self.newcomers = newcomers
         # Retired guests of other endpoints are loaded with their parts, as those of this endpoint are.

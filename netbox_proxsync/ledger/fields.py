@@ -62,7 +62,7 @@ def is_set(model: type[models.Model], name: str) -> bool:
     )
 
 
-def write(instance: models.Model, name: str, value: Value):
+def write(instance: models.Model, name: str, value: Value) -> None:
     """Set a field (not a set) to a value whose objects all exist. Nothing is saved."""
     if name.startswith(CUSTOM):
         instance.custom_field_data[name.removeprefix(CUSTOM)] = value

@@ -51,7 +51,7 @@ def kept_most(former: FormerEndpoint, guests: Iterable[Guest]) -> bool:
     return bool(kept) and 2 * sum(machines.get(key) == uuid for key, uuid in kept.items()) >= len(kept)
 
 
-def restore(former: FormerEndpoint, endpoint: ProxmoxEndpoint):
+def restore(former: FormerEndpoint, endpoint: ProxmoxEndpoint) -> None:
     taken = set(Binding.objects.filter(endpoint=endpoint).order_by().values_list('kind', 'key'))
     batch = []
     for row in restorable(former):

@@ -53,20 +53,20 @@ class GuestRecorder:
         endpoint: ProxmoxEndpoint,
         standings: Standings | LaterStandings,
         vmids: Collection[int] | None = None,
-    ):
+    ) -> None:
         self.endpoint = endpoint
         self.standings = standings
         self.to_adopt: dict[str, int] = {}
         self.meant = None if vmids is None else {f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids}
 
-    def find_to_adopt(self, units: Iterable[str]):
+    def find_to_adopt(self, units: Iterable[str]) -> None:
         """The virtual machines that guests would adopt, or have again, and that users have not deleted since."""
         wanted = {unit: pk for unit in units if (pk := self.standings.open.to_adopt(unit))}
         there = VirtualMachine.objects.filter(pk__in=wanted.values()).order_by() if wanted else None
         found = set(there.values_list('pk', flat=True)) if there is not None else set()
         self.to_adopt = {unit: pk for unit, pk in wanted.items() if pk in found}
 
-    def record_all(self, read_at: datetime):
+    def record_all(self, read_at: datetime) -> None:
         """
         Take over all that was read. The number of queries depends on the number of rows that differ alone: a few for
         every thousand.
@@ -82,7 +82,7 @@ class GuestRecorder:
             self.endpoint.guests_read = before
             raise
 
-    def record_differing(self, read_at: datetime):
+    def record_differing(self, read_at: datetime) -> None:
         rows, machines = self.rows(self.meant), self.machines(self.meant)
         self.find_to_adopt(self.standings.open.by_unit)
         differing = [*self.listed(rows, machines)]
@@ -121,7 +121,7 @@ class GuestRecorder:
                 differing.append(row)
         return differing, gone
 
-    def record_units(self, units: Collection[str]):
+    def record_units(self, units: Collection[str]) -> None:
         """
         Note how NetBox stands to some guests now. To be called within the transaction that has changed that, so that
         what the rows say is true at every moment, also if nothing comes after it.
@@ -182,7 +182,7 @@ class GuestRecorder:
         return dict(self.bindings().filter(key__in=list(keys)).values_list('key', 'first_seen'))
 
 
-def save(differing: list[ProxmoxGuest], gone: list[ProxmoxGuest]):
+def save(differing: list[ProxmoxGuest], gone: list[ProxmoxGuest]) -> None:
     for batch in batched(differing, BATCH):
         write(batch)
     for batch in batched(gone, BATCH):
@@ -245,7 +245,7 @@ def unseen(endpoint: ProxmoxEndpoint, key: str) -> ProxmoxGuest:
     return ProxmoxGuest(endpoint=endpoint, type=guest_type, vmid=int(vmid))
 
 
-def write(rows: tuple[ProxmoxGuest, ...]):
+def write(rows: tuple[ProxmoxGuest, ...]) -> None:
     """Insert or update rows by one statement, `ignored` excepted, which is a person's; and let them be found."""
     before = dict(named(rows))
     ProxmoxGuest.objects.bulk_create(
@@ -259,7 +259,7 @@ def write(rows: tuple[ProxmoxGuest, ...]):
         index(renamed)
 
 
-def index(rows: list[ProxmoxGuest]):
+def index(rows: list[ProxmoxGuest]) -> None:
     """Let NetBox's search find rows, which learns of single saves only."""
     object_type = ContentType.objects.get_for_model(ProxmoxGuest)
     stale = CachedValue.objects.filter(object_type_id=object_type.pk, object_id__in=[row.pk for row in rows])

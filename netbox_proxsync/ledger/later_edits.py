@@ -42,11 +42,11 @@ class Newcomers:
         since: When the run began that made the plan.
     """
 
-    def __init__(self, since: datetime):
+    def __init__(self, since: datetime) -> None:
         self.since = since
         self.found: dict[str, list[Newcomer]] = {}
 
-    def forget(self):
+    def forget(self) -> None:
         """Look again the next time."""
         self.found.clear()
 

@@ -65,7 +65,9 @@ class ObjectWriter:
         journal: Takes back, together with a savepoint or a transaction, what is remembered of it here.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint, message: str, moment: datetime, planned: datetime | None = None):
+    def __init__(
+        self, endpoint: ProxmoxEndpoint, message: str, moment: datetime, planned: datetime | None = None
+    ) -> None:
         self.endpoint = endpoint
         self.message = message
         self.moment = moment
@@ -86,7 +88,7 @@ class ObjectWriter:
         self.load()
         self.aside = Aside(self.save_field, self.bound_to, self.journal)
 
-    def load(self):
+    def load(self) -> None:
         """Learn which objects the endpoint keeps, and which guests people have told to leave alone."""
         loaded = load_bindings(self.endpoint)
         self.bound_to.clear()
@@ -123,7 +125,7 @@ class ObjectWriter:
         """Whether the shared object that a field names exists. Of a set, those that do not are left out."""
         return not isinstance(field.want, Shared) or field.want in self.shared
 
-    def create(self, change: Change):
+    def create(self, change: Change) -> None:
         """Make an object and its binding. Late fields stay empty."""
         model = apps.get_model(KINDS[change.kind].model)
         fields = [field for field in change.writes if not field.late and self.is_made(field)]
@@ -148,7 +150,7 @@ class ObjectWriter:
         if change.kind == 'cluster':
             self.place_endpoint(pointer)
 
-    def check(self, change: Change):
+    def check(self, change: Change) -> None:
         """Whether what the plan saw is still tied to what the plan saw, and nobody has decided otherwise since."""
         if change.unit in self.ignored:
             raise Outdated(_('A person has told the sync to leave this guest alone.'))
@@ -164,7 +166,7 @@ class ObjectWriter:
         elif bound != change.pointer:
             raise Outdated(_('This endpoint does not keep it any more.'))
 
-    def check_identity(self, change: Change):
+    def check_identity(self, change: Change) -> None:
         """Whether the users' changes since the plan was made leave no doubt about which object this is."""
         wants = {field.name: field.want for field in change.writes}
         if change.action is Action.CREATE:
@@ -251,7 +253,7 @@ class ObjectWriter:
         self.unbind(change)
         return outdated
 
-    def delete(self, change: Change):
+    def delete(self, change: Change) -> None:
         """Delete an object, unless something came to hang on it since the plan was made."""
         instance = self.locked(change.pointer)
         if burdens := sorted(set(hanging_on(instance, self.bound_to))):
@@ -270,7 +272,7 @@ class ObjectWriter:
             return True
         return is_marked(bound, {name: read(instance, name) for name in kind.retired})
 
-    def stamp_unit(self, change: Change):
+    def stamp_unit(self, change: Change) -> None:
         """Note on the root of a change's unit that something about it changed, unless its own write has done so."""
         root = next((name for name, kind in KINDS.items() if kind.stamp and (name, change.unit) in self.pointers), None)
         if root is None or (pointer := self.pointers[root, change.unit]) in self.stamped:
@@ -310,11 +312,11 @@ class ObjectWriter:
             raise Outdated(_('It was deleted in NetBox since the plan was made.'))
         return instance
 
-    def prepare(self, instance: models.Model):
+    def prepare(self, instance: models.Model) -> None:
         instance.snapshot()
         instance._changelog_message = self.message
 
-    def save(self, instance: models.Model):
+    def save(self, instance: models.Model) -> None:
         instance._changelog_message = self.message
         validate(instance)
         instance.save()
@@ -345,7 +347,7 @@ class ObjectWriter:
             self.stamped.add(pointer_to(instance))
         return [field.name for field in plain if field not in current]
 
-    def write_sets(self, instance: models.Model, fields: Iterable[FieldChange]):
+    def write_sets(self, instance: models.Model, fields: Iterable[FieldChange]) -> None:
         """Add and remove single elements, so that what others put there meanwhile stays."""
         for field in fields:
             if not is_set(type(instance), field.name):
@@ -360,18 +362,18 @@ class ObjectWriter:
                 manager.remove(*fetch(removed))
             self.has_written |= bool(added or removed)
 
-    def save_field(self, instance: models.Model, name: str, value: Value):
+    def save_field(self, instance: models.Model, name: str, value: Value) -> None:
         self.prepare(instance)
         write(instance, name, value)
         self.save(instance)
 
-    def stamp_on(self, instance: models.Model, kind: str):
+    def stamp_on(self, instance: models.Model, kind: str) -> None:
         stamp = KINDS[kind].stamp
         fields = {field.name for field in CustomField.objects.get_for_model(type(instance))} - self.unusable
         if stamp and stamp in fields:
             instance.custom_field_data[stamp] = self.moment.isoformat()
 
-    def bind(self, change: Change, pointer: Pointer, skipped: set[str] = frozenset(), made: bool = False):
+    def bind(self, change: Change, pointer: Pointer, skipped: set[str] = frozenset(), made: bool = False) -> None:
         """
         Tie the thing to the object and remember what was written.
 
@@ -431,7 +433,7 @@ class ObjectWriter:
             self.has_former_endpoints = FormerEndpoint.objects.exists()
         return self.has_former_endpoints and was_created_by_sync(pointer)
 
-    def unbind(self, change: Change):
+    def unbind(self, change: Change) -> None:
         rows = Binding.objects.filter(endpoint=self.endpoint, kind=change.kind, key=change.key)
         if change.key == change.unit:
             # Its parts are gone with it; one that a person had moved elsewhere before is theirs.
@@ -440,7 +442,7 @@ class ObjectWriter:
             self.bound_to.pop(self.pointers.pop((row.kind, row.key), None), None)
         rows.delete()
 
-    def place_endpoint(self, cluster: Pointer):
+    def place_endpoint(self, cluster: Pointer) -> None:
         """
         The cluster that the first sync makes or finds becomes the endpoint's. In a branch that waits for the merge: the
         endpoint is in main, which may not have the cluster.
@@ -454,7 +456,7 @@ class ObjectWriter:
             endpoint.save()
 
 
-def follow_cluster(instance: VirtualMachine):
+def follow_cluster(instance: VirtualMachine) -> None:
     """
     A virtual machine that moves to another cluster gets the site of that cluster, and leaves a device that is not in
     it: NetBox accepts no others.

@@ -53,7 +53,9 @@ class ForeignReader:
         bound_to: The bindings of this endpoint by their objects.
     """
 
-    def __init__(self, endpoint: models.Model, records: Mapping[str, list[Record]], bound_to: Mapping[Pointer, Bound]):
+    def __init__(
+        self, endpoint: models.Model, records: Mapping[str, list[Record]], bound_to: Mapping[Pointer, Bound]
+    ) -> None:
         self.others = Binding.objects.exclude(endpoint=endpoint).order_by()
         self.records = records
         self.bound_to = bound_to

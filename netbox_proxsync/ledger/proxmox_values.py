@@ -21,7 +21,9 @@ UNBOUND = (Action.CREATE, Action.ADOPT)
 type Identity = tuple[str, str]
 
 
-def record_seen(endpoint: ProxmoxEndpoint, seen: Mapping[Identity, Mapping[str, Value]], pending: Iterable[Pending]):
+def record_seen(
+    endpoint: ProxmoxEndpoint, seen: Mapping[Identity, Mapping[str, Value]], pending: Iterable[Pending]
+) -> None:
     """
     Keep what a run has seen, writing only what differs.
 
@@ -46,7 +48,7 @@ def record_seen(endpoint: ProxmoxEndpoint, seen: Mapping[Identity, Mapping[str, 
         Binding.objects.bulk_update(rows, ['seen'])
 
 
-def settle_seen(endpoint: ProxmoxEndpoint):
+def settle_seen(endpoint: ProxmoxEndpoint) -> None:
     """After a stored plan was applied: forget what is written now."""
     changed = []
     for row in Binding.objects.filter(endpoint=endpoint).exclude(seen={}).only('values', 'seen'):

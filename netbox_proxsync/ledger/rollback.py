@@ -17,10 +17,10 @@ MISSING = object()
 class Journal:
     """Notes how to undo each change of the dictionaries and sets that belong to it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
 
-    def note(self, undo: Callable[[], None]):
+    def note(self, undo: Callable[[], None]) -> None:
         self._undo.append(undo)
 
     @contextmanager
@@ -34,22 +34,22 @@ class Journal:
                 self._undo.pop()()
             raise
 
-    def forget(self):
+    def forget(self) -> None:
         """After a commit: what was changed stays."""
         self._undo.clear()
 
 
 class JournaledDict[K: Hashable, V](dict[K, V]):
-    def __init__(self, journal: Journal, content: Mapping[K, V] | Iterable[tuple[K, V]] = ()):
+    def __init__(self, journal: Journal, content: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
         super().__init__(content)
         self._journal = journal
 
-    def _note(self, key: K):
+    def _note(self, key: K) -> None:
         before = self.get(key, MISSING)
         restore = super().__setitem__ if before is not MISSING else None
         remove = super().pop
 
-        def undo():
+        def undo() -> None:
             if restore:
                 restore(key, before)
             else:
@@ -57,11 +57,11 @@ class JournaledDict[K: Hashable, V](dict[K, V]):
 
         self._journal.note(undo)
 
-    def __setitem__(self, key: K, value: V):
+    def __setitem__(self, key: K, value: V) -> None:
         self._note(key)
         super().__setitem__(key, value)
 
-    def __delitem__(self, key: K):
+    def __delitem__(self, key: K) -> None:
         self._note(key)
         super().__delitem__(key)
 
@@ -74,11 +74,11 @@ class JournaledDict[K: Hashable, V](dict[K, V]):
             self[key] = default
         return self[key]
 
-    def update(self, *others: Mapping[K, V] | Iterable[tuple[K, V]], **values: V):
+    def update(self, *others: Mapping[K, V] | Iterable[tuple[K, V]], **values: V) -> None:
         for key, value in dict(*others, **values).items():
             self[key] = value
 
-    def clear(self):
+    def clear(self) -> None:
         for key in list(self):
             del self[key]
 
@@ -94,14 +94,14 @@ class JournaledDict[K: Hashable, V](dict[K, V]):
 class JournaledSet[T: Hashable]:
     """As much of a set as is needed: `add`, `discard`, `in`, iteration."""
 
-    def __init__(self, journal: Journal):
+    def __init__(self, journal: Journal) -> None:
         self._members: JournaledDict[T, None] = JournaledDict(journal)
 
-    def add(self, member: T):
+    def add(self, member: T) -> None:
         if member not in self._members:
             self._members[member] = None
 
-    def discard(self, member: T):
+    def discard(self, member: T) -> None:
         if member in self._members:
             del self._members[member]
 

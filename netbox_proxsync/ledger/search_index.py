@@ -11,7 +11,7 @@ OBJECTS = getattr(deferred, '_FLUSH_BATCH_ATTR', '')
 DATABASE = getattr(deferred, '_FLUSH_ALIAS_ATTR', '')
 
 
-def merge_search_updates(using: str):
+def merge_search_updates(using: str) -> None:
     """
     Merge the updates of the search index that a transaction has planned in its savepoints into one.
 

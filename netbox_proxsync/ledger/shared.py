@@ -46,7 +46,7 @@ class SharedObjects:
     Each endpoint remembers its own. A value that it has never used means what it means to another endpoint.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint):
+    def __init__(self, endpoint: ProxmoxEndpoint) -> None:
         self.endpoint = endpoint
 
     def find(self, wanted: Iterable[Shared]) -> FoundShared:
@@ -93,7 +93,7 @@ class SharedObjects:
         self.remember({shared: pointer})
         return pointer
 
-    def remember(self, pointers: Mapping[Shared, Pointer]):
+    def remember(self, pointers: Mapping[Shared, Pointer]) -> None:
         rows = [
             SharedObject(
                 endpoint=self.endpoint,

@@ -12,7 +12,7 @@ from ..custom_fields import OWN_FIELDS
 __all__ = ('validate',)
 
 
-def validate(instance: models.Model):
+def validate(instance: models.Model) -> None:
     """
     Fill the defaults of custom fields that the object lacks, as NetBox's REST API does, and validate it.
 
@@ -29,7 +29,7 @@ def validate(instance: models.Model):
         raise
 
 
-def fill_defaults(instance: models.Model):
+def fill_defaults(instance: models.Model) -> None:
     """NetBox does that when it saves an object, which is after it has validated it."""
     if hasattr(instance, 'custom_field_data'):
         for name, default in CustomField.objects.get_defaults_for_model(type(instance)).items():

@@ -100,7 +100,7 @@ class Writer:
         reverting: Callable[[list[str]], AbstractContextManager[None]] = nullcontext,
         record_failed: Callable[[list[Result]], None] | None = None,
         warn: Callable[[str, str], None] = lambda subject, message: None,
-    ):
+    ) -> None:
         self.objects = objects
         self.user = user
         self.request_id = request_id
@@ -113,7 +113,7 @@ class Writer:
         self.record_failed = record_failed or record
         self.warn = warn
 
-    def apply(self, plan: AnyPlan):
+    def apply(self, plan: AnyPlan) -> None:
         """
         Apply a plan, unit by unit. A change that NetBox refuses is recorded, and the rest goes on. When it is stopped,
         what was written stays, as whole units, and the rest is recorded as not written.
@@ -140,7 +140,7 @@ class Writer:
             return
         self.keep_bindings(plan)
 
-    def remember_shared(self, shared: Mapping[Shared, Pointer]):
+    def remember_shared(self, shared: Mapping[Shared, Pointer]) -> None:
         with branching.atomic():
             self.objects.shared_objects.remember(shared)
 
@@ -215,7 +215,7 @@ class Writer:
             results += self.apply_unit(changes)
         return results, []
 
-    def give_up(self, changes: list[Change], reason: str):
+    def give_up(self, changes: list[Change], reason: str) -> None:
         """Record that the database did not let a unit be written."""
         message = _('{name} was not written, because {reason}. Run the sync again.').format(
             name=name_of(changes), reason=reason
@@ -232,12 +232,12 @@ class Writer:
             # Whoever holds the rows of the object may hold that of the guest, too.
             retried(partial(self.commit, results, record=self.record_failed), _('recording the run'))
 
-    def commit(self, results: list[Result], record: Callable[[list[Result]], None] | None = None):
+    def commit(self, results: list[Result], record: Callable[[list[Result]], None] | None = None) -> None:
         """Record results in a transaction of their own."""
         with self.reverting([result.change.unit for result in results]), branching.atomic():
             (record or self.record)(results)
 
-    def keep_bindings(self, plan: AnyPlan):
+    def keep_bindings(self, plan: AnyPlan) -> None:
         """Remember what is in NetBox already, and forget what is gone."""
         refreshed = {pk: encode_all(values) for pk, values in plan.refreshed.items()}
         try:
@@ -247,7 +247,7 @@ class Writer:
                 self.attempt_binding(partial(refresh, {pk: values}))
         self.attempt_binding(partial(forget, plan.forgotten))
 
-    def attempt_binding(self, work: Callable[[], None]):
+    def attempt_binding(self, work: Callable[[], None]) -> None:
         try:
             retried(work, _('updating bindings'))
         except DatabaseBusy as error:
@@ -339,13 +339,13 @@ class Writer:
         return Result(change, ChangeOutcomeChoices.APPLIED, pointer=pointer)
 
 
-def refresh(bindings: Mapping[int, Mapping[str, object]]):
+def refresh(bindings: Mapping[int, Mapping[str, object]]) -> None:
     with branching.atomic():
         for pk, values in bindings.items():
             Binding.objects.filter(pk=pk).update(values=values)
 
 
-def forget(bindings: Iterable[int]):
+def forget(bindings: Iterable[int]) -> None:
     with branching.atomic():
         Binding.objects.filter(pk__in=bindings).delete()
 

@@ -62,7 +62,7 @@ def remove_references(using: str = 'default', dry_run: bool = False) -> Counter[
     return found
 
 
-def remove_content_types(using: str = 'default'):
+def remove_content_types(using: str = 'default') -> None:
     """To be called when the tables are gone. Django makes content types again for any app whose tables it migrates."""
     # One table after the other: Django's own way looks for objects in tables that are gone.
     types = list(ContentType.objects.using(using).filter(app_label=APP).values_list('pk', flat=True))
@@ -105,7 +105,7 @@ def type_fields(model: type[models.Model]) -> Iterator[models.ForeignKey]:
             yield field
 
 
-def delete(rows: QuerySet, using: str):
+def delete(rows: QuerySet, using: str) -> None:
     model = rows.model
     if model is Job:
         # Takes its task from the queue, where a worker would not know what to do with it.

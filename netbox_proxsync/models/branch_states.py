@@ -34,7 +34,7 @@ def moments() -> Mapping[int, datetime | None]:
     return found
 
 
-def set_guests_read(endpoint: ProxmoxEndpoint, moment: datetime):
+def set_guests_read(endpoint: ProxmoxEndpoint, moment: datetime) -> None:
     if in_branch():
         save_state(endpoint, guests_read=moment)
     else:
@@ -51,7 +51,7 @@ def known_identity(endpoint: ProxmoxEndpoint) -> Mapping[str, Any]:
     return {**(state.cluster_identity if state else {}), **endpoint.cluster_identity}
 
 
-def remember_identity(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]):
+def remember_identity(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]) -> None:
     if in_branch():
         save_state(endpoint, cluster_identity=identity)
     else:
@@ -59,7 +59,7 @@ def remember_identity(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]):
         endpoint.cluster_identity = dict(identity)
 
 
-def begin_writing(endpoint: ProxmoxEndpoint):
+def begin_writing(endpoint: ProxmoxEndpoint) -> None:
     """To be called before a run writes: what it writes into a branch is to follow when that is merged."""
     if in_branch():
         save_state(endpoint)
@@ -70,7 +70,7 @@ def still_needed(endpoint: ProxmoxEndpoint) -> list[str]:
     return existing(endpoint.branch_states.order_by().values_list('branch_id', flat=True))
 
 
-def save_state(endpoint: ProxmoxEndpoint, **values: Any):
+def save_state(endpoint: ProxmoxEndpoint, **values: Any) -> None:
     # What a run adds has not followed into main, should the branch have been merged and reverted before.
     BranchState.objects.update_or_create(
         endpoint=endpoint,

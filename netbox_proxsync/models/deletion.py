@@ -12,7 +12,7 @@ from netbox.registry import registry
 __all__ = ('delete_unread',)
 
 
-def delete_unread(model: type[models.Model], condition: models.Q, using: str):
+def delete_unread(model: type[models.Model], condition: models.Q, using: str) -> None:
     """
     Delete rows of the plugin, and the entries of NetBox's search index for them.
 

@@ -552,7 +552,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         """What the token could see the last time; nothing if it is another token now, saved or not."""
         return Memory() if self.has_new_token() else Memory.parse(self.seen)
 
-    def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any):
+    def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any) -> None:
         """
         Args:
             keep_secrets: The stored secrets may be sent to where this endpoint now leads. Only for changes that
@@ -637,7 +637,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
     def serialize_object(self, exclude: Iterable[str] | None = None) -> dict[str, Any]:
         return super().serialize_object(exclude=[*(exclude or ()), *STATE_FIELDS])
 
-    def clean(self):
+    def clean(self) -> None:
         errors: dict[str, Any] = {}
         try:
             clean_in_main()
@@ -670,7 +670,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         if errors:
             raise ValidationError(errors)
 
-    def _clean_with(self, errors: dict[str, Any], name: str, clean: Callable[[Any], Any]):
+    def _clean_with(self, errors: dict[str, Any], name: str, clean: Callable[[Any], Any]) -> None:
         # Whether it may be empty, the field itself says.
         if not (value := getattr(self, name)):
             return
@@ -679,7 +679,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         except ValidationError as error:
             errors[name] = error
 
-    def _clean_token_secret(self, errors: dict[str, Any]):
+    def _clean_token_secret(self, errors: dict[str, Any]) -> None:
         if not self.token_secret:
             return
         try:
@@ -694,7 +694,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         if cleaned != plain:
             self.token_secret = cleaned
 
-    def _clean_tls_mode(self, errors: dict[str, Any]):
+    def _clean_tls_mode(self, errors: dict[str, Any]) -> None:
         needed = {TLSModeChoices.CA: 'ca_certificate', TLSModeChoices.FINGERPRINT: 'fingerprint'}.get(self.tls_mode)
         if needed and not getattr(self, needed) and needed not in errors:
             messages = {
@@ -708,7 +708,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
                 '{pins} fingerprints are given for {hosts} hosts. Give one for all, or one for each host.'
             ).format(pins=pins, hosts=len(self.hosts or ()))
 
-    def _clean_ssh_login(self, errors: dict[str, Any]):
+    def _clean_ssh_login(self, errors: dict[str, Any]) -> None:
         if not self.ssh_private_key:
             self.ssh_passphrase = ''  # of no use to anybody
         if self.ssh_password and self.ssh_private_key:
@@ -728,7 +728,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             for name, problems in error.error_dict.items():
                 errors.setdefault(name, problems)
 
-    def _clean_cluster(self, errors: dict[str, Any]):
+    def _clean_cluster(self, errors: dict[str, Any]) -> None:
         """As the constraint demands, but told at the field, and with the other endpoint's name."""
         if not self.enabled or self.cluster_id is None:
             return

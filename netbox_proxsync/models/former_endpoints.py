@@ -60,7 +60,7 @@ class KeptBinding(models.Model):
         return f'{self.kind} {self.key}'
 
 
-def _keep_bindings(endpoint: models.Model, using: str):
+def _keep_bindings(endpoint: models.Model, using: str) -> None:
     """Before an endpoint is deleted: remember what it keeps."""
     rows = Binding.objects.using(using).filter(endpoint=endpoint.pk).order_by('pk')
     if not rows.exists():

@@ -21,7 +21,7 @@ class CensoredSecretsMixin(models.Model):
     class Meta:
         abstract = True
 
-    def snapshot(self):
+    def snapshot(self) -> None:
         super().snapshot()
         self._prechange_secrets = self.secrets
 

@@ -184,7 +184,7 @@ class MappingRule(PrimaryModel):
     def get_guest_type_color(self) -> str:
         return GuestTypeChoices.colors.get(self.guest_type)
 
-    def clean(self):
+    def clean(self) -> None:
         clean_in_main()
         super().clean()
         errors: dict[str, Any] = {}
@@ -197,14 +197,14 @@ class MappingRule(PrimaryModel):
         if errors:
             raise ValidationError(errors)
 
-    def _clean_texts(self, errors: dict[str, Any], name: str, clean: Callable[[str], str]):
+    def _clean_texts(self, errors: dict[str, Any], name: str, clean: Callable[[str], str]) -> None:
         try:
             entered = [text.strip() for text in getattr(self, name) or ()]
             setattr(self, name, list(dict.fromkeys(clean(text) for text in entered if text)))
         except ValidationError as error:
             errors[name] = error
 
-    def _clean_pattern(self, errors: dict[str, Any]):
+    def _clean_pattern(self, errors: dict[str, Any]) -> None:
         self.name_pattern = self.name_pattern.strip()
         try:
             if self.name_pattern:
@@ -212,17 +212,17 @@ class MappingRule(PrimaryModel):
         except PatternError as error:
             errors['name_pattern'] = _('This pattern is not valid: {error}').format(error=error)
 
-    def _clean_range(self, errors: dict[str, Any]):
+    def _clean_range(self, errors: dict[str, Any]) -> None:
         if self.vmid_min is not None and self.vmid_max is not None and self.vmid_min > self.vmid_max:
             errors['vmid_max'] = _('The range is reversed: {first} is more than {last}.').format(
                 first=self.vmid_min, last=self.vmid_max
             )
 
-    def _clean_role(self, errors: dict[str, Any]):
+    def _clean_role(self, errors: dict[str, Any]) -> None:
         if self.role_id and not self.role.vm_role:
             errors['role'] = _('The role "{role}" is not for virtual machines.').format(role=self.role)
 
-    def _clean_outcome(self, errors: dict[str, Any]):
+    def _clean_outcome(self, errors: dict[str, Any]) -> None:
         tags = self._extra_tags()
         sets = [name for name in self.OBJECT_OUTCOMES if getattr(self, f'{name}_id')]
         if self.skip and (sets or tags):

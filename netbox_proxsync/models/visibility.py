@@ -93,7 +93,7 @@ class HiddenUnits:
 
     ATTRIBUTE = '_proxsync_hidden_units'
 
-    def __init__(self, user: AbstractBaseUser | None):
+    def __init__(self, user: AbstractBaseUser | None) -> None:
         self._hidden = hidden_machines(user)
         self._of: dict[int, set[str]] = {}
 

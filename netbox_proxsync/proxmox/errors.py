@@ -38,7 +38,7 @@ class ProxmoxError(Exception):
 
     fatal = False
 
-    def __init__(self, message: str, remedy: str = '', *, passing: bool = False):
+    def __init__(self, message: str, remedy: str = '', *, passing: bool = False) -> None:
         super().__init__(message, remedy)
         self.message = message
         self.remedy = remedy
@@ -70,7 +70,7 @@ class TLSFailed(ProxmoxError):
 
     fatal = True
 
-    def __init__(self, message: str, remedy: str = '', *, fingerprint: str | None = None):
+    def __init__(self, message: str, remedy: str = '', *, fingerprint: str | None = None) -> None:
         super().__init__(message, remedy)
         self.fingerprint = fingerprint
 
@@ -120,7 +120,7 @@ class PermissionDenied(ProxmoxError):
         path: Where it lacks it ('/vms/100'); '' if Proxmox did not say.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, privilege: str = '', path: str = ''):
+    def __init__(self, message: str, remedy: str = '', *, privilege: str = '', path: str = '') -> None:
         super().__init__(message, remedy)
         self.privilege = privilege
         self.path = path
@@ -134,7 +134,7 @@ class NodeUnreachable(ProxmoxError):
         words: Proxmox's own: '596 Connection timed out'.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, node: str | None, words: str, passing: bool = False):
+    def __init__(self, message: str, remedy: str = '', *, node: str | None, words: str, passing: bool = False) -> None:
         super().__init__(message, remedy, passing=passing)
         self.node = node
         self.words = words
@@ -161,7 +161,7 @@ class CallFailed(ProxmoxError):
         reason: Proxmox's own words, from the status line or the body.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, status: int, reason: str, passing: bool = False):
+    def __init__(self, message: str, remedy: str = '', *, status: int, reason: str, passing: bool = False) -> None:
         super().__init__(message, remedy, passing=passing)
         self.status = status
         self.reason = reason

@@ -36,7 +36,7 @@ PATIENCE = 5
 class RunEnded(Exception):
     """A run that has ended cannot be cancelled any more: `run`."""
 
-    def __init__(self, run: SyncRun):
+    def __init__(self, run: SyncRun) -> None:
         super().__init__(_('This run has ended ({status}).').format(status=run.get_status_display().lower()))
         self.run = run
 
@@ -62,7 +62,7 @@ def cancel(run: SyncRun, user: AbstractBaseUser) -> SyncRun:
     return run
 
 
-def withdraw(endpoint: ProxmoxEndpoint, why: str):
+def withdraw(endpoint: ProxmoxEndpoint, why: str) -> None:
     """Cancel what is queued of an endpoint. A run that is being carried out goes on."""
     for run in endpoint.runs.active().filter(status=RunStatusChoices.QUEUED).select_related('endpoint', 'job'):
         unqueue(run, why)
@@ -88,7 +88,7 @@ class CancelWatch:
     Use it as a context manager around the work.
     """
 
-    def __init__(self, run: SyncRun):
+    def __init__(self, run: SyncRun) -> None:
         self._run_id = run.pk
         self._seen = False
         self._cancelled = Event()

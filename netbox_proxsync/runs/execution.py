@@ -113,7 +113,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     return RunStatusChoices.COMPLETED, ''
 
 
-def place_cluster(run: SyncRun, recorder: RunRecorder):
+def place_cluster(run: SyncRun, recorder: RunRecorder) -> None:
     """Assign to an endpoint the cluster of the deleted endpoint whose bindings it has taken over."""
     runs = SyncRun.objects.filter(pk=run.pk)
     attempt(recorder, partial(place, run.endpoint, runs), _('updating the endpoint'))
@@ -224,7 +224,7 @@ class Written:
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
     stopped: bool = False
 
-    def add(self, results: Iterable[Result]):
+    def add(self, results: Iterable[Result]) -> None:
         for result in results:
             is_failed = result.outcome == ChangeOutcomeChoices.FAILED
             if is_failed:
@@ -268,11 +268,11 @@ def write(
     """Apply a plan."""
     written = Written()
 
-    def applied(results: list[Result]):
+    def applied(results: list[Result]) -> None:
         applied_apart(results)
         guests.record_units({result.change.unit for result in results})
 
-    def applied_apart(results: list[Result]):
+    def applied_apart(results: list[Result]) -> None:
         recorder.applied(results)
         written.add(results)
         for result in results:
@@ -340,7 +340,7 @@ def pending_of(result: Result) -> Pending | None:
             return Pending(result.change, failure=result.message)
 
 
-def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder, plan: Plan | None = None):
+def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder, plan: Plan | None = None) -> None:
     """
     Take over what was read of the guests, and how NetBox stands to them now.
 
@@ -354,7 +354,7 @@ def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder, plan: Pla
             attempt(recorder, seen, _('updating bindings'))
 
 
-def attempt(recorder: RunRecorder, work: Callable[[], None], doing: str):
+def attempt(recorder: RunRecorder, work: Callable[[], None], doing: str) -> None:
     """Do what the next run does as well, should the database not allow it now."""
     try:
         retried(work, doing)

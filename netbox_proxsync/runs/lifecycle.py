@@ -51,7 +51,7 @@ def endpoint_lock(endpoint_id: int):
     return advisory_lock((LOCK_CLASS, endpoint_id), wait=False)
 
 
-def close(run: SyncRun, status: str, error: str = ''):
+def close(run: SyncRun, status: str, error: str = '') -> None:
     """End a run, give its endpoint the status of the last run in main, and let those know who wait for it."""
     retried(partial(end, run, status, error), _('recording the run'))
     announce(run)
@@ -62,7 +62,7 @@ def close(run: SyncRun, status: str, error: str = ''):
         logger.exception(f'Nobody was notified of the end of run {run.pk}')
 
 
-def end(run: SyncRun, status: str, error: str):
+def end(run: SyncRun, status: str, error: str) -> None:
     SyncRun.objects.filter(pk=run.pk).update(status=status, error=error, completed=timezone.now(), phase='')
     endpoint = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id)
     if run.branch_id:
@@ -91,13 +91,13 @@ def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
     return dead
 
 
-def end_job(job: Job, why: str):
+def end_job(job: Job, why: str) -> None:
     """Give a job an end that its worker has not given it."""
     if job.status not in JobStatusChoices.TERMINAL_STATE_CHOICES:
         job.terminate(status=JobStatusChoices.STATUS_FAILED, error=why)
 
 
-def end_left_jobs(jobs: QuerySet[Job]):
+def end_left_jobs(jobs: QuerySet[Job]) -> None:
     """Give an end to jobs of runs that have ended long ago: their worker died just before it would have done so."""
     ended = SyncRun.objects.filter(completed__lt=timezone.now() - JOB_GRACE, status__in=RunStatusChoices.FINISHED)
     left = jobs.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES)
@@ -117,7 +117,7 @@ def is_dead(run: SyncRun) -> bool:
     return django_rq.get_queue(run.job.queue_name or 'default').fetch_job(str(run.job.job_id)) is None
 
 
-def end_dead_jobs(jobs: QuerySet[Job]):
+def end_dead_jobs(jobs: QuerySet[Job]) -> None:
     """Give an end to jobs whose task has left the queue without one; they take seconds."""
     for job in jobs.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES):
         task = django_rq.get_queue(job.queue_name or 'default').fetch_job(str(job.job_id))
@@ -128,7 +128,7 @@ def end_dead_jobs(jobs: QuerySet[Job]):
             jobs.filter(pk=job.pk).update(status=JobStatusChoices.STATUS_FAILED, error=why, completed=timezone.now())
 
 
-def prune(endpoint: ProxmoxEndpoint):
+def prune(endpoint: ProxmoxEndpoint) -> None:
     """
     Delete the runs of an endpoint that are beyond the number or the age that the settings keep, but for those that have
     written into a branch that is still there: by them its bindings are found when it is merged or reverted.

@@ -9,13 +9,13 @@ __all__ = ('InMaintenance', 'refuse_in_maintenance')
 class InMaintenance(Exception):
     """NetBox is in maintenance mode. For people."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(
             _('NetBox is in maintenance mode, so no run is carried out. Run again when maintenance mode is off.')
         )
 
 
-def refuse_in_maintenance():
+def refuse_in_maintenance() -> None:
     """
     Raises:
         InMaintenance

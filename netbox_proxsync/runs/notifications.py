@@ -26,7 +26,7 @@ EVENTS = {
 UNSUCCESSFUL = (RunStatusChoices.ERRORS, RunStatusChoices.REFUSED, RunStatusChoices.FAILED)
 
 
-def notify(run: SyncRun):
+def notify(run: SyncRun) -> None:
     """Tell people that a run has ended. NetBox's own notification, for the job, would not name the run."""
     for user in recipients(run):
         if shown := page_for(user, run):

@@ -34,13 +34,13 @@ ROWS_AT_ONCE = 1000
 class RunRecorder:
     """Keeps a run's row while it goes, and writes its changes' rows."""
 
-    def __init__(self, run: SyncRun):
+    def __init__(self, run: SyncRun) -> None:
         self.run = run
         self.position = 0
         self.changes = 0
         self.saved_at = 0.0
 
-    def save(self, **values: Any):
+    def save(self, **values: Any) -> None:
         for name, value in values.items():
             setattr(self.run, name, value)
         retried(lambda: SyncRun.objects.filter(pk=self.run.pk).update(**values), _('recording the run'))
@@ -66,15 +66,15 @@ class RunRecorder:
         finally:
             self.save(timings={**self.run.timings, name: round(monotonic() - started, 3)})
 
-    def progress(self, done: int, total: int):
+    def progress(self, done: int, total: int) -> None:
         """How far the present phase is. Saved at most once a second."""
         if monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES:
             self.save(phase=f'{self.run.phase.partition(" ")[0]} {done}/{total}')
 
-    def called(self, calls: int):
+    def called(self, calls: int) -> None:
         self.save(calls=calls)
 
-    def collected(self, inventory: Inventory):
+    def collected(self, inventory: Inventory) -> None:
         self.save(
             guests=len(inventory.guests),
             messages=[
@@ -86,26 +86,26 @@ class RunRecorder:
         if inventory.sight:
             self.remember(inventory.sight)
 
-    def found(self, inventory: Inventory):
+    def found(self, inventory: Inventory) -> None:
         """How the cluster is, where that differs from what is known of it."""
         endpoint = self.run.endpoint
         state = state_of(inventory, endpoint.cluster_state, self.run.started or timezone.now())
         if (endpoint.pve_version, endpoint.cluster_state) != (inventory.version, state):
             self.update_endpoint(pve_version=inventory.version, cluster_state=state)
 
-    def remember(self, sight: Sight):
+    def remember(self, sight: Sight) -> None:
         """What the token sees, unless the endpoint has another one by now."""
         endpoint = self.run.endpoint
         seen = endpoint.memory.followed_by(sight, timezone.localdate().isoformat()).data
         if seen != endpoint.seen and not endpoint.has_new_token():
             self.update_endpoint(seen=seen)
 
-    def update_endpoint(self, **values: Any):
+    def update_endpoint(self, **values: Any) -> None:
         # By update(): the state of an endpoint is no matter for its change log.
         endpoint = ProxmoxEndpoint.objects.filter(pk=self.run.endpoint_id)
         retried(lambda: endpoint.update(**values), _('updating the endpoint'))
 
-    def warn(self, subject: str, message: str, remedy: str = '', is_fault: bool = False):
+    def warn(self, subject: str, message: str, remedy: str = '', is_fault: bool = False) -> None:
         """`is_fault`: of Proxmox VE's own configuration; not a warning if a user has acknowledged it."""
         entry = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
         if is_fault:
@@ -113,7 +113,7 @@ class RunRecorder:
             entry['level'] = 'info' if self.run.endpoint.acknowledgment_of(entry) else 'warning'
         self.save(messages=[*self.run.messages, entry])
 
-    def planned(self, plan: Plan):
+    def planned(self, plan: Plan) -> None:
         """Store a plan that is not applied, row by row, so that it can be applied as it is."""
         shared = [[encode(value), pointer.pk] for value, pointer in plan.shared.items()]
         self.save(counts=plan.counts, refusal=plan.refusal, shared_objects=shared)
@@ -122,15 +122,15 @@ class RunRecorder:
         for rows in batched(planned_bindings(self.run, plan), ROWS_AT_ONCE):
             retried(partial(PlannedBinding.objects.bulk_create, rows), _('recording the run'))
 
-    def applying(self, plan: Plan | StoredPlan):
+    def applying(self, plan: Plan | StoredPlan) -> None:
         self.save(counts=plan.counts)
         self.changes = sum(sum(actions.values()) for actions in plan.counts.values())
 
-    def applied(self, results: list[Result]):
+    def applied(self, results: list[Result]) -> None:
         self.store(results)
         self.progress(self.position, self.changes)
 
-    def store(self, results: list[Result]):
+    def store(self, results: list[Result]) -> None:
         rows = [change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)]
         retried(partial(SyncChange.objects.bulk_create, rows, batch_size=ROWS_AT_ONCE), _('recording the run'))
         self.position += len(rows)
@@ -170,6 +170,6 @@ def planned_bindings(run: SyncRun, plan: Plan) -> Iterator[PlannedBinding]:
         yield PlannedBinding(run=run, binding_id=pk, forget=True)
 
 
-def set_endpoint_status(run: SyncRun, status: str):
+def set_endpoint_status(run: SyncRun, status: str) -> None:
     # By update(): the state of an endpoint is no matter for its change log.
     ProxmoxEndpoint.objects.filter(pk=run.endpoint_id).update(status=status)

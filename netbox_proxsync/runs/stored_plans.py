@@ -48,7 +48,7 @@ def has_plan(run: SyncRun) -> bool:
     return run.mode == RunModeChoices.SYNC and run.status == RunStatusChoices.REFUSED and bool(run.refusal)
 
 
-def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | None = None):
+def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | None = None) -> None:
     """
     A plan is applied as it was seen, and once.
 
@@ -84,7 +84,7 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
         refuse_unknown([unit for unit in units if unit not in known])
 
 
-def check_visible(run: SyncRun, units: list[str], user: AbstractBaseUser):
+def check_visible(run: SyncRun, units: list[str], user: AbstractBaseUser) -> None:
     """
     Nobody chooses a guest or node that they may not view. It is as if the plan did not have it.
 
@@ -95,13 +95,13 @@ def check_visible(run: SyncRun, units: list[str], user: AbstractBaseUser):
     refuse_unknown([unit for unit in units if unit in hidden])
 
 
-def refuse_unknown(units: list[str]):
+def refuse_unknown(units: list[str]) -> None:
     if units:
         shown = ', '.join([*units[:SHOWN_UNITS], *(['...'] if len(units) > SHOWN_UNITS else [])])
         raise NotAppliable(_('The plan has no changes of: {units}.').format(units=shown))
 
 
-def check_branch(run: SyncRun, branch_id: str):
+def check_branch(run: SyncRun, branch_id: str) -> None:
     """A plan tells of what it saw, which in another branch is something else."""
     if run.branch_id == branch_id:
         return
@@ -123,7 +123,7 @@ class PlanPart:
         return sum(number for action, number in self.actions.items() if action not in ChangeActionChoices.OPEN)
 
 
-def check_open(run: SyncRun):
+def check_open(run: SyncRun) -> None:
     """
     Raises:
         NotAppliable: Nothing of the plan can be applied any more.
@@ -181,7 +181,7 @@ class StoredPlan:
         units: The part of it that is meant; None: all of it.
     """
 
-    def __init__(self, run: SyncRun, units: list[str] | None = None):
+    def __init__(self, run: SyncRun, units: list[str] | None = None) -> None:
         self.run = run
         self.units = None if units is None else {CLUSTER_UNIT, *units}
 

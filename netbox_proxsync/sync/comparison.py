@@ -143,7 +143,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
     )
 
 
-def note_refused(item: Item, kind: Kind, resolver: 'Resolver'):
+def note_refused(item: Item, kind: Kind, resolver: 'Resolver') -> None:
     """Note the shared objects that a field names, and that NetBox does not let be made."""
     for spec in kind.fields:
         value = item.values.get(spec.name)

@@ -77,14 +77,14 @@ class Standings:
         settings: Settings,
         pending: Iterable[Pending],
         vmids: Collection[int] | None = None,
-    ):
+    ) -> None:
         self.inventory = inventory
         self.settings = settings
         self.guests = {guest.key: guest for guest in inventory.guests if vmids is None or guest.vmid in vmids}
         self.open = OpenChanges(pending)
         self.waiting = Waiting.of(inventory, settings.last_seen, settings.offline_since)
 
-    def settle(self, change: Change, entry: Pending | None):
+    def settle(self, change: Change, entry: Pending | None) -> None:
         """A planned change was tried: what is open of it; None: NetBox holds it now."""
         self.open.settle(change, entry)
 
@@ -136,12 +136,12 @@ class LaterStandings:
         outdated: Why the guests cannot be judged by that reading, because there is a newer one; '' if there is none.
     """
 
-    def __init__(self, remaining: Mapping[str, int], outdated: str):
+    def __init__(self, remaining: Mapping[str, int], outdated: str) -> None:
         self.remaining = Counter(remaining)
         self.outdated = outdated
         self.open = OpenChanges(())
 
-    def settle(self, change: Change, entry: Pending | None):
+    def settle(self, change: Change, entry: Pending | None) -> None:
         self.remaining[change.unit] -= 1
         self.open.settle(change, entry)
 
@@ -150,7 +150,7 @@ class LaterStandings:
         put_back = self.open.kept(units)
         remaining = {unit: self.remaining[unit] for unit in units}
 
-        def restore():
+        def restore() -> None:
             put_back()
             for unit, number in remaining.items():
                 self.remaining[unit] = number
@@ -179,12 +179,12 @@ class LaterStandings:
 class OpenChanges:
     """What was planned, or tried, and is not in NetBox, by the guest that it is about."""
 
-    def __init__(self, pending: Iterable[Pending]):
+    def __init__(self, pending: Iterable[Pending]) -> None:
         self.by_unit: dict[str, dict[tuple[object, ...], Pending]] = {}
         for entry in pending:
             self.settle(entry.change, entry)
 
-    def settle(self, change: Change, entry: Pending | None):
+    def settle(self, change: Change, entry: Pending | None) -> None:
         entries = self.by_unit.setdefault(change.unit, {})
         # A guest may have several candidates, which are told alike.
         identity = (change.kind, change.key, change.action, change.reason, change.pointer)

@@ -100,11 +100,11 @@ class Absences:
 class Located:
     """Which object each item has turned out to be, as far as a comparison has come."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.pointers: dict[tuple[str, str], Pointer] = {}
         self.claimed: set[Pointer] = set()
 
-    def add(self, kind: str, key: str, pointer: Pointer):
+    def add(self, kind: str, key: str, pointer: Pointer) -> None:
         self.pointers[kind, key] = pointer
         self.claimed.add(pointer)
 

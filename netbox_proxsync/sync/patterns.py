@@ -31,7 +31,7 @@ class Pattern:
     A glob must fit the whole name; a regular expression may be found anywhere in it.
     """
 
-    def __init__(self, text: str, kind: str = GLOB):
+    def __init__(self, text: str, kind: str = GLOB) -> None:
         """
         Raises:
             PatternError: It means nothing, or is too large.

@@ -35,7 +35,7 @@ class Refusals:
     tags: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     values: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
 
-    def add_demand(self, demand: Demand, key: str):
+    def add_demand(self, demand: Demand, key: str) -> None:
         self.demanded.setdefault(demand, set()).add(key)
 
     def may_write(self, kind: Kind, name: str, key: str, value: Value, existing: Existing) -> bool:

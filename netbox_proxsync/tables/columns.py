@@ -9,7 +9,7 @@ __all__ = ('KindColumn',)
 class KindColumn(tables.Column):
     """What people call a kind; an export holds what the API and the policies call it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(verbose_name=_('Kind'))
 
     def render(self, value: str) -> str:

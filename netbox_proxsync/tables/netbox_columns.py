@@ -32,7 +32,7 @@ class ProxmoxColumn(tables.Column):
         html: Renders it for a page, where plain text does not do.
     """
 
-    def __init__(self, tell: Callable[[Any], Any], html: Callable[[Any], str] | None = None, **kwargs: Any):
+    def __init__(self, tell: Callable[[Any], Any], html: Callable[[Any], str] | None = None, **kwargs: Any) -> None:
         super().__init__(empty_values=(), accessor='pk', orderable=False, **kwargs)
         self.tell, self.html = tell, html
 

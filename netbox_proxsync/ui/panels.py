@@ -146,7 +146,7 @@ class RunProgressPanel(panels.ObjectPanel):
     title = _('Progress')
     template_name = 'netbox_proxsync/panels/run_progress.html'
 
-    def __init__(self, linked: bool = False, **kwargs: Any):
+    def __init__(self, linked: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.linked = linked
 

@@ -154,7 +154,7 @@ def open_changes(run: SyncRun, user: AbstractBaseUser, action: str) -> list[Sync
     return list(changes.order_by('position').prefetch_related('object')[:OPEN_CHANGES])
 
 
-def link_objects(run: SyncRun, changes: list[SyncChange]):
+def link_objects(run: SyncRun, changes: list[SyncChange]) -> None:
     """At once: by itself, every change of a run in a branch would look for its object."""
     urls = object_urls(run.branch_id, changes) if run.branch_id else None
     for change in changes:

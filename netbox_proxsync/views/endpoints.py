@@ -102,7 +102,7 @@ class ProxmoxEndpointEditView(generic.ObjectEditView):
     template_name = 'netbox_proxsync/proxmoxendpoint_edit.html'
     htmx_template_name = 'netbox_proxsync/inc/endpoint_form.html'
 
-    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any):
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint'):
             self.form = forms.PlainProxmoxEndpointForm

@@ -60,7 +60,7 @@ class Command(BaseCommand):
         'is well; 1 something is not.'
     )
 
-    def add_arguments(self, parser: CommandParser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint; else all enabled ones')
         parser.add_argument(
             '--repair', action='store_true',
@@ -71,7 +71,7 @@ class Command(BaseCommand):
             '--json', action='store_true', help='Print JSON, one line for NetBox itself and one for each endpoint'
         )
 
-    def handle(self, *args: Any, **options: Any):
+    def handle(self, *args: Any, **options: Any) -> None:
         if options['endpoint']:
             endpoints = [find_endpoint(name) for name in options['endpoint']]
         else:
@@ -86,13 +86,13 @@ class Command(BaseCommand):
         if not well:
             raise SystemExit(1)
 
-    def print(self, findings: Findings):
+    def print(self, findings: Findings) -> None:
         for text in findings.repaired:
             self.stdout.write(f'repaired {text}')
         for check in findings.checks:
             self.print_check(check, f'{findings.endpoint}, ' if findings.endpoint else '')
 
-    def print_check(self, check: Check, subject: str):
+    def print_check(self, check: Check, subject: str) -> None:
         if check.ok:
             mark = self.style.SUCCESS('ok     ')
         elif check.required:

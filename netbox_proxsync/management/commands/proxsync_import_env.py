@@ -23,11 +23,11 @@ class Command(BaseCommand):
         'stored encrypted and never printed.'
     )
 
-    def add_arguments(self, parser: CommandParser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('file', help='The .env file')
         parser.add_argument('--apply', action='store_true', help='Do it; else nothing is written')
 
-    def handle(self, *args: Any, **options: Any):
+    def handle(self, *args: Any, **options: Any) -> None:
         file = self.read(options['file'])
         for note in file.notes:
             self.stderr.write(str(note))
@@ -54,11 +54,11 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f'{path} cannot be read: {error.strerror}.', returncode=1) from None
 
-    def refuse(self, errors: Any):
+    def refuse(self, errors: Any) -> None:
         if errors := list(errors):
             raise CommandError('\n'.join([*errors, 'Nothing was written.']), returncode=1)
 
-    def report(self, importer: Importer, applied: bool):
+    def report(self, importer: Importer, applied: bool) -> None:
         self.stdout.write(HEADINGS[applied] if importer.done else 'Nothing to do.')
         for line in importer.done:
             self.stdout.write(f'  {line}')

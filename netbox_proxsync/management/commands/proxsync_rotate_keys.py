@@ -13,7 +13,7 @@ class Command(BaseCommand):
         'ones; afterwards these can be taken away.'
     )
 
-    def handle(self, *args: Any, **options: Any):
+    def handle(self, *args: Any, **options: Any) -> None:
         rotated, lost = 0, []
         for pk in ProxmoxEndpoint.objects.order_by('name').values_list('pk', flat=True):
             with transaction.atomic():

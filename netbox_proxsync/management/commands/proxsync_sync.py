@@ -42,7 +42,7 @@ class Command(BaseCommand):
         parser.exit = lambda status=0, text=None: ArgumentParser.exit(parser, min(status, FAILED), text)
         return parser
 
-    def add_arguments(self, parser: CommandParser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint')
         parser.add_argument('--all', action='store_true', help='All endpoints that are enabled')
         what = parser.add_mutually_exclusive_group()
@@ -61,7 +61,7 @@ class Command(BaseCommand):
             '--json', action='store_true', help='Print JSON, one line for each change and at last one for the run'
         )
 
-    def handle(self, *args: Any, **options: Any):
+    def handle(self, *args: Any, **options: Any) -> None:
         endpoints, branch = self.chosen(options), self.branch(options)
         statuses = [self.carry_out(endpoint, branch, options) for endpoint in endpoints]
         for status in (FAILED, CHANGES_PENDING):
@@ -127,12 +127,12 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=FAILED)
         return SyncJob.enqueue_plan(source, user=None, immediate=True)
 
-    def print_json(self, run: SyncRun, changes: Iterable[SyncChange]):
+    def print_json(self, run: SyncRun, changes: Iterable[SyncChange]) -> None:
         for change in changes:
             self.stdout.write(json.dumps({'endpoint': run.endpoint.name, 'run': run.pk, 'change': change_json(change)}))
         self.stdout.write(json.dumps({'endpoint': run.endpoint.name, 'run': run.pk, 'result': result_json(run)}))
 
-    def print_run(self, run: SyncRun, changes: Iterable[SyncChange]):
+    def print_run(self, run: SyncRun, changes: Iterable[SyncChange]) -> None:
         for change in changes:
             self.print_change(change)
         for message in run.messages:
@@ -148,7 +148,7 @@ class Command(BaseCommand):
             f'{counted(run.calls, "call")} to Proxmox, {took:.1f} s'
         )
 
-    def print_change(self, change: SyncChange):
+    def print_change(self, change: SyncChange) -> None:
         outcome = (
             ''
             if change.outcome in (ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.APPLIED)

@@ -14,7 +14,7 @@ class Command(BaseCommand):
         'its objects. The objects that it synced stay. Stop the workers first; take the plugin out of PLUGINS after it.'
     )
 
-    def add_arguments(self, parser: CommandParser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('--dry-run', action='store_true', help='Only list what would be removed')
         parser.add_argument('--no-input', '--noinput', action='store_false', dest='interactive', help='Do not ask')
         parser.add_argument(
@@ -22,7 +22,7 @@ class Command(BaseCommand):
             help='Keep the custom fields on virtual machines and devices, with their values',
         )  # fmt: skip
 
-    def handle(self, *args: Any, **options: Any):
+    def handle(self, *args: Any, **options: Any) -> None:
         find_dead(SyncRun.objects.active())
         if run := SyncRun.objects.active().first():
             raise CommandError(f'A run of "{run.endpoint}" is not finished: cancel it, or wait for it.', returncode=1)
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             'the package, and restart NetBox and its workers.'
         )
 
-    def report(self, keep_custom_fields: bool):
+    def report(self, keep_custom_fields: bool) -> None:
         fields = ManagedCustomField.objects.filter(created=True).count()
         numbers = {
             'endpoints': ProxmoxEndpoint.objects.count(),

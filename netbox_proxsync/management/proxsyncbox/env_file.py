@@ -130,7 +130,7 @@ def value_of(text: str) -> str | None:
     return match and ESCAPED.sub(lambda found: ESCAPES.get(found[1], found[1]), match['text'])
 
 
-def take(file: EnvFile, nodes: dict[str, NodeEntry], number: int, rest: str, value: str):
+def take(file: EnvFile, nodes: dict[str, NodeEntry], number: int, rest: str, value: str) -> None:
     # The longest first: "..._SSH_HOST" ends in "_HOST", too. ProxSyncBox itself loses nodes with "_" in their id.
     for name in sorted(FIELDS, key=len, reverse=True):
         node_id = rest[: -len(name) - 1]

@@ -37,7 +37,7 @@ class Importer:
     hints: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    def run(self):
+    def run(self) -> None:
         made: dict[str, tuple[NodeEntry, ProxmoxEndpoint]] = {}
         for entry in self.file.nodes:
             name = entry.cluster
@@ -53,7 +53,7 @@ class Importer:
             except ValidationError as error:
                 self.errors += [f'{entry.id} (line {entry.line}): {text}' for text in messages_of(error)]
 
-    def join(self, entry: NodeEntry, first: NodeEntry, endpoint: ProxmoxEndpoint):
+    def join(self, entry: NodeEntry, first: NodeEntry, endpoint: ProxmoxEndpoint) -> None:
         """Tokens are the whole cluster's: the same secret is another node of the same one."""
         if (entry.token_id, entry['token_secret']) != (first.token_id, first['token_secret']):
             raise Unusable(
@@ -92,7 +92,7 @@ class Importer:
         self.hint(endpoint, entry)
         return endpoint
 
-    def hint(self, endpoint: ProxmoxEndpoint, entry: NodeEntry):
+    def hint(self, endpoint: ProxmoxEndpoint, entry: NodeEntry) -> None:
         name = endpoint.name
         if endpoint.tls_mode == TLSModeChoices.OFF:
             self.hints.append(
@@ -135,7 +135,7 @@ class Importer:
         found = DeviceType.objects.filter(manufacturer=manufacturer, model__iexact=model).first()
         return found or self.created(DeviceType(manufacturer=manufacturer, model=model, slug=slug_of(model)))
 
-    def add_ssh(self, endpoint: ProxmoxEndpoint, entry: NodeEntry):
+    def add_ssh(self, endpoint: ProxmoxEndpoint, entry: NodeEntry) -> None:
         if not entry.is_true('enable_ssh_mac_fetch') or not entry['ssh_user']:
             return
         endpoint.ssh_user = entry['ssh_user']

@@ -84,7 +84,7 @@ class Connection:
 class _Target:
     """One host with the way to it; `answered` once it has spoken HTTP to us."""
 
-    def __init__(self, host: Host, channel: Channel, adapter: TLSAdapter):
+    def __init__(self, host: Host, channel: Channel, adapter: TLSAdapter) -> None:
         self.host = host
         self.channel = channel
         self.adapter = adapter
@@ -144,7 +144,7 @@ class ProxmoxClient:
     be used.
     """
 
-    def __init__(self, connection: Connection):
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.sockets = Sockets()
         self._lock = Lock()

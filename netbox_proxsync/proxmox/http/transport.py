@@ -131,7 +131,7 @@ class _Head:
     """What http.client reads the head of an answer from, limited in size: it would read a hundred headers of 64 KiB,
     and "100 Continue" without end."""
 
-    def __init__(self, stream: IO[bytes]):
+    def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
         self._left = MAX_HEAD
 
@@ -229,7 +229,7 @@ class TLSAdapter(HTTPAdapter):
 
     def __init__(
         self, context: ssl.SSLContext, fingerprint: str | None, sockets: Sockets, policy: ContactPolicy, size: int
-    ):
+    ) -> None:
         self._tls = {'ssl_context': context}
         if fingerprint:
             self._tls['assert_fingerprint'] = fingerprint
@@ -298,7 +298,7 @@ class Channel:
         timeout: float,
         connect_timeout: float,
         max_size: int,
-    ):
+    ) -> None:
         self._url = url
         # Neither a password from .netrc.
         session.trust_env = False

@@ -25,7 +25,7 @@ class SizeReader:
         access: Unknown if the privileges could not be read.
     """
 
-    def __init__(self, client: ProxmoxClient, access: Reading[Access]):
+    def __init__(self, client: ProxmoxClient, access: Reading[Access]) -> None:
         self.client = client
         self.access = access
         self._lock = Lock()

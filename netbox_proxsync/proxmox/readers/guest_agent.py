@@ -28,7 +28,9 @@ class RuntimeReader:
         access: Unknown if the privileges could not be read; then every guest agent is asked.
     """
 
-    def __init__(self, client: ProxmoxClient, options: CollectOptions, version: Version, access: Reading[Access]):
+    def __init__(
+        self, client: ProxmoxClient, options: CollectOptions, version: Version, access: Reading[Access]
+    ) -> None:
         self.client = client
         self.options = options
         self.version = version

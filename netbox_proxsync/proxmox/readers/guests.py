@@ -64,7 +64,7 @@ class GuestReader:
         version: Version,
         access: Reading[Access],
         nodes: Mapping[str, str | None],
-    ):
+    ) -> None:
         self.client = client
         self.options = options
         self.version = version

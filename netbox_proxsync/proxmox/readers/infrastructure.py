@@ -85,7 +85,7 @@ class EstateReader:
         options: CollectOptions,
         version: Version,
         nodes: Mapping[str, str | None],
-    ):
+    ) -> None:
         self.version = version
         self.access: Reading[Access] = Unknown('They were not read.')
         self.failed_nodes: dict[str, str] = {}

@@ -28,7 +28,7 @@ class Unread(Exception):
         trouble: What is told to the administrator; None if it is ordinary, or told elsewhere.
     """
 
-    def __init__(self, reason: str, trouble: Trouble | None = None):
+    def __init__(self, reason: str, trouble: Trouble | None = None) -> None:
         super().__init__(reason)
         self.unknown = Unknown(reason)
         self.trouble = trouble

@@ -61,7 +61,7 @@ class HostKeyRefused(SSHError):
         key: The one that the host showed.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, key: 'HostKey'):
+    def __init__(self, message: str, remedy: str = '', *, key: 'HostKey') -> None:
         super().__init__(message, remedy)
         self.key = key
 

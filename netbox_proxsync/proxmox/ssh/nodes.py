@@ -60,7 +60,7 @@ class NodeVisits[T]:
         addresses: Mapping[str, Reading[str]],
         visit: Callable[[str, str, float], T],
         limit: float,
-    ):
+    ) -> None:
         self._client = client
         self._visit = visit
         self._limit = limit
@@ -105,7 +105,7 @@ class NodeVisits[T]:
 class HardwareReading:
     """The hardware of the nodes, being read. `settings`: None if nobody asked; Unknown if they cannot be used."""
 
-    def __init__(self, client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: tuple[Node, ...]):
+    def __init__(self, client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: tuple[Node, ...]) -> None:
         self._settings = settings
         self._addresses: dict[str, Reading[str]] = {}
         self._visits: NodeVisits[NodeHardware] | None = None

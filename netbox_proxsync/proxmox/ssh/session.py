@@ -69,7 +69,7 @@ class Session:
         deadline: float,
         sockets: Sockets | None = None,
         policy: ContactPolicy | None = None,
-    ):
+    ) -> None:
         self.name = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
         self._host, self._port = host, port
         self._timeout, self._deadline = timeout, deadline

@@ -211,7 +211,7 @@ class Relations:
         faults: By interface: what is wrong with its relations, and what to do.
     """
 
-    def __init__(self, node: Node):
+    def __init__(self, node: Node) -> None:
         self.node = node
         self.names = {interface.name for interface in node.interfaces}
         self.found: dict[str, dict[str, str]] = {relation: {} for relation in RELATIONS}
@@ -222,7 +222,7 @@ class Relations:
         for relation, found in self.found.items():
             self.cut_loops(relation, found)
 
-    def read(self, interface: NodeInterface):
+    def read(self, interface: NodeInterface) -> None:
         is_bridge = TYPES.get(interface.type) == BRIDGE
         if known(interface.members):
             for member in interface.members:
@@ -243,7 +243,7 @@ class Relations:
         own = {'bridge': interface.bridge, 'parent': interface.parent}.get(relation)
         return relation in self.unread or not known(own)
 
-    def relate(self, relation: str, name: str, other: str, source: str):
+    def relate(self, relation: str, name: str, other: str, source: str) -> None:
         """`source`: the interface whose configuration says so."""
         missing = next((each for each in (name, other) if each not in self.names), None)
         if missing is not None:
@@ -251,7 +251,7 @@ class Relations:
         elif (first := self.found[relation].setdefault(name, other)) != other:
             self.add_fault(name, f'{name} is in {first} and in {other}; NetBox shows it in {first}.')
 
-    def cut_loops(self, relation: str, found: dict[str, str]):
+    def cut_loops(self, relation: str, found: dict[str, str]) -> None:
         """An interface that belongs to itself, over others, has no such relation in NetBox."""
         loops = {name: chain(name, found) for name in looped(found)}
         for name, names in loops.items():
@@ -261,7 +261,7 @@ class Relations:
                 text = f'{" > ".join(names)} is a loop of interfaces ({relation}), which NetBox does not show.'
                 self.add_fault(name, text)
 
-    def add_fault(self, name: str, text: str):
+    def add_fault(self, name: str, text: str) -> None:
         faults = self.faults.setdefault(name, [])
         if (text, CORRECT) not in faults:
             faults.append((text, CORRECT))

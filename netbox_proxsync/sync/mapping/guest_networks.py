@@ -14,7 +14,7 @@ AS_BRIDGE = 1
 class Networks:
     """The networks of an inventory, by what guests' configurations call them."""
 
-    def __init__(self, inventory: Inventory):
+    def __init__(self, inventory: Inventory) -> None:
         self.vnets = {vnet.name: vnet for vnet in inventory.vnets} if known(inventory.vnets) else {}
         read = {node.name: node.interfaces for node in inventory.nodes if known(node.interfaces)}
         self.interfaces = {

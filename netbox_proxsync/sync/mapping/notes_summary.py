@@ -100,7 +100,7 @@ def text_of(line: str) -> str:
 class TextReader(HTMLParser):
     """Collects the text of an HTML document; the parts of different blocks are on different lines."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
 

@@ -58,7 +58,7 @@ class GuestRecognition:
         located: Holds the cluster of the endpoint.
     """
 
-    def __init__(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings):
+    def __init__(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> None:
         self.existing = existing
         self.settings = settings
         self.cluster = located.get('cluster', CLUSTER_KEY)
@@ -145,7 +145,7 @@ class GuestRecognition:
 
     # Candidates
 
-    def suggest(self, items: Sequence[Item]):
+    def suggest(self, items: Sequence[Item]) -> None:
         """Answer for those items that may be a virtual machine of NetBox, without proof."""
         likely = {item.key: list(self.likenesses(item)) for item in items}
         rivals: dict[Pointer, list[Item]] = {}
