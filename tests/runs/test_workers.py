@@ -11,6 +11,7 @@ from virtualization.models import VirtualMachine
 
 from netbox_proxsync.jobs import ScheduleJob, SyncJob
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from netbox_proxsync.runs.lifecycle import is_dead
 
 from ..conftest import Workers
 from .test_cancellation import PATIENCE, Person, make, numbers_given, until
@@ -30,6 +31,13 @@ def forget_other_jobs():
     django_rq.get_queue('default').empty()
 
 
+def kill(worker: Workers, run: SyncRun):
+    """Kill the workers, and wait for PostgreSQL to notice, which ends their session and with it the lock of the run."""
+    worker.kill()
+    run.refresh_from_db()
+    until(lambda: is_dead(run))
+
+
 def assert_whole(pve):
     """Every machine that is there has all its parts."""
     for vm in VirtualMachine.objects.all():
@@ -44,7 +52,7 @@ def test_a_worker_killed_while_it_reads_does_not_block_the_next_run(worker, lab)
     pve.hang('/nodes/*/config')
     run = person.sync(endpoint)
     pve.wait_for('/nodes/*/config', timeout=PATIENCE)
-    worker.kill()
+    kill(worker, run)
     pve.heal()
     worker.start()
     again = person.sync(endpoint)
@@ -64,7 +72,7 @@ def test_a_worker_killed_while_it_writes_leaves_whole_machines_and_the_next_run_
     run = person.sync(endpoint)
     # Fifty units, the cluster among them, share a transaction: the second one is under way.
     until(lambda: VirtualMachine.objects.count() >= 49 and numbers_given(VirtualMachine) >= 52)
-    worker.kill()
+    kill(worker, run)
     assert VirtualMachine.objects.count() == 49
     assert_whole(pve)
     # What the list of guests says is what was committed with them.
