@@ -7,7 +7,7 @@ HOST_OPTION := --host '$(HOST)'
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up netbox test quick screenshots bench bench-pages messages lint stop clean
+.PHONY: help demo up netbox test quick coverage mutants screenshots bench bench-pages messages lint stop clean
 
 help: ## show this
 	@echo 'netbox-proxsync: a NetBox of its own, in .stack/ of this checkout. Targets:'
@@ -42,6 +42,12 @@ bench-pages: ## first byte of every page at 10,000 guests, or for example: make 
 
 messages: ## collect the texts for translators, and compile the translations, in netbox_proxsync/locale/
 	@sh tests/stack/bootstrap.sh exec tests.stack.messages
+
+mutants: ## change the code that decides about data, and look whether the tests notice
+	@sh tests/stack/bootstrap.sh exec tests.stack.mutants $(ARGS)
+
+coverage: ## all tests, measuring which branches they take; slower than make test
+	@sh tests/stack/bootstrap.sh exec tests.stack.coverage
 
 lint: ## the linter, the format, and which part imports which
 	@sh tests/stack/bootstrap.sh exec tests.stack.lint

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from . import netbox
 from .paths import ROOT, STACK
 
 CHECKS = (
@@ -11,11 +12,14 @@ CHECKS = (
     ('ruff', 'format', '--check', '--quiet', '.'),
     # Which part may import which: see [tool.importlinter] in pyproject.toml.
     ('lint-imports', '--cache-dir', str(STACK / 'import-linter'), '--no-logo'),
+    ('interrogate', '--config', 'pyproject.toml'),
+    # mypy's plugin for Django reads NetBox's settings and models. It needs no database.
+    ('mypy', '--cache-dir', str(STACK / 'mypy')),
 )
 
 
 def main() -> int:
-    environment = {**os.environ, 'RUFF_CACHE_DIR': str(STACK / 'ruff')}
+    environment = {**netbox.environment(), 'RUFF_CACHE_DIR': str(STACK / 'ruff')}
     folder = os.path.dirname(sys.executable)
     failed = []
     for name, *arguments in CHECKS:
