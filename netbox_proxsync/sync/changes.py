@@ -117,7 +117,7 @@ class Plan:
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """{kind: {action: number}}"""
-        counts: dict[str, Counter] = {}
+        counts: dict[str, Counter[str]] = {}
         for change in self.changes:
             counts.setdefault(change.kind, Counter())[str(change.action)] += 1
         return {kind: dict(counter) for kind, counter in counts.items()}

@@ -11,7 +11,7 @@ from .kinds import KINDS, Field, Kind, Owner
 from .mapping.missing_addresses import forget_absence
 from .matching import Match, Matches, match, unmatched
 from .ownership import decide, is_empty
-from .refusals import demand_of_shared
+from .refusals import demand_of_shared, new_shared
 from .removal import removals
 from .safety import refusal
 from .settings import Settings
@@ -33,11 +33,12 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     seen: dict[tuple[str, str], Mapping[str, Value]] = {}
     for entry in matches.matched:
         change = matches.refusals.checked(change_of(entry, resolver, existing, settings), existing)
-        if change.action is Action.CONFLICT:
+        if change.binding is None:
+            # A conflict: NetBox refuses the change.
             changes.append(change)
             continue
-        seen[change.kind, change.key] = said_beside(entry.item, change, resolver)
-        if is_change(change):
+        seen[change.kind, change.key] = said_beside(entry.item, change.binding, resolver)
+        if entry.bound is None or is_change(change):
             changes.append(change)
         # A pointer to an object that is gone is not worth a write by itself.
         elif change.binding != remembered(entry, existing):
@@ -76,7 +77,7 @@ class Resolver:
             case Ref():
                 return self.matches.located.get(value.kind, value.key) or value
             case Shared():
-                return self.existing.shared.get(value, value)
+                return self.existing.shared_object(value)
             case frozenset():
                 return frozenset(self.resolve(element) for element in value)
             case _:
@@ -84,8 +85,8 @@ class Resolver:
 
     def is_expected(self, value: Value) -> bool:
         """Whether a value can be written: what it names exists or will."""
-        if isinstance(value, Shared) and value not in self.existing.shared:
-            return demand_of_shared(value, self.existing) is None
+        if shared := new_shared(value, self.existing):
+            return demand_of_shared(shared, self.existing) is None
         return not isinstance(value, Ref) or (value.kind, value.key) in self.matches.expected
 
 
@@ -146,20 +147,19 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
 def note_refused(item: Item, kind: Kind, resolver: 'Resolver') -> None:
     """Note the shared objects that a field names, and that NetBox does not let be made."""
     for spec in kind.fields:
-        value = item.values.get(spec.name)
-        is_new = isinstance(value, Shared) and value not in resolver.existing.shared
-        if is_new and (demand := demand_of_shared(value, resolver.existing)):
-            resolver.matches.refusals.add_demand(demand, value.name)
+        shared = new_shared(item.values.get(spec.name), resolver.existing)
+        if shared and (demand := demand_of_shared(shared, resolver.existing)):
+            resolver.matches.refusals.add_demand(demand, shared.name)
 
 
-def said_beside(item: Item, change: Change, resolver: Resolver) -> Mapping[str, Value]:
+def said_beside(item: Item, binding: Mapping[str, Value], resolver: Resolver) -> Mapping[str, Value]:
     """What Proxmox says of an object's fields, where its binding will not hold just that."""
     names = (spec.name for spec in KINDS[item.kind].fields if spec.name in item.values)
     said = {name: resolver.resolve(item.values[name]) for name in names}
     return {
         name: value
         for name, value in said.items()
-        if (change.binding[name] != value if name in change.binding else not is_empty(value))
+        if (binding[name] != value if name in binding else not is_empty(value))
     }
 
 
@@ -218,31 +218,28 @@ def conflicts(matches: Matches) -> list[Change]:
 
 def open_changes(item: Item, conflict: Conflict) -> Iterator[Change]:
     """What a user has to decide about an item: one change for each candidate, else one conflict."""
-    found = [(each.record, each.reason) for each in conflict.candidates]
-    for record, reason in found or [(conflict.record, conflict.reason)]:
-        yield Change(
-            action=Action.CANDIDATE if found else Action.CONFLICT,
-            kind=item.kind,
-            key=item.key,
-            unit=item.unit,
-            label=item.label,
-            pointer=record.pointer if record else None,
-            reason=reason,
-        )
+    if not conflict.candidates:
+        yield open_change(Action.CONFLICT, item, conflict.record, conflict.reason)
+    for candidate in conflict.candidates:
+        yield open_change(Action.CANDIDATE, item, candidate.record, candidate.reason)
+
+
+def open_change(action: Action, item: Item, record: Record | None, reason: str) -> Change:
+    return Change(
+        action=action,
+        kind=item.kind,
+        key=item.key,
+        unit=item.unit,
+        label=item.label,
+        pointer=record.pointer if record else None,
+        reason=reason,
+    )
 
 
 def problems(matches: Matches) -> list[Change]:
     """What of an item cannot be written, beside the change that writes the rest."""
     return [
-        Change(
-            action=Action.CONFLICT,
-            kind=entry.item.kind,
-            key=entry.item.key,
-            unit=entry.item.unit,
-            label=entry.item.label,
-            pointer=entry.record.pointer if entry.record else None,
-            reason=problem,
-        )
+        open_change(Action.CONFLICT, entry.item, entry.record, problem)
         for entry in matches.matched
         for problem in entry.item.problems
     ]
@@ -253,7 +250,7 @@ def by_unit(changes: list[Change]) -> tuple[Change, ...]:
     Units in the order in which they first appear, and then, again by unit, what goes: an address that moves to another
     guest must have left the interface that is deleted.
     """
-    position = {}
+    position: dict[str, int] = {}
     for change in changes:
         position.setdefault(change.unit, len(position))
     return tuple(sorted(changes, key=lambda change: (change.action.goes, position[change.unit])))

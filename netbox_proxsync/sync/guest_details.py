@@ -100,11 +100,12 @@ def disk_details(disk: Disk) -> dict[str, Any]:
 def unread(guest: Guest) -> Iterator[dict[str, str]]:
     """What could not be read: which part ('config', 'addresses', 'size', ...) of what, and the reason."""
     # With the configuration, everything that is in it is unread for the same reason.
-    reasons = {guest.config.reason} if not known(guest.config) else set()
-    if reasons:
+    if known(guest.config):
+        # These are told with the parts of the configuration.
+        reasons = {reason for _part, _of, reason in guest.config.unread()}
+    else:
+        reasons = {guest.config.reason}
         yield {'part': 'config', 'of': '', 'reason': guest.config.reason}
-    # These are told with the parts of the configuration.
-    reasons |= {reason for _part, _of, reason in guest.config.unread()} if known(guest.config) else set()
     for part in ('name', 'status', 'template', 'tags', 'pool', 'ha_state', 'addresses', 'os_name', 'host_name'):
         reading = getattr(guest, part)
         if not known(reading) and reading.reason not in reasons:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from ..proxmox.inventory import Guest, GuestType, known
 from .state import Bound, Departed, Desired, Existing, Item
-from .values import Value
+from .values import Value, as_set
 
 __all__ = ('bring_back_returned', 'identity_of', 'is_another_machine', 'is_same_machine', 'set_aside_replaced')
 
@@ -23,13 +23,17 @@ def identity_of(guest: Guest) -> dict[str, Value]:
         return {}
     found: dict[str, Value] = {}
     # Without the one that cannot be read, the others may look like those of another machine.
-    if all(known(nic.mac) for nic in config.nics):
-        found['id_macs'] = frozenset(nic.mac for nic in config.nics if nic.mac)
+    macs = [nic.mac for nic in config.nics]
+    if all(known(mac) for mac in macs):
+        found['id_macs'] = frozenset(mac for mac in macs if known(mac) and mac)
     if known(guest.name):
         found['id_name'] = guest.name
     if guest.type is GuestType.QEMU:
-        found |= {'id_uuid': config.uuid, 'id_created': config.created}
-    return {name: value for name, value in found.items() if known(value) and value}
+        if known(config.uuid):
+            found['id_uuid'] = config.uuid
+        if known(config.created):
+            found['id_created'] = config.created
+    return {name: value for name, value in found.items() if value}
 
 
 def is_another_machine(last: Mapping[str, Value], seen: Mapping[str, Value]) -> bool:
@@ -50,7 +54,8 @@ def is_another_machine(last: Mapping[str, Value], seen: Mapping[str, Value]) -> 
         return False
     if uuid and created:
         return True
-    other_nics = bool(last.get('id_macs') and seen.get('id_macs')) and not last['id_macs'] & seen['id_macs']
+    macs, macs_now = as_set(last.get('id_macs')), as_set(seen.get('id_macs'))
+    other_nics = bool(macs and macs_now) and macs.isdisjoint(macs_now)
     return other_nics and bool(uuid or created or differs(last, seen, 'id_name'))
 
 

@@ -203,14 +203,17 @@ class OpenChanges:
     def to_adopt(self, unit: str) -> int | None:
         """The virtual machine (pk) that a sync would adopt as a guest, or give back to it."""
         for entry in self.by_unit.get(unit, {}).values():
-            if entry.change.kind == 'vm' and entry.change.action in BRINGING:
-                return entry.change.pointer.pk
+            change = entry.change
+            if change.kind == 'vm' and change.action in BRINGING and change.pointer:
+                return change.pointer.pk
         return None
 
     def candidates(self, unit: str) -> list[int]:
         """The virtual machines (pk) that may be a guest."""
         changes = (entry.change for entry in self.by_unit.get(unit, {}).values())
-        return sorted(change.pointer.pk for change in changes if change.action is Action.CANDIDATE)
+        return sorted(
+            change.pointer.pk for change in changes if change.action is Action.CANDIDATE and change.pointer is not None
+        )
 
     @property
     def about_cluster(self) -> Standing | None:

@@ -79,13 +79,12 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         existing = without_kept(existing, absent_of_kind, absences, matches)
         items = kind.arrange(settled, existing, matches.located, settings)
         adopt = kind.recognition(items, existing, matches.located, settings)
-        found = [
-            tie(kind, item, existing, adopt, matches)
-            if is_meant(item, desired, existing)
-            else claim(item, existing, adopt, matches)
-            for item in items
-        ]
-        matched = [entry for entry in found if entry is not None]
+        matched: list[Match] = []
+        for item in items:
+            if not is_meant(item, desired, existing):
+                claim(item, existing, adopt, matches)
+            elif entry := tie(kind, item, existing, adopt, matches):
+                matched.append(entry)
         fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
         matches.notices += kind.notices(fitted)
         matches.matched += [Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)]
@@ -157,67 +156,80 @@ def expired_roots(gone: Sequence[Bound], existing: Existing, settings: Settings,
     """The retired objects whose grace period is over, so that they are deleted."""
     roots = (bound for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE)
     found = ((bound, existing.by_pointer.get(bound.pointer)) for bound in roots)
-    changes = (removal(bound, record, existing, settings, now) for bound, record in found if record)
-    return frozenset(change.pointer for change in changes if change and change.action is Action.DELETE)
+    changes = ((record, removal(bound, record, existing, settings, now)) for bound, record in found if record)
+    return frozenset(record.pointer for record, change in changes if change and change.action is Action.DELETE)
 
 
 def is_meant(item: Item, desired: Desired, existing: Existing) -> bool:
     """Whether the run is for an item. The cluster has to be there first, whoever it is for."""
     if desired.concerns(item.unit):
         return True
-    bound = existing.bindings.get((item.kind, item.key))
-    return item.key == CLUSTER_KEY and not (bound and bound.pointer in existing.by_pointer)
+    return item.key == CLUSTER_KEY and existing.bound_record(item) is None
 
 
 def claim(item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> None:
     """What the run is not for stays as it is. What it has, or would be given, is not free for others."""
-    bound = existing.bindings.get((item.kind, item.key))
-    record = existing.by_pointer.get(bound.pointer) if bound else None
+    record = existing.bound_record(item)
     if record is not None:
-        return leave(item, record, matches)
-    found = adopt(item)
-    if isinstance(found, Record):
+        leave(item, record, matches)
+    elif isinstance(found := adopt(item), Record):
         matches.located.claimed.add(found.pointer)
-    return None
 
 
 def tie(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> Match | None:
     if CLUSTER_KEY in matches.blocked or item.unit in matches.blocked:
         return None
-    located = matches.located
-    bound = existing.bindings.get((item.kind, item.key))
-    record = existing.by_pointer.get(bound.pointer) if bound else None
+    bound, record = existing.binding(item), existing.bound_record(item)
     if (bound and bound.unmanaged) or hangs_on_left(item, matches):
-        return leave(item, record, matches)
-    if record is None:
-        # A binding whose object was deleted by hand ties nothing; the object is made again.
-        bound = None
-        if item.partial:
-            return block(item, matches)
-        record = adopt(item)
-    if isinstance(record, Conflict):
-        conflict = of_other_endpoint(record, existing)
-    elif record is not None:
-        conflict = kind.contest(item, record, existing, located) or other_owner(item, record, existing, located)
-    else:
-        conflict = None
-    if record is None and (demanded := demand_of_new(kind, item, existing)):
-        demand, key = demanded
-        matches.refusals.add_demand(demand, key)
-        if item.key != item.unit:
-            # Nor what hangs on it. What hangs on a root is blocked with it, and a node does not keep its guests out.
-            matches.left.add((item.kind, item.key))
-        conflict = Conflict(
-            f'NetBox does not take it: the custom field "{demand.field}" of {demand.plural} {demand.reason}. Give the '
-            'field a valid default, or make it optional.'
-        )
-    if conflict:
+        leave(item, record, matches)
+        return None
+    if record is None and item.partial:
+        block(item, matches)
+        return None
+    found = adopt(item) if record is None else record
+    if conflict := conflict_about(kind, item, found, existing, matches):
         matches.conflicts.append((item, conflict))
-        return block(item, matches)
-    if record is not None:
-        located.add(item.kind, item.key, record.pointer)
+        block(item, matches)
+        return None
     matches.expected.add((item.kind, item.key))
-    return Match(item, bound, record)
+    if not isinstance(found, Record):
+        return Match(item)
+    matches.located.add(item.kind, item.key, found.pointer)
+    # A binding whose object was deleted by hand ties nothing.
+    return Match(item, bound if record else None, found)
+
+
+def conflict_about(
+    kind: Kind, item: Item, found: Record | Conflict | None, existing: Existing, matches: Matches
+) -> Conflict | None:
+    """
+    Why an item cannot be tied to an object.
+
+    Args:
+        found: Its object, or why that is not decided; None: it has none and is to be created.
+    """
+    if isinstance(found, Conflict):
+        return of_other_endpoint(found, existing)
+    if found is None:
+        return refused_creation(kind, item, existing, matches)
+    located = matches.located
+    return kind.contest(item, found, existing, located) or other_owner(found, existing, located)
+
+
+def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matches) -> Conflict | None:
+    """Why NetBox does not take a new object; it is noted for the run, too."""
+    demanded = demand_of_new(kind, item, existing)
+    if demanded is None:
+        return None
+    demand, key = demanded
+    matches.refusals.add_demand(demand, key)
+    if item.key != item.unit:
+        # Nor what hangs on it. What hangs on a root is blocked with it, and a node does not keep its guests out.
+        matches.left.add((item.kind, item.key))
+    return Conflict(
+        f'NetBox does not take it: the custom field "{demand.field}" of {demand.plural} {demand.reason}. Give the '
+        'field a valid default, or make it optional.'
+    )
 
 
 def hangs_on_left(item: Item, matches: Matches) -> bool:
@@ -236,10 +248,11 @@ def leave(item: Item, record: Record | None, matches: Matches) -> None:
 
 def of_other_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
     """The same conflict, saying which endpoint keeps what stands in the way."""
-    owner = conflict.record and existing.foreign.get(conflict.record.pointer)
-    if not owner:
+    record = conflict.record
+    owner = existing.foreign.get(record.pointer) if record else None
+    if record is None or not owner:
         return conflict
-    kept = f'"{conflict.record.pointer.label}" is managed by another endpoint (ID {owner}).'
+    kept = f'"{record.pointer.label}" is managed by another endpoint (ID {owner}).'
     return replace(conflict, reason=f'{conflict.reason} {kept}')
 
 
@@ -249,7 +262,7 @@ def block(item: Item, matches: Matches) -> None:
         matches.blocked.add(item.key)
 
 
-def other_owner(item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+def other_owner(record: Record, existing: Existing, located: Located) -> Conflict | None:
     """An object is kept by one endpoint, as one thing."""
     label = record.pointer.label
     if owner := existing.foreign.get(record.pointer):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .kinds import Owner
-from .values import Value
+from .values import Value, as_set
 
 __all__ = ('Decision', 'decide')
 
@@ -49,7 +49,7 @@ def merge(last: Value, now: Value, want: Value) -> Decision:
 
     What a person removed is not added again. What stood there before us is not ours to remove later.
     """
-    ours, present, wanted = (frozenset(value or ()) for value in (last, now, want))
+    ours, present, wanted = map(as_set, (last, now, want))
     result = (present | (wanted - ours)) - (ours - wanted)
     return Decision(result, result != present, False, (wanted & ours) | (wanted - present))
 

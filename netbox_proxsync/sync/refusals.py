@@ -7,9 +7,9 @@ from ..proxmox.inventory import Notice
 from .changes import Action, Change
 from .kinds import KINDS, Kind
 from .state import Demand, Existing, Item
-from .values import Pointer, Shared, Value
+from .values import Pointer, Shared, Value, as_set
 
-__all__ = ('Refusals', 'demand_of_new', 'demand_of_shared')
+__all__ = ('Refusals', 'demand_of_new', 'demand_of_shared', 'new_shared')
 
 CUSTOM = 'cf_'
 KIND_MODELS = {kind.model for kind in KINDS.values()}
@@ -57,8 +57,8 @@ class Refusals:
         A set without what NetBox does not let the object have. What it has already stays, and what a user took away
         is still remembered as taken away.
         """
-        left = set()
-        for element in want - (now or frozenset()) - (last or frozenset()):
+        left: set[Value] = set()
+        for element in want - as_set(now) - as_set(last):
             if isinstance(element, Pointer) and kind.model not in existing.tag_limits.get(element, (kind.model,)):
                 self.tags.setdefault((element.label, kind.plural), set()).add(key)
                 left.add(element)
@@ -127,11 +127,15 @@ def demand_of_new(kind: Kind, item: Item, existing: Existing) -> tuple[Demand, s
         if not is_written or (limits and limits.refusal(value)):
             return demand, item.key
     for spec in kind.fields:
-        value = item.values.get(spec.name)
-        is_needed = spec.needed and isinstance(value, Shared) and value not in existing.shared
-        if is_needed and (demand := demand_of_shared(value, existing)):
-            return demand, value.name
+        shared = new_shared(item.values.get(spec.name), existing)
+        if spec.needed and shared and (demanded := demand_of_shared(shared, existing)):
+            return demanded, shared.name
     return None
+
+
+def new_shared(value: Value, existing: Existing) -> Shared | None:
+    """The shared object that a value means, if it does not exist yet."""
+    return value if isinstance(value, Shared) and value not in existing.shared else None
 
 
 def demand_of_shared(value: Shared, existing: Existing) -> Demand | None:

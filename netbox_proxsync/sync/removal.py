@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from .changes import Action, Change, FieldChange
+from .hints import AddressRecordHints
 from .kinds import KINDS, Owner, Removal
 from .settings import Settings
 from .state import Bound, Existing, Record
@@ -62,8 +63,8 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
 
 def is_expired(bound: Bound, settings: Settings, now: datetime) -> bool:
     """Whether the grace period of a retired object is over, after which the endpoint deletes it."""
-    is_deletable = KINDS[bound.kind].is_deletable and bound.created_by_sync and bound.missing_since is not None
-    if not is_deletable or settings.missing_guests != 'delete':
+    is_deletable = KINDS[bound.kind].is_deletable and bound.created_by_sync
+    if bound.missing_since is None or not is_deletable or settings.missing_guests != 'delete':
         return False
     return now >= bound.missing_since + timedelta(days=settings.grace_days)
 
@@ -125,7 +126,7 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
             f'It is gone from Proxmox, but somebody chose it as {chosen}, so it stays as it is. Choose another one '
             'there, or delete it yourself.',
         )
-    released, burdens = KINDS[bound.kind].released, existing.burdens.get(bound.pointer)
+    released, burdens = KINDS[bound.kind].released, existing.burdens.get(bound.pointer, ())
     if bound.created_by_sync and policy == 'delete' and not (released and burdens):
         return delete(bound, record, existing, 'It is gone from Proxmox.')
     if not bound.created_by_sync:
@@ -146,9 +147,10 @@ def is_elsewhere(bound: Bound, record: Record) -> bool:
 
 def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Settings) -> str:
     """The primary address of which object it is by a person's choice, for people; '' if by none."""
-    holder = existing.by_pointer.get(record.hints.get('holder_vm'))
-    kept = existing.bound_to.get(holder.pointer) if holder else None
-    if kept is None:
+    hints = record.hints
+    holder = existing.record_of(hints.machine) if isinstance(hints, AddressRecordHints) else None
+    kept = existing.binding_of(holder.pointer) if holder else None
+    if holder is None or kept is None:
         return ''
     for spec in KINDS[kept.kind].fields:
         is_primary = spec.name in PRIMARY and holder.values.get(spec.name) == bound.pointer
@@ -185,7 +187,7 @@ def left(bound: Bound, record: Record, reason: str) -> Change:
 
 
 def change_to(
-    action: Action, bound: Bound, record: Record, values: dict, reason: str, keeps_binding: bool = True
+    action: Action, bound: Bound, record: Record, values: Mapping[str, Value], reason: str, keeps_binding: bool = True
 ) -> Change:
     owners = {spec.name: spec.owner for spec in KINDS[bound.kind].fields}
     return Change(

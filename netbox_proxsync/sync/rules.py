@@ -17,9 +17,20 @@ from typing import Protocol
 
 from ..proxmox.readings import Reading, Unknown, known
 from .patterns import GLOB, PatternError, compile_pattern
-from .values import Pointer, Value
+from .values import Pointer
 
-__all__ = ('TARGETS', 'Decided', 'Decision', 'Outcome', 'Rule', 'RuleGuest', 'decide', 'decide_all', 'matches')
+__all__ = (
+    'NOTHING',
+    'TARGETS',
+    'Decided',
+    'Decision',
+    'Outcome',
+    'Rule',
+    'RuleGuest',
+    'decide',
+    'decide_all',
+    'matches',
+)
 
 # What a guest gets one of. Skipping and extra tags are decided otherwise.
 TARGETS = ('role', 'tenant', 'platform', 'vrf', 'vlan_group')
@@ -93,10 +104,10 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class Decided[T]:
     """A value, and the rule that decided it."""
 
-    value: Value
+    value: T
     rule: Rule
 
     @property
@@ -114,39 +125,43 @@ class Decision:
         extra_tags: One for each tag, with the first rule that gives it.
     """
 
-    skip: Reading[Decided | None] = None
-    role: Reading[Decided | None] = None
-    tenant: Reading[Decided | None] = None
-    platform: Reading[Decided | None] = None
-    vrf: Reading[Decided | None] = None
-    vlan_group: Reading[Decided | None] = None
-    extra_tags: Reading[tuple[Decided, ...]] = ()
+    skip: Reading[Decided[bool] | None] = None
+    role: Reading[Decided[Pointer] | None] = None
+    tenant: Reading[Decided[Pointer] | None] = None
+    platform: Reading[Decided[Pointer] | None] = None
+    vrf: Reading[Decided[Pointer] | None] = None
+    vlan_group: Reading[Decided[Pointer] | None] = None
+    extra_tags: Reading[tuple[Decided[Pointer], ...]] = ()
 
     @property
     def leaves_alone(self) -> bool:
         """Whether the guest is to be left alone: it is skipped, or might be."""
         return self.skip is not None
 
-    def pick(self, target: str, default: Value = None) -> Reading[Value]:
+    def pick(self, target: str, default: Pointer | None = None) -> Reading[Pointer | None]:
         """The value of a target: the rules', else the default; Unknown if it cannot be told which."""
-        decided = getattr(self, target)
-        return decided.value if isinstance(decided, Decided) else default if decided is None else decided
+        decided = self.decided(target)
+        if not known(decided):
+            return decided
+        return default if decided is None else decided.value
+
+    def decided(self, target: str) -> Reading[Decided[Pointer] | None]:
+        """What was decided about one of `TARGETS`."""
+        decided: Reading[Decided[Pointer] | None] = getattr(self, target)
+        return decided
 
     @property
     def reasons(self) -> Mapping[str, str]:
         """By target: which rule decided, for people."""
-        found = {target: getattr(self, target) for target in TARGETS}
-        reasons = {target: decided.by for target, decided in found.items() if isinstance(decided, Decided)}
+        found = {target: self.decided(target) for target in TARGETS}
+        reasons = {target: decided.by for target, decided in found.items() if known(decided) and decided is not None}
         if known(self.extra_tags) and self.extra_tags:
-            reasons['tags'] = ', '.join(f'"{show_pointer(tag.value)}" by {tag.by}' for tag in self.extra_tags)
+            reasons['tags'] = ', '.join(f'"{tag.value.label}" by {tag.by}' for tag in self.extra_tags)
         return reasons
 
 
+# About a guest that no rule matches.
 NOTHING = Decision()
-
-
-def show_pointer(value: Value) -> str:
-    return value.label if isinstance(value, Pointer) else str(value)
 
 
 def in_order(rules: Iterable[Rule]) -> list[Rule]:
@@ -167,7 +182,8 @@ def decide(guest: RuleGuest, rules: Iterable[Rule]) -> Decision:
 
 def decide_in_order(guest: RuleGuest, rules: Sequence[Rule]) -> Decision:
     # Those that do not match say nothing.
-    found = [(rule, result) for rule in rules if (result := matches(rule, guest)) is not False]
+    results = ((rule, matches(rule, guest)) for rule in rules)
+    found = [(rule, result) for rule, result in results if result is not False]
     if not found:
         return NOTHING
     return Decision(
@@ -177,27 +193,32 @@ def decide_in_order(guest: RuleGuest, rules: Sequence[Rule]) -> Decision:
     )
 
 
-type Found = list[tuple[Rule, Reading[bool]]]
+type Found = Sequence[tuple[Rule, Reading[bool]]]
 
 
-def decide_target(found: Found, target: str) -> Reading[Decided | None]:
+def decide_target(found: Found, target: str) -> Reading[Decided[Pointer] | None]:
     for rule, result in found:
-        if (value := getattr(rule.outcome, target)) is not None:
+        value: Pointer | None = getattr(rule.outcome, target)
+        if value is not None:
             return Decided(value, rule) if known(result) else result
     return None
 
 
-def decide_skip(found: Found) -> Reading[Decided | None]:
+def decide_skip(found: Found) -> Reading[Decided[bool] | None]:
     """A rule that matches is enough, whatever is unknown about others."""
-    skipping = [(rule, result) for rule, result in found if rule.outcome.skip]
-    for rule, result in skipping:
+    unknown = None
+    for rule, result in found:
+        if not rule.outcome.skip:
+            continue
         if known(result):
             return Decided(True, rule)
-    return skipping[0][1] if skipping else None
+        if unknown is None:
+            unknown = result
+    return unknown
 
 
-def decide_tags(found: Found) -> Reading[tuple[Decided, ...]]:
-    tags: dict[Pointer, Decided] = {}
+def decide_tags(found: Found) -> Reading[tuple[Decided[Pointer], ...]]:
+    tags: dict[Pointer, Decided[Pointer]] = {}
     for rule, result in found:
         if rule.outcome.extra_tags and not known(result):
             return result

@@ -11,15 +11,37 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
+from typing import Self
 
 from ..proxmox.inventory import Notice
 from .offline_nodes import Waiting
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = (
-    'AddressReading', 'Bound', 'Demand', 'Departed', 'Desired', 'Existing', 'Item', 'NicReading', 'PrefixHit', 'Record',
-    'ValueLimits', 'VlanBook', 'VlanHit',
+    'AddressReading', 'Bound', 'Demand', 'Departed', 'Desired', 'Existing', 'Hints', 'Item', 'NicReading', 'PrefixHit',
+    'Record', 'ValueLimits', 'VlanBook', 'VlanHit',
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """
+    What the kind of an item or a record needs to know of it beyond its values; never written.
+
+    Each kind has subclasses of its own: see `sync.hints`.
+    """
+
+    @classmethod
+    def of(cls, holder: 'Item | Record') -> Self:
+        """
+        The hints of an item or a record.
+
+        Raises:
+            TypeError: They are those of another kind.
+        """
+        if not isinstance(holder.hints, cls):
+            raise TypeError(f'{type(holder.hints).__name__} are no {cls.__name__}.')
+        return holder.hints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +55,7 @@ class Item:
         unit: The root object that it belongs to and is written with ('qemu/100'; '' for the cluster).
         label: For people.
         values: Only what is known: a field that is not here is left as it is.
-        hints: What helps to recognise an object made by someone else (MAC addresses, UUID, ...); never written.
+        hints: What its kind needs to know beyond its values, such as the MAC addresses by which it is recognized.
         identity: What its binding remembers to know it again, beside the values that are written.
         problems: For people: which of its values cannot be written, and what can be done. The rest is.
         faults: Faults of Proxmox VE's own configuration, as (what is wrong, what to do): warnings, not conflicts.
@@ -46,7 +68,7 @@ class Item:
     unit: str
     label: str
     values: Mapping[str, Value]
-    hints: Mapping[str, object] = field(default_factory=dict)
+    hints: Hints = Hints()
     identity: Mapping[str, Value] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     faults: tuple[tuple[str, str], ...] = ()
@@ -131,13 +153,13 @@ class Record:
 
     Attributes:
         values: The fields that its kind writes, as they are now.
-        hints: Whatever else identifies it or its holder, by the kind's own names.
+        hints: What identifies it, or what it belongs to, beyond its values.
         refused: Why NetBox refuses every change of it, by the custom field whose value it does not take.
     """
 
     pointer: Pointer
     values: Mapping[str, Value]
-    hints: Mapping[str, object] = field(default_factory=dict)
+    hints: Hints = Hints()
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -313,6 +335,27 @@ class Existing:
     elsewhere: Mapping[str, Iterable[Record]] = field(default_factory=dict)
     retired_elsewhere: frozenset[Pointer] = frozenset()
 
+    def binding(self, item: Item) -> Bound | None:
+        """The binding of an item."""
+        return self.bindings.get((item.kind, item.key))
+
+    def bound_record(self, item: Item) -> Record | None:
+        """The object to which an item is bound; None: there is no binding, or the object was deleted in NetBox."""
+        bound = self.binding(item)
+        return self.by_pointer.get(bound.pointer) if bound else None
+
+    def record_of(self, value: Value) -> Record | None:
+        """The object to which a value points; None: the value is no pointer, or the object was not loaded."""
+        return self.by_pointer.get(value) if isinstance(value, Pointer) else None
+
+    def binding_of(self, value: Value) -> Bound | None:
+        """The binding of the object to which a value points; None: the value is no pointer, or nothing is bound."""
+        return self.bound_to.get(value) if isinstance(value, Pointer) else None
+
+    def shared_object(self, value: Value) -> Value:
+        """The object that a `Shared` value means, if it exists; every other value as it is."""
+        return self.shared.get(value, value) if isinstance(value, Shared) else value
+
     @cached_property
     def by_pointer(self) -> dict[Pointer, Record]:
         return {record.pointer: record for records in self.records.values() for record in records}
@@ -342,7 +385,7 @@ class Existing:
         if index is None:
             index = self._index[kind, hint] = defaultdict(list)
             for record in self.records.get(kind, ()):
-                found = record.hints.get(hint)
+                found = getattr(record.hints, hint)
                 for element in found if isinstance(found, frozenset | tuple) else (found,):
                     index[element].append(record)
         return list(index.get(value, ()))

@@ -15,6 +15,8 @@ __all__ = (
     'Ref',
     'Shared',
     'Value',
+    'as_pointer',
+    'as_set',
     'decimal_text',
     'decode',
     'encode',
@@ -62,6 +64,16 @@ class Shared:
 type Value = bool | int | float | str | Pointer | Ref | Shared | frozenset['Value'] | None
 
 
+def as_pointer(value: Value) -> Pointer | None:
+    """The value if it is a pointer, else None."""
+    return value if isinstance(value, Pointer) else None
+
+
+def as_set(value: Value) -> frozenset[Value]:
+    """The value if it is a set, else an empty set."""
+    return value if isinstance(value, frozenset) else frozenset()
+
+
 def decimal_text(number: Decimal | float | None) -> str | None:
     """A decimal in its shortest form: Decimal('2.00') -> '2'."""
     if number is None:
@@ -103,7 +115,8 @@ def decode(data: Any) -> Value:
         case list():
             return frozenset(decode(element) for element in data)
         case _:
-            return data
+            scalar: Value = data
+            return scalar
 
 
 def encode_all(values: Mapping[str, Value]) -> dict[str, Any]:

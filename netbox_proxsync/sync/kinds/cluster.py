@@ -40,7 +40,7 @@ class ClusterKind(Kind):
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         name = cluster_name(inventory)
-        values = {'type': settings.cluster_type or DEFAULT_TYPE}
+        values: dict[str, Value] = {'type': settings.cluster_type or DEFAULT_TYPE}
         if name:
             values['name'] = name
         if settings.cluster_group:
@@ -54,8 +54,7 @@ class ClusterKind(Kind):
 
     def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         # A token without Sys.Audit may not ask for the cluster's name. The endpoint's stands in until it may.
-        bound = existing.bindings.get((self.name, CLUSTER_KEY))
-        if settings.cluster or (bound and bound.pointer in existing.by_pointer):
+        if settings.cluster or any(existing.bound_record(item) for item in items):
             return items
         return [replace(item, values={'name': settings.endpoint.label, **item.values}) for item in items]
 

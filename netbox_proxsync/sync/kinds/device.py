@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from ipaddress import IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
+from ..hints import DeviceHints, NamedRecordHints
 from ..kind import Candidate, Conflict, Field, Kind, Located, Owner, Removal, faults_of
 from ..mapping.device_types import UNTOLD, device_type_of
 from ..mapping.nodes import (
@@ -20,7 +21,7 @@ from ..mapping.nodes import (
 )
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..values import Pointer, Shared, Value
+from ..values import Pointer, Shared, Value, show
 from .cluster import CLUSTER_KEY, cluster_ref
 
 __all__ = ('DeviceKind',)
@@ -66,6 +67,7 @@ class DeviceKind(Kind):
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         for node in nodes_of(inventory, settings):
+            serial = serial_of(node)
             values = {
                 'name': node.name[:NAME_LENGTH],
                 'status': ONLINE if node.online else OFFLINE,
@@ -75,18 +77,17 @@ class DeviceKind(Kind):
                 'device_type': device_type_of(node, settings),
                 **({'tenant': settings.tenant} if settings.tenant else {}),
                 **(reported(node.facts) if known(node.facts) else {}),
-                **serial_of(node),
+                **({'serial': serial} if serial is not None else {}),
                 **primary_addresses(node),
             }
             key = node_key(node.name)
-            hints = {'name': node.name.lower(), 'serial': values.get('serial')}
             yield Item(
                 kind=self.name,
                 key=key,
                 unit=key,
                 label=node.name,
                 values=values,
-                hints=hints,
+                hints=DeviceHints(name=node.name.lower(), serial=serial),
                 faults=(doubt(node),) if management_in_doubt(node) else (),
             )
 
@@ -110,7 +111,7 @@ class DeviceKind(Kind):
         cluster = located.get('cluster', CLUSTER_KEY)
         found = [
             record
-            for record in existing.find(self.name, 'name', item.hints['name'])
+            for record in existing.find(self.name, 'name', DeviceHints.of(item).name)
             if record.values['site'] == settings.site and record.pointer not in existing.bound_to
         ]
         here = [record for record in found if cluster and record.values['cluster'] == cluster]
@@ -145,10 +146,9 @@ def doubt(node: Node) -> tuple[str, str]:
 
 def is_alike(record: Record, item: Item, existing: Existing) -> bool:
     """Whether a device outside of all clusters is this node: it has a hypervisor's role, or this serial number."""
-    role = item.values['role']
-    wanted = existing.shared.get(role, role) if isinstance(role, Shared) else role
-    serial = item.hints['serial']
-    return record.values['role'] == wanted or bool(serial and record.values['serial'] == serial)
+    serial = DeviceHints.of(item).serial
+    has_role = record.values['role'] == existing.shared_object(item.values['role'])
+    return has_role or bool(serial and record.values['serial'] == serial)
 
 
 def elsewhere(item: Item, existing: Existing, cluster: Pointer | None) -> list[Record]:
@@ -156,14 +156,14 @@ def elsewhere(item: Item, existing: Existing, cluster: Pointer | None) -> list[R
     The devices at other sites that may be this node: of its name or serial number. One with another serial number, or
     in another cluster, is another machine.
     """
-    serial = item.hints['serial']
+    hints = DeviceHints.of(item)
     return [
         record
         for record in existing.elsewhere.get(DeviceKind.name, ())
-        if (serial and record.values['serial'] == serial)
+        if (hints.serial and record.values['serial'] == hints.serial)
         or (
-            not (serial and record.values['serial'])
-            and record.hints['name'] == item.hints['name']
+            not (hints.serial and record.values['serial'])
+            and NamedRecordHints.of(record).name == hints.name
             and record.values['cluster'] in (None, cluster)
         )
     ]
@@ -176,12 +176,13 @@ def undecided(item: Item, found: Sequence[Record], settings: Settings) -> Confli
 
 def told(item: Item, record: Record, settings: Settings) -> str:
     """Why a device is not this node beyond doubt, and what the user can do."""
-    has_name = record.hints['name'] == item.hints['name']
-    here = record.values['site'] == settings.site
-    where = 'is in another cluster or has another role' if here else f'is at the site "{record.values["site"].label}"'
+    has_name = NamedRecordHints.of(record).name == DeviceHints.of(item).name
+    site = record.values['site']
+    here = site == settings.site
+    where = 'is in another cluster or has another role' if here else f'is at the site "{show(site)}"'
     remedy = "put it into the endpoint's cluster or give it the role of the nodes"
     if not here:
-        remedy = f'move it to the site "{settings.site.label}" and {remedy}'
+        remedy = f'move it to the site "{show(settings.site)}" and {remedy}'
     other = 'rename it or put it into its own cluster' if has_name else 'correct its serial number'
     if here:
         other = 'rename it'
@@ -194,11 +195,10 @@ def told(item: Item, record: Record, settings: Settings) -> str:
 
 def fitted(item: Item, existing: Existing, located: Located) -> Item:
     """A node that is off is offline only where it was active: 'staged' or 'failed', by a person, says more."""
-    pointer = located.get(item.kind, item.key)
-    record = existing.by_pointer.get(pointer) if pointer else None
+    record = existing.record_of(located.get(item.kind, item.key))
     values = dict(item.values)
     if record and values['status'] == OFFLINE and record.values['status'] not in (ONLINE, OFFLINE):
-        bound = existing.bindings.get((item.kind, item.key))
+        bound = existing.binding(item)
         if not (bound and bound.missing_since):
             del values['status']
     if record and values['device_type'] == UNTOLD:
@@ -210,7 +210,7 @@ def fitted(item: Item, existing: Existing, located: Located) -> Item:
 def reported(facts: NodeFacts) -> dict[str, Value]:
     """What the node states about itself, without the values that could not be read."""
     version = facts.version
-    stated = {
+    stated: dict[str, Reading[Value]] = {
         'cf_proxmox_pve_version': version,
         'cf_proxmox_cpu_model': facts.cpu_model,
         'cf_proxmox_cpu_sockets': facts.cpu_sockets,
@@ -219,7 +219,7 @@ def reported(facts: NodeFacts) -> dict[str, Value]:
         'cf_proxmox_rootfs_total_gb': in_gib(facts.rootfs),
     }
     values: dict[str, Value] = {name: value for name, value in stated.items() if known(value)}
-    if version:
+    if known(version) and version:
         release = RELEASE.match(version)
         values['platform'] = Shared('dcim.platform', f'Proxmox VE {release[0] if release else version}')
     return values
@@ -229,11 +229,12 @@ def in_gib(size: Reading[int | None]) -> Reading[int | None]:
     return round(size / GIB) if known(size) and size is not None else size
 
 
-def serial_of(node: Node) -> dict[str, Value]:
+def serial_of(node: Node) -> str | None:
+    """The serial number, '' if the node has none; None if that was not read."""
     hardware = hardware_of(node)
     if hardware is None or not known(hardware.serial):
-        return {}
-    return {'serial': (hardware.serial or '')[:SERIAL_LENGTH]}
+        return None
+    return (hardware.serial or '')[:SERIAL_LENGTH]
 
 
 def primary_addresses(node: Node) -> dict[str, Value]:
@@ -241,9 +242,9 @@ def primary_addresses(node: Node) -> dict[str, Value]:
     management = management_address(node)
     found = list(addresses_of_node(node))
     first = next((each for each in found if each.address.ip == management), None)
-    if first is None:
+    if management is None or first is None:
         return {}
-    chosen = {management.version: management}
+    chosen: dict[int, IPv4Address | IPv6Address] = {management.version: management}
     others = [
         each.address.ip
         for each in found

@@ -45,7 +45,7 @@ class DiskKind(Kind):
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
         vm = located.get('vm', item.unit)
-        for record in existing.find(self.name, 'virtual_machine', vm):
+        for record in existing.find(self.name, 'machine', vm):
             if vm and record.values['name'] == item.values['name'] and record.pointer not in existing.bound_to:
                 return record
         return None
@@ -70,4 +70,4 @@ def describe(disk: Disk) -> str | None:
         return None
     volume = f'{disk.storage}:{disk.volume}' if disk.storage else disk.volume
     parts = [volume, disk.format, disk.mount_point, 'pass-through' if disk.passthrough else None]
-    return ', '.join(part for part in parts if part)[:DESCRIPTION_LENGTH]
+    return ', '.join(part for part in parts if known(part) and part)[:DESCRIPTION_LENGTH]

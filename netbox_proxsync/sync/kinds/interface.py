@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, known
+from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, Reading, known
+from ..hints import InterfaceHints, InterfaceRecordHints
 from ..kind import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from ..mapping.guest_networks import Networks
 from ..mapping.vlans import choose_vlans, missing_vlans
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..values import Ref, Value
+from ..values import Pointer, Ref, Value
 
-__all__ = ('InterfaceKind', 'interface_key', 'is_free', 'mac_key')
+__all__ = ('InterfaceKind', 'find_interface', 'interface_key', 'mac_key')
 
 # virtualization.VMInterface.name
 NAME_LENGTH = 64
@@ -54,22 +55,22 @@ class InterfaceKind(Kind):
                 continue
             decision = decision_of(guest, settings)
             for nic in guest.config.nics:
-                told = name_of(guest, nic, settings)
-                name = told or nic.key
+                stated = name_of(guest, nic, settings)
+                name = stated or nic.key
                 yield Item(
                     kind=self.name,
                     key=interface_key(guest, nic.key),
                     unit=guest.key,
                     label=name,
                     values=values_of(guest, nic, name, networks),
-                    hints={
-                        'mac': nic.mac if known(nic.mac) else None,
-                        'names': (name, nic.key),
-                        'vlans': networks.membership(guest, nic),
-                        'vlan_group': decision.pick('vlan_group', settings.vlan_group),
-                        'vlan_group_by': decision.reasons.get('vlan_group'),
-                        'is_told': told is not None,
-                    },
+                    hints=InterfaceHints(
+                        mac=nic.mac if known(nic.mac) else None,
+                        names=(name, nic.key),
+                        vlans=networks.membership(guest, nic),
+                        vlan_group=decision.pick('vlan_group', settings.vlan_group),
+                        vlan_group_by=decision.reasons.get('vlan_group'),
+                        is_named=stated is not None,
+                    ),
                     partial=not is_recognizable(guest, nic),
                 )
 
@@ -77,27 +78,37 @@ class InterfaceKind(Kind):
         return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        vm = located.get('vm', item.unit)
-        free = [
-            record
-            for record in existing.find(self.name, 'virtual_machine', vm)
-            if vm and record.pointer not in located.claimed and is_free(record, existing)
-        ]
-        if item.hints['mac']:
-            same_mac = [record for record in free if item.hints['mac'] in record.hints['macs']]
-            if len(same_mac) == 1:
-                return same_mac[0]
-        for name in item.hints['names']:
-            for record in free:
-                if record.values['name'] == name:
-                    return record
-        return None
+        hints = InterfaceHints.of(item)
+        return find_interface(item.kind, located.get('vm', item.unit), hints.mac, hints.names, existing, located)
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         return choose_vlans([without_untold_name(item, located) for item in items], existing, located)
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         return missing_vlans(items, 'Guests')
+
+
+def find_interface(
+    kind: str, machine: Pointer | None, mac: str | None, names: Iterable[str], existing: Existing, located: Located
+) -> Record | None:
+    """
+    The interface of a virtual machine or device that has a MAC address, else the one that has the first of some names.
+
+    Args:
+        machine: None if it does not exist yet.
+        mac: None: the interface is only looked for by its names.
+    """
+    if machine is None:
+        return None
+    free = [
+        record
+        for record in existing.find(kind, 'machine', machine)
+        if record.pointer not in located.claimed and is_free(record, existing)
+    ]
+    same_mac = [record for record in free if mac and mac in InterfaceRecordHints.of(record).macs]
+    if len(same_mac) == 1:
+        return same_mac[0]
+    return next((record for name in names for record in free if record.values['name'] == name), None)
 
 
 def is_free(record: Record, existing: Existing) -> bool:
@@ -108,7 +119,7 @@ def is_free(record: Record, existing: Existing) -> bool:
 
 def without_untold_name(item: Item, located: Located) -> Item:
     """An interface keeps the name that its guest told once: it may be off, or its agent silent."""
-    if item.hints['is_told'] or located.get(item.kind, item.key) is None:
+    if InterfaceHints.of(item).is_named or located.get(item.kind, item.key) is None:
         return item
     return replace(item, values={name: value for name, value in item.values.items() if name != 'name'})
 
@@ -136,7 +147,11 @@ def values_of(guest: Guest, nic: Nic, name: str, networks: Networks) -> dict[str
         values['primary_mac_address'] = Ref('mac', mac_key(guest, nic), nic.mac) if nic.mac else None
     if known(nic.rate_mbps):
         values['cf_proxmox_rate_limit'] = float(nic.rate_mbps) if nic.rate_mbps is not None else None
-    readings = {'cf_bridge': nic.bridge, 'cf_interface_model': nic.model, 'cf_proxmox_firewall': nic.firewall}
+    readings: dict[str, Reading[Value]] = {
+        'cf_bridge': nic.bridge,
+        'cf_interface_model': nic.model,
+        'cf_proxmox_firewall': nic.firewall,
+    }
     values |= {field: reading for field, reading in readings.items() if known(reading)}
     if networks.has_mtu(guest, nic):
         values['mtu'] = networks.mtu(guest, nic)

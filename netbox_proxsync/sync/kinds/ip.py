@@ -7,10 +7,10 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
+from ..hints import AddressHints
 from ..kind import Absences, Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
 from ..mapping.address_claims import (
     ANYCAST,
-    Claim,
     decide_claims,
     held_elsewhere,
     is_free,
@@ -29,10 +29,9 @@ from ..mapping.missing_addresses import (
 )
 from ..mapping.nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, node_key, nodes_of
 from ..mapping.rule_outcomes import take_back
-from ..rules import Decision
 from ..settings import Settings
 from ..state import Bound, Desired, Existing, Item, PrefixHit, Record
-from ..values import Pointer, Ref, Value
+from ..values import Pointer, Ref, Value, as_pointer
 from .interface import interface_key
 
 __all__ = ('IPKind',)
@@ -76,9 +75,10 @@ class IPKind(Kind):
             for nic_key, nic, address in addresses_of(guest):
                 ref = ip_ref(guest, address)
                 is_static = address.origin is AddressOrigin.STATIC
-                values = {
+                interface = Ref('interface', interface_key(guest, nic_key), nic_key)
+                values: dict[str, Value] = {
                     'address': str(address.interface),
-                    'assigned_object': Ref('interface', interface_key(guest, nic_key), nic_key),
+                    'assigned_object': interface,
                     # The configuration, if it can be read, says how the guest came by it.
                     **({'status': status_of(address)} if known(nic.configured) else {}),
                     **dns_name(guest),
@@ -89,18 +89,19 @@ class IPKind(Kind):
                     unit=guest.key,
                     label=ref.label,
                     values=values,
-                    hints={
-                        'host': ref.label,
-                        'has_prefix': address.has_prefix,
-                        'decision': decision,
-                        'is_reported': address.reported,
-                        'is_seen': address.reported and nic.running is None and nic_key not in link_down,
-                        'is_configured': is_static,
-                        'is_configuration_read': known(nic.configured),
-                        'is_wish': is_static and guest.type is GuestType.QEMU,
-                        'primary_rank': ranks.get(ref.key),
-                        'excess': excess,
-                    },
+                    hints=AddressHints(
+                        host=ref.label,
+                        interface=interface,
+                        has_prefix=address.has_prefix,
+                        decision=decision,
+                        is_reported=address.reported,
+                        is_seen=address.reported and nic.running is None and nic_key not in link_down,
+                        is_configured=is_static,
+                        is_configuration_read=known(nic.configured),
+                        is_wish=is_static and guest.type is GuestType.QEMU,
+                        primary_rank=ranks.get(ref.key),
+                        excess=excess,
+                    ),
                     # In which VRF it would have to be looked for is not known.
                     partial=not known(decision.vrf),
                     reasons=decision.reasons,
@@ -117,8 +118,9 @@ class IPKind(Kind):
         return within_limit(wanted, existing, settings.address_limit)
 
     def settle_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
-        hits = existing.prefixes.get(item.hints['host'], ())
-        decided = item.hints['decision'].pick('vrf', settings.vrf)
+        hints = AddressHints.of(item)
+        hits = existing.prefixes.get(hints.host, ())
+        decided = hints.decision.pick('vrf', settings.vrf)
         values = dict(item.values)
         if known(decided) and (vrf := decided or vrf_of(hits)):
             values['vrf'] = vrf
@@ -127,9 +129,9 @@ class IPKind(Kind):
             settled = take_back(settled, ('vrf',), existing, settings)
         vrf = vrf_then(settled, existing)
         values = dict(settled.values)
-        if not item.hints['has_prefix']:
-            values['address'] = f'{item.hints["host"]}/{prefix_length(item.hints["host"], hits, vrf)}'
-        return replace(settled, values=values, hints={**item.hints, 'vrf': vrf})
+        if not hints.has_prefix:
+            values['address'] = f'{hints.host}/{prefix_length(hints.host, hits, vrf)}'
+        return replace(settled, values=values, hints=replace(hints, vrf=vrf))
 
     def judge(
         self,
@@ -148,10 +150,10 @@ class IPKind(Kind):
         return tuple(with_claims(items, decide_claims(items, existing, located, settings)))
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        claim: Claim = item.hints['claim']
-        if not item.hints.get('is_shared'):
-            return claim.conflict or claim.record
-        return claim.conflict or adopt_beside(item, existing, located)
+        hints = AddressHints.of(item)
+        if not hints.is_shared:
+            return hints.claim.conflict or hints.claim.record
+        return hints.claim.conflict or adopt_beside(item, existing, located)
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         return [with_role(item, located) for item in items]
@@ -162,7 +164,7 @@ class IPKind(Kind):
         return {**kept, **item.identity, **({SOURCE: source} if source else {})}
 
     def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
-        claim: Claim = item.hints['claim']
+        claim = AddressHints.of(item).claim
         if claim.conflict:
             return claim.conflict
         if claim.record is record or is_free(record, item, existing, located):
@@ -172,7 +174,7 @@ class IPKind(Kind):
 
 def with_role(item: Item, located: Located) -> Item:
     """The item with the role in which its address may be there several times, if a record is made for it."""
-    role = item.hints['claim'].role
+    role = AddressHints.of(item).claim.role
     if role is None or located.get(item.kind, item.key) is not None:
         return item
     return replace(item, values={**item.values, 'role': role})
@@ -182,9 +184,9 @@ def two_records(item: Item, record: Record, existing: Existing, located: Located
     """A record that a user took off the guest is not put back where the guest has another one of the address."""
     if record.values['assigned_object'] is not None:
         return None
-    ref = item.values['assigned_object']
-    interface = located.get(ref.kind, ref.key)
-    for other in existing.find(item.kind, 'host', item.hints['host']):
+    hints = AddressHints.of(item)
+    interface = located.get(hints.interface.kind, hints.interface.key)
+    for other in existing.find(item.kind, 'host', hints.host):
         if interface and other.pointer != record.pointer and other.values['assigned_object'] == interface:
             return Conflict(
                 f'NetBox has another record of {item.label} on the same interface. Delete one of them: either that '
@@ -196,10 +198,11 @@ def two_records(item: Item, record: Record, existing: Existing, located: Located
 
 def adopt_beside(item: Item, existing: Existing, located: Located) -> Record | Conflict | None:
     """The record of an address that several nodes have."""
+    hints = AddressHints.of(item)
     same = [
         record
-        for record in existing.find(item.kind, 'host', item.hints['host'])
-        if record.values['vrf'] == item.hints['vrf'] and not may_stand_beside(record, item, existing, located)
+        for record in existing.find(item.kind, 'host', hints.host)
+        if record.values['vrf'] == hints.vrf and not may_stand_beside(record, item, existing, located)
     ]
     free = [record for record in same if is_free(record, item, existing, located)]
     if not same:
@@ -218,12 +221,12 @@ def within_limit(items: Sequence[Item], existing: Existing, limit: int) -> list[
     units: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         units[item.unit].append(item)
-    left = set()
+    left: set[str] = set()
     for unit, own in units.items():
         bound = existing.bindings_of(IPKind.name, unit)
         new = [item for item in own if (item.kind, item.key) not in existing.bindings]
         if new and len(bound) + len(new) > limit:
-            excess = own[0].hints.get('excess', frozenset())
+            excess = AddressHints.of(own[0]).excess
             kept = len(own) - len(new) + sum(entry.key.rpartition('/')[2] in excess for entry in bound)
             left.update(item.key for item in new[max(limit - kept, 0) :])
     return [item for item in items if item.key not in left]
@@ -248,6 +251,7 @@ def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
         for found in addresses_of_node(node):
             ref = address_ref(node, str(found.address.ip))
             is_shared = bearers[ref.label] > 1
+            interface = interface_ref(node, found.interface.name)
             yield Item(
                 kind=IPKind.name,
                 key=ref.key,
@@ -255,33 +259,30 @@ def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
                 label=ref.label,
                 values={
                     'address': str(found.address),
-                    'assigned_object': interface_ref(node, found.interface.name),
+                    'assigned_object': interface,
                     'status': STATUSES[found.origin],
                     # Once given, it stays: that the others have it no longer, or are off, does not make it wrong.
                     **({'role': ANYCAST} if is_shared else {}),
                 },
-                # Rules are about guests.
-                hints={
-                    'host': ref.label,
-                    'has_prefix': found.has_prefix,
-                    'decision': Decision(),
-                    'is_shared': is_shared,
-                    'is_reported': True,
-                    'is_seen': True,
-                    'is_configured': False,
-                    'is_wish': False,
-                },
+                hints=AddressHints(
+                    host=ref.label,
+                    interface=interface,
+                    has_prefix=found.has_prefix,
+                    is_shared=is_shared,
+                    is_reported=True,
+                    is_seen=True,
+                ),
             )
 
 
 def vrf_then(item: Item, existing: Existing) -> Pointer | None:
     """The VRF that the address will be in after the run: what a user chose stays."""
-    bound = existing.bindings.get((item.kind, item.key))
-    record = existing.by_pointer.get(bound.pointer) if bound else None
-    if record is None:
-        return item.values.get('vrf')
-    now, last = record.values['vrf'], bound.last.get('vrf')
-    return item.values['vrf'] if 'vrf' in item.values and now == last else now
+    bound, record = existing.binding(item), existing.bound_record(item)
+    if bound is None or record is None:
+        return as_pointer(item.values.get('vrf'))
+    now = record.values['vrf']
+    is_ours = 'vrf' in item.values and now == bound.last.get('vrf')
+    return as_pointer(item.values['vrf'] if is_ours else now)
 
 
 def is_ambiguous(hits: Sequence[PrefixHit]) -> bool:

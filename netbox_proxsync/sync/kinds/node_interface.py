@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from ...proxmox.infrastructure import InterfaceType, NodeInterface, PhysicalNic, Vnet
 from ...proxmox.inventory import Inventory, Node, Notice, known
+from ..hints import PortHints
 from ..kind import Conflict, Field, Kind, Located, Owner, Removal, faults_of
 from ..mapping.nodes import device_ref, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
-from ..mapping.vlans import NONE, Membership, choose_vlans, missing_vlans
+from ..mapping.vlan_membership import NONE, Membership
+from ..mapping.vlans import choose_vlans, missing_vlans
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
-from .interface import is_free
+from .interface import find_interface
 
 __all__ = ('NodeInterfaceKind',)
 
@@ -80,23 +82,15 @@ class NodeInterfaceKind(Kind):
         vnets = {vnet.name: vnet for vnet in inventory.vnets} if known(inventory.vnets) else {}
         for node in nodes_of(inventory, settings):
             if known(node.interfaces):
-                yield from items_of(node, vnets, settings)
+                yield from items_of(node, node.interfaces, vnets, settings)
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
         return [node_key(node.name) for node in nodes_of(inventory, settings) if known(node.interfaces)]
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+        names = (str(item.values['name']),)
         device = located.get('device', item.unit)
-        free = [
-            record
-            for record in existing.find(self.name, 'device', device)
-            if device and record.pointer not in located.claimed and is_free(record, existing)
-        ]
-        if item.hints['mac']:
-            same_mac = [record for record in free if item.hints['mac'] in record.hints['macs']]
-            if len(same_mac) == 1:
-                return same_mac[0]
-        return next((record for record in free if record.values['name'] == item.values['name']), None)
+        return find_interface(item.kind, device, PortHints.of(item).mac, names, existing, located)
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         return choose_vlans([possible(item, existing, located) for item in items], existing, located)
@@ -106,15 +100,17 @@ class NodeInterfaceKind(Kind):
         yield from faults_of(items)
 
 
-def items_of(node: Node, vnets: Mapping[str, Vnet], settings: Settings) -> Iterable[Item]:
+def items_of(
+    node: Node, interfaces: Sequence[NodeInterface], vnets: Mapping[str, Vnet], settings: Settings
+) -> Iterable[Item]:
     nics = physical_nics(node)
-    relations, faults = related(node)
-    for interface in node.interfaces:
+    relations, faults = related(node, interfaces)
+    for interface in interfaces:
         nic = nics.get(interface.name)
         mac = nic.permanent_mac if nic and known(nic.permanent_mac) else None
         values, wrong = values_of(node, interface, nic), list(faults.get(interface.name, ()))
         values |= relations[interface.name]
-        if mac:
+        if nic and mac:
             values['primary_mac_address'] = Ref('mac', node_mac_key(node, nic), mac)
         if known(interface.mtu) and interface.mtu is not None and interface.mtu not in MTU_RANGE:
             text = f'NetBox accepts an MTU from 1 to 65536; that of {interface.name} is {interface.mtu}.'
@@ -127,7 +123,7 @@ def items_of(node: Node, vnets: Mapping[str, Vnet], settings: Settings) -> Itera
             unit=node_key(node.name),
             label=interface.name,
             values=values,
-            hints={'mac': mac, 'vlans': membership(interface, vnets), 'vlan_group': settings.vlan_group},
+            hints=PortHints(mac=mac, vlans=membership(interface, vnets), vlan_group=settings.vlan_group),
             faults=tuple(wrong),
         )
 
@@ -153,12 +149,18 @@ def values_of(node: Node, interface: NodeInterface, nic: PhysicalNic | None) -> 
 def type_of(interface: NodeInterface, nic: PhysicalNic | None) -> str:
     if interface.type is InterfaceType.UNKNOWN and DUMMY.fullmatch(interface.name):
         return VIRTUAL
-    return TYPES.get(interface.type) or type_by_speed(nic)
+    own_type = TYPES.get(interface.type) if known(interface.type) else None
+    return own_type or type_by_speed(nic)
+
+
+def has_type(interface: NodeInterface, netbox_type: str) -> bool:
+    """Whether the interface is known to be of a type of NetBox."""
+    return known(interface.type) and TYPES.get(interface.type) == netbox_type
 
 
 def type_by_speed(nic: PhysicalNic | None) -> str:
     speed = nic.speed_mbps if nic and known(nic.speed_mbps) else None
-    return SPEEDS.get(speed, OTHER)
+    return SPEEDS.get(speed, OTHER) if speed is not None else OTHER
 
 
 def membership(interface: NodeInterface, vnets: Mapping[str, Vnet]) -> Membership | None:
@@ -169,7 +171,7 @@ def membership(interface: NodeInterface, vnets: Mapping[str, Vnet]) -> Membershi
         return None
     if vid:
         return Membership.of(vid)
-    if TYPES.get(interface.type) == BRIDGE:
+    if has_type(interface, BRIDGE):
         if not known(interface.vlan_aware) or not known(interface.vids):
             return None
         # `bridge_vids`: it passes no others on.
@@ -181,22 +183,19 @@ def membership(interface: NodeInterface, vnets: Mapping[str, Vnet]) -> Membershi
 type Faults = dict[str, list[tuple[str, str]]]
 
 
-def related(node: Node) -> tuple[dict[str, dict[str, Value]], Faults]:
+def related(node: Node, interfaces: Sequence[NodeInterface]) -> tuple[dict[str, dict[str, Value]], Faults]:
     """
     By name of the interface: its bond, bridge and parent, and the faults of the node's configuration in these.
 
     A relation that could not be read is not among the values.
     """
-    relations = Relations(node)
-    values = {
+    relations = Relations(node.name, interfaces)
+    values: dict[str, dict[str, Value]] = {
         interface.name: {
-            relation: interface_ref(node, relations.found[relation][interface.name])
-            if interface.name in relations.found[relation]
-            else None
-            for relation in RELATIONS
-            if interface.name in relations.found[relation] or not relations.is_unread(relation, interface)
+            relation: interface_ref(node, other) if other is not None else None
+            for relation, other in relations.of(interface).items()
         }
-        for interface in node.interfaces
+        for interface in interfaces
     }
     return values, relations.faults
 
@@ -211,19 +210,28 @@ class Relations:
         faults: By interface: what is wrong with its relations, and what to do.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: str, interfaces: Sequence[NodeInterface]) -> None:
         self.node = node
-        self.names = {interface.name for interface in node.interfaces}
+        self.names = {interface.name for interface in interfaces}
         self.found: dict[str, dict[str, str]] = {relation: {} for relation in RELATIONS}
         self.unread: set[str] = set()
         self.faults: Faults = {}
-        for interface in node.interfaces:
+        for interface in interfaces:
             self.read(interface)
         for relation, found in self.found.items():
             self.cut_loops(relation, found)
 
+    def of(self, interface: NodeInterface) -> dict[str, str | None]:
+        """By relation: the interface that this one belongs to; without the relations that could not be read."""
+        found = {relation: self.found[relation].get(interface.name) for relation in RELATIONS}
+        return {
+            relation: other
+            for relation, other in found.items()
+            if other is not None or not self.is_unread(relation, interface)
+        }
+
     def read(self, interface: NodeInterface) -> None:
-        is_bridge = TYPES.get(interface.type) == BRIDGE
+        is_bridge = has_type(interface, BRIDGE)
         if known(interface.members):
             for member in interface.members:
                 self.relate('lag', member, interface.name, interface.name)
@@ -234,9 +242,9 @@ class Relations:
                 self.relate('bridge', port, interface.name, interface.name)
         elif interface.ports or not known(interface.ports):
             self.unread.add('bridge')
-        if interface.bridge and not is_bridge:
+        if known(interface.bridge) and interface.bridge and not is_bridge:
             self.relate('bridge', interface.name, interface.bridge, interface.name)
-        if interface.parent:
+        if known(interface.parent) and interface.parent:
             self.relate('parent', interface.name, interface.parent, interface.name)
 
     def is_unread(self, relation: str, interface: NodeInterface) -> bool:
@@ -247,7 +255,7 @@ class Relations:
         """`source`: the interface whose configuration says so."""
         missing = next((each for each in (name, other) if each not in self.names), None)
         if missing is not None:
-            self.add_fault(source, f'{source} names {missing}, which does not exist on {self.node.name}.')
+            self.add_fault(source, f'{source} names {missing}, which does not exist on {self.node}.')
         elif (first := self.found[relation].setdefault(name, other)) != other:
             self.add_fault(name, f'{name} is in {first} and in {other}; NetBox shows it in {first}.')
 
@@ -284,8 +292,7 @@ def chain(name: str, found: Mapping[str, str]) -> list[str]:
 
 def possible(item: Item, existing: Existing, located: Located) -> Item:
     """The item without relations that NetBox refuses for the type that the interface has there."""
-    pointer = located.get(item.kind, item.key)
-    record = existing.by_pointer.get(pointer) if pointer else None
+    record = existing.record_of(located.get(item.kind, item.key))
     # A type that is there stays: a person, or a template, knows the port better than its speed tells.
     values = {**item.values, 'type': record.values['type']} if record else dict(item.values)
     if values['type'] == VIRTUAL:

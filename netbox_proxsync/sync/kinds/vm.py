@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unknown, known
 from ..guest_identity import identity_of
+from ..hints import GuestHints
 from ..kind import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from ..mapping import guest_addresses
-from ..mapping.fallback_values import SECOND_CHOICES, without_second_choices
+from ..mapping.fallback_values import without_second_choices
 from ..mapping.guest_names import NAME_LENGTH, free_names
 from ..mapping.nodes import device_ref, nodes_of
 from ..mapping.notes_summary import summary_of
@@ -103,8 +104,7 @@ class VMKind(Kind):
                 unit=guest.key,
                 label=label_of(guest),
                 values=apply_rules(values, decision, {'role': settings.guest_role, 'tenant': settings.tenant}),
-                hints=recognition(guest)
-                | {'decision': decision, SECOND_CHOICES: second_choices(guest, decision), **around(guest, vmids, keys)},
+                hints=hints_of(guest, decision, vmids, keys),
                 identity=identity_of(guest),
                 partial=not (known(guest.config) and known(guest.name)),
                 reasons=decision.reasons,
@@ -138,8 +138,9 @@ class VMKind(Kind):
 
 def second_choices(guest: Guest, decision: Decision) -> frozenset[str]:
     """The fields whose value comes from a less reliable source, because a better one could not be read."""
-    is_open = known(decision.platform) and decision.platform is None and known(guest.config)
-    return frozenset({'platform'} if is_open and is_second_choice(guest, guest.config) else ())
+    if not known(guest.config) or not known(decision.platform) or decision.platform is not None:
+        return frozenset()
+    return frozenset({'platform'} if is_second_choice(guest, guest.config) else ())
 
 
 def primary_addresses(guest: Guest, settings: Settings) -> dict[str, Value]:
@@ -208,10 +209,7 @@ def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> R
     host's (pve-container, LXC.pm `vmstatus`).
     """
     if guest_type is GuestType.QEMU:
-        for part in [config.vcpus] if config.vcpus or not known(config.vcpus) else [config.sockets, config.cores]:
-            if isinstance(part, Unknown):
-                return part
-        return decimal_text(config.vcpus or (config.sockets or 1) * (config.cores or 1))
+        return decimal_text_of(config.vcpus if config.vcpus or not known(config.vcpus) else cores_of(config))
     for limit in (config.cores, config.cpulimit):
         if isinstance(limit, Unknown):
             return limit
@@ -219,6 +217,19 @@ def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> R
             # virtualization.VirtualMachine.vcpus has two decimal places, and at least 0.01.
             return decimal_text(max(Decimal('0.01'), round(Decimal(limit), 2)))
     return decimal_text(node_cpus) if isinstance(node_cpus, int) else Unknown('The CPUs of the node are not known.')
+
+
+def decimal_text_of(number: Reading[int | None]) -> Reading[str | None]:
+    return decimal_text(number) if known(number) else number
+
+
+def cores_of(config: GuestConfig) -> Reading[int]:
+    """The cores of all sockets of a virtual machine."""
+    if not known(config.sockets):
+        return config.sockets
+    if not known(config.cores):
+        return config.cores
+    return (config.sockets or 1) * (config.cores or 1)
 
 
 def boot_disk(config: GuestConfig) -> dict[str, Reading[Value]]:
@@ -259,16 +270,25 @@ def lxc_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
     }
 
 
-def recognition(guest: Guest) -> dict[str, object]:
-    """What recognises this guest among virtual machines that other hands made."""
+def hints_of(guest: Guest, decision: Decision, vmids: frozenset[int], keys: Mapping[str, Sequence[str]]) -> GuestHints:
+    """
+    Args:
+        vmids: The VM IDs of all guests.
+        keys: See `keys_by_name`.
+    """
     uuid = guest.config.uuid if known(guest.config) else None
     macs = [nic.mac for nic in guest.config.nics] if known(guest.config) else []
-    return {
-        'vmid': guest.vmid,
-        'uuid': uuid.lower() if known(uuid) and uuid else None,
-        'name': guest.name.lower() if known(guest.name) else None,
-        'macs': frozenset(mac for mac in macs if known(mac) and mac),
-    }
+    name = guest.name.lower() if known(guest.name) else None
+    return GuestHints(
+        decision=decision,
+        vmid=guest.vmid,
+        uuid=uuid.lower() if known(uuid) and uuid else None,
+        name=name,
+        macs=frozenset(mac for mac in macs if known(mac) and mac),
+        second_choices=second_choices(guest, decision),
+        vmids=vmids,
+        namesakes=tuple(key for key in keys[name] if key != guest.key) if name is not None else (),
+    )
 
 
 def keys_by_name(inventory: Inventory) -> dict[str, list[str]]:
@@ -278,9 +298,3 @@ def keys_by_name(inventory: Inventory) -> dict[str, list[str]]:
         if known(guest.name):
             keys.setdefault(guest.name.lower(), []).append(guest.key)
     return keys
-
-
-def around(guest: Guest, vmids: frozenset[int], keys: Mapping[str, list[str]]) -> dict[str, object]:
-    """What the other guests have that may be taken for this one: all VM IDs, and the guests of the same name."""
-    same_name = keys[guest.name.lower()] if known(guest.name) else []
-    return {'vmids': vmids, 'namesakes': tuple(key for key in same_name if key != guest.key)}

@@ -4,34 +4,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..hints import AddressHints, AddressRecordHints, Claim
 from ..kind import Conflict, Located
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Pointer
 from .nodes import is_node
 
-__all__ = ('ANYCAST', 'Claim', 'decide_claims', 'held_elsewhere', 'is_free', 'may_stand_beside')
+__all__ = ('ANYCAST', 'decide_claims', 'held_elsewhere', 'is_free', 'may_stand_beside')
 
 ANYCAST = 'anycast'
 VIRTUAL_ROLES = ('vip', 'vrrp', 'hsrp', 'glbp', 'carp')
 # ipam.constants.IPADDRESS_ROLES_NONUNIQUE
 SHARED_ROLES = (ANYCAST, *VIRTUAL_ROLES)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """
-    What was decided about one item that claims an address.
-
-    Attributes:
-        record: The record that it takes if it is not bound to one.
-        conflict: Why it does not get the address.
-        role: The role of the record that is made for it, if one is made.
-    """
-
-    record: Record | None = None
-    conflict: Conflict | None = None
-    role: str | None = None
 
 
 def decide_claims(
@@ -41,9 +26,10 @@ def decide_claims(
     The claim of each item by its key. None: it gets no record, and that is as it should be (the backup of a virtual
     address).
     """
-    groups: dict[tuple, list[Item]] = defaultdict(list)
+    groups: dict[tuple[str, Pointer | None], list[Item]] = defaultdict(list)
     for item in items:
-        groups[item.hints['host'], item.hints['vrf']].append(item)
+        hints = AddressHints.of(item)
+        groups[hints.host, hints.vrf].append(item)
     claims: dict[str, Claim | None] = {}
     for group in groups.values():
         claims |= Contest(group, existing, located, settings).decide()
@@ -66,10 +52,10 @@ class Contest:
     settings: Settings
     taken: set[Pointer] = field(default_factory=set)
 
-    def __post_init__(self):
-        first = self.items[0].hints
+    def __post_init__(self) -> None:
+        first = AddressHints.of(self.items[0])
         self.records = [
-            record for record in self.existing.find('ip', 'host', first['host']) if record.values['vrf'] == first['vrf']
+            record for record in self.existing.find('ip', 'host', first.host) if record.values['vrf'] == first.vrf
         ]
 
     def decide(self) -> dict[str, Claim | None]:
@@ -89,7 +75,7 @@ class Contest:
         for item in self.items:
             if item is winner:
                 continue
-            if item.hints.get('is_shared') and winner.hints.get('is_shared'):
+            if AddressHints.of(item).is_shared and AddressHints.of(winner).is_shared:
                 # What stands beside it depends on what the other nodes take: see `IPKind.adopt`.
                 claims[item.key] = Claim()
             else:
@@ -98,10 +84,10 @@ class Contest:
 
     def rank(self, position: int, item: Item) -> tuple[bool, bool, bool, int]:
         """Who has it in NetBox, then who is seen with it, then who is bound to it, then the first one."""
-        return not self.own(item), not item.hints['is_seen'], self.bound_record(item) is None, position
+        return not self.own(item), not AddressHints.of(item).is_seen, self.bound_record(item) is None, position
 
     def choose(self, item: Item) -> Claim:
-        if self.bound_record(item) is not None or item.hints.get('is_shared'):
+        if self.bound_record(item) is not None or AddressHints.of(item).is_shared:
             return Claim()
         if own := self.own(item):
             return Claim(record=own[0])
@@ -138,9 +124,9 @@ class Contest:
     def virtual(self, items: Sequence[Item]) -> dict[str, Claim | None]:
         claims: dict[str, Claim | None] = {}
         kept = {item.key: own[0] for item in items if (own := self.own(item))}
-        seen_units = {item.unit for item in items if item.hints['is_seen']}
+        seen_units = {item.unit for item in items if AddressHints.of(item).is_seen}
         # A record that was put somewhere else in NetBox is no longer the one of the guest that is bound to it.
-        seeking = [item for item in items if item.hints['is_seen'] and item.key not in kept]
+        seeking = [item for item in items if AddressHints.of(item).is_seen and item.key not in kept]
         for item in seeking:
             found = [record for record in self.within_reach(item) if self.may_take(record, item, seen_units)]
             claims[item.key] = self.take(item, found)
@@ -165,7 +151,7 @@ class Contest:
         if is_free(record, item, self.existing, self.located):
             return True
         bound = self.existing.bound_to.get(record.pointer)
-        root = self.existing.bound_to.get(record.hints['holder_vm'])
+        root = self.existing.binding_of(AddressRecordHints.of(record).machine)
         holders = {entry.unit for entry in (bound, root) if entry}
         is_ours = root is not None and not root.unmanaged and not (bound and bound.unmanaged)
         return is_ours and holders.isdisjoint(seen_units) and holders.isdisjoint(self.settings.ignored)
@@ -173,7 +159,7 @@ class Contest:
     def take(self, item: Item, found: Sequence[Record]) -> Claim:
         if not found:
             record = next(iter(self.within_reach(item)))
-            root = self.existing.bound_to.get(record.hints['holder_vm'])
+            root = self.existing.binding_of(AddressRecordHints.of(record).machine)
             return Claim(conflict=seen_twice(item, root.unit) if root else held_elsewhere(item, record))
         # What nobody holds before what another guest holds.
         record = min(found, key=lambda record: (record.values['assigned_object'] is not None, record.pointer.pk))
@@ -198,8 +184,7 @@ class Contest:
         return machine_of(item, self.located)
 
     def bound_record(self, item: Item) -> Record | None:
-        bound = self.existing.bindings.get((item.kind, item.key))
-        return self.existing.by_pointer.get(bound.pointer) if bound else None
+        return self.existing.bound_record(item)
 
     def own(self, item: Item) -> list[Record]:
         """The records that are on the guest or node in NetBox, whoever put them there; its interface first."""
@@ -211,7 +196,7 @@ class Contest:
         right there.
         """
         interface = interface_of(item, self.located)
-        found = self.existing.find('ip', 'host', item.hints['host'])
+        found = self.existing.find('ip', 'host', AddressHints.of(item).host)
         return [record for record in self.on_machine(item, found) if record.values['assigned_object'] == interface]
 
     def on_machine(self, item: Item, records: Iterable[Record]) -> list[Record]:
@@ -219,9 +204,11 @@ class Contest:
         if machine is None:
             return []
         found = [
-            record for record in records if record.hints['holder_vm'] == machine and record.pointer not in self.taken
+            record
+            for record in records
+            if AddressRecordHints.of(record).machine == machine and record.pointer not in self.taken
         ]
-        bound = self.existing.bindings.get((item.kind, item.key))
+        bound = self.existing.binding(item)
         return sorted(
             found,
             key=lambda record: (
@@ -238,7 +225,7 @@ def machine_of(item: Item, located: Located) -> Pointer | None:
 
 
 def interface_of(item: Item, located: Located) -> Pointer | None:
-    ref = item.values['assigned_object']
+    ref = AddressHints.of(item).interface
     return located.get(ref.kind, ref.key)
 
 
@@ -250,7 +237,7 @@ def is_free(record: Record, item: Item, existing: Existing, located: Located) ->
     bound = existing.bound_to.get(record.pointer)
     if bound and bound.unmanaged:
         return False
-    machine = record.hints['holder_vm']
+    machine = AddressRecordHints.of(record).machine
     if machine is not None and machine == machine_of(item, located):
         return True
     lost = {bound.unit} if bound and (bound.kind, bound.key) in existing.gone else set()
@@ -283,7 +270,7 @@ def may_stand_beside(record: Record, item: Item, existing: Existing, located: Lo
     Whether an address that several nodes have (the gateway of a virtual network, of a bridge for NAT) may stand beside
     this record of it: that of another node, or one that somebody gave a role in which an address may be there twice.
     """
-    if not item.hints.get('is_shared'):
+    if not AddressHints.of(item).is_shared:
         return False
     if record.pointer in located.claimed:
         return True
@@ -309,9 +296,10 @@ def seen_twice(item: Item, unit: str) -> Conflict:
 
 
 def held_elsewhere(item: Item, record: Record) -> Conflict:
+    holder = AddressRecordHints.of(record).holder or 'another guest'
     return Conflict(
-        f'{item.label} belongs to {record.hints["holder"] or "another guest"} in NetBox. If that is wrong, unassign it '
-        f'there; if both are right, put them into different VRFs.',
+        f'{item.label} belongs to {holder} in NetBox. If that is wrong, unassign it there; if both are right, put them '
+        'into different VRFs.',
         record,
     )
 
@@ -320,4 +308,4 @@ def with_claims(items: Sequence[Item], claims: dict[str, Claim | None]) -> Itera
     """The items that get a record or a conflict, each with its claim."""
     for item in items:
         if (claim := claims[item.key]) is not None:
-            yield replace(item, hints={**item.hints, 'claim': claim})
+            yield replace(item, hints=replace(AddressHints.of(item), claim=claim))

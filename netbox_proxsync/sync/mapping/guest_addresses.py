@@ -1,10 +1,11 @@
 """Which addresses of a guest are documented, and which of them are its primary ones."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, NicAddresses, known
+from ..hints import AddressHints, PrimaryRank
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
 
@@ -32,7 +33,7 @@ def all_readable(guest: Guest) -> bool:
     return known(guest.addresses) and all(nic.running is None for nic in guest.addresses.values())
 
 
-def primary_ranks(guest: Guest) -> dict[str, tuple]:
+def primary_ranks(guest: Guest) -> dict[str, PrimaryRank]:
     """
     By the key of each address, how well it suits as primary address, the best one first: static before dynamic, the NIC
     with the default gateway first, then the NICs' order, global before private for IPv6. Empty if the configuration of
@@ -88,18 +89,23 @@ def settle_primary(
     values = dict(item.values)
     for version, name in PRIMARY.items():
         pointer = record.values.get(name) if record else None
-        bound = existing.bound_to.get(pointer)
+        bound = existing.binding_of(pointer)
         identity = (bound.kind, bound.key) if bound and bound.unit == item.unit else None
         if identity in kept:
             values.pop(name, None)
             continue
-        found = [entry for entry in ranked if ip_address(entry.hints['host']).version == version]
+        found = [entry for entry in ranked if ip_address(AddressHints.of(entry).host).version == version]
         if isinstance(values.get(name), Ref) and all(entry.ref != values[name] for entry in found):
             # Another guest has it, or it cannot be written.
             del values[name]
-        ranks_known = all(entry.hints['primary_rank'] is not None for entry in found)
-        if name not in values and found and ranks_known:
-            values[name] = min(found, key=lambda entry: entry.hints['primary_rank']).ref
+        if name not in values and (best := best_of(found)):
+            values[name] = best
         elif name not in values and identity in existing.gone and not leaves_missing:
             values[name] = None
     return replace(item, values=values)
+
+
+def best_of(items: Sequence[Item]) -> Ref | None:
+    """The address that suits best as primary address; None: there is none, or it is not known which."""
+    ranked = [(rank, item) for item in items if (rank := AddressHints.of(item).primary_rank) is not None]
+    return min(ranked, key=lambda entry: entry[0])[1].ref if ranked and len(ranked) == len(items) else None

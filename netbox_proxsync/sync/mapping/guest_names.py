@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 
+from ..hints import GuestHints
 from ..kind import Located, Owner
 from ..state import Existing, Item, Record
 from ..values import Value
@@ -41,18 +42,18 @@ def free_names(items: Sequence[Item], existing: Existing, located: Located, owne
     }
 
     names = {}
-    for item in sorted(named, key=lambda item: (not bears_it(item, holders.get(item.key)), item.hints['vmid'])):
+    for item in sorted(named, key=lambda item: (not bears_it(item, holders.get(item.key)), GuestHints.of(item).vmid)):
         name, holder = str(item.values['name']), holders.get(item.key)
         if not (holder and is_kept(item.key, holder, existing, owner)):
             tenant = tenant_of(item, holder, existing)
-            names_for = possible_names(name, item.hints['vmid'])
+            names_for = possible_names(name, GuestHints.of(item).vmid)
             name = next(free for free in names_for if (free.lower(), tenant) not in taken)
             taken.add((name.lower(), tenant))
         names[item.key] = name
     return names
 
 
-def possible_names(name: str, vmid: object) -> Iterator[str]:
+def possible_names(name: str, vmid: int) -> Iterator[str]:
     """The name, then the name with the VM ID, then (a retired guest of that VM ID may bear that) with a number."""
     yield name
     for suffix in chain([f' ({vmid})'], (f' ({vmid}) {number}' for number in count(2))):
@@ -64,7 +65,7 @@ def tenant_of(item: Item, holder: Record | None, existing: Existing) -> Value:
     want = item.values.get('tenant')
     if holder is None:
         return want
-    now, bound = holder.values['tenant'], existing.bindings.get((item.kind, item.key))
+    now, bound = holder.values['tenant'], existing.binding(item)
     last = bound.last if bound else {}
     is_persons = now != last['tenant'] if 'tenant' in last else now is not None
     return now if is_persons or 'tenant' not in item.values else want

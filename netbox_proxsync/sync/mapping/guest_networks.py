@@ -2,7 +2,7 @@
 
 from ...proxmox.infrastructure import InterfaceType, NodeInterface, Vnet
 from ...proxmox.inventory import Guest, Inventory, Nic, known
-from .vlans import NONE, Membership
+from .vlan_membership import NONE, Membership
 
 __all__ = ('Networks',)
 
@@ -26,12 +26,18 @@ class Networks:
 
     def bridge_of(self, guest: Guest, nic: Nic) -> NodeInterface | None:
         """The bridge on the guest's node; None if there is none, or if it was not read."""
-        interface = self.interfaces.get((guest.node, nic.bridge))
+        interface = self.connected(guest, nic)
         return interface if interface and interface.type in BRIDGES else None
+
+    def connected(self, guest: Guest, nic: Nic) -> NodeInterface | None:
+        """The interface on the guest's node to which the NIC is connected; None if there is none, or not known."""
+        if not known(nic.bridge) or nic.bridge is None:
+            return None
+        return self.interfaces.get((guest.node, nic.bridge))
 
     def may_be_bridge(self, guest: Guest, nic: Nic) -> bool:
         """Whether the NIC is connected to an interface whose type could not be read."""
-        interface = self.interfaces.get((guest.node, nic.bridge))
+        interface = self.connected(guest, nic)
         return interface is not None and not known(interface.type)
 
     def membership(self, guest: Guest, nic: Nic) -> Membership | None:
@@ -45,13 +51,14 @@ class Networks:
         if nic.bridge is None:
             return NONE
         vnet: Vnet | None = self.vnets.get(nic.bridge)
-        if vnet and not known(vnet.vlan_id):
+        if vnet is None:
+            if self.may_be_vnet(guest, nic):
+                return None
+        elif not known(vnet.vlan_id):
             return None
-        if vnet and vnet.vlan_id:
+        elif vnet.vlan_id:
             # Whatever the guest tags is inside of that.
             return Membership.of(vnet.vlan_id)
-        if vnet is None and self.may_be_vnet(guest, nic):
-            return None
         if not known(nic.vlan_tag) or not known(nic.trunks):
             return None
         if nic.vlan_tag or nic.trunks:
@@ -79,12 +86,12 @@ class Networks:
             return False
         if nic.mtu != AS_BRIDGE or nic.bridge is None:
             return True
-        bridge = self.interfaces.get((guest.node, nic.bridge))
+        bridge = self.connected(guest, nic)
         return guest.node in self.read_nodes and (bridge is None or known(bridge.mtu))
 
     def mtu(self, guest: Guest, nic: Nic) -> int | None:
         """The MTU of a NIC; None: not configured, on the NIC or on the bridge that it follows."""
         if nic.mtu != AS_BRIDGE:
-            return nic.mtu
-        bridge = self.interfaces.get((guest.node, nic.bridge))
+            return nic.mtu if known(nic.mtu) else None
+        bridge = self.connected(guest, nic)
         return bridge.mtu if bridge and known(bridge.mtu) else None

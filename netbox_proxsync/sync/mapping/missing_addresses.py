@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from ...proxmox.inventory import Guest, NicAddresses, Notice, known
+from ..hints import AddressHints, AddressRecordHints
 from ..kind import Absences, Located
 from ..kinds.interface import interface_key
 from ..settings import Settings
 from ..state import AddressReading, Bound, Desired, Existing, Item, NicReading
-from ..values import Pointer, Value
+from ..values import Pointer, Value, as_pointer
 from .address_claims import ANYCAST, SHARED_ROLES
 
 __all__ = (
@@ -80,13 +81,18 @@ def sources_of(item: Item, last: Mapping[str, Value], is_bound: bool) -> str | N
     What the binding remembers of who told of an address. That the running guest was seen with it stays known while it
     is off.
     """
-    if not item.hints.get('is_configuration_read', True):
-        return last.get(SOURCE) if is_bound else None
-    is_configured = item.hints['is_configured']
-    was_seen = is_bound and (last.get(SOURCE) == BOTH or (SOURCE not in last and not is_configured))
-    if not is_configured:
+    hints = AddressHints.of(item)
+    if not hints.is_configuration_read:
+        return source_in(last) if is_bound else None
+    if not hints.is_configured:
         return None
-    return BOTH if item.hints['is_reported'] or was_seen else CONFIGURED
+    return BOTH if hints.is_reported or (is_bound and source_in(last) == BOTH) else CONFIGURED
+
+
+def source_in(last: Mapping[str, Value]) -> str | None:
+    """Who told of an address, as its binding remembers it; None: only the running guest."""
+    source = last.get(SOURCE)
+    return source if isinstance(source, str) else None
 
 
 def forget_absence(last: Mapping[str, Value]) -> dict[str, Value]:
@@ -98,9 +104,10 @@ def is_wish_that_was_not_granted(item: Item, existing: Existing) -> bool:
     Whether cloud-init asks for an address, and the guest, when it could be asked, had others on that NIC instead. That
     it cannot be asked now does not make the wish come true.
     """
-    if item.hints['is_reported'] or not item.hints['is_wish'] or (item.kind, item.key) in existing.bindings:
+    hints = AddressHints.of(item)
+    if hints.is_reported or not hints.is_wish or existing.binding(item):
         return False
-    interface = existing.bindings.get(('interface', item.values['assigned_object'].key))
+    interface = existing.bindings.get((hints.interface.kind, hints.interface.key))
     if interface is None:
         return False
     sources = {
@@ -145,8 +152,9 @@ def may_be_gone(bound: Bound, bound_to: Mapping[Pointer, Bound], desired: Desire
     reading = desired.readings.get(bound.unit)
     if reading is None:
         return True
-    interface = bound_to.get(bound.last.get('assigned_object'))
-    verdict = judge(bound, interface and interface.key, reading, host_of(bound) in seen)
+    holder = as_pointer(bound.last.get('assigned_object'))
+    interface = bound_to.get(holder) if holder else None
+    verdict = judge(bound, interface.key if interface else None, reading, host_of(bound) in seen)
     return verdict in (Verdict.GONE, Verdict.COUNTS)
 
 
@@ -162,8 +170,9 @@ def judge_addresses(
     interfaces = {pointer: key for (kind, key), pointer in located.pointers.items() if kind == 'interface'}
     seen: dict[str, list[Item]] = defaultdict(list)
     for item in items:
-        if item.hints['is_seen']:
-            seen[str(item.hints['host'])].append(item)
+        hints = AddressHints.of(item)
+        if hints.is_seen:
+            seen[hints.host].append(item)
     absences = Absences()
     for bound in absent:
         reading = desired.readings.get(bound.unit)
@@ -172,11 +181,13 @@ def judge_addresses(
             absences.gone.add((bound.kind, bound.key))
             continue
         holder = bound.last.get('assigned_object')
-        interface = interfaces.get(holder) or (existing.bound_to[holder].key if holder in existing.bound_to else None)
+        interface = interfaces.get(holder) if isinstance(holder, Pointer) else None
+        if interface is None and (holding := existing.binding_of(holder)):
+            interface = holding.key
         claims = seen.get(host_of(bound), ())
         is_seen = any(takes(item, bound, existing, located) for item in claims)
         verdict = judge(bound, interface, reading, is_seen)
-        number = int(bound.last.get(ABSENT, 0)) + 1
+        number = absences_of(bound) + 1
         if verdict is Verdict.GONE or (verdict is Verdict.COUNTS and number >= settings.missing_address_reads):
             absences.gone.add((bound.kind, bound.key))
         elif verdict is Verdict.COUNTS:
@@ -186,17 +197,24 @@ def judge_addresses(
     return absences
 
 
+def absences_of(bound: Bound) -> int:
+    """How many complete reads in a row have not found an address."""
+    number = bound.last.get(ABSENT)
+    return number if isinstance(number, int) else 0
+
+
 def takes(item: Item, bound: Bound, existing: Existing, located: Located) -> bool:
     """Whether a guest that is seen with an address takes the record that is bound to another one."""
     record = existing.by_pointer.get(bound.pointer)
-    if item.unit == bound.unit or record is None or record.values['vrf'] != item.hints['vrf']:
+    hints = AddressHints.of(item)
+    if item.unit == bound.unit or record is None or record.values['vrf'] != hints.vrf:
         return False
     if record.values['role'] == ANYCAST:
         return False
     own = located.get('vm', item.unit)
     has_own = any(
-        other.hints['holder_vm'] == own and other.pointer != record.pointer
-        for other in existing.find(item.kind, 'host', item.hints['host'])
+        AddressRecordHints.of(other).machine == own and other.pointer != record.pointer
+        for other in existing.find(item.kind, 'host', hints.host)
     )
     return not (record.values['role'] in SHARED_ROLES and own and has_own)
 

@@ -1,6 +1,6 @@
 """Which nodes are synced, and what they and their parts are called."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
@@ -100,13 +100,13 @@ def addresses_are_read(node: Node) -> bool:
         known(node.interfaces)
         and all(interface.addresses_unread is None for interface in node.interfaces)
         and not management_in_doubt(node)
-        and (known(node.address) or not may_lease(node))
+        and (known(node.address) or not may_lease(node.interfaces))
     )
 
 
-def may_lease(node: Node) -> bool:
+def may_lease(interfaces: Iterable[NodeInterface]) -> bool:
     """Whether an interface of a node has, or may have, an address that its configuration does not state."""
-    methods = ((version, each.method(version)) for each in node.interfaces for version in LEASED)
+    methods = ((version, each.method(version)) for each in interfaces for version in LEASED)
     return any(not known(method) or method in LEASED[version] for version, method in methods)
 
 
@@ -116,16 +116,16 @@ def management_address(node: Node) -> IPv4Address | IPv6Address | None:
     return address if address and is_documented(ip_interface(address)) else None
 
 
-def is_configured(node: Node, address: IPv4Address | IPv6Address) -> bool:
-    return any(address == found.ip for interface in node.interfaces for found in interface.addresses)
+def is_configured(interfaces: Iterable[NodeInterface], address: IPv4Address | IPv6Address) -> bool:
+    return any(address == found.ip for interface in interfaces for found in interface.addresses)
 
 
 def leased_address(node: Node) -> NodeAddress | None:
     """The address that the cluster uses, if the node's configuration does not state it; None: it does, or in doubt."""
     address = management_address(node)
-    if address is None or not known(node.interfaces) or is_configured(node, address):
+    if address is None or not known(node.interfaces) or is_configured(node.interfaces, address):
         return None
-    interface = leasing_interface(node, address.version)
+    interface = leasing_interface(node.interfaces, address.version)
     if interface is None:
         return None
     is_advertised = address.version == 6 and interface.method6 == 'auto'
@@ -140,18 +140,18 @@ def management_in_doubt(node: Node) -> bool:
         return False
     if any(interface.addresses_unread is not None for interface in node.interfaces):
         return False  # one that cannot be read, which is reported
-    return not is_configured(node, address) and leasing_interface(node, address.version) is None
+    return not is_configured(node.interfaces, address) and leasing_interface(node.interfaces, address.version) is None
 
 
-def leasing_interface(node: Node, version: int) -> NodeInterface | None:
+def leasing_interface(interfaces: Sequence[NodeInterface], version: int) -> NodeInterface | None:
     """
     The interface that has a leased address: the one with the default route, otherwise the one that is configured so,
     otherwise the only bridge without address of a node that has no address at all. None: in doubt.
     """
-    if any(interface.addresses_unread is not None for interface in node.interfaces):
+    if any(interface.addresses_unread is not None for interface in interfaces):
         return None
-    versions = {interface.name: {found.version for found in interface.addresses} for interface in node.interfaces}
-    free = [interface for interface in node.interfaces if version not in versions[interface.name]]
+    versions = {interface.name: {found.version for found in interface.addresses} for interface in interfaces}
+    free = [interface for interface in interfaces if version not in versions[interface.name]]
     # A value that could not be read may say so as well.
     routed = [each for each in free if not known(each.gateway(version)) or each.gateway(version)]
     leased = [each for each in free if not known(each.method(version)) or each.method(version) in LEASED[version]]

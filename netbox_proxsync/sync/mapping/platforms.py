@@ -36,8 +36,8 @@ OS_TYPES = {
     'opensuse': 'openSUSE',
     'ubuntu': 'Ubuntu',
 }
-# These say that Proxmox does not know the system.
-UNTOLD = {None, 'other', 'unmanaged'}
+# The types that say that Proxmox VE does not know the system.
+UNSPECIFIED_OS = ('other', 'unmanaged')
 
 
 def platform_of(guest: Guest, config: GuestConfig) -> Reading[Shared | None]:
@@ -53,7 +53,7 @@ def platform_of(guest: Guest, config: GuestConfig) -> Reading[Shared | None]:
         return platform(guest.os_name)
     if isinstance(config.ostype, Unknown):
         return config.ostype
-    if config.ostype in UNTOLD:
+    if config.ostype is None or config.ostype in UNSPECIFIED_OS:
         return None
     return platform(OS_TYPES.get(config.ostype, config.ostype))
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from ..hints import GuestHints, GuestRecordHints
 from ..kind import Candidate, Conflict, Located
 from ..kinds.cluster import CLUSTER_KEY
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..values import Pointer
+from ..values import Pointer, show
 from .guest_names import possible_names
 
 __all__ = ('GuestRecognition',)
@@ -67,15 +68,21 @@ class GuestRecognition:
         for record in existing.elsewhere.get(VIRTUAL_MACHINE, ()):
             if record.pointer in settings.left_alone:
                 continue
-            for sign in (('uuid', record.hints['uuid']), *(('mac', mac) for mac in record.hints['macs'])):
+            for sign in (
+                ('uuid', GuestRecordHints.of(record).uuid),
+                *(('mac', mac) for mac in GuestRecordHints.of(record).macs),
+            ):
                 if sign[1]:
                     self.signs_elsewhere.setdefault(sign, []).append(record)
         self.answers: dict[str, Record | Conflict] = {}
         waiting = [item for item in items if not self.is_bound(item.key)]
         for find, evidence in (
-            (self.with_vmid, lambda item: f'the VM ID {item.hints["vmid"]}'),
-            (self.with_uuid, lambda item: f'the serial number {item.hints["uuid"]}'),
-            (self.with_name_and_mac, lambda item: f'the name "{item.hints["name"]}" and a MAC address of this guest'),
+            (self.with_vmid, lambda item: f'the VM ID {GuestHints.of(item).vmid}'),
+            (self.with_uuid, lambda item: f'the serial number {GuestHints.of(item).uuid}'),
+            (
+                self.with_name_and_mac,
+                lambda item: f'the name "{GuestHints.of(item).name}" and a MAC address of this guest',
+            ),
         ):
             waiting = self.prove(waiting, find, evidence)
         self.suggest(waiting)
@@ -108,7 +115,7 @@ class GuestRecognition:
             record = self.existing.by_pointer[pointer]
             self.claimed.add(pointer)
             # Copies of a machine may share a UUID, or a name and a MAC address.
-            named = [item for item in rivals if record.hints['name'] in names_of(item)]
+            named = [item for item in rivals if GuestRecordHints.of(record).name in names_of(item)]
             if len(rivals) == 1 or len(named) == 1:
                 self.answers[(named or rivals)[0].key] = record
             else:
@@ -117,17 +124,17 @@ class GuestRecognition:
         return [item for item in items if item.key not in self.answers]
 
     def with_vmid(self, item: Item) -> list[Record]:
-        return self.unbound('vmid', item.hints['vmid'])
+        return self.unbound('vmid', GuestHints.of(item).vmid)
 
     def with_uuid(self, item: Item) -> list[Record]:
-        return self.unbound('uuid', item.hints['uuid'])
+        return self.unbound('uuid', GuestHints.of(item).uuid)
 
     def with_name_and_mac(self, item: Item) -> list[Record]:
         return [
             record
             for name in names_of(item)
             for record in self.unbound('name', name)
-            if record.hints['vmid'] is None and record.hints['macs'] & item.hints['macs']
+            if GuestRecordHints.of(record).vmid is None and GuestRecordHints.of(record).macs & GuestHints.of(item).macs
         ]
 
     def unbound(self, hint: str, value: object) -> list[Record]:
@@ -167,7 +174,7 @@ class GuestRecognition:
             )
 
     def likenesses(self, item: Item) -> Iterator[Likeness]:
-        names, macs = names_of(item), item.hints['macs']
+        names, macs = names_of(item), GuestHints.of(item).macs
         found = {
             record.pointer: record
             for hint, value in (*(('name', name) for name in names), *(('macs', mac) for mac in sorted(macs)))
@@ -182,16 +189,20 @@ class GuestRecognition:
 
     def elsewhere(self, item: Item, names: Sequence[str]) -> Iterator[Likeness]:
         """Why virtual machines outside of this cluster may be a guest that has moved here."""
-        signs = (('uuid', item.hints['uuid']), *(('mac', mac) for mac in sorted(item.hints['macs'])))
+        signs = (('uuid', GuestHints.of(item).uuid), *(('mac', mac) for mac in sorted(GuestHints.of(item).macs)))
         found = {record.pointer: record for sign in signs for record in self.signs_elsewhere.get(sign, ())}
         for record in found.values():
-            uuid = record.hints['uuid'] if record.hints['uuid'] == item.hints['uuid'] else ''
+            uuid = (
+                GuestRecordHints.of(record).uuid if GuestRecordHints.of(record).uuid == GuestHints.of(item).uuid else ''
+            )
             if not uuid and is_other_uuid(record, item):
                 continue
-            has_name = record.hints['name'] in names
-            macs = record.hints['macs'] & item.hints['macs']
+            has_name = GuestRecordHints.of(record).name in names
+            macs = GuestRecordHints.of(record).macs & GuestHints.of(item).macs
             # A container has no UUID: it needs all MAC addresses and the name.
-            is_same_set = record.hints['macs'] == item.hints['macs'] and (has_name or item.key.startswith('qemu/'))
+            is_same_set = GuestRecordHints.of(record).macs == GuestHints.of(item).macs and (
+                has_name or item.key.startswith('qemu/')
+            )
             if uuid or is_same_set:
                 yield Likeness(record, has_name, macs, uuid=uuid or '', is_elsewhere=True)
 
@@ -203,7 +214,7 @@ class GuestRecognition:
 
     def namesakes(self, item: Item) -> list[str]:
         """The other guests of that name that have no virtual machine of their own."""
-        return [key for key in item.hints['namesakes'] if not self.is_bound(key)]
+        return [key for key in GuestHints.of(item).namesakes if not self.is_bound(key)]
 
     def told(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> str:
         """What a candidate is, and what the user can do."""
@@ -212,8 +223,8 @@ class GuestRecognition:
         parts = [f'The virtual machine "{label}"{where} may be this guest: it has {evidence_of(likeness)}.']
         if likeness.against:
             parts.append(f'Against it: {" and ".join(likeness.against)}.')
-        others = {each.key for each in rivals} | set(self.namesakes(item) if likeness.has_name else ())
-        if others := sorted(others - {item.key}):
+        keys = {each.key for each in rivals} | set(self.namesakes(item) if likeness.has_name else ())
+        if others := sorted(keys - {item.key}):
             parts.append(f'It may be {" or ".join(others)} as well.')
         if len(found) > 1:
             names = ', '.join(sorted(f'"{other.record.pointer.label}"' for other in found if other is not likeness))
@@ -229,39 +240,39 @@ class GuestRecognition:
 
 def compare(item: Item, record: Record, names: Sequence[str]) -> Likeness | None:
     """Why a virtual machine of this cluster may be a guest; None: it is not."""
-    has_name = record.hints['name'] in names
-    macs = record.hints['macs'] & item.hints['macs']
-    if not macs and record.hints['macs'] and item.hints['macs']:
+    has_name = GuestRecordHints.of(record).name in names
+    macs = GuestRecordHints.of(record).macs & GuestHints.of(item).macs
+    if not macs and GuestRecordHints.of(record).macs and GuestHints.of(item).macs:
         return None
     against = []
     if not has_name:
         against.append('it has another name')
-    vmid = record.hints['vmid']
-    if vmid is not None and vmid != item.hints['vmid']:
+    vmid = GuestRecordHints.of(record).vmid
+    if vmid is not None and vmid != GuestHints.of(item).vmid:
         # Without a MAC address of the guest, or with the VM ID of a guest that is there, it is another machine.
-        if not macs or vmid in item.hints['vmids']:
+        if not macs or vmid in GuestHints.of(item).vmids:
             return None
         against.append(f'it has the VM ID {vmid}')
     if is_other_uuid(record, item):
-        against.append(f'its serial number is another SMBIOS UUID ({record.hints["uuid"]})')
+        against.append(f'its serial number is another SMBIOS UUID ({GuestRecordHints.of(record).uuid})')
     return Likeness(record, has_name, macs, tuple(against))
 
 
 def is_other_uuid(record: Record, item: Item) -> bool:
     """Whether the serial number of a virtual machine is the SMBIOS UUID of another guest."""
-    uuid = record.hints['uuid']
-    return bool(uuid and item.hints['uuid'] and UUID.fullmatch(uuid) and uuid != item.hints['uuid'])
+    uuid = GuestRecordHints.of(record).uuid
+    return bool(uuid and GuestHints.of(item).uuid and UUID.fullmatch(uuid) and uuid != GuestHints.of(item).uuid)
 
 
 def where_is(record: Record) -> str:
     cluster = record.values['cluster']
-    return f' of the cluster "{cluster.label}"' if cluster else ' outside of all clusters'
+    return f' of the cluster "{show(cluster)}"' if cluster else ' outside of all clusters'
 
 
 def names_of(item: Item) -> list[str]:
     """The names that the guest may have in NetBox, in lower case: its own, and that with its VM ID."""
-    name = item.hints['name']
-    return [each.lower() for each in islice(possible_names(name, item.hints['vmid']), 2)] if name else []
+    name = GuestHints.of(item).name
+    return [each.lower() for each in islice(possible_names(name, GuestHints.of(item).vmid), 2)] if name else []
 
 
 def evidence_of(likeness: Likeness) -> str:
@@ -277,15 +288,17 @@ def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[str]:
     if likeness.is_elsewhere:
         remedy = "move it to this endpoint's cluster"
         is_proof = likeness.uuid or (likeness.has_name and likeness.macs)
-        yield remedy if is_proof else f'{remedy} and set its custom field "vmid" to {item.hints["vmid"]} (REST API)'
+        yield (
+            remedy if is_proof else f'{remedy} and set its custom field "vmid" to {GuestHints.of(item).vmid} (REST API)'
+        )
         return
     if by_name:
         yield 'turn on "adopt by name" for the endpoint'
-    if likeness.has_name and not likeness.against and not likeness.macs and item.hints['macs']:
-        yield f'give one of its interfaces the MAC address {min(item.hints["macs"])}'
-    if item.hints['uuid']:
-        yield f'set its serial number to the SMBIOS UUID {item.hints["uuid"]}'
-    yield f'set its custom field "vmid" to {item.hints["vmid"]} (REST API)'
+    if likeness.has_name and not likeness.against and not likeness.macs and GuestHints.of(item).macs:
+        yield f'give one of its interfaces the MAC address {min(GuestHints.of(item).macs)}'
+    if GuestHints.of(item).uuid:
+        yield f'set its serial number to the SMBIOS UUID {GuestHints.of(item).uuid}'
+    yield f'set its custom field "vmid" to {GuestHints.of(item).vmid} (REST API)'
 
 
 def disproofs(likeness: Likeness) -> Iterator[str]:
@@ -320,8 +333,8 @@ def shared(item: Item, rivals: Sequence[Item], record: Record, what: str) -> Con
                 record,
                 f'The virtual machine "{record.pointer.label}" may be this guest: it has {what}. The same is true of '
                 f'{others}, so it is not clear which of them it is. No virtual machine is created for these guests '
-                f'until this is settled. If it is this guest, set its custom field "vmid" to {item.hints["vmid"]} '
-                '(REST API).',
+                f'until this is settled. If it is this guest, set its custom field "vmid" to '
+                f'{GuestHints.of(item).vmid} (REST API).',
             ),
         ),
     )

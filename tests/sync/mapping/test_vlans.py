@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, Vnet
 from netbox_proxsync.proxmox.inventory import Unknown
-from netbox_proxsync.sync.mapping.vlans import Membership, find
+from netbox_proxsync.sync.mapping.vlan_membership import Membership
+from netbox_proxsync.sync.mapping.vlans import Lookup
 from netbox_proxsync.sync.rules import Outcome, Rule
 from netbox_proxsync.sync.state import VlanBook, VlanHit
 from netbox_proxsync.sync.values import Pointer, decode, encode
@@ -160,25 +161,25 @@ def test_a_missing_vlan_is_told_once_and_none_is_shown():
 
 def test_the_group_comes_before_the_site_and_the_site_before_the_rest():
     in_group, local, everywhere = vlan(1, GROUP), vlan(2, site=SITE, is_local=True), vlan(3)
-    assert find(20, book(in_group, local, everywhere), GROUP, ()) == (in_group.pointer,)
-    assert find(20, book(in_group, local, everywhere), None, ()) == (local.pointer,)
-    assert find(20, book(everywhere), GROUP, ()) == (everywhere.pointer,)
+    assert Lookup(book(in_group, local, everywhere), GROUP).find(20, ()) == (in_group.pointer,)
+    assert Lookup(book(in_group, local, everywhere), None).find(20, ()) == (local.pointer,)
+    assert Lookup(book(everywhere), GROUP).find(20, ()) == (everywhere.pointer,)
 
 
 def test_a_vlan_that_netbox_does_not_offer_is_meant_by_its_group_only():
     elsewhere, everywhere = vlan(1, GROUP, is_local=True, is_offered=False), vlan(3)
-    assert find(20, book(elsewhere, everywhere), GROUP, ()) == (elsewhere.pointer,)
-    assert find(20, book(elsewhere, everywhere), None, ()) == (everywhere.pointer,)
+    assert Lookup(book(elsewhere, everywhere), GROUP).find(20, ()) == (elsewhere.pointer,)
+    assert Lookup(book(elsewhere, everywhere), None).find(20, ()) == (everywhere.pointer,)
 
 
 def test_a_vlan_of_another_site_is_not_meant():
     other = vlan(1, GROUP, site=Pointer('dcim.site', 2), is_local=True)
-    assert find(20, book(other), GROUP, ()) == ()
+    assert Lookup(book(other), GROUP).find(20, ()) == ()
 
 
 def test_what_is_missing_is_made_in_the_group_else_in_the_site():
     in_group, at_site, everywhere = (
-        find(20, VlanBook(site=site, creates=True), group, ())[0]
+        Lookup(VlanBook(site=site, creates=True), group).find(20, ())[0]
         for group, site in ((GROUP, SITE), (None, SITE), (None, None))
     )
     assert [made.attributes for made in (in_group, at_site, everywhere)] == [
