@@ -1,6 +1,6 @@
 """Desired + Existing -> Plan."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from .kind import Conflict
 from .kinds import KINDS, Field, Kind, Owner
 from .mapping.missing_addresses import forget_absence
 from .matching import Match, Matches, match, unmatched
-from .ownership import decide, is_empty
+from .ownership import Decision, decide, is_empty
 from .refusals import demand_of_shared, new_shared
 from .removal import removals
 from .safety import refusal
@@ -101,26 +101,22 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
     }
     last = remembered(entry, existing)
     binding = kind.memory(item, last, is_bound=entry.bound is not None)
-    fields = []
     note_refused(item, kind, resolver)
-    refusals = resolver.matches.refusals
+    fields = []
     for (spec, owner), want in wants.items():
-        now = record.values.get(spec.name) if record else None
-        if want != now and not refusals.may_write(kind, spec.name, item.key, want, existing):
+        decision = decision_on(spec, owner, want, last, entry, resolver)
+        if decision is None:
             continue
-        if isinstance(want, frozenset):
-            want = refusals.assignable(kind, item.key, now, last.get(spec.name), want, existing)
-        decision = decide(owner, spec.name, last, now, want)
         if not decision.kept or spec.name in last:
             binding[spec.name] = decision.last
         # An object that is made is empty where nothing is written.
-        if decision.kept or (decision.writes and not (record is None and is_empty(want))):
+        if decision.kept or (decision.writes and not (record is None and is_empty(decision.write))):
             fields.append(
                 FieldChange(
                     name=spec.name,
                     owner=owner,
                     last=last.get(spec.name),
-                    now=now,
+                    now=record.values.get(spec.name) if record else None,
                     want=decision.write,
                     has_last=spec.name in last,
                     kept=decision.kept,
@@ -136,12 +132,32 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
         pointer=record.pointer if record else None,
         fields=tuple(fields),
         binding=binding,
-        reason='; '.join(
-            f'{change.name}: {item.reasons[change.name]}'
-            for change in fields
-            if change.name in item.reasons and not change.kept
-        ),
+        reason=reason_of(item, fields),
     )
+
+
+def decision_on(
+    spec: Field, owner: Owner, want: Value, last: Mapping[str, Value], entry: Match, resolver: Resolver
+) -> Decision | None:
+    """
+    What becomes of a field; None: NetBox does not take the value, so the field is left out.
+
+    Args:
+        last: What was written last, by field.
+    """
+    kind, key, existing, refusals = KINDS[entry.item.kind], entry.item.key, resolver.existing, resolver.matches.refusals
+    now = entry.record.values.get(spec.name) if entry.record else None
+    if want != now and not refusals.may_write(kind, spec.name, key, want, existing):
+        return None
+    if isinstance(want, frozenset):
+        want = refusals.assignable(kind, key, now, last.get(spec.name), want, existing)
+    return decide(owner, spec.name, last, now, want)
+
+
+def reason_of(item: Item, fields: Iterable[FieldChange]) -> str:
+    """Why the fields that are written get their values, where that is not plain."""
+    written = (change.name for change in fields if not change.kept and change.name in item.reasons)
+    return '; '.join(f'{name}: {item.reasons[name]}' for name in written)
 
 
 def note_refused(item: Item, kind: Kind, resolver: 'Resolver') -> None:

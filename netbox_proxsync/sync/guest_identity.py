@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ..proxmox.inventory import Guest, GuestType, known
+from .kind_names import GUEST
 from .state import Bound, Departed, Desired, Existing, Item
 from .values import Value, as_set
 
 __all__ = ('bring_back_returned', 'identity_of', 'is_another_machine', 'is_same_machine', 'set_aside_replaced')
-
-VIRTUAL_MACHINE = 'vm'
 
 
 def identity_of(guest: Guest) -> dict[str, Value]:
@@ -143,7 +142,7 @@ def bring_back_returned(desired: Desired, existing: Existing) -> tuple[Existing,
     Returns:
         What exists under the new keys, and the new (key, unit) by the binding's pk.
     """
-    items = [item for item in desired.items if item.kind == VIRTUAL_MACHINE and is_new(item, existing)]
+    items = [item for item in desired.items if item.kind == GUEST and is_new(item, existing)]
     returns = chosen(returns_of(items, desired, existing)) if items else []
     if not returns:
         return existing, {}
@@ -153,7 +152,7 @@ def bring_back_returned(desired: Desired, existing: Existing) -> tuple[Existing,
     bindings = {
         identity: bound for identity, bound in existing.bindings.items() if bound.unit not in leaving | arriving
     }
-    rekeyed, foreign, machines = {}, dict(existing.foreign), list(existing.records.get(VIRTUAL_MACHINE, ()))
+    rekeyed, foreign, machines = {}, dict(existing.foreign), list(existing.records.get(GUEST, ()))
     there = {record.pointer for record in machines}
     for found in returns:
         for bound in found.parts:
@@ -168,7 +167,7 @@ def bring_back_returned(desired: Desired, existing: Existing) -> tuple[Existing,
         existing,
         bindings=bindings,
         foreign=foreign,
-        records={**existing.records, VIRTUAL_MACHINE: machines},
+        records={**existing.records, GUEST: machines},
         replaced=existing.replaced - leaving,
         # A machine that is revived keeps the addresses that users assigned to it.
         retired_elsewhere=existing.retired_elsewhere - {found.root.pointer for found in returns},
@@ -214,7 +213,7 @@ def free_roots(desired: Desired, existing: Existing) -> Iterator[Bound]:
     """The bindings of this endpoint whose guests are gone, so that their records may be those of other guests."""
     wanted = {item.unit for item in desired.items}
     for bound in existing.bindings.values():
-        if bound.kind == VIRTUAL_MACHINE and is_free(bound, wanted, desired, existing):
+        if bound.kind == GUEST and is_free(bound, wanted, desired, existing):
             yield bound
 
 
@@ -228,7 +227,7 @@ def is_free(bound: Bound, wanted: set[str], desired: Desired, existing: Existing
         # It may be on a node that is offline, and then it is not gone.
         return False
     is_retired = bound.missing_since is not None or bound.unit in existing.replaced
-    return is_retired or (VIRTUAL_MACHINE, bound.key.partition('/')[0]) in desired.complete
+    return is_retired or (GUEST, bound.key.partition('/')[0]) in desired.complete
 
 
 def has_moved(last: Mapping[str, Value], item: Item) -> bool:

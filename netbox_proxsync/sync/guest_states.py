@@ -8,6 +8,7 @@ from enum import StrEnum
 from ..proxmox.inventory import Guest, GuestType, Inventory, known
 from .changes import Action, Change
 from .kind import decision_of, is_wanted
+from .kind_names import GUEST
 from .kinds.cluster import CLUSTER_KEY
 from .offline_nodes import Waiting
 from .rules import Decided
@@ -204,7 +205,7 @@ class OpenChanges:
         """The virtual machine (pk) that a sync would adopt as a guest, or give back to it."""
         for entry in self.by_unit.get(unit, {}).values():
             change = entry.change
-            if change.kind == 'vm' and change.action in BRINGING and change.pointer:
+            if change.kind == GUEST and change.action in BRINGING and change.pointer:
                 return change.pointer.pk
         return None
 
@@ -231,7 +232,7 @@ class OpenChanges:
         if candidates := [entry.change for entry in entries if entry.change.action is Action.CANDIDATE]:
             return Standing(State.CANDIDATE, '\n'.join(change.reason for change in candidates))
         for entry in entries:
-            if entry.change.kind == 'vm' and entry.change.action in (Action.CREATE, Action.ADOPT):
+            if entry.change.kind == GUEST and entry.change.action in (Action.CREATE, Action.ADOPT):
                 return Standing(State.NEW, entry.note or new_reason(entry.change))
         if entries:
             return Standing(State.CHANGED, next((entry.note for entry in entries if entry.note), ''))

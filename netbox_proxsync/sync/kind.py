@@ -1,6 +1,6 @@
 """What a kind of NetBox object tells the comparison about itself."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
@@ -203,6 +203,35 @@ class Kind:
             items: All of this kind, bound or not.
         """
         return lambda item: self.adopt(item, existing, located, settings)
+
+    def missing_policy(self, settings: Settings) -> str:
+        """
+        What becomes of an object whose counterpart is gone from Proxmox VE, if `removal` is DELETE: 'delete', 'unassign'
+        or 'leave'.
+        """
+        return 'delete'
+
+    def machine_of(self, record: Record) -> Pointer | None:
+        """The virtual machine or device that may use the object as its primary address; None for other kinds."""
+        return None
+
+    def finalize(
+        self,
+        item: Item,
+        record: Record | None,
+        parts: Mapping[str, Sequence[Item]],
+        kept: Container[tuple[str, str]],
+        existing: Existing,
+        settings: Settings,
+    ) -> Item:
+        """
+        Values that depend on the parts that the item gets, after all kinds have been matched (primary addresses).
+
+        Args:
+            parts: The items of the same unit that are written, by the name of their kind.
+            kept: What was not found in Proxmox and is not gone for all that, as (kind, key).
+        """
+        return item
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         """Values that depend on which object each item has become (free names)."""

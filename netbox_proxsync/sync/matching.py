@@ -11,7 +11,6 @@ from .changes import Action
 from .kind import Absences, Conflict, Kind, Located
 from .kinds import KINDS, Removal
 from .kinds.cluster import CLUSTER_KEY
-from .mapping.guest_addresses import settle_primary
 from .refusals import Refusals, demand_of_new
 from .removal import removal
 from .settings import Settings
@@ -88,7 +87,7 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
         matches.notices += kind.notices(fitted)
         matches.matched += [Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)]
-    settle_primaries(matches, existing, settings)
+    finalize(matches, existing, settings)
     return matches
 
 
@@ -122,24 +121,16 @@ def without_kept(existing: Existing, absent_of_kind: Sequence[Bound], absences: 
     return replace(existing, gone=existing.gone - kept) if kept else existing
 
 
-def settle_primaries(matches: Matches, existing: Existing, settings: Settings) -> None:
-    """The primary addresses of machines, now that it is decided which addresses they have."""
-    addresses: dict[str, list[Item]] = defaultdict(list)
+def finalize(matches: Matches, existing: Existing, settings: Settings) -> None:
+    """Complete the values that depend on the items of several kinds (`Kind.finalize`)."""
+    parts: dict[str, dict[str, list[Item]]] = defaultdict(lambda: defaultdict(list))
     for entry in matches.matched:
-        if entry.item.kind == 'ip':
-            addresses[entry.item.unit].append(entry.item)
-    leaves_missing = settings.missing_addresses == 'leave'
-    matches.matched = [
-        replace(
-            entry,
-            item=settle_primary(
-                entry.item, entry.record, addresses[entry.item.unit], matches.kept, existing, leaves_missing
-            ),
-        )
-        if entry.item.kind == 'vm'
-        else entry
-        for entry in matches.matched
-    ]
+        parts[entry.item.unit][entry.item.kind].append(entry.item)
+
+    def finalized(item: Item, record: Record | None) -> Item:
+        return KINDS[item.kind].finalize(item, record, parts[item.unit], matches.kept, existing, settings)
+
+    matches.matched = [replace(entry, item=finalized(entry.item, entry.record)) for entry in matches.matched]
 
 
 def retired_units(gone: Sequence[Bound], desired: Desired, existing: Existing, settings: Settings) -> frozenset[str]:

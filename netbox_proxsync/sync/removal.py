@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from .changes import Action, Change, FieldChange
-from .hints import AddressRecordHints
 from .kinds import KINDS, Owner, Removal
 from .settings import Settings
 from .state import Bound, Existing, Record
@@ -96,7 +95,7 @@ def may_be_deleted(bound: Bound, settings: Settings) -> bool:
     if kind.removal is Removal.RETIRE:
         deletes = settings.missing_guests == 'delete' and kind.is_deletable
         return deletes and bound.created_by_sync and bound.missing_since is not None
-    return kind.removal is Removal.DELETE and not (bound.kind == 'ip' and settings.missing_addresses == 'leave')
+    return kind.removal is Removal.DELETE and kind.missing_policy(settings) != 'leave'
 
 
 def is_ours(name: str, bound: Bound, record: Record, existing: Existing, settings: Settings) -> bool:
@@ -116,7 +115,7 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
     if is_elsewhere(bound, record):
         reason = 'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
         return change_to(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
-    policy = settings.missing_addresses if bound.kind == 'ip' else 'delete'
+    policy = KINDS[bound.kind].missing_policy(settings)
     if policy == 'leave':
         return None
     if chosen := chosen_for(bound, record, existing, settings):
@@ -147,8 +146,7 @@ def is_elsewhere(bound: Bound, record: Record) -> bool:
 
 def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Settings) -> str:
     """The primary address of which object it is by a person's choice, for people; '' if by none."""
-    hints = record.hints
-    holder = existing.record_of(hints.machine) if isinstance(hints, AddressRecordHints) else None
+    holder = existing.record_of(KINDS[bound.kind].machine_of(record))
     kept = existing.binding_of(holder.pointer) if holder else None
     if holder is None or kept is None:
         return ''

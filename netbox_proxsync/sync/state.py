@@ -194,15 +194,20 @@ class ValueLimits:
         """Why NetBox refuses a value, for people; '' if it does not."""
         if value is None or value == '':
             return 'it is required' if self.required else ''
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            if self.minimum is not None and value < self.minimum:
-                return f'at least {self.minimum:g}'
-            if self.maximum is not None and value > self.maximum:
-                return f'at most {self.maximum:g}'
+        if isinstance(value, int | float) and not isinstance(value, bool) and (refusal := self.number_refusal(value)):
+            return refusal
         if self.pattern and isinstance(value, str) and not re.match(self.pattern, value):
             return f'only what matches "{self.pattern}"'
         if self.choices is not None and value not in self.choices:
             return f'"{value}" is not among its choices'
+        return ''
+
+    def number_refusal(self, number: float) -> str:
+        """Why NetBox refuses a number, for people; '' if it does not."""
+        if self.minimum is not None and number < self.minimum:
+            return f'at least {self.minimum:g}'
+        if self.maximum is not None and number > self.maximum:
+            return f'at most {self.maximum:g}'
         return ''
 
 

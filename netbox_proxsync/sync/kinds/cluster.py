@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ...proxmox.inventory import Inventory, known
 from ..kind import Conflict, Field, Kind, Located, Owner
+from ..kind_names import CLUSTER
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Shared, Value
@@ -17,7 +18,7 @@ DEFAULT_TYPE = Shared('virtualization.clustertype', 'Proxmox VE')
 
 def cluster_ref(inventory: Inventory, settings: Settings) -> Ref:
     """The cluster of the endpoint, whatever its name is."""
-    return Ref('cluster', CLUSTER_KEY, cluster_label(inventory, settings))
+    return Ref(CLUSTER, CLUSTER_KEY, cluster_label(inventory, settings))
 
 
 def cluster_label(inventory: Inventory, settings: Settings) -> str:
@@ -27,7 +28,7 @@ def cluster_label(inventory: Inventory, settings: Settings) -> str:
 
 
 class ClusterKind(Kind):
-    name = 'cluster'
+    name = CLUSTER
     plural = 'clusters'
     model = 'virtualization.cluster'
     fields = (

@@ -9,6 +9,7 @@ from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
 from ..hints import DeviceHints, NamedRecordHints
 from ..kind import Candidate, Conflict, Field, Kind, Located, Owner, Removal, faults_of
+from ..kind_names import CLUSTER, DEVICE
 from ..mapping.device_types import UNTOLD, device_type_of
 from ..mapping.nodes import (
     address_ref,
@@ -38,7 +39,7 @@ ONLINE, OFFLINE = 'active', 'offline'
 
 
 class DeviceKind(Kind):
-    name = 'device'
+    name = DEVICE
     plural = 'devices'
     model = 'dcim.device'
     removal = Removal.RETIRE
@@ -108,7 +109,7 @@ class DeviceKind(Kind):
         return SCOPE
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        cluster = located.get('cluster', CLUSTER_KEY)
+        cluster = located.get(CLUSTER, CLUSTER_KEY)
         found = [
             record
             for record in existing.find(self.name, 'name', DeviceHints.of(item).name)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from ...proxmox.inventory import Disk, Guest, Inventory, known
 from ..kind import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
+from ..kind_names import DISK, GUEST
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value, in_units
@@ -15,7 +16,7 @@ DESCRIPTION_LENGTH = 200
 
 
 class DiskKind(Kind):
-    name = 'disk'
+    name = DISK
     plural = 'virtual disks'
     model = 'virtualization.virtualdisk'
     removal = Removal.DELETE
@@ -44,7 +45,7 @@ class DiskKind(Kind):
         return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        vm = located.get('vm', item.unit)
+        vm = located.get(GUEST, item.unit)
         for record in existing.find(self.name, 'machine', vm):
             if vm and record.values['name'] == item.values['name'] and record.pointer not in existing.bound_to:
                 return record
@@ -52,7 +53,7 @@ class DiskKind(Kind):
 
 
 def values_of(guest: Guest, disk: Disk, settings: Settings) -> dict[str, Value]:
-    values: dict[str, Value] = {'virtual_machine': Ref('vm', guest.key, label_of(guest)), 'name': disk.key}
+    values: dict[str, Value] = {'virtual_machine': Ref(GUEST, guest.key, label_of(guest)), 'name': disk.key}
     if (description := describe(disk)) is not None:
         values['description'] = description
     if known(disk.size):

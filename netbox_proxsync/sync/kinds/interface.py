@@ -6,6 +6,7 @@ from dataclasses import replace
 from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, Reading, known
 from ..hints import InterfaceHints, InterfaceRecordHints
 from ..kind import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
+from ..kind_names import GUEST, INTERFACE, MAC
 from ..mapping.guest_networks import Networks
 from ..mapping.vlans import choose_vlans, missing_vlans
 from ..settings import Settings
@@ -28,7 +29,7 @@ def mac_key(guest: Guest, nic: Nic) -> str:
 
 
 class InterfaceKind(Kind):
-    name = 'interface'
+    name = INTERFACE
     plural = 'interfaces of virtual machines'
     model = 'virtualization.vminterface'
     removal = Removal.DELETE
@@ -79,7 +80,7 @@ class InterfaceKind(Kind):
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
         hints = InterfaceHints.of(item)
-        return find_interface(item.kind, located.get('vm', item.unit), hints.mac, hints.names, existing, located)
+        return find_interface(item.kind, located.get(GUEST, item.unit), hints.mac, hints.names, existing, located)
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         return choose_vlans([without_untold_name(item, located) for item in items], existing, located)
@@ -140,11 +141,11 @@ def name_of(guest: Guest, nic: Nic, settings: Settings) -> str | None:
 
 
 def values_of(guest: Guest, nic: Nic, name: str, networks: Networks) -> dict[str, Value]:
-    values: dict[str, Value] = {'virtual_machine': Ref('vm', guest.key, label_of(guest)), 'name': name}
+    values: dict[str, Value] = {'virtual_machine': Ref(GUEST, guest.key, label_of(guest)), 'name': name}
     if known(nic.link_down):
         values['enabled'] = not nic.link_down
     if known(nic.mac):
-        values['primary_mac_address'] = Ref('mac', mac_key(guest, nic), nic.mac) if nic.mac else None
+        values['primary_mac_address'] = Ref(MAC, mac_key(guest, nic), nic.mac) if nic.mac else None
     if known(nic.rate_mbps):
         values['cf_proxmox_rate_limit'] = float(nic.rate_mbps) if nic.rate_mbps is not None else None
     readings: dict[str, Reading[Value]] = {

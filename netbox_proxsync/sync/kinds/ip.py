@@ -7,8 +7,9 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
-from ..hints import AddressHints
+from ..hints import AddressHints, AddressRecordHints
 from ..kind import Absences, Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
+from ..kind_names import ADDRESS, INTERFACE
 from ..mapping.address_claims import (
     ANYCAST,
     decide_claims,
@@ -47,7 +48,7 @@ DNS_NAME, DNS_NAME_LENGTH = re.compile(r'[0-9a-z_-]+(\.[0-9a-z_-]+)*'), 255
 
 
 class IPKind(Kind):
-    name = 'ip'
+    name = ADDRESS
     plural = 'IP addresses'
     model = 'ipam.ipaddress'
     removal = Removal.DELETE
@@ -75,7 +76,7 @@ class IPKind(Kind):
             for nic_key, nic, address in addresses_of(guest):
                 ref = ip_ref(guest, address)
                 is_static = address.origin is AddressOrigin.STATIC
-                interface = Ref('interface', interface_key(guest, nic_key), nic_key)
+                interface = Ref(INTERFACE, interface_key(guest, nic_key), nic_key)
                 values: dict[str, Value] = {
                     'address': str(address.interface),
                     'assigned_object': interface,
@@ -154,6 +155,12 @@ class IPKind(Kind):
         if not hints.is_shared:
             return hints.claim.conflict or hints.claim.record
         return hints.claim.conflict or adopt_beside(item, existing, located)
+
+    def missing_policy(self, settings: Settings) -> str:
+        return settings.missing_addresses
+
+    def machine_of(self, record: Record) -> Pointer | None:
+        return AddressRecordHints.of(record).machine
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
         return [with_role(item, located) for item in items]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from ...proxmox.inventory import Inventory, known
 from ..hints import MACHints, MACRecordHints
 from ..kind import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from ..kind_names import INTERFACE, MAC
 from ..mapping.nodes import hardware_of, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 from ..settings import Settings
 from ..state import Existing, Item, Record
@@ -15,7 +16,7 @@ __all__ = ('MACKind',)
 
 
 class MACKind(Kind):
-    name = 'mac'
+    name = MAC
     plural = 'MAC addresses'
     model = 'dcim.macaddress'
     removal = Removal.DELETE
@@ -30,7 +31,7 @@ class MACKind(Kind):
         for guest in guests_of(inventory, settings):
             for nic in guest.config.nics if known(guest.config) else ():
                 if known(nic.mac) and nic.mac is not None:
-                    interface = Ref('interface', interface_key(guest, nic.key), nic.key)
+                    interface = Ref(INTERFACE, interface_key(guest, nic.key), nic.key)
                     yield item_of(mac_key(guest, nic), guest.key, nic.mac, interface)
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:

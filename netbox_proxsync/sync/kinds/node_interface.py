@@ -8,6 +8,7 @@ from ...proxmox.infrastructure import InterfaceType, NodeInterface, PhysicalNic,
 from ...proxmox.inventory import Inventory, Node, Notice, known
 from ..hints import PortHints
 from ..kind import Conflict, Field, Kind, Located, Owner, Removal, faults_of
+from ..kind_names import DEVICE, MAC, NODE_INTERFACE
 from ..mapping.nodes import device_ref, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 from ..mapping.vlan_membership import NONE, Membership
 from ..mapping.vlans import choose_vlans, missing_vlans
@@ -54,7 +55,7 @@ NAME_LENGTH, DESCRIPTION_LENGTH, MTU_RANGE = 64, 200, range(1, 65537)
 
 
 class NodeInterfaceKind(Kind):
-    name = 'node_interface'
+    name = NODE_INTERFACE
     plural = 'interfaces of nodes'
     model = 'dcim.interface'
     removal = Removal.DELETE
@@ -89,7 +90,7 @@ class NodeInterfaceKind(Kind):
 
     def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
         names = (str(item.values['name']),)
-        device = located.get('device', item.unit)
+        device = located.get(DEVICE, item.unit)
         return find_interface(item.kind, device, PortHints.of(item).mac, names, existing, located)
 
     def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
@@ -111,7 +112,7 @@ def items_of(
         values, wrong = values_of(node, interface, nic), list(faults.get(interface.name, ()))
         values |= relations[interface.name]
         if nic and mac:
-            values['primary_mac_address'] = Ref('mac', node_mac_key(node, nic), mac)
+            values['primary_mac_address'] = Ref(MAC, node_mac_key(node, nic), mac)
         if known(interface.mtu) and interface.mtu is not None and interface.mtu not in MTU_RANGE:
             text = f'NetBox accepts an MTU from 1 to 65536; that of {interface.name} is {interface.mtu}.'
             wrong.append((text, CORRECT))

@@ -1,6 +1,6 @@
 """Virtual machines and containers -> virtualization.VirtualMachine."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -8,6 +8,7 @@ from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Readi
 from ..guest_identity import identity_of
 from ..hints import GuestHints
 from ..kind import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
+from ..kind_names import ADDRESS, GUEST
 from ..mapping import guest_addresses
 from ..mapping.fallback_values import without_second_choices
 from ..mapping.guest_names import NAME_LENGTH, free_names
@@ -19,7 +20,7 @@ from ..mapping.rule_outcomes import apply_rules, take_back
 from ..mapping.tags import tags_of
 from ..rules import Decision
 from ..settings import Settings
-from ..state import Existing, Item
+from ..state import Existing, Item, Record
 from ..values import Shared, Value, decimal_text, in_units
 from .cluster import cluster_ref
 
@@ -37,7 +38,7 @@ RETIRED_STATUS = 'decommissioning'
 
 
 class VMKind(Kind):
-    name = 'vm'
+    name = GUEST
     plural = 'virtual machines'
     model = 'virtualization.virtualmachine'
     removal = Removal.RETIRE
@@ -134,6 +135,18 @@ class VMKind(Kind):
             for item in items
         ]
         return [without_second_choices(item, existing, located) for item in named]
+
+    def finalize(
+        self,
+        item: Item,
+        record: Record | None,
+        parts: Mapping[str, Sequence[Item]],
+        kept: Container[tuple[str, str]],
+        existing: Existing,
+        settings: Settings,
+    ) -> Item:
+        leaves_missing = settings.missing_addresses == 'leave'
+        return guest_addresses.settle_primary(item, record, parts.get(ADDRESS, ()), kept, existing, leaves_missing)
 
 
 def second_choices(guest: Guest, decision: Decision) -> frozenset[str]:

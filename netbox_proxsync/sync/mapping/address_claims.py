@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ..hints import AddressHints, AddressRecordHints, Claim
 from ..kind import Conflict, Located
+from ..kind_names import ADDRESS, DEVICE, GUEST
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Pointer
@@ -55,7 +56,7 @@ class Contest:
     def __post_init__(self) -> None:
         first = AddressHints.of(self.items[0])
         self.records = [
-            record for record in self.existing.find('ip', 'host', first.host) if record.values['vrf'] == first.vrf
+            record for record in self.existing.find(ADDRESS, 'host', first.host) if record.values['vrf'] == first.vrf
         ]
 
     def decide(self) -> dict[str, Claim | None]:
@@ -196,7 +197,7 @@ class Contest:
         right there.
         """
         interface = interface_of(item, self.located)
-        found = self.existing.find('ip', 'host', AddressHints.of(item).host)
+        found = self.existing.find(ADDRESS, 'host', AddressHints.of(item).host)
         return [record for record in self.on_machine(item, found) if record.values['assigned_object'] == interface]
 
     def on_machine(self, item: Item, records: Iterable[Record]) -> list[Record]:
@@ -221,7 +222,7 @@ class Contest:
 
 def machine_of(item: Item, located: Located) -> Pointer | None:
     """The virtual machine or device to which an item's address belongs, if it exists."""
-    return located.get('vm', item.unit) or located.get('device', item.unit)
+    return located.get(GUEST, item.unit) or located.get(DEVICE, item.unit)
 
 
 def interface_of(item: Item, located: Located) -> Pointer | None:

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, NicAddresses, known
 from ..hints import AddressHints, PrimaryRank
+from ..kind_names import ADDRESS
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
 
@@ -16,7 +17,7 @@ PRIMARY = {4: 'primary_ip4', 6: 'primary_ip6'}
 
 def ip_ref(guest: Guest, address: Address) -> Ref:
     """An address belongs to its guest, so that it stays the same object when it moves between NICs."""
-    return Ref('ip', f'{guest.key}/{address.interface.ip}', str(address.interface.ip))
+    return Ref(ADDRESS, f'{guest.key}/{address.interface.ip}', str(address.interface.ip))
 
 
 def addresses_of(guest: Guest) -> Iterator[tuple[str, NicAddresses, Address]]:

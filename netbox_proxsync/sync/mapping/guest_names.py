@@ -1,10 +1,11 @@
 """Which name each guest bears in NetBox, where names are unique per cluster and tenant and Proxmox's are not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, count
 
 from ..hints import GuestHints
 from ..kind import Located, Owner
+from ..kind_names import GUEST
 from ..state import Existing, Item, Record
 from ..values import Value
 
@@ -25,32 +26,40 @@ def free_names(items: Sequence[Item], existing: Existing, located: Located, owne
     Args:
         owner: Whose names are; None: they are ignored, so all that are there stay.
     """
-    holders = {
-        item.key: existing.by_pointer.get(pointer)
-        for item in items
-        if (pointer := located.get(item.kind, item.key)) is not None
-    }
-    ours = {record.pointer for record in holders.values() if record}
-    strangers = (record for record in existing.records.get('vm', ()) if record.pointer not in ours)
-    taken = {place(record) for record in strangers if record.pointer not in existing.expired}
+    holders = {item.key: record for item in items if (record := existing.record_of(located.get(item.kind, item.key)))}
+    kept = {key for key, record in holders.items() if is_kept(key, record, existing, owner)}
     named = [item for item in items if 'name' in item.values]
-    renamed = {item.key for item in named}
-    taken |= {
-        place(record)
-        for key, record in holders.items()
-        if record and (key not in renamed or is_kept(key, record, existing, owner))
-    }
-
+    unchanged = kept | (holders.keys() - {item.key for item in named})
+    taken = taken_names(holders, unchanged, existing)
     names = {}
     for item in sorted(named, key=lambda item: (not bears_it(item, holders.get(item.key)), GuestHints.of(item).vmid)):
-        name, holder = str(item.values['name']), holders.get(item.key)
-        if not (holder and is_kept(item.key, holder, existing, owner)):
-            tenant = tenant_of(item, holder, existing)
-            names_for = possible_names(name, GuestHints.of(item).vmid)
-            name = next(free for free in names_for if (free.lower(), tenant) not in taken)
+        name = str(item.values['name'])
+        if item.key not in kept:
+            tenant = tenant_of(item, holders.get(item.key), existing)
+            candidates = possible_names(name, GuestHints.of(item).vmid)
+            name = next(free for free in candidates if (free.lower(), tenant) not in taken)
             taken.add((name.lower(), tenant))
         names[item.key] = name
     return names
+
+
+def taken_names(
+    holders: Mapping[str, Record], unchanged: Collection[str], existing: Existing
+) -> set[tuple[str, Value]]:
+    """
+    The names, with their tenants, that no guest can be given.
+
+    Args:
+        holders: The virtual machines of the guests, by the guest's key.
+        unchanged: The keys of the guests whose virtual machines keep their names.
+    """
+    guests = {record.pointer: key for key, record in holders.items()}
+    others = (
+        record
+        for record in existing.records.get(GUEST, ())
+        if record.pointer not in guests and record.pointer not in existing.expired
+    )
+    return {name_scope(record) for record in (*others, *(holders[key] for key in unchanged))}
 
 
 def possible_names(name: str, vmid: int) -> Iterator[str]:
@@ -71,7 +80,7 @@ def tenant_of(item: Item, holder: Record | None, existing: Existing) -> Value:
     return now if is_persons or 'tenant' not in item.values else want
 
 
-def place(record: Record) -> tuple[str, Value]:
+def name_scope(record: Record) -> tuple[str, Value]:
     return str(record.values['name']).lower(), record.values['tenant']
 
 
@@ -84,5 +93,5 @@ def is_kept(key: str, record: Record, existing: Existing, owner: Owner | None) -
     """Whether the record's name is a person's, which a sync leaves as it is."""
     if owner is not Owner.EDITORIAL:
         return owner is None
-    bound = existing.bindings.get(('vm', key))
+    bound = existing.bindings.get((GUEST, key))
     return record.values['name'] != bound.last.get('name') if bound else bool(record.values['name'])

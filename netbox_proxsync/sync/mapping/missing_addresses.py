@@ -11,6 +11,7 @@ from enum import Enum
 from ...proxmox.inventory import Guest, NicAddresses, Notice, known
 from ..hints import AddressHints, AddressRecordHints
 from ..kind import Absences, Located
+from ..kind_names import GUEST, INTERFACE
 from ..kinds.interface import interface_key
 from ..settings import Settings
 from ..state import AddressReading, Bound, Desired, Existing, Item, NicReading
@@ -167,7 +168,7 @@ def judge_addresses(
     settings: Settings,
 ) -> Absences:
     """What of the addresses that were not found is gone, and what is only counted or waits."""
-    interfaces = {pointer: key for (kind, key), pointer in located.pointers.items() if kind == 'interface'}
+    interfaces = {pointer: key for (kind, key), pointer in located.pointers.items() if kind == INTERFACE}
     seen: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         hints = AddressHints.of(item)
@@ -211,7 +212,7 @@ def takes(item: Item, bound: Bound, existing: Existing, located: Located) -> boo
         return False
     if record.values['role'] == ANYCAST:
         return False
-    own = located.get('vm', item.unit)
+    own = located.get(GUEST, item.unit)
     has_own = any(
         AddressRecordHints.of(other).machine == own and other.pointer != record.pointer
         for other in existing.find(item.kind, 'host', hints.host)

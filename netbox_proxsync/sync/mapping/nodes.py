@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip
 
 from ...proxmox.infrastructure import InterfaceType, NodeHardware, NodeInterface, PhysicalNic
 from ...proxmox.inventory import AddressOrigin, Inventory, Node, known
+from ..kind_names import ADDRESS, DEVICE, NODE_INTERFACE
 from ..settings import Settings
 from ..values import Ref
 
@@ -52,11 +53,11 @@ def is_node(unit: str) -> bool:
 
 
 def device_ref(name: str) -> Ref:
-    return Ref('device', node_key(name), name)
+    return Ref(DEVICE, node_key(name), name)
 
 
 def interface_ref(node: Node, name: str) -> Ref:
-    return Ref('node_interface', f'{node_key(node.name)}/{name}', name)
+    return Ref(NODE_INTERFACE, f'{node_key(node.name)}/{name}', name)
 
 
 def node_mac_key(node: Node, nic: PhysicalNic) -> str:
@@ -64,7 +65,7 @@ def node_mac_key(node: Node, nic: PhysicalNic) -> str:
 
 
 def address_ref(node: Node, host: str) -> Ref:
-    return Ref('ip', f'{node_key(node.name)}/{host}', host)
+    return Ref(ADDRESS, f'{node_key(node.name)}/{host}', host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,7 @@ def addresses_are_read(node: Node) -> bool:
 
 def may_lease(interfaces: Iterable[NodeInterface]) -> bool:
     """Whether an interface of a node has, or may have, an address that its configuration does not state."""
-    methods = ((version, each.method(version)) for each in interfaces for version in LEASED)
-    return any(not known(method) or method in LEASED[version] for version, method in methods)
+    return any(may_ask_for_address(interface, version) for interface in interfaces for version in LEASED)
 
 
 def management_address(node: Node) -> IPv4Address | IPv6Address | None:
@@ -150,16 +150,35 @@ def leasing_interface(interfaces: Sequence[NodeInterface], version: int) -> Node
     """
     if any(interface.addresses_unread is not None for interface in interfaces):
         return None
-    versions = {interface.name: {found.version for found in interface.addresses} for interface in interfaces}
-    free = [interface for interface in interfaces if version not in versions[interface.name]]
-    # A value that could not be read may say so as well.
-    routed = [each for each in free if not known(each.gateway(version)) or each.gateway(version)]
-    leased = [each for each in free if not known(each.method(version)) or each.method(version) in LEASED[version]]
-    bridges = [each for each in free if not known(each.type) or each.type in BRIDGES]
-    choices = [routed, leased, [each for each in leased if each in bridges]]
-    if not leased and not any(version in found for found in versions.values()):
-        choices.append(bridges)
+    free = [interface for interface in interfaces if not has_address(interface, version)]
+    routed = [interface for interface in free if may_route(interface, version)]
+    leased = [interface for interface in free if may_ask_for_address(interface, version)]
+    choices = [routed, leased, list(filter(may_be_bridge, leased))]
+    if not leased and len(free) == len(interfaces):
+        choices.append(list(filter(may_be_bridge, free)))
     return next((found[0] for found in choices if len(found) == 1), None)
+
+
+def has_address(interface: NodeInterface, version: int) -> bool:
+    """Whether the configuration of an interface states an address of an IP version."""
+    return any(address.version == version for address in interface.addresses)
+
+
+# A value that could not be read may be any value.
+
+
+def may_route(interface: NodeInterface, version: int) -> bool:
+    gateway = interface.gateway(version)
+    return not known(gateway) or bool(gateway)
+
+
+def may_ask_for_address(interface: NodeInterface, version: int) -> bool:
+    method = interface.method(version)
+    return not known(method) or method in LEASED[version]
+
+
+def may_be_bridge(interface: NodeInterface) -> bool:
+    return not known(interface.type) or interface.type in BRIDGES
 
 
 def is_documented(address: IPv4Interface | IPv6Interface) -> bool:

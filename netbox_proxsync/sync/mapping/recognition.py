@@ -12,6 +12,7 @@ from itertools import islice
 
 from ..hints import GuestHints, GuestRecordHints
 from ..kind import Candidate, Conflict, Located
+from ..kind_names import CLUSTER, GUEST
 from ..kinds.cluster import CLUSTER_KEY
 from ..settings import Settings
 from ..state import Existing, Item, Record
@@ -21,7 +22,6 @@ from .guest_names import possible_names
 __all__ = ('GuestRecognition',)
 
 UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
-VIRTUAL_MACHINE = 'vm'
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class GuestRecognition:
     def __init__(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> None:
         self.existing = existing
         self.settings = settings
-        self.cluster = located.get('cluster', CLUSTER_KEY)
+        self.cluster = located.get(CLUSTER, CLUSTER_KEY)
         self.claimed: set[Pointer] = set()
         self.signs_elsewhere: dict[tuple[str, object], list[Record]] = {}
-        for record in existing.elsewhere.get(VIRTUAL_MACHINE, ()):
+        for record in existing.elsewhere.get(GUEST, ()):
             if record.pointer in settings.left_alone:
                 continue
             for sign in (
@@ -91,7 +91,7 @@ class GuestRecognition:
         return self.answers.get(item.key)
 
     def is_bound(self, key: str) -> bool:
-        bound = self.existing.bindings.get((VIRTUAL_MACHINE, key))
+        bound = self.existing.bindings.get((GUEST, key))
         return bound is not None and (bound.unmanaged or bound.pointer in self.existing.by_pointer)
 
     # Proof
@@ -143,7 +143,7 @@ class GuestRecognition:
             return []
         return [
             record
-            for record in self.existing.find(VIRTUAL_MACHINE, hint, value)
+            for record in self.existing.find(GUEST, hint, value)
             if record.values['cluster'] == self.cluster
             and record.pointer not in self.existing.bound_to
             and record.pointer not in self.settings.left_alone
