@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from ..proxmox.inventory import Guest, GuestType, known
 from .kind_names import GUEST
-from .state import Bound, Departed, Desired, Existing, Item
+from .state import Bound, Departed, Desired, Existing, Item, Record
 from .values import Value, as_set
 
 __all__ = ('bring_back_returned', 'identity_of', 'is_another_machine', 'is_same_machine', 'set_aside_replaced')
@@ -148,31 +148,36 @@ def bring_back_returned(desired: Desired, existing: Existing) -> tuple[Existing,
         return existing, {}
     leaving = {found.root.unit for found in returns if found.departed is None}
     arriving = {found.item.unit for found in returns}
+    moved = [
+        replace(bound, key=found.item.unit + bound.key.removeprefix(bound.unit), unit=found.item.unit)
+        for found in returns
+        for bound in found.parts
+    ]
     # What is bound under the new keys has lost its virtual machine.
     bindings = {
         identity: bound for identity, bound in existing.bindings.items() if bound.unit not in leaving | arriving
     }
-    rekeyed, foreign, machines = {}, dict(existing.foreign), list(existing.records.get(GUEST, ()))
-    there = {record.pointer for record in machines}
-    for found in returns:
-        for bound in found.parts:
-            unit = found.item.unit
-            moved = replace(bound, key=unit + bound.key.removeprefix(bound.unit), unit=unit)
-            bindings[moved.kind, moved.key] = moved
-            rekeyed[moved.pk] = (moved.key, unit)
-            foreign.pop(moved.pointer, None)
-        if found.departed and found.departed.record.pointer not in there:
-            machines.append(found.departed.record)
+    bindings |= {(bound.kind, bound.key): bound for bound in moved}
+    pointers = {bound.pointer for bound in moved}
     changed = replace(
         existing,
         bindings=bindings,
-        foreign=foreign,
-        records={**existing.records, GUEST: machines},
+        foreign={pointer: owner for pointer, owner in existing.foreign.items() if pointer not in pointers},
+        records={**existing.records, GUEST: with_departed(existing.records.get(GUEST, ()), returns)},
         replaced=existing.replaced - leaving,
         # A machine that is revived keeps the addresses that users assigned to it.
         retired_elsewhere=existing.retired_elsewhere - {found.root.pointer for found in returns},
     )
-    return changed, rekeyed
+    return changed, {bound.pk: (bound.key, bound.unit) for bound in moved}
+
+
+def with_departed(machines: Iterable[Record], returns: Iterable[Return]) -> list[Record]:
+    """The virtual machines of the endpoint, with those that other endpoints have managed so far."""
+    found = {record.pointer: record for record in machines}
+    for entry in returns:
+        if entry.departed:
+            found.setdefault(entry.departed.record.pointer, entry.departed.record)
+    return list(found.values())
 
 
 def is_new(item: Item, existing: Existing) -> bool:

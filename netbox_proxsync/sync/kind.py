@@ -206,8 +206,8 @@ class Kind:
 
     def missing_policy(self, settings: Settings) -> str:
         """
-        What becomes of an object whose counterpart is gone from Proxmox VE, if `removal` is DELETE: 'delete', 'unassign'
-        or 'leave'.
+        What becomes of an object whose counterpart is gone from Proxmox VE, if `removal` is DELETE: 'delete',
+        'unassign' or 'leave'.
         """
         return 'delete'
 

@@ -118,14 +118,14 @@ class DeviceKind(Kind):
         here = [record for record in found if cluster and record.values['cluster'] == cluster]
         if len(here) == 1:
             return here[0]
-        alike = [record for record in found if record.values['cluster'] is None and is_alike(record, item, existing)]
-        if len(found) == 1 and alike:
-            return alike[0]
-        if kept := [record for record in found if record.pointer in existing.foreign]:
+        if len(found) == 1 and found[0].values['cluster'] is None and is_alike(found[0], item, existing):
+            return found[0]
+        managed = next((record for record in found if record.pointer in existing.foreign), None)
+        if managed:
             return Conflict(
-                f'The device "{kept[0].pointer.label}" has the name of this node and is at the same site. Rename '
+                f'The device "{managed.pointer.label}" has the name of this node and is at the same site. Rename '
                 'one of the two nodes in NetBox, or give the endpoints different sites.',
-                kept[0],
+                managed,
             )
         likely = [*found, *elsewhere(item, existing, cluster)]
         return undecided(item, likely, settings) if likely else None

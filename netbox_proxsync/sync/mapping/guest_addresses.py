@@ -13,6 +13,8 @@ from ..values import Ref, Value
 __all__ = ('addresses_of', 'all_readable', 'ip_ref', 'primary_addresses', 'primary_ranks', 'settle_primary')
 
 PRIMARY = {4: 'primary_ip4', 6: 'primary_ip6'}
+# Stands for a field that is not to be written.
+UNCHANGED = Ref('', '')
 
 
 def ip_ref(guest: Guest, address: Address) -> Ref:
@@ -89,19 +91,18 @@ def settle_primary(
     """
     values = dict(item.values)
     for version, name in PRIMARY.items():
-        pointer = record.values.get(name) if record else None
-        bound = existing.binding_of(pointer)
+        wanted = values.pop(name, UNCHANGED)
+        bound = existing.binding_of(record.values.get(name)) if record else None
         identity = (bound.kind, bound.key) if bound and bound.unit == item.unit else None
         if identity in kept:
-            values.pop(name, None)
             continue
         found = [entry for entry in ranked if ip_address(AddressHints.of(entry).host).version == version]
-        if isinstance(values.get(name), Ref) and all(entry.ref != values[name] for entry in found):
-            # Another guest has it, or it cannot be written.
-            del values[name]
-        if name not in values and (best := best_of(found)):
+        if wanted is None or any(entry.ref == wanted for entry in found):
+            values[name] = wanted
+        elif best := best_of(found):
+            # Another guest has the wanted one, or it cannot be written.
             values[name] = best
-        elif name not in values and identity in existing.gone and not leaves_missing:
+        elif identity in existing.gone and not leaves_missing:
             values[name] = None
     return replace(item, values=values)
 
