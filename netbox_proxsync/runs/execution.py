@@ -40,7 +40,7 @@ from ..sync.changes import Plan
 from ..sync.cluster_identity import ClusterIdentity, another_cluster, identity_of
 from ..sync.comparison import compare
 from ..sync.desired import desire
-from ..sync.guest_states import LaterStandings, Pending, Standings
+from ..sync.guest_states import GuestStates, LaterGuestStates, Pending
 from ..sync.kinds import KINDS
 from ..sync.mapping.nodes import node_key, nodes_read
 from ..sync.settings import Settings
@@ -90,7 +90,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     settings = retried(partial(load_settings, run.endpoint), _('reading rules'))
     plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
-    standings = Standings(inventory, settings, map(Pending, plan.changes), run.vmids)
+    standings = GuestStates(inventory, settings, map(Pending, plan.changes), run.vmids)
     guests = GuestRecorder(run.endpoint, standings, run.vmids)
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
         retried(partial(remember_cluster, run.endpoint, run.cluster_identity), _('updating the endpoint'))
@@ -142,7 +142,7 @@ def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tup
         return RunStatusChoices.FAILED, str(error)
     retried(partial(remember_cluster, run.endpoint, run.applies.cluster_identity), _('updating the endpoint'))
     plan = StoredPlan(run.applies, run.units)
-    standings = retried(lambda: LaterStandings(plan.sizes(), outdated(run)), _('reading the plan'))
+    standings = retried(lambda: LaterGuestStates(plan.sizes(), outdated(run)), _('reading the plan'))
     written = write(run, recorder, watch, plan, GuestRecorder(run.endpoint, standings))
     attempt(recorder, partial(settle_seen, run.endpoint), _('updating bindings'))
     if written.stopped:

@@ -14,7 +14,7 @@ from .offline_nodes import Waiting
 from .rules import Decided
 from .settings import Settings
 
-__all__ = ('IGNORED', 'REOPENED', 'LaterStandings', 'Pending', 'Standing', 'Standings', 'State')
+__all__ = ('IGNORED', 'REOPENED', 'LaterGuestStates', 'Pending', 'GuestState', 'GuestStates', 'State')
 
 GONE = 'Proxmox no longer has it.'
 # By these, a guest gets a virtual machine that exists, or keeps it.
@@ -36,16 +36,16 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class GuestState:
     """A state and, for people, why."""
 
     state: State
     reason: str = ''
 
 
-IGNORED = Standing(State.IGNORED, 'A person told the sync to leave it alone.')
+IGNORED = GuestState(State.IGNORED, 'A person told the sync to leave it alone.')
 
-REOPENED = Standing(State.UNKNOWN, 'It is no longer ignored. The next run compares it.')
+REOPENED = GuestState(State.UNKNOWN, 'It is no longer ignored. The next run compares it.')
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Pending:
     note: str = ''
 
 
-class Standings:
+class GuestStates:
     """
     How NetBox stands to the guests of an endpoint that were just read.
 
@@ -93,21 +93,21 @@ class Standings:
         """Something to call if what is settled from now on of these units is taken back."""
         return self.open.kept(units)
 
-    def of(self, guest: Guest) -> Standing:
+    def of(self, guest: Guest) -> GuestState:
         """How NetBox stands to a guest that is not ignored (any more)."""
         if guest.key in self.settings.ignored:
             return REOPENED
         if skipped := why_skipped(guest, self.settings):
-            return Standing(State.SKIPPED, skipped)
+            return GuestState(State.SKIPPED, skipped)
         for reading in (guest.template, guest.config, guest.name):
             if not known(reading):
-                return Standing(State.UNKNOWN, reading.reason)
+                return GuestState(State.UNKNOWN, reading.reason)
         open_changes = self.open.about_cluster or self.open.about(guest.key)
         if open_changes is None and not known(guest.status):
-            return Standing(State.UNKNOWN, guest.status.reason)
-        return open_changes or Standing(State.IN_SYNC)
+            return GuestState(State.UNKNOWN, guest.status.reason)
+        return open_changes or GuestState(State.IN_SYNC)
 
-    def absent(self, unit: str, is_bound: bool, was_missing: bool = False) -> Standing | None:
+    def absent(self, unit: str, is_bound: bool, was_missing: bool = False) -> GuestState | None:
         """
         The state of a guest that Proxmox VE did not list; None: the guest needs no row any longer.
 
@@ -116,19 +116,19 @@ class Standings:
         """
         incomplete = self.inventory.guests_incomplete
         if incomplete is not None:
-            return Standing(State.UNKNOWN, incomplete.reason)
+            return GuestState(State.UNKNOWN, incomplete.reason)
         if not was_missing and (reason := self.waiting.reason(unit)):
-            return Standing(State.UNKNOWN, reason)
+            return GuestState(State.UNKNOWN, reason)
         return missing(self.open, unit) if is_bound else None
 
-    def now(self, unit: str, is_bound: bool, before: Standing, was_listed: bool) -> Standing | None:
+    def now(self, unit: str, is_bound: bool, before: GuestState, was_listed: bool) -> GuestState | None:
         """How NetBox stands to a guest; None: there is nothing to say of it any more."""
         guest = self.guests.get(unit)
         was_missing = before.state in (State.MISSING, State.CONFLICT) and not was_listed
         return self.of(guest) if guest else self.absent(unit, is_bound, was_missing)
 
 
-class LaterStandings:
+class LaterGuestStates:
     """
     How NetBox stands to guests while a plan is applied that was made of an earlier reading.
 
@@ -158,7 +158,7 @@ class LaterStandings:
 
         return restore
 
-    def now(self, unit: str, is_bound: bool, before: Standing, was_listed: bool) -> Standing | None:
+    def now(self, unit: str, is_bound: bool, before: GuestState, was_listed: bool) -> GuestState | None:
         """
         As `Standings.now`.
 
@@ -166,15 +166,15 @@ class LaterStandings:
             before, was_listed: What that reading told of it.
         """
         if self.outdated:
-            return Standing(State.UNKNOWN, self.outdated)
+            return GuestState(State.UNKNOWN, self.outdated)
         if before.state in (State.UNKNOWN, State.SKIPPED):
             return before
         if not was_listed:
             return missing(self.open, unit) if is_bound else None
-        standing = self.open.about_cluster or self.open.about(unit)
-        if standing is None and self.remaining[unit]:
-            return Standing(State.CHANGED)
-        return standing or Standing(State.IN_SYNC)
+        state = self.open.about_cluster or self.open.about(unit)
+        if state is None and self.remaining[unit]:
+            return GuestState(State.CHANGED)
+        return state or GuestState(State.IN_SYNC)
 
 
 class OpenChanges:
@@ -217,38 +217,38 @@ class OpenChanges:
         )
 
     @property
-    def about_cluster(self) -> Standing | None:
+    def about_cluster(self) -> GuestState | None:
         """What keeps all guests out."""
         cluster = (entry for entry in self.by_unit.get('', {}).values() if entry.change.key == CLUSTER_KEY)
-        return next((standing for entry in cluster if (standing := problem(entry))), None)
+        return next((state for entry in cluster if (state := problem(entry))), None)
 
-    def about(self, unit: str) -> Standing | None:
+    def about(self, unit: str) -> GuestState | None:
         """What is open about a guest, the gravest first."""
         entries = self.by_unit.get(unit, {}).values()
-        problems = [standing for entry in entries if (standing := problem(entry))]
+        problems = [state for entry in entries if (state := problem(entry))]
         if problems:
             more = f' And {len(problems) - 1} more, see its changes.' if len(problems) > 1 else ''
-            return Standing(State.CONFLICT, problems[0].reason + more)
+            return GuestState(State.CONFLICT, problems[0].reason + more)
         if candidates := [entry.change for entry in entries if entry.change.action is Action.CANDIDATE]:
-            return Standing(State.CANDIDATE, '\n'.join(change.reason for change in candidates))
+            return GuestState(State.CANDIDATE, '\n'.join(change.reason for change in candidates))
         for entry in entries:
             if entry.change.kind == GUEST and entry.change.action in (Action.CREATE, Action.ADOPT):
-                return Standing(State.NEW, entry.note or new_reason(entry.change))
+                return GuestState(State.NEW, entry.note or new_reason(entry.change))
         if entries:
-            return Standing(State.CHANGED, next((entry.note for entry in entries if entry.note), ''))
+            return GuestState(State.CHANGED, next((entry.note for entry in entries if entry.note), ''))
         return None
 
 
-def missing(open_changes: OpenChanges, unit: str) -> Standing:
-    standing = open_changes.about(unit)
-    return standing if standing and standing.state is State.CONFLICT else Standing(State.MISSING, GONE)
+def missing(open_changes: OpenChanges, unit: str) -> GuestState:
+    state = open_changes.about(unit)
+    return state if state and state.state is State.CONFLICT else GuestState(State.MISSING, GONE)
 
 
-def problem(entry: Pending) -> Standing | None:
+def problem(entry: Pending) -> GuestState | None:
     """What a person has to decide about a change."""
     if entry.change.action is Action.CONFLICT:
-        return Standing(State.CONFLICT, entry.change.reason)
-    return Standing(State.CONFLICT, entry.failure) if entry.failure else None
+        return GuestState(State.CONFLICT, entry.change.reason)
+    return GuestState(State.CONFLICT, entry.failure) if entry.failure else None
 
 
 def new_reason(change: Change) -> str:

@@ -154,7 +154,7 @@ class AddressHints(RuledHints):
         is_shared: Whether several nodes have the address.
         primary_rank: None if that is not known, or for an address of a node.
         excess: The hosts that the guest reports beyond the limit of addresses.
-        vrf: The VRF that the address will be in after the run; filled in by `IPKind.settle`.
+        vrf: The VRF that the address will be in after the run; filled in by `IPKind.resolve_values`.
         claim: Filled in by `IPKind.arrange`.
     """
 
