@@ -276,11 +276,11 @@ def write(
         recorder.applied(results)
         written.add(results)
         for result in results:
-            guests.standings.settle(result.change, pending_of(result))
+            guests.standings.set_outcome(result.change, pending_of(result))
 
     @contextmanager
     def reverting(units: list[str]) -> Iterator[None]:
-        position, put_back = recorder.position, guests.standings.kept(units)
+        position, put_back = recorder.position, guests.standings.savepoint(units)
         applied_before, failed_before = written.applied, written.failed.copy()
         try:
             yield

@@ -85,13 +85,13 @@ class GuestStates:
         self.open = OpenChanges(pending)
         self.waiting = Waiting.of(inventory, settings.last_seen, settings.offline_since)
 
-    def settle(self, change: Change, entry: Pending | None) -> None:
+    def set_outcome(self, change: Change, entry: Pending | None) -> None:
         """A planned change was tried: what is open of it; None: NetBox holds it now."""
-        self.open.settle(change, entry)
+        self.open.set_outcome(change, entry)
 
-    def kept(self, units: Collection[str]) -> Callable[[], None]:
+    def savepoint(self, units: Collection[str]) -> Callable[[], None]:
         """Something to call if what is settled from now on of these units is taken back."""
-        return self.open.kept(units)
+        return self.open.savepoint(units)
 
     def of(self, guest: Guest) -> GuestState:
         """How NetBox stands to a guest that is not ignored (any more)."""
@@ -142,13 +142,13 @@ class LaterGuestStates:
         self.outdated = outdated
         self.open = OpenChanges(())
 
-    def settle(self, change: Change, entry: Pending | None) -> None:
+    def set_outcome(self, change: Change, entry: Pending | None) -> None:
         self.remaining[change.unit] -= 1
-        self.open.settle(change, entry)
+        self.open.set_outcome(change, entry)
 
-    def kept(self, units: Collection[str]) -> Callable[[], None]:
-        """As `Standings.kept`."""
-        put_back = self.open.kept(units)
+    def savepoint(self, units: Collection[str]) -> Callable[[], None]:
+        """As `Standings.savepoint`."""
+        put_back = self.open.savepoint(units)
         remaining = {unit: self.remaining[unit] for unit in units}
 
         def restore() -> None:
@@ -183,9 +183,9 @@ class OpenChanges:
     def __init__(self, pending: Iterable[Pending]) -> None:
         self.by_unit: dict[str, dict[tuple[object, ...], Pending]] = {}
         for entry in pending:
-            self.settle(entry.change, entry)
+            self.set_outcome(entry.change, entry)
 
-    def settle(self, change: Change, entry: Pending | None) -> None:
+    def set_outcome(self, change: Change, entry: Pending | None) -> None:
         entries = self.by_unit.setdefault(change.unit, {})
         # A guest may have several candidates, which are told alike.
         identity = (change.kind, change.key, change.action, change.reason, change.pointer)
@@ -194,7 +194,7 @@ class OpenChanges:
         else:
             entries[identity] = entry
 
-    def kept(self, units: Collection[str]) -> Callable[[], None]:
+    def savepoint(self, units: Collection[str]) -> Callable[[], None]:
         before = {unit: dict(self.by_unit.get(unit, {})) for unit in units}
         return lambda: self.by_unit.update(before)
 
