@@ -158,7 +158,7 @@ class Kind:
         """The scope in which an object's absence is decided."""
         return unit
 
-    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+    def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         """Values that depend on what NetBox holds and that adoption needs (VRFs, prefix lengths)."""
         return items
 
@@ -175,7 +175,7 @@ class Kind:
         Which of the things of this kind that were not found are gone.
 
         Args:
-            items: As `settle` returned them.
+            items: As `resolve_values` returned them.
         """
         return Absences(gone={(bound.kind, bound.key) for bound in absent})
 

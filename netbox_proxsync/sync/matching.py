@@ -70,13 +70,15 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
     )
     matches.notices += waiting_guests(desired, existing)
     for kind in KINDS.values():
-        settled = kind.settle([item for item in desired.items if item.kind == kind.name], existing, settings)
+        resolved_items = kind.resolve_values(
+            [item for item in desired.items if item.kind == kind.name], existing, settings
+        )
         absent_of_kind = [bound for bound in gone if bound.kind == kind.name]
         # A guest that is in conflict gets nothing, so nothing is gone because it is seen there.
-        takers = [item for item in settled if matches.blocked.isdisjoint((CLUSTER_KEY, item.unit))]
+        takers = [item for item in resolved_items if matches.blocked.isdisjoint((CLUSTER_KEY, item.unit))]
         absences = kind.judge(absent_of_kind, takers, desired, existing, matches.located, settings)
         existing = without_kept(existing, absent_of_kind, absences, matches)
-        items = kind.arrange(settled, existing, matches.located, settings)
+        items = kind.arrange(resolved_items, existing, matches.located, settings)
         adopt = kind.recognition(items, existing, matches.located, settings)
         matched: list[Match] = []
         for item in items:

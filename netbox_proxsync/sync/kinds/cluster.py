@@ -53,7 +53,7 @@ class ClusterKind(Kind):
         label = cluster_label(inventory, settings)
         yield Item(kind=self.name, key=CLUSTER_KEY, unit='', label=label, values=values)
 
-    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+    def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         # A token without Sys.Audit may not ask for the cluster's name. The endpoint's stands in until it may.
         if settings.cluster or any(existing.bound_record(item) for item in items):
             return items

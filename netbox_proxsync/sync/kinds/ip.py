@@ -113,12 +113,12 @@ class IPKind(Kind):
         nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if addresses_are_read(node)]
         return nodes + [guest.key for guest in guests_of(inventory, settings) if reading_of(guest) is not None]
 
-    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
-        settled = [self.settle_one(item, existing, settings) for item in items]
+    def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        settled = [self.resolve_one(item, existing, settings) for item in items]
         wanted = [item for item in settled if not is_wish_that_was_not_granted(item, existing)]
         return within_limit(wanted, existing, settings.address_limit)
 
-    def settle_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
+    def resolve_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
         hints = AddressHints.of(item)
         hits = existing.prefixes.get(hints.host, ())
         decided = hints.decision.pick('vrf', settings.vrf)

@@ -120,7 +120,7 @@ class VMKind(Kind):
     def scope(self, key: str, unit: str) -> str:
         return key.partition('/')[0]
 
-    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+    def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         return [take_back(item, ('role', 'tenant'), existing, settings) for item in items]
 
     def recognition(
@@ -146,7 +146,9 @@ class VMKind(Kind):
         settings: Settings,
     ) -> Item:
         leaves_missing = settings.missing_addresses == 'leave'
-        return guest_addresses.settle_primary(item, record, parts.get(ADDRESS, ()), kept, existing, leaves_missing)
+        return guest_addresses.with_primary_addresses(
+            item, record, parts.get(ADDRESS, ()), kept, existing, leaves_missing
+        )
 
 
 def second_choices(guest: Guest, decision: Decision) -> frozenset[str]:

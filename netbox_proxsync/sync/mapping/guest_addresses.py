@@ -10,7 +10,7 @@ from ..kind_names import ADDRESS
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
 
-__all__ = ('addresses_of', 'all_readable', 'ip_ref', 'primary_addresses', 'primary_ranks', 'settle_primary')
+__all__ = ('addresses_of', 'all_readable', 'ip_ref', 'primary_addresses', 'primary_ranks', 'with_primary_addresses')
 
 PRIMARY = {4: 'primary_ip4', 6: 'primary_ip6'}
 # Stands for a field that is not to be written.
@@ -57,7 +57,7 @@ def primary_ranks(guest: Guest) -> dict[str, PrimaryRank]:
 
 
 def primary_addresses(guest: Guest) -> dict[str, Value]:
-    """`primary_ip4` and `primary_ip6`, as far as the guest told. `settle_primary` puts them right."""
+    """`primary_ip4` and `primary_ip6`, as far as the guest told. `with_primary_addresses` puts them right."""
     ranks = primary_ranks(guest)
     if not ranks and any(addresses_of(guest)):
         return {}
@@ -72,7 +72,7 @@ def primary_addresses(guest: Guest) -> dict[str, Value]:
     return values
 
 
-def settle_primary(
+def with_primary_addresses(
     item: Item,
     record: Record | None,
     ranked: Iterable[Item],
