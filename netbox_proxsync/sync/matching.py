@@ -52,7 +52,7 @@ class Matches:
     notices: list[Notice] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
     expected: set[tuple[str, str]] = field(default_factory=set)
-    left: set[tuple[str, str]] = field(default_factory=set)
+    skipped: set[tuple[str, str]] = field(default_factory=set)
     refusals: Refusals = field(default_factory=Refusals)
     kept: set[tuple[str, str]] = field(default_factory=set)
     remembered: dict[int, Mapping[str, Value]] = field(default_factory=dict)
@@ -82,9 +82,9 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         adopt = kind.recognition(items, existing, matches.located, settings)
         matched: list[Match] = []
         for item in items:
-            if not is_meant(item, desired, existing):
-                claim(item, existing, adopt, matches)
-            elif entry := tie(kind, item, existing, adopt, matches):
+            if not in_scope(item, desired, existing):
+                reserve_existing(item, existing, adopt, matches)
+            elif entry := bind(kind, item, existing, adopt, matches):
                 matched.append(entry)
         fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
         matches.notices += kind.notices(fitted)
@@ -153,36 +153,36 @@ def expired_roots(gone: Sequence[Bound], existing: Existing, settings: Settings,
     return frozenset(record.pointer for record, change in changes if change and change.action is Action.DELETE)
 
 
-def is_meant(item: Item, desired: Desired, existing: Existing) -> bool:
+def in_scope(item: Item, desired: Desired, existing: Existing) -> bool:
     """Whether the run is for an item. The cluster has to be there first, whoever it is for."""
     if desired.concerns(item.unit):
         return True
     return item.key == CLUSTER_KEY and existing.bound_record(item) is None
 
 
-def claim(item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> None:
+def reserve_existing(item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> None:
     """What the run is not for stays as it is. What it has, or would be given, is not free for others."""
     record = existing.bound_record(item)
     if record is not None:
-        leave(item, record, matches)
+        keep_unchanged(item, record, matches)
     elif isinstance(found := adopt(item), Record):
         matches.located.claimed.add(found.pointer)
 
 
-def tie(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> Match | None:
+def bind(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> Match | None:
     if CLUSTER_KEY in matches.blocked or item.unit in matches.blocked:
         return None
     bound, record = existing.binding(item), existing.bound_record(item)
-    if (bound and bound.unmanaged) or hangs_on_left(item, matches):
-        leave(item, record, matches)
+    if (bound and bound.unmanaged) or is_part_of_skipped(item, matches):
+        keep_unchanged(item, record, matches)
         return None
     if record is None and item.partial:
-        block(item, matches)
+        block_unit(item, matches)
         return None
     found = adopt(item) if record is None else record
     if conflict := conflict_about(kind, item, found, existing, matches):
         matches.conflicts.append((item, conflict))
-        block(item, matches)
+        block_unit(item, matches)
         return None
     matches.expected.add((item.kind, item.key))
     if not isinstance(found, Record):
@@ -202,7 +202,7 @@ def conflict_about(
         found: Its object, or why that is not decided; None: it has none and is to be created.
     """
     if isinstance(found, Conflict):
-        return of_other_endpoint(found, existing)
+        return with_managing_endpoint(found, existing)
     if found is None:
         return refused_creation(kind, item, existing, matches)
     located = matches.located
@@ -218,28 +218,28 @@ def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matche
     matches.refusals.add_demand(demand, key)
     if item.key != item.unit:
         # Nor what hangs on it. What hangs on a root is blocked with it, and a node does not keep its guests out.
-        matches.left.add((item.kind, item.key))
+        matches.skipped.add((item.kind, item.key))
     return Conflict(
         f'NetBox does not take it: the custom field "{demand.field}" of {demand.plural} {demand.reason}. Give the '
         'field a valid default, or make it optional.'
     )
 
 
-def hangs_on_left(item: Item, matches: Matches) -> bool:
+def is_part_of_skipped(item: Item, matches: Matches) -> bool:
     """Whether what the item is a part of, and which was tied before it, is left to a person and has no object."""
-    return any(isinstance(value, Ref) and (value.kind, value.key) in matches.left for value in item.values.values())
+    return any(isinstance(value, Ref) and (value.kind, value.key) in matches.skipped for value in item.values.values())
 
 
-def leave(item: Item, record: Record | None, matches: Matches) -> None:
+def keep_unchanged(item: Item, record: Record | None, matches: Matches) -> None:
     """The object stays as it is: a person's, or not what the run is for. Others may refer to it."""
     if record is None:
-        matches.left.add((item.kind, item.key))
+        matches.skipped.add((item.kind, item.key))
         return
     matches.located.add(item.kind, item.key, record.pointer)
     matches.expected.add((item.kind, item.key))
 
 
-def of_other_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
+def with_managing_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
     """The same conflict, saying which endpoint keeps what stands in the way."""
     record = conflict.record
     owner = existing.foreign.get(record.pointer) if record else None
@@ -249,7 +249,7 @@ def of_other_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
     return replace(conflict, reason=f'{conflict.reason} {kept}')
 
 
-def block(item: Item, matches: Matches) -> None:
+def block_unit(item: Item, matches: Matches) -> None:
     """Without its root, nothing of a unit can be placed; without the cluster, nothing at all."""
     if item.key in (CLUSTER_KEY, item.unit):
         matches.blocked.add(item.key)
