@@ -75,7 +75,7 @@ class Resolver:
     def resolve(self, value: Value) -> Value:
         match value:
             case Ref():
-                return self.matches.located.get(value.kind, value.key) or value
+                return self.matches.resolved.get(value.kind, value.key) or value
             case Shared():
                 return self.existing.shared_object(value)
             case frozenset():

@@ -18,7 +18,7 @@ __all__ = (
     'Conflict',
     'Field',
     'Kind',
-    'Located',
+    'ResolvedObjects',
     'Owner',
     'Removal',
     'decision_of',
@@ -97,7 +97,7 @@ class Absences:
     notices: list[Notice] = field(default_factory=list)
 
 
-class Located:
+class ResolvedObjects:
     """Which object each item has turned out to be, as far as a comparison has come."""
 
     def __init__(self) -> None:
@@ -168,7 +168,7 @@ class Kind:
         items: Sequence[Item],
         desired: Desired,
         existing: Existing,
-        located: Located,
+        resolved: ResolvedObjects,
         settings: Settings,
     ) -> Absences:
         """
@@ -180,21 +180,23 @@ class Kind:
         return Absences(gone={(bound.kind, bound.key) for bound in absent})
 
     def arrange(
-        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
         """What items mean for each other (several guests that claim one address), before they are tied."""
         return items
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
         """
         The object that is this item beyond doubt though no binding says so; None: there is none.
 
-        `located` names the objects of the kinds before this one.
+        `resolved` names the objects of the kinds before this one.
         """
         return None
 
     def recognition(
-        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Callable[[Item], Record | Conflict | None]:
         """
         How the items without a binding are recognized: by default, each by itself (`adopt`).
@@ -202,7 +204,7 @@ class Kind:
         Args:
             items: All of this kind, bound or not.
         """
-        return lambda item: self.adopt(item, existing, located, settings)
+        return lambda item: self.adopt(item, existing, resolved, settings)
 
     def missing_policy(self, settings: Settings) -> str:
         """
@@ -233,7 +235,9 @@ class Kind:
         """
         return item
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
+    def fit(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
         """Values that depend on which object each item has become (free names)."""
         return items
 
@@ -251,7 +255,7 @@ class Kind:
         """
         return {**last, **item.identity}
 
-    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+    def contest(self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
         """Why a bound object cannot be taken as this item any more."""
         return None
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from ..proxmox.inventory import Notice
 from ..proxmox.notices import listed
 from .changes import Action
-from .kind import Absences, Conflict, Kind, Located
+from .kind import Absences, Conflict, Kind, ResolvedObjects
 from .kinds import KINDS, Removal
 from .kinds.cluster import CLUSTER_KEY
 from .refusals import Refusals, demand_of_new
@@ -48,7 +48,7 @@ class Matches:
 
     matched: list[Match] = field(default_factory=list)
     conflicts: list[tuple[Item, Conflict]] = field(default_factory=list)
-    located: Located = field(default_factory=Located)
+    resolved: ResolvedObjects = field(default_factory=ResolvedObjects)
     notices: list[Notice] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
     expected: set[tuple[str, str]] = field(default_factory=set)
@@ -76,17 +76,17 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         absent_of_kind = [bound for bound in gone if bound.kind == kind.name]
         # A guest that is in conflict gets nothing, so nothing is gone because it is seen there.
         takers = [item for item in resolved_items if matches.blocked.isdisjoint((CLUSTER_KEY, item.unit))]
-        absences = kind.judge(absent_of_kind, takers, desired, existing, matches.located, settings)
+        absences = kind.judge(absent_of_kind, takers, desired, existing, matches.resolved, settings)
         existing = without_kept(existing, absent_of_kind, absences, matches)
-        items = kind.arrange(resolved_items, existing, matches.located, settings)
-        adopt = kind.recognition(items, existing, matches.located, settings)
+        items = kind.arrange(resolved_items, existing, matches.resolved, settings)
+        adopt = kind.recognition(items, existing, matches.resolved, settings)
         matched: list[Match] = []
         for item in items:
             if not in_scope(item, desired, existing):
                 reserve_existing(item, existing, adopt, matches)
             elif entry := bind(kind, item, existing, adopt, matches):
                 matched.append(entry)
-        fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
+        fitted = kind.fit([entry.item for entry in matched], existing, matches.resolved, settings)
         matches.notices += kind.notices(fitted)
         matches.matched += [Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)]
     finalize(matches, existing, settings)
@@ -166,7 +166,7 @@ def reserve_existing(item: Item, existing: Existing, adopt: Adopt, matches: Matc
     if record is not None:
         keep_unchanged(item, record, matches)
     elif isinstance(found := adopt(item), Record):
-        matches.located.claimed.add(found.pointer)
+        matches.resolved.claimed.add(found.pointer)
 
 
 def bind(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> Match | None:
@@ -187,7 +187,7 @@ def bind(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matc
     matches.expected.add((item.kind, item.key))
     if not isinstance(found, Record):
         return Match(item)
-    matches.located.add(item.kind, item.key, found.pointer)
+    matches.resolved.add(item.kind, item.key, found.pointer)
     # A binding whose object was deleted by hand ties nothing.
     return Match(item, bound if record else None, found)
 
@@ -205,8 +205,8 @@ def conflict_about(
         return with_managing_endpoint(found, existing)
     if found is None:
         return refused_creation(kind, item, existing, matches)
-    located = matches.located
-    return kind.contest(item, found, existing, located) or other_owner(found, existing, located)
+    resolved = matches.resolved
+    return kind.contest(item, found, existing, resolved) or other_owner(found, existing, resolved)
 
 
 def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matches) -> Conflict | None:
@@ -235,7 +235,7 @@ def keep_unchanged(item: Item, record: Record | None, matches: Matches) -> None:
     if record is None:
         matches.skipped.add((item.kind, item.key))
         return
-    matches.located.add(item.kind, item.key, record.pointer)
+    matches.resolved.add(item.kind, item.key, record.pointer)
     matches.expected.add((item.kind, item.key))
 
 
@@ -255,12 +255,12 @@ def block_unit(item: Item, matches: Matches) -> None:
         matches.blocked.add(item.key)
 
 
-def other_owner(record: Record, existing: Existing, located: Located) -> Conflict | None:
+def other_owner(record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
     """An object is kept by one endpoint, as one thing."""
     label = record.pointer.label
     if owner := existing.foreign.get(record.pointer):
         return Conflict(f'"{label}" is managed by another endpoint (ID {owner}).', record)
-    if record.pointer in located.claimed:
+    if record.pointer in resolved.claimed:
         return Conflict(f'"{label}" is taken by another object of this endpoint already.', record)
     return None
 
@@ -270,7 +270,7 @@ def unmatched(desired: Desired, existing: Existing, matches: Matches) -> Sequenc
     return [
         bound
         for bound in absent(desired, existing)
-        if bound.pointer not in matches.located.claimed and (bound.kind, bound.key) not in matches.kept
+        if bound.pointer not in matches.resolved.claimed and (bound.kind, bound.key) not in matches.kept
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...proxmox.inventory import Inventory, known
-from ..kind import Conflict, Field, Kind, Located, Owner
+from ..kind import Conflict, Field, Kind, Owner, ResolvedObjects
 from ..kind_names import CLUSTER
 from ..settings import Settings
 from ..state import Existing, Item, Record
@@ -59,7 +59,9 @@ class ClusterKind(Kind):
             return items
         return [replace(item, values={'name': settings.endpoint.label, **item.values}) for item in items]
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
         if settings.cluster:
             return existing.by_pointer.get(settings.cluster)
         found = existing.find(self.name, 'name', str(item.values['name']).lower())
@@ -71,14 +73,16 @@ class ClusterKind(Kind):
             )
         return found[0] if found else None
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
+    def fit(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
         # NetBox moves every virtual machine of a cluster to the site that the cluster gets (virtualization.signals).
         # In a cluster that a person made, that would move what a person placed.
         bound = existing.bindings.get((self.name, CLUSTER_KEY))
-        made = located.get(self.name, CLUSTER_KEY) is None or (bound is not None and bound.created_by_sync)
+        made = resolved.get(self.name, CLUSTER_KEY) is None or (bound is not None and bound.created_by_sync)
         return [item if made else replace(item, values=without(item.values, 'scope')) for item in items]
 
-    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+    def contest(self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
         if owner := existing.foreign.get(record.pointer):
             return Conflict(
                 f'The cluster "{record.pointer.label}" is managed by another endpoint (ID {owner}). Two endpoints '

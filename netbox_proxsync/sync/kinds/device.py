@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
 from ..hints import DeviceHints, NamedRecordHints
-from ..kind import Candidate, Conflict, Field, Kind, Located, Owner, Removal, faults_of
+from ..kind import Candidate, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, faults_of
 from ..kind_names import CLUSTER, DEVICE
 from ..mapping.device_types import UNTOLD, device_type_of
 from ..mapping.nodes import (
@@ -108,8 +108,10 @@ class DeviceKind(Kind):
     def scope(self, key: str, unit: str) -> str:
         return SCOPE
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        cluster = located.get(CLUSTER, CLUSTER_KEY)
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
+        cluster = resolved.get(CLUSTER, CLUSTER_KEY)
         found = [
             record
             for record in existing.find(self.name, 'name', DeviceHints.of(item).name)
@@ -130,8 +132,10 @@ class DeviceKind(Kind):
         likely = [*found, *elsewhere(item, existing, cluster)]
         return undecided(item, likely, settings) if likely else None
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        return [fitted(item, existing, located) for item in items]
+    def fit(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        return [fitted(item, existing, resolved) for item in items]
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         return faults_of(items)
@@ -194,9 +198,9 @@ def told(item: Item, record: Record, settings: Settings) -> str:
     )
 
 
-def fitted(item: Item, existing: Existing, located: Located) -> Item:
+def fitted(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
     """A node that is off is offline only where it was active: 'staged' or 'failed', by a person, says more."""
-    record = existing.record_of(located.get(item.kind, item.key))
+    record = existing.record_of(resolved.get(item.kind, item.key))
     values = dict(item.values)
     if record and values['status'] == OFFLINE and record.values['status'] not in (ONLINE, OFFLINE):
         bound = existing.binding(item)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ...proxmox.inventory import Disk, Guest, Inventory, known
-from ..kind import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
+from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, guests_of, label_of
 from ..kind_names import DISK, GUEST
 from ..settings import Settings
 from ..state import Existing, Item, Record
@@ -44,8 +44,10 @@ class DiskKind(Kind):
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
         return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        vm = located.get(GUEST, item.unit)
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
+        vm = resolved.get(GUEST, item.unit)
         for record in existing.find(self.name, 'machine', vm):
             if vm and record.values['name'] == item.values['name'] and record.pointer not in existing.bound_to:
                 return record

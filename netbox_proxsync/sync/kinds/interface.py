@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, Reading, known
 from ..hints import InterfaceHints, InterfaceRecordHints
-from ..kind import Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
+from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
 from ..kind_names import GUEST, INTERFACE, MAC
 from ..mapping.guest_networks import Networks
 from ..mapping.vlans import choose_vlans, missing_vlans
@@ -78,19 +78,28 @@ class InterfaceKind(Kind):
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
         return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
         hints = InterfaceHints.of(item)
-        return find_interface(item.kind, located.get(GUEST, item.unit), hints.mac, hints.names, existing, located)
+        return find_interface(item.kind, resolved.get(GUEST, item.unit), hints.mac, hints.names, existing, resolved)
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        return choose_vlans([without_untold_name(item, located) for item in items], existing, located)
+    def fit(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        return choose_vlans([without_untold_name(item, resolved) for item in items], existing, resolved)
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         return missing_vlans(items, 'Guests')
 
 
 def find_interface(
-    kind: str, machine: Pointer | None, mac: str | None, names: Iterable[str], existing: Existing, located: Located
+    kind: str,
+    machine: Pointer | None,
+    mac: str | None,
+    names: Iterable[str],
+    existing: Existing,
+    resolved: ResolvedObjects,
 ) -> Record | None:
     """
     The interface of a virtual machine or device that has a MAC address, else the one that has the first of some names.
@@ -104,7 +113,7 @@ def find_interface(
     free = [
         record
         for record in existing.find(kind, 'machine', machine)
-        if record.pointer not in located.claimed and is_free(record, existing)
+        if record.pointer not in resolved.claimed and is_free(record, existing)
     ]
     same_mac = [record for record in free if mac and mac in InterfaceRecordHints.of(record).macs]
     if len(same_mac) == 1:
@@ -118,9 +127,9 @@ def is_free(record: Record, existing: Existing) -> bool:
     return bound is None or (bound.kind, bound.key) in existing.gone
 
 
-def without_untold_name(item: Item, located: Located) -> Item:
+def without_untold_name(item: Item, resolved: ResolvedObjects) -> Item:
     """An interface keeps the name that its guest told once: it may be off, or its agent silent."""
-    if InterfaceHints.of(item).is_named or located.get(item.kind, item.key) is None:
+    if InterfaceHints.of(item).is_named or resolved.get(item.kind, item.key) is None:
         return item
     return replace(item, values={name: value for name, value in item.values.items() if name != 'name'})
 

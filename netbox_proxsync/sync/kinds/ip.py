@@ -8,7 +8,7 @@ from ipaddress import ip_interface
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
 from ..hints import AddressHints, AddressRecordHints
-from ..kind import Absences, Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
+from ..kind import Absences, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of
 from ..kind_names import ADDRESS, INTERFACE
 from ..mapping.address_claims import (
     ANYCAST,
@@ -140,21 +140,23 @@ class IPKind(Kind):
         items: Sequence[Item],
         desired: Desired,
         existing: Existing,
-        located: Located,
+        resolved: ResolvedObjects,
         settings: Settings,
     ) -> Absences:
-        return judge_addresses(absent, items, desired, existing, located, settings)
+        return judge_addresses(absent, items, desired, existing, resolved, settings)
 
     def arrange(
-        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
-        return tuple(with_claims(items, decide_claims(items, existing, located, settings)))
+        return tuple(with_claims(items, decide_claims(items, existing, resolved, settings)))
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
         hints = AddressHints.of(item)
         if not hints.is_shared:
             return hints.claim.conflict or hints.claim.record
-        return hints.claim.conflict or adopt_beside(item, existing, located)
+        return hints.claim.conflict or adopt_beside(item, existing, resolved)
 
     def missing_policy(self, settings: Settings) -> str:
         return settings.missing_addresses
@@ -162,37 +164,39 @@ class IPKind(Kind):
     def machine_of(self, record: Record) -> Pointer | None:
         return AddressRecordHints.of(record).machine
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        return [with_role(item, located) for item in items]
+    def fit(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        return [with_role(item, resolved) for item in items]
 
     def memory(self, item: Item, last: Mapping[str, Value], is_bound: bool) -> dict[str, Value]:
         source = sources_of(item, last, is_bound)
         kept = {name: value for name, value in forget_absence(last).items() if name != SOURCE}
         return {**kept, **item.identity, **({SOURCE: source} if source else {})}
 
-    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+    def contest(self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
         claim = AddressHints.of(item).claim
         if claim.conflict:
             return claim.conflict
-        if claim.record is record or is_free(record, item, existing, located):
-            return two_records(item, record, existing, located)
+        if claim.record is record or is_free(record, item, existing, resolved):
+            return two_records(item, record, existing, resolved)
         return held_elsewhere(item, record)
 
 
-def with_role(item: Item, located: Located) -> Item:
+def with_role(item: Item, resolved: ResolvedObjects) -> Item:
     """The item with the role in which its address may be there several times, if a record is made for it."""
     role = AddressHints.of(item).claim.role
-    if role is None or located.get(item.kind, item.key) is not None:
+    if role is None or resolved.get(item.kind, item.key) is not None:
         return item
     return replace(item, values={**item.values, 'role': role})
 
 
-def two_records(item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+def two_records(item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
     """A record that a user took off the guest is not put back where the guest has another one of the address."""
     if record.values['assigned_object'] is not None:
         return None
     hints = AddressHints.of(item)
-    interface = located.get(hints.interface.kind, hints.interface.key)
+    interface = resolved.get(hints.interface.kind, hints.interface.key)
     for other in existing.find(item.kind, 'host', hints.host):
         if interface and other.pointer != record.pointer and other.values['assigned_object'] == interface:
             return Conflict(
@@ -203,15 +207,15 @@ def two_records(item: Item, record: Record, existing: Existing, located: Located
     return None
 
 
-def adopt_beside(item: Item, existing: Existing, located: Located) -> Record | Conflict | None:
+def adopt_beside(item: Item, existing: Existing, resolved: ResolvedObjects) -> Record | Conflict | None:
     """The record of an address that several nodes have."""
     hints = AddressHints.of(item)
     same = [
         record
         for record in existing.find(item.kind, 'host', hints.host)
-        if record.values['vrf'] == hints.vrf and not may_stand_beside(record, item, existing, located)
+        if record.values['vrf'] == hints.vrf and not may_stand_beside(record, item, existing, resolved)
     ]
-    free = [record for record in same if is_free(record, item, existing, located)]
+    free = [record for record in same if is_free(record, item, existing, resolved)]
     if not same:
         return None
     if not free:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ...proxmox.inventory import Inventory, known
 from ..hints import MACHints, MACRecordHints
-from ..kind import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, guests_of
 from ..kind_names import INTERFACE, MAC
 from ..mapping.nodes import hardware_of, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 from ..settings import Settings
@@ -48,13 +48,15 @@ class MACKind(Kind):
         ]
         return nodes + guests
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
         hints = MACHints.of(item)
-        interface = located.get(hints.interface.kind, hints.interface.key)
+        interface = resolved.get(hints.interface.kind, hints.interface.key)
         free = [
             record
             for record in existing.find(self.name, 'mac', hints.mac)
-            if record.pointer not in existing.bound_to and record.pointer not in located.claimed
+            if record.pointer not in existing.bound_to and record.pointer not in resolved.claimed
         ]
         here = [record for record in free if interface and record.values['assigned_object'] == interface]
         if here:
@@ -63,10 +65,10 @@ class MACKind(Kind):
         unassigned = [record for record in free if record.values['assigned_object'] is None]
         return unassigned[0] if len(unassigned) == 1 else None
 
-    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+    def contest(self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
         wanted = MACHints.of(item).interface
         holder = record.values['assigned_object']
-        if holder is None or holder == located.get(wanted.kind, wanted.key):
+        if holder is None or holder == resolved.get(wanted.kind, wanted.key):
             return None
         return Conflict(
             f'The MAC address {item.label} that this sync keeps was assigned to {MACRecordHints.of(record).holder} in '

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ...proxmox.infrastructure import InterfaceType, NodeInterface, PhysicalNic, Vnet
 from ...proxmox.inventory import Inventory, Node, Notice, known
 from ..hints import PortHints
-from ..kind import Conflict, Field, Kind, Located, Owner, Removal, faults_of
+from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, faults_of
 from ..kind_names import DEVICE, MAC, NODE_INTERFACE
 from ..mapping.nodes import device_ref, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 from ..mapping.vlan_membership import NONE, Membership
@@ -88,13 +88,17 @@ class NodeInterfaceKind(Kind):
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
         return [node_key(node.name) for node in nodes_of(inventory, settings) if known(node.interfaces)]
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
         names = (str(item.values['name']),)
-        device = located.get(DEVICE, item.unit)
-        return find_interface(item.kind, device, PortHints.of(item).mac, names, existing, located)
+        device = resolved.get(DEVICE, item.unit)
+        return find_interface(item.kind, device, PortHints.of(item).mac, names, existing, resolved)
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        return choose_vlans([possible(item, existing, located) for item in items], existing, located)
+    def fit(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        return choose_vlans([possible(item, existing, resolved) for item in items], existing, resolved)
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         yield from missing_vlans(items, 'Nodes')
@@ -291,9 +295,9 @@ def chain(name: str, found: Mapping[str, str]) -> list[str]:
     return names
 
 
-def possible(item: Item, existing: Existing, located: Located) -> Item:
+def possible(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
     """The item without relations that NetBox refuses for the type that the interface has there."""
-    record = existing.record_of(located.get(item.kind, item.key))
+    record = existing.record_of(resolved.get(item.kind, item.key))
     # A type that is there stays: a person, or a template, knows the port better than its speed tells.
     values = {**item.values, 'type': record.values['type']} if record else dict(item.values)
     if values['type'] == VIRTUAL:

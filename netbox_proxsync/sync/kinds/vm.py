@@ -7,7 +7,7 @@ from decimal import Decimal
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unknown, known
 from ..guest_identity import identity_of
 from ..hints import GuestHints
-from ..kind import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
+from ..kind import Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
 from ..kind_names import ADDRESS, GUEST
 from ..mapping import guest_addresses
 from ..mapping.fallback_values import without_second_choices
@@ -124,17 +124,19 @@ class VMKind(Kind):
         return [take_back(item, ('role', 'tenant'), existing, settings) for item in items]
 
     def recognition(
-        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> GuestRecognition:
-        return GuestRecognition(items, existing, located, settings)
+        return GuestRecognition(items, existing, resolved, settings)
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        names = free_names(items, existing, located, settings.owner(self.name, 'name', Owner.EDITORIAL))
+    def fit(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        names = free_names(items, existing, resolved, settings.owner(self.name, 'name', Owner.EDITORIAL))
         named = [
             replace(item, values={**item.values, 'name': names[item.key]}) if item.key in names else item
             for item in items
         ]
-        return [without_second_choices(item, existing, located) for item in named]
+        return [without_second_choices(item, existing, resolved) for item in named]
 
     def finalize(
         self,

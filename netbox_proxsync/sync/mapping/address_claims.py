@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..hints import AddressHints, AddressRecordHints, Claim
-from ..kind import Conflict, Located
+from ..kind import Conflict, ResolvedObjects
 from ..kind_names import ADDRESS, DEVICE, GUEST
 from ..settings import Settings
 from ..state import Existing, Item, Record
@@ -21,7 +21,7 @@ SHARED_ROLES = (ANYCAST, *VIRTUAL_ROLES)
 
 
 def decide_claims(
-    items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+    items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
 ) -> dict[str, Claim | None]:
     """
     The claim of each item by its key. None: it gets no record, and that is as it should be (the backup of a virtual
@@ -33,7 +33,7 @@ def decide_claims(
         groups[hints.host, hints.vrf].append(item)
     claims: dict[str, Claim | None] = {}
     for group in groups.values():
-        claims |= Contest(group, existing, located, settings).decide()
+        claims |= Contest(group, existing, resolved, settings).decide()
     return claims
 
 
@@ -49,7 +49,7 @@ class Contest:
 
     items: Sequence[Item]
     existing: Existing
-    located: Located
+    resolved: ResolvedObjects
     settings: Settings
     taken: set[Pointer] = field(default_factory=set)
 
@@ -94,7 +94,7 @@ class Contest:
             return Claim(record=own[0])
         if elsewhere := self.own_in_other_vrf(item):
             return Claim(record=elsewhere[0])
-        free = [record for record in self.records if is_free(record, item, self.existing, self.located)]
+        free = [record for record in self.records if is_free(record, item, self.existing, self.resolved)]
         if not free:
             return Claim(conflict=held_elsewhere(item, self.records[0])) if self.records else Claim()
         return one_of(item, free, self.existing)
@@ -149,7 +149,7 @@ class Contest:
     def may_take(self, record: Record, item: Item, seen_units: set[str]) -> bool:
         if record.pointer in self.taken or record.values['role'] not in VIRTUAL_ROLES:
             return False
-        if is_free(record, item, self.existing, self.located):
+        if is_free(record, item, self.existing, self.resolved):
             return True
         bound = self.existing.bound_to.get(record.pointer)
         root = self.existing.binding_of(AddressRecordHints.of(record).machine)
@@ -172,7 +172,7 @@ class Contest:
         free = [
             record
             for record in self.records
-            if record.pointer not in self.taken and is_free(record, item, self.existing, self.located)
+            if record.pointer not in self.taken and is_free(record, item, self.existing, self.resolved)
         ]
         if not free or self.taken:
             return None
@@ -182,7 +182,7 @@ class Contest:
     # What the above are made of
 
     def machine(self, item: Item) -> Pointer | None:
-        return machine_of(item, self.located)
+        return machine_of(item, self.resolved)
 
     def bound_record(self, item: Item) -> Record | None:
         return self.existing.bound_record(item)
@@ -196,12 +196,12 @@ class Contest:
         Records on the same interface in another VRF, which a user chose: a second one of the same address would not be
         right there.
         """
-        interface = interface_of(item, self.located)
+        interface = interface_of(item, self.resolved)
         found = self.existing.find(ADDRESS, 'host', AddressHints.of(item).host)
         return [record for record in self.on_machine(item, found) if record.values['assigned_object'] == interface]
 
     def on_machine(self, item: Item, records: Iterable[Record]) -> list[Record]:
-        machine, interface = self.machine(item), interface_of(item, self.located)
+        machine, interface = self.machine(item), interface_of(item, self.resolved)
         if machine is None:
             return []
         found = [
@@ -220,17 +220,17 @@ class Contest:
         )
 
 
-def machine_of(item: Item, located: Located) -> Pointer | None:
+def machine_of(item: Item, resolved: ResolvedObjects) -> Pointer | None:
     """The virtual machine or device to which an item's address belongs, if it exists."""
-    return located.get(GUEST, item.unit) or located.get(DEVICE, item.unit)
+    return resolved.get(GUEST, item.unit) or resolved.get(DEVICE, item.unit)
 
 
-def interface_of(item: Item, located: Located) -> Pointer | None:
+def interface_of(item: Item, resolved: ResolvedObjects) -> Pointer | None:
     ref = AddressHints.of(item).interface
-    return located.get(ref.kind, ref.key)
+    return resolved.get(ref.kind, ref.key)
 
 
-def is_free(record: Record, item: Item, existing: Existing, located: Located) -> bool:
+def is_free(record: Record, item: Item, existing: Existing, resolved: ResolvedObjects) -> bool:
     """
     Whether an address may be this guest's: nothing holds it, or an interface of this guest does, or a guest that is
     retired (of any endpoint) or has it no longer. A guest's claim never takes an address away from anything else.
@@ -239,7 +239,7 @@ def is_free(record: Record, item: Item, existing: Existing, located: Located) ->
     if bound and bound.unmanaged:
         return False
     machine = AddressRecordHints.of(record).machine
-    if machine is not None and machine == machine_of(item, located):
+    if machine is not None and machine == machine_of(item, resolved):
         return True
     lost = {bound.unit} if bound and (bound.kind, bound.key) in existing.gone else set()
     if bound and bound.unit not in (item.unit, *existing.retired, *lost):
@@ -266,14 +266,14 @@ def one_of(item: Item, free: Sequence[Record], existing: Existing) -> Claim:
     return Claim(record=next(iter(lost or loose or free)))
 
 
-def may_stand_beside(record: Record, item: Item, existing: Existing, located: Located) -> bool:
+def may_stand_beside(record: Record, item: Item, existing: Existing, resolved: ResolvedObjects) -> bool:
     """
     Whether an address that several nodes have (the gateway of a virtual network, of a bridge for NAT) may stand beside
     this record of it: that of another node, or one that somebody gave a role in which an address may be there twice.
     """
     if not AddressHints.of(item).is_shared:
         return False
-    if record.pointer in located.claimed:
+    if record.pointer in resolved.claimed:
         return True
     bound = existing.bound_to.get(record.pointer)
     if bound:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ..hints import GuestHints
-from ..kind import Located
+from ..kind import ResolvedObjects
 from ..ownership import is_empty
 from ..state import Existing, Item
 from ..values import as_set
@@ -14,7 +14,7 @@ __all__ = ('without_second_choices',)
 SECOND_CHOICES = 'second_choices'
 
 
-def without_second_choices(item: Item, existing: Existing, located: Located) -> Item:
+def without_second_choices(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
     """
     The item without such values, where NetBox holds one from a better source: that this cannot be read now does not
     make it wrong. A value that came from the same source before is brought up to date.
@@ -23,7 +23,7 @@ def without_second_choices(item: Item, existing: Existing, located: Located) -> 
     bound = existing.binding(item)
     remembered = bound.last.get(SECOND_CHOICES) if bound else None
     before = as_set(remembered)
-    record = existing.record_of(located.get(item.kind, item.key))
+    record = existing.record_of(resolved.get(item.kind, item.key))
     better = {
         name
         for name in names

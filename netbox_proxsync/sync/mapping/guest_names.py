@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, count
 
 from ..hints import GuestHints
-from ..kind import Located, Owner
+from ..kind import Owner, ResolvedObjects
 from ..kind_names import GUEST
 from ..state import Existing, Item, Record
 from ..values import Value
@@ -15,7 +15,9 @@ __all__ = ('NAME_LENGTH', 'free_names', 'possible_names')
 NAME_LENGTH = 64
 
 
-def free_names(items: Sequence[Item], existing: Existing, located: Located, owner: Owner | None) -> dict[str, str]:
+def free_names(
+    items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, owner: Owner | None
+) -> dict[str, str]:
     """
     The name of each guest whose name is known, by key.
 
@@ -26,7 +28,7 @@ def free_names(items: Sequence[Item], existing: Existing, located: Located, owne
     Args:
         owner: Whose names are; None: they are ignored, so all that are there stay.
     """
-    holders = {item.key: record for item in items if (record := existing.record_of(located.get(item.kind, item.key)))}
+    holders = {item.key: record for item in items if (record := existing.record_of(resolved.get(item.kind, item.key)))}
     kept = {key for key, record in holders.items() if is_kept(key, record, existing, owner)}
     named = [item for item in items if 'name' in item.values]
     unchanged = kept | (holders.keys() - {item.key for item in named})

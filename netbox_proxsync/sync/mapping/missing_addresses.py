@@ -10,7 +10,7 @@ from enum import Enum
 
 from ...proxmox.inventory import Guest, NicAddresses, Notice, known
 from ..hints import AddressHints, AddressRecordHints
-from ..kind import Absences, Located
+from ..kind import Absences, ResolvedObjects
 from ..kind_names import GUEST, INTERFACE
 from ..kinds.interface import interface_key
 from ..settings import Settings
@@ -164,11 +164,11 @@ def judge_addresses(
     items: Sequence[Item],
     desired: Desired,
     existing: Existing,
-    located: Located,
+    resolved: ResolvedObjects,
     settings: Settings,
 ) -> Absences:
     """What of the addresses that were not found is gone, and what is only counted or waits."""
-    interfaces = {pointer: key for (kind, key), pointer in located.pointers.items() if kind == INTERFACE}
+    interfaces = {pointer: key for (kind, key), pointer in resolved.pointers.items() if kind == INTERFACE}
     seen: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         hints = AddressHints.of(item)
@@ -186,7 +186,7 @@ def judge_addresses(
         if interface is None and (holding := existing.binding_of(holder)):
             interface = holding.key
         claims = seen.get(host_of(bound), ())
-        is_seen = any(takes(item, bound, existing, located) for item in claims)
+        is_seen = any(takes(item, bound, existing, resolved) for item in claims)
         verdict = judge(bound, interface, reading, is_seen)
         number = absences_of(bound) + 1
         if verdict is Verdict.GONE or (verdict is Verdict.COUNTS and number >= settings.missing_address_reads):
@@ -204,7 +204,7 @@ def absences_of(bound: Bound) -> int:
     return number if isinstance(number, int) else 0
 
 
-def takes(item: Item, bound: Bound, existing: Existing, located: Located) -> bool:
+def takes(item: Item, bound: Bound, existing: Existing, resolved: ResolvedObjects) -> bool:
     """Whether a guest that is seen with an address takes the record that is bound to another one."""
     record = existing.by_pointer.get(bound.pointer)
     hints = AddressHints.of(item)
@@ -212,7 +212,7 @@ def takes(item: Item, bound: Bound, existing: Existing, located: Located) -> boo
         return False
     if record.values['role'] == ANYCAST:
         return False
-    own = located.get(GUEST, item.unit)
+    own = resolved.get(GUEST, item.unit)
     has_own = any(
         AddressRecordHints.of(other).machine == own and other.pointer != record.pointer
         for other in existing.find(item.kind, 'host', hints.host)

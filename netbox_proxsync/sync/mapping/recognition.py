@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..hints import GuestHints, GuestRecordHints
-from ..kind import Candidate, Conflict, Located
+from ..kind import Candidate, Conflict, ResolvedObjects
 from ..kind_names import CLUSTER, GUEST
 from ..kinds.cluster import CLUSTER_KEY
 from ..settings import Settings
@@ -59,10 +59,12 @@ class GuestRecognition:
         located: Holds the cluster of the endpoint.
     """
 
-    def __init__(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> None:
+    def __init__(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> None:
         self.existing = existing
         self.settings = settings
-        self.cluster = located.get(CLUSTER, CLUSTER_KEY)
+        self.cluster = resolved.get(CLUSTER, CLUSTER_KEY)
         self.claimed: set[Pointer] = set()
         self.signs_elsewhere: dict[tuple[str, object], list[Record]] = {}
         for record in existing.elsewhere.get(GUEST, ()):

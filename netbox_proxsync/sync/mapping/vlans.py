@@ -9,22 +9,22 @@ from dataclasses import replace
 
 from ...proxmox.inventory import Notice, known
 from ..hints import PortHints
-from ..kind import Located
+from ..kind import ResolvedObjects
 from ..state import Existing, Item, VlanBook, VlanHit
 from ..values import Pointer, Shared, Value, as_set, show
 
 __all__ = ('choose_vlans', 'missing_vlans', 'vlan_name')
 
 
-def choose_vlans(items: Iterable[Item], existing: Existing, located: Located) -> list[Item]:
+def choose_vlans(items: Iterable[Item], existing: Existing, resolved: ResolvedObjects) -> list[Item]:
     """
     The items with the fields that follow from the VLANs and the VLAN group in their hints. Where these are not known,
     the fields are left alone.
     """
-    return [with_vlans(item, existing, located) for item in items]
+    return [with_vlans(item, existing, resolved) for item in items]
 
 
-def with_vlans(item: Item, existing: Existing, located: Located) -> Item:
+def with_vlans(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
     hints = PortHints.of(item)
     membership, group = hints.vlans, hints.vlan_group
     if membership is None:
@@ -34,7 +34,7 @@ def with_vlans(item: Item, existing: Existing, located: Located) -> Item:
             return item
         group = None
     book = existing.vlans.get(item.kind, VlanBook())
-    record = existing.record_of(located.get(item.kind, item.key))
+    record = existing.record_of(resolved.get(item.kind, item.key))
     now = record.values if record else {}
     lookup = Lookup(book, group)
     values: dict[str, Value] = {**item.values, 'mode': membership.mode}
