@@ -235,14 +235,14 @@ class Kind:
         """
         return item
 
-    def fit(
+    def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
         """Values that depend on which object each item has become (free names)."""
         return items
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
-        """What a person should know about the items as a whole, after `fit`."""
+        """What a person should know about the items as a whole, after `adjust_values`."""
         return ()
 
     def memory(self, item: Item, last: Mapping[str, Value], is_bound: bool) -> dict[str, Value]:
@@ -255,7 +255,9 @@ class Kind:
         """
         return {**last, **item.identity}
 
-    def contest(self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
+    def verify_binding(
+        self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
+    ) -> Conflict | None:
         """Why a bound object cannot be taken as this item any more."""
         return None
 

@@ -86,9 +86,11 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
                 reserve_existing(item, existing, adopt, matches)
             elif entry := bind(kind, item, existing, adopt, matches):
                 matched.append(entry)
-        fitted = kind.fit([entry.item for entry in matched], existing, matches.resolved, settings)
-        matches.notices += kind.notices(fitted)
-        matches.matched += [Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)]
+        adjusted = kind.adjust_values([entry.item for entry in matched], existing, matches.resolved, settings)
+        matches.notices += kind.notices(adjusted)
+        matches.matched += [
+            Match(item, entry.bound, entry.record) for item, entry in zip(adjusted, matched, strict=True)
+        ]
     finalize(matches, existing, settings)
     return matches
 
@@ -206,7 +208,7 @@ def conflict_about(
     if found is None:
         return refused_creation(kind, item, existing, matches)
     resolved = matches.resolved
-    return kind.contest(item, found, existing, resolved) or other_owner(found, existing, resolved)
+    return kind.verify_binding(item, found, existing, resolved) or other_owner(found, existing, resolved)
 
 
 def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matches) -> Conflict | None:

@@ -73,7 +73,7 @@ class ClusterKind(Kind):
             )
         return found[0] if found else None
 
-    def fit(
+    def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
         # NetBox moves every virtual machine of a cluster to the site that the cluster gets (virtualization.signals).
@@ -82,7 +82,9 @@ class ClusterKind(Kind):
         made = resolved.get(self.name, CLUSTER_KEY) is None or (bound is not None and bound.created_by_sync)
         return [item if made else replace(item, values=without(item.values, 'scope')) for item in items]
 
-    def contest(self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
+    def verify_binding(
+        self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
+    ) -> Conflict | None:
         if owner := existing.foreign.get(record.pointer):
             return Conflict(
                 f'The cluster "{record.pointer.label}" is managed by another endpoint (ID {owner}). Two endpoints '

@@ -132,10 +132,10 @@ class DeviceKind(Kind):
         likely = [*found, *elsewhere(item, existing, cluster)]
         return undecided(item, likely, settings) if likely else None
 
-    def fit(
+    def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
-        return [fitted(item, existing, resolved) for item in items]
+        return [adjust_status(item, existing, resolved) for item in items]
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         return faults_of(items)
@@ -198,7 +198,7 @@ def told(item: Item, record: Record, settings: Settings) -> str:
     )
 
 
-def fitted(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
+def adjust_status(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
     """A node that is off is offline only where it was active: 'staged' or 'failed', by a person, says more."""
     record = existing.record_of(resolved.get(item.kind, item.key))
     values = dict(item.values)

@@ -84,7 +84,7 @@ class InterfaceKind(Kind):
         hints = InterfaceHints.of(item)
         return find_interface(item.kind, resolved.get(GUEST, item.unit), hints.mac, hints.names, existing, resolved)
 
-    def fit(
+    def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
         return choose_vlans([without_untold_name(item, resolved) for item in items], existing, resolved)

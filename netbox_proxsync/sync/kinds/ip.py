@@ -164,7 +164,7 @@ class IPKind(Kind):
     def machine_of(self, record: Record) -> Pointer | None:
         return AddressRecordHints.of(record).machine
 
-    def fit(
+    def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
         return [with_role(item, resolved) for item in items]
@@ -174,7 +174,9 @@ class IPKind(Kind):
         kept = {name: value for name, value in forget_absence(last).items() if name != SOURCE}
         return {**kept, **item.identity, **({SOURCE: source} if source else {})}
 
-    def contest(self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
+    def verify_binding(
+        self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
+    ) -> Conflict | None:
         claim = AddressHints.of(item).claim
         if claim.conflict:
             return claim.conflict

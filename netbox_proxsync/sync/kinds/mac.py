@@ -65,7 +65,9 @@ class MACKind(Kind):
         unassigned = [record for record in free if record.values['assigned_object'] is None]
         return unassigned[0] if len(unassigned) == 1 else None
 
-    def contest(self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
+    def verify_binding(
+        self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
+    ) -> Conflict | None:
         wanted = MACHints.of(item).interface
         holder = record.values['assigned_object']
         if holder is None or holder == resolved.get(wanted.kind, wanted.key):

@@ -95,7 +95,7 @@ class NodeInterfaceKind(Kind):
         device = resolved.get(DEVICE, item.unit)
         return find_interface(item.kind, device, PortHints.of(item).mac, names, existing, resolved)
 
-    def fit(
+    def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
         return choose_vlans([possible(item, existing, resolved) for item in items], existing, resolved)

@@ -128,7 +128,7 @@ class VMKind(Kind):
     ) -> GuestRecognition:
         return GuestRecognition(items, existing, resolved, settings)
 
-    def fit(
+    def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
         names = free_names(items, existing, resolved, settings.owner(self.name, 'name', Owner.EDITORIAL))
