@@ -128,7 +128,7 @@ class ObjectWriter:
     def create(self, change: Change) -> None:
         """Make an object and its binding. Late fields stay empty."""
         model = apps.get_model(KINDS[change.kind].model)
-        fields = [field for field in change.writes if not field.late and self.is_made(field)]
+        fields = [field for field in change.writes if not field.deferred and self.is_made(field)]
         instance = self.made_with_parent(change)
         is_new = instance is None
         if instance is None:
@@ -219,7 +219,7 @@ class ObjectWriter:
         Returns:
             The fields that were left, because NetBox was edited since the plan was made.
         """
-        early = [field for field in change.writes if not field.late and self.is_made(field)]
+        early = [field for field in change.writes if not field.deferred and self.is_made(field)]
         outdated = self.write_fields(change, early)
         left = {field.name for field in change.writes if field not in early}
         self.bind(change, change.pointer, skipped=left | set(outdated))
@@ -236,7 +236,7 @@ class ObjectWriter:
             left: Those that are not written yet, or were refused.
         """
         pointer = change.pointer or self.pointers[change.kind, change.key]
-        late = [field for field in change.writes if field.late and field.name in names]
+        late = [field for field in change.writes if field.deferred and field.name in names]
         resolved = [field for field in late if not isinstance(field.want, Ref) or self.is_there(field.want)]
         if change.action is Action.UPDATE and not resolved and len(late) == len(change.writes):
             # Nothing of the change is written: it must not be reported as applied.

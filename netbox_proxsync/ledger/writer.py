@@ -266,7 +266,7 @@ class Writer:
             elif not change.action.goes:
                 results[index] = self.attempt(change, self.write)
         for index, result in list(results.items()):
-            late = [field.name for field in result.change.writes if field.late]
+            late = [field.name for field in result.change.writes if field.deferred]
             if late and result.pointer:
                 results[index] = merge(result, self.write_late(result.change, late))
         for index, change in enumerate(changes):

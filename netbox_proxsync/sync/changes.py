@@ -53,7 +53,7 @@ class FieldChange:
     want: Value
     has_last: bool
     kept: bool = False
-    late: bool = False
+    deferred: bool = False
 
     @property
     def is_drift(self) -> bool:

@@ -120,7 +120,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
                     want=decision.write,
                     has_last=spec.name in last,
                     kept=decision.kept,
-                    late=spec.late and not goes_beside(spec, want, wants, record),
+                    late=spec.deferred and not is_written_with(spec, want, wants, record),
                 )
             )
     return Change(
@@ -195,11 +195,15 @@ def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
     }
 
 
-def goes_beside(spec: Field, want: Value, wants: Mapping[tuple[Field, Owner], Value], record: Record | None) -> bool:
+def is_written_with(
+    spec: Field, want: Value, wants: Mapping[tuple[Field, Owner], Value], record: Record | None
+) -> bool:
     """Whether a late field is written with the one beside which NetBox checks it."""
-    if not spec.beside or record is None or isinstance(want, Ref):
+    if not spec.checked_with or record is None or isinstance(want, Ref):
         return False
-    return any(other.name == spec.beside and record.values[other.name] != value for (other, _), value in wants.items())
+    return any(
+        other.name == spec.checked_with and record.values[other.name] != value for (other, _), value in wants.items()
+    )
 
 
 def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> Iterator[tuple[Field, Owner]]:

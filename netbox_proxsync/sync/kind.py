@@ -54,8 +54,8 @@ class Field:
 
     name: str
     owner: Owner
-    late: bool = False
-    beside: str = ''
+    deferred: bool = False
+    checked_with: str = ''
     fixed: bool = False
     needed: bool = False
 

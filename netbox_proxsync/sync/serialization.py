@@ -21,7 +21,7 @@ def fields_as_json(change: Change) -> list[dict[str, Any]]:
             'kept': field.kept,
             'drift': field.is_drift,
             'has_last': field.has_last,
-            'late': field.late,
+            'late': field.deferred,
         }
         for field in change.fields
     ]

@@ -42,7 +42,7 @@ class InterfaceKind(Kind):
         Field('mode', Owner.FACT),
         Field('untagged_vlan', Owner.FACT),
         Field('tagged_vlans', Owner.SET),
-        Field('primary_mac_address', Owner.FACT, late=True),
+        Field('primary_mac_address', Owner.FACT, deferred=True),
         Field('cf_bridge', Owner.FACT),
         Field('cf_interface_model', Owner.FACT),
         Field('cf_proxmox_firewall', Owner.FACT),
