@@ -350,7 +350,7 @@ def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder, plan: Pla
     with recorder.phase('record'):
         attempt(recorder, partial(guests.record_all, run.started), _('updating the list of guests'))
         if plan:
-            seen = partial(record_seen, run.endpoint, plan.seen, guests.standings.open)
+            seen = partial(record_seen, run.endpoint, plan.proxmox_values, guests.standings.open)
             attempt(recorder, seen, _('updating bindings'))
 
 

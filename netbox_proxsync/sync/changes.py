@@ -110,7 +110,7 @@ class Plan:
     forgotten: tuple[int, ...] = ()
     rekeyed: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     shared: Mapping[Shared, Pointer] = field(default_factory=dict)
-    seen: Mapping[tuple[str, str], Mapping[str, Value]] = field(default_factory=dict)
+    proxmox_values: Mapping[tuple[str, str], Mapping[str, Value]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     refusal: str = ''
 

@@ -30,14 +30,14 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     resolver = Resolver(existing, matches)
     changes: list[Change] = []
     refreshed: dict[int, Mapping[str, Value]] = {}
-    seen: dict[tuple[str, str], Mapping[str, Value]] = {}
+    proxmox_values: dict[tuple[str, str], Mapping[str, Value]] = {}
     for entry in matches.matched:
         change = matches.refusals.checked(change_of(entry, resolver, existing, settings), existing)
         if change.binding is None:
             # A conflict: NetBox refuses the change.
             changes.append(change)
             continue
-        seen[change.kind, change.key] = said_beside(entry.item, change.binding, resolver)
+        proxmox_values[change.kind, change.key] = differing_values(entry.item, change.binding, resolver)
         if entry.bound is None or is_change(change):
             changes.append(change)
         # A pointer to an object that is gone is not worth a write by itself.
@@ -59,7 +59,7 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         forgotten=forgotten,
         rekeyed=rekeyed,
         shared=existing.new_shared,
-        seen=seen,
+        proxmox_values=proxmox_values,
         notices=notices,
     )
     return replace(plan, refusal=refusal(plan, existing, settings))
@@ -168,7 +168,7 @@ def note_refused(item: Item, kind: Kind, resolver: 'Resolver') -> None:
             resolver.matches.refusals.add_demand(demand, shared.name)
 
 
-def said_beside(item: Item, binding: Mapping[str, Value], resolver: Resolver) -> Mapping[str, Value]:
+def differing_values(item: Item, binding: Mapping[str, Value], resolver: Resolver) -> Mapping[str, Value]:
     """What Proxmox says of an object's fields, where its binding will not hold just that."""
     names = (spec.name for spec in KINDS[item.kind].fields if spec.name in item.values)
     said = {name: resolver.resolve(item.values[name]) for name in names}
