@@ -24,7 +24,7 @@ class Action(StrEnum):
     CANDIDATE = 'candidate'
 
     @property
-    def goes(self) -> bool:
+    def removes_object(self) -> bool:
         """Whether the object is not kept afterwards."""
         return self in (Action.RELEASE, Action.DELETE)
 

@@ -273,4 +273,4 @@ def by_unit(changes: list[Change]) -> tuple[Change, ...]:
     position: dict[str, int] = {}
     for change in changes:
         position.setdefault(change.unit, len(position))
-    return tuple(sorted(changes, key=lambda change: (change.action.goes, position[change.unit])))
+    return tuple(sorted(changes, key=lambda change: (change.action.removes_object, position[change.unit])))

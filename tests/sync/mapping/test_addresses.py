@@ -334,7 +334,7 @@ class Addresses(RuleBasedStateMachine):
 
 def is_about_absence(change) -> bool:
     names = {entry.name for entry in change.writes}
-    return (change.kind == 'ip' and change.action.goes) or (change.kind == 'vm' and names == {'primary_ip4'})
+    return (change.kind == 'ip' and change.action.removes_object) or (change.kind == 'vm' and names == {'primary_ip4'})
 
 
 def test_every_address_is_on_a_guest_that_was_last_seen_with_it_or_that_a_user_gave_it_to():
