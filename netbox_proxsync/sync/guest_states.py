@@ -271,7 +271,7 @@ def why_skipped(guest: Guest, settings: Settings) -> str:
         return ''
     skip = decision_of(guest, settings).skip
     if isinstance(skip, Decided):
-        return f'The {skip.by} skips it.'
+        return f'The {skip.deciding_rule} skips it.'
     if skip is not None:
         return f'It is left alone. {skip.reason}'
     return 'A filter of the endpoint leaves it out.'

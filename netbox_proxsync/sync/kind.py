@@ -285,7 +285,7 @@ def is_wanted(guest: Guest, settings: Settings) -> bool:
         by_type[guest.type]
         and (settings.sync_templates or guest.template is False)
         and settings.guest_filters.let_in(guest)
-        and not decision_of(guest, settings).leaves_alone
+        and not decision_of(guest, settings).may_be_skipped
     )
 
 

@@ -111,7 +111,7 @@ class Decided[T]:
     rule: Rule
 
     @property
-    def by(self) -> str:
+    def deciding_rule(self) -> str:
         return f'rule "{self.rule.name}"'
 
 
@@ -134,11 +134,11 @@ class Decision:
     extra_tags: Reading[tuple[Decided[Pointer], ...]] = ()
 
     @property
-    def leaves_alone(self) -> bool:
+    def may_be_skipped(self) -> bool:
         """Whether the guest is to be left alone: it is skipped, or might be."""
         return self.skip is not None
 
-    def pick(self, target: str, default: Pointer | None = None) -> Reading[Pointer | None]:
+    def value_for(self, target: str, default: Pointer | None = None) -> Reading[Pointer | None]:
         """The value of a target: the rules', else the default; Unknown if it cannot be told which."""
         decided = self.decided(target)
         if not known(decided):
@@ -154,9 +154,11 @@ class Decision:
     def reasons(self) -> Mapping[str, str]:
         """By target: which rule decided, for people."""
         found = {target: self.decided(target) for target in TARGETS}
-        reasons = {target: decided.by for target, decided in found.items() if known(decided) and decided is not None}
+        reasons = {
+            target: decided.deciding_rule for target, decided in found.items() if known(decided) and decided is not None
+        }
         if known(self.extra_tags) and self.extra_tags:
-            reasons['tags'] = ', '.join(f'"{tag.value.label}" by {tag.by}' for tag in self.extra_tags)
+            reasons['tags'] = ', '.join(f'"{tag.value.label}" by {tag.deciding_rule}' for tag in self.extra_tags)
         return reasons
 
 

@@ -77,7 +77,7 @@ def says(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
     decision = decide(guest, rules)
     tags = decision.extra_tags
     return (
-        *(decision.pick(target) for target in ('skip', *TARGETS)),
+        *(decision.value_for(target) for target in ('skip', *TARGETS)),
         frozenset(tag.value for tag in tags) if known(tags) else tags,
     )
 

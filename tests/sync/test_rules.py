@@ -125,7 +125,7 @@ def test_the_first_rule_that_sets_a_target_decides_it():
         'vrf': 'rule "third"',
         'tags': '"prod" by rule "second", "backup" by rule "third"',
     }
-    assert not decision.leaves_alone
+    assert not decision.may_be_skipped
 
 
 def test_with_equal_weights_names_decide():
@@ -140,7 +140,7 @@ def test_an_unknown_rule_leaves_open_what_those_below_it_would_set():
     ]
     decision = decide(Facts(pool=UNREAD), rules)
     assert isinstance(decision.role, Unknown)
-    assert isinstance(decision.pick('role', APP), Unknown)
+    assert isinstance(decision.value_for('role', APP), Unknown)
     assert decision.tenant.rule.name == 'certain'
     assert decision.vrf.rule.name == 'rest'
     assert 'role' not in decision.reasons
@@ -158,10 +158,10 @@ def test_unknown_extra_tags_leave_the_tags_open():
 def test_a_guest_is_left_alone_if_it_is_skipped_or_might_be():
     by_tag, by_pool = rule('tag', guest_tags=('web',), skip=True), rule('pool', pools=('x',), skip=True)
     assert decide(Facts(), [by_tag]).skip.rule.name == 'tag'
-    assert not decide(Facts(tags=()), [by_tag, by_pool]).leaves_alone
+    assert not decide(Facts(tags=()), [by_tag, by_pool]).may_be_skipped
     might_be = decide(Facts(pool=UNREAD), [by_pool])
     assert isinstance(might_be.skip, Unknown)
-    assert might_be.leaves_alone
+    assert might_be.may_be_skipped
     # One that surely skips settles it, wherever it stands.
     assert decide(Facts(pool=UNREAD), [by_pool, replace(by_tag, weight=2000)]).skip.rule.name == 'tag'
 
@@ -170,13 +170,13 @@ def test_a_pattern_that_is_not_valid_decides_nothing_and_ends_nothing():
     decision = decide(Facts(), [rule('broken', name_pattern='(', pattern_type='regex', role=WEB, skip=True)])
     assert isinstance(decision.role, Unknown)
     assert 'not valid' in decision.role.reason
-    assert decision.leaves_alone
+    assert decision.may_be_skipped
 
 
 def test_the_default_is_picked_where_no_rule_speaks():
-    assert decide(Facts(), []).pick('role', APP) == APP
-    assert decide(Facts(), []).pick('role') is None
-    assert decide(Facts(), [rule(role=WEB)]).pick('role', APP) == WEB
+    assert decide(Facts(), []).value_for('role', APP) == APP
+    assert decide(Facts(), []).value_for('role') is None
+    assert decide(Facts(), [rule(role=WEB)]).value_for('role', APP) == WEB
 
 
 # Few values, so that rules do match.
@@ -263,7 +263,7 @@ def test_a_rule_at_the_end_takes_no_decision_away(facts, rules, added):
     for target in TARGETS:
         if getattr(before, target) is not None:
             assert getattr(after, target) == getattr(before, target)
-    assert after.leaves_alone or not before.leaves_alone
+    assert after.may_be_skipped or not before.may_be_skipped
 
 
 @given(FACTS, RULE_LISTS)

@@ -68,7 +68,7 @@ class InterfaceKind(Kind):
                         mac=nic.mac if known(nic.mac) else None,
                         names=(name, nic.key),
                         vlans=networks.membership(guest, nic),
-                        vlan_group=decision.pick('vlan_group', settings.vlan_group),
+                        vlan_group=decision.value_for('vlan_group', settings.vlan_group),
                         vlan_group_by=decision.reasons.get('vlan_group'),
                         is_named=stated is not None,
                     ),

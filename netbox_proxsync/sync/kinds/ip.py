@@ -121,7 +121,7 @@ class IPKind(Kind):
     def resolve_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
         hints = AddressHints.of(item)
         hits = existing.prefixes.get(hints.host, ())
-        decided = hints.decision.pick('vrf', settings.vrf)
+        decided = hints.decision.value_for('vrf', settings.vrf)
         values = dict(item.values)
         if known(decided) and (vrf := decided or vrf_of(hits)):
             values['vrf'] = vrf

@@ -25,7 +25,7 @@ def apply_rules(
     """
     ruled = dict(values)
     for name in ('role', 'tenant', 'platform'):
-        value = decision.pick(name, defaults.get(name))
+        value = decision.value_for(name, defaults.get(name))
         if not known(value):
             ruled.pop(name, None)
         elif value is not None:
