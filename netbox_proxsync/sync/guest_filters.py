@@ -89,7 +89,7 @@ class GuestFilters:
         """
         return cls(tuple(map(Term.parse, include)), tuple(map(Term.parse, exclude)))
 
-    def let_in(self, guest: Guest) -> bool:
+    def admits(self, guest: Guest) -> bool:
         """Whether a guest passes beyond doubt. A guest of which too little was read does not: it is left alone."""
         if self.include and not any(term.matches(guest) for term in self.include):
             return False

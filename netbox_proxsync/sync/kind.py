@@ -284,7 +284,7 @@ def is_wanted(guest: Guest, settings: Settings) -> bool:
     return (
         by_type[guest.type]
         and (settings.sync_templates or guest.template is False)
-        and settings.guest_filters.let_in(guest)
+        and settings.guest_filters.admits(guest)
         and not decision_of(guest, settings).may_be_skipped
     )
 
