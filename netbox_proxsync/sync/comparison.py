@@ -13,7 +13,7 @@ from .matching import Match, Matches, match, unmatched
 from .ownership import Decision, decide, is_empty
 from .refusals import demand_of_shared, new_shared
 from .removal import removals
-from .safety import refusal
+from .safety import why_unsafe
 from .settings import Settings
 from .state import Desired, Existing, Item, Record
 from .values import Pointer, Ref, Shared, Value
@@ -62,7 +62,7 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         proxmox_values=proxmox_values,
         notices=notices,
     )
-    return replace(plan, refusal=refusal(plan, existing, settings))
+    return replace(plan, refusal=why_unsafe(plan, existing, settings))
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ from .kinds import KINDS
 from .settings import Settings
 from .state import Existing
 
-__all__ = ('refusal',)
+__all__ = ('why_unsafe',)
 
 # A share alone fires on small sets: one of three guests is 33 %.
 MINIMUM = 5
 
 # What is counted together. Whether a NIC that is gone is deleted or released depends on who made its interface, not on
 # what happened; that a guest is gone, and that another one's grace period is over, are two things.
-TOGETHER = ((Action.RETIRE,), (Action.DELETE, Action.RELEASE))
+COUNTED_TOGETHER = ((Action.RETIRE,), (Action.DELETE, Action.RELEASE))
 
 
-def refusal(plan: Plan, existing: Existing, settings: Settings) -> str:
+def why_unsafe(plan: Plan, existing: Existing, settings: Settings) -> str:
     """
     Why a plan must not be applied without a person's word; '' if it may.
 
@@ -36,27 +36,27 @@ def refusal(plan: Plan, existing: Existing, settings: Settings) -> str:
 
 def beyond_limit(plan: Plan, existing: Existing, settings: Settings) -> Iterator[str]:
     """What a plan takes away beyond the limit: 'retire 6 of 12 virtual machines', in the order of the kinds."""
-    kept = kept_now(existing)
+    managed = managed_units(existing)
     for kind in KINDS.values():
-        for actions in TOGETHER:
+        for actions in COUNTED_TOGETHER:
             taken = [change for change in plan.changes if change.kind == kind.name and change.action in actions]
             # What of a retired guest is taken away is not among what is kept, but is one of those that were there.
-            present = len(kept[kind.name] | {change.key for change in taken})
+            present = len(managed[kind.name] | {change.key for change in taken})
             if len(taken) >= MINIMUM and len(taken) * 100 > settings.change_limit * present:
-                yield f'{in_numbers(taken)} of {present} {kind.plural}'
+                yield f'{counts_text(taken)} of {present} {kind.plural}'
 
 
-def kept_now(existing: Existing) -> dict[str, set[str]]:
+def managed_units(existing: Existing) -> dict[str, set[str]]:
     """By kind: the keys of what the endpoint keeps, without what is retired, which may be much after some years."""
     retired = {bound.unit for bound in existing.bindings.values() if bound.missing_since}
-    kept: dict[str, set[str]] = {name: set() for name in KINDS}
+    managed: dict[str, set[str]] = {name: set() for name in KINDS}
     for bound in existing.bindings.values():
-        if bound.kind in kept and not bound.unmanaged and bound.unit not in retired:
-            kept[bound.kind].add(bound.key)
-    return kept
+        if bound.kind in managed and not bound.unmanaged and bound.unit not in retired:
+            managed[bound.kind].add(bound.key)
+    return managed
 
 
-def in_numbers(changes: list[Change]) -> str:
+def counts_text(changes: list[Change]) -> str:
     """'delete 3 and release 2'"""
     numbers = Counter(str(change.action) for change in changes)
     return ' and '.join(f'{action} {number}' for action, number in sorted(numbers.items()))
