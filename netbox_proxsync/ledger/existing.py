@@ -30,7 +30,7 @@ from ..sync.kinds import KINDS
 from ..sync.mapping.missing_addresses import may_be_gone
 from ..sync.removal import may_be_deleted
 from ..sync.settings import Settings
-from ..sync.state import Bound, Departed, Desired, Existing, Hints, Item, PrefixHit, Record
+from ..sync.state import Bound, Departed, Desired, Existing, Hints, Item, PrefixCandidate, Record
 from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
 from .dependents import burdens_of
@@ -117,9 +117,9 @@ def wanted_shared(items: Iterable[Item]) -> set[Shared]:
     return wanted
 
 
-def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixHit, ...]]:
+def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixCandidate, ...]]:
     """The prefixes around each host address, by one query that can use the index on them."""
-    hits: dict[str, list[PrefixHit]] = {}
+    hits: dict[str, list[PrefixCandidate]] = {}
     if not hosts:
         return {}
     with connection_of(Prefix).cursor() as cursor:
@@ -131,7 +131,7 @@ def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixHit, ...]]:
         )
         for host, prefix, vrf_id, vrf_name in cursor.fetchall():
             vrf = Pointer('ipam.vrf', vrf_id, vrf_name) if vrf_id else None
-            hits.setdefault(host, []).append(PrefixHit(network=ip_network(prefix), vrf=vrf))
+            hits.setdefault(host, []).append(PrefixCandidate(network=ip_network(prefix), vrf=vrf))
     return {host: tuple(found) for host, found in hits.items()}
 
 

@@ -18,8 +18,8 @@ from .offline_nodes import Waiting
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = (
-    'AddressReading', 'Bound', 'Demand', 'Departed', 'Desired', 'Existing', 'Hints', 'Item', 'NicReading', 'PrefixHit',
-    'Record', 'ValueLimits', 'VlanBook', 'VlanHit',
+    'AddressReading', 'Bound', 'Demand', 'Departed', 'Desired', 'Existing', 'Hints', 'Item', 'NicReading', 'PrefixCandidate',
+    'Record', 'ValueLimits', 'VlanIndex', 'VlanCandidate',
 )  # fmt: skip
 
 
@@ -248,7 +248,7 @@ class Departed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixHit:
+class PrefixCandidate:
     """A prefix of NetBox that contains a wanted address."""
 
     network: IPv4Network | IPv6Network
@@ -256,7 +256,7 @@ class PrefixHit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VlanHit:
+class VlanCandidate:
     """
     A VLAN of NetBox that could be meant.
 
@@ -273,7 +273,7 @@ class VlanHit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VlanBook:
+class VlanIndex:
     """
     Where the VLANs of a kind of interfaces are looked up.
 
@@ -285,7 +285,7 @@ class VlanBook:
         made: What was made for a VLAN id at a place and is remembered, wherever a user has moved it since.
     """
 
-    hits: Mapping[int, tuple[VlanHit, ...]] = field(default_factory=dict)
+    candidates: Mapping[int, tuple[VlanCandidate, ...]] = field(default_factory=dict)
     site: Pointer | None = None
     creates: bool = False
     made: Mapping[Shared, Pointer] = field(default_factory=dict)
@@ -325,9 +325,9 @@ class Existing:
     foreign: Mapping[Pointer, str]
     shared: Mapping[Shared, Pointer]
     custom_fields: Mapping[str, frozenset[str]]
-    prefixes: Mapping[str, tuple[PrefixHit, ...]]
+    prefixes: Mapping[str, tuple[PrefixCandidate, ...]]
     burdens: Mapping[Pointer, tuple[str, ...]]
-    vlans: Mapping[str, VlanBook] = field(default_factory=dict)
+    vlans: Mapping[str, VlanIndex] = field(default_factory=dict)
     new_shared: Mapping[Shared, Pointer] = field(default_factory=dict)
     limits: Mapping[tuple[str, str], ValueLimits] = field(default_factory=dict)
     demands: Mapping[str, tuple[Demand, ...]] = field(default_factory=dict)

@@ -33,7 +33,7 @@ from netbox_proxsync.sync.hints import (
 )
 from netbox_proxsync.sync.kinds import KINDS
 from netbox_proxsync.sync.settings import Settings
-from netbox_proxsync.sync.state import Bound, Existing, Hints, Record, VlanBook
+from netbox_proxsync.sync.state import Bound, Existing, Hints, Record, VlanIndex
 from netbox_proxsync.sync.values import Pointer, Ref, Shared
 
 UNREAD = Unknown('It was not read.')
@@ -215,7 +215,7 @@ class NetBox:
         self.records: dict[str, dict[Pointer, Record]] = {kind: {} for kind in KINDS}
         self.bindings: dict[tuple[str, str], Bound] = {}
         self.shared: dict[Shared, Pointer] = {}
-        self.vlans: dict[str, VlanBook] = {}
+        self.vlans: dict[str, VlanIndex] = {}
         self.serial = 0
 
     @property

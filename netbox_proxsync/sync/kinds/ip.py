@@ -31,7 +31,7 @@ from ..mapping.missing_addresses import (
 from ..mapping.nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, node_key, nodes_of
 from ..mapping.rule_outcomes import take_back
 from ..settings import Settings
-from ..state import Bound, Desired, Existing, Item, PrefixHit, Record
+from ..state import Bound, Desired, Existing, Item, PrefixCandidate, Record
 from ..values import Pointer, Ref, Value, as_pointer
 from .interface import interface_key
 
@@ -298,17 +298,17 @@ def vrf_then(item: Item, existing: Existing) -> Pointer | None:
     return as_pointer(item.values['vrf'] if is_ours else now)
 
 
-def is_ambiguous(hits: Sequence[PrefixHit]) -> bool:
+def is_ambiguous(hits: Sequence[PrefixCandidate]) -> bool:
     """Whether the prefixes around an address are in several VRFs, so that they do not tell its own."""
     return len({hit.vrf for hit in hits}) > 1
 
 
-def vrf_of(hits: Sequence[PrefixHit]) -> Pointer | None:
+def vrf_of(hits: Sequence[PrefixCandidate]) -> Pointer | None:
     """The VRF of the prefixes around an address, if they are all in one."""
     return hits[0].vrf if hits and not is_ambiguous(hits) else None
 
 
-def prefix_length(host: str, hits: Sequence[PrefixHit], vrf: Pointer | None) -> int:
+def prefix_length(host: str, hits: Sequence[PrefixCandidate], vrf: Pointer | None) -> int:
     """The length of the longest NetBox prefix around an address in its VRF; without one, of a host route."""
     lengths = [hit.network.prefixlen for hit in hits if hit.vrf == vrf]
     return max(lengths, default=ip_interface(host).network.prefixlen)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ...proxmox.inventory import Notice, known
 from ..hints import PortHints
 from ..kind import ResolvedObjects
-from ..state import Existing, Item, VlanBook, VlanHit
+from ..state import Existing, Item, VlanCandidate, VlanIndex
 from ..values import Pointer, Shared, Value, as_set, show
 
 __all__ = ('choose_vlans', 'missing_vlans', 'vlan_name')
@@ -33,17 +33,17 @@ def with_vlans(item: Item, existing: Existing, resolved: ResolvedObjects) -> Ite
         if membership.names_any:
             return item
         group = None
-    book = existing.vlans.get(item.kind, VlanBook())
+    index = existing.vlans.get(item.kind, VlanIndex())
     record = existing.record_of(resolved.get(item.kind, item.key))
     now = record.values if record else {}
-    lookup = Lookup(book, group)
+    lookup = Lookup(index, group)
     values: dict[str, Value] = {**item.values, 'mode': membership.mode}
     if not membership.untagged:
         values['untagged_vlan'] = None
     elif len(untagged := lookup.find(membership.untagged, {now.get('untagged_vlan')})) < 2:
         values['untagged_vlan'] = next(iter(untagged), None)
     tagged_now = as_set(now.get('tagged_vlans'))
-    tagged = [lookup.find(vid, tagged_now) for vid in membership.vids(book.hits)]
+    tagged = [lookup.find(vid, tagged_now) for vid in membership.vids(index.candidates)]
     values['tagged_vlans'] = frozenset(found[0] for found in tagged if len(found) == 1)
     return replace(
         item,
@@ -71,8 +71,8 @@ class Lookup:
         problems: For people: the VLAN IDs that may mean several VLANs.
     """
 
-    def __init__(self, book: VlanBook, group: Pointer | None) -> None:
-        self.book = book
+    def __init__(self, index: VlanIndex, group: Pointer | None) -> None:
+        self.index = index
         self.group = group
         self.missing: set[int] = set()
         self.problems: list[str] = []
@@ -92,19 +92,19 @@ class Lookup:
             self.problems.append(several(vid, found))
         if found:
             return tuple(hit.pointer for hit in found)
-        new = new_vlan(vid, self.group, self.book.site)
-        if made := self.book.made.get(new):
+        new = new_vlan(vid, self.group, self.index.site)
+        if made := self.index.made.get(new):
             return (made,)
-        if self.book.creates:
+        if self.index.creates:
             return (new,)
         self.missing.add(vid)
         return ()
 
-    def existing(self, vid: int) -> list[VlanHit]:
+    def existing(self, vid: int) -> list[VlanCandidate]:
         """The VLANs that an ID may mean: those in the group, else those of the place, else global ones."""
-        hits = [hit for hit in self.book.hits.get(vid, ()) if hit.site in (None, self.book.site)]
+        hits = [hit for hit in self.index.candidates.get(vid, ()) if hit.site in (None, self.index.site)]
         offered = [hit for hit in hits if hit.is_offered]
-        tiers: tuple[list[VlanHit], ...] = (
+        tiers: tuple[list[VlanCandidate], ...] = (
             [hit for hit in hits if self.group and hit.group == self.group],
             [hit for hit in offered if hit.is_local],
             [hit for hit in offered if not hit.is_local],
@@ -130,7 +130,7 @@ def vlan_name(vid: int) -> str:
     return f'VLAN {vid}'
 
 
-def several(vid: int, found: Iterable[VlanHit]) -> str:
+def several(vid: int, found: Iterable[VlanCandidate]) -> str:
     names = '; '.join(sorted(map(describe, found)))
     return (
         f'NetBox has several VLANs {vid} that could be meant: {names}. Choose a VLAN group on the endpoint '
@@ -138,7 +138,7 @@ def several(vid: int, found: Iterable[VlanHit]) -> str:
     )
 
 
-def describe(hit: VlanHit) -> str:
+def describe(hit: VlanCandidate) -> str:
     place = (hit.group and f'group "{hit.group.label}"') or (hit.site and f'site "{hit.site.label}"') or 'global'
     return f'"{hit.pointer.label}", {place}'
 
