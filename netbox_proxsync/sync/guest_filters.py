@@ -52,13 +52,13 @@ class Term:
 
     def matches(self, guest: Guest) -> bool | None:
         """Whether the guest has the property; None: that was not read."""
-        values = values_of(guest, self.subject)
+        values = matchable_values(guest, self.subject)
         if isinstance(values, Unknown):
             return None
         return any(fnmatchcase(value.lower(), self.pattern) for value in values)
 
 
-def values_of(guest: Guest, subject: Subject) -> Reading[tuple[str, ...]]:
+def matchable_values(guest: Guest, subject: Subject) -> Reading[tuple[str, ...]]:
     match subject:
         case Subject.NAME:
             return (guest.name,) if known(guest.name) else guest.name

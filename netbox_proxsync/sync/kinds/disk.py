@@ -36,7 +36,7 @@ class DiskKind(Kind):
                     key=f'{guest.key}/{disk.key}',
                     unit=guest.key,
                     label=disk.key,
-                    values=values_of(guest, disk, settings),
+                    values=disk_values(guest, disk, settings),
                     # NetBox demands a size.
                     partial=not known(disk.size),
                 )
@@ -54,7 +54,7 @@ class DiskKind(Kind):
         return None
 
 
-def values_of(guest: Guest, disk: Disk, settings: Settings) -> dict[str, Value]:
+def disk_values(guest: Guest, disk: Disk, settings: Settings) -> dict[str, Value]:
     values: dict[str, Value] = {'virtual_machine': Ref(GUEST, guest.key, label_of(guest)), 'name': disk.key}
     if (description := describe(disk)) is not None:
         values['description'] = description

@@ -63,7 +63,7 @@ class InterfaceKind(Kind):
                     key=interface_key(guest, nic.key),
                     unit=guest.key,
                     label=name,
-                    values=values_of(guest, nic, name, networks),
+                    values=nic_values(guest, nic, name, networks),
                     hints=InterfaceHints(
                         mac=nic.mac if known(nic.mac) else None,
                         names=(name, nic.key),
@@ -149,7 +149,7 @@ def name_of(guest: Guest, nic: Nic, settings: Settings) -> str | None:
     return nic.key
 
 
-def values_of(guest: Guest, nic: Nic, name: str, networks: Networks) -> dict[str, Value]:
+def nic_values(guest: Guest, nic: Nic, name: str, networks: Networks) -> dict[str, Value]:
     values: dict[str, Value] = {'virtual_machine': Ref(GUEST, guest.key, label_of(guest)), 'name': name}
     if known(nic.link_down):
         values['enabled'] = not nic.link_down

@@ -113,7 +113,7 @@ def items_of(
     for interface in interfaces:
         nic = nics.get(interface.name)
         mac = nic.permanent_mac if nic and known(nic.permanent_mac) else None
-        values, wrong = values_of(node, interface, nic), list(faults.get(interface.name, ()))
+        values, wrong = interface_values(node, interface, nic), list(faults.get(interface.name, ()))
         values |= relations[interface.name]
         if nic and mac:
             values['primary_mac_address'] = Ref(MAC, node_mac_key(node, nic), mac)
@@ -133,7 +133,7 @@ def items_of(
         )
 
 
-def values_of(node: Node, interface: NodeInterface, nic: PhysicalNic | None) -> dict[str, Value]:
+def interface_values(node: Node, interface: NodeInterface, nic: PhysicalNic | None) -> dict[str, Value]:
     """The values without those that could not be read."""
     values: dict[str, Value] = {
         'device': device_ref(node.name),
