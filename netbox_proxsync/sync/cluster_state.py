@@ -127,12 +127,12 @@ def state_of(inventory: Inventory, before: Any, now: datetime) -> dict[str, Any]
         'shown': {'name': shown.host, 'expires': shown.expires} if shown else before.get('shown'),
         'notices': [
             {'subject': notice.subject, 'message': notice.message, 'remedy': notice.remedy}
-            for notice in told(inventory.warnings)
+            for notice in visible_notices(inventory.warnings)
         ],
     }
 
 
-def told(notices: Iterable[Notice]) -> Iterable[Notice]:
+def visible_notices(notices: Iterable[Notice]) -> Iterable[Notice]:
     return (it for it in notices if it.subject in SUBJECTS or it.subject.startswith('node/'))
 
 
@@ -156,17 +156,17 @@ def node_from(data: dict[str, Any]) -> NodeState:
     return NodeState(
         **{
             **data,
-            'expires': expires and moment(expires),
+            'expires': expires and at(expires),
             'offline_since': since and datetime.fromisoformat(since),
         }
     )
 
 
 def shown_from(data: dict[str, Any] | None) -> Expiry | None:
-    return Expiry(name=data['name'], expires=moment(data['expires'])) if data else None
+    return Expiry(name=data['name'], expires=at(data['expires'])) if data else None
 
 
-def moment(seconds: int) -> datetime:
+def at(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 

@@ -10,7 +10,7 @@ from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
 from ..hints import DeviceHints, NamedRecordHints
 from ..kind import Candidate, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, faults_of
 from ..kind_names import CLUSTER, DEVICE
-from ..mapping.device_types import UNTOLD, device_type_of
+from ..mapping.device_types import PLACEHOLDER_TYPE, device_type_of
 from ..mapping.nodes import (
     address_ref,
     addresses_of_node,
@@ -176,10 +176,12 @@ def elsewhere(item: Item, existing: Existing, cluster: Pointer | None) -> list[R
 
 def undecided(item: Item, found: Sequence[Record], settings: Settings) -> Conflict:
     others = f' {len(found)} devices may be this node.' if len(found) > 1 else ''
-    return Conflict('', candidates=tuple(Candidate(record, told(item, record, settings) + others) for record in found))
+    return Conflict(
+        '', candidates=tuple(Candidate(record, explanation(item, record, settings) + others) for record in found)
+    )
 
 
-def told(item: Item, record: Record, settings: Settings) -> str:
+def explanation(item: Item, record: Record, settings: Settings) -> str:
     """Why a device is not this node beyond doubt, and what the user can do."""
     has_name = NamedRecordHints.of(record).name == DeviceHints.of(item).name
     site = record.values['site']
@@ -206,7 +208,7 @@ def adjust_status(item: Item, existing: Existing, resolved: ResolvedObjects) -> 
         bound = existing.binding(item)
         if not (bound and bound.missing_since):
             del values['status']
-    if record and values['device_type'] == UNTOLD:
+    if record and values['device_type'] == PLACEHOLDER_TYPE:
         # Only a new device needs a type whatever it is; SSH may be silent today.
         del values['device_type']
     return replace(item, values=values)

@@ -171,7 +171,8 @@ class GuestRecognition:
             self.answers[item.key] = Conflict(
                 f'"{item.label}" may be a virtual machine that NetBox has already.',
                 candidates=tuple(
-                    Candidate(each.record, self.told(item, each, found, rivals[each.record.pointer])) for each in found
+                    Candidate(each.record, self.explanation(item, each, found, rivals[each.record.pointer]))
+                    for each in found
                 ),
             )
 
@@ -218,7 +219,7 @@ class GuestRecognition:
         """The other guests of that name that have no virtual machine of their own."""
         return [key for key in GuestHints.of(item).namesakes if not self.is_bound(key)]
 
-    def told(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> str:
+    def explanation(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> str:
         """What a candidate is, and what the user can do."""
         label = likeness.record.pointer.label
         where = where_is(likeness.record) if likeness.is_elsewhere else ''
