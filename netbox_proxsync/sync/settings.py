@@ -69,7 +69,7 @@ class Settings:
     field_policy: Mapping[str, str] = field(default_factory=dict)
     change_limit: int = 20
     ignored: frozenset[str] = frozenset()
-    left_alone: frozenset[Pointer] = frozenset()
+    ignored_machines: frozenset[Pointer] = frozenset()
     ram_unit: int = 1024 * 1024
     disk_unit: int = 1024 * 1024
     rules: tuple[Rule, ...] = ()

@@ -68,7 +68,7 @@ class GuestRecognition:
         self.claimed: set[Pointer] = set()
         self.signs_elsewhere: dict[tuple[str, object], list[Record]] = {}
         for record in existing.elsewhere.get(GUEST, ()):
-            if record.pointer in settings.left_alone:
+            if record.pointer in settings.ignored_machines:
                 continue
             for sign in (
                 ('uuid', GuestRecordHints.of(record).uuid),
@@ -148,7 +148,7 @@ class GuestRecognition:
             for record in self.existing.find(GUEST, hint, value)
             if record.values['cluster'] == self.cluster
             and record.pointer not in self.existing.bound_to
-            and record.pointer not in self.settings.left_alone
+            and record.pointer not in self.settings.ignored_machines
             and record.pointer not in self.claimed
         ]
 
