@@ -86,7 +86,7 @@ def book(
             )
         )
     return VlanIndex(
-        hits={vid: tuple(found) for vid, found in hits.items()},
+        candidates={vid: tuple(found) for vid, found in hits.items()},
         site=optional(site),
         creates=settings.create_vlans,
         # NetBox refuses VLANs of other sites.

@@ -120,7 +120,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
                     want=decision.write,
                     has_last=spec.name in last,
                     kept=decision.kept,
-                    late=spec.deferred and not is_written_with(spec, want, wants, record),
+                    deferred=spec.deferred and not is_written_with(spec, want, wants, record),
                 )
             )
     return Change(

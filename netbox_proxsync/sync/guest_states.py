@@ -14,7 +14,7 @@ from .offline_nodes import Waiting
 from .rules import Decided
 from .settings import Settings
 
-__all__ = ('IGNORED', 'REOPENED', 'LaterGuestStates', 'Pending', 'GuestState', 'GuestStates', 'State')
+__all__ = ('IGNORED', 'REOPENED', 'GuestState', 'GuestStates', 'LaterGuestStates', 'Pending', 'State')
 
 GONE = 'Proxmox no longer has it.'
 # By these, a guest gets a virtual machine that exists, or keeps it.

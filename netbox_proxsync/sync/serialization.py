@@ -66,5 +66,5 @@ def field_from_json(data: Mapping[str, Any]) -> FieldChange:
         want=decode(data['want']),
         has_last=data['has_last'],
         kept=data['kept'],
-        late=data['late'],
+        deferred=data['late'],
     )

@@ -18,8 +18,20 @@ from .offline_nodes import Waiting
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = (
-    'AddressReading', 'Bound', 'Demand', 'Departed', 'Desired', 'Existing', 'Hints', 'Item', 'NicReading', 'PrefixCandidate',
-    'Record', 'ValueLimits', 'VlanIndex', 'VlanCandidate',
+    'AddressReading',
+    'Bound',
+    'Demand',
+    'Departed',
+    'Desired',
+    'Existing',
+    'Hints',
+    'Item',
+    'NicReading',
+    'PrefixCandidate',
+    'Record',
+    'ValueLimits',
+    'VlanCandidate',
+    'VlanIndex',
 )  # fmt: skip
 
 
@@ -278,7 +290,7 @@ class VlanIndex:
     Where the VLANs of a kind of interfaces are looked up.
 
     Attributes:
-        hits: By VLAN id: those that NetBox offers at the place of the interfaces, and those in the groups that the
+        candidates: By VLAN ID: those that NetBox offers at the place of the interfaces, and those in the groups that the
             endpoint and the rules name.
         site: Where the interfaces are. NetBox refuses untagged VLANs of other sites.
         creates: Whether what is missing is made.

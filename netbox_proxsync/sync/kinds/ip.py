@@ -120,18 +120,18 @@ class IPKind(Kind):
 
     def resolve_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
         hints = AddressHints.of(item)
-        hits = existing.prefixes.get(hints.host, ())
+        candidates = existing.prefixes.get(hints.host, ())
         decided = hints.decision.value_for('vrf', settings.vrf)
         values = dict(item.values)
-        if known(decided) and (vrf := decided or vrf_of(hits)):
+        if known(decided) and (vrf := decided or vrf_of(candidates)):
             values['vrf'] = vrf
         settled = replace(item, values=values)
-        if not is_ambiguous(hits):
+        if not is_ambiguous(candidates):
             settled = take_back(settled, ('vrf',), existing, settings)
         vrf = vrf_then(settled, existing)
         values = dict(settled.values)
         if not hints.has_prefix:
-            values['address'] = f'{hints.host}/{prefix_length(hints.host, hits, vrf)}'
+            values['address'] = f'{hints.host}/{prefix_length(hints.host, candidates, vrf)}'
         return replace(settled, values=values, hints=replace(hints, vrf=vrf))
 
     def judge(
@@ -298,17 +298,17 @@ def vrf_then(item: Item, existing: Existing) -> Pointer | None:
     return as_pointer(item.values['vrf'] if is_ours else now)
 
 
-def is_ambiguous(hits: Sequence[PrefixCandidate]) -> bool:
+def is_ambiguous(candidates: Sequence[PrefixCandidate]) -> bool:
     """Whether the prefixes around an address are in several VRFs, so that they do not tell its own."""
-    return len({hit.vrf for hit in hits}) > 1
+    return len({candidate.vrf for candidate in candidates}) > 1
 
 
-def vrf_of(hits: Sequence[PrefixCandidate]) -> Pointer | None:
+def vrf_of(candidates: Sequence[PrefixCandidate]) -> Pointer | None:
     """The VRF of the prefixes around an address, if they are all in one."""
-    return hits[0].vrf if hits and not is_ambiguous(hits) else None
+    return candidates[0].vrf if candidates and not is_ambiguous(candidates) else None
 
 
-def prefix_length(host: str, hits: Sequence[PrefixCandidate], vrf: Pointer | None) -> int:
+def prefix_length(host: str, candidates: Sequence[PrefixCandidate], vrf: Pointer | None) -> int:
     """The length of the longest NetBox prefix around an address in its VRF; without one, of a host route."""
-    lengths = [hit.network.prefixlen for hit in hits if hit.vrf == vrf]
+    lengths = [candidate.network.prefixlen for candidate in candidates if candidate.vrf == vrf]
     return max(lengths, default=ip_interface(host).network.prefixlen)

@@ -87,11 +87,11 @@ class Lookup:
         """
         found = self.existing(vid)
         if len(found) > 1:
-            found = [hit for hit in found if hit.pointer in now] or found
+            found = [candidate for candidate in found if candidate.pointer in now] or found
         if len(found) > 1:
             self.problems.append(several(vid, found))
         if found:
-            return tuple(hit.pointer for hit in found)
+            return tuple(candidate.pointer for candidate in found)
         new = new_vlan(vid, self.group, self.index.site)
         if made := self.index.made.get(new):
             return (made,)
@@ -102,12 +102,14 @@ class Lookup:
 
     def existing(self, vid: int) -> list[VlanCandidate]:
         """The VLANs that an ID may mean: those in the group, else those of the place, else global ones."""
-        hits = [hit for hit in self.index.candidates.get(vid, ()) if hit.site in (None, self.index.site)]
-        offered = [hit for hit in hits if hit.is_offered]
+        candidates = [
+            candidate for candidate in self.index.candidates.get(vid, ()) if candidate.site in (None, self.index.site)
+        ]
+        offered = [candidate for candidate in candidates if candidate.is_offered]
         tiers: tuple[list[VlanCandidate], ...] = (
-            [hit for hit in hits if self.group and hit.group == self.group],
-            [hit for hit in offered if hit.is_local],
-            [hit for hit in offered if not hit.is_local],
+            [candidate for candidate in candidates if self.group and candidate.group == self.group],
+            [candidate for candidate in offered if candidate.is_local],
+            [candidate for candidate in offered if not candidate.is_local],
         )
         return next(filter(None, tiers), [])
 
@@ -138,9 +140,13 @@ def several(vid: int, found: Iterable[VlanCandidate]) -> str:
     )
 
 
-def describe(hit: VlanCandidate) -> str:
-    place = (hit.group and f'group "{hit.group.label}"') or (hit.site and f'site "{hit.site.label}"') or 'global'
-    return f'"{hit.pointer.label}", {place}'
+def describe(candidate: VlanCandidate) -> str:
+    place = (
+        (candidate.group and f'group "{candidate.group.label}"')
+        or (candidate.site and f'site "{candidate.site.label}"')
+        or 'global'
+    )
+    return f'"{candidate.pointer.label}", {place}'
 
 
 def missing_vlans(items: Iterable[Item], whose: str) -> Iterator[Notice]:
