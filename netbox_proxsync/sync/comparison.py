@@ -10,7 +10,7 @@ from .kind import Conflict
 from .kinds import KINDS, Field, Kind, Owner
 from .mapping.missing_addresses import forget_absence
 from .matching import Match, Matches, match, unmatched
-from .ownership import Decision, decide, is_empty
+from .ownership import FieldDecision, is_empty, resolve_field
 from .refusals import demand_of_shared, new_shared
 from .removal import removals
 from .safety import why_unsafe
@@ -138,7 +138,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
 
 def decision_on(
     spec: Field, owner: Owner, want: Value, last: Mapping[str, Value], entry: Match, resolver: Resolver
-) -> Decision | None:
+) -> FieldDecision | None:
     """
     What becomes of a field; None: NetBox does not take the value, so the field is left out.
 
@@ -151,7 +151,7 @@ def decision_on(
         return None
     if isinstance(want, frozenset):
         want = refusals.assignable(kind, key, now, last.get(spec.name), want, existing)
-    return decide(owner, spec.name, last, now, want)
+    return resolve_field(owner, spec.name, last, now, want)
 
 
 def reason_of(item: Item, fields: Iterable[FieldChange]) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from .kinds import Owner
 from .values import Value, as_set
 
-__all__ = ('Decision', 'decide')
+__all__ = ('FieldDecision', 'resolve_field')
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class FieldDecision:
     """
     Attributes:
         write: The value to write, if `writes`.
@@ -25,7 +25,7 @@ class Decision:
     last: Value
 
 
-def decide(owner: Owner, name: str, last: Mapping[str, Value], now: Value, want: Value) -> Decision:
+def resolve_field(owner: Owner, name: str, last: Mapping[str, Value], now: Value, want: Value) -> FieldDecision:
     """
     What becomes of one field. `want` must name existing objects by `Pointer` where they exist, as `now` does.
 
@@ -35,15 +35,15 @@ def decide(owner: Owner, name: str, last: Mapping[str, Value], now: Value, want:
     if owner is Owner.SET:
         return merge(last.get(name), now, want)
     if now == want:
-        return Decision(want, False, False, want)
+        return FieldDecision(want, False, False, want)
     edited = now != last[name] if name in last else not is_empty(now)
     if owner is Owner.EDITORIAL and edited:
         # Nothing of ours is in the field, and nothing is remembered of a field that was never ours.
-        return Decision(want, False, True, last.get(name))
-    return Decision(want, True, False, want)
+        return FieldDecision(want, False, True, last.get(name))
+    return FieldDecision(want, True, False, want)
 
 
-def merge(last: Value, now: Value, want: Value) -> Decision:
+def merge(last: Value, now: Value, want: Value) -> FieldDecision:
     """
     Sets are merged element by element: we add and remove our own elements only.
 
@@ -51,7 +51,7 @@ def merge(last: Value, now: Value, want: Value) -> Decision:
     """
     ours, present, wanted = map(as_set, (last, now, want))
     result = (present | (wanted - ours)) - (ours - wanted)
-    return Decision(result, result != present, False, (wanted & ours) | (wanted - present))
+    return FieldDecision(result, result != present, False, (wanted & ours) | (wanted - present))
 
 
 def is_empty(value: Value) -> bool:
