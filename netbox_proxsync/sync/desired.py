@@ -9,7 +9,7 @@ from .kind import guests_of, is_wanted
 from .kinds import KINDS
 from .mapping.missing_addresses import reading_of
 from .offline_nodes import Waiting
-from .rules import decide_all
+from .rules import evaluate_all
 from .settings import Settings
 from .state import Desired, Item
 from .values import Shared, Value, plain_lines
@@ -24,7 +24,7 @@ def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | No
     Args:
         vmids: The guests that the run is for; None: all guests, and everything else.
     """
-    settings = replace(settings, decisions=decide_all(inventory.guests, settings.rules))
+    settings = replace(settings, decisions=evaluate_all(inventory.guests, settings.rules))
     return Desired(
         items=tuple(with_plain_lines(item) for kind in KINDS.values() for item in kind.build(inventory, settings)),
         complete=frozenset(

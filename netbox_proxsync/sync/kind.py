@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, Notice, known
 from .owners import Owner
-from .rules import Decision, decide
+from .rules import Decision, evaluate_rules
 from .settings import Settings
 from .state import Bound, Desired, Existing, Item, Record
 from .values import Pointer, Value
@@ -291,7 +291,7 @@ def is_wanted(guest: Guest, settings: Settings) -> bool:
 
 def decision_of(guest: Guest, settings: Settings) -> Decision:
     """What the mapping rules say about a guest."""
-    return settings.decisions.get(guest.key) or decide(guest, settings.rules)
+    return settings.decisions.get(guest.key) or evaluate_rules(guest, settings.rules)
 
 
 def guests_of(inventory: Inventory, settings: Settings) -> Iterable[Guest]:

@@ -27,8 +27,8 @@ __all__ = (
     'Outcome',
     'Rule',
     'RuleGuest',
-    'decide',
-    'decide_all',
+    'evaluate_rules',
+    'evaluate_all',
     'matches',
 )
 
@@ -171,18 +171,18 @@ def in_order(rules: Iterable[Rule]) -> list[Rule]:
     return sorted(rules, key=lambda rule: (rule.weight, rule.name.casefold(), rule.name))
 
 
-def decide_all(guests: Iterable[RuleGuest], rules: Iterable[Rule]) -> dict[str, Decision]:
+def evaluate_all(guests: Iterable[RuleGuest], rules: Iterable[Rule]) -> dict[str, Decision]:
     """What the rules say about each guest, by the guest's key."""
     ordered = in_order(rules)
-    return {guest.key: decide_in_order(guest, ordered) for guest in guests}
+    return {guest.key: evaluate_in_order(guest, ordered) for guest in guests}
 
 
-def decide(guest: RuleGuest, rules: Iterable[Rule]) -> Decision:
+def evaluate_rules(guest: RuleGuest, rules: Iterable[Rule]) -> Decision:
     """What the rules say about a guest, in whatever order they are given."""
-    return decide_in_order(guest, in_order(rules))
+    return evaluate_in_order(guest, in_order(rules))
 
 
-def decide_in_order(guest: RuleGuest, rules: Sequence[Rule]) -> Decision:
+def evaluate_in_order(guest: RuleGuest, rules: Sequence[Rule]) -> Decision:
     # Those that do not match say nothing.
     results = ((rule, matches(rule, guest)) for rule in rules)
     found = [(rule, result) for rule, result in results if result is not False]
