@@ -37,7 +37,7 @@ from ..proxmox.http.client import ProxmoxClient
 from ..proxmox.inventory import Inventory
 from ..proxmox.readers.collector import collect
 from ..sync.changes import Plan
-from ..sync.cluster_identity import ClusterIdentity, another_cluster, identity_of
+from ..sync.cluster_identity import ClusterIdentity, another_cluster, identity_of_cluster
 from ..sync.comparison import compare
 from ..sync.desired import desire
 from ..sync.guest_states import GuestStates, LaterGuestStates, Pending
@@ -77,7 +77,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     inventory = read(run, recorder, watch)
     if nobody := retried(partial(nobody_there, run, inventory), _('reading guests')):
         return RunStatusChoices.FAILED, nobody
-    seen = identity_of(inventory)
+    seen = identity_of_cluster(inventory)
     # A few machines prove nothing: they may have moved here.
     machines = inventory.guests if run.vmids is None else ()
     if shared := retried(partial(shared_cluster, run.endpoint, seen, machines), _('reading endpoints')):

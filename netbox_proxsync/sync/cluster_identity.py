@@ -6,7 +6,7 @@ from typing import Any
 
 from ..proxmox.inventory import Inventory, known
 
-__all__ = ('ClusterIdentity', 'another_cluster', 'identity_of', 'is_same_cluster')
+__all__ = ('ClusterIdentity', 'another_cluster', 'identity_of_cluster', 'is_same_cluster')
 
 # Made with the cluster and handed to every node that joins it.
 ROOT_CA = 'pve-root-ca.pem'
@@ -37,7 +37,7 @@ class ClusterIdentity:
         return f'"{self.name}" (nodes: {nodes})' if self.name else f'the host {nodes}'
 
 
-def identity_of(inventory: Inventory) -> ClusterIdentity:
+def identity_of_cluster(inventory: Inventory) -> ClusterIdentity:
     authorities = {
         certificate.fingerprint
         for node in inventory.nodes

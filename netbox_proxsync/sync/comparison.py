@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .changes import Action, Change, FieldChange, Plan
-from .guest_identity import bring_back_returned, set_aside_replaced
+from .guest_identity import rekey_replaced, rekey_returned
 from .kind import Conflict
 from .kinds import KINDS, Field, Kind, Owner
 from .mapping.missing_addresses import forget_absence
@@ -23,8 +23,8 @@ __all__ = ('compare',)
 
 def compare(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Plan:
     """What must change in NetBox so that it holds what it should. Pure; `now` decides grace periods."""
-    existing, rekeyed = set_aside_replaced(desired, existing)
-    existing, returned = bring_back_returned(desired, existing)
+    existing, rekeyed = rekey_replaced(desired, existing)
+    existing, returned = rekey_returned(desired, existing)
     rekeyed |= returned
     matches = match(desired, existing, settings, now)
     resolver = Resolver(existing, matches)

@@ -12,10 +12,10 @@ from .kind_names import GUEST
 from .state import Bound, Departed, Desired, Existing, Item, Record
 from .values import Value, as_set
 
-__all__ = ('bring_back_returned', 'identity_of', 'is_another_machine', 'is_same_machine', 'set_aside_replaced')
+__all__ = ('rekey_returned', 'identity_of_guest', 'is_another_machine', 'is_same_machine', 'rekey_replaced')
 
 
-def identity_of(guest: Guest) -> dict[str, Value]:
+def identity_of_guest(guest: Guest) -> dict[str, Value]:
     """What a binding remembers to know the machine again; empty if its configuration was not read."""
     config = guest.config
     if not known(config):
@@ -63,7 +63,7 @@ def differs(last: Mapping[str, Value], seen: Mapping[str, Value], name: str) -> 
     return last[name] != seen[name] if name in last and name in seen else None
 
 
-def set_aside_replaced(desired: Desired, existing: Existing) -> tuple[Existing, dict[int, tuple[str, str]]]:
+def rekey_replaced(desired: Desired, existing: Existing) -> tuple[Existing, dict[int, tuple[str, str]]]:
     """
     Give the bindings of machines whose VM ID another one has now a key of their own ('qemu/100#1'), as which they are
     gone from Proxmox.
@@ -134,7 +134,7 @@ class Return:
         return has_vmid, self.departed is None, seen_until, self.root.pk
 
 
-def bring_back_returned(desired: Desired, existing: Existing) -> tuple[Existing, dict[int, tuple[str, str]]]:
+def rekey_returned(desired: Desired, existing: Existing) -> tuple[Existing, dict[int, tuple[str, str]]]:
     """
     Give guests without a record the bindings of the records that were theirs: of guests of this endpoint that are gone,
     under whatever VM ID they were known, and of retired guests of other endpoints.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unknown, known
-from ..guest_identity import identity_of
+from ..guest_identity import identity_of_guest
 from ..hints import GuestHints
 from ..kind import Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
 from ..kind_names import ADDRESS, GUEST
@@ -106,7 +106,7 @@ class VMKind(Kind):
                 label=label_of(guest),
                 values=apply_rules(values, decision, {'role': settings.guest_role, 'tenant': settings.tenant}),
                 hints=hints_of(guest, decision, vmids, keys),
-                identity=identity_of(guest),
+                identity=identity_of_guest(guest),
                 partial=not (known(guest.config) and known(guest.name)),
                 reasons=decision.reasons,
             )
