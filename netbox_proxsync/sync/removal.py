@@ -40,18 +40,20 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
         return None
     if bound.missing_since is None:
         retired = kind.retired.items()
-        values = {name: value for name, value in retired if is_ours(name, bound, record, existing, settings)}
+        values = {name: value for name, value in retired if may_write(name, bound, record, existing, settings)}
         reason = 'It is gone from Proxmox.'
         if bound.unit in existing.replaced:
             reason = 'Another machine has its VM ID in Proxmox now.'
-        return change_to(Action.RETIRE, bound, record, values, reason)
+        return removal_change(Action.RETIRE, bound, record, values, reason)
     if values := lost_mark(bound, record, existing, settings):
-        return change_to(Action.RETIRE, bound, record, values, 'It is gone from Proxmox, and not marked as retired.')
+        return removal_change(
+            Action.RETIRE, bound, record, values, 'It is gone from Proxmox, and not marked as retired.'
+        )
     if not is_expired(bound, settings, now):
         return None
     reason = f'It has been gone from Proxmox since {bound.missing_since:%Y-%m-%d}.'
     if not is_marked(bound, record.values):
-        return left(
+        return needs_decision(
             bound,
             record,
             f'{reason} It is not deleted, because it is not marked as retired (status and custom field) any more. '
@@ -83,7 +85,7 @@ def lost_mark(bound: Bound, record: Record, existing: Existing, settings: Settin
     and is to be done again.
     """
     retired = KINDS[bound.kind].retired
-    written = {name: value for name, value in retired.items() if is_ours(name, bound, record, existing, settings)}
+    written = {name: value for name, value in retired.items() if may_write(name, bound, record, existing, settings)}
     lost = any(record.values[name] != value and bound.last.get(name) != value for name, value in written.items())
     edited = any(record.values[name] != value == bound.last.get(name) for name, value in written.items())
     return written if lost and not edited else {}
@@ -98,7 +100,7 @@ def may_be_deleted(bound: Bound, settings: Settings) -> bool:
     return kind.removal is Removal.DELETE and kind.missing_policy(settings) != 'leave'
 
 
-def is_ours(name: str, bound: Bound, record: Record, existing: Existing, settings: Settings) -> bool:
+def may_write(name: str, bound: Bound, record: Record, existing: Existing, settings: Settings) -> bool:
     """Whether a field may be written: NetBox takes it, the endpoint does not ignore it, and no user has edited it."""
     if name not in record.values:
         return False
@@ -112,14 +114,14 @@ def is_ours(name: str, bound: Bound, record: Record, existing: Existing, setting
 
 
 def delete_or_release(bound: Bound, record: Record, existing: Existing, settings: Settings) -> Change | None:
-    if is_elsewhere(bound, record):
+    if was_reassigned(bound, record):
         reason = 'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
-        return change_to(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
+        return removal_change(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
     policy = KINDS[bound.kind].missing_policy(settings)
     if policy == 'leave':
         return None
     if chosen := chosen_for(bound, record, existing, settings):
-        return left(
+        return needs_decision(
             bound,
             record,
             f'It is gone from Proxmox, but somebody chose it as {chosen}, so it stays as it is. Choose another one '
@@ -135,10 +137,10 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
     else:
         why = f'it carries {", ".join(burdens)}'
     reason = f'It is gone from Proxmox; {why}, so it stays in NetBox and is yours now.'
-    return change_to(Action.RELEASE, bound, record, released, reason, keeps_binding=False)
+    return removal_change(Action.RELEASE, bound, record, released, reason, keeps_binding=False)
 
 
-def is_elsewhere(bound: Bound, record: Record) -> bool:
+def was_reassigned(bound: Bound, record: Record) -> bool:
     """Whether a person moved the object to where this sync did not put it."""
     holder = KINDS[bound.kind].holder
     return holder is not None and record.values[holder] not in (None, bound.last.get(holder))
@@ -162,16 +164,16 @@ def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Setti
 def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Change:
     """Its deletion, unless something hangs on it that this endpoint did not make."""
     if burdens := existing.burdens.get(bound.pointer):
-        return left(
+        return needs_decision(
             bound,
             record,
             f'{reason} It is not deleted, because these hang on it: {", ".join(burdens)}. Move or delete them, or '
             'delete it yourself.',
         )
-    return change_to(Action.DELETE, bound, record, {}, reason, keeps_binding=False)
+    return removal_change(Action.DELETE, bound, record, {}, reason, keeps_binding=False)
 
 
-def left(bound: Bound, record: Record, reason: str) -> Change:
+def needs_decision(bound: Bound, record: Record, reason: str) -> Change:
     """What a person has to decide; until then, the object stays as it is."""
     return Change(
         action=Action.CONFLICT,
@@ -184,7 +186,7 @@ def left(bound: Bound, record: Record, reason: str) -> Change:
     )
 
 
-def change_to(
+def removal_change(
     action: Action, bound: Bound, record: Record, values: Mapping[str, Value], reason: str, keeps_binding: bool = True
 ) -> Change:
     owners = {spec.name: spec.owner for spec in KINDS[bound.kind].fields}
