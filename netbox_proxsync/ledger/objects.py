@@ -18,7 +18,7 @@ from ..custom_fields import unusable_fields
 from ..models import Binding, FormerEndpoint, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS, Removal
-from ..sync.ownership import decide
+from ..sync.ownership import resolve_field
 from ..sync.removal import is_marked
 from ..sync.state import Bound
 from ..sync.values import Pointer, Ref, Shared, Value, encode_all
@@ -210,7 +210,7 @@ class ObjectWriter:
     def may_fill(self, instance: models.Model, field: FieldChange) -> bool:
         """Whether a field of an object that is there already is ours to write."""
         now = read(instance, field.name)
-        return decide(field.owner, field.name, {}, now, self.resolve(field.want)).writes
+        return resolve_field(field.owner, field.name, {}, now, self.resolve(field.want)).writes
 
     def update(self, change: Change) -> list[str]:
         """

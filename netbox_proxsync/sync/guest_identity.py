@@ -12,7 +12,7 @@ from .kind_names import GUEST
 from .state import Bound, Departed, Desired, Existing, Item, Record
 from .values import Value, as_set
 
-__all__ = ('rekey_returned', 'identity_of_guest', 'is_another_machine', 'is_same_machine', 'rekey_replaced')
+__all__ = ('identity_of_guest', 'is_another_machine', 'is_same_machine', 'rekey_replaced', 'rekey_returned')
 
 
 def identity_of_guest(guest: Guest) -> dict[str, Value]:

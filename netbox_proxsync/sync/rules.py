@@ -27,8 +27,8 @@ __all__ = (
     'Outcome',
     'Rule',
     'RuleGuest',
-    'evaluate_rules',
     'evaluate_all',
+    'evaluate_rules',
     'matches',
 )
 

@@ -290,8 +290,8 @@ class VlanIndex:
     Where the VLANs of a kind of interfaces are looked up.
 
     Attributes:
-        candidates: By VLAN ID: those that NetBox offers at the place of the interfaces, and those in the groups that the
-            endpoint and the rules name.
+        candidates: By VLAN ID: the VLANs that NetBox offers at the place of the interfaces, and those in the groups
+            that the endpoint and the rules name.
         site: Where the interfaces are. NetBox refuses untagged VLANs of other sites.
         creates: Whether what is missing is made.
         made: What was made for a VLAN id at a place and is remembered, wherever a user has moved it since.

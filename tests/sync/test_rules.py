@@ -14,8 +14,8 @@ from netbox_proxsync.sync.rules import (
     Decision,
     Outcome,
     Rule,
-    decide,
     evaluate_all,
+    evaluate_rules,
     in_order,
     matches,
 )
