@@ -1,4 +1,4 @@
-"""Desired + Existing -> Plan."""
+"""Compares what NetBox should contain with what it contains: Desired + Existing -> Plan."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +22,12 @@ __all__ = ('compare',)
 
 
 def compare(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Plan:
-    """What must change in NetBox so that it holds what it should. Pure; `now` decides grace periods."""
+    """
+    The changes that make NetBox contain what it should. Pure.
+
+    Args:
+        now: The current time, which decides grace periods.
+    """
     existing, rekeyed = rekey_replaced(desired, existing)
     existing, returned = rekey_returned(desired, existing)
     rekeyed |= returned
@@ -40,7 +45,7 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         proxmox_values[change.kind, change.key] = differing_values(entry.item, change.binding, resolver)
         if entry.bound is None or is_change(change):
             changes.append(change)
-        # A pointer to an object that is gone is not worth a write by itself.
+        # A stored pointer to an object that no longer exists is not worth a write on its own.
         elif change.binding != remembered(entry, existing):
             refreshed[entry.bound.pk] = change.binding
     for item, _conflict in matches.conflicts:
@@ -67,12 +72,13 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
 
 @dataclass(frozen=True)
 class Resolver:
-    """Turns what Proxmox wants into what NetBox has, where it has it."""
+    """Replaces references by the existing objects that they mean."""
 
     existing: Existing
     matches: Matches
 
     def resolve(self, value: Value) -> Value:
+        """The value, with references replaced by pointers where the objects exist."""
         match value:
             case Ref():
                 return self.matches.resolved.get(value.kind, value.key) or value
@@ -84,14 +90,14 @@ class Resolver:
                 return value
 
     def is_expected(self, value: Value) -> bool:
-        """Whether a value can be written: what it names exists or will."""
+        """Whether a value can be written: the object that it names exists or will be created."""
         if shared := new_shared(value, self.existing):
             return demand_of_shared(shared, self.existing) is None
         return not isinstance(value, Ref) or (value.kind, value.key) in self.matches.expected
 
 
 def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Settings) -> Change:
-    """The change that an item means; with neither fields nor a new binding it is none."""
+    """The change of a matched item. Without fields and with an unchanged binding, it means no change."""
     item, record = entry.item, entry.record
     kind = KINDS[item.kind]
     wants = {
@@ -109,7 +115,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
             continue
         if not decision.kept or spec.name in last:
             binding[spec.name] = decision.last
-        # An object that is made is empty where nothing is written.
+        # The fields of a new object are empty without a write.
         if decision.kept or (decision.writes and not (record is None and is_empty(decision.write))):
             fields.append(
                 FieldChange(
@@ -140,10 +146,10 @@ def decision_on(
     spec: Field, owner: Owner, want: Value, last: Mapping[str, Value], entry: Match, resolver: Resolver
 ) -> FieldDecision | None:
     """
-    What becomes of a field; None: NetBox does not take the value, so the field is left out.
+    What becomes of a field; None: NetBox does not accept the value, so the field is left out.
 
     Args:
-        last: What was written last, by field.
+        last: The values that were last written, by field.
     """
     kind, key, existing, refusals = KINDS[entry.item.kind], entry.item.key, resolver.existing, resolver.matches.refusals
     now = entry.record.values.get(spec.name) if entry.record else None
@@ -155,13 +161,13 @@ def decision_on(
 
 
 def reason_of(item: Item, fields: Iterable[FieldChange]) -> str:
-    """Why the fields that are written get their values, where that is not plain."""
+    """Why the written fields have their values, where that is not obvious."""
     written = (change.name for change in fields if not change.kept and change.name in item.reasons)
     return '; '.join(f'{name}: {item.reasons[name]}' for name in written)
 
 
 def note_refused(item: Item, kind: Kind, resolver: 'Resolver') -> None:
-    """Note the shared objects that a field names, and that NetBox does not let be made."""
+    """Note the shared objects that fields of an item need and that NetBox refuses to create."""
     for spec in kind.fields:
         shared = new_shared(item.values.get(spec.name), resolver.existing)
         if shared and (demand := demand_of_shared(shared, resolver.existing)):
@@ -169,7 +175,12 @@ def note_refused(item: Item, kind: Kind, resolver: 'Resolver') -> None:
 
 
 def differing_values(item: Item, binding: Mapping[str, Value], resolver: Resolver) -> Mapping[str, Value]:
-    """What Proxmox says of an object's fields, where its binding will not hold just that."""
+    """
+    The values of Proxmox VE that differ from those that the binding will store.
+
+    Args:
+        binding: The values that the binding will store.
+    """
     names = (spec.name for spec in KINDS[item.kind].fields if spec.name in item.values)
     said = {name: resolver.resolve(item.values[name]) for name in names}
     return {
@@ -181,9 +192,11 @@ def differing_values(item: Item, binding: Mapping[str, Value], resolver: Resolve
 
 def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
     """
-    What was written last. An object that serves another thing from now on (the address of a guest that has gone) is
-    still ours as far as we wrote it. An address that was deleted by hand took the fields that named it along; that they
-    are empty is nobody's edit.
+    The values that were last written to the object of an item. An object that is used for another item from now on (the
+    address of a guest that is gone) still holds values that the sync wrote.
+
+    Pointers to managed objects that no longer exist are left out: if a user deletes an address, NetBox empties the
+    fields that referred to it, which is no edit.
     """
     bound = entry.bound or (existing.bound_to.get(entry.record.pointer) if entry.record else None)
     last = bound.last if bound else {}
@@ -198,7 +211,7 @@ def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
 def is_written_with(
     spec: Field, want: Value, wants: Mapping[tuple[Field, Owner], Value], record: Record | None
 ) -> bool:
-    """Whether a late field is written with the one beside which NetBox checks it."""
+    """Whether a deferred field is written together with the field with which NetBox validates it."""
     if not spec.checked_with or record is None or isinstance(want, Ref):
         return False
     return any(
@@ -208,8 +221,11 @@ def is_written_with(
 
 def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> Iterator[tuple[Field, Owner]]:
     """
-    The fields of a kind with their owners, without those that the endpoint ignores and without custom fields that an
-    administrator has removed.
+    The fields of a kind with their owners; without fields that the endpoint ignores, and without custom fields that
+    were deleted.
+
+    Args:
+        is_made: Whether the object is created, so that it needs its required fields even if they are ignored.
     """
     names = existing.custom_fields.get(kind.model, frozenset())
     for spec in kind.fields:
@@ -221,6 +237,7 @@ def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> 
 
 
 def action_of(entry: Match) -> Action:
+    """The action of a matched item."""
     if entry.record is None:
         return Action.CREATE
     if entry.bound is None:
@@ -229,15 +246,17 @@ def action_of(entry: Match) -> Action:
 
 
 def is_change(change: Change) -> bool:
+    """Whether a change has any effect on NetBox or on who manages the object."""
     return change.action is not Action.UPDATE or bool(change.writes)
 
 
 def conflicts(matches: Matches) -> list[Change]:
+    """The changes of items that could not be matched."""
     return [change for item, conflict in matches.conflicts for change in open_changes(item, conflict)]
 
 
 def open_changes(item: Item, conflict: Conflict) -> Iterator[Change]:
-    """What a user has to decide about an item: one change for each candidate, else one conflict."""
+    """What a user has to decide about an item: one change per candidate, otherwise one conflict."""
     if not conflict.candidates:
         yield open_change(Action.CONFLICT, item, conflict.record, conflict.reason)
     for candidate in conflict.candidates:
@@ -245,6 +264,7 @@ def open_changes(item: Item, conflict: Conflict) -> Iterator[Change]:
 
 
 def open_change(action: Action, item: Item, record: Record | None, reason: str) -> Change:
+    """A change that writes nothing, because a user has to decide."""
     return Change(
         action=action,
         kind=item.kind,
@@ -257,7 +277,7 @@ def open_change(action: Action, item: Item, record: Record | None, reason: str) 
 
 
 def problems(matches: Matches) -> list[Change]:
-    """What of an item cannot be written, beside the change that writes the rest."""
+    """The values that cannot be written, as conflicts in addition to the changes that write the others."""
     return [
         open_change(Action.CONFLICT, entry.item, entry.record, problem)
         for entry in matches.matched
@@ -267,8 +287,8 @@ def problems(matches: Matches) -> list[Change]:
 
 def by_unit(changes: list[Change]) -> tuple[Change, ...]:
     """
-    Units in the order in which they first appear, and then, again by unit, what goes: an address that moves to another
-    guest must have left the interface that is deleted.
+    The changes by unit, in the order in which the units first appear, followed by the releases and deletions, by unit
+    again: an address that moves to another guest must be moved before its old interface is deleted.
     """
     position: dict[str, int] = {}
     for change in changes:

@@ -1,4 +1,4 @@
-"""How NetBox stands to each guest after a run: in sync, new, changed, missing, in conflict, ..., and why."""
+"""The state of each guest after a run: in sync, new, changed, missing, in conflict, ..., and why."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from .settings import Settings
 __all__ = ('IGNORED', 'REOPENED', 'GuestState', 'GuestStates', 'LaterGuestStates', 'Pending', 'State')
 
 GONE = 'Proxmox no longer has it.'
-# By these, a guest gets a virtual machine that exists, or keeps it.
+# The actions by which a guest gets an existing virtual machine, or keeps it.
 BRINGING = (Action.ADOPT, Action.REVIVE, Action.UPDATE)
 
 
@@ -37,7 +37,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GuestState:
-    """A state and, for people, why."""
+    """A state and the reason, for the user."""
 
     state: State
     reason: str = ''
@@ -51,11 +51,11 @@ REOPENED = GuestState(State.UNKNOWN, 'It is no longer ignored. The next run comp
 @dataclass(frozen=True, slots=True)
 class Pending:
     """
-    A change that is not in NetBox: only planned, refused, or left.
+    A change that is not in NetBox: only planned, refused, or skipped.
 
     Attributes:
         failure: Why it could not be written.
-        note: Why it was left.
+        note: Why it was skipped.
     """
 
     change: Change
@@ -65,11 +65,11 @@ class Pending:
 
 class GuestStates:
     """
-    How NetBox stands to the guests of an endpoint that were just read.
+    The states of the guests of an endpoint that were just read.
 
     Args:
-        pending: What the run planned and NetBox does not hold (yet).
-        vmids: The guests that the run is for; None: all.
+        pending: The planned changes that are not in NetBox (yet).
+        vmids: The guests that the run is limited to; None: all.
     """
 
     def __init__(
@@ -86,15 +86,20 @@ class GuestStates:
         self.waiting = Waiting.of(inventory, settings.last_seen, settings.offline_since)
 
     def set_outcome(self, change: Change, entry: Pending | None) -> None:
-        """A planned change was tried: what is open of it; None: NetBox holds it now."""
+        """
+        Record the outcome of a planned change.
+
+        Args:
+            entry: What remains pending of it; None: it was written.
+        """
         self.open.set_outcome(change, entry)
 
     def savepoint(self, units: Collection[str]) -> Callable[[], None]:
-        """Something to call if what is settled from now on of these units is taken back."""
+        """A function that restores the outcomes of these units, if what is written from now on is rolled back."""
         return self.open.savepoint(units)
 
     def of(self, guest: Guest) -> GuestState:
-        """How NetBox stands to a guest that is not ignored (any more)."""
+        """The state of a guest that is not ignored (any longer)."""
         if guest.key in self.settings.ignored:
             return REOPENED
         if skipped := why_skipped(guest, self.settings):
@@ -109,7 +114,7 @@ class GuestStates:
 
     def absent(self, unit: str, is_bound: bool, was_missing: bool = False) -> GuestState | None:
         """
-        The state of a guest that Proxmox VE did not list; None: the guest needs no row any longer.
+        The state of a guest that Proxmox VE did not list; None: the guest no longer needs a row.
 
         Args:
             was_missing: An earlier read found that Proxmox VE does not have it.
@@ -122,7 +127,7 @@ class GuestStates:
         return missing(self.open, unit) if is_bound else None
 
     def now(self, unit: str, is_bound: bool, before: GuestState, was_listed: bool) -> GuestState | None:
-        """How NetBox stands to a guest; None: there is nothing to say of it any more."""
+        """The current state of a guest; None: the guest no longer needs a row."""
         guest = self.guests.get(unit)
         was_missing = before.state in (State.MISSING, State.CONFLICT) and not was_listed
         return self.of(guest) if guest else self.absent(unit, is_bound, was_missing)
@@ -130,11 +135,11 @@ class GuestStates:
 
 class LaterGuestStates:
     """
-    How NetBox stands to guests while a plan is applied that was made of an earlier reading.
+    The states of guests while a plan is applied that was made from an earlier reading.
 
     Args:
-        remaining: How many changes of each unit the plan has.
-        outdated: Why the guests cannot be judged by that reading, because there is a newer one; '' if there is none.
+        remaining: The number of changes of each unit in the plan.
+        outdated: Why that reading no longer describes the guests, because there is a newer one; '' if there is none.
     """
 
     def __init__(self, remaining: Mapping[str, int], outdated: str) -> None:
@@ -143,11 +148,12 @@ class LaterGuestStates:
         self.open = OpenChanges(())
 
     def set_outcome(self, change: Change, entry: Pending | None) -> None:
+        """As `GuestStates.set_outcome`."""
         self.remaining[change.unit] -= 1
         self.open.set_outcome(change, entry)
 
     def savepoint(self, units: Collection[str]) -> Callable[[], None]:
-        """As `Standings.savepoint`."""
+        """As `GuestStates.savepoint`."""
         put_back = self.open.savepoint(units)
         remaining = {unit: self.remaining[unit] for unit in units}
 
@@ -160,10 +166,10 @@ class LaterGuestStates:
 
     def now(self, unit: str, is_bound: bool, before: GuestState, was_listed: bool) -> GuestState | None:
         """
-        As `Standings.now`.
+        As `GuestStates.now`.
 
         Args:
-            before, was_listed: What that reading told of it.
+            before, was_listed: The state according to that reading, and whether it listed the guest.
         """
         if self.outdated:
             return GuestState(State.UNKNOWN, self.outdated)
@@ -178,7 +184,7 @@ class LaterGuestStates:
 
 
 class OpenChanges:
-    """What was planned, or tried, and is not in NetBox, by the guest that it is about."""
+    """The changes that are not in NetBox, by the guest that they concern."""
 
     def __init__(self, pending: Iterable[Pending]) -> None:
         self.by_unit: dict[str, dict[tuple[object, ...], Pending]] = {}
@@ -186,8 +192,9 @@ class OpenChanges:
             self.set_outcome(entry.change, entry)
 
     def set_outcome(self, change: Change, entry: Pending | None) -> None:
+        """As `GuestStates.set_outcome`."""
         entries = self.by_unit.setdefault(change.unit, {})
-        # A guest may have several candidates, which are told alike.
+        # A guest may have several candidates with the same reason.
         identity = (change.kind, change.key, change.action, change.reason, change.pointer)
         if entry is None:
             entries.pop(identity, None)
@@ -195,6 +202,7 @@ class OpenChanges:
             entries[identity] = entry
 
     def savepoint(self, units: Collection[str]) -> Callable[[], None]:
+        """As `GuestStates.savepoint`."""
         before = {unit: dict(self.by_unit.get(unit, {})) for unit in units}
         return lambda: self.by_unit.update(before)
 
@@ -202,7 +210,7 @@ class OpenChanges:
         return (entry for entries in self.by_unit.values() for entry in entries.values())
 
     def to_adopt(self, unit: str) -> int | None:
-        """The virtual machine (pk) that a sync would adopt as a guest, or give back to it."""
+        """The virtual machine (pk) that a sync would adopt as a guest, or return to it."""
         for entry in self.by_unit.get(unit, {}).values():
             change = entry.change
             if change.kind == GUEST and change.action in BRINGING and change.pointer:
@@ -223,7 +231,7 @@ class OpenChanges:
         return next((state for entry in cluster if (state := problem(entry))), None)
 
     def about(self, unit: str) -> GuestState | None:
-        """What is open about a guest, the gravest first."""
+        """What is pending for a guest, the most serious state first; None: nothing."""
         entries = self.by_unit.get(unit, {}).values()
         problems = [state for entry in entries if (state := problem(entry))]
         if problems:
@@ -240,25 +248,27 @@ class OpenChanges:
 
 
 def missing(open_changes: OpenChanges, unit: str) -> GuestState:
+    """The state of a guest that is gone from Proxmox VE."""
     state = open_changes.about(unit)
     return state if state and state.state is State.CONFLICT else GuestState(State.MISSING, GONE)
 
 
 def problem(entry: Pending) -> GuestState | None:
-    """What a person has to decide about a change."""
+    """The state that a change leads to if a user has to decide about it."""
     if entry.change.action is Action.CONFLICT:
         return GuestState(State.CONFLICT, entry.change.reason)
     return GuestState(State.CONFLICT, entry.failure) if entry.failure else None
 
 
 def new_reason(change: Change) -> str:
+    """Why a guest is new, for the user."""
     if change.action is Action.ADOPT:
         return 'NetBox has its virtual machine already; a sync adopts it.'
     return 'A sync makes its virtual machine.'
 
 
 def why_skipped(guest: Guest, settings: Settings) -> str:
-    """Why the endpoint leaves a guest out; '' if it does not."""
+    """Why the endpoint skips a guest, for the user; '' if it does not."""
     if is_wanted(guest, settings):
         return ''
     if guest.type is GuestType.QEMU and not settings.sync_vms:

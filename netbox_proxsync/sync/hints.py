@@ -1,7 +1,4 @@
-"""
-What each kind knows of its items and records beyond the values that are written: by this they are recognized, and their
-values are completed.
-"""
+"""What each kind needs to know of its items and records beyond the values that are written."""
 
 from dataclasses import dataclass
 
@@ -30,16 +27,18 @@ __all__ = (
     'RuledHints',
 )
 
-# How well an address suits as the primary one; the lowest rank is the best one. See `guest_addresses.primary_ranks`.
+# The suitability of an address as primary address; the lowest rank is the best one. See `guest_addresses`.
 type PrimaryRank = tuple[bool, bool, bool, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceHints(Hints):
     """
+    A node.
+
     Attributes:
-        name: The name of the node, in lower case.
-        serial: The serial number that the node reports; None: not known, '': it has none.
+        name: In lower case.
+        serial: The serial number that the node reports, '' if it has none; None if it is not known.
     """
 
     name: str
@@ -49,8 +48,10 @@ class DeviceHints(Hints):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuledHints(Hints):
     """
+    An item for which mapping rules apply.
+
     Attributes:
-        decision: What the mapping rules say about the guest.
+        decision: What the mapping rules set for the guest.
     """
 
     decision: Decision = NOTHING
@@ -59,8 +60,10 @@ class RuledHints(Hints):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestHints(RuledHints):
     """
+    A guest.
+
     Attributes:
-        uuid: The SMBIOS UUID in lower case; None: not known, or a container.
+        uuid: The SMBIOS UUID in lower case; None if it is not known, or for a container.
         name: In lower case; None if it could not be read.
         macs: The MAC addresses of the NICs, as far as they could be read.
         second_choices: The fields whose value comes from a less reliable source, because a better one could not be
@@ -115,6 +118,8 @@ class InterfaceHints(PortHints):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MACHints(Hints):
     """
+    A MAC address of a guest or node.
+
     Attributes:
         interface: The interface that has the MAC address.
     """
@@ -126,12 +131,12 @@ class MACHints(Hints):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """
-    What was decided about one item that claims an address.
+    The decision about one item that claims an address.
 
     Attributes:
         record: The record that it takes if it is not bound to one.
         conflict: Why it does not get the address.
-        role: The role of the record that is made for it, if one is made.
+        role: The role of the record that is created for it, if one is created.
     """
 
     record: Record | None = None
@@ -142,6 +147,8 @@ class Claim:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressHints(RuledHints):
     """
+    An IP address of a guest or node.
+
     Attributes:
         host: The address without its prefix length.
         interface: The interface that has the address.
@@ -149,13 +156,13 @@ class AddressHints(RuledHints):
         is_reported: Whether the running guest or node reports the address.
         is_seen: Whether it does so on an interface that is connected and was read completely.
         is_configured: Whether the configuration contains the address.
-        is_configuration_read: Whether that could be read.
-        is_wish: Whether the configuration only asks the guest to take the address (cloud-init).
+        is_configuration_read: Whether the configuration could be read.
+        is_wish: Whether the configuration only asks the guest to use the address (cloud-init).
         is_shared: Whether several nodes have the address.
-        primary_rank: None if that is not known, or for an address of a node.
+        primary_rank: None if it is not known, or for an address of a node.
         excess: The hosts that the guest reports beyond the limit of addresses.
-        vrf: The VRF that the address will be in after the run; filled in by `IPKind.resolve_values`.
-        claim: Filled in by `IPKind.arrange`.
+        vrf: The VRF of the address after the run; set by `IPKind.resolve_values`.
+        claim: Set by `IPKind.arrange`.
     """
 
     host: str
@@ -216,6 +223,8 @@ class PartRecordHints(Hints):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterfaceRecordHints(PartRecordHints):
     """
+    An interface of a virtual machine or device.
+
     Attributes:
         macs: The MAC addresses that are assigned to the interface.
     """
@@ -226,9 +235,11 @@ class InterfaceRecordHints(PartRecordHints):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MACRecordHints(Hints):
     """
+    A MAC address.
+
     Attributes:
         is_primary: Whether the MAC address is the primary one of its interface.
-        holder: The interface and its machine, for people; '' if the MAC address is not assigned.
+        holder: The interface and its machine, for display; '' if the MAC address is not assigned.
     """
 
     mac: str
@@ -239,10 +250,12 @@ class MACRecordHints(Hints):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRecordHints(Hints):
     """
+    An IP address.
+
     Attributes:
         host: The address without its prefix length.
-        holder: What the address is assigned to, for people; '' if it is not assigned.
-        machine: The virtual machine or device that it is assigned to, over an interface.
+        holder: The object that the address is assigned to, for display; '' if it is not assigned.
+        machine: The virtual machine or device of that object; None if there is none.
     """
 
     host: str

@@ -1,4 +1,4 @@
-"""Which NetBox object each item is: bound, adopted, to be created, or in conflict."""
+"""Matches items with NetBox objects: each one is bound, adopted, to be created, or in conflict."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from .values import Pointer, Ref, Value
 
 __all__ = ('Match', 'Matches', 'match')
 
-# What an item without a binding is (`Kind.recognition`).
+# Returns the object of an item without a binding (see `Kind.recognition`).
 type Adopt = Callable[[Item], Record | Conflict | None]
 
 
@@ -35,15 +35,19 @@ class Match:
 @dataclass
 class Matches:
     """
+    The result of matching all items.
+
     Attributes:
-        matched: Items that a sync can act on, in the order in which they can be created.
-        conflicts: Those that it must leave, with the reason.
-        located: The objects that exist, by (kind, key).
-        left: What is left to a person, as (kind, key), and has no object: neither it nor its parts are made.
-        kept: What was not found in Proxmox and is not gone for all that, as (kind, key).
-        remembered: What bindings remember of that from now on, by their pk.
-        notices: What a person should know, beyond single objects.
+        matched: The items that a sync can act on, in the order in which they can be created.
+        conflicts: The items that it must leave unchanged, with the reason.
+        resolved: The existing objects, by (kind, key).
+        notices: What the user should know, in addition to single objects.
+        blocked: The keys of the roots that are in conflict: nothing of their units is written.
+        expected: The items, as (kind, key), whose objects exist or will be created.
+        skipped: The unmanaged items, as (kind, key), that have no object: neither they nor their parts are created.
         refusals: What NetBox refuses.
+        kept: The bindings, as (kind, key), whose counterparts were not found in Proxmox VE and are not gone.
+        remembered: New stored values of these bindings, by pk.
     """
 
     matched: list[Match] = field(default_factory=list)
@@ -59,7 +63,12 @@ class Matches:
 
 
 def match(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Matches:
-    """Tie every desired item to what exists; `now` decides grace periods."""
+    """
+    Match every desired item with what exists.
+
+    Args:
+        now: The current time, which decides grace periods.
+    """
     matches = Matches()
     gone = absent(desired, existing)
     existing = replace(
@@ -74,7 +83,7 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
             [item for item in desired.items if item.kind == kind.name], existing, settings
         )
         absent_of_kind = [bound for bound in gone if bound.kind == kind.name]
-        # A guest that is in conflict gets nothing, so nothing is gone because it is seen there.
+        # A guest in conflict takes no addresses from others.
         takers = [item for item in resolved_items if matches.blocked.isdisjoint((CLUSTER_KEY, item.unit))]
         absences = kind.judge(absent_of_kind, takers, desired, existing, matches.resolved, settings)
         existing = without_kept(existing, absent_of_kind, absences, matches)
@@ -96,7 +105,7 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
 
 
 def waiting_guests(desired: Desired, existing: Existing) -> list[Notice]:
-    """The guests that would be retired if a node were not offline, by the nodes that they may be on."""
+    """The guests that would be retired if a node were not offline, by the nodes on which they may be."""
     waiting: dict[tuple[str, ...], list[str]] = {}
     for bound in existing.bindings.values():
         is_root = bound.key == bound.unit and not (bound.missing_since or bound.unmanaged)
@@ -106,6 +115,7 @@ def waiting_guests(desired: Desired, existing: Existing) -> list[Notice]:
 
 
 def notice_of_waiting(nodes: tuple[str, ...], units: list[str]) -> Notice:
+    """The notice about guests that may be on offline nodes."""
     several, offline = len(units) > 1, f'{"nodes" if len(nodes) > 1 else "node"} {", ".join(nodes)}'
     guests = f'{len(units)} guests ({listed(units)}) are' if several else f'{units[0]} is'
     return Notice(
@@ -138,12 +148,13 @@ def finalize(matches: Matches, existing: Existing, settings: Settings) -> None:
 
 
 def retired_units(gone: Sequence[Bound], desired: Desired, existing: Existing, settings: Settings) -> frozenset[str]:
+    """The units that are retired, or will be by this plan, so that their objects are free for others."""
     if settings.missing_guests == 'leave':
         return frozenset()
     going = {bound.unit for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE}
     wanted = {item.unit for item in desired.items}
     retired = {bound.unit for bound in existing.bindings.values() if bound.missing_since and bound.unit not in wanted}
-    # What a guest holds that is ignored, or that the run is not for, is not free for others.
+    # The objects of guests that are ignored or out of scope are not free for others.
     return frozenset(unit for unit in going | retired if desired.may_lose(unit))
 
 
@@ -156,14 +167,14 @@ def expired_roots(gone: Sequence[Bound], existing: Existing, settings: Settings,
 
 
 def in_scope(item: Item, desired: Desired, existing: Existing) -> bool:
-    """Whether the run is for an item. The cluster has to be there first, whoever it is for."""
+    """Whether the run covers an item. The cluster is always covered until it exists."""
     if desired.concerns(item.unit):
         return True
     return item.key == CLUSTER_KEY and existing.bound_record(item) is None
 
 
 def reserve_existing(item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> None:
-    """What the run is not for stays as it is. What it has, or would be given, is not free for others."""
+    """Leave an item out of scope unchanged, but reserve its object so that no other item takes it."""
     record = existing.bound_record(item)
     if record is not None:
         keep_unchanged(item, record, matches)
@@ -172,6 +183,7 @@ def reserve_existing(item: Item, existing: Existing, adopt: Adopt, matches: Matc
 
 
 def bind(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> Match | None:
+    """The match of an item; None: it is left unchanged, or in conflict."""
     if CLUSTER_KEY in matches.blocked or item.unit in matches.blocked:
         return None
     bound, record = existing.binding(item), existing.bound_record(item)
@@ -190,7 +202,7 @@ def bind(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matc
     if not isinstance(found, Record):
         return Match(item)
     matches.resolved.add(item.kind, item.key, found.pointer)
-    # A binding whose object was deleted by hand ties nothing.
+    # A binding whose object a user deleted has no effect.
     return Match(item, bound if record else None, found)
 
 
@@ -198,7 +210,7 @@ def conflict_about(
     kind: Kind, item: Item, found: Record | Conflict | None, existing: Existing, matches: Matches
 ) -> Conflict | None:
     """
-    Why an item cannot be tied to an object.
+    Why an item cannot be bound to an object.
 
     Args:
         found: Its object, or why that is not decided; None: it has none and is to be created.
@@ -212,14 +224,14 @@ def conflict_about(
 
 
 def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matches) -> Conflict | None:
-    """Why NetBox does not take a new object; it is noted for the run, too."""
+    """Why NetBox refuses to create the object; it is noted for the notices of the run, too."""
     demanded = demand_of_new(kind, item, existing)
     if demanded is None:
         return None
     demand, key = demanded
     matches.refusals.add_demand(demand, key)
     if item.key != item.unit:
-        # Nor what hangs on it. What hangs on a root is blocked with it, and a node does not keep its guests out.
+        # Its parts cannot be created, either. The parts of a root are blocked with it.
         matches.skipped.add((item.kind, item.key))
     return Conflict(
         f'NetBox does not take it: the custom field "{demand.field}" of {demand.plural} {demand.reason}. Give the '
@@ -228,12 +240,12 @@ def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matche
 
 
 def is_part_of_skipped(item: Item, matches: Matches) -> bool:
-    """Whether what the item is a part of, and which was tied before it, is left to a person and has no object."""
+    """Whether the item is a part of an unmanaged item that has no object."""
     return any(isinstance(value, Ref) and (value.kind, value.key) in matches.skipped for value in item.values.values())
 
 
 def keep_unchanged(item: Item, record: Record | None, matches: Matches) -> None:
-    """The object stays as it is: a person's, or not what the run is for. Others may refer to it."""
+    """Leave the object unchanged: it is unmanaged, or out of scope. Other objects may refer to it."""
     if record is None:
         matches.skipped.add((item.kind, item.key))
         return
@@ -242,7 +254,7 @@ def keep_unchanged(item: Item, record: Record | None, matches: Matches) -> None:
 
 
 def with_managing_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
-    """The same conflict, saying which endpoint keeps what stands in the way."""
+    """The conflict, with the endpoint that manages the object that causes it."""
     record = conflict.record
     owner = existing.foreign.get(record.pointer) if record else None
     if record is None or not owner:
@@ -252,13 +264,13 @@ def with_managing_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
 
 
 def block_unit(item: Item, matches: Matches) -> None:
-    """Without its root, nothing of a unit can be placed; without the cluster, nothing at all."""
+    """Block the whole unit if the item is its root, or everything if the item is the cluster."""
     if item.key in (CLUSTER_KEY, item.unit):
         matches.blocked.add(item.key)
 
 
 def other_owner(record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
-    """An object is kept by one endpoint, as one thing."""
+    """Why an object cannot be taken: an object is managed by one endpoint and as one kind."""
     label = record.pointer.label
     if owner := existing.foreign.get(record.pointer):
         return Conflict(f'"{label}" is managed by another endpoint (ID {owner}).', record)
@@ -268,7 +280,7 @@ def other_owner(record: Record, existing: Existing, resolved: ResolvedObjects) -
 
 
 def unmatched(desired: Desired, existing: Existing, matches: Matches) -> Sequence[Bound]:
-    """The bindings whose thing is gone from Proxmox and whose object serves nothing else."""
+    """The bindings whose counterparts are gone from Proxmox VE and whose objects are not used for other items."""
     return [
         bound
         for bound in absent(desired, existing)
@@ -277,7 +289,7 @@ def unmatched(desired: Desired, existing: Existing, matches: Matches) -> Sequenc
 
 
 def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
-    """The bindings whose thing is gone from Proxmox beyond doubt."""
+    """The bindings whose counterparts were certainly not found in Proxmox VE."""
     wanted = {(item.kind, item.key) for item in desired.items}
     return [
         bound
@@ -295,5 +307,5 @@ def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
 
 
 def is_replaced(bound: Bound, existing: Existing) -> bool:
-    """Whether another machine was seen in its place; its parts stay with it."""
+    """Whether the VM ID of the root now belongs to another machine."""
     return bound.unit in existing.replaced and bound.key == bound.unit

@@ -1,4 +1,4 @@
-"""What becomes of objects whose thing is gone from Proxmox."""
+"""Decides what becomes of objects whose counterparts are gone from Proxmox VE."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -17,9 +17,11 @@ PRIMARY = {'primary_ip4': 'the primary IPv4 address', 'primary_ip6': 'the primar
 def removals(
     gone: Iterable[Bound], existing: Existing, settings: Settings, now: datetime
 ) -> tuple[list[Change], tuple[int, ...]]:
-    """The changes for bindings whose thing is gone, and the bindings (pks) that have lost their object as well."""
+    """
+    The changes for bindings whose counterparts are gone, and the bindings (pks) that have lost their objects as well.
+    """
     changes, forgotten = [], []
-    # Parts go before what they are part of: addresses before their interface, and a VLAN interface before its parent.
+    # Parts are removed before their parents: addresses before their interface, VLAN interfaces before their parent.
     order = list(KINDS)
     for bound in sorted(gone, key=lambda bound: (-order.index(bound.kind), bound.last.get('parent') is None)):
         record = existing.by_pointer.get(bound.pointer)
@@ -33,6 +35,7 @@ def removals(
 
 
 def removal(bound: Bound, record: Record, existing: Existing, settings: Settings, now: datetime) -> Change | None:
+    """The change for one such binding; None: the object stays unchanged."""
     kind = KINDS[bound.kind]
     if kind.removal is Removal.DELETE:
         return delete_or_release(bound, record, existing, settings)
@@ -63,7 +66,7 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
 
 
 def is_expired(bound: Bound, settings: Settings, now: datetime) -> bool:
-    """Whether the grace period of a retired object is over, after which the endpoint deletes it."""
+    """Whether the grace period of a retired object is over, so that the endpoint deletes it."""
     is_deletable = KINDS[bound.kind].is_deletable and bound.created_by_sync
     if bound.missing_since is None or not is_deletable or settings.missing_guests != 'delete':
         return False
@@ -72,8 +75,8 @@ def is_expired(bound: Bound, settings: Settings, now: datetime) -> bool:
 
 def is_marked(bound: Bound, now: Mapping[str, Value]) -> bool:
     """
-    Whether a retired object holds what its retirement wrote. One that a person has changed is in use for all that we
-    know, and is never deleted.
+    Whether a retired object still has the values that its retirement wrote. An object that a user has changed since may
+    be in use, and is never deleted.
     """
     marks = {name: value for name, value in KINDS[bound.kind].retired.items() if bound.last.get(name) == value}
     return bool(marks) and all(now.get(name) == value for name, value in marks.items())
@@ -81,8 +84,8 @@ def is_marked(bound: Bound, now: Mapping[str, Value]) -> bool:
 
 def lost_mark(bound: Bound, record: Record, existing: Existing, settings: Settings) -> dict[str, Value]:
     """
-    What an object that is remembered as retired does not hold though nobody edited it: its retirement was taken back,
-    and is to be done again.
+    The values to write again to an object that is stored as retired and not marked as such although no user edited it:
+    its retirement was reverted.
     """
     retired = KINDS[bound.kind].retired
     written = {name: value for name, value in retired.items() if may_write(name, bound, record, existing, settings)}
@@ -92,7 +95,7 @@ def lost_mark(bound: Bound, record: Record, existing: Existing, settings: Settin
 
 
 def may_be_deleted(bound: Bound, settings: Settings) -> bool:
-    """Whether an object whose thing is gone may be deleted, now or soon, so that it matters what hangs on it."""
+    """Whether an object whose counterpart is gone may be deleted, now or soon, so that its dependents matter."""
     kind = KINDS[bound.kind]
     if kind.removal is Removal.RETIRE:
         deletes = settings.missing_guests == 'delete' and kind.is_deletable
@@ -101,7 +104,7 @@ def may_be_deleted(bound: Bound, settings: Settings) -> bool:
 
 
 def may_write(name: str, bound: Bound, record: Record, existing: Existing, settings: Settings) -> bool:
-    """Whether a field may be written: NetBox takes it, the endpoint does not ignore it, and no user has edited it."""
+    """Whether a field may be written: NetBox accepts it, the endpoint does not ignore it, and no user has edited it."""
     if name not in record.values:
         return False
     limits = existing.limits.get((KINDS[bound.kind].model, name.removeprefix('cf_')))
@@ -114,6 +117,7 @@ def may_write(name: str, bound: Bound, record: Record, existing: Existing, setti
 
 
 def delete_or_release(bound: Bound, record: Record, existing: Existing, settings: Settings) -> Change | None:
+    """The change for an object of a kind that is deleted if the sync created it; None: it stays unchanged."""
     if was_reassigned(bound, record):
         reason = 'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
         return removal_change(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
@@ -141,13 +145,13 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
 
 
 def was_reassigned(bound: Bound, record: Record) -> bool:
-    """Whether a person moved the object to where this sync did not put it."""
+    """Whether a user moved the object to another parent."""
     holder = KINDS[bound.kind].holder
     return holder is not None and record.values[holder] not in (None, bound.last.get(holder))
 
 
 def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Settings) -> str:
-    """The primary address of which object it is by a person's choice, for people; '' if by none."""
+    """The display text of the primary address field for which a user chose the object; '' if there is none."""
     holder = existing.record_of(KINDS[bound.kind].machine_of(record))
     kept = existing.binding_of(holder.pointer) if holder else None
     if holder is None or kept is None:
@@ -156,13 +160,13 @@ def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Setti
         is_primary = spec.name in PRIMARY and holder.values.get(spec.name) == bound.pointer
         is_ours = kept.last.get(spec.name) == bound.pointer
         if is_primary and not is_ours and settings.owner(kept.kind, spec.name, spec.owner) is not Owner.FACT:
-            # Not by its name in NetBox, which the same run may change.
+            # The key, because the same run may change the name.
             return f'{PRIMARY[spec.name]} of {kept.key}'
     return ''
 
 
 def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Change:
-    """Its deletion, unless something hangs on it that this endpoint did not make."""
+    """The deletion of an object, or a conflict if objects depend on it that this endpoint did not create."""
     if burdens := existing.burdens.get(bound.pointer):
         return needs_decision(
             bound,
@@ -174,7 +178,7 @@ def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Cha
 
 
 def needs_decision(bound: Bound, record: Record, reason: str) -> Change:
-    """What a person has to decide; until then, the object stays as it is."""
+    """A conflict about which a user has to decide; until then, the object stays unchanged."""
     return Change(
         action=Action.CONFLICT,
         kind=bound.kind,
@@ -189,6 +193,13 @@ def needs_decision(bound: Bound, record: Record, reason: str) -> Change:
 def removal_change(
     action: Action, bound: Bound, record: Record, values: Mapping[str, Value], reason: str, keeps_binding: bool = True
 ) -> Change:
+    """
+    A change of an object whose counterpart is gone.
+
+    Args:
+        values: The values to write.
+        keeps_binding: Whether there is a binding afterwards.
+    """
     owners = {spec.name: spec.owner for spec in KINDS[bound.kind].fields}
     return Change(
         action=action,

@@ -17,17 +17,20 @@ DEFAULT_TYPE = Shared('virtualization.clustertype', 'Proxmox VE')
 
 
 def cluster_ref(inventory: Inventory, settings: Settings) -> Ref:
-    """The cluster of the endpoint, whatever its name is."""
+    """The reference to the cluster of the endpoint, under any name."""
     return Ref(CLUSTER, CLUSTER_KEY, cluster_label(inventory, settings))
 
 
 def cluster_label(inventory: Inventory, settings: Settings) -> str:
+    """The display name of the cluster."""
     if settings.cluster:
         return settings.cluster.label
     return cluster_name(inventory) or settings.endpoint.label
 
 
 class ClusterKind(Kind):
+    """The cluster of the endpoint."""
+
     name = CLUSTER
     plural = 'clusters'
     model = 'virtualization.cluster'
@@ -54,7 +57,7 @@ class ClusterKind(Kind):
         yield Item(kind=self.name, key=CLUSTER_KEY, unit='', label=label, values=values)
 
     def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
-        # A token without Sys.Audit may not ask for the cluster's name. The endpoint's stands in until it may.
+        # Without Sys.Audit, a token cannot read the name of the cluster. The name of the endpoint is used until it can.
         if settings.cluster or any(existing.bound_record(item) for item in items):
             return items
         return [replace(item, values={'name': settings.endpoint.label, **item.values}) for item in items]
@@ -76,8 +79,8 @@ class ClusterKind(Kind):
     def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
-        # NetBox moves every virtual machine of a cluster to the site that the cluster gets (virtualization.signals).
-        # In a cluster that a person made, that would move what a person placed.
+        # NetBox moves every virtual machine of a cluster to the site of the cluster (virtualization.signals). In a
+        # cluster that a user created, that would overwrite the sites that the user chose.
         bound = existing.bindings.get((self.name, CLUSTER_KEY))
         made = resolved.get(self.name, CLUSTER_KEY) is None or (bound is not None and bound.created_by_sync)
         return [item if made else replace(item, values=without(item.values, 'scope')) for item in items]
@@ -100,7 +103,7 @@ def without(values: Mapping[str, Value], name: str) -> Mapping[str, Value]:
 
 
 def cluster_name(inventory: Inventory) -> str | None:
-    """The cluster's name; a stand-alone host's own name; None if that was not read."""
+    """The name of the cluster, or that of a stand-alone host; None if it was not read."""
     if not known(inventory.cluster_name):
         return None
     if inventory.cluster_name:

@@ -39,6 +39,8 @@ ONLINE, OFFLINE = 'active', 'offline'
 
 
 class DeviceKind(Kind):
+    """The nodes of the cluster."""
+
     name = DEVICE
     plural = 'devices'
     model = 'dcim.device'
@@ -101,7 +103,7 @@ class DeviceKind(Kind):
             )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
-        # A cluster without quorum, or a token that may not ask for the members, tells less than there is.
+        # Without quorum, or without the privilege to read the members, the list may be incomplete.
         whole = inventory.quorate is True and known(inventory.cluster_name)
         return [SCOPE] if whole and nodes_of(inventory, settings) else []
 
@@ -142,6 +144,7 @@ class DeviceKind(Kind):
 
 
 def doubt(node: Node) -> tuple[str, str]:
+    """The fault of a node whose management address could not be assigned to an interface."""
     message = (
         f'The cluster uses the address {node.address} for node {node.name}, but the network configuration of the node '
         'does not show on which interface it is. It was not assigned.'
@@ -150,7 +153,9 @@ def doubt(node: Node) -> tuple[str, str]:
 
 
 def is_alike(record: Record, item: Item, existing: Existing) -> bool:
-    """Whether a device outside of all clusters is this node: it has a hypervisor's role, or this serial number."""
+    """
+    Whether a device outside of all clusters is this node: it has the role of the nodes, or the same serial number.
+    """
     serial = DeviceHints.of(item).serial
     has_role = record.values['role'] == existing.shared_object(item.values['role'])
     return has_role or bool(serial and record.values['serial'] == serial)
@@ -158,8 +163,8 @@ def is_alike(record: Record, item: Item, existing: Existing) -> bool:
 
 def elsewhere(item: Item, existing: Existing, cluster: Pointer | None) -> list[Record]:
     """
-    The devices at other sites that may be this node: of its name or serial number. One with another serial number, or
-    in another cluster, is another machine.
+    The devices at other sites with the name or the serial number of this node, which may be this node. A device with
+    another serial number, or in another cluster, is another machine.
     """
     hints = DeviceHints.of(item)
     return [
@@ -175,6 +180,7 @@ def elsewhere(item: Item, existing: Existing, cluster: Pointer | None) -> list[R
 
 
 def undecided(item: Item, found: Sequence[Record], settings: Settings) -> Conflict:
+    """The conflict of a node that may be one of several devices."""
     others = f' {len(found)} devices may be this node.' if len(found) > 1 else ''
     return Conflict(
         '', candidates=tuple(Candidate(record, explanation(item, record, settings) + others) for record in found)
@@ -182,7 +188,7 @@ def undecided(item: Item, found: Sequence[Record], settings: Settings) -> Confli
 
 
 def explanation(item: Item, record: Record, settings: Settings) -> str:
-    """Why a device is not this node beyond doubt, and what the user can do."""
+    """Why it is not certain that a device is this node, and what the user can do."""
     has_name = NamedRecordHints.of(record).name == DeviceHints.of(item).name
     site = record.values['site']
     here = site == settings.site
@@ -201,7 +207,10 @@ def explanation(item: Item, record: Record, settings: Settings) -> str:
 
 
 def adjust_status(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
-    """A node that is off is offline only where it was active: 'staged' or 'failed', by a person, says more."""
+    """
+    The item without values that would overwrite better ones: a node that is off becomes offline only if it was active,
+    because a user may have set 'staged' or 'failed'.
+    """
     record = existing.record_of(resolved.get(item.kind, item.key))
     values = dict(item.values)
     if record and values['status'] == OFFLINE and record.values['status'] not in (ONLINE, OFFLINE):
@@ -209,13 +218,13 @@ def adjust_status(item: Item, existing: Existing, resolved: ResolvedObjects) -> 
         if not (bound and bound.missing_since):
             del values['status']
     if record and values['device_type'] == PLACEHOLDER_TYPE:
-        # Only a new device needs a type whatever it is; SSH may be silent today.
+        # Only a new device needs a placeholder type. SSH may be unavailable only temporarily.
         del values['device_type']
     return replace(item, values=values)
 
 
 def reported(facts: NodeFacts) -> dict[str, Value]:
-    """What the node states about itself, without the values that could not be read."""
+    """The values that the node reports, without those that could not be read."""
     version = facts.version
     stated: dict[str, Reading[Value]] = {
         'cf_proxmox_pve_version': version,
@@ -245,7 +254,10 @@ def serial_of(node: Node) -> str | None:
 
 
 def primary_addresses(node: Node) -> dict[str, Value]:
-    """The address that the cluster uses, if it is on one of the node's interfaces, and the other family's there."""
+    """
+    The management address, if it is on one of the interfaces of the node, and the first address of the other family
+    there.
+    """
     management = management_address(node)
     found = list(addresses_of_node(node))
     first = next((each for each in found if each.address.ip == management), None)

@@ -16,6 +16,8 @@ DESCRIPTION_LENGTH = 200
 
 
 class DiskKind(Kind):
+    """The data disks and mount points of guests."""
+
     name = DISK
     plural = 'virtual disks'
     model = 'virtualization.virtualdisk'
@@ -37,7 +39,7 @@ class DiskKind(Kind):
                     unit=guest.key,
                     label=disk.key,
                     values=disk_values(guest, disk, settings),
-                    # NetBox demands a size.
+                    # NetBox requires a size.
                     partial=not known(disk.size),
                 )
 
@@ -55,19 +57,20 @@ class DiskKind(Kind):
 
 
 def disk_values(guest: Guest, disk: Disk, settings: Settings) -> dict[str, Value]:
+    """The values of a disk, without those that could not be read."""
     values: dict[str, Value] = {'virtual_machine': Ref(GUEST, guest.key, label_of(guest)), 'name': disk.key}
     if (description := describe(disk)) is not None:
         values['description'] = description
     if known(disk.size):
-        # NetBox keeps whole units; a disk smaller than one still exists.
+        # NetBox stores whole units; a smaller disk still exists.
         values['size'] = max(1, in_units(disk.size, settings.disk_unit))
     return values
 
 
 def describe(disk: Disk) -> str | None:
     """
-    Storage, volume, format and mount point; never the raw property string, which may hold serial numbers. None if a
-    part of that could not be read.
+    Storage, volume, format and mount point; never the raw property string, which may contain serial numbers. None if a
+    part of it could not be read.
     """
     if not all(known(part) for part in (disk.storage, disk.volume, disk.format, disk.mount_point, disk.passthrough)):
         return None

@@ -20,15 +20,18 @@ NAME_LENGTH = 64
 
 
 def interface_key(guest: Guest, nic_key: str) -> str:
+    """The key of the interface of a guest."""
     return f'{guest.key}/{nic_key}'
 
 
 def mac_key(guest: Guest, nic: Nic) -> str:
-    # The address is part of the key: another MAC is another MACAddress in NetBox, not an edit of the first.
+    """The key of the MAC address of a NIC. It contains the address: another MAC address is another object in NetBox."""
     return f'{guest.key}/{nic.key}/{nic.mac}'
 
 
 class InterfaceKind(Kind):
+    """The NICs of guests."""
+
     name = INTERFACE
     plural = 'interfaces of virtual machines'
     model = 'virtualization.vminterface'
@@ -102,11 +105,11 @@ def find_interface(
     resolved: ResolvedObjects,
 ) -> Record | None:
     """
-    The interface of a virtual machine or device that has a MAC address, else the one that has the first of some names.
+    The interface of a virtual machine or device with a MAC address, otherwise the one with the first of some names.
 
     Args:
         machine: None if it does not exist yet.
-        mac: None: the interface is only looked for by its names.
+        mac: None: the interface is only looked up by its names.
     """
     if machine is None:
         return None
@@ -122,25 +125,27 @@ def find_interface(
 
 
 def is_free(record: Record, existing: Existing) -> bool:
-    """Whether no NIC that Proxmox has is bound to the record. One whose NIC is gone may serve another."""
+    """
+    Whether the record is not bound to an existing NIC. The interface of a NIC that is gone may be used for another NIC.
+    """
     bound = existing.bound_to.get(record.pointer)
     return bound is None or (bound.kind, bound.key) in existing.gone
 
 
 def without_untold_name(item: Item, resolved: ResolvedObjects) -> Item:
-    """An interface keeps the name that its guest told once: it may be off, or its agent silent."""
+    """The item without its name if the guest does not report one and the interface exists: the guest may be off."""
     if InterfaceHints.of(item).is_named or resolved.get(item.kind, item.key) is None:
         return item
     return replace(item, values={name: value for name, value in item.values.items() if name != 'name'})
 
 
 def is_recognizable(guest: Guest, nic: Nic) -> bool:
-    """Whether enough of a NIC was read to make or adopt an interface. A container's is named by its configuration."""
+    """Whether enough of a NIC was read to create or adopt an interface."""
     return known(nic.name) if guest.type is GuestType.LXC else known(nic.mac) or known(nic.bridge)
 
 
 def name_of(guest: Guest, nic: Nic, settings: Settings) -> str | None:
-    """The name of an interface; None: it is not told, by the guest or by a line that can be read."""
+    """The name of an interface; None: neither the guest nor a readable configuration line states it."""
     if guest.type is GuestType.LXC:
         return (nic.name or nic.key)[:NAME_LENGTH] if known(nic.name) else None
     if settings.interface_naming == 'guest':
@@ -150,6 +155,7 @@ def name_of(guest: Guest, nic: Nic, settings: Settings) -> str | None:
 
 
 def nic_values(guest: Guest, nic: Nic, name: str, networks: Networks) -> dict[str, Value]:
+    """The values of the interface of a NIC, without those that could not be read."""
     values: dict[str, Value] = {'virtual_machine': Ref(GUEST, guest.key, label_of(guest)), 'name': name}
     if known(nic.link_down):
         values['enabled'] = not nic.link_down

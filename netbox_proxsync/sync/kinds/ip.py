@@ -48,6 +48,8 @@ DNS_NAME, DNS_NAME_LENGTH = re.compile(r'[0-9a-z_-]+(\.[0-9a-z_-]+)*'), 255
 
 
 class IPKind(Kind):
+    """The addresses of guests and nodes."""
+
     name = ADDRESS
     plural = 'IP addresses'
     model = 'ipam.ipaddress'
@@ -59,7 +61,7 @@ class IPKind(Kind):
         Field('assigned_object', Owner.FACT, fixed=True),
         Field('status', Owner.EDITORIAL),
         Field('vrf', Owner.EDITORIAL, needed=True),
-        # NetBox accepts an address twice only in such a role.
+        # NetBox accepts several records of an address only with certain roles.
         Field('role', Owner.EDITORIAL, needed=True),
         Field('dns_name', Owner.EDITORIAL),
     )
@@ -68,7 +70,7 @@ class IPKind(Kind):
         yield from node_addresses(inventory, settings)
         for guest in guests_of(inventory, settings):
             decision = decision_of(guest, settings)
-            # A NIC whose link state cannot be read is not known to be connected.
+            # A NIC whose link state cannot be read may be disconnected.
             nics = guest.config.nics if known(guest.config) else ()
             link_down = {nic.key for nic in nics if nic.link_down is not False}
             ranks, reading = primary_ranks(guest), reading_of(guest)
@@ -80,7 +82,7 @@ class IPKind(Kind):
                 values: dict[str, Value] = {
                     'address': str(address.interface),
                     'assigned_object': interface,
-                    # The configuration, if it can be read, says how the guest came by it.
+                    # The configuration determines how the guest got the address.
                     **({'status': status_of(address)} if known(nic.configured) else {}),
                     **dns_name(guest),
                 }
@@ -103,13 +105,13 @@ class IPKind(Kind):
                         primary_rank=ranks.get(ref.key),
                         excess=excess,
                     ),
-                    # In which VRF it would have to be looked for is not known.
+                    # Without its VRF, the address cannot be looked up.
                     partial=not known(decision.vrf),
                     reasons=decision.reasons,
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
-        # How complete it was is a question of each NIC: see `judge`.
+        # Completeness is decided per NIC: see `judge`.
         nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if addresses_are_read(node)]
         return nodes + [guest.key for guest in guests_of(inventory, settings) if reading_of(guest) is not None]
 
@@ -119,6 +121,7 @@ class IPKind(Kind):
         return within_limit(wanted, existing, settings.address_limit)
 
     def resolve_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
+        """The item with its VRF and its prefix length."""
         hints = AddressHints.of(item)
         candidates = existing.prefixes.get(hints.host, ())
         decided = hints.decision.value_for('vrf', settings.vrf)
@@ -186,7 +189,7 @@ class IPKind(Kind):
 
 
 def with_role(item: Item, resolved: ResolvedObjects) -> Item:
-    """The item with the role in which its address may be there several times, if a record is made for it."""
+    """The item with the role that allows several records of its address, if a record is created for it."""
     role = AddressHints.of(item).claim.role
     if role is None or resolved.get(item.kind, item.key) is not None:
         return item
@@ -194,7 +197,7 @@ def with_role(item: Item, resolved: ResolvedObjects) -> Item:
 
 
 def two_records(item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
-    """A record that a user took off the guest is not put back where the guest has another one of the address."""
+    """Why a record that a user unassigned is not assigned again: the interface has another record of the address."""
     if record.values['assigned_object'] is not None:
         return None
     hints = AddressHints.of(item)
@@ -228,8 +231,8 @@ def adopt_beside(item: Item, existing: Existing, resolved: ResolvedObjects) -> R
 
 def within_limit(items: Sequence[Item], existing: Existing, limit: int) -> list[Item]:
     """
-    The items without new ones beyond the limit of addresses of one guest. What NetBox has stays, so that the choice is
-    the same in every run.
+    The items without new ones beyond the limit of addresses per guest. Existing addresses stay, so that every run makes
+    the same choice.
     """
     units: dict[str, list[Item]] = defaultdict(list)
     for item in items:
@@ -246,18 +249,20 @@ def within_limit(items: Sequence[Item], existing: Existing, limit: int) -> list[
 
 
 def status_of(address: Address) -> str:
+    """The status of an address in NetBox."""
     status = STATUSES[address.origin]
-    # NetBox takes it of IPv6 alone (ipam.IPAddress.clean).
+    # NetBox accepts 'slaac' only for IPv6 (ipam.IPAddress.clean).
     return 'active' if status == 'slaac' and address.interface.version == 4 else status
 
 
 def dns_name(guest: Guest) -> dict[str, str]:
-    """The guest's own host name, if it was asked for and told, and NetBox accepts it (ipam.validators.DNSValidator)."""
+    """The host name that the guest reports, if NetBox accepts it (ipam.validators.DNSValidator)."""
     name = (guest.host_name or '').rstrip('.').lower() if known(guest.host_name) else ''
     return {'dns_name': name} if DNS_NAME.fullmatch(name) and len(name) <= DNS_NAME_LENGTH else {}
 
 
 def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
+    """The addresses of the nodes."""
     nodes = nodes_of(inventory, settings)
     bearers = Counter(str(found.address.ip) for node in nodes for found in addresses_of_node(node))
     for node in nodes:
@@ -274,7 +279,7 @@ def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
                     'address': str(found.address),
                     'assigned_object': interface,
                     'status': STATUSES[found.origin],
-                    # Once given, it stays: that the others have it no longer, or are off, does not make it wrong.
+                    # The role is not removed when the other nodes lose the address, because they may only be off.
                     **({'role': ANYCAST} if is_shared else {}),
                 },
                 hints=AddressHints(
@@ -289,7 +294,7 @@ def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
 
 
 def vrf_then(item: Item, existing: Existing) -> Pointer | None:
-    """The VRF that the address will be in after the run: what a user chose stays."""
+    """The VRF of the address after the run: the one that a user chose, otherwise the wanted one."""
     bound, record = existing.binding(item), existing.bound_record(item)
     if bound is None or record is None:
         return as_pointer(item.values.get('vrf'))
@@ -299,7 +304,7 @@ def vrf_then(item: Item, existing: Existing) -> Pointer | None:
 
 
 def is_ambiguous(candidates: Sequence[PrefixCandidate]) -> bool:
-    """Whether the prefixes around an address are in several VRFs, so that they do not tell its own."""
+    """Whether the prefixes around an address are in several VRFs, so that they do not determine its VRF."""
     return len({candidate.vrf for candidate in candidates}) > 1
 
 
@@ -309,6 +314,6 @@ def vrf_of(candidates: Sequence[PrefixCandidate]) -> Pointer | None:
 
 
 def prefix_length(host: str, candidates: Sequence[PrefixCandidate], vrf: Pointer | None) -> int:
-    """The length of the longest NetBox prefix around an address in its VRF; without one, of a host route."""
+    """The length of the longest NetBox prefix around an address in its VRF; without one, that of a host route."""
     lengths = [candidate.network.prefixlen for candidate in candidates if candidate.vrf == vrf]
     return max(lengths, default=ip_interface(host).network.prefixlen)

@@ -16,6 +16,8 @@ __all__ = ('MACKind',)
 
 
 class MACKind(Kind):
+    """The MAC addresses of the NICs of guests and nodes."""
+
     name = MAC
     plural = 'MAC addresses'
     model = 'dcim.macaddress'
@@ -43,7 +45,7 @@ class MACKind(Kind):
         guests = [
             guest.key
             for guest in guests_of(inventory, settings)
-            # The address of a NIC is a part of its key, so one that cannot be read may be any that is bound.
+            # The key contains the MAC address, so one that cannot be read may be any of the bound ones.
             if known(guest.config) and all(known(nic.mac) for nic in guest.config.nics)
         ]
         return nodes + guests
@@ -80,7 +82,7 @@ class MACKind(Kind):
 
 
 def node_macs(inventory: Inventory, settings: Settings) -> Iterable[Item]:
-    """The permanent addresses of nodes' NICs, which only SSH tells."""
+    """The permanent MAC addresses of the NICs of nodes, which only SSH reads."""
     for node in nodes_of(inventory, settings):
         names = {interface.name for interface in node.interfaces} if known(node.interfaces) else set()
         for nic in physical_nics(node).values():
@@ -91,6 +93,7 @@ def node_macs(inventory: Inventory, settings: Settings) -> Iterable[Item]:
 
 
 def item_of(key: str, unit: str, mac: str, interface: Ref) -> Item:
+    """The item of a MAC address."""
     return Item(
         kind=MACKind.name,
         key=key,

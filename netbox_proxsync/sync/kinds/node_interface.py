@@ -32,9 +32,9 @@ TYPES = {
     InterfaceType.FABRIC: VIRTUAL,
     InterfaceType.VNET: VIRTUAL,
 }
-# Proxmox has no word for these.
+# Proxmox VE has no type for these.
 DUMMY = re.compile(r'dummy\d+')
-# dcim.Interface.type by link speed in Mbit/s: what is most usual in a server.
+# dcim.Interface.type by link speed in Mbit/s: the most common type in servers.
 SPEEDS = {
     100: '100base-tx',
     1000: '1000base-t',
@@ -55,6 +55,8 @@ NAME_LENGTH, DESCRIPTION_LENGTH, MTU_RANGE = 64, 200, range(1, 65537)
 
 
 class NodeInterfaceKind(Kind):
+    """The interfaces of nodes."""
+
     name = NODE_INTERFACE
     plural = 'interfaces of nodes'
     model = 'dcim.interface'
@@ -108,6 +110,7 @@ class NodeInterfaceKind(Kind):
 def items_of(
     node: Node, interfaces: Sequence[NodeInterface], vnets: Mapping[str, Vnet], settings: Settings
 ) -> Iterable[Item]:
+    """The interfaces of one node."""
     nics = physical_nics(node)
     relations, faults = related(node, interfaces)
     for interface in interfaces:
@@ -134,7 +137,7 @@ def items_of(
 
 
 def interface_values(node: Node, interface: NodeInterface, nic: PhysicalNic | None) -> dict[str, Value]:
-    """The values without those that could not be read."""
+    """The values of an interface, without those that could not be read."""
     values: dict[str, Value] = {
         'device': device_ref(node.name),
         'name': interface.name[:NAME_LENGTH],
@@ -152,6 +155,7 @@ def interface_values(node: Node, interface: NodeInterface, nic: PhysicalNic | No
 
 
 def type_of(interface: NodeInterface, nic: PhysicalNic | None) -> str:
+    """The type of an interface in NetBox."""
     if interface.type is InterfaceType.UNKNOWN and DUMMY.fullmatch(interface.name):
         return VIRTUAL
     own_type = TYPES.get(interface.type) if known(interface.type) else None
@@ -159,17 +163,21 @@ def type_of(interface: NodeInterface, nic: PhysicalNic | None) -> str:
 
 
 def has_type(interface: NodeInterface, netbox_type: str) -> bool:
-    """Whether the interface is known to be of a type of NetBox."""
+    """Whether the interface is known to have a type of NetBox."""
     return known(interface.type) and TYPES.get(interface.type) == netbox_type
 
 
 def type_by_speed(nic: PhysicalNic | None) -> str:
+    """The type of a physical interface in NetBox, by its link speed."""
     speed = nic.speed_mbps if nic and known(nic.speed_mbps) else None
     return SPEEDS.get(speed, OTHER) if speed is not None else OTHER
 
 
 def membership(interface: NodeInterface, vnets: Mapping[str, Vnet]) -> Membership | None:
-    """The VLANs of an interface. Of a NIC or a bond Proxmox says nothing: what a person wrote there stays."""
+    """
+    The VLANs of an interface; None for NICs and bonds, about which Proxmox VE states nothing, and if they could not be
+    read.
+    """
     vnet = vnets.get(interface.name)
     vid = vnet.vlan_id if vnet else interface.vlan_id
     if not known(vid) or not known(interface.type):
@@ -179,7 +187,7 @@ def membership(interface: NodeInterface, vnets: Mapping[str, Vnet]) -> Membershi
     if has_type(interface, BRIDGE):
         if not known(interface.vlan_aware) or not known(interface.vids):
             return None
-        # `bridge_vids`: it passes no others on.
+        # The bridge forwards only the VLANs in `bridge_vids`.
         passed = Membership.of(tagged=interface.vids) if interface.vids else Membership.trunk()
         return passed if interface.vlan_aware else NONE
     return NONE if interface.type in (InterfaceType.VLAN, InterfaceType.OVS_INT_PORT) else None
@@ -190,9 +198,8 @@ type Faults = dict[str, list[tuple[str, str]]]
 
 def related(node: Node, interfaces: Sequence[NodeInterface]) -> tuple[dict[str, dict[str, Value]], Faults]:
     """
-    By name of the interface: its bond, bridge and parent, and the faults of the node's configuration in these.
-
-    A relation that could not be read is not among the values.
+    By name of the interface: its bond, bridge and parent, and the faults of the node's configuration in them. Relations
+    that could not be read are missing.
     """
     relations = Relations(node.name, interfaces)
     values: dict[str, dict[str, Value]] = {
@@ -207,12 +214,12 @@ def related(node: Node, interfaces: Sequence[NodeInterface]) -> tuple[dict[str, 
 
 class Relations:
     """
-    Which interfaces of a node belong together.
+    The relations between the interfaces of a node.
 
     Attributes:
         found: {relation: {interface: the one that it belongs to}}.
-        unread: The relations that an interface states of others, and that could not be read.
-        faults: By interface: what is wrong with its relations, and what to do.
+        unread: The relations that an interface states for others and that could not be read.
+        faults: By interface: the faults of its relations, as (message, remedy).
     """
 
     def __init__(self, node: str, interfaces: Sequence[NodeInterface]) -> None:
@@ -236,6 +243,7 @@ class Relations:
         }
 
     def read(self, interface: NodeInterface) -> None:
+        """Collect the relations that an interface states."""
         is_bridge = has_type(interface, BRIDGE)
         if known(interface.members):
             for member in interface.members:
@@ -253,11 +261,17 @@ class Relations:
             self.relate('parent', interface.name, interface.parent, interface.name)
 
     def is_unread(self, relation: str, interface: NodeInterface) -> bool:
+        """Whether a relation of an interface may exist that could not be read."""
         own = {'bridge': interface.bridge, 'parent': interface.parent}.get(relation)
         return relation in self.unread or not known(own)
 
     def relate(self, relation: str, name: str, other: str, source: str) -> None:
-        """`source`: the interface whose configuration says so."""
+        """
+        Add a relation, unless the configuration contradicts it.
+
+        Args:
+            source: The interface whose configuration states the relation.
+        """
         missing = next((each for each in (name, other) if each not in self.names), None)
         if missing is not None:
             self.add_fault(source, f'{source} names {missing}, which does not exist on {self.node}.')
@@ -265,7 +279,7 @@ class Relations:
             self.add_fault(name, f'{name} is in {first} and in {other}; NetBox shows it in {first}.')
 
     def cut_loops(self, relation: str, found: dict[str, str]) -> None:
-        """An interface that belongs to itself, over others, has no such relation in NetBox."""
+        """Remove the relations of interfaces that belong to themselves through others, which NetBox does not accept."""
         loops = {name: chain(name, found) for name in looped(found)}
         for name, names in loops.items():
             del found[name]
@@ -275,18 +289,19 @@ class Relations:
                 self.add_fault(name, text)
 
     def add_fault(self, name: str, text: str) -> None:
+        """Add a fault of an interface, once."""
         faults = self.faults.setdefault(name, [])
         if (text, CORRECT) not in faults:
             faults.append((text, CORRECT))
 
 
 def looped(found: Mapping[str, str]) -> set[str]:
-    """The names that lead back to themselves."""
+    """The names of interfaces that lead back to themselves."""
     return {name for name in found if chain(name, found)[-1] == name and len(chain(name, found)) > 1}
 
 
 def chain(name: str, found: Mapping[str, str]) -> list[str]:
-    """A name and where it leads, up to the end or to the first repetition."""
+    """A name and the names that it leads to, up to the end or to the first repetition."""
     names = [name]
     while (following := found.get(names[-1])) is not None:
         names.append(following)
@@ -296,9 +311,9 @@ def chain(name: str, found: Mapping[str, str]) -> list[str]:
 
 
 def possible(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
-    """The item without relations that NetBox refuses for the type that the interface has there."""
+    """The item without relations that NetBox refuses for the type of the existing interface."""
     record = existing.record_of(resolved.get(item.kind, item.key))
-    # A type that is there stays: a person, or a template, knows the port better than its speed tells.
+    # An existing type is kept: a user, or a template, knows the port better than its speed does.
     values = {**item.values, 'type': record.values['type']} if record else dict(item.values)
     if values['type'] == VIRTUAL:
         values['lag'] = None

@@ -30,14 +30,16 @@ VM_TYPES = {
     GuestType.QEMU: Shared('virtualization.virtualmachinetype', 'Proxmox VM'),
     GuestType.LXC: Shared('virtualization.virtualmachinetype', 'Proxmox container'),
 }
-# QMP status of a running or stopped VM; LXC knows the first two only. Anything else (prelaunch, io-error, ...) exists
-# and is neither up nor down.
+# The QMP status of a VM; containers have only the first two. In any other status (prelaunch, io-error, ...), a guest is
+# neither up nor down.
 STATUSES = {'running': 'active', 'stopped': 'offline', 'paused': 'paused', 'suspended': 'paused'}
 OTHER_STATUS = 'staged'
 RETIRED_STATUS = 'decommissioning'
 
 
 class VMKind(Kind):
+    """The virtual machines and containers."""
+
     name = GUEST
     plural = 'virtual machines'
     model = 'virtualization.virtualmachine'
@@ -48,7 +50,7 @@ class VMKind(Kind):
         Field('name', Owner.EDITORIAL, needed=True),
         Field('status', Owner.FACT),
         Field('cluster', Owner.FACT, fixed=True),
-        # A node that NetBox refuses must not keep its guests out.
+        # A device that NetBox refuses must not prevent its guests from being created.
         Field('device', Owner.FACT, deferred=True, checked_with='cluster'),
         Field('virtual_machine_type', Owner.EDITORIAL),
         Field('role', Owner.EDITORIAL),
@@ -161,7 +163,9 @@ def second_choices(guest: Guest, decision: Decision) -> frozenset[str]:
 
 
 def primary_addresses(guest: Guest, settings: Settings) -> dict[str, Value]:
-    """As the guest tells them; where its missing addresses are left alone, none is taken from the machine."""
+    """
+    The primary addresses that the guest reports; none is removed if the endpoint leaves missing addresses unchanged.
+    """
     found = guest_addresses.primary_addresses(guest)
     if settings.missing_addresses == 'leave':
         return {name: address for name, address in found.items() if address is not None}
@@ -169,7 +173,7 @@ def primary_addresses(guest: Guest, settings: Settings) -> dict[str, Value]:
 
 
 def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
-    """What the list of guests tells, without the guest's configuration."""
+    """The values from the list of guests, without the configuration of the guest."""
     values: dict[str, Value] = {'cf_vmid': guest.vmid, 'cf_vm_status': 'Deployed'}
     if known(guest.name):
         values['name'] = guest.name[:NAME_LENGTH]
@@ -189,20 +193,22 @@ def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
 
 
 def status_of(guest: Guest) -> str | None:
-    """The NetBox status; None: unknown, leave it. Passing locks (backup, snapshot, migrate, ...) change nothing."""
+    """
+    The NetBox status; None: unknown, leave it unchanged. Transient locks (backup, snapshot, migrate, ...) are ignored.
+    """
     if guest.template is True:
         return OTHER_STATUS
     if guest.lock == 'suspended':
         return 'paused'
     if not known(guest.lock) and guest.status == 'stopped':
-        return None  # it may be suspended
+        return None  # The guest may be suspended.
     if not known(guest.status) or guest.status == 'unknown':
         return None
     return STATUSES.get(guest.status, OTHER_STATUS)
 
 
 def configured(guest: Guest, config: GuestConfig, node_cpus: object, settings: Settings) -> dict[str, Value]:
-    """What the guest's own configuration tells. What of it cannot be read is not there."""
+    """The values from the configuration of the guest, without those that could not be read."""
     readings: dict[str, Reading[Value]] = {
         'vcpus': vcpus_of(guest.type, config, node_cpus),
         'platform': platform_of(guest, config),
@@ -220,10 +226,10 @@ def configured(guest: Guest, config: GuestConfig, node_cpus: object, settings: S
 
 def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> Reading[str | None]:
     """
-    The number of virtual CPUs as decimal text; Unknown if a part on which it depends cannot be read.
+    The number of virtual CPUs as decimal text; Unknown if it depends on a value that could not be read.
 
-    From the configuration: the lists clamp it to the host's number of CPUs. A container without limits has all of the
-    host's (pve-container, LXC.pm `vmstatus`).
+    It is taken from the configuration, because the lists limit it to the number of CPUs of the host. A container
+    without limits has all CPUs of the host (pve-container, LXC.pm `vmstatus`).
     """
     if guest_type is GuestType.QEMU:
         return decimal_text_of(config.vcpus if config.vcpus or not known(config.vcpus) else cores_of(config))
@@ -237,6 +243,7 @@ def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> R
 
 
 def decimal_text_of(number: Reading[int | None]) -> Reading[str | None]:
+    """The number as decimal text."""
     return decimal_text(number) if known(number) else number
 
 
@@ -250,6 +257,7 @@ def cores_of(config: GuestConfig) -> Reading[int]:
 
 
 def boot_disk(config: GuestConfig) -> dict[str, Reading[Value]]:
+    """The storage and the format of the boot disk."""
     if isinstance(config.boot_disk, Unknown):
         return {}
     disk = next((disk for disk in config.disks if disk.key == config.boot_disk), None)
@@ -260,6 +268,7 @@ def boot_disk(config: GuestConfig) -> dict[str, Reading[Value]]:
 
 
 def qemu_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
+    """The values that only virtual machines have."""
     fields: dict[str, Reading[Value]] = {
         'cf_cpu_sockets': config.sockets,
         'cf_qemu_cores_per_socket': config.cores,
@@ -278,6 +287,7 @@ def qemu_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
 
 
 def lxc_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
+    """The values that only containers have."""
     rootfs = next((disk for disk in config.disks if disk.key == 'rootfs'), None)
     return {
         'cf_lxc_architecture': config.architecture,
@@ -289,6 +299,8 @@ def lxc_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
 
 def hints_of(guest: Guest, decision: Decision, vmids: frozenset[int], keys: Mapping[str, Sequence[str]]) -> GuestHints:
     """
+    The hints of a guest.
+
     Args:
         vmids: The VM IDs of all guests.
         keys: See `keys_by_name`.
@@ -309,7 +321,7 @@ def hints_of(guest: Guest, decision: Decision, vmids: frozenset[int], keys: Mapp
 
 
 def keys_by_name(inventory: Inventory) -> dict[str, list[str]]:
-    """The guests of each name, in lower case; those too that the endpoint leaves out."""
+    """The keys of all guests by their names in lower case, including guests that are not synced."""
     keys: dict[str, list[str]] = {}
     for guest in inventory.guests:
         if known(guest.name):

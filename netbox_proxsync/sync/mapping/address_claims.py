@@ -1,4 +1,4 @@
-"""Which of several guests and nodes gets an address, and which record of it in NetBox."""
+"""Decides which of several guests and nodes gets an address, and which record of it in NetBox."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ def decide_claims(
     items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
 ) -> dict[str, Claim | None]:
     """
-    The claim of each item by its key. None: it gets no record, and that is as it should be (the backup of a virtual
+    The claim of each item by its key. None: the item gets no record, which is correct (the backup of a virtual
     address).
     """
     groups: dict[tuple[str, Pointer | None], list[Item]] = defaultdict(list)
@@ -40,7 +40,7 @@ def decide_claims(
 @dataclass
 class Contest:
     """
-    All who claim one address in one VRF.
+    All items that claim one address in one VRF.
 
     Attributes:
         items: In the order of their keys, those of nodes first.
@@ -60,6 +60,7 @@ class Contest:
         ]
 
     def decide(self) -> dict[str, Claim | None]:
+        """The claims of the items."""
         roles = {record.values['role'] for record in self.records if record.values['assigned_object'] is not None}
         guests = [item for item in self.items if not is_node(item.unit)]
         if len(guests) == len(self.items) and ANYCAST in roles:
@@ -68,26 +69,31 @@ class Contest:
             return self.virtual(guests)
         return self.one_wins()
 
-    # An ordinary address belongs to one guest or node. Nodes may share one.
+    # An ordinary address belongs to one guest or node. Several nodes may have the same one.
 
     def one_wins(self) -> dict[str, Claim | None]:
+        """The claims to an ordinary address."""
         winner = min(enumerate(self.items), key=lambda entry: self.rank(*entry))[1]
         claims: dict[str, Claim | None] = {winner.key: self.choose(winner)}
         for item in self.items:
             if item is winner:
                 continue
             if AddressHints.of(item).is_shared and AddressHints.of(winner).is_shared:
-                # What stands beside it depends on what the other nodes take: see `IPKind.adopt`.
+                # Its record depends on the records of the other nodes: see `IPKind.adopt`.
                 claims[item.key] = Claim()
             else:
                 claims[item.key] = Claim(conflict=claimed_twice(item, winner))
         return claims
 
     def rank(self, position: int, item: Item) -> tuple[bool, bool, bool, int]:
-        """Who has it in NetBox, then who is seen with it, then who is bound to it, then the first one."""
+        """
+        The order of precedence: the machine that has the address in NetBox, then one that reports it, then one that is
+        bound to it, then the first one.
+        """
         return not self.own(item), not AddressHints.of(item).is_seen, self.bound_record(item) is None, position
 
     def choose(self, item: Item) -> Claim:
+        """The claim of the item that gets an ordinary address."""
         if self.bound_record(item) is not None or AddressHints.of(item).is_shared:
             return Claim()
         if own := self.own(item):
@@ -102,6 +108,7 @@ class Contest:
     # Anycast: a record for each interface.
 
     def anycast(self, item: Item) -> Claim:
+        """The claim of one item to an anycast address."""
         if self.bound_record(item) is not None:
             return Claim()
         own = self.own(item) or self.own_in_other_vrf(item)
@@ -120,13 +127,14 @@ class Contest:
         # NetBox accepts an address twice only if every record has a role that may be shared.
         return Claim(conflict=held_elsewhere(item, alone)) if alone else Claim(role=ANYCAST)
 
-    # A virtual address follows the guest that is seen with it.
+    # A virtual address follows the guest that reports it.
 
     def virtual(self, items: Sequence[Item]) -> dict[str, Claim | None]:
+        """The claims to a virtual address."""
         claims: dict[str, Claim | None] = {}
         kept = {item.key: own[0] for item in items if (own := self.own(item))}
         seen_units = {item.unit for item in items if AddressHints.of(item).is_seen}
-        # A record that was put somewhere else in NetBox is no longer the one of the guest that is bound to it.
+        # A record that a user assigned to another object no longer belongs to the guest that is bound to it.
         seeking = [item for item in items if AddressHints.of(item).is_seen and item.key not in kept]
         for item in seeking:
             found = [record for record in self.within_reach(item) if self.may_take(record, item, seen_units)]
@@ -143,10 +151,17 @@ class Contest:
         return claims
 
     def within_reach(self, item: Item) -> Sequence[Record]:
+        """The records that an item may take: the bound one, otherwise all."""
         bound = self.bound_record(item)
         return [bound] if bound else self.records
 
     def may_take(self, record: Record, item: Item, seen_units: set[str]) -> bool:
+        """
+        Whether an item may take the record of a virtual address.
+
+        Args:
+            seen_units: The units that report the address.
+        """
         if record.pointer in self.taken or record.values['role'] not in VIRTUAL_ROLES:
             return False
         if is_free(record, item, self.existing, self.resolved):
@@ -158,17 +173,18 @@ class Contest:
         return is_ours and holders.isdisjoint(seen_units) and holders.isdisjoint(self.settings.ignored)
 
     def take(self, item: Item, found: Sequence[Record]) -> Claim:
+        """The claim of an item that reports a virtual address, and that takes one of the records."""
         if not found:
             record = next(iter(self.within_reach(item)))
             root = self.existing.binding_of(AddressRecordHints.of(record).machine)
             return Claim(conflict=seen_twice(item, root.unit) if root else held_elsewhere(item, record))
-        # What nobody holds before what another guest holds.
+        # Unassigned records before those of other guests.
         record = min(found, key=lambda record: (record.values['assigned_object'] is not None, record.pointer.pk))
         self.taken.add(record.pointer)
         return Claim(record=record)
 
     def of_backup(self, item: Item) -> Claim | None:
-        """Of a guest that is not seen with the address and does not have its record."""
+        """The claim of a guest that does not report the virtual address and does not have its record."""
         free = [
             record
             for record in self.records
@@ -179,28 +195,31 @@ class Contest:
         self.taken.add(free[0].pointer)
         return Claim(record=free[0])
 
-    # What the above are made of
+    # Helpers
 
     def machine(self, item: Item) -> Pointer | None:
+        """The virtual machine or device of an item."""
         return machine_of(item, self.resolved)
 
     def bound_record(self, item: Item) -> Record | None:
+        """The record to which an item is bound."""
         return self.existing.bound_record(item)
 
     def own(self, item: Item) -> list[Record]:
-        """The records that are on the guest or node in NetBox, whoever put them there; its interface first."""
+        """The records on the guest or node in NetBox, assigned by the sync or a user; those of its interface first."""
         return self.on_machine(item, self.records)
 
     def own_in_other_vrf(self, item: Item) -> list[Record]:
         """
-        Records on the same interface in another VRF, which a user chose: a second one of the same address would not be
-        right there.
+        Records on the same interface in another VRF, which a user chose. A second record of the address would be wrong
+        there.
         """
         interface = interface_of(item, self.resolved)
         found = self.existing.find(ADDRESS, 'host', AddressHints.of(item).host)
         return [record for record in self.on_machine(item, found) if record.values['assigned_object'] == interface]
 
     def on_machine(self, item: Item, records: Iterable[Record]) -> list[Record]:
+        """Those of the records that are on the virtual machine or device of an item, the bound one first."""
         machine, interface = self.machine(item), interface_of(item, self.resolved)
         if machine is None:
             return []
@@ -221,19 +240,20 @@ class Contest:
 
 
 def machine_of(item: Item, resolved: ResolvedObjects) -> Pointer | None:
-    """The virtual machine or device to which an item's address belongs, if it exists."""
+    """The virtual machine or device of an item, if it exists."""
     return resolved.get(GUEST, item.unit) or resolved.get(DEVICE, item.unit)
 
 
 def interface_of(item: Item, resolved: ResolvedObjects) -> Pointer | None:
+    """The interface of an item, if it exists."""
     ref = AddressHints.of(item).interface
     return resolved.get(ref.kind, ref.key)
 
 
 def is_free(record: Record, item: Item, existing: Existing, resolved: ResolvedObjects) -> bool:
     """
-    Whether an address may be this guest's: nothing holds it, or an interface of this guest does, or a guest that is
-    retired (of any endpoint) or has it no longer. A guest's claim never takes an address away from anything else.
+    Whether an address may be given to this item: it is not assigned, or assigned to this guest, or to a guest that is
+    retired (at any endpoint) or has lost it. An address is never taken from any other object.
     """
     bound = existing.bound_to.get(record.pointer)
     if bound and bound.unmanaged:
@@ -254,8 +274,8 @@ def is_free(record: Record, item: Item, existing: Existing, resolved: ResolvedOb
 
 def one_of(item: Item, free: Sequence[Record], existing: Existing) -> Claim:
     """
-    Which of several records an address takes: one that goes with this run, so that the next run finds no other choice;
-    else the one that nobody holds; and that of a retired machine only if there is no other.
+    Which of several records an address takes: one that this run releases, so that the next run makes the same choice;
+    otherwise an unassigned one; that of a retired machine only if there is no other.
     """
     bounds = {record.pointer: existing.bound_to.get(record.pointer) for record in free}
     lost = [record for record in free if (bound := bounds[record.pointer]) and (bound.kind, bound.key) in existing.gone]
@@ -268,8 +288,8 @@ def one_of(item: Item, free: Sequence[Record], existing: Existing) -> Claim:
 
 def may_stand_beside(record: Record, item: Item, existing: Existing, resolved: ResolvedObjects) -> bool:
     """
-    Whether an address that several nodes have (the gateway of a virtual network, of a bridge for NAT) may stand beside
-    this record of it: that of another node, or one that somebody gave a role in which an address may be there twice.
+    Whether NetBox may contain another record of an address that several nodes have (the gateway of a virtual network,
+    of a NAT bridge): the other record belongs to another node, or a user gave it a role that allows several records.
     """
     if not AddressHints.of(item).is_shared:
         return False
@@ -283,6 +303,7 @@ def may_stand_beside(record: Record, item: Item, existing: Existing, resolved: R
 
 
 def claimed_twice(item: Item, winner: Item) -> Conflict:
+    """The conflict of an item that loses an ordinary address to another one."""
     return Conflict(
         f'{item.label} is claimed by {winner.unit} as well, which keeps or gets it. If that is wrong, assign it to the '
         f'right guest in NetBox. If both are right, put them into different VRFs, or give it the role "anycast".'
@@ -290,6 +311,7 @@ def claimed_twice(item: Item, winner: Item) -> Conflict:
 
 
 def seen_twice(item: Item, unit: str) -> Conflict:
+    """The conflict of an item that reports a virtual address that another guest reports as well."""
     return Conflict(
         f'{item.label} is a virtual address in NetBox, and it is seen on {unit} at the same time. If both are right, '
         f'give it the role "anycast"; otherwise check which of the two is active.'
@@ -297,6 +319,7 @@ def seen_twice(item: Item, unit: str) -> Conflict:
 
 
 def held_elsewhere(item: Item, record: Record) -> Conflict:
+    """The conflict of an item whose address is assigned to another object."""
     holder = AddressRecordHints.of(record).holder or 'another guest'
     return Conflict(
         f'{item.label} belongs to {holder} in NetBox. If that is wrong, unassign it there; if both are right, put them '

@@ -19,7 +19,7 @@ LEGAL_FORM = re.compile(
 
 
 def device_type_of(node: Node, settings: Settings) -> Pointer | Shared:
-    """The endpoint's; else what SSH told; else a generic one."""
+    """The device type: that of the endpoint, otherwise that of the hardware, otherwise a placeholder."""
     if settings.node_device_type:
         return settings.node_device_type
     hardware = hardware_of(node)

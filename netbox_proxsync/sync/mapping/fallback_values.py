@@ -1,4 +1,4 @@
-"""Values that come from a less reliable source, because a better one could not be read."""
+"""Values from a less reliable source, used because a better one could not be read."""
 
 from dataclasses import replace
 
@@ -16,8 +16,8 @@ SECOND_CHOICES = 'second_choices'
 
 def without_second_choices(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
     """
-    The item without such values, where NetBox holds one from a better source: that this cannot be read now does not
-    make it wrong. A value that came from the same source before is brought up to date.
+    The item without such values where NetBox contains a value from a better source, which is still correct although it
+    cannot be read now. Values that came from the same source before are updated.
     """
     names = GuestHints.of(item).second_choices
     bound = existing.binding(item)
@@ -33,7 +33,7 @@ def without_second_choices(item: Item, existing: Existing, resolved: ResolvedObj
         and name not in before
         and record.values[name] != existing.shared_object(item.values[name])
     }
-    # Where nothing could be read, what is remembered of the source stays.
+    # If no source could be read, the stored source is kept.
     read = frozenset(name for name in names if name in item.values)
     used = (read - better) | frozenset(name for name in before if name not in item.values)
     identity = {**item.identity, SECOND_CHOICES: used} if used or remembered is not None else item.identity

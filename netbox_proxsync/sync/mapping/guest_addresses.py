@@ -1,4 +1,4 @@
-"""Which addresses of a guest are documented, and which of them are its primary ones."""
+"""The addresses of a guest that are documented, and its primary addresses."""
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,7 +18,9 @@ UNCHANGED = Ref('', '')
 
 
 def ip_ref(guest: Guest, address: Address) -> Ref:
-    """An address belongs to its guest, so that it stays the same object when it moves between NICs."""
+    """
+    The reference to an address. It belongs to its guest, so it remains the same object when it moves between NICs.
+    """
     return Ref(ADDRESS, f'{guest.key}/{address.interface.ip}', str(address.interface.ip))
 
 
@@ -32,15 +34,15 @@ def addresses_of(guest: Guest) -> Iterator[tuple[str, NicAddresses, Address]]:
 
 
 def all_readable(guest: Guest) -> bool:
-    """Whether every NIC told what it runs, so that an address that none of them has is gone."""
+    """Whether the running addresses of every NIC were read, so that an address that none of them has is gone."""
     return known(guest.addresses) and all(nic.running is None for nic in guest.addresses.values())
 
 
 def primary_ranks(guest: Guest) -> dict[str, PrimaryRank]:
     """
-    By the key of each address, how well it suits as primary address, the best one first: static before dynamic, the NIC
-    with the default gateway first, then the NICs' order, global before private for IPv6. Empty if the configuration of
-    a NIC's addresses cannot be read: which addresses are static is not known then.
+    The rank of each address as primary address, by key: static before dynamic, the NIC with the default gateway first,
+    then the order of the NICs, and global before private for IPv6. Empty if the configuration of a NIC's addresses
+    cannot be read, because it is not known then which addresses are static.
     """
     if known(guest.addresses) and not all(known(nic.configured) for nic in guest.addresses.values()):
         return {}
@@ -57,7 +59,7 @@ def primary_ranks(guest: Guest) -> dict[str, PrimaryRank]:
 
 
 def primary_addresses(guest: Guest) -> dict[str, Value]:
-    """`primary_ip4` and `primary_ip6`, as far as the guest told. `with_primary_addresses` puts them right."""
+    """`primary_ip4` and `primary_ip6`, as far as the guest reports them. `with_primary_addresses` corrects them."""
     ranks = primary_ranks(guest)
     if not ranks and any(addresses_of(guest)):
         return {}
@@ -81,13 +83,13 @@ def with_primary_addresses(
     leaves_missing: bool,
 ) -> Item:
     """
-    A machine with the primary addresses that it can have: not one that the guest does not get, and none instead of one
-    that is only not found for the moment.
+    The machine with the primary addresses that it can have: no address that the guest does not get, and no change if
+    the current one is only temporarily not found.
 
     Args:
         ranked: The addresses that the guest gets.
-        kept: The addresses that were not found and are not gone either, as (kind, key).
-        leaves_missing: The endpoint leaves missing addresses where they are.
+        kept: The addresses that were not found and are not gone, as (kind, key).
+        leaves_missing: The endpoint leaves missing addresses unchanged.
     """
     values = dict(item.values)
     for version, name in PRIMARY.items():
@@ -108,6 +110,6 @@ def with_primary_addresses(
 
 
 def best_of(items: Sequence[Item]) -> Ref | None:
-    """The address that suits best as primary address; None: there is none, or it is not known which."""
+    """The address with the best rank; None: there is none, or a rank is not known."""
     ranked = [(rank, item) for item in items if (rank := AddressHints.of(item).primary_rank) is not None]
     return min(ranked, key=lambda entry: entry[0])[1].ref if ranked and len(ranked) == len(items) else None

@@ -1,4 +1,4 @@
-"""Which name each guest bears in NetBox, where names are unique per cluster and tenant and Proxmox's are not."""
+"""The names of guests in NetBox, where they are unique per cluster and tenant. In Proxmox VE they need not be."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, count
@@ -21,12 +21,12 @@ def free_names(
     """
     The name of each guest whose name is known, by key.
 
-    Where a name is taken, its holder keeps it and the other becomes 'name (vmid)'. The holder is whoever bears it in
-    NetBox already, else the guest with the lower VM ID; so names are stable from run to run. NetBox compares names
-    without regard to case.
+    If a name is used twice, its holder keeps it and the other becomes 'name (vmid)'. The holder is the guest that has
+    the name in NetBox already, otherwise the one with the lower VM ID, so that names are stable from run to run. NetBox
+    compares names without regard to case.
 
     Args:
-        owner: Whose names are; None: they are ignored, so all that are there stay.
+        owner: The owner of names; None: names are ignored, so the existing ones stay.
     """
     holders = {item.key: record for item in items if (record := existing.record_of(resolved.get(item.kind, item.key)))}
     kept = {key for key, record in holders.items() if is_kept(key, record, existing, owner)}
@@ -65,14 +65,14 @@ def taken_names(
 
 
 def possible_names(name: str, vmid: int) -> Iterator[str]:
-    """The name, then the name with the VM ID, then (a retired guest of that VM ID may bear that) with a number."""
+    """The name, then the name with the VM ID, then (a retired guest with that VM ID may have it) with a number."""
     yield name
     for suffix in chain([f' ({vmid})'], (f' ({vmid}) {number}' for number in count(2))):
         yield name[: NAME_LENGTH - len(suffix)].rstrip() + suffix
 
 
 def tenant_of(item: Item, holder: Record | None, existing: Existing) -> Value:
-    """The tenant that the guest will have in NetBox: the endpoint's, unless a person chose another one."""
+    """The tenant of the guest after the run: the wanted one, unless a user chose another one."""
     want = item.values.get('tenant')
     if holder is None:
         return want
@@ -83,16 +83,17 @@ def tenant_of(item: Item, holder: Record | None, existing: Existing) -> Value:
 
 
 def name_scope(record: Record) -> tuple[str, Value]:
+    """What is unique of a virtual machine in its cluster: its name in lower case, and its tenant."""
     return str(record.values['name']).lower(), record.values['tenant']
 
 
 def bears_it(item: Item, holder: Record | None) -> bool:
-    """Whether the guest bears its plain name in NetBox now."""
+    """Whether the guest has its plain name in NetBox now."""
     return holder is not None and holder.values['name'] == item.values['name']
 
 
 def is_kept(key: str, record: Record, existing: Existing, owner: Owner | None) -> bool:
-    """Whether the record's name is a person's, which a sync leaves as it is."""
+    """Whether the name of the record belongs to a user, so that a sync does not change it."""
     if owner is not Owner.EDITORIAL:
         return owner is None
     bound = existing.bindings.get((GUEST, key))

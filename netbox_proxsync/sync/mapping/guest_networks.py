@@ -1,4 +1,4 @@
-"""What guests' NICs are connected to: the nodes' bridges and the virtual networks of SDN."""
+"""The networks that the NICs of guests are connected to: the bridges of nodes and the virtual networks of SDN."""
 
 from ...proxmox.infrastructure import InterfaceType, NodeInterface, Vnet
 from ...proxmox.inventory import Guest, Inventory, Nic, known
@@ -12,7 +12,7 @@ AS_BRIDGE = 1
 
 
 class Networks:
-    """The networks of an inventory, by what guests' configurations call them."""
+    """The networks of an inventory, by the names that the configurations of guests use."""
 
     def __init__(self, inventory: Inventory) -> None:
         self.vnets = {vnet.name: vnet for vnet in inventory.vnets} if known(inventory.vnets) else {}
@@ -21,7 +21,7 @@ class Networks:
             (name, interface.name): interface for name, interfaces in read.items() for interface in interfaces
         }
         self.read_nodes = frozenset(read)
-        # Without the virtual networks, a name that no node has may be one of them.
+        # If the virtual networks could not be read, an unknown name may be one of them.
         self.vnets_read = known(inventory.vnets)
 
     def bridge_of(self, guest: Guest, nic: Nic) -> NodeInterface | None:
@@ -42,9 +42,9 @@ class Networks:
 
     def membership(self, guest: Guest, nic: Nic) -> Membership | None:
         """
-        The VLANs of a NIC; None if that cannot be told.
+        The VLANs of a NIC; None if they are not known.
 
-        A NIC without a tag on a bridge that passes tagged frames on gets all of them.
+        A NIC without a tag on a VLAN-aware bridge gets all VLANs.
         """
         if not known(nic.bridge):
             return None
@@ -57,7 +57,7 @@ class Networks:
         elif not known(vnet.vlan_id):
             return None
         elif vnet.vlan_id:
-            # Whatever the guest tags is inside of that.
+            # Tags of the guest are nested in this VLAN.
             return Membership.of(vnet.vlan_id)
         if not known(nic.vlan_tag) or not known(nic.trunks):
             return None
@@ -65,7 +65,7 @@ class Networks:
             return Membership.of(nic.vlan_tag, nic.trunks)
         bridge = vnet or self.bridge_of(guest, nic)
         if bridge is None:
-            # One that does not exist passes nothing on.
+            # A bridge that does not exist forwards nothing.
             is_read = self.vnets_read and guest.node in self.read_nodes and not self.may_be_bridge(guest, nic)
             return NONE if is_read else None
         if not known(bridge.vlan_aware):
@@ -78,9 +78,8 @@ class Networks:
 
     def has_mtu(self, guest: Guest, nic: Nic) -> bool:
         """
-        Whether `mtu` says something about a NIC.
-
-        Not while the bridge whose MTU it has could not be read: that bridge may have the MTU that NetBox shows.
+        Whether `mtu` is known. It is not if the NIC follows a bridge that could not be read, because that bridge may
+        have the MTU in NetBox.
         """
         if not known(nic.mtu) or (nic.mtu == AS_BRIDGE and not known(nic.bridge)):
             return False

@@ -1,8 +1,8 @@
 """
-Which existing virtual machine each guest without a binding is: proven, plausible (a candidate), or none.
+Finds the existing virtual machine of each guest without a binding: proven, plausible (a candidate), or none.
 
-All guests are looked at together, the strongest evidence first. A machine that one guest is proven to be is no
-candidate for another guest.
+All guests are examined together, the strongest evidence first. A machine that is proven to be one guest is no candidate
+for another guest.
 """
 
 import re
@@ -32,7 +32,7 @@ class Likeness:
     Attributes:
         has_name: It has the guest's name.
         macs: The MAC addresses that both have.
-        against: For people: what speaks against it.
+        against: Evidence against it, for the user.
         uuid: The SMBIOS UUID that both have, if it is in another cluster; '' otherwise.
         is_elsewhere: It is in another cluster, or in none.
     """
@@ -46,17 +46,17 @@ class Likeness:
 
     @property
     def is_by_name(self) -> bool:
-        """Whether it has the guest's name, in the guest's cluster, and nothing speaks against it."""
+        """Whether it has the guest's name, is in the guest's cluster, and there is no evidence against it."""
         return self.has_name and not self.against and not self.is_elsewhere
 
 
 class GuestRecognition:
     """
-    Answers for each guest: the virtual machine that it is, why that is not decided (`Conflict`), or None.
+    Returns for each guest its virtual machine, why that is not decided (`Conflict`), or None.
 
     Args:
         items: The guests of the endpoint, bound or not.
-        located: Holds the cluster of the endpoint.
+        resolved: Contains the cluster of the endpoint.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class GuestRecognition:
         return self.answers.get(item.key)
 
     def is_bound(self, key: str) -> bool:
+        """Whether a guest has a virtual machine by its binding, or is unmanaged."""
         bound = self.existing.bindings.get((GUEST, key))
         return bound is not None and (bound.unmanaged or bound.pointer in self.existing.by_pointer)
 
@@ -104,7 +105,7 @@ class GuestRecognition:
         find: Callable[[Item], list[Record]],
         evidence: Callable[[Item], str],
     ) -> list[Item]:
-        """Answer for those items that one kind of evidence settles; the others."""
+        """Answer for those items that one kind of evidence identifies, and return the others."""
         wanted: dict[Pointer, list[Item]] = {}
         found = {item.key: find(item) for item in items}
         for item in items:
@@ -126,12 +127,15 @@ class GuestRecognition:
         return [item for item in items if item.key not in self.answers]
 
     def with_vmid(self, item: Item) -> list[Record]:
+        """The unbound virtual machines with the VM ID of the guest."""
         return self.unbound('vmid', GuestHints.of(item).vmid)
 
     def with_uuid(self, item: Item) -> list[Record]:
+        """The unbound virtual machines with the SMBIOS UUID of the guest."""
         return self.unbound('uuid', GuestHints.of(item).uuid)
 
     def with_name_and_mac(self, item: Item) -> list[Record]:
+        """The unbound virtual machines with the name and a MAC address of the guest."""
         return [
             record
             for name in names_of(item)
@@ -140,7 +144,7 @@ class GuestRecognition:
         ]
 
     def unbound(self, hint: str, value: object) -> list[Record]:
-        """The virtual machines of this cluster that no guest of the endpoint has."""
+        """The virtual machines of this cluster that belong to no guest of the endpoint."""
         if value is None:
             return []
         return [
@@ -177,6 +181,7 @@ class GuestRecognition:
             )
 
     def likenesses(self, item: Item) -> Iterator[Likeness]:
+        """Why virtual machines may be a guest."""
         names, macs = names_of(item), GuestHints.of(item).macs
         found = {
             record.pointer: record
@@ -210,17 +215,17 @@ class GuestRecognition:
                 yield Likeness(record, has_name, macs, uuid=uuid or '', is_elsewhere=True)
 
     def may_adopt(self, item: Item, found: Sequence[Likeness], rivals: dict[Pointer, list[Item]]) -> bool:
-        """Whether the endpoint adopts by name, and name, machine and guest are the only ones of their kind."""
+        """Whether the endpoint adopts by name, and the name, the machine and the guest are unambiguous."""
         if not self.settings.adopt_by_name or len(found) > 1 or not found[0].is_by_name:
             return False
         return len(rivals[found[0].record.pointer]) == 1 and not self.namesakes(item)
 
     def namesakes(self, item: Item) -> list[str]:
-        """The other guests of that name that have no virtual machine of their own."""
+        """The other guests with that name that have no virtual machine of their own."""
         return [key for key in GuestHints.of(item).namesakes if not self.is_bound(key)]
 
     def explanation(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> str:
-        """What a candidate is, and what the user can do."""
+        """Why a virtual machine is a candidate, and what the user can do."""
         label = likeness.record.pointer.label
         where = where_is(likeness.record) if likeness.is_elsewhere else ''
         parts = [f'The virtual machine "{label}"{where} may be this guest: it has {evidence_of(likeness)}.']
@@ -252,7 +257,7 @@ def compare(item: Item, record: Record, names: Sequence[str]) -> Likeness | None
         against.append('it has another name')
     vmid = GuestRecordHints.of(record).vmid
     if vmid is not None and vmid != GuestHints.of(item).vmid:
-        # Without a MAC address of the guest, or with the VM ID of a guest that is there, it is another machine.
+        # Without a MAC address of the guest, or with the VM ID of an existing guest, it is another machine.
         if not macs or vmid in GuestHints.of(item).vmids:
             return None
         against.append(f'it has the VM ID {vmid}')
@@ -262,23 +267,25 @@ def compare(item: Item, record: Record, names: Sequence[str]) -> Likeness | None
 
 
 def is_other_uuid(record: Record, item: Item) -> bool:
-    """Whether the serial number of a virtual machine is the SMBIOS UUID of another guest."""
+    """Whether the serial number of the record is the SMBIOS UUID of another guest."""
     uuid = GuestRecordHints.of(record).uuid
     return bool(uuid and GuestHints.of(item).uuid and UUID.fullmatch(uuid) and uuid != GuestHints.of(item).uuid)
 
 
 def where_is(record: Record) -> str:
+    """The cluster of a virtual machine, for display."""
     cluster = record.values['cluster']
     return f' of the cluster "{show(cluster)}"' if cluster else ' outside of all clusters'
 
 
 def names_of(item: Item) -> list[str]:
-    """The names that the guest may have in NetBox, in lower case: its own, and that with its VM ID."""
+    """The names that the guest may have in NetBox, in lower case: its own, and its own with the VM ID."""
     name = GuestHints.of(item).name
     return [each.lower() for each in islice(possible_names(name, GuestHints.of(item).vmid), 2)] if name else []
 
 
 def evidence_of(likeness: Likeness) -> str:
+    """The properties that both have, for display."""
     evidence = [f'the SMBIOS UUID {likeness.uuid} as its serial number'] if likeness.uuid else []
     evidence += ['the same name'] if likeness.has_name else []
     if macs := sorted(likeness.macs):
@@ -287,7 +294,7 @@ def evidence_of(likeness: Likeness) -> str:
 
 
 def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[str]:
-    """What proves that a candidate is the guest."""
+    """The changes that would prove that a candidate is the guest."""
     if likeness.is_elsewhere:
         remedy = "move it to this endpoint's cluster"
         is_proof = likeness.uuid or (likeness.has_name and likeness.macs)
@@ -305,6 +312,7 @@ def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[str]:
 
 
 def disproofs(likeness: Likeness) -> Iterator[str]:
+    """The changes that would prove that a candidate is another machine."""
     if likeness.uuid:
         yield 'change its serial number'
     elif likeness.macs:
@@ -314,11 +322,13 @@ def disproofs(likeness: Likeness) -> Iterator[str]:
 
 
 def one_of(remedies: Iterable[str]) -> str:
+    """Alternatives, for display."""
     *first, last = remedies
     return f'{", ".join(first)} or {last}' if first else last
 
 
 def several(found: Sequence[Record], what: str) -> Conflict:
+    """The conflict of a guest whose evidence matches several virtual machines."""
     names = ', '.join(sorted(f'"{record.pointer.label}"' for record in found))
     return Conflict(
         f'{len(found)} virtual machines in this cluster have {what}: {names}. Clear it on those that are not this '
@@ -327,7 +337,7 @@ def several(found: Sequence[Record], what: str) -> Conflict:
 
 
 def shared(item: Item, rivals: Sequence[Item], record: Record, what: str) -> Conflict:
-    """Several guests have the evidence that is to prove one of them."""
+    """The conflict of several guests whose evidence matches the same virtual machine."""
     others = ' and '.join(sorted(rival.key for rival in rivals if rival is not item))
     return Conflict(
         '',

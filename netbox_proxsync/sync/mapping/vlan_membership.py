@@ -1,4 +1,4 @@
-"""What an interface does with VLAN tags."""
+"""The VLAN tagging of an interface."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 __all__ = ('NONE', 'Membership')
 
 ACCESS, TAGGED, TAGGED_ALL = 'access', 'tagged', 'tagged-all'
-# A trunk of all VLANs: 2 to 4094, with or without 1.
+# The number of IDs in a trunk of all VLANs: 2 to 4094, with or without 1.
 ALL = 4093
-# Of wider trunks only the VLANs that NetBox has are listed: `trunks=2-1000` must not make 999 of them.
+# Wider trunks contain only the VLANs that NetBox has: `trunks=2-1000` must not create 999 of them.
 MADE_AT_MOST = 64
 
 type Ranges = tuple[tuple[int, int], ...]
@@ -17,12 +17,12 @@ type Ranges = tuple[tuple[int, int], ...]
 @dataclass(frozen=True, slots=True)
 class Membership:
     """
-    What an interface does with VLAN tags.
+    The VLAN tagging of an interface.
 
     Attributes:
-        mode: As in NetBox; None: it knows no VLANs.
-        untagged: The VLAN id of what is untagged.
-        tagged: Ranges of VLAN ids, both ends included.
+        mode: As in NetBox; None: the interface is not VLAN-aware.
+        untagged: The VLAN ID of untagged frames.
+        tagged: Ranges of VLAN IDs, both ends included.
     """
 
     mode: str | None
@@ -49,7 +49,7 @@ class Membership:
         return bool(self.untagged or self.tagged)
 
     def vids(self, known: Collection[int]) -> Iterator[int]:
-        """The ids of the VLANs, without those of a wide trunk that are not known."""
+        """The tagged VLAN IDs; for a wide trunk, only the known ones."""
         wide = number_of(self.tagged) > MADE_AT_MOST
         for start, end in self.tagged:
             yield from (vid for vid in range(start, end + 1) if not wide or vid in known)
@@ -59,4 +59,5 @@ NONE = Membership(None)
 
 
 def number_of(ranges: Ranges) -> int:
+    """The number of VLAN IDs in ranges."""
     return sum(end - start + 1 for start, end in ranges)

@@ -1,7 +1,7 @@
 """
-Which VLANs an interface is in, and which VLAN of NetBox each of them is.
+The VLANs of NetBox that an interface belongs to.
 
-VLANs are shared with the rest of NetBox: looked up where the endpoint says, made at need, and never changed.
+VLANs are shared with the rest of NetBox: looked up as the endpoint specifies, created if necessary, and never changed.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,12 +19,13 @@ __all__ = ('choose_vlans', 'missing_vlans', 'vlan_name')
 def choose_vlans(items: Iterable[Item], existing: Existing, resolved: ResolvedObjects) -> list[Item]:
     """
     The items with the fields that follow from the VLANs and the VLAN group in their hints. Where these are not known,
-    the fields are left alone.
+    the fields stay unchanged.
     """
     return [with_vlans(item, existing, resolved) for item in items]
 
 
 def with_vlans(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
+    """The item with its VLAN fields."""
     hints = PortHints.of(item)
     membership, group = hints.vlans, hints.vlan_group
     if membership is None:
@@ -55,7 +56,7 @@ def with_vlans(item: Item, existing: Existing, resolved: ResolvedObjects) -> Ite
 
 
 def reasons_of(hints: PortHints, values: Mapping[str, Value]) -> dict[str, str]:
-    """Which rule named the group in which the VLANs were looked up."""
+    """Which rule set the group in which the VLANs were looked up."""
     if (by := hints.vlan_group_by) and known(hints.vlan_group):
         text = f'VLAN group "{show(hints.vlan_group)}" by {by}'
         return {name: text for name in ('untagged_vlan', 'tagged_vlans') if values.get(name)}
@@ -67,8 +68,8 @@ class Lookup:
     Looks up the VLANs of one interface.
 
     Attributes:
-        missing: The VLAN IDs that mean no VLAN.
-        problems: For people: the VLAN IDs that may mean several VLANs.
+        missing: The VLAN IDs without a VLAN in NetBox.
+        problems: Messages for the user: the VLAN IDs that may mean several VLANs.
     """
 
     def __init__(self, index: VlanIndex, group: Pointer | None) -> None:
@@ -79,11 +80,11 @@ class Lookup:
 
     def find(self, vid: int, now: Collection[Value]) -> tuple[Pointer | Shared, ...]:
         """
-        What a VLAN ID means: an existing VLAN, else the one that was made for it (a user may have moved it), else one
-        to be made, if the endpoint allows.
+        The VLAN that an ID means: an existing one, otherwise the one that was created for it (a user may have moved
+        it), otherwise a new one, if the endpoint creates VLANs. Several, if it is not certain which one.
 
         Args:
-            now: The VLANs that the interface has. If several may be meant, these are.
+            now: The VLANs of the interface. One of these is preferred.
         """
         found = self.existing(vid)
         if len(found) > 1:
@@ -115,24 +116,26 @@ class Lookup:
 
 
 def new_vlan(vid: int, group: Pointer | None, site: Pointer | None) -> Shared:
+    """The VLAN to create for an ID."""
     if group:
         place: dict[str, int | None] = {'group_id': group.pk}
     elif site:
         place = {'site_id': site.pk}
     else:
-        # Not one that the same run makes in a group, which has no site either.
+        # Without this, a VLAN that the same run creates in a group would match, because it has no site either.
         place = {'group_id': None, 'site_id': None}
-    # The same id is another VLAN in another place.
+    # The same ID means different VLANs in different places.
     within = ' '.join(f'{field} {pk}' for field, pk in place.items())
     return Shared('ipam.vlan', vlan_name(vid), (*place.items(), ('vid', vid)), within=within)
 
 
 def vlan_name(vid: int) -> str:
-    """What a VLAN is called that a sync makes."""
+    """The name of a VLAN that a sync creates."""
     return f'VLAN {vid}'
 
 
 def several(vid: int, found: Iterable[VlanCandidate]) -> str:
+    """The message about an ID that may mean several VLANs."""
     names = '; '.join(sorted(map(describe, found)))
     return (
         f'NetBox has several VLANs {vid} that could be meant: {names}. Choose a VLAN group on the endpoint '
@@ -141,6 +144,7 @@ def several(vid: int, found: Iterable[VlanCandidate]) -> str:
 
 
 def describe(candidate: VlanCandidate) -> str:
+    """A VLAN and its place, for display."""
     place = (
         (candidate.group and f'group "{candidate.group.label}"')
         or (candidate.site and f'site "{candidate.site.label}"')
@@ -150,7 +154,12 @@ def describe(candidate: VlanCandidate) -> str:
 
 
 def missing_vlans(items: Iterable[Item], whose: str) -> Iterator[Notice]:
-    """One notice about all VLANs that NetBox does not have."""
+    """
+    One notice about all VLANs that NetBox does not have.
+
+    Args:
+        whose: 'Guests' or 'Nodes'.
+    """
     missing: Mapping[int, Item] = {vid: item for item in items for vid in PortHints.of(item).missing_vlans}
     if missing:
         vids = ', '.join(map(str, sorted(missing)))
