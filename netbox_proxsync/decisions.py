@@ -15,7 +15,7 @@ from .branching import refuse_in_branch
 from .choices import RunModeChoices, RunStatusChoices
 from .models import Binding, KeptBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from .models.deletion import delete_unread
-from .sync.guest_states import IGNORED, REOPENED, Standing
+from .sync.guest_states import IGNORED, REOPENED, GuestState
 
 __all__ = ('SyncGoingOn', 'ignore', 'leave_to_people', 'manage_again', 'stop_ignoring', 'stop_managing')
 
@@ -99,7 +99,7 @@ def manage_again(binding: Binding) -> None:
     Binding.objects.filter(pk=binding.pk).update(unmanaged=False)
 
 
-def decide(guests: Collection[ProxmoxGuest], ignored: bool, standing: Standing) -> int:
+def decide(guests: Collection[ProxmoxGuest], ignored: bool, standing: GuestState) -> int:
     refuse_in_branch()
     rows = ProxmoxGuest.objects.filter(pk__in=[guest.pk for guest in guests]).exclude(ignored=ignored)
     return rows.update(ignored=ignored, state=str(standing.state), reason=standing.reason)

@@ -9,7 +9,7 @@ from ..models import Binding, ProxmoxEndpoint
 from ..models.branch_states import known_identity, remember_identity
 from ..proxmox.inventory import Guest
 from ..sync.cluster_identity import ClusterIdentity, is_same_cluster
-from ..sync.guest_identity import identity_of
+from ..sync.guest_identity import identity_of_guest
 
 __all__ = ('remember_cluster', 'shared_cluster')
 
@@ -41,7 +41,7 @@ def keeps_most(endpoint: ProxmoxEndpoint, guests: Iterable[Guest]) -> bool:
     more than half of what it keeps (its host has joined a larger cluster). Where the clusters' authorities are not
     known, this must do: nodes are named alike everywhere, and single machines move.
     """
-    machines = {guest.key: uuid for guest in guests if (uuid := identity_of(guest).get('id_uuid'))}
+    machines = {guest.key: uuid for guest in guests if (uuid := identity_of_guest(guest).get('id_uuid'))}
     bindings = Binding.objects.filter(endpoint=endpoint, kind='vm', missing_since=None)
     kept = {key: uuid for key, uuid in bindings.values_list('key', 'values__id_uuid') if uuid}
     same = sum(machines.get(key) == uuid for key, uuid in kept.items())

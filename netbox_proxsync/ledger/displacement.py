@@ -58,7 +58,9 @@ class Aside:
         Note which objects a plan will rename or delete: the others keep their names. And which addresses get a role.
         """
         for change in changes:
-            if change.pointer and (change.action.goes or any(field.name == 'name' for field in change.writes)):
+            if change.pointer and (
+                change.action.removes_object or any(field.name == 'name' for field in change.writes)
+            ):
                 self.leaving.add(change.pointer)
             role = next((field.want for field in change.writes if change.kind == 'ip' and field.name == 'role'), None)
             if change.pointer and role:

@@ -16,11 +16,21 @@ from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterf
 
 from ..branching import connection_of
 from ..models import Binding
+from ..sync.hints import (
+    AddressHints,
+    AddressRecordHints,
+    DeviceHints,
+    GuestRecordHints,
+    InterfaceRecordHints,
+    MACRecordHints,
+    NamedRecordHints,
+    PartRecordHints,
+)
 from ..sync.kinds import KINDS
 from ..sync.mapping.missing_addresses import may_be_gone
 from ..sync.removal import may_be_deleted
 from ..sync.settings import Settings
-from ..sync.state import Bound, Departed, Desired, Existing, Item, PrefixHit, Record
+from ..sync.state import Bound, Departed, Desired, Existing, Hints, Item, PrefixCandidate, Record
 from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
 from .dependents import burdens_of
@@ -60,7 +70,7 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
         limits=reader.custom_fields.limits,
         demands=reader.custom_fields.demands,
         tag_limits=load_tag_limits(),
-        prefixes=load_prefixes({str(item.hints['host']) for item in desired.items if item.kind == 'ip'}),
+        prefixes=load_prefixes({AddressHints.of(item).host for item in desired.items if item.kind == 'ip'}),
         vlans=load_vlans(endpoint, desired.items, reader.cluster, settings),
         departed=reader.with_records(departed),
         elsewhere=reader.elsewhere,
@@ -71,7 +81,7 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
 def unwanted(bindings: Iterable[Bound], bound_to: Mapping[Pointer, Bound], desired: Desired) -> list[Bound]:
     """The bindings that a comparison may find to be gone."""
     wanted = {(item.kind, item.key) for item in desired.items}
-    seen = {str(item.hints['host']) for item in desired.items if item.kind == 'ip' and item.hints['is_seen']}
+    seen = {AddressHints.of(item).host for item in desired.items if item.kind == 'ip' and AddressHints.of(item).is_seen}
     return [
         bound
         for bound in bindings
@@ -85,7 +95,7 @@ def unwanted(bindings: Iterable[Bound], bound_to: Mapping[Pointer, Bound], desir
 
 def moving(gone: Iterable[Bound], desired: Desired) -> frozenset[Pointer]:
     """The addresses that a guest has lost and another one has."""
-    wanted = {str(item.hints['host']) for item in desired.items if item.kind == 'ip'}
+    wanted = {AddressHints.of(item).host for item in desired.items if item.kind == 'ip'}
     return frozenset(bound.pointer for bound in gone if bound.kind == 'ip' and bound.key.rpartition('/')[2] in wanted)
 
 
@@ -107,9 +117,9 @@ def wanted_shared(items: Iterable[Item]) -> set[Shared]:
     return wanted
 
 
-def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixHit, ...]]:
+def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixCandidate, ...]]:
     """The prefixes around each host address, by one query that can use the index on them."""
-    hits: dict[str, list[PrefixHit]] = {}
+    hits: dict[str, list[PrefixCandidate]] = {}
     if not hosts:
         return {}
     with connection_of(Prefix).cursor() as cursor:
@@ -121,7 +131,7 @@ def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixHit, ...]]:
         )
         for host, prefix, vrf_id, vrf_name in cursor.fetchall():
             vrf = Pointer('ipam.vrf', vrf_id, vrf_name) if vrf_id else None
-            hits.setdefault(host, []).append(PrefixHit(network=ip_network(prefix), vrf=vrf))
+            hits.setdefault(host, []).append(PrefixCandidate(network=ip_network(prefix), vrf=vrf))
     return {host: tuple(found) for host, found in hits.items()}
 
 
@@ -162,7 +172,7 @@ class RecordReader:
     def bound(self, kind: str) -> models.QuerySet:
         return Binding.objects.filter(self.kept, kind=kind).values('object_id')
 
-    def record(self, kind: str, instance: models.Model, **hints: object) -> Record:
+    def record(self, kind: str, instance: models.Model, hints: Hints) -> Record:
         return Record(
             pointer=pointer_to(instance),
             values=read_all(instance, self.names[kind]),
@@ -189,14 +199,17 @@ class RecordReader:
             if interface in vm_of:
                 macs_of_vm.setdefault(vm_of[interface], set()).update(addresses)
         return {
-            'cluster': [self.record('cluster', cluster, name=cluster.name.lower()) for cluster in clusters],
+            'cluster': [
+                self.record('cluster', cluster, NamedRecordHints(name=cluster.name.lower())) for cluster in clusters
+            ],
             'device': [self.device_record(device) for device in devices],
             'node_interface': [
                 self.record(
                     'node_interface',
                     port,
-                    device=pointer_to(port.device),
-                    macs=frozenset(macs_of.get(pointer_to(port), ())),
+                    InterfaceRecordHints(
+                        machine=pointer_to(port.device), macs=frozenset(macs_of.get(pointer_to(port), ()))
+                    ),
                 )
                 for port in ports
             ],
@@ -205,23 +218,33 @@ class RecordReader:
                 self.record(
                     'interface',
                     interface,
-                    virtual_machine=vm_of[pointer_to(interface)],
-                    macs=frozenset(macs_of.get(pointer_to(interface), ())),
+                    InterfaceRecordHints(
+                        machine=vm_of[pointer_to(interface)], macs=frozenset(macs_of.get(pointer_to(interface), ()))
+                    ),
                 )
                 for interface in interfaces
             ],
             'mac': [
-                self.record('mac', mac, mac=str(mac.mac_address), is_primary=mac.is_primary, holder=holder_text(mac))
+                self.record(
+                    'mac',
+                    mac,
+                    MACRecordHints(mac=str(mac.mac_address), is_primary=mac.is_primary, holder=holder_text(mac)),
+                )
                 for mac in macs
             ],
             'ip': [
                 self.record(
-                    'ip', ip, host=str(ip.address.ip), holder=holder_text(ip), holder_vm=holder_vm(ip.assigned_object)
+                    'ip',
+                    ip,
+                    AddressRecordHints(
+                        host=str(ip.address.ip), holder=holder_text(ip), machine=machine_of(ip.assigned_object)
+                    ),
                 )
                 for ip in self.ips()
             ],
             'disk': [
-                self.record('disk', disk, virtual_machine=pointer_to(disk.virtual_machine)) for disk in self.disks(vms)
+                self.record('disk', disk, PartRecordHints(machine=pointer_to(disk.virtual_machine)))
+                for disk in self.disks(vms)
             ],
         }
 
@@ -253,10 +276,12 @@ class RecordReader:
         return self.record(
             'vm',
             vm,
-            name=vm.name.lower(),
-            vmid=vm.custom_field_data.get('vmid'),
-            uuid=vm.serial.lower() or None,
-            macs=frozenset(macs.get(pointer_to(vm), ())),
+            GuestRecordHints(
+                name=vm.name.lower(),
+                vmid=vm.custom_field_data.get('vmid'),
+                uuid=vm.serial.lower() or None,
+                macs=frozenset(macs.get(pointer_to(vm), ())),
+            ),
         )
 
     def clusters(self) -> models.QuerySet:
@@ -269,22 +294,22 @@ class RecordReader:
         return Cluster.objects.filter(reach).select_related('type', 'group', 'tenant').prefetch_related('scope')
 
     def devices(self) -> models.QuerySet:
-        names = [item.hints['name'] for item in self.items if item.kind == 'device']
+        names = [DeviceHints.of(item).name for item in self.items if item.kind == 'device']
         return self.with_relations(Device.objects.annotate(folded=Lower('name'))).filter(
             Q(pk__in=self.bound('device'))
             | Q(folded__in=names, site=self.settings.site.pk if self.settings.site else None)
         )
 
     def device_record(self, device: Device) -> Record:
-        return self.record('device', device, name=(device.name or '').lower())
+        return self.record('device', device, NamedRecordHints(name=(device.name or '').lower()))
 
     def devices_elsewhere(self) -> Iterable[Device]:
         """Those at other sites that a new node may be, and that no endpoint keeps."""
         new = [item for item in self.items if item.kind == 'device' and (item.kind, item.key) not in self.bound_keys]
         if not new:
             return ()
-        names = [item.hints['name'] for item in new]
-        serials = [serial for item in new if (serial := item.hints['serial'])]
+        names = [DeviceHints.of(item).name for item in new]
+        serials = [serial for item in new if (serial := DeviceHints.of(item).serial)]
         bound = Binding.objects.filter(kind='device').order_by()
         return (
             self.with_relations(Device.objects.annotate(folded=Lower('name')))
@@ -344,7 +369,7 @@ class RecordReader:
         )
 
     def ips(self) -> models.QuerySet:
-        wanted = [str(item.hints['host']) for item in self.items if item.kind == 'ip']
+        wanted = [AddressHints.of(item).host for item in self.items if item.kind == 'ip']
         return (
             IPAddress.objects.annotate(wanted_host=Cast(Host('address'), output_field=IPAddressField()))
             .filter(Q(wanted_host__in=wanted) | Q(pk__in=self.bound('ip')))
@@ -381,6 +406,6 @@ def holder_text(instance: IPAddress | MACAddress) -> str:
     return f'"{holder}" of "{parent}"' if parent else f'"{holder}"'
 
 
-def holder_vm(holder: models.Model | None) -> Pointer | None:
+def machine_of(holder: models.Model | None) -> Pointer | None:
     """The virtual machine or device to which an address belongs."""
     return pointer_to(holder.parent_object) if isinstance(holder, VMInterface | Interface) else None

@@ -10,7 +10,7 @@ from ..models import Binding, FormerEndpoint, KeptBinding, ProxmoxEndpoint
 from ..models.former_endpoints import COLUMNS
 from ..proxmox.inventory import Guest
 from ..sync.cluster_identity import ClusterIdentity, is_same_cluster
-from ..sync.guest_identity import identity_of
+from ..sync.guest_identity import identity_of_guest
 from ..sync.values import Pointer
 
 __all__ = ('take_over', 'was_created_by_sync')
@@ -45,7 +45,7 @@ def kept_most(former: FormerEndpoint, guests: Iterable[Guest]) -> bool:
     Whether at least half of its machines are listed under their VMIDs with the same UUIDs. Half of those that are
     listed is not enough: a server that lists one known machine would take over all the others.
     """
-    machines = {guest.key: uuid for guest in guests if (uuid := identity_of(guest).get('id_uuid'))}
+    machines = {guest.key: uuid for guest in guests if (uuid := identity_of_guest(guest).get('id_uuid'))}
     rows = former.bindings.filter(kind='vm', missing_since=None).values_list('key', 'values__id_uuid')
     kept = {key: uuid for key, uuid in rows if uuid}
     return bool(kept) and 2 * sum(machines.get(key) == uuid for key, uuid in kept.items()) >= len(kept)

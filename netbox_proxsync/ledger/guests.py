@@ -19,7 +19,7 @@ from ..models.branch_states import guests_read, set_guests_read
 from ..models.deletion import delete_unread
 from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of
-from ..sync.guest_states import IGNORED, LaterStandings, Standing, Standings, State
+from ..sync.guest_states import IGNORED, GuestState, GuestStates, LaterGuestStates, State
 
 __all__ = ('GuestRecorder',)
 
@@ -51,7 +51,7 @@ class GuestRecorder:
     def __init__(
         self,
         endpoint: ProxmoxEndpoint,
-        standings: Standings | LaterStandings,
+        standings: GuestStates | LaterGuestStates,
         vmids: Collection[int] | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -132,7 +132,7 @@ class GuestRecorder:
             machines = self.machines(rows)
             self.find_to_adopt(rows)
             for key, row in rows.items():
-                before = Standing(State(row.state), row.reason)
+                before = GuestState(State(row.state), row.reason)
                 standing = self.standings.now(key, key in machines, before, was_listed=row.seen_until is None)
                 if is_over(row, standing):
                     gone.append(row)
@@ -140,7 +140,7 @@ class GuestRecorder:
                     differing.append(row)
             save(differing, gone)
 
-    def standing_of(self, row: ProxmoxGuest, standing: Standing | None, machines: Machines) -> dict[str, Any]:
+    def standing_of(self, row: ProxmoxGuest, standing: GuestState | None, machines: Machines) -> dict[str, Any]:
         if row.ignored or standing is None:
             standing = IGNORED
         # The machine of an ignored guest may be bound no more, and one that is only planned to be adopted is not bound
@@ -189,7 +189,7 @@ def save(differing: list[ProxmoxGuest], gone: list[ProxmoxGuest]) -> None:
         delete_unread(ProxmoxGuest, Q(pk__in=[row.pk for row in batch]), ProxmoxGuest.objects.db)
 
 
-def is_over(row: ProxmoxGuest, standing: Standing | None) -> bool:
+def is_over(row: ProxmoxGuest, standing: GuestState | None) -> bool:
     """Whether there is nothing to say of a guest. What a person decided stands, also for when it comes back."""
     return standing is None and not row.ignored
 

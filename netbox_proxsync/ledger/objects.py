@@ -18,7 +18,7 @@ from ..custom_fields import unusable_fields
 from ..models import Binding, FormerEndpoint, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS, Removal
-from ..sync.ownership import decide
+from ..sync.ownership import resolve_field
 from ..sync.removal import is_marked
 from ..sync.state import Bound
 from ..sync.values import Pointer, Ref, Shared, Value, encode_all
@@ -128,7 +128,7 @@ class ObjectWriter:
     def create(self, change: Change) -> None:
         """Make an object and its binding. Late fields stay empty."""
         model = apps.get_model(KINDS[change.kind].model)
-        fields = [field for field in change.writes if not field.late and self.is_made(field)]
+        fields = [field for field in change.writes if not field.deferred and self.is_made(field)]
         instance = self.made_with_parent(change)
         is_new = instance is None
         if instance is None:
@@ -210,7 +210,7 @@ class ObjectWriter:
     def may_fill(self, instance: models.Model, field: FieldChange) -> bool:
         """Whether a field of an object that is there already is ours to write."""
         now = read(instance, field.name)
-        return decide(field.owner, field.name, {}, now, self.resolve(field.want)).writes
+        return resolve_field(field.owner, field.name, {}, now, self.resolve(field.want)).writes
 
     def update(self, change: Change) -> list[str]:
         """
@@ -219,7 +219,7 @@ class ObjectWriter:
         Returns:
             The fields that were left, because NetBox was edited since the plan was made.
         """
-        early = [field for field in change.writes if not field.late and self.is_made(field)]
+        early = [field for field in change.writes if not field.deferred and self.is_made(field)]
         outdated = self.write_fields(change, early)
         left = {field.name for field in change.writes if field not in early}
         self.bind(change, change.pointer, skipped=left | set(outdated))
@@ -236,7 +236,7 @@ class ObjectWriter:
             left: Those that are not written yet, or were refused.
         """
         pointer = change.pointer or self.pointers[change.kind, change.key]
-        late = [field for field in change.writes if field.late and field.name in names]
+        late = [field for field in change.writes if field.deferred and field.name in names]
         resolved = [field for field in late if not isinstance(field.want, Ref) or self.is_there(field.want)]
         if change.action is Action.UPDATE and not resolved and len(late) == len(change.writes):
             # Nothing of the change is written: it must not be reported as applied.

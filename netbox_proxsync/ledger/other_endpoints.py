@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef
 
 from ..models import Binding, ProxmoxGuest
+from ..sync.hints import AddressRecordHints
 from ..sync.state import Bound, Record
 from ..sync.values import Pointer
 
@@ -69,7 +70,7 @@ class ForeignReader:
             foreign |= {free[pk]: str(owner) for pk, owner in rows.values_list('object_id', 'endpoint_id')}
         for record in self.records[ADDRESS]:
             if record.pointer in foreign and (
-                record.pointer in self.addresses_of_retired or record.hints['holder_vm'] in self.bound_to
+                record.pointer in self.addresses_of_retired or AddressRecordHints.of(record).machine in self.bound_to
             ):
                 del foreign[record.pointer]
         return foreign
@@ -87,7 +88,7 @@ class ForeignReader:
     def retired_machines(self) -> frozenset[Pointer]:
         """The machines that hold addresses among the records and are retired at another endpoint."""
         holders = {
-            holder for record in self.records[ADDRESS] if (holder := record.hints['holder_vm']) is not None
+            holder for record in self.records[ADDRESS] if (holder := AddressRecordHints.of(record).machine) is not None
         } - set(self.bound_to)
         if not holders:
             return frozenset()

@@ -12,6 +12,7 @@ from virtualization.models import VirtualMachine, VMInterface
 
 from ..models import Binding, ProxmoxGuest
 from ..sync.guest_identity import is_another_machine
+from ..sync.hints import GuestHints
 from ..sync.state import Bound, Item
 from .bindings import bound_from, content_types
 
@@ -87,7 +88,7 @@ def unbound_elsewhere(newcomers: Sequence[Item]) -> models.QuerySet:
     """
     if not newcomers:
         return VirtualMachine.objects.none().values('pk')
-    uuids = {str(uuid).lower() for item in newcomers if (uuid := item.hints['uuid'])}
+    uuids = {str(uuid).lower() for item in newcomers if (uuid := GuestHints.of(item).uuid)}
     holders = MACAddress.objects.filter(
         mac_address__in=macs_of(newcomers), assigned_object_type=ContentType.objects.get_for_model(VMInterface)
     )

@@ -79,7 +79,7 @@ def settings_of(endpoint: ProxmoxEndpoint) -> Settings:
         ram_unit=MIB if plain_mib else django_settings.RAM_BASE_UNIT**2,
         disk_unit=MIB if plain_mib else django_settings.DISK_BASE_UNIT**2,
         ignored=frozenset(guest.key for guest in ignored),
-        left_alone=frozenset(
+        ignored_machines=frozenset(
             Pointer('virtualization.virtualmachine', guest.virtual_machine_id)
             for guest in ignored
             if guest.virtual_machine_id

@@ -10,7 +10,7 @@ from virtualization.models import Cluster, VirtualMachine
 from ..models import ProxmoxEndpoint, SharedObject
 from ..sync.mapping.vlans import vlan_name
 from ..sync.settings import Settings
-from ..sync.state import Item, VlanBook, VlanHit
+from ..sync.state import Item, VlanCandidate, VlanIndex
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
 
@@ -19,7 +19,7 @@ __all__ = ('load_vlans',)
 
 def load_vlans(
     endpoint: ProxmoxEndpoint, items: Iterable[Item], cluster: Cluster | None, settings: Settings
-) -> dict[str, VlanBook]:
+) -> dict[str, VlanIndex]:
     """
     By kind of interface, where its VLANs are looked up.
 
@@ -68,16 +68,16 @@ def book(
     groups: Collection[Pointer],
     settings: Settings,
     made: Mapping[Shared, VLAN],
-) -> VlanBook:
+) -> VlanIndex:
     """The VLANs that NetBox's own forms would offer at a place, and those of some groups."""
     is_offered = Q(pk__in=offered.order_by().values('pk'))
     found = VLAN.objects.annotate(is_offered=is_offered).filter(
         Q(is_offered=True) | Q(group__in=[group.pk for group in groups])
     )
-    hits: dict[int, list[VlanHit]] = {}
+    hits: dict[int, list[VlanCandidate]] = {}
     for vlan in found.select_related('group', 'site').order_by('pk'):
         hits.setdefault(vlan.vid, []).append(
-            VlanHit(
+            VlanCandidate(
                 pointer=pointer_to(vlan),
                 group=optional(vlan.group),
                 site=optional(vlan.site),
@@ -85,8 +85,8 @@ def book(
                 is_offered=vlan.is_offered,
             )
         )
-    return VlanBook(
-        hits={vid: tuple(found) for vid, found in hits.items()},
+    return VlanIndex(
+        candidates={vid: tuple(found) for vid, found in hits.items()},
         site=optional(site),
         creates=settings.create_vlans,
         # NetBox refuses VLANs of other sites.

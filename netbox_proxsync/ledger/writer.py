@@ -263,14 +263,14 @@ class Writer:
         for index, change in enumerate(changes):
             if change.action.is_open:
                 results[index] = Result(change, ChangeOutcomeChoices.SKIPPED)
-            elif not change.action.goes:
+            elif not change.action.removes_object:
                 results[index] = self.attempt(change, self.write)
         for index, result in list(results.items()):
-            late = [field.name for field in result.change.writes if field.late]
+            late = [field.name for field in result.change.writes if field.deferred]
             if late and result.pointer:
                 results[index] = merge(result, self.write_late(result.change, late))
         for index, change in enumerate(changes):
-            if change.action.goes:
+            if change.action.removes_object:
                 results[index] = self.attempt(change, self.write)
         if self.has_written:
             # The root bears the moment of the last change of any of its parts.

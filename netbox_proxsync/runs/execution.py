@@ -37,10 +37,10 @@ from ..proxmox.http.client import ProxmoxClient
 from ..proxmox.inventory import Inventory
 from ..proxmox.readers.collector import collect
 from ..sync.changes import Plan
-from ..sync.cluster_identity import ClusterIdentity, another_cluster, identity_of
+from ..sync.cluster_identity import ClusterIdentity, another_cluster, identity_of_cluster
 from ..sync.comparison import compare
 from ..sync.desired import desire
-from ..sync.guest_states import LaterStandings, Pending, Standings
+from ..sync.guest_states import GuestStates, LaterGuestStates, Pending
 from ..sync.kinds import KINDS
 from ..sync.mapping.nodes import node_key, nodes_read
 from ..sync.settings import Settings
@@ -77,7 +77,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     inventory = read(run, recorder, watch)
     if nobody := retried(partial(nobody_there, run, inventory), _('reading guests')):
         return RunStatusChoices.FAILED, nobody
-    seen = identity_of(inventory)
+    seen = identity_of_cluster(inventory)
     # A few machines prove nothing: they may have moved here.
     machines = inventory.guests if run.vmids is None else ()
     if shared := retried(partial(shared_cluster, run.endpoint, seen, machines), _('reading endpoints')):
@@ -90,7 +90,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
     settings = retried(partial(load_settings, run.endpoint), _('reading rules'))
     plan = decide(run, recorder, watch, inventory, settings)
     plan = replace(plan, refusal=refusal or plan.refusal)
-    standings = Standings(inventory, settings, map(Pending, plan.changes), run.vmids)
+    standings = GuestStates(inventory, settings, map(Pending, plan.changes), run.vmids)
     guests = GuestRecorder(run.endpoint, standings, run.vmids)
     if run.mode == RunModeChoices.SYNC and not plan.refusal:
         retried(partial(remember_cluster, run.endpoint, run.cluster_identity), _('updating the endpoint'))
@@ -142,7 +142,7 @@ def apply_stored(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tup
         return RunStatusChoices.FAILED, str(error)
     retried(partial(remember_cluster, run.endpoint, run.applies.cluster_identity), _('updating the endpoint'))
     plan = StoredPlan(run.applies, run.units)
-    standings = retried(lambda: LaterStandings(plan.sizes(), outdated(run)), _('reading the plan'))
+    standings = retried(lambda: LaterGuestStates(plan.sizes(), outdated(run)), _('reading the plan'))
     written = write(run, recorder, watch, plan, GuestRecorder(run.endpoint, standings))
     attempt(recorder, partial(settle_seen, run.endpoint), _('updating bindings'))
     if written.stopped:
@@ -276,11 +276,11 @@ def write(
         recorder.applied(results)
         written.add(results)
         for result in results:
-            guests.standings.settle(result.change, pending_of(result))
+            guests.standings.set_outcome(result.change, pending_of(result))
 
     @contextmanager
     def reverting(units: list[str]) -> Iterator[None]:
-        position, put_back = recorder.position, guests.standings.kept(units)
+        position, put_back = recorder.position, guests.standings.savepoint(units)
         applied_before, failed_before = written.applied, written.failed.copy()
         try:
             yield
@@ -350,7 +350,7 @@ def record(run: SyncRun, recorder: RunRecorder, guests: GuestRecorder, plan: Pla
     with recorder.phase('record'):
         attempt(recorder, partial(guests.record_all, run.started), _('updating the list of guests'))
         if plan:
-            seen = partial(record_seen, run.endpoint, plan.seen, guests.standings.open)
+            seen = partial(record_seen, run.endpoint, plan.proxmox_values, guests.standings.open)
             attempt(recorder, seen, _('updating bindings'))
 
 

@@ -1,0 +1,1 @@
+"""Compares Proxmox VE with NetBox: computes what must change. Runs no query and writes nothing."""

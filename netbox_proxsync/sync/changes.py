@@ -1,4 +1,4 @@
-"""A plan as plain data: it can be printed, stored, shown, and applied hours later."""
+"""A plan as plain data: it can be printed, stored, displayed, and applied later."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,6 +13,8 @@ __all__ = ('Action', 'Change', 'FieldChange', 'Plan')
 
 
 class Action(StrEnum):
+    """What happens to an object."""
+
     CREATE = 'create'
     ADOPT = 'adopt'
     UPDATE = 'update'
@@ -24,8 +26,8 @@ class Action(StrEnum):
     CANDIDATE = 'candidate'
 
     @property
-    def goes(self) -> bool:
-        """Whether the object is not kept afterwards."""
+    def removes_object(self) -> bool:
+        """Whether the object is no longer managed afterwards: it is released or deleted."""
         return self in (Action.RELEASE, Action.DELETE)
 
     @property
@@ -40,10 +42,11 @@ class FieldChange:
     A field with its three values.
 
     Attributes:
-        last: What this endpoint wrote last, if it ever did.
-        now: What NetBox holds.
-        want: What Proxmox says.
+        last: The value that this endpoint wrote last, if it ever did (`has_last`).
+        now: The value in NetBox.
+        want: The value in Proxmox VE.
         kept: NetBox was edited and keeps its value; nothing is written.
+        deferred: The field is written after the other objects of the unit.
     """
 
     name: str
@@ -53,11 +56,11 @@ class FieldChange:
     want: Value
     has_last: bool
     kept: bool = False
-    late: bool = False
+    deferred: bool = False
 
     @property
     def is_drift(self) -> bool:
-        """Whether NetBox was edited since we wrote it, and is set back."""
+        """Whether NetBox was edited since the last write, and is reset."""
         return self.has_last and not self.kept and self.owner is Owner.FACT and self.now != self.last
 
 
@@ -69,9 +72,9 @@ class Change:
     Attributes:
         unit: The root object with which it is written.
         pointer: The object; None if it is to be created.
-        fields: What changes, and the edits that are kept.
-        binding: What the binding holds afterwards, by field; None if there is no binding afterwards.
-        reason: Why, for people, where it is not plain.
+        fields: The fields that change, and the edits that are kept.
+        binding: The values that the binding stores afterwards, by field; None if there is no binding afterwards.
+        reason: Why, for the user, where it is not obvious.
     """
 
     action: Action
@@ -86,23 +89,26 @@ class Change:
 
     @property
     def writes(self) -> tuple[FieldChange, ...]:
+        """The fields that are written."""
         return tuple(change for change in self.fields if not change.kept)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """
+    The changes of a run.
+
     Attributes:
-        changes: In the order in which they are applied; those of a unit stand together, what goes at the end.
-        refreshed: Bindings whose remembered values change though NetBox does not: {binding's pk: values}.
-        forgotten: Bindings (pks) whose object is gone from NetBox and whose thing is gone from Proxmox.
-        rekeyed: Bindings of a machine whose VM ID another one has now, or that has returned under another VM ID or from
-            another endpoint: {binding's pk: (key, unit)}. They come first.
-        shared: Shared objects that were found by name and are to be remembered, so that a rename changes nothing.
-        seen: By (kind, key), for everything that was compared: what Proxmox says, where that is not what is remembered
-            as written once the plan is applied (edits that stay, fields that are ignored).
-        notices: What was left out or could not be found, beyond single objects.
-        refusal: Why this plan must not be applied without a person's word; '' if it may.
+        changes: In the order in which they are applied: grouped by unit, with releases and deletions at the end.
+        refreshed: Bindings whose stored values change although NetBox does not: {binding's pk: values}.
+        forgotten: Bindings (pks) whose object is gone from NetBox and whose counterpart is gone from Proxmox VE.
+        rekeyed: Bindings of machines whose VM ID now belongs to another one, or that have returned under another VM ID
+            or from another endpoint: {binding's pk: (key, unit)}. They are applied first.
+        shared: Shared objects that were found by name and are to be stored, so that a later rename has no effect.
+        proxmox_values: By (kind, key), for every compared object: the values of Proxmox VE that differ from those that
+            the binding stores once the plan is applied (kept edits, ignored fields).
+        notices: What was left out or could not be found, in addition to single objects.
+        refusal: Why this plan must not be applied without the approval of a user; '' if it may.
     """
 
     changes: tuple[Change, ...]
@@ -110,14 +116,14 @@ class Plan:
     forgotten: tuple[int, ...] = ()
     rekeyed: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     shared: Mapping[Shared, Pointer] = field(default_factory=dict)
-    seen: Mapping[tuple[str, str], Mapping[str, Value]] = field(default_factory=dict)
+    proxmox_values: Mapping[tuple[str, str], Mapping[str, Value]] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     refusal: str = ''
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """{kind: {action: number}}"""
-        counts: dict[str, Counter] = {}
+        counts: dict[str, Counter[str]] = {}
         for change in self.changes:
             counts.setdefault(change.kind, Counter())[str(change.action)] += 1
         return {kind: dict(counter) for kind, counter in counts.items()}

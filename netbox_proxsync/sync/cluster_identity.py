@@ -1,4 +1,4 @@
-"""By what a Proxmox cluster is known again, whatever the address under which it is reached."""
+"""The identity of a Proxmox VE cluster, by which it is recognized under any address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,15 +6,17 @@ from typing import Any
 
 from ..proxmox.inventory import Inventory, known
 
-__all__ = ('ClusterIdentity', 'another_cluster', 'identity_of', 'is_same_cluster')
+__all__ = ('ClusterIdentity', 'another_cluster', 'identity_of_cluster', 'is_same_cluster')
 
-# Made with the cluster and handed to every node that joins it.
+# Created with the cluster and copied to every node that joins it.
 ROOT_CA = 'pve-root-ca.pem'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterIdentity:
     """
+    What identifies a cluster.
+
     Attributes:
         authority: The fingerprint of the cluster's own certificate authority; None if it was not read.
         name: None for a stand-alone host, or if it was not read.
@@ -26,10 +28,12 @@ class ClusterIdentity:
     nodes: frozenset[str] = frozenset()
 
     def as_json(self) -> dict[str, Any]:
+        """The identity as JSON."""
         return {'authority': self.authority, 'name': self.name, 'nodes': sorted(self.nodes)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> 'ClusterIdentity':
+        """The identity that `as_json` returned; empty where the data has no value."""
         return cls(authority=data.get('authority'), name=data.get('name'), nodes=frozenset(data.get('nodes', ())))
 
     def __str__(self) -> str:
@@ -37,7 +41,8 @@ class ClusterIdentity:
         return f'"{self.name}" (nodes: {nodes})' if self.name else f'the host {nodes}'
 
 
-def identity_of(inventory: Inventory) -> ClusterIdentity:
+def identity_of_cluster(inventory: Inventory) -> ClusterIdentity:
+    """The identity of the cluster of an inventory."""
     authorities = {
         certificate.fingerprint
         for node in inventory.nodes
@@ -56,9 +61,9 @@ def another_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> str:
     """
     Why an endpoint seems to lead to another cluster than before; '' if it does not.
 
-    The authority decides where it was read both times. A host that becomes the first of a new cluster keeps its own, so
-    it is still the same; one that joins a cluster gets that of the cluster, and is a part of it from then on. Without
-    it, names must tell: a cluster is never renamed, and loses its nodes one by one.
+    If the certificate authority was read both times, it decides. The first host of a new cluster keeps its authority,
+    so it is still the same; a host that joins a cluster gets the authority of the cluster and is a part of it from then
+    on. Otherwise the names decide: a cluster is never renamed, and loses its nodes one by one.
     """
     if not remembered.nodes or not seen.nodes:
         return ''
@@ -77,8 +82,8 @@ def another_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> str:
 
 def is_same_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> bool | None:
     """
-    Whether another endpoint, as it was last read, leads to the cluster that is seen; None: that cannot be told, for
-    names alone do not prove it.
+    Whether another endpoint, as it was last read, leads to the cluster that was read now; None: unknown, because names
+    alone are no proof.
     """
     if remembered.authority and seen.authority and not may_have_joined(remembered, seen):
         return remembered.authority == seen.authority
@@ -86,6 +91,9 @@ def is_same_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> bool 
 
 
 def may_have_joined(remembered: ClusterIdentity, seen: ClusterIdentity) -> bool:
-    """Whether a host that stood alone may be in the cluster now. It gave its own authority up for the cluster's."""
+    """
+    Whether a stand-alone host may be in the cluster now, in which case it has replaced its authority by that of the
+    cluster.
+    """
     stood_alone = remembered.name is None and remembered.authority != seen.authority
     return stood_alone and seen.name is not None and remembered.nodes <= seen.nodes

@@ -1,4 +1,4 @@
-"""What the last read told of a cluster itself: what an endpoint's page shows, and no run decides by."""
+"""The last known state of a cluster, for the page of its endpoint. No run decides by it."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -12,7 +12,7 @@ from ..proxmox.readings import Reading
 
 __all__ = ('ClusterState', 'Expiry', 'NodeState', 'naming', 'state_of')
 
-# Notices about guests are told on the pages of the runs and of the guests.
+# Notices about guests are displayed on the pages of the runs and of the guests.
 SUBJECTS = ('token', 'cluster', 'nodes')
 
 
@@ -23,8 +23,8 @@ class NodeState:
 
     Attributes:
         memory: In bytes.
-        expires: When the certificate ends that its API shows.
-        offline_since: When it was first found offline, since it was online; None while it is online.
+        expires: The end of the certificate of its API.
+        offline_since: When it was first found offline since it was last online; None while it is online.
     """
 
     name: str
@@ -40,8 +40,10 @@ class NodeState:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expiry:
     """
+    The end of a certificate.
+
     Attributes:
-        name: Of the node whose certificate ends, or of the host that was connected to.
+        name: The node that uses the certificate, or the host of the connection.
     """
 
     name: str
@@ -51,12 +53,14 @@ class Expiry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterState:
     """
+    The state of a cluster.
+
     Attributes:
         read: Whether the cluster was ever read.
-        name: '' for a stand-alone host, and if it is not known.
-        quorate: None if that is not known.
-        shown: The certificate of the host that was connected to; None before it was looked at.
-        notices: What the token could not see, and what is wrong with the cluster.
+        name: '' for a stand-alone host, or if it is not known.
+        quorate: None if it is not known.
+        shown: The certificate of the host of the connection; None until it was read.
+        notices: What the token cannot access, and the faults of the cluster.
     """
 
     read: bool = False
@@ -68,7 +72,7 @@ class ClusterState:
 
     @classmethod
     def parse(cls, data: Any) -> Self:
-        """From what `state_of` gave; empty for everything else."""
+        """The state that `state_of` returned; empty for all other data."""
         try:
             return cls(
                 read=True,
@@ -82,7 +86,7 @@ class ClusterState:
             return cls()
 
     def without(self, names: Collection[str]) -> Self:
-        """The same without some of the nodes, and without the notices that name one of them."""
+        """The state without some of the nodes, and without the notices that name one of them."""
         named = naming(names)
         return replace(
             self,
@@ -92,30 +96,31 @@ class ClusterState:
 
     @property
     def online(self) -> int:
+        """The number of nodes that are online."""
         return sum(node.online for node in self.nodes)
 
     @property
     def first_expiry(self) -> Expiry | None:
         """
-        The certificate that ends first. What the host showed is one of the nodes' certificates as a rule, and told by
-        the node's name then; it is another one if a proxy stands before them.
+        The certificate that ends first. The certificate of the host is usually that of a node and is then listed under
+        the node; it is a different one if there is a proxy in front of the nodes.
         """
         ends = [Expiry(name=node.name, expires=node.expires) for node in self.nodes if node.expires]
         return min([*ends, *filter(None, [self.shown])], key=lambda end: end.expires, default=None)
 
 
 def naming(names: Collection[str]) -> re.Pattern[str]:
-    """Finds any of these nodes' names, of which there must be one, in a text."""
+    """A pattern that finds any of these names of nodes in a text. There must be at least one."""
     return re.compile(r'(?<![\w.-])(?:{})(?![\w-])'.format('|'.join(map(re.escape, names))))
 
 
 def state_of(inventory: Inventory, before: Any, now: datetime) -> dict[str, Any]:
     """
-    For JSON; the same for the same cluster.
+    The state as JSON; the same for the same cluster.
 
     Args:
-        before: What was kept of the read before. What a node did not report this time stays as it was.
-        now: When this read began; stored for the nodes that have gone offline since.
+        before: The stored state of the previous read. Values that a node did not report this time are taken from it.
+        now: When this read began; stored for the nodes that have gone offline since the previous read.
     """
     kept = {node['name']: node for node in before.get('nodes', ())}
     shown = inventory.certificate
@@ -127,12 +132,13 @@ def state_of(inventory: Inventory, before: Any, now: datetime) -> dict[str, Any]
         'shown': {'name': shown.host, 'expires': shown.expires} if shown else before.get('shown'),
         'notices': [
             {'subject': notice.subject, 'message': notice.message, 'remedy': notice.remedy}
-            for notice in told(inventory.warnings)
+            for notice in visible_notices(inventory.warnings)
         ],
     }
 
 
-def told(notices: Iterable[Notice]) -> Iterable[Notice]:
+def visible_notices(notices: Iterable[Notice]) -> Iterable[Notice]:
+    """The notices that concern the cluster."""
     return (it for it in notices if it.subject in SUBJECTS or it.subject.startswith('node/'))
 
 
@@ -156,17 +162,17 @@ def node_from(data: dict[str, Any]) -> NodeState:
     return NodeState(
         **{
             **data,
-            'expires': expires and moment(expires),
+            'expires': expires and at(expires),
             'offline_since': since and datetime.fromisoformat(since),
         }
     )
 
 
 def shown_from(data: dict[str, Any] | None) -> Expiry | None:
-    return Expiry(name=data['name'], expires=moment(data['expires'])) if data else None
+    return Expiry(name=data['name'], expires=at(data['expires'])) if data else None
 
 
-def moment(seconds: int) -> datetime:
+def at(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 

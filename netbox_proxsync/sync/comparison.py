@@ -1,19 +1,19 @@
-"""Desired + Existing -> Plan."""
+"""Compares what NetBox should contain with what it contains: Desired + Existing -> Plan."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .changes import Action, Change, FieldChange, Plan
-from .guest_identity import bring_back_returned, set_aside_replaced
+from .guest_identity import rekey_replaced, rekey_returned
 from .kind import Conflict
 from .kinds import KINDS, Field, Kind, Owner
 from .mapping.missing_addresses import forget_absence
 from .matching import Match, Matches, match, unmatched
-from .ownership import decide, is_empty
-from .refusals import demand_of_shared
+from .ownership import FieldDecision, is_empty, resolve_field
+from .refusals import demand_of_shared, new_shared
 from .removal import removals
-from .safety import refusal
+from .safety import why_unsafe
 from .settings import Settings
 from .state import Desired, Existing, Item, Record
 from .values import Pointer, Ref, Shared, Value
@@ -22,24 +22,30 @@ __all__ = ('compare',)
 
 
 def compare(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Plan:
-    """What must change in NetBox so that it holds what it should. Pure; `now` decides grace periods."""
-    existing, rekeyed = set_aside_replaced(desired, existing)
-    existing, returned = bring_back_returned(desired, existing)
+    """
+    The changes that make NetBox contain what it should. Pure.
+
+    Args:
+        now: The current time, which decides grace periods.
+    """
+    existing, rekeyed = rekey_replaced(desired, existing)
+    existing, returned = rekey_returned(desired, existing)
     rekeyed |= returned
     matches = match(desired, existing, settings, now)
     resolver = Resolver(existing, matches)
     changes: list[Change] = []
     refreshed: dict[int, Mapping[str, Value]] = {}
-    seen: dict[tuple[str, str], Mapping[str, Value]] = {}
+    proxmox_values: dict[tuple[str, str], Mapping[str, Value]] = {}
     for entry in matches.matched:
         change = matches.refusals.checked(change_of(entry, resolver, existing, settings), existing)
-        if change.action is Action.CONFLICT:
+        if change.binding is None:
+            # A conflict: NetBox refuses the change.
             changes.append(change)
             continue
-        seen[change.kind, change.key] = said_beside(entry.item, change, resolver)
-        if is_change(change):
+        proxmox_values[change.kind, change.key] = differing_values(entry.item, change.binding, resolver)
+        if entry.bound is None or is_change(change):
             changes.append(change)
-        # A pointer to an object that is gone is not worth a write by itself.
+        # A stored pointer to an object that no longer exists is not worth a write on its own.
         elif change.binding != remembered(entry, existing):
             refreshed[entry.bound.pk] = change.binding
     for item, _conflict in matches.conflicts:
@@ -58,39 +64,40 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         forgotten=forgotten,
         rekeyed=rekeyed,
         shared=existing.new_shared,
-        seen=seen,
+        proxmox_values=proxmox_values,
         notices=notices,
     )
-    return replace(plan, refusal=refusal(plan, existing, settings))
+    return replace(plan, refusal=why_unsafe(plan, existing, settings))
 
 
 @dataclass(frozen=True)
 class Resolver:
-    """Turns what Proxmox wants into what NetBox has, where it has it."""
+    """Replaces references by the existing objects that they mean."""
 
     existing: Existing
     matches: Matches
 
     def resolve(self, value: Value) -> Value:
+        """The value, with references replaced by pointers where the objects exist."""
         match value:
             case Ref():
-                return self.matches.located.get(value.kind, value.key) or value
+                return self.matches.resolved.get(value.kind, value.key) or value
             case Shared():
-                return self.existing.shared.get(value, value)
+                return self.existing.shared_object(value)
             case frozenset():
                 return frozenset(self.resolve(element) for element in value)
             case _:
                 return value
 
     def is_expected(self, value: Value) -> bool:
-        """Whether a value can be written: what it names exists or will."""
-        if isinstance(value, Shared) and value not in self.existing.shared:
-            return demand_of_shared(value, self.existing) is None
+        """Whether a value can be written: the object that it names exists or will be created."""
+        if shared := new_shared(value, self.existing):
+            return demand_of_shared(shared, self.existing) is None
         return not isinstance(value, Ref) or (value.kind, value.key) in self.matches.expected
 
 
 def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Settings) -> Change:
-    """The change that an item means; with neither fields nor a new binding it is none."""
+    """The change of a matched item. Without fields and with an unchanged binding, it means no change."""
     item, record = entry.item, entry.record
     kind = KINDS[item.kind]
     wants = {
@@ -100,30 +107,26 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
     }
     last = remembered(entry, existing)
     binding = kind.memory(item, last, is_bound=entry.bound is not None)
-    fields = []
     note_refused(item, kind, resolver)
-    refusals = resolver.matches.refusals
+    fields = []
     for (spec, owner), want in wants.items():
-        now = record.values.get(spec.name) if record else None
-        if want != now and not refusals.may_write(kind, spec.name, item.key, want, existing):
+        decision = decision_on(spec, owner, want, last, entry, resolver)
+        if decision is None:
             continue
-        if isinstance(want, frozenset):
-            want = refusals.assignable(kind, item.key, now, last.get(spec.name), want, existing)
-        decision = decide(owner, spec.name, last, now, want)
         if not decision.kept or spec.name in last:
             binding[spec.name] = decision.last
-        # An object that is made is empty where nothing is written.
-        if decision.kept or (decision.writes and not (record is None and is_empty(want))):
+        # The fields of a new object are empty without a write.
+        if decision.kept or (decision.writes and not (record is None and is_empty(decision.write))):
             fields.append(
                 FieldChange(
                     name=spec.name,
                     owner=owner,
                     last=last.get(spec.name),
-                    now=now,
+                    now=record.values.get(spec.name) if record else None,
                     want=decision.write,
                     has_last=spec.name in last,
                     kept=decision.kept,
-                    late=spec.late and not goes_beside(spec, want, wants, record),
+                    deferred=spec.deferred and not is_written_with(spec, want, wants, record),
                 )
             )
     return Change(
@@ -135,39 +138,65 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
         pointer=record.pointer if record else None,
         fields=tuple(fields),
         binding=binding,
-        reason='; '.join(
-            f'{change.name}: {item.reasons[change.name]}'
-            for change in fields
-            if change.name in item.reasons and not change.kept
-        ),
+        reason=reason_of(item, fields),
     )
 
 
+def decision_on(
+    spec: Field, owner: Owner, want: Value, last: Mapping[str, Value], entry: Match, resolver: Resolver
+) -> FieldDecision | None:
+    """
+    What becomes of a field; None: NetBox does not accept the value, so the field is left out.
+
+    Args:
+        last: The values that were last written, by field.
+    """
+    kind, key, existing, refusals = KINDS[entry.item.kind], entry.item.key, resolver.existing, resolver.matches.refusals
+    now = entry.record.values.get(spec.name) if entry.record else None
+    if want != now and not refusals.may_write(kind, spec.name, key, want, existing):
+        return None
+    if isinstance(want, frozenset):
+        want = refusals.assignable(kind, key, now, last.get(spec.name), want, existing)
+    return resolve_field(owner, spec.name, last, now, want)
+
+
+def reason_of(item: Item, fields: Iterable[FieldChange]) -> str:
+    """Why the written fields have their values, where that is not obvious."""
+    written = (change.name for change in fields if not change.kept and change.name in item.reasons)
+    return '; '.join(f'{name}: {item.reasons[name]}' for name in written)
+
+
 def note_refused(item: Item, kind: Kind, resolver: 'Resolver') -> None:
-    """Note the shared objects that a field names, and that NetBox does not let be made."""
+    """Note the shared objects that fields of an item need and that NetBox refuses to create."""
     for spec in kind.fields:
-        value = item.values.get(spec.name)
-        is_new = isinstance(value, Shared) and value not in resolver.existing.shared
-        if is_new and (demand := demand_of_shared(value, resolver.existing)):
-            resolver.matches.refusals.add_demand(demand, value.name)
+        shared = new_shared(item.values.get(spec.name), resolver.existing)
+        if shared and (demand := demand_of_shared(shared, resolver.existing)):
+            resolver.matches.refusals.add_demand(demand, shared.name)
 
 
-def said_beside(item: Item, change: Change, resolver: Resolver) -> Mapping[str, Value]:
-    """What Proxmox says of an object's fields, where its binding will not hold just that."""
+def differing_values(item: Item, binding: Mapping[str, Value], resolver: Resolver) -> Mapping[str, Value]:
+    """
+    The values of Proxmox VE that differ from those that the binding will store.
+
+    Args:
+        binding: The values that the binding will store.
+    """
     names = (spec.name for spec in KINDS[item.kind].fields if spec.name in item.values)
     said = {name: resolver.resolve(item.values[name]) for name in names}
     return {
         name: value
         for name, value in said.items()
-        if (change.binding[name] != value if name in change.binding else not is_empty(value))
+        if (binding[name] != value if name in binding else not is_empty(value))
     }
 
 
 def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
     """
-    What was written last. An object that serves another thing from now on (the address of a guest that has gone) is
-    still ours as far as we wrote it. An address that was deleted by hand took the fields that named it along; that they
-    are empty is nobody's edit.
+    The values that were last written to the object of an item. An object that is used for another item from now on (the
+    address of a guest that is gone) still holds values that the sync wrote.
+
+    Pointers to managed objects that no longer exist are left out: if a user deletes an address, NetBox empties the
+    fields that referred to it, which is no edit.
     """
     bound = entry.bound or (existing.bound_to.get(entry.record.pointer) if entry.record else None)
     last = bound.last if bound else {}
@@ -179,17 +208,24 @@ def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
     }
 
 
-def goes_beside(spec: Field, want: Value, wants: Mapping[tuple[Field, Owner], Value], record: Record | None) -> bool:
-    """Whether a late field is written with the one beside which NetBox checks it."""
-    if not spec.beside or record is None or isinstance(want, Ref):
+def is_written_with(
+    spec: Field, want: Value, wants: Mapping[tuple[Field, Owner], Value], record: Record | None
+) -> bool:
+    """Whether a deferred field is written together with the field with which NetBox validates it."""
+    if not spec.checked_with or record is None or isinstance(want, Ref):
         return False
-    return any(other.name == spec.beside and record.values[other.name] != value for (other, _), value in wants.items())
+    return any(
+        other.name == spec.checked_with and record.values[other.name] != value for (other, _), value in wants.items()
+    )
 
 
 def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> Iterator[tuple[Field, Owner]]:
     """
-    The fields of a kind with their owners, without those that the endpoint ignores and without custom fields that an
-    administrator has removed.
+    The fields of a kind with their owners; without fields that the endpoint ignores, and without custom fields that
+    were deleted.
+
+    Args:
+        is_made: Whether the object is created, so that it needs its required fields even if they are ignored.
     """
     names = existing.custom_fields.get(kind.model, frozenset())
     for spec in kind.fields:
@@ -201,6 +237,7 @@ def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> 
 
 
 def action_of(entry: Match) -> Action:
+    """The action of a matched item."""
     if entry.record is None:
         return Action.CREATE
     if entry.bound is None:
@@ -209,40 +246,40 @@ def action_of(entry: Match) -> Action:
 
 
 def is_change(change: Change) -> bool:
+    """Whether a change has any effect on NetBox or on who manages the object."""
     return change.action is not Action.UPDATE or bool(change.writes)
 
 
 def conflicts(matches: Matches) -> list[Change]:
+    """The changes of items that could not be matched."""
     return [change for item, conflict in matches.conflicts for change in open_changes(item, conflict)]
 
 
 def open_changes(item: Item, conflict: Conflict) -> Iterator[Change]:
-    """What a user has to decide about an item: one change for each candidate, else one conflict."""
-    found = [(each.record, each.reason) for each in conflict.candidates]
-    for record, reason in found or [(conflict.record, conflict.reason)]:
-        yield Change(
-            action=Action.CANDIDATE if found else Action.CONFLICT,
-            kind=item.kind,
-            key=item.key,
-            unit=item.unit,
-            label=item.label,
-            pointer=record.pointer if record else None,
-            reason=reason,
-        )
+    """What a user has to decide about an item: one change per candidate, otherwise one conflict."""
+    if not conflict.candidates:
+        yield open_change(Action.CONFLICT, item, conflict.record, conflict.reason)
+    for candidate in conflict.candidates:
+        yield open_change(Action.CANDIDATE, item, candidate.record, candidate.reason)
+
+
+def open_change(action: Action, item: Item, record: Record | None, reason: str) -> Change:
+    """A change that writes nothing, because a user has to decide."""
+    return Change(
+        action=action,
+        kind=item.kind,
+        key=item.key,
+        unit=item.unit,
+        label=item.label,
+        pointer=record.pointer if record else None,
+        reason=reason,
+    )
 
 
 def problems(matches: Matches) -> list[Change]:
-    """What of an item cannot be written, beside the change that writes the rest."""
+    """The values that cannot be written, as conflicts in addition to the changes that write the others."""
     return [
-        Change(
-            action=Action.CONFLICT,
-            kind=entry.item.kind,
-            key=entry.item.key,
-            unit=entry.item.unit,
-            label=entry.item.label,
-            pointer=entry.record.pointer if entry.record else None,
-            reason=problem,
-        )
+        open_change(Action.CONFLICT, entry.item, entry.record, problem)
         for entry in matches.matched
         for problem in entry.item.problems
     ]
@@ -250,10 +287,10 @@ def problems(matches: Matches) -> list[Change]:
 
 def by_unit(changes: list[Change]) -> tuple[Change, ...]:
     """
-    Units in the order in which they first appear, and then, again by unit, what goes: an address that moves to another
-    guest must have left the interface that is deleted.
+    The changes by unit, in the order in which the units first appear, followed by the releases and deletions, by unit
+    again: an address that moves to another guest must be moved before its old interface is deleted.
     """
-    position = {}
+    position: dict[str, int] = {}
     for change in changes:
         position.setdefault(change.unit, len(position))
-    return tuple(sorted(changes, key=lambda change: (change.action.goes, position[change.unit])))
+    return tuple(sorted(changes, key=lambda change: (change.action.removes_object, position[change.unit])))

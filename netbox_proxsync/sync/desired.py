@@ -1,4 +1,4 @@
-"""Inventory + settings -> what NetBox should hold."""
+"""Computes what NetBox should contain: inventory + settings -> Desired."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ from .kind import guests_of, is_wanted
 from .kinds import KINDS
 from .mapping.missing_addresses import reading_of
 from .offline_nodes import Waiting
-from .rules import decide_all
+from .rules import evaluate_all
 from .settings import Settings
 from .state import Desired, Item
 from .values import Shared, Value, plain_lines
@@ -19,18 +19,18 @@ __all__ = ('desire',)
 
 def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | None = None) -> Desired:
     """
-    What NetBox should hold for this inventory under these settings. Pure.
+    What NetBox should contain for this inventory under these settings. Pure.
 
     Args:
-        vmids: The guests that the run is for; None: all guests, and everything else.
+        vmids: The guests that the run is limited to; None: all guests, and everything else.
     """
-    settings = replace(settings, decisions=decide_all(inventory.guests, settings.rules))
+    settings = replace(settings, decisions=evaluate_all(inventory.guests, settings.rules))
     return Desired(
         items=tuple(with_plain_lines(item) for kind in KINDS.values() for item in kind.build(inventory, settings)),
         complete=frozenset(
             (kind.name, scope) for kind in KINDS.values() for scope in kind.complete(inventory, settings)
         ),
-        # An ignored guest is left alone also when it is gone from Proxmox.
+        # The objects of an ignored guest stay unchanged even if the guest is gone from Proxmox VE.
         excluded=settings.ignored
         | frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
         notices=tuple(omissions(inventory, settings) if vmids is None else left_out(inventory, settings, vmids)),
@@ -43,12 +43,13 @@ def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | No
 
 
 def omissions(inventory: Inventory, settings: Settings) -> Iterator[Notice]:
+    """What the kinds leave out because of the settings."""
     for kind in KINDS.values():
         yield from kind.omissions(inventory, settings)
 
 
 def left_out(inventory: Inventory, settings: Settings, vmids: Collection[int]) -> Iterator[Notice]:
-    """Why a run for given guests does nothing about some of them."""
+    """Why a run that is limited to some guests does nothing about some of them."""
     there = set()
     for guest in inventory.guests:
         if guest.vmid in vmids:
@@ -60,11 +61,12 @@ def left_out(inventory: Inventory, settings: Settings, vmids: Collection[int]) -
 
 
 def why_left_out(guest: Guest, settings: Settings) -> str:
-    """'' if it is not."""
+    """Why a guest is not synced; '' if it is."""
     return IGNORED.reason if guest.key in settings.ignored else why_skipped(guest, settings)
 
 
 def not_there(inventory: Inventory, vmid: int) -> str:
+    """Why a run found no guest with a VM ID."""
     if inventory.guests_incomplete is not None:
         return f'Proxmox did not list a guest {vmid}, which says little. {inventory.guests_incomplete.reason}'
     return f'Proxmox has no guest {vmid} (any more).'

@@ -1,4 +1,4 @@
-"""An endpoint's exceptions from who owns a field: which there may be, and their text form."""
+"""An endpoint's exceptions from the owners of fields: which ones are possible, and their text form."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ __all__ = ('InvalidPolicy', 'clean_policy', 'configurable', 'format_policy', 'pa
 
 
 class InvalidPolicy(ValueError):
-    """A policy names a field or an owner that does not exist. One argument for each mistake, for people."""
+    """A policy names a field or an owner that does not exist. One argument per mistake, for the user."""
 
 
 def configurable() -> dict[str, Field]:
@@ -20,16 +20,17 @@ def configurable() -> dict[str, Field]:
 
 
 def choices_for(spec: Field) -> tuple[str, ...]:
-    # A set is merged element by element, which leaves nothing to decide but whether.
+    """The owners that an endpoint may choose for a field."""
+    # Sets are always merged element by element; the only choice is whether to sync them.
     return (IGNORED,) if spec.owner is Owner.SET else (str(Owner.FACT), str(Owner.EDITORIAL), IGNORED)
 
 
 def clean_policy(policy: Any) -> dict[str, str]:
     """
-    The exceptions, in order, without those that say what holds anyway.
+    The exceptions in the order of the fields, without those that equal the default.
 
     Raises:
-        InvalidPolicy
+        InvalidPolicy: The policy is no mapping, or names a field or an owner that does not exist.
     """
     if not isinstance(policy, Mapping):
         raise InvalidPolicy('Write {"kind.field": "fact", "editorial" or "ignored"}.')
@@ -58,10 +59,10 @@ def suggestion(name: str, fields: Mapping[str, Field]) -> str:
 
 def parse_policy(text: str) -> dict[str, str]:
     """
-    The exceptions from lines 'vm.name = ignored'. Empty lines and those that begin with '#' say nothing.
+    The exceptions from lines 'vm.name = ignored'. Empty lines and lines that begin with '#' are skipped.
 
     Raises:
-        InvalidPolicy: A line is none of these. Whether the fields exist, `clean_policy` says.
+        InvalidPolicy: A line has another form, or a field occurs twice. `clean_policy` checks whether the fields exist.
     """
     policy, mistakes = {}, []
     for line in text.splitlines():

@@ -1,6 +1,6 @@
 """
-What Proxmox said of a guest, for people: its NICs with their addresses, its disks, what was ignored and what could not
-be read, each with the reason. Plain data that JSON can hold.
+What Proxmox VE reports about a guest, for display: its NICs with their addresses, its disks, ignored addresses, and
+unreadable parts, each with the reason. Plain data that JSON can store.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ GUEST_ONLY = (
 
 def details_of(guest: Guest) -> dict[str, Any]:
     """
-    By part: 'nics', 'guest_only', 'disks', 'unread', 'unknown_keys', 'pool', 'ha_state', 'lock'. What was not read is
-    not there.
+    The details by part: 'nics', 'guest_only', 'disks', 'unread', 'unknown_keys', 'pool', 'ha_state', 'lock'. Parts that
+    were not read are missing.
 
-    Of keys that this version does not understand only the names are told: their values may be secrets.
+    For configuration keys that this version does not know, only the names are listed: the values may be secrets.
     """
     details: dict[str, Any] = {'unread': list(unread(guest))}
     for name in ('pool', 'ha_state'):
@@ -42,7 +42,7 @@ def details_of(guest: Guest) -> dict[str, Any]:
 
 
 def nic_details(nic: Nic, addresses: NicAddresses | None) -> dict[str, Any]:
-    """What is not there could not be read; `unread` says why."""
+    """The details of a NIC. Values that could not be read are None; `unread` has the reason."""
     guest_name = addresses.guest_name if addresses else None
     read = {
         'name': nic.name or guest_name,
@@ -79,7 +79,7 @@ def ignored_details(ignored: IgnoredAddress) -> dict[str, Any]:
 
 def address_details(address: Address) -> dict[str, Any]:
     return {
-        # Where the source gave no prefix length, that of `interface` means nothing.
+        # If the source has no prefix length, that of `interface` has no meaning.
         'address': str(address.interface if address.has_prefix else address.interface.ip),
         'origin': str(address.origin),
         'source': address.source,
@@ -88,23 +88,26 @@ def address_details(address: Address) -> dict[str, Any]:
 
 
 def disk_details(disk: Disk) -> dict[str, Any]:
-    """`size` is in bytes. None also stands for what could not be read; `unread` says why."""
+    """`size` is in bytes. Values that could not be read are None; `unread` has the reason."""
     parts = ('storage', 'volume', 'size', 'format', 'mount_point', 'passthrough')
     read = {name: value if known(value := getattr(disk, name)) else None for name in parts}
-    # Anything but a volume or a path (a URL, say) may hold credentials.
+    # Anything but a volume or a path, such as a URL, may contain credentials.
     if not (read['storage'] or str(read['volume']).startswith('/')):
         read['volume'] = None
     return {'key': disk.key, **read}
 
 
 def unread(guest: Guest) -> Iterator[dict[str, str]]:
-    """What could not be read: which part ('config', 'addresses', 'size', ...) of what, and the reason."""
-    # With the configuration, everything that is in it is unread for the same reason.
-    reasons = {guest.config.reason} if not known(guest.config) else set()
-    if reasons:
+    """
+    The parts that could not be read: 'part' ('config', 'addresses', 'size', ...), 'of' (the NIC or disk), and 'reason'.
+    """
+    # Everything in an unreadable configuration is unreadable for the same reason.
+    if known(guest.config):
+        # They are listed with the parts of the configuration below.
+        reasons = {reason for _part, _of, reason in guest.config.unread()}
+    else:
+        reasons = {guest.config.reason}
         yield {'part': 'config', 'of': '', 'reason': guest.config.reason}
-    # These are told with the parts of the configuration.
-    reasons |= {reason for _part, _of, reason in guest.config.unread()} if known(guest.config) else set()
     for part in ('name', 'status', 'template', 'tags', 'pool', 'ha_state', 'addresses', 'os_name', 'host_name'):
         reading = getattr(guest, part)
         if not known(reading) and reading.reason not in reasons:

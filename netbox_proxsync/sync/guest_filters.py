@@ -1,4 +1,4 @@
-"""Which guests an endpoint's own filters let in."""
+"""The filters of an endpoint, which admit or exclude guests."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ('GuestFilters', 'Subject', 'Term')
 
 
 class Subject(StrEnum):
-    """What a term is about."""
+    """The property of a guest that a term matches."""
 
     NAME = 'name'
     TAG = 'tag'
@@ -23,8 +23,7 @@ class Subject(StrEnum):
 class Term:
     """
     A shell pattern for one of a guest's properties: 'web-*' (its name), 'tag:prod', 'pool:customer-?', 'node:pve1'.
-
-    Upper and lower case are the same.
+    Case is ignored.
     """
 
     subject: Subject
@@ -33,8 +32,10 @@ class Term:
     @classmethod
     def parse(cls, text: str) -> 'Term':
         """
+        The term that a text describes.
+
         Raises:
-            ValueError: It is no term; the message says what is wrong.
+            ValueError: The text is no term; the message says why.
         """
         subject, colon, pattern = text.strip().partition(':')
         if not colon:
@@ -51,14 +52,15 @@ class Term:
         return self.pattern if self.subject is Subject.NAME else f'{self.subject}:{self.pattern}'
 
     def matches(self, guest: Guest) -> bool | None:
-        """Whether the guest has the property; None: that was not read."""
-        values = values_of(guest, self.subject)
+        """Whether the guest matches; None: the property was not read."""
+        values = matchable_values(guest, self.subject)
         if isinstance(values, Unknown):
             return None
         return any(fnmatchcase(value.lower(), self.pattern) for value in values)
 
 
-def values_of(guest: Guest, subject: Subject) -> Reading[tuple[str, ...]]:
+def matchable_values(guest: Guest, subject: Subject) -> Reading[tuple[str, ...]]:
+    """The values of a property of a guest."""
     match subject:
         case Subject.NAME:
             return (guest.name,) if known(guest.name) else guest.name
@@ -73,8 +75,10 @@ def values_of(guest: Guest, subject: Subject) -> Reading[tuple[str, ...]]:
 @dataclass(frozen=True, slots=True)
 class GuestFilters:
     """
+    The filters of an endpoint.
+
     Attributes:
-        include: A guest must match one of these; empty: all do.
+        include: A guest must match one of these; empty: all guests do.
         exclude: A guest must match none of these.
     """
 
@@ -84,13 +88,18 @@ class GuestFilters:
     @classmethod
     def parse(cls, include: Iterable[str], exclude: Iterable[str]) -> 'GuestFilters':
         """
+        The filters that texts describe.
+
         Raises:
             ValueError: One of the texts is no term.
         """
         return cls(tuple(map(Term.parse, include)), tuple(map(Term.parse, exclude)))
 
-    def let_in(self, guest: Guest) -> bool:
-        """Whether a guest passes beyond doubt. A guest of which too little was read does not: it is left alone."""
+    def admits(self, guest: Guest) -> bool:
+        """
+        Whether the filters certainly admit a guest. If too little of a guest was read, it is not admitted, and its
+        objects stay unchanged.
+        """
         if self.include and not any(term.matches(guest) for term in self.include):
             return False
         return all(term.matches(guest) is False for term in self.exclude)

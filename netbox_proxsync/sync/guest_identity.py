@@ -1,6 +1,6 @@
 """
-Which machine a binding was made for, and whether a guest is that machine: Proxmox gives VM IDs away again, and a
-machine may return under another VM ID or in another cluster.
+Which machine a binding was created for, and whether a guest is that machine: Proxmox VE reuses VM IDs, and a machine
+may return under another VM ID or in another cluster.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,64 +8,68 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ..proxmox.inventory import Guest, GuestType, known
-from .state import Bound, Departed, Desired, Existing, Item
-from .values import Value
+from .kind_names import GUEST
+from .state import Bound, Departed, Desired, Existing, Item, Record
+from .values import Value, as_set
 
-__all__ = ('bring_back_returned', 'identity_of', 'is_another_machine', 'is_same_machine', 'set_aside_replaced')
-
-VIRTUAL_MACHINE = 'vm'
+__all__ = ('identity_of_guest', 'is_another_machine', 'is_same_machine', 'rekey_replaced', 'rekey_returned')
 
 
-def identity_of(guest: Guest) -> dict[str, Value]:
-    """What a binding remembers to know the machine again; empty if its configuration was not read."""
+def identity_of_guest(guest: Guest) -> dict[str, Value]:
+    """The values that a binding stores to recognize the machine; empty if its configuration was not read."""
     config = guest.config
     if not known(config):
         return {}
     found: dict[str, Value] = {}
-    # Without the one that cannot be read, the others may look like those of another machine.
-    if all(known(nic.mac) for nic in config.nics):
-        found['id_macs'] = frozenset(nic.mac for nic in config.nics if nic.mac)
+    # An incomplete set might look like that of another machine.
+    macs = [nic.mac for nic in config.nics]
+    if all(known(mac) for mac in macs):
+        found['id_macs'] = frozenset(mac for mac in macs if known(mac) and mac)
     if known(guest.name):
         found['id_name'] = guest.name
     if guest.type is GuestType.QEMU:
-        found |= {'id_uuid': config.uuid, 'id_created': config.created}
-    return {name: value for name, value in found.items() if known(value) and value}
+        if known(config.uuid):
+            found['id_uuid'] = config.uuid
+        if known(config.created):
+            found['id_created'] = config.created
+    return {name: value for name, value in found.items() if value}
 
 
 def is_another_machine(last: Mapping[str, Value], seen: Mapping[str, Value]) -> bool:
     """
-    Whether what was remembered and what is seen now are two machines.
+    Whether the stored identity and the current one belong to different machines.
 
-    The SMBIOS UUID and the time of creation (`meta`) are kept by renames, migration, snapshots and restores, and are
-    new in what is created or cloned. Each can change alone: the UUID is edited by people, `meta` is missing in old
-    machines. So one that is equal proves the same machine, and it takes both, or one and all NICs, to prove another.
-    The VM generation id proves nothing: it changes whenever a snapshot is rolled back or a backup restored. Containers
-    have neither; theirs are the MAC addresses, which Proxmox makes anew for what is created, and the name. Their
-    volumes are named by the VM ID, so they tell nothing.
+    The SMBIOS UUID and the creation time (`meta`) survive renames, migration, snapshots and restores; new guests and
+    clones get new ones. Each can change alone: users edit the UUID, and old machines have no `meta`. So one equal value
+    proves the same machine, and another machine is proven by both values, or by one of them and all NICs. The VM
+    generation ID proves nothing: it changes with every rollback and restore. Containers have neither value; their MAC
+    addresses, which Proxmox VE generates for new containers, and their names are compared. The names of their volumes
+    contain the VM ID and prove nothing.
 
-    A doubt keeps the record: a person sees a guest that changed at once in everything, and nothing is lost.
+    In doubt the record is kept: the user sees a guest in which everything changed at once, and nothing is lost.
     """
     uuid, created = differs(last, seen, 'id_uuid'), differs(last, seen, 'id_created')
     if uuid is False or created is False:
         return False
     if uuid and created:
         return True
-    other_nics = bool(last.get('id_macs') and seen.get('id_macs')) and not last['id_macs'] & seen['id_macs']
+    macs, macs_now = as_set(last.get('id_macs')), as_set(seen.get('id_macs'))
+    other_nics = bool(macs and macs_now) and macs.isdisjoint(macs_now)
     return other_nics and bool(uuid or created or differs(last, seen, 'id_name'))
 
 
 def differs(last: Mapping[str, Value], seen: Mapping[str, Value], name: str) -> bool | None:
-    """None: one of them is not known."""
+    """Whether a value differs; None: one of the two is not known."""
     return last[name] != seen[name] if name in last and name in seen else None
 
 
-def set_aside_replaced(desired: Desired, existing: Existing) -> tuple[Existing, dict[int, tuple[str, str]]]:
+def rekey_replaced(desired: Desired, existing: Existing) -> tuple[Existing, dict[int, tuple[str, str]]]:
     """
-    Give the bindings of machines whose VM ID another one has now a key of their own ('qemu/100#1'), as which they are
-    gone from Proxmox.
+    Give the bindings of machines whose VM ID now belongs to another machine a key of their own ('qemu/100#1'). Under
+    that key they are gone from Proxmox VE.
 
     Returns:
-        What exists under these keys, and the new (key, unit) by the binding's pk.
+        What exists under the new keys, and the new (key, unit) by the binding's pk.
     """
     moved: dict[str, str] = {}
     units = {bound.unit for bound in existing.bindings.values()}
@@ -86,6 +90,7 @@ def set_aside_replaced(desired: Desired, existing: Existing) -> tuple[Existing, 
 
 
 def free_unit(unit: str, units: set[str]) -> str:
+    """A key for the unit that no binding has: 'qemu/100#1', 'qemu/100#2', ..."""
     number = 1
     while f'{unit}#{number}' in units:
         number += 1
@@ -94,14 +99,14 @@ def free_unit(unit: str, units: set[str]) -> str:
 
 def is_same_machine(last: Mapping[str, Value], seen: Mapping[str, Value]) -> bool:
     """
-    Whether what was remembered proves that a guest with another VM ID, or in another cluster, is the same machine.
+    Whether the stored identity proves that a guest with another VM ID, or in another cluster, is the same machine.
 
-    A restored backup keeps the SMBIOS UUID, and its MAC addresses unless the user asks for new ones. A clone has new
-    ones. Where both have a UUID it decides; else the whole set of MAC addresses does.
+    A restored backup keeps the SMBIOS UUID, and the MAC addresses unless the user asks for new ones. A clone gets new
+    ones. If both have a UUID, it decides; otherwise the whole set of MAC addresses does.
     """
     uuid, created = differs(last, seen, 'id_uuid'), differs(last, seen, 'id_created')
     if uuid is not None:
-        # Some users give all machines the same one, such as 00000000-0000-...
+        # Some users set the same UUID on all machines, such as 00000000-0000-...
         return not uuid and len(set(str(seen['id_uuid']).replace('-', ''))) > 1
     macs = last.get('id_macs')
     return bool(macs) and macs == seen.get('id_macs') and not created
@@ -113,8 +118,8 @@ class Return:
     A record whose guest is gone, and a guest without a record that is the same machine.
 
     Attributes:
-        parts: The bindings of the record, its own included.
-        departed: Set if another endpoint keeps the record.
+        parts: The bindings of the record, including its own.
+        departed: Set if another endpoint manages the record.
     """
 
     item: Item
@@ -124,55 +129,63 @@ class Return:
 
     @property
     def rank(self) -> tuple[bool, bool, datetime, int]:
-        """The better of two records of one machine is the greater: of the same VM ID, then the one seen last."""
+        """
+        For several records of one machine: the greatest rank is the best one. The same VM ID comes first, then the
+        record that was found last.
+        """
         has_vmid = self.departed is None and self.root.unit.partition('#')[0] == self.item.unit
         seen_until = self.root.missing_since or datetime.max.replace(tzinfo=UTC)
         return has_vmid, self.departed is None, seen_until, self.root.pk
 
 
-def bring_back_returned(desired: Desired, existing: Existing) -> tuple[Existing, dict[int, tuple[str, str]]]:
+def rekey_returned(desired: Desired, existing: Existing) -> tuple[Existing, dict[int, tuple[str, str]]]:
     """
     Give guests without a record the bindings of the records that were theirs: of guests of this endpoint that are gone,
-    under whatever VM ID they were known, and of retired guests of other endpoints.
+    under any VM ID, and of retired guests of other endpoints.
 
     Returns:
         What exists under the new keys, and the new (key, unit) by the binding's pk.
     """
-    items = [item for item in desired.items if item.kind == VIRTUAL_MACHINE and is_new(item, existing)]
+    items = [item for item in desired.items if item.kind == GUEST and is_new(item, existing)]
     returns = chosen(returns_of(items, desired, existing)) if items else []
     if not returns:
         return existing, {}
     leaving = {found.root.unit for found in returns if found.departed is None}
     arriving = {found.item.unit for found in returns}
-    # What is bound under the new keys has lost its virtual machine.
+    moved = [
+        replace(bound, key=found.item.unit + bound.key.removeprefix(bound.unit), unit=found.item.unit)
+        for found in returns
+        for bound in found.parts
+    ]
+    # Existing bindings under the new keys have lost their virtual machine.
     bindings = {
         identity: bound for identity, bound in existing.bindings.items() if bound.unit not in leaving | arriving
     }
-    rekeyed, foreign, machines = {}, dict(existing.foreign), list(existing.records.get(VIRTUAL_MACHINE, ()))
-    there = {record.pointer for record in machines}
-    for found in returns:
-        for bound in found.parts:
-            unit = found.item.unit
-            moved = replace(bound, key=unit + bound.key.removeprefix(bound.unit), unit=unit)
-            bindings[moved.kind, moved.key] = moved
-            rekeyed[moved.pk] = (moved.key, unit)
-            foreign.pop(moved.pointer, None)
-        if found.departed and found.departed.record.pointer not in there:
-            machines.append(found.departed.record)
+    bindings |= {(bound.kind, bound.key): bound for bound in moved}
+    pointers = {bound.pointer for bound in moved}
     changed = replace(
         existing,
         bindings=bindings,
-        foreign=foreign,
-        records={**existing.records, VIRTUAL_MACHINE: machines},
+        foreign={pointer: owner for pointer, owner in existing.foreign.items() if pointer not in pointers},
+        records={**existing.records, GUEST: with_departed(existing.records.get(GUEST, ()), returns)},
         replaced=existing.replaced - leaving,
         # A machine that is revived keeps the addresses that users assigned to it.
         retired_elsewhere=existing.retired_elsewhere - {found.root.pointer for found in returns},
     )
-    return changed, rekeyed
+    return changed, {bound.pk: (bound.key, bound.unit) for bound in moved}
+
+
+def with_departed(machines: Iterable[Record], returns: Iterable[Return]) -> list[Record]:
+    """The virtual machines of the endpoint, with those that other endpoints have managed so far."""
+    found = {record.pointer: record for record in machines}
+    for entry in returns:
+        if entry.departed:
+            found.setdefault(entry.departed.record.pointer, entry.departed.record)
+    return list(found.values())
 
 
 def is_new(item: Item, existing: Existing) -> bool:
-    """Whether a guest, of which enough was read, has no record under its VM ID."""
+    """Whether enough of a guest was read and it has no record under its VM ID."""
     bound = existing.bindings.get((item.kind, item.key))
     if not item.identity or item.partial or (bound and bound.unmanaged):
         return False
@@ -180,7 +193,7 @@ def is_new(item: Item, existing: Existing) -> bool:
 
 
 def returns_of(items: Iterable[Item], desired: Desired, existing: Existing) -> Iterator[Return]:
-    """For each guest without a record: the records of guests that are gone and that are the same machine."""
+    """For each guest without a record: the records of gone guests that are the same machine."""
     departed = {each.root.pk: each for each in existing.departed}
     known_as: dict[object, list[Bound]] = {}
     for root in (*free_roots(desired, existing), *(each.root for each in existing.departed)):
@@ -200,16 +213,16 @@ def returns_of(items: Iterable[Item], desired: Desired, existing: Existing) -> I
 
 
 def signs_of(key: str, identity: Mapping[str, Value]) -> Iterator[object]:
-    """By what a machine is looked up; whether it is the same one, `is_same_machine` says."""
+    """The keys under which machines are looked up; `is_same_machine` then decides."""
     guest_type = key.partition('/')[0]
     return ((guest_type, name, identity[name]) for name in ('id_uuid', 'id_macs') if identity.get(name))
 
 
 def free_roots(desired: Desired, existing: Existing) -> Iterator[Bound]:
-    """The bindings of this endpoint whose guests are gone, so that their records may be those of other guests."""
+    """The bindings of this endpoint whose guests are gone, so that their records may belong to other guests."""
     wanted = {item.unit for item in desired.items}
     for bound in existing.bindings.values():
-        if bound.kind == VIRTUAL_MACHINE and is_free(bound, wanted, desired, existing):
+        if bound.kind == GUEST and is_free(bound, wanted, desired, existing):
             yield bound
 
 
@@ -220,14 +233,14 @@ def is_free(bound: Bound, wanted: set[str], desired: Desired, existing: Existing
     if bound.pointer not in existing.by_pointer:
         return False
     if bound.missing_since is None and desired.waiting.nodes_of(bound.unit):
-        # It may be on a node that is offline, and then it is not gone.
+        # It may exist on a node that is offline.
         return False
     is_retired = bound.missing_since is not None or bound.unit in existing.replaced
-    return is_retired or (VIRTUAL_MACHINE, bound.key.partition('/')[0]) in desired.complete
+    return is_retired or (GUEST, bound.key.partition('/')[0]) in desired.complete
 
 
 def has_moved(last: Mapping[str, Value], item: Item) -> bool:
-    """Whether a guest is the same machine as one that is gone from another cluster. A container needs its name, too."""
+    """Whether a guest is the machine that is gone from another cluster. Containers also need the same name."""
     if not is_same_machine(last, item.identity):
         return False
     return differs(last, item.identity, 'id_uuid') is False or last.get('id_name') == item.identity.get('id_name')
@@ -235,8 +248,8 @@ def has_moved(last: Mapping[str, Value], item: Item) -> bool:
 
 def chosen(returns: Iterable[Return]) -> list[Return]:
     """
-    One record for each guest, and one guest for each record. Where several guests may be one machine (two copies of a
-    backup), it is the one of the same VM ID, else the only one of the same name; else none of them.
+    One record per guest, and one guest per record. If several guests may be one machine (two copies of a backup), the
+    one with the same VM ID is chosen, otherwise the only one with the same name, otherwise none.
     """
     best: dict[str, Return] = {}
     for found in returns:
@@ -250,6 +263,7 @@ def chosen(returns: Iterable[Return]) -> list[Return]:
 
 
 def winner_of(rivals: Sequence[Return]) -> Return | None:
+    """The guest that gets the record; None: it is not clear which one."""
     if len(rivals) == 1:
         return rivals[0]
     for narrowed in (

@@ -1,4 +1,4 @@
-"""How NetBox stands to each guest after a run: in sync, new, changed, missing, in conflict, ..., and why."""
+"""The state of each guest after a run: in sync, new, changed, missing, in conflict, ..., and why."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -8,15 +8,16 @@ from enum import StrEnum
 from ..proxmox.inventory import Guest, GuestType, Inventory, known
 from .changes import Action, Change
 from .kind import decision_of, is_wanted
+from .kind_names import GUEST
 from .kinds.cluster import CLUSTER_KEY
 from .offline_nodes import Waiting
 from .rules import Decided
 from .settings import Settings
 
-__all__ = ('IGNORED', 'REOPENED', 'LaterStandings', 'Pending', 'Standing', 'Standings', 'State')
+__all__ = ('IGNORED', 'REOPENED', 'GuestState', 'GuestStates', 'LaterGuestStates', 'Pending', 'State')
 
 GONE = 'Proxmox no longer has it.'
-# By these, a guest gets a virtual machine that exists, or keeps it.
+# The actions by which a guest gets an existing virtual machine, or keeps it.
 BRINGING = (Action.ADOPT, Action.REVIVE, Action.UPDATE)
 
 
@@ -35,26 +36,26 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A state and, for people, why."""
+class GuestState:
+    """A state and the reason, for the user."""
 
     state: State
     reason: str = ''
 
 
-IGNORED = Standing(State.IGNORED, 'A person told the sync to leave it alone.')
+IGNORED = GuestState(State.IGNORED, 'A person told the sync to leave it alone.')
 
-REOPENED = Standing(State.UNKNOWN, 'It is no longer ignored. The next run compares it.')
+REOPENED = GuestState(State.UNKNOWN, 'It is no longer ignored. The next run compares it.')
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
     """
-    A change that is not in NetBox: only planned, refused, or left.
+    A change that is not in NetBox: only planned, refused, or skipped.
 
     Attributes:
         failure: Why it could not be written.
-        note: Why it was left.
+        note: Why it was skipped.
     """
 
     change: Change
@@ -62,13 +63,13 @@ class Pending:
     note: str = ''
 
 
-class Standings:
+class GuestStates:
     """
-    How NetBox stands to the guests of an endpoint that were just read.
+    The states of the guests of an endpoint that were just read.
 
     Args:
-        pending: What the run planned and NetBox does not hold (yet).
-        vmids: The guests that the run is for; None: all.
+        pending: The planned changes that are not in NetBox (yet).
+        vmids: The guests that the run is limited to; None: all.
     """
 
     def __init__(
@@ -84,56 +85,61 @@ class Standings:
         self.open = OpenChanges(pending)
         self.waiting = Waiting.of(inventory, settings.last_seen, settings.offline_since)
 
-    def settle(self, change: Change, entry: Pending | None) -> None:
-        """A planned change was tried: what is open of it; None: NetBox holds it now."""
-        self.open.settle(change, entry)
+    def set_outcome(self, change: Change, entry: Pending | None) -> None:
+        """
+        Record the outcome of a planned change.
 
-    def kept(self, units: Collection[str]) -> Callable[[], None]:
-        """Something to call if what is settled from now on of these units is taken back."""
-        return self.open.kept(units)
+        Args:
+            entry: What remains pending of it; None: it was written.
+        """
+        self.open.set_outcome(change, entry)
 
-    def of(self, guest: Guest) -> Standing:
-        """How NetBox stands to a guest that is not ignored (any more)."""
+    def savepoint(self, units: Collection[str]) -> Callable[[], None]:
+        """A function that restores the outcomes of these units, if what is written from now on is rolled back."""
+        return self.open.savepoint(units)
+
+    def of(self, guest: Guest) -> GuestState:
+        """The state of a guest that is not ignored (any longer)."""
         if guest.key in self.settings.ignored:
             return REOPENED
         if skipped := why_skipped(guest, self.settings):
-            return Standing(State.SKIPPED, skipped)
+            return GuestState(State.SKIPPED, skipped)
         for reading in (guest.template, guest.config, guest.name):
             if not known(reading):
-                return Standing(State.UNKNOWN, reading.reason)
+                return GuestState(State.UNKNOWN, reading.reason)
         open_changes = self.open.about_cluster or self.open.about(guest.key)
         if open_changes is None and not known(guest.status):
-            return Standing(State.UNKNOWN, guest.status.reason)
-        return open_changes or Standing(State.IN_SYNC)
+            return GuestState(State.UNKNOWN, guest.status.reason)
+        return open_changes or GuestState(State.IN_SYNC)
 
-    def absent(self, unit: str, is_bound: bool, was_missing: bool = False) -> Standing | None:
+    def absent(self, unit: str, is_bound: bool, was_missing: bool = False) -> GuestState | None:
         """
-        The state of a guest that Proxmox VE did not list; None: the guest needs no row any longer.
+        The state of a guest that Proxmox VE did not list; None: the guest no longer needs a row.
 
         Args:
             was_missing: An earlier read found that Proxmox VE does not have it.
         """
         incomplete = self.inventory.guests_incomplete
         if incomplete is not None:
-            return Standing(State.UNKNOWN, incomplete.reason)
+            return GuestState(State.UNKNOWN, incomplete.reason)
         if not was_missing and (reason := self.waiting.reason(unit)):
-            return Standing(State.UNKNOWN, reason)
+            return GuestState(State.UNKNOWN, reason)
         return missing(self.open, unit) if is_bound else None
 
-    def now(self, unit: str, is_bound: bool, before: Standing, was_listed: bool) -> Standing | None:
-        """How NetBox stands to a guest; None: there is nothing to say of it any more."""
+    def now(self, unit: str, is_bound: bool, before: GuestState, was_listed: bool) -> GuestState | None:
+        """The current state of a guest; None: the guest no longer needs a row."""
         guest = self.guests.get(unit)
         was_missing = before.state in (State.MISSING, State.CONFLICT) and not was_listed
         return self.of(guest) if guest else self.absent(unit, is_bound, was_missing)
 
 
-class LaterStandings:
+class LaterGuestStates:
     """
-    How NetBox stands to guests while a plan is applied that was made of an earlier reading.
+    The states of guests while a plan is applied that was made from an earlier reading.
 
     Args:
-        remaining: How many changes of each unit the plan has.
-        outdated: Why the guests cannot be judged by that reading, because there is a newer one; '' if there is none.
+        remaining: The number of changes of each unit in the plan.
+        outdated: Why that reading no longer describes the guests, because there is a newer one; '' if there is none.
     """
 
     def __init__(self, remaining: Mapping[str, int], outdated: str) -> None:
@@ -141,13 +147,14 @@ class LaterStandings:
         self.outdated = outdated
         self.open = OpenChanges(())
 
-    def settle(self, change: Change, entry: Pending | None) -> None:
+    def set_outcome(self, change: Change, entry: Pending | None) -> None:
+        """As `GuestStates.set_outcome`."""
         self.remaining[change.unit] -= 1
-        self.open.settle(change, entry)
+        self.open.set_outcome(change, entry)
 
-    def kept(self, units: Collection[str]) -> Callable[[], None]:
-        """As `Standings.kept`."""
-        put_back = self.open.kept(units)
+    def savepoint(self, units: Collection[str]) -> Callable[[], None]:
+        """As `GuestStates.savepoint`."""
+        put_back = self.open.savepoint(units)
         remaining = {unit: self.remaining[unit] for unit in units}
 
         def restore() -> None:
@@ -157,43 +164,45 @@ class LaterStandings:
 
         return restore
 
-    def now(self, unit: str, is_bound: bool, before: Standing, was_listed: bool) -> Standing | None:
+    def now(self, unit: str, is_bound: bool, before: GuestState, was_listed: bool) -> GuestState | None:
         """
-        As `Standings.now`.
+        As `GuestStates.now`.
 
         Args:
-            before, was_listed: What that reading told of it.
+            before, was_listed: The state according to that reading, and whether it listed the guest.
         """
         if self.outdated:
-            return Standing(State.UNKNOWN, self.outdated)
+            return GuestState(State.UNKNOWN, self.outdated)
         if before.state in (State.UNKNOWN, State.SKIPPED):
             return before
         if not was_listed:
             return missing(self.open, unit) if is_bound else None
-        standing = self.open.about_cluster or self.open.about(unit)
-        if standing is None and self.remaining[unit]:
-            return Standing(State.CHANGED)
-        return standing or Standing(State.IN_SYNC)
+        state = self.open.about_cluster or self.open.about(unit)
+        if state is None and self.remaining[unit]:
+            return GuestState(State.CHANGED)
+        return state or GuestState(State.IN_SYNC)
 
 
 class OpenChanges:
-    """What was planned, or tried, and is not in NetBox, by the guest that it is about."""
+    """The changes that are not in NetBox, by the guest that they concern."""
 
     def __init__(self, pending: Iterable[Pending]) -> None:
         self.by_unit: dict[str, dict[tuple[object, ...], Pending]] = {}
         for entry in pending:
-            self.settle(entry.change, entry)
+            self.set_outcome(entry.change, entry)
 
-    def settle(self, change: Change, entry: Pending | None) -> None:
+    def set_outcome(self, change: Change, entry: Pending | None) -> None:
+        """As `GuestStates.set_outcome`."""
         entries = self.by_unit.setdefault(change.unit, {})
-        # A guest may have several candidates, which are told alike.
+        # A guest may have several candidates with the same reason.
         identity = (change.kind, change.key, change.action, change.reason, change.pointer)
         if entry is None:
             entries.pop(identity, None)
         else:
             entries[identity] = entry
 
-    def kept(self, units: Collection[str]) -> Callable[[], None]:
+    def savepoint(self, units: Collection[str]) -> Callable[[], None]:
+        """As `GuestStates.savepoint`."""
         before = {unit: dict(self.by_unit.get(unit, {})) for unit in units}
         return lambda: self.by_unit.update(before)
 
@@ -201,60 +210,65 @@ class OpenChanges:
         return (entry for entries in self.by_unit.values() for entry in entries.values())
 
     def to_adopt(self, unit: str) -> int | None:
-        """The virtual machine (pk) that a sync would adopt as a guest, or give back to it."""
+        """The virtual machine (pk) that a sync would adopt as a guest, or return to it."""
         for entry in self.by_unit.get(unit, {}).values():
-            if entry.change.kind == 'vm' and entry.change.action in BRINGING:
-                return entry.change.pointer.pk
+            change = entry.change
+            if change.kind == GUEST and change.action in BRINGING and change.pointer:
+                return change.pointer.pk
         return None
 
     def candidates(self, unit: str) -> list[int]:
         """The virtual machines (pk) that may be a guest."""
         changes = (entry.change for entry in self.by_unit.get(unit, {}).values())
-        return sorted(change.pointer.pk for change in changes if change.action is Action.CANDIDATE)
+        return sorted(
+            change.pointer.pk for change in changes if change.action is Action.CANDIDATE and change.pointer is not None
+        )
 
     @property
-    def about_cluster(self) -> Standing | None:
+    def about_cluster(self) -> GuestState | None:
         """What keeps all guests out."""
         cluster = (entry for entry in self.by_unit.get('', {}).values() if entry.change.key == CLUSTER_KEY)
-        return next((standing for entry in cluster if (standing := problem(entry))), None)
+        return next((state for entry in cluster if (state := problem(entry))), None)
 
-    def about(self, unit: str) -> Standing | None:
-        """What is open about a guest, the gravest first."""
+    def about(self, unit: str) -> GuestState | None:
+        """What is pending for a guest, the most serious state first; None: nothing."""
         entries = self.by_unit.get(unit, {}).values()
-        problems = [standing for entry in entries if (standing := problem(entry))]
+        problems = [state for entry in entries if (state := problem(entry))]
         if problems:
             more = f' And {len(problems) - 1} more, see its changes.' if len(problems) > 1 else ''
-            return Standing(State.CONFLICT, problems[0].reason + more)
+            return GuestState(State.CONFLICT, problems[0].reason + more)
         if candidates := [entry.change for entry in entries if entry.change.action is Action.CANDIDATE]:
-            return Standing(State.CANDIDATE, '\n'.join(change.reason for change in candidates))
+            return GuestState(State.CANDIDATE, '\n'.join(change.reason for change in candidates))
         for entry in entries:
-            if entry.change.kind == 'vm' and entry.change.action in (Action.CREATE, Action.ADOPT):
-                return Standing(State.NEW, entry.note or new_reason(entry.change))
+            if entry.change.kind == GUEST and entry.change.action in (Action.CREATE, Action.ADOPT):
+                return GuestState(State.NEW, entry.note or new_reason(entry.change))
         if entries:
-            return Standing(State.CHANGED, next((entry.note for entry in entries if entry.note), ''))
+            return GuestState(State.CHANGED, next((entry.note for entry in entries if entry.note), ''))
         return None
 
 
-def missing(open_changes: OpenChanges, unit: str) -> Standing:
-    standing = open_changes.about(unit)
-    return standing if standing and standing.state is State.CONFLICT else Standing(State.MISSING, GONE)
+def missing(open_changes: OpenChanges, unit: str) -> GuestState:
+    """The state of a guest that is gone from Proxmox VE."""
+    state = open_changes.about(unit)
+    return state if state and state.state is State.CONFLICT else GuestState(State.MISSING, GONE)
 
 
-def problem(entry: Pending) -> Standing | None:
-    """What a person has to decide about a change."""
+def problem(entry: Pending) -> GuestState | None:
+    """The state that a change leads to if a user has to decide about it."""
     if entry.change.action is Action.CONFLICT:
-        return Standing(State.CONFLICT, entry.change.reason)
-    return Standing(State.CONFLICT, entry.failure) if entry.failure else None
+        return GuestState(State.CONFLICT, entry.change.reason)
+    return GuestState(State.CONFLICT, entry.failure) if entry.failure else None
 
 
 def new_reason(change: Change) -> str:
+    """Why a guest is new, for the user."""
     if change.action is Action.ADOPT:
         return 'NetBox has its virtual machine already; a sync adopts it.'
     return 'A sync makes its virtual machine.'
 
 
 def why_skipped(guest: Guest, settings: Settings) -> str:
-    """Why the endpoint leaves a guest out; '' if it does not."""
+    """Why the endpoint skips a guest, for the user; '' if it does not."""
     if is_wanted(guest, settings):
         return ''
     if guest.type is GuestType.QEMU and not settings.sync_vms:
@@ -267,7 +281,7 @@ def why_skipped(guest: Guest, settings: Settings) -> str:
         return ''
     skip = decision_of(guest, settings).skip
     if isinstance(skip, Decided):
-        return f'The {skip.by} skips it.'
+        return f'The {skip.deciding_rule} skips it.'
     if skip is not None:
         return f'It is left alone. {skip.reason}'
     return 'A filter of the endpoint leaves it out.'

@@ -1,13 +1,13 @@
-"""What a kind of NetBox object tells the comparison about itself."""
+"""The base class of the kinds: how a kind of NetBox object takes part in the comparison."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, Notice, known
 from .owners import Owner
-from .rules import Decision, decide
+from .rules import Decision, evaluate_rules
 from .settings import Settings
 from .state import Bound, Desired, Existing, Item, Record
 from .values import Pointer, Value
@@ -18,9 +18,9 @@ __all__ = (
     'Conflict',
     'Field',
     'Kind',
-    'Located',
     'Owner',
     'Removal',
+    'ResolvedObjects',
     'decision_of',
     'faults_of',
     'guests_of',
@@ -30,10 +30,10 @@ __all__ = (
 
 
 class Removal(StrEnum):
-    """What becomes of a bound object when Proxmox no longer has it."""
+    """What becomes of a bound object when Proxmox VE no longer has its counterpart."""
 
-    RETIRE = 'retire'  # marked, kept; deleted after the grace period if the endpoint says so
-    DELETE = 'delete'  # deleted if this endpoint made it and nothing of a person's hangs on it, else released
+    RETIRE = 'retire'  # marked; deleted after the grace period, if the endpoint is configured to do so
+    DELETE = 'delete'  # deleted if this endpoint created it and no object of a user depends on it, else released
     KEEP = 'keep'
 
 
@@ -44,18 +44,20 @@ class Field:
 
     Attributes:
         name: The model's field; 'cf_<name>' is a custom field.
-        owner: Unless the endpoint's policy says otherwise.
-        late: It points to an object that is written after this one, or that may fail on its own, so it is written last.
-        beside: A field with which NetBox checks it: where both change and what it points to exists, they are written
-            together.
-        fixed: It makes the object what it is (its parent, its address): no policy may change its owner.
-        needed: NetBox takes no object without it, so it is written when one is made, even if it is ignored.
+        owner: The owner, unless the endpoint's policy names another one.
+        deferred: The field points to an object that is written after this one, or whose write may fail on its own, so
+            the field is written last.
+        checked_with: The name of a field with which NetBox validates this one. If both change and the object that this
+            field points to exists, they are written together.
+        fixed: The field identifies the object (its parent, its address): no policy can change its owner.
+        needed: NetBox accepts no object without the field. It is written when an object is created, even if it is
+            ignored.
     """
 
     name: str
     owner: Owner
-    late: bool = False
-    beside: str = ''
+    deferred: bool = False
+    checked_with: str = ''
     fixed: bool = False
     needed: bool = False
 
@@ -71,10 +73,11 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """
-    Why an item cannot be tied to an object, and what a person can do.
+    Why an item cannot be bound to an object, and what the user can do.
 
     Attributes:
-        candidates: The objects that the item may be. With them, `reason` is not shown.
+        record: The object that causes the conflict, if there is one.
+        candidates: The objects that the item may be. If there are any, `reason` is not displayed.
     """
 
     reason: str
@@ -85,11 +88,12 @@ class Conflict:
 @dataclass(frozen=True, slots=True)
 class Absences:
     """
-    What of the things that were not found in Proxmox is gone. The others stay as they are.
+    The bound objects of a kind whose counterparts were not found in Proxmox VE and are gone. All others stay unchanged.
 
     Attributes:
         gone: As (kind, key).
-        remembered: What bindings remember of it from now on, by their pk.
+        remembered: New values for bindings, by the binding's pk.
+        notices: What the user should know about objects that stay unchanged.
     """
 
     gone: set[tuple[str, str]] = field(default_factory=set)
@@ -97,37 +101,46 @@ class Absences:
     notices: list[Notice] = field(default_factory=list)
 
 
-class Located:
-    """Which object each item has turned out to be, as far as a comparison has come."""
+class ResolvedObjects:
+    """
+    The NetBox objects of the items that have been matched so far.
+
+    Attributes:
+        pointers: By (kind, key).
+        claimed: The objects that no other item may take. They include objects of items that the run does not change.
+    """
 
     def __init__(self) -> None:
         self.pointers: dict[tuple[str, str], Pointer] = {}
         self.claimed: set[Pointer] = set()
 
     def add(self, kind: str, key: str, pointer: Pointer) -> None:
+        """Record the object of an item."""
         self.pointers[kind, key] = pointer
         self.claimed.add(pointer)
 
     def get(self, kind: str, key: str) -> Pointer | None:
+        """The object of an item; None if it does not exist or has not been matched yet."""
         return self.pointers.get((kind, key))
 
 
 class Kind:
     """
-    One kind of NetBox object. Subclasses are stateless; everything they need is handed to them.
+    One kind of NetBox object. Subclasses are stateless: every method receives what it needs.
 
     Attributes:
         name: Also the `kind` of its bindings and changes.
-        plural: What people call several of them.
+        plural: The display name of several of its objects.
         model: 'app_label.model_name'.
-        fields: In the order in which they are shown.
-        stamp: A custom field that takes the moment when a run last changed something about the object or its parts.
-        retired: What is written to an object that is retired.
-        holder: The field that says where the object belongs. A person who moves it elsewhere makes it theirs.
-        is_deletable: Whether an object that is retired may be deleted later.
-        comes_with_parent: Two fields, its parent and its name, by which an object is found that NetBox has made along
-            with its parent (from a device type's templates).
-        released: What is written to an object that is gone from Proxmox and stays in NetBox, being a person's.
+        fields: In the order in which they are displayed.
+        removal: What becomes of an object when its counterpart is gone from Proxmox VE.
+        stamp: A custom field that stores when a run last changed the object or its parts.
+        retired: The values that are written to an object when it is retired.
+        released: The values that are written to an object that stays in NetBox when its binding is removed.
+        holder: The field that names the parent of the object. A user who changes it takes the object over.
+        is_deletable: Whether a retired object may be deleted after the grace period.
+        comes_with_parent: Two fields, the parent and the name, by which an object is found that NetBox has created
+            together with its parent (from the templates of a device type).
     """
 
     name: ClassVar[str]
@@ -143,7 +156,7 @@ class Kind:
     comes_with_parent: ClassVar[tuple[str, str] | None] = None
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
-        """The objects of this kind that NetBox should hold."""
+        """The objects of this kind that NetBox should contain."""
         raise NotImplementedError
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
@@ -151,15 +164,15 @@ class Kind:
         return ()
 
     def omissions(self, inventory: Inventory, settings: Settings) -> Iterable[Notice]:
-        """What is left out altogether, and why."""
+        """What the kind leaves out completely because of the settings, and why."""
         return ()
 
     def scope(self, key: str, unit: str) -> str:
-        """The scope in which an object's absence is decided."""
+        """The scope in which the absence of an object is decided."""
         return unit
 
-    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
-        """Values that depend on what NetBox holds and that adoption needs (VRFs, prefix lengths)."""
+    def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        """The items, with the values that depend on NetBox and that adoption needs (VRFs, prefix lengths)."""
         return items
 
     def judge(
@@ -168,97 +181,141 @@ class Kind:
         items: Sequence[Item],
         desired: Desired,
         existing: Existing,
-        located: Located,
+        resolved: ResolvedObjects,
         settings: Settings,
     ) -> Absences:
         """
-        Which of the things of this kind that were not found are gone.
+        Decide which bound objects of this kind are gone from Proxmox VE.
 
         Args:
-            items: As `settle` returned them.
+            absent: The bindings whose counterparts were not found.
+            items: As `resolve_values` returned them.
         """
         return Absences(gone={(bound.kind, bound.key) for bound in absent})
 
     def arrange(
-        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
-        """What items mean for each other (several guests that claim one address), before they are tied."""
+        """
+        The items, after conflicts between them are resolved (several guests that claim one address), before they are
+        matched.
+        """
         return items
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
         """
-        The object that is this item beyond doubt though no binding says so; None: there is none.
+        The existing object that is certainly this item although it is not bound; None: there is none.
 
-        `located` names the objects of the kinds before this one.
+        Args:
+            resolved: The objects of the kinds before this one, and of the items before this one.
         """
         return None
 
     def recognition(
-        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Callable[[Item], Record | Conflict | None]:
         """
-        How the items without a binding are recognized: by default, each by itself (`adopt`).
+        A function that returns the object of an item without a binding. By default, each item is looked up on its own
+        (`adopt`).
 
         Args:
-            items: All of this kind, bound or not.
+            items: All items of this kind, bound or not.
         """
-        return lambda item: self.adopt(item, existing, located, settings)
+        return lambda item: self.adopt(item, existing, resolved, settings)
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        """Values that depend on which object each item has become (free names)."""
+    def missing_policy(self, settings: Settings) -> str:
+        """
+        What becomes of an object whose counterpart is gone from Proxmox VE, if `removal` is DELETE: 'delete',
+        'unassign' or 'leave'.
+        """
+        return 'delete'
+
+    def machine_of(self, record: Record) -> Pointer | None:
+        """The virtual machine or device that may use the object as its primary address; None for other kinds."""
+        return None
+
+    def finalize(
+        self,
+        item: Item,
+        record: Record | None,
+        parts: Mapping[str, Sequence[Item]],
+        kept: Container[tuple[str, str]],
+        existing: Existing,
+        settings: Settings,
+    ) -> Item:
+        """
+        The item, with the values that depend on the parts that it gets (primary addresses). Called after all kinds have
+        been matched.
+
+        Args:
+            parts: The items of the same unit that are written, by the name of their kind.
+            kept: The objects that were not found in Proxmox VE and are not gone, as (kind, key).
+        """
+        return item
+
+    def adjust_values(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        """The items, with the values that depend on the objects to which they were matched (free names)."""
         return items
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
-        """What a person should know about the items as a whole, after `fit`."""
+        """What the user should know about the items as a whole. Called after `adjust_values`."""
         return ()
 
     def memory(self, item: Item, last: Mapping[str, Value], is_bound: bool) -> dict[str, Value]:
         """
-        What the binding remembers beside the values that are written.
+        The values that the binding stores in addition to those that are written.
 
         Args:
-            last: What it remembered.
-            is_bound: Whether it was this item's binding. Else it served another item.
+            last: The values that it stored before.
+            is_bound: Whether it was the binding of this item. Otherwise it was the binding of another one.
         """
         return {**last, **item.identity}
 
-    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
-        """Why a bound object cannot be taken as this item any more."""
+    def verify_binding(
+        self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
+    ) -> Conflict | None:
+        """Why a bound object can no longer be used for this item; None if it can."""
         return None
 
 
 def faults_of(items: Iterable[Item]) -> Iterator[Notice]:
-    """The faults of Proxmox VE's own configuration in items, as warnings."""
+    """The faults of the configuration of Proxmox VE itself in items, as warnings."""
     for item in items:
         for message, remedy in item.faults:
             yield Notice(subject=item.unit, message=message, remedy=remedy, is_fault=True)
 
 
 def label_of(guest: Guest) -> str:
+    """The display name of a guest: its name, or its key if the name could not be read."""
     return guest.name if known(guest.name) else guest.key
 
 
 def is_wanted(guest: Guest, settings: Settings) -> bool:
     """
-    Whether a person and the endpoint's filters and rules let a guest in. What they keep out is left alone, not retired.
+    Whether the guest is synced: no user ignores it, and the endpoint's filters and rules admit it. The objects of other
+    guests stay unchanged; they are not retired.
     """
     if guest.key in settings.ignored:
         return False
     by_type = {GuestType.QEMU: settings.sync_vms, GuestType.LXC: settings.sync_containers}
-    # A template flag that was not read does not let a guest in: it might be a template.
+    # A guest whose template flag could not be read is not admitted: it may be a template.
     return (
         by_type[guest.type]
         and (settings.sync_templates or guest.template is False)
-        and settings.guest_filters.let_in(guest)
-        and not decision_of(guest, settings).leaves_alone
+        and settings.guest_filters.admits(guest)
+        and not decision_of(guest, settings).may_be_skipped
     )
 
 
 def decision_of(guest: Guest, settings: Settings) -> Decision:
-    """What the mapping rules say about a guest."""
-    return settings.decisions.get(guest.key) or decide(guest, settings.rules)
+    """What the mapping rules set for a guest."""
+    return settings.decisions.get(guest.key) or evaluate_rules(guest, settings.rules)
 
 
 def guests_of(inventory: Inventory, settings: Settings) -> Iterable[Guest]:
-    """The guests that the endpoint's filters and rules let in."""
+    """The guests that are synced."""
     return (guest for guest in inventory.guests if is_wanted(guest, settings))

@@ -1,4 +1,4 @@
-"""Which NetBox object each item is: bound, adopted, to be created, or in conflict."""
+"""Matches items with NetBox objects: each one is bound, adopted, to be created, or in conflict."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -8,10 +8,9 @@ from datetime import datetime
 from ..proxmox.inventory import Notice
 from ..proxmox.notices import listed
 from .changes import Action
-from .kind import Absences, Conflict, Kind, Located
+from .kind import Absences, Conflict, Kind, ResolvedObjects
 from .kinds import KINDS, Removal
 from .kinds.cluster import CLUSTER_KEY
-from .mapping.guest_addresses import settle_primary
 from .refusals import Refusals, demand_of_new
 from .removal import removal
 from .settings import Settings
@@ -20,7 +19,7 @@ from .values import Pointer, Ref, Value
 
 __all__ = ('Match', 'Matches', 'match')
 
-# What an item without a binding is (`Kind.recognition`).
+# Returns the object of an item without a binding (see `Kind.recognition`).
 type Adopt = Callable[[Item], Record | Conflict | None]
 
 
@@ -36,31 +35,40 @@ class Match:
 @dataclass
 class Matches:
     """
+    The result of matching all items.
+
     Attributes:
-        matched: Items that a sync can act on, in the order in which they can be created.
-        conflicts: Those that it must leave, with the reason.
-        located: The objects that exist, by (kind, key).
-        left: What is left to a person, as (kind, key), and has no object: neither it nor its parts are made.
-        kept: What was not found in Proxmox and is not gone for all that, as (kind, key).
-        remembered: What bindings remember of that from now on, by their pk.
-        notices: What a person should know, beyond single objects.
+        matched: The items that a sync can act on, in the order in which they can be created.
+        conflicts: The items that it must leave unchanged, with the reason.
+        resolved: The existing objects, by (kind, key).
+        notices: What the user should know, in addition to single objects.
+        blocked: The keys of the roots that are in conflict: nothing of their units is written.
+        expected: The items, as (kind, key), whose objects exist or will be created.
+        skipped: The unmanaged items, as (kind, key), that have no object: neither they nor their parts are created.
         refusals: What NetBox refuses.
+        kept: The bindings, as (kind, key), whose counterparts were not found in Proxmox VE and are not gone.
+        remembered: New stored values of these bindings, by pk.
     """
 
     matched: list[Match] = field(default_factory=list)
     conflicts: list[tuple[Item, Conflict]] = field(default_factory=list)
-    located: Located = field(default_factory=Located)
+    resolved: ResolvedObjects = field(default_factory=ResolvedObjects)
     notices: list[Notice] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
     expected: set[tuple[str, str]] = field(default_factory=set)
-    left: set[tuple[str, str]] = field(default_factory=set)
+    skipped: set[tuple[str, str]] = field(default_factory=set)
     refusals: Refusals = field(default_factory=Refusals)
     kept: set[tuple[str, str]] = field(default_factory=set)
     remembered: dict[int, Mapping[str, Value]] = field(default_factory=dict)
 
 
 def match(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Matches:
-    """Tie every desired item to what exists; `now` decides grace periods."""
+    """
+    Match every desired item with what exists.
+
+    Args:
+        now: The current time, which decides grace periods.
+    """
     matches = Matches()
     gone = absent(desired, existing)
     existing = replace(
@@ -71,30 +79,33 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
     )
     matches.notices += waiting_guests(desired, existing)
     for kind in KINDS.values():
-        settled = kind.settle([item for item in desired.items if item.kind == kind.name], existing, settings)
+        resolved_items = kind.resolve_values(
+            [item for item in desired.items if item.kind == kind.name], existing, settings
+        )
         absent_of_kind = [bound for bound in gone if bound.kind == kind.name]
-        # A guest that is in conflict gets nothing, so nothing is gone because it is seen there.
-        takers = [item for item in settled if matches.blocked.isdisjoint((CLUSTER_KEY, item.unit))]
-        absences = kind.judge(absent_of_kind, takers, desired, existing, matches.located, settings)
+        # A guest in conflict takes no addresses from others.
+        takers = [item for item in resolved_items if matches.blocked.isdisjoint((CLUSTER_KEY, item.unit))]
+        absences = kind.judge(absent_of_kind, takers, desired, existing, matches.resolved, settings)
         existing = without_kept(existing, absent_of_kind, absences, matches)
-        items = kind.arrange(settled, existing, matches.located, settings)
-        adopt = kind.recognition(items, existing, matches.located, settings)
-        found = [
-            tie(kind, item, existing, adopt, matches)
-            if is_meant(item, desired, existing)
-            else claim(item, existing, adopt, matches)
-            for item in items
+        items = kind.arrange(resolved_items, existing, matches.resolved, settings)
+        adopt = kind.recognition(items, existing, matches.resolved, settings)
+        matched: list[Match] = []
+        for item in items:
+            if not in_scope(item, desired, existing):
+                reserve_existing(item, existing, adopt, matches)
+            elif entry := bind(kind, item, existing, adopt, matches):
+                matched.append(entry)
+        adjusted = kind.adjust_values([entry.item for entry in matched], existing, matches.resolved, settings)
+        matches.notices += kind.notices(adjusted)
+        matches.matched += [
+            Match(item, entry.bound, entry.record) for item, entry in zip(adjusted, matched, strict=True)
         ]
-        matched = [entry for entry in found if entry is not None]
-        fitted = kind.fit([entry.item for entry in matched], existing, matches.located, settings)
-        matches.notices += kind.notices(fitted)
-        matches.matched += [Match(item, entry.bound, entry.record) for item, entry in zip(fitted, matched, strict=True)]
-    settle_primaries(matches, existing, settings)
+    finalize(matches, existing, settings)
     return matches
 
 
 def waiting_guests(desired: Desired, existing: Existing) -> list[Notice]:
-    """The guests that would be retired if a node were not offline, by the nodes that they may be on."""
+    """The guests that would be retired if a node were not offline, by the nodes on which they may be."""
     waiting: dict[tuple[str, ...], list[str]] = {}
     for bound in existing.bindings.values():
         is_root = bound.key == bound.unit and not (bound.missing_since or bound.unmanaged)
@@ -104,6 +115,7 @@ def waiting_guests(desired: Desired, existing: Existing) -> list[Notice]:
 
 
 def notice_of_waiting(nodes: tuple[str, ...], units: list[str]) -> Notice:
+    """The notice about guests that may be on offline nodes."""
     several, offline = len(units) > 1, f'{"nodes" if len(nodes) > 1 else "node"} {", ".join(nodes)}'
     guests = f'{len(units)} guests ({listed(units)}) are' if several else f'{units[0]} is'
     return Notice(
@@ -123,33 +135,26 @@ def without_kept(existing: Existing, absent_of_kind: Sequence[Bound], absences: 
     return replace(existing, gone=existing.gone - kept) if kept else existing
 
 
-def settle_primaries(matches: Matches, existing: Existing, settings: Settings) -> None:
-    """The primary addresses of machines, now that it is decided which addresses they have."""
-    addresses: dict[str, list[Item]] = defaultdict(list)
+def finalize(matches: Matches, existing: Existing, settings: Settings) -> None:
+    """Complete the values that depend on the items of several kinds (`Kind.finalize`)."""
+    parts: dict[str, dict[str, list[Item]]] = defaultdict(lambda: defaultdict(list))
     for entry in matches.matched:
-        if entry.item.kind == 'ip':
-            addresses[entry.item.unit].append(entry.item)
-    leaves_missing = settings.missing_addresses == 'leave'
-    matches.matched = [
-        replace(
-            entry,
-            item=settle_primary(
-                entry.item, entry.record, addresses[entry.item.unit], matches.kept, existing, leaves_missing
-            ),
-        )
-        if entry.item.kind == 'vm'
-        else entry
-        for entry in matches.matched
-    ]
+        parts[entry.item.unit][entry.item.kind].append(entry.item)
+
+    def finalized(item: Item, record: Record | None) -> Item:
+        return KINDS[item.kind].finalize(item, record, parts[item.unit], matches.kept, existing, settings)
+
+    matches.matched = [replace(entry, item=finalized(entry.item, entry.record)) for entry in matches.matched]
 
 
 def retired_units(gone: Sequence[Bound], desired: Desired, existing: Existing, settings: Settings) -> frozenset[str]:
+    """The units that are retired, or will be by this plan, so that their objects are free for others."""
     if settings.missing_guests == 'leave':
         return frozenset()
     going = {bound.unit for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE}
     wanted = {item.unit for item in desired.items}
     retired = {bound.unit for bound in existing.bindings.values() if bound.missing_since and bound.unit not in wanted}
-    # What a guest holds that is ignored, or that the run is not for, is not free for others.
+    # The objects of guests that are ignored or out of scope are not free for others.
     return frozenset(unit for unit in going | retired if desired.may_lose(unit))
 
 
@@ -157,119 +162,134 @@ def expired_roots(gone: Sequence[Bound], existing: Existing, settings: Settings,
     """The retired objects whose grace period is over, so that they are deleted."""
     roots = (bound for bound in gone if KINDS[bound.kind].removal is Removal.RETIRE)
     found = ((bound, existing.by_pointer.get(bound.pointer)) for bound in roots)
-    changes = (removal(bound, record, existing, settings, now) for bound, record in found if record)
-    return frozenset(change.pointer for change in changes if change and change.action is Action.DELETE)
+    changes = ((record, removal(bound, record, existing, settings, now)) for bound, record in found if record)
+    return frozenset(record.pointer for record, change in changes if change and change.action is Action.DELETE)
 
 
-def is_meant(item: Item, desired: Desired, existing: Existing) -> bool:
-    """Whether the run is for an item. The cluster has to be there first, whoever it is for."""
+def in_scope(item: Item, desired: Desired, existing: Existing) -> bool:
+    """Whether the run covers an item. The cluster is always covered until it exists."""
     if desired.concerns(item.unit):
         return True
-    bound = existing.bindings.get((item.kind, item.key))
-    return item.key == CLUSTER_KEY and not (bound and bound.pointer in existing.by_pointer)
+    return item.key == CLUSTER_KEY and existing.bound_record(item) is None
 
 
-def claim(item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> None:
-    """What the run is not for stays as it is. What it has, or would be given, is not free for others."""
-    bound = existing.bindings.get((item.kind, item.key))
-    record = existing.by_pointer.get(bound.pointer) if bound else None
+def reserve_existing(item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> None:
+    """Leave an item out of scope unchanged, but reserve its object so that no other item takes it."""
+    record = existing.bound_record(item)
     if record is not None:
-        return leave(item, record, matches)
-    found = adopt(item)
-    if isinstance(found, Record):
-        matches.located.claimed.add(found.pointer)
-    return None
+        keep_unchanged(item, record, matches)
+    elif isinstance(found := adopt(item), Record):
+        matches.resolved.claimed.add(found.pointer)
 
 
-def tie(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> Match | None:
+def bind(kind: Kind, item: Item, existing: Existing, adopt: Adopt, matches: Matches) -> Match | None:
+    """The match of an item; None: it is left unchanged, or in conflict."""
     if CLUSTER_KEY in matches.blocked or item.unit in matches.blocked:
         return None
-    located = matches.located
-    bound = existing.bindings.get((item.kind, item.key))
-    record = existing.by_pointer.get(bound.pointer) if bound else None
-    if (bound and bound.unmanaged) or hangs_on_left(item, matches):
-        return leave(item, record, matches)
-    if record is None:
-        # A binding whose object was deleted by hand ties nothing; the object is made again.
-        bound = None
-        if item.partial:
-            return block(item, matches)
-        record = adopt(item)
-    if isinstance(record, Conflict):
-        conflict = of_other_endpoint(record, existing)
-    elif record is not None:
-        conflict = kind.contest(item, record, existing, located) or other_owner(item, record, existing, located)
-    else:
-        conflict = None
-    if record is None and (demanded := demand_of_new(kind, item, existing)):
-        demand, key = demanded
-        matches.refusals.add_demand(demand, key)
-        if item.key != item.unit:
-            # Nor what hangs on it. What hangs on a root is blocked with it, and a node does not keep its guests out.
-            matches.left.add((item.kind, item.key))
-        conflict = Conflict(
-            f'NetBox does not take it: the custom field "{demand.field}" of {demand.plural} {demand.reason}. Give the '
-            'field a valid default, or make it optional.'
-        )
-    if conflict:
+    bound, record = existing.binding(item), existing.bound_record(item)
+    if (bound and bound.unmanaged) or is_part_of_skipped(item, matches):
+        keep_unchanged(item, record, matches)
+        return None
+    if record is None and item.partial:
+        block_unit(item, matches)
+        return None
+    found = adopt(item) if record is None else record
+    if conflict := conflict_about(kind, item, found, existing, matches):
         matches.conflicts.append((item, conflict))
-        return block(item, matches)
-    if record is not None:
-        located.add(item.kind, item.key, record.pointer)
+        block_unit(item, matches)
+        return None
     matches.expected.add((item.kind, item.key))
-    return Match(item, bound, record)
+    if not isinstance(found, Record):
+        return Match(item)
+    matches.resolved.add(item.kind, item.key, found.pointer)
+    # A binding whose object a user deleted has no effect.
+    return Match(item, bound if record else None, found)
 
 
-def hangs_on_left(item: Item, matches: Matches) -> bool:
-    """Whether what the item is a part of, and which was tied before it, is left to a person and has no object."""
-    return any(isinstance(value, Ref) and (value.kind, value.key) in matches.left for value in item.values.values())
+def conflict_about(
+    kind: Kind, item: Item, found: Record | Conflict | None, existing: Existing, matches: Matches
+) -> Conflict | None:
+    """
+    Why an item cannot be bound to an object.
+
+    Args:
+        found: Its object, or why that is not decided; None: it has none and is to be created.
+    """
+    if isinstance(found, Conflict):
+        return with_managing_endpoint(found, existing)
+    if found is None:
+        return refused_creation(kind, item, existing, matches)
+    resolved = matches.resolved
+    return kind.verify_binding(item, found, existing, resolved) or other_owner(found, existing, resolved)
 
 
-def leave(item: Item, record: Record | None, matches: Matches) -> None:
-    """The object stays as it is: a person's, or not what the run is for. Others may refer to it."""
+def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matches) -> Conflict | None:
+    """Why NetBox refuses to create the object; it is noted for the notices of the run, too."""
+    demanded = demand_of_new(kind, item, existing)
+    if demanded is None:
+        return None
+    demand, key = demanded
+    matches.refusals.add_demand(demand, key)
+    if item.key != item.unit:
+        # Its parts cannot be created, either. The parts of a root are blocked with it.
+        matches.skipped.add((item.kind, item.key))
+    return Conflict(
+        f'NetBox does not take it: the custom field "{demand.field}" of {demand.plural} {demand.reason}. Give the '
+        'field a valid default, or make it optional.'
+    )
+
+
+def is_part_of_skipped(item: Item, matches: Matches) -> bool:
+    """Whether the item is a part of an unmanaged item that has no object."""
+    return any(isinstance(value, Ref) and (value.kind, value.key) in matches.skipped for value in item.values.values())
+
+
+def keep_unchanged(item: Item, record: Record | None, matches: Matches) -> None:
+    """Leave the object unchanged: it is unmanaged, or out of scope. Other objects may refer to it."""
     if record is None:
-        matches.left.add((item.kind, item.key))
+        matches.skipped.add((item.kind, item.key))
         return
-    matches.located.add(item.kind, item.key, record.pointer)
+    matches.resolved.add(item.kind, item.key, record.pointer)
     matches.expected.add((item.kind, item.key))
 
 
-def of_other_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
-    """The same conflict, saying which endpoint keeps what stands in the way."""
-    owner = conflict.record and existing.foreign.get(conflict.record.pointer)
-    if not owner:
+def with_managing_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
+    """The conflict, with the endpoint that manages the object that causes it."""
+    record = conflict.record
+    owner = existing.foreign.get(record.pointer) if record else None
+    if record is None or not owner:
         return conflict
-    kept = f'"{conflict.record.pointer.label}" is managed by another endpoint (ID {owner}).'
+    kept = f'"{record.pointer.label}" is managed by another endpoint (ID {owner}).'
     return replace(conflict, reason=f'{conflict.reason} {kept}')
 
 
-def block(item: Item, matches: Matches) -> None:
-    """Without its root, nothing of a unit can be placed; without the cluster, nothing at all."""
+def block_unit(item: Item, matches: Matches) -> None:
+    """Block the whole unit if the item is its root, or everything if the item is the cluster."""
     if item.key in (CLUSTER_KEY, item.unit):
         matches.blocked.add(item.key)
 
 
-def other_owner(item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
-    """An object is kept by one endpoint, as one thing."""
+def other_owner(record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
+    """Why an object cannot be taken: an object is managed by one endpoint and as one kind."""
     label = record.pointer.label
     if owner := existing.foreign.get(record.pointer):
         return Conflict(f'"{label}" is managed by another endpoint (ID {owner}).', record)
-    if record.pointer in located.claimed:
+    if record.pointer in resolved.claimed:
         return Conflict(f'"{label}" is taken by another object of this endpoint already.', record)
     return None
 
 
 def unmatched(desired: Desired, existing: Existing, matches: Matches) -> Sequence[Bound]:
-    """The bindings whose thing is gone from Proxmox and whose object serves nothing else."""
+    """The bindings whose counterparts are gone from Proxmox VE and whose objects are not used for other items."""
     return [
         bound
         for bound in absent(desired, existing)
-        if bound.pointer not in matches.located.claimed and (bound.kind, bound.key) not in matches.kept
+        if bound.pointer not in matches.resolved.claimed and (bound.kind, bound.key) not in matches.kept
     ]
 
 
 def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
-    """The bindings whose thing is gone from Proxmox beyond doubt."""
+    """The bindings whose counterparts were certainly not found in Proxmox VE."""
     wanted = {(item.kind, item.key) for item in desired.items}
     return [
         bound
@@ -287,5 +307,5 @@ def absent(desired: Desired, existing: Existing) -> Sequence[Bound]:
 
 
 def is_replaced(bound: Bound, existing: Existing) -> bool:
-    """Whether another machine was seen in its place; its parts stay with it."""
+    """Whether the VM ID of the root now belongs to another machine."""
     return bound.unit in existing.replaced and bound.key == bound.unit

@@ -1,8 +1,7 @@
 """
-Guests that Proxmox VE did not list although they may exist: the node that they were on is offline.
+Guests that Proxmox VE did not list although they may exist, because their node is offline.
 
-Such a guest waits: nothing is retired, released or deleted until its node is online, or no longer a member of the
-cluster.
+Such a guest waits: nothing is retired, released or deleted until its node is online, or is removed from the cluster.
 """
 
 from collections.abc import Mapping
@@ -22,8 +21,8 @@ class LastSeen:
     Where and when a guest was listed last.
 
     Attributes:
-        node: '' if that is not known.
-        at: None if that is not known.
+        node: '' if it is not known.
+        at: None if it is not known.
     """
 
     node: str
@@ -33,11 +32,11 @@ class LastSeen:
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
     """
-    Which guests of an inventory wait for a node.
+    The guests of an inventory that wait for a node.
 
     Attributes:
-        offline: The members of the cluster that are offline: {name: since when that is known, None: not known}.
-        listed: The guests that Proxmox VE listed: they wait for nothing.
+        offline: The members of the cluster that are offline: {name: since when that is known; None: not known}.
+        listed: The guests that Proxmox VE listed: they do not wait.
         last_seen: By guest ('qemu/100').
     """
 
@@ -50,8 +49,10 @@ class Waiting:
         cls, inventory: Inventory, last_seen: Mapping[str, LastSeen], offline_since: Mapping[str, datetime]
     ) -> 'Waiting':
         """
+        The guests of an inventory that wait.
+
         Args:
-            offline_since: Of the nodes that earlier reads found offline: when the first of these reads was.
+            offline_since: By node that earlier reads found offline: when the first of these reads was.
         """
         return cls(
             offline={node.name: offline_since.get(node.name) for node in inventory.nodes if not node.online},
@@ -60,8 +61,8 @@ class Waiting:
         )
 
     def nodes_of(self, unit: str) -> tuple[str, ...]:
-        """The offline nodes that a guest may be on; empty if it does not wait, or if it is not a guest."""
-        # The unit of a machine whose VM ID another one has now is 'qemu/100#1'.
+        """The offline nodes that a guest may be on; empty if it does not wait, or if the unit is no guest."""
+        # The unit of a machine whose VM ID now belongs to another one is 'qemu/100#1'.
         key = unit.partition('#')[0]
         if not self.offline or not unit.startswith(GUEST_UNITS) or key in self.listed:
             return ()
@@ -73,7 +74,7 @@ class Waiting:
         )
 
     def reason(self, unit: str) -> str:
-        """Why a guest waits; '' if it does not."""
+        """Why a guest waits, for the user; '' if it does not."""
         nodes = self.nodes_of(unit)
         if not nodes:
             return ''

@@ -1,4 +1,4 @@
-"""Who owns a field."""
+"""The owners of fields."""
 
 from enum import StrEnum
 
@@ -9,8 +9,8 @@ IGNORED = 'ignored'
 
 
 class Owner(StrEnum):
-    """Who wins when NetBox and Proxmox differ and NetBox was edited since we wrote it."""
+    """Which value wins if NetBox and Proxmox VE differ and NetBox was edited since the last write."""
 
-    FACT = 'fact'  # Proxmox
-    EDITORIAL = 'editorial'  # the person
-    SET = 'set'  # each its own elements
+    FACT = 'fact'  # the value of Proxmox VE
+    EDITORIAL = 'editorial'  # the value of the user
+    SET = 'set'  # both: each side owns its own elements

@@ -1,22 +1,26 @@
-"""Three values decide: what we wrote last, what NetBox holds now, what Proxmox wants."""
+"""
+Resolves a field from three values: the value written last, the current value in NetBox, and the value in Proxmox VE.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .kinds import Owner
-from .values import Value
+from .values import Value, as_set
 
-__all__ = ('Decision', 'decide')
+__all__ = ('FieldDecision', 'resolve_field')
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class FieldDecision:
     """
+    What becomes of a field.
+
     Attributes:
         write: The value to write, if `writes`.
         writes: Whether NetBox changes.
-        kept: Whether an edit by someone else stands against what Proxmox wants.
-        last: What the binding remembers afterwards.
+        kept: Whether NetBox was edited and keeps its value although Proxmox VE has another one.
+        last: The value that the binding stores afterwards.
     """
 
     write: Value
@@ -25,34 +29,39 @@ class Decision:
     last: Value
 
 
-def decide(owner: Owner, name: str, last: Mapping[str, Value], now: Value, want: Value) -> Decision:
+def resolve_field(owner: Owner, name: str, last: Mapping[str, Value], now: Value, want: Value) -> FieldDecision:
     """
-    What becomes of one field. `want` must name existing objects by `Pointer` where they exist, as `now` does.
+    Decide what becomes of one field.
 
-    `last` lacks the field when we never wrote it: at adoption, facts are set and editorial fields that a person filled
-    stay.
+    Args:
+        owner: The owner of the field.
+        last: The values that were last written, by field. It lacks the field if the sync never wrote it (at adoption):
+            facts are then written, and editorial fields that have a value keep it.
+        now: The current value in NetBox.
+        want: The value in Proxmox VE. It must name existing objects by `Pointer`, as `now` does.
     """
     if owner is Owner.SET:
         return merge(last.get(name), now, want)
     if now == want:
-        return Decision(want, False, False, want)
+        return FieldDecision(want, False, False, want)
     edited = now != last[name] if name in last else not is_empty(now)
     if owner is Owner.EDITORIAL and edited:
-        # Nothing of ours is in the field, and nothing is remembered of a field that was never ours.
-        return Decision(want, False, True, last.get(name))
-    return Decision(want, True, False, want)
+        # The value is not written, so the binding keeps its stored value, if any.
+        return FieldDecision(want, False, True, last.get(name))
+    return FieldDecision(want, True, False, want)
 
 
-def merge(last: Value, now: Value, want: Value) -> Decision:
+def merge(last: Value, now: Value, want: Value) -> FieldDecision:
     """
-    Sets are merged element by element: we add and remove our own elements only.
+    Merge a set element by element: only the sync's own elements are added and removed.
 
-    What a person removed is not added again. What stood there before us is not ours to remove later.
+    An element that a user removed is not added again. An element that existed before the sync is not removed later.
     """
-    ours, present, wanted = (frozenset(value or ()) for value in (last, now, want))
+    ours, present, wanted = map(as_set, (last, now, want))
     result = (present | (wanted - ours)) - (ours - wanted)
-    return Decision(result, result != present, False, (wanted & ours) | (wanted - present))
+    return FieldDecision(result, result != present, False, (wanted & ours) | (wanted - present))
 
 
 def is_empty(value: Value) -> bool:
+    """Whether a value is None, an empty text, or an empty set."""
     return value is None or value == '' or value == frozenset()

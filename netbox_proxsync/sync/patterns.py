@@ -1,9 +1,9 @@
 """
-Patterns that an administrator writes, held against names that a guest chose.
+Patterns of administrators, matched against names that guests chose.
 
-Both are hostile text: a name comes from whoever may rename a guest, a pattern may be a mistake, and Python's own `re`
-can run for minutes on `(a+)+$`. So they are matched by RE2, whose time grows in line with the name, and the size of a
-compiled pattern is bounded: some milliseconds for the worst pattern and the longest name.
+Neither is trusted: anyone who may rename a guest controls a name, a pattern may be a mistake, and Python's `re` can run
+for minutes on `(a+)+$`. Therefore RE2 matches them, whose time is linear in the length of the name, and the size of a
+compiled pattern is limited: the worst case takes a few milliseconds.
 """
 
 from functools import lru_cache
@@ -14,31 +14,34 @@ __all__ = ('GLOB', 'REGEX', 'Pattern', 'PatternError', 'compile_pattern', 'glob_
 
 GLOB = 'glob'
 REGEX = 'regex'
-# Bytes that a compiled pattern may take, from which RE2 derives the number of its instructions (some thousands).
+# The memory of a compiled pattern in bytes, from which RE2 derives the number of its instructions (some thousands).
 MAX_SIZE = 128 * 1024
-# What people know from Python or Perl and RE2 does not have, as it cannot be matched in linear time.
+# Errors about features of Python and Perl that RE2 lacks, because they cannot be matched in linear time.
 UNSUPPORTED = ('invalid perl operator', 'invalid escape sequence')
 
 
 class PatternError(ValueError):
-    """A pattern that means nothing, with what is wrong about it for the person who wrote it."""
+    """An invalid pattern, with a message for its author."""
 
 
 class Pattern:
     """
     A compiled pattern. Names are compared without regard to case, as host names are.
 
-    A glob must fit the whole name; a regular expression may be found anywhere in it.
+    A glob must match the whole name; a regular expression may match any part of it.
     """
 
     def __init__(self, text: str, kind: str = GLOB) -> None:
         """
+        Compile a pattern.
+
         Raises:
-            PatternError: It means nothing, or is too large.
+            PatternError: It is invalid, or too large.
         """
         self._regex = compile_regex(f'(?s)\\A(?:{glob_to_regex(text)})\\z' if kind == GLOB else text)
 
     def matches(self, name: str) -> bool:
+        """Whether the pattern matches a name."""
         return self._regex.search(storable(name)) is not None
 
 
@@ -48,7 +51,7 @@ def compile_pattern(text: str, kind: str = GLOB) -> Pattern:
     The pattern, compiled once.
 
     Raises:
-        PatternError: It means nothing, or is too large.
+        PatternError: It is invalid, or too large.
     """
     return Pattern(text, kind)
 
@@ -77,7 +80,8 @@ def explain(error: Exception) -> str:
 
 def glob_to_regex(glob: str) -> str:
     """
-    `*` any text, `?` any character, `[abc]`, `[a-z]` and `[!abc]` one of, or none of, these characters.
+    The regular expression of a glob: `*` is any text, `?` any character, `[abc]`, `[a-z]` and `[!abc]` are one of, or
+    none of, these characters.
 
     Raises:
         PatternError: A bracket is not closed.
@@ -87,7 +91,7 @@ def glob_to_regex(glob: str) -> str:
         character = glob[position]
         position += 1
         if character == '[':
-            # A closing bracket that comes first is one of the characters.
+            # A closing bracket in the first position is one of the characters.
             start = position + 1 if glob[position : position + 1] == '!' else position
             end = glob.find(']', start + 1)
             if end < 0:
@@ -105,5 +109,5 @@ def escaped_class(characters: str) -> str:
 
 
 def storable(text: str) -> str:
-    """The text as RE2 takes it: half a surrogate pair, which JSON may hold, is no UTF-8."""
+    """The text as RE2 accepts it: a lone surrogate, which JSON may contain, is not valid UTF-8."""
     return text.encode('utf-8', 'replace').decode('utf-8')

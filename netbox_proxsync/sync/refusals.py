@@ -1,4 +1,6 @@
-"""What the NetBox at hand refuses, known before anything is written: so a run says it once, not for every object."""
+"""
+What this NetBox refuses, known before anything is written, so that a run reports it once instead of once per object.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,9 +9,9 @@ from ..proxmox.inventory import Notice
 from .changes import Action, Change
 from .kinds import KINDS, Kind
 from .state import Demand, Existing, Item
-from .values import Pointer, Shared, Value
+from .values import Pointer, Shared, Value, as_set
 
-__all__ = ('Refusals', 'demand_of_new', 'demand_of_shared')
+__all__ = ('Refusals', 'demand_of_new', 'demand_of_shared', 'new_shared')
 
 CUSTOM = 'cf_'
 KIND_MODELS = {kind.model for kind in KINDS.values()}
@@ -24,10 +26,10 @@ class Refusals:
     Collects what is left out, for the notices of the run.
 
     Attributes:
-        demanded: By what NetBox demands, the objects that are not made.
-        unchangeable: By kind and reason, the objects that are left as they are.
-        tags: By tag and kind, the objects that do not get it.
-        values: By custom field, kind and reason, the objects that do not get the value.
+        demanded: By required custom field: the objects that are not created.
+        unchangeable: By kind and reason: the objects that are not changed.
+        tags: By tag and kind: the objects that do not get the tag.
+        values: By custom field, kind and reason: the objects that do not get the value.
     """
 
     demanded: dict[Demand, set[str]] = field(default_factory=dict)
@@ -36,16 +38,22 @@ class Refusals:
     values: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
 
     def add_demand(self, demand: Demand, key: str) -> None:
+        """
+        Note an object that is not created because of a required custom field.
+
+        Args:
+            key: The key of an item, or the name of a shared object.
+        """
         self.demanded.setdefault(demand, set()).add(key)
 
     def may_write(self, kind: Kind, name: str, key: str, value: Value, existing: Existing) -> bool:
-        """Whether NetBox takes a value of a field; if not, it is noted."""
+        """Whether NetBox accepts a value of a field; if not, it is noted."""
         if not name.startswith(CUSTOM):
             return True
         limits = existing.limits.get((kind.model, name.removeprefix(CUSTOM)))
         if limits is None or not (refusal := limits.refusal(value)):
             return True
-        # Of a field that NetBox wants filled, nothing needs to be told where Proxmox has no value.
+        # A required field without a value in Proxmox VE is not worth a notice.
         if value not in (None, ''):
             self.values.setdefault((name.removeprefix(CUSTOM), kind.plural, refusal), set()).add(key)
         return False
@@ -54,11 +62,11 @@ class Refusals:
         self, kind: Kind, key: str, now: Value, last: Value, want: frozenset[Value], existing: Existing
     ) -> frozenset[Value]:
         """
-        A set without what NetBox does not let the object have. What it has already stays, and what a user took away
-        is still remembered as taken away.
+        The wanted elements of a set, without those that NetBox refuses for the object. Elements that it has already
+        remain wanted, and an element that a user removed is still stored as such.
         """
-        left = set()
-        for element in want - (now or frozenset()) - (last or frozenset()):
+        left: set[Value] = set()
+        for element in want - as_set(now) - as_set(last):
             if isinstance(element, Pointer) and kind.model not in existing.tag_limits.get(element, (kind.model,)):
                 self.tags.setdefault((element.label, kind.plural), set()).add(key)
                 left.add(element)
@@ -68,7 +76,7 @@ class Refusals:
         return want - left
 
     def checked(self, change: Change, existing: Existing) -> Change:
-        """The change, or a conflict if NetBox would refuse it for what the object holds already."""
+        """The change, or a conflict if NetBox would refuse it because of another value of the object."""
         record = existing.by_pointer.get(change.pointer) if change.pointer else None
         refused = dict(record.refused) if record else {}
         for entry in change.writes:
@@ -86,8 +94,9 @@ class Refusals:
         )
 
     def notices(self) -> Iterator[Notice]:
+        """What the run leaves out, for the user."""
         for demand, keys in self.demanded.items():
-            # Whoever reads this may not be allowed to view each guest.
+            # The reader may not have permission to view each guest.
             names = '' if demand.model in KIND_MODELS else f': {shown(keys)}'
             yield Notice(
                 subject=SUBJECT,
@@ -118,7 +127,10 @@ class Refusals:
 
 
 def demand_of_new(kind: Kind, item: Item, existing: Existing) -> tuple[Demand, str] | None:
-    """What NetBox demands of a new object that this item does not bring, and what is not made, by key or name."""
+    """
+    The custom field that NetBox requires of a new object and that this item does not fill; with the key of the item, or
+    the name of the shared object, that cannot be created.
+    """
     for demand in existing.demands.get(kind.model, ()):
         name = f'{CUSTOM}{demand.field}'
         value = item.values.get(name) if demand.field in existing.custom_fields.get(kind.model, ()) else None
@@ -127,14 +139,19 @@ def demand_of_new(kind: Kind, item: Item, existing: Existing) -> tuple[Demand, s
         if not is_written or (limits and limits.refusal(value)):
             return demand, item.key
     for spec in kind.fields:
-        value = item.values.get(spec.name)
-        is_needed = spec.needed and isinstance(value, Shared) and value not in existing.shared
-        if is_needed and (demand := demand_of_shared(value, existing)):
-            return demand, value.name
+        shared = new_shared(item.values.get(spec.name), existing)
+        if spec.needed and shared and (demanded := demand_of_shared(shared, existing)):
+            return demanded, shared.name
     return None
 
 
+def new_shared(value: Value, existing: Existing) -> Shared | None:
+    """The shared object that a value means, if it does not exist yet."""
+    return value if isinstance(value, Shared) and value not in existing.shared else None
+
+
 def demand_of_shared(value: Shared, existing: Existing) -> Demand | None:
+    """The custom field without which a shared object cannot be created; None: it can."""
     demands = existing.demands.get(value.model, ())
     if value.model == DEVICE_TYPE and Shared(MANUFACTURER, value.within) not in existing.shared:
         demands = (*demands, *existing.demands.get(MANUFACTURER, ()))

@@ -1,4 +1,4 @@
-"""What becomes of objects whose thing is gone from Proxmox."""
+"""Decides what becomes of objects whose counterparts are gone from Proxmox VE."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -17,9 +17,11 @@ PRIMARY = {'primary_ip4': 'the primary IPv4 address', 'primary_ip6': 'the primar
 def removals(
     gone: Iterable[Bound], existing: Existing, settings: Settings, now: datetime
 ) -> tuple[list[Change], tuple[int, ...]]:
-    """The changes for bindings whose thing is gone, and the bindings (pks) that have lost their object as well."""
+    """
+    The changes for bindings whose counterparts are gone, and the bindings (pks) that have lost their objects as well.
+    """
     changes, forgotten = [], []
-    # Parts go before what they are part of: addresses before their interface, and a VLAN interface before its parent.
+    # Parts are removed before their parents: addresses before their interface, VLAN interfaces before their parent.
     order = list(KINDS)
     for bound in sorted(gone, key=lambda bound: (-order.index(bound.kind), bound.last.get('parent') is None)):
         record = existing.by_pointer.get(bound.pointer)
@@ -33,6 +35,7 @@ def removals(
 
 
 def removal(bound: Bound, record: Record, existing: Existing, settings: Settings, now: datetime) -> Change | None:
+    """The change for one such binding; None: the object stays unchanged."""
     kind = KINDS[bound.kind]
     if kind.removal is Removal.DELETE:
         return delete_or_release(bound, record, existing, settings)
@@ -40,18 +43,20 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
         return None
     if bound.missing_since is None:
         retired = kind.retired.items()
-        values = {name: value for name, value in retired if is_ours(name, bound, record, existing, settings)}
+        values = {name: value for name, value in retired if may_write(name, bound, record, existing, settings)}
         reason = 'It is gone from Proxmox.'
         if bound.unit in existing.replaced:
             reason = 'Another machine has its VM ID in Proxmox now.'
-        return change_to(Action.RETIRE, bound, record, values, reason)
+        return removal_change(Action.RETIRE, bound, record, values, reason)
     if values := lost_mark(bound, record, existing, settings):
-        return change_to(Action.RETIRE, bound, record, values, 'It is gone from Proxmox, and not marked as retired.')
+        return removal_change(
+            Action.RETIRE, bound, record, values, 'It is gone from Proxmox, and not marked as retired.'
+        )
     if not is_expired(bound, settings, now):
         return None
     reason = f'It has been gone from Proxmox since {bound.missing_since:%Y-%m-%d}.'
     if not is_marked(bound, record.values):
-        return left(
+        return needs_decision(
             bound,
             record,
             f'{reason} It is not deleted, because it is not marked as retired (status and custom field) any more. '
@@ -61,17 +66,17 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
 
 
 def is_expired(bound: Bound, settings: Settings, now: datetime) -> bool:
-    """Whether the grace period of a retired object is over, after which the endpoint deletes it."""
-    is_deletable = KINDS[bound.kind].is_deletable and bound.created_by_sync and bound.missing_since is not None
-    if not is_deletable or settings.missing_guests != 'delete':
+    """Whether the grace period of a retired object is over, so that the endpoint deletes it."""
+    is_deletable = KINDS[bound.kind].is_deletable and bound.created_by_sync
+    if bound.missing_since is None or not is_deletable or settings.missing_guests != 'delete':
         return False
     return now >= bound.missing_since + timedelta(days=settings.grace_days)
 
 
 def is_marked(bound: Bound, now: Mapping[str, Value]) -> bool:
     """
-    Whether a retired object holds what its retirement wrote. One that a person has changed is in use for all that we
-    know, and is never deleted.
+    Whether a retired object still has the values that its retirement wrote. An object that a user has changed since may
+    be in use, and is never deleted.
     """
     marks = {name: value for name, value in KINDS[bound.kind].retired.items() if bound.last.get(name) == value}
     return bool(marks) and all(now.get(name) == value for name, value in marks.items())
@@ -79,27 +84,27 @@ def is_marked(bound: Bound, now: Mapping[str, Value]) -> bool:
 
 def lost_mark(bound: Bound, record: Record, existing: Existing, settings: Settings) -> dict[str, Value]:
     """
-    What an object that is remembered as retired does not hold though nobody edited it: its retirement was taken back,
-    and is to be done again.
+    The values to write again to an object that is stored as retired and not marked as such although no user edited it:
+    its retirement was reverted.
     """
     retired = KINDS[bound.kind].retired
-    written = {name: value for name, value in retired.items() if is_ours(name, bound, record, existing, settings)}
+    written = {name: value for name, value in retired.items() if may_write(name, bound, record, existing, settings)}
     lost = any(record.values[name] != value and bound.last.get(name) != value for name, value in written.items())
     edited = any(record.values[name] != value == bound.last.get(name) for name, value in written.items())
     return written if lost and not edited else {}
 
 
 def may_be_deleted(bound: Bound, settings: Settings) -> bool:
-    """Whether an object whose thing is gone may be deleted, now or soon, so that it matters what hangs on it."""
+    """Whether an object whose counterpart is gone may be deleted, now or soon, so that its dependents matter."""
     kind = KINDS[bound.kind]
     if kind.removal is Removal.RETIRE:
         deletes = settings.missing_guests == 'delete' and kind.is_deletable
         return deletes and bound.created_by_sync and bound.missing_since is not None
-    return kind.removal is Removal.DELETE and not (bound.kind == 'ip' and settings.missing_addresses == 'leave')
+    return kind.removal is Removal.DELETE and kind.missing_policy(settings) != 'leave'
 
 
-def is_ours(name: str, bound: Bound, record: Record, existing: Existing, settings: Settings) -> bool:
-    """Whether a field may be written: NetBox takes it, the endpoint does not ignore it, and no user has edited it."""
+def may_write(name: str, bound: Bound, record: Record, existing: Existing, settings: Settings) -> bool:
+    """Whether a field may be written: NetBox accepts it, the endpoint does not ignore it, and no user has edited it."""
     if name not in record.values:
         return False
     limits = existing.limits.get((KINDS[bound.kind].model, name.removeprefix('cf_')))
@@ -112,20 +117,21 @@ def is_ours(name: str, bound: Bound, record: Record, existing: Existing, setting
 
 
 def delete_or_release(bound: Bound, record: Record, existing: Existing, settings: Settings) -> Change | None:
-    if is_elsewhere(bound, record):
+    """The change for an object of a kind that is deleted if the sync created it; None: it stays unchanged."""
+    if was_reassigned(bound, record):
         reason = 'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
-        return change_to(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
-    policy = settings.missing_addresses if bound.kind == 'ip' else 'delete'
+        return removal_change(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
+    policy = KINDS[bound.kind].missing_policy(settings)
     if policy == 'leave':
         return None
     if chosen := chosen_for(bound, record, existing, settings):
-        return left(
+        return needs_decision(
             bound,
             record,
             f'It is gone from Proxmox, but somebody chose it as {chosen}, so it stays as it is. Choose another one '
             'there, or delete it yourself.',
         )
-    released, burdens = KINDS[bound.kind].released, existing.burdens.get(bound.pointer)
+    released, burdens = KINDS[bound.kind].released, existing.burdens.get(bound.pointer, ())
     if bound.created_by_sync and policy == 'delete' and not (released and burdens):
         return delete(bound, record, existing, 'It is gone from Proxmox.')
     if not bound.created_by_sync:
@@ -135,44 +141,44 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
     else:
         why = f'it carries {", ".join(burdens)}'
     reason = f'It is gone from Proxmox; {why}, so it stays in NetBox and is yours now.'
-    return change_to(Action.RELEASE, bound, record, released, reason, keeps_binding=False)
+    return removal_change(Action.RELEASE, bound, record, released, reason, keeps_binding=False)
 
 
-def is_elsewhere(bound: Bound, record: Record) -> bool:
-    """Whether a person moved the object to where this sync did not put it."""
+def was_reassigned(bound: Bound, record: Record) -> bool:
+    """Whether a user moved the object to another parent."""
     holder = KINDS[bound.kind].holder
     return holder is not None and record.values[holder] not in (None, bound.last.get(holder))
 
 
 def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Settings) -> str:
-    """The primary address of which object it is by a person's choice, for people; '' if by none."""
-    holder = existing.by_pointer.get(record.hints.get('holder_vm'))
-    kept = existing.bound_to.get(holder.pointer) if holder else None
-    if kept is None:
+    """The display text of the primary address field for which a user chose the object; '' if there is none."""
+    holder = existing.record_of(KINDS[bound.kind].machine_of(record))
+    kept = existing.binding_of(holder.pointer) if holder else None
+    if holder is None or kept is None:
         return ''
     for spec in KINDS[kept.kind].fields:
         is_primary = spec.name in PRIMARY and holder.values.get(spec.name) == bound.pointer
         is_ours = kept.last.get(spec.name) == bound.pointer
         if is_primary and not is_ours and settings.owner(kept.kind, spec.name, spec.owner) is not Owner.FACT:
-            # Not by its name in NetBox, which the same run may change.
+            # The key, because the same run may change the name.
             return f'{PRIMARY[spec.name]} of {kept.key}'
     return ''
 
 
 def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Change:
-    """Its deletion, unless something hangs on it that this endpoint did not make."""
+    """The deletion of an object, or a conflict if objects depend on it that this endpoint did not create."""
     if burdens := existing.burdens.get(bound.pointer):
-        return left(
+        return needs_decision(
             bound,
             record,
             f'{reason} It is not deleted, because these hang on it: {", ".join(burdens)}. Move or delete them, or '
             'delete it yourself.',
         )
-    return change_to(Action.DELETE, bound, record, {}, reason, keeps_binding=False)
+    return removal_change(Action.DELETE, bound, record, {}, reason, keeps_binding=False)
 
 
-def left(bound: Bound, record: Record, reason: str) -> Change:
-    """What a person has to decide; until then, the object stays as it is."""
+def needs_decision(bound: Bound, record: Record, reason: str) -> Change:
+    """A conflict about which a user has to decide; until then, the object stays unchanged."""
     return Change(
         action=Action.CONFLICT,
         kind=bound.kind,
@@ -184,9 +190,16 @@ def left(bound: Bound, record: Record, reason: str) -> Change:
     )
 
 
-def change_to(
-    action: Action, bound: Bound, record: Record, values: dict, reason: str, keeps_binding: bool = True
+def removal_change(
+    action: Action, bound: Bound, record: Record, values: Mapping[str, Value], reason: str, keeps_binding: bool = True
 ) -> Change:
+    """
+    A change of an object whose counterpart is gone.
+
+    Args:
+        values: The values to write.
+        keeps_binding: Whether there is a binding afterwards.
+    """
     owners = {spec.name: spec.owner for spec in KINDS[bound.kind].fields}
     return Change(
         action=action,

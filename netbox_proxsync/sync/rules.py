@@ -1,13 +1,13 @@
 """
-Mapping rules: which of them decide what about which guest. Pure.
+Mapping rules: which rule sets which value of which guest. Pure.
 
-Rules stand in the order of their weights, lighter ones first, and names where weights are equal. Each target (role,
-tenant, ...) is decided by the first rule that matches the guest and sets that target. Extra tags add up: a guest gets
-those of every rule that matches it. A rule that skips does so wherever it stands.
+Rules are ordered by their weights, lighter ones first, then by name. Each target (role, tenant, ...) is set by the
+first rule that matches the guest and sets that target. Extra tags are added up: a guest gets the tags of every rule
+that matches it. A rule that skips applies at any position.
 
-What a condition asks may not have been read. Then the rule neither matches nor fails to: unless another of its
-conditions fails, what it sets is unknown for this guest, and so is left as it is in NetBox. A rule further down cannot
-decide then, for the one above might have.
+If a property in a condition could not be read, the result of the rule is unknown, unless another of its conditions
+fails. Then the targets that it sets are unknown for this guest and stay unchanged in NetBox. A later rule cannot set
+them, because the earlier one may match.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,17 +17,28 @@ from typing import Protocol
 
 from ..proxmox.readings import Reading, Unknown, known
 from .patterns import GLOB, PatternError, compile_pattern
-from .values import Pointer, Value
+from .values import Pointer
 
-__all__ = ('TARGETS', 'Decided', 'Decision', 'Outcome', 'Rule', 'RuleGuest', 'decide', 'decide_all', 'matches')
+__all__ = (
+    'NOTHING',
+    'TARGETS',
+    'Decided',
+    'Decision',
+    'Outcome',
+    'Rule',
+    'RuleGuest',
+    'evaluate_all',
+    'evaluate_rules',
+    'matches',
+)
 
-# What a guest gets one of. Skipping and extra tags are decided otherwise.
+# The targets of which a guest gets one value. Skipping and extra tags are evaluated differently.
 TARGETS = ('role', 'tenant', 'platform', 'vrf', 'vlan_group')
 ALL = 'all'
 
 
 class RuleGuest(Protocol):
-    """What rules ask of a guest: `proxmox.inventory.Guest`, or whatever else tells the same."""
+    """The properties of a guest that rules need: `proxmox.inventory.Guest`, or any other object that has them."""
 
     @property
     def key(self) -> str: ...
@@ -49,7 +60,7 @@ class RuleGuest(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a rule sets; None: it says nothing about that."""
+    """The values that a rule sets; None: it does not set the target."""
 
     skip: bool = False
     role: Pointer | None = None
@@ -63,15 +74,15 @@ class Outcome:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """
-    A rule. All conditions that are given must hold; without any it matches every guest.
+    A rule. All given conditions must hold; a rule without conditions matches every guest.
 
     Attributes:
-        pk: Of the `MappingRule`.
+        pk: The primary key of the `MappingRule`.
         guest_type: 'qemu' or 'lxc'.
         name_pattern, pattern_type: See `patterns`.
-        guest_tags, tag_match: Tags in Proxmox, without regard to case: 'any' of them is enough, or 'all' are needed.
-        pools: Any of these, or of the pools nested in them ('web' holds 'web/prod').
-        nodes: Any of these, without regard to case.
+        guest_tags, tag_match: Tags in Proxmox VE, ignoring case: 'any' of them is sufficient, or 'all' are required.
+        pools: One of these pools, or of the pools nested in them ('web' contains 'web/prod').
+        nodes: One of these nodes, ignoring case.
         vmid_min, vmid_max: Both ends are included.
         template: Whether the guest is a template; None: either.
     """
@@ -93,81 +104,89 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """A value, and the rule that decided it."""
+class Decided[T]:
+    """A value, and the rule that sets it."""
 
-    value: Value
+    value: T
     rule: Rule
 
     @property
-    def by(self) -> str:
+    def deciding_rule(self) -> str:
+        """The rule, for display: 'rule "<name>"'."""
         return f'rule "{self.rule.name}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """
-    What the rules say about one guest: for each target a `Decided`, None if no rule says anything, or Unknown.
+    What the rules set for one guest: for each target a `Decided`, None if no rule sets it, or Unknown.
 
     Attributes:
-        skip: Decided if the guest is left out.
-        extra_tags: One for each tag, with the first rule that gives it.
+        skip: Set if the guest is skipped.
+        extra_tags: One entry per tag, with the first rule that adds it.
     """
 
-    skip: Reading[Decided | None] = None
-    role: Reading[Decided | None] = None
-    tenant: Reading[Decided | None] = None
-    platform: Reading[Decided | None] = None
-    vrf: Reading[Decided | None] = None
-    vlan_group: Reading[Decided | None] = None
-    extra_tags: Reading[tuple[Decided, ...]] = ()
+    skip: Reading[Decided[bool] | None] = None
+    role: Reading[Decided[Pointer] | None] = None
+    tenant: Reading[Decided[Pointer] | None] = None
+    platform: Reading[Decided[Pointer] | None] = None
+    vrf: Reading[Decided[Pointer] | None] = None
+    vlan_group: Reading[Decided[Pointer] | None] = None
+    extra_tags: Reading[tuple[Decided[Pointer], ...]] = ()
 
     @property
-    def leaves_alone(self) -> bool:
-        """Whether the guest is to be left alone: it is skipped, or might be."""
+    def may_be_skipped(self) -> bool:
+        """Whether the guest is skipped, or may be, so that its objects stay unchanged."""
         return self.skip is not None
 
-    def pick(self, target: str, default: Value = None) -> Reading[Value]:
-        """The value of a target: the rules', else the default; Unknown if it cannot be told which."""
-        decided = getattr(self, target)
-        return decided.value if isinstance(decided, Decided) else default if decided is None else decided
+    def value_for(self, target: str, default: Pointer | None = None) -> Reading[Pointer | None]:
+        """The value of a target: that of the rules, otherwise the default; Unknown if it is not known which."""
+        decided = self.decided(target)
+        if not known(decided):
+            return decided
+        return default if decided is None else decided.value
+
+    def decided(self, target: str) -> Reading[Decided[Pointer] | None]:
+        """What was decided about one of `TARGETS`."""
+        decided: Reading[Decided[Pointer] | None] = getattr(self, target)
+        return decided
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """By target: which rule decided, for people."""
-        found = {target: getattr(self, target) for target in TARGETS}
-        reasons = {target: decided.by for target, decided in found.items() if isinstance(decided, Decided)}
+        """By target: the rule that sets it, for display."""
+        found = {target: self.decided(target) for target in TARGETS}
+        reasons = {
+            target: decided.deciding_rule for target, decided in found.items() if known(decided) and decided is not None
+        }
         if known(self.extra_tags) and self.extra_tags:
-            reasons['tags'] = ', '.join(f'"{show_pointer(tag.value)}" by {tag.by}' for tag in self.extra_tags)
+            reasons['tags'] = ', '.join(f'"{tag.value.label}" by {tag.deciding_rule}' for tag in self.extra_tags)
         return reasons
 
 
+# The decision about a guest that no rule matches.
 NOTHING = Decision()
 
 
-def show_pointer(value: Value) -> str:
-    return value.label if isinstance(value, Pointer) else str(value)
-
-
 def in_order(rules: Iterable[Rule]) -> list[Rule]:
-    """The rules as they are asked."""
+    """The rules in the order in which they are evaluated."""
     return sorted(rules, key=lambda rule: (rule.weight, rule.name.casefold(), rule.name))
 
 
-def decide_all(guests: Iterable[RuleGuest], rules: Iterable[Rule]) -> dict[str, Decision]:
-    """What the rules say about each guest, by the guest's key."""
+def evaluate_all(guests: Iterable[RuleGuest], rules: Iterable[Rule]) -> dict[str, Decision]:
+    """What the rules set for each guest, by the key of the guest."""
     ordered = in_order(rules)
-    return {guest.key: decide_in_order(guest, ordered) for guest in guests}
+    return {guest.key: evaluate_in_order(guest, ordered) for guest in guests}
 
 
-def decide(guest: RuleGuest, rules: Iterable[Rule]) -> Decision:
-    """What the rules say about a guest, in whatever order they are given."""
-    return decide_in_order(guest, in_order(rules))
+def evaluate_rules(guest: RuleGuest, rules: Iterable[Rule]) -> Decision:
+    """What the rules set for a guest. They may be given in any order."""
+    return evaluate_in_order(guest, in_order(rules))
 
 
-def decide_in_order(guest: RuleGuest, rules: Sequence[Rule]) -> Decision:
-    # Those that do not match say nothing.
-    found = [(rule, result) for rule in rules if (result := matches(rule, guest)) is not False]
+def evaluate_in_order(guest: RuleGuest, rules: Sequence[Rule]) -> Decision:
+    # Rules that do not match set nothing.
+    results = ((rule, matches(rule, guest)) for rule in rules)
+    found = [(rule, result) for rule, result in results if result is not False]
     if not found:
         return NOTHING
     return Decision(
@@ -177,27 +196,32 @@ def decide_in_order(guest: RuleGuest, rules: Sequence[Rule]) -> Decision:
     )
 
 
-type Found = list[tuple[Rule, Reading[bool]]]
+type Found = Sequence[tuple[Rule, Reading[bool]]]
 
 
-def decide_target(found: Found, target: str) -> Reading[Decided | None]:
+def decide_target(found: Found, target: str) -> Reading[Decided[Pointer] | None]:
     for rule, result in found:
-        if (value := getattr(rule.outcome, target)) is not None:
+        value: Pointer | None = getattr(rule.outcome, target)
+        if value is not None:
             return Decided(value, rule) if known(result) else result
     return None
 
 
-def decide_skip(found: Found) -> Reading[Decided | None]:
-    """A rule that matches is enough, whatever is unknown about others."""
-    skipping = [(rule, result) for rule, result in found if rule.outcome.skip]
-    for rule, result in skipping:
+def decide_skip(found: Found) -> Reading[Decided[bool] | None]:
+    """One matching rule is sufficient, even if the results of others are unknown."""
+    unknown = None
+    for rule, result in found:
+        if not rule.outcome.skip:
+            continue
         if known(result):
             return Decided(True, rule)
-    return skipping[0][1] if skipping else None
+        if unknown is None:
+            unknown = result
+    return unknown
 
 
-def decide_tags(found: Found) -> Reading[tuple[Decided, ...]]:
-    tags: dict[Pointer, Decided] = {}
+def decide_tags(found: Found) -> Reading[tuple[Decided[Pointer], ...]]:
+    tags: dict[Pointer, Decided[Pointer]] = {}
     for rule, result in found:
         if rule.outcome.extra_tags and not known(result):
             return result
@@ -207,7 +231,7 @@ def decide_tags(found: Found) -> Reading[tuple[Decided, ...]]:
 
 
 def matches(rule: Rule, guest: RuleGuest) -> Reading[bool]:
-    """Whether all conditions of a rule hold; Unknown if that hangs on what was not read."""
+    """Whether all conditions of a rule hold; Unknown if that depends on a property that was not read."""
     unknown = None
     for result in conditions(rule, guest):
         if result is False:
@@ -218,7 +242,7 @@ def matches(rule: Rule, guest: RuleGuest) -> Reading[bool]:
 
 
 def conditions(rule: Rule, guest: RuleGuest) -> Iterator[Reading[bool]]:
-    """What becomes of each condition that is given; cheap ones first."""
+    """The result of each given condition, the cheap ones first."""
     if rule.guest_type:
         yield guest.type == rule.guest_type
     if rule.vmid_min is not None:
@@ -250,7 +274,7 @@ def has_name(name: str, rule: Rule) -> Reading[bool]:
     try:
         return compile_pattern(rule.name_pattern, rule.pattern_type).matches(name)
     except PatternError as error:
-        # Forms and the API refuse such a pattern; it may still come from elsewhere, and must not end a run.
+        # Forms and the API refuse such patterns; one from another source must not abort a run.
         return Unknown(f'its name pattern is not valid: {error}')
 
 

@@ -1,4 +1,4 @@
-"""What a plan may not do by itself."""
+"""The change limit: when a plan needs the approval of a user."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,22 +8,22 @@ from .kinds import KINDS
 from .settings import Settings
 from .state import Existing
 
-__all__ = ('refusal',)
+__all__ = ('why_unsafe',)
 
 # A share alone fires on small sets: one of three guests is 33 %.
 MINIMUM = 5
 
-# What is counted together. Whether a NIC that is gone is deleted or released depends on who made its interface, not on
-# what happened; that a guest is gone, and that another one's grace period is over, are two things.
-TOGETHER = ((Action.RETIRE,), (Action.DELETE, Action.RELEASE))
+# Actions that are counted together. Whether an interface is deleted or released depends on who created it, not on what
+# happened in Proxmox VE; the retirement of a guest and the end of a grace period are different events.
+COUNTED_TOGETHER = ((Action.RETIRE,), (Action.DELETE, Action.RELEASE))
 
 
-def refusal(plan: Plan, existing: Existing, settings: Settings) -> str:
+def why_unsafe(plan: Plan, existing: Existing, settings: Settings) -> str:
     """
-    Why a plan must not be applied without a person's word; '' if it may.
+    Why a plan must not be applied without the approval of a user; '' if it may.
 
-    A run that would take away at least five objects of a kind, in one way, and more than the endpoint's limit is more
-    likely a mistake (a token that lost its rights, the wrong cluster) than the truth.
+    A run that would remove at least five objects of a kind in one way, and more than the endpoint's limit, is more
+    likely a mistake (a token that lost its privileges, the wrong cluster) than the truth.
     """
     if exceeded := list(beyond_limit(plan, existing, settings)):
         return (
@@ -35,28 +35,31 @@ def refusal(plan: Plan, existing: Existing, settings: Settings) -> str:
 
 
 def beyond_limit(plan: Plan, existing: Existing, settings: Settings) -> Iterator[str]:
-    """What a plan takes away beyond the limit: 'retire 6 of 12 virtual machines', in the order of the kinds."""
-    kept = kept_now(existing)
+    """What a plan removes beyond the limit: 'retire 6 of 12 virtual machines', in the order of the kinds."""
+    managed = managed_units(existing)
     for kind in KINDS.values():
-        for actions in TOGETHER:
+        for actions in COUNTED_TOGETHER:
             taken = [change for change in plan.changes if change.kind == kind.name and change.action in actions]
-            # What of a retired guest is taken away is not among what is kept, but is one of those that were there.
-            present = len(kept[kind.name] | {change.key for change in taken})
+            # Objects of retired guests are not counted as managed, but those that are removed now existed.
+            present = len(managed[kind.name] | {change.key for change in taken})
             if len(taken) >= MINIMUM and len(taken) * 100 > settings.change_limit * present:
-                yield f'{in_numbers(taken)} of {present} {kind.plural}'
+                yield f'{counts_text(taken)} of {present} {kind.plural}'
 
 
-def kept_now(existing: Existing) -> dict[str, set[str]]:
-    """By kind: the keys of what the endpoint keeps, without what is retired, which may be much after some years."""
+def managed_units(existing: Existing) -> dict[str, set[str]]:
+    """
+    By kind: the keys of the objects that the endpoint manages, without those of retired units, of which there may be
+    many.
+    """
     retired = {bound.unit for bound in existing.bindings.values() if bound.missing_since}
-    kept: dict[str, set[str]] = {name: set() for name in KINDS}
+    managed: dict[str, set[str]] = {name: set() for name in KINDS}
     for bound in existing.bindings.values():
-        if bound.kind in kept and not bound.unmanaged and bound.unit not in retired:
-            kept[bound.kind].add(bound.key)
-    return kept
+        if bound.kind in managed and not bound.unmanaged and bound.unit not in retired:
+            managed[bound.kind].add(bound.key)
+    return managed
 
 
-def in_numbers(changes: list[Change]) -> str:
+def counts_text(changes: list[Change]) -> str:
     """'delete 3 and release 2'"""
     numbers = Counter(str(change.action) for change in changes)
     return ' and '.join(f'{action} {number}' for action, number in sorted(numbers.items()))

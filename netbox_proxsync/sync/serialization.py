@@ -1,4 +1,4 @@
-"""A change as plain data and back, without loss: so a plan can be stored, read by people, and applied later."""
+"""Changes as JSON and back, without loss, so that a plan can be stored, displayed, and applied later."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +11,7 @@ __all__ = ('binding_as_json', 'change_from_json', 'fields_as_json')
 
 
 def fields_as_json(change: Change) -> list[dict[str, Any]]:
+    """The fields of a change, with their three values."""
     return [
         {
             'name': field.name,
@@ -21,13 +22,14 @@ def fields_as_json(change: Change) -> list[dict[str, Any]]:
             'kept': field.kept,
             'drift': field.is_drift,
             'has_last': field.has_last,
-            'late': field.late,
+            'late': field.deferred,
         }
         for field in change.fields
     ]
 
 
 def binding_as_json(change: Change) -> dict[str, Any] | None:
+    """The values that the binding stores afterwards; None if there is no binding afterwards."""
     return None if change.binding is None else encode_all(change.binding)
 
 
@@ -66,5 +68,5 @@ def field_from_json(data: Mapping[str, Any]) -> FieldChange:
         want=decode(data['want']),
         has_last=data['has_last'],
         kept=data['kept'],
-        late=data['late'],
+        deferred=data['late'],
     )

@@ -1,4 +1,4 @@
-"""What an endpoint's settings and NetBox's own configuration say about a sync, as plain data."""
+"""What the settings of an endpoint and the configuration of NetBox determine for a sync, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,30 +16,35 @@ __all__ = ('Settings',)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """
+    The settings of an endpoint.
+
     Attributes:
         endpoint: The endpoint itself.
-        cluster: The cluster that a person chose or an earlier run made; None: found or made by name.
-        cluster_type, cluster_group, site, tenant, guest_role, node_role, node_device_type, vrf, vlan_group: Placement
-            of what is made; None: not set.
-        guest_filters: Which guests are synced, beyond their type.
-        create_vlans: Whether VLANs that NetBox does not have are made.
+        cluster: The cluster that a user chose or an earlier run created; None: found or created by name.
+        cluster_type, cluster_group, site, tenant, guest_role, node_role, node_device_type, vrf, vlan_group: Values of
+            new objects; None: not set.
+        guest_filters: Which guests are synced, in addition to their type.
+        create_vlans: Whether VLANs that NetBox does not have are created.
         ram_unit, disk_unit: Bytes per unit of NetBox's `memory` and `disk` (RAM_BASE_UNIT, DISK_BASE_UNIT squared).
-        missing_addresses: What becomes of an address that a guest no longer has: 'delete' (if this sync made it, else
-            unassign), 'unassign', or 'leave'.
-        missing_address_reads: After how many complete reads in a row without it an address is missing that only the
-            running guest reported.
-        address_limit: How many addresses of one guest are taken at most.
-        field_policy: Exceptions from who owns a field: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
-        ignored: The guests ('qemu/100') that a person told the sync to leave alone.
-        left_alone: Their virtual machines: no other guest may adopt one.
-        adopt_by_name: Whether a guest adopts the only virtual machine of its name, without further proof.
-        change_limit: Percent of the objects of a kind that a run may retire, delete or release.
-        rules: Those that are enabled and speak of this endpoint.
-        ruled: By target: every value that any rule sets, in force or not. Where we wrote one of these and no rule
-            decides any more, it is taken back.
+        missing_guests: What becomes of the objects of guests that are gone: 'retire', 'delete' (after the grace
+            period), or 'leave'.
+        grace_days: The days between the retirement and the deletion of an object.
+        missing_addresses: What becomes of an address that a guest no longer has: 'delete' (if this sync created it,
+            otherwise unassign), 'unassign', or 'leave'.
+        missing_address_reads: The number of consecutive complete reads without an address after which it is missing, if
+            only the running guest reported it.
+        address_limit: The maximum number of addresses of one guest.
+        field_policy: Exceptions from the owners of fields: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
+        ignored: The guests ('qemu/100') that a user told the sync to ignore.
+        ignored_machines: Their virtual machines: no other guest may adopt one.
+        adopt_by_name: Whether a guest adopts the only virtual machine with its name, without further proof.
+        change_limit: The percentage of the objects of a kind that a run may retire, delete or release.
+        rules: The enabled rules that apply to this endpoint.
+        ruled: By target: every value that any rule sets, enabled or not. If the sync wrote one of these and no rule
+            sets the target any longer, the value is removed.
         last_seen: Where and when each guest was listed last, by key.
-        offline_since: Of the nodes that earlier reads found offline: when the first of these reads was.
-        decisions: What the rules say about each guest of the inventory, by key; `desire` fills it.
+        offline_since: By node that earlier reads found offline: when the first of these reads was.
+        decisions: What the rules set for each guest of the inventory, by key; `desire` fills it.
     """
 
     endpoint: Pointer
@@ -69,7 +74,7 @@ class Settings:
     field_policy: Mapping[str, str] = field(default_factory=dict)
     change_limit: int = 20
     ignored: frozenset[str] = frozenset()
-    left_alone: frozenset[Pointer] = frozenset()
+    ignored_machines: frozenset[Pointer] = frozenset()
     ram_unit: int = 1024 * 1024
     disk_unit: int = 1024 * 1024
     rules: tuple[Rule, ...] = ()
@@ -79,6 +84,6 @@ class Settings:
     offline_since: Mapping[str, datetime] = field(default_factory=dict)
 
     def owner(self, kind: str, name: str, default: Owner) -> Owner | None:
-        """Who owns a field under this endpoint; None: it is ignored."""
+        """The owner of a field under this endpoint; None: the field is ignored."""
         policy = self.field_policy.get(f'{kind}.{name}', default)
         return None if policy == IGNORED else Owner(policy)

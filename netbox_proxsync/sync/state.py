@@ -1,7 +1,7 @@
 """
-The two sides of a comparison as plain data: what NetBox should hold (`Desired`) and what it holds (`Existing`).
+The two sides of a comparison as plain data: what NetBox should contain (`Desired`) and what it contains (`Existing`).
 
-`ledger.existing` fills `Existing`; `sync.desired` fills `Desired`. Nothing here queries or writes.
+`ledger.existing` fills `Existing`; `sync.desired` fills `Desired`. Nothing here runs a query or writes.
 """
 
 import re
@@ -11,34 +11,69 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
+from typing import Self
 
 from ..proxmox.inventory import Notice
 from .offline_nodes import Waiting
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = (
-    'AddressReading', 'Bound', 'Demand', 'Departed', 'Desired', 'Existing', 'Item', 'NicReading', 'PrefixHit', 'Record',
-    'ValueLimits', 'VlanBook', 'VlanHit',
+    'AddressReading',
+    'Bound',
+    'Demand',
+    'Departed',
+    'Desired',
+    'Existing',
+    'Hints',
+    'Item',
+    'NicReading',
+    'PrefixCandidate',
+    'Record',
+    'ValueLimits',
+    'VlanCandidate',
+    'VlanIndex',
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """
+    What the kind of an item or a record needs to know of it beyond its values; never written.
+
+    Each kind has subclasses of its own: see `sync.hints`.
+    """
+
+    @classmethod
+    def of(cls, holder: 'Item | Record') -> Self:
+        """
+        The hints of an item or a record.
+
+        Raises:
+            TypeError: They are those of another kind.
+        """
+        if not isinstance(holder.hints, cls):
+            raise TypeError(f'{type(holder.hints).__name__} are no {cls.__name__}.')
+        return holder.hints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """
-    One object that NetBox should hold.
+    One object that NetBox should contain.
 
     Attributes:
         kind: The name of its kind.
-        key: What it is in Proxmox; identity within the endpoint and kind ('qemu/100/net0').
+        key: Its identity in Proxmox VE, within the endpoint and kind ('qemu/100/net0').
         unit: The root object that it belongs to and is written with ('qemu/100'; '' for the cluster).
-        label: For people.
-        values: Only what is known: a field that is not here is left as it is.
-        hints: What helps to recognise an object made by someone else (MAC addresses, UUID, ...); never written.
-        identity: What its binding remembers to know it again, beside the values that are written.
-        problems: For people: which of its values cannot be written, and what can be done. The rest is.
-        faults: Faults of Proxmox VE's own configuration, as (what is wrong, what to do): warnings, not conflicts.
-        partial: Too little was read to make or adopt the object; what is known may only update a bound one.
-        reasons: Why a field is to hold its value, where that is not plain; for people.
+        label: The display name.
+        values: Only what is known: a field without a value here stays unchanged.
+        hints: What its kind needs to know beyond its values, such as the MAC addresses by which it is recognized.
+        identity: What its binding stores to recognize it again, in addition to the values that are written.
+        problems: Messages for the user: the values that cannot be written, and what can be done. The others are
+            written.
+        faults: Faults of the configuration of Proxmox VE itself, as (message, remedy): warnings, not conflicts.
+        partial: Too little was read to create or adopt the object; the known values may only update a bound one.
+        reasons: By field: why it has its value, for the user, where that is not obvious.
     """
 
     kind: str
@@ -46,7 +81,7 @@ class Item:
     unit: str
     label: str
     values: Mapping[str, Value]
-    hints: Mapping[str, object] = field(default_factory=dict)
+    hints: Hints = Hints()
     identity: Mapping[str, Value] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     faults: tuple[tuple[str, str], ...] = ()
@@ -55,18 +90,19 @@ class Item:
 
     @property
     def ref(self) -> Ref:
+        """The reference by which other items point to this one."""
         return Ref(self.kind, self.key, self.label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicReading:
     """
-    What one read told of the addresses of a NIC.
+    The result of one read of the addresses of a NIC.
 
     Attributes:
-        is_read: What runs was read completely, so that an address that was not found is not there now.
-        has_addresses: The running guest has addresses on it.
-        configured: The hosts that the configuration gives it; None: the configuration does not say.
+        is_read: The running addresses were read completely, so that an address that was not found is absent.
+        has_addresses: The running guest reports addresses on the NIC.
+        configured: The hosts that the configuration assigns to the NIC; None: the configuration does not state them.
     """
 
     is_read: bool
@@ -77,13 +113,13 @@ class NicReading:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressReading:
     """
-    What one read told of the addresses of a guest, as far as it matters for those that were not found.
+    The result of one read of the addresses of a guest, as far as it matters for bound addresses that were not found.
 
     Attributes:
         nics: By the key of the interface: 'qemu/100/net0'.
-        elsewhere: The hosts that the guest reports on interfaces that may be its unreadable NICs; None: a part of its
-            answer could not be read.
-        excess: The hosts that it reports beyond the limit.
+        elsewhere: The hosts that the guest reports on interfaces that may be its unreadable NICs; None: a part of the
+            response could not be read.
+        excess: The hosts that the guest reports beyond the limit.
     """
 
     nics: Mapping[str, NicReading]
@@ -94,17 +130,19 @@ class AddressReading:
 @dataclass(frozen=True, kw_only=True)
 class Desired:
     """
+    What NetBox should contain for an inventory under an endpoint's settings.
+
     Attributes:
         items: In the order in which they can be created: parents first.
-        complete: (kind, scope) pairs that were read completely: whatever is bound in them and is not in `items` is
-            gone from Proxmox. See `Kind.scope`.
-        excluded: Units that a person told the sync to ignore, or that are in Proxmox and that a filter of the endpoint
-            or a rule keeps out: left alone.
+        complete: The (kind, scope) pairs that were read completely: a bound object in one of them that is not in
+            `items` is gone from Proxmox VE. See `Kind.scope`.
+        excluded: The units that stay unchanged because a user ignores them, or because a filter or a rule of the
+            endpoint excludes them.
         notices: What the settings leave out, and why.
-        only: The units that the run is for; None: all. What the others hold is seen, so that nothing is taken from
-            them, and left as it is.
-        readings: By unit: what was told of the addresses of the guests whose configuration was read.
-        waiting: The guests that are not listed and may exist all the same, on a node that is offline.
+        only: The units that the run is limited to; None: all. The objects of the other units stay unchanged and
+            reserved.
+        readings: By unit: the address reading of each guest whose configuration was read.
+        waiting: The guests that were not listed but may exist on a node that is offline.
     """
 
     items: tuple[Item, ...]
@@ -116,11 +154,11 @@ class Desired:
     waiting: Waiting = field(default_factory=Waiting)
 
     def concerns(self, unit: str) -> bool:
-        """Whether the run is for a unit. A machine whose VM ID another one has now goes with that one."""
+        """Whether the run covers a unit. A machine whose VM ID now belongs to another one is covered with that one."""
         return self.only is None or unit.partition('#')[0] in self.only
 
     def may_lose(self, unit: str) -> bool:
-        """Whether something of a unit may be taken for gone."""
+        """Whether objects of a unit may be considered gone."""
         return unit not in self.excluded and self.concerns(unit)
 
 
@@ -130,26 +168,26 @@ class Record:
     An object in NetBox.
 
     Attributes:
-        values: The fields that its kind writes, as they are now.
-        hints: Whatever else identifies it or its holder, by the kind's own names.
-        refused: Why NetBox refuses every change of it, by the custom field whose value it does not take.
+        values: The current values of the fields that its kind writes.
+        hints: What identifies it, or what it belongs to, beyond its values.
+        refused: Why NetBox refuses every change of it, by the custom field whose value is invalid.
     """
 
     pointer: Pointer
     values: Mapping[str, Value]
-    hints: Mapping[str, object] = field(default_factory=dict)
+    hints: Hints = Hints()
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """
-    A custom field without which NetBox takes no new object of a model.
+    A required custom field without which NetBox accepts no new object of a model.
 
     Attributes:
         model: 'app_label.model_name'.
-        plural: What several of its objects are called.
-        reason: Why its default does not do, for people: 'is required and has no default'.
+        plural: The display name of several of its objects.
+        reason: Why the default of the field is not sufficient, for the user: 'is required and has no default'.
     """
 
     model: str
@@ -160,7 +198,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueLimits:
-    """What a custom field takes, where that is limited. None: not limited."""
+    """The validation rules of a custom field; None: not limited."""
 
     required: bool = False
     minimum: float | None = None
@@ -169,18 +207,23 @@ class ValueLimits:
     choices: frozenset[str] | None = None
 
     def refusal(self, value: Value) -> str:
-        """Why NetBox refuses a value, for people; '' if it does not."""
+        """Why NetBox refuses a value, for the user; '' if it accepts the value."""
         if value is None or value == '':
             return 'it is required' if self.required else ''
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            if self.minimum is not None and value < self.minimum:
-                return f'at least {self.minimum:g}'
-            if self.maximum is not None and value > self.maximum:
-                return f'at most {self.maximum:g}'
+        if isinstance(value, int | float) and not isinstance(value, bool) and (refusal := self.number_refusal(value)):
+            return refusal
         if self.pattern and isinstance(value, str) and not re.match(self.pattern, value):
             return f'only what matches "{self.pattern}"'
         if self.choices is not None and value not in self.choices:
             return f'"{value}" is not among its choices'
+        return ''
+
+    def number_refusal(self, number: float) -> str:
+        """Why NetBox refuses a number, for the user; '' if it accepts the number."""
+        if self.minimum is not None and number < self.minimum:
+            return f'at least {self.minimum:g}'
+        if self.maximum is not None and number > self.maximum:
+            return f'at most {self.maximum:g}'
         return ''
 
 
@@ -191,7 +234,9 @@ class Bound:
 
     Attributes:
         last: The values that were last written or found equal.
-        unmanaged: A person took the object over: it is left as it is, and not made again.
+        created_by_sync: Whether the sync created the object.
+        missing_since: When the object was retired; None if it is not retired.
+        unmanaged: A user took the object over: it is neither changed nor created again.
     """
 
     pk: int
@@ -208,7 +253,7 @@ class Bound:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Departed:
     """
-    A retired guest of another endpoint: gone from that endpoint's cluster, and maybe moved to this one.
+    A retired guest of another endpoint: gone from the cluster of that endpoint, and possibly moved to this one.
 
     Attributes:
         root: The binding of its virtual machine.
@@ -221,7 +266,7 @@ class Departed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixHit:
+class PrefixCandidate:
     """A prefix of NetBox that contains a wanted address."""
 
     network: IPv4Network | IPv6Network
@@ -229,13 +274,14 @@ class PrefixHit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VlanHit:
+class VlanCandidate:
     """
-    A VLAN of NetBox that could be meant.
+    A VLAN of NetBox that may be meant by a VLAN ID.
 
     Attributes:
-        is_local: It belongs to a place (a site, a cluster, ...), itself or by the scope of its group.
-        is_offered: NetBox offers it at the place of the interfaces. One that is not is meant only where its group is.
+        is_local: It belongs to a site, a cluster, ..., itself or by the scope of its group.
+        is_offered: NetBox offers it at the place of the interfaces. A VLAN that is not offered is used only if its
+            group is configured.
     """
 
     pointer: Pointer
@@ -246,19 +292,19 @@ class VlanHit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VlanBook:
+class VlanIndex:
     """
-    Where the VLANs of a kind of interfaces are looked up.
+    The VLANs that the interfaces of one kind may use.
 
     Attributes:
-        hits: By VLAN id: those that NetBox offers at the place of the interfaces, and those in the groups that the
-            endpoint and the rules name.
-        site: Where the interfaces are. NetBox refuses untagged VLANs of other sites.
-        creates: Whether what is missing is made.
-        made: What was made for a VLAN id at a place and is remembered, wherever a user has moved it since.
+        candidates: By VLAN ID: the VLANs that NetBox offers at the place of the interfaces, and those in the groups
+            that the endpoint and the rules name.
+        site: The site of the interfaces. NetBox refuses untagged VLANs of other sites.
+        creates: Whether missing VLANs are created.
+        made: The VLANs that the endpoint created, by what they were created for, wherever a user has moved them since.
     """
 
-    hits: Mapping[int, tuple[VlanHit, ...]] = field(default_factory=dict)
+    candidates: Mapping[int, tuple[VlanCandidate, ...]] = field(default_factory=dict)
     site: Pointer | None = None
     creates: bool = False
     made: Mapping[Shared, Pointer] = field(default_factory=dict)
@@ -267,30 +313,32 @@ class VlanBook:
 @dataclass(frozen=True, kw_only=True)
 class Existing:
     """
-    What NetBox holds within an endpoint's reach.
+    What NetBox contains within the scope of an endpoint.
 
     Attributes:
-        bindings: By (kind, key): those of this endpoint.
-        records: By kind: bound objects and those that might be adopted.
-        foreign: Objects that another endpoint keeps, with that endpoint's ID. Not those that it gives up: what its
-            retired guests have, and addresses that a user assigned to a guest of this endpoint.
-        retired_elsewhere: Machines that are retired at another endpoint: their addresses are free for others.
+        bindings: The bindings of this endpoint, by (kind, key).
+        records: By kind: bound objects, and objects that may be adopted.
+        foreign: The objects that another endpoint manages, with the ID of that endpoint; without those that it gives
+            up: the objects of its retired guests, and addresses that a user assigned to a guest of this endpoint.
+        retired_elsewhere: The machines that are retired at another endpoint: their addresses are free for others.
         shared: The objects that `Shared` values mean, where they exist.
-        new_shared: Those among them that are not remembered yet.
-        custom_fields: The names of the custom fields that each model has.
-        limits: What the custom fields take that kinds write, by model and name, where that is limited.
-        demands: By model, the custom fields without which NetBox takes no new object.
-        tag_limits: Tags that only some models may have.
+        new_shared: Those of them that are not stored yet.
+        custom_fields: The names of the custom fields of each model.
+        limits: The validation rules of the custom fields that kinds write, by model and name.
+        demands: By model: the custom fields without which NetBox accepts no new object.
+        tag_limits: The models to which a tag is limited, by tag; without tags that are not limited.
         prefixes: By host address as text.
-        burdens: For bound objects that Proxmox no longer has: what hangs on them that this endpoint did not make.
+        burdens: For bound objects that are gone from Proxmox VE: the dependent objects that this endpoint did not
+            create.
         vlans: By kind of interface.
-        gone: The bindings, as (kind, key), whose thing is gone from Proxmox: their objects are free for others.
-        retired: The units that are retired, or will be by the same plan: what they hold is free for others, too.
+        gone: The bindings, as (kind, key), whose counterparts are gone from Proxmox VE: their objects are free for
+            others.
+        retired: The units that are retired, or will be by the same plan: their objects are free for others, too.
         expired: The retired objects that the same plan deletes: their names are free.
-        replaced: The units of machines whose VM ID another one was seen to have.
+        replaced: The units of machines whose VM ID now belongs to another machine.
         departed: The retired guests of other endpoints that a new guest of this one may be.
-        elsewhere: The virtual machines and devices outside of the endpoint's reach that a new guest or node may be, by
-            kind; no endpoint keeps them.
+        elsewhere: By kind: the virtual machines and devices outside of the endpoint's scope that a new guest or node
+            may be. No endpoint manages them.
     """
 
     bindings: Mapping[tuple[str, str], Bound]
@@ -298,9 +346,9 @@ class Existing:
     foreign: Mapping[Pointer, str]
     shared: Mapping[Shared, Pointer]
     custom_fields: Mapping[str, frozenset[str]]
-    prefixes: Mapping[str, tuple[PrefixHit, ...]]
+    prefixes: Mapping[str, tuple[PrefixCandidate, ...]]
     burdens: Mapping[Pointer, tuple[str, ...]]
-    vlans: Mapping[str, VlanBook] = field(default_factory=dict)
+    vlans: Mapping[str, VlanIndex] = field(default_factory=dict)
     new_shared: Mapping[Shared, Pointer] = field(default_factory=dict)
     limits: Mapping[tuple[str, str], ValueLimits] = field(default_factory=dict)
     demands: Mapping[str, tuple[Demand, ...]] = field(default_factory=dict)
@@ -313,12 +361,35 @@ class Existing:
     elsewhere: Mapping[str, Iterable[Record]] = field(default_factory=dict)
     retired_elsewhere: frozenset[Pointer] = frozenset()
 
+    def binding(self, item: Item) -> Bound | None:
+        """The binding of an item."""
+        return self.bindings.get((item.kind, item.key))
+
+    def bound_record(self, item: Item) -> Record | None:
+        """The object to which an item is bound; None: there is no binding, or the object was deleted in NetBox."""
+        bound = self.binding(item)
+        return self.by_pointer.get(bound.pointer) if bound else None
+
+    def record_of(self, value: Value) -> Record | None:
+        """The object to which a value points; None: the value is no pointer, or the object was not loaded."""
+        return self.by_pointer.get(value) if isinstance(value, Pointer) else None
+
+    def binding_of(self, value: Value) -> Bound | None:
+        """The binding of the object to which a value points; None: the value is no pointer, or nothing is bound."""
+        return self.bound_to.get(value) if isinstance(value, Pointer) else None
+
+    def shared_object(self, value: Value) -> Value:
+        """The object that a `Shared` value means, if it exists; every other value as it is."""
+        return self.shared.get(value, value) if isinstance(value, Shared) else value
+
     @cached_property
     def by_pointer(self) -> dict[Pointer, Record]:
+        """The records of all kinds, by their pointers."""
         return {record.pointer: record for records in self.records.values() for record in records}
 
     @cached_property
     def bound_to(self) -> dict[Pointer, Bound]:
+        """The bindings of this endpoint, by the objects that they bind."""
         return {bound.pointer: bound for bound in self.bindings.values()}
 
     @cached_property
@@ -337,12 +408,18 @@ class Existing:
         return {}
 
     def find(self, kind: str, hint: str, value: object) -> list[Record]:
-        """The records of a kind whose hint (or any element of it, if it is a collection) is that value."""
+        """
+        The records of a kind with a hint of that value. If the hint is a collection, one of its elements must have the
+        value.
+
+        Args:
+            hint: The name of the attribute of the record's hints.
+        """
         index = self._index.get((kind, hint))
         if index is None:
             index = self._index[kind, hint] = defaultdict(list)
             for record in self.records.get(kind, ()):
-                found = record.hints.get(hint)
+                found = getattr(record.hints, hint)
                 for element in found if isinstance(found, frozenset | tuple) else (found,):
                     index[element].append(record)
         return list(index.get(value, ()))

@@ -1,7 +1,7 @@
 """
-The values that a sync compares, stores and shows: plain scalars, and three ways to name a NetBox object.
+The values that a sync compares, stores and displays: plain scalars, and three ways to name a NetBox object.
 
-Numbers that NetBox keeps as decimals are text in their shortest form ('1.5', '2'), so that they compare and serialise
+Numbers that NetBox stores as decimals are text in their shortest form ('1.5', '2'), so that they compare and serialize
 without loss.
 """
 
@@ -15,6 +15,8 @@ __all__ = (
     'Ref',
     'Shared',
     'Value',
+    'as_pointer',
+    'as_set',
     'decimal_text',
     'decode',
     'encode',
@@ -26,7 +28,7 @@ __all__ = (
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """An object that exists in NetBox. `model` is 'app_label.model_name'; the label is for people only."""
+    """An object that exists in NetBox. `model` is 'app_label.model_name'; the label is only for display."""
 
     model: str
     pk: int
@@ -35,7 +37,7 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """An object of the same sync, named by what it is in Proxmox; it may not exist in NetBox yet."""
+    """An object of the same sync, named by its identity in Proxmox VE. It may not exist in NetBox yet."""
 
     kind: str
     key: str
@@ -45,12 +47,13 @@ class Ref:
 @dataclass(frozen=True, slots=True)
 class Shared:
     """
-    An object shared with the rest of NetBox (a tag, a platform, ...): looked up by name, made at need, never changed.
+    An object shared with the rest of NetBox (a tag, a platform, ...): looked up by name, created if missing, never
+    changed.
 
     Attributes:
-        within: In what its name is unique: the manufacturer of a device type, by its name (it is made, too); the place
-            of a VLAN. '' if there is none.
-        attributes: What it is given if it must be made, beyond its name and slug.
+        within: The scope in which the name is unique: the name of the manufacturer of a device type (which is created,
+            too), or the place of a VLAN. '' if there is none.
+        attributes: Values for a new object, in addition to its name and slug.
     """
 
     model: str
@@ -60,6 +63,16 @@ class Shared:
 
 
 type Value = bool | int | float | str | Pointer | Ref | Shared | frozenset['Value'] | None
+
+
+def as_pointer(value: Value) -> Pointer | None:
+    """The value if it is a pointer, else None."""
+    return value if isinstance(value, Pointer) else None
+
+
+def as_set(value: Value) -> frozenset[Value]:
+    """The value if it is a set, else an empty set."""
+    return value if isinstance(value, frozenset) else frozenset()
 
 
 def decimal_text(number: Decimal | float | None) -> str | None:
@@ -76,7 +89,7 @@ def in_units(size: int, unit: int) -> int:
 
 
 def encode(value: Value) -> Any:
-    """A value as JSON."""
+    """The value as JSON."""
     match value:
         case Pointer():
             return {'model': value.model, 'pk': value.pk, 'label': value.label}
@@ -92,7 +105,7 @@ def encode(value: Value) -> Any:
 
 
 def decode(data: Any) -> Value:
-    """The value that `encode` was given."""
+    """The value that `encode` received."""
     match data:
         case {'pk': pk, 'model': model}:
             return Pointer(model, pk, data.get('label', ''))
@@ -103,19 +116,22 @@ def decode(data: Any) -> Value:
         case list():
             return frozenset(decode(element) for element in data)
         case _:
-            return data
+            scalar: Value = data
+            return scalar
 
 
 def encode_all(values: Mapping[str, Value]) -> dict[str, Any]:
+    """Values by field, as JSON."""
     return {name: encode(value) for name, value in values.items()}
 
 
 def decode_all(data: Mapping[str, Any]) -> dict[str, Value]:
+    """The values that `encode_all` received."""
     return {name: decode(value) for name, value in data.items()}
 
 
 def show(value: Value) -> str:
-    """A value as a person reads it; '' for nothing."""
+    """The display text of a value; '' for None."""
     match value:
         case None:
             return ''
@@ -131,7 +147,7 @@ def show(value: Value) -> str:
 
 def plain_lines(text: str) -> str:
     """
-    The text with line ends as Proxmox has them. A browser sends CR LF for every one of them, so whoever saves NetBox's
-    form has "edited" a text of several lines without a look at it.
+    The text with the line ends of Proxmox VE. Browsers send CR LF for each line end, so saving NetBox's form would
+    otherwise count as an edit of every text with several lines.
     """
     return text.replace('\r\n', '\n').replace('\r', '\n')

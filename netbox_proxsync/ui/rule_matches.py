@@ -14,7 +14,7 @@ from ..choices import GuestStateChoices
 from ..ledger.rules import load_rules, plain_rule
 from ..models import MappingRule, ProxmoxGuest
 from ..proxmox.readings import Reading, Unknown, known
-from ..sync.rules import TARGETS, Decision, Rule, decide, matches
+from ..sync.rules import TARGETS, Decision, Rule, evaluate_rules, matches
 
 __all__ = ('Matching', 'StoredGuest', 'affected_guests', 'decision_about', 'matching_guests')
 
@@ -74,10 +74,10 @@ def affected_guests(deleted: Collection[MappingRule], guests: QuerySet[ProxmoxGu
 
 def says(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
     """What rules set for a guest, whichever of them does."""
-    decision = decide(guest, rules)
+    decision = evaluate_rules(guest, rules)
     tags = decision.extra_tags
     return (
-        *(decision.pick(target) for target in ('skip', *TARGETS)),
+        *(decision.value_for(target) for target in ('skip', *TARGETS)),
         frozenset(tag.value for tag in tags) if known(tags) else tags,
     )
 
@@ -98,7 +98,7 @@ def decision_about(guest: ProxmoxGuest) -> tuple[Decision, dict[int, MappingRule
     """What the rules in force decide about a guest, and these rules by pk."""
     rules = {rule.pk: rule for rule in load_rules() if rule.is_for(guest.endpoint_id)}
     row = next(iter(stored(ProxmoxGuest.objects.filter(pk=guest.pk))))
-    return decide(row, [plain_rule(rule) for rule in rules.values()]), rules
+    return evaluate_rules(row, [plain_rule(rule) for rule in rules.values()]), rules
 
 
 def stored(guests: QuerySet[ProxmoxGuest]) -> Iterator[StoredGuest]:

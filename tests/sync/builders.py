@@ -23,9 +23,17 @@ from netbox_proxsync.proxmox.inventory import (
 from netbox_proxsync.sync.changes import Action, Plan
 from netbox_proxsync.sync.comparison import compare
 from netbox_proxsync.sync.desired import desire
+from netbox_proxsync.sync.hints import (
+    AddressRecordHints,
+    GuestRecordHints,
+    InterfaceRecordHints,
+    MACRecordHints,
+    NamedRecordHints,
+    PartRecordHints,
+)
 from netbox_proxsync.sync.kinds import KINDS
 from netbox_proxsync.sync.settings import Settings
-from netbox_proxsync.sync.state import Bound, Existing, Record, VlanBook
+from netbox_proxsync.sync.state import Bound, Existing, Hints, Record, VlanIndex
 from netbox_proxsync.sync.values import Pointer, Ref, Shared
 
 UNREAD = Unknown('It was not read.')
@@ -207,7 +215,7 @@ class NetBox:
         self.records: dict[str, dict[Pointer, Record]] = {kind: {} for kind in KINDS}
         self.bindings: dict[tuple[str, str], Bound] = {}
         self.shared: dict[Shared, Pointer] = {}
-        self.vlans: dict[str, VlanBook] = {}
+        self.vlans: dict[str, VlanIndex] = {}
         self.serial = 0
 
     @property
@@ -308,16 +316,16 @@ class NetBox:
     def refreshed(self, kind: str, record: Record) -> Record:
         """The record with the hints that the ledger would read."""
         values = record.values
-        hints: dict[str, object] = {}
+        hints = Hints()
         if kind in ('cluster', 'device'):
-            hints = {'name': (values['name'] or '').lower()}
+            hints = NamedRecordHints(name=(values['name'] or '').lower())
         elif kind == 'node_interface':
             macs = {
                 row.values['mac_address']
                 for row in self.records['mac'].values()
                 if row.values['assigned_object'] == record.pointer
             }
-            hints = {'device': values['device'], 'macs': frozenset(macs)}
+            hints = InterfaceRecordHints(machine=values['device'], macs=frozenset(macs))
         elif kind == 'vm':
             macs = {
                 row.values['mac_address']
@@ -326,30 +334,30 @@ class NetBox:
                 if row.values['assigned_object'] == interface.pointer
                 and interface.values['virtual_machine'] == record.pointer
             }
-            hints = {
-                'name': values['name'].lower(),
-                'vmid': values['cf_vmid'],
-                'uuid': (values['serial'] or '').lower() or None,
-                'macs': frozenset(macs),
-            }
+            hints = GuestRecordHints(
+                name=values['name'].lower(),
+                vmid=values['cf_vmid'],
+                uuid=(values['serial'] or '').lower() or None,
+                macs=frozenset(macs),
+            )
         elif kind == 'interface':
             macs = {
                 row.values['mac_address']
                 for row in self.records['mac'].values()
                 if row.values['assigned_object'] == record.pointer
             }
-            hints = {'virtual_machine': values['virtual_machine'], 'macs': frozenset(macs)}
+            hints = InterfaceRecordHints(machine=values['virtual_machine'], macs=frozenset(macs))
         elif kind == 'mac':
-            hints = {'mac': values['mac_address'], 'is_primary': False, 'holder': str(values['assigned_object'])}
+            hints = MACRecordHints(mac=values['mac_address'], is_primary=False, holder=str(values['assigned_object']))
         elif kind == 'ip':
             holder = values['assigned_object']
             interface = self.records['interface'].get(holder)
             port = self.records['node_interface'].get(holder)
-            hints = {
-                'host': values['address'].partition('/')[0],
-                'holder': str(values['assigned_object']),
-                'holder_vm': interface.values['virtual_machine'] if interface else port and port.values['device'],
-            }
+            hints = AddressRecordHints(
+                host=values['address'].partition('/')[0],
+                holder=str(values['assigned_object']),
+                machine=interface.values['virtual_machine'] if interface else port and port.values['device'],
+            )
         elif kind == 'disk':
-            hints = {'virtual_machine': values['virtual_machine']}
+            hints = PartRecordHints(machine=values['virtual_machine'])
         return replace(record, hints=hints)

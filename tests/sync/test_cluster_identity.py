@@ -2,7 +2,7 @@
 
 import pytest
 
-from netbox_proxsync.sync.cluster_identity import ClusterIdentity, another_cluster, identity_of, is_same_cluster
+from netbox_proxsync.sync.cluster_identity import ClusterIdentity, another_cluster, identity_of_cluster, is_same_cluster
 from tests.sync.builders import inventory, node
 
 
@@ -49,5 +49,7 @@ def test_an_identity_survives_being_stored():
 
 
 def test_nodes_whose_certificates_were_not_read_tell_no_authority():
-    assert identity_of(inventory()) == cluster(None, 'lab', 'pve1')
-    assert identity_of(inventory(nodes=(node('b'), node('a')), cluster_name=None)) == cluster(None, None, 'a', 'b')
+    assert identity_of_cluster(inventory()) == cluster(None, 'lab', 'pve1')
+    assert identity_of_cluster(inventory(nodes=(node('b'), node('a')), cluster_name=None)) == cluster(
+        None, None, 'a', 'b'
+    )

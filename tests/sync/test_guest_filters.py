@@ -27,18 +27,18 @@ WEB = guest(100, 'Web-1', tags=('prod', 'linux'), pool='shop', node='pve1')
     ],
 )
 def test_include_and_exclude(include, exclude, passes):
-    assert GuestFilters.parse(include, exclude).let_in(WEB) is passes
+    assert GuestFilters.parse(include, exclude).admits(WEB) is passes
 
 
 def test_what_was_not_read_lets_no_guest_in():
     unread = replace(WEB, pool=Unknown('refused'))
-    assert not GuestFilters.parse(['pool:shop'], []).let_in(unread)
-    assert not GuestFilters.parse([], ['pool:shop']).let_in(unread)
-    assert GuestFilters.parse(['pool:shop', 'web-*'], []).let_in(unread)
+    assert not GuestFilters.parse(['pool:shop'], []).admits(unread)
+    assert not GuestFilters.parse([], ['pool:shop']).admits(unread)
+    assert GuestFilters.parse(['pool:shop', 'web-*'], []).admits(unread)
 
 
 def test_no_pool_is_no_match():
-    assert GuestFilters.parse([], ['pool:*']).let_in(replace(WEB, pool=None))
+    assert GuestFilters.parse([], ['pool:*']).admits(replace(WEB, pool=None))
 
 
 @pytest.mark.parametrize('text', ['', '  ', 'tag:', 'colour:red', ':x'])

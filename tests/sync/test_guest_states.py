@@ -8,7 +8,7 @@ import pytest
 from netbox_proxsync.proxmox.inventory import Unknown
 from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.guest_details import details_of
-from netbox_proxsync.sync.guest_states import REOPENED, Pending, Standing, Standings, State
+from netbox_proxsync.sync.guest_states import REOPENED, GuestState, GuestStates, Pending, State
 from netbox_proxsync.sync.kinds.cluster import CLUSTER_KEY
 from tests.sync.builders import SETTINGS, NetBox, addresses, config, disk, guest, inventory, nic
 
@@ -19,9 +19,9 @@ def change(action=Action.UPDATE, kind='vm', key='qemu/100', unit='qemu/100', **v
     return Change(action=action, kind=kind, key=key, unit=unit, label='web', **values)
 
 
-def standing(*pending: Pending, one=None, settings=SETTINGS) -> Standing:
+def standing(*pending: Pending, one=None, settings=SETTINGS) -> GuestState:
     one = one or guest(100)
-    return Standings(inventory(one), settings, pending).of(one)
+    return GuestStates(inventory(one), settings, pending).of(one)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_is_open_decides(pending, state, words):
 @pytest.mark.parametrize('part', ['config', 'name', 'template'])
 def test_what_could_not_be_read_is_unknown(part):
     found = standing(Pending(change()), one=replace(guest(100), **{part: Unknown('The node is away.')}))
-    assert found == Standing(State.UNKNOWN, 'The node is away.')
+    assert found == GuestState(State.UNKNOWN, 'The node is away.')
 
 
 def test_what_is_left_out_says_by_what():
@@ -66,14 +66,14 @@ def test_a_decision_that_was_taken_back_during_the_run_waits_for_the_next_one():
 
 
 def test_a_guest_that_is_not_listed():
-    complete = Standings(inventory(), SETTINGS, [])
+    complete = GuestStates(inventory(), SETTINGS, [])
     assert complete.absent('qemu/100', is_bound=True).state is State.MISSING
     assert complete.absent('qemu/100', is_bound=False) is None
-    partial = Standings(inventory(guests_incomplete=Unknown('No quorum.')), SETTINGS, [])
+    partial = GuestStates(inventory(guests_incomplete=Unknown('No quorum.')), SETTINGS, [])
     for is_bound in (True, False):
-        assert partial.absent('qemu/100', is_bound) == Standing(State.UNKNOWN, 'No quorum.')
+        assert partial.absent('qemu/100', is_bound) == GuestState(State.UNKNOWN, 'No quorum.')
     blocked = [Pending(change(Action.CONFLICT, reason='a journal entry hangs on it'))]
-    assert Standings(inventory(), SETTINGS, blocked).absent('qemu/100', True).state is State.CONFLICT
+    assert GuestStates(inventory(), SETTINGS, blocked).absent('qemu/100', True).state is State.CONFLICT
 
 
 def test_an_ignored_guest_takes_part_in_nothing_though_everything_about_it_changes():

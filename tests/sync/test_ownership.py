@@ -2,57 +2,57 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.sync.kinds import Owner
-from netbox_proxsync.sync.ownership import decide
+from netbox_proxsync.sync.ownership import resolve_field
 
 values = st.one_of(st.none(), st.just(''), st.integers(0, 3), st.sampled_from(['a', 'b', 'c']))
 sets = st.frozensets(st.sampled_from('abcd'))
 
 
 def test_a_fact_that_was_edited_is_set_back():
-    decision = decide(Owner.FACT, 'vcpus', {'vcpus': '2'}, '8', '2')
+    decision = resolve_field(Owner.FACT, 'vcpus', {'vcpus': '2'}, '8', '2')
     assert (decision.writes, decision.write, decision.kept) == (True, '2', False)
 
 
 def test_an_editorial_field_that_was_edited_stays_and_what_we_wrote_is_remembered():
-    decision = decide(Owner.EDITORIAL, 'name', {'name': 'web'}, 'Web server', 'web2')
+    decision = resolve_field(Owner.EDITORIAL, 'name', {'name': 'web'}, 'Web server', 'web2')
     assert (decision.writes, decision.kept, decision.last) == (False, True, 'web')
 
 
 def test_an_editorial_field_that_is_as_we_wrote_it_follows_proxmox():
-    decision = decide(Owner.EDITORIAL, 'name', {'name': 'web'}, 'web', 'web2')
+    decision = resolve_field(Owner.EDITORIAL, 'name', {'name': 'web'}, 'web', 'web2')
     assert (decision.writes, decision.write) == (True, 'web2')
 
 
 def test_at_adoption_editorial_fields_are_filled_only_where_empty():
-    assert decide(Owner.EDITORIAL, 'comments', {}, '', 'notes').writes
-    assert decide(Owner.EDITORIAL, 'comments', {}, 'by hand', 'notes').kept
+    assert resolve_field(Owner.EDITORIAL, 'comments', {}, '', 'notes').writes
+    assert resolve_field(Owner.EDITORIAL, 'comments', {}, 'by hand', 'notes').kept
 
 
 def test_what_a_person_had_written_as_proxmox_has_it_follows_proxmox_from_the_adoption_on():
-    adopted = decide(Owner.EDITORIAL, 'name', {}, 'web', 'web')
+    adopted = resolve_field(Owner.EDITORIAL, 'name', {}, 'web', 'web')
     assert (adopted.writes, adopted.kept, adopted.last) == (False, False, 'web')
-    assert decide(Owner.EDITORIAL, 'name', {'name': adopted.last}, 'web', 'web2').writes
+    assert resolve_field(Owner.EDITORIAL, 'name', {'name': adopted.last}, 'web', 'web2').writes
 
 
 def test_an_emptied_editorial_field_is_an_edit_too():
-    decision = decide(Owner.EDITORIAL, 'comments', {'comments': 'notes'}, '', 'notes')
+    decision = resolve_field(Owner.EDITORIAL, 'comments', {'comments': 'notes'}, '', 'notes')
     assert (decision.writes, decision.kept) == (False, True)
 
 
 def test_tags_of_a_person_stay_and_ours_go_when_proxmox_drops_them():
-    decision = decide(Owner.SET, 'tags', {'tags': frozenset('ab')}, frozenset('abx'), frozenset('b'))
+    decision = resolve_field(Owner.SET, 'tags', {'tags': frozenset('ab')}, frozenset('abx'), frozenset('b'))
     assert (decision.writes, decision.write) == (True, frozenset('bx'))
 
 
 def test_a_tag_that_a_person_removed_is_not_added_again():
-    decision = decide(Owner.SET, 'tags', {'tags': frozenset('ab')}, frozenset('b'), frozenset('ab'))
+    decision = resolve_field(Owner.SET, 'tags', {'tags': frozenset('ab')}, frozenset('b'), frozenset('ab'))
     assert not decision.writes
 
 
 def test_a_tag_that_was_there_before_us_is_not_ours_to_remove():
-    adopted = decide(Owner.SET, 'tags', {}, frozenset('a'), frozenset('ab'))
+    adopted = resolve_field(Owner.SET, 'tags', {}, frozenset('a'), frozenset('ab'))
     assert adopted.write == frozenset('ab')
-    dropped = decide(Owner.SET, 'tags', {'tags': adopted.last}, adopted.write, frozenset())
+    dropped = resolve_field(Owner.SET, 'tags', {'tags': adopted.last}, adopted.write, frozenset())
     assert dropped.write == frozenset('a')
 
 
@@ -67,16 +67,16 @@ def remembered(name, last, decision):
     want=values,
 )
 def test_deciding_again_after_the_write_decides_nothing(owner, last, now, want):
-    first = decide(owner, 'x', last, now, want)
-    again = decide(owner, 'x', remembered('x', last, first), first.write if first.writes else now, want)
+    first = resolve_field(owner, 'x', last, now, want)
+    again = resolve_field(owner, 'x', remembered('x', last, first), first.write if first.writes else now, want)
     assert not again.writes
     assert again.kept == first.kept
 
 
 @given(last=st.one_of(st.just({}), st.builds(lambda value: {'x': value}, sets)), now=sets, want=sets)
 def test_merging_again_after_the_write_changes_nothing(last, now, want):
-    first = decide(Owner.SET, 'x', last, now, want)
-    again = decide(Owner.SET, 'x', {'x': first.last}, first.write, want)
+    first = resolve_field(Owner.SET, 'x', last, now, want)
+    again = resolve_field(Owner.SET, 'x', {'x': first.last}, first.write, want)
     assert not again.writes
     # What a person put there stays.
     assert now - last.get('x', frozenset()) <= first.write

@@ -8,7 +8,7 @@ import pytest
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.desired import desire
 from netbox_proxsync.sync.rules import Outcome, Rule
-from netbox_proxsync.sync.state import PrefixHit
+from netbox_proxsync.sync.state import PrefixCandidate
 from netbox_proxsync.sync.values import Pointer, Shared
 
 from .builders import SETTINGS, UNREAD, NetBox, guest, inventory, plan
@@ -190,8 +190,8 @@ def test_an_unknown_vrf_makes_no_address_and_moves_none(netbox):
     # Its length still comes from the prefix in the VRF that it is in.
     hits = {
         '10.0.0.5': (
-            PrefixHit(network=ip_network('10.0.0.0/24'), vrf=RED),
-            PrefixHit(network=ip_network('10.0.0.0/28'), vrf=BLUE),
+            PrefixCandidate(network=ip_network('10.0.0.0/24'), vrf=RED),
+            PrefixCandidate(network=ip_network('10.0.0.0/28'), vrf=BLUE),
         )
     }
     made = plan(inventory(unread), replace(netbox.existing, prefixes=hits), settings)

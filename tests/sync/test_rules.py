@@ -14,8 +14,8 @@ from netbox_proxsync.sync.rules import (
     Decision,
     Outcome,
     Rule,
-    decide,
-    decide_all,
+    evaluate_all,
+    evaluate_rules,
     in_order,
     matches,
 )
@@ -115,7 +115,7 @@ def test_the_first_rule_that_sets_a_target_decides_it():
         rule('first', 10, name_pattern='db-*', role=APP),
         rule('second', 20, role=WEB, extra_tags=frozenset({PROD})),
     ]
-    decision = decide(Facts(), rules)
+    decision = evaluate_rules(Facts(), rules)
     assert (role_of(decision), decision.role.rule.name) == (WEB, 'second')
     assert (decision.vrf.value, decision.vrf.rule.name) == (RED, 'third')
     assert decision.tenant is None
@@ -125,11 +125,11 @@ def test_the_first_rule_that_sets_a_target_decides_it():
         'vrf': 'rule "third"',
         'tags': '"prod" by rule "second", "backup" by rule "third"',
     }
-    assert not decision.leaves_alone
+    assert not decision.may_be_skipped
 
 
 def test_with_equal_weights_names_decide():
-    assert decide(Facts(), [rule('b', role=APP), rule('A', role=WEB)]).role.rule.name == 'A'
+    assert evaluate_rules(Facts(), [rule('b', role=APP), rule('A', role=WEB)]).role.rule.name == 'A'
 
 
 def test_an_unknown_rule_leaves_open_what_those_below_it_would_set():
@@ -138,45 +138,45 @@ def test_an_unknown_rule_leaves_open_what_those_below_it_would_set():
         rule('by pool', 20, pools=('web',), role=WEB),
         rule('rest', 30, role=APP, tenant=Pointer('tenancy.tenant', 2), vrf=RED),
     ]
-    decision = decide(Facts(pool=UNREAD), rules)
+    decision = evaluate_rules(Facts(pool=UNREAD), rules)
     assert isinstance(decision.role, Unknown)
-    assert isinstance(decision.pick('role', APP), Unknown)
+    assert isinstance(decision.value_for('role', APP), Unknown)
     assert decision.tenant.rule.name == 'certain'
     assert decision.vrf.rule.name == 'rest'
     assert 'role' not in decision.reasons
     # Above it, nothing is open.
-    above = decide(Facts(pool=UNREAD), [*rules, rule('above', 1, role=APP)])
+    above = evaluate_rules(Facts(pool=UNREAD), [*rules, rule('above', 1, role=APP)])
     assert above.role.rule.name == 'above'
 
 
 def test_unknown_extra_tags_leave_the_tags_open():
     rules = [rule('sure', extra_tags=frozenset({PROD})), rule('pool', pools=('a',), extra_tags=frozenset({BACKUP}))]
-    assert isinstance(decide(Facts(pool=UNREAD), rules).extra_tags, Unknown)
-    assert [tag.value for tag in decide(Facts(pool=None), rules).extra_tags] == [PROD]
+    assert isinstance(evaluate_rules(Facts(pool=UNREAD), rules).extra_tags, Unknown)
+    assert [tag.value for tag in evaluate_rules(Facts(pool=None), rules).extra_tags] == [PROD]
 
 
 def test_a_guest_is_left_alone_if_it_is_skipped_or_might_be():
     by_tag, by_pool = rule('tag', guest_tags=('web',), skip=True), rule('pool', pools=('x',), skip=True)
-    assert decide(Facts(), [by_tag]).skip.rule.name == 'tag'
-    assert not decide(Facts(tags=()), [by_tag, by_pool]).leaves_alone
-    might_be = decide(Facts(pool=UNREAD), [by_pool])
+    assert evaluate_rules(Facts(), [by_tag]).skip.rule.name == 'tag'
+    assert not evaluate_rules(Facts(tags=()), [by_tag, by_pool]).may_be_skipped
+    might_be = evaluate_rules(Facts(pool=UNREAD), [by_pool])
     assert isinstance(might_be.skip, Unknown)
-    assert might_be.leaves_alone
+    assert might_be.may_be_skipped
     # One that surely skips settles it, wherever it stands.
-    assert decide(Facts(pool=UNREAD), [by_pool, replace(by_tag, weight=2000)]).skip.rule.name == 'tag'
+    assert evaluate_rules(Facts(pool=UNREAD), [by_pool, replace(by_tag, weight=2000)]).skip.rule.name == 'tag'
 
 
 def test_a_pattern_that_is_not_valid_decides_nothing_and_ends_nothing():
-    decision = decide(Facts(), [rule('broken', name_pattern='(', pattern_type='regex', role=WEB, skip=True)])
+    decision = evaluate_rules(Facts(), [rule('broken', name_pattern='(', pattern_type='regex', role=WEB, skip=True)])
     assert isinstance(decision.role, Unknown)
     assert 'not valid' in decision.role.reason
-    assert decision.leaves_alone
+    assert decision.may_be_skipped
 
 
 def test_the_default_is_picked_where_no_rule_speaks():
-    assert decide(Facts(), []).pick('role', APP) == APP
-    assert decide(Facts(), []).pick('role') is None
-    assert decide(Facts(), [rule(role=WEB)]).pick('role', APP) == WEB
+    assert evaluate_rules(Facts(), []).value_for('role', APP) == APP
+    assert evaluate_rules(Facts(), []).value_for('role') is None
+    assert evaluate_rules(Facts(), [rule(role=WEB)]).value_for('role', APP) == WEB
 
 
 # Few values, so that rules do match.
@@ -229,14 +229,14 @@ FACTS = st.builds(
 def test_how_rules_are_stored_does_not_matter(facts, rules, random):
     shuffled = list(rules)
     random.shuffle(shuffled)
-    assert decide(facts, shuffled) == decide(facts, rules)
-    assert decide_all([facts], shuffled) == {facts.key: decide(facts, rules)}
+    assert evaluate_rules(facts, shuffled) == evaluate_rules(facts, rules)
+    assert evaluate_all([facts], shuffled) == {facts.key: evaluate_rules(facts, rules)}
 
 
 @given(FACTS, RULE_LISTS)
 @settings(max_examples=300)
 def test_each_target_is_decided_by_the_first_match_that_sets_it(facts, rules):
-    decision = decide(facts, rules)
+    decision = evaluate_rules(facts, rules)
     for target in TARGETS:
         setting = [rule for rule in in_order(rules) if getattr(rule.outcome, target) is not None]
         first = next((rule for rule in setting if matches(rule, facts) is not False), None)
@@ -253,24 +253,24 @@ def test_each_target_is_decided_by_the_first_match_that_sets_it(facts, rules):
 @settings(max_examples=300)
 def test_a_rule_that_does_not_match_changes_nothing(facts, rules, added):
     if matches(added, facts) is False:
-        assert decide(facts, [*rules, added]) == decide(facts, rules)
+        assert evaluate_rules(facts, [*rules, added]) == evaluate_rules(facts, rules)
 
 
 @given(FACTS, RULE_LISTS, RULES)
 @settings(max_examples=300)
 def test_a_rule_at_the_end_takes_no_decision_away(facts, rules, added):
-    before, after = decide(facts, rules), decide(facts, [*rules, replace(added, name='z', weight=9)])
+    before, after = evaluate_rules(facts, rules), evaluate_rules(facts, [*rules, replace(added, name='z', weight=9)])
     for target in TARGETS:
         if getattr(before, target) is not None:
             assert getattr(after, target) == getattr(before, target)
-    assert after.leaves_alone or not before.leaves_alone
+    assert after.may_be_skipped or not before.may_be_skipped
 
 
 @given(FACTS, RULE_LISTS)
 @settings(max_examples=300)
 def test_reading_more_changes_nothing_that_was_decided(facts, rules):
     """What is decided while something is unknown stays so, whatever that turns out to be."""
-    before = decide(facts, rules)
+    before = evaluate_rules(facts, rules)
     for template in (True, False):
         for pool in (None, 'a', 'a/b', 'web'):
             told = replace(
@@ -280,7 +280,7 @@ def test_reading_more_changes_nothing_that_was_decided(facts, rules):
                 tags=facts.tags if known(facts.tags) else ('a', 'web'),
                 pool=facts.pool if known(facts.pool) else pool,
             )
-            after = decide(told, rules)
+            after = evaluate_rules(told, rules)
             for target in TARGETS:
                 if known(getattr(before, target)):
                     assert getattr(after, target) == getattr(before, target)

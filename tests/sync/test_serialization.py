@@ -21,7 +21,7 @@ values = scalars | named | st.frozensets(named | words, max_size=3)
 fields = st.builds(
     FieldChange,
     name=words, owner=st.sampled_from(Owner), last=values, now=values, want=values, has_last=st.booleans(),
-    kept=st.booleans(), late=st.booleans(),
+    kept=st.booleans(), deferred=st.booleans(),
 )  # fmt: skip
 changes = st.builds(
     Change,

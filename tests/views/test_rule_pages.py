@@ -13,7 +13,7 @@ from virtualization.models import VirtualMachine
 
 from netbox_proxsync.ledger.settings import load_settings
 from netbox_proxsync.models import MappingRule, ProxmoxGuest
-from netbox_proxsync.sync.rules import decide
+from netbox_proxsync.sync.rules import evaluate_rules
 from netbox_proxsync.ui.rule_matches import decision_about, matching_guests
 
 from ..cases import make_endpoint as plain_endpoint
@@ -99,7 +99,7 @@ def test_the_pages_say_what_a_run_decides(standin, make_endpoint, sync, role):
     assert ProxmoxGuest.objects.count() == len(inventory.guests) == 9
     for guest in inventory.guests:
         row = ProxmoxGuest.objects.get(type=str(guest.type), vmid=guest.vmid)
-        assert decision_about(row)[0] == decide(guest, rules)
+        assert decision_about(row)[0] == evaluate_rules(guest, rules)
         if guest.type == 'lxc':
             assert (row.state, row.reason) == ('skipped', 'The rule "Containers" skips it.')
     assert matched(MappingRule.objects.get(name='Pool')) == ([first], [])

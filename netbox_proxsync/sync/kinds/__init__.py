@@ -1,5 +1,5 @@
 """
-The kinds of NetBox objects that a sync keeps, in the order in which they can be created.
+The kinds of NetBox objects that a sync manages, in the order in which they can be created.
 
 A new kind is one module here and one entry in `KINDS`.
 """

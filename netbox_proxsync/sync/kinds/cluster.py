@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...proxmox.inventory import Inventory, known
-from ..kind import Conflict, Field, Kind, Located, Owner
+from ..kind import Conflict, Field, Kind, Owner, ResolvedObjects
+from ..kind_names import CLUSTER
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Shared, Value
@@ -16,18 +17,21 @@ DEFAULT_TYPE = Shared('virtualization.clustertype', 'Proxmox VE')
 
 
 def cluster_ref(inventory: Inventory, settings: Settings) -> Ref:
-    """The cluster of the endpoint, whatever its name is."""
-    return Ref('cluster', CLUSTER_KEY, cluster_label(inventory, settings))
+    """The reference to the cluster of the endpoint, under any name."""
+    return Ref(CLUSTER, CLUSTER_KEY, cluster_label(inventory, settings))
 
 
 def cluster_label(inventory: Inventory, settings: Settings) -> str:
+    """The display name of the cluster."""
     if settings.cluster:
         return settings.cluster.label
     return cluster_name(inventory) or settings.endpoint.label
 
 
 class ClusterKind(Kind):
-    name = 'cluster'
+    """The cluster of the endpoint."""
+
+    name = CLUSTER
     plural = 'clusters'
     model = 'virtualization.cluster'
     fields = (
@@ -40,7 +44,7 @@ class ClusterKind(Kind):
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         name = cluster_name(inventory)
-        values = {'type': settings.cluster_type or DEFAULT_TYPE}
+        values: dict[str, Value] = {'type': settings.cluster_type or DEFAULT_TYPE}
         if name:
             values['name'] = name
         if settings.cluster_group:
@@ -52,14 +56,15 @@ class ClusterKind(Kind):
         label = cluster_label(inventory, settings)
         yield Item(kind=self.name, key=CLUSTER_KEY, unit='', label=label, values=values)
 
-    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
-        # A token without Sys.Audit may not ask for the cluster's name. The endpoint's stands in until it may.
-        bound = existing.bindings.get((self.name, CLUSTER_KEY))
-        if settings.cluster or (bound and bound.pointer in existing.by_pointer):
+    def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        # Without Sys.Audit, a token cannot read the name of the cluster. The name of the endpoint is used until it can.
+        if settings.cluster or any(existing.bound_record(item) for item in items):
             return items
         return [replace(item, values={'name': settings.endpoint.label, **item.values}) for item in items]
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
         if settings.cluster:
             return existing.by_pointer.get(settings.cluster)
         found = existing.find(self.name, 'name', str(item.values['name']).lower())
@@ -71,14 +76,18 @@ class ClusterKind(Kind):
             )
         return found[0] if found else None
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        # NetBox moves every virtual machine of a cluster to the site that the cluster gets (virtualization.signals).
-        # In a cluster that a person made, that would move what a person placed.
+    def adjust_values(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        # NetBox moves every virtual machine of a cluster to the site of the cluster (virtualization.signals). In a
+        # cluster that a user created, that would overwrite the sites that the user chose.
         bound = existing.bindings.get((self.name, CLUSTER_KEY))
-        made = located.get(self.name, CLUSTER_KEY) is None or (bound is not None and bound.created_by_sync)
+        made = resolved.get(self.name, CLUSTER_KEY) is None or (bound is not None and bound.created_by_sync)
         return [item if made else replace(item, values=without(item.values, 'scope')) for item in items]
 
-    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
+    def verify_binding(
+        self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
+    ) -> Conflict | None:
         if owner := existing.foreign.get(record.pointer):
             return Conflict(
                 f'The cluster "{record.pointer.label}" is managed by another endpoint (ID {owner}). Two endpoints '
@@ -94,7 +103,7 @@ def without(values: Mapping[str, Value], name: str) -> Mapping[str, Value]:
 
 
 def cluster_name(inventory: Inventory) -> str | None:
-    """The cluster's name; a stand-alone host's own name; None if that was not read."""
+    """The name of the cluster, or that of a stand-alone host; None if it was not read."""
     if not known(inventory.cluster_name):
         return None
     if inventory.cluster_name:

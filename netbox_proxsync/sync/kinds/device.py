@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from ipaddress import IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
-from ..kind import Candidate, Conflict, Field, Kind, Located, Owner, Removal, faults_of
-from ..mapping.device_types import UNTOLD, device_type_of
+from ..hints import DeviceHints, NamedRecordHints
+from ..kind import Candidate, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, faults_of
+from ..kind_names import CLUSTER, DEVICE
+from ..mapping.device_types import PLACEHOLDER_TYPE, device_type_of
 from ..mapping.nodes import (
     address_ref,
     addresses_of_node,
@@ -20,7 +22,7 @@ from ..mapping.nodes import (
 )
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..values import Pointer, Shared, Value
+from ..values import Pointer, Shared, Value, show
 from .cluster import CLUSTER_KEY, cluster_ref
 
 __all__ = ('DeviceKind',)
@@ -37,7 +39,9 @@ ONLINE, OFFLINE = 'active', 'offline'
 
 
 class DeviceKind(Kind):
-    name = 'device'
+    """The nodes of the cluster."""
+
+    name = DEVICE
     plural = 'devices'
     model = 'dcim.device'
     removal = Removal.RETIRE
@@ -54,8 +58,8 @@ class DeviceKind(Kind):
         Field('tenant', Owner.EDITORIAL),
         Field('platform', Owner.EDITORIAL),
         Field('serial', Owner.EDITORIAL),
-        Field('primary_ip4', Owner.EDITORIAL, late=True),
-        Field('primary_ip6', Owner.EDITORIAL, late=True),
+        Field('primary_ip4', Owner.EDITORIAL, deferred=True),
+        Field('primary_ip6', Owner.EDITORIAL, deferred=True),
         Field('cf_proxmox_pve_version', Owner.FACT),
         Field('cf_proxmox_cpu_model', Owner.FACT),
         Field('cf_proxmox_cpu_sockets', Owner.FACT),
@@ -66,6 +70,7 @@ class DeviceKind(Kind):
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         for node in nodes_of(inventory, settings):
+            serial = serial_of(node)
             values = {
                 'name': node.name[:NAME_LENGTH],
                 'status': ONLINE if node.online else OFFLINE,
@@ -75,18 +80,17 @@ class DeviceKind(Kind):
                 'device_type': device_type_of(node, settings),
                 **({'tenant': settings.tenant} if settings.tenant else {}),
                 **(reported(node.facts) if known(node.facts) else {}),
-                **serial_of(node),
+                **({'serial': serial} if serial is not None else {}),
                 **primary_addresses(node),
             }
             key = node_key(node.name)
-            hints = {'name': node.name.lower(), 'serial': values.get('serial')}
             yield Item(
                 kind=self.name,
                 key=key,
                 unit=key,
                 label=node.name,
                 values=values,
-                hints=hints,
+                hints=DeviceHints(name=node.name.lower(), serial=serial),
                 faults=(doubt(node),) if management_in_doubt(node) else (),
             )
 
@@ -99,43 +103,48 @@ class DeviceKind(Kind):
             )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
-        # A cluster without quorum, or a token that may not ask for the members, tells less than there is.
+        # Without quorum, or without the privilege to read the members, the list may be incomplete.
         whole = inventory.quorate is True and known(inventory.cluster_name)
         return [SCOPE] if whole and nodes_of(inventory, settings) else []
 
     def scope(self, key: str, unit: str) -> str:
         return SCOPE
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        cluster = located.get('cluster', CLUSTER_KEY)
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
+        cluster = resolved.get(CLUSTER, CLUSTER_KEY)
         found = [
             record
-            for record in existing.find(self.name, 'name', item.hints['name'])
+            for record in existing.find(self.name, 'name', DeviceHints.of(item).name)
             if record.values['site'] == settings.site and record.pointer not in existing.bound_to
         ]
         here = [record for record in found if cluster and record.values['cluster'] == cluster]
         if len(here) == 1:
             return here[0]
-        alike = [record for record in found if record.values['cluster'] is None and is_alike(record, item, existing)]
-        if len(found) == 1 and alike:
-            return alike[0]
-        if kept := [record for record in found if record.pointer in existing.foreign]:
+        if len(found) == 1 and found[0].values['cluster'] is None and is_alike(found[0], item, existing):
+            return found[0]
+        managed = next((record for record in found if record.pointer in existing.foreign), None)
+        if managed:
             return Conflict(
-                f'The device "{kept[0].pointer.label}" has the name of this node and is at the same site. Rename '
+                f'The device "{managed.pointer.label}" has the name of this node and is at the same site. Rename '
                 'one of the two nodes in NetBox, or give the endpoints different sites.',
-                kept[0],
+                managed,
             )
         likely = [*found, *elsewhere(item, existing, cluster)]
         return undecided(item, likely, settings) if likely else None
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        return [fitted(item, existing, located) for item in items]
+    def adjust_values(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        return [adjust_status(item, existing, resolved) for item in items]
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         return faults_of(items)
 
 
 def doubt(node: Node) -> tuple[str, str]:
+    """The fault of a node whose management address could not be assigned to an interface."""
     message = (
         f'The cluster uses the address {node.address} for node {node.name}, but the network configuration of the node '
         'does not show on which interface it is. It was not assigned.'
@@ -144,44 +153,49 @@ def doubt(node: Node) -> tuple[str, str]:
 
 
 def is_alike(record: Record, item: Item, existing: Existing) -> bool:
-    """Whether a device outside of all clusters is this node: it has a hypervisor's role, or this serial number."""
-    role = item.values['role']
-    wanted = existing.shared.get(role, role) if isinstance(role, Shared) else role
-    serial = item.hints['serial']
-    return record.values['role'] == wanted or bool(serial and record.values['serial'] == serial)
+    """
+    Whether a device outside of all clusters is this node: it has the role of the nodes, or the same serial number.
+    """
+    serial = DeviceHints.of(item).serial
+    has_role = record.values['role'] == existing.shared_object(item.values['role'])
+    return has_role or bool(serial and record.values['serial'] == serial)
 
 
 def elsewhere(item: Item, existing: Existing, cluster: Pointer | None) -> list[Record]:
     """
-    The devices at other sites that may be this node: of its name or serial number. One with another serial number, or
-    in another cluster, is another machine.
+    The devices at other sites with the name or the serial number of this node, which may be this node. A device with
+    another serial number, or in another cluster, is another machine.
     """
-    serial = item.hints['serial']
+    hints = DeviceHints.of(item)
     return [
         record
         for record in existing.elsewhere.get(DeviceKind.name, ())
-        if (serial and record.values['serial'] == serial)
+        if (hints.serial and record.values['serial'] == hints.serial)
         or (
-            not (serial and record.values['serial'])
-            and record.hints['name'] == item.hints['name']
+            not (hints.serial and record.values['serial'])
+            and NamedRecordHints.of(record).name == hints.name
             and record.values['cluster'] in (None, cluster)
         )
     ]
 
 
 def undecided(item: Item, found: Sequence[Record], settings: Settings) -> Conflict:
+    """The conflict of a node that may be one of several devices."""
     others = f' {len(found)} devices may be this node.' if len(found) > 1 else ''
-    return Conflict('', candidates=tuple(Candidate(record, told(item, record, settings) + others) for record in found))
+    return Conflict(
+        '', candidates=tuple(Candidate(record, explanation(item, record, settings) + others) for record in found)
+    )
 
 
-def told(item: Item, record: Record, settings: Settings) -> str:
-    """Why a device is not this node beyond doubt, and what the user can do."""
-    has_name = record.hints['name'] == item.hints['name']
-    here = record.values['site'] == settings.site
-    where = 'is in another cluster or has another role' if here else f'is at the site "{record.values["site"].label}"'
+def explanation(item: Item, record: Record, settings: Settings) -> str:
+    """Why it is not certain that a device is this node, and what the user can do."""
+    has_name = NamedRecordHints.of(record).name == DeviceHints.of(item).name
+    site = record.values['site']
+    here = site == settings.site
+    where = 'is in another cluster or has another role' if here else f'is at the site "{show(site)}"'
     remedy = "put it into the endpoint's cluster or give it the role of the nodes"
     if not here:
-        remedy = f'move it to the site "{settings.site.label}" and {remedy}'
+        remedy = f'move it to the site "{show(settings.site)}" and {remedy}'
     other = 'rename it or put it into its own cluster' if has_name else 'correct its serial number'
     if here:
         other = 'rename it'
@@ -192,25 +206,27 @@ def told(item: Item, record: Record, settings: Settings) -> str:
     )
 
 
-def fitted(item: Item, existing: Existing, located: Located) -> Item:
-    """A node that is off is offline only where it was active: 'staged' or 'failed', by a person, says more."""
-    pointer = located.get(item.kind, item.key)
-    record = existing.by_pointer.get(pointer) if pointer else None
+def adjust_status(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:
+    """
+    The item without values that would overwrite better ones: a node that is off becomes offline only if it was active,
+    because a user may have set 'staged' or 'failed'.
+    """
+    record = existing.record_of(resolved.get(item.kind, item.key))
     values = dict(item.values)
     if record and values['status'] == OFFLINE and record.values['status'] not in (ONLINE, OFFLINE):
-        bound = existing.bindings.get((item.kind, item.key))
+        bound = existing.binding(item)
         if not (bound and bound.missing_since):
             del values['status']
-    if record and values['device_type'] == UNTOLD:
-        # Only a new device needs a type whatever it is; SSH may be silent today.
+    if record and values['device_type'] == PLACEHOLDER_TYPE:
+        # Only a new device needs a placeholder type. SSH may be unavailable only temporarily.
         del values['device_type']
     return replace(item, values=values)
 
 
 def reported(facts: NodeFacts) -> dict[str, Value]:
-    """What the node states about itself, without the values that could not be read."""
+    """The values that the node reports, without those that could not be read."""
     version = facts.version
-    stated = {
+    stated: dict[str, Reading[Value]] = {
         'cf_proxmox_pve_version': version,
         'cf_proxmox_cpu_model': facts.cpu_model,
         'cf_proxmox_cpu_sockets': facts.cpu_sockets,
@@ -219,7 +235,7 @@ def reported(facts: NodeFacts) -> dict[str, Value]:
         'cf_proxmox_rootfs_total_gb': in_gib(facts.rootfs),
     }
     values: dict[str, Value] = {name: value for name, value in stated.items() if known(value)}
-    if version:
+    if known(version) and version:
         release = RELEASE.match(version)
         values['platform'] = Shared('dcim.platform', f'Proxmox VE {release[0] if release else version}')
     return values
@@ -229,21 +245,25 @@ def in_gib(size: Reading[int | None]) -> Reading[int | None]:
     return round(size / GIB) if known(size) and size is not None else size
 
 
-def serial_of(node: Node) -> dict[str, Value]:
+def serial_of(node: Node) -> str | None:
+    """The serial number, '' if the node has none; None if that was not read."""
     hardware = hardware_of(node)
     if hardware is None or not known(hardware.serial):
-        return {}
-    return {'serial': (hardware.serial or '')[:SERIAL_LENGTH]}
+        return None
+    return (hardware.serial or '')[:SERIAL_LENGTH]
 
 
 def primary_addresses(node: Node) -> dict[str, Value]:
-    """The address that the cluster uses, if it is on one of the node's interfaces, and the other family's there."""
+    """
+    The management address, if it is on one of the interfaces of the node, and the first address of the other family
+    there.
+    """
     management = management_address(node)
     found = list(addresses_of_node(node))
     first = next((each for each in found if each.address.ip == management), None)
-    if first is None:
+    if management is None or first is None:
         return {}
-    chosen = {management.version: management}
+    chosen: dict[int, IPv4Address | IPv6Address] = {management.version: management}
     others = [
         each.address.ip
         for each in found

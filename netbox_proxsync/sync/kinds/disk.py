@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from ...proxmox.inventory import Disk, Guest, Inventory, known
-from ..kind import Conflict, Field, Kind, Located, Owner, Removal, guests_of, label_of
+from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, guests_of, label_of
+from ..kind_names import DISK, GUEST
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Ref, Value, in_units
@@ -15,7 +16,9 @@ DESCRIPTION_LENGTH = 200
 
 
 class DiskKind(Kind):
-    name = 'disk'
+    """The data disks and mount points of guests."""
+
+    name = DISK
     plural = 'virtual disks'
     model = 'virtualization.virtualdisk'
     removal = Removal.DELETE
@@ -35,39 +38,42 @@ class DiskKind(Kind):
                     key=f'{guest.key}/{disk.key}',
                     unit=guest.key,
                     label=disk.key,
-                    values=values_of(guest, disk, settings),
-                    # NetBox demands a size.
+                    values=disk_values(guest, disk, settings),
+                    # NetBox requires a size.
                     partial=not known(disk.size),
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
         return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        vm = located.get('vm', item.unit)
-        for record in existing.find(self.name, 'virtual_machine', vm):
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
+        vm = resolved.get(GUEST, item.unit)
+        for record in existing.find(self.name, 'machine', vm):
             if vm and record.values['name'] == item.values['name'] and record.pointer not in existing.bound_to:
                 return record
         return None
 
 
-def values_of(guest: Guest, disk: Disk, settings: Settings) -> dict[str, Value]:
-    values: dict[str, Value] = {'virtual_machine': Ref('vm', guest.key, label_of(guest)), 'name': disk.key}
+def disk_values(guest: Guest, disk: Disk, settings: Settings) -> dict[str, Value]:
+    """The values of a disk, without those that could not be read."""
+    values: dict[str, Value] = {'virtual_machine': Ref(GUEST, guest.key, label_of(guest)), 'name': disk.key}
     if (description := describe(disk)) is not None:
         values['description'] = description
     if known(disk.size):
-        # NetBox keeps whole units; a disk smaller than one still exists.
+        # NetBox stores whole units; a smaller disk still exists.
         values['size'] = max(1, in_units(disk.size, settings.disk_unit))
     return values
 
 
 def describe(disk: Disk) -> str | None:
     """
-    Storage, volume, format and mount point; never the raw property string, which may hold serial numbers. None if a
-    part of that could not be read.
+    Storage, volume, format and mount point; never the raw property string, which may contain serial numbers. None if a
+    part of it could not be read.
     """
     if not all(known(part) for part in (disk.storage, disk.volume, disk.format, disk.mount_point, disk.passthrough)):
         return None
     volume = f'{disk.storage}:{disk.volume}' if disk.storage else disk.volume
     parts = [volume, disk.format, disk.mount_point, 'pass-through' if disk.passthrough else None]
-    return ', '.join(part for part in parts if part)[:DESCRIPTION_LENGTH]
+    return ', '.join(part for part in parts if known(part) and part)[:DESCRIPTION_LENGTH]

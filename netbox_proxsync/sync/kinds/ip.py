@@ -7,10 +7,11 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
-from ..kind import Absences, Conflict, Field, Kind, Located, Owner, Removal, decision_of, guests_of
+from ..hints import AddressHints, AddressRecordHints
+from ..kind import Absences, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of
+from ..kind_names import ADDRESS, INTERFACE
 from ..mapping.address_claims import (
     ANYCAST,
-    Claim,
     decide_claims,
     held_elsewhere,
     is_free,
@@ -29,10 +30,9 @@ from ..mapping.missing_addresses import (
 )
 from ..mapping.nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, node_key, nodes_of
 from ..mapping.rule_outcomes import take_back
-from ..rules import Decision
 from ..settings import Settings
-from ..state import Bound, Desired, Existing, Item, PrefixHit, Record
-from ..values import Pointer, Ref, Value
+from ..state import Bound, Desired, Existing, Item, PrefixCandidate, Record
+from ..values import Pointer, Ref, Value, as_pointer
 from .interface import interface_key
 
 __all__ = ('IPKind',)
@@ -48,7 +48,9 @@ DNS_NAME, DNS_NAME_LENGTH = re.compile(r'[0-9a-z_-]+(\.[0-9a-z_-]+)*'), 255
 
 
 class IPKind(Kind):
-    name = 'ip'
+    """The addresses of guests and nodes."""
+
+    name = ADDRESS
     plural = 'IP addresses'
     model = 'ipam.ipaddress'
     removal = Removal.DELETE
@@ -59,7 +61,7 @@ class IPKind(Kind):
         Field('assigned_object', Owner.FACT, fixed=True),
         Field('status', Owner.EDITORIAL),
         Field('vrf', Owner.EDITORIAL, needed=True),
-        # NetBox accepts an address twice only in such a role.
+        # NetBox accepts several records of an address only with certain roles.
         Field('role', Owner.EDITORIAL, needed=True),
         Field('dns_name', Owner.EDITORIAL),
     )
@@ -68,7 +70,7 @@ class IPKind(Kind):
         yield from node_addresses(inventory, settings)
         for guest in guests_of(inventory, settings):
             decision = decision_of(guest, settings)
-            # A NIC whose link state cannot be read is not known to be connected.
+            # A NIC whose link state cannot be read may be disconnected.
             nics = guest.config.nics if known(guest.config) else ()
             link_down = {nic.key for nic in nics if nic.link_down is not False}
             ranks, reading = primary_ranks(guest), reading_of(guest)
@@ -76,10 +78,11 @@ class IPKind(Kind):
             for nic_key, nic, address in addresses_of(guest):
                 ref = ip_ref(guest, address)
                 is_static = address.origin is AddressOrigin.STATIC
-                values = {
+                interface = Ref(INTERFACE, interface_key(guest, nic_key), nic_key)
+                values: dict[str, Value] = {
                     'address': str(address.interface),
-                    'assigned_object': Ref('interface', interface_key(guest, nic_key), nic_key),
-                    # The configuration, if it can be read, says how the guest came by it.
+                    'assigned_object': interface,
+                    # The configuration determines how the guest got the address.
                     **({'status': status_of(address)} if known(nic.configured) else {}),
                     **dns_name(guest),
                 }
@@ -89,47 +92,50 @@ class IPKind(Kind):
                     unit=guest.key,
                     label=ref.label,
                     values=values,
-                    hints={
-                        'host': ref.label,
-                        'has_prefix': address.has_prefix,
-                        'decision': decision,
-                        'is_reported': address.reported,
-                        'is_seen': address.reported and nic.running is None and nic_key not in link_down,
-                        'is_configured': is_static,
-                        'is_configuration_read': known(nic.configured),
-                        'is_wish': is_static and guest.type is GuestType.QEMU,
-                        'primary_rank': ranks.get(ref.key),
-                        'excess': excess,
-                    },
-                    # In which VRF it would have to be looked for is not known.
+                    hints=AddressHints(
+                        host=ref.label,
+                        interface=interface,
+                        has_prefix=address.has_prefix,
+                        decision=decision,
+                        is_reported=address.reported,
+                        is_seen=address.reported and nic.running is None and nic_key not in link_down,
+                        is_configured=is_static,
+                        is_configuration_read=known(nic.configured),
+                        is_wish=is_static and guest.type is GuestType.QEMU,
+                        primary_rank=ranks.get(ref.key),
+                        excess=excess,
+                    ),
+                    # Without its VRF, the address cannot be looked up.
                     partial=not known(decision.vrf),
                     reasons=decision.reasons,
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
-        # How complete it was is a question of each NIC: see `judge`.
+        # Completeness is decided per NIC: see `judge`.
         nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if addresses_are_read(node)]
         return nodes + [guest.key for guest in guests_of(inventory, settings) if reading_of(guest) is not None]
 
-    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
-        settled = [self.settle_one(item, existing, settings) for item in items]
+    def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        settled = [self.resolve_one(item, existing, settings) for item in items]
         wanted = [item for item in settled if not is_wish_that_was_not_granted(item, existing)]
         return within_limit(wanted, existing, settings.address_limit)
 
-    def settle_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
-        hits = existing.prefixes.get(item.hints['host'], ())
-        decided = item.hints['decision'].pick('vrf', settings.vrf)
+    def resolve_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
+        """The item with its VRF and its prefix length."""
+        hints = AddressHints.of(item)
+        candidates = existing.prefixes.get(hints.host, ())
+        decided = hints.decision.value_for('vrf', settings.vrf)
         values = dict(item.values)
-        if known(decided) and (vrf := decided or vrf_of(hits)):
+        if known(decided) and (vrf := decided or vrf_of(candidates)):
             values['vrf'] = vrf
         settled = replace(item, values=values)
-        if not is_ambiguous(hits):
+        if not is_ambiguous(candidates):
             settled = take_back(settled, ('vrf',), existing, settings)
         vrf = vrf_then(settled, existing)
         values = dict(settled.values)
-        if not item.hints['has_prefix']:
-            values['address'] = f'{item.hints["host"]}/{prefix_length(item.hints["host"], hits, vrf)}'
-        return replace(settled, values=values, hints={**item.hints, 'vrf': vrf})
+        if not hints.has_prefix:
+            values['address'] = f'{hints.host}/{prefix_length(hints.host, candidates, vrf)}'
+        return replace(settled, values=values, hints=replace(hints, vrf=vrf))
 
     def judge(
         self,
@@ -137,54 +143,66 @@ class IPKind(Kind):
         items: Sequence[Item],
         desired: Desired,
         existing: Existing,
-        located: Located,
+        resolved: ResolvedObjects,
         settings: Settings,
     ) -> Absences:
-        return judge_addresses(absent, items, desired, existing, located, settings)
+        return judge_addresses(absent, items, desired, existing, resolved, settings)
 
     def arrange(
-        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
-        return tuple(with_claims(items, decide_claims(items, existing, located, settings)))
+        return tuple(with_claims(items, decide_claims(items, existing, resolved, settings)))
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        claim: Claim = item.hints['claim']
-        if not item.hints.get('is_shared'):
-            return claim.conflict or claim.record
-        return claim.conflict or adopt_beside(item, existing, located)
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
+        hints = AddressHints.of(item)
+        if not hints.is_shared:
+            return hints.claim.conflict or hints.claim.record
+        return hints.claim.conflict or adopt_beside(item, existing, resolved)
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        return [with_role(item, located) for item in items]
+    def missing_policy(self, settings: Settings) -> str:
+        return settings.missing_addresses
+
+    def machine_of(self, record: Record) -> Pointer | None:
+        return AddressRecordHints.of(record).machine
+
+    def adjust_values(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        return [with_role(item, resolved) for item in items]
 
     def memory(self, item: Item, last: Mapping[str, Value], is_bound: bool) -> dict[str, Value]:
         source = sources_of(item, last, is_bound)
         kept = {name: value for name, value in forget_absence(last).items() if name != SOURCE}
         return {**kept, **item.identity, **({SOURCE: source} if source else {})}
 
-    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
-        claim: Claim = item.hints['claim']
+    def verify_binding(
+        self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
+    ) -> Conflict | None:
+        claim = AddressHints.of(item).claim
         if claim.conflict:
             return claim.conflict
-        if claim.record is record or is_free(record, item, existing, located):
-            return two_records(item, record, existing, located)
+        if claim.record is record or is_free(record, item, existing, resolved):
+            return two_records(item, record, existing, resolved)
         return held_elsewhere(item, record)
 
 
-def with_role(item: Item, located: Located) -> Item:
-    """The item with the role in which its address may be there several times, if a record is made for it."""
-    role = item.hints['claim'].role
-    if role is None or located.get(item.kind, item.key) is not None:
+def with_role(item: Item, resolved: ResolvedObjects) -> Item:
+    """The item with the role that allows several records of its address, if a record is created for it."""
+    role = AddressHints.of(item).claim.role
+    if role is None or resolved.get(item.kind, item.key) is not None:
         return item
     return replace(item, values={**item.values, 'role': role})
 
 
-def two_records(item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
-    """A record that a user took off the guest is not put back where the guest has another one of the address."""
+def two_records(item: Item, record: Record, existing: Existing, resolved: ResolvedObjects) -> Conflict | None:
+    """Why a record that a user unassigned is not assigned again: the interface has another record of the address."""
     if record.values['assigned_object'] is not None:
         return None
-    ref = item.values['assigned_object']
-    interface = located.get(ref.kind, ref.key)
-    for other in existing.find(item.kind, 'host', item.hints['host']):
+    hints = AddressHints.of(item)
+    interface = resolved.get(hints.interface.kind, hints.interface.key)
+    for other in existing.find(item.kind, 'host', hints.host):
         if interface and other.pointer != record.pointer and other.values['assigned_object'] == interface:
             return Conflict(
                 f'NetBox has another record of {item.label} on the same interface. Delete one of them: either that '
@@ -194,14 +212,15 @@ def two_records(item: Item, record: Record, existing: Existing, located: Located
     return None
 
 
-def adopt_beside(item: Item, existing: Existing, located: Located) -> Record | Conflict | None:
+def adopt_beside(item: Item, existing: Existing, resolved: ResolvedObjects) -> Record | Conflict | None:
     """The record of an address that several nodes have."""
+    hints = AddressHints.of(item)
     same = [
         record
-        for record in existing.find(item.kind, 'host', item.hints['host'])
-        if record.values['vrf'] == item.hints['vrf'] and not may_stand_beside(record, item, existing, located)
+        for record in existing.find(item.kind, 'host', hints.host)
+        if record.values['vrf'] == hints.vrf and not may_stand_beside(record, item, existing, resolved)
     ]
-    free = [record for record in same if is_free(record, item, existing, located)]
+    free = [record for record in same if is_free(record, item, existing, resolved)]
     if not same:
         return None
     if not free:
@@ -212,42 +231,45 @@ def adopt_beside(item: Item, existing: Existing, located: Located) -> Record | C
 
 def within_limit(items: Sequence[Item], existing: Existing, limit: int) -> list[Item]:
     """
-    The items without new ones beyond the limit of addresses of one guest. What NetBox has stays, so that the choice is
-    the same in every run.
+    The items without new ones beyond the limit of addresses per guest. Existing addresses stay, so that every run makes
+    the same choice.
     """
     units: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         units[item.unit].append(item)
-    left = set()
+    left: set[str] = set()
     for unit, own in units.items():
         bound = existing.bindings_of(IPKind.name, unit)
         new = [item for item in own if (item.kind, item.key) not in existing.bindings]
         if new and len(bound) + len(new) > limit:
-            excess = own[0].hints.get('excess', frozenset())
+            excess = AddressHints.of(own[0]).excess
             kept = len(own) - len(new) + sum(entry.key.rpartition('/')[2] in excess for entry in bound)
             left.update(item.key for item in new[max(limit - kept, 0) :])
     return [item for item in items if item.key not in left]
 
 
 def status_of(address: Address) -> str:
+    """The status of an address in NetBox."""
     status = STATUSES[address.origin]
-    # NetBox takes it of IPv6 alone (ipam.IPAddress.clean).
+    # NetBox accepts 'slaac' only for IPv6 (ipam.IPAddress.clean).
     return 'active' if status == 'slaac' and address.interface.version == 4 else status
 
 
 def dns_name(guest: Guest) -> dict[str, str]:
-    """The guest's own host name, if it was asked for and told, and NetBox accepts it (ipam.validators.DNSValidator)."""
+    """The host name that the guest reports, if NetBox accepts it (ipam.validators.DNSValidator)."""
     name = (guest.host_name or '').rstrip('.').lower() if known(guest.host_name) else ''
     return {'dns_name': name} if DNS_NAME.fullmatch(name) and len(name) <= DNS_NAME_LENGTH else {}
 
 
 def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
+    """The addresses of the nodes."""
     nodes = nodes_of(inventory, settings)
     bearers = Counter(str(found.address.ip) for node in nodes for found in addresses_of_node(node))
     for node in nodes:
         for found in addresses_of_node(node):
             ref = address_ref(node, str(found.address.ip))
             is_shared = bearers[ref.label] > 1
+            interface = interface_ref(node, found.interface.name)
             yield Item(
                 kind=IPKind.name,
                 key=ref.key,
@@ -255,46 +277,43 @@ def node_addresses(inventory: Inventory, settings: Settings) -> Iterable[Item]:
                 label=ref.label,
                 values={
                     'address': str(found.address),
-                    'assigned_object': interface_ref(node, found.interface.name),
+                    'assigned_object': interface,
                     'status': STATUSES[found.origin],
-                    # Once given, it stays: that the others have it no longer, or are off, does not make it wrong.
+                    # The role is not removed when the other nodes lose the address, because they may only be off.
                     **({'role': ANYCAST} if is_shared else {}),
                 },
-                # Rules are about guests.
-                hints={
-                    'host': ref.label,
-                    'has_prefix': found.has_prefix,
-                    'decision': Decision(),
-                    'is_shared': is_shared,
-                    'is_reported': True,
-                    'is_seen': True,
-                    'is_configured': False,
-                    'is_wish': False,
-                },
+                hints=AddressHints(
+                    host=ref.label,
+                    interface=interface,
+                    has_prefix=found.has_prefix,
+                    is_shared=is_shared,
+                    is_reported=True,
+                    is_seen=True,
+                ),
             )
 
 
 def vrf_then(item: Item, existing: Existing) -> Pointer | None:
-    """The VRF that the address will be in after the run: what a user chose stays."""
-    bound = existing.bindings.get((item.kind, item.key))
-    record = existing.by_pointer.get(bound.pointer) if bound else None
-    if record is None:
-        return item.values.get('vrf')
-    now, last = record.values['vrf'], bound.last.get('vrf')
-    return item.values['vrf'] if 'vrf' in item.values and now == last else now
+    """The VRF of the address after the run: the one that a user chose, otherwise the wanted one."""
+    bound, record = existing.binding(item), existing.bound_record(item)
+    if bound is None or record is None:
+        return as_pointer(item.values.get('vrf'))
+    now = record.values['vrf']
+    is_ours = 'vrf' in item.values and now == bound.last.get('vrf')
+    return as_pointer(item.values['vrf'] if is_ours else now)
 
 
-def is_ambiguous(hits: Sequence[PrefixHit]) -> bool:
-    """Whether the prefixes around an address are in several VRFs, so that they do not tell its own."""
-    return len({hit.vrf for hit in hits}) > 1
+def is_ambiguous(candidates: Sequence[PrefixCandidate]) -> bool:
+    """Whether the prefixes around an address are in several VRFs, so that they do not determine its VRF."""
+    return len({candidate.vrf for candidate in candidates}) > 1
 
 
-def vrf_of(hits: Sequence[PrefixHit]) -> Pointer | None:
+def vrf_of(candidates: Sequence[PrefixCandidate]) -> Pointer | None:
     """The VRF of the prefixes around an address, if they are all in one."""
-    return hits[0].vrf if hits and not is_ambiguous(hits) else None
+    return candidates[0].vrf if candidates and not is_ambiguous(candidates) else None
 
 
-def prefix_length(host: str, hits: Sequence[PrefixHit], vrf: Pointer | None) -> int:
-    """The length of the longest NetBox prefix around an address in its VRF; without one, of a host route."""
-    lengths = [hit.network.prefixlen for hit in hits if hit.vrf == vrf]
+def prefix_length(host: str, candidates: Sequence[PrefixCandidate], vrf: Pointer | None) -> int:
+    """The length of the longest NetBox prefix around an address in its VRF; without one, that of a host route."""
+    lengths = [candidate.network.prefixlen for candidate in candidates if candidate.vrf == vrf]
     return max(lengths, default=ip_interface(host).network.prefixlen)

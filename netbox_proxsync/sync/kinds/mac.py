@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from ...proxmox.inventory import Inventory, known
-from ..kind import Conflict, Field, Kind, Located, Owner, Removal, guests_of
+from ..hints import MACHints, MACRecordHints
+from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, guests_of
+from ..kind_names import INTERFACE, MAC
 from ..mapping.nodes import hardware_of, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 from ..settings import Settings
 from ..state import Existing, Item, Record
@@ -14,7 +16,9 @@ __all__ = ('MACKind',)
 
 
 class MACKind(Kind):
-    name = 'mac'
+    """The MAC addresses of the NICs of guests and nodes."""
+
+    name = MAC
     plural = 'MAC addresses'
     model = 'dcim.macaddress'
     removal = Removal.DELETE
@@ -28,18 +32,9 @@ class MACKind(Kind):
         yield from node_macs(inventory, settings)
         for guest in guests_of(inventory, settings):
             for nic in guest.config.nics if known(guest.config) else ():
-                if not known(nic.mac) or nic.mac is None:
-                    continue
-                yield Item(
-                    kind=self.name,
-                    key=mac_key(guest, nic),
-                    unit=guest.key,
-                    label=nic.mac,
-                    values={
-                        'mac_address': nic.mac,
-                        'assigned_object': Ref('interface', interface_key(guest, nic.key), nic.key),
-                    },
-                )
+                if known(nic.mac) and nic.mac is not None:
+                    interface = Ref(INTERFACE, interface_key(guest, nic.key), nic.key)
+                    yield item_of(mac_key(guest, nic), guest.key, nic.mac, interface)
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
         nodes = [
@@ -50,49 +45,60 @@ class MACKind(Kind):
         guests = [
             guest.key
             for guest in guests_of(inventory, settings)
-            # The address of a NIC is a part of its key, so one that cannot be read may be any that is bound.
+            # The key contains the MAC address, so one that cannot be read may be any of the bound ones.
             if known(guest.config) and all(known(nic.mac) for nic in guest.config.nics)
         ]
         return nodes + guests
 
-    def adopt(self, item: Item, existing: Existing, located: Located, settings: Settings) -> Record | Conflict | None:
-        wanted = item.values['assigned_object']
-        interface = located.get(wanted.kind, wanted.key)
+    def adopt(
+        self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Record | Conflict | None:
+        hints = MACHints.of(item)
+        interface = resolved.get(hints.interface.kind, hints.interface.key)
         free = [
             record
-            for record in existing.find(self.name, 'mac', item.values['mac_address'])
-            if record.pointer not in existing.bound_to and record.pointer not in located.claimed
+            for record in existing.find(self.name, 'mac', hints.mac)
+            if record.pointer not in existing.bound_to and record.pointer not in resolved.claimed
         ]
         here = [record for record in free if interface and record.values['assigned_object'] == interface]
         if here:
             # The interface's primary one, if it has several of the same address.
-            return min(here, key=lambda record: (not record.hints['is_primary'], record.pointer.pk))
+            return min(here, key=lambda record: (not MACRecordHints.of(record).is_primary, record.pointer.pk))
         unassigned = [record for record in free if record.values['assigned_object'] is None]
         return unassigned[0] if len(unassigned) == 1 else None
 
-    def contest(self, item: Item, record: Record, existing: Existing, located: Located) -> Conflict | None:
-        wanted = item.values['assigned_object']
+    def verify_binding(
+        self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
+    ) -> Conflict | None:
+        wanted = MACHints.of(item).interface
         holder = record.values['assigned_object']
-        if holder is None or holder == located.get(wanted.kind, wanted.key):
+        if holder is None or holder == resolved.get(wanted.kind, wanted.key):
             return None
         return Conflict(
-            f'The MAC address {item.label} that this sync keeps was assigned to {record.hints["holder"]} in NetBox. '
-            'Assign it back, or delete it there.',
+            f'The MAC address {item.label} that this sync keeps was assigned to {MACRecordHints.of(record).holder} in '
+            'NetBox. Assign it back, or delete it there.',
             record,
         )
 
 
 def node_macs(inventory: Inventory, settings: Settings) -> Iterable[Item]:
-    """The permanent addresses of nodes' NICs, which only SSH tells."""
+    """The permanent MAC addresses of the NICs of nodes, which only SSH reads."""
     for node in nodes_of(inventory, settings):
         names = {interface.name for interface in node.interfaces} if known(node.interfaces) else set()
         for nic in physical_nics(node).values():
             if nic.name not in names or not known(nic.permanent_mac) or not nic.permanent_mac:
                 continue
-            yield Item(
-                kind=MACKind.name,
-                key=node_mac_key(node, nic),
-                unit=node_key(node.name),
-                label=nic.permanent_mac,
-                values={'mac_address': nic.permanent_mac, 'assigned_object': interface_ref(node, nic.name)},
-            )
+            interface = interface_ref(node, nic.name)
+            yield item_of(node_mac_key(node, nic), node_key(node.name), nic.permanent_mac, interface)
+
+
+def item_of(key: str, unit: str, mac: str, interface: Ref) -> Item:
+    """The item of a MAC address."""
+    return Item(
+        kind=MACKind.name,
+        key=key,
+        unit=unit,
+        label=mac,
+        values={'mac_address': mac, 'assigned_object': interface},
+        hints=MACHints(mac=mac, interface=interface),
+    )

@@ -1,14 +1,16 @@
 """Virtual machines and containers -> virtualization.VirtualMachine."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unknown, known
-from ..guest_identity import identity_of
-from ..kind import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
+from ..guest_identity import identity_of_guest
+from ..hints import GuestHints
+from ..kind import Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
+from ..kind_names import ADDRESS, GUEST
 from ..mapping import guest_addresses
-from ..mapping.fallback_values import SECOND_CHOICES, without_second_choices
+from ..mapping.fallback_values import without_second_choices
 from ..mapping.guest_names import NAME_LENGTH, free_names
 from ..mapping.nodes import device_ref, nodes_of
 from ..mapping.notes_summary import summary_of
@@ -18,7 +20,7 @@ from ..mapping.rule_outcomes import apply_rules, take_back
 from ..mapping.tags import tags_of
 from ..rules import Decision
 from ..settings import Settings
-from ..state import Existing, Item
+from ..state import Existing, Item, Record
 from ..values import Shared, Value, decimal_text, in_units
 from .cluster import cluster_ref
 
@@ -28,15 +30,17 @@ VM_TYPES = {
     GuestType.QEMU: Shared('virtualization.virtualmachinetype', 'Proxmox VM'),
     GuestType.LXC: Shared('virtualization.virtualmachinetype', 'Proxmox container'),
 }
-# QMP status of a running or stopped VM; LXC knows the first two only. Anything else (prelaunch, io-error, ...) exists
-# and is neither up nor down.
+# The QMP status of a VM; containers have only the first two. In any other status (prelaunch, io-error, ...), a guest is
+# neither up nor down.
 STATUSES = {'running': 'active', 'stopped': 'offline', 'paused': 'paused', 'suspended': 'paused'}
 OTHER_STATUS = 'staged'
 RETIRED_STATUS = 'decommissioning'
 
 
 class VMKind(Kind):
-    name = 'vm'
+    """The virtual machines and containers."""
+
+    name = GUEST
     plural = 'virtual machines'
     model = 'virtualization.virtualmachine'
     removal = Removal.RETIRE
@@ -46,8 +50,8 @@ class VMKind(Kind):
         Field('name', Owner.EDITORIAL, needed=True),
         Field('status', Owner.FACT),
         Field('cluster', Owner.FACT, fixed=True),
-        # A node that NetBox refuses must not keep its guests out.
-        Field('device', Owner.FACT, late=True, beside='cluster'),
+        # A device that NetBox refuses must not prevent its guests from being created.
+        Field('device', Owner.FACT, deferred=True, checked_with='cluster'),
         Field('virtual_machine_type', Owner.EDITORIAL),
         Field('role', Owner.EDITORIAL),
         Field('tenant', Owner.EDITORIAL),
@@ -59,8 +63,8 @@ class VMKind(Kind):
         Field('description', Owner.EDITORIAL),
         Field('comments', Owner.EDITORIAL),
         Field('tags', Owner.SET),
-        Field('primary_ip4', Owner.EDITORIAL, late=True),
-        Field('primary_ip6', Owner.EDITORIAL, late=True),
+        Field('primary_ip4', Owner.EDITORIAL, deferred=True),
+        Field('primary_ip6', Owner.EDITORIAL, deferred=True),
         Field('cf_vmid', Owner.FACT, fixed=True),
         Field('cf_vm_status', Owner.FACT),
         Field('cf_cpu_sockets', Owner.FACT),
@@ -103,9 +107,8 @@ class VMKind(Kind):
                 unit=guest.key,
                 label=label_of(guest),
                 values=apply_rules(values, decision, {'role': settings.guest_role, 'tenant': settings.tenant}),
-                hints=recognition(guest)
-                | {'decision': decision, SECOND_CHOICES: second_choices(guest, decision), **around(guest, vmids, keys)},
-                identity=identity_of(guest),
+                hints=hints_of(guest, decision, vmids, keys),
+                identity=identity_of_guest(guest),
                 partial=not (known(guest.config) and known(guest.name)),
                 reasons=decision.reasons,
             )
@@ -119,31 +122,50 @@ class VMKind(Kind):
     def scope(self, key: str, unit: str) -> str:
         return key.partition('/')[0]
 
-    def settle(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+    def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         return [take_back(item, ('role', 'tenant'), existing, settings) for item in items]
 
     def recognition(
-        self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> GuestRecognition:
-        return GuestRecognition(items, existing, located, settings)
+        return GuestRecognition(items, existing, resolved, settings)
 
-    def fit(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> Sequence[Item]:
-        names = free_names(items, existing, located, settings.owner(self.name, 'name', Owner.EDITORIAL))
+    def adjust_values(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> Sequence[Item]:
+        names = free_names(items, existing, resolved, settings.owner(self.name, 'name', Owner.EDITORIAL))
         named = [
             replace(item, values={**item.values, 'name': names[item.key]}) if item.key in names else item
             for item in items
         ]
-        return [without_second_choices(item, existing, located) for item in named]
+        return [without_second_choices(item, existing, resolved) for item in named]
+
+    def finalize(
+        self,
+        item: Item,
+        record: Record | None,
+        parts: Mapping[str, Sequence[Item]],
+        kept: Container[tuple[str, str]],
+        existing: Existing,
+        settings: Settings,
+    ) -> Item:
+        leaves_missing = settings.missing_addresses == 'leave'
+        return guest_addresses.with_primary_addresses(
+            item, record, parts.get(ADDRESS, ()), kept, existing, leaves_missing
+        )
 
 
 def second_choices(guest: Guest, decision: Decision) -> frozenset[str]:
     """The fields whose value comes from a less reliable source, because a better one could not be read."""
-    is_open = known(decision.platform) and decision.platform is None and known(guest.config)
-    return frozenset({'platform'} if is_open and is_second_choice(guest, guest.config) else ())
+    if not known(guest.config) or not known(decision.platform) or decision.platform is not None:
+        return frozenset()
+    return frozenset({'platform'} if is_second_choice(guest, guest.config) else ())
 
 
 def primary_addresses(guest: Guest, settings: Settings) -> dict[str, Value]:
-    """As the guest tells them; where its missing addresses are left alone, none is taken from the machine."""
+    """
+    The primary addresses that the guest reports; none is removed if the endpoint leaves missing addresses unchanged.
+    """
     found = guest_addresses.primary_addresses(guest)
     if settings.missing_addresses == 'leave':
         return {name: address for name, address in found.items() if address is not None}
@@ -151,7 +173,7 @@ def primary_addresses(guest: Guest, settings: Settings) -> dict[str, Value]:
 
 
 def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
-    """What the list of guests tells, without the guest's configuration."""
+    """The values from the list of guests, without the configuration of the guest."""
     values: dict[str, Value] = {'cf_vmid': guest.vmid, 'cf_vm_status': 'Deployed'}
     if known(guest.name):
         values['name'] = guest.name[:NAME_LENGTH]
@@ -171,20 +193,22 @@ def listed(guest: Guest, inventory: Inventory) -> dict[str, Value]:
 
 
 def status_of(guest: Guest) -> str | None:
-    """The NetBox status; None: unknown, leave it. Passing locks (backup, snapshot, migrate, ...) change nothing."""
+    """
+    The NetBox status; None: unknown, leave it unchanged. Transient locks (backup, snapshot, migrate, ...) are ignored.
+    """
     if guest.template is True:
         return OTHER_STATUS
     if guest.lock == 'suspended':
         return 'paused'
     if not known(guest.lock) and guest.status == 'stopped':
-        return None  # it may be suspended
+        return None  # The guest may be suspended.
     if not known(guest.status) or guest.status == 'unknown':
         return None
     return STATUSES.get(guest.status, OTHER_STATUS)
 
 
 def configured(guest: Guest, config: GuestConfig, node_cpus: object, settings: Settings) -> dict[str, Value]:
-    """What the guest's own configuration tells. What of it cannot be read is not there."""
+    """The values from the configuration of the guest, without those that could not be read."""
     readings: dict[str, Reading[Value]] = {
         'vcpus': vcpus_of(guest.type, config, node_cpus),
         'platform': platform_of(guest, config),
@@ -202,16 +226,13 @@ def configured(guest: Guest, config: GuestConfig, node_cpus: object, settings: S
 
 def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> Reading[str | None]:
     """
-    The number of virtual CPUs as decimal text; Unknown if a part on which it depends cannot be read.
+    The number of virtual CPUs as decimal text; Unknown if it depends on a value that could not be read.
 
-    From the configuration: the lists clamp it to the host's number of CPUs. A container without limits has all of the
-    host's (pve-container, LXC.pm `vmstatus`).
+    It is taken from the configuration, because the lists limit it to the number of CPUs of the host. A container
+    without limits has all CPUs of the host (pve-container, LXC.pm `vmstatus`).
     """
     if guest_type is GuestType.QEMU:
-        for part in [config.vcpus] if config.vcpus or not known(config.vcpus) else [config.sockets, config.cores]:
-            if isinstance(part, Unknown):
-                return part
-        return decimal_text(config.vcpus or (config.sockets or 1) * (config.cores or 1))
+        return decimal_text_of(config.vcpus if config.vcpus or not known(config.vcpus) else cores_of(config))
     for limit in (config.cores, config.cpulimit):
         if isinstance(limit, Unknown):
             return limit
@@ -221,7 +242,22 @@ def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> R
     return decimal_text(node_cpus) if isinstance(node_cpus, int) else Unknown('The CPUs of the node are not known.')
 
 
+def decimal_text_of(number: Reading[int | None]) -> Reading[str | None]:
+    """The number as decimal text."""
+    return decimal_text(number) if known(number) else number
+
+
+def cores_of(config: GuestConfig) -> Reading[int]:
+    """The cores of all sockets of a virtual machine."""
+    if not known(config.sockets):
+        return config.sockets
+    if not known(config.cores):
+        return config.cores
+    return (config.sockets or 1) * (config.cores or 1)
+
+
 def boot_disk(config: GuestConfig) -> dict[str, Reading[Value]]:
+    """The storage and the format of the boot disk."""
     if isinstance(config.boot_disk, Unknown):
         return {}
     disk = next((disk for disk in config.disks if disk.key == config.boot_disk), None)
@@ -232,6 +268,7 @@ def boot_disk(config: GuestConfig) -> dict[str, Reading[Value]]:
 
 
 def qemu_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
+    """The values that only virtual machines have."""
     fields: dict[str, Reading[Value]] = {
         'cf_cpu_sockets': config.sockets,
         'cf_qemu_cores_per_socket': config.cores,
@@ -250,6 +287,7 @@ def qemu_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
 
 
 def lxc_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
+    """The values that only containers have."""
     rootfs = next((disk for disk in config.disks if disk.key == 'rootfs'), None)
     return {
         'cf_lxc_architecture': config.architecture,
@@ -259,28 +297,33 @@ def lxc_fields(config: GuestConfig) -> dict[str, Reading[Value]]:
     }
 
 
-def recognition(guest: Guest) -> dict[str, object]:
-    """What recognises this guest among virtual machines that other hands made."""
+def hints_of(guest: Guest, decision: Decision, vmids: frozenset[int], keys: Mapping[str, Sequence[str]]) -> GuestHints:
+    """
+    The hints of a guest.
+
+    Args:
+        vmids: The VM IDs of all guests.
+        keys: See `keys_by_name`.
+    """
     uuid = guest.config.uuid if known(guest.config) else None
     macs = [nic.mac for nic in guest.config.nics] if known(guest.config) else []
-    return {
-        'vmid': guest.vmid,
-        'uuid': uuid.lower() if known(uuid) and uuid else None,
-        'name': guest.name.lower() if known(guest.name) else None,
-        'macs': frozenset(mac for mac in macs if known(mac) and mac),
-    }
+    name = guest.name.lower() if known(guest.name) else None
+    return GuestHints(
+        decision=decision,
+        vmid=guest.vmid,
+        uuid=uuid.lower() if known(uuid) and uuid else None,
+        name=name,
+        macs=frozenset(mac for mac in macs if known(mac) and mac),
+        second_choices=second_choices(guest, decision),
+        vmids=vmids,
+        namesakes=tuple(key for key in keys[name] if key != guest.key) if name is not None else (),
+    )
 
 
 def keys_by_name(inventory: Inventory) -> dict[str, list[str]]:
-    """The guests of each name, in lower case; those too that the endpoint leaves out."""
+    """The keys of all guests by their names in lower case, including guests that are not synced."""
     keys: dict[str, list[str]] = {}
     for guest in inventory.guests:
         if known(guest.name):
             keys.setdefault(guest.name.lower(), []).append(guest.key)
     return keys
-
-
-def around(guest: Guest, vmids: frozenset[int], keys: Mapping[str, list[str]]) -> dict[str, object]:
-    """What the other guests have that may be taken for this one: all VM IDs, and the guests of the same name."""
-    same_name = keys[guest.name.lower()] if known(guest.name) else []
-    return {'vmids': vmids, 'namesakes': tuple(key for key in same_name if key != guest.key)}

@@ -1,0 +1,1 @@
+"""Maps the values of Proxmox VE to those of NetBox, for the kinds."""

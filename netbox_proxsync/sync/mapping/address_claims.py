@@ -1,16 +1,18 @@
-"""Which of several guests and nodes gets an address, and which record of it in NetBox."""
+"""Decides which of several guests and nodes gets an address, and which record of it in NetBox."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..kind import Conflict, Located
+from ..hints import AddressHints, AddressRecordHints, Claim
+from ..kind import Conflict, ResolvedObjects
+from ..kind_names import ADDRESS, DEVICE, GUEST
 from ..settings import Settings
 from ..state import Existing, Item, Record
 from ..values import Pointer
 from .nodes import is_node
 
-__all__ = ('ANYCAST', 'Claim', 'decide_claims', 'held_elsewhere', 'is_free', 'may_stand_beside')
+__all__ = ('ANYCAST', 'decide_claims', 'held_elsewhere', 'is_free', 'may_stand_beside')
 
 ANYCAST = 'anycast'
 VIRTUAL_ROLES = ('vip', 'vrrp', 'hsrp', 'glbp', 'carp')
@@ -18,42 +20,27 @@ VIRTUAL_ROLES = ('vip', 'vrrp', 'hsrp', 'glbp', 'carp')
 SHARED_ROLES = (ANYCAST, *VIRTUAL_ROLES)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """
-    What was decided about one item that claims an address.
-
-    Attributes:
-        record: The record that it takes if it is not bound to one.
-        conflict: Why it does not get the address.
-        role: The role of the record that is made for it, if one is made.
-    """
-
-    record: Record | None = None
-    conflict: Conflict | None = None
-    role: str | None = None
-
-
 def decide_claims(
-    items: Sequence[Item], existing: Existing, located: Located, settings: Settings
+    items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
 ) -> dict[str, Claim | None]:
     """
-    The claim of each item by its key. None: it gets no record, and that is as it should be (the backup of a virtual
+    The claim of each item by its key. None: the item gets no record, which is correct (the backup of a virtual
     address).
     """
-    groups: dict[tuple, list[Item]] = defaultdict(list)
+    groups: dict[tuple[str, Pointer | None], list[Item]] = defaultdict(list)
     for item in items:
-        groups[item.hints['host'], item.hints['vrf']].append(item)
+        hints = AddressHints.of(item)
+        groups[hints.host, hints.vrf].append(item)
     claims: dict[str, Claim | None] = {}
     for group in groups.values():
-        claims |= Contest(group, existing, located, settings).decide()
+        claims |= Contest(group, existing, resolved, settings).decide()
     return claims
 
 
 @dataclass
 class Contest:
     """
-    All who claim one address in one VRF.
+    All items that claim one address in one VRF.
 
     Attributes:
         items: In the order of their keys, those of nodes first.
@@ -62,17 +49,18 @@ class Contest:
 
     items: Sequence[Item]
     existing: Existing
-    located: Located
+    resolved: ResolvedObjects
     settings: Settings
     taken: set[Pointer] = field(default_factory=set)
 
-    def __post_init__(self):
-        first = self.items[0].hints
+    def __post_init__(self) -> None:
+        first = AddressHints.of(self.items[0])
         self.records = [
-            record for record in self.existing.find('ip', 'host', first['host']) if record.values['vrf'] == first['vrf']
+            record for record in self.existing.find(ADDRESS, 'host', first.host) if record.values['vrf'] == first.vrf
         ]
 
     def decide(self) -> dict[str, Claim | None]:
+        """The claims of the items."""
         roles = {record.values['role'] for record in self.records if record.values['assigned_object'] is not None}
         guests = [item for item in self.items if not is_node(item.unit)]
         if len(guests) == len(self.items) and ANYCAST in roles:
@@ -81,33 +69,38 @@ class Contest:
             return self.virtual(guests)
         return self.one_wins()
 
-    # An ordinary address belongs to one guest or node. Nodes may share one.
+    # An ordinary address belongs to one guest or node. Several nodes may have the same one.
 
     def one_wins(self) -> dict[str, Claim | None]:
+        """The claims to an ordinary address."""
         winner = min(enumerate(self.items), key=lambda entry: self.rank(*entry))[1]
         claims: dict[str, Claim | None] = {winner.key: self.choose(winner)}
         for item in self.items:
             if item is winner:
                 continue
-            if item.hints.get('is_shared') and winner.hints.get('is_shared'):
-                # What stands beside it depends on what the other nodes take: see `IPKind.adopt`.
+            if AddressHints.of(item).is_shared and AddressHints.of(winner).is_shared:
+                # Its record depends on the records of the other nodes: see `IPKind.adopt`.
                 claims[item.key] = Claim()
             else:
                 claims[item.key] = Claim(conflict=claimed_twice(item, winner))
         return claims
 
     def rank(self, position: int, item: Item) -> tuple[bool, bool, bool, int]:
-        """Who has it in NetBox, then who is seen with it, then who is bound to it, then the first one."""
-        return not self.own(item), not item.hints['is_seen'], self.bound_record(item) is None, position
+        """
+        The order of precedence: the machine that has the address in NetBox, then one that reports it, then one that is
+        bound to it, then the first one.
+        """
+        return not self.own(item), not AddressHints.of(item).is_seen, self.bound_record(item) is None, position
 
     def choose(self, item: Item) -> Claim:
-        if self.bound_record(item) is not None or item.hints.get('is_shared'):
+        """The claim of the item that gets an ordinary address."""
+        if self.bound_record(item) is not None or AddressHints.of(item).is_shared:
             return Claim()
         if own := self.own(item):
             return Claim(record=own[0])
         if elsewhere := self.own_in_other_vrf(item):
             return Claim(record=elsewhere[0])
-        free = [record for record in self.records if is_free(record, item, self.existing, self.located)]
+        free = [record for record in self.records if is_free(record, item, self.existing, self.resolved)]
         if not free:
             return Claim(conflict=held_elsewhere(item, self.records[0])) if self.records else Claim()
         return one_of(item, free, self.existing)
@@ -115,6 +108,7 @@ class Contest:
     # Anycast: a record for each interface.
 
     def anycast(self, item: Item) -> Claim:
+        """The claim of one item to an anycast address."""
         if self.bound_record(item) is not None:
             return Claim()
         own = self.own(item) or self.own_in_other_vrf(item)
@@ -133,14 +127,15 @@ class Contest:
         # NetBox accepts an address twice only if every record has a role that may be shared.
         return Claim(conflict=held_elsewhere(item, alone)) if alone else Claim(role=ANYCAST)
 
-    # A virtual address follows the guest that is seen with it.
+    # A virtual address follows the guest that reports it.
 
     def virtual(self, items: Sequence[Item]) -> dict[str, Claim | None]:
+        """The claims to a virtual address."""
         claims: dict[str, Claim | None] = {}
         kept = {item.key: own[0] for item in items if (own := self.own(item))}
-        seen_units = {item.unit for item in items if item.hints['is_seen']}
-        # A record that was put somewhere else in NetBox is no longer the one of the guest that is bound to it.
-        seeking = [item for item in items if item.hints['is_seen'] and item.key not in kept]
+        seen_units = {item.unit for item in items if AddressHints.of(item).is_seen}
+        # A record that a user assigned to another object no longer belongs to the guest that is bound to it.
+        seeking = [item for item in items if AddressHints.of(item).is_seen and item.key not in kept]
         for item in seeking:
             found = [record for record in self.within_reach(item) if self.may_take(record, item, seen_units)]
             claims[item.key] = self.take(item, found)
@@ -156,72 +151,84 @@ class Contest:
         return claims
 
     def within_reach(self, item: Item) -> Sequence[Record]:
+        """The records that an item may take: the bound one, otherwise all."""
         bound = self.bound_record(item)
         return [bound] if bound else self.records
 
     def may_take(self, record: Record, item: Item, seen_units: set[str]) -> bool:
+        """
+        Whether an item may take the record of a virtual address.
+
+        Args:
+            seen_units: The units that report the address.
+        """
         if record.pointer in self.taken or record.values['role'] not in VIRTUAL_ROLES:
             return False
-        if is_free(record, item, self.existing, self.located):
+        if is_free(record, item, self.existing, self.resolved):
             return True
         bound = self.existing.bound_to.get(record.pointer)
-        root = self.existing.bound_to.get(record.hints['holder_vm'])
+        root = self.existing.binding_of(AddressRecordHints.of(record).machine)
         holders = {entry.unit for entry in (bound, root) if entry}
         is_ours = root is not None and not root.unmanaged and not (bound and bound.unmanaged)
         return is_ours and holders.isdisjoint(seen_units) and holders.isdisjoint(self.settings.ignored)
 
     def take(self, item: Item, found: Sequence[Record]) -> Claim:
+        """The claim of an item that reports a virtual address, and that takes one of the records."""
         if not found:
             record = next(iter(self.within_reach(item)))
-            root = self.existing.bound_to.get(record.hints['holder_vm'])
+            root = self.existing.binding_of(AddressRecordHints.of(record).machine)
             return Claim(conflict=seen_twice(item, root.unit) if root else held_elsewhere(item, record))
-        # What nobody holds before what another guest holds.
+        # Unassigned records before those of other guests.
         record = min(found, key=lambda record: (record.values['assigned_object'] is not None, record.pointer.pk))
         self.taken.add(record.pointer)
         return Claim(record=record)
 
     def of_backup(self, item: Item) -> Claim | None:
-        """Of a guest that is not seen with the address and does not have its record."""
+        """The claim of a guest that does not report the virtual address and does not have its record."""
         free = [
             record
             for record in self.records
-            if record.pointer not in self.taken and is_free(record, item, self.existing, self.located)
+            if record.pointer not in self.taken and is_free(record, item, self.existing, self.resolved)
         ]
         if not free or self.taken:
             return None
         self.taken.add(free[0].pointer)
         return Claim(record=free[0])
 
-    # What the above are made of
+    # Helpers
 
     def machine(self, item: Item) -> Pointer | None:
-        return machine_of(item, self.located)
+        """The virtual machine or device of an item."""
+        return machine_of(item, self.resolved)
 
     def bound_record(self, item: Item) -> Record | None:
-        bound = self.existing.bindings.get((item.kind, item.key))
-        return self.existing.by_pointer.get(bound.pointer) if bound else None
+        """The record to which an item is bound."""
+        return self.existing.bound_record(item)
 
     def own(self, item: Item) -> list[Record]:
-        """The records that are on the guest or node in NetBox, whoever put them there; its interface first."""
+        """The records on the guest or node in NetBox, assigned by the sync or a user; those of its interface first."""
         return self.on_machine(item, self.records)
 
     def own_in_other_vrf(self, item: Item) -> list[Record]:
         """
-        Records on the same interface in another VRF, which a user chose: a second one of the same address would not be
-        right there.
+        Records on the same interface in another VRF, which a user chose. A second record of the address would be wrong
+        there.
         """
-        interface = interface_of(item, self.located)
-        found = self.existing.find('ip', 'host', item.hints['host'])
+        interface = interface_of(item, self.resolved)
+        found = self.existing.find(ADDRESS, 'host', AddressHints.of(item).host)
         return [record for record in self.on_machine(item, found) if record.values['assigned_object'] == interface]
 
     def on_machine(self, item: Item, records: Iterable[Record]) -> list[Record]:
-        machine, interface = self.machine(item), interface_of(item, self.located)
+        """Those of the records that are on the virtual machine or device of an item, the bound one first."""
+        machine, interface = self.machine(item), interface_of(item, self.resolved)
         if machine is None:
             return []
         found = [
-            record for record in records if record.hints['holder_vm'] == machine and record.pointer not in self.taken
+            record
+            for record in records
+            if AddressRecordHints.of(record).machine == machine and record.pointer not in self.taken
         ]
-        bound = self.existing.bindings.get((item.kind, item.key))
+        bound = self.existing.binding(item)
         return sorted(
             found,
             key=lambda record: (
@@ -232,26 +239,27 @@ class Contest:
         )
 
 
-def machine_of(item: Item, located: Located) -> Pointer | None:
-    """The virtual machine or device to which an item's address belongs, if it exists."""
-    return located.get('vm', item.unit) or located.get('device', item.unit)
+def machine_of(item: Item, resolved: ResolvedObjects) -> Pointer | None:
+    """The virtual machine or device of an item, if it exists."""
+    return resolved.get(GUEST, item.unit) or resolved.get(DEVICE, item.unit)
 
 
-def interface_of(item: Item, located: Located) -> Pointer | None:
-    ref = item.values['assigned_object']
-    return located.get(ref.kind, ref.key)
+def interface_of(item: Item, resolved: ResolvedObjects) -> Pointer | None:
+    """The interface of an item, if it exists."""
+    ref = AddressHints.of(item).interface
+    return resolved.get(ref.kind, ref.key)
 
 
-def is_free(record: Record, item: Item, existing: Existing, located: Located) -> bool:
+def is_free(record: Record, item: Item, existing: Existing, resolved: ResolvedObjects) -> bool:
     """
-    Whether an address may be this guest's: nothing holds it, or an interface of this guest does, or a guest that is
-    retired (of any endpoint) or has it no longer. A guest's claim never takes an address away from anything else.
+    Whether an address may be given to this item: it is not assigned, or assigned to this guest, or to a guest that is
+    retired (at any endpoint) or has lost it. An address is never taken from any other object.
     """
     bound = existing.bound_to.get(record.pointer)
     if bound and bound.unmanaged:
         return False
-    machine = record.hints['holder_vm']
-    if machine is not None and machine == machine_of(item, located):
+    machine = AddressRecordHints.of(record).machine
+    if machine is not None and machine == machine_of(item, resolved):
         return True
     lost = {bound.unit} if bound and (bound.kind, bound.key) in existing.gone else set()
     if bound and bound.unit not in (item.unit, *existing.retired, *lost):
@@ -266,8 +274,8 @@ def is_free(record: Record, item: Item, existing: Existing, located: Located) ->
 
 def one_of(item: Item, free: Sequence[Record], existing: Existing) -> Claim:
     """
-    Which of several records an address takes: one that goes with this run, so that the next run finds no other choice;
-    else the one that nobody holds; and that of a retired machine only if there is no other.
+    Which of several records an address takes: one that this run releases, so that the next run makes the same choice;
+    otherwise an unassigned one; that of a retired machine only if there is no other.
     """
     bounds = {record.pointer: existing.bound_to.get(record.pointer) for record in free}
     lost = [record for record in free if (bound := bounds[record.pointer]) and (bound.kind, bound.key) in existing.gone]
@@ -278,14 +286,14 @@ def one_of(item: Item, free: Sequence[Record], existing: Existing) -> Claim:
     return Claim(record=next(iter(lost or loose or free)))
 
 
-def may_stand_beside(record: Record, item: Item, existing: Existing, located: Located) -> bool:
+def may_stand_beside(record: Record, item: Item, existing: Existing, resolved: ResolvedObjects) -> bool:
     """
-    Whether an address that several nodes have (the gateway of a virtual network, of a bridge for NAT) may stand beside
-    this record of it: that of another node, or one that somebody gave a role in which an address may be there twice.
+    Whether NetBox may contain another record of an address that several nodes have (the gateway of a virtual network,
+    of a NAT bridge): the other record belongs to another node, or a user gave it a role that allows several records.
     """
-    if not item.hints.get('is_shared'):
+    if not AddressHints.of(item).is_shared:
         return False
-    if record.pointer in located.claimed:
+    if record.pointer in resolved.claimed:
         return True
     bound = existing.bound_to.get(record.pointer)
     if bound:
@@ -295,6 +303,7 @@ def may_stand_beside(record: Record, item: Item, existing: Existing, located: Lo
 
 
 def claimed_twice(item: Item, winner: Item) -> Conflict:
+    """The conflict of an item that loses an ordinary address to another one."""
     return Conflict(
         f'{item.label} is claimed by {winner.unit} as well, which keeps or gets it. If that is wrong, assign it to the '
         f'right guest in NetBox. If both are right, put them into different VRFs, or give it the role "anycast".'
@@ -302,6 +311,7 @@ def claimed_twice(item: Item, winner: Item) -> Conflict:
 
 
 def seen_twice(item: Item, unit: str) -> Conflict:
+    """The conflict of an item that reports a virtual address that another guest reports as well."""
     return Conflict(
         f'{item.label} is a virtual address in NetBox, and it is seen on {unit} at the same time. If both are right, '
         f'give it the role "anycast"; otherwise check which of the two is active.'
@@ -309,9 +319,11 @@ def seen_twice(item: Item, unit: str) -> Conflict:
 
 
 def held_elsewhere(item: Item, record: Record) -> Conflict:
+    """The conflict of an item whose address is assigned to another object."""
+    holder = AddressRecordHints.of(record).holder or 'another guest'
     return Conflict(
-        f'{item.label} belongs to {record.hints["holder"] or "another guest"} in NetBox. If that is wrong, unassign it '
-        f'there; if both are right, put them into different VRFs.',
+        f'{item.label} belongs to {holder} in NetBox. If that is wrong, unassign it there; if both are right, put them '
+        'into different VRFs.',
         record,
     )
 
@@ -320,4 +332,4 @@ def with_claims(items: Sequence[Item], claims: dict[str, Claim | None]) -> Itera
     """The items that get a record or a conflict, each with its claim."""
     for item in items:
         if (claim := claims[item.key]) is not None:
-            yield replace(item, hints={**item.hints, 'claim': claim})
+            yield replace(item, hints=replace(AddressHints.of(item), claim=claim))

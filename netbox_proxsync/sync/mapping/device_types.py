@@ -7,11 +7,11 @@ from ..settings import Settings
 from ..values import Pointer, Shared
 from .nodes import hardware_of
 
-__all__ = ('UNTOLD', 'device_type_of')
+__all__ = ('PLACEHOLDER_TYPE', 'device_type_of')
 
 # dcim.Manufacturer.name, dcim.DeviceType.model
 NAME_LENGTH = 100
-UNTOLD = Shared('dcim.devicetype', 'Proxmox VE node', within='Generic')
+PLACEHOLDER_TYPE = Shared('dcim.devicetype', 'Proxmox VE node', within='Generic')
 # 'Dell Inc.' and 'Supermicro Corporation' are 'Dell' and 'Supermicro' in NetBox and its device type library.
 LEGAL_FORM = re.compile(
     r'[\s,]+(inc|corp|corporation|co|company|ltd|limited|llc|gmbh|ag|s\.?a|b\.?v|computer inc)\.?$', re.IGNORECASE
@@ -19,7 +19,7 @@ LEGAL_FORM = re.compile(
 
 
 def device_type_of(node: Node, settings: Settings) -> Pointer | Shared:
-    """The endpoint's; else what SSH told; else a generic one."""
+    """The device type: that of the endpoint, otherwise that of the hardware, otherwise a placeholder."""
     if settings.node_device_type:
         return settings.node_device_type
     hardware = hardware_of(node)
@@ -27,7 +27,7 @@ def device_type_of(node: Node, settings: Settings) -> Pointer | Shared:
         manufacturer, product = manufacturer_name(hardware.manufacturer or ''), (hardware.product or '').strip()
         if manufacturer and product:
             return Shared('dcim.devicetype', product[:NAME_LENGTH], within=manufacturer)
-    return UNTOLD
+    return PLACEHOLDER_TYPE
 
 
 def manufacturer_name(text: str) -> str:

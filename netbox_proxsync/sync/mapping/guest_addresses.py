@@ -1,21 +1,27 @@
-"""Which addresses of a guest are documented, and which of them are its primary ones."""
+"""The addresses of a guest that are documented, and its primary addresses."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, NicAddresses, known
+from ..hints import AddressHints, PrimaryRank
+from ..kind_names import ADDRESS
 from ..state import Existing, Item, Record
 from ..values import Ref, Value
 
-__all__ = ('addresses_of', 'all_readable', 'ip_ref', 'primary_addresses', 'primary_ranks', 'settle_primary')
+__all__ = ('addresses_of', 'all_readable', 'ip_ref', 'primary_addresses', 'primary_ranks', 'with_primary_addresses')
 
 PRIMARY = {4: 'primary_ip4', 6: 'primary_ip6'}
+# Stands for a field that is not to be written.
+UNCHANGED = Ref('', '')
 
 
 def ip_ref(guest: Guest, address: Address) -> Ref:
-    """An address belongs to its guest, so that it stays the same object when it moves between NICs."""
-    return Ref('ip', f'{guest.key}/{address.interface.ip}', str(address.interface.ip))
+    """
+    The reference to an address. It belongs to its guest, so it remains the same object when it moves between NICs.
+    """
+    return Ref(ADDRESS, f'{guest.key}/{address.interface.ip}', str(address.interface.ip))
 
 
 def addresses_of(guest: Guest) -> Iterator[tuple[str, NicAddresses, Address]]:
@@ -28,15 +34,15 @@ def addresses_of(guest: Guest) -> Iterator[tuple[str, NicAddresses, Address]]:
 
 
 def all_readable(guest: Guest) -> bool:
-    """Whether every NIC told what it runs, so that an address that none of them has is gone."""
+    """Whether the running addresses of every NIC were read, so that an address that none of them has is gone."""
     return known(guest.addresses) and all(nic.running is None for nic in guest.addresses.values())
 
 
-def primary_ranks(guest: Guest) -> dict[str, tuple]:
+def primary_ranks(guest: Guest) -> dict[str, PrimaryRank]:
     """
-    By the key of each address, how well it suits as primary address, the best one first: static before dynamic, the NIC
-    with the default gateway first, then the NICs' order, global before private for IPv6. Empty if the configuration of
-    a NIC's addresses cannot be read: which addresses are static is not known then.
+    The rank of each address as primary address, by key: static before dynamic, the NIC with the default gateway first,
+    then the order of the NICs, and global before private for IPv6. Empty if the configuration of a NIC's addresses
+    cannot be read, because it is not known then which addresses are static.
     """
     if known(guest.addresses) and not all(known(nic.configured) for nic in guest.addresses.values()):
         return {}
@@ -53,7 +59,7 @@ def primary_ranks(guest: Guest) -> dict[str, tuple]:
 
 
 def primary_addresses(guest: Guest) -> dict[str, Value]:
-    """`primary_ip4` and `primary_ip6`, as far as the guest told. `settle_primary` puts them right."""
+    """`primary_ip4` and `primary_ip6`, as far as the guest reports them. `with_primary_addresses` corrects them."""
     ranks = primary_ranks(guest)
     if not ranks and any(addresses_of(guest)):
         return {}
@@ -68,7 +74,7 @@ def primary_addresses(guest: Guest) -> dict[str, Value]:
     return values
 
 
-def settle_primary(
+def with_primary_addresses(
     item: Item,
     record: Record | None,
     ranked: Iterable[Item],
@@ -77,29 +83,33 @@ def settle_primary(
     leaves_missing: bool,
 ) -> Item:
     """
-    A machine with the primary addresses that it can have: not one that the guest does not get, and none instead of one
-    that is only not found for the moment.
+    The machine with the primary addresses that it can have: no address that the guest does not get, and no change if
+    the current one is only temporarily not found.
 
     Args:
         ranked: The addresses that the guest gets.
-        kept: The addresses that were not found and are not gone either, as (kind, key).
-        leaves_missing: The endpoint leaves missing addresses where they are.
+        kept: The addresses that were not found and are not gone, as (kind, key).
+        leaves_missing: The endpoint leaves missing addresses unchanged.
     """
     values = dict(item.values)
     for version, name in PRIMARY.items():
-        pointer = record.values.get(name) if record else None
-        bound = existing.bound_to.get(pointer)
+        wanted = values.pop(name, UNCHANGED)
+        bound = existing.binding_of(record.values.get(name)) if record else None
         identity = (bound.kind, bound.key) if bound and bound.unit == item.unit else None
         if identity in kept:
-            values.pop(name, None)
             continue
-        found = [entry for entry in ranked if ip_address(entry.hints['host']).version == version]
-        if isinstance(values.get(name), Ref) and all(entry.ref != values[name] for entry in found):
-            # Another guest has it, or it cannot be written.
-            del values[name]
-        ranks_known = all(entry.hints['primary_rank'] is not None for entry in found)
-        if name not in values and found and ranks_known:
-            values[name] = min(found, key=lambda entry: entry.hints['primary_rank']).ref
-        elif name not in values and identity in existing.gone and not leaves_missing:
+        found = [entry for entry in ranked if ip_address(AddressHints.of(entry).host).version == version]
+        if wanted is None or any(entry.ref == wanted for entry in found):
+            values[name] = wanted
+        elif best := best_of(found):
+            # Another guest has the wanted one, or it cannot be written.
+            values[name] = best
+        elif identity in existing.gone and not leaves_missing:
             values[name] = None
     return replace(item, values=values)
+
+
+def best_of(items: Sequence[Item]) -> Ref | None:
+    """The address with the best rank; None: there is none, or a rank is not known."""
+    ranked = [(rank, item) for item in items if (rank := AddressHints.of(item).primary_rank) is not None]
+    return min(ranked, key=lambda entry: entry[0])[1].ref if ranked and len(ranked) == len(items) else None

@@ -1,9 +1,11 @@
-"""Which name each guest bears in NetBox, where names are unique per cluster and tenant and Proxmox's are not."""
+"""The names of guests in NetBox, where they are unique per cluster and tenant. In Proxmox VE they need not be."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, count
 
-from ..kind import Located, Owner
+from ..hints import GuestHints
+from ..kind import Owner, ResolvedObjects
+from ..kind_names import GUEST
 from ..state import Existing, Item, Record
 from ..values import Value
 
@@ -13,75 +15,86 @@ __all__ = ('NAME_LENGTH', 'free_names', 'possible_names')
 NAME_LENGTH = 64
 
 
-def free_names(items: Sequence[Item], existing: Existing, located: Located, owner: Owner | None) -> dict[str, str]:
+def free_names(
+    items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, owner: Owner | None
+) -> dict[str, str]:
     """
     The name of each guest whose name is known, by key.
 
-    Where a name is taken, its holder keeps it and the other becomes 'name (vmid)'. The holder is whoever bears it in
-    NetBox already, else the guest with the lower VM ID; so names are stable from run to run. NetBox compares names
-    without regard to case.
+    If a name is used twice, its holder keeps it and the other becomes 'name (vmid)'. The holder is the guest that has
+    the name in NetBox already, otherwise the one with the lower VM ID, so that names are stable from run to run. NetBox
+    compares names without regard to case.
 
     Args:
-        owner: Whose names are; None: they are ignored, so all that are there stay.
+        owner: The owner of names; None: names are ignored, so the existing ones stay.
     """
-    holders = {
-        item.key: existing.by_pointer.get(pointer)
-        for item in items
-        if (pointer := located.get(item.kind, item.key)) is not None
-    }
-    ours = {record.pointer for record in holders.values() if record}
-    strangers = (record for record in existing.records.get('vm', ()) if record.pointer not in ours)
-    taken = {place(record) for record in strangers if record.pointer not in existing.expired}
+    holders = {item.key: record for item in items if (record := existing.record_of(resolved.get(item.kind, item.key)))}
+    kept = {key for key, record in holders.items() if is_kept(key, record, existing, owner)}
     named = [item for item in items if 'name' in item.values]
-    renamed = {item.key for item in named}
-    taken |= {
-        place(record)
-        for key, record in holders.items()
-        if record and (key not in renamed or is_kept(key, record, existing, owner))
-    }
-
+    unchanged = kept | (holders.keys() - {item.key for item in named})
+    taken = taken_names(holders, unchanged, existing)
     names = {}
-    for item in sorted(named, key=lambda item: (not bears_it(item, holders.get(item.key)), item.hints['vmid'])):
-        name, holder = str(item.values['name']), holders.get(item.key)
-        if not (holder and is_kept(item.key, holder, existing, owner)):
-            tenant = tenant_of(item, holder, existing)
-            names_for = possible_names(name, item.hints['vmid'])
-            name = next(free for free in names_for if (free.lower(), tenant) not in taken)
+    for item in sorted(named, key=lambda item: (not bears_it(item, holders.get(item.key)), GuestHints.of(item).vmid)):
+        name = str(item.values['name'])
+        if item.key not in kept:
+            tenant = tenant_of(item, holders.get(item.key), existing)
+            candidates = possible_names(name, GuestHints.of(item).vmid)
+            name = next(free for free in candidates if (free.lower(), tenant) not in taken)
             taken.add((name.lower(), tenant))
         names[item.key] = name
     return names
 
 
-def possible_names(name: str, vmid: object) -> Iterator[str]:
-    """The name, then the name with the VM ID, then (a retired guest of that VM ID may bear that) with a number."""
+def taken_names(
+    holders: Mapping[str, Record], unchanged: Collection[str], existing: Existing
+) -> set[tuple[str, Value]]:
+    """
+    The names, with their tenants, that no guest can be given.
+
+    Args:
+        holders: The virtual machines of the guests, by the guest's key.
+        unchanged: The keys of the guests whose virtual machines keep their names.
+    """
+    guests = {record.pointer: key for key, record in holders.items()}
+    others = (
+        record
+        for record in existing.records.get(GUEST, ())
+        if record.pointer not in guests and record.pointer not in existing.expired
+    )
+    return {name_scope(record) for record in (*others, *(holders[key] for key in unchanged))}
+
+
+def possible_names(name: str, vmid: int) -> Iterator[str]:
+    """The name, then the name with the VM ID, then (a retired guest with that VM ID may have it) with a number."""
     yield name
     for suffix in chain([f' ({vmid})'], (f' ({vmid}) {number}' for number in count(2))):
         yield name[: NAME_LENGTH - len(suffix)].rstrip() + suffix
 
 
 def tenant_of(item: Item, holder: Record | None, existing: Existing) -> Value:
-    """The tenant that the guest will have in NetBox: the endpoint's, unless a person chose another one."""
+    """The tenant of the guest after the run: the wanted one, unless a user chose another one."""
     want = item.values.get('tenant')
     if holder is None:
         return want
-    now, bound = holder.values['tenant'], existing.bindings.get((item.kind, item.key))
+    now, bound = holder.values['tenant'], existing.binding(item)
     last = bound.last if bound else {}
     is_persons = now != last['tenant'] if 'tenant' in last else now is not None
     return now if is_persons or 'tenant' not in item.values else want
 
 
-def place(record: Record) -> tuple[str, Value]:
+def name_scope(record: Record) -> tuple[str, Value]:
+    """What is unique of a virtual machine in its cluster: its name in lower case, and its tenant."""
     return str(record.values['name']).lower(), record.values['tenant']
 
 
 def bears_it(item: Item, holder: Record | None) -> bool:
-    """Whether the guest bears its plain name in NetBox now."""
+    """Whether the guest has its plain name in NetBox now."""
     return holder is not None and holder.values['name'] == item.values['name']
 
 
 def is_kept(key: str, record: Record, existing: Existing, owner: Owner | None) -> bool:
-    """Whether the record's name is a person's, which a sync leaves as it is."""
+    """Whether the name of the record belongs to a user, so that a sync does not change it."""
     if owner is not Owner.EDITORIAL:
         return owner is None
-    bound = existing.bindings.get(('vm', key))
+    bound = existing.bindings.get((GUEST, key))
     return record.values['name'] != bound.last.get('name') if bound else bool(record.values['name'])

@@ -1,8 +1,8 @@
-"""What guests' NICs are connected to: the nodes' bridges and the virtual networks of SDN."""
+"""The networks that the NICs of guests are connected to: the bridges of nodes and the virtual networks of SDN."""
 
 from ...proxmox.infrastructure import InterfaceType, NodeInterface, Vnet
 from ...proxmox.inventory import Guest, Inventory, Nic, known
-from .vlans import NONE, Membership
+from .vlan_membership import NONE, Membership
 
 __all__ = ('Networks',)
 
@@ -12,7 +12,7 @@ AS_BRIDGE = 1
 
 
 class Networks:
-    """The networks of an inventory, by what guests' configurations call them."""
+    """The networks of an inventory, by the names that the configurations of guests use."""
 
     def __init__(self, inventory: Inventory) -> None:
         self.vnets = {vnet.name: vnet for vnet in inventory.vnets} if known(inventory.vnets) else {}
@@ -21,44 +21,51 @@ class Networks:
             (name, interface.name): interface for name, interfaces in read.items() for interface in interfaces
         }
         self.read_nodes = frozenset(read)
-        # Without the virtual networks, a name that no node has may be one of them.
+        # If the virtual networks could not be read, an unknown name may be one of them.
         self.vnets_read = known(inventory.vnets)
 
     def bridge_of(self, guest: Guest, nic: Nic) -> NodeInterface | None:
         """The bridge on the guest's node; None if there is none, or if it was not read."""
-        interface = self.interfaces.get((guest.node, nic.bridge))
+        interface = self.connected(guest, nic)
         return interface if interface and interface.type in BRIDGES else None
+
+    def connected(self, guest: Guest, nic: Nic) -> NodeInterface | None:
+        """The interface on the guest's node to which the NIC is connected; None if there is none, or not known."""
+        if not known(nic.bridge) or nic.bridge is None:
+            return None
+        return self.interfaces.get((guest.node, nic.bridge))
 
     def may_be_bridge(self, guest: Guest, nic: Nic) -> bool:
         """Whether the NIC is connected to an interface whose type could not be read."""
-        interface = self.interfaces.get((guest.node, nic.bridge))
+        interface = self.connected(guest, nic)
         return interface is not None and not known(interface.type)
 
     def membership(self, guest: Guest, nic: Nic) -> Membership | None:
         """
-        The VLANs of a NIC; None if that cannot be told.
+        The VLANs of a NIC; None if they are not known.
 
-        A NIC without a tag on a bridge that passes tagged frames on gets all of them.
+        A NIC without a tag on a VLAN-aware bridge gets all VLANs.
         """
         if not known(nic.bridge):
             return None
         if nic.bridge is None:
             return NONE
         vnet: Vnet | None = self.vnets.get(nic.bridge)
-        if vnet and not known(vnet.vlan_id):
+        if vnet is None:
+            if self.may_be_vnet(guest, nic):
+                return None
+        elif not known(vnet.vlan_id):
             return None
-        if vnet and vnet.vlan_id:
-            # Whatever the guest tags is inside of that.
+        elif vnet.vlan_id:
+            # Tags of the guest are nested in this VLAN.
             return Membership.of(vnet.vlan_id)
-        if vnet is None and self.may_be_vnet(guest, nic):
-            return None
         if not known(nic.vlan_tag) or not known(nic.trunks):
             return None
         if nic.vlan_tag or nic.trunks:
             return Membership.of(nic.vlan_tag, nic.trunks)
         bridge = vnet or self.bridge_of(guest, nic)
         if bridge is None:
-            # One that does not exist passes nothing on.
+            # A bridge that does not exist forwards nothing.
             is_read = self.vnets_read and guest.node in self.read_nodes and not self.may_be_bridge(guest, nic)
             return NONE if is_read else None
         if not known(bridge.vlan_aware):
@@ -71,20 +78,19 @@ class Networks:
 
     def has_mtu(self, guest: Guest, nic: Nic) -> bool:
         """
-        Whether `mtu` says something about a NIC.
-
-        Not while the bridge whose MTU it has could not be read: that bridge may have the MTU that NetBox shows.
+        Whether `mtu` is known. It is not if the NIC follows a bridge that could not be read, because that bridge may
+        have the MTU in NetBox.
         """
         if not known(nic.mtu) or (nic.mtu == AS_BRIDGE and not known(nic.bridge)):
             return False
         if nic.mtu != AS_BRIDGE or nic.bridge is None:
             return True
-        bridge = self.interfaces.get((guest.node, nic.bridge))
+        bridge = self.connected(guest, nic)
         return guest.node in self.read_nodes and (bridge is None or known(bridge.mtu))
 
     def mtu(self, guest: Guest, nic: Nic) -> int | None:
         """The MTU of a NIC; None: not configured, on the NIC or on the bridge that it follows."""
         if nic.mtu != AS_BRIDGE:
-            return nic.mtu
-        bridge = self.interfaces.get((guest.node, nic.bridge))
+            return nic.mtu if known(nic.mtu) else None
+        bridge = self.connected(guest, nic)
         return bridge.mtu if bridge and known(bridge.mtu) else None

@@ -1,7 +1,5 @@
 """
-Whether an address that was not found on its guest is gone.
-
-A read tells that for each NIC by itself: see `state.AddressReading`.
+Decides whether an address that was not found on its guest is gone, for each NIC on its own: see `state.AddressReading`.
 """
 
 from collections import defaultdict
@@ -9,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from ...proxmox.inventory import Guest, NicAddresses, Notice, known
-from ..kind import Absences, Located
+from ..hints import AddressHints, AddressRecordHints
+from ..kind import Absences, ResolvedObjects
+from ..kind_names import GUEST, INTERFACE
 from ..kinds.interface import interface_key
 from ..settings import Settings
 from ..state import AddressReading, Bound, Desired, Existing, Item, NicReading
-from ..values import Pointer, Value
+from ..values import Pointer, Value, as_pointer
 from .address_claims import ANYCAST, SHARED_ROLES
 
 __all__ = (
@@ -29,23 +29,25 @@ __all__ = (
     'sources_of',
 )
 
-# What the binding of an address remembers: how many complete reads in a row have not found it, ...
+# The binding of an address stores the number of consecutive complete reads that did not find it, ...
 ABSENT = 'id_absent'
-# ... and who told of it: nothing where only the running guest did.
+# ... and its source, unless only the running guest reported it.
 SOURCE = 'id_source'
 CONFIGURED = 'configuration'
 BOTH = 'configuration and guest'
 
 
 class Verdict(Enum):
+    """The result for one address."""
+
     GONE = 'gone'
     COUNTS = 'counts'  # gone after enough reads in a row
-    UNKNOWN = 'unknown'  # it was not asked, or not completely
-    WAITS = 'waits'  # it may have moved to a NIC of the same guest that cannot be read
+    UNKNOWN = 'unknown'  # not read, or not completely
+    WAITS = 'waits'  # may have moved to an unreadable NIC of the same guest
 
 
 def reading_of(guest: Guest) -> AddressReading | None:
-    """What a read told of the addresses of a guest; None: its configuration was not read."""
+    """The address reading of a guest; None: its configuration was not read."""
     if not (known(guest.config) and known(guest.addresses)):
         return None
     found = {nic.key: guest.addresses[nic.key] for nic in guest.config.nics if nic.key in guest.addresses}
@@ -69,7 +71,7 @@ def reading_of(guest: Guest) -> AddressReading | None:
 
 
 def configured_hosts(nic: NicAddresses) -> frozenset[str] | None:
-    """The hosts that the configuration gives to a NIC; None: it does not say, or cannot be read."""
+    """The hosts that the configuration assigns to a NIC; None: it does not state them, or cannot be read."""
     if not known(nic.configured) or nic.configured is None:
         return None
     return frozenset(map(str, nic.configured))
@@ -77,30 +79,37 @@ def configured_hosts(nic: NicAddresses) -> frozenset[str] | None:
 
 def sources_of(item: Item, last: Mapping[str, Value], is_bound: bool) -> str | None:
     """
-    What the binding remembers of who told of an address. That the running guest was seen with it stays known while it
+    The source of an address that the binding stores. That the running guest reported it remains stored while the guest
     is off.
     """
-    if not item.hints.get('is_configuration_read', True):
-        return last.get(SOURCE) if is_bound else None
-    is_configured = item.hints['is_configured']
-    was_seen = is_bound and (last.get(SOURCE) == BOTH or (SOURCE not in last and not is_configured))
-    if not is_configured:
+    hints = AddressHints.of(item)
+    if not hints.is_configuration_read:
+        return source_in(last) if is_bound else None
+    if not hints.is_configured:
         return None
-    return BOTH if item.hints['is_reported'] or was_seen else CONFIGURED
+    return BOTH if hints.is_reported or (is_bound and source_in(last) == BOTH) else CONFIGURED
+
+
+def source_in(last: Mapping[str, Value]) -> str | None:
+    """The stored source of an address; None: only the running guest."""
+    source = last.get(SOURCE)
+    return source if isinstance(source, str) else None
 
 
 def forget_absence(last: Mapping[str, Value]) -> dict[str, Value]:
+    """The stored values without the number of reads that did not find the address."""
     return {name: value for name, value in last.items() if name != ABSENT}
 
 
 def is_wish_that_was_not_granted(item: Item, existing: Existing) -> bool:
     """
-    Whether cloud-init asks for an address, and the guest, when it could be asked, had others on that NIC instead. That
-    it cannot be asked now does not make the wish come true.
+    Whether cloud-init requests an address, and the guest reported other addresses on that NIC when it could last be
+    read.
     """
-    if item.hints['is_reported'] or not item.hints['is_wish'] or (item.kind, item.key) in existing.bindings:
+    hints = AddressHints.of(item)
+    if hints.is_reported or not hints.is_wish or existing.binding(item):
         return False
-    interface = existing.bindings.get(('interface', item.values['assigned_object'].key))
+    interface = existing.bindings.get((hints.interface.kind, hints.interface.key))
     if interface is None:
         return False
     sources = {
@@ -112,6 +121,7 @@ def is_wish_that_was_not_granted(item: Item, existing: Existing) -> bool:
 
 
 def host_of(bound: Bound) -> str:
+    """The host of a bound address."""
     return bound.key.rpartition('/')[2]
 
 
@@ -120,8 +130,8 @@ def judge(bound: Bound, interface: str | None, reading: AddressReading, is_seen_
     Whether an address is gone from a guest whose configuration was read.
 
     Args:
-        interface: The key of the interface that it was on ('qemu/100/net0'); None if that is not known.
-        is_seen_elsewhere: Another guest is seen with it.
+        interface: The key of the interface that had it ('qemu/100/net0'); None if it is not known.
+        is_seen_elsewhere: Another guest reports it.
     """
     host, source = host_of(bound), bound.last.get(SOURCE)
     nic = reading.nics.get(interface) if interface else None
@@ -136,17 +146,23 @@ def judge(bound: Bound, interface: str | None, reading: AddressReading, is_seen_
         return Verdict.UNKNOWN
     if not all_read and (reading.elsewhere is None or host in reading.elsewhere):
         return Verdict.WAITS
-    # What cloud-init asked for was only a wish, and the guest has taken something else.
+    # Cloud-init only requested the address, and the guest uses others.
     return Verdict.GONE if nic and source == CONFIGURED and nic.has_addresses else Verdict.COUNTS
 
 
 def may_be_gone(bound: Bound, bound_to: Mapping[Pointer, Bound], desired: Desired, seen: Iterable[str]) -> bool:
-    """Whether `judge_addresses` may find an address to be gone, as far as that can be told by the bindings alone."""
+    """
+    Whether `judge_addresses` may find an address to be gone, as far as the bindings alone determine it.
+
+    Args:
+        seen: The hosts that guests and nodes report.
+    """
     reading = desired.readings.get(bound.unit)
     if reading is None:
         return True
-    interface = bound_to.get(bound.last.get('assigned_object'))
-    verdict = judge(bound, interface and interface.key, reading, host_of(bound) in seen)
+    holder = as_pointer(bound.last.get('assigned_object'))
+    interface = bound_to.get(holder) if holder else None
+    verdict = judge(bound, interface.key if interface else None, reading, host_of(bound) in seen)
     return verdict in (Verdict.GONE, Verdict.COUNTS)
 
 
@@ -155,28 +171,31 @@ def judge_addresses(
     items: Sequence[Item],
     desired: Desired,
     existing: Existing,
-    located: Located,
+    resolved: ResolvedObjects,
     settings: Settings,
 ) -> Absences:
-    """What of the addresses that were not found is gone, and what is only counted or waits."""
-    interfaces = {pointer: key for (kind, key), pointer in located.pointers.items() if kind == 'interface'}
+    """Which of the addresses that were not found are gone, and which are only counted or wait."""
+    interfaces = {pointer: key for (kind, key), pointer in resolved.pointers.items() if kind == INTERFACE}
     seen: dict[str, list[Item]] = defaultdict(list)
     for item in items:
-        if item.hints['is_seen']:
-            seen[str(item.hints['host'])].append(item)
+        hints = AddressHints.of(item)
+        if hints.is_seen:
+            seen[hints.host].append(item)
     absences = Absences()
     for bound in absent:
         reading = desired.readings.get(bound.unit)
         if reading is None:
-            # A node, or a machine whose VM ID another one has: nothing of it is uncertain.
+            # A node, or a machine whose VM ID belongs to another one: its addresses are certainly gone.
             absences.gone.add((bound.kind, bound.key))
             continue
         holder = bound.last.get('assigned_object')
-        interface = interfaces.get(holder) or (existing.bound_to[holder].key if holder in existing.bound_to else None)
+        interface = interfaces.get(holder) if isinstance(holder, Pointer) else None
+        if interface is None and (holding := existing.binding_of(holder)):
+            interface = holding.key
         claims = seen.get(host_of(bound), ())
-        is_seen = any(takes(item, bound, existing, located) for item in claims)
+        is_seen = any(takes(item, bound, existing, resolved) for item in claims)
         verdict = judge(bound, interface, reading, is_seen)
-        number = int(bound.last.get(ABSENT, 0)) + 1
+        number = absences_of(bound) + 1
         if verdict is Verdict.GONE or (verdict is Verdict.COUNTS and number >= settings.missing_address_reads):
             absences.gone.add((bound.kind, bound.key))
         elif verdict is Verdict.COUNTS:
@@ -186,22 +205,30 @@ def judge_addresses(
     return absences
 
 
-def takes(item: Item, bound: Bound, existing: Existing, located: Located) -> bool:
-    """Whether a guest that is seen with an address takes the record that is bound to another one."""
+def absences_of(bound: Bound) -> int:
+    """The number of consecutive complete reads that did not find an address."""
+    number = bound.last.get(ABSENT)
+    return number if isinstance(number, int) else 0
+
+
+def takes(item: Item, bound: Bound, existing: Existing, resolved: ResolvedObjects) -> bool:
+    """Whether a guest that reports an address takes the record that is bound to another one."""
     record = existing.by_pointer.get(bound.pointer)
-    if item.unit == bound.unit or record is None or record.values['vrf'] != item.hints['vrf']:
+    hints = AddressHints.of(item)
+    if item.unit == bound.unit or record is None or record.values['vrf'] != hints.vrf:
         return False
     if record.values['role'] == ANYCAST:
         return False
-    own = located.get('vm', item.unit)
+    own = resolved.get(GUEST, item.unit)
     has_own = any(
-        other.hints['holder_vm'] == own and other.pointer != record.pointer
-        for other in existing.find(item.kind, 'host', item.hints['host'])
+        AddressRecordHints.of(other).machine == own and other.pointer != record.pointer
+        for other in existing.find(item.kind, 'host', hints.host)
     )
     return not (record.values['role'] in SHARED_ROLES and own and has_own)
 
 
 def waiting(bound: Bound, reading: AddressReading) -> Notice:
+    """The notice about an address that may be on a NIC that cannot be read."""
     unread = ', '.join(key.rpartition('/')[2] for key, nic in reading.nics.items() if not nic.is_read)
     return Notice(
         subject=bound.unit,

@@ -1,11 +1,12 @@
-"""Which nodes are synced, and what they and their parts are called."""
+"""The nodes that are synced, and the keys of their parts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from ...proxmox.infrastructure import InterfaceType, NodeHardware, NodeInterface, PhysicalNic
 from ...proxmox.inventory import AddressOrigin, Inventory, Node, known
+from ..kind_names import ADDRESS, DEVICE, NODE_INTERFACE
 from ..settings import Settings
 from ..values import Ref
 
@@ -29,12 +30,12 @@ __all__ = (
 
 NODE = 'node'
 BRIDGES = (InterfaceType.BRIDGE, InterfaceType.OVS_BRIDGE)
-# How an interface is configured that asks for its address, by IP version.
+# The methods of interfaces that ask for their address, by IP version.
 LEASED = {4: ('dhcp',), 6: ('dhcp', 'auto')}
 
 
 def nodes_of(inventory: Inventory, settings: Settings) -> tuple[Node, ...]:
-    """The nodes that become devices. NetBox demands a site of a device."""
+    """The nodes that become devices. NetBox requires a site for a device."""
     return inventory.nodes if settings.sync_nodes and settings.site else ()
 
 
@@ -44,27 +45,33 @@ def nodes_read(inventory: Inventory, settings: Settings) -> tuple[Node, ...]:
 
 
 def node_key(name: str) -> str:
+    """The key of a node, which is also its unit."""
     return f'{NODE}/{name}'
 
 
 def is_node(unit: str) -> bool:
+    """Whether a unit is a node."""
     return unit.startswith(f'{NODE}/')
 
 
 def device_ref(name: str) -> Ref:
-    return Ref('device', node_key(name), name)
+    """The reference to the device of a node."""
+    return Ref(DEVICE, node_key(name), name)
 
 
 def interface_ref(node: Node, name: str) -> Ref:
-    return Ref('node_interface', f'{node_key(node.name)}/{name}', name)
+    """The reference to an interface of a node."""
+    return Ref(NODE_INTERFACE, f'{node_key(node.name)}/{name}', name)
 
 
 def node_mac_key(node: Node, nic: PhysicalNic) -> str:
+    """The key of the MAC address of a physical NIC."""
     return f'{node_key(node.name)}/{nic.name}/{nic.permanent_mac}'
 
 
 def address_ref(node: Node, host: str) -> Ref:
-    return Ref('ip', f'{node_key(node.name)}/{host}', host)
+    """The reference to an address of a node."""
+    return Ref(ADDRESS, f'{node_key(node.name)}/{host}', host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ class NodeAddress:
 
 
 def addresses_of_node(node: Node) -> Iterator[NodeAddress]:
-    """Every usable address of a node with its interface, each host address once."""
+    """Every usable address of a node with its interface, each host once."""
     seen = set()
     for interface in node.interfaces if known(node.interfaces) else ():
         for address in interface.addresses:
@@ -95,37 +102,40 @@ def addresses_of_node(node: Node) -> Iterator[NodeAddress]:
 
 
 def addresses_are_read(node: Node) -> bool:
-    """Whether all addresses of a node could be read, so that one that is not among them is absent."""
+    """Whether all addresses of a node could be read, so that any other address is absent."""
     return (
         known(node.interfaces)
         and all(interface.addresses_unread is None for interface in node.interfaces)
         and not management_in_doubt(node)
-        and (known(node.address) or not may_lease(node))
+        and (known(node.address) or not may_lease(node.interfaces))
     )
 
 
-def may_lease(node: Node) -> bool:
+def may_lease(interfaces: Iterable[NodeInterface]) -> bool:
     """Whether an interface of a node has, or may have, an address that its configuration does not state."""
-    methods = ((version, each.method(version)) for each in node.interfaces for version in LEASED)
-    return any(not known(method) or method in LEASED[version] for version, method in methods)
+    return any(may_ask_for_address(interface, version) for interface in interfaces for version in LEASED)
 
 
 def management_address(node: Node) -> IPv4Address | IPv6Address | None:
-    """The address that the cluster uses; None: none, or it is not known."""
+    """The address that the cluster uses for the node; None: there is none, or it is not known."""
     address = ip_address(node.address) if known(node.address) and node.address else None
     return address if address and is_documented(ip_interface(address)) else None
 
 
-def is_configured(node: Node, address: IPv4Address | IPv6Address) -> bool:
-    return any(address == found.ip for interface in node.interfaces for found in interface.addresses)
+def is_configured(interfaces: Iterable[NodeInterface], address: IPv4Address | IPv6Address) -> bool:
+    """Whether the configuration of an interface states an address."""
+    return any(address == found.ip for interface in interfaces for found in interface.addresses)
 
 
 def leased_address(node: Node) -> NodeAddress | None:
-    """The address that the cluster uses, if the node's configuration does not state it; None: it does, or in doubt."""
+    """
+    The management address, if the configuration of the node does not state it; None: it does, or the interface is not
+    certain.
+    """
     address = management_address(node)
-    if address is None or not known(node.interfaces) or is_configured(node, address):
+    if address is None or not known(node.interfaces) or is_configured(node.interfaces, address):
         return None
-    interface = leasing_interface(node, address.version)
+    interface = leasing_interface(node.interfaces, address.version)
     if interface is None:
         return None
     is_advertised = address.version == 6 and interface.method6 == 'auto'
@@ -134,46 +144,70 @@ def leased_address(node: Node) -> NodeAddress | None:
 
 
 def management_in_doubt(node: Node) -> bool:
-    """Whether the address that the cluster uses is on none of the node's interfaces for certain."""
+    """Whether it is not certain on which interface of the node the management address is."""
     address = management_address(node)
     if address is None or not known(node.interfaces):
         return False
     if any(interface.addresses_unread is not None for interface in node.interfaces):
-        return False  # one that cannot be read, which is reported
-    return not is_configured(node, address) and leasing_interface(node, address.version) is None
+        return False  # It may be the unreadable address, which is reported.
+    return not is_configured(node.interfaces, address) and leasing_interface(node.interfaces, address.version) is None
 
 
-def leasing_interface(node: Node, version: int) -> NodeInterface | None:
+def leasing_interface(interfaces: Sequence[NodeInterface], version: int) -> NodeInterface | None:
     """
-    The interface that has a leased address: the one with the default route, otherwise the one that is configured so,
-    otherwise the only bridge without address of a node that has no address at all. None: in doubt.
+    The interface with a leased address: the one with the default route, otherwise the one that is configured to ask for
+    an address, otherwise the only bridge without an address on a node that has no address at all. None: it is not
+    certain.
     """
-    if any(interface.addresses_unread is not None for interface in node.interfaces):
+    if any(interface.addresses_unread is not None for interface in interfaces):
         return None
-    versions = {interface.name: {found.version for found in interface.addresses} for interface in node.interfaces}
-    free = [interface for interface in node.interfaces if version not in versions[interface.name]]
-    # A value that could not be read may say so as well.
-    routed = [each for each in free if not known(each.gateway(version)) or each.gateway(version)]
-    leased = [each for each in free if not known(each.method(version)) or each.method(version) in LEASED[version]]
-    bridges = [each for each in free if not known(each.type) or each.type in BRIDGES]
-    choices = [routed, leased, [each for each in leased if each in bridges]]
-    if not leased and not any(version in found for found in versions.values()):
-        choices.append(bridges)
+    free = [interface for interface in interfaces if not has_address(interface, version)]
+    routed = [interface for interface in free if may_route(interface, version)]
+    leased = [interface for interface in free if may_ask_for_address(interface, version)]
+    choices = [routed, leased, list(filter(may_be_bridge, leased))]
+    if not leased and len(free) == len(interfaces):
+        choices.append(list(filter(may_be_bridge, free)))
     return next((found[0] for found in choices if len(found) == 1), None)
 
 
+def has_address(interface: NodeInterface, version: int) -> bool:
+    """Whether the configuration of an interface states an address of an IP version."""
+    return any(address.version == version for address in interface.addresses)
+
+
+# A value that could not be read may be any value.
+
+
+def may_route(interface: NodeInterface, version: int) -> bool:
+    """Whether the default route may be on an interface."""
+    gateway = interface.gateway(version)
+    return not known(gateway) or bool(gateway)
+
+
+def may_ask_for_address(interface: NodeInterface, version: int) -> bool:
+    """Whether an interface may ask for its address."""
+    method = interface.method(version)
+    return not known(method) or method in LEASED[version]
+
+
+def may_be_bridge(interface: NodeInterface) -> bool:
+    """Whether an interface may be a bridge."""
+    return not known(interface.type) or interface.type in BRIDGES
+
+
 def is_documented(address: IPv4Interface | IPv6Interface) -> bool:
+    """Whether an address can be documented: it is no loopback, link-local, multicast or unspecified address."""
     ip = address.ip
     return not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified)
 
 
 def hardware_of(node: Node) -> NodeHardware | None:
-    """What SSH told; None: nothing, or it was not asked."""
+    """The hardware that SSH read; None: nothing, or SSH is not used."""
     return node.hardware if known(node.hardware) else None
 
 
 def physical_nics(node: Node) -> dict[str, PhysicalNic]:
-    """The physical NICs by name, as far as SSH told."""
+    """The physical NICs by name, as far as SSH read them."""
     hardware = hardware_of(node)
     nics = hardware.nics if hardware and known(hardware.nics) else ()
     return {nic.name: nic for nic in nics}

@@ -1,8 +1,8 @@
 """
 The notes of a guest as one line of text.
 
-Notes are written by whoever may edit a guest, and are read at every run, so what they take must grow with their length
-only. The Markdown library that NetBox has takes 40 seconds for 8 KiB of `[`; the expressions here take milliseconds.
+Anyone who may edit a guest writes its notes, and every run reads them, so the run time must be linear in their length.
+The Markdown library of NetBox takes 40 seconds for 8 KiB of `[`; the expressions here take milliseconds.
 """
 
 import re
@@ -13,16 +13,16 @@ __all__ = ('summary_of',)
 
 # virtualization.VirtualMachine.description
 LENGTH = 200
-# Proxmox accepts no longer notes; a file that somebody edited may hold more.
+# The maximum length of notes in Proxmox VE; a file that was edited manually may contain more.
 MAX_NOTES = 8192
-# Of a line; what is behind it is not shown, whatever markup the line has.
+# The maximum length of a line; the rest is not displayed.
 MAX_LINE = 1000
 
 # Stand-ins from Unicode's private use area for characters that are text, not markup.
 SHIELDED = {ord(character): chr(0xE000 + ord(character)) for character in punctuation}
 UNSHIELDED = {ord(stand_in): chr(code) for code, stand_in in SHIELDED.items()}
 
-# Markup that may go over several lines, or that holds text which is no markup; before HTML is read.
+# Markup that may span several lines, or that contains literal text; replaced before HTML is parsed.
 FENCE = re.compile(
     r'^ {0,3}(?P<fence>```+|~~~+)[^\n]*\n(?P<text>.*?)(?:^ {0,3}(?P=fence)|\Z)', re.DOTALL | re.MULTILINE
 )
@@ -35,10 +35,10 @@ TARGET = r'(?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\[\]]*\])'
 IMAGE = re.compile(rf'!\[[^\[\]]*\]{TARGET}')
 LINK = re.compile(rf'\[(?P<text>[^\[\]]*)\]{TARGET}')
 
-# Markup within a line; after HTML is read.
+# Markup within a line; removed after HTML is parsed.
 DEFINITION = re.compile(r'\s*\[[^\[\]]+\]:\s*\S')
 RULE = re.compile(r'[\s|:=*_+-]*')
-# Of quotes, headings and lists, as often as they are nested.
+# The markers of quotes, headings and lists, nested to any depth.
 MARKERS = re.compile(r'(?:\s+|>|#{1,6}(?=\s|$)|[-*+](?=\s)|\d{1,9}[.)](?=\s))+')
 HEADING_END = re.compile(r'\s#+\s*$')
 EMPHASIS = (
@@ -57,15 +57,15 @@ CELLS = {'td', 'th'}
 
 def summary_of(notes: str) -> str:
     """
-    The first line of the notes that has text outside HTML and Markdown markup, with links as their text; '' if none
-    has. Images have no text.
+    The first line of the notes that contains text other than HTML and Markdown markup, with links replaced by their
+    texts; '' if there is none. Images have no text.
     """
     text = notes if len(notes) <= MAX_NOTES else CUT_TAG.sub('', notes[:MAX_NOTES])
     text = text.translate(dict.fromkeys(UNSHIELDED))
     for markup in (FENCE, CODE, ESCAPED, AUTOLINK):
         text = markup.sub(shield, text)
     text = LINK.sub(r'\g<text>', IMAGE.sub('', INVISIBLE.sub('', text)))
-    # The parser would look for the end of each tag that has none.
+    # Otherwise the parser would search for the end of each unclosed tag.
     end = text.rfind('>') + 1
     text = text[:end] + text[end:].replace('<', SHIELDED[ord('<')])
     reader = TextReader()
@@ -76,11 +76,12 @@ def summary_of(notes: str) -> str:
 
 
 def shield(match: re.Match[str]) -> str:
+    """The text of a match, with its punctuation replaced by stand-ins."""
     return match['text'].translate(SHIELDED)
 
 
 def text_of(line: str) -> str:
-    """The text of a line without Markdown, with single blanks; '' if nothing of it can be seen."""
+    """The text of a line without Markdown, with single blanks; '' if it has no visible character."""
     line = line[:MAX_LINE]
     if DEFINITION.match(line) or RULE.fullmatch(line):
         return ''
@@ -98,7 +99,7 @@ def text_of(line: str) -> str:
 
 
 class TextReader(HTMLParser):
-    """Collects the text of an HTML document; the parts of different blocks are on different lines."""
+    """Collects the text of an HTML document; different blocks are on different lines."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -114,6 +115,7 @@ class TextReader(HTMLParser):
         self.parts.append(data)
 
     def separate(self, tag: str) -> None:
+        """Start a new line or word at a tag."""
         if tag in BLOCKS:
             self.parts.append('\n')
         elif tag in CELLS:

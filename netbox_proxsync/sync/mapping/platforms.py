@@ -10,8 +10,8 @@ __all__ = ('is_second_choice', 'platform_of')
 NOTES_LINE = re.compile(r'^\s*os:\s*(\S.*?)\s*$', re.IGNORECASE | re.MULTILINE)
 NAME_LENGTH = 100
 
-# `ostype` in plain words (qemu-server: QemuServer.pm, pve-container: LXC/Config.pm). One code stands for several
-# releases where Proxmox does not tell them apart.
+# The names of the values of `ostype` (qemu-server: QemuServer.pm, pve-container: LXC/Config.pm). Some values stand for
+# several releases.
 OS_TYPES = {
     'l24': 'Linux 2.4',
     'l26': 'Linux',
@@ -36,14 +36,14 @@ OS_TYPES = {
     'opensuse': 'openSUSE',
     'ubuntu': 'Ubuntu',
 }
-# These say that Proxmox does not know the system.
-UNTOLD = {None, 'other', 'unmanaged'}
+# The values for systems that Proxmox VE does not know.
+UNSPECIFIED_OS = ('other', 'unmanaged')
 
 
 def platform_of(guest: Guest, config: GuestConfig) -> Reading[Shared | None]:
     """
-    An `os:` line in the notes wins, then what the guest agent tells, then `ostype`. None: nothing is told; Unknown: the
-    best source that may tell something could not be read.
+    The platform: from an `os:` line in the notes, otherwise from the guest agent, otherwise from `ostype`. None: no
+    source states it; Unknown: the best source that may state it could not be read.
     """
     if isinstance(config.description, Unknown):
         return config.description
@@ -53,17 +53,18 @@ def platform_of(guest: Guest, config: GuestConfig) -> Reading[Shared | None]:
         return platform(guest.os_name)
     if isinstance(config.ostype, Unknown):
         return config.ostype
-    if config.ostype in UNTOLD:
+    if config.ostype is None or config.ostype in UNSPECIFIED_OS:
         return None
     return platform(OS_TYPES.get(config.ostype, config.ostype))
 
 
 def is_second_choice(guest: Guest, config: GuestConfig) -> bool:
-    """Whether the platform is taken from `ostype` because the guest agent, which knows better, could not be read."""
+    """Whether the platform comes from `ostype` because the guest agent, which is more precise, could not be read."""
     if not known(config.description) or NOTES_LINE.search(config.description):
         return False
     return isinstance(guest.os_name, Unknown)
 
 
 def platform(name: str) -> Shared:
+    """The platform of that name."""
     return Shared('dcim.platform', name[:NAME_LENGTH])

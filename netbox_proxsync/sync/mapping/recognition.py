@@ -1,8 +1,8 @@
 """
-Which existing virtual machine each guest without a binding is: proven, plausible (a candidate), or none.
+Finds the existing virtual machine of each guest without a binding: proven, plausible (a candidate), or none.
 
-All guests are looked at together, the strongest evidence first. A machine that one guest is proven to be is no
-candidate for another guest.
+All guests are examined together, the strongest evidence first. A machine that is proven to be one guest is no candidate
+for another guest.
 """
 
 import re
@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from ..kind import Candidate, Conflict, Located
+from ..hints import GuestHints, GuestRecordHints
+from ..kind import Candidate, Conflict, ResolvedObjects
+from ..kind_names import CLUSTER, GUEST
 from ..kinds.cluster import CLUSTER_KEY
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..values import Pointer
+from ..values import Pointer, show
 from .guest_names import possible_names
 
 __all__ = ('GuestRecognition',)
 
 UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
-VIRTUAL_MACHINE = 'vm'
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Likeness:
     Attributes:
         has_name: It has the guest's name.
         macs: The MAC addresses that both have.
-        against: For people: what speaks against it.
+        against: Evidence against it, for the user.
         uuid: The SMBIOS UUID that both have, if it is in another cluster; '' otherwise.
         is_elsewhere: It is in another cluster, or in none.
     """
@@ -45,37 +46,45 @@ class Likeness:
 
     @property
     def is_by_name(self) -> bool:
-        """Whether it has the guest's name, in the guest's cluster, and nothing speaks against it."""
+        """Whether it has the guest's name, is in the guest's cluster, and there is no evidence against it."""
         return self.has_name and not self.against and not self.is_elsewhere
 
 
 class GuestRecognition:
     """
-    Answers for each guest: the virtual machine that it is, why that is not decided (`Conflict`), or None.
+    Returns for each guest its virtual machine, why that is not decided (`Conflict`), or None.
 
     Args:
         items: The guests of the endpoint, bound or not.
-        located: Holds the cluster of the endpoint.
+        resolved: Contains the cluster of the endpoint.
     """
 
-    def __init__(self, items: Sequence[Item], existing: Existing, located: Located, settings: Settings) -> None:
+    def __init__(
+        self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
+    ) -> None:
         self.existing = existing
         self.settings = settings
-        self.cluster = located.get('cluster', CLUSTER_KEY)
+        self.cluster = resolved.get(CLUSTER, CLUSTER_KEY)
         self.claimed: set[Pointer] = set()
         self.signs_elsewhere: dict[tuple[str, object], list[Record]] = {}
-        for record in existing.elsewhere.get(VIRTUAL_MACHINE, ()):
-            if record.pointer in settings.left_alone:
+        for record in existing.elsewhere.get(GUEST, ()):
+            if record.pointer in settings.ignored_machines:
                 continue
-            for sign in (('uuid', record.hints['uuid']), *(('mac', mac) for mac in record.hints['macs'])):
+            for sign in (
+                ('uuid', GuestRecordHints.of(record).uuid),
+                *(('mac', mac) for mac in GuestRecordHints.of(record).macs),
+            ):
                 if sign[1]:
                     self.signs_elsewhere.setdefault(sign, []).append(record)
         self.answers: dict[str, Record | Conflict] = {}
         waiting = [item for item in items if not self.is_bound(item.key)]
         for find, evidence in (
-            (self.with_vmid, lambda item: f'the VM ID {item.hints["vmid"]}'),
-            (self.with_uuid, lambda item: f'the serial number {item.hints["uuid"]}'),
-            (self.with_name_and_mac, lambda item: f'the name "{item.hints["name"]}" and a MAC address of this guest'),
+            (self.with_vmid, lambda item: f'the VM ID {GuestHints.of(item).vmid}'),
+            (self.with_uuid, lambda item: f'the serial number {GuestHints.of(item).uuid}'),
+            (
+                self.with_name_and_mac,
+                lambda item: f'the name "{GuestHints.of(item).name}" and a MAC address of this guest',
+            ),
         ):
             waiting = self.prove(waiting, find, evidence)
         self.suggest(waiting)
@@ -84,7 +93,8 @@ class GuestRecognition:
         return self.answers.get(item.key)
 
     def is_bound(self, key: str) -> bool:
-        bound = self.existing.bindings.get((VIRTUAL_MACHINE, key))
+        """Whether a guest has a virtual machine by its binding, or is unmanaged."""
+        bound = self.existing.bindings.get((GUEST, key))
         return bound is not None and (bound.unmanaged or bound.pointer in self.existing.by_pointer)
 
     # Proof
@@ -95,7 +105,7 @@ class GuestRecognition:
         find: Callable[[Item], list[Record]],
         evidence: Callable[[Item], str],
     ) -> list[Item]:
-        """Answer for those items that one kind of evidence settles; the others."""
+        """Answer for those items that one kind of evidence identifies, and return the others."""
         wanted: dict[Pointer, list[Item]] = {}
         found = {item.key: find(item) for item in items}
         for item in items:
@@ -108,7 +118,7 @@ class GuestRecognition:
             record = self.existing.by_pointer[pointer]
             self.claimed.add(pointer)
             # Copies of a machine may share a UUID, or a name and a MAC address.
-            named = [item for item in rivals if record.hints['name'] in names_of(item)]
+            named = [item for item in rivals if GuestRecordHints.of(record).name in names_of(item)]
             if len(rivals) == 1 or len(named) == 1:
                 self.answers[(named or rivals)[0].key] = record
             else:
@@ -117,29 +127,32 @@ class GuestRecognition:
         return [item for item in items if item.key not in self.answers]
 
     def with_vmid(self, item: Item) -> list[Record]:
-        return self.unbound('vmid', item.hints['vmid'])
+        """The unbound virtual machines with the VM ID of the guest."""
+        return self.unbound('vmid', GuestHints.of(item).vmid)
 
     def with_uuid(self, item: Item) -> list[Record]:
-        return self.unbound('uuid', item.hints['uuid'])
+        """The unbound virtual machines with the SMBIOS UUID of the guest."""
+        return self.unbound('uuid', GuestHints.of(item).uuid)
 
     def with_name_and_mac(self, item: Item) -> list[Record]:
+        """The unbound virtual machines with the name and a MAC address of the guest."""
         return [
             record
             for name in names_of(item)
             for record in self.unbound('name', name)
-            if record.hints['vmid'] is None and record.hints['macs'] & item.hints['macs']
+            if GuestRecordHints.of(record).vmid is None and GuestRecordHints.of(record).macs & GuestHints.of(item).macs
         ]
 
     def unbound(self, hint: str, value: object) -> list[Record]:
-        """The virtual machines of this cluster that no guest of the endpoint has."""
+        """The virtual machines of this cluster that belong to no guest of the endpoint."""
         if value is None:
             return []
         return [
             record
-            for record in self.existing.find(VIRTUAL_MACHINE, hint, value)
+            for record in self.existing.find(GUEST, hint, value)
             if record.values['cluster'] == self.cluster
             and record.pointer not in self.existing.bound_to
-            and record.pointer not in self.settings.left_alone
+            and record.pointer not in self.settings.ignored_machines
             and record.pointer not in self.claimed
         ]
 
@@ -162,12 +175,14 @@ class GuestRecognition:
             self.answers[item.key] = Conflict(
                 f'"{item.label}" may be a virtual machine that NetBox has already.',
                 candidates=tuple(
-                    Candidate(each.record, self.told(item, each, found, rivals[each.record.pointer])) for each in found
+                    Candidate(each.record, self.explanation(item, each, found, rivals[each.record.pointer]))
+                    for each in found
                 ),
             )
 
     def likenesses(self, item: Item) -> Iterator[Likeness]:
-        names, macs = names_of(item), item.hints['macs']
+        """Why virtual machines may be a guest."""
+        names, macs = names_of(item), GuestHints.of(item).macs
         found = {
             record.pointer: record
             for hint, value in (*(('name', name) for name in names), *(('macs', mac) for mac in sorted(macs)))
@@ -182,38 +197,42 @@ class GuestRecognition:
 
     def elsewhere(self, item: Item, names: Sequence[str]) -> Iterator[Likeness]:
         """Why virtual machines outside of this cluster may be a guest that has moved here."""
-        signs = (('uuid', item.hints['uuid']), *(('mac', mac) for mac in sorted(item.hints['macs'])))
+        signs = (('uuid', GuestHints.of(item).uuid), *(('mac', mac) for mac in sorted(GuestHints.of(item).macs)))
         found = {record.pointer: record for sign in signs for record in self.signs_elsewhere.get(sign, ())}
         for record in found.values():
-            uuid = record.hints['uuid'] if record.hints['uuid'] == item.hints['uuid'] else ''
+            uuid = (
+                GuestRecordHints.of(record).uuid if GuestRecordHints.of(record).uuid == GuestHints.of(item).uuid else ''
+            )
             if not uuid and is_other_uuid(record, item):
                 continue
-            has_name = record.hints['name'] in names
-            macs = record.hints['macs'] & item.hints['macs']
+            has_name = GuestRecordHints.of(record).name in names
+            macs = GuestRecordHints.of(record).macs & GuestHints.of(item).macs
             # A container has no UUID: it needs all MAC addresses and the name.
-            is_same_set = record.hints['macs'] == item.hints['macs'] and (has_name or item.key.startswith('qemu/'))
+            is_same_set = GuestRecordHints.of(record).macs == GuestHints.of(item).macs and (
+                has_name or item.key.startswith('qemu/')
+            )
             if uuid or is_same_set:
                 yield Likeness(record, has_name, macs, uuid=uuid or '', is_elsewhere=True)
 
     def may_adopt(self, item: Item, found: Sequence[Likeness], rivals: dict[Pointer, list[Item]]) -> bool:
-        """Whether the endpoint adopts by name, and name, machine and guest are the only ones of their kind."""
+        """Whether the endpoint adopts by name, and the name, the machine and the guest are unambiguous."""
         if not self.settings.adopt_by_name or len(found) > 1 or not found[0].is_by_name:
             return False
         return len(rivals[found[0].record.pointer]) == 1 and not self.namesakes(item)
 
     def namesakes(self, item: Item) -> list[str]:
-        """The other guests of that name that have no virtual machine of their own."""
-        return [key for key in item.hints['namesakes'] if not self.is_bound(key)]
+        """The other guests with that name that have no virtual machine of their own."""
+        return [key for key in GuestHints.of(item).namesakes if not self.is_bound(key)]
 
-    def told(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> str:
-        """What a candidate is, and what the user can do."""
+    def explanation(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> str:
+        """Why a virtual machine is a candidate, and what the user can do."""
         label = likeness.record.pointer.label
         where = where_is(likeness.record) if likeness.is_elsewhere else ''
         parts = [f'The virtual machine "{label}"{where} may be this guest: it has {evidence_of(likeness)}.']
         if likeness.against:
             parts.append(f'Against it: {" and ".join(likeness.against)}.')
-        others = {each.key for each in rivals} | set(self.namesakes(item) if likeness.has_name else ())
-        if others := sorted(others - {item.key}):
+        keys = {each.key for each in rivals} | set(self.namesakes(item) if likeness.has_name else ())
+        if others := sorted(keys - {item.key}):
             parts.append(f'It may be {" or ".join(others)} as well.')
         if len(found) > 1:
             names = ', '.join(sorted(f'"{other.record.pointer.label}"' for other in found if other is not likeness))
@@ -229,42 +248,44 @@ class GuestRecognition:
 
 def compare(item: Item, record: Record, names: Sequence[str]) -> Likeness | None:
     """Why a virtual machine of this cluster may be a guest; None: it is not."""
-    has_name = record.hints['name'] in names
-    macs = record.hints['macs'] & item.hints['macs']
-    if not macs and record.hints['macs'] and item.hints['macs']:
+    has_name = GuestRecordHints.of(record).name in names
+    macs = GuestRecordHints.of(record).macs & GuestHints.of(item).macs
+    if not macs and GuestRecordHints.of(record).macs and GuestHints.of(item).macs:
         return None
     against = []
     if not has_name:
         against.append('it has another name')
-    vmid = record.hints['vmid']
-    if vmid is not None and vmid != item.hints['vmid']:
-        # Without a MAC address of the guest, or with the VM ID of a guest that is there, it is another machine.
-        if not macs or vmid in item.hints['vmids']:
+    vmid = GuestRecordHints.of(record).vmid
+    if vmid is not None and vmid != GuestHints.of(item).vmid:
+        # Without a MAC address of the guest, or with the VM ID of an existing guest, it is another machine.
+        if not macs or vmid in GuestHints.of(item).vmids:
             return None
         against.append(f'it has the VM ID {vmid}')
     if is_other_uuid(record, item):
-        against.append(f'its serial number is another SMBIOS UUID ({record.hints["uuid"]})')
+        against.append(f'its serial number is another SMBIOS UUID ({GuestRecordHints.of(record).uuid})')
     return Likeness(record, has_name, macs, tuple(against))
 
 
 def is_other_uuid(record: Record, item: Item) -> bool:
-    """Whether the serial number of a virtual machine is the SMBIOS UUID of another guest."""
-    uuid = record.hints['uuid']
-    return bool(uuid and item.hints['uuid'] and UUID.fullmatch(uuid) and uuid != item.hints['uuid'])
+    """Whether the serial number of the record is the SMBIOS UUID of another guest."""
+    uuid = GuestRecordHints.of(record).uuid
+    return bool(uuid and GuestHints.of(item).uuid and UUID.fullmatch(uuid) and uuid != GuestHints.of(item).uuid)
 
 
 def where_is(record: Record) -> str:
+    """The cluster of a virtual machine, for display."""
     cluster = record.values['cluster']
-    return f' of the cluster "{cluster.label}"' if cluster else ' outside of all clusters'
+    return f' of the cluster "{show(cluster)}"' if cluster else ' outside of all clusters'
 
 
 def names_of(item: Item) -> list[str]:
-    """The names that the guest may have in NetBox, in lower case: its own, and that with its VM ID."""
-    name = item.hints['name']
-    return [each.lower() for each in islice(possible_names(name, item.hints['vmid']), 2)] if name else []
+    """The names that the guest may have in NetBox, in lower case: its own, and its own with the VM ID."""
+    name = GuestHints.of(item).name
+    return [each.lower() for each in islice(possible_names(name, GuestHints.of(item).vmid), 2)] if name else []
 
 
 def evidence_of(likeness: Likeness) -> str:
+    """The properties that both have, for display."""
     evidence = [f'the SMBIOS UUID {likeness.uuid} as its serial number'] if likeness.uuid else []
     evidence += ['the same name'] if likeness.has_name else []
     if macs := sorted(likeness.macs):
@@ -273,22 +294,25 @@ def evidence_of(likeness: Likeness) -> str:
 
 
 def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[str]:
-    """What proves that a candidate is the guest."""
+    """The changes that would prove that a candidate is the guest."""
     if likeness.is_elsewhere:
         remedy = "move it to this endpoint's cluster"
         is_proof = likeness.uuid or (likeness.has_name and likeness.macs)
-        yield remedy if is_proof else f'{remedy} and set its custom field "vmid" to {item.hints["vmid"]} (REST API)'
+        yield (
+            remedy if is_proof else f'{remedy} and set its custom field "vmid" to {GuestHints.of(item).vmid} (REST API)'
+        )
         return
     if by_name:
         yield 'turn on "adopt by name" for the endpoint'
-    if likeness.has_name and not likeness.against and not likeness.macs and item.hints['macs']:
-        yield f'give one of its interfaces the MAC address {min(item.hints["macs"])}'
-    if item.hints['uuid']:
-        yield f'set its serial number to the SMBIOS UUID {item.hints["uuid"]}'
-    yield f'set its custom field "vmid" to {item.hints["vmid"]} (REST API)'
+    if likeness.has_name and not likeness.against and not likeness.macs and GuestHints.of(item).macs:
+        yield f'give one of its interfaces the MAC address {min(GuestHints.of(item).macs)}'
+    if GuestHints.of(item).uuid:
+        yield f'set its serial number to the SMBIOS UUID {GuestHints.of(item).uuid}'
+    yield f'set its custom field "vmid" to {GuestHints.of(item).vmid} (REST API)'
 
 
 def disproofs(likeness: Likeness) -> Iterator[str]:
+    """The changes that would prove that a candidate is another machine."""
     if likeness.uuid:
         yield 'change its serial number'
     elif likeness.macs:
@@ -298,11 +322,13 @@ def disproofs(likeness: Likeness) -> Iterator[str]:
 
 
 def one_of(remedies: Iterable[str]) -> str:
+    """Alternatives, for display."""
     *first, last = remedies
     return f'{", ".join(first)} or {last}' if first else last
 
 
 def several(found: Sequence[Record], what: str) -> Conflict:
+    """The conflict of a guest whose evidence matches several virtual machines."""
     names = ', '.join(sorted(f'"{record.pointer.label}"' for record in found))
     return Conflict(
         f'{len(found)} virtual machines in this cluster have {what}: {names}. Clear it on those that are not this '
@@ -311,7 +337,7 @@ def several(found: Sequence[Record], what: str) -> Conflict:
 
 
 def shared(item: Item, rivals: Sequence[Item], record: Record, what: str) -> Conflict:
-    """Several guests have the evidence that is to prove one of them."""
+    """The conflict of several guests whose evidence matches the same virtual machine."""
     others = ' and '.join(sorted(rival.key for rival in rivals if rival is not item))
     return Conflict(
         '',
@@ -320,8 +346,8 @@ def shared(item: Item, rivals: Sequence[Item], record: Record, what: str) -> Con
                 record,
                 f'The virtual machine "{record.pointer.label}" may be this guest: it has {what}. The same is true of '
                 f'{others}, so it is not clear which of them it is. No virtual machine is created for these guests '
-                f'until this is settled. If it is this guest, set its custom field "vmid" to {item.hints["vmid"]} '
-                '(REST API).',
+                f'until this is settled. If it is this guest, set its custom field "vmid" to '
+                f'{GuestHints.of(item).vmid} (REST API).',
             ),
         ),
     )

@@ -12,10 +12,10 @@ NAME_LENGTH = 100
 
 def tags_of(tags: Iterable[str], style: Reading[TagStyle]) -> frozenset[Shared] | None:
     """
-    The tags as NetBox tags, with the datacenter's colours for those that must be made.
+    The tags as NetBox tags, with the colors of the datacenter for new ones.
 
-    Unless the datacenter's tag style is case-sensitive, Proxmox takes 'Web' and 'web' for one tag and so do we. None:
-    the style was not read, and these tags depend on it.
+    Unless the tag style of the datacenter is case-sensitive, 'Web' and 'web' are one tag. None: the style was not read,
+    and these tags depend on it.
     """
     tags = tuple(tags)
     if not known(style) and any(tag != tag.lower() for tag in tags):

@@ -54,7 +54,7 @@ def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     from netbox_proxsync.runs.cancellation import CancelWatch
     from netbox_proxsync.runs.lifecycle import close
     from netbox_proxsync.runs.recorder import RunRecorder
-    from netbox_proxsync.sync.guest_states import Pending, Standings
+    from netbox_proxsync.sync.guest_states import GuestStates, Pending
 
     made = SyncRun.objects.create(endpoint=ProxmoxEndpoint.objects.get(pk=endpoint.pk), mode='sync')
     recorder = RunRecorder(made)
@@ -64,7 +64,7 @@ def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     settings = execution.load_settings(made.endpoint)
     plan = execution.decide(made, recorder, watch, inventory, settings)
     assert not plan.refusal, plan.refusal
-    standings = Standings(inventory, settings, map(Pending, plan.changes))
+    standings = GuestStates(inventory, settings, map(Pending, plan.changes))
     execution.write(made, recorder, watch, plan, GuestRecorder(made.endpoint, standings))
     close(made, 'completed')
     return made

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from netbox_proxsync.proxmox.inventory import Unknown
 from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.hints import AddressRecordHints
 from netbox_proxsync.sync.mapping.missing_addresses import ABSENT
 from netbox_proxsync.sync.state import Record
 from netbox_proxsync.sync.values import Pointer
@@ -102,7 +103,7 @@ class World:
         retired = self.retired(3 - endpoint)
         mine = {bound.pointer for bound in self.bindings[endpoint].values()}
         found = self.netbox.existing
-        holders = {record.pointer: record.hints['holder_vm'] for record in found.records['ip']}
+        holders = {record.pointer: AddressRecordHints.of(record).machine for record in found.records['ip']}
         foreign = {
             bound.pointer: 'other'
             for bound in others.values()
@@ -333,7 +334,7 @@ class Addresses(RuleBasedStateMachine):
 
 def is_about_absence(change) -> bool:
     names = {entry.name for entry in change.writes}
-    return (change.kind == 'ip' and change.action.goes) or (change.kind == 'vm' and names == {'primary_ip4'})
+    return (change.kind == 'ip' and change.action.removes_object) or (change.kind == 'vm' and names == {'primary_ip4'})
 
 
 def test_every_address_is_on_a_guest_that_was_last_seen_with_it_or_that_a_user_gave_it_to():

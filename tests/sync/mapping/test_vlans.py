@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, Vnet
 from netbox_proxsync.proxmox.inventory import Unknown
-from netbox_proxsync.sync.mapping.vlans import Membership, find
+from netbox_proxsync.sync.mapping.vlan_membership import Membership
+from netbox_proxsync.sync.mapping.vlans import Lookup
 from netbox_proxsync.sync.rules import Outcome, Rule
-from netbox_proxsync.sync.state import VlanBook, VlanHit
+from netbox_proxsync.sync.state import VlanCandidate, VlanIndex
 from netbox_proxsync.sync.values import Pointer, decode, encode
 from tests.sync.builders import SETTINGS, UNREAD, NetBox, config, guest, inventory, nic, node, node_interface, plan
 
@@ -20,17 +21,17 @@ SITE = Pointer('dcim.site', 1, 'Berlin')
 
 def vlan(pk, group=None, site=None, **values):
     pointer = Pointer('ipam.vlan', pk, f'vlan{pk}')
-    return VlanHit(pointer=pointer, group=group, site=site, **({'is_local': False} | values))
+    return VlanCandidate(pointer=pointer, group=group, site=site, **({'is_local': False} | values))
 
 
 def book(*hits, vid=20, **values):
-    return VlanBook(hits={vid: hits} if hits else {}, **({'site': SITE} | values))
+    return VlanIndex(candidates={vid: hits} if hits else {}, **({'site': SITE} | values))
 
 
 def with_nic(inv_values=(), book_=None, **values):
     """The interface of a guest with such a NIC, and the plan that made it."""
     netbox = NetBox()
-    netbox.vlans = {'interface': book_ or VlanBook()}
+    netbox.vlans = {'interface': book_ or VlanIndex()}
     made = netbox.sync(inventory(guest(100, config=config(nics=(nic(**values),)), node='pve1'), **dict(inv_values)))
     return netbox.object('interface', 'qemu/100/net0').values, made, netbox
 
@@ -51,7 +52,7 @@ def test_a_tag_is_an_access_port():
 
 def test_trunks_are_tagged_and_the_tag_beside_them_is_native():
     hits = {vid: (vlan(vid),) for vid in (10, 20, 21, 22, 30)}
-    values, _made, _netbox = with_nic(book_=VlanBook(hits=hits), vlan_tag=10, trunks=((20, 22),))
+    values, _made, _netbox = with_nic(book_=VlanIndex(candidates=hits), vlan_tag=10, trunks=((20, 22),))
     assert (values['mode'], values['untagged_vlan']) == ('tagged', Pointer('ipam.vlan', 10))
     assert values['tagged_vlans'] == {Pointer('ipam.vlan', vid) for vid in (20, 21, 22)}
 
@@ -160,25 +161,25 @@ def test_a_missing_vlan_is_told_once_and_none_is_shown():
 
 def test_the_group_comes_before_the_site_and_the_site_before_the_rest():
     in_group, local, everywhere = vlan(1, GROUP), vlan(2, site=SITE, is_local=True), vlan(3)
-    assert find(20, book(in_group, local, everywhere), GROUP, ()) == (in_group.pointer,)
-    assert find(20, book(in_group, local, everywhere), None, ()) == (local.pointer,)
-    assert find(20, book(everywhere), GROUP, ()) == (everywhere.pointer,)
+    assert Lookup(book(in_group, local, everywhere), GROUP).find(20, ()) == (in_group.pointer,)
+    assert Lookup(book(in_group, local, everywhere), None).find(20, ()) == (local.pointer,)
+    assert Lookup(book(everywhere), GROUP).find(20, ()) == (everywhere.pointer,)
 
 
 def test_a_vlan_that_netbox_does_not_offer_is_meant_by_its_group_only():
     elsewhere, everywhere = vlan(1, GROUP, is_local=True, is_offered=False), vlan(3)
-    assert find(20, book(elsewhere, everywhere), GROUP, ()) == (elsewhere.pointer,)
-    assert find(20, book(elsewhere, everywhere), None, ()) == (everywhere.pointer,)
+    assert Lookup(book(elsewhere, everywhere), GROUP).find(20, ()) == (elsewhere.pointer,)
+    assert Lookup(book(elsewhere, everywhere), None).find(20, ()) == (everywhere.pointer,)
 
 
 def test_a_vlan_of_another_site_is_not_meant():
     other = vlan(1, GROUP, site=Pointer('dcim.site', 2), is_local=True)
-    assert find(20, book(other), GROUP, ()) == ()
+    assert Lookup(book(other), GROUP).find(20, ()) == ()
 
 
 def test_what_is_missing_is_made_in_the_group_else_in_the_site():
     in_group, at_site, everywhere = (
-        find(20, VlanBook(site=site, creates=True), group, ())[0]
+        Lookup(VlanIndex(site=site, creates=True), group).find(20, ())[0]
         for group, site in ((GROUP, SITE), (None, SITE), (None, None))
     )
     assert [made.attributes for made in (in_group, at_site, everywhere)] == [
@@ -210,7 +211,7 @@ def test_the_group_of_a_rule_comes_before_that_of_the_endpoint():
 
 def test_while_it_is_unknown_which_group_a_rule_means_vlans_stay():
     netbox = NetBox()
-    netbox.vlans = {'interface': VlanBook(hits={20: (vlan(7, GROUP), vlan(8)), 21: (vlan(9),)})}
+    netbox.vlans = {'interface': VlanIndex(candidates={20: (vlan(7, GROUP), vlan(8)), 21: (vlan(9),)})}
     settings = in_rules_group(pools=('gold',))
 
     def sync(pool, **values):
@@ -227,7 +228,7 @@ def test_while_it_is_unknown_which_group_a_rule_means_vlans_stay():
 
 def test_tagged_vlans_are_merged():
     hits = {20: (vlan(20),), 21: (vlan(21),)}
-    _values, _made, netbox = with_nic(book_=VlanBook(hits=hits), trunks=((20, 21),))
+    _values, _made, netbox = with_nic(book_=VlanIndex(candidates=hits), trunks=((20, 21),))
     pointer = netbox.bindings['interface', 'qemu/100/net0'].pointer
     mine = Pointer('ipam.vlan', 99)
     netbox.edit('interface', pointer, tagged_vlans=frozenset({vlan(20).pointer, vlan(21).pointer, mine}))
