@@ -25,7 +25,7 @@ from ..proxmox.http.client import Connection
 from ..proxmox.http.tls import fetch_fingerprint
 from ..proxmox.parsers.address_filters import AddressFilters
 from ..proxmox.readers.options import CollectOptions
-from ..proxmox.readings import Reading, Unknown
+from ..proxmox.readings import Reading, Unreadable
 from ..proxmox.ssh.errors import InvalidSSHSettings
 from ..proxmox.ssh.settings import TIMEOUT, SSHSettings
 from .netbox_checks import demand_checks, field_checks
@@ -145,7 +145,7 @@ def ssh_settings_of(endpoint: ProxmoxEndpoint) -> Reading[SSHSettings | None]:
             timeout=min(endpoint.timeout, TIMEOUT),
         )
     except (SecretError, InvalidSSHSettings) as error:
-        return Unknown(str(error))
+        return Unreadable(str(error))
 
 
 def options_of(endpoint: ProxmoxEndpoint, vmids: Collection[int] | None = None) -> CollectOptions:

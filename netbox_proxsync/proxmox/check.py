@@ -11,7 +11,7 @@ from .hosts import Host
 from .http.client import Connection, ProxmoxClient
 from .http.tls import TLSMode, fetch_fingerprint
 from .infrastructure import NodeHardware
-from .inventory import Node, Reading, Unknown, known
+from .inventory import Node, Reading, Unreadable, known
 from .parsers.resources import ClusterStatus, Resources, merge_nodes
 from .plurals import counted
 from .properties import Garbled
@@ -265,7 +265,7 @@ def _missing(lack: MissingPrivilege, loss: Loss | None) -> str:
 
 def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: Iterable[Node]) -> list[Check]:
     """One line for each node. A run needs none of them."""
-    if isinstance(settings, Unknown):
+    if isinstance(settings, Unreadable):
         return [Check(label='SSH', ok=False, detail=settings.reason, required=False)]
     if settings is None:
         return []
@@ -280,13 +280,13 @@ def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], no
     return [_ssh_check(name, results.get(name, address)) for name, address in addresses.items()]
 
 
-def _ssh_check(name: str, result: NodeHardware | SSHError | Unknown) -> Check:
+def _ssh_check(name: str, result: NodeHardware | SSHError | Unreadable) -> Check:
     check = partial(Check, label=f'SSH to {name}', required=False)
     if isinstance(result, NodeHardware):
         machine = [value for value in (result.manufacturer, result.product) if known(value) and value]
         nics = counted(len(result.nics), 'physical NIC') if known(result.nics) else result.nics.reason
         return check(ok=True, detail=f'works: {", ".join([" ".join(machine), nics] if machine else [nics])}')
-    if isinstance(result, Unknown):
+    if isinstance(result, Unreadable):
         return check(ok=False, detail=result.reason)
     return check(ok=False, detail=result.message, remedy=result.remedy)
 

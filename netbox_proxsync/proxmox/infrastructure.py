@@ -1,7 +1,7 @@
 """
 What the cluster is built on: the nodes' hardware and networks, the virtual networks, the storages.
 
-Plain, frozen data, as `inventory`, by whose rules its parts are known, absent (None, empty) or Unknown.
+Plain, frozen data, as `inventory`, by whose rules its parts are known, absent (None, empty) or Unreadable.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
 
-from .readings import Reading, Unknown, known
+from .readings import Reading, Unreadable, known
 
 __all__ = (
     'Certificate',
@@ -138,7 +138,7 @@ class NodeInterface:
     parent: Reading[str | None]
     bond_mode: Reading[str | None]
     alternative_names: Reading[tuple[str, ...]]
-    addresses_unread: Unknown | None = None
+    addresses_unread: Unreadable | None = None
     method4: Reading[str | None] = None
     method6: Reading[str | None] = None
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -160,7 +160,7 @@ class NodeInterface:
 def unread_values(part: object) -> tuple[str, ...]:
     """The reasons of the values of a dataclass that could not be read, each once."""
     values = (getattr(part, attribute.name) for attribute in fields(part))
-    return tuple(dict.fromkeys(value.reason for value in values if isinstance(value, Unknown)))
+    return tuple(dict.fromkeys(value.reason for value in values if isinstance(value, Unreadable)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 What one read of a Proxmox VE cluster returned.
 
 Plain, frozen data without Django or NetBox. Every part that Proxmox may refuse, time out on or garble is a `Reading`:
-the value, or `Unknown` with the reason. `None` always means that Proxmox said "there is none". That difference decides
-whether NetBox may be changed, so no part of an inventory has a default value.
+the value, or `Unreadable` with the reason. `None` always means that Proxmox said "there is none". That difference
+decides whether NetBox may be changed, so no part of an inventory has a default value.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
-from .readings import Reading, Unknown, known
+from .readings import Reading, Unreadable, known
 from .token_history import Sight
 
 __all__ = (
@@ -32,7 +32,7 @@ __all__ = (
     'Notice',
     'Reading',
     'TagStyle',
-    'Unknown',
+    'Unreadable',
     'known',
 )
 
@@ -100,14 +100,14 @@ class NicAddresses:
             when VLANs, bridges or bonds on top share the MAC).
         configured: The hosts that the configuration gives to this NIC, including those that the guest does not have.
             None: the configuration does not say (a virtual machine without a cloud-init drive, or with network data of
-            its own). Unknown: it cannot be read, so it is not known which addresses are static and whether the NIC has
-            a default gateway.
+            its own). Unreadable: it cannot be read, so it is not known which addresses are static and whether the NIC
+            has a default gateway.
         excess: The hosts that the guest reports beyond the limit. They are not documented, and they are not gone.
     """
 
     addresses: tuple[Address, ...]
     ignored: tuple[IgnoredAddress, ...]
-    running: Unknown | None
+    running: Unreadable | None
     has_gateway4: bool
     has_gateway6: bool
     guest_name: str | None
@@ -136,7 +136,8 @@ class GuestOnlyInterface:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
     """
-    A virtual NIC, from a `netN` property string. What cannot be read is Unknown; if the whole line cannot be read, all
+    A virtual NIC, from a `netN` property string. What cannot be read is Unreadable; if the whole line cannot be read,
+    all
     but the key is: the NIC exists all the same.
 
     Attributes:
@@ -176,12 +177,12 @@ class Disk:
     """
     A data disk or mount point; no CD-ROM, cloud-init drive, EFI disk, TPM state or unused volume.
 
-    What cannot be read is Unknown. If not even the volume can be read, all but the key is: something is there, and it
-    may be a disk or a CD-ROM.
+    What cannot be read is Unreadable. If not even the volume can be read, all but the key is: something is there, and
+    it may be a disk or a CD-ROM.
 
     Attributes:
         key: 'scsi0', 'rootfs', 'mp0'.
-        size: In bytes; Unknown if neither the configuration nor the storage tells.
+        size: In bytes; Unreadable if neither the configuration nor the storage tells.
         storage: Storage id; None for pass-through devices and bind mounts.
         volume: The volume without the storage id; for pass-through and bind mounts the path.
         format: 'raw', 'qcow2', 'subvol', ... ; None if it cannot be told.
@@ -203,7 +204,7 @@ class GuestConfig:
     """
     A guest's running configuration (`/config?current=1`), with Proxmox's own defaults where a key is absent.
 
-    Each attribute is a reading of its own: one that cannot be read is Unknown, and costs the others nothing.
+    Each attribute is a reading of its own: one that cannot be read is Unreadable, and costs the others nothing.
 
     Attributes:
         name: `name` / `hostname`; None if not set (lists then show 'VM 104', 'CT203').
@@ -265,14 +266,14 @@ class GuestConfig:
         """What of the configuration cannot be read: which part, of what ('' or 'net0', 'scsi0', ...), and why."""
         for part in fields(self):
             # Whether there is a cloud-init drive is unknown because of a disk, which is named below.
-            if isinstance(reading := getattr(self, part.name), Unknown) and part.name != 'cloudinit_drive':
+            if isinstance(reading := getattr(self, part.name), Unreadable) and part.name != 'cloudinit_drive':
                 yield part.name, '', reading.reason
         for number, wish in self.cloudinit.items():
-            if isinstance(wish, Unknown):
+            if isinstance(wish, Unreadable):
                 yield 'ipconfig', str(number), wish.reason
         for device in (*self.nics, *self.disks):
             readings = {part.name: getattr(device, part.name) for part in fields(device)}
-            unread = {name: reading.reason for name, reading in readings.items() if isinstance(reading, Unknown)}
+            unread = {name: reading.reason for name, reading in readings.items() if isinstance(reading, Unreadable)}
             if len(unread) > 1 and len(set(unread.values())) == 1:
                 # The whole line cannot be read.
                 unread = {'nic' if isinstance(device, Nic) else 'disk': next(iter(unread.values()))}
@@ -290,9 +291,10 @@ class Guest:
         name: As Proxmox lists it.
         status: Proxmox's own word: running, stopped, paused, prelaunch, suspended, io-error, ...
         lock: backup, migrate, snapshot, suspended, ...; None if not locked.
-        pool, ha_state: None if in no pool, not managed by HA; Unknown if the token may not see that.
-        addresses: By NIC key; Unknown if the configuration is.
-        guest_only: Interfaces that belong to none of its readable NICs. Unknown if the guest could not be asked, or if
+        pool, ha_state: None if in no pool, not managed by HA; Unreadable if the token may not see that.
+        addresses: By NIC key; Unreadable if the configuration is.
+        guest_only: Interfaces that belong to none of its readable NICs. Unreadable if the guest could not be asked, or
+            if
             a part of its answer that may be about such an interface could not be read.
         os_name: The guest agent's `pretty-name`; None if not asked for or not told.
         host_name: The guest agent's host name; likewise.
@@ -328,8 +330,8 @@ class Node:
     Attributes:
         cpus: Logical CPUs.
         address: The one that the cluster uses.
-        facts, certificates: Unknown if it is offline or was not asked.
-        interfaces: Its running network. Unknown, too, if the list may be incomplete (a token without SDN.Audit gets
+        facts, certificates: Unreadable if it is offline or was not asked.
+        interfaces: Its running network. Unreadable, too, if the list may be incomplete (a token without SDN.Audit gets
             no bridges), and while there are changes that are not applied yet: Proxmox shows only those then.
         hardware: What SSH told; None if the endpoint does not ask by SSH.
     """
@@ -383,7 +385,7 @@ class Inventory:
         guests: Sorted by type and vmid.
         guests_incomplete: None if a guest that is not in `guests` does not exist; else the reason why its absence
             means nothing (the token does not see all guests, no quorum, a list was refused).
-        vnets, storages: Unknown, too, if the token may not see all of them.
+        vnets, storages: Unreadable, too, if the token may not see all of them.
         not_backed_up: The ids of the guests that no backup job covers.
         calls: Number of requests made to Proxmox.
         sight: What the token could see; None if its privileges are not known.
@@ -395,7 +397,7 @@ class Inventory:
     quorate: Reading[bool]
     nodes: tuple[Node, ...]
     guests: tuple[Guest, ...]
-    guests_incomplete: Unknown | None
+    guests_incomplete: Unreadable | None
     tag_style: Reading[TagStyle]
     vnets: Reading[tuple[Vnet, ...]]
     storages: Reading[tuple[Storage, ...]]

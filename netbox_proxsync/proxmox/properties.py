@@ -14,7 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
-from .readings import Reading, Unknown
+from .readings import Reading, Unreadable
 
 __all__ = (
     'Garbled',
@@ -153,7 +153,7 @@ def parse_properties(value: object, default_key: str | None = None) -> dict[str,
     """
     properties = {}
     for name, content in read_properties(value, default_key).items():
-        if isinstance(content, Unknown):
+        if isinstance(content, Unreadable):
             raise Garbled(content.reason.rstrip('.'))
         properties[name] = content
     return properties
@@ -161,8 +161,8 @@ def parse_properties(value: object, default_key: str | None = None) -> dict[str,
 
 def read_properties(value: object, default_key: str | None = None) -> dict[str, Reading[str]]:
     """
-    The same as `parse_properties`, but a sub-key without a value, or one that is given twice, is Unknown and costs the
-    other sub-keys nothing.
+    The same as `parse_properties`, but a sub-key without a value, or one that is given twice, is Unreadable and costs
+    the other sub-keys nothing.
 
     Raises:
         Garbled: It is not a text, or a part of it has no name, so that which sub-key it gives is not known.
@@ -179,9 +179,9 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
         if name.strip() != name:
             raise Garbled(f'{_shown(name)} is not a key')
         if name in properties:
-            properties[name] = Unknown(f'{_shown(name)} is given twice.')
+            properties[name] = Unreadable(f'{_shown(name)} is given twice.')
         elif not content:
-            properties[name] = Unknown(f'{_shown(name)} has no value.')
+            properties[name] = Unreadable(f'{_shown(name)} has no value.')
         else:
             properties[name] = content
     return properties
@@ -189,18 +189,18 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
 
 def read_value[T](parse: Callable[[object], T], value: object, what: str) -> Reading[T]:
     """
-    What `parse` makes of a value, or Unknown, with the reason, if it raises Garbled.
+    What `parse` makes of a value, or Unreadable, with the reason, if it raises Garbled.
 
     Args:
-        value: May be Unknown itself.
+        value: May be Unreadable itself.
         what: Names the value in the reason: 'memory', 'tag of net0'.
     """
     try:
-        if isinstance(value, Unknown):
+        if isinstance(value, Unreadable):
             raise Garbled(value.reason.rstrip('.'))
         return parse(value)
     except Garbled as error:
-        return Unknown(f'"{what}" cannot be read: {error}.')
+        return Unreadable(f'"{what}" cannot be read: {error}.')
 
 
 def format_properties(properties: Mapping[str, str], default_key: str | None = None) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from ..proxmox.inventory import Guest, Reading, Unknown, known
+from ..proxmox.inventory import Guest, Reading, Unreadable, known
 
 __all__ = ('GuestFilters', 'Subject', 'Term')
 
@@ -53,7 +53,7 @@ class Term:
     def matches(self, guest: Guest) -> bool | None:
         """Whether the guest has the property; None: that was not read."""
         values = values_of(guest, self.subject)
-        if isinstance(values, Unknown):
+        if isinstance(values, Unreadable):
             return None
         return any(fnmatchcase(value.lower(), self.pattern) for value in values)
 

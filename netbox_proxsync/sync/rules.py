@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from ..proxmox.readings import Reading, Unknown, known
+from ..proxmox.readings import Reading, Unreadable, known
 from .patterns import GLOB, PatternError, compile_pattern
 from .values import Pointer, Value
 
@@ -107,7 +107,7 @@ class Decided:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """
-    What the rules say about one guest: for each target a `Decided`, None if no rule says anything, or Unknown.
+    What the rules say about one guest: for each target a `Decided`, None if no rule says anything, or Unreadable.
 
     Attributes:
         skip: Decided if the guest is left out.
@@ -128,7 +128,7 @@ class Decision:
         return self.skip is not None
 
     def pick(self, target: str, default: Value = None) -> Reading[Value]:
-        """The value of a target: the rules', else the default; Unknown if it cannot be told which."""
+        """The value of a target: the rules', else the default; Unreadable if it cannot be told which."""
         decided = getattr(self, target)
         return decided.value if isinstance(decided, Decided) else default if decided is None else decided
 
@@ -207,13 +207,13 @@ def decide_tags(found: Found) -> Reading[tuple[Decided, ...]]:
 
 
 def matches(rule: Rule, guest: RuleGuest) -> Reading[bool]:
-    """Whether all conditions of a rule hold; Unknown if that hangs on what was not read."""
+    """Whether all conditions of a rule hold; Unreadable if that hangs on what was not read."""
     unknown = None
     for result in conditions(rule, guest):
         if result is False:
             return False
         if not known(result) and unknown is None:
-            unknown = Unknown(f'Whether rule "{rule.name}" matches is not known: {result.reason}')
+            unknown = Unreadable(f'Whether rule "{rule.name}" matches is not known: {result.reason}')
     return True if unknown is None else unknown
 
 
@@ -251,7 +251,7 @@ def has_name(name: str, rule: Rule) -> Reading[bool]:
         return compile_pattern(rule.name_pattern, rule.pattern_type).matches(name)
     except PatternError as error:
         # Forms and the API refuse such a pattern; it may still come from elsewhere, and must not end a run.
-        return Unknown(f'its name pattern is not valid: {error}')
+        return Unreadable(f'its name pattern is not valid: {error}')
 
 
 @lru_cache(maxsize=4096)

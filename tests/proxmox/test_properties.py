@@ -20,7 +20,7 @@ from netbox_proxsync.proxmox.properties import (
     read_properties,
     text,
 )
-from netbox_proxsync.proxmox.readings import Unknown
+from netbox_proxsync.proxmox.readings import Unreadable
 
 from .strategies import json_values, nearly, numbers, texts
 
@@ -163,7 +163,7 @@ def test_property_string_that_proxmox_refuses_is_garbled(value):
 
 def test_a_bad_part_of_a_property_string_costs_the_others_nothing():
     found = read_properties('a=1,b=2,a=3,c=,d=4')
-    assert {name for name, content in found.items() if isinstance(content, Unknown)} == {'a', 'c'}
+    assert {name for name, content in found.items() if isinstance(content, Unreadable)} == {'a', 'c'}
     assert (found['b'], found['d']) == ('2', '4')
 
 

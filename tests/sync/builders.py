@@ -18,7 +18,7 @@ from netbox_proxsync.proxmox.inventory import (
     NicAddresses,
     Node,
     TagStyle,
-    Unknown,
+    Unreadable,
 )
 from netbox_proxsync.sync.changes import Action, Plan
 from netbox_proxsync.sync.comparison import compare
@@ -28,7 +28,7 @@ from netbox_proxsync.sync.settings import Settings
 from netbox_proxsync.sync.state import Bound, Existing, Record, VlanBook
 from netbox_proxsync.sync.values import Pointer, Ref, Shared
 
-UNREAD = Unknown('It was not read.')
+UNREAD = Unreadable('It was not read.')
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings(endpoint=Pointer('netbox_proxsync.proxmoxendpoint', 1, 'lab'))
@@ -95,7 +95,7 @@ def config(**values) -> GuestConfig:
 
 
 def addresses(
-    *texts: str, running: Unknown | None = None, origin=AddressOrigin.OBSERVED, gateway=False
+    *texts: str, running: Unreadable | None = None, origin=AddressOrigin.OBSERVED, gateway=False
 ) -> NicAddresses:
     return NicAddresses(
         addresses=tuple(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.guest_filters import GuestFilters, Term
 from tests.sync.builders import SETTINGS, NetBox, guest, inventory, plan
 
@@ -31,7 +31,7 @@ def test_include_and_exclude(include, exclude, passes):
 
 
 def test_what_was_not_read_lets_no_guest_in():
-    unread = replace(WEB, pool=Unknown('refused'))
+    unread = replace(WEB, pool=Unreadable('refused'))
     assert not GuestFilters.parse(['pool:shop'], []).let_in(unread)
     assert not GuestFilters.parse([], ['pool:shop']).let_in(unread)
     assert GuestFilters.parse(['pool:shop', 'web-*'], []).let_in(unread)

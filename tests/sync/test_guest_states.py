@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.guest_details import details_of
 from netbox_proxsync.sync.guest_states import REOPENED, Pending, Standing, Standings, State
@@ -52,7 +52,7 @@ def test_what_is_open_decides(pending, state, words):
 
 @pytest.mark.parametrize('part', ['config', 'name', 'template'])
 def test_what_could_not_be_read_is_unknown(part):
-    found = standing(Pending(change()), one=replace(guest(100), **{part: Unknown('The node is away.')}))
+    found = standing(Pending(change()), one=replace(guest(100), **{part: Unreadable('The node is away.')}))
     assert found == Standing(State.UNKNOWN, 'The node is away.')
 
 
@@ -69,7 +69,7 @@ def test_a_guest_that_is_not_listed():
     complete = Standings(inventory(), SETTINGS, [])
     assert complete.absent('qemu/100', is_bound=True).state is State.MISSING
     assert complete.absent('qemu/100', is_bound=False) is None
-    partial = Standings(inventory(guests_incomplete=Unknown('No quorum.')), SETTINGS, [])
+    partial = Standings(inventory(guests_incomplete=Unreadable('No quorum.')), SETTINGS, [])
     for is_bound in (True, False):
         assert partial.absent('qemu/100', is_bound) == Standing(State.UNKNOWN, 'No quorum.')
     blocked = [Pending(change(Action.CONFLICT, reason='a journal entry hangs on it'))]
@@ -122,13 +122,13 @@ def test_values_that_may_be_secrets_are_not_told():
 
 
 def test_what_is_unread_is_told_once_with_its_reason():
-    reason = Unknown('Node pve2 is offline.')
-    lost = replace(guest(100), config=reason, addresses=reason, status=reason, pool=Unknown('No Pool.Audit.'))
+    reason = Unreadable('Node pve2 is offline.')
+    lost = replace(guest(100), config=reason, addresses=reason, status=reason, pool=Unreadable('No Pool.Audit.'))
     assert details_of(lost)['unread'] == [
         {'part': 'config', 'of': '', 'reason': 'Node pve2 is offline.'},
         {'part': 'pool', 'of': '', 'reason': 'No Pool.Audit.'},
     ]
     assert 'nics' not in details_of(lost)
-    off = Unknown('It does not run.')
+    off = Unreadable('It does not run.')
     silent = guest(100, addresses={'net0': addresses(running=off), 'net1': addresses(running=off)})
     assert details_of(silent)['unread'] == [{'part': 'running', 'of': 'net0, net1', 'reason': 'It does not run.'}]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import known
-from netbox_proxsync.proxmox.readings import Reading, Unknown
+from netbox_proxsync.proxmox.readings import Reading, Unreadable
 from netbox_proxsync.sync.rules import (
     TARGETS,
     Decided,
@@ -21,7 +21,7 @@ from netbox_proxsync.sync.rules import (
 )
 from netbox_proxsync.sync.values import Pointer
 
-UNREAD = Unknown('The token may not see it.')
+UNREAD = Unreadable('The token may not see it.')
 WEB, APP = Pointer('dcim.devicerole', 1, 'Web'), Pointer('dcim.devicerole', 2, 'App')
 RED = Pointer('ipam.vrf', 1, 'Red')
 PROD, BACKUP = Pointer('extras.tag', 1, 'prod'), Pointer('extras.tag', 2, 'backup')
@@ -100,7 +100,7 @@ def test_conditions(condition, facts, expected):
 def test_a_condition_on_what_was_not_read_is_neither_met_nor_failed(condition, unread):
     facts = Facts(**{unread: UNREAD})
     result = matches(rule('By fact', role=WEB, **condition), facts)
-    assert isinstance(result, Unknown)
+    assert isinstance(result, Unreadable)
     assert '"By fact"' in result.reason
     assert UNREAD.reason in result.reason
     # Another condition that fails settles it.
@@ -139,8 +139,8 @@ def test_an_unknown_rule_leaves_open_what_those_below_it_would_set():
         rule('rest', 30, role=APP, tenant=Pointer('tenancy.tenant', 2), vrf=RED),
     ]
     decision = decide(Facts(pool=UNREAD), rules)
-    assert isinstance(decision.role, Unknown)
-    assert isinstance(decision.pick('role', APP), Unknown)
+    assert isinstance(decision.role, Unreadable)
+    assert isinstance(decision.pick('role', APP), Unreadable)
     assert decision.tenant.rule.name == 'certain'
     assert decision.vrf.rule.name == 'rest'
     assert 'role' not in decision.reasons
@@ -151,7 +151,7 @@ def test_an_unknown_rule_leaves_open_what_those_below_it_would_set():
 
 def test_unknown_extra_tags_leave_the_tags_open():
     rules = [rule('sure', extra_tags=frozenset({PROD})), rule('pool', pools=('a',), extra_tags=frozenset({BACKUP}))]
-    assert isinstance(decide(Facts(pool=UNREAD), rules).extra_tags, Unknown)
+    assert isinstance(decide(Facts(pool=UNREAD), rules).extra_tags, Unreadable)
     assert [tag.value for tag in decide(Facts(pool=None), rules).extra_tags] == [PROD]
 
 
@@ -160,7 +160,7 @@ def test_a_guest_is_left_alone_if_it_is_skipped_or_might_be():
     assert decide(Facts(), [by_tag]).skip.rule.name == 'tag'
     assert not decide(Facts(tags=()), [by_tag, by_pool]).leaves_alone
     might_be = decide(Facts(pool=UNREAD), [by_pool])
-    assert isinstance(might_be.skip, Unknown)
+    assert isinstance(might_be.skip, Unreadable)
     assert might_be.leaves_alone
     # One that surely skips settles it, wherever it stands.
     assert decide(Facts(pool=UNREAD), [by_pool, replace(by_tag, weight=2000)]).skip.rule.name == 'tag'
@@ -168,7 +168,7 @@ def test_a_guest_is_left_alone_if_it_is_skipped_or_might_be():
 
 def test_a_pattern_that_is_not_valid_decides_nothing_and_ends_nothing():
     decision = decide(Facts(), [rule('broken', name_pattern='(', pattern_type='regex', role=WEB, skip=True)])
-    assert isinstance(decision.role, Unknown)
+    assert isinstance(decision.role, Unreadable)
     assert 'not valid' in decision.role.reason
     assert decision.leaves_alone
 
@@ -246,7 +246,7 @@ def test_each_target_is_decided_by_the_first_match_that_sets_it(facts, rules):
         elif matches(first, facts) is True:
             assert found == Decided(getattr(first.outcome, target), first)
         else:
-            assert isinstance(found, Unknown)
+            assert isinstance(found, Unreadable)
 
 
 @given(FACTS, RULE_LISTS, RULES)

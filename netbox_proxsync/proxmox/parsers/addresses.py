@@ -16,7 +16,7 @@ from ..inventory import (
     Nic,
     NicAddresses,
     Reading,
-    Unknown,
+    Unreadable,
     known,
 )
 from .address_filters import AddressFilters, assess
@@ -69,7 +69,7 @@ class _Static:
     gateway4: str
     gateway6: str
     is_told: bool
-    unread: Unknown | None = None
+    unread: Unreadable | None = None
 
     @property
     def hosts(self) -> Reading[frozenset[Host] | None]:
@@ -137,13 +137,13 @@ def guest_only_interfaces(
     Args:
         nics: As `nic_addresses` returned them.
     """
-    if isinstance(running, Unknown):
+    if isinstance(running, Unreadable):
         return running
     filters = filters or AddressFilters()
     readable = {nic.mac for nic in config.nics if nics[nic.key].running is None}
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
     if any(interface.garbled for interface in others):
-        return Unknown('The guest answered with interfaces that cannot be read completely.')
+        return Unreadable('The guest answered with interfaces that cannot be read completely.')
     static = _Static('', '', '', '', is_told=False)
     found = []
     for interface in others:
@@ -169,21 +169,23 @@ def _name(nic: Nic) -> str | None:
 def _carriers(
     nic: Nic, running: Reading[tuple[GuestInterface, ...]], macs: Counter[str | None]
 ) -> Reading[tuple[GuestInterface, ...]]:
-    """The guest interfaces with the NIC's MAC, the NIC itself first; Unknown if they do not tell all its addresses."""
-    if isinstance(running, Unknown):
+    """
+    The guest interfaces with the NIC's MAC, the NIC itself first; Unreadable if they do not tell all its addresses.
+    """
+    if isinstance(running, Unreadable):
         return running
-    if isinstance(nic.mac, Unknown):
+    if isinstance(nic.mac, Unreadable):
         return nic.mac
     if nic.mac is None:
-        return Unknown(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
+        return Unreadable(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
     if macs[nic.mac] > 1:
-        return Unknown(f'Two NICs of the guest share the MAC address {nic.mac}; its addresses cannot be told apart.')
+        return Unreadable(f'Two NICs of the guest share the MAC address {nic.mac}; its addresses cannot be told apart.')
     if any(interface.garbled and interface.mac in (nic.mac, None) for interface in running):
-        return Unknown('The guest answered with interfaces that cannot be read completely.')
+        return Unreadable('The guest answered with interfaces that cannot be read completely.')
     carriers = [interface for interface in running if interface.mac == nic.mac]
     if not carriers:
         # In another network namespace, or without a driver: its addresses are out of sight, which is not gone.
-        return Unknown(f'No interface in the guest has the MAC address {nic.mac} of {nic.key}.')
+        return Unreadable(f'No interface in the guest has the MAC address {nic.mac} of {nic.key}.')
     return tuple(sorted(carriers, key=lambda interface: _rank(nic, interface)))
 
 
@@ -205,17 +207,19 @@ def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
         # `cicustom` replaces what Proxmox would make of `ipconfigN`, and without a drive nothing reaches the guest
         # (qemu-server, PVE/QemuServer/Cloudinit.pm).
         parts = (config.cloudinit_drive, config.cloudinit_custom)
-        unread = next((part for part in parts if isinstance(part, Unknown)), None)
+        unread = next((part for part in parts if isinstance(part, Unreadable)), None)
         # Without `ipconfigN`, a drive that cannot be read says nothing about addresses.
-        has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unknown) else config.cloudinit_drive
+        has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unreadable) else config.cloudinit_drive
         is_told = has_drive and config.cloudinit_custom is not True
         wish: Reading[Mapping[str, str]] = {}
         if is_told and unread is not None:
             wish = unread
         elif is_told:
             wish = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
-        texts = (wish,) * 4 if isinstance(wish, Unknown) else tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))
-    unread = next((text for text in texts if isinstance(text, Unknown)), None)
+        texts = (
+            (wish,) * 4 if isinstance(wish, Unreadable) else tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))
+        )
+    unread = next((text for text in texts if isinstance(text, Unreadable)), None)
     return _Static(*((text or '').strip() if known(text) else '' for text in texts), is_told=is_told, unread=unread)
 
 
@@ -228,9 +232,9 @@ def _of_nic(
 ) -> NicAddresses:
     """The addresses of one NIC, before those that another NIC has are taken out."""
     configured, ignored = _sorted_out(_configured(guest_type, static, name, filters))
-    unread = carriers if isinstance(carriers, Unknown) else None
+    unread = carriers if isinstance(carriers, Unreadable) else None
     observed: list[Address] = []
-    if not isinstance(carriers, Unknown):
+    if not isinstance(carriers, Unreadable):
         observed, ignored_running = _sorted_out(_observed(RUNNING_SOURCE[guest_type], static, carriers, filters))
         ignored += ignored_running
         configured = [_completed(address, observed) for address in configured]
@@ -243,7 +247,7 @@ def _of_nic(
         running=unread,
         has_gateway4=bool(static.gateway4 and _is_address(static.ipv4)),
         has_gateway6=bool(static.gateway6 and _is_address(static.ipv6)),
-        guest_name=None if isinstance(carriers, Unknown) else carriers[0].name or None,
+        guest_name=None if isinstance(carriers, Unreadable) else carriers[0].name or None,
         configured=static.hosts,
         excess=frozenset(),
     )

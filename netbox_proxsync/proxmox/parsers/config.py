@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..inventory import GuestConfig, GuestType, Reading, Unknown
+from ..inventory import GuestConfig, GuestType, Reading, Unreadable
 from ..properties import (
     Garbled,
     as_text,
@@ -123,7 +123,7 @@ def _container_template(value: object) -> bool:
 def _optional_part(value: object, name: str, default_key: str | None = None) -> str | None:
     """One sub-key of a property string, None if it is absent. Raises Garbled if it cannot be read."""
     content = read_properties(value, default_key).get(name)
-    if isinstance(content, Unknown):
+    if isinstance(content, Unreadable):
         raise Garbled(content.reason.rstrip('.'))
     return content
 
@@ -249,8 +249,8 @@ def parse_config(guest_type: GuestType, raw: object) -> GuestConfig:
     """
     A guest's configuration, with Proxmox's defaults where a key is absent (null and '' count as absent).
 
-    What cannot be read is Unknown with the reason, each attribute by itself. Keys that this version does not know are
-    kept as text in `extra`; their values may be anything: name the keys in a log, never the values.
+    What cannot be read is Unreadable with the reason, each attribute by itself. Keys that this version does not know
+    are kept as text in `extra`; their values may be anything: name the keys in a log, never the values.
 
     Raises:
         Garbled: `raw` is no mapping.
@@ -283,12 +283,12 @@ def _sockets(raw: Mapping[str, object], sockets: Reading[int | None]) -> Reading
     if sockets is not None:
         return sockets
     smp = _read(raw, _Key('smp', _positive_or_none))
-    return smp if isinstance(smp, Unknown) else smp or 1
+    return smp if isinstance(smp, Unreadable) else smp or 1
 
 
 def _boot(raw: Mapping[str, object]) -> dict[str, object]:
     order = read_value(boot_order, raw, 'boot')
-    disk = order if isinstance(order, Unknown) else read_value(lambda raw: boot_disk(raw, order), raw, 'boot')
+    disk = order if isinstance(order, Unreadable) else read_value(lambda raw: boot_disk(raw, order), raw, 'boot')
     return {'boot_order': order, 'boot_disk': disk}
 
 
@@ -297,7 +297,7 @@ def _cloudinit_drive(drives: Iterable[object]) -> Reading[bool]:
     roles = [read_value(drive_role, drive, 'drive') for drive in drives]
     if DriveRole.CLOUD_INIT in roles:
         return True
-    return next((role for role in roles if isinstance(role, Unknown)), False)
+    return next((role for role in roles if isinstance(role, Unreadable)), False)
 
 
 def _cloudinit(raw: Mapping[str, object]) -> dict[int, Reading[Mapping[str, str]]]:

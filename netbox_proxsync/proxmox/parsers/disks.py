@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from ..inventory import Disk, GuestType, Reading, Unknown
+from ..inventory import Disk, GuestType, Reading, Unreadable
 from ..properties import Garbled, parse_size, read_properties, read_value, text
 
 __all__ = ('DriveRole', 'disk_keys', 'drive_role', 'parse_disk')
@@ -57,7 +57,7 @@ def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
     """
     One disk or mount point; None if it is a CD-ROM or cloud-init drive.
 
-    Each attribute whose sub-key cannot be read is Unknown; all of them are, if not even the volume can be read.
+    Each attribute whose sub-key cannot be read is Unreadable; all of them are, if not even the volume can be read.
     """
     try:
         if guest_type is GuestType.QEMU and drive_role(value) is not DriveRole.DISK:
@@ -65,7 +65,7 @@ def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
         properties = read_properties(value, default_key=VOLUME_KEYS[guest_type][0])
         volume_id = _volume_id(guest_type, properties)
     except Garbled as error:
-        return _unreadable(key, Unknown(f'"{key}" cannot be read: {error}.'))
+        return _unreadable(key, Unreadable(f'"{key}" cannot be read: {error}.'))
     match = VOLUME_ID.fullmatch(volume_id)
     storage, volume = match.groups() if match else (None, volume_id)
     told = {
@@ -82,7 +82,7 @@ def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
     )
 
 
-def _unreadable(key: str, why: Unknown) -> Disk:
+def _unreadable(key: str, why: Unreadable) -> Disk:
     """A drive or mount point that exists and of which nothing else is known."""
     return Disk(key=key, size=why, storage=why, volume=why, format=why, mount_point=why, passthrough=why)
 
@@ -102,18 +102,18 @@ def _volume_id(guest_type: GuestType, properties: Mapping[str, Reading[str]]) ->
 
 
 def _require(value: Reading[str]) -> str:
-    """Raises Garbled if it is Unknown."""
-    if isinstance(value, Unknown):
+    """Raises Garbled if it is Unreadable."""
+    if isinstance(value, Unreadable):
         raise Garbled(value.reason.rstrip('.'))
     return value
 
 
 def _size(key: str, value: Reading[str] | None) -> Reading[int]:
     if value is None:
-        return Unknown(f'The configuration of {key} gives no size.')
+        return Unreadable(f'The configuration of {key} gives no size.')
     size = read_value(parse_size, value, f'size of {key}')
     # A subvolume in a directory may have no quota, which Proxmox writes as 0.
-    return size if isinstance(size, Unknown) or size else Unknown(f'{key} has no size limit.')
+    return size if isinstance(size, Unreadable) or size else Unreadable(f'{key} has no size limit.')
 
 
 def _format(guest_type: GuestType, storage: str | None, volume: str) -> str | None:

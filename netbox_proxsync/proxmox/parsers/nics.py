@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from ..inventory import GuestType, Nic, Reading, Unknown
+from ..inventory import GuestType, Nic, Reading, Unreadable
 from ..properties import Garbled, boolean, decimal, integer, parse_mac, read_properties, read_value
 
 __all__ = ('MODELS', 'nic_keys', 'parse_nic')
@@ -126,7 +126,8 @@ def nic_keys(keys: Iterable[str]) -> list[str]:
 
 def parse_nic(guest_type: GuestType, key: str, value: object) -> Nic:
     """
-    One NIC. Each attribute whose sub-key cannot be read is Unknown; all of them are, if the line is no property string.
+    One NIC. Each attribute whose sub-key cannot be read is Unreadable; all of them are, if the line is no property
+    string.
 
     Sub-keys that are not known are kept in `extra`.
     """
@@ -134,21 +135,21 @@ def parse_nic(guest_type: GuestType, key: str, value: object) -> Nic:
         # Only virtual machines may name the model alone.
         left = read_properties(value, default_key='model' if guest_type is GuestType.QEMU else None)
     except Garbled as error:
-        return _unreadable(guest_type, key, Unknown(f'"{key}" cannot be read: {error}.'))
+        return _unreadable(guest_type, key, Unreadable(f'"{key}" cannot be read: {error}.'))
     if guest_type is GuestType.QEMU:
         _split_model(left)
     attributes: dict[str, object] = {'key': key, 'name': None}
     for attribute, (name, read, default) in FIELDS[guest_type].items():
         attributes[attribute] = read_value(read, left.pop(name), f'{name} of {key}') if name in left else default
     extra = {
-        name: content.reason if isinstance(content, Unknown) else content
+        name: content.reason if isinstance(content, Unreadable) else content
         for name, content in left.items()
         if name not in UNUSED[guest_type]
     }
     return Nic(**attributes, extra=extra)
 
 
-def _unreadable(guest_type: GuestType, key: str, why: Unknown) -> Nic:
+def _unreadable(guest_type: GuestType, key: str, why: Unreadable) -> Nic:
     """A NIC that exists and of which nothing else is known."""
     return Nic(key=key, **({'name': None} | dict.fromkeys(FIELDS[guest_type], why)))
 
@@ -165,7 +166,7 @@ def _split_model(properties: dict[str, Reading[str]]) -> None:
     if not models:
         return
     if len(models) > 1 or 'model' in properties or 'macaddr' in properties:
-        why = Unknown('It names more than one model or MAC address.')
+        why = Unreadable('It names more than one model or MAC address.')
         for name in models:
             del properties[name]
         properties |= {'model': why, 'macaddr': why}

@@ -15,7 +15,9 @@ SERVED = ('pveproxy-ssl.pem', 'pve-ssl.pem')
 
 
 def parse_node_facts(data: Any) -> NodeFacts:
-    """Facts that the node does not state are None, unreadable ones are Unknown. Raises Garbled if it is not a map."""
+    """
+    Facts that the node does not state are None, unreadable ones are Unreadable. Raises Garbled if it is not a map.
+    """
     if not isinstance(data, dict):
         raise Garbled('the status of the node is not a map')
     return NodeFacts(
@@ -32,7 +34,7 @@ def parse_node_facts(data: Any) -> NodeFacts:
 
 
 def parse_certificates(data: Any) -> tuple[Certificate, ...]:
-    """Sorted by file. A value that cannot be read is Unknown. Raises Garbled if it is not a list of files."""
+    """Sorted by file. A value that cannot be read is Unreadable. Raises Garbled if it is not a list of files."""
     return tuple(sorted(parse_rows(data, 'certificates', _certificate), key=lambda found: found.filename))
 
 

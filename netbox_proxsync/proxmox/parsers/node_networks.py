@@ -7,7 +7,7 @@ from typing import Any
 
 from ..infrastructure import InterfaceType, NodeInterface
 from ..properties import Garbled
-from ..readings import Reading, Unknown, known
+from ..readings import Reading, Unreadable, known
 from .rows import Row, extra_of, flag, number, parse_rows, ranges, reading, word, words
 
 __all__ = ('parse_interfaces',)
@@ -35,7 +35,7 @@ def parse_interfaces(data: Any) -> tuple[NodeInterface, ...]:
     """
     Sorted by name. Types that are not known are UNKNOWN, with Proxmox VE's word in `raw_type`.
 
-    A value that cannot be read is Unknown, and the others of its interface are read.
+    A value that cannot be read is Unreadable, and the others of its interface are read.
 
     Raises:
         Garbled: It is not a list of interfaces with names, each of them once.
@@ -145,7 +145,7 @@ def _comment(row: Row, key: str) -> str:
     return value.rstrip('\r\n')
 
 
-def _addresses(name: str, row: Row) -> tuple[tuple[IPv4Interface | IPv6Interface, ...], Unknown | None]:
+def _addresses(name: str, row: Row) -> tuple[tuple[IPv4Interface | IPv6Interface, ...], Unreadable | None]:
     """All that can be read, and why others cannot."""
     found = [reading(_configured, row, suffix) for suffix in ('', '6')]
     for options in (row.get('options'), row.get('options6')):

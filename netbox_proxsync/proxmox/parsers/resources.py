@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
-from ..inventory import GuestType, Node, Reading, TagStyle, Unknown, known
+from ..inventory import GuestType, Node, Reading, TagStyle, Unreadable, known
 from ..plurals import counted
 from ..properties import Garbled, boolean, integer, parse_properties, parse_tags, text
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
-NO_ANSWER = Unknown('The list of guests does not tell.')
+NO_ANSWER = Unreadable('The list of guests does not tell.')
 # Until somebody asks the node itself.
-NOT_ASKED = Unknown('The node was not asked.')
+NOT_ASKED = Unreadable('The node was not asked.')
 COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
 
 
@@ -53,7 +53,7 @@ class GuestRow:
         name, status = _read(row, 'name', _word), _read(row, 'status', _word)
         # What Proxmox says of an unreachable node's guests, and of all of a node whose pvestatd does not run.
         if status in (None, 'unknown'):
-            status = Unknown(f'Node {node} does not report the status of its guests; is pvestatd running on it?')
+            status = Unreadable(f'Node {node} does not report the status of its guests; is pvestatd running on it?')
         return cls(
             type=GuestType(row['type']),
             vmid=vmid,
@@ -140,7 +140,7 @@ class ClusterStatus:
 
     @classmethod
     def unread(cls, reason: str) -> 'ClusterStatus':
-        return cls(name=Unknown(reason), quorate=Unknown(reason), nodes={})
+        return cls(name=Unreadable(reason), quorate=Unreadable(reason), nodes={})
 
     @classmethod
     def parse(cls, data: Any) -> 'ClusterStatus':
@@ -158,8 +158,10 @@ class ClusterStatus:
                 raise Garbled('The status of the cluster is cut off.')
             quorate = _flag(cluster.get('quorate'))
             return cls(
-                name=_read(cluster, 'name', text, Unknown('Proxmox VE did not state the name of the cluster.')),
-                quorate=Unknown('Proxmox did not say whether the cluster is quorate.') if quorate is None else quorate,
+                name=_read(cluster, 'name', text, Unreadable('Proxmox VE did not state the name of the cluster.')),
+                quorate=Unreadable('Proxmox did not say whether the cluster is quorate.')
+                if quorate is None
+                else quorate,
                 nodes=nodes,
             )
         if len(nodes) != 1:
@@ -185,7 +187,7 @@ def merge_nodes(resources: Resources, status: ClusterStatus) -> tuple[tuple[Node
             Node(
                 name=name,
                 online=bool(said) and all(said),
-                cpus=Unknown('Proxmox did not say how many CPUs the node has.') if cpus is None else cpus,
+                cpus=Unreadable('Proxmox did not say how many CPUs the node has.') if cpus is None else cpus,
                 address=address if name in status.nodes else _address_unread(status),
                 facts=NOT_ASKED,
                 certificates=NOT_ASKED,
@@ -196,8 +198,10 @@ def merge_nodes(resources: Resources, status: ClusterStatus) -> tuple[tuple[Node
     return tuple(merged), tuple(undecided)
 
 
-def _address_unread(status: ClusterStatus) -> Unknown:
-    return status.quorate if not known(status.quorate) else Unknown('The status of the cluster does not list the node.')
+def _address_unread(status: ClusterStatus) -> Unreadable:
+    return (
+        status.quorate if not known(status.quorate) else Unreadable('The status of the cluster does not list the node.')
+    )
 
 
 def parse_tag_style(data: Any) -> TagStyle:
@@ -223,7 +227,7 @@ def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default
     try:
         return default if value is None else parse(value)
     except Garbled as error:
-        return Unknown(f'Its {key} in the list cannot be read: {error}.')
+        return Unreadable(f'Its {key} in the list cannot be read: {error}.')
 
 
 def _template(value: Any) -> Reading[bool]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..properties import Garbled, as_text, boolean, integer, text
-from ..readings import Reading, Unknown
+from ..readings import Reading, Unreadable
 
 __all__ = ('extra_of', 'flag', 'number', 'parse_rows', 'ranges', 'reading', 'word', 'words')
 
@@ -81,11 +81,11 @@ def extra_of(row: Row, understood: Iterable[str]) -> dict[str, str]:
 
 
 def reading[**P, T](parse: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> Reading[T]:
-    """What a function that raises Garbled returns, or Unknown: one value that cannot be read spoils no other."""
+    """What a function that raises Garbled returns, or Unreadable: one value that cannot be read spoils no other."""
     try:
         return parse(*arguments, **options)
     except Garbled as error:
-        return Unknown(f'{str(error).rstrip(".")}.')
+        return Unreadable(f'{str(error).rstrip(".")}.')
 
 
 def _read[T](key: str, parse: Callable[[object], T], value: object) -> T:

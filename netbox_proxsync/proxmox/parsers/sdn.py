@@ -19,7 +19,9 @@ def parse_zones(data: Any) -> dict[str, Reading[str | None]]:
 
 
 def parse_vnets(data: Any, zones: Mapping[str, Reading[str | None]]) -> tuple[Vnet, ...]:
-    """Sorted by name. A value that cannot be read is Unknown. Raises Garbled if it is not a list of named networks."""
+    """
+    Sorted by name. A value that cannot be read is Unreadable. Raises Garbled if it is not a list of named networks.
+    """
     vnets = parse_rows(data, 'virtual networks', lambda row: _vnet(row, zones))
     return tuple(sorted(vnets, key=lambda vnet: vnet.name))
 

@@ -13,7 +13,9 @@ SIZES = range(1, 2**63)
 
 
 def parse_storages(data: Any) -> tuple[Storage, ...]:
-    """Sorted by name. A value that cannot be read is Unknown. Raises Garbled if it is not a list of named storages."""
+    """
+    Sorted by name. A value that cannot be read is Unreadable. Raises Garbled if it is not a list of named storages.
+    """
     return tuple(sorted(parse_rows(data, 'storages', _storage), key=lambda storage: storage.name))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import ProxmoxError
 from ..http.client import ProxmoxClient
 from ..properties import Garbled
-from ..readings import Reading, Unknown
+from ..readings import Reading, Unreadable
 
 __all__ = ('ask', 'ask_document', 'understand')
 
@@ -35,8 +35,8 @@ def understand[T](what: str, parse: Callable[[Any], T], answer: Any) -> Reading[
         answer: Of `ask`.
     """
     if isinstance(answer, ProxmoxError):
-        return Unknown(answer.message)
+        return Unreadable(answer.message)
     try:
         return parse(answer)
     except Garbled as error:
-        return Unknown(f'Proxmox did not tell {what} in a form that can be read: {str(error).rstrip(".")}.')
+        return Unreadable(f'Proxmox did not tell {what} in a form that can be read: {str(error).rstrip(".")}.')

@@ -13,7 +13,7 @@ from ..access import Access, MissingPrivilege, grant_remedy
 from ..errors import ProxmoxError
 from ..http.client import ProxmoxClient
 from ..http.tls import TLSMode
-from ..inventory import Node, Reading, TagStyle, Unknown, known
+from ..inventory import Node, Reading, TagStyle, Unreadable, known
 from ..notices import Notebook, listed
 from ..parsers.resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
 from ..token_history import Loss, Memory, Right, Sight
@@ -77,11 +77,11 @@ def read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Versi
         pass
     answers = {name: future.result() for name, future in futures.items()}
     resources = understand('the list of guests and nodes', Resources.parse, answers['resources'])
-    if isinstance(resources, Unknown):
+    if isinstance(resources, Unreadable):
         error = answers['resources']
         raise error if isinstance(error, ProxmoxError) else ProxmoxError(resources.reason)
     status = understand('the status of the cluster', ClusterStatus.parse, answers['status'])
-    if isinstance(status, Unknown):
+    if isinstance(status, Unreadable):
         status = ClusterStatus.unread(status.reason)
     tag_style = understand('the options of the datacenter', parse_tag_style, answers['options'])
     nodes, undecided = merge_nodes(resources, status)
@@ -100,13 +100,13 @@ def read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Versi
 
 def _access(token_id: str, permissions: Any, acl: Any, notebook: Notebook) -> Reading[Access]:
     access = understand("the token's privileges", lambda answer: Access.parse(token_id, answer), permissions)
-    if isinstance(access, Unknown):
+    if isinstance(access, Unreadable):
         return access
     if isinstance(acl, ProxmoxError):
         notebook.add('token', acl.message, acl.remedy)
         return access
     whole = understand('the access control list', access.with_acl, acl)
-    if isinstance(whole, Unknown):
+    if isinstance(whole, Unreadable):
         notebook.add('token', whole.reason)
         return access
     return whole
@@ -125,14 +125,14 @@ def access_still(
         pass
     permissions, acl = (future.result() for future in futures)
     now = _access(client.connection.token_id, permissions, acl, notebook)
-    if isinstance(before, Unknown):
+    if isinstance(before, Unreadable):
         return before
-    return now if isinstance(now, Unknown) else before.as_well_as(now)
+    return now if isinstance(now, Unreadable) else before.as_well_as(now)
 
 
 def sight_of(cluster: Cluster, *, complete: bool) -> Sight | None:
     """What the token saw; None if its privileges could not be read. `complete`: it saw all guests."""
-    if isinstance(cluster.access, Unknown):
+    if isinstance(cluster.access, Unreadable):
         return None
     types = (row.type.value for row in cluster.resources.guests.values())
     return Sight.of(cluster.access, cluster.version, types, complete=complete)
@@ -160,7 +160,7 @@ def why_unreachable(node: Node, cluster: Cluster) -> str | None:
     return None if node.online else f'Node {node.name} is offline.'
 
 
-def why_incomplete(cluster: Cluster) -> Unknown | None:
+def why_incomplete(cluster: Cluster) -> Unreadable | None:
     """
     Why a guest that is not listed may exist all the same; None if it does not.
 
@@ -170,17 +170,17 @@ def why_incomplete(cluster: Cluster) -> Unknown | None:
     reasons = []
     if cluster.resources.garbled:
         reasons.append(cluster.resources.garbled)
-    if isinstance(cluster.access, Unknown):
+    if isinstance(cluster.access, Unreadable):
         reasons.append(f'Whether the token sees all guests cannot be told: {cluster.access.reason}')
     elif cluster.access.guests_hidden:
         reasons.append(cluster.access.guests_hidden)
-    if isinstance(cluster.status.quorate, Unknown):
+    if isinstance(cluster.status.quorate, Unreadable):
         reasons.append(f'Whether the cluster is quorate cannot be told: {cluster.status.quorate.reason}')
     elif not cluster.status.quorate:
         reasons.append('The cluster is not quorate, so this node may not know of what has changed.')
     if cluster.undecided:
         reasons.append(f'Proxmox did not say which of these nodes are online: {listed(cluster.undecided)}.')
-    return Unknown(' '.join(reasons)) if reasons else None
+    return Unreadable(' '.join(reasons)) if reasons else None
 
 
 def note_cluster(cluster: Cluster, notebook: Notebook, sight: Sight | None, memory: Memory | None) -> None:
@@ -190,13 +190,13 @@ def note_cluster(cluster: Cluster, notebook: Notebook, sight: Sight | None, memo
     else:
         notebook.add('token', cluster.access.reason)
     quorate = cluster.status.quorate
-    if isinstance(quorate, Unknown):
+    if isinstance(quorate, Unreadable):
         notebook.add('cluster', quorate.reason)
     elif not quorate:
         notebook.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
     if cluster.resources.garbled:
         notebook.add('cluster', cluster.resources.garbled)
-    if isinstance(cluster.tag_style, Unknown):
+    if isinstance(cluster.tag_style, Unreadable):
         notebook.add('cluster', cluster.tag_style.reason)
     for node in cluster.nodes:
         if reason := why_unreachable(node, cluster):

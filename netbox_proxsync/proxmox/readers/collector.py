@@ -2,7 +2,7 @@
 Client -> Inventory.
 
 A constant number of calls for the cluster and for each node, one for the configuration of each guest, and at most one
-for the addresses of each guest that can tell them. What cannot be read is Unknown; `guests_incomplete` says when a
+for the addresses of each guest that can tell them. What cannot be read is Unreadable; `guests_incomplete` says when a
 guest that is not in the inventory may exist all the same.
 """
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..http.client import ProxmoxClient
-from ..inventory import Guest, GuestType, Inventory, Node, Unknown, known
+from ..inventory import Guest, GuestType, Inventory, Node, Unreadable, known
 from ..notices import Notebook, listed
 from ..parsers.qemu_defaults import with_defaults
 from ..parsers.resources import GuestRow, Resources
@@ -159,7 +159,7 @@ def _follow_vanished(
         return findings
     answer = ask(client, 'cluster', 'resources')
     again = understand('the list of guests and nodes', Resources.parse, answer)
-    if isinstance(again, Unknown):
+    if isinstance(again, Unreadable):
         notebook.add('guests', f'These could not be found again while they moved: {listed(sorted(vanished))}.')
         return findings
     now = replace(cluster, access=access_still(client, pool, cluster.access, notebook))

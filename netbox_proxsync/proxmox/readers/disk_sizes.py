@@ -6,7 +6,7 @@ from threading import Lock
 
 from ..access import Access
 from ..http.client import ProxmoxClient
-from ..inventory import Disk, GuestConfig, GuestType, Reading, Unknown, known
+from ..inventory import Disk, GuestConfig, GuestType, Reading, Unreadable, known
 from ..parsers.resources import GuestRow
 from ..parsers.storages import parse_volume_sizes
 from .calls import ask, understand
@@ -22,7 +22,7 @@ class SizeReader:
     Asks each storage of a node at most once, and only if a disk needs it. Safe to use from several threads.
 
     Args:
-        access: Unknown if the privileges could not be read.
+        access: Unreadable if the privileges could not be read.
     """
 
     def __init__(self, client: ProxmoxClient, access: Reading[Access]) -> None:
@@ -51,12 +51,12 @@ class SizeReader:
         if known(self.access) and not self.access.shows_volume(row.vmid, disk.storage):
             # The list would leave the volume out without saying so.
             missing = f'The token may not see its volume (VM.Config.Disk on /vms/{row.vmid}).'
-            return replace(disk, size=Unknown(f'{disk.size.reason} {missing} {remedy}'))
+            return replace(disk, size=Unreadable(f'{disk.size.reason} {missing} {remedy}'))
         sizes = self._sizes_on(row.node, disk.storage)
-        if isinstance(sizes, Unknown):
-            return replace(disk, size=Unknown(f'{disk.size.reason} {sizes.reason}'))
+        if isinstance(sizes, Unreadable):
+            return replace(disk, size=Unreadable(f'{disk.size.reason} {sizes.reason}'))
         missing = f'Storage {disk.storage} does not tell it either.'
-        unknown = Unknown(f'{disk.size.reason} {missing} {remedy}')
+        unknown = Unreadable(f'{disk.size.reason} {missing} {remedy}')
         return replace(disk, size=sizes.get(f'{disk.storage}:{disk.volume}', unknown))
 
     def _sizes_on(self, node: str, storage: str) -> Reading[Mapping[str, int]]:

@@ -6,7 +6,7 @@ from typing import Any
 from ..access import Access, agent_privileges
 from ..errors import CallFailed, CallTimeout, ProxmoxError
 from ..http.client import ProxmoxClient
-from ..inventory import GuestConfig, GuestType, Reading, Unknown, known
+from ..inventory import GuestConfig, GuestType, Reading, Unreadable, known
 from ..parsers.addresses import parse_agent_interfaces, parse_container_interfaces
 from ..parsers.guest_interfaces import GuestInterface
 from ..parsers.resources import GuestRow
@@ -25,7 +25,7 @@ class RuntimeReader:
     Asks running guests, several at the same time.
 
     Args:
-        access: Unknown if the privileges could not be read; then every guest agent is asked.
+        access: Unreadable if the privileges could not be read; then every guest agent is asked.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class RuntimeReader:
 
     def _check_running(self, row: GuestRow, config: GuestConfig) -> None:
         """Raises Unread, without a trouble, if the guest cannot be asked."""
-        if isinstance(row.status, Unknown):
+        if isinstance(row.status, Unreadable):
             raise Unread(row.status.reason)
         if row.status != 'running':
             raise Unread(f'The {GUEST_NAMES[row.type]} is not running ({row.status}).')
         if row.type is GuestType.QEMU:
-            if isinstance(config.agent, Unknown):
+            if isinstance(config.agent, Unreadable):
                 raise Unread(config.agent.reason)
             if not config.agent:
                 raise Unread('The guest agent is not enabled in the configuration.')
@@ -127,7 +127,7 @@ class RuntimeReader:
         """One text that the agent tells. An agent that was silent about the interfaces is not asked again."""
         if not asked or row.type is GuestType.LXC or config.agent is False:
             return None
-        if isinstance(running, Unknown):
+        if isinstance(running, Unreadable):
             return running
         try:
             data = self._agent(row, command)
@@ -137,11 +137,11 @@ class RuntimeReader:
             return missing.unknown
         result = data.get('result') if isinstance(data, dict) else None
         if not isinstance(result, dict) or 'error' in result:
-            return Unknown(f'The guest agent did not answer {command} as it should.')
+            return Unreadable(f'The guest agent did not answer {command} as it should.')
         try:
             return text(result.get(key, '')).strip() or None
         except Garbled:
-            return Unknown(f'The guest agent did not answer {command} as it should.')
+            return Unreadable(f'The guest agent did not answer {command} as it should.')
 
 
 def _no_container_call() -> Unread:

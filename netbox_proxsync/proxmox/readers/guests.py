@@ -9,7 +9,7 @@ from threading import Lock
 from ..access import Access
 from ..errors import CallFailed, CallTimeout, NodeUnreachable, ProxmoxError
 from ..http.client import ProxmoxClient
-from ..inventory import Guest, GuestConfig, GuestOnlyInterface, GuestType, NicAddresses, Reading, Unknown, known
+from ..inventory import Guest, GuestConfig, GuestOnlyInterface, GuestType, NicAddresses, Reading, Unreadable, known
 from ..parsers.addresses import guest_only_interfaces, nic_addresses
 from ..parsers.config import parse_config
 from ..parsers.resources import GuestRow
@@ -50,7 +50,7 @@ class GuestReader:
     Reads guests, several at the same time.
 
     Args:
-        access: Unknown if the privileges could not be read.
+        access: Unreadable if the privileges could not be read.
         nodes: {name: why it cannot be asked, or None} of all members of the cluster.
 
     Attributes:
@@ -86,7 +86,7 @@ class GuestReader:
 
     def read(self, row: GuestRow) -> Finding:
         """
-        Everything about a guest. What cannot be read is Unknown with the reason; nothing about it stops the others.
+        Everything about a guest. What cannot be read is Unreadable with the reason; nothing about it stops the others.
 
         Raises:
             ProxmoxError: Only one after which no other guest can be read either (`fatal`).
@@ -224,7 +224,7 @@ class GuestReader:
             node=row.node,
             name=_name(row, config) if read else row.name,
             # For minutes after a node has failed, the list repeats what was so before.
-            status=Unknown(unreachable) if unreachable and not read else _unless_twice(row, row.status),
+            status=Unreadable(unreachable) if unreachable and not read else _unless_twice(row, row.status),
             lock=config.lock if read else row.lock,
             # The list says what Proxmox itself makes of a value that we cannot read.
             template=config.template if read and known(config.template) else _unless_twice(row, row.template),
@@ -240,18 +240,20 @@ class GuestReader:
 
     def _tags(self, row: GuestRow) -> Reading[tuple[str, ...]]:
         if (self.version.major, self.version.minor) < TAGS_SINCE:
-            return Unknown('This version of Proxmox VE does not list tags.')
+            return Unreadable('This version of Proxmox VE does not list tags.')
         return row.tags
 
     def _pool(self, row: GuestRow) -> Reading[str | None]:
         """The list leaves the pool out where the token may not see it."""
         if row.pool is not None or self._sees_all_pools:
             return row.pool
-        return Unknown('The token may not see all pools (Pool.Audit).')
+        return Unreadable('The token may not see all pools (Pool.Audit).')
 
 
 def _name(row: GuestRow, config: GuestConfig) -> Reading[str]:
-    return config.name if isinstance(config.name, Unknown) else config.name or DEFAULT_NAMES[row.type].format(row.vmid)
+    return (
+        config.name if isinstance(config.name, Unreadable) else config.name or DEFAULT_NAMES[row.type].format(row.vmid)
+    )
 
 
 def _unreadable(config: GuestConfig) -> Iterator[Trouble]:
@@ -266,4 +268,4 @@ def _unreadable(config: GuestConfig) -> Iterator[Trouble]:
 
 
 def _unless_twice[T](row: GuestRow, value: Reading[T]) -> Reading[T]:
-    return Unknown(f'Proxmox lists the id {row.vmid} more than once.') if row.twice else value
+    return Unreadable(f'Proxmox lists the id {row.vmid} more than once.') if row.twice else value

@@ -17,14 +17,14 @@ from ..parsers.node_facts import certificate_served, parse_certificates, parse_n
 from ..parsers.node_networks import parse_interfaces
 from ..parsers.sdn import parse_vnets, parse_zones
 from ..parsers.storages import parse_not_backed_up, parse_storages
-from ..readings import Reading, Unknown, known
+from ..readings import Reading, Unreadable, known
 from ..version import Version
 from .calls import ask, ask_document, understand
 from .options import CollectOptions
 
 __all__ = ('Estate', 'EstateReader', 'NodeParts')
 
-NOT_WANTED = Unknown('Nodes are not read by the settings of the endpoint.')
+NOT_WANTED = Unreadable('Nodes are not read by the settings of the endpoint.')
 WARN_BEFORE = 30 * 86400  # seconds
 RENEWAL = {
     'pve-ssl.pem': 'Run "pvecm updatecerts --force" and "systemctl restart pveproxy" on the node, as root.',
@@ -87,7 +87,7 @@ class EstateReader:
         nodes: Mapping[str, str | None],
     ) -> None:
         self.version = version
-        self.access: Reading[Access] = Unknown('They were not read.')
+        self.access: Reading[Access] = Unreadable('They were not read.')
         self.failed_nodes: dict[str, str] = {}
         self._nodes = nodes
         self._cluster = {
@@ -112,7 +112,7 @@ class EstateReader:
         Understand the answers.
 
         Args:
-            access: What the token could see before and after; Unknown if the privileges could not be read.
+            access: What the token could see before and after; Unreadable if the privileges could not be read.
 
         Raises:
             ProxmoxError: Only one after which nothing else can be read either (`fatal`).
@@ -149,7 +149,7 @@ class EstateReader:
         if isinstance(vnets, CallFailed) and vnets.not_implemented:
             return ()  # a node of 7 without the package libpve-network-perl has no SDN
         known_zones = self._cluster_part('the zones of SDN', parse_zones, zones)
-        if isinstance(known_zones, Unknown):
+        if isinstance(known_zones, Unreadable):
             return known_zones  # whether a tag is a VLAN or a VNI is told by the zone
         found = self._listed(
             'the virtual networks of SDN',
@@ -173,17 +173,17 @@ class EstateReader:
         """A list that leaves out silently what the token may not see."""
         reading = self._cluster_part(what, parse, answer)
         why = self._hidden(what, hidden)
-        return reading if isinstance(reading, Unknown) or why is None else why
+        return reading if isinstance(reading, Unreadable) or why is None else why
 
-    def _hidden(self, what: str, hidden: Callable[[Access], str | None]) -> Unknown | None:
-        if isinstance(self.access, Unknown):
-            return Unknown(f'Whether the token sees all of {what} cannot be told: {self.access.reason}')
+    def _hidden(self, what: str, hidden: Callable[[Access], str | None]) -> Unreadable | None:
+        if isinstance(self.access, Unreadable):
+            return Unreadable(f'Whether the token sees all of {what} cannot be told: {self.access.reason}')
         reason = hidden(self.access)
-        return Unknown(reason) if reason else None
+        return Unreadable(reason) if reason else None
 
     def _cluster_part[T](self, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
         reading = understand(what, parse, answer)
-        if isinstance(reading, Unknown) and not self._told_otherwise(answer):
+        if isinstance(reading, Unreadable) and not self._told_otherwise(answer):
             self._notices[reading.reason, ''] = []
         return reading
 
@@ -191,7 +191,7 @@ class EstateReader:
 
     def _node(self, name: str, reason: str | None) -> NodeParts:
         if reason is not None:
-            unread = Unknown(reason)
+            unread = Unreadable(reason)
             return NodeParts(facts=unread, certificates=unread, interfaces=unread)
         return NodeParts(
             facts=self._read_facts(name),
@@ -221,12 +221,12 @@ class EstateReader:
         reading = self._understood(name, 'the network', parse_interfaces, document['data'])
         if document.get('changes'):
             self._note(name, 'The network of {} has changes that are not applied, so what runs is not known.', APPLY)
-            return Unknown(f'The network of node {name} has changes that are not applied; Proxmox shows only those.')
+            return Unreadable(f'The network of node {name} has changes that are not applied; Proxmox shows only those.')
         hidden = self._hidden('the network', lambda access: access.interfaces_hidden(self.version))
         if known(reading) and hidden is None:
             for interface in reading:
                 self._note_unread(f'the interface {interface.name}', CORRECT_NETWORK, interface, name)
-        return reading if isinstance(reading, Unknown) or hidden is None else hidden
+        return reading if isinstance(reading, Unreadable) or hidden is None else hidden
 
     def _part[T](self, name: str, call: str, what: str, parse: Callable[[Any], T]) -> Reading[T]:
         if (name, call) not in self._asked:
@@ -239,7 +239,7 @@ class EstateReader:
             self.failed_nodes[name] = f'Node {name} stopped answering: Proxmox says "{answer.words}".'
         elif isinstance(answer, CallFailed):
             self._note(name, f'Proxmox could not tell {what} of {{}} ({answer.reason}).', answer.remedy)
-        elif isinstance(reading, Unknown) and not self._told_otherwise(answer):
+        elif isinstance(reading, Unreadable) and not self._told_otherwise(answer):
             self._note(name, reading.reason, answer.remedy if isinstance(answer, ProxmoxError) else '')
         return reading
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import CallFailed, CallTimeout, NodeUnreachable, PermissionDenied, ProxmoxError
-from ..inventory import Unknown
+from ..inventory import Unreadable
 from ..notices import VMID
 from ..parsers.resources import GuestRow
 
@@ -30,7 +30,7 @@ class Unread(Exception):
 
     def __init__(self, reason: str, trouble: Trouble | None = None) -> None:
         super().__init__(reason)
-        self.unknown = Unknown(reason)
+        self.unknown = Unreadable(reason)
         self.trouble = trouble
 
 

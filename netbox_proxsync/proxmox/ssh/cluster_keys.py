@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..errors import ProxmoxError
 from ..http.client import Connection, ProxmoxClient
-from ..inventory import Unknown
+from ..inventory import Unreadable
 from ..parsers.resources import ClusterStatus, Resources, merge_nodes
 from ..properties import Garbled
 from .errors import SSHError
@@ -75,8 +75,8 @@ def _nodes(client: ProxmoxClient):
     return merge_nodes(resources, status)[0]
 
 
-def _row(node: str, address: str | Unknown, result: SeenKey | SSHError | None) -> NodeKey:
-    if isinstance(address, Unknown):
+def _row(node: str, address: str | Unreadable, result: SeenKey | SSHError | None) -> NodeKey:
+    if isinstance(address, Unreadable):
         return NodeKey(node=node, error=address.reason)
     if isinstance(result, SeenKey):
         key = result.key

@@ -8,7 +8,7 @@ is needed to document a cluster.
 
 from ..connections import ContactPolicy, Sockets
 from ..infrastructure import NodeHardware, PhysicalNic
-from ..readings import Unknown, known
+from ..readings import Unreadable, known
 from .errors import SSHCommandRefused, WrongNode
 from .known_hosts import prove, session_deadline
 from .parsers import parse_dmi, parse_host_name, parse_links, parse_nic_facts
@@ -48,7 +48,7 @@ def read_hardware(
     policy: ContactPolicy | None = None,
 ) -> NodeHardware:
     """
-    Ask one node. What could not be read of the rest is Unknown.
+    Ask one node. What could not be read of the rest is Unreadable.
 
     Args:
         host: DNS name or IP address, without a port.
@@ -106,10 +106,10 @@ def _hardware(links: Output, nic_facts: Output, dmi: Output, user: str) -> NodeH
     )
 
 
-def _failed(command: str, output: Output) -> Unknown:
+def _failed(command: str, output: Output) -> Unreadable:
     name, words = command.split()[0], f' {output.words}' if output.words else ''
     if output.status == 127:
-        return Unknown(f'The node has no command "{name}".{words}')
+        return Unreadable(f'The node has no command "{name}".{words}')
     if output.status is None:
-        return Unknown(f'The command "{name}" was ended on the node before it was done.{words}')
-    return Unknown(f'The command "{name}" failed on the node (exit status {output.status}).{words}')
+        return Unreadable(f'The command "{name}" was ended on the node before it was done.{words}')
+    return Unreadable(f'The command "{name}" failed on the node (exit status {output.status}).{words}')

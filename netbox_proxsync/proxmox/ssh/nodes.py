@@ -9,7 +9,7 @@ from functools import partial
 from ..hosts import Host
 from ..http.client import ProxmoxClient
 from ..infrastructure import NodeHardware
-from ..inventory import Node, Reading, Unknown, known
+from ..inventory import Node, Reading, Unreadable, known
 from ..notices import Notebook
 from .errors import SSHError, SSHTimeout
 from .hardware import read_hardware
@@ -36,12 +36,12 @@ def node_addresses(nodes: Iterable[Node], client: ProxmoxClient) -> dict[str, Re
 
 def _address(node: Node, alone: bool, client: ProxmoxClient) -> Reading[str]:
     if not node.online:
-        return Unknown(f'Node {node.name} is offline.')
+        return Unreadable(f'Node {node.name} is offline.')
     if alone:
         return Host.parse(client.host).name
     if known(node.address) and node.address:
         return node.address
-    return Unknown(NO_ADDRESS.format(node.name))
+    return Unreadable(NO_ADDRESS.format(node.name))
 
 
 class NodeVisits[T]:
@@ -103,7 +103,7 @@ class NodeVisits[T]:
 
 
 class HardwareReading:
-    """The hardware of the nodes, being read. `settings`: None if nobody asked; Unknown if they cannot be used."""
+    """The hardware of the nodes, being read. `settings`: None if nobody asked; Unreadable if they cannot be used."""
 
     def __init__(self, client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: tuple[Node, ...]) -> None:
         self._settings = settings
@@ -115,7 +115,7 @@ class HardwareReading:
 
     def into(self, nodes: tuple[Node, ...], notebook: Notebook) -> tuple[Node, ...]:
         """The nodes with their hardware, and a notice for each that could not be read. Waits for the last of them."""
-        if isinstance(self._settings, Unknown):
+        if isinstance(self._settings, Unreadable):
             notebook.add('SSH', self._settings.reason, "Correct the endpoint's SSH settings.")
             return tuple(replace(node, hardware=self._settings) for node in nodes)
         if self._visits is None:
@@ -126,15 +126,15 @@ class HardwareReading:
     def _hardware(
         self, node: Node, results: Mapping[str, NodeHardware | SSHError], notebook: Notebook
     ) -> Reading[NodeHardware]:
-        result = results.get(node.name, self._addresses.get(node.name, Unknown(NO_ADDRESS.format(node.name))))
+        result = results.get(node.name, self._addresses.get(node.name, Unreadable(NO_ADDRESS.format(node.name))))
         if isinstance(result, NodeHardware):
             return result
-        if isinstance(result, Unknown):
+        if isinstance(result, Unreadable):
             if node.online:  # that a node is offline is told elsewhere
                 notebook.add(f'node/{node.name}', result.reason, 'Grant the token Sys.Audit on /.')
             return result
         notebook.add(f'node/{node.name}', result.message, result.remedy)
-        return Unknown(result.message)
+        return Unreadable(result.message)
 
 
 def _read(settings: SSHSettings, client: ProxmoxClient, name: str, address: str, deadline: float) -> NodeHardware:

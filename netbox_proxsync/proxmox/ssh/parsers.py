@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..infrastructure import PhysicalNic
-from ..readings import Reading, Unknown, known
+from ..readings import Reading, Unreadable, known
 from ..storable_text import clean
 
 __all__ = ('DMI', 'Dmi', 'NicFacts', 'PhysicalNic', 'parse_dmi', 'parse_host_name', 'parse_links', 'parse_nic_facts')
@@ -111,7 +111,7 @@ DMI = {'sys_vendor': 'manufacturer', 'product_name': 'product', 'product_serial'
 
 def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[PhysicalNic, ...]]:
     """
-    The physical NICs in the output of `ip -j -d link show`, in its order. All of them, or Unknown.
+    The physical NICs in the output of `ip -j -d link show`, in its order. All of them, or Unreadable.
 
     Everything that the kernel makes itself (bridges, bonds, VLANs, taps, veths, Open vSwitch) has an `info_kind`.
     """
@@ -123,13 +123,13 @@ def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[Physical
     except (ValueError, RecursionError):
         links = None
     if not isinstance(links, list):
-        return Unknown('The node did not list its network interfaces readably.')
+        return Unreadable('The node did not list its network interfaces readably.')
     nics: dict[str, PhysicalNic] = {}
     for link in links:
         if link == {}:
             continue  # iproute2's way to leave one out
         if not isinstance(link, dict) or _name(link.get('ifname')) is None:
-            return Unknown('The node listed a network interface without a name.')
+            return Unreadable('The node listed a network interface without a name.')
         info = _mapping(link.get('linkinfo'))
         if link.get('link_type') == 'ether' and not info.get('info_kind'):
             nics.setdefault(link['ifname'], _nic(link, info, facts))
@@ -145,7 +145,9 @@ def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFac
     # member is the address that it had before, which is the same one unless somebody had changed it.
     permanent = _mac(link.get('permaddr')) or _mac(_mapping(info.get('info_slave_data')).get('perm_hwaddr'))
     if permanent is None:
-        permanent = Unknown(f'The kernel does not tell the permanent MAC of {name}, a bond member.') if in_bond else mac
+        permanent = (
+            Unreadable(f'The kernel does not tell the permanent MAC of {name}, a bond member.') if in_bond else mac
+        )
         if known(facts) and name in facts.random_macs:
             permanent = None  # there is none
     return PhysicalNic(
@@ -221,8 +223,8 @@ def _dmi(values: Mapping[str, str], file: str, field: str, user: str) -> Reading
     if file in values:
         return _meaningful(values[file])
     if values and file == 'product_serial' and user != 'root':
-        return Unknown(f'Only root may read the serial number, not {user}.')
-    return Unknown(f'The node does not tell its {field} (/sys/class/dmi/id/{file}).')
+        return Unreadable(f'Only root may read the serial number, not {user}.')
+    return Unreadable(f'The node does not tell its {field} (/sys/class/dmi/id/{file}).')
 
 
 def _meaningful(value: str) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unknown, known
+from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unreadable, known
 from ..guest_identity import identity_of
 from ..kind import Field, Kind, Located, Owner, Removal, decision_of, guests_of, label_of
 from ..mapping import guest_addresses
@@ -202,27 +202,27 @@ def configured(guest: Guest, config: GuestConfig, node_cpus: object, settings: S
 
 def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> Reading[str | None]:
     """
-    The number of virtual CPUs as decimal text; Unknown if a part on which it depends cannot be read.
+    The number of virtual CPUs as decimal text; Unreadable if a part on which it depends cannot be read.
 
     From the configuration: the lists clamp it to the host's number of CPUs. A container without limits has all of the
     host's (pve-container, LXC.pm `vmstatus`).
     """
     if guest_type is GuestType.QEMU:
         for part in [config.vcpus] if config.vcpus or not known(config.vcpus) else [config.sockets, config.cores]:
-            if isinstance(part, Unknown):
+            if isinstance(part, Unreadable):
                 return part
         return decimal_text(config.vcpus or (config.sockets or 1) * (config.cores or 1))
     for limit in (config.cores, config.cpulimit):
-        if isinstance(limit, Unknown):
+        if isinstance(limit, Unreadable):
             return limit
         if limit:
             # virtualization.VirtualMachine.vcpus has two decimal places, and at least 0.01.
             return decimal_text(max(Decimal('0.01'), round(Decimal(limit), 2)))
-    return decimal_text(node_cpus) if isinstance(node_cpus, int) else Unknown('The CPUs of the node are not known.')
+    return decimal_text(node_cpus) if isinstance(node_cpus, int) else Unreadable('The CPUs of the node are not known.')
 
 
 def boot_disk(config: GuestConfig) -> dict[str, Reading[Value]]:
-    if isinstance(config.boot_disk, Unknown):
+    if isinstance(config.boot_disk, Unreadable):
         return {}
     disk = next((disk for disk in config.disks if disk.key == config.boot_disk), None)
     return {

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import Unknown, known
+from netbox_proxsync.proxmox.inventory import Unreadable, known
 from tests.proxmox.reading import read
 
 GUEST = 100
@@ -80,7 +80,7 @@ def test_a_value_that_means_nothing_costs_nothing_else(pve, wrong):
 def test_a_size_that_is_none_is_unknown(pve, size):
     answer(pve, scsi0=f'local-lvm:vm-100-disk-9,size={size}')
     disk = next(disk for disk in of(read(pve)).config.disks if disk.key == 'scsi0')
-    assert isinstance(disk.size, Unknown)
+    assert isinstance(disk.size, Unreadable)
 
 
 def test_notes_may_hold_anything(pve):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unknown
+from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unreadable
 from netbox_proxsync.proxmox.parsers.config import KEYS, parse_config
 from netbox_proxsync.proxmox.parsers.qemu_defaults import with_defaults
 from netbox_proxsync.proxmox.properties import Garbled
@@ -169,7 +169,7 @@ def test_cloud_init_is_kept_by_nic_number():
     assert list(config.cloudinit) == [0, 2, 10]
     assert config.cloudinit[2] == {'ip': '10.0.0.5/24', 'gw': '10.0.0.1'}
     assert config.cloudinit[10] == {'ip': 'dhcp', 'ip6': 'auto'}
-    assert config.cloudinit[0] == Unknown('"ipconfig0" cannot be read: \'a\' is given twice.')
+    assert config.cloudinit[0] == Unreadable('"ipconfig0" cannot be read: \'a\' is given twice.')
 
 
 def test_nics_and_disks_are_in_natural_order():
@@ -190,7 +190,7 @@ def test_container_with_everything():
     assert (config.name, config.memory, config.cores, config.tags) == ('ct-web', 1024 * MIB, 2, ('prod',))
     assert (config.unprivileged, config.features, config.architecture) == (True, 'keyctl=1,nesting=1', 'amd64')
     assert [disk.key for disk in config.disks] == ['rootfs', 'mp0', 'mp1']
-    assert isinstance(config.disks[2].size, Unknown)
+    assert isinstance(config.disks[2].size, Unreadable)
     assert config.boot_disk == 'rootfs'
     assert config.extra == {}
 
@@ -370,7 +370,7 @@ def test_defaults_of_cpu_and_machine(keys, version, host, cpu_type, machine):
 @pytest.mark.parametrize('keys', [{'arch': []}, {'arch': 'vax'}])
 def test_a_default_that_depends_on_what_cannot_be_read_is_unknown(keys):
     config = with_defaults(parse_config(QEMU, keys), '9.2.11', 'x86_64')
-    assert isinstance(config.machine, Unknown)
+    assert isinstance(config.machine, Unreadable)
     assert with_defaults(parse_config(QEMU, keys | {'machine': 'q35'}), '9.2.11', None).machine == 'q35'
 
 
@@ -415,7 +415,7 @@ def test_configuration_or_garbled(guest_type, raw):
     except Garbled:
         assert not isinstance(raw, dict)
         return
-    assert isinstance(config.memory, Unknown) or config.memory > 0
+    assert isinstance(config.memory, Unreadable) or config.memory > 0
     assert not config.boot_disk or config.boot_disk in raw
     assert all(isinstance(value, str) for value in config.extra.values())
     assert all(isinstance(reason, str) for _part, _of, reason in config.unread())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from netbox_proxsync.proxmox.infrastructure import NodeFacts
 from netbox_proxsync.proxmox.parsers.node_facts import certificate_served, parse_certificates, parse_node_facts
 from netbox_proxsync.proxmox.properties import Garbled
-from netbox_proxsync.proxmox.readings import Unknown
+from netbox_proxsync.proxmox.readings import Unreadable
 
 from ..recordings import data
 from ..strategies import json_values
@@ -78,7 +78,7 @@ def test_a_fact_that_cannot_be_read_spoils_no_other(change, attributes):
     found, usual = parse_node_facts(OLD | change), parse_node_facts(OLD)
     for name in NodeFacts.__slots__:
         if name in attributes.split():
-            assert isinstance(getattr(found, name), Unknown)
+            assert isinstance(getattr(found, name), Unreadable)
         elif name != 'cpu_model':
             assert getattr(found, name) == getattr(usual, name)
 
@@ -120,7 +120,7 @@ def test_a_certificate_without_file_name_spoils_the_list():
 )
 def test_a_value_of_a_certificate_that_cannot_be_read_spoils_no_other(change, attribute):
     (found,), (usual,) = parse_certificates([CERTIFICATE | change]), parse_certificates([CERTIFICATE])
-    assert isinstance(getattr(found, attribute), Unknown)
+    assert isinstance(getattr(found, attribute), Unreadable)
     assert replace(found, **{attribute: getattr(usual, attribute)}) == usual
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, NodeInterface
 from netbox_proxsync.proxmox.parsers.node_networks import UNDERSTOOD, parse_interfaces
 from netbox_proxsync.proxmox.properties import Garbled
-from netbox_proxsync.proxmox.readings import Unknown, known
+from netbox_proxsync.proxmox.readings import Unreadable, known
 
 from ..recordings import NAMES, recording
 from ..strategies import json_values, nearly
@@ -254,7 +254,7 @@ def test_a_value_that_cannot_be_read_spoils_no_other(row, attributes):
     for attribute in fields(NodeInterface):
         value, usual = getattr(found, attribute.name), getattr(good, attribute.name)
         if attribute.name in attributes.split():
-            assert isinstance(value, Unknown), attribute.name
+            assert isinstance(value, Unreadable), attribute.name
             assert value.reason.startswith(next(iter(row))) or 'cidr' in value.reason or 'tag' in value.reason
         elif attribute.name == 'addresses':
             assert set(map(str, value)) <= {*map(str, usual)}

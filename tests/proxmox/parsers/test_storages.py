@@ -11,7 +11,7 @@ from netbox_proxsync.proxmox.infrastructure import Storage, Vnet
 from netbox_proxsync.proxmox.parsers.sdn import parse_vnets, parse_zones
 from netbox_proxsync.proxmox.parsers.storages import parse_not_backed_up, parse_storages, parse_volume_sizes
 from netbox_proxsync.proxmox.properties import Garbled
-from netbox_proxsync.proxmox.readings import Unknown
+from netbox_proxsync.proxmox.readings import Unreadable
 
 from ..recordings import data
 from ..strategies import json_values, nearly
@@ -55,7 +55,7 @@ class TestStorages:
         whole = {'storage': 'a', 'type': 'dir', 'content': 'images', 'shared': 1, 'nodes': 'pve1'}
         found, other = parse_storages([{'storage': 'local', 'type': 'dir'}, whole | change])
         (usual,) = parse_storages([whole])
-        assert isinstance(getattr(found, attribute), Unknown)
+        assert isinstance(getattr(found, attribute), Unreadable)
         assert replace(found, **{attribute: getattr(usual, attribute)}) == usual
         assert other.name == 'local'
 
@@ -123,12 +123,12 @@ class TestSdn:
         zones = parse_zones([{'zone': 'dc', 'type': 'vlan'}, {'zone': 'bad', 'type': []}])
         row = {'vnet': 'web', 'zone': 'dc', 'tag': '20'}
         found, other = parse_vnets([row | change, row | {'vnet': 'xother'}], zones)
-        assert {name for name in Vnet.__dataclass_fields__ if isinstance(getattr(found, name), Unknown)} == {
+        assert {name for name in Vnet.__dataclass_fields__ if isinstance(getattr(found, name), Unreadable)} == {
             *attributes.split()
         }
         assert other.vlan_id == 20
         # Without the zone or the tag, whether the guests are in a VLAN is not known: never "in none".
-        assert found.vlan_id == vlan or isinstance(found.vlan_id, Unknown)
+        assert found.vlan_id == vlan or isinstance(found.vlan_id, Unreadable)
         assert (found.vlan_id is None) is False
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from netbox_proxsync.proxmox.errors import ProxmoxError
 from netbox_proxsync.proxmox.http.transport import Sockets
-from netbox_proxsync.proxmox.inventory import Unknown, known
+from netbox_proxsync.proxmox.inventory import Unreadable, known
 from netbox_proxsync.proxmox.ssh import hardware
 from netbox_proxsync.proxmox.ssh.errors import (
     HostKeyChanged,
@@ -143,7 +143,7 @@ def test_ordinary_users_cannot_read_the_serial_number():
         hardware = read_hardware(connection(node, user='netbox'))
     assert hardware.manufacturer == 'Dell Inc.'
     assert hardware.product == 'PowerEdge R740'
-    assert hardware.serial == Unknown('Only root may read the serial number, not netbox.')
+    assert hardware.serial == Unreadable('Only root may read the serial number, not netbox.')
     assert hardware.nics[0].permanent_mac == '3C:EC:EF:01:02:03'
 
 
@@ -171,7 +171,7 @@ def test_unread_speeds_are_not_missing_speeds(node):
     hardware = read_hardware(connection(node))
     assert [known(nic.speed_mbps) or known(nic.driver) for nic in hardware.nics] == [False] * 3
     assert hardware.nics[1].permanent_mac == 'A0:36:9F:12:34:58'
-    assert hardware.manufacturer == Unknown('The node has no command "grep". sh: 1: grep: not found')
+    assert hardware.manufacturer == Unreadable('The node has no command "grep". sh: 1: grep: not found')
 
 
 # Who is spoken to

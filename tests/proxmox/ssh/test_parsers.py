@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.inventory import Unknown, known
+from netbox_proxsync.proxmox.inventory import Unreadable, known
 from netbox_proxsync.proxmox.ssh.errors import InvalidSSHSettings
 from netbox_proxsync.proxmox.ssh.hardware import SSHSettings
 from netbox_proxsync.proxmox.ssh.keys import load_private_key, parse_pins, with_confirmed
@@ -59,7 +59,7 @@ def test_what_the_bond_remembers_stands_in_for_a_permanent_mac_that_the_driver_d
     found = nics(output)
     assert found['ens19'].permanent_mac == 'BC:24:11:00:00:02'
     # The address is the bond's: nothing tells whose it really is.
-    assert isinstance(found['ens20'].permanent_mac, Unknown)
+    assert isinstance(found['ens20'].permanent_mac, Unreadable)
     assert found['ens20'].bond == 'bond0'
 
 
@@ -115,7 +115,7 @@ def test_no_hardware_is_not_unread_hardware():
     ],
 )
 def test_a_list_that_is_not_whole_is_none(output):
-    assert isinstance(parse_links(output, NO_FACTS), Unknown)
+    assert isinstance(parse_links(output, NO_FACTS), Unreadable)
 
 
 def test_all_zero_and_odd_addresses_are_none():
@@ -231,7 +231,7 @@ def test_no_text_makes_a_parser_fail(text):
     facts = parse_nic_facts(text)
     assert all(isinstance(speed, int) and speed > 0 for speed in facts.speeds.values())
     parse_links(text, facts)
-    parse_links(text, Unknown('not read'))
+    parse_links(text, Unreadable('not read'))
     dmi = parse_dmi(text, 'netbox')
     for reading in (dmi.manufacturer, dmi.product, dmi.serial):
         assert not known(reading) or reading is None or reading.isprintable()
@@ -248,7 +248,7 @@ def test_no_json_makes_the_parser_of_links_fail(value):
 def test_a_slice_of_a_list_never_passes_for_the_list():
     whole = parse_links(SINGLE, NO_FACTS)
     for end in range(len(SINGLE.rstrip())):
-        assert isinstance(parse_links(SINGLE[:end], NO_FACTS), Unknown)
+        assert isinstance(parse_links(SINGLE[:end], NO_FACTS), Unreadable)
     assert whole == parse_links(SINGLE.rstrip(), NO_FACTS)
 
 
