@@ -26,7 +26,7 @@ from ..proxmox.http.tls import fetch_fingerprint
 from ..proxmox.parsers.address_filters import AddressFilters
 from ..proxmox.readers.options import CollectOptions
 from ..proxmox.readings import Reading, Unreadable
-from ..proxmox.ssh.errors import InvalidSSHSettings
+from ..proxmox.ssh.errors import InvalidSSHSettingsError
 from ..proxmox.ssh.settings import TIMEOUT, SSHSettings
 from .netbox_checks import demand_checks, field_checks
 
@@ -144,7 +144,7 @@ def ssh_settings_of(endpoint: ProxmoxEndpoint) -> Reading[SSHSettings | None]:
             host_keys=tuple(endpoint.ssh_host_keys.splitlines()),
             timeout=min(endpoint.timeout, TIMEOUT),
         )
-    except (SecretError, InvalidSSHSettings) as error:
+    except (SecretError, InvalidSSHSettingsError) as error:
         return Unreadable(str(error))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .properties import Garbled, boolean
+from .properties import ParseError, boolean
 from .version import Version
 
 __all__ = ('Access', 'MissingPrivilege', 'agent_privileges', 'grant_remedy', 'wanted_privileges')
@@ -71,20 +71,20 @@ class Access:
 
     @classmethod
     def parse(cls, token_id: str, permissions: Any) -> 'Access':
-        """From the answer of `/access/permissions`. Raises Garbled."""
+        """From the answer of `/access/permissions`. Raises ParseError."""
         if not isinstance(permissions, dict):
-            raise Garbled('The answer is not a map of permissions.')
+            raise ParseError('The answer is not a map of permissions.')
         granted = {}
         for path, privileges in permissions.items():
             if not isinstance(privileges, dict):
-                raise Garbled(f'The permissions on {path} are not a map.')
+                raise ParseError(f'The permissions on {path} are not a map.')
             granted[path] = {privilege: boolean(propagates) for privilege, propagates in privileges.items()}
         return cls(token_id=token_id, permissions=granted)
 
     def with_acl(self, acl: Any) -> 'Access':
-        """The same, knowing the answer of `/access/acl` too. Raises Garbled."""
+        """The same, knowing the answer of `/access/acl` too. Raises ParseError."""
         if not isinstance(acl, list):
-            raise Garbled('The access control list is not a list.')
+            raise ParseError('The access control list is not a list.')
         denied: dict[str, set[str]] = {}
         for path, role, who in map(_acl_row, acl):
             denied.setdefault(path, set()).update({who} if role == NO_ACCESS else ())
@@ -307,5 +307,5 @@ def _both(one: Mapping[str, bool], other: Mapping[str, bool]) -> dict[str, bool]
 def _acl_row(row: Any) -> tuple[str, str, str]:
     """(path, role, who as an option of `pveum acl`)."""
     if not isinstance(row, dict) or not isinstance(row.get('path'), str):
-        raise Garbled('The access control list holds something that is not an entry.')
+        raise ParseError('The access control list holds something that is not an entry.')
     return row['path'], str(row.get('roleid')), f'--{row.get("type")}s {shlex.quote(str(row.get("ugid")))}'

@@ -14,7 +14,7 @@ from .infrastructure import NodeHardware
 from .inventory import Node, Reading, Unreadable, known
 from .parsers.resources import ClusterStatus, Resources, merge_nodes
 from .plurals import counted
-from .properties import Garbled
+from .properties import ParseError
 from .ssh.errors import SSHError
 from .ssh.hardware import read_hardware
 from .ssh.nodes import NodeVisits, node_addresses
@@ -158,7 +158,7 @@ def _parsed(parse: Any, answer: Any) -> Any:
         return answer
     try:
         return parse(answer)
-    except Garbled as error:
+    except ParseError as error:
         return ProxmoxError(f'Proxmox answered in a form that cannot be read: {error}')
 
 
@@ -218,7 +218,7 @@ def _privilege_checks(
         access = Access.parse(token_id, permissions)
         if not isinstance(acl, ProxmoxError):
             access = access.with_acl(acl)
-    except Garbled as error:
+    except ParseError as error:
         return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
     guests = resources.guests.values() if isinstance(resources, Resources) else ()
     sight = Sight.of(access, version, (row.type.value for row in guests), complete=False)

@@ -16,12 +16,12 @@ from threading import Lock, Thread
 from typing import Any, Never, Self
 from weakref import WeakSet
 
-from .errors import HostUnreachable
+from .errors import HostUnreachableError
 
 __all__ = (
     'ALLOWED_NETWORKS',
     'DENIED_NETWORKS',
-    'AddressNotAllowed',
+    'AddressNotAllowedError',
     'ContactPolicy',
     'Sockets',
     'check_behind_proxy',
@@ -54,7 +54,7 @@ ISATAP = (0x00005EFE, 0x02005EFE)
 SETTING = "in PLUGINS_CONFIG['netbox_proxsync']"
 
 
-class AddressNotAllowed(HostUnreachable):
+class AddressNotAllowedError(HostUnreachableError):
     """NetBox is not allowed to contact this address. Nothing was sent to it."""
 
 
@@ -78,7 +78,7 @@ class ContactPolicy:
 
     def check(self, host: str, port: int, address: str) -> None:
         """
-        Raises AddressNotAllowed for an address that may not be contacted.
+        Raises AddressNotAllowedError for an address that may not be contacted.
 
         Args:
             host: The name or address from the settings or from Proxmox, for the message.
@@ -94,21 +94,21 @@ class ContactPolicy:
     def _check(self, shown: str, host: str, literal: Address, meant: Address) -> None:
         which = _which(host, literal, meant)
         if _containing(meant, NO_HOST):
-            raise AddressNotAllowed(
+            raise AddressNotAllowedError(
                 f'NetBox does not contact {shown}: {which} is not the address of a single host.',
                 'Enter the name or the address of a node.',
             )
         if network := _containing(meant, self.denied):
             raise self._denied(shown, host, literal, meant, network)
         if not _containing(meant, self.allowed):
-            raise AddressNotAllowed(
+            raise AddressNotAllowedError(
                 f'NetBox may not contact {shown}: {which} is in none of the allowed_networks {SETTING}.',
                 f'If NetBox should contact this address, add its network to allowed_networks {SETTING}.',
             )
 
     @staticmethod
-    def _denied(shown: str, host: str, literal: Address, meant: Address, network: Network) -> AddressNotAllowed:
-        return AddressNotAllowed(
+    def _denied(shown: str, host: str, literal: Address, meant: Address, network: Network) -> AddressNotAllowedError:
+        return AddressNotAllowedError(
             f'NetBox may not contact {shown}: {_which(host, literal, meant)} is in {network}, which is one of the '
             f'denied_networks {SETTING}.',
             f'If NetBox should contact this address, remove {network} from denied_networks {SETTING}.',
@@ -207,7 +207,7 @@ def connect[S: socket.socket](
         sockets: Told of the socket before it connects.
         kind: The class of the socket.
 
-    Raises AddressNotAllowed if none of the addresses may be contacted; else socket.gaierror, UnicodeError (no name),
+    Raises AddressNotAllowedError if none of the addresses may be contacted; else socket.gaierror, UnicodeError (no name),
     TimeoutError, OSError.
     """
     found = look_up(host, port, deadline, sockets)
@@ -215,7 +215,7 @@ def connect[S: socket.socket](
     for entry in found:
         try:
             policy.check(host, port, entry[4][0])
-        except AddressNotAllowed as error:
+        except AddressNotAllowedError as error:
             refusal = refusal or error
         else:
             allowed.append(entry)
@@ -249,7 +249,7 @@ def check_behind_proxy(
     Check a host that a proxy connects to. It looks the name up itself: every address that it has here must be allowed,
     and of a name that is unknown here only the proxy can judge.
 
-    Raises AddressNotAllowed.
+    Raises AddressNotAllowedError.
     """
     try:
         found = look_up(host, port, deadline, sockets)

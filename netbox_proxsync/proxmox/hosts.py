@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from .errors import InvalidConnection
+from .errors import InvalidConnectionError
 
 __all__ = ('DEFAULT_PORT', 'Host')
 
@@ -25,7 +25,7 @@ class Host:
 
     @classmethod
     def parse(cls, text: str) -> 'Host':
-        """'pve1', 'pve1:8006', '10.0.0.1', '[2001:db8::1]:8006', '2001:db8::1'. Else raises InvalidConnection."""
+        """'pve1', 'pve1:8006', '10.0.0.1', '[2001:db8::1]:8006', '2001:db8::1'. Else raises InvalidConnectionError."""
         text = text.strip()
         try:
             return cls(str(ip_address(text)))
@@ -34,7 +34,7 @@ class Host:
         match = BRACKETED.fullmatch(text) or PLAIN.fullmatch(text)
         port = int(match['port'] or DEFAULT_PORT) if match else 0
         if match is None or not 0 < port < 65536 or (text.startswith('[') and not _is_ipv6(match['name'])):
-            raise InvalidConnection(
+            raise InvalidConnectionError(
                 f'{text or "An empty text"} is not a host.',
                 'Write the name or the address of a node, and its port if it is not 8006: pve1.example.com, '
                 '10.0.0.1:8006 or [2001:db8::1]:8006.',

@@ -3,7 +3,7 @@ Proxmox VE's scalars and property strings.
 
 Numbers come as numbers or as text, depending on version and call; booleans in six spellings; structures as
 `value,key=value,...`. The functions here take whatever JSON can hold and either return the Python value or raise
-`Garbled`, nothing else.
+`ParseError`, nothing else.
 """
 
 import json
@@ -17,7 +17,7 @@ from uuid import UUID
 from .readings import Reading, Unreadable
 
 __all__ = (
-    'Garbled',
+    'ParseError',
     'as_text',
     'boolean',
     'decimal',
@@ -47,7 +47,7 @@ MAC = re.compile(r'[0-9A-F]{2}(?:[:-][0-9A-F]{2}){5}', re.IGNORECASE | re.ASCII)
 LIST_SEPARATORS = re.compile(r'[;,\s\0]+')
 
 
-class Garbled(ValueError):
+class ParseError(ValueError):
     """Proxmox (or the guest) answered something that does not mean anything; the text says what and where."""
 
 
@@ -63,54 +63,54 @@ def _shown(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """A text that Proxmox may send as a number (a host name `123`). Raises Garbled for anything else."""
+    """A text that Proxmox may send as a number (a host name `123`). Raises ParseError for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, int | float) and abs(value) <= MAX_INTEGER:  # NaN compares false
         return str(value)
-    raise Garbled(f'{_shown(value)} is not a text')
+    raise ParseError(f'{_shown(value)} is not a text')
 
 
 def integer(value: object) -> int:
-    """A whole number: 2048, '2048', 2048.0. Raises Garbled for everything else, NaN and 1.5 included."""
+    """A whole number: 2048, '2048', 2048.0. Raises ParseError for everything else, NaN and 1.5 included."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     shown = text(value).strip()
     if not INTEGER.fullmatch(shown) or abs(int(shown)) > MAX_INTEGER:
-        raise Garbled(f'{_shown(value)} is not a whole number')
+        raise ParseError(f'{_shown(value)} is not a whole number')
     return int(shown)
 
 
 def decimal(value: object) -> Decimal:
-    """A number: 1.5, '1.5', '12'. Raises Garbled for everything else, NaN and infinity included."""
+    """A number: 1.5, '1.5', '12'. Raises ParseError for everything else, NaN and infinity included."""
     shown = text(value).strip()
     if not NUMBER.fullmatch(shown):
-        raise Garbled(f'{_shown(value)} is not a number')
+        raise ParseError(f'{_shown(value)} is not a number')
     return Decimal(shown)
 
 
 def boolean(value: object) -> bool:
-    """A boolean: 0/1, on/off, yes/no, true/false, as number, text or JSON boolean. Else raises Garbled."""
+    """A boolean: 0/1, on/off, yes/no, true/false, as number, text or JSON boolean. Else raises ParseError."""
     try:
         return BOOLEANS[text(value).strip().lower()]
     except KeyError:
-        raise Garbled(f'{_shown(value)} is neither true nor false') from None
+        raise ParseError(f'{_shown(value)} is neither true nor false') from None
 
 
 def parse_size(value: object) -> int:
     """
     A disk size in bytes. Units are binary, 9.x may append "iB", and no unit means bytes: '32G', '1.5T', '4096', '8GiB'.
 
-    Fractions of a byte are cut off, as Proxmox does. Raises Garbled for NaN, negative and any other text.
+    Fractions of a byte are cut off, as Proxmox does. Raises ParseError for NaN, negative and any other text.
     """
     match = SIZE.fullmatch(text(value).strip())
     if match is None or len(match[1]) > 40:
-        raise Garbled(f'{_shown(value)} is not a size')
+        raise ParseError(f'{_shown(value)} is not a size')
     size = math.floor(Fraction(match[1]) * 1024 ** SIZE_UNITS[match[2]])
     if size > MAX_INTEGER:
-        raise Garbled(f'{_shown(value)} is not a possible size')
+        raise ParseError(f'{_shown(value)} is not a possible size')
     return size
 
 
@@ -129,12 +129,12 @@ def parse_mac(value: object) -> str | None:
 
 
 def parse_uuid(value: object) -> str:
-    """A UUID in the usual spelling, lower case. Raises Garbled."""
+    """A UUID in the usual spelling, lower case. Raises ParseError."""
     shown = text(value).strip()
     try:
         return str(UUID(shown))
     except ValueError:
-        raise Garbled(f'{_shown(value)} is not a UUID') from None
+        raise ParseError(f'{_shown(value)} is not a UUID') from None
 
 
 def parse_properties(value: object, default_key: str | None = None) -> dict[str, str]:
@@ -149,12 +149,12 @@ def parse_properties(value: object, default_key: str | None = None) -> dict[str,
         default_key: The sub-key of the part that has no "=".
 
     Raises:
-        Garbled: where Proxmox refuses it too: a sub-key without a name or a value, or one that is given twice.
+        ParseError: where Proxmox refuses it too: a sub-key without a name or a value, or one that is given twice.
     """
     properties = {}
     for name, content in read_properties(value, default_key).items():
         if isinstance(content, Unreadable):
-            raise Garbled(content.reason.rstrip('.'))
+            raise ParseError(content.reason.rstrip('.'))
         properties[name] = content
     return properties
 
@@ -165,7 +165,7 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
     the other sub-keys nothing.
 
     Raises:
-        Garbled: It is not a text, or a part of it has no name, so that which sub-key it gives is not known.
+        ParseError: It is not a text, or a part of it has no name, so that which sub-key it gives is not known.
     """
     properties: dict[str, Reading[str]] = {}
     for part in text(value).split(','):
@@ -175,9 +175,9 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
         if not equals:
             name, content = default_key, part
         if not name:
-            raise Garbled(f'{_shown(part)} has no key')
+            raise ParseError(f'{_shown(part)} has no key')
         if name.strip() != name:
-            raise Garbled(f'{_shown(name)} is not a key')
+            raise ParseError(f'{_shown(name)} is not a key')
         if name in properties:
             properties[name] = Unreadable(f'{_shown(name)} is given twice.')
         elif not content:
@@ -189,7 +189,7 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
 
 def read_value[T](parse: Callable[[object], T], value: object, what: str) -> Reading[T]:
     """
-    What `parse` makes of a value, or Unreadable, with the reason, if it raises Garbled.
+    What `parse` makes of a value, or Unreadable, with the reason, if it raises ParseError.
 
     Args:
         value: May be Unreadable itself.
@@ -197,9 +197,9 @@ def read_value[T](parse: Callable[[object], T], value: object, what: str) -> Rea
     """
     try:
         if isinstance(value, Unreadable):
-            raise Garbled(value.reason.rstrip('.'))
+            raise ParseError(value.reason.rstrip('.'))
         return parse(value)
-    except Garbled as error:
+    except ParseError as error:
         return Unreadable(f'"{what}" cannot be read: {error}.')
 
 
@@ -207,12 +207,12 @@ def format_properties(properties: Mapping[str, str], default_key: str | None = N
     """
     Sub-keys as a property string: the default key first and bare, the others by name.
 
-    Reading it back gives the same sub-keys. Raises Garbled for what Proxmox's format cannot express: it has no
+    Reading it back gives the same sub-keys. Raises ParseError for what Proxmox's format cannot express: it has no
     quoting, so no comma anywhere, no "=" in a name, no blanks around a name, and no empty name or value.
     """
     for name, content in properties.items():
         if ',' in name + content or '=' in name or not name or name.strip() != name or not content:
-            raise Garbled(f'{_shown(name)}={_shown(content)} cannot be written as a property string')
+            raise ParseError(f'{_shown(name)}={_shown(content)} cannot be written as a property string')
     first = properties.get(default_key, '') if default_key else ''
     bare = [first] if first.strip() and '=' not in first else []
     return ','.join(

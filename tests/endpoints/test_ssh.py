@@ -16,7 +16,7 @@ from users.models import User
 from netbox_proxsync.endpoints.connection import connection_of, ssh_settings_of
 from netbox_proxsync.endpoints.connection import test as check_connection
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.proxmox.errors import Cancelled
+from netbox_proxsync.proxmox.errors import CancelledError
 from netbox_proxsync.proxmox.http.client import ProxmoxClient
 from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
@@ -186,7 +186,7 @@ def test_cancelling_ends_the_wait_for_a_node(cluster):
         timer = Timer(1.5, client.cancel)
         timer.start()
         start = time.monotonic()
-        with pytest.raises(Cancelled):
+        with pytest.raises(CancelledError):
             collect(client, CollectOptions(ssh=ssh_settings_of(endpoint)))
     assert time.monotonic() - start < 4
 

@@ -3,7 +3,7 @@
 import pytest
 
 from netbox_proxsync.proxmox.access import Access
-from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.properties import ParseError
 from netbox_proxsync.proxmox.version import Version
 
 from .recordings import data
@@ -263,12 +263,12 @@ class TestCommands:
 class TestGarbled:
     @pytest.mark.parametrize('permissions', [None, [], 'x', {'/': None}, {'/': ['VM.Audit']}, {'/': {'VM.Audit': 'x'}}])
     def test_permissions(self, permissions):
-        with pytest.raises(Garbled):
+        with pytest.raises(ParseError):
             parse(permissions)
 
     @pytest.mark.parametrize('access_list', [None, {'a': 1}, 'x', [None], [{'path': None}], [{'roleid': 'NoAccess'}]])
     def test_acl(self, access_list):
-        with pytest.raises(Garbled):
+        with pytest.raises(ParseError):
             Access.parse(TOKEN, everywhere('Sys.Audit')).with_acl(access_list)
 
     def test_flags_as_text(self):

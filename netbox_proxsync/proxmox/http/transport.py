@@ -22,7 +22,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from ..connections import AddressNotAllowed, ContactPolicy, Sockets, check_behind_proxy, connect
+from ..connections import AddressNotAllowedError, ContactPolicy, Sockets, check_behind_proxy, connect
 
 __all__ = ('Channel', 'Limits', 'Sockets', 'TLSAdapter', 'limited')
 
@@ -179,10 +179,10 @@ def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes]
                 sock = connect(self._dns_host, self.port, policy, deadline, sockets, _LimitedSocket)
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
-            except AddressNotAllowed as error:
+            except AddressNotAllowedError as error:
                 if not self._tunnel_host:
                     raise
-                raise AddressNotAllowed(
+                raise AddressNotAllowedError(
                     f'The proxy for {self._tunnel_host} cannot be used. {error.message}', error.remedy
                 ) from None
             except socket.gaierror as error:
@@ -331,7 +331,7 @@ class Channel:
         """
         One call: its response, of which the body is not read yet. All is limited until the end of the context.
 
-        Raises what urllib3 does; requests, of a proxy that cannot be; AddressNotAllowed.
+        Raises what urllib3 does; requests, of a proxy that cannot be; AddressNotAllowedError.
         """
         now = time.monotonic()
         limits = Limits(now + self._connect_timeout, now + self._timeout, self._max_size)

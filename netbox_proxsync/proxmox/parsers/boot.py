@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from ..inventory import GuestType
-from ..properties import Garbled, parse_properties, parse_tags, text
+from ..properties import ParseError, parse_properties, parse_tags, text
 from .disks import DriveRole, disk_keys, drive_role
 from .nics import nic_keys
 
@@ -25,21 +25,23 @@ def boot_order(config: Mapping[str, object]) -> tuple[str, ...]:
     unless that is a CD-ROM, all CD-ROMs and all NICs; any other disk gets no boot index there, so it is not listed. If
     both forms are given, the old one counts. A blank `boot` means no device. Devices that do not exist are left out.
 
-    Raises Garbled if `boot`, `bootdisk` or a drive on which the order depends cannot be read.
+    Raises ParseError if `boot`, `bootdisk` or a drive on which the order depends cannot be read.
     """
     if config.get('boot') is None:
         return _legacy_order(config, LEGACY_DEFAULT)
     boot = parse_properties(config['boot'], default_key='legacy')
     if 'legacy' in boot:
         if not LEGACY.fullmatch(boot['legacy']):
-            raise Garbled(f'{boot["legacy"][:40]} is not a boot order')
+            raise ParseError(f'{boot["legacy"][:40]} is not a boot order')
         return _legacy_order(config, boot['legacy'])
     # The same separators as for tags: Proxmox splits both with the same function.
     return tuple(device for device in parse_tags(boot.get('order')) if device in config)
 
 
 def boot_disk(config: Mapping[str, object], order: tuple[str, ...]) -> str | None:
-    """The first disk in the boot order; None if there is none. Raises Garbled if a drive before it cannot be read."""
+    """
+    The first disk in the boot order; None if there is none. Raises ParseError if a drive before it cannot be read.
+    """
     drives = set(disk_keys(GuestType.QEMU, config))
     return next((key for key in order if key in drives and _role(config, key) is DriveRole.DISK), None)
 
@@ -64,5 +66,5 @@ def _bootdisk(config: Mapping[str, object], drives: list[str]) -> list[str]:
 def _role(config: Mapping[str, object], key: str) -> DriveRole:
     try:
         return drive_role(config[key])
-    except Garbled as error:
-        raise Garbled(f'{key}: {error}') from None
+    except ParseError as error:
+        raise ParseError(f'{key}: {error}') from None

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from ..inventory import GuestConfig, GuestType, Reading, Unreadable
 from ..properties import (
-    Garbled,
+    ParseError,
     as_text,
     boolean,
     decimal,
@@ -72,14 +72,14 @@ def _word(value: object) -> str | None:
 def _positive(value: object) -> int:
     number = integer(value)
     if number < 1:
-        raise Garbled(f'{number} is not a positive number')
+        raise ParseError(f'{number} is not a positive number')
     return number
 
 
 def _positive_or_none(value: object) -> int | None:
     number = integer(value)
     if number < 0:
-        raise Garbled(f'{number} is negative')
+        raise ParseError(f'{number} is negative')
     return number or None
 
 
@@ -100,7 +100,7 @@ def _balloon(value: object) -> int | None:
 def _cpulimit(value: object) -> Decimal | None:
     limit = decimal(value)
     if limit < 0:
-        raise Garbled(f'{limit} is negative')
+        raise ParseError(f'{limit} is negative')
     return limit or None
 
 
@@ -108,7 +108,7 @@ def _container_flag(value: object) -> bool:
     """A container's boolean, which Proxmox hands out as it is; as Perl does, it takes any number but 0 for true."""
     try:
         return boolean(value)
-    except Garbled:
+    except ParseError:
         return _positive_or_none(value) is not None
 
 
@@ -116,23 +116,23 @@ def _container_template(value: object) -> bool:
     """No number but 1 makes a container a template (pve-guest-common, AbstractConfig.pm, is_template)."""
     try:
         return boolean(value)
-    except Garbled:
+    except ParseError:
         return integer(value) == 1
 
 
 def _optional_part(value: object, name: str, default_key: str | None = None) -> str | None:
-    """One sub-key of a property string, None if it is absent. Raises Garbled if it cannot be read."""
+    """One sub-key of a property string, None if it is absent. Raises ParseError if it cannot be read."""
     content = read_properties(value, default_key).get(name)
     if isinstance(content, Unreadable):
-        raise Garbled(content.reason.rstrip('.'))
+        raise ParseError(content.reason.rstrip('.'))
     return content
 
 
 def _part(value: object, name: str, default_key: str | None = None) -> str:
-    """One sub-key of a property string. Raises Garbled if it is absent or cannot be read."""
+    """One sub-key of a property string. Raises ParseError if it is absent or cannot be read."""
     content = _optional_part(value, name, default_key)
     if content is None:
-        raise Garbled(f'it has no "{name}"')
+        raise ParseError(f'it has no "{name}"')
     return content
 
 
@@ -184,7 +184,7 @@ class _Key:
 
     Attributes:
         name: The key in Proxmox.
-        read: Value as Proxmox sends it -> attribute. Raises Garbled.
+        read: Value as Proxmox sends it -> attribute. Raises ParseError.
         default: The attribute where the key is absent.
     """
 
@@ -253,11 +253,11 @@ def parse_config(guest_type: GuestType, raw: object) -> GuestConfig:
     are kept as text in `extra`; their values may be anything: name the keys in a log, never the values.
 
     Raises:
-        Garbled: `raw` is no mapping.
+        ParseError: `raw` is no mapping.
     """
     guest_type = GuestType(guest_type)
     if not isinstance(raw, Mapping):
-        raise Garbled('The configuration is not a set of keys and values.')
+        raise ParseError('The configuration is not a set of keys and values.')
     attributes: dict[str, object] = dict(MISSING[guest_type])
     for attribute, key in KEYS[guest_type].items():
         attributes[attribute] = _read(raw, key)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from ..inventory import Disk, GuestType, Reading, Unreadable
-from ..properties import Garbled, parse_size, read_properties, read_value, text
+from ..properties import ParseError, parse_size, read_properties, read_value, text
 
 __all__ = ('DriveRole', 'disk_keys', 'drive_role', 'parse_disk')
 
@@ -43,7 +43,7 @@ def disk_keys(guest_type: GuestType, keys: Iterable[str]) -> list[str]:
 
 
 def drive_role(value: object) -> DriveRole:
-    """What a drive of a virtual machine is, from its property string. Raises Garbled if that cannot be told."""
+    """What a drive of a virtual machine is, from its property string. Raises ParseError if that cannot be told."""
     properties = read_properties(value, default_key=VOLUME_KEYS[GuestType.QEMU][0])
     volume = _volume_id(GuestType.QEMU, properties)
     if CLOUD_INIT.search(volume):
@@ -64,7 +64,7 @@ def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
             return None
         properties = read_properties(value, default_key=VOLUME_KEYS[guest_type][0])
         volume_id = _volume_id(guest_type, properties)
-    except Garbled as error:
+    except ParseError as error:
         return _unreadable(key, Unreadable(f'"{key}" cannot be read: {error}.'))
     match = VOLUME_ID.fullmatch(volume_id)
     storage, volume = match.groups() if match else (None, volume_id)
@@ -92,19 +92,19 @@ def _position(match: re.Match) -> tuple[int, int]:
 
 
 def _volume_id(guest_type: GuestType, properties: Mapping[str, Reading[str]]) -> str:
-    """The volume with its storage, or a path. Raises Garbled."""
+    """The volume with its storage, or a path. Raises ParseError."""
     named = [name for name in VOLUME_KEYS[guest_type] if name in properties]
     if not named:
-        raise Garbled('it names no volume')
+        raise ParseError('it names no volume')
     if len(named) > 1:
-        raise Garbled('it names more than one volume')
+        raise ParseError('it names more than one volume')
     return _require(properties[named[0]])
 
 
 def _require(value: Reading[str]) -> str:
-    """Raises Garbled if it is Unreadable."""
+    """Raises ParseError if it is Unreadable."""
     if isinstance(value, Unreadable):
-        raise Garbled(value.reason.rstrip('.'))
+        raise ParseError(value.reason.rstrip('.'))
     return value
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..properties import Garbled, as_text, boolean, integer, parse_mac
+from ..properties import ParseError, as_text, boolean, integer, parse_mac
 
 __all__ = ('GuestAddress', 'GuestInterface', 'parse_agent_interfaces', 'parse_container_interfaces')
 
@@ -47,11 +47,11 @@ def parse_agent_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     An element that cannot be read does not spoil the others; it is marked as `garbled`.
 
     Raises:
-        Garbled: There is no list. If the agent refused (`result.error`, with HTTP 200), with its words.
+        ParseError: There is no list. If the agent refused (`result.error`, with HTTP 200), with its words.
     """
     result = raw.get('result', raw) if isinstance(raw, Mapping) else raw
     if isinstance(result, Mapping) and 'error' in result:
-        raise Garbled(f'The guest agent refused: {_error_text(result["error"])}')
+        raise ParseError(f'The guest agent refused: {_error_text(result["error"])}')
     return _interfaces(result, 'The guest agent', _address_list)
 
 
@@ -62,7 +62,7 @@ def parse_container_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     An element that cannot be read does not spoil the others; it is marked as `garbled`.
 
     Raises:
-        Garbled: There is no list.
+        ParseError: There is no list.
     """
     return () if raw is None else _interfaces(raw, 'The container', _container_addresses)
 
@@ -72,7 +72,7 @@ type Found = Iterable[GuestAddress | None]  # None: something that cannot be rea
 
 def _interfaces(raw: object, teller: str, addresses: Callable[[Mapping], Found]) -> tuple[GuestInterface, ...]:
     if not isinstance(raw, list):
-        raise Garbled(f'{teller} did not answer with a list of interfaces.')
+        raise ParseError(f'{teller} did not answer with a list of interfaces.')
     return tuple(_interface(element, addresses) for element in raw)
 
 
@@ -125,7 +125,7 @@ def _cidr(raw: object) -> GuestAddress | None:
 def _prefix(raw: object) -> int | None:
     try:
         prefix = integer(raw)
-    except Garbled:
+    except ParseError:
         return None
     return prefix if prefix > 0 else None
 
@@ -133,7 +133,7 @@ def _prefix(raw: object) -> int | None:
 def _flag(raw: object) -> bool:
     try:
         return boolean(raw)
-    except Garbled:
+    except ParseError:
         return False
 
 

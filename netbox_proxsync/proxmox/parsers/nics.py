@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from ..inventory import GuestType, Nic, Reading, Unreadable
-from ..properties import Garbled, boolean, decimal, integer, parse_mac, read_properties, read_value
+from ..properties import ParseError, boolean, decimal, integer, parse_mac, read_properties, read_value
 
 __all__ = ('MODELS', 'nic_keys', 'parse_nic')
 
@@ -43,7 +43,7 @@ MTUS = range(1, 65536)
 def _within(value: str, allowed: range) -> int:
     number = integer(value)
     if number not in allowed:
-        raise Garbled(f'{number} is out of range')
+        raise ParseError(f'{number} is out of range')
     return number
 
 
@@ -58,7 +58,7 @@ def _mtu(value: str) -> int:
 def _rate(value: str) -> Decimal | None:
     rate = decimal(value)
     if rate < 0:
-        raise Garbled(f'{rate} is negative')
+        raise ParseError(f'{rate} is negative')
     return rate or None  # 0 is no limit
 
 
@@ -70,7 +70,7 @@ def _trunks(value: str) -> tuple[tuple[int, int], ...]:
         first = _within(low, TRUNK_IDS)
         last = _within(high, TRUNK_IDS) if dash else first
         if last < first:
-            raise Garbled(f'{part} ends before it begins')
+            raise ParseError(f'{part} ends before it begins')
         first, last = max(first, VLAN_IDS[0]), min(last, VLAN_IDS[-1])
         if first <= last:
             ranges.append((first, last))
@@ -84,7 +84,7 @@ def _word(value: str) -> str | None:
 def _mac(value: str) -> str:
     mac = parse_mac(value)
     if mac is None:
-        raise Garbled(f'{value[:40]} is not a MAC address')
+        raise ParseError(f'{value[:40]} is not a MAC address')
     return mac
 
 
@@ -134,7 +134,7 @@ def parse_nic(guest_type: GuestType, key: str, value: object) -> Nic:
     try:
         # Only virtual machines may name the model alone.
         left = read_properties(value, default_key='model' if guest_type is GuestType.QEMU else None)
-    except Garbled as error:
+    except ParseError as error:
         return _unreadable(guest_type, key, Unreadable(f'"{key}" cannot be read: {error}.'))
     if guest_type is GuestType.QEMU:
         _split_model(left)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..infrastructure import Certificate, NodeFacts
-from ..properties import Garbled
+from ..properties import ParseError
 from .rows import Row, number, parse_rows, reading, word
 
 __all__ = ('certificate_served', 'parse_certificates', 'parse_node_facts')
@@ -16,10 +16,10 @@ SERVED = ('pveproxy-ssl.pem', 'pve-ssl.pem')
 
 def parse_node_facts(data: Any) -> NodeFacts:
     """
-    Facts that the node does not state are None, unreadable ones are Unreadable. Raises Garbled if it is not a map.
+    Facts that the node does not state are None, unreadable ones are Unreadable. Raises ParseError if it is not a map.
     """
     if not isinstance(data, dict):
-        raise Garbled('the status of the node is not a map')
+        raise ParseError('the status of the node is not a map')
     return NodeFacts(
         version=reading(lambda: _version(word(data, 'pveversion'))),
         cpu_model=reading(lambda: word(_map(data, 'cpuinfo'), 'model')),
@@ -34,7 +34,7 @@ def parse_node_facts(data: Any) -> NodeFacts:
 
 
 def parse_certificates(data: Any) -> tuple[Certificate, ...]:
-    """Sorted by file. A value that cannot be read is Unreadable. Raises Garbled if it is not a list of files."""
+    """Sorted by file. A value that cannot be read is Unreadable. Raises ParseError if it is not a list of files."""
     return tuple(sorted(parse_rows(data, 'certificates', _certificate), key=lambda found: found.filename))
 
 
@@ -47,7 +47,7 @@ def certificate_served(certificates: tuple[Certificate, ...]) -> Certificate | N
 def _certificate(row: Row) -> Certificate:
     filename = word(row, 'filename')
     if filename is None:
-        raise Garbled('a certificate has no file name')
+        raise ParseError('a certificate has no file name')
     return Certificate(
         filename=filename,
         fingerprint=reading(lambda: (word(row, 'fingerprint') or '').upper()),
@@ -60,7 +60,7 @@ def _certificate(row: Row) -> Certificate:
 def _end(row: Row) -> int:
     expires = number(row, 'notafter', TIMES)
     if expires is None:
-        raise Garbled('a certificate has no end')
+        raise ParseError('a certificate has no end')
     return expires
 
 
@@ -69,7 +69,7 @@ def _map(data: Row, key: str) -> Row:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Garbled(f'{key} is not a map')
+        raise ParseError(f'{key} is not a map')
     return value
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..infrastructure import InterfaceType, NodeInterface
-from ..properties import Garbled
+from ..properties import ParseError
 from ..readings import Reading, Unreadable, known
 from .rows import Row, extra_of, flag, number, parse_rows, ranges, reading, word, words
 
@@ -38,19 +38,19 @@ def parse_interfaces(data: Any) -> tuple[NodeInterface, ...]:
     A value that cannot be read is Unreadable, and the others of its interface are read.
 
     Raises:
-        Garbled: It is not a list of interfaces with names, each of them once.
+        ParseError: It is not a list of interfaces with names, each of them once.
     """
     found = sorted(parse_rows(data, 'interfaces', _interface), key=lambda interface: interface.name)
     for first, second in pairwise(found):
         if first.name == second.name:
-            raise Garbled(f'interface {first.name[:40]} is listed twice')
+            raise ParseError(f'interface {first.name[:40]} is listed twice')
     return tuple(found)
 
 
 def _interface(row: Row) -> NodeInterface:
     name = word(row, 'iface')
     if name is None:
-        raise Garbled('an interface has no name')
+        raise ParseError('an interface has no name')
     kind = reading(_type, row)
     aware = _vlan_aware(kind, row)
     parent, vlan_id = _under(name, kind, row)
@@ -141,7 +141,7 @@ def _comment(row: Row, key: str) -> str:
     if value is None:
         return ''
     if not isinstance(value, str):
-        raise Garbled(f'{key} is not a text')
+        raise ParseError(f'{key} is not a text')
     return value.rstrip('\r\n')
 
 
@@ -178,7 +178,7 @@ def _parsed(shown: str, key: str) -> IPv4Interface | IPv6Interface:
     try:
         return ip_interface(shown)
     except ValueError:
-        raise Garbled(f'{key}: {shown[:50]!r} is not an address') from None
+        raise ParseError(f'{key}: {shown[:50]!r} is not an address') from None
 
 
 def _gateway(row: Row, key: str) -> str | None:
@@ -186,4 +186,4 @@ def _gateway(row: Row, key: str) -> str | None:
     try:
         return value and str(ip_address(value))
     except ValueError:
-        raise Garbled(f'{key}: {value[:50]!r} is not an address') from None
+        raise ParseError(f'{key}: {value[:50]!r} is not an address') from None

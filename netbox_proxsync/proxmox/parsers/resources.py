@@ -9,7 +9,7 @@ from typing import Any
 
 from ..inventory import GuestType, Node, Reading, TagStyle, Unreadable, known
 from ..plurals import counted
-from ..properties import Garbled, boolean, integer, parse_properties, parse_tags, text
+from ..properties import ParseError, boolean, integer, parse_properties, parse_tags, text
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
@@ -46,10 +46,10 @@ class GuestRow:
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> 'GuestRow':
-        """Raises Garbled if it cannot be told which guest this is, and where."""
+        """Raises ParseError if it cannot be told which guest this is, and where."""
         node, vmid = row.get('node'), integer(row.get('vmid'))
         if vmid <= 0 or not isinstance(node, str) or not node:
-            raise Garbled('A guest without vmid or node')
+            raise ParseError('A guest without vmid or node')
         name, status = _read(row, 'name', _word), _read(row, 'status', _word)
         # What Proxmox says of an unreachable node's guests, and of all of a node whose pvestatd does not run.
         if status in (None, 'unknown'):
@@ -85,9 +85,9 @@ class Resources:
 
     @classmethod
     def parse(cls, data: Any) -> 'Resources':
-        """Raises Garbled if it is no list at all."""
+        """Raises ParseError if it is no list at all."""
         if not isinstance(data, list):
-            raise Garbled('The list of resources is not a list.')
+            raise ParseError('The list of resources is not a list.')
         rows: list[GuestRow] = []
         nodes = {}
         unreadable = 0
@@ -99,8 +99,8 @@ class Resources:
                 elif kind == 'node':
                     nodes[text(row['node'])] = (_online(row.get('status')), _count(row.get('maxcpu')))
                 elif not isinstance(kind, str):
-                    raise Garbled('A row without type')
-            except (Garbled, LookupError, TypeError):
+                    raise ParseError('A row without type')
+            except (ParseError, LookupError, TypeError):
                 unreadable += 1
         return cls(guests=_by_key(rows), nodes=nodes, garbled=_complaint(unreadable, bool(nodes)))
 
@@ -144,9 +144,9 @@ class ClusterStatus:
 
     @classmethod
     def parse(cls, data: Any) -> 'ClusterStatus':
-        """Raises Garbled."""
+        """Raises ParseError."""
         if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-            raise Garbled('The status of the cluster is not a list.')
+            raise ParseError('The status of the cluster is not a list.')
         nodes = {
             text(row.get('name')): (_flag(row.get('online')), _read(row, 'ip', _address))
             for row in data
@@ -155,7 +155,7 @@ class ClusterStatus:
         cluster = next((row for row in data if row.get('type') == 'cluster'), None)
         if cluster is not None:
             if (_count(cluster.get('nodes')) or 0) > len(nodes):
-                raise Garbled('The status of the cluster is cut off.')
+                raise ParseError('The status of the cluster is cut off.')
             quorate = _flag(cluster.get('quorate'))
             return cls(
                 name=_read(cluster, 'name', text, Unreadable('Proxmox VE did not state the name of the cluster.')),
@@ -166,7 +166,7 @@ class ClusterStatus:
             )
         if len(nodes) != 1:
             # Only a stand-alone host has no row for the cluster, and it has exactly one for itself.
-            raise Garbled('The status of the cluster is cut off.')
+            raise ParseError('The status of the cluster is cut off.')
         return cls(name=None, quorate=True, nodes=nodes)
 
 
@@ -205,14 +205,16 @@ def _address_unread(status: ClusterStatus) -> Unreadable:
 
 
 def parse_tag_style(data: Any) -> TagStyle:
-    """`tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or as text. Raises Garbled."""
+    """
+    `tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or as text. Raises ParseError.
+    """
     if not isinstance(data, dict):
-        raise Garbled('The options of the datacenter are not a map.')
+        raise ParseError('The options of the datacenter are not a map.')
     style = data.get('tag-style') or {}
     if isinstance(style, str):
         style = parse_properties(style)
     if not isinstance(style, dict):
-        raise Garbled('The tag style is not a map.')
+        raise ParseError('The tag style is not a map.')
     colors = {}
     for entry in text(style.get('color-map') or '').split(';'):
         tag, _, rest = entry.strip().partition(':')
@@ -226,7 +228,7 @@ def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default
     value = row.get(key)
     try:
         return default if value is None else parse(value)
-    except Garbled as error:
+    except ParseError as error:
         return Unreadable(f'Its {key} in the list cannot be read: {error}.')
 
 
@@ -239,7 +241,7 @@ def _template(value: Any) -> Reading[bool]:
 def _flag(value: Any) -> bool | None:
     try:
         return None if value is None else boolean(value)
-    except Garbled:
+    except ParseError:
         return None
 
 
@@ -250,7 +252,7 @@ def _online(status: Any) -> bool | None:
 def _count(value: Any) -> int | None:
     try:
         count = integer(value)
-    except Garbled:
+    except ParseError:
         return None
     return count if count > 0 else None
 
@@ -260,7 +262,7 @@ def _address(value: Any) -> str | None:
     try:
         return str(ip_address(shown)) if shown else None
     except ValueError:
-        raise Garbled(f'{shown[:50]!r} is not an IP address') from None
+        raise ParseError(f'{shown[:50]!r} is not an IP address') from None
 
 
 def _word(value: Any) -> str | None:

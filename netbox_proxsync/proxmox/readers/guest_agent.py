@@ -4,13 +4,13 @@ from threading import Lock
 from typing import Any
 
 from ..access import Access, agent_privileges
-from ..errors import CallFailed, CallTimeout, ProxmoxError
+from ..errors import APIError, CallTimeoutError, ProxmoxError
 from ..http.client import ProxmoxClient
 from ..inventory import GuestConfig, GuestType, Reading, Unreadable, known
 from ..parsers.addresses import parse_agent_interfaces, parse_container_interfaces
 from ..parsers.guest_interfaces import GuestInterface
 from ..parsers.resources import GuestRow
-from ..properties import Garbled, text
+from ..properties import ParseError, text
 from ..version import Version
 from .options import CollectOptions
 from .unreadable import Trouble, Unread, unread
@@ -85,7 +85,7 @@ class RuntimeReader:
         data = self._agent(row, 'network-get-interfaces')
         try:
             return parse_agent_interfaces(data)
-        except Garbled as error:
+        except ParseError as error:
             raise _garbled(error) from None
 
     def _container_interfaces(self, row: GuestRow) -> tuple[GuestInterface, ...]:
@@ -102,7 +102,7 @@ class RuntimeReader:
         try:
             data = self.client.get('nodes', row.node, 'lxc', row.vmid, 'interfaces')
         except ProxmoxError as error:
-            if isinstance(error, CallFailed) and error.not_implemented:
+            if isinstance(error, APIError) and error.not_implemented:
                 self._container_call_exists = False
                 raise _no_container_call() from None
             raise unread('its addresses', row, error) from None
@@ -111,7 +111,7 @@ class RuntimeReader:
             raise Unread('The container is not running.')  # stopped since the list was read
         try:
             return parse_container_interfaces(data)
-        except Garbled as error:
+        except ParseError as error:
             raise _garbled(error) from None
 
     def _fact(
@@ -140,7 +140,7 @@ class RuntimeReader:
             return Unreadable(f'The guest agent did not answer {command} as it should.')
         try:
             return text(result.get(key, '')).strip() or None
-        except Garbled:
+        except ParseError:
             return Unreadable(f'The guest agent did not answer {command} as it should.')
 
 
@@ -148,19 +148,19 @@ def _no_container_call() -> Unread:
     return Unread('This version of Proxmox VE does not tell the addresses of running containers; 8.1 and newer do.')
 
 
-def _garbled(error: Garbled) -> Unread:
+def _garbled(error: ParseError) -> Unread:
     words = str(error).rstrip('.')
     return Unread(f'{words}.', Trouble(what=words))
 
 
 def _agent_unread(row: GuestRow, error: ProxmoxError) -> Unread:
     """Why the guest agent said nothing. That it does not run is ordinary."""
-    if isinstance(error, CallTimeout):
+    if isinstance(error, CallTimeoutError):
         return Unread(
             'The guest agent did not answer in time; is the guest frozen?',
             Trouble(what='The guest agent did not answer in time', remedy='Is the guest frozen, or overloaded?'),
         )
-    if not isinstance(error, CallFailed) or error.status != 500 or error.guest_not_there:
+    if not isinstance(error, APIError) or error.status != 500 or error.guest_not_there:
         return unread('its guest agent', row, error)
     words = error.reason.rstrip('.')
     if words.endswith('is not running') and 'agent' not in words:

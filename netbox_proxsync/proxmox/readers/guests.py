@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from ..access import Access
-from ..errors import CallFailed, CallTimeout, NodeUnreachable, ProxmoxError
+from ..errors import APIError, CallTimeoutError, NodeUnreachableError, ProxmoxError
 from ..http.client import ProxmoxClient
 from ..inventory import Guest, GuestConfig, GuestOnlyInterface, GuestType, NicAddresses, Reading, Unreadable, known
 from ..parsers.addresses import guest_only_interfaces, nic_addresses
 from ..parsers.config import parse_config
 from ..parsers.resources import GuestRow
-from ..properties import Garbled
+from ..properties import ParseError
 from ..version import Version
 from .disk_sizes import SizeReader
 from .guest_agent import GUEST_NAMES, RuntimeReader
@@ -108,7 +108,7 @@ class GuestReader:
         self._check_readable(row)
         try:
             config = self._config(row)
-        except CallFailed as error:
+        except APIError as error:
             finding = self._unread(row, unread('its configuration', row, error))
             return replace(finding, vanished=error.guest_not_there)
         config = self.sizes.complete(row, config)
@@ -170,10 +170,10 @@ class GuestReader:
         return self._nodes[row.node] or self.failed_nodes.get(row.node)
 
     def _config(self, row: GuestRow) -> GuestConfig:
-        """Raises CallFailed, which may mean that the guest has moved, or Unread for everything else."""
+        """Raises APIError, which may mean that the guest has moved, or Unread for everything else."""
         try:
             data = self.client.get('nodes', row.node, row.type.value, row.vmid, 'config', current=1)
-        except CallFailed:
+        except APIError:
             raise
         except ProxmoxError as error:
             self._note_failure(row.node, error)
@@ -182,9 +182,9 @@ class GuestReader:
         try:
             # Every configuration has a digest. One without is not a guest without NICs and disks, but a part of one.
             if not isinstance(data, dict) or 'digest' not in data:
-                raise Garbled('the answer is not a whole configuration')
+                raise ParseError('the answer is not a whole configuration')
             config = parse_config(row.type, data)
-        except Garbled as error:
+        except ParseError as error:
             words = str(error).rstrip('.')
             raise Unread(
                 f'Its configuration cannot be understood: {words}.',
@@ -205,9 +205,9 @@ class GuestReader:
 
     def _note_failure(self, node: str, error: ProxmoxError) -> None:
         """Spare the other guests of a node the wait for answers that do not come."""
-        if isinstance(error, CallTimeout):
+        if isinstance(error, CallTimeoutError):
             self._timeouts[node] += 1
-        if isinstance(error, NodeUnreachable):
+        if isinstance(error, NodeUnreachableError):
             self.failed_nodes[node] = f'Node {node} stopped answering: Proxmox says "{error.words}".'
         elif self._timeouts[node] >= MAX_TIMEOUTS:
             self.failed_nodes.setdefault(node, f'Node {node} stopped answering.')

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..access import Access
-from ..errors import CallFailed, NodeUnreachable, PermissionDenied, ProxmoxError
+from ..errors import APIError, NodeUnreachableError, PermissionDeniedError, ProxmoxError
 from ..http.client import ProxmoxClient
 from ..infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet, unread_values
 from ..inventory import Node
@@ -146,7 +146,7 @@ class EstateReader:
     # The cluster
 
     def _vnets(self, vnets: Any, zones: Any) -> Reading[tuple[Vnet, ...]]:
-        if isinstance(vnets, CallFailed) and vnets.not_implemented:
+        if isinstance(vnets, APIError) and vnets.not_implemented:
             return ()  # a node of 7 without the package libpve-network-perl has no SDN
         known_zones = self._cluster_part('the zones of SDN', parse_zones, zones)
         if isinstance(known_zones, Unreadable):
@@ -235,9 +235,9 @@ class EstateReader:
 
     def _understood[T](self, name: str, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
         reading = understand(f'{what} of node {name}', parse, answer)
-        if isinstance(answer, NodeUnreachable):
+        if isinstance(answer, NodeUnreachableError):
             self.failed_nodes[name] = f'Node {name} stopped answering: Proxmox says "{answer.words}".'
-        elif isinstance(answer, CallFailed):
+        elif isinstance(answer, APIError):
             self._note(name, f'Proxmox could not tell {what} of {{}} ({answer.reason}).', answer.remedy)
         elif isinstance(reading, Unreadable) and not self._told_otherwise(answer):
             self._note(name, reading.reason, answer.remedy if isinstance(answer, ProxmoxError) else '')
@@ -246,7 +246,7 @@ class EstateReader:
     def _told_otherwise(self, answer: Any) -> bool:
         """A missing privilege that the token's privileges show is told by them."""
         return (
-            isinstance(answer, PermissionDenied)
+            isinstance(answer, PermissionDeniedError)
             and answer.privilege != ''
             and known(self.access)
             and not self.access.allows(answer.path, *answer.privilege.split('|'))
@@ -271,7 +271,7 @@ def _ask_network(client: ProxmoxClient, node: str, version: Version) -> dict[str
     if version.major >= 9:
         answer = ask_document(client, 'nodes', node, 'network', type='include_sdn')
         # While a cluster is being upgraded, some nodes do not know that yet.
-        if not (isinstance(answer, CallFailed) and answer.status == 400):
+        if not (isinstance(answer, APIError) and answer.status == 400):
             return answer
     return ask_document(client, 'nodes', node, 'network')
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from ..errors import CallFailed, CallTimeout, NodeUnreachable, PermissionDenied, ProxmoxError
+from ..errors import APIError, CallTimeoutError, NodeUnreachableError, PermissionDeniedError, ProxmoxError
 from ..inventory import Unreadable
 from ..notices import VMID
 from ..parsers.resources import GuestRow
@@ -46,17 +46,17 @@ def unread(what: str, row: GuestRow, error: ProxmoxError) -> Unread:
     """
     if error.fatal:
         raise error
-    if isinstance(error, PermissionDenied):
+    if isinstance(error, PermissionDeniedError):
         lacks = f' ({error.privilege} on {error.path})' if error.privilege else ''
         trouble = Trouble(what=f'The token may not read {what}', remedy=error.remedy)
         return Unread(f'The token may not read {what}{lacks}.', trouble)
-    if isinstance(error, NodeUnreachable):
+    if isinstance(error, NodeUnreachableError):
         return Unread(error.message)  # told once, of the node
-    if isinstance(error, CallTimeout):
+    if isinstance(error, CallTimeoutError):
         return Unread(error.message, Trouble(what=f'Proxmox did not tell {what} in time', remedy=error.remedy))
-    if isinstance(error, CallFailed) and error.guest_not_there:
+    if isinstance(error, APIError) and error.guest_not_there:
         return Unread(f'It is not on node {row.node} any more.')
-    if isinstance(error, CallFailed):
+    if isinstance(error, APIError):
         # The same words for all guests, so that they make one notice, which names the VM ID of a single one.
         words = re.sub(rf'(?<![0-9]){row.vmid}(?![0-9])', VMID, error.reason)
         trouble = Trouble(what=f'Proxmox could not read {what} ({words})')

@@ -7,7 +7,7 @@ from ..errors import ProxmoxError
 from ..http.client import Connection, ProxmoxClient
 from ..inventory import Unreadable
 from ..parsers.resources import ClusterStatus, Resources, merge_nodes
-from ..properties import Garbled
+from ..properties import ParseError
 from .errors import SSHError
 from .keys import parse_pins
 from .known_hosts import SeenKey, compare_command, see_host_key
@@ -70,7 +70,7 @@ def _nodes(client: ProxmoxClient):
             if error.fatal:
                 raise
             status = ClusterStatus.unread(error.message)
-    except Garbled as error:
+    except ParseError as error:
         raise ProxmoxError(f'Proxmox did not tell its nodes readably: {error}') from None
     return merge_nodes(resources, status)[0]
 

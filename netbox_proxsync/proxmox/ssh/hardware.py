@@ -9,7 +9,7 @@ is needed to document a cluster.
 from ..connections import ContactPolicy, Sockets
 from ..infrastructure import NodeHardware, PhysicalNic
 from ..readings import Unreadable, known
-from .errors import SSHCommandRefused, WrongNode
+from .errors import SSHCommandRefusedError, WrongNodeError
 from .known_hosts import prove, session_deadline
 from .parsers import parse_dmi, parse_host_name, parse_links, parse_nic_facts
 from .session import Output, Session, shortened
@@ -58,8 +58,9 @@ def read_hardware(
         sockets: Told of the connection, so that it can be ended from outside.
         policy: Which addresses may be contacted.
 
-    Raises InvalidSSHSettings (of the host), SSHUnreachable, SSHTimeout, HostKeyNotPinned, HostKeyChanged,
-    SSHAuthenticationFailed, SSHCommandRefused, SSHTooMuchOutput or WrongNode if nothing can be trusted or read.
+    Raises InvalidSSHSettingsError (of the host), SSHUnreachableError, SSHTimeoutError, HostKeyNotPinnedError,
+    HostKeyChangedError, SSHAuthenticationError, SSHCommandRefusedError, SSHOutputTooLargeError or WrongNodeError if
+    nothing can be trusted or read.
     """
     check_address(host)
     with Session(
@@ -72,7 +73,7 @@ def read_hardware(
     hardware = _hardware(links, nic_facts, dmi, settings.user)
     if hardware is None:
         words = f' It says: {links.words}' if links.words else ''
-        raise SSHCommandRefused(
+        raise SSHCommandRefusedError(
             f'{session.name} lets {settings.user} in, but does not run the commands.{words}',
             'Give the user an ordinary shell without ForceCommand, or let that run exactly these commands: '
             f'{"; ".join(COMMANDS)}',
@@ -84,7 +85,7 @@ def _check_name(session: Session, node: str | None, dmi: Output) -> None:
     name = parse_host_name(dmi.text)
     # Proxmox names a node by the first part of its host name.
     if node and name and name.partition('.')[0].casefold() != node.casefold():
-        raise WrongNode(
+        raise WrongNodeError(
             f'{session.name} is not node {node}: it calls itself {shortened(name)}.',
             'Does a reverse proxy or another machine answer at this address? Connect to the node itself.',
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..connections import ContactPolicy, Sockets
-from .errors import HostKeyChanged, HostKeyNotPinned, HostKeyRefused, SSHUnreachable
+from .errors import HostKeyChangedError, HostKeyNotPinnedError, HostKeyRefusedError, SSHUnreachableError
 from .host_key import HostKey
 from .keys import ALGORITHMS, Pin
 from .session import Session
@@ -46,7 +46,7 @@ def see_host_key(
     """
     The key that a host shows now, for a person to compare and confirm. Not even a user name is sent.
 
-    Raises InvalidSSHSettings, SSHUnreachable or SSHTimeout.
+    Raises InvalidSSHSettingsError, SSHUnreachableError or SSHTimeoutError.
     """
     check_address(host)
     with Session(host, port, timeout, session_deadline(timeout, deadline), sockets, policy) as session:
@@ -55,9 +55,9 @@ def see_host_key(
 
 def prove(session: Session, host: str, port: int, pins: Iterable[Pin]) -> None:
     """
-    Connect to a host that proves to hold a pinned key, or raise HostKeyRefused. No credential is sent.
+    Connect to a host that proves to hold a pinned key, or raise HostKeyRefusedError. No credential is sent.
 
-    Raises SSHUnreachable or SSHTimeout as well.
+    Raises SSHUnreachableError or SSHTimeoutError as well.
     """
     seen = _see(session, host, port, pins)
     if seen.status is not KeyStatus.PINNED:
@@ -82,7 +82,7 @@ def _see(session: Session, host: str, port: int, pins: Iterable[Pin]) -> SeenKey
     while types:
         try:
             key = session.connect(types)
-        except SSHUnreachable:
+        except SSHUnreachableError:
             if shown:
                 break  # it has no key of another type
             raise
@@ -101,18 +101,18 @@ def compare_command(key: HostKey) -> str:
     return f'ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub'
 
 
-def _refused(session: Session, seen: SeenKey) -> HostKeyRefused:
+def _refused(session: Session, seen: SeenKey) -> HostKeyRefusedError:
     key = seen.key
     shown = f'{key.fingerprint_sha256} ({key.type})'
     compare = f'compare it with "{compare_command(key)}" on the console of the node'
     confirm = 'confirm it under "SSH host keys" of the endpoint'
     if seen.status is KeyStatus.CHANGED:
-        return HostKeyChanged(
+        return HostKeyChangedError(
             f'{session.name} does not show the SSH host key that is pinned for it, but {shown}. Nothing was sent.',
             f'If the node was installed anew, {compare} and {confirm}. If not, somebody may be listening in.',
             key=key,
         )
-    return HostKeyNotPinned(
+    return HostKeyNotPinnedError(
         f'No SSH host key is pinned for {session.name}. It shows {shown}. Nothing was sent to it.',
         f'{compare[0].upper()}{compare[1:]}, and {confirm}.',
         key=key,

@@ -11,7 +11,7 @@ from ..http.client import ProxmoxClient
 from ..infrastructure import NodeHardware
 from ..inventory import Node, Reading, Unreadable, known
 from ..notices import Notebook
-from .errors import SSHError, SSHTimeout
+from .errors import SSHError, SSHTimeoutError
 from .hardware import read_hardware
 from .settings import SSHSettings
 
@@ -73,7 +73,7 @@ class NodeVisits[T]:
         pool.shutdown(wait=False)
 
     def results(self) -> dict[str, T | SSHError]:
-        """What came of each visit. Raises Cancelled or RunTimeout as soon as the client is ended."""
+        """What came of each visit. Raises CancelledError or RunTimeoutError as soon as the client is ended."""
         waiting = set(self._futures.values())
         while waiting and time.monotonic() < self._deadline:
             self._client.go_on()
@@ -95,8 +95,8 @@ class NodeVisits[T]:
         except SSHError as error:
             return error
 
-    def _late(self, name: str) -> SSHTimeout:
-        return SSHTimeout(
+    def _late(self, name: str) -> SSHTimeoutError:
+        return SSHTimeoutError(
             f'Node {name} was not done within the {self._limit:g} seconds for all nodes over SSH.',
             'Do the nodes answer on their SSH port?',
         )

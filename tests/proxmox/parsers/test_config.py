@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unreadable
 from netbox_proxsync.proxmox.parsers.config import KEYS, parse_config
 from netbox_proxsync.proxmox.parsers.qemu_defaults import with_defaults
-from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.properties import ParseError
 
 from ..recordings import NAMES, data, recording
 from ..strategies import json_values, nearly, texts
@@ -210,7 +210,7 @@ def test_every_recorded_configuration_is_understood(name):
 
 @pytest.mark.parametrize('raw', [None, [], '', 'name: web01', 5, [['name', 'web01']]])
 def test_what_is_no_mapping_is_garbled(raw):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_config(QEMU, raw)
 
 
@@ -412,7 +412,7 @@ VALUES = json_values | nearly(
 def test_configuration_or_garbled(guest_type, raw):
     try:
         config = parse_config(guest_type, raw)
-    except Garbled:
+    except ParseError:
         assert not isinstance(raw, dict)
         return
     assert isinstance(config.memory, Unreadable) or config.memory > 0

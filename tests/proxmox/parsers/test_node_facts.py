@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import NodeFacts
 from netbox_proxsync.proxmox.parsers.node_facts import certificate_served, parse_certificates, parse_node_facts
-from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.properties import ParseError
 from netbox_proxsync.proxmox.readings import Unreadable
 
 from ..recordings import data
@@ -58,7 +58,7 @@ def test_what_is_not_told_is_none():
 
 @pytest.mark.parametrize('status', [None, [], 'x'])
 def test_a_status_that_is_not_a_map(status):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_node_facts(status)
 
 
@@ -104,7 +104,7 @@ def test_an_own_certificate_is_served_first():
 
 
 def test_a_certificate_without_file_name_spoils_the_list():
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_certificates([CERTIFICATE | {'filename': None}])
 
 
@@ -127,7 +127,7 @@ def test_a_value_of_a_certificate_that_cannot_be_read_spoils_no_other(change, at
 @pytest.mark.parametrize('parse', [parse_node_facts, parse_certificates])
 @given(value=json_values)
 def test_any_answer_is_read_or_garbled(parse, value):
-    with contextlib.suppress(Garbled):
+    with contextlib.suppress(ParseError):
         parse(value)
 
 
@@ -137,5 +137,5 @@ def test_any_answer_is_read_or_garbled(parse, value):
 )
 def test_any_values_are_read_or_garbled(facts, certificate):
     for parse, value in ((parse_node_facts, facts), (parse_certificates, [certificate])):
-        with contextlib.suppress(Garbled):
+        with contextlib.suppress(ParseError):
             parse(value)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, NodeInterface
 from netbox_proxsync.proxmox.parsers.node_networks import UNDERSTOOD, parse_interfaces
-from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.properties import ParseError
 from netbox_proxsync.proxmox.readings import Unreadable, known
 
 from ..recordings import NAMES, recording
@@ -203,7 +203,7 @@ def test_addresses(row, expected):
 
 @pytest.mark.parametrize('row', [{'iface': None}, {'iface': ['x']}, {'iface': ''}], ids=str)
 def test_a_row_without_name_spoils_the_list(row):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_interfaces([{'iface': 'eno1', 'type': 'eth'}, {'type': 'bridge'} | row])
 
 
@@ -266,7 +266,7 @@ def test_a_value_that_cannot_be_read_spoils_no_other(row, attributes):
 
 @pytest.mark.parametrize('data', [None, {}, 'x', 5, [None], ['x'], [[]], [{'iface': 'a'}, {'iface': 'a'}]])
 def test_what_is_no_list_of_interfaces(data):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_interfaces(data)
 
 
@@ -302,7 +302,7 @@ def test_recorded_networks(name, path):
 
 @given(json_values)
 def test_any_answer_is_read_or_garbled(data):
-    with contextlib.suppress(Garbled):
+    with contextlib.suppress(ParseError):
         assert isinstance(parse_interfaces(data), tuple)
 
 
@@ -316,7 +316,7 @@ def test_any_answer_is_read_or_garbled(data):
 def test_any_row_is_read_or_garbled(row):
     try:
         (found,) = parse_interfaces([row])
-    except Garbled:
+    except ParseError:
         return
     assert found.name
     assert all(isinstance(value, str) for value in found.extra.values())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from netbox_proxsync.proxmox.infrastructure import Storage, Vnet
 from netbox_proxsync.proxmox.parsers.sdn import parse_vnets, parse_zones
 from netbox_proxsync.proxmox.parsers.storages import parse_not_backed_up, parse_storages, parse_volume_sizes
-from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.properties import ParseError
 from netbox_proxsync.proxmox.readings import Unreadable
 
 from ..recordings import data
@@ -38,7 +38,7 @@ class TestStorages:
         assert found['local'].nodes is None
 
     def test_a_storage_without_name_spoils_the_list(self):
-        with pytest.raises(Garbled):
+        with pytest.raises(ParseError):
             parse_storages([{'storage': 'local', 'type': 'dir'}, {'storage': '', 'type': 'dir'}])
 
     @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ class TestStorages:
     def test_guests_without_backup(self):
         assert parse_not_backed_up(data(CLUSTER, '/cluster/backup-info/not-backed-up')) == {103, 203}
         assert parse_not_backed_up([{'vmid': '5', 'type': 'lxc'}]) == {5}
-        with pytest.raises(Garbled):
+        with pytest.raises(ParseError):
             parse_not_backed_up([{'type': 'lxc'}])
 
 
@@ -105,7 +105,7 @@ class TestSdn:
         assert found['trunk'].vlan_aware
 
     def test_a_network_without_name_spoils_the_list(self):
-        with pytest.raises(Garbled):
+        with pytest.raises(ParseError):
             parse_vnets([{'vnet': None, 'zone': 'dc', 'tag': '20'}], {})
 
     @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ class TestSdn:
 @pytest.mark.parametrize('parse', PARSERS)
 @given(value=json_values)
 def test_any_answer_is_read_or_garbled(parse, value):
-    with contextlib.suppress(Garbled):
+    with contextlib.suppress(ParseError):
         parse(value)
 
 
@@ -164,5 +164,5 @@ def test_any_answer_is_read_or_garbled(parse, value):
     )
 )
 def test_any_row_is_read_or_garbled(parse, row):
-    with contextlib.suppress(Garbled):
+    with contextlib.suppress(ParseError):
         parse([row])

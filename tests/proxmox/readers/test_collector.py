@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 
 from netbox_proxsync.proxmox.errors import (
-    AuthenticationFailed,
-    Cancelled,
-    HostUnreachable,
+    AuthenticationError,
+    CancelledError,
+    HostUnreachableError,
     ProxmoxError,
-    RunTimeout,
-    VersionTooOld,
+    RunTimeoutError,
+    VersionTooOldError,
 )
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
@@ -708,17 +708,17 @@ class TestNotices:
 
 class TestWhatStopsARun:
     def test_a_wrong_token(self, pve):
-        with pytest.raises(AuthenticationFailed):
+        with pytest.raises(AuthenticationError):
             read(pve, token_secret='wrong')
         assert len(pve.log) == 1
 
     def test_a_token_that_is_deleted_meanwhile(self, pve):
         pve.before('/nodes/pve2/qemu/102/config', lambda: pve.remove_token(pve.token_id))
-        with pytest.raises(AuthenticationFailed):
+        with pytest.raises(AuthenticationError):
             read(pve, concurrency=1)
 
     def test_an_old_version(self, standin):
-        with pytest.raises(VersionTooOld, match='Upgrade'):
+        with pytest.raises(VersionTooOldError, match='Upgrade'):
             read(standin(version='6.4-15'))
 
     @pytest.mark.parametrize('path', ['/version', '/cluster/resources'])
@@ -780,13 +780,13 @@ class TestWhatStopsARun:
 
     def test_a_host_that_goes_away(self, pve):
         pve.before('/nodes/pve2/qemu/102/config', lambda: threading.Thread(target=pve.close).start())
-        with pytest.raises((HostUnreachable, ProxmoxError)):
+        with pytest.raises((HostUnreachableError, ProxmoxError)):
             read(pve, concurrency=1)
 
     def test_time(self, pve):
         pve.hang('/nodes/*/config')
         begin = time.monotonic()
-        with pytest.raises(RunTimeout):
+        with pytest.raises(RunTimeoutError):
             read(pve, timeout=30, run_timeout=1)
         assert time.monotonic() - begin < 4
 
@@ -795,7 +795,7 @@ class TestWhatStopsARun:
         with ProxmoxClient(connection(pve, timeout=30)) as client:
             threading.Thread(target=lambda: (pve.wait_for('/nodes/*/config'), client.cancel())).start()
             begin = time.monotonic()
-            with pytest.raises(Cancelled):
+            with pytest.raises(CancelledError):
                 collect(client, CollectOptions())
             assert time.monotonic() - begin < 4
 
@@ -811,7 +811,7 @@ class TestWhatStopsARun:
             with ProxmoxClient(settings) as client:
                 begin = time.monotonic()
                 threading.Timer(0.3, client.cancel).start()
-                with pytest.raises(Cancelled):
+                with pytest.raises(CancelledError):
                     collect(client, CollectOptions())
                 assert 0.2 < time.monotonic() - begin < 3
 

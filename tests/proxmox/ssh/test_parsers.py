@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import Unreadable, known
-from netbox_proxsync.proxmox.ssh.errors import InvalidSSHSettings
+from netbox_proxsync.proxmox.ssh.errors import InvalidSSHSettingsError
 from netbox_proxsync.proxmox.ssh.hardware import SSHSettings
 from netbox_proxsync.proxmox.ssh.keys import load_private_key, parse_pins, with_confirmed
 from netbox_proxsync.proxmox.ssh.parsers import NicFacts, parse_dmi, parse_links, parse_nic_facts
@@ -255,10 +255,10 @@ def test_a_slice_of_a_list_never_passes_for_the_list():
 # Keys and other settings
 
 
-def refusal(function, *args) -> InvalidSSHSettings | None:
+def refusal(function, *args) -> InvalidSSHSettingsError | None:
     try:
         function(*args)
-    except InvalidSSHSettings as error:
+    except InvalidSSHSettingsError as error:
         return error
 
 
@@ -292,7 +292,7 @@ def test_private_keys_are_read_or_refused_without_showing_them(text):
     ],
 )
 def test_pins_that_are_none(line):
-    with pytest.raises(InvalidSSHSettings, match=r'[Ll]ine 2 of the SSH host keys') as caught:
+    with pytest.raises(InvalidSSHSettingsError, match=r'[Ll]ine 2 of the SSH host keys') as caught:
         parse_pins(('# a comment', line))
     assert 'ssh-keygen' in caught.value.remedy
 
@@ -347,7 +347,7 @@ GOOD = {'user': 'root', 'password': 'secret'}
 )
 def test_settings_that_cannot_be_used(settings, words):
     assert SSHSettings(**GOOD)
-    with pytest.raises(InvalidSSHSettings, match=words) as caught:
+    with pytest.raises(InvalidSSHSettingsError, match=words) as caught:
         SSHSettings(**{**GOOD, **settings})
     assert caught.value.remedy
     assert not any(secret in str(caught.value) for secret in ('secret', 'geheim', 'falsch'))
@@ -355,7 +355,7 @@ def test_settings_that_cannot_be_used(settings, words):
 
 @pytest.mark.parametrize('host', ['', 'pve1:22', 'root@pve1', '[::1]', '10.0.0.1/24'])
 def test_what_is_no_host(host):
-    with pytest.raises(InvalidSSHSettings, match='not a host'):
+    with pytest.raises(InvalidSSHSettingsError, match='not a host'):
         check_address(host)
 
 
@@ -381,7 +381,7 @@ def test_a_confirmed_key_is_the_only_one_of_its_host(before, confirmed, after):
 
 @pytest.mark.parametrize('line', ['', ED25519, f'*.example.com {ED25519}', '10.0.0.1 SHA256:' + 'A' * 43, 'x y z'])
 def test_what_cannot_be_confirmed(line):
-    with pytest.raises(InvalidSSHSettings):
+    with pytest.raises(InvalidSSHSettingsError):
         with_confirmed('', [line])
 
 
@@ -397,7 +397,7 @@ def test_a_key_of_a_type_that_is_not_supported():
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
-        with pytest.raises(InvalidSSHSettings, match='type that is not supported'):
+        with pytest.raises(InvalidSSHSettingsError, match='type that is not supported'):
             load_private_key(text, None)
 
 
