@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from ..branching import refuse_in_branch
 from ..models import ProxmoxEndpoint
-from ..proxmox.ssh.cluster_keys import NodeKey, see_host_keys
+from ..proxmox.ssh.cluster_keys import NodeKey, fetch_host_keys
 from ..proxmox.ssh.errors import InvalidSSHSettingsError
 from ..proxmox.ssh.keys import with_confirmed
 from ..proxmox.ssh.settings import TIMEOUT
@@ -32,7 +32,7 @@ def seen(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
     """
     timeout = min(endpoint.timeout, TIMEOUT)
     with secrets_hidden(endpoint):
-        keys = see_host_keys(connection_of(endpoint), endpoint.ssh_port, endpoint.ssh_host_keys.splitlines(), timeout)
+        keys = fetch_host_keys(connection_of(endpoint), endpoint.ssh_port, endpoint.ssh_host_keys.splitlines(), timeout)
     cache.set(shown_keys_name(endpoint), [key.line for key in keys if key.line], CONFIRM_WITHIN)
     return keys
 

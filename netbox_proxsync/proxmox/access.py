@@ -108,13 +108,14 @@ class Access:
         """Whether it has any of them as far as it takes: on '/' itself, on all else with what is below."""
         return self.allows(path, *privileges) if path == '/' else self.covers(path, *privileges)
 
-    def as_well_as(self, other: 'Access') -> 'Access':
+    def intersect(self, other: 'Access') -> 'Access':
         """What holds by both, which were read one after the other."""
         whole = self.acl_paths is not None and other.acl_paths is not None
         return replace(
             self,
             permissions={
-                path: _both(self._on(path), other._on(path)) for path in {**self.permissions, **other.permissions}
+                path: _intersection(self._on(path), other._on(path))
+                for path in {**self.permissions, **other.permissions}
             },
             acl_paths=(self.acl_paths | other.acl_paths) if whole else None,
             denied={
@@ -220,7 +221,9 @@ class Access:
     def missing(self, version: Version) -> list[MissingPrivilege]:
         """What is missing for which feature, with the command that grants it on this version of Proxmox VE."""
         missing = [
-            MissingPrivilege(privilege=privileges[0], path=path, feature=feature, command=self._command(version, '/'))
+            MissingPrivilege(
+                privilege=privileges[0], path=path, feature=feature, command=self._grant_command(version, '/')
+            )
             for path, privileges, feature in wanted_privileges(version)
             if not (self.has(path, privileges) or (path == '/sdn' and self._has_sdn(version)))
         ]
@@ -234,7 +237,7 @@ class Access:
                 privilege=privilege,
                 path=path,
                 feature=feature,
-                command=self._lifting(path) or self._command(version, path),
+                command=self._revoke_command(path) or self._grant_command(version, path),
             )
             for path, privilege, feature in revoked
         ]
@@ -244,7 +247,7 @@ class Access:
         """Whether all that is read of SDN is granted, if only further down."""
         return all(self.covers(path, *privileges) for path, privileges in _sdn_privileges(version))
 
-    def _lifting(self, path: str) -> str:
+    def _revoke_command(self, path: str) -> str:
         """How to take away NoAccess, which no other role outweighs; '' if it is not that."""
         user = self.token_id.partition('!')[0]
         own = {f'--tokens {shlex.quote(self.token_id)}', f'--users {shlex.quote(user)}'}
@@ -252,7 +255,7 @@ class Access:
         # Who is in a group, the token cannot see: if it is not denied by name, it is by one of its user's groups.
         return '; '.join(f'pveum acl delete {path} {option} --roles {NO_ACCESS}' for option in sorted(who & own or who))
 
-    def _command(self, version: Version, path: str) -> str:
+    def _grant_command(self, version: Version, path: str) -> str:
         grant = f'pveum acl modify {path} --tokens {shlex.quote(self.token_id)} --roles '
         if version.major >= 9 or self.sees_agent(version):
             return f'{grant}PVEAuditor'
@@ -300,7 +303,7 @@ def _sdn_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...]], ...]
     return (zones, ('/sdn/fabrics', SHOW_FABRIC)) if version.major >= 9 else (zones,)
 
 
-def _both(one: Mapping[str, bool], other: Mapping[str, bool]) -> dict[str, bool]:
+def _intersection(one: Mapping[str, bool], other: Mapping[str, bool]) -> dict[str, bool]:
     return {privilege: propagates and other[privilege] for privilege, propagates in one.items() if privilege in other}
 
 

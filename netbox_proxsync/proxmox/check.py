@@ -19,7 +19,7 @@ from .ssh.errors import SSHError
 from .ssh.hardware import read_hardware
 from .ssh.nodes import NodeVisits, node_addresses
 from .ssh.settings import SSHSettings
-from .token_history import Loss, Memory, Sight
+from .token_history import LostAccess, TokenHistory, TokenView
 from .version import Version
 
 __all__ = ('Check', 'ConnectionReport', 'check')
@@ -85,7 +85,7 @@ class ConnectionReport:
 
 
 def check(
-    connection: Connection, memory: Memory | None = None, ssh: Reading[SSHSettings | None] = None
+    connection: Connection, history: TokenHistory | None = None, ssh: Reading[SSHSettings | None] = None
 ) -> ConnectionReport:
     """
     Try a connection, and SSH to each node if there are settings for it. Never raises a ProxmoxError: what fails is in
@@ -96,7 +96,7 @@ def check(
     """
     try:
         with ProxmoxClient(connection) as client:
-            return _report(client, memory or Memory(), ssh)
+            return _report(client, history or TokenHistory(), ssh)
     except ProxmoxError as error:
         fingerprint = getattr(error, 'fingerprint', None) or _fingerprint(connection)
         return ConnectionReport(
@@ -108,7 +108,7 @@ def check(
         )
 
 
-def _report(client: ProxmoxClient, memory: Memory, ssh: Reading[SSHSettings | None]) -> ConnectionReport:
+def _report(client: ProxmoxClient, history: TokenHistory, ssh: Reading[SSHSettings | None]) -> ConnectionReport:
     version = client.version()
     access = _try(client, 'access', 'permissions')
     acl = _try(client, 'access', 'acl')
@@ -120,11 +120,11 @@ def _report(client: ProxmoxClient, memory: Memory, ssh: Reading[SSHSettings | No
         _tls_check(client.connection),
         Check(label='Version', ok=True, detail=f'Proxmox VE {version.text}'),
         *_cluster_checks(status, resources),
-        *_privilege_checks(client.connection.token_id, version, access, acl, resources, memory),
+        *_privilege_checks(client.connection.token_id, version, access, acl, resources, history),
     ]
     nodes: tuple[Node, ...] = ()
     if isinstance(resources, Resources):
-        fallback = ClusterStatus.unread('')
+        fallback = ClusterStatus.unreadable('')
         nodes, _undecided = merge_nodes(resources, status if isinstance(status, ClusterStatus) else fallback)
     checks += _ssh_checks(client, ssh, nodes)
     read = isinstance(status, ClusterStatus)
@@ -210,7 +210,7 @@ def _cluster_checks(status: Any, resources: Any) -> list[Check]:
 
 
 def _privilege_checks(
-    token_id: str, version: Version, permissions: Any, acl: Any, resources: Any, memory: Memory
+    token_id: str, version: Version, permissions: Any, acl: Any, resources: Any, history: TokenHistory
 ) -> list[Check]:
     if isinstance(permissions, ProxmoxError):
         return [Check(label='Privileges', ok=False, detail=permissions.message, remedy=permissions.remedy)]
@@ -221,8 +221,8 @@ def _privilege_checks(
     except ParseError as error:
         return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
     guests = resources.guests.values() if isinstance(resources, Resources) else ()
-    sight = Sight.of(access, version, (row.type.value for row in guests), complete=False)
-    lost = memory.lost(sight)
+    token_view = TokenView.of(access, version, (row.type.value for row in guests), complete=False)
+    lost = history.lost(token_view)
     missing = access.missing(version)
     checks = [
         Check(
@@ -236,8 +236,8 @@ def _privilege_checks(
     ]
     if isinstance(resources, Resources):
         checks += [
-            Check(label='Guests seen before', ok=False, detail=loss.message, required=False)
-            for loss in memory.fewer(sight)
+            Check(label='Guests seen before', ok=False, detail=lost_access.message, required=False)
+            for lost_access in history.fewer(token_view)
         ]
     hidden = access.guests_hidden
     if hidden and not checks:
@@ -257,10 +257,10 @@ def _with_remedies(missing: Iterable[MissingPrivilege]) -> Iterator[tuple[Missin
             yield lack, '' if number else f'{grant_remedy(command)}{grants}'
 
 
-def _missing(lack: MissingPrivilege, loss: Loss | None) -> str:
-    if loss is None:
+def _missing(lack: MissingPrivilege, lost_access: LostAccess | None) -> str:
+    if lost_access is None:
         return f'missing; needed for {lack.feature}'
-    return f'missing; the token had it on {loss.day}; needed for {lack.feature}'
+    return f'missing; the token had it on {lost_access.day}; needed for {lack.feature}'
 
 
 def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: Iterable[Node]) -> list[Check]:

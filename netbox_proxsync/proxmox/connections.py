@@ -207,8 +207,10 @@ def connect[S: socket.socket](
         sockets: Told of the socket before it connects.
         kind: The class of the socket.
 
-    Raises AddressNotAllowedError if none of the addresses may be contacted; else socket.gaierror, UnicodeError (no name),
-    TimeoutError, OSError.
+    Raises:
+        AddressNotAllowedError: None of the addresses may be contacted.
+        socket.gaierror, UnicodeError: The name cannot be resolved.
+        TimeoutError, OSError: None of the addresses accepted the connection.
     """
     found = look_up(host, port, deadline, sockets)
     allowed, refusal = [], None

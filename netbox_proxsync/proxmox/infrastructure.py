@@ -20,7 +20,7 @@ __all__ = (
     'PhysicalNic',
     'Storage',
     'Vnet',
-    'unread_values',
+    'unreadable_values',
 )
 
 
@@ -138,7 +138,7 @@ class NodeInterface:
     parent: Reading[str | None]
     bond_mode: Reading[str | None]
     alternative_names: Reading[tuple[str, ...]]
-    addresses_unread: Unreadable | None = None
+    addresses_unreadable: Unreadable | None = None
     method4: Reading[str | None] = None
     method6: Reading[str | None] = None
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -151,13 +151,8 @@ class NodeInterface:
         """The default route over it, of an IP version."""
         return self.gateway4 if version == 4 else self.gateway6
 
-    @property
-    def unread(self) -> tuple[str, ...]:
-        """Why values of it could not be read."""
-        return unread_values(self)
 
-
-def unread_values(part: object) -> tuple[str, ...]:
+def unreadable_values(part: object) -> tuple[str, ...]:
     """The reasons of the values of a dataclass that could not be read, each once."""
     values = (getattr(part, attribute.name) for attribute in fields(part))
     return tuple(dict.fromkeys(value.reason for value in values if isinstance(value, Unreadable)))

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
 from .readings import Reading, Unreadable, known
-from .token_history import Sight
+from .token_history import TokenView
 
 __all__ = (
     'Address',
@@ -262,7 +262,7 @@ class GuestConfig:
     cloudinit_drive: Reading[bool] = False
     extra: Mapping[str, str] = field(default_factory=dict)
 
-    def unread(self) -> Iterator[tuple[str, str, str]]:
+    def unreadable_parts(self) -> Iterator[tuple[str, str, str]]:
         """What of the configuration cannot be read: which part, of what ('' or 'net0', 'scsi0', ...), and why."""
         for part in fields(self):
             # Whether there is a cloud-init drive is unknown because of a disk, which is named below.
@@ -273,11 +273,11 @@ class GuestConfig:
                 yield 'ipconfig', str(number), wish.reason
         for device in (*self.nics, *self.disks):
             readings = {part.name: getattr(device, part.name) for part in fields(device)}
-            unread = {name: reading.reason for name, reading in readings.items() if isinstance(reading, Unreadable)}
-            if len(unread) > 1 and len(set(unread.values())) == 1:
+            unreadable = {name: reading.reason for name, reading in readings.items() if isinstance(reading, Unreadable)}
+            if len(unreadable) > 1 and len(set(unreadable.values())) == 1:
                 # The whole line cannot be read.
-                unread = {'nic' if isinstance(device, Nic) else 'disk': next(iter(unread.values()))}
-            for name, reason in unread.items():
+                unreadable = {'nic' if isinstance(device, Nic) else 'disk': next(iter(unreadable.values()))}
+            for name, reason in unreadable.items():
                 yield name, device.key, reason
 
 
@@ -404,5 +404,5 @@ class Inventory:
     not_backed_up: Reading[frozenset[int]]
     warnings: tuple[Notice, ...]
     calls: int
-    sight: Sight | None = None
+    token_view: TokenView | None = None
     certificate: HostCertificate | None = None

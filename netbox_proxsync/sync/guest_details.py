@@ -104,13 +104,13 @@ def unread(guest: Guest) -> Iterator[dict[str, str]]:
     if reasons:
         yield {'part': 'config', 'of': '', 'reason': guest.config.reason}
     # These are told with the parts of the configuration.
-    reasons |= {reason for _part, _of, reason in guest.config.unread()} if known(guest.config) else set()
+    reasons |= {reason for _part, _of, reason in guest.config.unreadable_parts()} if known(guest.config) else set()
     for part in ('name', 'status', 'template', 'tags', 'pool', 'ha_state', 'addresses', 'os_name', 'host_name'):
         reading = getattr(guest, part)
         if not known(reading) and reading.reason not in reasons:
             yield {'part': part, 'of': '', 'reason': reading.reason}
     if known(guest.config):
-        for part, of, reason in guest.config.unread():
+        for part, of, reason in guest.config.unreadable_parts():
             yield {'part': part, 'of': of, 'reason': reason}
     silent: dict[str, list[str]] = {}
     for key, nic in guest.addresses.items() if known(guest.addresses) else ():

@@ -30,8 +30,8 @@ from ..infrastructure import HostCertificate
 from ..version import Version
 from .failures import explain
 from .responses import Answer, read_answer
-from .tls import TLSMode, normalize_fingerprint, seen_fingerprint, tls_context
-from .transport import Channel, TLSAdapter, follow
+from .tls import TLSMode, normalize_fingerprint, tls_context, try_fetch_fingerprint
+from .transport import Route, TLSAdapter, track_sockets
 
 __all__ = ('Connection', 'ProxmoxClient')
 
@@ -84,9 +84,9 @@ class Connection:
 class _Target:
     """One host with the way to it; `answered` once it has spoken HTTP to us."""
 
-    def __init__(self, host: Host, channel: Channel, adapter: TLSAdapter) -> None:
+    def __init__(self, host: Host, route: Route, adapter: TLSAdapter) -> None:
         self.host = host
-        self.channel = channel
+        self.route = route
         self.adapter = adapter
         self.answered = False
 
@@ -154,7 +154,7 @@ class ProxmoxClient:
         self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
         self._context = tls_context(self._mode, connection.ca_certificate)
-        follow(self._context, self.sockets)
+        track_sockets(self._context, self.sockets)
         if not TOKEN_ID.fullmatch(connection.token_id):
             raise InvalidConnectionError('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
         if not TOKEN_SECRET.fullmatch(connection.token_secret):
@@ -188,7 +188,7 @@ class ProxmoxClient:
             self._timer.cancel()
         self._end(CancelledError('The connection to Proxmox is closed.'))
         for target in self._targets:
-            target.channel.close()
+            target.route.close()
 
     @property
     def calls(self) -> int:
@@ -291,7 +291,7 @@ class ProxmoxClient:
         raise _none_answered(failures)
 
     def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
-        self.go_on()
+        self.raise_if_cancelled()
         with self._budget.holding() as take:
             try:
                 answer = self._send(target, _url(path, params), take)
@@ -301,12 +301,12 @@ class ProxmoxClient:
             except (AddressNotAllowedError, TooMuchDataError) as error:
                 failure = type(error)(error.message, error.remedy)
             else:
-                self.go_on()  # what was read when everything was ended may be a part of the answer
+                self.raise_if_cancelled()  # what was read when everything was ended may be a part of the answer
                 target.answered = True
                 return read_answer(answer, target.host, path, self.connection.token_id)
         if isinstance(failure, TooMuchDataError):
             self._end(failure)
-        self.go_on()
+        self.raise_if_cancelled()
         raise failure
 
     def _explain(self, error: Exception, target: _Target, call: str) -> ProxmoxError:
@@ -314,9 +314,9 @@ class ProxmoxClient:
 
         def fingerprint() -> str | None:
             # What a proxy leads to is not asked directly.
-            if target.channel.proxy:
+            if target.route.proxy:
                 return None
-            return seen_fingerprint(target.host, self._connect_timeout, connection.policy)
+            return try_fetch_fingerprint(target.host, self._connect_timeout, connection.policy)
 
         return explain(
             error, target.host, call, connection.timeout, self._connect_timeout, fingerprint, answered=target.answered
@@ -331,7 +331,7 @@ class ProxmoxClient:
         counted = target.answered
         if counted:
             self._count()
-        with target.channel.get(url) as response:
+        with target.route.get(url) as response:
             if not counted:
                 self._count()
             return Answer(response.status, response.reason, _body(response, take))
@@ -347,7 +347,7 @@ class ProxmoxClient:
             str(host), user=user, token_name=name, token_value=connection.token_secret, proxies=dict(connection.proxies)
         )
         adapter = TLSAdapter(self._context, fingerprint, self.sockets, connection.policy, connection.concurrency)
-        channel = Channel(
+        route = Route(
             backend.get_base_url(),
             backend.get_session(),
             adapter,
@@ -356,7 +356,7 @@ class ProxmoxClient:
             connect_timeout=self._connect_timeout,
             max_size=MAX_ANSWER + MAX_OVERHEAD,
         )
-        return _Target(host, channel, adapter)
+        return _Target(host, route, adapter)
 
     def _fingerprints(self, count: int) -> Iterable[str | None]:
         if self._mode is not TLSMode.FINGERPRINT:
@@ -374,7 +374,7 @@ class ProxmoxClient:
                 self._ended.set_exception(why)
         self.sockets.shut()
 
-    def go_on(self) -> None:
+    def raise_if_cancelled(self) -> None:
         """
         Raises CancelledError or RunTimeoutError if everything has been ended. For whoever waits for something else.
         """

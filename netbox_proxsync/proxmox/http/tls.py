@@ -24,9 +24,9 @@ __all__ = (
     'fetch_fingerprint',
     'no_tls',
     'normalize_fingerprint',
-    'seen_fingerprint',
     'tls_context',
     'tls_failure',
+    'try_fetch_fingerprint',
     'unreachable',
     'wrong_fingerprint',
 )
@@ -98,13 +98,17 @@ def _load_ca(context: ssl.SSLContext, ca_certificate: str) -> None:
 
 def fetch_fingerprint(host: str, timeout: float = 10, policy: ContactPolicy | None = None) -> str:
     """
-    The SHA-256 fingerprint of the certificate that a host shows now, for a person to compare and confirm.
+    Return the SHA-256 fingerprint of the certificate that a host currently presents, for a user to compare and confirm.
 
-    Nothing is verified and nothing is sent. Raises HostUnreachableError (AddressNotAllowedError by the policy among them),
-    NotProxmoxError (no TLS there) or InvalidConnectionError.
+    Nothing is verified, and no request is sent.
 
     Args:
-        timeout: Seconds for everything.
+        timeout: Seconds for the connection and the handshake together.
+
+    Raises:
+        HostUnreachableError: No connection; AddressNotAllowedError if the policy forbids it.
+        NotProxmoxError: The host does not speak TLS.
+        InvalidConnectionError: `host` is not a host.
     """
     target = Host.parse(host)
     deadline = time.monotonic() + timeout
@@ -189,7 +193,7 @@ def wrong_fingerprint(host: Host, seen: str | None) -> TLSError:
     )
 
 
-def seen_fingerprint(host: Host, timeout: float, policy: ContactPolicy) -> str | None:
+def try_fetch_fingerprint(host: Host, timeout: float, policy: ContactPolicy) -> str | None:
     """As `fetch_fingerprint`, None if there is none."""
     try:
         return fetch_fingerprint(str(host), timeout, policy)

@@ -24,7 +24,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from ..connections import AddressNotAllowedError, ContactPolicy, Sockets, check_behind_proxy, connect
 
-__all__ = ('Channel', 'Limits', 'Sockets', 'TLSAdapter', 'limited')
+__all__ = ('Limits', 'Route', 'Sockets', 'TLSAdapter', 'limited')
 
 # Every exception as it is, and no redirect: both are the client's to decide.
 NO_RETRY = Retry(total=False, redirect=False)
@@ -115,7 +115,7 @@ class _LimitedSocket(socket.socket):
         return read
 
 
-def follow(context: ssl.SSLContext, sockets: Sockets) -> None:
+def track_sockets(context: ssl.SSLContext, sockets: Sockets) -> None:
     """Let the context make sockets that are limited, and known while their handshake may hang."""
 
     class Followed(_LimitedSocket, ssl.SSLSocket):
@@ -236,7 +236,7 @@ class TLSAdapter(HTTPAdapter):
         # For a proxy that speaks TLS itself: as urllib3 would make it, but with limits.
         self._proxy_context = create_urllib3_context(cert_reqs=context.verify_mode)
         self._proxy_context.load_default_certs()
-        follow(self._proxy_context, sockets)
+        track_sockets(self._proxy_context, sockets)
         self.certificate = b''
         self._pool_class = _pool_class(sockets, policy, self._shown)
         super().__init__(pool_connections=1, pool_maxsize=size, pool_block=True, max_retries=0)
@@ -272,7 +272,7 @@ class TLSAdapter(HTTPAdapter):
         pass  # the context decides
 
 
-class Channel:
+class Route:
     """
     GET requests to one host.
 

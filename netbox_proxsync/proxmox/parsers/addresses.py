@@ -68,15 +68,15 @@ class _Static:
     ipv6: str
     gateway4: str
     gateway6: str
-    is_told: bool
-    unread: Unreadable | None = None
+    is_defined: bool
+    unreadable: Unreadable | None = None
 
     @property
     def hosts(self) -> Reading[frozenset[Host] | None]:
         """The addresses without their prefix lengths, as far as they are addresses; None: nothing is told."""
-        if self.unread is not None:
-            return self.unread
-        return frozenset(_hosts(self.addresses)) if self.is_told else None
+        if self.unreadable is not None:
+            return self.unreadable
+        return frozenset(_hosts(self.addresses)) if self.is_defined else None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def guest_only_interfaces(
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
     if any(interface.garbled for interface in others):
         return Unreadable('The guest answered with interfaces that cannot be read completely.')
-    static = _Static('', '', '', '', is_told=False)
+    static = _Static('', '', '', '', is_defined=False)
     found = []
     for interface in others:
         addresses, ignored = _sorted_out(_observed(RUNNING_SOURCE[guest_type], static, (interface,), filters))
@@ -202,25 +202,27 @@ def _rank(nic: Nic, interface: GuestInterface) -> tuple[bool, bool]:
 def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
     texts: tuple[Reading[str | None], ...]
     if guest_type is GuestType.LXC:
-        texts, is_told = (nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6), True
+        texts, is_defined = (nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6), True
     else:
         # `cicustom` replaces what Proxmox would make of `ipconfigN`, and without a drive nothing reaches the guest
         # (qemu-server, PVE/QemuServer/Cloudinit.pm).
         parts = (config.cloudinit_drive, config.cloudinit_custom)
-        unread = next((part for part in parts if isinstance(part, Unreadable)), None)
+        unreadable = next((part for part in parts if isinstance(part, Unreadable)), None)
         # Without `ipconfigN`, a drive that cannot be read says nothing about addresses.
         has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unreadable) else config.cloudinit_drive
-        is_told = has_drive and config.cloudinit_custom is not True
+        is_defined = has_drive and config.cloudinit_custom is not True
         wish: Reading[Mapping[str, str]] = {}
-        if is_told and unread is not None:
-            wish = unread
-        elif is_told:
+        if is_defined and unreadable is not None:
+            wish = unreadable
+        elif is_defined:
             wish = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
         texts = (
             (wish,) * 4 if isinstance(wish, Unreadable) else tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))
         )
-    unread = next((text for text in texts if isinstance(text, Unreadable)), None)
-    return _Static(*((text or '').strip() if known(text) else '' for text in texts), is_told=is_told, unread=unread)
+    unreadable = next((text for text in texts if isinstance(text, Unreadable)), None)
+    return _Static(
+        *((text or '').strip() if known(text) else '' for text in texts), is_defined=is_defined, unreadable=unreadable
+    )
 
 
 def _of_nic(
@@ -232,19 +234,19 @@ def _of_nic(
 ) -> NicAddresses:
     """The addresses of one NIC, before those that another NIC has are taken out."""
     configured, ignored = _sorted_out(_configured(guest_type, static, name, filters))
-    unread = carriers if isinstance(carriers, Unreadable) else None
+    unreadable = carriers if isinstance(carriers, Unreadable) else None
     observed: list[Address] = []
     if not isinstance(carriers, Unreadable):
         observed, ignored_running = _sorted_out(_observed(RUNNING_SOURCE[guest_type], static, carriers, filters))
         ignored += ignored_running
         configured = [_completed(address, observed) for address in configured]
-    if unread is None and guest_type is GuestType.QEMU:
+    if unreadable is None and guest_type is GuestType.QEMU:
         configured, ignored_wishes = _granted(configured, observed)
         ignored += ignored_wishes
     return NicAddresses(
         addresses=_unique([*configured, *observed]),
         ignored=_shortened(ignored, filters.limit),
-        running=unread,
+        running=unreadable,
         has_gateway4=bool(static.gateway4 and _is_address(static.ipv4)),
         has_gateway6=bool(static.gateway6 and _is_address(static.ipv6)),
         guest_name=None if isinstance(carriers, Unreadable) else carriers[0].name or None,

@@ -54,7 +54,7 @@ def _interface(row: Row) -> NodeInterface:
     kind = reading(_type, row)
     aware = _vlan_aware(kind, row)
     parent, vlan_id = _under(name, kind, row)
-    addresses, unread = _addresses(name, row)
+    addresses, unreadable = _addresses(name, row)
     return NodeInterface(
         name=name,
         type=kind,
@@ -63,7 +63,7 @@ def _interface(row: Row) -> NodeInterface:
         mtu=reading(number, row, 'mtu', MTUS),
         comments=reading(_comments, row),
         addresses=addresses,
-        addresses_unread=unread,
+        addresses_unreadable=unreadable,
         method4=reading(word, row, 'method'),
         method6=reading(word, row, 'method6'),
         gateway4=reading(_gateway, row, 'gateway'),
@@ -153,8 +153,8 @@ def _addresses(name: str, row: Row) -> tuple[tuple[IPv4Interface | IPv6Interface
             match = ADDED_ADDRESS.fullmatch(option.strip()) if isinstance(option, str) else None
             if match and match['device'] in (None, name, '$IFACE'):
                 found.append(reading(_parsed, match['address'], 'options'))
-    unread = next((address for address in found if not known(address)), None)
-    return tuple(dict.fromkeys(address for address in found if known(address) and address is not None)), unread
+    unreadable = next((address for address in found if not known(address)), None)
+    return tuple(dict.fromkeys(address for address in found if known(address) and address is not None)), unreadable
 
 
 def _configured(row: Row, suffix: str) -> IPv4Interface | IPv6Interface | None:

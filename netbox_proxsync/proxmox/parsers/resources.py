@@ -38,7 +38,7 @@ class GuestRow:
     tags: Reading[tuple[str, ...]]
     pool: Reading[str | None]
     ha_state: Reading[str | None]
-    twice: bool = False
+    has_duplicate_vmid: bool = False
 
     @property
     def key(self) -> str:
@@ -110,7 +110,7 @@ def _by_key(rows: list[GuestRow]) -> dict[str, GuestRow]:
     count = Counter(row.vmid for row in rows)
     result: dict[str, GuestRow] = {}
     for row in sorted(rows, key=lambda row: (row.type, row.vmid, row.node)):
-        result.setdefault(row.key, replace(row, twice=count[row.vmid] > 1))
+        result.setdefault(row.key, replace(row, has_duplicate_vmid=count[row.vmid] > 1))
     return result
 
 
@@ -139,7 +139,7 @@ class ClusterStatus:
     nodes: Mapping[str, tuple[bool | None, Reading[str | None]]]
 
     @classmethod
-    def unread(cls, reason: str) -> 'ClusterStatus':
+    def unreadable(cls, reason: str) -> 'ClusterStatus':
         return cls(name=Unreadable(reason), quorate=Unreadable(reason), nodes={})
 
     @classmethod

@@ -14,19 +14,19 @@ from ..errors import ProxmoxError
 from ..http.client import ProxmoxClient
 from ..http.tls import TLSMode
 from ..inventory import Node, Reading, TagStyle, Unreadable, known
-from ..notices import Notebook, listed
+from ..notices import NoticeCollector, listed
 from ..parsers.resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
-from ..token_history import Loss, Memory, Right, Sight
+from ..token_history import LostAccess, Right, TokenHistory, TokenView
 from ..version import Version
 from .calls import ask, understand
 
 __all__ = (
     'Cluster',
-    'access_still',
+    'add_cluster_notices',
     'completed',
-    'note_cluster',
     'read_cluster',
-    'sight_of',
+    'recheck_access',
+    'token_view_of',
     'why_incomplete',
     'why_unreachable',
 )
@@ -61,7 +61,9 @@ def completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterato
             return
 
 
-def read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Version, notebook: Notebook) -> Cluster:
+def read_cluster(
+    client: ProxmoxClient, pool: ThreadPoolExecutor, version: Version, notices: NoticeCollector
+) -> Cluster:
     """Raises ProxmoxError if there is no list of guests: nothing can be known then."""
     calls = {
         'permissions': ('access', 'permissions'),
@@ -82,14 +84,14 @@ def read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Versi
         raise error if isinstance(error, ProxmoxError) else ProxmoxError(resources.reason)
     status = understand('the status of the cluster', ClusterStatus.parse, answers['status'])
     if isinstance(status, Unreadable):
-        status = ClusterStatus.unread(status.reason)
+        status = ClusterStatus.unreadable(status.reason)
     tag_style = understand('the options of the datacenter', parse_tag_style, answers['options'])
     nodes, undecided = merge_nodes(resources, status)
     client.add_members(_members(status, answers.get('nodes')))
-    before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notebook)
+    before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notices)
     return Cluster(
         version=version,
-        access=access_still(client, pool, before, notebook),
+        access=recheck_access(client, pool, before, notices),
         status=status,
         resources=resources,
         tag_style=tag_style,
@@ -98,22 +100,22 @@ def read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Versi
     )
 
 
-def _access(token_id: str, permissions: Any, acl: Any, notebook: Notebook) -> Reading[Access]:
+def _access(token_id: str, permissions: Any, acl: Any, notices: NoticeCollector) -> Reading[Access]:
     access = understand("the token's privileges", lambda answer: Access.parse(token_id, answer), permissions)
     if isinstance(access, Unreadable):
         return access
     if isinstance(acl, ProxmoxError):
-        notebook.add('token', acl.message, acl.remedy)
+        notices.add('token', acl.message, acl.remedy)
         return access
     whole = understand('the access control list', access.with_acl, acl)
     if isinstance(whole, Unreadable):
-        notebook.add('token', whole.reason)
+        notices.add('token', whole.reason)
         return access
     return whole
 
 
-def access_still(
-    client: ProxmoxClient, pool: ThreadPoolExecutor, before: Reading[Access], notebook: Notebook
+def recheck_access(
+    client: ProxmoxClient, pool: ThreadPoolExecutor, before: Reading[Access], notices: NoticeCollector
 ) -> Reading[Access]:
     """
     What of the privileges holds still.
@@ -124,22 +126,22 @@ def access_still(
     for _future in completed(client, futures):
         pass
     permissions, acl = (future.result() for future in futures)
-    now = _access(client.connection.token_id, permissions, acl, notebook)
+    now = _access(client.connection.token_id, permissions, acl, notices)
     if isinstance(before, Unreadable):
         return before
-    return now if isinstance(now, Unreadable) else before.as_well_as(now)
+    return now if isinstance(now, Unreadable) else before.intersect(now)
 
 
-def sight_of(cluster: Cluster, *, complete: bool) -> Sight | None:
+def token_view_of(cluster: Cluster, *, complete: bool) -> TokenView | None:
     """What the token saw; None if its privileges could not be read. `complete`: it saw all guests."""
     if isinstance(cluster.access, Unreadable):
         return None
     types = (row.type.value for row in cluster.resources.guests.values())
-    return Sight.of(cluster.access, cluster.version, types, complete=complete)
+    return TokenView.of(cluster.access, cluster.version, types, complete=complete)
 
 
-def _lost(sight: Sight | None, memory: Memory | None) -> dict[Right, Loss]:
-    return memory.lost(sight) if sight and memory else {}
+def _lost(token_view: TokenView | None, history: TokenHistory | None) -> dict[Right, LostAccess]:
+    return history.lost(token_view) if token_view and history else {}
 
 
 def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
@@ -183,38 +185,42 @@ def why_incomplete(cluster: Cluster) -> Unreadable | None:
     return Unreadable(' '.join(reasons)) if reasons else None
 
 
-def note_cluster(cluster: Cluster, notebook: Notebook, sight: Sight | None, memory: Memory | None) -> None:
+def add_cluster_notices(
+    cluster: Cluster, notices: NoticeCollector, token_view: TokenView | None, history: TokenHistory | None
+) -> None:
     """`memory`: of what the token could see the last time; None if that is not known."""
     if known(cluster.access):
-        _note_privileges(cluster.access.missing(cluster.version), _lost(sight, memory), notebook)
+        _add_privilege_notices(cluster.access.missing(cluster.version), _lost(token_view, history), notices)
     else:
-        notebook.add('token', cluster.access.reason)
+        notices.add('token', cluster.access.reason)
     quorate = cluster.status.quorate
     if isinstance(quorate, Unreadable):
-        notebook.add('cluster', quorate.reason)
+        notices.add('cluster', quorate.reason)
     elif not quorate:
-        notebook.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
+        notices.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
     if cluster.resources.garbled:
-        notebook.add('cluster', cluster.resources.garbled)
+        notices.add('cluster', cluster.resources.garbled)
     if isinstance(cluster.tag_style, Unreadable):
-        notebook.add('cluster', cluster.tag_style.reason)
+        notices.add('cluster', cluster.tag_style.reason)
     for node in cluster.nodes:
         if reason := why_unreachable(node, cluster):
-            notebook.add(f'node/{node.name}', f'{reason} What its guests do now is not known.')
-    strangers = {row.node for row in cluster.resources.guests.values()} - {node.name for node in cluster.nodes}
-    for name in sorted(strangers):
-        notebook.add(f'node/{name}', f'Guests are listed on node {name}, which is not a member of the cluster.')
-    for loss in memory.fewer(sight) if memory and sight else ():
-        notebook.add('token', loss.message, 'If they were not deleted, check what the token may see.')
+            notices.add(f'node/{node.name}', f'{reason} What its guests do now is not known.')
+    foreign_nodes = {row.node for row in cluster.resources.guests.values()} - {node.name for node in cluster.nodes}
+    for name in sorted(foreign_nodes):
+        notices.add(f'node/{name}', f'Guests are listed on node {name}, which is not a member of the cluster.')
+    for lost_access in history.fewer(token_view) if history and token_view else ():
+        notices.add('token', lost_access.message, 'If they were not deleted, check what the token may see.')
 
 
-def _note_privileges(missing: Iterable[MissingPrivilege], lost: Mapping[Right, Loss], notebook: Notebook) -> None:
+def _add_privilege_notices(
+    missing: Iterable[MissingPrivilege], lost: Mapping[Right, LostAccess], notices: NoticeCollector
+) -> None:
     """One notice for each command to type, not for each privilege that it grants; but what was lost by itself."""
     by_command: dict[str, list[str]] = {}
     for lack in missing:
-        if loss := lost.get((lack.privilege, lack.path)):
-            notebook.add('token', f'{loss.message}, for {lack.feature}.', grant_remedy(lack.command))
+        if lost_access := lost.get((lack.privilege, lack.path)):
+            notices.add('token', f'{lost_access.message}, for {lack.feature}.', grant_remedy(lack.command))
         else:
             by_command.setdefault(lack.command, []).append(f'{lack.privilege} on {lack.path} (for {lack.feature})')
     for command, lacks in by_command.items():
-        notebook.add('token', f'The token lacks {"; ".join(lacks)}.', grant_remedy(command))
+        notices.add('token', f'The token lacks {"; ".join(lacks)}.', grant_remedy(command))

@@ -10,9 +10,9 @@ from typing import Any
 from ..access import Access
 from ..errors import APIError, NodeUnreachableError, PermissionDeniedError, ProxmoxError
 from ..http.client import ProxmoxClient
-from ..infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet, unread_values
+from ..infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet, unreadable_values
 from ..inventory import Node
-from ..notices import Notebook, listed
+from ..notices import NoticeCollector, listed
 from ..parsers.node_facts import certificate_served, parse_certificates, parse_node_facts
 from ..parsers.node_networks import parse_interfaces
 from ..parsers.sdn import parse_vnets, parse_zones
@@ -22,7 +22,7 @@ from ..version import Version
 from .calls import ask, ask_document, understand
 from .options import CollectOptions
 
-__all__ = ('Estate', 'EstateReader', 'NodeParts')
+__all__ = ('Infrastructure', 'InfrastructureReader', 'NodeParts')
 
 NOT_WANTED = Unreadable('Nodes are not read by the settings of the endpoint.')
 WARN_BEFORE = 30 * 86400  # seconds
@@ -53,7 +53,7 @@ class NodeParts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estate:
+class Infrastructure:
     """The parts of an inventory that are not guests, as in `Inventory`; `nodes` by name."""
 
     vnets: Reading[tuple[Vnet, ...]]
@@ -67,7 +67,7 @@ class Estate:
         return replace(node, facts=parts.facts, certificates=parts.certificates, interfaces=parts.interfaces)
 
 
-class EstateReader:
+class InfrastructureReader:
     """
     Asks at once, in the threads of the pool, and understands the answers in `finish`.
 
@@ -107,7 +107,7 @@ class EstateReader:
         """All the calls, for waiting."""
         return (*self._cluster.values(), *self._asked.values())
 
-    def finish(self, access: Reading[Access]) -> Estate:
+    def finish(self, access: Reading[Access]) -> Infrastructure:
         """
         Understand the answers.
 
@@ -119,14 +119,14 @@ class EstateReader:
         """
         self.access = access
         answers = {name: future.result() for name, future in self._cluster.items()}
-        return Estate(
+        return Infrastructure(
             vnets=self._vnets(answers['vnets'], answers['zones']),
             storages=self._storages(answers['storages']),
             not_backed_up=self._cluster_part('which guests no backup covers', parse_not_backed_up, answers['backup']),
             nodes={name: self._node(name, reason) for name, reason in self._nodes.items()},
         )
 
-    def tell(self, notebook: Notebook, shown: HostCertificate | None) -> None:
+    def add_notices(self, notices: NoticeCollector, shown: HostCertificate | None) -> None:
         """
         What a person should know, each thing once for all the nodes that it concerns.
 
@@ -136,12 +136,12 @@ class EstateReader:
         for (message, remedy), nodes in self._notices.items():
             subject = f'node/{nodes[0]}' if len(nodes) == 1 else 'nodes' if nodes else 'cluster'
             named = f'{"node" if len(nodes) == 1 else "nodes"} {listed(sorted(nodes))}'
-            notebook.add(subject, message.replace('{}', named), remedy)
+            notices.add(subject, message.replace('{}', named), remedy)
         for node, certificate in sorted(self._certificates.items()):
             name = f'{certificate.filename} of node {node}'
-            _note_expiry(f'node/{node}', name, certificate.expires, RENEWAL[certificate.filename], notebook)
+            _add_expiry_notice(f'node/{node}', name, certificate.expires, RENEWAL[certificate.filename], notices)
         if shown and not self._certificates:
-            _note_expiry('cluster', f'of {shown.host}', shown.expires, RENEW_SHOWN, notebook)
+            _add_expiry_notice('cluster', f'of {shown.host}', shown.expires, RENEW_SHOWN, notices)
 
     # The cluster
 
@@ -158,13 +158,13 @@ class EstateReader:
             lambda access: access.vnets_hidden(self.version),
         )
         for vnet in found if known(found) else ():
-            self._note_unread(f'the virtual network {vnet.name}', CORRECT_SDN, vnet)
+            self._note_unreadable(f'the virtual network {vnet.name}', CORRECT_SDN, vnet)
         return found
 
     def _storages(self, answer: Any) -> Reading[tuple[Storage, ...]]:
         found = self._listed('storages', parse_storages, answer, lambda access: access.storages_hidden)
         for storage in found if known(found) else ():
-            self._note_unread(f'the storage {storage.name}', '', storage)
+            self._note_unreadable(f'the storage {storage.name}', '', storage)
         return found
 
     def _listed[T](
@@ -183,7 +183,7 @@ class EstateReader:
 
     def _cluster_part[T](self, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
         reading = understand(what, parse, answer)
-        if isinstance(reading, Unreadable) and not self._told_otherwise(answer):
+        if isinstance(reading, Unreadable) and not self._is_reported_by_privileges(answer):
             self._notices[reading.reason, ''] = []
         return reading
 
@@ -202,7 +202,7 @@ class EstateReader:
     def _read_facts(self, name: str) -> Reading[NodeFacts]:
         found = self._part(name, 'status', 'the status', parse_node_facts)
         if known(found):
-            self._note_unread('the status', '', found, name)
+            self._note_unreadable('the status', '', found, name)
         return found
 
     def _read_certificates(self, name: str) -> Reading[tuple[Certificate, ...]]:
@@ -211,7 +211,7 @@ class EstateReader:
         if served is not None:
             self._certificates[name] = served
         for certificate in found if known(found) else ():
-            self._note_unread(f'the certificate {certificate.filename}', '', certificate, name)
+            self._note_unreadable(f'the certificate {certificate.filename}', '', certificate, name)
         return found
 
     def _interfaces(self, name: str) -> Reading[tuple[NodeInterface, ...]]:
@@ -225,7 +225,7 @@ class EstateReader:
         hidden = self._hidden('the network', lambda access: access.interfaces_hidden(self.version))
         if known(reading) and hidden is None:
             for interface in reading:
-                self._note_unread(f'the interface {interface.name}', CORRECT_NETWORK, interface, name)
+                self._note_unreadable(f'the interface {interface.name}', CORRECT_NETWORK, interface, name)
         return reading if isinstance(reading, Unreadable) or hidden is None else hidden
 
     def _part[T](self, name: str, call: str, what: str, parse: Callable[[Any], T]) -> Reading[T]:
@@ -239,11 +239,11 @@ class EstateReader:
             self.failed_nodes[name] = f'Node {name} stopped answering: Proxmox says "{answer.words}".'
         elif isinstance(answer, APIError):
             self._note(name, f'Proxmox could not tell {what} of {{}} ({answer.reason}).', answer.remedy)
-        elif isinstance(reading, Unreadable) and not self._told_otherwise(answer):
+        elif isinstance(reading, Unreadable) and not self._is_reported_by_privileges(answer):
             self._note(name, reading.reason, answer.remedy if isinstance(answer, ProxmoxError) else '')
         return reading
 
-    def _told_otherwise(self, answer: Any) -> bool:
+    def _is_reported_by_privileges(self, answer: Any) -> bool:
         """A missing privilege that the token's privileges show is told by them."""
         return (
             isinstance(answer, PermissionDeniedError)
@@ -252,10 +252,10 @@ class EstateReader:
             and not self.access.allows(answer.path, *answer.privilege.split('|'))
         )
 
-    def _note_unread(self, what: str, remedy: str, part: object, node: str | None = None) -> None:
+    def _note_unreadable(self, what: str, remedy: str, part: object, node: str | None = None) -> None:
         """The values of a part that could not be read, which cost no other value anything."""
         of_node = ' of {}' if node else ''
-        for reason in unread_values(part):
+        for reason in unreadable_values(part):
             message = f'A value of {what}{of_node} could not be read and is left unchanged in NetBox: {reason}'
             if node is None:
                 self._notices.setdefault((message, remedy), [])
@@ -276,7 +276,7 @@ def _ask_network(client: ProxmoxClient, node: str, version: Version) -> dict[str
     return ask_document(client, 'nodes', node, 'network')
 
 
-def _note_expiry(subject: str, name: str, expires: Reading[int], remedy: str, notebook: Notebook) -> None:
+def _add_expiry_notice(subject: str, name: str, expires: Reading[int], remedy: str, notices: NoticeCollector) -> None:
     if not known(expires):
         return
     left = expires - time.time()
@@ -284,4 +284,4 @@ def _note_expiry(subject: str, name: str, expires: Reading[int], remedy: str, no
         return
     day = f'{datetime.fromtimestamp(expires, UTC):%Y-%m-%d}'
     what = f'expires on {day}' if left > 0 else f'expired on {day}'
-    notebook.add(subject, f'The certificate {name} {what}.', remedy)
+    notices.add(subject, f'The certificate {name} {what}.', remedy)

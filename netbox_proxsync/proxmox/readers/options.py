@@ -36,5 +36,5 @@ class CollectOptions:
     only: frozenset[int] | None = None
     ssh: Reading[SSHSettings | None] = None
 
-    def means(self, vmid: int) -> bool:
+    def includes(self, vmid: int) -> bool:
         return self.only is None or vmid in self.only

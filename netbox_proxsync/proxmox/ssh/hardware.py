@@ -10,7 +10,7 @@ from ..connections import ContactPolicy, Sockets
 from ..infrastructure import NodeHardware, PhysicalNic
 from ..readings import Unreadable, known
 from .errors import SSHCommandRefusedError, WrongNodeError
-from .known_hosts import prove, session_deadline
+from .known_hosts import session_deadline, verify_host_key
 from .parsers import parse_dmi, parse_host_name, parse_links, parse_nic_facts
 from .session import Output, Session, shortened
 from .settings import SSHSettings, check_address
@@ -66,7 +66,7 @@ def read_hardware(
     with Session(
         host, settings.port, settings.timeout, session_deadline(settings.timeout, deadline), sockets, policy
     ) as session:
-        prove(session, host, settings.port, settings.pins)
+        verify_host_key(session, host, settings.port, settings.pins)
         session.login(settings.user, settings.password, settings.key)
         links, nic_facts, dmi = (session.run(command) for command in COMMANDS)
     _check_name(session, node, dmi)

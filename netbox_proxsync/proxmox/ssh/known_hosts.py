@@ -12,7 +12,7 @@ from .keys import ALGORITHMS, Pin
 from .session import Session
 from .settings import TIMEOUT, check_address
 
-__all__ = ('KeyStatus', 'SeenKey', 'compare_command', 'prove', 'see_host_key')
+__all__ = ('KeyStatus', 'OfferedKey', 'compare_command', 'fetch_host_key', 'verify_host_key')
 
 SESSION_STEPS = 3  # a whole session may take so many times the limit of one step
 
@@ -26,14 +26,14 @@ class KeyStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SeenKey:
+class OfferedKey:
     """The key that a host shows now."""
 
     key: HostKey
     status: KeyStatus
 
 
-def see_host_key(
+def fetch_host_key(
     host: str,
     port: int = 22,
     pins: Iterable[Pin] = (),
@@ -42,7 +42,7 @@ def see_host_key(
     deadline: float | None = None,
     sockets: Sockets | None = None,
     policy: ContactPolicy | None = None,
-) -> SeenKey:
+) -> OfferedKey:
     """
     The key that a host shows now, for a person to compare and confirm. Not even a user name is sent.
 
@@ -50,16 +50,16 @@ def see_host_key(
     """
     check_address(host)
     with Session(host, port, timeout, session_deadline(timeout, deadline), sockets, policy) as session:
-        return _see(session, host, port, pins)
+        return _fetch_host_key(session, host, port, pins)
 
 
-def prove(session: Session, host: str, port: int, pins: Iterable[Pin]) -> None:
+def verify_host_key(session: Session, host: str, port: int, pins: Iterable[Pin]) -> None:
     """
     Connect to a host that proves to hold a pinned key, or raise HostKeyRefusedError. No credential is sent.
 
     Raises SSHUnreachableError or SSHTimeoutError as well.
     """
-    seen = _see(session, host, port, pins)
+    seen = _fetch_host_key(session, host, port, pins)
     if seen.status is not KeyStatus.PINNED:
         raise _refused(session, seen)
 
@@ -70,7 +70,7 @@ def session_deadline(timeout: float, deadline: float | None) -> float:
     return own if deadline is None else min(own, deadline)
 
 
-def _see(session: Session, host: str, port: int, pins: Iterable[Pin]) -> SeenKey:
+def _fetch_host_key(session: Session, host: str, port: int, pins: Iterable[Pin]) -> OfferedKey:
     """
     A host has several keys and shows one. Which of them was pinned is known from a whole key, so that type is asked for
     first; of a fingerprint it is not, so the other types are tried, too.
@@ -87,12 +87,12 @@ def _see(session: Session, host: str, port: int, pins: Iterable[Pin]) -> SeenKey
                 break  # it has no key of another type
             raise
         if key.fingerprint_sha256 in accepted:
-            return SeenKey(key, KeyStatus.PINNED)
+            return OfferedKey(key, KeyStatus.PINNED)
         shown = shown or key
         if all(pin.type for pin in pins) or key.type not in types:
             break
         types.remove(key.type)
-    return SeenKey(shown, KeyStatus.CHANGED if pins else KeyStatus.NEW)
+    return OfferedKey(shown, KeyStatus.CHANGED if pins else KeyStatus.NEW)
 
 
 def compare_command(key: HostKey) -> str:
@@ -101,7 +101,7 @@ def compare_command(key: HostKey) -> str:
     return f'ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub'
 
 
-def _refused(session: Session, seen: SeenKey) -> HostKeyRefusedError:
+def _refused(session: Session, seen: OfferedKey) -> HostKeyRefusedError:
     key = seen.key
     shown = f'{key.fingerprint_sha256} ({key.type})'
     compare = f'compare it with "{compare_command(key)}" on the console of the node'

@@ -10,7 +10,7 @@ from ..hosts import Host
 from ..http.client import ProxmoxClient
 from ..infrastructure import NodeHardware
 from ..inventory import Node, Reading, Unreadable, known
-from ..notices import Notebook
+from ..notices import NoticeCollector
 from .errors import SSHError, SSHTimeoutError
 from .hardware import read_hardware
 from .settings import SSHSettings
@@ -76,9 +76,9 @@ class NodeVisits[T]:
         """What came of each visit. Raises CancelledError or RunTimeoutError as soon as the client is ended."""
         waiting = set(self._futures.values())
         while waiting and time.monotonic() < self._deadline:
-            self._client.go_on()
+            self._client.raise_if_cancelled()
             waiting = wait(waiting, timeout=min(PATIENCE, max(0, self._deadline - time.monotonic()))).not_done
-        self._client.go_on()
+        self._client.raise_if_cancelled()
         return {name: self._result(name, future) for name, future in self._futures.items()}
 
     def _result(self, name: str, future: Future[T | SSHError]) -> T | SSHError:
@@ -113,27 +113,27 @@ class HardwareReading:
             self._addresses = node_addresses(nodes, client)
             self._visits = NodeVisits(client, self._addresses, partial(_read, settings, client), READ_LIMIT)
 
-    def into(self, nodes: tuple[Node, ...], notebook: Notebook) -> tuple[Node, ...]:
+    def merged_into(self, nodes: tuple[Node, ...], notices: NoticeCollector) -> tuple[Node, ...]:
         """The nodes with their hardware, and a notice for each that could not be read. Waits for the last of them."""
         if isinstance(self._settings, Unreadable):
-            notebook.add('SSH', self._settings.reason, "Correct the endpoint's SSH settings.")
+            notices.add('SSH', self._settings.reason, "Correct the endpoint's SSH settings.")
             return tuple(replace(node, hardware=self._settings) for node in nodes)
         if self._visits is None:
             return nodes
         results = self._visits.results()
-        return tuple(replace(node, hardware=self._hardware(node, results, notebook)) for node in nodes)
+        return tuple(replace(node, hardware=self._hardware(node, results, notices)) for node in nodes)
 
     def _hardware(
-        self, node: Node, results: Mapping[str, NodeHardware | SSHError], notebook: Notebook
+        self, node: Node, results: Mapping[str, NodeHardware | SSHError], notices: NoticeCollector
     ) -> Reading[NodeHardware]:
         result = results.get(node.name, self._addresses.get(node.name, Unreadable(NO_ADDRESS.format(node.name))))
         if isinstance(result, NodeHardware):
             return result
         if isinstance(result, Unreadable):
             if node.online:  # that a node is offline is told elsewhere
-                notebook.add(f'node/{node.name}', result.reason, 'Grant the token Sys.Audit on /.')
+                notices.add(f'node/{node.name}', result.reason, 'Grant the token Sys.Audit on /.')
             return result
-        notebook.add(f'node/{node.name}', result.message, result.remedy)
+        notices.add(f'node/{node.name}', result.message, result.remedy)
         return Unreadable(result.message)
 
 

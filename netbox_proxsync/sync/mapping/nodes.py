@@ -98,7 +98,7 @@ def addresses_are_read(node: Node) -> bool:
     """Whether all addresses of a node could be read, so that one that is not among them is absent."""
     return (
         known(node.interfaces)
-        and all(interface.addresses_unread is None for interface in node.interfaces)
+        and all(interface.addresses_unreadable is None for interface in node.interfaces)
         and not management_in_doubt(node)
         and (known(node.address) or not may_lease(node))
     )
@@ -138,7 +138,7 @@ def management_in_doubt(node: Node) -> bool:
     address = management_address(node)
     if address is None or not known(node.interfaces):
         return False
-    if any(interface.addresses_unread is not None for interface in node.interfaces):
+    if any(interface.addresses_unreadable is not None for interface in node.interfaces):
         return False  # one that cannot be read, which is reported
     return not is_configured(node, address) and leasing_interface(node, address.version) is None
 
@@ -148,7 +148,7 @@ def leasing_interface(node: Node, version: int) -> NodeInterface | None:
     The interface that has a leased address: the one with the default route, otherwise the one that is configured so,
     otherwise the only bridge without address of a node that has no address at all. None: in doubt.
     """
-    if any(interface.addresses_unread is not None for interface in node.interfaces):
+    if any(interface.addresses_unreadable is not None for interface in node.interfaces):
         return None
     versions = {interface.name: {found.version for found in interface.addresses} for interface in node.interfaces}
     free = [interface for interface in node.interfaces if version not in versions[interface.name]]

@@ -96,8 +96,8 @@ class TestRequests:
     def test_there_is_no_way_to_write(self):
         public = {name for name in dir(ProxmoxClient) if not name.startswith('_')}
         assert public == {
-            'add_members', 'calls', 'cancel', 'certificate', 'ended', 'failed_hosts', 'get', 'get_document', 'go_on',
-            'host', 'version',
+            'add_members', 'calls', 'cancel', 'certificate', 'ended', 'failed_hosts', 'get', 'get_document',
+            'raise_if_cancelled', 'host', 'version',
         }  # fmt: skip
 
     def test_connections_are_kept_and_never_more_than_the_concurrency(self, connect, context):
@@ -230,7 +230,7 @@ class TestRetries:
     BAD_GATEWAY = response(b'', '502 Bad Gateway')
 
     @pytest.mark.parametrize(
-        'passing',
+        'transient',
         [
             response(b'', '502 Bad Gateway'),
             response(b'', '503 Service Unavailable'),

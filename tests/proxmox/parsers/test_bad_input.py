@@ -59,7 +59,7 @@ def test_a_value_that_means_nothing_costs_nothing_else(pve, wrong):
     answer(pve, **wrong)
     inventory = read(pve)
     guest = of(inventory)
-    unread = list(guest.config.unread())
+    unread = list(guest.config.unreadable_parts())
     (key,) = wrong
     assert unread
     assert all(key in reason for _part, _of, reason in unread)

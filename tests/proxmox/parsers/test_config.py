@@ -203,7 +203,7 @@ def test_every_recorded_configuration_is_understood(name):
         if parts[-1] == 'config' and parts[3:4] in (['qemu'], ['lxc']) and answer['status'] == 200:
             config = parse_config(GuestType(parts[3]), answer['body']['data'])
             assert config.extra == {}, path
-            assert {part for part, _of, _reason in config.unread()} <= {'size'}, path
+            assert {part for part, _of, _reason in config.unreadable_parts()} <= {'size'}, path
             seen += 1
     assert seen >= 6
 
@@ -215,7 +215,7 @@ def test_what_is_no_mapping_is_garbled(raw):
 
 
 def unread(config) -> set[tuple[str, str]]:
-    return {(part, of) for part, of, _reason in config.unread()}
+    return {(part, of) for part, of, _reason in config.unreadable_parts()}
 
 
 NEIGHBORS = {
@@ -286,7 +286,7 @@ def test_one_bad_value_does_not_spoil_its_neighbors(guest_type, key, value, part
     assert not unread(good)
     # A line that cannot be read at all is told of once.
     assert unread(bad) == parts
-    assert all(key in reason for _part, _of, reason in bad.unread())
+    assert all(key in reason for _part, _of, reason in bad.unreadable_parts())
     attributes = {part for part, of in parts if not of}
     for field in fields(GuestConfig):
         # Of a drive that cannot be read it is not known whether it is the one for cloud-init.
@@ -418,4 +418,4 @@ def test_configuration_or_garbled(guest_type, raw):
     assert isinstance(config.memory, Unreadable) or config.memory > 0
     assert not config.boot_disk or config.boot_disk in raw
     assert all(isinstance(value, str) for value in config.extra.values())
-    assert all(isinstance(reason, str) for _part, _of, reason in config.unread())
+    assert all(isinstance(reason, str) for _part, _of, reason in config.unreadable_parts())

@@ -31,7 +31,7 @@ from netbox_proxsync.proxmox.ssh.errors import (
 )
 from netbox_proxsync.proxmox.ssh.hardware import COMMANDS, NodeHardware, SSHSettings
 from netbox_proxsync.proxmox.ssh.host_key import HostKey
-from netbox_proxsync.proxmox.ssh.known_hosts import KeyStatus, see_host_key
+from netbox_proxsync.proxmox.ssh.known_hosts import KeyStatus, fetch_host_key
 
 from ..servers import closed_port, serving, silent, speaking_http
 from .outputs import BONDED, BONDED_FACTS, DELL, DELL_UNPRIVILEGED, SINGLE, SINGLE_FACTS
@@ -76,8 +76,8 @@ def read_hardware(settings: SSHSettings) -> NodeHardware:
     return hardware.read_hardware('127.0.0.1', settings)
 
 
-def fetch_host_key(host: str, port: int, timeout: float) -> HostKey:
-    return see_host_key(host, port, timeout=timeout).key
+def offered_key(host: str, port: int, timeout: float) -> HostKey:
+    return fetch_host_key(host, port, timeout=timeout).key
 
 
 def failure(kind: type[SSHError], node: Node, **settings: object) -> SSHError:
@@ -178,7 +178,7 @@ def test_unread_speeds_are_not_missing_speeds(node):
 
 
 def test_the_key_that_is_fetched_is_the_one_to_pin(node):
-    key = fetch_host_key('127.0.0.1', node.port, 20)
+    key = offered_key('127.0.0.1', node.port, 20)
     assert key == node.host_key
     assert key.line == f'[127.0.0.1]:{node.port} ssh-ed25519 {key.base64}'
     assert key.fingerprint_sha256 == node.host_keys[0].fingerprint
@@ -230,7 +230,7 @@ def test_any_of_the_keys_of_a_host_can_be_the_pinned_one(kind, whole):
 def test_a_key_is_pinned_new_or_changed(node):
     def status(*pins: str) -> KeyStatus:
         settings = connection(node, host_keys=pins)
-        seen = see_host_key('127.0.0.1', node.port, settings.pins, timeout=20)
+        seen = fetch_host_key('127.0.0.1', node.port, settings.pins, timeout=20)
         assert seen.key == node.host_key
         return seen.status
 
@@ -384,7 +384,7 @@ def test_a_host_that_accepts_and_says_nothing():
         node = Node(port=server.port)
         error, seconds = elapsed(SSHTimeoutError, node, timeout=1)
         with pytest.raises(SSHTimeoutError):
-            fetch_host_key('127.0.0.1', server.port, 1)
+            offered_key('127.0.0.1', server.port, 1)
     assert f'127.0.0.1:{server.port} took too long for exchanging keys' in error.message
     assert seconds < 4
 
@@ -448,7 +448,7 @@ def test_closed_port():
 
 def test_unknown_name():
     with pytest.raises(SSHUnreachableError, match=r'The name no-such-host\.invalid is not known'):
-        fetch_host_key('no-such-host.invalid', 22, 20)
+        offered_key('no-such-host.invalid', 22, 20)
 
 
 def test_something_else_than_ssh():
@@ -508,7 +508,7 @@ def test_secrets_are_nowhere(node, caplog):
 def test_openssh(tmp_path, kind):
     key = private_key(kind, 1)
     with serving_openssh(tmp_path, key) as port:
-        shown = fetch_host_key('127.0.0.1', port, 20)
+        shown = offered_key('127.0.0.1', port, 20)
         hardware = read_hardware(
             SSHSettings(
                 port=port,
