@@ -27,7 +27,7 @@ __all__ = ('Check', 'ConnectionReport', 'check')
 SSH_LIMIT = 30  # seconds for all nodes: a person waits
 
 # Without these a run still tells the truth about guests, only less of it.
-OPTIONAL = ('Pool.Audit', 'Datastore.Audit', 'SDN.Audit', 'VM.GuestAgent.Audit', 'VM.Monitor')
+OPTIONAL = ('Pool.Audit', 'SDN.Audit', 'VM.GuestAgent.Audit', 'VM.Monitor')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
-from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
+from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Vnet
 from .readings import Reading, Unreadable, known
 from .token_history import TokenView
 
@@ -217,7 +217,7 @@ class GuestConfig:
         boot_order: QEMU: boot devices as Proxmox resolves them, in order. Empty for LXC.
         boot_disk: The key of the first boot device that is a disk; 'rootfs' for LXC; None if there is none.
         agent: QEMU: the guest agent is enabled in the configuration.
-        uuid, vmgenid, created: SMBIOS UUID, VM generation id, creation time (Unix seconds): identity of the machine.
+        uuid, created: SMBIOS UUID and creation time (Unix seconds), which identify the machine.
         cpu_type, machine: QEMU: as configured; else Proxmox's default for the version and the architecture
             (`defaults`), or None as long as that is not filled in.
         kvm: QEMU: `kvm`; None if not configured.
@@ -247,7 +247,6 @@ class GuestConfig:
     boot_disk: Reading[str | None]
     agent: Reading[bool]
     uuid: Reading[str | None]
-    vmgenid: Reading[str | None]
     created: Reading[int | None]
     cpu_type: Reading[str | None]
     bios: Reading[str | None]
@@ -385,7 +384,7 @@ class Inventory:
         guests: Sorted by type and vmid.
         guests_incomplete: None if a guest that is not in `guests` does not exist; else the reason why its absence
             means nothing (the token does not see all guests, no quorum, a list was refused).
-        vnets, storages: Unreadable, too, if the token may not see all of them.
+        vnets: Also Unreadable if the token may not see all of them.
         not_backed_up: The ids of the guests that no backup job covers.
         calls: Number of requests made to Proxmox.
         sight: What the token could see; None if its privileges are not known.
@@ -400,7 +399,6 @@ class Inventory:
     guests_incomplete: Unreadable | None
     tag_style: Reading[TagStyle]
     vnets: Reading[tuple[Vnet, ...]]
-    storages: Reading[tuple[Storage, ...]]
     not_backed_up: Reading[frozenset[int]]
     warnings: tuple[Notice, ...]
     calls: int

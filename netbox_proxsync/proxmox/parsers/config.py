@@ -43,7 +43,7 @@ UNUSED_KEYS = {
         | migrate_speed | nameserver | numa\d+ | parallel\d+ | parent | protection | reboot | rng0
         | running-nets-host-mtu | runningcpu | runningmachine | scsihw | searchdomain | serial\d+ | shares | smp
         | snapstate | snaptime | spice_enhancements | sshkeys | startdate | startup | tablet | tdf | tpmstate0
-        | unused\d+ | usb\d+ | vga | virtiofs\d+ | vmstate | vmstatestorage | watchdog
+        | unused\d+ | usb\d+ | vga | virtiofs\d+ | vmgenid | vmstate | vmstatestorage | watchdog
         """,
         re.ASCII | re.VERBOSE,
     ),
@@ -146,11 +146,6 @@ def _smbios_uuid(value: object) -> str | None:
     return uuid and parse_uuid(uuid)
 
 
-def _vmgenid(value: object) -> str | None:
-    # '0' switches it off; '1' is a request to make one.
-    return None if text(value).strip() in ('0', '1') else parse_uuid(value)
-
-
 def _created(value: object) -> int | None:
     created = _optional_part(value, 'ctime')
     return created and _positive(created)
@@ -213,7 +208,6 @@ KEYS = {
         'vcpus': _Key('vcpus', _positive_or_none),
         'agent': _Key('agent', _agent, False),
         'uuid': _Key('smbios1', _smbios_uuid),
-        'vmgenid': _Key('vmgenid', _vmgenid),
         'created': _Key('meta', _created),
         'cpu_type': _Key('cpu', _cpu_type),  # absent: see `defaults`
         'bios': _Key('bios', _word, 'seabios'),
@@ -239,7 +233,7 @@ KEYS = {
 MISSING = {
     GuestType.QEMU: {'unprivileged': None, 'features': None},
     GuestType.LXC: dict.fromkeys(
-        ('min_memory', 'sockets', 'vcpus', 'uuid', 'vmgenid', 'created', 'cpu_type', 'bios', 'machine', 'numa')
+        ('min_memory', 'sockets', 'vcpus', 'uuid', 'created', 'cpu_type', 'bios', 'machine', 'numa')
     )
     | {'agent': False, 'boot_order': ()},
 }

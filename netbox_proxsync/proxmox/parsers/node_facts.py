@@ -27,8 +27,6 @@ def parse_node_facts(data: Any) -> NodeFacts:
         cpus=reading(lambda: number(_map(data, 'cpuinfo'), 'cpus', COUNTS)),
         memory=reading(lambda: number(_map(data, 'memory'), 'total', COUNTS)),
         rootfs=reading(lambda: number(_map(data, 'rootfs'), 'total', COUNTS)),
-        # 8 and later name it; 7 has 'Linux 5.15.108-1-pve #1 SMP PVE 5.15.108-1'.
-        kernel=reading(lambda: word(_map(data, 'current-kernel'), 'release') or _second(word(data, 'kversion'))),
         architecture=reading(lambda: word(_map(data, 'current-kernel'), 'machine')),
     )
 
@@ -52,7 +50,6 @@ def _certificate(row: Row) -> Certificate:
         filename=filename,
         fingerprint=reading(lambda: (word(row, 'fingerprint') or '').upper()),
         subject=reading(lambda: word(row, 'subject') or ''),
-        issuer=reading(lambda: word(row, 'issuer') or ''),
         expires=reading(_end, row),
     )
 
@@ -77,8 +74,3 @@ def _version(text: str | None) -> str | None:
     """'9.2.11' of 'pve-manager/9.2.11/14a22df35955d97d'."""
     parts = (text or '').split('/')
     return (parts[1] if len(parts) > 1 else parts[0]) or None
-
-
-def _second(text: str | None) -> str | None:
-    parts = (text or '').split()
-    return parts[1] if len(parts) > 1 else None

@@ -20,9 +20,9 @@ ADDED_ADDRESS = re.compile(
     r'(?P<address>[0-9a-f.:]+/[0-9]{1,3})(?:\s+dev\s+(?P<device>\S+))?(?:\s*\|\|\s*true)?',
     re.IGNORECASE,
 )
-OVS_OPTION = re.compile(r'(?:^|\s)(bond_mode|tag)=(\S+)')
+OVS_OPTION = re.compile(r'(?:^|\s)(tag)=(\S+)')
 
-# What is understood, be it kept or not.
+# The keys that this version knows, including those that it does not use.
 UNDERSTOOD = frozenset((
     'iface', 'type', 'ovs_type', 'active', 'mtu', 'comments', 'comments6', 'cidr', 'cidr6', 'address', 'address6',
     'netmask', 'netmask6', 'gateway', 'gateway6', 'slaves', 'ovs_bonds', 'bridge_ports', 'ovs_ports', 'ovs_bridge',
@@ -76,8 +76,6 @@ def _interface(row: Row) -> NodeInterface:
         vids=() if aware is False else reading(ranges, row, 'bridge_vids', VLAN_IDS),
         vlan_id=vlan_id,
         parent=parent,
-        bond_mode=reading(_bond_mode, row),
-        alternative_names=reading(words, row, 'altnames'),
         extra=extra_of(row, UNDERSTOOD),
     )
 
@@ -122,10 +120,6 @@ def _under(name: str, kind: Reading[InterfaceType], row: Row) -> tuple[Reading[s
 
 def _ovs_options(row: Row) -> dict[str, str]:
     return dict(OVS_OPTION.findall(word(row, 'ovs_options') or ''))
-
-
-def _bond_mode(row: Row) -> str | None:
-    return word(row, 'bond_mode') or _ovs_options(row).get('bond_mode')
 
 
 def _first_words(row: Row, *keys: str) -> tuple[str, ...]:

@@ -30,7 +30,6 @@ def _vnet(row: Row, zones: Mapping[str, Reading[str | None]]) -> Vnet:
     zone = reading(_name, row, 'zone')
     return Vnet(
         name=_name(row, 'vnet'),
-        zone=zone,
         zone_type=zones.get(zone) if known(zone) else zone,
         tag=reading(number, row, 'tag', TAGS),
         alias=reading(word, row, 'alias'),

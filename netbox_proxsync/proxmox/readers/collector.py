@@ -96,7 +96,6 @@ def collect(
         guests_incomplete=incomplete,
         tag_style=cluster.tag_style,
         vnets=infrastructure.vnets,
-        storages=infrastructure.storages,
         not_backed_up=infrastructure.not_backed_up,
         warnings=notices.collected(),
         calls=client.calls,

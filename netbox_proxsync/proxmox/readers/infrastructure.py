@@ -10,13 +10,13 @@ from typing import Any
 from ..access import Access
 from ..errors import APIError, NodeUnreachableError, PermissionDeniedError, ProxmoxError
 from ..http.client import ProxmoxClient
-from ..infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet, unreadable_values
+from ..infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Vnet, unreadable_values
 from ..inventory import Node
 from ..notices import NoticeCollector, listed
 from ..parsers.node_facts import certificate_served, parse_certificates, parse_node_facts
 from ..parsers.node_networks import parse_interfaces
 from ..parsers.sdn import parse_vnets, parse_zones
-from ..parsers.storages import parse_not_backed_up, parse_storages
+from ..parsers.volumes import parse_not_backed_up
 from ..readings import Reading, Unreadable, known
 from ..version import Version
 from .calls import ask, ask_document, understand
@@ -38,7 +38,6 @@ APPLY = 'Apply or revert them in Proxmox (node > System > Network).'
 CLUSTER_CALLS: Mapping[str, tuple[tuple[str, ...], dict[str, object]]] = {
     'vnets': (('cluster', 'sdn', 'vnets'), {'running': 1}),
     'zones': (('cluster', 'sdn', 'zones'), {'running': 1}),
-    'storages': (('storage',), {}),
     'backup': (('cluster', 'backup-info', 'not-backed-up'), {}),
 }
 
@@ -57,7 +56,6 @@ class Infrastructure:
     """The parts of an inventory that are not guests, as in `Inventory`; `nodes` by name."""
 
     vnets: Reading[tuple[Vnet, ...]]
-    storages: Reading[tuple[Storage, ...]]
     not_backed_up: Reading[frozenset[int]]
     nodes: Mapping[str, NodeParts]
 
@@ -121,7 +119,6 @@ class InfrastructureReader:
         answers = {name: future.result() for name, future in self._cluster.items()}
         return Infrastructure(
             vnets=self._vnets(answers['vnets'], answers['zones']),
-            storages=self._storages(answers['storages']),
             not_backed_up=self._cluster_part('which guests no backup covers', parse_not_backed_up, answers['backup']),
             nodes={name: self._node(name, reason) for name, reason in self._nodes.items()},
         )
@@ -159,12 +156,6 @@ class InfrastructureReader:
         )
         for vnet in found if known(found) else ():
             self._note_unreadable(f'the virtual network {vnet.name}', CORRECT_SDN, vnet)
-        return found
-
-    def _storages(self, answer: Any) -> Reading[tuple[Storage, ...]]:
-        found = self._listed('storages', parse_storages, answer, lambda access: access.storages_hidden)
-        for storage in found if known(found) else ():
-            self._note_unreadable(f'the storage {storage.name}', '', storage)
         return found
 
     def _listed[T](

@@ -96,7 +96,7 @@ def _hardware(links: Output, nic_facts: Output, dmi: Output, user: str) -> NodeH
     facts = parse_nic_facts(nic_facts.text) if nic_facts.status in GREP_STATUS else _failed(NIC_FACTS, nic_facts)
     nics = parse_links(links.text, facts) if links.status == 0 else _failed(LINKS, links)
     board = parse_dmi(dmi.text, user) if dmi.status in GREP_STATUS else None
-    if not known(nics) and not (board and board.lines) and not (known(facts) and (facts.speeds or facts.drivers)):
+    if not known(nics) and not (board and board.lines) and not (known(facts) and facts.lines):
         return None
     unread = _failed(DMI, dmi)
     return NodeHardware(

@@ -30,7 +30,7 @@ NO_SPEED = (65535, 2**32 - 1)
 MAX_SPEED = 10**8  # Mbit/s; nothing sane is faster
 # NET_ADDR_RANDOM in include/uapi/linux/netdevice.h: the driver found no address in the card and made one up.
 RANDOM_MAC = '1'
-MAX_TEXT = 200  # characters of a vendor, product, serial number or driver; SMBIOS allows 64
+MAX_TEXT = 200  # characters of a vendor, product or serial number; SMBIOS allows 64
 
 # What manufacturers leave in the DMI where nobody filled in the value.
 MEANINGLESS = frozenset(
@@ -82,12 +82,13 @@ class NicFacts:
     By name of the interface; those without a value are not in it.
 
     Attributes:
-        speeds: Of the link, in Mbit/s.
-        random_macs: Interfaces whose MAC the kernel made up, anew at each start.
+        speeds: Link speeds in Mbit/s.
+        lines: The number of lines of output that belong to an interface.
+        random_macs: Interfaces with a random MAC address, which the kernel generates at each start.
     """
 
     speeds: Mapping[str, int]
-    drivers: Mapping[str, str]
+    lines: int = 0
     random_macs: frozenset[str] = frozenset()
 
 
@@ -155,8 +156,6 @@ def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFac
         mac=mac,
         permanent_mac=permanent,
         speed_mbps=facts.speeds.get(name) if known(facts) else facts,
-        driver=facts.drivers.get(name) if known(facts) else facts,
-        bond=_name(link.get('master')) if in_bond else None,
     )
 
 
@@ -177,22 +176,20 @@ def _mac(value: object) -> str | None:
 def parse_nic_facts(output: str) -> NicFacts:
     """From lines '/sys/class/net/eno1/speed:1000' and '/sys/class/net/eno1/device/uevent:DRIVER=igb'."""
     speeds: dict[str, int] = {}
-    drivers: dict[str, str] = {}
+    lines = 0
     random_macs = set()
     for line in output.split('\n'):
         match = NIC_FILE.fullmatch(line.rstrip('\r'))
         if match is None:
             continue
+        lines += 1
         name, file, value = match.groups()
         if file == 'speed':
             if re.fullmatch(r'[0-9]{1,10}', value) and 0 < int(value) < MAX_SPEED and int(value) not in NO_SPEED:
                 speeds[name] = int(value)
-        elif file == 'addr_assign_type':
-            if value == RANDOM_MAC:
-                random_macs.add(name)
-        elif value.startswith('DRIVER=') and (driver := _printable(value.removeprefix('DRIVER='))):
-            drivers[name] = driver
-    return NicFacts(speeds=speeds, drivers=drivers, random_macs=frozenset(random_macs))
+        elif file == 'addr_assign_type' and value == RANDOM_MAC:
+            random_macs.add(name)
+    return NicFacts(speeds=speeds, lines=lines, random_macs=frozenset(random_macs))
 
 
 def parse_host_name(output: str) -> str | None:

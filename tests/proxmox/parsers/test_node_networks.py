@@ -36,8 +36,6 @@ PLAIN = {
     'vids': (),
     'vlan_id': None,
     'parent': None,
-    'bond_mode': None,
-    'alternative_names': (),
     'extra': {},
     'method4': None,
     'method6': None,
@@ -65,7 +63,6 @@ def addresses(**row: object) -> list[str]:
             {
                 'type': InterfaceType.BOND,
                 'members': ('eno1', 'eno2'),
-                'bond_mode': '802.3ad',
                 'extra': {'bond_miimon': '100'},
             },
         ),
@@ -141,7 +138,6 @@ def addresses(**row: object) -> list[str]:
                 'type': InterfaceType.OVS_BOND,
                 'members': ('eno3', 'eno4'),
                 'bridge': 'vmbr2',
-                'bond_mode': 'balance-slb',
                 'vlan_id': 12,
                 'extra': {'ovs_options': 'bond_mode=balance-slb tag=12'},
             },
@@ -158,7 +154,7 @@ def addresses(**row: object) -> list[str]:
         ),
         (
             {'iface': 'eno9', 'type': 'eth', 'altnames': ['enp3s0', 'enx00']},
-            {'type': InterfaceType.ETH, 'alternative_names': ('enp3s0', 'enx00')},
+            {'type': InterfaceType.ETH},
         ),
     ],
     ids=lambda value: value.get('iface') if isinstance(value, dict) else None,
@@ -236,8 +232,6 @@ def test_a_row_without_name_spoils_the_list(row):
         ({'bridge_vids': '2-5000'}, 'vids'),
         ({'bridge_vids': '2-4094 ten'}, 'vids'),
         ({'type': []}, 'type raw_type'),
-        ({'bond_mode': {}}, 'bond_mode'),
-        ({'altnames': [{}]}, 'alternative_names'),
     ],
     ids=str,
 )

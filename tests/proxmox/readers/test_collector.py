@@ -29,9 +29,9 @@ from ..recordings import data
 CLUSTER = 'pve-9.2.11-cluster'
 RESTRICTED = 'pve-9.2.11-cluster-restricted-token'
 SOLO = 'pve-8.4.21-solo'
-# Version, permissions, ACL, status, resources, options, (pinned fingerprints only) nodes, storages, SDN's zones and
+# Version, permissions, ACL, status, resources, options, (pinned fingerprints only) nodes, SDN's zones and
 # virtual networks, guests without backup.
-CLUSTER_PATHS = 11
+CLUSTER_PATHS = 10
 # Permissions and ACL once more after the list of guests, and after the other lists.
 CLUSTER_CALLS = CLUSTER_PATHS + 2 * 2
 
@@ -680,11 +680,12 @@ class TestNotices:
         assert is_unknown(guest_of(inventory, 104).pool, 'Pool.Audit')
 
     def test_privileges_for_what_guests_stand_on(self, pve):
-        pve.revoke('Datastore.Audit')
+        pve.revoke('Datastore.Audit')  # not needed
         pve.revoke('SDN.Audit')
         (notice,) = read(pve).warnings
-        assert 'Datastore.Audit on /storage' in notice.message
+        assert 'Datastore.Audit' not in notice.message
         assert 'SDN.Audit on /sdn' in notice.message
+        assert not pve.calls('/storage')
 
     def test_tag_colours(self, pve):
         pve.fail('/cluster/options', 500, 'got timeout')
@@ -847,7 +848,6 @@ class TestKillingEveryCall:
             'guests': inventory.guests_incomplete is None,
             'tag style': known(inventory.tag_style),
             'vnets': known(inventory.vnets),
-            'storages': known(inventory.storages),
             'backup': known(inventory.not_backed_up),
         }
         for node in inventory.nodes:
@@ -882,7 +882,6 @@ class TestKillingEveryCall:
             '/cluster/options': 'tag style',
             '/cluster/sdn/zones': 'vnets',
             '/cluster/sdn/vnets': 'vnets',
-            '/storage': 'storages',
             '/cluster/backup-info/not-backed-up': 'backup',
         }.get(path)
 

@@ -96,12 +96,12 @@ def failure(kind: type[SSHError], node: Node, **settings: object) -> SSHError:
 def test_everything_of_a_node_by_password(node):
     hardware = read_hardware(connection(node))
     assert (hardware.manufacturer, hardware.product, hardware.serial) == ('Dell Inc.', 'PowerEdge R740', '7XK2M93')
-    assert [(nic.name, nic.permanent_mac, nic.speed_mbps, nic.driver, nic.bond) for nic in hardware.nics] == [
-        ('eno1', 'A0:36:9F:12:34:56', 10000, 'ixgbe', 'bond0'),
-        ('eno2', 'A0:36:9F:12:34:58', 10000, 'ixgbe', 'bond0'),
-        ('enp3s0', '00:1B:21:AA:BB:CC', None, 'igb', None),
+    assert [(nic.name, nic.permanent_mac, nic.speed_mbps) for nic in hardware.nics] == [
+        ('eno1', 'A0:36:9F:12:34:56', 10000),
+        ('eno2', 'A0:36:9F:12:34:58', 10000),
+        ('enp3s0', '00:1B:21:AA:BB:CC', None),
     ]
-    assert {nic.mac for nic in hardware.nics if nic.bond} == {'A0:36:9F:12:34:56'}
+    assert {nic.mac for nic in hardware.nics[:2]} == {'A0:36:9F:12:34:56'}
     assert node.attempts == [('password', 'root', PASSWORD)]
     assert tuple(node.ran) == COMMANDS
     assert node.terminals == 0
@@ -169,7 +169,7 @@ def test_unread_speeds_are_not_missing_speeds(node):
     node.answers[NIC_FACTS] = is_killed
     node.answers[DMI] = prints('', 'sh: 1: grep: not found\n', 127)
     hardware = read_hardware(connection(node))
-    assert [known(nic.speed_mbps) or known(nic.driver) for nic in hardware.nics] == [False] * 3
+    assert [known(nic.speed_mbps) for nic in hardware.nics] == [False] * 3
     assert hardware.nics[1].permanent_mac == 'A0:36:9F:12:34:58'
     assert hardware.manufacturer == Unreadable('The node has no command "grep". sh: 1: grep: not found')
 
@@ -524,7 +524,7 @@ def test_openssh(tmp_path, kind):
     assert log.count('Failed') == 0
     if known(hardware.nics):
         devices = {path.parent.name for path in Path('/sys/class/net').glob('*/device')}
-        assert {nic.name for nic in hardware.nics if nic.driver} == devices
+        assert devices <= {nic.name for nic in hardware.nics}
         for nic in hardware.nics:
             assert nic.mac == Path(f'/sys/class/net/{nic.name}/address').read_text().strip().upper()
     else:

@@ -34,7 +34,7 @@ from .outputs import (
 )
 from .servers import pem, private_key
 
-NO_FACTS = NicFacts(speeds={}, drivers={})
+NO_FACTS = NicFacts(speeds={})
 
 
 def nics(output: str, facts: str = ''):
@@ -46,7 +46,6 @@ def test_bond_members_have_their_own_permanent_mac():
     assert list(found) == ['eno1', 'eno2', 'enp3s0']
     assert [found[name].mac for name in ('eno1', 'eno2')] == ['A0:36:9F:12:34:56'] * 2
     assert [found[name].permanent_mac for name in ('eno1', 'eno2')] == ['A0:36:9F:12:34:56', 'A0:36:9F:12:34:58']
-    assert [nic.bond for nic in found.values()] == ['bond0', 'bond0', None]
     assert [nic.speed_mbps for nic in found.values()] == [10000, 10000, None]
 
 
@@ -60,20 +59,13 @@ def test_what_the_bond_remembers_stands_in_for_a_permanent_mac_that_the_driver_d
     assert found['ens19'].permanent_mac == 'BC:24:11:00:00:02'
     # The address is the bond's: nothing tells whose it really is.
     assert isinstance(found['ens20'].permanent_mac, Unreadable)
-    assert found['ens20'].bond == 'bond0'
 
 
 def test_single_nic():
     found = nics(SINGLE, SINGLE_FACTS)
     assert list(found) == ['eno1']
     nic = found['eno1']
-    assert (nic.mac, nic.permanent_mac, nic.speed_mbps, nic.driver, nic.bond) == (
-        '3C:EC:EF:01:02:03',
-        '3C:EC:EF:01:02:03',
-        1000,
-        'igb',
-        None,
-    )
+    assert (nic.mac, nic.permanent_mac, nic.speed_mbps) == ('3C:EC:EF:01:02:03', '3C:EC:EF:01:02:03', 1000)
 
 
 def test_an_address_that_was_set_is_not_the_permanent_one():
@@ -91,7 +83,6 @@ def test_nic_in_an_open_vswitch_bridge():
     assert list(found) == ['enp65s0f0']
     assert found['enp65s0f0'].permanent_mac == 'B8:CE:F6:00:11:22'
     assert found['enp65s0f0'].speed_mbps == 25000
-    assert found['enp65s0f0'].bond is None
 
 
 def test_no_hardware_is_not_unread_hardware():

@@ -1,15 +1,14 @@
-"""Storages, volumes, guests without backup, and the virtual networks of SDN."""
+"""Volumes, guests without backup, and the virtual networks of SDN."""
 
 import contextlib
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.infrastructure import Storage, Vnet
+from netbox_proxsync.proxmox.infrastructure import Vnet
 from netbox_proxsync.proxmox.parsers.sdn import parse_vnets, parse_zones
-from netbox_proxsync.proxmox.parsers.storages import parse_not_backed_up, parse_storages, parse_volume_sizes
+from netbox_proxsync.proxmox.parsers.volumes import parse_not_backed_up, parse_volume_sizes
 from netbox_proxsync.proxmox.properties import ParseError
 from netbox_proxsync.proxmox.readings import Unreadable
 
@@ -17,48 +16,10 @@ from ..recordings import data
 from ..strategies import json_values, nearly
 
 CLUSTER = 'pve-9.2.11-cluster'
-PARSERS = [parse_storages, parse_volume_sizes, parse_not_backed_up, parse_zones, lambda rows: parse_vnets(rows, {})]
+PARSERS = [parse_volume_sizes, parse_not_backed_up, parse_zones, lambda rows: parse_vnets(rows, {})]
 
 
-class TestStorages:
-    def test_recorded(self):
-        found = {storage.name: storage for storage in parse_storages(data(CLUSTER, '/storage'))}
-        assert len(found) == len(data(CLUSTER, '/storage'))
-        assert found['tank'] == Storage(
-            name='tank',
-            type='zfspool',
-            content=frozenset({'images', 'rootdir'}),
-            shared=False,
-            enabled=True,
-            nodes=frozenset({'pve1', 'pve2'}),
-        )
-        assert not found['fast-btrfs'].enabled
-        assert found['ceph-vm'].shared
-        assert found['san'].content == frozenset()  # 'none'
-        assert found['local'].nodes is None
-
-    def test_a_storage_without_name_spoils_the_list(self):
-        with pytest.raises(ParseError):
-            parse_storages([{'storage': 'local', 'type': 'dir'}, {'storage': '', 'type': 'dir'}])
-
-    @pytest.mark.parametrize(
-        ('change', 'attribute'),
-        [
-            ({'type': []}, 'type'),
-            ({'shared': 'x'}, 'shared'),
-            ({'disable': 7}, 'enabled'),
-            ({'content': {}}, 'content'),
-            ({'nodes': [{}]}, 'nodes'),
-        ],
-    )
-    def test_a_value_that_cannot_be_read_spoils_no_other(self, change, attribute):
-        whole = {'storage': 'a', 'type': 'dir', 'content': 'images', 'shared': 1, 'nodes': 'pve1'}
-        found, other = parse_storages([{'storage': 'local', 'type': 'dir'}, whole | change])
-        (usual,) = parse_storages([whole])
-        assert isinstance(getattr(found, attribute), Unreadable)
-        assert replace(found, **{attribute: getattr(usual, attribute)}) == usual
-        assert other.name == 'local'
-
+class TestVolumes:
     def test_sizes_of_volumes_are_bytes(self):
         rows = [
             {'volid': 'local:100/vm-100-disk-0.qcow2', 'size': 34359738368, 'format': 'qcow2', 'vmid': 100},
@@ -91,9 +52,7 @@ class TestSdn:
             'overlay': 'vxlan',
         }
         found = {vnet.name: vnet for vnet in parse_vnets(data(CLUSTER, '/cluster/sdn/vnets'), zones)}
-        assert found['web'] == Vnet(
-            name='web', zone='dc', zone_type='vlan', tag=20, alias='Web tier (prod)', vlan_aware=False
-        )
+        assert found['web'] == Vnet(name='web', zone_type='vlan', tag=20, alias='Web tier (prod)', vlan_aware=False)
         assert {name: (vnet.tag, vnet.vlan_id) for name, vnet in found.items()} == {
             'ev100': (10100, None),
             'nat0': (None, None),
@@ -111,7 +70,7 @@ class TestSdn:
     @pytest.mark.parametrize(
         ('change', 'attributes', 'vlan'),
         [
-            ({'zone': None}, 'zone zone_type', None),
+            ({'zone': None}, 'zone_type', None),
             ({'zone': 'bad'}, 'zone_type', None),
             ({'tag': 'x'}, 'tag', None),
             ({'tag': 2**24}, 'tag', None),
@@ -144,12 +103,7 @@ def test_any_answer_is_read_or_garbled(parse, value):
     row=st.dictionaries(
         st.sampled_from(
             [
-                'storage',
                 'type',
-                'content',
-                'shared',
-                'disable',
-                'nodes',
                 'volid',
                 'size',
                 'vmid',
