@@ -15,6 +15,7 @@ from .inventory import Node, Reading, Unreadable, known
 from .parsers.resources import ClusterStatus, Resources, merge_nodes
 from .plurals import counted
 from .properties import ParseError
+from .readers.calls import ask, understand
 from .ssh.errors import SSHError
 from .ssh.hardware import read_hardware
 from .ssh.nodes import NodeVisits, node_addresses
@@ -110,56 +111,40 @@ def check(
 
 def _report(client: ProxmoxClient, history: TokenHistory, ssh: Reading[SSHSettings | None]) -> ConnectionReport:
     version = client.version()
-    access = _try(client, 'access', 'permissions')
-    acl = _try(client, 'access', 'acl')
-    status = _parsed(ClusterStatus.parse, _try(client, 'cluster', 'status'))
-    resources = _parsed(Resources.parse, _try(client, 'cluster', 'resources'))
+    permissions, acl = ask(client, 'access', 'permissions'), ask(client, 'access', 'acl')
+    status_answer, resources_answer = ask(client, 'cluster', 'status'), ask(client, 'cluster', 'resources')
+    status = understand('the status of the cluster', ClusterStatus.parse, status_answer)
+    resources = understand('the list of guests and nodes', Resources.parse, resources_answer)
     checks = [
         Check(label='Connection', ok=True, detail=f'{client.host} answers, and accepts the token.'),
         *_host_checks(client),
         _tls_check(client.connection),
         Check(label='Version', ok=True, detail=f'Proxmox VE {version.text}'),
-        *_cluster_checks(status, resources),
-        *_privilege_checks(client.connection.token_id, version, access, acl, resources, history),
+        _cluster_check(status, _remedy(status_answer)),
+        *_resource_checks(resources, _remedy(resources_answer)),
+        *_privilege_checks(client.connection.token_id, version, permissions, acl, resources, history),
     ]
-    nodes: tuple[Node, ...] = ()
-    if isinstance(resources, Resources):
-        fallback = ClusterStatus.unreadable('')
-        nodes, _undecided = merge_nodes(resources, status if isinstance(status, ClusterStatus) else fallback)
+    cluster = status if known(status) else ClusterStatus.unreadable('')
+    nodes = merge_nodes(resources, cluster)[0] if known(resources) else ()
     checks += _ssh_checks(client, ssh, nodes)
-    read = isinstance(status, ClusterStatus)
     return ConnectionReport(
-        connected=isinstance(resources, Resources),
+        connected=known(resources),
         host=client.host,
         version=version.text,
-        cluster_name=(status.name or None) if read else None,
+        cluster_name=cluster.name if known(cluster.name) else None,
         nodes_online=sum(node.online for node in nodes) if nodes else None,
         nodes_total=len(nodes) or None,
-        quorate=status.quorate if read and known(status.quorate) else None,
+        quorate=cluster.quorate if known(cluster.quorate) else None,
         fingerprint=_fingerprint(client.connection, client.host),
-        error='' if isinstance(resources, Resources) else resources.message,
-        remedy='' if isinstance(resources, Resources) else resources.remedy,
+        error='' if known(resources) else resources.reason,
+        remedy=_remedy(resources_answer),
         checks=tuple(checks),
     )
 
 
-def _try(client: ProxmoxClient, *path: str) -> Any:
-    """The data, or the error. Raises only what makes every other call fail too."""
-    try:
-        return client.get(*path)
-    except ProxmoxError as error:
-        if error.fatal:
-            raise
-        return error
-
-
-def _parsed(parse: Any, answer: Any) -> Any:
-    if isinstance(answer, ProxmoxError):
-        return answer
-    try:
-        return parse(answer)
-    except ParseError as error:
-        return ProxmoxError(f'Proxmox answered in a form that cannot be read: {error}')
+def _remedy(answer: Any) -> str:
+    """The remedy for an answer that is an error; '' for any other."""
+    return answer.remedy if isinstance(answer, ProxmoxError) else ''
 
 
 def _host_checks(client: ProxmoxClient) -> list[Check]:
@@ -182,35 +167,39 @@ def _tls_check(connection: Connection) -> Check:
     )
 
 
-def _cluster_checks(status: Any, resources: Any) -> list[Check]:
-    checks = []
-    if isinstance(status, ProxmoxError):
-        checks.append(Check(label='Cluster', ok=False, detail=status.message, remedy=status.remedy))
-    else:
-        name = f'cluster {status.name}' if status.name else 'stand-alone host'
-        quorate = bool(status.quorate)
-        checks.append(
-            Check(
-                label='Cluster',
-                ok=quorate,
-                detail=name if quorate else f'{name}, not quorate: runs do not treat any guest as gone',
-                remedy='' if quorate else 'Bring the other nodes back, or connect to a node that is quorate.',
-            )
-        )
-    if isinstance(resources, ProxmoxError):
-        checks.append(Check(label='Guests', ok=False, detail=resources.message, remedy=resources.remedy))
-    else:
-        guests, nodes = counted(len(resources.guests), 'guest'), counted(len(resources.nodes), 'node')
-        detail = f'{guests} on {nodes} visible'
-        checks.append(Check(label='Guests', ok=resources.garbled is None, detail=resources.garbled or detail))
-        offline = sorted(name for name, (online, _) in resources.nodes.items() if online is False)
-        if offline:
-            checks.append(Check(label='Nodes', ok=False, detail=f'offline: {", ".join(offline)}', required=False))
+def _cluster_check(status: Reading[ClusterStatus], remedy: str) -> Check:
+    if isinstance(status, Unreadable):
+        return Check(label='Cluster', ok=False, detail=status.reason, remedy=remedy)
+    name = f'cluster {status.name}' if status.name else 'stand-alone host'
+    if status.quorate:
+        return Check(label='Cluster', ok=True, detail=name)
+    return Check(
+        label='Cluster',
+        ok=False,
+        detail=f'{name}, not quorate: runs do not treat any guest as gone',
+        remedy='Bring the other nodes back, or connect to a node that is quorate.',
+    )
+
+
+def _resource_checks(resources: Reading[Resources], remedy: str) -> list[Check]:
+    if isinstance(resources, Unreadable):
+        return [Check(label='Guests', ok=False, detail=resources.reason, remedy=remedy)]
+    guests, nodes = counted(len(resources.guests), 'guest'), counted(len(resources.nodes), 'node')
+    detail = f'{guests} on {nodes} visible'
+    checks = [Check(label='Guests', ok=resources.garbled is None, detail=resources.garbled or detail)]
+    offline = sorted(name for name, (online, _) in resources.nodes.items() if online is False)
+    if offline:
+        checks.append(Check(label='Nodes', ok=False, detail=f'offline: {", ".join(offline)}', required=False))
     return checks
 
 
 def _privilege_checks(
-    token_id: str, version: Version, permissions: Any, acl: Any, resources: Any, history: TokenHistory
+    token_id: str,
+    version: Version,
+    permissions: Any,
+    acl: Any,
+    resources: Reading[Resources],
+    history: TokenHistory,
 ) -> list[Check]:
     if isinstance(permissions, ProxmoxError):
         return [Check(label='Privileges', ok=False, detail=permissions.message, remedy=permissions.remedy)]
@@ -220,7 +209,7 @@ def _privilege_checks(
             access = access.with_acl(acl)
     except ParseError as error:
         return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
-    guests = resources.guests.values() if isinstance(resources, Resources) else ()
+    guests = resources.guests.values() if known(resources) else ()
     token_view = TokenView.of(access, version, (row.type.value for row in guests), complete=False)
     lost = history.lost(token_view)
     missing = access.missing(version)
@@ -234,7 +223,7 @@ def _privilege_checks(
         )
         for lack, remedy in _with_remedies(missing)
     ]
-    if isinstance(resources, Resources):
+    if known(resources):
         checks += [
             Check(label='Guests seen before', ok=False, detail=lost_access.message, required=False)
             for lost_access in history.fewer(token_view)
@@ -277,7 +266,7 @@ def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], no
 
     addresses = node_addresses(nodes, client)
     results = NodeVisits(client, addresses, visit, SSH_LIMIT).results()
-    return [_ssh_check(name, results.get(name, address)) for name, address in addresses.items()]
+    return [_ssh_check(name, results[name] if known(address) else address) for name, address in addresses.items()]
 
 
 def _ssh_check(name: str, result: NodeHardware | SSHError | Unreadable) -> Check:

@@ -17,6 +17,7 @@ from typing import Any, Never, Self
 from weakref import WeakSet
 
 from .errors import HostUnreachableError
+from .hosts import Host
 
 __all__ = (
     'ALLOWED_NETWORKS',
@@ -86,10 +87,10 @@ class ContactPolicy:
         """
         literal = ip_address(address)
         for meant in _meant_by(literal):
-            self._check(_shown(host, port), host, literal, meant)
+            self._check(str(Host(host, port)), host, literal, meant)
         for possible in _possibly_meant_by(literal):
             if network := _containing(possible, self.denied):
-                raise self._denied(_shown(host, port), host, literal, possible, network)
+                raise self._denied(str(Host(host, port)), host, literal, possible, network)
 
     def _check(self, shown: str, host: str, literal: Address, meant: Address) -> None:
         which = _which(host, literal, meant)
@@ -157,10 +158,6 @@ def _which(host: str, literal: Address, meant: Address) -> str:
     return 'this address' if str(literal) == host else f'its address {literal}'
 
 
-def _shown(host: str, port: int) -> str:
-    return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
-
-
 class Sockets:
     """The open sockets of one client, so that a call that waits for Proxmox's answer can be ended from outside."""
 
@@ -191,14 +188,14 @@ def _shut(sock: socket.socket) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def connect[S: socket.socket](
+def connect(
     host: str,
     port: int,
     policy: ContactPolicy,
     deadline: float,
     sockets: Sockets | None = None,
-    kind: type[S] = socket.socket,
-) -> S:
+    kind: type[socket.socket] = socket.socket,
+) -> socket.socket:
     """
     A connection to the first address of a host that may be contacted and that answers.
 
@@ -279,7 +276,7 @@ def look_up(host: str, port: int, deadline: float, sockets: Sockets | None = Non
 
     # Nothing can end a lookup, so it is left alone when it is late.
     Thread(target=ask, name='lookup', daemon=True).start()
-    ends = [answer, sockets.ended] if sockets else [answer]
+    ends: list[Future[Any]] = [answer, sockets.ended] if sockets else [answer]
     done = wait(ends, timeout=max(0, deadline - time.monotonic()), return_when=FIRST_COMPLETED).done
     if answer in done:
         return answer.result()

@@ -262,19 +262,20 @@ class GuestConfig:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def unreadable_parts(self) -> Iterator[tuple[str, str, str]]:
-        """What of the configuration cannot be read: which part, of what ('' or 'net0', 'scsi0', ...), and why."""
+        """Yield (part, device, reason) for each unreadable part; `device` is 'net0', 'scsi0', ... or ''."""
         for part in fields(self):
-            # Whether there is a cloud-init drive is unknown because of a disk, which is named below.
+            # The cloud-init drive is unreadable only because of a disk, which is yielded below.
             if isinstance(reading := getattr(self, part.name), Unreadable) and part.name != 'cloudinit_drive':
                 yield part.name, '', reading.reason
         for number, wish in self.cloudinit.items():
             if isinstance(wish, Unreadable):
                 yield 'ipconfig', str(number), wish.reason
-        for device in (*self.nics, *self.disks):
+        devices: tuple[Nic | Disk, ...] = (*self.nics, *self.disks)
+        for device in devices:
             readings = {part.name: getattr(device, part.name) for part in fields(device)}
             unreadable = {name: reading.reason for name, reading in readings.items() if isinstance(reading, Unreadable)}
             if len(unreadable) > 1 and len(set(unreadable.values())) == 1:
-                # The whole line cannot be read.
+                # The whole value cannot be read.
                 unreadable = {'nic' if isinstance(device, Nic) else 'disk': next(iter(unreadable.values()))}
             for name, reason in unreadable.items():
                 yield name, device.key, reason

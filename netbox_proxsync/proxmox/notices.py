@@ -13,9 +13,9 @@ VMID = '{vmid}'
 
 def listed(names: Iterable[object]) -> str:
     """'qemu/100, qemu/101 and 48 more'."""
-    names = [str(name) for name in names]
-    more = len(names) - SHOWN
-    return ', '.join(names) if more <= 0 else f'{", ".join(names[:SHOWN])} and {more} more'
+    texts = [str(name) for name in names]
+    more = len(texts) - SHOWN
+    return ', '.join(texts) if more <= 0 else f'{", ".join(texts[:SHOWN])} and {more} more'
 
 
 class NoticeCollector:

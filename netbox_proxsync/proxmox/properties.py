@@ -9,7 +9,7 @@ Numbers come as numbers or as text, depending on version and call; booleans in s
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
@@ -20,14 +20,18 @@ __all__ = (
     'ParseError',
     'as_text',
     'boolean',
+    'boolean_or_none',
     'decimal',
     'format_properties',
     'integer',
+    'optional_text',
     'parse_mac',
     'parse_properties',
+    'parse_ranges',
     'parse_size',
     'parse_tags',
     'parse_uuid',
+    'positive_or_none',
     'read_properties',
     'read_value',
     'text',
@@ -44,6 +48,7 @@ MAX_INTEGER = 2**63 - 1
 INTEGER = re.compile(r'[+-]?[0-9]{1,20}')
 NUMBER = re.compile(r'[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2})?')
 MAC = re.compile(r'[0-9A-F]{2}(?:[:-][0-9A-F]{2}){5}', re.IGNORECASE | re.ASCII)
+NO_MAC = '00:00:00:00:00:00'
 LIST_SEPARATORS = re.compile(r'[;,\s\0]+')
 
 
@@ -73,14 +78,38 @@ def text(value: object) -> str:
     raise ParseError(f'{_shown(value)} is not a text')
 
 
-def integer(value: object) -> int:
-    """A whole number: 2048, '2048', 2048.0. Raises ParseError for everything else, NaN and 1.5 included."""
+def optional_text(value: object) -> str | None:
+    """
+    Return a text without surrounding blanks; None if it is empty. Raises ParseError for anything but text and numbers.
+    """
+    return text(value).strip() or None
+
+
+def integer(value: object, allowed: range | None = None) -> int:
+    """
+    Return a whole number: 2048, '2048', 2048.0.
+
+    Raises:
+        ParseError: The value is something else, such as NaN or 1.5, or outside the allowed range.
+    """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     shown = text(value).strip()
     if not INTEGER.fullmatch(shown) or abs(int(shown)) > MAX_INTEGER:
         raise ParseError(f'{_shown(value)} is not a whole number')
-    return int(shown)
+    number = int(shown)
+    if allowed is not None and number not in allowed:
+        raise ParseError(f'{number} is out of range')
+    return number
+
+
+def positive_or_none(value: object) -> int | None:
+    """Return a whole number above 0; None for anything else."""
+    try:
+        number = integer(value)
+    except ParseError:
+        return None
+    return number if number > 0 else None
 
 
 def decimal(value: object) -> Decimal:
@@ -99,6 +128,32 @@ def boolean(value: object) -> bool:
         raise ParseError(f'{_shown(value)} is neither true nor false') from None
 
 
+def boolean_or_none(value: object) -> bool | None:
+    """Return a boolean as `boolean` does; None for anything else."""
+    try:
+        return boolean(value)
+    except ParseError:
+        return None
+
+
+def parse_ranges(parts: Iterable[str], allowed: range) -> tuple[tuple[int, int], ...]:
+    """
+    Return the inclusive ranges in texts such as '4' and '100-200', sorted.
+
+    Raises:
+        ParseError: A part is not a range, or not within `allowed`.
+    """
+    ranges = []
+    for part in parts:
+        low, dash, high = part.partition('-')
+        first = integer(low, allowed)
+        last = integer(high, allowed) if dash else first
+        if last < first:
+            raise ParseError(f'{part[:40]} ends before it begins')
+        ranges.append((first, last))
+    return tuple(sorted(ranges))
+
+
 def parse_size(value: object) -> int:
     """
     A disk size in bytes. Units are binary, 9.x may append "iB", and no unit means bytes: '32G', '1.5T', '4096', '8GiB'.
@@ -108,7 +163,7 @@ def parse_size(value: object) -> int:
     match = SIZE.fullmatch(text(value).strip())
     if match is None or len(match[1]) > 40:
         raise ParseError(f'{_shown(value)} is not a size')
-    size = math.floor(Fraction(match[1]) * 1024 ** SIZE_UNITS[match[2]])
+    size = math.floor(Fraction(match[1]) * Fraction(1024) ** SIZE_UNITS[match[2]])
     if size > MAX_INTEGER:
         raise ParseError(f'{_shown(value)} is not a possible size')
     return size
@@ -173,7 +228,7 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
             continue
         name, equals, content = part.partition('=')
         if not equals:
-            name, content = default_key, part
+            name, content = default_key or '', part
         if not name:
             raise ParseError(f'{_shown(part)} has no key')
         if name.strip() != name:

@@ -32,7 +32,7 @@ class Version(NamedTuple):
         """
         text = answer.get('version') if isinstance(answer, dict) else None
         match = NUMBER.fullmatch(text) if isinstance(text, str) else None
-        if match is None:
+        if match is None or text is None:
             raise NotProxmoxError(
                 f'{host} answers, but not as Proxmox VE does.', 'Is this the address of a Proxmox VE node, port 8006?'
             )

@@ -9,14 +9,18 @@ from netbox_proxsync.proxmox.properties import (
     ParseError,
     as_text,
     boolean,
+    boolean_or_none,
     decimal,
     format_properties,
     integer,
+    optional_text,
     parse_mac,
     parse_properties,
+    parse_ranges,
     parse_size,
     parse_tags,
     parse_uuid,
+    positive_or_none,
     read_properties,
     text,
 )
@@ -211,9 +215,49 @@ def test_uuid_is_written_in_one_way():
         parse_uuid('my-server')
 
 
+@pytest.mark.parametrize(
+    ('parts', 'expected'),
+    [
+        (['4'], ((4, 4),)),
+        (['10-20', '2'], ((2, 2), (10, 20))),
+        (['5-5'], ((5, 5),)),
+        ([], ()),
+    ],
+)
+def test_ranges_are_sorted_and_include_their_ends(parts, expected):
+    assert parse_ranges(parts, range(1, 30)) == expected
+
+
+@pytest.mark.parametrize('part', ['0', '30', '20-10', 'x', '1-', '-5', '1-2-3', '10-30', ''])
+def test_what_is_no_range_is_garbled(part):
+    with pytest.raises(ParseError):
+        parse_ranges(['4', part], range(1, 30))
+
+
+def test_a_number_out_of_range_is_garbled():
+    assert integer('4094', range(1, 4095)) == 4094
+    with pytest.raises(ParseError, match='4095 is out of range'):
+        integer('4095', range(1, 4095))
+
+
+@pytest.mark.parametrize(('value', 'expected'), [(5, 5), ('5', 5), (0, None), (-1, None), ('x', None), (None, None)])
+def test_only_positive_numbers_count(value, expected):
+    assert positive_or_none(value) == expected
+
+
+@pytest.mark.parametrize(('value', 'expected'), [(' eth0 ', 'eth0'), (123, '123'), ('  ', None), ('', None)])
+def test_an_empty_text_is_none(value, expected):
+    assert optional_text(value) == expected
+
+
+@pytest.mark.parametrize(('value', 'expected'), [('on', True), (0, False), ('maybe', None), (None, None), ([], None)])
+def test_what_is_no_boolean_is_none(value, expected):
+    assert boolean_or_none(value) is expected
+
+
 PARSERS = [
     integer, decimal, boolean, text, parse_size, parse_tags, parse_properties, read_properties, parse_mac, parse_uuid,
-    as_text,
+    as_text, boolean_or_none, optional_text, positive_or_none,
 ]  # fmt: skip
 SAMPLES = nearly('32GiB', 'bc:24:11:20:00:0a', 'a=1,b=2', 'true', '1.5e3', '3b8e7d8c-4d6a-4f6b-8d77-0a1b2c3d4e5f')
 
@@ -232,5 +276,7 @@ def test_parser_returns_or_says_garbled(parse, value):
 
 
 def test_every_parser_is_tested():
-    functions = {name for name in properties.__all__ if not name.startswith('format_')} - {'ParseError', 'read_value'}
+    functions = {name for name in properties.__all__ if not name.startswith('format_')} - {
+        *('ParseError', 'parse_ranges', 'read_value')
+    }
     assert functions == {parse.__name__ for parse in PARSERS}

@@ -285,8 +285,8 @@ class ProxmoxClient:
                 failed.append(target)
             else:
                 self._active = target
-                for one, error in zip(failed, failures, strict=True):
-                    self._failures.setdefault(one.host, error)
+                for other, failure in zip(failed, failures, strict=True):
+                    self._failures.setdefault(other.host, failure)
                 return document
         raise _none_answered(failures)
 

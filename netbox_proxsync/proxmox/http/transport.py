@@ -174,7 +174,7 @@ def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes]
             """To the host or, if there is one, to the proxy before it. The errors are those that urllib3 knows."""
             deadline = _current.limits.connected_by
             if self._tunnel_host:
-                check_behind_proxy(self._tunnel_host, self._tunnel_port, policy, deadline, sockets)
+                check_behind_proxy(self._tunnel_host, self._tunnel_port or self.default_port, policy, deadline, sockets)
             try:
                 sock = connect(self._dns_host, self.port, policy, deadline, sockets, _LimitedSocket)
                 for option in self.socket_options or ():
@@ -200,8 +200,10 @@ def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes]
                 super().connect()
             finally:
                 limits.connecting = False
-            # Also of a certificate that is not verified: then without its contents, so as bytes.
-            shown(self.sock.getpeercert(binary_form=True) or b'')
+            # An SSLSocket, or an SSLTransport within a proxy's TLS. An unverified certificate is available as bytes
+            # only.
+            sock: Any = self.sock
+            shown(sock.getpeercert(binary_form=True) or b'')
 
     class Pool(HTTPSConnectionPool):
         ConnectionCls = Connection
@@ -230,7 +232,7 @@ class TLSAdapter(HTTPAdapter):
     def __init__(
         self, context: ssl.SSLContext, fingerprint: str | None, sockets: Sockets, policy: ContactPolicy, size: int
     ) -> None:
-        self._tls = {'ssl_context': context}
+        self._tls: dict[str, Any] = {'ssl_context': context}
         if fingerprint:
             self._tls['assert_fingerprint'] = fingerprint
         # For a proxy that speaks TLS itself: as urllib3 would make it, but with limits.
@@ -252,8 +254,9 @@ class TLSAdapter(HTTPAdapter):
     def _shown(self, certificate: bytes) -> None:
         self.certificate = certificate
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, **self._tls)
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        """Create the pools with the TLS context of this adapter."""
+        super().init_poolmanager(connections, maxsize, block, **kwargs, **self._tls)
         self._track(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
@@ -320,7 +323,9 @@ class Route:
 
     @cached_property
     def _pool(self) -> HTTPConnectionPool:
-        return self._adapter.get_connection_with_tls_context(self._request, True, self._proxies)
+        pool = self._adapter.get_connection_with_tls_context(self._request, True, self._proxies)
+        assert isinstance(pool, HTTPConnectionPool)
+        return pool
 
     @cached_property
     def _headers(self) -> dict[str, str]:

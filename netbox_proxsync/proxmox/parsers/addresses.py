@@ -19,6 +19,7 @@ from ..inventory import (
     Unreadable,
     known,
 )
+from ..properties import NO_MAC
 from .address_filters import AddressFilters, assess
 from .guest_interfaces import GuestAddress, GuestInterface, parse_agent_interfaces, parse_container_interfaces
 
@@ -49,26 +50,24 @@ def _is_address(configured: str) -> bool:
     return bool(configured) and configured not in MODES
 
 
-NO_MAC = '00:00:00:00:00:00'
-
 type Host = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
 class _Static:
     """
-    What the configuration says about the addresses of one NIC; '' where it says nothing.
+    The static addressing of one NIC in the configuration; '' for a value that is not configured.
 
     Attributes:
-        is_told: Whether the configuration decides about them at all.
-        unread: Why something of it is not known; None: all of it is.
+        is_defined: Whether the configuration determines the addresses at all.
+        unreadable: Why a part of the configuration is not known; None if all of it is.
     """
 
-    ipv4: str
-    ipv6: str
-    gateway4: str
-    gateway6: str
-    is_defined: bool
+    ipv4: str = ''
+    ipv6: str = ''
+    gateway4: str = ''
+    gateway6: str = ''
+    is_defined: bool = False
     unreadable: Unreadable | None = None
 
     @property
@@ -144,7 +143,7 @@ def guest_only_interfaces(
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
     if any(interface.garbled for interface in others):
         return Unreadable('The guest answered with interfaces that cannot be read completely.')
-    static = _Static('', '', '', '', is_defined=False)
+    static = _Static()
     found = []
     for interface in others:
         addresses, ignored = _sorted_out(_observed(RUNNING_SOURCE[guest_type], static, (interface,), filters))
@@ -200,29 +199,27 @@ def _rank(nic: Nic, interface: GuestInterface) -> tuple[bool, bool]:
 
 
 def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
-    texts: tuple[Reading[str | None], ...]
     if guest_type is GuestType.LXC:
-        texts, is_defined = (nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6), True
-    else:
-        # `cicustom` replaces what Proxmox would make of `ipconfigN`, and without a drive nothing reaches the guest
-        # (qemu-server, PVE/QemuServer/Cloudinit.pm).
-        parts = (config.cloudinit_drive, config.cloudinit_custom)
-        unreadable = next((part for part in parts if isinstance(part, Unreadable)), None)
-        # Without `ipconfigN`, a drive that cannot be read says nothing about addresses.
-        has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unreadable) else config.cloudinit_drive
-        is_defined = has_drive and config.cloudinit_custom is not True
-        wish: Reading[Mapping[str, str]] = {}
-        if is_defined and unreadable is not None:
-            wish = unreadable
-        elif is_defined:
-            wish = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
-        texts = (
-            (wish,) * 4 if isinstance(wish, Unreadable) else tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))
-        )
+        return _static_of(nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6)
+    # `cicustom` replaces what Proxmox VE derives from `ipconfigN`, and without a drive the guest gets no configuration
+    # (qemu-server, PVE/QemuServer/Cloudinit.pm).
+    parts = (config.cloudinit_drive, config.cloudinit_custom)
+    unreadable = next((part for part in parts if isinstance(part, Unreadable)), None)
+    # Without `ipconfigN`, an unreadable drive has no effect on addresses.
+    has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unreadable) else config.cloudinit_drive
+    if not has_drive or config.cloudinit_custom is True:
+        return _Static()
+    wish = unreadable or config.cloudinit.get(int(nic.key.removeprefix('net')), {})
+    if isinstance(wish, Unreadable):
+        return _Static(is_defined=True, unreadable=wish)
+    return _static_of(*(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6')))
+
+
+def _static_of(*texts: Reading[str | None]) -> _Static:
+    """Build the addressing from the IPv4 and IPv6 addresses and gateways."""
     unreadable = next((text for text in texts if isinstance(text, Unreadable)), None)
-    return _Static(
-        *((text or '').strip() if known(text) else '' for text in texts), is_defined=is_defined, unreadable=unreadable
-    )
+    ipv4, ipv6, gateway4, gateway6 = ((text or '').strip() if known(text) else '' for text in texts)
+    return _Static(ipv4, ipv6, gateway4, gateway6, is_defined=True, unreadable=unreadable)
 
 
 def _of_nic(
@@ -256,9 +253,13 @@ def _of_nic(
 
 
 def _sorted_out(assessed: Iterable[Address | IgnoredAddress]) -> tuple[list[Address], list[IgnoredAddress]]:
-    addresses, ignored = [], []
+    addresses: list[Address] = []
+    ignored: list[IgnoredAddress] = []
     for address in assessed:
-        (addresses if isinstance(address, Address) else ignored).append(address)
+        if isinstance(address, Address):
+            addresses.append(address)
+        else:
+            ignored.append(address)
     return addresses, ignored
 
 

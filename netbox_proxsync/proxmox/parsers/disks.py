@@ -87,7 +87,7 @@ def _unreadable(key: str, why: Unreadable) -> Disk:
     return Disk(key=key, size=why, storage=why, volume=why, format=why, mount_point=why, passthrough=why)
 
 
-def _position(match: re.Match) -> tuple[int, int]:
+def _position(match: re.Match[str]) -> tuple[int, int]:
     return BUSES.index(match[1] or match[0]), int(match[2] or 0)
 
 

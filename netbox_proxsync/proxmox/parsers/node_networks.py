@@ -177,7 +177,9 @@ def _parsed(shown: str, key: str) -> IPv4Interface | IPv6Interface:
 
 def _gateway(row: Row, key: str) -> str | None:
     value = word(row, key)
+    if value is None:
+        return None
     try:
-        return value and str(ip_address(value))
+        return str(ip_address(value))
     except ValueError:
         raise ParseError(f'{key}: {value[:50]!r} is not an address') from None

@@ -9,7 +9,17 @@ from typing import Any
 
 from ..inventory import GuestType, Node, Reading, TagStyle, Unreadable, known
 from ..plurals import counted
-from ..properties import ParseError, boolean, integer, parse_properties, parse_tags, text
+from ..properties import (
+    ParseError,
+    boolean,
+    boolean_or_none,
+    integer,
+    optional_text,
+    parse_properties,
+    parse_tags,
+    positive_or_none,
+    text,
+)
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
@@ -50,7 +60,7 @@ class GuestRow:
         node, vmid = row.get('node'), integer(row.get('vmid'))
         if vmid <= 0 or not isinstance(node, str) or not node:
             raise ParseError('A guest without vmid or node')
-        name, status = _read(row, 'name', _word), _read(row, 'status', _word)
+        name, status = _read(row, 'name', optional_text), _read(row, 'status', optional_text)
         # What Proxmox says of an unreachable node's guests, and of all of a node whose pvestatd does not run.
         if status in (None, 'unknown'):
             status = Unreadable(f'Node {node} does not report the status of its guests; is pvestatd running on it?')
@@ -60,11 +70,11 @@ class GuestRow:
             node=node,
             name=NO_ANSWER if name is None else name,
             status=status,
-            lock=_read(row, 'lock', _word),
+            lock=_read(row, 'lock', optional_text),
             template=_template(row.get('template')),
             tags=_read(row, 'tags', parse_tags, ()),
-            pool=_read(row, 'pool', _word),
-            ha_state=_read(row, 'hastate', _word),
+            pool=_read(row, 'pool', optional_text),
+            ha_state=_read(row, 'hastate', optional_text),
         )
 
 
@@ -97,7 +107,7 @@ class Resources:
                 if kind in tuple(GuestType):
                     rows.append(GuestRow.parse(row))
                 elif kind == 'node':
-                    nodes[text(row['node'])] = (_online(row.get('status')), _count(row.get('maxcpu')))
+                    nodes[text(row['node'])] = (_online(row.get('status')), positive_or_none(row.get('maxcpu')))
                 elif not isinstance(kind, str):
                     raise ParseError('A row without type')
             except (ParseError, LookupError, TypeError):
@@ -148,15 +158,15 @@ class ClusterStatus:
         if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
             raise ParseError('The status of the cluster is not a list.')
         nodes = {
-            text(row.get('name')): (_flag(row.get('online')), _read(row, 'ip', _address))
+            text(row.get('name')): (boolean_or_none(row.get('online')), _read(row, 'ip', _address))
             for row in data
             if row.get('type') == 'node'
         }
         cluster = next((row for row in data if row.get('type') == 'cluster'), None)
         if cluster is not None:
-            if (_count(cluster.get('nodes')) or 0) > len(nodes):
+            if (positive_or_none(cluster.get('nodes')) or 0) > len(nodes):
                 raise ParseError('The status of the cluster is cut off.')
-            quorate = _flag(cluster.get('quorate'))
+            quorate = boolean_or_none(cluster.get('quorate'))
             return cls(
                 name=_read(cluster, 'name', text, Unreadable('Proxmox VE did not state the name of the cluster.')),
                 quorate=Unreadable('Proxmox did not say whether the cluster is quorate.')
@@ -234,27 +244,12 @@ def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default
 
 def _template(value: Any) -> Reading[bool]:
     """Old versions say '' for no. Of an unreachable node's guests Proxmox says nothing."""
-    flag = False if value == '' else _flag(value)
+    flag = False if value == '' else boolean_or_none(value)
     return NO_ANSWER if flag is None else flag
-
-
-def _flag(value: Any) -> bool | None:
-    try:
-        return None if value is None else boolean(value)
-    except ParseError:
-        return None
 
 
 def _online(status: Any) -> bool | None:
     return {'online': True, 'offline': False}.get(status) if isinstance(status, str) else None
-
-
-def _count(value: Any) -> int | None:
-    try:
-        count = integer(value)
-    except ParseError:
-        return None
-    return count if count > 0 else None
 
 
 def _address(value: Any) -> str | None:
@@ -263,7 +258,3 @@ def _address(value: Any) -> str | None:
         return str(ip_address(shown)) if shown else None
     except ValueError:
         raise ParseError(f'{shown[:50]!r} is not an IP address') from None
-
-
-def _word(value: Any) -> str | None:
-    return text(value) or None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..properties import ParseError, as_text, boolean, integer, text
+from ..properties import ParseError, as_text, boolean, integer, optional_text, parse_ranges, text
 from ..readings import Reading, Unreadable
 
 __all__ = ('extra_of', 'flag', 'number', 'parse_rows', 'ranges', 'reading', 'word', 'words')
@@ -35,7 +35,7 @@ def parse_rows[T](data: object, what: str, parse: Callable[[Row], T]) -> tuple[T
 def word(row: Row, key: str) -> str | None:
     """A text without blanks around it; None if it is absent, null or empty. Raises ParseError, with the key."""
     value = row.get(key)
-    return None if value is None else _read(key, text, value).strip() or None
+    return None if value is None else _read(key, optional_text, value)
 
 
 def words(row: Row, key: str) -> tuple[str, ...]:
@@ -53,10 +53,7 @@ def number(row: Row, key: str, allowed: range | None = None) -> int | None:
     value = row.get(key)
     if value in (None, ''):
         return None
-    found = _read(key, integer, value)
-    if allowed is not None and found not in allowed:
-        raise ParseError(f'{key}: {found} is out of range')
-    return found
+    return _read(key, lambda found: integer(found, allowed), value)
 
 
 def flag(row: Row, key: str) -> bool:
@@ -67,15 +64,7 @@ def flag(row: Row, key: str) -> bool:
 
 def ranges(row: Row, key: str, allowed: range) -> tuple[tuple[int, int], ...]:
     """'2 4 100-200' as ((2, 2), (4, 4), (100, 200)), sorted. Raises ParseError."""
-    found = []
-    for part in words(row, key):
-        low, dash, high = part.partition('-')
-        first = _read(key, integer, low)
-        last = _read(key, integer, high) if dash else first
-        if first not in allowed or last not in allowed or last < first:
-            raise ParseError(f'{key}: {part[:40]} is no range')
-        found.append((first, last))
-    return tuple(sorted(found))
+    return _read(key, lambda parts: parse_ranges(parts, allowed), words(row, key))
 
 
 def extra_of(row: Row, understood: Iterable[str]) -> dict[str, str]:
@@ -91,7 +80,7 @@ def reading[**P, T](parse: Callable[P, T], *arguments: P.args, **options: P.kwar
         return Unreadable(f'{str(error).rstrip(".")}.')
 
 
-def _read[T](key: str, parse: Callable[[object], T], value: object) -> T:
+def _read[V, T](key: str, parse: Callable[[V], T], value: V) -> T:
     try:
         return parse(value)
     except ParseError as error:

@@ -47,17 +47,19 @@ class Cluster:
 
 def completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
     """
-    The futures as they are done, up to the first that failed, whose exception is raised.
+    Yield the futures as they complete. The first exception of a future is raised.
 
-    When the client ends, so does this, at once: a thread may still look up a name, which nothing can interrupt.
+    Ends with an exception as soon as the client ends: a thread may be in a DNS lookup, which cannot be interrupted.
     """
-    futures = list(futures)
-    if not futures:
+    pending: list[Future[Any]] = [*futures]
+    remaining = len(pending)
+    if not remaining:
         return
-    for done, future in enumerate(as_completed([*futures, client.ended]), 1):
+    for future in as_completed([*pending, client.ended]):
         future.result()
         yield future
-        if done == len(futures):
+        remaining -= 1
+        if not remaining:
             return
 
 
@@ -65,7 +67,7 @@ def read_cluster(
     client: ProxmoxClient, pool: ThreadPoolExecutor, version: Version, notices: NoticeCollector
 ) -> Cluster:
     """Raises ProxmoxError if there is no list of guests: nothing can be known then."""
-    calls = {
+    calls: dict[str, tuple[str, ...]] = {
         'permissions': ('access', 'permissions'),
         'acl': ('access', 'acl'),
         'status': ('cluster', 'status'),
@@ -73,7 +75,7 @@ def read_cluster(
         'options': ('cluster', 'options'),
     }
     if TLSMode(client.connection.tls_mode) is TLSMode.FINGERPRINT:
-        calls['nodes'] = ('nodes',)  # only this tells the fingerprints of the other members
+        calls['nodes'] = ('nodes',)  # the only call with the fingerprints of the other members
     futures = {name: pool.submit(ask, client, *path) for name, path in calls.items()}
     for _future in completed(client, futures.values()):
         pass
@@ -151,7 +153,7 @@ def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
     return {
         address: prints[name] if isinstance(prints.get(name), str) else None
         for name, (_, address) in status.nodes.items()
-        if address
+        if known(address) and address
     }
 
 

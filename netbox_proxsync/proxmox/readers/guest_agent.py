@@ -48,7 +48,7 @@ class RuntimeReader:
         except UnreadableError as missing:
             if missing.problem:
                 problems.append(missing.problem)
-            return missing.unknown
+            return missing.unreadable
 
     def os_name(
         self, row: GuestRow, config: GuestConfig, running: Reading[object], problems: list[GuestProblem]
@@ -134,7 +134,7 @@ class RuntimeReader:
         except UnreadableError as missing:
             if missing.problem:
                 problems.append(missing.problem)
-            return missing.unknown
+            return missing.unreadable
         result = data.get('result') if isinstance(data, dict) else None
         if not isinstance(result, dict) or 'error' in result:
             return Unreadable(f'The guest agent did not answer {command} as it should.')

@@ -149,7 +149,7 @@ class GuestReader:
 
     def _unreadable_guest(self, row: GuestRow, missing: UnreadableError) -> GuestReading:
         problems = (missing.problem,) if missing.problem else ()
-        return GuestReading(guest=self._guest(row, missing.unknown), problems=problems)
+        return GuestReading(guest=self._listed_guest(row, missing.unreadable), problems=problems)
 
     def _raise_if_not_readable(self, row: GuestRow) -> None:
         if not self.options.includes(row.vmid):
@@ -212,30 +212,45 @@ class GuestReader:
         elif self._timeouts[node] >= MAX_TIMEOUTS:
             self.failed_nodes.setdefault(node, f'Node {node} stopped answering.')
 
-    def _guest(self, row: GuestRow, config: Reading[GuestConfig]) -> Guest:
-        """The guest as its configuration (newer, and never second-hand) and the list show it."""
-        unreachable = self._unreachable(row)
-        read = known(config)
-        asked_os = self.options.os_info and row.type is GuestType.QEMU
-        asked_host = self.options.host_names and row.type is GuestType.QEMU
+    def _guest(self, row: GuestRow, config: GuestConfig) -> Guest:
+        """The guest without its addresses. The configuration takes precedence over the list, which may be outdated."""
         return Guest(
             type=row.type,
             vmid=row.vmid,
             node=row.node,
-            name=_name(row, config) if read else row.name,
-            # For minutes after a node has failed, the list repeats what was so before.
-            status=Unreadable(unreachable) if unreachable and not read else _unless_duplicate(row, row.status),
-            lock=config.lock if read else row.lock,
-            # The list says what Proxmox itself makes of a value that we cannot read.
-            template=config.template if read and known(config.template) else _unless_duplicate(row, row.template),
-            tags=config.tags if read else _unless_duplicate(row, self._tags(row)),
+            name=_name(row, config),
+            status=row.status,
+            lock=config.lock,
+            # The list holds the value that Proxmox VE derives from one that cannot be read here.
+            template=config.template if known(config.template) else row.template,
+            tags=config.tags,
+            pool=self._pool(row),
+            ha_state=row.ha_state,
+            config=config,
+            addresses={},
+        )
+
+    def _listed_guest(self, row: GuestRow, config: Unreadable) -> Guest:
+        """A guest whose configuration was not read, as listed."""
+        unreachable = self._unreachable(row)
+        is_vm = row.type is GuestType.QEMU
+        return Guest(
+            type=row.type,
+            vmid=row.vmid,
+            node=row.node,
+            name=row.name,
+            # For minutes after the failure of a node, the list repeats the last known status.
+            status=Unreadable(unreachable) if unreachable else _unless_duplicate(row, row.status),
+            lock=row.lock,
+            template=_unless_duplicate(row, row.template),
+            tags=_unless_duplicate(row, self._tags(row)),
             pool=_unless_duplicate(row, self._pool(row)),
             ha_state=_unless_duplicate(row, row.ha_state),
             config=config,
-            addresses={} if read else config,
-            guest_only=() if read else config,
-            os_name=config if asked_os and not read else None,
-            host_name=config if asked_host and not read else None,
+            addresses=config,
+            guest_only=config,
+            os_name=config if self.options.os_info and is_vm else None,
+            host_name=config if self.options.host_names and is_vm else None,
         )
 
     def _tags(self, row: GuestRow) -> Reading[tuple[str, ...]]:

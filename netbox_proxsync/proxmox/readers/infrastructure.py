@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..access import Access
 from ..errors import APIError, NodeUnreachableError, PermissionDeniedError, ProxmoxError
@@ -21,6 +21,9 @@ from ..readings import Reading, Unreadable, known
 from ..version import Version
 from .calls import ask, ask_document, understand
 from .options import CollectOptions
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = ('Infrastructure', 'InfrastructureReader', 'NodeParts')
 
@@ -243,7 +246,7 @@ class InfrastructureReader:
             and not self.access.allows(answer.path, *answer.privilege.split('|'))
         )
 
-    def _note_unreadable(self, what: str, remedy: str, part: object, node: str | None = None) -> None:
+    def _note_unreadable(self, what: str, remedy: str, part: 'DataclassInstance', node: str | None = None) -> None:
         """The values of a part that could not be read, which cost no other value anything."""
         of_node = ' of {}' if node else ''
         for reason in unreadable_values(part):

@@ -24,13 +24,13 @@ class UnreadableError(Exception):
     Raised where something about a guest cannot be read, and caught where the guest is put together.
 
     Attributes:
-        unknown: What the inventory holds instead.
-        trouble: What is told to the administrator; None if it is ordinary, or told elsewhere.
+        unreadable: The reading that the inventory holds instead.
+        problem: What is reported to the administrator; None if nothing is wrong, or if it is reported elsewhere.
     """
 
     def __init__(self, reason: str, problem: GuestProblem | None = None) -> None:
         super().__init__(reason)
-        self.unknown = Unreadable(reason)
+        self.unreadable = Unreadable(reason)
         self.problem = problem
 
 

@@ -1,11 +1,11 @@
 """The SSH host keys that the nodes of a cluster show now, for a person to compare and confirm."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import ProxmoxError
 from ..http.client import Connection, ProxmoxClient
-from ..inventory import Unreadable
+from ..inventory import Node, Reading, Unreadable
 from ..parsers.resources import ClusterStatus, Resources, merge_nodes
 from ..properties import ParseError
 from .errors import SSHError
@@ -59,10 +59,10 @@ def fetch_host_keys(connection: Connection, port: int, pinned: Iterable[str], ti
             )
 
         results = NodeVisits(client, addresses, visit, LIMIT).results()
-        return [_row(name, address, results.get(name)) for name, address in addresses.items()]
+        return [_row(name, address, results) for name, address in addresses.items()]
 
 
-def _nodes(client: ProxmoxClient):
+def _nodes(client: ProxmoxClient) -> tuple[Node, ...]:
     client.version()
     try:
         resources = Resources.parse(client.get('cluster', 'resources', type='node'))
@@ -77,9 +77,10 @@ def _nodes(client: ProxmoxClient):
     return merge_nodes(resources, status)[0]
 
 
-def _row(node: str, address: str | Unreadable, result: OfferedKey | SSHError | None) -> NodeKey:
+def _row(node: str, address: Reading[str], results: Mapping[str, OfferedKey | SSHError]) -> NodeKey:
     if isinstance(address, Unreadable):
         return NodeKey(node=node, error=address.reason)
+    result = results[node]
     if isinstance(result, OfferedKey):
         key = result.key
         return NodeKey(

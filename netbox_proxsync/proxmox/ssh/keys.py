@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import paramiko
@@ -11,6 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from ..hosts import BRACKETED
 from .errors import InvalidPassphraseError, InvalidSSHSettingsError
 from .host_key import fingerprint_of, host_names
 
@@ -30,7 +31,6 @@ ALGORITHMS = {
     'ecdsa-sha2-nistp521': ('ecdsa-sha2-nistp521',),
     'ssh-rsa': ('rsa-sha2-512', 'rsa-sha2-256'),
 }
-BRACKETED = re.compile(r'\[(.+)\]:(\d{1,5})')
 SHA256 = re.compile(r'SHA256:([A-Za-z0-9+/]{43})=?')
 
 PIN_FORM = (
@@ -38,6 +38,9 @@ PIN_FORM = (
     '"ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" prints it on the node.'
 )
 KEY_FORM = 'Paste the whole file of an Ed25519, ECDSA or RSA key, with its BEGIN and END lines.'
+
+
+type SupportedKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,9 @@ def _starts_key(word: str) -> bool:
 
 
 def _normal_host(name: str) -> str:
-    if bracketed := BRACKETED.fullmatch(name):
-        host, port = bracketed[1], int(bracketed[2])
+    bracketed = BRACKETED.fullmatch(name)
+    if bracketed and bracketed['port']:
+        host, port = bracketed['name'], int(bracketed['port'])
         return host_names(host, port)[port == 22]
     return host_names(name, 22)[0]
 
@@ -160,17 +164,18 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
         key, _ = _try(load, data, passphrase)
         if key is None:
             raise InvalidPassphraseError('The passphrase does not open the SSH private key.', 'Enter it again.')
-    classes = (
-        (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key),
-        (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
-        (rsa.RSAPrivateKey, paramiko.RSAKey),
-    )
-    for kind, paramiko_class in classes:
-        if isinstance(key, kind) and (loaded := _converted(key, paramiko_class)):
-            return loaded
-    if key is not None:
+    if key is None:
+        raise InvalidSSHSettingsError('The SSH private key is garbled, or not all of it is there.', KEY_FORM)
+    loaded = None
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        loaded = _converted(key, paramiko.Ed25519Key)
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        loaded = _converted(key, paramiko.ECDSAKey)
+    elif isinstance(key, rsa.RSAPrivateKey):
+        loaded = _converted(key, paramiko.RSAKey)
+    if loaded is None:
         raise InvalidSSHSettingsError('The SSH private key is of a type that is not supported.', KEY_FORM)
-    raise InvalidSSHSettingsError('The SSH private key is garbled, or not all of it is there.', KEY_FORM)
+    return loaded
 
 
 def _check_form(text: str) -> None:
@@ -184,20 +189,22 @@ def _check_form(text: str) -> None:
         raise InvalidSSHSettingsError('The SSH private key is not in PEM form.', KEY_FORM)
 
 
-def _try(load, data: bytes, passphrase: str | None) -> tuple[object | None, bool]:
-    """The key or None, and whether it is encrypted."""
+def _try(
+    load: Callable[[bytes, bytes | None], object], data: bytes, passphrase: str | None
+) -> tuple[object | None, bool]:
+    """Return the key, or None, and whether it is encrypted."""
     try:
         return load(data, passphrase.encode() if passphrase else None), False
     except TypeError:
-        # What both loaders raise for an encrypted key without a passphrase, and only for that.
+        # Both loaders raise TypeError only for an encrypted key without a passphrase.
         return None, True
     except (ValueError, UnsupportedAlgorithm):
         return None, False
 
 
-def _converted(key, paramiko_class: type[paramiko.PKey]) -> paramiko.PKey | None:
+def _converted(key: SupportedKey, paramiko_class: type[paramiko.PKey]) -> paramiko.PKey | None:
     try:
-        # paramiko's own reader knows fewer forms (no PKCS#8), so it only ever gets OpenSSH's.
+        # paramiko supports fewer formats (no PKCS#8), so it always gets the OpenSSH format.
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )

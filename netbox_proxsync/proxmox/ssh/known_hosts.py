@@ -72,27 +72,24 @@ def session_deadline(timeout: float, deadline: float | None) -> float:
 
 def _fetch_host_key(session: Session, host: str, port: int, pins: Iterable[Pin]) -> OfferedKey:
     """
-    A host has several keys and shows one. Which of them was pinned is known from a whole key, so that type is asked for
-    first; of a fingerprint it is not, so the other types are tried, too.
+    Fetch the pinned host key if the host has it, else the first that it offers.
+
+    A host has several keys and offers one per connection. A pin with a whole key names the type to request first. A pin
+    with a fingerprint does not, so the remaining types are tried as well.
     """
     pins = [pin for pin in pins if pin.is_for(host, port)]
     accepted = {pin.fingerprint for pin in pins}
     types = sorted(ALGORITHMS, key=lambda type_: all(pin.type != type_ for pin in pins))
-    shown: HostKey | None = None
-    while types:
+    key = offered = session.connect(types)
+    while key.fingerprint_sha256 not in accepted:
+        if all(pin.type for pin in pins) or key.type not in types:
+            return OfferedKey(offered, KeyStatus.CHANGED if pins else KeyStatus.NEW)
+        types.remove(key.type)
         try:
             key = session.connect(types)
         except SSHUnreachableError:
-            if shown:
-                break  # it has no key of another type
-            raise
-        if key.fingerprint_sha256 in accepted:
-            return OfferedKey(key, KeyStatus.PINNED)
-        shown = shown or key
-        if all(pin.type for pin in pins) or key.type not in types:
-            break
-        types.remove(key.type)
-    return OfferedKey(shown, KeyStatus.CHANGED if pins else KeyStatus.NEW)
+            return OfferedKey(offered, KeyStatus.CHANGED)  # the host has no key of another type
+    return OfferedKey(key, KeyStatus.PINNED)
 
 
 def compare_command(key: HostKey) -> str:

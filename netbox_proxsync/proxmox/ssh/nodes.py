@@ -126,12 +126,13 @@ class HardwareReading:
     def _hardware(
         self, node: Node, results: Mapping[str, NodeHardware | SSHError], notices: NoticeCollector
     ) -> Reading[NodeHardware]:
-        result = results.get(node.name, self._addresses.get(node.name, Unreadable(NO_ADDRESS.format(node.name))))
+        address = self._addresses[node.name]
+        if isinstance(address, Unreadable):
+            if node.online:  # an offline node is reported elsewhere
+                notices.add(f'node/{node.name}', address.reason, 'Grant the token Sys.Audit on /.')
+            return address
+        result = results[node.name]
         if isinstance(result, NodeHardware):
-            return result
-        if isinstance(result, Unreadable):
-            if node.online:  # that a node is offline is told elsewhere
-                notices.add(f'node/{node.name}', result.reason, 'Grant the token Sys.Audit on /.')
             return result
         notices.add(f'node/{node.name}', result.message, result.remedy)
         return Unreadable(result.message)

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..infrastructure import PhysicalNic
+from ..properties import NO_MAC, parse_mac
 from ..readings import Reading, Unreadable, known
 from ..storable_text import clean
 
 __all__ = ('DMI', 'Dmi', 'NicFacts', 'PhysicalNic', 'parse_dmi', 'parse_host_name', 'parse_links', 'parse_nic_facts')
-
-MAC = re.compile(r'[0-9a-f]{2}(:[0-9a-f]{2}){5}', re.IGNORECASE)
-NO_MAC = '00:00:00:00:00:00'
 
 NIC_FILE = re.compile(r'/sys/class/net/([^/:\s]+)/(speed|addr_assign_type|device/uevent):(.*)')
 HOST_NAME = re.compile(r'/proc/sys/kernel/hostname:(.*)')
@@ -168,9 +166,8 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _mac(value: object) -> str | None:
-    if isinstance(value, str) and MAC.fullmatch(value) and value != NO_MAC:
-        return value.upper()
-    return None
+    mac = parse_mac(value)
+    return None if mac == NO_MAC else mac
 
 
 def parse_nic_facts(output: str) -> NicFacts:

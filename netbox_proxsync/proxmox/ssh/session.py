@@ -10,6 +10,7 @@ from typing import Self
 import paramiko
 
 from ..connections import AddressNotAllowedError, ContactPolicy, Sockets, connect
+from ..hosts import Host
 from ..storable_text import clean_text
 from .errors import (
     SSHAddressNotAllowedError,
@@ -70,7 +71,7 @@ class Session:
         sockets: Sockets | None = None,
         policy: ContactPolicy | None = None,
     ) -> None:
-        self.name = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+        self.name = str(Host(host, port))
         self._host, self._port = host, port
         self._timeout, self._deadline = timeout, deadline
         self._sockets = sockets
@@ -111,10 +112,10 @@ class Session:
 
     def login(self, user: str, password: str | None, key: paramiko.PKey | None) -> None:
         """Raises SSHAuthenticationError, SSHUnreachableError or SSHTimeoutError."""
-        transport, what = self._transport, 'private key' if key else 'password'
+        transport, what = self._connected_transport, 'private key' if key else 'password'
 
         def attempt() -> list[str]:
-            return transport.auth_publickey(user, key) if key else transport.auth_password(user, password)
+            return transport.auth_publickey(user, key) if key else transport.auth_password(user, password or '')
 
         further = self._limited('logging in', attempt, lambda error: self._not_let_in(error, user, what))
         if further:
@@ -128,7 +129,7 @@ class Session:
         return self._limited(f'"{command}"', lambda: self._run(command), self._not_run)
 
     def _run(self, command: str) -> Output:
-        channel = self._transport.open_session()
+        channel = self._connected_transport.open_session()
         try:
             channel.exec_command(command)
             channel.shutdown_write()  # what waits for input, as an SFTP server does, ends
@@ -171,6 +172,11 @@ class Session:
         if failure:
             raise failure
         return result
+
+    @property
+    def _connected_transport(self) -> paramiko.Transport:
+        assert self._transport is not None, 'connect() must be called first'
+        return self._transport
 
     def _too_late(self) -> None:
         self._late = True
@@ -250,8 +256,8 @@ class Session:
 
     def _broken(self) -> bool:
         # paramiko closes the channels of a connection that broke a moment before it says that it is not active.
-        self._transport.join(0.2)
-        return not self._transport.is_alive()
+        self._connected_transport.join(0.2)
+        return not self._connected_transport.is_alive()
 
 
 def shortened(text: str) -> str:

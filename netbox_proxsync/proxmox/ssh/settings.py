@@ -2,10 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 import paramiko
 
+from ..hosts import is_host
 from .errors import InvalidSSHSettingsError
 from .keys import Pin, load_private_key, parse_pins
 
@@ -13,7 +13,6 @@ __all__ = ('TIMEOUT', 'SSHSettings', 'check_address', 'check_user')
 
 TIMEOUT = 10  # seconds
 
-HOST = re.compile(r'[^\s/?#@\[\]\x00-\x20\x7f]+')
 USER = re.compile(r'[^\s\x00-\x1f\x7f]+')
 
 
@@ -68,14 +67,7 @@ def check_user(user: str) -> None:
 
 def check_address(host: str) -> None:
     """Raises InvalidSSHSettingsError for what is neither a name nor an address (without brackets and port)."""
-    if not HOST.fullmatch(host) or (':' in host and not _is_ipv6(host)):
+    if not is_host(host):
         raise InvalidSSHSettingsError(
             f'{host or "An empty text"} is not a host.', 'Write a name or an address, without brackets; the port apart.'
         )
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        return ip_address(text).version == 6
-    except ValueError:
-        return False

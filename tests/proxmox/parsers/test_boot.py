@@ -1,8 +1,10 @@
 import pytest
 
 from netbox_proxsync.proxmox.inventory import GuestType, Unreadable
-from netbox_proxsync.proxmox.parsers.boot import boot_order
+from netbox_proxsync.proxmox.parsers.boot import boot_order, drive_roles
 from netbox_proxsync.proxmox.parsers.config import parse_config
+from netbox_proxsync.proxmox.parsers.disks import disk_keys
+from netbox_proxsync.proxmox.parsers.nics import nic_keys
 
 DEVICES = {
     'ide2': 'nas-iso:iso/x.iso,media=cdrom',
@@ -65,9 +67,14 @@ def test_boot_order(keys, order, disk):
     assert (config.boot_order, config.boot_disk) == (order, disk)
 
 
+def order_of(config: dict[str, str]) -> tuple[str, ...]:
+    roles = drive_roles(config, disk_keys(GuestType.QEMU, config))
+    return boot_order(config, roles, nic_keys(config))
+
+
 def test_order_of_keys_does_not_matter():
     config = DEVICES | {'boot': 'cdn', 'bootdisk': 'scsi0'}
-    assert boot_order(dict(reversed(config.items()))) == boot_order(config)
+    assert order_of(dict(reversed(config.items()))) == order_of(config)
 
 
 @pytest.mark.parametrize(

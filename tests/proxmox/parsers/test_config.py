@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unreadable
-from netbox_proxsync.proxmox.parsers.config import KEYS, parse_config
+from netbox_proxsync.proxmox.parsers.config import parse_config
 from netbox_proxsync.proxmox.parsers.qemu_defaults import with_defaults
 from netbox_proxsync.proxmox.properties import ParseError
 
@@ -392,7 +392,38 @@ def test_large_configuration_takes_but_a_moment():
 
 
 DEVICE_KEYS = ('net0', 'net1', 'scsi0', 'ide2', 'rootfs', 'mp0', 'ipconfig0', 'boot', 'bootdisk', 'lxc')
-KNOWN_KEYS = st.sampled_from(sorted({key.name for table in KEYS.values() for key in table.values()} | {*DEVICE_KEYS}))
+VALUE_KEYS = (
+    *(
+        'agent',
+        'arch',
+        'balloon',
+        'bios',
+        'cicustom',
+        'cores',
+        'cpu',
+        'cpulimit',
+        'description',
+        'features',
+        'hostname',
+    ),
+    *(
+        'kvm',
+        'lock',
+        'machine',
+        'memory',
+        'meta',
+        'name',
+        'numa',
+        'onboot',
+        'ostype',
+        'smbios1',
+        'smp',
+        'sockets',
+        'tags',
+    ),
+    *('template', 'unprivileged', 'vcpus'),
+)
+KNOWN_KEYS = st.sampled_from(sorted({*VALUE_KEYS, *DEVICE_KEYS}))
 VALUES = json_values | nearly(
     'order=scsi0;ide2;net0',
     'uuid=3b8e7d8c-4d6a-4f6b-8d77-0a1b2c3d4e5f,base64=1',
