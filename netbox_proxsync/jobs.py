@@ -25,7 +25,7 @@ from .crypto import SecretError
 from .endpoints.schedule import start_due
 from .ledger.database import DatabaseBusy, explain, reconnect, retried
 from .models import ProxmoxEndpoint, SyncRun
-from .proxmox.errors import Cancelled, ProxmoxError
+from .proxmox.errors import CancelledError, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs.cancellation import CancelWatch
 from .runs.execution import execute
@@ -198,7 +198,7 @@ class SyncJob(JobRunner):
         try:
             with CancelWatch(run) as watch, branching.within(run.branch_id):
                 status, error = execute(run, recorder, watch)
-        except Cancelled:
+        except CancelledError:
             if not SyncRun.objects.filter(pk=run.pk).exists():
                 self.fail(_('The run was deleted while it was being carried out.'))
             run.refresh_from_db(fields=['error'])

@@ -8,10 +8,10 @@ from cryptography import x509
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from .proxmox.errors import InvalidConnection
+from .proxmox.errors import InvalidConnectionError
 from .proxmox.hosts import Host
 from .proxmox.http.tls import normalize_fingerprint
-from .proxmox.ssh.errors import InvalidPassphrase, InvalidSSHSettings
+from .proxmox.ssh.errors import InvalidPassphraseError, InvalidSSHSettingsError
 from .proxmox.ssh.keys import load_private_key, parse_pins
 from .proxmox.ssh.settings import check_user
 from .sync.field_policy import InvalidPolicy, clean_policy
@@ -59,7 +59,7 @@ def _clean_host(text: str) -> str:
         text = _host_of_url(text.strip(), match['scheme'].lower())
     try:
         return str(Host.parse(text))
-    except InvalidConnection as error:
+    except InvalidConnectionError as error:
         raise ValidationError(str(error)) from None
 
 
@@ -134,7 +134,7 @@ def clean_fingerprint(text: str) -> str:
     """
     try:
         found = [pin for part in re.split(r'[,;\n]+', text) if part.strip() for pin in _fingerprints_in(part)]
-    except InvalidConnection as error:
+    except InvalidConnectionError as error:
         raise ValidationError(str(error)) from None
     # The same for every host is one for all.
     return ', '.join(found[:1] if len(set(found)) == 1 else found)
@@ -144,7 +144,7 @@ def _fingerprints_in(text: str) -> list[str]:
     """One, whose bytes may be separated by blanks, or several that are."""
     try:
         return [normalize_fingerprint(text)]
-    except InvalidConnection:
+    except InvalidConnectionError:
         if not all(len(word) >= FINGERPRINT_DIGITS for word in text.split()):
             raise
     return [normalize_fingerprint(word) for word in text.split()]
@@ -194,7 +194,7 @@ def clean_ssh_user(text: str) -> str:
     text = text.strip()
     try:
         check_user(text)
-    except InvalidSSHSettings as error:
+    except InvalidSSHSettingsError as error:
         raise ValidationError(str(error)) from None
     return text
 
@@ -209,7 +209,7 @@ def clean_ssh_host_keys(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     try:
         parse_pins(lines)
-    except InvalidSSHSettings as error:
+    except InvalidSSHSettingsError as error:
         raise ValidationError(str(error)) from None
     return '\n'.join(lines)
 
@@ -223,9 +223,9 @@ def clean_ssh_private_key(key: str, passphrase: str) -> None:
     """
     try:
         load_private_key(key, passphrase or None)
-    except InvalidPassphrase as error:
+    except InvalidPassphraseError as error:
         raise ValidationError({'ssh_passphrase': str(error)}) from None
-    except InvalidSSHSettings as error:
+    except InvalidSSHSettingsError as error:
         raise ValidationError({'ssh_private_key': str(error)}) from None
 
 

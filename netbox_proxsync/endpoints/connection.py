@@ -25,8 +25,8 @@ from ..proxmox.http.client import Connection
 from ..proxmox.http.tls import fetch_fingerprint
 from ..proxmox.parsers.address_filters import AddressFilters
 from ..proxmox.readers.options import CollectOptions
-from ..proxmox.readings import Reading, Unknown
-from ..proxmox.ssh.errors import InvalidSSHSettings
+from ..proxmox.readings import Reading, Unreadable
+from ..proxmox.ssh.errors import InvalidSSHSettingsError
 from ..proxmox.ssh.settings import TIMEOUT, SSHSettings
 from .netbox_checks import demand_checks, field_checks
 
@@ -144,8 +144,8 @@ def ssh_settings_of(endpoint: ProxmoxEndpoint) -> Reading[SSHSettings | None]:
             host_keys=tuple(endpoint.ssh_host_keys.splitlines()),
             timeout=min(endpoint.timeout, TIMEOUT),
         )
-    except (SecretError, InvalidSSHSettings) as error:
-        return Unknown(str(error))
+    except (SecretError, InvalidSSHSettingsError) as error:
+        return Unreadable(str(error))
 
 
 def options_of(endpoint: ProxmoxEndpoint, vmids: Collection[int] | None = None) -> CollectOptions:
@@ -190,7 +190,7 @@ def try_connection(endpoint: ProxmoxEndpoint) -> ConnectionReport:
             connection = connection_of(endpoint)
         except SecretError as error:
             return ConnectionReport(connected=False, error=str(error))
-        return check(connection, endpoint.memory, ssh_settings_of(endpoint))
+        return check(connection, endpoint.token_history, ssh_settings_of(endpoint))
 
 
 def fetch_fingerprints(hosts: list[str], timeout: float) -> list[SeenCertificate]:

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from ..branching import refuse_in_branch
 from ..models import ProxmoxEndpoint
-from ..proxmox.ssh.cluster_keys import NodeKey, see_host_keys
-from ..proxmox.ssh.errors import InvalidSSHSettings
+from ..proxmox.ssh.cluster_keys import NodeKey, fetch_host_keys
+from ..proxmox.ssh.errors import InvalidSSHSettingsError
 from ..proxmox.ssh.keys import with_confirmed
 from ..proxmox.ssh.settings import TIMEOUT
 from .connection import connection_of, secrets_hidden
@@ -32,7 +32,7 @@ def seen(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
     """
     timeout = min(endpoint.timeout, TIMEOUT)
     with secrets_hidden(endpoint):
-        keys = see_host_keys(connection_of(endpoint), endpoint.ssh_port, endpoint.ssh_host_keys.splitlines(), timeout)
+        keys = fetch_host_keys(connection_of(endpoint), endpoint.ssh_port, endpoint.ssh_host_keys.splitlines(), timeout)
     cache.set(shown_keys_name(endpoint), [key.line for key in keys if key.line], CONFIRM_WITHIN)
     return keys
 
@@ -62,7 +62,7 @@ def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
         endpoint = ProxmoxEndpoint.objects.select_for_update(of=('self',)).get(pk=endpoint.pk)
         try:
             host_keys = with_confirmed(endpoint.ssh_host_keys, lines)
-        except InvalidSSHSettings as error:
+        except InvalidSSHSettingsError as error:
             raise ValidationError(str(error)) from None
         shown = cache.get(shown_keys_name(endpoint), ())
         if any(line not in shown for line in lines):

@@ -25,7 +25,7 @@ from ..choices import (
 from ..crypto import Secret, SecretError
 from ..fields import SecretField
 from ..proxmox.parsers.address_filters import AddressFilters
-from ..proxmox.token_history import Memory
+from ..proxmox.token_history import TokenHistory
 from ..sync.field_policy import format_policy
 from ..validators import (
     clean_ca_certificate,
@@ -548,9 +548,9 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         ]
 
     @property
-    def memory(self) -> Memory:
-        """What the token could see the last time; nothing if it is another token now, saved or not."""
-        return Memory() if self.has_new_token() else Memory.parse(self.seen)
+    def token_history(self) -> TokenHistory:
+        """What the token could see at earlier reads; empty if the token has been replaced, saved or not."""
+        return TokenHistory() if self.has_new_token() else TokenHistory.parse(self.seen)
 
     def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any) -> None:
         """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from ..proxmox.errors import InvalidConnection
+from ..proxmox.errors import InvalidConnectionError
 from ..proxmox.hosts import Host
 
 if TYPE_CHECKING:
@@ -108,5 +108,5 @@ def proved_hosts(endpoint: 'ProxmoxEndpoint') -> set[tuple[str, str]]:
 def normal_host(text: str) -> str:
     try:
         return str(Host.parse(text)).lower()
-    except InvalidConnection:
+    except InvalidConnectionError:
         return text

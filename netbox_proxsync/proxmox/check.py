@@ -11,15 +11,16 @@ from .hosts import Host
 from .http.client import Connection, ProxmoxClient
 from .http.tls import TLSMode, fetch_fingerprint
 from .infrastructure import NodeHardware
-from .inventory import Node, Reading, Unknown, known
+from .inventory import Node, Reading, Unreadable, known
 from .parsers.resources import ClusterStatus, Resources, merge_nodes
 from .plurals import counted
-from .properties import Garbled
+from .properties import ParseError
+from .readers.calls import ask, understand
 from .ssh.errors import SSHError
 from .ssh.hardware import read_hardware
 from .ssh.nodes import NodeVisits, node_addresses
 from .ssh.settings import SSHSettings
-from .token_history import Loss, Memory, Sight
+from .token_history import LostAccess, TokenHistory, TokenView
 from .version import Version
 
 __all__ = ('Check', 'ConnectionReport', 'check')
@@ -27,7 +28,7 @@ __all__ = ('Check', 'ConnectionReport', 'check')
 SSH_LIMIT = 30  # seconds for all nodes: a person waits
 
 # Without these a run still tells the truth about guests, only less of it.
-OPTIONAL = ('Pool.Audit', 'Datastore.Audit', 'SDN.Audit', 'VM.GuestAgent.Audit', 'VM.Monitor')
+OPTIONAL = ('Pool.Audit', 'SDN.Audit', 'VM.GuestAgent.Audit', 'VM.Monitor')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class ConnectionReport:
 
 
 def check(
-    connection: Connection, memory: Memory | None = None, ssh: Reading[SSHSettings | None] = None
+    connection: Connection, history: TokenHistory | None = None, ssh: Reading[SSHSettings | None] = None
 ) -> ConnectionReport:
     """
     Try a connection, and SSH to each node if there are settings for it. Never raises a ProxmoxError: what fails is in
@@ -96,7 +97,7 @@ def check(
     """
     try:
         with ProxmoxClient(connection) as client:
-            return _report(client, memory or Memory(), ssh)
+            return _report(client, history or TokenHistory(), ssh)
     except ProxmoxError as error:
         fingerprint = getattr(error, 'fingerprint', None) or _fingerprint(connection)
         return ConnectionReport(
@@ -108,58 +109,42 @@ def check(
         )
 
 
-def _report(client: ProxmoxClient, memory: Memory, ssh: Reading[SSHSettings | None]) -> ConnectionReport:
+def _report(client: ProxmoxClient, history: TokenHistory, ssh: Reading[SSHSettings | None]) -> ConnectionReport:
     version = client.version()
-    access = _try(client, 'access', 'permissions')
-    acl = _try(client, 'access', 'acl')
-    status = _parsed(ClusterStatus.parse, _try(client, 'cluster', 'status'))
-    resources = _parsed(Resources.parse, _try(client, 'cluster', 'resources'))
+    permissions, acl = ask(client, 'access', 'permissions'), ask(client, 'access', 'acl')
+    status_answer, resources_answer = ask(client, 'cluster', 'status'), ask(client, 'cluster', 'resources')
+    status = understand('the status of the cluster', ClusterStatus.parse, status_answer)
+    resources = understand('the list of guests and nodes', Resources.parse, resources_answer)
     checks = [
         Check(label='Connection', ok=True, detail=f'{client.host} answers, and accepts the token.'),
         *_host_checks(client),
         _tls_check(client.connection),
         Check(label='Version', ok=True, detail=f'Proxmox VE {version.text}'),
-        *_cluster_checks(status, resources),
-        *_privilege_checks(client.connection.token_id, version, access, acl, resources, memory),
+        _cluster_check(status, _remedy(status_answer)),
+        *_resource_checks(resources, _remedy(resources_answer)),
+        *_privilege_checks(client.connection.token_id, version, permissions, acl, resources, history),
     ]
-    nodes: tuple[Node, ...] = ()
-    if isinstance(resources, Resources):
-        fallback = ClusterStatus.unread('')
-        nodes, _undecided = merge_nodes(resources, status if isinstance(status, ClusterStatus) else fallback)
+    cluster = status if known(status) else ClusterStatus.unreadable('')
+    nodes = merge_nodes(resources, cluster)[0] if known(resources) else ()
     checks += _ssh_checks(client, ssh, nodes)
-    read = isinstance(status, ClusterStatus)
     return ConnectionReport(
-        connected=isinstance(resources, Resources),
+        connected=known(resources),
         host=client.host,
         version=version.text,
-        cluster_name=(status.name or None) if read else None,
+        cluster_name=cluster.name if known(cluster.name) else None,
         nodes_online=sum(node.online for node in nodes) if nodes else None,
         nodes_total=len(nodes) or None,
-        quorate=status.quorate if read and known(status.quorate) else None,
+        quorate=cluster.quorate if known(cluster.quorate) else None,
         fingerprint=_fingerprint(client.connection, client.host),
-        error='' if isinstance(resources, Resources) else resources.message,
-        remedy='' if isinstance(resources, Resources) else resources.remedy,
+        error='' if known(resources) else resources.reason,
+        remedy=_remedy(resources_answer),
         checks=tuple(checks),
     )
 
 
-def _try(client: ProxmoxClient, *path: str) -> Any:
-    """The data, or the error. Raises only what makes every other call fail too."""
-    try:
-        return client.get(*path)
-    except ProxmoxError as error:
-        if error.fatal:
-            raise
-        return error
-
-
-def _parsed(parse: Any, answer: Any) -> Any:
-    if isinstance(answer, ProxmoxError):
-        return answer
-    try:
-        return parse(answer)
-    except Garbled as error:
-        return ProxmoxError(f'Proxmox answered in a form that cannot be read: {error}')
+def _remedy(answer: Any) -> str:
+    """The remedy for an answer that is an error; '' for any other."""
+    return answer.remedy if isinstance(answer, ProxmoxError) else ''
 
 
 def _host_checks(client: ProxmoxClient) -> list[Check]:
@@ -182,35 +167,39 @@ def _tls_check(connection: Connection) -> Check:
     )
 
 
-def _cluster_checks(status: Any, resources: Any) -> list[Check]:
-    checks = []
-    if isinstance(status, ProxmoxError):
-        checks.append(Check(label='Cluster', ok=False, detail=status.message, remedy=status.remedy))
-    else:
-        name = f'cluster {status.name}' if status.name else 'stand-alone host'
-        quorate = bool(status.quorate)
-        checks.append(
-            Check(
-                label='Cluster',
-                ok=quorate,
-                detail=name if quorate else f'{name}, not quorate: runs do not treat any guest as gone',
-                remedy='' if quorate else 'Bring the other nodes back, or connect to a node that is quorate.',
-            )
-        )
-    if isinstance(resources, ProxmoxError):
-        checks.append(Check(label='Guests', ok=False, detail=resources.message, remedy=resources.remedy))
-    else:
-        guests, nodes = counted(len(resources.guests), 'guest'), counted(len(resources.nodes), 'node')
-        detail = f'{guests} on {nodes} visible'
-        checks.append(Check(label='Guests', ok=resources.garbled is None, detail=resources.garbled or detail))
-        offline = sorted(name for name, (online, _) in resources.nodes.items() if online is False)
-        if offline:
-            checks.append(Check(label='Nodes', ok=False, detail=f'offline: {", ".join(offline)}', required=False))
+def _cluster_check(status: Reading[ClusterStatus], remedy: str) -> Check:
+    if isinstance(status, Unreadable):
+        return Check(label='Cluster', ok=False, detail=status.reason, remedy=remedy)
+    name = f'cluster {status.name}' if status.name else 'stand-alone host'
+    if status.quorate:
+        return Check(label='Cluster', ok=True, detail=name)
+    return Check(
+        label='Cluster',
+        ok=False,
+        detail=f'{name}, not quorate: runs do not treat any guest as gone',
+        remedy='Bring the other nodes back, or connect to a node that is quorate.',
+    )
+
+
+def _resource_checks(resources: Reading[Resources], remedy: str) -> list[Check]:
+    if isinstance(resources, Unreadable):
+        return [Check(label='Guests', ok=False, detail=resources.reason, remedy=remedy)]
+    guests, nodes = counted(len(resources.guests), 'guest'), counted(len(resources.nodes), 'node')
+    detail = f'{guests} on {nodes} visible'
+    checks = [Check(label='Guests', ok=resources.garbled is None, detail=resources.garbled or detail)]
+    offline = sorted(name for name, (online, _) in resources.nodes.items() if online is False)
+    if offline:
+        checks.append(Check(label='Nodes', ok=False, detail=f'offline: {", ".join(offline)}', required=False))
     return checks
 
 
 def _privilege_checks(
-    token_id: str, version: Version, permissions: Any, acl: Any, resources: Any, memory: Memory
+    token_id: str,
+    version: Version,
+    permissions: Any,
+    acl: Any,
+    resources: Reading[Resources],
+    history: TokenHistory,
 ) -> list[Check]:
     if isinstance(permissions, ProxmoxError):
         return [Check(label='Privileges', ok=False, detail=permissions.message, remedy=permissions.remedy)]
@@ -218,11 +207,11 @@ def _privilege_checks(
         access = Access.parse(token_id, permissions)
         if not isinstance(acl, ProxmoxError):
             access = access.with_acl(acl)
-    except Garbled as error:
+    except ParseError as error:
         return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
-    guests = resources.guests.values() if isinstance(resources, Resources) else ()
-    sight = Sight.of(access, version, (row.type.value for row in guests), complete=False)
-    lost = memory.lost(sight)
+    guests = resources.guests.values() if known(resources) else ()
+    token_view = TokenView.of(access, version, (row.type.value for row in guests), complete=False)
+    lost = history.lost(token_view)
     missing = access.missing(version)
     checks = [
         Check(
@@ -234,10 +223,10 @@ def _privilege_checks(
         )
         for lack, remedy in _with_remedies(missing)
     ]
-    if isinstance(resources, Resources):
+    if known(resources):
         checks += [
-            Check(label='Guests seen before', ok=False, detail=loss.message, required=False)
-            for loss in memory.fewer(sight)
+            Check(label='Guests seen before', ok=False, detail=lost_access.message, required=False)
+            for lost_access in history.fewer(token_view)
         ]
     hidden = access.guests_hidden
     if hidden and not checks:
@@ -257,15 +246,15 @@ def _with_remedies(missing: Iterable[MissingPrivilege]) -> Iterator[tuple[Missin
             yield lack, '' if number else f'{grant_remedy(command)}{grants}'
 
 
-def _missing(lack: MissingPrivilege, loss: Loss | None) -> str:
-    if loss is None:
+def _missing(lack: MissingPrivilege, lost_access: LostAccess | None) -> str:
+    if lost_access is None:
         return f'missing; needed for {lack.feature}'
-    return f'missing; the token had it on {loss.day}; needed for {lack.feature}'
+    return f'missing; the token had it on {lost_access.day}; needed for {lack.feature}'
 
 
 def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: Iterable[Node]) -> list[Check]:
     """One line for each node. A run needs none of them."""
-    if isinstance(settings, Unknown):
+    if isinstance(settings, Unreadable):
         return [Check(label='SSH', ok=False, detail=settings.reason, required=False)]
     if settings is None:
         return []
@@ -277,16 +266,16 @@ def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], no
 
     addresses = node_addresses(nodes, client)
     results = NodeVisits(client, addresses, visit, SSH_LIMIT).results()
-    return [_ssh_check(name, results.get(name, address)) for name, address in addresses.items()]
+    return [_ssh_check(name, results[name] if known(address) else address) for name, address in addresses.items()]
 
 
-def _ssh_check(name: str, result: NodeHardware | SSHError | Unknown) -> Check:
+def _ssh_check(name: str, result: NodeHardware | SSHError | Unreadable) -> Check:
     check = partial(Check, label=f'SSH to {name}', required=False)
     if isinstance(result, NodeHardware):
         machine = [value for value in (result.manufacturer, result.product) if known(value) and value]
         nics = counted(len(result.nics), 'physical NIC') if known(result.nics) else result.nics.reason
         return check(ok=True, detail=f'works: {", ".join([" ".join(machine), nics] if machine else [nics])}')
-    if isinstance(result, Unknown):
+    if isinstance(result, Unreadable):
         return check(ok=False, detail=result.reason)
     return check(ok=False, detail=result.message, remedy=result.remedy)
 

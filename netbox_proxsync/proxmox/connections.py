@@ -16,12 +16,13 @@ from threading import Lock, Thread
 from typing import Any, Never, Self
 from weakref import WeakSet
 
-from .errors import HostUnreachable
+from .errors import HostUnreachableError
+from .hosts import Host
 
 __all__ = (
     'ALLOWED_NETWORKS',
     'DENIED_NETWORKS',
-    'AddressNotAllowed',
+    'AddressNotAllowedError',
     'ContactPolicy',
     'Sockets',
     'check_behind_proxy',
@@ -54,7 +55,7 @@ ISATAP = (0x00005EFE, 0x02005EFE)
 SETTING = "in PLUGINS_CONFIG['netbox_proxsync']"
 
 
-class AddressNotAllowed(HostUnreachable):
+class AddressNotAllowedError(HostUnreachableError):
     """NetBox is not allowed to contact this address. Nothing was sent to it."""
 
 
@@ -78,7 +79,7 @@ class ContactPolicy:
 
     def check(self, host: str, port: int, address: str) -> None:
         """
-        Raises AddressNotAllowed for an address that may not be contacted.
+        Raises AddressNotAllowedError for an address that may not be contacted.
 
         Args:
             host: The name or address from the settings or from Proxmox, for the message.
@@ -86,29 +87,29 @@ class ContactPolicy:
         """
         literal = ip_address(address)
         for meant in _meant_by(literal):
-            self._check(_shown(host, port), host, literal, meant)
+            self._check(str(Host(host, port)), host, literal, meant)
         for possible in _possibly_meant_by(literal):
             if network := _containing(possible, self.denied):
-                raise self._denied(_shown(host, port), host, literal, possible, network)
+                raise self._denied(str(Host(host, port)), host, literal, possible, network)
 
     def _check(self, shown: str, host: str, literal: Address, meant: Address) -> None:
         which = _which(host, literal, meant)
         if _containing(meant, NO_HOST):
-            raise AddressNotAllowed(
+            raise AddressNotAllowedError(
                 f'NetBox does not contact {shown}: {which} is not the address of a single host.',
                 'Enter the name or the address of a node.',
             )
         if network := _containing(meant, self.denied):
             raise self._denied(shown, host, literal, meant, network)
         if not _containing(meant, self.allowed):
-            raise AddressNotAllowed(
+            raise AddressNotAllowedError(
                 f'NetBox may not contact {shown}: {which} is in none of the allowed_networks {SETTING}.',
                 f'If NetBox should contact this address, add its network to allowed_networks {SETTING}.',
             )
 
     @staticmethod
-    def _denied(shown: str, host: str, literal: Address, meant: Address, network: Network) -> AddressNotAllowed:
-        return AddressNotAllowed(
+    def _denied(shown: str, host: str, literal: Address, meant: Address, network: Network) -> AddressNotAllowedError:
+        return AddressNotAllowedError(
             f'NetBox may not contact {shown}: {_which(host, literal, meant)} is in {network}, which is one of the '
             f'denied_networks {SETTING}.',
             f'If NetBox should contact this address, remove {network} from denied_networks {SETTING}.',
@@ -157,10 +158,6 @@ def _which(host: str, literal: Address, meant: Address) -> str:
     return 'this address' if str(literal) == host else f'its address {literal}'
 
 
-def _shown(host: str, port: int) -> str:
-    return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
-
-
 class Sockets:
     """The open sockets of one client, so that a call that waits for Proxmox's answer can be ended from outside."""
 
@@ -191,14 +188,14 @@ def _shut(sock: socket.socket) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def connect[S: socket.socket](
+def connect(
     host: str,
     port: int,
     policy: ContactPolicy,
     deadline: float,
     sockets: Sockets | None = None,
-    kind: type[S] = socket.socket,
-) -> S:
+    kind: type[socket.socket] = socket.socket,
+) -> socket.socket:
     """
     A connection to the first address of a host that may be contacted and that answers.
 
@@ -207,15 +204,17 @@ def connect[S: socket.socket](
         sockets: Told of the socket before it connects.
         kind: The class of the socket.
 
-    Raises AddressNotAllowed if none of the addresses may be contacted; else socket.gaierror, UnicodeError (no name),
-    TimeoutError, OSError.
+    Raises:
+        AddressNotAllowedError: None of the addresses may be contacted.
+        socket.gaierror, UnicodeError: The name cannot be resolved.
+        TimeoutError, OSError: None of the addresses accepted the connection.
     """
     found = look_up(host, port, deadline, sockets)
     allowed, refusal = [], None
     for entry in found:
         try:
             policy.check(host, port, entry[4][0])
-        except AddressNotAllowed as error:
+        except AddressNotAllowedError as error:
             refusal = refusal or error
         else:
             allowed.append(entry)
@@ -249,7 +248,7 @@ def check_behind_proxy(
     Check a host that a proxy connects to. It looks the name up itself: every address that it has here must be allowed,
     and of a name that is unknown here only the proxy can judge.
 
-    Raises AddressNotAllowed.
+    Raises AddressNotAllowedError.
     """
     try:
         found = look_up(host, port, deadline, sockets)
@@ -277,7 +276,7 @@ def look_up(host: str, port: int, deadline: float, sockets: Sockets | None = Non
 
     # Nothing can end a lookup, so it is left alone when it is late.
     Thread(target=ask, name='lookup', daemon=True).start()
-    ends = [answer, sockets.ended] if sockets else [answer]
+    ends: list[Future[Any]] = [answer, sockets.ended] if sockets else [answer]
     done = wait(ends, timeout=max(0, deadline - time.monotonic()), return_when=FIRST_COMPLETED).done
     if answer in done:
         return answer.result()

@@ -6,22 +6,22 @@ carries the request, and with it the header that holds the secret.
 """
 
 __all__ = (
-    'AuthenticationFailed',
-    'CallFailed',
-    'CallTimeout',
-    'Cancelled',
-    'ConnectionBroken',
-    'GarbledAnswer',
-    'HostUnreachable',
-    'InvalidConnection',
-    'NodeUnreachable',
-    'NotProxmox',
-    'PermissionDenied',
+    'APIError',
+    'AuthenticationError',
+    'CallTimeoutError',
+    'CancelledError',
+    'ConnectionBrokenError',
+    'HostUnreachableError',
+    'InvalidConnectionError',
+    'InvalidResponseError',
+    'NodeUnreachableError',
+    'NotProxmoxError',
+    'PermissionDeniedError',
     'ProxmoxError',
-    'RunTimeout',
-    'TLSFailed',
-    'TooMuchData',
-    'VersionTooOld',
+    'RunTimeoutError',
+    'TLSError',
+    'TooMuchDataError',
+    'VersionTooOldError',
 )
 
 
@@ -32,35 +32,35 @@ class ProxmoxError(Exception):
     Attributes:
         message: What failed, on which host or object.
         remedy: What to do about it ('' if nothing can be done).
-        passing: Whether the same call may succeed a moment later.
+        transient: Whether the same call may succeed a moment later.
         fatal: Whether no other call can succeed either, so that reading on is useless.
     """
 
     fatal = False
 
-    def __init__(self, message: str, remedy: str = '', *, passing: bool = False) -> None:
+    def __init__(self, message: str, remedy: str = '', *, transient: bool = False) -> None:
         super().__init__(message, remedy)
         self.message = message
         self.remedy = remedy
-        self.passing = passing
+        self.transient = transient
 
     def __str__(self) -> str:
         return f'{self.message} {self.remedy}'.strip()
 
 
-class InvalidConnection(ProxmoxError):
+class InvalidConnectionError(ProxmoxError):
     """The settings of the connection cannot be used as they are (host, CA certificate, fingerprint)."""
 
     fatal = True
 
 
-class HostUnreachable(ProxmoxError):
+class HostUnreachableError(ProxmoxError):
     """No connection to a host: its name is unknown, the port closed, no route, no answer, a proxy in the way."""
 
     fatal = True
 
 
-class TLSFailed(ProxmoxError):
+class TLSError(ProxmoxError):
     """
     The host's certificate was not accepted. Nothing was sent to it.
 
@@ -75,43 +75,43 @@ class TLSFailed(ProxmoxError):
         self.fingerprint = fingerprint
 
 
-class NotProxmox(ProxmoxError):
+class NotProxmoxError(ProxmoxError):
     """Something answers, but it is not the API of Proxmox VE."""
 
     fatal = True
 
 
-class VersionTooOld(ProxmoxError):
+class VersionTooOldError(ProxmoxError):
     """A Proxmox VE older than the oldest that can be read."""
 
     fatal = True
 
 
-class AuthenticationFailed(ProxmoxError):
+class AuthenticationError(ProxmoxError):
     """401: the token is wrong, unknown, expired or of a disabled user."""
 
     fatal = True
 
 
-class Cancelled(ProxmoxError):
+class CancelledError(ProxmoxError):
     """The run was cancelled."""
 
     fatal = True
 
 
-class RunTimeout(ProxmoxError):
+class RunTimeoutError(ProxmoxError):
     """The whole run took longer than it may."""
 
     fatal = True
 
 
-class TooMuchData(ProxmoxError):
+class TooMuchDataError(ProxmoxError):
     """The answers of a whole run are larger than they can be."""
 
     fatal = True
 
 
-class PermissionDenied(ProxmoxError):
+class PermissionDeniedError(ProxmoxError):
     """
     403.
 
@@ -126,7 +126,7 @@ class PermissionDenied(ProxmoxError):
         self.path = path
 
 
-class NodeUnreachable(ProxmoxError):
+class NodeUnreachableError(ProxmoxError):
     """
     595-599: the host that we talk to could not reach the node that the call is about.
 
@@ -134,25 +134,27 @@ class NodeUnreachable(ProxmoxError):
         words: Proxmox's own: '596 Connection timed out'.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, node: str | None, words: str, passing: bool = False) -> None:
-        super().__init__(message, remedy, passing=passing)
+    def __init__(
+        self, message: str, remedy: str = '', *, node: str | None, words: str, transient: bool = False
+    ) -> None:
+        super().__init__(message, remedy, transient=transient)
         self.node = node
         self.words = words
 
 
-class CallTimeout(ProxmoxError):
+class CallTimeoutError(ProxmoxError):
     """One call was not answered in time."""
 
 
-class ConnectionBroken(ProxmoxError):
+class ConnectionBrokenError(ProxmoxError):
     """The connection was established and broke before the answer was complete."""
 
 
-class GarbledAnswer(ProxmoxError):
+class InvalidResponseError(ProxmoxError):
     """200, but not in the form that Proxmox answers in."""
 
 
-class CallFailed(ProxmoxError):
+class APIError(ProxmoxError):
     """
     Any other refusal.
 
@@ -161,8 +163,8 @@ class CallFailed(ProxmoxError):
         reason: Proxmox's own words, from the status line or the body.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, status: int, reason: str, passing: bool = False) -> None:
-        super().__init__(message, remedy, passing=passing)
+    def __init__(self, message: str, remedy: str = '', *, status: int, reason: str, transient: bool = False) -> None:
+        super().__init__(message, remedy, transient=transient)
         self.status = status
         self.reason = reason
 

@@ -1,16 +1,17 @@
-"""`host[:port]` as people write it."""
+"""Hosts in the notation `host[:port]`."""
 
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from .errors import InvalidConnection
+from .errors import InvalidConnectionError
 
-__all__ = ('DEFAULT_PORT', 'Host')
+__all__ = ('BRACKETED', 'DEFAULT_PORT', 'Host', 'is_host', 'is_ipv6')
 
 DEFAULT_PORT = 8006
 BRACKETED = re.compile(r'\[(?P<name>[^]]+)\](?::(?P<port>\d{1,5}))?')
-PLAIN = re.compile(r'(?P<name>[^\s:/?#@\[\]]+)(?::(?P<port>\d{1,5}))?')
+NAME = r'[^\s:/?#@\[\]\x00-\x1f\x7f]+'
+PLAIN = re.compile(rf'(?P<name>{NAME})(?::(?P<port>\d{{1,5}}))?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Host:
 
     @classmethod
     def parse(cls, text: str) -> 'Host':
-        """'pve1', 'pve1:8006', '10.0.0.1', '[2001:db8::1]:8006', '2001:db8::1'. Else raises InvalidConnection."""
+        """'pve1', 'pve1:8006', '10.0.0.1', '[2001:db8::1]:8006', '2001:db8::1'. Else raises InvalidConnectionError."""
         text = text.strip()
         try:
             return cls(str(ip_address(text)))
@@ -33,8 +34,8 @@ class Host:
             pass
         match = BRACKETED.fullmatch(text) or PLAIN.fullmatch(text)
         port = int(match['port'] or DEFAULT_PORT) if match else 0
-        if match is None or not 0 < port < 65536 or (text.startswith('[') and not _is_ipv6(match['name'])):
-            raise InvalidConnection(
+        if match is None or not 0 < port < 65536 or (text.startswith('[') and not is_ipv6(match['name'])):
+            raise InvalidConnectionError(
                 f'{text or "An empty text"} is not a host.',
                 'Write the name or the address of a node, and its port if it is not 8006: pve1.example.com, '
                 '10.0.0.1:8006 or [2001:db8::1]:8006.',
@@ -42,8 +43,14 @@ class Host:
         return cls(match['name'], port)
 
 
-def _is_ipv6(text: str) -> bool:
+def is_ipv6(text: str) -> bool:
+    """Return whether a text is an IPv6 address without brackets."""
     try:
         return isinstance(ip_address(text), IPv6Address)
     except ValueError:
         return False
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text may be a DNS name or is an IP address, without brackets and port."""
+    return re.fullmatch(NAME, text) is not None or is_ipv6(text)

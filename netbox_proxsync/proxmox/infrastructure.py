@@ -1,31 +1,37 @@
 """
-What the cluster is built on: the nodes' hardware and networks, the virtual networks, the storages.
+The infrastructure of a cluster: its nodes' hardware and networks, and the virtual networks of SDN.
 
-Plain, frozen data, as `inventory`, by whose rules its parts are known, absent (None, empty) or Unknown.
+Plain, frozen data. As in `inventory`, a part is a value, absent (None or empty), or Unreadable.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
+from typing import TYPE_CHECKING
 
-from .readings import Reading, Unknown, known
+from .readings import Reading, Unreadable, known
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = (
     'Certificate',
+    'HostCertificate',
     'InterfaceType',
     'NodeFacts',
     'NodeHardware',
     'NodeInterface',
     'PhysicalNic',
-    'Storage',
     'Vnet',
-    'unread_values',
+    'unreadable_values',
 )
+
+MAX_VLAN_ID = 4094
 
 
 class InterfaceType(StrEnum):
-    """The kinds of interfaces in a node's network configuration, by Proxmox's own words (`/nodes/N/network`)."""
+    """The types of interfaces in a node's network configuration, named as in `/nodes/N/network`."""
 
     ETH = 'eth'
     BOND = 'bond'
@@ -39,21 +45,22 @@ class InterfaceType(StrEnum):
     OVS_INT_PORT = 'OVSIntPort'
     FABRIC = 'fabric'
     VNET = 'vnet'
-    UNKNOWN = 'unknown'  # what Proxmox does not know (wg0), and what this version does not
+    UNKNOWN = 'unknown'  # unknown to Proxmox VE (wg0), or to this version of the plugin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """
-    `/nodes/N/status`. Each value may be unreadable on its own.
+    The answer of `/nodes/N/status`. Each value may be unreadable independently of the others.
 
     Attributes:
-        version: '9.2.11'.
-        cpu_model: 'AMD EPYC 9354P 32-Core Processor'.
-        cpu_sockets, cpus: Sockets, and logical CPUs of all of them.
-        memory, rootfs: In bytes.
-        kernel: '6.14.11-4-pve'.
-        architecture: 'x86_64', 'aarch64'; 7 does not tell it.
+        version: Version of Proxmox VE on the node, e.g. '9.2.11'.
+        cpu_model: E.g. 'AMD EPYC 9354P 32-Core Processor'.
+        cpu_sockets: Number of CPU sockets.
+        cpus: Number of logical CPUs of all sockets.
+        memory: RAM in bytes.
+        rootfs: Size of the root file system in bytes.
+        architecture: E.g. 'x86_64' or 'aarch64'. Proxmox VE 7 does not report it.
     """
 
     version: Reading[str | None]
@@ -62,34 +69,32 @@ class NodeFacts:
     cpus: Reading[int | None]
     memory: Reading[int | None]
     rootfs: Reading[int | None]
-    kernel: Reading[str | None]
     architecture: Reading[str | None] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
     """
-    One of a node's certificates.
+    A certificate of a node.
 
     Attributes:
-        filename: 'pve-ssl.pem', 'pveproxy-ssl.pem' (which is served if it is there), 'pve-root-ca.pem'.
+        filename: 'pve-ssl.pem', 'pveproxy-ssl.pem' (which is served if it exists) or 'pve-root-ca.pem'.
         expires: Unix seconds.
     """
 
     filename: str
     fingerprint: Reading[str]
     subject: Reading[str]
-    issuer: Reading[str]
     expires: Reading[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostCertificate:
     """
-    What a host has shown when it was connected to: a node, or whatever stands before it.
+    The certificate that a host presented when it was connected to: that of a node, or of a proxy in front of it.
 
     Attributes:
-        host: 'pve1.example.com:8006'.
+        host: E.g. 'pve1.example.com:8006'.
         expires: Unix seconds.
     """
 
@@ -100,24 +105,26 @@ class HostCertificate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeInterface:
     """
-    An interface in a node's network configuration, as it runs. Each value may be unreadable on its own.
+    An interface in a node's running network configuration. Each value may be unreadable independently of the others.
 
     Attributes:
-        type: As this version knows it; `raw_type` as Proxmox VE states it (`ovs_type` where `type` is 'unknown').
-        active: It is up (by the kernel).
-        comments: Without the line break at the end.
-        addresses: All of them, IPv4 and IPv6, with their prefix lengths; none where it asks for one by DHCP.
-        addresses_unread: Why an address of it could not be read; None if all could.
-        method4, method6: 'static', 'manual', 'dhcp', for IPv6 also 'auto' (router advertisements).
-        members: A bond's interfaces (`slaves`, `ovs_bonds`), in their order.
-        ports: A bridge's ports (`bridge_ports`, `ovs_ports`), in their order.
-        bridge: The OVS bridge that it is in (`ovs_bridge`).
-        vlan_aware: A bridge that passes tagged frames on. OVS bridges do.
-        vids: What a VLAN-aware bridge passes (`bridge_vids`), as ranges; empty: all.
-        vlan_id: Of a VLAN interface, or the `ovs_tag` of an OVS port.
-        parent: The interface under a VLAN interface or an alias.
-        alternative_names: `altnames`.
-        extra: What has no attribute of its own, as text.
+        type: The type; UNKNOWN for a type that this version of the plugin does not know.
+        raw_type: The type as Proxmox VE states it (`ovs_type` where `type` is 'unknown').
+        active: The interface is up, according to the kernel.
+        mtu: In bytes; None if not configured.
+        comments: Without trailing line breaks.
+        addresses: All configured addresses with their prefix lengths; empty if the interface uses DHCP.
+        addresses_unreadable: Why an address of the interface could not be read; None if all could be.
+        method4, method6: 'static', 'manual' or 'dhcp'; for IPv6 also 'auto' (router advertisements).
+        gateway4, gateway6: The default gateway through this interface.
+        members: The interfaces of a bond (`slaves`, `ovs_bonds`) in their order.
+        ports: The ports of a bridge (`bridge_ports`, `ovs_ports`) in their order.
+        bridge: The OVS bridge of which the interface is a port (`ovs_bridge`).
+        vlan_aware: Whether a bridge forwards tagged frames. OVS bridges always do.
+        vids: The VLANs that a VLAN-aware bridge forwards (`bridge_vids`), as inclusive ranges; empty means all.
+        vlan_id: The VLAN of a VLAN interface, or the `ovs_tag` of an OVS port.
+        parent: The interface below a VLAN interface or an alias.
+        extra: Keys without an attribute of their own, as text.
     """
 
     name: str
@@ -136,46 +143,38 @@ class NodeInterface:
     vids: Reading[tuple[tuple[int, int], ...]]
     vlan_id: Reading[int | None]
     parent: Reading[str | None]
-    bond_mode: Reading[str | None]
-    alternative_names: Reading[tuple[str, ...]]
-    addresses_unread: Unknown | None = None
+    addresses_unreadable: Unreadable | None = None
     method4: Reading[str | None] = None
     method6: Reading[str | None] = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def method(self, version: int) -> Reading[str | None]:
-        """How it gets its address of an IP version."""
+        """Return how the interface gets its address for an IP version (4 or 6)."""
         return self.method4 if version == 4 else self.method6
 
     def gateway(self, version: int) -> Reading[str | None]:
-        """The default route over it, of an IP version."""
+        """Return the default gateway through this interface for an IP version (4 or 6)."""
         return self.gateway4 if version == 4 else self.gateway6
 
-    @property
-    def unread(self) -> tuple[str, ...]:
-        """Why values of it could not be read."""
-        return unread_values(self)
 
-
-def unread_values(part: object) -> tuple[str, ...]:
-    """The reasons of the values of a dataclass that could not be read, each once."""
+def unreadable_values(part: 'DataclassInstance') -> tuple[str, ...]:
+    """Return the distinct reasons why values of a dataclass instance are Unreadable."""
     values = (getattr(part, attribute.name) for attribute in fields(part))
-    return tuple(dict.fromkeys(value.reason for value in values if isinstance(value, Unknown)))
+    return tuple(dict.fromkeys(value.reason for value in values if isinstance(value, Unreadable)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vnet:
     """
-    A virtual network of SDN, as it runs; guests' NICs name it as their bridge.
+    A virtual network of SDN as it runs. The NICs of guests refer to it as their bridge.
 
     Attributes:
-        zone_type: simple, vlan, qinq, vxlan, evpn, faucet, ...; None if the zone was not listed.
-        tag: A VLAN id where the zone is of VLANs, a VNI (up to 16,777,215) in VXLAN and EVPN zones; None: untagged.
-        alias: Its name for people.
+        zone_type: 'simple', 'vlan', 'qinq', 'vxlan', 'evpn', 'faucet', ...; None if the zone was not listed.
+        tag: A VLAN id in zones of VLANs; a VNI (up to 16,777,215) in VXLAN and EVPN zones; None if untagged.
+        alias: The display name.
     """
 
     name: str
-    zone: Reading[str]
     zone_type: Reading[str | None]
     tag: Reading[int | None]
     alias: Reading[str | None]
@@ -183,66 +182,43 @@ class Vnet:
 
     @property
     def vlan_id(self) -> Reading[int | None]:
-        """The VLAN that its guests are in; None if it is none (a VNI is not a VLAN)."""
+        """The VLAN of the guests in this network; None if there is none (a VNI is not a VLAN id)."""
         if not known(self.zone_type):
             return self.zone_type
         if self.zone_type not in ('vlan', 'qinq', 'faucet'):
             return None
         if not known(self.tag):
             return self.tag
-        return self.tag if self.tag and self.tag <= 4094 else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
-    """
-    A storage of the cluster (`/storage`).
-
-    Attributes:
-        type: dir, lvmthin, zfspool, rbd, nfs, pbs, ...
-        content: images, rootdir, iso, backup, ...
-        nodes: Those that it is limited to; None: all.
-    """
-
-    name: str
-    type: Reading[str | None]
-    content: Reading[frozenset[str]]
-    shared: Reading[bool]
-    enabled: Reading[bool]
-    nodes: Reading[frozenset[str] | None]
+        return self.tag if self.tag and self.tag <= MAX_VLAN_ID else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhysicalNic:
     """
-    A network card's port (or a virtual function of one) as the node's kernel sees it.
+    A port of a network card, or a virtual function of one, as the kernel of the node reports it.
 
     Attributes:
-        name: 'eno1'.
-        mac: The one that it uses now; members of a bond all use the bond's. Upper case with colons; None if it has
-            none.
-        permanent_mac: The one that it was made with.
-        speed_mbps: Of the link, in 10^6 bits per second; None while there is no link or the driver does not tell.
-        driver: 'ixgbe'; None if the kernel names none.
-        bond: The Linux bond that it is a member of; None if of none. Bonds of Open vSwitch are not known to the kernel.
+        name: E.g. 'eno1'.
+        mac: The MAC address in use, upper case with colons; None if there is none. All members of a bond use the
+            bond's.
+        permanent_mac: The MAC address assigned by the manufacturer.
+        speed_mbps: Link speed in 10^6 bits per second; None if there is no link or the driver does not report it.
     """
 
     name: str
     mac: str | None
     permanent_mac: Reading[str | None]
     speed_mbps: Reading[int | None]
-    driver: Reading[str | None]
-    bond: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHardware:
     """
-    What a node told over SSH. None: there is none, or nobody filled it in.
+    The hardware of a node as read over SSH. None means that the node has no such value, or a meaningless one.
 
     Attributes:
-        manufacturer, product, serial: 'Dell Inc.', 'PowerEdge R740', '7XK2M93'.
-        nics: All physical ones, in the kernel's order.
+        manufacturer, product, serial: E.g. 'Dell Inc.', 'PowerEdge R740', '7XK2M93'.
+        nics: All physical NICs in the order of the kernel.
     """
 
     manufacturer: Reading[str | None]

@@ -2,8 +2,8 @@
 What one read of a Proxmox VE cluster returned.
 
 Plain, frozen data without Django or NetBox. Every part that Proxmox may refuse, time out on or garble is a `Reading`:
-the value, or `Unknown` with the reason. `None` always means that Proxmox said "there is none". That difference decides
-whether NetBox may be changed, so no part of an inventory has a default value.
+the value, or `Unreadable` with the reason. `None` always means that Proxmox said "there is none". That difference
+decides whether NetBox may be changed, so no part of an inventory has a default value.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,9 @@ from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
-from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Storage, Vnet
-from .readings import Reading, Unknown, known
-from .token_history import Sight
+from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Vnet
+from .readings import Reading, Unreadable, known
+from .token_history import TokenView
 
 __all__ = (
     'Address',
@@ -32,7 +32,7 @@ __all__ = (
     'Notice',
     'Reading',
     'TagStyle',
-    'Unknown',
+    'Unreadable',
     'known',
 )
 
@@ -100,14 +100,14 @@ class NicAddresses:
             when VLANs, bridges or bonds on top share the MAC).
         configured: The hosts that the configuration gives to this NIC, including those that the guest does not have.
             None: the configuration does not say (a virtual machine without a cloud-init drive, or with network data of
-            its own). Unknown: it cannot be read, so it is not known which addresses are static and whether the NIC has
-            a default gateway.
+            its own). Unreadable: it cannot be read, so it is not known which addresses are static and whether the NIC
+            has a default gateway.
         excess: The hosts that the guest reports beyond the limit. They are not documented, and they are not gone.
     """
 
     addresses: tuple[Address, ...]
     ignored: tuple[IgnoredAddress, ...]
-    running: Unknown | None
+    running: Unreadable | None
     has_gateway4: bool
     has_gateway6: bool
     guest_name: str | None
@@ -136,7 +136,8 @@ class GuestOnlyInterface:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
     """
-    A virtual NIC, from a `netN` property string. What cannot be read is Unknown; if the whole line cannot be read, all
+    A virtual NIC, from a `netN` property string. What cannot be read is Unreadable; if the whole line cannot be read,
+    all
     but the key is: the NIC exists all the same.
 
     Attributes:
@@ -176,12 +177,12 @@ class Disk:
     """
     A data disk or mount point; no CD-ROM, cloud-init drive, EFI disk, TPM state or unused volume.
 
-    What cannot be read is Unknown. If not even the volume can be read, all but the key is: something is there, and it
-    may be a disk or a CD-ROM.
+    What cannot be read is Unreadable. If not even the volume can be read, all but the key is: something is there, and
+    it may be a disk or a CD-ROM.
 
     Attributes:
         key: 'scsi0', 'rootfs', 'mp0'.
-        size: In bytes; Unknown if neither the configuration nor the storage tells.
+        size: In bytes; Unreadable if neither the configuration nor the storage tells.
         storage: Storage id; None for pass-through devices and bind mounts.
         volume: The volume without the storage id; for pass-through and bind mounts the path.
         format: 'raw', 'qcow2', 'subvol', ... ; None if it cannot be told.
@@ -203,7 +204,7 @@ class GuestConfig:
     """
     A guest's running configuration (`/config?current=1`), with Proxmox's own defaults where a key is absent.
 
-    Each attribute is a reading of its own: one that cannot be read is Unknown, and costs the others nothing.
+    Each attribute is a reading of its own: one that cannot be read is Unreadable, and costs the others nothing.
 
     Attributes:
         name: `name` / `hostname`; None if not set (lists then show 'VM 104', 'CT203').
@@ -216,7 +217,7 @@ class GuestConfig:
         boot_order: QEMU: boot devices as Proxmox resolves them, in order. Empty for LXC.
         boot_disk: The key of the first boot device that is a disk; 'rootfs' for LXC; None if there is none.
         agent: QEMU: the guest agent is enabled in the configuration.
-        uuid, vmgenid, created: SMBIOS UUID, VM generation id, creation time (Unix seconds): identity of the machine.
+        uuid, created: SMBIOS UUID and creation time (Unix seconds), which identify the machine.
         cpu_type, machine: QEMU: as configured; else Proxmox's default for the version and the architecture
             (`defaults`), or None as long as that is not filled in.
         kvm: QEMU: `kvm`; None if not configured.
@@ -246,7 +247,6 @@ class GuestConfig:
     boot_disk: Reading[str | None]
     agent: Reading[bool]
     uuid: Reading[str | None]
-    vmgenid: Reading[str | None]
     created: Reading[int | None]
     cpu_type: Reading[str | None]
     bios: Reading[str | None]
@@ -261,22 +261,23 @@ class GuestConfig:
     cloudinit_drive: Reading[bool] = False
     extra: Mapping[str, str] = field(default_factory=dict)
 
-    def unread(self) -> Iterator[tuple[str, str, str]]:
-        """What of the configuration cannot be read: which part, of what ('' or 'net0', 'scsi0', ...), and why."""
+    def unreadable_parts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (part, device, reason) for each unreadable part; `device` is 'net0', 'scsi0', ... or ''."""
         for part in fields(self):
-            # Whether there is a cloud-init drive is unknown because of a disk, which is named below.
-            if isinstance(reading := getattr(self, part.name), Unknown) and part.name != 'cloudinit_drive':
+            # The cloud-init drive is unreadable only because of a disk, which is yielded below.
+            if isinstance(reading := getattr(self, part.name), Unreadable) and part.name != 'cloudinit_drive':
                 yield part.name, '', reading.reason
         for number, wish in self.cloudinit.items():
-            if isinstance(wish, Unknown):
+            if isinstance(wish, Unreadable):
                 yield 'ipconfig', str(number), wish.reason
-        for device in (*self.nics, *self.disks):
+        devices: tuple[Nic | Disk, ...] = (*self.nics, *self.disks)
+        for device in devices:
             readings = {part.name: getattr(device, part.name) for part in fields(device)}
-            unread = {name: reading.reason for name, reading in readings.items() if isinstance(reading, Unknown)}
-            if len(unread) > 1 and len(set(unread.values())) == 1:
-                # The whole line cannot be read.
-                unread = {'nic' if isinstance(device, Nic) else 'disk': next(iter(unread.values()))}
-            for name, reason in unread.items():
+            unreadable = {name: reading.reason for name, reading in readings.items() if isinstance(reading, Unreadable)}
+            if len(unreadable) > 1 and len(set(unreadable.values())) == 1:
+                # The whole value cannot be read.
+                unreadable = {'nic' if isinstance(device, Nic) else 'disk': next(iter(unreadable.values()))}
+            for name, reason in unreadable.items():
                 yield name, device.key, reason
 
 
@@ -290,9 +291,10 @@ class Guest:
         name: As Proxmox lists it.
         status: Proxmox's own word: running, stopped, paused, prelaunch, suspended, io-error, ...
         lock: backup, migrate, snapshot, suspended, ...; None if not locked.
-        pool, ha_state: None if in no pool, not managed by HA; Unknown if the token may not see that.
-        addresses: By NIC key; Unknown if the configuration is.
-        guest_only: Interfaces that belong to none of its readable NICs. Unknown if the guest could not be asked, or if
+        pool, ha_state: None if in no pool, not managed by HA; Unreadable if the token may not see that.
+        addresses: By NIC key; Unreadable if the configuration is.
+        guest_only: Interfaces that belong to none of its readable NICs. Unreadable if the guest could not be asked, or
+            if
             a part of its answer that may be about such an interface could not be read.
         os_name: The guest agent's `pretty-name`; None if not asked for or not told.
         host_name: The guest agent's host name; likewise.
@@ -328,8 +330,8 @@ class Node:
     Attributes:
         cpus: Logical CPUs.
         address: The one that the cluster uses.
-        facts, certificates: Unknown if it is offline or was not asked.
-        interfaces: Its running network. Unknown, too, if the list may be incomplete (a token without SDN.Audit gets
+        facts, certificates: Unreadable if it is offline or was not asked.
+        interfaces: Its running network. Unreadable, too, if the list may be incomplete (a token without SDN.Audit gets
             no bridges), and while there are changes that are not applied yet: Proxmox shows only those then.
         hardware: What SSH told; None if the endpoint does not ask by SSH.
     """
@@ -383,7 +385,7 @@ class Inventory:
         guests: Sorted by type and vmid.
         guests_incomplete: None if a guest that is not in `guests` does not exist; else the reason why its absence
             means nothing (the token does not see all guests, no quorum, a list was refused).
-        vnets, storages: Unknown, too, if the token may not see all of them.
+        vnets: Also Unreadable if the token may not see all of them.
         not_backed_up: The ids of the guests that no backup job covers.
         calls: Number of requests made to Proxmox.
         sight: What the token could see; None if its privileges are not known.
@@ -395,12 +397,11 @@ class Inventory:
     quorate: Reading[bool]
     nodes: tuple[Node, ...]
     guests: tuple[Guest, ...]
-    guests_incomplete: Unknown | None
+    guests_incomplete: Unreadable | None
     tag_style: Reading[TagStyle]
     vnets: Reading[tuple[Vnet, ...]]
-    storages: Reading[tuple[Storage, ...]]
     not_backed_up: Reading[frozenset[int]]
     warnings: tuple[Notice, ...]
     calls: int
-    sight: Sight | None = None
+    token_view: TokenView | None = None
     certificate: HostCertificate | None = None

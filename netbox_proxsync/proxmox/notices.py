@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from .inventory import Notice
 
-__all__ = ('VMID', 'Notebook', 'listed')
+__all__ = ('VMID', 'NoticeCollector', 'listed')
 
 SHOWN = 20
 # Stands for the VM ID in texts that guests share.
@@ -13,12 +13,12 @@ VMID = '{vmid}'
 
 def listed(names: Iterable[object]) -> str:
     """'qemu/100, qemu/101 and 48 more'."""
-    names = [str(name) for name in names]
-    more = len(names) - SHOWN
-    return ', '.join(names) if more <= 0 else f'{", ".join(names[:SHOWN])} and {more} more'
+    texts = [str(name) for name in names]
+    more = len(texts) - SHOWN
+    return ', '.join(texts) if more <= 0 else f'{", ".join(texts[:SHOWN])} and {more} more'
 
 
-class Notebook:
+class NoticeCollector:
     """Not for several threads at once."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Notebook:
         if key not in keys:
             keys.append(key)
 
-    def notices(self) -> tuple[Notice, ...]:
+    def collected(self) -> tuple[Notice, ...]:
         """In the order in which they were noted, those about guests last."""
         return (*self._notices, *(self._of_guests(what, remedy, keys) for (what, remedy), keys in self._guests.items()))
 

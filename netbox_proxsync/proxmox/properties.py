@@ -3,31 +3,35 @@ Proxmox VE's scalars and property strings.
 
 Numbers come as numbers or as text, depending on version and call; booleans in six spellings; structures as
 `value,key=value,...`. The functions here take whatever JSON can hold and either return the Python value or raise
-`Garbled`, nothing else.
+`ParseError`, nothing else.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
-from .readings import Reading, Unknown
+from .readings import Reading, Unreadable
 
 __all__ = (
-    'Garbled',
+    'ParseError',
     'as_text',
     'boolean',
+    'boolean_or_none',
     'decimal',
     'format_properties',
     'integer',
+    'optional_text',
     'parse_mac',
     'parse_properties',
+    'parse_ranges',
     'parse_size',
     'parse_tags',
     'parse_uuid',
+    'positive_or_none',
     'read_properties',
     'read_value',
     'text',
@@ -44,10 +48,11 @@ MAX_INTEGER = 2**63 - 1
 INTEGER = re.compile(r'[+-]?[0-9]{1,20}')
 NUMBER = re.compile(r'[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2})?')
 MAC = re.compile(r'[0-9A-F]{2}(?:[:-][0-9A-F]{2}){5}', re.IGNORECASE | re.ASCII)
+NO_MAC = '00:00:00:00:00:00'
 LIST_SEPARATORS = re.compile(r'[;,\s\0]+')
 
 
-class Garbled(ValueError):
+class ParseError(ValueError):
     """Proxmox (or the guest) answered something that does not mean anything; the text says what and where."""
 
 
@@ -63,54 +68,104 @@ def _shown(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """A text that Proxmox may send as a number (a host name `123`). Raises Garbled for anything else."""
+    """A text that Proxmox may send as a number (a host name `123`). Raises ParseError for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, int | float) and abs(value) <= MAX_INTEGER:  # NaN compares false
         return str(value)
-    raise Garbled(f'{_shown(value)} is not a text')
+    raise ParseError(f'{_shown(value)} is not a text')
 
 
-def integer(value: object) -> int:
-    """A whole number: 2048, '2048', 2048.0. Raises Garbled for everything else, NaN and 1.5 included."""
+def optional_text(value: object) -> str | None:
+    """
+    Return a text without surrounding blanks; None if it is empty. Raises ParseError for anything but text and numbers.
+    """
+    return text(value).strip() or None
+
+
+def integer(value: object, allowed: range | None = None) -> int:
+    """
+    Return a whole number: 2048, '2048', 2048.0.
+
+    Raises:
+        ParseError: The value is something else, such as NaN or 1.5, or outside the allowed range.
+    """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     shown = text(value).strip()
     if not INTEGER.fullmatch(shown) or abs(int(shown)) > MAX_INTEGER:
-        raise Garbled(f'{_shown(value)} is not a whole number')
-    return int(shown)
+        raise ParseError(f'{_shown(value)} is not a whole number')
+    number = int(shown)
+    if allowed is not None and number not in allowed:
+        raise ParseError(f'{number} is out of range')
+    return number
+
+
+def positive_or_none(value: object) -> int | None:
+    """Return a whole number above 0; None for anything else."""
+    try:
+        number = integer(value)
+    except ParseError:
+        return None
+    return number if number > 0 else None
 
 
 def decimal(value: object) -> Decimal:
-    """A number: 1.5, '1.5', '12'. Raises Garbled for everything else, NaN and infinity included."""
+    """A number: 1.5, '1.5', '12'. Raises ParseError for everything else, NaN and infinity included."""
     shown = text(value).strip()
     if not NUMBER.fullmatch(shown):
-        raise Garbled(f'{_shown(value)} is not a number')
+        raise ParseError(f'{_shown(value)} is not a number')
     return Decimal(shown)
 
 
 def boolean(value: object) -> bool:
-    """A boolean: 0/1, on/off, yes/no, true/false, as number, text or JSON boolean. Else raises Garbled."""
+    """A boolean: 0/1, on/off, yes/no, true/false, as number, text or JSON boolean. Else raises ParseError."""
     try:
         return BOOLEANS[text(value).strip().lower()]
     except KeyError:
-        raise Garbled(f'{_shown(value)} is neither true nor false') from None
+        raise ParseError(f'{_shown(value)} is neither true nor false') from None
+
+
+def boolean_or_none(value: object) -> bool | None:
+    """Return a boolean as `boolean` does; None for anything else."""
+    try:
+        return boolean(value)
+    except ParseError:
+        return None
+
+
+def parse_ranges(parts: Iterable[str], allowed: range) -> tuple[tuple[int, int], ...]:
+    """
+    Return the inclusive ranges in texts such as '4' and '100-200', sorted.
+
+    Raises:
+        ParseError: A part is not a range, or not within `allowed`.
+    """
+    ranges = []
+    for part in parts:
+        low, dash, high = part.partition('-')
+        first = integer(low, allowed)
+        last = integer(high, allowed) if dash else first
+        if last < first:
+            raise ParseError(f'{part[:40]} ends before it begins')
+        ranges.append((first, last))
+    return tuple(sorted(ranges))
 
 
 def parse_size(value: object) -> int:
     """
     A disk size in bytes. Units are binary, 9.x may append "iB", and no unit means bytes: '32G', '1.5T', '4096', '8GiB'.
 
-    Fractions of a byte are cut off, as Proxmox does. Raises Garbled for NaN, negative and any other text.
+    Fractions of a byte are cut off, as Proxmox does. Raises ParseError for NaN, negative and any other text.
     """
     match = SIZE.fullmatch(text(value).strip())
     if match is None or len(match[1]) > 40:
-        raise Garbled(f'{_shown(value)} is not a size')
-    size = math.floor(Fraction(match[1]) * 1024 ** SIZE_UNITS[match[2]])
+        raise ParseError(f'{_shown(value)} is not a size')
+    size = math.floor(Fraction(match[1]) * Fraction(1024) ** SIZE_UNITS[match[2]])
     if size > MAX_INTEGER:
-        raise Garbled(f'{_shown(value)} is not a possible size')
+        raise ParseError(f'{_shown(value)} is not a possible size')
     return size
 
 
@@ -129,12 +184,12 @@ def parse_mac(value: object) -> str | None:
 
 
 def parse_uuid(value: object) -> str:
-    """A UUID in the usual spelling, lower case. Raises Garbled."""
+    """A UUID in the usual spelling, lower case. Raises ParseError."""
     shown = text(value).strip()
     try:
         return str(UUID(shown))
     except ValueError:
-        raise Garbled(f'{_shown(value)} is not a UUID') from None
+        raise ParseError(f'{_shown(value)} is not a UUID') from None
 
 
 def parse_properties(value: object, default_key: str | None = None) -> dict[str, str]:
@@ -149,23 +204,23 @@ def parse_properties(value: object, default_key: str | None = None) -> dict[str,
         default_key: The sub-key of the part that has no "=".
 
     Raises:
-        Garbled: where Proxmox refuses it too: a sub-key without a name or a value, or one that is given twice.
+        ParseError: where Proxmox refuses it too: a sub-key without a name or a value, or one that is given twice.
     """
     properties = {}
     for name, content in read_properties(value, default_key).items():
-        if isinstance(content, Unknown):
-            raise Garbled(content.reason.rstrip('.'))
+        if isinstance(content, Unreadable):
+            raise ParseError(content.reason.rstrip('.'))
         properties[name] = content
     return properties
 
 
 def read_properties(value: object, default_key: str | None = None) -> dict[str, Reading[str]]:
     """
-    The same as `parse_properties`, but a sub-key without a value, or one that is given twice, is Unknown and costs the
-    other sub-keys nothing.
+    The same as `parse_properties`, but a sub-key without a value, or one that is given twice, is Unreadable and costs
+    the other sub-keys nothing.
 
     Raises:
-        Garbled: It is not a text, or a part of it has no name, so that which sub-key it gives is not known.
+        ParseError: It is not a text, or a part of it has no name, so that which sub-key it gives is not known.
     """
     properties: dict[str, Reading[str]] = {}
     for part in text(value).split(','):
@@ -173,15 +228,15 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
             continue
         name, equals, content = part.partition('=')
         if not equals:
-            name, content = default_key, part
+            name, content = default_key or '', part
         if not name:
-            raise Garbled(f'{_shown(part)} has no key')
+            raise ParseError(f'{_shown(part)} has no key')
         if name.strip() != name:
-            raise Garbled(f'{_shown(name)} is not a key')
+            raise ParseError(f'{_shown(name)} is not a key')
         if name in properties:
-            properties[name] = Unknown(f'{_shown(name)} is given twice.')
+            properties[name] = Unreadable(f'{_shown(name)} is given twice.')
         elif not content:
-            properties[name] = Unknown(f'{_shown(name)} has no value.')
+            properties[name] = Unreadable(f'{_shown(name)} has no value.')
         else:
             properties[name] = content
     return properties
@@ -189,30 +244,30 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
 
 def read_value[T](parse: Callable[[object], T], value: object, what: str) -> Reading[T]:
     """
-    What `parse` makes of a value, or Unknown, with the reason, if it raises Garbled.
+    What `parse` makes of a value, or Unreadable, with the reason, if it raises ParseError.
 
     Args:
-        value: May be Unknown itself.
+        value: May be Unreadable itself.
         what: Names the value in the reason: 'memory', 'tag of net0'.
     """
     try:
-        if isinstance(value, Unknown):
-            raise Garbled(value.reason.rstrip('.'))
+        if isinstance(value, Unreadable):
+            raise ParseError(value.reason.rstrip('.'))
         return parse(value)
-    except Garbled as error:
-        return Unknown(f'"{what}" cannot be read: {error}.')
+    except ParseError as error:
+        return Unreadable(f'"{what}" cannot be read: {error}.')
 
 
 def format_properties(properties: Mapping[str, str], default_key: str | None = None) -> str:
     """
     Sub-keys as a property string: the default key first and bare, the others by name.
 
-    Reading it back gives the same sub-keys. Raises Garbled for what Proxmox's format cannot express: it has no
+    Reading it back gives the same sub-keys. Raises ParseError for what Proxmox's format cannot express: it has no
     quoting, so no comma anywhere, no "=" in a name, no blanks around a name, and no empty name or value.
     """
     for name, content in properties.items():
         if ',' in name + content or '=' in name or not name or name.strip() != name or not content:
-            raise Garbled(f'{_shown(name)}={_shown(content)} cannot be written as a property string')
+            raise ParseError(f'{_shown(name)}={_shown(content)} cannot be written as a property string')
     first = properties.get(default_key, '') if default_key else ''
     bare = [first] if first.strip() and '=' not in first else []
     return ','.join(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import TypeIs  # in typing from Python 3.13 on
 
-__all__ = ('Reading', 'Unknown', 'known')
+__all__ = ('Reading', 'Unreadable', 'known')
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class Unreadable:
     """
     A part of the inventory that was asked for and not answered.
 
@@ -25,9 +25,9 @@ class Unknown:
         return False
 
 
-type Reading[T] = T | Unknown
+type Reading[T] = T | Unreadable
 
 
 def known[T](reading: 'Reading[T]') -> 'TypeIs[T]':
     """Whether a reading holds a value (which may be None: Proxmox said that there is none)."""
-    return not isinstance(reading, Unknown)
+    return not isinstance(reading, Unreadable)

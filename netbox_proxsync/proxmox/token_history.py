@@ -14,7 +14,7 @@ from .access import Access, wanted_privileges
 from .plurals import counted
 from .version import Version
 
-__all__ = ('Loss', 'Memory', 'Right', 'Sight')
+__all__ = ('LostAccess', 'Right', 'TokenHistory', 'TokenView')
 
 type Right = tuple[str, str]
 """A privilege and the path that it is on: ('VM.Audit', '/vms')."""
@@ -25,7 +25,7 @@ FEWER = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class LostAccess:
     """What the token could see on a day (YYYY-MM-DD), and cannot now. In words, for people."""
 
     message: str
@@ -33,7 +33,7 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class TokenView:
     """
     What a token sees in one read.
 
@@ -64,7 +64,7 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class TokenHistory:
     """
     What is kept between runs.
 
@@ -101,35 +101,37 @@ class Memory:
             'revoked': sorted(self.revoked),
         }
 
-    def followed_by(self, sight: Sight, day: str) -> Self:
+    def updated_with(self, token_view: TokenView, day: str) -> Self:
         """The memory after a read on that day. What the token has lost stays, until it has it again."""
         rights = {
             right: day if has else self.rights[right]
-            for right, has in sight.rights.items()
+            for right, has in token_view.rights.items()
             if has or right in self.rights
         }
-        if not sight.complete:
+        if not token_view.complete:
             return type(self)(rights=rights, day=self.day, guests=self.guests, revoked=self.revoked)
-        return type(self)(rights=rights, day=day, guests=dict(sight.guests), revoked=sight.revoked)
+        return type(self)(rights=rights, day=day, guests=dict(token_view.guests), revoked=token_view.revoked)
 
-    def lost(self, sight: Sight) -> dict[Right, Loss]:
+    def lost(self, token_view: TokenView) -> dict[Right, LostAccess]:
         """The privileges that the token had and has no more."""
-        lost = {right: self.rights[right] for right, has in sight.rights.items() if not has and right in self.rights}
+        lost = {
+            right: self.rights[right] for right, has in token_view.rights.items() if not has and right in self.rights
+        }
         if self.day:
-            lost |= {('VM.Audit', path): self.day for path in sight.revoked - self.revoked}
+            lost |= {('VM.Audit', path): self.day for path in token_view.revoked - self.revoked}
         return {
-            right: Loss(f'The token no longer has {right[0]} on {right[1]} (it had it on {day})', day)
+            right: LostAccess(f'The token no longer has {right[0]} on {right[1]} (it had it on {day})', day)
             for right, day in lost.items()
         }
 
-    def fewer(self, sight: Sight) -> list[Loss]:
+    def fewer(self, token_view: TokenView) -> list[LostAccess]:
         """The types of guests of which it sees far fewer."""
         return [
-            Loss(
-                f'The token sees {counted(sight.guests.get(kind, 0), GUESTS.get(kind, kind))}; '
+            LostAccess(
+                f'The token sees {counted(token_view.guests.get(kind, 0), GUESTS.get(kind, kind))}; '
                 f'it saw {number} on {self.day}.',
                 self.day,
             )
             for kind, number in self.guests.items()
-            if sight.guests.get(kind, 0) < number * FEWER
+            if token_view.guests.get(kind, 0) < number * FEWER
         ]

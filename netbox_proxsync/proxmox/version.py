@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
-from .errors import NotProxmox, VersionTooOld
+from .errors import NotProxmoxError, VersionTooOldError
 
 __all__ = ('MINIMUM_MAJOR', 'Version')
 
@@ -28,17 +28,17 @@ class Version(NamedTuple):
         """
         The version in an answer of `/version`.
 
-        Raises NotProxmox for anything that Proxmox VE does not answer, VersionTooOld for one before 7.
+        Raises NotProxmoxError for anything that Proxmox VE does not answer, VersionTooOldError for one before 7.
         """
         text = answer.get('version') if isinstance(answer, dict) else None
         match = NUMBER.fullmatch(text) if isinstance(text, str) else None
-        if match is None:
-            raise NotProxmox(
+        if match is None or text is None:
+            raise NotProxmoxError(
                 f'{host} answers, but not as Proxmox VE does.', 'Is this the address of a Proxmox VE node, port 8006?'
             )
         version = cls(text, int(match[1]), int(match[2]))
         if version.major < MINIMUM_MAJOR:
-            raise VersionTooOld(
+            raise VersionTooOldError(
                 f'{host} runs Proxmox VE {text}; the oldest that can be read is {MINIMUM_MAJOR}.',
                 'Upgrade Proxmox VE.',
             )

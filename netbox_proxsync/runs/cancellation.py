@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from ..choices import RunStatusChoices
 from ..models import ProxmoxEndpoint, SyncRun
-from ..proxmox.errors import Cancelled
+from ..proxmox.errors import CancelledError
 from .lifecycle import close, find_dead
 
 __all__ = (
@@ -109,9 +109,9 @@ class CancelWatch:
         return self._cancelled.is_set()
 
     def check(self) -> None:
-        """Raises Cancelled if it was."""
+        """Raises CancelledError if it was."""
         if self._cancelled.is_set():
-            raise Cancelled(_('The run was cancelled.'))
+            raise CancelledError(_('The run was cancelled.'))
 
     @contextmanager
     def calling(self, call: Callable[[], None]) -> Iterator[None]:

@@ -66,7 +66,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> tuple[st
         Its status (completed, completed with errors, refused or failed), and why it is not simply completed.
 
     Raises:
-        Cancelled: What was written until then is whole, and recorded.
+        CancelledError: What was written until then is whole, and recorded.
         ProxmoxError: Proxmox could not be read; nothing was written.
     """
     retried(partial(take_decisions, run.endpoint), _('reading decisions'))
@@ -181,7 +181,7 @@ def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
         watch.calling(client.cancel),
     ):
         try:
-            inventory = collect(client, options_of(endpoint, run.vmids), recorder.progress, endpoint.memory)
+            inventory = collect(client, options_of(endpoint, run.vmids), recorder.progress, endpoint.token_history)
         finally:
             recorder.called(client.calls)
     recorder.collected(inventory)

@@ -16,7 +16,7 @@ from ..ledger.database import retried
 from ..ledger.writer import Result
 from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from ..proxmox.inventory import Inventory
-from ..proxmox.token_history import Sight
+from ..proxmox.token_history import TokenView
 from ..sync.changes import Plan
 from ..sync.cluster_state import state_of
 from ..sync.serialization import binding_as_json, fields_as_json
@@ -83,8 +83,8 @@ class RunRecorder:
             ],
         )
         self.found(inventory)
-        if inventory.sight:
-            self.remember(inventory.sight)
+        if inventory.token_view:
+            self.remember(inventory.token_view)
 
     def found(self, inventory: Inventory) -> None:
         """How the cluster is, where that differs from what is known of it."""
@@ -93,10 +93,10 @@ class RunRecorder:
         if (endpoint.pve_version, endpoint.cluster_state) != (inventory.version, state):
             self.update_endpoint(pve_version=inventory.version, cluster_state=state)
 
-    def remember(self, sight: Sight) -> None:
+    def remember(self, token_view: TokenView) -> None:
         """What the token sees, unless the endpoint has another one by now."""
         endpoint = self.run.endpoint
-        seen = endpoint.memory.followed_by(sight, timezone.localdate().isoformat()).data
+        seen = endpoint.token_history.updated_with(token_view, timezone.localdate().isoformat()).data
         if seen != endpoint.seen and not endpoint.has_new_token():
             self.update_endpoint(seen=seen)
 

@@ -113,7 +113,7 @@ def unread(guest: Guest) -> Iterator[dict[str, str]]:
         if not known(reading) and reading.reason not in reasons:
             yield {'part': part, 'of': '', 'reason': reading.reason}
     if known(guest.config):
-        for part, of, reason in guest.config.unread():
+        for part, of, reason in guest.config.unreadable_parts():
             yield {'part': part, 'of': of, 'reason': reason}
     silent: dict[str, list[str]] = {}
     for key, nic in guest.addresses.items() if known(guest.addresses) else ():

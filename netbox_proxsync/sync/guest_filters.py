@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from ..proxmox.inventory import Guest, Reading, Unknown, known
+from ..proxmox.inventory import Guest, Reading, Unreadable, known
 
 __all__ = ('GuestFilters', 'Subject', 'Term')
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from ..proxmox.readings import Reading, Unknown, known
+from ..proxmox.readings import Reading, Unreadable, known
 from .patterns import GLOB, PatternError, compile_pattern
 from .values import Pointer
 
@@ -237,7 +237,7 @@ def matches(rule: Rule, guest: RuleGuest) -> Reading[bool]:
         if result is False:
             return False
         if not known(result) and unknown is None:
-            unknown = Unknown(f'Whether rule "{rule.name}" matches is not known: {result.reason}')
+            unknown = Unreadable(f'Whether rule "{rule.name}" matches is not known: {result.reason}')
     return True if unknown is None else unknown
 
 

@@ -129,8 +129,8 @@ def reasons_of(unread: list[dict[str, Any]] | None) -> dict[str, str]:
 
 def reading(part: str, value: Any, reasons: dict[str, str]) -> Reading[Any]:
     """
-    The value, or Unknown. A part that is unread for the same reason as the configuration is not listed by itself, so an
-    empty value says nothing then.
+    The value, or Unreadable. A part that is unread for the same reason as the configuration is not listed by itself, so
+    an empty value says nothing then.
     """
     reason = reasons.get(part) or (None if value else reasons.get('config'))
-    return Unknown(reason) if reason else value
+    return Unreadable(reason) if reason else value

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
 
 from ..models import MappingRule
-from ..proxmox.readings import Unknown
+from ..proxmox.readings import Unreadable
 from ..sync.rules import TARGETS, Decided
 from .rule_matches import decision_about
 
@@ -43,8 +43,8 @@ class GuestRulesPanel(panels.ObjectPanel):
         decision, rules = decision_about(context['object'])
         viewable = set(MappingRule.objects.restrict(context['request'].user, 'view').values_list('pk', flat=True))
 
-        def row(label: Any, decided: Decided | Unknown, name: str = '') -> Row:
-            if isinstance(decided, Unknown):
+        def row(label: Any, decided: Decided | Unreadable, name: str = '') -> Row:
+            if isinstance(decided, Unreadable):
                 return Row(label, unknown=decided.reason)
             rule = rules[decided.rule.pk]
             value = getattr(rule, name) if name else None
@@ -62,7 +62,7 @@ class GuestRulesPanel(panels.ObjectPanel):
 def tag_rows(tags: Any, rules: dict[int, MappingRule], viewable: set[int]) -> list[Row]:
     """One row for each rule that gives tags."""
     label = MappingRule._meta.get_field('extra_tags').verbose_name
-    if isinstance(tags, Unknown):
+    if isinstance(tags, Unreadable):
         return [Row(label, unknown=tags.reason)]
     by_rule: dict[int, list[int]] = {}
     for tag in tags:

@@ -16,9 +16,9 @@ from users.models import User
 from netbox_proxsync.endpoints.connection import connection_of, ssh_settings_of
 from netbox_proxsync.endpoints.connection import test as check_connection
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.proxmox.errors import Cancelled
+from netbox_proxsync.proxmox.errors import CancelledError
 from netbox_proxsync.proxmox.http.client import ProxmoxClient
-from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.proxmox.ssh.outputs import BONDED, BONDED_FACTS, DELL
 from tests.proxmox.ssh.servers import DMI, LINKS, NIC_FACTS, Node, never_ends, pem, prints, private_key, serving_node
@@ -140,7 +140,7 @@ def test_a_node_that_cannot_be_read_is_unknown_and_told_once(cluster, sync):
     endpoint.refresh_from_db()
     one, two = read(endpoint).nodes
     assert one.hardware.serial == '7XK2M93'
-    assert isinstance(two.hardware, Unknown)
+    assert isinstance(two.hardware, Unreadable)
     run = sync(endpoint)
     assert run.status == 'completed'
     (message,) = told_of_nodes(run)
@@ -150,7 +150,7 @@ def test_a_node_that_cannot_be_read_is_unknown_and_told_once(cluster, sync):
     assert nodes['pve2'].attempts == []
     assert PASSWORD not in json.dumps([run.messages, str(run.job.data), run.job.log_entries], default=str)
     pve.node_offline('pve2')
-    assert read(endpoint).nodes[1].hardware == Unknown('Node pve2 is offline.')
+    assert read(endpoint).nodes[1].hardware == Unreadable('Node pve2 is offline.')
 
 
 def test_the_hardware_of_another_machine_is_not_taken(cluster):
@@ -186,7 +186,7 @@ def test_cancelling_ends_the_wait_for_a_node(cluster):
         timer = Timer(1.5, client.cancel)
         timer.start()
         start = time.monotonic()
-        with pytest.raises(Cancelled):
+        with pytest.raises(CancelledError):
             collect(client, CollectOptions(ssh=ssh_settings_of(endpoint)))
     assert time.monotonic() - start < 4
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from users.models import User
 
-from netbox_proxsync.proxmox.token_history import Memory
+from netbox_proxsync.proxmox.token_history import TokenHistory
 from netbox_proxsync.runs import execution
 
 pytestmark = pytest.mark.django_db
@@ -47,8 +47,8 @@ def test_a_lost_privilege_is_told_with_the_command_that_grants_it(pve, endpoint,
 def test_it_is_written_only_when_it_differs_and_is_no_matter_for_the_change_log(endpoint, sync, today):
     sync(endpoint)
     endpoint.refresh_from_db()
-    assert Memory.parse(endpoint.seen).guests == {'lxc': 1, 'qemu': 3}
-    assert Memory.parse(endpoint.seen).rights['VM.Audit', '/vms'] == today
+    assert TokenHistory.parse(endpoint.seen).guests == {'lxc': 1, 'qemu': 3}
+    assert TokenHistory.parse(endpoint.seen).rights['VM.Audit', '/vms'] == today
     changes = ObjectChange.objects.count()
     with CaptureQueriesContext(connection) as queries:
         sync(endpoint, mode='preview')
@@ -63,10 +63,10 @@ def test_it_is_written_only_when_it_differs_and_is_no_matter_for_the_change_log(
 def test_another_token_is_not_compared_with_the_one_before(endpoint, sync, change):
     sync(endpoint)
     endpoint.refresh_from_db()
-    assert endpoint.memory.rights
+    assert endpoint.token_history.rights
     for name, value in change.items():
         setattr(endpoint, name, value)
-    assert endpoint.memory == Memory()
+    assert endpoint.token_history == TokenHistory()
     endpoint.save()
     endpoint.refresh_from_db()
     assert endpoint.seen == {}
@@ -79,7 +79,7 @@ def test_the_same_token_stored_again_changes_nothing(pve, endpoint, sync):
     endpoint.description = 'edited'
     endpoint.save()
     endpoint.refresh_from_db()
-    assert endpoint.memory.rights
+    assert endpoint.token_history.rights
 
 
 def test_a_run_that_began_with_another_token_is_not_remembered(endpoint, sync, monkeypatch):

@@ -9,7 +9,7 @@ from ipam.models import IPAddress
 from virtualization.models import VirtualMachine, VMInterface
 
 from netbox_proxsync.models import Binding
-from netbox_proxsync.proxmox.inventory import GuestType, Unknown
+from netbox_proxsync.proxmox.inventory import GuestType, Unreadable
 from tests.scenarios.rounds import Lab
 from tests.sync.builders import addresses, config, guest, inventory, nic
 
@@ -169,7 +169,7 @@ def test_a_users_address_stays_unassigned_when_the_nic_of_a_silent_guest_is_gone
     lab.make(IPAddress(address='10.0.0.5/24'))
     lab.sync(inventory(guest(100)))
     gone = guest(100, config=config(nics=(nic('net1', 'BC:24:11:00:00:99'),)),
-                 addresses={'net1': addresses(running=Unknown('silent'))})  # fmt: skip
+                 addresses={'net1': addresses(running=Unreadable('silent'))})  # fmt: skip
     done = lab.sync(inventory(gone))
     assert not done.left
     assert IPAddress.objects.get().assigned_object is None

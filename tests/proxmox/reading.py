@@ -6,7 +6,7 @@ from typing import Any
 
 from netbox_proxsync.proxmox.connections import ContactPolicy
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
-from netbox_proxsync.proxmox.inventory import Guest, Inventory, Unknown
+from netbox_proxsync.proxmox.inventory import Guest, Inventory, Unreadable
 from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.pve import StandIn
 from tests.stack import loopback
@@ -38,7 +38,7 @@ def guest_of(inventory: Inventory, vmid: int) -> Guest:
 
 
 def is_unknown(reading: object, words: str = '') -> bool:
-    return isinstance(reading, Unknown) and words in reading.reason
+    return isinstance(reading, Unreadable) and words in reading.reason
 
 
 def messages(inventory: Inventory) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from netbox_proxsync.proxmox.access import Access
-from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.properties import ParseError
 from netbox_proxsync.proxmox.version import Version
 
 from .recordings import data
@@ -11,7 +11,7 @@ from .recordings import data
 TOKEN = 'netbox@pve!sync'
 V7, V8, V9 = Version('7.4-20', 7, 4), Version('8.4.21', 8, 4), Version('9.2.11', 9, 2)
 TOP_LEVELS = ('/', '/access', '/access/groups', '/nodes', '/pool', '/sdn', '/storage', '/vms')
-AUDITOR = ('VM.Audit', 'Sys.Audit', 'Datastore.Audit', 'Pool.Audit', 'SDN.Audit', 'VM.GuestAgent.Audit')
+AUDITOR = ('VM.Audit', 'Sys.Audit', 'Pool.Audit', 'SDN.Audit', 'VM.GuestAgent.Audit')
 
 
 def everywhere(*privileges: str, **paths: dict[str, int]) -> dict[str, dict[str, int]]:
@@ -33,7 +33,6 @@ class TestRecordings:
     def test_an_auditor_lacks_nothing(self, name, version):
         access = parse(data(name, '/access/permissions'), data(name, '/access/acl'))
         assert access.guests_hidden is None
-        assert access.sees_all_guests
         assert access.sees_all_pools
         assert access.sees_agent(version)
         assert access.sees_agent(version, 100)
@@ -45,7 +44,6 @@ class TestRecordings:
         assert access.allows('/vms/100', 'VM.Audit')
         assert access.allows('/vms/103', 'VM.Audit')  # by a pool, with propagation 0
         assert not access.allows('/vms/101', 'VM.Audit')
-        assert not access.sees_all_guests
         assert 'VM.Audit on /vms' in access.guests_hidden
         assert not access.sees_all_pools
         assert not access.sees_agent(V9, 100)
@@ -56,7 +54,7 @@ class TestRecordings:
 class TestGuests:
     def test_on_vms_is_enough(self):
         permissions = {'/vms': {'VM.Audit': 1}, '/access': {'Sys.Audit': 1}}
-        assert parse(permissions).sees_all_guests
+        assert parse(permissions).guests_hidden is None
 
     @pytest.mark.parametrize(
         'permissions',
@@ -70,7 +68,7 @@ class TestGuests:
         ids=['nothing', 'on / only', 'on /, but not on /vms', 'on /vms only', 'another privilege'],
     )
     def test_what_does_not_reach_the_guests(self, permissions):
-        assert not parse(permissions).sees_all_guests
+        assert parse(permissions).guests_hidden
 
     def test_taken_away_by_a_smaller_role(self):
         access = parse(everywhere(*AUDITOR, **{'/vms/100': {'VM.PowerMgmt': 1}}))
@@ -80,7 +78,7 @@ class TestGuests:
     def test_taken_away_by_no_access_which_the_permissions_do_not_show(self):
         access = parse(everywhere(*AUDITOR), acl(('/', 'PVEAuditor'), ('/vms/100', 'NoAccess')))
         assert access.revoked_guests == ('/vms/100',)
-        assert not access.sees_all_guests
+        assert access.guests_hidden
         assert not access.allows('/vms/100', 'VM.Audit')
         assert access.allows('/vms/101', 'VM.Audit')
 
@@ -92,10 +90,10 @@ class TestGuests:
         granted = dict.fromkeys(AUDITOR, 1)
         permissions = everywhere(*AUDITOR, **{'/vms/100': granted, '/pool/dev': granted})
         access = parse(permissions, acl(('/', 'PVEAuditor'), ('/vms/100', 'PVEVMUser'), ('/pool/dev', 'NoAccess')))
-        assert access.sees_all_guests
+        assert access.guests_hidden is None
 
     def test_without_the_acl_nobody_knows(self):
-        assert not parse(everywhere(*AUDITOR), None).sees_all_guests
+        assert parse(everywhere(*AUDITOR), None).guests_hidden
         shortened = parse({'/vms': {'VM.Audit': 1}})  # without Sys.Audit on /access
         assert 'access control list' in shortened.guests_hidden
 
@@ -141,7 +139,6 @@ class TestLists:
     HIDDEN = {
         'interfaces': lambda access, version: access.interfaces_hidden(version),
         'vnets': lambda access, version: access.vnets_hidden(version),
-        'storages': lambda access, version: access.storages_hidden,
     }
 
     def hidden(self, version: Version, permissions: object, access_list: object = ()) -> set[str]:
@@ -154,7 +151,7 @@ class TestLists:
 
     @pytest.mark.parametrize(
         ('version', 'expected'),
-        [(V7, {'vnets', 'storages'}), (V8, {'interfaces', 'vnets', 'storages'})],
+        [(V7, {'vnets'}), (V8, {'interfaces', 'vnets'})],
     )
     def test_on_nothing(self, version, expected):
         assert self.hidden(version, everywhere('VM.Audit', 'Sys.Audit')) == expected
@@ -162,15 +159,13 @@ class TestLists:
     @pytest.mark.parametrize(
         ('permissions', 'version', 'expected'),
         [
-            ({'/sdn': {'SDN.Audit': 1}}, V9, {'storages'}),
-            ({'/sdn': {'SDN.Audit': 0}}, V9, {'interfaces', 'vnets', 'storages'}),
-            ({'/sdn/zones': {'SDN.Audit': 1}}, V8, {'storages'}),
-            ({'/sdn/zones': {'SDN.Audit': 1}}, V9, {'interfaces', 'storages'}),  # not the fabrics
-            ({'/sdn/zones': {'SDN.Audit': 1}}, V7, {'vnets', 'storages'}),
-            ({'/sdn/zones': {'SDN.Audit': 1}, '/sdn/vnets': {'SDN.Audit': 1}}, V7, {'storages'}),
-            ({'/sdn/zones/localnetwork': {'SDN.Use': 1}}, V8, {'vnets', 'storages'}),
-            ({'/storage': {'Datastore.AllocateSpace': 1}}, V7, {'vnets'}),
-            ({'/storage/local': {'Datastore.Audit': 1}}, V8, {'interfaces', 'vnets', 'storages'}),
+            ({'/sdn': {'SDN.Audit': 1}}, V9, set()),
+            ({'/sdn': {'SDN.Audit': 0}}, V9, {'interfaces', 'vnets'}),
+            ({'/sdn/zones': {'SDN.Audit': 1}}, V8, set()),
+            ({'/sdn/zones': {'SDN.Audit': 1}}, V9, {'interfaces'}),  # not the fabrics
+            ({'/sdn/zones': {'SDN.Audit': 1}}, V7, {'vnets'}),
+            ({'/sdn/zones': {'SDN.Audit': 1}, '/sdn/vnets': {'SDN.Audit': 1}}, V7, set()),
+            ({'/sdn/zones/localnetwork': {'SDN.Use': 1}}, V8, {'vnets'}),
         ],
         ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
     )
@@ -187,7 +182,6 @@ class TestLists:
             ('/sdn/zones/dc/web', V9, {'vnets', 'interfaces'}),
             ('/sdn/vnets/web', V7, {'vnets'}),
             ('/sdn/fabrics/f1', V9, {'interfaces'}),
-            ('/storage/secret', V9, {'storages'}),
             ('/vms/100', V9, set()),
         ],
     )
@@ -195,13 +189,31 @@ class TestLists:
         assert self.hidden(version, everywhere(*AUDITOR), acl((path, 'NoAccess'))) == expected
 
     def test_without_the_acl_nobody_knows(self):
-        assert self.hidden(V8, everywhere(*AUDITOR), None) == {'interfaces', 'vnets', 'storages'}
+        assert self.hidden(V8, everywhere(*AUDITOR), None) == {'interfaces', 'vnets'}
 
     def test_volumes(self):
-        access = parse({'/vms/100': {'VM.Config.Disk': 0}, '/storage/nas': {'Datastore.Allocate': 1}})
-        assert access.shows_volume(100, 'local')
-        assert access.shows_volume(101, 'nas')
-        assert not access.shows_volume(101, 'local')
+        permissions = {
+            '/vms/100': {'VM.Config.Disk': 0},
+            '/storage/local': {'Datastore.Audit': 0},
+            '/storage/nas': {'Datastore.Allocate': 1, 'Datastore.AllocateSpace': 1},
+            '/storage/san': {'Datastore.Allocate': 1},
+        }
+        access = parse(permissions)
+        assert access.missing_for_volumes(100, 'local') == ()
+        assert access.missing_for_volumes(101, 'nas') == ()
+        assert access.missing_for_volumes(101, 'local') == ('VM.Config.Disk on /vms/101',)
+        assert access.missing_for_volumes(101, 'san') == ('Datastore.Audit on /storage/san',)
+        assert access.missing_for_volumes(101, 'other') == (
+            'Datastore.Audit on /storage/other',
+            'VM.Config.Disk on /vms/101',
+        )
+
+    @pytest.mark.parametrize('version', [V7, V8, V9])
+    def test_nothing_is_demanded_on_storages(self, version):
+        assert not [
+            lack for lack in parse({}).missing(version) if 'Datastore' in lack.privilege or 'storage' in lack.path
+        ]
+        assert not any('Datastore' in lack.command for lack in parse({}).missing(version))
 
 
 class TestCommands:
@@ -239,7 +251,6 @@ class TestCommands:
         ('path', 'privilege', 'version'),
         [
             ('/nodes/pve2', 'Sys.Audit', V9),
-            ('/storage/nas', 'Datastore.Audit', V8),
             ('/sdn/zones/localnetwork/vmbr1', 'SDN.Audit', V8),
             ('/sdn/vnets/web', 'SDN.Audit', V7),
         ],
@@ -263,14 +274,14 @@ class TestCommands:
 class TestGarbled:
     @pytest.mark.parametrize('permissions', [None, [], 'x', {'/': None}, {'/': ['VM.Audit']}, {'/': {'VM.Audit': 'x'}}])
     def test_permissions(self, permissions):
-        with pytest.raises(Garbled):
+        with pytest.raises(ParseError):
             parse(permissions)
 
     @pytest.mark.parametrize('access_list', [None, {'a': 1}, 'x', [None], [{'path': None}], [{'roleid': 'NoAccess'}]])
     def test_acl(self, access_list):
-        with pytest.raises(Garbled):
+        with pytest.raises(ParseError):
             Access.parse(TOKEN, everywhere('Sys.Audit')).with_acl(access_list)
 
     def test_flags_as_text(self):
-        assert parse({'/vms': {'VM.Audit': '1'}, '/access': {'Sys.Audit': '1'}}).sees_all_guests
-        assert not parse({'/vms': {'VM.Audit': '0'}, '/access': {'Sys.Audit': '1'}}).sees_all_guests
+        assert parse({'/vms': {'VM.Audit': '1'}, '/access': {'Sys.Audit': '1'}}).guests_hidden is None
+        assert parse({'/vms': {'VM.Audit': '0'}, '/access': {'Sys.Audit': '1'}}).guests_hidden

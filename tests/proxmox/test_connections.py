@@ -18,8 +18,8 @@ import pytest
 
 import netbox_proxsync
 from netbox_proxsync.proxmox import connections
-from netbox_proxsync.proxmox.connections import AddressNotAllowed, ContactPolicy, connect
-from netbox_proxsync.proxmox.errors import CallFailed, Cancelled, HostUnreachable, NotProxmox
+from netbox_proxsync.proxmox.connections import AddressNotAllowedError, ContactPolicy, connect
+from netbox_proxsync.proxmox.errors import APIError, CancelledError, HostUnreachableError, NotProxmoxError
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.http.tls import fetch_fingerprint
 from tests.stack import loopback
@@ -61,7 +61,7 @@ def refused(policy: ContactPolicy, address: str) -> str:
     """Why an address may not be contacted; '' if it may."""
     try:
         policy.check(address, 8006, address)
-    except AddressNotAllowed as error:
+    except AddressNotAllowedError as error:
         return str(error)
     return ''
 
@@ -127,7 +127,7 @@ class TestSettings:
         assert refused(ContactPolicy.parse(['0.0.0.0/0'], []), '169.254.169.254') == ''
 
     def test_the_message_names_host_address_network_and_setting(self):
-        with pytest.raises(AddressNotAllowed) as caught:
+        with pytest.raises(AddressNotAllowedError) as caught:
             ContactPolicy().check('pve1.example.com', 8006, '169.254.169.254')
         assert str(caught.value) == (
             'NetBox may not contact pve1.example.com:8006: its address 169.254.169.254 is in 169.254.0.0/16, which is '
@@ -144,10 +144,10 @@ class TestConnections:
             # It would be reached by this spelling.
             assert fetch_fingerprint(f'{shown}:{server.port}', 5, THIS_MACHINE) == leaf.fingerprint
             before = server.connections
-            with pytest.raises(AddressNotAllowed, match=r'denied_networks'):
+            with pytest.raises(AddressNotAllowedError, match=r'denied_networks'):
                 fetch_fingerprint(f'{shown}:{server.port}', 5, DENIED)
             proxmox = client(f'{shown}:{server.port}', leaf, policy=DENIED)
-            with proxmox, pytest.raises(AddressNotAllowed, match=r'127\.0\.0\.2'):
+            with proxmox, pytest.raises(AddressNotAllowedError, match=r'127\.0\.0\.2'):
                 proxmox.version()
             assert proxmox.calls == 0
             assert server.connections == before
@@ -165,7 +165,7 @@ class TestConnections:
             assert (server.connections, other.connections) == (1, 0)
             # Every new connection is checked anew.
             proxmox = client(f'pve.example.com:{server.port}', leaf, policy=DENIED)
-            with proxmox, pytest.raises(AddressNotAllowed, match=r'its address 127\.0\.0\.2'):
+            with proxmox, pytest.raises(AddressNotAllowedError, match=r'its address 127\.0\.0\.2'):
                 proxmox.version()
             assert other.connections == 0
 
@@ -199,7 +199,7 @@ class TestConnections:
             with (
                 serving(answering(b'', status, location), context) as server,
                 client(server.host, leaf) as proxmox,
-                pytest.raises((NotProxmox, CallFailed), match=status[:3]),
+                pytest.raises((NotProxmoxError, APIError), match=status[:3]),
             ):
                 proxmox.get(path[1:])
             assert other.connections == 0
@@ -215,19 +215,22 @@ class TestConnections:
 
         monkeypatch.setattr(connections.socket, 'getaddrinfo', getaddrinfo)
         begin = time.monotonic()
-        with client('pve.example.com', leaf, timeout=1) as proxmox, pytest.raises(HostUnreachable, match='1 seconds'):
+        with (
+            client('pve.example.com', leaf, timeout=1) as proxmox,
+            pytest.raises(HostUnreachableError, match='1 seconds'),
+        ):
             proxmox.version()
-        with pytest.raises(HostUnreachable, match='1 seconds'):
+        with pytest.raises(HostUnreachableError, match='1 seconds'):
             fetch_fingerprint('pve.example.com', 1)
         with client('pve.example.com', leaf, timeout=20) as proxmox:
             Timer(0.3, proxmox.cancel).start()
-            with pytest.raises(Cancelled):
+            with pytest.raises(CancelledError):
                 proxmox.version()
         assert time.monotonic() - begin < 5
         never.set()
 
     def test_addresses_that_cannot_be_connected_to(self):
-        with pytest.raises(AddressNotAllowed):
+        with pytest.raises(AddressNotAllowedError):
             connect('10.77.0.12', 8006, THIS_MACHINE, time.monotonic() + 1)
         with pytest.raises(TimeoutError):
             connect('127.0.0.1', 8006, THIS_MACHINE, time.monotonic() - 1)

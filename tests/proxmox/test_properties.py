@@ -6,21 +6,25 @@ from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox import properties
 from netbox_proxsync.proxmox.properties import (
-    Garbled,
+    ParseError,
     as_text,
     boolean,
+    boolean_or_none,
     decimal,
     format_properties,
     integer,
+    optional_text,
     parse_mac,
     parse_properties,
+    parse_ranges,
     parse_size,
     parse_tags,
     parse_uuid,
+    positive_or_none,
     read_properties,
     text,
 )
-from netbox_proxsync.proxmox.readings import Unknown
+from netbox_proxsync.proxmox.readings import Unreadable
 
 from .strategies import json_values, nearly, numbers, texts
 
@@ -58,7 +62,7 @@ def test_size_is_in_bytes(value, expected):
     ],
 )
 def test_what_is_no_size_is_garbled(value):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_size(value)
 
 
@@ -83,7 +87,7 @@ def test_integer_comes_as_number_or_text(value):
     'value', ['', 'abc', '1.5', 1.5, '0x10', '1_000', '٣', float('inf'), None, [], 10**400, '1' * 30]
 )
 def test_what_is_no_integer_is_garbled(value):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         integer(value)
 
 
@@ -94,7 +98,7 @@ def test_decimal_comes_as_number_or_text(value):
 
 @pytest.mark.parametrize('value', ['NaN', 'inf', '', '1,5', '1e999999', None, float('nan')])
 def test_what_is_no_number_is_garbled(value):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         decimal(value)
 
 
@@ -110,7 +114,7 @@ def test_boolean_false(value):
 
 @pytest.mark.parametrize('value', ['', '2', 2, 'enabled', None, [], 'y'])
 def test_what_is_no_boolean_is_garbled(value):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         boolean(value)
 
 
@@ -157,18 +161,18 @@ def test_property_string(value, default_key, expected):
 
 @pytest.mark.parametrize('value', ['a=1,a=2', 'x,y', 'x,file=y', '=1', 'a=', 'b=1, a=2', None, [], {}])
 def test_property_string_that_proxmox_refuses_is_garbled(value):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_properties(value, 'file')
 
 
 def test_a_bad_part_of_a_property_string_costs_the_others_nothing():
     found = read_properties('a=1,b=2,a=3,c=,d=4')
-    assert {name for name, content in found.items() if isinstance(content, Unknown)} == {'a', 'c'}
+    assert {name for name, content in found.items() if isinstance(content, Unreadable)} == {'a', 'c'}
     assert (found['b'], found['d']) == ('2', '4')
 
 
 def test_part_without_key_is_garbled_where_there_is_no_default_key():
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_properties('dhcp,gw=10.0.0.1')
 
 
@@ -179,7 +183,7 @@ def test_part_without_key_is_garbled_where_there_is_no_default_key():
 def test_properties_survive_a_round_trip_or_are_refused(values, default_key):
     try:
         written = format_properties(values, default_key)
-    except Garbled:
+    except ParseError:
         assert any(
             ',' in name + value or '=' in name or not name or name.strip() != name or not value
             for name, value in values.items()
@@ -207,13 +211,53 @@ def test_mac(value, expected):
 
 def test_uuid_is_written_in_one_way():
     assert parse_uuid('3B8E7D8C-4D6A-4F6B-8D77-0A1B2C3D4E5F') == '3b8e7d8c-4d6a-4f6b-8d77-0a1b2c3d4e5f'
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_uuid('my-server')
+
+
+@pytest.mark.parametrize(
+    ('parts', 'expected'),
+    [
+        (['4'], ((4, 4),)),
+        (['10-20', '2'], ((2, 2), (10, 20))),
+        (['5-5'], ((5, 5),)),
+        ([], ()),
+    ],
+)
+def test_ranges_are_sorted_and_include_their_ends(parts, expected):
+    assert parse_ranges(parts, range(1, 30)) == expected
+
+
+@pytest.mark.parametrize('part', ['0', '30', '20-10', 'x', '1-', '-5', '1-2-3', '10-30', ''])
+def test_what_is_no_range_is_garbled(part):
+    with pytest.raises(ParseError):
+        parse_ranges(['4', part], range(1, 30))
+
+
+def test_a_number_out_of_range_is_garbled():
+    assert integer('4094', range(1, 4095)) == 4094
+    with pytest.raises(ParseError, match='4095 is out of range'):
+        integer('4095', range(1, 4095))
+
+
+@pytest.mark.parametrize(('value', 'expected'), [(5, 5), ('5', 5), (0, None), (-1, None), ('x', None), (None, None)])
+def test_only_positive_numbers_count(value, expected):
+    assert positive_or_none(value) == expected
+
+
+@pytest.mark.parametrize(('value', 'expected'), [(' eth0 ', 'eth0'), (123, '123'), ('  ', None), ('', None)])
+def test_an_empty_text_is_none(value, expected):
+    assert optional_text(value) == expected
+
+
+@pytest.mark.parametrize(('value', 'expected'), [('on', True), (0, False), ('maybe', None), (None, None), ([], None)])
+def test_what_is_no_boolean_is_none(value, expected):
+    assert boolean_or_none(value) is expected
 
 
 PARSERS = [
     integer, decimal, boolean, text, parse_size, parse_tags, parse_properties, read_properties, parse_mac, parse_uuid,
-    as_text,
+    as_text, boolean_or_none, optional_text, positive_or_none,
 ]  # fmt: skip
 SAMPLES = nearly('32GiB', 'bc:24:11:20:00:0a', 'a=1,b=2', 'true', '1.5e3', '3b8e7d8c-4d6a-4f6b-8d77-0a1b2c3d4e5f')
 
@@ -226,11 +270,13 @@ def test_parser_returns_or_says_garbled(parse, value):
     message = ''
     try:
         parse(value)
-    except Garbled as error:
+    except ParseError as error:
         message = str(error)
     assert len(message) < 200
 
 
 def test_every_parser_is_tested():
-    functions = {name for name in properties.__all__ if not name.startswith('format_')} - {'Garbled', 'read_value'}
+    functions = {name for name in properties.__all__ if not name.startswith('format_')} - {
+        *('ParseError', 'parse_ranges', 'read_value')
+    }
     assert functions == {parse.__name__ for parse in PARSERS}

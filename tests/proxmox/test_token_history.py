@@ -11,7 +11,7 @@ from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import ProxmoxClient
 from netbox_proxsync.proxmox.inventory import Inventory
 from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
-from netbox_proxsync.proxmox.token_history import Memory
+from netbox_proxsync.proxmox.token_history import TokenHistory
 
 from .reading import connection, guest_of, is_unknown, messages, read
 
@@ -29,9 +29,9 @@ def pve(standin):
     return standin(CLUSTER)
 
 
-def read_again(pve, memory: Memory) -> Inventory:
+def read_again(pve, history: TokenHistory) -> Inventory:
     with ProxmoxClient(connection(pve)) as client:
-        return collect(client, CollectOptions(), memory=memory)
+        return collect(client, CollectOptions(), history=history)
 
 
 class TestWhileReading:
@@ -88,8 +88,8 @@ class TestWhileReading:
 
 
 class TestBetweenReads:
-    def remembered(self, pve, day: str = DAY) -> Memory:
-        return Memory().followed_by(read(pve).sight, day)
+    def remembered(self, pve, day: str = DAY) -> TokenHistory:
+        return TokenHistory().updated_with(read(pve).token_view, day)
 
     def test_what_is_still_there_is_no_matter(self, pve):
         assert read_again(pve, self.remembered(pve)).warnings == ()
@@ -106,15 +106,15 @@ class TestBetweenReads:
         ],
     )
     def test_a_lost_privilege_is_told_with_its_day_and_the_command(self, pve, privilege, path, told):
-        memory = self.remembered(pve)
+        history = self.remembered(pve)
         pve.revoke(privilege, path)
-        inventory = read_again(pve, memory)
+        inventory = read_again(pve, history)
         words = f'no longer has {told} (it had it on {DAY})'
         notices = [notice for notice in inventory.warnings if words in notice.message]
         assert len(notices) == 1
         assert 'pveum acl' in notices[0].remedy
         # Told until it is granted again, with the day on which it was there.
-        later = memory.followed_by(inventory.sight, NEXT_DAY)
+        later = history.updated_with(inventory.token_view, NEXT_DAY)
         assert f'{told} (it had it on {DAY})' in messages(read_again(pve, later))
         pve.grant(privilege.replace('*', 'Audit'), path)
         assert 'no longer' not in messages(read_again(pve, later))
@@ -124,38 +124,38 @@ class TestBetweenReads:
         assert 'no longer' not in messages(read_again(pve, self.remembered(pve)))
 
     def test_guests_that_are_missing_from_a_list_that_looks_complete(self, pve):
-        memory = self.remembered(pve)
+        history = self.remembered(pve)
         for guest in read(pve).guests:
             if guest.type == 'lxc':
                 pve.delete(guest.vmid)
-        inventory = read_again(pve, memory)
+        inventory = read_again(pve, history)
         assert inventory.guests_incomplete is None
-        assert f'sees 0 containers; it saw {memory.guests["lxc"]} on {DAY}' in messages(inventory)
+        assert f'sees 0 containers; it saw {history.guests["lxc"]} on {DAY}' in messages(inventory)
         # Once: after that, so it is.
-        assert read_again(pve, memory.followed_by(inventory.sight, NEXT_DAY)).warnings == ()
+        assert read_again(pve, history.updated_with(inventory.token_view, NEXT_DAY)).warnings == ()
 
     def test_an_incomplete_read_is_not_what_to_compare_with(self, pve):
-        memory = self.remembered(pve)
+        history = self.remembered(pve)
         pve.revoke('VM.Audit')
-        later = memory.followed_by(read_again(pve, memory).sight, NEXT_DAY)
-        assert (later.guests, later.day) == (memory.guests, DAY)
+        later = history.updated_with(read_again(pve, history).token_view, NEXT_DAY)
+        assert (later.guests, later.day) == (history.guests, DAY)
 
     def test_privileges_of_another_version_are_not_lost(self, standin):
-        memory = self.remembered(standin(version='8.4.21', vms=1))
-        assert ('VM.Monitor', '/vms') in memory.rights
-        assert 'no longer' not in messages(read_again(standin(version='9.2.11', vms=1), memory))
+        history = self.remembered(standin(version='8.4.21', vms=1))
+        assert ('VM.Monitor', '/vms') in history.rights
+        assert 'no longer' not in messages(read_again(standin(version='9.2.11', vms=1), history))
 
     def test_the_connection_test_tells_it_as_well(self, pve):
-        memory = self.remembered(pve)
+        history = self.remembered(pve)
         pve.revoke('VM.Audit')
-        lines = {line.label: line for line in check(connection(pve), memory).checks}
+        lines = {line.label: line for line in check(connection(pve), history).checks}
         assert f'the token had it on {DAY}' in lines['VM.Audit on /vms'].detail
         assert 'pveum acl' in lines['VM.Audit on /vms'].remedy
-        assert {f'it saw {number} on {DAY}.' for number in memory.guests.values()} == {
-            line.detail.partition('; ')[2] for line in check(connection(pve), memory).checks if 'before' in line.label
+        assert {f'it saw {number} on {DAY}.' for number in history.guests.values()} == {
+            line.detail.partition('; ')[2] for line in check(connection(pve), history).checks if 'before' in line.label
         }
         pve.grant('VM.Audit')
-        assert all(line.ok for line in check(connection(pve), memory).checks)
+        assert all(line.ok for line in check(connection(pve), history).checks)
 
 
 days = st.dates().map(lambda day: day.isoformat())
@@ -164,20 +164,20 @@ names = st.text(max_size=10)
 
 @given(
     st.builds(
-        Memory,
+        TokenHistory,
         rights=st.dictionaries(st.tuples(names, names), days),
         day=days,
         guests=st.dictionaries(names, st.integers(0, 10_000)),
         revoked=st.frozensets(names),
     )
 )
-def test_a_memory_survives_json(memory):
-    assert Memory.parse(json.loads(json.dumps(memory.data))) == memory
+def test_a_history_survives_json(history):
+    assert TokenHistory.parse(json.loads(json.dumps(history.data))) == history
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.text()
 
 
 @given(st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_anything_else_is_no_memory(data):
-    assert Memory.parse(data) == Memory()
+def test_anything_else_is_no_history(data):
+    assert TokenHistory.parse(data) == TokenHistory()

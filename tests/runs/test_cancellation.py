@@ -16,7 +16,7 @@ from virtualization.models import VirtualMachine, VMInterface
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.ledger.settings import load_settings
 from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from netbox_proxsync.proxmox.errors import Cancelled
+from netbox_proxsync.proxmox.errors import CancelledError
 from netbox_proxsync.runs.cancellation import CancelWatch
 from netbox_proxsync.runs.execution import decide, read
 from netbox_proxsync.runs.recorder import RunRecorder
@@ -169,7 +169,7 @@ def test_while_it_plans(standin, make_endpoint):
     inventory, settings = read(run, recorder, watch), load_settings(run.endpoint)
     decide(run, recorder, watch, inventory, settings)
     watch._tell()
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         decide(run, recorder, watch, inventory, settings)
 
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 from ipam.models import VRF, IPAddress, Prefix, Service
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
-from netbox_proxsync.proxmox.inventory import GuestType, Unknown, known
+from netbox_proxsync.proxmox.inventory import GuestType, Unreadable, known
 from tests.scenarios.playing import Stage, check_nothing_is_left_of, pace
 from tests.scenarios.rounds import Lab, content
 from tests.sync.builders import config, guest, nic
@@ -278,4 +278,4 @@ def test_rounds_one_by_one_end_where_the_last_one_alone_ends(rounds):
 
 def is_told(guest) -> bool:
     told = not guest.template and guest.status != 'unknown'
-    return told and not any(isinstance(disk.size, Unknown) for disk in guest.config.disks)
+    return told and not any(isinstance(disk.size, Unreadable) for disk in guest.config.disks)

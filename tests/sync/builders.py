@@ -18,7 +18,7 @@ from netbox_proxsync.proxmox.inventory import (
     NicAddresses,
     Node,
     TagStyle,
-    Unknown,
+    Unreadable,
 )
 from netbox_proxsync.sync.changes import Action, Plan
 from netbox_proxsync.sync.comparison import compare
@@ -36,7 +36,7 @@ from netbox_proxsync.sync.settings import Settings
 from netbox_proxsync.sync.state import Bound, Existing, Hints, Record, VlanIndex
 from netbox_proxsync.sync.values import Pointer, Ref, Shared
 
-UNREAD = Unknown('It was not read.')
+UNREAD = Unreadable('It was not read.')
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings(endpoint=Pointer('netbox_proxsync.proxmoxendpoint', 1, 'lab'))
@@ -89,7 +89,6 @@ def config(**values) -> GuestConfig:
         'boot_disk': 'scsi0',
         'agent': True,
         'uuid': None,
-        'vmgenid': None,
         'created': None,
         'cpu_type': 'kvm64',
         'bios': 'seabios',
@@ -103,7 +102,7 @@ def config(**values) -> GuestConfig:
 
 
 def addresses(
-    *texts: str, running: Unknown | None = None, origin=AddressOrigin.OBSERVED, gateway=False
+    *texts: str, running: Unreadable | None = None, origin=AddressOrigin.OBSERVED, gateway=False
 ) -> NicAddresses:
     return NicAddresses(
         addresses=tuple(
@@ -154,7 +153,7 @@ def node_interface(name, kind=InterfaceType.ETH, **values) -> NodeInterface:
     defaults = {
         'raw_type': str(kind), 'active': True, 'mtu': None, 'comments': '', 'addresses': (), 'gateway4': None,
         'gateway6': None, 'members': (), 'ports': (), 'bridge': None, 'vlan_aware': False, 'vids': (), 'vlan_id': None,
-        'parent': None, 'bond_mode': None, 'alternative_names': (),
+        'parent': None,
     }  # fmt: skip
     return NodeInterface(name=name, type=kind, **(defaults | values))
 
@@ -167,7 +166,6 @@ def inventory(*guests: Guest, **values) -> Inventory:
         'guests_incomplete': None,
         'nodes': (node(),),
         'vnets': (),
-        'storages': (),
         'not_backed_up': frozenset(),
         'tag_style': TagStyle(colors={}, case_sensitive=True),
         'warnings': (),

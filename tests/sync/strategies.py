@@ -7,11 +7,11 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType
-from netbox_proxsync.proxmox.inventory import AddressOrigin, Guest, GuestType, Inventory, TagStyle, Unknown
+from netbox_proxsync.proxmox.inventory import AddressOrigin, Guest, GuestType, Inventory, TagStyle, Unreadable
 from tests.sync.builders import addresses, config, disk, guest, inventory, nic, node, node_interface
 
 VMIDS = {100: GuestType.QEMU, 101: GuestType.QEMU, 102: GuestType.QEMU, 200: GuestType.LXC}
-REFUSED = Unknown('refused')
+REFUSED = Unreadable('refused')
 
 NAMES = ['web', 'Web', 'db', 'db2', 'x' * 64, 'X' * 64, 'y' * 80]
 # One in a prefix that tests make, one without length, two families, a network's own address that NetBox refuses.
@@ -168,7 +168,7 @@ def blinded_guest(entry: Guest, fault: str) -> Guest:
     match fault:
         case 'config':
             return replace(entry, config=REFUSED, addresses=REFUSED)
-        case 'silent' if not isinstance(entry.addresses, Unknown):
+        case 'silent' if not isinstance(entry.addresses, Unreadable):
             # What is configured is still known.
             return replace(
                 entry,
@@ -182,7 +182,7 @@ def blinded_guest(entry: Guest, fault: str) -> Guest:
                     for key, found in entry.addresses.items()
                 },
             )
-        case 'sizes' if not isinstance(entry.config, Unknown):
+        case 'sizes' if not isinstance(entry.config, Unreadable):
             disks = tuple(replace(found, size=REFUSED) for found in entry.config.disks)
             return replace(entry, config=replace(entry.config, disks=disks))
         case 'silent' | 'sizes':

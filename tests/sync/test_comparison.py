@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.inventory import GuestType, Unknown
+from netbox_proxsync.proxmox.inventory import GuestType, Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.values import Pointer
 from tests.sync.builders import NOW, SETTINGS, UNREAD, NetBox, addresses, config, disk, guest, inventory, nic, plan
@@ -156,26 +156,28 @@ def test_a_gone_guest_is_retired_and_revived_as_the_same_record():
 def test_a_list_that_may_be_incomplete_retires_nothing():
     netbox = NetBox()
     netbox.sync(inventory(guest(100)))
-    assert not plan(inventory(guests_incomplete=Unknown('the token does not see all guests')), netbox.existing).changes
+    assert not plan(
+        inventory(guests_incomplete=Unreadable('the token does not see all guests')), netbox.existing
+    ).changes
 
 
 def test_an_unread_configuration_changes_none_of_the_parts():
     netbox = NetBox()
     netbox.sync(inventory(guest(100)))
-    unread = replace(guest(100, status='stopped'), config=Unknown('timeout'), addresses=Unknown('timeout'))
+    unread = replace(guest(100, status='stopped'), config=Unreadable('timeout'), addresses=Unreadable('timeout'))
     made = netbox.sync(inventory(unread))
     assert [(change.kind, [field.name for field in change.fields]) for change in made.changes] == [('vm', ['status'])]
 
 
 def test_an_unread_guest_is_not_created():
-    made = plan(inventory(replace(guest(100), config=Unknown('timeout'), addresses=Unknown('timeout'))))
+    made = plan(inventory(replace(guest(100), config=Unreadable('timeout'), addresses=Unreadable('timeout'))))
     assert set(made.counts) == {'cluster'}
 
 
 def test_a_silent_guest_keeps_its_addresses_and_its_primary_address():
     netbox = NetBox()
     netbox.sync(inventory(guest(100)))
-    silent = guest(100, addresses={'net0': addresses(running=Unknown('the guest agent is silent'))})
+    silent = guest(100, addresses={'net0': addresses(running=Unreadable('the guest agent is silent'))})
     assert not plan(inventory(silent), netbox.existing).changes
 
 
@@ -296,7 +298,9 @@ ips = st.lists(st.sampled_from(['10.0.0.5/24', '10.0.0.6/24', 'fd00::5/64', '200
 def guests(draw, vmid):
     interfaces = draw(nics)
     found = {
-        entry.key: addresses(*(draw(ips) if position == 0 else ()), running=draw(st.sampled_from([None, Unknown('x')])))
+        entry.key: addresses(
+            *(draw(ips) if position == 0 else ()), running=draw(st.sampled_from([None, Unreadable('x')]))
+        )
         for position, entry in enumerate(interfaces)
     }
     conf = config(
@@ -315,7 +319,7 @@ def guests(draw, vmid):
         tags=tuple(draw(st.sets(st.sampled_from(['a', 'b', 'c'])))),
     )
     if draw(st.integers(0, 5)) == 0:
-        return replace(made, config=Unknown('refused'), addresses=Unknown('refused'))
+        return replace(made, config=Unreadable('refused'), addresses=Unreadable('refused'))
     return made
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.guest_filters import GuestFilters, Term
 from tests.sync.builders import SETTINGS, NetBox, guest, inventory, plan
 

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.guest_details import details_of
 from netbox_proxsync.sync.guest_states import REOPENED, GuestState, GuestStates, Pending, State
@@ -122,13 +122,13 @@ def test_values_that_may_be_secrets_are_not_told():
 
 
 def test_what_is_unread_is_told_once_with_its_reason():
-    reason = Unknown('Node pve2 is offline.')
-    lost = replace(guest(100), config=reason, addresses=reason, status=reason, pool=Unknown('No Pool.Audit.'))
+    reason = Unreadable('Node pve2 is offline.')
+    lost = replace(guest(100), config=reason, addresses=reason, status=reason, pool=Unreadable('No Pool.Audit.'))
     assert details_of(lost)['unread'] == [
         {'part': 'config', 'of': '', 'reason': 'Node pve2 is offline.'},
         {'part': 'pool', 'of': '', 'reason': 'No Pool.Audit.'},
     ]
     assert 'nics' not in details_of(lost)
-    off = Unknown('It does not run.')
+    off = Unreadable('It does not run.')
     silent = guest(100, addresses={'net0': addresses(running=off), 'net1': addresses(running=off)})
     assert details_of(silent)['unread'] == [{'part': 'running', 'of': 'net0, net1', 'reason': 'It does not run.'}]

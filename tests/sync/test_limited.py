@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.inventory import Inventory, Unknown
+from netbox_proxsync.proxmox.inventory import Inventory, Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.values import Pointer
 from tests.sync.builders import SETTINGS, NetBox, config, guest, inventory, node, plan
@@ -50,7 +50,7 @@ def test_a_guest_that_is_gone_is_retired_by_a_run_for_it():
 def test_a_guest_that_an_incomplete_list_does_not_have_is_left():
     netbox = NetBox()
     netbox.sync(inventory(guest(100), guest(101, 'db', ('10.0.0.6/24',))))
-    made = netbox.sync(inventory(guests_incomplete=Unknown('No quorum.')), UNLIMITED, vmids=[101])
+    made = netbox.sync(inventory(guests_incomplete=Unreadable('No quorum.')), UNLIMITED, vmids=[101])
     assert not made.changes
     assert 'No quorum.' in notices(made)['101']
 

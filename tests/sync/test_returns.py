@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import GuestType, Unknown
+from netbox_proxsync.proxmox.inventory import GuestType, Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.guest_identity import is_another_machine, is_same_machine
 from tests.sync.builders import NOW, SETTINGS, NetBox, config, guest, inventory, nic, plan
@@ -93,7 +93,7 @@ def test_a_copy_under_another_vm_id_takes_nothing_from_a_machine_that_is_there(w
     elif why == 'filtered':
         original = [vm(template=True)]
     elif why == 'incomplete':
-        original, more = [], {'guests_incomplete': Unknown('no quorum')}
+        original, more = [], {'guests_incomplete': Unreadable('no quorum')}
     netbox.sync(inventory(*original, vm(105), bystander, **more), settings)
     assert netbox.object('vm', 'qemu/100') == record
     assert netbox.object('vm', 'qemu/105').pointer != record.pointer

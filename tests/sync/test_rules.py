@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import known
-from netbox_proxsync.proxmox.readings import Reading, Unknown
+from netbox_proxsync.proxmox.readings import Reading, Unreadable
 from netbox_proxsync.sync.rules import (
     TARGETS,
     Decided,
@@ -21,7 +21,7 @@ from netbox_proxsync.sync.rules import (
 )
 from netbox_proxsync.sync.values import Pointer
 
-UNREAD = Unknown('The token may not see it.')
+UNREAD = Unreadable('The token may not see it.')
 WEB, APP = Pointer('dcim.devicerole', 1, 'Web'), Pointer('dcim.devicerole', 2, 'App')
 RED = Pointer('ipam.vrf', 1, 'Red')
 PROD, BACKUP = Pointer('extras.tag', 1, 'prod'), Pointer('extras.tag', 2, 'backup')
@@ -100,7 +100,7 @@ def test_conditions(condition, facts, expected):
 def test_a_condition_on_what_was_not_read_is_neither_met_nor_failed(condition, unread):
     facts = Facts(**{unread: UNREAD})
     result = matches(rule('By fact', role=WEB, **condition), facts)
-    assert isinstance(result, Unknown)
+    assert isinstance(result, Unreadable)
     assert '"By fact"' in result.reason
     assert UNREAD.reason in result.reason
     # Another condition that fails settles it.
@@ -246,7 +246,7 @@ def test_each_target_is_decided_by_the_first_match_that_sets_it(facts, rules):
         elif matches(first, facts) is True:
             assert found == Decided(getattr(first.outcome, target), first)
         else:
-            assert isinstance(found, Unknown)
+            assert isinstance(found, Unreadable)
 
 
 @given(FACTS, RULE_LISTS, RULES)

@@ -13,25 +13,25 @@ from urllib.parse import quote, urlencode
 import urllib3
 from proxmoxer.backends.https import Backend
 
-from ..connections import AddressNotAllowed, ContactPolicy, Sockets
+from ..connections import AddressNotAllowedError, ContactPolicy, Sockets
 from ..errors import (
-    Cancelled,
-    GarbledAnswer,
-    HostUnreachable,
-    InvalidConnection,
-    NotProxmox,
+    CancelledError,
+    HostUnreachableError,
+    InvalidConnectionError,
+    InvalidResponseError,
+    NotProxmoxError,
     ProxmoxError,
-    RunTimeout,
-    TLSFailed,
-    TooMuchData,
+    RunTimeoutError,
+    TLSError,
+    TooMuchDataError,
 )
 from ..hosts import Host
 from ..infrastructure import HostCertificate
 from ..version import Version
 from .failures import explain
 from .responses import Answer, read_answer
-from .tls import TLSMode, normalize_fingerprint, seen_fingerprint, tls_context
-from .transport import Channel, TLSAdapter, follow
+from .tls import TLSMode, normalize_fingerprint, tls_context, try_fetch_fingerprint
+from .transport import Route, TLSAdapter, track_sockets
 
 __all__ = ('Connection', 'ProxmoxClient')
 
@@ -84,9 +84,9 @@ class Connection:
 class _Target:
     """One host with the way to it; `answered` once it has spoken HTTP to us."""
 
-    def __init__(self, host: Host, channel: Channel, adapter: TLSAdapter) -> None:
+    def __init__(self, host: Host, route: Route, adapter: TLSAdapter) -> None:
         self.host = host
-        self.channel = channel
+        self.route = route
         self.adapter = adapter
         self.answered = False
 
@@ -103,7 +103,7 @@ class _Budget:
         """
         What is taken by the function that is given is held within the context.
 
-        It raises DecodeError if too much is held at the same time, TooMuchData if too much was taken altogether.
+        It raises DecodeError if too much is held at the same time, TooMuchDataError if too much was taken altogether.
         """
         taken = 0
 
@@ -115,7 +115,7 @@ class _Budget:
                 self._total += size
                 held, total = self._held, self._total
             if total > MAX_TOTAL:
-                raise TooMuchData(
+                raise TooMuchDataError(
                     f'Proxmox answered with more than {MAX_TOTAL // 1024**2} MiB in one run.',
                     'Is it Proxmox VE that answers there? Several endpoints, each with a filter, read less at a time.',
                 )
@@ -140,8 +140,8 @@ class ProxmoxClient:
     Attributes:
         sockets: All of its connections, and whatever else is to end with it.
 
-    Use it as a context manager; leaving it closes every connection. Raises InvalidConnection for settings that cannot
-    be used.
+    Use it as a context manager; leaving it closes every connection. Raises InvalidConnectionError for settings that
+    cannot be used.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -154,16 +154,16 @@ class ProxmoxClient:
         self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
         self._context = tls_context(self._mode, connection.ca_certificate)
-        follow(self._context, self.sockets)
+        track_sockets(self._context, self.sockets)
         if not TOKEN_ID.fullmatch(connection.token_id):
-            raise InvalidConnection('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
+            raise InvalidConnectionError('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
         if not TOKEN_SECRET.fullmatch(connection.token_secret):
-            raise InvalidConnection(
+            raise InvalidConnectionError(
                 'The token secret is empty or holds characters that it cannot have.', 'Copy it from Proxmox again.'
             )
         hosts = [Host.parse(host) for host in connection.hosts]
         if not hosts:
-            raise InvalidConnection('No host is given.', 'Enter the name or the address of a node.')
+            raise InvalidConnectionError('No host is given.', 'Enter the name or the address of a node.')
         self._targets = [
             self._target(host, fingerprint)
             for host, fingerprint in zip(hosts, self._fingerprints(len(hosts)), strict=True)
@@ -174,7 +174,7 @@ class ProxmoxClient:
     def __enter__(self) -> Self:
         limit = self.connection.run_timeout
         if limit:
-            late = RunTimeout(
+            late = RunTimeoutError(
                 f'Reading Proxmox took longer than the {limit:g} seconds that a run may take.',
                 'Allow more time or more concurrent calls, or look for a node that answers slowly.',
             )
@@ -186,9 +186,9 @@ class ProxmoxClient:
     def __exit__(self, *exc_info: object) -> None:
         if self._timer:
             self._timer.cancel()
-        self._end(Cancelled('The connection to Proxmox is closed.'))
+        self._end(CancelledError('The connection to Proxmox is closed.'))
         for target in self._targets:
-            target.channel.close()
+            target.route.close()
 
     @property
     def calls(self) -> int:
@@ -217,8 +217,8 @@ class ProxmoxClient:
         return self._ended
 
     def cancel(self) -> None:
-        """End every call that is under way, and let every later one raise Cancelled at once."""
-        self._end(Cancelled('The run was cancelled.'))
+        """End every call that is under way, and let every later one raise CancelledError at once."""
+        self._end(CancelledError('The run was cancelled.'))
 
     def add_members(self, members: Mapping[str, str | None]) -> None:
         """
@@ -235,7 +235,7 @@ class ProxmoxClient:
             try:
                 host = Host(Host.parse(address).name, port)
                 pin = normalize_fingerprint(fingerprint or '') if self._mode is TLSMode.FINGERPRINT else None
-            except InvalidConnection:
+            except InvalidConnectionError:
                 continue
             if host not in known:
                 self._targets.append(self._target(host, pin))
@@ -244,11 +244,11 @@ class ProxmoxClient:
         """
         Proxmox VE's version. To be called first: it tells whether this is Proxmox VE at all, and one that can be read.
 
-        Raises NotProxmox, VersionTooOld and whatever `get` does.
+        Raises NotProxmoxError, VersionTooOldError and whatever `get` does.
         """
         try:
             answer = self.get('version')
-        except GarbledAnswer:
+        except InvalidResponseError:
             answer = None
         return Version.parse(answer, self.host)
 
@@ -268,7 +268,7 @@ class ProxmoxClient:
                 return self._get_from_some_host(path, params)
             except ProxmoxError as error:
                 failure = error
-            if not failure.passing or attempt == TRIES:
+            if not failure.transient or attempt == TRIES:
                 break
             wait([self._ended], FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1))
         raise failure
@@ -280,33 +280,33 @@ class ProxmoxClient:
         for target in (first, *(target for target in self._targets if target is not first)):
             try:
                 document = self._call(target, path, params)
-            except (HostUnreachable, TLSFailed, NotProxmox) as error:
+            except (HostUnreachableError, TLSError, NotProxmoxError) as error:
                 failures.append(error)
                 failed.append(target)
             else:
                 self._active = target
-                for one, error in zip(failed, failures, strict=True):
-                    self._failures.setdefault(one.host, error)
+                for other, failure in zip(failed, failures, strict=True):
+                    self._failures.setdefault(other.host, failure)
                 return document
         raise _none_answered(failures)
 
     def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
-        self.go_on()
+        self.raise_if_cancelled()
         with self._budget.holding() as take:
             try:
                 answer = self._send(target, _url(path, params), take)
             except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
                 # Not raised from here: the exception at hand may hold the request, and with it the token's secret.
                 failure = self._explain(error, target, _shown(path))
-            except (AddressNotAllowed, TooMuchData) as error:
+            except (AddressNotAllowedError, TooMuchDataError) as error:
                 failure = type(error)(error.message, error.remedy)
             else:
-                self.go_on()  # what was read when everything was ended may be a part of the answer
+                self.raise_if_cancelled()  # what was read when everything was ended may be a part of the answer
                 target.answered = True
                 return read_answer(answer, target.host, path, self.connection.token_id)
-        if isinstance(failure, TooMuchData):
+        if isinstance(failure, TooMuchDataError):
             self._end(failure)
-        self.go_on()
+        self.raise_if_cancelled()
         raise failure
 
     def _explain(self, error: Exception, target: _Target, call: str) -> ProxmoxError:
@@ -314,9 +314,9 @@ class ProxmoxClient:
 
         def fingerprint() -> str | None:
             # What a proxy leads to is not asked directly.
-            if target.channel.proxy:
+            if target.route.proxy:
                 return None
-            return seen_fingerprint(target.host, self._connect_timeout, connection.policy)
+            return try_fetch_fingerprint(target.host, self._connect_timeout, connection.policy)
 
         return explain(
             error, target.host, call, connection.timeout, self._connect_timeout, fingerprint, answered=target.answered
@@ -331,7 +331,7 @@ class ProxmoxClient:
         counted = target.answered
         if counted:
             self._count()
-        with target.channel.get(url) as response:
+        with target.route.get(url) as response:
             if not counted:
                 self._count()
             return Answer(response.status, response.reason, _body(response, take))
@@ -347,7 +347,7 @@ class ProxmoxClient:
             str(host), user=user, token_name=name, token_value=connection.token_secret, proxies=dict(connection.proxies)
         )
         adapter = TLSAdapter(self._context, fingerprint, self.sockets, connection.policy, connection.concurrency)
-        channel = Channel(
+        route = Route(
             backend.get_base_url(),
             backend.get_session(),
             adapter,
@@ -356,14 +356,14 @@ class ProxmoxClient:
             connect_timeout=self._connect_timeout,
             max_size=MAX_ANSWER + MAX_OVERHEAD,
         )
-        return _Target(host, channel, adapter)
+        return _Target(host, route, adapter)
 
     def _fingerprints(self, count: int) -> Iterable[str | None]:
         if self._mode is not TLSMode.FINGERPRINT:
             return [None] * count
         pins = [normalize_fingerprint(text) for text in re.split(r'[\s,;]+', self.connection.fingerprint.strip())]
         if len(pins) not in (1, count):
-            raise InvalidConnection(
+            raise InvalidConnectionError(
                 f'{len(pins)} fingerprints are given for {count} hosts.', 'Give one for all, or one for each host.'
             )
         return pins * count if len(pins) == 1 else pins
@@ -374,8 +374,10 @@ class ProxmoxClient:
                 self._ended.set_exception(why)
         self.sockets.shut()
 
-    def go_on(self) -> None:
-        """Raises Cancelled or RunTimeout if everything has been ended. For whoever waits for something else."""
+    def raise_if_cancelled(self) -> None:
+        """
+        Raises CancelledError or RunTimeoutError if everything has been ended. For whoever waits for something else.
+        """
         if self._ended.done() and isinstance(why := self._ended.exception(), ProxmoxError):
             # A new one each time: threads must not share a traceback.
             raise type(why)(why.message, why.remedy)
@@ -401,8 +403,8 @@ def _shown(path: tuple[object, ...]) -> str:
 def _none_answered(failures: list[ProxmoxError]) -> ProxmoxError:
     if len(failures) == 1:
         return failures[0]
-    return HostUnreachable(
+    return HostUnreachableError(
         ' '.join(['None of the hosts can be used.', *(failure.message for failure in failures)]),
         failures[0].remedy,
-        passing=any(failure.passing for failure in failures),
+        transient=any(failure.transient for failure in failures),
     )

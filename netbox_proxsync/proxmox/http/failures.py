@@ -14,7 +14,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from ..errors import CallTimeout, ConnectionBroken, GarbledAnswer, HostUnreachable, ProxmoxError
+from ..errors import CallTimeoutError, ConnectionBrokenError, HostUnreachableError, InvalidResponseError, ProxmoxError
 from ..hosts import Host
 from .tls import no_tls, tls_failure, unreachable, wrong_fingerprint
 
@@ -45,7 +45,7 @@ def explain(
     """
     causes = list(_causes(error))
     if isinstance(error, BAD_PROXY):
-        return HostUnreachable(
+        return HostUnreachableError(
             f'The proxy between NetBox and {host} did not connect them.',
             "Check NetBox's HTTP_PROXIES, or exempt this host from the proxy.",
         )
@@ -62,7 +62,7 @@ def explain(
         if isinstance(cause, UnicodeError | LocationParseError):
             return unreachable(host, UnicodeError(), connect_timeout)
     if isinstance(error, DecodeError):
-        return GarbledAnswer(f'The answer of {host} to {call} cannot be decoded or is too large.')
+        return InvalidResponseError(f'The answer of {host} to {call} cannot be decoded or is too large.')
     return _broken(causes, host, call, timeout, answered=answered)
 
 
@@ -72,13 +72,15 @@ def _broken(causes: list[BaseException], host: Host, call: str, timeout: float, 
     if any(isinstance(cause, kinds) for cause in causes):
         if not answered:
             return unreachable(host, TimeoutError(), timeout)
-        return CallTimeout(
+        return CallTimeoutError(
             f'{host} did not answer {call} within {timeout:g} seconds.',
             'Allow a longer time-out if Proxmox is just slow.',
         )
     if answered:
-        return ConnectionBroken(
-            f'{host} broke the connection while it answered {call}.', 'Is pveproxy on it being restarted?', passing=True
+        return ConnectionBrokenError(
+            f'{host} broke the connection while it answered {call}.',
+            'Is pveproxy on it being restarted?',
+            transient=True,
         )
     for cause in causes:
         if isinstance(cause, ssl.SSLError):

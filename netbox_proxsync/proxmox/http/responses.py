@@ -4,12 +4,12 @@ import re
 from typing import Any, NamedTuple
 
 from ..errors import (
-    AuthenticationFailed,
-    CallFailed,
-    GarbledAnswer,
-    NodeUnreachable,
-    NotProxmox,
-    PermissionDenied,
+    APIError,
+    AuthenticationError,
+    InvalidResponseError,
+    NodeUnreachableError,
+    NotProxmoxError,
+    PermissionDeniedError,
     ProxmoxError,
 )
 from ..hosts import Host
@@ -20,11 +20,11 @@ __all__ = ('Answer', 'read_answer')
 # "Permission check failed (/vms/100, VM.Audit)"
 PERMISSION = re.compile(r'\((?P<path>/[^,\s]*), (?P<privilege>[A-Za-z.|]+)\)')
 MAX_REASON = 300
-# What a passing overload or restart of a proxy in between looks like.
-PASSING = (502, 503, 504)
+# What a temporary overload or restart of a proxy in between looks like.
+TRANSIENT = (502, 503, 504)
 # The host could not reach the node: AnyEvent::HTTP's own codes, which pveproxy passes on. The first two may pass.
 UNREACHABLE_NODE = range(595, 600)
-PASSING_NODE = (595, 596)
+TRANSIENT_NODE = (595, 596)
 
 
 class Answer(NamedTuple):
@@ -39,14 +39,14 @@ def read_answer(answer: Answer, host: Host, path: tuple[object, ...], token_id: 
     """
     The document of an answer: `data`, and what a few calls put next to it.
 
-    Raises AuthenticationFailed, PermissionDenied, NodeUnreachable, CallFailed, ...
+    Raises AuthenticationError, PermissionDeniedError, NodeUnreachableError, APIError, ...
     """
     document = _document(answer.body)
     call = '/' + '/'.join(map(str, path))
     if answer.status == 200:
         if isinstance(document, dict) and 'data' in document:
             return document
-        raise GarbledAnswer(f'{host} answered {call} with something that is not an answer of Proxmox.')
+        raise InvalidResponseError(f'{host} answered {call} with something that is not an answer of Proxmox.')
     raise _refusal(answer, document, host, path, call, token_id)
 
 
@@ -55,7 +55,7 @@ def _refusal(
 ) -> ProxmoxError:
     status, reason = answer.status, _reason(answer, document)
     if status == 401:
-        return AuthenticationFailed(
+        return AuthenticationError(
             f'{host} does not accept the API token {token_id} ({reason}).',
             'Check the token id and its secret, and that neither the token nor its user is expired or disabled '
             '(Datacenter > Permissions > API Tokens).',
@@ -63,7 +63,7 @@ def _refusal(
     if status == 403:
         match = PERMISSION.search(reason)
         privilege, where = (match['privilege'], match['path']) if match else ('', '')
-        return PermissionDenied(
+        return PermissionDeniedError(
             f'The API token may not read {call} ({f"it lacks {privilege} on {where}" if match else reason}).',
             'Grant the token the role PVEAuditor; with privilege separation the token needs it itself.',
             privilege=privilege,
@@ -71,23 +71,23 @@ def _refusal(
         )
     if status in UNREACHABLE_NODE:
         node = str(path[1]) if len(path) > 1 and path[0] == 'nodes' else None
-        return NodeUnreachable(
+        return NodeUnreachableError(
             f'{host} could not reach the node {node or "in charge"} ({status} {reason}).',
             'Is the node up, and does pvedaemon run on it? In a cluster: can the nodes reach each other on port 8006?',
             node=node,
             words=f'{status} {reason}',
-            passing=status in PASSING_NODE,
+            transient=status in TRANSIENT_NODE,
         )
     if path == ('version',) and status < 500:
-        return NotProxmox(
+        return NotProxmoxError(
             f'{host} answers, but not as Proxmox VE does ({status} {reason}).',
             'Is this the address of a Proxmox VE node, port 8006?',
         )
-    return CallFailed(
+    return APIError(
         f'{host} could not answer {call}: {reason} ({status}).',
         status=status,
         reason=reason,
-        passing=status in PASSING,
+        transient=status in TRANSIENT,
     )
 
 

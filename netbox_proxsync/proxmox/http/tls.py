@@ -16,7 +16,7 @@ from contextlib import suppress
 from enum import StrEnum
 
 from ..connections import ContactPolicy, connect
-from ..errors import HostUnreachable, InvalidConnection, NotProxmox, ProxmoxError, TLSFailed
+from ..errors import HostUnreachableError, InvalidConnectionError, NotProxmoxError, ProxmoxError, TLSError
 from ..hosts import Host
 
 __all__ = (
@@ -24,9 +24,9 @@ __all__ = (
     'fetch_fingerprint',
     'no_tls',
     'normalize_fingerprint',
-    'seen_fingerprint',
     'tls_context',
     'tls_failure',
+    'try_fetch_fingerprint',
     'unreachable',
     'wrong_fingerprint',
 )
@@ -52,11 +52,11 @@ def normalize_fingerprint(text: str) -> str:
     """
     A SHA-256 fingerprint as Proxmox shows it: 'AB:CD:...', from any of the usual spellings.
 
-    Raises InvalidConnection for anything else, a SHA-1 fingerprint included.
+    Raises InvalidConnectionError for anything else, a SHA-1 fingerprint included.
     """
     digits = re.sub(r'[\s:-]', '', re.sub(r'^\s*sha-?256[\s:=]*', '', text, flags=re.IGNORECASE)).upper()
     if not FINGERPRINT.fullmatch(digits):
-        raise InvalidConnection(
+        raise InvalidConnectionError(
             'The fingerprint is not a SHA-256 fingerprint (32 bytes in hexadecimal).',
             'Copy it from Proxmox: node > System > Certificates > pve-ssl.pem (or pveproxy-ssl.pem) > View.',
         )
@@ -67,7 +67,7 @@ def tls_context(mode: TLSMode, ca_certificate: str = '') -> ssl.SSLContext:
     """
     The context for connections of that mode. Of `fingerprint` it proves nothing yet: see `transport.TLSAdapter`.
 
-    Raises InvalidConnection if the CA certificate is none.
+    Raises InvalidConnectionError if the CA certificate is none.
     """
     if mode in (TLSMode.FINGERPRINT, TLSMode.OFF):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -90,7 +90,7 @@ def _load_ca(context: ssl.SSLContext, ca_certificate: str) -> None:
     with suppress(ssl.SSLError, ValueError):
         context.load_verify_locations(cadata=ca_certificate)
     if not context.cert_store_stats()['x509']:
-        raise InvalidConnection(
+        raise InvalidConnectionError(
             'The CA certificate is not a certificate in PEM form.',
             "Paste the whole file, with its BEGIN and END lines. Proxmox's own is /etc/pve/pve-root-ca.pem.",
         )
@@ -98,13 +98,17 @@ def _load_ca(context: ssl.SSLContext, ca_certificate: str) -> None:
 
 def fetch_fingerprint(host: str, timeout: float = 10, policy: ContactPolicy | None = None) -> str:
     """
-    The SHA-256 fingerprint of the certificate that a host shows now, for a person to compare and confirm.
+    Return the SHA-256 fingerprint of the certificate that a host currently presents, for a user to compare and confirm.
 
-    Nothing is verified and nothing is sent. Raises HostUnreachable (AddressNotAllowed by the policy among them),
-    NotProxmox (no TLS there) or InvalidConnection.
+    Nothing is verified, and no request is sent.
 
     Args:
-        timeout: Seconds for everything.
+        timeout: Seconds for the connection and the handshake together.
+
+    Raises:
+        HostUnreachableError: No connection; AddressNotAllowedError if the policy forbids it.
+        NotProxmoxError: The host does not speak TLS.
+        InvalidConnectionError: `host` is not a host.
     """
     target = Host.parse(host)
     deadline = time.monotonic() + timeout
@@ -124,27 +128,29 @@ def fetch_fingerprint(host: str, timeout: float = 10, policy: ContactPolicy | No
     raise failure
 
 
-def unreachable(host: Host, error: BaseException, timeout: float) -> HostUnreachable:
+def unreachable(host: Host, error: BaseException, timeout: float) -> HostUnreachableError:
     """What a failure to connect means."""
     if isinstance(error, socket.gaierror | UnicodeError):
-        return HostUnreachable(
+        return HostUnreachableError(
             f'The name {host.name} is not known.', 'Is it spelled right, and known to the DNS that NetBox uses?'
         )
     if isinstance(error, TimeoutError):
-        return HostUnreachable(
+        return HostUnreachableError(
             f'{host} did not answer within {timeout:g} seconds.',
             'Is the host up, and does a firewall let NetBox reach it?',
         )
     if isinstance(error, ConnectionRefusedError):
-        return HostUnreachable(
-            f'{host} refused the connection.', 'Is the port right (8006) and pveproxy running?', passing=True
+        return HostUnreachableError(
+            f'{host} refused the connection.', 'Is the port right (8006) and pveproxy running?', transient=True
         )
     if isinstance(error, ConnectionError):
-        return HostUnreachable(
-            f'{host} closed the connection.', 'Is the port right (8006) and pveproxy running?', passing=True
+        return HostUnreachableError(
+            f'{host} closed the connection.', 'Is the port right (8006) and pveproxy running?', transient=True
         )
     reason = getattr(error, 'strerror', None) or type(error).__name__
-    return HostUnreachable(f'{host} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?')
+    return HostUnreachableError(
+        f'{host} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?'
+    )
 
 
 def no_tls(host: Host, error: ssl.SSLError) -> ProxmoxError:
@@ -152,12 +158,12 @@ def no_tls(host: Host, error: ssl.SSLError) -> ProxmoxError:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return unreachable(host, ConnectionResetError(), 0)
     # Most of all WRONG_VERSION_NUMBER: plain HTTP, SSH or something else answers there.
-    return NotProxmox(
+    return NotProxmoxError(
         f'{host} does not speak TLS (https), so it is not the API of Proxmox VE.', 'Is the port right (8006)?'
     )
 
 
-def tls_failure(host: Host, error: ssl.SSLCertVerificationError, seen: str | None) -> TLSFailed:
+def tls_failure(host: Host, error: ssl.SSLCertVerificationError, seen: str | None) -> TLSError:
     """What a certificate that was not accepted means, with the fingerprint that the host shows."""
     shown = f' It shows the fingerprint {seen}.' if seen else ''
     pin = 'compare the fingerprint with the one that Proxmox shows under System > Certificates, and pin it'
@@ -174,12 +180,12 @@ def tls_failure(host: Host, error: ssl.SSLCertVerificationError, seen: str | Non
     else:
         what = f'was not accepted ({error.verify_message})'
         remedy = f'Give the CA that signed it (/etc/pve/pve-root-ca.pem), or {pin}.'
-    return TLSFailed(f'The certificate of {host} {what}.{shown}', remedy, fingerprint=seen)
+    return TLSError(f'The certificate of {host} {what}.{shown}', remedy, fingerprint=seen)
 
 
-def wrong_fingerprint(host: Host, seen: str | None) -> TLSFailed:
+def wrong_fingerprint(host: Host, seen: str | None) -> TLSError:
     shown = f': it is {seen}' if seen else ''
-    return TLSFailed(
+    return TLSError(
         f'The certificate of {host} does not have the pinned fingerprint{shown}.',
         'If the certificate was renewed, compare with System > Certificates in Proxmox and pin the new one. '
         'If not, somebody may be listening in.',
@@ -187,7 +193,7 @@ def wrong_fingerprint(host: Host, seen: str | None) -> TLSFailed:
     )
 
 
-def seen_fingerprint(host: Host, timeout: float, policy: ContactPolicy) -> str | None:
+def try_fetch_fingerprint(host: Host, timeout: float, policy: ContactPolicy) -> str | None:
     """As `fetch_fingerprint`, None if there is none."""
     try:
         return fetch_fingerprint(str(host), timeout, policy)

@@ -22,9 +22,9 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from ..connections import AddressNotAllowed, ContactPolicy, Sockets, check_behind_proxy, connect
+from ..connections import AddressNotAllowedError, ContactPolicy, Sockets, check_behind_proxy, connect
 
-__all__ = ('Channel', 'Limits', 'Sockets', 'TLSAdapter', 'limited')
+__all__ = ('Limits', 'Route', 'Sockets', 'TLSAdapter', 'limited')
 
 # Every exception as it is, and no redirect: both are the client's to decide.
 NO_RETRY = Retry(total=False, redirect=False)
@@ -115,7 +115,7 @@ class _LimitedSocket(socket.socket):
         return read
 
 
-def follow(context: ssl.SSLContext, sockets: Sockets) -> None:
+def track_sockets(context: ssl.SSLContext, sockets: Sockets) -> None:
     """Let the context make sockets that are limited, and known while their handshake may hang."""
 
     class Followed(_LimitedSocket, ssl.SSLSocket):
@@ -174,15 +174,15 @@ def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes]
             """To the host or, if there is one, to the proxy before it. The errors are those that urllib3 knows."""
             deadline = _current.limits.connected_by
             if self._tunnel_host:
-                check_behind_proxy(self._tunnel_host, self._tunnel_port, policy, deadline, sockets)
+                check_behind_proxy(self._tunnel_host, self._tunnel_port or self.default_port, policy, deadline, sockets)
             try:
                 sock = connect(self._dns_host, self.port, policy, deadline, sockets, _LimitedSocket)
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
-            except AddressNotAllowed as error:
+            except AddressNotAllowedError as error:
                 if not self._tunnel_host:
                     raise
-                raise AddressNotAllowed(
+                raise AddressNotAllowedError(
                     f'The proxy for {self._tunnel_host} cannot be used. {error.message}', error.remedy
                 ) from None
             except socket.gaierror as error:
@@ -200,8 +200,10 @@ def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes]
                 super().connect()
             finally:
                 limits.connecting = False
-            # Also of a certificate that is not verified: then without its contents, so as bytes.
-            shown(self.sock.getpeercert(binary_form=True) or b'')
+            # An SSLSocket, or an SSLTransport within a proxy's TLS. An unverified certificate is available as bytes
+            # only.
+            sock: Any = self.sock
+            shown(sock.getpeercert(binary_form=True) or b'')
 
     class Pool(HTTPSConnectionPool):
         ConnectionCls = Connection
@@ -230,13 +232,13 @@ class TLSAdapter(HTTPAdapter):
     def __init__(
         self, context: ssl.SSLContext, fingerprint: str | None, sockets: Sockets, policy: ContactPolicy, size: int
     ) -> None:
-        self._tls = {'ssl_context': context}
+        self._tls: dict[str, Any] = {'ssl_context': context}
         if fingerprint:
             self._tls['assert_fingerprint'] = fingerprint
         # For a proxy that speaks TLS itself: as urllib3 would make it, but with limits.
         self._proxy_context = create_urllib3_context(cert_reqs=context.verify_mode)
         self._proxy_context.load_default_certs()
-        follow(self._proxy_context, sockets)
+        track_sockets(self._proxy_context, sockets)
         self.certificate = b''
         self._pool_class = _pool_class(sockets, policy, self._shown)
         super().__init__(pool_connections=1, pool_maxsize=size, pool_block=True, max_retries=0)
@@ -252,8 +254,9 @@ class TLSAdapter(HTTPAdapter):
     def _shown(self, certificate: bytes) -> None:
         self.certificate = certificate
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, **self._tls)
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        """Create the pools with the TLS context of this adapter."""
+        super().init_poolmanager(connections, maxsize, block, **kwargs, **self._tls)
         self._track(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
@@ -272,7 +275,7 @@ class TLSAdapter(HTTPAdapter):
         pass  # the context decides
 
 
-class Channel:
+class Route:
     """
     GET requests to one host.
 
@@ -320,7 +323,9 @@ class Channel:
 
     @cached_property
     def _pool(self) -> HTTPConnectionPool:
-        return self._adapter.get_connection_with_tls_context(self._request, True, self._proxies)
+        pool = self._adapter.get_connection_with_tls_context(self._request, True, self._proxies)
+        assert isinstance(pool, HTTPConnectionPool)
+        return pool
 
     @cached_property
     def _headers(self) -> dict[str, str]:
@@ -331,7 +336,7 @@ class Channel:
         """
         One call: its response, of which the body is not read yet. All is limited until the end of the context.
 
-        Raises what urllib3 does; requests, of a proxy that cannot be; AddressNotAllowed.
+        Raises what urllib3 does; requests, of a proxy that cannot be; AddressNotAllowedError.
         """
         now = time.monotonic()
         limits = Limits(now + self._connect_timeout, now + self._timeout, self._max_size)

@@ -16,9 +16,10 @@ from ..inventory import (
     Nic,
     NicAddresses,
     Reading,
-    Unknown,
+    Unreadable,
     known,
 )
+from ..properties import NO_MAC
 from .address_filters import AddressFilters, assess
 from .guest_interfaces import GuestAddress, GuestInterface, parse_agent_interfaces, parse_container_interfaces
 
@@ -49,34 +50,32 @@ def _is_address(configured: str) -> bool:
     return bool(configured) and configured not in MODES
 
 
-NO_MAC = '00:00:00:00:00:00'
-
 type Host = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
 class _Static:
     """
-    What the configuration says about the addresses of one NIC; '' where it says nothing.
+    The static addressing of one NIC in the configuration; '' for a value that is not configured.
 
     Attributes:
-        is_told: Whether the configuration decides about them at all.
-        unread: Why something of it is not known; None: all of it is.
+        is_defined: Whether the configuration determines the addresses at all.
+        unreadable: Why a part of the configuration is not known; None if all of it is.
     """
 
-    ipv4: str
-    ipv6: str
-    gateway4: str
-    gateway6: str
-    is_told: bool
-    unread: Unknown | None = None
+    ipv4: str = ''
+    ipv6: str = ''
+    gateway4: str = ''
+    gateway6: str = ''
+    is_defined: bool = False
+    unreadable: Unreadable | None = None
 
     @property
     def hosts(self) -> Reading[frozenset[Host] | None]:
         """The addresses without their prefix lengths, as far as they are addresses; None: nothing is told."""
-        if self.unread is not None:
-            return self.unread
-        return frozenset(_hosts(self.addresses)) if self.is_told else None
+        if self.unreadable is not None:
+            return self.unreadable
+        return frozenset(_hosts(self.addresses)) if self.is_defined else None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -137,14 +136,14 @@ def guest_only_interfaces(
     Args:
         nics: As `nic_addresses` returned them.
     """
-    if isinstance(running, Unknown):
+    if isinstance(running, Unreadable):
         return running
     filters = filters or AddressFilters()
     readable = {nic.mac for nic in config.nics if nics[nic.key].running is None}
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
     if any(interface.garbled for interface in others):
-        return Unknown('The guest answered with interfaces that cannot be read completely.')
-    static = _Static('', '', '', '', is_told=False)
+        return Unreadable('The guest answered with interfaces that cannot be read completely.')
+    static = _Static()
     found = []
     for interface in others:
         addresses, ignored = _sorted_out(_observed(RUNNING_SOURCE[guest_type], static, (interface,), filters))
@@ -169,21 +168,23 @@ def _name(nic: Nic) -> str | None:
 def _carriers(
     nic: Nic, running: Reading[tuple[GuestInterface, ...]], macs: Counter[str | None]
 ) -> Reading[tuple[GuestInterface, ...]]:
-    """The guest interfaces with the NIC's MAC, the NIC itself first; Unknown if they do not tell all its addresses."""
-    if isinstance(running, Unknown):
+    """
+    The guest interfaces with the NIC's MAC, the NIC itself first; Unreadable if they do not tell all its addresses.
+    """
+    if isinstance(running, Unreadable):
         return running
-    if isinstance(nic.mac, Unknown):
+    if isinstance(nic.mac, Unreadable):
         return nic.mac
     if nic.mac is None:
-        return Unknown(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
+        return Unreadable(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
     if macs[nic.mac] > 1:
-        return Unknown(f'Two NICs of the guest share the MAC address {nic.mac}; its addresses cannot be told apart.')
+        return Unreadable(f'Two NICs of the guest share the MAC address {nic.mac}; its addresses cannot be told apart.')
     if any(interface.garbled and interface.mac in (nic.mac, None) for interface in running):
-        return Unknown('The guest answered with interfaces that cannot be read completely.')
+        return Unreadable('The guest answered with interfaces that cannot be read completely.')
     carriers = [interface for interface in running if interface.mac == nic.mac]
     if not carriers:
         # In another network namespace, or without a driver: its addresses are out of sight, which is not gone.
-        return Unknown(f'No interface in the guest has the MAC address {nic.mac} of {nic.key}.')
+        return Unreadable(f'No interface in the guest has the MAC address {nic.mac} of {nic.key}.')
     return tuple(sorted(carriers, key=lambda interface: _rank(nic, interface)))
 
 
@@ -198,25 +199,27 @@ def _rank(nic: Nic, interface: GuestInterface) -> tuple[bool, bool]:
 
 
 def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
-    texts: tuple[Reading[str | None], ...]
     if guest_type is GuestType.LXC:
-        texts, is_told = (nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6), True
-    else:
-        # `cicustom` replaces what Proxmox would make of `ipconfigN`, and without a drive nothing reaches the guest
-        # (qemu-server, PVE/QemuServer/Cloudinit.pm).
-        parts = (config.cloudinit_drive, config.cloudinit_custom)
-        unread = next((part for part in parts if isinstance(part, Unknown)), None)
-        # Without `ipconfigN`, a drive that cannot be read says nothing about addresses.
-        has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unknown) else config.cloudinit_drive
-        is_told = has_drive and config.cloudinit_custom is not True
-        wish: Reading[Mapping[str, str]] = {}
-        if is_told and unread is not None:
-            wish = unread
-        elif is_told:
-            wish = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
-        texts = (wish,) * 4 if isinstance(wish, Unknown) else tuple(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6'))
-    unread = next((text for text in texts if isinstance(text, Unknown)), None)
-    return _Static(*((text or '').strip() if known(text) else '' for text in texts), is_told=is_told, unread=unread)
+        return _static_of(nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6)
+    # `cicustom` replaces what Proxmox VE derives from `ipconfigN`, and without a drive the guest gets no configuration
+    # (qemu-server, PVE/QemuServer/Cloudinit.pm).
+    parts = (config.cloudinit_drive, config.cloudinit_custom)
+    unreadable = next((part for part in parts if isinstance(part, Unreadable)), None)
+    # Without `ipconfigN`, an unreadable drive has no effect on addresses.
+    has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unreadable) else config.cloudinit_drive
+    if not has_drive or config.cloudinit_custom is True:
+        return _Static()
+    wish = unreadable or config.cloudinit.get(int(nic.key.removeprefix('net')), {})
+    if isinstance(wish, Unreadable):
+        return _Static(is_defined=True, unreadable=wish)
+    return _static_of(*(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6')))
+
+
+def _static_of(*texts: Reading[str | None]) -> _Static:
+    """Build the addressing from the IPv4 and IPv6 addresses and gateways."""
+    unreadable = next((text for text in texts if isinstance(text, Unreadable)), None)
+    ipv4, ipv6, gateway4, gateway6 = ((text or '').strip() if known(text) else '' for text in texts)
+    return _Static(ipv4, ipv6, gateway4, gateway6, is_defined=True, unreadable=unreadable)
 
 
 def _of_nic(
@@ -228,31 +231,35 @@ def _of_nic(
 ) -> NicAddresses:
     """The addresses of one NIC, before those that another NIC has are taken out."""
     configured, ignored = _sorted_out(_configured(guest_type, static, name, filters))
-    unread = carriers if isinstance(carriers, Unknown) else None
+    unreadable = carriers if isinstance(carriers, Unreadable) else None
     observed: list[Address] = []
-    if not isinstance(carriers, Unknown):
+    if not isinstance(carriers, Unreadable):
         observed, ignored_running = _sorted_out(_observed(RUNNING_SOURCE[guest_type], static, carriers, filters))
         ignored += ignored_running
         configured = [_completed(address, observed) for address in configured]
-    if unread is None and guest_type is GuestType.QEMU:
+    if unreadable is None and guest_type is GuestType.QEMU:
         configured, ignored_wishes = _granted(configured, observed)
         ignored += ignored_wishes
     return NicAddresses(
         addresses=_unique([*configured, *observed]),
         ignored=_shortened(ignored, filters.limit),
-        running=unread,
+        running=unreadable,
         has_gateway4=bool(static.gateway4 and _is_address(static.ipv4)),
         has_gateway6=bool(static.gateway6 and _is_address(static.ipv6)),
-        guest_name=None if isinstance(carriers, Unknown) else carriers[0].name or None,
+        guest_name=None if isinstance(carriers, Unreadable) else carriers[0].name or None,
         configured=static.hosts,
         excess=frozenset(),
     )
 
 
 def _sorted_out(assessed: Iterable[Address | IgnoredAddress]) -> tuple[list[Address], list[IgnoredAddress]]:
-    addresses, ignored = [], []
+    addresses: list[Address] = []
+    ignored: list[IgnoredAddress] = []
     for address in assessed:
-        (addresses if isinstance(address, Address) else ignored).append(address)
+        if isinstance(address, Address):
+            addresses.append(address)
+        else:
+            ignored.append(address)
     return addresses, ignored
 
 

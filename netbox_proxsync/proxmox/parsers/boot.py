@@ -1,68 +1,88 @@
 """Boot order of virtual machines, resolved as qemu-server does (device_bootorder in PVE/QemuServer.pm)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from ..inventory import GuestType
-from ..properties import Garbled, parse_properties, parse_tags, text
-from .disks import DriveRole, disk_keys, drive_role
-from .nics import nic_keys
+from ..properties import ParseError, parse_properties, parse_tags, text
+from .disks import DriveRole, drive_role
 
-__all__ = ('boot_disk', 'boot_order')
+__all__ = ('DriveRoles', 'boot_disk', 'boot_order', 'drive_roles')
 
-# What Proxmox uses when `boot` is absent: disk, CD-ROM, network.
+# The order if `boot` is absent: disk, CD-ROM, network.
 LEGACY_DEFAULT = 'cdn'
 LEGACY = re.compile('[acdn]{1,4}')
-# Volumes that `bootdisk` may name beside the drives.
+# Volumes other than drives that `bootdisk` may name.
 OTHER_VOLUMES = ('efidisk0', 'tpmstate0')
 
 
-def boot_order(config: Mapping[str, object]) -> tuple[str, ...]:
+type DriveRoles = Mapping[str, DriveRole | ParseError]
+"""The role of each drive by its key, in the order in which Proxmox VE iterates over drives; or why it is unreadable."""
+
+
+def drive_roles(config: Mapping[str, object], drives: Sequence[str]) -> DriveRoles:
+    """Return the roles of the drives with the given keys of a raw configuration."""
+    roles: dict[str, DriveRole | ParseError] = {}
+    for key in drives:
+        try:
+            roles[key] = drive_role(config[key])
+        except ParseError as error:
+            roles[key] = error
+    return roles
+
+
+def boot_order(config: Mapping[str, object], roles: DriveRoles, nics: Sequence[str]) -> tuple[str, ...]:
     """
-    The devices that Proxmox gives a boot index, in order, from a raw configuration.
+    Return the devices to which Proxmox VE assigns a boot index, in order.
 
     `boot: order=a;b` names them. The old form (`boot: cdn`, or no `boot` at all) stands for the drive in `bootdisk`
-    unless that is a CD-ROM, all CD-ROMs and all NICs; any other disk gets no boot index there, so it is not listed. If
-    both forms are given, the old one counts. A blank `boot` means no device. Devices that do not exist are left out.
+    unless that is a CD-ROM, all CD-ROMs and all NICs; other disks get no boot index and are not listed. If both forms
+    are given, the old one is used. A blank `boot` means no device. Devices that do not exist are omitted.
 
-    Raises Garbled if `boot`, `bootdisk` or a drive on which the order depends cannot be read.
+    Args:
+        config: The raw configuration of a virtual machine.
+        nics: The keys of its NICs, in order.
+
+    Raises:
+        ParseError: `boot`, `bootdisk` or a drive on which the order depends cannot be read.
     """
     if config.get('boot') is None:
-        return _legacy_order(config, LEGACY_DEFAULT)
+        return _legacy_order(config, LEGACY_DEFAULT, roles, nics)
     boot = parse_properties(config['boot'], default_key='legacy')
     if 'legacy' in boot:
         if not LEGACY.fullmatch(boot['legacy']):
-            raise Garbled(f'{boot["legacy"][:40]} is not a boot order')
-        return _legacy_order(config, boot['legacy'])
-    # The same separators as for tags: Proxmox splits both with the same function.
+            raise ParseError(f'{boot["legacy"][:40]} is not a boot order')
+        return _legacy_order(config, boot['legacy'], roles, nics)
+    # Proxmox VE splits the order and tags with the same function.
     return tuple(device for device in parse_tags(boot.get('order')) if device in config)
 
 
-def boot_disk(config: Mapping[str, object], order: tuple[str, ...]) -> str | None:
-    """The first disk in the boot order; None if there is none. Raises Garbled if a drive before it cannot be read."""
-    drives = set(disk_keys(GuestType.QEMU, config))
-    return next((key for key in order if key in drives and _role(config, key) is DriveRole.DISK), None)
+def boot_disk(order: tuple[str, ...], roles: DriveRoles) -> str | None:
+    """
+    Return the first disk in a boot order; None if there is none. Raises ParseError if a drive before it is unreadable.
+    """
+    return next((key for key in order if key in roles and _role(roles, key) is DriveRole.DISK), None)
 
 
-def _legacy_order(config: Mapping[str, object], letters: str) -> tuple[str, ...]:
-    drives = disk_keys(GuestType.QEMU, config)
-    cdroms = [key for key in drives if 'd' in letters and _role(config, key) is DriveRole.CDROM]
-    devices = {'c': _bootdisk(config, drives) if 'c' in letters else [], 'd': cdroms, 'n': nic_keys(config)}
-    # Of a letter that is given twice, the last one counts.
+def _legacy_order(
+    config: Mapping[str, object], letters: str, roles: DriveRoles, nics: Sequence[str]
+) -> tuple[str, ...]:
+    cdroms = [key for key in roles if 'd' in letters and _role(roles, key) is DriveRole.CDROM]
+    devices = {'c': _bootdisk(config, roles) if 'c' in letters else [], 'd': cdroms, 'n': nics}
+    # If a letter is given twice, its last position counts.
     last = [letter for position, letter in enumerate(letters) if letter not in letters[position + 1 :]]
     return tuple(device for letter in last for device in devices.get(letter, ()))
 
 
-def _bootdisk(config: Mapping[str, object], drives: list[str]) -> list[str]:
+def _bootdisk(config: Mapping[str, object], roles: DriveRoles) -> list[str]:
     value = config.get('bootdisk')
     name = text(value).strip() if value is not None else ''
     if name in OTHER_VOLUMES and name in config:
         return [name]
-    return [name] if name in drives and _role(config, name) is not DriveRole.CDROM else []
+    return [name] if name in roles and _role(roles, name) is not DriveRole.CDROM else []
 
 
-def _role(config: Mapping[str, object], key: str) -> DriveRole:
-    try:
-        return drive_role(config[key])
-    except Garbled as error:
-        raise Garbled(f'{key}: {error}') from None
+def _role(roles: DriveRoles, key: str) -> DriveRole:
+    role = roles[key]
+    if isinstance(role, ParseError):
+        raise ParseError(f'{key}: {role}')
+    return role

@@ -1,22 +1,22 @@
 """
-A guest's configuration as Proxmox answers it (`/config?current=1`) -> `GuestConfig`.
+Parses a guest's configuration (`/config?current=1`) into a `GuestConfig`.
 
-qemu-server leaves lines out that it cannot parse. pve-container hands them out as they are.
+qemu-server omits lines that it cannot parse; pve-container returns them unchanged.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from ..inventory import GuestConfig, GuestType, Reading, Unknown
+from ..inventory import Disk, GuestConfig, GuestType, Nic, Reading, Unreadable, known
 from ..properties import (
-    Garbled,
+    ParseError,
     as_text,
     boolean,
     decimal,
     format_properties,
     integer,
+    optional_text,
     parse_properties,
     parse_tags,
     parse_uuid,
@@ -24,16 +24,16 @@ from ..properties import (
     read_value,
     text,
 )
-from .boot import boot_disk, boot_order
-from .disks import DriveRole, disk_keys, drive_role, parse_disk
+from .boot import DriveRoles, boot_disk, boot_order, drive_roles
+from .disks import DriveRole, disk_keys, parse_disk
 from .nics import nic_keys, parse_nic
 
 __all__ = ('parse_config',)
 
 MIB = 1024**2
 
-# Keys that Proxmox VE 7.4 to 9.2 have and that no other part of the inventory needs. Among them are those that may hold
-# secrets (`args`, `cipassword`): being named here, they never reach `GuestConfig.extra`.
+# Keys of Proxmox VE 7.4 to 9.2 that are not part of the inventory. Some may contain secrets (`args`, `cipassword`);
+# because they are listed here, they are never stored in `GuestConfig.extra`.
 UNUSED_KEYS = {
     GuestType.QEMU: re.compile(
         r"""
@@ -43,7 +43,7 @@ UNUSED_KEYS = {
         | migrate_speed | nameserver | numa\d+ | parallel\d+ | parent | protection | reboot | rng0
         | running-nets-host-mtu | runningcpu | runningmachine | scsihw | searchdomain | serial\d+ | shares | smp
         | snapstate | snaptime | spice_enhancements | sshkeys | startdate | startup | tablet | tdf | tpmstate0
-        | unused\d+ | usb\d+ | vga | virtiofs\d+ | vmstate | vmstatestorage | watchdog
+        | unused\d+ | usb\d+ | vga | virtiofs\d+ | vmgenid | vmstate | vmstatestorage | watchdog
         """,
         re.ASCII | re.VERBOSE,
     ),
@@ -59,32 +59,28 @@ UNUSED_KEYS = {
 FEATURE_FLAGS = ('force_rw_sys', 'fuse', 'keyctl', 'mknod', 'nesting')
 # MiB, for both kinds of guests.
 DEFAULT_MEMORY = 512
-# Sub-keys of `ipconfigN`, and what its addresses may be instead of an address.
+# Sub-keys of `ipconfigN` for gateways and addresses, and the values of the latter that are not addresses.
 GATEWAYS = (('gw', 'ip'), ('gw6', 'ip6'))
 NO_ADDRESSES = (None, 'dhcp', 'auto')
 IP_CONFIG = re.compile(r'ipconfig(0|[1-9][0-9]{0,3})', re.ASCII)
 
 
-def _word(value: object) -> str | None:
-    return text(value).strip() or None
-
-
 def _positive(value: object) -> int:
     number = integer(value)
     if number < 1:
-        raise Garbled(f'{number} is not a positive number')
+        raise ParseError(f'{number} is not a positive number')
     return number
 
 
 def _positive_or_none(value: object) -> int | None:
     number = integer(value)
     if number < 0:
-        raise Garbled(f'{number} is negative')
+        raise ParseError(f'{number} is negative')
     return number or None
 
 
 def _memory(value: object) -> int:
-    """Of a virtual machine. 7.x takes 0 for "not configured"; newer versions refuse it."""
+    """Memory of a virtual machine in bytes. Proxmox VE 7 treats 0 as not configured; newer versions reject it."""
     return (_positive_or_none(_part(value, 'current', default_key='current')) or DEFAULT_MEMORY) * MIB
 
 
@@ -100,39 +96,39 @@ def _balloon(value: object) -> int | None:
 def _cpulimit(value: object) -> Decimal | None:
     limit = decimal(value)
     if limit < 0:
-        raise Garbled(f'{limit} is negative')
+        raise ParseError(f'{limit} is negative')
     return limit or None
 
 
 def _container_flag(value: object) -> bool:
-    """A container's boolean, which Proxmox hands out as it is; as Perl does, it takes any number but 0 for true."""
+    """A container's boolean. Proxmox VE returns it unchanged and, like Perl, treats every number but 0 as true."""
     try:
         return boolean(value)
-    except Garbled:
+    except ParseError:
         return _positive_or_none(value) is not None
 
 
 def _container_template(value: object) -> bool:
-    """No number but 1 makes a container a template (pve-guest-common, AbstractConfig.pm, is_template)."""
+    """Only 1 marks a container as a template (pve-guest-common, AbstractConfig.pm, is_template)."""
     try:
         return boolean(value)
-    except Garbled:
+    except ParseError:
         return integer(value) == 1
 
 
 def _optional_part(value: object, name: str, default_key: str | None = None) -> str | None:
-    """One sub-key of a property string, None if it is absent. Raises Garbled if it cannot be read."""
+    """One sub-key of a property string, None if it is absent. Raises ParseError if it cannot be read."""
     content = read_properties(value, default_key).get(name)
-    if isinstance(content, Unknown):
-        raise Garbled(content.reason.rstrip('.'))
+    if isinstance(content, Unreadable):
+        raise ParseError(content.reason.rstrip('.'))
     return content
 
 
 def _part(value: object, name: str, default_key: str | None = None) -> str:
-    """One sub-key of a property string. Raises Garbled if it is absent or cannot be read."""
+    """One sub-key of a property string. Raises ParseError if it is absent or cannot be read."""
     content = _optional_part(value, name, default_key)
     if content is None:
-        raise Garbled(f'it has no "{name}"')
+        raise ParseError(f'it has no "{name}"')
     return content
 
 
@@ -141,19 +137,14 @@ def _agent(value: object) -> bool:
 
 
 def _smbios_uuid(value: object) -> str | None:
-    # `base64=1` is about all sub-keys but the UUID.
+    # `base64=1` applies to all sub-keys except the UUID.
     uuid = _optional_part(value, 'uuid')
     return uuid and parse_uuid(uuid)
 
 
-def _vmgenid(value: object) -> str | None:
-    # '0' switches it off; '1' is a request to make one.
-    return None if text(value).strip() in ('0', '1') else parse_uuid(value)
-
-
 def _created(value: object) -> int | None:
     created = _optional_part(value, 'ctime')
-    return created and _positive(created)
+    return None if created is None else _positive(created)
 
 
 def _cpu_type(value: object) -> str:
@@ -169,7 +160,7 @@ def _custom_network(value: object) -> bool:
 
 
 def _features(value: object) -> str | None:
-    """In one spelling: sub-keys sorted (Proxmox writes them in random order), and flags as 0 and 1."""
+    """The features in a normal form: sub-keys sorted (Proxmox VE writes them in random order), flags as 0 and 1."""
     features = {
         name: str(int(boolean(content))) if name in FEATURE_FLAGS else content
         for name, content in parse_properties(value).items()
@@ -177,127 +168,148 @@ def _features(value: object) -> str | None:
     return format_properties(features) or None
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """
-    How one attribute of GuestConfig comes out of one key.
+class _Source:
+    """A raw configuration, which records the keys that have been used."""
 
-    Attributes:
-        name: The key in Proxmox.
-        read: Value as Proxmox sends it -> attribute. Raises Garbled.
-        default: The attribute where the key is absent.
-    """
+    def __init__(self, guest_type: GuestType, raw: Mapping[str, object]) -> None:
+        self.guest_type = guest_type
+        self.raw = raw
+        self.nic_keys = nic_keys(raw)
+        self.disk_keys = disk_keys(guest_type, raw)
+        self._used = {*self.nic_keys, *self.disk_keys}
 
-    name: str
-    read: Callable[[object], object]
-    default: object = None
+    def read[T](self, key: str, parse: Callable[[object], T], default: T) -> Reading[T]:
+        """Return the parsed value of a key, or the default if it is absent, null or empty."""
+        self._used.add(key)
+        value = self.raw.get(key)
+        return default if value is None or value == '' else read_value(parse, value, key)
 
+    def nics(self) -> tuple[Nic, ...]:
+        """Return all NICs, including unreadable ones."""
+        return tuple(parse_nic(self.guest_type, key, self.raw[key]) for key in self.nic_keys)
 
-COMMON = {
-    'description': _Key('description', text, ''),
-    'ostype': _Key('ostype', _word),
-    'tags': _Key('tags', parse_tags, ()),
-    'lock': _Key('lock', _word),
-    'cpulimit': _Key('cpulimit', _cpulimit),
-}
-KEYS = {
-    GuestType.QEMU: COMMON
-    | {
-        'name': _Key('name', _word),
-        'start_on_boot': _Key('onboot', boolean, False),
-        'template': _Key('template', boolean, False),
-        'memory': _Key('memory', _memory, DEFAULT_MEMORY * MIB),
-        'min_memory': _Key('balloon', _balloon),
-        'sockets': _Key('sockets', _positive_or_none),  # absent: see _sockets
-        'cores': _Key('cores', lambda value: _positive_or_none(value) or 1, 1),  # qemu-server: `$conf->{cores} || 1`
-        'vcpus': _Key('vcpus', _positive_or_none),
-        'agent': _Key('agent', _agent, False),
-        'uuid': _Key('smbios1', _smbios_uuid),
-        'vmgenid': _Key('vmgenid', _vmgenid),
-        'created': _Key('meta', _created),
-        'cpu_type': _Key('cpu', _cpu_type),  # absent: see `defaults`
-        'bios': _Key('bios', _word, 'seabios'),
-        'machine': _Key('machine', _machine),  # absent: see `defaults`
-        'numa': _Key('numa', boolean, False),
-        'architecture': _Key('arch', _word),  # absent: that of the host
-        'kvm': _Key('kvm', boolean),
-        'cloudinit_custom': _Key('cicustom', _custom_network, False),
-    },
-    GuestType.LXC: COMMON
-    | {
-        'name': _Key('hostname', _word),
-        'start_on_boot': _Key('onboot', _container_flag, False),
-        'template': _Key('template', _container_template, False),
-        'memory': _Key('memory', _container_memory, DEFAULT_MEMORY * MIB),
-        'cores': _Key('cores', _positive_or_none),
-        'architecture': _Key('arch', _word, 'amd64'),
-        'unprivileged': _Key('unprivileged', _container_flag, False),
-        'features': _Key('features', _features),
-    },
-}
-# Attributes that a kind of guest does not have.
-MISSING = {
-    GuestType.QEMU: {'unprivileged': None, 'features': None},
-    GuestType.LXC: dict.fromkeys(
-        ('min_memory', 'sockets', 'vcpus', 'uuid', 'vmgenid', 'created', 'cpu_type', 'bios', 'machine', 'numa')
-    )
-    | {'agent': False, 'boot_order': ()},
-}
+    def disks(self) -> tuple[Disk, ...]:
+        """Return all disks and mount points, including unreadable ones."""
+        disks = (parse_disk(self.guest_type, key, self.raw[key]) for key in self.disk_keys)
+        return tuple(disk for disk in disks if disk is not None)
+
+    def extra(self) -> dict[str, str]:
+        """Return the keys that neither `read` has been called for nor UNUSED_KEYS lists, with their values as text."""
+        unused = UNUSED_KEYS[self.guest_type]
+        return {
+            key: as_text(self.raw[key]) for key in sorted(self.raw.keys() - self._used) if not unused.fullmatch(key)
+        }
 
 
 def parse_config(guest_type: GuestType, raw: object) -> GuestConfig:
     """
-    A guest's configuration, with Proxmox's defaults where a key is absent (null and '' count as absent).
+    Parse a guest's configuration, with Proxmox VE's defaults for keys that are absent, null or ''.
 
-    What cannot be read is Unknown with the reason, each attribute by itself. Keys that this version does not know are
-    kept as text in `extra`; their values may be anything: name the keys in a log, never the values.
+    An attribute that cannot be read is Unreadable with the reason; the others are not affected. Unknown keys are stored
+    as text in `extra`. Their values may be secrets: log the keys, never the values.
 
     Raises:
-        Garbled: `raw` is no mapping.
+        ParseError: `raw` is not a mapping.
     """
     guest_type = GuestType(guest_type)
     if not isinstance(raw, Mapping):
-        raise Garbled('The configuration is not a set of keys and values.')
-    attributes: dict[str, object] = dict(MISSING[guest_type])
-    for attribute, key in KEYS[guest_type].items():
-        attributes[attribute] = _read(raw, key)
-    disks = (parse_disk(guest_type, key, raw[key]) for key in disk_keys(guest_type, raw))
-    attributes['nics'] = tuple(parse_nic(guest_type, key, raw[key]) for key in nic_keys(raw))
-    attributes['disks'] = tuple(disk for disk in disks if disk is not None)
-    attributes['boot_disk'] = 'rootfs' if 'rootfs' in raw else None
-    if guest_type is GuestType.QEMU:
-        attributes['sockets'] = _sockets(raw, attributes['sockets'])
-        attributes |= _boot(raw)
-        attributes['cloudinit'] = _cloudinit(raw)
-        attributes['cloudinit_drive'] = _cloudinit_drive(raw[key] for key in disk_keys(guest_type, raw))
-    return GuestConfig(**attributes, extra={key: as_text(raw[key]) for key in _unknown_keys(guest_type, raw)})
+        raise ParseError('The configuration is not a set of keys and values.')
+    source = _Source(guest_type, raw)
+    return _virtual_machine(source) if guest_type is GuestType.QEMU else _container(source)
 
 
-def _read(raw: Mapping[str, object], key: _Key) -> Reading[object]:
-    value = raw.get(key.name)
-    return key.default if value is None or value == '' else read_value(key.read, value, key.name)
+def _virtual_machine(source: _Source) -> GuestConfig:
+    roles = drive_roles(source.raw, source.disk_keys)
+    order = read_value(lambda _raw: boot_order(source.raw, roles, source.nic_keys), source.raw, 'boot')
+    disk: Reading[str | None]
+    disk = read_value(lambda _raw: boot_disk(order, roles), source.raw, 'boot') if known(order) else order
+    return GuestConfig(
+        name=source.read('name', optional_text, None),
+        description=source.read('description', text, ''),
+        memory=source.read('memory', _memory, DEFAULT_MEMORY * MIB),
+        min_memory=source.read('balloon', _balloon, None),
+        sockets=_sockets(source),
+        cores=source.read('cores', _cores, 1),
+        vcpus=source.read('vcpus', _positive_or_none, None),
+        cpulimit=source.read('cpulimit', _cpulimit, None),
+        start_on_boot=source.read('onboot', boolean, False),
+        ostype=source.read('ostype', optional_text, None),
+        tags=source.read('tags', parse_tags, ()),
+        template=source.read('template', boolean, False),
+        lock=source.read('lock', optional_text, None),
+        nics=source.nics(),
+        disks=source.disks(),
+        boot_order=order,
+        boot_disk=disk,
+        agent=source.read('agent', _agent, False),
+        uuid=source.read('smbios1', _smbios_uuid, None),
+        created=source.read('meta', _created, None),
+        cpu_type=source.read('cpu', _cpu_type, None),  # absent: see `qemu_defaults`
+        bios=source.read('bios', optional_text, 'seabios'),
+        machine=source.read('machine', _machine, None),  # absent: see `qemu_defaults`
+        numa=source.read('numa', boolean, False),
+        architecture=source.read('arch', optional_text, None),  # absent: that of the host
+        unprivileged=None,
+        features=None,
+        kvm=source.read('kvm', boolean, None),
+        cloudinit=_cloudinit(source.raw),
+        cloudinit_custom=source.read('cicustom', _custom_network, False),
+        cloudinit_drive=_cloudinit_drive(roles),
+        extra=source.extra(),
+    )
 
 
-def _sockets(raw: Mapping[str, object], sockets: Reading[int | None]) -> Reading[int]:
-    """`sockets`, else `smp`, which is what old versions called them."""
-    if sockets is not None:
-        return sockets
-    smp = _read(raw, _Key('smp', _positive_or_none))
-    return smp if isinstance(smp, Unknown) else smp or 1
+def _container(source: _Source) -> GuestConfig:
+    return GuestConfig(
+        name=source.read('hostname', optional_text, None),
+        description=source.read('description', text, ''),
+        memory=source.read('memory', _container_memory, DEFAULT_MEMORY * MIB),
+        min_memory=None,
+        sockets=None,
+        cores=source.read('cores', _positive_or_none, None),
+        vcpus=None,
+        cpulimit=source.read('cpulimit', _cpulimit, None),
+        start_on_boot=source.read('onboot', _container_flag, False),
+        ostype=source.read('ostype', optional_text, None),
+        tags=source.read('tags', parse_tags, ()),
+        template=source.read('template', _container_template, False),
+        lock=source.read('lock', optional_text, None),
+        nics=source.nics(),
+        disks=source.disks(),
+        boot_order=(),
+        boot_disk='rootfs' if 'rootfs' in source.raw else None,
+        agent=False,
+        uuid=None,
+        created=None,
+        cpu_type=None,
+        bios=None,
+        machine=None,
+        numa=None,
+        architecture=source.read('arch', optional_text, 'amd64'),
+        unprivileged=source.read('unprivileged', _container_flag, False),
+        features=source.read('features', _features, None),
+        extra=source.extra(),
+    )
 
 
-def _boot(raw: Mapping[str, object]) -> dict[str, object]:
-    order = read_value(boot_order, raw, 'boot')
-    disk = order if isinstance(order, Unknown) else read_value(lambda raw: boot_disk(raw, order), raw, 'boot')
-    return {'boot_order': order, 'boot_disk': disk}
+def _sockets(source: _Source) -> Reading[int]:
+    """`sockets`, or `smp`, the name of this key in old versions."""
+    sockets = source.read('sockets', _positive_or_none, None)
+    if sockets is None:
+        sockets = source.read('smp', _positive_or_none, None)
+    return 1 if sockets is None else sockets
 
 
-def _cloudinit_drive(drives: Iterable[object]) -> Reading[bool]:
-    """Whether a drive takes what cloud-init asks for into the guest."""
-    roles = [read_value(drive_role, drive, 'drive') for drive in drives]
-    if DriveRole.CLOUD_INIT in roles:
+def _cores(value: object) -> int:
+    return _positive_or_none(value) or 1  # qemu-server: `$conf->{cores} || 1`
+
+
+def _cloudinit_drive(roles: DriveRoles) -> Reading[bool]:
+    """Whether there is a drive that passes the cloud-init configuration to the guest."""
+    if DriveRole.CLOUD_INIT in roles.values():
         return True
-    return next((role for role in roles if isinstance(role, Unknown)), False)
+    errors = (role for role in roles.values() if isinstance(role, ParseError))
+    return next((Unreadable(f'"drive" cannot be read: {error}.') for error in errors), False)
 
 
 def _cloudinit(raw: Mapping[str, object]) -> dict[int, Reading[Mapping[str, str]]]:
@@ -312,15 +324,9 @@ def _ip_config(value: object) -> dict[str, str]:
     """
     One `ipconfigN`.
 
-    qemu-server ignores the whole of it if a gateway stands beside no address, `dhcp` or `auto` (parse_ipconfig in
-    PVE/QemuServer/Network.pm): cloud-init then configures nothing.
+    qemu-server ignores the whole value if it has a gateway without an address, or with `dhcp` or `auto` (parse_ipconfig
+    in PVE/QemuServer/Network.pm): cloud-init then configures nothing.
     """
     wish = parse_properties(value)
     is_ignored = any(gateway in wish and wish.get(address) in NO_ADDRESSES for gateway, address in GATEWAYS)
     return {} if is_ignored else wish
-
-
-def _unknown_keys(guest_type: GuestType, raw: Mapping[str, object]) -> list[str]:
-    known = {key.name for key in KEYS[guest_type].values()}
-    known.update(nic_keys(raw), disk_keys(guest_type, raw))
-    return sorted(key for key in raw if key not in known and not UNUSED_KEYS[guest_type].fullmatch(key))

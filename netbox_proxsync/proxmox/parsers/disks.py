@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from ..inventory import Disk, GuestType, Reading, Unknown
-from ..properties import Garbled, parse_size, read_properties, read_value, text
+from ..inventory import Disk, GuestType, Reading, Unreadable
+from ..properties import ParseError, parse_size, read_properties, read_value, text
 
 __all__ = ('DriveRole', 'disk_keys', 'drive_role', 'parse_disk')
 
@@ -43,7 +43,7 @@ def disk_keys(guest_type: GuestType, keys: Iterable[str]) -> list[str]:
 
 
 def drive_role(value: object) -> DriveRole:
-    """What a drive of a virtual machine is, from its property string. Raises Garbled if that cannot be told."""
+    """What a drive of a virtual machine is, from its property string. Raises ParseError if that cannot be told."""
     properties = read_properties(value, default_key=VOLUME_KEYS[GuestType.QEMU][0])
     volume = _volume_id(GuestType.QEMU, properties)
     if CLOUD_INIT.search(volume):
@@ -57,15 +57,15 @@ def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
     """
     One disk or mount point; None if it is a CD-ROM or cloud-init drive.
 
-    Each attribute whose sub-key cannot be read is Unknown; all of them are, if not even the volume can be read.
+    Each attribute whose sub-key cannot be read is Unreadable; all of them are, if not even the volume can be read.
     """
     try:
         if guest_type is GuestType.QEMU and drive_role(value) is not DriveRole.DISK:
             return None
         properties = read_properties(value, default_key=VOLUME_KEYS[guest_type][0])
         volume_id = _volume_id(guest_type, properties)
-    except Garbled as error:
-        return _unreadable(key, Unknown(f'"{key}" cannot be read: {error}.'))
+    except ParseError as error:
+        return _unreadable(key, Unreadable(f'"{key}" cannot be read: {error}.'))
     match = VOLUME_ID.fullmatch(volume_id)
     storage, volume = match.groups() if match else (None, volume_id)
     told = {
@@ -82,38 +82,38 @@ def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
     )
 
 
-def _unreadable(key: str, why: Unknown) -> Disk:
+def _unreadable(key: str, why: Unreadable) -> Disk:
     """A drive or mount point that exists and of which nothing else is known."""
     return Disk(key=key, size=why, storage=why, volume=why, format=why, mount_point=why, passthrough=why)
 
 
-def _position(match: re.Match) -> tuple[int, int]:
+def _position(match: re.Match[str]) -> tuple[int, int]:
     return BUSES.index(match[1] or match[0]), int(match[2] or 0)
 
 
 def _volume_id(guest_type: GuestType, properties: Mapping[str, Reading[str]]) -> str:
-    """The volume with its storage, or a path. Raises Garbled."""
+    """The volume with its storage, or a path. Raises ParseError."""
     named = [name for name in VOLUME_KEYS[guest_type] if name in properties]
     if not named:
-        raise Garbled('it names no volume')
+        raise ParseError('it names no volume')
     if len(named) > 1:
-        raise Garbled('it names more than one volume')
+        raise ParseError('it names more than one volume')
     return _require(properties[named[0]])
 
 
 def _require(value: Reading[str]) -> str:
-    """Raises Garbled if it is Unknown."""
-    if isinstance(value, Unknown):
-        raise Garbled(value.reason.rstrip('.'))
+    """Raises ParseError if it is Unreadable."""
+    if isinstance(value, Unreadable):
+        raise ParseError(value.reason.rstrip('.'))
     return value
 
 
 def _size(key: str, value: Reading[str] | None) -> Reading[int]:
     if value is None:
-        return Unknown(f'The configuration of {key} gives no size.')
+        return Unreadable(f'The configuration of {key} gives no size.')
     size = read_value(parse_size, value, f'size of {key}')
     # A subvolume in a directory may have no quota, which Proxmox writes as 0.
-    return size if isinstance(size, Unknown) or size else Unknown(f'{key} has no size limit.')
+    return size if isinstance(size, Unreadable) or size else Unreadable(f'{key} has no size limit.')
 
 
 def _format(guest_type: GuestType, storage: str | None, volume: str) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..properties import Garbled, as_text, boolean, integer, parse_mac
+from ..properties import ParseError, as_text, boolean_or_none, parse_mac, positive_or_none
 
 __all__ = ('GuestAddress', 'GuestInterface', 'parse_agent_interfaces', 'parse_container_interfaces')
 
@@ -47,11 +47,11 @@ def parse_agent_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     An element that cannot be read does not spoil the others; it is marked as `garbled`.
 
     Raises:
-        Garbled: There is no list. If the agent refused (`result.error`, with HTTP 200), with its words.
+        ParseError: There is no list. If the agent refused (`result.error`, with HTTP 200), with its words.
     """
     result = raw.get('result', raw) if isinstance(raw, Mapping) else raw
     if isinstance(result, Mapping) and 'error' in result:
-        raise Garbled(f'The guest agent refused: {_error_text(result["error"])}')
+        raise ParseError(f'The guest agent refused: {_error_text(result["error"])}')
     return _interfaces(result, 'The guest agent', _address_list)
 
 
@@ -62,21 +62,22 @@ def parse_container_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     An element that cannot be read does not spoil the others; it is marked as `garbled`.
 
     Raises:
-        Garbled: There is no list.
+        ParseError: There is no list.
     """
     return () if raw is None else _interfaces(raw, 'The container', _container_addresses)
 
 
-type Found = Iterable[GuestAddress | None]  # None: something that cannot be read
+type Raw = Mapping[str, object]
+type Found = Iterable[GuestAddress | None]  # None: an address that cannot be read
 
 
-def _interfaces(raw: object, teller: str, addresses: Callable[[Mapping], Found]) -> tuple[GuestInterface, ...]:
+def _interfaces(raw: object, teller: str, addresses: Callable[[Raw], Found]) -> tuple[GuestInterface, ...]:
     if not isinstance(raw, list):
-        raise Garbled(f'{teller} did not answer with a list of interfaces.')
+        raise ParseError(f'{teller} did not answer with a list of interfaces.')
     return tuple(_interface(element, addresses) for element in raw)
 
 
-def _interface(raw: object, addresses: Callable[[Mapping], Found]) -> GuestInterface:
+def _interface(raw: object, addresses: Callable[[Raw], Found]) -> GuestInterface:
     if not isinstance(raw, Mapping):
         return GuestInterface('', None, (), garbled=True)
     name = raw.get('name')
@@ -91,7 +92,7 @@ def _interface(raw: object, addresses: Callable[[Mapping], Found]) -> GuestInter
     )
 
 
-def _address_list(raw: Mapping) -> Found:
+def _address_list(raw: Raw) -> Found:
     """`ip-addresses`, which is absent (or null) where there is no address."""
     addresses = raw.get('ip-addresses')
     if addresses is None:
@@ -99,7 +100,7 @@ def _address_list(raw: Mapping) -> Found:
     return map(_address, addresses) if isinstance(addresses, list) else (None,)
 
 
-def _container_addresses(raw: Mapping) -> Found:
+def _container_addresses(raw: Raw) -> Found:
     """
     8.1 and newer list all addresses in `ip-addresses`. Where that is missing or empty, `inet` and `inet6` have one
     each.
@@ -112,29 +113,16 @@ def _container_addresses(raw: Mapping) -> Found:
 def _address(raw: object) -> GuestAddress | None:
     if not isinstance(raw, Mapping) or not isinstance(raw.get('ip-address'), str):
         return None
-    return GuestAddress(raw['ip-address'], _prefix(raw.get('prefix')), _flag(raw.get('temporary')))
+    return GuestAddress(
+        raw['ip-address'], positive_or_none(raw.get('prefix')), bool(boolean_or_none(raw.get('temporary')))
+    )
 
 
 def _cidr(raw: object) -> GuestAddress | None:
     if not isinstance(raw, str):
         return None
     text, _, prefix = raw.partition('/')
-    return GuestAddress(text, _prefix(prefix))
-
-
-def _prefix(raw: object) -> int | None:
-    try:
-        prefix = integer(raw)
-    except Garbled:
-        return None
-    return prefix if prefix > 0 else None
-
-
-def _flag(raw: object) -> bool:
-    try:
-        return boolean(raw)
-    except Garbled:
-        return False
+    return GuestAddress(text, positive_or_none(prefix))
 
 
 def _error_text(error: object) -> str:

@@ -4,14 +4,25 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from ..inventory import GuestType, Nic, Reading, Unknown
-from ..properties import Garbled, boolean, decimal, integer, parse_mac, read_properties, read_value
+from ..inventory import GuestType, Nic, Reading, Unreadable
+from ..properties import (
+    ParseError,
+    boolean,
+    decimal,
+    integer,
+    optional_text,
+    parse_mac,
+    parse_ranges,
+    read_properties,
+    read_value,
+    text,
+)
 
 __all__ = ('MODELS', 'nic_keys', 'parse_nic')
 
 NIC_KEY = re.compile(r'net(0|[1-9][0-9]{0,3})', re.ASCII)
 
-# qemu-server, PVE/QemuServer/Network.pm. Each is also a sub-key that holds the MAC (`virtio=BC:24:...`).
+# qemu-server, PVE/QemuServer/Network.pm. Each name is also a sub-key that holds the MAC address (`virtio=BC:24:...`).
 MODELS = (
     'e1000',
     'e1000-82540em',
@@ -28,144 +39,152 @@ MODELS = (
     'virtio',
     'vmxnet3',
 )
-# Sub-keys that are understood and have no place in the inventory.
+# Sub-keys that are known and not part of the inventory.
 UNUSED = {GuestType.QEMU: ('host-tunnel', 'queues'), GuestType.LXC: ('host-managed',)}
 MAC_KEY = {GuestType.QEMU: 'macaddr', GuestType.LXC: 'hwaddr'}
 MODEL_KEY = {GuestType.QEMU: 'model', GuestType.LXC: 'type'}
-# Containers know no other type.
-DEFAULT_MODEL = {GuestType.QEMU: None, GuestType.LXC: 'veth'}
+# Containers have no other type.
+DEFAULT_MODEL: dict[GuestType, str | None] = {GuestType.QEMU: None, GuestType.LXC: 'veth'}
 VLAN_IDS = range(1, 4095)
-# 0 and 4095 are legal on Open vSwitch, and are no VLANs.
+# Open vSwitch permits 0 and 4095, which are not VLANs.
 TRUNK_IDS = range(4096)
 MTUS = range(1, 65536)
 
 
-def _within(value: str, allowed: range) -> int:
-    number = integer(value)
-    if number not in allowed:
-        raise Garbled(f'{number} is out of range')
-    return number
+# The sub-keys of a virtual machine's NIC that this version knows, other than the names of models.
+QEMU_KEYS = frozenset(
+    ('model', 'macaddr', 'bridge', 'tag', 'trunks', 'firewall', 'link_down', 'mtu', 'rate', *UNUSED[GuestType.QEMU])
+)
 
 
-def _vlan_tag(value: str) -> int:
-    return _within(value, VLAN_IDS)
+def _vlan_tag(value: object) -> int:
+    return integer(value, VLAN_IDS)
 
 
-def _mtu(value: str) -> int:
-    return _within(value, MTUS)
+def _mtu(value: object) -> int:
+    return integer(value, MTUS)
 
 
-def _rate(value: str) -> Decimal | None:
+def _rate(value: object) -> Decimal | None:
     rate = decimal(value)
     if rate < 0:
-        raise Garbled(f'{rate} is negative')
-    return rate or None  # 0 is no limit
+        raise ParseError(f'{rate} is negative')
+    return rate or None  # 0 means unlimited
 
 
-def _trunks(value: str) -> tuple[tuple[int, int], ...]:
-    """'2;10-20' as ((2, 2), (10, 20)), without 0 and 4095."""
-    ranges = []
-    for part in value.split(';'):
-        low, dash, high = part.partition('-')
-        first = _within(low, TRUNK_IDS)
-        last = _within(high, TRUNK_IDS) if dash else first
-        if last < first:
-            raise Garbled(f'{part} ends before it begins')
-        first, last = max(first, VLAN_IDS[0]), min(last, VLAN_IDS[-1])
-        if first <= last:
-            ranges.append((first, last))
-    return tuple(sorted(ranges))
+def _trunks(value: object) -> tuple[tuple[int, int], ...]:
+    """Parse '2;10-20' as ((2, 2), (10, 20)), without 0 and 4095."""
+    clipped = [
+        (max(first, VLAN_IDS[0]), min(last, VLAN_IDS[-1]))
+        for first, last in parse_ranges(text(value).split(';'), TRUNK_IDS)
+    ]
+    return tuple((first, last) for first, last in clipped if first <= last)
 
 
-def _word(value: str) -> str | None:
-    return value.strip() or None
-
-
-def _mac(value: str) -> str:
+def _mac(value: object) -> str:
     mac = parse_mac(value)
     if mac is None:
-        raise Garbled(f'{value[:40]} is not a MAC address')
+        raise ParseError(f'{text(value)[:40]} is not a MAC address')
     return mac
 
 
-type Field = tuple[str, Callable[[str], object], object]
+class _SubKeys:
+    """The sub-keys of a NIC that have not been used yet."""
 
-# Attribute of Nic -> sub-key, how to read it, value if it is absent.
-COMMON: dict[str, Field] = {
-    'bridge': ('bridge', _word, None),
-    'vlan_tag': ('tag', _vlan_tag, None),
-    'trunks': ('trunks', _trunks, ()),
-    'firewall': ('firewall', boolean, False),
-    'link_down': ('link_down', boolean, False),
-    'mtu': ('mtu', _mtu, None),
-    'rate_mbps': ('rate', _rate, None),
-}
-ADDRESSING: dict[str, Field] = {
-    'name': ('name', _word, None),
-    'ipv4': ('ip', _word, None),
-    'ipv6': ('ip6', _word, None),
-    'gateway4': ('gw', _word, None),
-    'gateway6': ('gw6', _word, None),
-}
-FIELDS: dict[GuestType, dict[str, Field]] = {
-    guest_type: COMMON
-    | (ADDRESSING if guest_type is GuestType.LXC else {})
-    | {
-        'mac': (MAC_KEY[guest_type], _mac, None),
-        'model': (MODEL_KEY[guest_type], _word, DEFAULT_MODEL[guest_type]),
-    }
-    for guest_type in GuestType
-}
+    def __init__(self, key: str, values: dict[str, Reading[str]]) -> None:
+        self.key = key
+        self.values = values
+
+    def take[T](self, name: str, parse: Callable[[object], T], default: T) -> Reading[T]:
+        """Return the parsed value of a sub-key, or the default if it is absent."""
+        if name not in self.values:
+            return default
+        return read_value(parse, self.values.pop(name), f'{name} of {self.key}')
 
 
 def nic_keys(keys: Iterable[str]) -> list[str]:
-    """Those of the keys of a configuration that hold NICs, by number: net2 before net10."""
+    """Return the keys of a configuration that hold NICs, sorted by number: net2 before net10."""
     matches = [match for match in map(NIC_KEY.fullmatch, keys) if match]
     return [match[0] for match in sorted(matches, key=lambda match: int(match[1]))]
 
 
 def parse_nic(guest_type: GuestType, key: str, value: object) -> Nic:
     """
-    One NIC. Each attribute whose sub-key cannot be read is Unknown; all of them are, if the line is no property string.
+    Parse one NIC. An attribute whose sub-key cannot be read is Unreadable; if the value is not a property string, all
+    are.
 
-    Sub-keys that are not known are kept in `extra`.
+    Unknown sub-keys are stored in `extra`.
     """
+    is_container = guest_type is GuestType.LXC
     try:
-        # Only virtual machines may name the model alone.
-        left = read_properties(value, default_key='model' if guest_type is GuestType.QEMU else None)
-    except Garbled as error:
-        return _unreadable(guest_type, key, Unknown(f'"{key}" cannot be read: {error}.'))
-    if guest_type is GuestType.QEMU:
-        _split_model(left)
-    attributes: dict[str, object] = {'key': key, 'name': None}
-    for attribute, (name, read, default) in FIELDS[guest_type].items():
-        attributes[attribute] = read_value(read, left.pop(name), f'{name} of {key}') if name in left else default
-    extra = {
-        name: content.reason if isinstance(content, Unknown) else content
-        for name, content in left.items()
-        if name not in UNUSED[guest_type]
-    }
-    return Nic(**attributes, extra=extra)
+        # Only virtual machines may name the model without a sub-key.
+        values = read_properties(value, default_key=None if is_container else 'model')
+    except ParseError as error:
+        return _unreadable(is_container, key, Unreadable(f'"{key}" cannot be read: {error}.'))
+    if not is_container:
+        _split_model(values)
+    keys = _SubKeys(key, values)
+
+    def container_text(name: str) -> Reading[str | None]:
+        return keys.take(name, optional_text, None) if is_container else None
+
+    return Nic(
+        key=key,
+        name=container_text('name'),
+        mac=keys.take(MAC_KEY[guest_type], _mac, None),
+        model=keys.take(MODEL_KEY[guest_type], optional_text, DEFAULT_MODEL[guest_type]),
+        bridge=keys.take('bridge', optional_text, None),
+        vlan_tag=keys.take('tag', _vlan_tag, None),
+        trunks=keys.take('trunks', _trunks, ()),
+        firewall=keys.take('firewall', boolean, False),
+        link_down=keys.take('link_down', boolean, False),
+        mtu=keys.take('mtu', _mtu, None),
+        rate_mbps=keys.take('rate', _rate, None),
+        ipv4=container_text('ip'),
+        ipv6=container_text('ip6'),
+        gateway4=container_text('gw'),
+        gateway6=container_text('gw6'),
+        # Evaluated last: the sub-keys that are still unused.
+        extra={
+            name: content.reason if isinstance(content, Unreadable) else content
+            for name, content in keys.values.items()
+            if name not in UNUSED[guest_type]
+        },
+    )
 
 
-def _unreadable(guest_type: GuestType, key: str, why: Unknown) -> Nic:
+def _unreadable(is_container: bool, key: str, why: Unreadable) -> Nic:
     """A NIC that exists and of which nothing else is known."""
-    return Nic(key=key, **({'name': None} | dict.fromkeys(FIELDS[guest_type], why)))
+    container_only = why if is_container else None
+    return Nic(
+        key=key,
+        name=container_only,
+        mac=why,
+        model=why,
+        bridge=why,
+        vlan_tag=why,
+        trunks=why,
+        firewall=why,
+        link_down=why,
+        mtu=why,
+        rate_mbps=why,
+        ipv4=container_only,
+        ipv6=container_only,
+        gateway4=container_only,
+        gateway6=container_only,
+    )
 
 
 def _split_model(properties: dict[str, Reading[str]]) -> None:
-    """Turn QEMU's usual `virtio=MAC` into its long form `model=virtio,macaddr=MAC`, in place."""
-    understood = {name for name, _, _ in FIELDS[GuestType.QEMU].values()} | {*UNUSED[GuestType.QEMU]}
-    # A model that a newer Proxmox VE may know is recognized by the MAC in its value.
+    """Replace the usual short form `virtio=MAC` by the long form `model=virtio,macaddr=MAC`, in place."""
+    # A model of a newer Proxmox VE is recognized by the MAC address in its value.
     models = [
-        name
-        for name, content in properties.items()
-        if name in MODELS or (name not in understood and parse_mac(content))
+        name for name, content in properties.items() if name in MODELS or (name not in QEMU_KEYS and parse_mac(content))
     ]
     if not models:
         return
     if len(models) > 1 or 'model' in properties or 'macaddr' in properties:
-        why = Unknown('It names more than one model or MAC address.')
+        why = Unreadable('It names more than one model or MAC address.')
         for name in models:
             del properties[name]
         properties |= {'model': why, 'macaddr': why}

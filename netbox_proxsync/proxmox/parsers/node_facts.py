@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..infrastructure import Certificate, NodeFacts
-from ..properties import Garbled
+from ..properties import ParseError
 from .rows import Row, number, parse_rows, reading, word
 
 __all__ = ('certificate_served', 'parse_certificates', 'parse_node_facts')
@@ -15,9 +15,11 @@ SERVED = ('pveproxy-ssl.pem', 'pve-ssl.pem')
 
 
 def parse_node_facts(data: Any) -> NodeFacts:
-    """Facts that the node does not state are None, unreadable ones are Unknown. Raises Garbled if it is not a map."""
+    """
+    Facts that the node does not state are None, unreadable ones are Unreadable. Raises ParseError if it is not a map.
+    """
     if not isinstance(data, dict):
-        raise Garbled('the status of the node is not a map')
+        raise ParseError('the status of the node is not a map')
     return NodeFacts(
         version=reading(lambda: _version(word(data, 'pveversion'))),
         cpu_model=reading(lambda: word(_map(data, 'cpuinfo'), 'model')),
@@ -25,14 +27,12 @@ def parse_node_facts(data: Any) -> NodeFacts:
         cpus=reading(lambda: number(_map(data, 'cpuinfo'), 'cpus', COUNTS)),
         memory=reading(lambda: number(_map(data, 'memory'), 'total', COUNTS)),
         rootfs=reading(lambda: number(_map(data, 'rootfs'), 'total', COUNTS)),
-        # 8 and later name it; 7 has 'Linux 5.15.108-1-pve #1 SMP PVE 5.15.108-1'.
-        kernel=reading(lambda: word(_map(data, 'current-kernel'), 'release') or _second(word(data, 'kversion'))),
         architecture=reading(lambda: word(_map(data, 'current-kernel'), 'machine')),
     )
 
 
 def parse_certificates(data: Any) -> tuple[Certificate, ...]:
-    """Sorted by file. A value that cannot be read is Unknown. Raises Garbled if it is not a list of files."""
+    """Sorted by file. A value that cannot be read is Unreadable. Raises ParseError if it is not a list of files."""
     return tuple(sorted(parse_rows(data, 'certificates', _certificate), key=lambda found: found.filename))
 
 
@@ -45,12 +45,11 @@ def certificate_served(certificates: tuple[Certificate, ...]) -> Certificate | N
 def _certificate(row: Row) -> Certificate:
     filename = word(row, 'filename')
     if filename is None:
-        raise Garbled('a certificate has no file name')
+        raise ParseError('a certificate has no file name')
     return Certificate(
         filename=filename,
         fingerprint=reading(lambda: (word(row, 'fingerprint') or '').upper()),
         subject=reading(lambda: word(row, 'subject') or ''),
-        issuer=reading(lambda: word(row, 'issuer') or ''),
         expires=reading(_end, row),
     )
 
@@ -58,7 +57,7 @@ def _certificate(row: Row) -> Certificate:
 def _end(row: Row) -> int:
     expires = number(row, 'notafter', TIMES)
     if expires is None:
-        raise Garbled('a certificate has no end')
+        raise ParseError('a certificate has no end')
     return expires
 
 
@@ -67,7 +66,7 @@ def _map(data: Row, key: str) -> Row:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Garbled(f'{key} is not a map')
+        raise ParseError(f'{key} is not a map')
     return value
 
 
@@ -75,8 +74,3 @@ def _version(text: str | None) -> str | None:
     """'9.2.11' of 'pve-manager/9.2.11/14a22df35955d97d'."""
     parts = (text or '').split('/')
     return (parts[1] if len(parts) > 1 else parts[0]) or None
-
-
-def _second(text: str | None) -> str | None:
-    parts = (text or '').split()
-    return parts[1] if len(parts) > 1 else None

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from ..infrastructure import InterfaceType, NodeInterface
-from ..properties import Garbled
-from ..readings import Reading, Unknown, known
+from ..properties import ParseError
+from ..readings import Reading, Unreadable, known
 from .rows import Row, extra_of, flag, number, parse_rows, ranges, reading, word, words
 
 __all__ = ('parse_interfaces',)
@@ -20,9 +20,9 @@ ADDED_ADDRESS = re.compile(
     r'(?P<address>[0-9a-f.:]+/[0-9]{1,3})(?:\s+dev\s+(?P<device>\S+))?(?:\s*\|\|\s*true)?',
     re.IGNORECASE,
 )
-OVS_OPTION = re.compile(r'(?:^|\s)(bond_mode|tag)=(\S+)')
+OVS_OPTION = re.compile(r'(?:^|\s)(tag)=(\S+)')
 
-# What is understood, be it kept or not.
+# The keys that this version knows, including those that it does not use.
 UNDERSTOOD = frozenset((
     'iface', 'type', 'ovs_type', 'active', 'mtu', 'comments', 'comments6', 'cidr', 'cidr6', 'address', 'address6',
     'netmask', 'netmask6', 'gateway', 'gateway6', 'slaves', 'ovs_bonds', 'bridge_ports', 'ovs_ports', 'ovs_bridge',
@@ -35,26 +35,26 @@ def parse_interfaces(data: Any) -> tuple[NodeInterface, ...]:
     """
     Sorted by name. Types that are not known are UNKNOWN, with Proxmox VE's word in `raw_type`.
 
-    A value that cannot be read is Unknown, and the others of its interface are read.
+    A value that cannot be read is Unreadable, and the others of its interface are read.
 
     Raises:
-        Garbled: It is not a list of interfaces with names, each of them once.
+        ParseError: It is not a list of interfaces with names, each of them once.
     """
     found = sorted(parse_rows(data, 'interfaces', _interface), key=lambda interface: interface.name)
     for first, second in pairwise(found):
         if first.name == second.name:
-            raise Garbled(f'interface {first.name[:40]} is listed twice')
+            raise ParseError(f'interface {first.name[:40]} is listed twice')
     return tuple(found)
 
 
 def _interface(row: Row) -> NodeInterface:
     name = word(row, 'iface')
     if name is None:
-        raise Garbled('an interface has no name')
+        raise ParseError('an interface has no name')
     kind = reading(_type, row)
     aware = _vlan_aware(kind, row)
     parent, vlan_id = _under(name, kind, row)
-    addresses, unread = _addresses(name, row)
+    addresses, unreadable = _addresses(name, row)
     return NodeInterface(
         name=name,
         type=kind,
@@ -63,7 +63,7 @@ def _interface(row: Row) -> NodeInterface:
         mtu=reading(number, row, 'mtu', MTUS),
         comments=reading(_comments, row),
         addresses=addresses,
-        addresses_unread=unread,
+        addresses_unreadable=unreadable,
         method4=reading(word, row, 'method'),
         method6=reading(word, row, 'method6'),
         gateway4=reading(_gateway, row, 'gateway'),
@@ -76,8 +76,6 @@ def _interface(row: Row) -> NodeInterface:
         vids=() if aware is False else reading(ranges, row, 'bridge_vids', VLAN_IDS),
         vlan_id=vlan_id,
         parent=parent,
-        bond_mode=reading(_bond_mode, row),
-        alternative_names=reading(words, row, 'altnames'),
         extra=extra_of(row, UNDERSTOOD),
     )
 
@@ -124,10 +122,6 @@ def _ovs_options(row: Row) -> dict[str, str]:
     return dict(OVS_OPTION.findall(word(row, 'ovs_options') or ''))
 
 
-def _bond_mode(row: Row) -> str | None:
-    return word(row, 'bond_mode') or _ovs_options(row).get('bond_mode')
-
-
 def _first_words(row: Row, *keys: str) -> tuple[str, ...]:
     return next((found for key in keys if (found := words(row, key))), ())
 
@@ -141,11 +135,11 @@ def _comment(row: Row, key: str) -> str:
     if value is None:
         return ''
     if not isinstance(value, str):
-        raise Garbled(f'{key} is not a text')
+        raise ParseError(f'{key} is not a text')
     return value.rstrip('\r\n')
 
 
-def _addresses(name: str, row: Row) -> tuple[tuple[IPv4Interface | IPv6Interface, ...], Unknown | None]:
+def _addresses(name: str, row: Row) -> tuple[tuple[IPv4Interface | IPv6Interface, ...], Unreadable | None]:
     """All that can be read, and why others cannot."""
     found = [reading(_configured, row, suffix) for suffix in ('', '6')]
     for options in (row.get('options'), row.get('options6')):
@@ -153,8 +147,8 @@ def _addresses(name: str, row: Row) -> tuple[tuple[IPv4Interface | IPv6Interface
             match = ADDED_ADDRESS.fullmatch(option.strip()) if isinstance(option, str) else None
             if match and match['device'] in (None, name, '$IFACE'):
                 found.append(reading(_parsed, match['address'], 'options'))
-    unread = next((address for address in found if not known(address)), None)
-    return tuple(dict.fromkeys(address for address in found if known(address) and address is not None)), unread
+    unreadable = next((address for address in found if not known(address)), None)
+    return tuple(dict.fromkeys(address for address in found if known(address) and address is not None)), unreadable
 
 
 def _configured(row: Row, suffix: str) -> IPv4Interface | IPv6Interface | None:
@@ -178,12 +172,14 @@ def _parsed(shown: str, key: str) -> IPv4Interface | IPv6Interface:
     try:
         return ip_interface(shown)
     except ValueError:
-        raise Garbled(f'{key}: {shown[:50]!r} is not an address') from None
+        raise ParseError(f'{key}: {shown[:50]!r} is not an address') from None
 
 
 def _gateway(row: Row, key: str) -> str | None:
     value = word(row, key)
+    if value is None:
+        return None
     try:
-        return value and str(ip_address(value))
+        return str(ip_address(value))
     except ValueError:
-        raise Garbled(f'{key}: {value[:50]!r} is not an address') from None
+        raise ParseError(f'{key}: {value[:50]!r} is not an address') from None

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from ..inventory import GuestConfig, Reading, Unknown, known
+from ..inventory import GuestConfig, Reading, Unreadable, known
 
 __all__ = ('with_defaults',)
 
@@ -38,7 +38,7 @@ def with_defaults(config: GuestConfig, version: str, host_architecture: Reading[
 def _cpu_type(config: GuestConfig, version: str, host: str) -> Reading[str]:
     architecture = config.architecture or host if known(config.architecture) else config.architecture
     for reading in (architecture, config.kvm):
-        if isinstance(reading, Unknown):
+        if isinstance(reading, Unreadable):
             return reading
     # Without `kvm`, KVM is used where the guest has the architecture of its host.
     has_kvm = architecture == host if config.kvm is None else config.kvm
@@ -50,7 +50,7 @@ def _cpu_type(config: GuestConfig, version: str, host: str) -> Reading[str]:
 
 
 def _machine(config: GuestConfig, host: str) -> Reading[str]:
-    if isinstance(config.architecture, Unknown):
+    if isinstance(config.architecture, Unreadable):
         return config.architecture
     architecture = config.architecture or host
-    return MACHINES.get(architecture) or Unknown(f'This version does not know the architecture {architecture[:40]}.')
+    return MACHINES.get(architecture) or Unreadable(f'This version does not know the architecture {architecture[:40]}.')

@@ -7,15 +7,25 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
-from ..inventory import GuestType, Node, Reading, TagStyle, Unknown, known
+from ..inventory import GuestType, Node, Reading, TagStyle, Unreadable, known
 from ..plurals import counted
-from ..properties import Garbled, boolean, integer, parse_properties, parse_tags, text
+from ..properties import (
+    ParseError,
+    boolean,
+    boolean_or_none,
+    integer,
+    optional_text,
+    parse_properties,
+    parse_tags,
+    positive_or_none,
+    text,
+)
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
-NO_ANSWER = Unknown('The list of guests does not tell.')
+NO_ANSWER = Unreadable('The list of guests does not tell.')
 # Until somebody asks the node itself.
-NOT_ASKED = Unknown('The node was not asked.')
+NOT_ASKED = Unreadable('The node was not asked.')
 COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
 
 
@@ -38,7 +48,7 @@ class GuestRow:
     tags: Reading[tuple[str, ...]]
     pool: Reading[str | None]
     ha_state: Reading[str | None]
-    twice: bool = False
+    has_duplicate_vmid: bool = False
 
     @property
     def key(self) -> str:
@@ -46,25 +56,25 @@ class GuestRow:
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> 'GuestRow':
-        """Raises Garbled if it cannot be told which guest this is, and where."""
+        """Raises ParseError if it cannot be told which guest this is, and where."""
         node, vmid = row.get('node'), integer(row.get('vmid'))
         if vmid <= 0 or not isinstance(node, str) or not node:
-            raise Garbled('A guest without vmid or node')
-        name, status = _read(row, 'name', _word), _read(row, 'status', _word)
+            raise ParseError('A guest without vmid or node')
+        name, status = _read(row, 'name', optional_text), _read(row, 'status', optional_text)
         # What Proxmox says of an unreachable node's guests, and of all of a node whose pvestatd does not run.
         if status in (None, 'unknown'):
-            status = Unknown(f'Node {node} does not report the status of its guests; is pvestatd running on it?')
+            status = Unreadable(f'Node {node} does not report the status of its guests; is pvestatd running on it?')
         return cls(
             type=GuestType(row['type']),
             vmid=vmid,
             node=node,
             name=NO_ANSWER if name is None else name,
             status=status,
-            lock=_read(row, 'lock', _word),
+            lock=_read(row, 'lock', optional_text),
             template=_template(row.get('template')),
             tags=_read(row, 'tags', parse_tags, ()),
-            pool=_read(row, 'pool', _word),
-            ha_state=_read(row, 'hastate', _word),
+            pool=_read(row, 'pool', optional_text),
+            ha_state=_read(row, 'hastate', optional_text),
         )
 
 
@@ -85,9 +95,9 @@ class Resources:
 
     @classmethod
     def parse(cls, data: Any) -> 'Resources':
-        """Raises Garbled if it is no list at all."""
+        """Raises ParseError if it is no list at all."""
         if not isinstance(data, list):
-            raise Garbled('The list of resources is not a list.')
+            raise ParseError('The list of resources is not a list.')
         rows: list[GuestRow] = []
         nodes = {}
         unreadable = 0
@@ -97,10 +107,10 @@ class Resources:
                 if kind in tuple(GuestType):
                     rows.append(GuestRow.parse(row))
                 elif kind == 'node':
-                    nodes[text(row['node'])] = (_online(row.get('status')), _count(row.get('maxcpu')))
+                    nodes[text(row['node'])] = (_online(row.get('status')), positive_or_none(row.get('maxcpu')))
                 elif not isinstance(kind, str):
-                    raise Garbled('A row without type')
-            except (Garbled, LookupError, TypeError):
+                    raise ParseError('A row without type')
+            except (ParseError, LookupError, TypeError):
                 unreadable += 1
         return cls(guests=_by_key(rows), nodes=nodes, garbled=_complaint(unreadable, bool(nodes)))
 
@@ -110,7 +120,7 @@ def _by_key(rows: list[GuestRow]) -> dict[str, GuestRow]:
     count = Counter(row.vmid for row in rows)
     result: dict[str, GuestRow] = {}
     for row in sorted(rows, key=lambda row: (row.type, row.vmid, row.node)):
-        result.setdefault(row.key, replace(row, twice=count[row.vmid] > 1))
+        result.setdefault(row.key, replace(row, has_duplicate_vmid=count[row.vmid] > 1))
     return result
 
 
@@ -139,32 +149,34 @@ class ClusterStatus:
     nodes: Mapping[str, tuple[bool | None, Reading[str | None]]]
 
     @classmethod
-    def unread(cls, reason: str) -> 'ClusterStatus':
-        return cls(name=Unknown(reason), quorate=Unknown(reason), nodes={})
+    def unreadable(cls, reason: str) -> 'ClusterStatus':
+        return cls(name=Unreadable(reason), quorate=Unreadable(reason), nodes={})
 
     @classmethod
     def parse(cls, data: Any) -> 'ClusterStatus':
-        """Raises Garbled."""
+        """Raises ParseError."""
         if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-            raise Garbled('The status of the cluster is not a list.')
+            raise ParseError('The status of the cluster is not a list.')
         nodes = {
-            text(row.get('name')): (_flag(row.get('online')), _read(row, 'ip', _address))
+            text(row.get('name')): (boolean_or_none(row.get('online')), _read(row, 'ip', _address))
             for row in data
             if row.get('type') == 'node'
         }
         cluster = next((row for row in data if row.get('type') == 'cluster'), None)
         if cluster is not None:
-            if (_count(cluster.get('nodes')) or 0) > len(nodes):
-                raise Garbled('The status of the cluster is cut off.')
-            quorate = _flag(cluster.get('quorate'))
+            if (positive_or_none(cluster.get('nodes')) or 0) > len(nodes):
+                raise ParseError('The status of the cluster is cut off.')
+            quorate = boolean_or_none(cluster.get('quorate'))
             return cls(
-                name=_read(cluster, 'name', text, Unknown('Proxmox VE did not state the name of the cluster.')),
-                quorate=Unknown('Proxmox did not say whether the cluster is quorate.') if quorate is None else quorate,
+                name=_read(cluster, 'name', text, Unreadable('Proxmox VE did not state the name of the cluster.')),
+                quorate=Unreadable('Proxmox did not say whether the cluster is quorate.')
+                if quorate is None
+                else quorate,
                 nodes=nodes,
             )
         if len(nodes) != 1:
             # Only a stand-alone host has no row for the cluster, and it has exactly one for itself.
-            raise Garbled('The status of the cluster is cut off.')
+            raise ParseError('The status of the cluster is cut off.')
         return cls(name=None, quorate=True, nodes=nodes)
 
 
@@ -185,7 +197,7 @@ def merge_nodes(resources: Resources, status: ClusterStatus) -> tuple[tuple[Node
             Node(
                 name=name,
                 online=bool(said) and all(said),
-                cpus=Unknown('Proxmox did not say how many CPUs the node has.') if cpus is None else cpus,
+                cpus=Unreadable('Proxmox did not say how many CPUs the node has.') if cpus is None else cpus,
                 address=address if name in status.nodes else _address_unread(status),
                 facts=NOT_ASKED,
                 certificates=NOT_ASKED,
@@ -196,19 +208,23 @@ def merge_nodes(resources: Resources, status: ClusterStatus) -> tuple[tuple[Node
     return tuple(merged), tuple(undecided)
 
 
-def _address_unread(status: ClusterStatus) -> Unknown:
-    return status.quorate if not known(status.quorate) else Unknown('The status of the cluster does not list the node.')
+def _address_unread(status: ClusterStatus) -> Unreadable:
+    return (
+        status.quorate if not known(status.quorate) else Unreadable('The status of the cluster does not list the node.')
+    )
 
 
 def parse_tag_style(data: Any) -> TagStyle:
-    """`tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or as text. Raises Garbled."""
+    """
+    `tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or as text. Raises ParseError.
+    """
     if not isinstance(data, dict):
-        raise Garbled('The options of the datacenter are not a map.')
+        raise ParseError('The options of the datacenter are not a map.')
     style = data.get('tag-style') or {}
     if isinstance(style, str):
         style = parse_properties(style)
     if not isinstance(style, dict):
-        raise Garbled('The tag style is not a map.')
+        raise ParseError('The tag style is not a map.')
     colors = {}
     for entry in text(style.get('color-map') or '').split(';'):
         tag, _, rest = entry.strip().partition(':')
@@ -222,33 +238,18 @@ def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default
     value = row.get(key)
     try:
         return default if value is None else parse(value)
-    except Garbled as error:
-        return Unknown(f'Its {key} in the list cannot be read: {error}.')
+    except ParseError as error:
+        return Unreadable(f'Its {key} in the list cannot be read: {error}.')
 
 
 def _template(value: Any) -> Reading[bool]:
     """Old versions say '' for no. Of an unreachable node's guests Proxmox says nothing."""
-    flag = False if value == '' else _flag(value)
+    flag = False if value == '' else boolean_or_none(value)
     return NO_ANSWER if flag is None else flag
-
-
-def _flag(value: Any) -> bool | None:
-    try:
-        return None if value is None else boolean(value)
-    except Garbled:
-        return None
 
 
 def _online(status: Any) -> bool | None:
     return {'online': True, 'offline': False}.get(status) if isinstance(status, str) else None
-
-
-def _count(value: Any) -> int | None:
-    try:
-        count = integer(value)
-    except Garbled:
-        return None
-    return count if count > 0 else None
 
 
 def _address(value: Any) -> str | None:
@@ -256,8 +257,4 @@ def _address(value: Any) -> str | None:
     try:
         return str(ip_address(shown)) if shown else None
     except ValueError:
-        raise Garbled(f'{shown[:50]!r} is not an IP address') from None
-
-
-def _word(value: Any) -> str | None:
-    return text(value) or None
+        raise ParseError(f'{shown[:50]!r} is not an IP address') from None

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..properties import Garbled, as_text, boolean, integer, text
-from ..readings import Reading, Unknown
+from ..properties import ParseError, as_text, boolean, integer, optional_text, parse_ranges, text
+from ..readings import Reading, Unreadable
 
 __all__ = ('extra_of', 'flag', 'number', 'parse_rows', 'ranges', 'reading', 'word', 'words')
 
@@ -19,26 +19,27 @@ def parse_rows[T](data: object, what: str, parse: Callable[[Row], T]) -> tuple[T
     Every row of a list, in the order of the answer (which is random on a real server).
 
     Raises:
-        Garbled: It is no list, or one of its rows cannot be read: a shorter list must never be taken for the whole one.
+        ParseError: It is no list, or one of its rows cannot be read: a shorter list must never be taken for the whole
+            one.
     """
     if not isinstance(data, list):
-        raise Garbled(f'The list of {what} is not a list')
+        raise ParseError(f'The list of {what} is not a list')
     parsed = []
     for row in data:
         if not isinstance(row, dict):
-            raise Garbled(f'The list of {what} holds something that is not a row')
+            raise ParseError(f'The list of {what} holds something that is not a row')
         parsed.append(parse(row))
     return tuple(parsed)
 
 
 def word(row: Row, key: str) -> str | None:
-    """A text without blanks around it; None if it is absent, null or empty. Raises Garbled, with the key."""
+    """A text without blanks around it; None if it is absent, null or empty. Raises ParseError, with the key."""
     value = row.get(key)
-    return None if value is None else _read(key, text, value).strip() or None
+    return None if value is None else _read(key, optional_text, value)
 
 
 def words(row: Row, key: str) -> tuple[str, ...]:
-    """The words of a text such as 'eno1 eno2' or 'iso,backup' in their order, or of a list. Raises Garbled."""
+    """The words of a text such as 'eno1 eno2' or 'iso,backup' in their order, or of a list. Raises ParseError."""
     value = row.get(key)
     parts = value if isinstance(value, list) else [value] if value is not None else []
     split = (SEPARATORS.split(_read(key, text, part)) for part in parts)
@@ -46,33 +47,24 @@ def words(row: Row, key: str) -> tuple[str, ...]:
 
 
 def number(row: Row, key: str, allowed: range | None = None) -> int | None:
-    """A whole number, None if it is absent, null or empty. Raises Garbled for any other, and for one out of range."""
+    """
+    A whole number, None if it is absent, null or empty. Raises ParseError for any other, and for one out of range.
+    """
     value = row.get(key)
     if value in (None, ''):
         return None
-    found = _read(key, integer, value)
-    if allowed is not None and found not in allowed:
-        raise Garbled(f'{key}: {found} is out of range')
-    return found
+    return _read(key, lambda found: integer(found, allowed), value)
 
 
 def flag(row: Row, key: str) -> bool:
-    """A boolean, False if it is absent, null or empty. Raises Garbled."""
+    """A boolean, False if it is absent, null or empty. Raises ParseError."""
     value = row.get(key)
     return False if value in (None, '') else _read(key, boolean, value)
 
 
 def ranges(row: Row, key: str, allowed: range) -> tuple[tuple[int, int], ...]:
-    """'2 4 100-200' as ((2, 2), (4, 4), (100, 200)), sorted. Raises Garbled."""
-    found = []
-    for part in words(row, key):
-        low, dash, high = part.partition('-')
-        first = _read(key, integer, low)
-        last = _read(key, integer, high) if dash else first
-        if first not in allowed or last not in allowed or last < first:
-            raise Garbled(f'{key}: {part[:40]} is no range')
-        found.append((first, last))
-    return tuple(sorted(found))
+    """'2 4 100-200' as ((2, 2), (4, 4), (100, 200)), sorted. Raises ParseError."""
+    return _read(key, lambda parts: parse_ranges(parts, allowed), words(row, key))
 
 
 def extra_of(row: Row, understood: Iterable[str]) -> dict[str, str]:
@@ -81,15 +73,15 @@ def extra_of(row: Row, understood: Iterable[str]) -> dict[str, str]:
 
 
 def reading[**P, T](parse: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> Reading[T]:
-    """What a function that raises Garbled returns, or Unknown: one value that cannot be read spoils no other."""
+    """What a function that raises ParseError returns, or Unreadable: one value that cannot be read spoils no other."""
     try:
         return parse(*arguments, **options)
-    except Garbled as error:
-        return Unknown(f'{str(error).rstrip(".")}.')
+    except ParseError as error:
+        return Unreadable(f'{str(error).rstrip(".")}.')
 
 
-def _read[T](key: str, parse: Callable[[object], T], value: object) -> T:
+def _read[V, T](key: str, parse: Callable[[V], T], value: V) -> T:
     try:
         return parse(value)
-    except Garbled as error:
-        raise Garbled(f'{key}: {error}') from None
+    except ParseError as error:
+        raise ParseError(f'{key}: {error}') from None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..infrastructure import Vnet
-from ..properties import Garbled
+from ..properties import ParseError
 from ..readings import Reading, known
 from .rows import Row, flag, number, parse_rows, reading, word
 
@@ -14,12 +14,14 @@ TAGS = range(1, 2**24)
 
 
 def parse_zones(data: Any) -> dict[str, Reading[str | None]]:
-    """{zone: its type}. Raises Garbled if it is not a list of zones with names."""
+    """{zone: its type}. Raises ParseError if it is not a list of zones with names."""
     return dict(parse_rows(data, 'SDN zones', lambda row: (_name(row, 'zone'), reading(word, row, 'type'))))
 
 
 def parse_vnets(data: Any, zones: Mapping[str, Reading[str | None]]) -> tuple[Vnet, ...]:
-    """Sorted by name. A value that cannot be read is Unknown. Raises Garbled if it is not a list of named networks."""
+    """
+    Sorted by name. A value that cannot be read is Unreadable. Raises ParseError if it is not a list of named networks.
+    """
     vnets = parse_rows(data, 'virtual networks', lambda row: _vnet(row, zones))
     return tuple(sorted(vnets, key=lambda vnet: vnet.name))
 
@@ -28,7 +30,6 @@ def _vnet(row: Row, zones: Mapping[str, Reading[str | None]]) -> Vnet:
     zone = reading(_name, row, 'zone')
     return Vnet(
         name=_name(row, 'vnet'),
-        zone=zone,
         zone_type=zones.get(zone) if known(zone) else zone,
         tag=reading(number, row, 'tag', TAGS),
         alias=reading(word, row, 'alias'),
@@ -39,5 +40,5 @@ def _vnet(row: Row, zones: Mapping[str, Reading[str | None]]) -> Vnet:
 def _name(row: Row, key: str) -> str:
     name = word(row, key)
     if name is None:
-        raise Garbled(f'a row has no {key}')
+        raise ParseError(f'a row has no {key}')
     return name

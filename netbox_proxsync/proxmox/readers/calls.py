@@ -5,8 +5,8 @@ from typing import Any
 
 from ..errors import ProxmoxError
 from ..http.client import ProxmoxClient
-from ..properties import Garbled
-from ..readings import Reading, Unknown
+from ..properties import ParseError
+from ..readings import Reading, Unreadable
 
 __all__ = ('ask', 'ask_document', 'understand')
 
@@ -31,12 +31,12 @@ def understand[T](what: str, parse: Callable[[Any], T], answer: Any) -> Reading[
     """
     Args:
         what: 'the list of guests and nodes'.
-        parse: Raises Garbled for what cannot be read.
+        parse: Raises ParseError for what cannot be read.
         answer: Of `ask`.
     """
     if isinstance(answer, ProxmoxError):
-        return Unknown(answer.message)
+        return Unreadable(answer.message)
     try:
         return parse(answer)
-    except Garbled as error:
-        return Unknown(f'Proxmox did not tell {what} in a form that can be read: {str(error).rstrip(".")}.')
+    except ParseError as error:
+        return Unreadable(f'Proxmox did not tell {what} in a form that can be read: {str(error).rstrip(".")}.')

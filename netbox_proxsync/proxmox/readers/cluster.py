@@ -13,20 +13,20 @@ from ..access import Access, MissingPrivilege, grant_remedy
 from ..errors import ProxmoxError
 from ..http.client import ProxmoxClient
 from ..http.tls import TLSMode
-from ..inventory import Node, Reading, TagStyle, Unknown, known
-from ..notices import Notebook, listed
+from ..inventory import Node, Reading, TagStyle, Unreadable, known
+from ..notices import NoticeCollector, listed
 from ..parsers.resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
-from ..token_history import Loss, Memory, Right, Sight
+from ..token_history import LostAccess, Right, TokenHistory, TokenView
 from ..version import Version
 from .calls import ask, understand
 
 __all__ = (
     'Cluster',
-    'access_still',
+    'add_cluster_notices',
     'completed',
-    'note_cluster',
     'read_cluster',
-    'sight_of',
+    'recheck_access',
+    'token_view_of',
     'why_incomplete',
     'why_unreachable',
 )
@@ -47,23 +47,27 @@ class Cluster:
 
 def completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
     """
-    The futures as they are done, up to the first that failed, whose exception is raised.
+    Yield the futures as they complete. The first exception of a future is raised.
 
-    When the client ends, so does this, at once: a thread may still look up a name, which nothing can interrupt.
+    Ends with an exception as soon as the client ends: a thread may be in a DNS lookup, which cannot be interrupted.
     """
-    futures = list(futures)
-    if not futures:
+    pending: list[Future[Any]] = [*futures]
+    remaining = len(pending)
+    if not remaining:
         return
-    for done, future in enumerate(as_completed([*futures, client.ended]), 1):
+    for future in as_completed([*pending, client.ended]):
         future.result()
         yield future
-        if done == len(futures):
+        remaining -= 1
+        if not remaining:
             return
 
 
-def read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Version, notebook: Notebook) -> Cluster:
+def read_cluster(
+    client: ProxmoxClient, pool: ThreadPoolExecutor, version: Version, notices: NoticeCollector
+) -> Cluster:
     """Raises ProxmoxError if there is no list of guests: nothing can be known then."""
-    calls = {
+    calls: dict[str, tuple[str, ...]] = {
         'permissions': ('access', 'permissions'),
         'acl': ('access', 'acl'),
         'status': ('cluster', 'status'),
@@ -71,25 +75,25 @@ def read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Versi
         'options': ('cluster', 'options'),
     }
     if TLSMode(client.connection.tls_mode) is TLSMode.FINGERPRINT:
-        calls['nodes'] = ('nodes',)  # only this tells the fingerprints of the other members
+        calls['nodes'] = ('nodes',)  # the only call with the fingerprints of the other members
     futures = {name: pool.submit(ask, client, *path) for name, path in calls.items()}
     for _future in completed(client, futures.values()):
         pass
     answers = {name: future.result() for name, future in futures.items()}
     resources = understand('the list of guests and nodes', Resources.parse, answers['resources'])
-    if isinstance(resources, Unknown):
+    if isinstance(resources, Unreadable):
         error = answers['resources']
         raise error if isinstance(error, ProxmoxError) else ProxmoxError(resources.reason)
     status = understand('the status of the cluster', ClusterStatus.parse, answers['status'])
-    if isinstance(status, Unknown):
-        status = ClusterStatus.unread(status.reason)
+    if isinstance(status, Unreadable):
+        status = ClusterStatus.unreadable(status.reason)
     tag_style = understand('the options of the datacenter', parse_tag_style, answers['options'])
     nodes, undecided = merge_nodes(resources, status)
     client.add_members(_members(status, answers.get('nodes')))
-    before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notebook)
+    before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notices)
     return Cluster(
         version=version,
-        access=access_still(client, pool, before, notebook),
+        access=recheck_access(client, pool, before, notices),
         status=status,
         resources=resources,
         tag_style=tag_style,
@@ -98,22 +102,22 @@ def read_cluster(client: ProxmoxClient, pool: ThreadPoolExecutor, version: Versi
     )
 
 
-def _access(token_id: str, permissions: Any, acl: Any, notebook: Notebook) -> Reading[Access]:
+def _access(token_id: str, permissions: Any, acl: Any, notices: NoticeCollector) -> Reading[Access]:
     access = understand("the token's privileges", lambda answer: Access.parse(token_id, answer), permissions)
-    if isinstance(access, Unknown):
+    if isinstance(access, Unreadable):
         return access
     if isinstance(acl, ProxmoxError):
-        notebook.add('token', acl.message, acl.remedy)
+        notices.add('token', acl.message, acl.remedy)
         return access
     whole = understand('the access control list', access.with_acl, acl)
-    if isinstance(whole, Unknown):
-        notebook.add('token', whole.reason)
+    if isinstance(whole, Unreadable):
+        notices.add('token', whole.reason)
         return access
     return whole
 
 
-def access_still(
-    client: ProxmoxClient, pool: ThreadPoolExecutor, before: Reading[Access], notebook: Notebook
+def recheck_access(
+    client: ProxmoxClient, pool: ThreadPoolExecutor, before: Reading[Access], notices: NoticeCollector
 ) -> Reading[Access]:
     """
     What of the privileges holds still.
@@ -124,22 +128,22 @@ def access_still(
     for _future in completed(client, futures):
         pass
     permissions, acl = (future.result() for future in futures)
-    now = _access(client.connection.token_id, permissions, acl, notebook)
-    if isinstance(before, Unknown):
+    now = _access(client.connection.token_id, permissions, acl, notices)
+    if isinstance(before, Unreadable):
         return before
-    return now if isinstance(now, Unknown) else before.as_well_as(now)
+    return now if isinstance(now, Unreadable) else before.intersect(now)
 
 
-def sight_of(cluster: Cluster, *, complete: bool) -> Sight | None:
+def token_view_of(cluster: Cluster, *, complete: bool) -> TokenView | None:
     """What the token saw; None if its privileges could not be read. `complete`: it saw all guests."""
-    if isinstance(cluster.access, Unknown):
+    if isinstance(cluster.access, Unreadable):
         return None
     types = (row.type.value for row in cluster.resources.guests.values())
-    return Sight.of(cluster.access, cluster.version, types, complete=complete)
+    return TokenView.of(cluster.access, cluster.version, types, complete=complete)
 
 
-def _lost(sight: Sight | None, memory: Memory | None) -> dict[Right, Loss]:
-    return memory.lost(sight) if sight and memory else {}
+def _lost(token_view: TokenView | None, history: TokenHistory | None) -> dict[Right, LostAccess]:
+    return history.lost(token_view) if token_view and history else {}
 
 
 def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
@@ -149,7 +153,7 @@ def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
     return {
         address: prints[name] if isinstance(prints.get(name), str) else None
         for name, (_, address) in status.nodes.items()
-        if address
+        if known(address) and address
     }
 
 
@@ -160,7 +164,7 @@ def why_unreachable(node: Node, cluster: Cluster) -> str | None:
     return None if node.online else f'Node {node.name} is offline.'
 
 
-def why_incomplete(cluster: Cluster) -> Unknown | None:
+def why_incomplete(cluster: Cluster) -> Unreadable | None:
     """
     Why a guest that is not listed may exist all the same; None if it does not.
 
@@ -170,51 +174,55 @@ def why_incomplete(cluster: Cluster) -> Unknown | None:
     reasons = []
     if cluster.resources.garbled:
         reasons.append(cluster.resources.garbled)
-    if isinstance(cluster.access, Unknown):
+    if isinstance(cluster.access, Unreadable):
         reasons.append(f'Whether the token sees all guests cannot be told: {cluster.access.reason}')
     elif cluster.access.guests_hidden:
         reasons.append(cluster.access.guests_hidden)
-    if isinstance(cluster.status.quorate, Unknown):
+    if isinstance(cluster.status.quorate, Unreadable):
         reasons.append(f'Whether the cluster is quorate cannot be told: {cluster.status.quorate.reason}')
     elif not cluster.status.quorate:
         reasons.append('The cluster is not quorate, so this node may not know of what has changed.')
     if cluster.undecided:
         reasons.append(f'Proxmox did not say which of these nodes are online: {listed(cluster.undecided)}.')
-    return Unknown(' '.join(reasons)) if reasons else None
+    return Unreadable(' '.join(reasons)) if reasons else None
 
 
-def note_cluster(cluster: Cluster, notebook: Notebook, sight: Sight | None, memory: Memory | None) -> None:
+def add_cluster_notices(
+    cluster: Cluster, notices: NoticeCollector, token_view: TokenView | None, history: TokenHistory | None
+) -> None:
     """`memory`: of what the token could see the last time; None if that is not known."""
     if known(cluster.access):
-        _note_privileges(cluster.access.missing(cluster.version), _lost(sight, memory), notebook)
+        _add_privilege_notices(cluster.access.missing(cluster.version), _lost(token_view, history), notices)
     else:
-        notebook.add('token', cluster.access.reason)
+        notices.add('token', cluster.access.reason)
     quorate = cluster.status.quorate
-    if isinstance(quorate, Unknown):
-        notebook.add('cluster', quorate.reason)
+    if isinstance(quorate, Unreadable):
+        notices.add('cluster', quorate.reason)
     elif not quorate:
-        notebook.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
+        notices.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
     if cluster.resources.garbled:
-        notebook.add('cluster', cluster.resources.garbled)
-    if isinstance(cluster.tag_style, Unknown):
-        notebook.add('cluster', cluster.tag_style.reason)
+        notices.add('cluster', cluster.resources.garbled)
+    if isinstance(cluster.tag_style, Unreadable):
+        notices.add('cluster', cluster.tag_style.reason)
     for node in cluster.nodes:
         if reason := why_unreachable(node, cluster):
-            notebook.add(f'node/{node.name}', f'{reason} What its guests do now is not known.')
-    strangers = {row.node for row in cluster.resources.guests.values()} - {node.name for node in cluster.nodes}
-    for name in sorted(strangers):
-        notebook.add(f'node/{name}', f'Guests are listed on node {name}, which is not a member of the cluster.')
-    for loss in memory.fewer(sight) if memory and sight else ():
-        notebook.add('token', loss.message, 'If they were not deleted, check what the token may see.')
+            notices.add(f'node/{node.name}', f'{reason} What its guests do now is not known.')
+    foreign_nodes = {row.node for row in cluster.resources.guests.values()} - {node.name for node in cluster.nodes}
+    for name in sorted(foreign_nodes):
+        notices.add(f'node/{name}', f'Guests are listed on node {name}, which is not a member of the cluster.')
+    for lost_access in history.fewer(token_view) if history and token_view else ():
+        notices.add('token', lost_access.message, 'If they were not deleted, check what the token may see.')
 
 
-def _note_privileges(missing: Iterable[MissingPrivilege], lost: Mapping[Right, Loss], notebook: Notebook) -> None:
+def _add_privilege_notices(
+    missing: Iterable[MissingPrivilege], lost: Mapping[Right, LostAccess], notices: NoticeCollector
+) -> None:
     """One notice for each command to type, not for each privilege that it grants; but what was lost by itself."""
     by_command: dict[str, list[str]] = {}
     for lack in missing:
-        if loss := lost.get((lack.privilege, lack.path)):
-            notebook.add('token', f'{loss.message}, for {lack.feature}.', grant_remedy(lack.command))
+        if lost_access := lost.get((lack.privilege, lack.path)):
+            notices.add('token', f'{lost_access.message}, for {lack.feature}.', grant_remedy(lack.command))
         else:
             by_command.setdefault(lack.command, []).append(f'{lack.privilege} on {lack.path} (for {lack.feature})')
     for command, lacks in by_command.items():
-        notebook.add('token', f'The token lacks {"; ".join(lacks)}.', grant_remedy(command))
+        notices.add('token', f'The token lacks {"; ".join(lacks)}.', grant_remedy(command))

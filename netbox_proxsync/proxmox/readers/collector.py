@@ -2,7 +2,7 @@
 Client -> Inventory.
 
 A constant number of calls for the cluster and for each node, one for the configuration of each guest, and at most one
-for the addresses of each guest that can tell them. What cannot be read is Unknown; `guests_incomplete` says when a
+for the addresses of each guest that can tell them. What cannot be read is Unreadable; `guests_incomplete` says when a
 guest that is not in the inventory may exist all the same.
 """
 
@@ -12,25 +12,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..http.client import ProxmoxClient
-from ..inventory import Guest, GuestType, Inventory, Node, Unknown, known
-from ..notices import Notebook, listed
+from ..inventory import Guest, GuestType, Inventory, Node, Unreadable, known
+from ..notices import NoticeCollector, listed
 from ..parsers.qemu_defaults import with_defaults
 from ..parsers.resources import GuestRow, Resources
 from ..ssh.nodes import HardwareReading
-from ..token_history import Memory
+from ..token_history import TokenHistory
 from .calls import ask, understand
 from .cluster import (
     Cluster,
-    access_still,
+    add_cluster_notices,
     completed,
-    note_cluster,
     read_cluster,
-    sight_of,
+    recheck_access,
+    token_view_of,
     why_incomplete,
     why_unreachable,
 )
-from .guests import Finding, GuestReader
-from .infrastructure import EstateReader
+from .guests import GuestReader, GuestReading
+from .infrastructure import InfrastructureReader
 from .options import CollectOptions
 
 __all__ = ('CollectOptions', 'collect')
@@ -42,7 +42,10 @@ type Progress = Callable[[int, int], None]
 
 
 def collect(
-    client: ProxmoxClient, options: CollectOptions, progress: Progress | None = None, memory: Memory | None = None
+    client: ProxmoxClient,
+    options: CollectOptions,
+    progress: Progress | None = None,
+    history: TokenHistory | None = None,
 ) -> Inventory:
     """
     Read everything about a cluster.
@@ -54,59 +57,58 @@ def collect(
     Raises:
         ProxmoxError: Nothing can be known: no connection, token refused, no list of guests, out of time, cancelled.
     """
-    notebook = Notebook()
+    notices = NoticeCollector()
     with _pool(client) as pool:
         (version,) = [future.result() for future in completed(client, [pool.submit(client.version)])]
-        cluster = read_cluster(client, pool, version, notebook)
+        cluster = read_cluster(client, pool, version, notices)
         hardware = HardwareReading(client, options.ssh, cluster.nodes)
         unreachable = {node.name: why_unreachable(node, cluster) for node in cluster.nodes}
-        estate_reader = EstateReader(client, pool, options, version, unreachable)
+        infrastructure_reader = InfrastructureReader(client, pool, options, version, unreachable)
         reader = GuestReader(client, options, version, cluster.access, unreachable)
         rows = cluster.resources.guests.values()
-        meant = [row for row in rows if options.means(row.vmid)]
-        findings = _read_guests(client, pool, reader, meant, progress)
+        included = [row for row in rows if options.includes(row.vmid)]
+        guest_readings = _read_guests(client, pool, reader, included, progress)
         # Nothing is asked about the others.
-        findings |= {row.key: reader.read(row) for row in rows if not options.means(row.vmid)}
+        guest_readings |= {row.key: reader.read(row) for row in rows if not options.includes(row.vmid)}
         incomplete = why_incomplete(cluster)
-        findings = _follow_vanished(client, pool, reader, findings, notebook, cluster)
-        for _future in completed(client, estate_reader.futures):
+        guest_readings = _read_vanished_again(client, pool, reader, guest_readings, notices, cluster)
+        for _future in completed(client, infrastructure_reader.futures):
             pass
         # A privilege that was taken away meanwhile may have shortened the lists.
-        estate = estate_reader.finish(access_still(client, pool, cluster.access, notebook))
-    sight = sight_of(cluster, complete=incomplete is None)
-    note_cluster(cluster, notebook, sight, memory)
-    nodes = hardware.into(cluster.nodes, notebook)
-    for node, reason in sorted((reader.failed_nodes | estate_reader.failed_nodes).items()):
-        notebook.add(f'node/{node}', reason, ASK_OTHER_NODES if len(cluster.nodes) > 1 else ASK_SINGLE_HOST)
-    note_hosts(client, notebook)
-    estate_reader.tell(notebook, client.certificate)
-    for finding in findings.values():
-        for trouble in finding.troubles:
-            notebook.add_guest(finding.guest.key, trouble.what, trouble.remedy)
-    nodes = tuple(estate.complete(node) for node in nodes)
+        infrastructure = infrastructure_reader.finish(recheck_access(client, pool, cluster.access, notices))
+    token_view = token_view_of(cluster, complete=incomplete is None)
+    add_cluster_notices(cluster, notices, token_view, history)
+    nodes = hardware.merged_into(cluster.nodes, notices)
+    for node, reason in sorted((reader.failed_nodes | infrastructure_reader.failed_nodes).items()):
+        notices.add(f'node/{node}', reason, ASK_OTHER_NODES if len(cluster.nodes) > 1 else ASK_SINGLE_HOST)
+    add_host_notices(client, notices)
+    infrastructure_reader.add_notices(notices, client.certificate)
+    for reading in guest_readings.values():
+        for problem in reading.problems:
+            notices.add_guest(reading.guest.key, problem.what, problem.remedy)
+    nodes = tuple(infrastructure.complete(node) for node in nodes)
     return Inventory(
         version=version.text,
         cluster_name=cluster.status.name,
         quorate=cluster.status.quorate,
         nodes=nodes,
-        guests=_sorted(_with_defaults((finding.guest for finding in findings.values()), nodes, version.text)),
+        guests=_sorted(_with_defaults((reading.guest for reading in guest_readings.values()), nodes, version.text)),
         guests_incomplete=incomplete,
         tag_style=cluster.tag_style,
-        vnets=estate.vnets,
-        storages=estate.storages,
-        not_backed_up=estate.not_backed_up,
-        warnings=notebook.notices(),
+        vnets=infrastructure.vnets,
+        not_backed_up=infrastructure.not_backed_up,
+        warnings=notices.collected(),
         calls=client.calls,
-        sight=sight,
+        token_view=token_view,
         certificate=client.certificate,
     )
 
 
-def note_hosts(client: ProxmoxClient, notebook: Notebook) -> None:
+def add_host_notices(client: ProxmoxClient, notices: NoticeCollector) -> None:
     """Hosts that were replaced by others: a run works as long as one answers, so nobody else notices."""
     if failures := client.failed_hosts:
         said = ' '.join(error.message for error in failures)
-        notebook.add('hosts', f'{said} {client.host} was used instead.', failures[0].remedy)
+        notices.add('hosts', f'{said} {client.host} was used instead.', failures[0].remedy)
 
 
 @contextmanager
@@ -130,44 +132,44 @@ def _read_guests(
     reader: GuestReader,
     rows: Iterable[GuestRow],
     progress: Progress | None,
-) -> dict[str, Finding]:
+) -> dict[str, GuestReading]:
     futures = {pool.submit(reader.read, row): row.key for row in rows}
-    findings = {}
+    guest_readings = {}
     for done, future in enumerate(completed(client, futures), 1):
-        findings[futures[future]] = future.result()
+        guest_readings[futures[future]] = future.result()
         if progress:
             progress(done, len(futures))
-    return findings
+    return guest_readings
 
 
-def _follow_vanished(
+def _read_vanished_again(
     client: ProxmoxClient,
     pool: ThreadPoolExecutor,
     reader: GuestReader,
-    findings: dict[str, Finding],
-    notebook: Notebook,
+    guest_readings: dict[str, GuestReading],
+    notices: NoticeCollector,
     cluster: Cluster,
-) -> dict[str, Finding]:
+) -> dict[str, GuestReading]:
     """
     Look again for guests that were listed, but not there when their configuration was read.
 
     One that has moved is read where it is now. One that a second list, if that is understood completely, does not have
     any more was deleted meanwhile. Of any other nothing is known but that it was there.
     """
-    vanished = [key for key, finding in findings.items() if finding.vanished]
+    vanished = [key for key, reading in guest_readings.items() if reading.vanished]
     if not vanished:
-        return findings
+        return guest_readings
     answer = ask(client, 'cluster', 'resources')
     again = understand('the list of guests and nodes', Resources.parse, answer)
-    if isinstance(again, Unknown):
-        notebook.add('guests', f'These could not be found again while they moved: {listed(sorted(vanished))}.')
-        return findings
-    now = replace(cluster, access=access_still(client, pool, cluster.access, notebook))
-    reader.trust(now.access)
+    if isinstance(again, Unreadable):
+        notices.add('guests', f'These could not be found again while they moved: {listed(sorted(vanished))}.')
+        return guest_readings
+    now = replace(cluster, access=recheck_access(client, pool, cluster.access, notices))
+    reader.set_access(now.access)
     moved = _read_guests(client, pool, reader, [again.guests[key] for key in vanished if key in again.guests], None)
     trusted = again.garbled is None and why_incomplete(now) is None
     deleted = set(vanished) - again.guests.keys() if trusted else set()
-    return {key: finding for key, finding in (findings | moved).items() if key not in deleted}
+    return {key: reading for key, reading in (guest_readings | moved).items() if key not in deleted}
 
 
 def _with_defaults(guests: Iterable[Guest], nodes: Iterable[Node], version: str) -> Iterator[Guest]:

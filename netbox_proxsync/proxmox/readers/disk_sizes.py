@@ -1,4 +1,4 @@
-"""The sizes of disks whose configuration gives none, from the lists of the storages that they are on."""
+"""Sizes of disks whose configuration has none, from the contents of the storages."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,23 +6,23 @@ from threading import Lock
 
 from ..access import Access
 from ..http.client import ProxmoxClient
-from ..inventory import Disk, GuestConfig, GuestType, Reading, Unknown, known
+from ..inventory import Disk, GuestConfig, GuestType, Reading, Unreadable, known
 from ..parsers.resources import GuestRow
-from ..parsers.storages import parse_volume_sizes
+from ..parsers.volumes import parse_volume_sizes
 from .calls import ask, understand
 
 __all__ = ('SizeReader',)
 
-# Writes the sizes of all its disks into a guest's configuration.
+# The command that writes the sizes of all disks into a guest's configuration.
 RESCAN = {GuestType.QEMU: 'qm rescan --vmid {}', GuestType.LXC: 'pct rescan --vmid {}'}
 
 
 class SizeReader:
     """
-    Asks each storage of a node at most once, and only if a disk needs it. Safe to use from several threads.
+    Reads the content of each storage of a node at most once, and only if the size of a disk requires it. Thread-safe.
 
     Args:
-        access: Unknown if the privileges could not be read.
+        access: The privileges of the token; Unreadable if they could not be read.
     """
 
     def __init__(self, client: ProxmoxClient, access: Reading[Access]) -> None:
@@ -34,33 +34,32 @@ class SizeReader:
 
     def complete(self, row: GuestRow, config: GuestConfig) -> GuestConfig:
         """
-        The configuration with the sizes that could be found.
+        Return the configuration with the sizes that could be found.
 
         Raises:
-            ProxmoxError: Only one after which nothing else can be read either (`fatal`).
+            ProxmoxError: A `fatal` error, after which no other call can succeed.
         """
-        if not any(_is_on_storage(disk) for disk in config.disks):
-            return config
-        return replace(config, disks=tuple(self._sized(row, disk) for disk in config.disks))
+        disks = tuple(self._with_size(row, disk) for disk in config.disks)
+        return config if disks == config.disks else replace(config, disks=disks)
 
-    def _sized(self, row: GuestRow, disk: Disk) -> Disk:
-        if not _is_on_storage(disk):
+    def _with_size(self, row: GuestRow, disk: Disk) -> Disk:
+        storage, size = disk.storage, disk.size
+        if not isinstance(size, Unreadable) or isinstance(storage, Unreadable) or storage is None:
             return disk
-        # No warning: an auditor cannot see volumes, and nobody should have to give it more for this.
+        # No notice: an auditor may not see volumes, and should not need more privileges for this.
         remedy = f'"{RESCAN[row.type].format(row.vmid)}" on node {row.node} writes it into the configuration.'
-        if known(self.access) and not self.access.shows_volume(row.vmid, disk.storage):
-            # The list would leave the volume out without saying so.
-            missing = f'The token may not see its volume (VM.Config.Disk on /vms/{row.vmid}).'
-            return replace(disk, size=Unknown(f'{disk.size.reason} {missing} {remedy}'))
-        sizes = self._sizes_on(row.node, disk.storage)
-        if isinstance(sizes, Unknown):
-            return replace(disk, size=Unknown(f'{disk.size.reason} {sizes.reason}'))
-        missing = f'Storage {disk.storage} does not tell it either.'
-        unknown = Unknown(f'{disk.size.reason} {missing} {remedy}')
-        return replace(disk, size=sizes.get(f'{disk.storage}:{disk.volume}', unknown))
+        lacks = self.access.missing_for_volumes(row.vmid, storage) if known(self.access) else ()
+        if lacks:
+            missing = f'The token may not see its volume ({", ".join(lacks)}).'
+            return replace(disk, size=Unreadable(f'{size.reason} {missing} {remedy}'))
+        sizes = self._sizes_on(row.node, storage)
+        if isinstance(sizes, Unreadable):
+            return replace(disk, size=Unreadable(f'{size.reason} {sizes.reason}'))
+        unreadable = Unreadable(f'{size.reason} Storage {storage} does not tell it either. {remedy}')
+        return replace(disk, size=sizes.get(f'{storage}:{disk.volume}', unreadable))
 
     def _sizes_on(self, node: str, storage: str) -> Reading[Mapping[str, int]]:
-        """By volume id; whoever comes second waits for the first."""
+        """Return {volume id: size in bytes}. The first thread reads them; concurrent threads wait for it."""
         key = (node, storage)
         with self._lock:
             lock = self._locks.setdefault(key, Lock())
@@ -69,8 +68,3 @@ class SizeReader:
                 answer = ask(self.client, 'nodes', node, 'storage', storage, 'content')
                 self._sizes[key] = understand(f'the volumes on storage {storage}', parse_volume_sizes, answer)
             return self._sizes[key]
-
-
-def _is_on_storage(disk: Disk) -> bool:
-    """Whether the size of a disk is not known, and its storage may tell it."""
-    return not known(disk.size) and known(disk.storage) and disk.storage is not None

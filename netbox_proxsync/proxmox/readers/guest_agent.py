@@ -4,16 +4,16 @@ from threading import Lock
 from typing import Any
 
 from ..access import Access, agent_privileges
-from ..errors import CallFailed, CallTimeout, ProxmoxError
+from ..errors import APIError, CallTimeoutError, ProxmoxError
 from ..http.client import ProxmoxClient
-from ..inventory import GuestConfig, GuestType, Reading, Unknown, known
+from ..inventory import GuestConfig, GuestType, Reading, Unreadable, known
 from ..parsers.addresses import parse_agent_interfaces, parse_container_interfaces
 from ..parsers.guest_interfaces import GuestInterface
 from ..parsers.resources import GuestRow
-from ..properties import Garbled, text
+from ..properties import ParseError, text
 from ..version import Version
 from .options import CollectOptions
-from .unreadable import Trouble, Unread, unread
+from .unreadable import GuestProblem, UnreadableError, unreadable_error
 
 __all__ = ('GUEST_NAMES', 'RuntimeReader')
 
@@ -25,7 +25,7 @@ class RuntimeReader:
     Asks running guests, several at the same time.
 
     Args:
-        access: Unknown if the privileges could not be read; then every guest agent is asked.
+        access: Unreadable if the privileges could not be read; then every guest agent is asked.
     """
 
     def __init__(
@@ -39,54 +39,54 @@ class RuntimeReader:
         self._container_call_exists: bool | None = None
 
     def interfaces(
-        self, row: GuestRow, config: GuestConfig, troubles: list[Trouble]
+        self, row: GuestRow, config: GuestConfig, problems: list[GuestProblem]
     ) -> Reading[tuple[GuestInterface, ...]]:
         """The interfaces inside the guest, or why they are not known. At most one call."""
         try:
-            self._check_running(row, config)
+            self._raise_if_not_running(row, config)
             return self._container_interfaces(row) if row.type is GuestType.LXC else self._agent_interfaces(row)
-        except Unread as missing:
-            if missing.trouble:
-                troubles.append(missing.trouble)
-            return missing.unknown
+        except UnreadableError as missing:
+            if missing.problem:
+                problems.append(missing.problem)
+            return missing.unreadable
 
     def os_name(
-        self, row: GuestRow, config: GuestConfig, running: Reading[object], troubles: list[Trouble]
+        self, row: GuestRow, config: GuestConfig, running: Reading[object], problems: list[GuestProblem]
     ) -> Reading[str | None]:
-        return self._fact(self.options.os_info, 'get-osinfo', 'pretty-name', row, config, running, troubles)
+        return self._fact(self.options.os_info, 'get-osinfo', 'pretty-name', row, config, running, problems)
 
     def host_name(
-        self, row: GuestRow, config: GuestConfig, running: Reading[object], troubles: list[Trouble]
+        self, row: GuestRow, config: GuestConfig, running: Reading[object], problems: list[GuestProblem]
     ) -> Reading[str | None]:
-        return self._fact(self.options.host_names, 'get-host-name', 'host-name', row, config, running, troubles)
+        return self._fact(self.options.host_names, 'get-host-name', 'host-name', row, config, running, problems)
 
-    def _check_running(self, row: GuestRow, config: GuestConfig) -> None:
-        """Raises Unread, without a trouble, if the guest cannot be asked."""
-        if isinstance(row.status, Unknown):
-            raise Unread(row.status.reason)
+    def _raise_if_not_running(self, row: GuestRow, config: GuestConfig) -> None:
+        """Raises UnreadableError, without a trouble, if the guest cannot be asked."""
+        if isinstance(row.status, Unreadable):
+            raise UnreadableError(row.status.reason)
         if row.status != 'running':
-            raise Unread(f'The {GUEST_NAMES[row.type]} is not running ({row.status}).')
+            raise UnreadableError(f'The {GUEST_NAMES[row.type]} is not running ({row.status}).')
         if row.type is GuestType.QEMU:
-            if isinstance(config.agent, Unknown):
-                raise Unread(config.agent.reason)
+            if isinstance(config.agent, Unreadable):
+                raise UnreadableError(config.agent.reason)
             if not config.agent:
-                raise Unread('The guest agent is not enabled in the configuration.')
+                raise UnreadableError('The guest agent is not enabled in the configuration.')
             if known(self.access) and not self.access.sees_agent(self.version, row.vmid):
                 # Told once, with what to do, where the privileges are.
-                raise Unread(f'The token may not ask the guest agent ({agent_privileges(self.version)[0]}).')
+                raise UnreadableError(f'The token may not ask the guest agent ({agent_privileges(self.version)[0]}).')
 
     def _agent(self, row: GuestRow, command: str) -> Any:
         try:
             return self.client.get('nodes', row.node, 'qemu', row.vmid, 'agent', command)
         except ProxmoxError as error:
-            raise _agent_unread(row, error) from None
+            raise _agent_error(row, error) from None
 
     def _agent_interfaces(self, row: GuestRow) -> tuple[GuestInterface, ...]:
         data = self._agent(row, 'network-get-interfaces')
         try:
             return parse_agent_interfaces(data)
-        except Garbled as error:
-            raise _garbled(error) from None
+        except ParseError as error:
+            raise _parse_failure(error) from None
 
     def _container_interfaces(self, row: GuestRow) -> tuple[GuestInterface, ...]:
         if self._container_call_exists is None:
@@ -102,17 +102,17 @@ class RuntimeReader:
         try:
             data = self.client.get('nodes', row.node, 'lxc', row.vmid, 'interfaces')
         except ProxmoxError as error:
-            if isinstance(error, CallFailed) and error.not_implemented:
+            if isinstance(error, APIError) and error.not_implemented:
                 self._container_call_exists = False
                 raise _no_container_call() from None
-            raise unread('its addresses', row, error) from None
+            raise unreadable_error('its addresses', row, error) from None
         self._container_call_exists = True
         if data is None:
-            raise Unread('The container is not running.')  # stopped since the list was read
+            raise UnreadableError('The container is not running.')  # stopped since the list was read
         try:
             return parse_container_interfaces(data)
-        except Garbled as error:
-            raise _garbled(error) from None
+        except ParseError as error:
+            raise _parse_failure(error) from None
 
     def _fact(
         self,
@@ -122,54 +122,56 @@ class RuntimeReader:
         row: GuestRow,
         config: GuestConfig,
         running: Reading[object],
-        troubles: list[Trouble],
+        problems: list[GuestProblem],
     ) -> Reading[str | None]:
         """One text that the agent tells. An agent that was silent about the interfaces is not asked again."""
         if not asked or row.type is GuestType.LXC or config.agent is False:
             return None
-        if isinstance(running, Unknown):
+        if isinstance(running, Unreadable):
             return running
         try:
             data = self._agent(row, command)
-        except Unread as missing:
-            if missing.trouble:
-                troubles.append(missing.trouble)
-            return missing.unknown
+        except UnreadableError as missing:
+            if missing.problem:
+                problems.append(missing.problem)
+            return missing.unreadable
         result = data.get('result') if isinstance(data, dict) else None
         if not isinstance(result, dict) or 'error' in result:
-            return Unknown(f'The guest agent did not answer {command} as it should.')
+            return Unreadable(f'The guest agent did not answer {command} as it should.')
         try:
             return text(result.get(key, '')).strip() or None
-        except Garbled:
-            return Unknown(f'The guest agent did not answer {command} as it should.')
+        except ParseError:
+            return Unreadable(f'The guest agent did not answer {command} as it should.')
 
 
-def _no_container_call() -> Unread:
-    return Unread('This version of Proxmox VE does not tell the addresses of running containers; 8.1 and newer do.')
+def _no_container_call() -> UnreadableError:
+    return UnreadableError(
+        'This version of Proxmox VE does not tell the addresses of running containers; 8.1 and newer do.'
+    )
 
 
-def _garbled(error: Garbled) -> Unread:
+def _parse_failure(error: ParseError) -> UnreadableError:
     words = str(error).rstrip('.')
-    return Unread(f'{words}.', Trouble(what=words))
+    return UnreadableError(f'{words}.', GuestProblem(what=words))
 
 
-def _agent_unread(row: GuestRow, error: ProxmoxError) -> Unread:
+def _agent_error(row: GuestRow, error: ProxmoxError) -> UnreadableError:
     """Why the guest agent said nothing. That it does not run is ordinary."""
-    if isinstance(error, CallTimeout):
-        return Unread(
+    if isinstance(error, CallTimeoutError):
+        return UnreadableError(
             'The guest agent did not answer in time; is the guest frozen?',
-            Trouble(what='The guest agent did not answer in time', remedy='Is the guest frozen, or overloaded?'),
+            GuestProblem(what='The guest agent did not answer in time', remedy='Is the guest frozen, or overloaded?'),
         )
-    if not isinstance(error, CallFailed) or error.status != 500 or error.guest_not_there:
-        return unread('its guest agent', row, error)
+    if not isinstance(error, APIError) or error.status != 500 or error.guest_not_there:
+        return unreadable_error('its guest agent', row, error)
     words = error.reason.rstrip('.')
     if words.endswith('is not running') and 'agent' not in words:
-        return Unread('The virtual machine is not running.')  # stopped since the list was read
+        return UnreadableError('The virtual machine is not running.')  # stopped since the list was read
     if 'No QEMU guest agent' in words:
-        return Unread('The guest agent is not enabled in the configuration.')
-    return Unread(
+        return UnreadableError('The guest agent is not enabled in the configuration.')
+    return UnreadableError(
         f'{words}.',
-        Trouble(
+        GuestProblem(
             what='The guest agent is silent, so the addresses that the guest has are not known',
             remedy='Start qemu-guest-agent in the guest, or switch the guest agent off in its options in Proxmox.',
         ),

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from ..access import Access
-from ..errors import CallFailed, CallTimeout, NodeUnreachable, ProxmoxError
+from ..errors import APIError, CallTimeoutError, NodeUnreachableError, ProxmoxError
 from ..http.client import ProxmoxClient
-from ..inventory import Guest, GuestConfig, GuestOnlyInterface, GuestType, NicAddresses, Reading, Unknown, known
+from ..inventory import Guest, GuestConfig, GuestOnlyInterface, GuestType, NicAddresses, Reading, Unreadable, known
 from ..parsers.addresses import guest_only_interfaces, nic_addresses
 from ..parsers.config import parse_config
 from ..parsers.resources import GuestRow
-from ..properties import Garbled
+from ..properties import ParseError
 from ..version import Version
 from .disk_sizes import SizeReader
 from .guest_agent import GUEST_NAMES, RuntimeReader
 from .options import CollectOptions
-from .unreadable import Trouble, Unread, unread
+from .unreadable import GuestProblem, UnreadableError, unreadable_error
 
-__all__ = ('Finding', 'GuestReader')
+__all__ = ('GuestReader', 'GuestReading')
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ TAGS_SINCE = (7, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class GuestReading:
     """
     Attributes:
         guest: With everything that could be read.
@@ -41,7 +41,7 @@ class Finding:
     """
 
     guest: Guest
-    troubles: tuple[Trouble, ...] = ()
+    problems: tuple[GuestProblem, ...] = ()
     vanished: bool = False
 
 
@@ -50,7 +50,7 @@ class GuestReader:
     Reads guests, several at the same time.
 
     Args:
-        access: Unknown if the privileges could not be read.
+        access: Unreadable if the privileges could not be read.
         nodes: {name: why it cannot be asked, or None} of all members of the cluster.
 
     Attributes:
@@ -70,31 +70,31 @@ class GuestReader:
         self.version = version
         self.runtime = RuntimeReader(client, options, version, access)
         self.sizes = SizeReader(client, access)
-        self.trust(access)
+        self.set_access(access)
         self.failed_nodes: dict[str, str] = {}
         self._nodes = nodes
         self._timeouts: Counter[str] = Counter()
         self._strange_keys: set[str] = set()
         self._lock = Lock()
 
-    def trust(self, access: Reading[Access]) -> None:
+    def set_access(self, access: Reading[Access]) -> None:
         """From now on, read with these privileges."""
         self.runtime.access = access
         self.sizes.access = access
         # Once, and not for every guest: it looks at the privileges on every guest and pool.
         self._sees_all_pools = known(access) and access.sees_all_pools
 
-    def read(self, row: GuestRow) -> Finding:
+    def read(self, row: GuestRow) -> GuestReading:
         """
-        Everything about a guest. What cannot be read is Unknown with the reason; nothing about it stops the others.
+        Everything about a guest. What cannot be read is Unreadable with the reason; nothing about it stops the others.
 
         Raises:
             ProxmoxError: Only one after which no other guest can be read either (`fatal`).
         """
         try:
             return self._read(row)
-        except Unread as missing:
-            return self._unread(row, missing)
+        except UnreadableError as missing:
+            return self._unreadable_guest(row, missing)
         except ProxmoxError:
             raise
         except Exception as error:
@@ -102,44 +102,44 @@ class GuestReader:
             logger.exception('Reading %s failed', row.key)
             what = f'It could not be understood because of a bug in this plugin ({type(error).__name__})'
             remedy = "Report it; the details are in the log of NetBox's worker."
-            return self._unread(row, Unread(f'{what}.', Trouble(what=what, remedy=remedy)))
+            return self._unreadable_guest(row, UnreadableError(f'{what}.', GuestProblem(what=what, remedy=remedy)))
 
-    def _read(self, row: GuestRow) -> Finding:
-        self._check_readable(row)
+    def _read(self, row: GuestRow) -> GuestReading:
+        self._raise_if_not_readable(row)
         try:
             config = self._config(row)
-        except CallFailed as error:
-            finding = self._unread(row, unread('its configuration', row, error))
-            return replace(finding, vanished=error.guest_not_there)
+        except APIError as error:
+            reading = self._unreadable_guest(row, unreadable_error('its configuration', row, error))
+            return replace(reading, vanished=error.guest_not_there)
         config = self.sizes.complete(row, config)
-        troubles = list(_unreadable(config))
-        running = self.runtime.interfaces(row, config, troubles)
+        problems = list(_config_problems(config))
+        running = self.runtime.interfaces(row, config, problems)
         addresses = nic_addresses(row.type, config, running, self.options.filters)
         guest_only = guest_only_interfaces(row.type, config, running, addresses, self.options.filters)
-        troubles += self._about_addresses(addresses, guest_only)
+        problems += self._address_problems(addresses, guest_only)
         guest = replace(
             self._guest(row, config),
             addresses=addresses,
             guest_only=guest_only,
-            os_name=self.runtime.os_name(row, config, running, troubles),
-            host_name=self.runtime.host_name(row, config, running, troubles),
+            os_name=self.runtime.os_name(row, config, running, problems),
+            host_name=self.runtime.host_name(row, config, running, problems),
         )
-        return Finding(guest=guest, troubles=tuple(dict.fromkeys(troubles)))
+        return GuestReading(guest=guest, problems=tuple(dict.fromkeys(problems)))
 
-    def _about_addresses(
+    def _address_problems(
         self, nics: Mapping[str, NicAddresses], guest_only: Reading[tuple[GuestOnlyInterface, ...]]
-    ) -> Iterator[Trouble]:
+    ) -> Iterator[GuestProblem]:
         """What an administrator should know of the addresses that a guest reports and that NetBox does not get."""
         excess = sum(len(nic.excess) for nic in nics.values())
         if excess:
             number = excess + sum(len(nic.addresses) for nic in nics.values())
-            yield Trouble(
+            yield GuestProblem(
                 what=f'It has {number} addresses, of which at most {self.options.filters.limit} are synced',
                 remedy='If they are right, raise the limit of addresses on the endpoint.',
             )
         # Tunnels have no MAC address.
         if known(guest_only) and any(interface.mac and interface.addresses for interface in guest_only):
-            yield Trouble(
+            yield GuestProblem(
                 what=(
                     'It has addresses on interfaces that belong to no network device (netN) in Proxmox, such as '
                     'passed-through NICs; they are not synced'
@@ -147,21 +147,21 @@ class GuestReader:
                 remedy='The page of the guest lists them.',
             )
 
-    def _unread(self, row: GuestRow, missing: Unread) -> Finding:
-        troubles = (missing.trouble,) if missing.trouble else ()
-        return Finding(guest=self._guest(row, missing.unknown), troubles=troubles)
+    def _unreadable_guest(self, row: GuestRow, missing: UnreadableError) -> GuestReading:
+        problems = (missing.problem,) if missing.problem else ()
+        return GuestReading(guest=self._listed_guest(row, missing.unreadable), problems=problems)
 
-    def _check_readable(self, row: GuestRow) -> None:
-        if not self.options.means(row.vmid):
-            raise Unread('This run is for other guests.')
+    def _raise_if_not_readable(self, row: GuestRow) -> None:
+        if not self.options.includes(row.vmid):
+            raise UnreadableError('This run is for other guests.')
         wanted = self.options.vms if row.type is GuestType.QEMU else self.options.containers
         if not wanted:
-            raise Unread(f'A {GUEST_NAMES[row.type]} is not read by the settings of the endpoint.')
-        if row.twice:
+            raise UnreadableError(f'A {GUEST_NAMES[row.type]} is not read by the settings of the endpoint.')
+        if row.has_duplicate_vmid:
             what = f'Proxmox lists the id {row.vmid} more than once'
-            raise Unread(f'{what}.', Trouble(what=what))
+            raise UnreadableError(f'{what}.', GuestProblem(what=what))
         if reason := self._unreachable(row):
-            raise Unread(reason)
+            raise UnreadableError(reason)
 
     def _unreachable(self, row: GuestRow) -> str | None:
         """Why the guest's node cannot be asked."""
@@ -170,25 +170,25 @@ class GuestReader:
         return self._nodes[row.node] or self.failed_nodes.get(row.node)
 
     def _config(self, row: GuestRow) -> GuestConfig:
-        """Raises CallFailed, which may mean that the guest has moved, or Unread for everything else."""
+        """Raises APIError, which may mean that the guest has moved, or UnreadableError for everything else."""
         try:
             data = self.client.get('nodes', row.node, row.type.value, row.vmid, 'config', current=1)
-        except CallFailed:
+        except APIError:
             raise
         except ProxmoxError as error:
             self._note_failure(row.node, error)
-            raise unread('its configuration', row, error) from None
+            raise unreadable_error('its configuration', row, error) from None
         self._timeouts.pop(row.node, None)
         try:
             # Every configuration has a digest. One without is not a guest without NICs and disks, but a part of one.
             if not isinstance(data, dict) or 'digest' not in data:
-                raise Garbled('the answer is not a whole configuration')
+                raise ParseError('the answer is not a whole configuration')
             config = parse_config(row.type, data)
-        except Garbled as error:
+        except ParseError as error:
             words = str(error).rstrip('.')
-            raise Unread(
+            raise UnreadableError(
                 f'Its configuration cannot be understood: {words}.',
-                Trouble(what=f'The configuration cannot be understood ({words})'),
+                GuestProblem(what=f'The configuration cannot be understood ({words})'),
             ) from None
         self._log_strange_keys(row, config)
         return config
@@ -205,65 +205,82 @@ class GuestReader:
 
     def _note_failure(self, node: str, error: ProxmoxError) -> None:
         """Spare the other guests of a node the wait for answers that do not come."""
-        if isinstance(error, CallTimeout):
+        if isinstance(error, CallTimeoutError):
             self._timeouts[node] += 1
-        if isinstance(error, NodeUnreachable):
+        if isinstance(error, NodeUnreachableError):
             self.failed_nodes[node] = f'Node {node} stopped answering: Proxmox says "{error.words}".'
         elif self._timeouts[node] >= MAX_TIMEOUTS:
             self.failed_nodes.setdefault(node, f'Node {node} stopped answering.')
 
-    def _guest(self, row: GuestRow, config: Reading[GuestConfig]) -> Guest:
-        """The guest as its configuration (newer, and never second-hand) and the list show it."""
-        unreachable = self._unreachable(row)
-        read = known(config)
-        asked_os = self.options.os_info and row.type is GuestType.QEMU
-        asked_host = self.options.host_names and row.type is GuestType.QEMU
+    def _guest(self, row: GuestRow, config: GuestConfig) -> Guest:
+        """The guest without its addresses. The configuration takes precedence over the list, which may be outdated."""
         return Guest(
             type=row.type,
             vmid=row.vmid,
             node=row.node,
-            name=_name(row, config) if read else row.name,
-            # For minutes after a node has failed, the list repeats what was so before.
-            status=Unknown(unreachable) if unreachable and not read else _unless_twice(row, row.status),
-            lock=config.lock if read else row.lock,
-            # The list says what Proxmox itself makes of a value that we cannot read.
-            template=config.template if read and known(config.template) else _unless_twice(row, row.template),
-            tags=config.tags if read else _unless_twice(row, self._tags(row)),
-            pool=_unless_twice(row, self._pool(row)),
-            ha_state=_unless_twice(row, row.ha_state),
+            name=_name(row, config),
+            status=row.status,
+            lock=config.lock,
+            # The list holds the value that Proxmox VE derives from one that cannot be read here.
+            template=config.template if known(config.template) else row.template,
+            tags=config.tags,
+            pool=self._pool(row),
+            ha_state=row.ha_state,
             config=config,
-            addresses={} if read else config,
-            guest_only=() if read else config,
-            os_name=config if asked_os and not read else None,
-            host_name=config if asked_host and not read else None,
+            addresses={},
+        )
+
+    def _listed_guest(self, row: GuestRow, config: Unreadable) -> Guest:
+        """A guest whose configuration was not read, as listed."""
+        unreachable = self._unreachable(row)
+        is_vm = row.type is GuestType.QEMU
+        return Guest(
+            type=row.type,
+            vmid=row.vmid,
+            node=row.node,
+            name=row.name,
+            # For minutes after the failure of a node, the list repeats the last known status.
+            status=Unreadable(unreachable) if unreachable else _unless_duplicate(row, row.status),
+            lock=row.lock,
+            template=_unless_duplicate(row, row.template),
+            tags=_unless_duplicate(row, self._tags(row)),
+            pool=_unless_duplicate(row, self._pool(row)),
+            ha_state=_unless_duplicate(row, row.ha_state),
+            config=config,
+            addresses=config,
+            guest_only=config,
+            os_name=config if self.options.os_info and is_vm else None,
+            host_name=config if self.options.host_names and is_vm else None,
         )
 
     def _tags(self, row: GuestRow) -> Reading[tuple[str, ...]]:
         if (self.version.major, self.version.minor) < TAGS_SINCE:
-            return Unknown('This version of Proxmox VE does not list tags.')
+            return Unreadable('This version of Proxmox VE does not list tags.')
         return row.tags
 
     def _pool(self, row: GuestRow) -> Reading[str | None]:
         """The list leaves the pool out where the token may not see it."""
         if row.pool is not None or self._sees_all_pools:
             return row.pool
-        return Unknown('The token may not see all pools (Pool.Audit).')
+        return Unreadable('The token may not see all pools (Pool.Audit).')
 
 
 def _name(row: GuestRow, config: GuestConfig) -> Reading[str]:
-    return config.name if isinstance(config.name, Unknown) else config.name or DEFAULT_NAMES[row.type].format(row.vmid)
+    return (
+        config.name if isinstance(config.name, Unreadable) else config.name or DEFAULT_NAMES[row.type].format(row.vmid)
+    )
 
 
-def _unreadable(config: GuestConfig) -> Iterator[Trouble]:
+def _config_problems(config: GuestConfig) -> Iterator[GuestProblem]:
     """What an administrator should correct in a configuration; sizes may be told by the storage."""
-    for part, _of, reason in config.unread():
+    for part, _of, reason in config.unreadable_parts():
         if part != 'size':
             words = reason.rstrip('.')
-            yield Trouble(
+            yield GuestProblem(
                 what=f'A part of the configuration is left as it is in NetBox ({words})',
                 remedy='Correct that line of the configuration in Proxmox.',
             )
 
 
-def _unless_twice[T](row: GuestRow, value: Reading[T]) -> Reading[T]:
-    return Unknown(f'Proxmox lists the id {row.vmid} more than once.') if row.twice else value
+def _unless_duplicate[T](row: GuestRow, value: Reading[T]) -> Reading[T]:
+    return Unreadable(f'Proxmox lists the id {row.vmid} more than once.') if row.has_duplicate_vmid else value

@@ -5,26 +5,29 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..access import Access
-from ..errors import CallFailed, NodeUnreachable, PermissionDenied, ProxmoxError
+from ..errors import APIError, NodeUnreachableError, PermissionDeniedError, ProxmoxError
 from ..http.client import ProxmoxClient
-from ..infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Storage, Vnet, unread_values
+from ..infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Vnet, unreadable_values
 from ..inventory import Node
-from ..notices import Notebook, listed
+from ..notices import NoticeCollector, listed
 from ..parsers.node_facts import certificate_served, parse_certificates, parse_node_facts
 from ..parsers.node_networks import parse_interfaces
 from ..parsers.sdn import parse_vnets, parse_zones
-from ..parsers.storages import parse_not_backed_up, parse_storages
-from ..readings import Reading, Unknown, known
+from ..parsers.volumes import parse_not_backed_up
+from ..readings import Reading, Unreadable, known
 from ..version import Version
 from .calls import ask, ask_document, understand
 from .options import CollectOptions
 
-__all__ = ('Estate', 'EstateReader', 'NodeParts')
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-NOT_WANTED = Unknown('Nodes are not read by the settings of the endpoint.')
+__all__ = ('Infrastructure', 'InfrastructureReader', 'NodeParts')
+
+NOT_WANTED = Unreadable('Nodes are not read by the settings of the endpoint.')
 WARN_BEFORE = 30 * 86400  # seconds
 RENEWAL = {
     'pve-ssl.pem': 'Run "pvecm updatecerts --force" and "systemctl restart pveproxy" on the node, as root.',
@@ -38,7 +41,6 @@ APPLY = 'Apply or revert them in Proxmox (node > System > Network).'
 CLUSTER_CALLS: Mapping[str, tuple[tuple[str, ...], dict[str, object]]] = {
     'vnets': (('cluster', 'sdn', 'vnets'), {'running': 1}),
     'zones': (('cluster', 'sdn', 'zones'), {'running': 1}),
-    'storages': (('storage',), {}),
     'backup': (('cluster', 'backup-info', 'not-backed-up'), {}),
 }
 
@@ -53,11 +55,10 @@ class NodeParts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estate:
+class Infrastructure:
     """The parts of an inventory that are not guests, as in `Inventory`; `nodes` by name."""
 
     vnets: Reading[tuple[Vnet, ...]]
-    storages: Reading[tuple[Storage, ...]]
     not_backed_up: Reading[frozenset[int]]
     nodes: Mapping[str, NodeParts]
 
@@ -67,7 +68,7 @@ class Estate:
         return replace(node, facts=parts.facts, certificates=parts.certificates, interfaces=parts.interfaces)
 
 
-class EstateReader:
+class InfrastructureReader:
     """
     Asks at once, in the threads of the pool, and understands the answers in `finish`.
 
@@ -87,7 +88,7 @@ class EstateReader:
         nodes: Mapping[str, str | None],
     ) -> None:
         self.version = version
-        self.access: Reading[Access] = Unknown('They were not read.')
+        self.access: Reading[Access] = Unreadable('They were not read.')
         self.failed_nodes: dict[str, str] = {}
         self._nodes = nodes
         self._cluster = {
@@ -107,26 +108,25 @@ class EstateReader:
         """All the calls, for waiting."""
         return (*self._cluster.values(), *self._asked.values())
 
-    def finish(self, access: Reading[Access]) -> Estate:
+    def finish(self, access: Reading[Access]) -> Infrastructure:
         """
         Understand the answers.
 
         Args:
-            access: What the token could see before and after; Unknown if the privileges could not be read.
+            access: What the token could see before and after; Unreadable if the privileges could not be read.
 
         Raises:
             ProxmoxError: Only one after which nothing else can be read either (`fatal`).
         """
         self.access = access
         answers = {name: future.result() for name, future in self._cluster.items()}
-        return Estate(
+        return Infrastructure(
             vnets=self._vnets(answers['vnets'], answers['zones']),
-            storages=self._storages(answers['storages']),
             not_backed_up=self._cluster_part('which guests no backup covers', parse_not_backed_up, answers['backup']),
             nodes={name: self._node(name, reason) for name, reason in self._nodes.items()},
         )
 
-    def tell(self, notebook: Notebook, shown: HostCertificate | None) -> None:
+    def add_notices(self, notices: NoticeCollector, shown: HostCertificate | None) -> None:
         """
         What a person should know, each thing once for all the nodes that it concerns.
 
@@ -136,20 +136,20 @@ class EstateReader:
         for (message, remedy), nodes in self._notices.items():
             subject = f'node/{nodes[0]}' if len(nodes) == 1 else 'nodes' if nodes else 'cluster'
             named = f'{"node" if len(nodes) == 1 else "nodes"} {listed(sorted(nodes))}'
-            notebook.add(subject, message.replace('{}', named), remedy)
+            notices.add(subject, message.replace('{}', named), remedy)
         for node, certificate in sorted(self._certificates.items()):
             name = f'{certificate.filename} of node {node}'
-            _note_expiry(f'node/{node}', name, certificate.expires, RENEWAL[certificate.filename], notebook)
+            _add_expiry_notice(f'node/{node}', name, certificate.expires, RENEWAL[certificate.filename], notices)
         if shown and not self._certificates:
-            _note_expiry('cluster', f'of {shown.host}', shown.expires, RENEW_SHOWN, notebook)
+            _add_expiry_notice('cluster', f'of {shown.host}', shown.expires, RENEW_SHOWN, notices)
 
     # The cluster
 
     def _vnets(self, vnets: Any, zones: Any) -> Reading[tuple[Vnet, ...]]:
-        if isinstance(vnets, CallFailed) and vnets.not_implemented:
+        if isinstance(vnets, APIError) and vnets.not_implemented:
             return ()  # a node of 7 without the package libpve-network-perl has no SDN
         known_zones = self._cluster_part('the zones of SDN', parse_zones, zones)
-        if isinstance(known_zones, Unknown):
+        if isinstance(known_zones, Unreadable):
             return known_zones  # whether a tag is a VLAN or a VNI is told by the zone
         found = self._listed(
             'the virtual networks of SDN',
@@ -158,13 +158,7 @@ class EstateReader:
             lambda access: access.vnets_hidden(self.version),
         )
         for vnet in found if known(found) else ():
-            self._note_unread(f'the virtual network {vnet.name}', CORRECT_SDN, vnet)
-        return found
-
-    def _storages(self, answer: Any) -> Reading[tuple[Storage, ...]]:
-        found = self._listed('storages', parse_storages, answer, lambda access: access.storages_hidden)
-        for storage in found if known(found) else ():
-            self._note_unread(f'the storage {storage.name}', '', storage)
+            self._note_unreadable(f'the virtual network {vnet.name}', CORRECT_SDN, vnet)
         return found
 
     def _listed[T](
@@ -173,17 +167,17 @@ class EstateReader:
         """A list that leaves out silently what the token may not see."""
         reading = self._cluster_part(what, parse, answer)
         why = self._hidden(what, hidden)
-        return reading if isinstance(reading, Unknown) or why is None else why
+        return reading if isinstance(reading, Unreadable) or why is None else why
 
-    def _hidden(self, what: str, hidden: Callable[[Access], str | None]) -> Unknown | None:
-        if isinstance(self.access, Unknown):
-            return Unknown(f'Whether the token sees all of {what} cannot be told: {self.access.reason}')
+    def _hidden(self, what: str, hidden: Callable[[Access], str | None]) -> Unreadable | None:
+        if isinstance(self.access, Unreadable):
+            return Unreadable(f'Whether the token sees all of {what} cannot be told: {self.access.reason}')
         reason = hidden(self.access)
-        return Unknown(reason) if reason else None
+        return Unreadable(reason) if reason else None
 
     def _cluster_part[T](self, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
         reading = understand(what, parse, answer)
-        if isinstance(reading, Unknown) and not self._told_otherwise(answer):
+        if isinstance(reading, Unreadable) and not self._is_reported_by_privileges(answer):
             self._notices[reading.reason, ''] = []
         return reading
 
@@ -191,7 +185,7 @@ class EstateReader:
 
     def _node(self, name: str, reason: str | None) -> NodeParts:
         if reason is not None:
-            unread = Unknown(reason)
+            unread = Unreadable(reason)
             return NodeParts(facts=unread, certificates=unread, interfaces=unread)
         return NodeParts(
             facts=self._read_facts(name),
@@ -202,7 +196,7 @@ class EstateReader:
     def _read_facts(self, name: str) -> Reading[NodeFacts]:
         found = self._part(name, 'status', 'the status', parse_node_facts)
         if known(found):
-            self._note_unread('the status', '', found, name)
+            self._note_unreadable('the status', '', found, name)
         return found
 
     def _read_certificates(self, name: str) -> Reading[tuple[Certificate, ...]]:
@@ -211,7 +205,7 @@ class EstateReader:
         if served is not None:
             self._certificates[name] = served
         for certificate in found if known(found) else ():
-            self._note_unread(f'the certificate {certificate.filename}', '', certificate, name)
+            self._note_unreadable(f'the certificate {certificate.filename}', '', certificate, name)
         return found
 
     def _interfaces(self, name: str) -> Reading[tuple[NodeInterface, ...]]:
@@ -221,12 +215,12 @@ class EstateReader:
         reading = self._understood(name, 'the network', parse_interfaces, document['data'])
         if document.get('changes'):
             self._note(name, 'The network of {} has changes that are not applied, so what runs is not known.', APPLY)
-            return Unknown(f'The network of node {name} has changes that are not applied; Proxmox shows only those.')
+            return Unreadable(f'The network of node {name} has changes that are not applied; Proxmox shows only those.')
         hidden = self._hidden('the network', lambda access: access.interfaces_hidden(self.version))
         if known(reading) and hidden is None:
             for interface in reading:
-                self._note_unread(f'the interface {interface.name}', CORRECT_NETWORK, interface, name)
-        return reading if isinstance(reading, Unknown) or hidden is None else hidden
+                self._note_unreadable(f'the interface {interface.name}', CORRECT_NETWORK, interface, name)
+        return reading if isinstance(reading, Unreadable) or hidden is None else hidden
 
     def _part[T](self, name: str, call: str, what: str, parse: Callable[[Any], T]) -> Reading[T]:
         if (name, call) not in self._asked:
@@ -235,27 +229,27 @@ class EstateReader:
 
     def _understood[T](self, name: str, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
         reading = understand(f'{what} of node {name}', parse, answer)
-        if isinstance(answer, NodeUnreachable):
+        if isinstance(answer, NodeUnreachableError):
             self.failed_nodes[name] = f'Node {name} stopped answering: Proxmox says "{answer.words}".'
-        elif isinstance(answer, CallFailed):
+        elif isinstance(answer, APIError):
             self._note(name, f'Proxmox could not tell {what} of {{}} ({answer.reason}).', answer.remedy)
-        elif isinstance(reading, Unknown) and not self._told_otherwise(answer):
+        elif isinstance(reading, Unreadable) and not self._is_reported_by_privileges(answer):
             self._note(name, reading.reason, answer.remedy if isinstance(answer, ProxmoxError) else '')
         return reading
 
-    def _told_otherwise(self, answer: Any) -> bool:
+    def _is_reported_by_privileges(self, answer: Any) -> bool:
         """A missing privilege that the token's privileges show is told by them."""
         return (
-            isinstance(answer, PermissionDenied)
+            isinstance(answer, PermissionDeniedError)
             and answer.privilege != ''
             and known(self.access)
             and not self.access.allows(answer.path, *answer.privilege.split('|'))
         )
 
-    def _note_unread(self, what: str, remedy: str, part: object, node: str | None = None) -> None:
+    def _note_unreadable(self, what: str, remedy: str, part: 'DataclassInstance', node: str | None = None) -> None:
         """The values of a part that could not be read, which cost no other value anything."""
         of_node = ' of {}' if node else ''
-        for reason in unread_values(part):
+        for reason in unreadable_values(part):
             message = f'A value of {what}{of_node} could not be read and is left unchanged in NetBox: {reason}'
             if node is None:
                 self._notices.setdefault((message, remedy), [])
@@ -271,12 +265,12 @@ def _ask_network(client: ProxmoxClient, node: str, version: Version) -> dict[str
     if version.major >= 9:
         answer = ask_document(client, 'nodes', node, 'network', type='include_sdn')
         # While a cluster is being upgraded, some nodes do not know that yet.
-        if not (isinstance(answer, CallFailed) and answer.status == 400):
+        if not (isinstance(answer, APIError) and answer.status == 400):
             return answer
     return ask_document(client, 'nodes', node, 'network')
 
 
-def _note_expiry(subject: str, name: str, expires: Reading[int], remedy: str, notebook: Notebook) -> None:
+def _add_expiry_notice(subject: str, name: str, expires: Reading[int], remedy: str, notices: NoticeCollector) -> None:
     if not known(expires):
         return
     left = expires - time.time()
@@ -284,4 +278,4 @@ def _note_expiry(subject: str, name: str, expires: Reading[int], remedy: str, no
         return
     day = f'{datetime.fromtimestamp(expires, UTC):%Y-%m-%d}'
     what = f'expires on {day}' if left > 0 else f'expired on {day}'
-    notebook.add(subject, f'The certificate {name} {what}.', remedy)
+    notices.add(subject, f'The certificate {name} {what}.', remedy)

@@ -24,7 +24,7 @@ class CollectOptions:
             inventory, with everything that takes a call of its own unknown: they are there.
         only: The ids of the guests that are read; the others are treated like those of a type that is not read. None:
             all are.
-        ssh: How to ask each node for its hardware. None: it is not asked; Unknown: the settings cannot be used.
+        ssh: How to ask each node for its hardware. None: it is not asked; Unreadable: the settings cannot be used.
     """
 
     os_info: bool = False
@@ -36,5 +36,5 @@ class CollectOptions:
     only: frozenset[int] | None = None
     ssh: Reading[SSHSettings | None] = None
 
-    def means(self, vmid: int) -> bool:
+    def includes(self, vmid: int) -> bool:
         return self.only is None or vmid in self.only

@@ -1,19 +1,19 @@
 """The SSH host keys that the nodes of a cluster show now, for a person to compare and confirm."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import ProxmoxError
 from ..http.client import Connection, ProxmoxClient
-from ..inventory import Unknown
+from ..inventory import Node, Reading, Unreadable
 from ..parsers.resources import ClusterStatus, Resources, merge_nodes
-from ..properties import Garbled
+from ..properties import ParseError
 from .errors import SSHError
 from .keys import parse_pins
-from .known_hosts import SeenKey, compare_command, see_host_key
+from .known_hosts import OfferedKey, compare_command, fetch_host_key
 from .nodes import NodeVisits, node_addresses
 
-__all__ = ('NodeKey', 'see_host_keys')
+__all__ = ('NodeKey', 'fetch_host_keys')
 
 LIMIT = 30  # seconds for all nodes: a person waits
 
@@ -41,7 +41,7 @@ class NodeKey:
     remedy: str = ''
 
 
-def see_host_keys(connection: Connection, port: int, pinned: Iterable[str], timeout: float) -> list[NodeKey]:
+def fetch_host_keys(connection: Connection, port: int, pinned: Iterable[str], timeout: float) -> list[NodeKey]:
     """
     The key of each node, at the addresses that Proxmox tells. No user name is sent to any of them.
 
@@ -52,15 +52,17 @@ def see_host_keys(connection: Connection, port: int, pinned: Iterable[str], time
         nodes = _nodes(client)
         addresses = node_addresses(nodes, client)
 
-        def visit(name: str, address: str, deadline: float) -> SeenKey:
+        def visit(name: str, address: str, deadline: float) -> OfferedKey:
             sockets, policy = client.sockets, connection.policy
-            return see_host_key(address, port, pins, timeout=timeout, deadline=deadline, sockets=sockets, policy=policy)
+            return fetch_host_key(
+                address, port, pins, timeout=timeout, deadline=deadline, sockets=sockets, policy=policy
+            )
 
         results = NodeVisits(client, addresses, visit, LIMIT).results()
-        return [_row(name, address, results.get(name)) for name, address in addresses.items()]
+        return [_row(name, address, results) for name, address in addresses.items()]
 
 
-def _nodes(client: ProxmoxClient):
+def _nodes(client: ProxmoxClient) -> tuple[Node, ...]:
     client.version()
     try:
         resources = Resources.parse(client.get('cluster', 'resources', type='node'))
@@ -69,16 +71,17 @@ def _nodes(client: ProxmoxClient):
         except ProxmoxError as error:
             if error.fatal:
                 raise
-            status = ClusterStatus.unread(error.message)
-    except Garbled as error:
+            status = ClusterStatus.unreadable(error.message)
+    except ParseError as error:
         raise ProxmoxError(f'Proxmox did not tell its nodes readably: {error}') from None
     return merge_nodes(resources, status)[0]
 
 
-def _row(node: str, address: str | Unknown, result: SeenKey | SSHError | None) -> NodeKey:
-    if isinstance(address, Unknown):
+def _row(node: str, address: Reading[str], results: Mapping[str, OfferedKey | SSHError]) -> NodeKey:
+    if isinstance(address, Unreadable):
         return NodeKey(node=node, error=address.reason)
-    if isinstance(result, SeenKey):
+    result = results[node]
+    if isinstance(result, OfferedKey):
         key = result.key
         return NodeKey(
             node=node, address=address, status=str(result.status), type=key.type, fingerprint=key.fingerprint_sha256,

@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from .host_key import HostKey
 
 __all__ = (
-    'HostKeyChanged',
-    'HostKeyNotPinned',
-    'HostKeyRefused',
-    'InvalidPassphrase',
-    'InvalidSSHSettings',
-    'SSHAddressNotAllowed',
-    'SSHAuthenticationFailed',
-    'SSHCommandRefused',
+    'HostKeyChangedError',
+    'HostKeyNotPinnedError',
+    'HostKeyRefusedError',
+    'InvalidPassphraseError',
+    'InvalidSSHSettingsError',
+    'SSHAddressNotAllowedError',
+    'SSHAuthenticationError',
+    'SSHCommandRefusedError',
     'SSHError',
-    'SSHTimeout',
-    'SSHTooMuchOutput',
-    'SSHUnreachable',
-    'WrongNode',
+    'SSHOutputTooLargeError',
+    'SSHTimeoutError',
+    'SSHUnreachableError',
+    'WrongNodeError',
 )
 
 
@@ -33,27 +33,27 @@ class SSHError(ProxmoxError):
     """Nothing could be read from a node over SSH."""
 
 
-class InvalidSSHSettings(SSHError):
+class InvalidSSHSettingsError(SSHError):
     """The settings cannot be used as they are (host, user, password, private key, pinned host keys)."""
 
 
-class InvalidPassphrase(InvalidSSHSettings):
+class InvalidPassphraseError(InvalidSSHSettingsError):
     """The passphrase of the private key is missing or wrong."""
 
 
-class SSHUnreachable(SSHError):
+class SSHUnreachableError(SSHError):
     """No SSH with the host: name unknown, port closed, no route, something else answers there, connection broken."""
 
 
-class SSHAddressNotAllowed(SSHError):
+class SSHAddressNotAllowedError(SSHError):
     """NetBox is not allowed to contact this address. Nothing was sent to it."""
 
 
-class SSHTimeout(SSHError):
+class SSHTimeoutError(SSHError):
     """The host, or a command on it, took longer than it may."""
 
 
-class HostKeyRefused(SSHError):
+class HostKeyRefusedError(SSHError):
     """
     The host did not prove that it is the one that was pinned. Neither user name, password nor key was sent to it.
 
@@ -66,25 +66,25 @@ class HostKeyRefused(SSHError):
         self.key = key
 
 
-class HostKeyNotPinned(HostKeyRefused):
+class HostKeyNotPinnedError(HostKeyRefusedError):
     """No key is pinned for this host yet."""
 
 
-class HostKeyChanged(HostKeyRefused):
+class HostKeyChangedError(HostKeyRefusedError):
     """The host shows another key than the pinned one."""
 
 
-class SSHAuthenticationFailed(SSHError):
+class SSHAuthenticationError(SSHError):
     """The host does not let this user in with this password or key."""
 
 
-class SSHCommandRefused(SSHError):
+class SSHCommandRefusedError(SSHError):
     """The user may log in but not run the commands: a restricted shell, ForceCommand, no shell at all."""
 
 
-class WrongNode(SSHError):
+class WrongNodeError(SSHError):
     """The host is not the node that it was asked as."""
 
 
-class SSHTooMuchOutput(SSHError):
+class SSHOutputTooLargeError(SSHError):
     """A command printed more than its output can be."""

@@ -8,9 +8,9 @@ is needed to document a cluster.
 
 from ..connections import ContactPolicy, Sockets
 from ..infrastructure import NodeHardware, PhysicalNic
-from ..readings import Unknown, known
-from .errors import SSHCommandRefused, WrongNode
-from .known_hosts import prove, session_deadline
+from ..readings import Unreadable, known
+from .errors import SSHCommandRefusedError, WrongNodeError
+from .known_hosts import session_deadline, verify_host_key
 from .parsers import parse_dmi, parse_host_name, parse_links, parse_nic_facts
 from .session import Output, Session, shortened
 from .settings import SSHSettings, check_address
@@ -48,7 +48,7 @@ def read_hardware(
     policy: ContactPolicy | None = None,
 ) -> NodeHardware:
     """
-    Ask one node. What could not be read of the rest is Unknown.
+    Ask one node. What could not be read of the rest is Unreadable.
 
     Args:
         host: DNS name or IP address, without a port.
@@ -58,21 +58,22 @@ def read_hardware(
         sockets: Told of the connection, so that it can be ended from outside.
         policy: Which addresses may be contacted.
 
-    Raises InvalidSSHSettings (of the host), SSHUnreachable, SSHTimeout, HostKeyNotPinned, HostKeyChanged,
-    SSHAuthenticationFailed, SSHCommandRefused, SSHTooMuchOutput or WrongNode if nothing can be trusted or read.
+    Raises InvalidSSHSettingsError (of the host), SSHUnreachableError, SSHTimeoutError, HostKeyNotPinnedError,
+    HostKeyChangedError, SSHAuthenticationError, SSHCommandRefusedError, SSHOutputTooLargeError or WrongNodeError if
+    nothing can be trusted or read.
     """
     check_address(host)
     with Session(
         host, settings.port, settings.timeout, session_deadline(settings.timeout, deadline), sockets, policy
     ) as session:
-        prove(session, host, settings.port, settings.pins)
+        verify_host_key(session, host, settings.port, settings.pins)
         session.login(settings.user, settings.password, settings.key)
         links, nic_facts, dmi = (session.run(command) for command in COMMANDS)
     _check_name(session, node, dmi)
     hardware = _hardware(links, nic_facts, dmi, settings.user)
     if hardware is None:
         words = f' It says: {links.words}' if links.words else ''
-        raise SSHCommandRefused(
+        raise SSHCommandRefusedError(
             f'{session.name} lets {settings.user} in, but does not run the commands.{words}',
             'Give the user an ordinary shell without ForceCommand, or let that run exactly these commands: '
             f'{"; ".join(COMMANDS)}',
@@ -84,7 +85,7 @@ def _check_name(session: Session, node: str | None, dmi: Output) -> None:
     name = parse_host_name(dmi.text)
     # Proxmox names a node by the first part of its host name.
     if node and name and name.partition('.')[0].casefold() != node.casefold():
-        raise WrongNode(
+        raise WrongNodeError(
             f'{session.name} is not node {node}: it calls itself {shortened(name)}.',
             'Does a reverse proxy or another machine answer at this address? Connect to the node itself.',
         )
@@ -95,7 +96,7 @@ def _hardware(links: Output, nic_facts: Output, dmi: Output, user: str) -> NodeH
     facts = parse_nic_facts(nic_facts.text) if nic_facts.status in GREP_STATUS else _failed(NIC_FACTS, nic_facts)
     nics = parse_links(links.text, facts) if links.status == 0 else _failed(LINKS, links)
     board = parse_dmi(dmi.text, user) if dmi.status in GREP_STATUS else None
-    if not known(nics) and not (board and board.lines) and not (known(facts) and (facts.speeds or facts.drivers)):
+    if not known(nics) and not (board and board.lines) and not (known(facts) and facts.lines):
         return None
     unread = _failed(DMI, dmi)
     return NodeHardware(
@@ -106,10 +107,10 @@ def _hardware(links: Output, nic_facts: Output, dmi: Output, user: str) -> NodeH
     )
 
 
-def _failed(command: str, output: Output) -> Unknown:
+def _failed(command: str, output: Output) -> Unreadable:
     name, words = command.split()[0], f' {output.words}' if output.words else ''
     if output.status == 127:
-        return Unknown(f'The node has no command "{name}".{words}')
+        return Unreadable(f'The node has no command "{name}".{words}')
     if output.status is None:
-        return Unknown(f'The command "{name}" was ended on the node before it was done.{words}')
-    return Unknown(f'The command "{name}" failed on the node (exit status {output.status}).{words}')
+        return Unreadable(f'The command "{name}" was ended on the node before it was done.{words}')
+    return Unreadable(f'The command "{name}" failed on the node (exit status {output.status}).{words}')

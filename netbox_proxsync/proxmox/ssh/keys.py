@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import paramiko
@@ -11,7 +11,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from .errors import InvalidPassphrase, InvalidSSHSettings
+from ..hosts import BRACKETED
+from .errors import InvalidPassphraseError, InvalidSSHSettingsError
 from .host_key import fingerprint_of, host_names
 
 __all__ = (
@@ -30,7 +31,6 @@ ALGORITHMS = {
     'ecdsa-sha2-nistp521': ('ecdsa-sha2-nistp521',),
     'ssh-rsa': ('rsa-sha2-512', 'rsa-sha2-256'),
 }
-BRACKETED = re.compile(r'\[(.+)\]:(\d{1,5})')
 SHA256 = re.compile(r'SHA256:([A-Za-z0-9+/]{43})=?')
 
 PIN_FORM = (
@@ -38,6 +38,9 @@ PIN_FORM = (
     '"ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" prints it on the node.'
 )
 KEY_FORM = 'Paste the whole file of an Ed25519, ECDSA or RSA key, with its BEGIN and END lines.'
+
+
+type SupportedKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def parse_pins(lines: Iterable[str]) -> tuple[Pin, ...]:
     """
     Pins from lines: '[host] key-type base64 [comment]' or '[host] SHA256:...'. Empty lines and '#' comments are none.
 
-    Raises InvalidSSHSettings for anything else.
+    Raises InvalidSSHSettingsError for anything else.
     """
     pins = []
     for number, line in enumerate(lines, 1):
@@ -77,14 +80,14 @@ def with_confirmed(text: str, lines: Iterable[str]) -> str:
     """
     Pinned keys, a line each, after a person has confirmed some: each is the only one of its host from now on.
 
-    Raises InvalidSSHSettings if a confirmed line is not 'host key-type base64'.
+    Raises InvalidSSHSettingsError if a confirmed line is not 'host key-type base64'.
     """
     lines = [' '.join(line.split()) for line in lines]
     names: set[str] = set()
     for number, line in enumerate(lines, 1):
         pin = _parse_pin(line.split(), number) if line else None
         if pin is None or pin.hosts is None or pin.type is None:
-            raise InvalidSSHSettings(f'Line {number} does not name a host and its whole key.', PIN_FORM)
+            raise InvalidSSHSettingsError(f'Line {number} does not name a host and its whole key.', PIN_FORM)
         names.update(alias for name in pin.hosts for alias in _aliases(name))
     kept = (_without(line, names) for line in text.splitlines())
     return '\n'.join([*(line for line in kept if line is not None), *dict.fromkeys(lines)])
@@ -108,15 +111,17 @@ def _aliases(name: str) -> set[str]:
 def _parse_pin(words: list[str], number: int) -> Pin:
     hosts = None
     if words[0].startswith(('@', '|')):
-        raise InvalidSSHSettings(f'Line {number} of the SSH host keys is a marker or a hashed name.', PIN_FORM)
+        raise InvalidSSHSettingsError(f'Line {number} of the SSH host keys is a marker or a hashed name.', PIN_FORM)
     if not _starts_key(words[0]) and len(words) > 1:
         hosts = tuple(_normal_host(name) for name in words.pop(0).split(','))
         if any(set(name) & set('*?!') for name in hosts):
-            raise InvalidSSHSettings(f'Line {number} of the SSH host keys names hosts by a pattern.', PIN_FORM)
+            raise InvalidSSHSettingsError(f'Line {number} of the SSH host keys names hosts by a pattern.', PIN_FORM)
     if fingerprint := SHA256.fullmatch(words[0]):
         return Pin(hosts, None, f'SHA256:{fingerprint[1]}')
     if words[0] not in ALGORITHMS:
-        raise InvalidSSHSettings(f'Line {number} of the SSH host keys holds no key of a type that is known.', PIN_FORM)
+        raise InvalidSSHSettingsError(
+            f'Line {number} of the SSH host keys holds no key of a type that is known.', PIN_FORM
+        )
     try:
         blob = base64.b64decode(words[1], validate=True)
         # A known type with a key of another one, or with half a key, must not pass for a pin.
@@ -124,7 +129,7 @@ def _parse_pin(words: list[str], number: int) -> Pin:
     except Exception:  # noqa: BLE001 - each type of key complains in its own way
         genuine = False
     if not genuine:
-        raise InvalidSSHSettings(f'The key in line {number} of the SSH host keys is cut off or garbled.', PIN_FORM)
+        raise InvalidSSHSettingsError(f'The key in line {number} of the SSH host keys is cut off or garbled.', PIN_FORM)
     return Pin(hosts, words[0], fingerprint_of(blob))
 
 
@@ -133,8 +138,9 @@ def _starts_key(word: str) -> bool:
 
 
 def _normal_host(name: str) -> str:
-    if bracketed := BRACKETED.fullmatch(name):
-        host, port = bracketed[1], int(bracketed[2])
+    bracketed = BRACKETED.fullmatch(name)
+    if bracketed and bracketed['port']:
+        host, port = bracketed['name'], int(bracketed['port'])
         return host_names(host, port)[port == 22]
     return host_names(name, 22)[0]
 
@@ -143,7 +149,7 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     """
     A private key in OpenSSH, PKCS#1, SEC 1 or PKCS#8 form.
 
-    Raises InvalidSSHSettings: not a private key, cut off, of another type, encrypted and the passphrase missing or
+    Raises InvalidSSHSettingsError: not a private key, cut off, of another type, encrypted and the passphrase missing or
     wrong. The error never holds any part of the key.
     """
     data = ('\n'.join(line.strip() for line in text.strip().splitlines()) + '\n').encode()
@@ -151,51 +157,54 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     load = serialization.load_ssh_private_key if b'OPENSSH' in data[:40] else serialization.load_pem_private_key
     key, encrypted = _try(load, data, None)
     if encrypted and not passphrase:
-        raise InvalidPassphrase(
+        raise InvalidPassphraseError(
             'The SSH private key is encrypted.', 'Give its passphrase, or a key that is not encrypted.'
         )
     if encrypted:
         key, _ = _try(load, data, passphrase)
         if key is None:
-            raise InvalidPassphrase('The passphrase does not open the SSH private key.', 'Enter it again.')
-    classes = (
-        (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key),
-        (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
-        (rsa.RSAPrivateKey, paramiko.RSAKey),
-    )
-    for kind, paramiko_class in classes:
-        if isinstance(key, kind) and (loaded := _converted(key, paramiko_class)):
-            return loaded
-    if key is not None:
-        raise InvalidSSHSettings('The SSH private key is of a type that is not supported.', KEY_FORM)
-    raise InvalidSSHSettings('The SSH private key is garbled, or not all of it is there.', KEY_FORM)
+            raise InvalidPassphraseError('The passphrase does not open the SSH private key.', 'Enter it again.')
+    if key is None:
+        raise InvalidSSHSettingsError('The SSH private key is garbled, or not all of it is there.', KEY_FORM)
+    loaded = None
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        loaded = _converted(key, paramiko.Ed25519Key)
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        loaded = _converted(key, paramiko.ECDSAKey)
+    elif isinstance(key, rsa.RSAPrivateKey):
+        loaded = _converted(key, paramiko.RSAKey)
+    if loaded is None:
+        raise InvalidSSHSettingsError('The SSH private key is of a type that is not supported.', KEY_FORM)
+    return loaded
 
 
 def _check_form(text: str) -> None:
     if text.lstrip().startswith('PuTTY-User-Key-File'):
-        raise InvalidSSHSettings(
+        raise InvalidSSHSettingsError(
             "The SSH private key is in PuTTY's form.", 'Convert it: PuTTYgen > Conversions > Export OpenSSH key.'
         )
     if text.lstrip().startswith(('ssh-', 'ecdsa-', '-----BEGIN PUBLIC')):
-        raise InvalidSSHSettings('This is a public key, not the SSH private key.', KEY_FORM)
+        raise InvalidSSHSettingsError('This is a public key, not the SSH private key.', KEY_FORM)
     if not re.search(r'-----BEGIN [A-Z ]*PRIVATE KEY-----', text):
-        raise InvalidSSHSettings('The SSH private key is not in PEM form.', KEY_FORM)
+        raise InvalidSSHSettingsError('The SSH private key is not in PEM form.', KEY_FORM)
 
 
-def _try(load, data: bytes, passphrase: str | None) -> tuple[object | None, bool]:
-    """The key or None, and whether it is encrypted."""
+def _try(
+    load: Callable[[bytes, bytes | None], object], data: bytes, passphrase: str | None
+) -> tuple[object | None, bool]:
+    """Return the key, or None, and whether it is encrypted."""
     try:
         return load(data, passphrase.encode() if passphrase else None), False
     except TypeError:
-        # What both loaders raise for an encrypted key without a passphrase, and only for that.
+        # Both loaders raise TypeError only for an encrypted key without a passphrase.
         return None, True
     except (ValueError, UnsupportedAlgorithm):
         return None, False
 
 
-def _converted(key, paramiko_class: type[paramiko.PKey]) -> paramiko.PKey | None:
+def _converted(key: SupportedKey, paramiko_class: type[paramiko.PKey]) -> paramiko.PKey | None:
     try:
-        # paramiko's own reader knows fewer forms (no PKCS#8), so it only ever gets OpenSSH's.
+        # paramiko supports fewer formats (no PKCS#8), so it always gets the OpenSSH format.
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..connections import ContactPolicy, Sockets
-from .errors import HostKeyChanged, HostKeyNotPinned, HostKeyRefused, SSHUnreachable
+from .errors import HostKeyChangedError, HostKeyNotPinnedError, HostKeyRefusedError, SSHUnreachableError
 from .host_key import HostKey
 from .keys import ALGORITHMS, Pin
 from .session import Session
 from .settings import TIMEOUT, check_address
 
-__all__ = ('KeyStatus', 'SeenKey', 'compare_command', 'prove', 'see_host_key')
+__all__ = ('KeyStatus', 'OfferedKey', 'compare_command', 'fetch_host_key', 'verify_host_key')
 
 SESSION_STEPS = 3  # a whole session may take so many times the limit of one step
 
@@ -26,14 +26,14 @@ class KeyStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SeenKey:
+class OfferedKey:
     """The key that a host shows now."""
 
     key: HostKey
     status: KeyStatus
 
 
-def see_host_key(
+def fetch_host_key(
     host: str,
     port: int = 22,
     pins: Iterable[Pin] = (),
@@ -42,24 +42,24 @@ def see_host_key(
     deadline: float | None = None,
     sockets: Sockets | None = None,
     policy: ContactPolicy | None = None,
-) -> SeenKey:
+) -> OfferedKey:
     """
     The key that a host shows now, for a person to compare and confirm. Not even a user name is sent.
 
-    Raises InvalidSSHSettings, SSHUnreachable or SSHTimeout.
+    Raises InvalidSSHSettingsError, SSHUnreachableError or SSHTimeoutError.
     """
     check_address(host)
     with Session(host, port, timeout, session_deadline(timeout, deadline), sockets, policy) as session:
-        return _see(session, host, port, pins)
+        return _fetch_host_key(session, host, port, pins)
 
 
-def prove(session: Session, host: str, port: int, pins: Iterable[Pin]) -> None:
+def verify_host_key(session: Session, host: str, port: int, pins: Iterable[Pin]) -> None:
     """
-    Connect to a host that proves to hold a pinned key, or raise HostKeyRefused. No credential is sent.
+    Connect to a host that proves to hold a pinned key, or raise HostKeyRefusedError. No credential is sent.
 
-    Raises SSHUnreachable or SSHTimeout as well.
+    Raises SSHUnreachableError or SSHTimeoutError as well.
     """
-    seen = _see(session, host, port, pins)
+    seen = _fetch_host_key(session, host, port, pins)
     if seen.status is not KeyStatus.PINNED:
         raise _refused(session, seen)
 
@@ -70,29 +70,26 @@ def session_deadline(timeout: float, deadline: float | None) -> float:
     return own if deadline is None else min(own, deadline)
 
 
-def _see(session: Session, host: str, port: int, pins: Iterable[Pin]) -> SeenKey:
+def _fetch_host_key(session: Session, host: str, port: int, pins: Iterable[Pin]) -> OfferedKey:
     """
-    A host has several keys and shows one. Which of them was pinned is known from a whole key, so that type is asked for
-    first; of a fingerprint it is not, so the other types are tried, too.
+    Fetch the pinned host key if the host has it, else the first that it offers.
+
+    A host has several keys and offers one per connection. A pin with a whole key names the type to request first. A pin
+    with a fingerprint does not, so the remaining types are tried as well.
     """
     pins = [pin for pin in pins if pin.is_for(host, port)]
     accepted = {pin.fingerprint for pin in pins}
     types = sorted(ALGORITHMS, key=lambda type_: all(pin.type != type_ for pin in pins))
-    shown: HostKey | None = None
-    while types:
+    key = offered = session.connect(types)
+    while key.fingerprint_sha256 not in accepted:
+        if all(pin.type for pin in pins) or key.type not in types:
+            return OfferedKey(offered, KeyStatus.CHANGED if pins else KeyStatus.NEW)
+        types.remove(key.type)
         try:
             key = session.connect(types)
-        except SSHUnreachable:
-            if shown:
-                break  # it has no key of another type
-            raise
-        if key.fingerprint_sha256 in accepted:
-            return SeenKey(key, KeyStatus.PINNED)
-        shown = shown or key
-        if all(pin.type for pin in pins) or key.type not in types:
-            break
-        types.remove(key.type)
-    return SeenKey(shown, KeyStatus.CHANGED if pins else KeyStatus.NEW)
+        except SSHUnreachableError:
+            return OfferedKey(offered, KeyStatus.CHANGED)  # the host has no key of another type
+    return OfferedKey(key, KeyStatus.PINNED)
 
 
 def compare_command(key: HostKey) -> str:
@@ -101,18 +98,18 @@ def compare_command(key: HostKey) -> str:
     return f'ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub'
 
 
-def _refused(session: Session, seen: SeenKey) -> HostKeyRefused:
+def _refused(session: Session, seen: OfferedKey) -> HostKeyRefusedError:
     key = seen.key
     shown = f'{key.fingerprint_sha256} ({key.type})'
     compare = f'compare it with "{compare_command(key)}" on the console of the node'
     confirm = 'confirm it under "SSH host keys" of the endpoint'
     if seen.status is KeyStatus.CHANGED:
-        return HostKeyChanged(
+        return HostKeyChangedError(
             f'{session.name} does not show the SSH host key that is pinned for it, but {shown}. Nothing was sent.',
             f'If the node was installed anew, {compare} and {confirm}. If not, somebody may be listening in.',
             key=key,
         )
-    return HostKeyNotPinned(
+    return HostKeyNotPinnedError(
         f'No SSH host key is pinned for {session.name}. It shows {shown}. Nothing was sent to it.',
         f'{compare[0].upper()}{compare[1:]}, and {confirm}.',
         key=key,

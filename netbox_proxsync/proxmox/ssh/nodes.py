@@ -9,9 +9,9 @@ from functools import partial
 from ..hosts import Host
 from ..http.client import ProxmoxClient
 from ..infrastructure import NodeHardware
-from ..inventory import Node, Reading, Unknown, known
-from ..notices import Notebook
-from .errors import SSHError, SSHTimeout
+from ..inventory import Node, Reading, Unreadable, known
+from ..notices import NoticeCollector
+from .errors import SSHError, SSHTimeoutError
 from .hardware import read_hardware
 from .settings import SSHSettings
 
@@ -36,12 +36,12 @@ def node_addresses(nodes: Iterable[Node], client: ProxmoxClient) -> dict[str, Re
 
 def _address(node: Node, alone: bool, client: ProxmoxClient) -> Reading[str]:
     if not node.online:
-        return Unknown(f'Node {node.name} is offline.')
+        return Unreadable(f'Node {node.name} is offline.')
     if alone:
         return Host.parse(client.host).name
     if known(node.address) and node.address:
         return node.address
-    return Unknown(NO_ADDRESS.format(node.name))
+    return Unreadable(NO_ADDRESS.format(node.name))
 
 
 class NodeVisits[T]:
@@ -73,12 +73,12 @@ class NodeVisits[T]:
         pool.shutdown(wait=False)
 
     def results(self) -> dict[str, T | SSHError]:
-        """What came of each visit. Raises Cancelled or RunTimeout as soon as the client is ended."""
+        """What came of each visit. Raises CancelledError or RunTimeoutError as soon as the client is ended."""
         waiting = set(self._futures.values())
         while waiting and time.monotonic() < self._deadline:
-            self._client.go_on()
+            self._client.raise_if_cancelled()
             waiting = wait(waiting, timeout=min(PATIENCE, max(0, self._deadline - time.monotonic()))).not_done
-        self._client.go_on()
+        self._client.raise_if_cancelled()
         return {name: self._result(name, future) for name, future in self._futures.items()}
 
     def _result(self, name: str, future: Future[T | SSHError]) -> T | SSHError:
@@ -95,15 +95,15 @@ class NodeVisits[T]:
         except SSHError as error:
             return error
 
-    def _late(self, name: str) -> SSHTimeout:
-        return SSHTimeout(
+    def _late(self, name: str) -> SSHTimeoutError:
+        return SSHTimeoutError(
             f'Node {name} was not done within the {self._limit:g} seconds for all nodes over SSH.',
             'Do the nodes answer on their SSH port?',
         )
 
 
 class HardwareReading:
-    """The hardware of the nodes, being read. `settings`: None if nobody asked; Unknown if they cannot be used."""
+    """The hardware of the nodes, being read. `settings`: None if nobody asked; Unreadable if they cannot be used."""
 
     def __init__(self, client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: tuple[Node, ...]) -> None:
         self._settings = settings
@@ -113,28 +113,29 @@ class HardwareReading:
             self._addresses = node_addresses(nodes, client)
             self._visits = NodeVisits(client, self._addresses, partial(_read, settings, client), READ_LIMIT)
 
-    def into(self, nodes: tuple[Node, ...], notebook: Notebook) -> tuple[Node, ...]:
+    def merged_into(self, nodes: tuple[Node, ...], notices: NoticeCollector) -> tuple[Node, ...]:
         """The nodes with their hardware, and a notice for each that could not be read. Waits for the last of them."""
-        if isinstance(self._settings, Unknown):
-            notebook.add('SSH', self._settings.reason, "Correct the endpoint's SSH settings.")
+        if isinstance(self._settings, Unreadable):
+            notices.add('SSH', self._settings.reason, "Correct the endpoint's SSH settings.")
             return tuple(replace(node, hardware=self._settings) for node in nodes)
         if self._visits is None:
             return nodes
         results = self._visits.results()
-        return tuple(replace(node, hardware=self._hardware(node, results, notebook)) for node in nodes)
+        return tuple(replace(node, hardware=self._hardware(node, results, notices)) for node in nodes)
 
     def _hardware(
-        self, node: Node, results: Mapping[str, NodeHardware | SSHError], notebook: Notebook
+        self, node: Node, results: Mapping[str, NodeHardware | SSHError], notices: NoticeCollector
     ) -> Reading[NodeHardware]:
-        result = results.get(node.name, self._addresses.get(node.name, Unknown(NO_ADDRESS.format(node.name))))
+        address = self._addresses[node.name]
+        if isinstance(address, Unreadable):
+            if node.online:  # an offline node is reported elsewhere
+                notices.add(f'node/{node.name}', address.reason, 'Grant the token Sys.Audit on /.')
+            return address
+        result = results[node.name]
         if isinstance(result, NodeHardware):
             return result
-        if isinstance(result, Unknown):
-            if node.online:  # that a node is offline is told elsewhere
-                notebook.add(f'node/{node.name}', result.reason, 'Grant the token Sys.Audit on /.')
-            return result
-        notebook.add(f'node/{node.name}', result.message, result.remedy)
-        return Unknown(result.message)
+        notices.add(f'node/{node.name}', result.message, result.remedy)
+        return Unreadable(result.message)
 
 
 def _read(settings: SSHSettings, client: ProxmoxClient, name: str, address: str, deadline: float) -> NodeHardware:

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..infrastructure import PhysicalNic
-from ..readings import Reading, Unknown, known
+from ..properties import NO_MAC, parse_mac
+from ..readings import Reading, Unreadable, known
 from ..storable_text import clean
 
 __all__ = ('DMI', 'Dmi', 'NicFacts', 'PhysicalNic', 'parse_dmi', 'parse_host_name', 'parse_links', 'parse_nic_facts')
-
-MAC = re.compile(r'[0-9a-f]{2}(:[0-9a-f]{2}){5}', re.IGNORECASE)
-NO_MAC = '00:00:00:00:00:00'
 
 NIC_FILE = re.compile(r'/sys/class/net/([^/:\s]+)/(speed|addr_assign_type|device/uevent):(.*)')
 HOST_NAME = re.compile(r'/proc/sys/kernel/hostname:(.*)')
@@ -30,7 +28,7 @@ NO_SPEED = (65535, 2**32 - 1)
 MAX_SPEED = 10**8  # Mbit/s; nothing sane is faster
 # NET_ADDR_RANDOM in include/uapi/linux/netdevice.h: the driver found no address in the card and made one up.
 RANDOM_MAC = '1'
-MAX_TEXT = 200  # characters of a vendor, product, serial number or driver; SMBIOS allows 64
+MAX_TEXT = 200  # characters of a vendor, product or serial number; SMBIOS allows 64
 
 # What manufacturers leave in the DMI where nobody filled in the value.
 MEANINGLESS = frozenset(
@@ -82,12 +80,13 @@ class NicFacts:
     By name of the interface; those without a value are not in it.
 
     Attributes:
-        speeds: Of the link, in Mbit/s.
-        random_macs: Interfaces whose MAC the kernel made up, anew at each start.
+        speeds: Link speeds in Mbit/s.
+        lines: The number of lines of output that belong to an interface.
+        random_macs: Interfaces with a random MAC address, which the kernel generates at each start.
     """
 
     speeds: Mapping[str, int]
-    drivers: Mapping[str, str]
+    lines: int = 0
     random_macs: frozenset[str] = frozenset()
 
 
@@ -111,7 +110,7 @@ DMI = {'sys_vendor': 'manufacturer', 'product_name': 'product', 'product_serial'
 
 def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[PhysicalNic, ...]]:
     """
-    The physical NICs in the output of `ip -j -d link show`, in its order. All of them, or Unknown.
+    The physical NICs in the output of `ip -j -d link show`, in its order. All of them, or Unreadable.
 
     Everything that the kernel makes itself (bridges, bonds, VLANs, taps, veths, Open vSwitch) has an `info_kind`.
     """
@@ -123,13 +122,13 @@ def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[Physical
     except (ValueError, RecursionError):
         links = None
     if not isinstance(links, list):
-        return Unknown('The node did not list its network interfaces readably.')
+        return Unreadable('The node did not list its network interfaces readably.')
     nics: dict[str, PhysicalNic] = {}
     for link in links:
         if link == {}:
             continue  # iproute2's way to leave one out
         if not isinstance(link, dict) or _name(link.get('ifname')) is None:
-            return Unknown('The node listed a network interface without a name.')
+            return Unreadable('The node listed a network interface without a name.')
         info = _mapping(link.get('linkinfo'))
         if link.get('link_type') == 'ether' and not info.get('info_kind'):
             nics.setdefault(link['ifname'], _nic(link, info, facts))
@@ -145,7 +144,9 @@ def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFac
     # member is the address that it had before, which is the same one unless somebody had changed it.
     permanent = _mac(link.get('permaddr')) or _mac(_mapping(info.get('info_slave_data')).get('perm_hwaddr'))
     if permanent is None:
-        permanent = Unknown(f'The kernel does not tell the permanent MAC of {name}, a bond member.') if in_bond else mac
+        permanent = (
+            Unreadable(f'The kernel does not tell the permanent MAC of {name}, a bond member.') if in_bond else mac
+        )
         if known(facts) and name in facts.random_macs:
             permanent = None  # there is none
     return PhysicalNic(
@@ -153,8 +154,6 @@ def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFac
         mac=mac,
         permanent_mac=permanent,
         speed_mbps=facts.speeds.get(name) if known(facts) else facts,
-        driver=facts.drivers.get(name) if known(facts) else facts,
-        bond=_name(link.get('master')) if in_bond else None,
     )
 
 
@@ -167,30 +166,27 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _mac(value: object) -> str | None:
-    if isinstance(value, str) and MAC.fullmatch(value) and value != NO_MAC:
-        return value.upper()
-    return None
+    mac = parse_mac(value)
+    return None if mac == NO_MAC else mac
 
 
 def parse_nic_facts(output: str) -> NicFacts:
     """From lines '/sys/class/net/eno1/speed:1000' and '/sys/class/net/eno1/device/uevent:DRIVER=igb'."""
     speeds: dict[str, int] = {}
-    drivers: dict[str, str] = {}
+    lines = 0
     random_macs = set()
     for line in output.split('\n'):
         match = NIC_FILE.fullmatch(line.rstrip('\r'))
         if match is None:
             continue
+        lines += 1
         name, file, value = match.groups()
         if file == 'speed':
             if re.fullmatch(r'[0-9]{1,10}', value) and 0 < int(value) < MAX_SPEED and int(value) not in NO_SPEED:
                 speeds[name] = int(value)
-        elif file == 'addr_assign_type':
-            if value == RANDOM_MAC:
-                random_macs.add(name)
-        elif value.startswith('DRIVER=') and (driver := _printable(value.removeprefix('DRIVER='))):
-            drivers[name] = driver
-    return NicFacts(speeds=speeds, drivers=drivers, random_macs=frozenset(random_macs))
+        elif file == 'addr_assign_type' and value == RANDOM_MAC:
+            random_macs.add(name)
+    return NicFacts(speeds=speeds, lines=lines, random_macs=frozenset(random_macs))
 
 
 def parse_host_name(output: str) -> str | None:
@@ -221,8 +217,8 @@ def _dmi(values: Mapping[str, str], file: str, field: str, user: str) -> Reading
     if file in values:
         return _meaningful(values[file])
     if values and file == 'product_serial' and user != 'root':
-        return Unknown(f'Only root may read the serial number, not {user}.')
-    return Unknown(f'The node does not tell its {field} (/sys/class/dmi/id/{file}).')
+        return Unreadable(f'Only root may read the serial number, not {user}.')
+    return Unreadable(f'The node does not tell its {field} (/sys/class/dmi/id/{file}).')
 
 
 def _meaningful(value: str) -> str | None:

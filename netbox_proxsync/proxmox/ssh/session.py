@@ -9,16 +9,17 @@ from typing import Self
 
 import paramiko
 
-from ..connections import AddressNotAllowed, ContactPolicy, Sockets, connect
+from ..connections import AddressNotAllowedError, ContactPolicy, Sockets, connect
+from ..hosts import Host
 from ..storable_text import clean_text
 from .errors import (
-    SSHAddressNotAllowed,
-    SSHAuthenticationFailed,
-    SSHCommandRefused,
+    SSHAddressNotAllowedError,
+    SSHAuthenticationError,
+    SSHCommandRefusedError,
     SSHError,
-    SSHTimeout,
-    SSHTooMuchOutput,
-    SSHUnreachable,
+    SSHOutputTooLargeError,
+    SSHTimeoutError,
+    SSHUnreachableError,
 )
 from .host_key import HostKey
 from .keys import ALGORITHMS
@@ -70,7 +71,7 @@ class Session:
         sockets: Sockets | None = None,
         policy: ContactPolicy | None = None,
     ) -> None:
-        self.name = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+        self.name = str(Host(host, port))
         self._host, self._port = host, port
         self._timeout, self._deadline = timeout, deadline
         self._sockets = sockets
@@ -92,7 +93,7 @@ class Session:
         Args:
             types: The types of host key that are accepted, most wanted first.
 
-        Raises SSHUnreachable or SSHTimeout.
+        Raises SSHUnreachableError or SSHTimeoutError.
         """
         self._close()
         self._socket = self._connected()
@@ -110,15 +111,15 @@ class Session:
         )
 
     def login(self, user: str, password: str | None, key: paramiko.PKey | None) -> None:
-        """Raises SSHAuthenticationFailed, SSHUnreachable or SSHTimeout."""
-        transport, what = self._transport, 'private key' if key else 'password'
+        """Raises SSHAuthenticationError, SSHUnreachableError or SSHTimeoutError."""
+        transport, what = self._connected_transport, 'private key' if key else 'password'
 
         def attempt() -> list[str]:
-            return transport.auth_publickey(user, key) if key else transport.auth_password(user, password)
+            return transport.auth_publickey(user, key) if key else transport.auth_password(user, password or '')
 
         further = self._limited('logging in', attempt, lambda error: self._not_let_in(error, user, what))
         if further:
-            raise SSHAuthenticationFailed(
+            raise SSHAuthenticationError(
                 f'{self.name} wants more of {user} than the {what}: {shortened(" or ".join(further))}.',
                 'Let this user log in with one factor from the NetBox server.',
             )
@@ -128,7 +129,7 @@ class Session:
         return self._limited(f'"{command}"', lambda: self._run(command), self._not_run)
 
     def _run(self, command: str) -> Output:
-        channel = self._transport.open_session()
+        channel = self._connected_transport.open_session()
         try:
             channel.exec_command(command)
             channel.shutdown_write()  # what waits for input, as an SFTP server does, ends
@@ -136,7 +137,7 @@ class Session:
             while chunk := channel.recv(CHUNK):
                 output += chunk
                 if len(output) > MAX_OUTPUT:
-                    raise SSHTooMuchOutput(
+                    raise SSHOutputTooLargeError(
                         f'{self.name} printed more than {MAX_OUTPUT // 1024**2} MiB for "{command}".',
                         'Run it on the node: what prints so much?',
                     )
@@ -164,13 +165,18 @@ class Session:
         finally:
             timer.cancel()
         if self._late:
-            raise SSHTimeout(
+            raise SSHTimeoutError(
                 f'{self.name} took too long for {what} (limit: {self._timeout:g} seconds a step).',
                 'Is the node overloaded? Is it SSH that answers there?',
             )
         if failure:
             raise failure
         return result
+
+    @property
+    def _connected_transport(self) -> paramiko.Transport:
+        assert self._transport is not None, 'connect() must be called first'
+        return self._transport
 
     def _too_late(self) -> None:
         self._late = True
@@ -187,40 +193,40 @@ class Session:
         deadline = min(self._deadline, time.monotonic() + self._timeout)
         try:
             return connect(self._host, self._port, self._policy, deadline, self._sockets)
-        except AddressNotAllowed as error:
-            failure = SSHAddressNotAllowed(error.message, error.remedy)
+        except AddressNotAllowedError as error:
+            failure = SSHAddressNotAllowedError(error.message, error.remedy)
         except (socket.gaierror, UnicodeError):
-            failure = SSHUnreachable(
+            failure = SSHUnreachableError(
                 f'The name {self._host} is not known.', 'Is it spelled right, and known to the DNS that NetBox uses?'
             )
         except TimeoutError:
-            failure = SSHTimeout(
+            failure = SSHTimeoutError(
                 f'{self.name} did not answer within {self._timeout:g} seconds.',
                 'Is the host up, and does a firewall let NetBox reach its SSH port?',
             )
         except ConnectionError:
-            failure = SSHUnreachable(f'{self.name} refused the connection.', CHECK_PORT, passing=True)
+            failure = SSHUnreachableError(f'{self.name} refused the connection.', CHECK_PORT, transient=True)
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            failure = SSHUnreachable(
+            failure = SSHUnreachableError(
                 f'{self.name} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?'
             )
         raise failure
 
     def _no_ssh(self, error: Exception) -> SSHError:
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
-            return SSHUnreachable(
+            return SSHUnreachableError(
                 f'{self.name} and NetBox have no way of encryption, or no type of host key, in common.',
                 'Let sshd offer an Ed25519, ECDSA or RSA host key (with SHA-2) and current algorithms.',
             )
         if isinstance(error, EOFError | OSError):
-            return SSHUnreachable(f'{self.name} closed the connection before keys were exchanged.', CHECK_PORT)
-        return SSHUnreachable(f'{self.name} does not speak SSH, or closed the connection at once.', CHECK_PORT)
+            return SSHUnreachableError(f'{self.name} closed the connection before keys were exchanged.', CHECK_PORT)
+        return SSHUnreachableError(f'{self.name} does not speak SSH, or closed the connection at once.', CHECK_PORT)
 
     def _not_let_in(self, error: Exception, user: str, what: str) -> SSHError:
         if isinstance(error, paramiko.BadAuthenticationType):
             allowed = shortened(', '.join(map(str, error.allowed_types))) or 'nothing'
-            return SSHAuthenticationFailed(
+            return SSHAuthenticationError(
                 f'{self.name} does not let {user} log in with a {what}; it allows: {allowed}.',
                 'Use what it allows, or change sshd_config (PasswordAuthentication, PermitRootLogin).',
             )
@@ -230,8 +236,8 @@ class Session:
                 if what == 'private key'
                 else 'Enter it again. For root, PermitRootLogin in sshd_config may allow keys only.'
             )
-            return SSHAuthenticationFailed(f'{self.name} refused the {what} of {user}.', place)
-        return SSHUnreachable(
+            return SSHAuthenticationError(f'{self.name} refused the {what} of {user}.', place)
+        return SSHUnreachableError(
             f'{self.name} closed the connection while {user} logged in.',
             "Does sshd's log on the node say why (AllowUsers, MaxAuthTries, fail2ban)?",
         )
@@ -239,19 +245,19 @@ class Session:
     def _not_run(self, error: Exception) -> SSHError:
         if self._broken():
             return self._lost()
-        return SSHCommandRefused(
+        return SSHCommandRefusedError(
             f'{self.name} does not let this user run commands.', 'Give the user an ordinary shell, or use another.'
         )
 
-    def _lost(self) -> SSHUnreachable:
-        return SSHUnreachable(
-            f'{self.name} broke the connection.', 'Was the node, its network or sshd restarted?', passing=True
+    def _lost(self) -> SSHUnreachableError:
+        return SSHUnreachableError(
+            f'{self.name} broke the connection.', 'Was the node, its network or sshd restarted?', transient=True
         )
 
     def _broken(self) -> bool:
         # paramiko closes the channels of a connection that broke a moment before it says that it is not active.
-        self._transport.join(0.2)
-        return not self._transport.is_alive()
+        self._connected_transport.join(0.2)
+        return not self._connected_transport.is_alive()
 
 
 def shortened(text: str) -> str:

@@ -2,25 +2,24 @@
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 import paramiko
 
-from .errors import InvalidSSHSettings
+from ..hosts import is_host
+from .errors import InvalidSSHSettingsError
 from .keys import Pin, load_private_key, parse_pins
 
 __all__ = ('TIMEOUT', 'SSHSettings', 'check_address', 'check_user')
 
 TIMEOUT = 10  # seconds
 
-HOST = re.compile(r'[^\s/?#@\[\]\x00-\x20\x7f]+')
 USER = re.compile(r'[^\s\x00-\x1f\x7f]+')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SSHSettings:
     """
-    How the nodes of a cluster are reached over SSH. Making one raises InvalidSSHSettings if it cannot be used.
+    How the nodes of a cluster are reached over SSH. Making one raises InvalidSSHSettingsError if it cannot be used.
 
     Attributes:
         password: Or `private_key`, exactly one of them; never shown.
@@ -45,13 +44,13 @@ class SSHSettings:
     def __post_init__(self) -> None:
         check_user(self.user)
         if not 0 < self.port < 65536:
-            raise InvalidSSHSettings(f'{self.port} is not a port.', 'Write the SSH port of the nodes, usually 22.')
+            raise InvalidSSHSettingsError(f'{self.port} is not a port.', 'Write the SSH port of the nodes, usually 22.')
         if not self.timeout > 0:
-            raise InvalidSSHSettings(f'{self.timeout} seconds are no time limit.', 'Allow at least a second.')
+            raise InvalidSSHSettingsError(f'{self.timeout} seconds are no time limit.', 'Allow at least a second.')
         if not self.password and not self.private_key:
-            raise InvalidSSHSettings('Neither an SSH password nor a private key is given.', 'Give one of them.')
+            raise InvalidSSHSettingsError('Neither an SSH password nor a private key is given.', 'Give one of them.')
         if self.password and self.private_key:
-            raise InvalidSSHSettings('Both an SSH password and a private key are given.', 'Remove one of them.')
+            raise InvalidSSHSettingsError('Both an SSH password and a private key are given.', 'Remove one of them.')
         object.__setattr__(self, 'pins', parse_pins(self.host_keys))
         # Once for all nodes: to open an encrypted key takes long on purpose.
         key = load_private_key(self.private_key, self.passphrase) if self.private_key else None
@@ -59,21 +58,16 @@ class SSHSettings:
 
 
 def check_user(user: str) -> None:
-    """Raises InvalidSSHSettings."""
+    """Raises InvalidSSHSettingsError."""
     if not USER.fullmatch(user):
-        raise InvalidSSHSettings('The SSH user is empty or holds blanks.', 'Enter the name of a user of the nodes.')
-
-
-def check_address(host: str) -> None:
-    """Raises InvalidSSHSettings for what is neither a name nor an address (without brackets and port)."""
-    if not HOST.fullmatch(host) or (':' in host and not _is_ipv6(host)):
-        raise InvalidSSHSettings(
-            f'{host or "An empty text"} is not a host.', 'Write a name or an address, without brackets; the port apart.'
+        raise InvalidSSHSettingsError(
+            'The SSH user is empty or holds blanks.', 'Enter the name of a user of the nodes.'
         )
 
 
-def _is_ipv6(text: str) -> bool:
-    try:
-        return ip_address(text).version == 6
-    except ValueError:
-        return False
+def check_address(host: str) -> None:
+    """Raises InvalidSSHSettingsError for what is neither a name nor an address (without brackets and port)."""
+    if not is_host(host):
+        raise InvalidSSHSettingsError(
+            f'{host or "An empty text"} is not a host.', 'Write a name or an address, without brackets; the port apart.'
+        )

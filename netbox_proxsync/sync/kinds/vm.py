@@ -234,12 +234,12 @@ def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> R
     if guest_type is GuestType.QEMU:
         return decimal_text_of(config.vcpus if config.vcpus or not known(config.vcpus) else cores_of(config))
     for limit in (config.cores, config.cpulimit):
-        if isinstance(limit, Unknown):
+        if isinstance(limit, Unreadable):
             return limit
         if limit:
             # virtualization.VirtualMachine.vcpus has two decimal places, and at least 0.01.
             return decimal_text(max(Decimal('0.01'), round(Decimal(limit), 2)))
-    return decimal_text(node_cpus) if isinstance(node_cpus, int) else Unknown('The CPUs of the node are not known.')
+    return decimal_text(node_cpus) if isinstance(node_cpus, int) else Unreadable('The CPUs of the node are not known.')
 
 
 def decimal_text_of(number: Reading[int | None]) -> Reading[str | None]:

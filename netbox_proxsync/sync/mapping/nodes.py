@@ -105,7 +105,7 @@ def addresses_are_read(node: Node) -> bool:
     """Whether all addresses of a node could be read, so that any other address is absent."""
     return (
         known(node.interfaces)
-        and all(interface.addresses_unread is None for interface in node.interfaces)
+        and all(interface.addresses_unreadable is None for interface in node.interfaces)
         and not management_in_doubt(node)
         and (known(node.address) or not may_lease(node.interfaces))
     )

@@ -2,7 +2,7 @@
 
 import re
 
-from ...proxmox.inventory import Guest, GuestConfig, Reading, Unknown, known
+from ...proxmox.inventory import Guest, GuestConfig, Reading, Unreadable, known
 from ..values import Shared
 
 __all__ = ('is_second_choice', 'platform_of')
@@ -45,13 +45,13 @@ def platform_of(guest: Guest, config: GuestConfig) -> Reading[Shared | None]:
     The platform: from an `os:` line in the notes, otherwise from the guest agent, otherwise from `ostype`. None: no
     source states it; Unknown: the best source that may state it could not be read.
     """
-    if isinstance(config.description, Unknown):
+    if isinstance(config.description, Unreadable):
         return config.description
     if line := NOTES_LINE.search(config.description):
         return platform(line[1])
     if known(guest.os_name) and guest.os_name:
         return platform(guest.os_name)
-    if isinstance(config.ostype, Unknown):
+    if isinstance(config.ostype, Unreadable):
         return config.ostype
     if config.ostype is None or config.ostype in UNSPECIFIED_OS:
         return None
@@ -62,7 +62,7 @@ def is_second_choice(guest: Guest, config: GuestConfig) -> bool:
     """Whether the platform comes from `ostype` because the guest agent, which is more precise, could not be read."""
     if not known(config.description) or NOTES_LINE.search(config.description):
         return False
-    return isinstance(guest.os_name, Unknown)
+    return isinstance(guest.os_name, Unreadable)
 
 
 def platform(name: str) -> Shared:

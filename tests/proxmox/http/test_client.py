@@ -11,20 +11,20 @@ from threading import Thread
 import pytest
 
 from netbox_proxsync.proxmox.errors import (
-    AuthenticationFailed,
-    CallFailed,
-    CallTimeout,
-    Cancelled,
-    ConnectionBroken,
-    GarbledAnswer,
-    HostUnreachable,
-    InvalidConnection,
-    NodeUnreachable,
-    NotProxmox,
-    PermissionDenied,
+    APIError,
+    AuthenticationError,
+    CallTimeoutError,
+    CancelledError,
+    ConnectionBrokenError,
+    HostUnreachableError,
+    InvalidConnectionError,
+    InvalidResponseError,
+    NodeUnreachableError,
+    NotProxmoxError,
+    PermissionDeniedError,
     ProxmoxError,
-    RunTimeout,
-    VersionTooOld,
+    RunTimeoutError,
+    VersionTooOldError,
 )
 from netbox_proxsync.proxmox.hosts import Host
 from netbox_proxsync.proxmox.http import client as client_module
@@ -96,8 +96,8 @@ class TestRequests:
     def test_there_is_no_way_to_write(self):
         public = {name for name in dir(ProxmoxClient) if not name.startswith('_')}
         assert public == {
-            'add_members', 'calls', 'cancel', 'certificate', 'ended', 'failed_hosts', 'get', 'get_document', 'go_on',
-            'host', 'version',
+            'add_members', 'calls', 'cancel', 'certificate', 'ended', 'failed_hosts', 'get', 'get_document',
+            'raise_if_cancelled', 'host', 'version',
         }  # fmt: skip
 
     def test_connections_are_kept_and_never_more_than_the_concurrency(self, connect, context):
@@ -118,7 +118,7 @@ class TestRequests:
     def test_a_proxy_that_does_not_connect(self, connect, context):
         proxy = f'http://user:hunter2@127.0.0.1:{closed_port()}'
         with serving(answering(), context) as server, connect(server.host, proxies={'https': proxy}) as client:
-            error = fails(HostUnreachable, client.version)
+            error = fails(HostUnreachableError, client.version)
             assert server.connections == 0
         assert 'proxy' in error.message
         assert 'hunter2' not in str(error)
@@ -144,48 +144,48 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ('status', 'body', 'kind', 'words'),
         [
-            ('401 Authentication failed!', b'', AuthenticationFailed, 'does not accept the API token netbox@pve!sync'),
+            ('401 Authentication failed!', b'', AuthenticationError, 'does not accept the API token netbox@pve!sync'),
             (
                 '403 Permission check failed',
                 b'{"data":null,"message":"Permission check failed (/vms/100, VM.Audit)\\n"}',
-                PermissionDenied,
+                PermissionDeniedError,
                 'lacks VM.Audit on /vms/100',
             ),
             (
                 '403 Permission check failed (/, Sys.Audit|Sys.Modify)',
                 b'{"data":null}',
-                PermissionDenied,
+                PermissionDeniedError,
                 'lacks Sys.Audit|Sys.Modify on /',
             ),
-            ('403 Permission check failed', b'{"data":null}', PermissionDenied, 'Permission check failed'),
-            ('400 Parameter verification failed.', b'{"errors":{"type":"no"},"data":null}', CallFailed, 'type: no'),
-            ("501 Method 'GET /nodes/pve1/x' not implemented", b'{"data":null}', CallFailed, 'not implemented'),
-            ('500 got timeout', b'{"data":null,"message":"got timeout\\n"}', CallFailed, 'got timeout'),
-            ('301 Moved Permanently', b'', CallFailed, 'Moved Permanently'),
-            ('200 OK', b'<html>Please log in</html>', GarbledAnswer, 'not an answer of Proxmox'),
-            ('200 OK', b'', GarbledAnswer, 'not an answer of Proxmox'),
-            ('200 OK', b'[]', GarbledAnswer, 'not an answer of Proxmox'),
-            ('200 OK', b'{"error":1}', GarbledAnswer, 'not an answer of Proxmox'),
-            ('200 OK', b'{"data":' + b'[' * 100_000, GarbledAnswer, 'not an answer of Proxmox'),
+            ('403 Permission check failed', b'{"data":null}', PermissionDeniedError, 'Permission check failed'),
+            ('400 Parameter verification failed.', b'{"errors":{"type":"no"},"data":null}', APIError, 'type: no'),
+            ("501 Method 'GET /nodes/pve1/x' not implemented", b'{"data":null}', APIError, 'not implemented'),
+            ('500 got timeout', b'{"data":null,"message":"got timeout\\n"}', APIError, 'got timeout'),
+            ('301 Moved Permanently', b'', APIError, 'Moved Permanently'),
+            ('200 OK', b'<html>Please log in</html>', InvalidResponseError, 'not an answer of Proxmox'),
+            ('200 OK', b'', InvalidResponseError, 'not an answer of Proxmox'),
+            ('200 OK', b'[]', InvalidResponseError, 'not an answer of Proxmox'),
+            ('200 OK', b'{"error":1}', InvalidResponseError, 'not an answer of Proxmox'),
+            ('200 OK', b'{"data":' + b'[' * 100_000, InvalidResponseError, 'not an answer of Proxmox'),
         ],
     )
     def test_each_refusal_once_and_in_words(self, connect, context, status, body, kind, words):
         with serving(answering(body, status), context) as server, connect(server.host) as client:
             error = fails(kind, lambda: client.get('nodes', 'pve1', 'x'))
             assert words in error.message
-            assert server.host in error.message or kind is PermissionDenied
+            assert server.host in error.message or kind is PermissionDeniedError
             assert len(server.received) == 1
 
     def test_what_the_privilege_is_and_where(self, connect, context):
         body = b'{"data":null,"message":"Permission check failed (/vms/100, VM.GuestAgent.Audit|VM.Monitor)\\n"}'
         with serving(answering(body, '403 no'), context) as server, connect(server.host) as client:
-            error = fails(PermissionDenied, lambda: client.get('x'))
+            error = fails(PermissionDeniedError, lambda: client.get('x'))
         assert (error.path, error.privilege) == ('/vms/100', 'VM.GuestAgent.Audit|VM.Monitor')
 
     def test_a_guest_that_is_not_there(self, connect, context):
         status = "500 Configuration file 'nodes/pve1/qemu-server/110.conf' does not exist"
         with serving(answering(b'{"data":null}', status), context) as server, connect(server.host) as client:
-            assert fails(CallFailed, lambda: client.get('x')).guest_not_there
+            assert fails(APIError, lambda: client.get('x')).guest_not_there
 
     def test_a_redirect_is_not_followed(self, connect, context):
         with (
@@ -195,18 +195,18 @@ class TestAnswers:
             ) as server,
             connect(server.host) as client,
         ):
-            fails(NotProxmox, client.version)
+            fails(NotProxmoxError, client.version)
             assert other.received == []
 
     @pytest.mark.parametrize(
         ('body', 'status', 'kind'),
         [
-            (b'<html>It works!</html>', '200 OK', NotProxmox),
-            (b'<html>It works!</html>', '404 Not Found', NotProxmox),
-            (b'{"data":{"hello":"world"}}', '200 OK', NotProxmox),
-            (b'{"data":null}', '200 OK', NotProxmox),
-            (b'{"data":{"version":"six"}}', '200 OK', NotProxmox),
-            (b'{"data":{"version":"6.4-15"}}', '200 OK', VersionTooOld),
+            (b'<html>It works!</html>', '200 OK', NotProxmoxError),
+            (b'<html>It works!</html>', '404 Not Found', NotProxmoxError),
+            (b'{"data":{"hello":"world"}}', '200 OK', NotProxmoxError),
+            (b'{"data":null}', '200 OK', NotProxmoxError),
+            (b'{"data":{"version":"six"}}', '200 OK', NotProxmoxError),
+            (b'{"data":{"version":"6.4-15"}}', '200 OK', VersionTooOldError),
         ],
     )
     def test_what_is_not_a_proxmox_that_can_be_read(self, connect, context, body, status, kind):
@@ -230,7 +230,7 @@ class TestRetries:
     BAD_GATEWAY = response(b'', '502 Bad Gateway')
 
     @pytest.mark.parametrize(
-        'passing',
+        'transient',
         [
             response(b'', '502 Bad Gateway'),
             response(b'', '503 Service Unavailable'),
@@ -241,9 +241,9 @@ class TestRetries:
         ],
         ids=['502', '503', '504', '595', '596', 'broken connection'],
     )
-    def test_what_passes_is_tried_again(self, connect, context, passing):
+    def test_what_passes_is_tried_again(self, connect, context, transient):
         good = response(VERSION)
-        with serving(in_turn(good, passing, passing, good), context) as server, connect(server.host) as client:
+        with serving(in_turn(good, transient, transient, good), context) as server, connect(server.host) as client:
             client.version()
             assert client.get('nodes', 'pve2', 'version')['version'] == '9.2.11'
             assert len(server.received) == client.calls == 4
@@ -251,9 +251,9 @@ class TestRetries:
     @pytest.mark.parametrize(
         ('lasting', 'kind'),
         [
-            (response(b'', '503 Service Unavailable'), CallFailed),
-            (response(b'', '595 No route to host'), NodeUnreachable),
-            (None, ConnectionBroken),
+            (response(b'', '503 Service Unavailable'), APIError),
+            (response(b'', '595 No route to host'), NodeUnreachableError),
+            (None, ConnectionBrokenError),
         ],
     )
     def test_but_three_times_at_most(self, connect, context, lasting, kind):
@@ -261,20 +261,20 @@ class TestRetries:
             client.version()
             error = fails(kind, lambda: client.get('nodes', 'pve2', 'version'))
             assert len(server.received) == 4
-        if kind is NodeUnreachable:
+        if kind is NodeUnreachableError:
             assert error.node == 'pve2'
             assert 'pve2' in error.message
 
     def test_codes_that_do_not_pass(self, connect, context):
         with serving(answering(b'', '599 Garbled URL'), context) as server, connect(server.host) as client:
-            fails(NodeUnreachable, lambda: client.get('nodes', 'pve2', 'version'))
+            fails(NodeUnreachableError, lambda: client.get('nodes', 'pve2', 'version'))
             assert len(server.received) == 1
 
     def test_pauses_grow_and_differ(self, connect, context, monkeypatch):
         monkeypatch.setattr(client_module, 'FIRST_PAUSE', 0.1)
         with serving(answering(b'', '503 Busy'), context) as server, connect(server.host) as client:
             begin = time.monotonic()
-            fails(CallFailed, lambda: client.get('x'))
+            fails(APIError, lambda: client.get('x'))
         assert 0.05 + 0.1 <= time.monotonic() - begin < 3
 
 
@@ -305,14 +305,14 @@ class TestHosts:
             serving(answering(), context) as second,
             connect(first.host, second.host) as client,
         ):
-            fails(AuthenticationFailed, client.version)
+            fails(AuthenticationError, client.version)
             assert len(first.received) == 1
             assert second.connections == 0
 
     def test_none_can_be_used(self, connect):
         port = closed_port()
         with connect(f'127.0.0.1:{port}', 'no-such-host.invalid') as client:
-            error = fails(HostUnreachable, client.version)
+            error = fails(HostUnreachableError, client.version)
         assert f'127.0.0.1:{port} refused the connection' in error.message
         assert 'no-such-host.invalid is not known' in error.message
         assert client.calls == 0
@@ -323,7 +323,7 @@ class TestHosts:
             with connect(first.host, second.host, fingerprint=pins) as client:
                 client.version()
             assert (first.received, len(second.received)) == ([], 1)
-        with pytest.raises(InvalidConnection, match='2 fingerprints are given for 1 hosts'):
+        with pytest.raises(InvalidConnectionError, match='2 fingerprints are given for 1 hosts'):
             connect('pve1', fingerprint=pins)
 
     @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ class TestHosts:
                 if reached:
                     assert client.version().text == '9.2.11'
                 else:
-                    fails(HostUnreachable, client.version)
+                    fails(HostUnreachableError, client.version)
             assert len(member.received) == int(reached)
 
     @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ class TestHosts:
         'text', ['', 'https://pve1:8006', 'pve1:', 'pve1:0', 'pve1:99999', 'a b', '[pve1]:1', 'u@h']
     )
     def test_what_is_no_host(self, text, connect):
-        with pytest.raises(InvalidConnection):
+        with pytest.raises(InvalidConnectionError):
             connect(text)
 
     @pytest.mark.parametrize(
@@ -375,12 +375,12 @@ class TestHosts:
     )
     def test_a_token_that_cannot_be(self, settings):
         values = {'token_id': 'netbox@pve!sync', 'token_secret': SECRET} | settings
-        with pytest.raises(InvalidConnection) as caught:
+        with pytest.raises(InvalidConnectionError) as caught:
             ProxmoxClient(Connection(hosts=('pve1',), **values))
         assert SECRET not in str(caught.value)
 
     def test_no_host(self, connect):
-        with pytest.raises(InvalidConnection, match='No host'):
+        with pytest.raises(InvalidConnectionError, match='No host'):
             connect()
 
 
@@ -388,31 +388,31 @@ class TestWhatIsNoProxmox:
     @pytest.mark.parametrize('handle', [speaking_ssh, speaking_http], ids=['SSH', 'plain HTTP'])
     def test_another_protocol(self, connect, handle):
         with serving(handle) as server, connect(server.host) as client:
-            error = fails(NotProxmox, client.version)
+            error = fails(NotProxmoxError, client.version)
             assert 'does not speak TLS' in error.message
             assert 'port' in error.remedy
             assert SECRET.encode() not in b''.join(server.received)
 
     def test_a_closed_port(self, connect):
         with connect(f'127.0.0.1:{closed_port()}') as client:
-            error = fails(HostUnreachable, client.version)
+            error = fails(HostUnreachableError, client.version)
         assert 'refused the connection' in error.message
         assert 'pveproxy' in error.remedy
 
     def test_an_unknown_name(self, connect):
         with connect('no-such-host.invalid') as client:
             begin = time.monotonic()
-            error = fails(HostUnreachable, client.version)
+            error = fails(HostUnreachableError, client.version)
         assert 'no-such-host.invalid is not known' in error.message
         assert time.monotonic() - begin < 3
 
     def test_one_that_hangs_up(self, connect):
         with serving(lambda server, connection: None) as server, connect(server.host) as client:
-            assert fails(HostUnreachable, client.version).remedy
+            assert fails(HostUnreachableError, client.version).remedy
 
     def test_one_that_says_nothing(self, connect):
         with serving(silent) as server, connect(server.host, timeout=0.3) as client:
-            assert 'did not answer within 0.3 seconds' in fails(HostUnreachable, client.version).message
+            assert 'did not answer within 0.3 seconds' in fails(HostUnreachableError, client.version).message
 
 
 class TestTime:
@@ -425,7 +425,7 @@ class TestTime:
         with serving(handle, context) as server, connect(server.host, timeout=0.4) as client:
             client.version()
             begin = time.monotonic()
-            error = fails(CallTimeout, lambda: client.get('nodes', 'pve1', 'qemu', 100, 'agent', 'get-osinfo'))
+            error = fails(CallTimeoutError, lambda: client.get('nodes', 'pve1', 'qemu', 100, 'agent', 'get-osinfo'))
             assert 0.3 < time.monotonic() - begin < 2
         assert '/nodes/pve1/qemu/100/agent/get-osinfo within 0.4 seconds' in error.message
 
@@ -438,7 +438,7 @@ class TestTime:
         with serving(handle, context) as server, connect(server.host, timeout=0.5) as client:
             client.version()
             begin = time.monotonic()
-            fails(CallTimeout, lambda: client.get('x'))
+            fails(CallTimeoutError, lambda: client.get('x'))
             assert time.monotonic() - begin < 2
 
     def test_cancelling_ends_calls_that_wait(self, connect, context):
@@ -462,8 +462,8 @@ class TestTime:
             for thread in threads:
                 thread.join(5)
             assert time.monotonic() - begin < 2
-            assert [type(error) for error in errors] == [Cancelled] * 3
-            fails(Cancelled, lambda: client.get('x'))
+            assert [type(error) for error in errors] == [CancelledError] * 3
+            fails(CancelledError, lambda: client.get('x'))
             assert len(server.received) == 3
 
     def test_cancelling_ends_a_handshake_and_a_proxy_that_hang(self, connect):
@@ -472,7 +472,7 @@ class TestTime:
                 proxies = {'https': f'http://{server.host}'} if proxied else {}
                 host = 'pve1.example.com' if proxied else server.host
                 with connect(host, timeout=30, proxies=proxies) as client:
-                    waiting = Thread(target=lambda client=client: fails(Cancelled, lambda: client.get('x')))
+                    waiting = Thread(target=lambda client=client: fails(CancelledError, lambda: client.get('x')))
                     waiting.start()
                     deadline = time.monotonic() + 10
                     while not server.connections:
@@ -484,7 +484,7 @@ class TestTime:
     def test_cancelling_ends_pauses(self, connect, context, monkeypatch):
         monkeypatch.setattr(client_module, 'FIRST_PAUSE', 30)
         with serving(answering(b'', '503 Busy'), context) as server, connect(server.host) as client:
-            waiting = Thread(target=lambda: fails(Cancelled, lambda: client.get('x')))
+            waiting = Thread(target=lambda: fails(CancelledError, lambda: client.get('x')))
             waiting.start()
             deadline = time.monotonic() + 10
             while not server.received:
@@ -496,15 +496,15 @@ class TestTime:
     def test_a_run_ends_in_time(self, connect, context):
         with serving(silent, context) as server, connect(server.host, timeout=30, run_timeout=0.4) as client:
             begin = time.monotonic()
-            error = fails(RunTimeout, lambda: client.get('x'))
+            error = fails(RunTimeoutError, lambda: client.get('x'))
             assert time.monotonic() - begin < 3
             assert '0.4 seconds' in error.message
-            fails(RunTimeout, lambda: client.get('x'))
+            fails(RunTimeoutError, lambda: client.get('x'))
 
     def test_a_closed_client_stays_closed(self, connect, context):
         with serving(answering(), context) as server, connect(server.host) as client:
             client.version()
-        fails(Cancelled, lambda: client.get('x'))
+        fails(CancelledError, lambda: client.get('x'))
 
 
 class TestSecrecy:
@@ -537,7 +537,7 @@ class TestSecrecy:
 
     def test_nor_when_no_host_can_be_reached(self, connect):
         with connect(f'127.0.0.1:{closed_port()}') as client:
-            error = fails(HostUnreachable, client.version)
+            error = fails(HostUnreachableError, client.version)
         assert error.__cause__ is None
         assert error.__context__ is None
 

@@ -16,12 +16,12 @@ from threading import Thread, Timer
 import pytest
 
 from netbox_proxsync.proxmox.errors import (
-    CallTimeout,
-    Cancelled,
-    GarbledAnswer,
-    HostUnreachable,
+    CallTimeoutError,
+    CancelledError,
+    HostUnreachableError,
+    InvalidResponseError,
     ProxmoxError,
-    TooMuchData,
+    TooMuchDataError,
 )
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
@@ -128,7 +128,7 @@ class TestBytesThatTrickle:
     def test_in_a_later_call(self, part, connect, context):
         with serving(trickling_after(1, *TRICKLES[part]), context) as server, connect(server.host) as client:
             client.version()
-            with Elapsed() as elapsed, pytest.raises(CallTimeout, match='did not answer /nodes within 1 seconds'):
+            with Elapsed() as elapsed, pytest.raises(CallTimeoutError, match='did not answer /nodes within 1 seconds'):
                 client.get('nodes')
         assert TIMEOUT * 0.9 < elapsed.seconds < TIMEOUT * 2
 
@@ -138,7 +138,7 @@ class TestBytesThatTrickle:
             serving(trickling_after(0, *TRICKLES[part]), context) as server,
             connect(server.host) as client,
             Elapsed() as elapsed,
-            pytest.raises(HostUnreachable, match='did not answer within 1 seconds'),
+            pytest.raises(HostUnreachableError, match='did not answer within 1 seconds'),
         ):
             client.version()
         assert elapsed.seconds < TIMEOUT * 2
@@ -146,10 +146,10 @@ class TestBytesThatTrickle:
     @pytest.mark.parametrize('handle', [handshake, silent_handshake])
     def test_in_the_handshake(self, handle, connect):
         with serving(handle) as server:
-            with connect(server.host) as client, Elapsed() as elapsed, pytest.raises(HostUnreachable):
+            with connect(server.host) as client, Elapsed() as elapsed, pytest.raises(HostUnreachableError):
                 client.version()
             assert elapsed.seconds < TIMEOUT * 2
-            with Elapsed() as elapsed, pytest.raises(HostUnreachable, match='within 1 seconds'):
+            with Elapsed() as elapsed, pytest.raises(HostUnreachableError, match='within 1 seconds'):
                 fetch_fingerprint(server.host, 1)
             assert elapsed.seconds < TIMEOUT * 2
 
@@ -159,7 +159,7 @@ class TestBytesThatTrickle:
             serving(handle) as proxy,
             connect('127.0.0.9', proxies={'https': f'http://{proxy.host}'}) as client,
             Elapsed() as elapsed,
-            pytest.raises(HostUnreachable),
+            pytest.raises(HostUnreachableError),
         ):
             client.version()
         assert elapsed.seconds < TIMEOUT * 2
@@ -170,7 +170,7 @@ class TestBytesThatTrickle:
             serving(proxy_then_handshake, context) as proxy,
             connect('127.0.0.9', proxies={'https': f'https://{proxy.host}'}, tls_mode='off') as client,
             Elapsed() as elapsed,
-            pytest.raises(HostUnreachable),
+            pytest.raises(HostUnreachableError),
         ):
             client.version()
         assert elapsed.seconds < TIMEOUT * 2
@@ -223,7 +223,7 @@ class TestCancelling:
     @staticmethod
     def assert_ends(client):
         Timer(0.4, client.cancel).start()
-        with Elapsed() as elapsed, pytest.raises(Cancelled):
+        with Elapsed() as elapsed, pytest.raises(CancelledError):
             client.get('nodes')
         assert elapsed.seconds < 2
 
@@ -288,7 +288,7 @@ class TestFloods:
             serving(flooding(*parts[part]), context) as server,
             connect(server.host, timeout=60) as client,
             Elapsed() as elapsed,
-            pytest.raises(GarbledAnswer, match='too large'),
+            pytest.raises(InvalidResponseError, match='too large'),
         ):
             client.get('nodes')
         assert elapsed.seconds < 30
@@ -311,7 +311,7 @@ class TestFloods:
             if headers < 100:
                 assert client.version().text == '9.2.11'
             else:
-                with pytest.raises(GarbledAnswer):
+                with pytest.raises(InvalidResponseError):
                     client.get('nodes')
 
     def test_compressed_zeros(self, connect, context):
@@ -319,7 +319,7 @@ class TestFloods:
         with (
             serving(answering(body, headers='Content-Encoding: gzip\r\n'), context) as server,
             connect(server.host, timeout=20) as client,
-            pytest.raises(GarbledAnswer, match='too large'),
+            pytest.raises(InvalidResponseError, match='too large'),
         ):
             client.get('nodes')
 
@@ -353,7 +353,7 @@ class TestWholeRuns:
                 thread.start()
             for thread in threads:
                 thread.join()
-            assert sorted(map(str, outcomes)) == sorted(map(str, [len(body) - 11, *[GarbledAnswer] * 3]))
+            assert sorted(map(str, outcomes)) == sorted(map(str, [len(body) - 11, *[InvalidResponseError] * 3]))
             # What is done is held no longer.
             assert len(client.get('nodes')) == len(body) - 11
 
@@ -363,11 +363,11 @@ class TestWholeRuns:
         with serving(answering(body), context) as server, connect(server.host, timeout=20) as client:
             for _ in range(3):
                 client.get('nodes')
-            with pytest.raises(TooMuchData, match=r'more than 4 MiB') as caught:
+            with pytest.raises(TooMuchDataError, match=r'more than 4 MiB') as caught:
                 client.get('nodes')
             assert caught.value.fatal
             # It is over for all other calls as well.
             requests = len(server.received)
-            with pytest.raises(TooMuchData):
+            with pytest.raises(TooMuchDataError):
                 client.get('version')
             assert len(server.received) == requests

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from netbox_proxsync.proxmox.errors import HostUnreachable, InvalidConnection, NotProxmox, TLSFailed
+from netbox_proxsync.proxmox.errors import HostUnreachableError, InvalidConnectionError, NotProxmoxError, TLSError
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.http.tls import TLSMode, fetch_fingerprint, normalize_fingerprint, tls_context
 
@@ -49,14 +49,14 @@ def test_system_authorities_are_those_of_the_operating_system(serve, ca, leaf, t
     monkeypatch.setenv('SSL_CERT_DIR', '/dev/null')
     # The usual ways to change requests' mind, from the environment of the process, do nothing.
     monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(store))
-    with pytest.raises(TLSFailed):
+    with pytest.raises(TLSError):
         version(server)
 
 
 def test_self_signed_is_refused_and_its_fingerprint_told(serve):
     certificate = make_leaf(None, '127.0.0.1')
     server = serve(certificate)
-    with pytest.raises(TLSFailed) as caught:
+    with pytest.raises(TLSError) as caught:
         version(server)
     assert caught.value.fingerprint == certificate.fingerprint
     assert 'self-signed' in caught.value.message
@@ -85,7 +85,7 @@ def test_a_given_ca_is_the_only_one_that_counts(serve, ca, leaf, tmp_path, monke
     store.write_text(ca.pem)
     monkeypatch.setenv('SSL_CERT_FILE', str(store))
     server = serve(leaf)
-    with pytest.raises(TLSFailed):
+    with pytest.raises(TLSError):
         version(server, tls_mode='ca', ca_certificate=make_ca('Another').pem)
     assert server.received == []
 
@@ -102,7 +102,7 @@ def test_a_given_ca_is_the_only_one_that_counts(serve, ca, leaf, tmp_path, monke
 def test_the_ca_alone_is_not_enough(serve, ca, names, days, words):
     certificate = make_leaf(ca, *names, days=days)
     server = serve(certificate)
-    with pytest.raises(TLSFailed, match=words) as caught:
+    with pytest.raises(TLSError, match=words) as caught:
         version(server, tls_mode='ca', ca_certificate=ca.pem)
     assert caught.value.fingerprint == certificate.fingerprint
     assert server.received == []
@@ -110,7 +110,7 @@ def test_the_ca_alone_is_not_enough(serve, ca, names, days, words):
 
 @pytest.mark.parametrize('text', ['', 'hello', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'])
 def test_a_ca_that_is_none(text):
-    with pytest.raises(InvalidConnection, match='CA certificate'):
+    with pytest.raises(InvalidConnectionError, match='CA certificate'):
         tls_context(TLSMode.CA, text)
 
 
@@ -125,7 +125,7 @@ def test_a_pinned_certificate_needs_no_ca_and_no_name(serve, names):
 def test_another_certificate_than_the_pinned_one_never_sees_the_token(serve, ca, leaf):
     pinned = make_leaf(None, '127.0.0.1')
     server = serve(leaf)
-    with pytest.raises(TLSFailed) as caught:
+    with pytest.raises(TLSError) as caught:
         version(server, tls_mode='fingerprint', fingerprint=pinned.fingerprint)
     assert caught.value.fingerprint == leaf.fingerprint
     assert leaf.fingerprint in str(caught.value)
@@ -156,12 +156,12 @@ def test_ipv6(serve, ca):
 
 
 def test_fetching_a_fingerprint_where_there_is_none():
-    with pytest.raises(HostUnreachable, match='refused'):
+    with pytest.raises(HostUnreachableError, match='refused'):
         fetch_fingerprint(f'127.0.0.1:{closed_port()}', 5)
-    with pytest.raises(HostUnreachable, match='not known'):
+    with pytest.raises(HostUnreachableError, match='not known'):
         fetch_fingerprint('no-such-host.invalid', 5)
     for handle in (speaking_ssh, speaking_http):
-        with serving(handle) as server, pytest.raises(NotProxmox, match='does not speak TLS'):
+        with serving(handle) as server, pytest.raises(NotProxmoxError, match='does not speak TLS'):
             fetch_fingerprint(server.host, 5)
 
 
@@ -171,7 +171,7 @@ def test_fetching_a_fingerprint_where_there_is_none():
     ids=['empty', 'short', 'SHA-1', 'no digits', '31 bytes'],
 )
 def test_what_is_no_fingerprint(text):
-    with pytest.raises(InvalidConnection, match='SHA-256'):
+    with pytest.raises(InvalidConnectionError, match='SHA-256'):
         normalize_fingerprint(text)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestType, Unknown
+from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestType, Unreadable
 from netbox_proxsync.proxmox.parsers.addresses import (
     AddressFilters,
     GuestAddress,
@@ -24,7 +24,7 @@ MAC2 = 'BC:24:11:00:01:02'
 DRIVE = {'ide2': 'local-lvm:vm-100-cloudinit,media=cdrom'}
 VM = {'net0': f'virtio={MAC}', 'net2': f'virtio={MAC2}', **DRIVE}
 CT = {'net0': f'name=eth0,hwaddr={MAC},ip=10.0.0.5/24,gw=10.0.0.1,ip6=auto'}
-OFF = Unknown('VM 100 is not running')
+OFF = Unreadable('VM 100 is not running')
 
 
 def interface(name, *addresses, mac=MAC, **keys):
@@ -55,7 +55,7 @@ def test_recorded_virtual_machine():
     assert (found['net0'].has_gateway4, found['net0'].has_gateway6) == (False, False)
     assert (found['net0'].running, found['net0'].guest_name) == (None, 'ens18')
     assert (told(found['net1']), list(reasons(found['net1']))) == ([], ['169.254.7.7/16'])
-    assert isinstance(found['net2'].running, Unknown)
+    assert isinstance(found['net2'].running, Unreadable)
 
 
 def test_recorded_container():
@@ -65,7 +65,7 @@ def test_recorded_container():
     assert told(found['net0']) == ['10.20.0.20/24', '2001:db8:20::20/64']
     assert {address.source for address in found['net0'].addresses} == {'container configuration'}
     assert found['net0'].running is None
-    assert isinstance(found['net1'].running, Unknown)
+    assert isinstance(found['net1'].running, Unreadable)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_cloud_init_is_a_wish_while_the_guest_can_be_asked():
 def test_cloud_init_stands_in_for_a_guest_that_cannot_be_asked(running):
     found = find(QEMU, VM | {'ipconfig0': 'ip=10.0.0.5/24,ip6=2001:db8::5/64'}, running)
     assert told(found) == ['10.0.0.5/24', '2001:db8::5/64']
-    assert isinstance(found.running, Unknown)
+    assert isinstance(found.running, Unreadable)
 
 
 def test_cloud_init_says_nothing_where_its_network_data_is_replaced():
@@ -281,7 +281,7 @@ def test_nics_that_share_a_mac_cannot_be_told_apart(key):
 
 def test_nic_without_mac_cannot_be_found_in_the_guest():
     found = find(QEMU, {'net0': 'virtio'}, (interface('eth0', '10.0.0.77/24', mac=None),))
-    assert (found.addresses, type(found.running)) == ((), Unknown)
+    assert (found.addresses, type(found.running)) == ((), Unreadable)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import Unknown, known
+from netbox_proxsync.proxmox.inventory import Unreadable, known
 from tests.proxmox.reading import read
 
 GUEST = 100
@@ -59,7 +59,7 @@ def test_a_value_that_means_nothing_costs_nothing_else(pve, wrong):
     answer(pve, **wrong)
     inventory = read(pve)
     guest = of(inventory)
-    unread = list(guest.config.unread())
+    unread = list(guest.config.unreadable_parts())
     (key,) = wrong
     assert unread
     assert all(key in reason for _part, _of, reason in unread)
@@ -80,7 +80,7 @@ def test_a_value_that_means_nothing_costs_nothing_else(pve, wrong):
 def test_a_size_that_is_none_is_unknown(pve, size):
     answer(pve, scsi0=f'local-lvm:vm-100-disk-9,size={size}')
     disk = next(disk for disk in of(read(pve)).config.disks if disk.key == 'scsi0')
-    assert isinstance(disk.size, Unknown)
+    assert isinstance(disk.size, Unreadable)
 
 
 def test_notes_may_hold_anything(pve):

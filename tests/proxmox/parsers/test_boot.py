@@ -1,8 +1,10 @@
 import pytest
 
-from netbox_proxsync.proxmox.inventory import GuestType, Unknown
-from netbox_proxsync.proxmox.parsers.boot import boot_order
+from netbox_proxsync.proxmox.inventory import GuestType, Unreadable
+from netbox_proxsync.proxmox.parsers.boot import boot_order, drive_roles
 from netbox_proxsync.proxmox.parsers.config import parse_config
+from netbox_proxsync.proxmox.parsers.disks import disk_keys
+from netbox_proxsync.proxmox.parsers.nics import nic_keys
 
 DEVICES = {
     'ide2': 'nas-iso:iso/x.iso,media=cdrom',
@@ -65,9 +67,14 @@ def test_boot_order(keys, order, disk):
     assert (config.boot_order, config.boot_disk) == (order, disk)
 
 
+def order_of(config: dict[str, str]) -> tuple[str, ...]:
+    roles = drive_roles(config, disk_keys(GuestType.QEMU, config))
+    return boot_order(config, roles, nic_keys(config))
+
+
 def test_order_of_keys_does_not_matter():
     config = DEVICES | {'boot': 'cdn', 'bootdisk': 'scsi0'}
-    assert boot_order(dict(reversed(config.items()))) == boot_order(config)
+    assert order_of(dict(reversed(config.items()))) == order_of(config)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +83,14 @@ def test_order_of_keys_does_not_matter():
 )
 def test_a_boot_order_that_cannot_be_read_is_unknown(keys):
     config = parse_config(GuestType.QEMU, DEVICES | keys)
-    assert isinstance(config.boot_order, Unknown)
-    assert isinstance(config.boot_disk, Unknown)
+    assert isinstance(config.boot_order, Unreadable)
+    assert isinstance(config.boot_disk, Unreadable)
 
 
 def test_a_boot_disk_is_unknown_where_a_drive_before_it_cannot_be_read():
     config = parse_config(GuestType.QEMU, DEVICES | {'boot': 'order=scsi1;scsi0', 'scsi1': 'size=8G'})
     assert config.boot_order == ('scsi1', 'scsi0')
-    assert isinstance(config.boot_disk, Unknown)
+    assert isinstance(config.boot_disk, Unreadable)
     assert parse_config(GuestType.QEMU, DEVICES | {'boot': 'order=scsi0', 'scsi1': 'size=8G'}).boot_disk == 'scsi0'
 
 

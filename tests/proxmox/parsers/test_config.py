@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unknown
-from netbox_proxsync.proxmox.parsers.config import KEYS, parse_config
+from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unreadable
+from netbox_proxsync.proxmox.parsers.config import parse_config
 from netbox_proxsync.proxmox.parsers.qemu_defaults import with_defaults
-from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.properties import ParseError
 
 from ..recordings import NAMES, data, recording
 from ..strategies import json_values, nearly, texts
@@ -39,7 +39,6 @@ def test_empty_virtual_machine_has_proxmox_defaults():
         boot_disk=None,
         agent=False,
         uuid=None,
-        vmgenid=None,
         created=None,
         cpu_type=None,
         bios='seabios',
@@ -72,7 +71,6 @@ def test_empty_container_has_proxmox_defaults():
         boot_disk=None,
         agent=False,
         uuid=None,
-        vmgenid=None,
         created=None,
         cpu_type=None,
         bios=None,
@@ -132,8 +130,6 @@ UUID = '3b8e7d8c-4d6a-4f6b-8d77-0a1b2c3d4e5f'
             UUID,
         ),
         (QEMU, 'smbios1', 'serial=abc', 'uuid', None),
-        (QEMU, 'vmgenid', '0f1e2d3c-4b5a-4c6d-8e9f-102132435465', 'vmgenid', '0f1e2d3c-4b5a-4c6d-8e9f-102132435465'),
-        (QEMU, 'vmgenid', '0', 'vmgenid', None),
         (QEMU, 'meta', 'creation-qemu=10.0.2,ctime=1754899200', 'created', 1754899200),
         (QEMU, 'meta', 'creation-qemu=6.1.0', 'created', None),
         (QEMU, 'cpu', 'x86-64-v2-AES', 'cpu_type', 'x86-64-v2-AES'),
@@ -169,7 +165,7 @@ def test_cloud_init_is_kept_by_nic_number():
     assert list(config.cloudinit) == [0, 2, 10]
     assert config.cloudinit[2] == {'ip': '10.0.0.5/24', 'gw': '10.0.0.1'}
     assert config.cloudinit[10] == {'ip': 'dhcp', 'ip6': 'auto'}
-    assert config.cloudinit[0] == Unknown('"ipconfig0" cannot be read: \'a\' is given twice.')
+    assert config.cloudinit[0] == Unreadable('"ipconfig0" cannot be read: \'a\' is given twice.')
 
 
 def test_nics_and_disks_are_in_natural_order():
@@ -190,7 +186,7 @@ def test_container_with_everything():
     assert (config.name, config.memory, config.cores, config.tags) == ('ct-web', 1024 * MIB, 2, ('prod',))
     assert (config.unprivileged, config.features, config.architecture) == (True, 'keyctl=1,nesting=1', 'amd64')
     assert [disk.key for disk in config.disks] == ['rootfs', 'mp0', 'mp1']
-    assert isinstance(config.disks[2].size, Unknown)
+    assert isinstance(config.disks[2].size, Unreadable)
     assert config.boot_disk == 'rootfs'
     assert config.extra == {}
 
@@ -203,19 +199,19 @@ def test_every_recorded_configuration_is_understood(name):
         if parts[-1] == 'config' and parts[3:4] in (['qemu'], ['lxc']) and answer['status'] == 200:
             config = parse_config(GuestType(parts[3]), answer['body']['data'])
             assert config.extra == {}, path
-            assert {part for part, _of, _reason in config.unread()} <= {'size'}, path
+            assert {part for part, _of, _reason in config.unreadable_parts()} <= {'size'}, path
             seen += 1
     assert seen >= 6
 
 
 @pytest.mark.parametrize('raw', [None, [], '', 'name: web01', 5, [['name', 'web01']]])
 def test_what_is_no_mapping_is_garbled(raw):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_config(QEMU, raw)
 
 
 def unread(config) -> set[tuple[str, str]]:
-    return {(part, of) for part, of, _reason in config.unread()}
+    return {(part, of) for part, of, _reason in config.unreadable_parts()}
 
 
 NEIGHBORS = {
@@ -251,7 +247,6 @@ NEIGHBORS = {
         (QEMU, 'agent', 'perhaps', {('agent', '')}),
         (QEMU, 'smbios1', 'uuid=nonsense', {('uuid', '')}),
         (QEMU, 'meta', 'ctime=yesterday', {('created', '')}),
-        (QEMU, 'vmgenid', 'x', {('vmgenid', '')}),
         (QEMU, 'cpu', 'flags=+aes', {('cpu_type', '')}),
         (QEMU, 'numa', '7', {('numa', '')}),
         (QEMU, 'kvm', 'x', {('kvm', '')}),
@@ -286,7 +281,7 @@ def test_one_bad_value_does_not_spoil_its_neighbors(guest_type, key, value, part
     assert not unread(good)
     # A line that cannot be read at all is told of once.
     assert unread(bad) == parts
-    assert all(key in reason for _part, _of, reason in bad.unread())
+    assert all(key in reason for _part, _of, reason in bad.unreadable_parts())
     attributes = {part for part, of in parts if not of}
     for field in fields(GuestConfig):
         # Of a drive that cannot be read it is not known whether it is the one for cloud-init.
@@ -370,7 +365,7 @@ def test_defaults_of_cpu_and_machine(keys, version, host, cpu_type, machine):
 @pytest.mark.parametrize('keys', [{'arch': []}, {'arch': 'vax'}])
 def test_a_default_that_depends_on_what_cannot_be_read_is_unknown(keys):
     config = with_defaults(parse_config(QEMU, keys), '9.2.11', 'x86_64')
-    assert isinstance(config.machine, Unknown)
+    assert isinstance(config.machine, Unreadable)
     assert with_defaults(parse_config(QEMU, keys | {'machine': 'q35'}), '9.2.11', None).machine == 'q35'
 
 
@@ -397,7 +392,38 @@ def test_large_configuration_takes_but_a_moment():
 
 
 DEVICE_KEYS = ('net0', 'net1', 'scsi0', 'ide2', 'rootfs', 'mp0', 'ipconfig0', 'boot', 'bootdisk', 'lxc')
-KNOWN_KEYS = st.sampled_from(sorted({key.name for table in KEYS.values() for key in table.values()} | {*DEVICE_KEYS}))
+VALUE_KEYS = (
+    *(
+        'agent',
+        'arch',
+        'balloon',
+        'bios',
+        'cicustom',
+        'cores',
+        'cpu',
+        'cpulimit',
+        'description',
+        'features',
+        'hostname',
+    ),
+    *(
+        'kvm',
+        'lock',
+        'machine',
+        'memory',
+        'meta',
+        'name',
+        'numa',
+        'onboot',
+        'ostype',
+        'smbios1',
+        'smp',
+        'sockets',
+        'tags',
+    ),
+    *('template', 'unprivileged', 'vcpus'),
+)
+KNOWN_KEYS = st.sampled_from(sorted({*VALUE_KEYS, *DEVICE_KEYS}))
 VALUES = json_values | nearly(
     'order=scsi0;ide2;net0',
     'uuid=3b8e7d8c-4d6a-4f6b-8d77-0a1b2c3d4e5f,base64=1',
@@ -412,10 +438,10 @@ VALUES = json_values | nearly(
 def test_configuration_or_garbled(guest_type, raw):
     try:
         config = parse_config(guest_type, raw)
-    except Garbled:
+    except ParseError:
         assert not isinstance(raw, dict)
         return
-    assert isinstance(config.memory, Unknown) or config.memory > 0
+    assert isinstance(config.memory, Unreadable) or config.memory > 0
     assert not config.boot_disk or config.boot_disk in raw
     assert all(isinstance(value, str) for value in config.extra.values())
-    assert all(isinstance(reason, str) for _part, _of, reason in config.unread())
+    assert all(isinstance(reason, str) for _part, _of, reason in config.unreadable_parts())

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unknown
+from netbox_proxsync.proxmox.inventory import GuestConfig, GuestType, Unreadable
 from netbox_proxsync.proxmox.parsers.config import parse_config
 from netbox_proxsync.proxmox.parsers.qemu_defaults import with_defaults
 
@@ -45,7 +45,7 @@ def device(config: GuestConfig, key: str) -> Any:
 
 
 def unread(found: Any) -> bool:
-    return any(isinstance(getattr(found, name), Unknown) for name in type(found).__dataclass_fields__)
+    return any(isinstance(getattr(found, name), Unreadable) for name in type(found).__dataclass_fields__)
 
 
 def differences(config: GuestConfig, facts: dict[str, Any]) -> list[str]:
@@ -54,7 +54,7 @@ def differences(config: GuestConfig, facts: dict[str, Any]) -> list[str]:
     for name, expected in facts.items():
         if hasattr(config, name):
             value = getattr(config, name)
-            if isinstance(value, Unknown) != (expected == 'refused') or (
+            if isinstance(value, Unreadable) != (expected == 'refused') or (
                 expected != 'refused' and plain(value) != expected and (name != 'extra' or value)
             ):
                 found.append(f'{name}: {value!r}, not {expected!r}')
@@ -72,7 +72,7 @@ def differences(config: GuestConfig, facts: dict[str, Any]) -> list[str]:
             there = device(config, name)
             for attribute, value in expected.items():
                 seen = getattr(there, attribute)
-                seen = None if attribute == 'size' and isinstance(seen, Unknown) else plain(seen)
+                seen = None if attribute == 'size' and isinstance(seen, Unreadable) else plain(seen)
                 if seen != value:
                     found.append(f'{name}.{attribute}: {seen!r}, not {value!r}')
     return found

@@ -3,7 +3,7 @@ from dataclasses import fields
 import pytest
 from hypothesis import given
 
-from netbox_proxsync.proxmox.inventory import Disk, GuestType, Unknown
+from netbox_proxsync.proxmox.inventory import Disk, GuestType, Unreadable
 from netbox_proxsync.proxmox.parsers.disks import disk_keys, parse_disk
 
 from ..strategies import json_values, nearly
@@ -137,7 +137,7 @@ def test_mount_point_of_a_container(key, line, expected):
 )
 def test_size_that_proxmox_does_not_tell_is_unknown(guest_type, key, line):
     size = parse_disk(guest_type, key, line).size
-    assert isinstance(size, Unknown)
+    assert isinstance(size, Unreadable)
     assert key in size.reason
 
 
@@ -145,13 +145,13 @@ def test_size_that_proxmox_does_not_tell_is_unknown(guest_type, key, line):
 def test_a_line_that_names_no_volume_is_a_disk_of_which_nothing_is_known(value):
     found = parse_disk(QEMU, 'scsi0', value)
     assert found.key == 'scsi0'
-    assert all(isinstance(getattr(found, field.name), Unknown) for field in fields(Disk) if field.name != 'key')
+    assert all(isinstance(getattr(found, field.name), Unreadable) for field in fields(Disk) if field.name != 'key')
     assert 'scsi0' in found.size.reason
 
 
 def test_an_option_that_cannot_be_read_costs_the_others_nothing():
     found = parse_disk(LXC, 'mp0', 'tank:subvol-1-disk-0,mp=/a,mp=/b,size=8G')
-    assert isinstance(found.mount_point, Unknown)
+    assert isinstance(found.mount_point, Unreadable)
     assert (found.storage, found.volume, found.size) == ('tank', 'subvol-1-disk-0', 8 * GIB)
 
 
@@ -189,5 +189,5 @@ LINES = nearly(
 def test_disk_of_any_line(guest_type, key, line):
     found = parse_disk(guest_type, key, line)
     if found is not None:
-        assert isinstance(found.volume, Unknown) or found.volume
-        assert isinstance(found.size, Unknown) or found.size > 0
+        assert isinstance(found.volume, Unreadable) or found.volume
+        assert isinstance(found.size, Unreadable) or found.size > 0

@@ -8,7 +8,7 @@ from netbox_proxsync.proxmox.parsers.guest_interfaces import (
     parse_agent_interfaces,
     parse_container_interfaces,
 )
-from netbox_proxsync.proxmox.properties import Garbled
+from netbox_proxsync.proxmox.properties import ParseError
 
 from ..recordings import data
 from ..strategies import json_values, texts
@@ -77,13 +77,13 @@ def test_guest_agent(element, expected, wrap):
 
 def test_refusal_of_the_guest_agent_is_told_in_its_words():
     refusal = {'result': {'error': {'class': 'CommandDisabled', 'desc': 'The command has been disabled'}}}
-    with pytest.raises(Garbled, match='The command has been disabled'):
+    with pytest.raises(ParseError, match='The command has been disabled'):
         parse_agent_interfaces(refusal)
 
 
 @pytest.mark.parametrize('raw', [None, {}, {'result': None}, 'x', 5, {'result': {}}])
 def test_guest_agent_without_list_is_garbled(raw):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_agent_interfaces(raw)
 
 
@@ -115,7 +115,7 @@ def test_stopped_container_has_no_interfaces():
 
 @pytest.mark.parametrize('raw', [{}, 'x', 5, {'result': []}])
 def test_container_without_list_is_garbled(raw):
-    with pytest.raises(Garbled):
+    with pytest.raises(ParseError):
         parse_container_interfaces(raw)
 
 
@@ -139,6 +139,6 @@ INTERFACE = st.dictionaries(KEYS | texts, json_values | st.lists(ADDRESS, max_si
 def test_interfaces_or_garbled(parse, raw):
     try:
         interfaces = parse(raw)
-    except Garbled:
+    except ParseError:
         return
     assert all(address.prefix is None or address.prefix > 0 for each in interfaces for address in each.addresses)

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from netbox_proxsync.proxmox.inventory import GuestType, Unknown
+from netbox_proxsync.proxmox.inventory import GuestType, Unreadable
 from netbox_proxsync.proxmox.parsers.nics import MODELS, nic_keys, parse_nic
 
 from ..recordings import NAMES, recording
@@ -141,7 +141,7 @@ def test_nic_of_a_container(line, expected):
 
 
 def unread(nic) -> set[str]:
-    return {name for name in PLAIN if isinstance(getattr(nic, name), Unknown)}
+    return {name for name in PLAIN if isinstance(getattr(nic, name), Unreadable)}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_an_option_that_cannot_be_read_is_unknown_and_the_others_are_read(guest_
 @pytest.mark.parametrize('line', ['virtio=broken', f'virtio={MAC},e1000={MAC}', f'virtio={MAC},macaddr={MAC}'])
 def test_a_mac_address_that_cannot_be_read_is_unknown(line):
     nic = parse_nic(GuestType.QEMU, 'net0', f'{line},bridge=vmbr0,tag=5')
-    assert isinstance(nic.mac, Unknown)
+    assert isinstance(nic.mac, Unreadable)
     assert (nic.bridge, nic.vlan_tag) == ('vmbr0', 5)
 
 
@@ -220,6 +220,6 @@ LINES = nearly(
 @given(line=LINES | json_values)
 def test_nic_of_any_line(guest_type, line):
     nic = parse_nic(guest_type, 'net0', line)
-    assert nic.vlan_tag is None or isinstance(nic.vlan_tag, Unknown) or 1 <= nic.vlan_tag <= 4094
-    assert isinstance(nic.trunks, Unknown) or all(1 <= first <= last <= 4094 for first, last in nic.trunks)
-    assert nic.mac is None or isinstance(nic.mac, Unknown) or nic.mac == nic.mac.upper()
+    assert nic.vlan_tag is None or isinstance(nic.vlan_tag, Unreadable) or 1 <= nic.vlan_tag <= 4094
+    assert isinstance(nic.trunks, Unreadable) or all(1 <= first <= last <= 4094 for first, last in nic.trunks)
+    assert nic.mac is None or isinstance(nic.mac, Unreadable) or nic.mac == nic.mac.upper()

@@ -1,4 +1,4 @@
-"""What a read tells of nodes, networks, SDN, storages and backup: over real HTTPS, whole, refused and broken."""
+"""What a read tells of nodes, networks, SDN and backup: over real HTTPS, whole, refused and broken."""
 
 from collections import Counter
 
@@ -39,7 +39,7 @@ def interface_of(inventory: Inventory, node: str, name: str):
 
 def unknown_parts(inventory: Inventory) -> set[str]:
     parts = {f'{node.name} {part}': getattr(node, part) for node in inventory.nodes for part in NODE_PARTS}
-    parts |= {part: getattr(inventory, part) for part in ('vnets', 'storages', 'not_backed_up')}
+    parts |= {part: getattr(inventory, part) for part in ('vnets', 'not_backed_up')}
     return {name for name, reading in parts.items() if not known(reading)}
 
 
@@ -56,8 +56,7 @@ def refused_parts(name: str) -> set[str]:
             refused.add(f'{node} interfaces')
     if answers['/cluster/backup-info/not-backed-up']['status'] != 200:
         refused.add('not_backed_up')
-    refused |= set() if 'SDN.Audit' in held else {'vnets'}
-    return refused | (set() if 'Datastore.Audit' in held else {'storages'})
+    return refused | (set() if 'SDN.Audit' in held else {'vnets'})
 
 
 class TestRecordings:
@@ -69,7 +68,7 @@ class TestRecordings:
 
     def test_the_restricted_token_is_refused_something_in_every_part(self):
         """Else the test above would prove little."""
-        assert len(refused_parts(RESTRICTED)) == 3 * 2 + 3
+        assert len(refused_parts(RESTRICTED)) == 3 * 2 + 2
         assert refused_parts(CLUSTER) == set()
 
     @pytest.mark.parametrize('name', [CLUSTER, 'pve-8.4.21-solo'])
@@ -79,7 +78,6 @@ class TestRecordings:
             status = data(name, f'/nodes/{node.name}/status')
             assert (node.facts.memory, node.facts.rootfs) == (status['memory']['total'], status['rootfs']['total'])
             assert node.facts.version == inventory.version
-            assert node.facts.kernel == status['current-kernel']['release']
             rows = {row['iface']: row for row in data(name, f'/nodes/{node.name}/network')}
             listed = {found.name: found for found in node.interfaces if found.type is not InterfaceType.VNET}
             assert {found: interface.raw_type for found, interface in listed.items()} == {
@@ -88,7 +86,6 @@ class TestRecordings:
                 for iface, row in rows.items()
             }
         assert {vnet.name for vnet in inventory.vnets} == {row['vnet'] for row in data(name, '/cluster/sdn/vnets')}
-        assert {storage.name for storage in inventory.storages} == {row['storage'] for row in data(name, '/storage')}
         assert inventory.not_backed_up == {row['vmid'] for row in data(name, '/cluster/backup-info/not-backed-up')}
         assert inventory.warnings == ()
 
@@ -102,7 +99,6 @@ class TestRecordings:
             assert is_unknown(node.facts, 'Sys.Audit')
             assert is_unknown(node.interfaces, 'SDN.Audit')
         assert is_unknown(inventory.vnets, 'SDN.Audit on /sdn/zones')
-        assert is_unknown(inventory.storages, 'Datastore.Audit on /storage')
         assert is_unknown(inventory.not_backed_up, 'Sys.Audit')
         # All of it, in one notice for one command.
         assert [notice.remedy.count('pveum') for notice in inventory.warnings if notice.subject == 'token'] == [1]
@@ -124,7 +120,7 @@ class TestGenerated:
     @pytest.mark.parametrize('version', VERSIONS)
     @pytest.mark.parametrize(
         ('privilege', 'lost'),
-        [('SDN.*', {'vnets', 'interfaces'}), ('Datastore.*', {'storages'}), ('Pool.Audit', set())],
+        [('SDN.*', {'vnets', 'interfaces'}), ('Pool.Audit', set())],
     )
     def test_without_a_privilege(self, standin, version, privilege, lost):
         pve = standin(version=version, nodes=1, vms=1, containers=0)
@@ -263,11 +259,12 @@ class TestTroubles:
         assert known(inventory.vnets)
         assert 'pveum acl' in messages(inventory)
 
-    def test_one_storage_hidden_from_the_token(self, pve):
-        pve.revoke('Datastore.*', '/storage/nas-iso')
-        inventory = read(pve)
-        assert is_unknown(inventory.storages, '/storage/nas-iso')
-        assert 'Datastore.Audit on /storage/nas-iso' in messages(inventory)
+    def test_privileges_on_storages_are_not_needed(self, standin):
+        pve = standin(nodes=1, vms=1, containers=1)
+        pve.revoke('Datastore.*')
+        inventory = read(pve, options=NODES)
+        assert inventory.warnings == ()
+        assert unknown_parts(inventory) == set()
 
     def test_one_virtual_network_hidden_from_the_token(self, pve):
         pve.revoke('SDN.*', '/sdn/zones/dc/web')
@@ -278,7 +275,6 @@ class TestTroubles:
         pve.fail(path, 500, 'got timeout')
         inventory = read(pve)
         assert is_unknown(inventory.vnets, 'cannot be told')
-        assert is_unknown(inventory.storages, 'cannot be told')
         assert is_unknown(node_of(inventory, 'pve1').interfaces, 'cannot be told')
         assert known(inventory.not_backed_up)
 
@@ -286,7 +282,6 @@ class TestTroubles:
         ('path', 'privilege', 'part'),
         [
             ('/cluster/sdn/vnets', 'SDN.Audit', 'vnets'),
-            ('/storage', 'Datastore.Audit', 'storages'),
             ('/nodes/pve1/network', 'SDN.Audit', 'pve1 interfaces'),
         ],
     )

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netbox_proxsync.proxmox.inventory import Unknown, known
-from netbox_proxsync.proxmox.ssh.errors import InvalidSSHSettings
+from netbox_proxsync.proxmox.inventory import Unreadable, known
+from netbox_proxsync.proxmox.ssh.errors import InvalidSSHSettingsError
 from netbox_proxsync.proxmox.ssh.hardware import SSHSettings
 from netbox_proxsync.proxmox.ssh.keys import load_private_key, parse_pins, with_confirmed
 from netbox_proxsync.proxmox.ssh.parsers import NicFacts, parse_dmi, parse_links, parse_nic_facts
@@ -34,7 +34,7 @@ from .outputs import (
 )
 from .servers import pem, private_key
 
-NO_FACTS = NicFacts(speeds={}, drivers={})
+NO_FACTS = NicFacts(speeds={})
 
 
 def nics(output: str, facts: str = ''):
@@ -46,7 +46,6 @@ def test_bond_members_have_their_own_permanent_mac():
     assert list(found) == ['eno1', 'eno2', 'enp3s0']
     assert [found[name].mac for name in ('eno1', 'eno2')] == ['A0:36:9F:12:34:56'] * 2
     assert [found[name].permanent_mac for name in ('eno1', 'eno2')] == ['A0:36:9F:12:34:56', 'A0:36:9F:12:34:58']
-    assert [nic.bond for nic in found.values()] == ['bond0', 'bond0', None]
     assert [nic.speed_mbps for nic in found.values()] == [10000, 10000, None]
 
 
@@ -59,21 +58,14 @@ def test_what_the_bond_remembers_stands_in_for_a_permanent_mac_that_the_driver_d
     found = nics(output)
     assert found['ens19'].permanent_mac == 'BC:24:11:00:00:02'
     # The address is the bond's: nothing tells whose it really is.
-    assert isinstance(found['ens20'].permanent_mac, Unknown)
-    assert found['ens20'].bond == 'bond0'
+    assert isinstance(found['ens20'].permanent_mac, Unreadable)
 
 
 def test_single_nic():
     found = nics(SINGLE, SINGLE_FACTS)
     assert list(found) == ['eno1']
     nic = found['eno1']
-    assert (nic.mac, nic.permanent_mac, nic.speed_mbps, nic.driver, nic.bond) == (
-        '3C:EC:EF:01:02:03',
-        '3C:EC:EF:01:02:03',
-        1000,
-        'igb',
-        None,
-    )
+    assert (nic.mac, nic.permanent_mac, nic.speed_mbps) == ('3C:EC:EF:01:02:03', '3C:EC:EF:01:02:03', 1000)
 
 
 def test_an_address_that_was_set_is_not_the_permanent_one():
@@ -91,7 +83,6 @@ def test_nic_in_an_open_vswitch_bridge():
     assert list(found) == ['enp65s0f0']
     assert found['enp65s0f0'].permanent_mac == 'B8:CE:F6:00:11:22'
     assert found['enp65s0f0'].speed_mbps == 25000
-    assert found['enp65s0f0'].bond is None
 
 
 def test_no_hardware_is_not_unread_hardware():
@@ -115,7 +106,7 @@ def test_no_hardware_is_not_unread_hardware():
     ],
 )
 def test_a_list_that_is_not_whole_is_none(output):
-    assert isinstance(parse_links(output, NO_FACTS), Unknown)
+    assert isinstance(parse_links(output, NO_FACTS), Unreadable)
 
 
 def test_all_zero_and_odd_addresses_are_none():
@@ -231,7 +222,7 @@ def test_no_text_makes_a_parser_fail(text):
     facts = parse_nic_facts(text)
     assert all(isinstance(speed, int) and speed > 0 for speed in facts.speeds.values())
     parse_links(text, facts)
-    parse_links(text, Unknown('not read'))
+    parse_links(text, Unreadable('not read'))
     dmi = parse_dmi(text, 'netbox')
     for reading in (dmi.manufacturer, dmi.product, dmi.serial):
         assert not known(reading) or reading is None or reading.isprintable()
@@ -248,17 +239,17 @@ def test_no_json_makes_the_parser_of_links_fail(value):
 def test_a_slice_of_a_list_never_passes_for_the_list():
     whole = parse_links(SINGLE, NO_FACTS)
     for end in range(len(SINGLE.rstrip())):
-        assert isinstance(parse_links(SINGLE[:end], NO_FACTS), Unknown)
+        assert isinstance(parse_links(SINGLE[:end], NO_FACTS), Unreadable)
     assert whole == parse_links(SINGLE.rstrip(), NO_FACTS)
 
 
 # Keys and other settings
 
 
-def refusal(function, *args) -> InvalidSSHSettings | None:
+def refusal(function, *args) -> InvalidSSHSettingsError | None:
     try:
         function(*args)
-    except InvalidSSHSettings as error:
+    except InvalidSSHSettingsError as error:
         return error
 
 
@@ -292,7 +283,7 @@ def test_private_keys_are_read_or_refused_without_showing_them(text):
     ],
 )
 def test_pins_that_are_none(line):
-    with pytest.raises(InvalidSSHSettings, match=r'[Ll]ine 2 of the SSH host keys') as caught:
+    with pytest.raises(InvalidSSHSettingsError, match=r'[Ll]ine 2 of the SSH host keys') as caught:
         parse_pins(('# a comment', line))
     assert 'ssh-keygen' in caught.value.remedy
 
@@ -347,7 +338,7 @@ GOOD = {'user': 'root', 'password': 'secret'}
 )
 def test_settings_that_cannot_be_used(settings, words):
     assert SSHSettings(**GOOD)
-    with pytest.raises(InvalidSSHSettings, match=words) as caught:
+    with pytest.raises(InvalidSSHSettingsError, match=words) as caught:
         SSHSettings(**{**GOOD, **settings})
     assert caught.value.remedy
     assert not any(secret in str(caught.value) for secret in ('secret', 'geheim', 'falsch'))
@@ -355,7 +346,7 @@ def test_settings_that_cannot_be_used(settings, words):
 
 @pytest.mark.parametrize('host', ['', 'pve1:22', 'root@pve1', '[::1]', '10.0.0.1/24'])
 def test_what_is_no_host(host):
-    with pytest.raises(InvalidSSHSettings, match='not a host'):
+    with pytest.raises(InvalidSSHSettingsError, match='not a host'):
         check_address(host)
 
 
@@ -381,7 +372,7 @@ def test_a_confirmed_key_is_the_only_one_of_its_host(before, confirmed, after):
 
 @pytest.mark.parametrize('line', ['', ED25519, f'*.example.com {ED25519}', '10.0.0.1 SHA256:' + 'A' * 43, 'x y z'])
 def test_what_cannot_be_confirmed(line):
-    with pytest.raises(InvalidSSHSettings):
+    with pytest.raises(InvalidSSHSettingsError):
         with_confirmed('', [line])
 
 
@@ -397,7 +388,7 @@ def test_a_key_of_a_type_that_is_not_supported():
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
-        with pytest.raises(InvalidSSHSettings, match='type that is not supported'):
+        with pytest.raises(InvalidSSHSettingsError, match='type that is not supported'):
             load_private_key(text, None)
 
 

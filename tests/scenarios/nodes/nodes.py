@@ -7,12 +7,11 @@ from tests.sync.builders import node_interface
 
 FACTS = NodeFacts(
     version='9.2.11', cpu_model='AMD EPYC 9354P', cpu_sockets=2, cpus=64, memory=256 * 2**30, rootfs=94 * 2**30,
-    kernel='6.14.11-4-pve',
 )  # fmt: skip
 
 
 def physical(name: str, mac: str | None, speed: int | None = None) -> PhysicalNic:
-    return PhysicalNic(name=name, mac=mac, permanent_mac=mac, speed_mbps=speed, driver='ixgbe', bond=None)
+    return PhysicalNic(name=name, mac=mac, permanent_mac=mac, speed_mbps=speed)
 
 
 def hardware(*nics: PhysicalNic, **values) -> NodeHardware:

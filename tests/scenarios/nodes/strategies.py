@@ -7,11 +7,11 @@ from ipaddress import ip_interface
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, NodeInterface
-from netbox_proxsync.proxmox.inventory import Guest, Inventory, Node, Unknown
+from netbox_proxsync.proxmox.inventory import Guest, Inventory, Node, Unreadable
 from tests.scenarios.nodes.nodes import FACTS, hardware, physical
 from tests.sync.builders import config, guest, inventory, nic, node, node_interface
 
-REFUSED = Unknown('refused')
+REFUSED = Unreadable('refused')
 NAMES = ('pve1', 'pve2', 'pve3')
 NICS = ('eno1', 'eno2', 'eno3')
 GATEWAY = '10.20.0.1/16'

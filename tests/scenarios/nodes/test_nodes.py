@@ -10,7 +10,7 @@ from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterf
 
 from netbox_proxsync.models import Binding
 from netbox_proxsync.proxmox.infrastructure import InterfaceType
-from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.inventory import Unreadable
 from tests.scenarios.nodes.nodes import FACTS, hardware, network, physical
 from tests.sync.builders import guest, inventory, node, node_interface
 
@@ -205,7 +205,7 @@ def test_a_removed_interface_goes_unless_a_person_has_something_on_it(site, take
 def test_a_node_that_was_not_read_keeps_everything(take):
     take(inventory(WEB, nodes=(pve(hardware=hardware()),)))
     logged = ObjectChange.objects.count()
-    unread = pve(facts=Unknown('x'), interfaces=Unknown('x'), hardware=Unknown('x'), address=Unknown('x'))
+    unread = pve(facts=Unreadable('x'), interfaces=Unreadable('x'), hardware=Unreadable('x'), address=Unreadable('x'))
     take(inventory(WEB, nodes=(unread,)))
     take(inventory(WEB, nodes=(unread,), quorate=False))
     assert ObjectChange.objects.count() == logged
@@ -215,7 +215,7 @@ def test_an_offline_node_is_offline_only_where_it_was_active(take):
     nodes = (pve(), pve('pve2', 2))
     take(inventory(nodes=nodes))
     Device.objects.filter(name='pve2').update(status='failed')
-    off = tuple(replace(entry, online=False, facts=Unknown('x'), interfaces=Unknown('x')) for entry in nodes)
+    off = tuple(replace(entry, online=False, facts=Unreadable('x'), interfaces=Unreadable('x')) for entry in nodes)
     take(inventory(nodes=off))
     assert (device('pve1').status, device('pve2').status) == ('offline', 'failed')
     take(inventory(nodes=nodes))

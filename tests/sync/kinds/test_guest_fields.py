@@ -2,7 +2,7 @@
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import TagStyle, Unknown
+from netbox_proxsync.proxmox.inventory import TagStyle, Unreadable
 from netbox_proxsync.sync.values import Shared
 from tests.sync.builders import NetBox, guest, inventory, plan
 
@@ -17,7 +17,7 @@ def test_backup_coverage_follows_the_jobs_and_stays_while_it_is_unknown():
     assert vm_of(netbox)['cf_proxmox_backed_up'] is True
     netbox.sync(inventory(guest(100), not_backed_up=frozenset({100})))
     assert vm_of(netbox)['cf_proxmox_backed_up'] is False
-    assert not plan(inventory(guest(100), not_backed_up=Unknown('refused')), netbox.existing).changes
+    assert not plan(inventory(guest(100), not_backed_up=Unreadable('refused')), netbox.existing).changes
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_backup_coverage_follows_the_jobs_and_stays_while_it_is_unknown():
         (f'{"x" * 256}', None),
         ('', None),
         (None, None),
-        (Unknown('silent'), None),
+        (Unreadable('silent'), None),
     ],
 )
 def test_a_host_name_is_the_dns_name_if_netbox_accepts_it(told, shown):

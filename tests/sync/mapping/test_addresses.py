@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.hints import AddressRecordHints
 from netbox_proxsync.sync.mapping.missing_addresses import ABSENT
@@ -27,8 +27,8 @@ SHARED = ('anycast', 'vip', 'vrrp', 'carp', 'hsrp', 'glbp')
 HOSTS = ('10.0.0.5', '10.0.0.6', '10.0.0.7')
 VMIDS = (100, 101, 102)
 NICS = ('net0', 'net1')
-OUT_OF_SIGHT = Unknown('No interface in the guest has its MAC address.')
-OFF = Unknown('It is not running.')
+OUT_OF_SIGHT = Unreadable('No interface in the guest has its MAC address.')
+OFF = Unreadable('It is not running.')
 
 # The endpoint, and the unit.
 type Identity = tuple[int, str]

@@ -77,7 +77,7 @@ def test_a_vlan_aware_bridge_passes_all_and_a_plain_one_knows_none():
 
 def test_a_bridge_that_was_not_read_leaves_the_mode_alone():
     _values, _made, netbox = with_nic(bridges(node_interface('vmbr0', InterfaceType.BRIDGE, vlan_aware=True)))
-    unread = inventory(guest(100, config=config(nics=(nic(),))), nodes=(node(interfaces=Unknown('refused')),))
+    unread = inventory(guest(100, config=config(nics=(nic(),))), nodes=(node(interfaces=Unreadable('refused')),))
     assert not plan(unread, netbox.existing).changes
     assert netbox.object('interface', 'qemu/100/net0').values['mode'] == 'tagged-all'
 
@@ -91,12 +91,12 @@ def test_a_bridge_that_is_not_there_any_more_passes_nothing_on():
         return netbox.records['interface'][pointer].values['mode']
 
     # It might be a virtual network.
-    assert mode(vnets=Unknown('refused')) == 'tagged-all'
+    assert mode(vnets=Unreadable('refused')) == 'tagged-all'
     assert mode() is None
 
 
 def vnet(**values):
-    defaults = {'name': 'vmbr0', 'zone': 'z', 'zone_type': 'vlan', 'tag': 20, 'alias': None, 'vlan_aware': False}
+    defaults = {'name': 'vmbr0', 'zone_type': 'vlan', 'tag': 20, 'alias': None, 'vlan_aware': False}
     return {'vnets': (Vnet(**(defaults | values)),)}
 
 
