@@ -104,7 +104,7 @@ def unread(guest: Guest) -> Iterator[dict[str, str]]:
     # Everything in an unreadable configuration is unreadable for the same reason.
     if known(guest.config):
         # They are listed with the parts of the configuration below.
-        reasons = {reason for _part, _of, reason in guest.config.unread()}
+        reasons = {reason for _part, _of, reason in guest.config.unreadable_parts()}
     else:
         reasons = {guest.config.reason}
         yield {'part': 'config', 'of': '', 'reason': guest.config.reason}

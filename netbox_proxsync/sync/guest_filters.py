@@ -54,7 +54,7 @@ class Term:
     def matches(self, guest: Guest) -> bool | None:
         """Whether the guest matches; None: the property was not read."""
         values = matchable_values(guest, self.subject)
-        if isinstance(values, Unknown):
+        if isinstance(values, Unreadable):
             return None
         return any(fnmatchcase(value.lower(), self.pattern) for value in values)
 

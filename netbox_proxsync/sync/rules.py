@@ -119,7 +119,7 @@ class Decided[T]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """
-    What the rules set for one guest: for each target a `Decided`, None if no rule sets it, or Unknown.
+    What the rules set for one guest: for each target a `Decided`, None if no rule sets it, or Unreadable.
 
     Attributes:
         skip: Set if the guest is skipped.
@@ -140,7 +140,7 @@ class Decision:
         return self.skip is not None
 
     def value_for(self, target: str, default: Pointer | None = None) -> Reading[Pointer | None]:
-        """The value of a target: that of the rules, otherwise the default; Unknown if it is not known which."""
+        """The value of a target: that of the rules, otherwise the default; Unreadable if it is not known which."""
         decided = self.decided(target)
         if not known(decided):
             return decided
@@ -231,7 +231,7 @@ def decide_tags(found: Found) -> Reading[tuple[Decided[Pointer], ...]]:
 
 
 def matches(rule: Rule, guest: RuleGuest) -> Reading[bool]:
-    """Whether all conditions of a rule hold; Unknown if that depends on a property that was not read."""
+    """Whether all conditions of a rule hold; Unreadable if that depends on a property that was not read."""
     unknown = None
     for result in conditions(rule, guest):
         if result is False:
@@ -275,7 +275,7 @@ def has_name(name: str, rule: Rule) -> Reading[bool]:
         return compile_pattern(rule.name_pattern, rule.pattern_type).matches(name)
     except PatternError as error:
         # Forms and the API refuse such patterns; one from another source must not abort a run.
-        return Unknown(f'its name pattern is not valid: {error}')
+        return Unreadable(f'its name pattern is not valid: {error}')
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ from django.db.models.fields.json import KT, KeyTransform
 from ..choices import GuestStateChoices
 from ..ledger.rules import load_rules, plain_rule
 from ..models import MappingRule, ProxmoxGuest
-from ..proxmox.readings import Reading, Unknown, known
+from ..proxmox.readings import Reading, Unreadable, known
 from ..sync.rules import TARGETS, Decision, Rule, evaluate_rules, matches
 
 __all__ = ('Matching', 'StoredGuest', 'affected_guests', 'decision_about', 'matching_guests')

@@ -31,7 +31,7 @@ def test_include_and_exclude(include, exclude, passes):
 
 
 def test_what_was_not_read_lets_no_guest_in():
-    unread = replace(WEB, pool=Unknown('refused'))
+    unread = replace(WEB, pool=Unreadable('refused'))
     assert not GuestFilters.parse(['pool:shop'], []).admits(unread)
     assert not GuestFilters.parse([], ['pool:shop']).admits(unread)
     assert GuestFilters.parse(['pool:shop', 'web-*'], []).admits(unread)

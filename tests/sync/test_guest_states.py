@@ -52,7 +52,7 @@ def test_what_is_open_decides(pending, state, words):
 
 @pytest.mark.parametrize('part', ['config', 'name', 'template'])
 def test_what_could_not_be_read_is_unknown(part):
-    found = standing(Pending(change()), one=replace(guest(100), **{part: Unknown('The node is away.')}))
+    found = standing(Pending(change()), one=replace(guest(100), **{part: Unreadable('The node is away.')}))
     assert found == GuestState(State.UNKNOWN, 'The node is away.')
 
 
@@ -69,7 +69,7 @@ def test_a_guest_that_is_not_listed():
     complete = GuestStates(inventory(), SETTINGS, [])
     assert complete.absent('qemu/100', is_bound=True).state is State.MISSING
     assert complete.absent('qemu/100', is_bound=False) is None
-    partial = GuestStates(inventory(guests_incomplete=Unknown('No quorum.')), SETTINGS, [])
+    partial = GuestStates(inventory(guests_incomplete=Unreadable('No quorum.')), SETTINGS, [])
     for is_bound in (True, False):
         assert partial.absent('qemu/100', is_bound) == GuestState(State.UNKNOWN, 'No quorum.')
     blocked = [Pending(change(Action.CONFLICT, reason='a journal entry hangs on it'))]

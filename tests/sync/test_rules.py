@@ -139,8 +139,8 @@ def test_an_unknown_rule_leaves_open_what_those_below_it_would_set():
         rule('rest', 30, role=APP, tenant=Pointer('tenancy.tenant', 2), vrf=RED),
     ]
     decision = evaluate_rules(Facts(pool=UNREAD), rules)
-    assert isinstance(decision.role, Unknown)
-    assert isinstance(decision.value_for('role', APP), Unknown)
+    assert isinstance(decision.role, Unreadable)
+    assert isinstance(decision.value_for('role', APP), Unreadable)
     assert decision.tenant.rule.name == 'certain'
     assert decision.vrf.rule.name == 'rest'
     assert 'role' not in decision.reasons
@@ -151,7 +151,7 @@ def test_an_unknown_rule_leaves_open_what_those_below_it_would_set():
 
 def test_unknown_extra_tags_leave_the_tags_open():
     rules = [rule('sure', extra_tags=frozenset({PROD})), rule('pool', pools=('a',), extra_tags=frozenset({BACKUP}))]
-    assert isinstance(evaluate_rules(Facts(pool=UNREAD), rules).extra_tags, Unknown)
+    assert isinstance(evaluate_rules(Facts(pool=UNREAD), rules).extra_tags, Unreadable)
     assert [tag.value for tag in evaluate_rules(Facts(pool=None), rules).extra_tags] == [PROD]
 
 
@@ -160,7 +160,7 @@ def test_a_guest_is_left_alone_if_it_is_skipped_or_might_be():
     assert evaluate_rules(Facts(), [by_tag]).skip.rule.name == 'tag'
     assert not evaluate_rules(Facts(tags=()), [by_tag, by_pool]).may_be_skipped
     might_be = evaluate_rules(Facts(pool=UNREAD), [by_pool])
-    assert isinstance(might_be.skip, Unknown)
+    assert isinstance(might_be.skip, Unreadable)
     assert might_be.may_be_skipped
     # One that surely skips settles it, wherever it stands.
     assert evaluate_rules(Facts(pool=UNREAD), [by_pool, replace(by_tag, weight=2000)]).skip.rule.name == 'tag'
@@ -168,7 +168,7 @@ def test_a_guest_is_left_alone_if_it_is_skipped_or_might_be():
 
 def test_a_pattern_that_is_not_valid_decides_nothing_and_ends_nothing():
     decision = evaluate_rules(Facts(), [rule('broken', name_pattern='(', pattern_type='regex', role=WEB, skip=True)])
-    assert isinstance(decision.role, Unknown)
+    assert isinstance(decision.role, Unreadable)
     assert 'not valid' in decision.role.reason
     assert decision.may_be_skipped
 

@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unknown, known
+from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unreadable, known
 from ..guest_identity import identity_of_guest
 from ..hints import GuestHints
 from ..kind import Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
@@ -226,7 +226,7 @@ def configured(guest: Guest, config: GuestConfig, node_cpus: object, settings: S
 
 def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> Reading[str | None]:
     """
-    The number of virtual CPUs as decimal text; Unknown if it depends on a value that could not be read.
+    The number of virtual CPUs as decimal text; Unreadable if it depends on a value that could not be read.
 
     It is taken from the configuration, because the lists limit it to the number of CPUs of the host. A container
     without limits has all CPUs of the host (pve-container, LXC.pm `vmstatus`).
@@ -258,7 +258,7 @@ def cores_of(config: GuestConfig) -> Reading[int]:
 
 def boot_disk(config: GuestConfig) -> dict[str, Reading[Value]]:
     """The storage and the format of the boot disk."""
-    if isinstance(config.boot_disk, Unknown):
+    if isinstance(config.boot_disk, Unreadable):
         return {}
     disk = next((disk for disk in config.disks if disk.key == config.boot_disk), None)
     return {

@@ -148,7 +148,7 @@ def management_in_doubt(node: Node) -> bool:
     address = management_address(node)
     if address is None or not known(node.interfaces):
         return False
-    if any(interface.addresses_unread is not None for interface in node.interfaces):
+    if any(interface.addresses_unreadable is not None for interface in node.interfaces):
         return False  # It may be the unreadable address, which is reported.
     return not is_configured(node.interfaces, address) and leasing_interface(node.interfaces, address.version) is None
 
@@ -159,7 +159,7 @@ def leasing_interface(interfaces: Sequence[NodeInterface], version: int) -> Node
     an address, otherwise the only bridge without an address on a node that has no address at all. None: it is not
     certain.
     """
-    if any(interface.addresses_unread is not None for interface in interfaces):
+    if any(interface.addresses_unreadable is not None for interface in interfaces):
         return None
     free = [interface for interface in interfaces if not has_address(interface, version)]
     routed = [interface for interface in free if may_route(interface, version)]

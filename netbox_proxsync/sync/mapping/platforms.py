@@ -43,7 +43,7 @@ UNSPECIFIED_OS = ('other', 'unmanaged')
 def platform_of(guest: Guest, config: GuestConfig) -> Reading[Shared | None]:
     """
     The platform: from an `os:` line in the notes, otherwise from the guest agent, otherwise from `ostype`. None: no
-    source states it; Unknown: the best source that may state it could not be read.
+    source states it; Unreadable: the best source that may state it could not be read.
     """
     if isinstance(config.description, Unreadable):
         return config.description

@@ -21,7 +21,7 @@ def apply_rules(
 ) -> dict[str, Value]:
     """
     The values of a virtual machine, with those that the rules set, or the defaults of the endpoint where they set none.
-    Unknown values are left out.
+    Unreadable values are left out.
     """
     ruled = dict(values)
     for name in ('role', 'tenant', 'platform'):

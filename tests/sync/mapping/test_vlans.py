@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, Vnet
-from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.mapping.vlan_membership import Membership
 from netbox_proxsync.sync.mapping.vlans import Lookup
 from netbox_proxsync.sync.rules import Outcome, Rule
