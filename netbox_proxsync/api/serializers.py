@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, cast
 
 from core.api.serializers import JobSerializer
 from dcim.api.serializers import DeviceRoleSerializer, DeviceTypeSerializer, PlatformSerializer, SiteSerializer
@@ -37,6 +37,7 @@ from ..choices import (
     TagMatchChoices,
     TLSModeChoices,
 )
+from ..fields import column
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..models.rules import MAX_VMID, MIN_VMID
 from ..models.runs import MAX_LIMIT
@@ -77,7 +78,7 @@ def secret(name: str) -> serializers.CharField:
         required=False,
         allow_blank=True,
         style={'input_type': 'password'},
-        help_text=ProxmoxEndpoint._meta.get_field(name).help_text,
+        help_text=column(ProxmoxEndpoint, name).help_text,
     )
 
 
@@ -141,7 +142,7 @@ def words(name: str) -> serializers.ListField:
     return serializers.ListField(
         child=serializers.CharField(max_length=255),
         required=False,
-        help_text=MappingRule._meta.get_field(name).help_text,
+        help_text=column(MappingRule, name).help_text,
     )
 
 
@@ -271,26 +272,29 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
     @extend_schema_field(VirtualMachineSerializer(nested=True, many=True))
     def get_candidates(self, guest: ProxmoxGuest) -> list[dict[str, Any]]:
         machines = guest.candidates(self.context['request'].user)
-        return VirtualMachineSerializer(machines, nested=True, many=True, context=self.context).data
+        return cast(
+            list[dict[str, Any]], VirtualMachineSerializer(machines, nested=True, many=True, context=self.context).data
+        )
 
 
-class RefusalSerializer(serializers.Serializer):
+class RefusalSerializer(serializers.Serializer[Any]):
     """Why nothing was done."""
 
     detail = serializers.CharField()
 
 
-class CheckSerializer(serializers.Serializer):
+class CheckSerializer(serializers.Serializer[Any]):
     """One line of a connection test."""
 
-    label = serializers.CharField()
+    # Fields that have the names of attributes of a serializer; DRF takes them out of the class.
+    label = serializers.CharField()  # type: ignore[assignment]
     ok = serializers.BooleanField()
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]
     detail = serializers.CharField()
     remedy = serializers.CharField()
 
 
-class ConnectionReportSerializer(serializers.Serializer):
+class ConnectionReportSerializer(serializers.Serializer[Any]):
     """What a connection test found."""
 
     ok = serializers.BooleanField(help_text='Proxmox VE answers and no required check failed')
@@ -307,14 +311,14 @@ class ConnectionReportSerializer(serializers.Serializer):
     checks = CheckSerializer(many=True)
 
 
-class StrictSerializer(serializers.Serializer):
+class StrictSerializer(serializers.Serializer[Any]):
     """What an action takes. A word that is misspelt must not let it do all that it can."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         values = super().to_internal_value(data)
         if unknown := sorted(set(data) - set(self.fields)):
             raise serializers.ValidationError({name: [_('There is no such field.')] for name in unknown})
-        return values
+        return cast(dict[str, Any], values)
 
 
 class FaultSerializer(StrictSerializer):
@@ -354,20 +358,20 @@ class LimitSerializer(StrictSerializer):
     )
 
 
-class AlreadyRunningSerializer(serializers.Serializer):
+class AlreadyRunningSerializer(serializers.Serializer[Any]):
     """Why no run was started, and which one is under way."""
 
     detail = serializers.CharField()
     run = NestedSyncRunSerializer()
 
 
-class RunEndedSerializer(serializers.Serializer):
+class RunEndedSerializer(serializers.Serializer[Any]):
     """Why a run cannot be cancelled."""
 
     detail = serializers.CharField()
 
 
-class NodeKeySerializer(serializers.Serializer):
+class NodeKeySerializer(serializers.Serializer[Any]):
     """The SSH host key that a node shows now."""
 
     node = serializers.CharField()
@@ -381,7 +385,7 @@ class NodeKeySerializer(serializers.Serializer):
     remedy = serializers.CharField()
 
 
-class ConfirmedKeysSerializer(serializers.Serializer):
+class ConfirmedKeysSerializer(serializers.Serializer[Any]):
     """SSH host keys that a person has compared."""
 
     keys = serializers.ListField(
@@ -389,5 +393,5 @@ class ConfirmedKeysSerializer(serializers.Serializer):
     )
 
 
-class PinnedKeysSerializer(serializers.Serializer):
+class PinnedKeysSerializer(serializers.Serializer[Any]):
     ssh_host_keys = serializers.CharField()

@@ -1,11 +1,15 @@
+from typing import TYPE_CHECKING, Any, cast
+
 from core.choices import JobIntervalChoices
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelBulkEditForm
 from tenancy.models import Tenant
+from utilities.choices import ChoiceSet
 from utilities.forms import add_blank_choice
 from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultipleChoiceField
 from utilities.forms.rendering import FieldSet
@@ -26,13 +30,16 @@ from ..models import MappingRule, ProxmoxEndpoint
 from ..models.secret_destinations import SECRET_FIELDS
 from .fields import NOT_IN_BACKGROUND, BulkFieldPolicyField, WordsField
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 __all__ = (
     'MappingRuleBulkEditForm',
     'ProxmoxEndpointBulkEditForm',
 )
 
 
-def switch(label: str) -> forms.NullBooleanField:
+def switch(label: 'StrOrPromise') -> forms.NullBooleanField:
     return forms.NullBooleanField(label=label, required=False, widget=BulkEditNullBooleanSelect())
 
 
@@ -226,19 +233,19 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         'comments',
     )  # fmt: skip
 
-    def clean(self):
+    def clean(self) -> dict[str, Any]:
         super().clean()
         given = [name for name in SECRET_FIELDS if self.cleaned_data.get(name)]
         if given and self.cleaned_data.get('background_job'):
             self.add_error('background_job', NOT_IN_BACKGROUND)
-        return self.cleaned_data
+        return cast(dict[str, Any], self.cleaned_data)
 
 
-def choice(label: str, choices: object) -> forms.ChoiceField:
+def choice(label: 'StrOrPromise', choices: type[ChoiceSet]) -> forms.ChoiceField:
     return forms.ChoiceField(label=label, choices=add_blank_choice(choices), required=False)
 
 
-def related(label: str, queryset: object, **kwargs: object) -> DynamicModelChoiceField:
+def related(label: 'StrOrPromise', queryset: QuerySet[Any], **kwargs: Any) -> DynamicModelChoiceField:
     return DynamicModelChoiceField(label=label, queryset=queryset, required=False, **kwargs)
 
 

@@ -1,7 +1,10 @@
+from typing import TYPE_CHECKING, Any, cast
+
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import EMPTY_VALUES
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
@@ -23,6 +26,9 @@ from ..choices import (
 from ..models import MappingRule, ProxmoxEndpoint
 from .fields import FieldPolicyField, HostsField, WordsField, yes_or_no
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 __all__ = (
     'MappingRuleImportForm',
     'ProxmoxEndpointImportForm',
@@ -35,7 +41,7 @@ class ForgivingImportForm(PrimaryModelImportForm):
     a switch has to be clear, though: Django takes every word but "false" for a yes, "no" too.
     """
 
-    def clean(self):
+    def clean(self) -> dict[str, Any]:
         super().clean()
         columns = {field.name: field for field in self._meta.model._meta.fields}
         for name, field in self.fields.items():
@@ -47,7 +53,7 @@ class ForgivingImportForm(PrimaryModelImportForm):
             left_out = name not in self.data or not column.blank
             if left_out and column.has_default() and self.cleaned_data.get(name, False) in EMPTY_VALUES:
                 self.cleaned_data[name] = column.get_default()
-        return self.cleaned_data
+        return cast(dict[str, Any], self.cleaned_data)
 
     def _update_errors(self, errors: ValidationError) -> None:
         # A row that changes an object has only the fields of its columns, and the model may complain about another.
@@ -205,7 +211,7 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
             'field_policy', 'change_limit', 'sync_interval', 'object_events', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # A name, a host and a token are enough; the rest has defaults.
         for name in (
@@ -215,13 +221,13 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
             self.fields[name].required = False
 
 
-def by_name(label: str, queryset: object, help_text: str) -> CSVModelChoiceField:
+def by_name(label: 'StrOrPromise', queryset: QuerySet[Any], help_text: 'StrOrPromise') -> CSVModelChoiceField:
     return CSVModelChoiceField(
         label=label, queryset=queryset, required=False, to_field_name='name', help_text=help_text
     )
 
 
-def words(label: str, help_text: str) -> WordsField:
+def words(label: 'StrOrPromise', help_text: 'StrOrPromise') -> WordsField:
     return WordsField(label=label, required=False, help_text=help_text)
 
 
@@ -278,7 +284,7 @@ class MappingRuleImportForm(ForgivingImportForm):
             'vrf', 'vlan_group', 'extra_tags', 'description', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # A name, and what the rule does, are enough; the rest has defaults.
         self.fields['weight'].required = False

@@ -1,6 +1,9 @@
+from typing import TYPE_CHECKING, Any
+
 from core.choices import JobIntervalChoices
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
+from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
@@ -8,6 +11,7 @@ from netbox.forms import PrimaryModelFilterSetForm
 from netbox.forms.mixins import SavedFiltersMixin
 from tenancy.models import Tenant
 from users.models import User
+from utilities.choices import ChoiceSet
 from utilities.forms import BOOLEAN_WITH_BLANK_CHOICES, FilterForm
 from utilities.forms.fields import DynamicModelMultipleChoiceField, TagFilterField
 from utilities.forms.rendering import FieldSet
@@ -29,6 +33,9 @@ from ..choices import (
 )
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 __all__ = (
     'BindingFilterForm',
     'MappingRuleFilterForm',
@@ -39,19 +46,19 @@ __all__ = (
 )
 
 
-def yes_or_no(label: str) -> forms.NullBooleanField:
+def yes_or_no(label: 'StrOrPromise') -> forms.NullBooleanField:
     return forms.NullBooleanField(label=label, required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES))
 
 
-def several(label: str, choices: object) -> forms.MultipleChoiceField:
+def several(label: 'StrOrPromise', choices: type[ChoiceSet]) -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(label=label, choices=choices, required=False)
 
 
-def objects(label: str, model: type, **kwargs: object) -> DynamicModelMultipleChoiceField:
-    return DynamicModelMultipleChoiceField(label=label, queryset=model.objects.all(), required=False, **kwargs)
+def objects(label: 'StrOrPromise', model: type[Model], **kwargs: Any) -> DynamicModelMultipleChoiceField:
+    return DynamicModelMultipleChoiceField(label=label, queryset=model._default_manager.all(), required=False, **kwargs)
 
 
-def moment(label: str) -> forms.DateTimeField:
+def moment(label: 'StrOrPromise') -> forms.DateTimeField:
     return forms.DateTimeField(label=label, required=False, widget=DateTimePicker())
 
 

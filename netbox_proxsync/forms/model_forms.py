@@ -1,5 +1,5 @@
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
@@ -14,7 +14,7 @@ from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultiple
 from utilities.forms.rendering import FieldSet
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
-from ..fields import SecretTextarea
+from ..fields import SecretTextarea, column
 from ..models import MappingRule, ProxmoxEndpoint
 from ..models.secret_destinations import SSH_SECRETS
 from ..proxmox.hosts import Host
@@ -22,6 +22,9 @@ from ..validators import clean_hosts
 from .fields import FieldPolicyField, HostsField, TokenIDField, WordsField
 from .rendering import FoldedFieldSet
 from .widgets import FingerprintInput, TLSModeSelect
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = (
     'MappingRuleForm',
@@ -202,19 +205,19 @@ class ProxmoxEndpointForm(PrimaryModelForm):
                 self.fields[name].help_text = _('Leave it empty to keep the stored one.')
 
     def clean_ssh_port(self) -> int:
-        return self.cleaned_data['ssh_port'] or ProxmoxEndpoint._meta.get_field('ssh_port').default
+        return cast(int, self.cleaned_data['ssh_port'] or ProxmoxEndpoint._meta.get_field('ssh_port').default)
 
     def clean_object_events(self) -> str:
-        return self.cleaned_data['object_events'] or ProxmoxEndpoint._meta.get_field('object_events').default
+        return cast(str, self.cleaned_data['object_events'] or ProxmoxEndpoint._meta.get_field('object_events').default)
 
-    def clean(self):
+    def clean(self) -> dict[str, Any]:
         super().clean()
         hosts = self.cleaned_data.get('hosts')
         if hosts and not self.cleaned_data.get('name') and 'name' not in self.errors:
             # A host that is none is told where it stands.
             with suppress(ValidationError):
                 self.cleaned_data['name'] = Host.parse(clean_hosts(hosts)[0]).name
-        return self.cleaned_data
+        return cast(dict[str, Any], self.cleaned_data)
 
     @property
     def groups(self) -> list[tuple[FieldSet, bool]]:
@@ -228,7 +231,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         names = [name for name in fieldset.items if name in self.fields]
         if self.is_bound:
             return any(name in self.errors or name in self.changed_data for name in names)
-        defaults = {name: ProxmoxEndpoint._meta.get_field(name).get_default() for name in names}
+        defaults = {name: column(ProxmoxEndpoint, name).get_default() for name in names}
         given = {name: self.get_initial_for_field(self.fields[name], name) for name in names}
         return any((given[name] or None) != (defaults[name] or None) for name in names)
 
@@ -250,8 +253,8 @@ class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
         self.fields['sync_interval'].help_text = _('To change it takes the permission to sync the endpoint.')
 
 
-def words(name: str, label: str) -> WordsField:
-    return WordsField(label=label, required=False, help_text=MappingRule._meta.get_field(name).help_text)
+def words(name: str, label: 'StrOrPromise') -> WordsField:
+    return WordsField(label=label, required=False, help_text=column(MappingRule, name).help_text)
 
 
 class MappingRuleForm(PrimaryModelForm):

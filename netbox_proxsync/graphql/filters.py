@@ -1,4 +1,4 @@
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import strawberry
 import strawberry_django
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from extras.graphql.filters import TagFilter
     from ipam.graphql.filters import VLANGroupFilter, VRFFilter
     from netbox.graphql.filter_lookups import BigIntegerLookup, IntegerLookup, StringArrayLookup
+    from strawberry.types.base import WithStrawberryObjectDefinition
     from tenancy.graphql.filters import TenantFilter
     from users.graphql.filters import UserFilter
     from virtualization.graphql.filters import (
@@ -246,9 +247,12 @@ class ProxSyncGuestFilter(BaseModelFilter):
     virtual_machine_id: ID | None = strawberry_django.filter_field()
 
     @strawberry_django.filter_field
-    def reason(self, info: Info, queryset: QuerySet, value: StrFilterLookup, prefix: str) -> tuple[QuerySet, Q]:
+    def reason(
+        self, info: Info, queryset: QuerySet[Any], value: StrFilterLookup, prefix: str
+    ) -> tuple[QuerySet[Any], Q]:
         """What is not told is not found, either: a conflict's reason may name a machine that is hidden."""
-        queryset, found = process_filters(value, queryset, info, prefix=f'{prefix}reason__')
+        lookups = cast('WithStrawberryObjectDefinition', value)  # strawberry-django adds the definition at run time
+        queryset, found = process_filters(lookups, queryset, info, prefix=f'{prefix}reason__')
         if hidden_machines(info.context.request.user):
             found &= ~Q(**{f'{prefix}state__in': GuestStateChoices.NAMING_OTHERS})
         return queryset, found

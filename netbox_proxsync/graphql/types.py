@@ -1,8 +1,7 @@
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import strawberry
-import strawberry_django
 from netbox.graphql.scalars import BigInt
 from netbox.graphql.types import BaseObjectType, PrimaryObjectType, register_type
 from strawberry.scalars import JSON
@@ -10,6 +9,7 @@ from strawberry.types import Info
 
 from .. import models
 from ..models.visibility import HiddenUnits
+from .fields import resolved_field
 from .filters import *
 
 if TYPE_CHECKING:
@@ -104,16 +104,16 @@ class ProxSyncRunType(BaseObjectType):
     applies: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     vmids: list[int] | None
 
-    @strawberry_django.field(
+    @resolved_field(
         only=['messages', 'endpoint_id', 'endpoint__acknowledged_faults', 'endpoint__cluster_state'],
         select_related=['endpoint'],
     )
     def messages(self, info: Info) -> JSON:
-        return self.messages_shown(HiddenUnits.of_request(info.context.request))
+        return cast(JSON, self.messages_shown(HiddenUnits.of_request(info.context.request)))
 
-    @strawberry_django.field(only=['units', 'endpoint_id'])
+    @resolved_field(only=['units', 'endpoint_id'])
     def units(self, info: Info) -> JSON | None:
-        return self.units_for(info.context.request.user)
+        return cast(JSON | None, self.units_for(info.context.request.user))
 
     changes: list[Annotated['ProxSyncChangeType', strawberry.lazy('netbox_proxsync.graphql.types')]]
 
@@ -156,15 +156,15 @@ class ProxSyncGuestType(BaseObjectType):
     tags: list[str]
     virtual_machine: Annotated['VirtualMachineType', strawberry.lazy('virtualization.graphql.types')] | None
 
-    @strawberry_django.field(only=['seen_until', 'endpoint__guests_read'], select_related=['endpoint'])
+    @resolved_field(only=['seen_until', 'endpoint__guests_read'], select_related=['endpoint'])
     def last_seen(self) -> datetime | None:
-        return self.last_seen
+        return cast(datetime | None, self.last_seen)
 
-    @strawberry_django.field(only=['candidate_ids'])
+    @resolved_field(only=['candidate_ids'])
     def candidate_ids(self, info: Info) -> list[BigInt]:
         """Of the virtual machines that may be this guest and that the user may view."""
         return [machine.pk for machine in self.candidates(info.context.request.user)]
 
-    @strawberry_django.field(only=['reason', 'state'])
+    @resolved_field(only=['reason', 'state'])
     def reason(self) -> str:
-        return self.shown_reason
+        return cast(str, self.shown_reason)

@@ -8,8 +8,6 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
-from netbox.models import PrimaryModel
-from netbox.models.features import JobsMixin
 from utilities.exceptions import AbortRequest
 
 from ..branching import clean_in_main
@@ -21,6 +19,7 @@ from ..choices import (
     MissingGuestsChoices,
     ObjectEventsChoices,
     TLSModeChoices,
+    color_of,
 )
 from ..crypto import Secret, SecretError
 from ..fields import SecretField
@@ -46,7 +45,8 @@ from .deletion import delete_unread
 from .exporting import endpoint_as_yaml
 from .former_endpoints import _keep_bindings
 from .guests import ProxmoxGuest
-from .mixins import CensoredSecretsMixin
+from .mixins import CensoredSecretsMixin, alters_data
+from .netbox_types import JobsMixin, PrimaryModel
 from .runs import PlannedBinding, SyncChange
 from .secret_destinations import DESTINATION_FIELDS, SECRET_FIELDS, changed_destinations, check_destinations
 from .users import current_user
@@ -532,18 +532,18 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
 
         return guests_read(self)
 
-    def get_status_color(self) -> str:
-        return EndpointStatusChoices.colors.get(self.status)
+    def get_status_color(self) -> str | None:
+        return color_of(EndpointStatusChoices, self.status)
 
-    def get_tls_mode_color(self) -> str:
-        return TLSModeChoices.colors.get(self.tls_mode)
+    def get_tls_mode_color(self) -> str | None:
+        return color_of(TLSModeChoices, self.tls_mode)
 
     @property
     def display_field_policy(self) -> list[tuple[str, str, str]]:
         """(field, what the policy says in words, colour)"""
         words = dict(FieldOwnerChoices)
         return [
-            (name, words.get(choice, choice), FieldOwnerChoices.colors.get(choice, 'gray'))
+            (name, words.get(choice, choice), color_of(FieldOwnerChoices, choice) or 'gray')
             for name, choice in self.field_policy.items()
         ]
 
@@ -552,6 +552,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         """What the token could see the last time; nothing if it is another token now, saved or not."""
         return Memory() if self.has_new_token() else Memory.parse(self.seen)
 
+    @alters_data
     def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any) -> None:
         """
         Args:
@@ -570,7 +571,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         # What the schedule says stands, unless what it was made from changes; then the schedule makes it anew. Read
         # from the database: the schedule may have moved on since this instance was loaded.
         same = stored and (stored.enabled, stored.sync_interval) == (self.enabled, self.sync_interval)
-        self.next_sync = stored.next_sync if same else None
+        self.next_sync = stored.next_sync if stored and same else None
         scheduled = self._is_newly_scheduled(stored)
         super().save(*args, **kwargs)
         for name, secret in self.secrets.items():
@@ -579,8 +580,6 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         # Only now can a permission with constraints be checked. Every caller that has a request is in a transaction.
         if scheduled and not may_schedule(self):
             raise AbortRequest(str(SCHEDULE_NOT_PERMITTED))
-
-    save.alters_data = True
 
     def _stored(self) -> 'ProxmoxEndpoint | None':
         """What the database holds of what decides how this endpoint may be saved."""
@@ -604,6 +603,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             return True
         return self.enabled and (not stored.enabled or bool(changed_destinations(self, stored)))
 
+    @alters_data
     def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
         with transaction.atomic(using=using):
@@ -617,8 +617,6 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             delete_unread(Binding, models.Q(endpoint=self), using)
             delete_unread(ProxmoxGuest, models.Q(endpoint=self), using)
             return super().delete(using, *args, **kwargs)
-
-    delete.alters_data = True
 
     def clone(self) -> dict[str, Any]:
         # As the form reads it.

@@ -1,7 +1,12 @@
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .bindings import Binding
+
+if TYPE_CHECKING:
+    from .endpoints import ProxmoxEndpoint
 
 __all__ = ('FormerEndpoint', 'KeptBinding')
 
@@ -60,7 +65,7 @@ class KeptBinding(models.Model):
         return f'{self.kind} {self.key}'
 
 
-def _keep_bindings(endpoint: models.Model, using: str) -> None:
+def _keep_bindings(endpoint: 'ProxmoxEndpoint', using: str) -> None:
     """Before an endpoint is deleted: remember what it keeps."""
     rows = Binding.objects.using(using).filter(endpoint=endpoint.pk).order_by('pk')
     if not rows.exists():

@@ -1,3 +1,6 @@
+from datetime import datetime
+from typing import cast
+
 import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 from netbox.tables import PrimaryModelTable, columns
@@ -133,5 +136,5 @@ class ProxmoxEndpointTable(PrimaryModelTable):
             'pve_version',
         )  # fmt: skip
 
-    def render_last_run(self, value) -> str:
-        return columns.DateTimeColumn(timespec='minutes').render(value)
+    def render_last_run(self, value: datetime) -> str:
+        return cast(str, columns.DateTimeColumn(timespec='minutes').render(value))

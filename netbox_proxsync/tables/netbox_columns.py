@@ -1,7 +1,7 @@
 """Columns that NetBox's own tables of virtual machines and devices can show. Registered by being imported."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import django_tables2 as tables
 from dcim.tables import DeviceTable
@@ -55,7 +55,7 @@ def rows_of(table: tables.Table) -> dict[int, Any]:
         request = current_request.get()
         find = guests_of if isinstance(table, VirtualMachineTable) else bindings_of
         setattr(table, CACHED, find(request.user, pks) if request else {})
-    return getattr(table, CACHED)
+    return cast(dict[int, Any], getattr(table, CACHED))
 
 
 def guests_of(user: Any, pks: list[int]) -> dict[int, ProxmoxGuest]:
