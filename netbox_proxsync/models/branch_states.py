@@ -75,6 +75,6 @@ def save_state(endpoint: ProxmoxEndpoint, **values: Any) -> None:
     BranchState.objects.update_or_create(
         endpoint=endpoint,
         branch_id=active().schema_id,
-        defaults={**values, 'carried': None},
+        defaults={**values, 'bindings_merged': None},
         create_defaults={'guests_read': endpoint.guests_read, **values},
     )

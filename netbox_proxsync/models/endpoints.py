@@ -43,7 +43,7 @@ from ..validators import (
 from .bindings import Binding
 from .deletion import delete_unread
 from .exporting import endpoint_as_yaml
-from .former_endpoints import _keep_bindings
+from .former_endpoints import _store_bindings
 from .guests import ProxmoxGuest
 from .mixins import CensoredSecretsMixin, alters_data
 from .netbox_types import JobsMixin, PrimaryModel
@@ -55,8 +55,8 @@ __all__ = ('ProxmoxEndpoint',)
 
 # Written by runs, by queryset.update(): no matter for the change log.
 STATE_FIELDS = (
-    'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'seen', 'cluster_identity', 'cluster_state',
-    'acknowledged_faults',
+    'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'token_history', 'cluster_identity',
+    'cluster_state', 'acknowledged_faults',
 )  # fmt: skip
 
 SYNC_PERMISSION = 'netbox_proxsync.sync_proxmoxendpoint'
@@ -466,7 +466,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         help_text=_('When the schedule starts the next sync'),
     )
 
-    seen = models.JSONField(
+    token_history = models.JSONField(
         verbose_name=_('seen'),
         default=dict,
         blank=True,
@@ -548,9 +548,9 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         ]
 
     @property
-    def memory(self) -> Memory:
+    def valid_token_history(self) -> Memory:
         """What the token could see the last time; nothing if it is another token now, saved or not."""
-        return Memory() if self.has_new_token() else Memory.parse(self.seen)
+        return Memory() if self.has_new_token() else Memory.parse(self.token_history)
 
     @alters_data
     def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any) -> None:
@@ -566,8 +566,8 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         stored = self._stored()
         if stored and not keep_secrets and (errors := check_destinations(self, stored, kwargs.get('update_fields'))):
             raise ValidationError(errors)
-        if self.seen and self._differs_in_token(stored):
-            self.seen = {}
+        if self.token_history and self._differs_in_token(stored):
+            self.token_history = {}
         # What the schedule says stands, unless what it was made from changes; then the schedule makes it anew. Read
         # from the database: the schedule may have moved on since this instance was loaded.
         same = stored and (stored.enabled, stored.sync_interval) == (self.enabled, self.sync_interval)
@@ -611,7 +611,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             # bring its row back. When this is called the row is gone, and what is left to do is to cancel the task.
             for job in self.jobs.filter(completed=None):
                 transaction.on_commit(job.delete, using=using)
-            _keep_bindings(self, using)
+            _store_bindings(self, using)
             delete_unread(SyncChange, models.Q(run__endpoint=self), using)
             delete_unread(PlannedBinding, models.Q(run__endpoint=self), using)
             delete_unread(Binding, models.Q(endpoint=self), using)

@@ -223,7 +223,7 @@ def translated(name: Any) -> str:
 
 def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, str]) -> Iterator[BoundField]:
     written, policy = decode_all(row.values), row.endpoint.field_policy
-    seen = {**written, **decode_all(row.seen)}
+    seen = {**written, **decode_all(row.proxmox_values)}
     for spec in kind.fields:
         # A custom field that an administrator has removed has no label.
         if spec.name not in seen or spec.name not in labels:
