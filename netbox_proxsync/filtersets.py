@@ -41,6 +41,7 @@ from .choices import (
 )
 from .filters import CheckedFilters
 from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from .models.endpoint_settings import SWITCHES
 from .models.guests import ProxmoxGuestQuerySet
 from .models.rules import MAX_VMID, MIN_VMID
 
@@ -140,9 +141,8 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
         model = ProxmoxEndpoint
         fields = (
             'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port',
-            'ssh_host_keys', 'sync_vms', 'sync_containers', 'sync_templates', 'sync_nodes', 'create_vlans',
-            'adopt_by_name', 'read_os_info', 'read_host_names', 'grace_days', 'missing_address_reads', 'address_limit',
-            'change_limit', 'pve_version', 'description',
+            'ssh_host_keys', *(setting.name for setting in SWITCHES), 'grace_days', 'missing_address_reads',
+            'address_limit', 'change_limit', 'pve_version', 'description',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:

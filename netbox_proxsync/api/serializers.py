@@ -39,6 +39,7 @@ from ..choices import (
 )
 from ..fields import column
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models.endpoint_settings import Use, names_of
 from ..models.rules import MAX_VMID, MIN_VMID
 from ..models.runs import MAX_LIMIT
 from ..models.visibility import HiddenUnits
@@ -118,16 +119,8 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     class Meta:
         model = ProxmoxEndpoint
         fields = (
-            'id', 'url', 'display_url', 'display', 'name', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode',
-            'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password',
-            'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
-            'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-            'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
-            'field_policy', 'change_limit', 'sync_interval', 'next_sync', 'object_events', 'status', 'last_run',
-            'guests_read', 'pve_version', 'description', 'owner',
-            'comments', 'tags', 'custom_fields', 'created', 'last_updated',
+            'id', 'url', 'display_url', 'display', *names_of(Use.REST), 'status', 'last_run', 'guests_read',
+            'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # What clean() puts into its normal form, whatever was sent.

@@ -24,6 +24,7 @@ from ..choices import (
     TLSModeChoices,
 )
 from ..models import MappingRule, ProxmoxEndpoint
+from ..models.endpoint_settings import Use, names_of
 from .fields import FieldPolicyField, HostsField, WordsField, yes_or_no
 
 if TYPE_CHECKING:
@@ -200,16 +201,7 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
 
     class Meta:
         model = ProxmoxEndpoint
-        fields = (
-            'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
-            'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
-            'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
-            'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-            'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
-            'field_policy', 'change_limit', 'sync_interval', 'object_events', 'owner', 'comments', 'tags',
-        )  # fmt: skip
+        fields = (*names_of(Use.FORM), 'owner', 'comments', 'tags')
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -32,6 +32,7 @@ from ..choices import (
     TLSModeChoices,
 )
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models.endpoint_settings import SWITCHES
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -62,7 +63,13 @@ def moment(label: 'StrOrPromise') -> forms.DateTimeField:
     return forms.DateTimeField(label=label, required=False, widget=DateTimePicker())
 
 
-class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
+# A form field for each boolean setting.
+EndpointSwitches = type(
+    'EndpointSwitches', (forms.Form,), {setting.name: yes_or_no(setting.label) for setting in SWITCHES}
+)
+
+
+class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
@@ -72,11 +79,7 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
             'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',
             name=_('Placement'),
         ),
-        FieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-            'read_os_info', 'read_host_names',
-            name=_('Behaviour'),
-        ),
+        FieldSet(*(setting.name for setting in SWITCHES), name=_('Behaviour')),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
     status = several(_('Status'), EndpointStatusChoices)
@@ -94,14 +97,6 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
     node_device_type_id = objects(_('Node device type'), DeviceType)
     vlan_group_id = objects(_('VLAN group'), VLANGroup)
     vrf_id = objects(_('VRF'), VRF)
-    sync_vms = yes_or_no(_('Sync virtual machines'))
-    sync_containers = yes_or_no(_('Sync containers'))
-    sync_templates = yes_or_no(_('Sync templates'))
-    adopt_by_name = yes_or_no(_('Adopt by name'))
-    sync_nodes = yes_or_no(_('Sync nodes'))
-    create_vlans = yes_or_no(_('Create VLANs'))
-    read_os_info = yes_or_no(_('Read operating systems'))
-    read_host_names = yes_or_no(_('Read host names'))
     tag = TagFilterField(model)
 
 

@@ -16,6 +16,7 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType
 
 from ..fields import SecretTextarea, column
 from ..models import MappingRule, ProxmoxEndpoint
+from ..models.endpoint_settings import Section, Use, names_in, names_of
 from ..models.secret_destinations import SSH_SECRETS
 from ..proxmox.hosts import Host
 from ..validators import clean_hosts
@@ -123,38 +124,36 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
     # What it takes to begin stands first; everything else has a default that suits most, and is folded away.
     fieldsets = (
-        FieldSet('hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint', name=_('Proxmox VE')),
+        FieldSet(*names_in(Section.CONNECTION), name=_('Proxmox VE')),
         FieldSet('name', 'site', 'enabled', 'sync_interval', 'description', 'tags', name=_('In NetBox')),
         FoldedFieldSet(
-            'cluster', 'cluster_type', 'cluster_group', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf',
-            'vlan_group',
+            *names_in(Section.PLACEMENT, without=('site',)),
             name=_('Placement'),
             hint=_('cluster, tenant, roles, VRF, VLAN group of what is made'),
         ),
         FoldedFieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name',
-            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
+            *names_in(Section.GUESTS),
             name=_('Guests'),
             hint=_('all virtual machines and containers, no templates'),
         ),
         FoldedFieldSet(
-            'sync_nodes', 'create_vlans',
+            *names_in(Section.NODES),
             name=_('Nodes and networks'),
             hint=_('nodes as devices once there is a site; VLANs are not made'),
         ),
         FoldedFieldSet(
-            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
-            'field_policy', 'change_limit', 'object_events',
+            *names_in(Section.BEHAVIOUR),
+            *names_in(Section.EVENTS),
             name=_('Behaviour'),
             hint=_('what becomes of what is gone, who decides about a field, what one run may take away, webhooks'),
         ),
         FoldedFieldSet(
-            'ca_certificate', 'timeout', 'concurrency',
+            *names_in(Section.CONNECTION_DETAILS),
             name=_('More about the connection'),
             hint=_('an authority of your own, time-out, calls at the same time'),
         ),
         FoldedFieldSet(
-            'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys',
+            *names_in(Section.SSH),
             name=_('SSH (optional)'),
             hint=_("the nodes' hardware, which the API does not tell"),
         ),
@@ -162,16 +161,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
     class Meta:
         model = ProxmoxEndpoint
-        fields = (
-            'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
-            'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
-            'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
-            'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-            'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
-            'field_policy', 'change_limit', 'sync_interval', 'object_events', 'owner', 'comments', 'tags',
-        )  # fmt: skip
+        fields = (*names_of(Use.FORM), 'owner', 'comments', 'tags')
         field_classes = {'token_id': TokenIDField}
         widgets = {
             'tls_mode': TLSModeSelect(attrs={'class': 'no-ts'}),

@@ -17,6 +17,7 @@ from strawberry_django import (
 
 from .. import models
 from ..choices import GuestStateChoices
+from ..models.endpoint_settings import SWITCHES
 from ..models.visibility import hidden_machines
 from .enums import *
 
@@ -53,7 +54,16 @@ Endpoints = Annotated['ProxSyncEndpointFilter', strawberry.lazy('netbox_proxsync
 Runs = Annotated['ProxSyncRunFilter', strawberry.lazy('netbox_proxsync.graphql.filters')]
 
 
+def with_switches[T](filter_class: type[T]) -> type[T]:
+    """Add a filter for each boolean setting of an endpoint."""
+    for setting in SWITCHES:
+        filter_class.__annotations__[setting.name] = FilterLookup[bool] | None
+        setattr(filter_class, setting.name, strawberry_django.filter_field())
+    return filter_class
+
+
 @register_filter(models.ProxmoxEndpoint, lookups=True)
+@with_switches
 class ProxSyncEndpointFilter(PrimaryModelFilter):
     name: StrFilterLookup | None = strawberry_django.filter_field()
     enabled: FilterLookup[bool] | None = strawberry_django.filter_field()
@@ -99,18 +109,10 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
         strawberry_django.filter_field()
     )
     vlan_group_id: ID | None = strawberry_django.filter_field()
-    sync_vms: FilterLookup[bool] | None = strawberry_django.filter_field()
-    sync_containers: FilterLookup[bool] | None = strawberry_django.filter_field()
-    sync_templates: FilterLookup[bool] | None = strawberry_django.filter_field()
     include_guests: Texts | None = strawberry_django.filter_field()
     exclude_guests: Texts | None = strawberry_django.filter_field()
-    adopt_by_name: FilterLookup[bool] | None = strawberry_django.filter_field()
     ignored_interfaces: Texts | None = strawberry_django.filter_field()
     ignored_prefixes: Texts | None = strawberry_django.filter_field()
-    sync_nodes: FilterLookup[bool] | None = strawberry_django.filter_field()
-    create_vlans: FilterLookup[bool] | None = strawberry_django.filter_field()
-    read_os_info: FilterLookup[bool] | None = strawberry_django.filter_field()
-    read_host_names: FilterLookup[bool] | None = strawberry_django.filter_field()
     interface_naming: BaseFilterLookup[ProxSyncInterfaceNamingEnum] | None = strawberry_django.filter_field()
     missing_guests: BaseFilterLookup[ProxSyncMissingGuestsEnum] | None = strawberry_django.filter_field()
     missing_addresses: BaseFilterLookup[ProxSyncMissingAddressesEnum] | None = strawberry_django.filter_field()

@@ -8,6 +8,7 @@ from strawberry.scalars import JSON
 from strawberry.types import Info
 
 from .. import models
+from ..models.endpoint_settings import Use, names_of
 from ..models.visibility import HiddenUnits
 from .fields import resolved_field
 from .filters import *
@@ -33,17 +34,10 @@ __all__ = (
 
 @register_type(
     models.ProxmoxEndpoint,
-    # By name: a field that is added must not be told to everybody only because it was forgotten here.
+    # By name, so that a new field of the model is not exposed by accident.
     fields=[
-        'id', 'name', 'enabled', 'hosts', 'token_id', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout',
-        'concurrency', 'ssh_user', 'ssh_port', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
-        'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-        'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-        'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-        'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit', 'field_policy',
-        'change_limit', 'sync_interval', 'next_sync', 'object_events', 'status', 'last_run', 'guests_read',
-        'pve_version', 'description', 'comments', 'created', 'last_updated', 'runs', 'bindings', 'guests',
-        'mapping_rules',
+        'id', *names_of(Use.GRAPHQL), 'status', 'last_run', 'guests_read', 'pve_version', 'description', 'comments',
+        'created', 'last_updated', 'runs', 'bindings', 'guests', 'mapping_rules',
     ],
     filters=ProxSyncEndpointFilter,
     pagination=True,

@@ -42,6 +42,7 @@ from ..validators import (
 )
 from .bindings import Binding
 from .deletion import delete_unread
+from .endpoint_settings import Use, names_of
 from .exporting import endpoint_as_yaml
 from .former_endpoints import _store_bindings
 from .guests import ProxmoxGuest
@@ -490,14 +491,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         help_text=_("Faults of Proxmox VE's configuration that users have acknowledged until they change"),
     )
 
-    clone_fields = (
-        'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'ssh_port', 'cluster_type', 'cluster_group', 'site',
-        'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-        'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-        'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-        'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit', 'change_limit',
-        'sync_interval', 'object_events',
-    )  # fmt: skip
+    clone_fields = names_of(Use.CLONE)
     prerequisite_models = ()
 
     class Meta:
