@@ -45,7 +45,7 @@ def switch(label: 'StrOrPromise') -> forms.NullBooleanField:
 
 
 # A form field for each boolean setting.
-EndpointSwitches = type(
+EndpointSwitches: Any = type(
     'EndpointSwitches', (forms.Form,), {setting.name: switch(setting.label) for setting in SWITCHES}
 )
 

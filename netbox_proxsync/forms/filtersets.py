@@ -64,7 +64,7 @@ def moment(label: 'StrOrPromise') -> forms.DateTimeField:
 
 
 # A form field for each boolean setting.
-EndpointSwitches = type(
+EndpointSwitches: Any = type(
     'EndpointSwitches', (forms.Form,), {setting.name: yes_or_no(setting.label) for setting in SWITCHES}
 )
 

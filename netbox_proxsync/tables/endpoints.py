@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
@@ -12,7 +12,7 @@ __all__ = ('ProxmoxEndpointTable',)
 
 
 # A column for each boolean setting.
-EndpointSwitches = type(
+EndpointSwitches: Any = type(
     'EndpointSwitches',
     (tables.Table,),
     {setting.name: columns.BooleanColumn(verbose_name=setting.column) for setting in SWITCHES},

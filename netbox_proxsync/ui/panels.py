@@ -110,7 +110,7 @@ def attributes_of(*sections: Section, **others: attrs.ObjectAttribute) -> dict[s
 
 
 # Panels collect the attributes of their base classes.
-EndpointBehaviour = type(
+EndpointBehaviour: Any = type(
     'EndpointBehaviour',
     (panels.ObjectAttributesPanel,),
     attributes_of(
