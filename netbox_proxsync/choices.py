@@ -1,5 +1,12 @@
+from typing import TYPE_CHECKING, cast
+
 from django.utils.translation import gettext_lazy as _
 from utilities.choices import Choice, ChoiceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django_stubs_ext import StrOrPromise
 
 __all__ = (
     'ChangeActionChoices',
@@ -18,7 +25,20 @@ __all__ = (
     'RunStatusChoices',
     'TLSModeChoices',
     'TagMatchChoices',
+    'choices_of',
+    'color_of',
 )
+
+
+def choices_of(choices: type[ChoiceSet]) -> 'list[tuple[str, StrOrPromise]]':
+    """The values of a choice set with their labels."""
+    return list(cast('Iterable[tuple[str, StrOrPromise]]', choices))
+
+
+def color_of(choices: type[ChoiceSet], value: str) -> str | None:
+    """The color of a value among its choices; None if no choice has this value, or the choice has no color."""
+    colors: dict[str, str] = choices.colors
+    return colors.get(value)
 
 
 class EndpointStatusChoices(ChoiceSet):

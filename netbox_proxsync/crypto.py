@@ -2,7 +2,9 @@
 
 import base64
 import hmac
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -27,6 +29,15 @@ class SecretError(Exception):
     """A stored secret cannot be decrypted."""
 
 
+def _not_for_templates[F: Callable[..., Any]](function: F) -> F:
+    """
+    Keep templates from calling a method. Neither Jinja's sandbox (export templates, webhooks, custom links) nor
+    Django's templates call a function with these attributes.
+    """
+    function.__dict__.update(unsafe_callable=True, alters_data=True)
+    return function
+
+
 class Secret:
     """
     A text that shows itself only when asked to by `reveal()`.
@@ -43,7 +54,9 @@ class Secret:
         self._ciphertext = ciphertext
         self._entered = False
 
+    # With of() or has_same_text_as(), a template could find out whether a guess is right.
     @classmethod
+    @_not_for_templates
     def of(cls, text: str) -> 'Secret':
         """Create a secret from plain text that a user has just entered."""
         secret = cls(_cipher().encrypt(text.encode(errors=ANY_TEXT)).decode('ascii') if text else '')
@@ -54,10 +67,12 @@ class Secret:
     def entered(self) -> bool:
         return self._entered
 
+    @_not_for_templates
     def encrypted(self) -> str:
         """What the database holds."""
         return self._ciphertext
 
+    @_not_for_templates
     def reveal(self) -> str:
         """
         The plain text ('' if none is set).
@@ -78,6 +93,7 @@ class Secret:
                 )
             ) from None
 
+    @_not_for_templates
     def rotated(self) -> 'Secret':
         """
         The same secret, encrypted with the first key; itself if it is already.
@@ -89,6 +105,7 @@ class Secret:
             return self
         return Secret.of(self.reveal())
 
+    @_not_for_templates
     def has_same_text_as(self, other: 'Secret') -> bool:
         """Whether both hide the same text. False if one of them cannot be decrypted."""
         if not self or not other or self == other:
@@ -97,12 +114,6 @@ class Secret:
             return hmac.compare_digest(self.reveal().encode(errors=ANY_TEXT), other.reveal().encode(errors=ANY_TEXT))
         except SecretError:
             return False
-
-    # Neither Jinja's sandbox (export templates, webhooks, custom links) nor Django's templates call a function so
-    # marked. With of() or has_same_text_as(), a template could find out whether a guess is right.
-    for _function in (of.__func__, encrypted, reveal, rotated, has_same_text_as):
-        _function.unsafe_callable = _function.alters_data = True
-    del _function
 
     def __bool__(self) -> bool:
         return bool(self._ciphertext)
@@ -125,7 +136,7 @@ class Secret:
     def __copy__(self) -> 'Secret':
         return self
 
-    def __deepcopy__(self, memo: dict) -> 'Secret':
+    def __deepcopy__(self, memo: dict[int, Any]) -> 'Secret':
         return self
 
     def __reduce__(self) -> tuple[type['Secret'], tuple[str]]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from .branching import refuse_in_branch
 from .choices import RunModeChoices, RunStatusChoices
-from .models import Binding, KeptBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from .models import Binding, FormerBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from .models.deletion import delete_unread
 from .sync.guest_states import IGNORED, REOPENED, GuestState
 
@@ -78,7 +78,7 @@ def forget_kept(bindings: QuerySet[Binding]) -> None:
     """What deleted endpoints have created of these objects is the users' from now on."""
     for object_type in bindings.order_by().values_list('object_type', flat=True).distinct():
         objects = bindings.filter(object_type=object_type).order_by().values_list('object_id', flat=True)
-        KeptBinding.objects.filter(object_type=object_type, object_id__in=list(objects)).delete()
+        FormerBinding.objects.filter(object_type=object_type, object_id__in=list(objects)).delete()
 
 
 def leave_to_people(binding: Binding) -> None:

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db import models
@@ -7,11 +7,20 @@ from netbox.constants import CENSOR_TOKEN, CENSOR_TOKEN_CHANGED
 
 from .crypto import Secret
 
+# A mixin of widgets, whose own template each of them extends.
+if TYPE_CHECKING:
+    Widget = forms.Widget
+    StoredText = models.TextField[Any, Secret]
+else:
+    Widget = object
+    StoredText = models.TextField
+
 __all__ = (
     'SecretField',
     'SecretFormField',
     'SecretInput',
     'SecretTextarea',
+    'column',
 )
 
 # What a form gives for a secret that is to be removed.
@@ -27,6 +36,13 @@ def as_secret(value: Any) -> Secret:
     return Secret.of('' if value is None else str(value))
 
 
+def column(model: type[models.Model], name: str) -> 'models.Field[Any, Any]':
+    """The column of a model that has this name; a relation of another model is none."""
+    field = model._meta.get_field(name)
+    assert isinstance(field, models.Field)
+    return field
+
+
 class SecretAttribute(DeferredAttribute):
     """Turns what is assigned into a `Secret`, so that no instance ever holds the plain text."""
 
@@ -38,7 +54,7 @@ class SecretAttribute(DeferredAttribute):
         instance.__dict__[name] = as_secret(value)
 
 
-class RemovableSecret:
+class RemovableSecret(Widget):
     """For widgets of secrets: beneath it, a box to remove the stored one, which leaving it empty does not do."""
 
     template_name = 'netbox_proxsync/widgets/removable_secret.html'
@@ -84,7 +100,7 @@ class SecretFormField(forms.CharField):
         return value if value is REMOVE else super().clean(value)
 
 
-class SecretField(models.TextField):
+class SecretField(StoredText):
     """A text that is encrypted in the database, and a `Secret` in Python."""
 
     descriptor_class = SecretAttribute
@@ -102,14 +118,14 @@ class SecretField(models.TextField):
         """For Django's serializers, thereby for the change log, events and `dumpdata`."""
         return str(self.value_from_object(obj))
 
-    def get_lookup(self, lookup_name: str) -> type[models.Lookup] | None:
+    def get_lookup(self, lookup_name: str) -> 'type[models.Lookup[Any]] | None':
         # To look for a part of a ciphertext is never right, and for a whole one never found.
         return super().get_lookup(lookup_name) if lookup_name == 'isnull' else None
 
     def get_transform(self, lookup_name: str) -> None:
         return None
 
-    def formfield(self, **kwargs: Any) -> forms.Field:
+    def formfield(self, **kwargs: Any) -> forms.Field | None:
         # TextField would ask for a text area.
         return models.Field.formfield(self, **{'form_class': SecretFormField, **kwargs})
 

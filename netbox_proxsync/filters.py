@@ -1,9 +1,9 @@
 """
-Regular expressions that people filter lists by. NetBox offers them for every text field and hands them to PostgreSQL,
-which refuses the whole query for one that it does not understand.
+Validation of the regular expressions in filters. NetBox offers the `regex` lookups for every text field and passes them
+to PostgreSQL, which rejects the whole query if it cannot parse one of them.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
 from django.db import DataError, connection, transaction
@@ -12,63 +12,77 @@ from django.forms import Form
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+# Both classes are mixins.
+if TYPE_CHECKING:
+    from netbox.filtersets import BaseFilterSet
+
+    BaseForm = Form
+else:
+    BaseFilterSet = object
+    BaseForm = object
+
 __all__ = ('CheckedFilters',)
 
-REGULAR = ('regex', 'iregex')
+REGEX_LOOKUPS = ('regex', 'iregex')
 
 
-class CheckedFilters:
+class CheckedFilters(BaseFilterSet):
     """
-    For filter sets: an expression that PostgreSQL does not understand is an error of the form, so that REST answers
-    with 400, and finds nothing on a page, which says why. "null" is a word like any other where it is looked for in
-    texts; only to equal it means to be empty.
+    Mixin for filter sets that validates regular expressions.
+
+    An expression that PostgreSQL cannot parse is an error of the filter set's form: REST responds with 400, and a page
+    shows the error and no objects. In lookups for a part of a text, "null" is an ordinary word; only the exact lookups
+    use it for an empty value.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for it in self.filters.values():
-            # Of trees, "in" is how an object is named.
+            # For tree models (regions, ...), the "in" lookup takes an object ID.
             if it.lookup_expr not in ('exact', 'in') and hasattr(it, 'null_value'):
                 it.null_value = None
 
     def get_form_class(self) -> type[Form]:
-        regular = [name for name, it in self.filters.items() if it.lookup_expr in REGULAR]
-        return type('CheckedForm', (CheckedForm, super().get_form_class()), {'regular': regular})
+        regex_fields = [name for name, it in self.filters.items() if it.lookup_expr in REGEX_LOOKUPS]
+        return type('CheckedForm', (CheckedForm, super().get_form_class()), {'regex_fields': regex_fields})
 
-    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
-        if not self.form.misunderstood:
-            return super().filter_queryset(queryset)
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.form.invalid_regex_fields:
+            return cast(QuerySet[Any], super().filter_queryset(queryset))
         if isinstance(self.request, HttpRequest):
-            for name in self.form.misunderstood:
+            for name in self.form.invalid_regex_fields:
                 messages.error(self.request, f'{name}: {" ".join(self.form.errors[name])}', fail_silently=True)
         return queryset.none()
 
 
-class CheckedForm:
+class CheckedForm(BaseForm):
     """
+    Mixin for the forms of filter sets.
+
     Attributes:
-        regular: The fields that hold regular expressions.
-        misunderstood: Those of them with one that PostgreSQL does not understand.
+        regex_fields: The names of the fields that hold regular expressions.
     """
 
-    regular: list[str] = []
+    regex_fields: list[str] = []
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        for name in self.regular:
+        for name in self.regex_fields:
             values = cleaned.get(name) or []
-            wrong = [it for it in ([values] if isinstance(values, str) else values) if not understood(it)]
-            if wrong:
-                told = _('PostgreSQL does not understand this regular expression: {expression}')
-                self.add_error(name, told.format(expression=', '.join(wrong)))
+            invalid = [it for it in ([values] if isinstance(values, str) else values) if not is_valid_regex(it)]
+            if invalid:
+                message = _('PostgreSQL does not understand this regular expression: {expression}')
+                self.add_error(name, message.format(expression=', '.join(invalid)))
         return cleaned
 
     @property
-    def misunderstood(self) -> list[str]:
-        return [name for name in self.regular if name in self.errors]
+    def invalid_regex_fields(self) -> list[str]:
+        """The names of the fields that hold an expression which PostgreSQL cannot parse."""
+        return [name for name in self.regex_fields if name in self.errors]
 
 
-def understood(expression: str) -> bool:
+def is_valid_regex(expression: str) -> bool:
+    """Whether PostgreSQL can parse a regular expression."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT '' ~ %s", [expression])

@@ -1,3 +1,5 @@
+from typing import TYPE_CHECKING, Any
+
 import django_filters
 from core.choices import JobIntervalChoices
 from core.models import Job
@@ -9,6 +11,7 @@ from ipam.models import VRF, VLANGroup
 from netbox.filtersets import BaseFilterSet, PrimaryModelFilterSet
 from tenancy.models import Tenant
 from users.models import User
+from utilities.choices import ChoiceSet
 from utilities.filters import (
     MultiValueArrayFilter,
     MultiValueCharFilter,
@@ -38,7 +41,12 @@ from .choices import (
 )
 from .filters import CheckedFilters
 from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from .models.endpoint_settings import SWITCHES
+from .models.guests import ProxmoxGuestQuerySet
 from .models.rules import MAX_VMID, MIN_VMID
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = (
     'BindingFilterSet',
@@ -50,12 +58,12 @@ __all__ = (
 )
 
 
-def by_id(queryset: QuerySet, label: str) -> django_filters.ModelMultipleChoiceFilter:
+def by_id(queryset: QuerySet[Any], label: 'StrOrPromise') -> django_filters.ModelMultipleChoiceFilter:
     return django_filters.ModelMultipleChoiceFilter(queryset=queryset, distinct=False, label=label)
 
 
 def by_name(
-    relation: str, queryset: QuerySet, label: str, to_field_name: str = 'name'
+    relation: str, queryset: QuerySet[Any], label: 'StrOrPromise', to_field_name: str = 'name'
 ) -> django_filters.ModelMultipleChoiceFilter:
     return django_filters.ModelMultipleChoiceFilter(
         field_name=f'{relation}__{to_field_name}',
@@ -66,7 +74,7 @@ def by_name(
     )
 
 
-def by_choice(choices: type) -> django_filters.MultipleChoiceFilter:
+def by_choice(choices: type[ChoiceSet]) -> django_filters.MultipleChoiceFilter:
     return django_filters.MultipleChoiceFilter(choices=choices, distinct=False, null_value=None)
 
 
@@ -133,12 +141,11 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
         model = ProxmoxEndpoint
         fields = (
             'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port',
-            'ssh_host_keys', 'sync_vms', 'sync_containers', 'sync_templates', 'sync_nodes', 'create_vlans',
-            'adopt_by_name', 'read_os_info', 'read_host_names', 'grace_days', 'missing_address_reads', 'address_limit',
-            'change_limit', 'pve_version', 'description',
+            'ssh_host_keys', *(setting.name for setting in SWITCHES), 'grace_days', 'missing_address_reads',
+            'address_limit', 'change_limit', 'pve_version', 'description',
         )  # fmt: skip
 
-    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+    def search(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if not value.strip():
             return queryset
         return queryset.filter(
@@ -193,17 +200,17 @@ class SyncRunFilterSet(EndpointFilters):
             'calls', 'guests', 'error', 'refusal',
         )  # fmt: skip
 
-    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+    def search(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if not value.strip():
             return queryset
         return queryset.filter(
             Q(endpoint__name__icontains=value) | Q(user__username__icontains=value) | Q(error__icontains=value)
         )
 
-    def filter_in_branch(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
+    def filter_in_branch(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
         return queryset.exclude(branch_id='') if value else queryset.filter(branch_id='')
 
-    def filter_vmids(self, queryset: QuerySet, name: str, value: list[int]) -> QuerySet:
+    def filter_vmids(self, queryset: QuerySet[Any], name: str, value: list[int]) -> QuerySet[Any]:
         # A number that no guest can have finds none; PostgreSQL would refuse it.
         possible = [vmid for vmid in value if MIN_VMID <= vmid <= MAX_VMID]
         return queryset.filter(vmids__overlap=possible) if value else queryset
@@ -237,7 +244,7 @@ class SyncChangeFilterSet(CheckedFilters, BaseFilterSet):
             'message',
         )  # fmt: skip
 
-    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+    def search(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if not value.strip():
             return queryset
         return queryset.filter(
@@ -271,13 +278,13 @@ class BindingFilterSet(EndpointFilters):
             'missing_since',
         )  # fmt: skip
 
-    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+    def search(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if not value.strip():
             return queryset
         return queryset.filter(Q(key__icontains=value) | Q(endpoint__name__icontains=value))
 
 
-def by_tree(name: str, queryset: QuerySet, label: str, **kwargs: object) -> TreeNodeMultipleChoiceFilter:
+def by_tree(name: str, queryset: QuerySet[Any], label: 'StrOrPromise', **kwargs: Any) -> TreeNodeMultipleChoiceFilter:
     return TreeNodeMultipleChoiceFilter(field_name=name, queryset=queryset, lookup_expr='in', label=label, **kwargs)
 
 
@@ -321,7 +328,7 @@ class MappingRuleFilterSet(CheckedFilters, PrimaryModelFilterSet):
             'description',
         )  # fmt: skip
 
-    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+    def search(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if not value.strip():
             return queryset
         return queryset.filter(
@@ -362,14 +369,15 @@ class ProxmoxGuestFilterSet(EndpointFilters):
             'known_until',
         )  # fmt: skip
 
-    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        assert isinstance(queryset, ProxmoxGuestQuerySet)
         by_reason = any(name.startswith('reason') for name, value in self.form.cleaned_data.items() if value)
         if by_reason and not queryset.names_others:
             # What is not told is not found, either.
             queryset = queryset.exclude(state__in=GuestStateChoices.NAMING_OTHERS)
         return super().filter_queryset(queryset)
 
-    def search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+    def search(self, queryset: ProxmoxGuestQuerySet, name: str, value: str) -> QuerySet[Any]:
         if not (value := value.strip()):
             return queryset
         told = Q() if queryset.names_others else ~Q(state__in=GuestStateChoices.NAMING_OTHERS)

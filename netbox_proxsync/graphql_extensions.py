@@ -1,7 +1,7 @@
 """The Proxmox side of NetBox's own types in GraphQL: of virtual machines, devices and clusters."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import strawberry
 import strawberry_django
@@ -9,6 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 from strawberry.types import Info
 
+from .graphql.fields import resolved_field
 from .models import Binding, ProxmoxEndpoint
 
 if TYPE_CHECKING:
@@ -54,12 +55,17 @@ class ProxSyncNodeType:
 class DeviceExtension:
     models = ['dcim.device']
 
-    @strawberry_django.field(description='The node of a Proxmox cluster that the device is kept true to', only=['pk'])
+    if TYPE_CHECKING:
+        pk: int  # an extension is resolved on an instance of the model
+
+    @resolved_field(description='The node of a Proxmox cluster that the device is kept true to', only=['pk'])
     def proxsync_node(self, info: Info) -> ProxSyncNodeType | None:
         node = node_of(self.pk, info.context.request)
-        return node and ProxSyncNodeType(
-            endpoint_id=node.endpoint and strawberry.ID(str(node.endpoint.pk)),
-            endpoint_name=node.endpoint and node.endpoint.name,
+        if node is None:
+            return None
+        return ProxSyncNodeType(
+            endpoint_id=strawberry.ID(str(node.endpoint.pk)) if node.endpoint else None,
+            endpoint_name=node.endpoint.name if node.endpoint else None,
             node=node.name,
             state=node.state,
         )
@@ -97,7 +103,7 @@ def node_of(device_id: int, request: HttpRequest) -> BoundNode | None:
     """All of them are looked up once for a request: there are a few for each endpoint, and lists ask for many."""
     if not hasattr(request, CACHE):
         setattr(request, CACHE, all_nodes(request))
-    return getattr(request, CACHE).get(device_id)
+    return cast(BoundNode | None, getattr(request, CACHE).get(device_id))
 
 
 def all_nodes(request: HttpRequest) -> dict[int, BoundNode]:

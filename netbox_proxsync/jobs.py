@@ -7,7 +7,6 @@ from typing import Any, Never
 from core.choices import JobIntervalChoices, JobNotificationChoices, JobStatusChoices
 from core.exceptions import JobFailed
 from core.models import Job
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
 from django.http import Http404
@@ -25,7 +24,8 @@ from .crypto import SecretError
 from .endpoints.schedule import start_due
 from .ledger.database import DatabaseBusy, explain, reconnect, retried
 from .models import ProxmoxEndpoint, SyncRun
-from .proxmox.errors import CancelledError, ProxmoxError
+from .models.users import AnyUser
+from .proxmox.errors import Cancelled, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs.cancellation import CancelWatch
 from .runs.execution import execute
@@ -71,7 +71,7 @@ class SyncJob(JobRunner):
     def enqueue_run(
         cls,
         endpoint: ProxmoxEndpoint,
-        user: AbstractBaseUser | None,
+        user: AnyUser | None,
         mode: str = RunModeChoices.SYNC,
         immediate: bool = False,
         vmids: Collection[int] | None = None,
@@ -125,7 +125,7 @@ class SyncJob(JobRunner):
 
     @classmethod
     def enqueue_plan(
-        cls, source: SyncRun, user: AbstractBaseUser | None, units: list[str] | None = None, immediate: bool = False
+        cls, source: SyncRun, user: AnyUser | None, units: list[str] | None = None, immediate: bool = False
     ) -> SyncRun:
         """
         Open a run that applies the plan of an earlier one, and enqueue its job.

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.middleware.csrf import get_token
 from django.utils.translation import gettext_lazy as _
@@ -7,6 +7,9 @@ from netbox.object_actions import ObjectAction
 from .branching import active, in_branch, place
 from .choices import RunStatusChoices
 from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = (
     'BULK_GUEST_ACTIONS',
@@ -50,7 +53,7 @@ class EndpointAction(ObjectAction):
         # NetBox has looked whether the person may do it with any endpoint.
         if not context['request'].user.has_perm(SYNC_ENDPOINT, obj):
             return ''
-        return super().render(context, obj, **kwargs)
+        return cast(str, super().render(context, obj, **kwargs))
 
 
 def labelled_with_branch(label: Any) -> dict[str, str]:
@@ -124,20 +127,20 @@ class CancelRun(ObjectAction):
         }
 
     @classmethod
-    def render(cls, context: Any, obj: SyncRun, **kwargs: Any) -> str:
+    def render(cls, context: Any, obj: Any, **kwargs: Any) -> str:
         # The permission is one for the endpoint, so NetBox cannot look it up for the run.
         if obj.finished or not context['request'].user.has_perm(SYNC_ENDPOINT, obj.endpoint):
             return ''
-        return super().render(context, obj, **kwargs)
+        return cast(str, super().render(context, obj, **kwargs))
 
 
 class CancelActiveRun(CancelRun):
-    """The same on the page of an endpoint, of the run that is going on."""
+    """Cancels the active run of an endpoint, on the page of the endpoint."""
 
     permissions_required = {'sync'}
 
     @classmethod
-    def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
+    def render(cls, context: Any, obj: Any, **kwargs: Any) -> str:
         run = obj.runs.active().select_related('endpoint').first()
         return super().render(context, run, **kwargs) if run else ''
 
@@ -152,7 +155,7 @@ class Decision(ObjectAction):
     template_name = 'netbox_proxsync/buttons/post.html'
     color = 'outline-secondary'
     icon = ''
-    hint = ''
+    hint: 'StrOrPromise' = ''
 
     @classmethod
     def is_offered(cls, obj: Any) -> bool:
@@ -163,10 +166,10 @@ class Decision(ObjectAction):
     def render(cls, context: Any, obj: Any, **kwargs: Any) -> str:
         user = context['request'].user
         if cls.multi:
-            return super().render(context, obj, **kwargs)
+            return cast(str, super().render(context, obj, **kwargs))
         if not user.has_perm(SYNC_ENDPOINT, obj.endpoint) or not cls.is_offered(obj):
             return ''
-        return super().render(context, obj, **kwargs)
+        return cast(str, super().render(context, obj, **kwargs))
 
     @classmethod
     def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from .models import ProxmoxEndpoint
-from .models.former_endpoints import _keep_bindings
+from .models.former_endpoints import _store_bindings
 from .runs.cancellation import withdraw
 
 __all__ = ('keep_bindings', 'withdraw_queued_runs')
@@ -22,4 +22,4 @@ def withdraw_queued_runs(instance: ProxmoxEndpoint, raw: bool = False, **kwargs:
 @receiver(pre_delete, sender=ProxmoxEndpoint)
 def keep_bindings(instance: ProxmoxEndpoint, using: str, **kwargs: Any) -> None:
     """Querysets delete endpoints without calling their `delete()`."""
-    _keep_bindings(instance, using)
+    _store_bindings(instance, using)

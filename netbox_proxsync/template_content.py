@@ -1,5 +1,7 @@
 """What stands on NetBox's own pages about an object that is bound to something in Proxmox."""
 
+from typing import cast
+
 from netbox.plugins import PluginTemplateExtension
 
 from .ui.bound_objects import binding_of, panel_context
@@ -19,7 +21,7 @@ class BoundPanel(PluginTemplateExtension):
         binding = binding_of(self.context['object'])
         if binding is None or not user.has_perm('netbox_proxsync.view_binding', binding):
             return ''
-        return self.render('netbox_proxsync/inc/bound_panel.html', panel_context(user, binding))
+        return cast(str, self.render('netbox_proxsync/inc/bound_panel.html', panel_context(user, binding)))
 
 
 template_extensions = (BoundPanel,)

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, cast
 
 from core.api.serializers import JobSerializer
 from dcim.api.serializers import DeviceRoleSerializer, DeviceTypeSerializer, PlatformSerializer, SiteSerializer
@@ -37,7 +37,9 @@ from ..choices import (
     TagMatchChoices,
     TLSModeChoices,
 )
+from ..fields import column
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models.endpoint_settings import Use, names_of
 from ..models.rules import MAX_VMID, MIN_VMID
 from ..models.runs import MAX_LIMIT
 from ..models.visibility import HiddenUnits
@@ -77,7 +79,7 @@ def secret(name: str) -> serializers.CharField:
         required=False,
         allow_blank=True,
         style={'input_type': 'password'},
-        help_text=ProxmoxEndpoint._meta.get_field(name).help_text,
+        help_text=column(ProxmoxEndpoint, name).help_text,
     )
 
 
@@ -117,16 +119,8 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     class Meta:
         model = ProxmoxEndpoint
         fields = (
-            'id', 'url', 'display_url', 'display', 'name', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode',
-            'ca_certificate', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password',
-            'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
-            'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-            'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
-            'field_policy', 'change_limit', 'sync_interval', 'next_sync', 'object_events', 'status', 'last_run',
-            'guests_read', 'pve_version', 'description', 'owner',
-            'comments', 'tags', 'custom_fields', 'created', 'last_updated',
+            'id', 'url', 'display_url', 'display', *names_of(Use.REST), 'status', 'last_run', 'guests_read',
+            'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # What clean() puts into its normal form, whatever was sent.
@@ -141,7 +135,7 @@ def words(name: str) -> serializers.ListField:
     return serializers.ListField(
         child=serializers.CharField(max_length=255),
         required=False,
-        help_text=MappingRule._meta.get_field(name).help_text,
+        help_text=column(MappingRule, name).help_text,
     )
 
 
@@ -242,7 +236,7 @@ class BindingSerializer(BaseModelSerializer):
         model = Binding
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'kind', 'key', 'unit', 'object_type', 'object_id',
-            'object', 'values', 'seen', 'created_by_sync', 'unmanaged', 'first_seen', 'missing_since',
+            'object', 'values', 'proxmox_values', 'created_by_sync', 'unmanaged', 'first_seen', 'missing_since',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'kind', 'key')
         read_only_fields = fields
@@ -271,26 +265,29 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
     @extend_schema_field(VirtualMachineSerializer(nested=True, many=True))
     def get_candidates(self, guest: ProxmoxGuest) -> list[dict[str, Any]]:
         machines = guest.candidates(self.context['request'].user)
-        return VirtualMachineSerializer(machines, nested=True, many=True, context=self.context).data
+        return cast(
+            list[dict[str, Any]], VirtualMachineSerializer(machines, nested=True, many=True, context=self.context).data
+        )
 
 
-class RefusalSerializer(serializers.Serializer):
+class RefusalSerializer(serializers.Serializer[Any]):
     """Why nothing was done."""
 
     detail = serializers.CharField()
 
 
-class CheckSerializer(serializers.Serializer):
+class CheckSerializer(serializers.Serializer[Any]):
     """One line of a connection test."""
 
-    label = serializers.CharField()
+    # Fields that have the names of attributes of a serializer; DRF takes them out of the class.
+    label = serializers.CharField()  # type: ignore[assignment]
     ok = serializers.BooleanField()
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]
     detail = serializers.CharField()
     remedy = serializers.CharField()
 
 
-class ConnectionReportSerializer(serializers.Serializer):
+class ConnectionReportSerializer(serializers.Serializer[Any]):
     """What a connection test found."""
 
     ok = serializers.BooleanField(help_text='Proxmox VE answers and no required check failed')
@@ -307,14 +304,14 @@ class ConnectionReportSerializer(serializers.Serializer):
     checks = CheckSerializer(many=True)
 
 
-class StrictSerializer(serializers.Serializer):
+class StrictSerializer(serializers.Serializer[Any]):
     """What an action takes. A word that is misspelt must not let it do all that it can."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         values = super().to_internal_value(data)
         if unknown := sorted(set(data) - set(self.fields)):
             raise serializers.ValidationError({name: [_('There is no such field.')] for name in unknown})
-        return values
+        return cast(dict[str, Any], values)
 
 
 class FaultSerializer(StrictSerializer):
@@ -354,20 +351,20 @@ class LimitSerializer(StrictSerializer):
     )
 
 
-class AlreadyRunningSerializer(serializers.Serializer):
+class AlreadyRunningSerializer(serializers.Serializer[Any]):
     """Why no run was started, and which one is under way."""
 
     detail = serializers.CharField()
     run = NestedSyncRunSerializer()
 
 
-class RunEndedSerializer(serializers.Serializer):
+class RunEndedSerializer(serializers.Serializer[Any]):
     """Why a run cannot be cancelled."""
 
     detail = serializers.CharField()
 
 
-class NodeKeySerializer(serializers.Serializer):
+class NodeKeySerializer(serializers.Serializer[Any]):
     """The SSH host key that a node shows now."""
 
     node = serializers.CharField()
@@ -381,7 +378,7 @@ class NodeKeySerializer(serializers.Serializer):
     remedy = serializers.CharField()
 
 
-class ConfirmedKeysSerializer(serializers.Serializer):
+class ConfirmedKeysSerializer(serializers.Serializer[Any]):
     """SSH host keys that a person has compared."""
 
     keys = serializers.ListField(
@@ -389,5 +386,5 @@ class ConfirmedKeysSerializer(serializers.Serializer):
     )
 
 
-class PinnedKeysSerializer(serializers.Serializer):
+class PinnedKeysSerializer(serializers.Serializer[Any]):
     ssh_host_keys = serializers.CharField()

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from dcim.models import Interface
 from django.contrib.contenttypes.prefetch import GenericPrefetch
@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from netbox.api.authentication import TokenPermissions, TokenSyncPermission
+from netbox.api.serializers import BaseModelSerializer
 from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
 from netbox.api.viewsets.mixins import BulkDestroyModelMixin
 from rest_framework import status
@@ -83,14 +84,14 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         # NetBox asks this for each request that is to be answered in the background.
         if carries_secrets(payload):
             raise ValidationError({'detail': str(NOT_IN_BACKGROUND)})
-        return super()._enqueue_bulk_job(request, action, payload, **kwargs)
+        return cast(Response, super()._enqueue_bulk_job(request, action, payload, **kwargs))
 
     def get_permissions(self) -> list[BasePermission]:
         if self.action in ('preview', 'sync', 'test', 'ssh_host_keys', 'acknowledge', 'withdraw_acknowledgment'):
             return [TokenSyncPermission()]
         if self.action == 'confirm_ssh_host_keys':
             return [TokenConfirmPermission()]
-        return super().get_permissions()
+        return cast(list[BasePermission], super().get_permissions())
 
     @extend_schema(
         request=serializers.LimitSerializer,
@@ -265,7 +266,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
             return [ViewedRunPermission()]
         if self.action == 'cancel':
             return [EndpointSyncPermission()]
-        return super().get_permissions()
+        return cast(list[BasePermission], super().get_permissions())
 
     @extend_schema(
         request=None,
@@ -302,7 +303,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         run = get_object_or_404(runs, pk=pk)
         if not may_apply(request.user, run):
             raise PermissionDenied(_('This user does not have permission to apply this plan.'))
-        return run
+        return cast(SyncRun, run)
 
     @extend_schema(
         request=None,
@@ -317,7 +318,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         """
         Cancel a run: 200 when it is cancelled, 202 while its worker stops, 409 when it has ended otherwise.
         """
-        run = run_to_cancel(request.user, pk, NOT_PERMITTED['sync'])
+        run = run_to_cancel(request.user, pk, str(NOT_PERMITTED['sync']))
         try:
             run = cancel(run, request.user)
         except RunEnded as error:
@@ -347,9 +348,9 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
     def get_permissions(self) -> list[BasePermission]:
         if self.action in self.decisions:
             return [DecisionPermission()]
-        return super().get_permissions()
+        return cast(list[BasePermission], super().get_permissions())
 
-    def _decide(self, request: Request, pk: int, decide: Callable[[object], object]) -> Response:
+    def _decide(self, request: Request, pk: int, decide: Callable[[Any], object]) -> Response:
         found = self.queryset.model.objects.restrict(request.user, 'view').select_related('endpoint')
         instance = get_object_or_404(found, pk=pk)
         if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=instance.endpoint):
@@ -362,12 +363,12 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
         return Response(self.serializer_class(instance, context={'request': request}).data)
 
 
-def decision(serializer: type[serializers.BaseModelSerializer], path: str) -> Callable:
+def decision[F: Callable[..., Response]](serializer: type[BaseModelSerializer], path: str) -> Callable[[F], F]:
     """A decision that a person posts; the answer is the object as it is then."""
 
-    def decorate(method: Callable) -> Callable:
+    def decorate(method: F) -> F:
         documented = extend_schema(request=None, responses={200: serializer, 409: serializers.RefusalSerializer})
-        return documented(action(detail=True, methods=['post'], url_path=path)(method))
+        return cast(F, documented(action(detail=True, methods=['post'], url_path=path)(method)))
 
     return decorate
 
@@ -425,4 +426,4 @@ class ProxmoxGuestViewSet(DecisionViewSet):
 def run_data(run: SyncRun, request: Request) -> dict[str, Any]:
     """A run as it is shown to who started or cancelled it, which may be somebody who may not read what it found."""
     nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
-    return serializers.SyncRunSerializer(run, nested=nested, context={'request': request}).data
+    return cast(dict[str, Any], serializers.SyncRunSerializer(run, nested=nested, context={'request': request}).data)

@@ -64,7 +64,7 @@ def into_main(branch: 'BranchRow') -> None:
                 remember_cluster(endpoint, state.cluster_identity)
                 before.keep(endpoint, state)
             place(endpoint, runs)
-        BranchState.objects.filter(branch_id=branch.schema_id).update(carried=timezone.now())
+        BranchState.objects.filter(branch_id=branch.schema_id).update(bindings_merged=timezone.now())
 
 
 def into_branch(branch: 'BranchRow') -> None:
@@ -99,13 +99,13 @@ def out_of_main(branch: 'BranchRow') -> None:
         for endpoint in endpoints_of(SyncRun.objects.filter(branch_id=branch.schema_id)):
             changes = changes_of(branch).filter(run__endpoint=endpoint)
             state = BranchState.objects.filter(endpoint=endpoint, branch_id=branch.schema_id).first()
-            if state and state.before and state.carried:
-                written = written_since(endpoint, state.carried)
+            if state and state.previous_state and state.bindings_merged:
+                written = written_since(endpoint, state.bindings_merged)
                 restore(endpoint, state, written)
                 changes = changes.filter(unit__in=written)
             take_back(changes)
             Binding.objects.filter(pk__in=dangling(endpoint)).delete()
-        BranchState.objects.filter(branch_id=branch.schema_id).update(carried=None, before=None)
+        BranchState.objects.filter(branch_id=branch.schema_id).update(bindings_merged=None, previous_state=None)
 
 
 def at_last(branch: 'BranchRow') -> None:
@@ -130,7 +130,7 @@ def left_behind() -> list['BranchRow']:
 def not_carried(branch: 'BranchRow') -> bool:
     """Whether runs have written into a branch whose bindings have not followed into main."""
     wrote = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
-    states = BranchState.objects.filter(branch_id=branch.schema_id, carried=None)
+    states = BranchState.objects.filter(branch_id=branch.schema_id, bindings_merged=None)
     return states.filter(endpoint__in=wrote.values('endpoint')).exists()
 
 
@@ -176,7 +176,7 @@ def place_again(run: SyncRun) -> None:
     endpoint = run.endpoint
     if run.branch_id or endpoint.cluster_id:
         return
-    if endpoint.branch_states.exclude(carried=None).exists():
+    if endpoint.branch_states.exclude(bindings_merged=None).exists():
         place(endpoint, SyncRun.objects.filter(pk=run.pk))
 
 

@@ -50,13 +50,13 @@ class Before:
         Keep with the branch what a merge has changed of this, to be called after it. What was kept before stays: a
         merge whose bindings follow a second time changes nothing that the first did not.
         """
-        now, kept = Before.of(endpoint), state.before or {}
-        state.before = {
+        now, kept = Before.of(endpoint), state.previous_state or {}
+        state.previous_state = {
             'bindings': {**changed(self.bindings, now.bindings), **kept.get('bindings', {})},
             'guests': {**changed(self.guests, now.guests), **kept.get('guests', {})},
             'guests_read': kept.get('guests_read', self.guests_read),
         }
-        state.save(update_fields=['before'])
+        state.save(update_fields=['previous_state'])
 
 
 def stored(model: type[models.Model], endpoint: ProxmoxEndpoint) -> Rows:
@@ -81,7 +81,7 @@ def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[s
     Args:
         written: The units that runs in main have written since. What they remember is true now, and stays.
     """
-    restore_bindings(endpoint, state.before['bindings'], written)
+    restore_bindings(endpoint, state.previous_state['bindings'], written)
     restore_guests(endpoint, state, written)
 
 
@@ -115,9 +115,9 @@ def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], writt
 
 def restore_guests(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[str]):
     """What a run in main has read of the guests since is true; only how NetBox stands to them is not known then."""
-    before = state.before['guests']
+    before = state.previous_state['guests']
     mine = {str(row.pk): row for row in ProxmoxGuest.objects.filter(endpoint=endpoint)}
-    read_before = moment(state.before['guests_read'])
+    read_before = moment(state.previous_state['guests_read'])
     if endpoint.guests_read not in (state.guests_read, read_before):
         unsure = [mine[pk] for pk in before if pk in mine and not mine[pk].ignored]
         for row in unsure:

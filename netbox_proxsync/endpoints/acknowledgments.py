@@ -8,13 +8,13 @@ All of it raises InBranch, and does nothing, while a branch is active: decisions
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..branching import refuse_in_branch
 from ..models import ProxmoxEndpoint, SyncRun
+from ..models.users import AnyUser
 
 __all__ = ('NotAFault', 'acknowledge', 'drop_corrected', 'withdraw')
 
@@ -23,7 +23,7 @@ class NotAFault(ValueError):
     """What was to be acknowledged is not a fault that a run of the endpoint has reported."""
 
 
-def acknowledge(endpoint: ProxmoxEndpoint, subject: str, message: str, user: AbstractBaseUser) -> None:
+def acknowledge(endpoint: ProxmoxEndpoint, subject: str, message: str, user: AnyUser) -> None:
     """
     Raises:
         NotAFault: No run of the endpoint has reported it.

@@ -190,7 +190,7 @@ def try_connection(endpoint: ProxmoxEndpoint) -> ConnectionReport:
             connection = connection_of(endpoint)
         except SecretError as error:
             return ConnectionReport(connected=False, error=str(error))
-        return check(connection, endpoint.token_history, ssh_settings_of(endpoint))
+        return check(connection, endpoint.valid_token_history, ssh_settings_of(endpoint))
 
 
 def fetch_fingerprints(hosts: list[str], timeout: float) -> list[SeenCertificate]:

@@ -1,11 +1,15 @@
+from typing import TYPE_CHECKING, Any, cast
+
 from core.choices import JobIntervalChoices
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelBulkEditForm
 from tenancy.models import Tenant
+from utilities.choices import ChoiceSet
 from utilities.forms import add_blank_choice
 from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultipleChoiceField
 from utilities.forms.rendering import FieldSet
@@ -23,8 +27,12 @@ from ..choices import (
 )
 from ..fields import SecretFormField, SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
+from ..models.endpoint_settings import SWITCHES, Section, names_in
 from ..models.secret_destinations import SECRET_FIELDS
 from .fields import NOT_IN_BACKGROUND, BulkFieldPolicyField, WordsField
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = (
     'MappingRuleBulkEditForm',
@@ -32,11 +40,17 @@ __all__ = (
 )
 
 
-def switch(label: str) -> forms.NullBooleanField:
+def switch(label: 'StrOrPromise') -> forms.NullBooleanField:
     return forms.NullBooleanField(label=label, required=False, widget=BulkEditNullBooleanSelect())
 
 
-class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
+# A form field for each boolean setting.
+EndpointSwitches: Any = type(
+    'EndpointSwitches', (forms.Form,), {setting.name: switch(setting.label) for setting in SWITCHES}
+)
+
+
+class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
     enabled = switch(_('Enabled'))
     timeout = forms.IntegerField(
         label=_('Time-out'),
@@ -120,9 +134,6 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         queryset=VLANGroup.objects.all(),
         required=False,
     )
-    sync_vms = switch(_('Sync virtual machines'))
-    sync_containers = switch(_('Sync containers'))
-    sync_templates = switch(_('Sync templates'))
     include_guests = WordsField(
         label=_('Only these guests'),
         required=False,
@@ -139,11 +150,6 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         label=_('Ignored prefixes'),
         required=False,
     )
-    adopt_by_name = switch(_('Adopt by name'))
-    sync_nodes = switch(_('Sync nodes'))
-    create_vlans = switch(_('Create VLANs'))
-    read_os_info = switch(_('Read operating systems'))
-    read_host_names = switch(_('Read host names'))
     interface_naming = forms.ChoiceField(
         label=_('Interface names'),
         choices=add_blank_choice(InterfaceNamingChoices),
@@ -200,24 +206,13 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('enabled', 'description', name=_('Endpoint')),
-        FieldSet('timeout', 'concurrency', name=_('Connection')),
-        FieldSet('ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', name=_('SSH')),
-        FieldSet(
-            'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf',
-            'vlan_group',
-            name=_('Placement'),
-        ),
-        FieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name',
-            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            name=_('Guests'),
-        ),
-        FieldSet('sync_nodes', 'create_vlans', name=_('Nodes and networks')),
-        FieldSet(
-            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
-            'field_policy', 'change_limit', name=_('Behaviour'),
-        ),
-        FieldSet('sync_interval', 'object_events', name=_('Schedule and events')),
+        FieldSet(*names_in(Section.CONNECTION_DETAILS, without=('ca_certificate',)), name=_('Connection')),
+        FieldSet(*names_in(Section.SSH, without=('ssh_host_keys',)), name=_('SSH')),
+        FieldSet(*names_in(Section.PLACEMENT, without=('cluster',)), name=_('Placement')),
+        FieldSet(*names_in(Section.GUESTS), name=_('Guests')),
+        FieldSet(*names_in(Section.NODES), name=_('Nodes and networks')),
+        FieldSet(*names_in(Section.BEHAVIOUR), name=_('Behaviour')),
+        FieldSet(*names_in(Section.SCHEDULE), *names_in(Section.EVENTS), name=_('Schedule and events')),
     )  # fmt: skip
     nullable_fields = (
         'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',
@@ -226,19 +221,19 @@ class ProxmoxEndpointBulkEditForm(PrimaryModelBulkEditForm):
         'comments',
     )  # fmt: skip
 
-    def clean(self):
+    def clean(self) -> dict[str, Any]:
         super().clean()
         given = [name for name in SECRET_FIELDS if self.cleaned_data.get(name)]
         if given and self.cleaned_data.get('background_job'):
             self.add_error('background_job', NOT_IN_BACKGROUND)
-        return self.cleaned_data
+        return cast(dict[str, Any], self.cleaned_data)
 
 
-def choice(label: str, choices: object) -> forms.ChoiceField:
+def choice(label: 'StrOrPromise', choices: type[ChoiceSet]) -> forms.ChoiceField:
     return forms.ChoiceField(label=label, choices=add_blank_choice(choices), required=False)
 
 
-def related(label: str, queryset: object, **kwargs: object) -> DynamicModelChoiceField:
+def related(label: 'StrOrPromise', queryset: QuerySet[Any], **kwargs: Any) -> DynamicModelChoiceField:
     return DynamicModelChoiceField(label=label, queryset=queryset, required=False, **kwargs)
 
 

@@ -1,7 +1,10 @@
+from typing import TYPE_CHECKING, Any, cast
+
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import EMPTY_VALUES
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
@@ -21,7 +24,11 @@ from ..choices import (
     TLSModeChoices,
 )
 from ..models import MappingRule, ProxmoxEndpoint
+from ..models.endpoint_settings import Use, names_of
 from .fields import FieldPolicyField, HostsField, WordsField, yes_or_no
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = (
     'MappingRuleImportForm',
@@ -35,7 +42,7 @@ class ForgivingImportForm(PrimaryModelImportForm):
     a switch has to be clear, though: Django takes every word but "false" for a yes, "no" too.
     """
 
-    def clean(self):
+    def clean(self) -> dict[str, Any]:
         super().clean()
         columns = {field.name: field for field in self._meta.model._meta.fields}
         for name, field in self.fields.items():
@@ -47,7 +54,7 @@ class ForgivingImportForm(PrimaryModelImportForm):
             left_out = name not in self.data or not column.blank
             if left_out and column.has_default() and self.cleaned_data.get(name, False) in EMPTY_VALUES:
                 self.cleaned_data[name] = column.get_default()
-        return self.cleaned_data
+        return cast(dict[str, Any], self.cleaned_data)
 
     def _update_errors(self, errors: ValidationError) -> None:
         # A row that changes an object has only the fields of its columns, and the model may complain about another.
@@ -194,18 +201,9 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
 
     class Meta:
         model = ProxmoxEndpoint
-        fields = (
-            'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
-            'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
-            'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
-            'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-            'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
-            'field_policy', 'change_limit', 'sync_interval', 'object_events', 'owner', 'comments', 'tags',
-        )  # fmt: skip
+        fields = (*names_of(Use.FORM), 'owner', 'comments', 'tags')
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # A name, a host and a token are enough; the rest has defaults.
         for name in (
@@ -215,13 +213,13 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
             self.fields[name].required = False
 
 
-def by_name(label: str, queryset: object, help_text: str) -> CSVModelChoiceField:
+def by_name(label: 'StrOrPromise', queryset: QuerySet[Any], help_text: 'StrOrPromise') -> CSVModelChoiceField:
     return CSVModelChoiceField(
         label=label, queryset=queryset, required=False, to_field_name='name', help_text=help_text
     )
 
 
-def words(label: str, help_text: str) -> WordsField:
+def words(label: 'StrOrPromise', help_text: 'StrOrPromise') -> WordsField:
     return WordsField(label=label, required=False, help_text=help_text)
 
 
@@ -278,7 +276,7 @@ class MappingRuleImportForm(ForgivingImportForm):
             'vrf', 'vlan_group', 'extra_tags', 'description', 'owner', 'comments', 'tags',
         )  # fmt: skip
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # A name, and what the rule does, are enough; the rest has defaults.
         self.fields['weight'].required = False

@@ -50,7 +50,8 @@ class WordsField(SimpleArrayField):
     def prepare_value(self, value: Any) -> Any:
         return ', '.join(value) if isinstance(value, list) else value
 
-    def to_python(self, value: Any) -> list[str]:
+    def to_python(self, value: Any) -> Any:
+        """A list of words."""
         if isinstance(value, str):
             value = self.delimiter.join(filter(None, re.split(r'[\s,;]+', value)))
         elif value and not (isinstance(value, list) and all(isinstance(word, (str, int)) for word in value)):
@@ -89,11 +90,12 @@ class FieldPolicyField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
-            return self.to_python(data) != self.to_python(initial)
+            return bool(self.to_python(data) != self.to_python(initial))
         except ValidationError:
             return True
 
-    def to_python(self, value: Any) -> dict[str, str]:
+    def to_python(self, value: Any) -> Any:
+        """The owner of each field that the policy names, by 'kind.field'."""
         if isinstance(value, dict):
             return value
         if value and not isinstance(value, str):
@@ -107,7 +109,7 @@ class FieldPolicyField(forms.CharField):
 class BulkFieldPolicyField(FieldPolicyField):
     """Left empty, it leaves the policies of the endpoints as they are."""
 
-    def to_python(self, value: Any) -> dict[str, str] | str:
+    def to_python(self, value: Any) -> Any:
         return super().to_python(value) or ''
 
 

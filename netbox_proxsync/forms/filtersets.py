@@ -1,6 +1,9 @@
+from typing import TYPE_CHECKING, Any
+
 from core.choices import JobIntervalChoices
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
+from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
@@ -8,6 +11,7 @@ from netbox.forms import PrimaryModelFilterSetForm
 from netbox.forms.mixins import SavedFiltersMixin
 from tenancy.models import Tenant
 from users.models import User
+from utilities.choices import ChoiceSet
 from utilities.forms import BOOLEAN_WITH_BLANK_CHOICES, FilterForm
 from utilities.forms.fields import DynamicModelMultipleChoiceField, TagFilterField
 from utilities.forms.rendering import FieldSet
@@ -28,6 +32,10 @@ from ..choices import (
     TLSModeChoices,
 )
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models.endpoint_settings import SWITCHES
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = (
     'BindingFilterForm',
@@ -39,23 +47,29 @@ __all__ = (
 )
 
 
-def yes_or_no(label: str) -> forms.NullBooleanField:
+def yes_or_no(label: 'StrOrPromise') -> forms.NullBooleanField:
     return forms.NullBooleanField(label=label, required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES))
 
 
-def several(label: str, choices: object) -> forms.MultipleChoiceField:
+def several(label: 'StrOrPromise', choices: type[ChoiceSet]) -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(label=label, choices=choices, required=False)
 
 
-def objects(label: str, model: type, **kwargs: object) -> DynamicModelMultipleChoiceField:
-    return DynamicModelMultipleChoiceField(label=label, queryset=model.objects.all(), required=False, **kwargs)
+def objects(label: 'StrOrPromise', model: type[Model], **kwargs: Any) -> DynamicModelMultipleChoiceField:
+    return DynamicModelMultipleChoiceField(label=label, queryset=model._default_manager.all(), required=False, **kwargs)
 
 
-def moment(label: str) -> forms.DateTimeField:
+def moment(label: 'StrOrPromise') -> forms.DateTimeField:
     return forms.DateTimeField(label=label, required=False, widget=DateTimePicker())
 
 
-class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
+# A form field for each boolean setting.
+EndpointSwitches: Any = type(
+    'EndpointSwitches', (forms.Form,), {setting.name: yes_or_no(setting.label) for setting in SWITCHES}
+)
+
+
+class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
@@ -65,11 +79,7 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
             'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',
             name=_('Placement'),
         ),
-        FieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-            'read_os_info', 'read_host_names',
-            name=_('Behaviour'),
-        ),
+        FieldSet(*(setting.name for setting in SWITCHES), name=_('Behaviour')),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
     status = several(_('Status'), EndpointStatusChoices)
@@ -87,14 +97,6 @@ class ProxmoxEndpointFilterForm(PrimaryModelFilterSetForm):
     node_device_type_id = objects(_('Node device type'), DeviceType)
     vlan_group_id = objects(_('VLAN group'), VLANGroup)
     vrf_id = objects(_('VRF'), VRF)
-    sync_vms = yes_or_no(_('Sync virtual machines'))
-    sync_containers = yes_or_no(_('Sync containers'))
-    sync_templates = yes_or_no(_('Sync templates'))
-    adopt_by_name = yes_or_no(_('Adopt by name'))
-    sync_nodes = yes_or_no(_('Sync nodes'))
-    create_vlans = yes_or_no(_('Create VLANs'))
-    read_os_info = yes_or_no(_('Read operating systems'))
-    read_host_names = yes_or_no(_('Read host names'))
     tag = TagFilterField(model)
 
 

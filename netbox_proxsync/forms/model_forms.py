@@ -1,5 +1,5 @@
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
@@ -14,14 +14,18 @@ from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultiple
 from utilities.forms.rendering import FieldSet
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
-from ..fields import SecretTextarea
+from ..fields import SecretTextarea, column
 from ..models import MappingRule, ProxmoxEndpoint
+from ..models.endpoint_settings import Section, Use, names_in, names_of
 from ..models.secret_destinations import SSH_SECRETS
 from ..proxmox.hosts import Host
 from ..validators import clean_hosts
 from .fields import FieldPolicyField, HostsField, TokenIDField, WordsField
 from .rendering import FoldedFieldSet
 from .widgets import FingerprintInput, TLSModeSelect
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = (
     'MappingRuleForm',
@@ -120,38 +124,36 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
     # What it takes to begin stands first; everything else has a default that suits most, and is folded away.
     fieldsets = (
-        FieldSet('hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint', name=_('Proxmox VE')),
+        FieldSet(*names_in(Section.CONNECTION), name=_('Proxmox VE')),
         FieldSet('name', 'site', 'enabled', 'sync_interval', 'description', 'tags', name=_('In NetBox')),
         FoldedFieldSet(
-            'cluster', 'cluster_type', 'cluster_group', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf',
-            'vlan_group',
+            *names_in(Section.PLACEMENT, without=('site',)),
             name=_('Placement'),
             hint=_('cluster, tenant, roles, VRF, VLAN group of what is made'),
         ),
         FoldedFieldSet(
-            'sync_vms', 'sync_containers', 'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name',
-            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
+            *names_in(Section.GUESTS),
             name=_('Guests'),
             hint=_('all virtual machines and containers, no templates'),
         ),
         FoldedFieldSet(
-            'sync_nodes', 'create_vlans',
+            *names_in(Section.NODES),
             name=_('Nodes and networks'),
             hint=_('nodes as devices once there is a site; VLANs are not made'),
         ),
         FoldedFieldSet(
-            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
-            'field_policy', 'change_limit', 'object_events',
+            *names_in(Section.BEHAVIOUR),
+            *names_in(Section.EVENTS),
             name=_('Behaviour'),
             hint=_('what becomes of what is gone, who decides about a field, what one run may take away, webhooks'),
         ),
         FoldedFieldSet(
-            'ca_certificate', 'timeout', 'concurrency',
+            *names_in(Section.CONNECTION_DETAILS),
             name=_('More about the connection'),
             hint=_('an authority of your own, time-out, calls at the same time'),
         ),
         FoldedFieldSet(
-            'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys',
+            *names_in(Section.SSH),
             name=_('SSH (optional)'),
             hint=_("the nodes' hardware, which the API does not tell"),
         ),
@@ -159,16 +161,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
     class Meta:
         model = ProxmoxEndpoint
-        fields = (
-            'name', 'description', 'enabled', 'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate',
-            'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key',
-            'ssh_passphrase', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant',
-            'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-            'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-            'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-            'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit',
-            'field_policy', 'change_limit', 'sync_interval', 'object_events', 'owner', 'comments', 'tags',
-        )  # fmt: skip
+        fields = (*names_of(Use.FORM), 'owner', 'comments', 'tags')
         field_classes = {'token_id': TokenIDField}
         widgets = {
             'tls_mode': TLSModeSelect(attrs={'class': 'no-ts'}),
@@ -202,19 +195,19 @@ class ProxmoxEndpointForm(PrimaryModelForm):
                 self.fields[name].help_text = _('Leave it empty to keep the stored one.')
 
     def clean_ssh_port(self) -> int:
-        return self.cleaned_data['ssh_port'] or ProxmoxEndpoint._meta.get_field('ssh_port').default
+        return cast(int, self.cleaned_data['ssh_port'] or ProxmoxEndpoint._meta.get_field('ssh_port').default)
 
     def clean_object_events(self) -> str:
-        return self.cleaned_data['object_events'] or ProxmoxEndpoint._meta.get_field('object_events').default
+        return cast(str, self.cleaned_data['object_events'] or ProxmoxEndpoint._meta.get_field('object_events').default)
 
-    def clean(self):
+    def clean(self) -> dict[str, Any]:
         super().clean()
         hosts = self.cleaned_data.get('hosts')
         if hosts and not self.cleaned_data.get('name') and 'name' not in self.errors:
             # A host that is none is told where it stands.
             with suppress(ValidationError):
                 self.cleaned_data['name'] = Host.parse(clean_hosts(hosts)[0]).name
-        return self.cleaned_data
+        return cast(dict[str, Any], self.cleaned_data)
 
     @property
     def groups(self) -> list[tuple[FieldSet, bool]]:
@@ -228,7 +221,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         names = [name for name in fieldset.items if name in self.fields]
         if self.is_bound:
             return any(name in self.errors or name in self.changed_data for name in names)
-        defaults = {name: ProxmoxEndpoint._meta.get_field(name).get_default() for name in names}
+        defaults = {name: column(ProxmoxEndpoint, name).get_default() for name in names}
         given = {name: self.get_initial_for_field(self.fields[name], name) for name in names}
         return any((given[name] or None) != (defaults[name] or None) for name in names)
 
@@ -250,8 +243,8 @@ class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
         self.fields['sync_interval'].help_text = _('To change it takes the permission to sync the endpoint.')
 
 
-def words(name: str, label: str) -> WordsField:
-    return WordsField(label=label, required=False, help_text=MappingRule._meta.get_field(name).help_text)
+def words(name: str, label: 'StrOrPromise') -> WordsField:
+    return WordsField(label=label, required=False, help_text=column(MappingRule, name).help_text)
 
 
 class MappingRuleForm(PrimaryModelForm):

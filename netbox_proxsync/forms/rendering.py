@@ -1,6 +1,9 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from utilities.forms.rendering import FieldSet
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = ('FoldedFieldSet',)
 
@@ -15,7 +18,7 @@ class FoldedFieldSet(FieldSet):
 
     folded = True
 
-    def __init__(self, *items: Any, hint: str = '', **kwargs: Any) -> None:
+    def __init__(self, *items: Any, hint: 'StrOrPromise' = '', **kwargs: Any) -> None:
         super().__init__(*items, **kwargs)
         self.hint = hint
 

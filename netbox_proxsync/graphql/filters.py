@@ -1,4 +1,4 @@
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import strawberry
 import strawberry_django
@@ -17,6 +17,7 @@ from strawberry_django import (
 
 from .. import models
 from ..choices import GuestStateChoices
+from ..models.endpoint_settings import SWITCHES
 from ..models.visibility import hidden_machines
 from .enums import *
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from extras.graphql.filters import TagFilter
     from ipam.graphql.filters import VLANGroupFilter, VRFFilter
     from netbox.graphql.filter_lookups import BigIntegerLookup, IntegerLookup, StringArrayLookup
+    from strawberry.types.base import WithStrawberryObjectDefinition
     from tenancy.graphql.filters import TenantFilter
     from users.graphql.filters import UserFilter
     from virtualization.graphql.filters import (
@@ -52,7 +54,16 @@ Endpoints = Annotated['ProxSyncEndpointFilter', strawberry.lazy('netbox_proxsync
 Runs = Annotated['ProxSyncRunFilter', strawberry.lazy('netbox_proxsync.graphql.filters')]
 
 
+def with_switches[T](filter_class: type[T]) -> type[T]:
+    """Add a filter for each boolean setting of an endpoint."""
+    for setting in SWITCHES:
+        filter_class.__annotations__[setting.name] = FilterLookup[bool] | None
+        setattr(filter_class, setting.name, strawberry_django.filter_field())
+    return filter_class
+
+
 @register_filter(models.ProxmoxEndpoint, lookups=True)
+@with_switches
 class ProxSyncEndpointFilter(PrimaryModelFilter):
     name: StrFilterLookup | None = strawberry_django.filter_field()
     enabled: FilterLookup[bool] | None = strawberry_django.filter_field()
@@ -98,18 +109,10 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
         strawberry_django.filter_field()
     )
     vlan_group_id: ID | None = strawberry_django.filter_field()
-    sync_vms: FilterLookup[bool] | None = strawberry_django.filter_field()
-    sync_containers: FilterLookup[bool] | None = strawberry_django.filter_field()
-    sync_templates: FilterLookup[bool] | None = strawberry_django.filter_field()
     include_guests: Texts | None = strawberry_django.filter_field()
     exclude_guests: Texts | None = strawberry_django.filter_field()
-    adopt_by_name: FilterLookup[bool] | None = strawberry_django.filter_field()
     ignored_interfaces: Texts | None = strawberry_django.filter_field()
     ignored_prefixes: Texts | None = strawberry_django.filter_field()
-    sync_nodes: FilterLookup[bool] | None = strawberry_django.filter_field()
-    create_vlans: FilterLookup[bool] | None = strawberry_django.filter_field()
-    read_os_info: FilterLookup[bool] | None = strawberry_django.filter_field()
-    read_host_names: FilterLookup[bool] | None = strawberry_django.filter_field()
     interface_naming: BaseFilterLookup[ProxSyncInterfaceNamingEnum] | None = strawberry_django.filter_field()
     missing_guests: BaseFilterLookup[ProxSyncMissingGuestsEnum] | None = strawberry_django.filter_field()
     missing_addresses: BaseFilterLookup[ProxSyncMissingAddressesEnum] | None = strawberry_django.filter_field()
@@ -246,9 +249,12 @@ class ProxSyncGuestFilter(BaseModelFilter):
     virtual_machine_id: ID | None = strawberry_django.filter_field()
 
     @strawberry_django.filter_field
-    def reason(self, info: Info, queryset: QuerySet, value: StrFilterLookup, prefix: str) -> tuple[QuerySet, Q]:
+    def reason(
+        self, info: Info, queryset: QuerySet[Any], value: StrFilterLookup, prefix: str
+    ) -> tuple[QuerySet[Any], Q]:
         """What is not told is not found, either: a conflict's reason may name a machine that is hidden."""
-        queryset, found = process_filters(value, queryset, info, prefix=f'{prefix}reason__')
+        lookups = cast('WithStrawberryObjectDefinition', value)  # strawberry-django adds the definition at run time
+        queryset, found = process_filters(lookups, queryset, info, prefix=f'{prefix}reason__')
         if hidden_machines(info.context.request.user):
             found &= ~Q(**{f'{prefix}state__in': GuestStateChoices.NAMING_OTHERS})
         return queryset, found

@@ -1,15 +1,16 @@
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import strawberry
-import strawberry_django
 from netbox.graphql.scalars import BigInt
 from netbox.graphql.types import BaseObjectType, PrimaryObjectType, register_type
 from strawberry.scalars import JSON
 from strawberry.types import Info
 
 from .. import models
+from ..models.endpoint_settings import Use, names_of
 from ..models.visibility import HiddenUnits
+from .fields import resolved_field
 from .filters import *
 
 if TYPE_CHECKING:
@@ -33,17 +34,10 @@ __all__ = (
 
 @register_type(
     models.ProxmoxEndpoint,
-    # By name: a field that is added must not be told to everybody only because it was forgotten here.
+    # By name, so that a new field of the model is not exposed by accident.
     fields=[
-        'id', 'name', 'enabled', 'hosts', 'token_id', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout',
-        'concurrency', 'ssh_user', 'ssh_port', 'ssh_host_keys', 'cluster', 'cluster_type', 'cluster_group', 'site',
-        'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-        'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-        'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-        'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit', 'field_policy',
-        'change_limit', 'sync_interval', 'next_sync', 'object_events', 'status', 'last_run', 'guests_read',
-        'pve_version', 'description', 'comments', 'created', 'last_updated', 'runs', 'bindings', 'guests',
-        'mapping_rules',
+        'id', *names_of(Use.GRAPHQL), 'status', 'last_run', 'guests_read', 'pve_version', 'description', 'comments',
+        'created', 'last_updated', 'runs', 'bindings', 'guests', 'mapping_rules',
     ],
     filters=ProxSyncEndpointFilter,
     pagination=True,
@@ -104,16 +98,16 @@ class ProxSyncRunType(BaseObjectType):
     applies: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     vmids: list[int] | None
 
-    @strawberry_django.field(
+    @resolved_field(
         only=['messages', 'endpoint_id', 'endpoint__acknowledged_faults', 'endpoint__cluster_state'],
         select_related=['endpoint'],
     )
     def messages(self, info: Info) -> JSON:
-        return self.messages_shown(HiddenUnits.of_request(info.context.request))
+        return cast(JSON, self.messages_shown(HiddenUnits.of_request(info.context.request)))
 
-    @strawberry_django.field(only=['units', 'endpoint_id'])
+    @resolved_field(only=['units', 'endpoint_id'])
     def units(self, info: Info) -> JSON | None:
-        return self.units_for(info.context.request.user)
+        return cast(JSON | None, self.units_for(info.context.request.user))
 
     changes: list[Annotated['ProxSyncChangeType', strawberry.lazy('netbox_proxsync.graphql.types')]]
 
@@ -156,15 +150,15 @@ class ProxSyncGuestType(BaseObjectType):
     tags: list[str]
     virtual_machine: Annotated['VirtualMachineType', strawberry.lazy('virtualization.graphql.types')] | None
 
-    @strawberry_django.field(only=['seen_until', 'endpoint__guests_read'], select_related=['endpoint'])
+    @resolved_field(only=['seen_until', 'endpoint__guests_read'], select_related=['endpoint'])
     def last_seen(self) -> datetime | None:
-        return self.last_seen
+        return cast(datetime | None, self.last_seen)
 
-    @strawberry_django.field(only=['candidate_ids'])
+    @resolved_field(only=['candidate_ids'])
     def candidate_ids(self, info: Info) -> list[BigInt]:
         """Of the virtual machines that may be this guest and that the user may view."""
         return [machine.pk for machine in self.candidates(info.context.request.user)]
 
-    @strawberry_django.field(only=['reason', 'state'])
+    @resolved_field(only=['reason', 'state'])
     def reason(self) -> str:
-        return self.shown_reason
+        return cast(str, self.shown_reason)

@@ -6,7 +6,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import DEFAULT_DB_ALIAS, transaction
 
 from ..branching import in_branch
-from ..models import Binding, FormerEndpoint, KeptBinding, ProxmoxEndpoint
+from ..models import Binding, FormerBinding, FormerEndpoint, ProxmoxEndpoint
 from ..models.former_endpoints import COLUMNS
 from ..proxmox.inventory import Guest
 from ..sync.cluster_identity import ClusterIdentity, is_same_cluster
@@ -65,7 +65,7 @@ def restore(former: FormerEndpoint, endpoint: ProxmoxEndpoint) -> None:
     Binding.objects.bulk_update(made, ['first_seen'], batch_size=BATCH)
 
 
-def restorable(former: FormerEndpoint) -> Iterator[KeptBinding]:
+def restorable(former: FormerEndpoint) -> Iterator[FormerBinding]:
     """
     Those whose objects exist and are bound to nothing else; and what users have taken over, whether it exists or not.
     """
@@ -83,5 +83,5 @@ def restorable(former: FormerEndpoint) -> Iterator[KeptBinding]:
 def was_created_by_sync(pointer: Pointer) -> bool:
     """Whether an object was created for an endpoint that was deleted since."""
     object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
-    kept = KeptBinding.objects.using(DEFAULT_DB_ALIAS).filter(object_type_id=object_type.pk, object_id=pointer.pk)
+    kept = FormerBinding.objects.using(DEFAULT_DB_ALIAS).filter(object_type_id=object_type.pk, object_id=pointer.pk)
     return kept.filter(created_by_sync=True).exists()

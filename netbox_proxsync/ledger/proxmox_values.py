@@ -44,21 +44,23 @@ def record_seen(
         rows = Binding.objects.filter(endpoint=endpoint, key__in=[key for _kind, key in batch]).only('kind', 'key')
         rows = [row for row in rows if (row.kind, row.key) in differing]
         for row in rows:
-            row.seen = differing[row.kind, row.key]
-        Binding.objects.bulk_update(rows, ['seen'])
+            row.proxmox_values = differing[row.kind, row.key]
+        Binding.objects.bulk_update(rows, ['proxmox_values'])
 
 
 def settle_seen(endpoint: ProxmoxEndpoint) -> None:
     """After a stored plan was applied: forget what is written now."""
     changed = []
-    for row in Binding.objects.filter(endpoint=endpoint).exclude(seen={}).only('values', 'seen'):
-        left = {name: value for name, value in row.seen.items() if decode(value) != decode(row.values.get(name))}
-        if left != row.seen:
-            row.seen = left
+    for row in Binding.objects.filter(endpoint=endpoint).exclude(proxmox_values={}).only('values', 'proxmox_values'):
+        left = {
+            name: value for name, value in row.proxmox_values.items() if decode(value) != decode(row.values.get(name))
+        }
+        if left != row.proxmox_values:
+            row.proxmox_values = left
             changed.append(row)
-    Binding.objects.bulk_update(changed, ['seen'], batch_size=BATCH)
+    Binding.objects.bulk_update(changed, ['proxmox_values'], batch_size=BATCH)
 
 
 def stored_of(endpoint: ProxmoxEndpoint) -> dict[Identity, Any]:
-    rows = Binding.objects.filter(endpoint=endpoint).exclude(seen={}).order_by()
-    return {(kind, key): seen for kind, key, seen in rows.values_list('kind', 'key', 'seen')}
+    rows = Binding.objects.filter(endpoint=endpoint).exclude(proxmox_values={}).order_by()
+    return {(kind, key): seen for kind, key, seen in rows.values_list('kind', 'key', 'proxmox_values')}

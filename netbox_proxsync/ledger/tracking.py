@@ -6,7 +6,6 @@ from copy import copy
 from uuid import UUID
 
 from core.signals import clear_signal_history
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import OperationalError
 from extras.events import flush_events
 from netbox.context import events_queue
@@ -14,6 +13,7 @@ from netbox.context_managers import event_tracking
 from utilities.request import NetBoxFakeRequest
 
 from .. import branching
+from ..models.users import AnyUser
 from .database import is_lost
 from .search_index import merge_search_updates
 
@@ -22,7 +22,7 @@ __all__ = (
 )  # fmt: skip
 
 
-def request_for(user: AbstractBaseUser, request_id: UUID) -> NetBoxFakeRequest:
+def request_for(user: AnyUser, request_id: UUID) -> NetBoxFakeRequest:
     return NetBoxFakeRequest(
         {
             'id': request_id,
@@ -44,7 +44,7 @@ class EventsNotSent(Exception):
 
 
 @contextmanager
-def tracking(user: AbstractBaseUser, request_id: UUID, quiet: bool = False) -> Iterator[None]:
+def tracking(user: AnyUser, request_id: UUID, quiet: bool = False) -> Iterator[None]:
     """
     What is written within is logged, and its events are sent at the end; none at all if it is to be quiet.
 
@@ -74,7 +74,7 @@ def transaction() -> Iterator[None]:
 
 
 @contextmanager
-def tracked_transaction(user: AbstractBaseUser, request_id: UUID, quiet: bool = False) -> Iterator[None]:
+def tracked_transaction(user: AnyUser, request_id: UUID, quiet: bool = False) -> Iterator[None]:
     """
     A transaction whose writes are logged, and whose events are sent if it commits; none at all if it is to be quiet.
 

@@ -10,7 +10,6 @@ from itertools import chain, groupby
 from typing import Protocol
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import ProtectedError, RestrictedError
@@ -21,6 +20,7 @@ from utilities.exceptions import AbortRequest
 from .. import branching
 from ..choices import ChangeOutcomeChoices
 from ..models import Binding
+from ..models.users import AnyUser
 from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Shared, Value, encode_all
 from .binding_keys import rekey
@@ -92,7 +92,7 @@ class Writer:
     def __init__(
         self,
         objects: ObjectWriter,
-        user: AbstractBaseUser,
+        user: AnyUser,
         request_id: UUID,
         record: Callable[[list[Result]], None],
         stopped: Callable[[], bool] = lambda: False,

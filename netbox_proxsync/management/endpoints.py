@@ -1,5 +1,7 @@
 """Endpoints as a person names them on the command line."""
 
+from typing import cast
+
 from django.core.management.base import CommandError
 
 from netbox_proxsync.models import ProxmoxEndpoint
@@ -20,4 +22,4 @@ def find_endpoint(name: str) -> ProxmoxEndpoint:
     if found is None:
         known = ', '.join(f'"{known}"' for known in ProxmoxEndpoint.objects.values_list('name', flat=True))
         raise CommandError(f'There is no endpoint "{name}". There are: {known or "none"}.', returncode=1)
-    return found
+    return cast(ProxmoxEndpoint, found)

@@ -68,7 +68,7 @@ def remove_content_types(using: str = 'default') -> None:
     types = list(ContentType.objects.using(using).filter(app_label=APP).values_list('pk', flat=True))
     permissions = Permission.objects.using(using).filter(content_type__in=types).order_by()
     for relation in Permission._meta.related_objects:
-        if relation.many_to_many:
+        if isinstance(relation, models.ManyToManyRel) and relation.through is not None:
             granted = relation.through._base_manager.using(using)
             granted.filter(permission__in=list(permissions.values_list('pk', flat=True)))._raw_delete(using)
     permissions._raw_delete(using)
@@ -77,7 +77,7 @@ def remove_content_types(using: str = 'default') -> None:
     ContentType.objects.clear_cache()
 
 
-def references(using: str) -> Iterator[QuerySet]:
+def references(using: str) -> Iterator[QuerySet[Any]]:
     types = list(ContentType.objects.using(using).filter(app_label=APP).values_list('pk', flat=True))
     for model in FOR_OBJECT_TYPES:
         assigned = model.object_types.through._base_manager.using(using)
@@ -96,7 +96,7 @@ def references(using: str) -> Iterator[QuerySet]:
             yield model._base_manager.using(using).filter(condition)
 
 
-def type_fields(model: type[models.Model]) -> Iterator[models.ForeignKey]:
+def type_fields(model: type[models.Model]) -> Iterator['models.ForeignKey[Any, Any]']:
     """Its foreign keys to content types."""
     for field in model._meta.concrete_fields:
         if not isinstance(field, models.ForeignKey) or field.primary_key:
@@ -105,7 +105,7 @@ def type_fields(model: type[models.Model]) -> Iterator[models.ForeignKey]:
             yield field
 
 
-def delete(rows: QuerySet, using: str) -> None:
+def delete(rows: QuerySet[Any], using: str) -> None:
     model = rows.model
     if model is Job:
         # Takes its task from the queue, where a worker would not know what to do with it.

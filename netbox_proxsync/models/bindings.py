@@ -56,7 +56,7 @@ class Binding(models.Model):
         blank=True,
         help_text=_('The field values that were last written'),
     )
-    seen = models.JSONField(
+    proxmox_values = models.JSONField(
         verbose_name=_('seen'),
         encoder=DjangoJSONEncoder,
         default=dict,
@@ -127,6 +127,6 @@ class Binding(models.Model):
         return {name: show(decode(value)) for name, value in self.values.items()}
 
     @property
-    def display_seen(self) -> dict[str, str]:
+    def display_proxmox_values(self) -> dict[str, str]:
         """Likewise, what Proxmox says instead."""
-        return {name: show(decode(value)) for name, value in self.seen.items()}
+        return {name: show(decode(value)) for name, value in self.proxmox_values.items()}

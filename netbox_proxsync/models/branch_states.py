@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from netbox.context import query_cache
 
@@ -27,7 +27,7 @@ def moments() -> Mapping[int, datetime | None]:
     cache = query_cache.get()
     branch = active().schema_id
     if cache is not None and branch in cache[CACHE]:
-        return cache[CACHE][branch]
+        return cast(Mapping[int, datetime | None], cache[CACHE][branch])
     found = dict(BranchState.objects.filter(branch_id=branch).values_list('endpoint', 'guests_read'))
     if cache is not None:
         cache[CACHE][branch] = found
@@ -46,7 +46,7 @@ def set_guests_read(endpoint: ProxmoxEndpoint, moment: datetime) -> None:
 def known_identity(endpoint: ProxmoxEndpoint) -> Mapping[str, Any]:
     """By which the Proxmox cluster is known again that was synced into main or the active branch."""
     if not in_branch():
-        return endpoint.cluster_identity
+        return cast(Mapping[str, Any], endpoint.cluster_identity)
     state = BranchState.objects.filter(endpoint=endpoint, branch_id=active().schema_id).first()
     return {**(state.cluster_identity if state else {}), **endpoint.cluster_identity}
 
@@ -75,6 +75,6 @@ def save_state(endpoint: ProxmoxEndpoint, **values: Any) -> None:
     BranchState.objects.update_or_create(
         endpoint=endpoint,
         branch_id=active().schema_id,
-        defaults={**values, 'carried': None},
+        defaults={**values, 'bindings_merged': None},
         create_defaults={'guests_read': endpoint.guests_read, **values},
     )

@@ -13,8 +13,8 @@ class BranchState(models.Model):
         branch_id: The branch's schema ID. No relation: that plugin may not be there.
         guests_read: When Proxmox was read for what the guests are shown to be in the branch.
         cluster_identity: Of the cluster that was synced into the branch.
-        carried: When the bindings had followed into main, after the branch was merged.
-        before: The bindings and guests of main that the merge has changed, as they were before.
+        bindings_merged: When the bindings had followed into main, after the branch was merged.
+        previous_state: The bindings and guests of main that the merge has changed, as they were before.
     """
 
     # The plugin's own book-keeping, of no use to anybody's permissions, forms or event rules.
@@ -26,8 +26,8 @@ class BranchState(models.Model):
     branch_id = models.CharField(max_length=50)
     guests_read = models.DateTimeField(blank=True, null=True)
     cluster_identity = models.JSONField(encoder=DjangoJSONEncoder, default=dict, blank=True)
-    carried = models.DateTimeField(blank=True, null=True)
-    before = models.JSONField(encoder=DjangoJSONEncoder, blank=True, null=True)
+    bindings_merged = models.DateTimeField(blank=True, null=True)
+    previous_state = models.JSONField(encoder=DjangoJSONEncoder, blank=True, null=True)
 
     class Meta:
         ordering = ('endpoint_id', 'branch_id')

@@ -19,7 +19,7 @@ def delete_unread(model: type[models.Model], condition: models.Q, using: str) ->
     NetBox listens to every deletion, so Django's own way would load tens of thousands of rows for nothing: no object
     refers to them, and they have no change log.
     """
-    rows = model.objects.using(using).filter(condition).order_by()
+    rows = model._default_manager.using(using).filter(condition).order_by()
     if model._meta.label_lower in registry['search']:
         object_type = ContentType.objects.db_manager(using).get_for_model(model)
         entries = CachedValue.objects.using(using).filter(object_type_id=object_type.pk)

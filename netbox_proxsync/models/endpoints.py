@@ -8,8 +8,6 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
-from netbox.models import PrimaryModel
-from netbox.models.features import JobsMixin
 from utilities.exceptions import AbortRequest
 
 from ..branching import clean_in_main
@@ -21,6 +19,7 @@ from ..choices import (
     MissingGuestsChoices,
     ObjectEventsChoices,
     TLSModeChoices,
+    color_of,
 )
 from ..crypto import Secret, SecretError
 from ..fields import SecretField
@@ -43,10 +42,12 @@ from ..validators import (
 )
 from .bindings import Binding
 from .deletion import delete_unread
+from .endpoint_settings import Use, names_of
 from .exporting import endpoint_as_yaml
-from .former_endpoints import _keep_bindings
+from .former_endpoints import _store_bindings
 from .guests import ProxmoxGuest
-from .mixins import CensoredSecretsMixin
+from .mixins import CensoredSecretsMixin, alters_data
+from .netbox_types import JobsMixin, PrimaryModel
 from .runs import PlannedBinding, SyncChange
 from .secret_destinations import DESTINATION_FIELDS, SECRET_FIELDS, changed_destinations, check_destinations
 from .users import current_user
@@ -55,8 +56,8 @@ __all__ = ('ProxmoxEndpoint',)
 
 # Written by runs, by queryset.update(): no matter for the change log.
 STATE_FIELDS = (
-    'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'seen', 'cluster_identity', 'cluster_state',
-    'acknowledged_faults',
+    'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'token_history', 'cluster_identity',
+    'cluster_state', 'acknowledged_faults',
 )  # fmt: skip
 
 SYNC_PERMISSION = 'netbox_proxsync.sync_proxmoxendpoint'
@@ -466,7 +467,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         help_text=_('When the schedule starts the next sync'),
     )
 
-    seen = models.JSONField(
+    token_history = models.JSONField(
         verbose_name=_('seen'),
         default=dict,
         blank=True,
@@ -490,14 +491,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         help_text=_("Faults of Proxmox VE's configuration that users have acknowledged until they change"),
     )
 
-    clone_fields = (
-        'tls_mode', 'ca_certificate', 'timeout', 'concurrency', 'ssh_port', 'cluster_type', 'cluster_group', 'site',
-        'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers',
-        'sync_templates', 'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans',
-        'read_os_info', 'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming',
-        'missing_guests', 'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit', 'change_limit',
-        'sync_interval', 'object_events',
-    )  # fmt: skip
+    clone_fields = names_of(Use.CLONE)
     prerequisite_models = ()
 
     class Meta:
@@ -532,26 +526,27 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
 
         return guests_read(self)
 
-    def get_status_color(self) -> str:
-        return EndpointStatusChoices.colors.get(self.status)
+    def get_status_color(self) -> str | None:
+        return color_of(EndpointStatusChoices, self.status)
 
-    def get_tls_mode_color(self) -> str:
-        return TLSModeChoices.colors.get(self.tls_mode)
+    def get_tls_mode_color(self) -> str | None:
+        return color_of(TLSModeChoices, self.tls_mode)
 
     @property
     def display_field_policy(self) -> list[tuple[str, str, str]]:
         """(field, what the policy says in words, colour)"""
         words = dict(FieldOwnerChoices)
         return [
-            (name, words.get(choice, choice), FieldOwnerChoices.colors.get(choice, 'gray'))
+            (name, words.get(choice, choice), color_of(FieldOwnerChoices, choice) or 'gray')
             for name, choice in self.field_policy.items()
         ]
 
     @property
-    def token_history(self) -> TokenHistory:
-        """What the token could see at earlier reads; empty if the token has been replaced, saved or not."""
-        return TokenHistory() if self.has_new_token() else TokenHistory.parse(self.seen)
+    def valid_token_history(self) -> Memory:
+        """What the token could see the last time; nothing if it is another token now, saved or not."""
+        return Memory() if self.has_new_token() else Memory.parse(self.token_history)
 
+    @alters_data
     def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any) -> None:
         """
         Args:
@@ -565,12 +560,12 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         stored = self._stored()
         if stored and not keep_secrets and (errors := check_destinations(self, stored, kwargs.get('update_fields'))):
             raise ValidationError(errors)
-        if self.seen and self._differs_in_token(stored):
-            self.seen = {}
+        if self.token_history and self._differs_in_token(stored):
+            self.token_history = {}
         # What the schedule says stands, unless what it was made from changes; then the schedule makes it anew. Read
         # from the database: the schedule may have moved on since this instance was loaded.
         same = stored and (stored.enabled, stored.sync_interval) == (self.enabled, self.sync_interval)
-        self.next_sync = stored.next_sync if same else None
+        self.next_sync = stored.next_sync if stored and same else None
         scheduled = self._is_newly_scheduled(stored)
         super().save(*args, **kwargs)
         for name, secret in self.secrets.items():
@@ -579,8 +574,6 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         # Only now can a permission with constraints be checked. Every caller that has a request is in a transaction.
         if scheduled and not may_schedule(self):
             raise AbortRequest(str(SCHEDULE_NOT_PERMITTED))
-
-    save.alters_data = True
 
     def _stored(self) -> 'ProxmoxEndpoint | None':
         """What the database holds of what decides how this endpoint may be saved."""
@@ -604,6 +597,7 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             return True
         return self.enabled and (not stored.enabled or bool(changed_destinations(self, stored)))
 
+    @alters_data
     def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
         with transaction.atomic(using=using):
@@ -611,14 +605,12 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
             # bring its row back. When this is called the row is gone, and what is left to do is to cancel the task.
             for job in self.jobs.filter(completed=None):
                 transaction.on_commit(job.delete, using=using)
-            _keep_bindings(self, using)
+            _store_bindings(self, using)
             delete_unread(SyncChange, models.Q(run__endpoint=self), using)
             delete_unread(PlannedBinding, models.Q(run__endpoint=self), using)
             delete_unread(Binding, models.Q(endpoint=self), using)
             delete_unread(ProxmoxGuest, models.Q(endpoint=self), using)
             return super().delete(using, *args, **kwargs)
-
-    delete.alters_data = True
 
     def clone(self) -> dict[str, Any]:
         # As the form reads it.

@@ -1,9 +1,14 @@
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .bindings import Binding
 
-__all__ = ('FormerEndpoint', 'KeptBinding')
+if TYPE_CHECKING:
+    from .endpoints import ProxmoxEndpoint
+
+__all__ = ('FormerBinding', 'FormerEndpoint')
 
 BATCH = 1000
 # What is kept of a binding.
@@ -33,7 +38,7 @@ class FormerEndpoint(models.Model):
         return self.name
 
 
-class KeptBinding(models.Model):
+class FormerBinding(models.Model):
     """A binding of a deleted endpoint. It remembers what the sync has created, and what it has written last."""
 
     _netbox_private = True
@@ -52,7 +57,7 @@ class KeptBinding(models.Model):
 
     class Meta:
         ordering = ('pk',)
-        indexes = (models.Index(fields=('object_type', 'object_id'), name='netbox_prox_object__kept_idx'),)
+        indexes = (models.Index(fields=('object_type', 'object_id')),)
         verbose_name = _('kept binding')
         verbose_name_plural = _('kept bindings')
 
@@ -60,7 +65,7 @@ class KeptBinding(models.Model):
         return f'{self.kind} {self.key}'
 
 
-def _keep_bindings(endpoint: models.Model, using: str) -> None:
+def _store_bindings(endpoint: 'ProxmoxEndpoint', using: str) -> None:
     """Before an endpoint is deleted: remember what it keeps."""
     rows = Binding.objects.using(using).filter(endpoint=endpoint.pk).order_by('pk')
     if not rows.exists():
@@ -69,10 +74,10 @@ def _keep_bindings(endpoint: models.Model, using: str) -> None:
     stored = type(endpoint).objects.using(using).filter(pk=endpoint.pk)
     identity = stored.values_list('cluster_identity', flat=True).first()
     former = FormerEndpoint.objects.using(using).create(name=endpoint.name, cluster_identity=identity or {})
-    batch: list[KeptBinding] = []
+    batch: list[FormerBinding] = []
     for values in rows.values(*COLUMNS).iterator():
-        batch.append(KeptBinding(former=former, **values))
+        batch.append(FormerBinding(former=former, **values))
         if len(batch) == BATCH:
-            KeptBinding.objects.using(using).bulk_create(batch)
+            FormerBinding.objects.using(using).bulk_create(batch)
             batch = []
-    KeptBinding.objects.using(using).bulk_create(batch)
+    FormerBinding.objects.using(using).bulk_create(batch)

@@ -1,16 +1,16 @@
 from datetime import datetime
-from typing import Any
+from typing import Any, Self, cast
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from utilities.querysets import RestrictedQuerySet
 from virtualization.models import VirtualMachine
 
-from ..choices import GuestStateChoices, GuestTypeChoices
+from ..choices import GuestStateChoices, GuestTypeChoices, color_of
 from .bindings import Binding
+from .netbox_types import RestrictedQuerySet
+from .users import AnyUser
 from .visibility import hidden_machines
 
 __all__ = ('ProxmoxGuest',)
@@ -22,7 +22,7 @@ STATUS_COLORS = {'running': 'green', 'stopped': 'gray', 'paused': 'orange', 'sus
 class ProxmoxGuestQuerySet(RestrictedQuerySet):
     """Guests are hidden, with their names and values, from who may not view their virtual machines."""
 
-    def restrict(self, user: AbstractBaseUser | None, action: str = 'view') -> 'ProxmoxGuestQuerySet':
+    def restrict(self, user: AnyUser | None, action: str = 'view') -> Self:
         guests = super().restrict(user, action)
         hidden = {} if guests.query.is_empty() else hidden_machines(user)
         if not hidden:
@@ -172,13 +172,13 @@ class ProxmoxGuest(models.Model):
         """Identity within its endpoint, and the unit of its bindings and changes: 'qemu/100'."""
         return f'{self.type}/{self.vmid}'
 
-    def get_type_color(self) -> str:
-        return GuestTypeChoices.colors.get(self.type)
+    def get_type_color(self) -> str | None:
+        return color_of(GuestTypeChoices, self.type)
 
-    def get_state_color(self) -> str:
-        return GuestStateChoices.colors.get(self.state)
+    def get_state_color(self) -> str | None:
+        return color_of(GuestStateChoices, self.state)
 
-    def get_status_color(self) -> str:
+    def get_status_color(self) -> str | None:
         return STATUS_COLORS.get(self.status, 'yellow')
 
     @property
@@ -193,7 +193,7 @@ class ProxmoxGuest(models.Model):
             return str(_('You may not view all machines, so what stands in the way is not told.'))
         return self.reason
 
-    def candidates(self, user: AbstractBaseUser) -> list[VirtualMachine]:
+    def candidates(self, user: AnyUser) -> list[VirtualMachine]:
         """The virtual machines that may be this guest, as far as a user may view them."""
         if not self.candidate_ids:
             return []
@@ -201,15 +201,15 @@ class ProxmoxGuest(models.Model):
 
     @property
     def pool(self) -> str:
-        return self.details.get('pool', '')
+        return cast(str, self.details.get('pool', ''))
 
     @property
     def ha_state(self) -> str:
-        return self.details.get('ha_state', '')
+        return cast(str, self.details.get('ha_state', ''))
 
     @property
     def lock(self) -> str:
-        return self.details.get('lock', '')
+        return cast(str, self.details.get('lock', ''))
 
     @property
     def is_bound(self) -> bool:
@@ -222,4 +222,4 @@ class ProxmoxGuest(models.Model):
 
     def detail(self, name: str) -> list[dict[str, Any]]:
         """A part of `details`: 'nics', 'guest_only', 'disks', 'unread' or 'unknown_keys'; empty if it was not read."""
-        return self.details.get(name, [])
+        return cast(list[dict[str, Any]], self.details.get(name, []))

@@ -1,4 +1,5 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from core.choices import ObjectChangeActionChoices
 from core.models import ObjectChange
@@ -8,10 +9,21 @@ from netbox.constants import CENSOR_TOKEN_CHANGED
 from ..crypto import Secret
 from ..fields import SecretField
 
-__all__ = ('CensoredSecretsMixin',)
+if TYPE_CHECKING:
+    from .netbox_types import PrimaryModel as Base
+else:
+    Base = models.Model
+
+__all__ = ('CensoredSecretsMixin', 'alters_data')
 
 
-class CensoredSecretsMixin(models.Model):
+def alters_data[F: Callable[..., Any]](function: F) -> F:
+    """Mark a method that writes to the database. Django's and Jinja's templates do not call such methods."""
+    function.__dict__['alters_data'] = True
+    return function
+
+
+class CensoredSecretsMixin(Base):
     """
     Says in the change log that a secret was changed, and never what it is.
 
@@ -21,12 +33,12 @@ class CensoredSecretsMixin(models.Model):
     class Meta:
         abstract = True
 
+    @alters_data
     def snapshot(self) -> None:
         super().snapshot()
         self._prechange_secrets = self.secrets
 
-    snapshot.alters_data = True
-
+    @alters_data
     def to_objectchange(self, action: str) -> ObjectChange:
         objectchange = super().to_objectchange(action)
         before = getattr(self, '_prechange_secrets', None)
@@ -38,8 +50,6 @@ class CensoredSecretsMixin(models.Model):
                     # The same dictionary is the instance's snapshot that events carry.
                     objectchange.postchange_data[name] = CENSOR_TOKEN_CHANGED
         return objectchange
-
-    to_objectchange.alters_data = True
 
     def _secrets_changed(self, *names: str) -> bool:
         """Whether one of them is not what it was at the snapshot; also if there was no snapshot."""

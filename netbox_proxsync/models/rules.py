@@ -1,6 +1,6 @@
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from django.contrib.contenttypes.models import ContentType
@@ -9,11 +9,17 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-from netbox.models import PrimaryModel
 
 from ..branching import clean_in_main
-from ..choices import GuestTypeChoices, PatternTypeChoices, TagMatchChoices
+from ..choices import GuestTypeChoices, PatternTypeChoices, TagMatchChoices, color_of
+from ..fields import column
 from ..sync.patterns import PatternError, compile_pattern
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+    from extras.models import Tag
+
+from .netbox_types import PrimaryModel
 
 __all__ = ('MappingRule',)
 
@@ -26,7 +32,7 @@ MIN_VMID, MAX_VMID = 100, 999_999_999
 VMID = [MinValueValidator(MIN_VMID), MaxValueValidator(MAX_VMID)]
 
 
-def texts(verbose_name: Any, help_text: Any) -> ArrayField:
+def texts(verbose_name: 'StrOrPromise', help_text: 'StrOrPromise') -> 'ArrayField[list[str], list[str]]':
     return ArrayField(
         verbose_name=verbose_name,
         base_field=models.CharField(max_length=255),
@@ -36,9 +42,9 @@ def texts(verbose_name: Any, help_text: Any) -> ArrayField:
     )
 
 
-def related(to: str, verbose_name: Any, **kwargs: Any) -> models.ForeignKey:
-    # PROTECT, as for an endpoint's placement: what a rule sets must not vanish from it unseen.
-    defaults = {'on_delete': models.PROTECT, 'related_name': '+', 'blank': True, 'null': True}
+def related(to: str, verbose_name: 'StrOrPromise', **kwargs: Any) -> 'models.ForeignKey[Any, Any]':
+    # PROTECT, as for the placement of an endpoint: deleting an object must not silently change what a rule sets.
+    defaults: dict[str, Any] = {'on_delete': models.PROTECT, 'related_name': '+', 'blank': True, 'null': True}
     return models.ForeignKey(to=to, verbose_name=verbose_name, **(defaults | kwargs))
 
 
@@ -146,7 +152,7 @@ class MappingRule(PrimaryModel):
     vlan_group = related(
         'ipam.VLANGroup', _('VLAN group'), help_text=_("Where the VLANs of the guest's interfaces are looked up")
     )
-    extra_tags = models.ManyToManyField(
+    extra_tags: 'models.ManyToManyField[Tag, Any]' = models.ManyToManyField(
         to='extras.Tag',
         related_name='+',
         verbose_name=_('extra tags'),
@@ -181,8 +187,8 @@ class MappingRule(PrimaryModel):
         # NetBox's default points into its own documentation, which knows nothing of plugins.
         return None
 
-    def get_guest_type_color(self) -> str:
-        return GuestTypeChoices.colors.get(self.guest_type)
+    def get_guest_type_color(self) -> str | None:
+        return color_of(GuestTypeChoices, self.guest_type)
 
     def clean(self) -> None:
         clean_in_main()
@@ -227,7 +233,7 @@ class MappingRule(PrimaryModel):
         sets = [name for name in self.OBJECT_OUTCOMES if getattr(self, f'{name}_id')]
         if self.skip and (sets or tags):
             contradicting = [*sets, 'extra_tags'] if tags else sets
-            labels = [str(self._meta.get_field(name).verbose_name) for name in contradicting]
+            labels = [str(column(MappingRule, name).verbose_name) for name in contradicting]
             message = _('A guest that is skipped gets nothing else: leave {names} empty, or do not skip.')
             errors['skip'] = message.format(names=', '.join(labels))
         elif self.skip and not self.has_conditions:
@@ -250,7 +256,7 @@ class MappingRule(PrimaryModel):
         """
         pending = getattr(self, '_m2m_values', None)
         if pending is not None and 'extra_tags' in pending:
-            return pending['extra_tags']
+            return cast(list[Any] | None, pending['extra_tags'])
         if self.pk:
             return list(self.extra_tags.all())
         return None if pending is None else []
@@ -309,9 +315,9 @@ def clean_node(text: str) -> str:
     return clean_text(text, NODE, _('"{text}" is no name of a node, as pve1 (without a domain).'))
 
 
-def clean_text(text: str, form: re.Pattern, message: Any) -> str:
+def clean_text(text: str, form: re.Pattern[str], message: 'StrOrPromise') -> str:
     if not form.fullmatch(text):
-        raise ValidationError(message.format(text=text))
+        raise ValidationError(str(message).format(text=text))
     return text
 
 

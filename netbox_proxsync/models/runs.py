@@ -1,10 +1,9 @@
 import uuid
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
@@ -14,13 +13,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
-from utilities.querysets import RestrictedQuerySet
 
 from ..branching import link
-from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices, color_of
 from ..sync.cluster_state import ClusterState, naming
 from ..sync.values import decode, show
 from .deletion import delete_unread
+from .mixins import alters_data
+from .netbox_types import RestrictedQuerySet
+from .users import AnyUser
 from .visibility import Hidden, HiddenUnits, OfMachineQuerySet, hidden_machines, hidden_units, machines_themselves
 
 __all__ = (
@@ -37,6 +38,12 @@ SHOWN_VMIDS = 4
 NODE, SEVERAL_NODES = 'node/', 'nodes'
 
 
+def queryset_only[F: Callable[..., Any]](function: F) -> F:
+    """Keep a method of a queryset off the manager that is made from it."""
+    function.__dict__['queryset_only'] = True
+    return function
+
+
 class SyncRunQuerySet(RestrictedQuerySet):
     """Runs are deleted with their changes."""
 
@@ -44,14 +51,13 @@ class SyncRunQuerySet(RestrictedQuerySet):
         """The runs that wait or work."""
         return self.exclude(status__in=RunStatusChoices.FINISHED)
 
+    @queryset_only
+    @alters_data
     def delete(self) -> tuple[int, dict[str, int]]:
         with transaction.atomic(using=self.db):
             delete_unread(SyncChange, models.Q(run__in=self.order_by()), self.db)
             delete_unread(PlannedBinding, models.Q(run__in=self.order_by()), self.db)
             return super().delete()
-
-    delete.alters_data = True
-    delete.queryset_only = True
 
 
 class SyncRun(models.Model):
@@ -230,17 +236,19 @@ class SyncRun(models.Model):
         endpoint = getattr(self, 'endpoint', _('an endpoint'))
         if self.branch_id:
             endpoint = _('{endpoint} in branch {branch}').format(endpoint=endpoint, branch=self.branch)
+        created: datetime | None = self.created
         text = _('{mode} of {endpoint} ({guests}), {time}') if self.vmids else _('{mode} of {endpoint}, {time}')
         return text.format(
             mode=self.get_mode_display(),
             endpoint=endpoint,
             guests=self.shown_vmids,
-            time=f'{timezone.localtime(self.created):%Y-%m-%d %H:%M:%S}' if self.created else _('not saved'),
+            time=f'{timezone.localtime(created):%Y-%m-%d %H:%M:%S}' if created else _('not saved'),
         )
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:syncrun', args=[self.pk])
 
+    @alters_data
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(SyncRun, instance=self)
         with transaction.atomic(using=using):
@@ -248,13 +256,11 @@ class SyncRun(models.Model):
             delete_unread(PlannedBinding, models.Q(run=self), using)
             return super().delete(using=using, keep_parents=keep_parents)
 
-    delete.alters_data = True
+    def get_mode_color(self) -> str | None:
+        return color_of(RunModeChoices, self.mode)
 
-    def get_mode_color(self) -> str:
-        return RunModeChoices.colors.get(self.mode)
-
-    def get_status_color(self) -> str:
-        return RunStatusChoices.colors.get(self.status)
+    def get_status_color(self) -> str | None:
+        return color_of(RunStatusChoices, self.status)
 
     @property
     def shown_vmids(self) -> str:
@@ -274,7 +280,7 @@ class SyncRun(models.Model):
             return None
         return (self.completed or timezone.now()) - self.started
 
-    def messages_for(self, user: AbstractBaseUser | None) -> list[dict[str, str]]:
+    def messages_for(self, user: AnyUser | None) -> list[dict[str, str]]:
         """The messages, without those about machines that a person may not view."""
         return self.messages_without(hidden_units(user, self.endpoint_id, self.subjects))
 
@@ -306,7 +312,7 @@ class SyncRun(models.Model):
             subjects |= {f'{NODE}{node.name}' for node in ClusterState.parse(self.endpoint.cluster_state).nodes}
         return subjects
 
-    def hidden_units(self, user: AbstractBaseUser | None, units: Collection[str]) -> set[str]:
+    def hidden_units(self, user: AnyUser | None, units: Collection[str]) -> set[str]:
         """Those of the units of its plan that belong to machines which a person may not view."""
         hidden = hidden_machines(user)
         if not hidden or not units:
@@ -315,7 +321,7 @@ class SyncRun(models.Model):
         named = self.changes.filter(machines_themselves(hidden)).order_by().values_list('unit', flat=True)
         return hidden_units(user, self.endpoint_id, units) | set(named).intersection(units)
 
-    def units_for(self, user: AbstractBaseUser | None) -> list[str] | None:
+    def units_for(self, user: AnyUser | None) -> list[str] | None:
         """The part of the plan that it carries out, as far as a person may know; None: all of it."""
         if self.units is None:
             return None
@@ -343,7 +349,7 @@ class SyncRun(models.Model):
 class SyncChangeQuerySet(OfMachineQuerySet):
     endpoint_path = 'run__endpoint'
 
-    def without(self, hidden: Hidden) -> 'SyncChangeQuerySet':
+    def without(self, hidden: Hidden) -> Self:
         changes = super().without(hidden)
         # A machine that is only planned to be adopted is bound by nothing yet.
         named = SyncChange.objects.filter(run=OuterRef('run'), unit=OuterRef('unit')).order_by()
@@ -473,11 +479,11 @@ class SyncChange(models.Model):
     def kind_label(self) -> str:
         return KindChoices.label(self.kind)
 
-    def get_action_color(self) -> str:
-        return ChangeActionChoices.colors.get(self.action)
+    def get_action_color(self) -> str | None:
+        return color_of(ChangeActionChoices, self.action)
 
-    def get_outcome_color(self) -> str:
-        return ChangeOutcomeChoices.colors.get(self.outcome)
+    def get_outcome_color(self) -> str | None:
+        return color_of(ChangeOutcomeChoices, self.outcome)
 
     @cached_property
     def object_url(self) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from ..proxmox.errors import InvalidConnectionError
+from ..fields import column
+from ..proxmox.errors import InvalidConnection
 from ..proxmox.hosts import Host
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def check_destinations(
         # A fingerprint belongs to a host by its place, so writing the hosts changes what is pinned for each.
         written = {*written, *(['fingerprint'] if 'hosts' in written else ())}
         changed &= written
-    sides = [(API_SECRETS, API_DESTINATION)]
+    sides: list[tuple[tuple[str, ...], tuple[str, ...]]] = [(API_SECRETS, API_DESTINATION)]
     if endpoint.ssh_user:  # otherwise SSH is not used; and to use it again is a change of its user
         sides.append((SSH_SECRETS, SSH_DESTINATION))
     errors = {}
@@ -60,7 +61,7 @@ def check_destinations(
 
 def enter_again(endpoint: 'ProxmoxEndpoint', secret: str, changed: Collection[str]) -> ValidationError:
     def label(name: str) -> str:
-        return str(endpoint._meta.get_field(name).verbose_name)
+        return str(column(type(endpoint), name).verbose_name)
 
     text = (
         _('Enter the {secret} again, because this changes: {changed}. NetBox sends a stored secret only where it was '

@@ -1,26 +1,30 @@
 """Who acts: the person of a request, or the service user."""
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractBaseUser
-from netbox.context import current_request
+from typing import cast
 
-__all__ = ('SERVICE_USER', 'current_user', 'service_user')
+from django.contrib.auth.models import AnonymousUser
+from netbox.context import current_request
+from users.models import User
+
+__all__ = ('SERVICE_USER', 'AnyUser', 'current_user', 'service_user')
+
+# The user of a request: anonymous if NetBox lets people view it without a login.
+type AnyUser = User | AnonymousUser
 
 # Runs that no person started act as this user.
 SERVICE_USER = 'proxsync'
 
 
-def service_user() -> AbstractBaseUser:
+def service_user() -> User:
     """The user of runs that no person started. It cannot log in."""
-    model = get_user_model()
-    user, created = model.objects.get_or_create(username=SERVICE_USER, defaults={'is_active': False})
+    user, created = User.objects.get_or_create(username=SERVICE_USER, defaults={'is_active': False})
     if created:
         user.set_unusable_password()
         user.save()
-    return user
+    return cast(User, user)
 
 
-def current_user() -> AbstractBaseUser | None:
+def current_user() -> AnyUser | None:
     """None: no person made a request, as in a management command, in `nbshell` or in a run by the schedule."""
     user = getattr(current_request.get(), 'user', None)
     by_itself = user is not None and user.username == SERVICE_USER and not user.is_active

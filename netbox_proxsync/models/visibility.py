@@ -4,19 +4,20 @@ a device; so it is hidden from who may not view that machine, whatever else they
 """
 
 from collections.abc import Collection, Iterable
-from typing import Self
+from typing import Any, Self, cast
 
 from dcim.models import Device, Interface, MACAddress
 from django.apps import apps
-from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import CharField, Model, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 from django.db.models.lookups import In
 from django.http import HttpRequest
 from ipam.models import IPAddress
-from utilities.querysets import RestrictedQuerySet
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
+
+from .netbox_types import RestrictedQuerySet
+from .users import AnyUser
 
 __all__ = (
     'Hidden',
@@ -44,10 +45,10 @@ PARTS = {
     ),
 }
 
-type Hidden = dict[type[Model], QuerySet]
+type Hidden = dict[type[Model], QuerySet[Any]]
 
 
-def hidden_machines(user: AbstractBaseUser | None) -> Hidden:
+def hidden_machines(user: AnyUser | None) -> Hidden:
     """The machines that a person may not view, by model, as subqueries; without the models of which they see all."""
     hidden: Hidden = {}
     for model in ROOTS.values():
@@ -59,7 +60,7 @@ def hidden_machines(user: AbstractBaseUser | None) -> Hidden:
     return hidden
 
 
-def of_hidden(hidden: Hidden) -> tuple[QuerySet, QuerySet]:
+def of_hidden(hidden: Hidden) -> tuple[QuerySet[Any], QuerySet[Any]]:
     """
     What shows that a unit of an endpoint belongs to a hidden machine: its binding, or, where that was given up, its
     guest. Both have an `endpoint` and a `unit`.
@@ -79,7 +80,7 @@ def name_of_unit(endpoint: str) -> Concat:
     return Concat(Cast(endpoint, CharField()), Value(':'), 'unit')
 
 
-def hidden_units(user: AbstractBaseUser | None, endpoint: int, units: Iterable[str]) -> set[str]:
+def hidden_units(user: AnyUser | None, endpoint: int, units: Iterable[str]) -> set[str]:
     """Those of the units of an endpoint (its pk) that belong to machines which a person may not view."""
     hidden, units = hidden_machines(user), list(units)
     if not hidden or not units:
@@ -93,7 +94,7 @@ class HiddenUnits:
 
     ATTRIBUTE = '_proxsync_hidden_units'
 
-    def __init__(self, user: AbstractBaseUser | None) -> None:
+    def __init__(self, user: AnyUser | None) -> None:
         self._hidden = hidden_machines(user)
         self._of: dict[int, set[str]] = {}
 
@@ -102,7 +103,7 @@ class HiddenUnits:
         """The same one throughout a request."""
         if not hasattr(request, cls.ATTRIBUTE):
             setattr(request, cls.ATTRIBUTE, cls(request.user))
-        return getattr(request, cls.ATTRIBUTE)
+        return cast('Self', getattr(request, cls.ATTRIBUTE))
 
     def among(self, endpoint: int, units: Collection[str]) -> set[str]:
         """Those of the units of an endpoint (its pk) that are hidden."""
@@ -122,7 +123,7 @@ def machines_themselves(hidden: Hidden) -> Q:
     return found
 
 
-def of_type(model: type[Model], objects: QuerySet) -> Q:
+def of_type(model: type[Model], objects: QuerySet[Any]) -> Q:
     # In this order: PostgreSQL reads the objects only for the first row of their type.
     return Q(object_type=ContentType.objects.get_for_model(model)) & Q(object_id__in=objects)
 
@@ -147,12 +148,12 @@ class OfMachineQuerySet(RestrictedQuerySet):
 
     endpoint_path = 'endpoint'
 
-    def restrict(self, user: AbstractBaseUser | None, action: str = 'view') -> 'OfMachineQuerySet':
+    def restrict(self, user: AnyUser | None, action: str = 'view') -> Self:
         permitted = super().restrict(user, action)
         hidden = {} if permitted.query.is_empty() else hidden_machines(user)
         return permitted.without(hidden) if hidden else permitted
 
-    def without(self, hidden: Hidden) -> 'OfMachineQuerySet':
+    def without(self, hidden: Hidden) -> Self:
         # Not by `Exists`, of which PostgreSQL makes joins and then misjudges, by orders of magnitude, how many rows
         # they leave. A set of names is looked up in a hash table, whatever it thinks.
         found = self.exclude(parts_of(hidden))

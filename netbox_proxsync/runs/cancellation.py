@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from threading import Event, Lock, Thread
 from typing import Self
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db import Error, connections
 from django.http import Http404
@@ -15,7 +14,8 @@ from django.utils.translation import gettext as _
 
 from ..choices import RunStatusChoices
 from ..models import ProxmoxEndpoint, SyncRun
-from ..proxmox.errors import CancelledError
+from ..models.users import AnyUser
+from ..proxmox.errors import Cancelled
 from .lifecycle import close, find_dead
 
 __all__ = (
@@ -41,7 +41,7 @@ class RunEnded(Exception):
         self.run = run
 
 
-def cancel(run: SyncRun, user: AbstractBaseUser) -> SyncRun:
+def cancel(run: SyncRun, user: AnyUser) -> SyncRun:
     """
     Cancel a run. Doing so again does nothing.
 
@@ -160,7 +160,7 @@ class CancelWatch:
             call()
 
 
-def run_to_cancel(user: AbstractBaseUser, pk: int, denied: str = '') -> SyncRun:
+def run_to_cancel(user: AnyUser, pk: int, denied: str = '') -> SyncRun:
     """
     A run that a person may cancel: whoever may sync its endpoint.
 

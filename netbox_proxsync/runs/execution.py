@@ -181,7 +181,9 @@ def read(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Inventory:
         watch.calling(client.cancel),
     ):
         try:
-            inventory = collect(client, options_of(endpoint, run.vmids), recorder.progress, endpoint.token_history)
+            inventory = collect(
+                client, options_of(endpoint, run.vmids), recorder.progress, endpoint.valid_token_history
+            )
         finally:
             recorder.called(client.calls)
     recorder.collected(inventory)

@@ -6,13 +6,13 @@ schedule, the command) and that came to nothing, whoever has subscribed to its e
 from collections.abc import Iterable
 
 from core.events import JOB_COMPLETED, JOB_ERRORED, JOB_FAILED
-from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from extras.models import Notification, Subscription
 
 from ..choices import RunStatusChoices
 from ..models import SyncRun
+from ..models.users import AnyUser
 
 __all__ = ('notify',)
 
@@ -36,7 +36,7 @@ def notify(run: SyncRun) -> None:
             Notification.objects.create(user=user, event_type=EVENTS[run.status], **of_object)
 
 
-def recipients(run: SyncRun) -> Iterable[AbstractBaseUser]:
+def recipients(run: SyncRun) -> Iterable[AnyUser]:
     if run.user is not None:
         return [run.user]
     if run.status not in UNSUCCESSFUL:
@@ -46,7 +46,7 @@ def recipients(run: SyncRun) -> Iterable[AbstractBaseUser]:
     return [subscription.user for subscription in subscriptions.select_related('user').order_by('pk')]
 
 
-def page_for(user: AbstractBaseUser, run: SyncRun) -> Model | None:
+def page_for(user: AnyUser, run: SyncRun) -> Model | None:
     """What the notification leads to; None: the person may view neither the run nor its endpoint."""
     if user.has_perm('netbox_proxsync.view_syncrun', run):
         return run

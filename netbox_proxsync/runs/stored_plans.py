@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
@@ -12,6 +11,7 @@ from django.utils.translation import gettext as _
 from .. import branching
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from ..models import Binding, PlannedBinding, SyncChange, SyncRun
+from ..models.users import AnyUser
 from ..sync.changes import Change
 from ..sync.serialization import change_from_json
 from ..sync.values import Pointer, Shared, Value, decode, decode_all
@@ -84,7 +84,7 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
         refuse_unknown([unit for unit in units if unit not in known])
 
 
-def check_visible(run: SyncRun, units: list[str], user: AbstractBaseUser) -> None:
+def check_visible(run: SyncRun, units: list[str], user: AnyUser) -> None:
     """
     Nobody chooses a guest or node that they may not view. It is as if the plan did not have it.
 
@@ -258,7 +258,7 @@ def change_of(row: SyncChange) -> Change:
     return change_from_json(**stored, pointer=pointer, fields=row.fields, binding=row.binding, reason=row.reason)
 
 
-def may_apply(user: AbstractBaseUser, run: SyncRun) -> bool:
+def may_apply(user: AnyUser, run: SyncRun) -> bool:
     """
     Whether a person may apply the plan of a run: whoever may sync the endpoint; if the plan was refused, whoever may
     let refused runs through.

@@ -1,13 +1,25 @@
+from datetime import datetime
+from typing import Any, cast
+
 import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 from netbox.tables import PrimaryModelTable, columns
 
 from ..models import ProxmoxEndpoint
+from ..models.endpoint_settings import SWITCHES, Use, names_of
 
 __all__ = ('ProxmoxEndpointTable',)
 
 
-class ProxmoxEndpointTable(PrimaryModelTable):
+# A column for each boolean setting.
+EndpointSwitches: Any = type(
+    'EndpointSwitches',
+    (tables.Table,),
+    {setting.name: columns.BooleanColumn(verbose_name=setting.column) for setting in SWITCHES},
+)
+
+
+class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
     name = tables.Column(
         verbose_name=_('Name'),
         linkify=True,
@@ -63,35 +75,11 @@ class ProxmoxEndpointTable(PrimaryModelTable):
         verbose_name=_('VLAN group'),
         linkify=True,
     )
-    sync_vms = columns.BooleanColumn(
-        verbose_name=_('Virtual machines'),
-    )
-    sync_containers = columns.BooleanColumn(
-        verbose_name=_('Containers'),
-    )
-    sync_templates = columns.BooleanColumn(
-        verbose_name=_('Templates'),
-    )
     include_guests = columns.ArrayColumn(
         verbose_name=_('Only these guests'),
     )
     exclude_guests = columns.ArrayColumn(
         verbose_name=_('Except these guests'),
-    )
-    adopt_by_name = columns.BooleanColumn(
-        verbose_name=_('Adopt by name'),
-    )
-    sync_nodes = columns.BooleanColumn(
-        verbose_name=_('Nodes'),
-    )
-    create_vlans = columns.BooleanColumn(
-        verbose_name=_('Create VLANs'),
-    )
-    read_os_info = columns.BooleanColumn(
-        verbose_name=_('Operating systems'),
-    )
-    read_host_names = columns.BooleanColumn(
-        verbose_name=_('Host names'),
     )
     ignored_interfaces = columns.ArrayColumn(
         verbose_name=_('Ignored interfaces'),
@@ -119,19 +107,13 @@ class ProxmoxEndpointTable(PrimaryModelTable):
     class Meta(PrimaryModelTable.Meta):
         model = ProxmoxEndpoint
         fields = (
-            'pk', 'id', 'name', 'status', 'enabled', 'hosts', 'token_id', 'tls_mode', 'timeout', 'concurrency',
-            'ssh_user', 'ssh_port', 'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role',
-            'node_role', 'node_device_type', 'vrf', 'vlan_group', 'sync_vms', 'sync_containers', 'sync_templates',
-            'include_guests', 'exclude_guests', 'adopt_by_name', 'sync_nodes', 'create_vlans', 'read_os_info',
-            'read_host_names', 'ignored_interfaces', 'ignored_prefixes', 'interface_naming', 'missing_guests',
-            'grace_days', 'missing_addresses', 'missing_address_reads', 'address_limit', 'change_limit',
-            'sync_interval', 'next_sync', 'object_events', 'last_run', 'pve_version', 'description', 'comments', 'tags',
-            'created', 'last_updated',
+            'pk', 'id', 'name', 'status', *names_of(Use.TABLE)[1:], 'last_run', 'pve_version', 'description',
+            'comments', 'tags', 'created', 'last_updated',
         )  # fmt: skip
         default_columns = (
             'pk', 'name', 'status', 'enabled', 'hosts', 'tls_mode', 'cluster', 'sync_interval', 'last_run',
             'pve_version',
         )  # fmt: skip
 
-    def render_last_run(self, value) -> str:
-        return columns.DateTimeColumn(timespec='minutes').render(value)
+    def render_last_run(self, value: datetime) -> str:
+        return cast(str, columns.DateTimeColumn(timespec='minutes').render(value))

@@ -1,7 +1,7 @@
 """Columns that NetBox's own tables of virtual machines and devices can show. Registered by being imported."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import django_tables2 as tables
 from dcim.tables import DeviceTable
@@ -55,7 +55,7 @@ def rows_of(table: tables.Table) -> dict[int, Any]:
         request = current_request.get()
         find = guests_of if isinstance(table, VirtualMachineTable) else bindings_of
         setattr(table, CACHED, find(request.user, pks) if request else {})
-    return getattr(table, CACHED)
+    return cast(dict[int, Any], getattr(table, CACHED))
 
 
 def guests_of(user: Any, pks: list[int]) -> dict[int, ProxmoxGuest]:
@@ -66,7 +66,9 @@ def guests_of(user: Any, pks: list[int]) -> dict[int, ProxmoxGuest]:
 def bindings_of(user: Any, pks: list[int]) -> dict[int, Binding]:
     device = ContentType.objects.get_for_model(DeviceTable._meta.model)
     bindings = Binding.objects.restrict(user, 'view').filter(object_type=device, object_id__in=pks)
-    return {binding.object_id: binding for binding in bindings.select_related('endpoint').defer('values', 'seen')}
+    return {
+        binding.object_id: binding for binding in bindings.select_related('endpoint').defer('values', 'proxmox_values')
+    }
 
 
 def state_badge(guest: ProxmoxGuest) -> str:

@@ -1,13 +1,18 @@
+from typing import TYPE_CHECKING
+
 import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 from netbox.tables import PrimaryModelTable, columns
 
 from ..models import MappingRule
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 __all__ = ('MappingRuleTable',)
 
 
-def linked(label: str) -> tables.Column:
+def linked(label: 'StrOrPromise') -> tables.Column:
     return tables.Column(verbose_name=label, linkify=True)
 
 

@@ -1,3 +1,6 @@
+from datetime import timedelta
+from typing import Any, cast
+
 import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 from netbox.tables import NetBoxTable, columns
@@ -64,10 +67,10 @@ class SyncRunTable(NetBoxTable):
             'changes', 'messages',
         )  # fmt: skip
 
-    def render_duration(self, value) -> str:
-        return humanize_duration(value)
+    def render_duration(self, value: timedelta) -> str:
+        return cast(str, humanize_duration(value))
 
-    def value_duration(self, value) -> float:
+    def value_duration(self, value: timedelta) -> float:
         return round(value.total_seconds(), 3)
 
     def render_vmids(self, record: SyncRun) -> str:
@@ -76,7 +79,7 @@ class SyncRunTable(NetBoxTable):
     def value_vmids(self, value: list[int]) -> str:
         return ', '.join(map(str, value))
 
-    def render_messages(self, value) -> int:
+    def render_messages(self, value: list[dict[str, Any]]) -> int:
         # Without the faults that a user has acknowledged.
         return sum(message.get('level') != 'info' for message in value)
 

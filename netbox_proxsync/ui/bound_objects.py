@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from dcim.models import Device
 from django.apps import apps
-from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import ForeignKey, Model, Q
@@ -19,6 +18,7 @@ from ..branching import active
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, GuestStateChoices, RunModeChoices, RunStatusChoices
 from ..ledger.fields import is_set, read
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from ..models.users import AnyUser
 from ..proxmox.hosts import Host
 from ..sync.kinds import KINDS, Kind
 from ..sync.owners import IGNORED
@@ -55,7 +55,7 @@ def binding_of(instance: Model) -> Binding | None:
             kind=MODELS[type(instance)],
         )
         setattr(instance, CACHED, found.select_related('endpoint').first())
-    return getattr(instance, CACHED)
+    return cast(Binding | None, getattr(instance, CACHED))
 
 
 def guest_of(binding: Binding) -> ProxmoxGuest | None:
@@ -93,14 +93,14 @@ class Standing:
 
     @property
     def label(self) -> str:
-        return dict(GuestStateChoices)[self.state]
+        return cast(str, dict(GuestStateChoices)[self.state])
 
     @property
     def color(self) -> str:
-        return GuestStateChoices.colors[self.state]
+        return cast(str, GuestStateChoices.colors[self.state])
 
 
-def standing_of(binding: Binding, guest: ProxmoxGuest | None, user: AbstractBaseUser) -> Standing:
+def standing_of(binding: Binding, guest: ProxmoxGuest | None, user: AnyUser) -> Standing:
     """The state is told to everyone who may see the binding; the reason, which may name others, to who may read it."""
     run = last_look(binding, guest)
     if guest is not None:
@@ -178,7 +178,7 @@ class BoundObject:
         return sum(field.differs for field in self.fields)
 
 
-def bound_objects(binding: Binding, user: AbstractBaseUser) -> list[BoundObject]:
+def bound_objects(binding: Binding, user: AnyUser) -> list[BoundObject]:
     """A machine and all that is bound of it, in a number of queries that does not depend on how much that is."""
     rows: dict[str, list[Binding]] = {}
     found = Binding.objects.filter(endpoint=binding.endpoint_id, unit=binding.unit).order_by('key')
@@ -188,7 +188,7 @@ def bound_objects(binding: Binding, user: AbstractBaseUser) -> list[BoundObject]
     return [bound_object for kind in kinds for bound_object in of_kind(kind, rows[kind.name], user)]
 
 
-def of_kind(kind: Kind, rows: list[Binding], user: AbstractBaseUser) -> Iterator[BoundObject]:
+def of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Iterator[BoundObject]:
     model = apps.get_model(kind.model)
     labels = labels_of(kind, model)
     names = [spec.name for spec in kind.fields if not spec.name.startswith('cf_')]
@@ -223,7 +223,7 @@ def translated(name: Any) -> str:
 
 def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, str]) -> Iterator[BoundField]:
     written, policy = decode_all(row.values), row.endpoint.field_policy
-    seen = {**written, **decode_all(row.seen)}
+    seen = {**written, **decode_all(row.proxmox_values)}
     for spec in kind.fields:
         # A custom field that an administrator has removed has no label.
         if spec.name not in seen or spec.name not in labels:
@@ -245,7 +245,8 @@ def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, st
 def is_alike(seen: Value, now: Value) -> bool:
     """Whether NetBox holds what Proxmox said; of a set, at least that."""
     if isinstance(now, frozenset):
-        return frozenset(map(show, seen or ())) <= frozenset(map(show, now))
+        wanted = seen if isinstance(seen, frozenset) else ()
+        return frozenset(map(show, wanted)) <= frozenset(map(show, now))
     return seen == now or show(seen) == show(now)
 
 

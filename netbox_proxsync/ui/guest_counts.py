@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Count
 
 from ..choices import GuestStateChoices, RunModeChoices, RunStatusChoices
 from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from ..models.users import AnyUser
 
 __all__ = ('GuestNumbers', 'guest_numbers', 'last_read')
 
@@ -61,7 +61,7 @@ class GuestNumbers:
         ]
 
 
-def guest_numbers(endpoints: Iterable[ProxmoxEndpoint], user: AbstractBaseUser) -> dict[int, GuestNumbers]:
+def guest_numbers(endpoints: Iterable[ProxmoxEndpoint], user: AnyUser) -> dict[int, GuestNumbers]:
     """By the id of the endpoint."""
     numbers: dict[int, GuestNumbers] = defaultdict(GuestNumbers)
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint__in=[endpoint.pk for endpoint in endpoints])

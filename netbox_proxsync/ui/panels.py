@@ -5,6 +5,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
+from ..models.endpoint_settings import SETTINGS, Section, Switch
 from ..runs.progress import Progress
 from ..runs.stored_plans import NotAppliable, check_appliable, check_open, has_plan, may_apply
 
@@ -91,26 +92,46 @@ class EndpointPlacementPanel(panels.ObjectAttributesPanel):
     vlan_group = attrs.RelatedObjectAttr('vlan_group', linkify=True, label=_('VLAN group'))
 
 
-class EndpointBehaviourPanel(panels.ObjectAttributesPanel):
+def attributes_of(*sections: Section, **others: attrs.ObjectAttribute) -> dict[str, attrs.ObjectAttribute]:
+    """
+    The attributes of settings for a panel, in the order of their declaration.
+
+    Args:
+        sections: A boolean setting in one of them gets its attribute from its declaration.
+        others: The attributes of settings of other types.
+    """
+    found = {}
+    for setting in SETTINGS:
+        if setting.name in others:
+            found[setting.name] = others[setting.name]
+        elif isinstance(setting, Switch) and setting.section in sections:
+            found[setting.name] = attrs.BooleanAttr(setting.name, label=setting.label)
+    return found
+
+
+# Panels collect the attributes of their base classes.
+EndpointBehaviour: Any = type(
+    'EndpointBehaviour',
+    (panels.ObjectAttributesPanel,),
+    attributes_of(
+        Section.GUESTS,
+        Section.NODES,
+        include_guests=attrs.ArrayAttr('include_guests', label=_('Only these guests')),
+        exclude_guests=attrs.ArrayAttr('exclude_guests', label=_('Except these guests')),
+        ignored_interfaces=attrs.ArrayAttr('ignored_interfaces', label=_('Ignored interfaces')),
+        ignored_prefixes=attrs.ArrayAttr('ignored_prefixes', label=_('Ignored prefixes')),
+        interface_naming=attrs.ChoiceAttr('interface_naming', label=_('Interface names')),
+        missing_guests=attrs.ChoiceAttr('missing_guests', label=_('Missing guests')),
+        grace_days=attrs.TextAttr('grace_days', label=_('Grace period'), format_string=_('{} days')),
+        missing_addresses=attrs.ChoiceAttr('missing_addresses', label=_('Missing addresses')),
+        missing_address_reads=attrs.TextAttr('missing_address_reads', label=_('Reads until an address is missing')),
+        address_limit=attrs.TextAttr('address_limit', label=_('Address limit')),
+    ),
+)
+
+
+class EndpointBehaviourPanel(EndpointBehaviour):
     title = _('Behaviour')
-    sync_vms = attrs.BooleanAttr('sync_vms', label=_('Sync virtual machines'))
-    sync_containers = attrs.BooleanAttr('sync_containers', label=_('Sync containers'))
-    sync_templates = attrs.BooleanAttr('sync_templates', label=_('Sync templates'))
-    include_guests = attrs.ArrayAttr('include_guests', label=_('Only these guests'))
-    exclude_guests = attrs.ArrayAttr('exclude_guests', label=_('Except these guests'))
-    adopt_by_name = attrs.BooleanAttr('adopt_by_name', label=_('Adopt by name'))
-    sync_nodes = attrs.BooleanAttr('sync_nodes', label=_('Sync nodes'))
-    create_vlans = attrs.BooleanAttr('create_vlans', label=_('Create VLANs'))
-    read_os_info = attrs.BooleanAttr('read_os_info', label=_('Read operating systems'))
-    read_host_names = attrs.BooleanAttr('read_host_names', label=_('Read host names'))
-    ignored_interfaces = attrs.ArrayAttr('ignored_interfaces', label=_('Ignored interfaces'))
-    ignored_prefixes = attrs.ArrayAttr('ignored_prefixes', label=_('Ignored prefixes'))
-    interface_naming = attrs.ChoiceAttr('interface_naming', label=_('Interface names'))
-    missing_guests = attrs.ChoiceAttr('missing_guests', label=_('Missing guests'))
-    grace_days = attrs.TextAttr('grace_days', label=_('Grace period'), format_string=_('{} days'))
-    missing_addresses = attrs.ChoiceAttr('missing_addresses', label=_('Missing addresses'))
-    missing_address_reads = attrs.TextAttr('missing_address_reads', label=_('Reads until an address is missing'))
-    address_limit = attrs.TextAttr('address_limit', label=_('Address limit'))
     object_events = attrs.ChoiceAttr('object_events', label=_('Object events'))
     field_policy = attrs.TemplatedAttr(
         'field_policy', label=_('Field policy'), template_name='netbox_proxsync/attrs/field_policy.html'

@@ -1,9 +1,10 @@
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
 
+from ..fields import column
 from ..models import MappingRule
 from ..proxmox.readings import Unreadable
 from ..sync.rules import TARGETS, Decided
@@ -36,7 +37,7 @@ class GuestRulesPanel(panels.ObjectPanel):
     template_name = 'netbox_proxsync/panels/guest_rules.html'
 
     def should_render(self, context: dict[str, Any]) -> bool:
-        return context['request'].user.has_perm('netbox_proxsync.view_mappingrule')
+        return cast(bool, context['request'].user.has_perm('netbox_proxsync.view_mappingrule'))
 
     def get_context(self, context: Any) -> dict[str, Any]:
         context = super().get_context(context)
@@ -46,13 +47,14 @@ class GuestRulesPanel(panels.ObjectPanel):
         def row(label: Any, decided: Decided | Unreadable, name: str = '') -> Row:
             if isinstance(decided, Unreadable):
                 return Row(label, unknown=decided.reason)
+            assert decided.rule.pk is not None  # the rules come from the database
             rule = rules[decided.rule.pk]
             value = getattr(rule, name) if name else None
             return Row(label, (value,) if value else (), rule if rule.pk in viewable else None)
 
         rows = [row(_('Skipped'), decision.skip)] if decision.skip is not None else []
         rows += [
-            row(MappingRule._meta.get_field(target).verbose_name, decided, target)
+            row(column(MappingRule, target).verbose_name, decided, target)
             for target in TARGETS
             if (decided := getattr(decision, target)) is not None
         ]

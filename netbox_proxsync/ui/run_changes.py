@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Self
+from typing import Self, cast
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 from django.utils.translation import gettext as _
@@ -14,6 +13,7 @@ from ..branching.links import object_urls
 from ..choices import ChangeOutcomeChoices
 from ..filtersets import SyncChangeFilterSet
 from ..models import ProxmoxGuest, SyncChange, SyncRun
+from ..models.users import AnyUser
 
 __all__ = ('FILTERS', 'ChangeGroup', 'ChangePage', 'changes_of', 'open_changes', 'unsuccessful')
 
@@ -27,7 +27,7 @@ OPEN_CHANGES = 5
 POSITION_DIGITS = 9
 
 
-def changes_of(run: SyncRun, user: AbstractBaseUser, query: Mapping[str, str]) -> QuerySet[SyncChange]:
+def changes_of(run: SyncRun, user: AnyUser, query: Mapping[str, str]) -> QuerySet[SyncChange]:
     """
     What a person may see of the changes of a run, guest by guest and in each in the order of the run.
 
@@ -41,10 +41,10 @@ def changes_of(run: SyncRun, user: AbstractBaseUser, query: Mapping[str, str]) -
     # PostgreSQL takes no NUL, and no name has one.
     if term := query.get('guest', '').replace('\0', '').strip():
         found = found.filter(of_guest(run, user, term))
-    return found
+    return cast(QuerySet[SyncChange], found)
 
 
-def of_guest(run: SyncRun, user: AbstractBaseUser, term: str) -> Q:
+def of_guest(run: SyncRun, user: AnyUser, term: str) -> Q:
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=run.endpoint_id, name__icontains=term)
     units = guests.order_by().values_list(Concat(F('type'), Value('/'), Cast('vmid', CharField())))
     renamed = SyncChange.objects.filter(run=run, kind__in=NAMED_KINDS, label__icontains=term).order_by()
@@ -94,7 +94,7 @@ class ChangePage:
     number: int | None
 
     @classmethod
-    def of(cls, run: SyncRun, user: AbstractBaseUser, query: Mapping[str, str], size: int) -> Self:
+    def of(cls, run: SyncRun, user: AnyUser, query: Mapping[str, str], size: int) -> Self:
         """
         Args:
             query: As for `changes_of`; and `after` or `before`, the position at which another page ends or begins.
@@ -136,19 +136,19 @@ def edge_of(run: SyncRun, position: str) -> SyncChange | None:
     return SyncChange.objects.filter(run=run, position=int(position)).only('unit', 'position').first()
 
 
-def groups_of(run: SyncRun, user: AbstractBaseUser, rows: list[SyncChange]) -> list[ChangeGroup]:
+def groups_of(run: SyncRun, user: AnyUser, rows: list[SyncChange]) -> list[ChangeGroup]:
     guests = guests_of(run, user, {row.unit for row in rows})
     return [ChangeGroup(unit, guests.get(unit), list(changes)) for unit, changes in groupby(rows, lambda row: row.unit)]
 
 
-def guests_of(run: SyncRun, user: AbstractBaseUser, units: Iterable[str]) -> dict[str, ProxmoxGuest]:
+def guests_of(run: SyncRun, user: AnyUser, units: Iterable[str]) -> dict[str, ProxmoxGuest]:
     """By unit, those of the guests that the person may see."""
     vmids = {int(vmid) for unit in units if (vmid := unit.partition('/')[2]).isdecimal()}
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=run.endpoint_id, vmid__in=vmids)
     return {guest.key: guest for guest in guests.order_by().only('type', 'vmid', 'name')}
 
 
-def open_changes(run: SyncRun, user: AbstractBaseUser, action: str) -> list[SyncChange]:
+def open_changes(run: SyncRun, user: AnyUser, action: str) -> list[SyncChange]:
     """The first of the conflicts or candidates that a user may see."""
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run, action=action)
     return list(changes.order_by('position').prefetch_related('object')[:OPEN_CHANGES])
@@ -163,7 +163,7 @@ def link_objects(run: SyncRun, changes: list[SyncChange]) -> None:
             change.object_url = urls.get(change.pk, '')
 
 
-def unsuccessful(run: SyncRun, user: AbstractBaseUser) -> dict[str, int]:
+def unsuccessful(run: SyncRun, user: AnyUser) -> dict[str, int]:
     """How many changes were tried or looked at and not made, by outcome; `COUNTED` stands for more."""
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run).order_by()
     numbers = {

@@ -1,9 +1,8 @@
 """What the page of a run shows of what it found: first what needs a person, then numbers, times, and each change."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
@@ -11,9 +10,14 @@ from utilities.paginator import get_paginate_count
 
 from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
+from ..choices import choices_of as choice_set_items
+from ..models.users import AnyUser
 from ..runs.progress import PHASES
 from ..sync.kinds import KINDS
 from .run_changes import FILTERS, ChangePage, open_changes, unsuccessful
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = ('ChangesPanel', 'RunCountsPanel', 'RunMessagesPanel', 'RunTimesPanel')
 
@@ -66,7 +70,11 @@ class RunCountsPanel(panels.ObjectPanel):
         context = super().get_context(context)
         run, user = context['object'], context['request'].user
         counts = run.counts
-        labels = {action: label for action, label in ChangeActionChoices if any(action in by for by in counts.values())}
+        labels = {
+            action: label
+            for action, label in choice_set_items(ChangeActionChoices)
+            if any(action in by for by in counts.values())
+        }
         return {
             **context,
             'actions_seen': [(action, label, ChangeActionChoices.colors[action]) for action, label in labels.items()],
@@ -78,7 +86,7 @@ class RunCountsPanel(panels.ObjectPanel):
         }
 
 
-def change_log_of(run: Any, user: AbstractBaseUser) -> str:
+def change_log_of(run: Any, user: AnyUser) -> str:
     """The address of NetBox's change log of a run; '' if it has none, or the person may not see it."""
     wrote = run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.REFUSED
     if not wrote or not user.has_perm('core.view_objectchange'):
@@ -116,7 +124,7 @@ class ChangesPanel(panels.ObjectPanel):
     template_name = 'netbox_proxsync/panels/changes.html'
 
     def should_render(self, context: dict[str, Any]) -> bool:
-        return context['request'].user.has_perm(VIEW_CHANGES)
+        return cast(bool, context['request'].user.has_perm(VIEW_CHANGES))
 
     def render(self, context: Any) -> str:
         # Not even looked for, for who may not see them.
@@ -130,15 +138,15 @@ class ChangesPanel(panels.ObjectPanel):
         return {**context, 'chosen': chosen, 'choices': choices_of(run), 'page': page}
 
 
-def choices_of(run: Any) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'StrOrPromise']]]]:
     """(parameter, label, [(value, label)]) of what the changes of a run can be narrowed by."""
     actions = {action for by_action in run.counts.values() for action in by_action}
-    choices = [
+    choices: list[tuple[str, StrOrPromise, list[tuple[str, StrOrPromise]]]] = [
         ('kind', _('Kind'), [(kind, KindChoices.label(kind)) for kind in in_order(run.counts)]),
-        ('action', _('Action'), [choice for choice in ChangeActionChoices if choice[0] in actions]),
+        ('action', _('Action'), [choice for choice in choice_set_items(ChangeActionChoices) if choice[0] in actions]),
     ]
     if run.mode != RunModeChoices.PREVIEW:
-        choices.append(('outcome', _('Outcome'), list(ChangeOutcomeChoices)))
+        choices.append(('outcome', _('Outcome'), choice_set_items(ChangeOutcomeChoices)))
     return choices
 
 

@@ -1,6 +1,6 @@
 """What a person does with an endpoint by a button: test, preview, sync, confirm SSH host keys."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -198,7 +198,7 @@ class EndpointFormView(BaseObjectView):
         if pk := request.POST.get('_endpoint'):
             # An empty secret means the stored one, so the form may only be tried by those who may save it.
             changeable = self.queryset.restrict(request.user, 'change')
-            return get_object_or_404(changeable, pk=int(pk) if pk.isdecimal() else 0)
+            return cast(ProxmoxEndpoint, get_object_or_404(changeable, pk=int(pk) if pk.isdecimal() else 0))
         if not request.user.has_perm('netbox_proxsync.add_proxmoxendpoint'):
             raise PermissionDenied
         return ProxmoxEndpoint()

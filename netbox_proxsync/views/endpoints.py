@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, cast
 
 from core.models import Job
 from django.db.models import Model, QuerySet
@@ -130,7 +130,7 @@ class ProxmoxEndpointBulkImportView(generic.BulkImportView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         if not request.POST.get('background_job') or is_background_request(request):
-            return super().post(request)
+            return cast(HttpResponse, super().post(request))
         form = BulkImportForm(request.POST, request.FILES)
         if form.is_valid() and carries_secrets(form.cleaned_data['data']):
             form.add_error('background_job', NOT_IN_BACKGROUND)
@@ -142,9 +142,10 @@ class ProxmoxEndpointBulkImportView(generic.BulkImportView):
                 'return_url': self.get_return_url(request),
                 **self.get_extra_context(request),
             })  # fmt: skip
-        for file in request.FILES.values():
-            file.seek(0)  # it is read a second time
-        return super().post(request)
+        for _name, files in request.FILES.lists():
+            for file in files:
+                file.seek(0)  # it is read a second time
+        return cast(HttpResponse, super().post(request))
 
 
 @register_model_view(ProxmoxEndpoint, 'bulk_edit', path='edit', detail=False)
@@ -204,7 +205,7 @@ class ProxmoxEndpointRunsView(generic.ObjectChildrenView):
     )
 
     def get_children(self, request: HttpRequest, parent: ProxmoxEndpoint) -> QuerySet[SyncRun]:
-        return SyncRun.objects.restrict(request.user, 'view').filter(endpoint=parent)
+        return cast(QuerySet[SyncRun], SyncRun.objects.restrict(request.user, 'view').filter(endpoint=parent))
 
 
 @register_model_view(ProxmoxEndpoint, 'bindings')

@@ -1,9 +1,9 @@
 """What a person decides about guests by a button, one by one or many at once."""
 
 from collections.abc import Collection
+from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -12,11 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from netbox.object_actions import ObjectAction
 from netbox.views.generic.base import BaseMultiObjectView, BaseObjectView
+from netbox.views.generic.mixins import ActionsMixin
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import decisions, filtersets
 from ..branching import InBranch
 from ..models import ProxmoxEndpoint, ProxmoxGuest
+from ..models.users import AnyUser
 from ..object_actions import SYNC_ENDPOINT, Decision
 
 __all__ = (
@@ -30,13 +32,13 @@ __all__ = (
 )
 
 
-class GuestDecisionsMixin:
+class GuestDecisionsMixin(ActionsMixin):
     """For pages with guests: the decisions are for those who may sync an endpoint."""
 
-    def get_permitted_actions(self, user: AbstractBaseUser, model: type[Model] | None = None) -> list[ObjectAction]:
+    def get_permitted_actions(self, user: AnyUser, model: type[Model] | None = None) -> list[ObjectAction]:
         permitted = super().get_permitted_actions(user, model)
         if user.has_perm(SYNC_ENDPOINT):
-            return permitted
+            return cast(list[ObjectAction], permitted)
         return [action for action in permitted if not issubclass(action, Decision)]
 
 
@@ -133,7 +135,7 @@ class BulkGuestActionView(GetReturnURLMixin, BaseMultiObjectView):
 
     def selected(self, request: HttpRequest) -> QuerySet[ProxmoxGuest]:
         if request.POST.get('_all'):
-            return self.filterset(request.GET, self.queryset).qs
+            return cast(QuerySet[ProxmoxGuest], self.filterset(request.GET, self.queryset).qs)
         return self.queryset.filter(pk__in=[pk for pk in request.POST.getlist('pk') if pk.isdecimal()])
 
 

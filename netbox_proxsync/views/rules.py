@@ -1,11 +1,10 @@
 from functools import cached_property
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
 from netbox.ui.layout import SimpleLayout
 from netbox.ui.panels import CommentsPanel
@@ -15,6 +14,7 @@ from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
 from ..models import MappingRule, ProxmoxGuest
+from ..models.users import AnyUser
 from ..ui import panels
 from ..ui.rule_matches import Matching, affected_guests, matching_guests
 
@@ -34,11 +34,11 @@ __all__ = (
 SHOWN = 20
 
 
-def effect_of_deletion(user: AbstractBaseUser, rules: list[MappingRule]) -> str:
+def effect_of_deletion(user: AnyUser, rules: list[MappingRule]) -> str:
     """What the deletion of rules means for the guests that a user may view."""
     number = affected_guests(rules, ProxmoxGuest.objects.restrict(user, 'view'))
     if not number:
-        return _('No guest is affected: nothing that a guest has is decided by this.')
+        return gettext('No guest is affected: nothing that a guest has is decided by this.')
     return ngettext(
         '{number} guest is affected. At the next sync, what was set by this follows the next rule that matches, else '
         'the endpoint; where neither says anything, it is emptied. What a user has edited stays.',

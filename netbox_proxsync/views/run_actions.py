@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +16,7 @@ from utilities.views import register_model_view
 from ..choices import ChangeActionChoices
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import ProxmoxGuest, SyncRun
+from ..models.users import AnyUser
 from ..runs.maintenance import InMaintenance
 from ..runs.stored_plans import CLUSTER_UNIT, TAKEN, NotAppliable, StoredPlan, check_appliable, may_apply, open_parts
 
@@ -116,7 +116,7 @@ class SyncRunApplyView(PlanView):
         raise NotAppliable(_('Nothing was selected, so nothing was applied.'))
 
 
-def names_of(source: SyncRun, user: AbstractBaseUser) -> dict[str, str]:
+def names_of(source: SyncRun, user: AnyUser) -> dict[str, str]:
     """Of the guests that the person may see, by unit."""
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=source.endpoint_id)
     return {f'{kind}/{vmid}': name for kind, vmid, name in guests.order_by().values_list('type', 'vmid', 'name')}

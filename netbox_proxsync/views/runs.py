@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,6 +16,7 @@ from utilities.views import ConditionalLoginRequiredMixin, register_model_view
 
 from .. import filtersets, forms, tables
 from ..models import SyncRun
+from ..models.users import AnyUser
 from ..object_actions import CancelRun
 from ..runs.cancellation import RunEnded, cancel, run_to_cancel
 from ..ui import panels, run_panels
@@ -117,7 +117,7 @@ class SyncRunBulkDeleteView(generic.BulkDeleteView):
     table = tables.SyncRunTable
 
 
-def page_of(user: AbstractBaseUser, run: SyncRun) -> str:
+def page_of(user: AnyUser, run: SyncRun) -> str:
     """Where to follow a run; who may start and cancel runs may not always read what they found."""
     shown = run if user.has_perm('netbox_proxsync.view_syncrun', run) else run.endpoint
     return shown.get_absolute_url()

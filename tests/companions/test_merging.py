@@ -87,7 +87,7 @@ def test_a_failed_carrying_is_made_good_by_the_command(little: Lab, capsys):
     branch.merge(lab.admin)
     # As if it had not gone well.
     Binding.objects.all().delete()
-    BranchState.objects.update(carried=None)
+    BranchState.objects.update(bindings_merged=None)
     with pytest.raises(SystemExit):
         call_command('proxsync_check')
     assert 'Review' in capsys.readouterr().out

@@ -47,14 +47,14 @@ def test_a_lost_privilege_is_told_with_the_command_that_grants_it(pve, endpoint,
 def test_it_is_written_only_when_it_differs_and_is_no_matter_for_the_change_log(endpoint, sync, today):
     sync(endpoint)
     endpoint.refresh_from_db()
-    assert TokenHistory.parse(endpoint.seen).guests == {'lxc': 1, 'qemu': 3}
-    assert TokenHistory.parse(endpoint.seen).rights['VM.Audit', '/vms'] == today
+    assert Memory.parse(endpoint.token_history).guests == {'lxc': 1, 'qemu': 3}
+    assert Memory.parse(endpoint.token_history).rights['VM.Audit', '/vms'] == today
     changes = ObjectChange.objects.count()
     with CaptureQueriesContext(connection) as queries:
         sync(endpoint, mode='preview')
-    assert not [query['sql'] for query in queries if 'SET "seen"' in query['sql']]
+    assert not [query['sql'] for query in queries if 'SET "token_history"' in query['sql']]
     assert ObjectChange.objects.count() == changes
-    assert 'seen' not in endpoint.serialize_object()
+    assert 'token_history' not in endpoint.serialize_object()
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_it_is_written_only_when_it_differs_and_is_no_matter_for_the_change_log(
 def test_another_token_is_not_compared_with_the_one_before(endpoint, sync, change):
     sync(endpoint)
     endpoint.refresh_from_db()
-    assert endpoint.token_history.rights
+    assert endpoint.valid_token_history.rights
     for name, value in change.items():
         setattr(endpoint, name, value)
-    assert endpoint.token_history == TokenHistory()
+    assert endpoint.valid_token_history == Memory()
     endpoint.save()
     endpoint.refresh_from_db()
-    assert endpoint.seen == {}
+    assert endpoint.token_history == {}
 
 
 def test_the_same_token_stored_again_changes_nothing(pve, endpoint, sync):
@@ -79,7 +79,7 @@ def test_the_same_token_stored_again_changes_nothing(pve, endpoint, sync):
     endpoint.description = 'edited'
     endpoint.save()
     endpoint.refresh_from_db()
-    assert endpoint.token_history.rights
+    assert endpoint.valid_token_history.rights
 
 
 def test_a_run_that_began_with_another_token_is_not_remembered(endpoint, sync, monkeypatch):
@@ -93,7 +93,7 @@ def test_a_run_that_began_with_another_token_is_not_remembered(endpoint, sync, m
     monkeypatch.setattr(execution, 'collect', collect_and_change)
     sync(endpoint)
     endpoint.refresh_from_db()
-    assert endpoint.seen == {}
+    assert endpoint.token_history == {}
 
 
 def test_the_connection_test_tells_it(pve, endpoint, sync, today):

@@ -23,7 +23,17 @@ from ..cases import MARKER, make_clusters, make_endpoint, make_rule
 
 pytestmark = pytest.mark.django_db
 
-STATE = ('id', 'status', 'last_run', 'pve_version', 'seen', 'cluster_identity', 'next_sync', 'tags', 'extra_tags')
+STATE = (
+    'id',
+    'status',
+    'last_run',
+    'pve_version',
+    'token_history',
+    'cluster_identity',
+    'next_sync',
+    'tags',
+    'extra_tags',
+)
 SECRETS = {'token_secret': MARKER, 'ssh_password': f'{MARKER}-ssh'}
 
 

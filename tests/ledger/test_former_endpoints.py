@@ -16,13 +16,13 @@ from users.models import Token, User
 from virtualization.models import Cluster, VirtualDisk, VirtualMachine
 
 from netbox_proxsync.decisions import stop_ignoring, stop_managing
-from netbox_proxsync.models import Binding, FormerEndpoint, KeptBinding, ProxmoxEndpoint
+from netbox_proxsync.models import Binding, FormerBinding, FormerEndpoint, ProxmoxEndpoint
 
 from .test_guests import guest_of
 
 pytestmark = pytest.mark.django_db
 
-IGNORED = ('id', 'endpoint_id', 'seen')
+IGNORED = ('id', 'endpoint_id', 'proxmox_values')
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync,
     again.refresh_from_db()
     assert again.cluster == Cluster.objects.get()
     assert not FormerEndpoint.objects.exists()
-    assert not KeptBinding.objects.exists()
+    assert not FormerBinding.objects.exists()
 
 
 def test_what_the_sync_has_created_is_deleted_when_it_is_gone(pve, endpoint, make_endpoint, sync):
@@ -137,7 +137,7 @@ def test_another_cluster_with_the_same_names_and_vm_ids_takes_nothing_over(stand
     other = standin(nodes=1, vms=3, containers=1, templates=0, seed=9, name='other')
     second = make_endpoint(other, name='Other')
     sync(second)
-    assert KeptBinding.objects.count() == kept
+    assert FormerBinding.objects.count() == kept
     assert VirtualMachine.objects.count() == 8
 
 

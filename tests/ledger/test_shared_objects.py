@@ -11,13 +11,11 @@ ID, a NetBox that has the objects already, and an upgrade from a release that di
 
 import pytest
 from dcim.models import Device, DeviceRole, DeviceType, Manufacturer, Platform, Site
-from django.apps import apps
 from extras.models import Tag
 from ipam.models import VLAN, VLANGroup
 from virtualization.models import Cluster, ClusterType, VirtualMachine, VirtualMachineType
 
 from netbox_proxsync.jobs import SyncJob
-from netbox_proxsync.migrations._shared_objects import remember_bound
 from netbox_proxsync.models import SharedObject
 
 pytestmark = pytest.mark.django_db
@@ -253,16 +251,3 @@ def test_a_vlan_that_a_user_gave_another_vlan_id_is_another_one(pve, endpoint, s
     VLAN.objects.filter(pk=vlan.pk).update(vid=vid + 1000)
     sync(endpoint)
     assert VLAN.objects.get(vid=vid).pk != vlan.pk
-
-
-@pytest.mark.parametrize('model', [ClusterType, DeviceRole, Platform, Tag, VirtualMachineType])
-def test_a_rename_just_before_the_upgrade_that_brings_the_memory_makes_no_second_object(pve, endpoint, sync, model):
-    pve.set_tags(guests(pve)[0], 'web')
-    sync(endpoint)
-    SharedObject.objects.all().delete()
-    rename_all(with_slug=True)
-    before = numbers()
-    remember_bound(apps, 'default')
-    another(pve, guests(pve)[0], 990)
-    sync(endpoint)
-    assert model.objects.count() == before[model.__name__]

@@ -10,8 +10,7 @@ from extras.models import CustomField
 from virtualization.models import Cluster, VirtualMachine, VMInterface
 
 from netbox_proxsync.custom_fields import CUSTOM_FIELDS, ensure_custom_fields
-from netbox_proxsync.migrations import _custom_fields_v2
-from netbox_proxsync.migrations._custom_fields_v1 import install, uninstall
+from netbox_proxsync.custom_fields.installation import install, uninstall
 from netbox_proxsync.models import ManagedCustomField
 
 from ..cases import make_clusters
@@ -23,7 +22,6 @@ pytestmark = pytest.mark.django_db
 def without():
     """A NetBox in which the migration has not run yet."""
     uninstall(apps, 'default')
-    _custom_fields_v2.uninstall(apps, 'default')
     ManagedCustomField.objects.all().delete()
 
 

@@ -33,8 +33,8 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
     filterset = ProxmoxEndpointFilterSet
     # A secret is not looked for; a certificate and what was seen are nothing to filter by.
     ignore_fields = (
-        'token_secret', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ca_certificate', 'seen', 'field_policy',
-        'cluster_identity', 'cluster_state', 'acknowledged_faults',
+        'token_secret', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ca_certificate', 'token_history',
+        'field_policy', 'cluster_identity', 'cluster_state', 'acknowledged_faults',
     )  # fmt: skip
 
     @classmethod
@@ -242,7 +242,7 @@ class BindingFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = Binding.objects.all()
     filterset = BindingFilterSet
     # Nothing to filter by.
-    ignore_fields = ('values', 'seen')
+    ignore_fields = ('values', 'proxmox_values')
 
     @classmethod
     def setUpTestData(cls):

@@ -134,7 +134,7 @@ def test_what_a_preview_saw_is_shown_until_it_is_written(pve, endpoint, machine,
     sync(endpoint)
     field = fields(VirtualMachine.objects.get(pk=machine.pk), admin_user)['name']
     assert (field.seen, field.now, field.written) == ('from-proxmox', 'from-proxmox', 'from-proxmox')
-    assert not Binding.objects.filter(key=f'qemu/{vmid}', seen__has_key='name').exists()
+    assert not Binding.objects.filter(key=f'qemu/{vmid}', proxmox_values__has_key='name').exists()
 
 
 def test_an_ignored_field_is_seen_and_not_compared(endpoint, machine, sync, admin_user):

@@ -16,6 +16,7 @@ from netbox_proxsync.branch_merges import merging
 from netbox_proxsync.crypto import SecretError
 from netbox_proxsync.endpoints import connection
 from netbox_proxsync.endpoints.netbox_checks import demand_checks, field_checks
+from netbox_proxsync.fields import column
 from netbox_proxsync.ledger.bindings import dangling
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint
@@ -170,7 +171,7 @@ def check_secrets(endpoint: ProxmoxEndpoint) -> Iterator[Check]:
         try:
             secret.reveal()
         except SecretError as error:
-            yield Check(label=str(endpoint._meta.get_field(name).verbose_name), ok=False, detail=str(error))
+            yield Check(label=str(column(ProxmoxEndpoint, name).verbose_name), ok=False, detail=str(error))
 
 
 def check_bindings(endpoint: ProxmoxEndpoint) -> Check:

@@ -3,7 +3,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from netbox_proxsync.crypto import SecretError
+from netbox_proxsync.crypto import Secret, SecretError
+from netbox_proxsync.fields import column
 from netbox_proxsync.models import ProxmoxEndpoint
 
 
@@ -38,14 +39,15 @@ class Command(BaseCommand):
                 returncode=1,
             )
 
-    def rotate(self, endpoint: ProxmoxEndpoint) -> tuple[dict[str, Any], list[tuple[ProxmoxEndpoint, str]]]:
+    def rotate(self, endpoint: ProxmoxEndpoint) -> tuple[dict[str, Secret], list[tuple[ProxmoxEndpoint, str]]]:
         """What is to be written, and what cannot be decrypted."""
-        new, lost = {}, []
+        new: dict[str, Secret] = {}
+        lost: list[tuple[ProxmoxEndpoint, str]] = []
         for name, secret in endpoint.secrets.items():
             try:
                 rotated = secret.rotated()
             except SecretError:
-                lost.append((endpoint, endpoint._meta.get_field(name).verbose_name))
+                lost.append((endpoint, str(column(ProxmoxEndpoint, name).verbose_name)))
                 continue
             if rotated is not secret:
                 new[name] = rotated

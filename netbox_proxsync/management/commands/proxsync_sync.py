@@ -1,9 +1,10 @@
 import json
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Never
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import QuerySet
 
 from netbox_proxsync.branching import MAIN, Branch, BranchUnusable, find, within
 from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
@@ -38,8 +39,12 @@ class Command(BaseCommand):
 
     def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(*args, **kwargs)
-        # argparse's own status for arguments that it does not understand is 2, which means something else here.
-        parser.exit = lambda status=0, text=None: ArgumentParser.exit(parser, min(status, FAILED), text)
+
+        def exit_as_failed(status: int = 0, message: str | None = None) -> Never:
+            ArgumentParser.exit(parser, min(status, FAILED), message)
+
+        # argparse exits with status 2 for arguments that it does not know, and 2 has another meaning here.
+        setattr(parser, 'exit', exit_as_failed)  # noqa: B010  (mypy refuses an assignment to a method)
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -132,7 +137,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({'endpoint': run.endpoint.name, 'run': run.pk, 'change': change_json(change)}))
         self.stdout.write(json.dumps({'endpoint': run.endpoint.name, 'run': run.pk, 'result': result_json(run)}))
 
-    def print_run(self, run: SyncRun, changes: Iterable[SyncChange]) -> None:
+    def print_run(self, run: SyncRun, changes: QuerySet[SyncChange]) -> None:
         for change in changes:
             self.print_change(change)
         for message in run.messages:

@@ -71,18 +71,19 @@ class Importer:
         self.done.append(f'endpoint "{endpoint}": {entry["host"]} is a further host ({entry.id})')
 
     def make(self, entry: NodeEntry) -> ProxmoxEndpoint:
+        cluster = self.cluster(entry)
         endpoint = ProxmoxEndpoint(
             name=entry.cluster,
             hosts=[entry['host']],
             token_id=entry.token_id,
             token_secret=entry['token_secret'],
             tls_mode=TLSModeChoices.SYSTEM if entry.is_true('verify_ssl') else TLSModeChoices.OFF,
-            cluster=self.cluster(entry),
+            cluster=cluster,
+            cluster_type=cluster.type,
             site=self.site(entry),
             node_role=self.role(entry),
             node_device_type=self.device_type(entry),
         )
-        endpoint.cluster_type = endpoint.cluster.type
         self.add_ssh(endpoint, entry)
         endpoint.full_clean()
         endpoint.save()
@@ -152,9 +153,10 @@ class Importer:
         if entry['ssh_host'] and entry['ssh_host'] != entry['host']:
             self.hints.append(f'{endpoint.name}: SSH goes to the addresses of the nodes, not to {entry["ssh_host"]}.')
 
-    def find_or_make(self, model: type[Model], name: str, **values: Any) -> Model:
+    def find_or_make(self, model: type[Model], name: str, **values: Any) -> Any:
         """By name, else by slug, as ProxSyncBox does."""
-        found = model.objects.filter(name__iexact=name).first() or model.objects.filter(slug=slug_of(name)).first()
+        objects = model._default_manager
+        found = objects.filter(name__iexact=name).first() or objects.filter(slug=slug_of(name)).first()
         return found or self.created(model(name=name, slug=slug_of(name), **values))
 
     def created(self, instance: Model) -> Any:

@@ -1,4 +1,4 @@
-"""The custom fields in which a sync keeps what NetBox's own fields have no place for."""
+"""The custom fields for values that NetBox has no field of its own for: their definitions, installation and checks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,54 +8,52 @@ from django.apps import apps
 from django.db import connections, transaction
 from django.utils.translation import gettext as _
 
-from .migrations import _custom_fields_v1, _custom_fields_v2
+from .definitions import CHOICES, CUSTOM_FIELDS, WEIGHT
+from .installation import install
 
 __all__ = (
     'CUSTOM_FIELDS', 'OWN_FIELDS', 'FieldProblem', 'ensure_custom_fields', 'problems', 'repair', 'unusable_fields',
 )  # fmt: skip
 
-# Object, name, type, label.
-CUSTOM_FIELDS = _custom_fields_v1.FIELDS + _custom_fields_v2.FIELDS
-# By model, their names.
+# The names of the fields by model ('app_label.model_name').
 OWN_FIELDS = {
     '.'.join(model): frozenset(name for of_model, name, _type, _label in CUSTOM_FIELDS if of_model == model)
     for model, _name, _type, _label in CUSTOM_FIELDS
 }
-# What runs write into selections.
-CHOICES = {'vm_status': _custom_fields_v1.CHOICES}
+# The values that runs write into selection fields, by the name of the field.
+SELECTIONS = {'vm_status': CHOICES}
 
 
 def ensure_custom_fields(using: str = 'default', **kwargs: Any) -> None:
     """
-    Make the custom fields anew after the database was emptied: the handler of `post_migrate`, which Django also sends
+    Create the custom fields again after the database was emptied. A receiver of `post_migrate`, which Django also sends
     after a flush.
 
-    In a database with any trace of them it does nothing. The fields are the migrations' business, and one that an
-    administrator has removed stays removed.
+    Does nothing if the database has a record of any of the fields: migrations create them, and a field that an
+    administrator has removed is not created again.
     """
-    from .models import ManagedCustomField
+    from ..models import ManagedCustomField
 
     connection = connections[using]
     if ManagedCustomField._meta.db_table not in connection.introspection.table_names():
-        # The migrations have been taken back.
+        # The migrations were reversed.
         return
     if ManagedCustomField.objects.using(using).exists():
         return
     with transaction.atomic(using=using):
-        _custom_fields_v1.install(apps, using)
-        _custom_fields_v2.install(apps, using)
+        install(apps, using)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
     """
-    A custom field that is not as runs need it.
+    A difference between a custom field and what runs need.
 
     Attributes:
-        remedy: What a user can do, where it cannot be repaired without a decision.
-        repairable: Without a person's decision.
-        is_missing: An administrator has removed it, perhaps on purpose.
-        is_left_out: Runs do not write it as long as it is so.
+        remedy: What a user can do if `repair` cannot solve it.
+        repairable: `repair` solves it without a decision by a user.
+        is_missing: The field does not exist. An administrator may have removed it on purpose.
+        is_left_out: Runs do not write the field until this is solved.
     """
 
     name: str
@@ -67,7 +65,7 @@ class FieldProblem:
 
 
 def problems() -> list[FieldProblem]:
-    """What is not as the migrations have made it, as far as runs need it."""
+    """The differences between the custom fields in the database and what runs need."""
     from extras.models import CustomField
 
     stored = CustomField.objects.select_related('choice_set').prefetch_related('object_types')
@@ -90,7 +88,7 @@ def problems() -> list[FieldProblem]:
 
 
 def limits_of(field: Any) -> Iterator[FieldProblem]:
-    """What of a custom field keeps NetBox from taking what runs write."""
+    """The settings of a custom field because of which NetBox would reject values that runs write."""
     if field.unique:
         yield FieldProblem(
             field.name,
@@ -98,7 +96,7 @@ def limits_of(field: Any) -> Iterator[FieldProblem]:
             _('Switch "must be unique" off.'),
         )
     values = set(field.choice_set.values) if field.choice_set else set()
-    if missing := [value for value in CHOICES.get(field.name, ()) if value not in values]:
+    if missing := [value for value in SELECTIONS.get(field.name, ()) if value not in values]:
         yield FieldProblem(
             field.name,
             _('lacks the choices: {choices}.').format(choices=', '.join(missing)),
@@ -108,21 +106,21 @@ def limits_of(field: Any) -> Iterator[FieldProblem]:
 
 
 def unusable_fields() -> frozenset[str]:
-    """The names of custom fields that NetBox has, and that runs do not write because of how they are set up."""
+    """The names of custom fields that runs do not write because of a problem."""
     return frozenset(problem.name for problem in problems() if problem.is_left_out)
 
 
 def repair() -> None:
     """
-    Make custom fields that are missing, and assign those that are not where they belong.
+    Create the custom fields that are missing, and assign the others to the object types that they are for.
 
     Raises:
-        CommandError: The choice set of that name cannot be used.
+        CommandError: NetBox has a choice set of the same name that lacks a choice.
     """
     from core.models import ObjectType
     from extras.models import CustomField
 
-    from .models import ManagedCustomField
+    from ..models import ManagedCustomField
 
     names = {problem.name for problem in problems() if problem.repairable}
     with transaction.atomic():
@@ -133,6 +131,6 @@ def repair() -> None:
             if field := CustomField.objects.filter(name=name).first():
                 field.object_types.add(ObjectType.objects.get_by_natural_key(app_label, model))
                 continue
-            # It says that a person has removed the field, who now wants it back.
+            # The record without its field prevents the field from being created again.
             ManagedCustomField.objects.filter(name=name).delete()
-            _custom_fields_v1.install(apps, 'default', (definition,), _custom_fields_v1.WEIGHT + position)
+            install(apps, 'default', (definition,), WEIGHT + position)

@@ -1,90 +1,35 @@
-"""
-The custom fields of the first release, and how they come and go.
+"""Creating and removing the custom fields: for migrations, and to repair them later."""
 
-Frozen: migrations depend on it. What a later release adds goes to a module of its own.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.management.base import CommandError
 from django.db.models import F, Func, JSONField, TextField, Value
 
-__all__ = ('FIELDS', 'install', 'uninstall')
+from .definitions import CHOICE_SET, CHOICES, COLORS, CUSTOM_FIELDS, GROUP, SEARCH_WEIGHTS, WEIGHT, Definition
 
-GROUP = 'Proxmox'
-CHOICE_SET = 'Proxmox VM status'
-CHOICES = ('Deployed', 'Deleted')
-COLORS = {'Deployed': 'green', 'Deleted': 'red'}
-
-VM = ('virtualization', 'virtualmachine')
-VMINTERFACE = ('virtualization', 'vminterface')
-DEVICE = ('dcim', 'device')
-INTERFACE = ('dcim', 'interface')
-
-# Object, name, type, label: in the order of display.
-FIELDS = (
-    (VM, 'vmid', 'integer', 'VMID'),
-    (VM, 'vm_status', 'select', 'VM Status'),
-    (VM, 'vm_last_sync', 'datetime', 'Last Sync'),
-    (VM, 'proxmox_pool', 'text', 'Pool'),
-    (VM, 'proxmox_ha_state', 'text', 'HA State'),
-    (VM, 'proxmox_template', 'boolean', 'Template'),
-    (VM, 'cpu_sockets', 'integer', 'CPU Sockets'),
-    (VM, 'qemu_cores_per_socket', 'integer', 'Cores per Socket'),
-    (VM, 'qemu_cpu_type', 'text', 'CPU Type'),
-    (VM, 'qemu_numa_enabled', 'boolean', 'NUMA Enabled'),
-    (VM, 'min_memory_mb', 'integer', 'Minimum Memory (MiB)'),
-    (VM, 'qemu_bios_type', 'text', 'BIOS Type'),
-    (VM, 'qemu_machine_type', 'text', 'Machine Type'),
-    (VM, 'qemu_boot_order', 'text', 'Boot Order'),
-    (VM, 'boot_disk_storage', 'text', 'Boot Disk Storage'),
-    (VM, 'boot_disk_format', 'text', 'Boot Disk Format'),
-    (VM, 'lxc_architecture', 'text', 'Architecture'),
-    (VM, 'lxc_unprivileged', 'boolean', 'Unprivileged'),
-    (VM, 'lxc_features', 'text', 'Features'),
-    (VM, 'lxc_rootfs_storage', 'text', 'RootFS Storage'),
-    (VMINTERFACE, 'bridge', 'text', 'Bridge'),
-    (VMINTERFACE, 'interface_model', 'text', 'Interface Model'),
-    (VMINTERFACE, 'proxmox_firewall', 'boolean', 'Firewall'),
-    (VMINTERFACE, 'proxmox_rate_limit', 'decimal', 'Rate Limit (MB/s)'),
-    (DEVICE, 'proxmox_pve_version', 'text', 'PVE Version'),
-    (DEVICE, 'proxmox_cpu_model', 'text', 'CPU Model'),
-    (DEVICE, 'proxmox_cpu_sockets', 'integer', 'CPU Sockets'),
-    (DEVICE, 'proxmox_cpu_cores_total', 'integer', 'CPU Cores'),
-    (DEVICE, 'proxmox_memory_total_gb', 'integer', 'Total Memory (GiB)'),
-    (DEVICE, 'proxmox_rootfs_total_gb', 'integer', 'RootFS Size (GiB)'),
-    (DEVICE, 'proxmox_node_last_sync', 'datetime', 'Node Last Sync'),
-    (INTERFACE, 'proxmox_interface_type', 'text', 'Interface Type'),
-    (INTERFACE, 'proxmox_interface_ports', 'text', 'Interface Ports'),
-)  # fmt: skip
-
-# The global search indexes one row per object and field: only what people search for is worth that.
-SEARCHED = {'vmid': 500, 'proxmox_pool': 1000}
+__all__ = ('install', 'uninstall')
 
 
-WEIGHT = 100
-
-
-def install(apps: Any, using: str, fields: tuple = FIELDS, weight: int = WEIGHT):
+def install(apps: Any, using: str, definitions: Sequence[Definition] = CUSTOM_FIELDS, weight: int = WEIGHT) -> None:
     """
-    Create the fields that are missing and adopt those that exist.
+    Create the fields that are missing, and adopt existing fields of the same name and type.
 
     Args:
         apps: The app registry of a migration, or Django's own.
         using: Alias of the database.
-        fields: Those of this release, or of a later one.
-        weight: Of the first of them; the others follow.
+        definitions: The fields to create or adopt.
+        weight: The display weight of the first field; each further field has one more.
 
     Raises:
-        CommandError: Fields of that name exist that cannot be adopted. Nothing is written then.
+        CommandError: A field of the same name exists that cannot be adopted. Nothing is written then.
     """
     custom_fields = apps.get_model('extras', 'CustomField').objects.using(using)
-    existing = {field.name: field for field in custom_fields.filter(name__in=[name for _, name, _, _ in fields])}
-    _refuse_conflicts(apps, using, existing, fields)
+    existing = {field.name: field for field in custom_fields.filter(name__in=[name for _, name, _, _ in definitions])}
+    _refuse_conflicts(apps, using, existing, definitions)
     records = apps.get_model('netbox_proxsync', 'ManagedCustomField').objects.using(using)
-    for position, (model, name, type_, label) in enumerate(fields):
+    for position, (model, name, type_, label) in enumerate(definitions):
         choice_set, choice_set_created = None, False
         if (field := existing.get(name)) is None:
             if type_ == 'select':
@@ -97,7 +42,7 @@ def install(apps: Any, using: str, fields: tuple = FIELDS, weight: int = WEIGHT)
                 weight=weight + position,
                 ui_visible='if-set',
                 ui_editable='no',
-                search_weight=SEARCHED.get(name, 0),
+                search_weight=SEARCH_WEIGHTS.get(name, 0),
                 choice_set=choice_set,
             )
         records.create(
@@ -108,13 +53,13 @@ def install(apps: Any, using: str, fields: tuple = FIELDS, weight: int = WEIGHT)
         )
 
 
-def uninstall(apps: Any, using: str, fields: tuple = FIELDS):
+def uninstall(apps: Any, using: str) -> None:
     """
-    Remove the fields that `install` created, with their data, and the assignments that it added to others.
+    Remove the fields that `install` created, with their data, and the object types that it added to adopted fields.
     """
     custom_fields = apps.get_model('extras', 'CustomField').objects.using(using)
     records = apps.get_model('netbox_proxsync', 'ManagedCustomField').objects.using(using)
-    models = {name: model for model, name, _, _ in fields}
+    models = {name: model for model, name, _, _ in CUSTOM_FIELDS}
     removed: dict[tuple[str, str], list[str]] = {}
     for record in records.filter(name__in=models):
         if (field := custom_fields.filter(name=record.name).first()) is None:
@@ -122,7 +67,7 @@ def uninstall(apps: Any, using: str, fields: tuple = FIELDS):
         if record.object_type_added:
             field.object_types.remove(_content_type(apps, using, models[record.name]))
             removed.setdefault(models[record.name], []).append(record.name)
-        # Assigned to other objects by a person meanwhile, it is theirs.
+        # A field that a user has assigned to other object types in the meantime belongs to the user.
         if record.created and not field.object_types.exists():
             field.delete()
         if record.choice_set_created:
@@ -132,11 +77,13 @@ def uninstall(apps: Any, using: str, fields: tuple = FIELDS):
         _remove_data(apps.get_model(*model).objects.using(using), names)
 
 
-def _refuse_conflicts(apps: Any, using: str, existing: dict[str, Any], fields: tuple):
+def _refuse_conflicts(apps: Any, using: str, existing: dict[str, Any], definitions: Sequence[Definition]) -> None:
     problems = [
-        problem for _, name, type_, _ in fields if name in existing and (problem := _problem(existing[name], type_))
+        problem
+        for _, name, type_, _ in definitions
+        if name in existing and (problem := _problem(existing[name], type_))
     ]
-    if 'select' in {type_ for _, name, type_, _ in fields if name not in existing}:
+    if 'select' in {type_ for _, name, type_, _ in definitions if name not in existing}:
         choice_set = apps.get_model('extras', 'CustomFieldChoiceSet').objects.using(using).filter(name=CHOICE_SET)
         if (found := choice_set.first()) and (missing := _missing_choices(found)):
             problems.append(f'The choice set "{CHOICE_SET}" exists without {missing}: rename it, or add them.')
@@ -181,7 +128,7 @@ def _choice_set(apps: Any, using: str) -> tuple[Any, bool]:
 
 
 def _content_type(apps: Any, using: str, model: tuple[str, str]) -> Any:
-    # On a fresh database they come into being only after the last migration.
+    # In a new database, Django creates content types only after the last migration.
     app_label, model_name = model
     content_types = apps.get_model('contenttypes', 'ContentType').objects.using(using)
     return content_types.get_or_create(app_label=app_label, model=model_name)[0]
@@ -195,7 +142,7 @@ def _assign(apps: Any, using: str, field: Any, model: tuple[str, str]) -> bool:
     return True
 
 
-def _remove_data(objects: Any, names: Iterable[str]):
+def _remove_data(objects: Any, names: Iterable[str]) -> None:
     names = list(names)
     without = Func(
         F('custom_field_data'),

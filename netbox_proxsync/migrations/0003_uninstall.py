@@ -2,19 +2,19 @@ from django.db import migrations
 
 
 def remove_references(apps, schema_editor):
-    """When the plugin is removed: what NetBox keeps about its objects goes before they do."""
+    """Before the other migrations are reversed: delete what NetBox stores about the objects of the plugin."""
     from netbox_proxsync.management.uninstall import remove_references
 
     remove_references(schema_editor.connection.alias)
 
 
-# NetBox's own tables about the plugin are no business of a branch of netbox-branching.
+# NetBox's own tables are not part of a branch of netbox-branching.
 fake_on_branch = True
 
 
 class Migration(migrations.Migration):
     dependencies = [
-        ('netbox_proxsync', '0024_net'),
+        ('netbox_proxsync', '0002_custom_fields'),
     ]
 
     operations = [
