@@ -25,7 +25,7 @@ from .endpoints.schedule import start_due
 from .ledger.database import DatabaseBusy, explain, reconnect, retried
 from .models import ProxmoxEndpoint, SyncRun
 from .models.users import AnyUser
-from .proxmox.errors import Cancelled, ProxmoxError
+from .proxmox.errors import CancelledError, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs.cancellation import CancelWatch
 from .runs.execution import execute

@@ -542,9 +542,9 @@ class ProxmoxEndpoint(JobsMixin, CensoredSecretsMixin, PrimaryModel):
         ]
 
     @property
-    def valid_token_history(self) -> Memory:
+    def valid_token_history(self) -> TokenHistory:
         """What the token could see the last time; nothing if it is another token now, saved or not."""
-        return Memory() if self.has_new_token() else Memory.parse(self.token_history)
+        return TokenHistory() if self.has_new_token() else TokenHistory.parse(self.token_history)
 
     @alters_data
     def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any) -> None:

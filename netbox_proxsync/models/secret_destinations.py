@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from ..fields import column
-from ..proxmox.errors import InvalidConnection
+from ..proxmox.errors import InvalidConnectionError
 from ..proxmox.hosts import Host
 
 if TYPE_CHECKING:

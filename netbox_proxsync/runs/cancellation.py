@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from ..choices import RunStatusChoices
 from ..models import ProxmoxEndpoint, SyncRun
 from ..models.users import AnyUser
-from ..proxmox.errors import Cancelled
+from ..proxmox.errors import CancelledError
 from .lifecycle import close, find_dead
 
 __all__ = (

@@ -96,7 +96,7 @@ class RunRecorder:
     def remember(self, token_view: TokenView) -> None:
         """What the token sees, unless the endpoint has another one by now."""
         endpoint = self.run.endpoint
-        history = endpoint.valid_token_history.followed_by(sight, timezone.localdate().isoformat()).data
+        history = endpoint.valid_token_history.updated_with(token_view, timezone.localdate().isoformat()).data
         if history != endpoint.token_history and not endpoint.has_new_token():
             self.update_endpoint(token_history=history)
 

@@ -47,8 +47,8 @@ def test_a_lost_privilege_is_told_with_the_command_that_grants_it(pve, endpoint,
 def test_it_is_written_only_when_it_differs_and_is_no_matter_for_the_change_log(endpoint, sync, today):
     sync(endpoint)
     endpoint.refresh_from_db()
-    assert Memory.parse(endpoint.token_history).guests == {'lxc': 1, 'qemu': 3}
-    assert Memory.parse(endpoint.token_history).rights['VM.Audit', '/vms'] == today
+    assert TokenHistory.parse(endpoint.token_history).guests == {'lxc': 1, 'qemu': 3}
+    assert TokenHistory.parse(endpoint.token_history).rights['VM.Audit', '/vms'] == today
     changes = ObjectChange.objects.count()
     with CaptureQueriesContext(connection) as queries:
         sync(endpoint, mode='preview')
@@ -66,7 +66,7 @@ def test_another_token_is_not_compared_with_the_one_before(endpoint, sync, chang
     assert endpoint.valid_token_history.rights
     for name, value in change.items():
         setattr(endpoint, name, value)
-    assert endpoint.valid_token_history == Memory()
+    assert endpoint.valid_token_history == TokenHistory()
     endpoint.save()
     endpoint.refresh_from_db()
     assert endpoint.token_history == {}
