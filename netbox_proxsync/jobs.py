@@ -197,7 +197,7 @@ class SyncJob(JobRunner):
             return
         try:
             with CancelWatch(run) as watch, branching.within(run.branch_id):
-                status, error = execute(run, recorder, watch)
+                ending = execute(run, recorder, watch)
         except Cancelled:
             if not SyncRun.objects.filter(pk=run.pk).exists():
                 self.fail(_('The run was deleted while it was being carried out.'))
@@ -222,10 +222,10 @@ class SyncJob(JobRunner):
         except Exception as problem:
             close(run, RunStatusChoices.FAILED, f'{type(problem).__name__}: {problem}')
             raise
-        close(run, status, error)
+        close(run, ending.status, ending.reason)
         self.report(run)
-        if status == RunStatusChoices.FAILED:
-            self.fail(error)
+        if ending.status == RunStatusChoices.FAILED:
+            self.fail(ending.reason)
 
     def report(self, run: SyncRun) -> None:
         """

@@ -10,10 +10,10 @@ from ..ledger.fields import read
 from ..models import Binding, SyncChange
 from ..sync.values import decode
 
-__all__ = ('take_back',)
+__all__ = ('revert',)
 
 
-def take_back(changes: QuerySet[SyncChange]) -> None:
+def revert(changes: QuerySet[SyncChange]) -> None:
     """
     Where objects hold again what they held before these changes, let bindings remember what was written before; or the
     next run would take it for a person's edit.
@@ -27,14 +27,14 @@ def take_back(changes: QuerySet[SyncChange]) -> None:
             continue
         values = dict(bound.values)
         for field in change.fields:
-            if not field.get('kept') and is_back(field, bound):
+            if not field.get('kept') and is_reverted(field, bound):
                 restore(values, field)
         if values != bound.values:
             bound.values = values
             bound.save(update_fields=['values'])
 
 
-def is_back(field: Mapping[str, Any], bound: Binding) -> bool:
+def is_reverted(field: Mapping[str, Any], bound: Binding) -> bool:
     """Whether a field holds what it held before. One that was there without us has nothing remembered."""
     return field['name'] in bound.values and read(bound.object, field['name']) == decode(field['now'])
 

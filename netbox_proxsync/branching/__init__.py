@@ -26,9 +26,10 @@ __all__ = (
     'BranchUnusable',
     'InBranch',
     'active',
+    'active_schema',
     'aliases',
     'atomic',
-    'check_place',
+    'check_active_schema',
     'clean_in_main',
     'connection_of',
     'existing',
@@ -36,7 +37,6 @@ __all__ = (
     'in_branch',
     'installed',
     'link',
-    'place',
     'refuse_in_branch',
     'why_unusable',
     'within',
@@ -122,22 +122,22 @@ def why_unusable(schema_id: str) -> str:
         return str(error)
 
 
-def place() -> str:
+def active_schema() -> str:
     """What is active, for a form that acts on it later."""
     return active().schema_id or 'main'
 
 
-def check_place(seen: str | None) -> None:
+def check_active_schema(seen: str | None) -> None:
     """
     Netbox-branching falls back to main, without a word, when the branch that somebody has chosen is not ready.
 
     Args:
-        seen: `place()` when the form was shown; None: it did not say.
+        seen: `active_schema()` when the form was shown; None: it did not say.
 
     Raises:
         BranchUnusable: Something else is active by now.
     """
-    if seen is None or seen == place():
+    if seen is None or seen == active_schema():
         return
     raise BranchUnusable(
         _('When this page was shown, something else was active than {now}. Nothing was started; try again.').format(

@@ -12,7 +12,7 @@ from ..sync.changes import Action
 from ..sync.guest_states import Pending
 from ..sync.values import Value, decode, encode_all
 
-__all__ = ('record_seen', 'settle_seen')
+__all__ = ('clear_written_values', 'store_proxmox_values')
 
 BATCH = 1000
 # What is not bound as long as these are not in NetBox.
@@ -21,7 +21,7 @@ UNBOUND = (Action.CREATE, Action.ADOPT)
 type Identity = tuple[str, str]
 
 
-def record_seen(
+def store_proxmox_values(
     endpoint: ProxmoxEndpoint, seen: Mapping[Identity, Mapping[str, Value]], pending: Iterable[Pending]
 ) -> None:
     """
@@ -48,7 +48,7 @@ def record_seen(
         Binding.objects.bulk_update(rows, ['seen'])
 
 
-def settle_seen(endpoint: ProxmoxEndpoint) -> None:
+def clear_written_values(endpoint: ProxmoxEndpoint) -> None:
     """After a stored plan was applied: forget what is written now."""
     changed = []
     for row in Binding.objects.filter(endpoint=endpoint).exclude(seen={}).only('values', 'seen'):

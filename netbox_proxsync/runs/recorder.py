@@ -1,6 +1,6 @@
-"""Keeps the record of a run while it works: its row, its changes, and what it tells of its endpoint."""
+"""Records a run while it is carried out: its row, its changes, and the state of its endpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import batched
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
-from ..ledger.database import retried
+from ..ledger.database import DatabaseBusy, retried
 from ..ledger.writer import Result
 from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from ..proxmox.inventory import Inventory
@@ -112,6 +112,13 @@ class RunRecorder:
             entry['fault'] = True
             entry['level'] = 'info' if self.run.endpoint.acknowledgment_of(entry) else 'warning'
         self.save(messages=[*self.run.messages, entry])
+
+    def attempt(self, work: Callable[[], None], doing: str) -> None:
+        """Do something that the next run does as well if the database does not allow it now; then it is a warning."""
+        try:
+            retried(work, doing)
+        except DatabaseBusy as error:
+            self.warn('database', str(error))
 
     def planned(self, plan: Plan) -> None:
         """Store a plan that is not applied, row by row, so that it can be applied as it is."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from .. import branching
@@ -26,6 +27,7 @@ __all__ = (
     'has_plan',
     'may_apply',
     'open_parts',
+    'why_reading_is_stale',
 )
 
 ROWS_AT_ONCE = 1000
@@ -82,6 +84,35 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
     if units is not None:
         known = set(run.changes.order_by().values_list('unit', flat=True).distinct())
         refuse_unknown([unit for unit in units if unit not in known])
+
+
+def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | None) -> str:
+    """
+    Why a stored plan does not show the current states of the guests; '' if it does.
+
+    Args:
+        source: The run that has made the plan.
+        by: The run that applies it.
+        guests_read: When the guests were last read, in main or in the branch in which the plan is applied.
+    """
+    assert source.started is not None, 'A run that has a plan was started.'
+    of_others = Q()
+    if source.vmids is None:
+        is_newest = guests_read == source.started
+    else:
+        is_newest = guests_read is None or guests_read < source.started
+        of_others = Q(vmids__overlap=source.vmids)
+    # Runs for given guests do not change that time.
+    later = SyncRun.objects.filter(
+        of_others,
+        endpoint=by.endpoint,
+        branch_id=by.branch_id,
+        vmids__isnull=False,
+        started__gt=source.started,
+    )
+    if is_newest and not later.exclude(mode=RunModeChoices.APPLY).exists():
+        return ''
+    return _('A plan was applied that had been made before the guests were last read. The next run compares it.')
 
 
 def check_visible(run: SyncRun, units: list[str], user: AbstractBaseUser) -> None:
