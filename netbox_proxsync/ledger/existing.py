@@ -23,7 +23,7 @@ from ..sync.settings import Settings
 from ..sync.state import Bound, Departed, Desired, Existing, Item, PrefixHit, Record
 from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
-from .dependents import burdens_of
+from .dependents import blocking_dependents
 from .fields import pointer_to, read_all
 from .other_endpoints import ForeignReader
 from .outside_matches import DepartedUnit, load_departed, new_guests, unbound_elsewhere
@@ -64,7 +64,9 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
         vlans=load_vlans(endpoint, desired.items, reader.cluster, settings),
         departed=reader.with_records(departed),
         elsewhere=reader.elsewhere,
-        burdens=burdens_of(gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)),
+        burdens=blocking_dependents(
+            gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)
+        ),
     )
 
 
