@@ -220,8 +220,9 @@ def existing(rows: Iterable[Binding], alias: str) -> set[ObjectKey]:
 
 
 def instances_of(rows: Iterable[Binding], alias: str) -> dict[ObjectKey, models.Model]:
-    found = {}
+    """The bound objects that exist."""
+    found: dict[ObjectKey, models.Model] = {}
     for type_id, pks in by_type(rows).items():
-        model = ContentType.objects.get_for_id(type_id).model_class()
-        found |= {(type_id, pk): each for pk, each in model._base_manager.using(alias).in_bulk(pks).items()}
+        if model := ContentType.objects.get_for_id(type_id).model_class():
+            found |= {(type_id, pk): each for pk, each in model._base_manager.using(alias).in_bulk(pks).items()}
     return found

@@ -1,6 +1,7 @@
 """What is shown of the guests of one endpoint, from a branch into main or from main into a branch."""
 
 from django.db import DEFAULT_DB_ALIAS
+from django.db.models import QuerySet
 from virtualization.models import VirtualMachine
 
 from ..ledger.guests import WRITTEN, save
@@ -29,7 +30,7 @@ class GuestMerger:
             VirtualMachine.objects.using(target).filter(pk__in=machines).order_by().values_list('pk', flat=True)
         )
 
-    def rows(self, alias: str):
+    def rows(self, alias: str) -> QuerySet[ProxmoxGuest]:
         return ProxmoxGuest.objects.using(alias).filter(endpoint_id=self.endpoint.pk).order_by('pk')
 
     def merge(self, newer: bool) -> None:

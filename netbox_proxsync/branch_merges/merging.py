@@ -63,10 +63,10 @@ def after_merge(branch: 'BranchRow') -> None:
             before = Before.of(endpoint)
             BindingMerger(endpoint, branch.connection_name, DEFAULT_DB_ALIAS, written).merge()
             merge_shared_objects(endpoint, branch.connection_name, DEFAULT_DB_ALIAS)
-            read = state and state.guests_read
+            read = state.guests_read if state else None
             newer = read is not None and (endpoint.guests_read is None or endpoint.guests_read < read)
             GuestMerger(endpoint, branch.connection_name, DEFAULT_DB_ALIAS).merge(newer)
-            if newer:
+            if newer and read is not None:
                 set_guests_read(endpoint, read)
             if state:
                 remember_cluster(endpoint, state.cluster_identity)

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext as _
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def is_complete(row: 'BranchRow') -> bool:
     names = [f'{row.schema_name}.{model._meta.db_table}' for model in models_of_ours]
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute('SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name', [names])
-        return cursor.fetchone()[0]
+        return bool(cursor.fetchone()[0])
 
 
 @contextmanager
@@ -215,9 +216,10 @@ def within(schema_id: str) -> Iterator[None]:
         yield
 
 
-def connection_of(model: type[models.Model]):
+def connection_of(model: type[models.Model]) -> BaseDatabaseWrapper:
     """The connection on which a model's rows are read at present."""
-    return connections[router.db_for_read(model)]
+    connection: BaseDatabaseWrapper = connections[router.db_for_read(model)]
+    return connection
 
 
 def aliases() -> tuple[str, ...]:

@@ -3,7 +3,7 @@ Moves values out of the way for a moment: a plan may move an address or a name f
 refuses a value that another object still has.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import replace
 
 from dcim.models import Device, Interface
@@ -47,13 +47,13 @@ class Displacement:
     def __init__(
         self,
         save: Callable[[NetBoxModel, str, Value], None],
-        bound_to: dict[Pointer, Bound],
+        bound_to: MutableMapping[Pointer, Bound],
         journal: Journal,
     ) -> None:
         self.save = save
         self.bound_to = bound_to
         # What displaced fields held before.
-        self.before: dict[tuple[Pointer, str], Value] = JournaledDict(journal)
+        self.before: MutableMapping[tuple[Pointer, str], Value] = JournaledDict(journal)
         self.leaving: JournaledSet[Pointer] = JournaledSet(journal)
         self.roles: dict[Pointer, Value] = {}
 

@@ -1,5 +1,7 @@
 """The objects that an endpoint manages, as a run knows them while it writes."""
 
+from collections.abc import MutableMapping
+
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..sync.changes import Change
 from ..sync.state import Bound
@@ -26,8 +28,8 @@ class ManagedObjects:
     def __init__(self, endpoint: ProxmoxEndpoint, journal: Journal) -> None:
         self.endpoint = endpoint
         self.journal = journal
-        self.bound_to: dict[Pointer, Bound] = JournaledDict(journal)
-        self.pointers: dict[tuple[str, str], Pointer] = JournaledDict(journal)
+        self.bound_to: MutableMapping[Pointer, Bound] = JournaledDict(journal)
+        self.pointers: MutableMapping[tuple[str, str], Pointer] = JournaledDict(journal)
         self.ignored: set[str] = set()
         self.load()
 

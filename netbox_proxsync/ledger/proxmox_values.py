@@ -41,8 +41,8 @@ def store_proxmox_values(
     stored = stored_of(endpoint)
     differing = {identity: values for identity, values in wanted.items() if values != stored.get(identity, {})}
     for batch in batched(differing, BATCH):
-        rows = Binding.objects.filter(endpoint=endpoint, key__in=[key for _kind, key in batch]).only('kind', 'key')
-        rows = [row for row in rows if (row.kind, row.key) in differing]
+        found = Binding.objects.filter(endpoint=endpoint, key__in=[key for _kind, key in batch]).only('kind', 'key')
+        rows = [row for row in found if (row.kind, row.key) in differing]
         for row in rows:
             row.seen = differing[row.kind, row.key]
         Binding.objects.bulk_update(rows, ['seen'])

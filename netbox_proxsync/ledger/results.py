@@ -45,7 +45,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return '; '.join(messages_of(error))
     if isinstance(error, ProtectedError | RestrictedError):
-        objects = getattr(error, 'protected_objects', None) or getattr(error, 'restricted_objects', ())
+        objects = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
         names = ', '.join(sorted(str(instance) for instance in objects)[:NAMES_SHOWN])
         return _('NetBox keeps it from being deleted, because these depend on it: {names}').format(names=names)
     # The second line of a database error quotes the values of the statement.

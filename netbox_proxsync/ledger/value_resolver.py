@@ -1,6 +1,6 @@
 """Turns the values of a plan into values that NetBox can hold: every object by its primary key."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
@@ -32,7 +32,7 @@ class ValueResolver:
     def __init__(self, endpoint: ProxmoxEndpoint, objects: ManagedObjects, journal: Journal) -> None:
         self.objects = objects
         self.shared_objects = SharedObjects(endpoint)
-        self.shared: dict[Shared, Pointer] = JournaledDict(journal)
+        self.shared: MutableMapping[Shared, Pointer] = JournaledDict(journal)
         self.unassignable: set[Pointer] = set()
         # By change: a change may be written in several steps.
         self._unassignable_by_change: dict[tuple[str, str], set[Pointer]] = {}

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from ..choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
 from ..ledger.database import retried
-from ..ledger.guests import GuestRecorder
+from ..ledger.guests import GuestStateRecorder
 from ..ledger.objects import ObjectWriter
 from ..ledger.writer import Result, Writer
 from ..models import SyncRun
@@ -91,7 +91,7 @@ class Application:
         stopped: Whether the run was cancelled before all of the plan was written.
     """
 
-    def __init__(self, run: SyncRun, recorder: RunRecorder, watch: CancelWatch, guests: GuestRecorder) -> None:
+    def __init__(self, run: SyncRun, recorder: RunRecorder, watch: CancelWatch, guests: GuestStateRecorder) -> None:
         self.run = run
         self.recorder = recorder
         self.watch = watch

@@ -19,7 +19,7 @@ from ..endpoints.connection import connection_of, options_of, secrets_hidden
 from ..ledger import existing
 from ..ledger.clusters import SharedClusterError
 from ..ledger.database import retried
-from ..ledger.guests import GuestRecorder
+from ..ledger.guests import GuestRecorder, GuestStateRecorder
 from ..ledger.proxmox_values import clear_written_values, store_proxmox_values
 from ..ledger.settings import load_settings
 from ..models import ProxmoxGuest, SyncRun
@@ -108,7 +108,7 @@ class Execution:
         self.destination.remember_cluster(source)
         plan = StoredPlan(source, self.run.units)
         standings = retried(lambda: LaterStandings(plan.sizes(), self.why_stale(source)), _('reading the plan'))
-        application = Application(self.run, self.recorder, self.watch, GuestRecorder(self.endpoint, standings))
+        application = Application(self.run, self.recorder, self.watch, GuestStateRecorder(self.endpoint, standings))
         ending = application.apply(plan)
         self.recorder.attempt(partial(clear_written_values, self.endpoint), _('updating bindings'))
         if application.stopped:

@@ -48,11 +48,11 @@ class RunRecorder:
 
     def start(self) -> bool:
         """Whether it was still waiting. If not, it was cancelled meanwhile."""
-        begun = {'status': RunStatusChoices.RUNNING, 'started': timezone.now()}
+        started = timezone.now()
         queued = SyncRun.objects.filter(pk=self.run.pk, status=RunStatusChoices.QUEUED)
-        if not retried(lambda: queued.update(**begun), _('recording the run')):
+        if not retried(lambda: queued.update(status=RunStatusChoices.RUNNING, started=started), _('recording the run')):
             return False
-        self.run.status, self.run.started = begun['status'], begun['started']
+        self.run.status, self.run.started = RunStatusChoices.RUNNING, started
         retried(partial(set_endpoint_status, self.run, EndpointStatusChoices.SYNCING), _('updating the endpoint'))
         return True
 
@@ -107,7 +107,7 @@ class RunRecorder:
 
     def warn(self, subject: str, message: str, remedy: str = '', is_fault: bool = False) -> None:
         """`is_fault`: of Proxmox VE's own configuration; not a warning if a user has acknowledged it."""
-        entry = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
+        entry: dict[str, Any] = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
         if is_fault:
             entry['fault'] = True
             entry['level'] = 'info' if self.run.endpoint.acknowledgment_of(entry) else 'warning'

@@ -251,7 +251,7 @@ class StoredPlan:
     @property
     def refreshed(self) -> Mapping[int, Mapping[str, Value]]:
         rows = self.bindings().filter(values__isnull=False)
-        return {row.binding_id: decode_all(row.values) for row in rows.iterator()}
+        return {row.binding_id: decode_all(row.values or {}) for row in rows.iterator()}
 
     @property
     def forgotten(self) -> tuple[int, ...]:
@@ -260,7 +260,7 @@ class StoredPlan:
     @property
     def shared(self) -> Mapping[Shared, Pointer]:
         found = [(decode(value), pk) for value, pk in self.run.shared_objects]
-        return {value: Pointer(value.model, pk) for value, pk in found}
+        return {value: Pointer(value.model, pk) for value, pk in found if isinstance(value, Shared)}
 
     @property
     def rekeyed(self) -> Mapping[int, tuple[str, str]]:
@@ -295,4 +295,4 @@ def may_apply(user: AbstractBaseUser, run: SyncRun) -> bool:
     let refused runs through.
     """
     action = 'accept' if run.refusal else 'sync'
-    return user.has_perm(f'netbox_proxsync.{action}_proxmoxendpoint', run.endpoint)
+    return bool(user.has_perm(f'netbox_proxsync.{action}_proxmoxendpoint', run.endpoint))
