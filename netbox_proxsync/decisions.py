@@ -17,7 +17,7 @@ from .models import Binding, FormerBinding, ProxmoxEndpoint, ProxmoxGuest, SyncR
 from .models.deletion import delete_unread
 from .sync.guest_states import IGNORED, REOPENED, GuestState
 
-__all__ = ('SyncGoingOn', 'ignore', 'leave_to_people', 'manage_again', 'stop_ignoring', 'stop_managing')
+__all__ = ('SyncGoingOn', 'ignore', 'manage_again', 'stop_ignoring', 'stop_managing', 'stop_managing_object')
 
 
 class SyncGoingOn(Exception):
@@ -81,7 +81,7 @@ def forget_kept(bindings: QuerySet[Binding]) -> None:
         FormerBinding.objects.filter(object_type=object_type, object_id__in=list(objects)).delete()
 
 
-def leave_to_people(binding: Binding) -> None:
+def stop_managing_object(binding: Binding) -> None:
     """
     Give one object to the people: no run changes, deletes or makes it again. Its binding stays, to remember that.
 

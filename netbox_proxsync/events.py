@@ -6,6 +6,7 @@ from typing import Any
 from core.models import ObjectType
 from django.db import transaction
 from django.db.models import Count, Q
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from extras.events import EventContext, flush_events
 from netbox.events import (
@@ -80,7 +81,7 @@ def payload(run: SyncRun) -> dict[str, Any]:
         'id': run.endpoint_id,
         'display': str(run.endpoint),
         'name': run.endpoint.name,
-        'url': run.endpoint.get_absolute_url(),
+        'url': reverse('plugins:netbox_proxsync:proxmoxendpoint', args=[run.endpoint_id]),
         'cluster': str(run.endpoint.cluster) if run.endpoint.cluster else None,
         'run': {
             'id': run.pk,

@@ -149,19 +149,19 @@ class SyncJob(JobRunner):
         )
 
     @staticmethod
-    def refuse_second(endpoint: ProxmoxEndpoint):
+    def refuse_second(endpoint: ProxmoxEndpoint) -> None:
         find_dead(endpoint.runs.active())
         if run := endpoint.runs.active().first():
             raise AlreadyRunning(run)
 
     @classmethod
-    def handle(cls, job: Job, *args: Any, **kwargs: Any):
+    def handle(cls, job: Job, *args: Any, **kwargs: Any) -> None:
         super().handle(job, *args, **kwargs)
         if not ProxmoxEndpoint.objects.filter(pk=job.object_id).exists():
             # Ending it has brought its row back, which had gone with the endpoint.
             Job.objects.filter(pk=job.pk).delete()
 
-    def run(self, run_id: int, **kwargs) -> None:
+    def run(self, run_id: int, **kwargs: Any) -> None:
         runs = SyncRun.objects.select_related('endpoint', 'user', 'applies').filter(pk=run_id)
         run = retried(runs.first, _('reading runs'))
         if run is not None and run.status == RunStatusChoices.CANCELLED:
@@ -197,8 +197,8 @@ class SyncJob(JobRunner):
             return
         try:
             with CancelWatch(run) as watch, branching.within(run.branch_id):
-                status, error = execute(run, recorder, watch)
-        except CancelledError:
+                ending = execute(run, recorder, watch)
+        except Cancelled:
             if not SyncRun.objects.filter(pk=run.pk).exists():
                 self.fail(_('The run was deleted while it was being carried out.'))
             run.refresh_from_db(fields=['error'])
@@ -222,10 +222,10 @@ class SyncJob(JobRunner):
         except Exception as problem:
             close(run, RunStatusChoices.FAILED, f'{type(problem).__name__}: {problem}')
             raise
-        close(run, status, error)
+        close(run, ending.status, ending.reason)
         self.report(run)
-        if status == RunStatusChoices.FAILED:
-            self.fail(error)
+        if ending.status == RunStatusChoices.FAILED:
+            self.fail(ending.reason)
 
     def report(self, run: SyncRun) -> None:
         """
@@ -279,11 +279,12 @@ class ScheduleJob(JobRunner):
     @classmethod
     def waiting(cls) -> QuerySet[Job]:
         # Not those that run: they see to their successor themselves.
-        return cls.get_jobs().filter(
+        jobs: QuerySet[Job] = cls.get_jobs().filter(
             interval__isnull=False, status__in=(JobStatusChoices.STATUS_PENDING, JobStatusChoices.STATUS_SCHEDULED)
         )
+        return jobs
 
-    def run(self, **kwargs) -> None:
+    def run(self, **kwargs: Any) -> None:
         if self.job.interval:
             # Before the work, not after it as NetBox does: a worker that is killed meanwhile does not end the schedule.
             self.enqueue_next(self.job.interval)

@@ -1,6 +1,7 @@
 """How the endpoints fare, for Prometheus: read from the database at each scrape, by a fixed number of queries."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
@@ -17,6 +18,7 @@ __all__ = ('MetricsMiddleware', 'ProxSyncCollector')
 
 PREFIX = 'netbox_proxsync'
 VIEW = 'prometheus-django-metrics'
+METRICS_SETTING = 'METRICS_ENABLED'
 
 
 def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
@@ -30,8 +32,8 @@ class ProxSyncCollector(Collector):
         yield from endpoints()
         yield from last_runs(names)
         yield last_success(names)
-        yield counted('guests', 'Guests by how NetBox stands to them', 'state', ProxmoxGuest.objects, names)
-        yield counted('runs', 'Runs that are kept, by how they have ended', 'status', SyncRun.objects, names)
+        yield counted('guests', 'Guests by how NetBox stands to them', 'state', ProxmoxGuest.objects.all(), names)
+        yield counted('runs', 'Runs that are kept, by how they have ended', 'status', SyncRun.objects.all(), names)
 
 
 def endpoints() -> Iterator[GaugeMetricFamily]:
@@ -84,7 +86,7 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
     yield from (status, duration, conflicts, candidates, calls, errors)
 
 
-def counted(name: str, text: str, label: str, rows: QuerySet, names: dict[int, str]) -> GaugeMetricFamily:
+def counted(name: str, text: str, label: str, rows: QuerySet[Any], names: dict[int, str]) -> GaugeMetricFamily:
     metric = gauge(name, text, label)
     known = rows.filter(endpoint__in=list(names)).order_by()
     for endpoint, value, number in known.values_list('endpoint', label).annotate(number=Count('pk')):
@@ -101,7 +103,8 @@ class MetricsMiddleware:
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        if not settings.METRICS_ENABLED:
+        # django-stubs does not know the settings of NetBox.
+        if not getattr(settings, METRICS_SETTING):
             raise MiddlewareNotUsed
         self.get_response = get_response
         self.registry = CollectorRegistry(auto_describe=False)

@@ -4,7 +4,7 @@ from django.middleware.csrf import get_token
 from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import ObjectAction
 
-from .branching import active, in_branch, place
+from .branching import active, active_schema, in_branch
 from .choices import RunStatusChoices
 from .models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 
@@ -59,8 +59,11 @@ class EndpointAction(ObjectAction):
 def labelled_with_branch(label: Any) -> dict[str, str]:
     """Of a button that starts a run: where it will write; and said, unless that is main."""
     if not in_branch():
-        return {'place': place()}
-    return {'place': place(), 'label': _('{action} into branch {branch}').format(action=label, branch=active().name)}
+        return {'place': active_schema()}
+    return {
+        'place': active_schema(),
+        'label': _('{action} into branch {branch}').format(action=label, branch=active().name),
+    }
 
 
 class TestEndpoint(EndpointAction):

@@ -159,7 +159,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         endpoint = self._get_endpoint(request, pk)
         serializers.NothingSerializer(data=request.data).is_valid(raise_exception=True)
         try:
-            keys = host_keys.seen(endpoint)
+            keys = host_keys.offered_keys(endpoint)
         except (ProxmoxError, SecretError) as error:
             return Response({'detail': str(error)}, status=status.HTTP_502_BAD_GATEWAY)
         return Response(serializers.NodeKeySerializer(keys, many=True).data)
@@ -385,7 +385,7 @@ class BindingViewSet(DecisionViewSet):
         """
         Leave the object as it is from now on.
         """
-        return self._decide(request, pk, decisions.leave_to_people)
+        return self._decide(request, pk, decisions.stop_managing_object)
 
     @decision(serializers.BindingSerializer, 'manage-again')
     def manage_again(self, request: Request, pk: int) -> Response:

@@ -14,18 +14,18 @@ from ..sync.kinds import KINDS
 from ..sync.values import Value, decode
 from .guests import ignored_units
 
-__all__ = ('BindingCarrier', 'Touched')
+__all__ = ('BindingMerger', 'WrittenUnits')
 
 BATCH = 1000
 # What a run keeps of a binding beside its values.
-FOLLOWING = ('unit', 'created_by_sync', 'missing_since', 'proxmox_values')
+MERGED_COLUMNS = ('unit', 'created_by_sync', 'missing_since', 'seen')
 
 type Identity = tuple[str, str]
 type ObjectKey = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Touched:
+class WrittenUnits:
     """
     What runs have written on the side from which bindings come.
 
@@ -51,7 +51,7 @@ def object_of(row: Binding) -> ObjectKey:
     return row.object_type_id, row.object_id
 
 
-class BindingCarrier:
+class BindingMerger:
     """
     A binding follows its object: where the target has the object, what was remembered of it on the other side counts as
     far as the target's object holds it. Everything else stays as it is in the target, and what people decided
@@ -63,29 +63,29 @@ class BindingCarrier:
         source, target: Database aliases.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint, source: str, target: str, touched: Touched) -> None:
-        self.endpoint, self.source, self.target, self.touched = endpoint, source, target, touched
+    def __init__(self, endpoint: ProxmoxEndpoint, source: str, target: str, written: WrittenUnits) -> None:
+        self.endpoint, self.source, self.target, self.written = endpoint, source, target, written
         self.theirs = list(self.rows(source))
         self.mine = list(self.rows(target))
         self.by_key = {(row.kind, row.key): row for row in self.mine}
         self.by_object = {object_of(row): row for row in self.mine}
         self.bound_there = {object_of(row) for row in self.theirs}
         self.there = existing((*self.theirs, *self.mine), target)
-        self.foreign = self.bound_elsewhere()
+        self.foreign = self.bound_by_others()
         self.ignored = ignored_units(endpoint)
         self.outcome = Outcome()
 
     def rows(self, alias: str) -> models.QuerySet[Binding]:
         return Binding.objects.using(alias).filter(endpoint_id=self.endpoint.pk).order_by('pk')
 
-    def bound_elsewhere(self) -> set[ObjectKey]:
+    def bound_by_others(self) -> set[ObjectKey]:
         """Objects that another endpoint keeps in the target."""
         others = Binding.objects.using(self.target).exclude(endpoint_id=self.endpoint.pk).order_by()
         return set(others.filter(object_id__in=[row.object_id for row in self.theirs]).values_list(
             'object_type_id', 'object_id'
         ))  # fmt: skip
 
-    def carry(self) -> None:
+    def merge(self) -> None:
         self.load_instances()
         seen = set()
         for row in self.theirs:
@@ -93,11 +93,11 @@ class BindingCarrier:
                 continue
             if found := self.by_object.get(object_of(row)):
                 seen.add(found.pk)
-                self.meet(row, found)
+                self.merge_binding(row, found)
             else:
-                self.bring(row)
+                self.insert(row)
         for row in self.mine:
-            if row.pk not in seen and self.is_over(row):
+            if row.pk not in seen and self.is_obsolete(row):
                 self.outcome.dropped.add(row.pk)
         self.save()
 
@@ -112,19 +112,19 @@ class BindingCarrier:
     def differs(self, row: Binding, found: Binding | None) -> bool:
         return found is not None and decoded(row.values) != decoded(found.values)
 
-    def is_touched(self, *rows: Binding) -> bool:
-        return any(row.unit in self.touched.units for row in rows)
+    def is_written(self, *rows: Binding) -> bool:
+        return any(row.unit in self.written.units for row in rows)
 
-    def meet(self, row: Binding, found: Binding) -> None:
+    def merge_binding(self, row: Binding, found: Binding) -> None:
         """The object is bound on both sides."""
-        touched = self.is_touched(row, found)
-        before = {name: getattr(found, name) for name in ('kind', 'key', 'values', 'unmanaged', *FOLLOWING)}
+        written = self.is_written(row, found)
+        before = {name: getattr(found, name) for name in ('kind', 'key', 'values', 'unmanaged', *MERGED_COLUMNS)}
         if self.target != DEFAULT_DB_ALIAS:
             found.unmanaged = row.unmanaged
         if self.differs(row, found):
-            found.values = self.merged(row, found, touched)
-        if touched:
-            for name in FOLLOWING:
+            found.values = self.merged_values(row, found, written)
+        if written:
+            for name in MERGED_COLUMNS:
                 setattr(found, name, getattr(row, name))
             # Once a sync has made it, it has, whoever adopts it later.
             found.created_by_sync = found.created_by_sync or before['created_by_sync']
@@ -135,20 +135,20 @@ class BindingCarrier:
         moved = (before['kind'], before['key']) != (found.kind, found.key)
         (self.outcome.placed if moved else self.outcome.changed).append(found)
 
-    def merged(self, row: Binding, found: Binding, touched: bool) -> dict[str, object]:
+    def merged_values(self, row: Binding, found: Binding, written: bool) -> dict[str, object]:
         instance = self.instances.get(object_of(row))
         fields = {spec.name for spec in KINDS[row.kind].fields} if row.kind in KINDS else ()
         values = dict(found.values)
         for name, stored in row.values.items():
             if name in values and decode(values[name]) == decode(stored):
                 continue
-            if touched if name not in fields else instance is not None and holds(instance, name, decode(stored)):
+            if written if name not in fields else instance is not None and equals(instance, name, decode(stored)):
                 values[name] = stored
         return values
 
-    def bring(self, row: Binding) -> None:
+    def insert(self, row: Binding) -> None:
         """The object is not bound in the target."""
-        if not self.is_touched(row) or row.unit in self.ignored:
+        if not self.is_written(row) or row.unit in self.ignored:
             return
         holder = self.by_key.get((row.kind, row.key))
         if holder is not None and object_of(holder) in self.there and object_of(holder) not in self.bound_there:
@@ -163,13 +163,13 @@ class BindingCarrier:
             row.unmanaged = False
         self.outcome.placed.append(row)
 
-    def is_over(self, row: Binding) -> bool:
+    def is_obsolete(self, row: Binding) -> bool:
         """Whether a binding that the other side does not have any more goes here as well."""
         if row.unit in self.ignored and self.target != DEFAULT_DB_ALIAS:
             return True
-        if row.unmanaged or not self.is_touched(row):
+        if row.unmanaged or not self.is_written(row):
             return False
-        return object_of(row) not in self.there or (row.kind, row.key) in self.touched.released
+        return object_of(row) not in self.there or (row.kind, row.key) in self.written.released
 
     def save(self) -> None:
         rows = Binding.objects.using(self.target)
@@ -189,14 +189,14 @@ class BindingCarrier:
         rows.bulk_update(placed, ['first_seen'], batch_size=BATCH)
         for row in self.outcome.changed:
             row._state.db = self.target
-        rows.bulk_update(self.outcome.changed, ['values', 'unmanaged', *FOLLOWING], batch_size=BATCH)
+        rows.bulk_update(self.outcome.changed, ['values', 'unmanaged', *MERGED_COLUMNS], batch_size=BATCH)
 
 
 def decoded(values: Mapping[str, object]) -> dict[str, Value]:
     return {name: decode(value) for name, value in values.items()}
 
 
-def holds(instance: models.Model, name: str, value: Value) -> bool:
+def equals(instance: models.Model, name: str, value: Value) -> bool:
     """Whether an object holds a value now; of a set, at least that."""
     now = read(instance, name)
     return value <= now if isinstance(now, frozenset) and isinstance(value, frozenset) else now == value
@@ -220,8 +220,9 @@ def existing(rows: Iterable[Binding], alias: str) -> set[ObjectKey]:
 
 
 def instances_of(rows: Iterable[Binding], alias: str) -> dict[ObjectKey, models.Model]:
-    found = {}
+    """The bound objects that exist."""
+    found: dict[ObjectKey, models.Model] = {}
     for type_id, pks in by_type(rows).items():
-        model = ContentType.objects.get_for_id(type_id).model_class()
-        found |= {(type_id, pk): each for pk, each in model._base_manager.using(alias).in_bulk(pks).items()}
+        if model := ContentType.objects.get_for_id(type_id).model_class():
+            found |= {(type_id, pk): each for pk, each in model._base_manager.using(alias).in_bulk(pks).items()}
     return found

@@ -11,7 +11,7 @@ from ..models.deletion import delete_unread
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
-__all__ = ('forget_endpoint', 'loosen')
+__all__ = ('delete_endpoint_copies', 'drop_foreign_keys')
 
 COPIED = (Binding, ProxmoxGuest)
 FOREIGN_KEYS = """
@@ -20,7 +20,7 @@ FOREIGN_KEYS = """
 """
 
 
-def loosen(branch: 'BranchRow', **kwargs: Any) -> None:
+def drop_foreign_keys(branch: 'BranchRow', **kwargs: Any) -> None:
     """
     Without foreign keys, as netbox-branching makes the tables of a new branch. What migrations have made in an open one
     would refer to main's endpoints, so that none of them could be deleted.
@@ -34,7 +34,7 @@ def loosen(branch: 'BranchRow', **kwargs: Any) -> None:
             cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT {name}')
 
 
-def forget_endpoint(endpoint_id: int) -> None:
+def delete_endpoint_copies(endpoint_id: int) -> None:
     """Delete what branches have of an endpoint. Those that are not ready may be made so again."""
     from netbox_branching.models import Branch
 

@@ -6,12 +6,12 @@ from django.db.models import Q
 from ..branching import active_row, atomic
 from ..models import Binding, ProxmoxEndpoint
 from ..models.deletion import delete_unread
-from .guests import GuestCarrier, ignored_units
+from .guests import GuestMerger, ignored_units
 
-__all__ = ('take_decisions',)
+__all__ = ('copy_decisions_from_main',)
 
 
-def take_decisions(endpoint: ProxmoxEndpoint) -> None:
+def copy_decisions_from_main(endpoint: ProxmoxEndpoint) -> None:
     """
     Let count in the active branch what people have decided in main about what an endpoint keeps; nothing to do in main.
 
@@ -21,11 +21,11 @@ def take_decisions(endpoint: ProxmoxEndpoint) -> None:
     if row is None:
         return
     with atomic():
-        GuestCarrier(endpoint, DEFAULT_DB_ALIAS, row.connection_name).take_decisions()
-        take_unmanaged(endpoint, row.connection_name)
+        GuestMerger(endpoint, DEFAULT_DB_ALIAS, row.connection_name).copy_decisions()
+        copy_unmanaged(endpoint, row.connection_name)
 
 
-def take_unmanaged(endpoint: ProxmoxEndpoint, target: str) -> None:
+def copy_unmanaged(endpoint: ProxmoxEndpoint, target: str) -> None:
     """By object, whatever key its binding has here or there; and without what main does not manage any more."""
     names = ('object_type', 'object_id')
     mains = Binding.objects.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk).order_by()

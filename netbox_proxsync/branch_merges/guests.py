@@ -1,18 +1,19 @@
 """What is shown of the guests of one endpoint, from a branch into main or from main into a branch."""
 
 from django.db import DEFAULT_DB_ALIAS
+from django.db.models import QuerySet
 from virtualization.models import VirtualMachine
 
 from ..ledger.guests import WRITTEN, save
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..sync.guest_states import IGNORED
 
-__all__ = ('GuestCarrier', 'ignored_units')
+__all__ = ('GuestMerger', 'ignored_units')
 
-SAID = tuple(name for name in WRITTEN if name != 'virtual_machine_id')
+REPORTED = tuple(name for name in WRITTEN if name != 'virtual_machine_id')
 
 
-class GuestCarrier:
+class GuestMerger:
     """
     The target must be what is active.
 
@@ -29,30 +30,30 @@ class GuestCarrier:
             VirtualMachine.objects.using(target).filter(pk__in=machines).order_by().values_list('pk', flat=True)
         )
 
-    def rows(self, alias: str):
+    def rows(self, alias: str) -> QuerySet[ProxmoxGuest]:
         return ProxmoxGuest.objects.using(alias).filter(endpoint_id=self.endpoint.pk).order_by('pk')
 
-    def carry(self, newer: bool) -> None:
+    def merge(self, newer: bool) -> None:
         """
         Args:
             newer: Whether what the other side shows was read later. If not, only the machines follow.
         """
-        self.take_decisions()
-        differing = [row for key, theirs in self.theirs.items() if (row := self.meet(key, theirs, newer))]
+        self.copy_decisions()
+        differing = [row for key, theirs in self.theirs.items() if (row := self.merged_row(key, theirs, newer))]
         gone = [row for key, row in self.mine.items() if newer and key not in self.theirs and not row.ignored]
         save(differing, gone)
 
-    def meet(self, key: str, theirs: ProxmoxGuest, newer: bool) -> ProxmoxGuest | None:
+    def merged_row(self, key: str, theirs: ProxmoxGuest, newer: bool) -> ProxmoxGuest | None:
         """The row of the target, if it must be written."""
         mine = self.mine.get(key)
         machine = theirs.virtual_machine_id if theirs.virtual_machine_id in self.machines else None
         if mine is None:
             if not newer:
                 return None
-            mine, before = self.new(theirs), None
+            mine, before = self.new_row(theirs), None
         else:
             before = {name: getattr(mine, name) for name in WRITTEN}
-        for name in SAID if newer else ():
+        for name in REPORTED if newer else ():
             setattr(mine, name, getattr(theirs, name))
         if newer and mine.ignored:
             mine.state, mine.reason = str(IGNORED.state), IGNORED.reason
@@ -60,7 +61,7 @@ class GuestCarrier:
             mine.virtual_machine_id = machine
         return None if before == {name: getattr(mine, name) for name in WRITTEN} else mine
 
-    def take_decisions(self) -> None:
+    def copy_decisions(self) -> None:
         """What people decided in main counts in every branch, also of guests that the branch has not seen yet."""
         if self.target == DEFAULT_DB_ALIAS:
             return
@@ -79,14 +80,14 @@ class GuestCarrier:
 
     def copy(self, theirs: ProxmoxGuest) -> ProxmoxGuest:
         """What the other side says of a guest, not saved yet."""
-        made = self.new(theirs)
-        for name in (*SAID, 'ignored'):
+        made = self.new_row(theirs)
+        for name in (*REPORTED, 'ignored'):
             setattr(made, name, getattr(theirs, name))
         if theirs.virtual_machine_id in self.machines:
             made.virtual_machine_id = theirs.virtual_machine_id
         return made
 
-    def new(self, theirs: ProxmoxGuest) -> ProxmoxGuest:
+    def new_row(self, theirs: ProxmoxGuest) -> ProxmoxGuest:
         taken = ProxmoxGuest.objects.using(self.target).filter(pk=theirs.pk).exists()
         return ProxmoxGuest(pk=None if taken else theirs.pk, endpoint=self.endpoint, type=theirs.type, vmid=theirs.vmid)
 

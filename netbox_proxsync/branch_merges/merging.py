@@ -18,25 +18,33 @@ from ..ledger.tracking import tracked_transaction
 from ..models import Binding, BranchState, ProxmoxEndpoint, SyncChange, SyncRun
 from ..models.branch_states import guests_read, set_guests_read
 from ..models.users import service_user
-from .bindings import BindingCarrier, Touched
-from .guests import GuestCarrier
+from .bindings import BindingMerger, WrittenUnits
+from .guests import GuestMerger
 from .previous_state import Before, restore
-from .reverting import take_back
-from .shared_objects import carry_shared
+from .reverting import revert
+from .shared_objects import merge_shared_objects
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
 
 __all__ = (
-    'at_last', 'begin', 'forget', 'into_branch', 'into_main', 'left_behind', 'let_go', 'out_of_main', 'place',
-    'place_again',
+    'after_deprovision',
+    'after_merge',
+    'after_revert',
+    'after_sync',
+    'assign_cluster',
+    'before_deprovision',
+    'before_revert',
+    'incompletely_merged',
+    'on_provision',
+    'restore_endpoint_cluster',
 )  # fmt: skip
 
 # Of changes that were at least tried, and may have been written in part.
 WRITTEN = (ChangeOutcomeChoices.APPLIED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.FAILED)
 
 
-def begin(branch: 'BranchRow') -> None:
+def on_provision(branch: 'BranchRow') -> None:
     """What a new branch shows of the guests was read when main's was."""
     endpoints = ProxmoxEndpoint.objects.exclude(guests_read=None)
     BranchState.objects.bulk_create(
@@ -45,46 +53,46 @@ def begin(branch: 'BranchRow') -> None:
     )
 
 
-def into_main(branch: 'BranchRow') -> None:
+def after_merge(branch: 'BranchRow') -> None:
     """After a merge. Doing it again does nothing."""
     runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW)
     with within(''), transaction.atomic():
         for endpoint in endpoints_of(runs):
             state = BranchState.objects.filter(endpoint=endpoint, branch_id=branch.schema_id).first()
-            touched = touched_by(runs.filter(endpoint=endpoint))
+            written = units_written_by(runs.filter(endpoint=endpoint))
             before = Before.of(endpoint)
-            BindingCarrier(endpoint, branch.connection_name, DEFAULT_DB_ALIAS, touched).carry()
-            carry_shared(endpoint, branch.connection_name, DEFAULT_DB_ALIAS)
-            read = state and state.guests_read
+            BindingMerger(endpoint, branch.connection_name, DEFAULT_DB_ALIAS, written).merge()
+            merge_shared_objects(endpoint, branch.connection_name, DEFAULT_DB_ALIAS)
+            read = state.guests_read if state else None
             newer = read is not None and (endpoint.guests_read is None or endpoint.guests_read < read)
-            GuestCarrier(endpoint, branch.connection_name, DEFAULT_DB_ALIAS).carry(newer)
-            if newer:
+            GuestMerger(endpoint, branch.connection_name, DEFAULT_DB_ALIAS).merge(newer)
+            if newer and read is not None:
                 set_guests_read(endpoint, read)
             if state:
                 remember_cluster(endpoint, state.cluster_identity)
                 before.keep(endpoint, state)
-            place(endpoint, runs)
-        BranchState.objects.filter(branch_id=branch.schema_id).update(bindings_merged=timezone.now())
+            assign_cluster(endpoint, runs)
+        BranchState.objects.filter(branch_id=branch.schema_id).update(carried=timezone.now())
 
 
-def into_branch(branch: 'BranchRow') -> None:
+def after_sync(branch: 'BranchRow') -> None:
     """After a branch was synced from main: what main's runs have done since the branch was made."""
     # What a run that still goes on has written may be in the branch already.
     since = Q(completed__gt=branch.created) | Q(completed=None)
     runs = SyncRun.objects.filter(since, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
     with within(branch.schema_id), transaction.atomic(), transaction.atomic(using=branch.connection_name):
         for endpoint in ProxmoxEndpoint.objects.all():
-            touched = touched_by(runs.filter(endpoint=endpoint))
-            BindingCarrier(endpoint, DEFAULT_DB_ALIAS, branch.connection_name, touched).carry()
-            carry_shared(endpoint, DEFAULT_DB_ALIAS, branch.connection_name)
+            written = units_written_by(runs.filter(endpoint=endpoint))
+            BindingMerger(endpoint, DEFAULT_DB_ALIAS, branch.connection_name, written).merge()
+            merge_shared_objects(endpoint, DEFAULT_DB_ALIAS, branch.connection_name)
             read = guests_read(endpoint)
             newer = endpoint.guests_read is not None and (read is None or read < endpoint.guests_read)
-            GuestCarrier(endpoint, DEFAULT_DB_ALIAS, branch.connection_name).carry(newer)
+            GuestMerger(endpoint, DEFAULT_DB_ALIAS, branch.connection_name).merge(newer)
             if newer:
                 set_guests_read(endpoint, endpoint.guests_read)
 
 
-def let_go(branch: 'BranchRow') -> None:
+def before_revert(branch: 'BranchRow') -> None:
     """Before a merge is reverted: an endpoint must not keep the cluster that goes with it."""
     made = changes_of(branch).filter(kind='cluster', action=ChangeActionChoices.CREATE)
     with within(''):
@@ -93,7 +101,7 @@ def let_go(branch: 'BranchRow') -> None:
             set_cluster(endpoint, None, run)
 
 
-def out_of_main(branch: 'BranchRow') -> None:
+def after_revert(branch: 'BranchRow') -> None:
     """After a merge was reverted: what was remembered of it, in main."""
     with within(''), transaction.atomic():
         for endpoint in endpoints_of(SyncRun.objects.filter(branch_id=branch.schema_id)):
@@ -103,31 +111,31 @@ def out_of_main(branch: 'BranchRow') -> None:
                 written = written_since(endpoint, state.bindings_merged)
                 restore(endpoint, state, written)
                 changes = changes.filter(unit__in=written)
-            take_back(changes)
+            revert(changes)
             Binding.objects.filter(pk__in=dangling(endpoint)).delete()
         BranchState.objects.filter(branch_id=branch.schema_id).update(bindings_merged=None, previous_state=None)
 
 
-def at_last(branch: 'BranchRow') -> None:
+def before_deprovision(branch: 'BranchRow') -> None:
     """Before the tables of a branch are dropped: a last chance, should it not have gone well when it was merged."""
-    if branch.merged and not_carried(branch):
-        into_main(branch)
+    if branch.merged and is_incompletely_merged(branch):
+        after_merge(branch)
 
 
-def forget(branch: 'BranchRow') -> None:
+def after_deprovision(branch: 'BranchRow') -> None:
     BranchState.objects.filter(branch_id=branch.schema_id).delete()
 
 
-def left_behind() -> list['BranchRow']:
+def incompletely_merged() -> list['BranchRow']:
     """The branches that are merged, and whose bindings have not followed into main."""
     if not installed():
         return []
     from netbox_branching.models import Branch
 
-    return [branch for branch in Branch.objects.filter(status='merged') if not_carried(branch)]
+    return [branch for branch in Branch.objects.filter(status='merged') if is_incompletely_merged(branch)]
 
 
-def not_carried(branch: 'BranchRow') -> bool:
+def is_incompletely_merged(branch: 'BranchRow') -> bool:
     """Whether runs have written into a branch whose bindings have not followed into main."""
     wrote = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
     states = BranchState.objects.filter(branch_id=branch.schema_id, bindings_merged=None)
@@ -152,16 +160,16 @@ def written_since(endpoint: ProxmoxEndpoint, moment: datetime) -> set[str]:
     return set(changes.values_list('unit', flat=True).distinct())
 
 
-def touched_by(runs: QuerySet[SyncRun]) -> Touched:
+def units_written_by(runs: QuerySet[SyncRun]) -> WrittenUnits:
     changes = SyncChange.objects.filter(run__in=runs.order_by().values('pk'), outcome__in=WRITTEN).order_by()
     released = changes.filter(action=ChangeActionChoices.RELEASE, outcome=ChangeOutcomeChoices.APPLIED)
-    return Touched(
+    return WrittenUnits(
         units=frozenset(changes.values_list('unit', flat=True).distinct()),
         released=frozenset(released.values_list('kind', 'key')),
     )
 
 
-def place(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]) -> None:
+def assign_cluster(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]) -> None:
     """The cluster that was made or found in the branch becomes the endpoint's, as it does in main at once."""
     bound = Binding.objects.filter(endpoint=endpoint, kind='cluster').first()
     if endpoint.cluster_id or bound is None or bound.object is None:
@@ -171,13 +179,13 @@ def place(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]) -> None:
         set_cluster(endpoint, bound.object_id, runs.filter(endpoint=endpoint).first())
 
 
-def place_again(run: SyncRun) -> None:
+def restore_endpoint_cluster(run: SyncRun) -> None:
     """An endpoint that has lost its cluster to a revert that was only tried, or has failed, gets it back."""
     endpoint = run.endpoint
     if run.branch_id or endpoint.cluster_id:
         return
-    if endpoint.branch_states.exclude(bindings_merged=None).exists():
-        place(endpoint, SyncRun.objects.filter(pk=run.pk))
+    if endpoint.branch_states.exclude(carried=None).exists():
+        assign_cluster(endpoint, SyncRun.objects.filter(pk=run.pk))
 
 
 def set_cluster(endpoint: ProxmoxEndpoint, cluster: int | None, run: SyncRun | None) -> None:

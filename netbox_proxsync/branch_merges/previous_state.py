@@ -81,8 +81,10 @@ def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[s
     Args:
         written: The units that runs in main have written since. What they remember is true now, and stays.
     """
-    restore_bindings(endpoint, state.previous_state['bindings'], written)
-    restore_guests(endpoint, state, written)
+    if state.before is None:
+        return
+    restore_bindings(endpoint, state.before['bindings'], written)
+    restore_guests(endpoint, state, state.before, written)
 
 
 def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], written: Collection[str]) -> None:
@@ -113,17 +115,20 @@ def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], writt
     Binding.objects.bulk_update(back, ['first_seen'], batch_size=BATCH)
 
 
-def restore_guests(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[str]):
+def restore_guests(
+    endpoint: ProxmoxEndpoint, state: BranchState, previous: Mapping[str, Any], written: Collection[str]
+) -> None:
     """What a run in main has read of the guests since is true; only how NetBox stands to them is not known then."""
-    before = state.previous_state['guests']
+    before = previous['guests']
     mine = {str(row.pk): row for row in ProxmoxGuest.objects.filter(endpoint=endpoint)}
-    read_before = moment(state.previous_state['guests_read'])
+    read_before = moment(previous['guests_read'])
     if endpoint.guests_read not in (state.guests_read, read_before):
         unsure = [mine[pk] for pk in before if pk in mine and not mine[pk].ignored]
         for row in unsure:
             row.state = GuestStateChoices.UNKNOWN
             row.reason = _('A branch was reverted since the guests were last read. The next run compares it.')
-        return save(unsure, [])
+        save(unsure, [])
+        return
     machines = {row['virtual_machine_id'] for row in before.values() if row}
     there = set(VirtualMachine.objects.filter(pk__in=machines - {None}).order_by().values_list('pk', flat=True))
     back, gone = [], []
@@ -148,5 +153,5 @@ def units_of(before: Mapping[str, Any] | None, now: Binding | None) -> set[str]:
     return {unit for unit in (before and before['unit'], now and now.unit) if unit}
 
 
-def moment(value: Any):
+def moment(value: Any) -> Any:
     return parse_datetime(value) if isinstance(value, str) else value

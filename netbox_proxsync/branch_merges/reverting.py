@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from ..choices import ChangeActionChoices
 from ..ledger.fields import read
 from ..models import Binding, SyncChange
 from ..sync.values import decode
 
-__all__ = ('take_back',)
+__all__ = ('revert',)
 
 
-def take_back(changes: QuerySet[SyncChange]) -> None:
+def revert(changes: QuerySet[SyncChange]) -> None:
     """
     Where objects hold again what they held before these changes, let bindings remember what was written before; or the
     next run would take it for a person's edit.
@@ -23,20 +23,21 @@ def take_back(changes: QuerySet[SyncChange]) -> None:
     changes = changes.exclude(action=ChangeActionChoices.CREATE).exclude(fields=[]).select_related('run')
     for change in changes.order_by('-run_id', '-position').iterator():
         bound = Binding.objects.filter(endpoint=change.run.endpoint_id, kind=change.kind, key=change.key).first()
-        if bound is None or bound.object is None:
+        instance = bound and bound.object
+        if bound is None or instance is None:
             continue
         values = dict(bound.values)
         for field in change.fields:
-            if not field.get('kept') and is_back(field, bound):
+            if not field.get('kept') and is_reverted(field, bound, instance):
                 restore(values, field)
         if values != bound.values:
             bound.values = values
             bound.save(update_fields=['values'])
 
 
-def is_back(field: Mapping[str, Any], bound: Binding) -> bool:
+def is_reverted(field: Mapping[str, Any], bound: Binding, instance: Model) -> bool:
     """Whether a field holds what it held before. One that was there without us has nothing remembered."""
-    return field['name'] in bound.values and read(bound.object, field['name']) == decode(field['now'])
+    return field['name'] in bound.values and read(instance, field['name']) == decode(field['now'])
 
 
 def restore(values: dict[str, Any], field: Mapping[str, Any]) -> None:

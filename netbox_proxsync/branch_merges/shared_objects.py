@@ -6,12 +6,12 @@ from django.apps import apps
 
 from ..models import ProxmoxEndpoint, SharedObject
 
-__all__ = ('carry_shared',)
+__all__ = ('merge_shared_objects',)
 
 VALUE = ('endpoint', 'model', 'within', 'name')
 
 
-def carry_shared(endpoint: ProxmoxEndpoint, source: str, target: str) -> None:
+def merge_shared_objects(endpoint: ProxmoxEndpoint, source: str, target: str) -> None:
     """
     Let the target remember what it does not know and what it has the object for. What it remembers itself stays, unless
     that object is gone.

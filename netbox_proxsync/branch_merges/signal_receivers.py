@@ -42,21 +42,21 @@ def register() -> None:
 
     register_branching_resolver(is_branched)
     for action in BRANCH_ACTIONS:
-        Branch.register_preaction_check(refuse_while_runs_go_on, action)
+        Branch.register_preaction_check(refuse_during_runs, action)
     for signal, receive, remedy in (
-        (signals.post_provision, merging.begin, NOTHING_LOST),
-        (signals.post_merge, merging.into_main, REPAIR),
-        (signals.post_sync, merging.into_branch, SYNC_AGAIN),
-        (signals.pre_revert, merging.let_go, CHECK_CLUSTER),
-        (signals.post_revert, merging.out_of_main, LOOK_FOR_EDITS),
-        (signals.pre_deprovision, merging.at_last, TOO_LATE),
-        (signals.post_deprovision, merging.forget, NOTHING_LOST),
+        (signals.post_provision, merging.on_provision, NOTHING_LOST),
+        (signals.post_merge, merging.after_merge, REPAIR),
+        (signals.post_sync, merging.after_sync, SYNC_AGAIN),
+        (signals.pre_revert, merging.before_revert, CHECK_CLUSTER),
+        (signals.post_revert, merging.after_revert, LOOK_FOR_EDITS),
+        (signals.pre_deprovision, merging.before_deprovision, TOO_LATE),
+        (signals.post_deprovision, merging.after_deprovision, NOTHING_LOST),
     ):
-        signal.connect(partial(follow, receive, remedy), weak=False)
-    signals.post_migrate.connect(copies.loosen)
+        signal.connect(partial(call_receiver, receive, remedy), weak=False)
+    signals.post_migrate.connect(copies.drop_foreign_keys)
     for model in (ProxmoxEndpoint, MappingRule):
         pre_delete.connect(refuse_to_delete, sender=model)
-    post_delete.connect(forget_endpoint, sender=ProxmoxEndpoint)
+    post_delete.connect(delete_endpoint_copies, sender=ProxmoxEndpoint)
     signals.pre_deprovision.connect(refuse_to_drop)
 
 
@@ -67,7 +67,7 @@ def is_branched(model: type[models.Model]) -> bool | None:
     return model._meta.model_name in BRANCHED
 
 
-def refuse_while_runs_go_on(branch: 'BranchRow') -> Any:
+def refuse_during_runs(branch: 'BranchRow') -> Any:
     """What a run writes while its branch is merged would be neither in the branch nor in main."""
     from netbox_branching.utilities import BranchActionIndicator
 
@@ -80,7 +80,7 @@ def refuse_while_runs_go_on(branch: 'BranchRow') -> Any:
     return BranchActionIndicator(False, told.format(run=run.pk))
 
 
-def follow(receive: Callable[['BranchRow'], None], remedy: str, branch: 'BranchRow', **kwargs: Any) -> None:
+def call_receiver(receive: Callable[['BranchRow'], None], remedy: str, branch: 'BranchRow', **kwargs: Any) -> None:
     """
     What was done to the branch is done, whatever becomes of what follows from it.
 
@@ -114,9 +114,9 @@ def refuse_to_drop(branch: 'BranchRow', **kwargs: Any) -> None:
         raise AbortRequest(told.format(run=run.pk))
 
 
-def forget_endpoint(instance: models.Model, using: str, **kwargs: Any) -> None:
+def delete_endpoint_copies(instance: models.Model, using: str, **kwargs: Any) -> None:
     """Also what branches have of an endpoint that is deleted."""
     if using == DEFAULT_DB_ALIAS:
-        from .copies import forget_endpoint as forget
+        from .copies import delete_endpoint_copies as forget
 
         transaction.on_commit(partial(forget, instance.pk))

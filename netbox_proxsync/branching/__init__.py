@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext as _
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ __all__ = (
     'BranchUnusable',
     'InBranch',
     'active',
+    'active_schema',
     'aliases',
     'atomic',
-    'check_place',
+    'check_active_schema',
     'clean_in_main',
     'connection_of',
     'existing',
@@ -36,7 +38,6 @@ __all__ = (
     'in_branch',
     'installed',
     'link',
-    'place',
     'refuse_in_branch',
     'why_unusable',
     'within',
@@ -122,22 +123,22 @@ def why_unusable(schema_id: str) -> str:
         return str(error)
 
 
-def place() -> str:
+def active_schema() -> str:
     """What is active, for a form that acts on it later."""
     return active().schema_id or 'main'
 
 
-def check_place(seen: str | None) -> None:
+def check_active_schema(seen: str | None) -> None:
     """
     Netbox-branching falls back to main, without a word, when the branch that somebody has chosen is not ready.
 
     Args:
-        seen: `place()` when the form was shown; None: it did not say.
+        seen: `active_schema()` when the form was shown; None: it did not say.
 
     Raises:
         BranchUnusable: Something else is active by now.
     """
-    if seen is None or seen == place():
+    if seen is None or seen == active_schema():
         return
     raise BranchUnusable(
         _('When this page was shown, something else was active than {now}. Nothing was started; try again.').format(
@@ -187,7 +188,7 @@ def is_complete(row: 'BranchRow') -> bool:
     names = [f'{row.schema_name}.{model._meta.db_table}' for model in models_of_ours]
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute('SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name', [names])
-        return cursor.fetchone()[0]
+        return bool(cursor.fetchone()[0])
 
 
 @contextmanager
@@ -215,9 +216,10 @@ def within(schema_id: str) -> Iterator[None]:
         yield
 
 
-def connection_of(model: type[models.Model]):
+def connection_of(model: type[models.Model]) -> BaseDatabaseWrapper:
     """The connection on which a model's rows are read at present."""
-    return connections[router.db_for_read(model)]
+    connection: BaseDatabaseWrapper = connections[router.db_for_read(model)]
+    return connection
 
 
 def aliases() -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """The way to objects as they are in the branch in which a run has worked."""
 
 from collections.abc import Iterable
+from typing import Any, Protocol, cast
 
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 
 from . import BranchUnusable, active, link, within
@@ -9,7 +11,22 @@ from . import BranchUnusable, active, link, within
 __all__ = ('object_urls',)
 
 
-def object_urls(branch_id: str, rows: Iterable[Model]) -> dict[int, str]:
+class HasPage(Protocol):
+    """An object with a page of its own."""
+
+    def get_absolute_url(self) -> str: ...
+
+
+class NamesObject(Protocol):
+    """A row that refers to an object of any model, such as a change of a run."""
+
+    pk: Any
+    object_type: ContentType | None
+    object_type_id: int | None
+    object_id: int | None
+
+
+def object_urls(branch_id: str, rows: Iterable[NamesObject]) -> dict[int, str]:
     """
     The addresses of the objects of changes, by the change's pk; without those that are out of reach or not there.
 
@@ -19,8 +36,8 @@ def object_urls(branch_id: str, rows: Iterable[Model]) -> dict[int, str]:
     """
     wanted: dict[type[Model], dict[int, list[int]]] = {}
     for row in rows:
-        model = row.object_type.model_class() if row.object_type_id and row.object_id else None
-        if model is not None:
+        model = row.object_type.model_class() if row.object_type and row.object_id else None
+        if model is not None and row.object_id:
             wanted.setdefault(model, {}).setdefault(row.object_id, []).append(row.pk)
     try:
         with within(branch_id):
@@ -36,7 +53,7 @@ def object_urls(branch_id: str, rows: Iterable[Model]) -> dict[int, str]:
 
 def addresses(wanted: dict[type[Model], dict[int, list[int]]]) -> dict[int, str]:
     return {
-        pk: instance.get_absolute_url()
+        pk: str(cast('HasPage', instance).get_absolute_url())
         for model, by_object in wanted.items()
         for instance in model._base_manager.filter(pk__in=by_object)
         for pk in by_object[instance.pk]

@@ -5,7 +5,7 @@ A fault is identified by its subject and its message. An acknowledgment is kept 
 All of it raises InBranch, and does nothing, while a branch is active: decisions are main's.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -17,6 +17,9 @@ from ..models import ProxmoxEndpoint, SyncRun
 from ..models.users import AnyUser
 
 __all__ = ('NotAFault', 'acknowledge', 'drop_corrected', 'withdraw')
+
+
+type Entries = list[Mapping[str, Any]]
 
 
 class NotAFault(ValueError):
@@ -68,7 +71,8 @@ def without(entries: Iterable[Mapping[str, Any]], subject: str, message: str) ->
     return [entry for entry in entries if (entry['subject'], entry['message']) != (subject, message)]
 
 
-def change(endpoint: ProxmoxEndpoint, edit) -> None:
+def change(endpoint: ProxmoxEndpoint, edit: Callable[[Entries], Entries]) -> None:
+    """Change the acknowledgments of an endpoint."""
     with transaction.atomic():
         locked = ProxmoxEndpoint.objects.select_for_update().get(pk=endpoint.pk)
         endpoint.acknowledged_faults = edit(locked.acknowledged_faults)

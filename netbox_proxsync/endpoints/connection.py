@@ -22,7 +22,7 @@ from ..proxmox.connections import ContactPolicy
 from ..proxmox.errors import ProxmoxError
 from ..proxmox.hosts import Host
 from ..proxmox.http.client import Connection
-from ..proxmox.http.tls import fetch_fingerprint
+from ..proxmox.http.tls import TLSMode, fetch_fingerprint
 from ..proxmox.parsers.address_filters import AddressFilters
 from ..proxmox.readers.options import CollectOptions
 from ..proxmox.readings import Reading, Unreadable
@@ -96,7 +96,7 @@ def connection_of(endpoint: ProxmoxEndpoint) -> Connection:
         hosts=hosts,
         token_id=endpoint.token_id,
         token_secret=endpoint.token_secret.reveal(),
-        tls_mode=endpoint.tls_mode,
+        tls_mode=TLSMode(endpoint.tls_mode),
         ca_certificate=endpoint.ca_certificate,
         fingerprint=endpoint.fingerprint,
         timeout=endpoint.timeout,

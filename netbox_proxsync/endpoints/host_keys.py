@@ -16,13 +16,13 @@ from ..proxmox.ssh.keys import with_confirmed
 from ..proxmox.ssh.settings import TIMEOUT
 from .connection import connection_of, secrets_hidden
 
-__all__ = ('confirm', 'seen')
+__all__ = ('confirm', 'offered_keys')
 
 # Seconds for which the keys that the nodes have shown can be confirmed.
 CONFIRM_WITHIN = 3600
 
 
-def seen(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
+def offered_keys(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
     """
     What each node shows now.
 

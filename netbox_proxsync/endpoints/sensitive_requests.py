@@ -30,10 +30,12 @@ __all__ = ('carries_secrets', 'hide_secrets')
 
 # "data": the rows of an import.
 SENSITIVE_PARAMETERS = (*SECRET_FIELDS, 'data')
+# Attributes of requests that Django reads, and that django-stubs does not know.
+SENSITIVE = ('sensitive_post_parameters', list(SENSITIVE_PARAMETERS))
+FILTER = 'exception_reporter_filter'
 SAFE_METHODS = ('GET', 'HEAD', 'OPTIONS')
 
 
-@register_request_processor
 @contextmanager
 def hide_secrets(request: HttpRequest) -> Iterator[None]:
     """For each request, while it is processed."""
@@ -41,13 +43,16 @@ def hide_secrets(request: HttpRequest) -> Iterator[None]:
         yield
         return
     # For error reports of others; by Django's decorator, the views could not be used in background jobs.
-    request.sensitive_post_parameters = list(SENSITIVE_PARAMETERS)
-    request.exception_reporter_filter = reporter_filter()
+    setattr(request, *SENSITIVE)
+    setattr(request, FILTER, reporter_filter())
     token = current_request.set(RequestWithoutSecrets(request))
     try:
         yield
     finally:
         current_request.reset(token)
+
+
+register_request_processor(hide_secrets)
 
 
 def endpoint_paths() -> tuple[str, str]:
@@ -70,7 +75,7 @@ def is_sensitive(name: str) -> bool:
     return name.rpartition('-')[2] in SENSITIVE_PARAMETERS
 
 
-def censored(values: QueryDict | MultiValueDict) -> QueryDict:
+def censored(values: 'QueryDict | MultiValueDict[str, Any]') -> QueryDict:
     copy = QueryDict(mutable=True)
     for name, texts in values.lists():
         copy.setlist(name, [CENSOR_TOKEN if text else '' for text in texts] if is_sensitive(name) else texts)
@@ -100,7 +105,7 @@ class RequestWithoutSecrets:
         return censored(self._request.GET)
 
     @property
-    def FILES(self) -> MultiValueDict:
+    def FILES(self) -> MultiValueDict[str, Any]:
         return MultiValueDict()
 
     @property

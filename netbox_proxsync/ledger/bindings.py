@@ -1,18 +1,22 @@
-"""The bindings of an endpoint as plain data."""
+"""Reads the bindings of an endpoint as plain data, and updates and deletes them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 
+from .. import branching
 from ..models import Binding, ProxmoxEndpoint
 from ..sync.state import Bound
 from ..sync.values import Pointer, decode_all
 
-__all__ = ('bound_from', 'content_types', 'dangling', 'load_bindings')
+__all__ = (
+    'bound_from', 'content_types', 'dangling', 'delete_bindings', 'load_bindings', 'store_values',
+)  # fmt: skip
 
 
 def load_bindings(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str], Bound]:
-    """By (kind, key), in one query (and one for the content types)."""
+    """The bindings of an endpoint by (kind, key), in two queries: one is for the content types."""
     types = content_types()
     rows = Binding.objects.filter(endpoint=endpoint)
     return {(row.kind, row.key): bound_from(row, types) for row in rows.iterator()}
@@ -24,6 +28,12 @@ def content_types() -> dict[int, str]:
 
 
 def bound_from(row: Binding, types: Mapping[int, str]) -> Bound:
+    """
+    A binding as plain data.
+
+    Args:
+        types: As `content_types` returns them.
+    """
     return Bound(
         pk=row.pk,
         kind=row.kind,
@@ -39,14 +49,28 @@ def bound_from(row: Binding, types: Mapping[int, str]) -> Bound:
 
 def dangling(endpoint: ProxmoxEndpoint) -> list[int]:
     """
-    The bindings (pks) to objects that are gone, by one query for each kind of object.
+    The bindings (primary keys) whose objects were deleted, by one query for each kind of object.
 
-    Not those that a person has taken over: they remember that nothing is to be made there again.
+    Without those of unmanaged objects: they make sure that the objects are not created again.
     """
     bindings = Binding.objects.filter(endpoint=endpoint, unmanaged=False).order_by()
-    gone = []
+    found: list[int] = []
     for object_type in ContentType.objects.filter(pk__in=bindings.values('object_type')):
         if model := object_type.model_class():
-            there = model._base_manager.values('pk')
-            gone += bindings.filter(object_type=object_type).exclude(object_id__in=there).values_list('pk', flat=True)
-    return gone
+            existing = model._base_manager.values('pk')
+            gone = bindings.filter(object_type=object_type).exclude(object_id__in=existing)
+            found += gone.values_list('pk', flat=True)
+    return found
+
+
+def store_values(values: Mapping[int, Mapping[str, Any]]) -> None:
+    """Store the values of bindings, given as JSON by the binding's primary key, in one transaction."""
+    with branching.atomic():
+        for pk, stored in values.items():
+            Binding.objects.filter(pk=pk).update(values=stored)
+
+
+def delete_bindings(pks: Iterable[int]) -> None:
+    """Delete bindings, given by their primary keys."""
+    with branching.atomic():
+        Binding.objects.filter(pk__in=pks).delete()

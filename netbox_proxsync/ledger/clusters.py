@@ -11,38 +11,59 @@ from ..proxmox.inventory import Guest
 from ..sync.cluster_identity import ClusterIdentity, is_same_cluster
 from ..sync.guest_identity import identity_of_guest
 
-__all__ = ('remember_cluster', 'shared_cluster')
+__all__ = ('SharedClusterError', 'check_not_shared', 'remember_cluster')
 
 
-def shared_cluster(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Iterable[Guest]) -> str:
-    """Why an endpoint must not be synced, because another one leads to the same cluster; '' if none does."""
-    for other in ProxmoxEndpoint.objects.filter(enabled=True).exclude(pk=endpoint.pk):
-        same = is_same_cluster(ClusterIdentity.from_json(other.cluster_identity), seen)
-        if same or (same is None and keeps_most(other, guests)):
-            # By its ID: who may view this run may not be allowed to view that endpoint, and the text is stored.
-            return _(
+class SharedClusterError(Exception):
+    """
+    Two endpoints lead to the same Proxmox VE cluster. For people.
+
+    Args:
+        other: The other endpoint.
+        cluster: The cluster, as it was read.
+    """
+
+    def __init__(self, other: ProxmoxEndpoint, cluster: ClusterIdentity) -> None:
+        # By its ID: a user who may view this run may not be allowed to view that endpoint, and the text is stored.
+        super().__init__(
+            _(
                 'Another endpoint (ID {other}) leads to the same Proxmox VE, {cluster}. Two endpoints must not keep '
                 'the same guests: delete or disable one of them. Several hosts of one cluster belong into one endpoint.'
-            ).format(other=other.pk, cluster=seen)
-    return ''
+            ).format(other=other.pk, cluster=cluster)
+        )
+
+
+def check_not_shared(endpoint: ProxmoxEndpoint, identity: ClusterIdentity, guests: Iterable[Guest]) -> None:
+    """
+    Check that no other endpoint leads to the cluster that an endpoint has led to.
+
+    Raises:
+        SharedClusterError: Another one does; the endpoint must not be synced.
+    """
+    for other in ProxmoxEndpoint.objects.filter(enabled=True).exclude(pk=endpoint.pk):
+        same = is_same_cluster(ClusterIdentity.from_json(other.cluster_identity), identity)
+        if same or (same is None and manages_most(other, guests)):
+            raise SharedClusterError(other, identity)
 
 
 def remember_cluster(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]) -> None:
-    """What was read once and not this time (a certificate of a node that is off) stays known."""
+    """Remember the identity of a cluster. Parts that were read earlier and not this time stay known."""
     before = known_identity(endpoint)
     known = {**before, **{name: value for name, value in identity.items() if value}}
     if known != before:
         remember_identity(endpoint, known)
 
 
-def keeps_most(endpoint: ProxmoxEndpoint, guests: Iterable[Guest]) -> bool:
+def manages_most(endpoint: ProxmoxEndpoint, guests: Iterable[Guest]) -> bool:
     """
-    Whether an endpoint keeps more than half of these machines under their VM IDs, as their UUIDs tell, or these are
-    more than half of what it keeps (its host has joined a larger cluster). Where the clusters' authorities are not
-    known, this must do: nodes are named alike everywhere, and single machines move.
+    Whether an endpoint manages more than half of these guests under the same VM IDs and UUIDs, or they are more than
+    half of the guests that it manages (its host has joined a larger cluster).
+
+    This is the test if the certificate authority of one of the clusters is not known: names of nodes are the same in
+    many clusters, and single guests are moved.
     """
     machines = {guest.key: uuid for guest in guests if (uuid := identity_of_guest(guest).get('id_uuid'))}
     bindings = Binding.objects.filter(endpoint=endpoint, kind='vm', missing_since=None)
-    kept = {key: uuid for key, uuid in bindings.values_list('key', 'values__id_uuid') if uuid}
-    same = sum(machines.get(key) == uuid for key, uuid in kept.items())
-    return 2 * same > min(len(machines), len(kept))
+    known = {key: uuid for key, uuid in bindings.values_list('key', 'values__id_uuid') if uuid}
+    same = sum(machines.get(key) == uuid for key, uuid in known.items())
+    return bool(2 * same > min(len(machines), len(known)))

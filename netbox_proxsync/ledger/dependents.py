@@ -1,27 +1,33 @@
-"""What hangs on an object and was not made by this sync, so that deleting the object would destroy or cut it off."""
+"""
+The dependents of an object: what refers to it and was not created by this sync, so that deleting the object would
+destroy it or clear the reference.
+"""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
 
 from dcim.models import CableTermination
-from django.apps import apps
 from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models
 from extras.models import CustomField
+from netbox.models import NetBoxModel
 
 from ..sync.kinds import KINDS, Owner, Removal
 from ..sync.state import Bound
 from ..sync.values import Pointer
 from .fields import pointer_to, read
+from .netbox_models import find
 
-__all__ = ('burdens_of', 'hanging_on')
+__all__ = ('blocking_dependents', 'dependents_of')
 
-# What people enter where this plugin writes nothing, or has not written anything.
+# Fields that users fill where this plugin writes nothing, or has not written anything.
 ENTERED = (
     'description', 'comments', 'owner', 'tenant', 'role', 'platform', 'serial', 'dns_name', 'nat_inside',
     'local_context_data', 'config_template',
 )  # fmt: skip
 
-# Traces that NetBox or a reader leaves on any object, and that mean nothing once it is gone.
+# Rows that NetBox or a reader adds to any object, and that mean nothing once it is deleted.
 TRACES = {
     'core.job',
     'core.objectchange',
@@ -30,127 +36,199 @@ TRACES = {
     'extras.notification',
     'extras.subscription',
     'extras.taggeditem',
-    # What Proxmox said of the machine: ours, and nothing that the machine is needed for.
+    # What Proxmox VE reports of the guest: this plugin's own, and it does not need the virtual machine.
     'netbox_proxsync.proxmoxguest',
 }
 
-# What a person has noted on an interface itself.
+# Settings of an interface that only users make.
 MARKS = {'mgmt_only': 'the mark "management only"', 'mark_connected': 'the mark "connected"'}
 
 
-def burdens_of(
-    gone: list[Bound],
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """
+    An object that refers to another one.
+
+    Attributes:
+        related: The object that refers.
+        cascades: Whether it is deleted along with the other one.
+        field: The field by which it refers; '' for a generic relation.
+    """
+
+    related: NetBoxModel
+    cascades: bool
+    field: str
+
+
+def blocking_dependents(
+    gone: Collection[Bound],
     bound_to: Mapping[Pointer, Bound],
     moving: Container[Pointer] = (),
-    left: Container[Pointer] = (),
+    kept: Container[Pointer] = (),
 ) -> dict[Pointer, tuple[str, ...]]:
     """
-    For objects that a run may delete: what keeps it from doing so.
+    The dependents that keep objects from being deleted, as texts for people, by object.
 
     Args:
-        moving: What something else wants, so that it will have left before anything is deleted.
-        left: The parts that the endpoint leaves where they are though they are gone.
+        gone: The bindings of the objects that a run may delete.
+        bound_to: All bindings of the endpoint by their objects.
+        moving: Objects that a run moves to another guest before it deletes anything.
+        kept: Parts that the endpoint's settings keep though they are gone from Proxmox VE.
     """
     leaving = {bound.pointer for bound in gone}
-    burdens = {}
+    blocking: dict[Pointer, tuple[str, ...]] = {}
     for bound in gone:
-        instance = apps.get_model(bound.pointer.model).objects.filter(pk=bound.pointer.pk).first()
-        # A guest whose time is over takes along all that the endpoint made of it.
-        parts = left if KINDS[bound.kind].removal is Removal.DELETE else ()
-        if instance and (found := sorted(set(hanging_on(instance, bound_to, leaving, moving, parts)))):
-            burdens[bound.pointer] = tuple(found)
-    return burdens
+        instance = find(bound.pointer)
+        # A guest that is deleted after its grace period takes along all that the endpoint has created for it.
+        parts: Container[Pointer] = kept if KINDS[bound.kind].removal is Removal.DELETE else ()
+        finder = DependentFinder(bound_to, leaving, moving, parts)
+        if instance is not None and (found := sorted(set(finder.find(instance)))):
+            blocking[bound.pointer] = tuple(found)
+    return blocking
 
 
-def hanging_on(
-    instance: models.Model,
-    bound_to: Mapping[Pointer, Bound],
-    leaving: Container[Pointer] = (),
-    moving: Container[Pointer] = (),
-    left: Container[Pointer] = (),
-) -> Iterator[str]:
+def dependents_of(instance: NetBoxModel, bound_to: Mapping[Pointer, Bound]) -> Iterator[str]:
     """
-    Names of the objects that refer to this one, or to a part of it that would be deleted with it, and that this
-    endpoint did not make; and of what was entered in one of these.
+    The dependents of an object that is about to be deleted, as texts for people.
 
     Args:
-        leaving: What a run lets go of before it deletes, if it can be let go of (adopted addresses).
-        moving: What a run gives to something else before it deletes.
-        left: What stays though it is gone.
+        bound_to: The bindings of the endpoint by their objects.
     """
-    if own := bound_to.get(pointer_to(instance)):
-        yield from entered_in(instance, own)
-    yield from (mark for name, mark in MARKS.items() if getattr(instance, name, False))
-    for related, cascades, name in related_to(instance):
-        bound = bound_to.get(pointer_to(related))
-        if bound is None or bound.unmanaged:
-            yield called(related)
-        elif not cascades and is_chosen(bound, name, instance):
-            # By what it is in Proxmox: its name in NetBox may change in the same run.
-            yield f'"{name}" of {related._meta.verbose_name} {bound.key}'
-        elif cascades and bound.pointer in moving:
-            continue
-        elif cascades and bound.pointer in left:
-            yield called(related)
-        elif cascades and bound.created_by_sync:
-            yield from hanging_on(related, bound_to, leaving, moving, left)
-        elif cascades and not (bound.pointer in leaving and KINDS[bound.kind].released):
-            yield called(related)
+    return DependentFinder(bound_to).find(instance)
 
 
-def called(instance: models.Model) -> str:
-    """What people call an object."""
-    # The end of a cable is an object of its own, of which nobody knows.
+class DependentFinder:
+    """
+    Args:
+        bound_to: The bindings of the endpoint by their objects.
+        leaving: Objects that a run releases before it deletes, if their kind can be released (adopted addresses).
+        moving: Objects that a run moves elsewhere before it deletes.
+        kept: Objects that are not deleted though they are gone from Proxmox VE.
+    """
+
+    def __init__(
+        self,
+        bound_to: Mapping[Pointer, Bound],
+        leaving: Container[Pointer] = (),
+        moving: Container[Pointer] = (),
+        kept: Container[Pointer] = (),
+    ) -> None:
+        self.bound_to = bound_to
+        self.leaving = leaving
+        self.moving = moving
+        self.kept = kept
+
+    def find(self, instance: NetBoxModel) -> Iterator[str]:
+        """
+        Texts that name what users have entered in an object, and the objects that refer to it, or to a part that would
+        be deleted with it, and that this endpoint has not created.
+        """
+        if own := self.bound_to.get(pointer_to(instance)):
+            yield from entered_in(instance, own)
+        yield from (mark for name, mark in MARKS.items() if getattr(instance, name, False))
+        for relation in relations_to(instance):
+            bound = self.bound_to.get(pointer_to(relation.related))
+            if bound is None or bound.unmanaged:
+                yield describe(relation.related)
+            elif relation.cascades:
+                yield from self._find_in_part(relation.related, bound)
+            elif is_chosen(bound, relation.field, instance):
+                # By its key in Proxmox VE: its name in NetBox may change in the same run.
+                yield f'"{relation.field}" of {relation.related._meta.verbose_name} {bound.key}'
+
+    def _find_in_part(self, part: NetBoxModel, bound: Bound) -> Iterator[str]:
+        """The same for a managed object that would be deleted along with the one it belongs to."""
+        if bound.pointer in self.moving:
+            return
+        if bound.pointer in self.kept:
+            yield describe(part)
+        elif bound.created_by_sync:
+            yield from self.find(part)
+        elif not (bound.pointer in self.leaving and KINDS[bound.kind].released):
+            yield describe(part)
+
+
+def describe(instance: NetBoxModel) -> str:
+    """An object as people know it: 'cable "#5"'."""
+    # NetBox does not show the end of a cable as an object of its own.
     if isinstance(instance, CableTermination):
         instance = instance.cable
     return f'{instance._meta.verbose_name} "{instance}"'
 
 
-def is_chosen(bound: Bound, name: str, instance: models.Model) -> bool:
-    """Whether an object of ours refers to this one by a person's choice: not as we wrote it, nor to be set back."""
+def is_chosen(bound: Bound, name: str, instance: NetBoxModel) -> bool:
+    """Whether a user made a managed object refer to this one: the field is not a fact, nor as the sync wrote it."""
     owner = next((spec.owner for spec in KINDS[bound.kind].fields if spec.name == name), None)
     return owner is not Owner.FACT and bound.last.get(name) != pointer_to(instance)
 
 
-def entered_in(instance: models.Model, bound: Bound) -> Iterator[str]:
-    """Names of the fields that someone else has filled, or edited since this endpoint wrote them."""
-    kind = KINDS[bound.kind]
-    ours = {spec.name: spec.owner for spec in kind.fields}
-    names = [
-        name
-        for name, owner in ours.items()
-        if owner is Owner.EDITORIAL and name in bound.last and read(instance, name) != bound.last[name]
-    ]
+def entered_in(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
+    """Texts that name the fields which a user has filled, or edited since this endpoint wrote them."""
+    for name in (
+        *edited_fields(instance, bound),
+        *filled_fields(instance, bound),
+        *filled_custom_fields(instance, bound),
+    ):
+        yield f'"{name}" of {describe(instance)}'
+
+
+def edited_fields(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
+    """Editorial fields that do not hold what this endpoint wrote."""
+    for spec in KINDS[bound.kind].fields:
+        is_written = spec.owner is Owner.EDITORIAL and spec.name in bound.last
+        if is_written and read(instance, spec.name) != bound.last[spec.name]:
+            yield spec.name
+
+
+def filled_fields(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
+    """Fields that this endpoint has not written and that are filled; 'tags' if the object has others than its."""
     present = {field.name for field in instance._meta.get_fields()}
-    names += [name for name in ENTERED if name in present and name not in bound.last and getattr(instance, name)]
-    if 'tags' in present and read(instance, 'tags') - (bound.last.get('tags') or frozenset()):
-        names.append('tags')
-    written = {*ours, f'cf_{kind.stamp}'}
+    for name in ENTERED:
+        if name in present and name not in bound.last and getattr(instance, name):
+            yield name
+    if 'tags' in present:
+        tags, written = read(instance, 'tags'), bound.last.get('tags')
+        if as_set(tags) - as_set(written):
+            yield 'tags'
+
+
+def filled_custom_fields(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
+    """Custom fields that this plugin does not write and that hold another value than their default."""
+    kind = KINDS[bound.kind]
+    written = {f'cf_{kind.stamp}', *(spec.name for spec in kind.fields)}
     for field in CustomField.objects.get_for_model(type(instance)):
         value = instance.custom_field_data.get(field.name)
         if f'cf_{field.name}' not in written and value not in (None, '', [], field.default):
-            names.append(field.name)
-    for name in names:
-        yield f'"{name}" of {called(instance)}'
+            yield field.name
 
 
-def related_to(instance: models.Model) -> Iterator[tuple[models.Model, bool, str]]:
-    """The objects that refer to one, whether its deletion would delete them, and by which field they do."""
+def as_set(value: object) -> frozenset[object]:
+    return value if isinstance(value, frozenset) else frozenset()
+
+
+def relations_to(instance: NetBoxModel) -> Iterator[Relation]:
+    """The objects that refer to one, but for traces and the rows of private models."""
     for relation in instance._meta.get_fields(include_hidden=True):
         if isinstance(relation, GenericRelation):
-            model, lookup, cascades, name = relation.related_model, None, True, ''
-        elif relation.auto_created and (relation.one_to_many or relation.one_to_one) and not relation.concrete:
-            model, name = relation.related_model, relation.field.name
-            lookup = {name: instance}
-            cascades = relation.on_delete is models.CASCADE
-        elif relation.auto_created and relation.many_to_many and not relation.concrete:
-            model, name = relation.related_model, relation.field.name
-            lookup, cascades = {name: instance}, False
-        else:
-            continue
-        # Through tables and other private models are a part of what they belong to.
-        if model._meta.label_lower in TRACES or model._meta.auto_created or getattr(model, '_netbox_private', False):
-            continue
-        found = getattr(instance, relation.name).all() if lookup is None else model._default_manager.filter(**lookup)
-        for related in found:
-            yield related, cascades, name
+            if not is_trace(relation.related_model):
+                yield from (Relation(related, True, '') for related in getattr(instance, relation.name).all())
+        elif isinstance(relation, models.ForeignObjectRel) and not is_trace(relation.related_model):
+            yield from relations_by_column(instance, relation)
+
+
+def relations_by_column(instance: NetBoxModel, relation: models.ForeignObjectRel) -> Iterator[Relation]:
+    """The objects that refer to one by a foreign key, a one-to-one or a many-to-many field."""
+    if not (relation.one_to_many or relation.one_to_one or relation.many_to_many):
+        # The other end of a generic relation.
+        return
+    name = relation.field.name
+    # An object that is deleted is only removed from many-to-many relations.
+    cascades = not relation.many_to_many and relation.on_delete is models.CASCADE
+    for related in cast('type[NetBoxModel]', relation.related_model)._default_manager.filter(**{name: instance}):
+        yield Relation(related, cascades, name)
+
+
+def is_trace(model: type[models.Model]) -> bool:
+    """Whether the rows of a model are no dependents. Through tables and private models are parts of other objects."""
+    meta = model._meta
+    return meta.label_lower in TRACES or bool(meta.auto_created) or getattr(model, '_netbox_private', False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from ipaddress import ip_network
+from typing import Any
 
 from dcim.models import Device, Interface, MACAddress
 from django.contrib.contenttypes.models import ContentType
@@ -12,28 +13,19 @@ from django.db.models.functions import Cast, Lower
 from ipam.fields import IPAddressField
 from ipam.lookups import Host
 from ipam.models import FHRPGroup, IPAddress, Prefix
+from netbox.models import NetBoxModel
 from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterface
 
 from ..branching import connection_of
-from ..models import Binding
-from ..sync.hints import (
-    AddressHints,
-    AddressRecordHints,
-    DeviceHints,
-    GuestRecordHints,
-    InterfaceRecordHints,
-    MACRecordHints,
-    NamedRecordHints,
-    PartRecordHints,
-)
-from ..sync.kinds import KINDS
+from ..models import Binding, ProxmoxEndpoint
+from ..sync.kinds import KINDS, Kind
 from ..sync.mapping.missing_addresses import may_be_gone
 from ..sync.removal import may_be_deleted
 from ..sync.settings import Settings
 from ..sync.state import Bound, Departed, Desired, Existing, Hints, Item, PrefixCandidate, Record
 from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
-from .dependents import burdens_of
+from .dependents import blocking_dependents
 from .fields import pointer_to, read_all
 from .other_endpoints import ForeignReader
 from .outside_matches import DepartedUnit, load_departed, new_guests, unbound_elsewhere
@@ -44,7 +36,7 @@ from .vlans import load_vlans
 __all__ = ('load',)
 
 
-def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existing:
+def load(endpoint: ProxmoxEndpoint, desired: Desired, settings: Settings) -> Existing:
     """
     Everything that the comparison needs to know of NetBox: what the endpoint keeps, what it might adopt, and what
     stands in the way.
@@ -74,7 +66,9 @@ def load(endpoint: models.Model, desired: Desired, settings: Settings) -> Existi
         vlans=load_vlans(endpoint, desired.items, reader.cluster, settings),
         departed=reader.with_records(departed),
         elsewhere=reader.elsewhere,
-        burdens=burdens_of(gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)),
+        burdens=blocking_dependents(
+            gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)
+        ),
     )
 
 
@@ -140,7 +134,7 @@ class RecordReader:
 
     def __init__(
         self,
-        endpoint: models.Model,
+        endpoint: ProxmoxEndpoint,
         desired: Desired,
         settings: Settings,
         newcomers: Sequence[Item] = (),
@@ -165,14 +159,14 @@ class RecordReader:
         self.custom_fields = load_custom_fields()
         self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
 
-    def readable(self, kind) -> list[str]:
+    def readable(self, kind: Kind) -> list[str]:
         available = self.custom_fields.written[kind.model]
         return [spec.name for spec in kind.fields if not spec.name.startswith('cf_') or spec.name[3:] in available]
 
-    def bound(self, kind: str) -> models.QuerySet:
+    def bound(self, kind: str) -> models.QuerySet[Binding, dict[str, Any]]:
         return Binding.objects.filter(self.kept, kind=kind).values('object_id')
 
-    def record(self, kind: str, instance: models.Model, hints: Hints) -> Record:
+    def record(self, kind: str, instance: NetBoxModel, **hints: object) -> Record:
         return Record(
             pointer=pointer_to(instance),
             values=read_all(instance, self.names[kind]),
@@ -284,21 +278,25 @@ class RecordReader:
             ),
         )
 
-    def clusters(self) -> models.QuerySet:
+    def clusters(self) -> Iterable[Cluster]:
         names = [item.values['name'] for item in self.items if item.kind == 'cluster' and 'name' in item.values]
         reach = Q(pk__in=self.bound('cluster'))
         if self.settings.cluster:
             reach |= Q(pk=self.settings.cluster.pk)
         else:
             reach |= Q(name__iexact=names[0] if names else self.settings.endpoint.label)
-        return Cluster.objects.filter(reach).select_related('type', 'group', 'tenant').prefetch_related('scope')
+        rows: Iterable[Cluster] = (
+            Cluster.objects.filter(reach).select_related('type', 'group', 'tenant').prefetch_related('scope')
+        )
+        return rows
 
-    def devices(self) -> models.QuerySet:
-        names = [DeviceHints.of(item).name for item in self.items if item.kind == 'device']
-        return self.with_relations(Device.objects.annotate(folded=Lower('name'))).filter(
+    def devices(self) -> Iterable[Device]:
+        names = [item.hints['name'] for item in self.items if item.kind == 'device']
+        rows: Iterable[Device] = self.with_relations(Device.objects.annotate(folded=Lower('name'))).filter(
             Q(pk__in=self.bound('device'))
             | Q(folded__in=names, site=self.settings.site.pk if self.settings.site else None)
         )
+        return rows
 
     def device_record(self, device: Device) -> Record:
         return self.record('device', device, NamedRecordHints(name=(device.name or '').lower()))
@@ -311,29 +309,32 @@ class RecordReader:
         names = [DeviceHints.of(item).name for item in new]
         serials = [serial for item in new if (serial := DeviceHints.of(item).serial)]
         bound = Binding.objects.filter(kind='device').order_by()
-        return (
+        rows: Iterable[Device] = (
             self.with_relations(Device.objects.annotate(folded=Lower('name')))
             .filter(Q(folded__in=names) | Q(serial__in=serials))
             .exclude(site=self.settings.site.pk if self.settings.site else None)
             .exclude(pk__in=bound.values('object_id'))
         )
+        return rows
 
-    def with_relations(self, devices: models.QuerySet) -> models.QuerySet:
-        return devices.select_related(
+    def with_relations(self, devices: models.QuerySet[Device]) -> models.QuerySet[Device]:
+        rows: models.QuerySet[Device] = devices.select_related(
             'cluster', 'site', 'role', 'device_type__manufacturer', 'tenant', 'platform', 'primary_ip4', 'primary_ip6',
             'virtual_chassis',
         ).order_by('pk')  # fmt: skip
+        return rows
 
-    def ports(self, devices: list[Device]) -> models.QuerySet:
-        return (
+    def ports(self, devices: list[Device]) -> Iterable[Interface]:
+        rows: Iterable[Interface] = (
             Interface.objects.filter(Q(device__in=devices) | Q(pk__in=self.bound('node_interface')))
             .select_related('device', 'lag', 'bridge', 'parent', 'primary_mac_address', 'untagged_vlan')
             .prefetch_related('tagged_vlans')
             .order_by('pk')
         )
+        return rows
 
-    def vms(self, clusters: list[Cluster]) -> models.QuerySet:
-        return (
+    def vms(self, clusters: list[Cluster]) -> Iterable[VirtualMachine]:
+        rows: Iterable[VirtualMachine] = (
             VirtualMachine.objects.filter(
                 Q(cluster__in=clusters) | Q(pk__in=self.bound('vm')) | Q(pk__in=unbound_elsewhere(self.newcomers))
             )
@@ -343,16 +344,18 @@ class RecordReader:
             .prefetch_related('tags')
             .order_by('pk')
         )
+        return rows
 
-    def interfaces(self, vms: list[VirtualMachine]) -> models.QuerySet:
-        return (
+    def interfaces(self, vms: list[VirtualMachine]) -> Iterable[VMInterface]:
+        rows: Iterable[VMInterface] = (
             VMInterface.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('interface')))
             .select_related('virtual_machine', 'primary_mac_address', 'untagged_vlan')
             .prefetch_related('tagged_vlans')
             .order_by('pk')
         )
+        return rows
 
-    def macs(self, interfaces: list[VMInterface], ports: list[Interface]) -> models.QuerySet:
+    def macs(self, interfaces: list[VMInterface], ports: list[Interface]) -> Iterable[MACAddress]:
         wanted = [item.values['mac_address'] for item in self.items if item.kind == 'mac']
         assigned = Q(
             assigned_object_type=ContentType.objects.get_for_model(VMInterface),
@@ -362,31 +365,34 @@ class RecordReader:
             assigned_object_id__in=[port.pk for port in ports],
         )
         free = Q(assigned_object_id=None, mac_address__in=wanted)
-        return (
+        rows: Iterable[MACAddress] = (
             MACAddress.objects.filter(assigned | free | Q(pk__in=self.bound('mac')))
             .prefetch_related(holders())
             .order_by('pk')
         )
+        return rows
 
-    def ips(self) -> models.QuerySet:
-        wanted = [AddressHints.of(item).host for item in self.items if item.kind == 'ip']
-        return (
+    def ips(self) -> Iterable[IPAddress]:
+        wanted = [str(item.hints['host']) for item in self.items if item.kind == 'ip']
+        rows: Iterable[IPAddress] = (
             IPAddress.objects.annotate(wanted_host=Cast(Host('address'), output_field=IPAddressField()))
             .filter(Q(wanted_host__in=wanted) | Q(pk__in=self.bound('ip')))
             .select_related('vrf')
             .prefetch_related(holders())
             .order_by('pk')
         )
+        return rows
 
-    def disks(self, vms: list[VirtualMachine]) -> models.QuerySet:
-        return (
+    def disks(self, vms: list[VirtualMachine]) -> Iterable[VirtualDisk]:
+        rows: Iterable[VirtualDisk] = (
             VirtualDisk.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('disk')))
             .select_related('virtual_machine')
             .order_by('pk')
         )
+        return rows
 
 
-def holders() -> GenericPrefetch:
+def holders() -> 'GenericPrefetch[str]':
     return GenericPrefetch(
         'assigned_object',
         [

@@ -1,7 +1,7 @@
-"""A field of a NetBox object <-> a `Value`. Custom fields are named 'cf_<name>'."""
+"""Reads and writes fields of NetBox objects as values of a sync. Custom fields are named 'cf_<name>'."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from dcim.fields import MACAddressField
 from django.contrib.contenttypes.fields import GenericForeignKey
@@ -9,6 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from ipam.fields import IPAddressField
 from netaddr import IPNetwork
+from netbox.models import NetBoxModel
 from taggit.managers import TaggableManager
 
 from ..sync.values import Pointer, Value, decimal_text, plain_lines
@@ -19,19 +20,19 @@ CUSTOM = 'cf_'
 
 
 def pointer_to(instance: models.Model) -> Pointer:
-    """The pointer to an object, labelled as NetBox labels it."""
+    """A pointer to an object, with the label that NetBox shows."""
     return Pointer(instance._meta.label_lower, instance.pk, str(instance))
 
 
 def read(instance: models.Model, name: str) -> Value:
     """
-    The value of a field now. Related objects that are loaded are labelled; none is fetched for its label.
+    The present value of a field. Related objects have a label if they are loaded already; none is loaded for it.
 
-    Tags and other sets are taken from the prefetch cache where there is one.
+    Tags and other sets are read from the prefetch cache if there is one.
     """
     if name.startswith(CUSTOM):
-        value = instance.custom_field_data.get(name.removeprefix(CUSTOM))
-        return plain_lines(value) if isinstance(value, str) else value
+        stored: Value = custom_field_data(instance).get(name.removeprefix(CUSTOM))
+        return plain_lines(stored) if isinstance(stored, str) else stored
     field = instance._meta.get_field(name)
     match field:
         case GenericForeignKey():
@@ -46,40 +47,51 @@ def read(instance: models.Model, name: str) -> Value:
             value = getattr(instance, name)
             return None if value is None else str(value)
         case models.TextField():
-            value = getattr(instance, name)
-            return value and plain_lines(value)
-    return getattr(instance, name)
+            text: str | None = getattr(instance, name)
+            return text and plain_lines(text)
+    plain: Value = getattr(instance, name)
+    return plain
+
+
+def custom_field_data(instance: models.Model) -> dict[str, Any]:
+    """The custom fields of an object whose model has some."""
+    return cast('dict[str, Any]', cast('NetBoxModel', instance).custom_field_data)
 
 
 def read_all(instance: models.Model, names: list[str]) -> dict[str, Value]:
+    """The present values of several fields, by name."""
     return {name: read(instance, name) for name in names}
 
 
 def is_set(model: type[models.Model], name: str) -> bool:
-    """Whether a field holds many objects, which are added and removed one by one after the object is saved."""
+    """Whether a field holds several objects, which are added and removed one by one after the object is saved."""
     return not name.startswith(CUSTOM) and isinstance(
         model._meta.get_field(name), TaggableManager | models.ManyToManyField
     )
 
 
 def write(instance: models.Model, name: str, value: Value) -> None:
-    """Set a field (not a set) to a value whose objects all exist. Nothing is saved."""
+    """Set a field that holds a single value. Its object exists, if it is one. Nothing is saved."""
     if name.startswith(CUSTOM):
-        instance.custom_field_data[name.removeprefix(CUSTOM)] = value
+        custom_field_data(instance)[name.removeprefix(CUSTOM)] = value
         return
     field = instance._meta.get_field(name)
+    pointer = value if isinstance(value, Pointer) else None
     match field:
         case GenericForeignKey():
-            object_type = ContentType.objects.get_by_natural_key(*value.model.split('.')) if value else None
+            object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.')) if pointer else None
             setattr(instance, field.ct_field, object_type)
-            setattr(instance, field.fk_field, value.pk if value else None)
+            setattr(instance, field.fk_field, pointer.pk if pointer else None)
         case models.ForeignKey():
-            setattr(instance, field.attname, value.pk if value else None)
-        case _:
+            setattr(instance, field.attname, pointer.pk if pointer else None)
+        case models.Field():
             setattr(instance, name, to_python(field, value))
+        case _:
+            raise TypeError(f'{name} of {instance._meta.label} cannot be written')
 
 
-def to_python(field: models.Field, value: Any) -> Any:
+def to_python(field: 'models.Field[Any, Any]', value: Any) -> Any:
+    """A value as the model's field holds it."""
     if value is None:
         return None
     match field:
@@ -91,7 +103,8 @@ def to_python(field: models.Field, value: Any) -> Any:
             return field.to_python(value)
 
 
-def foreign_pointer(instance: models.Model, field: models.ForeignKey) -> Pointer | None:
+def foreign_pointer(instance: models.Model, field: 'models.ForeignKey[Any, Any]') -> Pointer | None:
+    """The object of a foreign key."""
     pk = getattr(instance, field.attname)
     if pk is None:
         return None
@@ -100,6 +113,7 @@ def foreign_pointer(instance: models.Model, field: models.ForeignKey) -> Pointer
 
 
 def generic_pointer(instance: models.Model, field: GenericForeignKey) -> Pointer | None:
+    """The object of a generic foreign key."""
     object_type_id = getattr(instance, f'{field.ct_field}_id')
     pk = getattr(instance, field.fk_field)
     if object_type_id is None or pk is None:

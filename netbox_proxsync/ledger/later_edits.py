@@ -12,6 +12,7 @@ from itertools import islice
 from dcim.models import Device, MACAddress
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
+from netbox.models import NetBoxModel
 from virtualization.models import VirtualMachine, VMInterface
 
 from ..models import Binding
@@ -80,9 +81,10 @@ class Newcomers:
             self.found['device'] = [Newcomer(each, each.cluster_id, (each.name or '').lower()) for each in recent]
         return self.found['device']
 
-    def unbound(self, model: type[Model]) -> QuerySet:
+    def unbound[M: NetBoxModel](self, model: type[M]) -> QuerySet[M]:
         bound = Binding.objects.filter(object_type=ContentType.objects.get_for_model(model)).order_by()
-        return model.objects.exclude(pk__in=bound.values('object_id')).order_by('pk')
+        rows: QuerySet[M] = model.objects.exclude(pk__in=bound.values('object_id')).order_by('pk')
+        return rows
 
     def assigned_macs(self) -> dict[int, set[str]]:
         """The MAC addresses that were given to virtual machines since, by virtual machine."""

@@ -6,9 +6,9 @@ from functools import cached_property
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Exists, OuterRef
+from ipam.models import IPAddress
 
-from ..models import Binding, ProxmoxGuest
-from ..sync.hints import AddressRecordHints
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.state import Bound, Record
 from ..sync.values import Pointer
 
@@ -17,7 +17,7 @@ __all__ = ('ForeignReader', 'given_up')
 ADDRESS = 'ip'
 
 
-def of_retired_machines(bindings: models.QuerySet) -> models.QuerySet:
+def of_retired_machines(bindings: models.QuerySet[Binding]) -> models.QuerySet[Binding]:
     """
     Those of the bindings that belong to retired guests or nodes. Not what a user took over, or told the sync to leave
     alone.
@@ -32,7 +32,7 @@ def of_retired_machines(bindings: models.QuerySet) -> models.QuerySet:
     return bindings.filter(Exists(roots), unmanaged=False).exclude(left_alone)
 
 
-def given_up(bindings: models.QuerySet, address: models.Model, machines: Mapping[Pointer, Bound]) -> bool:
+def given_up(bindings: models.QuerySet[Binding], address: IPAddress, machines: Mapping[Pointer, Bound]) -> bool:
     """
     Whether other endpoints give up an address that they keep: their guest is retired, or a user assigned the address to
     a guest of this endpoint.
@@ -55,7 +55,7 @@ class ForeignReader:
     """
 
     def __init__(
-        self, endpoint: models.Model, records: Mapping[str, list[Record]], bound_to: Mapping[Pointer, Bound]
+        self, endpoint: ProxmoxEndpoint, records: Mapping[str, list[Record]], bound_to: Mapping[Pointer, Bound]
     ) -> None:
         self.others = Binding.objects.exclude(endpoint=endpoint).order_by()
         self.records = records
@@ -63,7 +63,7 @@ class ForeignReader:
 
     def kept(self) -> dict[Pointer, str]:
         """The objects that another endpoint keeps, with its ID: its name may be hidden from the reader."""
-        foreign = {}
+        foreign: dict[Pointer, str] = {}
         for kind, found in self.records.items():
             free = {record.pointer.pk: record.pointer for record in found if record.pointer not in self.bound_to}
             rows = self.others.filter(kind=kind, object_id__in=list(free))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dcim.models import MACAddress
 from django.contrib.contenttypes.models import ContentType
@@ -10,7 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from virtualization.models import VirtualMachine, VMInterface
 
-from ..models import Binding, ProxmoxGuest
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.guest_identity import is_another_machine
 from ..sync.hints import GuestHints
 from ..sync.state import Bound, Item
@@ -38,7 +39,7 @@ def new_guests(items: Iterable[Item], bindings: Mapping[tuple[str, str], Bound])
     return found
 
 
-def load_departed(endpoint: models.Model, newcomers: Sequence[Item]) -> tuple[DepartedUnit, ...]:
+def load_departed(endpoint: ProxmoxEndpoint, newcomers: Sequence[Item]) -> tuple[DepartedUnit, ...]:
     """
     The retired guests of other endpoints that have a UUID or a MAC address of a new guest. Those that users have told
     the sync to leave alone, or have taken over, stay where they are.
@@ -81,26 +82,30 @@ def units_of(keys: Sequence[tuple[int, str]]) -> tuple[DepartedUnit, ...]:
     )
 
 
-def unbound_elsewhere(newcomers: Sequence[Item]) -> models.QuerySet:
+def unbound_elsewhere(newcomers: Sequence[Item]) -> models.QuerySet[VirtualMachine, dict[str, Any]]:
     """
     The virtual machines of any cluster, as a query for their ids, that no endpoint keeps and that have the UUID or a
     MAC address of a new guest.
     """
+    rows: models.QuerySet[VirtualMachine, dict[str, Any]]
     if not newcomers:
-        return VirtualMachine.objects.none().values('pk')
-    uuids = {str(uuid).lower() for item in newcomers if (uuid := GuestHints.of(item).uuid)}
+        rows = VirtualMachine.objects.none().values('pk')
+        return rows
+    uuids = {str(uuid).lower() for item in newcomers if (uuid := item.hints['uuid'])}
     holders = MACAddress.objects.filter(
         mac_address__in=macs_of(newcomers), assigned_object_type=ContentType.objects.get_for_model(VMInterface)
     )
     bound = Binding.objects.filter(kind='vm').order_by()
-    return (
+    rows = (
         VirtualMachine.objects.annotate(folded_serial=Lower('serial'))
         .filter(Q(folded_serial__in=uuids) | Q(interfaces__in=holders.order_by().values('assigned_object_id')))
         .exclude(pk__in=bound.values('object_id'))
         .order_by()
         .values('pk')
     )
+    return rows
 
 
 def macs_of(items: Iterable[Item]) -> set[str]:
-    return {mac for item in items for mac in item.identity.get('id_macs', ())}
+    macs = (item.identity.get('id_macs') for item in items)
+    return {str(mac) for found in macs if isinstance(found, frozenset) for mac in found}

@@ -12,7 +12,7 @@ from ..sync.changes import Action
 from ..sync.guest_states import Pending
 from ..sync.values import Value, decode, encode_all
 
-__all__ = ('record_seen', 'settle_seen')
+__all__ = ('clear_written_values', 'store_proxmox_values')
 
 BATCH = 1000
 # What is not bound as long as these are not in NetBox.
@@ -21,7 +21,7 @@ UNBOUND = (Action.CREATE, Action.ADOPT)
 type Identity = tuple[str, str]
 
 
-def record_seen(
+def store_proxmox_values(
     endpoint: ProxmoxEndpoint, seen: Mapping[Identity, Mapping[str, Value]], pending: Iterable[Pending]
 ) -> None:
     """
@@ -41,14 +41,14 @@ def record_seen(
     stored = stored_of(endpoint)
     differing = {identity: values for identity, values in wanted.items() if values != stored.get(identity, {})}
     for batch in batched(differing, BATCH):
-        rows = Binding.objects.filter(endpoint=endpoint, key__in=[key for _kind, key in batch]).only('kind', 'key')
-        rows = [row for row in rows if (row.kind, row.key) in differing]
+        found = Binding.objects.filter(endpoint=endpoint, key__in=[key for _kind, key in batch]).only('kind', 'key')
+        rows = [row for row in found if (row.kind, row.key) in differing]
         for row in rows:
             row.proxmox_values = differing[row.kind, row.key]
         Binding.objects.bulk_update(rows, ['proxmox_values'])
 
 
-def settle_seen(endpoint: ProxmoxEndpoint) -> None:
+def clear_written_values(endpoint: ProxmoxEndpoint) -> None:
     """After a stored plan was applied: forget what is written now."""
     changed = []
     for row in Binding.objects.filter(endpoint=endpoint).exclude(proxmox_values={}).only('values', 'proxmox_values'):

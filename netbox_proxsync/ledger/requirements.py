@@ -7,10 +7,10 @@ from typing import Any
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
-from django.db import models
 from django.utils.translation import override
 from extras.choices import CustomFieldStatusChoices, CustomFieldTypeChoices
 from extras.models import CustomField, Tag
+from netbox.models import NetBoxModel
 
 from ..custom_fields import OWN_FIELDS, unusable_fields
 from ..sync.kinds import KINDS
@@ -143,7 +143,7 @@ def load_tag_limits() -> dict[Pointer, frozenset[str]]:
     }
 
 
-def not_assignable(tags: Iterable[Pointer], instance: models.Model) -> set[Pointer]:
+def not_assignable(tags: Iterable[Pointer], instance: NetBoxModel) -> set[Pointer]:
     """Those of some tags that NetBox does not let an object have, and that it does not have yet."""
     pks = {tag.pk: tag for tag in tags}
     limited = Tag.objects.filter(pk__in=pks, object_types__isnull=False)

@@ -1,17 +1,14 @@
 """
-What a run keeps in memory about the database, and takes back together with a rollback.
+What a run keeps in memory about the database, and undoes together with a rollback.
 
-A run remembers what it has written: which objects are bound, which tags it made. After a rollback that would be wrong,
-and a repeated transaction would do something else than the first attempt.
+A run remembers what it has written: which objects are bound, which tags it has created. After a rollback that would be
+wrong, and a repeated transaction would not do the same as the first attempt.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any
 
 __all__ = ('Journal', 'JournaledDict', 'JournaledSet')
-
-MISSING = object()
 
 
 class Journal:
@@ -21,11 +18,12 @@ class Journal:
         self._undo: list[Callable[[], None]] = []
 
     def note(self, undo: Callable[[], None]) -> None:
+        """Note how to undo a change that is about to be made."""
         self._undo.append(undo)
 
     @contextmanager
     def reverting(self) -> Iterator[None]:
-        """What is changed within is undone if this fails. Can be nested, as savepoints are."""
+        """Undo what is changed within the block if it fails. Can be nested, as savepoints are."""
         mark = len(self._undo)
         try:
             yield
@@ -35,64 +33,47 @@ class Journal:
             raise
 
     def forget(self) -> None:
-        """After a commit: what was changed stays."""
+        """After a commit: the changes are final."""
         self._undo.clear()
 
 
-class JournaledDict[K: Hashable, V](dict[K, V]):
-    def __init__(self, journal: Journal, content: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
-        super().__init__(content)
+class JournaledDict[K: Hashable, V](MutableMapping[K, V]):
+    """A dictionary whose changes can be undone."""
+
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._items: dict[K, V] = {}
 
     def _note(self, key: K) -> None:
-        before = self.get(key, MISSING)
-        restore = super().__setitem__ if before is not MISSING else None
-        remove = super().pop
+        if key in self._items:
+            before = self._items[key]
+            self._journal.note(lambda: self._items.__setitem__(key, before))
+        else:
+            self._journal.note(lambda: self._discard(key))
 
-        def undo() -> None:
-            if restore:
-                restore(key, before)
-            else:
-                remove(key, None)
+    def _discard(self, key: K) -> None:
+        self._items.pop(key, None)
 
-        self._journal.note(undo)
+    def __getitem__(self, key: K) -> V:
+        return self._items[key]
 
     def __setitem__(self, key: K, value: V) -> None:
         self._note(key)
-        super().__setitem__(key, value)
+        self._items[key] = value
 
     def __delitem__(self, key: K) -> None:
         self._note(key)
-        super().__delitem__(key)
+        del self._items[key]
 
-    def pop(self, key: K, *default: Any) -> V:
-        self._note(key)
-        return super().pop(key, *default)
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._items)
 
-    def setdefault(self, key: K, default: V = None) -> V:
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def update(self, *others: Mapping[K, V] | Iterable[tuple[K, V]], **values: V) -> None:
-        for key, value in dict(*others, **values).items():
-            self[key] = value
-
-    def clear(self) -> None:
-        for key in list(self):
-            del self[key]
-
-    def popitem(self) -> tuple[K, V]:
-        key = next(reversed(self))
-        return key, self.pop(key)
-
-    def __ior__(self, other: Mapping[K, V]):
-        self.update(other)
-        return self
+    def __len__(self) -> int:
+        return len(self._items)
 
 
 class JournaledSet[T: Hashable]:
-    """As much of a set as is needed: `add`, `discard`, `in`, iteration."""
+    """A set whose changes can be undone: `add`, `discard`, `in`, iteration."""
 
     def __init__(self, journal: Journal) -> None:
         self._members: JournaledDict[T, None] = JournaledDict(journal)

@@ -1,4 +1,4 @@
-"""The mapping rules as the plain data that a sync decides by."""
+"""The mapping rules as plain data."""
 
 from collections.abc import Iterable
 
@@ -7,10 +7,7 @@ from ..sync.rules import TARGETS, Outcome, Rule
 from ..sync.values import Pointer
 from .fields import pointer_to
 
-__all__ = ('load_rules', 'plain_rule', 'values_of')
-
-PLAIN = ('weight', 'guest_type', 'name_pattern', 'pattern_type', 'tag_match', 'vmid_min', 'vmid_max', 'template')
-LISTS = ('guest_tags', 'pools', 'nodes')
+__all__ = ('load_rules', 'plain_rule', 'values_by_target')
 
 
 def load_rules() -> list[MappingRule]:
@@ -19,6 +16,7 @@ def load_rules() -> list[MappingRule]:
 
 
 def plain_rule(rule: MappingRule) -> Rule:
+    """A rule as plain data. Its related objects should be loaded already."""
     return Rule(
         pk=rule.pk,
         name=rule.name,
@@ -27,13 +25,22 @@ def plain_rule(rule: MappingRule) -> Rule:
             extra_tags=frozenset(pointer_to(tag) for tag in rule.extra_tags.all()),
             **{target: pointer_to(value) if (value := getattr(rule, target)) else None for target in TARGETS},
         ),
-        **{name: getattr(rule, name) for name in PLAIN},
-        **{name: tuple(getattr(rule, name)) for name in LISTS},
+        weight=rule.weight,
+        guest_type=rule.guest_type,
+        name_pattern=rule.name_pattern,
+        pattern_type=rule.pattern_type,
+        guest_tags=tuple(rule.guest_tags),
+        tag_match=rule.tag_match,
+        pools=tuple(rule.pools),
+        nodes=tuple(rule.nodes),
+        vmid_min=rule.vmid_min,
+        vmid_max=rule.vmid_max,
+        template=rule.template,
     )
 
 
-def values_of(rules: Iterable[Rule]) -> dict[str, frozenset[Pointer]]:
-    """By target: every value that a rule sets."""
+def values_by_target(rules: Iterable[Rule]) -> dict[str, frozenset[Pointer]]:
+    """Every value that one of these rules sets, by target."""
     outcomes = [rule.outcome for rule in rules]
     return {
         target: frozenset(value for outcome in outcomes if (value := getattr(outcome, target)) is not None)

@@ -1,7 +1,8 @@
-"""An endpoint's settings as the plain data that a sync decides by."""
+"""The settings of an endpoint as plain data."""
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Model
 from django.utils.translation import gettext as _
 from netbox.plugins import get_plugin_config
 
@@ -14,43 +15,23 @@ from ..sync.offline_nodes import LastSeen
 from ..sync.settings import Settings
 from ..sync.values import Pointer
 from .fields import pointer_to
-from .rules import load_rules, plain_rule, values_of
+from .rules import load_rules, plain_rule, values_by_target
 
 __all__ = ('load_settings',)
 
 MIB = 1024 * 1024
-OF_GUESTS = ('type', 'vmid', 'node', 'seen_until', 'ignored', 'virtual_machine_id')
-POINTERS = (
-    'cluster', 'cluster_type', 'cluster_group', 'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf',
-    'vlan_group',
-)  # fmt: skip
-PLAIN = (
-    'sync_vms',
-    'sync_containers',
-    'sync_templates',
-    'adopt_by_name',
-    'sync_nodes',
-    'create_vlans',
-    'interface_naming',
-    'missing_guests',
-    'grace_days',
-    'missing_addresses',
-    'missing_address_reads',
-    'address_limit',
-    'field_policy',
-    'change_limit',
-)
+GUEST_COLUMNS = ('type', 'vmid', 'node', 'seen_until', 'ignored', 'virtual_machine_id')
 
 
 def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
     """
-    The settings in force.
+    The settings that apply to a run of an endpoint.
 
     NetBox shows `memory` and `disk` in units of RAM_BASE_UNIT and DISK_BASE_UNIT (1000 or 1024), so what is stored
     depends on them; the plugin's setting `sizes = 'mib'` stores MiB whatever they are.
 
     Raises:
-        BranchUnusable: What the endpoint or a rule names is not in the active branch.
+        BranchUnusable: An object to which the endpoint or a rule refers does not exist in the active branch.
     """
     try:
         return settings_of(endpoint)
@@ -66,18 +47,19 @@ def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
 
 
 def settings_of(endpoint: ProxmoxEndpoint) -> Settings:
+    """As `load_settings`; ObjectDoesNotExist if an object to which it refers does not exist."""
     rules = {rule: plain_rule(rule) for rule in load_rules()}
-    guests = list(ProxmoxGuest.objects.filter(endpoint=endpoint).only(*OF_GUESTS).order_by())
+    guests = list(ProxmoxGuest.objects.filter(endpoint=endpoint).only(*GUEST_COLUMNS).order_by())
     ignored = [guest for guest in guests if guest.ignored]
     read_at = guests_read(endpoint)
     plain_mib = get_plugin_config('netbox_proxsync', 'sizes') == 'mib'
     return Settings(
         endpoint=pointer_to(endpoint),
         rules=tuple(plain for rule, plain in rules.items() if rule.is_for(endpoint.pk)),
-        ruled=values_of(rules.values()),
+        ruled=values_by_target(rules.values()),
         guest_filters=GuestFilters.parse(endpoint.include_guests, endpoint.exclude_guests),
-        ram_unit=MIB if plain_mib else django_settings.RAM_BASE_UNIT**2,
-        disk_unit=MIB if plain_mib else django_settings.DISK_BASE_UNIT**2,
+        ram_unit=MIB if plain_mib else bytes_per_unit('RAM_BASE_UNIT'),
+        disk_unit=MIB if plain_mib else bytes_per_unit('DISK_BASE_UNIT'),
         ignored=frozenset(guest.key for guest in ignored),
         ignored_machines=frozenset(
             Pointer('virtualization.virtualmachine', guest.virtual_machine_id)
@@ -90,11 +72,40 @@ def settings_of(endpoint: ProxmoxEndpoint) -> Settings:
             for node in ClusterState.parse(endpoint.cluster_state).nodes
             if node.offline_since
         },
-        **{name: pointer(endpoint, name) for name in POINTERS},
-        **{name: getattr(endpoint, name) for name in PLAIN},
+        cluster=optional(endpoint.cluster),
+        cluster_type=optional(endpoint.cluster_type),
+        cluster_group=optional(endpoint.cluster_group),
+        site=optional(endpoint.site),
+        tenant=optional(endpoint.tenant),
+        guest_role=optional(endpoint.guest_role),
+        node_role=optional(endpoint.node_role),
+        node_device_type=optional(endpoint.node_device_type),
+        vrf=optional(endpoint.vrf),
+        vlan_group=optional(endpoint.vlan_group),
+        sync_vms=endpoint.sync_vms,
+        sync_containers=endpoint.sync_containers,
+        sync_templates=endpoint.sync_templates,
+        adopt_by_name=endpoint.adopt_by_name,
+        sync_nodes=endpoint.sync_nodes,
+        create_vlans=endpoint.create_vlans,
+        interface_naming=endpoint.interface_naming,
+        missing_guests=endpoint.missing_guests,
+        grace_days=endpoint.grace_days,
+        missing_addresses=endpoint.missing_addresses,
+        missing_address_reads=endpoint.missing_address_reads,
+        address_limit=endpoint.address_limit,
+        field_policy=endpoint.field_policy,
+        change_limit=endpoint.change_limit,
     )
 
 
-def pointer(endpoint: ProxmoxEndpoint, name: str) -> Pointer | None:
-    related = getattr(endpoint, name)
-    return pointer_to(related) if related else None
+def bytes_per_unit(setting: str) -> int:
+    """The size of a unit of `memory` or `disk`, by the name of the setting of NetBox that determines it."""
+    # By name: django-stubs does not know the settings of NetBox.
+    base: int = getattr(django_settings, setting)
+    return base**2
+
+
+def optional(instance: Model | None) -> Pointer | None:
+    """A pointer to an object, if there is one."""
+    return None if instance is None else pointer_to(instance)

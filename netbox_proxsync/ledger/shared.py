@@ -1,10 +1,11 @@
 """
-Objects shared with the rest of NetBox (tags, platforms, roles, types, VLANs): looked up by name once, made if missing,
-and from then on known by id. So a rename in NetBox is an edit by a user and stays.
+Objects shared with the rest of NetBox (tags, platforms, roles, types, VLANs): looked up by name once, created if
+missing, and from then on known by id. So a rename in NetBox is an edit by a user and is not reverted.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dcim.models import DeviceType
 from django.apps import apps
@@ -24,7 +25,8 @@ __all__ = ('FoundShared', 'SharedObjects')
 
 SLUG_LENGTH = 100
 
-type Instances = Mapping[int, models.Model]
+# Any: tags, platforms, roles, types and VLANs have no common base class with a name.
+type Instances = Mapping[int, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class FoundShared:
     """
     Attributes:
         pointers: The objects that exist.
-        new: Those among them that were found by name, so that they are not remembered yet.
+        new: Those of them that were found by name and are not remembered yet.
     """
 
     pointers: Mapping[Shared, Pointer]
@@ -41,17 +43,17 @@ class FoundShared:
 
 class SharedObjects:
     """
-    The objects that the shared values of one endpoint stand for, in the active branch.
+    Finds the objects for the shared values of one endpoint, in the active branch.
 
-    Each endpoint remembers its own. A value that it has never used means what it means to another endpoint.
+    Each endpoint remembers its own objects. For a value that it has never used, those of other endpoints are used.
     """
 
     def __init__(self, endpoint: ProxmoxEndpoint) -> None:
         self.endpoint = endpoint
 
     def find(self, wanted: Iterable[Shared]) -> FoundShared:
-        """The objects that exist, by one query for each model, and one for what is remembered."""
-        # A device type is made under its manufacturer, and both may be renamed.
+        """The objects that exist, by one query for each model, and one for the remembered objects."""
+        # A device type belongs to a manufacturer, and both may be renamed.
         by_model: dict[str, set[Shared]] = {}
         for shared in wanted:
             by_model.setdefault(shared.model, set()).add(shared)
@@ -62,7 +64,7 @@ class SharedObjects:
         new: dict[Shared, Pointer] = {}
         # Manufacturers before the device types that are looked up by them.
         for model, group in sorted(by_model.items(), key=lambda entry: entry[0] != 'dcim.manufacturer'):
-            instances = {instance.pk: instance for instance in ordered(apps.get_model(model).objects.all())}
+            instances = {instance.pk: instance for instance in ordered(shared_model(model).objects.all())}
             known = {shared: pk for shared in group if (pk := first_there(remembered.get(shared, ()), instances))}
             pointers |= {shared: pointer_to(instances[pk]) for shared, pk in known.items()}
             named = find_by_name(group, instances, pointers)
@@ -74,10 +76,9 @@ class SharedObjects:
 
     def create(self, shared: Shared) -> Pointer:
         """
-        Make the object, unless it is remembered, or one of exactly that name has come into being since the plan was
-        made.
+        Create an object, unless it is remembered, or one of exactly that name was created since the plan was made.
 
-        A name in another spelling is another object: it may have been made a moment ago because both are wanted.
+        A name in another spelling is another object: it may have been created a moment ago, because both are needed.
 
         Raises:
             ValidationError: NetBox refuses it.
@@ -86,14 +87,15 @@ class SharedObjects:
             return pointer
         try:
             with savepoint():
-                pointer = self.find_or_make(shared)
+                pointer = self.find_or_create(shared)
         except (IntegrityError, ValidationError):
-            # Another endpoint's run was making it, too, and has committed it by now.
-            pointer = self.find_or_make(shared)
+            # The run of another endpoint has created it at the same time.
+            pointer = self.find_or_create(shared)
         self.remember({shared: pointer})
         return pointer
 
     def remember(self, pointers: Mapping[Shared, Pointer]) -> None:
+        """Store the ids of objects."""
         rows = [
             SharedObject(
                 endpoint=self.endpoint,
@@ -111,10 +113,10 @@ class SharedObjects:
             update_fields=('object_id',),
         )
 
-    # What the above are made of
+    # Parts of the above
 
     def remembered(self, wanted: Iterable[Shared]) -> dict[Shared, list[tuple[int, int]]]:
-        """The endpoints and ids that are remembered for values: this endpoint's first, then the oldest."""
+        """The remembered objects, as (endpoint's pk, object's pk): those of this endpoint first, then the oldest."""
         wanted = {*wanted}
         if not wanted:
             return {}
@@ -128,26 +130,29 @@ class SharedObjects:
         return {shared: ids for shared, ids in found.items() if shared in wanted}
 
     def own(self, remembered: Mapping[Shared, list[tuple[int, int]]], group: Iterable[Shared]) -> dict[Shared, int]:
+        """The remembered objects (pks) of this endpoint."""
         entries = ((shared, remembered[shared][0]) for shared in group if shared in remembered)
         return {shared: pk for shared, (endpoint_id, pk) in entries if endpoint_id == self.endpoint.pk}
 
     def remembered_object(self, shared: Shared) -> Pointer | None:
-        model = apps.get_model(shared.model)
+        """The remembered object of a value, if it still exists."""
+        model = shared_model(shared.model)
         ids = self.remembered([shared]).get(shared, ())
         instances = model.objects.in_bulk([pk for _endpoint, pk in ids])
         if model is VLAN:
-            # Whatever it is called, and wherever it was moved: a VLAN of another VLAN ID is another one.
+            # A VLAN may be renamed and moved. If its VLAN ID was changed, it is another VLAN.
             instances = {pk: vlan for pk, vlan in instances.items() if vlan_name(vlan.vid) == shared.name}
         pk = first_there(ids, instances)
         return pointer_to(instances[pk]) if pk else None
 
-    def find_or_make(self, shared: Shared) -> Pointer:
-        model = apps.get_model(shared.model)
+    def find_or_create(self, shared: Shared) -> Pointer:
+        """The object of exactly that name, created if missing."""
+        model = shared_model(shared.model)
         manufacturer = self.create(manufacturer_of(shared)) if model is DeviceType else None
         if manufacturer:
             found = model.objects.filter(model__iexact=shared.name, manufacturer=manufacturer.pk)
         elif model is VLAN:
-            # A VLAN is what it is by its id and its place; its name is for people.
+            # A VLAN is identified by its VLAN ID and its group or site, not by its name.
             found = model.objects.filter(**dict(shared.attributes)).order_by('group_id')
         else:
             found = ordered(model.objects.filter(name=shared.name))
@@ -164,11 +169,18 @@ class SharedObjects:
         return pointer_to(instance)
 
 
+def shared_model(name: str) -> Any:
+    """The model of shared objects, given as 'app_label.model_name'."""
+    return apps.get_model(name)
+
+
 def manufacturer_of(device_type: Shared) -> Shared:
+    """The manufacturer of a device type."""
     return Shared('dcim.manufacturer', device_type.within)
 
 
 def first_there(ids: Iterable[tuple[int, int]], instances: Instances) -> int | None:
+    """The first of remembered objects (endpoint's pk, object's pk) that exists."""
     return next((pk for _endpoint, pk in ids if pk in instances), None)
 
 
@@ -176,17 +188,19 @@ def find_by_name(wanted: set[Shared], instances: Instances, found: Mapping[Share
     """
     The objects by their natural keys.
 
-    A name is matched exactly; else without regard to case, unless the other spelling is itself wanted; else by slug,
-    if the name is one ('tier-1' is the tag 'Tier 1').
+    A name is matched exactly; otherwise case-insensitively, unless the other spelling is needed as well; otherwise by
+    slug, if the name is one ('tier-1' is the tag 'Tier 1').
 
     Args:
         instances: All objects of the model, in the order in which they are preferred.
-        found: Manufacturers, for their device types.
+        found: The objects that were found before; device types are looked up by their manufacturers.
     """
     if any(shared.model == 'dcim.devicetype' for shared in wanted):
         return find_device_types(wanted, instances, found)
     names = {shared.name for shared in wanted}
-    exact, folded, slugs = {}, {}, {}
+    exact: dict[str, Pointer] = {}
+    folded: dict[str, Pointer] = {}
+    slugs: dict[str, Pointer] = {}
     for instance in instances.values():
         pointer = pointer_to(instance)
         exact.setdefault(instance.name, pointer)
@@ -202,7 +216,7 @@ def find_by_name(wanted: set[Shared], instances: Instances, found: Mapping[Share
 def find_device_types(
     wanted: set[Shared], instances: Instances, found: Mapping[Shared, Pointer]
 ) -> dict[Shared, Pointer]:
-    """A model's name is unique for its manufacturer only."""
+    """The device types by manufacturer and model: the name of a model is unique for its manufacturer only."""
     by_model: dict[tuple[int, str], Pointer] = {}
     for instance in instances.values():
         by_model.setdefault((instance.manufacturer_id, instance.model.lower()), pointer_to(instance))
@@ -211,16 +225,16 @@ def find_device_types(
     return {shared: by_model[pair] for shared, pair in pairs.items() if pair in by_model}
 
 
-def ordered(rows: models.QuerySet) -> models.QuerySet:
-    """Where a name is not unique (platforms of several manufacturers), the one without and then the oldest is meant."""
+def ordered[M: models.Model](rows: models.QuerySet[M]) -> models.QuerySet[M]:
+    """In order of preference, if names are not unique: platforms without a manufacturer first, then by age."""
     is_of_manufacturer = hasattr(rows.model, 'manufacturer_id') and rows.model is not DeviceType
     order = ('manufacturer_id', 'pk') if is_of_manufacturer else ('pk',)
     return rows.order_by(*[models.F(name).asc(nulls_first=True) for name in order])
 
 
-def free_slug(model: type[models.Model], name: str) -> str:
-    """A valid slug that no other object has. Different names may have the same one: 'a.b' and 'a-b'."""
-    base = slugify(name.replace('.', '-').replace('+', '-plus-').replace('/', '-')) or model._meta.model_name
+def free_slug(model: Any, name: str) -> str:
+    """A valid slug that no other object has. Different names may have the same slug: 'a.b' and 'a-b'."""
+    base = slugify(name.replace('.', '-').replace('+', '-plus-').replace('/', '-')) or str(model._meta.model_name)
     slug, number = base[:SLUG_LENGTH], 1
     while model.objects.filter(slug=slug).exists():
         number += 1

@@ -1,13 +1,15 @@
-"""NetBox's own validation."""
+"""NetBox's own validation of an object."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models
 from extras.models import CustomField
 
 from ..custom_fields import OWN_FIELDS
+from .fields import custom_field_data
 
 __all__ = ('validate',)
 
@@ -17,45 +19,47 @@ def validate(instance: models.Model) -> None:
     Fill the defaults of custom fields that the object lacks, as NetBox's REST API does, and validate it.
 
     Raises:
-        ValidationError: NetBox refuses it; also where it names an object that is gone, deleted since a plan was made.
+        ValidationError: NetBox refuses it; also if it refers to an object that was deleted since the plan was made.
     """
     fill_defaults(instance)
     try:
-        with own_fields_set_aside(instance):
+        with without_refused_values(instance):
             instance.full_clean()
     except ObjectDoesNotExist:
-        # NetBox's checks of an object as a whole trust that whatever it names is there. Its fields' own do not.
+        # NetBox's validation of an object as a whole assumes that referenced objects exist; that of fields does not.
         instance.clean_fields()
         raise
 
 
 def fill_defaults(instance: models.Model) -> None:
-    """NetBox does that when it saves an object, which is after it has validated it."""
+    """Fill the defaults of custom fields before an object is validated; NetBox does so afterwards, when it saves it."""
     if hasattr(instance, 'custom_field_data'):
         for name, default in CustomField.objects.get_defaults_for_model(type(instance)).items():
-            instance.custom_field_data.setdefault(name, default)
+            custom_field_data(instance).setdefault(name, default)
 
 
 @contextmanager
-def own_fields_set_aside(instance: models.Model) -> Iterator[None]:
+def without_refused_values(instance: models.Model) -> Iterator[None]:
     """
-    Keep values out of the check that a sync has written earlier and that NetBox does not take any more, because a
-    choice was renamed or the field was made unique. They stay as they are; runs say so once.
+    Remove values from an object, while it is validated, that a sync has written earlier and that NetBox refuses now,
+    because a choice was renamed or the field was made unique. They remain in NetBox; runs report them once.
     """
-    aside = {}
+    removed: dict[str, Any] = {}
     own = OWN_FIELDS.get(instance._meta.label_lower, frozenset())
     if own and instance.pk:
+        data = custom_field_data(instance)
         for field in CustomField.objects.get_for_model(type(instance)):
-            if field.name in own and not field.required and is_refused(field, instance.custom_field_data):
-                aside[field.name] = instance.custom_field_data.pop(field.name)
+            if field.name in own and not field.required and is_refused(field, data):
+                removed[field.name] = data.pop(field.name)
     try:
         yield
     finally:
-        if aside:
-            instance.custom_field_data |= aside
+        if removed:
+            custom_field_data(instance).update(removed)
 
 
-def is_refused(field: CustomField, data: dict) -> bool:
+def is_refused(field: CustomField, data: Mapping[str, Any]) -> bool:
+    """Whether NetBox refuses the value of a custom field, or may do so because it must be unique."""
     if field.name not in data:
         return False
     if field.unique:

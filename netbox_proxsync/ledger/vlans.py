@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from dcim.models import Device, Site
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from ipam.models import VLAN
 from virtualization.models import Cluster, VirtualMachine
 
@@ -28,8 +28,8 @@ def load_vlans(
     """
     own_site = Site.objects.filter(pk=settings.site.pk).first() if settings.site else None
     site = cluster._site if cluster else own_site
-    own_group = {settings.vlan_group} - {None}
-    ruled = {rule.outcome.vlan_group for rule in settings.rules} - {None}
+    own_group = {settings.vlan_group} if settings.vlan_group else set()
+    ruled = {rule.outcome.vlan_group for rule in settings.rules if rule.outcome.vlan_group}
     made = made_vlans(endpoint)
     return {
         'interface': book(offered_to_guests(cluster, site), site, own_group | ruled, settings, made),
@@ -52,14 +52,20 @@ def made_vlans(endpoint: ProxmoxEndpoint) -> dict[Shared, VLAN]:
 
 
 def offered_to_guests(cluster: Cluster | None, site: Site | None) -> QuerySet[VLAN]:
+    rows: QuerySet[VLAN]
     if cluster is None and site is None:
-        # Without a place NetBox would offer those of all groups.
-        return VLAN.objects.filter(site=None, group__scope_id=None)
-    return VLAN.objects.get_for_virtualmachine(VirtualMachine(cluster=cluster, site=site))
+        # For a virtual machine without a cluster and a site, NetBox would offer the VLANs of all groups.
+        rows = VLAN.objects.filter(site=None, group__scope_id=None)
+    else:
+        rows = VLAN.objects.get_for_virtualmachine(VirtualMachine(cluster=cluster, site=site))
+    return rows
 
 
 def offered_to_nodes(cluster: Cluster | None, site: Site | None) -> QuerySet[VLAN]:
-    return VLAN.objects.get_for_device(Device(cluster=cluster, site=site)) if site else VLAN.objects.none()
+    rows: QuerySet[VLAN] = (
+        VLAN.objects.get_for_device(Device(cluster=cluster, site=site)) if site else VLAN.objects.none()
+    )
+    return rows
 
 
 def book(
@@ -94,5 +100,5 @@ def book(
     )
 
 
-def optional(instance: object) -> Pointer | None:
+def optional(instance: Model | None) -> Pointer | None:
     return pointer_to(instance) if instance is not None else None

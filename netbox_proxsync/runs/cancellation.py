@@ -150,7 +150,7 @@ class CancelWatch:
             # It was deleted, with its endpoint perhaps; or begun in a transaction that is still open.
             return self._seen
         self._seen = True
-        return status == RunStatusChoices.CANCELLING
+        return bool(status == RunStatusChoices.CANCELLING)
 
     def _tell(self) -> None:
         with self._lock:
@@ -171,7 +171,7 @@ def run_to_cancel(user: AnyUser, pk: int, denied: str = '') -> SyncRun:
         Http404: There is none, as far as the person may know.
         PermissionDenied
     """
-    run = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
+    run: SyncRun = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
     if user.has_perm('netbox_proxsync.sync_proxmoxendpoint', run.endpoint):
         return run
     if user.has_perm('netbox_proxsync.view_syncrun', run):

@@ -1,6 +1,7 @@
 """The life of a run: one at a time for each endpoint; closed, found dead, pruned."""
 
 import logging
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 
@@ -42,13 +43,14 @@ JOB_GRACE = timedelta(minutes=10)
 WAITING_IN_QUEUE = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 
 
-def endpoint_lock(endpoint_id: int):
+def endpoint_lock(endpoint_id: int) -> AbstractContextManager[bool]:
     """
     A context manager that yields whether it got the lock under which an endpoint's runs work, one at a time.
 
     The lock belongs to the database session, so it goes with a killed worker.
     """
-    return advisory_lock((LOCK_CLASS, endpoint_id), wait=False)
+    lock: AbstractContextManager[bool] = advisory_lock((LOCK_CLASS, endpoint_id), wait=False)
+    return lock
 
 
 def close(run: SyncRun, status: str, error: str = '') -> None:

@@ -1,4 +1,4 @@
-"""How far a run is that has not ended, worked out from its row."""
+"""The progress of a run that has not ended, computed from its row."""
 
 import re
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ PHASES = {
 }
 # As `RunRecorder.progress` writes it.
 PHASE = re.compile(r'(\S+)(?: (\d+)/(\d+))?')
-# The first moments of a phase tell little of the rest.
+# The first seconds of a phase are no basis for an estimate.
 SECONDS_BEFORE_ESTIMATE = 3
 
 
 @dataclass(frozen=True)
 class Progress:
     """
-    How far a run is.
+    The progress of a run.
 
     Attributes:
-        label: What it does at present, for people.
-        done, total: What of the present phase is done; None where that is not counted.
-        remaining: Of the present phase, by its pace so far; None while that cannot be told.
+        label: The present phase, for people.
+        done, total: Units of the present phase; None if it has none.
+        remaining: The estimated time until the end of the present phase; None if there is no estimate yet.
     """
 
     label: str
@@ -42,31 +42,34 @@ class Progress:
 
     @classmethod
     def of(cls, run: SyncRun, now: datetime) -> Self:
+        """The progress of a run at a given time."""
         if run.status == RunStatusChoices.QUEUED:
-            return cls(_('Waiting for a worker'))
+            return cls(str(_('Waiting for a worker')))
         found = PHASE.fullmatch(run.phase)
         name, done, total = found.groups() if found else (run.phase, None, None)
-        label = PHASES.get(name, _('Starting'))
+        label = str(PHASES.get(name, _('Starting')))
         if run.status == RunStatusChoices.CANCELLING:
-            label = _('Stopping')
-        if not total or not int(total):
+            label = str(_('Stopping'))
+        if done is None or total is None or not int(total):
             return cls(label)
-        # Phases follow one another, so those that are timed have gone before the present one.
+        # Phases follow one another, so the phases with a timing are over.
         elapsed = now - run.started - timedelta(seconds=sum(run.timings.values())) if run.started else timedelta()
-        done, total = min(int(done), int(total)), int(total)
-        return cls(label, done, total, remaining(elapsed, done, total))
+        is_done = min(int(done), int(total))
+        return cls(label, is_done, int(total), remaining(elapsed, is_done, int(total)))
 
     @property
     def percent(self) -> int | None:
-        return None if self.total is None else 100 * self.done // self.total
+        """How much of the present phase is done, in percent; None if that is not known."""
+        return None if self.done is None or self.total is None else 100 * self.done // self.total
 
     @property
-    def told(self) -> str:
-        """What a screen reader is told, in steps of ten per cent: not every poll is worth a word."""
-        return str(self.label) if self.percent is None else f'{self.label}: {self.percent // 10 * 10} %'
+    def text(self) -> str:
+        """For screen readers, in steps of ten percent, so that they do not announce every poll."""
+        return self.label if self.percent is None else f'{self.label}: {self.percent // 10 * 10} %'
 
 
 def remaining(elapsed: timedelta, done: int, total: int) -> timedelta | None:
+    """The estimated time until the end of a phase, by its pace until now."""
     if not done or elapsed.total_seconds() < SECONDS_BEFORE_ESTIMATE:
         return None
     return timedelta(seconds=round(elapsed.total_seconds() * (total - done) / done))

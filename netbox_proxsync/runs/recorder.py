@@ -1,6 +1,6 @@
-"""Keeps the record of a run while it works: its row, its changes, and what it tells of its endpoint."""
+"""Records a run while it is carried out: its row, its changes, and the state of its endpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import batched
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
-from ..ledger.database import retried
+from ..ledger.database import DatabaseBusy, retried
 from ..ledger.writer import Result
 from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from ..proxmox.inventory import Inventory
@@ -48,11 +48,11 @@ class RunRecorder:
 
     def start(self) -> bool:
         """Whether it was still waiting. If not, it was cancelled meanwhile."""
-        begun = {'status': RunStatusChoices.RUNNING, 'started': timezone.now()}
+        started = timezone.now()
         queued = SyncRun.objects.filter(pk=self.run.pk, status=RunStatusChoices.QUEUED)
-        if not retried(lambda: queued.update(**begun), _('recording the run')):
+        if not retried(lambda: queued.update(status=RunStatusChoices.RUNNING, started=started), _('recording the run')):
             return False
-        self.run.status, self.run.started = begun['status'], begun['started']
+        self.run.status, self.run.started = RunStatusChoices.RUNNING, started
         retried(partial(set_endpoint_status, self.run, EndpointStatusChoices.SYNCING), _('updating the endpoint'))
         return True
 
@@ -107,11 +107,18 @@ class RunRecorder:
 
     def warn(self, subject: str, message: str, remedy: str = '', is_fault: bool = False) -> None:
         """`is_fault`: of Proxmox VE's own configuration; not a warning if a user has acknowledged it."""
-        entry = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
+        entry: dict[str, Any] = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
         if is_fault:
             entry['fault'] = True
             entry['level'] = 'info' if self.run.endpoint.acknowledgment_of(entry) else 'warning'
         self.save(messages=[*self.run.messages, entry])
+
+    def attempt(self, work: Callable[[], None], doing: str) -> None:
+        """Do something that the next run does as well if the database does not allow it now; then it is a warning."""
+        try:
+            retried(work, doing)
+        except DatabaseBusy as error:
+            self.warn('database', str(error))
 
     def planned(self, plan: Plan) -> None:
         """Store a plan that is not applied, row by row, so that it can be applied as it is."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from .. import branching
@@ -26,6 +27,7 @@ __all__ = (
     'has_plan',
     'may_apply',
     'open_parts',
+    'why_reading_is_stale',
 )
 
 ROWS_AT_ONCE = 1000
@@ -84,7 +86,36 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
         refuse_unknown([unit for unit in units if unit not in known])
 
 
-def check_visible(run: SyncRun, units: list[str], user: AnyUser) -> None:
+def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | None) -> str:
+    """
+    Why a stored plan does not show the current states of the guests; '' if it does.
+
+    Args:
+        source: The run that has made the plan.
+        by: The run that applies it.
+        guests_read: When the guests were last read, in main or in the branch in which the plan is applied.
+    """
+    assert source.started is not None, 'A run that has a plan was started.'
+    of_others = Q()
+    if source.vmids is None:
+        is_newest = guests_read == source.started
+    else:
+        is_newest = guests_read is None or guests_read < source.started
+        of_others = Q(vmids__overlap=source.vmids)
+    # Runs for given guests do not change that time.
+    later = SyncRun.objects.filter(
+        of_others,
+        endpoint=by.endpoint,
+        branch_id=by.branch_id,
+        vmids__isnull=False,
+        started__gt=source.started,
+    )
+    if is_newest and not later.exclude(mode=RunModeChoices.APPLY).exists():
+        return ''
+    return _('A plan was applied that had been made before the guests were last read. The next run compares it.')
+
+
+def check_visible(run: SyncRun, units: list[str], user: AbstractBaseUser) -> None:
     """
     Nobody chooses a guest or node that they may not view. It is as if the plan did not have it.
 
@@ -220,7 +251,7 @@ class StoredPlan:
     @property
     def refreshed(self) -> Mapping[int, Mapping[str, Value]]:
         rows = self.bindings().filter(values__isnull=False)
-        return {row.binding_id: decode_all(row.values) for row in rows.iterator()}
+        return {row.binding_id: decode_all(row.values or {}) for row in rows.iterator()}
 
     @property
     def forgotten(self) -> tuple[int, ...]:
@@ -229,7 +260,7 @@ class StoredPlan:
     @property
     def shared(self) -> Mapping[Shared, Pointer]:
         found = [(decode(value), pk) for value, pk in self.run.shared_objects]
-        return {value: Pointer(value.model, pk) for value, pk in found}
+        return {value: Pointer(value.model, pk) for value, pk in found if isinstance(value, Shared)}
 
     @property
     def rekeyed(self) -> Mapping[int, tuple[str, str]]:
@@ -264,4 +295,4 @@ def may_apply(user: AnyUser, run: SyncRun) -> bool:
     let refused runs through.
     """
     action = 'accept' if run.refusal else 'sync'
-    return user.has_perm(f'netbox_proxsync.{action}_proxmoxendpoint', run.endpoint)
+    return bool(user.has_perm(f'netbox_proxsync.{action}_proxmoxendpoint', run.endpoint))

@@ -47,7 +47,7 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView):
 @register_model_view(Binding, 'stop_managing', path='stop-managing')
 class BindingStopManagingView(BindingDecisionView):
     def decide(self, binding: Binding) -> str:
-        decisions.leave_to_people(binding)
+        decisions.stop_managing_object(binding)
         return _('It is yours: it is left as it is from now on.')
 
 

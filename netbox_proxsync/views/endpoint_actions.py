@@ -11,7 +11,7 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.forms import restrict_form_fields
 from utilities.views import GetReturnURLMixin, register_model_view
 
-from ..branching import BranchUnusable, InBranch, check_place
+from ..branching import BranchUnusable, InBranch, check_active_schema
 from ..choices import RunModeChoices, TLSModeChoices
 from ..crypto import SecretError
 from ..endpoints import acknowledgments, connection, host_keys
@@ -71,7 +71,7 @@ class StartRunView(EndpointActionView):
             messages.error(request, _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
             return redirect(endpoint.get_absolute_url())
         try:
-            check_place(request.POST.get('place'))
+            check_active_schema(request.POST.get('place'))
             run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode)
         except (BranchUnusable, InMaintenance) as error:
             messages.error(request, str(error))
@@ -174,7 +174,7 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
     def show(self, request: HttpRequest, endpoint: ProxmoxEndpoint, may_confirm: bool) -> HttpResponse:
         context: dict[str, Any] = {'object': endpoint, 'may_confirm': may_confirm}
         try:
-            context['keys'] = host_keys.seen(endpoint)
+            context['keys'] = host_keys.offered_keys(endpoint)
         except (ProxmoxError, SecretError) as error:
             context['error'] = str(error)
         return render(request, 'netbox_proxsync/endpoint_host_keys.html', context)

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from utilities.views import register_model_view
 
-from ..branching import BranchUnusable, check_place
+from ..branching import BranchUnusable, check_active_schema
 from ..choices import RunModeChoices
 from ..jobs import AlreadyRunning, SyncJob
 from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
@@ -27,7 +27,7 @@ class StartingRuns:
 
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
         try:
-            check_place(request.POST.get('place') or request.POST.get(f'_bulk_{self.mode}') or None)
+            check_active_schema(request.POST.get('place') or request.POST.get(f'_bulk_{self.mode}') or None)
         except BranchUnusable as error:
             messages.error(request, str(error))
             return redirect(return_url)

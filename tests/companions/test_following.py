@@ -3,7 +3,7 @@
 from netbox_branching.models import ChangeDiff
 from virtualization.models import VirtualMachine
 
-from netbox_proxsync.decisions import ignore, leave_to_people, manage_again, stop_ignoring, stop_managing
+from netbox_proxsync.decisions import ignore, manage_again, stop_ignoring, stop_managing, stop_managing_object
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import Binding, ProxmoxGuest
 
@@ -74,7 +74,7 @@ def test_what_people_took_over_in_main_is_left_alone_by_the_next_run_in_a_branch
     names = {vmid: lab.machine(vmid).name for vmid in (one, other)}
     bound = {vmid: Binding.objects.get(kind='vm', unit=lab.unit(vmid)) for vmid in (one, other)}
     machine = bound[other].object
-    leave_to_people(bound[one])
+    stop_managing_object(bound[one])
     stop_managing(ProxmoxGuest.objects.filter(vmid=other))
     pve.create(name='of-no-interest')
     lab.preview()
@@ -91,7 +91,7 @@ def test_what_people_took_over_in_main_is_left_alone_by_the_next_run_in_a_branch
     plan = lab.preview(branch)
     assert plan.counts == {'vm': {'update': 1}}
     # Also when it was decided after a plan was made.
-    leave_to_people(bound[one])
+    stop_managing_object(bound[one])
     with lab.active(branch):
         applied = SyncJob.enqueue_plan(plan, lab.admin, immediate=True)
     assert applied.changes.get().message == 'A person has taken it over.'

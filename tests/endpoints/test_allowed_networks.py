@@ -21,7 +21,7 @@ from django.urls import reverse
 from users.models import User
 
 from netbox_proxsync.endpoints.connection import test as check_connection
-from netbox_proxsync.endpoints.host_keys import seen
+from netbox_proxsync.endpoints.host_keys import offered_keys
 from tests.stack import loopback, netbox
 
 from ..proxmox.servers import answering, serving
@@ -161,7 +161,7 @@ class TestSSH:
             assert SETTING in checks[f'SSH to pve{number}']
 
     def test_host_keys_are_not_fetched(self, standin, make_endpoint, admin):
-        rows = seen(with_ssh(standin(RECORDED), make_endpoint))
+        rows = offered_keys(with_ssh(standin(RECORDED), make_endpoint))
         assert [SETTING in f'{row.error} {row.remedy}' and row.address in row.error for row in rows] == [True] * 3
 
     def test_a_single_host_is_asked_where_its_api_is(self, standin, make_endpoint, sync, deny):

@@ -9,7 +9,7 @@ from ipam.models import IPAddress, Service
 from users.models import User
 from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
 
-from netbox_proxsync.ledger.dependents import hanging_on
+from netbox_proxsync.ledger.dependents import dependents_of
 from netbox_proxsync.ledger.fields import pointer_to
 from netbox_proxsync.sync.state import Bound
 
@@ -43,7 +43,7 @@ def test_what_the_sync_made_hangs_on_nothing(vm, interface):
     vm.primary_ip4 = ip
     vm.save()
     ours = bound('interface', interface) | bound('ip', ip) | bound('mac', mac)
-    assert list(hanging_on(vm, ours | bound('vm', vm, primary_ip4=pointer_to(ip)))) == []
+    assert list(dependents_of(vm, ours | bound('vm', vm, primary_ip4=pointer_to(ip)))) == []
 
 
 @pytest.mark.parametrize('target', ['ip', 'interface'])
@@ -53,20 +53,20 @@ def test_what_a_person_chose_as_primary_address_hangs(target, vm, interface):
     vm.save()
     ours = bound('vm', vm, primary_ip4=None) | bound('interface', interface) | bound('ip', ip)
     instance = {'ip': ip, 'interface': interface}[target]
-    assert list(hanging_on(instance, ours)) == ['"primary_ip4" of virtual machine web']
+    assert list(dependents_of(instance, ours)) == ['"primary_ip4" of virtual machine web']
 
 
 @pytest.mark.parametrize('field', ['role', 'dns_name', 'description'])
 def test_a_word_in_a_field_that_the_sync_left_empty_is_a_persons(interface, field):
     ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface, **{field: 'vip'})
-    assert list(hanging_on(ip, bound('ip', ip))) == [f'"{field}" of IP address "192.0.2.1/24"']
+    assert list(dependents_of(ip, bound('ip', ip))) == [f'"{field}" of IP address "192.0.2.1/24"']
     written = {pointer: replace(entry, last={field: 'vip'}) for pointer, entry in bound('ip', ip).items()}
-    assert list(hanging_on(ip, written)) == []
+    assert list(dependents_of(ip, written)) == []
 
 
 def test_what_a_person_put_on_a_part_hangs_on_the_whole(vm, interface):
     IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
-    assert list(hanging_on(vm, bound('interface', interface))) == ['IP address "192.0.2.1/24"']
+    assert list(dependents_of(vm, bound('interface', interface))) == ['IP address "192.0.2.1/24"']
 
 
 @pytest.mark.parametrize('kind', ['journal', 'service', 'image', 'child'])
@@ -81,13 +81,13 @@ def test_everything_of_a_persons_hangs(kind, vm, interface):
         case 'child':
             VMInterface.objects.create(virtual_machine=vm, name='net0.5', parent=interface)
     target = interface if kind == 'child' else vm
-    assert list(hanging_on(target, bound('interface', interface)))
+    assert list(dependents_of(target, bound('interface', interface)))
 
 
 def test_a_persons_nat_address_hangs_on_ours(interface):
     inside = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
     IPAddress.objects.create(address='198.51.100.1/24', nat_inside=inside)
-    assert list(hanging_on(inside, {})) == ['IP address "198.51.100.1/24"']
+    assert list(dependents_of(inside, {})) == ['IP address "198.51.100.1/24"']
 
 
 def test_traces_do_not_hang(vm):
@@ -97,4 +97,4 @@ def test_traces_do_not_hang(vm):
     object_type = ObjectType.objects.get_for_model(vm)
     Bookmark.objects.create(object_type=object_type, object_id=vm.pk, user=user)
     Job.objects.create(object_type=object_type, object_id=vm.pk, name='x', job_id=uuid4())
-    assert list(hanging_on(vm, {})) == []
+    assert list(dependents_of(vm, {})) == []

@@ -13,10 +13,10 @@ from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 from netbox_proxsync.decisions import (
     SyncGoingOn,
     ignore,
-    leave_to_people,
     manage_again,
     stop_ignoring,
     stop_managing,
+    stop_managing_object,
 )
 from netbox_proxsync.models import Binding, ProxmoxGuest
 
@@ -327,7 +327,7 @@ def test_a_disk_that_is_a_persons_is_left_changed_or_gone(pve, endpoint, sync):
     pve.add_disk(vmid, 'scsi9', size='5G')
     sync(endpoint)
     disk = vm_of(endpoint, vmid).virtualdisks.get(name='scsi9')
-    leave_to_people(Binding.objects.get(key=f'qemu/{vmid}/scsi9'))
+    stop_managing_object(Binding.objects.get(key=f'qemu/{vmid}/scsi9'))
     VirtualDisk.objects.filter(pk=disk.pk).update(size=1, name='Mine')
     pve.resize(vmid, 'scsi9', '9G')
     assert written(sync(endpoint)) == []
@@ -341,7 +341,7 @@ def test_a_persons_disk_stays_a_persons_when_its_guest_is_let_go_of_and_synced_a
     sync(endpoint)
     guest = guest_of(endpoint, running_vm(pve))
     binding = Binding.objects.filter(kind='disk', unit=guest.key).first()
-    leave_to_people(binding)
+    stop_managing_object(binding)
     VirtualDisk.objects.filter(pk=binding.object_id).update(size=1)
     stop_managing([guest])
     assert not guest.is_bound
@@ -354,7 +354,7 @@ def test_a_persons_disk_stays_a_persons_when_its_guest_is_let_go_of_and_synced_a
 def test_a_disk_that_a_person_deleted_is_not_made_again(pve, endpoint, sync):
     sync(endpoint)
     binding = Binding.objects.filter(kind='disk').first()
-    leave_to_people(binding)
+    stop_managing_object(binding)
     binding.object.delete()
     assert written(sync(endpoint)) == []
     assert not VirtualDisk.objects.filter(pk=binding.object_id).exists()
@@ -364,7 +364,7 @@ def test_an_interface_that_a_person_deleted_takes_its_parts_along(pve, endpoint,
     sync(endpoint)
     vmid = running_vm(pve)
     binding = Binding.objects.get(key=f'qemu/{vmid}/net0', kind='interface')
-    leave_to_people(binding)
+    stop_managing_object(binding)
     vm_of(endpoint, vmid).interfaces.get(pk=binding.object_id).delete()
     addresses = IPAddress.objects.count()
     sync(endpoint)
@@ -377,7 +377,7 @@ def test_what_is_managed_again_is_set_back(pve, endpoint, sync):
     sync(endpoint)
     binding = Binding.objects.filter(kind='disk').first()
     size = binding.object.size
-    leave_to_people(binding)
+    stop_managing_object(binding)
     VirtualDisk.objects.filter(pk=binding.object_id).update(size=1)
     sync(endpoint)
     manage_again(binding)
@@ -391,7 +391,7 @@ def test_a_machine_with_a_persons_disk_is_not_deleted(pve, make_endpoint, sync):
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     disk = vm.virtualdisks.first()
-    leave_to_people(Binding.objects.get(kind='disk', object_id=disk.pk))
+    stop_managing_object(Binding.objects.get(kind='disk', object_id=disk.pk))
     pve.delete(vmid)
     sync(endpoint)
     run = sync(endpoint)

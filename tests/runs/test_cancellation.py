@@ -18,7 +18,7 @@ from netbox_proxsync.ledger.settings import load_settings
 from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from netbox_proxsync.proxmox.errors import CancelledError
 from netbox_proxsync.runs.cancellation import CancelWatch
-from netbox_proxsync.runs.execution import decide, read
+from netbox_proxsync.runs.execution import Execution
 from netbox_proxsync.runs.recorder import RunRecorder
 
 from ..cases import make_run
@@ -165,12 +165,20 @@ class TestRunning:
 @pytest.mark.django_db
 def test_while_it_plans(standin, make_endpoint):
     run = make_run(make_endpoint(standin(nodes=1, vms=1, containers=0)), status='running', completed=None)
-    recorder, watch = RunRecorder(run), CancelWatch(run)
-    inventory, settings = read(run, recorder, watch), load_settings(run.endpoint)
-    decide(run, recorder, watch, inventory, settings)
+    watch = CancelWatch(run)
+    execution = Execution(run, RunRecorder(run), watch)
+    inventory, settings = execution.collect(), load_settings(run.endpoint)
+    desired = execution.map(inventory, settings)
+    loaded = execution.load(desired, settings)
+    execution.compare(desired, loaded, settings)
     watch._tell()
-    with pytest.raises(CancelledError):
-        decide(run, recorder, watch, inventory, settings)
+    for step in (
+        lambda: execution.map(inventory, settings),
+        lambda: execution.load(desired, settings),
+        lambda: execution.compare(desired, loaded, settings),
+    ):
+        with pytest.raises(Cancelled):
+            step()
 
 
 @pytest.mark.django_db

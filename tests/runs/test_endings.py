@@ -19,7 +19,7 @@ from netbox_proxsync.events import event_type_of, payload
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.metrics import ProxSyncCollector
 from netbox_proxsync.models import SyncRun
-from netbox_proxsync.runs.execution import is_quiet
+from netbox_proxsync.runs.application import is_quiet
 from netbox_proxsync.runs.stored_plans import NotAppliable, check_appliable
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from django.utils import timezone
 from users.models import ObjectPermission, User
 from virtualization.models import VirtualMachine
 
-from netbox_proxsync.decisions import ignore, leave_to_people
+from netbox_proxsync.decisions import ignore, stop_managing_object
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import PlannedBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from netbox_proxsync.runs.stored_plans import NotAppliable, StoredPlan, check_appliable
@@ -145,7 +145,7 @@ def test_what_people_have_decided_since_the_preview_is_heeded(standin, make_endp
         pve.rename(vmid, f'renamed-{vmid}')
     preview = sync(endpoint, mode='preview')
     ignore(endpoint.guests.filter(vmid__in=[unmade, ignored]))
-    leave_to_people(endpoint.bindings.get(kind='vm', key=f'qemu/{own}'))
+    stop_managing_object(endpoint.bindings.get(kind='vm', key=f'qemu/{own}'))
     run = apply(preview)
     names = set(VirtualMachine.objects.values_list('name', flat=True))
     assert {name for name in names if name.startswith('renamed')} == {f'renamed-{other}'}

@@ -123,10 +123,10 @@ def repair_all() -> list[str]:
     if any(problem.repairable for problem in custom_fields.problems()):
         custom_fields.repair()
         repaired.append('custom fields')
-    for branch in merging.left_behind():
+    for branch in merging.incompletely_merged():
         # Of one that cannot follow, `check_branches` tells; the rest is looked at all the same.
         with suppress(DatabaseError, ObjectDoesNotExist, ValidationError):
-            merging.into_main(branch)
+            merging.after_merge(branch)
             repaired.append(f'the bindings of the branch "{branch}", which follow into main')
     return repaired
 
@@ -139,7 +139,7 @@ def check_branches() -> list[Check]:
             detail=f'"{branch}" is merged, and the bindings have not followed into main',
             remedy='Repeat this with --repair.',
         )
-        for branch in merging.left_behind()
+        for branch in merging.incompletely_merged()
     ]
 
 

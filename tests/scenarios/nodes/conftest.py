@@ -50,8 +50,10 @@ def take(endpoint) -> Callable[[Inventory], SyncRun]:
 def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     """A run by the real flow, of which only the reading is given."""
     from netbox_proxsync.ledger.guests import GuestRecorder
-    from netbox_proxsync.runs import execution
+    from netbox_proxsync.ledger.settings import load_settings
+    from netbox_proxsync.runs.application import Application
     from netbox_proxsync.runs.cancellation import CancelWatch
+    from netbox_proxsync.runs.execution import Execution
     from netbox_proxsync.runs.lifecycle import close
     from netbox_proxsync.runs.recorder import RunRecorder
     from netbox_proxsync.sync.guest_states import GuestStates, Pending
@@ -61,10 +63,13 @@ def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     recorder.start()
     recorder.collected(inventory)
     watch = CancelWatch(made)
-    settings = execution.load_settings(made.endpoint)
-    plan = execution.decide(made, recorder, watch, inventory, settings)
+    settings = load_settings(made.endpoint)
+    execution = Execution(made, recorder, watch)
+    desired = execution.map(inventory, settings)
+    plan = execution.compare(desired, execution.load(desired, settings), settings)
+    execution.report_notices(plan, inventory, settings)
     assert not plan.refusal, plan.refusal
-    standings = GuestStates(inventory, settings, map(Pending, plan.changes))
-    execution.write(made, recorder, watch, plan, GuestRecorder(made.endpoint, standings))
+    standings = Standings(inventory, settings, map(Pending, plan.changes))
+    Application(made, recorder, watch, GuestRecorder(made.endpoint, standings)).apply(plan)
     close(made, 'completed')
     return made

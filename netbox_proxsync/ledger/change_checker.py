@@ -1,0 +1,102 @@
+"""Checks before each write that NetBox and the decisions of users still allow a change of a plan."""
+
+from datetime import datetime
+
+from django.contrib.contenttypes.models import ContentType
+from django.utils.translation import gettext as _
+from ipam.models import IPAddress
+
+from ..models import Binding, ProxmoxEndpoint
+from ..sync.changes import Action, Change
+from ..sync.values import Pointer
+from .errors import OutdatedError
+from .field_writer import FieldWriter
+from .later_edits import Newcomers
+from .managed_objects import ManagedObjects
+from .netbox_models import find
+from .other_endpoints import given_up
+from .value_resolver import ValueResolver
+
+__all__ = ('ChangeChecker',)
+
+ADDRESS = 'ipam.ipaddress'
+
+
+class ChangeChecker:
+    """
+    Args:
+        planned: When the run began that made the plan.
+    """
+
+    def __init__(
+        self,
+        endpoint: ProxmoxEndpoint,
+        objects: ManagedObjects,
+        values: ValueResolver,
+        fields: FieldWriter,
+        planned: datetime,
+    ) -> None:
+        self.endpoint = endpoint
+        self.objects = objects
+        self.values = values
+        self.fields = fields
+        self.newcomers = Newcomers(planned)
+
+    def check(self, change: Change) -> None:
+        """
+        Check that the guest or node is still bound to the object of the plan, and that no user has decided otherwise.
+
+        Raises:
+            OutdatedError: It must not be written.
+            UnresolvedError: It refers to a cluster that does not exist.
+        """
+        if change.unit in self.objects.ignored:
+            raise OutdatedError(_('A person has told the sync to leave this guest alone.'))
+        bound = self.objects.pointers.get((change.kind, change.key))
+        if bound and self.objects.bound_to[bound].unmanaged:
+            raise OutdatedError(_('A person has taken it over.'))
+        if change.action in (Action.CREATE, Action.ADOPT):
+            if bound and bound != change.pointer and find(bound) is not None:
+                raise OutdatedError(_('It is kept in NetBox already.'))
+            if change.pointer and self.is_managed_by_another(change.pointer):
+                raise OutdatedError(_('Another endpoint keeps it by now.'))
+            self.check_identity(change)
+        elif bound != change.pointer:
+            raise OutdatedError(_('This endpoint does not keep it any more.'))
+
+    def check_identity(self, change: Change) -> None:
+        """
+        Raises:
+            OutdatedError: After edits since the plan was made, another object may be the guest or node.
+        """
+        if change.action is Action.CREATE:
+            self.check_newcomers(change)
+        elif change.kind == 'vm' and change.pointer:
+            vmid = self.fields.locked(change.pointer).custom_field_data.get('vmid')
+            if vmid is not None and vmid != int(change.key.rpartition('/')[2]):
+                raise OutdatedError(
+                    _('"{name}" has the VM ID {vmid} by now, so it is another machine.').format(
+                        name=change.pointer.label, vmid=vmid
+                    )
+                )
+
+    def check_newcomers(self, change: Change) -> None:
+        """
+        Raises:
+            OutdatedError: A user has created or edited an object since that may be the guest or node.
+        """
+        cluster = next((field.want for field in change.writes if field.name == 'cluster'), None)
+        cluster_id = self.values.resolve_object(cluster).pk if change.kind == 'vm' and cluster is not None else None
+        if found := self.newcomers.like(change, cluster_id):
+            raise OutdatedError(
+                _('"{name}" was created or edited in NetBox since the plan was made, and may be it.').format(name=found)
+            )
+
+    def is_managed_by_another(self, pointer: Pointer) -> bool:
+        """Whether another endpoint manages an object and does not give it up."""
+        object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
+        others = Binding.objects.filter(object_type=object_type, object_id=pointer.pk).exclude(endpoint=self.endpoint)
+        if pointer in self.objects.bound_to or not others.exists():
+            return False
+        address = IPAddress.objects.filter(pk=pointer.pk).first() if pointer.model == ADDRESS else None
+        return address is None or not given_up(others, address, self.objects.bound_to)

@@ -1,0 +1,63 @@
+"""What became of a change, and the reasons for people."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from django.core.exceptions import ValidationError
+from django.db.models import ProtectedError, RestrictedError
+from django.utils.translation import gettext as _
+
+from ..choices import ChangeOutcomeChoices
+from ..sync.changes import Change
+from ..sync.values import Pointer
+
+__all__ = ('Result', 'combined', 'explain')
+
+NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """
+    What became of a change.
+
+    Attributes:
+        outcome: One of `ChangeOutcomeChoices`.
+        message: Why, if it was not applied completely.
+        pointer: The object that was written; None if there is none (any more).
+    """
+
+    change: Change
+    outcome: str
+    message: str = ''
+    pointer: Pointer | None = None
+
+
+def combined(first: Result, second: Result) -> Result:
+    """The result of a change that was written in two steps: applied only if both were."""
+    worse = first if second.outcome == ChangeOutcomeChoices.APPLIED else second
+    messages = '; '.join(dict.fromkeys(filter(None, (first.message, second.message))))
+    return replace(worse, message=messages, pointer=first.pointer or second.pointer)
+
+
+def explain(error: Exception) -> str:
+    """Why NetBox refused to write an object, for people: one line."""
+    if isinstance(error, ValidationError):
+        return '; '.join(messages_of(error))
+    if isinstance(error, ProtectedError | RestrictedError):
+        objects = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
+        names = ', '.join(sorted(str(instance) for instance in objects)[:NAMES_SHOWN])
+        return _('NetBox keeps it from being deleted, because these depend on it: {names}').format(names=names)
+    # The second line of a database error quotes the values of the statement.
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def messages_of(error: ValidationError) -> Iterator[str]:
+    """The messages of a validation error, those about a field with its name."""
+    if not hasattr(error, 'error_dict'):
+        yield from error.messages
+        return
+    by_field: dict[str, list[str]] = error.message_dict
+    for name, messages in by_field.items():
+        prefix = '' if name == '__all__' else f'{name}: '
+        yield from (f'{prefix}{message}' for message in messages)

@@ -1,0 +1,19 @@
+"""How a run ends."""
+
+from dataclasses import dataclass
+
+__all__ = ('Ending',)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    The result of a run that was carried out.
+
+    Attributes:
+        status: One of `RunStatusChoices.FINISHED`.
+        reason: Why it is not simply completed, for people; '' if it is.
+    """
+
+    status: str
+    reason: str = ''
