@@ -2,7 +2,7 @@ import logging
 from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never, cast
 
 from core.choices import JobIntervalChoices, JobNotificationChoices, JobStatusChoices
 from core.exceptions import JobFailed
@@ -33,6 +33,9 @@ from .runs.lifecycle import close, end_dead_jobs, end_left_jobs, endpoint_lock, 
 from .runs.maintenance import InMaintenance, refuse_in_maintenance
 from .runs.recorder import RunRecorder
 from .runs.stored_plans import NotAppliable, check_appliable, check_visible
+
+if TYPE_CHECKING:
+    from users.models import User
 
 __all__ = ('AlreadyRunning', 'EndpointGone', 'ScheduleJob', 'SyncJob')
 
@@ -101,7 +104,8 @@ class SyncJob(JobRunner):
             branch = branching.active()
             run = SyncRun.objects.create(
                 endpoint=endpoint,
-                user=user,
+                # Permissions are checked before, so this is not an anonymous user.
+                user=cast('User | None', user),
                 mode=mode,
                 vmids=limit(vmids),
                 branch_id=branch.schema_id,
@@ -198,7 +202,7 @@ class SyncJob(JobRunner):
         try:
             with CancelWatch(run) as watch, branching.within(run.branch_id):
                 ending = execute(run, recorder, watch)
-        except Cancelled:
+        except CancelledError:
             if not SyncRun.objects.filter(pk=run.pk).exists():
                 self.fail(_('The run was deleted while it was being carried out.'))
             run.refresh_from_db(fields=['error'])

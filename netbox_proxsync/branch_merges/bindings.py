@@ -18,7 +18,7 @@ __all__ = ('BindingMerger', 'WrittenUnits')
 
 BATCH = 1000
 # What a run keeps of a binding beside its values.
-MERGED_COLUMNS = ('unit', 'created_by_sync', 'missing_since', 'seen')
+MERGED_COLUMNS = ('unit', 'created_by_sync', 'missing_since', 'proxmox_values')
 
 type Identity = tuple[str, str]
 type ObjectKey = tuple[int, int]

@@ -72,7 +72,7 @@ def after_merge(branch: 'BranchRow') -> None:
                 remember_cluster(endpoint, state.cluster_identity)
                 before.keep(endpoint, state)
             assign_cluster(endpoint, runs)
-        BranchState.objects.filter(branch_id=branch.schema_id).update(carried=timezone.now())
+        BranchState.objects.filter(branch_id=branch.schema_id).update(bindings_merged=timezone.now())
 
 
 def after_sync(branch: 'BranchRow') -> None:
@@ -184,7 +184,7 @@ def restore_endpoint_cluster(run: SyncRun) -> None:
     endpoint = run.endpoint
     if run.branch_id or endpoint.cluster_id:
         return
-    if endpoint.branch_states.exclude(carried=None).exists():
+    if endpoint.branch_states.exclude(bindings_merged=None).exists():
         assign_cluster(endpoint, SyncRun.objects.filter(pk=run.pk))
 
 

@@ -81,10 +81,10 @@ def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[s
     Args:
         written: The units that runs in main have written since. What they remember is true now, and stays.
     """
-    if state.before is None:
+    if state.previous_state is None:
         return
-    restore_bindings(endpoint, state.before['bindings'], written)
-    restore_guests(endpoint, state, state.before, written)
+    restore_bindings(endpoint, state.previous_state['bindings'], written)
+    restore_guests(endpoint, state, state.previous_state, written)
 
 
 def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], written: Collection[str]) -> None:

@@ -117,7 +117,7 @@ def _missing_choices(choice_set: Any) -> str:
 
 
 def _choice_set(apps: Any, using: str) -> tuple[Any, bool]:
-    return (
+    made: tuple[Any, bool] = (
         apps.get_model('extras', 'CustomFieldChoiceSet')
         .objects.using(using)
         .get_or_create(
@@ -125,6 +125,7 @@ def _choice_set(apps: Any, using: str) -> tuple[Any, bool]:
             defaults={'extra_choices': [[choice, choice] for choice in CHOICES], 'choice_colors': COLORS},
         )
     )
+    return made
 
 
 def _content_type(apps: Any, using: str, model: tuple[str, str]) -> Any:

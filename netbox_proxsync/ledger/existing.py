@@ -18,6 +18,16 @@ from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterf
 
 from ..branching import connection_of
 from ..models import Binding, ProxmoxEndpoint
+from ..sync.hints import (
+    AddressHints,
+    AddressRecordHints,
+    DeviceHints,
+    GuestRecordHints,
+    InterfaceRecordHints,
+    MACRecordHints,
+    NamedRecordHints,
+    PartRecordHints,
+)
 from ..sync.kinds import KINDS, Kind
 from ..sync.mapping.missing_addresses import may_be_gone
 from ..sync.removal import may_be_deleted
@@ -166,7 +176,7 @@ class RecordReader:
     def bound(self, kind: str) -> models.QuerySet[Binding, dict[str, Any]]:
         return Binding.objects.filter(self.kept, kind=kind).values('object_id')
 
-    def record(self, kind: str, instance: NetBoxModel, **hints: object) -> Record:
+    def record(self, kind: str, instance: NetBoxModel, hints: Hints) -> Record:
         return Record(
             pointer=pointer_to(instance),
             values=read_all(instance, self.names[kind]),
@@ -291,7 +301,7 @@ class RecordReader:
         return rows
 
     def devices(self) -> Iterable[Device]:
-        names = [item.hints['name'] for item in self.items if item.kind == 'device']
+        names = [DeviceHints.of(item).name for item in self.items if item.kind == 'device']
         rows: Iterable[Device] = self.with_relations(Device.objects.annotate(folded=Lower('name'))).filter(
             Q(pk__in=self.bound('device'))
             | Q(folded__in=names, site=self.settings.site.pk if self.settings.site else None)
@@ -373,7 +383,7 @@ class RecordReader:
         return rows
 
     def ips(self) -> Iterable[IPAddress]:
-        wanted = [str(item.hints['host']) for item in self.items if item.kind == 'ip']
+        wanted = [AddressHints.of(item).host for item in self.items if item.kind == 'ip']
         rows: Iterable[IPAddress] = (
             IPAddress.objects.annotate(wanted_host=Cast(Host('address'), output_field=IPAddressField()))
             .filter(Q(wanted_host__in=wanted) | Q(pk__in=self.bound('ip')))

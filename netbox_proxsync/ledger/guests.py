@@ -47,7 +47,7 @@ class GuestStateRecorder:
         standings: The states of the guests; they change while a plan is applied.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint, standings: Standings | LaterStandings) -> None:
+    def __init__(self, endpoint: ProxmoxEndpoint, standings: GuestStates | LaterGuestStates) -> None:
         self.endpoint = endpoint
         self.standings = standings
         self.to_adopt: dict[str, int] = {}
@@ -70,7 +70,7 @@ class GuestStateRecorder:
             machines = self.machines(rows)
             self.find_to_adopt(rows)
             for key, row in rows.items():
-                before = Standing(State(row.state), row.reason)
+                before = GuestState(State(row.state), row.reason)
                 standing = self.standings.now(key, key in machines, before, was_listed=row.seen_until is None)
                 if is_obsolete(row, standing):
                     gone.append(row)
@@ -78,7 +78,7 @@ class GuestStateRecorder:
                     differing.append(row)
             save(differing, gone)
 
-    def state_columns(self, row: ProxmoxGuest, standing: Standing | None, machines: Machines) -> dict[str, Any]:
+    def state_columns(self, row: ProxmoxGuest, standing: GuestState | None, machines: Machines) -> dict[str, Any]:
         if row.ignored or standing is None:
             standing = IGNORED
         # The virtual machine of an ignored guest may not be bound any more, and one to be adopted is not bound yet. It
@@ -124,9 +124,9 @@ class GuestRecorder(GuestStateRecorder):
         vmids: The guests that the run is for; the rows of others are not changed. None: all.
     """
 
-    standings: Standings
+    standings: GuestStates
 
-    def __init__(self, endpoint: ProxmoxEndpoint, standings: Standings, vmids: Collection[int] | None = None) -> None:
+    def __init__(self, endpoint: ProxmoxEndpoint, standings: GuestStates, vmids: Collection[int] | None = None) -> None:
         super().__init__(endpoint, standings)
         self.keys = None if vmids is None else {f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids}
 
@@ -203,7 +203,7 @@ def save(differing: list[ProxmoxGuest], gone: list[ProxmoxGuest]) -> None:
         delete_unread(ProxmoxGuest, Q(pk__in=[row.pk for row in batch]), ProxmoxGuest.objects.db)
 
 
-def is_obsolete(row: ProxmoxGuest, standing: Standing | None) -> bool:
+def is_obsolete(row: ProxmoxGuest, standing: GuestState | None) -> bool:
     """Whether a row is not needed any more. That of an ignored guest is: the decision also applies if it returns."""
     return standing is None and not row.ignored
 

@@ -113,7 +113,7 @@ class ObjectWriter:
         """Create an object and its binding. Late fields stay empty."""
         kind = KINDS[change.kind]
         model = model_named(kind.model)
-        fields = [field for field in change.writes if not field.late and self.values.is_available(field)]
+        fields = [field for field in change.writes if not field.deferred and self.values.is_available(field)]
         instance = self.created_with_parent(change)
         is_new = instance is None
         if instance is None:
@@ -143,7 +143,7 @@ class ObjectWriter:
             The fields that were not written, because NetBox was edited since the plan was made.
         """
         pointer = self.objects.pointer_of(change)
-        early = [field for field in change.writes if not field.late and self.values.is_available(field)]
+        early = [field for field in change.writes if not field.deferred and self.values.is_available(field)]
         outdated = self.fields.write_fields(change, early, pointer)
         skipped = {field.name for field in change.writes if field not in early}
         self.bindings.bind(change, pointer, skipped=skipped | set(outdated))
@@ -163,7 +163,7 @@ class ObjectWriter:
             The fields that were not written, because NetBox was edited since the plan was made.
         """
         pointer = self.objects.pointer_of(change)
-        late = [field for field in change.writes if field.late and field.name in names]
+        late = [field for field in change.writes if field.deferred and field.name in names]
         resolved = [field for field in late if not isinstance(field.want, Ref) or self.values.exists(field.want)]
         if change.action is Action.UPDATE and not resolved and len(late) == len(change.writes):
             # Nothing of the change can be written: raise, so that it is not reported as applied.
@@ -235,7 +235,7 @@ class ObjectWriter:
     def may_fill(self, instance: NetBoxModel, field: FieldChange) -> bool:
         """Whether the sync may write a field of an object that exists already."""
         now = read(instance, field.name)
-        return decide(field.owner, field.name, {}, now, self.values.resolve(field.want)).writes
+        return resolve_field(field.owner, field.name, {}, now, self.values.resolve(field.want)).writes
 
     def is_retired(self, instance: NetBoxModel, change: Change) -> bool:
         """Whether an object is still marked as retired, if it is of a kind that is retired before it is deleted."""

@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef
 from ipam.models import IPAddress
 
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..sync.hints import AddressRecordHints
 from ..sync.state import Bound, Record
 from ..sync.values import Pointer
 

@@ -91,7 +91,7 @@ def unbound_elsewhere(newcomers: Sequence[Item]) -> models.QuerySet[VirtualMachi
     if not newcomers:
         rows = VirtualMachine.objects.none().values('pk')
         return rows
-    uuids = {str(uuid).lower() for item in newcomers if (uuid := item.hints['uuid'])}
+    uuids = {str(uuid).lower() for item in newcomers if (uuid := GuestHints.of(item).uuid)}
     holders = MACAddress.objects.filter(
         mac_address__in=macs_of(newcomers), assigned_object_type=ContentType.objects.get_for_model(VMInterface)
     )

@@ -18,6 +18,7 @@ from utilities.exceptions import AbortRequest
 
 from .. import branching
 from ..choices import ChangeOutcomeChoices
+from ..models.users import AnyUser
 from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Shared, Value, encode_all
 from .binding_keys import rekey

@@ -146,12 +146,12 @@ class Application:
         self.recorder.applied(results)
         self.tally.add(results)
         for result in results:
-            self.guests.standings.settle(result.change, pending_of(result))
+            self.guests.standings.set_outcome(result.change, pending_of(result))
 
     @contextmanager
     def reverting(self, units: list[str]) -> Iterator[None]:
         """Around a transaction: if it fails, undo what was recorded in memory for these units."""
-        position, put_back = self.recorder.position, self.guests.standings.kept(units)
+        position, put_back = self.recorder.position, self.guests.standings.savepoint(units)
         applied_before, failed_before = self.tally.applied, self.tally.failed.copy()
         try:
             yield

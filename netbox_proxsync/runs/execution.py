@@ -27,10 +27,10 @@ from ..proxmox.http.client import ProxmoxClient
 from ..proxmox.inventory import Guest, Inventory
 from ..proxmox.readers.collector import collect
 from ..sync.changes import Plan
-from ..sync.cluster_identity import another_cluster, identity_of
+from ..sync.cluster_identity import another_cluster, identity_of_cluster
 from ..sync.comparison import compare
 from ..sync.desired import desire
-from ..sync.guest_states import LaterStandings, Pending, Standings
+from ..sync.guest_states import GuestStates, LaterGuestStates, Pending
 from ..sync.mapping.nodes import node_key, nodes_read
 from ..sync.settings import Settings
 from ..sync.state import Desired, Existing
@@ -87,7 +87,7 @@ class Execution:
             plan = self.compare(desired, loaded, settings)
         self.report_notices(plan, inventory, settings)
         plan = replace(plan, refusal=other_cluster or plan.refusal)
-        standings = Standings(inventory, settings, map(Pending, plan.changes), self.run.vmids)
+        standings = GuestStates(inventory, settings, map(Pending, plan.changes), self.run.vmids)
         guests = GuestRecorder(self.endpoint, standings, self.run.vmids)
         if self.run.mode == RunModeChoices.SYNC and not plan.refusal:
             return self.apply(plan, guests)
@@ -107,7 +107,7 @@ class Execution:
             return Ending(RunStatusChoices.FAILED, str(error))
         self.destination.remember_cluster(source)
         plan = StoredPlan(source, self.run.units)
-        standings = retried(lambda: LaterStandings(plan.sizes(), self.why_stale(source)), _('reading the plan'))
+        standings = retried(lambda: LaterGuestStates(plan.sizes(), self.why_stale(source)), _('reading the plan'))
         application = Application(self.run, self.recorder, self.watch, GuestStateRecorder(self.endpoint, standings))
         ending = application.apply(plan)
         self.recorder.attempt(partial(clear_written_values, self.endpoint), _('updating bindings'))
@@ -127,7 +127,7 @@ class Execution:
         ):
             options = options_of(self.endpoint, self.run.vmids)
             try:
-                inventory = collect(client, options, self.recorder.progress, self.endpoint.memory)
+                inventory = collect(client, options, self.recorder.progress, self.endpoint.valid_token_history)
             finally:
                 self.recorder.called(client.calls)
         self.recorder.collected(inventory)
@@ -143,7 +143,7 @@ class Execution:
         Raises:
             SharedClusterError: Another endpoint leads to the same cluster.
         """
-        identity = identity_of(inventory)
+        identity = identity_of_cluster(inventory)
         # A few guests prove nothing: they may have been moved here.
         guests: Collection[Guest] = inventory.guests if self.run.vmids is None else ()
         self.destination.check_not_shared(identity, guests)
@@ -226,7 +226,7 @@ class Execution:
         with self.recorder.phase('record'):
             self.recorder.attempt(partial(guests.record_all, self.run.started), _('updating the list of guests'))
             if plan:
-                store = partial(store_proxmox_values, self.endpoint, plan.seen, guests.standings.open)
+                store = partial(store_proxmox_values, self.endpoint, plan.proxmox_values, guests.standings.open)
                 self.recorder.attempt(store, _('updating bindings'))
 
     def why_stale(self, source: SyncRun) -> str:

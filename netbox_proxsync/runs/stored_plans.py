@@ -115,7 +115,7 @@ def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | N
     return _('A plan was applied that had been made before the guests were last read. The next run compares it.')
 
 
-def check_visible(run: SyncRun, units: list[str], user: AbstractBaseUser) -> None:
+def check_visible(run: SyncRun, units: list[str], user: AnyUser) -> None:
     """
     Nobody chooses a guest or node that they may not view. It is as if the plan did not have it.
 

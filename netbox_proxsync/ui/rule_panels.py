@@ -44,7 +44,7 @@ class GuestRulesPanel(panels.ObjectPanel):
         decision, rules = decision_about(context['object'])
         viewable = set(MappingRule.objects.restrict(context['request'].user, 'view').values_list('pk', flat=True))
 
-        def row(label: Any, decided: Decided | Unreadable, name: str = '') -> Row:
+        def row(label: Any, decided: Decided[Any] | Unreadable, name: str = '') -> Row:
             if isinstance(decided, Unreadable):
                 return Row(label, unknown=decided.reason)
             assert decided.rule.pk is not None  # the rules come from the database

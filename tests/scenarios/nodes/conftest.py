@@ -69,7 +69,7 @@ def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     plan = execution.compare(desired, execution.load(desired, settings), settings)
     execution.report_notices(plan, inventory, settings)
     assert not plan.refusal, plan.refusal
-    standings = Standings(inventory, settings, map(Pending, plan.changes))
+    standings = GuestStates(inventory, settings, map(Pending, plan.changes))
     Application(made, recorder, watch, GuestRecorder(made.endpoint, standings)).apply(plan)
     close(made, 'completed')
     return made
