@@ -1,4 +1,4 @@
-"""The custom fields in which a sync keeps what NetBox's own fields have no place for."""
+"""The custom fields for values that have no field of their own in NetBox."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = (
 
 # Object, name, type, label.
 CUSTOM_FIELDS = _custom_fields_v1.FIELDS + _custom_fields_v2.FIELDS
-# By model, their names.
+# The names of the fields by model.
 OWN_FIELDS = {
     '.'.join(model): frozenset(name for of_model, name, _type, _label in CUSTOM_FIELDS if of_model == model)
     for model, _name, _type, _label in CUSTOM_FIELDS
@@ -27,17 +27,17 @@ CHOICES = {'vm_status': _custom_fields_v1.CHOICES}
 
 def ensure_custom_fields(using: str = 'default', **kwargs: Any) -> None:
     """
-    Make the custom fields anew after the database was emptied: the handler of `post_migrate`, which Django also sends
-    after a flush.
+    Create the custom fields again after the database was flushed: the receiver of `post_migrate`, which Django also
+    sends after a flush.
 
-    In a database with any trace of them it does nothing. The fields are the migrations' business, and one that an
-    administrator has removed stays removed.
+    In a database with any trace of them it does nothing: migrations create the fields, and one that an administrator
+    has removed is not created again.
     """
     from .models import ManagedCustomField
 
     connection = connections[using]
     if ManagedCustomField._meta.db_table not in connection.introspection.table_names():
-        # The migrations have been taken back.
+        # The migrations were reversed.
         return
     if ManagedCustomField.objects.using(using).exists():
         return
@@ -52,10 +52,10 @@ class FieldProblem:
     A custom field that is not as runs need it.
 
     Attributes:
-        remedy: What a user can do, where it cannot be repaired without a decision.
-        repairable: Without a person's decision.
+        remedy: What a user can do, if it cannot be repaired automatically.
+        repairable: Whether `repair` can repair it.
         is_missing: An administrator has removed it, perhaps on purpose.
-        is_left_out: Runs do not write it as long as it is so.
+        is_left_out: Runs do not write the field until the problem is solved.
     """
 
     name: str
@@ -67,7 +67,7 @@ class FieldProblem:
 
 
 def problems() -> list[FieldProblem]:
-    """What is not as the migrations have made it, as far as runs need it."""
+    """The custom fields that differ from those that the migrations create, as far as runs need them."""
     from extras.models import CustomField
 
     stored = CustomField.objects.select_related('choice_set').prefetch_related('object_types')
@@ -90,7 +90,7 @@ def problems() -> list[FieldProblem]:
 
 
 def limits_of(field: Any) -> Iterator[FieldProblem]:
-    """What of a custom field keeps NetBox from taking what runs write."""
+    """The settings of a custom field for which NetBox refuses values that runs write."""
     if field.unique:
         yield FieldProblem(
             field.name,
@@ -108,13 +108,13 @@ def limits_of(field: Any) -> Iterator[FieldProblem]:
 
 
 def unusable_fields() -> frozenset[str]:
-    """The names of custom fields that NetBox has, and that runs do not write because of how they are set up."""
+    """The names of the custom fields that exist, but that runs do not write because of their settings."""
     return frozenset(problem.name for problem in problems() if problem.is_left_out)
 
 
 def repair() -> None:
     """
-    Make custom fields that are missing, and assign those that are not where they belong.
+    Create missing custom fields, and assign existing ones to their models.
 
     Raises:
         CommandError: The choice set of that name cannot be used.
@@ -133,6 +133,6 @@ def repair() -> None:
             if field := CustomField.objects.filter(name=name).first():
                 field.object_types.add(ObjectType.objects.get_by_natural_key(app_label, model))
                 continue
-            # It says that a person has removed the field, who now wants it back.
+            # This row records that an administrator has removed the field, who now wants it back.
             ManagedCustomField.objects.filter(name=name).delete()
             _custom_fields_v1.install(apps, 'default', (definition,), _custom_fields_v1.WEIGHT + position)

@@ -30,6 +30,7 @@ from .proxmox.inventory import GuestType
 from .runs.cancellation import CancelWatch
 from .runs.execution import execute
 from .runs.lifecycle import close, end_dead_jobs, end_left_jobs, endpoint_lock, find_dead, prune
+from .runs.log import RunLog, numbers
 from .runs.maintenance import InMaintenance, refuse_in_maintenance
 from .runs.recorder import RunRecorder
 from .runs.stored_plans import NotAppliable, check_appliable, check_visible
@@ -63,6 +64,9 @@ def limit(vmids: Collection[int] | None) -> list[int] | None:
 
 class SyncJob(JobRunner):
     """One preview or sync of one endpoint."""
+
+    # None: the run has not been started.
+    log: RunLog | None = None
 
     class Meta:
         name = 'Proxmox sync'
@@ -192,9 +196,12 @@ class SyncJob(JobRunner):
             self.logger.warning(str(problem))
 
     def carry_out(self, run: SyncRun) -> None:
-        recorder = RunRecorder(run)
+        """Carry out a run and close it, however it ends. It must hold the lock of the endpoint."""
+        self.log = RunLog(run, self.job)
+        recorder = RunRecorder(run, self.log)
         if not recorder.start():
             return
+        self.log.info(f'{run.get_mode_display()} started')
         try:
             with CancelWatch(run) as watch, branching.within(run.branch_id):
                 ending = execute(run, recorder, watch)
@@ -212,6 +219,7 @@ class SyncJob(JobRunner):
             self.fail(str(problem))
         except JobTimeoutException:
             close(run, RunStatusChoices.FAILED, _('It took longer than the plugin setting "job_timeout" allows.'))
+            self.log.error(run.error)
             raise
         except (DatabaseError, InterfaceError) as problem:
             logger.exception(f'Run {run.pk} was ended by the database')
@@ -221,26 +229,32 @@ class SyncJob(JobRunner):
             self.fail(run.error)
         except Exception as problem:
             close(run, RunStatusChoices.FAILED, f'{type(problem).__name__}: {problem}')
+            self.log.error(run.error)
             raise
         close(run, ending.status, ending.reason)
         self.report(run)
         if ending.status == RunStatusChoices.FAILED:
             self.fail(ending.reason)
+        log = self.log.info if ending.status == RunStatusChoices.COMPLETED else self.log.warning
+        log(f'{run.get_status_display()}. {ending.reason}'.strip())
 
     def report(self, run: SyncRun) -> None:
         """
-        The job's data and log: what a reader of NetBox's own job page sees. Whoever may view jobs may not view every
-        machine, so what is said of single guests stands on the run's page alone.
+        Fill the data and the log of the job, which NetBox's page of the job shows.
+
+        Users who may view jobs may not be allowed to view every guest, so warnings about single guests are on the page
+        of the run only.
         """
+        run_log = self.log or RunLog(run, self.job)
         of_guests = [message for message in run.messages if message['subject'].startswith(GUEST_UNITS)]
         for message in run.messages:
             if message not in of_guests:
-                log = self.logger.info if message['level'] == 'info' else self.logger.warning
+                log = run_log.info if message['level'] == 'info' else run_log.warning
                 log(f'{message["subject"]}: {message["message"]} {message["remedy"]}'.strip())
         if of_guests:
-            self.logger.warning(f'{len(of_guests)} more about single guests, on the page of run {run.pk}')
+            run_log.warning(f'{len(of_guests)} more about single guests, on the page of run {run.pk}')
         for kind, actions in run.counts.items():
-            self.logger.info(f'{kind}: {", ".join(f"{action} {number}" for action, number in actions.items())}')
+            run_log.info(f'{kind}: {numbers(actions)}')
         self.job.data = {
             'run': run.pk,
             'endpoint': str(run.endpoint),
@@ -254,7 +268,8 @@ class SyncJob(JobRunner):
         }
 
     def fail(self, message: str) -> Never:
-        self.logger.error(message)
+        """End the job as failed."""
+        (self.log or self.logger).error(message)
         self.job.error = message
         raise JobFailed(message)
 
