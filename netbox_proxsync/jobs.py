@@ -29,7 +29,7 @@ from .proxmox.errors import Cancelled, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs.cancellation import CancelWatch
 from .runs.execution import execute
-from .runs.lifecycle import close, end_dead_jobs, end_left_jobs, endpoint_lock, find_dead, prune
+from .runs.lifecycle import close, end_dead_jobs, end_leftover_jobs, endpoint_lock, find_dead, prune
 from .runs.log import RunLog, numbers
 from .runs.maintenance import InMaintenance, refuse_in_maintenance
 from .runs.recorder import RunRecorder
@@ -308,7 +308,7 @@ class ScheduleJob(JobRunner):
         except InMaintenance as problem:
             self.logger.info(str(problem))
             return
-        end_left_jobs(SyncJob.get_jobs())
+        end_leftover_jobs(SyncJob.get_jobs())
         for run in find_dead(SyncRun.objects.active()):
             self.logger.warning(f'{run.endpoint}: run {run.pk} had died')
         start_due(timezone.now(), self.start, self.missed)

@@ -1,4 +1,4 @@
-"""What NetBox holds within an endpoint's reach, loaded in a number of queries that does not depend on its size."""
+"""Loads what NetBox contains within the scope of an endpoint, in a fixed number of queries."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from ipaddress import ip_network
@@ -38,8 +38,8 @@ __all__ = ('load',)
 
 def load(endpoint: ProxmoxEndpoint, desired: Desired, settings: Settings) -> Existing:
     """
-    Everything that the comparison needs to know of NetBox: what the endpoint keeps, what it might adopt, and what
-    stands in the way.
+    Everything in NetBox that the comparison needs: the objects that the endpoint manages or might adopt, and those that
+    prevent changes.
     """
     bindings = load_bindings(endpoint)
     bound_to = {bound.pointer: bound for bound in bindings.values()}
@@ -67,13 +67,13 @@ def load(endpoint: ProxmoxEndpoint, desired: Desired, settings: Settings) -> Exi
         departed=reader.with_records(departed),
         elsewhere=reader.elsewhere,
         burdens=blocking_dependents(
-            gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)
+            gone, bound_to, moving(gone, desired), kept_addresses(bindings.values(), desired, settings)
         ),
     )
 
 
 def unwanted(bindings: Iterable[Bound], bound_to: Mapping[Pointer, Bound], desired: Desired) -> list[Bound]:
-    """The bindings that a comparison may find to be gone."""
+    """The bindings whose guests, nodes or parts the comparison may find to be gone."""
     wanted = {(item.kind, item.key) for item in desired.items}
     seen = {str(item.hints['host']) for item in desired.items if item.kind == 'ip' and item.hints['is_seen']}
     return [
@@ -88,13 +88,13 @@ def unwanted(bindings: Iterable[Bound], bound_to: Mapping[Pointer, Bound], desir
 
 
 def moving(gone: Iterable[Bound], desired: Desired) -> frozenset[Pointer]:
-    """The addresses that a guest has lost and another one has."""
+    """The addresses that one guest has lost and another one has."""
     wanted = {str(item.hints['host']) for item in desired.items if item.kind == 'ip'}
     return frozenset(bound.pointer for bound in gone if bound.kind == 'ip' and bound.key.rpartition('/')[2] in wanted)
 
 
-def left_alone(bindings: Iterable[Bound], desired: Desired, settings: Settings) -> frozenset[Pointer]:
-    """The addresses that no guest is known to have, where the endpoint leaves such alone."""
+def kept_addresses(bindings: Iterable[Bound], desired: Desired, settings: Settings) -> frozenset[Pointer]:
+    """The addresses that no guest is known to have, if the endpoint keeps missing addresses."""
     if settings.missing_addresses != 'leave':
         return frozenset()
     wanted = {item.key for item in desired.items if item.kind == 'ip'}
@@ -102,6 +102,7 @@ def left_alone(bindings: Iterable[Bound], desired: Desired, settings: Settings) 
 
 
 def wanted_shared(items: Iterable[Item]) -> set[Shared]:
+    """The shared objects that items refer to."""
     wanted = set()
     for item in items:
         for value in item.values.values():
@@ -112,7 +113,7 @@ def wanted_shared(items: Iterable[Item]) -> set[Shared]:
 
 
 def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixHit, ...]]:
-    """The prefixes around each host address, by one query that can use the index on them."""
+    """The prefixes that contain each host address, by one query that can use their index."""
     hits: dict[str, list[PrefixHit]] = {}
     if not hosts:
         return {}
@@ -232,7 +233,7 @@ class RecordReader:
     def vm_records(
         self, vms: Iterable[VirtualMachine], clusters: Container[int], macs: dict[Pointer, set[str]]
     ) -> list[Record]:
-        """Those within the endpoint's reach; the others are kept apart."""
+        """The records within the scope of the endpoint; the others are put into `elsewhere`."""
         within, outside = [], []
         for vm in vms:
             record = self.vm_record(vm, macs)
@@ -287,7 +288,7 @@ class RecordReader:
         return self.record('device', device, name=(device.name or '').lower())
 
     def devices_elsewhere(self) -> Iterable[Device]:
-        """Those at other sites that a new node may be, and that no endpoint keeps."""
+        """The devices at other sites that a new node may be, and that no endpoint manages."""
         new = [item for item in self.items if item.kind == 'device' and (item.kind, item.key) not in self.bound_keys]
         if not new:
             return ()
@@ -389,7 +390,7 @@ def holders() -> 'GenericPrefetch[str]':
 
 
 def holder_text(instance: IPAddress | MACAddress) -> str:
-    """What an address is assigned to, for people."""
+    """The object to which an address is assigned, for people."""
     holder = instance.assigned_object
     if holder is None:
         return ''

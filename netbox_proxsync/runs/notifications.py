@@ -1,6 +1,6 @@
 """
-Who is told by NetBox's notifications that a run has ended: whoever started it; and of one that nobody started (the
-schedule, the command) and that came to nothing, whoever has subscribed to its endpoint.
+NetBox's notifications of the end of a run: for the user who has started it; if no user has (the schedule, the command)
+and it was not successful, for the users who have subscribed to its endpoint.
 """
 
 from collections.abc import Iterable
@@ -27,16 +27,17 @@ UNSUCCESSFUL = (RunStatusChoices.ERRORS, RunStatusChoices.REFUSED, RunStatusChoi
 
 
 def notify(run: SyncRun) -> None:
-    """Tell people that a run has ended. NetBox's own notification, for the job, would not name the run."""
+    """Notify users of the end of a run. NetBox's own notification, for the job, would not name the run."""
     for user in recipients(run):
         if shown := page_for(user, run):
-            # One for each object: of an endpoint, the latest.
+            # NetBox stores one for each user and object: the latest of an endpoint.
             of_object = {'object_type': ContentType.objects.get_for_model(shown), 'object_id': shown.pk}
             Notification.objects.filter(user=user, **of_object).delete()
             Notification.objects.create(user=user, event_type=EVENTS[run.status], **of_object)
 
 
 def recipients(run: SyncRun) -> Iterable[AbstractBaseUser]:
+    """The users to notify."""
     if run.user is not None:
         return [run.user]
     if run.status not in UNSUCCESSFUL:
@@ -47,7 +48,7 @@ def recipients(run: SyncRun) -> Iterable[AbstractBaseUser]:
 
 
 def page_for(user: AbstractBaseUser, run: SyncRun) -> Model | None:
-    """What the notification leads to; None: the person may view neither the run nor its endpoint."""
+    """The object to which the notification links; None: the user may view neither the run nor its endpoint."""
     if user.has_perm('netbox_proxsync.view_syncrun', run):
         return run
     return run.endpoint if user.has_perm('netbox_proxsync.view_proxmoxendpoint', run.endpoint) else None
