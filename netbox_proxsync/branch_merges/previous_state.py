@@ -91,6 +91,7 @@ def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[s
 
 
 def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], written: Collection[str]) -> None:
+    """Restore bindings whose objects exist and that do not collide with present ones."""
     mine = {str(row.pk): row for row in Binding.objects.filter(endpoint=endpoint)}
     pks = [pk for pk, row in before.items() if not units_of(row, mine.get(pk)) & set(written)]
     back = [Binding(**before[pk]) for pk in pks if before[pk] is not None]

@@ -100,18 +100,22 @@ class RequestWithoutSecrets:
     # A property, because reading the body before the view does could break the view.
     @property
     def POST(self) -> QueryDict:
+        """The parameters of the form, without secrets."""
         return censored(self._request.POST)
 
     @property
     def GET(self) -> QueryDict:
+        """The parameters of the URL, without secrets."""
         return censored(self._request.GET)
 
     @property
     def FILES(self) -> MultiValueDict[str, Any]:
+        """No files."""
         return MultiValueDict()
 
     @property
     def META(self) -> dict[str, Any]:
+        """The headers, without parameters in URLs."""
         query = urlencode([(name, text) for name, texts in self.GET.lists() for text in texts])
         # The page that contains the form can have the same query.
         return {**self._request.META, 'QUERY_STRING': query, 'HTTP_REFERER': ''}
@@ -127,8 +131,10 @@ class SecretsFilterMixin:
     """Hides parameters of a request and variables of functions in error reports."""
 
     def get_post_parameters(self, request: HttpRequest | None) -> Any:
+        """The parameters of the form, without secrets."""
         return censored(request.POST) if request is not None else {}
 
     def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> list[tuple[str, str]]:
+        """The names of the variables, without values."""
         # Forms, serializers and libraries hold secrets in variables of many names.
         return [(name, CENSOR_TOKEN) for name in tb_frame.f_locals]

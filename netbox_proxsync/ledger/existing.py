@@ -161,13 +161,16 @@ class RecordReader:
         self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
 
     def readable(self, kind: Kind) -> list[str]:
+        """The fields of a kind, without custom fields that do not exist."""
         available = self.custom_fields.written[kind.model]
         return [spec.name for spec in kind.fields if not spec.name.startswith('cf_') or spec.name[3:] in available]
 
     def bound(self, kind: str) -> models.QuerySet[Binding, dict[str, Any]]:
+        """A query for the objects (pks) of a kind that are bound."""
         return Binding.objects.filter(self.kept, kind=kind).values('object_id')
 
     def record(self, kind: str, instance: NetBoxModel, **hints: object) -> Record:
+        """An object as plain data."""
         return Record(
             pointer=pointer_to(instance),
             values=read_all(instance, self.names[kind]),
@@ -176,6 +179,7 @@ class RecordReader:
         )
 
     def records(self) -> dict[str, list[Record]]:
+        """The objects within the scope of the endpoint, by kind."""
         clusters = list(self.clusters())
         self.cluster = clusters[0] if len(clusters) == 1 else None
         devices = list(self.devices())
@@ -255,6 +259,7 @@ class RecordReader:
         )
 
     def vm_record(self, vm: VirtualMachine, macs: dict[Pointer, set[str]]) -> Record:
+        """A virtual machine as plain data."""
         return self.record(
             'vm',
             vm,
@@ -265,6 +270,7 @@ class RecordReader:
         )
 
     def clusters(self) -> Iterable[Cluster]:
+        """The cluster of the endpoint, or clusters of its name."""
         names = [item.values['name'] for item in self.items if item.kind == 'cluster' and 'name' in item.values]
         reach = Q(pk__in=self.bound('cluster'))
         if self.settings.cluster:
@@ -277,6 +283,7 @@ class RecordReader:
         return rows
 
     def devices(self) -> Iterable[Device]:
+        """The bound devices, and those at the site with the name of a node."""
         names = [item.hints['name'] for item in self.items if item.kind == 'device']
         rows: Iterable[Device] = self.with_relations(Device.objects.annotate(folded=Lower('name'))).filter(
             Q(pk__in=self.bound('device'))
@@ -285,6 +292,7 @@ class RecordReader:
         return rows
 
     def device_record(self, device: Device) -> Record:
+        """A device as plain data."""
         return self.record('device', device, name=(device.name or '').lower())
 
     def devices_elsewhere(self) -> Iterable[Device]:
@@ -304,6 +312,7 @@ class RecordReader:
         return rows
 
     def with_relations(self, devices: models.QuerySet[Device]) -> models.QuerySet[Device]:
+        """Devices with the objects that they refer to."""
         rows: models.QuerySet[Device] = devices.select_related(
             'cluster', 'site', 'role', 'device_type__manufacturer', 'tenant', 'platform', 'primary_ip4', 'primary_ip6',
             'virtual_chassis',
@@ -311,6 +320,7 @@ class RecordReader:
         return rows
 
     def ports(self, devices: list[Device]) -> Iterable[Interface]:
+        """The interfaces of devices, and the bound ones."""
         rows: Iterable[Interface] = (
             Interface.objects.filter(Q(device__in=devices) | Q(pk__in=self.bound('node_interface')))
             .select_related('device', 'lag', 'bridge', 'parent', 'primary_mac_address', 'untagged_vlan')
@@ -320,6 +330,7 @@ class RecordReader:
         return rows
 
     def vms(self, clusters: list[Cluster]) -> Iterable[VirtualMachine]:
+        """The virtual machines of clusters, the bound ones, and those elsewhere that a new guest may be."""
         rows: Iterable[VirtualMachine] = (
             VirtualMachine.objects.filter(
                 Q(cluster__in=clusters) | Q(pk__in=self.bound('vm')) | Q(pk__in=unbound_elsewhere(self.newcomers))
@@ -333,6 +344,7 @@ class RecordReader:
         return rows
 
     def interfaces(self, vms: list[VirtualMachine]) -> Iterable[VMInterface]:
+        """The interfaces of virtual machines, and the bound ones."""
         rows: Iterable[VMInterface] = (
             VMInterface.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('interface')))
             .select_related('virtual_machine', 'primary_mac_address', 'untagged_vlan')
@@ -342,6 +354,7 @@ class RecordReader:
         return rows
 
     def macs(self, interfaces: list[VMInterface], ports: list[Interface]) -> Iterable[MACAddress]:
+        """The MAC addresses of interfaces, the bound ones, and unassigned ones that a guest has."""
         wanted = [item.values['mac_address'] for item in self.items if item.kind == 'mac']
         assigned = Q(
             assigned_object_type=ContentType.objects.get_for_model(VMInterface),
@@ -359,6 +372,7 @@ class RecordReader:
         return rows
 
     def ips(self) -> Iterable[IPAddress]:
+        """The IP addresses that guests or nodes have, and the bound ones."""
         wanted = [str(item.hints['host']) for item in self.items if item.kind == 'ip']
         rows: Iterable[IPAddress] = (
             IPAddress.objects.annotate(wanted_host=Cast(Host('address'), output_field=IPAddressField()))
@@ -370,6 +384,7 @@ class RecordReader:
         return rows
 
     def disks(self, vms: list[VirtualMachine]) -> Iterable[VirtualDisk]:
+        """The disks of virtual machines, and the bound ones."""
         rows: Iterable[VirtualDisk] = (
             VirtualDisk.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('disk')))
             .select_related('virtual_machine')
@@ -379,6 +394,7 @@ class RecordReader:
 
 
 def holders() -> 'GenericPrefetch[str]':
+    """A prefetch of the objects to which addresses are assigned, with their machines."""
     return GenericPrefetch(
         'assigned_object',
         [

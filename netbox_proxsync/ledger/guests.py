@@ -79,6 +79,7 @@ class GuestStateRecorder:
             save(differing, gone)
 
     def state_columns(self, row: ProxmoxGuest, standing: Standing | None, machines: Machines) -> dict[str, Any]:
+        """The columns of the state of a guest."""
         if row.ignored or standing is None:
             standing = IGNORED
         # The virtual machine of an ignored guest may not be bound any more, and one to be adopted is not bound yet. It

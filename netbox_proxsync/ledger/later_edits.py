@@ -125,4 +125,5 @@ def is_guest(newcomer: Newcomer, change: Change, cluster: int | None) -> bool:
 
 
 def as_set(value: object) -> frozenset[str]:
+    """The stored MAC addresses of a guest as a set."""
     return frozenset(value) if isinstance(value, Iterable) else frozenset()
