@@ -1,8 +1,8 @@
 """
-What people decide about guests and bound objects: to ignore them, to stop managing them, and to take that back.
+Decisions of users about guests and bound objects: to ignore them, to stop managing them, and to revoke that.
 
-All of it raises InBranch, and does nothing, while a branch is active: decisions are main's, and are not in the change
-log by which a branch is merged.
+While a branch is active, each function raises InBranch and does nothing: decisions are made in main, and are not in the
+change log by which a branch is merged.
 """
 
 from collections.abc import Collection
@@ -21,7 +21,7 @@ __all__ = ('SyncGoingOn', 'ignore', 'manage_again', 'stop_ignoring', 'stop_manag
 
 
 class SyncGoingOn(Exception):
-    """A sync of the endpoint is under way, which would write again what is being let go of."""
+    """A sync of the endpoint is running, which might write the objects again."""
 
     def __init__(self, endpoint: ProxmoxEndpoint) -> None:
         super().__init__(_('A sync of {endpoint} is going on. Try again when it has ended.').format(endpoint=endpoint))
@@ -29,31 +29,31 @@ class SyncGoingOn(Exception):
 
 def ignore(guests: Collection[ProxmoxGuest]) -> int:
     """
-    Leave guests alone from now on: they are not synced, and what NetBox has of them stays as it is.
+    Ignore guests from now on: they are not synced, and their objects in NetBox are not changed.
 
     Returns:
-        How many were not ignored before.
+        The number of guests that were not ignored before.
     """
-    return decide(guests, ignored=True, standing=IGNORED)
+    return set_guests_ignored(guests, ignored=True, standing=IGNORED)
 
 
 def stop_ignoring(guests: Collection[ProxmoxGuest]) -> int:
     """
-    Let the next run sync guests again. What NetBox has of them is adopted.
+    Sync guests again from the next run on. Their objects in NetBox are adopted.
 
     Returns:
-        How many were ignored.
+        The number of guests that were ignored.
     """
-    return decide(guests, ignored=False, standing=REOPENED)
+    return set_guests_ignored(guests, ignored=False, standing=REOPENED)
 
 
 def stop_managing(guests: Collection[ProxmoxGuest]) -> int:
     """
-    Give the virtual machines of guests, with all their parts, to the people: nothing of them is bound any more, and the
-    guests are ignored, so that no run adopts them again.
+    Stop managing the virtual machines of guests and all their parts: their bindings are deleted, and the guests are
+    ignored, so that no run adopts the objects again.
 
     Returns:
-        How many guests were let go of.
+        The number of guests.
 
     Raises:
         SyncGoingOn: Nothing was done.
@@ -67,7 +67,7 @@ def stop_managing(guests: Collection[ProxmoxGuest]) -> int:
             refuse_during_sync(endpoint)
         ignore(guests)
         for endpoint_id, keys in units.items():
-            # What was taken over by itself stays a person's, should the guest be synced again.
+            # Parts that were unmanaged one by one remain so if the guest is synced again.
             managed = Q(endpoint_id=endpoint_id, unit__in=keys, unmanaged=False)
             forget_kept(Binding.objects.filter(managed))
             delete_unread(Binding, managed, Binding.objects.db)
@@ -75,7 +75,7 @@ def stop_managing(guests: Collection[ProxmoxGuest]) -> int:
 
 
 def forget_kept(bindings: QuerySet[Binding]) -> None:
-    """What deleted endpoints have created of these objects is the users' from now on."""
+    """Forget that a sync for a deleted endpoint has created these objects, so that they belong to users."""
     for object_type in bindings.order_by().values_list('object_type', flat=True).distinct():
         objects = bindings.filter(object_type=object_type).order_by().values_list('object_id', flat=True)
         FormerBinding.objects.filter(object_type=object_type, object_id__in=list(objects)).delete()
@@ -83,7 +83,7 @@ def forget_kept(bindings: QuerySet[Binding]) -> None:
 
 def stop_managing_object(binding: Binding) -> None:
     """
-    Give one object to the people: no run changes, deletes or makes it again. Its binding stays, to remember that.
+    Stop managing one object: no run changes, deletes or recreates it. Its binding remains and records that.
 
     Raises:
         SyncGoingOn: Nothing was done.
@@ -94,7 +94,7 @@ def stop_managing_object(binding: Binding) -> None:
 
 
 def manage_again(binding: Binding) -> None:
-    """Let the next run keep the object again: facts that were edited meanwhile are set back."""
+    """Manage an object again from the next run on: facts that were edited meanwhile are reset."""
     refuse_in_branch()
     Binding.objects.filter(pk=binding.pk).update(unmanaged=False)
 
@@ -106,7 +106,10 @@ def decide(guests: Collection[ProxmoxGuest], ignored: bool, standing: GuestState
 
 
 def refuse_during_sync(endpoint: ProxmoxEndpoint) -> None:
-    """A sync that has begun binds again what it has planned to write. A queued one has planned nothing yet."""
+    """
+    Raises:
+        SyncGoingOn: A sync is running, which binds again what it has planned to write. A queued sync has no plan yet.
+    """
     syncs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
     if syncs.filter(status__in=RunStatusChoices.WORKING).exists():
         raise SyncGoingOn(endpoint)

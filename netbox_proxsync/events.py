@@ -1,4 +1,4 @@
-"""What event rules can react to: how syncs have ended."""
+"""The event types of this plugin: how syncs have ended."""
 
 import logging
 from typing import Any
@@ -23,7 +23,7 @@ __all__ = ('announce', 'event_type_of', 'register')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
-# As NetBox's own, not lazy: it makes a str of an event type by returning its text.
+# Not lazy, as NetBox's own: `EventType.__str__` returns the text.
 COMPLETED = EventType('proxsync_completed', _('Proxmox sync completed'), EVENT_TYPE_KIND_SUCCESS)
 CONFLICTS = EventType('proxsync_conflicts', _('Proxmox sync completed with conflicts'), EVENT_TYPE_KIND_WARNING)
 ERRORS = EventType('proxsync_errors', _('Proxmox sync completed with errors'), EVENT_TYPE_KIND_WARNING)
@@ -33,17 +33,19 @@ EVENT_TYPES = (COMPLETED, CONFLICTS, ERRORS, FAILED, REFUSED)
 
 
 def register() -> None:
+    """Register the event types with NetBox."""
     for event_type in EVENT_TYPES:
         event_type.register()
 
 
 def announce(run: SyncRun) -> None:
-    """Let event rules know, once it is certain, that a run has ended. Previews change nothing, so they are no news."""
+    """Send the event of the end of a run after the transaction commits; none for previews, which change nothing."""
     if run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.CANCELLED:
         transaction.on_commit(lambda: send(run))
 
 
 def send(run: SyncRun) -> None:
+    """Send the event of the end of a run to event rules."""
     data = payload(run)
     event = EventContext(
         object_type=ObjectType.objects.get_for_model(run.endpoint),
@@ -57,13 +59,19 @@ def send(run: SyncRun) -> None:
     try:
         flush_events([event])
     except Exception:
-        # The run has ended as it has, whoever could not be told.
+        # A failing event rule does not change how the run has ended.
         logger.exception(f'The event rules for the end of run {run.pk} failed')
 
 
-def event_type_of(status: str, told: dict[str, Any]) -> EventType:
+def event_type_of(status: str, data: dict[str, Any]) -> EventType:
+    """
+    The event type of a run.
+
+    Args:
+        data: The run as in `payload`.
+    """
     if status == RunStatusChoices.COMPLETED:
-        return CONFLICTS if told['conflicts'] or told['candidates'] or told['not_written'] else COMPLETED
+        return CONFLICTS if data['conflicts'] or data['candidates'] or data['not_written'] else COMPLETED
     if status == RunStatusChoices.ERRORS:
         return ERRORS
     return REFUSED if status == RunStatusChoices.REFUSED else FAILED
@@ -71,9 +79,9 @@ def event_type_of(status: str, told: dict[str, Any]) -> EventType:
 
 def payload(run: SyncRun) -> dict[str, Any]:
     """
-    What webhooks and conditions get. Of the endpoint by name: its settings are nothing of theirs.
+    The data for webhooks and conditions. It has the name of the endpoint, not its settings.
 
-    `id` and `display` are the endpoint's, as notifications need them.
+    `id` and `display` are those of the endpoint, because notifications need them.
     """
     bad = Q(outcome__in=(ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.OUTDATED))
     numbers = run.changes.order_by().aggregate(not_written=Count('pk', filter=bad))

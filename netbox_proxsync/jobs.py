@@ -1,3 +1,5 @@
+"""The background jobs: one run of one endpoint, and the schedule."""
+
 import logging
 from collections.abc import Collection
 from datetime import timedelta
@@ -29,7 +31,8 @@ from .proxmox.errors import CancelledError, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs.cancellation import CancelWatch
 from .runs.execution import execute
-from .runs.lifecycle import close, end_dead_jobs, end_left_jobs, endpoint_lock, find_dead, prune
+from .runs.lifecycle import close, end_dead_jobs, end_leftover_jobs, endpoint_lock, find_dead, prune
+from .runs.log import RunLog, numbers
 from .runs.maintenance import InMaintenance, refuse_in_maintenance
 from .runs.recorder import RunRecorder
 from .runs.stored_plans import NotAppliable, check_appliable, check_visible
@@ -53,19 +56,22 @@ class AlreadyRunning(Exception):
 
 
 class EndpointGone(Http404):
-    """The endpoint was deleted since it was looked up. On pages and in the API, what else is not there."""
+    """The endpoint was deleted since it was looked up; pages and the API respond as to an object that does not exist."""
 
     def __init__(self) -> None:
         super().__init__(_('The endpoint was deleted meanwhile.'))
 
 
-def limit(vmids: Collection[int] | None) -> list[int] | None:
-    """In the order in which they are stored and shown, each once."""
+def sorted_vmids(vmids: Collection[int] | None) -> list[int] | None:
+    """VM IDs as they are stored and displayed: sorted and without duplicates."""
     return None if vmids is None else sorted(set(vmids))
 
 
 class SyncJob(JobRunner):
     """One preview or sync of one endpoint."""
+
+    # None: the run has not been started.
+    log: RunLog | None = None
 
     class Meta:
         name = 'Proxmox sync'
@@ -81,23 +87,24 @@ class SyncJob(JobRunner):
         **values: Any,
     ) -> SyncRun:
         """
-        Open a run of an endpoint in the active branch, and enqueue its job.
+        Create a run of an endpoint in the active branch, and enqueue its job.
 
         Args:
-            vmids: The guests that it is for; None: all, and the cluster and its nodes.
+            user: The user who starts it; None: the schedule or a command does.
+            vmids: The guests that the run is for; None: all, and the cluster and its nodes.
             immediate: Carry it out now, in this process, instead.
-            values: What else the run is to hold.
+            values: More columns of the run.
 
         Raises:
-            AlreadyRunning: One is under way.
-            EndpointGone
-            InMaintenance
+            AlreadyRunning: The endpoint has a run that is queued or running.
+            EndpointGone: The endpoint was deleted.
+            InMaintenance: NetBox is in maintenance mode.
         """
         refuse_in_maintenance()
-        # Before the lock as well: a run that writes may hold the endpoint's row for long.
+        # Before the lock as well: a run that writes may lock the row of the endpoint for long.
         cls.refuse_second(endpoint)
         with transaction.atomic():
-            # Two people press the button at once: the second waits here, and finds the first one's run.
+            # If two users start a run at once, the second one waits here, and finds the run of the first one.
             if not ProxmoxEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint.pk).first():
                 raise EndpointGone
             cls.refuse_second(endpoint)
@@ -107,7 +114,7 @@ class SyncJob(JobRunner):
                 # Permissions are checked before, so this is not an anonymous user.
                 user=cast('User | None', user),
                 mode=mode,
-                vmids=limit(vmids),
+                vmids=sorted_vmids(vmids),
                 branch_id=branch.schema_id,
                 branch=branch.name,
                 **values,
@@ -117,9 +124,9 @@ class SyncJob(JobRunner):
             instance=endpoint,
             user=user,
             immediate=immediate,
-            # NetBox's default is five minutes, which a first sync of a large cluster takes easily.
+            # NetBox's default of five minutes is too short for a first sync of a large cluster.
             job_timeout=get_plugin_config('netbox_proxsync', 'job_timeout'),
-            # The end of the run is told, which says more.
+            # `runs.notifications` notifies users of the end of the run.
             notifications=JobNotificationChoices.NOTIFICATION_NEVER,
             run_id=run.pk,
         )
@@ -132,15 +139,17 @@ class SyncJob(JobRunner):
         cls, source: SyncRun, user: AnyUser | None, units: list[str] | None = None, immediate: bool = False
     ) -> SyncRun:
         """
-        Open a run that applies the plan of an earlier one, and enqueue its job.
+        Create a run that applies the plan of an earlier one, and enqueue its job.
 
         Args:
+            source: The run that has made the plan.
             units: The part of the plan to apply; None: all of it.
 
         Raises:
-            AlreadyRunning: A run of the endpoint is under way.
-            EndpointGone
-            NotAppliable: The plan is applied already, or too old; or the person may not view what they have chosen.
+            AlreadyRunning: The endpoint has a run that is queued or running.
+            EndpointGone: The endpoint was deleted.
+            InMaintenance: NetBox is in maintenance mode.
+            NotAppliable: The plan was applied already, or is too old; or the user may not view a chosen guest or node.
         """
         units = units and list(dict.fromkeys(units))
         check_appliable(source, units)
@@ -154,18 +163,24 @@ class SyncJob(JobRunner):
 
     @staticmethod
     def refuse_second(endpoint: ProxmoxEndpoint) -> None:
+        """
+        Raises:
+            AlreadyRunning: The endpoint has a run that is queued or running.
+        """
         find_dead(endpoint.runs.active())
         if run := endpoint.runs.active().first():
             raise AlreadyRunning(run)
 
     @classmethod
     def handle(cls, job: Job, *args: Any, **kwargs: Any) -> None:
+        """As NetBox does; the job of an endpoint that was deleted meanwhile is deleted as well."""
         super().handle(job, *args, **kwargs)
         if not ProxmoxEndpoint.objects.filter(pk=job.object_id).exists():
-            # Ending it has brought its row back, which had gone with the endpoint.
+            # The row was deleted with the endpoint, and ending the job has inserted it again.
             Job.objects.filter(pk=job.pk).delete()
 
     def run(self, run_id: int, **kwargs: Any) -> None:
+        """Carry out a run, unless it was cancelled, its endpoint is disabled, or NetBox is in maintenance mode."""
         runs = SyncRun.objects.select_related('endpoint', 'user', 'applies').filter(pk=run_id)
         run = retried(runs.first, _('reading runs'))
         if run is not None and run.status == RunStatusChoices.CANCELLED:
@@ -178,7 +193,7 @@ class SyncJob(JobRunner):
             self.logger.info(run.error)
             return
         try:
-            # Previews as well, which write their plan and the list of guests.
+            # Previews as well: they write their plan and the list of guests.
             refuse_in_maintenance()
         except InMaintenance as problem:
             close(run, RunStatusChoices.CANCELLED, str(problem))
@@ -196,9 +211,12 @@ class SyncJob(JobRunner):
             self.logger.warning(str(problem))
 
     def carry_out(self, run: SyncRun) -> None:
-        recorder = RunRecorder(run)
+        """Carry out a run and close it, however it ends. It must hold the lock of the endpoint."""
+        self.log = RunLog(run, self.job)
+        recorder = RunRecorder(run, self.log)
         if not recorder.start():
             return
+        self.log.info(f'{run.get_mode_display()} started')
         try:
             with CancelWatch(run) as watch, branching.within(run.branch_id):
                 ending = execute(run, recorder, watch)
@@ -208,7 +226,7 @@ class SyncJob(JobRunner):
             run.refresh_from_db(fields=['error'])
             close(run, RunStatusChoices.CANCELLED, run.error)
             self.report(run)
-            # NetBox's jobs know no better word for what was stopped by a person.
+            # NetBox's jobs have no status for a job that a user has cancelled.
             self.fail(run.error)
         except (ProxmoxError, SecretError, branching.BranchUnusable, DatabaseBusy) as problem:
             close(run, RunStatusChoices.FAILED, str(problem))
@@ -216,6 +234,7 @@ class SyncJob(JobRunner):
             self.fail(str(problem))
         except JobTimeoutException:
             close(run, RunStatusChoices.FAILED, _('It took longer than the plugin setting "job_timeout" allows.'))
+            self.log.error(run.error)
             raise
         except (DatabaseError, InterfaceError) as problem:
             logger.exception(f'Run {run.pk} was ended by the database')
@@ -225,26 +244,32 @@ class SyncJob(JobRunner):
             self.fail(run.error)
         except Exception as problem:
             close(run, RunStatusChoices.FAILED, f'{type(problem).__name__}: {problem}')
+            self.log.error(run.error)
             raise
         close(run, ending.status, ending.reason)
         self.report(run)
         if ending.status == RunStatusChoices.FAILED:
             self.fail(ending.reason)
+        log = self.log.info if ending.status == RunStatusChoices.COMPLETED else self.log.warning
+        log(f'{run.get_status_display()}. {ending.reason}'.strip())
 
     def report(self, run: SyncRun) -> None:
         """
-        The job's data and log: what a reader of NetBox's own job page sees. Whoever may view jobs may not view every
-        machine, so what is said of single guests stands on the run's page alone.
+        Fill the data and the log of the job, which NetBox's page of the job shows.
+
+        Users who may view jobs may not be allowed to view every guest, so warnings about single guests are on the page
+        of the run only.
         """
+        run_log = self.log or RunLog(run, self.job)
         of_guests = [message for message in run.messages if message['subject'].startswith(GUEST_UNITS)]
         for message in run.messages:
             if message not in of_guests:
-                log = self.logger.info if message['level'] == 'info' else self.logger.warning
+                log = run_log.info if message['level'] == 'info' else run_log.warning
                 log(f'{message["subject"]}: {message["message"]} {message["remedy"]}'.strip())
         if of_guests:
-            self.logger.warning(f'{len(of_guests)} more about single guests, on the page of run {run.pk}')
+            run_log.warning(f'{len(of_guests)} more about single guests, on the page of run {run.pk}')
         for kind, actions in run.counts.items():
-            self.logger.info(f'{kind}: {", ".join(f"{action} {number}" for action, number in actions.items())}')
+            run_log.info(f'{kind}: {numbers(actions)}')
         self.job.data = {
             'run': run.pk,
             'endpoint': str(run.endpoint),
@@ -258,14 +283,15 @@ class SyncJob(JobRunner):
         }
 
     def fail(self, message: str) -> Never:
-        self.logger.error(message)
+        """End the job as failed."""
+        (self.log or self.logger).error(message)
         self.job.error = message
         raise JobFailed(message)
 
 
 @system_job(interval=JobIntervalChoices.INTERVAL_MINUTELY)
 class ScheduleJob(JobRunner):
-    """Ends runs whose worker has died, so that their endpoints do not look busy for ever, and starts what is due."""
+    """Ends runs whose worker has died, so that their endpoints are not busy for ever, and starts syncs that are due."""
 
     class Meta:
         name = 'Proxmox sync schedule'
@@ -273,8 +299,9 @@ class ScheduleJob(JobRunner):
     @classmethod
     def enqueue_once(cls, interval: int, **kwargs: Any) -> Job:
         """
-        As NetBox calls it when a worker starts. It would take a job for enqueued that a killed worker has left, and the
-        schedule would never go on.
+        Enqueue the job of the schedule unless one is waiting, as NetBox does when a worker starts.
+
+        Jobs of killed workers are ended first: NetBox would take them for enqueued, and the schedule would stop.
         """
         with advisory_lock(ADVISORY_LOCK_KEYS['job-schedules']):
             end_dead_jobs(cls.get_jobs())
@@ -282,32 +309,36 @@ class ScheduleJob(JobRunner):
 
     @classmethod
     def waiting(cls) -> QuerySet[Job]:
-        # Not those that run: they see to their successor themselves.
+        """The jobs of the schedule that are waiting to run."""
+        # Not running ones, which enqueue the next one themselves.
         jobs: QuerySet[Job] = cls.get_jobs().filter(
             interval__isnull=False, status__in=(JobStatusChoices.STATUS_PENDING, JobStatusChoices.STATUS_SCHEDULED)
         )
         return jobs
 
     def run(self, **kwargs: Any) -> None:
+        """End dead runs, and start the syncs that are due."""
         if self.job.interval:
-            # Before the work, not after it as NetBox does: a worker that is killed meanwhile does not end the schedule.
+            # Before the work, not after it as NetBox does: if the worker is killed, the schedule continues.
             self.enqueue_next(self.job.interval)
         try:
             refuse_in_maintenance()
         except InMaintenance as problem:
             self.logger.info(str(problem))
             return
-        end_left_jobs(SyncJob.get_jobs())
+        end_leftover_jobs(SyncJob.get_jobs())
         for run in find_dead(SyncRun.objects.active()):
             self.logger.warning(f'{run.endpoint}: run {run.pk} had died')
         start_due(timezone.now(), self.start, self.missed)
 
     def enqueue_next(self, interval: int) -> None:
+        """Enqueue the next job of the schedule; `interval` is in minutes."""
         with advisory_lock(ADVISORY_LOCK_KEYS['job-schedules']):
             if not self.waiting().exists():
                 self.enqueue(schedule_at=timezone.now() + timedelta(minutes=interval), interval=interval)
 
     def start(self, endpoint: ProxmoxEndpoint) -> None:
+        """Start a sync that is due."""
         try:
             run = SyncJob.enqueue_run(endpoint, user=None)
             self.logger.info(f'{endpoint}: run {run.pk} is queued')
@@ -317,4 +348,5 @@ class ScheduleJob(JobRunner):
             self.logger.info(f'{endpoint}: left out. {error}')
 
     def missed(self, endpoint: ProxmoxEndpoint) -> None:
+        """Log a sync that was missed."""
         self.logger.warning(f'{endpoint}: no worker was there when it was due; it waits for its next turn')

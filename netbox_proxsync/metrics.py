@@ -1,4 +1,4 @@
-"""How the endpoints fare, for Prometheus: read from the database at each scrape, by a fixed number of queries."""
+"""Metrics of the endpoints for Prometheus, read from the database at each scrape in a fixed number of queries."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,12 +22,16 @@ METRICS_SETTING = 'METRICS_ENABLED'
 
 
 def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    """A metric with a label for the endpoint, and more labels."""
     return GaugeMetricFamily(f'{PREFIX}_{name}', text, labels=('endpoint', *labels))
 
 
 class ProxSyncCollector(Collector):
+    """Collects the metrics of all endpoints."""
+
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        # By the id: a relation would be sorted by its name. An endpoint that comes meanwhile is told the next time.
+        """The metrics, as Prometheus' client calls it at each scrape."""
+        # Grouped by id, since relations are sorted by name. An endpoint that is created meanwhile is missing once.
         names = dict(ProxmoxEndpoint.objects.values_list('pk', 'name'))
         yield from endpoints()
         yield from last_runs(names)
@@ -37,6 +41,7 @@ class ProxSyncCollector(Collector):
 
 
 def endpoints() -> Iterator[GaugeMetricFamily]:
+    """Metrics of the settings of each endpoint."""
     enabled = gauge('endpoint_enabled', 'Whether the endpoint is synced')
     scheduled = gauge('next_sync_timestamp_seconds', 'When the schedule starts the next sync')
     for name, is_enabled, at in ProxmoxEndpoint.objects.values_list('name', 'enabled', 'next_sync'):
@@ -48,12 +53,13 @@ def endpoints() -> Iterator[GaugeMetricFamily]:
 
 
 def syncs() -> QuerySet[SyncRun]:
-    """Those of whole endpoints in main: one of a few guests does not make the others fresh."""
+    """The syncs of whole endpoints in main, without those of some guests, which do not update the others."""
     whole = SyncRun.objects.filter(vmids__isnull=True, units__isnull=True, branch_id='')
     return whole.exclude(mode=RunModeChoices.PREVIEW)
 
 
 def last_success(names: dict[int, str]) -> GaugeMetricFamily:
+    """When the last sync of each endpoint succeeded."""
     metric = gauge('last_success_timestamp_seconds', 'When the last sync that succeeded has ended')
     done = syncs().filter(status=RunStatusChoices.COMPLETED, endpoint__in=list(names)).order_by().values('endpoint')
     for row in done.annotate(at=Max('completed')):
@@ -62,7 +68,7 @@ def last_success(names: dict[int, str]) -> GaugeMetricFamily:
 
 
 def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
-    """Of the last sync of each endpoint that has ended, well or not."""
+    """Metrics of the last sync of each endpoint that has ended, successfully or not."""
     status = gauge('last_run_status', 'How the last sync has ended: 1 for that status', 'status')
     duration = gauge('last_run_duration_seconds', 'What the last sync took, by phase', 'phase')
     conflicts = gauge('last_run_conflicts', 'Conflicts that the last sync has met')
@@ -87,6 +93,7 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
 
 
 def counted(name: str, text: str, label: str, rows: QuerySet[Any], names: dict[int, str]) -> GaugeMetricFamily:
+    """The number of rows of each endpoint by the value of a column."""
     metric = gauge(name, text, label)
     known = rows.filter(endpoint__in=list(names)).order_by()
     for endpoint, value, number in known.values_list('endpoint', label).annotate(number=Count('pk')):

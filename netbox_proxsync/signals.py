@@ -1,4 +1,4 @@
-"""What follows when an endpoint is saved, and what comes before it is deleted."""
+"""Receivers of signals: after an endpoint is saved, and before it is deleted."""
 
 from typing import Any
 
@@ -15,6 +15,7 @@ __all__ = ('keep_bindings', 'withdraw_queued_runs')
 
 @receiver(post_save, sender=ProxmoxEndpoint)
 def withdraw_queued_runs(instance: ProxmoxEndpoint, raw: bool = False, **kwargs: Any) -> None:
+    """Cancel the queued runs of an endpoint that is disabled."""
     if not instance.enabled and not raw:
         withdraw(instance, _('The endpoint was disabled.'))
 

@@ -1,4 +1,4 @@
-"""The bindings of one endpoint, from a branch into main or from main into a branch."""
+"""Merges the bindings of one endpoint from a branch into main, or from main into a branch."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,11 +27,11 @@ type ObjectKey = tuple[int, int]
 @dataclass(frozen=True)
 class WrittenUnits:
     """
-    What runs have written on the side from which bindings come.
+    What runs have written in the source.
 
     Attributes:
-        units: The guests, nodes, ... whose objects they have written.
-        released: By (kind, key), what they gave to the people.
+        units: The units whose objects they have written.
+        released: The objects that they have released, by (kind, key).
     """
 
     units: frozenset[str] = frozenset()
@@ -40,7 +40,14 @@ class WrittenUnits:
 
 @dataclass
 class Outcome:
-    """What is to be done to the rows of the target."""
+    """
+    The rows of the target to write.
+
+    Attributes:
+        changed: Rows whose values differ.
+        placed: Rows that are new or get another key.
+        dropped: The primary keys of rows to delete.
+    """
 
     changed: list[Binding] = field(default_factory=list)
     placed: list[Binding] = field(default_factory=list)
@@ -48,16 +55,16 @@ class Outcome:
 
 
 def object_of(row: Binding) -> ObjectKey:
+    """The object of a binding, as (content type, primary key)."""
     return row.object_type_id, row.object_id
 
 
 class BindingMerger:
     """
-    A binding follows its object: where the target has the object, what was remembered of it on the other side counts as
-    far as the target's object holds it. Everything else stays as it is in the target, and what people decided
-    (unmanaged, ignored) is always main's.
+    Merges by object. If the target has the object, the values of the source are taken as far as that object holds them.
+    Everything else remains as it is in the target. Decisions (unmanaged, ignored) are always those of main.
 
-    The target must be what is active.
+    The target must be the active branch, or main.
 
     Args:
         source, target: Database aliases.
@@ -76,16 +83,18 @@ class BindingMerger:
         self.outcome = Outcome()
 
     def rows(self, alias: str) -> models.QuerySet[Binding]:
+        """The bindings of the endpoint in a database."""
         return Binding.objects.using(alias).filter(endpoint_id=self.endpoint.pk).order_by('pk')
 
     def bound_by_others(self) -> set[ObjectKey]:
-        """Objects that another endpoint keeps in the target."""
+        """Objects that are bound to another endpoint in the target."""
         others = Binding.objects.using(self.target).exclude(endpoint_id=self.endpoint.pk).order_by()
         return set(others.filter(object_id__in=[row.object_id for row in self.theirs]).values_list(
             'object_type_id', 'object_id'
         ))  # fmt: skip
 
     def merge(self) -> None:
+        """Merge all bindings."""
         self.load_instances()
         seen = set()
         for row in self.theirs:
@@ -102,7 +111,7 @@ class BindingMerger:
         self.save()
 
     def load_instances(self) -> None:
-        """The objects whose bindings differ, to look at what they hold."""
+        """Load the objects whose bindings differ, to compare their present values."""
         differing = [
             row for row in self.theirs
             if object_of(row) in self.there and self.differs(row, self.by_object.get(object_of(row)))
@@ -110,13 +119,15 @@ class BindingMerger:
         self.instances = instances_of(differing, self.target)
 
     def differs(self, row: Binding, found: Binding | None) -> bool:
+        """Whether an object has other values stored in the source than in the target."""
         return found is not None and decoded(row.values) != decoded(found.values)
 
     def is_written(self, *rows: Binding) -> bool:
+        """Whether runs have written one of the units of bindings in the source."""
         return any(row.unit in self.written.units for row in rows)
 
     def merge_binding(self, row: Binding, found: Binding) -> None:
-        """The object is bound on both sides."""
+        """Merge the binding of an object that is bound in the source and in the target."""
         written = self.is_written(row, found)
         before = {name: getattr(found, name) for name in ('kind', 'key', 'values', 'unmanaged', *MERGED_COLUMNS)}
         if self.target != DEFAULT_DB_ALIAS:
@@ -126,7 +137,7 @@ class BindingMerger:
         if written:
             for name in MERGED_COLUMNS:
                 setattr(found, name, getattr(row, name))
-            # Once a sync has made it, it has, whoever adopts it later.
+            # created_by_sync is never reset by a later adoption.
             found.created_by_sync = found.created_by_sync or before['created_by_sync']
             if not found.unmanaged:
                 found.kind, found.key = row.kind, row.key
@@ -136,6 +147,7 @@ class BindingMerger:
         (self.outcome.placed if moved else self.outcome.changed).append(found)
 
     def merged_values(self, row: Binding, found: Binding, written: bool) -> dict[str, object]:
+        """The values to store in the target."""
         instance = self.instances.get(object_of(row))
         fields = {spec.name for spec in KINDS[row.kind].fields} if row.kind in KINDS else ()
         values = dict(found.values)
@@ -147,12 +159,12 @@ class BindingMerger:
         return values
 
     def insert(self, row: Binding) -> None:
-        """The object is not bound in the target."""
+        """Insert the binding of an object that is not bound in the target."""
         if not self.is_written(row) or row.unit in self.ignored:
             return
         holder = self.by_key.get((row.kind, row.key))
         if holder is not None and object_of(holder) in self.there and object_of(holder) not in self.bound_there:
-            # Something else that is still there has its place.
+            # Another object that still exists is bound under the same key.
             return
         if holder is not None and object_of(holder) not in self.there:
             if holder.unmanaged:
@@ -164,7 +176,7 @@ class BindingMerger:
         self.outcome.placed.append(row)
 
     def is_obsolete(self, row: Binding) -> bool:
-        """Whether a binding that the other side does not have any more goes here as well."""
+        """Whether a binding that the source does not have is deleted in the target as well."""
         if row.unit in self.ignored and self.target != DEFAULT_DB_ALIAS:
             return True
         if row.unmanaged or not self.is_written(row):
@@ -172,11 +184,12 @@ class BindingMerger:
         return object_of(row) not in self.there or (row.kind, row.key) in self.written.released
 
     def save(self) -> None:
+        """Write the outcome to the target."""
         rows = Binding.objects.using(self.target)
         dropped, placed = self.outcome.dropped, self.outcome.placed
         moving = {row.pk for row in placed} & {row.pk for row in self.mine}
         kept = {(row.kind, row.key) for row in self.mine if row.pk not in dropped and row.pk not in moving}
-        # Half of an exchange of keys: it stays as it was, and the next run does it again.
+        # Two bindings swap keys: skip one that would collide now, the next run renames it.
         placed = [row for row in placed if (row.kind, row.key) not in kept]
         moments = [row.first_seen for row in placed]
         pks = [*dropped, *(row.pk for row in placed if row.pk in moving)]
@@ -193,16 +206,18 @@ class BindingMerger:
 
 
 def decoded(values: Mapping[str, object]) -> dict[str, Value]:
+    """The stored values of a binding."""
     return {name: decode(value) for name, value in values.items()}
 
 
 def equals(instance: models.Model, name: str, value: Value) -> bool:
-    """Whether an object holds a value now; of a set, at least that."""
+    """Whether a field of an object has a value; a set need only contain it."""
     now = read(instance, name)
     return value <= now if isinstance(now, frozenset) and isinstance(value, frozenset) else now == value
 
 
 def by_type(rows: Iterable[Binding]) -> Mapping[int, set[int]]:
+    """The primary keys of bound objects by content type."""
     found: dict[int, set[int]] = {}
     for row in rows:
         found.setdefault(row.object_type_id, set()).add(row.object_id)
@@ -210,7 +225,7 @@ def by_type(rows: Iterable[Binding]) -> Mapping[int, set[int]]:
 
 
 def existing(rows: Iterable[Binding], alias: str) -> set[ObjectKey]:
-    """Those of the bound objects that are there."""
+    """Those of the bound objects that exist."""
     found = set()
     for type_id, pks in by_type(rows).items():
         if model := ContentType.objects.get_for_id(type_id).model_class():

@@ -1,4 +1,4 @@
-"""The copies of bindings, guests and shared objects that a branch has, as tables in its schema."""
+"""The tables of bindings, guests and shared objects in the schema of a branch."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,10 @@ FOREIGN_KEYS = """
 
 def drop_foreign_keys(branch: 'BranchRow', **kwargs: Any) -> None:
     """
-    Without foreign keys, as netbox-branching makes the tables of a new branch. What migrations have made in an open one
-    would refer to main's endpoints, so that none of them could be deleted.
+    Drop the foreign keys that migrations have created in the tables of an open branch.
+
+    netbox-branching creates the tables of a new branch without foreign keys. They would refer to the endpoints in main,
+    so that none of them could be deleted.
     """
     if not is_complete(branch):
         return
@@ -35,7 +37,7 @@ def drop_foreign_keys(branch: 'BranchRow', **kwargs: Any) -> None:
 
 
 def delete_endpoint_copies(endpoint_id: int) -> None:
-    """Delete what branches have of an endpoint. Those that are not ready may be made so again."""
+    """Delete the rows of an endpoint in all branches, even in those that are not ready: they may become so again."""
     from netbox_branching.models import Branch
 
     for branch in Branch.objects.all():

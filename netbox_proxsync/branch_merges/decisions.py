@@ -1,4 +1,4 @@
-"""What people have decided in main, for a run in a branch."""
+"""Copies decisions of users from main into a branch, for a run in that branch."""
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q
@@ -13,9 +13,10 @@ __all__ = ('copy_decisions_from_main',)
 
 def copy_decisions_from_main(endpoint: ProxmoxEndpoint) -> None:
     """
-    Let count in the active branch what people have decided in main about what an endpoint keeps; nothing to do in main.
+    Apply the decisions about guests and objects of an endpoint that users have made in main to the active branch.
+    In main, do nothing.
 
-    Decisions are not in the change log, so netbox-branching does not always sync after one.
+    Decisions are not in the change log, so syncing the branch does not always follow one.
     """
     row = active_row()
     if row is None:
@@ -26,7 +27,7 @@ def copy_decisions_from_main(endpoint: ProxmoxEndpoint) -> None:
 
 
 def copy_unmanaged(endpoint: ProxmoxEndpoint, target: str) -> None:
-    """By object, whatever key its binding has here or there; and without what main does not manage any more."""
+    """Copy which objects are unmanaged, by object, and delete bindings of ignored guests that main has deleted."""
     names = ('object_type', 'object_id')
     mains = Binding.objects.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk).order_by()
     decided = {(*key,): unmanaged for *key, unmanaged in mains.values_list(*names, 'unmanaged')}

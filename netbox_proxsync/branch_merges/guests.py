@@ -1,4 +1,4 @@
-"""What is shown of the guests of one endpoint, from a branch into main or from main into a branch."""
+"""Merges the list of guests of one endpoint from a branch into main, or from main into a branch."""
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
@@ -15,7 +15,7 @@ REPORTED = tuple(name for name in WRITTEN if name != 'virtual_machine_id')
 
 class GuestMerger:
     """
-    The target must be what is active.
+    The target must be the active branch, or main.
 
     Args:
         source, target: Database aliases.
@@ -31,12 +31,15 @@ class GuestMerger:
         )
 
     def rows(self, alias: str) -> QuerySet[ProxmoxGuest]:
+        """The guests of the endpoint in a database."""
         return ProxmoxGuest.objects.using(alias).filter(endpoint_id=self.endpoint.pk).order_by('pk')
 
     def merge(self, newer: bool) -> None:
         """
+        Merge all guests.
+
         Args:
-            newer: Whether what the other side shows was read later. If not, only the machines follow.
+            newer: Whether the guests of the source were read later. If not, only their virtual machines are merged.
         """
         self.copy_decisions()
         differing = [row for key, theirs in self.theirs.items() if (row := self.merged_row(key, theirs, newer))]
@@ -44,7 +47,7 @@ class GuestMerger:
         save(differing, gone)
 
     def merged_row(self, key: str, theirs: ProxmoxGuest, newer: bool) -> ProxmoxGuest | None:
-        """The row of the target, if it must be written."""
+        """The merged row of a guest, if it must be written."""
         mine = self.mine.get(key)
         machine = theirs.virtual_machine_id if theirs.virtual_machine_id in self.machines else None
         if mine is None:
@@ -62,7 +65,7 @@ class GuestMerger:
         return None if before == {name: getattr(mine, name) for name in WRITTEN} else mine
 
     def copy_decisions(self) -> None:
-        """What people decided in main counts in every branch, also of guests that the branch has not seen yet."""
+        """Apply decisions of users in main to the branch, also about guests that the branch does not have yet."""
         if self.target == DEFAULT_DB_ALIAS:
             return
         unseen = []
@@ -79,7 +82,7 @@ class GuestMerger:
         save(unseen, [])
 
     def copy(self, theirs: ProxmoxGuest) -> ProxmoxGuest:
-        """What the other side says of a guest, not saved yet."""
+        """A copy of the guest of the source, not saved yet."""
         made = self.new_row(theirs)
         for name in (*REPORTED, 'ignored'):
             setattr(made, name, getattr(theirs, name))
@@ -88,11 +91,12 @@ class GuestMerger:
         return made
 
     def new_row(self, theirs: ProxmoxGuest) -> ProxmoxGuest:
+        """An empty row for the guest of the source, with the same primary key if that is free."""
         taken = ProxmoxGuest.objects.using(self.target).filter(pk=theirs.pk).exists()
         return ProxmoxGuest(pk=None if taken else theirs.pk, endpoint=self.endpoint, type=theirs.type, vmid=theirs.vmid)
 
 
 def ignored_units(endpoint: ProxmoxEndpoint) -> set[str]:
-    """The guests that people have told to leave alone, in main."""
+    """The guests that users have told the sync to ignore, which is decided in main."""
     guests = ProxmoxGuest.objects.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk, ignored=True)
     return {guest.key for guest in guests.only('type', 'vmid').order_by()}

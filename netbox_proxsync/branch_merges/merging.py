@@ -1,6 +1,8 @@
 """
-How bindings and guests follow when a branch is merged, synced or reverted. They are not in the change log, by which
-netbox-branching carries everything else; so they are carried here, by what became of the objects.
+Merges bindings, guests and shared objects when a branch is merged, synced or reverted.
+
+netbox-branching replays the change log, which does not have these rows. Here they are merged according to what became
+of their objects.
 """
 
 from datetime import datetime
@@ -40,12 +42,12 @@ __all__ = (
     'restore_endpoint_cluster',
 )  # fmt: skip
 
-# Of changes that were at least tried, and may have been written in part.
+# The outcomes of changes that may have been written, at least in part.
 WRITTEN = (ChangeOutcomeChoices.APPLIED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.FAILED)
 
 
 def on_provision(branch: 'BranchRow') -> None:
-    """What a new branch shows of the guests was read when main's was."""
+    """After a branch was created: its guests were read when those of main were."""
     endpoints = ProxmoxEndpoint.objects.exclude(guests_read=None)
     BranchState.objects.bulk_create(
         [BranchState(endpoint=each, branch_id=branch.schema_id, guests_read=each.guests_read) for each in endpoints],
@@ -54,7 +56,7 @@ def on_provision(branch: 'BranchRow') -> None:
 
 
 def after_merge(branch: 'BranchRow') -> None:
-    """After a merge. Doing it again does nothing."""
+    """After a merge: merge the rows of the branch into main. To repeat it changes nothing."""
     runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW)
     with within(''), transaction.atomic():
         for endpoint in endpoints_of(runs):
@@ -76,8 +78,8 @@ def after_merge(branch: 'BranchRow') -> None:
 
 
 def after_sync(branch: 'BranchRow') -> None:
-    """After a branch was synced from main: what main's runs have done since the branch was made."""
-    # What a run that still goes on has written may be in the branch already.
+    """After a branch was synced from main: merge what runs in main have written since the branch was created."""
+    # The branch may already have what a run has written that has not ended yet.
     since = Q(completed__gt=branch.created) | Q(completed=None)
     runs = SyncRun.objects.filter(since, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
     with within(branch.schema_id), transaction.atomic(), transaction.atomic(using=branch.connection_name):
@@ -93,7 +95,7 @@ def after_sync(branch: 'BranchRow') -> None:
 
 
 def before_revert(branch: 'BranchRow') -> None:
-    """Before a merge is reverted: an endpoint must not keep the cluster that goes with it."""
+    """Before a merge is reverted: clear clusters of endpoints that the revert will delete."""
     made = changes_of(branch).filter(kind='cluster', action=ChangeActionChoices.CREATE)
     with within(''):
         for endpoint in ProxmoxEndpoint.objects.filter(cluster__in=made.values('object_id')):
@@ -102,7 +104,7 @@ def before_revert(branch: 'BranchRow') -> None:
 
 
 def after_revert(branch: 'BranchRow') -> None:
-    """After a merge was reverted: what was remembered of it, in main."""
+    """After a merge was reverted: restore the rows of main from before it."""
     with within(''), transaction.atomic():
         for endpoint in endpoints_of(SyncRun.objects.filter(branch_id=branch.schema_id)):
             changes = changes_of(branch).filter(run__endpoint=endpoint)
@@ -117,17 +119,18 @@ def after_revert(branch: 'BranchRow') -> None:
 
 
 def before_deprovision(branch: 'BranchRow') -> None:
-    """Before the tables of a branch are dropped: a last chance, should it not have gone well when it was merged."""
+    """Before the tables of a branch are dropped: merge its rows now, if that has failed after the merge."""
     if branch.merged and is_incompletely_merged(branch):
         after_merge(branch)
 
 
 def after_deprovision(branch: 'BranchRow') -> None:
+    """After the tables of a branch were dropped: delete its states of endpoints."""
     BranchState.objects.filter(branch_id=branch.schema_id).delete()
 
 
 def incompletely_merged() -> list['BranchRow']:
-    """The branches that are merged, and whose bindings have not followed into main."""
+    """The branches that are merged, and whose rows have not been merged into main."""
     if not installed():
         return []
     from netbox_branching.models import Branch
@@ -136,24 +139,25 @@ def incompletely_merged() -> list['BranchRow']:
 
 
 def is_incompletely_merged(branch: 'BranchRow') -> bool:
-    """Whether runs have written into a branch whose bindings have not followed into main."""
+    """Whether runs have written into a branch whose rows have not been merged into main."""
     wrote = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
     states = BranchState.objects.filter(branch_id=branch.schema_id, bindings_merged=None)
     return states.filter(endpoint__in=wrote.values('endpoint')).exists()
 
 
 def endpoints_of(runs: QuerySet[SyncRun]) -> QuerySet[ProxmoxEndpoint]:
+    """The endpoints of runs."""
     return ProxmoxEndpoint.objects.filter(pk__in=runs.order_by().values('endpoint'))
 
 
 def changes_of(branch: 'BranchRow') -> QuerySet[SyncChange]:
-    """What was written into a branch."""
+    """The changes that runs have written into a branch."""
     runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
     return SyncChange.objects.filter(run__in=runs.values('pk'), outcome__in=WRITTEN)
 
 
 def written_since(endpoint: ProxmoxEndpoint, moment: datetime) -> set[str]:
-    """The units of which runs in main have written something since a moment."""
+    """The units of which runs in main have written a part since the given time."""
     runs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
     since = runs.filter(Q(completed__gt=moment) | Q(completed=None)).order_by()
     changes = SyncChange.objects.filter(run__in=since.values('pk'), outcome__in=WRITTEN).order_by()
@@ -161,6 +165,7 @@ def written_since(endpoint: ProxmoxEndpoint, moment: datetime) -> set[str]:
 
 
 def units_written_by(runs: QuerySet[SyncRun]) -> WrittenUnits:
+    """What runs have written."""
     changes = SyncChange.objects.filter(run__in=runs.order_by().values('pk'), outcome__in=WRITTEN).order_by()
     released = changes.filter(action=ChangeActionChoices.RELEASE, outcome=ChangeOutcomeChoices.APPLIED)
     return WrittenUnits(
@@ -170,7 +175,12 @@ def units_written_by(runs: QuerySet[SyncRun]) -> WrittenUnits:
 
 
 def assign_cluster(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]) -> None:
-    """The cluster that was made or found in the branch becomes the endpoint's, as it does in main at once."""
+    """
+    Assign the cluster that is bound to an endpoint without one, as a run in main does at once.
+
+    Args:
+        runs: The change log entry is made as by the latest of these runs of the endpoint.
+    """
     bound = Binding.objects.filter(endpoint=endpoint, kind='cluster').first()
     if endpoint.cluster_id or bound is None or bound.object is None:
         return
@@ -180,7 +190,7 @@ def assign_cluster(endpoint: ProxmoxEndpoint, runs: QuerySet[SyncRun]) -> None:
 
 
 def restore_endpoint_cluster(run: SyncRun) -> None:
-    """An endpoint that has lost its cluster to a revert that was only tried, or has failed, gets it back."""
+    """Assign its cluster again to an endpoint that has lost it to a revert that was a dry run, or has failed."""
     endpoint = run.endpoint
     if run.branch_id or endpoint.cluster_id:
         return
@@ -189,7 +199,7 @@ def restore_endpoint_cluster(run: SyncRun) -> None:
 
 
 def set_cluster(endpoint: ProxmoxEndpoint, cluster: int | None, run: SyncRun | None) -> None:
-    """With an entry in the change log."""
+    """Set the cluster of an endpoint, with an entry in the change log as by a run; without a run, do nothing."""
     user = (run and run.user) or service_user()
     if run is None:
         return

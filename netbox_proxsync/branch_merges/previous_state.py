@@ -1,6 +1,6 @@
 """
-What main remembered before a branch was merged, so that a revert brings it back: bindings and guests are not in the
-change log, by which netbox-branching reverts everything else.
+Stores the bindings and guests of main from before a merge, so that a revert restores them: they are not in the change
+log, by which netbox-branching reverts everything else.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,7 +30,7 @@ type Rows = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Before:
-    """What main holds of an endpoint, by the primary keys of the rows."""
+    """The rows of an endpoint in main, by their primary keys."""
 
     bindings: Rows
     guests: Rows
@@ -38,6 +38,7 @@ class Before:
 
     @classmethod
     def of(cls, endpoint: ProxmoxEndpoint) -> Self:
+        """The present rows of an endpoint."""
         read = ProxmoxEndpoint.objects.values_list('guests_read', flat=True).get(pk=endpoint.pk)
         return cls(
             bindings=stored(Binding, endpoint),
@@ -47,8 +48,9 @@ class Before:
 
     def keep(self, endpoint: ProxmoxEndpoint, state: BranchState) -> None:
         """
-        Keep with the branch what a merge has changed of this, to be called after it. What was kept before stays: a
-        merge whose bindings follow a second time changes nothing that the first did not.
+        Store with the branch which of these rows a merge has changed. To be called after it.
+
+        What was stored before remains: if the rows are merged a second time, nothing else changes.
         """
         now, kept = Before.of(endpoint), state.previous_state or {}
         state.previous_state = {
@@ -60,26 +62,27 @@ class Before:
 
 
 def stored(model: type[models.Model], endpoint: ProxmoxEndpoint) -> Rows:
+    """The rows of an endpoint in main, as plain data."""
     rows = model._base_manager.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk).order_by('pk')
     return {str(row['id']): {name: plain(value) for name, value in row.items()} for row in rows.values()}
 
 
 def plain(value: Any) -> Any:
-    """For JSON, whose encoder would cut the microseconds off a time."""
+    """A value for JSON. Times are converted here, since Django's encoder truncates microseconds."""
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def changed(before: Rows, after: Rows) -> dict[str, dict[str, Any] | None]:
-    """The rows as they were; None for those that were not there."""
+    """The rows that differ, as they were before; None for those that did not exist."""
     return {pk: before.get(pk) for pk in {**before, **after} if before.get(pk) != after.get(pk)}
 
 
 def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[str]) -> None:
     """
-    After a merge was reverted: main's bindings and guests as they were before it.
+    Restore the bindings and guests of main from before a merge that was reverted.
 
     Args:
-        written: The units that runs in main have written since. What they remember is true now, and stays.
+        written: The units that runs in main have written since. Their rows are correct and remain.
     """
     if state.previous_state is None:
         return
@@ -88,13 +91,14 @@ def restore(endpoint: ProxmoxEndpoint, state: BranchState, written: Collection[s
 
 
 def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], written: Collection[str]) -> None:
+    """Restore bindings whose objects exist and that do not collide with present ones."""
     mine = {str(row.pk): row for row in Binding.objects.filter(endpoint=endpoint)}
     pks = [pk for pk, row in before.items() if not units_of(row, mine.get(pk)) & set(written)]
     back = [Binding(**before[pk]) for pk in pks if before[pk] is not None]
     for row in back:
-        # That is decided by people, in main alone.
+        # Users decide that, in main only.
         row.unmanaged = mine[str(row.pk)].unmanaged if str(row.pk) in mine else row.unmanaged
-    # Objects that a user has detached since the merge stay unmanaged.
+    # Objects that a user has detached since the merge remain unmanaged.
     gone = {pk for pk in pks if pk in mine and not (before[pk] is None and mine[pk].unmanaged)}
     kept = [row for pk, row in mine.items() if pk not in gone]
     there = existing(back, DEFAULT_DB_ALIAS)
@@ -118,7 +122,12 @@ def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], writt
 def restore_guests(
     endpoint: ProxmoxEndpoint, state: BranchState, previous: Mapping[str, Any], written: Collection[str]
 ) -> None:
-    """What a run in main has read of the guests since is true; only how NetBox stands to them is not known then."""
+    """
+    Restore guests. If a run in main has read them since, only their states are reset: they are not known then.
+
+    Args:
+        previous: What was stored before the merge.
+    """
     before = previous['guests']
     mine = {str(row.pk): row for row in ProxmoxGuest.objects.filter(endpoint=endpoint)}
     read_before = moment(previous['guests_read'])
@@ -140,7 +149,7 @@ def restore_guests(
             row = ProxmoxGuest(**values)
             row.virtual_machine_id = row.virtual_machine_id if row.virtual_machine_id in there else None
             row.seen_until = moment(row.seen_until)
-            # A person may have decided about the guest since then.
+            # A user may have made a decision about the guest since then.
             if now is None or now.ignored == row.ignored:
                 back.append(row)
         elif now is not None and not now.ignored:
@@ -150,8 +159,10 @@ def restore_guests(
 
 
 def units_of(before: Mapping[str, Any] | None, now: Binding | None) -> set[str]:
+    """The units to which a binding belonged before and belongs now."""
     return {unit for unit in (before and before['unit'], now and now.unit) if unit}
 
 
 def moment(value: Any) -> Any:
+    """A time from a stored row."""
     return parse_datetime(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""What bindings remember, after what a branch had brought was taken back."""
+"""Reverts the stored values of bindings after the merge of a branch was reverted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +15,12 @@ __all__ = ('revert',)
 
 def revert(changes: QuerySet[SyncChange]) -> None:
     """
-    Where objects hold again what they held before these changes, let bindings remember what was written before; or the
-    next run would take it for a person's edit.
+    Restore the values that bindings had before these changes, for fields that have their previous values again.
+    Otherwise the next run would take those for edits by users.
     """
-    # The last change first, as they were undone.
-    # What was made has gone with its binding.
+    # The bindings of objects that were created are deleted with them.
     changes = changes.exclude(action=ChangeActionChoices.CREATE).exclude(fields=[]).select_related('run')
+    # The last change first, as they were reverted.
     for change in changes.order_by('-run_id', '-position').iterator():
         bound = Binding.objects.filter(endpoint=change.run.endpoint_id, kind=change.kind, key=change.key).first()
         instance = bound and bound.object
@@ -36,11 +36,12 @@ def revert(changes: QuerySet[SyncChange]) -> None:
 
 
 def is_reverted(field: Mapping[str, Any], bound: Binding, instance: Model) -> bool:
-    """Whether a field holds what it held before. One that was there without us has nothing remembered."""
+    """Whether a field of a managed object has the value from before a change."""
     return field['name'] in bound.values and read(instance, field['name']) == decode(field['now'])
 
 
 def restore(values: dict[str, Any], field: Mapping[str, Any]) -> None:
+    """Restore the stored value of a field from before a change."""
     if field.get('has_last'):
         values[field['name']] = field['last']
     else:

@@ -1,4 +1,4 @@
-"""The shared objects that one endpoint remembers, from a branch into main or from main into a branch."""
+"""Merges the remembered shared objects of one endpoint from a branch into main, or from main into a branch."""
 
 from collections.abc import Iterable
 
@@ -13,10 +13,10 @@ VALUE = ('endpoint', 'model', 'within', 'name')
 
 def merge_shared_objects(endpoint: ProxmoxEndpoint, source: str, target: str) -> None:
     """
-    Let the target remember what it does not know and what it has the object for. What it remembers itself stays, unless
-    that object is gone.
+    Copy remembered objects that exist in the target. Those that the target remembers itself remain, unless the object
+    was deleted.
 
-    The target must be what is active.
+    The target must be the active branch, or main.
 
     Args:
         source, target: Database aliases.
@@ -38,14 +38,17 @@ def merge_shared_objects(endpoint: ProxmoxEndpoint, source: str, target: str) ->
 
 
 def value_of(row: SharedObject) -> tuple[str, str, str]:
+    """The shared value of a row, within its endpoint."""
     return row.model, row.within, row.name
 
 
 def object_of(row: SharedObject) -> tuple[str, int]:
+    """The object of a row, as (model, primary key)."""
     return row.model, row.object_id
 
 
 def existing(rows: Iterable[SharedObject], alias: str) -> set[tuple[str, int]]:
+    """Those of the objects that exist."""
     by_model: dict[str, set[int]] = {}
     for row in rows:
         by_model.setdefault(row.model, set()).add(row.object_id)

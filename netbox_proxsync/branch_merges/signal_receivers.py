@@ -1,4 +1,4 @@
-"""What netbox-branching is told, and what it tells."""
+"""Connects this plugin to netbox-branching: what is branched, checks before actions, and receivers of its signals."""
 
 import logging
 from collections.abc import Callable
@@ -19,7 +19,7 @@ __all__ = ('register',)
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
-# For the log, when bindings could not follow.
+# For the log, if a receiver has failed.
 NOTHING_LOST = 'Runs work all the same.'
 REPAIR = '"proxsync_check --repair" tries it again.'
 SYNC_AGAIN = 'The next sync of the branch that finds a change in main tries it again.'
@@ -29,7 +29,7 @@ TOO_LATE = 'Nothing tries it again: the next run in main adopts what it finds.'
 
 
 def register() -> None:
-    """To be called when NetBox starts. Does nothing where netbox-branching is not installed."""
+    """To be called when NetBox starts. Does nothing if netbox-branching is not installed."""
     if not installed():
         return
     from netbox_branching import signals
@@ -61,14 +61,14 @@ def register() -> None:
 
 
 def is_branched(model: type[models.Model]) -> bool | None:
-    """Whether a model has a copy in every branch; None: it is not one of ours."""
+    """Whether a model has a table in every branch; None: it is not a model of this plugin."""
     if model._meta.app_label != 'netbox_proxsync':
         return None
     return model._meta.model_name in BRANCHED
 
 
 def refuse_during_runs(branch: 'BranchRow') -> Any:
-    """What a run writes while its branch is merged would be neither in the branch nor in main."""
+    """Refuse actions on a branch during a run: what it writes then would be neither in the branch nor in main."""
     from netbox_branching.utilities import BranchActionIndicator
 
     from ..models import SyncRun
@@ -82,21 +82,22 @@ def refuse_during_runs(branch: 'BranchRow') -> Any:
 
 def call_receiver(receive: Callable[['BranchRow'], None], remedy: str, branch: 'BranchRow', **kwargs: Any) -> None:
     """
-    What was done to the branch is done, whatever becomes of what follows from it.
+    Call a receiver. If it fails, that is logged, since the action on the branch has been carried out already.
 
     Args:
-        remedy: What comes of it if that fails, and what to do.
+        remedy: The consequence of a failure, and what to do.
     """
     try:
         receive(branch)
     except BranchUnusable as error:
-        # It was made before this plugin was there, so there is nothing to follow.
+        # The branch was created before this plugin was installed, so it has no rows to merge.
         logger.info(str(error))
     except Exception:
         logger.exception(f'The bindings of the branch "{branch}" could not follow. {remedy}')
 
 
 def refuse_to_delete(**kwargs: Any) -> None:
+    """Refuse to delete objects in a branch that are the same in every branch."""
     try:
         refuse_in_branch()
     except InBranch as error:
@@ -104,7 +105,7 @@ def refuse_to_delete(**kwargs: Any) -> None:
 
 
 def refuse_to_drop(branch: 'BranchRow', **kwargs: Any) -> None:
-    """A run holds both connections: dropping the branch would wait for the one, and the other for that, for ever."""
+    """Refuse to drop a branch during a run: both would wait for each other's connection for ever."""
     from ..choices import RunStatusChoices
     from ..models import SyncRun
 
@@ -115,7 +116,7 @@ def refuse_to_drop(branch: 'BranchRow', **kwargs: Any) -> None:
 
 
 def delete_endpoint_copies(instance: models.Model, using: str, **kwargs: Any) -> None:
-    """Also what branches have of an endpoint that is deleted."""
+    """After an endpoint was deleted: delete its rows in all branches."""
     if using == DEFAULT_DB_ALIAS:
         from .copies import delete_endpoint_copies as forget
 

@@ -1,9 +1,9 @@
 """
-Branches of netbox-branching, where that plugin is installed. All that is known of it is in this package; without it,
-there is main, and no more.
+Branches of netbox-branching, if that plugin is installed. Only this package and `branch_merges` use it; without it,
+there is only main.
 
-Bindings and guests are in every branch: its copies of them tell what its runs have written. Endpoints, rules and runs
-are in main alone. So a run in a branch works with two connections to the database, and what it writes commits on both.
+Every branch has its own bindings, guests and shared objects, which record what runs have written into it. Endpoints,
+rules and runs are in main only. So a run in a branch uses two connections to the database, and commits on both.
 """
 
 from collections.abc import Iterable, Iterator
@@ -44,21 +44,23 @@ __all__ = (
 )  # fmt: skip
 
 PLUGIN = 'netbox_branching'
-# What has a copy in every branch, of all that is ours.
+# The models of this plugin that have a table in every branch.
 BRANCHED = ('binding', 'proxmoxguest', 'sharedobject')
 QUERY_PARAMETER = '_branch'
 
 
 class BranchUnusable(Exception):
-    """Why nothing can be read from or written to a branch, and what to do, for people."""
+    """A branch cannot be used. For people: why, and what to do."""
 
 
 class InBranch(Exception):
-    """What can be done in main alone was tried with a branch active."""
+    """A branch is active, and the action is only possible in main."""
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
+    """A branch by its schema ID and name; both are '' for main."""
+
     schema_id: str
     name: str
 
@@ -72,6 +74,7 @@ def installed() -> bool:
 
 
 def active_row() -> 'BranchRow | None':
+    """The active branch as the model of netbox-branching; None: main."""
     if not installed():
         return None
     from netbox_branching.contextvars import active_branch
@@ -80,12 +83,13 @@ def active_row() -> 'BranchRow | None':
 
 
 def active() -> Branch:
-    """The branch in which everything is read and written at present; `MAIN` if it is none."""
+    """The branch in which objects are read and written at present; `MAIN` if none is active."""
     row = active_row()
     return Branch(row.schema_id, row.name) if row else MAIN
 
 
 def in_branch() -> bool:
+    """Whether a branch is active."""
     return active() != MAIN
 
 
@@ -94,7 +98,7 @@ def find(text: str) -> Branch:
     The branch of that name or schema ID.
 
     Raises:
-        BranchUnusable: There is none, or not one alone, or it is not ready.
+        BranchUnusable: There is none, there are two, or it is not ready.
     """
     if not installed():
         raise BranchUnusable(_('There are no branches: netbox-branching is not installed.'))
@@ -115,7 +119,7 @@ def find(text: str) -> Branch:
 
 
 def why_unusable(schema_id: str) -> str:
-    """Why a branch cannot be used (any more), for people; '' if it can."""
+    """Why a branch cannot be used (any more), for people; '' if it can be used."""
     try:
         with within(schema_id):
             return ''
@@ -124,21 +128,23 @@ def why_unusable(schema_id: str) -> str:
 
 
 def active_schema() -> str:
-    """What is active, for a form that acts on it later."""
+    """The schema ID of the active branch, or 'main', for a form that is sent later."""
     return active().schema_id or 'main'
 
 
-def check_active_schema(seen: str | None) -> None:
+def check_active_schema(shown: str | None) -> None:
     """
-    Netbox-branching falls back to main, without a word, when the branch that somebody has chosen is not ready.
+    Check that the same branch is active as when a form was shown.
+
+    netbox-branching falls back to main without a message if the branch that a user has chosen is not ready.
 
     Args:
-        seen: `active_schema()` when the form was shown; None: it did not say.
+        shown: `active_schema()` when the form was shown; None: not known.
 
     Raises:
-        BranchUnusable: Something else is active by now.
+        BranchUnusable: Another branch is active by now, or main.
     """
-    if seen is None or seen == active_schema():
+    if shown is None or shown == active_schema():
         return
     raise BranchUnusable(
         _('When this page was shown, something else was active than {now}. Nothing was started; try again.').format(
@@ -148,6 +154,7 @@ def check_active_schema(seen: str | None) -> None:
 
 
 def row_of(schema_id: str) -> 'BranchRow | None':
+    """A branch as the model of netbox-branching; None: there is none of that schema ID."""
     if not installed() or not schema_id:
         return None
     from netbox_branching.models import Branch as Row
@@ -156,7 +163,7 @@ def row_of(schema_id: str) -> 'BranchRow | None':
 
 
 def existing(schema_ids: Iterable[str]) -> list[str]:
-    """Which of these branches, by schema ID, there still are."""
+    """Those of some branches, given by schema ID, that exist."""
     if not installed():
         return []
     from netbox_branching.models import Branch as Row
@@ -165,7 +172,10 @@ def existing(schema_ids: Iterable[str]) -> list[str]:
 
 
 def check_usable(row: 'BranchRow') -> None:
-    """Raises BranchUnusable unless a run can work in the branch."""
+    """
+    Raises:
+        BranchUnusable: Runs cannot work in the branch.
+    """
     if not row.ready:
         raise BranchUnusable(
             _('The branch "{branch}" is not ready ({status}). {description}')
@@ -182,8 +192,8 @@ def check_usable(row: 'BranchRow') -> None:
 
 
 def is_complete(row: 'BranchRow') -> bool:
-    """Whether a branch has its own copies. Where one is missing, PostgreSQL would take main's table instead."""
-    # Not by importing the models, which know of branches themselves.
+    """Whether a branch has all tables of this plugin. PostgreSQL would use the table of main for a missing one."""
+    # By name, because the models import this package.
     models_of_ours = [apps.get_model('netbox_proxsync', name) for name in BRANCHED]
     names = [f'{row.schema_name}.{model._meta.db_table}' for model in models_of_ours]
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
@@ -194,10 +204,10 @@ def is_complete(row: 'BranchRow') -> bool:
 @contextmanager
 def within(schema_id: str) -> Iterator[None]:
     """
-    Read and write in a branch, whichever is active outside; '' for main.
+    Read and write in a branch, or in main for '', regardless of the branch that is active outside.
 
     Raises:
-        BranchUnusable: It is gone or not ready.
+        BranchUnusable: The branch was deleted or is not ready.
     """
     if not installed():
         if schema_id:
@@ -217,13 +227,13 @@ def within(schema_id: str) -> Iterator[None]:
 
 
 def connection_of(model: type[models.Model]) -> BaseDatabaseWrapper:
-    """The connection on which a model's rows are read at present."""
+    """The database connection on which the rows of a model are read at present."""
     connection: BaseDatabaseWrapper = connections[router.db_for_read(model)]
     return connection
 
 
 def aliases() -> tuple[str, ...]:
-    """The connections that a run writes with, by their names: main's, and that of the active branch."""
+    """The aliases of the database connections on which a run writes: that of main, and that of the active branch."""
     row = active_row()
     return (DEFAULT_DB_ALIAS,) if row is None else (DEFAULT_DB_ALIAS, row.connection_name)
 
@@ -231,12 +241,12 @@ def aliases() -> tuple[str, ...]:
 @contextmanager
 def atomic() -> Iterator[None]:
     """
-    A transaction, or a savepoint within one, on every connection that a run writes with.
+    A transaction, or a savepoint within one, on every connection on which a run writes.
 
-    The outermost keeps others from merging, syncing or deleting the branch until it ends.
+    The outermost one locks the branch, so that it cannot be merged, synced or deleted until the transaction ends.
 
     Raises:
-        BranchUnusable: That has happened meanwhile.
+        BranchUnusable: The branch became unusable during the run.
     """
     row = active_row()
     with ExitStack() as stack:
@@ -244,13 +254,13 @@ def atomic() -> Iterator[None]:
         stack.enter_context(transaction.atomic())
         if row is not None:
             if outermost:
-                hold(row)
+                lock(row)
             stack.enter_context(transaction.atomic(using=row.connection_name))
         yield
 
 
-def hold(row: 'BranchRow') -> None:
-    """Keep the branch as it is for the rest of the transaction; other runs may work in it, too."""
+def lock(row: 'BranchRow') -> None:
+    """Lock a branch for the rest of the transaction; the lock is shared with other runs in the branch."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(f'SELECT status FROM {row._meta.db_table} WHERE id = %s FOR SHARE', [row.pk])
         found = cursor.fetchone()
@@ -263,7 +273,7 @@ def hold(row: 'BranchRow') -> None:
 def refuse_in_branch() -> None:
     """
     Raises:
-        InBranch: A branch is active, and what is about to be done would be lost with it.
+        InBranch: A branch is active, so the change would be lost with it.
     """
     if (branch := active()) != MAIN:
         raise InBranch(
@@ -276,7 +286,8 @@ def refuse_in_branch() -> None:
 
 def clean_in_main() -> None:
     """
-    For what is the same in every branch: an edit would count in main at once, and may name what only the branch has.
+    For objects that are the same in every branch: an edit would apply to main at once, and could refer to objects that
+    only the branch has.
 
     Raises:
         ValidationError: A branch is active.
@@ -288,7 +299,7 @@ def clean_in_main() -> None:
 
 
 def link(url: str, schema_id: str) -> str:
-    """The address of something as it is in a branch, whichever is active for who follows it; '': it is out of reach."""
+    """The URL of an object in a branch, regardless of the branch that is active for the user; '': not reachable."""
     if schema_id == active().schema_id:
         return url
     if not schema_id:

@@ -1,4 +1,4 @@
-"""The way to objects as they are in the branch in which a run has worked."""
+"""Links to objects in the branch into which a run has written."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol, cast
@@ -28,10 +28,11 @@ class NamesObject(Protocol):
 
 def object_urls(branch_id: str, rows: Iterable[NamesObject]) -> dict[int, str]:
     """
-    The addresses of the objects of changes, by the change's pk; without those that are out of reach or not there.
+    The URLs of the objects of changes, by the primary key of the change. Objects that do not exist or are not reachable
+    are missing.
 
     Args:
-        branch_id: Of the run. When its branch is merged or gone, main's objects are meant.
+        branch_id: The branch of the run. If it was merged or deleted, the objects in main are linked.
         rows: Changes of that run.
     """
     wanted: dict[type[Model], dict[int, list[int]]] = {}
@@ -52,6 +53,7 @@ def object_urls(branch_id: str, rows: Iterable[NamesObject]) -> dict[int, str]:
 
 
 def addresses(wanted: dict[type[Model], dict[int, list[int]]]) -> dict[int, str]:
+    """The URLs of objects in the active branch, by the primary key of the change."""
     return {
         pk: str(cast('HasPage', instance).get_absolute_url())
         for model, by_object in wanted.items()

@@ -1,8 +1,8 @@
 """
-Faults of Proxmox VE's own configuration that users have acknowledged: they are no longer warnings until they change.
+Acknowledged faults in the configuration of Proxmox VE: they are not warnings until they change.
 
-A fault is identified by its subject and its message. An acknowledgment is kept with its user and time, on the endpoint.
-All of it raises InBranch, and does nothing, while a branch is active: decisions are main's.
+A fault is identified by its subject and its message. Acknowledgments are stored on the endpoint, with user and time.
+While a branch is active, each function raises InBranch and does nothing: decisions are made in main.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -23,11 +23,13 @@ type Entries = list[Mapping[str, Any]]
 
 
 class NotAFault(ValueError):
-    """What was to be acknowledged is not a fault that a run of the endpoint has reported."""
+    """No run of the endpoint has reported such a fault."""
 
 
 def acknowledge(endpoint: ProxmoxEndpoint, subject: str, message: str, user: AnyUser) -> None:
     """
+    Acknowledge a fault.
+
     Raises:
         NotAFault: No run of the endpoint has reported it.
     """
@@ -45,17 +47,17 @@ def acknowledge(endpoint: ProxmoxEndpoint, subject: str, message: str, user: Any
 
 
 def withdraw(endpoint: ProxmoxEndpoint, subject: str, message: str) -> None:
-    """Let a fault be a warning again."""
+    """Revoke the acknowledgment of a fault, so that it is a warning again."""
     refuse_in_branch()
     change(endpoint, lambda entries: without(entries, subject, message))
 
 
 def drop_corrected(endpoint: ProxmoxEndpoint, faults: Collection[tuple[str, str]], read: Collection[str]) -> None:
     """
-    Forget the acknowledgments of faults that are no longer there, so that they are warnings if they come back.
+    Delete the acknowledgments of faults that were corrected, so that they are warnings if they occur again.
 
     Args:
-        faults: (subject, message) of those that are there.
+        faults: The present faults, as (subject, message).
         read: The subjects that could be read.
     """
     corrected = [
@@ -67,7 +69,8 @@ def drop_corrected(endpoint: ProxmoxEndpoint, faults: Collection[tuple[str, str]
         change(endpoint, lambda entries: [entry for entry in entries if entry not in corrected])
 
 
-def without(entries: Iterable[Mapping[str, Any]], subject: str, message: str) -> list[Mapping[str, Any]]:
+def without(entries: Iterable[Mapping[str, Any]], subject: str, message: str) -> Entries:
+    """The acknowledgments without that of a fault."""
     return [entry for entry in entries if (entry['subject'], entry['message']) != (subject, message)]
 
 
@@ -76,5 +79,5 @@ def change(endpoint: ProxmoxEndpoint, edit: Callable[[Entries], Entries]) -> Non
     with transaction.atomic():
         locked = ProxmoxEndpoint.objects.select_for_update().get(pk=endpoint.pk)
         endpoint.acknowledged_faults = edit(locked.acknowledged_faults)
-        # As what runs write: no matter for the change log.
+        # By update(): acknowledgments are not recorded in the change log.
         ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(acknowledged_faults=endpoint.acknowledged_faults)

@@ -1,4 +1,4 @@
-"""An endpoint's settings as a connection to Proxmox VE."""
+"""The connection to Proxmox VE by the settings of an endpoint."""
 
 import traceback
 from collections.abc import Collection, Iterable, Iterator
@@ -31,43 +31,44 @@ from ..proxmox.ssh.settings import TIMEOUT, SSHSettings
 from .netbox_checks import demand_checks, field_checks
 
 __all__ = (
-    'SeenCertificate', 'UnexpectedFailure', 'connection_of', 'fetch_fingerprints', 'options_of', 'secrets_hidden',
+    'OfferedCertificate', 'UnexpectedFailure', 'connection_of', 'fetch_fingerprints', 'options_of', 'secrets_hidden',
     'ssh_settings_of', 'test', 'try_connection',
 )  # fmt: skip
 
-# Nobody looks at a form for longer.
+# Seconds: a user waits for the form.
 FETCH_TIMEOUT = 10
 FETCHES_AT_A_TIME = 8
 
 
 class UnexpectedFailure(Exception):
-    """An exception of a library, or a mistake in this plugin, while Proxmox VE or its nodes were asked."""
+    """An unexpected exception of a library or of this plugin during requests to Proxmox VE or its nodes."""
 
 
 @contextmanager
 def secrets_hidden(endpoint: ProxmoxEndpoint) -> Iterator[None]:
     """
-    For whatever uses the secrets of an endpoint. An exception that nobody expected leaves it without the variables of
-    the functions in which it was raised: libraries hold the secrets there, and Django's debug page, error mails and
-    services such as Sentry show them.
+    Replace unexpected exceptions in code that uses the secrets of an endpoint, so that they do not expose the variables
+    of the functions in which they were raised. Those hold secrets, and Django's debug page, error mails and services
+    such as Sentry show them.
 
     Raises:
-        UnexpectedFailure: Instead of that exception; with its type, its message and its traceback as texts.
+        UnexpectedFailure: Instead of that exception; with its type, message and traceback as text.
     """
     try:
         yield
         return
     except (ProxmoxError, SecretError, DatabaseError, BaseTimeoutException):
         raise
-    except Exception as error:  # noqa: BLE001 - that is what it is for
+    except Exception as error:  # noqa: BLE001 - any exception may expose secrets
         failure = UnexpectedFailure(_without_secrets(f'{type(error).__name__}: {error}', endpoint))
         # Lines of code, without values.
         failure.add_note(''.join(traceback.format_tb(error.__traceback__)))
-    # Not from within the except clause: it would be kept as the context.
+    # Outside of the except clause, so that the original exception is not its context.
     raise failure
 
 
 def _without_secrets(text: str, endpoint: ProxmoxEndpoint) -> str:
+    """A text with the secrets of an endpoint replaced."""
     for secret in endpoint.secrets.values():
         with suppress(SecretError):
             for part in {secret.reveal(), *secret.reveal().splitlines()} - {''}:
@@ -76,8 +77,8 @@ def _without_secrets(text: str, endpoint: ProxmoxEndpoint) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenCertificate:
-    """The fingerprint of the certificate that a host shows, or why there is none."""
+class OfferedCertificate:
+    """The fingerprint of the certificate that a host presents, or why there is none."""
 
     host: str
     fingerprint: str = ''
@@ -86,7 +87,7 @@ class SeenCertificate:
 
 def connection_of(endpoint: ProxmoxEndpoint) -> Connection:
     """
-    How to reach an endpoint.
+    The connection to an endpoint.
 
     Raises:
         SecretError: The token's secret cannot be decrypted.
@@ -108,16 +109,16 @@ def connection_of(endpoint: ProxmoxEndpoint) -> Connection:
 
 
 def contact_policy() -> ContactPolicy:
-    """Which addresses may be contacted, by the settings of the plugin."""
+    """The addresses that may be contacted, by the settings of the plugin."""
     allowed, denied = (get_plugin_config('netbox_proxsync', f'{which}_networks') for which in ('allowed', 'denied'))
     return ContactPolicy.parse(allowed, denied)
 
 
 def proxies_for(hosts: Iterable[str], endpoint: ProxmoxEndpoint | None = None) -> dict[str, str]:
     """
-    The proxies of the hosts as requests takes them. NetBox's routers may decide otherwise for each of them.
+    The proxies for hosts, as `requests` takes them. NetBox's proxy routers may choose another one for each host.
 
-    Where they do not, what they say counts for the members of the cluster as well that are learned later.
+    If it is the same for all hosts, it is used as well for members of the cluster that are found later.
     """
     found = {host: _proxy_of(host, endpoint) for host in hosts}
     if len(set(found.values())) == 1:
@@ -131,7 +132,7 @@ def _proxy_of(host: str, endpoint: ProxmoxEndpoint | None) -> str | None:
 
 
 def ssh_settings_of(endpoint: ProxmoxEndpoint) -> Reading[SSHSettings | None]:
-    """How to ask the nodes over SSH; None if that is not wanted. Never a reason to give up a whole run."""
+    """The settings for SSH to the nodes; None if it is not used. An invalid setting does not fail the run."""
     if not endpoint.ssh_user:
         return None
     try:
@@ -155,7 +156,7 @@ def options_of(endpoint: ProxmoxEndpoint, vmids: Collection[int] | None = None) 
     Args:
         vmids: The guests that a run is for; None: all guests, and the nodes.
     """
-    # Without a site they cannot become devices.
+    # Without a site, nodes cannot be devices.
     nodes = endpoint.sync_nodes and endpoint.site_id is not None
     return CollectOptions(
         os_info=endpoint.read_os_info,
@@ -169,22 +170,22 @@ def options_of(endpoint: ProxmoxEndpoint, vmids: Collection[int] | None = None) 
         vms=endpoint.sync_vms,
         containers=endpoint.sync_containers,
         only=None if vmids is None else frozenset(vmids),
-        # What only SSH tells is about the nodes themselves.
+        # SSH is used for details of nodes only.
         ssh=ssh_settings_of(endpoint) if nodes and vmids is None else None,
     )
 
 
 def test(endpoint: ProxmoxEndpoint) -> ConnectionReport:
     """
-    Try an endpoint (which need not be saved) without reading its guests, and tell what in this NetBox keeps runs from
-    writing.
+    Test an endpoint (which need not be saved) without reading its guests, and check this NetBox for settings that keep
+    runs from writing.
     """
     report = try_connection(endpoint)
     return replace(report, checks=(*report.checks, *field_checks(), *demand_checks()))
 
 
 def try_connection(endpoint: ProxmoxEndpoint) -> ConnectionReport:
-    """Try an endpoint (which need not be saved) without reading its guests."""
+    """Test the connection to an endpoint (which need not be saved) without reading its guests."""
     with secrets_hidden(endpoint):
         try:
             connection = connection_of(endpoint)
@@ -193,24 +194,24 @@ def try_connection(endpoint: ProxmoxEndpoint) -> ConnectionReport:
         return check(connection, endpoint.valid_token_history, ssh_settings_of(endpoint))
 
 
-def fetch_fingerprints(hosts: list[str], timeout: float) -> list[SeenCertificate]:
+def fetch_fingerprints(hosts: list[str], timeout: float) -> list[OfferedCertificate]:
     """
-    What each of the hosts shows now, for a person to compare. Nothing is verified and nothing is sent to them.
+    The certificates that hosts present now, for a user to compare. Nothing is verified, and no secret is sent.
 
     Args:
-        timeout: Seconds for each, up to ten.
+        timeout: Seconds for each host, at most ten.
     """
-    # Not in the threads: a router for proxies may be anybody's code.
+    # Not in the threads: proxy routers of third parties may not be thread-safe.
     behind_proxy = {host: bool(proxies_for([host])) for host in hosts}
     limit, policy = min(timeout, FETCH_TIMEOUT), contact_policy()
 
-    def fetch(host: str) -> SeenCertificate:
+    def fetch(host: str) -> OfferedCertificate:
         if behind_proxy[host]:
-            return SeenCertificate(host, error=_('NetBox reaches it through a proxy. Look it up on the node.'))
+            return OfferedCertificate(host, error=_('NetBox reaches it through a proxy. Look it up on the node.'))
         try:
-            return SeenCertificate(host, fetch_fingerprint(host, limit, policy))
+            return OfferedCertificate(host, fetch_fingerprint(host, limit, policy))
         except ProxmoxError as error:
-            return SeenCertificate(host, error=str(error))
+            return OfferedCertificate(host, error=str(error))
 
     with ThreadPoolExecutor(FETCHES_AT_A_TIME) as pool:
         return list(pool.map(fetch, hosts))

@@ -1,4 +1,4 @@
-"""The SSH host keys of an endpoint's nodes: as the nodes show them, and as a person confirms them."""
+"""The SSH host keys of the nodes of an endpoint: as the nodes offer them, and as users confirm them."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -18,16 +18,16 @@ from .connection import connection_of, secrets_hidden
 
 __all__ = ('confirm', 'offered_keys')
 
-# Seconds for which the keys that the nodes have shown can be confirmed.
+# Seconds for which offered keys can be confirmed.
 CONFIRM_WITHIN = 3600
 
 
 def offered_keys(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
     """
-    What each node shows now.
+    The key that each node offers now. These keys can be confirmed for an hour.
 
     Raises:
-        ProxmoxError: Proxmox does not tell its nodes.
+        ProxmoxError: The list of nodes could not be read.
         SecretError: The token's secret cannot be decrypted.
     """
     timeout = min(endpoint.timeout, TIMEOUT)
@@ -37,8 +37,8 @@ def offered_keys(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
     return keys
 
 
-def shown_keys_name(endpoint: ProxmoxEndpoint) -> str:
-    """Under which name the cache holds the keys that the nodes have shown, as the endpoint is set up now."""
+def offered_keys_cache_key(endpoint: ProxmoxEndpoint) -> str:
+    """The key in the cache for the keys that nodes have offered, for the present settings of the endpoint."""
     settings = (
         endpoint.pk, endpoint.hosts, endpoint.tls_mode, endpoint.ca_certificate, endpoint.fingerprint, endpoint.ssh_port
     )  # fmt: skip
@@ -47,15 +47,15 @@ def shown_keys_name(endpoint: ProxmoxEndpoint) -> str:
 
 def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
     """
-    Pin keys: exactly these, as they were shown, whatever the hosts show by now. Each replaces what was pinned for its
-    host.
+    Pin keys exactly as they were offered, even if the hosts offer other keys by now. Each replaces the pinned keys of
+    its host.
 
-    The stored SSH secrets stay, so only keys are taken that nodes of this endpoint have shown to NetBox itself. Other
-    keys can be set with the other settings, together with the SSH secrets.
+    The stored SSH secrets remain, so only keys are accepted that nodes of this endpoint have offered to NetBox. Other
+    keys can be entered in the form of the endpoint, together with the SSH secrets.
 
     Raises:
         InBranch: A branch is active; nothing was done.
-        ValidationError: A line is not 'host key-type key', or no node has shown it.
+        ValidationError: A line is not 'host key-type key', or no node has offered it.
     """
     refuse_in_branch()
     with transaction.atomic():
@@ -64,8 +64,8 @@ def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
             host_keys = with_confirmed(endpoint.ssh_host_keys, lines)
         except InvalidSSHSettingsError as error:
             raise ValidationError(str(error)) from None
-        shown = cache.get(shown_keys_name(endpoint), ())
-        if any(line not in shown for line in lines):
+        offered = cache.get(offered_keys_cache_key(endpoint), ())
+        if any(line not in offered for line in lines):
             raise ValidationError(
                 _('Not all of these keys were shown by the nodes within the last hour. Let NetBox show the keys again.')
             )

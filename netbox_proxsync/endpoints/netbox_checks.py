@@ -1,4 +1,4 @@
-"""What in this NetBox keeps runs from writing all that they could, for the connection report and the check command."""
+"""Checks of this NetBox for what keeps runs from writing, for the connection report and the check command."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ REPAIR = 'Run "proxsync_check --repair".'
 
 
 def field_checks(required: bool = False, repair: str = REPAIR) -> Iterator[Check]:
-    """The plugin's own custom fields that are not as runs need them."""
+    """The custom fields of the plugin that are not as runs need them."""
     for problem in custom_fields.problems():
         yield Check(
             label='custom fields',
@@ -24,7 +24,7 @@ def field_checks(required: bool = False, repair: str = REPAIR) -> Iterator[Check
 
 
 def demand_checks() -> Iterator[Check]:
-    """Custom fields without which NetBox takes no new object."""
+    """Custom fields for which NetBox refuses new objects, because runs have no value for them."""
     for demands in load_custom_fields().demands.values():
         for demand in demands:
             yield Check(

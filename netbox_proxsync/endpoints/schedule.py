@@ -1,8 +1,8 @@
 """
-When endpoints are synced by themselves.
+The schedule of syncs.
 
-Each endpoint has slots, one in every interval. They are counted from the epoch and shifted by a share of the interval
-that follows from the endpoint's id, so that endpoints with the same interval do not all start at once, and the same
+Each endpoint has one slot in every interval. Intervals are counted from the epoch and shifted by a part of the interval
+that is derived from the id of the endpoint. So endpoints with the same interval do not all start at once, and each
 endpoint always starts at the same minute.
 """
 
@@ -17,12 +17,12 @@ from ..models import ProxmoxEndpoint
 __all__ = ('next_slot', 'start_due', 'too_late')
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# A worker that is busy or restarted delays the schedule; with short intervals by more than one of them.
+# A worker that is busy or restarted delays the schedule, possibly by more than one short interval.
 PATIENCE = timedelta(minutes=10)
 
 
 def next_slot(endpoint_id: int, interval: int, after: datetime) -> datetime:
-    """The first slot of an endpoint after a moment, to the second; `interval` in minutes."""
+    """The first slot of an endpoint after a given time, to the second; `interval` is in minutes."""
     seconds = interval * 60
     draw = int.from_bytes(blake2b(str(endpoint_id).encode(), digest_size=8).digest())
     shift = draw % seconds
@@ -31,7 +31,7 @@ def next_slot(endpoint_id: int, interval: int, after: datetime) -> datetime:
 
 
 def too_late(slot: datetime, interval: int, now: datetime) -> bool:
-    """Whether a slot has been missed: nobody was there to serve it before the next one came."""
+    """Whether a slot was missed: no worker was available before the next slot."""
     return now - slot >= max(timedelta(minutes=interval), PATIENCE)
 
 
@@ -39,14 +39,14 @@ def start_due(
     now: datetime, start: Callable[[ProxmoxEndpoint], None], missed: Callable[[ProxmoxEndpoint], None]
 ) -> None:
     """
-    Call `start` for every endpoint whose slot has come, within the transaction that moves it on to its next slot.
+    Call `start` for every endpoint whose slot has come, within the transaction that sets its next slot.
 
-    However many slots were missed, none of them is made up for: `missed` is called instead, once. An endpoint that
-    somebody else has locked, such as a run that is writing, is looked at again the next time.
+    Missed slots are not made up for: `missed` is called once instead. An endpoint whose row is locked, for example by a
+    run that is writing, is checked again the next time.
     """
     scheduled = ProxmoxEndpoint.objects.filter(enabled=True, sync_interval__isnull=False)
     for endpoint in scheduled.filter(next_sync__isnull=True):
-        # A new schedule begins with its next slot: nobody has asked for a sync now.
+        # A new schedule begins with its next slot, not with a sync now.
         slot = next_slot(endpoint.pk, endpoint.sync_interval, now)
         scheduled.filter(pk=endpoint.pk, next_sync=None, sync_interval=endpoint.sync_interval).update(next_sync=slot)
     for pk in scheduled.filter(next_sync__lte=now).order_by('next_sync').values_list('pk', flat=True):
@@ -56,7 +56,7 @@ def start_due(
             if endpoint is None:
                 continue
             slot = endpoint.next_sync
-            # By update(): the state of an endpoint is no matter for its change log.
+            # By update(): the state of an endpoint is not recorded in its change log.
             ProxmoxEndpoint.objects.filter(pk=pk).update(next_sync=next_slot(pk, endpoint.sync_interval, now))
             if too_late(slot, endpoint.sync_interval, now):
                 missed(endpoint)

@@ -1,8 +1,8 @@
 """
-Requests that carry secrets of endpoints.
+Requests that contain secrets of endpoints.
 
-What NetBox keeps of a request beyond its end holds none of them: event rules copy the request into a job, where its
-form would stand in Redis in plain text. And no error report shows them: neither Django's debug page nor its error
+The secrets are removed from the request that NetBox uses beyond its end: event rules copy the request into a job, which
+would store its form in Redis in plain text. And they are removed from error reports: Django's debug page and its error
 mails.
 """
 
@@ -18,8 +18,8 @@ from django.utils.datastructures import MultiValueDict
 from django.views.debug import get_default_exception_reporter_filter
 from netbox.constants import CENSOR_TOKEN
 
-# NetBox registers the processor that queues events in this module. Processors are entered in the order in which they
-# were registered, and ours has to come after it.
+# NetBox registers the request processor that queues events in this module. Processors are entered in the order of their
+# registration, and the one below has to come after it.
 from netbox.context import current_request
 from netbox.context_managers import event_tracking  # noqa: F401
 from netbox.utils import register_request_processor
@@ -38,11 +38,11 @@ SAFE_METHODS = ('GET', 'HEAD', 'OPTIONS')
 
 @contextmanager
 def hide_secrets(request: HttpRequest) -> Iterator[None]:
-    """For each request, while it is processed."""
+    """Hide secrets of a request while it is processed: a request processor of NetBox."""
     if request.method in SAFE_METHODS or not request.path.startswith(endpoint_paths()):
         yield
         return
-    # For error reports of others; by Django's decorator, the views could not be used in background jobs.
+    # For error reports. With Django's decorator instead, the views could not be used in background jobs.
     setattr(request, *SENSITIVE)
     setattr(request, FILTER, reporter_filter())
     token = current_request.set(RequestWithoutSecrets(request))
@@ -56,7 +56,7 @@ register_request_processor(hide_secrets)
 
 
 def endpoint_paths() -> tuple[str, str]:
-    """What the paths begin with that take secrets: NetBox's pages and the REST API of endpoints."""
+    """The prefixes of the paths that take secrets: the pages and the REST API of endpoints."""
     return (
         reverse('plugins:netbox_proxsync:proxmoxendpoint_list'),
         reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-list'),
@@ -64,18 +64,20 @@ def endpoint_paths() -> tuple[str, str]:
 
 
 def carries_secrets(data: Any) -> bool:
-    """Whether a row, or one of a list of rows, has a secret."""
+    """Whether a row, or one of a list of rows, contains a secret."""
     if isinstance(data, list | tuple):
         return any(map(carries_secrets, data))
     return isinstance(data, dict) and any(data.get(name) for name in SECRET_FIELDS)
 
 
 def is_sensitive(name: str) -> bool:
+    """Whether a parameter of a request may contain a secret."""
     # Fields of a form can have a prefix: "quickadd-token_secret".
     return name.rpartition('-')[2] in SENSITIVE_PARAMETERS
 
 
 def censored(values: 'QueryDict | MultiValueDict[str, Any]') -> QueryDict:
+    """A copy of parameters without secrets."""
     copy = QueryDict(mutable=True)
     for name, texts in values.lists():
         copy.setlist(name, [CENSOR_TOKEN if text else '' for text in texts] if is_sensitive(name) else texts)
@@ -85,8 +87,8 @@ def censored(values: 'QueryDict | MultiValueDict[str, Any]') -> QueryDict:
 
 class RequestWithoutSecrets:
     """
-    A request as those may see it who keep it: change log, events, and the plugins that ask for the current request. It
-    is the same request but for what was sent with it.
+    A request for code that stores it: change log, events, and plugins that use the current request. It is the same
+    request without the parameters that contain secrets, and without files.
     """
 
     def __init__(self, request: HttpRequest) -> None:
@@ -95,36 +97,44 @@ class RequestWithoutSecrets:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._request, name)
 
-    # Asked for at the end of the request as a rule: to read a body before the view does could break the view.
+    # A property, because reading the body before the view does could break the view.
     @property
     def POST(self) -> QueryDict:
+        """The parameters of the form, without secrets."""
         return censored(self._request.POST)
 
     @property
     def GET(self) -> QueryDict:
+        """The parameters of the URL, without secrets."""
         return censored(self._request.GET)
 
     @property
     def FILES(self) -> MultiValueDict[str, Any]:
+        """No files."""
         return MultiValueDict()
 
     @property
     def META(self) -> dict[str, Any]:
+        """The headers, without parameters in URLs."""
         query = urlencode([(name, text) for name, texts in self.GET.lists() for text in texts])
-        # The page from which a form is sent can have the same query.
+        # The page that contains the form can have the same query.
         return {**self._request.META, 'QUERY_STRING': query, 'HTTP_REFERER': ''}
 
 
 def reporter_filter() -> Any:
-    """Hides what was sent and the variables of every function in Django's error reports, in debug mode too."""
+    """A filter for error reports that hides parameters and the variables of every function, also in debug mode."""
     default = type(get_default_exception_reporter_filter())
     return type('SecretsFilter', (SecretsFilterMixin, default), {})()
 
 
 class SecretsFilterMixin:
+    """Hides parameters of a request and variables of functions in error reports."""
+
     def get_post_parameters(self, request: HttpRequest | None) -> Any:
+        """The parameters of the form, without secrets."""
         return censored(request.POST) if request is not None else {}
 
     def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> list[tuple[str, str]]:
-        # Forms, serializers and their libraries hold the secrets in variables of many names.
+        """The names of the variables, without values."""
+        # Forms, serializers and libraries hold secrets in variables of many names.
         return [(name, CENSOR_TOKEN) for name in tb_frame.f_locals]

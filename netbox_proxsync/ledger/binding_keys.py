@@ -1,4 +1,4 @@
-"""Gives bindings new keys: a machine was replaced under its VM ID, or has returned under another one."""
+"""Changes the keys of bindings: another guest has the VM ID now, or a guest has returned with another VM ID."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -16,8 +16,9 @@ type Unit = tuple[int, str]
 
 def rekey(endpoint: ProxmoxEndpoint, wanted: Mapping[int, tuple[str, str]]) -> None:
     """
-    Give bindings new keys, and those of retired guests of other endpoints to this one. All at once: half of them would
-    tie two machines. What is no longer as it was when the plan was made stays; its changes are outdated then.
+    Change the keys of bindings, and move those of retired guests of other endpoints to this one, in one transaction:
+    with half of them, two guests would be bound to one virtual machine. Bindings that have changed since the plan was
+    made remain as they are; the changes of their guests are outdated then.
 
     Args:
         wanted: The new (key, unit) by the binding's pk.
@@ -27,12 +28,12 @@ def rekey(endpoint: ProxmoxEndpoint, wanted: Mapping[int, tuple[str, str]]) -> N
         moving = [row for row in rows if (row.endpoint_id, row.key, row.unit) != (endpoint.pk, *wanted[row.pk])]
         units = of_units(moving)
         kept = kept_units(endpoint, {unit for _key, unit in wanted.values()}, [row.pk for row in rows])
-        for place in {*units} - set(movable(endpoint, units)):
-            del units[place]
+        for immovable in {*units} - set(movable(endpoint, units)):
+            del units[immovable]
         moving = [row for found in units.values() for row in found if wanted[row.pk][1] not in kept]
-        clear(endpoint, [wanted[row.pk] for row in moving], [row.pk for row in rows])
-        hand_over(endpoint, units)
-        # Two machines may have changed their VM IDs with each other.
+        delete_bound_under(endpoint, [wanted[row.pk] for row in moving], [row.pk for row in rows])
+        delete_moved_guests(endpoint, units)
+        # Two guests may have swapped their VM IDs.
         for row in moving:
             Binding.objects.filter(pk=row.pk).update(endpoint=endpoint, key=f'~{row.pk}')
         for row in moving:
@@ -41,6 +42,7 @@ def rekey(endpoint: ProxmoxEndpoint, wanted: Mapping[int, tuple[str, str]]) -> N
 
 
 def of_units(rows: Iterable[Binding]) -> dict[Unit, list[Binding]]:
+    """Bindings by (endpoint's pk, unit)."""
     units: dict[Unit, list[Binding]] = {}
     for row in rows:
         units.setdefault((row.endpoint_id, row.unit), []).append(row)
@@ -48,7 +50,7 @@ def of_units(rows: Iterable[Binding]) -> dict[Unit, list[Binding]]:
 
 
 def movable(endpoint: ProxmoxEndpoint, units: Mapping[Unit, Collection[Binding]]) -> Iterable[Unit]:
-    """A guest of another endpoint moves only while it is retired there."""
+    """The units that may be changed: those of another endpoint only while their guest is retired there."""
     for (endpoint_id, unit), rows in units.items():
         roots = [row for row in rows if row.key == row.unit]
         if endpoint_id == endpoint.pk or any(row.missing_since and not row.unmanaged for row in roots):
@@ -56,20 +58,20 @@ def movable(endpoint: ProxmoxEndpoint, units: Mapping[Unit, Collection[Binding]]
 
 
 def kept_units(endpoint: ProxmoxEndpoint, units: Collection[str], moving: Collection[int]) -> set[str]:
-    """The units under whose keys a virtual machine is bound that exists and does not move."""
+    """The units whose virtual machine exists and keeps its key."""
     roots = Binding.objects.filter(endpoint=endpoint, kind='vm', key__in=units).exclude(pk__in=moving).order_by()
     machines = VirtualMachine.objects.filter(pk__in=roots.values('object_id')).order_by()
     return set(roots.filter(object_id__in=machines.values('pk')).values_list('unit', flat=True))
 
 
-def clear(endpoint: ProxmoxEndpoint, keys: Iterable[tuple[str, str]], moving: Collection[int]) -> None:
-    """Drop what is bound under the new keys: its virtual machine is gone from NetBox."""
+def delete_bound_under(endpoint: ProxmoxEndpoint, keys: Iterable[tuple[str, str]], moving: Collection[int]) -> None:
+    """Delete the bindings that have the new keys: their virtual machines were deleted from NetBox."""
     taken = Binding.objects.filter(endpoint=endpoint, key__in=[key for key, _unit in keys]).exclude(pk__in=moving)
     delete_unread(Binding, Q(pk__in=list(taken.values_list('pk', flat=True))), taken.db)
 
 
-def hand_over(endpoint: ProxmoxEndpoint, units: Iterable[Unit]) -> None:
-    """The other endpoints keep nothing of the guests any more; their lists do not name them as missing."""
+def delete_moved_guests(endpoint: ProxmoxEndpoint, units: Iterable[Unit]) -> None:
+    """Delete the guests that have moved from the lists of the other endpoints, where they would be shown as missing."""
     for endpoint_id, unit in units:
         guest_type, _slash, vmid = unit.partition('/')
         if endpoint_id != endpoint.pk and vmid.isdecimal():

@@ -1,6 +1,6 @@
 """
-When PostgreSQL does not carry out a statement because of what others do at the same time: what is tried again, how
-often, and what people are told if it does not help.
+Failures of PostgreSQL because of concurrent transactions: what is repeated, how often, and the messages for users if it
+fails each time.
 """
 
 import logging
@@ -18,7 +18,7 @@ __all__ = ('ATTEMPTS', 'DatabaseBusy', 'explain', 'is_lost', 'pause', 'reason_of
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
 ATTEMPTS = 3
-# Before the second attempt, at most. Twice as long before each further one.
+# At most, before the second attempt; twice as long before each further one.
 SECONDS_TO_PAUSE = 0.4
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -34,15 +34,16 @@ SESSION_ENDED = ('57P01', '57P02', '57P03', '57P05', '25P03', '25P04')
 
 
 class DatabaseBusy(Exception):
-    """Something could not be done, however often it was tried. For people: one line."""
+    """A step has failed each time because of concurrent transactions. For people: one line."""
 
 
 def sqlstate_of(error: BaseException) -> str:
+    """The error code of PostgreSQL; '' if there is none."""
     return getattr(error.__cause__, 'sqlstate', None) or ''
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether an error of the database means that the connection cannot be used any more."""
+    """Whether a database connection cannot be used any more after an error."""
     if not isinstance(error, OperationalError):
         return isinstance(error, InterfaceError)
     state = sqlstate_of(error)
@@ -50,6 +51,7 @@ def is_lost(error: Exception) -> bool:
 
 
 def connection_lost() -> str:
+    """The message for a lost connection."""
     return _(
         'The connection to the database of NetBox was lost. Guests that were written before are complete. Check '
         'PostgreSQL, then run again.'
@@ -57,7 +59,7 @@ def connection_lost() -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a statement was not carried out, for people: one line."""
+    """Why a statement has failed, for people: one line."""
     reasons = {
         SERIALIZATION_FAILURE: _('someone else changed the same data at the same time'),
         DEADLOCK: _('a change by someone else and this one were waiting for each other'),
@@ -65,29 +67,30 @@ def reason_of(error: BaseException) -> str:
         CANCELED: _('it took longer than statement_timeout allows'),
         FOREIGN_KEY_VIOLATION: _('someone else deleted an object that it needs at the same time'),
     }
-    # PostgreSQL's further lines quote the values of the statement.
+    # The further lines of PostgreSQL's messages quote values of the statement.
     return reasons.get(sqlstate_of(error)) or next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def pause(attempt: int) -> None:
-    """Wait a moment after a failed attempt (from 1), not for the same time as others that failed at the same moment."""
+    """Wait after a failed attempt (counted from 1), for a random time, since others may have failed with it."""
     limit = SECONDS_TO_PAUSE * 2 ** (attempt - 1)
     sleep(uniform(limit / 2, limit))
 
 
 def in_transaction() -> bool:
+    """Whether a transaction is open on a connection on which a run writes."""
     return any(connections[alias].in_atomic_block for alias in branching.aliases())
 
 
 def retried[T](work: Callable[[], T], doing: str) -> T:
     """
-    Do something in the database, and do it again if the database did not allow it because of what others do.
+    Do something in the database, and repeat it if it fails because of concurrent transactions.
 
-    Within a transaction, which such an error ends, nothing is repeated.
+    Within a transaction, which such an error aborts, nothing is repeated.
 
     Args:
-        work: May be repeated: it begins its own transaction, or is a single statement.
-        doing: What it does, for people: 'reading NetBox'.
+        work: Can be repeated: it begins its own transaction, or is a single statement.
+        doing: A phrase for the message: 'reading NetBox'.
 
     Raises:
         DatabaseBusy: It failed each time.
@@ -109,13 +112,13 @@ def retried[T](work: Callable[[], T], doing: str) -> T:
 
 
 def explain(error: DatabaseError | InterfaceError) -> str:
-    """An error of the database that ends a run, for people: one line."""
+    """A message for a database error that ends a run, for people: one line."""
     if isinstance(error, OperationalError | InterfaceError) and is_lost(error):
         return connection_lost()
     return _('The database of NetBox reported: {reason}').format(reason=reason_of(error))
 
 
 def reconnect() -> None:
-    """After an error: give up connections that cannot be used any more, so that the next statement opens new ones."""
+    """Close connections that cannot be used any more after an error, so that the next statement opens new ones."""
     for alias in branching.aliases():
         connections[alias].close_if_unusable_or_obsolete()

@@ -203,6 +203,7 @@ def filled_custom_fields(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
 
 
 def as_set(value: object) -> frozenset[object]:
+    """The value if it is a set, otherwise an empty set."""
     return value if isinstance(value, frozenset) else frozenset()
 
 

@@ -1,4 +1,4 @@
-"""What NetBox holds within an endpoint's reach, loaded in a number of queries that does not depend on its size."""
+"""Loads what NetBox contains within the scope of an endpoint, in a fixed number of queries."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from ipaddress import ip_network
@@ -48,8 +48,8 @@ __all__ = ('load',)
 
 def load(endpoint: ProxmoxEndpoint, desired: Desired, settings: Settings) -> Existing:
     """
-    Everything that the comparison needs to know of NetBox: what the endpoint keeps, what it might adopt, and what
-    stands in the way.
+    Everything in NetBox that the comparison needs: the objects that the endpoint manages or might adopt, and those that
+    prevent changes.
     """
     bindings = load_bindings(endpoint)
     bound_to = {bound.pointer: bound for bound in bindings.values()}
@@ -77,13 +77,13 @@ def load(endpoint: ProxmoxEndpoint, desired: Desired, settings: Settings) -> Exi
         departed=reader.with_records(departed),
         elsewhere=reader.elsewhere,
         burdens=blocking_dependents(
-            gone, bound_to, moving(gone, desired), left_alone(bindings.values(), desired, settings)
+            gone, bound_to, moving(gone, desired), kept_addresses(bindings.values(), desired, settings)
         ),
     )
 
 
 def unwanted(bindings: Iterable[Bound], bound_to: Mapping[Pointer, Bound], desired: Desired) -> list[Bound]:
-    """The bindings that a comparison may find to be gone."""
+    """The bindings whose guests, nodes or parts the comparison may find to be gone."""
     wanted = {(item.kind, item.key) for item in desired.items}
     seen = {AddressHints.of(item).host for item in desired.items if item.kind == 'ip' and AddressHints.of(item).is_seen}
     return [
@@ -103,8 +103,8 @@ def moving(gone: Iterable[Bound], desired: Desired) -> frozenset[Pointer]:
     return frozenset(bound.pointer for bound in gone if bound.kind == 'ip' and bound.key.rpartition('/')[2] in wanted)
 
 
-def left_alone(bindings: Iterable[Bound], desired: Desired, settings: Settings) -> frozenset[Pointer]:
-    """The addresses that no guest is known to have, where the endpoint leaves such alone."""
+def kept_addresses(bindings: Iterable[Bound], desired: Desired, settings: Settings) -> frozenset[Pointer]:
+    """The addresses that no guest is known to have, if the endpoint keeps missing addresses."""
     if settings.missing_addresses != 'leave':
         return frozenset()
     wanted = {item.key for item in desired.items if item.kind == 'ip'}
@@ -112,6 +112,7 @@ def left_alone(bindings: Iterable[Bound], desired: Desired, settings: Settings) 
 
 
 def wanted_shared(items: Iterable[Item]) -> set[Shared]:
+    """The shared objects that items refer to."""
     wanted = set()
     for item in items:
         for value in item.values.values():
@@ -170,10 +171,12 @@ class RecordReader:
         self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
 
     def readable(self, kind: Kind) -> list[str]:
+        """The fields of a kind, without custom fields that do not exist."""
         available = self.custom_fields.written[kind.model]
         return [spec.name for spec in kind.fields if not spec.name.startswith('cf_') or spec.name[3:] in available]
 
     def bound(self, kind: str) -> models.QuerySet[Binding, dict[str, Any]]:
+        """A query for the objects (pks) of a kind that are bound."""
         return Binding.objects.filter(self.kept, kind=kind).values('object_id')
 
     def record(self, kind: str, instance: NetBoxModel, hints: Hints) -> Record:
@@ -185,6 +188,7 @@ class RecordReader:
         )
 
     def records(self) -> dict[str, list[Record]]:
+        """The objects within the scope of the endpoint, by kind."""
         clusters = list(self.clusters())
         self.cluster = clusters[0] if len(clusters) == 1 else None
         devices = list(self.devices())
@@ -255,7 +259,7 @@ class RecordReader:
     def vm_records(
         self, vms: Iterable[VirtualMachine], clusters: Container[int], macs: dict[Pointer, set[str]]
     ) -> list[Record]:
-        """Those within the endpoint's reach; the others are kept apart."""
+        """The records within the scope of the endpoint; the others are put into `elsewhere`."""
         within, outside = [], []
         for vm in vms:
             record = self.vm_record(vm, macs)
@@ -277,6 +281,7 @@ class RecordReader:
         )
 
     def vm_record(self, vm: VirtualMachine, macs: dict[Pointer, set[str]]) -> Record:
+        """A virtual machine as plain data."""
         return self.record(
             'vm',
             vm,
@@ -289,6 +294,7 @@ class RecordReader:
         )
 
     def clusters(self) -> Iterable[Cluster]:
+        """The cluster of the endpoint, or clusters of its name."""
         names = [item.values['name'] for item in self.items if item.kind == 'cluster' and 'name' in item.values]
         reach = Q(pk__in=self.bound('cluster'))
         if self.settings.cluster:
@@ -312,7 +318,7 @@ class RecordReader:
         return self.record('device', device, NamedRecordHints(name=(device.name or '').lower()))
 
     def devices_elsewhere(self) -> Iterable[Device]:
-        """Those at other sites that a new node may be, and that no endpoint keeps."""
+        """The devices at other sites that a new node may be, and that no endpoint manages."""
         new = [item for item in self.items if item.kind == 'device' and (item.kind, item.key) not in self.bound_keys]
         if not new:
             return ()
@@ -328,6 +334,7 @@ class RecordReader:
         return rows
 
     def with_relations(self, devices: models.QuerySet[Device]) -> models.QuerySet[Device]:
+        """Devices with the objects that they refer to."""
         rows: models.QuerySet[Device] = devices.select_related(
             'cluster', 'site', 'role', 'device_type__manufacturer', 'tenant', 'platform', 'primary_ip4', 'primary_ip6',
             'virtual_chassis',
@@ -335,6 +342,7 @@ class RecordReader:
         return rows
 
     def ports(self, devices: list[Device]) -> Iterable[Interface]:
+        """The interfaces of devices, and the bound ones."""
         rows: Iterable[Interface] = (
             Interface.objects.filter(Q(device__in=devices) | Q(pk__in=self.bound('node_interface')))
             .select_related('device', 'lag', 'bridge', 'parent', 'primary_mac_address', 'untagged_vlan')
@@ -344,6 +352,7 @@ class RecordReader:
         return rows
 
     def vms(self, clusters: list[Cluster]) -> Iterable[VirtualMachine]:
+        """The virtual machines of clusters, the bound ones, and those elsewhere that a new guest may be."""
         rows: Iterable[VirtualMachine] = (
             VirtualMachine.objects.filter(
                 Q(cluster__in=clusters) | Q(pk__in=self.bound('vm')) | Q(pk__in=unbound_elsewhere(self.newcomers))
@@ -357,6 +366,7 @@ class RecordReader:
         return rows
 
     def interfaces(self, vms: list[VirtualMachine]) -> Iterable[VMInterface]:
+        """The interfaces of virtual machines, and the bound ones."""
         rows: Iterable[VMInterface] = (
             VMInterface.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('interface')))
             .select_related('virtual_machine', 'primary_mac_address', 'untagged_vlan')
@@ -366,6 +376,7 @@ class RecordReader:
         return rows
 
     def macs(self, interfaces: list[VMInterface], ports: list[Interface]) -> Iterable[MACAddress]:
+        """The MAC addresses of interfaces, the bound ones, and unassigned ones that a guest has."""
         wanted = [item.values['mac_address'] for item in self.items if item.kind == 'mac']
         assigned = Q(
             assigned_object_type=ContentType.objects.get_for_model(VMInterface),
@@ -394,6 +405,7 @@ class RecordReader:
         return rows
 
     def disks(self, vms: list[VirtualMachine]) -> Iterable[VirtualDisk]:
+        """The disks of virtual machines, and the bound ones."""
         rows: Iterable[VirtualDisk] = (
             VirtualDisk.objects.filter(Q(virtual_machine__in=vms) | Q(pk__in=self.bound('disk')))
             .select_related('virtual_machine')
@@ -403,6 +415,7 @@ class RecordReader:
 
 
 def holders() -> 'GenericPrefetch[str]':
+    """A prefetch of the objects to which addresses are assigned, with their machines."""
     return GenericPrefetch(
         'assigned_object',
         [
@@ -414,7 +427,7 @@ def holders() -> 'GenericPrefetch[str]':
 
 
 def holder_text(instance: IPAddress | MACAddress) -> str:
-    """What an address is assigned to, for people."""
+    """The object to which an address is assigned, for people."""
     holder = instance.assigned_object
     if holder is None:
         return ''

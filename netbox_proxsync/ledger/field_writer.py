@@ -126,10 +126,9 @@ class FieldWriter:
         for field in fields:
             if not is_set(type(instance), field.name):
                 continue
-            wanted = field.want if isinstance(field.want, frozenset) else None
             if field.name == 'tags':
-                self.values.unassignable |= not_assignable(self.values.resolve_set(wanted), instance)
-            want, now = self.values.resolve_set(wanted), pointers_in(field.now)
+                self.values.unassignable |= not_assignable(self.values.resolve_objects(field.want), instance)
+            want, now = self.values.resolve_objects(field.want), pointers_in(field.now)
             manager = getattr(instance, field.name)
             if added := want - now:
                 manager.add(*existing_objects(added))

@@ -1,4 +1,4 @@
-"""What deleted endpoints have kept: an endpoint for the same cluster takes it over."""
+"""The stored bindings of deleted endpoints, which an endpoint for the same cluster takes over."""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,8 +20,8 @@ BATCH = 1000
 
 def take_over(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Iterable[Guest]) -> bool:
     """
-    Give an endpoint the bindings of deleted endpoints that led to the same cluster. In a branch that waits for the next
-    run in main.
+    Take over the bindings of deleted endpoints that led to the same cluster. In a branch, do nothing: the next run in
+    main does it.
 
     Returns:
         Whether there were any.
@@ -30,20 +30,20 @@ def take_over(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Iterable
         return False
     guests, has_taken = list(guests), False
     with transaction.atomic():
-        # The last one first: it knows best.
+        # The endpoint that was deleted last first: its bindings are the most recent.
         for former in FormerEndpoint.objects.order_by('-pk').select_for_update():
             same = is_same_cluster(ClusterIdentity.from_json(former.cluster_identity), seen)
-            if same or (same is None and kept_most(former, guests)):
+            if same or (same is None and managed_most(former, guests)):
                 restore(former, endpoint)
                 former.delete()
                 has_taken = True
     return has_taken
 
 
-def kept_most(former: FormerEndpoint, guests: Iterable[Guest]) -> bool:
+def managed_most(former: FormerEndpoint, guests: Iterable[Guest]) -> bool:
     """
-    Whether at least half of its machines are listed under their VMIDs with the same UUIDs. Half of those that are
-    listed is not enough: a server that lists one known machine would take over all the others.
+    Whether at least half of the guests of a deleted endpoint are listed with the same VM IDs and UUIDs. Half of the
+    listed guests is not enough: a server that lists one known guest would take over all the others.
     """
     machines = {guest.key: uuid for guest in guests if (uuid := identity_of_guest(guest).get('id_uuid'))}
     rows = former.bindings.filter(kind='vm', missing_since=None).values_list('key', 'values__id_uuid')
@@ -52,6 +52,7 @@ def kept_most(former: FormerEndpoint, guests: Iterable[Guest]) -> bool:
 
 
 def restore(former: FormerEndpoint, endpoint: ProxmoxEndpoint) -> None:
+    """Create the bindings of a deleted endpoint for an endpoint."""
     taken = set(Binding.objects.filter(endpoint=endpoint).order_by().values_list('kind', 'key'))
     batch = []
     for row in restorable(former):
@@ -59,7 +60,7 @@ def restore(former: FormerEndpoint, endpoint: ProxmoxEndpoint) -> None:
             batch.append(Binding(endpoint=endpoint, **{name: getattr(row, name) for name in COLUMNS}))
     seen = [binding.first_seen for binding in batch]
     made = Binding.objects.bulk_create(batch, batch_size=BATCH)
-    # `auto_now_add` has put the present moment there.
+    # Inserting the rows has set the present time, because of `auto_now_add`.
     for binding, first_seen in zip(made, seen, strict=True):
         binding.first_seen = first_seen
     Binding.objects.bulk_update(made, ['first_seen'], batch_size=BATCH)
@@ -67,7 +68,7 @@ def restore(former: FormerEndpoint, endpoint: ProxmoxEndpoint) -> None:
 
 def restorable(former: FormerEndpoint) -> Iterator[FormerBinding]:
     """
-    Those whose objects exist and are bound to nothing else; and what users have taken over, whether it exists or not.
+    The stored bindings whose objects exist and are not bound; and those of unmanaged objects, even of deleted ones.
     """
     for object_type in ContentType.objects.filter(pk__in=former.bindings.order_by().values('object_type')):
         if (model := object_type.model_class()) is None:

@@ -1,7 +1,6 @@
 """
-What users have created or edited since a plan was made: a guest or node that the plan creates may be one of these.
-
-The plan could not see them, so creating the guest would make it twice.
+Objects that users have created or edited since a plan was made. A guest or node that the plan creates may be one of
+them, and would then be created twice.
 """
 
 from collections.abc import Iterable
@@ -25,8 +24,11 @@ __all__ = ('Newcomers',)
 @dataclass(frozen=True, slots=True)
 class Newcomer:
     """
+    An object that a user has created or edited since.
+
     Attributes:
-        macs: Those that were assigned to it since.
+        name: In lower case.
+        macs: The MAC addresses that were assigned to it since.
     """
 
     instance: Model
@@ -39,6 +41,8 @@ class Newcomer:
 
 class Newcomers:
     """
+    Finds objects that users have created or edited, each model by a query that is repeated after `forget`.
+
     Args:
         since: When the run began that made the plan.
     """
@@ -48,11 +52,11 @@ class Newcomers:
         self.found: dict[str, list[Newcomer]] = {}
 
     def forget(self) -> None:
-        """Look again the next time."""
+        """Repeat the queries the next time."""
         self.found.clear()
 
     def like(self, change: Change, cluster: int | None) -> Model | None:
-        """An object that may be what a change creates, if there is one."""
+        """An object that may be the guest or node that a change creates, if there is one."""
         if change.kind == 'vm':
             return next((each.instance for each in self.machines() if is_guest(each, change, cluster)), None)
         if change.kind == 'device':
@@ -61,6 +65,7 @@ class Newcomers:
         return None
 
     def machines(self) -> list[Newcomer]:
+        """The virtual machines."""
         if 'vm' not in self.found:
             macs = self.assigned_macs()
             machines = self.unbound(VirtualMachine)
@@ -76,18 +81,20 @@ class Newcomers:
         return self.found['vm']
 
     def devices(self) -> list[Newcomer]:
+        """The devices."""
         if 'device' not in self.found:
             recent = self.unbound(Device).filter(last_updated__gte=self.since)
             self.found['device'] = [Newcomer(each, each.cluster_id, (each.name or '').lower()) for each in recent]
         return self.found['device']
 
     def unbound[M: NetBoxModel](self, model: type[M]) -> QuerySet[M]:
+        """The objects of a model that no endpoint manages."""
         bound = Binding.objects.filter(object_type=ContentType.objects.get_for_model(model)).order_by()
         rows: QuerySet[M] = model.objects.exclude(pk__in=bound.values('object_id')).order_by('pk')
         return rows
 
     def assigned_macs(self) -> dict[int, set[str]]:
-        """The MAC addresses that were given to virtual machines since, by virtual machine."""
+        """The MAC addresses that were assigned to virtual machines since, by virtual machine (pk)."""
         recent = MACAddress.objects.filter(
             last_updated__gte=self.since,
             assigned_object_type=ContentType.objects.get_for_model(VMInterface),
@@ -118,4 +125,5 @@ def is_guest(newcomer: Newcomer, change: Change, cluster: int | None) -> bool:
 
 
 def as_set(value: object) -> frozenset[str]:
+    """The stored MAC addresses of a guest as a set."""
     return frozenset(value) if isinstance(value, Iterable) else frozenset()

@@ -1,4 +1,4 @@
-"""What other endpoints keep, and what of that they give up."""
+"""Objects that other endpoints manage, and which of them they give up."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -20,27 +20,26 @@ ADDRESS = 'ip'
 
 def of_retired_machines(bindings: models.QuerySet[Binding]) -> models.QuerySet[Binding]:
     """
-    Those of the bindings that belong to retired guests or nodes. Not what a user took over, or told the sync to leave
-    alone.
+    Those of some bindings that belong to retired guests or nodes, without unmanaged objects and ignored guests.
     """
     roots = Binding.objects.filter(
         endpoint=OuterRef('endpoint'), key=OuterRef('unit'), unmanaged=False, missing_since__isnull=False
     )
     ignored = ProxmoxGuest.objects.filter(ignored=True).order_by().values_list('endpoint_id', 'type', 'vmid')
-    left_alone = models.Q(pk=None)
+    is_ignored = models.Q(pk=None)
     for endpoint_id, guest_type, vmid in ignored:
-        left_alone |= models.Q(endpoint_id=endpoint_id, unit=f'{guest_type}/{vmid}')
-    return bindings.filter(Exists(roots), unmanaged=False).exclude(left_alone)
+        is_ignored |= models.Q(endpoint_id=endpoint_id, unit=f'{guest_type}/{vmid}')
+    return bindings.filter(Exists(roots), unmanaged=False).exclude(is_ignored)
 
 
 def given_up(bindings: models.QuerySet[Binding], address: IPAddress, machines: Mapping[Pointer, Bound]) -> bool:
     """
-    Whether other endpoints give up an address that they keep: their guest is retired, or a user assigned the address to
-    a guest of this endpoint.
+    Whether other endpoints give up an address that they manage: their guest is retired, or a user has assigned the
+    address to a guest of this endpoint.
 
     Args:
-        bindings: Those of other endpoints to the address.
-        machines: What this endpoint keeps, by its object.
+        bindings: The bindings of other endpoints to the address.
+        machines: The bindings of this endpoint by their objects.
     """
     holder = getattr(address.assigned_object, 'parent_object', None)
     if holder is not None and Pointer(holder._meta.label_lower, holder.pk) in machines:
@@ -50,8 +49,10 @@ def given_up(bindings: models.QuerySet[Binding], address: IPAddress, machines: M
 
 class ForeignReader:
     """
+    Finds which of the loaded objects other endpoints manage.
+
     Args:
-        records: What was loaded, by kind.
+        records: The loaded objects, by kind.
         bound_to: The bindings of this endpoint by their objects.
     """
 
@@ -63,7 +64,7 @@ class ForeignReader:
         self.bound_to = bound_to
 
     def kept(self) -> dict[Pointer, str]:
-        """The objects that another endpoint keeps, with its ID: its name may be hidden from the reader."""
+        """The objects that another endpoint manages, with its ID: users may not be allowed to see its name."""
         foreign: dict[Pointer, str] = {}
         for kind, found in self.records.items():
             free = {record.pointer.pk: record.pointer for record in found if record.pointer not in self.bound_to}
@@ -78,6 +79,7 @@ class ForeignReader:
 
     @cached_property
     def addresses_of_retired(self) -> frozenset[Pointer]:
+        """The loaded addresses that belong to retired guests or nodes of other endpoints."""
         addresses = {
             record.pointer.pk: record.pointer for record in self.records[ADDRESS] if record.pointer not in self.bound_to
         }
@@ -87,7 +89,7 @@ class ForeignReader:
         return frozenset(addresses[pk] for pk in rows.values_list('object_id', flat=True))
 
     def retired_machines(self) -> frozenset[Pointer]:
-        """The machines that hold addresses among the records and are retired at another endpoint."""
+        """The retired machines of other endpoints that have one of the loaded addresses."""
         holders = {
             holder for record in self.records[ADDRESS] if (holder := AddressRecordHints.of(record).machine) is not None
         } - set(self.bound_to)

@@ -1,4 +1,4 @@
-"""What a new guest may be, outside of the endpoint's reach: retired guests of other endpoints, unbound records."""
+"""Objects beyond the scope of an endpoint that a new guest may be: retired guests of other endpoints, unbound ones."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class DepartedUnit:
 
 
 def new_guests(items: Iterable[Item], bindings: Mapping[tuple[str, str], Bound]) -> list[Item]:
-    """The guests, of which enough was read, that have no record under their VM ID."""
+    """The guests that are not bound under their VM ID, and that could be read well enough to be identified."""
     found = []
     for item in items:
         if item.kind == 'vm' and item.identity and not item.partial:
@@ -41,8 +41,8 @@ def new_guests(items: Iterable[Item], bindings: Mapping[tuple[str, str], Bound])
 
 def load_departed(endpoint: ProxmoxEndpoint, newcomers: Sequence[Item]) -> tuple[DepartedUnit, ...]:
     """
-    The retired guests of other endpoints that have a UUID or a MAC address of a new guest. Those that users have told
-    the sync to leave alone, or have taken over, stay where they are.
+    The retired guests of other endpoints that have a UUID or a MAC address of a new guest, without ignored and
+    unmanaged ones.
     """
     if not newcomers:
         return ()
@@ -84,8 +84,8 @@ def units_of(keys: Sequence[tuple[int, str]]) -> tuple[DepartedUnit, ...]:
 
 def unbound_elsewhere(newcomers: Sequence[Item]) -> models.QuerySet[VirtualMachine, dict[str, Any]]:
     """
-    The virtual machines of any cluster, as a query for their ids, that no endpoint keeps and that have the UUID or a
-    MAC address of a new guest.
+    The virtual machines of any cluster, as a query for their primary keys, that no endpoint manages and that have the
+    UUID or a MAC address of a new guest.
     """
     rows: models.QuerySet[VirtualMachine, dict[str, Any]]
     if not newcomers:
@@ -107,5 +107,6 @@ def unbound_elsewhere(newcomers: Sequence[Item]) -> models.QuerySet[VirtualMachi
 
 
 def macs_of(items: Iterable[Item]) -> set[str]:
+    """The MAC addresses of guests."""
     macs = (item.identity.get('id_macs') for item in items)
     return {str(mac) for found in macs if isinstance(found, frozenset) for mac in found}

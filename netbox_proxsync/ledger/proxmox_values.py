@@ -1,6 +1,6 @@
 """
-What Proxmox says of bound objects, where that is not what was written: edits that stay, fields that are ignored,
-changes that are only planned. For people to see; nothing is decided by it.
+Values of Proxmox VE for managed objects that differ from the written values: edits that are preserved, ignored fields,
+and planned changes. They are only displayed; no decision depends on them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from ..sync.values import Value, decode, encode_all
 __all__ = ('clear_written_values', 'store_proxmox_values')
 
 BATCH = 1000
-# What is not bound as long as these are not in NetBox.
+# Objects are not bound before these changes are written.
 UNBOUND = (Action.CREATE, Action.ADOPT)
 
 type Identity = tuple[str, str]
@@ -25,11 +25,12 @@ def store_proxmox_values(
     endpoint: ProxmoxEndpoint, seen: Mapping[Identity, Mapping[str, Value]], pending: Iterable[Pending]
 ) -> None:
     """
-    Keep what a run has seen, writing only what differs.
+    Store the values that a run has read, writing only bindings that differ.
 
     Args:
-        seen: By (kind, key), for everything that was compared: what differs from what is written if all goes well.
-        pending: What of the plan is not in NetBox.
+        seen: By (kind, key), for every object that was compared: the values that differ from the written ones if all
+            changes are applied.
+        pending: The changes of the plan that are not applied.
     """
     wanted = {identity: encode_all(values) for identity, values in seen.items()}
     for entry in pending:
@@ -49,7 +50,7 @@ def store_proxmox_values(
 
 
 def clear_written_values(endpoint: ProxmoxEndpoint) -> None:
-    """After a stored plan was applied: forget what is written now."""
+    """Remove the values that are written now, after a stored plan was applied."""
     changed = []
     for row in Binding.objects.filter(endpoint=endpoint).exclude(proxmox_values={}).only('values', 'proxmox_values'):
         left = {

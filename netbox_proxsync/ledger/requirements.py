@@ -1,4 +1,4 @@
-"""What the custom fields and the tags of this NetBox demand, for the comparison: in a few queries."""
+"""What custom fields and tags of this NetBox require, for the comparison; loaded in a few queries."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from .fields import pointer_to
 
 __all__ = ('CustomFields', 'load_custom_fields', 'load_tag_limits', 'not_assignable')
 
-# The models of shared objects, which a sync makes as well.
+# The models of shared objects, which a sync creates as well.
 SHARED_MODELS = (
     'dcim.devicerole', 'dcim.devicetype', 'dcim.manufacturer', 'dcim.platform', 'extras.tag', 'ipam.vlan',
     'virtualization.clustertype', 'virtualization.virtualmachinetype',
@@ -34,8 +34,8 @@ class CustomFields:
     The custom fields of the models that a sync writes.
 
     Attributes:
-        by_model: Those that NetBox checks.
-        written: By model, the names of those that a sync writes, as far as they can be used.
+        by_model: The fields that NetBox validates.
+        written: The names of the fields that a sync writes, without those that cannot be used, by model.
     """
 
     by_model: Mapping[str, list[CustomField]]
@@ -44,6 +44,7 @@ class CustomFields:
 
     @property
     def limits(self) -> dict[tuple[str, str], ValueLimits]:
+        """The limits of the fields that a sync writes, by (model, name)."""
         found = {
             (model, each.name): limits_of(each)
             for model, fields in self.by_model.items()
@@ -54,7 +55,7 @@ class CustomFields:
 
     @property
     def demands(self) -> dict[str, tuple[Demand, ...]]:
-        """By model, what keeps NetBox from taking a new object that has nothing but the defaults."""
+        """The fields for which NetBox refuses a new object with only their defaults, by model."""
         return {
             model: tuple(
                 Demand(model=model, plural=plural_of(model), field=each.name, reason=reason)
@@ -65,6 +66,7 @@ class CustomFields:
         }
 
     def refused_default(self, each: CustomField) -> str:
+        """Why NetBox refuses a new object with the default of a field; '' if it does not."""
         if each.default in EMPTY:
             return 'is required and has no default' if each.required else ''
         if each.unique:
@@ -72,10 +74,10 @@ class CustomFields:
         return f'has a default that is not valid ({verdict})' if (verdict := self.refused(each, each.default)) else ''
 
     def refused_in(self, model: str, data: Mapping[str, Any]) -> dict[str, str]:
-        """Why NetBox refuses every change of an object, by the custom field whose value it does not take."""
+        """Why NetBox refuses every change of an object, by the custom field with an invalid value."""
         found = {}
         for each in self.by_model.get(model, ()):
-            # What a sync has written, and NetBox does not take any more, is set aside while the object is checked.
+            # Values of a sync that NetBox refuses now are removed while the object is validated.
             if each.name in OWN_FIELDS.get(model, ()) and not each.required:
                 continue
             if each.name in data:
@@ -87,7 +89,7 @@ class CustomFields:
         return found
 
     def refused(self, each: CustomField, value: Any) -> str:
-        """What NetBox says against a value; '' if nothing."""
+        """Why NetBox refuses a value; '' if it does not."""
         if value in EMPTY and not each.required:
             return ''
         identity = each.pk, repr(value)
@@ -101,11 +103,13 @@ class CustomFields:
 
 
 def plural_of(model: str) -> str:
+    """The plural name of a model in English, as messages of runs are."""
     with override('en'):
         return str(apps.get_model(model)._meta.verbose_name_plural)
 
 
 def load_custom_fields() -> CustomFields:
+    """The active custom fields of the models that a sync writes, in a few queries."""
     models = {*SHARED_MODELS, *(kind.model for kind in KINDS.values())}
     by_model: dict[str, list[CustomField]] = {model: [] for model in models}
     fields = CustomField.objects.filter(status=CustomFieldStatusChoices.STATUS_ACTIVE).select_related('choice_set')
@@ -123,6 +127,7 @@ def load_custom_fields() -> CustomFields:
 
 
 def limits_of(each: CustomField) -> ValueLimits:
+    """The limits of the values of a custom field."""
     minimum, maximum = each.validation_minimum, each.validation_maximum
     is_choice = each.type == CustomFieldTypeChoices.TYPE_SELECT
     return ValueLimits(
@@ -135,7 +140,7 @@ def limits_of(each: CustomField) -> ValueLimits:
 
 
 def load_tag_limits() -> dict[Pointer, frozenset[str]]:
-    """The tags that only some models may have."""
+    """The tags that are limited to some models, with these."""
     limited = Tag.objects.filter(object_types__isnull=False).distinct().prefetch_related('object_types')
     return {
         pointer_to(tag): frozenset(f'{each.app_label}.{each.model}' for each in tag.object_types.all())
@@ -144,7 +149,7 @@ def load_tag_limits() -> dict[Pointer, frozenset[str]]:
 
 
 def not_assignable(tags: Iterable[Pointer], instance: NetBoxModel) -> set[Pointer]:
-    """Those of some tags that NetBox does not let an object have, and that it does not have yet."""
+    """Those of some tags that NetBox refuses for an object because of its type, and that it does not have yet."""
     pks = {tag.pk: tag for tag in tags}
     limited = Tag.objects.filter(pk__in=pks, object_types__isnull=False)
     allowed = Tag.objects.filter(object_types=ContentType.objects.get_for_model(instance)).values('pk')

@@ -79,10 +79,12 @@ class JournaledSet[T: Hashable]:
         self._members: JournaledDict[T, None] = JournaledDict(journal)
 
     def add(self, member: T) -> None:
+        """Add an element."""
         if member not in self._members:
             self._members[member] = None
 
     def discard(self, member: T) -> None:
+        """Remove an element, if it is in the set."""
         if member in self._members:
             del self._members[member]
 

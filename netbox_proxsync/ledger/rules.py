@@ -11,7 +11,7 @@ __all__ = ('load_rules', 'plain_rule', 'values_by_target')
 
 
 def load_rules() -> list[MappingRule]:
-    """All rules with what they set, by two queries. They are few."""
+    """All rules with the objects that they set, in two queries."""
     return list(MappingRule.objects.select_related('endpoint', *TARGETS).prefetch_related('extra_tags'))
 
 

@@ -5,8 +5,8 @@ from netbox.search import deferred
 
 __all__ = ('merge_search_updates',)
 
-# NetBox notes on each callback that updates the index after a commit which objects it is for, and in which database.
-# Should a later version no longer do so, nothing is merged, and the index is updated by several jobs.
+# NetBox sets attributes on each callback that updates the index after a commit: the objects, and the database. If a
+# later version does not, nothing is merged, and the index is updated by several jobs.
 OBJECTS = getattr(deferred, '_FLUSH_BATCH_ATTR', '')
 DATABASE = getattr(deferred, '_FLUSH_ALIAS_ATTR', '')
 

@@ -1,4 +1,4 @@
-"""Writing as a person would: with NetBox's change log and events, all of a run under one request id."""
+"""Transactions with NetBox's change log and events, as for a request by a user: one request ID for each run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,21 +40,21 @@ def request_for(user: AnyUser, request_id: UUID) -> NetBoxFakeRequest:
 
 
 class EventsNotSent(Exception):
-    """What was written is committed, but event rules could not be told of it."""
+    """Changes were committed, but their events could not be sent."""
 
 
 @contextmanager
 def tracking(user: AnyUser, request_id: UUID, quiet: bool = False) -> Iterator[None]:
     """
-    What is written within is logged, and its events are sent at the end; none at all if it is to be quiet.
+    Record what is written within in the change log, and send its events at the end; none if `quiet`.
 
     Raises:
-        EventsNotSent: The database did not allow it. What was written stays.
+        EventsNotSent: The database did not allow it. What was written remains.
     """
     with event_tracking(request_for(user, request_id)):
         yield
         events = [] if quiet else list(events_queue.get().values())
-        # Sent here: if that fails, it is to be told apart from what fails within.
+        # Sent here, to distinguish a failure of this from a failure within.
         events_queue.set({})
         try:
             flush_events(events)
@@ -66,8 +66,8 @@ def tracking(user: AnyUser, request_id: UUID, quiet: bool = False) -> Iterator[N
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """A transaction within `tracking`. Rolled back are rows, events and updates of the search index."""
-    with taken_back(), branching.atomic():
+    """A transaction within `tracking`. It rolls back rows, events and updates of the search index."""
+    with restored(), branching.atomic():
         yield
         for alias in branching.aliases():
             merge_search_updates(alias)
@@ -76,9 +76,8 @@ def transaction() -> Iterator[None]:
 @contextmanager
 def tracked_transaction(user: AnyUser, request_id: UUID, quiet: bool = False) -> Iterator[None]:
     """
-    A transaction whose writes are logged, and whose events are sent if it commits; none at all if it is to be quiet.
-
-    The tracking is the outer of the two: events must not leave for what was rolled back.
+    A transaction whose writes are recorded in the change log, and whose events are sent after the commit; none if
+    `quiet`.
     """
     with tracking(user, request_id, quiet), transaction():
         yield
@@ -86,21 +85,21 @@ def tracked_transaction(user: AnyUser, request_id: UUID, quiet: bool = False) ->
 
 @contextmanager
 def savepoint() -> Iterator[None]:
-    """A savepoint that also takes back the events of what it rolls back."""
-    with taken_back(), branching.atomic():
+    """A savepoint that also rolls back events."""
+    with restored(), branching.atomic():
         yield
 
 
 @contextmanager
-def taken_back() -> Iterator[None]:
-    """Around a block that is rolled back if it fails: what NetBox keeps of it in memory is taken back, too."""
-    # Copies: NetBox adds a second write of an object to the event of the first one.
+def restored() -> Iterator[None]:
+    """Around a block that is rolled back if it fails: restore what NetBox has in memory about it."""
+    # Copies, because NetBox adds a second write of an object to the event of the first one.
     events = {key: copy(event) for key, event in events_queue.get().items()}
     try:
         yield
     except BaseException:
         events_queue.set(events)
-        # NetBox remembers which objects are being deleted, and logs each of them once: so it would not log the deletion
-        # if that is tried again.
+        # NetBox remembers which objects are being deleted and logs each deletion once, so it would not log one that is
+        # repeated.
         clear_signal_history(sender=None)
         raise

@@ -88,10 +88,15 @@ class ValueResolver:
             case _:
                 return value
 
-    def resolve_set(self, value: frozenset[Value] | None) -> frozenset[Pointer]:
-        """The objects of a set, without shared ones that do not exist and tags that the object may not have."""
-        available = (element for element in value or () if not isinstance(element, Shared) or element in self.shared)
-        return frozenset(self.resolve_object(element) for element in available) - self.unassignable
+    def resolve_set(self, value: frozenset[Value]) -> frozenset[Value]:
+        """A set without shared objects that do not exist and tags that the object may not have."""
+        available = (element for element in value if not isinstance(element, Shared) or element in self.shared)
+        return frozenset(self.resolve(element) for element in available) - self.unassignable
+
+    def resolve_objects(self, value: Value) -> frozenset[Pointer]:
+        """The objects of a set, as `resolve_set`; an empty set for None."""
+        resolved = self.resolve_set(value) if isinstance(value, frozenset) else frozenset()
+        return frozenset(element for element in resolved if isinstance(element, Pointer))
 
     def resolve_object(self, value: Value) -> Pointer:
         """

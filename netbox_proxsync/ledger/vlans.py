@@ -1,4 +1,4 @@
-"""The VLANs of NetBox that interfaces in Proxmox could mean."""
+"""The VLANs of NetBox to which VLAN IDs in Proxmox VE may refer."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -21,26 +21,27 @@ def load_vlans(
     endpoint: ProxmoxEndpoint, items: Iterable[Item], cluster: Cluster | None, settings: Settings
 ) -> dict[str, VlanIndex]:
     """
-    By kind of interface, where its VLANs are looked up.
+    The VLANs to look up VLAN IDs in, by kind of interface.
 
     Args:
-        cluster: The endpoint's, if it exists; else its virtual machines will be in the endpoint's site.
+        cluster: The cluster of the endpoint, if it exists; otherwise its virtual machines will be in the site of the
+            endpoint.
     """
     own_site = Site.objects.filter(pk=settings.site.pk).first() if settings.site else None
     site = cluster._site if cluster else own_site
     own_group = {settings.vlan_group} if settings.vlan_group else set()
     ruled = {rule.outcome.vlan_group for rule in settings.rules if rule.outcome.vlan_group}
-    made = made_vlans(endpoint)
+    made = created_vlans(endpoint)
     return {
         'interface': book(offered_to_guests(cluster, site), site, own_group | ruled, settings, made),
         'node_interface': book(offered_to_nodes(cluster, own_site), own_site, own_group, settings, made),
     }
 
 
-def made_vlans(endpoint: ProxmoxEndpoint) -> dict[Shared, VLAN]:
+def created_vlans(endpoint: ProxmoxEndpoint) -> dict[Shared, VLAN]:
     """
-    The VLANs that the endpoint has made, by what they were made for: whatever they are called now, and wherever a user
-    has moved them. One that has another VLAN ID by now is another VLAN.
+    The VLANs that runs of the endpoint have created, by their shared values. They may be renamed and moved; one that
+    has another VLAN ID by now is another VLAN.
     """
     rows = list(SharedObject.objects.filter(endpoint=endpoint.pk, model='ipam.vlan'))
     vlans = VLAN.objects.select_related('group', 'site').in_bulk([row.object_id for row in rows])
@@ -52,6 +53,7 @@ def made_vlans(endpoint: ProxmoxEndpoint) -> dict[Shared, VLAN]:
 
 
 def offered_to_guests(cluster: Cluster | None, site: Site | None) -> QuerySet[VLAN]:
+    """The VLANs that NetBox offers for interfaces of virtual machines."""
     rows: QuerySet[VLAN]
     if cluster is None and site is None:
         # For a virtual machine without a cluster and a site, NetBox would offer the VLANs of all groups.
@@ -62,6 +64,7 @@ def offered_to_guests(cluster: Cluster | None, site: Site | None) -> QuerySet[VL
 
 
 def offered_to_nodes(cluster: Cluster | None, site: Site | None) -> QuerySet[VLAN]:
+    """The VLANs that NetBox offers for interfaces of devices."""
     rows: QuerySet[VLAN] = (
         VLAN.objects.get_for_device(Device(cluster=cluster, site=site)) if site else VLAN.objects.none()
     )
@@ -101,4 +104,5 @@ def book(
 
 
 def optional(instance: Model | None) -> Pointer | None:
+    """A pointer to an object, if there is one."""
     return pointer_to(instance) if instance is not None else None

@@ -33,7 +33,7 @@ __all__ = ('AnyPlan', 'Result', 'Writer')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
-# NetBox queues a job for its search index with every commit, and a long transaction holds locks that people wait for.
+# NetBox queues a job for its search index with every commit, and a long transaction holds locks that users wait for.
 UNITS_PER_TRANSACTION = 50
 
 # What NetBox, its validators and its database raise for a single object.
@@ -47,19 +47,24 @@ class AnyPlan(Protocol):
     """The parts of a plan that a writer needs, whether the plan was made just now (`Plan`) or stored (`StoredPlan`)."""
 
     @property
-    def changes(self) -> Iterable[Change]: ...
+    def changes(self) -> Iterable[Change]:
+        """As `Plan.changes`."""
 
     @property
-    def refreshed(self) -> Mapping[int, Mapping[str, Value]]: ...
+    def refreshed(self) -> Mapping[int, Mapping[str, Value]]:
+        """As `Plan.refreshed`."""
 
     @property
-    def forgotten(self) -> tuple[int, ...]: ...
+    def forgotten(self) -> tuple[int, ...]:
+        """As `Plan.forgotten`."""
 
     @property
-    def rekeyed(self) -> Mapping[int, tuple[str, str]]: ...
+    def rekeyed(self) -> Mapping[int, tuple[str, str]]:
+        """As `Plan.rekeyed`."""
 
     @property
-    def shared(self) -> Mapping[Shared, Pointer]: ...
+    def shared(self) -> Mapping[Shared, Pointer]:
+        """As `Plan.shared`."""
 
 
 class Writer:

@@ -109,9 +109,11 @@ class Application:
         Raises:
             DatabaseBusy, OperationalError, InterfaceError, JobTimeoutException, BranchUnusable: As `Writer.apply`.
         """
-        with self.recorder.phase('apply'):
+        with self.recorder.phase('apply') as counts:
             self.recorder.applying(plan)
             self.writer().apply(plan)
+            counts.update(changes=self.recorder.changes, applied=self.tally.applied, failed=self.tally.failed.total())
+        self.recorder.log.refusals(self.tally.failed)
         for plural, text in self.tally.repeated_failures():
             self.recorder.warn(plural, text, REFUSED_REMEDY)
         self.stopped = self.watch.cancelled()

@@ -1,4 +1,4 @@
-"""Cancelling a run: a person asks for it by the run's row, and the worker that carries it out watches that row."""
+"""Cancels runs: a request to cancel is written to the row of the run, which its worker watches."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -28,13 +28,13 @@ __all__ = (
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
-SECONDS_BETWEEN_LOOKS = 1
-# How long a run that is over waits for a look that is under way.
-PATIENCE = 5
+SECONDS_BETWEEN_CHECKS = 1
+# Seconds for which a run that has ended waits for a check in progress.
+SECONDS_TO_WAIT = 5
 
 
 class RunEnded(Exception):
-    """A run that has ended cannot be cancelled any more: `run`."""
+    """A run has ended, so it cannot be cancelled: `run`."""
 
     def __init__(self, run: SyncRun) -> None:
         super().__init__(_('This run has ended ({status}).').format(status=run.get_status_display().lower()))
@@ -43,13 +43,12 @@ class RunEnded(Exception):
 
 def cancel(run: SyncRun, user: AnyUser) -> SyncRun:
     """
-    Cancel a run. Doing so again does nothing.
+    Cancel a run. To repeat it changes nothing.
 
-    One that is queued ends at once and never starts; its job is deleted. One that is being carried out is told to stop,
-    which takes some seconds.
+    A queued run ends at once, and its job is deleted. A run that is being carried out stops within some seconds.
 
     Raises:
-        RunEnded: It has ended in another way, or its worker was found dead.
+        RunEnded: It has ended already, or its worker was found dead.
     """
     find_dead(SyncRun.objects.active().filter(pk=run.pk))
     why = _('Cancelled by {user}.').format(user=user)
@@ -63,34 +62,34 @@ def cancel(run: SyncRun, user: AnyUser) -> SyncRun:
 
 
 def withdraw(endpoint: ProxmoxEndpoint, why: str) -> None:
-    """Cancel what is queued of an endpoint. A run that is being carried out goes on."""
+    """Cancel the queued runs of an endpoint. A run that is being carried out continues."""
     for run in endpoint.runs.active().filter(status=RunStatusChoices.QUEUED).select_related('endpoint', 'job'):
         unqueue(run, why)
 
 
 def unqueue(run: SyncRun, why: str) -> bool:
-    """Cancel a run that is queued; whether it was."""
-    # By what is so at that moment, and without a lock: a run that writes may hold the endpoint's row for long.
+    """Cancel a run if it is queued; returns whether it was."""
+    # By one UPDATE and without a lock: a run that writes may lock the row of the endpoint for long.
     queued = SyncRun.objects.filter(pk=run.pk, status=RunStatusChoices.QUEUED)
     if not queued.update(status=RunStatusChoices.CANCELLING):
         return False
     close(run, RunStatusChoices.CANCELLED, why)
     if run.job is not None:
-        # Takes it from the queue as well. A worker that has just taken it finds the run cancelled.
+        # Removes it from the queue as well. A worker that has just taken it finds the run cancelled.
         run.job.delete()
     return True
 
 
 class CancelWatch:
     """
-    Looks once a second, from a thread with a database connection of its own, whether the run was cancelled.
+    Checks once a second, in a thread with its own database connection, whether a run was cancelled.
 
-    Use it as a context manager around the work.
+    To be used as a context manager around the work.
     """
 
     def __init__(self, run: SyncRun) -> None:
         self._run_id = run.pk
-        self._seen = False
+        self._was_found = False
         self._cancelled = Event()
         self._over = Event()
         self._lock = Lock()
@@ -103,9 +102,10 @@ class CancelWatch:
 
     def __exit__(self, *exc_info: object) -> None:
         self._over.set()
-        self._thread.join(PATIENCE)
+        self._thread.join(SECONDS_TO_WAIT)
 
     def cancelled(self) -> bool:
+        """Whether the run was cancelled."""
         return self._cancelled.is_set()
 
     def check(self) -> None:
@@ -115,7 +115,7 @@ class CancelWatch:
 
     @contextmanager
     def calling(self, call: Callable[[], None]) -> Iterator[None]:
-        """Within, `call` is called from the watching thread when the run is cancelled; now, if it was already."""
+        """Within, call `call` from the watching thread when the run is cancelled, or now if it was already."""
         with self._lock:
             self._calls.append(call)
             late = self._cancelled.is_set()
@@ -129,27 +129,27 @@ class CancelWatch:
 
     def _watch(self) -> None:
         try:
-            # The first look is at once, to have seen the run before anybody can delete it.
-            while not self._asked():
-                if self._over.wait(SECONDS_BETWEEN_LOOKS):
+            # The first check is made at once, so that the run is found before it can be deleted.
+            while not self._is_cancelling():
+                if self._over.wait(SECONDS_BETWEEN_CHECKS):
                     return
             self._tell()
         finally:
-            # Those of this thread only.
+            # The connections of this thread.
             connections.close_all()
 
-    def _asked(self) -> bool:
+    def _is_cancelling(self) -> bool:
         try:
             status = SyncRun.objects.filter(pk=self._run_id).values_list('status', flat=True).first()
         except Error:
-            # The work itself will meet the same trouble, and say so. Look again with a new connection.
+            # The run itself will report the same error. The next check uses a new connection.
             logger.warning(f'Whether run {self._run_id} was cancelled cannot be told at present', exc_info=True)
             connections.close_all()
             return False
         if status is None:
-            # It was deleted, with its endpoint perhaps; or begun in a transaction that is still open.
-            return self._seen
-        self._seen = True
+            # The run was deleted, perhaps with its endpoint; or it was created in a transaction that is still open.
+            return self._was_found
+        self._was_found = True
         return bool(status == RunStatusChoices.CANCELLING)
 
     def _tell(self) -> None:
@@ -162,14 +162,14 @@ class CancelWatch:
 
 def run_to_cancel(user: AnyUser, pk: int, denied: str = '') -> SyncRun:
     """
-    A run that a person may cancel: whoever may sync its endpoint.
+    A run that a user may cancel, with the permission to sync its endpoint.
 
     Args:
-        denied: What to say to who may only view it.
+        denied: The message for users who may only view the run.
 
     Raises:
-        Http404: There is none, as far as the person may know.
-        PermissionDenied
+        Http404: There is none, or the user may not view it.
+        PermissionDenied: The user may view it, but not cancel it.
     """
     run: SyncRun = get_object_or_404(SyncRun.objects.select_related('endpoint'), pk=pk)
     if user.has_perm('netbox_proxsync.sync_proxmoxendpoint', run.endpoint):

@@ -81,10 +81,12 @@ class Execution:
         except SharedClusterError as error:
             return Ending(RunStatusChoices.REFUSED, str(error))
         settings = retried(partial(load_settings, self.endpoint), _('reading rules'))
-        with self.recorder.phase('plan'):
+        with self.recorder.phase('plan') as counts:
             desired = self.map(inventory, settings)
             loaded = self.load(desired, settings)
             plan = self.compare(desired, loaded, settings)
+            counts['changes'] = len(plan.changes)
+        self.recorder.log.open_changes(plan.counts)
         self.report_notices(plan, inventory, settings)
         plan = replace(plan, refusal=other_cluster or plan.refusal)
         standings = GuestStates(inventory, settings, map(Pending, plan.changes), self.run.vmids)
@@ -120,7 +122,7 @@ class Execution:
     def collect(self) -> Inventory:
         """Read Proxmox VE."""
         with (
-            self.recorder.phase('collect'),
+            self.recorder.phase('collect') as counts,
             secrets_hidden(self.endpoint),
             ProxmoxClient(connection_of(self.endpoint)) as client,
             self.watch.calling(client.cancel),
@@ -130,6 +132,7 @@ class Execution:
                 inventory = collect(client, options, self.recorder.progress, self.endpoint.valid_token_history)
             finally:
                 self.recorder.called(client.calls)
+            counts.update(guests=len(inventory.guests), calls=client.calls, warnings=len(inventory.warnings))
         self.recorder.collected(inventory)
         return inventory
 
@@ -223,7 +226,8 @@ class Execution:
             plan: If the run is through with it: Proxmox VE's values of bound objects are stored as well.
         """
         assert self.run.started is not None, 'The run has been started.'
-        with self.recorder.phase('record'):
+        with self.recorder.phase('record') as counts:
+            counts['guests'] = len(guests.standings.guests)
             self.recorder.attempt(partial(guests.record_all, self.run.started), _('updating the list of guests'))
             if plan:
                 store = partial(store_proxmox_values, self.endpoint, plan.proxmox_values, guests.standings.open)

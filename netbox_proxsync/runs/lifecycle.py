@@ -1,4 +1,4 @@
-"""The life of a run: one at a time for each endpoint; closed, found dead, pruned."""
+"""The life cycle of runs: one at a time for each endpoint; closed, found dead, pruned."""
 
 import logging
 from contextlib import AbstractContextManager
@@ -26,7 +26,7 @@ from .notifications import notify
 __all__ = (
     'close',
     'end_dead_jobs',
-    'end_left_jobs',
+    'end_leftover_jobs',
     'endpoint_lock',
     'find_dead',
     'prune',
@@ -36,39 +36,40 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
 # 'prxs': the first half of the advisory locks' keys; the second is the endpoint's id.
 LOCK_CLASS = 0x70727873
-# A run's job reaches the queue a moment after the run is committed.
+# The job of a run is enqueued shortly after the run is committed.
 QUEUE_GRACE = timedelta(minutes=1)
-# From when it was made until it has ended, for a job that takes seconds.
+# From the creation of a job until its end, for jobs that take seconds.
 JOB_GRACE = timedelta(minutes=10)
 WAITING_IN_QUEUE = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 
 
 def endpoint_lock(endpoint_id: int) -> AbstractContextManager[bool]:
     """
-    A context manager that yields whether it got the lock under which an endpoint's runs work, one at a time.
+    A context manager that tries to lock an endpoint for a run, and yields whether it has got the lock.
 
-    The lock belongs to the database session, so it goes with a killed worker.
+    The lock belongs to the database session, so it is released if the worker is killed.
     """
     lock: AbstractContextManager[bool] = advisory_lock((LOCK_CLASS, endpoint_id), wait=False)
     return lock
 
 
 def close(run: SyncRun, status: str, error: str = '') -> None:
-    """End a run, give its endpoint the status of the last run in main, and let those know who wait for it."""
+    """End a run, set the status of its endpoint to that of the last run in main, and send event and notifications."""
     retried(partial(end, run, status, error), _('recording the run'))
     announce(run)
     try:
         notify(run)
     except DatabaseError:
-        # The run has ended as it has, whoever could not be told.
+        # A failing notification does not change how the run has ended.
         logger.exception(f'Nobody was notified of the end of run {run.pk}')
 
 
 def end(run: SyncRun, status: str, error: str) -> None:
+    """Record the end of a run."""
     SyncRun.objects.filter(pk=run.pk).update(status=status, error=error, completed=timezone.now(), phase='')
     endpoint = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id)
     if run.branch_id:
-        # It tells nothing of how main stands.
+        # A run in a branch does not change the status of main.
         last = SyncRun.objects.filter(pk__in=endpoint.values('last_run')).first()
         endpoint.update(status=last.status if last else EndpointStatusChoices.NEW)
     else:
@@ -77,7 +78,7 @@ def end(run: SyncRun, status: str, error: str) -> None:
 
 
 def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
-    """Close the runs that nobody works on any more, and their jobs, and return them."""
+    """Close runs whose worker has died, and their jobs, and return them."""
     dead = [run for run in runs.select_related('job') if is_dead(run)]
     for run in dead:
         close(
@@ -94,22 +95,23 @@ def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
 
 
 def end_job(job: Job, why: str) -> None:
-    """Give a job an end that its worker has not given it."""
+    """End a job as failed, unless it has ended."""
     if job.status not in JobStatusChoices.TERMINAL_STATE_CHOICES:
         job.terminate(status=JobStatusChoices.STATUS_FAILED, error=why)
 
 
-def end_left_jobs(jobs: QuerySet[Job]) -> None:
-    """Give an end to jobs of runs that have ended long ago: their worker died just before it would have done so."""
+def end_leftover_jobs(jobs: QuerySet[Job]) -> None:
+    """End the jobs of runs that have ended long ago: their worker died just before it would have done so."""
     ended = SyncRun.objects.filter(completed__lt=timezone.now() - JOB_GRACE, status__in=RunStatusChoices.FINISHED)
-    left = jobs.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES)
-    for job in left.filter(pk__in=ended.order_by().values('job')):
+    open_jobs = jobs.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES)
+    for job in open_jobs.filter(pk__in=ended.order_by().values('job')):
         end_job(job, _('The worker that carried it out has died, or the queue was emptied.'))
 
 
 def is_dead(run: SyncRun) -> bool:
+    """Whether no worker carries out a run, or will."""
     if run.status in RunStatusChoices.WORKING:
-        # Whoever works on it holds the lock.
+        # Its worker would hold the lock.
         with endpoint_lock(run.endpoint_id) as acquired:
             return acquired
     if run.created > timezone.now() - QUEUE_GRACE:
@@ -120,7 +122,7 @@ def is_dead(run: SyncRun) -> bool:
 
 
 def end_dead_jobs(jobs: QuerySet[Job]) -> None:
-    """Give an end to jobs whose task has left the queue without one; they take seconds."""
+    """End jobs that take seconds and whose task is not in the queue any more."""
     for job in jobs.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES):
         task = django_rq.get_queue(job.queue_name or 'default').fetch_job(str(job.job_id))
         status = task and task.get_status()
@@ -132,18 +134,19 @@ def end_dead_jobs(jobs: QuerySet[Job]) -> None:
 
 def prune(endpoint: ProxmoxEndpoint) -> None:
     """
-    Delete the runs of an endpoint that are beyond the number or the age that the settings keep, but for those that have
-    written into a branch that is still there: by them its bindings are found when it is merged or reverted.
+    Delete the runs of an endpoint that exceed the number or the age in the settings of the plugin.
+
+    Runs that have written into a branch that still exists are not deleted: a merge or a revert of it needs them.
     """
     finished = SyncRun.objects.filter(endpoint=endpoint, status__in=RunStatusChoices.FINISHED)
     kept = get_plugin_config('netbox_proxsync', 'runs_to_keep')
     oldest = timezone.now() - timedelta(days=get_plugin_config('netbox_proxsync', 'run_retention_days'))
     newest = list(finished.order_by('-created').values_list('pk', flat=True)[:kept])
-    # The last run stays, whatever its age: the endpoint shows it.
+    # The last run is displayed with the endpoint, so it is not deleted.
     endpoint.refresh_from_db(fields=['last_run'])
     old = finished.filter(~Q(pk__in=newest) | Q(created__lt=oldest)).exclude(pk=endpoint.last_run_id)
     old = old.exclude(~Q(mode=RunModeChoices.PREVIEW), branch_id__in=still_needed(endpoint))
-    # Without signals, of which nobody needs any: one statement instead of one row at a time.
+    # Without signals, which nothing receives: one statement instead of one for each row.
     changes = SyncChange.objects.filter(run__in=list(old))
     changes._raw_delete(changes.db)
     planned = PlannedBinding.objects.filter(run__in=list(old)).order_by()

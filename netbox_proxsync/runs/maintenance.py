@@ -1,4 +1,4 @@
-"""NetBox's maintenance mode, in which nothing is to be written."""
+"""NetBox's maintenance mode, in which runs must not write."""
 
 from django.utils.translation import gettext as _
 from netbox.config import Config
@@ -18,8 +18,8 @@ class InMaintenance(Exception):
 def refuse_in_maintenance() -> None:
     """
     Raises:
-        InMaintenance
+        InMaintenance: NetBox is in maintenance mode.
     """
-    # Not by get_config(): a worker would keep what it has read when it was started.
+    # Not by get_config(): a worker would use the value from its start.
     if Config().MAINTENANCE_MODE:
         raise InMaintenance

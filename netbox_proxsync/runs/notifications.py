@@ -1,6 +1,6 @@
 """
-Who is told by NetBox's notifications that a run has ended: whoever started it; and of one that nobody started (the
-schedule, the command) and that came to nothing, whoever has subscribed to its endpoint.
+NetBox's notifications of the end of a run: for the user who has started it; if no user has (the schedule, the command)
+and it was not successful, for the users who have subscribed to its endpoint.
 """
 
 from collections.abc import Iterable
@@ -27,10 +27,10 @@ UNSUCCESSFUL = (RunStatusChoices.ERRORS, RunStatusChoices.REFUSED, RunStatusChoi
 
 
 def notify(run: SyncRun) -> None:
-    """Tell people that a run has ended. NetBox's own notification, for the job, would not name the run."""
+    """Notify users of the end of a run. NetBox's own notification, for the job, would not name the run."""
     for user in recipients(run):
         if shown := page_for(user, run):
-            # One for each object: of an endpoint, the latest.
+            # NetBox stores one for each user and object: the latest of an endpoint.
             of_object = {'object_type': ContentType.objects.get_for_model(shown), 'object_id': shown.pk}
             Notification.objects.filter(user=user, **of_object).delete()
             Notification.objects.create(user=user, event_type=EVENTS[run.status], **of_object)

@@ -1,5 +1,6 @@
 """Records a run while it is carried out: its row, its changes, and the state of its endpoint."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +22,7 @@ from ..sync.changes import Plan
 from ..sync.cluster_state import state_of
 from ..sync.serialization import binding_as_json, fields_as_json
 from ..sync.values import encode, encode_all
+from .log import RunLog
 from .stored_plans import StoredPlan
 
 __all__ = ('RunRecorder',)
@@ -32,22 +34,32 @@ ROWS_AT_ONCE = 1000
 
 
 class RunRecorder:
-    """Keeps a run's row while it goes, and writes its changes' rows."""
+    """
+    Updates the row of a run while it is carried out, writes the rows of its changes, and logs its phases.
 
-    def __init__(self, run: SyncRun) -> None:
+    Args:
+        log: None: only the log of the worker is written.
+
+    Attributes:
+        position: The number of changes that are recorded, which is the position of the next one.
+    """
+
+    def __init__(self, run: SyncRun, log: RunLog | None = None) -> None:
         self.run = run
+        self.log = log or RunLog(run)
         self.position = 0
         self.changes = 0
         self.saved_at = 0.0
 
     def save(self, **values: Any) -> None:
+        """Update columns of the run."""
         for name, value in values.items():
             setattr(self.run, name, value)
         retried(lambda: SyncRun.objects.filter(pk=self.run.pk).update(**values), _('recording the run'))
         self.saved_at = monotonic()
 
     def start(self) -> bool:
-        """Whether it was still waiting. If not, it was cancelled meanwhile."""
+        """Mark a queued run as running; False if it is not queued any more, because it was cancelled."""
         started = timezone.now()
         queued = SyncRun.objects.filter(pk=self.run.pk, status=RunStatusChoices.QUEUED)
         if not retried(lambda: queued.update(status=RunStatusChoices.RUNNING, started=started), _('recording the run')):
@@ -57,24 +69,36 @@ class RunRecorder:
         return True
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """A phase of the run ('collect', 'plan', 'apply', 'record'), timed in seconds, which add up."""
-        started = monotonic() - self.run.timings.get(name, 0)
+    def phase(self, name: str) -> Iterator[Counter[str]]:
+        """
+        Record and log a phase of the run: 'collect', 'plan', 'apply' or 'record'.
+
+        Its seconds are added to those of an earlier phase of that name. Yields the counts that are logged at its end.
+        """
+        started, earlier = monotonic(), self.run.timings.get(name, 0)
         self.save(phase=name)
+        counts: Counter[str] = Counter()
         try:
-            yield
+            yield counts
+        except BaseException:
+            self.log.phase_failed(name, monotonic() - started)
+            raise
+        else:
+            self.log.phase(name, counts, monotonic() - started)
         finally:
-            self.save(timings={**self.run.timings, name: round(monotonic() - started, 3)})
+            self.save(timings={**self.run.timings, name: round(earlier + monotonic() - started, 3)})
 
     def progress(self, done: int, total: int) -> None:
-        """How far the present phase is. Saved at most once a second."""
+        """Record how much of the present phase is done, at most once a second."""
         if monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES:
             self.save(phase=f'{self.run.phase.partition(" ")[0]} {done}/{total}')
 
     def called(self, calls: int) -> None:
+        """Record the number of API calls."""
         self.save(calls=calls)
 
     def collected(self, inventory: Inventory) -> None:
+        """Record what was read: guests, warnings, the state of the cluster, and what the token may see."""
         self.save(
             guests=len(inventory.guests),
             messages=[
@@ -87,7 +111,7 @@ class RunRecorder:
             self.remember(inventory.token_view)
 
     def found(self, inventory: Inventory) -> None:
-        """How the cluster is, where that differs from what is known of it."""
+        """Update the state of the cluster, if it differs from the stored one."""
         endpoint = self.run.endpoint
         state = state_of(inventory, endpoint.cluster_state, self.run.started or timezone.now())
         if (endpoint.pve_version, endpoint.cluster_state) != (inventory.version, state):
@@ -101,12 +125,18 @@ class RunRecorder:
             self.update_endpoint(token_history=history)
 
     def update_endpoint(self, **values: Any) -> None:
-        # By update(): the state of an endpoint is no matter for its change log.
+        """Update columns of the endpoint without an entry in the change log."""
         endpoint = ProxmoxEndpoint.objects.filter(pk=self.run.endpoint_id)
         retried(lambda: endpoint.update(**values), _('updating the endpoint'))
 
     def warn(self, subject: str, message: str, remedy: str = '', is_fault: bool = False) -> None:
-        """`is_fault`: of Proxmox VE's own configuration; not a warning if a user has acknowledged it."""
+        """
+        Record a warning.
+
+        Args:
+            is_fault: It is about a fault in the configuration of Proxmox VE, which users can acknowledge. An
+                acknowledged fault is not a warning.
+        """
         entry: dict[str, Any] = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
         if is_fault:
             entry['fault'] = True
@@ -121,7 +151,7 @@ class RunRecorder:
             self.warn('database', str(error))
 
     def planned(self, plan: Plan) -> None:
-        """Store a plan that is not applied, row by row, so that it can be applied as it is."""
+        """Store a plan that is not applied, so that it can be applied later."""
         shared = [[encode(value), pointer.pk] for value, pointer in plan.shared.items()]
         self.save(counts=plan.counts, refusal=plan.refusal, shared_objects=shared)
         for changes in batched(plan.changes, ROWS_AT_ONCE):
@@ -130,20 +160,24 @@ class RunRecorder:
             retried(partial(PlannedBinding.objects.bulk_create, rows), _('recording the run'))
 
     def applying(self, plan: Plan | StoredPlan) -> None:
+        """Record the counts of a plan that is about to be applied."""
         self.save(counts=plan.counts)
         self.changes = sum(sum(actions.values()) for actions in plan.counts.values())
 
     def applied(self, results: list[Result]) -> None:
+        """Record the results of changes."""
         self.store(results)
         self.progress(self.position, self.changes)
 
     def store(self, results: list[Result]) -> None:
+        """Write the rows of changes."""
         rows = [change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)]
         retried(partial(SyncChange.objects.bulk_create, rows, batch_size=ROWS_AT_ONCE), _('recording the run'))
         self.position += len(rows)
 
 
 def change_row(run: SyncRun, position: int, result: Result) -> SyncChange:
+    """The row of a change."""
     change = result.change
     object_type = object_id = None
     if pointer := result.pointer or change.pointer:
@@ -161,7 +195,7 @@ def change_row(run: SyncRun, position: int, result: Result) -> SyncChange:
         object_id=object_id,
         label=change.label[:LABEL_LENGTH],
         fields=fields_as_json(change),
-        # Only a plan that waits to be applied needs it.
+        # Only needed for a plan that is applied later.
         binding=binding_as_json(change) if result.outcome == ChangeOutcomeChoices.PLANNED else None,
         reason=change.reason,
         message=result.message,
@@ -169,6 +203,7 @@ def change_row(run: SyncRun, position: int, result: Result) -> SyncChange:
 
 
 def planned_bindings(run: SyncRun, plan: Plan) -> Iterator[PlannedBinding]:
+    """The rows of the bindings that a plan changes without a change of their objects."""
     for pk, values in plan.refreshed.items():
         yield PlannedBinding(run=run, binding_id=pk, values=encode_all(values))
     for pk, (key, unit) in plan.rekeyed.items():
@@ -178,5 +213,5 @@ def planned_bindings(run: SyncRun, plan: Plan) -> Iterator[PlannedBinding]:
 
 
 def set_endpoint_status(run: SyncRun, status: str) -> None:
-    # By update(): the state of an endpoint is no matter for its change log.
+    """Set the status of the endpoint of a run, without an entry in the change log."""
     ProxmoxEndpoint.objects.filter(pk=run.endpoint_id).update(status=status)

@@ -1,4 +1,4 @@
-"""The plan of an earlier run: whether it may be applied, and its changes, read page by page."""
+"""The stored plan of an earlier run: whether it may be applied, whether it is current, and its changes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,20 +31,20 @@ __all__ = (
 )
 
 ROWS_AT_ONCE = 1000
-# As many as a person reads.
+# At most, in a message.
 SHOWN_UNITS = 10
-# Runs that have applied a plan or are about to.
-TAKEN = (RunStatusChoices.QUEUED, RunStatusChoices.RUNNING, *RunStatusChoices.DONE)
-# The cluster itself: everything else is placed in it.
+# The statuses of runs that have applied a plan or are about to.
+REUSED_STATUSES = (RunStatusChoices.QUEUED, RunStatusChoices.RUNNING, *RunStatusChoices.DONE)
+# The unit of the cluster, which all other objects need.
 CLUSTER_UNIT = ''
 
 
 class NotAppliable(Exception):
-    """Why the plan of a run cannot be applied (any more), for people."""
+    """The plan of a run cannot be applied (any more). For people: why."""
 
 
 def has_plan(run: SyncRun) -> bool:
-    """Whether a run left a plan that was not applied by itself: a preview, or a run that was refused."""
+    """Whether a run has stored a plan without applying it: a preview, or a run that was refused."""
     if run.mode == RunModeChoices.PREVIEW:
         return run.status == RunStatusChoices.COMPLETED
     return run.mode == RunModeChoices.SYNC and run.status == RunStatusChoices.REFUSED and bool(run.refusal)
@@ -52,14 +52,15 @@ def has_plan(run: SyncRun) -> bool:
 
 def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | None = None) -> None:
     """
-    A plan is applied as it was seen, and once.
+    Check that a plan may still be applied: once, and before another run changes NetBox.
 
     Args:
+        run: The run that has made the plan.
         units: The part of it that is to be applied; None: all of it.
-        by: The run that is about to apply it.
+        by: The run that is about to apply it; None: there is none yet.
 
     Raises:
-        NotAppliable
+        NotAppliable: It may not.
     """
     if not has_plan(run):
         raise NotAppliable(_('This run has no plan that waits to be applied.'))
@@ -77,7 +78,7 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
                 newer=newer.pk
             )
         )
-    applied = run.applied_by.filter(status__in=TAKEN).exclude(pk=by and by.pk)
+    applied = run.applied_by.filter(status__in=REUSED_STATUSES).exclude(pk=by and by.pk)
     for other in applied:
         if units is None or other.units is None or not set(units).isdisjoint(other.units):
             raise NotAppliable(_('This plan is applied already, by run {other}.').format(other=other.pk))
@@ -117,23 +118,33 @@ def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | N
 
 def check_visible(run: SyncRun, units: list[str], user: AnyUser) -> None:
     """
-    Nobody chooses a guest or node that they may not view. It is as if the plan did not have it.
+    Check that a user may view the guests and nodes that they have chosen; otherwise, it is as if the plan did not have
+    them.
 
     Raises:
-        NotAppliable
+        NotAppliable: The user may not view one of them.
     """
     hidden = run.hidden_units(user, units)
     refuse_unknown([unit for unit in units if unit in hidden])
 
 
 def refuse_unknown(units: list[str]) -> None:
+    """
+    Raises:
+        NotAppliable: There are units that the plan does not have.
+    """
     if units:
         shown = ', '.join([*units[:SHOWN_UNITS], *(['...'] if len(units) > SHOWN_UNITS else [])])
         raise NotAppliable(_('The plan has no changes of: {units}.').format(units=shown))
 
 
 def check_branch(run: SyncRun, branch_id: str) -> None:
-    """A plan tells of what it saw, which in another branch is something else."""
+    """
+    Check that a plan was made in the branch in which it is to be applied.
+
+    Raises:
+        NotAppliable: It was made in another branch, or in main.
+    """
     if run.branch_id == branch_id:
         return
     if not run.branch_id:
@@ -144,20 +155,23 @@ def check_branch(run: SyncRun, branch_id: str) -> None:
 
 @dataclass(frozen=True)
 class PlanPart:
-    """What a stored plan does to one guest or node: its `unit`, and the number of changes by action."""
+    """The part of a stored plan for one guest or node: its `unit`, and the number of changes by action."""
 
     unit: str
     actions: Mapping[str, int]
 
     @property
     def changes(self) -> int:
+        """The number of changes that can be applied, without conflicts and candidates."""
         return sum(number for action, number in self.actions.items() if action not in ChangeActionChoices.OPEN)
 
 
 def check_open(run: SyncRun) -> None:
     """
+    Check that a part of a plan can still be applied.
+
     Raises:
-        NotAppliable: Nothing of the plan can be applied any more.
+        NotAppliable: No part of the plan can be applied any more.
     """
     taken = taken_units(run)
     if taken and not open_rows(run, taken).exclude(action__in=ChangeActionChoices.OPEN).exists():
@@ -166,15 +180,15 @@ def check_open(run: SyncRun) -> None:
 
 def taken_units(run: SyncRun) -> set[str]:
     """
-    What other runs have applied of a plan, or are about to.
+    The units of a plan that other runs have applied or are about to.
 
     Raises:
-        NotAppliable: All of it; or something stands in the way of every part.
+        NotAppliable: All units are, or no part may be applied.
     """
-    # Of no unit: what stands in the way of every part.
+    # Without units: only what prevents the application of any part.
     check_appliable(run, [])
     taken: set[str] = set()
-    for other in run.applied_by.filter(status__in=TAKEN):
+    for other in run.applied_by.filter(status__in=REUSED_STATUSES):
         if other.units is None:
             raise NotAppliable(_('This plan is applied already, by run {other}.').format(other=other.pk))
         taken.update(other.units)
@@ -182,7 +196,7 @@ def taken_units(run: SyncRun) -> set[str]:
 
 
 def open_rows(run: SyncRun, taken: set[str]) -> QuerySet[SyncChange]:
-    """The changes to guests and nodes of which no other run has applied any."""
+    """The changes of guests and nodes that no other run has applied."""
     return StoredPlan(run).rows().exclude(unit__in=[CLUSTER_UNIT, *taken]).order_by()
 
 
@@ -191,7 +205,7 @@ def open_parts(run: SyncRun) -> list[PlanPart]:
     The parts of a plan that can be applied by themselves, and that no other run has applied or is about to.
 
     Raises:
-        NotAppliable: Nothing of the plan can be applied any more.
+        NotAppliable: No part of the plan can be applied any more.
     """
     taken = taken_units(run)
     by_unit: dict[str, dict[str, int]] = {}
@@ -206,10 +220,11 @@ def open_parts(run: SyncRun) -> list[PlanPart]:
 
 class StoredPlan:
     """
-    A stored plan, in the shape of `Plan`; what it holds is read as it is needed.
+    A stored plan, with the same attributes as `Plan`; its parts are loaded when they are needed.
 
     Args:
-        units: The part of it that is meant; None: all of it.
+        run: The run that has made the plan.
+        units: The part of the plan; None: all of it.
     """
 
     def __init__(self, run: SyncRun, units: list[str] | None = None) -> None:
@@ -217,11 +232,13 @@ class StoredPlan:
         self.units = None if units is None else {CLUSTER_UNIT, *units}
 
     def rows(self) -> QuerySet[SyncChange]:
+        """The planned changes in their order."""
         rows = self.run.changes.filter(outcome=ChangeOutcomeChoices.PLANNED).order_by('position')
         return rows if self.units is None else rows.filter(unit__in=self.units)
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
+        """As `Plan.counts`."""
         counts: dict[str, dict[str, int]] = {}
         for kind, action, number in self.rows().order_by().values_list('kind', 'action').annotate(Count('pk')):
             counts.setdefault(kind, {})[action] = number
@@ -233,7 +250,7 @@ class StoredPlan:
 
     @property
     def changes(self) -> Iterator[Change]:
-        """By pages: a cursor would end with the first of the transactions in which they are applied."""
+        """The changes, read in pages: a cursor would be closed by the first transaction that applies them."""
         position = -1
         while rows := list(self.rows().filter(position__gt=position)[:ROWS_AT_ONCE]):
             for row in rows:
@@ -241,35 +258,39 @@ class StoredPlan:
             position = rows[-1].position
 
     def bindings(self) -> QuerySet[PlannedBinding]:
+        """The bindings that the plan changes without a change of their objects."""
         rows = self.run.planned_bindings.all()
         if self.units is None:
             return rows
-        # Read apart: in a branch, bindings are on another connection than plans.
+        # A query of its own, since bindings of a branch are on another connection than plans.
         bound = Binding.objects.filter(endpoint=self.run.endpoint_id, unit__in=self.units).order_by()
         return rows.filter(binding_id__in=list(bound.values_list('pk', flat=True)))
 
     @property
     def refreshed(self) -> Mapping[int, Mapping[str, Value]]:
+        """As `Plan.refreshed`."""
         rows = self.bindings().filter(values__isnull=False)
         return {row.binding_id: decode_all(row.values or {}) for row in rows.iterator()}
 
     @property
     def forgotten(self) -> tuple[int, ...]:
+        """As `Plan.forgotten`."""
         return tuple(self.bindings().filter(forget=True).values_list('binding_id', flat=True))
 
     @property
     def shared(self) -> Mapping[Shared, Pointer]:
+        """As `Plan.shared`."""
         found = [(decode(value), pk) for value, pk in self.run.shared_objects]
         return {value: Pointer(value.model, pk) for value, pk in found if isinstance(value, Shared)}
 
     @property
     def rekeyed(self) -> Mapping[int, tuple[str, str]]:
-        """Those of the units that are meant, and of all that must give way to them."""
+        """As `Plan.rekeyed`, for the chosen units and for all whose keys these need."""
         rows = self.run.planned_bindings.exclude(key='')
         wanted = {row.binding_id: (row.key, row.unit) for row in rows.iterator()}
         if self.units is None or not wanted:
             return wanted
-        # Read apart: in a branch, bindings are on another connection than plans.
+        # A query of its own, since bindings of a branch are on another connection than plans.
         found = Binding.objects.filter(pk__in=list(wanted)).order_by()
         now = dict(found.values_list('pk', 'unit'))
         moves = {pk: {now[pk], unit} for pk, (_key, unit) in wanted.items() if pk in now}
@@ -281,6 +302,7 @@ class StoredPlan:
 
 
 def change_of(row: SyncChange) -> Change:
+    """A stored change."""
     pointer = None
     if row.object_type_id and row.object_id:
         object_type = ContentType.objects.get_for_id(row.object_type_id)
@@ -291,8 +313,8 @@ def change_of(row: SyncChange) -> Change:
 
 def may_apply(user: AnyUser, run: SyncRun) -> bool:
     """
-    Whether a person may apply the plan of a run: whoever may sync the endpoint; if the plan was refused, whoever may
-    let refused runs through.
+    Whether a user may apply the plan of a run: with the permission to sync the endpoint, or to approve refused runs if
+    the plan was refused.
     """
     action = 'accept' if run.refusal else 'sync'
     return bool(user.has_perm(f'netbox_proxsync.{action}_proxmoxendpoint', run.endpoint))

@@ -263,7 +263,7 @@ class ProxmoxEndpointFingerprintsView(EndpointFormView):
         return {'field': form['fingerprint'], 'tls_mode': form['tls_mode']}
 
 
-def usable(seen: list[connection.SeenCertificate]) -> str:
+def usable(seen: list[connection.OfferedCertificate]) -> str:
     """What can be pinned: one for all hosts, or one for each; '' if a host that did not answer would be left out."""
     fingerprints = [certificate.fingerprint for certificate in seen]
     return clean_fingerprint(', '.join(fingerprints)) if all(fingerprints) else ''

@@ -18,7 +18,15 @@ from ..jobs import AlreadyRunning, SyncJob
 from ..models import ProxmoxGuest, SyncRun
 from ..models.users import AnyUser
 from ..runs.maintenance import InMaintenance
-from ..runs.stored_plans import CLUSTER_UNIT, TAKEN, NotAppliable, StoredPlan, check_appliable, may_apply, open_parts
+from ..runs.stored_plans import (
+    CLUSTER_UNIT,
+    REUSED_STATUSES,
+    NotAppliable,
+    StoredPlan,
+    check_appliable,
+    may_apply,
+    open_parts,
+)
 
 __all__ = ('SyncRunAcceptView', 'SyncRunApplyView')
 
@@ -97,7 +105,7 @@ class SyncRunApplyView(PlanView):
         rows = [(part, names.get(part.unit, ''), labelled(part.actions)) for part in page]
         plan = StoredPlan(source)
         return {
-            'whole': not source.applied_by.filter(status__in=TAKEN).exists(),
+            'whole': not source.applied_by.filter(status__in=REUSED_STATUSES).exists(),
             'numbers': numbers_of(plan.counts),
             'hidden': len(hidden),
             'shared': plan.rows().filter(unit=CLUSTER_UNIT).exclude(action__in=ChangeActionChoices.OPEN).count(),
