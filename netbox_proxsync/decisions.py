@@ -99,7 +99,7 @@ def manage_again(binding: Binding) -> None:
     Binding.objects.filter(pk=binding.pk).update(unmanaged=False)
 
 
-def decide(guests: Collection[ProxmoxGuest], ignored: bool, standing: GuestState) -> int:
+def set_guests_ignored(guests: Collection[ProxmoxGuest], ignored: bool, standing: GuestState) -> int:
     refuse_in_branch()
     rows = ProxmoxGuest.objects.filter(pk__in=[guest.pk for guest in guests]).exclude(ignored=ignored)
     return rows.update(ignored=ignored, state=str(standing.state), reason=standing.reason)

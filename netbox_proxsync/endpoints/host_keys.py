@@ -33,7 +33,7 @@ def offered_keys(endpoint: ProxmoxEndpoint) -> list[NodeKey]:
     timeout = min(endpoint.timeout, TIMEOUT)
     with secrets_hidden(endpoint):
         keys = fetch_host_keys(connection_of(endpoint), endpoint.ssh_port, endpoint.ssh_host_keys.splitlines(), timeout)
-    cache.set(shown_keys_name(endpoint), [key.line for key in keys if key.line], CONFIRM_WITHIN)
+    cache.set(offered_keys_cache_key(endpoint), [key.line for key in keys if key.line], CONFIRM_WITHIN)
     return keys
 
 
