@@ -11,12 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, color_of
 from ..sync.values import decode, show
-from .visibility import Hidden, OfMachineQuerySet, machines_themselves
+from .visibility import Hidden, MachineScopedQuerySet, machine_filter
 
 __all__ = ('PlannedBinding', 'SyncChange')
 
 
-class SyncChangeQuerySet(OfMachineQuerySet):
+class SyncChangeQuerySet(MachineScopedQuerySet):
     endpoint_path = 'run__endpoint'
 
     def without(self, hidden: Hidden) -> Self:
@@ -25,7 +25,7 @@ class SyncChangeQuerySet(OfMachineQuerySet):
         named = SyncChange.objects.filter(run=OuterRef('run'), unit=OuterRef('unit')).order_by()
         # These reasons name other machines: which of several is meant, or which other guest claims an address.
         several = models.Q(kind__in=('vm', 'ip'), action=ChangeActionChoices.CONFLICT, object_id=None)
-        return changes.exclude(models.Exists(named.filter(machines_themselves(hidden)))).exclude(several)
+        return changes.exclude(models.Exists(named.filter(machine_filter(hidden)))).exclude(several)
 
 
 class SyncChange(models.Model):

@@ -17,7 +17,7 @@ from .deletion import delete_unread
 from .mixins import alters_data
 from .netbox_types import RestrictedQuerySet
 from .users import AnyUser
-from .visibility import HiddenUnits, hidden_machines, hidden_units, machines_themselves
+from .visibility import HiddenUnits, hidden_machines, hidden_units, machine_filter
 
 __all__ = ('SyncRun',)
 
@@ -309,7 +309,7 @@ class SyncRun(models.Model):
         if not hidden or not units:
             return set()
         # A machine that is only planned to be adopted is bound by nothing yet.
-        named = self.changes.filter(machines_themselves(hidden)).order_by().values_list('unit', flat=True)
+        named = self.changes.filter(machine_filter(hidden)).order_by().values_list('unit', flat=True)
         return hidden_units(user, self.endpoint_id, units) | set(named).intersection(units)
 
     def units_for(self, user: AnyUser | None) -> list[str] | None:
