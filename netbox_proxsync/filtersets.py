@@ -372,7 +372,7 @@ class ProxmoxGuestFilterSet(EndpointFilters):
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         assert isinstance(queryset, ProxmoxGuestQuerySet)
         by_reason = any(name.startswith('reason') for name, value in self.form.cleaned_data.items() if value)
-        if by_reason and not queryset.names_others:
+        if by_reason and not queryset.mentions_other_guests:
             # What is not told is not found, either.
             queryset = queryset.exclude(state__in=GuestStateChoices.NAMING_OTHERS)
         return super().filter_queryset(queryset)
@@ -380,7 +380,7 @@ class ProxmoxGuestFilterSet(EndpointFilters):
     def search(self, queryset: ProxmoxGuestQuerySet, name: str, value: str) -> QuerySet[Any]:
         if not (value := value.strip()):
             return queryset
-        told = Q() if queryset.names_others else ~Q(state__in=GuestStateChoices.NAMING_OTHERS)
+        told = Q() if queryset.mentions_other_guests else ~Q(state__in=GuestStateChoices.NAMING_OTHERS)
         found = (
             Q(name__icontains=value)
             | Q(node__icontains=value)

@@ -350,7 +350,7 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
             return [DecisionPermission()]
         return cast(list[BasePermission], super().get_permissions())
 
-    def _decide(self, request: Request, pk: int, decide: Callable[[Any], object]) -> Response:
+    def _apply_decision(self, request: Request, pk: int, decide: Callable[[Any], object]) -> Response:
         found = self.queryset.model.objects.restrict(request.user, 'view').select_related('endpoint')
         instance = get_object_or_404(found, pk=pk)
         if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=instance.endpoint):
@@ -385,14 +385,14 @@ class BindingViewSet(DecisionViewSet):
         """
         Leave the object as it is from now on.
         """
-        return self._decide(request, pk, decisions.stop_managing_object)
+        return self._apply_decision(request, pk, decisions.leave_to_people)
 
     @decision(serializers.BindingSerializer, 'manage-again')
     def manage_again(self, request: Request, pk: int) -> Response:
         """
         Keep the object true to Proxmox again.
         """
-        return self._decide(request, pk, decisions.manage_again)
+        return self._apply_decision(request, pk, decisions.manage_again)
 
 
 class ProxmoxGuestViewSet(DecisionViewSet):
@@ -406,21 +406,21 @@ class ProxmoxGuestViewSet(DecisionViewSet):
         """
         Leave the guest alone: it is not synced, and what NetBox has of it stays as it is.
         """
-        return self._decide(request, pk, lambda guest: decisions.ignore([guest]))
+        return self._apply_decision(request, pk, lambda guest: decisions.ignore([guest]))
 
     @decision(serializers.ProxmoxGuestSerializer, 'stop-ignoring')
     def stop_ignoring(self, request: Request, pk: int) -> Response:
         """
         Let the next run sync the guest again.
         """
-        return self._decide(request, pk, lambda guest: decisions.stop_ignoring([guest]))
+        return self._apply_decision(request, pk, lambda guest: decisions.stop_ignoring([guest]))
 
     @decision(serializers.ProxmoxGuestSerializer, 'stop-managing')
     def stop_managing(self, request: Request, pk: int) -> Response:
         """
         Give the guest's virtual machine with all its parts to the people, and ignore the guest.
         """
-        return self._decide(request, pk, lambda guest: decisions.stop_managing([guest]))
+        return self._apply_decision(request, pk, lambda guest: decisions.stop_managing([guest]))
 
 
 def run_data(run: SyncRun, request: Request) -> dict[str, Any]:

@@ -47,11 +47,11 @@ __all__ = (
 )
 
 
-def yes_or_no(label: 'StrOrPromise') -> forms.NullBooleanField:
+def boolean(label: 'StrOrPromise') -> forms.NullBooleanField:
     return forms.NullBooleanField(label=label, required=False, widget=forms.Select(choices=BOOLEAN_WITH_BLANK_CHOICES))
 
 
-def several(label: 'StrOrPromise', choices: type[ChoiceSet]) -> forms.MultipleChoiceField:
+def multiple_choice(label: 'StrOrPromise', choices: type[ChoiceSet]) -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(label=label, choices=choices, required=False)
 
 
@@ -59,13 +59,13 @@ def objects(label: 'StrOrPromise', model: type[Model], **kwargs: Any) -> Dynamic
     return DynamicModelMultipleChoiceField(label=label, queryset=model._default_manager.all(), required=False, **kwargs)
 
 
-def moment(label: 'StrOrPromise') -> forms.DateTimeField:
+def date_time(label: 'StrOrPromise') -> forms.DateTimeField:
     return forms.DateTimeField(label=label, required=False, widget=DateTimePicker())
 
 
 # A form field for each boolean setting.
 EndpointSwitches: Any = type(
-    'EndpointSwitches', (forms.Form,), {setting.name: yes_or_no(setting.label) for setting in SWITCHES}
+    'EndpointSwitches', (forms.Form,), {setting.name: boolean(setting.label) for setting in SWITCHES}
 )
 
 
@@ -82,10 +82,10 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
         FieldSet(*(setting.name for setting in SWITCHES), name=_('Behaviour')),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
-    status = several(_('Status'), EndpointStatusChoices)
-    enabled = yes_or_no(_('Enabled'))
-    sync_interval = several(_('Sync interval'), JobIntervalChoices)
-    tls_mode = several(_('TLS verification'), TLSModeChoices)
+    status = multiple_choice(_('Status'), EndpointStatusChoices)
+    enabled = boolean(_('Enabled'))
+    sync_interval = multiple_choice(_('Sync interval'), JobIntervalChoices)
+    tls_mode = multiple_choice(_('TLS verification'), TLSModeChoices)
     pve_version = forms.CharField(label=_('Proxmox VE version'), required=False)
     cluster_id = objects(_('Cluster'), Cluster)
     cluster_type_id = objects(_('Cluster type'), ClusterType)
@@ -108,14 +108,14 @@ class SyncRunFilterForm(SavedFiltersMixin, FilterForm):
         FieldSet('created__gte', 'created__lte', name=_('Time')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
-    mode = several(_('Mode'), RunModeChoices)
-    status = several(_('Status'), RunStatusChoices)
+    mode = multiple_choice(_('Mode'), RunModeChoices)
+    status = multiple_choice(_('Status'), RunStatusChoices)
     user_id = objects(_('User'), User)
-    limited = yes_or_no(_('Limited to given guests'))
-    in_branch = yes_or_no(_('In a branch'))
+    limited = boolean(_('Limited to given guests'))
+    in_branch = boolean(_('In a branch'))
     branch = forms.CharField(label=_('Branch'), required=False)
-    created__gte = moment(_('Created after'))
-    created__lte = moment(_('Created before'))
+    created__gte = date_time(_('Created after'))
+    created__lte = date_time(_('Created before'))
 
 
 class SyncChangeFilterForm(SavedFiltersMixin, FilterForm):
@@ -127,9 +127,9 @@ class SyncChangeFilterForm(SavedFiltersMixin, FilterForm):
     )
     run_id = objects(_('Run'), SyncRun)
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
-    action = several(_('Action'), ChangeActionChoices)
-    outcome = several(_('Outcome'), ChangeOutcomeChoices)
-    kind = several(_('Kind'), KindChoices)
+    action = multiple_choice(_('Action'), ChangeActionChoices)
+    outcome = multiple_choice(_('Outcome'), ChangeOutcomeChoices)
+    kind = multiple_choice(_('Kind'), KindChoices)
     unit = forms.CharField(label=_('Unit'), required=False)
     key = forms.CharField(label=_('Key'), required=False)
 
@@ -142,12 +142,12 @@ class BindingFilterForm(SavedFiltersMixin, FilterForm):
         FieldSet('created_by_sync', 'unmanaged', 'missing', name=_('State')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
-    kind = several(_('Kind'), KindChoices)
+    kind = multiple_choice(_('Kind'), KindChoices)
     unit = forms.CharField(label=_('Unit'), required=False)
     key = forms.CharField(label=_('Key'), required=False)
-    created_by_sync = yes_or_no(_('Created by sync'))
-    unmanaged = yes_or_no(_('Unmanaged'))
-    missing = yes_or_no(_('Missing from Proxmox'))
+    created_by_sync = boolean(_('Created by sync'))
+    unmanaged = boolean(_('Unmanaged'))
+    missing = boolean(_('Missing from Proxmox'))
 
 
 class MappingRuleFilterForm(PrimaryModelFilterSetForm):
@@ -164,17 +164,17 @@ class MappingRuleFilterForm(PrimaryModelFilterSetForm):
         ),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
-    enabled = yes_or_no(_('Enabled'))
+    enabled = boolean(_('Enabled'))
     weight = forms.IntegerField(label=_('Weight'), required=False)
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
-    guest_type = several(_('Guest type'), GuestTypeChoices)
-    pattern_type = several(_('Pattern type'), PatternTypeChoices)
+    guest_type = multiple_choice(_('Guest type'), GuestTypeChoices)
+    pattern_type = multiple_choice(_('Pattern type'), PatternTypeChoices)
     guest_tags = forms.CharField(label=_('Guest tag'), required=False)
-    tag_match = several(_('Tag match'), TagMatchChoices)
+    tag_match = multiple_choice(_('Tag match'), TagMatchChoices)
     pools = forms.CharField(label=_('Pool'), required=False)
     nodes = forms.CharField(label=_('Node'), required=False)
-    template = yes_or_no(_('Template'))
-    skip = yes_or_no(_('Skip the guest'))
+    template = boolean(_('Template'))
+    skip = boolean(_('Skip the guest'))
     role_id = objects(_('Role'), DeviceRole, query_params={'vm_role': 'true'})
     tenant_id = objects(_('Tenant'), Tenant)
     platform_id = objects(_('Platform'), Platform)
@@ -192,11 +192,11 @@ class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):
         FieldSet('virtual_machine_id', 'has_virtual_machine', 'ignored', name=_('NetBox')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
-    state = several(_('State'), GuestStateChoices)
-    type = several(_('Type'), GuestTypeChoices)
+    state = multiple_choice(_('State'), GuestStateChoices)
+    type = multiple_choice(_('Type'), GuestTypeChoices)
     node = forms.CharField(label=_('Node'), required=False)
     status = forms.CharField(label=_('Status'), required=False)
-    template = yes_or_no(_('Template'))
+    template = boolean(_('Template'))
     virtual_machine_id = objects(_('Virtual machine'), VirtualMachine)
-    has_virtual_machine = yes_or_no(_('Has a virtual machine'))
-    ignored = yes_or_no(_('Ignored'))
+    has_virtual_machine = boolean(_('Has a virtual machine'))
+    ignored = boolean(_('Ignored'))

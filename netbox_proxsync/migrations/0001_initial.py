@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import netbox_proxsync.fields
-import netbox_proxsync.models.endpoints
+import netbox_proxsync.models.endpoint_fields
 
 # This migration creates tables that every branch of netbox-branching has. By default, netbox-branching would skip it.
 fake_on_branch = False
@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.CharField(max_length=64),
                         blank=True,
-                        default=netbox_proxsync.models.endpoints.default_ignored_interfaces,
+                        default=netbox_proxsync.models.endpoint_fields.default_ignored_interfaces,
                     ),
                 ),
                 (

@@ -1,5 +1,6 @@
 from .bindings import *
 from .branches import *
+from .changes import *
 from .custom_fields import *
 from .endpoints import *
 from .former_endpoints import *

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..choices import KindChoices
 from ..sync.values import decode, show
-from .visibility import OfMachineQuerySet
+from .visibility import MachineScopedQuerySet
 
 __all__ = ('Binding',)
 
@@ -84,7 +84,7 @@ class Binding(models.Model):
         help_text=_('A person took the object over: the sync leaves it as it is, and does not make it again'),
     )
 
-    objects = OfMachineQuerySet.as_manager()
+    objects = MachineScopedQuerySet.as_manager()
 
     class Meta:
         # By the column itself: through the relation, it would be sorted by the endpoint's name.

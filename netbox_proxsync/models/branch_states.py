@@ -19,10 +19,10 @@ def guests_read(endpoint: ProxmoxEndpoint) -> datetime | None:
     """When Proxmox was read for what the guests are shown to be, in main or in the active branch."""
     if not in_branch():
         return endpoint.guests_read
-    return moments().get(endpoint.pk, endpoint.guests_read)
+    return read_times().get(endpoint.pk, endpoint.guests_read)
 
 
-def moments() -> Mapping[int, datetime | None]:
+def read_times() -> Mapping[int, datetime | None]:
     """Of the active branch, by endpoint; looked up once for a request, since lists of guests ask for many."""
     cache = query_cache.get()
     branch = active().schema_id
@@ -34,13 +34,13 @@ def moments() -> Mapping[int, datetime | None]:
     return found
 
 
-def set_guests_read(endpoint: ProxmoxEndpoint, moment: datetime) -> None:
+def set_guests_read(endpoint: ProxmoxEndpoint, at: datetime) -> None:
     if in_branch():
-        save_state(endpoint, guests_read=moment)
+        save_state(endpoint, guests_read=at)
     else:
         # By update(): the state of an endpoint is no matter for its change log.
-        ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(guests_read=moment)
-        endpoint.guests_read = moment
+        ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(guests_read=at)
+        endpoint.guests_read = at
 
 
 def known_identity(endpoint: ProxmoxEndpoint) -> Mapping[str, Any]:

@@ -28,13 +28,13 @@ class ProxmoxGuestQuerySet(RestrictedQuerySet):
         if not hidden:
             return guests
         # What stands in the way of a guest may be a machine that is hidden, and is told by its name.
-        guests = guests.annotate(names_others=models.Value(False))
+        guests = guests.annotate(mentions_other_guests=models.Value(False))
         return guests.exclude(virtual_machine__in=hidden.get(VirtualMachine, ()))
 
     @property
-    def names_others(self) -> bool:
+    def mentions_other_guests(self) -> bool:
         """Whether reasons of conflicts may be told."""
-        return 'names_others' not in self.query.annotations
+        return 'mentions_other_guests' not in self.query.annotations
 
 
 class ProxmoxGuest(models.Model):
@@ -189,7 +189,7 @@ class ProxmoxGuest(models.Model):
     @property
     def shown_reason(self) -> str:
         """Why it is in its state, as far as whoever it was loaded for may know (`ProxmoxGuestQuerySet.restrict`)."""
-        if self.state in GuestStateChoices.NAMING_OTHERS and not getattr(self, 'names_others', True):
+        if self.state in GuestStateChoices.NAMING_OTHERS and not getattr(self, 'mentions_other_guests', True):
             return str(_('You may not view all machines, so what stands in the way is not told.'))
         return self.reason
 

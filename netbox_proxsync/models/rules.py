@@ -2,7 +2,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-import yaml
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
     from extras.models import Tag
 
+from .exporting import rule_as_yaml
 from .netbox_types import PrimaryModel
 
 __all__ = ('MappingRule',)
@@ -281,26 +281,8 @@ class MappingRule(PrimaryModel):
         return ''
 
     def to_yaml(self) -> str:
-        """The rule as the import takes it."""
-        data = {
-            'name': self.name,
-            'weight': self.weight,
-            'enabled': self.enabled,
-            'endpoint': self.endpoint.name if self.endpoint else None,
-            **{name: getattr(self, name) or None for name in ('guest_type', 'name_pattern')},
-            'pattern_type': self.pattern_type,
-            **{name: ', '.join(getattr(self, name)) or None for name in self.TEXT_CONDITIONS},
-            'tag_match': self.tag_match,
-            **{name: getattr(self, name) for name in ('vmid_min', 'vmid_max', 'template', 'skip')},
-            **{name: value.name if (value := getattr(self, name)) else None for name in self.OBJECT_OUTCOMES},
-            'extra_tags': [tag.slug for tag in self.extra_tags.all()] or None,
-            'description': self.description or None,
-            'owner': self.owner.name if self.owner else None,
-            'comments': self.comments or None,
-            'tags': [tag.slug for tag in self.tags.all()] or None,
-        }
-        given = {name: value for name, value in data.items() if value is not None}
-        return yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
+        """The rule as the bulk import accepts it."""
+        return rule_as_yaml(self)
 
 
 def clean_tag(text: str) -> str:

@@ -22,10 +22,10 @@ from .users import AnyUser
 __all__ = (
     'Hidden',
     'HiddenUnits',
-    'OfMachineQuerySet',
+    'MachineScopedQuerySet',
     'hidden_machines',
     'hidden_units',
-    'machines_themselves',
+    'machine_filter',
 )
 
 # Machines by the kind of their binding.
@@ -60,7 +60,7 @@ def hidden_machines(user: AnyUser | None) -> Hidden:
     return hidden
 
 
-def of_hidden(hidden: Hidden) -> tuple[QuerySet[Any], QuerySet[Any]]:
+def hidden_unit_rows(hidden: Hidden) -> tuple[QuerySet[Any], QuerySet[Any]]:
     """
     What shows that a unit of an endpoint belongs to a hidden machine: its binding, or, where that was given up, its
     guest. Both have an `endpoint` and a `unit`.
@@ -75,7 +75,7 @@ def of_hidden(hidden: Hidden) -> tuple[QuerySet[Any], QuerySet[Any]]:
     return bindings, guests.annotate(unit=Concat('type', Value('/'), Cast('vmid', CharField())))
 
 
-def name_of_unit(endpoint: str) -> Concat:
+def unit_name(endpoint: str) -> Concat:
     """A unit as one text that is its own among those of all endpoints; `endpoint`: how a row leads to its endpoint."""
     return Concat(Cast(endpoint, CharField()), Value(':'), 'unit')
 
@@ -85,7 +85,7 @@ def hidden_units(user: AnyUser | None, endpoint: int, units: Iterable[str]) -> s
     hidden, units = hidden_machines(user), list(units)
     if not hidden or not units:
         return set()
-    bindings, guests = (found.filter(endpoint=endpoint, unit__in=units) for found in of_hidden(hidden))
+    bindings, guests = (found.filter(endpoint=endpoint, unit__in=units) for found in hidden_unit_rows(hidden))
     return {*bindings.values_list('unit', flat=True), *guests.values_list('unit', flat=True)}
 
 
@@ -96,7 +96,7 @@ class HiddenUnits:
 
     def __init__(self, user: AnyUser | None) -> None:
         self._hidden = hidden_machines(user)
-        self._of: dict[int, set[str]] = {}
+        self._by_endpoint: dict[int, set[str]] = {}
 
     @classmethod
     def of_request(cls, request: HttpRequest) -> Self:
@@ -109,36 +109,38 @@ class HiddenUnits:
         """Those of the units of an endpoint (its pk) that are hidden."""
         if not self._hidden or not units:
             return set()
-        if endpoint not in self._of:
-            found = (rows.filter(endpoint=endpoint).values_list('unit', flat=True) for rows in of_hidden(self._hidden))
-            self._of[endpoint] = set().union(*found)
-        return self._of[endpoint].intersection(units)
+        if endpoint not in self._by_endpoint:
+            found = (
+                rows.filter(endpoint=endpoint).values_list('unit', flat=True) for rows in hidden_unit_rows(self._hidden)
+            )
+            self._by_endpoint[endpoint] = set().union(*found)
+        return self._by_endpoint[endpoint].intersection(units)
 
 
-def machines_themselves(hidden: Hidden) -> Q:
+def machine_filter(hidden: Hidden) -> Q:
     """Rows whose `object_type` and `object_id` name a hidden machine."""
     found = Q(pk__in=[])
     for model, machines in hidden.items():
-        found |= of_type(model, machines)
+        found |= object_filter(model, machines)
     return found
 
 
-def of_type(model: type[Model], objects: QuerySet[Any]) -> Q:
+def object_filter(model: type[Model], objects: QuerySet[Any]) -> Q:
     # In this order: PostgreSQL reads the objects only for the first row of their type.
     return Q(object_type=ContentType.objects.get_for_model(model)) & Q(object_id__in=objects)
 
 
-def parts_of(hidden: Hidden) -> Q:
+def machine_or_part_filter(hidden: Hidden) -> Q:
     """Rows whose `object_type` and `object_id` name a hidden machine or a part of one."""
-    found = machines_themselves(hidden)
+    found = machine_filter(hidden)
     for model, machines in hidden.items():
         for part, path in PARTS[model]:
             parts = part.objects.filter(**{f'{path}__in': machines}).order_by().values('pk')
-            found |= of_type(part, parts)
+            found |= object_filter(part, parts)
     return found
 
 
-class OfMachineQuerySet(RestrictedQuerySet):
+class MachineScopedQuerySet(RestrictedQuerySet):
     """
     For models with `unit`, `object_type` and `object_id`.
 
@@ -156,8 +158,8 @@ class OfMachineQuerySet(RestrictedQuerySet):
     def without(self, hidden: Hidden) -> Self:
         # Not by `Exists`, of which PostgreSQL makes joins and then misjudges, by orders of magnitude, how many rows
         # they leave. A set of names is looked up in a hash table, whatever it thinks.
-        found = self.exclude(parts_of(hidden))
-        for units in of_hidden(hidden):
-            names = units.values_list(name_of_unit('endpoint'))
-            found = found.exclude(In(name_of_unit(self.endpoint_path), names.query))
+        found = self.exclude(machine_or_part_filter(hidden))
+        for units in hidden_unit_rows(hidden):
+            names = units.values_list(unit_name('endpoint'))
+            found = found.exclude(In(unit_name(self.endpoint_path), names.query))
         return found

@@ -25,13 +25,13 @@ from ..sync.owners import IGNORED
 from ..sync.values import Value, decode_all, show
 
 __all__ = (
+    'BindingStatus',
     'BoundField',
     'BoundObject',
-    'Standing',
     'binding_of',
     'bound_objects',
     'guest_of',
-    'standing_of',
+    'status_of',
     'web_url',
 )
 
@@ -78,7 +78,7 @@ def web_url(endpoint: ProxmoxEndpoint, unit: str = '') -> str:
 
 
 @dataclass(frozen=True)
-class Standing:
+class BindingStatus:
     """
     How NetBox stands to something bound.
 
@@ -100,25 +100,25 @@ class Standing:
         return cast(str, GuestStateChoices.colors[self.state])
 
 
-def standing_of(binding: Binding, guest: ProxmoxGuest | None, user: AnyUser) -> Standing:
+def status_of(binding: Binding, guest: ProxmoxGuest | None, user: AnyUser) -> BindingStatus:
     """The state is told to everyone who may see the binding; the reason, which may name others, to who may read it."""
-    run = last_look(binding, guest)
+    run = last_reading_run(binding, guest)
     if guest is not None:
         readable = ProxmoxGuest.objects.restrict(user, 'view').filter(pk=guest.pk).first()
-        return Standing(guest.state, readable.shown_reason if readable else '', run)
+        return BindingStatus(guest.state, readable.shown_reason if readable else '', run)
     if binding.missing_since:
-        return Standing(GuestStateChoices.MISSING, '', run)
+        return BindingStatus(GuestStateChoices.MISSING, '', run)
     if run is None:
-        return Standing(GuestStateChoices.UNKNOWN, '', None)
+        return BindingStatus(GuestStateChoices.UNKNOWN, '', None)
     left = run.changes.filter(unit=binding.unit, outcome__in=OPEN).order_by('position')
     problems = left.filter(Q(action__in=ChangeActionChoices.OPEN) | Q(outcome__in=PROBLEMS))
     if problems.exists():
         readable = problems.restrict(user, 'view').first()
-        return Standing(GuestStateChoices.CONFLICT, readable.message or readable.reason if readable else '', run)
-    return Standing(GuestStateChoices.CHANGED if left.exists() else GuestStateChoices.IN_SYNC, '', run)
+        return BindingStatus(GuestStateChoices.CONFLICT, readable.message or readable.reason if readable else '', run)
+    return BindingStatus(GuestStateChoices.CHANGED if left.exists() else GuestStateChoices.IN_SYNC, '', run)
 
 
-def last_look(binding: Binding, guest: ProxmoxGuest | None) -> SyncRun | None:
+def last_reading_run(binding: Binding, guest: ProxmoxGuest | None) -> SyncRun | None:
     """The last run that compared it with Proxmox."""
     runs = SyncRun.objects.filter(
         endpoint=binding.endpoint_id,
@@ -137,7 +137,7 @@ class BoundField:
 
     Attributes:
         owner: 'fact', 'editorial', 'set' or 'ignored'.
-        seen: What Proxmox last said.
+        reported: What Proxmox last said.
         now: What NetBox holds.
         written: What was written last; `was_written` tells nothing from never.
     """
@@ -145,7 +145,7 @@ class BoundField:
     name: str
     label: str
     owner: str
-    seen: str
+    reported: str
     now: str
     written: str
     was_written: bool
@@ -223,10 +223,10 @@ def translated(name: Any) -> str:
 
 def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, str]) -> Iterator[BoundField]:
     written, policy = decode_all(row.values), row.endpoint.field_policy
-    seen = {**written, **decode_all(row.proxmox_values)}
+    reported = {**written, **decode_all(row.proxmox_values)}
     for spec in kind.fields:
         # A custom field that an administrator has removed has no label.
-        if spec.name not in seen or spec.name not in labels:
+        if spec.name not in reported or spec.name not in labels:
             continue
         now = read(instance, spec.name)
         owner = str(policy.get(f'{kind.name}.{spec.name}', spec.owner))
@@ -234,23 +234,23 @@ def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, st
             name=spec.name,
             label=labels[spec.name],
             owner=owner,
-            seen=for_people(seen[spec.name]),
-            now=for_people(now),
-            written=for_people(written.get(spec.name)),
+            reported=display(reported[spec.name]),
+            now=display(now),
+            written=display(written.get(spec.name)),
             was_written=spec.name in written,
-            differs=owner != IGNORED and not is_alike(seen[spec.name], now),
+            differs=owner != IGNORED and not is_alike(reported[spec.name], now),
         )
 
 
-def is_alike(seen: Value, now: Value) -> bool:
+def is_alike(reported: Value, now: Value) -> bool:
     """Whether NetBox holds what Proxmox said; of a set, at least that."""
     if isinstance(now, frozenset):
-        wanted = seen if isinstance(seen, frozenset) else ()
+        wanted = reported if isinstance(reported, frozenset) else ()
         return frozenset(map(show, wanted)) <= frozenset(map(show, now))
-    return seen == now or show(seen) == show(now)
+    return reported == now or show(reported) == show(now)
 
 
-def for_people(value: Value) -> str:
+def display(value: Value) -> str:
     if isinstance(value, bool):
         return str(_('Yes') if value else _('No'))
     return show(value)
@@ -259,7 +259,7 @@ def for_people(value: Value) -> str:
 def panel_context(user: Any, binding: Any) -> dict[str, Any]:
     """For `inc/bound_panel.html`. Of an endpoint that a person may not view neither its name nor its hosts are told."""
     guest = guest_of(binding)
-    standing = standing_of(binding, guest, user)
+    status = status_of(binding, guest, user)
     endpoint = binding.endpoint if user.has_perm('netbox_proxsync.view_proxmoxendpoint', binding.endpoint) else None
     return {
         'binding': binding,
@@ -267,7 +267,7 @@ def panel_context(user: Any, binding: Any) -> dict[str, Any]:
         'node': guest.node if guest else binding.unit.partition('/')[2] if binding.kind == 'device' else '',
         'vmid': guest.vmid if guest else None,
         'endpoint': endpoint,
-        'standing': standing,
-        'run': standing.run if standing.run and user.has_perm('netbox_proxsync.view_syncrun', standing.run) else None,
+        'status': status,
+        'run': status.run if status.run and user.has_perm('netbox_proxsync.view_syncrun', status.run) else None,
         'web_url': web_url(binding.endpoint, binding.unit) if endpoint else '',
     }

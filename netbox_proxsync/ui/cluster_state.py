@@ -6,10 +6,10 @@ from ..models.visibility import hidden_units
 from ..sync.cluster_state import ClusterState
 from ..sync.mapping.nodes import node_key
 
-__all__ = ('state_seen_by',)
+__all__ = ('state_visible_to',)
 
 
-def state_seen_by(user: AnyUser, endpoint: ProxmoxEndpoint, state: ClusterState) -> ClusterState:
+def state_visible_to(user: AnyUser, endpoint: ProxmoxEndpoint, state: ClusterState) -> ClusterState:
     """What a person may know of a cluster: nothing of a node whose device they may not view."""
     hidden = hidden_units(user, endpoint.pk, [node_key(node.name) for node in state.nodes])
     names = [node.name for node in state.nodes if node_key(node.name) in hidden]

@@ -9,7 +9,7 @@ from netbox.ui import panels
 from ..choices import RunStatusChoices
 from ..custom_fields import problems
 from ..sync.cluster_state import ClusterState
-from .cluster_state import state_seen_by
+from .cluster_state import state_visible_to
 from .guest_counts import GuestNumbers, guest_numbers, last_read
 
 __all__ = ('EndpointStatePanel',)
@@ -27,7 +27,7 @@ class EndpointStatePanel(panels.ObjectPanel):
         context = super().get_context(context)
         endpoint, user = context['object'], context['request'].user
         state = ClusterState.parse(endpoint.cluster_state)
-        seen = state_seen_by(user, endpoint, state)
+        seen = state_visible_to(user, endpoint, state)
         read = last_read(endpoint)
         guests = None
         if user.has_perm('netbox_proxsync.view_proxmoxguest'):

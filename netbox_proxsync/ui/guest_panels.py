@@ -1,3 +1,4 @@
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -84,15 +85,16 @@ class CandidatesPanel(panels.ObjectPanel):
         return bool(context['candidates'])
 
 
-class DetailPanel(panels.ObjectPanel):
-    """A part of what Proxmox said. It holds what guests say: the templates escape it."""
+class DetailPanel(panels.ObjectPanel, ABC):
+    """One part of the details of a guest. Guests control the values, so the templates escape them."""
 
     def get_context(self, context: Any) -> dict[str, Any]:
         guest = context['object']
         return {**super().get_context(context), 'rows': self.rows(guest), 'was_read': 'nics' in guest.details}
 
+    @abstractmethod
     def rows(self, guest: Any) -> list[dict[str, Any]]:
-        raise NotImplementedError
+        """The rows of the panel's table; their keys are those that the template shows."""
 
 
 class NicsPanel(DetailPanel):

@@ -1,5 +1,7 @@
 """What a person decides about a single bound object by a button."""
 
+from abc import ABC, abstractmethod
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +21,7 @@ __all__ = (
 )
 
 
-class BindingDecisionView(GetReturnURLMixin, BaseObjectView):
+class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
     """Decides about one binding, by POST only."""
 
     queryset = Binding.objects.select_related('endpoint')
@@ -35,24 +37,25 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView):
         if not request.user.has_perm(SYNC_ENDPOINT, binding.endpoint):
             raise PermissionDenied
         try:
-            messages.success(request, self.decide(binding))
+            messages.success(request, self.apply_decision(binding))
         except (decisions.SyncGoingOn, InBranch) as error:
             messages.error(request, str(error))
         return redirect(self.get_return_url(request, binding))
 
-    def decide(self, binding: Binding) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def apply_decision(self, binding: Binding) -> str:
+        """Apply the decision, and return the message for the user."""
 
 
 @register_model_view(Binding, 'stop_managing', path='stop-managing')
 class BindingStopManagingView(BindingDecisionView):
-    def decide(self, binding: Binding) -> str:
-        decisions.stop_managing_object(binding)
+    def apply_decision(self, binding: Binding) -> str:
+        decisions.leave_to_people(binding)
         return _('It is yours: it is left as it is from now on.')
 
 
 @register_model_view(Binding, 'manage_again', path='manage-again')
 class BindingManageAgainView(BindingDecisionView):
-    def decide(self, binding: Binding) -> str:
+    def apply_decision(self, binding: Binding) -> str:
         decisions.manage_again(binding)
         return _('The next run keeps it true to Proxmox again.')

@@ -1,5 +1,6 @@
 """What a person does with an endpoint by a button: test, preview, sync, confirm SSH host keys."""
 
+from abc import ABC, abstractmethod
 from typing import Any, cast
 
 from django.contrib import messages
@@ -43,7 +44,7 @@ CONNECTION_FIELDS = (
 )  # fmt: skip
 
 
-class EndpointActionView(GetReturnURLMixin, BaseObjectView):
+class EndpointActionView(GetReturnURLMixin, BaseObjectView, ABC):
     """Acts on one endpoint, by POST only."""
 
     queryset = ProxmoxEndpoint.objects.all()
@@ -57,8 +58,9 @@ class EndpointActionView(GetReturnURLMixin, BaseObjectView):
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self.act(request, get_object_or_404(self.queryset, pk=pk))
 
+    @abstractmethod
     def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
-        raise NotImplementedError
+        """Act on what the request names, and respond."""
 
 
 class StartRunView(EndpointActionView):
@@ -121,25 +123,26 @@ class FaultView(EndpointActionView):
     def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
         fault = request.POST.get('subject', ''), request.POST.get('message', '')
         try:
-            messages.success(request, self.decide(request, endpoint, *fault))
+            messages.success(request, self.apply_decision(request, endpoint, *fault))
         except (acknowledgments.NotAFault, InBranch) as error:
             messages.error(request, str(error))
         return redirect(self.get_return_url(request, endpoint))
 
-    def decide(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def apply_decision(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
+        """Apply the decision, and return the message for the user."""
 
 
 @register_model_view(ProxmoxEndpoint, 'acknowledge')
 class ProxmoxEndpointAcknowledgeView(FaultView):
-    def decide(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
+    def apply_decision(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
         acknowledgments.acknowledge(endpoint, subject, message, request.user)
         return _('The fault is acknowledged until it changes.')
 
 
 @register_model_view(ProxmoxEndpoint, 'withdraw_acknowledgment', path='withdraw-acknowledgment')
 class ProxmoxEndpointWithdrawAcknowledgmentView(FaultView):
-    def decide(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
+    def apply_decision(self, request: HttpRequest, endpoint: ProxmoxEndpoint, subject: str, message: str) -> str:
         acknowledgments.withdraw(endpoint, subject, message)
         return _('The fault is a warning again.')
 

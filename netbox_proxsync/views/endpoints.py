@@ -29,7 +29,7 @@ from ..object_actions import (
     TestEndpoint,
 )
 from ..ui import endpoint_panels, panels
-from .guest_actions import GuestDecisionsMixin
+from .guest_actions import GuestDecisionButtonsMixin
 from .run_progress import progress_context
 
 __all__ = (
@@ -170,7 +170,7 @@ class ProxmoxEndpointBulkDeleteView(generic.BulkDeleteView):
 
 
 @register_model_view(ProxmoxEndpoint, 'guests')
-class ProxmoxEndpointGuestsView(GuestDecisionsMixin, generic.ObjectChildrenView):
+class ProxmoxEndpointGuestsView(GuestDecisionButtonsMixin, generic.ObjectChildrenView):
     queryset = ProxmoxEndpoint.objects.all()
     child_model = ProxmoxGuest
     table = tables.ProxmoxGuestTable

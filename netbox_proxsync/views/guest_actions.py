@@ -1,5 +1,6 @@
 """What a person decides about guests by a button, one by one or many at once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import cast
 
@@ -22,7 +23,7 @@ from ..models.users import AnyUser
 from ..object_actions import SYNC_ENDPOINT, Decision
 
 __all__ = (
-    'GuestDecisionsMixin',
+    'GuestDecisionButtonsMixin',
     'ProxmoxGuestBulkIgnoreView',
     'ProxmoxGuestBulkStopIgnoringView',
     'ProxmoxGuestBulkStopManagingView',
@@ -32,7 +33,7 @@ __all__ = (
 )
 
 
-class GuestDecisionsMixin(ActionsMixin):
+class GuestDecisionButtonsMixin(ActionsMixin):
     """For pages with guests: the decisions are for those who may sync an endpoint."""
 
     def get_permitted_actions(self, user: AnyUser, model: type[Model] | None = None) -> list[ObjectAction]:
@@ -42,31 +43,31 @@ class GuestDecisionsMixin(ActionsMixin):
         return [action for action in permitted if not issubclass(action, Decision)]
 
 
-class Deciding:
+class GuestDecisionMixin(ABC):
     """Carries out a decision about guests."""
 
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
         try:
-            messages.success(request, self.decide(guests))
+            messages.success(request, self.apply_decision(guests))
         except (decisions.SyncGoingOn, InBranch) as error:
             messages.error(request, str(error))
         return redirect(return_url)
 
-    def decide(self, guests: Collection[ProxmoxGuest]) -> str:
-        """Returns what was done, for people."""
-        raise NotImplementedError
+    @abstractmethod
+    def apply_decision(self, guests: Collection[ProxmoxGuest]) -> str:
+        """Apply the decision, and return the message for the user."""
 
 
-class Ignoring(Deciding):
-    def decide(self, guests: Collection[ProxmoxGuest]) -> str:
+class IgnoreGuestsMixin(GuestDecisionMixin):
+    def apply_decision(self, guests: Collection[ProxmoxGuest]) -> str:
         number = decisions.ignore(guests)
         return ngettext('{number} guest is ignored now.', '{number} guests are ignored now.', number).format(
             number=number
         )
 
 
-class StoppingToIgnore(Deciding):
-    def decide(self, guests: Collection[ProxmoxGuest]) -> str:
+class StopIgnoringGuestsMixin(GuestDecisionMixin):
+    def apply_decision(self, guests: Collection[ProxmoxGuest]) -> str:
         number = decisions.stop_ignoring(guests)
         return ngettext(
             '{number} guest is no longer ignored. The next run compares it.',
@@ -75,8 +76,8 @@ class StoppingToIgnore(Deciding):
         ).format(number=number)
 
 
-class StoppingToManage(Deciding):
-    def decide(self, guests: Collection[ProxmoxGuest]) -> str:
+class StopManagingGuestsMixin(GuestDecisionMixin):
+    def apply_decision(self, guests: Collection[ProxmoxGuest]) -> str:
         number = decisions.stop_managing(guests)
         return ngettext(
             '{number} guest is no longer managed: what NetBox has of it is yours.',
@@ -85,7 +86,7 @@ class StoppingToManage(Deciding):
         ).format(number=number)
 
 
-class GuestActionView(GetReturnURLMixin, BaseObjectView):
+class GuestActionView(GetReturnURLMixin, BaseObjectView, ABC):
     """Does something about one guest, by POST only."""
 
     queryset = ProxmoxGuest.objects.select_related('endpoint')
@@ -102,11 +103,12 @@ class GuestActionView(GetReturnURLMixin, BaseObjectView):
             raise PermissionDenied
         return self.act(request, [guest], self.get_return_url(request, guest))
 
+    @abstractmethod
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
-        raise NotImplementedError
+        """Act on what the request names, and respond."""
 
 
-class BulkGuestActionView(GetReturnURLMixin, BaseMultiObjectView):
+class BulkGuestActionView(GetReturnURLMixin, BaseMultiObjectView, ABC):
     """Does something about the guests that were selected in a list, or about all that its filter finds."""
 
     queryset = ProxmoxGuest.objects.select_related('endpoint').defer('details')
@@ -130,8 +132,9 @@ class BulkGuestActionView(GetReturnURLMixin, BaseMultiObjectView):
         messages.warning(request, _('No guest was selected.'))
         return redirect(self.get_return_url(request))
 
+    @abstractmethod
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
-        raise NotImplementedError
+        """Act on what the request names, and respond."""
 
     def selected(self, request: HttpRequest) -> QuerySet[ProxmoxGuest]:
         if request.POST.get('_all'):
@@ -140,30 +143,30 @@ class BulkGuestActionView(GetReturnURLMixin, BaseMultiObjectView):
 
 
 @register_model_view(ProxmoxGuest, 'ignore')
-class ProxmoxGuestIgnoreView(Ignoring, GuestActionView):
+class ProxmoxGuestIgnoreView(IgnoreGuestsMixin, GuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'stop_ignoring', path='stop-ignoring')
-class ProxmoxGuestStopIgnoringView(StoppingToIgnore, GuestActionView):
+class ProxmoxGuestStopIgnoringView(StopIgnoringGuestsMixin, GuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'stop_managing', path='stop-managing')
-class ProxmoxGuestStopManagingView(StoppingToManage, GuestActionView):
+class ProxmoxGuestStopManagingView(StopManagingGuestsMixin, GuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'bulk_ignore', path='ignore', detail=False)
-class ProxmoxGuestBulkIgnoreView(Ignoring, BulkGuestActionView):
+class ProxmoxGuestBulkIgnoreView(IgnoreGuestsMixin, BulkGuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'bulk_stop_ignoring', path='stop-ignoring', detail=False)
-class ProxmoxGuestBulkStopIgnoringView(StoppingToIgnore, BulkGuestActionView):
+class ProxmoxGuestBulkStopIgnoringView(StopIgnoringGuestsMixin, BulkGuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'bulk_stop_managing', path='stop-managing', detail=False)
-class ProxmoxGuestBulkStopManagingView(StoppingToManage, BulkGuestActionView):
+class ProxmoxGuestBulkStopManagingView(StopManagingGuestsMixin, BulkGuestActionView):
     pass

@@ -22,7 +22,7 @@ __all__ = (
 )
 
 
-class StartingRuns:
+class StartRunMixin:
     mode = ''
 
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
@@ -66,29 +66,29 @@ class StartingRuns:
         return run
 
 
-class Previewing(StartingRuns):
+class PreviewRunMixin(StartRunMixin):
     mode = RunModeChoices.PREVIEW
 
 
-class Syncing(StartingRuns):
+class SyncRunMixin(StartRunMixin):
     mode = RunModeChoices.SYNC
 
 
 @register_model_view(ProxmoxGuest, 'preview')
-class ProxmoxGuestPreviewView(Previewing, GuestActionView):
+class ProxmoxGuestPreviewView(PreviewRunMixin, GuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'sync')
-class ProxmoxGuestSyncView(Syncing, GuestActionView):
+class ProxmoxGuestSyncView(SyncRunMixin, GuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'bulk_preview', path='preview', detail=False)
-class ProxmoxGuestBulkPreviewView(Previewing, BulkGuestActionView):
+class ProxmoxGuestBulkPreviewView(PreviewRunMixin, BulkGuestActionView):
     pass
 
 
 @register_model_view(ProxmoxGuest, 'bulk_sync', path='sync', detail=False)
-class ProxmoxGuestBulkSyncView(Syncing, BulkGuestActionView):
+class ProxmoxGuestBulkSyncView(SyncRunMixin, BulkGuestActionView):
     pass

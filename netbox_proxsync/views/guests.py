@@ -10,7 +10,7 @@ from .. import filtersets, forms, tables
 from ..models import ProxmoxGuest
 from ..object_actions import BULK_GUEST_ACTIONS, GUEST_ACTIONS
 from ..ui import guest_panels, rule_panels
-from .guest_actions import GuestDecisionsMixin
+from .guest_actions import GuestDecisionButtonsMixin
 
 __all__ = (
     'ProxmoxGuestListView',
@@ -25,7 +25,7 @@ OF_GUEST = {
 
 
 @register_model_view(ProxmoxGuest, 'list', path='', detail=False)
-class ProxmoxGuestListView(GuestDecisionsMixin, generic.ObjectListView):
+class ProxmoxGuestListView(GuestDecisionButtonsMixin, generic.ObjectListView):
     queryset = ProxmoxGuest.objects.prefetch_related('endpoint').defer('details')
     filterset = filtersets.ProxmoxGuestFilterSet
     filterset_form = forms.ProxmoxGuestFilterForm
@@ -34,7 +34,7 @@ class ProxmoxGuestListView(GuestDecisionsMixin, generic.ObjectListView):
 
 
 @register_model_view(ProxmoxGuest)
-class ProxmoxGuestView(GuestDecisionsMixin, generic.ObjectView):
+class ProxmoxGuestView(GuestDecisionButtonsMixin, generic.ObjectView):
     queryset = ProxmoxGuest.objects.select_related('endpoint', 'virtual_machine')
     template_name = 'netbox_proxsync/plain_object.html'
     actions = GUEST_ACTIONS

@@ -11,7 +11,7 @@ from utilities.views import ViewTab, register_model_view
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.cluster_state import ClusterState
 from ..sync.mapping.nodes import node_key
-from ..ui.cluster_state import state_seen_by
+from ..ui.cluster_state import state_visible_to
 from ..ui.endpoint_panels import SOON
 from ..ui.guest_panels import shown_size
 
@@ -34,7 +34,7 @@ class ProxmoxEndpointNodesView(generic.ObjectView):
 
     def get_extra_context(self, request: HttpRequest, instance: ProxmoxEndpoint) -> dict[str, Any]:
         whole = ClusterState.parse(instance.cluster_state)
-        state = state_seen_by(request.user, instance, whole)
+        state = state_visible_to(request.user, instance, whole)
         guests = ProxmoxGuest.objects.restrict(request.user, 'view').filter(endpoint=instance)
         numbers = dict(guests.order_by().values_list('node').annotate(Count('pk')))
         devices = devices_of(instance, request)

@@ -1,5 +1,6 @@
 """What a person does with the stored plan of a run by a button: apply it, or let it through though it was refused."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +35,7 @@ __all__ = ('SyncRunAcceptView', 'SyncRunApplyView')
 PARTS_PER_PAGE = 100
 
 
-class PlanView(BaseObjectView):
+class PlanView(BaseObjectView, ABC):
     """Says in numbers what a stored plan will do (GET), and starts the run that applies it (POST)."""
 
     template_name = 'netbox_proxsync/plan_apply.html'
@@ -75,8 +76,9 @@ class PlanView(BaseObjectView):
         messages.success(request, _('The plan of run {source} is queued to be applied.').format(source=source.pk))
         return redirect(run.get_absolute_url())
 
+    @abstractmethod
     def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
-        raise NotImplementedError
+        """Enqueue a run that applies the plan of `source`, or a part of it."""
 
 
 @register_model_view(SyncRun, 'accept')

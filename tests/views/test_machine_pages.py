@@ -117,7 +117,7 @@ def test_a_kept_edit_shows_all_three_values(client, pve, endpoint, machine, sync
     field = fields(machine, admin_user)['name']
     machine.refresh_from_db()
     field = fields(VirtualMachine.objects.get(pk=machine.pk), admin_user)['name']
-    assert (field.seen, field.now, field.written, field.owner) == ('from-proxmox', 'by-hand', before, 'editorial')
+    assert (field.reported, field.now, field.written, field.owner) == ('from-proxmox', 'by-hand', before, 'editorial')
     assert field.differs
     text = page(client, tab(machine))
     for value in ('from-proxmox', 'by-hand', before, 'Differs'):
@@ -130,10 +130,10 @@ def test_what_a_preview_saw_is_shown_until_it_is_written(pve, endpoint, machine,
     pve.rename(vmid, 'from-proxmox')
     sync(endpoint, mode='preview')
     field = fields(machine, admin_user)['name']
-    assert (field.seen, field.now, field.written) == ('from-proxmox', before, before)
+    assert (field.reported, field.now, field.written) == ('from-proxmox', before, before)
     sync(endpoint)
     field = fields(VirtualMachine.objects.get(pk=machine.pk), admin_user)['name']
-    assert (field.seen, field.now, field.written) == ('from-proxmox', 'from-proxmox', 'from-proxmox')
+    assert (field.reported, field.now, field.written) == ('from-proxmox', 'from-proxmox', 'from-proxmox')
     assert not Binding.objects.filter(key=f'qemu/{vmid}', proxmox_values__has_key='name').exists()
 
 
@@ -143,7 +143,7 @@ def test_an_ignored_field_is_seen_and_not_compared(endpoint, machine, sync, admi
     VirtualMachine.objects.filter(pk=machine.pk).update(memory=1)
     sync(endpoint)
     field = fields(VirtualMachine.objects.get(pk=machine.pk), admin_user)['memory']
-    assert (field.seen, field.now, field.owner, field.differs) == (str(machine.memory), '1', 'ignored', False)
+    assert (field.reported, field.now, field.owner, field.differs) == (str(machine.memory), '1', 'ignored', False)
 
 
 def test_a_run_that_changes_nothing_writes_nothing_of_what_was_seen(pve, endpoint, machine, sync):

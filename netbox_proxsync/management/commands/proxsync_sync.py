@@ -67,31 +67,43 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        endpoints, branch = self.chosen(options), self.branch(options)
+        endpoints, branch = self.selected_endpoints(options), self.branch(options)
         statuses = [self.carry_out(endpoint, branch, options) for endpoint in endpoints]
         for status in (FAILED, CHANGES_PENDING):
             if status in statuses:
                 raise SystemExit(status)
 
-    def chosen(self, options: dict[str, Any]) -> list[ProxmoxEndpoint]:
+    def selected_endpoints(self, options: dict[str, Any]) -> list[ProxmoxEndpoint]:
+        """
+        The endpoints that the arguments name.
+
+        Raises:
+            CommandError: The arguments contradict each other, or an endpoint is missing or disabled.
+        """
         if options['all'] == bool(options['endpoint']):
             raise CommandError('Name the endpoints, or say --all.', returncode=FAILED)
         if options['all']:
             endpoints = list(ProxmoxEndpoint.objects.filter(enabled=True))
         else:
             endpoints = [find_endpoint(name) for name in options['endpoint']]
-        if options['accept'] is not None and (options['all'] or len(endpoints) > 1):
-            raise CommandError('--accept is for one endpoint: that of the run.', returncode=FAILED)
-        if options['vmid'] and (options['accept'] is not None or options['all'] or len(endpoints) > 1):
-            message = '--vmid is for a sync or preview of one endpoint: another has other guests with the same IDs.'
-            raise CommandError(message, returncode=FAILED)
-        if options['vmid'] and len(set(options['vmid'])) > MAX_LIMIT:
-            message = f'More than {MAX_LIMIT} guests: sync all of the endpoint instead, without --vmid.'
-            raise CommandError(message, returncode=FAILED)
+        self.check_limits(options, is_single=not options['all'] and len(endpoints) == 1)
         for endpoint in endpoints:
             if not endpoint.enabled:
                 raise CommandError(f'The endpoint "{endpoint}" is disabled. Enable it first.', returncode=FAILED)
         return endpoints
+
+    def check_limits(self, options: dict[str, Any], is_single: bool) -> None:
+        """Raise CommandError if arguments for a single endpoint, or too many guests, are given."""
+        if options['accept'] is not None and not is_single:
+            raise CommandError('--accept is for one endpoint: that of the run.', returncode=FAILED)
+        if not options['vmid']:
+            return
+        if options['accept'] is not None or not is_single:
+            message = '--vmid is for a sync or preview of one endpoint: another has other guests with the same IDs.'
+            raise CommandError(message, returncode=FAILED)
+        if len(set(options['vmid'])) > MAX_LIMIT:
+            message = f'More than {MAX_LIMIT} guests: sync all of the endpoint instead, without --vmid.'
+            raise CommandError(message, returncode=FAILED)
 
     def branch(self, options: dict[str, Any]) -> Branch:
         if options['branch'] is None:

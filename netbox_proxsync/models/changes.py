@@ -1,0 +1,198 @@
+from typing import Any, Self
+
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import OuterRef
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from ..branching import link
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, color_of
+from ..sync.values import decode, show
+from .visibility import Hidden, MachineScopedQuerySet, machine_filter
+
+__all__ = ('PlannedBinding', 'SyncChange')
+
+
+class SyncChangeQuerySet(MachineScopedQuerySet):
+    endpoint_path = 'run__endpoint'
+
+    def without(self, hidden: Hidden) -> Self:
+        changes = super().without(hidden)
+        # A machine that is only planned to be adopted is bound by nothing yet.
+        named = SyncChange.objects.filter(run=OuterRef('run'), unit=OuterRef('unit')).order_by()
+        # These reasons name other machines: which of several is meant, or which other guest claims an address.
+        several = models.Q(kind__in=('vm', 'ip'), action=ChangeActionChoices.CONFLICT, object_id=None)
+        return changes.exclude(models.Exists(named.filter(machine_filter(hidden)))).exclude(several)
+
+
+class SyncChange(models.Model):
+    """
+    One change that a run planned or made: to one object, or to none because of a conflict.
+    """
+
+    run = models.ForeignKey(
+        to='netbox_proxsync.SyncRun',
+        on_delete=models.CASCADE,
+        related_name='changes',
+        verbose_name=_('run'),
+    )
+    position = models.PositiveIntegerField(
+        verbose_name=_('position'),
+        help_text=_('Order within the run, from 0'),
+    )
+    unit = models.CharField(
+        verbose_name=_('unit'),
+        max_length=100,
+        # Guest 99 comes before guest 100.
+        db_collation='natural_sort',
+        help_text=_('The guest or cluster that it belongs to, for example qemu/100'),
+    )
+    kind = models.CharField(
+        verbose_name=_('kind'),
+        max_length=30,
+    )
+    key = models.CharField(
+        verbose_name=_('key'),
+        max_length=200,
+        help_text=_('What it is in Proxmox, for example qemu/100/net0'),
+    )
+    action = models.CharField(
+        verbose_name=_('action'),
+        max_length=30,
+        choices=ChangeActionChoices,
+    )
+    outcome = models.CharField(
+        verbose_name=_('outcome'),
+        max_length=30,
+        choices=ChangeOutcomeChoices,
+        default=ChangeOutcomeChoices.PLANNED,
+    )
+    object_type = models.ForeignKey(
+        to='contenttypes.ContentType',
+        on_delete=models.CASCADE,
+        related_name='+',
+        verbose_name=_('object type'),
+        blank=True,
+        null=True,
+    )
+    object_id = models.PositiveBigIntegerField(
+        verbose_name=_('object ID'),
+        blank=True,
+        null=True,
+    )
+    object = GenericForeignKey(
+        ct_field='object_type',
+        fk_field='object_id',
+    )
+    label = models.CharField(
+        verbose_name=_('label'),
+        max_length=200,
+        blank=True,
+    )
+    fields = models.JSONField(
+        verbose_name=_('fields'),
+        encoder=DjangoJSONEncoder,
+        default=list,
+        blank=True,
+    )
+    binding = models.JSONField(
+        verbose_name=_('binding'),
+        encoder=DjangoJSONEncoder,
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('The values that its binding is to hold, while it is only planned'),
+    )
+    reason = models.TextField(
+        verbose_name=_('reason'),
+        blank=True,
+        help_text=_('Why the change is made, or why it is a conflict'),
+    )
+    message = models.TextField(
+        verbose_name=_('message'),
+        blank=True,
+        help_text=_('What happened when it was made'),
+    )
+
+    objects = SyncChangeQuerySet.as_manager()
+
+    class Meta:
+        # By the columns themselves: through the relation, it would be sorted by what runs are sorted by.
+        ordering = ('-run_id', 'position')
+        verbose_name = _('sync change')
+        verbose_name_plural = _('sync changes')
+        constraints = (
+            models.UniqueConstraint(
+                fields=('run', 'position'),
+                name='%(app_label)s_%(class)s_unique_position',
+            ),
+        )
+        # A run of 10,000 guests has 70,000 of them, listed by one of these in the order of the run, or guest by guest.
+        indexes = (
+            models.Index(fields=('run', 'kind', 'position')),
+            models.Index(fields=('run', 'action', 'position')),
+            models.Index(fields=('run', 'outcome', 'position')),
+            models.Index(fields=('run', 'unit', 'position')),
+            models.Index(fields=('object_type', 'object_id')),
+        )
+
+    def __str__(self) -> str:
+        return f'{self.get_action_display()} {self.kind_label} {self.label or self.key}'
+
+    def get_absolute_url(self) -> str:
+        return reverse('plugins:netbox_proxsync:syncchange', args=[self.pk])
+
+    @property
+    def kind_label(self) -> str:
+        return KindChoices.label(self.kind)
+
+    def get_action_color(self) -> str | None:
+        return color_of(ChangeActionChoices, self.action)
+
+    def get_outcome_color(self) -> str | None:
+        return color_of(ChangeOutcomeChoices, self.outcome)
+
+    @cached_property
+    def object_url(self) -> str:
+        """The address of the object, in the branch in which the run has worked; '' if it is not there (any more)."""
+        if not self.run.branch_id:
+            return link(self.object.get_absolute_url(), '') if self.object else ''
+        from ..branching.links import object_urls
+
+        return object_urls(self.run.branch_id, [self]).get(self.pk, '')
+
+    @property
+    def display_fields(self) -> list[dict[str, Any]]:
+        """The fields with their values as people read them. They hold what guests say: escape them."""
+        return [
+            {**field, **{name: show(decode(field.get(name))) for name in ('last', 'now', 'want')}}
+            for field in self.fields
+        ]
+
+
+class PlannedBinding(models.Model):
+    """
+    What a stored plan does to a binding whose object it leaves as it is: new values to remember, another key (its
+    machine was replaced by another one of the same VM ID), or nothing left to bind.
+
+    Attributes:
+        binding_id: No relation: a binding may go before the plan does.
+        values: None: they stay.
+        key, unit: '': they stay.
+        forget: The binding goes.
+    """
+
+    _netbox_private = True
+
+    run = models.ForeignKey(to='netbox_proxsync.SyncRun', on_delete=models.CASCADE, related_name='planned_bindings')
+    binding_id = models.BigIntegerField()
+    values = models.JSONField(encoder=DjangoJSONEncoder, null=True)
+    key = models.CharField(max_length=200, blank=True)
+    unit = models.CharField(max_length=100, blank=True)
+    forget = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ('pk',)
