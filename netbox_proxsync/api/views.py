@@ -385,7 +385,7 @@ class BindingViewSet(DecisionViewSet):
         """
         Leave the object as it is from now on.
         """
-        return self._apply_decision(request, pk, decisions.leave_to_people)
+        return self._apply_decision(request, pk, decisions.stop_managing_object)
 
     @decision(serializers.BindingSerializer, 'manage-again')
     def manage_again(self, request: Request, pk: int) -> Response:

@@ -14,7 +14,7 @@ from ..choices import (
     color_of,
 )
 from ..crypto import Secret
-from ..proxmox.token_history import Memory
+from ..proxmox.token_history import TokenHistory
 from ..sync.field_policy import format_policy
 from .bindings import Binding
 from .changes import PlannedBinding, SyncChange

@@ -52,7 +52,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Ending:
         watch: Watches whether a user cancels it.
 
     Raises:
-        Cancelled: What was written until then is complete, and recorded.
+        CancelledError: What was written until then is complete, and recorded.
         ProxmoxError: Proxmox VE could not be read; nothing was written.
         DatabaseBusy: The database did not allow a step, however often it was tried.
     """

@@ -50,7 +50,7 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
 @register_model_view(Binding, 'stop_managing', path='stop-managing')
 class BindingStopManagingView(BindingDecisionView):
     def apply_decision(self, binding: Binding) -> str:
-        decisions.leave_to_people(binding)
+        decisions.stop_managing_object(binding)
         return _('It is yours: it is left as it is from now on.')
 
 
