@@ -5,12 +5,24 @@ from itertools import product
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import Unreadable
+from netbox_proxsync.proxmox.inventory import GuestOnlyInterface, GuestType, IgnoredAddress, Unknown
 from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.guest_details import details_of
-from netbox_proxsync.sync.guest_states import REOPENED, GuestState, GuestStates, Pending, State
+from netbox_proxsync.sync.guest_filters import GuestFilters
+from netbox_proxsync.sync.guest_states import (
+    IGNORED,
+    REOPENED,
+    GuestState,
+    GuestStates,
+    LaterGuestStates,
+    OpenChanges,
+    Pending,
+    State,
+)
 from netbox_proxsync.sync.kinds.cluster import CLUSTER_KEY
-from tests.sync.builders import SETTINGS, NetBox, addresses, config, disk, guest, inventory, nic
+from netbox_proxsync.sync.rules import Outcome, Rule
+from netbox_proxsync.sync.values import Pointer
+from tests.sync.builders import SETTINGS, UNREAD, NetBox, addresses, config, disk, guest, inventory, nic, node
 
 SECRET = 'b6f1d3c2-not-to-be-told'
 
@@ -132,3 +144,137 @@ def test_what_is_unread_is_told_once_with_its_reason():
     off = Unreadable('It does not run.')
     silent = guest(100, addresses={'net0': addresses(running=off), 'net1': addresses(running=off)})
     assert details_of(silent)['unread'] == [{'part': 'running', 'of': 'net0, net1', 'reason': 'It does not run.'}]
+
+
+# Why a guest is skipped
+
+
+CONTAINER = GuestType.LXC
+SKIPPING = Rule(name='No web', name_pattern='web', outcome=Outcome(skip=True))
+
+
+@pytest.mark.parametrize(
+    ('one', 'settings', 'words'),
+    [
+        (guest(100, type=CONTAINER), {'sync_containers': False}, 'does not sync containers'),
+        (guest(100), {'rules': (SKIPPING,)}, 'The rule "No web" skips it.'),
+        (replace(guest(100), name=Unknown('No name.')), {'rules': (SKIPPING,)}, 'It is left alone. Whether rule'),
+        (guest(100), {'guest_filters': GuestFilters.parse(['db'], [])}, 'A filter of the endpoint leaves it out.'),
+    ],
+)
+def test_a_skipped_guest_says_why(one, settings, words):
+    found = standing(one=one, settings=replace(SETTINGS, **settings))
+    assert found.state is State.SKIPPED
+    assert words in found.reason
+
+
+def test_a_guest_whose_status_is_unknown_is_in_sync_with_nothing():
+    lost = replace(guest(100), status=Unknown('The node is away.'))
+    assert standing(one=lost) == GuestState(State.UNKNOWN, 'The node is away.')
+    assert standing(Pending(change()), one=lost).state is State.CHANGED
+
+
+def test_several_candidates_are_listed_with_their_reasons():
+    pointer = Pointer('virtualization.virtualmachine', 8)
+    pending = [
+        Pending(change(Action.CANDIDATE, reason=reason, pointer=replace(pointer, pk=pk)))
+        for reason, pk in (('It may be a.', 8), ('It may be b.', 7))
+    ]
+    assert standing(*pending) == GuestState(State.CANDIDATE, 'It may be a.\nIt may be b.')
+    pending.append(Pending(change(Action.UPDATE, pointer=replace(pointer, pk=9))))
+    found = OpenChanges(pending)
+    assert found.candidates('qemu/100') == [7, 8]
+    assert found.candidates('qemu/101') == []
+    assert found.to_adopt('qemu/100') == 9
+    assert found.to_adopt('qemu/101') is None
+    assert OpenChanges(pending[:2]).to_adopt('qemu/100') is None
+    assert list(found) == pending
+
+
+# States while a run writes
+
+
+def test_a_written_change_is_no_longer_pending_and_a_failed_one_is_a_conflict():
+    states = GuestStates(inventory(guest(100)), SETTINGS, [Pending(change(Action.CREATE))])
+    before = GuestState(State.UNKNOWN)
+    assert states.now('qemu/100', False, before, True).state is State.NEW
+    restore = states.savepoint(['qemu/100', 'qemu/101'])
+    states.set_outcome(change(Action.CREATE), None)
+    assert states.now('qemu/100', True, before, True) == GuestState(State.IN_SYNC)
+    states.set_outcome(change(Action.CREATE), Pending(change(Action.CREATE), failure='No.'))
+    assert states.now('qemu/100', False, before, True) == GuestState(State.CONFLICT, 'No.')
+    restore()
+    assert states.now('qemu/100', False, before, True).state is State.NEW
+
+
+def test_a_guest_that_was_missing_stays_missing_though_its_node_is_offline():
+    inv = inventory(nodes=(node('pve1', online=False),))
+    states = GuestStates(inv, SETTINGS, [])
+    missing = GuestState(State.MISSING)
+    assert states.now('qemu/100', True, missing, was_listed=False).state is State.MISSING
+    waiting = states.now('qemu/100', True, missing, was_listed=True)
+    assert waiting.state is State.UNKNOWN
+    assert 'may be on node pve1, which is offline' in waiting.reason
+    assert states.now('qemu/100', True, GuestState(State.NEW), was_listed=False).state is State.UNKNOWN
+
+
+def test_while_an_earlier_plan_is_applied_a_guest_is_changed_until_its_last_change_is_written():
+    states = LaterGuestStates({'qemu/100': 2}, '')
+    before = GuestState(State.CHANGED)
+    assert states.now('qemu/100', True, before, True) == GuestState(State.CHANGED)
+    restore = states.savepoint(['qemu/100'])
+    states.set_outcome(change(), None)
+    assert states.now('qemu/100', True, before, True) == GuestState(State.CHANGED)
+    states.set_outcome(change(kind='ip'), None)
+    assert states.now('qemu/100', True, before, True) == GuestState(State.IN_SYNC)
+    restore()
+    assert states.now('qemu/100', True, before, True) == GuestState(State.CHANGED)
+    states.set_outcome(change(), Pending(change(), failure='No.'))
+    assert states.now('qemu/100', True, before, True) == GuestState(State.CONFLICT, 'No.')
+
+
+def test_while_an_earlier_plan_is_applied_what_it_cannot_know_stays():
+    states = LaterGuestStates({}, '')
+    for before in (GuestState(State.UNKNOWN, 'x'), GuestState(State.SKIPPED, 'y')):
+        assert states.now('qemu/100', True, before, True) == before
+    assert states.now('qemu/100', True, GuestState(State.NEW), was_listed=False).state is State.MISSING
+    assert states.now('qemu/100', False, GuestState(State.NEW), was_listed=False) is None
+    newer = LaterGuestStates({}, 'There is a newer reading.')
+    assert newer.now('qemu/100', True, GuestState(State.NEW), True) == GuestState(
+        State.UNKNOWN, 'There is a newer reading.'
+    )
+    assert IGNORED.state is State.IGNORED
+
+
+def test_details_list_what_was_read():
+    ignored = IgnoredAddress(text='fe80::1', guest_interface='eth0', reason='link-local')
+    foreign = GuestOnlyInterface(
+        name='docker0', mac=None, addresses=addresses('172.17.0.1/16').addresses, ignored=(ignored,)
+    )
+    one = guest(
+        100,
+        pool='web',
+        lock='backup',
+        guest_only=(foreign,),
+        config=config(nics=(nic(trunks=((5, 5), (10, 20))), nic('net1', None)), disks=(disk(),)),
+        addresses={'net0': replace(addresses('10.0.0.5/24', '10.0.0.6'), ignored=(ignored,), guest_name='eth0')},
+    )
+    details = details_of(one)
+    assert (details['pool'], details['lock']) == ('web', 'backup')
+    assert 'ha_state' not in details
+    first, second = details['nics']
+    assert (first['name'], first['trunks']) == ('eth0', ['5', '10-20'])
+    assert [entry['address'] for entry in first['addresses']] == ['10.0.0.5/24', '10.0.0.6']
+    assert first['ignored'] == [{'address': 'fe80::1', 'guest_interface': 'eth0', 'reason': 'link-local'}]
+    assert (second['mac'], second['addresses'], second['ignored']) == (None, [], [])
+    (outside,) = details['guest_only']
+    assert outside['name'] == 'docker0'
+    assert outside['addresses'][0]['address'] == '172.17.0.1/16'
+    assert details['disks'][0]['volume'] == 'vm-disk-scsi0'
+
+
+def test_unreadable_parts_of_a_configuration_are_listed():
+    one = guest(100, config=config(memory=Unknown('Garbled.')), addresses=UNREAD)
+    parts = {entry['part']: entry['reason'] for entry in details_of(one)['unread']}
+    assert parts['memory'] == 'Garbled.'
+    assert parts['addresses'] == 'It was not read.'

@@ -77,3 +77,29 @@ def test_what_was_retired_long_ago_does_not_raise_the_limit():
 
 def test_every_kind_has_a_name_for_people():
     assert all(kind.plural and kind.plural != kind.name for kind in KINDS.values())
+
+
+def test_unmanaged_objects_do_not_loosen_the_change_limit():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 140))))
+    for vmid in range(110, 140):
+        bound = netbox.bindings['vm', f'qemu/{vmid}']
+        netbox.bindings['vm', bound.key] = replace(bound, unmanaged=True)
+    staying = [*range(105, 140)]
+    assert 'retire 5 of 10 virtual machines' in refusal(netbox, *guests(*staying))
+    assert not refusal(netbox, *guests(104, *staying))
+
+
+def test_the_limit_may_be_reached_but_not_exceeded():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 125))))
+    assert not refusal(netbox, *guests(*range(105, 125)))
+    assert refusal(netbox, *guests(*range(106, 125)))
+
+
+def test_bindings_of_a_kind_that_no_longer_exists_do_not_count():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 110))))
+    bound = netbox.bindings['vm', 'qemu/100']
+    netbox.bindings['former', 'qemu/100'] = replace(bound, pk=999, kind='former')
+    assert 'retire 5 of 10 virtual machines' in refusal(netbox, *guests(*range(105, 110)))

@@ -317,7 +317,7 @@ def disproofs(likeness: Likeness) -> Iterator[str]:
         yield 'change its serial number'
     elif likeness.macs:
         yield 'remove the MAC address from it'
-    elif likeness.has_name:
+    else:
         yield 'rename it'
 
 

@@ -1,0 +1,253 @@
+"""Who gets an address that several guests or nodes have, case by case."""
+
+from dataclasses import replace
+from ipaddress import ip_interface
+
+import pytest
+
+from netbox_proxsync.proxmox.inventory import AddressOrigin, Unknown
+from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.values import Pointer
+from tests.sync.builders import SETTINGS, NetBox, addresses, guest, inventory, node, node_interface, plan
+
+SITE = Pointer('dcim.site', 1, 'Berlin')
+NODES = replace(SETTINGS, sync_nodes=True, site=SITE, change_limit=100)
+HOST = '10.0.0.5'
+A, B = f'qemu/100/{HOST}', f'qemu/101/{HOST}'
+OFF = Unknown('It is not running.')
+
+
+def reporting(vmid, *texts, **values):
+    return guest(vmid, f'vm{vmid}', texts or (f'{HOST}/24',), **values)
+
+
+def configured(vmid, running=OFF):
+    """A guest whose configuration has the address, and that does not report it."""
+    found = addresses(f'{HOST}/24', origin=AddressOrigin.STATIC, running=running)
+    return guest(vmid, f'vm{vmid}', (), addresses={'net0': found})
+
+
+class World(NetBox):
+    def __init__(self, *guests):
+        super().__init__()
+        self.sync(inventory(*guests))
+
+    def address(self, key=None, **values) -> Pointer:
+        return self.add('ip', HOST, **{'address': f'{HOST}/24', **values})
+
+    def interface(self, vmid) -> Pointer:
+        return self.object('interface', f'qemu/{vmid}/net0').pointer
+
+    def outcome(self, *guests, **changed):
+        """By key of the address: the action and the object, or the reason of a conflict."""
+        made = plan(inventory(*guests), replace(self.existing, **changed))
+        return {
+            change.key: (change.action, change.reason if change.action is Action.CONFLICT else change.pointer)
+            for change in made.changes
+            if change.kind == 'ip'
+        }
+
+
+def test_an_ordinary_address_belongs_to_one_guest():
+    world = World(reporting(100, '10.0.0.8/24'), reporting(101, '10.0.0.9/24'))
+    found = world.outcome(reporting(100, f'{HOST}/24', '10.0.0.8/24'), reporting(101, f'{HOST}/24', '10.0.0.9/24'))
+    assert found[A] == (Action.CREATE, None)
+    assert found[B][0] is Action.CONFLICT
+    assert f'{HOST} is claimed by qemu/100 as well, which keeps or gets it.' in found[B][1]
+
+
+def test_the_guest_that_has_it_in_netbox_keeps_it():
+    world = World(reporting(101))
+    found = world.outcome(reporting(100), reporting(101))
+    assert found[A][0] is Action.CONFLICT
+    assert B not in found
+
+
+def test_an_unassigned_record_is_taken_and_several_are_a_conflict():
+    world = World(reporting(100, '10.0.0.8/24'))
+    first = world.address()
+    assert world.outcome(reporting(100))[A] == (Action.ADOPT, first)
+    world.address()
+    action, reason = world.outcome(reporting(100))[A]
+    assert action is Action.CONFLICT
+    assert reason == f'NetBox has 2 unassigned records of {HOST}. Keep one of them.'
+
+
+def test_a_record_on_the_own_interface_in_another_vrf_is_taken():
+    world = World(reporting(100, '10.0.0.8/24'))
+    vrf = Pointer('ipam.vrf', 1, 'V')
+    pointer = world.address(assigned_object=world.interface(100), vrf=vrf)
+    assert world.outcome(reporting(100))[A] == (Action.ADOPT, pointer)
+
+
+def test_a_record_on_something_else_is_never_taken():
+    world = World(reporting(100, '10.0.0.8/24'))
+    pointer = world.address(assigned_object=Pointer('ipam.fhrpgroup', 3, 'G'))
+    action, reason = world.outcome(reporting(100))[A]
+    assert action is Action.CONFLICT
+    assert 'belongs to ' in reason
+    assert world.outcome(reporting(100), foreign={pointer: '7'})[A][1].endswith('another endpoint (ID 7).')
+
+
+def test_a_record_of_a_machine_that_is_retired_elsewhere_is_free():
+    world = World(reporting(100, '10.0.0.8/24'))
+    machine = world.add('vm', 'old', name='old', cluster=Pointer('virtualization.cluster', 99))
+    interface = world.add('interface', 'net0', virtual_machine=machine, name='net0')
+    pointer = world.address(assigned_object=interface)
+    assert world.outcome(reporting(100))[A][0] is Action.CONFLICT
+    assert world.outcome(reporting(100), retired_elsewhere=frozenset({machine}))[A] == (Action.ADOPT, pointer)
+
+
+def test_an_unmanaged_record_is_never_taken():
+    world = World(reporting(100), reporting(101, '10.0.0.9/24'))
+    world.bindings['ip', A] = replace(world.bindings['ip', A], unmanaged=True)
+    found = world.outcome(reporting(100, '10.0.0.8/24'), reporting(101))
+    assert found[B][0] is Action.CONFLICT
+
+
+def test_a_record_that_a_user_unassigned_is_not_assigned_beside_another_one():
+    world = World(reporting(100))
+    world.edit('ip', world.object('ip', A).pointer, assigned_object=None)
+    other = world.address(assigned_object=world.interface(100), role='secondary')
+    made = plan(inventory(reporting(100)), world.existing)
+    (change,) = [change for change in made.changes if change.kind == 'ip']
+    assert (change.action, change.pointer) == (Action.CONFLICT, other)
+    assert f'NetBox has another record of {HOST} on the same interface.' in change.reason
+
+
+# Anycast
+
+
+def test_each_guest_has_a_record_of_an_anycast_address():
+    world = World(reporting(100), reporting(101, '10.0.0.9/24'))
+    world.edit('ip', world.object('ip', A).pointer, role='anycast')
+    found = world.outcome(reporting(100), reporting(101))
+    assert found[B] == (Action.CREATE, None)
+    assert A not in found
+    world.sync(inventory(reporting(100), reporting(101)))
+    assert world.object('ip', B).values['role'] == 'anycast'
+    assert not {A, B} & world.outcome(reporting(100), reporting(101)).keys()
+
+
+def test_an_unassigned_anycast_record_is_taken_and_an_ordinary_one_is_in_the_way():
+    world = World(reporting(100), reporting(101, '10.0.0.9/24'))
+    world.edit('ip', world.object('ip', A).pointer, role='anycast')
+    free = world.address(role='anycast')
+    assert world.outcome(reporting(100), reporting(101))[B] == (Action.ADOPT, free)
+    world.edit('ip', free, role=None)
+    assert world.outcome(reporting(100), reporting(101))[B][0] is Action.CONFLICT
+
+
+# Virtual addresses
+
+
+def virtual(*guests) -> World:
+    world = World(*guests)
+    world.edit('ip', world.object('ip', A).pointer, role='vip')
+    return world
+
+
+def test_a_virtual_address_follows_the_guest_that_reports_it():
+    world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
+    pointer = world.object('ip', A).pointer
+    found = world.outcome(configured(100), reporting(101))
+    assert found[B] == (Action.ADOPT, pointer)
+    assert found.get(A, (None,))[0] is not Action.CREATE
+
+
+def test_a_virtual_address_on_two_guests_at_once_is_a_conflict():
+    world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
+    action, reason = world.outcome(reporting(100), reporting(101))[B]
+    assert action is Action.CONFLICT
+    assert f'{HOST} is a virtual address in NetBox, and it is seen on qemu/100 at the same time.' in reason
+
+
+def test_a_virtual_address_of_something_else_is_not_taken():
+    world = World(reporting(100, '10.0.0.8/24'))
+    world.address(role='vrrp', assigned_object=Pointer('ipam.fhrpgroup', 3, 'G'))
+    action, reason = world.outcome(reporting(100))[A]
+    assert action is Action.CONFLICT
+    assert 'belongs to ' in reason
+
+
+def test_the_backup_of_a_virtual_address_gets_no_record():
+    world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
+    assert not {A, B} & world.outcome(reporting(100), configured(101)).keys()
+
+
+def test_a_backup_takes_a_free_record_if_nobody_reports_the_address():
+    world = World(guest(100, 'vm100', ()))
+    world.address(role='vip', assigned_object=Pointer('ipam.fhrpgroup', 3, 'G'))
+    assert A not in world.outcome(configured(100))
+    free = world.address(role='vip')
+    assert world.outcome(configured(100))[A] == (Action.ADOPT, free)
+
+
+# Nodes
+
+
+def gateway(name, *texts):
+    bridge = node_interface('vmbr1', addresses=tuple(map(ip_interface, texts or (f'{HOST}/24',))))
+    return node(name, address=None, interfaces=(bridge,))
+
+
+def nodes_outcome(world, *nodes):
+    made = plan(inventory(nodes=nodes), world.existing, NODES)
+    return {change.key: (change.action, change.reason) for change in made.changes if change.kind == 'ip'}
+
+
+def test_several_nodes_may_have_one_address():
+    world = NetBox()
+    world.sync(inventory(nodes=(gateway('pve1'), gateway('pve2'))), NODES)
+    records = [world.object('ip', f'node/{name}/{HOST}') for name in ('pve1', 'pve2')]
+    assert [record.values['role'] for record in records] == ['anycast', 'anycast']
+    assert nodes_outcome(world, gateway('pve1'), gateway('pve2')) == {}
+
+
+@pytest.mark.parametrize('role', [None, 'anycast'])
+def test_an_address_of_several_nodes_beside_one_of_something_else(role):
+    world = NetBox()
+    world.sync(inventory(nodes=()), NODES)
+    world.add('ip', HOST, address=f'{HOST}/24', role=role, assigned_object=Pointer('ipam.fhrpgroup', 3, 'G'))
+    found = nodes_outcome(world, gateway('pve1'), gateway('pve2'))
+    actions = {action for action, _reason in found.values()}
+    assert actions == ({Action.CREATE} if role else {Action.CONFLICT})
+
+
+def test_nodes_take_an_unassigned_record_and_the_second_one_gets_its_own():
+    world = NetBox()
+    world.sync(inventory(nodes=()), NODES)
+    free = world.add('ip', HOST, address=f'{HOST}/24')
+    world.sync(inventory(nodes=(gateway('pve1'), gateway('pve2'))), NODES)
+    assert world.object('ip', f'node/pve1/{HOST}').pointer == free
+    assert world.object('ip', f'node/pve2/{HOST}').pointer != free
+
+
+def test_a_node_joins_nodes_that_have_the_address_and_one_that_left_gives_it_up():
+    world = NetBox()
+    world.sync(inventory(nodes=(gateway('pve1'), gateway('pve2'), gateway('pve3', '10.0.0.7/24'))), NODES)
+    found = nodes_outcome(world, gateway('pve1'), gateway('pve2'), gateway('pve3', '10.0.0.7/24', f'{HOST}/24'))
+    assert found == {f'node/pve3/{HOST}': (Action.CREATE, '')}
+    world.sync(inventory(nodes=(gateway('pve2'), gateway('pve3', f'{HOST}/24', '10.0.0.7/24'))), NODES)
+    assert world.object('ip', f'node/pve3/{HOST}').values['assigned_object'] is not None
+
+
+def test_a_guest_does_not_take_the_address_of_a_node():
+    world = NetBox()
+    world.sync(inventory(nodes=(gateway('pve1'),)), NODES)
+    made = plan(inventory(reporting(100), nodes=(gateway('pve1'),)), world.existing, NODES)
+    (change,) = [change for change in made.changes if change.kind == 'ip']
+    assert (change.key, change.action) == (A, Action.CONFLICT)
+    assert 'is claimed by node/pve1 as well' in change.reason
+
+
+# The limit of addresses
+
+
+def test_new_addresses_beyond_the_limit_are_left_out():
+    few = replace(SETTINGS, address_limit=2)
+    netbox = NetBox()
+    texts = [f'10.0.0.{number}/24' for number in range(5, 10)]
+    netbox.sync(inventory(guest(100, 'web', texts[:1])), few)
+    netbox.sync(inventory(guest(100, 'web', texts[1:] + texts[:1])), few)
+    assert {key for kind, key in netbox.bindings if kind == 'ip'} == {'qemu/100/10.0.0.5', 'qemu/100/10.0.0.6'}

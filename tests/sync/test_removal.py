@@ -1,0 +1,286 @@
+"""What becomes of objects whose guest or node is gone, case by case."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from netbox_proxsync.proxmox.infrastructure import InterfaceType
+from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.removal import may_be_deleted
+from netbox_proxsync.sync.state import Existing, ValueLimits
+from netbox_proxsync.sync.values import Pointer
+from tests.sync.builders import NOW, SETTINGS, NetBox, config, disk, guest, inventory, node, node_interface, plan
+
+SITE = Pointer('dcim.site', 1, 'Berlin')
+NODES = replace(SETTINGS, sync_nodes=True, site=SITE)
+DELETING = replace(SETTINGS, missing_guests='delete')
+LATE = NOW + timedelta(days=30)
+EMPTY = inventory()
+VM, ADDRESS = ('vm', 'qemu/100'), ('ip', 'qemu/100/10.0.0.5')
+
+
+def synced(inv=None, settings=SETTINGS) -> NetBox:
+    netbox = NetBox()
+    netbox.sync(inv or inventory(guest()), settings)
+    return netbox
+
+
+def change_of(existing: Existing, identity: tuple[str, str], inv=EMPTY, settings=SETTINGS, now=NOW):
+    found = [change for change in plan(inv, existing, settings, now).changes if (change.kind, change.key) == identity]
+    assert len(found) < 2
+    return found[0] if found else None
+
+
+def fields(change) -> dict[str, object]:
+    return {field.name: field.want for field in change.writes}
+
+
+# Guests and nodes are retired.
+
+
+def test_a_guest_that_is_gone_is_marked_and_its_binding_stores_the_marks():
+    change = change_of(synced().existing, VM)
+    assert change.action is Action.RETIRE
+    assert fields(change) == {'status': 'decommissioning', 'cf_vm_status': 'Deleted'}
+    assert change.reason == 'It is gone from Proxmox.'
+    assert change.binding['status'] == 'decommissioning'
+    assert change.binding['name'] == 'web'
+    written = {field.name: field for field in change.fields}
+    assert (written['status'].last, written['status'].now, written['status'].has_last) == ('active', 'active', True)
+
+
+def test_a_guest_that_is_gone_stays_where_the_endpoint_leaves_guests():
+    leaving = replace(SETTINGS, missing_guests='leave')
+    assert change_of(synced().existing, VM, settings=leaving) is None
+
+
+def test_the_cluster_stays_without_any_guests():
+    assert plan(EMPTY, synced().existing).counts.get('cluster') is None
+
+
+@pytest.mark.parametrize(('status', 'written'), [('active', True), ('planned', False), ('decommissioning', False)])
+def test_a_device_status_that_a_user_set_is_kept_when_the_node_leaves_the_cluster(status, written):
+    pve1, pve2 = node('pve1'), node('pve2', address='10.0.0.2')
+    netbox = synced(inventory(nodes=(pve1, pve2)), NODES)
+    netbox.edit('device', netbox.object('device', 'node/pve2').pointer, status=status)
+    change = change_of(netbox.existing, ('device', 'node/pve2'), inventory(nodes=(pve1,)), NODES)
+    assert change.action is Action.RETIRE
+    assert fields(change) == ({'status': 'decommissioning'} if written else {})
+    assert change_of(netbox.existing, ('device', 'node/pve1'), inventory(nodes=(pve1,)), NODES) is None
+
+
+def test_an_ignored_mark_and_one_that_netbox_refuses_are_not_written():
+    ignoring = replace(SETTINGS, field_policy={'vm.status': 'ignored'})
+    netbox = synced()
+    assert fields(change_of(netbox.existing, VM, settings=ignoring)) == {'cf_vm_status': 'Deleted'}
+    limits = {('virtualization.virtualmachine', 'vm_status'): ValueLimits(choices=frozenset({'Deployed'}))}
+    assert fields(change_of(replace(netbox.existing, limits=limits), VM)) == {'status': 'decommissioning'}
+    allowing = {('virtualization.virtualmachine', 'vm_status'): ValueLimits(choices=frozenset({'Deleted'}))}
+    assert len(fields(change_of(replace(netbox.existing, limits=allowing), VM))) == 2
+
+
+def test_a_mark_whose_custom_field_was_removed_is_not_written():
+    netbox = synced()
+    pointer = netbox.object(*VM).pointer
+    record = netbox.records['vm'][pointer]
+    values = {name: value for name, value in record.values.items() if name != 'cf_vm_status'}
+    without = [replace(netbox.existing.by_pointer[pointer], values=values)]
+    existing = replace(netbox.existing, records={**netbox.existing.records, 'vm': without})
+    assert fields(change_of(existing, VM)) == {'status': 'decommissioning'}
+
+
+def test_a_retired_guest_is_left_until_its_grace_period_is_over_and_then_deleted():
+    netbox = synced()
+    netbox.sync(EMPTY, DELETING)
+    assert change_of(netbox.existing, VM, settings=DELETING, now=LATE - timedelta(seconds=1)) is None
+    assert change_of(netbox.existing, VM, settings=SETTINGS, now=LATE) is None
+    change = change_of(netbox.existing, VM, settings=DELETING, now=LATE)
+    assert (change.action, change.binding) == (Action.DELETE, None)
+    assert change.reason == 'It has been gone from Proxmox since 2026-01-01.'
+
+
+def test_a_retired_guest_that_the_sync_did_not_create_is_never_deleted():
+    netbox = NetBox()
+    netbox.sync(EMPTY)
+    cluster = netbox.object('cluster', 'cluster').pointer
+    netbox.add('vm', 'web', name='web', cluster=cluster, cf_vmid=100)
+    netbox.sync(inventory(guest()))
+    netbox.sync(EMPTY, DELETING)
+    assert netbox.bindings[VM].missing_since == NOW
+    assert change_of(netbox.existing, VM, settings=DELETING, now=LATE) is None
+
+
+def test_a_retired_guest_that_a_user_changed_is_not_deleted():
+    netbox = synced()
+    netbox.sync(EMPTY, DELETING)
+    netbox.edit('vm', netbox.object(*VM).pointer, status='active')
+    change = change_of(netbox.existing, VM, settings=DELETING, now=LATE)
+    assert change.action is Action.CONFLICT
+    assert 'not marked as retired (status and custom field) any more' in change.reason
+
+
+def test_a_guest_whose_retirement_was_reverted_is_retired_again():
+    netbox = synced()
+    bound = netbox.bindings[VM]
+    netbox.bindings[VM] = replace(bound, missing_since=NOW)
+    change = change_of(netbox.existing, VM, now=LATE)
+    assert change.action is Action.RETIRE
+    assert fields(change) == {'status': 'decommissioning', 'cf_vm_status': 'Deleted'}
+    assert change.reason == 'It is gone from Proxmox, and not marked as retired.'
+    # A user has removed one of the marks: the guest is in use.
+    netbox.bindings[VM] = replace(bound, missing_since=NOW, last={**bound.last, 'cf_vm_status': 'Deleted'})
+    assert change_of(netbox.existing, VM, now=LATE) is None
+
+
+def test_a_retired_guest_is_not_deleted_while_objects_of_others_depend_on_it():
+    netbox = synced()
+    netbox.sync(EMPTY, DELETING)
+    burdens = {netbox.object(*VM).pointer: ('a service', 'a contact')}
+    change = change_of(replace(netbox.existing, burdens=burdens), VM, settings=DELETING, now=LATE)
+    assert change.action is Action.CONFLICT
+    assert 'because these hang on it: a service, a contact. Move or delete them' in change.reason
+    assert change.pointer == netbox.object(*VM).pointer
+
+
+def test_a_device_is_never_deleted():
+    netbox = synced(inventory(nodes=(node('pve1'), node('pve2'))), NODES)
+    fewer, deleting = inventory(nodes=(node('pve1'),)), replace(NODES, missing_guests='delete')
+    netbox.sync(fewer, deleting)
+    assert netbox.bindings['device', 'node/pve2'].missing_since == NOW
+    assert change_of(netbox.existing, ('device', 'node/pve2'), fewer, deleting, LATE) is None
+    assert not may_be_deleted(netbox.bindings['device', 'node/pve2'], deleting)
+
+
+def test_only_objects_that_may_be_deleted_are_searched_for_dependents():
+    netbox = synced()
+    root, address = netbox.bindings[VM], netbox.bindings[ADDRESS]
+    assert not may_be_deleted(root, DELETING)
+    missing = replace(root, missing_since=NOW)
+    assert may_be_deleted(missing, DELETING)
+    assert not may_be_deleted(missing, SETTINGS)
+    assert not may_be_deleted(replace(missing, created_by_sync=False), DELETING)
+    assert may_be_deleted(address, SETTINGS)
+    assert may_be_deleted(address, replace(SETTINGS, missing_addresses='unassign'))
+    assert not may_be_deleted(address, replace(SETTINGS, missing_addresses='leave'))
+    assert may_be_deleted(netbox.bindings['interface', 'qemu/100/net0'], replace(SETTINGS, missing_addresses='leave'))
+    assert not may_be_deleted(netbox.bindings['cluster', 'cluster'], DELETING)
+
+
+# Parts are deleted or released.
+
+
+def gone(netbox: NetBox, settings=SETTINGS, existing: Existing | None = None):
+    """The change for the address of a guest whose only NIC was removed."""
+    bare = inventory(guest(config=config(nics=()), addresses={}))
+    return change_of(existing or netbox.existing, ADDRESS, bare, settings)
+
+
+def test_an_address_that_is_gone_is_deleted_released_or_left():
+    netbox = synced()
+    change = gone(netbox)
+    assert (change.action, change.binding, change.reason) == (Action.DELETE, None, 'It is gone from Proxmox.')
+    change = gone(netbox, replace(SETTINGS, missing_addresses='unassign'))
+    assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {'assigned_object': None})
+    assert 'this endpoint unassigns addresses that are gone' in change.reason
+    assert gone(netbox, replace(SETTINGS, missing_addresses='leave')) is None
+
+
+def test_an_address_that_the_sync_did_not_create_is_released():
+    netbox = synced()
+    netbox.bindings[ADDRESS] = replace(netbox.bindings[ADDRESS], created_by_sync=False)
+    change = gone(netbox)
+    assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
+    assert 'it was not made by this sync' in change.reason
+
+
+def test_an_address_on_which_objects_depend_is_released():
+    netbox = synced()
+    burdens = {netbox.object(*ADDRESS).pointer: ('a NAT address',)}
+    change = gone(netbox, existing=replace(netbox.existing, burdens=burdens))
+    assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
+    assert 'it carries a NAT address' in change.reason
+
+
+def test_a_disk_on_which_objects_depend_is_a_conflict():
+    with_disk = guest(config=config(disks=(disk(),)))
+    netbox = synced(inventory(with_disk))
+    identity = ('disk', 'qemu/100/scsi0')
+    existing = replace(netbox.existing, burdens={netbox.object(*identity).pointer: ('a tag',)})
+    change = change_of(existing, identity, inventory(guest(config=config(disks=()))))
+    assert change.action is Action.CONFLICT
+    assert change_of(netbox.existing, identity, inventory(guest(config=config(disks=())))).action is Action.DELETE
+
+
+def test_an_address_that_a_user_assigned_to_something_else_is_released_unchanged():
+    netbox = synced()
+    netbox.edit('ip', netbox.object(*ADDRESS).pointer, assigned_object=Pointer('dcim.interface', 77, 'eth0'))
+    for settings in (SETTINGS, replace(SETTINGS, missing_addresses='leave')):
+        change = gone(netbox, settings)
+        assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {})
+        assert 'it was given to something else' in change.reason
+
+
+def test_an_address_that_a_user_unassigned_is_deleted():
+    netbox = synced()
+    netbox.edit('ip', netbox.object(*ADDRESS).pointer, assigned_object=None)
+    assert gone(netbox).action is Action.DELETE
+
+
+def test_an_address_that_a_user_chose_as_primary_stays():
+    netbox = synced()
+    vm, address = netbox.object(*VM).pointer, netbox.object(*ADDRESS).pointer
+    netbox.bindings[VM] = replace(netbox.bindings[VM], last={**netbox.bindings[VM].last, 'primary_ip4': None})
+    change = gone(netbox)
+    assert change.action is Action.CONFLICT
+    assert 'somebody chose it as the primary IPv4 address of qemu/100' in change.reason
+    # Where Proxmox VE decides, it is no choice.
+    facts = replace(SETTINGS, field_policy={'vm.primary_ip4': 'fact'})
+    assert gone(netbox, facts).action is Action.DELETE
+    # Nor is another address, or one of a machine that the endpoint does not manage.
+    netbox.edit('vm', vm, primary_ip4=Pointer(address.model, 999))
+    assert gone(netbox).action is Action.DELETE
+
+
+def test_a_primary_address_of_a_machine_of_nobody_is_deleted():
+    netbox = synced()
+    cluster = netbox.object('cluster', 'cluster').pointer
+    address = netbox.object(*ADDRESS).pointer
+    other = netbox.add('vm', 'other', name='other', cluster=cluster, primary_ip4=address)
+    interface = netbox.add('interface', 'eth0', virtual_machine=other, name='eth0')
+    netbox.edit('ip', address, assigned_object=interface)
+    netbox.bindings[ADDRESS] = replace(
+        netbox.bindings[ADDRESS], last={**netbox.bindings[ADDRESS].last, 'assigned_object': interface}
+    )
+    assert gone(netbox, replace(SETTINGS, missing_address_reads=1)).action is Action.DELETE
+
+
+def test_parts_are_removed_before_what_they_are_part_of():
+    vlan = node_interface('eno1.5', InterfaceType.VLAN, parent='eno1', vlan_id=5)
+    inv = inventory(
+        nodes=(
+            node(interfaces=(node_interface('eno1'), vlan), address=None),
+            node('pve2', address=None),
+        )
+    )
+    netbox = synced(inv, NODES)
+    bare = inventory(nodes=(node(interfaces=(), address=None), node('pve2', address=None)))
+    removed = [change.key for change in plan(bare, netbox.existing, NODES).changes if change.action.removes_object]
+    assert removed == ['node/pve1/eno1.5', 'node/pve1/eno1']
+    bare = inventory(guest(config=config(nics=()), addresses={}))
+    removed = [change.kind for change in plan(bare, synced().existing).changes if change.action.removes_object]
+    assert removed == ['ip', 'mac', 'interface']
+
+
+def test_a_binding_whose_object_was_deleted_too_is_forgotten_with_its_parts():
+    netbox = synced()
+    del netbox.records['vm'][netbox.object(*VM).pointer]
+    made = plan(EMPTY, netbox.existing)
+    of_unit = {bound.pk for bound in netbox.bindings.values() if bound.unit == 'qemu/100'}
+    assert set(made.forgotten) == of_unit
+    assert len(made.forgotten) == len(of_unit)
+    # A part that lost its object is forgotten alone.
+    netbox = synced()
+    del netbox.records['ip'][netbox.object(*ADDRESS).pointer]
+    bare = inventory(guest(config=config(nics=()), addresses={}))
+    assert plan(bare, netbox.existing).forgotten == (netbox.bindings[ADDRESS].pk,)
