@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import GuestOnlyInterface, GuestType, IgnoredAddress, Unknown
+from netbox_proxsync.proxmox.inventory import GuestOnlyInterface, GuestType, IgnoredAddress, Unreadable
 from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.guest_details import details_of
 from netbox_proxsync.sync.guest_filters import GuestFilters
@@ -158,7 +158,7 @@ SKIPPING = Rule(name='No web', name_pattern='web', outcome=Outcome(skip=True))
     [
         (guest(100, type=CONTAINER), {'sync_containers': False}, 'does not sync containers'),
         (guest(100), {'rules': (SKIPPING,)}, 'The rule "No web" skips it.'),
-        (replace(guest(100), name=Unknown('No name.')), {'rules': (SKIPPING,)}, 'It is left alone. Whether rule'),
+        (replace(guest(100), name=Unreadable('No name.')), {'rules': (SKIPPING,)}, 'It is left alone. Whether rule'),
         (guest(100), {'guest_filters': GuestFilters.parse(['db'], [])}, 'A filter of the endpoint leaves it out.'),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_skipped_guest_says_why(one, settings, words):
 
 
 def test_a_guest_whose_status_is_unknown_is_in_sync_with_nothing():
-    lost = replace(guest(100), status=Unknown('The node is away.'))
+    lost = replace(guest(100), status=Unreadable('The node is away.'))
     assert standing(one=lost) == GuestState(State.UNKNOWN, 'The node is away.')
     assert standing(Pending(change()), one=lost).state is State.CHANGED
 
@@ -274,7 +274,7 @@ def test_details_list_what_was_read():
 
 
 def test_unreadable_parts_of_a_configuration_are_listed():
-    one = guest(100, config=config(memory=Unknown('Garbled.')), addresses=UNREAD)
+    one = guest(100, config=config(memory=Unreadable('Garbled.')), addresses=UNREAD)
     parts = {entry['part']: entry['reason'] for entry in details_of(one)['unread']}
     assert parts['memory'] == 'Garbled.'
     assert parts['addresses'] == 'It was not read.'

@@ -6,7 +6,7 @@ from ipaddress import ip_interface
 import pytest
 
 from netbox_proxsync.proxmox.infrastructure import NodeFacts, NodeHardware, PhysicalNic
-from netbox_proxsync.proxmox.inventory import Unknown
+from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.values import Pointer, Shared
 from tests.sync.builders import SETTINGS, UNREAD, NetBox, inventory, node, node_interface, plan
@@ -235,5 +235,5 @@ def test_permanent_mac_addresses_and_speeds_come_from_ssh():
         'node/pve1/eno3': 'other',
     }
     # Without SSH, nothing is removed.
-    silent = inventory(nodes=(node(interfaces=interfaces, hardware=Unknown('No SSH.')),))
+    silent = inventory(nodes=(node(interfaces=interfaces, hardware=Unreadable('No SSH.')),))
     assert not plan(silent, world.existing, SYNCED).changes

@@ -104,7 +104,7 @@ NETWORK = (
 
 
 @pytest.mark.parametrize('position', range(len(NETWORK)))
-@pytest.mark.parametrize('name', names(NodeInterface, 'name', 'addresses', 'addresses_unread', 'extra'))
+@pytest.mark.parametrize('name', names(NodeInterface, 'name', 'addresses', 'addresses_unreadable', 'extra'))
 def test_of_an_interface_of_a_node(name, position):
     other = [*NETWORK]
     other[position] = replace(other[position], **{name: UNREAD})

@@ -5,7 +5,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import AddressOrigin, Unknown
+from netbox_proxsync.proxmox.inventory import AddressOrigin, Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.values import Pointer
 from tests.sync.builders import SETTINGS, NetBox, addresses, guest, inventory, node, node_interface, plan
@@ -14,7 +14,7 @@ SITE = Pointer('dcim.site', 1, 'Berlin')
 NODES = replace(SETTINGS, sync_nodes=True, site=SITE, change_limit=100)
 HOST = '10.0.0.5'
 A, B = f'qemu/100/{HOST}', f'qemu/101/{HOST}'
-OFF = Unknown('It is not running.')
+OFF = Unreadable('It is not running.')
 
 
 def reporting(vmid, *texts, **values):
