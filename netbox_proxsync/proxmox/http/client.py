@@ -277,15 +277,14 @@ class ProxmoxClient:
         """
         As `get`, but return the whole document: some calls have keys beside `data` (`changes` of a node's network).
         """
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(TRIES - 1):
             try:
                 return self._get_from_some_host(path, params)
             except ProxmoxError as error:
-                failure = error
-            if not failure.transient or attempt == TRIES:
-                break
-            wait([self._ended], FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1))
-        raise failure
+                if not error.transient:
+                    raise
+            wait([self._ended], FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1))
+        return self._get_from_some_host(path, params)
 
     def _get_from_some_host(self, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
         first = self._active

@@ -148,16 +148,11 @@ class _Head:
     def close(self) -> None:
         self.stream.close()
 
-    def flush(self) -> None:
-        self.stream.flush()
-
 
 class _Response(http.client.HTTPResponse):
     """A response whose head is limited in size."""
 
     def begin(self) -> None:
-        if self.headers is not None:
-            return
         stream, self.fp = self.fp, _Head(self.fp)
         try:
             super().begin()

@@ -52,15 +52,11 @@ def completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterato
     Ends with an exception as soon as the client ends: a thread may be in a DNS lookup, which cannot be interrupted.
     """
     pending: list[Future[Any]] = [*futures]
-    remaining = len(pending)
-    if not remaining:
-        return
-    for future in as_completed([*pending, client.ended]):
+    completing = as_completed([*pending, client.ended])
+    for _number in pending:
+        future = next(completing)
         future.result()
         yield future
-        remaining -= 1
-        if not remaining:
-            return
 
 
 def read_cluster(

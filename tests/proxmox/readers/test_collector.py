@@ -121,7 +121,7 @@ class TestCalls:
             ['/version', '/nodes']
             + 3 * ['/access/permissions', '/access/acl']
             + [f'/cluster/{name}' for name in ('status', 'resources', 'options')]
-            + ['/storage', '/cluster/sdn/zones', '/cluster/sdn/vnets', '/cluster/backup-info/not-backed-up']
+            + ['/cluster/sdn/zones', '/cluster/sdn/vnets', '/cluster/backup-info/not-backed-up']
             + [f'/nodes/{name}/network' for name in ('pve1', 'pve2', 'pve3')]
         )
         rows = [row for row in data(CLUSTER, '/cluster/resources') if row['type'] in ('qemu', 'lxc')]
