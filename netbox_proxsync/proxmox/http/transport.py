@@ -24,7 +24,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from ..connections import AddressNotAllowedError, ContactPolicy, Sockets, check_behind_proxy, connect
 
-__all__ = ('Limits', 'Route', 'Sockets', 'TLSAdapter', 'limited')
+__all__ = ('LimitedSocket', 'Limits', 'Route', 'Sockets', 'TLSAdapter', 'limited')
 
 # Neither retry nor follow redirects here; the client handles both.
 NO_RETRY = Retry(total=False, redirect=False)
@@ -81,7 +81,7 @@ def _limits() -> Limits | None:
     return getattr(_current, 'limits', None)
 
 
-class _LimitedSocket(socket.socket):
+class LimitedSocket(socket.socket):
     """
     A socket whose waits end at the deadline of the current thread's call.
 
@@ -118,7 +118,7 @@ class _LimitedSocket(socket.socket):
 def track_sockets(context: ssl.SSLContext, sockets: Sockets) -> None:
     """Let the context create sockets that are limited, and registered before their handshake."""
 
-    class LimitedSSLSocket(_LimitedSocket, ssl.SSLSocket):
+    class LimitedSSLSocket(LimitedSocket, ssl.SSLSocket):
         """Registers itself before the handshake."""
 
         def do_handshake(self, *args: Any, **kwargs: Any) -> None:
@@ -176,7 +176,7 @@ def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes]
             if self._tunnel_host:
                 check_behind_proxy(self._tunnel_host, self._tunnel_port or self.default_port, policy, deadline, sockets)
             try:
-                sock = connect(self._dns_host, self.port, policy, deadline, sockets, _LimitedSocket)
+                sock = connect(self._dns_host, self.port, policy, deadline, sockets, LimitedSocket)
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
             except AddressNotAllowedError as error:

@@ -209,7 +209,9 @@ def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
     has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unreadable) else config.cloudinit_drive
     if not has_drive or config.cloudinit_custom is True:
         return _Static()
-    wish = unreadable or config.cloudinit.get(int(nic.key.removeprefix('net')), {})
+    wish: Reading[Mapping[str, str]] = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
+    if unreadable is not None:
+        wish = unreadable
     if isinstance(wish, Unreadable):
         return _Static(is_defined=True, unreadable=wish)
     return _static_of(*(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6')))

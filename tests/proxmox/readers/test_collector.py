@@ -20,6 +20,7 @@ from netbox_proxsync.proxmox.errors import (
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.inventory import GuestType, Inventory, TagStyle, known
+from netbox_proxsync.proxmox.parsers.addresses import AddressFilters
 from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.pve import StandIn
 
@@ -910,3 +911,51 @@ class TestKillingEveryCall:
                 assert not {name for name in now if now[name] and not whole[name]}
             pve.heal()
         assert self.parts(read(pve, options=options)) == whole
+
+
+class TestSomeGuests:
+    def test_the_others_are_as_listed(self, standin):
+        pve = standin(nodes=1, vms=2, containers=1)
+        inventory = read(pve, options={'only': frozenset({100}), 'os_info': True, 'host_names': True})
+        assert known(guest_of(inventory, 100).config)
+        for vmid in (101, 102):
+            guest = guest_of(inventory, vmid)
+            assert is_unknown(guest.config, 'This run is for other guests.')
+            assert known(guest.name)
+            assert known(guest.status)
+        others = {guest.type: guest for guest in inventory.guests if guest.vmid != 100}
+        assert is_unknown(others[GuestType.QEMU].os_name, 'other guests')
+        assert others[GuestType.LXC].os_name is None  # containers have no agent
+        assert {call.path.split('/')[4] for call in pve.calls('*/config')} == {'100'}
+        assert inventory.guests_incomplete is None
+
+    def test_before_7_3_the_list_has_no_tags(self, standin):
+        pve = standin(version='7.2-11', nodes=1, vms=2, containers=0)
+        guest = guest_of(read(pve, options={'only': frozenset({100})}), 101)
+        assert is_unknown(guest.tags, 'does not list tags')
+
+
+class TestAddressesOfAGuest:
+    @pytest.fixture
+    def pve(self, standin):
+        pve = standin(nodes=1, vms=1, containers=0)
+        pve.set_status(100, 'running')
+        pve.agent_running(100)
+        return pve
+
+    def test_more_than_the_limit(self, pve):
+        pve.set_config(100, agent='1')
+        pve.set_addresses(100, 'net0', *(f'10.0.0.{number}/24' for number in range(1, 7)))
+        inventory = read(pve, options={'filters': AddressFilters(limit=4)})
+        nics = guest_of(inventory, 100).addresses
+        number = sum(len(nic.addresses) + len(nic.excess) for nic in nics.values())
+        assert sum(len(nic.addresses) for nic in nics.values()) == 4
+        (notice,) = [notice for notice in inventory.warnings if 'synced' in notice.message]
+        assert notice.message == f'It has {number} addresses, of which at most 4 are synced.'
+        assert 'raise the limit' in notice.remedy
+
+    def test_an_agent_option_that_cannot_be_read(self, pve):
+        pve.set_config(100, agent='enabled=maybe')
+        inventory = read(pve)
+        assert is_unknown(guest_of(inventory, 100).addresses['net0'].running, '"agent" cannot be read')
+        assert pve.calls('*/agent/*') == []
