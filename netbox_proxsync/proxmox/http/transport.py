@@ -153,7 +153,9 @@ class _Response(http.client.HTTPResponse):
     """A response whose head is limited in size."""
 
     def begin(self) -> None:
-        stream, self.fp = self.fp, _Head(self.fp)
+        stream = self.fp
+        head: Any = _Head(stream)  # has the methods of a BufferedReader that http.client uses for the head
+        self.fp = head
         try:
             super().begin()
         except http.client.HTTPException as error:

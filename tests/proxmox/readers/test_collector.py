@@ -915,18 +915,19 @@ class TestKillingEveryCall:
 
 class TestSomeGuests:
     def test_the_others_are_as_listed(self, standin):
-        pve = standin(nodes=1, vms=2, containers=1)
-        inventory = read(pve, options={'only': frozenset({100}), 'os_info': True, 'host_names': True})
-        assert known(guest_of(inventory, 100).config)
-        for vmid in (101, 102):
-            guest = guest_of(inventory, vmid)
+        pve = standin(nodes=1, vms=3, containers=2)
+        by_type = {kind: [guest for guest in read(pve).guests if guest.type is kind] for kind in GuestType}
+        one, *others = by_type[GuestType.QEMU]
+        before = len(pve.calls('*/config'))
+        inventory = read(pve, options={'only': frozenset({one.vmid}), 'os_info': True, 'host_names': True})
+        assert known(guest_of(inventory, one.vmid).config)
+        for guest in (guest_of(inventory, other.vmid) for other in (*others, *by_type[GuestType.LXC])):
             assert is_unknown(guest.config, 'This run is for other guests.')
             assert known(guest.name)
             assert known(guest.status)
-        others = {guest.type: guest for guest in inventory.guests if guest.vmid != 100}
-        assert is_unknown(others[GuestType.QEMU].os_name, 'other guests')
-        assert others[GuestType.LXC].os_name is None  # containers have no agent
-        assert {call.path.split('/')[4] for call in pve.calls('*/config')} == {'100'}
+            # Containers have no agent.
+            assert is_unknown(guest.os_name, 'other guests') is (guest.type is GuestType.QEMU)
+        assert [call.path.split('/')[4] for call in pve.calls('*/config')[before:]] == [str(one.vmid)]
         assert inventory.guests_incomplete is None
 
     def test_before_7_3_the_list_has_no_tags(self, standin):
