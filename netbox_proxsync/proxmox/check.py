@@ -187,7 +187,9 @@ def _resource_checks(resources: Reading[Resources], remedy: str) -> list[Check]:
         return [Check(label='Guests', ok=False, detail=resources.reason, remedy=remedy)]
     guests, nodes = counted(len(resources.guests), 'guest'), counted(len(resources.nodes), 'node')
     detail = f'{guests} on {nodes} visible'
-    checks = [Check(label='Guests', ok=resources.garbled is None, detail=resources.garbled or detail)]
+    checks = [
+        Check(label='Guests', ok=resources.incomplete_reason is None, detail=resources.incomplete_reason or detail)
+    ]
     offline = sorted(name for name, (online, _) in resources.nodes.items() if online is False)
     if offline:
         checks.append(Check(label='Nodes', ok=False, detail=f'offline: {", ".join(offline)}', required=False))

@@ -141,7 +141,7 @@ def guest_only_interfaces(
     filters = filters or AddressFilters()
     readable = {nic.mac for nic in config.nics if nics[nic.key].running is None}
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
-    if any(interface.garbled for interface in others):
+    if any(interface.is_incomplete for interface in others):
         return Unreadable('The guest answered with interfaces that cannot be read completely.')
     static = _Static()
     found = []
@@ -179,7 +179,7 @@ def _carriers(
         return Unreadable(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
     if macs[nic.mac] > 1:
         return Unreadable(f'Two NICs of the guest share the MAC address {nic.mac}; its addresses cannot be told apart.')
-    if any(interface.garbled and interface.mac in (nic.mac, None) for interface in running):
+    if any(interface.is_incomplete and interface.mac in (nic.mac, None) for interface in running):
         return Unreadable('The guest answered with interfaces that cannot be read completely.')
     carriers = [interface for interface in running if interface.mac == nic.mac]
     if not carriers:

@@ -31,20 +31,21 @@ class GuestInterface:
 
     Attributes:
         mac: Upper case with colons; None if there is none or it was not reported.
-        garbled: Whether a part of the interface could not be read, so that the absence of an address is not reliable.
+        is_incomplete: Whether a part of the interface could not be read, so that the absence of an address is not
+            reliable.
     """
 
     name: str
     mac: str | None
     addresses: tuple[GuestAddress, ...]
-    garbled: bool = False
+    is_incomplete: bool = False
 
 
 def parse_agent_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     """
     Parse the answer of `/qemu/{id}/agent/network-get-interfaces`: `{'result': [...]}`, or only the list.
 
-    An unreadable element is marked as `garbled` and does not affect the others.
+    An unreadable element is marked as `is_incomplete` and does not affect the others.
 
     Raises:
         ParseError: There is no list. If the agent refused (`result.error`, with HTTP 200), the message includes its
@@ -60,7 +61,7 @@ def parse_container_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     """
     Parse the answer of `/lxc/{id}/interfaces` of any version; null, the answer for a stopped container, gives ().
 
-    An unreadable element is marked as `garbled` and does not affect the others.
+    An unreadable element is marked as `is_incomplete` and does not affect the others.
 
     Raises:
         ParseError: There is no list.
@@ -80,7 +81,7 @@ def _interfaces(raw: object, teller: str, addresses: Callable[[Raw], Found]) -> 
 
 def _interface(raw: object, addresses: Callable[[Raw], Found]) -> GuestInterface:
     if not isinstance(raw, Mapping):
-        return GuestInterface('', None, (), garbled=True)
+        return GuestInterface('', None, (), is_incomplete=True)
     name = raw.get('name')
     mac = raw.get('hardware-address', raw.get('hwaddr'))
     found = list(addresses(raw))
@@ -90,7 +91,7 @@ def _interface(raw: object, addresses: Callable[[Raw], Found]) -> GuestInterface
         addresses=tuple(address for address in found if address is not None),
         # A text that is not a MAC address means none (tunnels have other hardware addresses); any other type is
         # invalid.
-        garbled=None in found or not isinstance(mac, str | None),
+        is_incomplete=None in found or not isinstance(mac, str | None),
     )
 
 

@@ -87,16 +87,19 @@ class Resources:
     Attributes:
         guests: By key ('qemu/100'), sorted.
         nodes: {name: (online, logical CPUs)}; None for a value that the row does not have.
-        garbled: Why the list may be incomplete; None if it was read completely.
+        incomplete_reason: Why the list may be incomplete; None if it was read completely.
     """
 
     guests: Mapping[str, GuestRow]
     nodes: Mapping[str, tuple[bool | None, int | None]]
-    garbled: str | None
+    incomplete_reason: str | None
 
     @classmethod
     def parse(cls, data: Any) -> 'Resources':
-        """Parse the list. Unreadable rows are counted in `garbled`. Raises ParseError if the answer is not a list."""
+        """
+        Parse the list. Unreadable rows are counted in `incomplete_reason`. Raises ParseError if the answer is not a
+        list.
+        """
         if not isinstance(data, list):
             raise ParseError('The list of resources is not a list.')
         rows: list[GuestRow] = []
@@ -113,7 +116,7 @@ class Resources:
                     raise ParseError('A row without type')
             except (ParseError, LookupError, TypeError):
                 unreadable += 1
-        return cls(guests=_by_key(rows), nodes=nodes, garbled=_complaint(unreadable, bool(nodes)))
+        return cls(guests=_by_key(rows), nodes=nodes, incomplete_reason=_complaint(unreadable, bool(nodes)))
 
 
 def _by_key(rows: list[GuestRow]) -> dict[str, GuestRow]:

@@ -168,8 +168,8 @@ def why_incomplete(cluster: Cluster) -> Unreadable | None:
     cluster file system with all configurations.
     """
     reasons = []
-    if cluster.resources.garbled:
-        reasons.append(cluster.resources.garbled)
+    if cluster.resources.incomplete_reason:
+        reasons.append(cluster.resources.incomplete_reason)
     if isinstance(cluster.access, Unreadable):
         reasons.append(f'Whether the token sees all guests cannot be told: {cluster.access.reason}')
     elif cluster.access.guests_hidden:
@@ -196,8 +196,8 @@ def add_cluster_notices(
         notices.add('cluster', quorate.reason)
     elif not quorate:
         notices.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
-    if cluster.resources.garbled:
-        notices.add('cluster', cluster.resources.garbled)
+    if cluster.resources.incomplete_reason:
+        notices.add('cluster', cluster.resources.incomplete_reason)
     if isinstance(cluster.tag_style, Unreadable):
         notices.add('cluster', cluster.tag_style.reason)
     for node in cluster.nodes:

@@ -168,7 +168,7 @@ def _read_vanished_again(
     now = replace(cluster, access=recheck_access(client, pool, cluster.access, notices))
     reader.set_access(now.access)
     moved = _read_guests(client, pool, reader, [again.guests[key] for key in vanished if key in again.guests], None)
-    trusted = again.garbled is None and why_incomplete(now) is None
+    trusted = again.incomplete_reason is None and why_incomplete(now) is None
     deleted = set(vanished) - again.guests.keys() if trusted else set()
     return {key: reading for key, reading in (guest_readings | moved).items() if key not in deleted}
 

@@ -45,10 +45,10 @@ class RuntimeReader:
         try:
             self._raise_if_not_running(row, config)
             return self._container_interfaces(row) if row.type is GuestType.LXC else self._agent_interfaces(row)
-        except UnreadableError as missing:
-            if missing.problem:
-                problems.append(missing.problem)
-            return missing.unreadable
+        except UnreadableError as error:
+            if error.problem:
+                problems.append(error.problem)
+            return error.unreadable
 
     def os_name(
         self, row: GuestRow, config: GuestConfig, running: Reading[object], problems: list[GuestProblem]
@@ -133,10 +133,10 @@ class RuntimeReader:
             return running
         try:
             data = self._agent(row, command)
-        except UnreadableError as missing:
-            if missing.problem:
-                problems.append(missing.problem)
-            return missing.unreadable
+        except UnreadableError as error:
+            if error.problem:
+                problems.append(error.problem)
+            return error.unreadable
         result = data.get('result') if isinstance(data, dict) else None
         if not isinstance(result, dict) or 'error' in result:
             return Unreadable(f'The guest agent did not answer {command} as it should.')

@@ -96,8 +96,8 @@ class GuestReader:
         """
         try:
             return self._read(row)
-        except UnreadableError as missing:
-            return self._unreadable_guest(row, missing)
+        except UnreadableError as error:
+            return self._unreadable_guest(row, error)
         except ProxmoxError:
             raise
         except Exception as error:
@@ -150,9 +150,9 @@ class GuestReader:
                 remedy='The page of the guest lists them.',
             )
 
-    def _unreadable_guest(self, row: GuestRow, missing: UnreadableError) -> GuestReading:
-        problems = (missing.problem,) if missing.problem else ()
-        return GuestReading(guest=self._listed_guest(row, missing.unreadable), problems=problems)
+    def _unreadable_guest(self, row: GuestRow, error: UnreadableError) -> GuestReading:
+        problems = (error.problem,) if error.problem else ()
+        return GuestReading(guest=self._listed_guest(row, error.unreadable), problems=problems)
 
     def _raise_if_not_readable(self, row: GuestRow) -> None:
         if not self.options.includes(row.vmid):

@@ -198,7 +198,7 @@ def test_cloud_init_is_a_wish_while_the_guest_can_be_asked():
 
 
 @pytest.mark.parametrize(
-    'running', [OFF, (), (interface('eth0', mac=MAC2),), (interface('eth0', '10.0.0.77/24', garbled=True),)]
+    'running', [OFF, (), (interface('eth0', mac=MAC2),), (interface('eth0', '10.0.0.77/24', is_incomplete=True),)]
 )
 def test_cloud_init_stands_in_for_a_guest_that_cannot_be_asked(running):
     found = find(QEMU, VM | {'ipconfig0': 'ip=10.0.0.5/24,ip6=2001:db8::5/64'}, running)
@@ -286,15 +286,15 @@ def test_nic_without_mac_cannot_be_found_in_the_guest():
 
 
 @pytest.mark.parametrize(
-    ('garbled', 'readable'),
+    ('other', 'readable'),
     [
-        (GuestInterface('', None, (), garbled=True), False),  # might be an interface of the NIC
-        (interface('eth0.1', garbled=True), False),
-        (interface('eth1', mac=MAC2, garbled=True), True),
+        (GuestInterface('', None, (), is_incomplete=True), False),  # might be an interface of the NIC
+        (interface('eth0.1', is_incomplete=True), False),
+        (interface('eth1', mac=MAC2, is_incomplete=True), True),
     ],
 )
-def test_nic_is_read_completely_only_if_all_of_its_interfaces_are(garbled, readable):
-    found = find(QEMU, VM, (interface('eth0', '10.0.0.77/24'), garbled))
+def test_nic_is_read_completely_only_if_all_of_its_interfaces_are(other, readable):
+    found = find(QEMU, VM, (interface('eth0', '10.0.0.77/24'), other))
     assert (found.running is None) is readable
     assert told(found) == (['10.0.0.77/24'] if readable else [])
 
@@ -372,7 +372,7 @@ class TestGuestOnlyInterfaces:
         assert (found.addresses, list(reasons(found))) == ((), ['nonsense'])
 
     def test_an_interface_that_cannot_be_read_may_be_any(self):
-        assert isinstance(self.found(GuestInterface('', None, (), garbled=True)), Unreadable)
+        assert isinstance(self.found(GuestInterface('', None, (), is_incomplete=True)), Unreadable)
 
     def test_the_limit_counts_here_too(self):
         running = [

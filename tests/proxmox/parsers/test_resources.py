@@ -33,5 +33,5 @@ def test_a_tag_style_without_colors(style):
 def test_the_address_of_a_node(address, expected):
     status = ClusterStatus.parse([CLUSTER, {'type': 'node', 'name': 'pve1', 'online': 1, 'ip': address}])
     assert status.nodes == {'pve1': (True, expected)}
-    (node,), undecided = merge_nodes(Resources(guests={}, nodes={}, garbled=None), status)
+    (node,), undecided = merge_nodes(Resources(guests={}, nodes={}, incomplete_reason=None), status)
     assert (node.address, node.online, undecided) == (expected, True, ())
