@@ -1,4 +1,4 @@
-"""Is an endpoint usable? A few calls, none per guest, and every answer in words."""
+"""The connection test of an endpoint: a few calls, none per guest, with a checklist as the result."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ from .version import Version
 
 __all__ = ('Check', 'ConnectionReport', 'check')
 
-SSH_LIMIT = 30  # seconds for all nodes: a person waits
+SSH_LIMIT = 30  # seconds for all nodes: a user is waiting
 
-# Without these a run still tells the truth about guests, only less of it.
+# Without these privileges, a run reads less about guests, but nothing wrong.
 OPTIONAL = ('Pool.Audit', 'SDN.Audit', 'VM.GuestAgent.Audit', 'VM.Monitor')
 
 
@@ -37,7 +37,7 @@ class Check:
     One line of the checklist.
 
     Attributes:
-        required: Without it the endpoint cannot be synced completely; else it only gives more.
+        required: Whether the endpoint cannot be synced completely if the check fails.
     """
 
     label: str
@@ -50,16 +50,17 @@ class Check:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionReport:
     """
-    What a connection test found.
+    The result of a connection test.
 
     Attributes:
-        connected: Proxmox VE answers, with a version that can be read and a token that it accepts. Runs work; what
-            they cannot see is in `checks`.
+        connected: Whether Proxmox VE answers, in a supported version, and accepts the token. Runs work then; `checks`
+            names the data that they cannot read.
         host: The host that answered; '' if none did.
-        cluster_name: None for a stand-alone host, and if the token may not see it.
+        version: The version of Proxmox VE; '' if it is not known.
+        cluster_name: None for a stand-alone host, or if the token may not see it.
         nodes_online, nodes_total, quorate: None if not known.
-        fingerprint: SHA-256, of the certificate that the host shows; None if it shows none.
-        error, remedy: What failed, and what to do, if not `connected`.
+        fingerprint: The SHA-256 fingerprint of the host's certificate; None if it was not fetched.
+        error, remedy: The failure and how to correct it, if not `connected`.
     """
 
     connected: bool
@@ -76,12 +77,12 @@ class ConnectionReport:
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """The required checks that failed."""
+        """The required checks that have failed."""
         return tuple(check for check in self.checks if check.required and not check.ok)
 
     @property
     def ok(self) -> bool:
-        """Whether the endpoint can be synced completely: it answers, and no required check failed."""
+        """Whether the endpoint can be synced completely: it answers, and no required check has failed."""
         return self.connected and not self.failed
 
 
@@ -89,11 +90,11 @@ def check(
     connection: Connection, history: TokenHistory | None = None, ssh: Reading[SSHSettings | None] = None
 ) -> ConnectionReport:
     """
-    Try a connection, and SSH to each node if there are settings for it. Never raises a ProxmoxError: what fails is in
-    the report.
+    Test a connection, and SSH to each node if it is configured. A ProxmoxError becomes part of the report.
 
     Args:
-        memory: What the token could see the last time.
+        history: What the token could see at earlier reads.
+        ssh: None if SSH is not used; Unreadable if its settings are invalid.
     """
     try:
         with ProxmoxClient(connection) as client:
@@ -148,7 +149,7 @@ def _remedy(answer: Any) -> str:
 
 
 def _host_checks(client: ProxmoxClient) -> list[Check]:
-    """Hosts in whose place another one answered."""
+    """Report the hosts that failed and were replaced by another."""
     return [
         Check(label='Hosts', ok=False, detail=error.message, remedy=error.remedy, required=False)
         for error in client.failed_hosts
@@ -186,7 +187,9 @@ def _resource_checks(resources: Reading[Resources], remedy: str) -> list[Check]:
         return [Check(label='Guests', ok=False, detail=resources.reason, remedy=remedy)]
     guests, nodes = counted(len(resources.guests), 'guest'), counted(len(resources.nodes), 'node')
     detail = f'{guests} on {nodes} visible'
-    checks = [Check(label='Guests', ok=resources.garbled is None, detail=resources.garbled or detail)]
+    checks = [
+        Check(label='Guests', ok=resources.incomplete_reason is None, detail=resources.incomplete_reason or detail)
+    ]
     offline = sorted(name for name, (online, _) in resources.nodes.items() if online is False)
     if offline:
         checks.append(Check(label='Nodes', ok=False, detail=f'offline: {", ".join(offline)}', required=False))
@@ -211,7 +214,7 @@ def _privilege_checks(
         return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
     guests = resources.guests.values() if known(resources) else ()
     token_view = TokenView.of(access, version, (row.type.value for row in guests), complete=False)
-    lost = history.lost(token_view)
+    lost = history.lost_privileges(token_view)
     missing = access.missing(version)
     checks = [
         Check(
@@ -226,7 +229,7 @@ def _privilege_checks(
     if known(resources):
         checks += [
             Check(label='Guests seen before', ok=False, detail=lost_access.message, required=False)
-            for lost_access in history.fewer(token_view)
+            for lost_access in history.fewer_guests(token_view)
         ]
     hidden = access.guests_hidden
     if hidden and not checks:
@@ -235,7 +238,7 @@ def _privilege_checks(
 
 
 def _with_remedies(missing: Iterable[MissingPrivilege]) -> Iterator[tuple[MissingPrivilege, str]]:
-    """The missing privileges, with the command that grants them at the first one of each command."""
+    """Yield the missing privileges, each command only with the first privilege that it grants."""
     by_command: dict[str, list[MissingPrivilege]] = {}
     for lack in missing:
         by_command.setdefault(lack.command, []).append(lack)
@@ -253,7 +256,7 @@ def _missing(lack: MissingPrivilege, lost_access: LostAccess | None) -> str:
 
 
 def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: Iterable[Node]) -> list[Check]:
-    """One line for each node. A run needs none of them."""
+    """One optional check per node."""
     if isinstance(settings, Unreadable):
         return [Check(label='SSH', ok=False, detail=settings.reason, required=False)]
     if settings is None:
@@ -281,7 +284,7 @@ def _ssh_check(name: str, result: NodeHardware | SSHError | Unreadable) -> Check
 
 
 def _fingerprint(connection: Connection, host: str | None = None) -> str | None:
-    """Of the host that answered, else of the first; None if there is none, or a proxy is in between."""
+    """The fingerprint of the host that answered, or of the first; None if it fails or a proxy is used."""
     if connection.proxies:
         return None
     try:

@@ -1,8 +1,8 @@
 """
-Which addresses NetBox may contact, and the only place where the plugin opens a connection.
+The policy for addresses that NetBox may contact, and the only place where the plugin opens connections.
 
-A name is looked up once, its addresses are checked, and the connection goes to an address that was checked: a name that
-means another address a moment later leads nowhere else.
+A name is resolved once, its addresses are checked, and the connection is made to a checked address. A later change of
+the DNS record (DNS rebinding) therefore has no effect.
 """
 
 import socket
@@ -33,7 +33,7 @@ type Address = IPv4Address | IPv6Address
 type Network = IPv4Network | IPv6Network
 
 ALLOWED_NETWORKS = ('0.0.0.0/0', '::/0')
-# Link-local addresses, among them the metadata services of most clouds, and those services that have other addresses.
+# Link-local addresses, which include the metadata services of most clouds, and metadata services at other addresses.
 DENIED_NETWORKS = (
     '169.254.0.0/16',
     'fe80::/10',
@@ -43,12 +43,12 @@ DENIED_NETWORKS = (
     '168.63.129.16/32',  # Azure
     '192.0.0.192/32',  # Oracle
 )
-# Unspecified, multicast, reserved and broadcast: never the address of one host.
+# Unspecified, multicast, reserved and broadcast addresses, which are never the address of a single host.
 NO_HOST = tuple(map(ip_network, ('0.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4', '::/128', 'ff00::/8')))
 
-# IPv6 networks whose addresses end with the IPv4 address that they stand for: NAT64, IPv4-compatible, IPv4-translated.
+# IPv6 networks whose addresses end with an embedded IPv4 address: NAT64, IPv4-compatible, IPv4-translated.
 IPV4_AT_THE_END = tuple(map(ip_network, ('64:ff9b::/96', '::/96', '::ffff:0:0:0/96')))
-# Which bits of an address in it hold the IPv4 address is up to who runs the translation (RFC 6052).
+# The position of the embedded IPv4 address depends on the configuration of the translator (RFC 6052).
 LOCAL_NAT64 = ip_network('64:ff9b:1::/48')
 ISATAP = (0x00005EFE, 0x02005EFE)
 
@@ -56,7 +56,7 @@ SETTING = "in PLUGINS_CONFIG['netbox_proxsync']"
 
 
 class AddressNotAllowedError(HostUnreachableError):
-    """NetBox is not allowed to contact this address. Nothing was sent to it."""
+    """The policy forbids contact with this address. Nothing was sent to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +65,8 @@ class ContactPolicy:
     The networks that may be contacted.
 
     Attributes:
-        allowed: An address must be in one of these,
-        denied: and in none of these.
+        allowed: The address must be in one of these networks.
+        denied: The address must be in none of these networks.
     """
 
     allowed: tuple[Network, ...] = tuple(map(ip_network, ALLOWED_NETWORKS))
@@ -74,16 +74,19 @@ class ContactPolicy:
 
     @classmethod
     def parse(cls, allowed: Iterable[str], denied: Iterable[str]) -> Self:
-        """Raises ValueError for what is no network in CIDR notation."""
+        """Create a policy from networks in CIDR notation. Raises ValueError for anything else."""
         return cls(allowed=tuple(map(ip_network, allowed)), denied=tuple(map(ip_network, denied)))
 
     def check(self, host: str, port: int, address: str) -> None:
         """
-        Raises AddressNotAllowedError for an address that may not be contacted.
+        Check that an address may be contacted.
 
         Args:
-            host: The name or address from the settings or from Proxmox, for the message.
-            address: Literal, as a lookup gives it.
+            host: The name or address from the settings or from Proxmox VE, for the message.
+            address: The IP address as returned by the resolver.
+
+        Raises:
+            AddressNotAllowedError: The address, or an IPv4 address embedded in it, may not be contacted.
         """
         literal = ip_address(address)
         for meant in _meant_by(literal):
@@ -117,12 +120,12 @@ class ContactPolicy:
 
 
 def _meant_by(address: Address) -> Iterator[Address]:
-    """The address, and the IPv4 addresses that it stands for."""
+    """Yield the address and the IPv4 addresses embedded in it."""
     if address.version == 4:
         yield address
         return
     if address.ipv4_mapped:
-        # The operating system connects to that by IPv4.
+        # The operating system uses IPv4 for these.
         yield address.ipv4_mapped
         return
     yield address
@@ -138,12 +141,12 @@ def _meant_by(address: Address) -> Iterator[Address]:
 
 
 def _possibly_meant_by(address: Address) -> Iterator[IPv4Address]:
-    """What an address of a local NAT64 stands for, depending on the length of the prefix that is used there."""
+    """Yield the IPv4 addresses that a local NAT64 address may embed, one for each possible prefix length."""
     if address.version == 4 or address not in LOCAL_NAT64:
         return
     octets = address.packed
     for start in (6, 7, 8, 12):
-        # The ninth octet is always left out.
+        # The ninth octet is never part of the embedded address.
         kept = [octet for place, octet in enumerate(octets) if place >= start and (place != 8 or start == 12)]
         yield IPv4Address(bytes(kept[:4]))
 
@@ -159,7 +162,7 @@ def _which(host: str, literal: Address, meant: Address) -> str:
 
 
 class Sockets:
-    """The open sockets of one client, so that a call that waits for Proxmox's answer can be ended from outside."""
+    """The open sockets of one client, which allow another thread to abort calls that wait for an answer."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -167,13 +170,14 @@ class Sockets:
         self.ended: Future[Never] = Future()
 
     def add(self, sock: socket.socket) -> None:
+        """Register a socket. It is shut down at once if the client has ended."""
         with self._lock:
             self._open.add(sock)
             if self.ended.done():
                 _shut(sock)
 
     def shut(self) -> None:
-        """End every connection, also those that are opened later."""
+        """Shut down all connections, including those that are opened later."""
         with self._lock:
             if not self.ended.done():
                 self.ended.set_exception(ConnectionAbortedError('The client was ended.'))
@@ -182,8 +186,8 @@ class Sockets:
 
 
 def _shut(sock: socket.socket) -> None:
-    # It may be closed already. The method of the base class, since SSLSocket's own would take the TLS state away from
-    # the thread that reads just now.
+    # The socket may be closed already. SSLSocket.shutdown would drop the TLS state that another thread is using; the
+    # method of the base class does not.
     with suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
@@ -197,11 +201,11 @@ def connect(
     kind: type[socket.socket] = socket.socket,
 ) -> socket.socket:
     """
-    A connection to the first address of a host that may be contacted and that answers.
+    Connect to the first address of a host that may be contacted and that accepts the connection.
 
     Args:
-        deadline: Ends everything, by `time.monotonic()`. Several addresses share the time.
-        sockets: Told of the socket before it connects.
+        deadline: The end of all attempts, on the clock of `time.monotonic()`. Several addresses share the time.
+        sockets: Registers the socket before it connects.
         kind: The class of the socket.
 
     Raises:
@@ -232,7 +236,7 @@ def connect(
                 sockets.add(sock)
             sock.connect(address)
             if sockets:
-                sockets.add(sock)  # all may have been shut in between, when there was nothing yet to shut
+                sockets.add(sock)  # a shutdown during the connection attempt had no effect on this socket
         except OSError as error:
             sock.close()
             failure = error
@@ -245,10 +249,13 @@ def check_behind_proxy(
     host: str, port: int, policy: ContactPolicy, deadline: float, sockets: Sockets | None = None
 ) -> None:
     """
-    Check a host that a proxy connects to. It looks the name up itself: every address that it has here must be allowed,
-    and of a name that is unknown here only the proxy can judge.
+    Check a host to which a proxy connects.
 
-    Raises AddressNotAllowedError.
+    The proxy resolves the name itself. Every address that the name has here must be allowed; a name that cannot be
+    resolved here is left to the proxy.
+
+    Raises:
+        AddressNotAllowedError: One of the addresses may not be contacted.
     """
     try:
         found = look_up(host, port, deadline, sockets)
@@ -260,9 +267,12 @@ def check_behind_proxy(
 
 def look_up(host: str, port: int, deadline: float, sockets: Sockets | None = None) -> list[tuple[Any, ...]]:
     """
-    As socket.getaddrinfo, but not longer than until the deadline: the system's own limits are longer than ours.
+    Resolve a host as `socket.getaddrinfo` does, but only until the deadline: the resolver's own limits are longer.
 
-    Raises socket.gaierror, UnicodeError or TimeoutError, or OSError when everything was ended.
+    Raises:
+        socket.gaierror, UnicodeError: The name cannot be resolved.
+        TimeoutError: The deadline has passed.
+        ConnectionAbortedError: The client has ended.
     """
     with suppress(socket.gaierror):
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
@@ -271,10 +281,10 @@ def look_up(host: str, port: int, deadline: float, sockets: Sockets | None = Non
     def ask() -> None:
         try:
             answer.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001 - for the thread that waits
+        except Exception as error:  # noqa: BLE001 - raised in the waiting thread
             answer.set_exception(error)
 
-    # Nothing can end a lookup, so it is left alone when it is late.
+    # A lookup cannot be interrupted, so the thread is abandoned if it is late.
     Thread(target=ask, name='lookup', daemon=True).start()
     ends: list[Future[Any]] = [answer, sockets.ended] if sockets else [answer]
     done = wait(ends, timeout=max(0, deadline - time.monotonic()), return_when=FIRST_COMPLETED).done

@@ -1,8 +1,8 @@
 """
-What can go wrong between NetBox and Proxmox VE, told to the person who can act.
+Errors of the communication with Proxmox VE, with messages for the administrator.
 
-None of these ever holds the token's secret, nor the exception of the HTTP library that it was made from: that one
-carries the request, and with it the header that holds the secret.
+No error holds the token's secret, or the exception of the HTTP library that caused it: that exception refers to the
+request, whose header contains the secret.
 """
 
 __all__ = (
@@ -30,10 +30,10 @@ class ProxmoxError(Exception):
     Something failed while reading Proxmox VE.
 
     Attributes:
-        message: What failed, on which host or object.
-        remedy: What to do about it ('' if nothing can be done).
-        transient: Whether the same call may succeed a moment later.
-        fatal: Whether no other call can succeed either, so that reading on is useless.
+        message: What failed, and on which host or object.
+        remedy: How to correct it; '' if nothing can be done.
+        transient: Whether the same call may succeed if it is repeated.
+        fatal: Whether every other call will fail as well, so that the read must end.
     """
 
     fatal = False
@@ -49,23 +49,23 @@ class ProxmoxError(Exception):
 
 
 class InvalidConnectionError(ProxmoxError):
-    """The settings of the connection cannot be used as they are (host, CA certificate, fingerprint)."""
+    """A setting of the connection is invalid (host, CA certificate, fingerprint, token)."""
 
     fatal = True
 
 
 class HostUnreachableError(ProxmoxError):
-    """No connection to a host: its name is unknown, the port closed, no route, no answer, a proxy in the way."""
+    """No connection to a host: unknown name, closed port, no route, no answer, or a failing proxy."""
 
     fatal = True
 
 
 class TLSError(ProxmoxError):
     """
-    The host's certificate was not accepted. Nothing was sent to it.
+    The host's certificate was not accepted. No request was sent.
 
     Attributes:
-        fingerprint: The SHA-256 fingerprint of the certificate that the host showed, if it could be fetched.
+        fingerprint: The SHA-256 fingerprint of the certificate that the host presented; None if it was not fetched.
     """
 
     fatal = True
@@ -76,19 +76,19 @@ class TLSError(ProxmoxError):
 
 
 class NotProxmoxError(ProxmoxError):
-    """Something answers, but it is not the API of Proxmox VE."""
+    """The host answers, but not with the API of Proxmox VE."""
 
     fatal = True
 
 
 class VersionTooOldError(ProxmoxError):
-    """A Proxmox VE older than the oldest that can be read."""
+    """The version of Proxmox VE is older than the minimum."""
 
     fatal = True
 
 
 class AuthenticationError(ProxmoxError):
-    """401: the token is wrong, unknown, expired or of a disabled user."""
+    """HTTP 401: the token is wrong, unknown, expired, or belongs to a disabled user."""
 
     fatal = True
 
@@ -100,24 +100,24 @@ class CancelledError(ProxmoxError):
 
 
 class RunTimeoutError(ProxmoxError):
-    """The whole run took longer than it may."""
+    """The whole read took longer than its limit."""
 
     fatal = True
 
 
 class TooMuchDataError(ProxmoxError):
-    """The answers of a whole run are larger than they can be."""
+    """The answers of a whole read exceed the size limit."""
 
     fatal = True
 
 
 class PermissionDeniedError(ProxmoxError):
     """
-    403.
+    HTTP 403: the token lacks a privilege.
 
     Attributes:
-        privilege: What the token lacks, as Proxmox names it ('VM.Audit', 'Sys.Audit|Sys.Modify'); '' if it did not say.
-        path: Where it lacks it ('/vms/100'); '' if Proxmox did not say.
+        privilege: The missing privilege ('VM.Audit', 'Sys.Audit|Sys.Modify'); '' if Proxmox VE did not name it.
+        path: The path on which it is missing ('/vms/100'); '' if Proxmox VE did not name it.
     """
 
     def __init__(self, message: str, remedy: str = '', *, privilege: str = '', path: str = '') -> None:
@@ -128,10 +128,11 @@ class PermissionDeniedError(ProxmoxError):
 
 class NodeUnreachableError(ProxmoxError):
     """
-    595-599: the host that we talk to could not reach the node that the call is about.
+    HTTP 595-599: the connected host could not reach the node of the call.
 
     Attributes:
-        words: Proxmox's own: '596 Connection timed out'.
+        node: The name of the node; None if the call names none.
+        words: The status and reason given by Proxmox VE, e.g. '596 Connection timed out'.
     """
 
     def __init__(
@@ -143,24 +144,24 @@ class NodeUnreachableError(ProxmoxError):
 
 
 class CallTimeoutError(ProxmoxError):
-    """One call was not answered in time."""
+    """A call was not answered within its time limit."""
 
 
 class ConnectionBrokenError(ProxmoxError):
-    """The connection was established and broke before the answer was complete."""
+    """An established connection broke before the answer was complete."""
 
 
 class InvalidResponseError(ProxmoxError):
-    """200, but not in the form that Proxmox answers in."""
+    """HTTP 200 with a body that is not an answer of the API."""
 
 
 class APIError(ProxmoxError):
     """
-    Any other refusal.
+    Any other HTTP error status.
 
     Attributes:
-        status: HTTP status.
-        reason: Proxmox's own words, from the status line or the body.
+        status: The HTTP status.
+        reason: The reason given by Proxmox VE in the status line or the body.
     """
 
     def __init__(self, message: str, remedy: str = '', *, status: int, reason: str, transient: bool = False) -> None:
@@ -170,10 +171,10 @@ class APIError(ProxmoxError):
 
     @property
     def not_implemented(self) -> bool:
-        """This version of Proxmox does not have the call."""
+        """Whether this version of Proxmox VE does not have the call."""
         return self.status == 501
 
     @property
     def guest_not_there(self) -> bool:
-        """Proxmox's answer for a guest that was deleted, or moved to another node: 500, never 404."""
+        """Whether the guest was deleted or moved to another node. Proxmox VE answers 500 for this, never 404."""
         return self.status == 500 and 'does not exist' in self.reason

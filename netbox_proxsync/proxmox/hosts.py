@@ -16,7 +16,7 @@ PLAIN = re.compile(rf'(?P<name>{NAME})(?::(?P<port>\d{{1,5}}))?')
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One address of the API: a DNS name or an IP address (without brackets), and a port."""
+    """A DNS name or an IP address (without brackets), and a port."""
 
     name: str
     port: int = DEFAULT_PORT
@@ -26,7 +26,12 @@ class Host:
 
     @classmethod
     def parse(cls, text: str) -> 'Host':
-        """'pve1', 'pve1:8006', '10.0.0.1', '[2001:db8::1]:8006', '2001:db8::1'. Else raises InvalidConnectionError."""
+        """
+        Parse 'pve1', 'pve1:8006', '10.0.0.1', '[2001:db8::1]:8006' or '2001:db8::1'.
+
+        Raises:
+            InvalidConnectionError: The text is anything else.
+        """
         text = text.strip()
         try:
             return cls(str(ip_address(text)))

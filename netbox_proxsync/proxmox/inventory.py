@@ -1,9 +1,9 @@
 """
-What one read of a Proxmox VE cluster returned.
+The inventory: the result of one read of a Proxmox VE cluster.
 
-Plain, frozen data without Django or NetBox. Every part that Proxmox may refuse, time out on or garble is a `Reading`:
-the value, or `Unreadable` with the reason. `None` always means that Proxmox said "there is none". That difference
-decides whether NetBox may be changed, so no part of an inventory has a default value.
+Plain, frozen data without Django or NetBox. Every part that Proxmox VE may refuse, delay or return in an invalid form
+is a `Reading`: the value, or `Unreadable` with the reason. `None` always means that Proxmox VE reports that there is no
+value. This difference determines whether NetBox may be changed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,19 +38,19 @@ __all__ = (
 
 
 class GuestType(StrEnum):
-    """The two kinds of guests, named as in Proxmox's paths."""
+    """The two types of guests, named as in the paths of the API."""
 
     QEMU = 'qemu'
     LXC = 'lxc'
 
 
 class AddressOrigin(StrEnum):
-    """How a guest came by an address; decides the status of the IP address in NetBox."""
+    """The origin of a guest's address, which determines the status of the IP address in NetBox."""
 
-    STATIC = 'static'  # configured in Proxmox (container `ip=`, cloud-init `ipconfigN`)
-    LEASED = 'dhcp'  # running, where the configuration says DHCP
-    AUTOCONFIGURED = 'slaac'  # running IPv6, where the configuration says `auto`
-    OBSERVED = 'observed'  # running, and Proxmox's configuration does not tell where it came from
+    STATIC = 'static'  # configured in Proxmox VE (container `ip=`, cloud-init `ipconfigN`)
+    LEASED = 'dhcp'  # reported, and the configuration says DHCP
+    AUTOCONFIGURED = 'slaac'  # reported IPv6 address, and the configuration says `auto`
+    OBSERVED = 'observed'  # reported, and the configuration does not name an origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +60,11 @@ class Address:
 
     Attributes:
         interface: The address with its prefix length.
-        has_prefix: Whether the source gave the prefix length; if not, that of `interface` (32 or 128) means nothing.
-        origin: How the guest came by it.
-        source: Where it was read, for people: 'container configuration', 'cloud-init', 'guest agent', ...
-        guest_interface: The name of the interface inside the guest, if the guest told it.
-        reported: The running guest has it. Else it is only configured.
+        has_prefix: Whether the source has a prefix length; if not, that of `interface` (32 or 128) has no meaning.
+        origin: How the guest obtained the address.
+        source: The source for display: 'container configuration', 'cloud-init', 'guest agent', ...
+        guest_interface: The name of the interface inside the guest; None if it was not reported.
+        reported: Whether the running guest has the address; if not, it is only configured.
     """
 
     interface: IPv4Interface | IPv6Interface
@@ -77,7 +77,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoredAddress:
-    """An address that a guest reported and that is not documented, with the reason (loopback, link-local, ...)."""
+    """A configured or reported address that is not documented, with the reason (loopback, link-local, ...)."""
 
     text: str
     guest_interface: str | None
@@ -87,22 +87,21 @@ class IgnoredAddress:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicAddresses:
     """
-    What is known of the addresses of one NIC.
+    The addresses of one NIC.
 
     Attributes:
-        addresses: The usable ones, static before running, without duplicates by host address.
-        ignored: The others.
-        running: None if what runs was read completely, so that an address that is not listed is gone. Else the
-            reason why not; then `addresses` holds the static ones only, and no address of the NIC may be removed.
-        has_gateway4: The configuration puts the default IPv4 gateway on this NIC.
-        has_gateway6: The same for IPv6.
-        guest_name: The name of the interface inside the guest that carries this NIC's MAC, if told (the physical one
-            when VLANs, bridges or bonds on top share the MAC).
-        configured: The hosts that the configuration gives to this NIC, including those that the guest does not have.
-            None: the configuration does not say (a virtual machine without a cloud-init drive, or with network data of
-            its own). Unreadable: it cannot be read, so it is not known which addresses are static and whether the NIC
-            has a default gateway.
-        excess: The hosts that the guest reports beyond the limit. They are not documented, and they are not gone.
+        addresses: The usable addresses, static before reported ones, without duplicate host addresses.
+        ignored: The other addresses.
+        running: None if the addresses of the running guest were read completely, so that the absence of an address is
+            reliable. Otherwise the reason; `addresses` then holds static addresses only, and no address of the NIC may
+            be removed.
+        has_gateway4, has_gateway6: Whether the configuration has a default gateway on this NIC.
+        guest_name: The name of the interface inside the guest with the MAC address of this NIC (the physical one if
+            VLANs, bridges or bonds share the address); None if not reported.
+        configured: The host addresses in the configuration of this NIC, including those that the guest does not have.
+            None if the configuration does not define them (a virtual machine without a cloud-init drive, or with custom
+            network data). Unreadable if it is not known which addresses are static and whether there is a gateway.
+        excess: The reported host addresses beyond the limit. They are not documented, and they are not absent.
     """
 
     addresses: tuple[Address, ...]
@@ -118,8 +117,8 @@ class NicAddresses:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestOnlyInterface:
     """
-    An interface inside the guest that belongs to none of its readable NICs in Proxmox: a passed-through NIC, a bridge
-    or a tunnel of the guest, a NIC whose MAC address was changed inside the guest.
+    An interface inside a guest that matches none of its readable NICs in Proxmox VE: a passed-through NIC, a bridge or
+    tunnel of the guest, or a NIC whose MAC address was changed inside the guest.
 
     Attributes:
         mac: Upper case with colons; None if it has none.
@@ -136,9 +135,8 @@ class GuestOnlyInterface:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
     """
-    A virtual NIC, from a `netN` property string. What cannot be read is Unreadable; if the whole line cannot be read,
-    all
-    but the key is: the NIC exists all the same.
+    A virtual NIC, from a `netN` property string. A value that cannot be read is Unreadable. If the whole property
+    string cannot be read, all values except the key are; the NIC exists nevertheless.
 
     Attributes:
         key: 'net0'. Identifies the NIC.
@@ -148,10 +146,10 @@ class Nic:
         bridge: Bridge or SDN vnet; None: not connected, or user-mode NAT.
         vlan_tag: `tag=`.
         trunks: `trunks=` as ranges of VLAN ids, both ends included.
-        mtu: In bytes; 1 means "as the bridge".
+        mtu: In bytes; 1 means the MTU of the bridge.
         rate_mbps: `rate=` in megabytes (10^6) per second.
         ipv4, ipv6: LXC's `ip=` / `ip6=`: an address, 'dhcp', 'auto', 'manual' or None.
-        extra: Sub-keys that this version does not know, as they are.
+        extra: Sub-keys that this version does not know, as text.
     """
 
     key: str
@@ -175,19 +173,19 @@ class Nic:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
     """
-    A data disk or mount point; no CD-ROM, cloud-init drive, EFI disk, TPM state or unused volume.
+    A data disk or mount point; not a CD-ROM, cloud-init drive, EFI disk, TPM state or unused volume.
 
-    What cannot be read is Unreadable. If not even the volume can be read, all but the key is: something is there, and
-    it may be a disk or a CD-ROM.
+    A value that cannot be read is Unreadable. If the volume cannot be read, all values except the key are; the device
+    exists, and may be a disk or a CD-ROM.
 
     Attributes:
         key: 'scsi0', 'rootfs', 'mp0'.
-        size: In bytes; Unreadable if neither the configuration nor the storage tells.
+        size: In bytes; Unreadable if neither the configuration nor the storage has it.
         storage: Storage id; None for pass-through devices and bind mounts.
         volume: The volume without the storage id; for pass-through and bind mounts the path.
-        format: 'raw', 'qcow2', 'subvol', ... ; None if it cannot be told.
+        format: 'raw', 'qcow2', 'subvol', ...; None if it has none.
         mount_point: LXC: the path inside the container ('/' for rootfs).
-        passthrough: A device or directory of the host, not a volume of a storage.
+        passthrough: Whether it is a device or directory of the host instead of a volume of a storage.
     """
 
     key: str
@@ -202,29 +200,29 @@ class Disk:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestConfig:
     """
-    A guest's running configuration (`/config?current=1`), with Proxmox's own defaults where a key is absent.
+    A guest's running configuration (`/config?current=1`), with Proxmox VE's defaults for absent keys.
 
-    Each attribute is a reading of its own: one that cannot be read is Unreadable, and costs the others nothing.
+    Each attribute that cannot be read is Unreadable, independently of the others.
 
     Attributes:
         name: `name` / `hostname`; None if not set (lists then show 'VM 104', 'CT203').
         description: The notes, decoded; '' if none.
         memory: In bytes.
-        min_memory: `balloon` in bytes, if ballooning is set to a minimum; else None.
-        sockets, cores, vcpus: QEMU: as configured or Proxmox's default (1, 1, None). LXC: `cores` or None.
+        min_memory: `balloon` in bytes; None if ballooning has no minimum.
+        sockets, cores, vcpus: QEMU: as configured, or the default (1, 1, None). LXC: `cores` or None.
         cpulimit: Number of CPUs, None if unlimited.
-        nics, disks: All that the configuration names, whether their lines can be read or not.
-        boot_order: QEMU: boot devices as Proxmox resolves them, in order. Empty for LXC.
+        nics, disks: All in the configuration, including unreadable ones.
+        boot_order: QEMU: the boot devices as resolved by Proxmox VE, in order. Empty for LXC.
         boot_disk: The key of the first boot device that is a disk; 'rootfs' for LXC; None if there is none.
         agent: QEMU: the guest agent is enabled in the configuration.
         uuid, created: SMBIOS UUID and creation time (Unix seconds), which identify the machine.
-        cpu_type, machine: QEMU: as configured; else Proxmox's default for the version and the architecture
-            (`defaults`), or None as long as that is not filled in.
+        cpu_type, machine: QEMU: as configured, or the default for the version and architecture (`qemu_defaults`); None
+            before that is filled in.
         kvm: QEMU: `kvm`; None if not configured.
-        architecture: QEMU: `arch`, None: that of the host.
+        architecture: QEMU: `arch`; None means that of the host.
         cloudinit: QEMU: {0: ipconfig0, ...} as property mappings, e.g. {'ip': 'dhcp', 'gw6': '...'}.
-        cloudinit_custom: `cicustom` replaces the network data, so `cloudinit` says nothing.
-        cloudinit_drive: QEMU: there is a cloud-init drive. Without one, `cloudinit` never reaches the guest.
+        cloudinit_custom: Whether `cicustom` replaces the network data, so that `cloudinit` has no effect.
+        cloudinit_drive: QEMU: whether there is a cloud-init drive. Without one, `cloudinit` has no effect.
         extra: Keys that this version does not know, as text.
     """
 
@@ -287,17 +285,17 @@ class Guest:
     A virtual machine or container.
 
     Attributes:
-        node: The node it is on, also if that node is offline.
-        name: As Proxmox lists it.
-        status: Proxmox's own word: running, stopped, paused, prelaunch, suspended, io-error, ...
+        node: The node on which the guest is, even if that node is offline.
+        name: The name in the lists of Proxmox VE.
+        status: The status in Proxmox VE: running, stopped, paused, prelaunch, suspended, io-error, ...
         lock: backup, migrate, snapshot, suspended, ...; None if not locked.
-        pool, ha_state: None if in no pool, not managed by HA; Unreadable if the token may not see that.
+        pool, ha_state: None if in no pool, or not managed by HA; Unreadable if the token may not see it.
         addresses: By NIC key; Unreadable if the configuration is.
-        guest_only: Interfaces that belong to none of its readable NICs. Unreadable if the guest could not be asked, or
-            if
-            a part of its answer that may be about such an interface could not be read.
-        os_name: The guest agent's `pretty-name`; None if not asked for or not told.
-        host_name: The guest agent's host name; likewise.
+        guest_only: Interfaces that match none of the readable NICs. Unreadable if the guest could not be queried, or if
+            a part of its answer that may concern such an interface could not be read.
+        os_name: The operating system reported by the guest agent (`pretty-name`); None if not requested or not
+            reported.
+        host_name: The host name reported by the guest agent; None likewise.
     """
 
     type: GuestType
@@ -329,11 +327,11 @@ class Node:
 
     Attributes:
         cpus: Logical CPUs.
-        address: The one that the cluster uses.
-        facts, certificates: Unreadable if it is offline or was not asked.
-        interfaces: Its running network. Unreadable, too, if the list may be incomplete (a token without SDN.Audit gets
-            no bridges), and while there are changes that are not applied yet: Proxmox shows only those then.
-        hardware: What SSH told; None if the endpoint does not ask by SSH.
+        address: The address that the cluster uses for the node.
+        facts, certificates: Unreadable if the node is offline or was not queried.
+        interfaces: The running network configuration. Also Unreadable if the list may be incomplete (a token without
+            SDN.Audit sees no bridges), and while there are unapplied changes, because Proxmox VE returns only those.
+        hardware: The hardware as read over SSH; None if the endpoint does not use SSH.
     """
 
     name: str
@@ -348,7 +346,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagStyle:
-    """`tag-style` of the datacenter: colours as {tag: 'rrggbb'} and whether upper and lower case differ."""
+    """`tag-style` of the datacenter: colors as {tag: 'rrggbb'}, and whether tags are case-sensitive."""
 
     colors: Mapping[str, str]
     case_sensitive: bool
@@ -357,14 +355,14 @@ class TagStyle:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """
-    Something that could not be read or looks wrong, for the administrator.
+    A message for the administrator about something that could not be read or is wrong.
 
     Attributes:
-        subject: What it is about: 'qemu/100', 'node/pve2', 'token', 'cluster'.
+        subject: The subject: 'qemu/100', 'node/pve2', 'token', 'cluster'.
         message: What happened.
-        remedy: What to do about it ('' if nothing can be done).
-        is_fault: A fault of Proxmox VE's own configuration: it is reported at every run until it is corrected, or
-            until a user acknowledges it. Subject and message identify it.
+        remedy: How to correct it; '' if nothing can be done.
+        is_fault: Whether it is a fault in the configuration of Proxmox VE, which is reported at every run until it is
+            corrected or acknowledged by a user. It is identified by subject and message.
     """
 
     subject: str
@@ -376,20 +374,20 @@ class Notice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """
-    Everything that one read of an endpoint returned.
+    The result of one read of an endpoint.
 
     Attributes:
         version: '9.2.11'.
         cluster_name: None for a stand-alone host.
-        quorate: A stand-alone host always is.
+        quorate: Always True for a stand-alone host.
         guests: Sorted by type and vmid.
-        guests_incomplete: None if a guest that is not in `guests` does not exist; else the reason why its absence
-            means nothing (the token does not see all guests, no quorum, a list was refused).
+        guests_incomplete: None if every guest that exists is in `guests`. Otherwise the reason why the absence of a
+            guest has no meaning (the token does not see all guests, no quorum, a list was refused).
         vnets: Also Unreadable if the token may not see all of them.
         not_backed_up: The ids of the guests that no backup job covers.
-        calls: Number of requests made to Proxmox.
-        sight: What the token could see; None if its privileges are not known.
-        certificate: What the host has shown that answered last.
+        calls: The number of requests to Proxmox VE.
+        token_view: What the token can see; None if its privileges are not known.
+        certificate: The certificate of the host that answered last.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""Collects what an administrator should know, each thing once, however many guests it concerns."""
+"""Collects notices for the administrator and merges those that concern several guests."""
 
 from collections.abc import Iterable
 
@@ -7,40 +7,44 @@ from .inventory import Notice
 __all__ = ('VMID', 'NoticeCollector', 'listed')
 
 SHOWN = 20
-# Stands for the VM ID in texts that guests share.
+# Placeholder for the VM ID in messages about several guests.
 VMID = '{vmid}'
 
 
 def listed(names: Iterable[object]) -> str:
-    """'qemu/100, qemu/101 and 48 more'."""
+    """Join names, and count those beyond the first twenty: 'qemu/100, qemu/101 and 48 more'."""
     texts = [str(name) for name in names]
     more = len(texts) - SHOWN
     return ', '.join(texts) if more <= 0 else f'{", ".join(texts[:SHOWN])} and {more} more'
 
 
 class NoticeCollector:
-    """Not for several threads at once."""
+    """Collects notices without duplicates. Not thread-safe."""
 
     def __init__(self) -> None:
         self._notices: list[Notice] = []
         self._guests: dict[tuple[str, str], list[str]] = {}
 
     def add(self, subject: str, message: str, remedy: str = '') -> None:
+        """Add a notice unless it exists."""
         notice = Notice(subject=subject, message=message, remedy=remedy)
         if notice not in self._notices:
             self._notices.append(notice)
 
     def add_guest(self, key: str, what: str, remedy: str = '') -> None:
         """
-        `what` without full stop and without the guest, so that guests with the same trouble share one notice; VMID
-        stands for the guest's VM ID.
+        Add a notice about a guest. Guests with the same text and remedy share one notice.
+
+        Args:
+            key: The guest, e.g. 'qemu/100'.
+            what: The message without a full stop and without the guest; VMID is a placeholder for its id.
         """
         keys = self._guests.setdefault((what, remedy), [])
         if key not in keys:
             keys.append(key)
 
     def collected(self) -> tuple[Notice, ...]:
-        """In the order in which they were noted, those about guests last."""
+        """Return the notices in the order of their addition, those about guests last."""
         return (*self._notices, *(self._of_guests(what, remedy, keys) for (what, remedy), keys in self._guests.items()))
 
     @staticmethod

@@ -1,9 +1,8 @@
 """
-Proxmox VE's scalars and property strings.
+The scalar values and property strings of Proxmox VE.
 
-Numbers come as numbers or as text, depending on version and call; booleans in six spellings; structures as
-`value,key=value,...`. The functions here take whatever JSON can hold and either return the Python value or raise
-`ParseError`, nothing else.
+Numbers are numbers or texts, depending on version and call; booleans have eight spellings; structures are written as
+`value,key=value,...`. The functions accept any JSON value and either return the Python value or raise `ParseError`.
 """
 
 import json
@@ -42,7 +41,7 @@ BOOLEANS = {'1': True, 'on': True, 'yes': True, 'true': True, '0': False, 'off':
 
 SIZE_UNITS = {'': 0, 'K': 1, 'M': 2, 'G': 3, 'T': 4}  # powers of 1024
 SIZE = re.compile(r'([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:(?<=[KMGT])iB)?')
-# Proxmox counts in signed 64-bit numbers; anything larger is noise.
+# Proxmox VE uses signed 64-bit numbers; larger numbers are invalid.
 MAX_INTEGER = 2**63 - 1
 
 INTEGER = re.compile(r'[+-]?[0-9]{1,20}')
@@ -53,22 +52,22 @@ LIST_SEPARATORS = re.compile(r'[;,\s\0]+')
 
 
 class ParseError(ValueError):
-    """Proxmox (or the guest) answered something that does not mean anything; the text says what and where."""
+    """A value from Proxmox VE or from a guest is invalid; the message names the value."""
 
 
 def as_text(value: object) -> str:
-    """Any JSON value as text, for keeping and showing what is not understood."""
+    """Return any JSON value as text, to store and display values that are not parsed."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=repr)
 
 
 def _shown(value: object) -> str:
-    """A value in an error message: recognisable, but never a page of it."""
+    """Return a short form of a value for error messages."""
     shown = 'a number' if isinstance(value, int) and abs(value) > MAX_INTEGER else repr(value)
     return shown if len(shown) <= 60 else f'{shown[:57]}...'
 
 
 def text(value: object) -> str:
-    """A text that Proxmox may send as a number (a host name `123`). Raises ParseError for anything else."""
+    """Return a text, which may be sent as a number (a host name `123`). Raises ParseError for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -113,7 +112,7 @@ def positive_or_none(value: object) -> int | None:
 
 
 def decimal(value: object) -> Decimal:
-    """A number: 1.5, '1.5', '12'. Raises ParseError for everything else, NaN and infinity included."""
+    """Return a number: 1.5, '1.5', '12'. Raises ParseError for anything else, including NaN and infinity."""
     shown = text(value).strip()
     if not NUMBER.fullmatch(shown):
         raise ParseError(f'{_shown(value)} is not a number')
@@ -121,7 +120,9 @@ def decimal(value: object) -> Decimal:
 
 
 def boolean(value: object) -> bool:
-    """A boolean: 0/1, on/off, yes/no, true/false, as number, text or JSON boolean. Else raises ParseError."""
+    """
+    Return a boolean: 0/1, on/off, yes/no, true/false as number, text or JSON boolean. Raises ParseError otherwise.
+    """
     try:
         return BOOLEANS[text(value).strip().lower()]
     except KeyError:
@@ -156,9 +157,9 @@ def parse_ranges(parts: Iterable[str], allowed: range) -> tuple[tuple[int, int],
 
 def parse_size(value: object) -> int:
     """
-    A disk size in bytes. Units are binary, 9.x may append "iB", and no unit means bytes: '32G', '1.5T', '4096', '8GiB'.
+    Return a disk size in bytes: '32G', '1.5T', '4096', '8GiB'. Units are binary, with "iB" in Proxmox VE 9 only.
 
-    Fractions of a byte are cut off, as Proxmox does. Raises ParseError for NaN, negative and any other text.
+    Fractions of a byte are cut off, as in Proxmox VE. Raises ParseError for anything else, including negative sizes.
     """
     match = SIZE.fullmatch(text(value).strip())
     if match is None or len(match[1]) > 40:
@@ -170,21 +171,21 @@ def parse_size(value: object) -> int:
 
 
 def parse_tags(value: object) -> tuple[str, ...]:
-    """Tags in the given order without repetition; separated by semicolon, comma, blank or NUL. None and '': no tags."""
+    """Return the distinct tags in order; separators are semicolon, comma, blank and NUL. None and '' mean no tags."""
     if value is None:
         return ()
     return tuple(dict.fromkeys(tag for tag in LIST_SEPARATORS.split(text(value)) if tag))
 
 
 def parse_mac(value: object) -> str | None:
-    """A MAC address in upper case with colons, or None if it is not one."""
+    """Return a MAC address in upper case with colons; None for anything else."""
     if not isinstance(value, str) or not MAC.fullmatch(value.strip()):
         return None
     return value.strip().upper().replace('-', ':')
 
 
 def parse_uuid(value: object) -> str:
-    """A UUID in the usual spelling, lower case. Raises ParseError."""
+    """Return a UUID in the standard lower-case form. Raises ParseError."""
     shown = text(value).strip()
     try:
         return str(UUID(shown))
@@ -194,17 +195,17 @@ def parse_uuid(value: object) -> str:
 
 def parse_properties(value: object, default_key: str | None = None) -> dict[str, str]:
     """
-    The sub-keys of a property string such as `local-lvm:vm-100-disk-0,size=32G,ssd=1`.
+    Return the sub-keys of a property string such as `local-lvm:vm-100-disk-0,size=32G,ssd=1`.
 
-    Which sub-keys exist is left to the caller, so that a newer Proxmox VE may add some. The order of sub-keys means
-    nothing (Proxmox writes them in random order).
+    Unknown sub-keys are allowed, because newer versions of Proxmox VE may add some. The order of sub-keys has no
+    meaning (Proxmox VE writes them in random order).
 
     Args:
-        value: The property string, or a number where Proxmox writes a lone number.
-        default_key: The sub-key of the part that has no "=".
+        value: The property string, or a number if it consists of a number only.
+        default_key: The sub-key of the part without "=".
 
     Raises:
-        ParseError: where Proxmox refuses it too: a sub-key without a name or a value, or one that is given twice.
+        ParseError: A sub-key has no name or no value, or is given twice. Proxmox VE rejects these as well.
     """
     properties = {}
     for name, content in read_properties(value, default_key).items():
@@ -216,11 +217,11 @@ def parse_properties(value: object, default_key: str | None = None) -> dict[str,
 
 def read_properties(value: object, default_key: str | None = None) -> dict[str, Reading[str]]:
     """
-    The same as `parse_properties`, but a sub-key without a value, or one that is given twice, is Unreadable and costs
-    the other sub-keys nothing.
+    As `parse_properties`, but a sub-key without a value, or one that is given twice, is Unreadable and does not affect
+    the others.
 
     Raises:
-        ParseError: It is not a text, or a part of it has no name, so that which sub-key it gives is not known.
+        ParseError: The value is not a text, or a part of it has no name.
     """
     properties: dict[str, Reading[str]] = {}
     for part in text(value).split(','):
@@ -244,11 +245,11 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
 
 def read_value[T](parse: Callable[[object], T], value: object, what: str) -> Reading[T]:
     """
-    What `parse` makes of a value, or Unreadable, with the reason, if it raises ParseError.
+    Return the parsed value, or Unreadable with the reason if `parse` raises ParseError.
 
     Args:
-        value: May be Unreadable itself.
-        what: Names the value in the reason: 'memory', 'tag of net0'.
+        value: The value, which may be Unreadable itself.
+        what: The name of the value for the reason: 'memory', 'tag of net0'.
     """
     try:
         if isinstance(value, Unreadable):
@@ -260,10 +261,13 @@ def read_value[T](parse: Callable[[object], T], value: object, what: str) -> Rea
 
 def format_properties(properties: Mapping[str, str], default_key: str | None = None) -> str:
     """
-    Sub-keys as a property string: the default key first and bare, the others by name.
+    Return a property string: the default key first and without its name, the others sorted by name.
 
-    Reading it back gives the same sub-keys. Raises ParseError for what Proxmox's format cannot express: it has no
-    quoting, so no comma anywhere, no "=" in a name, no blanks around a name, and no empty name or value.
+    `parse_properties` returns the same sub-keys from it.
+
+    Raises:
+        ParseError: The format, which has no quoting, cannot represent a sub-key: a comma anywhere, "=" or surrounding
+            blanks in a name, or an empty name or value.
     """
     for name, content in properties.items():
         if ',' in name + content or '=' in name or not name or name.strip() != name or not content:

@@ -1,4 +1,4 @@
-"""What was asked for: its value, or why there is none."""
+"""Readings: a value that was read, or the reason why it could not be read."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,16 +12,16 @@ __all__ = ('Reading', 'Unreadable', 'known')
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """
-    A part of the inventory that was asked for and not answered.
+    Takes the place of a part of the inventory that could not be read.
 
     Attributes:
-        reason: Why, as a sentence for the administrator.
+        reason: The reason, as a sentence for the administrator.
     """
 
     reason: str
 
     def __bool__(self) -> bool:
-        # "if guest.config:" must never take an unread configuration for a present one.
+        # `if guest.config:` must not treat an unreadable configuration as present.
         return False
 
 
@@ -29,5 +29,5 @@ type Reading[T] = T | Unreadable
 
 
 def known[T](reading: 'Reading[T]') -> 'TypeIs[T]':
-    """Whether a reading holds a value (which may be None: Proxmox said that there is none)."""
+    """Return whether a reading holds a value, which may be None (Proxmox VE reports that there is none)."""
     return not isinstance(reading, Unreadable)

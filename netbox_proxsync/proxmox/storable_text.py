@@ -1,4 +1,4 @@
-"""Text as it may be stored: without NUL and without half of a surrogate pair, which no database takes."""
+"""Removes NUL and lone surrogates from texts, which PostgreSQL cannot store."""
 
 import json
 import re
@@ -6,22 +6,22 @@ from typing import Any
 
 __all__ = ('clean', 'clean_text', 'read_json')
 
-# Only as escapes can they stand in a document that was decoded from bytes; a NUL may also stand there itself.
+# A document decoded from bytes may contain them as escapes; NUL may also occur unescaped.
 SUSPECT = re.compile(r'\\u(?:0000|d[89a-f])|\x00', re.IGNORECASE)
 SURROGATES = re.compile('[\ud800-\udfff]')
 
 
 def clean_text(text: str) -> str:
     """
-    The text with a blank for every NUL and the replacement character for every lone surrogate.
+    Replace every NUL by a blank and every lone surrogate by the replacement character.
 
-    A blank, because Proxmox's own lists may be separated by NUL, and lest a key become another one.
+    NUL becomes a blank because it separates items in Proxmox VE's own lists, and to keep distinct keys distinct.
     """
     return SURROGATES.sub('\ufffd', text.replace('\x00', ' '))
 
 
 def clean(value: Any) -> Any:
-    """Whatever JSON can hold, with all its texts clean, keys included."""
+    """Return a JSON value with `clean_text` applied to all texts and keys."""
     match value:
         case str():
             return clean_text(value)
@@ -34,10 +34,13 @@ def clean(value: Any) -> Any:
 
 def read_json(body: bytes) -> Any:
     """
-    A JSON document, its texts clean. What is no UTF-8 in it becomes the replacement character, and control characters
-    that should be escaped are taken as they are: the rest of the document is sound.
+    Parse a JSON document and clean its texts.
 
-    Raises ValueError or RecursionError for what is no document.
+    Invalid UTF-8 becomes the replacement character, and unescaped control characters are accepted, because the rest of
+    such a document is usable.
+
+    Raises:
+        ValueError, RecursionError: The body is not a JSON document.
     """
     text = body.decode('utf-8', 'replace')
     document = json.loads(text, strict=False)

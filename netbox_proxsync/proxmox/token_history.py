@@ -1,8 +1,8 @@
 """
-What a token could see the last time, so that a run can tell what it cannot see any more.
+The history of what the token could see, by which a run detects lost privileges.
 
-Proxmox shortens its lists for a token that has lost a privilege, and says nothing. One read by itself cannot tell that
-from a cluster that never had more.
+Proxmox VE silently shortens its lists for a token that has lost a privilege. A single read cannot distinguish such a
+list from that of a smaller cluster.
 """
 
 from collections import Counter
@@ -17,16 +17,22 @@ from .version import Version
 __all__ = ('LostAccess', 'Right', 'TokenHistory', 'TokenView')
 
 type Right = tuple[str, str]
-"""A privilege and the path that it is on: ('VM.Audit', '/vms')."""
+"""A privilege and its path: ('VM.Audit', '/vms')."""
 
 GUESTS = {'qemu': 'virtual machine', 'lxc': 'container'}
-# Of the guests of a type: fewer than this part of what was seen the last time is worth a word.
+# A read that shows fewer than this fraction of the previous number of guests of a type is reported.
 FEWER = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class LostAccess:
-    """What the token could see on a day (YYYY-MM-DD), and cannot now. In words, for people."""
+    """
+    Something that the token could see before and cannot see now: a privilege, or most guests of a type.
+
+    Attributes:
+        message: For the administrator.
+        day: The last day on which the token could see it (YYYY-MM-DD).
+    """
 
     message: str
     day: str
@@ -35,13 +41,13 @@ class LostAccess:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenView:
     """
-    What a token sees in one read.
+    What the token can see in one read.
 
     Attributes:
-        rights: Whether it has each of the privileges that count.
-        revoked: Paths below /vms and /pool on which seeing guests is taken away.
-        guests: How many it sees, by type.
-        complete: Whether those are all that there are.
+        rights: For each relevant privilege, whether the token has it.
+        revoked: The paths below /vms and /pool on which the right to see guests is revoked.
+        guests: The number of visible guests by type.
+        complete: Whether these are all guests of the cluster.
     """
 
     rights: Mapping[Right, bool]
@@ -51,7 +57,7 @@ class TokenView:
 
     @classmethod
     def of(cls, access: Access, version: Version, types: Iterable[str], *, complete: bool) -> Self:
-        """`types`: of each guest that is seen."""
+        """Create the view from the privileges and the type of each visible guest."""
         return cls(
             rights={
                 (privileges[0], path): access.has(path, privileges)
@@ -66,11 +72,12 @@ class TokenView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenHistory:
     """
-    What is kept between runs.
+    What the token could see at earlier reads; stored between runs.
 
     Attributes:
-        rights: The day on which the token had each for the last time.
-        day, guests, revoked: Of the last complete read; '' if there was none.
+        rights: The last day on which the token had each privilege (YYYY-MM-DD).
+        day: The day of the last complete read; '' if there was none.
+        guests, revoked: As in `TokenView`, at the last complete read.
     """
 
     rights: Mapping[Right, str] = field(default_factory=dict)
@@ -80,7 +87,7 @@ class TokenHistory:
 
     @classmethod
     def parse(cls, data: Any) -> Self:
-        """From what `data` gave; empty for everything else."""
+        """Restore a history from its `data`; an invalid value gives an empty history."""
         try:
             return cls(
                 rights={(privilege, path): str(day) for privilege, path, day in data['rights']},
@@ -93,7 +100,7 @@ class TokenHistory:
 
     @property
     def data(self) -> dict[str, Any]:
-        """For JSON; the same for the same memory."""
+        """The history for JSON; equal for equal histories."""
         return {
             'rights': [[privilege, path, day] for (privilege, path), day in sorted(self.rights.items())],
             'day': self.day,
@@ -102,7 +109,7 @@ class TokenHistory:
         }
 
     def updated_with(self, token_view: TokenView, day: str) -> Self:
-        """The memory after a read on that day. What the token has lost stays, until it has it again."""
+        """Return the history after a read on a day. A lost privilege stays in it until the token has it again."""
         rights = {
             right: day if has else self.rights[right]
             for right, has in token_view.rights.items()
@@ -112,8 +119,8 @@ class TokenHistory:
             return type(self)(rights=rights, day=self.day, guests=self.guests, revoked=self.revoked)
         return type(self)(rights=rights, day=day, guests=dict(token_view.guests), revoked=token_view.revoked)
 
-    def lost(self, token_view: TokenView) -> dict[Right, LostAccess]:
-        """The privileges that the token had and has no more."""
+    def lost_privileges(self, token_view: TokenView) -> dict[Right, LostAccess]:
+        """Return the privileges that the token had and has lost."""
         lost = {
             right: self.rights[right] for right, has in token_view.rights.items() if not has and right in self.rights
         }
@@ -124,8 +131,8 @@ class TokenHistory:
             for right, day in lost.items()
         }
 
-    def fewer(self, token_view: TokenView) -> list[LostAccess]:
-        """The types of guests of which it sees far fewer."""
+    def fewer_guests(self, token_view: TokenView) -> list[LostAccess]:
+        """Return one entry for each type of guests of which far fewer are visible than before."""
         return [
             LostAccess(
                 f'The token sees {counted(token_view.guests.get(kind, 0), GUESTS.get(kind, kind))}; '

@@ -1,4 +1,4 @@
-"""Proxmox VE's version, as `/version` tells it."""
+"""The version of Proxmox VE, from `/version`."""
 
 import re
 from typing import Any, NamedTuple
@@ -14,9 +14,11 @@ NUMBER = re.compile(r'(\d{1,3})\.(\d{1,3})(?:[-.~].*)?')
 
 class Version(NamedTuple):
     """
+    A version of Proxmox VE.
+
     Attributes:
-        text: '9.2.11', '7.4-20'.
-        major, minor: The numbers that decide what a version can do.
+        text: The complete version, e.g. '9.2.11' or '7.4-20'.
+        major, minor: The numbers that determine the features of the version.
     """
 
     text: str
@@ -26,9 +28,14 @@ class Version(NamedTuple):
     @classmethod
     def parse(cls, answer: Any, host: object) -> 'Version':
         """
-        The version in an answer of `/version`.
+        Return the version in an answer of `/version`.
 
-        Raises NotProxmoxError for anything that Proxmox VE does not answer, VersionTooOldError for one before 7.
+        Args:
+            host: The host that answered, for messages.
+
+        Raises:
+            NotProxmoxError: The answer is not one of Proxmox VE.
+            VersionTooOldError: The version is below the minimum.
         """
         text = answer.get('version') if isinstance(answer, dict) else None
         match = NUMBER.fullmatch(text) if isinstance(text, str) else None

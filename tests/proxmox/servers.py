@@ -6,7 +6,7 @@ that never end. What Proxmox itself answers comes from the stand-in.
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Event, Thread
 
 VERSION = b'{"data":{"version":"9.2.11","release":"9.2","repoid":"14a22df35955d97d"}}'
@@ -161,6 +161,19 @@ def speaking_http(server: Server, connection: socket.socket) -> None:
     """Without TLS, as a web server that gets a handshake."""
     server.received.append(connection.recv(65536))
     connection.sendall(response(b'Bad request', '400 Bad Request'))
+
+
+@contextmanager
+def full() -> Iterator[int]:
+    """The port of a server that accepts no connection, as its backlog is full: further ones wait."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(('127.0.0.1', 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(server.getsockname())
+        yield server.getsockname()[1]
 
 
 def closed_port() -> int:

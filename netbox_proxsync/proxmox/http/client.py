@@ -1,4 +1,4 @@
-"""A session with Proxmox VE's API: hosts in order, token, TLS, time limits, retries. It can only GET."""
+"""The client of the Proxmox VE API: hosts in order, token, TLS, time limits and retries. It sends GET requests only."""
 
 import random
 import re
@@ -36,14 +36,14 @@ from .transport import Route, TLSAdapter, track_sockets
 __all__ = ('Connection', 'ProxmoxClient')
 
 TRIES = 3
-FIRST_PAUSE = 0.5  # seconds; doubled at each try, minus up to half of it by chance
-CONNECT_TIMEOUT = 10  # seconds at most: a host that is up accepts at once, whatever the calls may take
-MAX_ANSWER = 128 * 1024**2  # bytes of all answers that are read at the same time; 10,000 guests are about 5 MB
-MAX_TOTAL = 1024**3  # bytes of all answers of a run; 10,000 guests with their configurations are about 100 MB
-MAX_OVERHEAD = 16 * 1024**2  # bytes: headers, and what tells the sizes of the parts of a chunked answer
+FIRST_PAUSE = 0.5  # seconds; doubled for each attempt, minus a random jitter of up to half
+CONNECT_TIMEOUT = 10  # seconds at most: a running host accepts connections at once, even if calls take longer
+MAX_ANSWER = 128 * 1024**2  # bytes of all concurrent answers; a list of 10,000 guests has about 5 MB
+MAX_TOTAL = 1024**3  # bytes of all answers of a read; 10,000 guests with configurations have about 100 MB
+MAX_OVERHEAD = 16 * 1024**2  # bytes: headers, and the chunk sizes of a chunked answer
 CHUNK = 256 * 1024
 
-# What may stand in the Authorization header. Checked here because the HTTP library would quote it in its complaint.
+# Valid values in the Authorization header. Checked here because an error of the HTTP library would contain the value.
 TOKEN_ID = re.compile(r'[!-~]+@[!-~]+![!-~]+')
 TOKEN_SECRET = re.compile(r'[!-~]+')
 
@@ -51,21 +51,22 @@ TOKEN_SECRET = re.compile(r'[!-~]+')
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """
-    How one Proxmox VE cluster is reached.
+    The connection settings of one Proxmox VE cluster.
 
     Attributes:
-        hosts: `host[:port]`, tried in order.
+        hosts: `host[:port]`, tried in this order.
         token_id: 'user@realm!name'.
-        token_secret: Its secret; never shown.
+        token_secret: The secret; not part of the representation.
         tls_mode: See `tls`.
-        ca_certificate: PEM, one or more; for mode `ca`.
-        fingerprint: SHA-256, for mode `fingerprint`: one for all hosts, or one for each in their order, separated by
-            blanks, commas or lines.
-        timeout: Seconds that one call may take.
-        run_timeout: Seconds from the opening of the client, after which every call fails; None: no limit.
-        concurrency: How many calls may run at the same time.
-        proxies: As NetBox resolves them: {'https': 'http://proxy:3128'}. May hold credentials; never shown.
-        policy: Which addresses may be contacted: of the hosts, of members of the cluster, of proxies, and by SSH.
+        ca_certificate: One or more certificates in PEM format, for mode `ca`.
+        fingerprint: SHA-256 fingerprints for mode `fingerprint`: one for all hosts, or one per host in their order,
+            separated by blanks, commas or line breaks.
+        timeout: The time limit of one call in seconds.
+        run_timeout: Seconds after the opening of the client at which every call fails; None means no limit.
+        concurrency: The maximum number of concurrent calls.
+        proxies: As NetBox resolves them: {'https': 'http://proxy:3128'}. May contain credentials; not part of the
+            representation.
+        policy: The addresses that may be contacted, including members of the cluster, proxies and SSH.
     """
 
     hosts: tuple[str, ...]
@@ -82,7 +83,7 @@ class Connection:
 
 
 class _Target:
-    """One host with the way to it; `answered` once it has spoken HTTP to us."""
+    """A host and its connection pool; `answered` is set by its first HTTP response."""
 
     def __init__(self, host: Host, route: Route, adapter: TLSAdapter) -> None:
         self.host = host
@@ -92,7 +93,7 @@ class _Target:
 
 
 class _Budget:
-    """What the answers to all calls of a client may hold at the same time, and together."""
+    """Limits the size of all concurrent answers of a client, and of all its answers together."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -101,9 +102,10 @@ class _Budget:
     @contextmanager
     def holding(self) -> Iterator[Callable[[int], None]]:
         """
-        What is taken by the function that is given is held within the context.
+        Yield a function that reserves bytes until the end of the context.
 
-        It raises DecodeError if too much is held at the same time, TooMuchDataError if too much was taken altogether.
+        The function raises DecodeError if the concurrent answers are too large, and TooMuchDataError if all answers
+        are.
         """
         taken = 0
 
@@ -131,17 +133,19 @@ class _Budget:
 
 class ProxmoxClient:
     """
-    Reads Proxmox VE's API. Safe to use from several threads.
+    Reads the Proxmox VE API. Thread-safe.
 
-    proxmoxer builds the addresses, the token's header and the session. Its resource objects are not used: they hide
-    what decides here. They turn a page of HTML into data, an unknown status into None, and 595 into a text, they log
-    what they get, and leave no place for a time limit, a proof of the host other than a CA file, or a retry.
+    proxmoxer builds the URL, the token's header and the session. Its resource objects are not used: they return an HTML
+    page as data, None for an unknown status and a text for 595; they log answers; and they support neither time limits
+    for a call, nor verification of the host other than by a CA file, nor retries.
 
     Attributes:
-        sockets: All of its connections, and whatever else is to end with it.
+        sockets: All connections that are to end with the client.
 
-    Use it as a context manager; leaving it closes every connection. Raises InvalidConnectionError for settings that
-    cannot be used.
+    Use it as a context manager; its exit closes every connection.
+
+    Raises:
+        InvalidConnectionError: A setting is invalid.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -192,40 +196,43 @@ class ProxmoxClient:
 
     @property
     def calls(self) -> int:
-        """How many requests were sent so far."""
+        """The number of requests sent so far."""
         return self._calls
 
     @property
     def host(self) -> str:
-        """The host that answers at present."""
+        """The host in use."""
         return str(self._active.host)
 
     @property
     def certificate(self) -> HostCertificate | None:
-        """What the host that answers at present has shown; None if that cannot be told."""
+        """The certificate of the host in use; None if it is not known."""
         expires = self._active.adapter.expires
         return HostCertificate(host=self.host, expires=int(expires.timestamp())) if expires else None
 
     @property
     def failed_hosts(self) -> list[ProxmoxError]:
-        """Why each host could not be used in whose place another one answered."""
+        """The errors of the hosts that were replaced by another."""
         return list(self._failures.values())
 
     @property
     def ended(self) -> Future[Never]:
-        """Fails when the client ends: cancelled, out of time, closed. For those who wait for several calls."""
+        """Raises when the client ends (cancelled, out of time, closed). Callers can wait for it together with calls."""
         return self._ended
 
     def cancel(self) -> None:
-        """End every call that is under way, and let every later one raise CancelledError at once."""
+        """Abort all calls, and let every later call raise CancelledError."""
         self._end(CancelledError('The run was cancelled.'))
 
     def add_members(self, members: Mapping[str, str | None]) -> None:
         """
-        Further members of the cluster, tried when all given hosts fail: {address: SHA-256 fingerprint or None}.
+        Add members of the cluster, which are tried if all configured hosts fail.
 
-        Only where what was learned over a proved connection proves the member: not if nothing is verified, and if
-        fingerprints are pinned, only with the fingerprint that the cluster knows of it.
+        Members are added only if their identity can be verified: never in TLS mode `off`, and in mode `fingerprint`
+        only with a fingerprint.
+
+        Args:
+            members: {address: SHA-256 fingerprint as reported by the cluster, or None}.
         """
         if self._mode is TLSMode.OFF:
             return
@@ -242,9 +249,11 @@ class ProxmoxClient:
 
     def version(self) -> Version:
         """
-        Proxmox VE's version. To be called first: it tells whether this is Proxmox VE at all, and one that can be read.
+        Return the version of Proxmox VE. Call this first: it verifies that the host is a supported Proxmox VE.
 
-        Raises NotProxmoxError, VersionTooOldError and whatever `get` does.
+        Raises:
+            NotProxmoxError, VersionTooOldError: The host is not a supported Proxmox VE.
+            ProxmoxError: As `get`.
         """
         try:
             answer = self.get('version')
@@ -254,24 +263,28 @@ class ProxmoxClient:
 
     def get(self, *path: object, **params: object) -> Any:
         """
-        The `data` of one call: `get('nodes', 'pve1', 'qemu', 100, 'config', current=1)`.
+        Return the `data` of one call: `get('nodes', 'pve1', 'qemu', 100, 'config', current=1)`.
 
-        What can pass (a refused or broken connection, 502-504, a node that the host cannot reach) is tried three times,
-        everything else once. Raises a ProxmoxError that says what failed.
+        A transient failure (a refused or broken connection, 502-504, a node that the host cannot reach) is retried
+        twice.
+
+        Raises:
+            ProxmoxError: The call failed.
         """
         return self.get_document(*path, **params)['data']
 
     def get_document(self, *path: object, **params: object) -> dict[str, Any]:
-        """As `get`, with what some calls put next to their `data` (`changes` of a node's network)."""
-        for attempt in range(1, TRIES + 1):
+        """
+        As `get`, but return the whole document: some calls have keys beside `data` (`changes` of a node's network).
+        """
+        for attempt in range(TRIES - 1):
             try:
                 return self._get_from_some_host(path, params)
             except ProxmoxError as error:
-                failure = error
-            if not failure.transient or attempt == TRIES:
-                break
-            wait([self._ended], FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1))
-        raise failure
+                if not error.transient:
+                    raise
+            wait([self._ended], FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1))
+        return self._get_from_some_host(path, params)
 
     def _get_from_some_host(self, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
         first = self._active
@@ -296,12 +309,12 @@ class ProxmoxClient:
             try:
                 answer = self._send(target, _url(path, params), take)
             except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-                # Not raised from here: the exception at hand may hold the request, and with it the token's secret.
+                # Not raised here: the current exception may refer to the request, which contains the token's secret.
                 failure = self._explain(error, target, _shown(path))
             except (AddressNotAllowedError, TooMuchDataError) as error:
                 failure = type(error)(error.message, error.remedy)
             else:
-                self.raise_if_cancelled()  # what was read when everything was ended may be a part of the answer
+                self.raise_if_cancelled()  # an answer that was aborted may be incomplete
                 target.answered = True
                 return read_answer(answer, target.host, path, self.connection.token_id)
         if isinstance(failure, TooMuchDataError):
@@ -313,7 +326,7 @@ class ProxmoxClient:
         connection = self.connection
 
         def fingerprint() -> str | None:
-            # What a proxy leads to is not asked directly.
+            # A host behind a proxy is not contacted directly.
             if target.route.proxy:
                 return None
             return try_fetch_fingerprint(target.host, self._connect_timeout, connection.policy)
@@ -327,7 +340,7 @@ class ProxmoxClient:
         return min(self.connection.timeout, CONNECT_TIMEOUT)
 
     def _send(self, target: _Target, url: str, take: Callable[[int], None]) -> Answer:
-        # A first call that does not even connect was none.
+        # Do not count a call whose connection was never made.
         counted = target.answered
         if counted:
             self._count()
@@ -376,10 +389,10 @@ class ProxmoxClient:
 
     def raise_if_cancelled(self) -> None:
         """
-        Raises CancelledError or RunTimeoutError if everything has been ended. For whoever waits for something else.
+        Raise CancelledError or RunTimeoutError if the client has ended. For code that waits for something else.
         """
         if self._ended.done() and isinstance(why := self._ended.exception(), ProxmoxError):
-            # A new one each time: threads must not share a traceback.
+            # A new exception each time: threads must not share a traceback.
             raise type(why)(why.message, why.remedy)
 
 

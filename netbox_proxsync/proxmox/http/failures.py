@@ -1,4 +1,4 @@
-"""What an exception of the HTTP library means to an administrator."""
+"""Translates exceptions of the HTTP library into errors for the administrator."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from .tls import no_tls, tls_failure, unreachable, wrong_fingerprint
 
 __all__ = ('explain',)
 
-# No connection through it, or settings that name none.
+# The proxy does not connect, or its settings are invalid.
 BAD_PROXY = (ProxyError, ProxySchemeUnknown, InvalidProxyURL, InvalidSchema)
 
 
@@ -35,13 +35,13 @@ def explain(
     answered: bool,
 ) -> ProxmoxError:
     """
-    Turn an exception of urllib3 (or requests) into one of ours, which holds nothing of it.
+    Return the error for an exception of urllib3 or requests, without a reference to it.
 
     Args:
         call: The path of the call, for the message.
-        timeout, connect_timeout: Seconds, for the message.
-        fingerprint: Fetches the fingerprint of the certificate that the host shows.
-        answered: The host has answered before, so the connection was not refused because of what it is.
+        timeout, connect_timeout: The time limits in seconds, for the message.
+        fingerprint: Fetches the fingerprint of the certificate that the host presents.
+        answered: Whether the host has answered before, so that it is known to be the right kind of server.
     """
     causes = list(_causes(error))
     if isinstance(error, BAD_PROXY):
@@ -67,7 +67,7 @@ def explain(
 
 
 def _broken(causes: list[BaseException], host: Host, call: str, timeout: float, *, answered: bool) -> ProxmoxError:
-    """The connection stood (or so it seems) when it failed."""
+    """The error for a connection that failed after it was established, as far as can be determined."""
     kinds = (ReadTimeoutError, TimeoutError)
     if any(isinstance(cause, kinds) for cause in causes):
         if not answered:
@@ -89,13 +89,13 @@ def _broken(causes: list[BaseException], host: Host, call: str, timeout: float, 
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and all those that are wrapped in it, in whatever way."""
-    seen: set[int] = set()
+    """Yield the exception and all exceptions to which it refers."""
+    visited: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
         current = waiting.pop(0)
-        if not isinstance(current, BaseException) or id(current) in seen:
+        if not isinstance(current, BaseException) or id(current) in visited:
             continue
-        seen.add(id(current))
+        visited.add(id(current))
         yield current
         waiting += [getattr(current, 'reason', None), *current.args, current.__cause__, current.__context__]

@@ -1,4 +1,4 @@
-"""What an HTTP answer of Proxmox VE means: its data, or why there are none."""
+"""Interprets an HTTP response of Proxmox VE: its data, or an error."""
 
 import re
 from typing import Any, NamedTuple
@@ -20,15 +20,15 @@ __all__ = ('Answer', 'read_answer')
 # "Permission check failed (/vms/100, VM.Audit)"
 PERMISSION = re.compile(r'\((?P<path>/[^,\s]*), (?P<privilege>[A-Za-z.|]+)\)')
 MAX_REASON = 300
-# What a temporary overload or restart of a proxy in between looks like.
+# Temporary overload or restart of a proxy.
 TRANSIENT = (502, 503, 504)
-# The host could not reach the node: AnyEvent::HTTP's own codes, which pveproxy passes on. The first two may pass.
+# The host could not reach the node: codes of AnyEvent::HTTP, which pveproxy forwards. The first two may be transient.
 UNREACHABLE_NODE = range(595, 600)
 TRANSIENT_NODE = (595, 596)
 
 
 class Answer(NamedTuple):
-    """Status, reason phrase (some of Proxmox's errors are told nowhere else) and body."""
+    """Status, reason phrase (the only place of some error messages) and body of a response."""
 
     status: int
     reason: str | None
@@ -37,9 +37,10 @@ class Answer(NamedTuple):
 
 def read_answer(answer: Answer, host: Host, path: tuple[object, ...], token_id: str) -> dict[str, Any]:
     """
-    The document of an answer: `data`, and what a few calls put next to it.
+    Return the document of a response: `data`, and the keys that a few calls have beside it.
 
-    Raises AuthenticationError, PermissionDeniedError, NodeUnreachableError, APIError, ...
+    Raises:
+        ProxmoxError: The response is an error, or not one of Proxmox VE.
     """
     document = _document(answer.body)
     call = '/' + '/'.join(map(str, path))
@@ -92,7 +93,7 @@ def _refusal(
 
 
 def _reason(answer: Answer, document: Any) -> str:
-    """Proxmox's own words: the `message` of 8.x and 9.x, which is whole, or the reason phrase, on one line."""
+    """The error message on one line: the `message` of Proxmox VE 8 and 9, which is complete, or the reason phrase."""
     message = document.get('message') if isinstance(document, dict) else None
     words = message if isinstance(message, str) and message.strip() else answer.reason
     errors = document.get('errors') if isinstance(document, dict) else None

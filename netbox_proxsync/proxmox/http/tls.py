@@ -1,10 +1,10 @@
 """
-How a host proves that it is the one that may see the token: four ways, from safe to none.
+Verification of a host before it receives the token, in one of four modes:
 
-- `system`: a certificate by a certificate authority that the operating system trusts;
-- `ca`: by the given authority only;
-- `fingerprint`: exactly this certificate, whoever signed it, whatever name it carries;
-- `off`: nothing is proved.
+- `system`: a certificate of a certificate authority that the operating system trusts;
+- `ca`: a certificate of the given authority only;
+- `fingerprint`: exactly the certificate with this fingerprint, regardless of its issuer and name;
+- `off`: no verification.
 """
 
 import hashlib
@@ -50,9 +50,10 @@ class TLSMode(StrEnum):
 
 def normalize_fingerprint(text: str) -> str:
     """
-    A SHA-256 fingerprint as Proxmox shows it: 'AB:CD:...', from any of the usual spellings.
+    Return a SHA-256 fingerprint in the form of Proxmox VE, 'AB:CD:...', from any common notation.
 
-    Raises InvalidConnectionError for anything else, a SHA-1 fingerprint included.
+    Raises:
+        InvalidConnectionError: The text is anything else, such as a SHA-1 fingerprint.
     """
     digits = re.sub(r'[\s:-]', '', re.sub(r'^\s*sha-?256[\s:=]*', '', text, flags=re.IGNORECASE)).upper()
     if not FINGERPRINT.fullmatch(digits):
@@ -65,9 +66,10 @@ def normalize_fingerprint(text: str) -> str:
 
 def tls_context(mode: TLSMode, ca_certificate: str = '') -> ssl.SSLContext:
     """
-    The context for connections of that mode. Of `fingerprint` it proves nothing yet: see `transport.TLSAdapter`.
+    Return the TLS context for a mode. In mode `fingerprint`, `transport.TLSAdapter` performs the verification.
 
-    Raises InvalidConnectionError if the CA certificate is none.
+    Raises:
+        InvalidConnectionError: The CA certificate is not a certificate.
     """
     if mode in (TLSMode.FINGERPRINT, TLSMode.OFF):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -77,11 +79,11 @@ def tls_context(mode: TLSMode, ca_certificate: str = '') -> ssl.SSLContext:
     if mode is TLSMode.SYSTEM:
         context = ssl.create_default_context()
     else:
-        # create_default_context(cadata='') would take the operating system's authorities.
+        # create_default_context(cadata='') would trust the operating system's authorities.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         _load_ca(context, ca_certificate)
-    # The CA that Proxmox makes at installation has no keyUsage, which RFC 5280 demands and Python checks strictly by
-    # default from 3.13 on. The chain, the dates and the host name are verified as before.
+    # The CA that Proxmox VE creates at installation has no keyUsage, which RFC 5280 requires and Python checks by
+    # default from 3.13 on. The chain, the dates and the host name are still verified.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
@@ -115,7 +117,7 @@ def fetch_fingerprint(host: str, timeout: float = 10, policy: ContactPolicy | No
     failure: ProxmoxError
     try:
         with connect(target.name, target.port, policy or ContactPolicy(), deadline) as sock:
-            # The handshake as a whole takes no longer than the time limit of the socket.
+            # The time limit of the socket applies to the handshake as a whole.
             sock.settimeout(max(0.001, deadline - time.monotonic()))
             with tls_context(TLSMode.OFF).wrap_socket(sock, server_hostname=target.name) as secured:
                 certificate = secured.getpeercert(binary_form=True)
@@ -129,7 +131,7 @@ def fetch_fingerprint(host: str, timeout: float = 10, policy: ContactPolicy | No
 
 
 def unreachable(host: Host, error: BaseException, timeout: float) -> HostUnreachableError:
-    """What a failure to connect means."""
+    """Return the error for a failed connection."""
     if isinstance(error, socket.gaierror | UnicodeError):
         return HostUnreachableError(
             f'The name {host.name} is not known.', 'Is it spelled right, and known to the DNS that NetBox uses?'
@@ -154,18 +156,18 @@ def unreachable(host: Host, error: BaseException, timeout: float) -> HostUnreach
 
 
 def no_tls(host: Host, error: ssl.SSLError) -> ProxmoxError:
-    """What a handshake means that did not get as far as a certificate."""
+    """Return the error for a handshake that failed before the certificate."""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return unreachable(host, ConnectionResetError(), 0)
-    # Most of all WRONG_VERSION_NUMBER: plain HTTP, SSH or something else answers there.
+    # Usually WRONG_VERSION_NUMBER: the server speaks plain HTTP, SSH or another protocol.
     return NotProxmoxError(
         f'{host} does not speak TLS (https), so it is not the API of Proxmox VE.', 'Is the port right (8006)?'
     )
 
 
-def tls_failure(host: Host, error: ssl.SSLCertVerificationError, seen: str | None) -> TLSError:
+def tls_failure(host: Host, error: ssl.SSLCertVerificationError, fingerprint: str | None) -> TLSError:
     """What a certificate that was not accepted means, with the fingerprint that the host shows."""
-    shown = f' It shows the fingerprint {seen}.' if seen else ''
+    shown = f' It shows the fingerprint {fingerprint}.' if fingerprint else ''
     pin = 'compare the fingerprint with the one that Proxmox shows under System > Certificates, and pin it'
     code = error.verify_code
     if code in HOST_MISMATCH:
@@ -180,21 +182,22 @@ def tls_failure(host: Host, error: ssl.SSLCertVerificationError, seen: str | Non
     else:
         what = f'was not accepted ({error.verify_message})'
         remedy = f'Give the CA that signed it (/etc/pve/pve-root-ca.pem), or {pin}.'
-    return TLSError(f'The certificate of {host} {what}.{shown}', remedy, fingerprint=seen)
+    return TLSError(f'The certificate of {host} {what}.{shown}', remedy, fingerprint=fingerprint)
 
 
-def wrong_fingerprint(host: Host, seen: str | None) -> TLSError:
-    shown = f': it is {seen}' if seen else ''
+def wrong_fingerprint(host: Host, fingerprint: str | None) -> TLSError:
+    """Return the error for a certificate without the pinned fingerprint."""
+    shown = f': it is {fingerprint}' if fingerprint else ''
     return TLSError(
         f'The certificate of {host} does not have the pinned fingerprint{shown}.',
         'If the certificate was renewed, compare with System > Certificates in Proxmox and pin the new one. '
         'If not, somebody may be listening in.',
-        fingerprint=seen,
+        fingerprint=fingerprint,
     )
 
 
 def try_fetch_fingerprint(host: Host, timeout: float, policy: ContactPolicy) -> str | None:
-    """As `fetch_fingerprint`, None if there is none."""
+    """As `fetch_fingerprint`, but return None if it fails."""
     try:
         return fetch_fingerprint(str(host), timeout, policy)
     except ProxmoxError:

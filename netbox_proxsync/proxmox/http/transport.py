@@ -1,4 +1,4 @@
-"""The connections of the client: proved before a request is sent, kept for the next, limited in time and size."""
+"""The connections of the client: verified before a request is sent, reused, and limited in time and size."""
 
 import http.client
 import socket
@@ -24,24 +24,24 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from ..connections import AddressNotAllowedError, ContactPolicy, Sockets, check_behind_proxy, connect
 
-__all__ = ('Limits', 'Route', 'Sockets', 'TLSAdapter', 'limited')
+__all__ = ('LimitedSocket', 'Limits', 'Route', 'Sockets', 'TLSAdapter', 'limited')
 
-# Every exception as it is, and no redirect: both are the client's to decide.
+# Neither retry nor follow redirects here; the client handles both.
 NO_RETRY = Retry(total=False, redirect=False)
-# Bytes of status line and headers, together with all "100 Continue" before them; Proxmox's are about 500.
+# Bytes of status line and headers, including preceding "100 Continue" responses; Proxmox VE sends about 500.
 MAX_HEAD = 64 * 1024
 
 
 @dataclass(slots=True)
 class Limits:
     """
-    What one call may take, whatever the other side does: they count for each read and write on its socket.
+    The limits of one call, which are checked at each read and write on its socket.
 
     Attributes:
-        connected_by: When the connection must stand, with TLS and by way of a proxy; by `time.monotonic()`.
-        deadline: When the whole answer must be there.
-        size: Bytes that may still be read. The parts of a chunked answer and its trailers count as well.
-        connecting: The connection is being established.
+        connected_by: The deadline for the connection, including TLS and the proxy, on the clock of `time.monotonic()`.
+        deadline: The deadline for the complete answer.
+        size: The number of bytes that may still be read, including chunk headers and trailers.
+        connecting: Whether the connection is being established.
     """
 
     connected_by: float
@@ -51,14 +51,14 @@ class Limits:
 
     @property
     def seconds(self) -> float:
-        """Until the limit that counts at present. Raises TimeoutError when none are left."""
-        left = (self.connected_by if self.connecting else self.deadline) - time.monotonic()
-        if left <= 0:
+        """Seconds until the current deadline. Raises TimeoutError if it has passed."""
+        remaining = (self.connected_by if self.connecting else self.deadline) - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError('the whole answer')
-        return left
+        return remaining
 
     def read(self, size: int) -> None:
-        """Count what was read."""
+        """Count bytes that were read. Raises DecodeError beyond the limit."""
         self.size -= size
         if self.size < 0:
             raise DecodeError('the answer is too large')
@@ -69,7 +69,7 @@ _current = threading.local()
 
 @contextmanager
 def limited(limits: Limits) -> Iterator[None]:
-    """What this thread does on sockets of this module is one call."""
+    """Apply the limits to all sockets of this module that the current thread uses."""
     _current.limits = limits
     try:
         yield
@@ -81,11 +81,11 @@ def _limits() -> Limits | None:
     return getattr(_current, 'limits', None)
 
 
-class _LimitedSocket(socket.socket):
+class LimitedSocket(socket.socket):
     """
-    A socket on which every wait ends with the call of its thread.
+    A socket whose waits end at the deadline of the current thread's call.
 
-    The time limit of a socket by itself starts again with every byte.
+    The timeout of an ordinary socket restarts with every byte.
     """
 
     def recv(self, *args: Any) -> bytes:
@@ -116,20 +116,23 @@ class _LimitedSocket(socket.socket):
 
 
 def track_sockets(context: ssl.SSLContext, sockets: Sockets) -> None:
-    """Let the context make sockets that are limited, and known while their handshake may hang."""
+    """Let the context create sockets that are limited, and registered before their handshake."""
 
-    class Followed(_LimitedSocket, ssl.SSLSocket):
+    class LimitedSSLSocket(LimitedSocket, ssl.SSLSocket):
+        """Registers itself before the handshake."""
+
         def do_handshake(self, *args: Any, **kwargs: Any) -> None:
+            """Perform the handshake within the limits."""
             sockets.add(self)
             self._limit_wait()
             super().do_handshake(*args, **kwargs)
 
-    context.sslsocket_class = Followed
+    context.sslsocket_class = LimitedSSLSocket
 
 
 class _Head:
-    """What http.client reads the head of an answer from, limited in size: it would read a hundred headers of 64 KiB,
-    and "100 Continue" without end."""
+    """The stream from which http.client reads status line and headers, with a size limit. http.client itself accepts a
+    hundred headers of 64 KiB, and an unlimited number of "100 Continue" responses."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
@@ -145,15 +148,14 @@ class _Head:
     def close(self) -> None:
         self.stream.close()
 
-    def flush(self) -> None:
-        self.stream.flush()
-
 
 class _Response(http.client.HTTPResponse):
+    """A response whose head is limited in size."""
+
     def begin(self) -> None:
-        if self.headers is not None:
-            return
-        stream, self.fp = self.fp, _Head(self.fp)
+        stream = self.fp
+        head: Any = _Head(stream)  # has the methods of a BufferedReader that http.client uses for the head
+        self.fp = head
         try:
             super().begin()
         except http.client.HTTPException as error:
@@ -161,7 +163,7 @@ class _Response(http.client.HTTPResponse):
                 raise DecodeError('the head of the answer has too many headers') from error
             raise
         finally:
-            # None: it was closed, since nothing follows the head.
+            # None if it was closed because the response has no body.
             if self.fp is not None:
                 self.fp = stream
 
@@ -171,12 +173,12 @@ def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes]
         response_class = _Response
 
         def _new_conn(self) -> socket.socket:
-            """To the host or, if there is one, to the proxy before it. The errors are those that urllib3 knows."""
+            """Connect to the host, or to its proxy. Raises the errors of urllib3."""
             deadline = _current.limits.connected_by
             if self._tunnel_host:
                 check_behind_proxy(self._tunnel_host, self._tunnel_port or self.default_port, policy, deadline, sockets)
             try:
-                sock = connect(self._dns_host, self.port, policy, deadline, sockets, _LimitedSocket)
+                sock = connect(self._dns_host, self.port, policy, deadline, sockets, LimitedSocket)
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
             except AddressNotAllowedError as error:
@@ -213,20 +215,20 @@ def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes]
 
 class TLSAdapter(HTTPAdapter):
     """
-    Connections to one host, proved in one way, before the first byte of a request (which holds the token) is sent.
+    Connections to one host, which is verified before the first byte of a request (with the token) is sent.
 
-    requests by itself can neither pin a fingerprint nor use the operating system's authorities (it takes certifi's, or
-    whatever REQUESTS_CA_BUNDLE says), and it adds certifi's to an own context. So its handling of `verify` is replaced.
+    requests can neither pin a fingerprint nor use the operating system's authorities (it uses those of certifi or
+    REQUESTS_CA_BUNDLE), and it adds certifi's to a custom context. Its handling of `verify` is therefore replaced.
 
     Args:
         context: From `tls.tls_context`.
-        fingerprint: If given, the SHA-256 fingerprint of the only certificate that is accepted.
-        sockets: Told of every new socket.
-        policy: Which addresses may be contacted, the proxy's as well.
-        size: Connections that are kept and re-used; further threads wait for one.
+        fingerprint: The SHA-256 fingerprint of the only accepted certificate; None to verify by the context.
+        sockets: Registers every new socket.
+        policy: The addresses that may be contacted, including the proxy's.
+        size: The number of pooled connections; further threads wait for one.
 
     Attributes:
-        certificate: What the host showed last, in DER; empty before the first connection.
+        certificate: The last certificate of the host in DER format; empty before the first connection.
     """
 
     def __init__(
@@ -235,7 +237,7 @@ class TLSAdapter(HTTPAdapter):
         self._tls: dict[str, Any] = {'ssl_context': context}
         if fingerprint:
             self._tls['assert_fingerprint'] = fingerprint
-        # For a proxy that speaks TLS itself: as urllib3 would make it, but with limits.
+        # For a proxy that uses TLS: as urllib3 would create it, but with limits.
         self._proxy_context = create_urllib3_context(cert_reqs=context.verify_mode)
         self._proxy_context.load_default_certs()
         track_sockets(self._proxy_context, sockets)
@@ -245,7 +247,7 @@ class TLSAdapter(HTTPAdapter):
 
     @property
     def expires(self) -> datetime | None:
-        """When the certificate ends that the host showed last; None if that is not known."""
+        """The expiry of the last certificate of the host; None if it is not known."""
         try:
             return x509.load_der_x509_certificate(self.certificate).not_valid_after_utc
         except ValueError:
@@ -260,6 +262,7 @@ class TLSAdapter(HTTPAdapter):
         self._track(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Return the pools for a proxy, with the TLS context of this adapter."""
         manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._proxy_context, **kwargs, **self._tls)
         self._track(manager)
         return manager
@@ -268,28 +271,28 @@ class TLSAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, 'https': self._pool_class}
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        """Return the host only: the TLS settings of requests are not used."""
         host, _ = super().build_connection_pool_key_attributes(request, True, None)
         return host, {}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        pass  # the context decides
+        """Do nothing: the TLS context verifies the certificate."""
 
 
 class Route:
     """
-    GET requests to one host.
+    The route to one host, over which GET requests are sent.
 
-    Whatever is the same for every call (headers, proxy, time limits, the pool of connections) is worked out once by
-    requests, and the calls go to its pool directly: with thousands of them, most of the time that NetBox itself spends
-    on a call would go into working it out again.
+    Headers, proxy, limits and the connection pool are the same for all calls. requests computes them once, and the
+    calls use the pool directly: for thousands of calls, computing them anew would dominate NetBox's own time.
 
     Args:
-        url: Of the API, to which the paths of the calls are appended.
-        session: Says which headers are sent.
-        proxies: By scheme, and nothing from the environment of the process: NetBox's settings count.
-        timeout: Seconds that a call may take.
-        connect_timeout: Seconds of them until the connection must stand.
-        max_size: Bytes that may be read for a call.
+        url: The URL of the API, to which the paths of calls are appended.
+        session: Defines the headers.
+        proxies: By scheme. The environment of the process is ignored in favor of NetBox's settings.
+        timeout: The time limit of a call in seconds.
+        connect_timeout: The part of it for the connection.
+        max_size: The maximum number of bytes read for a call.
     """
 
     def __init__(
@@ -303,7 +306,7 @@ class Route:
         max_size: int,
     ) -> None:
         self._url = url
-        # Neither a password from .netrc.
+        # Do not read credentials from ~/.netrc either.
         session.trust_env = False
         self._session = session
         self._adapter = adapter
@@ -314,7 +317,7 @@ class Route:
 
     @property
     def proxy(self) -> str | None:
-        """The proxy that leads to the host."""
+        """The proxy for the host; None if there is none."""
         return select_proxy(self._url, self._proxies)
 
     @cached_property
@@ -334,9 +337,12 @@ class Route:
     @contextmanager
     def get(self, path: str) -> Iterator[BaseHTTPResponse]:
         """
-        One call: its response, of which the body is not read yet. All is limited until the end of the context.
+        Send a call and yield its response before the body is read. The limits apply until the end of the context.
 
-        Raises what urllib3 does; requests, of a proxy that cannot be; AddressNotAllowedError.
+        Raises:
+            urllib3.exceptions.HTTPError: The call failed.
+            requests.exceptions.RequestException: The proxy settings are invalid.
+            AddressNotAllowedError: The policy forbids the address.
         """
         now = time.monotonic()
         limits = Limits(now + self._connect_timeout, now + self._timeout, self._max_size)
@@ -348,7 +354,7 @@ class Route:
                 retries=NO_RETRY,
                 redirect=False,
                 assert_same_host=False,
-                # The limits count: this one would be set on the socket, for each wait by itself.
+                # `Limits` apply instead: this timeout would be set on the socket and restart with each wait.
                 timeout=None,
                 preload_content=False,
                 decode_content=False,
@@ -356,11 +362,12 @@ class Route:
             try:
                 yield response
             except BaseException:
-                response.close()  # what is left of the answer must not be taken for the next one
+                response.close()  # the rest of this answer must not be read as the next one
                 raise
             finally:
                 response.release_conn()
 
     def close(self) -> None:
+        """Close all connections."""
         self._adapter.close()
         self._session.close()

@@ -1,4 +1,4 @@
-"""Which addresses of a guest may become IP addresses in NetBox, and why the others do not."""
+"""Decides which addresses of a guest are documented in NetBox, with the reason for those that are not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ..inventory import Address, AddressOrigin, IgnoredAddress
 
 __all__ = ('AddressFilters', 'assess')
 
-# Property of an address -> why it is none of a NIC.
+# Property of an address -> the reason why such an address is not documented.
 UNUSABLE = {
     'is_unspecified': 'It is the unspecified address.',
     'is_loopback': 'It is a loopback address.',
@@ -32,12 +32,12 @@ BROADCAST = IPv4Address('255.255.255.255')
 @dataclass(frozen=True, slots=True)
 class AddressFilters:
     """
-    Addresses that the administrator does not want in NetBox.
+    The addresses that are excluded by the settings of the endpoint.
 
     Attributes:
-        interfaces: Shell patterns; what runs on an interface of such a name inside the guest is left out.
-        prefixes: Addresses in these networks are left out, configured ones too.
-        limit: How many addresses of one guest are taken at most, and so of one NIC.
+        interfaces: Shell patterns for names of interfaces inside the guest, whose reported addresses are excluded.
+        prefixes: Networks whose addresses are excluded, including configured ones.
+        limit: The maximum number of addresses of one guest.
     """
 
     interfaces: tuple[str, ...] = (
@@ -56,11 +56,11 @@ class AddressFilters:
     limit: int = 256
 
     def excludes_interface(self, name: str) -> bool:
-        """Whether a pattern matches the name of an interface inside the guest."""
+        """Return whether a pattern matches the name of an interface inside the guest."""
         return any(fnmatchcase(name, pattern) for pattern in self.interfaces)
 
     def excludes_address(self, address: IPv4Address | IPv6Address) -> bool:
-        """Whether an address is in one of the excluded networks."""
+        """Return whether an address is in an excluded network."""
         return any(address in prefix for prefix in self.prefixes)
 
 
@@ -75,12 +75,13 @@ def assess(
     reported: bool = False,
 ) -> Address | IgnoredAddress:
     """
-    An address that was configured or reported: usable, or ignored with the reason.
+    Return a configured or reported address: usable, or ignored with the reason.
 
     Args:
-        text: The host address; may be any text.
-        prefix: Its prefix length; one that is impossible counts as not given.
-        origins: By IP version.
+        text: The host address; any text is allowed.
+        prefix: The prefix length; an invalid one is ignored.
+        origins: The origin by IP version.
+        source: The source for display, as in `Address`.
     """
     reason = None
     try:
@@ -103,9 +104,9 @@ def assess(
 
 
 def _interface(host: IPv4Address | IPv6Address, prefix: int | None) -> tuple[IPv4Interface | IPv6Interface, bool]:
-    # NetBox knows no /0 addresses.
+    # NetBox does not support /0 addresses.
     has_prefix = prefix is not None and 0 < prefix <= host.max_prefixlen
-    # By the number: `ip_interface` would read the text once more, as IPv4 first.
+    # From the number: `ip_interface` would parse the text again.
     interface = IPv4Interface if host.version == 4 else IPv6Interface
     return interface((int(host), prefix if has_prefix else host.max_prefixlen)), has_prefix
 
@@ -120,7 +121,7 @@ def _why_unusable(
         return 'It is the broadcast address.'
     if filters.excludes_address(host):
         return 'It is in a network that the filter of the endpoint excludes.'
-    # NetBox refuses both on an interface; networks of one or two addresses have neither.
+    # NetBox rejects both on an interface; networks with one or two addresses have neither.
     if network is not None and network.num_addresses > 2:
         if host == network.network_address:
             return 'It is the address of its network, which NetBox accepts on no interface.'

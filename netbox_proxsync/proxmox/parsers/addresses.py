@@ -1,4 +1,4 @@
-"""Static configuration and what runs in the guest -> the addresses of each NIC."""
+"""Combines static configuration and reported interfaces into the addresses of each NIC."""
 
 import re
 from collections import Counter
@@ -36,17 +36,17 @@ __all__ = (
 STATIC_SOURCE = {GuestType.QEMU: 'cloud-init', GuestType.LXC: 'container configuration'}
 RUNNING_SOURCE = {GuestType.QEMU: 'guest agent', GuestType.LXC: 'container interfaces'}
 STATIC_ORIGINS = {4: AddressOrigin.STATIC, 6: AddressOrigin.STATIC}
-# What a configuration may say instead of an address -> how a running address of that family came about.
+# Values of a configuration in place of an address -> the origin of a reported address of that IP version.
 MODES = {'dhcp': AddressOrigin.LEASED, 'auto': AddressOrigin.AUTOCONFIGURED, 'manual': AddressOrigin.OBSERVED}
 
-# Names of interfaces that usually sit on top of the one that is the NIC, on Linux, BSD and Windows.
+# Names of interfaces that are usually stacked on a physical one, on Linux, BSD and Windows.
 STACKED = re.compile(
     r'.*[.:@]|(vlan|vmbr|br[-_0-9]|bridge|bond|team|lagg|macv|ipvl|dummy|vEthernet|docker|veth|virbr|tap|tun)'
 )
 
 
 def _is_address(configured: str) -> bool:
-    """Whether the configuration gives an address. Only beside one, a gateway means something."""
+    """Return whether the configured value is an address. A gateway is only valid together with an address."""
     return bool(configured) and configured not in MODES
 
 
@@ -72,7 +72,7 @@ class _Static:
 
     @property
     def hosts(self) -> Reading[frozenset[Host] | None]:
-        """The addresses without their prefix lengths, as far as they are addresses; None: nothing is told."""
+        """The valid addresses without their prefix lengths; None if the configuration does not define them."""
         if self.unreadable is not None:
             return self.unreadable
         return frozenset(_hosts(self.addresses)) if self.is_defined else None
@@ -83,8 +83,8 @@ class _Static:
 
     @property
     def running_origins(self) -> dict[int, AddressOrigin]:
-        # IPv4 has no SLAAC. Where a file that was edited by hand says `auto` for it, that tells nothing, and NetBox has
-        # no such status for an IPv4 address.
+        # IPv4 has no SLAAC, and NetBox has no such status for an IPv4 address. `auto` for IPv4, in a file that was
+        # edited by hand, is ignored.
         leased = self.ipv4 == 'dhcp'
         return {
             4: AddressOrigin.LEASED if leased else AddressOrigin.OBSERVED,
@@ -99,16 +99,16 @@ def nic_addresses(
     filters: AddressFilters | None = None,
 ) -> dict[str, NicAddresses]:
     """
-    The addresses of every NIC of a guest, by NIC key.
+    Return the addresses of every NIC of a guest by NIC key.
 
-    Static addresses come first: a container's `ip` / `ip6` are facts; cloud-init's `ipconfigN` is a wish, which counts
-    only if there is a cloud-init drive, and if the guest has that address or cannot be asked. Then what runs, over all
-    guest interfaces that carry the NIC's MAC. An address that two NICs claim belongs to the first. What is left out is
-    listed with the reason.
+    Static addresses come first. `ip` and `ip6` of a container are facts. `ipconfigN` of cloud-init is a request, which
+    is used only if there is a cloud-init drive, and if the guest has the address or cannot be queried. Reported
+    addresses follow, from all interfaces in the guest with the MAC address of the NIC. An address of two NICs belongs
+    to the first. Excluded addresses are listed with the reason.
 
     Args:
-        running: The guest's interfaces, or why they are not known (off, no agent, refused, ...).
-        filters: What is left out besides; by default, the usual interfaces of container hosts.
+        running: The interfaces reported by the guest, or why they are not known (stopped, no agent, refused, ...).
+        filters: Further exclusions; by default, the usual interfaces of container hosts.
     """
     guest_type = GuestType(guest_type)
     filters = filters or AddressFilters()
@@ -131,17 +131,17 @@ def guest_only_interfaces(
     filters: AddressFilters | None = None,
 ) -> Reading[tuple[GuestOnlyInterface, ...]]:
     """
-    The interfaces with addresses that belong to none of the NICs that could be read.
+    Return the interfaces with addresses that match none of the readable NICs.
 
     Args:
-        nics: As `nic_addresses` returned them.
+        nics: The result of `nic_addresses`.
     """
     if isinstance(running, Unreadable):
         return running
     filters = filters or AddressFilters()
     readable = {nic.mac for nic in config.nics if nics[nic.key].running is None}
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
-    if any(interface.garbled for interface in others):
+    if any(interface.is_incomplete for interface in others):
         return Unreadable('The guest answered with interfaces that cannot be read completely.')
     static = _Static()
     found = []
@@ -161,7 +161,7 @@ def guest_only_interfaces(
 
 
 def _name(nic: Nic) -> str | None:
-    """What the configuration calls the interface inside the guest; None if it does not, or if that is not known."""
+    """The configured name of the interface inside the guest; None if there is none, or it is not known."""
     return nic.name if known(nic.name) else None
 
 
@@ -169,7 +169,7 @@ def _carriers(
     nic: Nic, running: Reading[tuple[GuestInterface, ...]], macs: Counter[str | None]
 ) -> Reading[tuple[GuestInterface, ...]]:
     """
-    The guest interfaces with the NIC's MAC, the NIC itself first; Unreadable if they do not tell all its addresses.
+    The reported interfaces with the MAC address of the NIC, the NIC itself first; Unreadable if they may be incomplete.
     """
     if isinstance(running, Unreadable):
         return running
@@ -179,21 +179,21 @@ def _carriers(
         return Unreadable(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
     if macs[nic.mac] > 1:
         return Unreadable(f'Two NICs of the guest share the MAC address {nic.mac}; its addresses cannot be told apart.')
-    if any(interface.garbled and interface.mac in (nic.mac, None) for interface in running):
+    if any(interface.is_incomplete and interface.mac in (nic.mac, None) for interface in running):
         return Unreadable('The guest answered with interfaces that cannot be read completely.')
     carriers = [interface for interface in running if interface.mac == nic.mac]
     if not carriers:
-        # In another network namespace, or without a driver: its addresses are out of sight, which is not gone.
+        # It is in another network namespace or has no driver: its addresses are not visible, but may exist.
         return Unreadable(f'No interface in the guest has the MAC address {nic.mac} of {nic.key}.')
     return tuple(sorted(carriers, key=lambda interface: _rank(nic, interface)))
 
 
 def _rank(nic: Nic, interface: GuestInterface) -> tuple[bool, bool]:
     """
-    Sorts the interface that is the NIC before those on top of it (VLAN, bridge, bond), which share its MAC.
+    The sort key that puts the NIC before interfaces stacked on it (VLAN, bridge, bond), which share its MAC address.
 
-    Neither source tells which is which. In a container it is the one with the configured name; else names that look
-    like something on top come last, and among the others the guest's own order stands.
+    The sources do not distinguish them. In a container, the NIC has the configured name. Otherwise, names that look
+    like stacked interfaces come last, and the order of the guest decides among the others.
     """
     return interface.name != _name(nic), STACKED.match(interface.name) is not None
 
@@ -209,7 +209,9 @@ def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
     has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unreadable) else config.cloudinit_drive
     if not has_drive or config.cloudinit_custom is True:
         return _Static()
-    wish = unreadable or config.cloudinit.get(int(nic.key.removeprefix('net')), {})
+    wish: Reading[Mapping[str, str]] = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
+    if unreadable is not None:
+        wish = unreadable
     if isinstance(wish, Unreadable):
         return _Static(is_defined=True, unreadable=wish)
     return _static_of(*(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6')))
@@ -229,7 +231,7 @@ def _of_nic(
     carriers: Reading[tuple[GuestInterface, ...]],
     filters: AddressFilters,
 ) -> NicAddresses:
-    """The addresses of one NIC, before those that another NIC has are taken out."""
+    """The addresses of one NIC, including those that another NIC has as well."""
     configured, ignored = _sorted_out(_configured(guest_type, static, name, filters))
     unreadable = carriers if isinstance(carriers, Unreadable) else None
     observed: list[Address] = []
@@ -306,17 +308,17 @@ def _ignored(address: Address, reason: str) -> IgnoredAddress:
 
 
 def _completed(address: Address, observed: list[Address]) -> Address:
-    """A configured address with what only the guest tells: its interface, and the prefix length if not configured."""
-    for seen in observed:
-        if seen.interface.ip == address.interface.ip:
+    """A configured address with the interface name, and a missing prefix length, as reported by the guest."""
+    for reported in observed:
+        if reported.interface.ip == address.interface.ip:
             if not address.has_prefix:
-                address = replace(address, interface=seen.interface, has_prefix=seen.has_prefix)
-            return replace(address, guest_interface=seen.guest_interface, reported=True)
+                address = replace(address, interface=reported.interface, has_prefix=reported.has_prefix)
+            return replace(address, guest_interface=reported.guest_interface, reported=True)
     return address
 
 
 def _granted(wishes: list[Address], observed: list[Address]) -> tuple[list[Address], list[IgnoredAddress]]:
-    """Of what cloud-init asks for, what the guest has; and the rest as ignored."""
+    """Split the addresses requested by cloud-init into those that the guest has and ignored ones."""
     hosts = {address.interface.ip for address in observed}
     return _sorted_out(
         wish
@@ -327,7 +329,7 @@ def _granted(wishes: list[Address], observed: list[Address]) -> tuple[list[Addre
 
 
 def _unique(addresses: Iterable[Address]) -> tuple[Address, ...]:
-    """The first of each host address: a configured one wins over the same one running."""
+    """Keep the first of each host address, so that a configured address precedes the same reported one."""
     by_host: dict[Host, Address] = {}
     for address in addresses:
         by_host.setdefault(address.interface.ip, address)
@@ -335,7 +337,7 @@ def _unique(addresses: Iterable[Address]) -> tuple[Address, ...]:
 
 
 def _without_held(found: NicAddresses, holders: dict[Host, str], limit: int) -> NicAddresses:
-    """Take out what an earlier NIC has."""
+    """Move the addresses that an earlier NIC has to the ignored ones."""
     kept, ignored = _sorted_out(
         _ignored(address, f'{holders[address.interface.ip]} of the same guest has it.')
         if address.interface.ip in holders
@@ -347,9 +349,9 @@ def _without_held(found: NicAddresses, holders: dict[Host, str], limit: int) -> 
 
 def _within_limit(found: Mapping[str, NicAddresses], limit: int) -> dict[str, NicAddresses]:
     """
-    The addresses of a guest without those beyond the limit: configured ones come first, then those of all NICs in turn.
+    Remove the addresses of a guest beyond the limit. Configured ones take precedence, then those of all NICs in turn.
 
-    Which ones are kept does not depend on the order in which the guest reports them.
+    The selection does not depend on the order in which the guest reports the addresses.
     """
     if sum(len(nic.addresses) for nic in found.values()) <= limit:
         return dict(found)
@@ -391,7 +393,7 @@ def _limited(nic: NicAddresses, kept: Container[Host]) -> NicAddresses:
 
 
 def _shortened(ignored: list[IgnoredAddress], limit: int) -> tuple[IgnoredAddress, ...]:
-    """As many as a person may want to read; then how many more there are."""
+    """Limit the list for display, and count the rest."""
     more = len(ignored) - limit
     if more <= 0:
         return tuple(ignored)

@@ -1,4 +1,4 @@
-"""Boot order of virtual machines, resolved as qemu-server does (device_bootorder in PVE/QemuServer.pm)."""
+"""The boot order of virtual machines, resolved as in qemu-server (device_bootorder in PVE/QemuServer.pm)."""
 
 import re
 from collections.abc import Mapping, Sequence

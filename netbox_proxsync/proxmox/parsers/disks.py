@@ -13,37 +13,39 @@ DISK_KEY = {
     GuestType.QEMU: re.compile(r'(ide|sata|scsi|virtio)(0|[1-9][0-9]{0,3})', re.ASCII),
     GuestType.LXC: re.compile(r'rootfs|(mp)(0|[1-9][0-9]{0,3})', re.ASCII),
 }
-# For virtual machines the order in which Proxmox walks over the drives.
+# For virtual machines, the order in which Proxmox VE iterates over drives.
 BUSES = ('rootfs', 'mp', 'ide', 'scsi', 'virtio', 'sata')
 VOLUME_KEYS = {GuestType.QEMU: ('file', 'volume'), GuestType.LXC: ('volume', 'file')}
-# pve-storage, PVE/Storage.pm, parse_volume_id. A path never matches, whatever colons it has.
+# pve-storage, PVE/Storage.pm, parse_volume_id. A path never matches, even if it contains colons.
 VOLUME_ID = re.compile(r'([a-z][a-z0-9._-]*[a-z0-9]):(.+)', re.IGNORECASE | re.ASCII | re.DOTALL)
 # qemu-server, PVE/QemuServer/Drive.pm, drive_is_cloudinit.
 CLOUD_INIT = re.compile(r'[:/](?:vm-[0-9]+-)?cloudinit(?:\.(?:raw|cow|qcow|qcow2|qed|vmdk|cloop))?$')
 EXTENSION = re.compile(r'\.(raw|cow|qcow|qcow2|qed|vmdk|cloop|subvol)$')
 
 
-# Instead of a volume: an empty tray, and the drive of the host.
+# Values in place of a volume: an empty drive, and the drive of the host.
 NO_VOLUMES = ('none', 'cdrom')
 
 
 class DriveRole(Enum):
-    """What a drive of a virtual machine is."""
+    """The role of a drive of a virtual machine."""
 
     DISK = 'disk'
     CDROM = 'cdrom'
     CLOUD_INIT = 'cloud-init'
-    EMPTY = 'empty'  # `none` or `cdrom` without `media=cdrom`: nothing in it, and no CD-ROM for Proxmox
+    EMPTY = 'empty'  # `none` or `cdrom` without `media=cdrom`: no volume, and not a CD-ROM for Proxmox VE
 
 
 def disk_keys(guest_type: GuestType, keys: Iterable[str]) -> list[str]:
-    """Those of the keys of a configuration that hold disks, mount points or CD-ROMs: by bus, then number."""
+    """Return the keys of a configuration for disks, mount points and CD-ROMs, sorted by bus and number."""
     matches = [match for match in map(DISK_KEY[guest_type].fullmatch, keys) if match]
     return [match[0] for match in sorted(matches, key=_position)]
 
 
 def drive_role(value: object) -> DriveRole:
-    """What a drive of a virtual machine is, from its property string. Raises ParseError if that cannot be told."""
+    """
+    Return the role of a drive of a virtual machine from its property string. Raises ParseError if it is unreadable.
+    """
     properties = read_properties(value, default_key=VOLUME_KEYS[GuestType.QEMU][0])
     volume = _volume_id(GuestType.QEMU, properties)
     if CLOUD_INIT.search(volume):
@@ -55,9 +57,9 @@ def drive_role(value: object) -> DriveRole:
 
 def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
     """
-    One disk or mount point; None if it is a CD-ROM or cloud-init drive.
+    Parse one disk or mount point; None for a CD-ROM or cloud-init drive.
 
-    Each attribute whose sub-key cannot be read is Unreadable; all of them are, if not even the volume can be read.
+    An attribute whose sub-key cannot be read is Unreadable; if the volume cannot be read, all are.
     """
     try:
         if guest_type is GuestType.QEMU and drive_role(value) is not DriveRole.DISK:
@@ -68,7 +70,7 @@ def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
         return _unreadable(key, Unreadable(f'"{key}" cannot be read: {error}.'))
     match = VOLUME_ID.fullmatch(volume_id)
     storage, volume = match.groups() if match else (None, volume_id)
-    told = {
+    options = {
         name: read_value(text, properties[name], f'{name} of {key}') for name in ('format', 'mp') if name in properties
     }
     return Disk(
@@ -76,14 +78,14 @@ def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
         size=_size(key, properties.get('size')),
         storage=storage,
         volume=volume,
-        format=told.get('format', _format(guest_type, storage, volume)),
-        mount_point='/' if key == 'rootfs' else told.get('mp'),
+        format=options.get('format', _format(guest_type, storage, volume)),
+        mount_point='/' if key == 'rootfs' else options.get('mp'),
         passthrough=storage is None,
     )
 
 
 def _unreadable(key: str, why: Unreadable) -> Disk:
-    """A drive or mount point that exists and of which nothing else is known."""
+    """A drive or mount point that exists, and of which nothing else is known."""
     return Disk(key=key, size=why, storage=why, volume=why, format=why, mount_point=why, passthrough=why)
 
 
@@ -120,12 +122,13 @@ def _format(guest_type: GuestType, storage: str | None, volume: str) -> str | No
     """
     The format of a volume without `format=`.
 
-    Volumes in files tell it by their extension; file systems by the name `subvol-`; everything else is a block volume
-    (LVM, ZFS, RBD, ...), thus raw. QEMU takes a path without `format=` as raw; a bind mount has no format.
+    It is the extension of a volume in a file, and 'subvol' for a name with `subvol-`. Every other volume is a block
+    device (LVM, ZFS, RBD, ...) and therefore raw. QEMU uses a path without `format=` as raw; a bind mount has no
+    format.
     """
     if storage is None:
         return 'raw' if guest_type is GuestType.QEMU else None
-    name = volume.rpartition('/')[2]  # of a linked clone, the clone and not its base
+    name = volume.rpartition('/')[2]  # for a linked clone, the clone instead of its base
     if extension := EXTENSION.search(name):
         return extension[1]
     return 'subvol' if name.startswith(('subvol-', 'basevol-')) else 'raw'

@@ -1,4 +1,4 @@
-"""What runs inside a guest: interfaces and addresses as the guest agent and `/lxc/{id}/interfaces` tell them."""
+"""Interfaces and addresses inside a running guest, from the guest agent and `/lxc/{id}/interfaces`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ __all__ = ('GuestAddress', 'GuestInterface', 'parse_agent_interfaces', 'parse_co
 @dataclass(frozen=True, slots=True)
 class GuestAddress:
     """
-    An address as the guest reported it.
+    An address as reported by the guest.
 
     Attributes:
-        text: May be anything, e.g. 'fe80::1%eth0'.
-        prefix: The prefix length; None if not told (Windows says -1).
-        temporary: A privacy address. Neither source tells it up to Proxmox VE 9.2; `temporary` is iproute2's name.
+        text: Any text, e.g. 'fe80::1%eth0'.
+        prefix: The prefix length; None if not reported (Windows reports -1).
+        temporary: Whether it is a privacy address. Proxmox VE up to 9.2 does not report it; the name is iproute2's.
     """
 
     text: str
@@ -30,24 +30,26 @@ class GuestInterface:
     A network interface inside a guest.
 
     Attributes:
-        mac: Upper case with colons; None if it has none or the guest did not say.
-        garbled: Part of it could not be read, so an address that is missing here is not known to be gone.
+        mac: Upper case with colons; None if there is none or it was not reported.
+        is_incomplete: Whether a part of the interface could not be read, so that the absence of an address is not
+            reliable.
     """
 
     name: str
     mac: str | None
     addresses: tuple[GuestAddress, ...]
-    garbled: bool = False
+    is_incomplete: bool = False
 
 
 def parse_agent_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     """
-    The answer of `/qemu/{id}/agent/network-get-interfaces`: `{'result': [...]}`, or the bare list.
+    Parse the answer of `/qemu/{id}/agent/network-get-interfaces`: `{'result': [...]}`, or only the list.
 
-    An element that cannot be read does not spoil the others; it is marked as `garbled`.
+    An unreadable element is marked as `is_incomplete` and does not affect the others.
 
     Raises:
-        ParseError: There is no list. If the agent refused (`result.error`, with HTTP 200), with its words.
+        ParseError: There is no list. If the agent refused (`result.error`, with HTTP 200), the message includes its
+            error.
     """
     result = raw.get('result', raw) if isinstance(raw, Mapping) else raw
     if isinstance(result, Mapping) and 'error' in result:
@@ -57,9 +59,9 @@ def parse_agent_interfaces(raw: object) -> tuple[GuestInterface, ...]:
 
 def parse_container_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     """
-    The answer of `/lxc/{id}/interfaces`, of any version; null, which is the answer for a stopped container, is ().
+    Parse the answer of `/lxc/{id}/interfaces` of any version; null, the answer for a stopped container, gives ().
 
-    An element that cannot be read does not spoil the others; it is marked as `garbled`.
+    An unreadable element is marked as `is_incomplete` and does not affect the others.
 
     Raises:
         ParseError: There is no list.
@@ -79,7 +81,7 @@ def _interfaces(raw: object, teller: str, addresses: Callable[[Raw], Found]) -> 
 
 def _interface(raw: object, addresses: Callable[[Raw], Found]) -> GuestInterface:
     if not isinstance(raw, Mapping):
-        return GuestInterface('', None, (), garbled=True)
+        return GuestInterface('', None, (), is_incomplete=True)
     name = raw.get('name')
     mac = raw.get('hardware-address', raw.get('hwaddr'))
     found = list(addresses(raw))
@@ -87,13 +89,14 @@ def _interface(raw: object, addresses: Callable[[Raw], Found]) -> GuestInterface
         name=name if isinstance(name, str) else '',
         mac=parse_mac(mac),
         addresses=tuple(address for address in found if address is not None),
-        # A text that is no MAC address is none (tunnels have other hardware addresses), but 5 means nothing.
-        garbled=None in found or not isinstance(mac, str | None),
+        # A text that is not a MAC address means none (tunnels have other hardware addresses); any other type is
+        # invalid.
+        is_incomplete=None in found or not isinstance(mac, str | None),
     )
 
 
 def _address_list(raw: Raw) -> Found:
-    """`ip-addresses`, which is absent (or null) where there is no address."""
+    """The addresses in `ip-addresses`, which is absent or null if there are none."""
     addresses = raw.get('ip-addresses')
     if addresses is None:
         return ()
@@ -102,8 +105,8 @@ def _address_list(raw: Raw) -> Found:
 
 def _container_addresses(raw: Raw) -> Found:
     """
-    8.1 and newer list all addresses in `ip-addresses`. Where that is missing or empty, `inet` and `inet6` have one
-    each.
+    Proxmox VE 8.1 and newer list all addresses in `ip-addresses`. If it is absent or empty, `inet` and `inet6` hold one
+    address each.
     """
     if raw.get('ip-addresses') and isinstance(raw['ip-addresses'], list):
         return _address_list(raw)

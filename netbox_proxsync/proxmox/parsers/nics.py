@@ -1,4 +1,4 @@
-"""Virtual NICs: the `netN` property strings of both kinds of guests."""
+"""Virtual NICs: the `netN` property strings of both types of guests."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""What a node is made of (`/nodes/N/status`) and the certificates that it shows (`/nodes/N/certificates/info`)."""
+"""The facts of a node (`/nodes/N/status`) and its certificates (`/nodes/N/certificates/info`)."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from .rows import Row, number, parse_rows, reading, word
 __all__ = ('certificate_served', 'parse_certificates', 'parse_node_facts')
 
 COUNTS = range(1, 2**63)
-TIMES = range(253_402_300_800)  # up to the year 9999, where certificates end that never do
-# pveproxy serves the first of these that is there.
+TIMES = range(253_402_300_800)  # up to the year 9999, the end of certificates without expiry
+# pveproxy serves the first of these that exists.
 SERVED = ('pveproxy-ssl.pem', 'pve-ssl.pem')
 
 
 def parse_node_facts(data: Any) -> NodeFacts:
     """
-    Facts that the node does not state are None, unreadable ones are Unreadable. Raises ParseError if it is not a map.
+    Parse the status of a node. Missing facts are None. Raises ParseError if the answer is not a map.
     """
     if not isinstance(data, dict):
         raise ParseError('the status of the node is not a map')
@@ -32,12 +32,12 @@ def parse_node_facts(data: Any) -> NodeFacts:
 
 
 def parse_certificates(data: Any) -> tuple[Certificate, ...]:
-    """Sorted by file. A value that cannot be read is Unreadable. Raises ParseError if it is not a list of files."""
+    """Parse the certificates, sorted by file name. Raises ParseError if the answer is not a list of files."""
     return tuple(sorted(parse_rows(data, 'certificates', _certificate), key=lambda found: found.filename))
 
 
 def certificate_served(certificates: tuple[Certificate, ...]) -> Certificate | None:
-    """The one that the node's API shows to its clients."""
+    """Return the certificate that the node's API presents to clients; None if there is none."""
     by_name = {found.filename: found for found in certificates}
     return next((by_name[name] for name in SERVED if name in by_name), None)
 
@@ -71,6 +71,6 @@ def _map(data: Row, key: str) -> Row:
 
 
 def _version(text: str | None) -> str | None:
-    """'9.2.11' of 'pve-manager/9.2.11/14a22df35955d97d'."""
+    """Extract '9.2.11' from 'pve-manager/9.2.11/14a22df35955d97d'."""
     parts = (text or '').split('/')
     return (parts[1] if len(parts) > 1 else parts[0]) or None

@@ -1,4 +1,4 @@
-"""The network of a node, `/nodes/N/network`."""
+"""The network configuration of a node, `/nodes/N/network`."""
 
 import re
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
@@ -14,7 +14,7 @@ __all__ = ('parse_interfaces',)
 
 VLAN_IDS = range(1, 4095)
 MTUS = range(1, 2**31)
-# A further address in /etc/network/interfaces, which Proxmox hands on as an option.
+# A further address in /etc/network/interfaces, which Proxmox VE returns as an option.
 ADDED_ADDRESS = re.compile(
     r'(?:address\s+|(?:post-)?up\s+(?:/(?:usr/)?s?bin/)?ip\s+(?:-[46]\s+)?a(?:ddr(?:ess)?)?\s+add\s+)'
     r'(?P<address>[0-9a-f.:]+/[0-9]{1,3})(?:\s+dev\s+(?P<device>\S+))?(?:\s*\|\|\s*true)?',
@@ -33,12 +33,12 @@ UNDERSTOOD = frozenset((
 
 def parse_interfaces(data: Any) -> tuple[NodeInterface, ...]:
     """
-    Sorted by name. Types that are not known are UNKNOWN, with Proxmox VE's word in `raw_type`.
+    Parse the interfaces, sorted by name. Unknown types are UNKNOWN, with the type of Proxmox VE in `raw_type`.
 
-    A value that cannot be read is Unreadable, and the others of its interface are read.
+    A value that cannot be read is Unreadable, independently of the other values of the interface.
 
     Raises:
-        ParseError: It is not a list of interfaces with names, each of them once.
+        ParseError: The answer is not a list of interfaces with unique names.
     """
     found = sorted(parse_rows(data, 'interfaces', _interface), key=lambda interface: interface.name)
     for first, second in pairwise(found):
@@ -81,7 +81,9 @@ def _interface(row: Row) -> NodeInterface:
 
 
 def _type(row: Row) -> InterfaceType:
-    """The type of an Open vSwitch interface whose parts do not exist is `unknown`; `ovs_type` still states it."""
+    """
+    The type. For an Open vSwitch interface whose parts do not exist, it is `unknown`; `ovs_type` is still correct.
+    """
     value = _raw_type(row)
     return InterfaceType(value) if value in tuple(InterfaceType) else InterfaceType.UNKNOWN
 
@@ -99,7 +101,7 @@ def _vlan_aware(kind: Reading[InterfaceType], row: Row) -> Reading[bool]:
 
 
 def _under(name: str, kind: Reading[InterfaceType], row: Row) -> tuple[Reading[str | None], Reading[int | None]]:
-    """The interface under a VLAN interface or an alias, and the VLAN; the name states what nothing else does."""
+    """The interface below a VLAN interface or an alias, and the VLAN id; from the name if no key states them."""
     parent, vlan_id = reading(word, row, 'vlan-raw-device'), reading(number, row, 'vlan-id', VLAN_IDS)
     if kind is InterfaceType.VLAN:
         device, dot, tag = name.rpartition('.')
@@ -113,7 +115,7 @@ def _under(name: str, kind: Reading[InterfaceType], row: Row) -> tuple[Reading[s
     if vlan_id is None:
         vlan_id = reading(number, row, 'ovs_tag', VLAN_IDS)
     if vlan_id is None:
-        # Old configurations hold an OVS tag among the options.
+        # Old configurations have the OVS tag in the options.
         vlan_id = reading(lambda: number(_ovs_options(row), 'tag', VLAN_IDS))
     return parent, vlan_id
 
@@ -140,7 +142,7 @@ def _comment(row: Row, key: str) -> str:
 
 
 def _addresses(name: str, row: Row) -> tuple[tuple[IPv4Interface | IPv6Interface, ...], Unreadable | None]:
-    """All that can be read, and why others cannot."""
+    """The readable addresses, and why others could not be read."""
     found = [reading(_configured, row, suffix) for suffix in ('', '6')]
     for options in (row.get('options'), row.get('options6')):
         for option in options if isinstance(options, list) else ():
@@ -157,7 +159,7 @@ def _configured(row: Row, suffix: str) -> IPv4Interface | IPv6Interface | None:
 
 def _address(row: Row, suffix: str) -> IPv4Interface | IPv6Interface | None:
     """
-    `cidr`, or address and mask (dotted, or a length). An address without mask stands alone, as ifupdown2 takes it.
+    `cidr`, or address and mask (dotted, or a length). An address without a mask is a host address, as in ifupdown2.
     """
     whole = word(row, f'cidr{suffix}')
     if whole is None:

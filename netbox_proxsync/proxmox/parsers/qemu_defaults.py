@@ -1,4 +1,4 @@
-"""What Proxmox VE takes where a virtual machine's configuration names no CPU type and no machine type."""
+"""The CPU type and machine type that Proxmox VE uses if a virtual machine's configuration has none."""
 
 import re
 from dataclasses import replace
@@ -16,14 +16,14 @@ ARM_CPU_SINCE = (9, 2, 9)
 
 def with_defaults(config: GuestConfig, version: str, host_architecture: Reading[str | None]) -> GuestConfig:
     """
-    The configuration of a virtual machine with Proxmox's CPU type and machine type where it has none.
+    Return the configuration of a virtual machine with the default CPU type and machine type in place of missing ones.
 
-    qemu-server, PVE/QemuServer/CPUConfig.pm (get_default_cpu_type) and Machine.pm (default_machine_for_arch). The
-    `x86-64-v2-AES` of newer versions is what their web interface writes into the configuration of a new machine.
+    See qemu-server, PVE/QemuServer/CPUConfig.pm (get_default_cpu_type) and Machine.pm (default_machine_for_arch). The
+    `x86-64-v2-AES` of newer versions is not a default: the web interface writes it into the configuration.
 
     Args:
-        version: '9.2.11', as `/version` tells it.
-        host_architecture: That of the node. x86_64 is assumed where it is not known: Proxmox VE is released for that.
+        version: The version of Proxmox VE, e.g. '9.2.11'.
+        host_architecture: The architecture of the node; x86_64 if it is not known, the only one with official releases.
     """
     if config.cpu_type is not None and config.machine is not None:
         return config
@@ -40,7 +40,7 @@ def _cpu_type(config: GuestConfig, version: str, host: str) -> Reading[str]:
     for reading in (architecture, config.kvm):
         if isinstance(reading, Unreadable):
             return reading
-    # Without `kvm`, KVM is used where the guest has the architecture of its host.
+    # Without `kvm`, KVM is used if the guest has the architecture of its host.
     has_kvm = architecture == host if config.kvm is None else config.kvm
     if architecture == ARM:
         if tuple(map(int, NUMBERS.findall(version)[:3])) < ARM_CPU_SINCE:

@@ -1,4 +1,4 @@
-"""The lists that concern a whole cluster: `/cluster/resources`, `/cluster/status`, `/cluster/options`."""
+"""The answers about a whole cluster: `/cluster/resources`, `/cluster/status` and `/cluster/options`."""
 
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ from ..properties import (
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
 NO_ANSWER = Unreadable('The list of guests does not tell.')
-# Until somebody asks the node itself.
+# Replaced when the node is queried.
 NOT_ASKED = Unreadable('The node was not asked.')
 COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
 
@@ -32,10 +32,10 @@ COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestRow:
     """
-    A guest in `/cluster/resources`. A node that is offline, or whose pvestatd hangs, gives fewer values.
+    A guest in `/cluster/resources`. If its node is offline, or pvestatd hangs on it, fewer values are known.
 
     Attributes:
-        twice: The list has this vmid more than once, so which row is right cannot be told.
+        twice: Whether the list has this id more than once, so that the correct row is not known.
     """
 
     type: GuestType
@@ -52,16 +52,17 @@ class GuestRow:
 
     @property
     def key(self) -> str:
+        """The key of the guest in its cluster: 'qemu/100'."""
         return f'{self.type}/{self.vmid}'
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> 'GuestRow':
-        """Raises ParseError if it cannot be told which guest this is, and where."""
+        """Parse a row. Raises ParseError if its id or its node is not known."""
         node, vmid = row.get('node'), integer(row.get('vmid'))
         if vmid <= 0 or not isinstance(node, str) or not node:
             raise ParseError('A guest without vmid or node')
         name, status = _read(row, 'name', optional_text), _read(row, 'status', optional_text)
-        # What Proxmox says of an unreachable node's guests, and of all of a node whose pvestatd does not run.
+        # The status of the guests of an unreachable node, and of a node on which pvestatd does not run.
         if status in (None, 'unknown'):
             status = Unreadable(f'Node {node} does not report the status of its guests; is pvestatd running on it?')
         return cls(
@@ -85,17 +86,20 @@ class Resources:
 
     Attributes:
         guests: By key ('qemu/100'), sorted.
-        nodes: {name: (online, logical CPUs)}; None where the row does not tell.
-        garbled: What in the list could not be understood; None if all was.
+        nodes: {name: (online, logical CPUs)}; None for a value that the row does not have.
+        incomplete_reason: Why the list may be incomplete; None if it was read completely.
     """
 
     guests: Mapping[str, GuestRow]
     nodes: Mapping[str, tuple[bool | None, int | None]]
-    garbled: str | None
+    incomplete_reason: str | None
 
     @classmethod
     def parse(cls, data: Any) -> 'Resources':
-        """Raises ParseError if it is no list at all."""
+        """
+        Parse the list. Unreadable rows are counted in `incomplete_reason`. Raises ParseError if the answer is not a
+        list.
+        """
         if not isinstance(data, list):
             raise ParseError('The list of resources is not a list.')
         rows: list[GuestRow] = []
@@ -112,11 +116,11 @@ class Resources:
                     raise ParseError('A row without type')
             except (ParseError, LookupError, TypeError):
                 unreadable += 1
-        return cls(guests=_by_key(rows), nodes=nodes, garbled=_complaint(unreadable, bool(nodes)))
+        return cls(guests=_by_key(rows), nodes=nodes, incomplete_reason=_complaint(unreadable, bool(nodes)))
 
 
 def _by_key(rows: list[GuestRow]) -> dict[str, GuestRow]:
-    """A vmid belongs to one guest of the cluster, be it QEMU or LXC."""
+    """Index the rows by key. An id is unique among all guests of a cluster, regardless of their type."""
     count = Counter(row.vmid for row in rows)
     result: dict[str, GuestRow] = {}
     for row in sorted(rows, key=lambda row: (row.type, row.vmid, row.node)):
@@ -128,7 +132,7 @@ def _complaint(unreadable: int, has_nodes: bool) -> str | None:
     if unreadable:
         return f'{counted(unreadable, "row")} of the list of guests and nodes could not be understood.'
     if not has_nodes:
-        # Node rows need no privilege, and there is always one: the list was cut off.
+        # Node rows require no privilege, and there is always one: the list was cut off.
         return 'The list of guests and nodes holds no node, so it is not complete.'
     return None
 
@@ -140,8 +144,8 @@ class ClusterStatus:
 
     Attributes:
         name: None for a stand-alone host.
-        quorate: A stand-alone host always is.
-        nodes: {name: (online, address)}; None where the row does not state it.
+        quorate: Always True for a stand-alone host.
+        nodes: {name: (online, address)}; None for a value that the row does not have.
     """
 
     name: Reading[str | None]
@@ -150,6 +154,7 @@ class ClusterStatus:
 
     @classmethod
     def unreadable(cls, reason: str) -> 'ClusterStatus':
+        """Return a status of which nothing is known."""
         return cls(name=Unreadable(reason), quorate=Unreadable(reason), nodes={})
 
     @classmethod
@@ -175,28 +180,28 @@ class ClusterStatus:
                 nodes=nodes,
             )
         if len(nodes) != 1:
-            # Only a stand-alone host has no row for the cluster, and it has exactly one for itself.
+            # Only a stand-alone host has no row for the cluster. It has exactly one row, for itself.
             raise ParseError('The status of the cluster is cut off.')
         return cls(name=None, quorate=True, nodes=nodes)
 
 
 def merge_nodes(resources: Resources, status: ClusterStatus) -> tuple[tuple[Node, ...], tuple[str, ...]]:
     """
-    All nodes that either list knows, and the names of those of which neither says whether they are online.
+    Return the nodes in either answer, and the names of those whose online state neither answer has.
 
-    A node is online only if nobody says that it is not.
+    A node is online only if no answer says that it is offline.
     """
     merged, undecided = [], []
     for name in sorted(resources.nodes.keys() | status.nodes.keys()):
         listed, cpus = resources.nodes.get(name, (None, None))
         joined, address = status.nodes.get(name, (None, None))
-        said = [online for online in (listed, joined) if online is not None]
-        if not said:
+        states = [online for online in (listed, joined) if online is not None]
+        if not states:
             undecided.append(name)
         merged.append(
             Node(
                 name=name,
-                online=bool(said) and all(said),
+                online=bool(states) and all(states),
                 cpus=Unreadable('Proxmox did not say how many CPUs the node has.') if cpus is None else cpus,
                 address=address if name in status.nodes else _address_unread(status),
                 facts=NOT_ASKED,
@@ -216,7 +221,7 @@ def _address_unread(status: ClusterStatus) -> Unreadable:
 
 def parse_tag_style(data: Any) -> TagStyle:
     """
-    `tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or as text. Raises ParseError.
+    Parse `tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or text. Raises ParseError.
     """
     if not isinstance(data, dict):
         raise ParseError('The options of the datacenter are not a map.')
@@ -243,7 +248,7 @@ def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default
 
 
 def _template(value: Any) -> Reading[bool]:
-    """Old versions say '' for no. Of an unreachable node's guests Proxmox says nothing."""
+    """Whether it is a template. Old versions use '' for false; rows of an unreachable node's guests have no value."""
     flag = False if value == '' else boolean_or_none(value)
     return NO_ANSWER if flag is None else flag
 

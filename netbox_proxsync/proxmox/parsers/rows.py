@@ -1,4 +1,4 @@
-"""Lists of rows, and the shapes that Proxmox VE's fields take in them: blank-separated words, ranges, absent texts."""
+"""Lists of rows, and the formats of their fields: words separated by blanks, ranges, optional texts and numbers."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,10 +16,13 @@ SEPARATORS = re.compile(r'[;,\s\0]+')
 
 def parse_rows[T](data: object, what: str, parse: Callable[[Row], T]) -> tuple[T, ...]:
     """
-    Every row of a list, in the order of the answer (which is random on a real server).
+    Parse every row of a list, in the order of the answer (which is random on a real server).
+
+    Args:
+        what: The name of the list for error messages.
 
     Raises:
-        ParseError: It is no list, or one of its rows cannot be read: a shorter list must never be taken for the whole
+        ParseError: The answer is not a list, or a row cannot be read: a shorter list must never pass for a complete
             one.
     """
     if not isinstance(data, list):
@@ -33,13 +36,13 @@ def parse_rows[T](data: object, what: str, parse: Callable[[Row], T]) -> tuple[T
 
 
 def word(row: Row, key: str) -> str | None:
-    """A text without blanks around it; None if it is absent, null or empty. Raises ParseError, with the key."""
+    """Return a text without surrounding blanks; None if it is absent, null or empty. Raises ParseError with the key."""
     value = row.get(key)
     return None if value is None else _read(key, optional_text, value)
 
 
 def words(row: Row, key: str) -> tuple[str, ...]:
-    """The words of a text such as 'eno1 eno2' or 'iso,backup' in their order, or of a list. Raises ParseError."""
+    """Return the distinct words of a text such as 'eno1 eno2' or 'iso,backup', or of a list. Raises ParseError."""
     value = row.get(key)
     parts = value if isinstance(value, list) else [value] if value is not None else []
     split = (SEPARATORS.split(_read(key, text, part)) for part in parts)
@@ -48,7 +51,7 @@ def words(row: Row, key: str) -> tuple[str, ...]:
 
 def number(row: Row, key: str, allowed: range | None = None) -> int | None:
     """
-    A whole number, None if it is absent, null or empty. Raises ParseError for any other, and for one out of range.
+    Return a whole number; None if it is absent, null or empty. Raises ParseError for any other value.
     """
     value = row.get(key)
     if value in (None, ''):
@@ -57,23 +60,23 @@ def number(row: Row, key: str, allowed: range | None = None) -> int | None:
 
 
 def flag(row: Row, key: str) -> bool:
-    """A boolean, False if it is absent, null or empty. Raises ParseError."""
+    """Return a boolean; False if it is absent, null or empty. Raises ParseError."""
     value = row.get(key)
     return False if value in (None, '') else _read(key, boolean, value)
 
 
 def ranges(row: Row, key: str, allowed: range) -> tuple[tuple[int, int], ...]:
-    """'2 4 100-200' as ((2, 2), (4, 4), (100, 200)), sorted. Raises ParseError."""
+    """Return '2 4 100-200' as ((2, 2), (4, 4), (100, 200)), sorted. Raises ParseError."""
     return _read(key, lambda parts: parse_ranges(parts, allowed), words(row, key))
 
 
 def extra_of(row: Row, understood: Iterable[str]) -> dict[str, str]:
-    """What is left of a row, as text."""
+    """Return the remaining keys of a row with their values as text."""
     return {key: as_text(row[key]) for key in sorted(row.keys() - set(understood))}
 
 
 def reading[**P, T](parse: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> Reading[T]:
-    """What a function that raises ParseError returns, or Unreadable: one value that cannot be read spoils no other."""
+    """Return the result of a function, or Unreadable if it raises ParseError."""
     try:
         return parse(*arguments, **options)
     except ParseError as error:

@@ -1,4 +1,4 @@
-"""The virtual networks of SDN: `/cluster/sdn/vnets` and the zones that they are in, `/cluster/sdn/zones`."""
+"""The virtual networks of SDN (`/cluster/sdn/vnets`) and their zones (`/cluster/sdn/zones`)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,13 +14,13 @@ TAGS = range(1, 2**24)
 
 
 def parse_zones(data: Any) -> dict[str, Reading[str | None]]:
-    """{zone: its type}. Raises ParseError if it is not a list of zones with names."""
+    """Return {zone: type}. Raises ParseError if the answer is not a list of zones with names."""
     return dict(parse_rows(data, 'SDN zones', lambda row: (_name(row, 'zone'), reading(word, row, 'type'))))
 
 
 def parse_vnets(data: Any, zones: Mapping[str, Reading[str | None]]) -> tuple[Vnet, ...]:
     """
-    Sorted by name. A value that cannot be read is Unreadable. Raises ParseError if it is not a list of named networks.
+    Parse the networks, sorted by name. Raises ParseError if the answer is not a list of networks with names.
     """
     vnets = parse_rows(data, 'virtual networks', lambda row: _vnet(row, zones))
     return tuple(sorted(vnets, key=lambda vnet: vnet.name))

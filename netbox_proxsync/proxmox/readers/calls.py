@@ -1,4 +1,4 @@
-"""One call and what it means: an answer, or the error that says why there is none."""
+"""Calls whose errors are returned as results, so that the other calls continue."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +12,13 @@ __all__ = ('ask', 'ask_document', 'understand')
 
 
 def ask(client: ProxmoxClient, *path: object, **params: object) -> Any:
-    """The data of a call, or the error that says why there are none. Raises only what makes all others useless."""
+    """Return the `data` of a call, or its error. Raises only `fatal` errors, after which no other call can succeed."""
     answer = ask_document(client, *path, **params)
     return answer if isinstance(answer, ProxmoxError) else answer['data']
 
 
 def ask_document(client: ProxmoxClient, *path: object, **params: object) -> dict[str, Any] | ProxmoxError:
-    """The same with what stands next to the data."""
+    """As `ask`, but return the whole document."""
     try:
         return client.get_document(*path, **params)
     except ProxmoxError as error:
@@ -29,10 +29,12 @@ def ask_document(client: ProxmoxClient, *path: object, **params: object) -> dict
 
 def understand[T](what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
     """
+    Return the parsed answer of a call, or Unreadable if it is an error or cannot be parsed.
+
     Args:
-        what: 'the list of guests and nodes'.
-        parse: Raises ParseError for what cannot be read.
-        answer: Of `ask`.
+        what: The name of the data for the reason, e.g. 'the list of guests and nodes'.
+        parse: Raises ParseError if the data are invalid.
+        answer: The result of `ask`.
     """
     if isinstance(answer, ProxmoxError):
         return Unreadable(answer.message)

@@ -1,7 +1,7 @@
 """
-The answers that concern a cluster as a whole, and what a person should know of them.
+Reads the answers about a cluster as a whole, and adds the notices about them.
 
-`why_incomplete` says when a guest that is not in the list may exist all the same.
+`why_incomplete` determines whether a guest may exist although it is not listed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,7 @@ __all__ = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """The answers that concern the cluster as a whole."""
+    """The answers about the cluster as a whole."""
 
     version: Version
     access: Reading[Access]
@@ -42,7 +42,7 @@ class Cluster:
     resources: Resources
     tag_style: Reading[TagStyle]
     nodes: tuple[Node, ...]
-    undecided: tuple[str, ...]  # nodes of which nobody says whether they are online
+    undecided: tuple[str, ...]  # nodes whose online state is not known
 
 
 def completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
@@ -52,21 +52,17 @@ def completed[T](client: ProxmoxClient, futures: Iterable[Future[T]]) -> Iterato
     Ends with an exception as soon as the client ends: a thread may be in a DNS lookup, which cannot be interrupted.
     """
     pending: list[Future[Any]] = [*futures]
-    remaining = len(pending)
-    if not remaining:
-        return
-    for future in as_completed([*pending, client.ended]):
+    completing = as_completed([*pending, client.ended])
+    for _number in pending:
+        future = next(completing)
         future.result()
         yield future
-        remaining -= 1
-        if not remaining:
-            return
 
 
 def read_cluster(
     client: ProxmoxClient, pool: ThreadPoolExecutor, version: Version, notices: NoticeCollector
 ) -> Cluster:
-    """Raises ProxmoxError if there is no list of guests: nothing can be known then."""
+    """Read the answers about the cluster. Raises ProxmoxError if there is no list of guests."""
     calls: dict[str, tuple[str, ...]] = {
         'permissions': ('access', 'permissions'),
         'acl': ('access', 'acl'),
@@ -120,9 +116,9 @@ def recheck_access(
     client: ProxmoxClient, pool: ThreadPoolExecutor, before: Reading[Access], notices: NoticeCollector
 ) -> Reading[Access]:
     """
-    What of the privileges holds still.
+    Return the privileges that the token had before and still has.
 
-    To be asked after a list was read: a privilege that was taken away meanwhile may have shortened it.
+    Call this after reading a list: the loss of a privilege in the meantime may have shortened it.
     """
     futures = [pool.submit(ask, client, 'access', name) for name in ('permissions', 'acl')]
     for _future in completed(client, futures):
@@ -135,7 +131,7 @@ def recheck_access(
 
 
 def token_view_of(cluster: Cluster, *, complete: bool) -> TokenView | None:
-    """What the token saw; None if its privileges could not be read. `complete`: it saw all guests."""
+    """Return what the token can see; None if its privileges could not be read. `complete`: it can see all guests."""
     if isinstance(cluster.access, Unreadable):
         return None
     types = (row.type.value for row in cluster.resources.guests.values())
@@ -143,11 +139,11 @@ def token_view_of(cluster: Cluster, *, complete: bool) -> TokenView | None:
 
 
 def _lost(token_view: TokenView | None, history: TokenHistory | None) -> dict[Right, LostAccess]:
-    return history.lost(token_view) if token_view and history else {}
+    return history.lost_privileges(token_view) if token_view and history else {}
 
 
 def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
-    """{address: fingerprint} of the members of the cluster."""
+    """{address: fingerprint or None} of the members of the cluster."""
     rows = [row for row in nodes if isinstance(row, dict)] if isinstance(nodes, list) else []
     prints = {row.get('node'): row.get('ssl_fingerprint') for row in rows}
     return {
@@ -158,7 +154,7 @@ def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
 
 
 def why_unreachable(node: Node, cluster: Cluster) -> str | None:
-    """Why a node cannot be asked; None if it can."""
+    """Return why a node cannot be queried; None if it can."""
     if node.name in cluster.undecided:
         return f'Proxmox did not say whether node {node.name} is online.'
     return None if node.online else f'Node {node.name} is offline.'
@@ -166,14 +162,14 @@ def why_unreachable(node: Node, cluster: Cluster) -> str | None:
 
 def why_incomplete(cluster: Cluster) -> Unreadable | None:
     """
-    Why a guest that is not listed may exist all the same; None if it does not.
+    Return why a guest may exist although it is not listed; None if the list is complete.
 
-    An offline node is no reason: its guests stay in the list, since their configurations lie in the cluster's file
-    system, which every node has whole as long as the cluster is quorate.
+    An offline node is not a reason. Its guests stay in the list, because every node of a quorate cluster has the whole
+    cluster file system with all configurations.
     """
     reasons = []
-    if cluster.resources.garbled:
-        reasons.append(cluster.resources.garbled)
+    if cluster.resources.incomplete_reason:
+        reasons.append(cluster.resources.incomplete_reason)
     if isinstance(cluster.access, Unreadable):
         reasons.append(f'Whether the token sees all guests cannot be told: {cluster.access.reason}')
     elif cluster.access.guests_hidden:
@@ -190,7 +186,7 @@ def why_incomplete(cluster: Cluster) -> Unreadable | None:
 def add_cluster_notices(
     cluster: Cluster, notices: NoticeCollector, token_view: TokenView | None, history: TokenHistory | None
 ) -> None:
-    """`memory`: of what the token could see the last time; None if that is not known."""
+    """Add the notices about the cluster. `history`: what the token could see at earlier reads; None if not known."""
     if known(cluster.access):
         _add_privilege_notices(cluster.access.missing(cluster.version), _lost(token_view, history), notices)
     else:
@@ -200,8 +196,8 @@ def add_cluster_notices(
         notices.add('cluster', quorate.reason)
     elif not quorate:
         notices.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
-    if cluster.resources.garbled:
-        notices.add('cluster', cluster.resources.garbled)
+    if cluster.resources.incomplete_reason:
+        notices.add('cluster', cluster.resources.incomplete_reason)
     if isinstance(cluster.tag_style, Unreadable):
         notices.add('cluster', cluster.tag_style.reason)
     for node in cluster.nodes:
@@ -210,14 +206,14 @@ def add_cluster_notices(
     foreign_nodes = {row.node for row in cluster.resources.guests.values()} - {node.name for node in cluster.nodes}
     for name in sorted(foreign_nodes):
         notices.add(f'node/{name}', f'Guests are listed on node {name}, which is not a member of the cluster.')
-    for lost_access in history.fewer(token_view) if history and token_view else ():
+    for lost_access in history.fewer_guests(token_view) if history and token_view else ():
         notices.add('token', lost_access.message, 'If they were not deleted, check what the token may see.')
 
 
 def _add_privilege_notices(
     missing: Iterable[MissingPrivilege], lost: Mapping[Right, LostAccess], notices: NoticeCollector
 ) -> None:
-    """One notice for each command to type, not for each privilege that it grants; but what was lost by itself."""
+    """Add one notice per command that grants missing privileges, and one per lost privilege."""
     by_command: dict[str, list[str]] = {}
     for lack in missing:
         if lost_access := lost.get((lack.privilege, lack.path)):

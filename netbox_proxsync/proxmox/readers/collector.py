@@ -1,9 +1,9 @@
 """
-Client -> Inventory.
+Reads the inventory of a cluster through the client.
 
-A constant number of calls for the cluster and for each node, one for the configuration of each guest, and at most one
-for the addresses of each guest that can tell them. What cannot be read is Unreadable; `guests_incomplete` says when a
-guest that is not in the inventory may exist all the same.
+There is a constant number of calls for the cluster and each node, one for the configuration of each guest, and at most
+one for the addresses of each guest that reports them. Parts that cannot be read are Unreadable; `guests_incomplete` is
+set if a guest may exist although it is not in the inventory.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -48,14 +48,14 @@ def collect(
     history: TokenHistory | None = None,
 ) -> Inventory:
     """
-    Read everything about a cluster.
+    Read the inventory of a cluster.
 
     Args:
-        memory: What the token could see the last time; what it cannot any more is among the warnings.
-        progress: Called in this thread after each guest, with the number of guests read and of all that are to be.
+        progress: Called in this thread after each guest, with the number of guests read and the number to be read.
+        history: What the token could see at earlier reads; lost privileges are among the warnings.
 
     Raises:
-        ProxmoxError: Nothing can be known: no connection, token refused, no list of guests, out of time, cancelled.
+        ProxmoxError: Nothing can be read: no connection, token rejected, no list of guests, out of time, cancelled.
     """
     notices = NoticeCollector()
     with _pool(client) as pool:
@@ -68,13 +68,13 @@ def collect(
         rows = cluster.resources.guests.values()
         included = [row for row in rows if options.includes(row.vmid)]
         guest_readings = _read_guests(client, pool, reader, included, progress)
-        # Nothing is asked about the others.
+        # The other guests are not queried.
         guest_readings |= {row.key: reader.read(row) for row in rows if not options.includes(row.vmid)}
         incomplete = why_incomplete(cluster)
         guest_readings = _read_vanished_again(client, pool, reader, guest_readings, notices, cluster)
         for _future in completed(client, infrastructure_reader.futures):
             pass
-        # A privilege that was taken away meanwhile may have shortened the lists.
+        # The loss of a privilege in the meantime may have shortened the lists.
         infrastructure = infrastructure_reader.finish(recheck_access(client, pool, cluster.access, notices))
     token_view = token_view_of(cluster, complete=incomplete is None)
     add_cluster_notices(cluster, notices, token_view, history)
@@ -105,15 +105,16 @@ def collect(
 
 
 def add_host_notices(client: ProxmoxClient, notices: NoticeCollector) -> None:
-    """Hosts that were replaced by others: a run works as long as one answers, so nobody else notices."""
+    """Report hosts that were replaced by others. Otherwise nobody would notice, because a run works if one host
+    answers."""
     if failures := client.failed_hosts:
-        said = ' '.join(error.message for error in failures)
-        notices.add('hosts', f'{said} {client.host} was used instead.', failures[0].remedy)
+        messages = ' '.join(error.message for error in failures)
+        notices.add('hosts', f'{messages} {client.host} was used instead.', failures[0].remedy)
 
 
 @contextmanager
 def _pool(client: ProxmoxClient) -> Iterator[ThreadPoolExecutor]:
-    """As many threads as the endpoint allows calls at the same time; nobody waits for them when something fails."""
+    """A pool with one thread per concurrent call of the endpoint. If the read fails, it is not waited for."""
     pool = ThreadPoolExecutor(max_workers=client.connection.concurrency, thread_name_prefix='proxmox')
     try:
         yield pool
@@ -151,10 +152,10 @@ def _read_vanished_again(
     cluster: Cluster,
 ) -> dict[str, GuestReading]:
     """
-    Look again for guests that were listed, but not there when their configuration was read.
+    Read the guests again that were listed, but did not exist when their configuration was read.
 
-    One that has moved is read where it is now. One that a second list, if that is understood completely, does not have
-    any more was deleted meanwhile. Of any other nothing is known but that it was there.
+    A guest that has moved is read on its new node. A guest that is not in a second, complete list was deleted in the
+    meantime. The others remain as listed.
     """
     vanished = [key for key, reading in guest_readings.items() if reading.vanished]
     if not vanished:
@@ -167,13 +168,13 @@ def _read_vanished_again(
     now = replace(cluster, access=recheck_access(client, pool, cluster.access, notices))
     reader.set_access(now.access)
     moved = _read_guests(client, pool, reader, [again.guests[key] for key in vanished if key in again.guests], None)
-    trusted = again.garbled is None and why_incomplete(now) is None
+    trusted = again.incomplete_reason is None and why_incomplete(now) is None
     deleted = set(vanished) - again.guests.keys() if trusted else set()
     return {key: reading for key, reading in (guest_readings | moved).items() if key not in deleted}
 
 
 def _with_defaults(guests: Iterable[Guest], nodes: Iterable[Node], version: str) -> Iterator[Guest]:
-    """The guests with Proxmox's defaults that depend on the node they are on."""
+    """Fill in the defaults that depend on the node of each guest."""
     architectures = {node.name: node.facts.architecture for node in nodes if known(node.facts)}
     for guest in guests:
         if guest.type is GuestType.QEMU and known(guest.config):

@@ -1,4 +1,4 @@
-"""What only a running guest can tell: its interfaces, and by its agent the operating system and the host name."""
+"""Reads what only a running guest reports: interfaces, and through its agent the operating system and host name."""
 
 from threading import Lock
 from typing import Any
@@ -22,10 +22,10 @@ GUEST_NAMES = {GuestType.QEMU: 'virtual machine', GuestType.LXC: 'container'}
 
 class RuntimeReader:
     """
-    Asks running guests, several at the same time.
+    Queries running guests. Thread-safe.
 
     Args:
-        access: Unreadable if the privileges could not be read; then every guest agent is asked.
+        access: The privileges of the token; if they are Unreadable, every guest agent is queried.
     """
 
     def __init__(
@@ -41,27 +41,29 @@ class RuntimeReader:
     def interfaces(
         self, row: GuestRow, config: GuestConfig, problems: list[GuestProblem]
     ) -> Reading[tuple[GuestInterface, ...]]:
-        """The interfaces inside the guest, or why they are not known. At most one call."""
+        """Return the interfaces inside the guest, or why they are not known, with at most one call."""
         try:
             self._raise_if_not_running(row, config)
             return self._container_interfaces(row) if row.type is GuestType.LXC else self._agent_interfaces(row)
-        except UnreadableError as missing:
-            if missing.problem:
-                problems.append(missing.problem)
-            return missing.unreadable
+        except UnreadableError as error:
+            if error.problem:
+                problems.append(error.problem)
+            return error.unreadable
 
     def os_name(
         self, row: GuestRow, config: GuestConfig, running: Reading[object], problems: list[GuestProblem]
     ) -> Reading[str | None]:
+        """Return the operating system; None if it is not requested or not reported."""
         return self._fact(self.options.os_info, 'get-osinfo', 'pretty-name', row, config, running, problems)
 
     def host_name(
         self, row: GuestRow, config: GuestConfig, running: Reading[object], problems: list[GuestProblem]
     ) -> Reading[str | None]:
+        """Return the host name; None if it is not requested or not reported."""
         return self._fact(self.options.host_names, 'get-host-name', 'host-name', row, config, running, problems)
 
     def _raise_if_not_running(self, row: GuestRow, config: GuestConfig) -> None:
-        """Raises UnreadableError, without a trouble, if the guest cannot be asked."""
+        """Raise UnreadableError without a problem if the guest cannot be queried."""
         if isinstance(row.status, Unreadable):
             raise UnreadableError(row.status.reason)
         if row.status != 'running':
@@ -72,7 +74,7 @@ class RuntimeReader:
             if not config.agent:
                 raise UnreadableError('The guest agent is not enabled in the configuration.')
             if known(self.access) and not self.access.sees_agent(self.version, row.vmid):
-                # Told once, with what to do, where the privileges are.
+                # Reported once, with the missing privileges.
                 raise UnreadableError(f'The token may not ask the guest agent ({agent_privileges(self.version)[0]}).')
 
     def _agent(self, row: GuestRow, command: str) -> Any:
@@ -90,7 +92,7 @@ class RuntimeReader:
 
     def _container_interfaces(self, row: GuestRow) -> tuple[GuestInterface, ...]:
         if self._container_call_exists is None:
-            # One container finds out for all whether this version has the call.
+            # The first container determines whether this version has the call.
             with self._container_call:
                 if self._container_call_exists is None:
                     return self._ask_container(row)
@@ -124,17 +126,17 @@ class RuntimeReader:
         running: Reading[object],
         problems: list[GuestProblem],
     ) -> Reading[str | None]:
-        """One text that the agent tells. An agent that was silent about the interfaces is not asked again."""
+        """One text from the agent. An agent that did not report the interfaces is not queried again."""
         if not asked or row.type is GuestType.LXC or config.agent is False:
             return None
         if isinstance(running, Unreadable):
             return running
         try:
             data = self._agent(row, command)
-        except UnreadableError as missing:
-            if missing.problem:
-                problems.append(missing.problem)
-            return missing.unreadable
+        except UnreadableError as error:
+            if error.problem:
+                problems.append(error.problem)
+            return error.unreadable
         result = data.get('result') if isinstance(data, dict) else None
         if not isinstance(result, dict) or 'error' in result:
             return Unreadable(f'The guest agent did not answer {command} as it should.')
@@ -156,7 +158,7 @@ def _parse_failure(error: ParseError) -> UnreadableError:
 
 
 def _agent_error(row: GuestRow, error: ProxmoxError) -> UnreadableError:
-    """Why the guest agent said nothing. That it does not run is ordinary."""
+    """The error for a failed query to the guest agent. It is not a problem if the guest or its agent does not run."""
     if isinstance(error, CallTimeoutError):
         return UnreadableError(
             'The guest agent did not answer in time; is the guest frozen?',

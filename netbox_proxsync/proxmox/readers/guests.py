@@ -1,4 +1,4 @@
-"""One guest: what the list says of it, its configuration, and what it tells itself while it runs."""
+"""Reads one guest: its row in the list, its configuration, and what it reports while it runs."""
 
 import logging
 from collections import Counter
@@ -24,20 +24,23 @@ __all__ = ('GuestReader', 'GuestReading')
 
 logger = logging.getLogger(__name__)
 
-# What the lists show of a guest that has no name (QemuServer.pm, LXC.pm).
+# The names of unnamed guests in the lists (QemuServer.pm, LXC.pm).
 DEFAULT_NAMES = {GuestType.QEMU: 'VM {}', GuestType.LXC: 'CT{}'}
-# Reading a configuration is reading a small file: a node that does not manage it this often in a row hangs.
+# A configuration is a small file: a node hangs if it fails to read one within the limit this many times in a row.
 MAX_TIMEOUTS = 3
-# From when on the list of guests has tags.
+# The first version with tags in the list of guests.
 TAGS_SINCE = (7, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestReading:
     """
+    The result of reading one guest.
+
     Attributes:
-        guest: With everything that could be read.
-        vanished: Proxmox says that there is no such guest on this node (any more).
+        guest: The guest with everything that could be read.
+        problems: What is reported to the administrator.
+        vanished: Whether the guest does not exist on this node any more.
     """
 
     guest: Guest
@@ -47,14 +50,14 @@ class GuestReading:
 
 class GuestReader:
     """
-    Reads guests, several at the same time.
+    Reads guests. Thread-safe.
 
     Args:
-        access: Unreadable if the privileges could not be read.
-        nodes: {name: why it cannot be asked, or None} of all members of the cluster.
+        access: The privileges of the token; Unreadable if they could not be read.
+        nodes: {name: why it cannot be queried, or None} of all members of the cluster.
 
     Attributes:
-        failed_nodes: Those that stopped answering meanwhile: {name: reason}.
+        failed_nodes: {name: reason} of the nodes that have stopped answering.
     """
 
     def __init__(
@@ -78,27 +81,27 @@ class GuestReader:
         self._lock = Lock()
 
     def set_access(self, access: Reading[Access]) -> None:
-        """From now on, read with these privileges."""
+        """Use these privileges from now on."""
         self.runtime.access = access
         self.sizes.access = access
-        # Once, and not for every guest: it looks at the privileges on every guest and pool.
+        # Computed once instead of per guest: it checks the privileges on every pool.
         self._sees_all_pools = known(access) and access.sees_all_pools
 
     def read(self, row: GuestRow) -> GuestReading:
         """
-        Everything about a guest. What cannot be read is Unreadable with the reason; nothing about it stops the others.
+        Read a guest. Parts that cannot be read are Unreadable with the reason.
 
         Raises:
-            ProxmoxError: Only one after which no other guest can be read either (`fatal`).
+            ProxmoxError: A `fatal` error, after which no other guest can be read.
         """
         try:
             return self._read(row)
-        except UnreadableError as missing:
-            return self._unreadable_guest(row, missing)
+        except UnreadableError as error:
+            return self._unreadable_guest(row, error)
         except ProxmoxError:
             raise
         except Exception as error:
-            # Ten thousand guests hold every oddity there is. A mistake of ours about one must not cost the others.
+            # An unexpected value of one guest must not prevent the others from being read.
             logger.exception('Reading %s failed', row.key)
             what = f'It could not be understood because of a bug in this plugin ({type(error).__name__})'
             remedy = "Report it; the details are in the log of NetBox's worker."
@@ -129,7 +132,7 @@ class GuestReader:
     def _address_problems(
         self, nics: Mapping[str, NicAddresses], guest_only: Reading[tuple[GuestOnlyInterface, ...]]
     ) -> Iterator[GuestProblem]:
-        """What an administrator should know of the addresses that a guest reports and that NetBox does not get."""
+        """Yield the problems with reported addresses that are not synced."""
         excess = sum(len(nic.excess) for nic in nics.values())
         if excess:
             number = excess + sum(len(nic.addresses) for nic in nics.values())
@@ -137,7 +140,7 @@ class GuestReader:
                 what=f'It has {number} addresses, of which at most {self.options.filters.limit} are synced',
                 remedy='If they are right, raise the limit of addresses on the endpoint.',
             )
-        # Tunnels have no MAC address.
+        # Without a MAC address, it is a tunnel.
         if known(guest_only) and any(interface.mac and interface.addresses for interface in guest_only):
             yield GuestProblem(
                 what=(
@@ -147,9 +150,9 @@ class GuestReader:
                 remedy='The page of the guest lists them.',
             )
 
-    def _unreadable_guest(self, row: GuestRow, missing: UnreadableError) -> GuestReading:
-        problems = (missing.problem,) if missing.problem else ()
-        return GuestReading(guest=self._listed_guest(row, missing.unreadable), problems=problems)
+    def _unreadable_guest(self, row: GuestRow, error: UnreadableError) -> GuestReading:
+        problems = (error.problem,) if error.problem else ()
+        return GuestReading(guest=self._listed_guest(row, error.unreadable), problems=problems)
 
     def _raise_if_not_readable(self, row: GuestRow) -> None:
         if not self.options.includes(row.vmid):
@@ -164,13 +167,14 @@ class GuestReader:
             raise UnreadableError(reason)
 
     def _unreachable(self, row: GuestRow) -> str | None:
-        """Why the guest's node cannot be asked."""
+        """Why the guest's node cannot be queried; None if it can."""
         if row.node not in self._nodes:
             return f'Node {row.node} is not a member of the cluster.'
         return self._nodes[row.node] or self.failed_nodes.get(row.node)
 
     def _config(self, row: GuestRow) -> GuestConfig:
-        """Raises APIError, which may mean that the guest has moved, or UnreadableError for everything else."""
+        """Read the configuration. Raises APIError, e.g. if the guest has moved, and UnreadableError for any other
+        failure."""
         try:
             data = self.client.get('nodes', row.node, row.type.value, row.vmid, 'config', current=1)
         except APIError:
@@ -180,7 +184,8 @@ class GuestReader:
             raise unreadable_error('its configuration', row, error) from None
         self._timeouts.pop(row.node, None)
         try:
-            # Every configuration has a digest. One without is not a guest without NICs and disks, but a part of one.
+            # Every complete configuration has a digest. One without it must not pass for a guest without NICs and
+            # disks.
             if not isinstance(data, dict) or 'digest' not in data:
                 raise ParseError('the answer is not a whole configuration')
             config = parse_config(row.type, data)
@@ -194,7 +199,7 @@ class GuestReader:
         return config
 
     def _log_strange_keys(self, row: GuestRow, config: GuestConfig) -> None:
-        """Each once for a run, and never its value, which may be a secret."""
+        """Log each unknown key once per run, without its value, which may be a secret."""
         found = {f'{row.type}: {key}' for key in config.extra}
         found |= {f'{row.type}: {nic.key.rstrip("0123456789")}N {key}' for nic in config.nics for key in nic.extra}
         with self._lock:
@@ -204,7 +209,7 @@ class GuestReader:
             logger.info('This version does not understand what %s has in its configuration (%s).', row.key, name)
 
     def _note_failure(self, node: str, error: ProxmoxError) -> None:
-        """Spare the other guests of a node the wait for answers that do not come."""
+        """Record failures of a node, so that its other guests are not queried in vain."""
         if isinstance(error, CallTimeoutError):
             self._timeouts[node] += 1
         if isinstance(error, NodeUnreachableError):
@@ -259,7 +264,7 @@ class GuestReader:
         return row.tags
 
     def _pool(self, row: GuestRow) -> Reading[str | None]:
-        """The list leaves the pool out where the token may not see it."""
+        """The pool. The list omits it if the token may not see it."""
         if row.pool is not None or self._sees_all_pools:
             return row.pool
         return Unreadable('The token may not see all pools (Pool.Audit).')
@@ -272,7 +277,7 @@ def _name(row: GuestRow, config: GuestConfig) -> Reading[str]:
 
 
 def _config_problems(config: GuestConfig) -> Iterator[GuestProblem]:
-    """What an administrator should correct in a configuration; sizes may be told by the storage."""
+    """Yield the values of a configuration that need correction. A size may be available from the storage."""
     for part, _of, reason in config.unreadable_parts():
         if part != 'size':
             words = reason.rstrip('.')

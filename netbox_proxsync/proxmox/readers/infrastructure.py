@@ -1,4 +1,4 @@
-"""Reads what the cluster is built on: its nodes and their networks, SDN, the storages, which guests have no backup."""
+"""Reads the infrastructure of a cluster: nodes and their networks, SDN, and the guests without a backup job."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ CLUSTER_CALLS: Mapping[str, tuple[tuple[str, ...], dict[str, object]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeParts:
-    """What is known of one node, as in `Node`."""
+    """The readings of one node, as in `Node`."""
 
     facts: Reading[NodeFacts]
     certificates: Reading[tuple[Certificate, ...]]
@@ -56,27 +56,27 @@ class NodeParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Infrastructure:
-    """The parts of an inventory that are not guests, as in `Inventory`; `nodes` by name."""
+    """The parts of an inventory other than guests, as in `Inventory`; `nodes` by name."""
 
     vnets: Reading[tuple[Vnet, ...]]
     not_backed_up: Reading[frozenset[int]]
     nodes: Mapping[str, NodeParts]
 
     def complete(self, node: Node) -> Node:
-        """A node of the lists with what it told itself."""
+        """Return a listed node with its own readings."""
         parts = self.nodes[node.name]
         return replace(node, facts=parts.facts, certificates=parts.certificates, interfaces=parts.interfaces)
 
 
 class InfrastructureReader:
     """
-    Asks at once, in the threads of the pool, and understands the answers in `finish`.
+    Submits all calls to the pool on creation, and parses the answers in `finish`.
 
     Args:
-        nodes: {name: why it cannot be asked, or None} of all members of the cluster.
+        nodes: {name: why it cannot be queried, or None} of all members of the cluster.
 
     Attributes:
-        failed_nodes: Those that could not be reached: {name: reason}.
+        failed_nodes: {name: reason} of the nodes that could not be reached.
     """
 
     def __init__(
@@ -105,18 +105,18 @@ class InfrastructureReader:
 
     @property
     def futures(self) -> tuple[Future[Any], ...]:
-        """All the calls, for waiting."""
+        """The futures of all calls."""
         return (*self._cluster.values(), *self._asked.values())
 
     def finish(self, access: Reading[Access]) -> Infrastructure:
         """
-        Understand the answers.
+        Parse the answers.
 
         Args:
-            access: What the token could see before and after; Unreadable if the privileges could not be read.
+            access: The privileges held before and after the calls; Unreadable if they could not be read.
 
         Raises:
-            ProxmoxError: Only one after which nothing else can be read either (`fatal`).
+            ProxmoxError: A `fatal` error, after which no other call can succeed.
         """
         self.access = access
         answers = {name: future.result() for name, future in self._cluster.items()}
@@ -128,10 +128,10 @@ class InfrastructureReader:
 
     def add_notices(self, notices: NoticeCollector, shown: HostCertificate | None) -> None:
         """
-        What a person should know, each thing once for all the nodes that it concerns.
+        Add the notices, each once for all nodes that it concerns.
 
         Args:
-            shown: The certificate of the host that was connected to, told of where no node was asked for its own.
+            shown: The certificate of the connected host, which is checked if no node was queried for its own.
         """
         for (message, remedy), nodes in self._notices.items():
             subject = f'node/{nodes[0]}' if len(nodes) == 1 else 'nodes' if nodes else 'cluster'
@@ -147,10 +147,10 @@ class InfrastructureReader:
 
     def _vnets(self, vnets: Any, zones: Any) -> Reading[tuple[Vnet, ...]]:
         if isinstance(vnets, APIError) and vnets.not_implemented:
-            return ()  # a node of 7 without the package libpve-network-perl has no SDN
+            return ()  # a node of Proxmox VE 7 without the package libpve-network-perl has no SDN
         known_zones = self._cluster_part('the zones of SDN', parse_zones, zones)
         if isinstance(known_zones, Unreadable):
-            return known_zones  # whether a tag is a VLAN or a VNI is told by the zone
+            return known_zones  # the zone determines whether a tag is a VLAN id or a VNI
         found = self._listed(
             'the virtual networks of SDN',
             lambda data: parse_vnets(data, known_zones),
@@ -164,7 +164,7 @@ class InfrastructureReader:
     def _listed[T](
         self, what: str, parse: Callable[[Any], T], answer: Any, hidden: Callable[[Access], str | None]
     ) -> Reading[T]:
-        """A list that leaves out silently what the token may not see."""
+        """Parse a list from which Proxmox VE silently omits rows that the token may not see."""
         reading = self._cluster_part(what, parse, answer)
         why = self._hidden(what, hidden)
         return reading if isinstance(reading, Unreadable) or why is None else why
@@ -185,8 +185,8 @@ class InfrastructureReader:
 
     def _node(self, name: str, reason: str | None) -> NodeParts:
         if reason is not None:
-            unread = Unreadable(reason)
-            return NodeParts(facts=unread, certificates=unread, interfaces=unread)
+            unreadable = Unreadable(reason)
+            return NodeParts(facts=unreadable, certificates=unreadable, interfaces=unreadable)
         return NodeParts(
             facts=self._read_facts(name),
             certificates=self._read_certificates(name),
@@ -238,7 +238,7 @@ class InfrastructureReader:
         return reading
 
     def _is_reported_by_privileges(self, answer: Any) -> bool:
-        """A missing privilege that the token's privileges show is told by them."""
+        """Whether the error is a missing privilege, which is reported together with the token's privileges."""
         return (
             isinstance(answer, PermissionDeniedError)
             and answer.privilege != ''
@@ -247,7 +247,7 @@ class InfrastructureReader:
         )
 
     def _note_unreadable(self, what: str, remedy: str, part: 'DataclassInstance', node: str | None = None) -> None:
-        """The values of a part that could not be read, which cost no other value anything."""
+        """Note the values of a part that could not be read."""
         of_node = ' of {}' if node else ''
         for reason in unreadable_values(part):
             message = f'A value of {what}{of_node} could not be read and is left unchanged in NetBox: {reason}'
@@ -261,10 +261,10 @@ class InfrastructureReader:
 
 
 def _ask_network(client: ProxmoxClient, node: str, version: Version) -> dict[str, Any] | ProxmoxError:
-    """With SDN's interfaces where they can be asked for."""
+    """Read the network, with the interfaces of SDN if the version supports it."""
     if version.major >= 9:
         answer = ask_document(client, 'nodes', node, 'network', type='include_sdn')
-        # While a cluster is being upgraded, some nodes do not know that yet.
+        # During the upgrade of a cluster, some nodes do not support this yet.
         if not (isinstance(answer, APIError) and answer.status == 400):
             return answer
     return ask_document(client, 'nodes', node, 'network')
@@ -273,9 +273,9 @@ def _ask_network(client: ProxmoxClient, node: str, version: Version) -> dict[str
 def _add_expiry_notice(subject: str, name: str, expires: Reading[int], remedy: str, notices: NoticeCollector) -> None:
     if not known(expires):
         return
-    left = expires - time.time()
-    if left > WARN_BEFORE:
+    remaining = expires - time.time()
+    if remaining > WARN_BEFORE:
         return
     day = f'{datetime.fromtimestamp(expires, UTC):%Y-%m-%d}'
-    what = f'expires on {day}' if left > 0 else f'expired on {day}'
+    what = f'expires on {day}' if remaining > 0 else f'expired on {day}'
     notices.add(subject, f'The certificate {name} {what}.', remedy)

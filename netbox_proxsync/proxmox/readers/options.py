@@ -1,4 +1,4 @@
-"""What to read."""
+"""The options of a read."""
 
 from dataclasses import dataclass, field
 
@@ -12,19 +12,18 @@ __all__ = ('CollectOptions',)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectOptions:
     """
-    What to read of an endpoint.
+    The options of a read.
 
     Attributes:
-        os_info: Ask the guest agents for the operating system: one more call for each running virtual machine.
-        host_names: Ask them for the host name: likewise.
-        nodes: Read the facts and the certificates of the nodes. Their networks are read in any case: bridges decide
-            which VLANs guests are in.
-        filters: Which addresses are left out.
-        vms, containers: Read the configuration of that type. Guests of a type that is not read are still in the
-            inventory, with everything that takes a call of its own unknown: they are there.
-        only: The ids of the guests that are read; the others are treated like those of a type that is not read. None:
-            all are.
-        ssh: How to ask each node for its hardware. None: it is not asked; Unreadable: the settings cannot be used.
+        os_info: Query guest agents for the operating system, with one more call per running virtual machine.
+        host_names: Query guest agents for the host name, with one more call likewise.
+        nodes: Read the facts and certificates of the nodes. Their networks are always read, because bridges determine
+            the VLANs of guests.
+        filters: The addresses to exclude.
+        vms, containers: Read the configurations of this type of guests. Guests of a type that is not read are still in
+            the inventory, as listed.
+        only: The ids of the guests to read; the others are in the inventory as listed. None means all.
+        ssh: The SSH settings for the hardware of nodes. None: not read; Unreadable: invalid settings.
     """
 
     os_info: bool = False
@@ -37,4 +36,5 @@ class CollectOptions:
     ssh: Reading[SSHSettings | None] = None
 
     def includes(self, vmid: int) -> bool:
+        """Return whether the guest with this id is read."""
         return self.only is None or vmid in self.only

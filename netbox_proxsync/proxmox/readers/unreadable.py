@@ -1,4 +1,4 @@
-"""What stands in the place of something about a guest that could not be read."""
+"""Errors and problems of reading one guest."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ('GuestProblem', 'UnreadableError', 'unreadable_error')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestProblem:
-    """What an administrator should know about one guest; without the guest, so that it can be told of many at once."""
+    """A problem with a guest for the administrator. It does not name the guest, so that guests can share one notice."""
 
     what: str
     remedy: str = ''
@@ -21,7 +21,7 @@ class GuestProblem:
 
 class UnreadableError(Exception):
     """
-    Raised where something about a guest cannot be read, and caught where the guest is put together.
+    A part of a guest cannot be read. Caught where the guest is assembled.
 
     Attributes:
         unreadable: The reading that the inventory holds instead.
@@ -36,13 +36,13 @@ class UnreadableError(Exception):
 
 def unreadable_error(what: str, row: GuestRow, error: ProxmoxError) -> UnreadableError:
     """
-    What the failure of a call about a guest means for this guest.
+    Return the error for a failed call about a guest.
 
     Args:
-        what: 'its configuration'.
+        what: What was read, e.g. 'its configuration'.
 
     Raises:
-        ProxmoxError: The error itself, if after it no other call can succeed either.
+        ProxmoxError: The error itself, if it is `fatal`.
     """
     if error.fatal:
         raise error
@@ -51,7 +51,7 @@ def unreadable_error(what: str, row: GuestRow, error: ProxmoxError) -> Unreadabl
         problem = GuestProblem(what=f'The token may not read {what}', remedy=error.remedy)
         return UnreadableError(f'The token may not read {what}{lacks}.', problem)
     if isinstance(error, NodeUnreachableError):
-        return UnreadableError(error.message)  # told once, of the node
+        return UnreadableError(error.message)  # reported once, for the node
     if isinstance(error, CallTimeoutError):
         return UnreadableError(
             error.message, GuestProblem(what=f'Proxmox did not tell {what} in time', remedy=error.remedy)
@@ -59,7 +59,7 @@ def unreadable_error(what: str, row: GuestRow, error: ProxmoxError) -> Unreadabl
     if isinstance(error, APIError) and error.guest_not_there:
         return UnreadableError(f'It is not on node {row.node} any more.')
     if isinstance(error, APIError):
-        # The same words for all guests, so that they make one notice, which names the VM ID of a single one.
+        # The same text for all guests, so that they share one notice.
         words = re.sub(rf'(?<![0-9]){row.vmid}(?![0-9])', VMID, error.reason)
         problem = GuestProblem(what=f'Proxmox could not read {what} ({words})')
         return UnreadableError(f'Proxmox could not read {what}: {error.reason}.', problem)

@@ -1,4 +1,4 @@
-"""The SSH host keys that the nodes of a cluster show now, for a person to compare and confirm."""
+"""Fetches the SSH host keys of all nodes of a cluster, for a user to compare and confirm."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from .nodes import NodeVisits, node_addresses
 
 __all__ = ('NodeKey', 'fetch_host_keys')
 
-LIMIT = 30  # seconds for all nodes: a person waits
+LIMIT = 30  # seconds for all nodes: a user is waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeKey:
     """
-    What a node shows.
+    The host key of a node.
 
     Attributes:
         address: '' if it is not known.
-        status: 'pinned', 'new', 'changed' (see KeyStatus), or '' if it shows none: `error` says why.
-        line: The key as it is pinned.
-        command: What shows the same fingerprint on the node's console.
+        status: 'pinned', 'new' or 'changed' (see KeyStatus); '' if no key was fetched, for the reason in `error`.
+        line: The key in the format of pinned keys.
+        command: The command that prints the fingerprint on the console of the node.
     """
 
     node: str
@@ -43,9 +43,10 @@ class NodeKey:
 
 def fetch_host_keys(connection: Connection, port: int, pinned: Iterable[str], timeout: float) -> list[NodeKey]:
     """
-    The key of each node, at the addresses that Proxmox tells. No user name is sent to any of them.
+    Fetch the key of each node at its address in the cluster. No user name is sent.
 
-    Raises ProxmoxError: Proxmox does not tell the nodes, or the pinned keys cannot be read.
+    Raises:
+        ProxmoxError: The nodes cannot be read from Proxmox VE, or the pinned keys are invalid.
     """
     pins = parse_pins(pinned)
     with ProxmoxClient(connection) as client:

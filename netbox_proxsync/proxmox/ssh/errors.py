@@ -1,8 +1,8 @@
 """
-What can go wrong when a node is asked over SSH, told to the person who can act.
+Errors of the communication with nodes over SSH, with messages for the administrator.
 
-None of these ends a run: what SSH tells is an addition to what the API does. None holds a password or a key, nor the
-exception of the SSH library that it was made from.
+None of them ends a run, because SSH only supplements the API. None holds a password, a private key, or the exception of
+the SSH library that caused it.
 """
 
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ class SSHError(ProxmoxError):
 
 
 class InvalidSSHSettingsError(SSHError):
-    """The settings cannot be used as they are (host, user, password, private key, pinned host keys)."""
+    """A setting is invalid (host, user, password, private key, pinned host keys)."""
 
 
 class InvalidPassphraseError(InvalidSSHSettingsError):
@@ -42,23 +42,23 @@ class InvalidPassphraseError(InvalidSSHSettingsError):
 
 
 class SSHUnreachableError(SSHError):
-    """No SSH with the host: name unknown, port closed, no route, something else answers there, connection broken."""
+    """No SSH connection to the host: unknown name, closed port, no route, another protocol, or a broken connection."""
 
 
 class SSHAddressNotAllowedError(SSHError):
-    """NetBox is not allowed to contact this address. Nothing was sent to it."""
+    """The policy forbids contact with this address. Nothing was sent to it."""
 
 
 class SSHTimeoutError(SSHError):
-    """The host, or a command on it, took longer than it may."""
+    """The host, or a command on it, exceeded its time limit."""
 
 
 class HostKeyRefusedError(SSHError):
     """
-    The host did not prove that it is the one that was pinned. Neither user name, password nor key was sent to it.
+    The host does not have a pinned key. No user name, password or key was sent to it.
 
     Attributes:
-        key: The one that the host showed.
+        key: The key that the host offers.
     """
 
     def __init__(self, message: str, remedy: str = '', *, key: 'HostKey') -> None:
@@ -71,20 +71,20 @@ class HostKeyNotPinnedError(HostKeyRefusedError):
 
 
 class HostKeyChangedError(HostKeyRefusedError):
-    """The host shows another key than the pinned one."""
+    """The host offers another key than the pinned one."""
 
 
 class SSHAuthenticationError(SSHError):
-    """The host does not let this user in with this password or key."""
+    """The host rejects the user, or the password or key."""
 
 
 class SSHCommandRefusedError(SSHError):
-    """The user may log in but not run the commands: a restricted shell, ForceCommand, no shell at all."""
+    """The user may log in, but not run the commands: a restricted shell, ForceCommand, or no shell."""
 
 
 class WrongNodeError(SSHError):
-    """The host is not the node that it was asked as."""
+    """The host is not the expected node."""
 
 
 class SSHOutputTooLargeError(SSHError):
-    """A command printed more than its output can be."""
+    """The output of a command exceeds the size limit."""

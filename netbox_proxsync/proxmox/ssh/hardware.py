@@ -1,9 +1,8 @@
 """
-What a node knows of its hardware and the API does not tell, over SSH: permanent MACs, link speeds, vendor, serial.
+Reads the hardware of a node over SSH, which the API does not provide: permanent MACs, link speeds, vendor, serial.
 
-Read-only: three fixed commands, which root and ordinary users can run, in any shell. A node is spoken to only after it
-has proved to hold a key that a person pinned, before it sees a user name. What fails raises an SSHError; nothing of it
-is needed to document a cluster.
+Three fixed, read-only commands are used, which root and ordinary users can run in any shell. A node receives a user
+name only after it has proved to hold a pinned host key.
 """
 
 from ..connections import ContactPolicy, Sockets
@@ -24,18 +23,19 @@ __all__ = (
 )
 
 LINKS = 'ip -j -d link show'
-# `device` is there for hardware only. Patterns, because the names of interfaces never go into a command.
+# Only hardware has `device`. Patterns are used so that no command contains the name of an interface.
 NIC_FACTS = 'grep -sH . /sys/class/net/*/speed /sys/class/net/*/addr_assign_type /sys/class/net/*/device/uevent'
-# An empty pattern, so that an empty file (nothing filled in) and an unreadable one (no line at all) are different.
+# The empty pattern distinguishes an empty file (one line) from an unreadable one (no line).
 DMI = (
     "grep -sH '' /proc/sys/kernel/hostname "
     '/sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name /sys/class/dmi/id/product_serial'
 )
 
-# All that ever runs on a node; what a restriction such as ForceCommand has to let through.
+# All commands that run on a node. A restriction such as ForceCommand must permit exactly these, so that a change of
+# them requires a change on the nodes.
 COMMANDS = (LINKS, NIC_FACTS, DMI)
 
-GREP_STATUS = (0, 1, 2)  # 1: no line; 2: some file could not be read, which a link without a carrier is enough for
+GREP_STATUS = (0, 1, 2)  # 1: no line; 2: a file could not be read, e.g. the speed of a link without carrier
 
 
 def read_hardware(
@@ -48,19 +48,19 @@ def read_hardware(
     policy: ContactPolicy | None = None,
 ) -> NodeHardware:
     """
-    Ask one node. What could not be read of the rest is Unreadable.
+    Read the hardware of one node. Parts that cannot be read are Unreadable.
 
     Args:
         host: DNS name or IP address, without a port.
-        node: The name that Proxmox has for it. A host that calls itself otherwise is another machine (a reverse proxy
-            in front of the API, an address that is not the node's any more), and its hardware is not told.
-        deadline: Ends the session at the latest, by `time.monotonic()`.
-        sockets: Told of the connection, so that it can be ended from outside.
-        policy: Which addresses may be contacted.
+        node: The name of the node in Proxmox VE. A host with another host name is another machine (a reverse proxy in
+            front of the API, or a reassigned address), and its hardware is not used.
+        deadline: The end of the session at the latest, on the clock of `time.monotonic()`.
+        sockets: Registers the connection, so that another thread can abort it.
+        policy: The addresses that may be contacted.
 
-    Raises InvalidSSHSettingsError (of the host), SSHUnreachableError, SSHTimeoutError, HostKeyNotPinnedError,
-    HostKeyChangedError, SSHAuthenticationError, SSHCommandRefusedError, SSHOutputTooLargeError or WrongNodeError if
-    nothing can be trusted or read.
+    Raises:
+        SSHError: The host is invalid, cannot be reached or is not the node; its key, the login or the commands were
+            refused; or a limit was exceeded.
     """
     check_address(host)
     with Session(
@@ -83,7 +83,7 @@ def read_hardware(
 
 def _check_name(session: Session, node: str | None, dmi: Output) -> None:
     name = parse_host_name(dmi.text)
-    # Proxmox names a node by the first part of its host name.
+    # The name of a node is the first label of its host name.
     if node and name and name.partition('.')[0].casefold() != node.casefold():
         raise WrongNodeError(
             f'{session.name} is not node {node}: it calls itself {shortened(name)}.',
@@ -92,17 +92,17 @@ def _check_name(session: Session, node: str | None, dmi: Output) -> None:
 
 
 def _hardware(links: Output, nic_facts: Output, dmi: Output, user: str) -> NodeHardware | None:
-    """None if none of the commands seems to have run."""
+    """The hardware; None if apparently none of the commands has run."""
     facts = parse_nic_facts(nic_facts.text) if nic_facts.status in GREP_STATUS else _failed(NIC_FACTS, nic_facts)
     nics = parse_links(links.text, facts) if links.status == 0 else _failed(LINKS, links)
     board = parse_dmi(dmi.text, user) if dmi.status in GREP_STATUS else None
     if not known(nics) and not (board and board.lines) and not (known(facts) and facts.lines):
         return None
-    unread = _failed(DMI, dmi)
+    unreadable = _failed(DMI, dmi)
     return NodeHardware(
-        manufacturer=board.manufacturer if board else unread,
-        product=board.product if board else unread,
-        serial=board.serial if board else unread,
+        manufacturer=board.manufacturer if board else unreadable,
+        product=board.product if board else unreadable,
+        serial=board.serial if board else unreadable,
         nics=nics,
     )
 

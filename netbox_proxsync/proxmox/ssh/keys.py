@@ -23,7 +23,7 @@ __all__ = (
     'with_confirmed',
 )
 
-# How a host can prove each type of key, most wanted first. No `ssh-rsa`: that is RSA with SHA-1.
+# The signature algorithms of each type of key, in order of preference. `ssh-rsa`, which is RSA with SHA-1, is excluded.
 ALGORITHMS = {
     'ssh-ed25519': ('ssh-ed25519',),
     'ecdsa-sha2-nistp256': ('ecdsa-sha2-nistp256',),
@@ -46,12 +46,12 @@ type SupportedKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa
 @dataclass(frozen=True, slots=True)
 class Pin:
     """
-    A key that was confirmed.
+    A pinned host key.
 
     Attributes:
-        hosts: Names of the only hosts that it stands for; None: any.
-        type: None if only the fingerprint is known.
-        fingerprint: 'SHA256:...' of the key.
+        hosts: The names of the hosts to which it applies; None means all.
+        type: The type of the key; None if only the fingerprint is known.
+        fingerprint: The fingerprint, 'SHA256:...'.
     """
 
     hosts: tuple[str, ...] | None
@@ -59,14 +59,18 @@ class Pin:
     fingerprint: str
 
     def is_for(self, host: str, port: int) -> bool:
+        """Return whether the pin applies to a host and port."""
         return self.hosts is None or not set(self.hosts).isdisjoint(host_names(host, port))
 
 
 def parse_pins(lines: Iterable[str]) -> tuple[Pin, ...]:
     """
-    Pins from lines: '[host] key-type base64 [comment]' or '[host] SHA256:...'. Empty lines and '#' comments are none.
+    Parse pinned keys from lines '[host] key-type base64 [comment]' or '[host] SHA256:...'.
 
-    Raises InvalidSSHSettingsError for anything else.
+    Empty lines and lines that begin with '#' are ignored.
+
+    Raises:
+        InvalidSSHSettingsError: A line has another format.
     """
     pins = []
     for number, line in enumerate(lines, 1):
@@ -124,7 +128,7 @@ def _parse_pin(words: list[str], number: int) -> Pin:
         )
     try:
         blob = base64.b64decode(words[1], validate=True)
-        # A known type with a key of another one, or with half a key, must not pass for a pin.
+        # A key of another type than stated, or a truncated key, must be rejected.
         genuine = paramiko.PKey.from_type_string(words[0], blob).asbytes() == blob
     except Exception:  # noqa: BLE001 - each type of key complains in its own way
         genuine = False
@@ -147,10 +151,12 @@ def _normal_host(name: str) -> str:
 
 def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     """
-    A private key in OpenSSH, PKCS#1, SEC 1 or PKCS#8 form.
+    Load a private key in OpenSSH, PKCS#1, SEC 1 or PKCS#8 format.
 
-    Raises InvalidSSHSettingsError: not a private key, cut off, of another type, encrypted and the passphrase missing or
-    wrong. The error never holds any part of the key.
+    Raises:
+        InvalidSSHSettingsError: The text is not a complete private key of a supported type. The error holds no part of
+            it.
+        InvalidPassphraseError: The key is encrypted, and the passphrase is missing or wrong.
     """
     data = ('\n'.join(line.strip() for line in text.strip().splitlines()) + '\n').encode()
     _check_form(text)

@@ -1,4 +1,4 @@
-"""Who a host is: the key that it shows, against those that a person pinned."""
+"""Verifies the host key of a host against the pinned keys."""
 
 import time
 from collections.abc import Iterable
@@ -14,20 +14,20 @@ from .settings import TIMEOUT, check_address
 
 __all__ = ('KeyStatus', 'OfferedKey', 'compare_command', 'fetch_host_key', 'verify_host_key')
 
-SESSION_STEPS = 3  # a whole session may take so many times the limit of one step
+SESSION_STEPS = 3  # the time limit of a session, as a multiple of the limit of one step
 
 
 class KeyStatus(StrEnum):
-    """A key that a host shows, against the pinned ones."""
+    """The result of comparing an offered host key with the pinned ones."""
 
     PINNED = 'pinned'
-    NEW = 'new'  # none is pinned for this host
-    CHANGED = 'changed'  # another one is
+    NEW = 'new'  # no key is pinned for this host
+    CHANGED = 'changed'  # another key is pinned
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedKey:
-    """The key that a host shows now."""
+    """The key that a host currently offers."""
 
     key: HostKey
     status: KeyStatus
@@ -44,9 +44,11 @@ def fetch_host_key(
     policy: ContactPolicy | None = None,
 ) -> OfferedKey:
     """
-    The key that a host shows now, for a person to compare and confirm. Not even a user name is sent.
+    Fetch the key that a host currently offers, for a user to compare and confirm. No user name is sent.
 
-    Raises InvalidSSHSettingsError, SSHUnreachableError or SSHTimeoutError.
+    Raises:
+        InvalidSSHSettingsError: `host` is not a host.
+        SSHUnreachableError, SSHTimeoutError: No connection.
     """
     check_address(host)
     with Session(host, port, timeout, session_deadline(timeout, deadline), sockets, policy) as session:
@@ -55,17 +57,19 @@ def fetch_host_key(
 
 def verify_host_key(session: Session, host: str, port: int, pins: Iterable[Pin]) -> None:
     """
-    Connect to a host that proves to hold a pinned key, or raise HostKeyRefusedError. No credential is sent.
+    Connect to a host and verify that it holds a pinned key. No credential is sent.
 
-    Raises SSHUnreachableError or SSHTimeoutError as well.
+    Raises:
+        HostKeyRefusedError: The host does not offer a pinned key.
+        SSHUnreachableError, SSHTimeoutError: No connection.
     """
-    seen = _fetch_host_key(session, host, port, pins)
-    if seen.status is not KeyStatus.PINNED:
-        raise _refused(session, seen)
+    offered = _fetch_host_key(session, host, port, pins)
+    if offered.status is not KeyStatus.PINNED:
+        raise _refused(session, offered)
 
 
 def session_deadline(timeout: float, deadline: float | None) -> float:
-    """When a session must end, by `time.monotonic()`."""
+    """Return the deadline of a session on the clock of `time.monotonic()`."""
     own = time.monotonic() + SESSION_STEPS * timeout
     return own if deadline is None else min(own, deadline)
 
@@ -93,17 +97,17 @@ def _fetch_host_key(session: Session, host: str, port: int, pins: Iterable[Pin])
 
 
 def compare_command(key: HostKey) -> str:
-    """What shows the fingerprint of this key on the node itself, by the name of the file that sshd keeps it in."""
+    """Return the command that prints the fingerprint of this key on the node."""
     kind = key.type.removeprefix('ssh-').split('-')[0]
     return f'ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub'
 
 
-def _refused(session: Session, seen: OfferedKey) -> HostKeyRefusedError:
-    key = seen.key
+def _refused(session: Session, offered: OfferedKey) -> HostKeyRefusedError:
+    key = offered.key
     shown = f'{key.fingerprint_sha256} ({key.type})'
     compare = f'compare it with "{compare_command(key)}" on the console of the node'
     confirm = 'confirm it under "SSH host keys" of the endpoint'
-    if seen.status is KeyStatus.CHANGED:
+    if offered.status is KeyStatus.CHANGED:
         return HostKeyChangedError(
             f'{session.name} does not show the SSH host key that is pinned for it, but {shown}. Nothing was sent.',
             f'If the node was installed anew, {compare} and {confirm}. If not, somebody may be listening in.',

@@ -1,4 +1,4 @@
-"""All nodes of a cluster over SSH: at the same time, each at its own address, none of them for long."""
+"""Visits all nodes of a cluster over SSH concurrently, each at its own address, with a common time limit."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,18 +17,18 @@ from .settings import SSHSettings
 
 __all__ = ('HardwareReading', 'NodeVisits', 'node_addresses')
 
-READ_LIMIT = 120  # seconds for all nodes, while the guests are read besides
-PATIENCE = 0.5  # seconds until a cancelled run is noticed
+READ_LIMIT = 120  # seconds for all nodes, while the guests are being read
+PATIENCE = 0.5  # seconds between checks whether the run was cancelled
 
 NO_ADDRESS = 'Proxmox does not tell the address of node {}, so it cannot be asked over SSH.'
 
 
 def node_addresses(nodes: Iterable[Node], client: ProxmoxClient) -> dict[str, Reading[str]]:
     """
-    Where each node's SSH server is: at its address in the cluster, as `/cluster/status` tells.
+    Return the address of each node's SSH server: its address in `/cluster/status`.
 
-    A single node is the one that answers, whatever address it has for itself. Of several, one whose address is not
-    told is not guessed at: the hardware of one node must not be taken for that of another.
+    For a single node, the connected host is used. If one of several nodes has no known address, it is Unreadable: the
+    hardware of one node must never be attributed to another.
     """
     nodes = list(nodes)
     return {node.name: _address(node, len(nodes) == 1, client) for node in nodes}
@@ -46,12 +46,12 @@ def _address(node: Node, alone: bool, client: ProxmoxClient) -> Reading[str]:
 
 class NodeVisits[T]:
     """
-    One action for each node that has an address, started at once in threads of their own.
+    Runs one action per node with an address, started on creation in separate threads.
 
     Args:
-        client: Its end ends the visits, too, and its concurrency is theirs.
-        visit: Called with the name of the node, its address, and when it must end by `time.monotonic()`.
-        limit: Seconds for all of them.
+        client: Its end aborts the visits, and its concurrency applies to them.
+        visit: Called with the name of the node, its address, and its deadline on the clock of `time.monotonic()`.
+        limit: The time limit of all visits in seconds.
     """
 
     def __init__(
@@ -69,11 +69,12 @@ class NodeVisits[T]:
         self._futures: dict[str, Future[T | SSHError]] = {
             name: pool.submit(self._attempt, name, address) for name, address in addresses.items() if known(address)
         }
-        # Nobody waits for them when reading fails elsewhere: the client closes their sockets.
+        # If the read fails elsewhere, the visits are not waited for: the client closes their sockets.
         pool.shutdown(wait=False)
 
     def results(self) -> dict[str, T | SSHError]:
-        """What came of each visit. Raises CancelledError or RunTimeoutError as soon as the client is ended."""
+        """Return the result or error of each visit. Raises CancelledError or RunTimeoutError as soon as the client
+        ends."""
         waiting = set(self._futures.values())
         while waiting and time.monotonic() < self._deadline:
             self._client.raise_if_cancelled()
@@ -103,7 +104,7 @@ class NodeVisits[T]:
 
 
 class HardwareReading:
-    """The hardware of the nodes, being read. `settings`: None if nobody asked; Unreadable if they cannot be used."""
+    """Reads the hardware of the nodes in the background. `settings`: None if not requested; Unreadable if invalid."""
 
     def __init__(self, client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: tuple[Node, ...]) -> None:
         self._settings = settings
@@ -114,7 +115,7 @@ class HardwareReading:
             self._visits = NodeVisits(client, self._addresses, partial(_read, settings, client), READ_LIMIT)
 
     def merged_into(self, nodes: tuple[Node, ...], notices: NoticeCollector) -> tuple[Node, ...]:
-        """The nodes with their hardware, and a notice for each that could not be read. Waits for the last of them."""
+        """Wait for all nodes, and return them with their hardware. Adds a notice for each that could not be read."""
         if isinstance(self._settings, Unreadable):
             notices.add('SSH', self._settings.reason, "Correct the endpoint's SSH settings.")
             return tuple(replace(node, hardware=self._settings) for node in nodes)

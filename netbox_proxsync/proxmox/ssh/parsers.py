@@ -1,5 +1,5 @@
 """
-What a node's own commands tell of its hardware: `ip -j -d link show` and files below /sys.
+Parses the output of the commands on a node: `ip -j -d link show`, and files below /sys.
 
 Sources: iproute2's ip/ipaddress.c and ip/iplink_bond_slave.c, Documentation/ABI/testing/sysfs-class-net and
 sysfs-firmware-dmi-entries of the Linux kernel.
@@ -20,17 +20,17 @@ __all__ = ('DMI', 'Dmi', 'NicFacts', 'PhysicalNic', 'parse_dmi', 'parse_host_nam
 
 NIC_FILE = re.compile(r'/sys/class/net/([^/:\s]+)/(speed|addr_assign_type|device/uevent):(.*)')
 HOST_NAME = re.compile(r'/proc/sys/kernel/hostname:(.*)')
-# How the kernel names an interface: at most 15 bytes, neither '/', ':' nor blanks.
+# Names of interfaces in the kernel: at most 15 bytes without '/', ':' and blanks.
 INTERFACE = re.compile(r'[^\s/:\x00-\x1f\x7f]{1,15}')
 DMI_FILE = re.compile(r'/sys/class/dmi/id/(sys_vendor|product_name|product_serial):(.*)')
-# What drivers say instead of "no link": -1 in 16 or 32 bits, with or without a sign.
+# Values of drivers for "no link": -1 in 16 or 32 bits, signed or unsigned.
 NO_SPEED = (65535, 2**32 - 1)
-MAX_SPEED = 10**8  # Mbit/s; nothing sane is faster
-# NET_ADDR_RANDOM in include/uapi/linux/netdevice.h: the driver found no address in the card and made one up.
+MAX_SPEED = 10**8  # Mbit/s; higher values are invalid
+# NET_ADDR_RANDOM in include/uapi/linux/netdevice.h: the card has no address, and the driver generated one.
 RANDOM_MAC = '1'
 MAX_TEXT = 200  # characters of a vendor, product or serial number; SMBIOS allows 64
 
-# What manufacturers leave in the DMI where nobody filled in the value.
+# Placeholders of manufacturers for values that are not set in the DMI.
 MEANINGLESS = frozenset(
     (
         'chassis serial number',
@@ -77,7 +77,7 @@ FILLER = re.compile(r'([0x.\-_*\s]|ff)\1*', re.IGNORECASE)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicFacts:
     """
-    By name of the interface; those without a value are not in it.
+    Facts of interfaces by name; interfaces without a value are omitted.
 
     Attributes:
         speeds: Link speeds in Mbit/s.
@@ -93,10 +93,10 @@ class NicFacts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dmi:
     """
-    What the mainboard tells of the machine; None where nobody filled it in.
+    Facts of the machine in the DMI; None for a value that is not set.
 
     Attributes:
-        lines: How many of the three files could be read.
+        lines: The number of files that could be read.
     """
 
     manufacturer: Reading[str | None]
@@ -110,11 +110,11 @@ DMI = {'sys_vendor': 'manufacturer', 'product_name': 'product', 'product_serial'
 
 def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[PhysicalNic, ...]]:
     """
-    The physical NICs in the output of `ip -j -d link show`, in its order. All of them, or Unreadable.
+    Return all physical NICs in the output of `ip -j -d link show` in its order, or Unreadable.
 
-    Everything that the kernel makes itself (bridges, bonds, VLANs, taps, veths, Open vSwitch) has an `info_kind`.
+    All virtual interfaces (bridges, bonds, VLANs, taps, veths, Open vSwitch) have an `info_kind`.
     """
-    # A login script that prints something (a greeting in .bashrc) does so before.
+    # A login script (.bashrc) may print text before it.
     start = output.find('[{')
     try:
         links, _ = json.JSONDecoder(strict=False).raw_decode(output, max(start, 0))
@@ -126,7 +126,7 @@ def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[Physical
     nics: dict[str, PhysicalNic] = {}
     for link in links:
         if link == {}:
-            continue  # iproute2's way to leave one out
+            continue  # an interface omitted by iproute2
         if not isinstance(link, dict) or _name(link.get('ifname')) is None:
             return Unreadable('The node listed a network interface without a name.')
         info = _mapping(link.get('linkinfo'))
@@ -140,15 +140,15 @@ def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFac
     in_bond = info.get('info_slave_kind') == 'bond'
     mac = _mac(link.get('address'))
     permanent: Reading[str | None]
-    # `permaddr` is there only where it differs from `address`, and only if the driver knows it; what a bond keeps of a
-    # member is the address that it had before, which is the same one unless somebody had changed it.
+    # `permaddr` exists only if it differs from `address` and the driver knows it. A bond stores the previous address of
+    # each member, which is the permanent one unless it had been changed.
     permanent = _mac(link.get('permaddr')) or _mac(_mapping(info.get('info_slave_data')).get('perm_hwaddr'))
     if permanent is None:
         permanent = (
             Unreadable(f'The kernel does not tell the permanent MAC of {name}, a bond member.') if in_bond else mac
         )
         if known(facts) and name in facts.random_macs:
-            permanent = None  # there is none
+            permanent = None  # the card has none
     return PhysicalNic(
         name=name,
         mac=mac,
@@ -171,7 +171,7 @@ def _mac(value: object) -> str | None:
 
 
 def parse_nic_facts(output: str) -> NicFacts:
-    """From lines '/sys/class/net/eno1/speed:1000' and '/sys/class/net/eno1/device/uevent:DRIVER=igb'."""
+    """Parse lines such as '/sys/class/net/eno1/speed:1000'."""
     speeds: dict[str, int] = {}
     lines = 0
     random_macs = set()
@@ -190,7 +190,7 @@ def parse_nic_facts(output: str) -> NicFacts:
 
 
 def parse_host_name(output: str) -> str | None:
-    """From a line '/proc/sys/kernel/hostname:pve1'; None if there is none."""
+    """Parse the line '/proc/sys/kernel/hostname:pve1'; None if there is none."""
     for line in output.split('\n'):
         if match := HOST_NAME.fullmatch(line.rstrip('\r')):
             return _printable(match[1]) or None
@@ -199,10 +199,10 @@ def parse_host_name(output: str) -> str | None:
 
 def parse_dmi(output: str, user: str) -> Dmi:
     """
-    From lines '/sys/class/dmi/id/sys_vendor:Dell Inc.'; a file without a line could not be read.
+    Parse lines such as '/sys/class/dmi/id/sys_vendor:Dell Inc.'. A file without a line could not be read.
 
     Args:
-        user: Who asked: only root may read the serial number.
+        user: The SSH user, for the message: only root may read the serial number.
     """
     values: dict[str, str] = {}
     for line in output.split('\n'):
@@ -232,6 +232,6 @@ def _meaningful(value: str) -> str | None:
 
 
 def _printable(value: str) -> str:
-    """Without control characters and with single blanks: DMI values are padded in every way."""
+    """Remove control characters and redundant blanks, with which DMI values are often padded."""
     text = ' '.join(''.join(char if char.isprintable() and char != '\ufffd' else ' ' for char in value).split())
     return text[:MAX_TEXT].rstrip()

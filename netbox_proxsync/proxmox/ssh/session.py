@@ -1,4 +1,4 @@
-"""One SSH connection to a host that has proved who it is, with a limit on everything that it may take."""
+"""One SSH connection to a verified host, with limits on time and size."""
 
 import socket
 import time
@@ -27,9 +27,9 @@ from .keys import ALGORITHMS
 __all__ = ('MAX_OUTPUT', 'Output', 'Session', 'shortened')
 
 MAX_OUTPUT = 16 * 1024**2  # bytes; 10,000 interfaces are about 12 MB of `ip -j -d link show`
-MAX_ERRORS = 1000  # bytes of the error output that are kept
+MAX_ERRORS = 1000  # bytes of the error output that are used
 CHUNK = 64 * 1024
-SHOWN = 200  # characters of a host's own words in a message
+SHOWN = 200  # characters of a host's output in a message
 
 CHECK_PORT = 'Is the port right (22 unless changed), and does sshd run and let NetBox in?'
 
@@ -37,10 +37,10 @@ CHECK_PORT = 'Is the port right (22 unless changed), and does sshd run and let N
 @dataclass(frozen=True, slots=True)
 class Output:
     """
-    What a command printed.
+    The output of a command.
 
     Attributes:
-        status: Its exit status; None if it was ended before it could give one, so that the output is not complete.
+        status: The exit status; None if the command was killed, so that the output may be incomplete.
     """
 
     status: int | None
@@ -49,17 +49,22 @@ class Output:
 
     @property
     def words(self) -> str:
-        """The first line that it said, for a message."""
+        """The first line of output for a message."""
         return shortened(self.errors) or shortened(self.text)
 
 
 class Session:
     """
-    Use it as a context manager; leaving it closes the connection.
+    An SSH session. Use it as a context manager; its exit closes the connection.
 
-    Every step ends after `timeout` seconds, and all together at `deadline` (of `time.monotonic`), whatever the host
-    does: the connection is closed then, which ends every wait in paramiko, the ones that know no time limit included.
-    So does shutting its socket, of which `sockets` are told. `policy`: which addresses may be contacted.
+    When a limit is exceeded, the connection is closed. This ends every wait in paramiko, including those without a time
+    limit of their own.
+
+    Args:
+        timeout: The time limit of each step in seconds.
+        deadline: The end of the session, on the clock of `time.monotonic()`.
+        sockets: Registers the socket, so that another thread can abort the session.
+        policy: The addresses that may be contacted.
     """
 
     def __init__(
@@ -88,19 +93,20 @@ class Session:
 
     def connect(self, types: Iterable[str]) -> HostKey:
         """
-        Connect (anew) and exchange keys; nothing else is sent. Returns the key that the host proved to hold.
+        Connect (again) and exchange keys; nothing else is sent. Return the key that the host has proved to hold.
 
         Args:
-            types: The types of host key that are accepted, most wanted first.
+            types: The accepted types of host keys, in order of preference.
 
-        Raises SSHUnreachableError or SSHTimeoutError.
+        Raises:
+            SSHUnreachableError, SSHTimeoutError: No connection.
         """
         self._close()
         self._socket = self._connected()
-        # Not an SSHClient: a Transport knows no agent, reads no key files, no configuration and no known_hosts.
+        # A Transport, unlike SSHClient, uses no agent, key files, configuration or known_hosts.
         self._transport = transport = paramiko.Transport(self._socket)
         transport.daemon = True
-        # The limits below are the ones that count.
+        # The limits of `_limited` are stricter.
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = self._timeout + 5
         transport.get_security_options().key_types = [name for type_ in types for name in ALGORITHMS[type_]]
         self._limited('exchanging keys', transport.start_client, self._no_ssh)
@@ -111,7 +117,7 @@ class Session:
         )
 
     def login(self, user: str, password: str | None, key: paramiko.PKey | None) -> None:
-        """Raises SSHAuthenticationError, SSHUnreachableError or SSHTimeoutError."""
+        """Log in with a key or a password. Raises SSHAuthenticationError, SSHUnreachableError or SSHTimeoutError."""
         transport, what = self._connected_transport, 'private key' if key else 'password'
 
         def attempt() -> list[str]:
@@ -132,7 +138,7 @@ class Session:
         channel = self._connected_transport.open_session()
         try:
             channel.exec_command(command)
-            channel.shutdown_write()  # what waits for input, as an SFTP server does, ends
+            channel.shutdown_write()  # ends commands that wait for input, such as an SFTP server
             output = bytearray()
             while chunk := channel.recv(CHUNK):
                 output += chunk
@@ -151,7 +157,7 @@ class Session:
         return Output(status if status >= 0 else None, text, words)
 
     def _limited[T](self, what: str, action: Callable[[], T], explain: Callable[[Exception], SSHError]) -> T:
-        """Do it within the time limit. What paramiko raises on any thread, for any answer, becomes an SSHError."""
+        """Run an action within the time limit. Every exception of paramiko becomes an SSHError."""
         failure: SSHError | None = None
         timer = Timer(max(0, min(self._timeout, self._deadline - time.monotonic())), self._too_late)
         timer.daemon = True
@@ -160,7 +166,7 @@ class Session:
             result = action()
         except SSHError as error:
             failure = error
-        except Exception as error:  # noqa: BLE001 - a malformed packet raises whatever its reader trips over
+        except Exception as error:  # noqa: BLE001 - a malformed packet may raise any exception
             failure = explain(error)
         finally:
             timer.cancel()
@@ -255,13 +261,13 @@ class Session:
         )
 
     def _broken(self) -> bool:
-        # paramiko closes the channels of a connection that broke a moment before it says that it is not active.
+        # paramiko closes the channels of a broken connection a moment before the connection becomes inactive.
         self._connected_transport.join(0.2)
         return not self._connected_transport.is_alive()
 
 
 def shortened(text: str) -> str:
-    """The first line of what a host said, fit for a message."""
+    """Return the first line of a host's output, printable and shortened for a message."""
     line = next((line for line in text.splitlines() if line.strip()), '')
     line = ''.join(char if char.isprintable() else ' ' for char in line).strip()
     return line if len(line) <= SHOWN else f'{line[:SHOWN]}...'

@@ -1,4 +1,4 @@
-"""How nodes are reached over SSH: the same for all nodes of a cluster."""
+"""The SSH settings, which are the same for all nodes of a cluster."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,16 +19,18 @@ USER = re.compile(r'[^\s\x00-\x1f\x7f]+')
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SSHSettings:
     """
-    How the nodes of a cluster are reached over SSH. Making one raises InvalidSSHSettingsError if it cannot be used.
+    The SSH settings for the nodes of a cluster. Secrets are not part of the representation.
 
     Attributes:
-        password: Or `private_key`, exactly one of them; never shown.
-        private_key: Ed25519, ECDSA or RSA; the text of the file. Never shown.
-        passphrase: Of the key, if it is encrypted; never shown.
-        host_keys: Pinned keys: '[host] key-type base64' or '[host] SHA256:...', a line each. Lines that name other
-            hosts do not count for a host; lines without a host count for every one. None: nothing can be read.
-        timeout: Seconds that connecting, exchanging keys, logging in and each command may take; all together not more
-            than three times that. A name with several addresses is tried at each of them.
+        password, private_key: Exactly one of them is set. The key is the text of an Ed25519, ECDSA or RSA key file.
+        passphrase: The passphrase of an encrypted private key.
+        host_keys: Lines '[host] key-type base64' or '[host] SHA256:...'. A line without a host applies to all hosts.
+            Without any line, no node can be read.
+        timeout: The time limit in seconds of connecting, exchanging keys, logging in and each command; the whole
+            session has three times that. Every address of a name is tried.
+
+    Raises:
+        InvalidSSHSettingsError: A setting is invalid.
     """
 
     user: str
@@ -52,7 +54,7 @@ class SSHSettings:
         if self.password and self.private_key:
             raise InvalidSSHSettingsError('Both an SSH password and a private key are given.', 'Remove one of them.')
         object.__setattr__(self, 'pins', parse_pins(self.host_keys))
-        # Once for all nodes: to open an encrypted key takes long on purpose.
+        # Once for all nodes: decrypting a key is slow by design.
         key = load_private_key(self.private_key, self.passphrase) if self.private_key else None
         object.__setattr__(self, 'key', key)
 
@@ -66,7 +68,7 @@ def check_user(user: str) -> None:
 
 
 def check_address(host: str) -> None:
-    """Raises InvalidSSHSettingsError for what is neither a name nor an address (without brackets and port)."""
+    """Raise InvalidSSHSettingsError unless the text is a name or an address without brackets and port."""
     if not is_host(host):
         raise InvalidSSHSettingsError(
             f'{host or "An empty text"} is not a host.', 'Write a name or an address, without brackets; the port apart.'

@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from netbox_proxsync.proxmox.connections import AddressNotAllowedError, ContactPolicy
 from netbox_proxsync.proxmox.errors import (
     APIError,
     AuthenticationError,
@@ -24,17 +25,20 @@ from netbox_proxsync.proxmox.errors import (
     PermissionDeniedError,
     ProxmoxError,
     RunTimeoutError,
+    TLSError,
     VersionTooOldError,
 )
 from netbox_proxsync.proxmox.hosts import Host
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
+from netbox_proxsync.proxmox.infrastructure import HostCertificate
 
 from ..reading import THIS_MACHINE
 from ..servers import (
     VERSION,
     answering,
     closed_port,
+    full,
     in_turn,
     response,
     serving,
@@ -138,6 +142,39 @@ class TestRequests:
             assert proxy.received[0].startswith(b'CONNECT pve1.example.com:8006 ')
             assert SECRET.encode() not in proxy.received[0]
             assert SECRET.encode() in proxy.received[1]
+
+    def test_another_certificate_behind_a_proxy_is_not_fetched_directly(self, connect, context):
+        def tunnel(proxy, connection):
+            proxy.request(connection)
+            connection.sendall(b'HTTP/1.1 200 Connection established\r\n\r\n')
+            context.wrap_socket(connection, server_side=True)
+
+        with (
+            serving(tunnel) as proxy,
+            connect('pve1.example.com', proxies={'https': f'http://{proxy.host}'}, fingerprint='AB' * 32) as client,
+        ):
+            error = fails(TLSError, client.version)
+            assert proxy.connections == 1
+        assert error.fingerprint is None
+        assert error.message == 'The certificate of pve1.example.com:8006 does not have the pinned fingerprint.'
+
+    def test_a_proxy_that_may_not_be_contacted(self, connect):
+        policy = ContactPolicy.parse(['127.0.0.9/32'], [])
+        with (
+            serving(answering()) as proxy,
+            connect('127.0.0.9', proxies={'https': f'http://{proxy.host}'}, policy=policy) as client,
+        ):
+            error = fails(AddressNotAllowedError, client.version)
+            assert proxy.connections == 0
+        assert error.message.startswith('The proxy for 127.0.0.9 cannot be used. NetBox may not contact 127.0.0.1:')
+
+    def test_the_certificate_is_known_from_the_first_connection_on(self, connect, context, leaf):
+        with serving(answering(), context) as server, connect(server.host) as client:
+            assert client.certificate is None
+            client.version()
+            assert client.certificate == HostCertificate(
+                host=server.host, expires=int(leaf.certificate.not_valid_after_utc.timestamp())
+            )
 
 
 class TestAnswers:
@@ -347,6 +384,25 @@ class TestHosts:
                 else:
                     fails(HostUnreachableError, client.version)
             assert len(member.received) == int(reached)
+
+    def test_a_member_that_is_a_host_already_is_tried_once(self, connect, leaf):
+        port = closed_port()
+        with connect(f'127.0.0.1:{port}') as client:
+            client.add_members({'127.0.0.1': leaf.fingerprint})
+            assert fails(HostUnreachableError, client.version).message == f'127.0.0.1:{port} refused the connection.'
+
+    @pytest.mark.parametrize('name', [f'{"x" * 64}.example.com', 'pve1..example.com'])
+    def test_a_name_that_cannot_be(self, connect, name):
+        with connect(name) as client:
+            assert fails(HostUnreachableError, client.version).message == f'The name {name} is not known.'
+
+    def test_a_network_that_cannot_be_reached(self, connect):
+        with connect('127.255.255.255') as client:  # the broadcast address of this machine
+            assert '127.255.255.255:8006 cannot be reached' in fails(HostUnreachableError, client.version).message
+
+    def test_a_host_that_accepts_no_connection(self, connect):
+        with full() as port, connect(f'127.0.0.1:{port}', timeout=0.3) as client:
+            assert 'did not answer within 0.3 seconds' in fails(HostUnreachableError, client.version).message
 
     @pytest.mark.parametrize(
         ('text', 'shown'),

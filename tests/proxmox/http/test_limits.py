@@ -14,7 +14,9 @@ import time
 from threading import Thread, Timer
 
 import pytest
+from urllib3.exceptions import DecodeError
 
+from netbox_proxsync.proxmox.connections import connect as connect_to
 from netbox_proxsync.proxmox.errors import (
     CallTimeoutError,
     CancelledError,
@@ -26,6 +28,7 @@ from netbox_proxsync.proxmox.errors import (
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.http.tls import fetch_fingerprint
+from netbox_proxsync.proxmox.http.transport import LimitedSocket, Limits, limited
 
 from ..reading import THIS_MACHINE
 from ..servers import VERSION, answering, response, serving
@@ -371,3 +374,24 @@ class TestWholeRuns:
             with pytest.raises(TooMuchDataError):
                 client.get('version')
             assert len(server.received) == requests
+
+
+def test_outside_of_a_call_a_socket_has_no_limits():
+    def echo(server, connection) -> None:
+        while data := connection.recv(100):
+            connection.sendall(data)
+
+    with serving(echo) as server:
+        deadline = time.monotonic() + 5
+        with connect_to('127.0.0.1', server.port, THIS_MACHINE, deadline, kind=LimitedSocket) as sock:
+            with limited(Limits(deadline, deadline, size=4)):
+                sock.sendall(b'abcd')
+                assert sock.recv(4) == b'abcd'
+            sock.sendall(b'efgh')
+            assert sock.recv(4) == b'efgh'
+            with limited(Limits(deadline, deadline, size=3)):
+                sock.sendall(b'ijkl')
+                with pytest.raises(DecodeError):
+                    sock.recv(4)
+            with limited(Limits(deadline, time.monotonic(), size=100)), pytest.raises(TimeoutError):
+                sock.send(b'm')

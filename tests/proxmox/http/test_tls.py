@@ -6,10 +6,18 @@ import ssl
 import pytest
 
 from netbox_proxsync.proxmox.errors import HostUnreachableError, InvalidConnectionError, NotProxmoxError, TLSError
+from netbox_proxsync.proxmox.hosts import Host
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
-from netbox_proxsync.proxmox.http.tls import TLSMode, fetch_fingerprint, normalize_fingerprint, tls_context
+from netbox_proxsync.proxmox.http.tls import (
+    TLSMode,
+    fetch_fingerprint,
+    normalize_fingerprint,
+    tls_context,
+    try_fetch_fingerprint,
+)
 
 from ..certificates import make_ca, make_leaf
+from ..reading import THIS_MACHINE
 from ..servers import Server, answering, closed_port, serving, speaking_http, speaking_ssh
 
 SECRET = '0a1b2c3d-dead-beef-cafe-000000000001'
@@ -153,6 +161,11 @@ def test_ipv6(serve, ca):
     host = f'[::1]:{server.port}'
     assert fetch_fingerprint(host, 5) == certificate.fingerprint
     assert version(host, tls_mode='ca', ca_certificate=ca.pem) == '9.2.11'
+
+
+def test_a_fingerprint_that_is_not_needed_is_none_where_it_cannot_be_fetched():
+    host = Host.parse(f'127.0.0.1:{closed_port()}')
+    assert try_fetch_fingerprint(host, 5, THIS_MACHINE) is None
 
 
 def test_fetching_a_fingerprint_where_there_is_none():

@@ -9,6 +9,7 @@ from netbox_proxsync.proxmox.parsers.addresses import (
     AddressFilters,
     GuestAddress,
     GuestInterface,
+    guest_only_interfaces,
     nic_addresses,
     parse_agent_interfaces,
     parse_container_interfaces,
@@ -197,7 +198,7 @@ def test_cloud_init_is_a_wish_while_the_guest_can_be_asked():
 
 
 @pytest.mark.parametrize(
-    'running', [OFF, (), (interface('eth0', mac=MAC2),), (interface('eth0', '10.0.0.77/24', garbled=True),)]
+    'running', [OFF, (), (interface('eth0', mac=MAC2),), (interface('eth0', '10.0.0.77/24', is_incomplete=True),)]
 )
 def test_cloud_init_stands_in_for_a_guest_that_cannot_be_asked(running):
     found = find(QEMU, VM | {'ipconfig0': 'ip=10.0.0.5/24,ip6=2001:db8::5/64'}, running)
@@ -285,15 +286,15 @@ def test_nic_without_mac_cannot_be_found_in_the_guest():
 
 
 @pytest.mark.parametrize(
-    ('garbled', 'readable'),
+    ('other', 'readable'),
     [
-        (GuestInterface('', None, (), garbled=True), False),  # might be an interface of the NIC
-        (interface('eth0.1', garbled=True), False),
-        (interface('eth1', mac=MAC2, garbled=True), True),
+        (GuestInterface('', None, (), is_incomplete=True), False),  # might be an interface of the NIC
+        (interface('eth0.1', is_incomplete=True), False),
+        (interface('eth1', mac=MAC2, is_incomplete=True), True),
     ],
 )
-def test_nic_is_read_completely_only_if_all_of_its_interfaces_are(garbled, readable):
-    found = find(QEMU, VM, (interface('eth0', '10.0.0.77/24'), garbled))
+def test_nic_is_read_completely_only_if_all_of_its_interfaces_are(other, readable):
+    found = find(QEMU, VM, (interface('eth0', '10.0.0.77/24'), other))
     assert (found.running is None) is readable
     assert told(found) == (['10.0.0.77/24'] if readable else [])
 
@@ -333,3 +334,82 @@ def test_addresses_of_any_guest(guest_type, nics, running, wish):
     for nic in found.values():
         assert nic.running is None or all(address.origin is AddressOrigin.STATIC for address in nic.addresses)
         assert all(address.reason for address in nic.ignored)
+
+
+def test_a_cloud_init_drive_that_cannot_be_read_makes_the_configured_addresses_unknown():
+    raw = {'net0': f'virtio={MAC}', 'ipconfig0': 'ip=10.0.0.5/24,gw=10.0.0.1', 'ide2': 'media=cdrom'}
+    found = find(QEMU, raw, (interface('eth0', '10.0.0.77/24'),))
+    assert isinstance(found.configured, Unreadable)
+    assert (told(found), found.has_gateway4) == (['10.0.0.77/24'], False)
+    # Without `ipconfigN`, the drive does not matter.
+    assert find(QEMU, {'net0': f'virtio={MAC}', 'ide2': 'media=cdrom'}, OFF).configured is None
+
+
+class TestGuestOnlyInterfaces:
+    def found(self, *running, raw=VM, filters=None):
+        config = parse_config(QEMU, raw)
+        return guest_only_interfaces(QEMU, config, running, nic_addresses(QEMU, config, running, filters), filters)
+
+    def test_interfaces_that_match_no_nic(self):
+        found = self.found(
+            interface('eth0', '10.0.0.5/24'),
+            interface('tun0', '10.8.0.1/24', 'fe80::1/64', mac='00:00:00:00:00:00'),
+            interface('passed', '10.9.0.1/24', mac='BC:24:11:99:99:99'),
+        )
+        assert [(entry.name, entry.mac, told(entry)) for entry in found] == [
+            ('passed', 'BC:24:11:99:99:99', ['10.9.0.1/24']),
+            ('tun0', None, ['10.8.0.1/24']),
+        ]
+
+    def test_local_addresses_alone_are_none(self):
+        assert (
+            self.found(interface('lo', '127.0.0.1/8', '::1/128', mac=None), interface('x', 'fe80::1/64', mac=None))
+            == ()
+        )
+
+    def test_an_address_that_is_none_is_shown(self):
+        (found,) = self.found(interface('x', 'nonsense', mac=None))
+        assert (found.addresses, list(reasons(found))) == ((), ['nonsense'])
+
+    def test_an_interface_that_cannot_be_read_may_be_any(self):
+        assert isinstance(self.found(GuestInterface('', None, (), is_incomplete=True)), Unreadable)
+
+    def test_the_limit_counts_here_too(self):
+        running = [
+            interface(f'x{number}', f'10.0.0.{number}/24', f'10.1.0.{number}/24', mac=None) for number in (1, 2, 3)
+        ]
+        found = self.found(*running, filters=AddressFilters(limit=2))
+        assert [entry.name for entry in found] == ['x1', 'x2']
+        assert self.found(
+            interface('y', *(f'10.0.0.{n}/24' for n in range(1, 6)), mac=None), filters=AddressFilters(limit=2)
+        )[0].addresses == tuple(self.found(interface('y', '10.0.0.1/24', '10.0.0.2/24', mac=None))[0].addresses)
+
+
+class TestLimit:
+    RAW = {'net0': f'name=eth0,hwaddr={MAC},ip=10.0.0.9/24', 'net2': f'name=eth1,hwaddr={MAC2}'}
+
+    def found(self, running, limit):
+        return nic_addresses(LXC, parse_config(LXC, self.RAW), running, AddressFilters(limit=limit))
+
+    @pytest.mark.parametrize('reverse', [False, True])
+    def test_configured_ones_first_then_those_of_all_nics_in_turn(self, reverse):
+        order = -1 if reverse else 1
+        first = [f'10.0.0.{number}/24' for number in range(1, 7)][::order]
+        second = ['10.2.0.1/24', '2001:db8::1/64', '10.2.0.2/24'][::order]
+        found = self.found((interface('eth0', *first), interface('eth1', *second, mac=MAC2)), 5)
+        assert told(found['net0']) == ['10.0.0.9/24', '10.0.0.1/24', '10.0.0.2/24']
+        assert told(found['net2']) == ['10.2.0.1/24', '10.2.0.2/24']
+        assert set(map(str, found['net0'].excess)) == {f'10.0.0.{number}' for number in range(3, 7)}
+        assert set(map(str, found['net2'].excess)) == {'2001:db8::1'}
+        assert reasons(found['net0'])['4 more'] == 'The guest has more addresses than the endpoint takes of one guest.'
+
+    def test_a_nic_within_the_limit_stays_as_it_is(self):
+        running = (interface('eth0', '10.0.0.1/24', '10.0.0.2/24'), interface('eth1', mac=MAC2))
+        found = self.found(running, 2)
+        assert (found['net2'].addresses, found['net2'].excess, found['net2'].ignored) == ((), frozenset(), ())
+        assert len(found['net0'].addresses) == 2
+
+    def test_ignored_ones_are_counted_beyond_it(self):
+        found = self.found((interface('eth0', *(f'169.254.0.{number}/16' for number in range(1, 8))),), 5)
+        assert list(reasons(found['net0']))[-1] == '2 more'
+        assert len(found['net0'].ignored) == 6

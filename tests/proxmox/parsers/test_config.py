@@ -210,6 +210,19 @@ def test_what_is_no_mapping_is_garbled(raw):
         parse_config(QEMU, raw)
 
 
+@pytest.mark.parametrize(
+    ('key', 'value', 'attribute', 'reason'),
+    [
+        ('cpulimit', -1, 'cpulimit', '"cpulimit" cannot be read: -1 is negative.'),
+        ('agent', 'enabled=', 'agent', '"agent" cannot be read: \'enabled\' has no value.'),
+        ('machine', 'q35,type=pc', 'machine', '"machine" cannot be read: \'type\' is given twice.'),
+        ('smp', 'x', 'sockets', '"smp" cannot be read: \'x\' is not a whole number.'),
+    ],
+)
+def test_a_value_that_cannot_be_read_says_why(key, value, attribute, reason):
+    assert getattr(parse_config(QEMU, {key: value}), attribute) == Unreadable(reason)
+
+
 def unread(config) -> set[tuple[str, str]]:
     return {(part, of) for part, of, _reason in config.unreadable_parts()}
 

@@ -35,7 +35,7 @@ def test_recorded_guest_agent():
         ),
     )
     assert interfaces['p19'].addresses == ()
-    assert not any(interface.garbled for interface in interfaces.values())
+    assert not any(interface.is_incomplete for interface in interfaces.values())
 
 
 @pytest.mark.parametrize('wrap', [lambda found: found, lambda found: {'result': found}])
@@ -60,13 +60,13 @@ def test_recorded_guest_agent():
             GuestInterface('eth0', MAC, (GuestAddress('2001:db8::5', 64, temporary=True),)),
         ),
         # what cannot be read does not spoil the rest, but is not forgotten either
-        (5, GuestInterface('', None, (), garbled=True)),
-        (agent_interface(**{'ip-addresses': 'none'}), GuestInterface('eth0', MAC, (), garbled=True)),
+        (5, GuestInterface('', None, (), is_incomplete=True)),
+        (agent_interface(**{'ip-addresses': 'none'}), GuestInterface('eth0', MAC, (), is_incomplete=True)),
         (
             agent_interface(**{'ip-addresses': [None, {'ip-address': 5}, {'ip-address': '10.0.0.1', 'prefix': 'x'}]}),
-            GuestInterface('eth0', MAC, (GuestAddress('10.0.0.1', None),), garbled=True),
+            GuestInterface('eth0', MAC, (GuestAddress('10.0.0.1', None),), is_incomplete=True),
         ),
-        ({'name': 'eth0', 'hardware-address': [1]}, GuestInterface('eth0', None, (), garbled=True)),
+        ({'name': 'eth0', 'hardware-address': [1]}, GuestInterface('eth0', None, (), is_incomplete=True)),
         ({'name': None, 'hardware-address': MAC}, GuestInterface('', MAC, ())),
     ],
 )
@@ -122,8 +122,8 @@ def test_container_without_list_is_garbled(raw):
 def test_unreadable_part_of_a_container_is_marked():
     found = parse_container_interfaces([{'name': 'eth0', 'hwaddr': MAC, 'inet': 5, 'inet6': '2001:db8::1'}, None])
     assert found == (
-        GuestInterface('eth0', MAC, (GuestAddress('2001:db8::1', None),), garbled=True),
-        GuestInterface('', None, (), garbled=True),
+        GuestInterface('eth0', MAC, (GuestAddress('2001:db8::1', None),), is_incomplete=True),
+        GuestInterface('', None, (), is_incomplete=True),
     )
 
 

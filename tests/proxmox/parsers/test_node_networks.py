@@ -315,3 +315,15 @@ def test_any_row_is_read_or_garbled(row):
     assert found.name
     assert all(isinstance(value, str) for value in found.extra.values())
     assert not known(found.vids) or all(first <= last for first, last in found.vids)
+
+
+def test_methods_and_gateways_by_ip_version():
+    row = {
+        'iface': 'vmbr0', 'type': 'bridge', 'method': 'static', 'method6': 'auto', 'gateway': '10.0.0.1',
+        'gateway6': '2001:db8::1',
+    }  # fmt: skip
+    (found,) = parse_interfaces([row])
+    assert [(found.method(version), found.gateway(version)) for version in (4, 6)] == [
+        ('static', '10.0.0.1'),
+        ('auto', '2001:db8::1'),
+    ]

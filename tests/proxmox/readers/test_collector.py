@@ -20,6 +20,7 @@ from netbox_proxsync.proxmox.errors import (
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.inventory import GuestType, Inventory, TagStyle, known
+from netbox_proxsync.proxmox.parsers.addresses import AddressFilters
 from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.pve import StandIn
 
@@ -121,7 +122,7 @@ class TestCalls:
             ['/version', '/nodes']
             + 3 * ['/access/permissions', '/access/acl']
             + [f'/cluster/{name}' for name in ('status', 'resources', 'options')]
-            + ['/storage', '/cluster/sdn/zones', '/cluster/sdn/vnets', '/cluster/backup-info/not-backed-up']
+            + ['/cluster/sdn/zones', '/cluster/sdn/vnets', '/cluster/backup-info/not-backed-up']
             + [f'/nodes/{name}/network' for name in ('pve1', 'pve2', 'pve3')]
         )
         rows = [row for row in data(CLUSTER, '/cluster/resources') if row['type'] in ('qemu', 'lxc')]
@@ -910,3 +911,52 @@ class TestKillingEveryCall:
                 assert not {name for name in now if now[name] and not whole[name]}
             pve.heal()
         assert self.parts(read(pve, options=options)) == whole
+
+
+class TestSomeGuests:
+    def test_the_others_are_as_listed(self, standin):
+        pve = standin(nodes=1, vms=3, containers=2)
+        by_type = {kind: [guest for guest in read(pve).guests if guest.type is kind] for kind in GuestType}
+        one, *others = by_type[GuestType.QEMU]
+        before = len(pve.calls('*/config'))
+        inventory = read(pve, options={'only': frozenset({one.vmid}), 'os_info': True, 'host_names': True})
+        assert known(guest_of(inventory, one.vmid).config)
+        for guest in (guest_of(inventory, other.vmid) for other in (*others, *by_type[GuestType.LXC])):
+            assert is_unknown(guest.config, 'This run is for other guests.')
+            assert known(guest.name)
+            assert known(guest.status)
+            # Containers have no agent.
+            assert is_unknown(guest.os_name, 'other guests') is (guest.type is GuestType.QEMU)
+        assert [call.path.split('/')[4] for call in pve.calls('*/config')[before:]] == [str(one.vmid)]
+        assert inventory.guests_incomplete is None
+
+    def test_before_7_3_the_list_has_no_tags(self, standin):
+        pve = standin(version='7.2-11', nodes=1, vms=2, containers=0)
+        guest = guest_of(read(pve, options={'only': frozenset({100})}), 101)
+        assert is_unknown(guest.tags, 'does not list tags')
+
+
+class TestAddressesOfAGuest:
+    @pytest.fixture
+    def pve(self, standin):
+        pve = standin(nodes=1, vms=1, containers=0)
+        pve.set_status(100, 'running')
+        pve.agent_running(100)
+        return pve
+
+    def test_more_than_the_limit(self, pve):
+        pve.set_config(100, agent='1')
+        pve.set_addresses(100, 'net0', *(f'10.0.0.{number}/24' for number in range(1, 7)))
+        inventory = read(pve, options={'filters': AddressFilters(limit=4)})
+        nics = guest_of(inventory, 100).addresses
+        number = sum(len(nic.addresses) + len(nic.excess) for nic in nics.values())
+        assert sum(len(nic.addresses) for nic in nics.values()) == 4
+        (notice,) = [notice for notice in inventory.warnings if 'synced' in notice.message]
+        assert notice.message == f'It has {number} addresses, of which at most 4 are synced.'
+        assert 'raise the limit' in notice.remedy
+
+    def test_an_agent_option_that_cannot_be_read(self, pve):
+        pve.set_config(100, agent='enabled=maybe')
+        inventory = read(pve)
+        assert is_unknown(guest_of(inventory, 100).addresses['net0'].running, '"agent" cannot be read')
+        assert pve.calls('*/agent/*') == []

@@ -8,7 +8,7 @@ from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from netbox_proxsync.proxmox.inventory import Inventory, Node, known
 
-from ..reading import guest_of, is_unknown, messages, read, serve
+from ..reading import answer_of, guest_of, is_unknown, messages, read, serve
 from ..recordings import NAMES, data, recording
 
 CLUSTER = 'pve-9.2.11-cluster'
@@ -266,6 +266,14 @@ class TestTroubles:
         assert inventory.warnings == ()
         assert unknown_parts(inventory) == set()
 
+    def test_a_value_of_a_virtual_network_that_cannot_be_read(self, pve):
+        pve.set_vnet('web', 'dc', tag='x')
+        inventory = read(pve)
+        assert is_unknown(next(vnet for vnet in inventory.vnets if vnet.name == 'web').vlan_id, 'tag')
+        (notice,) = inventory.warnings
+        assert (notice.subject, notice.remedy) == ('cluster', 'Correct it in Proxmox VE (Datacenter > SDN).')
+        assert 'A value of the virtual network web could not be read' in notice.message
+
     def test_one_virtual_network_hidden_from_the_token(self, pve):
         pve.revoke('SDN.*', '/sdn/zones/dc/web')
         assert is_unknown(read(pve).vnets, '/sdn/zones/dc/web')
@@ -319,6 +327,14 @@ class TestCertificates:
         pve.expire_certificate('pve2', 5, 'pveproxy-ssl.pem')
         (notice,) = read(pve, options=NODES).warnings
         assert 'pvenode acme cert renew' in notice.remedy
+
+    def test_an_end_that_cannot_be_read(self, pve):
+        path = '/nodes/pve2/certificates/info'
+        serve(pve, path, [row | {'notafter': 'never'} for row in answer_of(pve, path)])
+        inventory = read(pve, options=NODES)
+        assert all(is_unknown(found.expires, 'notafter') for found in node_of(inventory, 'pve2').certificates)
+        assert {notice.subject for notice in inventory.warnings} == {'node/pve2'}
+        assert 'A value of the certificate pve-ssl.pem of node pve2 could not be read' in messages(inventory)
 
     def test_not_asked_for(self, pve):
         pve.expire_certificate('pve2', -3)

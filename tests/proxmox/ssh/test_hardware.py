@@ -13,6 +13,7 @@ from threading import Event, Timer, active_count
 import paramiko
 import pytest
 
+from netbox_proxsync.proxmox.connections import ContactPolicy
 from netbox_proxsync.proxmox.errors import ProxmoxError
 from netbox_proxsync.proxmox.http.transport import Sockets
 from netbox_proxsync.proxmox.inventory import Unreadable, known
@@ -21,6 +22,7 @@ from netbox_proxsync.proxmox.ssh.errors import (
     HostKeyChangedError,
     HostKeyNotPinnedError,
     InvalidSSHSettingsError,
+    SSHAddressNotAllowedError,
     SSHAuthenticationError,
     SSHCommandRefusedError,
     SSHError,
@@ -33,7 +35,7 @@ from netbox_proxsync.proxmox.ssh.hardware import COMMANDS, NodeHardware, SSHSett
 from netbox_proxsync.proxmox.ssh.host_key import HostKey
 from netbox_proxsync.proxmox.ssh.known_hosts import KeyStatus, fetch_host_key
 
-from ..servers import closed_port, serving, silent, speaking_http
+from ..servers import closed_port, full, serving, silent, speaking_http
 from .outputs import BONDED, BONDED_FACTS, DELL, DELL_UNPRIVILEGED, SINGLE, SINGLE_FACTS
 from .servers import (
     DMI,
@@ -444,6 +446,34 @@ def test_closed_port():
     error = failure(SSHUnreachableError, Node(port=closed_port()))
     assert 'refused the connection' in error.message
     assert error.transient
+
+
+def test_an_address_that_may_not_be_contacted(node):
+    with pytest.raises(SSHAddressNotAllowedError, match='NetBox may not contact') as caught:
+        hardware.read_hardware('127.0.0.1', connection(node), policy=ContactPolicy.parse([], []))
+    assert caught.value.remedy
+    assert node.attempts == []
+
+
+def test_a_host_that_accepts_no_connection():
+    with full() as port:
+        error = failure(SSHTimeoutError, Node(port=port), timeout=0.3)
+    assert 'did not answer within 0.3 seconds' in error.message
+
+
+def test_a_network_that_cannot_be_reached():
+    with pytest.raises(SSHUnreachableError, match=r'127\.255\.255\.255:22 cannot be reached'):
+        offered_key('127.255.255.255', 22, 5)  # the broadcast address of this machine
+
+
+def test_a_host_that_closes_the_connection_in_the_middle_of_the_keys():
+    def closing(server, connection) -> None:
+        connection.sendall(b'SSH-2.0-OpenSSH_10.0\r\n')
+        connection.recv(100)
+
+    with serving(closing) as server:
+        error = failure(SSHUnreachableError, Node(port=server.port))
+    assert 'closed the connection' in error.message
 
 
 def test_unknown_name():
