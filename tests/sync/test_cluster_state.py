@@ -12,12 +12,12 @@ from netbox_proxsync.sync.cluster_state import ClusterState, Expiry, NodeState, 
 from tests.sync.builders import NOW, UNREAD, inventory, node
 
 FACTS = NodeFacts(
-    version='9.2.11', cpu_model='x', cpu_sockets=1, cpus=8, memory=2**34, rootfs=2**35, kernel='6.14'
+    version='9.2.11', cpu_model='x', cpu_sockets=1, cpus=8, memory=2**34, rootfs=2**35
 )  # fmt: skip
 
 
 def certificate(expires, filename='pve-ssl.pem') -> Certificate:
-    return Certificate(filename=filename, fingerprint='AA', subject='pve1', issuer='CA', expires=expires)
+    return Certificate(filename=filename, fingerprint='AA', subject='pve1', expires=expires)
 
 
 def at(seconds: int) -> datetime:

@@ -134,7 +134,7 @@ def values_of(one, world=None) -> dict[str, object]:
 
 def test_the_values_that_the_node_reports():
     facts = NodeFacts(
-        version='9.2.11', cpu_model='EPYC', cpu_sockets=2, cpus=64, memory=2**36, rootfs=None, kernel='6.14'
+        version='9.2.11', cpu_model='EPYC', cpu_sockets=2, cpus=64, memory=2**36, rootfs=None
     )  # fmt: skip
     world = World()
     values = values_of(node(facts=facts, hardware=hardware()), world)
@@ -216,7 +216,7 @@ def test_a_management_address_on_no_interface_is_a_warning():
 
 def test_permanent_mac_addresses_and_speeds_come_from_ssh():
     nics = tuple(
-        PhysicalNic(name=name, mac=mac, permanent_mac=mac, speed_mbps=speed, driver='x', bond=None)
+        PhysicalNic(name=name, mac=mac, permanent_mac=mac, speed_mbps=speed)
         for name, mac, speed in (
             ('eno1', 'BC:24:11:00:00:01', 10000),
             ('eno2', None, None),

@@ -241,7 +241,7 @@ def membership(tag=None, trunks=(), bridge='vmbr0', network=NETWORK, vnets=(), *
 
 
 def vnet(vlan_id=None, aware=False) -> Vnet:
-    return Vnet(name='v1', zone='z', zone_type='vlan', tag=vlan_id, alias=None, vlan_aware=aware)
+    return Vnet(name='v1', zone_type='vlan', tag=vlan_id, alias=None, vlan_aware=aware)
 
 
 @pytest.mark.parametrize(
