@@ -61,15 +61,13 @@ class Term:
 
 def matchable_values(guest: Guest, subject: Subject) -> Reading[tuple[str, ...]]:
     """The values of a property of a guest."""
-    match subject:
-        case Subject.NAME:
-            return (guest.name,) if known(guest.name) else guest.name
-        case Subject.TAG:
-            return guest.tags
-        case Subject.POOL:
-            return guest.pool if not known(guest.pool) else tuple(filter(None, [guest.pool]))
-        case Subject.NODE:
-            return (guest.node,)
+    if subject is Subject.NAME:
+        return (guest.name,) if known(guest.name) else guest.name
+    if subject is Subject.TAG:
+        return guest.tags
+    if subject is Subject.POOL:
+        return guest.pool if not known(guest.pool) else tuple(filter(None, [guest.pool]))
+    return (guest.node,)
 
 
 @dataclass(frozen=True, slots=True)

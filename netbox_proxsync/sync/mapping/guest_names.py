@@ -1,7 +1,6 @@
 """The names of guests in NetBox, where they are unique per cluster and tenant. In Proxmox VE they need not be."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import chain, count
 
 from ..hints import GuestHints
 from ..kind import Owner, ResolvedObjects
@@ -67,8 +66,11 @@ def taken_names(
 def possible_names(name: str, vmid: int) -> Iterator[str]:
     """The name, then the name with the VM ID, then (a retired guest with that VM ID may have it) with a number."""
     yield name
-    for suffix in chain([f' ({vmid})'], (f' ({vmid}) {number}' for number in count(2))):
+    suffix, number = f' ({vmid})', 1
+    while True:
         yield name[: NAME_LENGTH - len(suffix)].rstrip() + suffix
+        number += 1
+        suffix = f' ({vmid}) {number}'
 
 
 def tenant_of(item: Item, holder: Record | None, existing: Existing) -> Value:
