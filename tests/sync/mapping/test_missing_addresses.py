@@ -1,7 +1,7 @@
 """Whether an address that was not found on its guest is gone, case by case."""
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 import pytest
 
@@ -9,7 +9,21 @@ from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestOnlyInterface,
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.desired import desire
 from netbox_proxsync.sync.mapping.missing_addresses import ABSENT, BOTH, CONFIGURED, SOURCE, may_be_gone, reading_of
-from tests.sync.builders import SETTINGS, UNREAD, NetBox, addresses, config, guest, inventory, nic, plan
+from netbox_proxsync.sync.rules import Outcome, Rule
+from netbox_proxsync.sync.values import Pointer
+from tests.sync.builders import (
+    SETTINGS,
+    UNREAD,
+    NetBox,
+    addresses,
+    config,
+    guest,
+    inventory,
+    nic,
+    node,
+    node_interface,
+    plan,
+)  # fmt: skip
 
 HOST = '10.0.0.5'
 KEY = ('ip', f'qemu/100/{HOST}')
@@ -190,3 +204,36 @@ def test_a_reading_needs_the_configuration():
     reading = reading_of(one({'net0': static()}))
     assert reading.nics['qemu/100/net0'].configured == {HOST}
     assert reading.nics['qemu/100/net1'].configured is None
+
+
+def test_an_address_in_another_vrf_is_another_address():
+    vrf = Pointer('ipam.vrf', 1, 'V')
+    rules = (Rule(name='V', name_pattern='db', outcome=Outcome(vrf=vrf)),)
+    settings = replace(SETTINGS, rules=rules)
+    netbox = NetBox()
+    netbox.sync(inventory(REPORTED, guest(101, 'db', ('10.0.0.6/24',))), settings)
+    made = plan(inventory(one(), guest(101, 'db', ('10.0.0.6/24', f'{HOST}/24'))), netbox.existing, settings)
+    actions = {change.key: change.action for change in made.changes if change.kind == 'ip'}
+    assert actions == {f'qemu/101/{HOST}': Action.CREATE}
+    assert made.refreshed[netbox.bindings[KEY].pk][ABSENT] == 1
+
+
+def test_addresses_of_a_node_and_of_a_replaced_machine_are_gone_at_once():
+    uuids = 'aaaaaaaa-0000-4000-8000-000000000001', 'bbbbbbbb-0000-4000-8000-000000000002'
+    machines = [
+        guest(100, f'vm{number}', (f'{HOST}/24',), config=config(uuid=uuid, created=number, nics=(nic(mac=mac),)))
+        for number, (uuid, mac) in enumerate(zip(uuids, ('BC:24:11:00:00:01', 'BC:24:11:00:00:02'), strict=True), 1)
+    ]
+    netbox = NetBox()
+    netbox.sync(inventory(machines[0]))
+    record = netbox.object(*KEY).pointer
+    netbox.sync(inventory(machines[1]))
+    assert netbox.bindings[KEY].pointer == record
+    assert ('ip', f'qemu/100#1/{HOST}') not in netbox.bindings
+    settings = replace(SETTINGS, sync_nodes=True, site=Pointer('dcim.site', 1, 'Berlin'))
+    bridge = node_interface('vmbr0', addresses=(ip_interface('10.0.0.1/24'),))
+    netbox = NetBox()
+    netbox.sync(inventory(nodes=(node(interfaces=(bridge,)),)), settings)
+    bare = node(address=None, interfaces=(replace(bridge, addresses=()),))
+    made = plan(inventory(nodes=(bare,)), netbox.existing, settings)
+    assert made.counts['ip'] == {'delete': 1}
