@@ -15,7 +15,8 @@ import pytest
 from netbox_proxsync.proxmox.inventory import GuestType, Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.guest_identity import is_another_machine, is_same_machine
-from tests.sync.builders import NOW, SETTINGS, NetBox, config, guest, inventory, nic, plan
+from netbox_proxsync.sync.state import Departed
+from tests.sync.builders import NOW, SETTINGS, NetBox, config, guest, inventory, nic, node, plan
 
 UUID = 'aaaaaaaa-0000-4000-8000-000000000001'
 OTHER = 'bbbbbbbb-0000-4000-8000-000000000002'
@@ -171,3 +172,93 @@ def test_a_uuid_that_all_machines_have_proves_nothing():
 def test_what_proves_the_same_machine(last, seen, same):
     assert is_same_machine(last, seen) is same
     assert not (same and is_another_machine(last, seen))
+
+
+# Retired guests of other endpoints
+
+
+def elsewhere(one, now=NOW):
+    """What another endpoint has of a guest that is gone there: its record and its bindings."""
+    netbox = NetBox()
+    netbox.serial = 1000
+    netbox.sync(inventory(one, guest(900, 'x', ())))
+    netbox.sync(inventory(guest(900, 'x', ())), now=now)
+    root = netbox.bindings['vm', one.key]
+    parts = tuple(bound for bound in netbox.bindings.values() if bound.unit == one.key and bound.kind != 'vm')
+    return Departed(root=root, parts=parts, record=netbox.existing.by_pointer[root.pointer])
+
+
+def here(*departed, now=NOW):
+    netbox = NetBox()
+    netbox.sync(inventory(guest(901, 'y', ())), now=now)
+    foreign = {bound.pointer: '7' for each in departed for bound in (each.root, *each.parts)}
+    return replace(netbox.existing, departed=departed, foreign=foreign)
+
+
+def arrived(one, *departed):
+    return plan(inventory(guest(901, 'y', ()), one), here(*departed))
+
+
+@pytest.mark.parametrize('machine', [vm(), ct()], ids=['qemu', 'lxc'])
+def test_a_machine_that_moved_to_this_cluster_has_its_record_again(machine):
+    departed = elsewhere(machine)
+    moved = replace(machine, vmid=machine.vmid + 7)
+    made = arrived(moved, departed)
+    change = next(change for change in made.changes if change.kind == 'vm')
+    assert (change.key, change.action, change.pointer) == (moved.key, Action.REVIVE, departed.root.pointer)
+    assert made.rekeyed[departed.root.pk] == (moved.key, moved.key)
+    assert set(made.rekeyed) == {departed.root.pk, *(bound.pk for bound in departed.parts)}
+
+
+@pytest.mark.parametrize(
+    ('machine', 'other'),
+    [(vm(), vm(107, OTHER)), (ct(), ct(207, name='other')), (ct(), ct(207, mac='BC:24:11:00:00:0D'))],
+)
+def test_another_machine_in_this_cluster_does_not_get_the_record(machine, other):
+    made = arrived(other, elsewhere(machine))
+    assert not made.rekeyed
+    assert next(change for change in made.changes if change.key == other.key).action is Action.CREATE
+
+
+def test_of_two_records_the_one_that_was_found_last_returns():
+    older, newer = elsewhere(vm(), NOW), elsewhere(vm(), NOW + timedelta(days=1))
+    newer = replace(
+        newer,
+        root=replace(newer.root, pk=newer.root.pk + 500, pointer=replace(newer.root.pointer, pk=9999)),
+        parts=(),
+        record=replace(newer.record, pointer=replace(newer.record.pointer, pk=9999)),
+    )
+    for departed in ((older, newer), (newer, older)):
+        made = arrived(vm(107), *departed)
+        assert newer.root.pk in made.rekeyed
+        assert older.root.pk not in made.rekeyed
+
+
+def test_a_machine_that_may_be_on_an_offline_node_is_not_gone():
+    netbox = NetBox()
+    netbox.sync(inventory(vm()))
+    offline = (node('pve1', online=False), node('pve2'))
+    assert plan(inventory(vm(105, node='pve2'), nodes=offline), netbox.existing).rekeyed == {}
+    assert plan(inventory(vm(105, node='pve2')), netbox.existing).rekeyed != {}
+
+
+def test_a_record_that_a_user_deleted_returns_nothing():
+    netbox = NetBox()
+    netbox.sync(inventory(vm()))
+    del netbox.records['vm'][netbox.bindings['vm', 'qemu/100'].pointer]
+    assert plan(inventory(vm(105)), netbox.existing).rekeyed == {}
+
+
+def test_copies_of_a_backup_are_told_apart_by_vm_id_then_name_else_not_at_all():
+    netbox = NetBox()
+    netbox.sync(inventory(vm(), guest(900, 'x', ())))
+    netbox.sync(inventory(guest(900, 'x', ())))
+    root = netbox.bindings['vm', 'qemu/100']
+
+    def winner(*copies):
+        made = plan(inventory(guest(900, 'x', ()), *copies), netbox.existing)
+        return made.rekeyed.get(root.pk)
+
+    assert winner(vm(105, name='a'), vm(106, name='web')) == ('qemu/106', 'qemu/106')
+    assert winner(vm(105, name='a'), vm(106, name='b')) is None
+    assert winner(vm(105, name='web'), vm(106, name='web')) is None

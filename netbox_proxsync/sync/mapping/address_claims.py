@@ -291,8 +291,6 @@ def may_stand_beside(record: Record, item: Item, existing: Existing, resolved: R
     Whether NetBox may contain another record of an address that several nodes have (the gateway of a virtual network,
     of a NAT bridge): the other record belongs to another node, or a user gave it a role that allows several records.
     """
-    if not AddressHints.of(item).is_shared:
-        return False
     if record.pointer in resolved.claimed:
         return True
     bound = existing.bound_to.get(record.pointer)

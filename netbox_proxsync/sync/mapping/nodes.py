@@ -24,6 +24,7 @@ __all__ = (
     'node_key',
     'node_mac_key',
     'nodes_of',
+    'nodes_read',
     'physical_nics',
 )
 
@@ -36,6 +37,11 @@ LEASED = {4: ('dhcp',), 6: ('dhcp', 'auto')}
 def nodes_of(inventory: Inventory, settings: Settings) -> tuple[Node, ...]:
     """The nodes that become devices. NetBox requires a site for a device."""
     return inventory.nodes if settings.sync_nodes and settings.site else ()
+
+
+def nodes_read(inventory: Inventory, settings: Settings) -> tuple[Node, ...]:
+    """Those of them whose network could be read."""
+    return tuple(node for node in nodes_of(inventory, settings) if known(node.interfaces))
 
 
 def node_key(name: str) -> str:

@@ -340,3 +340,15 @@ def test_a_kind_need_only_build():
         Kind().build(inventory(), SETTINGS)
     item = Item(kind='vm', key='', unit='', label='', values={})
     assert KINDS['vm'].adopt(item, netbox.existing, ResolvedObjects(), SETTINGS) is None
+
+
+def test_of_a_template_flag_where_templates_are_synced():
+    templates = replace(SETTINGS, sync_templates=True)
+    one = guest(100, config=FULL)
+    assert unchanged(inventory(one), inventory(replace(one, template=UNREAD)), templates)
+
+
+def test_a_fault_is_reported_once():
+    twice = (node_interface('bond0', InterfaceType.BOND, members=('eno9', 'eno9')),)
+    found = made(nodes=(node(address=None, interfaces=twice),), settings=NODES)
+    assert [notice.message for notice in found.notices] == ['bond0 names eno9, which does not exist on pve1.']

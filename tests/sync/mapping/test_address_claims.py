@@ -251,3 +251,28 @@ def test_new_addresses_beyond_the_limit_are_left_out():
     netbox.sync(inventory(guest(100, 'web', texts[:1])), few)
     netbox.sync(inventory(guest(100, 'web', texts[1:] + texts[:1])), few)
     assert {key for kind, key in netbox.bindings if kind == 'ip'} == {'qemu/100/10.0.0.5', 'qemu/100/10.0.0.6'}
+
+
+def test_an_unbound_record_on_the_own_machine_comes_before_free_ones():
+    world = World(reporting(100, '10.0.0.8/24'))
+    world.address()
+    own = world.address(assigned_object=world.interface(100))
+    assert world.outcome(reporting(100))[A] == (Action.ADOPT, own)
+
+
+def test_an_ordinary_record_beside_a_virtual_one_is_not_taken_as_virtual():
+    world = World(reporting(100, '10.0.0.8/24'))
+    world.address()
+    group = Pointer('ipam.fhrpgroup', 3, 'G')
+    world.address(role='vip', assigned_object=group)
+    assert world.outcome(reporting(100))[A][0] is Action.CONFLICT
+    free = world.address(role='vip')
+    assert world.outcome(reporting(100))[A] == (Action.ADOPT, free)
+
+
+def test_without_the_configuration_of_a_nic_no_primary_address_is_chosen():
+    unread = replace(addresses(f'{HOST}/24'), configured=Unreadable('Garbled.'))
+    made = plan(inventory(guest(100, 'web', (), addresses={'net0': unread})))
+    vm = next(change for change in made.changes if change.kind == 'vm')
+    assert 'primary_ip4' not in {field.name for field in vm.writes}
+    assert made.counts['ip'] == {'create': 1}

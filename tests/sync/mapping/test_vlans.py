@@ -96,7 +96,7 @@ def test_a_bridge_that_is_not_there_any_more_passes_nothing_on():
 
 
 def vnet(**values):
-    defaults = {'name': 'vmbr0', 'zone_type': 'vlan', 'tag': 20, 'alias': None, 'vlan_aware': False}
+    defaults = {'name': 'vmbr0', 'zone': 'z', 'zone_type': 'vlan', 'tag': 20, 'alias': None, 'vlan_aware': False}
     return {'vnets': (Vnet(**(defaults | values)),)}
 
 
@@ -253,3 +253,12 @@ def test_an_unchanged_guest_changes_nothing():
     _values, _made, netbox = with_nic(book_=book(vlan(7)), vlan_tag=20)
     again = plan(inventory(guest(100, config=config(nics=(nic(vlan_tag=20),)))), netbox.existing)
     assert (again.changes, again.refreshed) == ((), {})
+
+
+def test_a_vlan_that_was_created_for_an_id_is_meant_wherever_a_user_has_moved_it():
+    creating = VlanIndex(site=SITE, creates=True)
+    (new,) = Lookup(creating, GROUP).find(20, ())
+    moved = Pointer('ipam.vlan', 77, 'VLAN 20')
+    lookup = Lookup(replace(creating, made={new: moved}), GROUP)
+    assert lookup.find(20, ()) == (moved,)
+    assert Lookup(replace(creating, creates=False), GROUP).find(20, ()) == ()
