@@ -89,7 +89,6 @@ def config(**values) -> GuestConfig:
         'boot_disk': 'scsi0',
         'agent': True,
         'uuid': None,
-        'vmgenid': None,
         'created': None,
         'cpu_type': 'kvm64',
         'bios': 'seabios',
@@ -154,7 +153,7 @@ def node_interface(name, kind=InterfaceType.ETH, **values) -> NodeInterface:
     defaults = {
         'raw_type': str(kind), 'active': True, 'mtu': None, 'comments': '', 'addresses': (), 'gateway4': None,
         'gateway6': None, 'members': (), 'ports': (), 'bridge': None, 'vlan_aware': False, 'vids': (), 'vlan_id': None,
-        'parent': None, 'bond_mode': None, 'alternative_names': (),
+        'parent': None,
     }  # fmt: skip
     return NodeInterface(name=name, type=kind, **(defaults | values))
 
@@ -167,7 +166,6 @@ def inventory(*guests: Guest, **values) -> Inventory:
         'guests_incomplete': None,
         'nodes': (node(),),
         'vnets': (),
-        'storages': (),
         'not_backed_up': frozenset(),
         'tag_style': TagStyle(colors={}, case_sensitive=True),
         'warnings': (),

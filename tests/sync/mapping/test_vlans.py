@@ -96,7 +96,7 @@ def test_a_bridge_that_is_not_there_any_more_passes_nothing_on():
 
 
 def vnet(**values):
-    defaults = {'name': 'vmbr0', 'zone': 'z', 'zone_type': 'vlan', 'tag': 20, 'alias': None, 'vlan_aware': False}
+    defaults = {'name': 'vmbr0', 'zone_type': 'vlan', 'tag': 20, 'alias': None, 'vlan_aware': False}
     return {'vnets': (Vnet(**(defaults | values)),)}
 
 
