@@ -184,3 +184,13 @@ class TestBadInput:
         report = self.report(standin(version='6.4-15'))
         assert '6.4-15' in report.error
         assert 'Upgrade' in report.remedy
+
+
+def test_through_a_proxy_no_certificate_is_fetched_directly(standin):
+    """The host may not be reachable, and another one may answer at its address."""
+    pve = standin(CLUSTER)
+    proxies = {'https': f'http://127.0.0.1:{closed_port()}'}
+    report = check(connection(pve, proxies=proxies))
+    assert (report.connected, report.fingerprint) == (False, None)
+    assert 'The proxy between NetBox and' in report.error
+    assert pve.log == []
