@@ -56,7 +56,7 @@ class AlreadyRunning(Exception):
 
 
 class EndpointGone(Http404):
-    """The endpoint was deleted since it was looked up; the response is that for an object that does not exist."""
+    """The endpoint was deleted since it was looked up; pages and the API respond as for other missing objects."""
 
     def __init__(self) -> None:
         super().__init__(_('The endpoint was deleted meanwhile.'))

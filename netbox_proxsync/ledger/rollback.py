@@ -71,6 +71,13 @@ class JournaledDict[K: Hashable, V](MutableMapping[K, V]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def popitem(self) -> tuple[K, V]:
+        """Remove and return the last item, as a dictionary does; KeyError if it is empty."""
+        if not self._items:
+            raise KeyError('popitem(): dictionary is empty')
+        key = next(reversed(self._items))
+        return key, self.pop(key)
+
 
 class JournaledSet[T: Hashable]:
     """A set whose changes can be undone: `add`, `discard`, `in`, iteration."""

@@ -21,6 +21,7 @@ from ..events import announce
 from ..ledger.database import retried
 from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from ..models.branch_states import still_needed
+from .log import RunLog
 from .notifications import notify
 
 __all__ = (
@@ -89,6 +90,7 @@ def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
                 'whole; the next run does the rest.'
             ),
         )
+        RunLog(run).error(run.error)
         if run.job is not None:
             end_job(run.job, run.error)
     return dead

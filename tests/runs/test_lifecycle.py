@@ -41,6 +41,14 @@ def test_a_run_whose_worker_has_died_does_not_block_the_next_one(endpoint, sync)
     assert dead.completed
 
 
+def test_that_a_worker_has_died_is_in_the_log_of_the_one_that_finds_it(endpoint, sync, caplog):
+    dead = make_run(endpoint, status='running', completed=None)
+    sync(endpoint)
+    dead.refresh_from_db()
+    logged = [(each.levelname, each.getMessage()) for each in caplog.records]
+    assert logged.count(('ERROR', f'Run {dead.pk} of {endpoint}: {dead.error}')) == 1
+
+
 def test_a_run_that_is_being_worked_on_is_waited_for(endpoint, sync, working):
     running = make_run(endpoint, status='running', completed=None)
     with pytest.raises(AlreadyRunning) as caught:
