@@ -29,7 +29,7 @@ SYNC_ENDPOINT = 'netbox_proxsync.sync_proxmoxendpoint'
 
 
 class EndpointAction(ObjectAction):
-    """A button that posts."""
+    """A button for an endpoint that sends a POST request."""
 
     permissions_required = {'sync'}
     url_kwargs = ['pk']
@@ -50,23 +50,23 @@ class EndpointAction(ObjectAction):
 
     @classmethod
     def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
-        # NetBox has looked whether the person may do it with any endpoint.
+        # NetBox has only checked whether the user has the permission for any endpoint.
         if not context['request'].user.has_perm(SYNC_ENDPOINT, obj):
             return ''
         return cast(str, super().render(context, obj, **kwargs))
 
 
 def labelled_with_branch(label: Any) -> dict[str, str]:
-    """Of a button that starts a run: where it will write; and said, unless that is main."""
+    """The context of a button that starts a run: the branch it will write to, and a label with it unless it is main."""
     if not in_branch():
         return {'place': place()}
     return {'place': place(), 'label': _('{action} into branch {branch}').format(action=label, branch=active().name)}
 
 
 class TestEndpoint(EndpointAction):
-    """Try the connection of an endpoint."""
+    """Tests the connection of an endpoint."""
 
-    # Not a test case, whatever its name says.
+    # pytest would collect the class because of its name.
     __test__ = False
 
     name = 'test'
@@ -77,7 +77,7 @@ class TestEndpoint(EndpointAction):
 
 
 class PreviewEndpoint(EndpointAction):
-    """Find out what a sync would change."""
+    """Starts a preview of a sync."""
 
     name = 'preview'
     label = _('Preview')
@@ -86,7 +86,7 @@ class PreviewEndpoint(EndpointAction):
 
 
 class SyncEndpoint(EndpointAction):
-    """Sync NetBox with an endpoint."""
+    """Starts a sync with an endpoint."""
 
     name = 'sync'
     label = _('Sync')
@@ -94,7 +94,7 @@ class SyncEndpoint(EndpointAction):
 
 
 class EndpointHostKeys(EndpointAction):
-    """Look at the SSH host keys of an endpoint's nodes, which NetBox asks them for."""
+    """Shows the SSH host keys that the nodes of an endpoint offer."""
 
     name = 'ssh_host_keys'
     label = _('SSH host keys')
@@ -108,7 +108,7 @@ class EndpointHostKeys(EndpointAction):
 
 
 class CancelRun(ObjectAction):
-    """Stop a run that has not ended; nothing is shown of one that has."""
+    """Cancels a run. Finished runs have no such button."""
 
     name = 'cancel'
     label = _('Cancel run')
@@ -128,7 +128,7 @@ class CancelRun(ObjectAction):
 
     @classmethod
     def render(cls, context: Any, obj: Any, **kwargs: Any) -> str:
-        # The permission is one for the endpoint, so NetBox cannot look it up for the run.
+        # The permission is for the endpoint of the run, so NetBox cannot check it.
         if obj.finished or not context['request'].user.has_perm(SYNC_ENDPOINT, obj.endpoint):
             return ''
         return cast(str, super().render(context, obj, **kwargs))
@@ -147,8 +147,8 @@ class CancelActiveRun(CancelRun):
 
 class Decision(ObjectAction):
     """
-    What a person decides about a guest or a bound object. It takes the permission to sync its endpoint, which the model
-    of the object does not know; so the button itself looks for it.
+    A decision about a guest or a bound object. It requires the permission to sync the endpoint, which is not a
+    permission for the model of the object; so the button itself checks it.
     """
 
     url_kwargs = ['pk']
@@ -159,7 +159,7 @@ class Decision(ObjectAction):
 
     @classmethod
     def is_offered(cls, obj: Any) -> bool:
-        """Whether the decision is open for this object."""
+        """Whether the decision makes sense in the present state of the object."""
         return True
 
     @classmethod

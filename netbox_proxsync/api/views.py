@@ -38,7 +38,7 @@ from ..runs.maintenance import InMaintenance
 from ..runs.stored_plans import NotAppliable, may_apply
 from . import serializers
 
-# Of a part, NetBox's serializers also tell the machine.
+# NetBox's serializers of parts also contain the machine.
 BOUND_OBJECTS = {
     ('object',): (
         GenericPrefetch(
@@ -67,7 +67,7 @@ class ProxSyncRootView(APIRootView):
 
 
 class TokenConfirmPermission(TokenPermissions):
-    """To confirm SSH host keys takes both: to change the endpoint, and to let NetBox ask its nodes."""
+    """Confirming SSH host keys requires two permissions: to change the endpoint, and to contact its nodes (sync)."""
 
     perms_map = {
         **TokenPermissions.perms_map,
@@ -81,7 +81,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     filterset_class = filtersets.ProxmoxEndpointFilterSet
 
     def _enqueue_bulk_job(self, request: Request, action: str, payload: list[Any], **kwargs: Any) -> Response:
-        # NetBox asks this for each request that is to be answered in the background.
+        # NetBox calls this for each request that is to be processed in the background.
         if carries_secrets(payload):
             raise ValidationError({'detail': str(NOT_IN_BACKGROUND)})
         return cast(Response, super()._enqueue_bulk_job(request, action, payload, **kwargs))
@@ -196,7 +196,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         endpoint = get_object_or_404(ProxmoxEndpoint, pk=pk)
         if not request.user.has_perm(f'netbox_proxsync.{permission}_proxmoxendpoint', obj=endpoint):
             if not request.user.has_perm('netbox_proxsync.view_proxmoxendpoint', obj=endpoint):
-                # As if it did not exist.
+                # The response must not reveal that the endpoint exists.
                 raise Http404
             raise PermissionDenied(NOT_PERMITTED[permission])
         return endpoint
@@ -212,7 +212,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
 
 
 def started(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
-    """The answer to who starts a run."""
+    """The response to a request that starts a run."""
     if not endpoint.enabled:
         return refused(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
     try:
@@ -230,7 +230,7 @@ def refused(detail: str, **more: object) -> Response:
 
 
 class ViewedRunPermission(TokenPermissions):
-    """For actions on a run: to see it; what more they take depends on its endpoint."""
+    """For actions on a run: requires the permission to view it; the actions check the permissions for its endpoint."""
 
     perms_map = {
         **TokenPermissions.perms_map,
@@ -240,7 +240,7 @@ class ViewedRunPermission(TokenPermissions):
 
 class EndpointSyncPermission(TokenSyncPermission):
     """
-    For what is done to a run by the permission that its endpoint gives.
+    For actions on a run that require the permission to sync its endpoint.
     """
 
     perms_map = {**TokenSyncPermission.perms_map, 'POST': ['netbox_proxsync.sync_proxmoxendpoint']}
@@ -335,13 +335,13 @@ class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
 
 
 class DecisionPermission(TokenPermissions):
-    """Require the permission to sync an endpoint; which one, the decision itself looks at."""
+    """Require the permission to sync any endpoint; the decision itself checks it for the endpoint of the object."""
 
     perms_map = {**TokenPermissions.perms_map, 'POST': ['%(app_label)s.sync_proxmoxendpoint']}
 
 
 class DecisionViewSet(NetBoxReadOnlyModelViewSet):
-    """What can be read, and decided about by those who may view it and may sync its endpoint."""
+    """Read-only objects with decisions, for users who may view the object and may sync its endpoint."""
 
     decisions: tuple[str, ...] = ()
 
@@ -364,7 +364,7 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
 
 
 def decision[F: Callable[..., Response]](serializer: type[BaseModelSerializer], path: str) -> Callable[[F], F]:
-    """A decision that a person posts; the answer is the object as it is then."""
+    """Decorator for an action that applies a decision, and responds with the changed object."""
 
     def decorate(method: F) -> F:
         documented = extend_schema(request=None, responses={200: serializer, 409: serializers.RefusalSerializer})
@@ -424,6 +424,6 @@ class ProxmoxGuestViewSet(DecisionViewSet):
 
 
 def run_data(run: SyncRun, request: Request) -> dict[str, Any]:
-    """A run as it is shown to who started or cancelled it, which may be somebody who may not read what it found."""
+    """A run for the user who started or cancelled it; brief if the user may not view it."""
     nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
     return cast(dict[str, Any], serializers.SyncRunSerializer(run, nested=nested, context={'request': request}).data)

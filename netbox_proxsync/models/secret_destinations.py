@@ -1,9 +1,9 @@
 """
-Where the stored secrets of an endpoint are sent.
+The destinations of the stored secrets of an endpoint.
 
-A stored secret goes only where it went when somebody entered it. Otherwise, who may change an endpoint could point it
-at a host of their own and receive its secrets. So a change of what decides where a secret goes, or how the host there
-proves who it is, takes the secret again.
+A stored secret is sent only to the destination for which it was entered. Otherwise, a user who may change an endpoint
+could enter a host of their own and receive its secrets. Changes of the destination, or of how the host there is
+verified, therefore require that the secret is entered again.
 """
 
 from collections.abc import Collection
@@ -35,19 +35,19 @@ def check_destinations(
     endpoint: 'ProxmoxEndpoint', stored: 'ProxmoxEndpoint', written: Collection[str] | None = None
 ) -> dict[str, ValidationError]:
     """
-    Which secrets have to be entered again before an endpoint may be saved, by their fields.
+    The secrets that must be entered again before an endpoint can be saved, as errors by field.
 
     Args:
-        stored: The same endpoint as the database holds it.
-        written: The fields that are going to be written; None: all of them.
+        stored: The same endpoint as stored in the database.
+        written: The fields that will be written; None: all fields.
     """
     changed = changed_destinations(endpoint, stored)
     if written is not None:
-        # A fingerprint belongs to a host by its place, so writing the hosts changes what is pinned for each.
+        # Fingerprints belong to hosts by position, so a change of the hosts changes what is pinned for each of them.
         written = {*written, *(['fingerprint'] if 'hosts' in written else ())}
         changed &= written
     sides: list[tuple[tuple[str, ...], tuple[str, ...]]] = [(API_SECRETS, API_DESTINATION)]
-    if endpoint.ssh_user:  # otherwise SSH is not used; and to use it again is a change of its user
+    if endpoint.ssh_user:  # without a user, SSH is not used, and a new user is a change
         sides.append((SSH_SECRETS, SSH_DESTINATION))
     errors = {}
     for secrets, destination in sides:
@@ -76,7 +76,7 @@ def enter_again(endpoint: 'ProxmoxEndpoint', secret: str, changed: Collection[st
 
 
 def changed_destinations(endpoint: 'ProxmoxEndpoint', stored: 'ProxmoxEndpoint') -> set[str]:
-    """What has changed of `DESTINATION_FIELDS`. To trust fewer hosts or keys than before is no change."""
+    """The names of `DESTINATION_FIELDS` that differ. Fewer trusted hosts or keys than before are no change."""
     single = ('tls_mode', 'ssh_user', 'ssh_port')
     changed = {name for name in single if getattr(endpoint, name) != getattr(stored, name)}
     if endpoint.ca_certificate.strip() != stored.ca_certificate.strip():
@@ -97,11 +97,11 @@ def lines(text: str) -> set[str]:
 
 
 def proved_hosts(endpoint: 'ProxmoxEndpoint') -> set[tuple[str, str]]:
-    """The hosts with the fingerprint that is pinned for each."""
+    """The hosts, each with its pinned fingerprint."""
     hosts = [normal_host(host) for host in endpoint.hosts or ()]
     pins = [pin.strip() for pin in endpoint.fingerprint.split(',')]
     if len(pins) != len(hosts):
-        # One for all of them; other numbers are refused.
+        # One fingerprint for all hosts; the validation rejects other numbers.
         pins = [endpoint.fingerprint.strip()] * len(hosts)
     return set(zip(hosts, pins, strict=True))
 

@@ -113,7 +113,7 @@ class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
     queryset = ProxmoxEndpoint.objects.all()
 
     def _get_dependent_objects(self, obj: ProxmoxEndpoint) -> dict[type[Model], CountOnly]:
-        # By number: there may be tens of thousands of them.
+        # Only the numbers, because there may be tens of thousands of objects.
         return counted(
             Binding.objects.filter(endpoint=obj),
             ProxmoxGuest.objects.filter(endpoint=obj),
@@ -144,7 +144,7 @@ class ProxmoxEndpointBulkImportView(generic.BulkImportView):
             })  # fmt: skip
         for _name, files in request.FILES.lists():
             for file in files:
-                file.seek(0)  # it is read a second time
+                file.seek(0)  # NetBox reads it a second time
         return cast(HttpResponse, super().post(request))
 
 
@@ -228,6 +228,6 @@ class ProxmoxEndpointBindingsView(generic.ObjectChildrenView):
 
 
 def counted(*querysets: QuerySet[Any]) -> dict[type[Model], CountOnly]:
-    """What the confirmation of a deletion says of the rows that go with the object."""
+    """The numbers of dependent rows by model, for the confirmation of a deletion."""
     counts = {queryset.model: queryset.count() for queryset in querysets}
     return {model: CountOnly(count) for model, count in counts.items() if count}

@@ -1,4 +1,4 @@
-"""Previews and syncs of guests that a person chose: one run for each endpoint, limited to them."""
+"""Previews and syncs of selected guests: one run for each endpoint, limited to them."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -44,7 +44,7 @@ class StartRunMixin:
         return redirect(return_url)
 
     def start(self, request: HttpRequest, endpoint: ProxmoxEndpoint, vmids: list[int]) -> SyncRun | None:
-        """The run that was started, or the one that is under way."""
+        """Start a run, and return it or the one that is already in progress; None if none can be started."""
         if not endpoint.enabled:
             messages.error(request, _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
             return None

@@ -1,4 +1,4 @@
-"""What a person does with the stored plan of a run by a button: apply it, or let it through though it was refused."""
+"""Buttons for the stored plan of a run: apply it, or accept it although it was refused."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -28,7 +28,7 @@ PARTS_PER_PAGE = 100
 
 
 class PlanView(BaseObjectView, ABC):
-    """Says in numbers what a stored plan will do (GET), and starts the run that applies it (POST)."""
+    """Shows the effect of a stored plan in numbers (GET), and starts the run that applies it (POST)."""
 
     template_name = 'netbox_proxsync/plan_apply.html'
 
@@ -49,7 +49,7 @@ class PlanView(BaseObjectView, ABC):
         return render(request, self.template_name, {'object': source, **context})
 
     def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
-        """Raises NotAppliable."""
+        """Raise NotAppliable if the plan cannot be applied."""
         check_appliable(source)
         return {'numbers': numbers_of(StoredPlan(source).counts)}
 
@@ -75,7 +75,7 @@ class PlanView(BaseObjectView, ABC):
 
 @register_model_view(SyncRun, 'accept')
 class SyncRunAcceptView(PlanView):
-    """Lets the whole plan of a refused run through."""
+    """Applies the whole plan of a refused run."""
 
     def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
         if not source.refusal:
@@ -85,7 +85,7 @@ class SyncRunAcceptView(PlanView):
 
 @register_model_view(SyncRun, 'apply')
 class SyncRunApplyView(PlanView):
-    """Applies the plan of a preview, or the guests and nodes of it that were chosen."""
+    """Applies the plan of a preview, or only the selected guests and nodes."""
 
     def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
         parts = open_parts(source)
@@ -119,13 +119,13 @@ class SyncRunApplyView(PlanView):
 
 
 def names_of(source: SyncRun, user: AnyUser) -> dict[str, str]:
-    """Of the guests that the person may see, by unit."""
+    """The names of the guests that the user may view, by unit."""
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=source.endpoint_id)
     return {f'{kind}/{vmid}': name for kind, vmid, name in guests.order_by().values_list('type', 'vmid', 'name')}
 
 
 def numbers_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    """What will be written, by action, with what is taken away first; and what will not."""
+    """The numbers of changes by action: those that will be written, removals first, and those that will not."""
     by_action: Counter[str] = Counter()
     for actions in counts.values():
         by_action.update(actions)
@@ -140,7 +140,7 @@ def numbers_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
 
 
 def labelled(actions: Mapping[str, int]) -> list[tuple[str, str, int]]:
-    """(label, colour, number), with what takes something away first."""
+    """Tuples of label, color and number, removals first."""
     order = [ChangeActionChoices.DELETE, ChangeActionChoices.RETIRE]
     labels = dict(ChangeActionChoices)
     names = sorted(actions, key=lambda action: (action not in order, action))

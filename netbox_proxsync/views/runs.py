@@ -68,14 +68,14 @@ class SyncRunView(generic.ObjectView):
 
 @register_model_view(SyncRun, 'progress')
 class SyncRunProgressView(generic.ObjectView):
-    """The part of a run's page, or of its endpoint's (`brief`), that changes while the run goes on."""
+    """The part of a run's page, or of its endpoint's page (`brief`), that changes while the run is in progress."""
 
     queryset = SyncRun.objects.select_related('endpoint', 'job', 'user')
 
     def get(self, request: HttpRequest, **kwargs: object) -> HttpResponse:
         run = self.get_object(**kwargs)
         if run.finished:
-            # The page as a whole is another now: it has changes.
+            # The run has finished: reload the whole page, which now has its changes.
             return HttpResponse(headers={'HX-Refresh': 'true'})
         context = progress_context(run, brief='brief' in request.GET)
         news = context['progress'].told != request.GET.get('told')
@@ -84,10 +84,10 @@ class SyncRunProgressView(generic.ObjectView):
 
 @register_model_view(SyncRun, 'cancel')
 class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
-    """Cancels a run, for who may sync its endpoint."""
+    """Cancels a run. Requires the permission to sync its endpoint."""
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        # Somebody has logged in on the way to the button.
+        # A login redirects here with GET.
         return redirect(page_of(request.user, run_to_cancel(request.user, pk)))
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -118,6 +118,6 @@ class SyncRunBulkDeleteView(generic.BulkDeleteView):
 
 
 def page_of(user: AnyUser, run: SyncRun) -> str:
-    """Where to follow a run; who may start and cancel runs may not always read what they found."""
+    """The URL at which the user can follow a run: of the run, or else of its endpoint."""
     shown = run if user.has_perm('netbox_proxsync.view_syncrun', run) else run.endpoint
     return shown.get_absolute_url()

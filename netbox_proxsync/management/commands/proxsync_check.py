@@ -29,12 +29,12 @@ REPORTED = ('version', 'cluster_name', 'nodes_online', 'nodes_total', 'quorate')
 @dataclass(frozen=True)
 class Findings:
     """
-    What was found out about an endpoint, or about NetBox itself.
+    The results of the checks of an endpoint, or of NetBox itself.
 
     Attributes:
-        endpoint: Its name; None for NetBox.
-        repaired: What was mended just now, in words.
-        report: What the endpoint said.
+        endpoint: The name of the endpoint; None for NetBox.
+        repaired: Descriptions of what was repaired.
+        report: The result of the connection test.
     """
 
     endpoint: str | None
@@ -49,7 +49,7 @@ class Findings:
 
     @property
     def data(self) -> dict[str, Any]:
-        """As it is printed for a monitor."""
+        """The data for `--json`."""
         told = {name: getattr(self.report, name) for name in REPORTED} if self.report else {}
         checks = [asdict(check) for check in self.checks]
         return {'endpoint': self.endpoint, 'ok': self.ok, **told, 'checks': checks, 'repaired': self.repaired}
@@ -118,13 +118,13 @@ def look(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Finding
 
 
 def repair_all() -> list[str]:
-    """What is not of a single endpoint."""
+    """Repair what does not belong to a single endpoint, and return descriptions of the repairs."""
     repaired = []
     if any(problem.repairable for problem in custom_fields.problems()):
         custom_fields.repair()
         repaired.append('custom fields')
     for branch in merging.left_behind():
-        # Of one that cannot follow, `check_branches` tells; the rest is looked at all the same.
+        # `check_branches` reports a branch whose bindings cannot be merged. The other checks continue.
         with suppress(DatabaseError, ObjectDoesNotExist, ValidationError):
             merging.into_main(branch)
             repaired.append(f'the bindings of the branch "{branch}", which follow into main')

@@ -18,14 +18,14 @@ from netbox_proxsync.runs.maintenance import InMaintenance
 from netbox_proxsync.runs.stored_plans import NotAppliable
 from netbox_proxsync.sync.values import decode, show
 
-# As `terraform plan -detailed-exitcode`: scripts can tell "nothing to do" from "something would change".
+# As `terraform plan -detailed-exitcode`, so that scripts can distinguish "nothing to do" from "changes are pending".
 NOTHING_TO_DO = 0
 FAILED = 1
 CHANGES_PENDING = 2
 
 
 def vmid(text: str) -> int:
-    """Raises ArgumentTypeError: It is not the ID of a guest."""
+    """Parse a VM ID; raise ArgumentTypeError if the text is not one."""
     if not text.isdecimal() or not MIN_VMID <= int(text) <= MAX_VMID:
         raise ArgumentTypeError(f'"{text}" is no ID of a guest ({MIN_VMID} to {MAX_VMID}).')
     return int(text)

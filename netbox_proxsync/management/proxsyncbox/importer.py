@@ -1,4 +1,4 @@
-"""Makes endpoints of what ProxSyncBox knew, with the sites, roles and types that they name."""
+"""Creates endpoints from the settings of ProxSyncBox, with the sites, roles and types that they name."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +24,12 @@ class Unusable(Exception):
 @dataclass
 class Importer:
     """
-    Writes endpoints, and says what it does. The caller's transaction decides whether it stays.
+    Creates endpoints in the transaction of the caller, and records what it does.
 
     Attributes:
-        done: One line for each thing made.
-        hints: What is left to the person.
-        errors: Why an entry could not be taken over.
+        done: One line for each created or changed object.
+        hints: What the user should do afterwards.
+        errors: Why entries could not be imported.
     """
 
     file: EnvFile
@@ -54,7 +54,7 @@ class Importer:
                 self.errors += [f'{entry.id} (line {entry.line}): {text}' for text in messages_of(error)]
 
     def join(self, entry: NodeEntry, first: NodeEntry, endpoint: ProxmoxEndpoint) -> None:
-        """Tokens are the whole cluster's: the same secret is another node of the same one."""
+        """Add a host to an endpoint. Tokens belong to a cluster: an entry with the same token is another node of it."""
         if (entry.token_id, entry['token_secret']) != (first.token_id, first['token_secret']):
             raise Unusable(
                 f'it has the cluster "{entry.cluster}" of {first.id}, and another token. One cluster is one endpoint: '
@@ -62,7 +62,7 @@ class Importer:
             )
         endpoint.snapshot()
         endpoint.hosts = [*endpoint.hosts, entry['host']]
-        # The file holds the secrets, so they are entered again for the further host.
+        # A new host requires that the secrets are entered again; the file contains them.
         for name, secret in endpoint.secrets.items():
             if secret:
                 setattr(endpoint, name, secret.reveal())
@@ -141,7 +141,7 @@ class Importer:
             return
         endpoint.ssh_user = entry['ssh_user']
         endpoint.ssh_port = int(entry['ssh_port'] or 22)
-        # As ProxSyncBox: the password, if there is one, else the key.
+        # As in ProxSyncBox, a password takes precedence over a key.
         if entry['ssh_password']:
             endpoint.ssh_password = entry['ssh_password']
         elif entry['ssh_key_path']:
@@ -154,7 +154,7 @@ class Importer:
             self.hints.append(f'{endpoint.name}: SSH goes to the addresses of the nodes, not to {entry["ssh_host"]}.')
 
     def find_or_make(self, model: type[Model], name: str, **values: Any) -> Any:
-        """By name, else by slug, as ProxSyncBox does."""
+        """The object with a name, or else with its slug, as in ProxSyncBox; created if there is none."""
         objects = model._default_manager
         found = objects.filter(name__iexact=name).first() or objects.filter(slug=slug_of(name)).first()
         return found or self.created(model(name=name, slug=slug_of(name), **values))
@@ -171,7 +171,7 @@ def slug_of(name: str) -> str:
 
 
 def messages_of(error: ValidationError) -> list[str]:
-    """With the names of the fields."""
+    """The messages of an error, with the names of the fields."""
     if not hasattr(error, 'error_dict'):
         return error.messages
     return [f'{name}: {text}' for name, texts in error.message_dict.items() for text in texts]
