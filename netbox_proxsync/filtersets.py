@@ -380,11 +380,11 @@ class ProxmoxGuestFilterSet(EndpointFilters):
     def search(self, queryset: ProxmoxGuestQuerySet, name: str, value: str) -> QuerySet[Any]:
         if not (value := value.strip()):
             return queryset
-        told = Q() if queryset.mentions_other_guests else ~Q(state__in=GuestStateChoices.NAMING_OTHERS)
+        reason_shown = Q() if queryset.mentions_other_guests else ~Q(state__in=GuestStateChoices.NAMING_OTHERS)
         found = (
             Q(name__icontains=value)
             | Q(node__icontains=value)
-            | Q(told, reason__icontains=value)
+            | Q(reason_shown, reason__icontains=value)
             | Q(virtual_machine__name__icontains=value)
             | Q(tags__icontains=value)
         )

@@ -16,7 +16,7 @@ __all__ = (
     'GUEST_ACTIONS',
     'CancelActiveRun',
     'CancelRun',
-    'Decision',
+    'DecisionAction',
     'EndpointHostKeys',
     'ManageBindingAgain',
     'PreviewEndpoint',
@@ -45,7 +45,7 @@ class EndpointAction(ObjectAction):
             'color': cls.color,
             'icon': cls.icon,
             'disabled': cls.runs and not obj.enabled,
-            **(labelled_with_branch(cls.label) if cls.runs else {}),
+            **(branch_context(cls.label) if cls.runs else {}),
         }
 
     @classmethod
@@ -56,7 +56,7 @@ class EndpointAction(ObjectAction):
         return cast(str, super().render(context, obj, **kwargs))
 
 
-def labelled_with_branch(label: Any) -> dict[str, str]:
+def branch_context(label: Any) -> dict[str, str]:
     """The context of a button that starts a run: the branch it will write to, and a label with it unless it is main."""
     if not in_branch():
         return {'place': place()}
@@ -145,7 +145,7 @@ class CancelActiveRun(CancelRun):
         return super().render(context, run, **kwargs) if run else ''
 
 
-class Decision(ObjectAction):
+class DecisionAction(ObjectAction):
     """
     A decision about a guest or a bound object. It requires the permission to sync the endpoint, which is not a
     permission for the model of the object; so the button itself checks it.
@@ -182,10 +182,10 @@ class Decision(ObjectAction):
         }
 
 
-class RunForGuest(Decision):
+class RunForGuest(DecisionAction):
     @classmethod
     def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:
-        return {**super().get_context(context, obj), **labelled_with_branch(cls.label)}
+        return {**super().get_context(context, obj), **branch_context(cls.label)}
 
     @classmethod
     def is_offered(cls, obj: ProxmoxGuest) -> bool:
@@ -208,7 +208,7 @@ class SyncGuest(RunForGuest):
     hint = _('Sync this guest alone')
 
 
-class IgnoreGuest(Decision):
+class IgnoreGuest(DecisionAction):
     name = 'ignore'
     label = _('Ignore')
     icon = 'eye-off'
@@ -219,7 +219,7 @@ class IgnoreGuest(Decision):
         return not obj.ignored
 
 
-class StopIgnoringGuest(Decision):
+class StopIgnoringGuest(DecisionAction):
     name = 'stop_ignoring'
     label = _('Stop ignoring')
     icon = 'eye'
@@ -230,7 +230,7 @@ class StopIgnoringGuest(Decision):
         return obj.ignored
 
 
-class StopManagingGuest(Decision):
+class StopManagingGuest(DecisionAction):
     name = 'stop_managing'
     label = _('Stop managing')
     color = 'outline-danger'
@@ -242,16 +242,16 @@ class StopManagingGuest(Decision):
         return obj.is_bound
 
 
-class BulkDecision(Decision):
+class BulkDecisionAction(DecisionAction):
     multi = True
     url_kwargs = []
     template_name = 'netbox_proxsync/buttons/bulk_post.html'
 
 
-class BulkRun(BulkDecision):
+class BulkRun(BulkDecisionAction):
     @classmethod
     def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:
-        return {**super().get_context(context, obj), **labelled_with_branch(cls.label)}
+        return {**super().get_context(context, obj), **branch_context(cls.label)}
 
 
 class BulkPreviewGuests(BulkRun):
@@ -270,21 +270,21 @@ class BulkSyncGuests(BulkRun):
     hint = _('Sync these guests alone')
 
 
-class BulkIgnoreGuests(BulkDecision):
+class BulkIgnoreGuests(BulkDecisionAction):
     name = 'bulk_ignore'
     label = _('Ignore selected')
     icon = IgnoreGuest.icon
     hint = IgnoreGuest.hint
 
 
-class BulkStopIgnoringGuests(BulkDecision):
+class BulkStopIgnoringGuests(BulkDecisionAction):
     name = 'bulk_stop_ignoring'
     label = _('Stop ignoring selected')
     icon = StopIgnoringGuest.icon
     hint = StopIgnoringGuest.hint
 
 
-class BulkStopManagingGuests(BulkDecision):
+class BulkStopManagingGuests(BulkDecisionAction):
     name = 'bulk_stop_managing'
     label = _('Stop managing selected')
     color = StopManagingGuest.color
@@ -292,7 +292,7 @@ class BulkStopManagingGuests(BulkDecision):
     hint = StopManagingGuest.hint
 
 
-class StopManagingBinding(Decision):
+class StopManagingBinding(DecisionAction):
     name = 'stop_managing'
     label = _('Stop managing')
     color = 'outline-danger'
@@ -304,7 +304,7 @@ class StopManagingBinding(Decision):
         return not obj.unmanaged
 
 
-class ManageBindingAgain(Decision):
+class ManageBindingAgain(DecisionAction):
     name = 'manage_again'
     label = _('Manage again')
     icon = 'link'

@@ -321,7 +321,7 @@ class FaultSerializer(StrictSerializer):
     message = serializers.CharField(trim_whitespace=False)
 
 
-class NothingSerializer(StrictSerializer):
+class EmptySerializer(StrictSerializer):
     """For an action that takes nothing."""
 
 

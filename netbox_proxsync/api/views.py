@@ -134,7 +134,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         try:
             acknowledgments.acknowledge(endpoint, *fault, request.user)
         except (acknowledgments.NotAFault, InBranch) as error:
-            return refused(str(error))
+            return conflict_response(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=serializers.FaultSerializer, responses={204: None, 409: serializers.RefusalSerializer})
@@ -147,7 +147,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         try:
             acknowledgments.withdraw(endpoint, *fault)
         except InBranch as error:
-            return refused(str(error))
+            return conflict_response(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses={200: serializers.NodeKeySerializer(many=True)})
@@ -157,7 +157,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         Ask the nodes for the SSH host keys that they show now, for a person to compare.
         """
         endpoint = self._get_endpoint(request, pk)
-        serializers.NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
         try:
             keys = host_keys.seen(endpoint)
         except (ProxmoxError, SecretError) as error:
@@ -206,26 +206,26 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         limit = serializers.LimitSerializer(data=request.data)
         limit.is_valid(raise_exception=True)
         vmids = limit.validated_data.get('vmids')
-        return started(
+        return start_response(
             request, endpoint, lambda: SyncJob.enqueue_run(endpoint, user=request.user, mode=mode, vmids=vmids)
         )
 
 
-def started(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
+def start_response(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
     """The response to a request that starts a run."""
     if not endpoint.enabled:
-        return refused(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
+        return conflict_response(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
     try:
         run = start()
     except AlreadyRunning as error:
         running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
-        return refused(str(error), run=running)
+        return conflict_response(str(error), run=running)
     except (NotAppliable, InMaintenance) as error:
-        return refused(str(error))
+        return conflict_response(str(error))
     return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
 
 
-def refused(detail: str, **more: object) -> Response:
+def conflict_response(detail: str, **more: object) -> Response:
     return Response({'detail': detail, **more}, status=status.HTTP_409_CONFLICT)
 
 
@@ -278,10 +278,10 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         Let the plan of a refused run through, exactly as it was stored, once.
         """
         source = self._get_run(request, pk)
-        serializers.NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
         if not source.refusal:
-            return refused(_('This run was not refused.'))
-        return started(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user))
+            return conflict_response(_('This run was not refused.'))
+        return start_response(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user))
 
     @extend_schema(
         request=serializers.ApplySerializer,
@@ -296,7 +296,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         chosen = serializers.ApplySerializer(data=request.data)
         chosen.is_valid(raise_exception=True)
         units = chosen.validated_data.get('units')
-        return started(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user, units))
+        return start_response(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user, units))
 
     def _get_run(self, request: Request, pk: int) -> SyncRun:
         runs = SyncRun.objects.restrict(request.user, 'view').select_related('endpoint')

@@ -59,10 +59,10 @@ class ForgivingImportForm(PrimaryModelImportForm):
     def _update_errors(self, errors: ValidationError) -> None:
         # The form of an update has only the imported fields, but the validation of the model may report others.
         if hasattr(errors, 'error_dict'):
-            told: dict[str, list[ValidationError]] = {}
+            by_field: dict[str, list[ValidationError]] = {}
             for name, problems in errors.error_dict.items():
-                told.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(problems)
-            errors = ValidationError(told)
+                by_field.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(problems)
+            errors = ValidationError(by_field)
         super()._update_errors(errors)
 
     def _clean_switch(self, name: str) -> None:

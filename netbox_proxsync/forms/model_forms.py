@@ -213,11 +213,11 @@ class ProxmoxEndpointForm(PrimaryModelForm):
     def groups(self) -> list[tuple[FieldSet, bool]]:
         """The fieldsets, each with whether it is open: because it does not fold, or has changed values or errors."""
         return [
-            (fieldset, not isinstance(fieldset, FoldedFieldSet) or self.has_news(fieldset))
+            (fieldset, not isinstance(fieldset, FoldedFieldSet) or self.has_changes(fieldset))
             for fieldset in self.fieldsets
         ]
 
-    def has_news(self, fieldset: FieldSet) -> bool:
+    def has_changes(self, fieldset: FieldSet) -> bool:
         names = [name for name in fieldset.items if name in self.fields]
         if self.is_bound:
             return any(name in self.errors or name in self.changed_data for name in names)

@@ -58,8 +58,8 @@ def remove_references(using: str = 'default', dry_run: bool = False) -> Counter[
             found[str(rows.model._meta.verbose_name_plural)] += number
             if not dry_run:
                 delete(rows, using)
-    found += take_from_event_rules(using, dry_run)
-    found += take_from_dashboards(using, dry_run)
+    found += remove_from_event_rules(using, dry_run)
+    found += remove_from_dashboards(using, dry_run)
     return found
 
 
@@ -121,24 +121,24 @@ def delete(rows: QuerySet[Any], using: str) -> None:
         model._base_manager.using(using).filter(pk__in=list(rows.values_list('pk', flat=True))).delete()
 
 
-def take_from_event_rules(using: str, dry_run: bool) -> Counter[str]:
+def remove_from_event_rules(using: str, dry_run: bool) -> Counter[str]:
     """Remove the events of the plugin from event rules for other objects."""
     changed: Counter[str] = Counter()
     for rule in EventRule.objects.using(using).all():
-        left = [name for name in rule.event_types if not name.startswith(EVENT_TYPES)]
-        if left == rule.event_types:
+        remaining = [name for name in rule.event_types if not name.startswith(EVENT_TYPES)]
+        if remaining == rule.event_types:
             continue
         changed[str(EventRule._meta.verbose_name_plural)] += 1
         if dry_run:
             continue
-        if left:
-            EventRule.objects.using(using).filter(pk=rule.pk).update(event_types=left)
+        if remaining:
+            EventRule.objects.using(using).filter(pk=rule.pk).update(event_types=remaining)
         else:
             rule.delete()
     return changed
 
 
-def take_from_dashboards(using: str, dry_run: bool) -> Counter[str]:
+def remove_from_dashboards(using: str, dry_run: bool) -> Counter[str]:
     """Remove the widgets of the plugin; unknown widgets cause an error on the home page."""
     changed: Counter[str] = Counter()
     for dashboard in Dashboard.objects.using(using).all():

@@ -55,11 +55,11 @@ def check_destinations(
         for secret in secrets if names else ():
             given = getattr(endpoint, secret).entered and (written is None or secret in written)
             if getattr(stored, secret) and not given:
-                errors[secret] = enter_again(endpoint, secret, names)
+                errors[secret] = secret_needed_error(endpoint, secret, names)
     return errors
 
 
-def enter_again(endpoint: 'ProxmoxEndpoint', secret: str, changed: Collection[str]) -> ValidationError:
+def secret_needed_error(endpoint: 'ProxmoxEndpoint', secret: str, changed: Collection[str]) -> ValidationError:
     def label(name: str) -> str:
         return str(column(type(endpoint), name).verbose_name)
 
@@ -83,11 +83,11 @@ def changed_destinations(endpoint: 'ProxmoxEndpoint', stored: 'ProxmoxEndpoint')
         changed.add('ca_certificate')
     if not lines(endpoint.ssh_host_keys) <= lines(stored.ssh_host_keys):
         changed.add('ssh_host_keys')
-    proved, proved_before = proved_hosts(endpoint), proved_hosts(stored)
-    hosts_before = {host for host, _pin in proved_before}
-    if {host for host, _pin in proved} - hosts_before:
+    verified, verified_before = verified_hosts(endpoint), verified_hosts(stored)
+    hosts_before = {host for host, _pin in verified_before}
+    if {host for host, _pin in verified} - hosts_before:
         changed.add('hosts')
-    if {(host, pin) for host, pin in proved if host in hosts_before} - proved_before:
+    if {(host, pin) for host, pin in verified if host in hosts_before} - verified_before:
         changed.add('fingerprint')
     return changed
 
@@ -96,9 +96,9 @@ def lines(text: str) -> set[str]:
     return {line.strip() for line in text.splitlines() if line.strip()}
 
 
-def proved_hosts(endpoint: 'ProxmoxEndpoint') -> set[tuple[str, str]]:
+def verified_hosts(endpoint: 'ProxmoxEndpoint') -> set[tuple[str, str]]:
     """The hosts, each with its pinned fingerprint."""
-    hosts = [normal_host(host) for host in endpoint.hosts or ()]
+    hosts = [normalized_host(host) for host in endpoint.hosts or ()]
     pins = [pin.strip() for pin in endpoint.fingerprint.split(',')]
     if len(pins) != len(hosts):
         # One fingerprint for all hosts; the validation rejects other numbers.
@@ -106,7 +106,7 @@ def proved_hosts(endpoint: 'ProxmoxEndpoint') -> set[tuple[str, str]]:
     return set(zip(hosts, pins, strict=True))
 
 
-def normal_host(text: str) -> str:
+def normalized_host(text: str) -> str:
     try:
         return str(Host.parse(text)).lower()
     except InvalidConnection:

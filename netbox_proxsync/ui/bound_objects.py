@@ -110,12 +110,12 @@ def status_of(binding: Binding, guest: ProxmoxGuest | None, user: AnyUser) -> Bi
         return BindingStatus(GuestStateChoices.MISSING, '', run)
     if run is None:
         return BindingStatus(GuestStateChoices.UNKNOWN, '', None)
-    left = run.changes.filter(unit=binding.unit, outcome__in=OPEN).order_by('position')
-    problems = left.filter(Q(action__in=ChangeActionChoices.OPEN) | Q(outcome__in=PROBLEMS))
+    unmade = run.changes.filter(unit=binding.unit, outcome__in=OPEN).order_by('position')
+    problems = unmade.filter(Q(action__in=ChangeActionChoices.OPEN) | Q(outcome__in=PROBLEMS))
     if problems.exists():
         readable = problems.restrict(user, 'view').first()
         return BindingStatus(GuestStateChoices.CONFLICT, readable.message or readable.reason if readable else '', run)
-    return BindingStatus(GuestStateChoices.CHANGED if left.exists() else GuestStateChoices.IN_SYNC, '', run)
+    return BindingStatus(GuestStateChoices.CHANGED if unmade.exists() else GuestStateChoices.IN_SYNC, '', run)
 
 
 def last_reading_run(binding: Binding, guest: ProxmoxGuest | None) -> SyncRun | None:
@@ -185,10 +185,10 @@ def bound_objects(binding: Binding, user: AnyUser) -> list[BoundObject]:
     for row in found.select_related('endpoint'):
         rows.setdefault(row.kind, []).append(row)
     kinds = [kind for kind in KINDS.values() if kind.name in rows]
-    return [bound_object for kind in kinds for bound_object in of_kind(kind, rows[kind.name], user)]
+    return [bound_object for kind in kinds for bound_object in bound_objects_of_kind(kind, rows[kind.name], user)]
 
 
-def of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Iterator[BoundObject]:
+def bound_objects_of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Iterator[BoundObject]:
     model = apps.get_model(kind.model)
     labels = labels_of(kind, model)
     names = [spec.name for spec in kind.fields if not spec.name.startswith('cf_')]

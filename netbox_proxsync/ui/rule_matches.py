@@ -50,7 +50,7 @@ class Matching:
 def matching_guests(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> Matching:
     """The guests among the given ones that a rule matches, with one query."""
     plain = plain_rule(rule)
-    results = [(guest.pk, matches(plain, guest)) for guest in stored(in_reach(rule, guests))]
+    results = [(guest.pk, matches(plain, guest)) for guest in stored(narrowed(rule, guests))]
     return Matching(
         matched=tuple(pk for pk, result in results if result is True),
         unknown=tuple(pk for pk, result in results if not known(result)),
@@ -64,15 +64,17 @@ def affected_guests(deleted: Collection[MappingRule], guests: QuerySet[ProxmoxGu
     affected: set[int] = set()
     for endpoint_id in guests.order_by().values_list('endpoint', flat=True).distinct():
         in_force = [plain_rule(rule) for rule in rules if rule.is_for(endpoint_id)]
-        left = [rule for rule in in_force if rule.pk not in gone]
+        remaining = [rule for rule in in_force if rule.pk not in gone]
         for rule in deleted:
             if rule.enabled and rule.endpoint_id in (None, endpoint_id):
-                found = stored(in_reach(rule, guests.filter(endpoint=endpoint_id)).exclude(pk__in=affected))
-                affected.update(guest.pk for guest in found if says(guest, in_force) != says(guest, left))
+                found = stored(narrowed(rule, guests.filter(endpoint=endpoint_id)).exclude(pk__in=affected))
+                affected.update(
+                    guest.pk for guest in found if decided_values(guest, in_force) != decided_values(guest, remaining)
+                )
     return len(affected)
 
 
-def says(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
+def decided_values(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
     """The values that rules set for a guest, regardless of which rule sets them."""
     decision = decide(guest, rules)
     tags = decision.extra_tags
@@ -82,7 +84,7 @@ def says(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
     )
 
 
-def in_reach(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> QuerySet[ProxmoxGuest]:
+def narrowed(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> QuerySet[ProxmoxGuest]:
     """The guests that meet the conditions which the database can check. Missing guests match no rule."""
     conditions = {
         'endpoint': rule.endpoint_id,

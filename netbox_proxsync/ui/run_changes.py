@@ -40,11 +40,11 @@ def changes_of(run: SyncRun, user: AnyUser, query: Mapping[str, str]) -> QuerySe
     found = SyncChangeFilterSet({**chosen, 'q': query.get('q', '')}, changes).qs.order_by('unit', 'position')
     # PostgreSQL rejects NUL, and no name contains it.
     if term := query.get('guest', '').replace('\0', '').strip():
-        found = found.filter(of_guest(run, user, term))
+        found = found.filter(guest_filter(run, user, term))
     return cast(QuerySet[SyncChange], found)
 
 
-def of_guest(run: SyncRun, user: AnyUser, term: str) -> Q:
+def guest_filter(run: SyncRun, user: AnyUser, term: str) -> Q:
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=run.endpoint_id, name__icontains=term)
     units = guests.order_by().values_list(Concat(F('type'), Value('/'), Cast('vmid', CharField())))
     renamed = SyncChange.objects.filter(run=run, kind__in=NAMED_KINDS, label__icontains=term).order_by()
@@ -114,7 +114,7 @@ class ChangePage:
         """The rows of the page, and its `before` and `after`."""
         changes = changes.prefetch_related('object')
         backwards = 'before' in query
-        edge = edge_of(run, query.get('before') or query.get('after') or '')
+        edge = change_at(run, query.get('before') or query.get('after') or '')
         if edge and backwards:
             earlier = changes.filter(unit__lte=edge.unit).exclude(unit=edge.unit, position__gte=edge.position)
             rows = list(earlier.reverse()[: size + 1])
@@ -127,7 +127,7 @@ class ChangePage:
         return rows, rows[0].position if edge and rows else None, rows[-1].position if more else None
 
 
-def edge_of(run: SyncRun, position: str) -> SyncChange | None:
+def change_at(run: SyncRun, position: str) -> SyncChange | None:
     """The change at a position from the query; None if there is none."""
     if not position.isdecimal() or len(position) > POSITION_DIGITS:
         return None

@@ -80,7 +80,7 @@ class RunCountsPanel(panels.ObjectPanel):
             'actions_seen': [(action, label, ChangeActionChoices.colors[action]) for action, label in labels.items()],
             'rows': [
                 (kind, KindChoices.label(kind), [(action, counts[kind].get(action)) for action in labels])
-                for kind in in_order(counts)
+                for kind in kinds_in_order(counts)
             ],
             'change_log': change_log_of(run, user),
         }
@@ -142,7 +142,7 @@ def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'Str
     """The filters for the changes of a run: tuples of parameter, label, and choices as (value, label)."""
     actions = {action for by_action in run.counts.values() for action in by_action}
     choices: list[tuple[str, StrOrPromise, list[tuple[str, StrOrPromise]]]] = [
-        ('kind', _('Kind'), [(kind, KindChoices.label(kind)) for kind in in_order(run.counts)]),
+        ('kind', _('Kind'), [(kind, KindChoices.label(kind)) for kind in kinds_in_order(run.counts)]),
         ('action', _('Action'), [choice for choice in choice_set_items(ChangeActionChoices) if choice[0] in actions]),
     ]
     if run.mode != RunModeChoices.PREVIEW:
@@ -150,7 +150,7 @@ def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'Str
     return choices
 
 
-def in_order(kinds: Iterable[str]) -> list[str]:
+def kinds_in_order(kinds: Iterable[str]) -> list[str]:
     """Kinds in the order in which a run writes them; kinds of other releases are last."""
     order = list(KINDS)
     return sorted(kinds, key=lambda kind: (order.index(kind) if kind in order else len(order), kind))

@@ -24,7 +24,7 @@ from ..models.secret_destinations import check_destinations
 from ..proxmox.errors import ProxmoxError
 from ..runs.maintenance import InMaintenance
 from ..validators import clean_fingerprint, clean_hosts
-from .runs import page_of
+from .runs import run_url
 
 __all__ = (
     'ProxmoxEndpointAcknowledgeView',
@@ -82,11 +82,11 @@ class StartRunView(EndpointActionView):
             messages.warning(request, str(error))
             run = error.run
         else:
-            messages.success(request, queued(run))
-        return redirect(page_of(request.user, run))
+            messages.success(request, queued_message(run))
+        return redirect(run_url(request.user, run))
 
 
-def queued(run: SyncRun) -> str:
+def queued_message(run: SyncRun) -> str:
     text = (
         _('{mode} of {endpoint} into branch {branch} is queued.')
         if run.branch_id
@@ -255,7 +255,7 @@ class ProxmoxEndpointFingerprintsView(EndpointFormView):
         hosts = clean_hosts(HostsField().to_python(request.POST.get('hosts', '')))
         timeout = request.POST.get('timeout', '')
         seen = connection.fetch_fingerprints(hosts, int(timeout) if timeout.isdecimal() and int(timeout) else 10)
-        return {'seen': seen, 'usable': usable(seen)}
+        return {'seen': seen, 'usable': fingerprints_to_pin(seen)}
 
     def use(self, request: HttpRequest) -> dict[str, Any]:
         # A confirmed fingerprint also selects the matching TLS mode.
@@ -266,7 +266,7 @@ class ProxmoxEndpointFingerprintsView(EndpointFormView):
         return {'field': form['fingerprint'], 'tls_mode': form['tls_mode']}
 
 
-def usable(seen: list[connection.SeenCertificate]) -> str:
+def fingerprints_to_pin(seen: list[connection.SeenCertificate]) -> str:
     """The fingerprints to pin, one for all hosts or one for each; '' if a host did not respond."""
     fingerprints = [certificate.fingerprint for certificate in seen]
     return clean_fingerprint(', '.join(fingerprints)) if all(fingerprints) else ''

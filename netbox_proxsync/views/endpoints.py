@@ -114,7 +114,7 @@ class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
 
     def _get_dependent_objects(self, obj: ProxmoxEndpoint) -> dict[type[Model], CountOnly]:
         # Only the numbers, because there may be tens of thousands of objects.
-        return counted(
+        return dependent_counts(
             Binding.objects.filter(endpoint=obj),
             ProxmoxGuest.objects.filter(endpoint=obj),
             SyncRun.objects.filter(endpoint=obj),
@@ -227,7 +227,7 @@ class ProxmoxEndpointBindingsView(generic.ObjectChildrenView):
         return Binding.objects.restrict(request.user, 'view').filter(endpoint=parent)
 
 
-def counted(*querysets: QuerySet[Any]) -> dict[type[Model], CountOnly]:
+def dependent_counts(*querysets: QuerySet[Any]) -> dict[type[Model], CountOnly]:
     """The numbers of dependent rows by model, for the confirmation of a deletion."""
     counts = {queryset.model: queryset.count() for queryset in querysets}
     return {model: CountOnly(count) for model, count in counts.items() if count}

@@ -20,7 +20,7 @@ from .. import decisions, filtersets
 from ..branching import InBranch
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..models.users import AnyUser
-from ..object_actions import SYNC_ENDPOINT, Decision
+from ..object_actions import SYNC_ENDPOINT, DecisionAction
 
 __all__ = (
     'GuestDecisionButtonsMixin',
@@ -40,7 +40,7 @@ class GuestDecisionButtonsMixin(ActionsMixin):
         permitted = super().get_permitted_actions(user, model)
         if user.has_perm(SYNC_ENDPOINT):
             return cast(list[ObjectAction], permitted)
-        return [action for action in permitted if not issubclass(action, Decision)]
+        return [action for action in permitted if not issubclass(action, DecisionAction)]
 
 
 class GuestDecisionMixin(ABC):

@@ -35,9 +35,9 @@ class StartRunMixin:
         for guest in guests:
             if not guest.ignored:
                 chosen.setdefault(guest.endpoint, []).append(guest.vmid)
-        if left := len(guests) - sum(map(len, chosen.values())):
-            told = ngettext('{number} ignored guest was left out.', '{number} ignored guests were left out.', left)
-            messages.warning(request, told.format(number=left))
+        if ignored := len(guests) - sum(map(len, chosen.values())):
+            text = ngettext('{number} ignored guest was left out.', '{number} ignored guests were left out.', ignored)
+            messages.warning(request, text.format(number=ignored))
         runs = [run for endpoint, vmids in chosen.items() if (run := self.start(request, endpoint, vmids))]
         if len(runs) == 1 and request.user.has_perm('netbox_proxsync.view_syncrun', runs[0]):
             return_url = runs[0].get_absolute_url()
@@ -56,13 +56,13 @@ class StartRunMixin:
         except InMaintenance as error:
             messages.error(request, str(error))
             return None
-        told = ngettext(
+        text = ngettext(
             '{mode} of {number} guest of {endpoint} is queued.',
             '{mode} of {number} guests of {endpoint} is queued.',
             len(vmids),
         )
         mode = run.get_mode_display()
-        messages.success(request, told.format(mode=mode, number=len(vmids), endpoint=endpoint))
+        messages.success(request, text.format(mode=mode, number=len(vmids), endpoint=endpoint))
         return run
 
 

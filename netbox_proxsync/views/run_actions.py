@@ -51,7 +51,7 @@ class PlanView(BaseObjectView, ABC):
     def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
         """Raise NotAppliable if the plan cannot be applied."""
         check_appliable(source)
-        return {'numbers': numbers_of(StoredPlan(source).counts)}
+        return {'numbers': change_numbers(StoredPlan(source).counts)}
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         source = get_object_or_404(self.queryset, pk=pk)
@@ -100,7 +100,7 @@ class SyncRunApplyView(PlanView):
         plan = StoredPlan(source)
         return {
             'whole': not source.applied_by.filter(status__in=TAKEN).exists(),
-            'numbers': numbers_of(plan.counts),
+            'numbers': change_numbers(plan.counts),
             'hidden': len(hidden),
             'shared': plan.rows().filter(unit=CLUSTER_UNIT).exclude(action__in=ChangeActionChoices.OPEN).count(),
             'q': chosen,
@@ -124,7 +124,7 @@ def names_of(source: SyncRun, user: AnyUser) -> dict[str, str]:
     return {f'{kind}/{vmid}': name for kind, vmid, name in guests.order_by().values_list('type', 'vmid', 'name')}
 
 
-def numbers_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+def change_numbers(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     """The numbers of changes by action: those that will be written, removals first, and those that will not."""
     by_action: Counter[str] = Counter()
     for actions in counts.values():

@@ -20,7 +20,7 @@ from ..models.users import AnyUser
 from ..object_actions import CancelRun
 from ..runs.cancellation import RunEnded, cancel, run_to_cancel
 from ..ui import panels, run_panels
-from .endpoints import counted
+from .endpoints import dependent_counts
 from .run_progress import progress_context
 
 __all__ = (
@@ -88,7 +88,7 @@ class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         # A login redirects here with GET.
-        return redirect(page_of(request.user, run_to_cancel(request.user, pk)))
+        return redirect(run_url(request.user, run_to_cancel(request.user, pk)))
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         run = run_to_cancel(request.user, pk)
@@ -97,9 +97,9 @@ class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
         except RunEnded as error:
             messages.warning(request, str(error))
         else:
-            told = _('{run} is cancelled.') if run.finished else _('{run} stops within seconds.')
-            messages.success(request, told.format(run=run))
-        return redirect(page_of(request.user, run))
+            text = _('{run} is cancelled.') if run.finished else _('{run} stops within seconds.')
+            messages.success(request, text.format(run=run))
+        return redirect(run_url(request.user, run))
 
 
 @register_model_view(SyncRun, 'delete')
@@ -107,7 +107,7 @@ class SyncRunDeleteView(generic.ObjectDeleteView):
     queryset = SyncRun.objects.all()
 
     def _get_dependent_objects(self, obj: SyncRun) -> dict[type[Model], CountOnly]:
-        return counted(obj.changes.all())
+        return dependent_counts(obj.changes.all())
 
 
 @register_model_view(SyncRun, 'bulk_delete', path='delete', detail=False)
@@ -117,7 +117,7 @@ class SyncRunBulkDeleteView(generic.BulkDeleteView):
     table = tables.SyncRunTable
 
 
-def page_of(user: AnyUser, run: SyncRun) -> str:
+def run_url(user: AnyUser, run: SyncRun) -> str:
     """The URL at which the user can follow a run: of the run, or else of its endpoint."""
     shown = run if user.has_perm('netbox_proxsync.view_syncrun', run) else run.endpoint
     return shown.get_absolute_url()

@@ -50,9 +50,9 @@ class Findings:
     @property
     def data(self) -> dict[str, Any]:
         """The data for `--json`."""
-        told = {name: getattr(self.report, name) for name in REPORTED} if self.report else {}
+        reported = {name: getattr(self.report, name) for name in REPORTED} if self.report else {}
         checks = [asdict(check) for check in self.checks]
-        return {'endpoint': self.endpoint, 'ok': self.ok, **told, 'checks': checks, 'repaired': self.repaired}
+        return {'endpoint': self.endpoint, 'ok': self.ok, **reported, 'checks': checks, 'repaired': self.repaired}
 
 
 class Command(BaseCommand):
@@ -78,7 +78,7 @@ class Command(BaseCommand):
         else:
             endpoints = list(ProxmoxEndpoint.objects.filter(enabled=True))
         well = True
-        for findings in look(endpoints, options['repair']):
+        for findings in checked(endpoints, options['repair']):
             well &= findings.ok
             if options['json']:
                 self.stdout.write(json.dumps(findings.data))
@@ -106,11 +106,11 @@ class Command(BaseCommand):
                 self.stdout.write(f'          {line}')
 
 
-def look(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Findings]:
+def checked(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Findings]:
     repaired = repair_all() if repair else []
     yield Findings(None, [*check_custom_fields(), check_workers(), *check_branches()], repaired)
     for endpoint in endpoints:
-        repaired = forget_dangling(endpoint) if repair else []
+        repaired = delete_dangling_bindings(endpoint) if repair else []
         report = connection.try_connection(endpoint)
         failed = Check(label='Connection', ok=False, detail=report.error, remedy=report.remedy)
         checks = [*check_secrets(endpoint), *(report.checks or [failed]), check_bindings(endpoint)]
@@ -143,7 +143,7 @@ def check_branches() -> list[Check]:
     ]
 
 
-def forget_dangling(endpoint: ProxmoxEndpoint) -> list[str]:
+def delete_dangling_bindings(endpoint: ProxmoxEndpoint) -> list[str]:
     gone = dangling(endpoint)
     endpoint.bindings.filter(pk__in=gone).delete()
     return [f'{endpoint}: {counted(len(gone), "binding")} to objects that no longer exist removed'] if gone else []

@@ -68,7 +68,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         endpoints, branch = self.selected_endpoints(options), self.branch(options)
-        statuses = [self.carry_out(endpoint, branch, options) for endpoint in endpoints]
+        statuses = [self.run_endpoint(endpoint, branch, options) for endpoint in endpoints]
         for status in (FAILED, CHANGES_PENDING):
             if status in statuses:
                 raise SystemExit(status)
@@ -113,7 +113,7 @@ class Command(BaseCommand):
         except BranchUnusable as error:
             raise CommandError(str(error), returncode=FAILED) from None
 
-    def carry_out(self, endpoint: ProxmoxEndpoint, branch: Branch, options: dict[str, Any]) -> int:
+    def run_endpoint(self, endpoint: ProxmoxEndpoint, branch: Branch, options: dict[str, Any]) -> int:
         try:
             with within(branch.schema_id):
                 run = self.start(endpoint, options)

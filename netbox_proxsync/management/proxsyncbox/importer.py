@@ -17,7 +17,7 @@ from .env_file import EnvFile, NodeEntry
 __all__ = ('Importer',)
 
 
-class Unusable(Exception):
+class UnusableEntryError(Exception):
     """An entry cannot become an endpoint."""
 
 
@@ -48,7 +48,7 @@ class Importer:
                     self.hints.append(f'{entry.id}: there is an endpoint "{name}" already; it stays as it is.')
                 else:
                     made[name.lower()] = entry, self.make(entry)
-            except Unusable as error:
+            except UnusableEntryError as error:
                 self.errors.append(f'{entry.id} (line {entry.line}): {error}')
             except ValidationError as error:
                 self.errors += [f'{entry.id} (line {entry.line}): {text}' for text in messages_of(error)]
@@ -56,7 +56,7 @@ class Importer:
     def join(self, entry: NodeEntry, first: NodeEntry, endpoint: ProxmoxEndpoint) -> None:
         """Add a host to an endpoint. Tokens belong to a cluster: an entry with the same token is another node of it."""
         if (entry.token_id, entry['token_secret']) != (first.token_id, first['token_secret']):
-            raise Unusable(
+            raise UnusableEntryError(
                 f'it has the cluster "{entry.cluster}" of {first.id}, and another token. One cluster is one endpoint: '
                 'give both entries the same token if they are nodes of it, else clusters of their own.'
             )
@@ -112,7 +112,9 @@ class Importer:
     def cluster(self, entry: NodeEntry) -> Cluster:
         found = list(Cluster.objects.filter(name__iexact=entry.cluster)[:2])
         if len(found) > 1:
-            raise Unusable(f'NetBox has several clusters "{entry.cluster}". Rename one, or import this entry by hand.')
+            raise UnusableEntryError(
+                f'NetBox has several clusters "{entry.cluster}". Rename one, or import this entry by hand.'
+            )
         if found:
             return found[0]
         kind = self.find_or_make(ClusterType, self.file.cluster_type or 'Proxmox VE')
@@ -131,7 +133,7 @@ class Importer:
         if not model:
             return None
         if not maker:
-            raise Unusable(f'it names the device type "{model}" without a manufacturer.')
+            raise UnusableEntryError(f'it names the device type "{model}" without a manufacturer.')
         manufacturer = self.find_or_make(Manufacturer, maker)
         found = DeviceType.objects.filter(manufacturer=manufacturer, model__iexact=model).first()
         return found or self.created(DeviceType(manufacturer=manufacturer, model=model, slug=slug_of(model)))
@@ -149,7 +151,7 @@ class Importer:
                 endpoint.ssh_private_key = Path(entry['ssh_key_path']).expanduser().read_text()
             except (OSError, UnicodeError) as error:
                 reason = getattr(error, 'strerror', None) or 'it is not a text'
-                raise Unusable(f'the SSH key {entry["ssh_key_path"]} cannot be read: {reason}.') from None
+                raise UnusableEntryError(f'the SSH key {entry["ssh_key_path"]} cannot be read: {reason}.') from None
         if entry['ssh_host'] and entry['ssh_host'] != entry['host']:
             self.hints.append(f'{endpoint.name}: SSH goes to the addresses of the nodes, not to {entry["ssh_host"]}.')
 
