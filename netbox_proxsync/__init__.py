@@ -42,8 +42,8 @@ class ProxSyncConfig(PluginConfig):
         super().ready()
         validate_settings({name: get_plugin_config(self.name, name) for name in self.default_settings})
 
-        # They register the system job, what is hidden of requests, what happens when endpoints are saved or deleted,
-        # the columns of NetBox's own tables, and the dashboard's widget.
+        # These imports register the system job, the filter for sensitive request data, the signal receivers, the
+        # columns of NetBox's own tables, and the dashboard widget.
         from . import events, jobs, signals, widgets  # noqa: F401
         from .branch_merges import signal_receivers
         from .custom_fields import ensure_custom_fields
@@ -58,7 +58,7 @@ class ProxSyncConfig(PluginConfig):
 def validate_settings(settings: dict[str, Any]) -> None:
     """
     Raises:
-        ImproperlyConfigured: A setting of the plugin has a value that means nothing.
+        ImproperlyConfigured: A setting of the plugin has an invalid value.
     """
 
     def refuse(name: str, expected: str) -> Never:

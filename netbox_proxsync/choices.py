@@ -153,7 +153,7 @@ class ObjectEventsChoices(ChoiceSet):
 
 
 class FieldOwnerChoices(ChoiceSet):
-    """What a field policy may say."""
+    """The owners that a field policy may set."""
 
     FACT = 'fact'
     EDITORIAL = 'editorial'
@@ -206,7 +206,7 @@ class RunStatusChoices(ChoiceSet):
 
     WORKING = (RUNNING, CANCELLING)
     FINISHED = (COMPLETED, ERRORS, REFUSED, CANCELLED, FAILED)
-    # It has come to its end, and NetBox holds what could be written.
+    # The run has reached its end, and its changes are written as far as NetBox accepted them.
     DONE = (COMPLETED, ERRORS)
 
 
@@ -298,12 +298,12 @@ class GuestStateChoices(ChoiceSet):
         Choice(UNKNOWN, _('Unknown'), color='yellow', description=_('It could not be read')),
     ]
 
-    # Their reasons may name virtual machines of others.
+    # The reasons of these states may contain the names of other virtual machines.
     NAMING_OTHERS = (CONFLICT, CANDIDATE)
 
 
 class KindChoices(ChoiceSet):
-    """What people call the kinds of sync/kinds/, in the same order."""
+    """The labels of the kinds in sync/kinds/, in the same order."""
 
     CHOICES = (
         ('cluster', _('Cluster')),
@@ -318,5 +318,5 @@ class KindChoices(ChoiceSet):
 
     @classmethod
     def label(cls, kind: str) -> str:
-        """A kind of another release is called as it calls itself."""
+        """The label of a kind; the kind itself if this release does not have it."""
         return str(dict(cls.CHOICES).get(kind, kind))

@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted with keys from the plugin's settings, and never shown by accident."""
+"""Encryption of stored secrets with keys from the plugin's settings."""
 
 import base64
 import hmac
@@ -21,7 +21,7 @@ __all__ = (
 
 # Binds the derived keys to this use: NetBox's SECRET_KEY serves many others.
 KEY_CONTEXT = b'netbox_proxsync secret fields'
-# Half a surrogate pair, which JSON can hold, is no reason for an exception that would show the secret around it.
+# JSON may contain a lone surrogate. The exception for it would contain the secret.
 ANY_TEXT = 'surrogatepass'
 
 
@@ -40,12 +40,12 @@ def _not_for_templates[F: Callable[..., Any]](function: F) -> F:
 
 class Secret:
     """
-    A text that shows itself only when asked to by `reveal()`.
+    A text that only `reveal()` returns.
 
-    It holds the encrypted text alone, so copies, pickles and dumps of it hold no more than the database does.
+    The instance stores the encrypted text alone, so copies, pickles and dumps contain no more than the database.
 
     Attributes:
-        entered: It was entered as plain text, and is not stored yet.
+        entered: The secret was entered as plain text and is not stored yet.
     """
 
     __slots__ = ('_ciphertext', '_entered')
@@ -54,7 +54,7 @@ class Secret:
         self._ciphertext = ciphertext
         self._entered = False
 
-    # With of() or has_same_text_as(), a template could find out whether a guess is right.
+    # With of() or has_same_text_as(), a template could test a guess.
     @classmethod
     @_not_for_templates
     def of(cls, text: str) -> 'Secret':
@@ -69,7 +69,7 @@ class Secret:
 
     @_not_for_templates
     def encrypted(self) -> str:
-        """What the database holds."""
+        """The encrypted text, as the database stores it."""
         return self._ciphertext
 
     @_not_for_templates
@@ -78,14 +78,14 @@ class Secret:
         The plain text ('' if none is set).
 
         Raises:
-            SecretError: It was encrypted with a key that the settings do not have any more.
+            SecretError: The secret was encrypted with a key that is no longer in the settings.
         """
         if not self._ciphertext:
             return ''
         try:
             return _cipher().decrypt(self._ciphertext.encode('ascii')).decode(errors=ANY_TEXT)
         except (InvalidToken, UnicodeError):
-            # "from None": the cause would carry nothing but the ciphertext.
+            # "from None", because the cause contains only the ciphertext.
             raise SecretError(
                 _(
                     'The stored secret cannot be decrypted: the encryption key has changed. Enter the secret again, or '
@@ -96,7 +96,7 @@ class Secret:
     @_not_for_templates
     def rotated(self) -> 'Secret':
         """
-        The same secret, encrypted with the first key; itself if it is already.
+        The same secret, encrypted with the first key; this instance if it already is.
 
         Raises:
             SecretError: As `reveal()`.
@@ -126,7 +126,7 @@ class Secret:
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
 
-    # By the ciphertext, which differs each time a text is encrypted: comparing secrets must not confirm a guess.
+    # Compares the ciphertext, which differs each time a text is encrypted: a comparison must not confirm a guess.
     def __eq__(self, other: object) -> bool:
         return self._ciphertext == other._ciphertext if isinstance(other, Secret) else NotImplemented
 
@@ -146,7 +146,7 @@ class Secret:
 
 def _passphrases() -> tuple[str, ...]:
     keys = get_plugin_config('netbox_proxsync', 'encryption_keys')
-    # SECRET_KEY stays able to decrypt, so that setting the first key of one's own loses nothing.
+    # SECRET_KEY can still decrypt, so that secrets survive when the first encryption key is configured.
     return (*keys, settings.SECRET_KEY)
 
 

@@ -7,7 +7,7 @@ from netbox.constants import CENSOR_TOKEN, CENSOR_TOKEN_CHANGED
 
 from .crypto import Secret
 
-# A mixin of widgets, whose own template each of them extends.
+# RemovableSecret is a mixin for widgets.
 if TYPE_CHECKING:
     Widget = forms.Widget
     StoredText = models.TextField[Any, Secret]
@@ -23,7 +23,7 @@ __all__ = (
     'column',
 )
 
-# What a form gives for a secret that is to be removed.
+# The cleaned value of a form field whose secret the user removes.
 REMOVE = object()
 REMOVE_SUFFIX = '-remove'
 
@@ -37,25 +37,27 @@ def as_secret(value: Any) -> Secret:
 
 
 def column(model: type[models.Model], name: str) -> 'models.Field[Any, Any]':
-    """The column of a model that has this name; a relation of another model is none."""
+    """The field of a model with this name, which must be a field of the model itself, not a reverse relation."""
     field = model._meta.get_field(name)
     assert isinstance(field, models.Field)
     return field
 
 
 class SecretAttribute(DeferredAttribute):
-    """Turns what is assigned into a `Secret`, so that no instance ever holds the plain text."""
+    """Converts assigned values to `Secret`, so that no instance holds the plain text."""
 
     def __set__(self, instance: models.Model, value: Any) -> None:
         name = self.field.attname
         if isinstance(value, str) and value in CENSOR_TOKENS:
-            # What a change log or an export shows in its place: who writes that back means no change.
+            # Change logs and exports contain a token instead of the secret. Assigning the token changes nothing.
             value = instance.__dict__.get(name)
         instance.__dict__[name] = as_secret(value)
 
 
 class RemovableSecret(Widget):
-    """For widgets of secrets: beneath it, a box to remove the stored one, which leaving it empty does not do."""
+    """
+    Mixin for widgets of secrets that adds a checkbox to remove the stored secret: an empty input keeps it.
+    """
 
     template_name = 'netbox_proxsync/widgets/removable_secret.html'
     removable = False
@@ -80,13 +82,13 @@ class SecretInput(RemovableSecret, forms.PasswordInput):
 
 
 class SecretTextarea(RemovableSecret, forms.Textarea):
-    """For secrets of several lines, whose line breaks a password input would swallow."""
+    """Widget for secrets of several lines; a password input would remove the line breaks."""
 
     inner_template_name = forms.Textarea.template_name
 
 
 class SecretFormField(forms.CharField):
-    """An input that is never filled in. Left empty, it keeps the stored secret."""
+    """A field whose input is never prefilled. An empty input keeps the stored secret."""
 
     widget = SecretInput(attrs={'autocomplete': 'new-password'})
 
@@ -101,7 +103,7 @@ class SecretFormField(forms.CharField):
 
 
 class SecretField(StoredText):
-    """A text that is encrypted in the database, and a `Secret` in Python."""
+    """A text that is stored encrypted, and is a `Secret` in Python."""
 
     descriptor_class = SecretAttribute
 
@@ -115,18 +117,18 @@ class SecretField(StoredText):
         return as_secret(value).encrypted()
 
     def value_to_string(self, obj: models.Model) -> str:
-        """For Django's serializers, thereby for the change log, events and `dumpdata`."""
+        """The text for Django's serializers, which the change log, events and `dumpdata` use: never the secret."""
         return str(self.value_from_object(obj))
 
     def get_lookup(self, lookup_name: str) -> 'type[models.Lookup[Any]] | None':
-        # To look for a part of a ciphertext is never right, and for a whole one never found.
+        # A lookup would compare ciphertexts, which differ each time a text is encrypted.
         return super().get_lookup(lookup_name) if lookup_name == 'isnull' else None
 
     def get_transform(self, lookup_name: str) -> None:
         return None
 
     def formfield(self, **kwargs: Any) -> forms.Field | None:
-        # TextField would ask for a text area.
+        # TextField would pass a textarea as the widget.
         return models.Field.formfield(self, **{'form_class': SecretFormField, **kwargs})
 
     def save_form_data(self, instance: models.Model, data: Any) -> None:

@@ -88,7 +88,7 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
     sync_interval = by_choice(JobIntervalChoices)
     object_events = by_choice(ObjectEventsChoices)
     next_sync = MultiValueDateTimeFilter()
-    # Any part of any host.
+    # Matches a part of any host.
     hosts = MultiValueArrayFilter(lookup_expr='icontains')
     cluster_id = by_id(Cluster.objects.all(), _('Cluster (ID)'))
     cluster = by_name('cluster', Cluster.objects.all(), _('Cluster (name)'))
@@ -158,7 +158,7 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
 
 
 class EndpointFilters(CheckedFilters, BaseFilterSet):
-    """What belongs to an endpoint, with a search."""
+    """Filter set with a search, for models that belong to an endpoint."""
 
     q = django_filters.CharFilter(
         method='search',
@@ -211,7 +211,7 @@ class SyncRunFilterSet(EndpointFilters):
         return queryset.exclude(branch_id='') if value else queryset.filter(branch_id='')
 
     def filter_vmids(self, queryset: QuerySet[Any], name: str, value: list[int]) -> QuerySet[Any]:
-        # A number that no guest can have finds none; PostgreSQL would refuse it.
+        # PostgreSQL would reject numbers that are too large. No guest has a VM ID outside of the range.
         possible = [vmid for vmid in value if MIN_VMID <= vmid <= MAX_VMID]
         return queryset.filter(vmids__overlap=possible) if value else queryset
 
@@ -295,7 +295,7 @@ class MappingRuleFilterSet(CheckedFilters, PrimaryModelFilterSet):
     guest_type = by_choice(GuestTypeChoices)
     pattern_type = by_choice(PatternTypeChoices)
     tag_match = by_choice(TagMatchChoices)
-    # Any part of any of them.
+    # Match a part of any of them.
     guest_tags = MultiValueArrayFilter(lookup_expr='icontains')
     pools = MultiValueArrayFilter(lookup_expr='icontains')
     nodes = MultiValueArrayFilter(lookup_expr='icontains')
@@ -349,7 +349,7 @@ class ProxmoxGuestFilterSet(EndpointFilters):
     node = MultiValueCharFilter()
     status = MultiValueCharFilter()
     reason = MultiValueCharFilter()
-    # A guest that has any of them.
+    # Matches guests that have any of the tags.
     tags = MultiValueArrayFilter(lookup_expr='icontains')
     virtual_machine_id = by_id(VirtualMachine.objects.all(), _('Virtual machine (ID)'))
     virtual_machine = by_name('virtual_machine', VirtualMachine.objects.all(), _('Virtual machine (name)'))
@@ -373,18 +373,18 @@ class ProxmoxGuestFilterSet(EndpointFilters):
         assert isinstance(queryset, ProxmoxGuestQuerySet)
         by_reason = any(name.startswith('reason') for name, value in self.form.cleaned_data.items() if value)
         if by_reason and not queryset.mentions_other_guests:
-            # What is not told is not found, either.
+            # Reasons that are hidden from the user must not be found either.
             queryset = queryset.exclude(state__in=GuestStateChoices.NAMING_OTHERS)
         return super().filter_queryset(queryset)
 
     def search(self, queryset: ProxmoxGuestQuerySet, name: str, value: str) -> QuerySet[Any]:
         if not (value := value.strip()):
             return queryset
-        told = Q() if queryset.mentions_other_guests else ~Q(state__in=GuestStateChoices.NAMING_OTHERS)
+        reason_shown = Q() if queryset.mentions_other_guests else ~Q(state__in=GuestStateChoices.NAMING_OTHERS)
         found = (
             Q(name__icontains=value)
             | Q(node__icontains=value)
-            | Q(told, reason__icontains=value)
+            | Q(reason_shown, reason__icontains=value)
             | Q(virtual_machine__name__icontains=value)
             | Q(tags__icontains=value)
         )

@@ -1,4 +1,4 @@
-"""The Proxmox side of NetBox's own types in GraphQL: of virtual machines, devices and clusters."""
+"""Fields with data from Proxmox for NetBox's own GraphQL types: virtual machines, devices and clusters."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, cast
@@ -21,8 +21,8 @@ __all__ = ('type_extensions',)
 @strawberry.type
 class VirtualMachineExtension:
     """
-    As a relation, not by a function of ours: so NetBox asks for the permissions on what is nested in it as well, and
-    needs no query for each row.
+    A relation instead of a resolver: NetBox then checks the permissions for nested objects as well, and needs no query
+    for each row.
     """
 
     models = ['virtualization.virtualmachine']
@@ -43,7 +43,7 @@ class ClusterExtension:
 
 @strawberry.type
 class ProxSyncNodeType:
-    """A node of a Proxmox cluster, as a device stands for it. Of the endpoint nothing, for who may not see it."""
+    """A node of a Proxmox cluster and its device. The endpoint is null for users who may not view it."""
 
     endpoint_id: strawberry.ID | None
     endpoint_name: str | None
@@ -81,8 +81,8 @@ CACHE = '_proxsync_nodes'
 class BoundNode:
     """
     Attributes:
-        endpoint: None for who may not see it.
-        state: 'in-sync', 'missing' from Proxmox, or 'unmanaged': a person has taken the device over.
+        endpoint: None if the user may not view it.
+        state: 'in-sync', 'missing' (from Proxmox), or 'unmanaged' (a user has detached the device).
     """
 
     binding: Binding
@@ -100,7 +100,7 @@ class BoundNode:
 
 
 def node_of(device_id: int, request: HttpRequest) -> BoundNode | None:
-    """All of them are looked up once for a request: there are a few for each endpoint, and lists ask for many."""
+    """The node of a device. All nodes are loaded once for each request, because lists ask for many of them."""
     if not hasattr(request, CACHE):
         setattr(request, CACHE, all_nodes(request))
     return cast(BoundNode | None, getattr(request, CACHE).get(device_id))

@@ -16,7 +16,7 @@ __all__ = (
     'GUEST_ACTIONS',
     'CancelActiveRun',
     'CancelRun',
-    'Decision',
+    'DecisionAction',
     'EndpointHostKeys',
     'ManageBindingAgain',
     'PreviewEndpoint',
@@ -29,7 +29,7 @@ SYNC_ENDPOINT = 'netbox_proxsync.sync_proxmoxendpoint'
 
 
 class EndpointAction(ObjectAction):
-    """A button that posts."""
+    """A button for an endpoint that sends a POST request."""
 
     permissions_required = {'sync'}
     url_kwargs = ['pk']
@@ -45,19 +45,19 @@ class EndpointAction(ObjectAction):
             'color': cls.color,
             'icon': cls.icon,
             'disabled': cls.runs and not obj.enabled,
-            **(labelled_with_branch(cls.label) if cls.runs else {}),
+            **(branch_context(cls.label) if cls.runs else {}),
         }
 
     @classmethod
     def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
-        # NetBox has looked whether the person may do it with any endpoint.
+        # NetBox has only checked whether the user has the permission for any endpoint.
         if not context['request'].user.has_perm(SYNC_ENDPOINT, obj):
             return ''
         return cast(str, super().render(context, obj, **kwargs))
 
 
-def labelled_with_branch(label: Any) -> dict[str, str]:
-    """Of a button that starts a run: where it will write; and said, unless that is main."""
+def branch_context(label: Any) -> dict[str, str]:
+    """The context of a button that starts a run: the branch it will write to, and a label with it unless it is main."""
     if not in_branch():
         return {'place': active_schema()}
     return {
@@ -67,9 +67,9 @@ def labelled_with_branch(label: Any) -> dict[str, str]:
 
 
 class TestEndpoint(EndpointAction):
-    """Try the connection of an endpoint."""
+    """Tests the connection of an endpoint."""
 
-    # Not a test case, whatever its name says.
+    # pytest would collect the class because of its name.
     __test__ = False
 
     name = 'test'
@@ -80,7 +80,7 @@ class TestEndpoint(EndpointAction):
 
 
 class PreviewEndpoint(EndpointAction):
-    """Find out what a sync would change."""
+    """Starts a preview of a sync."""
 
     name = 'preview'
     label = _('Preview')
@@ -89,7 +89,7 @@ class PreviewEndpoint(EndpointAction):
 
 
 class SyncEndpoint(EndpointAction):
-    """Sync NetBox with an endpoint."""
+    """Starts a sync with an endpoint."""
 
     name = 'sync'
     label = _('Sync')
@@ -97,7 +97,7 @@ class SyncEndpoint(EndpointAction):
 
 
 class EndpointHostKeys(EndpointAction):
-    """Look at the SSH host keys of an endpoint's nodes, which NetBox asks them for."""
+    """Shows the SSH host keys that the nodes of an endpoint offer."""
 
     name = 'ssh_host_keys'
     label = _('SSH host keys')
@@ -111,7 +111,7 @@ class EndpointHostKeys(EndpointAction):
 
 
 class CancelRun(ObjectAction):
-    """Stop a run that has not ended; nothing is shown of one that has."""
+    """Cancels a run. Finished runs have no such button."""
 
     name = 'cancel'
     label = _('Cancel run')
@@ -131,7 +131,7 @@ class CancelRun(ObjectAction):
 
     @classmethod
     def render(cls, context: Any, obj: Any, **kwargs: Any) -> str:
-        # The permission is one for the endpoint, so NetBox cannot look it up for the run.
+        # The permission is for the endpoint of the run, so NetBox cannot check it.
         if obj.finished or not context['request'].user.has_perm(SYNC_ENDPOINT, obj.endpoint):
             return ''
         return cast(str, super().render(context, obj, **kwargs))
@@ -148,10 +148,10 @@ class CancelActiveRun(CancelRun):
         return super().render(context, run, **kwargs) if run else ''
 
 
-class Decision(ObjectAction):
+class DecisionAction(ObjectAction):
     """
-    What a person decides about a guest or a bound object. It takes the permission to sync its endpoint, which the model
-    of the object does not know; so the button itself looks for it.
+    A decision about a guest or a bound object. It requires the permission to sync the endpoint, which is not a
+    permission for the model of the object; so the button itself checks it.
     """
 
     url_kwargs = ['pk']
@@ -162,7 +162,7 @@ class Decision(ObjectAction):
 
     @classmethod
     def is_offered(cls, obj: Any) -> bool:
-        """Whether the decision is open for this object."""
+        """Whether the decision makes sense in the present state of the object."""
         return True
 
     @classmethod
@@ -185,10 +185,10 @@ class Decision(ObjectAction):
         }
 
 
-class RunForGuest(Decision):
+class RunForGuest(DecisionAction):
     @classmethod
     def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:
-        return {**super().get_context(context, obj), **labelled_with_branch(cls.label)}
+        return {**super().get_context(context, obj), **branch_context(cls.label)}
 
     @classmethod
     def is_offered(cls, obj: ProxmoxGuest) -> bool:
@@ -211,7 +211,7 @@ class SyncGuest(RunForGuest):
     hint = _('Sync this guest alone')
 
 
-class IgnoreGuest(Decision):
+class IgnoreGuest(DecisionAction):
     name = 'ignore'
     label = _('Ignore')
     icon = 'eye-off'
@@ -222,7 +222,7 @@ class IgnoreGuest(Decision):
         return not obj.ignored
 
 
-class StopIgnoringGuest(Decision):
+class StopIgnoringGuest(DecisionAction):
     name = 'stop_ignoring'
     label = _('Stop ignoring')
     icon = 'eye'
@@ -233,7 +233,7 @@ class StopIgnoringGuest(Decision):
         return obj.ignored
 
 
-class StopManagingGuest(Decision):
+class StopManagingGuest(DecisionAction):
     name = 'stop_managing'
     label = _('Stop managing')
     color = 'outline-danger'
@@ -245,16 +245,16 @@ class StopManagingGuest(Decision):
         return obj.is_bound
 
 
-class BulkDecision(Decision):
+class BulkDecisionAction(DecisionAction):
     multi = True
     url_kwargs = []
     template_name = 'netbox_proxsync/buttons/bulk_post.html'
 
 
-class BulkRun(BulkDecision):
+class BulkRun(BulkDecisionAction):
     @classmethod
     def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:
-        return {**super().get_context(context, obj), **labelled_with_branch(cls.label)}
+        return {**super().get_context(context, obj), **branch_context(cls.label)}
 
 
 class BulkPreviewGuests(BulkRun):
@@ -273,21 +273,21 @@ class BulkSyncGuests(BulkRun):
     hint = _('Sync these guests alone')
 
 
-class BulkIgnoreGuests(BulkDecision):
+class BulkIgnoreGuests(BulkDecisionAction):
     name = 'bulk_ignore'
     label = _('Ignore selected')
     icon = IgnoreGuest.icon
     hint = IgnoreGuest.hint
 
 
-class BulkStopIgnoringGuests(BulkDecision):
+class BulkStopIgnoringGuests(BulkDecisionAction):
     name = 'bulk_stop_ignoring'
     label = _('Stop ignoring selected')
     icon = StopIgnoringGuest.icon
     hint = StopIgnoringGuest.hint
 
 
-class BulkStopManagingGuests(BulkDecision):
+class BulkStopManagingGuests(BulkDecisionAction):
     name = 'bulk_stop_managing'
     label = _('Stop managing selected')
     color = StopManagingGuest.color
@@ -295,7 +295,7 @@ class BulkStopManagingGuests(BulkDecision):
     hint = StopManagingGuest.hint
 
 
-class StopManagingBinding(Decision):
+class StopManagingBinding(DecisionAction):
     name = 'stop_managing'
     label = _('Stop managing')
     color = 'outline-danger'
@@ -307,7 +307,7 @@ class StopManagingBinding(Decision):
         return not obj.unmanaged
 
 
-class ManageBindingAgain(Decision):
+class ManageBindingAgain(DecisionAction):
     name = 'manage_again'
     label = _('Manage again')
     icon = 'link'

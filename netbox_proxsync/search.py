@@ -27,7 +27,7 @@ class MappingRuleIndex(SearchIndex):
 
 
 class ProxmoxGuestIndex(SearchIndex):
-    """Runs write guests in bulk, so `ledger.guests` keeps what is found here. After its virtual machine in the list."""
+    """Runs write guests in bulk, so `ledger.guests` updates the index. Guests are listed after virtual machines."""
 
     model = ProxmoxGuest
     fields = (

@@ -1,4 +1,4 @@
-"""What stands on NetBox's own pages about an object that is bound to something in Proxmox."""
+"""Panels on NetBox's own pages for objects that are bound to something in Proxmox VE."""
 
 from typing import cast
 
@@ -10,7 +10,7 @@ __all__ = ('template_extensions',)
 
 
 class BoundPanel(PluginTemplateExtension):
-    """Where in Proxmox a virtual machine, device or cluster is, and whether NetBox holds what Proxmox says."""
+    """Shows where a virtual machine, device or cluster is in Proxmox VE, and whether NetBox has the same values."""
 
     models = ('virtualization.virtualmachine', 'dcim.device', 'virtualization.cluster')
 

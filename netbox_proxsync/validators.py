@@ -1,4 +1,4 @@
-"""What a person may enter as the settings of an endpoint, put into the one form that is stored."""
+"""Validation and normalization of the values that users enter as settings of an endpoint."""
 
 import re
 from ipaddress import ip_network
@@ -40,10 +40,10 @@ URL = re.compile(r'(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://')
 
 def clean_hosts(hosts: list[str]) -> list[str]:
     """
-    The hosts as `host:port`, in their order, each once.
+    The hosts as `host:port` in their order, without duplicates.
 
     Raises:
-        ValidationError: One is no host, or there is none.
+        ValidationError: A value is not a host, or there is no host.
     """
     cleaned = list(dict.fromkeys(_clean_host(host) for host in hosts if host.strip()))
     if not cleaned:
@@ -53,7 +53,7 @@ def clean_hosts(hosts: list[str]) -> list[str]:
 
 def _clean_host(text: str) -> str:
     if '@' in text:
-        # The text is not repeated: it may hold a password.
+        # The message does not contain the text, which may contain a password.
         raise ValidationError(_('A host must not contain a user name or a password.'))
     if match := URL.match(text.strip()):
         text = _host_of_url(text.strip(), match['scheme'].lower())
@@ -64,7 +64,7 @@ def _clean_host(text: str) -> str:
 
 
 def _host_of_url(url: str, scheme: str) -> str:
-    """What is pasted from a browser's address bar."""
+    """The host of a URL from the address bar of a browser."""
     if scheme != 'https':
         raise ValidationError(
             _('{url}: Proxmox VE answers by https only. Write host:port, for example pve1.example.com:8006.').format(
@@ -78,21 +78,21 @@ def _host_of_url(url: str, scheme: str) -> str:
 
 def clean_token_id(text: str) -> str:
     """
-    The token's ID, `user@realm!name`.
+    The ID of a token, `user@realm!name`.
 
     Raises:
-        ValidationError: It is something else: a whole header, an ID with its secret, a user.
+        ValidationError: The text is something else: a whole header, an ID with its secret, a user.
     """
     text = text.strip()
     if text.lower().startswith('pveapitoken') or '=' in text:
-        # The text is not repeated: it may hold the secret.
+        # The message does not contain the text, which may contain the secret.
         raise ValidationError(
             _(
                 'This holds more than the ID of the token. Enter what is before the "=" here (user@realm!name), '
                 'and what is after it as the secret.'
             )
         )
-    # Nor is it repeated here: it may be the secret itself.
+    # As above: the text may be the secret itself.
     if '!' not in text:
         raise ValidationError(
             _(
@@ -109,10 +109,10 @@ def clean_token_id(text: str) -> str:
 
 def clean_token_secret(text: str) -> str:
     """
-    The token's secret.
+    The secret of a token.
 
     Raises:
-        ValidationError: It cannot be one. Its message never repeats it.
+        ValidationError: The text cannot be a secret. The message never contains it.
     """
     text = text.strip()
     if '!' in text or text.lower().startswith('pveapitoken') or '=' in text:
@@ -126,22 +126,22 @@ def clean_token_secret(text: str) -> str:
 
 def clean_fingerprint(text: str) -> str:
     """
-    SHA-256 fingerprints as Proxmox shows them ('AB:CD:...'), from any usual spelling, one for all hosts or one for each
-    in their order, separated by commas; '' stays ''.
+    SHA-256 fingerprints as Proxmox VE shows them ('AB:CD:...'), from any usual notation: one for all hosts, or one for
+    each host in their order, separated by commas; '' for ''.
 
     Raises:
-        ValidationError: It is something else.
+        ValidationError: The text is something else.
     """
     try:
         found = [pin for part in re.split(r'[,;\n]+', text) if part.strip() for pin in _fingerprints_in(part)]
     except InvalidConnectionError as error:
         raise ValidationError(str(error)) from None
-    # The same for every host is one for all.
+    # The same fingerprint for every host is stored once, for all.
     return ', '.join(found[:1] if len(set(found)) == 1 else found)
 
 
 def _fingerprints_in(text: str) -> list[str]:
-    """One, whose bytes may be separated by blanks, or several that are."""
+    """The fingerprints in a text: one, whose bytes may be separated by blanks, or several separated by blanks."""
     try:
         return [normalize_fingerprint(text)]
     except InvalidConnectionError:
@@ -152,10 +152,10 @@ def _fingerprints_in(text: str) -> list[str]:
 
 def clean_ca_certificate(text: str) -> str:
     """
-    One or more certificates in PEM form; '' stays ''.
+    One or more certificates in PEM format; '' for ''.
 
     Raises:
-        ValidationError: It holds none, or a private key.
+        ValidationError: The text contains no certificate, or a private key.
     """
     text = text.strip()
     if not text:
@@ -178,7 +178,7 @@ def clean_ca_certificate(text: str) -> str:
 
 def clean_field_policy(policy: object) -> dict[str, str]:
     """
-    The exceptions from who owns a field, in the order of the fields.
+    The field policy, in the order of the fields.
 
     Raises:
         ValidationError: A field or an owner does not exist.
@@ -190,7 +190,7 @@ def clean_field_policy(policy: object) -> dict[str, str]:
 
 
 def clean_ssh_user(text: str) -> str:
-    """Raises ValidationError for what can be no user name."""
+    """Raise ValidationError if the text cannot be a user name."""
     text = text.strip()
     try:
         check_user(text)
@@ -201,10 +201,10 @@ def clean_ssh_user(text: str) -> str:
 
 def clean_ssh_host_keys(text: str) -> str:
     """
-    Pinned SSH host keys, a line each, without empty lines.
+    Pinned SSH host keys, one per line, without empty lines.
 
     Raises:
-        ValidationError: A line holds something else.
+        ValidationError: A line is not a host key.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     try:
@@ -216,10 +216,10 @@ def clean_ssh_host_keys(text: str) -> str:
 
 def clean_ssh_private_key(key: str, passphrase: str) -> None:
     """
-    Whether an SSH private key can be used.
+    Check whether an SSH private key can be used.
 
     Raises:
-        ValidationError: Not so; by the field that is to be corrected. Its messages hold no part of the key.
+        ValidationError: The errors by field. The messages contain no part of the key.
     """
     try:
         load_private_key(key, passphrase or None)
@@ -231,10 +231,10 @@ def clean_ssh_private_key(key: str, passphrase: str) -> None:
 
 def clean_guest_terms(texts: list[str]) -> list[str]:
     """
-    The terms of a guest filter ('web-*', 'tag:prod', ...), each once.
+    The terms of a guest filter ('web-*', 'tag:prod', ...), without duplicates.
 
     Raises:
-        ValidationError: One is no term.
+        ValidationError: A text is not a term.
     """
     cleaned = []
     for text in texts:
@@ -250,16 +250,16 @@ def clean_guest_terms(texts: list[str]) -> list[str]:
 
 
 def clean_patterns(texts: list[str]) -> list[str]:
-    """Shell patterns for names of interfaces, each once, without empty ones."""
+    """Shell patterns for the names of interfaces, without duplicates and empty ones."""
     return list(dict.fromkeys(text.strip() for text in texts if text.strip()))
 
 
 def clean_prefixes(texts: list[str]) -> list[str]:
     """
-    Networks in CIDR notation, each once.
+    Networks in CIDR notation, without duplicates.
 
     Raises:
-        ValidationError: One is none.
+        ValidationError: A text is not a network.
     """
     cleaned = []
     for text in texts:

@@ -12,13 +12,13 @@ from .ui.guest_counts import GuestNumbers, guest_numbers
 
 __all__ = ('EndpointsWidget',)
 
-# What a dashboard has room for; the list has the rest.
+# How many endpoints the widget shows; the list has all.
 SHOWN = 25
 
 
 @register_widget
 class EndpointsWidget(DashboardWidget):
-    """The endpoints that a person may see, with what needs one."""
+    """The endpoints that the user may view, and what requires attention."""
 
     description = gettext_lazy('How the Proxmox endpoints stand: their last run, and the guests in conflict.')
     template_name = 'netbox_proxsync/widgets/endpoints.html'
@@ -26,7 +26,7 @@ class EndpointsWidget(DashboardWidget):
     height = 3
 
     def __init__(self, *args: Any, title: str | None = None, **kwargs: Any) -> None:
-        # Stored with the dashboard as text: in the language of who adds it.
+        # The dashboard stores the text, in the language of the user who adds the widget.
         super().__init__(*args, title=title or _('Proxmox endpoints'), **kwargs)
 
     def render(self, request: HttpRequest) -> str:

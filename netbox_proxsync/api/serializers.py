@@ -73,7 +73,7 @@ class NestedSyncRunSerializer(BaseModelSerializer):
 
 
 def secret(name: str) -> serializers.CharField:
-    """Left out, it stays as it is; an empty text removes it."""
+    """A field for a secret. A missing value keeps the stored secret, an empty text removes it."""
     return serializers.CharField(
         write_only=True,
         required=False,
@@ -123,7 +123,7 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
             'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
-        # What clean() puts into its normal form, whatever was sent.
+        # The fields that the clean() method of the model normalizes.
         model_clean_fields = (
             'hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'include_guests', 'exclude_guests',
             'ignored_interfaces', 'ignored_prefixes', 'ssh_user', 'ssh_passphrase', 'ssh_host_keys',
@@ -170,7 +170,7 @@ class MappingRuleSerializer(PrimaryModelSerializer):
             'comments', 'tags', 'custom_fields', 'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'weight', 'description')
-        # What clean() puts into its normal form, whatever was sent.
+        # The fields that the clean() method of the model normalizes.
         model_clean_fields = ('name_pattern', 'guest_tags', 'pools', 'nodes')
 
 
@@ -279,7 +279,7 @@ class RefusalSerializer(serializers.Serializer[Any]):
 class CheckSerializer(serializers.Serializer[Any]):
     """One line of a connection test."""
 
-    # Fields that have the names of attributes of a serializer; DRF takes them out of the class.
+    # These fields have the names of attributes of a serializer; DRF removes declared fields from the class.
     label = serializers.CharField()  # type: ignore[assignment]
     ok = serializers.BooleanField()
     required = serializers.BooleanField()  # type: ignore[assignment]
@@ -321,7 +321,7 @@ class FaultSerializer(StrictSerializer):
     message = serializers.CharField(trim_whitespace=False)
 
 
-class NothingSerializer(StrictSerializer):
+class EmptySerializer(StrictSerializer):
     """For an action that takes nothing."""
 
 

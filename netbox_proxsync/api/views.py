@@ -38,7 +38,7 @@ from ..runs.maintenance import InMaintenance
 from ..runs.stored_plans import NotAppliable, may_apply
 from . import serializers
 
-# Of a part, NetBox's serializers also tell the machine.
+# NetBox's serializers of parts also contain the machine.
 BOUND_OBJECTS = {
     ('object',): (
         GenericPrefetch(
@@ -67,7 +67,7 @@ class ProxSyncRootView(APIRootView):
 
 
 class TokenConfirmPermission(TokenPermissions):
-    """To confirm SSH host keys takes both: to change the endpoint, and to let NetBox ask its nodes."""
+    """Confirming SSH host keys requires two permissions: to change the endpoint, and to contact its nodes (sync)."""
 
     perms_map = {
         **TokenPermissions.perms_map,
@@ -81,7 +81,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     filterset_class = filtersets.ProxmoxEndpointFilterSet
 
     def _enqueue_bulk_job(self, request: Request, action: str, payload: list[Any], **kwargs: Any) -> Response:
-        # NetBox asks this for each request that is to be answered in the background.
+        # NetBox calls this for each request that is to be processed in the background.
         if carries_secrets(payload):
             raise ValidationError({'detail': str(NOT_IN_BACKGROUND)})
         return cast(Response, super()._enqueue_bulk_job(request, action, payload, **kwargs))
@@ -134,7 +134,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         try:
             acknowledgments.acknowledge(endpoint, *fault, request.user)
         except (acknowledgments.NotAFault, InBranch) as error:
-            return refused(str(error))
+            return conflict_response(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=serializers.FaultSerializer, responses={204: None, 409: serializers.RefusalSerializer})
@@ -147,7 +147,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         try:
             acknowledgments.withdraw(endpoint, *fault)
         except InBranch as error:
-            return refused(str(error))
+            return conflict_response(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses={200: serializers.NodeKeySerializer(many=True)})
@@ -157,7 +157,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         Ask the nodes for the SSH host keys that they show now, for a person to compare.
         """
         endpoint = self._get_endpoint(request, pk)
-        serializers.NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
         try:
             keys = host_keys.offered_keys(endpoint)
         except (ProxmoxError, SecretError) as error:
@@ -196,7 +196,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         endpoint = get_object_or_404(ProxmoxEndpoint, pk=pk)
         if not request.user.has_perm(f'netbox_proxsync.{permission}_proxmoxendpoint', obj=endpoint):
             if not request.user.has_perm('netbox_proxsync.view_proxmoxendpoint', obj=endpoint):
-                # As if it did not exist.
+                # The response must not reveal that the endpoint exists.
                 raise Http404
             raise PermissionDenied(NOT_PERMITTED[permission])
         return endpoint
@@ -206,31 +206,31 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         limit = serializers.LimitSerializer(data=request.data)
         limit.is_valid(raise_exception=True)
         vmids = limit.validated_data.get('vmids')
-        return started(
+        return start_response(
             request, endpoint, lambda: SyncJob.enqueue_run(endpoint, user=request.user, mode=mode, vmids=vmids)
         )
 
 
-def started(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
-    """The answer to who starts a run."""
+def start_response(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
+    """The response to a request that starts a run."""
     if not endpoint.enabled:
-        return refused(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
+        return conflict_response(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
     try:
         run = start()
     except AlreadyRunning as error:
         running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
-        return refused(str(error), run=running)
+        return conflict_response(str(error), run=running)
     except (NotAppliable, InMaintenance) as error:
-        return refused(str(error))
+        return conflict_response(str(error))
     return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
 
 
-def refused(detail: str, **more: object) -> Response:
+def conflict_response(detail: str, **more: object) -> Response:
     return Response({'detail': detail, **more}, status=status.HTTP_409_CONFLICT)
 
 
 class ViewedRunPermission(TokenPermissions):
-    """For actions on a run: to see it; what more they take depends on its endpoint."""
+    """For actions on a run: requires the permission to view it; the actions check the permissions for its endpoint."""
 
     perms_map = {
         **TokenPermissions.perms_map,
@@ -240,7 +240,7 @@ class ViewedRunPermission(TokenPermissions):
 
 class EndpointSyncPermission(TokenSyncPermission):
     """
-    For what is done to a run by the permission that its endpoint gives.
+    For actions on a run that require the permission to sync its endpoint.
     """
 
     perms_map = {**TokenSyncPermission.perms_map, 'POST': ['netbox_proxsync.sync_proxmoxendpoint']}
@@ -278,10 +278,10 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         Let the plan of a refused run through, exactly as it was stored, once.
         """
         source = self._get_run(request, pk)
-        serializers.NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
         if not source.refusal:
-            return refused(_('This run was not refused.'))
-        return started(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user))
+            return conflict_response(_('This run was not refused.'))
+        return start_response(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user))
 
     @extend_schema(
         request=serializers.ApplySerializer,
@@ -296,7 +296,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         chosen = serializers.ApplySerializer(data=request.data)
         chosen.is_valid(raise_exception=True)
         units = chosen.validated_data.get('units')
-        return started(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user, units))
+        return start_response(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user, units))
 
     def _get_run(self, request: Request, pk: int) -> SyncRun:
         runs = SyncRun.objects.restrict(request.user, 'view').select_related('endpoint')
@@ -335,13 +335,13 @@ class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
 
 
 class DecisionPermission(TokenPermissions):
-    """Require the permission to sync an endpoint; which one, the decision itself looks at."""
+    """Require the permission to sync any endpoint; the decision itself checks it for the endpoint of the object."""
 
     perms_map = {**TokenPermissions.perms_map, 'POST': ['%(app_label)s.sync_proxmoxendpoint']}
 
 
 class DecisionViewSet(NetBoxReadOnlyModelViewSet):
-    """What can be read, and decided about by those who may view it and may sync its endpoint."""
+    """Read-only objects with decisions, for users who may view the object and may sync its endpoint."""
 
     decisions: tuple[str, ...] = ()
 
@@ -364,7 +364,7 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
 
 
 def decision[F: Callable[..., Response]](serializer: type[BaseModelSerializer], path: str) -> Callable[[F], F]:
-    """A decision that a person posts; the answer is the object as it is then."""
+    """Decorator for an action that applies a decision, and responds with the changed object."""
 
     def decorate(method: F) -> F:
         documented = extend_schema(request=None, responses={200: serializer, 409: serializers.RefusalSerializer})
@@ -424,6 +424,6 @@ class ProxmoxGuestViewSet(DecisionViewSet):
 
 
 def run_data(run: SyncRun, request: Request) -> dict[str, Any]:
-    """A run as it is shown to who started or cancelled it, which may be somebody who may not read what it found."""
+    """A run for the user who started or cancelled it; brief if the user may not view it."""
     nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
     return cast(dict[str, Any], serializers.SyncRunSerializer(run, nested=nested, context={'request': request}).data)

@@ -117,15 +117,13 @@ def _missing_choices(choice_set: Any) -> str:
 
 
 def _choice_set(apps: Any, using: str) -> tuple[Any, bool]:
-    made: tuple[Any, bool] = (
-        apps.get_model('extras', 'CustomFieldChoiceSet')
-        .objects.using(using)
-        .get_or_create(
-            name=CHOICE_SET,
-            defaults={'extra_choices': [[choice, choice] for choice in CHOICES], 'choice_colors': COLORS},
-        )
+    """The choice set, and whether it was created."""
+    choice_sets = apps.get_model('extras', 'CustomFieldChoiceSet').objects.using(using)
+    choices = [[choice, choice] for choice in CHOICES]
+    choice_set, created = choice_sets.get_or_create(
+        name=CHOICE_SET, defaults={'extra_choices': choices, 'choice_colors': COLORS}
     )
-    return made
+    return choice_set, created
 
 
 def _content_type(apps: Any, using: str, model: tuple[str, str]) -> Any:

@@ -38,8 +38,8 @@ __all__ = (
 
 class ForgivingImportForm(PrimaryModelImportForm):
     """
-    What is not given, or left empty, has its default: a row has whatever columns somebody's table had. What is said of
-    a switch has to be clear, though: Django takes every word but "false" for a yes, "no" too.
+    Missing and empty values get the default, because imported tables have arbitrary columns. Boolean values must be
+    explicit, because Django treats every word except "false" as true, even "no".
     """
 
     def clean(self) -> dict[str, Any]:
@@ -57,12 +57,12 @@ class ForgivingImportForm(PrimaryModelImportForm):
         return cast(dict[str, Any], self.cleaned_data)
 
     def _update_errors(self, errors: ValidationError) -> None:
-        # A row that changes an object has only the fields of its columns, and the model may complain about another.
+        # The form of an update has only the imported fields, but the validation of the model may report others.
         if hasattr(errors, 'error_dict'):
-            told: dict[str, list[ValidationError]] = {}
+            by_field: dict[str, list[ValidationError]] = {}
             for name, problems in errors.error_dict.items():
-                told.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(problems)
-            errors = ValidationError(told)
+                by_field.setdefault(name if name in self.fields else NON_FIELD_ERRORS, []).extend(problems)
+            errors = ValidationError(by_field)
         super()._update_errors(errors)
 
     def _clean_switch(self, name: str) -> None:
@@ -205,7 +205,7 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A name, a host and a token are enough; the rest has defaults.
+        # A name, a host and a token are enough; all other fields have defaults.
         for name in (
             'timeout', 'concurrency', 'ssh_port', 'grace_days', 'missing_address_reads', 'address_limit',
             'change_limit',
@@ -249,7 +249,7 @@ class MappingRuleImportForm(ForgivingImportForm):
     template = forms.NullBooleanField(
         label=_('Template'),
         required=False,
-        # A list of choices takes a word that it does not know for none.
+        # The default widget, a select, treats unknown words as empty.
         widget=forms.TextInput,
         help_text=_('true, false, or empty for both'),
     )
@@ -278,5 +278,5 @@ class MappingRuleImportForm(ForgivingImportForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A name, and what the rule does, are enough; the rest has defaults.
+        # A name and an outcome are enough; all other fields have defaults.
         self.fields['weight'].required = False

@@ -16,7 +16,7 @@ __all__ = (
     'yes_or_no',
 )  # fmt: skip
 
-# The name of a user with a realm, and of a token, if there is one.
+# The name of a user with a realm, optionally followed by the name of a token.
 TOKEN_ID = re.compile(r'[^\s=@!]+@[^\s=@!]+(![^\s=@!]*)?')
 NOT_IN_BACKGROUND = _(
     'Secrets are not taken in a background job: they would wait for it in Redis, not encrypted. Do this without a '
@@ -27,10 +27,10 @@ SWITCH = {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0'
 
 def yes_or_no(value: Any) -> bool | None:
     """
-    What is said of a switch in a file; None: nothing.
+    The boolean value of a cell in an imported file; None if it is empty.
 
     Raises:
-        ValidationError: Neither yes nor no.
+        ValidationError: The value is neither true nor false.
     """
     if value is None or value == '':
         return None
@@ -41,7 +41,7 @@ def yes_or_no(value: Any) -> bool | None:
 
 
 class WordsField(SimpleArrayField):
-    """Words separated by commas, spaces or lines: however they were pasted."""
+    """Words separated by commas, semicolons, spaces or line breaks."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault('base_field', forms.CharField(max_length=255))
@@ -55,13 +55,13 @@ class WordsField(SimpleArrayField):
         if isinstance(value, str):
             value = self.delimiter.join(filter(None, re.split(r'[\s,;]+', value)))
         elif value and not (isinstance(value, list) and all(isinstance(word, (str, int)) for word in value)):
-            # A file may hold anything.
+            # Imported files may contain values of any type.
             raise ValidationError(_('Enter a list of words, or one text with commas between them.'))
         return super().to_python(value)
 
 
 class TokenIDField(forms.CharField):
-    """The ID of an API token. Of a text that was refused, only what can be an ID is shown again: it may be a secret."""
+    """The ID of an API token. A rejected text may contain a secret: only the part that can be an ID is shown again."""
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         found = TOKEN_ID.search(data or '')
@@ -73,7 +73,7 @@ class HostsField(WordsField):
 
 
 class FieldPolicyField(forms.CharField):
-    """Exceptions from who owns a field, one in a line: 'vm.name = ignored'."""
+    """A field policy as text, with one exception per line: 'vm.name = ignored'."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault('label', _('Field policy'))
@@ -107,7 +107,7 @@ class FieldPolicyField(forms.CharField):
 
 
 class BulkFieldPolicyField(FieldPolicyField):
-    """Left empty, it leaves the policies of the endpoints as they are."""
+    """An empty text does not change the policies of the endpoints."""
 
     def to_python(self, value: Any) -> Any:
         return super().to_python(value) or ''

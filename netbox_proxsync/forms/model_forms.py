@@ -122,7 +122,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
     field_policy = FieldPolicyField()
 
-    # What it takes to begin stands first; everything else has a default that suits most, and is folded away.
+    # The required settings come first; all others have suitable defaults and are folded.
     fieldsets = (
         FieldSet(*names_in(Section.CONNECTION), name=_('Proxmox VE')),
         FieldSet('name', 'site', 'enabled', 'sync_interval', 'description', 'tags', name=_('In NetBox')),
@@ -204,20 +204,20 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         super().clean()
         hosts = self.cleaned_data.get('hosts')
         if hosts and not self.cleaned_data.get('name') and 'name' not in self.errors:
-            # A host that is none is told where it stands.
+            # The validation of the field reports invalid hosts.
             with suppress(ValidationError):
                 self.cleaned_data['name'] = Host.parse(clean_hosts(hosts)[0]).name
         return cast(dict[str, Any], self.cleaned_data)
 
     @property
     def groups(self) -> list[tuple[FieldSet, bool]]:
-        """The fieldsets, and whether each stands open: one that holds something a person gave or has to look at."""
+        """The fieldsets, each with whether it is open: because it does not fold, or has changed values or errors."""
         return [
-            (fieldset, not isinstance(fieldset, FoldedFieldSet) or self.has_news(fieldset))
+            (fieldset, not isinstance(fieldset, FoldedFieldSet) or self.has_changes(fieldset))
             for fieldset in self.fieldsets
         ]
 
-    def has_news(self, fieldset: FieldSet) -> bool:
+    def has_changes(self, fieldset: FieldSet) -> bool:
         names = [name for name in fieldset.items if name in self.fields]
         if self.is_bound:
             return any(name in self.errors or name in self.changed_data for name in names)
@@ -227,7 +227,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
 
 class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
-    """For who may not let NetBox speak to the hosts."""
+    """The form for users who may not let NetBox contact the hosts."""
 
     class Meta(ProxmoxEndpointForm.Meta):
         widgets = {
@@ -238,7 +238,7 @@ class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.instance.pk:
-            # From the endpoint that is cloned.
+            # The initial values come from the cloned endpoint.
             self.initial.pop('sync_interval', None)
         self.fields['sync_interval'].help_text = _('To change it takes the permission to sync the endpoint.')
 

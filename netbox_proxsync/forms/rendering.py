@@ -10,10 +10,10 @@ __all__ = ('FoldedFieldSet',)
 
 class FoldedFieldSet(FieldSet):
     """
-    A fieldset that most people leave alone, folded away; see inc/endpoint_form.html.
+    A fieldset that is folded by default; see inc/endpoint_form.html.
 
     Attributes:
-        hint: What holds if it is left alone, or what is in it.
+        hint: A summary of the content or of the defaults.
     """
 
     folded = True

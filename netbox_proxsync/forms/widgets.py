@@ -7,10 +7,10 @@ __all__ = ('FingerprintInput', 'TLSModeSelect')
 
 class FingerprintInput(forms.TextInput):
     """
-    A text input with a button that fetches the hosts' fingerprints, for who may test connections.
+    A text input with a button that fetches the fingerprints of the hosts, for users who may test connections.
 
     Attributes:
-        swapped: It takes the place of the one in the page (HTMX), and the focus.
+        swapped: The input replaces the one in the page (HTMX out-of-band swap) and gets the focus.
     """
 
     template_name = 'netbox_proxsync/widgets/fingerprint.html'
@@ -24,10 +24,10 @@ class FingerprintInput(forms.TextInput):
 
 class TLSModeSelect(forms.Select):
     """
-    A plain select that a confirmed fingerprint can take the place of.
+    A plain select, which is replaced when a fingerprint is confirmed.
 
     Attributes:
-        swapped: It takes the place of the one in the page (HTMX).
+        swapped: The select replaces the one in the page (HTMX out-of-band swap).
     """
 
     template_name = 'netbox_proxsync/widgets/tls_mode.html'

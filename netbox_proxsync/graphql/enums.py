@@ -34,7 +34,7 @@ __all__ = (
     'ProxSyncTagMatchEnum',
 )
 
-# Names in the schema are global: other plugins have endpoints and runs, too.
+# Names in the schema are global, and other plugins have endpoints and runs as well.
 ProxSyncChangeActionEnum = strawberry.enum(ChangeActionChoices.as_enum('ProxSyncChangeActionEnum', 'action'))
 ProxSyncChangeOutcomeEnum = strawberry.enum(ChangeOutcomeChoices.as_enum('ProxSyncChangeOutcomeEnum', 'outcome'))
 ProxSyncEndpointStatusEnum = strawberry.enum(EndpointStatusChoices.as_enum('ProxSyncEndpointStatusEnum', 'status'))

@@ -86,13 +86,13 @@ class ProxSyncMappingRuleType(PrimaryObjectType):
 
 @register_type(
     models.SyncRun,
-    # Jobs are not part of NetBox's schema. The identity of a cluster names nodes that may be hidden from the reader.
+    # Jobs are not part of NetBox's schema. The identity of a cluster contains the names of nodes that may be hidden.
     exclude=['job', 'planned_bindings', 'applied_by', 'shared_objects', 'cluster_identity'],
     filters=ProxSyncRunFilter,
     pagination=True,
 )
 class ProxSyncRunType(BaseObjectType):
-    # None for who may not see the endpoint.
+    # None for users who may not view the endpoint.
     endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     user: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
     applies: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
@@ -119,7 +119,7 @@ class ProxSyncRunType(BaseObjectType):
     pagination=True,
 )
 class ProxSyncChangeType(BaseObjectType):
-    # None for who may not see the run.
+    # None for users who may not view the run.
     run: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     object_type: Annotated['ContentType', strawberry.lazy('core.graphql.types')] | None
     object_id: BigInt | None
@@ -132,7 +132,7 @@ class ProxSyncChangeType(BaseObjectType):
     pagination=True,
 )
 class ProxSyncBindingType(BaseObjectType):
-    # None for who may not see the endpoint.
+    # None for users who may not view the endpoint.
     endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     object_type: Annotated['ContentType', strawberry.lazy('core.graphql.types')]
     object_id: BigInt
@@ -145,7 +145,7 @@ class ProxSyncBindingType(BaseObjectType):
     pagination=True,
 )
 class ProxSyncGuestType(BaseObjectType):
-    # None for who may not see the endpoint.
+    # None for users who may not view the endpoint.
     endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     tags: list[str]
     virtual_machine: Annotated['VirtualMachineType', strawberry.lazy('virtualization.graphql.types')] | None

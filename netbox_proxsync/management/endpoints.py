@@ -1,4 +1,4 @@
-"""Endpoints as a person names them on the command line."""
+"""Lookup of endpoints for arguments on the command line."""
 
 from typing import cast
 
@@ -11,10 +11,10 @@ __all__ = ('find_endpoint',)
 
 def find_endpoint(name: str) -> ProxmoxEndpoint:
     """
-    By its name, else by its ID.
+    The endpoint with a name, or else with an ID.
 
     Raises:
-        CommandError: There is none; with the names of those that there are.
+        CommandError: There is no such endpoint. The message lists the names of all endpoints.
     """
     found = ProxmoxEndpoint.objects.filter(name=name).first()
     if found is None and name.isdecimal():

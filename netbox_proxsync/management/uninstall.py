@@ -1,5 +1,5 @@
 """
-What NetBox keeps about the plugin in its own tables. Without the plugin, pages that show these rows would fail.
+Removal of what NetBox stores about the plugin in its own tables. Without the plugin, pages with these rows would fail.
 """
 
 from collections import Counter
@@ -30,25 +30,26 @@ __all__ = ('remove_content_types', 'remove_references')
 
 APP = 'netbox_proxsync'
 EVENT_TYPES = 'proxsync_'
-# Of jobs that are for no object.
+# The name of the jobs that belong to no object.
 SCHEDULE = 'Proxmox sync schedule'
-# What is of no use without an object type. Tags, permissions, custom fields and the like stay, without the assignment.
+# Models whose objects are useless without an object type. Tags, permissions, custom fields and others only lose the
+# assignment.
 FOR_OBJECT_TYPES = (CustomLink, EventRule, ExportTemplate, SavedFilter)
-# To which no other rows refer, and of which there may be very many.
+# Models with possibly very many rows, to which no other rows refer.
 DELETED_UNREAD = (Bookmark, CachedValue, Job, Notification, ObjectChange, Subscription, TaggedItem)
 
 
 def remove_references(using: str = 'default', dry_run: bool = False) -> Counter[str]:
     """
-    Delete what NetBox keeps about the plugin's objects: jobs, journal entries, change log, notifications,
-    subscriptions, bookmarks, tag assignments, the search index, and whatever other plugins keep. The objects of NetBox
-    that were synced stay, with their change log.
+    Delete what NetBox stores about the plugin's objects: jobs, journal entries, change log, notifications,
+    subscriptions, bookmarks, tag assignments, the search index, and rows of other plugins. The NetBox objects that were
+    synced remain, with their change log.
 
     Args:
         dry_run: Only count.
 
     Returns:
-        How many rows of what.
+        The number of rows by the plural name of their model.
     """
     found: Counter[str] = Counter()
     for rows in references(using):
@@ -57,14 +58,14 @@ def remove_references(using: str = 'default', dry_run: bool = False) -> Counter[
             found[str(rows.model._meta.verbose_name_plural)] += number
             if not dry_run:
                 delete(rows, using)
-    found += take_from_event_rules(using, dry_run)
-    found += take_from_dashboards(using, dry_run)
+    found += remove_from_event_rules(using, dry_run)
+    found += remove_from_dashboards(using, dry_run)
     return found
 
 
 def remove_content_types(using: str = 'default') -> None:
-    """To be called when the tables are gone. Django makes content types again for any app whose tables it migrates."""
-    # One table after the other: Django's own way looks for objects in tables that are gone.
+    """Delete the content types, after the tables: Django creates them again for each app whose tables it migrates."""
+    # Delete from one table after the other, because Django's `delete()` queries tables that do not exist any more.
     types = list(ContentType.objects.using(using).filter(app_label=APP).values_list('pk', flat=True))
     permissions = Permission.objects.using(using).filter(content_type__in=types).order_by()
     for relation in Permission._meta.related_objects:
@@ -97,7 +98,7 @@ def references(using: str) -> Iterator[QuerySet[Any]]:
 
 
 def type_fields(model: type[models.Model]) -> Iterator['models.ForeignKey[Any, Any]']:
-    """Its foreign keys to content types."""
+    """The foreign keys of a model to content types."""
     for field in model._meta.concrete_fields:
         if not isinstance(field, models.ForeignKey) or field.primary_key:
             continue
@@ -108,7 +109,7 @@ def type_fields(model: type[models.Model]) -> Iterator['models.ForeignKey[Any, A
 def delete(rows: QuerySet[Any], using: str) -> None:
     model = rows.model
     if model is Job:
-        # Takes its task from the queue, where a worker would not know what to do with it.
+        # This also removes the task from the queue; a worker could not run it.
         for job in rows.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES):
             job.delete()
         run = apps.get_model(APP, 'SyncRun')
@@ -120,25 +121,25 @@ def delete(rows: QuerySet[Any], using: str) -> None:
         model._base_manager.using(using).filter(pk__in=list(rows.values_list('pk', flat=True))).delete()
 
 
-def take_from_event_rules(using: str, dry_run: bool) -> Counter[str]:
-    """Rules for other objects may name the plugin's events."""
+def remove_from_event_rules(using: str, dry_run: bool) -> Counter[str]:
+    """Remove the events of the plugin from event rules for other objects."""
     changed: Counter[str] = Counter()
     for rule in EventRule.objects.using(using).all():
-        left = [name for name in rule.event_types if not name.startswith(EVENT_TYPES)]
-        if left == rule.event_types:
+        remaining = [name for name in rule.event_types if not name.startswith(EVENT_TYPES)]
+        if remaining == rule.event_types:
             continue
         changed[str(EventRule._meta.verbose_name_plural)] += 1
         if dry_run:
             continue
-        if left:
-            EventRule.objects.using(using).filter(pk=rule.pk).update(event_types=left)
+        if remaining:
+            EventRule.objects.using(using).filter(pk=rule.pk).update(event_types=remaining)
         else:
             rule.delete()
     return changed
 
 
-def take_from_dashboards(using: str, dry_run: bool) -> Counter[str]:
-    """A dashboard with a widget that does not exist is an error on the first page."""
+def remove_from_dashboards(using: str, dry_run: bool) -> Counter[str]:
+    """Remove the widgets of the plugin; unknown widgets cause an error on the home page."""
     changed: Counter[str] = Counter()
     for dashboard in Dashboard.objects.using(using).all():
         config: dict[str, Any] = dashboard.config or {}

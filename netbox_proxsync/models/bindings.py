@@ -13,7 +13,7 @@ __all__ = ('Binding',)
 
 class Binding(models.Model):
     """
-    One thing in Proxmox tied to one object in NetBox, with the field values that were last written there.
+    Links one thing in Proxmox VE to one NetBox object, and stores the field values that were last written.
     """
 
     endpoint = models.ForeignKey(
@@ -87,12 +87,12 @@ class Binding(models.Model):
     objects = MachineScopedQuerySet.as_manager()
 
     class Meta:
-        # By the column itself: through the relation, it would be sorted by the endpoint's name.
+        # By the column itself: ordering by the relation would order by the endpoint's name.
         ordering = ('endpoint_id', 'kind', 'key')
         verbose_name = _('binding')
         verbose_name_plural = _('bindings')
         constraints = (
-            # Also the order of lists, and the index by which an endpoint's bindings are loaded.
+            # Its index also serves the ordering of lists, and loading the bindings of an endpoint.
             models.UniqueConstraint(
                 fields=('endpoint', 'kind', 'key'),
                 name='%(app_label)s_%(class)s_unique_key',
@@ -123,10 +123,10 @@ class Binding(models.Model):
 
     @property
     def display_values(self) -> dict[str, str]:
-        """The values that were last written, as people read them. They hold what guests say: escape them."""
+        """The values that were last written, as texts for display. Guests control them: escape them."""
         return {name: show(decode(value)) for name, value in self.values.items()}
 
     @property
     def display_proxmox_values(self) -> dict[str, str]:
-        """Likewise, what Proxmox says instead."""
+        """The values that Proxmox VE reports where they differ, as texts for display. Escape them."""
         return {name: show(decode(value)) for name, value in self.proxmox_values.items()}

@@ -1,4 +1,4 @@
-"""What is known of an endpoint in the active branch, where its own row tells of main."""
+"""The state of an endpoint in the active branch. The row of the endpoint itself has the state in main."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,14 +16,14 @@ CACHE = 'proxsync_guests_read'
 
 
 def guests_read(endpoint: ProxmoxEndpoint) -> datetime | None:
-    """When Proxmox was read for what the guests are shown to be, in main or in the active branch."""
+    """When the displayed values of guests were read from Proxmox VE, in main or in the active branch."""
     if not in_branch():
         return endpoint.guests_read
     return read_times().get(endpoint.pk, endpoint.guests_read)
 
 
 def read_times() -> Mapping[int, datetime | None]:
-    """Of the active branch, by endpoint; looked up once for a request, since lists of guests ask for many."""
+    """The times in the active branch by endpoint. Loaded once for each request: lists of guests ask for many."""
     cache = query_cache.get()
     branch = active().schema_id
     if cache is not None and branch in cache[CACHE]:
@@ -38,13 +38,13 @@ def set_guests_read(endpoint: ProxmoxEndpoint, at: datetime) -> None:
     if in_branch():
         save_state(endpoint, guests_read=at)
     else:
-        # By update(): the state of an endpoint is no matter for its change log.
+        # By update(), because the change log does not record the state of an endpoint.
         ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(guests_read=at)
         endpoint.guests_read = at
 
 
 def known_identity(endpoint: ProxmoxEndpoint) -> Mapping[str, Any]:
-    """By which the Proxmox cluster is known again that was synced into main or the active branch."""
+    """The identity of the Proxmox VE cluster that was synced into main or the active branch."""
     if not in_branch():
         return cast(Mapping[str, Any], endpoint.cluster_identity)
     state = BranchState.objects.filter(endpoint=endpoint, branch_id=active().schema_id).first()
@@ -60,18 +60,18 @@ def remember_identity(endpoint: ProxmoxEndpoint, identity: Mapping[str, Any]) ->
 
 
 def begin_writing(endpoint: ProxmoxEndpoint) -> None:
-    """To be called before a run writes: what it writes into a branch is to follow when that is merged."""
+    """Register the active branch before a run writes, so that a merge of the branch also merges its bindings."""
     if in_branch():
         save_state(endpoint)
 
 
 def still_needed(endpoint: ProxmoxEndpoint) -> list[str]:
-    """The branches, by schema ID, of which a merge or a revert needs to know what runs have written into them."""
+    """The schema IDs of the branches whose state is needed for a later merge or revert."""
     return existing(endpoint.branch_states.order_by().values_list('branch_id', flat=True))
 
 
 def save_state(endpoint: ProxmoxEndpoint, **values: Any) -> None:
-    # What a run adds has not followed into main, should the branch have been merged and reverted before.
+    # New bindings are not merged yet, even if the branch was merged and reverted before.
     BranchState.objects.update_or_create(
         endpoint=endpoint,
         branch_id=active().schema_id,

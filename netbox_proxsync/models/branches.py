@@ -7,17 +7,18 @@ __all__ = ('BranchState',)
 
 class BranchState(models.Model):
     """
-    What an endpoint's own row says of main, for a branch of netbox-branching: endpoints are the same in every branch.
+    The state of an endpoint in a branch of netbox-branching. Endpoints are not branched: their rows have the state in
+    main.
 
     Attributes:
-        branch_id: The branch's schema ID. No relation: that plugin may not be there.
-        guests_read: When Proxmox was read for what the guests are shown to be in the branch.
-        cluster_identity: Of the cluster that was synced into the branch.
-        bindings_merged: When the bindings had followed into main, after the branch was merged.
-        previous_state: The bindings and guests of main that the merge has changed, as they were before.
+        branch_id: The schema ID of the branch. No relation, because netbox-branching may not be installed.
+        guests_read: When the displayed values of guests in the branch were read from Proxmox VE.
+        cluster_identity: The identity of the cluster that was synced into the branch.
+        bindings_merged: When the bindings of the branch were merged into main; None: not yet.
+        previous_state: The bindings and guests in main that the merge changed, as they were before it.
     """
 
-    # The plugin's own book-keeping, of no use to anybody's permissions, forms or event rules.
+    # Internal to the plugin: NetBox does not offer it in permissions, forms and event rules.
     _netbox_private = True
 
     endpoint = models.ForeignKey(

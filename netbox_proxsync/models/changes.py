@@ -21,16 +21,16 @@ class SyncChangeQuerySet(MachineScopedQuerySet):
 
     def without(self, hidden: Hidden) -> Self:
         changes = super().without(hidden)
-        # A machine that is only planned to be adopted is bound by nothing yet.
+        # A machine whose adoption is only planned has no binding yet.
         named = SyncChange.objects.filter(run=OuterRef('run'), unit=OuterRef('unit')).order_by()
-        # These reasons name other machines: which of several is meant, or which other guest claims an address.
+        # The reasons of these conflicts name other machines: the candidates, or the other guest that has the address.
         several = models.Q(kind__in=('vm', 'ip'), action=ChangeActionChoices.CONFLICT, object_id=None)
         return changes.exclude(models.Exists(named.filter(machine_filter(hidden)))).exclude(several)
 
 
 class SyncChange(models.Model):
     """
-    One change that a run planned or made: to one object, or to none because of a conflict.
+    One change that a run planned or made to one object. A conflict may have no object.
     """
 
     run = models.ForeignKey(
@@ -120,7 +120,7 @@ class SyncChange(models.Model):
     objects = SyncChangeQuerySet.as_manager()
 
     class Meta:
-        # By the columns themselves: through the relation, it would be sorted by what runs are sorted by.
+        # By the columns themselves: ordering by the relation would use the ordering of runs.
         ordering = ('-run_id', 'position')
         verbose_name = _('sync change')
         verbose_name_plural = _('sync changes')
@@ -130,7 +130,7 @@ class SyncChange(models.Model):
                 name='%(app_label)s_%(class)s_unique_position',
             ),
         )
-        # A run of 10,000 guests has 70,000 of them, listed by one of these in the order of the run, or guest by guest.
+        # A run of 10,000 guests has 70,000 changes. Pages list them in the order of the run, or guest by guest.
         indexes = (
             models.Index(fields=('run', 'kind', 'position')),
             models.Index(fields=('run', 'action', 'position')),
@@ -157,7 +157,7 @@ class SyncChange(models.Model):
 
     @cached_property
     def object_url(self) -> str:
-        """The address of the object, in the branch in which the run has worked; '' if it is not there (any more)."""
+        """The URL of the object in the branch of the run; '' if the object does not exist there."""
         if not self.run.branch_id:
             return link(self.object.get_absolute_url(), '') if self.object else ''
         from ..branching.links import object_urls
@@ -166,7 +166,7 @@ class SyncChange(models.Model):
 
     @property
     def display_fields(self) -> list[dict[str, Any]]:
-        """The fields with their values as people read them. They hold what guests say: escape them."""
+        """The fields with their values as texts for display. Guests control the values: escape them."""
         return [
             {**field, **{name: show(decode(field.get(name))) for name in ('last', 'now', 'want')}}
             for field in self.fields
@@ -175,14 +175,14 @@ class SyncChange(models.Model):
 
 class PlannedBinding(models.Model):
     """
-    What a stored plan does to a binding whose object it leaves as it is: new values to remember, another key (its
-    machine was replaced by another one of the same VM ID), or nothing left to bind.
+    A change of a stored plan to a binding whose object does not change: new values, another key (another machine has
+    the VM ID now), or its deletion.
 
     Attributes:
-        binding_id: No relation: a binding may go before the plan does.
-        values: None: they stay.
-        key, unit: '': they stay.
-        forget: The binding goes.
+        binding_id: No relation, because a binding may be deleted before the plan.
+        values: None: unchanged.
+        key, unit: '': unchanged.
+        forget: The binding is deleted.
     """
 
     _netbox_private = True

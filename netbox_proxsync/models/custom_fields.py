@@ -6,9 +6,9 @@ __all__ = ('ManagedCustomField',)
 
 class ManagedCustomField(models.Model):
     """
-    A custom field that the plugin needs, and what the plugin did to have it.
+    A custom field that the plugin needs, and what the plugin did to install it.
 
-    Removing the plugin takes back that, and no more. A row without its field means that a person removed the field.
+    The removal of the plugin reverts exactly that. A row without its custom field means that a user removed the field.
     """
 
     name = models.CharField(
@@ -27,7 +27,7 @@ class ManagedCustomField(models.Model):
         verbose_name=_('choice set created'),
     )
 
-    # The plugin's own book-keeping, of no use to anybody's permissions, forms or event rules.
+    # Internal to the plugin: NetBox does not offer it in permissions, forms and event rules.
     _netbox_private = True
 
     class Meta:

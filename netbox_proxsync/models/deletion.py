@@ -1,7 +1,7 @@
 """
-Deleting many rows without reading them.
+Deletion of many rows without loading them.
 
-Functions, not methods: whoever may write an export template can call public methods of models, but no functions.
+A function instead of a method, because export templates can call public methods of models.
 """
 
 from django.contrib.contenttypes.models import ContentType
@@ -16,8 +16,8 @@ def delete_unread(model: type[models.Model], condition: models.Q, using: str) ->
     """
     Delete rows of the plugin, and the entries of NetBox's search index for them.
 
-    NetBox listens to every deletion, so Django's own way would load tens of thousands of rows for nothing: no object
-    refers to them, and they have no change log.
+    NetBox has signal receivers for deletions, so Django's `delete()` would load tens of thousands of rows, although no
+    object refers to them and the change log does not record them.
     """
     rows = model._default_manager.using(using).filter(condition).order_by()
     if model._meta.label_lower in registry['search']:

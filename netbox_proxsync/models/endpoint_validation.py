@@ -53,7 +53,8 @@ def validate(endpoint: 'ProxmoxEndpoint', clean_model: Callable[[], None]) -> No
         clean_in_main()
         clean_model()
     except ValidationError as error:
-        # Whatever else is wrong, where the secrets would be sent is checked: the form's connection test sends them.
+        # Continue after other errors: the connection test of the form sends secrets, so their destination is always
+        # checked.
         errors = error.update_error_dict({})
     _clean_with(endpoint, errors, 'hosts', clean_hosts)
     _clean_with(endpoint, errors, 'token_id', clean_token_id)
@@ -73,7 +74,7 @@ def validate(endpoint: 'ProxmoxEndpoint', clean_model: Callable[[], None]) -> No
     _clean_cluster(endpoint, errors)
     stored = endpoint._stored()
     if stored and not errors.keys() & set(DESTINATION_FIELDS):
-        # Another error of the same secret says more.
+        # Other errors of the same field are more specific.
         errors = {**check_destinations(endpoint, stored), **errors}
     if endpoint._is_newly_scheduled(stored) and not may_schedule(stored):
         errors['sync_interval'] = SCHEDULE_NOT_PERMITTED
@@ -82,7 +83,7 @@ def validate(endpoint: 'ProxmoxEndpoint', clean_model: Callable[[], None]) -> No
 
 
 def _clean_with(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any], name: str, clean: Callable[[Any], Any]) -> None:
-    # Whether it may be empty, the field itself says.
+    # The validation of the field checks whether the value may be empty.
     if not (value := getattr(endpoint, name)):
         return
     try:
@@ -98,7 +99,7 @@ def _clean_token_secret(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any]) -> 
         plain = endpoint.token_secret.reveal()
         cleaned = clean_token_secret(plain)
     except SecretError:
-        # The other settings stay editable; the next run says what is wrong.
+        # Users can still change other settings. The next run reports the error.
         return
     except ValidationError as error:
         errors['token_secret'] = error
@@ -124,7 +125,7 @@ def _clean_tls_mode(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any]) -> None
 
 def _clean_ssh_login(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any]) -> None:
     if not endpoint.ssh_private_key:
-        endpoint.ssh_passphrase = ''  # of no use to anybody
+        endpoint.ssh_passphrase = ''  # useless without a key
     if endpoint.ssh_password and endpoint.ssh_private_key:
         errors['ssh_private_key'] = _('There is an SSH password, too. Give one of them; a stored one can be removed.')
     elif endpoint.ssh_user and not endpoint.ssh_password and not endpoint.ssh_private_key:
@@ -134,15 +135,15 @@ def _clean_ssh_login(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any]) -> Non
     try:
         clean_ssh_private_key(endpoint.ssh_private_key.reveal(), endpoint.ssh_passphrase.reveal())
     except SecretError:
-        return  # as for the token's secret
+        return  # as for the token secret
     except ValidationError as error:
-        # A wrong key, or a wrong passphrase for it.
+        # The errors of the key and of its passphrase.
         for name, problems in error.error_dict.items():
             errors.setdefault(name, problems)
 
 
 def _clean_cluster(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any]) -> None:
-    """As the constraint demands, but told at the field, and with the other endpoint's name."""
+    """Check the unique constraint, so that the error is at the field and names the other endpoint."""
     if not endpoint.enabled or endpoint.cluster_id is None:
         return
     others = type(endpoint).objects.filter(enabled=True, cluster=endpoint.cluster_id).exclude(pk=endpoint.pk)
@@ -163,8 +164,10 @@ def _clean_cluster(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any]) -> None:
 
 def may_schedule(endpoint: 'ProxmoxEndpoint | None') -> bool:
     """
-    Whether the person whose request is answered may let NetBox sync an endpoint by itself; None: a new one. Without a
-    request, whoever runs the code may.
+    Whether the user of the current request may let NetBox sync an endpoint automatically. True outside of a request.
+
+    Args:
+        endpoint: None: a new endpoint.
     """
     user = current_user()
     return user is None or user.has_perm(SYNC_PERMISSION, endpoint)

@@ -31,7 +31,7 @@ from .secret_destinations import DESTINATION_FIELDS, SECRET_FIELDS, changed_dest
 
 __all__ = ('ProxmoxEndpoint',)
 
-# Written by runs, by queryset.update(): no matter for the change log.
+# Runs write these fields with queryset.update(). The change log does not record them.
 STATE_FIELDS = (
     'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'token_history', 'cluster_identity',
     'cluster_state', 'acknowledged_faults',
@@ -48,7 +48,7 @@ class ProxmoxEndpoint(
     PrimaryModel,
 ):
     """
-    One Proxmox VE cluster, or one stand-alone host, reached with one API token.
+    One Proxmox VE cluster, or one stand-alone host, accessed with one API token.
     """
 
     name = models.CharField(
@@ -160,12 +160,12 @@ class ProxmoxEndpoint(
 
     @property
     def docs_url(self) -> None:
-        # NetBox's default points into its own documentation, which knows nothing of plugins.
+        # NetBox's default is a URL in its own documentation, which does not cover plugins.
         return None
 
     @property
     def guests_shown(self) -> datetime | None:
-        """When Proxmox was read for what its guests are shown to be, in main or in the active branch."""
+        """When the displayed values of guests were read from Proxmox VE, in main or in the active branch."""
         from .branch_states import guests_read
 
         return guests_read(self)
@@ -178,7 +178,7 @@ class ProxmoxEndpoint(
 
     @property
     def display_field_policy(self) -> list[tuple[str, str, str]]:
-        """(field, what the policy says in words, colour)"""
+        """The policy for display: tuples of field, label of the owner, and color."""
         words = dict(FieldOwnerChoices)
         return [
             (name, words.get(choice, choice), color_of(FieldOwnerChoices, choice) or 'gray')
@@ -186,46 +186,46 @@ class ProxmoxEndpoint(
         ]
 
     @property
-    def valid_token_history(self) -> TokenHistory:
-        """What the token could see the last time; nothing if it is another token now, saved or not."""
-        return TokenHistory() if self.has_new_token() else TokenHistory.parse(self.token_history)
+    def valid_token_history(self) -> Memory:
+        """What the token could read in earlier runs; empty if the token was changed, saved or not."""
+        return Memory() if self.has_new_token() else Memory.parse(self.token_history)
 
     @alters_data
     def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any) -> None:
         """
         Args:
-            keep_secrets: The stored secrets may be sent to where this endpoint now leads. Only for changes that
-                somebody with the permission to sync has confirmed.
+            keep_secrets: The stored secrets may be sent to the new destination. Only for changes that a user with the
+                permission to sync has confirmed.
 
         Raises:
-            AbortRequest: It would be synced by itself, and the person may not sync it.
-            ValidationError: A stored secret would be sent somewhere else; see `destinations`.
+            AbortRequest: The endpoint would be synced automatically, and the user may not sync it.
+            ValidationError: A stored secret would be sent to another destination; see `secret_destinations`.
         """
         stored = self._stored()
         if stored and not keep_secrets and (errors := check_destinations(self, stored, kwargs.get('update_fields'))):
             raise ValidationError(errors)
         if self.token_history and self._differs_in_token(stored):
             self.token_history = {}
-        # What the schedule says stands, unless what it was made from changes; then the schedule makes it anew. Read
-        # from the database: the schedule may have moved on since this instance was loaded.
+        # Keep the scheduled time unless its settings change; then the schedule computes it again. Take it from
+        # the database, because the schedule may have changed it since this instance was loaded.
         same = stored and (stored.enabled, stored.sync_interval) == (self.enabled, self.sync_interval)
         self.next_sync = stored.next_sync if stored and same else None
         scheduled = self._is_newly_scheduled(stored)
         super().save(*args, **kwargs)
         for name, secret in self.secrets.items():
-            # They are stored now, so they do not count as entered for the next change.
+            # The secrets are stored now, so they do not count as entered for the next change.
             setattr(self, name, Secret(secret.encrypted()))
-        # Only now can a permission with constraints be checked. Every caller that has a request is in a transaction.
+        # A permission with constraints can only be checked after saving. All callers with a request use a transaction.
         if scheduled and not may_schedule(self):
             raise AbortRequest(str(SCHEDULE_NOT_PERMITTED))
 
     def _stored(self) -> 'ProxmoxEndpoint | None':
-        """What the database holds of what decides how this endpoint may be saved."""
+        """The stored endpoint with the fields that decide whether this one may be saved; None if it is new."""
         fields = (*DESTINATION_FIELDS, *SECRET_FIELDS, 'token_id', 'enabled', 'sync_interval', 'next_sync')
         return ProxmoxEndpoint.objects.filter(pk=self.pk).only(*fields).first() if self.pk else None
 
     def has_new_token(self) -> bool:
-        """Whether it is another than the one that is stored."""
+        """Whether the token differs from the stored one."""
         return self._differs_in_token(self._stored())
 
     def _differs_in_token(self, stored: 'ProxmoxEndpoint | None') -> bool:
@@ -234,7 +234,7 @@ class ProxmoxEndpoint(
         )
 
     def _is_newly_scheduled(self, stored: 'ProxmoxEndpoint | None') -> bool:
-        """Whether saving it lets NetBox sync it automatically, at other times than before, or from other hosts."""
+        """Whether saving enables automatic syncs, changes their times, or changes the hosts that they contact."""
         if self.sync_interval is None:
             return False
         if stored is None or stored.sync_interval != self.sync_interval:
@@ -245,8 +245,8 @@ class ProxmoxEndpoint(
     def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         using = using or router.db_for_write(ProxmoxEndpoint, instance=self)
         with transaction.atomic(using=using):
-            # NetBox deletes the rows of the jobs and leaves their tasks in the queue: a worker that came to one would
-            # bring its row back. When this is called the row is gone, and what is left to do is to cancel the task.
+            # NetBox deletes the rows of the jobs but not their tasks in the queue, and a worker would create the row of
+            # a task again. On commit, the rows are already deleted, so this only cancels the tasks.
             for job in self.jobs.filter(completed=None):
                 transaction.on_commit(job.delete, using=using)
             _store_bindings(self, using)
@@ -257,15 +257,15 @@ class ProxmoxEndpoint(
             return super().delete(using, *args, **kwargs)
 
     def clone(self) -> dict[str, Any]:
-        # As the form reads it.
+        # The form reads the policy as text.
         return {**super().clone(), 'field_policy': format_policy(self.field_policy)}
 
     def to_yaml(self) -> str:
-        """The endpoint as the import takes it, without its secrets."""
+        """The endpoint as the bulk import accepts it, without its secrets."""
         return endpoint_as_yaml(self)
 
     def acknowledgment_of(self, message: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The entry of a fault that a user has acknowledged; None if nobody has."""
+        """The acknowledgment of a fault; None if no user has acknowledged it."""
         identity = message['subject'], message['message']
         entries = (entry for entry in self.acknowledged_faults if (entry['subject'], entry['message']) == identity)
         return next(entries, None)

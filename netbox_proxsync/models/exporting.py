@@ -71,6 +71,6 @@ def notes_on(endpoint: 'ProxmoxEndpoint') -> Iterator[str]:
     if missing := ', '.join(name for name, secret in endpoint.secrets.items() if secret):
         yield f'Secrets are not exported. Before an import, add: {missing}'
     if endpoint.vrf and not endpoint.vrf.rd:
-        # Quoted, so that no name leaves the comment.
+        # Quoted as JSON, so that a line break in the name cannot end the comment.
         name = json.dumps(endpoint.vrf.name)
         yield f'The VRF has no route distinguisher to be found by. After an import, choose: {name}'

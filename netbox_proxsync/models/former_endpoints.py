@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ('FormerBinding', 'FormerEndpoint')
 
 BATCH = 1000
-# What is kept of a binding.
+# The columns that a former binding takes over.
 COLUMNS = (
     'kind', 'key', 'unit', 'object_type_id', 'object_id', 'values', 'created_by_sync', 'first_seen', 'missing_since',
     'unmanaged',
@@ -20,7 +20,7 @@ COLUMNS = (
 
 class FormerEndpoint(models.Model):
     """
-    A deleted endpoint, and which cluster it led to: an endpoint for the same cluster takes over what it kept.
+    A deleted endpoint and the identity of its cluster. A new endpoint for the same cluster takes over its bindings.
     """
 
     _netbox_private = True
@@ -39,7 +39,7 @@ class FormerEndpoint(models.Model):
 
 
 class FormerBinding(models.Model):
-    """A binding of a deleted endpoint. It remembers what the sync has created, and what it has written last."""
+    """A binding of a deleted endpoint: which objects the sync created, and which values it wrote last."""
 
     _netbox_private = True
 
@@ -66,11 +66,11 @@ class FormerBinding(models.Model):
 
 
 def _store_bindings(endpoint: 'ProxmoxEndpoint', using: str) -> None:
-    """Before an endpoint is deleted: remember what it keeps."""
+    """Store the bindings of an endpoint before its deletion."""
     rows = Binding.objects.using(using).filter(endpoint=endpoint.pk).order_by('pk')
     if not rows.exists():
         return
-    # A run may have learned more since the instance was loaded.
+    # A run may have updated the identity since the instance was loaded.
     stored = type(endpoint).objects.using(using).filter(pk=endpoint.pk)
     identity = stored.values_list('cluster_identity', flat=True).first()
     former = FormerEndpoint.objects.using(using).create(name=endpoint.name, cluster_identity=identity or {})

@@ -15,34 +15,34 @@ from .visibility import hidden_machines
 
 __all__ = ('ProxmoxGuest',)
 
-# Of Proxmox's words, those that everybody knows; any other is worth a look.
+# The common statuses. Others are shown in another color.
 STATUS_COLORS = {'running': 'green', 'stopped': 'gray', 'paused': 'orange', 'suspended': 'orange'}
 
 
 class ProxmoxGuestQuerySet(RestrictedQuerySet):
-    """Guests are hidden, with their names and values, from who may not view their virtual machines."""
+    """Hides guests from users who may not view their virtual machines."""
 
     def restrict(self, user: AnyUser | None, action: str = 'view') -> Self:
         guests = super().restrict(user, action)
         hidden = {} if guests.query.is_empty() else hidden_machines(user)
         if not hidden:
             return guests
-        # What stands in the way of a guest may be a machine that is hidden, and is told by its name.
+        # The reason of a conflict may contain the name of a machine that the user may not view.
         guests = guests.annotate(mentions_other_guests=models.Value(False))
         return guests.exclude(virtual_machine__in=hidden.get(VirtualMachine, ()))
 
     @property
     def mentions_other_guests(self) -> bool:
-        """Whether reasons of conflicts may be told."""
+        """Whether the reasons of conflicts, which may name other guests, are shown."""
         return 'mentions_other_guests' not in self.query.annotations
 
 
 class ProxmoxGuest(models.Model):
     """
-    What Proxmox last said of a guest, and how NetBox stands to it.
+    A guest as Proxmox VE last reported it, and its state in NetBox.
 
-    One row for every guest that Proxmox has, or that an endpoint keeps a virtual machine for. Runs write it, and only
-    where something differs; `ignored` alone is a person's.
+    There is one row for each guest that Proxmox VE has, or whose virtual machine an endpoint manages. Runs write rows
+    only where something differs. Only users change `ignored`.
     """
 
     endpoint = models.ForeignKey(
@@ -117,14 +117,14 @@ class ProxmoxGuest(models.Model):
         editable=False,
         help_text=_('The virtual machines that may be this guest, while it is a candidate'),
     )
-    # Only written when it is lost and found, so that a run that finds nothing new writes nothing.
+    # Written only when the guest disappears or returns, so that a run without changes writes nothing.
     seen_until = models.DateTimeField(
         verbose_name=_('seen until'),
         blank=True,
         null=True,
         help_text=_('When it was last seen, if Proxmox did not list it when it was last read'),
     )
-    # Likewise only written when values are lost and found.
+    # Written only when values become unreadable or readable again.
     known_until = models.DateTimeField(
         verbose_name=_('known until'),
         blank=True,
@@ -141,12 +141,12 @@ class ProxmoxGuest(models.Model):
     objects = ProxmoxGuestQuerySet.as_manager()
 
     class Meta:
-        # By the columns themselves: through the relation, it would be sorted by the endpoint's name.
+        # By the columns themselves: ordering by the relation would order by the endpoint's name.
         ordering = ('endpoint_id', 'vmid', 'type')
         verbose_name = _('Proxmox guest')
         verbose_name_plural = _('Proxmox guests')
         constraints = (
-            # Also the order of lists.
+            # Its index also serves the ordering of lists.
             models.UniqueConstraint(
                 fields=('endpoint', 'vmid', 'type'),
                 name='%(app_label)s_%(class)s_unique_guest',
@@ -183,18 +183,18 @@ class ProxmoxGuest(models.Model):
 
     @property
     def last_seen(self) -> datetime | None:
-        """When Proxmox last listed it. What the row tells of it was so then."""
+        """When Proxmox VE last listed the guest. The values are from then."""
         return self.seen_until or self.endpoint.guests_shown
 
     @property
     def shown_reason(self) -> str:
-        """Why it is in its state, as far as whoever it was loaded for may know (`ProxmoxGuestQuerySet.restrict`)."""
+        """Why the guest is in its state; hidden if it may name other guests (see `ProxmoxGuestQuerySet.restrict`)."""
         if self.state in GuestStateChoices.NAMING_OTHERS and not getattr(self, 'mentions_other_guests', True):
             return str(_('You may not view all machines, so what stands in the way is not told.'))
         return self.reason
 
     def candidates(self, user: AnyUser) -> list[VirtualMachine]:
-        """The virtual machines that may be this guest, as far as a user may view them."""
+        """The virtual machines that may be this guest and that the user may view."""
         if not self.candidate_ids:
             return []
         return list(VirtualMachine.objects.restrict(user, 'view').filter(pk__in=self.candidate_ids).order_by('name'))
@@ -213,7 +213,7 @@ class ProxmoxGuest(models.Model):
 
     @property
     def is_bound(self) -> bool:
-        """Whether a sync keeps anything of it in NetBox."""
+        """Whether a sync manages any object of the guest."""
         return Binding.objects.filter(endpoint_id=self.endpoint_id, unit=self.key, unmanaged=False).exists()
 
     @property

@@ -25,9 +25,9 @@ def alters_data[F: Callable[..., Any]](function: F) -> F:
 
 class CensoredSecretsMixin(Base):
     """
-    Says in the change log that a secret was changed, and never what it is.
+    Records in the change log that a secret was changed, without the secret.
 
-    `SecretField` shows every secret as the same token, so a change of it would be no change to the change log.
+    `SecretField` serializes every secret as the same token, so the change log would not notice a change.
     """
 
     class Meta:
@@ -47,18 +47,18 @@ class CensoredSecretsMixin(Base):
         if before is not None and objectchange.postchange_data:
             for name, secret in self.secrets.items():
                 if secret and not secret.has_same_text_as(before.get(name, Secret())):
-                    # The same dictionary is the instance's snapshot that events carry.
+                    # Events use the same dictionary as the snapshot.
                     objectchange.postchange_data[name] = CENSOR_TOKEN_CHANGED
         return objectchange
 
     def _secrets_changed(self, *names: str) -> bool:
-        """Whether one of them is not what it was at the snapshot; also if there was no snapshot."""
+        """Whether one of these secrets differs from the snapshot, or there is no snapshot."""
         before = getattr(self, '_prechange_secrets', {})
         return any(not getattr(self, name).has_same_text_as(before.get(name, Secret())) for name in names)
 
     @property
     def secrets(self) -> dict[str, Secret]:
-        """All of them by their field, set or not."""
+        """All secrets by the name of their field, including empty ones."""
         return {name: getattr(self, name) for name in self._secret_fields()}
 
     @classmethod

@@ -27,7 +27,7 @@ __all__ = ('MappingRule',)
 TAG = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_\-+.]*')
 POOL = re.compile(r'[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*')
 NODE = re.compile(r'[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?')
-# What Proxmox VE takes (pve-common, JSONSchema.pm: pve-vmid).
+# The range that Proxmox VE accepts (pve-common, JSONSchema.pm: pve-vmid).
 MIN_VMID, MAX_VMID = 100, 999_999_999
 VMID = [MinValueValidator(MIN_VMID), MaxValueValidator(MAX_VMID)]
 
@@ -50,7 +50,7 @@ def related(to: str, verbose_name: 'StrOrPromise', **kwargs: Any) -> 'models.For
 
 class MappingRule(PrimaryModel):
     """
-    What becomes of guests that meet some conditions: they are skipped, or get a role, a tenant, ...
+    Conditions on guests and the resulting values: guests that match are skipped, or get a role, a tenant, ...
     """
 
     name = models.CharField(
@@ -68,7 +68,7 @@ class MappingRule(PrimaryModel):
         default=True,
     )
 
-    # Conditions. What is empty is no condition; all that are given must hold.
+    # Conditions. Empty fields are no conditions; all others must hold.
     # CASCADE: a rule for one endpoint must not become one for all when that endpoint is deleted.
     endpoint = related(
         'netbox_proxsync.ProxmoxEndpoint',
@@ -137,7 +137,7 @@ class MappingRule(PrimaryModel):
         help_text=_('Whether the guest is a template. Templates are synced only by endpoints that say so.'),
     )
 
-    # Outcome. What is empty is left to the next rule, and at last to the endpoint.
+    # Outcome. The next rule that matches, and finally the endpoint, decides about empty fields.
     skip = models.BooleanField(
         verbose_name=_('skip the guest'),
         default=False,
@@ -174,7 +174,7 @@ class MappingRule(PrimaryModel):
     prerequisite_models = ()
 
     class Meta:
-        # As the sync asks them.
+        # The order in which a sync evaluates them.
         ordering = ('weight', 'name')
         verbose_name = _('mapping rule')
         verbose_name_plural = _('mapping rules')
@@ -184,7 +184,7 @@ class MappingRule(PrimaryModel):
 
     @property
     def docs_url(self) -> None:
-        # NetBox's default points into its own documentation, which knows nothing of plugins.
+        # NetBox's default is a URL in its own documentation, which does not cover plugins.
         return None
 
     def get_guest_type_color(self) -> str | None:
@@ -250,9 +250,9 @@ class MappingRule(PrimaryModel):
 
     def _extra_tags(self) -> list[Any] | None:
         """
-        The tags that the rule is going to have; None if that is not known, because it is not saved yet.
+        The tags that the rule will have after it is saved; None if they are not known.
 
-        NetBox's forms, bulk edits and serializers hand over what they will write to many-to-many fields.
+        Forms, bulk edits and serializers of NetBox set an attribute with the new values of many-to-many fields.
         """
         pending = getattr(self, '_m2m_values', None)
         if pending is not None and 'extra_tags' in pending:
@@ -266,12 +266,12 @@ class MappingRule(PrimaryModel):
         return any(getattr(self, name) not in (None, '', []) for name in self.CONDITIONS)
 
     def is_for(self, endpoint_id: int | None) -> bool:
-        """Whether it is in force for an endpoint."""
+        """Whether the rule is enabled and applies to an endpoint."""
         return self.enabled and self.endpoint_id in (None, endpoint_id)
 
     @property
     def vmid_range(self) -> str:
-        """'100 to 199', '100 and above', ... for people; '' if there is none."""
+        """The range for display, such as '100 to 199' or '100 and above'; '' if there is none."""
         if self.vmid_min is not None and self.vmid_max is not None:
             return _('{first} to {last}').format(first=self.vmid_min, last=self.vmid_max)
         if self.vmid_min is not None:

@@ -22,10 +22,10 @@ from .visibility import HiddenUnits, hidden_machines, hidden_units, machine_filt
 __all__ = ('SyncRun',)
 
 
-# How many guests, or parts of a plan, a run can be limited to, and how many of them a line shows.
+# How many guests, or units of a plan, a run can be limited to, and how many of them are shown in one line.
 MAX_LIMIT = 10_000
 SHOWN_VMIDS = 4
-# Subjects of messages: one node, by its name, and several.
+# The subjects of messages about one node (before its name) and about several nodes.
 NODE, SEVERAL_NODES = 'node/', 'nodes'
 
 
@@ -36,10 +36,10 @@ def queryset_only[F: Callable[..., Any]](function: F) -> F:
 
 
 class SyncRunQuerySet(RestrictedQuerySet):
-    """Runs are deleted with their changes."""
+    """Deletes runs together with their changes."""
 
     def active(self) -> Self:
-        """The runs that wait or work."""
+        """The runs that are queued or in progress."""
         return self.exclude(status__in=RunStatusChoices.FINISHED)
 
     @queryset_only
@@ -194,7 +194,7 @@ class SyncRun(models.Model):
         help_text=_('Objects that its plan found by name and that are to be remembered when it is applied'),
     )
 
-    # Of netbox-branching. No relation: that plugin may not be there.
+    # The branch of netbox-branching. No relation, because that plugin may not be installed.
     branch_id = models.CharField(
         verbose_name=_('branch ID'),
         max_length=50,
@@ -223,7 +223,7 @@ class SyncRun(models.Model):
         )
 
     def __str__(self) -> str:
-        # GraphQL takes away the endpoint from who may not see it.
+        # GraphQL removes the attribute if the user may not view the endpoint.
         endpoint = getattr(self, 'endpoint', _('an endpoint'))
         if self.branch_id:
             endpoint = _('{endpoint} in branch {branch}').format(endpoint=endpoint, branch=self.branch)
@@ -255,7 +255,7 @@ class SyncRun(models.Model):
 
     @property
     def shown_vmids(self) -> str:
-        """As many of the guests that the run is limited to as a line takes; '' if it is for all."""
+        """The VM IDs that the run is limited to, shortened to one line; '' if it is for all guests."""
         vmids = self.vmids or []
         shown, left = ', '.join(map(str, vmids[:SHOWN_VMIDS])), len(vmids) - SHOWN_VMIDS
         return _('{shown} and {left} more').format(shown=shown, left=left) if left > 0 else shown
@@ -266,17 +266,17 @@ class SyncRun(models.Model):
 
     @property
     def duration(self) -> timedelta | None:
-        """How long it took, or has taken so far; None before it has started."""
+        """The duration of the run, so far if it is in progress; None before it has started."""
         if self.started is None:
             return None
         return (self.completed or timezone.now()) - self.started
 
     def messages_for(self, user: AnyUser | None) -> list[dict[str, str]]:
-        """The messages, without those about machines that a person may not view."""
+        """The messages without those about machines that the user may not view."""
         return self.messages_without(hidden_units(user, self.endpoint_id, self.subjects))
 
     def messages_shown(self, hidden: HiddenUnits) -> list[dict[str, str]]:
-        """The same where many runs are shown."""
+        """The same for pages with many runs, which look up hidden units once."""
         return self.messages_without(hidden.among(self.endpoint_id, self.subjects))
 
     def messages_without(self, hidden: Collection[str]) -> list[dict[str, str]]:
@@ -288,7 +288,7 @@ class SyncRun(models.Model):
         return [it for it in left if it['subject'] != SEVERAL_NODES or not named.search(it['message'])]
 
     def with_acknowledgment(self, message: dict[str, Any]) -> dict[str, Any]:
-        """A message as it is shown: of a fault, who has acknowledged it and when, or None."""
+        """A message for display; a fault has the user and time of its acknowledgment, or None."""
         if not message.get('fault'):
             return message
         found = self.endpoint.acknowledgment_of(message)
@@ -297,23 +297,23 @@ class SyncRun(models.Model):
 
     @property
     def subjects(self) -> set[str]:
-        """What its messages are about; of those about several nodes, every node of the cluster."""
+        """The subjects of the messages. A message about several nodes counts for every node of the cluster."""
         subjects = {message['subject'] for message in self.messages}
         if SEVERAL_NODES in subjects:
             subjects |= {f'{NODE}{node.name}' for node in ClusterState.parse(self.endpoint.cluster_state).nodes}
         return subjects
 
     def hidden_units(self, user: AnyUser | None, units: Collection[str]) -> set[str]:
-        """Those of the units of its plan that belong to machines which a person may not view."""
+        """The units among the given ones that belong to machines which the user may not view."""
         hidden = hidden_machines(user)
         if not hidden or not units:
             return set()
-        # A machine that is only planned to be adopted is bound by nothing yet.
+        # A machine whose adoption is only planned has no binding yet.
         named = self.changes.filter(machine_filter(hidden)).order_by().values_list('unit', flat=True)
         return hidden_units(user, self.endpoint_id, units) | set(named).intersection(units)
 
     def units_for(self, user: AnyUser | None) -> list[str] | None:
-        """The part of the plan that it carries out, as far as a person may know; None: all of it."""
+        """The units of the plan that the run applies, without those hidden from the user; None: all units."""
         if self.units is None:
             return None
         hidden = self.hidden_units(user, self.units)
@@ -321,7 +321,7 @@ class SyncRun(models.Model):
 
     @property
     def total_changes(self) -> int:
-        """The number of changes, conflicts included."""
+        """The number of changes, including conflicts."""
         return sum(number for actions in self.counts.values() for number in actions.values())
 
     @property
@@ -330,7 +330,7 @@ class SyncRun(models.Model):
 
     @property
     def candidates(self) -> int:
-        """The number of objects that may be a guest or node, without proof."""
+        """The number of objects that may be a guest or node but are not proven to be."""
         return self._number_of(ChangeActionChoices.CANDIDATE)
 
     def _number_of(self, action: str) -> int:

@@ -1,9 +1,9 @@
 """
-Where the stored secrets of an endpoint are sent.
+The destinations of the stored secrets of an endpoint.
 
-A stored secret goes only where it went when somebody entered it. Otherwise, who may change an endpoint could point it
-at a host of their own and receive its secrets. So a change of what decides where a secret goes, or how the host there
-proves who it is, takes the secret again.
+A stored secret is sent only to the destination for which it was entered. Otherwise, a user who may change an endpoint
+could enter a host of their own and receive its secrets. Changes of the destination, or of how the host there is
+verified, therefore require that the secret is entered again.
 """
 
 from collections.abc import Collection
@@ -35,19 +35,19 @@ def check_destinations(
     endpoint: 'ProxmoxEndpoint', stored: 'ProxmoxEndpoint', written: Collection[str] | None = None
 ) -> dict[str, ValidationError]:
     """
-    Which secrets have to be entered again before an endpoint may be saved, by their fields.
+    The secrets that must be entered again before an endpoint can be saved, as errors by field.
 
     Args:
-        stored: The same endpoint as the database holds it.
-        written: The fields that are going to be written; None: all of them.
+        stored: The same endpoint as stored in the database.
+        written: The fields that will be written; None: all fields.
     """
     changed = changed_destinations(endpoint, stored)
     if written is not None:
-        # A fingerprint belongs to a host by its place, so writing the hosts changes what is pinned for each.
+        # Fingerprints belong to hosts by position, so a change of the hosts changes what is pinned for each of them.
         written = {*written, *(['fingerprint'] if 'hosts' in written else ())}
         changed &= written
     sides: list[tuple[tuple[str, ...], tuple[str, ...]]] = [(API_SECRETS, API_DESTINATION)]
-    if endpoint.ssh_user:  # otherwise SSH is not used; and to use it again is a change of its user
+    if endpoint.ssh_user:  # without a user, SSH is not used, and a new user is a change
         sides.append((SSH_SECRETS, SSH_DESTINATION))
     errors = {}
     for secrets, destination in sides:
@@ -55,11 +55,11 @@ def check_destinations(
         for secret in secrets if names else ():
             given = getattr(endpoint, secret).entered and (written is None or secret in written)
             if getattr(stored, secret) and not given:
-                errors[secret] = enter_again(endpoint, secret, names)
+                errors[secret] = secret_needed_error(endpoint, secret, names)
     return errors
 
 
-def enter_again(endpoint: 'ProxmoxEndpoint', secret: str, changed: Collection[str]) -> ValidationError:
+def secret_needed_error(endpoint: 'ProxmoxEndpoint', secret: str, changed: Collection[str]) -> ValidationError:
     def label(name: str) -> str:
         return str(column(type(endpoint), name).verbose_name)
 
@@ -76,18 +76,18 @@ def enter_again(endpoint: 'ProxmoxEndpoint', secret: str, changed: Collection[st
 
 
 def changed_destinations(endpoint: 'ProxmoxEndpoint', stored: 'ProxmoxEndpoint') -> set[str]:
-    """What has changed of `DESTINATION_FIELDS`. To trust fewer hosts or keys than before is no change."""
+    """The names of `DESTINATION_FIELDS` that differ. Fewer trusted hosts or keys than before are no change."""
     single = ('tls_mode', 'ssh_user', 'ssh_port')
     changed = {name for name in single if getattr(endpoint, name) != getattr(stored, name)}
     if endpoint.ca_certificate.strip() != stored.ca_certificate.strip():
         changed.add('ca_certificate')
     if not lines(endpoint.ssh_host_keys) <= lines(stored.ssh_host_keys):
         changed.add('ssh_host_keys')
-    proved, proved_before = proved_hosts(endpoint), proved_hosts(stored)
-    hosts_before = {host for host, _pin in proved_before}
-    if {host for host, _pin in proved} - hosts_before:
+    verified, verified_before = verified_hosts(endpoint), verified_hosts(stored)
+    hosts_before = {host for host, _pin in verified_before}
+    if {host for host, _pin in verified} - hosts_before:
         changed.add('hosts')
-    if {(host, pin) for host, pin in proved if host in hosts_before} - proved_before:
+    if {(host, pin) for host, pin in verified if host in hosts_before} - verified_before:
         changed.add('fingerprint')
     return changed
 
@@ -96,17 +96,17 @@ def lines(text: str) -> set[str]:
     return {line.strip() for line in text.splitlines() if line.strip()}
 
 
-def proved_hosts(endpoint: 'ProxmoxEndpoint') -> set[tuple[str, str]]:
-    """The hosts with the fingerprint that is pinned for each."""
-    hosts = [normal_host(host) for host in endpoint.hosts or ()]
+def verified_hosts(endpoint: 'ProxmoxEndpoint') -> set[tuple[str, str]]:
+    """The hosts, each with its pinned fingerprint."""
+    hosts = [normalized_host(host) for host in endpoint.hosts or ()]
     pins = [pin.strip() for pin in endpoint.fingerprint.split(',')]
     if len(pins) != len(hosts):
-        # One for all of them; other numbers are refused.
+        # One fingerprint for all hosts; the validation rejects other numbers.
         pins = [endpoint.fingerprint.strip()] * len(hosts)
     return set(zip(hosts, pins, strict=True))
 
 
-def normal_host(text: str) -> str:
+def normalized_host(text: str) -> str:
     try:
         return str(Host.parse(text)).lower()
     except InvalidConnectionError:

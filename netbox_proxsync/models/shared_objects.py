@@ -6,16 +6,17 @@ __all__ = ('SharedObject',)
 
 class SharedObject(models.Model):
     """
-    The object in NetBox that a shared value stands for: the role "Hypervisor", the tag "web", the platform "Linux".
+    The NetBox object for a value that guests share: the role "Hypervisor", the tag "web", the platform "Linux".
 
-    The value is what a sync asks for; the object may have been renamed since.
+    A sync looks up the value; users may have renamed the object since.
 
     Attributes:
         model: 'app_label.model_name'.
-        within: In what the name is unique: the manufacturer of a device type, the place of a VLAN; '' for others.
+        within: The scope in which the name is unique: the manufacturer of a device type, the site or group of a VLAN;
+            '' for others.
     """
 
-    # The plugin's own book-keeping, of no use to anybody's permissions, forms or event rules.
+    # Internal to the plugin: NetBox does not offer it in permissions, forms and event rules.
     _netbox_private = True
 
     endpoint = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""Who acts: the person of a request, or the service user."""
+"""The user who acts: the user of a request, or the service user."""
 
 from typing import cast
 
@@ -11,12 +11,12 @@ __all__ = ('SERVICE_USER', 'AnyUser', 'current_user', 'service_user')
 # The user of a request: anonymous if NetBox lets people view it without a login.
 type AnyUser = User | AnonymousUser
 
-# Runs that no person started act as this user.
+# Runs that no user started act as this user.
 SERVICE_USER = 'proxsync'
 
 
 def service_user() -> User:
-    """The user of runs that no person started. It cannot log in."""
+    """The user of runs that no user started. It cannot log in."""
     user, created = User.objects.get_or_create(username=SERVICE_USER, defaults={'is_active': False})
     if created:
         user.set_unusable_password()
@@ -25,7 +25,7 @@ def service_user() -> User:
 
 
 def current_user() -> AnyUser | None:
-    """None: no person made a request, as in a management command, in `nbshell` or in a run by the schedule."""
+    """The user of the current request; None in management commands, in `nbshell` and in scheduled runs."""
     user = getattr(current_request.get(), 'user', None)
     by_itself = user is not None and user.username == SERVICE_USER and not user.is_active
     return None if by_itself else user

@@ -1,6 +1,6 @@
 """
-Who sees what belongs to machines. A guest, a binding, a change of a plan tells names and values of a virtual machine or
-a device; so it is hidden from who may not view that machine, whatever else they may view.
+Visibility of objects that belong to machines. Guests, bindings and changes contain names and values of a virtual
+machine or device, so they are hidden from users who may not view that machine.
 """
 
 from collections.abc import Collection, Iterable
@@ -28,9 +28,9 @@ __all__ = (
     'machine_filter',
 )
 
-# Machines by the kind of their binding.
+# The models of machines by the kind of their bindings.
 ROOTS = {'vm': VirtualMachine, 'device': Device}
-# Parts, and how each leads to its machine.
+# The models of parts, with the path from each to its machine.
 PARTS = {
     VirtualMachine: (
         (VMInterface, 'virtual_machine'),
@@ -49,7 +49,7 @@ type Hidden = dict[type[Model], QuerySet[Any]]
 
 
 def hidden_machines(user: AnyUser | None) -> Hidden:
-    """The machines that a person may not view, by model, as subqueries; without the models of which they see all."""
+    """Subqueries for the machines that a user may not view, by model, without models whose objects are all visible."""
     hidden: Hidden = {}
     for model in ROOTS.values():
         viewable = model.objects.restrict(user, 'view').order_by()
@@ -62,8 +62,8 @@ def hidden_machines(user: AnyUser | None) -> Hidden:
 
 def hidden_unit_rows(hidden: Hidden) -> tuple[QuerySet[Any], QuerySet[Any]]:
     """
-    What shows that a unit of an endpoint belongs to a hidden machine: its binding, or, where that was given up, its
-    guest. Both have an `endpoint` and a `unit`.
+    The bindings and the guests that relate units to hidden machines. The guest does so if the machine is no longer
+    bound. Rows of both have an `endpoint` and a `unit`.
     """
     roots = Q(pk__in=[])
     for kind, model in ROOTS.items():
@@ -76,12 +76,12 @@ def hidden_unit_rows(hidden: Hidden) -> tuple[QuerySet[Any], QuerySet[Any]]:
 
 
 def unit_name(endpoint: str) -> Concat:
-    """A unit as one text that is its own among those of all endpoints; `endpoint`: how a row leads to its endpoint."""
+    """An expression for a text that identifies a unit among all endpoints; `endpoint` is the path to the endpoint."""
     return Concat(Cast(endpoint, CharField()), Value(':'), 'unit')
 
 
 def hidden_units(user: AnyUser | None, endpoint: int, units: Iterable[str]) -> set[str]:
-    """Those of the units of an endpoint (its pk) that belong to machines which a person may not view."""
+    """The units among the given ones of an endpoint (its pk) that belong to machines which the user may not view."""
     hidden, units = hidden_machines(user), list(units)
     if not hidden or not units:
         return set()
@@ -90,7 +90,7 @@ def hidden_units(user: AnyUser | None, endpoint: int, units: Iterable[str]) -> s
 
 
 class HiddenUnits:
-    """What is hidden from a person, for who asks about many runs: looked up once for each endpoint."""
+    """The hidden units of a user, for pages with many runs: loaded once for each endpoint."""
 
     ATTRIBUTE = '_proxsync_hidden_units'
 
@@ -100,13 +100,13 @@ class HiddenUnits:
 
     @classmethod
     def of_request(cls, request: HttpRequest) -> Self:
-        """The same one throughout a request."""
+        """The instance of a request."""
         if not hasattr(request, cls.ATTRIBUTE):
             setattr(request, cls.ATTRIBUTE, cls(request.user))
         return cast('Self', getattr(request, cls.ATTRIBUTE))
 
     def among(self, endpoint: int, units: Collection[str]) -> set[str]:
-        """Those of the units of an endpoint (its pk) that are hidden."""
+        """The hidden units among the given ones of an endpoint (its pk)."""
         if not self._hidden or not units:
             return set()
         if endpoint not in self._by_endpoint:
@@ -118,7 +118,7 @@ class HiddenUnits:
 
 
 def machine_filter(hidden: Hidden) -> Q:
-    """Rows whose `object_type` and `object_id` name a hidden machine."""
+    """A condition for rows whose `object_type` and `object_id` are those of a hidden machine."""
     found = Q(pk__in=[])
     for model, machines in hidden.items():
         found |= object_filter(model, machines)
@@ -126,12 +126,12 @@ def machine_filter(hidden: Hidden) -> Q:
 
 
 def object_filter(model: type[Model], objects: QuerySet[Any]) -> Q:
-    # In this order: PostgreSQL reads the objects only for the first row of their type.
+    # The order matters: PostgreSQL reads the objects only when it finds a row of their type.
     return Q(object_type=ContentType.objects.get_for_model(model)) & Q(object_id__in=objects)
 
 
 def machine_or_part_filter(hidden: Hidden) -> Q:
-    """Rows whose `object_type` and `object_id` name a hidden machine or a part of one."""
+    """A condition for rows whose `object_type` and `object_id` are those of a hidden machine or of a part of one."""
     found = machine_filter(hidden)
     for model, machines in hidden.items():
         for part, path in PARTS[model]:
@@ -142,10 +142,10 @@ def machine_or_part_filter(hidden: Hidden) -> Q:
 
 class MachineScopedQuerySet(RestrictedQuerySet):
     """
-    For models with `unit`, `object_type` and `object_id`.
+    Query set for models with `unit`, `object_type` and `object_id`.
 
     Attributes:
-        endpoint_path: How the model leads to its endpoint.
+        endpoint_path: The path from the model to its endpoint.
     """
 
     endpoint_path = 'endpoint'
@@ -156,8 +156,8 @@ class MachineScopedQuerySet(RestrictedQuerySet):
         return permitted.without(hidden) if hidden else permitted
 
     def without(self, hidden: Hidden) -> Self:
-        # Not by `Exists`, of which PostgreSQL makes joins and then misjudges, by orders of magnitude, how many rows
-        # they leave. A set of names is looked up in a hash table, whatever it thinks.
+        # Not with `Exists`: PostgreSQL would convert it to joins and misestimate their number of rows by orders of
+        # magnitude. It looks up a set of names in a hash table regardless of its estimate.
         found = self.exclude(machine_or_part_filter(hidden))
         for units in hidden_unit_rows(hidden):
             names = units.values_list(unit_name('endpoint'))

@@ -7,7 +7,7 @@ __all__ = ('KindColumn',)
 
 
 class KindColumn(tables.Column):
-    """What people call a kind; an export holds what the API and the policies call it."""
+    """The label of a kind. Exports have the name that the API and field policies use."""
 
     def __init__(self) -> None:
         super().__init__(verbose_name=_('Kind'))

@@ -6,7 +6,7 @@ from ..models import ProxmoxGuest
 
 __all__ = ('ProxmoxGuestTable',)
 
-# Names without a place to break them would push the other columns out of sight.
+# Long names without break opportunities would move the other columns out of view.
 LONG_WORDS = {'td': {'class': 'text-break', 'style': 'min-width: 10rem'}}
 
 
@@ -27,7 +27,7 @@ class ProxmoxGuestTable(NetBoxTable):
     type = columns.ChoiceFieldColumn(
         verbose_name=_('Type'),
     )
-    # Proxmox's own word is no choice of ours, which NetBox's column for choices would not escape.
+    # The status is not limited to choices, and NetBox's column for choices does not escape other values.
     status = columns.TemplateColumn(
         verbose_name=_('Status'),
         template_code='{% badge value bg_color=record.get_status_color %}',

@@ -1,4 +1,4 @@
-"""Columns that NetBox's own tables of virtual machines and devices can show. Registered by being imported."""
+"""Optional columns for NetBox's own tables of virtual machines and devices. The import registers them."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -25,11 +25,11 @@ STATE = Template(
 
 class ProxmoxColumn(tables.Column):
     """
-    Something of the guest, or the binding, of each row; read by one query for all rows that are shown.
+    A column with a value of the guest, or of the binding, of each row. One query loads those of all displayed rows.
 
     Args:
-        tell: What is shown of it, escaped by whoever renders it.
-        html: Renders it for a page, where plain text does not do.
+        tell: Returns the displayed value, which is escaped on rendering.
+        html: Renders the value for a page, where plain text is not enough.
     """
 
     def __init__(self, tell: Callable[[Any], Any], html: Callable[[Any], str] | None = None, **kwargs: Any) -> None:
@@ -48,7 +48,7 @@ class ProxmoxColumn(tables.Column):
 
 
 def rows_of(table: tables.Table) -> dict[int, Any]:
-    """The guests of the virtual machines, or the bindings of the devices, that the table shows and the person sees."""
+    """The guests of the displayed virtual machines, or the bindings of the devices, that the user may view, by pk."""
     if not hasattr(table, CACHED):
         page = getattr(table, 'page', None)
         pks = [row.record.pk for row in (page.object_list if page else table.rows)]

@@ -80,8 +80,8 @@ class SyncRunTable(NetBoxTable):
         return ', '.join(map(str, value))
 
     def render_messages(self, value: list[dict[str, Any]]) -> int:
-        # Without the faults that a user has acknowledged.
+        # Acknowledged faults are not counted.
         return sum(message.get('level') != 'info' for message in value)
 
-    # What they say is for who may view the machines that they are about.
+    # Messages are for users who may view the machines that they are about.
     value_messages = render_messages

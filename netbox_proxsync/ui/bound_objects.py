@@ -1,4 +1,4 @@
-"""What is known of an object that is bound to something in Proxmox, for NetBox's own pages."""
+"""Objects that are bound to something in Proxmox VE, with their status and values, for NetBox's own pages."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,10 +35,10 @@ __all__ = (
     'web_url',
 )
 
-# The kinds of binding of the models whose pages tell of them.
+# The kinds of bindings of the models whose pages have a panel.
 MODELS = {VirtualMachine: 'vm', Device: 'device', Cluster: 'cluster'}
 CACHED = '_proxsync_binding'
-# Changes that leave NetBox as it was.
+# Outcomes of changes that were not made in NetBox.
 OPEN = (
     ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.SKIPPED,
     ChangeOutcomeChoices.CANCELLED, ChangeOutcomeChoices.FAILED,
@@ -47,7 +47,7 @@ PROBLEMS = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.SKIPPED)
 
 
 def binding_of(instance: Model) -> Binding | None:
-    """The binding of a virtual machine, device or cluster; one query, however many parts of its page ask."""
+    """The binding of a virtual machine, device or cluster. It is loaded once for each instance."""
     if not hasattr(instance, CACHED):
         found = Binding.objects.filter(
             object_type=ContentType.objects.get_for_model(type(instance)),
@@ -59,7 +59,7 @@ def binding_of(instance: Model) -> Binding | None:
 
 
 def guest_of(binding: Binding) -> ProxmoxGuest | None:
-    """The guest of a machine. One whose VM ID another machine has now is none any more."""
+    """The guest of a machine; None if another machine has its VM ID now."""
     guest_type, _slash, vmid = binding.unit.partition('/')
     if binding.kind != 'vm' or not vmid.isdecimal():
         return None
@@ -72,7 +72,7 @@ def guest_of(binding: Binding) -> ProxmoxGuest | None:
 
 def web_url(endpoint: ProxmoxEndpoint, unit: str = '') -> str:
     """The page of a guest or node ('qemu/100', 'node/pve1'), or of the cluster, in Proxmox's own web interface."""
-    # As Proxmox writes the address of what is selected (pve-manager, StateProvider.js).
+    # The format of Proxmox VE's web interface for a selected object (pve-manager, StateProvider.js).
     selected = f'#v1:0:={quote(unit, safe="")}' if unit and '#' not in unit else ''
     return f'https://{Host.parse(endpoint.hosts[0])}/{selected}'
 
@@ -80,11 +80,11 @@ def web_url(endpoint: ProxmoxEndpoint, unit: str = '') -> str:
 @dataclass(frozen=True)
 class BindingStatus:
     """
-    How NetBox stands to something bound.
+    The status of a binding.
 
     Attributes:
-        state, reason: As of a guest.
-        run: The last one that compared it; None if there is none any more.
+        state, reason: As in `ProxmoxGuest`.
+        run: The last run that compared the object; None if there is none.
     """
 
     state: str
@@ -101,7 +101,7 @@ class BindingStatus:
 
 
 def status_of(binding: Binding, guest: ProxmoxGuest | None, user: AnyUser) -> BindingStatus:
-    """The state is told to everyone who may see the binding; the reason, which may name others, to who may read it."""
+    """The status for a user who may view the binding. The reason is empty if it names objects the user may not view."""
     run = last_reading_run(binding, guest)
     if guest is not None:
         readable = ProxmoxGuest.objects.restrict(user, 'view').filter(pk=guest.pk).first()
@@ -110,16 +110,16 @@ def status_of(binding: Binding, guest: ProxmoxGuest | None, user: AnyUser) -> Bi
         return BindingStatus(GuestStateChoices.MISSING, '', run)
     if run is None:
         return BindingStatus(GuestStateChoices.UNKNOWN, '', None)
-    left = run.changes.filter(unit=binding.unit, outcome__in=OPEN).order_by('position')
-    problems = left.filter(Q(action__in=ChangeActionChoices.OPEN) | Q(outcome__in=PROBLEMS))
+    unmade = run.changes.filter(unit=binding.unit, outcome__in=OPEN).order_by('position')
+    problems = unmade.filter(Q(action__in=ChangeActionChoices.OPEN) | Q(outcome__in=PROBLEMS))
     if problems.exists():
         readable = problems.restrict(user, 'view').first()
         return BindingStatus(GuestStateChoices.CONFLICT, readable.message or readable.reason if readable else '', run)
-    return BindingStatus(GuestStateChoices.CHANGED if left.exists() else GuestStateChoices.IN_SYNC, '', run)
+    return BindingStatus(GuestStateChoices.CHANGED if unmade.exists() else GuestStateChoices.IN_SYNC, '', run)
 
 
 def last_reading_run(binding: Binding, guest: ProxmoxGuest | None) -> SyncRun | None:
-    """The last run that compared it with Proxmox."""
+    """The last run that compared the bound object with Proxmox VE."""
     runs = SyncRun.objects.filter(
         endpoint=binding.endpoint_id,
         branch_id=active().schema_id,
@@ -133,13 +133,13 @@ def last_reading_run(binding: Binding, guest: ProxmoxGuest | None) -> SyncRun | 
 @dataclass(frozen=True)
 class BoundField:
     """
-    A managed field with its three values, for people. They hold what guests say: escape them.
+    A managed field with its three values as texts for display. Guests control them: escape them.
 
     Attributes:
         owner: 'fact', 'editorial', 'set' or 'ignored'.
-        reported: What Proxmox last said.
-        now: What NetBox holds.
-        written: What was written last; `was_written` tells nothing from never.
+        reported: The last value from Proxmox VE.
+        now: The value in NetBox.
+        written: The value that was written last; `was_written` distinguishes an empty value from none.
     """
 
     name: str
@@ -158,8 +158,8 @@ class BoundObject:
     A bound object with its managed fields.
 
     Attributes:
-        label: What it is, for people.
-        instance: None for who may not view it, or if it is gone.
+        label: The type of the object, for display.
+        instance: None if the user may not view the object, or it does not exist.
     """
 
     binding: Binding
@@ -170,7 +170,7 @@ class BoundObject:
 
     @property
     def is_root(self) -> bool:
-        """Whether it is the machine itself."""
+        """Whether the object is the machine itself, not a part."""
         return self.binding.key == self.binding.unit
 
     @property
@@ -179,16 +179,16 @@ class BoundObject:
 
 
 def bound_objects(binding: Binding, user: AnyUser) -> list[BoundObject]:
-    """A machine and all that is bound of it, in a number of queries that does not depend on how much that is."""
+    """A machine and its bound parts. The number of queries does not depend on the number of parts."""
     rows: dict[str, list[Binding]] = {}
     found = Binding.objects.filter(endpoint=binding.endpoint_id, unit=binding.unit).order_by('key')
     for row in found.select_related('endpoint'):
         rows.setdefault(row.kind, []).append(row)
     kinds = [kind for kind in KINDS.values() if kind.name in rows]
-    return [bound_object for kind in kinds for bound_object in of_kind(kind, rows[kind.name], user)]
+    return [bound_object for kind in kinds for bound_object in bound_objects_of_kind(kind, rows[kind.name], user)]
 
 
-def of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Iterator[BoundObject]:
+def bound_objects_of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Iterator[BoundObject]:
     model = apps.get_model(kind.model)
     labels = labels_of(kind, model)
     names = [spec.name for spec in kind.fields if not spec.name.startswith('cf_')]
@@ -196,7 +196,7 @@ def of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Iterator[BoundObj
     found = model.objects.restrict(user, 'view').filter(pk__in=[row.object_id for row in rows])
     if related := [name for name, field in concrete.items() if isinstance(field, ForeignKey)]:
         found = found.select_related(*related)
-    # Sets, and what a generic relation leads to.
+    # Sets and generic relations.
     fetched = [name for name, field in concrete.items() if is_set(model, name) or isinstance(field, GenericForeignKey)]
     instances = found.prefetch_related(*fetched).in_bulk()
     for row in rows:
@@ -216,7 +216,7 @@ def labels_of(kind: Kind, model: type[Model]) -> Mapping[str, str]:
 
 
 def translated(name: Any) -> str:
-    """What a field is called. Of some of NetBox's fields only the name with a capital letter is translated."""
+    """The name of a field. NetBox translates the names of some fields only with an initial capital."""
     text = str(name)
     return _(text[:1].upper() + text[1:]) if text == name else text
 
@@ -225,7 +225,7 @@ def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, st
     written, policy = decode_all(row.values), row.endpoint.field_policy
     reported = {**written, **decode_all(row.proxmox_values)}
     for spec in kind.fields:
-        # A custom field that an administrator has removed has no label.
+        # Custom fields that an administrator has removed have no label.
         if spec.name not in reported or spec.name not in labels:
             continue
         now = read(instance, spec.name)
@@ -243,7 +243,7 @@ def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, st
 
 
 def is_alike(reported: Value, now: Value) -> bool:
-    """Whether NetBox holds what Proxmox said; of a set, at least that."""
+    """Whether NetBox has the value from Proxmox VE; for sets, at least its elements."""
     if isinstance(now, frozenset):
         wanted = reported if isinstance(reported, frozenset) else ()
         return frozenset(map(show, wanted)) <= frozenset(map(show, now))
@@ -257,7 +257,7 @@ def display(value: Value) -> str:
 
 
 def panel_context(user: Any, binding: Any) -> dict[str, Any]:
-    """For `inc/bound_panel.html`. Of an endpoint that a person may not view neither its name nor its hosts are told."""
+    """The context of `inc/bound_panel.html`, without name and hosts of an endpoint that the user may not view."""
     guest = guest_of(binding)
     status = status_of(binding, guest, user)
     endpoint = binding.endpoint if user.has_perm('netbox_proxsync.view_proxmoxendpoint', binding.endpoint) else None

@@ -1,4 +1,4 @@
-"""What a person may know of a cluster's state."""
+"""The state of a cluster, as far as a user may view it."""
 
 from ..models import ProxmoxEndpoint
 from ..models.users import AnyUser
@@ -10,7 +10,7 @@ __all__ = ('state_visible_to',)
 
 
 def state_visible_to(user: AnyUser, endpoint: ProxmoxEndpoint, state: ClusterState) -> ClusterState:
-    """What a person may know of a cluster: nothing of a node whose device they may not view."""
+    """The state of a cluster without the nodes whose devices the user may not view."""
     hidden = hidden_units(user, endpoint.pk, [node_key(node.name) for node in state.nodes])
     names = [node.name for node in state.nodes if node_key(node.name) in hidden]
     return state.without(names) if names else state

@@ -1,4 +1,4 @@
-"""What the page of an endpoint tells at a glance, and its nodes."""
+"""The summary on the page of an endpoint, and its nodes."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from .guest_counts import GuestNumbers, guest_numbers, last_read
 
 __all__ = ('EndpointStatePanel',)
 
-SOON = 30  # days before a certificate ends
+SOON = 30  # days before a certificate expires
 
 
 class EndpointStatePanel(panels.ObjectPanel):
-    """Whether the endpoint can be reached, how its cluster is, and how NetBox stands to its guests."""
+    """The connection of the endpoint, the state of its cluster, and the numbers of guests by state."""
 
     title = _('At a glance')
     template_name = 'netbox_proxsync/panels/endpoint_state.html'
@@ -35,11 +35,11 @@ class EndpointStatePanel(panels.ObjectPanel):
         first = seen.first_expiry
         return {
             **context,
-            # Numbers are of all nodes.
+            # The numbers count all nodes, also hidden ones.
             'state': state,
             'notices': seen.notices,
             'read': read,
-            # Proxmox told how many guests there are, or did not come so far.
+            # The run may have ended before Proxmox VE listed the guests.
             'unreachable': read is not None and read.status == RunStatusChoices.FAILED and read.guests is None,
             'shows_runs': user.has_perm('netbox_proxsync.view_syncrun'),
             'guests': guests,

@@ -1,4 +1,4 @@
-"""How endpoints stand, in numbers and for a person: in as many queries for all of them as for one."""
+"""The numbers of guests by state, as far as a user may view them, with the same queries for one or all endpoints."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from ..models.users import AnyUser
 
 __all__ = ('GuestNumbers', 'guest_numbers', 'last_read')
 
-# In the order in which a person wants to know.
+# In the order of importance.
 STATES = (
     GuestStateChoices.CONFLICT,
     GuestStateChoices.CANDIDATE,
@@ -29,10 +29,10 @@ STATES = (
 @dataclass
 class GuestNumbers:
     """
-    The guests of an endpoint that a person may see.
+    The numbers of guests of an endpoint that the user may view.
 
     Attributes:
-        in_netbox: Those with a virtual machine.
+        in_netbox: The number of guests with a virtual machine.
     """
 
     by_state: dict[str, int] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class GuestNumbers:
 
     @property
     def labelled(self) -> list[tuple[str, str, str, int]]:
-        """(state, label, colour, number) of the states that there are."""
+        """Tuples of state, label, color and number, without states that no guest has."""
         labels = dict(GuestStateChoices)
         return [
             (state, labels[state], GuestStateChoices.colors[state], self.by_state[state])
@@ -62,7 +62,7 @@ class GuestNumbers:
 
 
 def guest_numbers(endpoints: Iterable[ProxmoxEndpoint], user: AnyUser) -> dict[int, GuestNumbers]:
-    """By the id of the endpoint."""
+    """The numbers by the ID of the endpoint."""
     numbers: dict[int, GuestNumbers] = defaultdict(GuestNumbers)
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint__in=[endpoint.pk for endpoint in endpoints])
     states = guests.order_by().values_list('endpoint', 'state').annotate(Count('pk'), Count('virtual_machine'))
@@ -73,6 +73,6 @@ def guest_numbers(endpoints: Iterable[ProxmoxEndpoint], user: AnyUser) -> dict[i
 
 
 def last_read(endpoint: ProxmoxEndpoint) -> SyncRun | None:
-    """The last run that tried to read Proxmox and came to an end by itself."""
+    """The last run that tried to read Proxmox VE and was not cancelled."""
     runs = SyncRun.objects.filter(endpoint=endpoint, branch_id='', status__in=RunStatusChoices.FINISHED)
     return runs.exclude(mode=RunModeChoices.APPLY).exclude(status=RunStatusChoices.CANCELLED).first()

@@ -14,7 +14,7 @@ __all__ = (
     'UnreadPanel',
 )
 
-# The parts that `sync.guest_details` tells to be unread.
+# The parts that `sync.guest_details` reports as unreadable.
 PARTS = {
     'config': _('Configuration'),
     'name': _('Name'),
@@ -36,7 +36,7 @@ ORIGINS = {
     'slaac': _('SLAAC'),
     'observed': _('Observed'),
 }
-# The sources that `proxmox.addresses` names.
+# The sources of addresses (`proxmox.parsers.addresses`).
 SOURCES = {
     'cloud-init': _('cloud-init'),
     'container configuration': _('container configuration'),
@@ -72,7 +72,7 @@ class GuestStatePanel(panels.ObjectAttributesPanel):
 
 
 class CandidatesPanel(panels.ObjectPanel):
-    """The virtual machines in NetBox that may be the guest, as far as the user may view them."""
+    """The virtual machines in NetBox that may be the guest and that the user may view."""
 
     title = _('Candidates')
     template_name = 'netbox_proxsync/panels/guest_candidates.html'
@@ -106,7 +106,7 @@ class NicsPanel(DetailPanel):
 
 
 class IgnoredAddressesPanel(DetailPanel):
-    """The addresses that a guest reported and that NetBox does not get."""
+    """The addresses that a guest reported and that are not synced."""
 
     title = _('Ignored addresses, and why')
     template_name = 'netbox_proxsync/panels/guest_ignored.html'
@@ -114,7 +114,7 @@ class IgnoredAddressesPanel(DetailPanel):
     def rows(self, guest: Any) -> list[dict[str, Any]]:
         rows = [{**address, 'nic': nic['key']} for nic in guest.nics for address in nic['ignored']]
         for interface in guest.detail('guest_only'):
-            # What is not ignored for a reason of its own is so because of its interface.
+            # Addresses without a reason of their own are ignored because of their interface.
             rows += [{**address, 'nic': '', 'reason': interface['reason']} for address in interface['addresses']]
             rows += [{**address, 'nic': ''} for address in interface['ignored']]
         return rows
@@ -129,7 +129,7 @@ class DisksPanel(DetailPanel):
 
 
 class UnreadPanel(DetailPanel):
-    """What the last run could not read. It left that in NetBox as it was."""
+    """The parts that the last run could not read. It did not change them in NetBox."""
 
     title = _('What could not be read, and why')
     template_name = 'netbox_proxsync/panels/guest_unread.html'
@@ -154,7 +154,7 @@ def shown_address(address: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown_size(size: int | None) -> str:
-    """A size in bytes in the largest unit of which it has at least one; '' if it is not known."""
+    """A size in bytes as text in the largest unit in which it is at least 1; '' if it is not known."""
     if size is None:
         return ''
     number, unit = float(size), UNITS[0]

@@ -45,7 +45,7 @@ class EndpointConnectionPanel(panels.ObjectAttributesPanel):
     title = _('Connection')
     hosts = attrs.ArrayAttr('hosts')
     token_id = attrs.TextAttr('token_id', label=_('Token ID'), style='font-monospace')
-    # Whether there is one, and nothing of it.
+    # Secrets are shown as a token if they are set.
     token_secret = attrs.TextAttr('token_secret', label=_('Token secret'))
     tls_mode = attrs.ChoiceAttr('tls_mode', label=_('TLS verification'))
     fingerprint = attrs.TextAttr(
@@ -64,7 +64,7 @@ class EndpointSSHPanel(panels.ObjectAttributesPanel):
     title = _('SSH')
     ssh_user = attrs.TextAttr('ssh_user', label=_('User'), style='font-monospace')
     ssh_port = attrs.TextAttr('ssh_port', label=_('Port'))
-    # Whether there is one, and nothing of it.
+    # Secrets are shown as a token if they are set.
     ssh_password = attrs.TextAttr('ssh_password', label=_('Password'))
     ssh_private_key = attrs.TextAttr('ssh_private_key', label=_('Private key'))
     ssh_passphrase = attrs.TextAttr('ssh_passphrase', label=_('Passphrase of the key'))
@@ -162,7 +162,7 @@ class RunPanel(panels.ObjectAttributesPanel):
 
 
 class RunProgressPanel(panels.ObjectPanel):
-    """How far a run is; `linked`: on a page that is not the run's own."""
+    """The progress of a run, with a link to the run if `linked`, for other pages than its own."""
 
     title = _('Progress')
     template_name = 'netbox_proxsync/panels/run_progress.html'
@@ -177,7 +177,7 @@ class RunProgressPanel(panels.ObjectPanel):
 
 
 class RunPlanPanel(panels.ObjectPanel):
-    """The plan of a run that waits to be applied, with the button that does so."""
+    """The plan of a run that can be applied, with the button to apply it."""
 
     title = _('Plan')
     template_name = 'netbox_proxsync/panels/run_plan.html'

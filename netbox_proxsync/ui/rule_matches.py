@@ -1,6 +1,6 @@
 """
-Mapping rules held against the guests as Proxmox last described them, for pages: what a rule matches now, and what the
-rules decide about a guest now. No run, and no call to Proxmox.
+Evaluation of mapping rules for pages: which guests a rule matches, and what the rules decide about a guest. It uses the
+stored details of guests, without a run or a call to Proxmox VE.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -23,7 +23,7 @@ NEVER_READ = 'No run has read it yet.'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredGuest:
-    """What rules ask of a guest (`sync.rules.RuleGuest`), from its row."""
+    """The attributes of a guest that rules need (`sync.rules.RuleGuest`), from its row."""
 
     pk: int
     type: str
@@ -41,16 +41,16 @@ class StoredGuest:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """The guests (pks) that a rule matches, and those of which that is not known."""
+    """The guests (pks) that a rule matches, and those for which this is not known."""
 
     matched: tuple[int, ...]
     unknown: tuple[int, ...]
 
 
 def matching_guests(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> Matching:
-    """Which of these guests a rule matches, by one query."""
+    """The guests among the given ones that a rule matches, with one query."""
     plain = plain_rule(rule)
-    results = [(guest.pk, matches(plain, guest)) for guest in stored(in_reach(rule, guests))]
+    results = [(guest.pk, matches(plain, guest)) for guest in stored(narrowed(rule, guests))]
     return Matching(
         matched=tuple(pk for pk, result in results if result is True),
         unknown=tuple(pk for pk, result in results if not known(result)),
@@ -58,23 +58,25 @@ def matching_guests(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> Matchi
 
 
 def affected_guests(deleted: Collection[MappingRule], guests: QuerySet[ProxmoxGuest]) -> int:
-    """For how many of these guests the rules say something else once some of them are deleted."""
+    """The number of the given guests for which the rules decide something else after the deletion of some rules."""
     gone = {rule.pk for rule in deleted if rule.enabled}
     rules = load_rules()
     affected: set[int] = set()
     for endpoint_id in guests.order_by().values_list('endpoint', flat=True).distinct():
         in_force = [plain_rule(rule) for rule in rules if rule.is_for(endpoint_id)]
-        left = [rule for rule in in_force if rule.pk not in gone]
+        remaining = [rule for rule in in_force if rule.pk not in gone]
         for rule in deleted:
             if rule.enabled and rule.endpoint_id in (None, endpoint_id):
-                found = stored(in_reach(rule, guests.filter(endpoint=endpoint_id)).exclude(pk__in=affected))
-                affected.update(guest.pk for guest in found if says(guest, in_force) != says(guest, left))
+                found = stored(narrowed(rule, guests.filter(endpoint=endpoint_id)).exclude(pk__in=affected))
+                affected.update(
+                    guest.pk for guest in found if decided_values(guest, in_force) != decided_values(guest, remaining)
+                )
     return len(affected)
 
 
-def says(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
-    """What rules set for a guest, whichever of them does."""
-    decision = evaluate_rules(guest, rules)
+def decided_values(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
+    """The values that rules set for a guest, regardless of which rule sets them."""
+    decision = decide(guest, rules)
     tags = decision.extra_tags
     return (
         *(decision.value_for(target) for target in ('skip', *TARGETS)),
@@ -82,8 +84,8 @@ def says(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
     )
 
 
-def in_reach(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> QuerySet[ProxmoxGuest]:
-    """Those that are left when the database has asked what is always known. What is gone matches nothing."""
+def narrowed(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> QuerySet[ProxmoxGuest]:
+    """The guests that meet the conditions which the database can check. Missing guests match no rule."""
     conditions = {
         'endpoint': rule.endpoint_id,
         'type': rule.guest_type or None,
@@ -95,14 +97,14 @@ def in_reach(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> QuerySet[Prox
 
 
 def decision_about(guest: ProxmoxGuest) -> tuple[Decision, dict[int, MappingRule]]:
-    """What the rules in force decide about a guest, and these rules by pk."""
+    """The decision of the enabled rules about a guest, and these rules by pk."""
     rules = {rule.pk: rule for rule in load_rules() if rule.is_for(guest.endpoint_id)}
     row = next(iter(stored(ProxmoxGuest.objects.filter(pk=guest.pk))))
     return evaluate_rules(row, [plain_rule(rule) for rule in rules.values()]), rules
 
 
 def stored(guests: QuerySet[ProxmoxGuest]) -> Iterator[StoredGuest]:
-    # Of the details, which may be large, only what is asked for.
+    # The details may be large, so only the needed parts are loaded.
     rows = guests.order_by().values_list(
         'pk', 'type', 'vmid', 'node', 'name', 'template', 'tags', KeyTransform('unread', 'details'), KT('details__pool')
     )
@@ -121,7 +123,7 @@ def stored(guests: QuerySet[ProxmoxGuest]) -> Iterator[StoredGuest]:
 
 
 def reasons_of(unread: list[dict[str, Any]] | None) -> dict[str, str]:
-    """Why parts of a guest could not be read, by part; 'config' stands for all that is not told, either."""
+    """Why parts of a guest could not be read, by part; 'config' also stands for parts that are not listed."""
     if unread is None:
         return {'config': NEVER_READ}
     return {entry['part']: entry['reason'] for entry in unread if not entry['of']}
@@ -129,8 +131,8 @@ def reasons_of(unread: list[dict[str, Any]] | None) -> dict[str, str]:
 
 def reading(part: str, value: Any, reasons: dict[str, str]) -> Reading[Any]:
     """
-    The value, or Unreadable. A part that is unread for the same reason as the configuration is not listed by itself, so
-    an empty value says nothing then.
+    The value, or Unknown. A part that is unreadable for the same reason as the configuration is not listed separately,
+    so an empty value is unknown then.
     """
     reason = reasons.get(part) or (None if value else reasons.get('config'))
     return Unreadable(reason) if reason else value

@@ -16,12 +16,12 @@ __all__ = ('GuestRulesPanel',)
 @dataclass(frozen=True, slots=True)
 class Row:
     """
-    What the rules say about one value of a guest.
+    The decision of the rules about one value of a guest.
 
     Attributes:
         values: The objects that the rule sets.
-        rule: Who decided; None if that is unknown, or if it is a rule that the reader may not view.
-        unknown: Why it is not known.
+        rule: The deciding rule; None if it is unknown, or the user may not view it.
+        unknown: Why the decision is not known; '' if it is.
     """
 
     label: Any
@@ -31,7 +31,7 @@ class Row:
 
 
 class GuestRulesPanel(panels.ObjectPanel):
-    """Which rule decides each value of a guest, by what Proxmox last said of it."""
+    """The deciding rule for each value of a guest, according to its stored details."""
 
     title = _('Mapping rules')
     template_name = 'netbox_proxsync/panels/guest_rules.html'
@@ -62,7 +62,7 @@ class GuestRulesPanel(panels.ObjectPanel):
 
 
 def tag_rows(tags: Any, rules: dict[int, MappingRule], viewable: set[int]) -> list[Row]:
-    """One row for each rule that gives tags."""
+    """One row for each rule that adds tags."""
     label = MappingRule._meta.get_field('extra_tags').verbose_name
     if isinstance(tags, Unreadable):
         return [Row(label, unknown=tags.reason)]

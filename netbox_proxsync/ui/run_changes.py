@@ -1,4 +1,4 @@
-"""The changes of a run as people read them: guest by guest and node by node, a page at a time, narrowed at will."""
+"""The changes of a run for its page: grouped by guest and node, paginated and filtered."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,31 +20,31 @@ __all__ = ('FILTERS', 'ChangeGroup', 'ChangePage', 'changes_of', 'open_changes',
 FILTERS = ('kind', 'action', 'outcome', 'guest', 'q')
 # Kinds whose objects have the name of their guest or node.
 NAMED_KINDS = ('vm', 'device')
-# Counting on would read every change of the run.
+# Counting beyond this would read every change of the run.
 COUNTED = 1000
 OPEN_CHANGES = 5
-# What the column holds has one more.
+# Numbers with one more digit may not fit the column.
 POSITION_DIGITS = 9
 
 
 def changes_of(run: SyncRun, user: AnyUser, query: Mapping[str, str]) -> QuerySet[SyncChange]:
     """
-    What a person may see of the changes of a run, guest by guest and in each in the order of the run.
+    The changes of a run that the user may view, ordered by unit and within it in the order of the run.
 
     Args:
-        query: What they are narrowed by, of `FILTERS`: `guest` is a part of the name or key of a guest or node, `q` any
-            text in what the change is about or tells.
+        query: The filters, see `FILTERS`: `guest` is a part of the name or key of a guest or node, `q` a text in the
+            label, key, reason or message of a change.
     """
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run)
     chosen = {name: [query[name]] for name in ('kind', 'action', 'outcome') if query.get(name)}
     found = SyncChangeFilterSet({**chosen, 'q': query.get('q', '')}, changes).qs.order_by('unit', 'position')
-    # PostgreSQL takes no NUL, and no name has one.
+    # PostgreSQL rejects NUL, and no name contains it.
     if term := query.get('guest', '').replace('\0', '').strip():
-        found = found.filter(of_guest(run, user, term))
+        found = found.filter(guest_filter(run, user, term))
     return cast(QuerySet[SyncChange], found)
 
 
-def of_guest(run: SyncRun, user: AnyUser, term: str) -> Q:
+def guest_filter(run: SyncRun, user: AnyUser, term: str) -> Q:
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=run.endpoint_id, name__icontains=term)
     units = guests.order_by().values_list(Concat(F('type'), Value('/'), Cast('vmid', CharField())))
     renamed = SyncChange.objects.filter(run=run, kind__in=NAMED_KINDS, label__icontains=term).order_by()
@@ -54,10 +54,10 @@ def of_guest(run: SyncRun, user: AnyUser, term: str) -> Q:
 @dataclass(frozen=True)
 class ChangeGroup:
     """
-    The changes of one guest or node that stand on a page.
+    The changes of one guest or node on a page.
 
     Attributes:
-        guest: None for a node, the cluster, and a guest that is gone or that the person may not see.
+        guest: None for a node, the cluster, and a guest that does not exist any more or that the user may not view.
     """
 
     unit: str
@@ -79,13 +79,11 @@ class ChangeGroup:
 @dataclass(frozen=True)
 class ChangePage:
     """
-    A page of changes.
-
-    It is found by where the one before it ended, so the last is as fast as the first.
+    A page of changes, found by keyset pagination, so that the last page is as fast as the first.
 
     Attributes:
-        before, after: The positions at which the pages before and after it end and begin; None if there is none.
-        number: How many changes there are on all pages; None: more than `COUNTED`.
+        before, after: The positions at which the previous page ends and the next page begins; None if there is none.
+        number: The number of changes on all pages; None: more than `COUNTED`.
     """
 
     groups: list[ChangeGroup]
@@ -97,7 +95,7 @@ class ChangePage:
     def of(cls, run: SyncRun, user: AnyUser, query: Mapping[str, str], size: int) -> Self:
         """
         Args:
-            query: As for `changes_of`; and `after` or `before`, the position at which another page ends or begins.
+            query: As for `changes_of`, and `after` or `before`: the position at which another page ends or begins.
         """
         changes = changes_of(run, user, query)
         rows, before, after = cls.rows(changes, run, query, size)
@@ -105,7 +103,7 @@ class ChangePage:
         number = len(rows)
         elsewhere = before is not None or after is not None
         if elsewhere or (not rows and ('before' in query or 'after' in query)):
-            # In their order, so that an index yields them.
+            # In this order, PostgreSQL reads them from an index.
             number = changes[: COUNTED + 1].count()
         return cls(groups_of(run, user, rows), before, after, number if number <= COUNTED else None)
 
@@ -113,10 +111,10 @@ class ChangePage:
     def rows(
         changes: QuerySet[SyncChange], run: SyncRun, query: Mapping[str, str], size: int
     ) -> tuple[list[SyncChange], int | None, int | None]:
-        """The rows of the page, and what is `before` and `after` it."""
+        """The rows of the page, and its `before` and `after`."""
         changes = changes.prefetch_related('object')
         backwards = 'before' in query
-        edge = edge_of(run, query.get('before') or query.get('after') or '')
+        edge = change_at(run, query.get('before') or query.get('after') or '')
         if edge and backwards:
             earlier = changes.filter(unit__lte=edge.unit).exclude(unit=edge.unit, position__gte=edge.position)
             rows = list(earlier.reverse()[: size + 1])
@@ -129,8 +127,8 @@ class ChangePage:
         return rows, rows[0].position if edge and rows else None, rows[-1].position if more else None
 
 
-def edge_of(run: SyncRun, position: str) -> SyncChange | None:
-    """The change at a position that somebody asks for."""
+def change_at(run: SyncRun, position: str) -> SyncChange | None:
+    """The change at a position from the query; None if there is none."""
     if not position.isdecimal() or len(position) > POSITION_DIGITS:
         return None
     return SyncChange.objects.filter(run=run, position=int(position)).only('unit', 'position').first()
@@ -142,20 +140,20 @@ def groups_of(run: SyncRun, user: AnyUser, rows: list[SyncChange]) -> list[Chang
 
 
 def guests_of(run: SyncRun, user: AnyUser, units: Iterable[str]) -> dict[str, ProxmoxGuest]:
-    """By unit, those of the guests that the person may see."""
+    """The guests that the user may view, by unit."""
     vmids = {int(vmid) for unit in units if (vmid := unit.partition('/')[2]).isdecimal()}
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=run.endpoint_id, vmid__in=vmids)
     return {guest.key: guest for guest in guests.order_by().only('type', 'vmid', 'name')}
 
 
 def open_changes(run: SyncRun, user: AnyUser, action: str) -> list[SyncChange]:
-    """The first of the conflicts or candidates that a user may see."""
+    """The first conflicts or candidates that the user may view."""
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run, action=action)
     return list(changes.order_by('position').prefetch_related('object')[:OPEN_CHANGES])
 
 
 def link_objects(run: SyncRun, changes: list[SyncChange]) -> None:
-    """At once: by itself, every change of a run in a branch would look for its object."""
+    """Set the URLs of the objects with few queries; otherwise each change of a run in a branch looks up its own."""
     urls = object_urls(run.branch_id, changes) if run.branch_id else None
     for change in changes:
         change.run = run
@@ -164,7 +162,7 @@ def link_objects(run: SyncRun, changes: list[SyncChange]) -> None:
 
 
 def unsuccessful(run: SyncRun, user: AnyUser) -> dict[str, int]:
-    """How many changes were tried or looked at and not made, by outcome; `COUNTED` stands for more."""
+    """The number of changes that were not made, by outcome, at most `COUNTED`."""
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run).order_by()
     numbers = {
         outcome: changes.filter(outcome=outcome)[:COUNTED].count()

@@ -1,4 +1,4 @@
-"""What the page of a run shows of what it found: first what needs a person, then numbers, times, and each change."""
+"""The panels on the page of a run: first what requires attention, then numbers, times, and the changes."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +25,7 @@ VIEW_CHANGES = 'netbox_proxsync.view_syncchange'
 
 
 class RunMessagesPanel(panels.ObjectPanel):
-    """What a person should know first: why the run failed, what it could not read, what it left alone."""
+    """What requires attention: errors, unreadable parts, conflicts, and changes that were not made."""
 
     title = _('Messages')
     template_name = 'netbox_proxsync/panels/run_messages.html'
@@ -38,11 +38,11 @@ class RunMessagesPanel(panels.ObjectPanel):
         context = super().get_context(context)
         run, user = context['object'], context['request'].user
         conflicts, candidates, unwritten = [], [], {}
-        # While it goes on, this is asked for every two seconds.
+        # While the run is in progress, the page loads this every two seconds.
         if run.finished and user.has_perm(VIEW_CHANGES):
             conflicts = open_changes(run, user, ChangeActionChoices.CONFLICT) if run.conflicts else []
             candidates = open_changes(run, user, ChangeActionChoices.CANDIDATE) if run.candidates else []
-            # A plan that nobody has applied yet has no outcome.
+            # The changes of a preview have no outcome yet.
             unwritten = {} if run.mode == RunModeChoices.PREVIEW else unsuccessful(run, user)
         return {
             **context,
@@ -57,13 +57,13 @@ class RunMessagesPanel(panels.ObjectPanel):
 
 
 class RunCountsPanel(panels.ObjectPanel):
-    """The number of changes by kind and action, and the way to what NetBox itself recorded of them."""
+    """The number of changes by kind and action, and a link to NetBox's change log of the run."""
 
     title = _('Changes by kind')
     template_name = 'netbox_proxsync/panels/run_counts.html'
 
     def should_render(self, context: dict[str, Any]) -> bool:
-        # Before they are counted, nobody knows whether there are none.
+        # Until the changes are counted, it is not known whether there are any.
         return bool(context['object'].finished or context['object'].counts)
 
     def get_context(self, context: Any) -> dict[str, Any]:
@@ -80,24 +80,24 @@ class RunCountsPanel(panels.ObjectPanel):
             'actions_seen': [(action, label, ChangeActionChoices.colors[action]) for action, label in labels.items()],
             'rows': [
                 (kind, KindChoices.label(kind), [(action, counts[kind].get(action)) for action in labels])
-                for kind in in_order(counts)
+                for kind in kinds_in_order(counts)
             ],
             'change_log': change_log_of(run, user),
         }
 
 
 def change_log_of(run: Any, user: AnyUser) -> str:
-    """The address of NetBox's change log of a run; '' if it has none, or the person may not see it."""
+    """The URL of NetBox's change log of a run; '' if the run has none, or the user may not view it."""
     wrote = run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.REFUSED
     if not wrote or not user.has_perm('core.view_objectchange'):
         return ''
     url = reverse('core:objectchange_list', query={'request_id': run.request_id})
-    # Of a branch that is merged, main's has it.
+    # After a merge, the change log of main has the changes of the branch.
     return link(url, run.branch_id) or link(url, '')
 
 
 class RunTimesPanel(panels.ObjectPanel):
-    """How long each phase took."""
+    """The duration of each phase."""
 
     title = _('Time by phase')
     template_name = 'netbox_proxsync/panels/run_times.html'
@@ -109,7 +109,7 @@ class RunTimesPanel(panels.ObjectPanel):
         context = super().get_context(context)
         timings = context['object'].timings
         whole = sum(timings.values()) or 1
-        # The database keeps no order of its own.
+        # JSON objects in PostgreSQL do not preserve the order of keys.
         order = [*(phase for phase in PHASES if phase in timings), *(phase for phase in timings if phase not in PHASES)]
         return {
             **context,
@@ -118,7 +118,7 @@ class RunTimesPanel(panels.ObjectPanel):
 
 
 class ChangesPanel(panels.ObjectPanel):
-    """A page of a run's changes, guest by guest and node by node, narrowed by the page's own query parameters."""
+    """One page of the changes of a run, grouped by guest and node, and filtered by the query parameters."""
 
     title = _('Changes')
     template_name = 'netbox_proxsync/panels/changes.html'
@@ -127,7 +127,7 @@ class ChangesPanel(panels.ObjectPanel):
         return cast(bool, context['request'].user.has_perm(VIEW_CHANGES))
 
     def render(self, context: Any) -> str:
-        # Not even looked for, for who may not see them.
+        # Users without the permission cause no query.
         return super().render(context) if self.should_render(context) else ''
 
     def get_context(self, context: Any) -> dict[str, Any]:
@@ -139,10 +139,10 @@ class ChangesPanel(panels.ObjectPanel):
 
 
 def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'StrOrPromise']]]]:
-    """(parameter, label, [(value, label)]) of what the changes of a run can be narrowed by."""
+    """The filters for the changes of a run: tuples of parameter, label, and choices as (value, label)."""
     actions = {action for by_action in run.counts.values() for action in by_action}
     choices: list[tuple[str, StrOrPromise, list[tuple[str, StrOrPromise]]]] = [
-        ('kind', _('Kind'), [(kind, KindChoices.label(kind)) for kind in in_order(run.counts)]),
+        ('kind', _('Kind'), [(kind, KindChoices.label(kind)) for kind in kinds_in_order(run.counts)]),
         ('action', _('Action'), [choice for choice in choice_set_items(ChangeActionChoices) if choice[0] in actions]),
     ]
     if run.mode != RunModeChoices.PREVIEW:
@@ -150,7 +150,7 @@ def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'Str
     return choices
 
 
-def in_order(kinds: Iterable[str]) -> list[str]:
-    """Kinds in the order in which they are written; those of other releases last."""
+def kinds_in_order(kinds: Iterable[str]) -> list[str]:
+    """Kinds in the order in which a run writes them; kinds of other releases are last."""
     order = list(KINDS)
     return sorted(kinds, key=lambda kind: (order.index(kind) if kind in order else len(order), kind))

@@ -1,4 +1,4 @@
-"""What a person decides about a single bound object by a button."""
+"""Buttons for decisions about a single bound object."""
 
 from abc import ABC, abstractmethod
 
@@ -22,7 +22,7 @@ __all__ = (
 
 
 class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
-    """Decides about one binding, by POST only."""
+    """Applies a decision about one binding. Accepts POST only; GET redirects to the binding."""
 
     queryset = Binding.objects.select_related('endpoint')
 

@@ -1,4 +1,4 @@
-"""What a person does with an endpoint by a button: test, preview, sync, confirm SSH host keys."""
+"""Buttons of an endpoint: test, preview, sync, confirm SSH host keys."""
 
 from abc import ABC, abstractmethod
 from typing import Any, cast
@@ -24,7 +24,7 @@ from ..models.secret_destinations import check_destinations
 from ..proxmox.errors import ProxmoxError
 from ..runs.maintenance import InMaintenance
 from ..validators import clean_fingerprint, clean_hosts
-from .runs import page_of
+from .runs import run_url
 
 __all__ = (
     'ProxmoxEndpointAcknowledgeView',
@@ -37,7 +37,7 @@ __all__ = (
     'ProxmoxEndpointWithdrawAcknowledgmentView',
 )
 
-# What a connection consists of. A mistake elsewhere in the form is no reason not to try it.
+# The fields that a connection needs. Errors in other fields do not prevent the test.
 CONNECTION_FIELDS = (
     'hosts', 'token_id', 'token_secret', 'tls_mode', 'ca_certificate', 'fingerprint', 'timeout', 'concurrency',
     'ssh_user', 'ssh_port', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ssh_host_keys',
@@ -45,7 +45,7 @@ CONNECTION_FIELDS = (
 
 
 class EndpointActionView(GetReturnURLMixin, BaseObjectView, ABC):
-    """Acts on one endpoint, by POST only."""
+    """An action on one endpoint. Accepts POST only; GET redirects to the endpoint."""
 
     queryset = ProxmoxEndpoint.objects.all()
 
@@ -64,7 +64,7 @@ class EndpointActionView(GetReturnURLMixin, BaseObjectView, ABC):
 
 
 class StartRunView(EndpointActionView):
-    """Starts a run and shows it."""
+    """Starts a run and redirects to it."""
 
     mode = ''
 
@@ -82,11 +82,11 @@ class StartRunView(EndpointActionView):
             messages.warning(request, str(error))
             run = error.run
         else:
-            messages.success(request, queued(run))
-        return redirect(page_of(request.user, run))
+            messages.success(request, queued_message(run))
+        return redirect(run_url(request.user, run))
 
 
-def queued(run: SyncRun) -> str:
+def queued_message(run: SyncRun) -> str:
     text = (
         _('{mode} of {endpoint} into branch {branch} is queued.')
         if run.branch_id
@@ -107,7 +107,7 @@ class ProxmoxEndpointSyncView(StartRunView):
 
 @register_model_view(ProxmoxEndpoint, 'test')
 class ProxmoxEndpointTestView(EndpointActionView):
-    """Tries the connection of a stored endpoint."""
+    """Tests the connection of a stored endpoint."""
 
     def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
         return render(
@@ -118,7 +118,7 @@ class ProxmoxEndpointTestView(EndpointActionView):
 
 
 class FaultView(EndpointActionView):
-    """Decides about one fault that a run has reported."""
+    """Applies a decision about one fault that a run has reported."""
 
     def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
         fault = request.POST.get('subject', ''), request.POST.get('message', '')
@@ -150,8 +150,8 @@ class ProxmoxEndpointWithdrawAcknowledgmentView(FaultView):
 @register_model_view(ProxmoxEndpoint, 'ssh_host_keys', path='ssh-host-keys')
 class ProxmoxEndpointHostKeysView(EndpointActionView):
     """
-    Shows the SSH host keys of the nodes, and pins those that a person confirms, as they were shown. To confirm them
-    takes the permission to change the endpoint as well.
+    Shows the SSH host keys of the nodes, and pins those that the user confirms, as they were displayed. Confirming also
+    requires the permission to change the endpoint.
     """
 
     def act(self, request: HttpRequest, endpoint: ProxmoxEndpoint) -> HttpResponse:
@@ -185,8 +185,8 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
 
 class EndpointFormView(BaseObjectView):
     """
-    Tries something of what stands in the form of an endpoint, without saving it. The answer is a fragment that is put
-    into the page, so what was typed stays, the secret included.
+    Tests values in the form of an endpoint without saving them. The response is a fragment for the page, so that the
+    form keeps the entered values, including the secret.
     """
 
     queryset = ProxmoxEndpoint.objects.all()
@@ -199,7 +199,7 @@ class EndpointFormView(BaseObjectView):
 
     def endpoint_of(self, request: HttpRequest) -> ProxmoxEndpoint:
         if pk := request.POST.get('_endpoint'):
-            # An empty secret means the stored one, so the form may only be tried by those who may save it.
+            # An empty secret stands for the stored one, so the test requires the permission to save the form.
             changeable = self.queryset.restrict(request.user, 'change')
             return cast(ProxmoxEndpoint, get_object_or_404(changeable, pk=int(pk) if pk.isdecimal() else 0))
         if not request.user.has_perm('netbox_proxsync.add_proxmoxendpoint'):
@@ -209,7 +209,7 @@ class EndpointFormView(BaseObjectView):
 
 @register_model_view(ProxmoxEndpoint, 'test_form', path='test-form', detail=False)
 class ProxmoxEndpointTestFormView(EndpointFormView):
-    """Tries the connection."""
+    """Tests the connection."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         endpoint = self.endpoint_of(request)
@@ -218,7 +218,7 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
         form.is_valid()
         errors = [(form.fields[name].label, error) for name in CONNECTION_FIELDS for error in form.errors.get(name, ())]
         if endpoint.pk:
-            # Asked again, because an error that is not about a field of the connection does not prevent the test.
+            # Check again: the validation of the form skips this check after some errors that do not prevent the test.
             stored = ProxmoxEndpoint.objects.get(pk=endpoint.pk)
             errors += [
                 (form.fields[name].label, text)
@@ -228,7 +228,7 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
             ]
         context: dict[str, Any] = {'errors': errors}
         if not errors:
-            # A fingerprint that is taken over counts for all hosts.
+            # A fingerprint that the user takes over would apply to all hosts.
             context |= {'report': connection.test(form.instance), 'takes_over': len(form.instance.hosts) == 1}
         return render(request, 'netbox_proxsync/inc/connection_report.html', context)
 
@@ -236,9 +236,9 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
 @register_model_view(ProxmoxEndpoint, 'fingerprints', detail=False)
 class ProxmoxEndpointFingerprintsView(EndpointFormView):
     """
-    Shows the fingerprints of the hosts for comparison, and fills in the field with what the person has confirmed.
+    Shows the fingerprints of the hosts for comparison, and fills in the field with those that the user confirms.
 
-    It is given no token, so none can get to a host that nobody has proved yet.
+    The request contains no token, so no unverified host can receive it.
     """
 
     template_name = 'netbox_proxsync/inc/fingerprints.html'
@@ -255,10 +255,10 @@ class ProxmoxEndpointFingerprintsView(EndpointFormView):
         hosts = clean_hosts(HostsField().to_python(request.POST.get('hosts', '')))
         timeout = request.POST.get('timeout', '')
         seen = connection.fetch_fingerprints(hosts, int(timeout) if timeout.isdecimal() and int(timeout) else 10)
-        return {'seen': seen, 'usable': usable(seen)}
+        return {'seen': seen, 'usable': fingerprints_to_pin(seen)}
 
     def use(self, request: HttpRequest) -> dict[str, Any]:
-        # Who confirms a fingerprint wants it to count.
+        # A confirmed fingerprint also selects the matching TLS mode.
         chosen = {'fingerprint': clean_fingerprint(request.POST['_use']), 'tls_mode': TLSModeChoices.FINGERPRINT}
         form = ProxmoxEndpointForm(initial=chosen)
         for name in chosen:
@@ -266,7 +266,7 @@ class ProxmoxEndpointFingerprintsView(EndpointFormView):
         return {'field': form['fingerprint'], 'tls_mode': form['tls_mode']}
 
 
-def usable(seen: list[connection.OfferedCertificate]) -> str:
-    """What can be pinned: one for all hosts, or one for each; '' if a host that did not answer would be left out."""
+def fingerprints_to_pin(seen: list[connection.SeenCertificate]) -> str:
+    """The fingerprints to pin, one for all hosts or one for each; '' if a host did not respond."""
     fingerprints = [certificate.fingerprint for certificate in seen]
     return clean_fingerprint(', '.join(fingerprints)) if all(fingerprints) else ''

@@ -113,8 +113,8 @@ class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
     queryset = ProxmoxEndpoint.objects.all()
 
     def _get_dependent_objects(self, obj: ProxmoxEndpoint) -> dict[type[Model], CountOnly]:
-        # By number: there may be tens of thousands of them.
-        return counted(
+        # Only the numbers, because there may be tens of thousands of objects.
+        return dependent_counts(
             Binding.objects.filter(endpoint=obj),
             ProxmoxGuest.objects.filter(endpoint=obj),
             SyncRun.objects.filter(endpoint=obj),
@@ -144,7 +144,7 @@ class ProxmoxEndpointBulkImportView(generic.BulkImportView):
             })  # fmt: skip
         for _name, files in request.FILES.lists():
             for file in files:
-                file.seek(0)  # it is read a second time
+                file.seek(0)  # NetBox reads it a second time
         return cast(HttpResponse, super().post(request))
 
 
@@ -227,7 +227,7 @@ class ProxmoxEndpointBindingsView(generic.ObjectChildrenView):
         return Binding.objects.restrict(request.user, 'view').filter(endpoint=parent)
 
 
-def counted(*querysets: QuerySet[Any]) -> dict[type[Model], CountOnly]:
-    """What the confirmation of a deletion says of the rows that go with the object."""
+def dependent_counts(*querysets: QuerySet[Any]) -> dict[type[Model], CountOnly]:
+    """The numbers of dependent rows by model, for the confirmation of a deletion."""
     counts = {queryset.model: queryset.count() for queryset in querysets}
     return {model: CountOnly(count) for model, count in counts.items() if count}

@@ -1,4 +1,4 @@
-"""What a person decides about guests by a button, one by one or many at once."""
+"""Buttons for decisions about guests, one or many at once."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
@@ -20,7 +20,7 @@ from .. import decisions, filtersets
 from ..branching import InBranch
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..models.users import AnyUser
-from ..object_actions import SYNC_ENDPOINT, Decision
+from ..object_actions import SYNC_ENDPOINT, DecisionAction
 
 __all__ = (
     'GuestDecisionButtonsMixin',
@@ -34,17 +34,17 @@ __all__ = (
 
 
 class GuestDecisionButtonsMixin(ActionsMixin):
-    """For pages with guests: the decisions are for those who may sync an endpoint."""
+    """Mixin for pages with guests that hides the buttons from users who may not sync an endpoint."""
 
     def get_permitted_actions(self, user: AnyUser, model: type[Model] | None = None) -> list[ObjectAction]:
         permitted = super().get_permitted_actions(user, model)
         if user.has_perm(SYNC_ENDPOINT):
             return cast(list[ObjectAction], permitted)
-        return [action for action in permitted if not issubclass(action, Decision)]
+        return [action for action in permitted if not issubclass(action, DecisionAction)]
 
 
 class GuestDecisionMixin(ABC):
-    """Carries out a decision about guests."""
+    """Mixin for views that apply a decision about guests."""
 
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
         try:
@@ -87,7 +87,7 @@ class StopManagingGuestsMixin(GuestDecisionMixin):
 
 
 class GuestActionView(GetReturnURLMixin, BaseObjectView, ABC):
-    """Does something about one guest, by POST only."""
+    """An action on one guest. Accepts POST only; GET redirects to the guest."""
 
     queryset = ProxmoxGuest.objects.select_related('endpoint')
 
@@ -109,7 +109,7 @@ class GuestActionView(GetReturnURLMixin, BaseObjectView, ABC):
 
 
 class BulkGuestActionView(GetReturnURLMixin, BaseMultiObjectView, ABC):
-    """Does something about the guests that were selected in a list, or about all that its filter finds."""
+    """An action on the guests that were selected in a list, or on all guests that match its filter."""
 
     queryset = ProxmoxGuest.objects.select_related('endpoint').defer('details')
     filterset = filtersets.ProxmoxGuestFilterSet

@@ -1,4 +1,4 @@
-"""Previews and syncs of guests that a person chose: one run for each endpoint, limited to them."""
+"""Previews and syncs of selected guests: one run for each endpoint, limited to them."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -35,16 +35,16 @@ class StartRunMixin:
         for guest in guests:
             if not guest.ignored:
                 chosen.setdefault(guest.endpoint, []).append(guest.vmid)
-        if left := len(guests) - sum(map(len, chosen.values())):
-            told = ngettext('{number} ignored guest was left out.', '{number} ignored guests were left out.', left)
-            messages.warning(request, told.format(number=left))
+        if ignored := len(guests) - sum(map(len, chosen.values())):
+            text = ngettext('{number} ignored guest was left out.', '{number} ignored guests were left out.', ignored)
+            messages.warning(request, text.format(number=ignored))
         runs = [run for endpoint, vmids in chosen.items() if (run := self.start(request, endpoint, vmids))]
         if len(runs) == 1 and request.user.has_perm('netbox_proxsync.view_syncrun', runs[0]):
             return_url = runs[0].get_absolute_url()
         return redirect(return_url)
 
     def start(self, request: HttpRequest, endpoint: ProxmoxEndpoint, vmids: list[int]) -> SyncRun | None:
-        """The run that was started, or the one that is under way."""
+        """Start a run, and return it or the one that is already in progress; None if none can be started."""
         if not endpoint.enabled:
             messages.error(request, _('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
             return None
@@ -56,13 +56,13 @@ class StartRunMixin:
         except InMaintenance as error:
             messages.error(request, str(error))
             return None
-        told = ngettext(
+        text = ngettext(
             '{mode} of {number} guest of {endpoint} is queued.',
             '{mode} of {number} guests of {endpoint} is queued.',
             len(vmids),
         )
         mode = run.get_mode_display()
-        messages.success(request, told.format(mode=mode, number=len(vmids), endpoint=endpoint))
+        messages.success(request, text.format(mode=mode, number=len(vmids), endpoint=endpoint))
         return run
 
 

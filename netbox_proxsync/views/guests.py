@@ -18,7 +18,7 @@ __all__ = (
 )
 
 # What belongs to a guest among an endpoint's bindings and changes.
-OF_GUEST = {
+GUEST_FILTERS = {
     'endpoint_id': lambda context: context['object'].endpoint_id,
     'unit': lambda context: context['object'].key,
 }
@@ -61,13 +61,13 @@ class ProxmoxGuestView(GuestDecisionButtonsMixin, generic.ObjectView):
                 ObjectsTablePanel(
                     model='netbox_proxsync.SyncChange',
                     title=_('Recent changes'),
-                    filters=OF_GUEST,
+                    filters=GUEST_FILTERS,
                     include_columns=['run'],
                     exclude_columns=['position', 'key'],
                 ),
                 ObjectsTablePanel(
                     model='netbox_proxsync.Binding',
-                    filters=OF_GUEST,
+                    filters=GUEST_FILTERS,
                     exclude_columns=['endpoint'],
                 ),
                 PluginContentPanel('full_width_page'),

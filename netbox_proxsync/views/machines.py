@@ -17,7 +17,7 @@ from ..ui.bound_objects import binding_of, bound_objects, panel_context
 
 __all__ = ('DeviceProxmoxView', 'VirtualMachineProxmoxView')
 
-# What Proxmox said of the guest, beside what NetBox keeps of it.
+# The details of the guest from Proxmox VE, next to the values in NetBox.
 GUEST_LAYOUT = Layout(
     Row(Column(guest_panels.NicsPanel())),
     Row(Column(guest_panels.DisksPanel())),
@@ -26,7 +26,7 @@ GUEST_LAYOUT = Layout(
 
 
 class MachineProxmoxView(generic.ObjectView):
-    """What Proxmox says of a machine and its parts, what NetBox holds, and what was written last, field by field."""
+    """The values of a machine and its parts in Proxmox VE and in NetBox, and those written last, by field."""
 
     template_name = 'netbox_proxsync/machine.html'
     additional_permissions = ['netbox_proxsync.view_binding']

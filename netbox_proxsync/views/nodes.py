@@ -20,7 +20,7 @@ __all__ = ('ProxmoxEndpointNodesView',)
 
 @register_model_view(ProxmoxEndpoint, 'nodes')
 class ProxmoxEndpointNodesView(generic.ObjectView):
-    """The nodes as the last run found them, and the devices that they are in NetBox."""
+    """The nodes as of the last run, with their devices in NetBox."""
 
     queryset = ProxmoxEndpoint.objects.all()
     template_name = 'netbox_proxsync/endpoint_nodes.html'
@@ -53,7 +53,7 @@ class ProxmoxEndpointNodesView(generic.ObjectView):
 
 
 def devices_of(endpoint: ProxmoxEndpoint, request: HttpRequest) -> dict[str, Device]:
-    """By the key of the node, those that the person may see."""
+    """The devices that the user may view, by the key of the node."""
     bindings = Binding.objects.filter(endpoint=endpoint, kind='device').order_by()
     keys = dict(bindings.values_list('object_id', 'key'))
     return {keys[device.pk]: device for device in Device.objects.restrict(request.user, 'view').filter(pk__in=keys)}

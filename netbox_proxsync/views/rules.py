@@ -30,12 +30,12 @@ __all__ = (
     'MappingRuleView',
 )
 
-# How many of the guests of which it is not known whether a rule matches them are named.
+# How many guests are listed for which it is not known whether a rule matches them.
 SHOWN = 20
 
 
 def effect_of_deletion(user: AnyUser, rules: list[MappingRule]) -> str:
-    """What the deletion of rules means for the guests that a user may view."""
+    """The effect of a deletion of rules on the guests that a user may view, as text."""
     number = affected_guests(rules, ProxmoxGuest.objects.restrict(user, 'view'))
     if not number:
         return gettext('No guest is affected: nothing that a guest has is decided by this.')
@@ -86,7 +86,7 @@ class MappingRuleDeleteView(generic.ObjectDeleteView):
     queryset = MappingRule.objects.all()
 
     def get_extra_context(self, request: HttpRequest, instance: MappingRule) -> dict[str, Any]:
-        # NetBox shows the form as a page or as a dialog; a help text is the part of it that is in both.
+        # NetBox shows the form as a page or as a dialog. Both contain the help text.
         form = DeleteForm(instance=instance, initial=request.GET)
         form.fields['changelog_message'].help_text = effect_of_deletion(request.user, [instance])
         return {'form': form}
@@ -129,7 +129,7 @@ class MappingRuleBulkDeleteView(generic.BulkDeleteView):
 
 @register_model_view(MappingRule, 'guests')
 class MappingRuleGuestsView(generic.ObjectChildrenView):
-    """The guests that a rule matches, as Proxmox last described them."""
+    """The guests that a rule matches, according to their stored details."""
 
     queryset = MappingRule.objects.all()
     child_model = ProxmoxGuest

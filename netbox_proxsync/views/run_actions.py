@@ -1,4 +1,4 @@
-"""What a person does with the stored plan of a run by a button: apply it, or let it through though it was refused."""
+"""Buttons for the stored plan of a run: apply it, or accept it although it was refused."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -36,7 +36,7 @@ PARTS_PER_PAGE = 100
 
 
 class PlanView(BaseObjectView, ABC):
-    """Says in numbers what a stored plan will do (GET), and starts the run that applies it (POST)."""
+    """Shows the effect of a stored plan in numbers (GET), and starts the run that applies it (POST)."""
 
     template_name = 'netbox_proxsync/plan_apply.html'
 
@@ -57,9 +57,9 @@ class PlanView(BaseObjectView, ABC):
         return render(request, self.template_name, {'object': source, **context})
 
     def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
-        """Raises NotAppliable."""
+        """Raise NotAppliable if the plan cannot be applied."""
         check_appliable(source)
-        return {'numbers': numbers_of(StoredPlan(source).counts)}
+        return {'numbers': change_numbers(StoredPlan(source).counts)}
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         source = get_object_or_404(self.queryset, pk=pk)
@@ -83,7 +83,7 @@ class PlanView(BaseObjectView, ABC):
 
 @register_model_view(SyncRun, 'accept')
 class SyncRunAcceptView(PlanView):
-    """Lets the whole plan of a refused run through."""
+    """Applies the whole plan of a refused run."""
 
     def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
         if not source.refusal:
@@ -93,7 +93,7 @@ class SyncRunAcceptView(PlanView):
 
 @register_model_view(SyncRun, 'apply')
 class SyncRunApplyView(PlanView):
-    """Applies the plan of a preview, or the guests and nodes of it that were chosen."""
+    """Applies the plan of a preview, or only the selected guests and nodes."""
 
     def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
         parts = open_parts(source)
@@ -107,8 +107,8 @@ class SyncRunApplyView(PlanView):
         rows = [(part, names.get(part.unit, ''), labelled(part.actions)) for part in page]
         plan = StoredPlan(source)
         return {
-            'whole': not source.applied_by.filter(status__in=REUSED_STATUSES).exists(),
-            'numbers': numbers_of(plan.counts),
+            'whole': not source.applied_by.filter(status__in=TAKEN).exists(),
+            'numbers': change_numbers(plan.counts),
             'hidden': len(hidden),
             'shared': plan.rows().filter(unit=CLUSTER_UNIT).exclude(action__in=ChangeActionChoices.OPEN).count(),
             'q': chosen,
@@ -127,13 +127,13 @@ class SyncRunApplyView(PlanView):
 
 
 def names_of(source: SyncRun, user: AnyUser) -> dict[str, str]:
-    """Of the guests that the person may see, by unit."""
+    """The names of the guests that the user may view, by unit."""
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=source.endpoint_id)
     return {f'{kind}/{vmid}': name for kind, vmid, name in guests.order_by().values_list('type', 'vmid', 'name')}
 
 
-def numbers_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    """What will be written, by action, with what is taken away first; and what will not."""
+def change_numbers(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """The numbers of changes by action: those that will be written, removals first, and those that will not."""
     by_action: Counter[str] = Counter()
     for actions in counts.values():
         by_action.update(actions)
@@ -148,7 +148,7 @@ def numbers_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
 
 
 def labelled(actions: Mapping[str, int]) -> list[tuple[str, str, int]]:
-    """(label, colour, number), with what takes something away first."""
+    """Tuples of label, color and number, removals first."""
     order = [ChangeActionChoices.DELETE, ChangeActionChoices.RETIRE]
     labels = dict(ChangeActionChoices)
     names = sorted(actions, key=lambda action: (action not in order, action))

@@ -1,4 +1,4 @@
-"""The changes of a run as a file, row by row as they are read: a run may have tens of thousands of them."""
+"""The changes of a run as a file. It is streamed, because a run may have tens of thousands of changes."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ FIELD_COLUMNS = ('name', 'owner', 'last', 'now', 'want', 'kept', 'drift')
 
 
 class Echo:
-    """A file that gives back what is written to it."""
+    """A file-like object that returns what is written to it."""
 
     @staticmethod
     def write(text: str) -> str:
@@ -31,7 +31,7 @@ class Echo:
 
 
 def as_csv(run: SyncRun, changes: Iterable[SyncChange]) -> Iterator[str]:
-    """A line for each field, and one for a change without any."""
+    """One line for each field, and one for a change without fields."""
     writer = csv.writer(Echo())
     yield writer.writerow((*CHANGE_COLUMNS, 'field', *FIELD_COLUMNS[1:]))
     for change in changes:
@@ -41,7 +41,7 @@ def as_csv(run: SyncRun, changes: Iterable[SyncChange]) -> Iterator[str]:
 
 
 def as_json(run: SyncRun, changes: Iterable[SyncChange]) -> Iterator[str]:
-    """The run and its changes, with the values of fields as they are stored."""
+    """The run and its changes, with the stored values of fields."""
     about: dict[str, Any] = {
         'id': run.pk,
         'endpoint': str(run.endpoint),
@@ -70,7 +70,7 @@ FORMATS: dict[str, tuple[str, Callable[[SyncRun, Iterable[SyncChange]], Iterator
 
 @register_model_view(SyncRun, 'export')
 class SyncRunExportView(BaseObjectView):
-    """What the page of a run shows of its changes, all pages of it, as CSV or JSON (`format`)."""
+    """The changes of a run with the filters of its page, from all pages, as CSV or JSON (`format`)."""
 
     queryset = SyncRun.objects.select_related('endpoint')
 

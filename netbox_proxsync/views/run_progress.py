@@ -1,4 +1,4 @@
-"""What the pages of a run and of its endpoint show while the run goes on."""
+"""The progress of a run, for its page and the page of its endpoint."""
 
 from typing import Any
 
@@ -19,5 +19,5 @@ BRIEF = Layout(Row(Column(panels.RunProgressPanel(linked=True), run_panels.RunMe
 
 
 def progress_context(run: SyncRun, brief: bool = False) -> dict[str, Any]:
-    """For `inc/run_progress.html`; `brief`: on a page that is not the run's own."""
+    """The context of `inc/run_progress.html`; `brief` is for other pages than that of the run."""
     return {'run': run, 'progress': Progress.of(run, timezone.now()), 'run_layout': BRIEF if brief else FULL}

@@ -20,7 +20,7 @@ from ..models.users import AnyUser
 from ..object_actions import CancelRun
 from ..runs.cancellation import RunEnded, cancel, run_to_cancel
 from ..ui import panels, run_panels
-from .endpoints import counted
+from .endpoints import dependent_counts
 from .run_progress import progress_context
 
 __all__ = (
@@ -68,14 +68,14 @@ class SyncRunView(generic.ObjectView):
 
 @register_model_view(SyncRun, 'progress')
 class SyncRunProgressView(generic.ObjectView):
-    """The part of a run's page, or of its endpoint's (`brief`), that changes while the run goes on."""
+    """The part of a run's page, or of its endpoint's page (`brief`), that changes while the run is in progress."""
 
     queryset = SyncRun.objects.select_related('endpoint', 'job', 'user')
 
     def get(self, request: HttpRequest, **kwargs: object) -> HttpResponse:
         run = self.get_object(**kwargs)
         if run.finished:
-            # The page as a whole is another now: it has changes.
+            # The run has finished: reload the whole page, which now has its changes.
             return HttpResponse(headers={'HX-Refresh': 'true'})
         context = progress_context(run, brief='brief' in request.GET)
         news = context['progress'].text != request.GET.get('told')
@@ -84,11 +84,11 @@ class SyncRunProgressView(generic.ObjectView):
 
 @register_model_view(SyncRun, 'cancel')
 class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
-    """Cancels a run, for who may sync its endpoint."""
+    """Cancels a run. Requires the permission to sync its endpoint."""
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        # Somebody has logged in on the way to the button.
-        return redirect(page_of(request.user, run_to_cancel(request.user, pk)))
+        # A login redirects here with GET.
+        return redirect(run_url(request.user, run_to_cancel(request.user, pk)))
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         run = run_to_cancel(request.user, pk)
@@ -97,9 +97,9 @@ class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
         except RunEnded as error:
             messages.warning(request, str(error))
         else:
-            told = _('{run} is cancelled.') if run.finished else _('{run} stops within seconds.')
-            messages.success(request, told.format(run=run))
-        return redirect(page_of(request.user, run))
+            text = _('{run} is cancelled.') if run.finished else _('{run} stops within seconds.')
+            messages.success(request, text.format(run=run))
+        return redirect(run_url(request.user, run))
 
 
 @register_model_view(SyncRun, 'delete')
@@ -107,7 +107,7 @@ class SyncRunDeleteView(generic.ObjectDeleteView):
     queryset = SyncRun.objects.all()
 
     def _get_dependent_objects(self, obj: SyncRun) -> dict[type[Model], CountOnly]:
-        return counted(obj.changes.all())
+        return dependent_counts(obj.changes.all())
 
 
 @register_model_view(SyncRun, 'bulk_delete', path='delete', detail=False)
@@ -117,7 +117,7 @@ class SyncRunBulkDeleteView(generic.BulkDeleteView):
     table = tables.SyncRunTable
 
 
-def page_of(user: AnyUser, run: SyncRun) -> str:
-    """Where to follow a run; who may start and cancel runs may not always read what they found."""
+def run_url(user: AnyUser, run: SyncRun) -> str:
+    """The URL at which the user can follow a run: of the run, or else of its endpoint."""
     shown = run if user.has_perm('netbox_proxsync.view_syncrun', run) else run.endpoint
     return shown.get_absolute_url()

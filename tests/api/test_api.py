@@ -37,7 +37,7 @@ FILTERS = {
 
 
 class GraphQLFilters:
-    """The names of the filters do not follow from the models' names: names in GraphQL are global."""
+    """The names of the filters differ from the names of the models, because names in GraphQL are global."""
 
     def _get_model_graphql_filter_class(self, model=None):
         return FILTERS[model or self.model]
@@ -53,7 +53,7 @@ class ProxmoxEndpointAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.API
         for name in ('four', 'five', 'six')
     ]
     bulk_update_data = {'description': 'edited', 'timeout': 60}
-    # Goes in and never comes out.
+    # Write-only.
     validation_excluded_fields = ['token_secret']
 
     @classmethod
@@ -210,7 +210,7 @@ class BindingAPITestCase(
     type_class = ProxSyncBindingType
     graphql_base_name = 'proxsync_binding'
     brief_fields = ['display', 'id', 'key', 'kind', 'url']
-    # Without it, the bindings of virtual machines are hidden.
+    # Without this permission, the bindings of virtual machines are hidden.
     user_permissions = ('virtualization.view_virtualmachine', 'dcim.view_device')
 
     @classmethod
@@ -312,7 +312,7 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
 
     def test_the_permission_may_be_for_other_endpoints_only(self):
         allow(self.user, ProxmoxEndpoint, 'sync', {'name': 'Other'})
-        # Who may not view it either does not learn that it exists.
+        # A user who may not view the endpoint either must not learn that it exists.
         self.assertHttpStatus(self.post('sync'), status.HTTP_404_NOT_FOUND)
         allow(self.user, ProxmoxEndpoint, 'view')
         response = self.post('sync')
@@ -330,7 +330,7 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
 
 
 class PlanAPITestCase(PluginAPI, APITestCase):
-    """What a script gets that applies or accepts what it should not."""
+    """The responses to invalid requests to apply or accept a plan."""
 
     user_permissions = ('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.accept_proxmoxendpoint')
 
@@ -355,7 +355,7 @@ class PlanAPITestCase(PluginAPI, APITestCase):
         ):  # fmt: skip
             assert self.post(self.preview, 'apply', data, 400)[field]
         refused = make_run(self.preview.endpoint, status='refused', refusal='Too much.')
-        # A refused plan is let through as a whole: who asks for a part does not get all of it.
+        # A refused plan is accepted as a whole; a request for a part must not apply all of it.
         assert self.post(refused, 'accept', {'units': ['qemu/100']}, 400)['units']
 
     def test_what_is_not_in_the_plan(self):
@@ -391,7 +391,7 @@ class PlanAPITestCase(PluginAPI, APITestCase):
 
 
 class GraphQLBadInputTestCase(PluginAPI, APITestCase):
-    """As NetBox answers: 200, no data, and what was wrong."""
+    """Bad input gets the same response as from NetBox: 200, no data, and the errors."""
 
     user_permissions = ('netbox_proxsync.view_proxmoxendpoint', 'netbox_proxsync.view_proxmoxguest')
 

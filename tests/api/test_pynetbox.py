@@ -1,4 +1,4 @@
-"""The REST API as a script uses it: by pynetbox, over HTTP, against a running NetBox with its worker."""
+"""The REST API, used with pynetbox over HTTP, against a running NetBox with a worker."""
 
 import re
 
@@ -22,7 +22,7 @@ def api(web, name: str, **user: object) -> pynetbox.api:
 
 
 def post(nb, path: str, data: dict | None = None) -> dict:
-    """An action. By its path: what pynetbox makes of a run has an attribute `endpoint`, which is ours and not its."""
+    """Post an action by its path: records of runs in pynetbox have an attribute `endpoint` with another meaning."""
     url = f'{nb.base_url}/plugins/proxsync/{path}/'
     headers = {'Authorization': f'Bearer {nb.token}'}
     response = nb.http_session.post(url, headers=headers, json=data or {}, timeout=60)
@@ -48,7 +48,7 @@ def test_a_script_makes_an_endpoint_tries_previews_syncs_and_accepts(web, standi
     nb = api(web, 'script', is_superuser=True)
     proxsync = nb.plugins.proxsync
 
-    # Bad input is told at its field, as NetBox tells it.
+    # As in NetBox, the errors of bad input are listed by field.
     assert 'token_id' in refused(lambda: proxsync.endpoints.create(name='Lab', hosts=['x'], token_secret='y'), 400)
     endpoint = proxsync.endpoints.create(
         name='Lab', hosts=[f'{pve.host}:{pve.port}'], token_id=pve.token_id, token_secret=pve.token_secret,
@@ -103,7 +103,7 @@ def pve_vmid(pve) -> int:
 
 
 def assert_metrics(web):
-    """Prometheus scrapes NetBox's own page, which is made of files as for several processes."""
+    """Check the metrics on NetBox's own page, which collects them from the files of several processes."""
     text = requests.get(f'{web.url}/metrics', timeout=30).text
     told = [line for line in text.splitlines() if 'netbox_proxsync' in line]
     assert len(set(told)) == len(told)
@@ -137,7 +137,7 @@ def test_permissions_etags_and_what_there_is_not(web, standin):
     refused(lambda: seen.update({'description': 'no'}), 403)
     assert not SyncRun.objects.exists()
     refused(lambda: post(admin, f'endpoints/{endpoint.id}/nonsense'), 404)
-    # The server closes a connection when nobody has read the body of its last request.
+    # The server closes a connection if the body of the last request was not read.
     admin.http_session.close()
     assert admin.plugins.proxsync.endpoints.get(999999) is None
 

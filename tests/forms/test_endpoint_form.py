@@ -1,4 +1,4 @@
-"""The form of an endpoint: what it takes to begin stands first, and everything else is folded away until it matters."""
+"""The form of an endpoint: required settings come first, and all others are folded until they matter."""
 
 import re
 from html import unescape
@@ -21,7 +21,7 @@ ADD = '/plugins/proxsync/endpoints/add/'
 
 
 def untouched() -> dict[str, str]:
-    """What a browser sends of a form in which nobody has touched anything."""
+    """The data that a browser sends for an unchanged form."""
     form = ProxmoxEndpointForm(instance=ProxmoxEndpoint())
     values = {field.html_name: field.value() for field in form if not field.is_hidden}
     return {name: 'on' if value is True else str(value) for name, value in values.items() if value}
@@ -35,7 +35,7 @@ def browser():
 
 
 def folds(page: str) -> dict[str, bool]:
-    """The headings of what is folded away, and whether each stands open."""
+    """The headings of the folding fieldsets, and whether each is open."""
     summary = r'<details class="mb-3"( open)?>\s*<summary.*?<span class="h3 mb-0">(.*?)</span>'
     found = re.findall(summary, page, re.DOTALL)
     return {unescape(heading): bool(is_open) for is_open, heading in found}

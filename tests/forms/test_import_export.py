@@ -1,4 +1,4 @@
-"""Endpoints and rules out of one NetBox and into another: as YAML, JSON and CSV, without secrets."""
+"""Export of endpoints and rules, and import into another NetBox: as YAML, JSON and CSV, without secrets."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ def admin():
 
 @pytest.fixture
 def endpoint():
-    """Nothing of it has its default."""
+    """An endpoint without any default value."""
     tag = Tag.objects.create(name='Prod', slug='prod')
     endpoint = make_endpoint(
         'Lab, the first', enabled=False, hosts=['pve1.example.com:8006', '[2001:db8::1]:8007'], **SECRETS,

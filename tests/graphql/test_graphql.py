@@ -1,4 +1,4 @@
-"""The Proxmox side of NetBox's own types in GraphQL, and who may see it."""
+"""The fields with data from Proxmox VE on NetBox's own GraphQL types, and who may view them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""proxsync_check and proxsync_rotate_keys, as a person calls them."""
+"""The commands proxsync_check and proxsync_rotate_keys."""
 
 import io
 import json
@@ -27,7 +27,7 @@ def check(*arguments: str) -> tuple[int, str]:
 
 
 def troubles(text: str) -> list[str]:
-    """All but that no worker runs beside these tests."""
+    """The reported problems, except that no worker is running."""
     return [line for line in text.splitlines() if line.startswith('trouble') and ' workers: ' not in line]
 
 
@@ -156,7 +156,7 @@ class TestRotateKeys:
         self.keys(settings, 'new', 'old')
         with pytest.raises(CommandError, match='Lost: token secret') as caught:
             self.rotate()
-        # Not even when there is nothing else to do is all said to be well.
+        # The command must report the secret even if there is nothing else to do.
         out = io.StringIO()
         with pytest.raises(CommandError, match='Lost: token secret'):
             call_command('proxsync_rotate_keys', stdout=out)

@@ -1,4 +1,4 @@
-"""proxsync_import_env: what ProxSyncBox knew becomes endpoints."""
+"""proxsync_import_env: the settings of ProxSyncBox become endpoints."""
 
 import io
 from pathlib import Path
@@ -17,7 +17,7 @@ from netbox_proxsync.models import ProxmoxEndpoint
 
 from ..cases import MARKER, make_clusters
 
-# As ProxSyncBox writes it: without quotes, empty values with their key.
+# The format of ProxSyncBox: without quotes, and with keys for empty values.
 NODE = """
 # Node: {id}
 PROXMOX_NODE_{id}_ID_NAME={id}

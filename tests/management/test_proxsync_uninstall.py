@@ -1,8 +1,8 @@
 """
 After the plugin was removed as documented, NetBox works without it.
 
-NetBox reads once for each process which plugins there are, so its pages are asked for in another process, without the
-plugin, on the same database.
+NetBox reads its list of plugins once for each process, so another process without the plugin requests the pages, with
+the same database.
 
 Tried: jobs (of runs, of the schedule, finished and waiting), journal entries (with tags), tags, bookmarks,
 notifications, subscriptions, saved filters, table configurations, export templates, custom links, event rules (for the
@@ -65,7 +65,7 @@ PAGES = (
     '/api/virtualization/virtual-machines/',
 )  # fmt: skip
 
-# Asks for pages as the first superuser, and prints what was answered.
+# Requests pages as the first superuser, and prints the responses.
 READER = """
 import json, sys
 import django
@@ -90,7 +90,7 @@ def netbox(arguments: list[str], environment: dict[str, str]) -> subprocess.Comp
 
 
 def ask(environment: dict[str, str], pages: list[str]) -> dict[str, object]:
-    """The answers of a NetBox without the plugin."""
+    """The responses of a NetBox without the plugin."""
     without = {**environment, 'PROXSYNC_STACK_PLUGINS': ''}
     done = netbox(['-c', READER, json.dumps(pages)], without)
     lines = [line for line in done.stdout.splitlines() if line.startswith('ANSWERS ')]
@@ -99,7 +99,7 @@ def ask(environment: dict[str, str], pages: list[str]) -> dict[str, object]:
 
 
 class Used:
-    """A NetBox in which the plugin was used for all that NetBox has to offer."""
+    """A NetBox in which the plugin's objects were used with all features of NetBox."""
 
     def __init__(self, pve):
         self.user = User.objects.create_superuser('admin')
@@ -176,7 +176,7 @@ def assert_removed(used: Used, environment: dict[str, str]):
     assert {tuple(rule.event_types) for rule in EventRule.objects.all()} == {('object_updated',)}
     for model in (CustomLink, ExportTemplate, SavedFilter):
         assert set(model.objects.values_list('name', flat=True)) == {'both', 'foreign'}
-    # What is of other objects stays.
+    # References to other objects remain.
     assert VirtualMachine.objects.count() == 2
     assert ObjectChange.objects.filter(changed_object_type__model='virtualmachine').exists()
     assert JournalEntry.objects.get().assigned_object == used.machine
@@ -209,7 +209,7 @@ class TestRemoval:
             call_command('proxsync_uninstall', stdout=out)
         assert ProxmoxEndpoint.objects.count() == SyncRun.objects.count() == 1
         assert JournalEntry.objects.count() == 2
-        # In a process that has the plugin, as for an administrator.
+        # In a process with the plugin, as an administrator runs it.
         done = netbox(['-m', 'netbox', 'proxsync_uninstall', '--no-input', '--keep-custom-fields'], committed)
         assert done.returncode == 0, done.stdout
         assert not ContentType.objects.filter(app_label='netbox_proxsync').exists()

@@ -1,4 +1,4 @@
-"""Values that the pure packages and the models both define are the same."""
+"""The values that are defined both in the pure packages and in the choices are equal."""
 
 from netbox_proxsync.choices import GuestStateChoices
 from netbox_proxsync.sync.guest_states import State

@@ -1,4 +1,4 @@
-"""The custom fields come with the migration: adopted, refused, taken back, and there again after a flush."""
+"""The migration installs the custom fields: adoption, refusal, removal, and a flush of the database."""
 
 import pytest
 from core.models import ObjectType
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def without():
-    """A NetBox in which the migration has not run yet."""
+    """A NetBox without the custom fields, as before the migration."""
     uninstall(apps, 'default')
     ManagedCustomField.objects.all().delete()
 

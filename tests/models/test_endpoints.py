@@ -1,4 +1,4 @@
-"""Endpoints: what may be entered and how it is told, what the change log holds, and what goes with a deletion."""
+"""Endpoints: validation and its messages, the change log, and dependent rows on deletion."""
 
 import pytest
 from core.models import ObjectChange
@@ -255,9 +255,9 @@ def test_a_deletion_takes_the_rows_along_without_reading_them(how):
     for table in ('syncchange', 'binding'):
         touched = [query['sql'] for query in queries.captured_queries if f'"netbox_proxsync_{table}"' in query['sql']]
         if (how, table) == ('endpoint', 'binding'):
-            # They are kept for the next endpoint of the same cluster.
+            # The bindings are stored for the next endpoint of the same cluster.
             touched = [sql for sql in touched if not sql.startswith(('SELECT', 'DECLARE', 'INSERT'))]
-        # What Django looks for afterwards is gone already.
+        # The rows that Django looks for afterwards are already deleted.
         assert all(sql.startswith('DELETE') for sql in touched[:1])
 
 

@@ -1,4 +1,4 @@
-"""What a flush of the whole database leaves; not for a database in which other tests work."""
+"""The state after a flush of the whole database, which needs a database of its own."""
 
 import pytest
 from django.core.management import call_command
@@ -13,7 +13,7 @@ def flushed(django_db_setup, django_db_blocker):
     with own_database('flushed', django_db_blocker):
         call_command('flush', interactive=False, verbosity=0)
         yield
-    # They have other numbers after a flush.
+    # Content types have other IDs after a flush.
     ContentType.objects.clear_cache()
 
 

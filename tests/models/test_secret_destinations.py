@@ -1,7 +1,7 @@
 """
-A stored secret goes nowhere but where it was meant to go when it was entered.
+A stored secret is sent only to the destination for which it was entered.
 
-The harm: who may view and change an endpoint, and no more, points it at a host of their own and receives the token.
+The harm: a user who may only view and change an endpoint enters a host of their own and receives the token.
 
 Tried of this class: each setting that decides where a secret goes or how the host proves itself (another host, a
 further host, another port, TLS mode off and on again, CA, fingerprint, SSH user, port and host keys), through every
@@ -142,7 +142,7 @@ def by_yaml(admin, endpoint, values: dict) -> str:
 
 
 def by_code(admin, endpoint, values: dict) -> str:
-    """As a script does that does not validate."""
+    """Save without validation, as a script may do."""
     instance = ProxmoxEndpoint.objects.get(pk=endpoint.pk)
     for name, value in values.items():
         setattr(instance, name, value)
@@ -177,11 +177,11 @@ def test_the_secrets_have_to_be_entered_again(endpoint, admin, door, change):
     assert MARKER not in told
     stored = ProxmoxEndpoint.objects.get()
     assert [getattr(stored, name) for name in values] == [getattr(endpoint, name) for name in values]
-    # One of two is not enough.
+    # One of two secrets is not enough.
     if len(secrets) > 1:
         assert 'Enter the SSH password again' in door(admin, endpoint, {**values, 'token_secret': 'x'})
         assert 'Enter the token secret again' in door(admin, endpoint, {**values, 'ssh_password': 'x'})
-    # Nor are the stars that are shown in its place.
+    # The token that is shown in place of a secret is not enough either.
     assert 'again' in door(admin, endpoint, {**values, **dict.fromkeys(secrets, '********')})
     assert plain(endpoint) == {'token_secret': MARKER, 'ssh_password': PASSWORD}
 
@@ -204,7 +204,7 @@ def test_who_trusts_no_more_than_before_enters_nothing(endpoint, admin, door, ch
 def test_the_same_secret_counts_as_entered(endpoint, admin):
     values = {'hosts': ['pve3:8006'], 'token_secret': MARKER, 'ssh_password': PASSWORD}
     assert by_patch(admin, endpoint, values) == ''
-    # And once only.
+    # The secret counts as entered only once.
     assert 'token_secret' in by_patch(admin, endpoint, {'hosts': ['evil:8006']})
     instance = ProxmoxEndpoint.objects.get()
     instance.token_secret, instance.ssh_password = MARKER, PASSWORD
@@ -227,7 +227,7 @@ def test_ssh_secrets_can_be_removed_instead(endpoint, admin):
 
 
 def test_the_ca_certificate_is_such_a_change(endpoint, admin, standin):
-    """Also while another mode is chosen: to choose it later takes no more than that."""
+    """Also while another mode is selected, because selecting the mode later requires no secret."""
     certificate = standin(nodes=1, vms=0, containers=0).ca_pem
     for values in ({'ca_certificate': certificate}, {'ca_certificate': certificate, 'tls_mode': 'ca'}):
         assert 'token secret' in by_patch(admin, endpoint, values)
@@ -261,7 +261,7 @@ def test_in_bulk_the_secret_of_all_is_entered(endpoint, admin, values):
     assert admin.post(url, {**form, 'ssh_password': f'{PASSWORD}-2'}).status_code == 302
     for one in (endpoint, other):
         assert plain(one)['ssh_password'] == f'{PASSWORD}-2'
-    # Without SSH there is nothing to protect.
+    # Without SSH, no secret is sent.
     assert admin.post(url, {'pk': [endpoint.pk], '_apply': 'on', '_nullify': ['ssh_user']}).status_code == 302
 
 

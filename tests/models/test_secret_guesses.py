@@ -1,8 +1,8 @@
 """
-A secret does not tell whether a guess is right, and an error does not repeat one.
+No feature confirms a guess of a secret, and no error message contains a secret.
 
-The harm: who may write a template asks `{% if o.ssh_password == w %}` for a list of words, and finds the password. A
-secret that is pasted into the wrong field stands in the error, which is logged and sent around.
+The harm: a user who may write a template asks `{% if o.ssh_password == w %}` for a list of words, and finds the
+password. A secret that is pasted into the wrong field is part of the error, which is logged and sent around.
 
 Tried of this class: comparisons, `in`, hashes, filters of Django's templates and of Jinja, methods and attributes, a
 secret of another endpoint that is known, a secret made of the guess by the template; looking for it and ordering by
@@ -33,7 +33,7 @@ from ..cases import make_endpoint as make_row
 pytestmark = pytest.mark.django_db
 
 RIGHT, WRONG = 'hunter2', 'hunter3'
-# Each shows something, which must be the same for a right guess and for a wrong one.
+# The output of each template must be the same for a right and a wrong guess.
 ASKED = [
     '{% if o.ssh_password == w %}yes{% endif %}',
     '{% if w == o.ssh_password %}yes{% endif %}',
@@ -108,20 +108,20 @@ def shown(render, code: str, context: dict) -> str:
 def test_no_template_finds_out(endpoint, render, asked):
     answers = set()
     for number, guess in enumerate((RIGHT, WRONG)):
-        # Somebody who may make endpoints makes one with the guess.
+        # A user who may create endpoints creates one with the guess.
         make_row(f'Other {number}', ssh_password=guess)
         o = ProxmoxEndpoint.objects.get(pk=endpoint.pk)
         other = ProxmoxEndpoint.objects.get(name=f'Other {number}')
         text = shown(render, asked, {'o': o, 'w': guess, 'words': [guess], 'other': other})
         assert RIGHT not in text.replace(guess, '')
         assert o.ssh_password.encrypted() not in text
-        # The names of the objects and of the guess may differ.
+        # The output may differ in the names of the objects and in the guess.
         answers.add(text.replace(guess, 'GUESS').replace(f'Other {number}', 'Other'))
     assert len(answers) == 1, answers
 
 
 def test_the_search_for_answers_can_fail(endpoint):
-    """Were the secrets texts, the same templates would tell."""
+    """If the secrets were plain texts, the same templates would confirm the guess."""
     texts = {guess: by_django(ASKED[0], {'o': {'ssh_password': RIGHT}, 'w': guess}) for guess in (RIGHT, WRONG)}
     assert texts == {RIGHT: 'yes', WRONG: ''}
 

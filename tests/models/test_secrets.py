@@ -1,4 +1,4 @@
-"""A secret goes in and never comes out: not by pages, answers, change log, exports, search or the database."""
+"""No secret is disclosed: not in pages, responses, the change log, exports, the search or the database."""
 
 import pickle
 
@@ -230,7 +230,7 @@ def test_truth_needs_no_plain_text_at_hand():
 
 
 def test_any_text_is_a_secret_that_comes_back():
-    """Half a surrogate pair too, which JSON can hold: an exception would show the rest of the secret."""
+    """Also a lone surrogate, which JSON may contain: an exception would disclose the rest of the secret."""
     for text in (MARKER, 'ü', 'a\ud800b', ' x\n'):
         assert Secret.of(text).reveal() == text
         assert Secret.of(text).has_same_text_as(Secret.of(text))

@@ -1,12 +1,12 @@
 """
-Whoever may write an export template or a custom link reaches every public name of an object, of its managers and of
-what they return. Nothing that they can call there may write, start a job, or show a secret.
+Users who may write export templates or custom links can access every public name of an object, of its managers and of
+their return values. Nothing that can be called there may write, start a job, or disclose a secret.
 
 NetBox renders both with Jinja's sandbox: it refuses names that begin with an underscore, and to call what is marked
 `alters_data` or `unsafe_callable`.
 
-Tried: `drop()` of the four models that had it (bindings, guests, changes, planned bindings), by instance, class and
-custom link; deletion, saving and bulk writes of instances, querysets and related managers; `_raw_delete`; methods of
+Tried: the deletion of many rows of bindings, guests, changes and planned bindings, by instance, class and custom
+link; deletion, saving and bulk writes of instances, querysets and related managers; `_raw_delete`; methods of
 secrets, and values that hold secrets; jobs of an endpoint. What every model of NetBox has in the same way is listed in
 `OF_NETBOX` and left to NetBox.
 """
@@ -49,9 +49,9 @@ pytestmark = pytest.mark.django_db
 
 # Names of NetBox, Django and taggit which every object of NetBox has, those of the plugin as any other.
 OF_NETBOX = {
-    # Run SQL that a template gives. No queryset of NetBox marks them.
+    # These methods run SQL from a template. NetBox's query sets do not mark them.
     'raw', 'extra',
-    # Of tags and of fields that hold several objects.
+    # Methods of the managers of tags and of many-to-many fields.
     'add', 'clear', 'remove', 'set', 'set_base',
 }  # fmt: skip
 
@@ -138,7 +138,7 @@ class TestFrontDoor:
         assert answer.status_code == 200
         text = answer.content.decode()
         assert '[same]' not in text
-        # The guess stands in the template itself, which an error may quote.
+        # The template itself contains the guess, and an error may quote it.
         assert f'[{MARKER}]' not in text
         assert endpoint.token_secret.encrypted() not in text
         assert census() == before
@@ -226,26 +226,15 @@ def walked(endpoint):
 
 class TestEveryCallable:
     def test_the_walk_finds_what_is_public(self, walked):
-        """Or the tests below would hold whatever the models have."""
-        assert {
-            'ProxmoxEndpoint',
-            'SyncRun',
-            'Binding',
-            'ProxmoxGuest',
-            'PlannedBinding',
-            'Secret',
-            'TokenHistory',
-        } <= {label.partition(' ')[0] for label in walked.seen}
-        for name in (
-            'ProxmoxEndpoint.to_yaml',
-            'SyncRun.units_for',
-            'TokenHistory.updated_with',
-            'Binding class.check',
-        ):
+        """Otherwise the tests below would pass regardless of the models."""
+        assert {'ProxmoxEndpoint', 'SyncRun', 'Binding', 'ProxmoxGuest', 'PlannedBinding', 'Secret', 'Memory'} <= {
+            label.partition(' ')[0] for label in walked.seen
+        }
+        for name in ('ProxmoxEndpoint.to_yaml', 'SyncRun.units_for', 'Memory.followed_by', 'Binding class.check'):
             assert name in walked.callables
 
     def test_none_of_django_or_netbox_that_writes_can_be_called(self, walked):
-        """By their names, whoever has them: also of classes that come later."""
+        """By their names on any class, so that the test also covers future classes."""
         writing = (
             'delete', 'save', 'save_base', 'create', 'update', 'bulk_create', 'bulk_update', 'get_or_create',
             'update_or_create', 'snapshot', 'to_objectchange', 'sync', 'enqueue', 'enqueue_once', 'terminate', 'start',
@@ -268,7 +257,7 @@ class TestEveryCallable:
                 continue
             for arguments in guesses:
                 refuse, shown = Refuse(path), None
-                # Most of these arguments mean nothing to most of them.
+                # Most functions reject most of these arguments.
                 with connection.execute_wrapper(refuse), suppress(Exception):
                     shown = str(call(*arguments))
                 assert refuse.written == []
@@ -279,7 +268,7 @@ class TestEveryCallable:
         assert tried > 50
 
     def test_the_sandbox_refuses_what_is_marked(self, endpoint):
-        """What all of the above rests on."""
+        """The assumption of all tests above."""
         with pytest.raises(SecurityError):
             SandboxedEnvironment().from_string('{{ o.delete() }}').render(o=endpoint)
 
@@ -289,7 +278,7 @@ class TestEveryCallable:
 
 
 class Refuse:
-    """Wraps the connection, and lets nothing be written."""
+    """Wraps the connection, and rejects every write."""
 
     def __init__(self, path: str):
         self.path = path

@@ -1,4 +1,4 @@
-"""A user who may view the machines of one tenant only: of the others they see neither a name nor a value, anywhere."""
+"""A user who may view only the machines of one tenant finds no name and no value of the others anywhere."""
 
 import json
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ def shown(pve, hidden) -> int:
 
 
 def read_all(user: User, endpoint) -> dict[str, str]:
-    """All that a person can read: lists, exports, the pages and REST of single rows, GraphQL, search."""
+    """Read everything: lists, exports, the pages and REST responses of single rows, GraphQL, search."""
     client, token = Client(), Token.objects.create(user=user)
     client.force_login(user)
     header = {'HTTP_AUTHORIZATION': f'Bearer nbt_{token.key}.{token.token}'}
@@ -121,7 +121,7 @@ def telling(model: type[Model]) -> Iterator[Model]:
 
 
 def leaks(read: dict[str, str]) -> list[str]:
-    # The address of the search itself is no answer.
+    # The URL of the search itself contains the term.
     return [url for url, text in read.items() if MARKER in text]
 
 
@@ -211,7 +211,7 @@ def test_a_conflict_with_a_hidden_machine_does_not_name_it(user, pve, endpoint, 
     assert leaks(read_all(user, endpoint)) == []
     found = ProxmoxGuest.objects.restrict(user, 'view').get(pk=guest.pk)
     assert found.shown_reason.startswith('You may not view all machines')
-    # Nor can it be found out by guessing, term by term.
+    # Guessing terms must not reveal it either.
     guess = f'{{ proxsync_guest_list(filters: {{reason: {{i_contains: "{MARKER}"}}}}) {{ vmid }} }}'
     client = Client()
     for reader, vmids_found in ((user, []), (User.objects.create_superuser('root'), [{'vmid': vmid}])):

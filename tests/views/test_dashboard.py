@@ -1,4 +1,4 @@
-"""The widget for NetBox's dashboard, what its search finds, and what its menu offers to whom."""
+"""The widget for NetBox's dashboard, the search, and the menu by permission."""
 
 import pytest
 from core.models import ObjectType
@@ -37,7 +37,7 @@ def permit(user: User, *granted: type):
 
 def test_it_can_be_added_to_a_dashboard():
     client = browser_of(User.objects.create_superuser('admin'), widget=False)
-    # NetBox makes the dashboard when it is looked at for the first time.
+    # NetBox creates the dashboard when it is first viewed.
     client.get('/')
     form = client.get(reverse('extras:dashboardwidget_add'), headers={'HX-Request': 'true'})
     assert WIDGET in form.content.decode()

@@ -1,4 +1,4 @@
-"""The page of an endpoint tells at a glance how it stands; its nodes have a tab."""
+"""The page of an endpoint summarizes its state, and has a tab for its nodes."""
 
 import re
 import ssl
@@ -36,7 +36,7 @@ def browser():
 
 
 def text_of(browser: Client, endpoint: ProxmoxEndpoint, tab: str = '') -> str:
-    """A page as a person reads it: words without markup."""
+    """The text of a page without markup."""
     url = reverse(f'plugins:netbox_proxsync:proxmoxendpoint{tab}', args=[endpoint.pk])
     page = browser.get(url).content.decode()
     return ' '.join(unescape(re.sub(r'<[^>]+>', ' ', page[page.index('page-body') :])).split())

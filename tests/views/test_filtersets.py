@@ -31,7 +31,7 @@ class Filtering:
 class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin, TestCase):
     queryset = ProxmoxEndpoint.objects.all()
     filterset = ProxmoxEndpointFilterSet
-    # A secret is not looked for; a certificate and what was seen are nothing to filter by.
+    # Secrets must not be searchable, and filters for certificates and JSON data make no sense.
     ignore_fields = (
         'token_secret', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'ca_certificate', 'token_history',
         'field_policy', 'cluster_identity', 'cluster_state', 'acknowledged_faults',
@@ -152,7 +152,7 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
 class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = SyncRun.objects.all()
     filterset = SyncRunFilterSet
-    # Nothing to filter by.
+    # Filters for these make no sense.
     ignore_fields = ('timings', 'counts', 'messages', 'units', 'cluster_identity', 'shared_objects')
 
     @classmethod
@@ -198,7 +198,7 @@ class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
 class SyncChangeFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = SyncChange.objects.all()
     filterset = SyncChangeFilterSet
-    # Nothing to filter by.
+    # Filters for these make no sense.
     ignore_fields = ('fields', 'binding')
 
     @classmethod
@@ -241,7 +241,7 @@ class SyncChangeFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
 class BindingFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = Binding.objects.all()
     filterset = BindingFilterSet
-    # Nothing to filter by.
+    # Filters for these make no sense.
     ignore_fields = ('values', 'proxmox_values')
 
     @classmethod
@@ -275,7 +275,7 @@ class MappingRuleFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin, Te
     queryset = MappingRule.objects.all()
     filterset = MappingRuleFilterSet
 
-    # The filter is named by the single tag, as NetBox names its own.
+    # The name of the filter is in the singular, as in NetBox.
     filter_name_map = {'extra_tags': 'extra_tag'}
 
     @classmethod
@@ -351,7 +351,7 @@ class MappingRuleFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin, Te
 class ProxmoxGuestFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = ProxmoxGuest.objects.all()
     filterset = ProxmoxGuestFilterSet
-    # Nothing to filter by.
+    # Filters for these make no sense.
     ignore_fields = ('details', 'candidate_ids')
 
     @classmethod

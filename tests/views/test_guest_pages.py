@@ -1,4 +1,4 @@
-"""Who may see guests and decide about them, by pages, REST, GraphQL and search; and that guests' texts are text."""
+"""Permissions to view guests and decide about them, in pages, REST, GraphQL and search; escaping of their texts."""
 
 from datetime import UTC, datetime
 
@@ -33,7 +33,7 @@ class Permitted:
 
 
 class HiddenGuestsTestCase(Permitted, NetBoxTestCase, TestCase):
-    """Who may not view a virtual machine sees neither the name nor the values of its guest."""
+    """Users who may not view a virtual machine find neither the name nor the values of its guest."""
 
     user_permissions = ('netbox_proxsync.view_proxmoxguest', 'netbox_proxsync.view_proxmoxendpoint')
 
@@ -328,7 +328,7 @@ class GuestDecisionAPITestCase(Permitted, PluginAPI, APITestCase):
 
 
 class GuestRunTestCase(Permitted, NetBoxTestCase, TestCase):
-    """Previews and syncs of chosen guests: one limited run for each endpoint."""
+    """Previews and syncs of selected guests: one limited run for each endpoint."""
 
     user_permissions = ('netbox_proxsync.view_proxmoxguest', VIEW_MACHINES)
 

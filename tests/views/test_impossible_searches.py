@@ -1,4 +1,4 @@
-"""What nobody can find: every list answers, as a page and through REST."""
+"""Searches that cannot find anything: every list responds, as a page and through REST."""
 
 import pytest
 from django.db import transaction
@@ -65,7 +65,7 @@ def test_no_search_breaks_a_list(browser, name):
 
 
 def answers(browser: Client, url: str, search: dict[str, str]) -> bool:
-    # What breaks one search breaks its transaction, and is not to break the next search.
+    # A database error must not affect the next search through the transaction.
     with transaction.atomic():
         answered = browser.get(url, search).status_code < 500
         if not answered:

@@ -1,4 +1,4 @@
-"""What NetBox's own pages of virtual machines, devices and clusters say of Proxmox, after runs of the real job."""
+"""The panels and tabs on NetBox's own pages of virtual machines, devices and clusters, after runs of the real job."""
 
 import pytest
 from core.models import ObjectType

@@ -1,4 +1,4 @@
-"""The metrics for Prometheus, by a number of queries that does not depend on the number of endpoints."""
+"""The metrics for Prometheus. The number of queries does not depend on the number of endpoints."""
 
 import pytest
 from django.core.exceptions import MiddlewareNotUsed

@@ -1,4 +1,4 @@
-"""Which guests a rule matches, and which rule decides what about a guest, on their pages."""
+"""The guests that a rule matches, and the rules that decide about a guest, on their pages."""
 
 import pytest
 from core.models import ObjectType
@@ -37,7 +37,7 @@ def unread(*parts: str, **details: object) -> dict:
 
 
 def matched(rule: MappingRule) -> tuple[list[int], list[int]]:
-    """The VM IDs of the guests that match, and of those that may."""
+    """The VM IDs of the guests that match, and of those for which this is not known."""
     found = matching_guests(rule, ProxmoxGuest.objects.all())
     vmids = dict(ProxmoxGuest.objects.values_list('pk', 'vmid'))
     return sorted(vmids[pk] for pk in found.matched), sorted(vmids[pk] for pk in found.unknown)
@@ -72,9 +72,9 @@ def test_what_a_rule_matches(lab, role):
         ({'details': unread('template')}, {'template': False}),
         ({'tags': [], 'details': unread('tags')}, {'guest_tags': ['a']}),
         ({'details': unread('pool')}, {'pools': ['a']}),
-        # Unread for the same reason as the configuration, and so not listed.
+        # Unreadable for the same reason as the configuration, so it is not listed separately.
         ({'tags': [], 'details': unread('config')}, {'guest_tags': ['a']}),
-        # Known to be there, but no run has read it.
+        # The guest exists, but no run has read it.
         ({'name': '', 'details': {}}, {'name_pattern': 'a*'}),
     ],
 )
@@ -84,7 +84,7 @@ def test_what_was_not_read_may_match(lab, role, values, conditions):
 
 
 def test_the_pages_say_what_a_run_decides(standin, make_endpoint, sync, role):
-    """The stored guests tell the rules the same as the inventory did."""
+    """Rules decide the same for a stored guest as for the guest in the inventory."""
     pve = standin(nodes=2, vms=6, containers=3, running=1, agent=1, seed=5)
     endpoint = make_endpoint(pve)
     pve.add_pool('web')

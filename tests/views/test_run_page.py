@@ -1,4 +1,4 @@
-"""The page of a run: what needs a person first, each change guest by guest, narrowed, paged and exported."""
+"""The page of a run: what requires attention, and the changes by guest, with filters, pagination and export."""
 
 import csv
 import json
@@ -37,12 +37,12 @@ def browser(admin):
 
 
 def text_of(browser: Client, run: SyncRun, **query: object) -> str:
-    """A page as a person reads it: without markup and line breaks, near enough."""
+    """The approximate text of a page, without markup and line breaks."""
     return ' '.join(unescape(browser.get(run.get_absolute_url(), query).content.decode()).split())
 
 
 def many_changes(run: SyncRun, number: int):
-    """Changes of guests with seven each, one in a hundred in conflict; by one statement."""
+    """Create changes with one statement: seven for each guest, one in a hundred a conflict."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -74,7 +74,7 @@ def test_a_changed_guest_is_shown_with_both_values_side_by_side(standin, make_en
     run = sync(endpoint, 'preview')
     machine.refresh_from_db()
     page = browser.get(run.get_absolute_url()).content.decode()
-    # The guest's name leads to what is known of it, the change to its machine.
+    # The name of the guest links to its page, and the change to its machine.
     change = run.changes.get(kind='vm')
     assert f'href="/plugins/proxsync/guests/{endpoint.guests.get(name=was).pk}/">{was}</a>' in page
     assert f'<a href="{machine.get_absolute_url()}">{was}</a>' in page
@@ -97,7 +97,7 @@ def test_what_needs_a_person_comes_before_all_numbers(browser):
     for word in ('1 conflict needs', 'Two machines have this name.', '1 change was refused by NetBox', 'offline'):
         assert page.index(word) < first
     assert f'href="{conflict.get_absolute_url()}"' in page
-    # And where it is, among the changes.
+    # Its position among the changes follows.
     assert 'NetBox says no.' in page[first:]
 
 
@@ -152,7 +152,7 @@ def test_changes_are_found_by_kind_action_outcome_guest_and_text(admin):
     assert found(q='cooks') == [1]
     assert found(q='refused') == [2]
     assert found(kind='ip', guest='db') == []
-    # What nobody can have chosen narrows nothing, and breaks nothing.
+    # Invalid filters are ignored.
     assert found(action='nonsense') == [2, 0, 1, 3]
     assert found(kind='nonsense') == []
 
@@ -199,7 +199,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_changes(browser)
         with CaptureQueriesContext(connection) as queries:
             assert browser.get(run.get_absolute_url()).status_code == 200
         counted.append(len(queries))
-    # What fits on a page needs no counting.
+    # Changes that fit on one page are not counted.
     assert counted[0] + 1 == counted[1]
 
 
@@ -208,7 +208,7 @@ def nodes_of(plan: dict) -> list[dict]:
 
 
 def plans_of(run: SyncRun, user: User, query: dict[str, str]) -> list[tuple[str, dict]]:
-    """How the database answers each query for changes of a page: the query, and each step."""
+    """The execution plans of the queries for the changes of a page: each query with its steps."""
     with CaptureQueriesContext(connection) as queries:
         assert ChangePage.of(run, user, query, 50).groups
     selects = [query['sql'] for query in queries if SyncChange._meta.db_table in query['sql']]

@@ -70,11 +70,11 @@ class ProxmoxEndpointViewTestCase(
             f'{ids[1]},second',
             f'{ids[2]},third',
         )
-        # Not the sync interval, which takes another permission: see test_schedule_permission.py.
+        # Without the sync interval, which requires another permission: see test_schedule_permission.py.
         cls.bulk_edit_data = {'description': 'edited', 'change_limit': 40}
 
     def assertInstanceEqual(self, instance, data, exclude=None, api=False):
-        # The form makes hosts and a policy of what was typed, and keeps the secret to itself.
+        # The form converts the texts for hosts and policy, and does not return the secret.
         kept = [*(exclude or []), 'hosts', 'token_secret', 'field_policy']
         super().assertInstanceEqual(instance, data, exclude=kept, api=api)
         if 'field_policy' in data:
@@ -84,7 +84,7 @@ class ProxmoxEndpointViewTestCase(
             assert instance.token_secret.reveal() == MARKER
 
     def test_export_objects(self):
-        """As models do whose export is what the import takes: all data as YAML, the table as CSV."""
+        """As for other models with `to_yaml()`: all data as YAML, the table as CSV."""
         self.add_permissions('netbox_proxsync.view_proxmoxendpoint')
         assert self.client.get(f'{self._get_url("list")}?export').headers['Content-Type'] == 'text/yaml'
         table = self.client.get(f'{self._get_url("list")}?export=table')
@@ -96,7 +96,7 @@ class ProxmoxEndpointFormTestCase(NetBoxTestCase, TestCase):
     user_permissions = ('netbox_proxsync.add_proxmoxendpoint',)
 
     def test_what_the_page_shows_is_enough_to_save_it(self):
-        """A field that the form demands must be on the page."""
+        """All fields that the form requires must be on the page."""
         url = reverse('plugins:netbox_proxsync:proxmoxendpoint_add')
         page = self.client.get(url)
         form, content = page.context['form'], page.content.decode()
@@ -194,14 +194,14 @@ class MappingRuleViewTestCase(
         cls.bulk_edit_data = {'description': 'edited', 'weight': 40, 'guest_type': 'qemu'}
 
     def assertInstanceEqual(self, instance, data, exclude=None, api=False):
-        # The form makes lists of what was typed.
+        # The form converts the texts to lists.
         super().assertInstanceEqual(instance, data, exclude=[*(exclude or []), *MappingRule.TEXT_CONDITIONS], api=api)
         if 'guest_tags' in data:
             expected = (['prod', 'web'], ['web/prod'], ['pve1', 'pve2'])
             assert (instance.guest_tags, instance.pools, instance.nodes) == expected
 
     def test_export_objects(self):
-        """As models do whose export is what the import takes: all data as YAML, the table as CSV."""
+        """As for other models with `to_yaml()`: all data as YAML, the table as CSV."""
         self.add_permissions('netbox_proxsync.view_mappingrule')
         assert self.client.get(f'{self._get_url("list")}?export').headers['Content-Type'] == 'text/yaml'
         table = self.client.get(f'{self._get_url("list")}?export=table')
@@ -210,7 +210,7 @@ class MappingRuleViewTestCase(
 
 
 class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
-    """What a person is told who enters something wrong, in the form and at the import."""
+    """The errors for invalid values, in the form and the import."""
 
     user_permissions = (
         *(f'netbox_proxsync.{action}_mappingrule' for action in ('view', 'add', 'change')),
@@ -269,7 +269,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
             ('name,extra_tags\nA,nonsense', 'extra_tags: '),
             ('name,role,endpoint\nA,Web,Hidden', 'endpoint: Object not found'),
             ('name,nonsense\nA,b', 'nonsense'),
-            # One bad row, and the good one is not written either.
+            # One invalid row prevents the import of the valid one.
             ('name,role\nGood,Web\nBad,Nowhere', 'Record 2 role: '),
         ):
             with self.subTest(data):
@@ -368,7 +368,7 @@ class SyncChangeViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, V
 
 class BindingViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, ViewTestCases.ListObjectsViewTestCase):
     model = Binding
-    # Without it, the bindings of virtual machines are hidden.
+    # Without this permission, the bindings of virtual machines are hidden.
     user_permissions = ('virtualization.view_virtualmachine', 'dcim.view_device')
 
     @classmethod
@@ -464,7 +464,7 @@ class EndpointActionTestCase(NetBoxTestCase, TestCase):
 
 
 class RunPageTestCase(NetBoxTestCase, TestCase):
-    """The page of a run follows it while it goes on, and can be narrowed when it has ended."""
+    """The page of a run shows its progress while it is active, and filters after it has finished."""
 
     def setUp(self):
         super().setUp()
@@ -478,7 +478,7 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         run = make_run(self.endpoint, status='running', phase='collect 3/17', completed=None)
         asks = f'hx-get="/plugins/proxsync/runs/{run.pk}/progress/"'
         self.assertContains(self.client.get(run.get_absolute_url()), asks)
-        # The part that asks stays in the page; what it gets is put into it.
+        # The polling element remains in the page, and the response replaces its content.
         progress = self.progress(run)
         self.assertNotContains(progress, asks)
         self.assertContains(progress, 'Reading Proxmox')
@@ -526,7 +526,7 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
 
 
 class CancelTestCase(NetBoxTestCase, TestCase):
-    """The button that stops a run, on its page and on its endpoint's."""
+    """The button to cancel a run, on its page and on the page of its endpoint."""
 
     def setUp(self):
         super().setUp()
@@ -584,7 +584,7 @@ class CancelTestCase(NetBoxTestCase, TestCase):
 
 
 class ConnectionTestTestCase(NetBoxTestCase, TestCase):
-    """Trying a connection from the form, before it is saved."""
+    """The connection test in the form, before the endpoint is saved."""
 
     def setUp(self):
         super().setUp()

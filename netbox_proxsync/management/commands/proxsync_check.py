@@ -29,12 +29,12 @@ REPORTED = ('version', 'cluster_name', 'nodes_online', 'nodes_total', 'quorate')
 @dataclass(frozen=True)
 class Findings:
     """
-    What was found out about an endpoint, or about NetBox itself.
+    The results of the checks of an endpoint, or of NetBox itself.
 
     Attributes:
-        endpoint: Its name; None for NetBox.
-        repaired: What was mended just now, in words.
-        report: What the endpoint said.
+        endpoint: The name of the endpoint; None for NetBox.
+        repaired: Descriptions of what was repaired.
+        report: The result of the connection test.
     """
 
     endpoint: str | None
@@ -49,10 +49,10 @@ class Findings:
 
     @property
     def data(self) -> dict[str, Any]:
-        """As it is printed for a monitor."""
-        told = {name: getattr(self.report, name) for name in REPORTED} if self.report else {}
+        """The data for `--json`."""
+        reported = {name: getattr(self.report, name) for name in REPORTED} if self.report else {}
         checks = [asdict(check) for check in self.checks]
-        return {'endpoint': self.endpoint, 'ok': self.ok, **told, 'checks': checks, 'repaired': self.repaired}
+        return {'endpoint': self.endpoint, 'ok': self.ok, **reported, 'checks': checks, 'repaired': self.repaired}
 
 
 class Command(BaseCommand):
@@ -78,7 +78,7 @@ class Command(BaseCommand):
         else:
             endpoints = list(ProxmoxEndpoint.objects.filter(enabled=True))
         well = True
-        for findings in look(endpoints, options['repair']):
+        for findings in checked(endpoints, options['repair']):
             well &= findings.ok
             if options['json']:
                 self.stdout.write(json.dumps(findings.data))
@@ -106,11 +106,11 @@ class Command(BaseCommand):
                 self.stdout.write(f'          {line}')
 
 
-def look(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Findings]:
+def checked(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Findings]:
     repaired = repair_all() if repair else []
     yield Findings(None, [*check_custom_fields(), check_workers(), *check_branches()], repaired)
     for endpoint in endpoints:
-        repaired = forget_dangling(endpoint) if repair else []
+        repaired = delete_dangling_bindings(endpoint) if repair else []
         report = connection.try_connection(endpoint)
         failed = Check(label='Connection', ok=False, detail=report.error, remedy=report.remedy)
         checks = [*check_secrets(endpoint), *(report.checks or [failed]), check_bindings(endpoint)]
@@ -118,13 +118,13 @@ def look(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Finding
 
 
 def repair_all() -> list[str]:
-    """What is not of a single endpoint."""
+    """Repair what does not belong to a single endpoint, and return descriptions of the repairs."""
     repaired = []
     if any(problem.repairable for problem in custom_fields.problems()):
         custom_fields.repair()
         repaired.append('custom fields')
-    for branch in merging.incompletely_merged():
-        # Of one that cannot follow, `check_branches` tells; the rest is looked at all the same.
+    for branch in merging.left_behind():
+        # `check_branches` reports a branch whose bindings cannot be merged. The other checks continue.
         with suppress(DatabaseError, ObjectDoesNotExist, ValidationError):
             merging.after_merge(branch)
             repaired.append(f'the bindings of the branch "{branch}", which follow into main')
@@ -143,7 +143,7 @@ def check_branches() -> list[Check]:
     ]
 
 
-def forget_dangling(endpoint: ProxmoxEndpoint) -> list[str]:
+def delete_dangling_bindings(endpoint: ProxmoxEndpoint) -> list[str]:
     gone = dangling(endpoint)
     endpoint.bindings.filter(pk__in=gone).delete()
     return [f'{endpoint}: {counted(len(gone), "binding")} to objects that no longer exist removed'] if gone else []

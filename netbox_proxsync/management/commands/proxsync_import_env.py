@@ -13,8 +13,8 @@ from netbox_proxsync.models.users import service_user
 HEADINGS = {True: 'Made:', False: 'Would make:'}
 
 
-class NotToStay(Exception):
-    """Takes back what a dry run, or one with errors, has written."""
+class RollBack(Exception):
+    """Rolls back the transaction of a dry run, or of an import with errors."""
 
 
 class Command(BaseCommand):
@@ -36,12 +36,12 @@ class Command(BaseCommand):
             raise CommandError('The file has no entry of a node (PROXMOX_NODE_...).', returncode=1)
         importer = Importer(file)
         try:
-            # The same steps and checks, whether it stays or not.
+            # A dry run takes the same steps and checks.
             with transaction.atomic(), tracked_transaction(service_user(), uuid4()):
                 importer.run()
                 if importer.errors or not options['apply']:
-                    raise NotToStay
-        except NotToStay:
+                    raise RollBack
+        except RollBack:
             pass
         self.refuse(importer.errors)
         self.report(importer, options['apply'])

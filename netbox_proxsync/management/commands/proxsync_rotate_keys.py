@@ -23,7 +23,7 @@ class Command(BaseCommand):
                     continue
                 new, failed = self.rotate(endpoint)
                 if new:
-                    # By update(): the secrets are the same, so there is nothing to tell the change log.
+                    # By update(), because the secrets do not change and the change log needs no record.
                     ProxmoxEndpoint.objects.filter(pk=pk).update(**new)
             rotated += len(new)
             lost += failed
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             )
 
     def rotate(self, endpoint: ProxmoxEndpoint) -> tuple[dict[str, Secret], list[tuple[ProxmoxEndpoint, str]]]:
-        """What is to be written, and what cannot be decrypted."""
+        """The secrets to write by field, and the endpoint and label of each secret that cannot be decrypted."""
         new: dict[str, Secret] = {}
         lost: list[tuple[ProxmoxEndpoint, str]] = []
         for name, secret in endpoint.secrets.items():

@@ -18,14 +18,14 @@ from netbox_proxsync.runs.maintenance import InMaintenance
 from netbox_proxsync.runs.stored_plans import NotAppliable
 from netbox_proxsync.sync.values import decode, show
 
-# As `terraform plan -detailed-exitcode`: scripts can tell "nothing to do" from "something would change".
+# As `terraform plan -detailed-exitcode`, so that scripts can distinguish "nothing to do" from "changes are pending".
 NOTHING_TO_DO = 0
 FAILED = 1
 CHANGES_PENDING = 2
 
 
 def vmid(text: str) -> int:
-    """Raises ArgumentTypeError: It is not the ID of a guest."""
+    """Parse a VM ID; raise ArgumentTypeError if the text is not one."""
     if not text.isdecimal() or not MIN_VMID <= int(text) <= MAX_VMID:
         raise ArgumentTypeError(f'"{text}" is no ID of a guest ({MIN_VMID} to {MAX_VMID}).')
     return int(text)
@@ -68,7 +68,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         endpoints, branch = self.selected_endpoints(options), self.branch(options)
-        statuses = [self.carry_out(endpoint, branch, options) for endpoint in endpoints]
+        statuses = [self.run_endpoint(endpoint, branch, options) for endpoint in endpoints]
         for status in (FAILED, CHANGES_PENDING):
             if status in statuses:
                 raise SystemExit(status)
@@ -113,7 +113,7 @@ class Command(BaseCommand):
         except BranchUnusable as error:
             raise CommandError(str(error), returncode=FAILED) from None
 
-    def carry_out(self, endpoint: ProxmoxEndpoint, branch: Branch, options: dict[str, Any]) -> int:
+    def run_endpoint(self, endpoint: ProxmoxEndpoint, branch: Branch, options: dict[str, Any]) -> int:
         try:
             with within(branch.schema_id):
                 run = self.start(endpoint, options)

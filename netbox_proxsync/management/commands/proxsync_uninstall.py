@@ -33,11 +33,11 @@ class Command(BaseCommand):
         if options['interactive'] and not self.confirmed():
             raise CommandError('Nothing was removed.', returncode=1)
         if options['keep_custom_fields']:
-            # They are what the migrations remove custom fields by.
+            # Without these records, the reversed migrations do not remove the custom fields.
             ManagedCustomField.objects.all().delete()
         remove_references()
         call_command('migrate', 'netbox_proxsync', 'zero', interactive=False, verbosity=0)
-        # The migration has made them again, and search entries are not made for tables that are gone.
+        # The reversed migrations have created references again. No more follow, because the tables no longer exist.
         remove_references()
         remove_content_types()
         self.stdout.write(

@@ -1,1 +1,1 @@
-"""Taking over the settings of ProxSyncBox, the desktop tool."""
+"""Import of the settings of ProxSyncBox, a desktop tool."""

@@ -1,4 +1,4 @@
-"""ProxSyncBox's `.env` file: one entry for each Proxmox node, and what it has for all of them."""
+"""Parser for the `.env` file of ProxSyncBox: one entry for each Proxmox VE node, and common settings."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ FIELDS = (
 )  # fmt: skip
 REQUIRED = ('host', 'user', 'token_name', 'token_secret')
 CLUSTER_TYPE = 'NETBOX_CLUSTER_TYPE_NAME'
-# Of no use to a plugin, which is in NetBox already.
+# Settings for the connection to NetBox, which a plugin does not need.
 GLOBAL = ('NETBOX_URL', 'NETBOX_TOKEN', 'LOG_LEVEL', CLUSTER_TYPE)
 TRUE = ('true', '1', 'yes', 'on')
 
@@ -24,7 +24,7 @@ QUOTED = {
     "'": re.compile(r"'(?P<text>(?:\\.|[^'\\])*)'\s*(?:#.*)?"),
     '"': re.compile(r'"(?P<text>(?:\\.|[^"\\])*)"\s*(?:#.*)?'),
 }
-# A blank before it begins a comment.
+# A comment begins with a blank before the #.
 COMMENT = re.compile(r'(?:^|\s)#.*')
 ESCAPED = re.compile(r'\\(.)')
 ESCAPES = {'n': '\n', 't': '\t', 'r': '\r'}
@@ -32,7 +32,7 @@ ESCAPES = {'n': '\n', 't': '\t', 'r': '\r'}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What there is to say about a line of the file. Its text is never repeated: it may hold a secret."""
+    """A note about a line of the file. It never contains the text of the line, which may be a secret."""
 
     number: int
     message: str
@@ -44,10 +44,10 @@ class Line:
 @dataclass
 class NodeEntry:
     """
-    What the file has for one node.
+    The settings of one node.
 
     Attributes:
-        line: Where it begins.
+        line: The number of the first line.
     """
 
     id: str
@@ -73,11 +73,11 @@ class NodeEntry:
 @dataclass
 class EnvFile:
     """
-    A file as it was read.
+    A parsed file.
 
     Attributes:
-        errors: What keeps it from being imported.
-        notes: What is left out.
+        errors: Why the file cannot be imported.
+        notes: The settings that are not imported.
     """
 
     nodes: list[NodeEntry] = field(default_factory=list)
@@ -87,7 +87,7 @@ class EnvFile:
 
 
 def parse(text: str) -> EnvFile:
-    """Read a file, as ProxSyncBox does. Never fails: what cannot be read is in `errors`."""
+    """Parse a file as ProxSyncBox does. It raises no exception: problems are in `errors`."""
     file = EnvFile()
     nodes: dict[str, NodeEntry] = {}
     for number, key, value in assignments(text, file):
@@ -131,7 +131,8 @@ def value_of(text: str) -> str | None:
 
 
 def take(file: EnvFile, nodes: dict[str, NodeEntry], number: int, rest: str, value: str) -> None:
-    # The longest first: "..._SSH_HOST" ends in "_HOST", too. ProxSyncBox itself loses nodes with "_" in their id.
+    # The longest suffix first, because "..._SSH_HOST" also ends in "_HOST". ProxSyncBox itself ignores nodes with "_"
+    # in their ID.
     for name in sorted(FIELDS, key=len, reverse=True):
         node_id = rest[: -len(name) - 1]
         if node_id and rest.lower().endswith(f'_{name}'):

@@ -1,4 +1,4 @@
-"""Makes endpoints of what ProxSyncBox knew, with the sites, roles and types that they name."""
+"""Creates endpoints from the settings of ProxSyncBox, with the sites, roles and types that they name."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,19 +17,19 @@ from .env_file import EnvFile, NodeEntry
 __all__ = ('Importer',)
 
 
-class Unusable(Exception):
+class UnusableEntryError(Exception):
     """An entry cannot become an endpoint."""
 
 
 @dataclass
 class Importer:
     """
-    Writes endpoints, and says what it does. The caller's transaction decides whether it stays.
+    Creates endpoints in the transaction of the caller, and records what it does.
 
     Attributes:
-        done: One line for each thing made.
-        hints: What is left to the person.
-        errors: Why an entry could not be taken over.
+        done: One line for each created or changed object.
+        hints: What the user should do afterwards.
+        errors: Why entries could not be imported.
     """
 
     file: EnvFile
@@ -48,21 +48,21 @@ class Importer:
                     self.hints.append(f'{entry.id}: there is an endpoint "{name}" already; it stays as it is.')
                 else:
                     made[name.lower()] = entry, self.make(entry)
-            except Unusable as error:
+            except UnusableEntryError as error:
                 self.errors.append(f'{entry.id} (line {entry.line}): {error}')
             except ValidationError as error:
                 self.errors += [f'{entry.id} (line {entry.line}): {text}' for text in messages_of(error)]
 
     def join(self, entry: NodeEntry, first: NodeEntry, endpoint: ProxmoxEndpoint) -> None:
-        """Tokens are the whole cluster's: the same secret is another node of the same one."""
+        """Add a host to an endpoint. Tokens belong to a cluster: an entry with the same token is another node of it."""
         if (entry.token_id, entry['token_secret']) != (first.token_id, first['token_secret']):
-            raise Unusable(
+            raise UnusableEntryError(
                 f'it has the cluster "{entry.cluster}" of {first.id}, and another token. One cluster is one endpoint: '
                 'give both entries the same token if they are nodes of it, else clusters of their own.'
             )
         endpoint.snapshot()
         endpoint.hosts = [*endpoint.hosts, entry['host']]
-        # The file holds the secrets, so they are entered again for the further host.
+        # A new host requires that the secrets are entered again; the file contains them.
         for name, secret in endpoint.secrets.items():
             if secret:
                 setattr(endpoint, name, secret.reveal())
@@ -112,7 +112,9 @@ class Importer:
     def cluster(self, entry: NodeEntry) -> Cluster:
         found = list(Cluster.objects.filter(name__iexact=entry.cluster)[:2])
         if len(found) > 1:
-            raise Unusable(f'NetBox has several clusters "{entry.cluster}". Rename one, or import this entry by hand.')
+            raise UnusableEntryError(
+                f'NetBox has several clusters "{entry.cluster}". Rename one, or import this entry by hand.'
+            )
         if found:
             return found[0]
         kind = self.find_or_make(ClusterType, self.file.cluster_type or 'Proxmox VE')
@@ -131,7 +133,7 @@ class Importer:
         if not model:
             return None
         if not maker:
-            raise Unusable(f'it names the device type "{model}" without a manufacturer.')
+            raise UnusableEntryError(f'it names the device type "{model}" without a manufacturer.')
         manufacturer = self.find_or_make(Manufacturer, maker)
         found = DeviceType.objects.filter(manufacturer=manufacturer, model__iexact=model).first()
         return found or self.created(DeviceType(manufacturer=manufacturer, model=model, slug=slug_of(model)))
@@ -141,7 +143,7 @@ class Importer:
             return
         endpoint.ssh_user = entry['ssh_user']
         endpoint.ssh_port = int(entry['ssh_port'] or 22)
-        # As ProxSyncBox: the password, if there is one, else the key.
+        # As in ProxSyncBox, a password takes precedence over a key.
         if entry['ssh_password']:
             endpoint.ssh_password = entry['ssh_password']
         elif entry['ssh_key_path']:
@@ -149,12 +151,12 @@ class Importer:
                 endpoint.ssh_private_key = Path(entry['ssh_key_path']).expanduser().read_text()
             except (OSError, UnicodeError) as error:
                 reason = getattr(error, 'strerror', None) or 'it is not a text'
-                raise Unusable(f'the SSH key {entry["ssh_key_path"]} cannot be read: {reason}.') from None
+                raise UnusableEntryError(f'the SSH key {entry["ssh_key_path"]} cannot be read: {reason}.') from None
         if entry['ssh_host'] and entry['ssh_host'] != entry['host']:
             self.hints.append(f'{endpoint.name}: SSH goes to the addresses of the nodes, not to {entry["ssh_host"]}.')
 
     def find_or_make(self, model: type[Model], name: str, **values: Any) -> Any:
-        """By name, else by slug, as ProxSyncBox does."""
+        """The object with a name, or else with its slug, as in ProxSyncBox; created if there is none."""
         objects = model._default_manager
         found = objects.filter(name__iexact=name).first() or objects.filter(slug=slug_of(name)).first()
         return found or self.created(model(name=name, slug=slug_of(name), **values))
@@ -171,7 +173,7 @@ def slug_of(name: str) -> str:
 
 
 def messages_of(error: ValidationError) -> list[str]:
-    """With the names of the fields."""
+    """The messages of an error, with the names of the fields."""
     if not hasattr(error, 'error_dict'):
         return error.messages
     return [f'{name}: {text}' for name, texts in error.message_dict.items() for text in texts]
