@@ -186,9 +186,9 @@ class ProxmoxEndpoint(
         ]
 
     @property
-    def valid_token_history(self) -> Memory:
+    def valid_token_history(self) -> TokenHistory:
         """What the token could read in earlier runs; empty if the token was changed, saved or not."""
-        return Memory() if self.has_new_token() else Memory.parse(self.token_history)
+        return TokenHistory() if self.has_new_token() else TokenHistory.parse(self.token_history)
 
     @alters_data
     def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any) -> None:

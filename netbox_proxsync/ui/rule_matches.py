@@ -76,7 +76,7 @@ def affected_guests(deleted: Collection[MappingRule], guests: QuerySet[ProxmoxGu
 
 def decided_values(guest: StoredGuest, rules: Iterable[Rule]) -> tuple[Any, ...]:
     """The values that rules set for a guest, regardless of which rule sets them."""
-    decision = decide(guest, rules)
+    decision = evaluate_rules(guest, rules)
     tags = decision.extra_tags
     return (
         *(decision.value_for(target) for target in ('skip', *TARGETS)),
@@ -131,8 +131,8 @@ def reasons_of(unread: list[dict[str, Any]] | None) -> dict[str, str]:
 
 def reading(part: str, value: Any, reasons: dict[str, str]) -> Reading[Any]:
     """
-    The value, or Unknown. A part that is unreadable for the same reason as the configuration is not listed separately,
-    so an empty value is unknown then.
+    The value, or Unreadable. A part that is unreadable for the same reason as the configuration is not listed
+    separately, so an empty value is unknown then.
     """
     reason = reasons.get(part) or (None if value else reasons.get('config'))
     return Unreadable(reason) if reason else value

@@ -266,7 +266,7 @@ class ProxmoxEndpointFingerprintsView(EndpointFormView):
         return {'field': form['fingerprint'], 'tls_mode': form['tls_mode']}
 
 
-def fingerprints_to_pin(seen: list[connection.SeenCertificate]) -> str:
+def fingerprints_to_pin(seen: list[connection.OfferedCertificate]) -> str:
     """The fingerprints to pin, one for all hosts or one for each; '' if a host did not respond."""
     fingerprints = [certificate.fingerprint for certificate in seen]
     return clean_fingerprint(', '.join(fingerprints)) if all(fingerprints) else ''

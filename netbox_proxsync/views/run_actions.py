@@ -107,7 +107,7 @@ class SyncRunApplyView(PlanView):
         rows = [(part, names.get(part.unit, ''), labelled(part.actions)) for part in page]
         plan = StoredPlan(source)
         return {
-            'whole': not source.applied_by.filter(status__in=TAKEN).exists(),
+            'whole': not source.applied_by.filter(status__in=REUSED_STATUSES).exists(),
             'numbers': change_numbers(plan.counts),
             'hidden': len(hidden),
             'shared': plan.rows().filter(unit=CLUSTER_UNIT).exclude(action__in=ChangeActionChoices.OPEN).count(),

@@ -123,7 +123,7 @@ def repair_all() -> list[str]:
     if any(problem.repairable for problem in custom_fields.problems()):
         custom_fields.repair()
         repaired.append('custom fields')
-    for branch in merging.left_behind():
+    for branch in merging.incompletely_merged():
         # `check_branches` reports a branch whose bindings cannot be merged. The other checks continue.
         with suppress(DatabaseError, ObjectDoesNotExist, ValidationError):
             merging.after_merge(branch)
