@@ -89,18 +89,22 @@ class LimitedSocket(socket.socket):
     """
 
     def recv(self, *args: Any) -> bytes:
+        """Receive bytes within the limits of the call."""
         self._limit_wait()
         return self._counted(super().recv(*args), len)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        """Receive bytes into a buffer within the limits of the call."""
         self._limit_wait()
         return self._counted(super().recv_into(*args, **kwargs), int)
 
     def send(self, *args: Any) -> int:
+        """Send bytes within the time limit of the call."""
         self._limit_wait()
         return super().send(*args)
 
     def sendall(self, *args: Any) -> None:
+        """Send all bytes within the time limit of the call."""
         self._limit_wait()
         super().sendall(*args)
 
