@@ -50,20 +50,25 @@ class Networks:
             return None
         if nic.bridge is None:
             return NONE
-        vnet: Vnet | None = self.vnets.get(nic.bridge)
+        vnet = self.vnets.get(nic.bridge)
         if vnet is None:
-            if self.may_be_vnet(guest, nic):
-                return None
-        elif not known(vnet.vlan_id):
+            return None if self.may_be_vnet(guest, nic) else self.tagging(guest, nic, self.bridge_of(guest, nic))
+        if not known(vnet.vlan_id):
             return None
-        elif vnet.vlan_id:
-            # Tags of the guest are nested in this VLAN.
-            return Membership.of(vnet.vlan_id)
+        # The tags of the guest are nested in the VLAN of the virtual network.
+        return Membership.of(vnet.vlan_id) if vnet.vlan_id else self.tagging(guest, nic, vnet)
+
+    def tagging(self, guest: Guest, nic: Nic, bridge: NodeInterface | Vnet | None) -> Membership | None:
+        """
+        The VLANs of a NIC by its own configuration and its bridge; None if they are not known.
+
+        Args:
+            bridge: A bridge, or a virtual network without a VLAN; None if there is none, or if it was not read.
+        """
         if not known(nic.vlan_tag) or not known(nic.trunks):
             return None
         if nic.vlan_tag or nic.trunks:
             return Membership.of(nic.vlan_tag, nic.trunks)
-        bridge = vnet or self.bridge_of(guest, nic)
         if bridge is None:
             # A bridge that does not exist forwards nothing.
             is_read = self.vnets_read and guest.node in self.read_nodes and not self.may_be_bridge(guest, nic)
