@@ -133,6 +133,17 @@ def test_a_guest_whose_retirement_was_reverted_is_retired_again():
     assert change_of(netbox.existing, VM, now=LATE) is None
 
 
+def test_a_retired_guest_with_its_marks_is_not_retired_again():
+    netbox = synced()
+    bound = netbox.bindings[VM]
+    netbox.bindings[VM] = replace(bound, missing_since=NOW)
+    netbox.edit('vm', bound.pointer, status='decommissioning', cf_vm_status='Deleted')
+    assert change_of(netbox.existing, VM) is None
+    # The binding does not store the marks, so it is not certain that the sync wrote them.
+    change = change_of(netbox.existing, VM, settings=DELETING, now=LATE)
+    assert change.action is Action.CONFLICT
+
+
 def test_a_retired_guest_is_not_deleted_while_objects_of_others_depend_on_it():
     netbox = synced()
     netbox.sync(EMPTY, DELETING)
