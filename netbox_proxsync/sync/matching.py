@@ -127,7 +127,7 @@ def notice_of_waiting(nodes: tuple[str, ...], units: list[str]) -> Notice:
 
 
 def without_kept(existing: Existing, absent_of_kind: Sequence[Bound], absences: Absences, matches: Matches) -> Existing:
-    """What exists, with what of a kind is not gone although it was not found."""
+    """What exists, without the absent bindings of a kind that are not gone among those that are gone."""
     kept = {(bound.kind, bound.key) for bound in absent_of_kind} - absences.gone
     matches.kept |= kept
     matches.remembered |= absences.remembered

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.kind import ResolvedObjects
 from netbox_proxsync.sync.kinds.interface import find_interface
@@ -264,3 +266,34 @@ def test_a_disk_and_a_port_are_adopted_by_their_names():
     netbox.sync(inventory(guest(), nodes=(node(interfaces=(node_interface('eno1'),)),)), NODES)
     assert netbox.bindings['device', 'node/pve1'].pointer == device
     assert netbox.bindings['node_interface', 'node/pve1/eno1'].pointer == port
+
+
+@pytest.mark.parametrize(
+    ('guests', 'nodes', 'subject', 'words'),
+    [
+        (
+            1,
+            1,
+            'qemu/100',
+            'qemu/100 is not listed by Proxmox VE and may be on the offline node pve1. It stays',
+        ),
+        (
+            2,
+            1,
+            'guests',
+            '2 guests (qemu/100, qemu/101) are not listed by Proxmox VE and may be on the',
+        ),
+        (2, 2, 'guests', 'may be on the offline nodes pve1, pve2. They stay unchanged.'),
+    ],
+)
+def test_guests_that_wait_for_a_node_are_named_once(guests, nodes, subject, words):
+    found = [guest(100 + number, f'vm{number}', ()) for number in range(guests)]
+    netbox = synced(inventory(*found))
+    offline = tuple(node(f'pve{number + 1}', online=False) for number in range(nodes))
+    (notice,) = plan(inventory(nodes=offline), netbox.existing).notices
+    assert notice.subject == subject
+    assert words in notice.message
+    # Neither an unmanaged nor a retired guest waits.
+    for bound in [bound for bound in netbox.bindings.values() if bound.kind == 'vm']:
+        netbox.bindings['vm', bound.key] = replace(bound, unmanaged=True)
+    assert plan(inventory(nodes=offline), netbox.existing).notices == ()

@@ -7,7 +7,7 @@ import pytest
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from netbox_proxsync.sync.changes import Action
-from netbox_proxsync.sync.removal import may_be_deleted
+from netbox_proxsync.sync.removal import may_be_deleted, removal
 from netbox_proxsync.sync.state import Existing, ValueLimits
 from netbox_proxsync.sync.values import Pointer
 from tests.sync.builders import NOW, SETTINGS, NetBox, config, disk, guest, inventory, node, node_interface, plan
@@ -55,8 +55,14 @@ def test_a_guest_that_is_gone_stays_where_the_endpoint_leaves_guests():
     assert change_of(synced().existing, VM, settings=leaving) is None
 
 
-def test_the_cluster_stays_without_any_guests():
-    assert plan(EMPTY, synced().existing).counts.get('cluster') is None
+def test_the_cluster_is_never_removed():
+    netbox = synced()
+    assert plan(EMPTY, netbox.existing).counts.get('cluster') is None
+    cluster = netbox.bindings['cluster', 'cluster']
+    record = netbox.existing.by_pointer[cluster.pointer]
+    assert removal(cluster, record, netbox.existing, DELETING, LATE) is None
+    missing = replace(cluster, missing_since=NOW)
+    assert removal(missing, record, netbox.existing, DELETING, LATE) is None
 
 
 @pytest.mark.parametrize(('status', 'written'), [('active', True), ('planned', False), ('decommissioning', False)])
