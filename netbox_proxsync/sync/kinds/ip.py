@@ -114,7 +114,7 @@ class IPKind(Kind):
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
-        """The nodes whose addresses were read, and the guests with at least one source of addresses."""
+        """The nodes whose addresses were read, and the guests whose configurations were read."""
         # Completeness is decided per NIC: see `judge`.
         nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if addresses_are_read(node)]
         return nodes + [guest.key for guest in guests_of(inventory, settings) if reading_of(guest) is not None]
@@ -187,7 +187,7 @@ class IPKind(Kind):
         return [with_role(item, resolved) for item in items]
 
     def memory(self, item: Item, last: Mapping[str, Value], is_bound: bool) -> dict[str, Value]:
-        """Also remember the sources of the address, and forget since when it was absent."""
+        """Also store the sources of the address, and no longer the number of reads that did not find it."""
         source = sources_of(item, last, is_bound)
         kept = {name: value for name, value in forget_absence(last).items() if name != SOURCE}
         return {**kept, **item.identity, **({SOURCE: source} if source else {})}
@@ -195,7 +195,7 @@ class IPKind(Kind):
     def verify_binding(
         self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
     ) -> Conflict | None:
-        """Refuse a record that is assigned to another interface, or whose address has another record there."""
+        """Refuse a record that a user assigned elsewhere, or unassigned while the interface has another one."""
         claim = AddressHints.of(item).claim
         if claim.conflict:
             return claim.conflict

@@ -129,7 +129,7 @@ class VMKind(Kind):
         return key.partition('/')[0]
 
     def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
-        """Replace a role and a tenant that a rule set before and sets no longer."""
+        """Clear a role and a tenant that a rule set before and that nothing sets now."""
         return [take_back(item, ('role', 'tenant'), existing, settings) for item in items]
 
     def recognition(
