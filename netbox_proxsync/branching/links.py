@@ -55,7 +55,7 @@ def object_urls(branch_id: str, rows: Iterable[NamesObject]) -> dict[int, str]:
 def addresses(wanted: dict[type[Model], dict[int, list[int]]]) -> dict[int, str]:
     """The URLs of objects in the active branch, by the primary key of the change."""
     return {
-        pk: str(cast('HasPage', instance).get_absolute_url())
+        pk: str(cast(HasPage, instance).get_absolute_url())
         for model, by_object in wanted.items()
         for instance in model._base_manager.filter(pk__in=by_object)
         for pk in by_object[instance.pk]

@@ -180,6 +180,12 @@ class RecordReader:
         return Binding.objects.filter(self.kept, kind=kind).values('object_id')
 
     def record(self, kind: str, instance: NetBoxModel, hints: Hints) -> Record:
+        """
+        A NetBox object as plain data.
+
+        Args:
+            hints: What only this kind needs to recognize the object.
+        """
         return Record(
             pointer=pointer_to(instance),
             values=read_all(instance, self.names[kind]),
@@ -307,6 +313,7 @@ class RecordReader:
         return rows
 
     def devices(self) -> Iterable[Device]:
+        """The bound devices, and those at the endpoint's site with the name of a node."""
         names = [DeviceHints.of(item).name for item in self.items if item.kind == 'device']
         rows: Iterable[Device] = self.with_relations(Device.objects.annotate(folded=Lower('name'))).filter(
             Q(pk__in=self.bound('device'))
@@ -315,6 +322,7 @@ class RecordReader:
         return rows
 
     def device_record(self, device: Device) -> Record:
+        """A device as plain data."""
         return self.record('device', device, NamedRecordHints(name=(device.name or '').lower()))
 
     def devices_elsewhere(self) -> Iterable[Device]:
@@ -394,6 +402,7 @@ class RecordReader:
         return rows
 
     def ips(self) -> Iterable[IPAddress]:
+        """The bound IP addresses, and all records of the addresses that guests and nodes have, in any VRF."""
         wanted = [AddressHints.of(item).host for item in self.items if item.kind == 'ip']
         rows: Iterable[IPAddress] = (
             IPAddress.objects.annotate(wanted_host=Cast(Host('address'), output_field=IPAddressField()))

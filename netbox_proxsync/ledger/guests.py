@@ -79,6 +79,13 @@ class GuestStateRecorder:
             save(differing, gone)
 
     def state_columns(self, row: ProxmoxGuest, standing: GuestState | None, machines: Machines) -> dict[str, Any]:
+        """
+        The columns of a guest's row that depend on its state.
+
+        Args:
+            standing: The state; None if the run leaves the guest out, which is recorded as ignored.
+            machines: See `machines`.
+        """
         if row.ignored or standing is None:
             standing = IGNORED
         # The virtual machine of an ignored guest may not be bound any more, and one to be adopted is not bound yet. It

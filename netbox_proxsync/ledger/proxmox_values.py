@@ -63,5 +63,6 @@ def clear_written_values(endpoint: ProxmoxEndpoint) -> None:
 
 
 def stored_of(endpoint: ProxmoxEndpoint) -> dict[Identity, Any]:
+    """The stored values of Proxmox VE that differ from those of the bindings, as JSON, by (kind, key)."""
     rows = Binding.objects.filter(endpoint=endpoint).exclude(proxmox_values={}).order_by()
     return {(kind, key): seen for kind, key, seen in rows.values_list('kind', 'key', 'proxmox_values')}

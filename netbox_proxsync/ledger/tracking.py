@@ -23,6 +23,7 @@ __all__ = (
 
 
 def request_for(user: AnyUser, request_id: UUID) -> NetBoxFakeRequest:
+    """The request that the change log and the events of NetBox require. It has no content, only a user and an ID."""
     return NetBoxFakeRequest(
         {
             'id': request_id,

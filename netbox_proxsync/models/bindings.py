@@ -125,8 +125,3 @@ class Binding(models.Model):
     def display_values(self) -> dict[str, str]:
         """The values that were last written, as texts for display. Guests control them: escape them."""
         return {name: show(decode(value)) for name, value in self.values.items()}
-
-    @property
-    def display_proxmox_values(self) -> dict[str, str]:
-        """The values that Proxmox VE reports where they differ, as texts for display. Escape them."""
-        return {name: show(decode(value)) for name, value in self.proxmox_values.items()}

@@ -160,7 +160,6 @@ class MappingRule(PrimaryModel):
         help_text=_("NetBox tags beside the guest's own. Those of all rules that match add up."),
     )
 
-    TEXT_CONDITIONS = ('guest_tags', 'pools', 'nodes')
     CONDITIONS = (
         'endpoint', 'guest_type', 'name_pattern', 'guest_tags', 'pools', 'nodes', 'vmid_min', 'vmid_max', 'template',
     )  # fmt: skip

@@ -143,6 +143,7 @@ def visible_notices(notices: Iterable[Notice]) -> Iterable[Notice]:
 
 
 def node_data(node: Node, before: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The state of a node as JSON. Values that were not read are taken from the previous state, `before`."""
     facts = node.facts if known(node.facts) else None
     served = certificate_served(node.certificates) if known(node.certificates) else None
     values = {
@@ -158,6 +159,7 @@ def node_data(node: Node, before: dict[str, Any], now: datetime) -> dict[str, An
 
 
 def node_from(data: dict[str, Any]) -> NodeState:
+    """The node of a stored state."""
     expires, since = data['expires'], data.get('offline_since')
     return NodeState(
         **{
@@ -169,12 +171,15 @@ def node_from(data: dict[str, Any]) -> NodeState:
 
 
 def shown_from(data: dict[str, Any] | None) -> Expiry | None:
+    """The certificate of the host of a stored state; None if it was not read."""
     return Expiry(name=data['name'], expires=at(data['expires'])) if data else None
 
 
 def at(seconds: int) -> datetime:
+    """The time of a Unix timestamp (seconds), in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def value_of[T](reading: Reading[T]) -> T | None:
+    """The value of a reading; None if it could not be read."""
     return reading if known(reading) else None

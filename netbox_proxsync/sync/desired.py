@@ -78,6 +78,7 @@ def with_plain_lines(item: Item) -> Item:
 
 
 def plain_value(value: Value) -> Value:
+    """The value with the line ends that `ledger.fields` reads, also within names of shared objects and within sets."""
     match value:
         case Shared():
             return replace(value, name=plain_lines(value.name))

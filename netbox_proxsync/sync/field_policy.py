@@ -41,6 +41,7 @@ def clean_policy(policy: Any) -> dict[str, str]:
 
 
 def mistakes_in(name: str, choice: Any, fields: Mapping[str, Field]) -> Iterator[str]:
+    """Why an entry of a policy is not valid, as sentences for the administrator; at most one."""
     if name not in fields:
         yield f'"{name}" is not a field whose owner can be chosen. {suggestion(name, fields)}'
     elif choice not in choices_for(fields[name]):
@@ -48,6 +49,7 @@ def mistakes_in(name: str, choice: Any, fields: Mapping[str, Field]) -> Iterator
 
 
 def suggestion(name: str, fields: Mapping[str, Field]) -> str:
+    """A sentence that helps to correct the name of a field: similar names, or the fields of its kind, or all kinds."""
     if close := get_close_matches(name, fields, n=3):
         return f'Did you mean {" or ".join(close)}?'
     kind = name.partition('.')[0]

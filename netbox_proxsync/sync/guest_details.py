@@ -64,6 +64,7 @@ def nic_details(nic: Nic, addresses: NicAddresses | None) -> dict[str, Any]:
 
 
 def guest_only_details(interface: GuestOnlyInterface) -> dict[str, Any]:
+    """An interface that only exists within the guest, as JSON."""
     return {
         'name': interface.name,
         'mac': interface.mac,
@@ -74,10 +75,12 @@ def guest_only_details(interface: GuestOnlyInterface) -> dict[str, Any]:
 
 
 def ignored_details(ignored: IgnoredAddress) -> dict[str, Any]:
+    """An address that is not synced, as JSON, with the reason."""
     return {'address': ignored.text, 'guest_interface': ignored.guest_interface, 'reason': ignored.reason}
 
 
 def address_details(address: Address) -> dict[str, Any]:
+    """An address with its origin, as JSON."""
     return {
         # If the source has no prefix length, that of `interface` has no meaning.
         'address': str(address.interface if address.has_prefix else address.interface.ip),

@@ -57,6 +57,12 @@ def compile_pattern(text: str, kind: str = GLOB) -> Pattern:
 
 
 def compile_regex(text: str) -> 're2._Regexp':
+    """
+    The compiled regular expression, which ignores case.
+
+    Raises:
+        PatternError: It is invalid, or too large.
+    """
     options = re2.Options()
     options.max_mem = MAX_SIZE
     options.case_sensitive = False
@@ -69,6 +75,7 @@ def compile_regex(text: str) -> 're2._Regexp':
 
 
 def explain(error: Exception) -> str:
+    """The reason of an error of RE2, as a sentence for the administrator."""
     reason = error.args[0] if error.args else ''
     reason = reason.decode('utf-8', 'replace') if isinstance(reason, bytes) else str(reason)
     if 'too large' in reason or 'repetition size' in reason:
@@ -105,6 +112,7 @@ def glob_to_regex(glob: str) -> str:
 
 
 def escaped_class(characters: str) -> str:
+    """The characters of a bracket expression with those escaped that have a special meaning there."""
     return ''.join(f'\\{character}' if character in r'\[]^' else character for character in characters)
 
 

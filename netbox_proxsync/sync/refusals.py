@@ -159,6 +159,7 @@ def demand_of_shared(value: Shared, existing: Existing) -> Demand | None:
 
 
 def shown(found: set[str]) -> str:
+    """The first names in alphabetical order, and the number of the others."""
     names: Sequence[str] = sorted(found)
     more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
     return ', '.join(names[:SHOWN]) + more

@@ -184,6 +184,7 @@ def evaluate_rules(guest: RuleGuest, rules: Iterable[Rule]) -> Decision:
 
 
 def evaluate_in_order(guest: RuleGuest, rules: Sequence[Rule]) -> Decision:
+    """What the rules set for a guest. They are given in the order of `in_order`."""
     # Rules that do not match set nothing.
     results = ((rule, matches(rule, guest)) for rule in rules)
     found = [(rule, result) for rule, result in results if result is not False]
@@ -200,6 +201,7 @@ type Found = Sequence[tuple[Rule, Reading[bool]]]
 
 
 def decide_target(found: Found, target: str) -> Reading[Decided[Pointer] | None]:
+    """What the first rule sets that has a value for a target; Unreadable if it is not known whether it matches."""
     for rule, result in found:
         value: Pointer | None = getattr(rule.outcome, target)
         if value is not None:
@@ -221,6 +223,7 @@ def decide_skip(found: Found) -> Reading[Decided[bool] | None]:
 
 
 def decide_tags(found: Found) -> Reading[tuple[Decided[Pointer], ...]]:
+    """The tags of all matching rules; Unreadable if it is not known whether a rule with tags matches."""
     tags: dict[Pointer, Decided[Pointer]] = {}
     for rule, result in found:
         if rule.outcome.extra_tags and not known(result):
@@ -262,15 +265,18 @@ def conditions(rule: Rule, guest: RuleGuest) -> Iterator[Reading[bool]]:
 
 
 def in_pools(pool: str | None, pools: Iterable[str]) -> bool:
+    """Whether a pool is one of some pools or within one of them; nested pools are written as a/b."""
     return pool is not None and any(pool == wanted or pool.startswith(f'{wanted}/') for wanted in pools)
 
 
 def has_tags(tags: Iterable[str], rule: Rule) -> bool:
+    """Whether a guest has all, or any, of the tags of the rule. Case is ignored."""
     wanted, present = folded(rule.guest_tags), folded(tuple(tags))
     return wanted <= present if rule.tag_match == ALL else bool(wanted & present)
 
 
 def has_name(name: str, rule: Rule) -> Reading[bool]:
+    """Whether a name matches the pattern of the rule; Unreadable if the pattern is not valid."""
     try:
         return compile_pattern(rule.name_pattern, rule.pattern_type).matches(name)
     except PatternError as error:
@@ -280,4 +286,5 @@ def has_name(name: str, rule: Rule) -> Reading[bool]:
 
 @lru_cache(maxsize=4096)
 def folded(texts: tuple[str, ...]) -> frozenset[str]:
+    """The texts for comparisons that ignore case."""
     return frozenset(text.casefold() for text in texts)

@@ -60,6 +60,7 @@ def change_from_json(
 
 
 def field_from_json(data: Mapping[str, Any]) -> FieldChange:
+    """The change of a field that was stored."""
     return FieldChange(
         name=data['name'],
         owner=Owner(data['owner']),

@@ -117,6 +117,16 @@ def test_each_answer_missing_or_garbled(standin, path, body):
     assert report.version == '9.2.11'
 
 
+def test_an_empty_name_of_the_cluster_is_no_name(standin):
+    pve = standin(CLUSTER)
+    rows = [
+        {'type': 'cluster', 'name': '', 'nodes': 1, 'quorate': 1},
+        {'type': 'node', 'name': 'pve1', 'online': 1, 'ip': '10.0.0.1'},
+    ]
+    pve.fail('/cluster/status', 200, 'OK', body={'data': rows})
+    assert check(connection(pve)).cluster_name is None
+
+
 @pytest.mark.filterwarnings('ignore:Unverified HTTPS')
 def test_unverified(standin):
     report = check(connection(standin(CLUSTER), tls_mode='off', fingerprint=''))

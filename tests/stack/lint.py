@@ -13,6 +13,8 @@ CHECKS = (
     # Which part may import which: see [tool.importlinter] in pyproject.toml.
     ('lint-imports', '--cache-dir', str(STACK / 'import-linter'), '--no-logo'),
     ('interrogate', '--config', 'pyproject.toml'),
+    # Unused code. Names that are used in ways that it cannot find are in [tool.vulture] and in unused.py.
+    ('vulture',),
     # mypy's plugin for Django reads NetBox's settings and models. It needs no database.
     ('mypy', '--cache-dir', str(STACK / 'mypy')),
 )

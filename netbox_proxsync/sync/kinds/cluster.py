@@ -43,6 +43,7 @@ class ClusterKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        """Yield the one cluster. It has no name if that could not be read."""
         name = cluster_name(inventory)
         values: dict[str, Value] = {'type': settings.cluster_type or DEFAULT_TYPE}
         if name:
@@ -57,6 +58,7 @@ class ClusterKind(Kind):
         yield Item(kind=self.name, key=CLUSTER_KEY, unit='', label=label, values=values)
 
     def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        """Name a new cluster after the endpoint if its own name could not be read."""
         # Without Sys.Audit, a token cannot read the name of the cluster. The name of the endpoint is used until it can.
         if settings.cluster or any(existing.bound_record(item) for item in items):
             return items
@@ -65,6 +67,7 @@ class ClusterKind(Kind):
     def adopt(
         self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Record | Conflict | None:
+        """The cluster that is chosen on the endpoint, otherwise the only one with the name, at the endpoint's site."""
         if settings.cluster:
             return existing.by_pointer.get(settings.cluster)
         found = existing.find(self.name, 'name', str(item.values['name']).lower())
@@ -79,6 +82,7 @@ class ClusterKind(Kind):
     def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
+        """Leave out the site unless the cluster was created by a run, or is created by this one."""
         # NetBox moves every virtual machine of a cluster to the site of the cluster (virtualization.signals). In a
         # cluster that a user created, that would overwrite the sites that the user chose.
         bound = existing.bindings.get((self.name, CLUSTER_KEY))
@@ -88,6 +92,7 @@ class ClusterKind(Kind):
     def verify_binding(
         self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
     ) -> Conflict | None:
+        """Refuse a cluster that another endpoint manages."""
         if owner := existing.foreign.get(record.pointer):
             return Conflict(
                 f'The cluster "{record.pointer.label}" is managed by another endpoint (ID {owner}). Two endpoints '
@@ -99,6 +104,7 @@ class ClusterKind(Kind):
 
 
 def without(values: Mapping[str, Value], name: str) -> Mapping[str, Value]:
+    """The values except one."""
     return {key: value for key, value in values.items() if key != name}
 
 

@@ -69,6 +69,7 @@ class DeviceKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        """Yield one device for each node. Sizes are in GiB; the serial number is left out if it was not read."""
         for node in nodes_of(inventory, settings):
             serial = serial_of(node)
             values = {
@@ -95,6 +96,7 @@ class DeviceKind(Kind):
             )
 
     def omissions(self, inventory: Inventory, settings: Settings) -> Iterable[Notice]:
+        """Report that no nodes are synced because the endpoint has no site."""
         if settings.sync_nodes and not settings.site:
             yield Notice(
                 subject='nodes',
@@ -103,16 +105,22 @@ class DeviceKind(Kind):
             )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        """All devices, if the cluster has quorum and its members were read."""
         # Without quorum, or without the privilege to read the members, the list may be incomplete.
         whole = inventory.quorate is True and known(inventory.cluster_name)
         return [SCOPE] if whole and nodes_of(inventory, settings) else []
 
     def scope(self, key: str, unit: str) -> str:
+        """One scope for all devices: the list of nodes is read as a whole."""
         return SCOPE
 
     def adopt(
         self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Record | Conflict | None:
+        """
+        The device at the endpoint's site with the name of the node, if it is in the cluster, or if it is in no cluster
+        and has the role of the nodes or the serial number of this one. Others that may be the node are a conflict.
+        """
         cluster = resolved.get(CLUSTER, CLUSTER_KEY)
         found = [
             record
@@ -137,9 +145,11 @@ class DeviceKind(Kind):
     def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
+        """Leave out a status and a device type that would overwrite better ones."""
         return [adjust_status(item, existing, resolved) for item in items]
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
+        """Report management addresses that could not be assigned to an interface."""
         return faults_of(items)
 
 
@@ -242,6 +252,7 @@ def reported(facts: NodeFacts) -> dict[str, Value]:
 
 
 def in_gib(size: Reading[int | None]) -> Reading[int | None]:
+    """A size in bytes as whole GiB, rounded; None and Unreadable are returned unchanged."""
     return round(size / GIB) if known(size) and size is not None else size
 
 

@@ -31,6 +31,7 @@ class DiskKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        """Yield the disks of the guests whose configurations were read. Sizes are in the unit of NetBox, at least 1."""
         for guest in guests_of(inventory, settings):
             for disk in guest.config.disks if known(guest.config) else ():
                 yield Item(
@@ -44,11 +45,13 @@ class DiskKind(Kind):
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        """The guests whose configurations were read."""
         return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
 
     def adopt(
         self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Record | Conflict | None:
+        """The unbound disk of the virtual machine with the name."""
         vm = resolved.get(GUEST, item.unit)
         for record in existing.find(self.name, 'machine', vm):
             if vm and record.values['name'] == item.values['name'] and record.pointer not in existing.bound_to:

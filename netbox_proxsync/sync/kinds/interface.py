@@ -53,6 +53,7 @@ class InterfaceKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        """Yield the NICs of the guests whose configurations were read."""
         networks = Networks(inventory)
         for guest in guests_of(inventory, settings):
             if not known(guest.config):
@@ -79,20 +80,24 @@ class InterfaceKind(Kind):
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        """The guests whose configurations were read."""
         return [guest.key for guest in guests_of(inventory, settings) if known(guest.config)]
 
     def adopt(
         self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Record | Conflict | None:
+        """The interface of the virtual machine with the MAC address, otherwise with one of the names."""
         hints = InterfaceHints.of(item)
         return find_interface(item.kind, resolved.get(GUEST, item.unit), hints.mac, hints.names, existing, resolved)
 
     def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
+        """Choose VLANs. Leave out the name of an existing interface if the guest does not report one now."""
         return choose_vlans([without_untold_name(item, resolved) for item in items], existing, resolved)
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
+        """Report VLANs that NetBox does not have."""
         return missing_vlans(items, 'Guests')
 
 

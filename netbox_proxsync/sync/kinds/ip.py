@@ -67,6 +67,9 @@ class IPKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        """
+        Yield the addresses of the nodes and the guests. VRFs and missing prefix lengths are added by `resolve_values`.
+        """
         yield from node_addresses(inventory, settings)
         for guest in guests_of(inventory, settings):
             decision = decision_of(guest, settings)
@@ -111,11 +114,16 @@ class IPKind(Kind):
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        """The nodes whose addresses were read, and the guests whose configurations were read."""
         # Completeness is decided per NIC: see `judge`.
         nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if addresses_are_read(node)]
         return nodes + [guest.key for guest in guests_of(inventory, settings) if reading_of(guest) is not None]
 
     def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        """
+        Add VRFs and prefix lengths. Leave out addresses that were only configured and never received, and those beyond
+        the limit per guest.
+        """
         settled = [self.resolve_one(item, existing, settings) for item in items]
         wanted = [item for item in settled if not is_wish_that_was_not_granted(item, existing)]
         return within_limit(wanted, existing, settings.address_limit)
@@ -146,33 +154,40 @@ class IPKind(Kind):
         resolved: ResolvedObjects,
         settings: Settings,
     ) -> Absences:
+        """Decide for each NIC whether its sources were read well enough that an address is gone."""
         return judge_addresses(absent, items, desired, existing, resolved, settings)
 
     def arrange(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
+        """Decide which item may have the record of an address that several guests or nodes have."""
         return tuple(with_claims(items, decide_claims(items, existing, resolved, settings)))
 
     def adopt(
         self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Record | Conflict | None:
+        """The record that the item was granted by `arrange`; a shared address of nodes has one record for each node."""
         hints = AddressHints.of(item)
         if not hints.is_shared:
             return hints.claim.conflict or hints.claim.record
         return hints.claim.conflict or adopt_beside(item, existing, resolved)
 
     def missing_policy(self, settings: Settings) -> str:
+        """The endpoint's choice for missing addresses."""
         return settings.missing_addresses
 
     def machine_of(self, record: Record) -> Pointer | None:
+        """The virtual machine or device of the interface to which the address is assigned."""
         return AddressRecordHints.of(record).machine
 
     def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
+        """Add the role that NetBox requires of several records of one address."""
         return [with_role(item, resolved) for item in items]
 
     def memory(self, item: Item, last: Mapping[str, Value], is_bound: bool) -> dict[str, Value]:
+        """Also store the sources of the address, and no longer the number of reads that did not find it."""
         source = sources_of(item, last, is_bound)
         kept = {name: value for name, value in forget_absence(last).items() if name != SOURCE}
         return {**kept, **item.identity, **({SOURCE: source} if source else {})}
@@ -180,6 +195,7 @@ class IPKind(Kind):
     def verify_binding(
         self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
     ) -> Conflict | None:
+        """Refuse a record that a user assigned elsewhere, or unassigned while the interface has another one."""
         claim = AddressHints.of(item).claim
         if claim.conflict:
             return claim.conflict

@@ -29,6 +29,7 @@ class MACKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        """Yield the MAC addresses of the NICs of nodes and guests."""
         yield from node_macs(inventory, settings)
         for guest in guests_of(inventory, settings):
             for nic in guest.config.nics if known(guest.config) else ():
@@ -37,6 +38,7 @@ class MACKind(Kind):
                     yield item_of(mac_key(guest, nic), guest.key, nic.mac, interface)
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        """The nodes and guests of which every MAC address was read."""
         nodes = [
             node_key(node.name)
             for node in nodes_of(inventory, settings)
@@ -53,6 +55,9 @@ class MACKind(Kind):
     def adopt(
         self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Record | Conflict | None:
+        """
+        The unbound record of the address on the interface, the primary one first, otherwise the only unassigned one.
+        """
         hints = MACHints.of(item)
         interface = resolved.get(hints.interface.kind, hints.interface.key)
         free = [
@@ -70,6 +75,7 @@ class MACKind(Kind):
     def verify_binding(
         self, item: Item, record: Record, existing: Existing, resolved: ResolvedObjects
     ) -> Conflict | None:
+        """Refuse a record that a user assigned to another interface."""
         wanted = MACHints.of(item).interface
         holder = record.values['assigned_object']
         if holder is None or holder == resolved.get(wanted.kind, wanted.key):

@@ -82,17 +82,20 @@ class NodeInterfaceKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        """Yield the interfaces of the nodes whose network configurations were read."""
         vnets = {vnet.name: vnet for vnet in inventory.vnets} if known(inventory.vnets) else {}
         for node in nodes_of(inventory, settings):
             if known(node.interfaces):
                 yield from items_of(node, node.interfaces, vnets, settings)
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        """The nodes whose network configurations were read."""
         return [node_key(node.name) for node in nodes_of(inventory, settings) if known(node.interfaces)]
 
     def adopt(
         self, item: Item, existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Record | Conflict | None:
+        """The interface of the device with the MAC address, otherwise with the name."""
         names = (str(item.values['name']),)
         device = resolved.get(DEVICE, item.unit)
         return find_interface(item.kind, device, PortHints.of(item).mac, names, existing, resolved)
@@ -100,9 +103,11 @@ class NodeInterfaceKind(Kind):
     def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
+        """Choose VLANs. Keep the type of an existing interface, and clear relations that NetBox refuses for it."""
         return choose_vlans([possible(item, existing, resolved) for item in items], existing, resolved)
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
+        """Report VLANs that NetBox does not have, and faults of the network configurations."""
         yield from missing_vlans(items, 'Nodes')
         yield from faults_of(items)
 

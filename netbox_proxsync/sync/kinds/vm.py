@@ -88,6 +88,10 @@ class VMKind(Kind):
     )
 
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
+        """
+        Yield the guests that are synced. A guest whose configuration or name was not read is partial: no virtual
+        machine is created for it.
+        """
         cpus = {node.name: node.cpus for node in inventory.nodes}
         nodes = {node.name for node in nodes_of(inventory, settings)}
         vmids, keys = frozenset(guest.vmid for guest in inventory.guests), keys_by_name(inventory)
@@ -114,25 +118,30 @@ class VMKind(Kind):
             )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
+        """The types of guests (VMs, containers) that are synced, if all guests were listed."""
         if inventory.guests_incomplete is not None:
             return []
         wanted = {GuestType.QEMU: settings.sync_vms, GuestType.LXC: settings.sync_containers}
         return [str(guest_type) for guest_type, is_wanted in wanted.items() if is_wanted]
 
     def scope(self, key: str, unit: str) -> str:
+        """The type of the guest, which is the first part of its key: 'qemu' or 'lxc'."""
         return key.partition('/')[0]
 
     def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
+        """Clear a role and a tenant that a rule set before and that nothing sets now."""
         return [take_back(item, ('role', 'tenant'), existing, settings) for item in items]
 
     def recognition(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> GuestRecognition:
+        """Compare all guests with all unbound virtual machines, since two guests may resemble the same one."""
         return GuestRecognition(items, existing, resolved, settings)
 
     def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
+        """Choose names that are free in the cluster, and prefer existing values to those of less reliable sources."""
         names = free_names(items, existing, resolved, settings.owner(self.name, 'name', Owner.EDITORIAL))
         named = [
             replace(item, values={**item.values, 'name': names[item.key]}) if item.key in names else item
@@ -149,6 +158,7 @@ class VMKind(Kind):
         existing: Existing,
         settings: Settings,
     ) -> Item:
+        """Choose the primary addresses among those that are written or stay."""
         leaves_missing = settings.missing_addresses == 'leave'
         return guest_addresses.with_primary_addresses(
             item, record, parts.get(ADDRESS, ()), kept, existing, leaves_missing

@@ -106,12 +106,15 @@ class TextReader(HTMLParser):
         self.parts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Separate the text before and after the tag."""
         self.separate(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        """Separate the text before and after the tag."""
         self.separate(tag)
 
     def handle_data(self, data: str) -> None:
+        """Collect a piece of text."""
         self.parts.append(data)
 
     def separate(self, tag: str) -> None:

@@ -1,0 +1,108 @@
+"""
+Names that vulture takes for unused although something outside of the package's Python code uses them. It reads this
+file, and nothing runs it. Names that NetBox, Django and their libraries define are in pyproject.toml.
+"""
+
+# Templates (netbox_proxsync/templates) display these.
+_.display_field_policy
+_.display_values
+_.in_netbox
+_.object_url
+_.was_written
+_.without_heading
+
+# Tables and panels name the property of the model by this text.
+_.vmid_range
+
+# The API and the command `proxsync_check` read these fields of a report by their names.
+_.nodes_online
+_.nodes_total
+
+# Members of enumerations that are made from answers of Proxmox VE.
+_.ETH
+_.OVS_PORT
+
+# Filters, and the fields of their forms: each is a parameter of the lists and of the API.
+cluster_group_id
+cluster_type_id
+created__gte
+created__lte
+extra_tag
+extra_tag_id
+guest_role_id
+has_virtual_machine
+node_device_type_id
+node_role_id
+platform_id
+q
+tenant_id
+user_id
+vlan_group_id
+
+# Fields of the GraphQL schema.
+endpoint_name
+mapping_rules
+proxsync_binding
+proxsync_binding_list
+proxsync_change
+proxsync_change_list
+proxsync_endpoint
+proxsync_endpoint_list
+proxsync_endpoints
+proxsync_guest
+proxsync_guest_list
+proxsync_guests
+proxsync_mapping_rule
+proxsync_mapping_rule_list
+proxsync_node
+proxsync_run
+proxsync_run_list
+
+# Fields of serializers get their values from these methods.
+_.get_candidates
+_.get_duration
+_.get_messages
+_.get_units
+
+# Classes that are imported for annotations in quotes only.
+BigIntegerLookup
+BranchRow
+ClusterFilter
+ClusterGroupFilter
+ClusterGroupType
+ClusterTypeFilter
+ClusterTypeType
+ContentTypeFilter
+DataclassInstance
+DeviceRoleFilter
+DeviceRoleType
+DeviceTypeFilter
+DeviceTypeType
+IntegerLookup
+PlatformFilter
+PlatformType
+SiteFilter
+SiteType
+StrPromise
+StringArrayLookup
+TagFilter
+TagType
+TenantFilter
+TenantType
+TypeIs
+UserFilter
+UserType
+VirtualMachineFilter
+VirtualMachineType
+VLANGroupFilter
+VLANGroupType
+VRFFilter
+VRFType
+WithStrawberryObjectDefinition
+
+# Parameters that a protocol of Python, or a method of requests that is overridden, prescribes.
+cert
+conn
+exc_info
+memo
+verify
