@@ -132,7 +132,7 @@ def _report(client: ProxmoxClient, history: TokenHistory, ssh: Reading[SSHSettin
         connected=known(resources),
         host=client.host,
         version=version.text,
-        cluster_name=cluster.name if known(cluster.name) else None,
+        cluster_name=cluster.name or None if known(cluster.name) else None,
         nodes_online=sum(node.online for node in nodes) if nodes else None,
         nodes_total=len(nodes) or None,
         quorate=cluster.quorate if known(cluster.quorate) else None,
