@@ -71,6 +71,11 @@ class JournaledDict[K: Hashable, V](MutableMapping[K, V]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def clear(self) -> None:
+        """Remove all items. One `popitem` after the other would take a time quadratic in their number."""
+        for key in list(self._items):
+            del self[key]
+
     def popitem(self) -> tuple[K, V]:
         """Remove and return the last item, as a dictionary does; KeyError if it is empty."""
         if not self._items:

@@ -86,7 +86,7 @@ def lab(worker, standin) -> Iterator[Callable]:
 
 
 def assert_cancelled(run: SyncRun) -> None:
-    assert (run.status, run.error) == ('cancelled', 'CancelledError by alice.')
+    assert (run.status, run.error) == ('cancelled', 'Cancelled by alice.')
     assert run.completed
     endpoint = ProxmoxEndpoint.objects.get()
     assert (endpoint.status, endpoint.last_run) == ('cancelled', run)
@@ -218,7 +218,7 @@ class TestQueued:
         assert not Job.objects.exists()
         run.refresh_from_db()
         endpoint.refresh_from_db()
-        assert (run.status, run.started, run.error) == ('cancelled', None, 'CancelledError by alice.')
+        assert (run.status, run.started, run.error) == ('cancelled', None, 'Cancelled by alice.')
         assert (endpoint.status, endpoint.last_run) == ('cancelled', run)
 
     def test_a_worker_that_has_just_taken_it_finds_it_cancelled(self, endpoint, person):

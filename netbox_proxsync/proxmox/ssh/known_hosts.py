@@ -86,7 +86,7 @@ def _fetch_host_key(session: Session, host: str, port: int, pins: Iterable[Pin])
     types = sorted(ALGORITHMS, key=lambda type_: all(pin.type != type_ for pin in pins))
     key = offered = session.connect(types)
     while key.fingerprint_sha256 not in accepted:
-        if all(pin.type for pin in pins) or key.type not in types:
+        if all(pin.type for pin in pins) or key.type not in types or types == [key.type]:
             return OfferedKey(offered, KeyStatus.CHANGED if pins else KeyStatus.NEW)
         types.remove(key.type)
         try:

@@ -135,7 +135,10 @@ class World:
         self.free_primaries(by_sync=True)
 
     def free_primaries(self, by_sync: bool):
-        """As NetBox demands: the primary address of a machine is on one of its interfaces. See `Aside.free_primary`."""
+        """
+        As NetBox demands: the primary address of a machine is on one of its interfaces. See
+        `Displacement.clear_primary_ip`.
+        """
         for vm in list(self.netbox.records['vm'].values()):
             address = self.netbox.records['ip'].get(vm.values['primary_ip4'])
             interface = address and self.netbox.records['interface'].get(address.values['assigned_object'])
