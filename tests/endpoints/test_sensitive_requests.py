@@ -424,7 +424,7 @@ class TestErrorReports:
     def test_while_they_are_checked(self, admin, debug, monkeypatch, way):
         """In the plugin, below NetBox's views, forms and serializers with all their variables."""
         request = writes(make_row())[way]
-        monkeypatch.setattr(ProxmoxEndpoint, '_clean_ssh_login', broken)
+        monkeypatch.setattr('netbox_proxsync.models.endpoint_validation._clean_ssh_login', broken)
         self.assert_hidden(fails(admin, *request))
 
     def test_a_run_stores_where_it_failed_and_no_secret(self, endpoint, sync, monkeypatch):

@@ -27,7 +27,7 @@ WRITTEN = (
 )  # fmt: skip
 ANSWERS = (
     '/version', '/access/permissions', '/cluster/resources', '/cluster/status', '/cluster/options', '/cluster/sdn/*',
-    '/cluster/backup-info/*', '/storage', '/nodes/*/network', '/nodes/*/status', '/nodes/*/certificates/info',
+    '/cluster/backup-info/*', '/nodes/*/network', '/nodes/*/status', '/nodes/*/certificates/info',
     '*/config', '*/interfaces', '*/agent/network-get-interfaces', '*/agent/get-osinfo', '*/agent/get-host-name',
 )  # fmt: skip
 
