@@ -118,7 +118,10 @@ def test_the_schedule_runs_several_endpoints_on_several_workers_one_of_which_is_
     """Each endpoint is synced by one worker, at the same time; the killed one's is taken up again at its next turn."""
     labs = {}
     for number in range(3):
-        pve = standin(nodes=1, vms=3, containers=0, templates=0, name=f'lab{number}', seed=number + 1)
+        pve = standin(nodes=1, vms=3, running=0, containers=0, templates=0, name=f'lab{number}', seed=number + 1)
+        # No addresses: the same ones would be in all three, and the runs would race for them.
+        for guest in pve.cluster.guests.values():
+            guest.config.pop('ipconfig0', None)
         pve.hang('/nodes/*/config')
         token = {'token_id': pve.token_id, 'token_secret': pve.token_secret}
         labs[make(f'{pve.host}:{pve.port}', name=f'Lab {number}', sync_interval=60, **token)] = pve
