@@ -94,8 +94,14 @@ def test_changes_that_are_not_applied_are_not_there(pve, endpoint, sync):
     assert [message['subject'] for message in run.messages] == ['node/pve1']
     assert ObjectChange.objects.count() == logged
     pve.apply_network('pve1')
-    sync(endpoint)
+    run = sync(endpoint)
     assert port('pve1', 'vmbr0').mtu == 9000
+    # The cluster still uses the former address of the node, which may be on any interface: nothing is removed.
+    assert [message['subject'] for message in run.messages] == ['node/pve1']
+    assert {str(ip) for ip in port('pve1', 'vmbr0').ip_addresses.all()} == {'10.0.0.11/16', '10.0.0.99/16'}
+    pve.cluster.nodes['pve1'].address = '10.0.0.99'
+    pve.cluster.changed()
+    sync(endpoint)
     assert [str(ip) for ip in port('pve1', 'vmbr0').ip_addresses.all()] == ['10.0.0.99/16']
     assert not Interface.objects.filter(device__name='pve1', name='vmbr1').exists()
 
