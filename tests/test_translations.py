@@ -163,7 +163,7 @@ def words_of_classes() -> Iterator[tuple[str, object]]:
         yield model.__name__, model._meta.verbose_name_plural
         for field in model._meta.fields:
             yield f'{model.__name__}.{field.name}', field.help_text
-    for name in choices.__all__:
+    for name in filter(lambda name: name.endswith('Choices'), choices.__all__):
         for choice in getattr(choices, name).CHOICES:
             yield name, choice[1] if isinstance(choice, tuple) else choice.label
             yield name, getattr(choice, 'description', '')
