@@ -97,6 +97,6 @@ class GuestMerger:
 
 
 def ignored_units(endpoint: ProxmoxEndpoint) -> set[str]:
-    """The guests that users have told the sync to ignore, which is decided in main."""
+    """The keys of the ignored guests. Users ignore guests in main."""
     guests = ProxmoxGuest.objects.using(DEFAULT_DB_ALIAS).filter(endpoint_id=endpoint.pk, ignored=True)
     return {guest.key for guest in guests.only('type', 'vmid').order_by()}

@@ -112,7 +112,9 @@ def find(text: str) -> Branch:
     if not rows:
         ready = [f'"{row.name}" ({row.schema_id})' for row in Row.objects.order_by('name') if row.ready]
         raise BranchUnusable(
-            _('There is no branch "{text}". Ready are: {ready}.').format(text=text, ready=', '.join(ready) or _('none'))
+            _('There is no branch "{text}". These branches are ready: {ready}.').format(
+                text=text, ready=', '.join(ready) or _('none')
+            )
         )
     check_usable(rows[0])
     return Branch(rows[0].schema_id, rows[0].name)

@@ -50,7 +50,7 @@ class BindingWriter:
         values = self.values_after(change, pointer, skipped)
         object_type = ContentType.objects.get_by_natural_key(*pointer.model.split('.'))
         if change.action in BINDING:
-            # An object that served another purpose until now (a NIC that is gone) is bound once.
+            # An object that was bound to something else until now, such as a removed NIC, is bound once.
             Binding.objects.filter(object_type=object_type, object_id=pointer.pk).exclude(
                 endpoint=self.endpoint, kind=change.kind, key=change.key
             ).delete()

@@ -51,7 +51,7 @@ class ChangeChecker:
             UnresolvedError: It refers to a cluster that does not exist.
         """
         if change.unit in self.objects.ignored:
-            raise OutdatedError(_('A person has told the sync to leave this guest alone.'))
+            raise OutdatedError(_('A user has set this guest to be ignored.'))
         bound = self.objects.pointers.get((change.kind, change.key))
         if bound and self.objects.bound_to[bound].unmanaged:
             raise OutdatedError(_('A person has taken it over.'))

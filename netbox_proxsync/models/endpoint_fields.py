@@ -203,7 +203,7 @@ class PlacementSettings(models.Model):
         verbose_name=_('node device type'),
         blank=True,
         null=True,
-        help_text=_('Left empty, it is what the node tells over SSH, else "Proxmox VE node"'),
+        help_text=_('If empty, the type that the node reports over SSH, otherwise "Proxmox VE node"'),
     )
     vrf = models.ForeignKey(
         to='ipam.VRF',
@@ -350,7 +350,7 @@ class SyncSettings(models.Model):
         verbose_name=_('field policy'),
         default=dict,
         blank=True,
-        help_text=_('Exceptions from who decides about a field, such as {"vm.name": "ignored"}'),
+        help_text=_('Exceptions from the source of truth of a field, such as {"vm.name": "ignored"}'),
     )
     change_limit = models.PositiveSmallIntegerField(
         verbose_name=_('change limit'),

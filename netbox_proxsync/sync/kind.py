@@ -1,5 +1,6 @@
 """The base class of the kinds: how a kind of NetBox object takes part in the comparison."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -124,7 +125,7 @@ class ResolvedObjects:
         return self.pointers.get((kind, key))
 
 
-class Kind:
+class Kind(ABC):
     """
     One kind of NetBox object. Subclasses are stateless: every method receives what it needs.
 
@@ -155,9 +156,9 @@ class Kind:
     is_deletable: ClassVar[bool] = True
     comes_with_parent: ClassVar[tuple[str, str] | None] = None
 
+    @abstractmethod
     def build(self, inventory: Inventory, settings: Settings) -> Iterable[Item]:
         """The objects of this kind that NetBox should contain."""
-        raise NotImplementedError
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
         """The scopes of this kind that were read completely (see `Desired.complete`)."""

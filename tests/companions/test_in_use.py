@@ -246,7 +246,7 @@ def test_the_command_syncs_into_a_branch(synced: Lab, capsys):
     assert lab.machine(guest.vmid).name != 'by-command'
     call_command('proxsync_sync', 'Lab', branch=branch.schema_id, json=True)
     assert '"branch": "Command"' in capsys.readouterr().out
-    with pytest.raises(CommandError, match=r'There is no branch "other". Ready are: .*"Command" \(\w{8}\)'):
+    with pytest.raises(CommandError, match=r'no branch "other". These branches are ready: .*"Command" \(\w{8}\)'):
         call_command('proxsync_sync', 'Lab', branch='other')
     namesake = Branch(name=branch.schema_id)
     namesake.save(provision=False)

@@ -152,8 +152,8 @@ def test_what_people_have_decided_since_the_preview_is_heeded(standin, make_endp
     assert len(names) == 3
     left = dict(run.changes.filter(kind='vm').exclude(outcome='applied').values_list('unit', 'message'))
     assert left == {
-        f'qemu/{unmade}': 'A person has told the sync to leave this guest alone.',
-        f'qemu/{ignored}': 'A person has told the sync to leave this guest alone.',
+        f'qemu/{unmade}': 'A user has set this guest to be ignored.',
+        f'qemu/{ignored}': 'A user has set this guest to be ignored.',
         f'qemu/{own}': 'A person has taken it over.',
     }
     assert set(endpoint.guests.filter(ignored=True).values_list('state', flat=True)) == {'ignored'}

@@ -1,5 +1,6 @@
 """All nodes of a cluster over SSH: their hardware, their host keys, and the lines of the connection test."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -160,8 +161,10 @@ class TestVisits:
     def test_after_the_deadline_no_node_is_visited(self, client):
         visited = []
         visits = NodeVisits(client, ADDRESSES, lambda *values: visited.append(values), limit=0)
-        time.sleep(0.2)  # the threads have had their turn
         assert {type(result) for result in visits.results().values()} == {SSHTimeoutError}
+        for thread in threading.enumerate():
+            if thread.name.startswith('ssh'):
+                thread.join(5)
         assert visited == []
 
     def test_cancelling_ends_the_wait(self, client):

@@ -336,8 +336,8 @@ def test_decimals_in_their_shortest_form(number, text):
 def test_a_kind_need_only_build():
     netbox = NetBox()
     netbox.sync(inventory(guest()))
-    with pytest.raises(NotImplementedError):
-        Kind().build(inventory(), SETTINGS)
+    with pytest.raises(TypeError, match='build'):
+        Kind()
     item = Item(kind='vm', key='', unit='', label='', values={})
     assert KINDS['vm'].adopt(item, netbox.existing, ResolvedObjects(), SETTINGS) is None
 
