@@ -1,11 +1,11 @@
 """The nodes that are synced, and the keys of their parts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from ...proxmox.infrastructure import InterfaceType, NodeHardware, NodeInterface, PhysicalNic
-from ...proxmox.inventory import AddressOrigin, Inventory, Node, known
+from ...proxmox.inventory import AddressOrigin, Inventory, Node, Reading, known
 from ..kind_names import ADDRESS, DEVICE, NODE_INTERFACE
 from ..settings import Settings
 from ..values import Ref
@@ -102,18 +102,16 @@ def addresses_of_node(node: Node) -> Iterator[NodeAddress]:
 
 
 def addresses_are_read(node: Node) -> bool:
-    """Whether all addresses of a node could be read, so that any other address is absent."""
+    """
+    Whether all addresses of a node could be read, so that any other address is absent. One of them is the management
+    address, which the configuration of the interfaces need not state.
+    """
     return (
-        known(node.interfaces)
+        known(node.address)
+        and known(node.interfaces)
         and all(interface.addresses_unreadable is None for interface in node.interfaces)
         and not management_in_doubt(node)
-        and (known(node.address) or not may_lease(node.interfaces))
     )
-
-
-def may_lease(interfaces: Iterable[NodeInterface]) -> bool:
-    """Whether an interface of a node has, or may have, an address that its configuration does not state."""
-    return any(may_ask_for_address(interface, version) for interface in interfaces for version in LEASED)
 
 
 def management_address(node: Node) -> IPv4Address | IPv6Address | None:
@@ -156,18 +154,34 @@ def management_in_doubt(node: Node) -> bool:
 def leasing_interface(interfaces: Sequence[NodeInterface], version: int) -> NodeInterface | None:
     """
     The interface with a leased address: the one with the default route, otherwise the one that is configured to ask for
-    an address, otherwise the only bridge without an address on a node that has no address at all. None: it is not
-    certain.
+    an address, otherwise the only bridge that does; on a node that has no address at all, and where none asks, its only
+    bridge. None: it is not certain, because there are several, or because a value on which it depends was not read.
     """
     if any(interface.addresses_unreadable is not None for interface in interfaces):
         return None
     free = [interface for interface in interfaces if not has_address(interface, version)]
-    routed = [interface for interface in free if may_route(interface, version)]
-    leased = [interface for interface in free if may_ask_for_address(interface, version)]
-    choices = [routed, leased, list(filter(may_be_bridge, leased))]
-    if not leased and len(free) == len(interfaces):
-        choices.append(list(filter(may_be_bridge, free)))
-    return next((found[0] for found in choices if len(found) == 1), None)
+    routed = those(free, lambda interface: has_gateway(interface, version))
+    if routed is None or len(routed) == 1:
+        return only_one(routed)
+    asking = those(free, lambda interface: asks_for_address(interface, version))
+    if asking is None or len(asking) == 1:
+        return only_one(asking)
+    return only_one(those(asking or (free if len(free) == len(interfaces) else ()), is_bridge))
+
+
+def those(
+    interfaces: Iterable[NodeInterface], condition: Callable[[NodeInterface], Reading[bool]]
+) -> list[NodeInterface] | None:
+    """The interfaces that meet a condition; None: it is not known of one of them whether it does."""
+    results = [(interface, condition(interface)) for interface in interfaces]
+    if not all(known(result) for _interface, result in results):
+        return None
+    return [interface for interface, result in results if result]
+
+
+def only_one(interfaces: Sequence[NodeInterface] | None) -> NodeInterface | None:
+    """The only one of some interfaces; None: there is none, there are several, or it is not known."""
+    return interfaces[0] if interfaces and len(interfaces) == 1 else None
 
 
 def has_address(interface: NodeInterface, version: int) -> bool:
@@ -175,24 +189,21 @@ def has_address(interface: NodeInterface, version: int) -> bool:
     return any(address.version == version for address in interface.addresses)
 
 
-# A value that could not be read may be any value.
-
-
-def may_route(interface: NodeInterface, version: int) -> bool:
-    """Whether the default route may be on an interface."""
+def has_gateway(interface: NodeInterface, version: int) -> Reading[bool]:
+    """Whether the default route is on an interface."""
     gateway = interface.gateway(version)
-    return not known(gateway) or bool(gateway)
+    return bool(gateway) if known(gateway) else gateway
 
 
-def may_ask_for_address(interface: NodeInterface, version: int) -> bool:
-    """Whether an interface may ask for its address."""
+def asks_for_address(interface: NodeInterface, version: int) -> Reading[bool]:
+    """Whether an interface asks for its address."""
     method = interface.method(version)
-    return not known(method) or method in LEASED[version]
+    return method in LEASED[version] if known(method) else method
 
 
-def may_be_bridge(interface: NodeInterface) -> bool:
-    """Whether an interface may be a bridge."""
-    return not known(interface.type) or interface.type in BRIDGES
+def is_bridge(interface: NodeInterface) -> Reading[bool]:
+    """Whether an interface is a bridge."""
+    return interface.type in BRIDGES if known(interface.type) else interface.type
 
 
 def is_documented(address: IPv4Interface | IPv6Interface) -> bool:

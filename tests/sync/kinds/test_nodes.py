@@ -6,10 +6,11 @@ from ipaddress import ip_interface
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.values import Pointer
 from tests.scenarios.nodes.strategies import NAMES, blinded, estate, faults, guests_on, nodes
-from tests.sync.builders import SETTINGS, NetBox, inventory, node, node_interface, plan
+from tests.sync.builders import SETTINGS, UNREAD, NetBox, inventory, node, node_interface, plan
 
 SITE = Pointer('dcim.site', 1, 'Berlin')
 SYNCED = replace(SETTINGS, sync_nodes=True, site=SITE, change_limit=100)
@@ -78,3 +79,33 @@ def test_of_several_records_that_an_address_may_take_it_takes_one_for_good():
     netbox.sync(moved, SYNCED)
     assert netbox.object('ip', 'node/pve1/10.20.0.1').values['address'] == gateway
     assert plan(moved, netbox.existing, SYNCED).changes == ()
+
+
+def test_a_leased_address_stays_while_the_address_that_the_cluster_uses_cannot_be_read():
+    # No interface asks for an address, so it is on the only bridge.
+    leasing = node('pve2', address='10.0.0.2', interfaces=(node_interface('vmbr0', InterfaceType.BRIDGE),))
+    netbox = NetBox()
+    netbox.sync(inventory(nodes=(leasing,)), SYNCED)
+    assert netbox.object('ip', 'node/pve2/10.0.0.2').values['address'] == '10.0.0.2/32'
+    assert plan(inventory(nodes=(replace(leasing, address=UNREAD),)), netbox.existing, SYNCED).changes == ()
+    # It is removed as soon as it is certain that it is not there.
+    made = plan(inventory(nodes=(replace(leasing, address='10.0.0.3'),)), netbox.existing, SYNCED)
+    assert [(change.action, change.key) for change in made.changes if change.kind == 'ip'] == [
+        (Action.CREATE, 'node/pve2/10.0.0.3'),
+        (Action.DELETE, 'node/pve2/10.0.0.2'),
+    ]
+
+
+def test_a_former_address_stays_while_the_address_that_the_cluster_uses_cannot_be_read():
+    def pve(address, text):
+        port = node_interface('vmbr0', InterfaceType.BRIDGE, addresses=(ip_interface(text),))
+        return inventory(nodes=(node('pve2', address=address, interfaces=(port,)),))
+
+    netbox = NetBox()
+    netbox.sync(pve('10.0.0.2', '10.0.0.2/24'), SYNCED)
+    for address in ('10.0.0.2', UNREAD):
+        # The cluster uses, or may use, the address that the interface had.
+        netbox.sync(pve(address, '10.0.0.9/24'), SYNCED)
+        assert ('ip', 'node/pve2/10.0.0.2') in netbox.bindings
+    netbox.sync(pve('10.0.0.9', '10.0.0.9/24'), SYNCED)
+    assert ('ip', 'node/pve2/10.0.0.2') not in netbox.bindings

@@ -7,7 +7,7 @@ from ipaddress import ip_interface
 import pytest
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, NodeInterface, Vnet
-from netbox_proxsync.proxmox.inventory import Disk, Guest, GuestConfig, GuestType, Nic, TagStyle
+from netbox_proxsync.proxmox.inventory import Disk, Guest, GuestConfig, GuestType, Nic, Node, TagStyle
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.kind import Kind, ResolvedObjects
 from netbox_proxsync.sync.kinds import KINDS
@@ -15,6 +15,7 @@ from netbox_proxsync.sync.mapping.guest_networks import Networks
 from netbox_proxsync.sync.mapping.vlan_membership import NONE, Membership
 from netbox_proxsync.sync.state import Item
 from netbox_proxsync.sync.values import Pointer, Ref, Shared, decimal_text, decode, encode, show
+from tests.scenarios.nodes.nodes import FACTS, hardware, physical
 from tests.sync.builders import (
     SETTINGS,
     UNREAD,
@@ -103,13 +104,43 @@ NETWORK = (
 )
 
 
-@pytest.mark.parametrize('position', range(len(NETWORK)))
-@pytest.mark.parametrize('name', names(NodeInterface, 'name', 'addresses', 'addresses_unreadable', 'extra'))
-def test_of_an_interface_of_a_node(name, position):
-    other = [*NETWORK]
-    other[position] = replace(other[position], **{name: UNREAD})
-    before, after = inventory(nodes=(node(interfaces=NETWORK),)), inventory(nodes=(node(interfaces=tuple(other)),))
-    assert unchanged(before, after, NODES)
+UNSTATED = replace(BRIDGE, addresses=(), gateway4=None)
+# The management address is stated, or on the interface with the default route, on the one that asks for it, on the only
+# bridge that does, or on the only bridge.
+NETWORKS = {
+    'stated': NETWORK,
+    'routed': (replace(UNSTATED, gateway4='10.0.0.254'), *NETWORK[1:]),
+    'leased': (replace(UNSTATED, method4='dhcp'), *NETWORK[1:]),
+    'leased by a bridge': (replace(UNSTATED, method4='dhcp'), NETWORK[1], node_interface('eno1', method4='dhcp')),
+    'on a bridge': (UNSTATED, *NETWORK[1:4]),
+}
+
+
+@pytest.mark.parametrize('network', NETWORKS)
+@pytest.mark.parametrize('name', names(NodeInterface, 'name', 'addresses', 'extra'))
+def test_of_an_interface_of_a_node(name, network):
+    interfaces = NETWORKS[network]
+    netbox = NetBox()
+    netbox.sync(inventory(nodes=(node(interfaces=interfaces),)), NODES)
+    assert netbox.object('ip', 'node/pve1/10.0.0.1').values['assigned_object'].label == 'vmbr0'
+    for position, interface in enumerate(interfaces):
+        other = [*interfaces]
+        unread = {name: UNREAD, **({'addresses': ()} if name == 'addresses_unreadable' else {})}
+        other[position] = replace(interface, **unread)
+        made = plan(inventory(nodes=(node(interfaces=tuple(other)),)), netbox.existing, NODES)
+        assert made.changes == (), interface.name
+
+
+@pytest.mark.parametrize('network', NETWORKS)
+@pytest.mark.parametrize('name', names(Node, 'name', 'online'))
+def test_of_a_node(name, network):
+    one = node(
+        interfaces=NETWORKS[network],
+        facts=FACTS,
+        certificates=(),
+        hardware=hardware(physical('eno1', 'AA:BB:CC:00:00:01', 1000)),
+    )
+    assert unchanged(inventory(nodes=(one,)), inventory(nodes=(replace(one, **{name: UNREAD}),)), NODES)
 
 
 # Values

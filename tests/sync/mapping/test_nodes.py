@@ -64,6 +64,19 @@ LEASED, ADVERTISED = AddressOrigin.LEASED, AddressOrigin.AUTOCONFIGURED
         ((port(gateway4='10.0.0.254', addresses_unreadable=Unreadable('Garbled.')),), '10.0.0.1', None),
         ((port(gateway4='10.0.0.254'),), 'fe80::1', None),
         ((port(gateway4='10.0.0.254'),), None, None),
+        # An interface of which the deciding value could not be read may be the one.
+        ((port(gateway4=UNREAD), port('b', BRIDGE, method4='dhcp')), '10.0.0.1', None),
+        ((port(method4=UNREAD), port('b', BRIDGE, method4='dhcp')), '10.0.0.1', None),
+        ((port(kind=UNREAD), port('b', BRIDGE)), '10.0.0.1', None),
+        ((port(method4='dhcp', kind=UNREAD), port('b', BRIDGE, method4='dhcp')), '10.0.0.1', None),
+        # Values that decide nothing may be unreadable.
+        ((port(gateway4='10.0.0.254', method4=UNREAD), port('b', UNREAD)), '10.0.0.1', ('eno1', LEASED)),
+        (
+            (port(gateway4='10.0.0.254'), port('b', BRIDGE, '10.0.9.9/24', gateway4=UNREAD)),
+            '10.0.0.1',
+            ('eno1', LEASED),
+        ),
+        ((port(gateway4='10.0.0.254', gateway6=UNREAD),), '10.0.0.1', ('eno1', LEASED)),
     ],
 )
 def test_the_management_address_is_on_the_interface_that_asks_for_it(interfaces, address, expected):
@@ -84,10 +97,13 @@ def test_a_management_address_on_no_certain_interface_is_in_doubt():
 
 def test_all_addresses_are_read_unless_one_may_be_missing():
     static = port('b', BRIDGE, '10.0.0.1/24', method4='static', method6='manual')
+    leasing = replace(static, addresses=(), method4='dhcp')
     assert addresses_are_read(node(interfaces=(static,)))
-    assert addresses_are_read(node(address=UNREAD, interfaces=(static,)))
-    for leasing in (replace(static, method4='dhcp'), replace(static, method6=UNREAD)):
-        assert not addresses_are_read(node(address=UNREAD, interfaces=(leasing,)))
+    assert addresses_are_read(node(interfaces=(leasing,)))
+    assert addresses_are_read(node(address=None, interfaces=(static,)))
+    # The cluster may use an address that no interface states.
+    for interface in (static, leasing, replace(static, method6=UNREAD), port('b', BRIDGE)):
+        assert not addresses_are_read(node(address=UNREAD, interfaces=(interface,)))
     assert not addresses_are_read(node(interfaces=UNREAD))
     assert not addresses_are_read(node(interfaces=(replace(static, addresses_unreadable=Unreadable('Garbled.')),)))
     assert not addresses_are_read(node(interfaces=(port('b', BRIDGE), port('c', BRIDGE))))
