@@ -1,8 +1,9 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.sync.kinds import Owner
-from netbox_proxsync.sync.ownership import resolve_field
+from netbox_proxsync.sync.ownership import FieldDecision, resolve_field
 
 values = st.one_of(st.none(), st.just(''), st.integers(0, 3), st.sampled_from(['a', 'b', 'c']))
 sets = st.frozensets(st.sampled_from('abcd'))
@@ -54,6 +55,36 @@ def test_a_tag_that_was_there_before_us_is_not_ours_to_remove():
     assert adopted.write == frozenset('ab')
     dropped = resolve_field(Owner.SET, 'tags', {'tags': adopted.last}, adopted.write, frozenset())
     assert dropped.write == frozenset('a')
+
+
+WEB, DB = frozenset({'web'}), frozenset({'db'})
+
+
+@pytest.mark.parametrize(
+    ('owner', 'last', 'now', 'want', 'expected'),
+    [
+        (Owner.FACT, {'x': 'a'}, 'b', 'b', FieldDecision('b', False, False, 'b')),
+        (Owner.FACT, {'x': 'a'}, 'a', 'b', FieldDecision('b', True, False, 'b')),
+        (Owner.FACT, {}, 'a', 'b', FieldDecision('b', True, False, 'b')),
+        (Owner.FACT, {'x': 'a'}, 'c', 'b', FieldDecision('b', True, False, 'b')),
+        (Owner.EDITORIAL, {'x': 'a'}, 'b', 'b', FieldDecision('b', False, False, 'b')),
+        (Owner.EDITORIAL, {'x': 'a'}, 'a', 'b', FieldDecision('b', True, False, 'b')),
+        (Owner.EDITORIAL, {'x': 'a'}, 'c', 'b', FieldDecision('b', False, True, 'a')),
+        (Owner.EDITORIAL, {}, 'c', 'b', FieldDecision('b', False, True, None)),
+        (Owner.EDITORIAL, {}, None, 'b', FieldDecision('b', True, False, 'b')),
+        (Owner.EDITORIAL, {}, frozenset(), 'b', FieldDecision('b', True, False, 'b')),
+        (Owner.EDITORIAL, {}, 0, 1, FieldDecision(1, False, True, None)),
+        (Owner.SET, {'x': WEB}, WEB, WEB, FieldDecision(WEB, False, False, WEB)),
+        (Owner.SET, {'x': WEB}, WEB | DB, frozenset(), FieldDecision(DB, True, False, frozenset())),
+        (Owner.SET, {'x': WEB}, DB, WEB, FieldDecision(DB, False, False, WEB)),
+        (Owner.SET, {}, DB, WEB | DB, FieldDecision(WEB | DB, True, False, WEB)),
+        (Owner.SET, {}, None, WEB, FieldDecision(WEB, True, False, WEB)),
+    ],
+)
+def test_the_whole_decision_about_a_field(owner, last, now, want, expected):
+    decision = resolve_field(owner, 'x', last, now, want)
+    assert decision == expected
+    assert decision.kept is expected.kept
 
 
 def remembered(name, last, decision):

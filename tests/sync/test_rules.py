@@ -59,7 +59,9 @@ def role_of(decision: Decision):
         ({'guest_type': 'qemu'}, {}, True),
         ({'guest_type': 'lxc'}, {}, False),
         ({'name_pattern': 'web-*'}, {}, True),
+        ({'name_pattern': '*-01'}, {}, True),
         ({'name_pattern': 'db-*'}, {}, False),
+        ({'name_pattern': 'eb-*'}, {}, False),
         ({'name_pattern': '0[1-3]$', 'pattern_type': 'regex'}, {}, True),
         ({'guest_tags': ('prod', 'lab')}, {}, True),
         ({'guest_tags': ('PROD',)}, {}, True),
@@ -157,7 +159,9 @@ def test_unknown_extra_tags_leave_the_tags_open():
 
 def test_a_guest_is_left_alone_if_it_is_skipped_or_might_be():
     by_tag, by_pool = rule('tag', guest_tags=('web',), skip=True), rule('pool', pools=('x',), skip=True)
-    assert evaluate_rules(Facts(), [by_tag]).skip.rule.name == 'tag'
+    assert evaluate_rules(Facts(), [by_tag]).skip == Decided(True, by_tag)
+    # Rules that match and do not skip take nothing away from those that do.
+    assert evaluate_rules(Facts(), [rule('first', 10, role=WEB), by_tag]).skip == Decided(True, by_tag)
     assert not evaluate_rules(Facts(tags=()), [by_tag, by_pool]).may_be_skipped
     might_be = evaluate_rules(Facts(pool=UNREAD), [by_pool])
     assert isinstance(might_be.skip, Unreadable)
