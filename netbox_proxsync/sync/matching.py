@@ -69,7 +69,7 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
     Args:
         now: The current time, which decides grace periods.
     """
-    matches = Matches()
+    matches = Matches(notices=waiting_guests(desired, existing))
     gone = absent(desired, existing)
     existing = replace(
         existing,
@@ -77,7 +77,6 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         retired=retired_units(gone, desired, existing, settings),
         expired=expired_roots(gone, existing, settings, now),
     )
-    matches.notices += waiting_guests(desired, existing)
     for kind in KINDS.values():
         resolved_items = kind.resolve_values(
             [item for item in desired.items if item.kind == kind.name], existing, settings

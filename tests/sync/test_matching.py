@@ -1,6 +1,7 @@
 """Which object an item gets, and why it gets none."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +11,9 @@ from netbox_proxsync.sync.kinds.interface import find_interface
 from netbox_proxsync.sync.mapping.missing_addresses import ABSENT
 from netbox_proxsync.sync.state import Demand, Existing
 from netbox_proxsync.sync.values import Pointer
+from tests.scenarios.nodes.nodes import hardware, physical
 from tests.sync.builders import (
+    NOW,
     SETTINGS,
     UNREAD,
     NetBox,
@@ -57,6 +60,8 @@ def test_an_object_is_bound_as_one_thing_only():
     found = conflicts(netbox.existing, inv)
     assert found['qemu/100/net1'] == '"net0" is taken by another object of this endpoint already.'
     assert 'qemu/100/net0' not in found
+    conflict = next(change for change in plan(inv, netbox.existing).changes if change.action is Action.CONFLICT)
+    assert conflict.pointer == first.pointer
 
 
 def test_a_cluster_of_another_endpoint_blocks_everything():
@@ -153,6 +158,44 @@ def test_an_object_that_a_guest_out_of_scope_would_adopt_is_not_free():
     ]
 
 
+def test_an_object_that_a_node_out_of_scope_would_adopt_is_not_free():
+    mac = 'BC:24:11:00:00:64'
+    one = node(interfaces=(node_interface('eno1'),), hardware=hardware(physical('eno1', mac)))
+    netbox = synced(inventory())
+    netbox.add('mac', mac, mac_address=mac)
+    made = plan(inventory(guest(), nodes=(one,)), netbox.existing, NODES, vmids=[100])
+    assert [(change.key, change.action) for change in made.changes if change.kind == 'mac'] == [
+        (f'qemu/100/net0/{mac}', Action.CREATE)
+    ]
+
+
+def test_the_binding_of_an_object_that_a_user_replaced_has_no_effect():
+    netbox = synced()
+    cluster = netbox.object('cluster', 'cluster').pointer
+    del netbox.records['vm'][netbox.object('vm', 'qemu/100').pointer]
+    own = netbox.add('vm', 'web', name='web', cluster=cluster, cf_vmid=100)
+    change = next(entry for entry in plan(inventory(guest(name='renamed')), netbox.existing).changes)
+    assert (change.key, change.action, change.pointer) == ('qemu/100', Action.ADOPT, own)
+    # The name is that of the user, and not the one that was written to the former object.
+    assert 'name' not in {field.name for field in change.writes}
+
+
+def test_the_name_of_a_retired_guest_is_free_as_soon_as_it_is_deleted():
+    deleting, late = replace(SETTINGS, missing_guests='delete'), NOW + timedelta(days=30)
+    netbox = synced()
+    netbox.sync(inventory(), deleting)
+
+    def name(now, **changed):
+        made = plan(inventory(guest(101, 'web', ())), replace(netbox.existing, **changed), deleting, now)
+        change = next(change for change in made.changes if change.key == 'qemu/101')
+        return next(field.want for field in change.writes if field.name == 'name')
+
+    assert name(NOW) == 'web (101)'
+    assert name(late) == 'web'
+    # While objects of others depend on it, it stays.
+    assert name(late, burdens={netbox.object('vm', 'qemu/100').pointer: ('a service',)}) == 'web (101)'
+
+
 def test_an_interface_of_a_machine_that_does_not_exist_is_not_looked_for():
     netbox = NetBox()
     netbox.add('interface', 'net0', virtual_machine=None, name='net0')
@@ -209,7 +252,10 @@ def test_a_required_custom_field_keeps_new_guests_out_and_is_reported_once():
         'qemu/100': Action.CONFLICT,
         'qemu/101': Action.CONFLICT,
     }
-    assert 'the custom field "owner" of virtual machines is required and has no default' in made.changes[0].reason
+    assert made.changes[0].reason == (
+        'NetBox does not take it: the custom field "owner" of virtual machines is required and has no default. Give '
+        'the field a valid default, or make it optional.'
+    )
     (notice,) = made.notices
     assert notice.message == (
         'The custom field "owner" of virtual machines is required and has no default, so 2 virtual machines are not '
@@ -293,6 +339,7 @@ def test_guests_that_wait_for_a_node_are_named_once(guests, nodes, subject, word
     (notice,) = plan(inventory(nodes=offline), netbox.existing).notices
     assert notice.subject == subject
     assert words in notice.message
+    assert notice.remedy == 'Bring the node back online, or remove it from the cluster ("pvecm delnode").'
     # Neither an unmanaged nor a retired guest waits.
     for bound in [bound for bound in netbox.bindings.values() if bound.kind == 'vm']:
         netbox.bindings['vm', bound.key] = replace(bound, unmanaged=True)

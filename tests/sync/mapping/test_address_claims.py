@@ -98,6 +98,39 @@ def test_a_record_of_a_machine_that_is_retired_elsewhere_is_free():
     assert world.outcome(reporting(100), retired_elsewhere=frozenset({machine}))[A] == (Action.ADOPT, pointer)
 
 
+INCOMPLETE = Unreadable('No quorum.')
+
+
+@pytest.mark.parametrize(
+    ('policy', 'is_retired', 'incomplete', 'is_free'),
+    [
+        ('retire', False, None, True),
+        ('leave', False, None, False),
+        ('retire', False, INCOMPLETE, False),
+        ('retire', True, INCOMPLETE, True),
+        ('leave', True, INCOMPLETE, False),
+    ],
+)
+def test_a_record_of_a_guest_that_is_not_listed_is_free_once_the_guest_is_retired(
+    policy, is_retired, incomplete, is_free
+):
+    settings = replace(SETTINGS, missing_guests=policy)
+    world, other = World(reporting(100), reporting(101, '10.0.0.9/24')), '10.0.0.9/24'
+    if is_retired:
+        world.sync(inventory(reporting(101, other)))
+    pointer = world.object('ip', A).pointer
+    inv = inventory(reporting(101, other, f'{HOST}/24'), guests_incomplete=incomplete)
+    change = next(change for change in plan(inv, world.existing, settings).changes if change.key == B)
+    assert (change.action, change.pointer) == (Action.ADOPT if is_free else Action.CONFLICT, pointer)
+
+
+def test_a_record_whose_absence_is_only_counted_is_not_free():
+    world = World(reporting(100))
+    action, reason = world.outcome(guest(100, 'vm100', ()), configured(101))[B]
+    assert action is Action.CONFLICT
+    assert reason.startswith(f'{HOST} belongs to ')
+
+
 def test_an_unmanaged_record_is_never_taken():
     world = World(reporting(100), reporting(101, '10.0.0.9/24'))
     world.bindings['ip', A] = replace(world.bindings['ip', A], unmanaged=True)
