@@ -89,9 +89,9 @@ def lost_mark(bound: Bound, record: Record, existing: Existing, settings: Settin
     """
     retired = KINDS[bound.kind].retired
     written = {name: value for name, value in retired.items() if may_write(name, bound, record, existing, settings)}
-    lost = any(record.values[name] != value and bound.last.get(name) != value for name, value in written.items())
-    edited = any(record.values[name] != value == bound.last.get(name) for name, value in written.items())
-    return written if lost and not edited else {}
+    missing = {name for name, value in written.items() if record.values[name] != value}
+    edited = any(bound.last.get(name) == written[name] for name in missing)
+    return written if missing and not edited else {}
 
 
 def may_be_deleted(bound: Bound, settings: Settings) -> bool:
@@ -120,7 +120,7 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
     """The change for an object of a kind that is deleted if the sync created it; None: it stays unchanged."""
     if was_reassigned(bound, record):
         reason = 'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
-        return removal_change(Action.RELEASE, bound, record, {}, reason, keeps_binding=False)
+        return removal_change(Action.RELEASE, bound, record, {}, reason)
     policy = KINDS[bound.kind].missing_policy(settings)
     if policy == 'leave':
         return None
@@ -141,7 +141,7 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
     else:
         why = f'it carries {", ".join(burdens)}'
     reason = f'It is gone from Proxmox; {why}, so it stays in NetBox and is yours now.'
-    return removal_change(Action.RELEASE, bound, record, released, reason, keeps_binding=False)
+    return removal_change(Action.RELEASE, bound, record, released, reason)
 
 
 def was_reassigned(bound: Bound, record: Record) -> bool:
@@ -174,7 +174,7 @@ def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Cha
             f'{reason} It is not deleted, because these hang on it: {", ".join(burdens)}. Move or delete them, or '
             'delete it yourself.',
         )
-    return removal_change(Action.DELETE, bound, record, {}, reason, keeps_binding=False)
+    return removal_change(Action.DELETE, bound, record, {}, reason)
 
 
 def needs_decision(bound: Bound, record: Record, reason: str) -> Change:
@@ -190,15 +190,12 @@ def needs_decision(bound: Bound, record: Record, reason: str) -> Change:
     )
 
 
-def removal_change(
-    action: Action, bound: Bound, record: Record, values: Mapping[str, Value], reason: str, keeps_binding: bool = True
-) -> Change:
+def removal_change(action: Action, bound: Bound, record: Record, values: Mapping[str, Value], reason: str) -> Change:
     """
-    A change of an object whose counterpart is gone.
+    A change of an object whose counterpart is gone. Only a retired object is bound afterwards.
 
     Args:
         values: The values to write.
-        keeps_binding: Whether there is a binding afterwards.
     """
     owners = {spec.name: spec.owner for spec in KINDS[bound.kind].fields}
     return Change(
@@ -220,6 +217,6 @@ def removal_change(
             for name, value in values.items()
             if record.values[name] != value
         ),
-        binding={**bound.last, **values} if keeps_binding else None,
+        binding={**bound.last, **values} if action is Action.RETIRE else None,
         reason=reason,
     )

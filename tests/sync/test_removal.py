@@ -10,7 +10,7 @@ from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.removal import may_be_deleted, removal
 from netbox_proxsync.sync.state import Existing, ValueLimits
 from netbox_proxsync.sync.values import Pointer
-from tests.sync.builders import NOW, SETTINGS, NetBox, config, disk, guest, inventory, node, node_interface, plan
+from tests.sync.builders import NOW, SETTINGS, NetBox, config, disk, guest, inventory, nic, node, node_interface, plan
 
 SITE = Pointer('dcim.site', 1, 'Berlin')
 NODES = replace(SETTINGS, sync_nodes=True, site=SITE)
@@ -48,6 +48,18 @@ def test_a_guest_that_is_gone_is_marked_and_its_binding_stores_the_marks():
     assert change.binding['name'] == 'web'
     written = {field.name: field for field in change.fields}
     assert (written['status'].last, written['status'].now, written['status'].has_last) == ('active', 'active', True)
+
+
+def test_a_guest_whose_vm_id_another_machine_has_is_retired():
+    def machine(number):
+        uuid, mac = f'aaaaaaaa-0000-4000-8000-00000000000{number}', f'BC:24:11:00:00:0{number}'
+        return guest(100, f'vm{number}', (), config=config(uuid=uuid, created=number, nics=(nic(mac=mac),)))
+
+    netbox = synced(inventory(machine(1)))
+    record = netbox.object(*VM).pointer
+    made = plan(inventory(machine(2)), netbox.existing)
+    (change,) = [change for change in made.changes if change.action is Action.RETIRE]
+    assert (change.pointer, change.reason) == (record, 'Another machine has its VM ID in Proxmox now.')
 
 
 def test_a_guest_that_is_gone_stays_where_the_endpoint_leaves_guests():
@@ -123,7 +135,10 @@ def test_a_retired_guest_that_a_user_changed_is_not_deleted():
     netbox.edit('vm', netbox.object(*VM).pointer, status='active')
     change = change_of(netbox.existing, VM, settings=DELETING, now=LATE)
     assert change.action is Action.CONFLICT
-    assert 'not marked as retired (status and custom field) any more' in change.reason
+    assert change.reason == (
+        'It has been gone from Proxmox since 2026-01-01. It is not deleted, because it is not marked as retired (status '
+        'and custom field) any more. Delete it yourself, or mark it again.'
+    )
 
 
 def test_a_guest_whose_retirement_was_reverted_is_retired_again():
@@ -156,7 +171,10 @@ def test_a_retired_guest_is_not_deleted_while_objects_of_others_depend_on_it():
     burdens = {netbox.object(*VM).pointer: ('a service', 'a contact')}
     change = change_of(replace(netbox.existing, burdens=burdens), VM, settings=DELETING, now=LATE)
     assert change.action is Action.CONFLICT
-    assert 'because these hang on it: a service, a contact. Move or delete them' in change.reason
+    assert change.reason == (
+        'It has been gone from Proxmox since 2026-01-01. It is not deleted, because these hang on it: a service, a '
+        'contact. Move or delete them, or delete it yourself.'
+    )
     assert change.pointer == netbox.object(*VM).pointer
 
 
@@ -199,7 +217,10 @@ def test_an_address_that_is_gone_is_deleted_released_or_left():
     assert (change.action, change.binding, change.reason) == (Action.DELETE, None, 'It is gone from Proxmox.')
     change = gone(netbox, replace(SETTINGS, missing_addresses='unassign'))
     assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {'assigned_object': None})
-    assert 'this endpoint unassigns addresses that are gone' in change.reason
+    assert change.reason == (
+        'It is gone from Proxmox; this endpoint unassigns addresses that are gone, so it stays in NetBox and is yours '
+        'now.'
+    )
     assert gone(netbox, replace(SETTINGS, missing_addresses='leave')) is None
 
 
@@ -208,15 +229,19 @@ def test_an_address_that_the_sync_did_not_create_is_released():
     netbox.bindings[ADDRESS] = replace(netbox.bindings[ADDRESS], created_by_sync=False)
     change = gone(netbox)
     assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
-    assert 'it was not made by this sync' in change.reason
+    assert change.reason == (
+        'It is gone from Proxmox; it was not made by this sync, so it stays in NetBox and is yours now.'
+    )
 
 
 def test_an_address_on_which_objects_depend_is_released():
     netbox = synced()
-    burdens = {netbox.object(*ADDRESS).pointer: ('a NAT address',)}
+    burdens = {netbox.object(*ADDRESS).pointer: ('a NAT address', 'a link')}
     change = gone(netbox, existing=replace(netbox.existing, burdens=burdens))
     assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
-    assert 'it carries a NAT address' in change.reason
+    assert change.reason == (
+        'It is gone from Proxmox; it carries a NAT address, a link, so it stays in NetBox and is yours now.'
+    )
 
 
 def test_a_disk_on_which_objects_depend_is_a_conflict():
@@ -235,7 +260,9 @@ def test_an_address_that_a_user_assigned_to_something_else_is_released_unchanged
     for settings in (SETTINGS, replace(SETTINGS, missing_addresses='leave')):
         change = gone(netbox, settings)
         assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {})
-        assert 'it was given to something else' in change.reason
+        assert change.reason == (
+            'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
+        )
 
 
 def test_an_address_that_a_user_unassigned_is_deleted():
@@ -250,7 +277,10 @@ def test_an_address_that_a_user_chose_as_primary_stays():
     netbox.bindings[VM] = replace(netbox.bindings[VM], last={**netbox.bindings[VM].last, 'primary_ip4': None})
     change = gone(netbox)
     assert change.action is Action.CONFLICT
-    assert 'somebody chose it as the primary IPv4 address of qemu/100' in change.reason
+    assert change.reason == (
+        'It is gone from Proxmox, but somebody chose it as the primary IPv4 address of qemu/100, so it stays as it is. '
+        'Choose another one there, or delete it yourself.'
+    )
     # Where Proxmox VE decides, it is no choice.
     facts = replace(SETTINGS, field_policy={'vm.primary_ip4': 'fact'})
     assert gone(netbox, facts).action is Action.DELETE
