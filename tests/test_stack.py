@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import databases, demo, locks, netbox, paths, postgres, processes, redis
+from tests.stack import databases, demo, locks, mutants, netbox, paths, postgres, processes, redis
 from tests.stack.paths import StackError
 
 SLEEPER = [sys.executable, '-c', 'import time; print("here I am", flush=True); time.sleep(60)']
@@ -340,3 +340,32 @@ class TestTemplates:
 
         plugins = netbox.variables()['PROXSYNC_STACK_PLUGINS'].split()
         assert (plugins[0], plugins[-1]) == ('netbox_proxsync', 'netbox_branching')
+
+
+@pytest.mark.parametrize(
+    ('results', 'accepted', 'is_whole', 'code', 'words'),
+    [
+        ({'a.x_f__1': 'killed', 'a.x_f__2': 'timeout'}, {}, True, 0, 'a: 2 of 2 killed (100.0 %)'),
+        (
+            {**dict.fromkeys([f'a.x_f__{n}' for n in range(9)], 'killed'), 'a.x_f__9': 'survived'},
+            {},
+            True,
+            1,
+            'Survived: a.x_f__9.',
+        ),
+        (
+            {**dict.fromkeys([f'a.x_f__{n}' for n in range(9)], 'killed'), 'a.x_f__9': 'no tests'},
+            {'a.x_f__9': 'Why.'},
+            True,
+            0,
+            '(90.0 %)',
+        ),
+        ({'a.x_f__1': 'killed', 'a.x_f__2': 'survived'}, {'a.x_f__2': 'Why.'}, True, 1, '1 of 2 killed (50.0 %)'),
+        ({'a.x_f__1': 'killed'}, {'a.x_f__1': 'Why.'}, False, 1, 'Accepted, but does not survive: a.x_f__1.'),
+        ({'a.x_f__1': 'killed'}, {'b.x_g__1': 'Why.'}, True, 1, 'Accepted, but does not survive: b.x_g__1.'),
+        ({'a.x_f__1': 'killed'}, {'b.x_g__1': 'Why.'}, False, 0, 'a: 1 of 1 killed'),
+    ],
+)
+def test_mutants_that_survive_are_accepted_or_an_error(results, accepted, is_whole, code, words, capsys):
+    assert mutants.judge(results, accepted, is_whole) == code
+    assert words in capsys.readouterr().out

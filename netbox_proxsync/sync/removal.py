@@ -131,7 +131,7 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
             f'It is gone from Proxmox, but somebody chose it as {chosen}, so it stays as it is. Choose another one '
             'there, or delete it yourself.',
         )
-    released, burdens = KINDS[bound.kind].released, existing.burdens.get(bound.pointer, ())
+    released, burdens = KINDS[bound.kind].released, ', '.join(existing.burdens.get(bound.pointer, ()))
     if bound.created_by_sync and policy == 'delete' and not (released and burdens):
         return delete(bound, record, existing, 'It is gone from Proxmox.')
     if not bound.created_by_sync:
@@ -139,7 +139,7 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
     elif policy != 'delete':
         why = 'this endpoint unassigns addresses that are gone'
     else:
-        why = f'it carries {", ".join(burdens)}'
+        why = f'it carries {burdens}'
     reason = f'It is gone from Proxmox; {why}, so it stays in NetBox and is yours now.'
     return removal_change(Action.RELEASE, bound, record, released, reason)
 

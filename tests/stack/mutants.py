@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 
 from .paths import ROOT, STACK
 
@@ -37,20 +38,26 @@ def main() -> int:
     listed = subprocess.run(
         [mutmut, 'results', '--all', 'true'], cwd=COPY, env=environment, check=True, text=True, stdout=subprocess.PIPE
     )
-    return judge(dict(line.strip().split(': ', 1) for line in listed.stdout.splitlines() if ': ' in line))
+    results = dict(line.strip().split(': ', 1) for line in listed.stdout.splitlines() if ': ' in line)
+    if sys.argv[1:]:
+        # Only the mutants that were named are tested.
+        results = {mutant: status for mutant, status in results.items() if status != 'not checked'}
+    return judge(results, tomllib.loads(ACCEPTED.read_text()), is_whole=not sys.argv[1:])
 
 
-def judge(results: dict[str, str]) -> int:
+def judge(results: Mapping[str, str], accepted: Mapping[str, str], is_whole: bool = True) -> int:
     """
-    Print the share of killed mutants by module, and the survivors that are not accepted.
+    Print the share of killed mutants by module, the survivors that are not accepted, and accepted ones that no longer
+    survive.
 
     Args:
         results: By the name of the mutant, 'killed', 'survived', 'timeout' (the tests noticed it by never ending), ...
+        accepted: By the name of the mutant, the reason why it may survive.
+        is_whole: Whether the results are those of all mutants.
 
     Returns:
-        The exit code: 1 if too many survive, or one that is not accepted.
+        The exit code: 1 if too many survive, one that is not accepted, or not one that is accepted.
     """
-    accepted = tomllib.loads(ACCEPTED.read_text())
     made: Counter[str] = Counter()
     killed: Counter[str] = Counter()
     survivors = []
@@ -69,6 +76,11 @@ def judge(results: dict[str, str]) -> int:
     for mutant in sorted(survivors):
         if mutant not in accepted:
             print(f'Survived: {mutant}. "mutmut show {mutant}" in {COPY.relative_to(ROOT)} shows it.')
+            is_failed = True
+    for mutant in sorted(accepted):
+        # The names of mutants change with the function that they are made of.
+        if mutant not in survivors and (is_whole or mutant in results):
+            print(f'Accepted, but does not survive: {mutant}. Remove it from {ACCEPTED.relative_to(ROOT)}.')
             is_failed = True
     return int(is_failed)
 

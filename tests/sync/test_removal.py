@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType
-from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.changes import Action, FieldChange
+from netbox_proxsync.sync.kinds import Owner
 from netbox_proxsync.sync.removal import may_be_deleted, removal
 from netbox_proxsync.sync.state import Existing, ValueLimits
 from netbox_proxsync.sync.values import Pointer
@@ -46,8 +47,14 @@ def test_a_guest_that_is_gone_is_marked_and_its_binding_stores_the_marks():
     assert change.reason == 'It is gone from Proxmox.'
     assert change.binding['status'] == 'decommissioning'
     assert change.binding['name'] == 'web'
-    written = {field.name: field for field in change.fields}
-    assert (written['status'].last, written['status'].now, written['status'].has_last) == ('active', 'active', True)
+    assert (change.key, change.unit, change.label) == ('qemu/100', 'qemu/100', 'web')
+    assert change.fields == tuple(
+        FieldChange(name=name, owner=Owner.FACT, last=value, now=value, want=retired, has_last=True)
+        for name, value, retired in (
+            ('status', 'active', 'decommissioning'),
+            ('cf_vm_status', 'Deployed', 'Deleted'),
+        )
+    )
 
 
 def test_a_guest_whose_vm_id_another_machine_has_is_retired():
@@ -175,6 +182,7 @@ def test_a_retired_guest_is_not_deleted_while_objects_of_others_depend_on_it():
         'It has been gone from Proxmox since 2026-01-01. It is not deleted, because these hang on it: a service, a '
         'contact. Move or delete them, or delete it yourself.'
     )
+    assert (change.key, change.unit, change.label) == ('qemu/100', 'qemu/100', 'web')
     assert change.pointer == netbox.object(*VM).pointer
 
 
