@@ -303,8 +303,8 @@ def test_a_disk_and_a_port_are_adopted_by_their_names():
     netbox = synced(inventory())
     cluster = netbox.object('cluster', 'cluster').pointer
     vm = netbox.add('vm', 'web', name='web', cluster=cluster, cf_vmid=100)
-    own = netbox.add('disk', 'scsi0', virtual_machine=vm, name='scsi0', size=1)
     netbox.add('disk', 'scsi1', virtual_machine=vm, name='scsi1', size=1)
+    own = netbox.add('disk', 'scsi0', virtual_machine=vm, name='scsi0', size=1)
     netbox.sync(inventory(guest(config=config(disks=(disk(),)))))
     assert netbox.bindings['disk', 'qemu/100/scsi0'].pointer == own
     device = netbox.add('device', 'pve1', name='pve1', cluster=cluster, site=SITE)

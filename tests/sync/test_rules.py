@@ -166,6 +166,9 @@ def test_a_guest_is_left_alone_if_it_is_skipped_or_might_be():
     might_be = evaluate_rules(Facts(pool=UNREAD), [by_pool])
     assert isinstance(might_be.skip, Unreadable)
     assert might_be.may_be_skipped
+    # Of several that may skip, the first one is named.
+    last = rule('last', 2000, pools=('y',), skip=True)
+    assert evaluate_rules(Facts(pool=UNREAD), [by_pool, last]).skip == might_be.skip
     # One that surely skips settles it, wherever it stands.
     assert evaluate_rules(Facts(pool=UNREAD), [by_pool, replace(by_tag, weight=2000)]).skip.rule.name == 'tag'
 
