@@ -143,8 +143,8 @@ def test_a_retired_guest_that_a_user_changed_is_not_deleted():
     change = change_of(netbox.existing, VM, settings=DELETING, now=LATE)
     assert change.action is Action.CONFLICT
     assert change.reason == (
-        'It has been gone from Proxmox since 2026-01-01. It is not deleted, because it is not marked as retired (status '
-        'and custom field) any more. Delete it yourself, or mark it again.'
+        'It has been gone from Proxmox since 2026-01-01. It is not deleted, because it is not marked as retired '
+        '(status and custom field) any more. Delete it yourself, or mark it again.'
     )
 
 

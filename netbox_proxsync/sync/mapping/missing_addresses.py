@@ -125,16 +125,16 @@ def host_of(bound: Bound) -> str:
     return bound.key.rpartition('/')[2]
 
 
-def judge(bound: Bound, interface: str | None, reading: AddressReading, is_seen_elsewhere: bool) -> Verdict:
+def judge(bound: Bound, interface: str, reading: AddressReading, is_seen_elsewhere: bool) -> Verdict:
     """
     Whether an address is gone from a guest whose configuration was read.
 
     Args:
-        interface: The key of the interface that had it ('qemu/100/net0'); None if it is not known.
+        interface: The key of the interface that had it ('qemu/100/net0'); '' if it is not known.
         is_seen_elsewhere: Another guest reports it.
     """
     host, source = host_of(bound), bound.last.get(SOURCE)
-    nic = reading.nics.get(interface) if interface else None
+    nic = reading.nics.get(interface)
     if is_seen_elsewhere or (interface and nic is None):
         return Verdict.GONE
     if nic and source and nic.configured is not None and host not in nic.configured:
@@ -162,7 +162,7 @@ def may_be_gone(bound: Bound, bound_to: Mapping[Pointer, Bound], desired: Desire
         return True
     holder = as_pointer(bound.last.get('assigned_object'))
     interface = bound_to.get(holder) if holder else None
-    verdict = judge(bound, interface.key if interface else None, reading, host_of(bound) in seen)
+    verdict = judge(bound, interface.key if interface else '', reading, host_of(bound) in seen)
     return verdict in (Verdict.GONE, Verdict.COUNTS)
 
 
@@ -189,8 +189,8 @@ def judge_addresses(
             absences.gone.add((bound.kind, bound.key))
             continue
         holder = bound.last.get('assigned_object')
-        interface = interfaces.get(holder) if isinstance(holder, Pointer) else None
-        if interface is None and (holding := existing.binding_of(holder)):
+        interface = interfaces.get(holder, '') if isinstance(holder, Pointer) else ''
+        if not interface and (holding := existing.binding_of(holder)):
             interface = holding.key
         claims = seen.get(host_of(bound), ())
         is_seen = any(takes(item, bound, existing, resolved) for item in claims)

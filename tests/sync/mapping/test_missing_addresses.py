@@ -8,9 +8,19 @@ import pytest
 from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestOnlyInterface, GuestType, Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.desired import desire
-from netbox_proxsync.sync.mapping.missing_addresses import ABSENT, BOTH, CONFIGURED, SOURCE, may_be_gone, reading_of
+from netbox_proxsync.sync.hints import AddressHints
+from netbox_proxsync.sync.mapping.missing_addresses import (
+    ABSENT,
+    BOTH,
+    CONFIGURED,
+    SOURCE,
+    may_be_gone,
+    reading_of,
+    sources_of,
+)
 from netbox_proxsync.sync.rules import Outcome, Rule
-from netbox_proxsync.sync.values import Pointer
+from netbox_proxsync.sync.state import Item
+from netbox_proxsync.sync.values import Pointer, Ref
 from tests.sync.builders import (
     SETTINGS,
     UNREAD,
@@ -99,6 +109,14 @@ def test_an_address_that_may_be_on_an_unreadable_nic_waits_with_a_notice():
     assert after(REPORTED, one({'net1': addresses(running=OFF)}, guest_only=(bridge,))) == (1, ())
 
 
+def test_an_address_stays_on_a_nic_that_has_another_key_and_cannot_be_read():
+    mac = TWO.nics[0].mac
+    moved = guest(100, 'web', config=config(nics=(nic('net2', mac),)), addresses={'net2': addresses(running=OFF)})
+    assert after(REPORTED, moved) == (None, ())
+    # Once it is read, the address is missing there.
+    assert after(REPORTED, replace(moved, addresses={'net2': addresses()})) == (1, ())
+
+
 def static(running=OFF, host=HOST):
     return addresses(f'{host}/24', origin=STATIC, running=running)
 
@@ -138,12 +156,42 @@ def test_a_request_that_the_guest_ignored_is_not_documented_while_it_is_off():
     netbox.sync(inventory(one({'net0': addresses('10.0.0.9/24')})))
     off = one({'net0': static()})
     assert KEY[1] not in {change.key for change in plan(inventory(off), netbox.existing).changes}
-    # On another NIC, or of a container, it is.
-    other_nic = one({'net0': addresses('10.0.0.9/24'), 'net1': static()})
-    assert KEY[1] in {change.key for change in plan(inventory(other_nic), netbox.existing).changes}
-    fresh = NetBox()
+    # On another NIC, or as soon as the guest reports it, it is.
+    for found in ({'net0': addresses('10.0.0.9/24'), 'net1': static()}, {'net0': static(None)}):
+        assert KEY[1] in {change.key for change in plan(inventory(one(found)), netbox.existing).changes}
+    # So is it where the guest used what cloud-init requested before.
+    granted = NetBox()
+    granted.sync(inventory(one({'net0': static(None, '10.0.0.9')})))
+    assert KEY[1] in {change.key for change in plan(inventory(off), granted.existing).changes}
+    # A container uses what its configuration states.
+    netbox = NetBox()
+    netbox.sync(inventory(one({'net0': addresses('10.0.0.9/24')}, type=GuestType.LXC)))
     container = replace(off, type=GuestType.LXC)
-    assert f'lxc/100/{HOST}' in {change.key for change in plan(inventory(container), fresh.existing).changes}
+    assert f'lxc/100/{HOST}' in {change.key for change in plan(inventory(container), netbox.existing).changes}
+
+
+@pytest.mark.parametrize(
+    ('values', 'stored', 'is_bound', 'expected'),
+    [
+        # While the configuration cannot be read, the source stays; that of another guest is not taken over.
+        ({'is_configuration_read': False}, BOTH, True, BOTH),
+        ({'is_configuration_read': False}, BOTH, False, None),
+        ({'is_configuration_read': False}, None, True, None),
+        ({'is_configuration_read': False}, 7, True, None),
+        ({'is_configured': False}, BOTH, True, None),
+        ({'is_reported': True}, None, False, BOTH),
+        ({}, None, True, CONFIGURED),
+        ({}, CONFIGURED, True, CONFIGURED),
+        ({}, BOTH, True, BOTH),
+        ({}, BOTH, False, CONFIGURED),
+    ],
+)
+def test_the_source_of_an_address(values, stored, is_bound, expected):
+    given = {'is_reported': False, 'is_seen': False, 'is_configured': True} | values
+    interface = Ref('interface', 'qemu/100/net0')
+    hints = AddressHints(host=HOST, interface=interface, has_prefix=True, **given)
+    item = Item(kind='ip', key=KEY[1], unit='qemu/100', label=HOST, values={}, hints=hints)
+    assert sources_of(item, {SOURCE: stored} if stored else {}, is_bound) == expected
 
 
 def test_an_address_that_another_guest_reports_is_taken():
@@ -193,6 +241,8 @@ def test_the_ledger_knows_beforehand_which_addresses_may_be_gone():
     assert may(None)
     assert not may(one({'net0': addresses(running=OFF)}))
     assert may(one({'net0': addresses(running=OFF)}), {HOST})
+    # The interface that had it was read; another one was not.
+    assert may(one({'net1': addresses(running=OFF)}))
     # The interface that had it is not known: every NIC must have been read.
     unknown = replace(bound, last={**bound.last, 'assigned_object': None})
     assert may(one(), bound=unknown)
@@ -200,7 +250,8 @@ def test_the_ledger_knows_beforehand_which_addresses_may_be_gone():
 
 
 def test_a_reading_needs_the_configuration():
-    assert reading_of(replace(REPORTED, config=UNREAD, addresses=UNREAD)) is None
+    for unread in ({'config': UNREAD}, {'addresses': UNREAD}, {'config': UNREAD, 'addresses': UNREAD}):
+        assert reading_of(replace(REPORTED, **unread)) is None
     reading = reading_of(one({'net0': static()}))
     assert reading.nics['qemu/100/net0'].configured == {HOST}
     assert reading.nics['qemu/100/net1'].configured is None
