@@ -175,7 +175,9 @@ def judge_addresses(
     settings: Settings,
 ) -> Absences:
     """Which of the addresses that were not found are gone, and which are only counted or wait."""
-    interfaces = {pointer: key for (kind, key), pointer in resolved.pointers.items() if kind == INTERFACE}
+    interfaces: dict[Value, str] = {
+        pointer: key for (kind, key), pointer in resolved.pointers.items() if kind == INTERFACE
+    }
     seen: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         hints = AddressHints.of(item)
@@ -189,7 +191,7 @@ def judge_addresses(
             absences.gone.add((bound.kind, bound.key))
             continue
         holder = bound.last.get('assigned_object')
-        interface = interfaces.get(holder, '') if isinstance(holder, Pointer) else ''
+        interface = interfaces.get(holder, '')
         if not interface and (holding := existing.binding_of(holder)):
             interface = holding.key
         claims = seen.get(host_of(bound), ())
@@ -215,9 +217,7 @@ def takes(item: Item, bound: Bound, existing: Existing, resolved: ResolvedObject
     """Whether a guest that reports an address takes the record that is bound to another one."""
     record = existing.by_pointer.get(bound.pointer)
     hints = AddressHints.of(item)
-    if item.unit == bound.unit or record is None or record.values['vrf'] != hints.vrf:
-        return False
-    if record.values['role'] == ANYCAST:
+    if record is None or record.values['vrf'] != hints.vrf or record.values['role'] == ANYCAST:
         return False
     own = resolved.get(GUEST, item.unit)
     has_own = any(

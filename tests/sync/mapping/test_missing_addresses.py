@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestOnlyInterface, GuestType, Unreadable
+from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestOnlyInterface, GuestType, Notice, Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.desired import desire
 from netbox_proxsync.sync.hints import AddressHints
@@ -99,11 +99,18 @@ def test_an_address_that_may_be_on_an_unreadable_nic_waits_with_a_notice():
     outside = GuestOnlyInterface(
         name='eth9', mac='BC:24:11:00:00:09', addresses=addresses(f'{HOST}/24').addresses, ignored=()
     )
-    found, notices = after(REPORTED, one({'net1': addresses(running=OFF)}, guest_only=(outside,)))
+    three = replace(TWO, nics=(*TWO.nics, nic('net2', 'BC:24:11:00:00:03')))
+    off = {'net1': addresses(running=OFF), 'net2': addresses(running=OFF)}
+    found, notices = after(REPORTED, one(off, three, guest_only=(outside,)))
     assert found is None
-    assert [notice.message for notice in notices] == [
-        f'{HOST} may have moved to net1, which cannot be read. It stays as it is in NetBox.'
-    ]
+    assert notices == (
+        Notice(
+            subject='qemu/100',
+            message=f'{HOST} may have moved to net1, net2, which cannot be read. It stays as it is in NetBox.',
+            remedy='The page of the guest says why that NIC cannot be read. If the address is gone, delete it in '
+            'NetBox.',
+        ),
+    )
     # An interface without a MAC address is none of its NICs.
     bridge = replace(outside, mac=None)
     assert after(REPORTED, one({'net1': addresses(running=OFF)}, guest_only=(bridge,))) == (1, ())
@@ -205,28 +212,45 @@ def test_an_address_that_another_guest_reports_is_taken():
     assert KEY not in netbox.bindings
 
 
-@pytest.mark.parametrize(('role', 'taken'), [(None, True), ('vip', True), ('anycast', False)])
-def test_an_anycast_address_is_not_taken(role, taken):
-    netbox = NetBox()
-    netbox.sync(inventory(REPORTED, guest(101, 'db', ('10.0.0.6/24',))))
-    record = netbox.object(*KEY).pointer
-    netbox.edit('ip', record, role=role)
-    made = plan(inventory(one(), guest(101, 'db', ('10.0.0.6/24', f'{HOST}/24'))), netbox.existing)
-    change = next(change for change in made.changes if change.key == f'qemu/101/{HOST}')
-    assert (change.pointer == record) is taken
+OWN, ELSEWHERE = 'on its own interface', 'on something else'
 
 
-def test_a_shared_address_is_not_taken_by_a_guest_with_a_record_of_its_own():
+@pytest.mark.parametrize(
+    ('role', 'other', 'is_gone'),
+    [
+        (None, None, True),
+        (None, OWN, True),
+        ('vip', None, True),
+        ('vip', ELSEWHERE, True),
+        # The guest that reports it has, or may have, a record of its own.
+        ('vip', OWN, False),
+        ('anycast', None, False),
+    ],
+)
+def test_an_address_that_another_guest_reports_is_gone_unless_both_may_have_it(role, other, is_gone):
     netbox = NetBox()
     netbox.sync(inventory(REPORTED, guest(101, 'db', ('10.0.0.6/24',))))
-    record = netbox.object(*KEY).pointer
-    netbox.edit('ip', record, role='vip')
-    interface = netbox.object('interface', 'qemu/101/net0').pointer
-    own = netbox.add('ip', HOST, address=f'{HOST}/24', role='vip', assigned_object=interface)
+    bound = netbox.bindings[KEY]
+    netbox.edit('ip', bound.pointer, role=role)
+    own = None
+    if other:
+        holder = Pointer('ipam.fhrpgroup', 3, 'G')
+        if other == OWN:
+            holder = netbox.object('interface', 'qemu/101/net0').pointer
+        own = netbox.add('ip', HOST, address=f'{HOST}/24', role=role, assigned_object=holder)
     made = plan(inventory(one(), guest(101, 'db', ('10.0.0.6/24', f'{HOST}/24'))), netbox.existing)
     change = next(change for change in made.changes if change.key == f'qemu/101/{HOST}')
-    assert change.pointer == own
-    assert made.refreshed[netbox.bindings[KEY].pk][ABSENT] == 1
+    taken = {None: bound.pointer, OWN: own, ELSEWHERE: bound.pointer}[other]
+    assert change.pointer == (None if role == 'anycast' else taken)
+    assert made.refreshed.get(bound.pk, {}).get(ABSENT) == (None if is_gone else 1)
+
+
+def test_an_absent_address_whose_record_was_deleted_in_netbox_is_in_the_way_of_nobody():
+    netbox = NetBox()
+    netbox.sync(inventory(REPORTED, guest(101, 'db', ('10.0.0.6/24',))))
+    del netbox.records['ip'][netbox.bindings[KEY].pointer]
+    made = plan(inventory(one(), guest(101, 'db', ('10.0.0.6/24', f'{HOST}/24'))), netbox.existing)
+    assert [(change.key, change.action) for change in made.changes] == [(f'qemu/101/{HOST}', Action.CREATE)]
 
 
 def test_the_ledger_knows_beforehand_which_addresses_may_be_gone():
@@ -282,9 +306,9 @@ def test_addresses_of_a_node_and_of_a_replaced_machine_are_gone_at_once():
     assert netbox.bindings[KEY].pointer == record
     assert ('ip', f'qemu/100#1/{HOST}') not in netbox.bindings
     settings = replace(SETTINGS, sync_nodes=True, site=Pointer('dcim.site', 1, 'Berlin'))
-    bridge = node_interface('vmbr0', addresses=(ip_interface('10.0.0.1/24'),))
+    bridge = node_interface('vmbr0', addresses=(ip_interface('10.0.0.1/24'), ip_interface('10.0.0.2/24')))
     netbox = NetBox()
     netbox.sync(inventory(nodes=(node(interfaces=(bridge,)),)), settings)
     bare = node(address=None, interfaces=(replace(bridge, addresses=()),))
     made = plan(inventory(nodes=(bare,)), netbox.existing, settings)
-    assert made.counts['ip'] == {'delete': 1}
+    assert made.counts['ip'] == {'delete': 2}
