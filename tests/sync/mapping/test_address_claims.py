@@ -56,6 +56,17 @@ def test_an_ordinary_address_belongs_to_one_guest():
     assert f'{HOST} is claimed by qemu/100 as well, which keeps or gets it.' in found[B][1]
 
 
+def test_the_guest_that_reports_it_comes_before_one_that_is_only_configured_with_it():
+    found = World().outcome(configured(100), reporting(101))
+    assert found[B] == (Action.CREATE, None)
+    assert found[A][0] is Action.CONFLICT
+    assert f'{HOST} is claimed by qemu/101 as well' in found[A][1]
+    # The first one gets it if neither does, or both do.
+    for claims in ((configured(100), configured(101)), (reporting(100), reporting(101))):
+        found = World().outcome(*claims)
+        assert (found[A][0], found[B][0]) == (Action.CREATE, Action.CONFLICT)
+
+
 def test_the_guest_that_has_it_in_netbox_keeps_it():
     world = World(reporting(101))
     found = world.outcome(reporting(100), reporting(101))
@@ -171,6 +182,29 @@ def test_an_unassigned_anycast_record_is_taken_and_an_ordinary_one_is_in_the_way
     assert world.outcome(reporting(100), reporting(101))[B][0] is Action.CONFLICT
 
 
+@pytest.mark.parametrize('vrf', [None, Pointer('ipam.vrf', 1, 'V')])
+def test_an_anycast_record_on_the_own_interface_is_taken(vrf):
+    world = World(reporting(100), reporting(101, '10.0.0.9/24'))
+    world.edit('ip', world.object('ip', A).pointer, role='anycast')
+    world.address(role='anycast')
+    own = world.address(role='anycast', assigned_object=world.interface(101), vrf=vrf)
+    assert world.outcome(reporting(100), reporting(101))[B] == (Action.ADOPT, own)
+
+
+GROUP = Pointer('ipam.fhrpgroup', 3, 'G')
+
+
+def test_an_unassigned_anycast_record_is_taken_once_and_not_from_the_guest_that_is_bound_to_it():
+    world = World(reporting(100, '10.0.0.8/24'), reporting(101, '10.0.0.9/24'))
+    world.address(role='anycast', assigned_object=GROUP)
+    free = world.address(role='anycast')
+    found = world.outcome(reporting(100), reporting(101))
+    assert (found[A], found[B]) == ((Action.ADOPT, free), (Action.CREATE, None))
+    world.sync(inventory(reporting(100), reporting(101, '10.0.0.9/24')))
+    world.edit('ip', free, assigned_object=None)
+    assert world.outcome(reporting(100), reporting(101))[B] == (Action.CREATE, None)
+
+
 # Virtual addresses
 
 
@@ -265,10 +299,11 @@ def test_a_node_joins_nodes_that_have_the_address_and_one_that_left_gives_it_up(
     assert world.object('ip', f'node/pve3/{HOST}').values['assigned_object'] is not None
 
 
-def test_a_guest_does_not_take_the_address_of_a_node():
-    world = NetBox()
-    world.sync(inventory(nodes=(gateway('pve1'),)), NODES)
-    made = plan(inventory(reporting(100), nodes=(gateway('pve1'),)), world.existing, NODES)
+@pytest.mark.parametrize('nodes', [('pve1',), ('pve1', 'pve2')])
+def test_a_guest_does_not_take_the_address_of_a_node(nodes):
+    world, found = NetBox(), tuple(map(gateway, nodes))
+    world.sync(inventory(nodes=found), NODES)
+    made = plan(inventory(reporting(100), nodes=found), world.existing, NODES)
     (change,) = [change for change in made.changes if change.kind == 'ip']
     assert (change.key, change.action) == (A, Action.CONFLICT)
     assert 'is claimed by node/pve1 as well' in change.reason
