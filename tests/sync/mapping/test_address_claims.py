@@ -237,6 +237,12 @@ def test_a_virtual_address_of_something_else_is_not_taken():
     assert 'belongs to ' in reason
 
 
+def test_each_guest_keeps_the_record_of_a_virtual_address_that_it_has():
+    world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
+    own = world.address(role='vip', assigned_object=world.interface(101))
+    assert world.outcome(reporting(100), reporting(101)) == {B: (Action.ADOPT, own)}
+
+
 def test_the_backup_of_a_virtual_address_gets_no_record():
     world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
     assert not {A, B} & world.outcome(reporting(100), configured(101)).keys()
