@@ -138,7 +138,7 @@ class Contest:
         seeking = [item for item in items if AddressHints.of(item).is_seen and item.key not in kept]
         for item in seeking:
             found = [record for record in self.within_reach(item) if self.may_take(record, item, seen_units)]
-            claims[item.key] = self.take(item, found)
+            claims[item.key] = self.take(item, found, seen_units)
         for item in items:
             if item.key in claims:
                 continue
@@ -172,12 +172,14 @@ class Contest:
         is_ours = root is not None and not root.unmanaged and not (bound and bound.unmanaged)
         return is_ours and holders.isdisjoint(seen_units) and holders.isdisjoint(self.settings.ignored)
 
-    def take(self, item: Item, found: Sequence[Record]) -> Claim:
+    def take(self, item: Item, found: Sequence[Record], seen_units: set[str]) -> Claim:
         """The claim of an item that reports a virtual address, and that takes one of the records."""
         if not found:
             record = next(iter(self.within_reach(item)))
             root = self.existing.binding_of(AddressRecordHints.of(record).machine)
-            return Claim(conflict=seen_twice(item, root.unit) if root else held_elsewhere(item, record))
+            if root and root.unit in seen_units:
+                return Claim(conflict=seen_twice(item, root.unit))
+            return Claim(conflict=held_elsewhere(item, record))
         # Unassigned records before those of other guests.
         record = min(found, key=lambda record: (record.values['assigned_object'] is not None, record.pointer.pk))
         self.taken.add(record.pointer)

@@ -220,6 +220,9 @@ def test_a_virtual_address_follows_the_guest_that_reports_it():
     found = world.outcome(configured(100), reporting(101))
     assert found[B] == (Action.ADOPT, pointer)
     assert found.get(A, (None,))[0] is not Action.CREATE
+    # An unassigned record comes before that of another guest.
+    free = world.address(role='vip')
+    assert world.outcome(configured(100), reporting(101))[B] == (Action.ADOPT, free)
 
 
 def test_a_virtual_address_on_two_guests_at_once_is_a_conflict():
@@ -244,8 +247,28 @@ def test_each_guest_keeps_the_record_of_a_virtual_address_that_it_has():
 
 
 def test_the_backup_of_a_virtual_address_gets_no_record():
+    world = virtual(reporting(100))
+    assert world.outcome(reporting(100), configured(101)) == {}
+    world.address(role='vip')
+    assert world.outcome(reporting(100), configured(101)) == {}
+
+
+def test_a_virtual_address_that_a_user_gave_to_something_else_is_not_taken_back():
     world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
-    assert not {A, B} & world.outcome(reporting(100), configured(101)).keys()
+    pointer = world.object('ip', A).pointer
+    world.address(role='vip')
+    for holder in (GROUP, world.interface(101)):
+        world.edit('ip', pointer, assigned_object=holder)
+        action, reason = world.outcome(reporting(100), reporting(101, '10.0.0.9/24'))[A]
+        assert action is Action.CONFLICT
+        assert reason.startswith(f'{HOST} belongs to {holder} in NetBox.')
+
+
+@pytest.mark.parametrize('unmanaged', [('ip', A), ('vm', 'qemu/100')])
+def test_an_unmanaged_virtual_address_is_not_taken(unmanaged):
+    world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
+    world.bindings[unmanaged] = replace(world.bindings[unmanaged], unmanaged=True)
+    assert world.outcome(configured(100), reporting(101))[B][0] is Action.CONFLICT
 
 
 def test_a_backup_takes_a_free_record_if_nobody_reports_the_address():
