@@ -208,7 +208,7 @@ class Contest:
         return self.existing.bound_record(item)
 
     def own(self, item: Item) -> list[Record]:
-        """The records on the guest or node in NetBox, assigned by the sync or a user; those of its interface first."""
+        """The records on the guest or node in NetBox, assigned by the sync or a user."""
         return self.on_machine(item, self.records)
 
     def own_in_other_vrf(self, item: Item) -> list[Record]:
@@ -221,7 +221,7 @@ class Contest:
         return [record for record in self.on_machine(item, found) if record.values['assigned_object'] == interface]
 
     def on_machine(self, item: Item, records: Iterable[Record]) -> list[Record]:
-        """Those of the records that are on the virtual machine or device of an item, the bound one first."""
+        """Those of the records that are on the virtual machine or device of an item, those of its interface first."""
         machine, interface = self.machine(item), interface_of(item, self.resolved)
         if machine is None:
             return []
@@ -230,15 +230,7 @@ class Contest:
             for record in records
             if AddressRecordHints.of(record).machine == machine and record.pointer not in self.taken
         ]
-        bound = self.existing.binding(item)
-        return sorted(
-            found,
-            key=lambda record: (
-                bound is None or record.pointer != bound.pointer,
-                record.values['assigned_object'] != interface,
-                record.pointer.pk,
-            ),
-        )
+        return sorted(found, key=lambda record: (record.values['assigned_object'] != interface, record.pointer.pk))
 
 
 def machine_of(item: Item, resolved: ResolvedObjects) -> Pointer | None:

@@ -8,7 +8,7 @@ import pytest
 from netbox_proxsync.proxmox.inventory import AddressOrigin, Unreadable
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.values import Pointer
-from tests.sync.builders import SETTINGS, NetBox, addresses, guest, inventory, node, node_interface, plan
+from tests.sync.builders import SETTINGS, NetBox, addresses, config, guest, inventory, nic, node, node_interface, plan
 
 SITE = Pointer('dcim.site', 1, 'Berlin')
 NODES = replace(SETTINGS, sync_nodes=True, site=SITE, change_limit=100)
@@ -157,6 +157,16 @@ def test_a_record_that_a_user_unassigned_is_not_assigned_beside_another_one():
     (change,) = [change for change in made.changes if change.kind == 'ip']
     assert (change.action, change.pointer) == (Action.CONFLICT, other)
     assert f'NetBox has another record of {HOST} on the same interface.' in change.reason
+
+
+def test_of_several_records_on_the_own_machine_that_of_the_own_interface_is_taken():
+    nics = config(nics=(nic(), nic('net1', 'BC:24:11:00:00:02')))
+    before = {'net0': addresses(), 'net1': addresses()}
+    world = World(guest(100, 'vm100', config=nics, addresses=before))
+    world.address(assigned_object=world.object('interface', 'qemu/100/net1').pointer)
+    own = world.address(assigned_object=world.interface(100))
+    now = guest(100, 'vm100', config=nics, addresses=before | {'net0': addresses(f'{HOST}/24')})
+    assert world.outcome(now)[A] == (Action.ADOPT, own)
 
 
 # Anycast
@@ -355,6 +365,21 @@ def test_an_unbound_record_on_the_own_machine_comes_before_free_ones():
     world.address()
     own = world.address(assigned_object=world.interface(100))
     assert world.outcome(reporting(100))[A] == (Action.ADOPT, own)
+
+
+def test_a_record_that_its_guest_has_lost_comes_before_free_ones():
+    world = World(reporting(100), reporting(101, '10.0.0.9/24'))
+    pointer = world.object('ip', A).pointer
+    world.address()
+    bare = guest(100, 'vm100', config=config(nics=()), addresses={})
+    assert world.outcome(bare, reporting(101))[B] == (Action.ADOPT, pointer)
+    # That of a retired guest comes after them.
+    world = World(reporting(100), reporting(101, '10.0.0.9/24'))
+    world.sync(inventory(reporting(101, '10.0.0.9/24')))
+    pointer = world.object('ip', A).pointer
+    assert world.outcome(reporting(101))[B] == (Action.ADOPT, pointer)
+    free = world.address()
+    assert world.outcome(reporting(101))[B] == (Action.ADOPT, free)
 
 
 def test_an_ordinary_record_beside_a_virtual_one_is_not_taken_as_virtual():
