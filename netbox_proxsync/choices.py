@@ -3,6 +3,8 @@ from typing import TYPE_CHECKING, cast
 from django.utils.translation import gettext_lazy as _
 from utilities.choices import Choice, ChoiceSet
 
+from .sync.kinds import KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -305,16 +307,7 @@ class GuestStateChoices(ChoiceSet):
 class KindChoices(ChoiceSet):
     """The labels of the kinds in sync/kinds/, in the same order."""
 
-    CHOICES = (
-        ('cluster', _('Cluster')),
-        ('device', _('Device')),
-        ('node_interface', _('Device interface')),
-        ('vm', _('Virtual machine')),
-        ('interface', _('VM interface')),
-        ('mac', _('MAC address')),
-        ('ip', _('IP address')),
-        ('disk', _('Virtual disk')),
-    )
+    CHOICES = [(kind.name, _(kind.label)) for kind in KINDS.values()]
 
     @classmethod
     def label(cls, kind: str) -> str:

@@ -1,9 +1,10 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from dcim.models import Interface
+from django.apps import apps
 from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import ForeignKey, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,7 +22,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import APIRootView
-from virtualization.models import VirtualDisk, VMInterface
+from utilities.api import get_serializer_for_model
 
 from .. import decisions, filtersets
 from ..branching import InBranch
@@ -36,21 +37,21 @@ from ..proxmox.errors import ProxmoxError
 from ..runs.cancellation import RunEnded, cancel, run_to_cancel
 from ..runs.maintenance import InMaintenance
 from ..runs.stored_plans import NotAppliable, may_apply
+from ..sync.kinds import KINDS
 from . import serializers
 
-# NetBox's serializers of parts also contain the machine.
-BOUND_OBJECTS = {
-    ('object',): (
-        GenericPrefetch(
-            'object',
-            [
-                Interface.objects.select_related('device', 'cable'),
-                VMInterface.objects.select_related('virtual_machine'),
-                VirtualDisk.objects.select_related('virtual_machine'),
-            ],
-        ),
-    ),
-}
+
+def nested_querysets() -> Iterator[QuerySet[Any]]:
+    """The objects of each kind, with the objects that NetBox's brief serializer nests in them."""
+    for kind in KINDS.values():
+        model = apps.get_model(kind.model)
+        names = get_serializer_for_model(model).Meta.brief_fields
+        fields = {field.name for field in model._meta.get_fields() if isinstance(field, ForeignKey)}
+        if nested := [name for name in names if name in fields]:
+            yield model._default_manager.select_related(*nested)
+
+
+BOUND_OBJECTS = {('object',): (GenericPrefetch('object', list(nested_querysets())),)}
 NOT_PERMITTED = {
     'change': gettext_lazy('This user does not have permission to change this endpoint.'),
     'sync': gettext_lazy('This user does not have permission to sync this endpoint.'),

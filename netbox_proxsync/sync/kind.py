@@ -131,6 +131,7 @@ class Kind(ABC):
 
     Attributes:
         name: Also the `kind` of its bindings and changes.
+        label: The display name of one of its objects, marked for translation.
         plural: The display name of several of its objects.
         model: 'app_label.model_name'.
         fields: In the order in which they are displayed.
@@ -145,6 +146,7 @@ class Kind(ABC):
     """
 
     name: ClassVar[str]
+    label: ClassVar[str]
     plural: ClassVar[str]
     model: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]

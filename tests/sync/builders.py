@@ -356,6 +356,6 @@ class NetBox:
                 holder=str(values['assigned_object']),
                 machine=interface.values['virtual_machine'] if interface else port and port.values['device'],
             )
-        elif kind == 'disk':
-            hints = PartRecordHints(machine=values['virtual_machine'])
+        elif holder := KINDS[kind].holder:
+            hints = PartRecordHints(machine=values[holder])
         return replace(record, hints=hints)

@@ -1,19 +1,20 @@
 """NICs of guests -> virtualization.VMInterface."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, Reading, known
-from ..hints import InterfaceHints, InterfaceRecordHints
+from ..hints import InterfaceRecordHints, PortHints
 from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
 from ..kind_names import GUEST, INTERFACE, MAC
 from ..mapping.guest_networks import Networks
 from ..mapping.vlans import choose_vlans, missing_vlans
 from ..settings import Settings
 from ..state import Existing, Item, Record
+from ..translation import gettext_noop
 from ..values import Pointer, Ref, Value
 
-__all__ = ('InterfaceKind', 'find_interface', 'interface_key', 'mac_key')
+__all__ = ('InterfaceHints', 'InterfaceKind', 'find_interface', 'interface_key', 'mac_key')
 
 # virtualization.VMInterface.name
 NAME_LENGTH = 64
@@ -29,10 +30,25 @@ def mac_key(guest: Guest, nic: Nic) -> str:
     return f'{guest.key}/{nic.key}/{nic.mac}'
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterfaceHints(PortHints):
+    """
+    The interface of a guest.
+
+    Attributes:
+        names: The names that it may have in NetBox, the best one first.
+        is_named: Whether the guest, or its configuration, states the name.
+    """
+
+    names: tuple[str, ...]
+    is_named: bool
+
+
 class InterfaceKind(Kind):
     """The NICs of guests."""
 
     name = INTERFACE
+    label = gettext_noop('VM interface')
     plural = 'interfaces of virtual machines'
     model = 'virtualization.vminterface'
     removal = Removal.DELETE

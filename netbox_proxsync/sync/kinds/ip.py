@@ -32,6 +32,7 @@ from ..mapping.nodes import address_ref, addresses_are_read, addresses_of_node, 
 from ..mapping.rule_outcomes import take_back
 from ..settings import Settings
 from ..state import Bound, Desired, Existing, Item, PrefixCandidate, Record
+from ..translation import gettext_noop
 from ..values import Pointer, Ref, Value, as_pointer
 from .interface import interface_key
 
@@ -51,6 +52,7 @@ class IPKind(Kind):
     """The addresses of guests and nodes."""
 
     name = ADDRESS
+    label = gettext_noop('IP address')
     plural = 'IP addresses'
     model = 'ipam.ipaddress'
     removal = Removal.DELETE
