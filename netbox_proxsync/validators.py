@@ -14,7 +14,7 @@ from .proxmox.http.tls import normalize_fingerprint
 from .proxmox.ssh.errors import InvalidPassphraseError, InvalidSSHSettingsError
 from .proxmox.ssh.keys import load_private_key, parse_pins
 from .proxmox.ssh.settings import check_user
-from .sync.field_policy import InvalidPolicy, clean_policy
+from .sync.field_policy import InvalidPolicyError, clean_policy
 from .sync.guest_filters import Term
 
 __all__ = (
@@ -185,7 +185,7 @@ def clean_field_policy(policy: object) -> dict[str, str]:
     """
     try:
         return clean_policy(policy)
-    except InvalidPolicy as error:
+    except InvalidPolicyError as error:
         raise ValidationError(list(error.args)) from None
 
 

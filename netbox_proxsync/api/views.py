@@ -25,18 +25,18 @@ from rest_framework.routers import APIRootView
 from utilities.api import get_serializer_for_model
 
 from .. import decisions, filtersets
-from ..branching import InBranch
+from ..branching import InBranchError
 from ..choices import RunModeChoices
 from ..crypto import SecretError
 from ..endpoints import acknowledgments, connection, host_keys
 from ..endpoints.sensitive_requests import carries_secrets
 from ..forms.fields import NOT_IN_BACKGROUND
-from ..jobs import AlreadyRunning, SyncJob
+from ..jobs import AlreadyRunningError, SyncJob
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..proxmox.errors import ProxmoxError
-from ..runs.cancellation import RunEnded, cancel, run_to_cancel
-from ..runs.maintenance import InMaintenance
-from ..runs.stored_plans import NotAppliable, may_apply
+from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
+from ..runs.maintenance import InMaintenanceError
+from ..runs.stored_plans import PlanNotApplicableError, may_apply
 from ..sync.kinds import KINDS
 from . import serializers
 
@@ -134,7 +134,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         endpoint, fault = self._get_fault(request, pk)
         try:
             acknowledgments.acknowledge(endpoint, *fault, request.user)
-        except (acknowledgments.NotAFault, InBranch) as error:
+        except (acknowledgments.NotAFaultError, InBranchError) as error:
             return conflict_response(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -147,7 +147,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         endpoint, fault = self._get_fault(request, pk)
         try:
             acknowledgments.withdraw(endpoint, *fault)
-        except InBranch as error:
+        except InBranchError as error:
             return conflict_response(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -181,7 +181,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         confirmed.is_valid(raise_exception=True)
         try:
             endpoint = host_keys.confirm(endpoint, confirmed.validated_data['keys'])
-        except InBranch as error:
+        except InBranchError as error:
             return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
         except DjangoValidationError as error:
             raise ValidationError({'keys': error.messages}) from None
@@ -218,10 +218,10 @@ def start_response(request: Request, endpoint: ProxmoxEndpoint, start: Callable[
         return conflict_response(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
     try:
         run = start()
-    except AlreadyRunning as error:
+    except AlreadyRunningError as error:
         running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
         return conflict_response(str(error), run=running)
-    except (NotAppliable, InMaintenance) as error:
+    except (PlanNotApplicableError, InMaintenanceError) as error:
         return conflict_response(str(error))
     return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
 
@@ -322,7 +322,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         run = run_to_cancel(request.user, pk, str(NOT_PERMITTED['sync']))
         try:
             run = cancel(run, request.user)
-        except RunEnded as error:
+        except RunEndedError as error:
             return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
         code = status.HTTP_200_OK if run.finished else status.HTTP_202_ACCEPTED
         return Response(run_data(run, request), status=code)
@@ -358,7 +358,7 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
             raise PermissionDenied(NOT_PERMITTED['sync'])
         try:
             decide(instance)
-        except (decisions.SyncGoingOn, InBranch) as error:
+        except (decisions.SyncInProgressError, InBranchError) as error:
             return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
         instance.refresh_from_db()
         return Response(self.serializer_class(instance, context={'request': request}).data)

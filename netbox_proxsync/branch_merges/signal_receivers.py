@@ -10,7 +10,7 @@ from django.db.models.signals import post_delete, pre_delete
 from django.utils.translation import gettext as _
 from utilities.exceptions import AbortRequest
 
-from ..branching import BRANCHED, BranchUnusable, InBranch, installed, refuse_in_branch
+from ..branching import BRANCHED, BranchUnusableError, InBranchError, installed, refuse_in_branch
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
@@ -89,7 +89,7 @@ def call_receiver(receive: Callable[['BranchRow'], None], remedy: str, branch: '
     """
     try:
         receive(branch)
-    except BranchUnusable as error:
+    except BranchUnusableError as error:
         # The branch was created before this plugin was installed, so it has no rows to merge.
         logger.info(str(error))
     except Exception:
@@ -100,7 +100,7 @@ def refuse_to_delete(**kwargs: Any) -> None:
     """Refuse to delete objects in a branch that are the same in every branch."""
     try:
         refuse_in_branch()
-    except InBranch as error:
+    except InBranchError as error:
         raise AbortRequest(str(error)) from None
 
 

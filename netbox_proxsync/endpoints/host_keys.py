@@ -54,7 +54,7 @@ def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
     keys can be entered in the form of the endpoint, together with the SSH secrets.
 
     Raises:
-        InBranch: A branch is active; nothing was done.
+        InBranchError: A branch is active; nothing was done.
         ValidationError: A line is not 'host key-type key', or no node has offered it.
     """
     refuse_in_branch()

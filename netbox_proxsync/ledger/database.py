@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from .. import branching
 
-__all__ = ('ATTEMPTS', 'DatabaseBusy', 'explain', 'is_lost', 'pause', 'reason_of', 'reconnect', 'retried')
+__all__ = ('ATTEMPTS', 'DatabaseBusyError', 'explain', 'is_lost', 'pause', 'reason_of', 'reconnect', 'retried')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
@@ -33,7 +33,7 @@ CONNECTION_CLASS = '08'
 SESSION_ENDED = ('57P01', '57P02', '57P03', '57P05', '25P03', '25P04')
 
 
-class DatabaseBusy(Exception):
+class DatabaseBusyError(Exception):
     """A step has failed each time because of concurrent transactions. For people: one line."""
 
 
@@ -93,7 +93,7 @@ def retried[T](work: Callable[[], T], doing: str) -> T:
         doing: A phrase for the message: 'reading NetBox'.
 
     Raises:
-        DatabaseBusy: It failed each time.
+        DatabaseBusyError: It failed each time.
         OperationalError, InterfaceError: The connection is lost, or a transaction was open.
     """
     attempt = 1
@@ -106,7 +106,7 @@ def retried[T](work: Callable[[], T], doing: str) -> T:
             logger.warning(f'Attempt {attempt} of {doing} failed: {reason_of(error)}')
             if attempt == ATTEMPTS:
                 message = _('The database of NetBox was busy while {doing}: {reason}. Run again.')
-                raise DatabaseBusy(message.format(doing=doing, reason=reason_of(error))) from error
+                raise DatabaseBusyError(message.format(doing=doing, reason=reason_of(error))) from error
         pause(attempt)
         attempt += 1
 

@@ -107,7 +107,8 @@ class Application:
             How the run ends, unless it was stopped.
 
         Raises:
-            DatabaseBusy, OperationalError, InterfaceError, JobTimeoutException, BranchUnusable: As `Writer.apply`.
+            DatabaseBusyError, OperationalError, InterfaceError, JobTimeoutException, BranchUnusableError: As
+                `Writer.apply`.
         """
         with self.recorder.phase('apply') as counts:
             self.recorder.applying(plan)

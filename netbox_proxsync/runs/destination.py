@@ -28,7 +28,7 @@ class Destination:
     when its guests were read, which cluster of NetBox belongs to the endpoint. A run asks this object instead of
     looking at the endpoint, so that its steps are the same in main and in a branch.
 
-    Every method raises DatabaseBusy if the database does not allow it at present, unless it says otherwise.
+    Every method raises DatabaseBusyError if the database does not allow it at present, unless it says otherwise.
     """
 
     def __init__(self, run: SyncRun, recorder: RunRecorder) -> None:

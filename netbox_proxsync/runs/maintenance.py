@@ -3,10 +3,10 @@
 from django.utils.translation import gettext as _
 from netbox.config import Config
 
-__all__ = ('InMaintenance', 'refuse_in_maintenance')
+__all__ = ('InMaintenanceError', 'refuse_in_maintenance')
 
 
-class InMaintenance(Exception):
+class InMaintenanceError(Exception):
     """NetBox is in maintenance mode. For people."""
 
     def __init__(self) -> None:
@@ -18,8 +18,8 @@ class InMaintenance(Exception):
 def refuse_in_maintenance() -> None:
     """
     Raises:
-        InMaintenance: NetBox is in maintenance mode.
+        InMaintenanceError: NetBox is in maintenance mode.
     """
     # Not by get_config(): a worker would use the value from its start.
     if Config().MAINTENANCE_MODE:
-        raise InMaintenance
+        raise InMaintenanceError

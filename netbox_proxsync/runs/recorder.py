@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
-from ..ledger.database import DatabaseBusy, retried
+from ..ledger.database import DatabaseBusyError, retried
 from ..ledger.writer import Result
 from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from ..proxmox.inventory import Inventory
@@ -147,7 +147,7 @@ class RunRecorder:
         """Do something that the next run does as well if the database does not allow it now; then it is a warning."""
         try:
             retried(work, doing)
-        except DatabaseBusy as error:
+        except DatabaseBusyError as error:
             self.warn('database', str(error))
 
     def planned(self, plan: Plan) -> None:

@@ -7,7 +7,7 @@ from netbox.ui import attrs, panels
 
 from ..models.endpoint_settings import SETTINGS, Section, Switch
 from ..runs.progress import Progress
-from ..runs.stored_plans import NotAppliable, check_appliable, check_open, has_plan, may_apply
+from ..runs.stored_plans import PlanNotApplicableError, check_appliable, check_open, has_plan, may_apply
 
 __all__ = (
     'BindingPanel',
@@ -195,7 +195,7 @@ class RunPlanPanel(panels.ObjectPanel):
             else:
                 check_open(run)
             obstacle = ''
-        except NotAppliable as error:
+        except PlanNotApplicableError as error:
             obstacle = str(error)
         view = 'accept' if run.refusal else 'apply'
         return {

@@ -11,7 +11,7 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import decisions
-from ..branching import InBranch
+from ..branching import InBranchError
 from ..models import Binding
 from ..object_actions import SYNC_ENDPOINT
 
@@ -38,7 +38,7 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
             raise PermissionDenied
         try:
             messages.success(request, self.apply_decision(binding))
-        except (decisions.SyncGoingOn, InBranch) as error:
+        except (decisions.SyncInProgressError, InBranchError) as error:
             messages.error(request, str(error))
         return redirect(self.get_return_url(request, binding))
 

@@ -17,7 +17,7 @@ from netbox.views.generic.mixins import ActionsMixin
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import decisions, filtersets
-from ..branching import InBranch
+from ..branching import InBranchError
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..models.users import AnyUser
 from ..object_actions import SYNC_ENDPOINT, DecisionAction
@@ -49,7 +49,7 @@ class GuestDecisionMixin(ABC):
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
         try:
             messages.success(request, self.apply_decision(guests))
-        except (decisions.SyncGoingOn, InBranch) as error:
+        except (decisions.SyncInProgressError, InBranchError) as error:
             messages.error(request, str(error))
         return redirect(return_url)
 

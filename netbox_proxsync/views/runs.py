@@ -18,7 +18,7 @@ from .. import filtersets, forms, tables
 from ..models import SyncRun
 from ..models.users import AnyUser
 from ..object_actions import CancelRun
-from ..runs.cancellation import RunEnded, cancel, run_to_cancel
+from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
 from ..ui import panels, run_panels
 from .endpoints import dependent_counts
 from .run_progress import progress_context
@@ -94,7 +94,7 @@ class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
         run = run_to_cancel(request.user, pk)
         try:
             run = cancel(run, request.user)
-        except RunEnded as error:
+        except RunEndedError as error:
             messages.warning(request, str(error))
         else:
             text = _('{run} is cancelled.') if run.finished else _('{run} stops within seconds.')

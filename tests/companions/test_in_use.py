@@ -303,7 +303,7 @@ def test_a_branch_that_is_taken_away_while_a_run_writes_ends_the_run(synced: Lab
         with branching.atomic():
             Binding.objects.update(unit='x')
         Branch.objects.filter(pk=branch.pk).update(status='merging')
-        with pytest.raises(branching.BranchUnusable, match='Merging'), branching.atomic():
+        with pytest.raises(branching.BranchUnusableError, match='Merging'), branching.atomic():
             pass
     Branch.objects.filter(pk=branch.pk).update(status='ready')
     assert not Binding.objects.filter(unit='x').exists()

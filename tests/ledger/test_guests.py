@@ -11,7 +11,7 @@ from ipam.models import IPAddress
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
 from netbox_proxsync.decisions import (
-    SyncGoingOn,
+    SyncInProgressError,
     ignore,
     manage_again,
     stop_ignoring,
@@ -314,7 +314,7 @@ def test_stop_managing_waits_for_a_run_that_writes(pve, endpoint, sync, mode):
     sync(endpoint)
     make_run(endpoint, mode=mode, status='running', completed=None)
     guest = guest_of(endpoint, running_vm(pve))
-    with pytest.raises(SyncGoingOn, match='Lab'):
+    with pytest.raises(SyncInProgressError, match='Lab'):
         stop_managing([guest])
     assert Binding.objects.filter(unit=guest.key).exists()
     guest.refresh_from_db()

@@ -17,7 +17,7 @@ from virtualization.models import VirtualMachine
 from netbox_proxsync.decisions import ignore, stop_managing_object
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import PlannedBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from netbox_proxsync.runs.stored_plans import NotAppliable, StoredPlan, check_appliable
+from netbox_proxsync.runs.stored_plans import PlanNotApplicableError, StoredPlan, check_appliable
 
 pytestmark = pytest.mark.django_db
 
@@ -78,7 +78,7 @@ def test_half_the_guests_gone_is_let_through_once(refused, endpoint, sync, apply
     assert retired().count() == 6
     assert run.changes.filter(action='retire', outcome='applied').count() == 6
     assert f'(plan of run {refused.pk})' in ObjectChange.objects.filter(request_id=run.request_id).first().message
-    with pytest.raises(NotAppliable, match='applied already'):
+    with pytest.raises(PlanNotApplicableError, match='applied already'):
         apply(refused)
     assert not sync(endpoint).changes.exists()
 
@@ -111,12 +111,12 @@ def test_a_plan_that_is_older_than_another_sync_is_not_applied(refused, endpoint
     endpoint.change_limit = 100
     endpoint.save()
     newer = sync(endpoint)
-    with pytest.raises(NotAppliable, match=f'Run {newer.pk} has changed NetBox'):
+    with pytest.raises(PlanNotApplicableError, match=f'Run {newer.pk} has changed NetBox'):
         apply(refused)
 
 
 def test_a_run_without_a_waiting_plan_has_nothing_to_apply(endpoint, sync):
-    with pytest.raises(NotAppliable, match='no plan'):
+    with pytest.raises(PlanNotApplicableError, match='no plan'):
         check_appliable(sync(endpoint))
 
 
@@ -167,7 +167,7 @@ def test_parts_of_a_preview_are_applied_one_after_the_other(endpoint, sync, appl
     assert VirtualMachine.objects.count() == 2
     assert set(run.changes.values_list('unit', flat=True)) == {'', *units[:2]}
     assert sum(run.counts['vm'].values()) == 2
-    with pytest.raises(NotAppliable, match='applied already'):
+    with pytest.raises(PlanNotApplicableError, match='applied already'):
         apply(preview, units[1:3])
     apply(preview, units[2:])
     assert VirtualMachine.objects.count() == 12
@@ -175,7 +175,7 @@ def test_parts_of_a_preview_are_applied_one_after_the_other(endpoint, sync, appl
 
 
 def test_a_part_that_is_not_in_the_plan_is_told(endpoint, sync, apply):
-    with pytest.raises(NotAppliable, match='no changes of: qemu/9999'):
+    with pytest.raises(PlanNotApplicableError, match='no changes of: qemu/9999'):
         apply(sync(endpoint, mode='preview'), ['qemu/9999'])
 
 

@@ -461,10 +461,10 @@ def test_retired_guests_cost_no_queries_for_ever(standin, make_endpoint, sync):
 
 
 def test_only_one_run_at_a_time(pve, endpoint, sync):
-    from netbox_proxsync.jobs import AlreadyRunning, SyncJob
+    from netbox_proxsync.jobs import AlreadyRunningError, SyncJob
 
     queued = SyncJob.enqueue_run(endpoint, None)
-    with pytest.raises(AlreadyRunning) as caught:
+    with pytest.raises(AlreadyRunningError) as caught:
         sync(endpoint)
     assert caught.value.run == queued
 

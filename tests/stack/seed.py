@@ -77,7 +77,7 @@ def demo() -> None:
     from users.models import User
 
     from netbox_proxsync.choices import RunModeChoices, RunStatusChoices
-    from netbox_proxsync.jobs import AlreadyRunning, SyncJob
+    from netbox_proxsync.jobs import AlreadyRunningError, SyncJob
     from netbox_proxsync.models import SyncRun
 
     target = endpoint()
@@ -87,7 +87,7 @@ def demo() -> None:
     print(f'Syncing {target.name} ({", ".join(target.hosts)}).', flush=True)
     try:
         run = SyncJob.enqueue_run(target, user=User.objects.get(username=ADMIN), mode=RunModeChoices.SYNC)
-    except AlreadyRunning as error:
+    except AlreadyRunningError as error:
         run = error.run
     deadline = time.monotonic() + SYNC_SECONDS
     while run.status not in RunStatusChoices.FINISHED:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.sync.field_policy import (
-    InvalidPolicy,
+    InvalidPolicyError,
     choices_for,
     clean_policy,
     configurable,
@@ -108,13 +108,13 @@ def test_a_retirement_leaves_an_ignored_status():
     ],
 )
 def test_a_mistake_is_told_with_what_there_is(policy, says):
-    with pytest.raises(InvalidPolicy) as caught:
+    with pytest.raises(InvalidPolicyError) as caught:
         clean_policy(policy)
     assert says in ' '.join(caught.value.args)
 
 
 def test_every_mistake_is_told():
-    with pytest.raises(InvalidPolicy) as caught:
+    with pytest.raises(InvalidPolicyError) as caught:
         parse_policy('vm.name\n\n# remark\nvm.x = fact\nvm.x = fact')
     assert len(caught.value.args) == 2
 

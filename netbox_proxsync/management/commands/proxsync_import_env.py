@@ -13,7 +13,7 @@ from netbox_proxsync.models.users import service_user
 HEADINGS = {True: 'Made:', False: 'Would make:'}
 
 
-class RollBack(Exception):
+class RollbackError(Exception):
     """Rolls back the transaction of a dry run, or of an import with errors."""
 
 
@@ -40,8 +40,8 @@ class Command(BaseCommand):
             with transaction.atomic(), tracked_transaction(service_user(), uuid4()):
                 importer.run()
                 if importer.errors or not options['apply']:
-                    raise RollBack
-        except RollBack:
+                    raise RollbackError
+        except RollbackError:
             pass
         self.refuse(importer.errors)
         self.report(importer, options['apply'])
