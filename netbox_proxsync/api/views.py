@@ -1,15 +1,12 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 
-from django.apps import apps
-from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import ForeignKey, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
-from netbox.api.authentication import TokenPermissions, TokenSyncPermission
+from netbox.api.authentication import TokenSyncPermission
 from netbox.api.serializers import BaseModelSerializer
 from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
 from netbox.api.viewsets.mixins import BulkDestroyModelMixin
@@ -22,7 +19,6 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import APIRootView
-from utilities.api import get_serializer_for_model
 
 from .. import decisions, filtersets
 from ..branching import InBranchError
@@ -31,27 +27,16 @@ from ..crypto import SecretError
 from ..endpoints import acknowledgments, connection, host_keys
 from ..endpoints.sensitive_requests import carries_secrets
 from ..forms.fields import NOT_IN_BACKGROUND
-from ..jobs import AlreadyRunningError, SyncJob
+from ..jobs import SyncJob
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..proxmox.errors import ProxmoxError
 from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
-from ..runs.maintenance import InMaintenanceError
-from ..runs.stored_plans import PlanNotApplicableError, may_apply
-from ..sync.kinds import KINDS
+from ..runs.stored_plans import may_apply
 from . import serializers
+from .permissions import DecisionPermission, EndpointSyncPermission, TokenConfirmPermission, ViewedRunPermission
+from .prefetches import BOUND_OBJECTS
+from .responses import conflict_response, run_data, start_response
 
-
-def nested_querysets() -> Iterator[QuerySet[Any]]:
-    """The objects of each kind, with the objects that NetBox's brief serializer nests in them."""
-    for kind in KINDS.values():
-        model = apps.get_model(kind.model)
-        names = get_serializer_for_model(model).Meta.brief_fields
-        fields = {field.name for field in model._meta.get_fields() if isinstance(field, ForeignKey)}
-        if nested := [name for name in names if name in fields]:
-            yield model._default_manager.select_related(*nested)
-
-
-BOUND_OBJECTS = {('object',): (GenericPrefetch('object', list(nested_querysets())),)}
 NOT_PERMITTED = {
     'change': gettext_lazy('This user does not have permission to change this endpoint.'),
     'sync': gettext_lazy('This user does not have permission to sync this endpoint.'),
@@ -65,15 +50,6 @@ class ProxSyncRootView(APIRootView):
 
     def get_view_name(self) -> str:
         return 'Proxmox Sync'
-
-
-class TokenConfirmPermission(TokenPermissions):
-    """Confirming SSH host keys requires two permissions: to change the endpoint, and to contact its nodes (sync)."""
-
-    perms_map = {
-        **TokenPermissions.perms_map,
-        'POST': ['%(app_label)s.change_%(model_name)s', '%(app_label)s.sync_%(model_name)s'],
-    }
 
 
 class ProxmoxEndpointViewSet(NetBoxModelViewSet):
@@ -212,41 +188,6 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         )
 
 
-def start_response(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
-    """The response to a request that starts a run."""
-    if not endpoint.enabled:
-        return conflict_response(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
-    try:
-        run = start()
-    except AlreadyRunningError as error:
-        running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
-        return conflict_response(str(error), run=running)
-    except (PlanNotApplicableError, InMaintenanceError) as error:
-        return conflict_response(str(error))
-    return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
-
-
-def conflict_response(detail: str, **more: object) -> Response:
-    return Response({'detail': detail, **more}, status=status.HTTP_409_CONFLICT)
-
-
-class ViewedRunPermission(TokenPermissions):
-    """For actions on a run: requires the permission to view it; the actions check the permissions for its endpoint."""
-
-    perms_map = {
-        **TokenPermissions.perms_map,
-        'POST': ['%(app_label)s.view_%(model_name)s'],
-    }
-
-
-class EndpointSyncPermission(TokenSyncPermission):
-    """
-    For actions on a run that require the permission to sync its endpoint.
-    """
-
-    perms_map = {**TokenSyncPermission.perms_map, 'POST': ['netbox_proxsync.sync_proxmoxendpoint']}
-
-
 class MappingRuleViewSet(NetBoxModelViewSet):
     queryset = MappingRule.objects.all()
     serializer_class = serializers.MappingRuleSerializer
@@ -335,12 +276,6 @@ class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
     filterset_class = filtersets.SyncChangeFilterSet
 
 
-class DecisionPermission(TokenPermissions):
-    """Require the permission to sync any endpoint; the decision itself checks it for the endpoint of the object."""
-
-    perms_map = {**TokenPermissions.perms_map, 'POST': ['%(app_label)s.sync_proxmoxendpoint']}
-
-
 class DecisionViewSet(NetBoxReadOnlyModelViewSet):
     """Read-only objects with decisions, for users who may view the object and may sync its endpoint."""
 
@@ -422,9 +357,3 @@ class ProxmoxGuestViewSet(DecisionViewSet):
         Give the guest's virtual machine with all its parts to the people, and ignore the guest.
         """
         return self._apply_decision(request, pk, lambda guest: decisions.stop_managing([guest]))
-
-
-def run_data(run: SyncRun, request: Request) -> dict[str, Any]:
-    """A run for the user who started or cancelled it; brief if the user may not view it."""
-    nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
-    return cast(dict[str, Any], serializers.SyncRunSerializer(run, nested=nested, context={'request': request}).data)

@@ -10,9 +10,10 @@ from ..models import ProxmoxEndpoint
 from ..sync.hints import AddressHints
 from ..sync.kinds import KINDS
 from ..sync.mapping.missing_addresses import may_be_gone
+from ..sync.network_candidates import PrefixCandidate
 from ..sync.removal import may_be_deleted
 from ..sync.settings import Settings
-from ..sync.state import Bound, Desired, Existing, Item, PrefixCandidate
+from ..sync.state import Bound, Desired, Existing, Item
 from ..sync.values import Pointer, Shared
 from .bindings import load_bindings
 from .dependents import blocking_dependents

@@ -9,8 +9,9 @@ from virtualization.models import Cluster, VirtualMachine
 
 from ..models import ProxmoxEndpoint, SharedObject
 from ..sync.mapping.vlans import vlan_name
+from ..sync.network_candidates import VlanCandidate, VlanIndex
 from ..sync.settings import Settings
-from ..sync.state import Item, VlanCandidate, VlanIndex
+from ..sync.state import Item
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
 

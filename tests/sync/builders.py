@@ -32,8 +32,9 @@ from netbox_proxsync.sync.hints import (
     PartRecordHints,
 )
 from netbox_proxsync.sync.kinds import KINDS
+from netbox_proxsync.sync.network_candidates import VlanIndex
 from netbox_proxsync.sync.settings import Settings
-from netbox_proxsync.sync.state import Bound, Existing, Hints, Record, VlanIndex
+from netbox_proxsync.sync.state import Bound, Existing, Hints, Record
 from netbox_proxsync.sync.values import Pointer, Ref, Shared
 
 UNREAD = Unreadable('It was not read.')

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.custom_field_rules import Demand
 from netbox_proxsync.sync.kind import ResolvedObjects
 from netbox_proxsync.sync.kinds.interface import find_interface
 from netbox_proxsync.sync.mapping.missing_addresses import ABSENT
-from netbox_proxsync.sync.state import Demand, Existing
+from netbox_proxsync.sync.state import Existing
 from netbox_proxsync.sync.values import Pointer
 from tests.sync.builders import (
     SETTINGS,

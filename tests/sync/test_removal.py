@@ -7,8 +7,9 @@ import pytest
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.custom_field_rules import ValueLimits
 from netbox_proxsync.sync.removal import may_be_deleted, removal
-from netbox_proxsync.sync.state import Existing, ValueLimits
+from netbox_proxsync.sync.state import Existing
 from netbox_proxsync.sync.values import Pointer
 from tests.sync.builders import NOW, SETTINGS, NetBox, config, disk, guest, inventory, node, node_interface, plan
 

@@ -7,8 +7,8 @@ import pytest
 
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.desired import desire
+from netbox_proxsync.sync.network_candidates import PrefixCandidate
 from netbox_proxsync.sync.rules import Outcome, Rule
-from netbox_proxsync.sync.state import PrefixCandidate
 from netbox_proxsync.sync.values import Pointer, Shared
 
 from .builders import SETTINGS, UNREAD, NetBox, guest, inventory, plan

@@ -30,8 +30,9 @@ from ..mapping.missing_addresses import (
 )
 from ..mapping.nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, node_key, nodes_of
 from ..mapping.rule_outcomes import take_back
+from ..network_candidates import PrefixCandidate
 from ..settings import Settings
-from ..state import Bound, Desired, Existing, Item, PrefixCandidate, Record
+from ..state import Bound, Desired, Existing, Item, Record
 from ..translation import gettext_noop
 from ..values import Pointer, Ref, Value, as_pointer
 from .interface import interface_key

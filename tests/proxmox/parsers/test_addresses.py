@@ -5,16 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestType, Unreadable
-from netbox_proxsync.proxmox.parsers.addresses import (
-    AddressFilters,
+from netbox_proxsync.proxmox.parsers.address_filters import AddressFilters
+from netbox_proxsync.proxmox.parsers.addresses import guest_only_interfaces, nic_addresses
+from netbox_proxsync.proxmox.parsers.config import parse_config
+from netbox_proxsync.proxmox.parsers.guest_interfaces import (
     GuestAddress,
     GuestInterface,
-    guest_only_interfaces,
-    nic_addresses,
     parse_agent_interfaces,
     parse_container_interfaces,
 )
-from netbox_proxsync.proxmox.parsers.config import parse_config
 
 from ..recordings import data
 from ..strategies import texts

@@ -20,7 +20,7 @@ from netbox_proxsync.proxmox.errors import (
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.inventory import GuestType, Inventory, TagStyle, known
-from netbox_proxsync.proxmox.parsers.addresses import AddressFilters
+from netbox_proxsync.proxmox.parsers.address_filters import AddressFilters
 from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.pve import StandIn
 

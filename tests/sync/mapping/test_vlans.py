@@ -10,8 +10,8 @@ from netbox_proxsync.proxmox.infrastructure import InterfaceType, Vnet
 from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.mapping.vlan_membership import Membership
 from netbox_proxsync.sync.mapping.vlans import Lookup
+from netbox_proxsync.sync.network_candidates import VlanCandidate, VlanIndex
 from netbox_proxsync.sync.rules import Outcome, Rule
-from netbox_proxsync.sync.state import VlanCandidate, VlanIndex
 from netbox_proxsync.sync.values import Pointer, decode, encode
 from tests.sync.builders import SETTINGS, UNREAD, NetBox, config, guest, inventory, nic, node, node_interface, plan
 
