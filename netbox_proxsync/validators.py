@@ -242,9 +242,9 @@ def clean_guest_terms(texts: list[str]) -> list[str]:
             cleaned.append(str(Term.parse(text)))
         except ValueError as error:
             raise ValidationError(
-                _('"{text}" is no filter: {error}. Write a name (web-*), tag:prod, pool:lab or node:pve1.').format(
-                    text=text, error=error
-                )
+                _(
+                    '"{text}" is not a valid filter: {error}. Enter a name (web-*), tag:prod, pool:lab or node:pve1.'
+                ).format(text=text, error=error)
             ) from None
     return list(dict.fromkeys(cleaned))
 
@@ -267,7 +267,7 @@ def clean_prefixes(texts: list[str]) -> list[str]:
             cleaned.append(str(ip_network(text.strip())))
         except ValueError as error:
             raise ValidationError(
-                _('"{text}" is no prefix ({error}). Write it as 172.17.0.0/16 or fd00::/8.').format(
+                _('"{text}" is not a valid prefix ({error}). Enter it as 172.17.0.0/16 or fd00::/8.').format(
                     text=text, error=error
                 )
             ) from None

@@ -29,7 +29,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.get_default_timezone())
 
 
 def allow(user: User, model: type, action: str, constraints: dict | None = None):
-    """Give somebody a permission, for some objects only."""
+    """Give a user a permission, for some objects only."""
     permission = ObjectPermission.objects.create(name=f'{action} {model}', actions=[action], constraints=constraints)
     permission.object_types.add(ObjectType.objects.get_for_model(model))
     permission.users.add(user)

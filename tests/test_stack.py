@@ -59,7 +59,7 @@ class TestProcesses:
         assert processes.running('sleeper', background.run) is None
         assert processes.stop('sleeper', run=background.run) is False
 
-    def test_a_process_that_has_the_pid_of_a_dead_one_is_left_alone(self, background):
+    def test_a_process_that_has_the_pid_of_a_dead_one_is_left_unchanged(self, background):
         with subprocess.Popen(SLEEPER, stdout=subprocess.PIPE, start_new_session=True) as stranger:
             stranger.stdout.readline()
             record = {'pid': stranger.pid, 'birth': 'long ago', 'run': str(background.run)}
@@ -131,7 +131,7 @@ class TestDirectories:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(longest / paths.LONGEST_SOCKET_NAME))
 
-    def test_a_recorded_directory_that_is_gone_is_made_anew(self, tmp_path):
+    def test_a_recorded_directory_that_is_gone_is_created_again(self, tmp_path):
         arguments = ('sock', None, str(tmp_path), lambda path: False, tmp_path / 'stack')
         first = paths.private_directory(*arguments)
         first.rmdir()
@@ -212,7 +212,7 @@ class TestLocks:
 
 
 class TestPostgres:
-    def test_a_half_made_data_directory_is_made_anew(self, short_path):
+    def test_a_half_made_data_directory_is_created_again(self, short_path):
         _, programs = postgres.installed()
         if account := paths.service_account():
             os.chown(short_path, account.pw_uid, account.pw_gid)

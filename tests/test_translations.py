@@ -190,7 +190,7 @@ def test_what_stands_in_classes(pseudo_language):
 
 
 @pytest.mark.django_db
-def test_what_is_told_to_who_enters_something_wrong(pseudo_language):
+def test_what_a_user_sees_who_enters_something_wrong(pseudo_language):
     client = Client(headers={'accept-language': pseudo.LANGUAGE})
     client.force_login(User.objects.create_superuser('zadmin'))
     endpoint = {'name': 'Z', 'hosts': 'http://pve1', 'token_id': 'x', 'token_secret': 'x!', 'include_guests': 'pool:'}

@@ -131,7 +131,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     @action(detail=True, methods=['post'], url_path='ssh-host-keys', pagination_class=None, filterset_class=None)
     def ssh_host_keys(self, request: Request, pk: int) -> Response:
         """
-        Ask the nodes for the SSH host keys that they show now, for a person to compare.
+        Request the SSH host keys that the nodes present now, so that a user can compare them.
         """
         endpoint = self._get_endpoint(request, pk)
         serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
@@ -148,7 +148,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     @action(detail=True, methods=['post'], url_path='confirm-ssh-host-keys')
     def confirm_ssh_host_keys(self, request: Request, pk: int) -> Response:
         """
-        Pin SSH host keys that the nodes have shown and a person has compared; each replaces what was pinned for its
+        Pin SSH host keys that the nodes have presented and a user has compared. Each replaces the pinned keys of its
         host.
         """
         endpoint = self._get_endpoint(request, pk)
@@ -217,7 +217,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
     @action(detail=True, methods=['post'])
     def accept(self, request: Request, pk: int) -> Response:
         """
-        Let the plan of a refused run through, exactly as it was stored, once.
+        Approve a refused run: apply its plan exactly as it was stored. This can be done once.
         """
         source = self._get_run(request, pk)
         serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
@@ -319,14 +319,14 @@ class BindingViewSet(DecisionViewSet):
     @decision(serializers.BindingSerializer, 'stop-managing')
     def stop_managing(self, request: Request, pk: int) -> Response:
         """
-        Leave the object as it is from now on.
+        Stop synchronizing the object.
         """
         return self._apply_decision(request, pk, decisions.stop_managing_object)
 
     @decision(serializers.BindingSerializer, 'manage-again')
     def manage_again(self, request: Request, pk: int) -> Response:
         """
-        Keep the object true to Proxmox again.
+        Synchronize the object again.
         """
         return self._apply_decision(request, pk, decisions.manage_again)
 
@@ -340,7 +340,7 @@ class ProxmoxGuestViewSet(DecisionViewSet):
     @decision(serializers.ProxmoxGuestSerializer, 'ignore')
     def ignore(self, request: Request, pk: int) -> Response:
         """
-        Leave the guest alone: it is not synced, and what NetBox has of it stays as it is.
+        Exclude the guest from synchronization. Its NetBox objects are left unchanged.
         """
         return self._apply_decision(request, pk, lambda guest: decisions.ignore([guest]))
 
@@ -354,6 +354,6 @@ class ProxmoxGuestViewSet(DecisionViewSet):
     @decision(serializers.ProxmoxGuestSerializer, 'stop-managing')
     def stop_managing(self, request: Request, pk: int) -> Response:
         """
-        Give the guest's virtual machine with all its parts to the people, and ignore the guest.
+        Stop managing the guest's virtual machine with all its parts, and ignore the guest.
         """
         return self._apply_decision(request, pk, lambda guest: decisions.stop_managing([guest]))

@@ -23,8 +23,8 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 NOTHING_LOST = 'Runs work all the same.'
 REPAIR = '"proxsync_check --repair" tries it again.'
 SYNC_AGAIN = 'The next sync of the branch that finds a change in main tries it again.'
-CHECK_CLUSTER = 'If the revert fails, take the cluster out of the endpoint that keeps it, and revert again.'
-LOOK_FOR_EDITS = 'Nothing tries it again: the next run in main may take values that were set back for edits of people.'
+CHECK_CLUSTER = 'If the revert fails, remove the cluster from the endpoint that manages it, and revert again.'
+LOOK_FOR_EDITS = 'It is not retried: the next run in main may take values that were reset for edits by users.'
 TOO_LATE = 'Nothing tries it again: the next run in main adopts what it finds.'
 
 
@@ -76,8 +76,8 @@ def refuse_during_runs(branch: 'BranchRow') -> Any:
     run = SyncRun.objects.active().filter(branch_id=branch.schema_id).first()
     if run is None:
         return BranchActionIndicator(True)
-    told = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
-    return BranchActionIndicator(False, told.format(run=run.pk))
+    message = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
+    return BranchActionIndicator(False, message.format(run=run.pk))
 
 
 def call_receiver(receive: Callable[['BranchRow'], None], remedy: str, branch: 'BranchRow', **kwargs: Any) -> None:
@@ -111,8 +111,8 @@ def refuse_to_drop(branch: 'BranchRow', **kwargs: Any) -> None:
 
     runs = SyncRun.objects.filter(branch_id=branch.schema_id, status__in=RunStatusChoices.WORKING)
     if run := runs.first():
-        told = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
-        raise AbortRequest(told.format(run=run.pk))
+        message = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
+        raise AbortRequest(message.format(run=run.pk))
 
 
 def delete_endpoint_copies(instance: models.Model, using: str, **kwargs: Any) -> None:

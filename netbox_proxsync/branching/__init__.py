@@ -50,7 +50,7 @@ QUERY_PARAMETER = '_branch'
 
 
 class BranchUnusableError(Exception):
-    """A branch cannot be used. For people: why, and what to do."""
+    """A branch cannot be used. The message tells users why, and what to do."""
 
 
 class InBranchError(Exception):
@@ -121,7 +121,7 @@ def find(text: str) -> Branch:
 
 
 def why_unusable(schema_id: str) -> str:
-    """Why a branch cannot be used (any more), for people; '' if it can be used."""
+    """Why a branch cannot be used (any longer), for display; '' if it can be used."""
     try:
         with within(schema_id):
             return ''
@@ -144,7 +144,7 @@ def check_active_schema(shown: str | None) -> None:
         shown: `active_schema()` when the form was shown; None: not known.
 
     Raises:
-        BranchUnusableError: Another branch is active by now, or main.
+        BranchUnusableError: Another branch or main is active now.
     """
     if shown is None or shown == active_schema():
         return
@@ -187,8 +187,8 @@ def check_usable(row: 'BranchRow') -> None:
     if not is_complete(row):
         raise BranchUnusableError(
             _(
-                'The branch "{branch}" was made before Proxmox Sync could work in branches, so it has no bindings of '
-                'its own. Make a new branch.'
+                'The branch "{branch}" was created before Proxmox Sync supported branches, so it has no bindings of '
+                'its own. Create a new branch.'
             ).format(branch=row.name)
         )
 
@@ -213,7 +213,7 @@ def within(schema_id: str) -> Iterator[None]:
     """
     if not installed():
         if schema_id:
-            raise BranchUnusableError(_('Its branch cannot be reached: netbox-branching is not installed any more.'))
+            raise BranchUnusableError(_('Its branch is not available: netbox-branching is no longer installed.'))
         yield
         return
     from netbox_branching.utilities import activate_branch

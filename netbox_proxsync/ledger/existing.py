@@ -57,7 +57,7 @@ def load(endpoint: ProxmoxEndpoint, desired: Desired, settings: Settings) -> Exi
         vlans=load_vlans(endpoint, desired.items, reader.cluster, settings),
         departed=reader.with_records(departed),
         elsewhere=reader.elsewhere,
-        burdens=blocking_dependents(
+        dependents=blocking_dependents(
             gone, bound_to, moving(gone, desired), kept_addresses(bindings.values(), desired, settings)
         ),
     )

@@ -42,7 +42,7 @@ def load_vlans(
 def created_vlans(endpoint: ProxmoxEndpoint) -> dict[Shared, VLAN]:
     """
     The VLANs that runs of the endpoint have created, by their shared values. They may be renamed and moved; one that
-    has another VLAN ID by now is another VLAN.
+    has another VLAN ID now is another VLAN.
     """
     rows = list(SharedObject.objects.filter(endpoint=endpoint.pk, model='ipam.vlan'))
     vlans = VLAN.objects.select_related('group', 'site').in_bulk([row.object_id for row in rows])

@@ -173,8 +173,8 @@ class Writer:
             with tracking(self.user, self.request_id, self.quiet):
                 return self.attempts(units)
         except EventsNotSentError as error:
-            logger.exception(f'Event rules were not told what {units[0][0].unit} and others became')
-            message = _('Some events could not be sent, because {reason}. What was written stays.')
+            logger.exception(f'Event rules were not notified of changes to {units[0][0].unit} and others')
+            message = _('Some events could not be sent, because {reason}. What was written is retained.')
             self.warn('events', message.format(reason=reason_of(error.__cause__ or error)))
             return self.unwritten
 
@@ -330,7 +330,7 @@ class Writer:
             return Result(change, ChangeOutcomeChoices.FAILED, f'{type(error).__name__}: {error}')
         self.has_written |= self.objects.has_written
         if outdated:
-            message = _('Left as they are, because they were edited in NetBox since the plan was made: {names}.')
+            message = _('Not written, because they were edited in NetBox since the plan was made: {names}.')
             return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(names=', '.join(outdated)))
         pointer = self.objects.written_object(change)
         if limited := self.objects.unassignable_tags:
@@ -346,7 +346,7 @@ class Writer:
 
 
 def name_of(changes: list[Change]) -> str:
-    """The name of a unit, for people."""
+    """The display name of a unit."""
     root = changes[0]
     if not root.unit:
         return root.label or _('The cluster')

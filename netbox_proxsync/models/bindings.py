@@ -48,17 +48,17 @@ class Binding(ProxmoxObjectModel):
         help_text=_('The field values that were last written'),
     )
     proxmox_values = models.JSONField(
-        verbose_name=_('seen'),
+        verbose_name=_('Proxmox VE values'),
         encoder=DjangoJSONEncoder,
         default=dict,
         blank=True,
         editable=False,
-        help_text=_('What Proxmox last said, of the fields where that is not what was written'),
+        help_text=_('The values in Proxmox VE, for fields to which another value was written'),
     )
     created_by_sync = models.BooleanField(
         verbose_name=_('created by sync'),
         default=False,
-        help_text=_('Otherwise it was there before, and was adopted'),
+        help_text=_('Otherwise the object existed before and was adopted'),
     )
     first_seen = models.DateTimeField(
         verbose_name=_('first seen'),
@@ -72,7 +72,7 @@ class Binding(ProxmoxObjectModel):
     unmanaged = models.BooleanField(
         verbose_name=_('unmanaged'),
         default=False,
-        help_text=_('A person took the object over: the sync leaves it as it is, and does not make it again'),
+        help_text=_('A user has detached the object: it is neither changed nor created again'),
     )
 
     objects = MachineScopedQuerySet.as_manager()

@@ -96,17 +96,17 @@ class SyncChange(ProxmoxObjectModel):
         blank=True,
         null=True,
         editable=False,
-        help_text=_('The values that its binding is to hold, while it is only planned'),
+        help_text=_('The values that the binding stores when the change is applied'),
     )
     reason = models.TextField(
         verbose_name=_('reason'),
         blank=True,
-        help_text=_('Why the change is made, or why it is a conflict'),
+        help_text=_('Why the object changes, or why there is a conflict'),
     )
     message = models.TextField(
         verbose_name=_('message'),
         blank=True,
-        help_text=_('What happened when it was made'),
+        help_text=_('The result of applying the change'),
     )
 
     objects = SyncChangeQuerySet.as_manager()

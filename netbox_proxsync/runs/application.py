@@ -1,4 +1,4 @@
-"""Applies a plan, records what becomes of each change, and sums it up."""
+"""Applies a plan, records the result of each change, and sums the results up."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -186,6 +186,6 @@ def pending_of(result: Result) -> Pending | None:
         case ChangeOutcomeChoices.OUTDATED:
             return Pending(result.change, note=result.message)
         case ChangeOutcomeChoices.CANCELLED:
-            return Pending(result.change, note=_('The run was cancelled before it came to this.'))
+            return Pending(result.change, note=_('The run was cancelled before this change.'))
         case _:
             return Pending(result.change, failure=result.message)

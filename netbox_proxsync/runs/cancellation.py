@@ -143,7 +143,7 @@ class CancelWatch:
             status = SyncRun.objects.filter(pk=self._run_id).values_list('status', flat=True).first()
         except Error:
             # The run itself will report the same error. The next check uses a new connection.
-            logger.warning(f'Whether run {self._run_id} was cancelled cannot be told at present', exc_info=True)
+            logger.warning(f'Whether run {self._run_id} was cancelled cannot be determined at present', exc_info=True)
             connections.close_all()
             return False
         if status is None:

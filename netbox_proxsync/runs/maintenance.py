@@ -7,7 +7,7 @@ __all__ = ('InMaintenanceError', 'refuse_in_maintenance')
 
 
 class InMaintenanceError(Exception):
-    """NetBox is in maintenance mode. For people."""
+    """NetBox is in maintenance mode. The message is displayed to users."""
 
     def __init__(self) -> None:
         super().__init__(

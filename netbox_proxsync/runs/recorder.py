@@ -118,7 +118,7 @@ class RunRecorder:
             self.update_endpoint(pve_version=inventory.version, cluster_state=state)
 
     def remember(self, token_view: TokenView) -> None:
-        """What the token sees, unless the endpoint has another one by now."""
+        """What the token can see, unless the endpoint has another token now."""
         endpoint = self.run.endpoint
         history = endpoint.valid_token_history.updated_with(token_view, timezone.localdate().isoformat()).data
         if history != endpoint.token_history and not endpoint.has_new_token():

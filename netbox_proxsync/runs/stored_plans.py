@@ -40,7 +40,7 @@ CLUSTER_UNIT = ''
 
 
 class PlanNotApplicableError(Exception):
-    """The plan of a run cannot be applied (any more). For people: why."""
+    """The plan of a run cannot be applied (any longer). The message tells users why."""
 
 
 def has_plan(run: SyncRun) -> bool:

@@ -183,7 +183,7 @@ class Bound:
         last: The values that were last written or found equal.
         created_by_sync: Whether the sync created the object.
         missing_since: When the object was retired; None if it is not retired.
-        unmanaged: A user took the object over: it is neither changed nor created again.
+        unmanaged: A user has detached the object: it is neither changed nor created again.
     """
 
     pk: int
@@ -230,7 +230,7 @@ class Existing:
         demands: By model: the custom fields without which NetBox accepts no new object.
         tag_limits: The models to which a tag is limited, by tag; without tags that are not limited.
         prefixes: By host address as text.
-        burdens: For bound objects that are gone from Proxmox VE: the dependent objects that this endpoint did not
+        dependents: For bound objects that are gone from Proxmox VE: the dependent objects that this endpoint did not
             create.
         vlans: By kind of interface.
         gone: The bindings, as (kind, key), whose counterparts are gone from Proxmox VE: their objects are free for
@@ -249,7 +249,7 @@ class Existing:
     shared: Mapping[Shared, Pointer]
     custom_fields: Mapping[str, frozenset[str]]
     prefixes: Mapping[str, tuple[PrefixCandidate, ...]]
-    burdens: Mapping[Pointer, tuple[str, ...]]
+    dependents: Mapping[Pointer, tuple[str, ...]]
     vlans: Mapping[str, VlanIndex] = field(default_factory=dict)
     new_shared: Mapping[Shared, Pointer] = field(default_factory=dict)
     limits: Mapping[tuple[str, str], ValueLimits] = field(default_factory=dict)

@@ -131,7 +131,7 @@ class DisksPanel(DetailPanel):
 class UnreadPanel(DetailPanel):
     """The parts that the last run could not read. It did not change them in NetBox."""
 
-    title = _('What could not be read, and why')
+    title = _('Unread data')
     template_name = 'netbox_proxsync/panels/guest_unread.html'
 
     def get_context(self, context: Any) -> dict[str, Any]:

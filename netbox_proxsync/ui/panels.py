@@ -56,7 +56,7 @@ class EndpointConnectionPanel(panels.ObjectAttributesPanel):
         label=_('CA certificate'),
         template_name='netbox_proxsync/attrs/ca_certificate.html',
     )
-    timeout = attrs.TextAttr('timeout', label=_('Time-out'), format_string=_('{} s'))
+    timeout = attrs.TextAttr('timeout', label=_('Timeout'), format_string=_('{} s'))
     concurrency = attrs.NumericAttr('concurrency')
 
 

@@ -51,11 +51,11 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
 class BindingStopManagingView(BindingDecisionView):
     def apply_decision(self, binding: Binding) -> str:
         decisions.stop_managing_object(binding)
-        return _('It is yours: it is left as it is from now on.')
+        return _('The object is no longer managed by Proxmox Sync.')
 
 
 @register_model_view(Binding, 'manage_again', path='manage-again')
 class BindingManageAgainView(BindingDecisionView):
     def apply_decision(self, binding: Binding) -> str:
         decisions.manage_again(binding)
-        return _('The next run keeps it true to Proxmox again.')
+        return _('The object will be synchronized again by the next run.')

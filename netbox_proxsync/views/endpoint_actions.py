@@ -228,7 +228,7 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
             ]
         context: dict[str, Any] = {'errors': errors}
         if not errors:
-            # A fingerprint that the user takes over would apply to all hosts.
+            # A fingerprint that the user copies would apply to all hosts.
             context |= {'report': connection.test(form.instance), 'takes_over': len(form.instance.hosts) == 1}
         return render(request, 'netbox_proxsync/inc/connection_report.html', context)
 

@@ -36,7 +36,7 @@ class StartRunMixin:
             if not guest.ignored:
                 chosen.setdefault(guest.endpoint, []).append(guest.vmid)
         if ignored := len(guests) - sum(map(len, chosen.values())):
-            text = ngettext('{number} ignored guest was left out.', '{number} ignored guests were left out.', ignored)
+            text = ngettext('{number} ignored guest was skipped.', '{number} ignored guests were skipped.', ignored)
             messages.warning(request, text.format(number=ignored))
         runs = [run for endpoint, vmids in chosen.items() if (run := self.start(request, endpoint, vmids))]
         if len(runs) == 1 and request.user.has_perm('netbox_proxsync.view_syncrun', runs[0]):

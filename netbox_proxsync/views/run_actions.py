@@ -118,7 +118,7 @@ class SyncRunApplyView(PlanView):
 
     def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
         if source.refusal:
-            raise PlanNotApplicableError(_('This run was refused. It can be let through as a whole only.'))
+            raise PlanNotApplicableError(_('This run was refused. It can only be approved as a whole.'))
         if request.POST.get('part') == 'all':
             return SyncJob.enqueue_plan(source, request.user)
         if units := request.POST.getlist('units'):

@@ -78,7 +78,7 @@ class SyncRunProgressView(generic.ObjectView):
             # The run has finished: reload the whole page, which now has its changes.
             return HttpResponse(headers={'HX-Refresh': 'true'})
         context = progress_context(run, brief='brief' in request.GET)
-        news = context['progress'].text != request.GET.get('told')
+        news = context['progress'].text != request.GET.get('announced')
         return render(request, 'netbox_proxsync/run_progress.html', {**context, 'object': run, 'news': news})
 
 

@@ -73,7 +73,7 @@ def person(synced: Lab) -> Person:
     return Person(synced)
 
 
-def test_the_active_branch_is_where_a_run_goes_and_everybody_is_told_so(synced: Lab, person: Person):
+def test_a_run_works_in_the_active_branch_and_says_so(synced: Lab, person: Person):
     lab, pve = synced, synced.pve
     endpoint = lab.endpoint
     branch = lab.branch('Page')
@@ -286,7 +286,7 @@ def test_a_run_whose_branch_is_gone_when_it_starts_writes_nothing(synced: Lab):
 
     with connections['default'].cursor() as cursor:
         cursor.execute(f'DROP TABLE {branch.schema_name}.netbox_proxsync_binding')
-    assert 'was made before Proxmox Sync could work in branches' in failed(queued(branch))
+    assert 'was created before Proxmox Sync supported branches' in failed(queued(branch))
     run = queued(branch)
     SyncRun.objects.filter(pk=run.pk).update(status='running')
     with pytest.raises(AbortRequest, match=f'Run {run.pk} of Proxmox Sync works in this branch'):

@@ -201,7 +201,7 @@ class TestRepeated:
 
         person.when_waited_for(go_on)
         run = run_job(endpoint)
-        assert 'a change by someone else and this one were waiting for each other' in caplog.text
+        assert 'another transaction and this one were waiting for each other' in caplog.text
         assert (run.status, failed_units(run)) == ('completed', set())
         assert_recorded_once(run)
         for vmid in vmids:
@@ -226,7 +226,7 @@ class TestRepeated:
         person.do(f'UPDATE {table(VirtualMachine)} SET comments = %s WHERE id = %s', 'by hand', machine.pk)
         person.when_waited_for(person.link.commit)
         run = run_job(endpoint)
-        assert 'someone else changed the same data at the same time' in caplog.text
+        assert 'another transaction changed the same data at the same time' in caplog.text
         assert (run.status, failed_units(run)) == ('completed', set())
         assert_recorded_once(run)
         assert (vm(vmids[1]).vcpus, vm(vmids[1]).comments) == (7, 'by hand')
@@ -315,7 +315,7 @@ class TestLeftOut:
     @pytest.mark.parametrize(
         ('limit', 'reason'),
         [
-            ({'lock_timeout': '500ms'}, 'someone else kept the same data locked for longer than lock_timeout allows'),
+            ({'lock_timeout': '500ms'}, 'another transaction locked the same data for longer than lock_timeout allows'),
             ({'statement_timeout': '3s'}, 'it took longer than statement_timeout allows'),
         ],
         ids=['lock_timeout', 'statement_timeout'],
@@ -413,8 +413,8 @@ class TestLeftOut:
         assert (run.status, run.error) == (
             'failed',
             (
-                'The database of NetBox was busy while reading the objects of NetBox: someone else kept the same data '
-                'locked for longer than lock_timeout allows. Run again.'
+                'The database of NetBox was busy while reading the objects of NetBox: another transaction locked the '
+                'same data for longer than lock_timeout allows. Run again.'
             ),
         )
         assert Job.objects.get(pk=run.job_id).error == run.error

@@ -100,7 +100,7 @@ def stored_texts() -> str:
 
 
 @pytest.mark.parametrize('change', [in_the_middle, instead])
-def test_texts_that_people_and_guests_write_cost_no_run(pve, endpoint, sync, answering, change):
+def test_texts_that_users_and_guests_write_cost_no_run(pve, endpoint, sync, answering, change):
     answering(change, keys=WRITTEN)
     run = sync(endpoint)
     assert run.status == 'completed', run.error

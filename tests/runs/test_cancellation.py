@@ -151,7 +151,7 @@ class TestRunning:
             if key in outcomes['applied']:
                 assert (guest.state, guest.virtual_machine is None) == ('in-sync', False)
             else:
-                assert (guest.state, guest.reason) == ('new', 'The run was cancelled before it came to this.')
+                assert (guest.state, guest.reason) == ('new', 'The run was cancelled before this change.')
         # NetBox's jobs for its search index, behind which the next run would wait.
         django_rq.get_queue('default').empty()
         again = person.wait(person.sync(endpoint))

@@ -130,7 +130,7 @@ def test_event_rules_and_metrics_tell(some_refused):
     assert metric('last_run_errors')['Lab'] >= 3
 
 
-def test_who_started_it_is_told(endpoint, sync, settings):
+def test_the_user_who_started_it_is_notified(endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = TENANT
     user = get_user_model().objects.create_superuser('alice', password='alice')
     sync(endpoint, user=user)

@@ -136,7 +136,7 @@ def test_a_preview_applied_is_the_same_as_a_sync(pve, endpoint, make_endpoint, s
     assert not sync(endpoint).changes.exists()
 
 
-def test_what_people_have_decided_since_the_preview_is_heeded(standin, make_endpoint, sync, apply):
+def test_what_users_have_decided_since_the_preview_is_heeded(standin, make_endpoint, sync, apply):
     pve = standin(nodes=1, vms=4, containers=0, templates=0, seed=3)
     endpoint = make_endpoint(pve)
     unmade, ignored, own, other = sorted(guest.vmid for guest in pve.cluster.guests.values())
@@ -154,7 +154,7 @@ def test_what_people_have_decided_since_the_preview_is_heeded(standin, make_endp
     assert left == {
         f'qemu/{unmade}': 'A user has set this guest to be ignored.',
         f'qemu/{ignored}': 'A user has set this guest to be ignored.',
-        f'qemu/{own}': 'A person has taken it over.',
+        f'qemu/{own}': 'The object was set to unmanaged by a user.',
     }
     assert set(endpoint.guests.filter(ignored=True).values_list('state', flat=True)) == {'ignored'}
 
@@ -174,7 +174,7 @@ def test_parts_of_a_preview_are_applied_one_after_the_other(endpoint, sync, appl
     assert not sync(endpoint).changes.exists()
 
 
-def test_a_part_that_is_not_in_the_plan_is_told(endpoint, sync, apply):
+def test_a_part_that_is_not_in_the_plan_is_reported(endpoint, sync, apply):
     with pytest.raises(PlanNotApplicableError, match='no changes of: qemu/9999'):
         apply(sync(endpoint, mode='preview'), ['qemu/9999'])
 
@@ -221,7 +221,7 @@ def test_it_takes_the_permission_to_let_a_refused_run_through(refused):
     assert refused.refusal.splitlines()[0] in unescape(confirmation)
     assert f'Make all {refused.total_changes - refused.conflicts} changes' in confirmation
     html = client.get(page).content.decode()
-    assert 'Let this run through' in html
+    assert 'Approve this run' in html
     assert 'takes the permission' not in html
     answer = client.post(url)
     run = SyncRun.objects.get(applies=refused)

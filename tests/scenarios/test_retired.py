@@ -54,7 +54,7 @@ def test_a_retired_machine_is_deleted_when_its_time_is_over(lab, sync):
 
 
 @pytest.mark.parametrize('values', EDITS, ids=str)
-def test_a_machine_that_somebody_uses_again_is_not_deleted(lab, sync, values):
+def test_a_machine_that_a_user_uses_again_is_not_deleted(lab, sync, values):
     endpoint, machine, key, _before = lab
     edit(machine, **values)
     seen = VirtualMachine.objects.filter(pk=machine.pk).values().get()

@@ -183,7 +183,7 @@ def test_a_copy_takes_nothing_from_a_machine_that_lives_in_another_cluster(pve, 
     assert vm.cluster.name == 'one'
 
 
-def test_an_ignored_guest_and_what_a_user_has_taken_over_do_not_move(pve, endpoint, other, second, sync):
+def test_an_ignored_guest_and_unmanaged_objects_do_not_move(pve, endpoint, other, second, sync):
     for each in (endpoint, second):
         sync(each)
     vm, dns = machine_of(endpoint, 300), machine_of(endpoint, 301)

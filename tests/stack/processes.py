@@ -15,7 +15,7 @@ LOG_LIMIT = 5_000_000  # bytes; a longer log is begun anew at the next start
 
 def birth(pid: int) -> str | None:
     """
-    When the process was started, in the system's own words; None when it is gone or a zombie.
+    The start time of the process as the system reports it; None if it does not exist or is a zombie.
 
     A pid is given again to another process sooner or later; pid and birth together are not.
     """
@@ -80,7 +80,7 @@ def start(
 
 
 def stop(name: str, how: signal.Signals = signal.SIGTERM, patience: float = 15, run: Path = RUN) -> bool:
-    """Ask the process to end, and after `patience` seconds make it. Returns whether it was there to be stopped."""
+    """Terminate the process, and kill it after `patience` seconds. Returns whether it was running."""
     pid = running(name, run)
     if pid is not None:
         born = birth(pid)

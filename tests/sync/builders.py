@@ -185,7 +185,7 @@ EMPTY = Existing(
         for kind in KINDS.values()
     },
     prefixes={},
-    burdens={},
+    dependents={},
 )
 
 

@@ -107,13 +107,13 @@ def test_a_retirement_leaves_an_ignored_status():
         ('vm.name', 'kind.field'),
     ],
 )
-def test_a_mistake_is_told_with_what_there_is(policy, says):
+def test_a_mistake_is_reported_with_what_there_is(policy, says):
     with pytest.raises(InvalidPolicyError) as caught:
         clean_policy(policy)
     assert says in ' '.join(caught.value.args)
 
 
-def test_every_mistake_is_told():
+def test_every_mistake_is_reported():
     with pytest.raises(InvalidPolicyError) as caught:
         parse_policy('vm.name\n\n# remark\nvm.x = fact\nvm.x = fact')
     assert len(caught.value.args) == 2

@@ -188,7 +188,7 @@ def test_a_mac_address_that_a_user_moved_is_a_conflict():
     netbox = synced()
     mac = netbox.object('mac', 'qemu/100/net0/BC:24:11:00:00:64').pointer
     netbox.edit('mac', mac, assigned_object=Pointer('dcim.interface', 5, 'eth0'))
-    assert 'that this sync keeps was assigned to' in conflicts(netbox.existing)['qemu/100/net0/BC:24:11:00:00:64']
+    assert 'that this sync manages was assigned to' in conflicts(netbox.existing)['qemu/100/net0/BC:24:11:00:00:64']
     netbox.edit('mac', mac, assigned_object=None)
     assert not conflicts(netbox.existing)
 

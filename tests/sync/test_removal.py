@@ -44,7 +44,7 @@ def test_a_guest_that_is_gone_is_marked_and_its_binding_stores_the_marks():
     change = change_of(synced().existing, VM)
     assert change.action is Action.RETIRE
     assert fields(change) == {'status': 'decommissioning', 'cf_vm_status': 'Deleted'}
-    assert change.reason == 'It is gone from Proxmox.'
+    assert change.reason == 'No longer present in Proxmox VE.'
     assert change.binding['status'] == 'decommissioning'
     assert change.binding['name'] == 'web'
     written = {field.name: field for field in change.fields}
@@ -104,7 +104,7 @@ def test_a_retired_guest_is_left_until_its_grace_period_is_over_and_then_deleted
     assert change_of(netbox.existing, VM, settings=SETTINGS, now=LATE) is None
     change = change_of(netbox.existing, VM, settings=DELETING, now=LATE)
     assert (change.action, change.binding) == (Action.DELETE, None)
-    assert change.reason == 'It has been gone from Proxmox since 2026-01-01.'
+    assert change.reason == 'Missing from Proxmox VE since 2026-01-01.'
 
 
 def test_a_retired_guest_that_the_sync_did_not_create_is_never_deleted():
@@ -124,7 +124,7 @@ def test_a_retired_guest_that_a_user_changed_is_not_deleted():
     netbox.edit('vm', netbox.object(*VM).pointer, status='active')
     change = change_of(netbox.existing, VM, settings=DELETING, now=LATE)
     assert change.action is Action.CONFLICT
-    assert 'not marked as retired (status and custom field) any more' in change.reason
+    assert 'no longer marked as retired (status and custom field)' in change.reason
 
 
 def test_a_guest_whose_retirement_was_reverted_is_retired_again():
@@ -134,7 +134,7 @@ def test_a_guest_whose_retirement_was_reverted_is_retired_again():
     change = change_of(netbox.existing, VM, now=LATE)
     assert change.action is Action.RETIRE
     assert fields(change) == {'status': 'decommissioning', 'cf_vm_status': 'Deleted'}
-    assert change.reason == 'It is gone from Proxmox, and not marked as retired.'
+    assert change.reason == 'No longer present in Proxmox VE, and not marked as retired.'
     # A user has removed one of the marks: the guest is in use.
     netbox.bindings[VM] = replace(bound, missing_since=NOW, last={**bound.last, 'cf_vm_status': 'Deleted'})
     assert change_of(netbox.existing, VM, now=LATE) is None
@@ -154,10 +154,10 @@ def test_a_retired_guest_with_its_marks_is_not_retired_again():
 def test_a_retired_guest_is_not_deleted_while_objects_of_others_depend_on_it():
     netbox = synced()
     netbox.sync(EMPTY, DELETING)
-    burdens = {netbox.object(*VM).pointer: ('a service', 'a contact')}
-    change = change_of(replace(netbox.existing, burdens=burdens), VM, settings=DELETING, now=LATE)
+    dependents = {netbox.object(*VM).pointer: ('a service', 'a contact')}
+    change = change_of(replace(netbox.existing, dependents=dependents), VM, settings=DELETING, now=LATE)
     assert change.action is Action.CONFLICT
-    assert 'because these hang on it: a service, a contact. Move or delete them' in change.reason
+    assert 'because of dependent objects: a service, a contact. Move or delete them' in change.reason
     assert change.pointer == netbox.object(*VM).pointer
 
 
@@ -197,10 +197,10 @@ def gone(netbox: NetBox, settings=SETTINGS, existing: Existing | None = None):
 def test_an_address_that_is_gone_is_deleted_released_or_left():
     netbox = synced()
     change = gone(netbox)
-    assert (change.action, change.binding, change.reason) == (Action.DELETE, None, 'It is gone from Proxmox.')
+    assert (change.action, change.binding, change.reason) == (Action.DELETE, None, 'No longer present in Proxmox VE.')
     change = gone(netbox, replace(SETTINGS, missing_addresses='unassign'))
     assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {'assigned_object': None})
-    assert 'this endpoint unassigns addresses that are gone' in change.reason
+    assert 'this endpoint unassigns missing addresses' in change.reason
     assert gone(netbox, replace(SETTINGS, missing_addresses='leave')) is None
 
 
@@ -209,22 +209,22 @@ def test_an_address_that_the_sync_did_not_create_is_released():
     netbox.bindings[ADDRESS] = replace(netbox.bindings[ADDRESS], created_by_sync=False)
     change = gone(netbox)
     assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
-    assert 'it was not made by this sync' in change.reason
+    assert 'it was not created by this sync' in change.reason
 
 
 def test_an_address_on_which_objects_depend_is_released():
     netbox = synced()
-    burdens = {netbox.object(*ADDRESS).pointer: ('a NAT address',)}
-    change = gone(netbox, existing=replace(netbox.existing, burdens=burdens))
+    dependents = {netbox.object(*ADDRESS).pointer: ('a NAT address',)}
+    change = gone(netbox, existing=replace(netbox.existing, dependents=dependents))
     assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
-    assert 'it carries a NAT address' in change.reason
+    assert 'other objects depend on it: a NAT address' in change.reason
 
 
 def test_a_disk_on_which_objects_depend_is_a_conflict():
     with_disk = guest(config=config(disks=(disk(),)))
     netbox = synced(inventory(with_disk))
     identity = ('disk', 'qemu/100/scsi0')
-    existing = replace(netbox.existing, burdens={netbox.object(*identity).pointer: ('a tag',)})
+    existing = replace(netbox.existing, dependents={netbox.object(*identity).pointer: ('a tag',)})
     change = change_of(existing, identity, inventory(guest(config=config(disks=()))))
     assert change.action is Action.CONFLICT
     assert change_of(netbox.existing, identity, inventory(guest(config=config(disks=())))).action is Action.DELETE
@@ -236,7 +236,7 @@ def test_an_address_that_a_user_assigned_to_something_else_is_released_unchanged
     for settings in (SETTINGS, replace(SETTINGS, missing_addresses='leave')):
         change = gone(netbox, settings)
         assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {})
-        assert 'it was given to something else' in change.reason
+        assert 'The object was reassigned in NetBox' in change.reason
 
 
 def test_an_address_that_a_user_unassigned_is_deleted():
@@ -251,7 +251,7 @@ def test_an_address_that_a_user_chose_as_primary_stays():
     netbox.bindings[VM] = replace(netbox.bindings[VM], last={**netbox.bindings[VM].last, 'primary_ip4': None})
     change = gone(netbox)
     assert change.action is Action.CONFLICT
-    assert 'somebody chose it as the primary IPv4 address of qemu/100' in change.reason
+    assert 'a user chose the address as the primary IPv4 address of qemu/100' in change.reason
     # Where Proxmox VE decides, it is no choice.
     facts = replace(SETTINGS, field_policy={'vm.primary_ip4': 'fact'})
     assert gone(netbox, facts).action is Action.DELETE

@@ -10,7 +10,7 @@ from netbox_proxsync.management.proxsyncbox.env_file import EnvFile, parse
 from netbox_proxsync.management.proxsyncbox.importer import Importer
 from netbox_proxsync.models.users import service_user
 
-HEADINGS = {True: 'Made:', False: 'Would make:'}
+HEADINGS = {True: 'Created:', False: 'Would create:'}
 
 
 class RollbackError(Exception):
@@ -19,7 +19,7 @@ class RollbackError(Exception):
 
 class Command(BaseCommand):
     help = (
-        "Make endpoints of ProxSyncBox's .env file. Shows what it would do, unless --apply is given. Secrets are "
+        "Create endpoints from ProxSyncBox's .env file. Shows what it would do, unless --apply is given. Secrets are "
         'stored encrypted and never printed.'
     )
 

@@ -233,7 +233,8 @@ class ProxmoxClient:
 
     def get_document(self, *path: object, **params: object) -> dict[str, Any]:
         """
-        As `get`, but return the whole document: some calls have keys beside `data` (`changes` of a node's network).
+        As `get`, but return the whole document: some calls have keys in addition to `data` (`changes` of the network of
+        a node).
         """
         for attempt in range(TRIES - 1):
             try:

@@ -119,7 +119,9 @@ def _carriers(
     if nic.mac is None:
         return Unreadable(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
     if macs[nic.mac] > 1:
-        return Unreadable(f'Two NICs of the guest share the MAC address {nic.mac}; its addresses cannot be told apart.')
+        return Unreadable(
+            f'Two NICs of the guest share the MAC address {nic.mac}; their addresses cannot be distinguished.'
+        )
     if any(interface.is_incomplete and interface.mac in (nic.mac, None) for interface in running):
         return Unreadable('The guest answered with interfaces that cannot be read completely.')
     carriers = [interface for interface in running if interface.mac == nic.mac]

@@ -147,7 +147,7 @@ class RuntimeReader:
 
 def _no_container_call() -> UnreadableError:
     return UnreadableError(
-        'This version of Proxmox VE does not tell the addresses of running containers; 8.1 and newer do.'
+        'This version of Proxmox VE does not report the addresses of running containers; 8.1 and newer do.'
     )
 
 

@@ -116,7 +116,7 @@ class DeviceKind(Kind):
         if settings.sync_nodes and not settings.site:
             yield Notice(
                 subject='nodes',
-                message='The nodes are left out, because NetBox demands a site of a device and this endpoint has none.',
+                message='Nodes are not synced: NetBox requires a site for every device, and this endpoint has none.',
                 remedy='Choose a site on the endpoint, or switch "sync nodes" off.',
             )
 

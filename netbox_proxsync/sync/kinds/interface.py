@@ -110,7 +110,7 @@ class InterfaceKind(Kind):
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
         """Choose VLANs. Leave out the name of an existing interface if the guest does not report one now."""
-        return choose_vlans([without_untold_name(item, resolved) for item in items], existing, resolved)
+        return choose_vlans([without_unreported_name(item, resolved) for item in items], existing, resolved)
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         """Report VLANs that NetBox does not have."""
@@ -153,7 +153,7 @@ def is_free(record: Record, existing: Existing) -> bool:
     return bound is None or (bound.kind, bound.key) in existing.gone
 
 
-def without_untold_name(item: Item, resolved: ResolvedObjects) -> Item:
+def without_unreported_name(item: Item, resolved: ResolvedObjects) -> Item:
     """The item without its name if the guest does not report one and the interface exists: the guest may be off."""
     if InterfaceHints.of(item).is_named or resolved.get(item.kind, item.key) is None:
         return item

@@ -225,7 +225,7 @@ def two_records(item: Item, record: Record, existing: Existing, resolved: Resolv
         if interface and other.pointer != record.pointer and other.values['assigned_object'] == interface:
             return Conflict(
                 f'NetBox has another record of {item.label} on the same interface. Delete one of them: either that '
-                f'one, or the unassigned one that this sync keeps.',
+                f'one, or the unassigned one that this sync manages.',
                 other,
             )
     return None

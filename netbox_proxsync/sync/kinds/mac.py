@@ -97,7 +97,8 @@ class MACKind(Kind):
         if holder is None or holder == resolved.get(wanted.kind, wanted.key):
             return None
         return Conflict(
-            f'The MAC address {item.label} that this sync keeps was assigned to {MACRecordHints.of(record).holder} in '
+            f'The MAC address {item.label} that this sync manages was assigned to {MACRecordHints.of(record).holder} '
+            'in '
             'NetBox. Assign it back, or delete it there.',
             record,
         )

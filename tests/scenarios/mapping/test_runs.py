@@ -42,7 +42,7 @@ def synced(name, lab9, solo, made):
     return {'lab9': lab9, 'solo': solo, 'made': made}[name]
 
 
-def test_every_run_is_complete_and_tells_what_is_open(name, synced):
+def test_every_run_is_complete_and_reports_what_is_open(name, synced):
     for run in synced.runs:
         assert (run.status, run.error) == ('completed', '')
         found = [(message['subject'], message['message']) for message in run.messages]

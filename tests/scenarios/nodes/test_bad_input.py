@@ -100,7 +100,7 @@ def test_all_of_it_at_once(pve, endpoint, site, settled):
     }
 
 
-def test_a_person_who_sorts_it_out_is_understood(pve, endpoint, site, settled):
+def test_a_user_who_sorts_it_out_is_understood(pve, endpoint, site, settled):
     switch = other_device('pve1', site)
     settled(endpoint)
     switch.name = 'switch-1'
