@@ -19,7 +19,7 @@ from netbox_proxsync.choices import (
 from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 # NetBox looks for the numbers of queries inside the package of the model, where tests do not belong here.
-# UPDATE_QUERY_COUNTS=1 records them anew.
+# UPDATE_QUERY_COUNTS=1 records them again.
 query_counts._baseline_path = lambda app_label: Path(__file__).parent / query_counts.BASELINE_FILENAME
 
 # Occurs nowhere but in what is tested: no page, answer or row may contain it.

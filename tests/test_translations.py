@@ -1,4 +1,4 @@
-"""Every text goes through gettext: what people see, in a language in which each text stands in marks."""
+"""Every text goes through gettext: what users see, in a language in which each text stands in marks."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def view_names() -> Iterator[str]:
 
 
 def stored() -> set[str]:
-    """All texts that are in the database: what Proxmox, people, and runs say."""
+    """All texts that are in the database: what Proxmox, users, and runs say."""
     found = {f'{guest.name} ({guest.vmid}' for guest in models.ProxmoxGuest.objects.all()}
 
     def take(value: object):

@@ -1,4 +1,4 @@
-"""Branches as people use them: pages, REST, GraphQL, command; and what goes wrong on the way."""
+"""Branches as users use them: pages, REST, GraphQL, command; and what goes wrong on the way."""
 
 import json
 from importlib import import_module
@@ -35,7 +35,7 @@ def carry_out(run: SyncRun) -> SyncRun:
 
 
 class Person:
-    """Somebody with a browser, and with a token."""
+    """A user with a browser, and with a token."""
 
     def __init__(self, lab: Lab):
         self.client = Client()
@@ -176,7 +176,7 @@ def test_a_plan_is_applied_in_the_branch_in_which_it_was_made(synced: Lab, perso
 
 def test_nothing_starts_when_another_branch_is_active_than_the_page_said(synced: Lab, person: Person):
     branch, runs = synced.branch('Gone'), SyncRun.objects.count()
-    # Netbox-branching falls back to main when a branch that somebody has chosen is not ready.
+    # Netbox-branching falls back to main when a branch that a user has chosen is not ready.
     person.activate(branch)
     Branch.objects.filter(pk=branch.pk).update(status='syncing')
     told = person.post('proxmoxendpoint_sync', synced.endpoint.pk, place=branch.schema_id)

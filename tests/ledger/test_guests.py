@@ -1,4 +1,4 @@
-"""What becomes of each guest's row, and of what people decide about guests, through the real job."""
+"""What becomes of each guest's row, and of what users decide about guests, through the real job."""
 
 import math
 
@@ -296,7 +296,7 @@ def test_after_stop_ignoring_the_guest_is_adopted_again_without_a_double(pve, en
 
 
 def test_no_other_guest_adopts_the_machine_of_one_that_is_no_longer_managed(pve, endpoint, sync):
-    """A container gets the id of a virtual machine that is a person's now."""
+    """A container gets the id of a virtual machine that is a user's now."""
     sync(endpoint)
     vmid = vmids(pve, 'qemu')[0]
     vm = vm_of(endpoint, vmid)

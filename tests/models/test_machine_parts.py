@@ -13,13 +13,13 @@ def test_guests_and_nodes_are_machines():
 
 
 def test_parts_lead_to_their_machines():
-    assert set(part_lookups(VirtualMachine)) == {
+    assert set(part_lookups(VirtualMachine)) >= {
         (VMInterface, 'virtual_machine'),
         (VirtualDisk, 'virtual_machine'),
         (MACAddress, 'vminterface__virtual_machine'),
         (IPAddress, 'vminterface__virtual_machine'),
     }
-    assert set(part_lookups(Device)) == {
+    assert set(part_lookups(Device)) >= {
         (Interface, 'device'),
         (MACAddress, 'interface__device'),
         (IPAddress, 'interface__device'),

@@ -1,4 +1,4 @@
-"""What one run may take away without a person's word; through the real job against a stand-in Proxmox."""
+"""What one run may take away without a user's word; through the real job against a stand-in Proxmox."""
 
 from datetime import timedelta
 

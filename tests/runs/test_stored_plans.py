@@ -1,4 +1,4 @@
-"""Plans that are stored and applied later: refused ones that a person lets through, and previews."""
+"""Plans that are stored and applied later: refused ones that a user lets through, and previews."""
 
 from datetime import timedelta
 from html import unescape

@@ -489,7 +489,7 @@ def test_within_the_grace_period_nothing_is_deleted_and_after_it_what_is_only_ou
     days_pass(endpoint, 2)
     run = sync(endpoint)
     assert not VirtualMachine.objects.filter(pk=ours.pk).exists()
-    # It came back meanwhile, so its time began anew.
+    # It came back meanwhile, so its time began again.
     assert VirtualMachine.objects.get(pk=back.pk).status == 'decommissioning'
     (conflict,) = run.changes.filter(action='conflict')
     assert (conflict.object, 'journal entry' in conflict.reason) == (carries, True)

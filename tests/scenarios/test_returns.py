@@ -1,9 +1,9 @@
 """
 Machines that return or move to another cluster, through the real job: they keep their records.
 
-Which inputs of that class were tried is told in tests/sync/test_returns.py. Here: the real writer and stored plans, two
-endpoints in both orders, copies that live in two clusters, other sites and devices, records that no endpoint keeps in
-clusters with and without an endpoint, containers, and decisions of users.
+The docstring of tests/sync/test_returns.py lists the inputs of that class that were tried. Here: the real writer and
+stored plans, two endpoints in both orders, copies that live in two clusters, other sites and devices, records that no
+endpoint keeps in clusters with and without an endpoint, containers, and decisions of users.
 """
 
 import pytest

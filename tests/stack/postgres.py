@@ -80,7 +80,7 @@ def make_cluster(data: Path, programs: Path) -> None:
 
 def forget_dead_server(data: Path, sockets: Path) -> None:
     """
-    Remove the lock files of a server that was killed. PostgreSQL does so by itself, unless by now an unrelated process
+    Remove the lock files of a server that was killed. PostgreSQL does so by itself, unless now an unrelated process
     has the pid that stands in them. To be called only when our server does not run.
     """
     (data / 'postmaster.pid').unlink(missing_ok=True)

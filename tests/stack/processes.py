@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .paths import LOG, ROOT, RUN, StackError, output, read_json, write_json
 
-LOG_LIMIT = 5_000_000  # bytes; a longer log is begun anew at the next start
+LOG_LIMIT = 5_000_000  # bytes; a longer log is begun again at the next start
 
 
 def birth(pid: int) -> str | None:
@@ -32,7 +32,7 @@ def birth(pid: int) -> str | None:
 
 
 def running(name: str, run: Path = RUN) -> int | None:
-    """The pid of our process of that name; None when it does not run, or when another process has its pid by now."""
+    """The pid of our process of that name; None when it does not run, or when another process has its pid now."""
     record = read_json(run / f'{name}.pid')
     if record.get('run') != str(run) or birth(record['pid']) != record['birth']:
         return None

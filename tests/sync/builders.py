@@ -246,7 +246,7 @@ class NetBox:
         return self.serial
 
     def add(self, kind: str, label='by hand', **values) -> Pointer:
-        """An object that a person makes."""
+        """An object that a user makes."""
         pointer = Pointer(KINDS[kind].model, self.new_pk(), label)
         blank = {spec.name: frozenset() if spec.owner == 'set' else None for spec in KINDS[kind].fields}
         self.records[kind][pointer] = Record(pointer=pointer, values=blank | values)

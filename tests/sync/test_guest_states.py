@@ -1,4 +1,4 @@
-"""How NetBox stands to a guest, and what is told of it, on plain data."""
+"""How NetBox stands to a guest, and what is reported of it, on plain data."""
 
 from dataclasses import replace
 from itertools import product

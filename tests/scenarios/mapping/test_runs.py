@@ -10,7 +10,7 @@ SEVERAL = (
     'NetBox has several VLANs 77 that could be meant: "in-a (77)", group "a"; "in-b (77)", group "b". '
     'Choose a VLAN group on the endpoint or by a mapping rule, or give this interface the right one.'
 )
-# What a person has to settle, because it cannot be shown as it is.
+# What a user has to settle, because it cannot be shown as it is.
 OPEN = {
     'lab9': set(),
     'solo': set(),

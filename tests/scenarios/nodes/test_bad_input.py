@@ -161,7 +161,7 @@ def test_a_device_type_in_use_cannot_be_deleted_and_one_that_is_not_is_made_agai
     endpoint.save()
     settled(endpoint)
     assert set(Device.objects.values_list('device_type__model', flat=True)) == {'R740'}
-    # A person gives the nodes another type and deletes the first one.
+    # A user gives the nodes another type and deletes the first one.
     other = DeviceType.objects.create(manufacturer=chosen.manufacturer, model='R750', slug='r750')
     for device in Device.objects.all():
         device.device_type = other
