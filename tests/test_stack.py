@@ -262,6 +262,15 @@ class TestNames:
         assert list(before) == ['0001_initial']
         assert databases.plugin_migrations(tmp_path) != before
 
+    def test_a_changed_definition_of_custom_fields_is_another_template(self, tmp_path, monkeypatch):
+        (tmp_path / 'definitions.py').write_text('one')
+        monkeypatch.setattr(databases, 'CUSTOM_FIELDS', tmp_path)
+        before = databases.plugin_template()
+
+        (tmp_path / 'definitions.py').write_text('two')
+
+        assert databases.plugin_template() != before
+
     def test_parts_are_not_confused_by_where_they_are_cut(self):
         assert databases.digest('ab', 'c') != databases.digest('a', 'bc')
 

@@ -22,6 +22,7 @@ from .paths import ROOT
 MAIN = 'netbox'
 PREVIOUS = 'netbox_previous'
 MIGRATIONS = ROOT / 'netbox_proxsync' / 'migrations'
+CUSTOM_FIELDS = MIGRATIONS.parent / 'custom_fields'
 # In pip's list of a distribution's files.
 MIGRATION = re.compile(r'^((?:[^/,\n]+/){1,3}migrations/[0-9][^/,\n]*\.py),', re.MULTILINE)
 BUSY = 'Another run in this checkout is at the databases; waiting for it.'
@@ -65,7 +66,9 @@ def bare_template() -> str:
 
 def plugin_template() -> str:
     """The name of the template that holds NetBox with the plugin."""
-    return f'template_proxsync_{digest(bare_template(), json.dumps(plugin_migrations()))}'
+    # A migration creates the custom fields that are defined there.
+    custom_fields = digest(*(path.read_bytes() for path in sorted(CUSTOM_FIELDS.glob('*.py'))))
+    return f'template_proxsync_{digest(bare_template(), json.dumps(plugin_migrations()), custom_fields)}'
 
 
 def companions_template() -> str:
