@@ -14,7 +14,7 @@ SIZES = ('units', 'mib')
 class ProxSyncConfig(PluginConfig):
     name = 'netbox_proxsync'
     verbose_name = 'Proxmox Sync'
-    description = 'Keeps NetBox true to Proxmox VE'
+    description = 'Synchronizes Proxmox VE into NetBox'
     version = __version__
     author = 'The netbox-proxsync developers'
     base_url = 'proxsync'

@@ -3,6 +3,8 @@ from typing import TYPE_CHECKING, cast
 from django.utils.translation import gettext_lazy as _
 from utilities.choices import Choice, ChoiceSet
 
+from .sync.kinds import KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -65,7 +67,7 @@ class EndpointStatusChoices(ChoiceSet):
         Choice(
             REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped before it wrote anything')
         ),
-        Choice(CANCELLED, _('Cancelled'), color='gray', description=_('A person has cancelled the last run')),
+        Choice(CANCELLED, _('Cancelled'), color='gray', description=_('A user cancelled the last run')),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 
@@ -92,7 +94,7 @@ class InterfaceNamingChoices(ChoiceSet):
 
     CHOICES = [
         Choice(PROXMOX, _("Proxmox's key (net0)")),
-        Choice(GUEST, _("The guest's own name, where the guest agent tells it (ens18)")),
+        Choice(GUEST, _('Name inside the guest, if the guest agent reports it (ens18)')),
     ]
 
 
@@ -102,9 +104,9 @@ class MissingGuestsChoices(ChoiceSet):
     LEAVE = 'leave'
 
     CHOICES = [
-        Choice(RETIRE, _('Retire (mark as deleted, keep the record)')),
+        Choice(RETIRE, _('Retire (mark as deleted, retain the object)')),
         Choice(DELETE, _('Retire, and delete after the grace period')),
-        Choice(LEAVE, _('Leave alone')),
+        Choice(LEAVE, _('Leave unchanged')),
     ]
 
 
@@ -134,9 +136,9 @@ class MissingAddressesChoices(ChoiceSet):
     LEAVE = 'leave'
 
     CHOICES = [
-        Choice(DELETE, _('Delete those that the sync made, unassign the others')),
+        Choice(DELETE, _('Delete those that the sync created, unassign all others')),
         Choice(UNASSIGN, _('Unassign')),
-        Choice(LEAVE, _('Leave alone')),
+        Choice(LEAVE, _('Leave unchanged')),
     ]
 
 
@@ -160,8 +162,8 @@ class FieldOwnerChoices(ChoiceSet):
     IGNORED = 'ignored'
 
     CHOICES = [
-        Choice(FACT, _('Proxmox decides: edits in NetBox are set back'), color='blue'),
-        Choice(EDITORIAL, _('NetBox decides: edits in NetBox stay'), color='green'),
+        Choice(FACT, _('Proxmox VE: edits in NetBox are reset'), color='blue'),
+        Choice(EDITORIAL, _('NetBox: edits in NetBox are retained'), color='green'),
         Choice(IGNORED, _('Ignored: neither compared nor written'), color='gray'),
     ]
 
@@ -191,7 +193,7 @@ class RunStatusChoices(ChoiceSet):
     CHOICES = [
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(RUNNING, _('Running'), color='cyan'),
-        Choice(CANCELLING, _('Cancelling'), color='cyan', description=_('It is about to stop')),
+        Choice(CANCELLING, _('Cancelling'), color='cyan', description=_('The run is about to stop')),
         Choice(COMPLETED, _('Completed'), color='green'),
         Choice(
             ERRORS,
@@ -227,14 +229,14 @@ class ChangeActionChoices(ChoiceSet):
         Choice(UPDATE, _('Update'), color='blue'),
         Choice(RETIRE, _('Retire'), color='orange'),
         Choice(REVIVE, _('Revive'), color='cyan'),
-        Choice(RELEASE, _('Release'), color='purple', description=_('Gone from Proxmox; the record stays')),
+        Choice(RELEASE, _('Release'), color='purple', description=_('Missing from Proxmox VE; the object is retained')),
         Choice(DELETE, _('Delete'), color='red'),
         Choice(CONFLICT, _('Conflict'), color='yellow'),
         Choice(
             CANDIDATE,
             _('Candidate'),
             color='yellow',
-            description=_('An object in NetBox that may be it, without proof'),
+            description=_('An object in NetBox that may be the same, without proof'),
         ),
     ]
 
@@ -255,7 +257,7 @@ class ChangeOutcomeChoices(ChoiceSet):
         Choice(APPLIED, _('Applied'), color='green'),
         Choice(OUTDATED, _('Outdated'), color='yellow', description=_('NetBox was edited since the plan was made')),
         Choice(SKIPPED, _('Skipped'), color='yellow'),
-        Choice(CANCELLED, _('Not written'), color='gray', description=_('The run was cancelled before it came to it')),
+        Choice(CANCELLED, _('Not written'), color='gray', description=_('The run was cancelled before this change')),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 
@@ -282,19 +284,19 @@ class GuestStateChoices(ChoiceSet):
     UNKNOWN = 'unknown'
 
     CHOICES = [
-        Choice(IN_SYNC, _('In sync'), color='green', description=_('NetBox holds what Proxmox says')),
-        Choice(NEW, _('New'), color='blue', description=_('NetBox does not keep it yet')),
+        Choice(IN_SYNC, _('In sync'), color='green', description=_('NetBox matches Proxmox VE')),
+        Choice(NEW, _('New'), color='blue', description=_('Not in NetBox yet')),
         Choice(CHANGED, _('Changed'), color='cyan', description=_('A sync would change NetBox')),
-        Choice(MISSING, _('Missing'), color='orange', description=_('NetBox keeps it, and Proxmox no longer has it')),
-        Choice(CONFLICT, _('Conflict'), color='red', description=_('A person has to decide something')),
+        Choice(MISSING, _('Missing'), color='orange', description=_('Present in NetBox, and no longer in Proxmox VE')),
+        Choice(CONFLICT, _('Conflict'), color='red', description=_('Requires a decision by a user')),
         Choice(
             CANDIDATE,
             _('Candidate'),
             color='teal',
             description=_('NetBox has a virtual machine that may be this guest'),
         ),
-        Choice(SKIPPED, _('Skipped'), color='gray', description=_('A filter of the endpoint or a rule leaves it out')),
-        Choice(IGNORED, _('Ignored'), color='purple', description=_('A person told the sync to leave it alone')),
+        Choice(SKIPPED, _('Skipped'), color='gray', description=_('Excluded by a filter of the endpoint or by a rule')),
+        Choice(IGNORED, _('Ignored'), color='purple', description=_('Excluded from synchronization by a user')),
         Choice(UNKNOWN, _('Unknown'), color='yellow', description=_('It could not be read')),
     ]
 
@@ -305,16 +307,7 @@ class GuestStateChoices(ChoiceSet):
 class KindChoices(ChoiceSet):
     """The labels of the kinds in sync/kinds/, in the same order."""
 
-    CHOICES = (
-        ('cluster', _('Cluster')),
-        ('device', _('Device')),
-        ('node_interface', _('Device interface')),
-        ('vm', _('Virtual machine')),
-        ('interface', _('VM interface')),
-        ('mac', _('MAC address')),
-        ('ip', _('IP address')),
-        ('disk', _('Virtual disk')),
-    )
+    CHOICES = [(kind.name, _(kind.label)) for kind in KINDS.values()]
 
     @classmethod
     def label(cls, kind: str) -> str:

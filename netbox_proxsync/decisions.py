@@ -1,8 +1,8 @@
 """
 Decisions of users about guests and bound objects: to ignore them, to stop managing them, and to revoke that.
 
-While a branch is active, each function raises InBranch and does nothing: decisions are made in main, and are not in the
-change log by which a branch is merged.
+While a branch is active, each function raises InBranchError and does nothing: decisions are made in main, and are not
+in the change log by which a branch is merged.
 """
 
 from collections.abc import Collection
@@ -17,10 +17,10 @@ from .models import Binding, FormerBinding, ProxmoxEndpoint, ProxmoxGuest, SyncR
 from .models.deletion import delete_unread
 from .sync.guest_states import IGNORED, REOPENED, GuestState
 
-__all__ = ('SyncGoingOn', 'ignore', 'manage_again', 'stop_ignoring', 'stop_managing', 'stop_managing_object')
+__all__ = ('SyncInProgressError', 'ignore', 'manage_again', 'stop_ignoring', 'stop_managing', 'stop_managing_object')
 
 
-class SyncGoingOn(Exception):
+class SyncInProgressError(Exception):
     """A sync of the endpoint is running, which might write the objects again."""
 
     def __init__(self, endpoint: ProxmoxEndpoint) -> None:
@@ -56,7 +56,7 @@ def stop_managing(guests: Collection[ProxmoxGuest]) -> int:
         The number of guests.
 
     Raises:
-        SyncGoingOn: Nothing was done.
+        SyncInProgressError: Nothing was done.
     """
     refuse_in_branch()
     with transaction.atomic():
@@ -86,7 +86,7 @@ def stop_managing_object(binding: Binding) -> None:
     Stop managing one object: no run changes, deletes or recreates it. Its binding remains and records that.
 
     Raises:
-        SyncGoingOn: Nothing was done.
+        SyncInProgressError: Nothing was done.
     """
     refuse_in_branch()
     refuse_during_sync(binding.endpoint)
@@ -108,8 +108,9 @@ def set_guests_ignored(guests: Collection[ProxmoxGuest], ignored: bool, standing
 def refuse_during_sync(endpoint: ProxmoxEndpoint) -> None:
     """
     Raises:
-        SyncGoingOn: A sync is running, which binds again what it has planned to write. A queued sync has no plan yet.
+        SyncInProgressError: A sync is running, which binds again what it has planned to write. A queued sync has no
+            plan yet.
     """
     syncs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
     if syncs.filter(status__in=RunStatusChoices.WORKING).exists():
-        raise SyncGoingOn(endpoint)
+        raise SyncInProgressError(endpoint)

@@ -28,7 +28,7 @@ class VirtualMachineExtension:
     models = ['virtualization.virtualmachine']
 
     proxsync_guests: list[Annotated['ProxSyncGuestType', strawberry.lazy('netbox_proxsync.graphql.types')]] = (
-        strawberry_django.field(description='The guest in Proxmox that the virtual machine is kept true to')
+        strawberry_django.field(description='The Proxmox VE guest with which the virtual machine is synchronized')
     )
 
 
@@ -58,7 +58,7 @@ class DeviceExtension:
     if TYPE_CHECKING:
         pk: int  # an extension is resolved on an instance of the model
 
-    @resolved_field(description='The node of a Proxmox cluster that the device is kept true to', only=['pk'])
+    @resolved_field(description='The Proxmox VE node with which the device is synchronized', only=['pk'])
     def proxsync_node(self, info: Info) -> ProxSyncNodeType | None:
         node = node_of(self.pk, info.context.request)
         if node is None:

@@ -24,7 +24,7 @@ from . import branching
 from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
 from .endpoints.schedule import start_due
-from .ledger.database import DatabaseBusy, explain, reconnect, retried
+from .ledger.database import DatabaseBusyError, explain, reconnect, retried
 from .models import ProxmoxEndpoint, SyncRun
 from .models.users import AnyUser
 from .proxmox.errors import CancelledError, ProxmoxError
@@ -33,21 +33,21 @@ from .runs.cancellation import CancelWatch
 from .runs.execution import execute
 from .runs.lifecycle import close, end_dead_jobs, end_leftover_jobs, endpoint_lock, find_dead, prune
 from .runs.log import RunLog, numbers
-from .runs.maintenance import InMaintenance, refuse_in_maintenance
+from .runs.maintenance import InMaintenanceError, refuse_in_maintenance
 from .runs.recorder import RunRecorder
-from .runs.stored_plans import NotAppliable, check_appliable, check_visible
+from .runs.stored_plans import PlanNotApplicableError, check_appliable, check_visible
 
 if TYPE_CHECKING:
     from users.models import User
 
-__all__ = ('AlreadyRunning', 'EndpointGone', 'ScheduleJob', 'SyncJob')
+__all__ = ('AlreadyRunningError', 'EndpointDeletedError', 'ScheduleJob', 'SyncJob')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
 GUEST_UNITS = tuple(f'{guest_type}/' for guest_type in GuestType)
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunningError(Exception):
     """An endpoint has a run that is queued or running: `run`."""
 
     def __init__(self, run: SyncRun) -> None:
@@ -55,7 +55,7 @@ class AlreadyRunning(Exception):
         self.run = run
 
 
-class EndpointGone(Http404):
+class EndpointDeletedError(Http404):
     """The endpoint was deleted since it was looked up; pages and the API respond as for other missing objects."""
 
     def __init__(self) -> None:
@@ -96,9 +96,9 @@ class SyncJob(JobRunner):
             values: More columns of the run.
 
         Raises:
-            AlreadyRunning: The endpoint has a run that is queued or running.
-            EndpointGone: The endpoint was deleted.
-            InMaintenance: NetBox is in maintenance mode.
+            AlreadyRunningError: The endpoint has a run that is queued or running.
+            EndpointDeletedError: The endpoint was deleted.
+            InMaintenanceError: NetBox is in maintenance mode.
         """
         refuse_in_maintenance()
         # Before the lock as well: a run that writes may lock the row of the endpoint for long.
@@ -106,7 +106,7 @@ class SyncJob(JobRunner):
         with transaction.atomic():
             # If two users start a run at once, the second one waits here, and finds the run of the first one.
             if not ProxmoxEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint.pk).first():
-                raise EndpointGone
+                raise EndpointDeletedError
             cls.refuse_second(endpoint)
             branch = branching.active()
             run = SyncRun.objects.create(
@@ -146,15 +146,16 @@ class SyncJob(JobRunner):
             units: The part of the plan to apply; None: all of it.
 
         Raises:
-            AlreadyRunning: The endpoint has a run that is queued or running.
-            EndpointGone: The endpoint was deleted.
-            InMaintenance: NetBox is in maintenance mode.
-            NotAppliable: The plan was applied already, or is too old; or the user may not view a chosen guest or node.
+            AlreadyRunningError: The endpoint has a run that is queued or running.
+            EndpointDeletedError: The endpoint was deleted.
+            InMaintenanceError: NetBox is in maintenance mode.
+            PlanNotApplicableError: The plan was applied already, or is too old; or the user may not view a chosen guest
+                or node.
         """
         units = units and list(dict.fromkeys(units))
         check_appliable(source, units)
         if units and source.refusal:
-            raise NotAppliable(_('This run was refused. It can be approved as a whole only.'))
+            raise PlanNotApplicableError(_('This run was refused. It can be approved as a whole only.'))
         if units and user:
             check_visible(source, units, user)
         return cls.enqueue_run(
@@ -165,11 +166,11 @@ class SyncJob(JobRunner):
     def refuse_second(endpoint: ProxmoxEndpoint) -> None:
         """
         Raises:
-            AlreadyRunning: The endpoint has a run that is queued or running.
+            AlreadyRunningError: The endpoint has a run that is queued or running.
         """
         find_dead(endpoint.runs.active())
         if run := endpoint.runs.active().first():
-            raise AlreadyRunning(run)
+            raise AlreadyRunningError(run)
 
     @classmethod
     def handle(cls, job: Job, *args: Any, **kwargs: Any) -> None:
@@ -195,7 +196,7 @@ class SyncJob(JobRunner):
         try:
             # Previews as well: they write their plan and the list of guests.
             refuse_in_maintenance()
-        except InMaintenance as problem:
+        except InMaintenanceError as problem:
             close(run, RunStatusChoices.CANCELLED, str(problem))
             self.logger.info(run.error)
             return
@@ -206,7 +207,7 @@ class SyncJob(JobRunner):
             self.carry_out(run)
         try:
             retried(partial(prune, run.endpoint), _('deleting old runs'))
-        except DatabaseBusy as problem:
+        except DatabaseBusyError as problem:
             # The end of the next run does it.
             self.logger.warning(str(problem))
 
@@ -228,7 +229,7 @@ class SyncJob(JobRunner):
             self.report(run)
             # NetBox's jobs have no status for a job that a user has cancelled.
             self.fail(run.error)
-        except (ProxmoxError, SecretError, branching.BranchUnusable, DatabaseBusy) as problem:
+        except (ProxmoxError, SecretError, branching.BranchUnusableError, DatabaseBusyError) as problem:
             close(run, RunStatusChoices.FAILED, str(problem))
             self.report(run)
             self.fail(str(problem))
@@ -323,7 +324,7 @@ class ScheduleJob(JobRunner):
             self.enqueue_next(self.job.interval)
         try:
             refuse_in_maintenance()
-        except InMaintenance as problem:
+        except InMaintenanceError as problem:
             self.logger.info(str(problem))
             return
         end_leftover_jobs(SyncJob.get_jobs())
@@ -342,9 +343,9 @@ class ScheduleJob(JobRunner):
         try:
             run = SyncJob.enqueue_run(endpoint, user=None)
             self.logger.info(f'{endpoint}: run {run.pk} is queued')
-        except AlreadyRunning as error:
+        except AlreadyRunningError as error:
             self.logger.info(f'{endpoint}: left out, run {error.run.pk} is not finished yet')
-        except EndpointGone as error:
+        except EndpointDeletedError as error:
             self.logger.info(f'{endpoint}: left out. {error}')
 
     def missed(self, endpoint: ProxmoxEndpoint) -> None:

@@ -37,7 +37,7 @@ class ProxSyncCollector(Collector):
         yield from last_runs(names)
         yield last_success(names)
         yield counted('guests', 'Guests by how NetBox stands to them', 'state', ProxmoxGuest.objects.all(), names)
-        yield counted('runs', 'Runs that are kept, by how they have ended', 'status', SyncRun.objects.all(), names)
+        yield counted('runs', 'Stored runs by status', 'status', SyncRun.objects.all(), names)
 
 
 def endpoints() -> Iterator[GaugeMetricFamily]:

@@ -200,7 +200,7 @@ class PreviewGuest(RunForGuest):
     label = _('Preview')
     color = 'blue'
     icon = PreviewEndpoint.icon
-    hint = _('Find out what a sync of this guest alone would change')
+    hint = _('Preview a sync of this guest only')
 
 
 class SyncGuest(RunForGuest):
@@ -208,14 +208,14 @@ class SyncGuest(RunForGuest):
     label = _('Sync')
     color = 'primary'
     icon = SyncEndpoint.icon
-    hint = _('Sync this guest alone')
+    hint = _('Sync this guest only')
 
 
 class IgnoreGuest(DecisionAction):
     name = 'ignore'
     label = _('Ignore')
     icon = 'eye-off'
-    hint = _('Leave it alone: it is not synced, and what NetBox has of it stays as it is')
+    hint = _('Exclude this guest from synchronization. Its NetBox objects are left unchanged')
 
     @classmethod
     def is_offered(cls, obj: ProxmoxGuest) -> bool:
@@ -226,7 +226,7 @@ class StopIgnoringGuest(DecisionAction):
     name = 'stop_ignoring'
     label = _('Stop ignoring')
     icon = 'eye'
-    hint = _('Let the next run sync it again; what NetBox has of it is adopted')
+    hint = _('Synchronize this guest again with the next run. Existing NetBox objects are adopted')
 
     @classmethod
     def is_offered(cls, obj: ProxmoxGuest) -> bool:
@@ -238,7 +238,7 @@ class StopManagingGuest(DecisionAction):
     label = _('Stop managing')
     color = 'outline-danger'
     icon = 'link-off'
-    hint = _('Its virtual machine and all its parts become yours, and it is ignored from now on')
+    hint = _('Stop synchronizing the virtual machine and all its parts, and ignore this guest')
 
     @classmethod
     def is_offered(cls, obj: ProxmoxGuest) -> bool:
@@ -262,7 +262,7 @@ class BulkPreviewGuests(BulkRun):
     label = _('Preview selected')
     color = PreviewGuest.color
     icon = PreviewGuest.icon
-    hint = _('Find out what a sync of these guests alone would change')
+    hint = _('Preview a sync of these guests only')
 
 
 class BulkSyncGuests(BulkRun):
@@ -270,7 +270,7 @@ class BulkSyncGuests(BulkRun):
     label = _('Sync selected')
     color = SyncGuest.color
     icon = SyncGuest.icon
-    hint = _('Sync these guests alone')
+    hint = _('Sync these guests only')
 
 
 class BulkIgnoreGuests(BulkDecisionAction):
@@ -300,7 +300,7 @@ class StopManagingBinding(DecisionAction):
     label = _('Stop managing')
     color = 'outline-danger'
     icon = 'link-off'
-    hint = _('The object becomes yours: it is left as it is, and not made again')
+    hint = _('Stop synchronizing this object. It is neither updated nor created again')
 
     @classmethod
     def is_offered(cls, obj: Binding) -> bool:
@@ -311,7 +311,7 @@ class ManageBindingAgain(DecisionAction):
     name = 'manage_again'
     label = _('Manage again')
     icon = 'link'
-    hint = _('Let the next run keep the object true to Proxmox again')
+    hint = _('Synchronize this object again with the next run')
 
     @classmethod
     def is_offered(cls, obj: Binding) -> bool:

@@ -14,7 +14,7 @@ from .proxmox.http.tls import normalize_fingerprint
 from .proxmox.ssh.errors import InvalidPassphraseError, InvalidSSHSettingsError
 from .proxmox.ssh.keys import load_private_key, parse_pins
 from .proxmox.ssh.settings import check_user
-from .sync.field_policy import InvalidPolicy, clean_policy
+from .sync.field_policy import InvalidPolicyError, clean_policy
 from .sync.guest_filters import Term
 
 __all__ = (
@@ -185,7 +185,7 @@ def clean_field_policy(policy: object) -> dict[str, str]:
     """
     try:
         return clean_policy(policy)
-    except InvalidPolicy as error:
+    except InvalidPolicyError as error:
         raise ValidationError(list(error.args)) from None
 
 
@@ -242,9 +242,9 @@ def clean_guest_terms(texts: list[str]) -> list[str]:
             cleaned.append(str(Term.parse(text)))
         except ValueError as error:
             raise ValidationError(
-                _('"{text}" is no filter: {error}. Write a name (web-*), tag:prod, pool:lab or node:pve1.').format(
-                    text=text, error=error
-                )
+                _(
+                    '"{text}" is not a valid filter: {error}. Enter a name (web-*), tag:prod, pool:lab or node:pve1.'
+                ).format(text=text, error=error)
             ) from None
     return list(dict.fromkeys(cleaned))
 
@@ -267,7 +267,7 @@ def clean_prefixes(texts: list[str]) -> list[str]:
             cleaned.append(str(ip_network(text.strip())))
         except ValueError as error:
             raise ValidationError(
-                _('"{text}" is no prefix ({error}). Write it as 172.17.0.0/16 or fd00::/8.').format(
+                _('"{text}" is not a valid prefix ({error}). Enter it as 172.17.0.0/16 or fd00::/8.').format(
                     text=text, error=error
                 )
             ) from None

@@ -20,7 +20,7 @@ SHOWN = 25
 class EndpointsWidget(DashboardWidget):
     """The endpoints that the user may view, and what requires attention."""
 
-    description = gettext_lazy('How the Proxmox endpoints stand: their last run, and the guests in conflict.')
+    description = gettext_lazy('Status of the Proxmox endpoints: last run and conflicts.')
     template_name = 'netbox_proxsync/widgets/endpoints.html'
     width = 6
     height = 3

@@ -19,7 +19,7 @@ from netbox_proxsync.choices import (
 from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 # NetBox looks for the numbers of queries inside the package of the model, where tests do not belong here.
-# UPDATE_QUERY_COUNTS=1 records them anew.
+# UPDATE_QUERY_COUNTS=1 records them again.
 query_counts._baseline_path = lambda app_label: Path(__file__).parent / query_counts.BASELINE_FILENAME
 
 # Occurs nowhere but in what is tested: no page, answer or row may contain it.
@@ -29,7 +29,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.get_default_timezone())
 
 
 def allow(user: User, model: type, action: str, constraints: dict | None = None):
-    """Give somebody a permission, for some objects only."""
+    """Give a user a permission, for some objects only."""
     permission = ObjectPermission.objects.create(name=f'{action} {model}', actions=[action], constraints=constraints)
     permission.object_types.add(ObjectType.objects.get_for_model(model))
     permission.users.add(user)

@@ -44,7 +44,7 @@ def django_db_modify_db_settings_parallel_suffix():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """By file, and the tests of a package whose files share what takes long to make as if it were one."""
+    """Distributes tests by file; packages whose files share expensive fixtures count as one file."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
@@ -72,7 +72,7 @@ def standin():
 
 @pytest.fixture
 def make_endpoint(db):
-    """Makes an endpoint for a stand-in, its certificate pinned."""
+    """Creates an endpoint for a stand-in, with a pinned certificate."""
 
     from tests.scenarios.synced import pin
 
@@ -113,7 +113,7 @@ class WebServer:
 
 @pytest.fixture
 def web(worker):
-    """A real web server (`WebServer`) beside the worker, with the same database."""
+    """A real web server (`WebServer`) in addition to the worker, with the same database."""
     server = WebServer(worker.environment, worker.run, worker.log)
     yield server
     server.stop()

@@ -61,7 +61,7 @@ def pseudo_catalog() -> Catalog:
 
 @contextmanager
 def spoken(directory: Path, settings) -> Iterator[None]:
-    """The language, for those who ask for it."""
+    """The language, while the context is active."""
     file = directory / DIRECTORY / 'LC_MESSAGES' / 'django.mo'
     file.parent.mkdir(parents=True)
     file.write_bytes(messages.compiled(pseudo_catalog()))
@@ -75,7 +75,7 @@ def spoken(directory: Path, settings) -> Iterator[None]:
 
 
 def forget():
-    """What Django remembers of languages."""
+    """Clear Django's caches of translations."""
     trans_real._translations.clear()
     for name in ('translation_catalog_exists', 'get_languages', '_get_supported_language_variant'):
         getattr(trans_real, name).cache_clear()
@@ -83,7 +83,7 @@ def forget():
 
 class Shown(HTMLParser):
     """
-    What a page shows to people.
+    The texts that a page displays.
 
     Attributes:
         texts: Between tags, in their order.

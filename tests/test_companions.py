@@ -7,7 +7,7 @@ import sys
 from tests.stack.paths import ROOT
 
 
-def test_everything_works_beside_other_plugins_and_in_branches(django_db_setup):
+def test_everything_works_with_other_plugins_and_in_branches(django_db_setup):
     """`django_db_setup` is for PostgreSQL and Redis to be there."""
     # Without what tells a test process which part of the whole it is.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith('PYTEST_')}

@@ -38,18 +38,18 @@ PROVED_BY = {
     'D10': f'{HERE}::test_what_is_neither_up_nor_down_is_shown_as_it_is',
     'D11': f'{HERE}::test_platforms_and_tags_of_any_spelling_are_made',
     'D12': f'{HERE}::test_platforms_and_tags_of_any_spelling_are_made',
-    'D13': f'{NODES}::test_a_hypervisor_without_a_cluster_is_adopted_and_keeps_what_a_person_wrote',
+    'D13': f'{NODES}::test_a_hypervisor_without_a_cluster_is_adopted_and_keeps_what_a_user_wrote',
     'D14': f'{HERE}::test_members_of_a_bond_have_their_own_macs',
     'D15': f'{HERE}::test_what_runs_on_a_node_counts_and_not_what_waits',
     # Loss of data in NetBox
     'D16': f'{HERE}::test_a_guest_that_moves_to_another_node_is_there',
-    'D17': f'{HERE}::test_machines_that_are_not_from_proxmox_are_left_alone',
+    'D17': f'{HERE}::test_machines_that_are_not_from_proxmox_are_left_unchanged',
     'D18': f'{HERE}::test_a_list_that_fails_in_the_middle_marks_nothing',
-    'D19': 'scenarios/test_sync.py::test_a_primary_address_that_a_person_chose_stays',
+    'D19': 'scenarios/test_sync.py::test_a_primary_address_that_a_user_chose_stays',
     'D20': 'scenarios/test_recorded_clusters.py::test_a_second_sync_writes_nothing',
-    'D21': 'scenarios/test_harm.py::test_emptied_tags_and_notes_are_emptied_and_a_persons_stay',
+    'D21': 'scenarios/test_harm.py::test_emptied_tags_and_notes_are_emptied_and_a_users_stay',
     'D22': f'{NODES_HARM}::test_an_interface_with_a_cable_stays_when_its_nic_is_gone_and_the_run_says_why',
-    'D23': 'scenarios/test_sync.py::test_a_removed_disk_goes_and_a_persons_disk_stays',
+    'D23': 'scenarios/test_sync.py::test_a_removed_disk_goes_and_a_users_disk_stays',
     'D24': 'sync/mapping/test_vlans.py::test_a_bridge_that_was_not_read_leaves_the_mode_alone',
     'D25': f'{NODES}::test_an_offline_node_is_offline_only_where_it_was_active',
     # Stale and doubled data
@@ -66,7 +66,7 @@ PROVED_BY = {
     'D35': 'scenarios/test_harm.py::test_machines_of_one_name_and_vmid_in_two_clusters_are_two',
     'D36': 'scenarios/test_sync.py::test_a_resized_disk_changes_the_disk_and_the_sum',
     'D37': f'{HERE}::test_without_its_custom_fields_everything_else_is_written',
-    'D38': f'{HERE}::test_two_clusters_of_one_name_are_told_and_neither_is_touched',
+    'D38': f'{HERE}::test_two_clusters_of_one_name_are_reported_and_neither_is_touched',
     'D39': 'scenarios/test_recorded_clusters.py::test_a_second_sync_writes_nothing',
     'D40': 'scenarios/test_sync.py::test_what_netbox_refuses_is_reported_and_the_rest_is_written',
     'D41': 'endpoints/test_connection.py::test_the_job_says_what_is_wrong_and_writes_nothing',
@@ -305,7 +305,7 @@ def test_a_guest_that_moves_to_another_node_is_there(pve, make_endpoint, sync, s
     assert (vm.device, vm.custom_field_data['vm_status']) == (Device.objects.get(name=target), 'Deployed')
 
 
-def test_machines_that_are_not_from_proxmox_are_left_alone(pve, endpoint, sync):
+def test_machines_that_are_not_from_proxmox_are_left_unchanged(pve, endpoint, sync):
     sync(endpoint)
     endpoint.refresh_from_db()
     VirtualMachine.objects.create(name='by hand', cluster=endpoint.cluster, status='planned')
@@ -368,7 +368,7 @@ def test_without_its_custom_fields_everything_else_is_written(pve, endpoint, syn
     assert not sync(endpoint).changes.exists()
 
 
-def test_two_clusters_of_one_name_are_told_and_neither_is_touched(pve, endpoint, sync):
+def test_two_clusters_of_one_name_are_reported_and_neither_is_touched(pve, endpoint, sync):
     kind = ClusterType.objects.create(name='Proxmox VE', slug='proxmox-ve')
     for name in ('north', 'south'):
         group = ClusterGroup.objects.create(name=name, slug=name)

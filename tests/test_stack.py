@@ -59,7 +59,7 @@ class TestProcesses:
         assert processes.running('sleeper', background.run) is None
         assert processes.stop('sleeper', run=background.run) is False
 
-    def test_a_process_that_has_the_pid_of_a_dead_one_is_left_alone(self, background):
+    def test_a_process_that_has_the_pid_of_a_dead_one_is_left_unchanged(self, background):
         with subprocess.Popen(SLEEPER, stdout=subprocess.PIPE, start_new_session=True) as stranger:
             stranger.stdout.readline()
             record = {'pid': stranger.pid, 'birth': 'long ago', 'run': str(background.run)}
@@ -131,7 +131,7 @@ class TestDirectories:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(longest / paths.LONGEST_SOCKET_NAME))
 
-    def test_a_recorded_directory_that_is_gone_is_made_anew(self, tmp_path):
+    def test_a_recorded_directory_that_is_gone_is_created_again(self, tmp_path):
         arguments = ('sock', None, str(tmp_path), lambda path: False, tmp_path / 'stack')
         first = paths.private_directory(*arguments)
         first.rmdir()
@@ -212,7 +212,7 @@ class TestLocks:
 
 
 class TestPostgres:
-    def test_a_half_made_data_directory_is_made_anew(self, short_path):
+    def test_a_half_made_data_directory_is_created_again(self, short_path):
         _, programs = postgres.installed()
         if account := paths.service_account():
             os.chown(short_path, account.pw_uid, account.pw_gid)
@@ -261,6 +261,15 @@ class TestNames:
 
         assert list(before) == ['0001_initial']
         assert databases.plugin_migrations(tmp_path) != before
+
+    def test_a_changed_definition_of_custom_fields_is_another_template(self, tmp_path, monkeypatch):
+        (tmp_path / 'definitions.py').write_text('one')
+        monkeypatch.setattr(databases, 'CUSTOM_FIELDS', tmp_path)
+        before = databases.plugin_template()
+
+        (tmp_path / 'definitions.py').write_text('two')
+
+        assert databases.plugin_template() != before
 
     def test_parts_are_not_confused_by_where_they_are_cut(self):
         assert databases.digest('ab', 'c') != databases.digest('a', 'bc')

@@ -1,4 +1,4 @@
-"""Every text goes through gettext: what people see, in a language in which each text stands in marks."""
+"""Every text goes through gettext: what users see, in a language in which each text stands in marks."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def view_names() -> Iterator[str]:
 
 
 def stored() -> set[str]:
-    """All texts that are in the database: what Proxmox, people, and runs say."""
+    """All texts that are in the database: what Proxmox, users, and runs say."""
     found = {f'{guest.name} ({guest.vmid}' for guest in models.ProxmoxGuest.objects.all()}
 
     def take(value: object):
@@ -190,7 +190,7 @@ def test_what_stands_in_classes(pseudo_language):
 
 
 @pytest.mark.django_db
-def test_what_is_told_to_who_enters_something_wrong(pseudo_language):
+def test_what_a_user_sees_who_enters_something_wrong(pseudo_language):
     client = Client(headers={'accept-language': pseudo.LANGUAGE})
     client.force_login(User.objects.create_superuser('zadmin'))
     endpoint = {'name': 'Z', 'hosts': 'http://pve1', 'token_id': 'x', 'token_secret': 'x!', 'include_guests': 'pool:'}

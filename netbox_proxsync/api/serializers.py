@@ -379,7 +379,7 @@ class NodeKeySerializer(serializers.Serializer[Any]):
 
 
 class ConfirmedKeysSerializer(serializers.Serializer[Any]):
-    """SSH host keys that a person has compared."""
+    """SSH host keys that a user has compared."""
 
     keys = serializers.ListField(
         child=serializers.CharField(max_length=5000), allow_empty=False, help_text='Lines "host key-type key"'

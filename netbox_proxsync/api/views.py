@@ -1,14 +1,12 @@
 from collections.abc import Callable
 from typing import Any, cast
 
-from dcim.models import Interface
-from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
-from netbox.api.authentication import TokenPermissions, TokenSyncPermission
+from netbox.api.authentication import TokenSyncPermission
 from netbox.api.serializers import BaseModelSerializer
 from netbox.api.viewsets import NetBoxModelViewSet, NetBoxReadOnlyModelViewSet
 from netbox.api.viewsets.mixins import BulkDestroyModelMixin
@@ -21,36 +19,24 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import APIRootView
-from virtualization.models import VirtualDisk, VMInterface
 
 from .. import decisions, filtersets
-from ..branching import InBranch
+from ..branching import InBranchError
 from ..choices import RunModeChoices
 from ..crypto import SecretError
 from ..endpoints import acknowledgments, connection, host_keys
 from ..endpoints.sensitive_requests import carries_secrets
 from ..forms.fields import NOT_IN_BACKGROUND
-from ..jobs import AlreadyRunning, SyncJob
+from ..jobs import SyncJob
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..proxmox.errors import ProxmoxError
-from ..runs.cancellation import RunEnded, cancel, run_to_cancel
-from ..runs.maintenance import InMaintenance
-from ..runs.stored_plans import NotAppliable, may_apply
+from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
+from ..runs.stored_plans import may_apply
 from . import serializers
+from .permissions import DecisionPermission, EndpointSyncPermission, TokenConfirmPermission, ViewedRunPermission
+from .prefetches import BOUND_OBJECTS
+from .responses import conflict_response, run_data, start_response
 
-# NetBox's serializers of parts also contain the machine.
-BOUND_OBJECTS = {
-    ('object',): (
-        GenericPrefetch(
-            'object',
-            [
-                Interface.objects.select_related('device', 'cable'),
-                VMInterface.objects.select_related('virtual_machine'),
-                VirtualDisk.objects.select_related('virtual_machine'),
-            ],
-        ),
-    ),
-}
 NOT_PERMITTED = {
     'change': gettext_lazy('This user does not have permission to change this endpoint.'),
     'sync': gettext_lazy('This user does not have permission to sync this endpoint.'),
@@ -64,15 +50,6 @@ class ProxSyncRootView(APIRootView):
 
     def get_view_name(self) -> str:
         return 'Proxmox Sync'
-
-
-class TokenConfirmPermission(TokenPermissions):
-    """Confirming SSH host keys requires two permissions: to change the endpoint, and to contact its nodes (sync)."""
-
-    perms_map = {
-        **TokenPermissions.perms_map,
-        'POST': ['%(app_label)s.change_%(model_name)s', '%(app_label)s.sync_%(model_name)s'],
-    }
 
 
 class ProxmoxEndpointViewSet(NetBoxModelViewSet):
@@ -133,7 +110,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         endpoint, fault = self._get_fault(request, pk)
         try:
             acknowledgments.acknowledge(endpoint, *fault, request.user)
-        except (acknowledgments.NotAFault, InBranch) as error:
+        except (acknowledgments.NotAFaultError, InBranchError) as error:
             return conflict_response(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -146,7 +123,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         endpoint, fault = self._get_fault(request, pk)
         try:
             acknowledgments.withdraw(endpoint, *fault)
-        except InBranch as error:
+        except InBranchError as error:
             return conflict_response(str(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -154,7 +131,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     @action(detail=True, methods=['post'], url_path='ssh-host-keys', pagination_class=None, filterset_class=None)
     def ssh_host_keys(self, request: Request, pk: int) -> Response:
         """
-        Ask the nodes for the SSH host keys that they show now, for a person to compare.
+        Request the SSH host keys that the nodes present now, so that a user can compare them.
         """
         endpoint = self._get_endpoint(request, pk)
         serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
@@ -171,7 +148,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
     @action(detail=True, methods=['post'], url_path='confirm-ssh-host-keys')
     def confirm_ssh_host_keys(self, request: Request, pk: int) -> Response:
         """
-        Pin SSH host keys that the nodes have shown and a person has compared; each replaces what was pinned for its
+        Pin SSH host keys that the nodes have presented and a user has compared. Each replaces the pinned keys of its
         host.
         """
         endpoint = self._get_endpoint(request, pk)
@@ -180,7 +157,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         confirmed.is_valid(raise_exception=True)
         try:
             endpoint = host_keys.confirm(endpoint, confirmed.validated_data['keys'])
-        except InBranch as error:
+        except InBranchError as error:
             return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
         except DjangoValidationError as error:
             raise ValidationError({'keys': error.messages}) from None
@@ -209,41 +186,6 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         return start_response(
             request, endpoint, lambda: SyncJob.enqueue_run(endpoint, user=request.user, mode=mode, vmids=vmids)
         )
-
-
-def start_response(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
-    """The response to a request that starts a run."""
-    if not endpoint.enabled:
-        return conflict_response(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
-    try:
-        run = start()
-    except AlreadyRunning as error:
-        running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
-        return conflict_response(str(error), run=running)
-    except (NotAppliable, InMaintenance) as error:
-        return conflict_response(str(error))
-    return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
-
-
-def conflict_response(detail: str, **more: object) -> Response:
-    return Response({'detail': detail, **more}, status=status.HTTP_409_CONFLICT)
-
-
-class ViewedRunPermission(TokenPermissions):
-    """For actions on a run: requires the permission to view it; the actions check the permissions for its endpoint."""
-
-    perms_map = {
-        **TokenPermissions.perms_map,
-        'POST': ['%(app_label)s.view_%(model_name)s'],
-    }
-
-
-class EndpointSyncPermission(TokenSyncPermission):
-    """
-    For actions on a run that require the permission to sync its endpoint.
-    """
-
-    perms_map = {**TokenSyncPermission.perms_map, 'POST': ['netbox_proxsync.sync_proxmoxendpoint']}
 
 
 class MappingRuleViewSet(NetBoxModelViewSet):
@@ -275,7 +217,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
     @action(detail=True, methods=['post'])
     def accept(self, request: Request, pk: int) -> Response:
         """
-        Let the plan of a refused run through, exactly as it was stored, once.
+        Approve a refused run: apply its plan exactly as it was stored. This can be done once.
         """
         source = self._get_run(request, pk)
         serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
@@ -321,7 +263,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         run = run_to_cancel(request.user, pk, str(NOT_PERMITTED['sync']))
         try:
             run = cancel(run, request.user)
-        except RunEnded as error:
+        except RunEndedError as error:
             return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
         code = status.HTTP_200_OK if run.finished else status.HTTP_202_ACCEPTED
         return Response(run_data(run, request), status=code)
@@ -332,12 +274,6 @@ class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
     serializer_class = serializers.SyncChangeSerializer
     field_prefetches = BOUND_OBJECTS
     filterset_class = filtersets.SyncChangeFilterSet
-
-
-class DecisionPermission(TokenPermissions):
-    """Require the permission to sync any endpoint; the decision itself checks it for the endpoint of the object."""
-
-    perms_map = {**TokenPermissions.perms_map, 'POST': ['%(app_label)s.sync_proxmoxendpoint']}
 
 
 class DecisionViewSet(NetBoxReadOnlyModelViewSet):
@@ -357,7 +293,7 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
             raise PermissionDenied(NOT_PERMITTED['sync'])
         try:
             decide(instance)
-        except (decisions.SyncGoingOn, InBranch) as error:
+        except (decisions.SyncInProgressError, InBranchError) as error:
             return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
         instance.refresh_from_db()
         return Response(self.serializer_class(instance, context={'request': request}).data)
@@ -383,14 +319,14 @@ class BindingViewSet(DecisionViewSet):
     @decision(serializers.BindingSerializer, 'stop-managing')
     def stop_managing(self, request: Request, pk: int) -> Response:
         """
-        Leave the object as it is from now on.
+        Stop synchronizing the object.
         """
         return self._apply_decision(request, pk, decisions.stop_managing_object)
 
     @decision(serializers.BindingSerializer, 'manage-again')
     def manage_again(self, request: Request, pk: int) -> Response:
         """
-        Keep the object true to Proxmox again.
+        Synchronize the object again.
         """
         return self._apply_decision(request, pk, decisions.manage_again)
 
@@ -404,7 +340,7 @@ class ProxmoxGuestViewSet(DecisionViewSet):
     @decision(serializers.ProxmoxGuestSerializer, 'ignore')
     def ignore(self, request: Request, pk: int) -> Response:
         """
-        Leave the guest alone: it is not synced, and what NetBox has of it stays as it is.
+        Exclude the guest from synchronization. Its NetBox objects are left unchanged.
         """
         return self._apply_decision(request, pk, lambda guest: decisions.ignore([guest]))
 
@@ -418,12 +354,6 @@ class ProxmoxGuestViewSet(DecisionViewSet):
     @decision(serializers.ProxmoxGuestSerializer, 'stop-managing')
     def stop_managing(self, request: Request, pk: int) -> Response:
         """
-        Give the guest's virtual machine with all its parts to the people, and ignore the guest.
+        Stop managing the guest's virtual machine with all its parts, and ignore the guest.
         """
         return self._apply_decision(request, pk, lambda guest: decisions.stop_managing([guest]))
-
-
-def run_data(run: SyncRun, request: Request) -> dict[str, Any]:
-    """A run for the user who started or cancelled it; brief if the user may not view it."""
-    nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
-    return cast(dict[str, Any], serializers.SyncRunSerializer(run, nested=nested, context={'request': request}).data)

@@ -17,7 +17,7 @@ from .guests import ignored_units
 __all__ = ('BindingMerger', 'WrittenUnits')
 
 BATCH = 1000
-# What a run keeps of a binding beside its values.
+# What a run leaves unchanged in a binding, in addition to its values.
 MERGED_COLUMNS = ('unit', 'created_by_sync', 'missing_since', 'proxmox_values')
 
 type Identity = tuple[str, str]

@@ -10,7 +10,7 @@ from django.db.models.signals import post_delete, pre_delete
 from django.utils.translation import gettext as _
 from utilities.exceptions import AbortRequest
 
-from ..branching import BRANCHED, BranchUnusable, InBranch, installed, refuse_in_branch
+from ..branching import BRANCHED, BranchUnusableError, InBranchError, installed, refuse_in_branch
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
@@ -23,8 +23,8 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 NOTHING_LOST = 'Runs work all the same.'
 REPAIR = '"proxsync_check --repair" tries it again.'
 SYNC_AGAIN = 'The next sync of the branch that finds a change in main tries it again.'
-CHECK_CLUSTER = 'If the revert fails, take the cluster out of the endpoint that keeps it, and revert again.'
-LOOK_FOR_EDITS = 'Nothing tries it again: the next run in main may take values that were set back for edits of people.'
+CHECK_CLUSTER = 'If the revert fails, remove the cluster from the endpoint that manages it, and revert again.'
+LOOK_FOR_EDITS = 'It is not retried: the next run in main may take values that were reset for edits by users.'
 TOO_LATE = 'Nothing tries it again: the next run in main adopts what it finds.'
 
 
@@ -76,8 +76,8 @@ def refuse_during_runs(branch: 'BranchRow') -> Any:
     run = SyncRun.objects.active().filter(branch_id=branch.schema_id).first()
     if run is None:
         return BranchActionIndicator(True)
-    told = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
-    return BranchActionIndicator(False, told.format(run=run.pk))
+    message = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
+    return BranchActionIndicator(False, message.format(run=run.pk))
 
 
 def call_receiver(receive: Callable[['BranchRow'], None], remedy: str, branch: 'BranchRow', **kwargs: Any) -> None:
@@ -89,7 +89,7 @@ def call_receiver(receive: Callable[['BranchRow'], None], remedy: str, branch: '
     """
     try:
         receive(branch)
-    except BranchUnusable as error:
+    except BranchUnusableError as error:
         # The branch was created before this plugin was installed, so it has no rows to merge.
         logger.info(str(error))
     except Exception:
@@ -100,7 +100,7 @@ def refuse_to_delete(**kwargs: Any) -> None:
     """Refuse to delete objects in a branch that are the same in every branch."""
     try:
         refuse_in_branch()
-    except InBranch as error:
+    except InBranchError as error:
         raise AbortRequest(str(error)) from None
 
 
@@ -111,8 +111,8 @@ def refuse_to_drop(branch: 'BranchRow', **kwargs: Any) -> None:
 
     runs = SyncRun.objects.filter(branch_id=branch.schema_id, status__in=RunStatusChoices.WORKING)
     if run := runs.first():
-        told = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
-        raise AbortRequest(told.format(run=run.pk))
+        message = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
+        raise AbortRequest(message.format(run=run.pk))
 
 
 def delete_endpoint_copies(instance: models.Model, using: str, **kwargs: Any) -> None:

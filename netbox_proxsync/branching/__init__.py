@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = (
     'MAIN',
     'Branch',
-    'BranchUnusable',
-    'InBranch',
+    'BranchUnusableError',
+    'InBranchError',
     'active',
     'active_schema',
     'aliases',
@@ -49,11 +49,11 @@ BRANCHED = ('binding', 'proxmoxguest', 'sharedobject')
 QUERY_PARAMETER = '_branch'
 
 
-class BranchUnusable(Exception):
-    """A branch cannot be used. For people: why, and what to do."""
+class BranchUnusableError(Exception):
+    """A branch cannot be used. The message tells users why, and what to do."""
 
 
-class InBranch(Exception):
+class InBranchError(Exception):
     """A branch is active, and the action is only possible in main."""
 
 
@@ -98,20 +98,20 @@ def find(text: str) -> Branch:
     The branch of that name or schema ID.
 
     Raises:
-        BranchUnusable: There is none, there are two, or it is not ready.
+        BranchUnusableError: There is none, there are two, or it is not ready.
     """
     if not installed():
-        raise BranchUnusable(_('There are no branches: netbox-branching is not installed.'))
+        raise BranchUnusableError(_('There are no branches: netbox-branching is not installed.'))
     from netbox_branching.models import Branch as Row
 
     rows = list(Row.objects.filter(models.Q(name=text) | models.Q(schema_id=text)))
     if len(rows) > 1:
-        raise BranchUnusable(
+        raise BranchUnusableError(
             _('"{text}" is the name of one branch and the schema ID of another. Rename the one.').format(text=text)
         )
     if not rows:
         ready = [f'"{row.name}" ({row.schema_id})' for row in Row.objects.order_by('name') if row.ready]
-        raise BranchUnusable(
+        raise BranchUnusableError(
             _('There is no branch "{text}". These branches are ready: {ready}.').format(
                 text=text, ready=', '.join(ready) or _('none')
             )
@@ -121,11 +121,11 @@ def find(text: str) -> Branch:
 
 
 def why_unusable(schema_id: str) -> str:
-    """Why a branch cannot be used (any more), for people; '' if it can be used."""
+    """Why a branch cannot be used (any longer), for display; '' if it can be used."""
     try:
         with within(schema_id):
             return ''
-    except BranchUnusable as error:
+    except BranchUnusableError as error:
         return str(error)
 
 
@@ -144,11 +144,11 @@ def check_active_schema(shown: str | None) -> None:
         shown: `active_schema()` when the form was shown; None: not known.
 
     Raises:
-        BranchUnusable: Another branch is active by now, or main.
+        BranchUnusableError: Another branch or main is active now.
     """
     if shown is None or shown == active_schema():
         return
-    raise BranchUnusable(
+    raise BranchUnusableError(
         _('When this page was shown, something else was active than {now}. Nothing was started; try again.').format(
             now=_('the branch "{branch}"').format(branch=active().name) if in_branch() else _('main')
         )
@@ -176,19 +176,19 @@ def existing(schema_ids: Iterable[str]) -> list[str]:
 def check_usable(row: 'BranchRow') -> None:
     """
     Raises:
-        BranchUnusable: Runs cannot work in the branch.
+        BranchUnusableError: Runs cannot work in the branch.
     """
     if not row.ready:
-        raise BranchUnusable(
+        raise BranchUnusableError(
             _('The branch "{branch}" is not ready ({status}). {description}')
             .format(branch=row.name, status=row.get_status_display(), description=row.get_status_description())
             .strip()
         )
     if not is_complete(row):
-        raise BranchUnusable(
+        raise BranchUnusableError(
             _(
-                'The branch "{branch}" was made before Proxmox Sync could work in branches, so it has no bindings of '
-                'its own. Make a new branch.'
+                'The branch "{branch}" was created before Proxmox Sync supported branches, so it has no bindings of '
+                'its own. Create a new branch.'
             ).format(branch=row.name)
         )
 
@@ -209,11 +209,11 @@ def within(schema_id: str) -> Iterator[None]:
     Read and write in a branch, or in main for '', regardless of the branch that is active outside.
 
     Raises:
-        BranchUnusable: The branch was deleted or is not ready.
+        BranchUnusableError: The branch was deleted or is not ready.
     """
     if not installed():
         if schema_id:
-            raise BranchUnusable(_('Its branch cannot be reached: netbox-branching is not installed any more.'))
+            raise BranchUnusableError(_('Its branch is not available: netbox-branching is no longer installed.'))
         yield
         return
     from netbox_branching.utilities import activate_branch
@@ -222,7 +222,7 @@ def within(schema_id: str) -> Iterator[None]:
     if schema_id:
         row = row_of(schema_id)
         if row is None:
-            raise BranchUnusable(_('Its branch was deleted.'))
+            raise BranchUnusableError(_('Its branch was deleted.'))
         check_usable(row)
     with activate_branch(row):
         yield
@@ -248,7 +248,7 @@ def atomic() -> Iterator[None]:
     The outermost one locks the branch, so that it cannot be merged, synced or deleted until the transaction ends.
 
     Raises:
-        BranchUnusable: The branch became unusable during the run.
+        BranchUnusableError: The branch became unusable during the run.
     """
     row = active_row()
     with ExitStack() as stack:
@@ -267,7 +267,7 @@ def lock(row: 'BranchRow') -> None:
         cursor.execute(f'SELECT status FROM {row._meta.db_table} WHERE id = %s FOR SHARE', [row.pk])
         found = cursor.fetchone()
     if found is None:
-        raise BranchUnusable(_('Its branch was deleted.'))
+        raise BranchUnusableError(_('Its branch was deleted.'))
     row.status = found[0]
     check_usable(row)
 
@@ -275,10 +275,10 @@ def lock(row: 'BranchRow') -> None:
 def refuse_in_branch() -> None:
     """
     Raises:
-        InBranch: A branch is active, so the change would be lost with it.
+        InBranchError: A branch is active, so the change would be lost with it.
     """
     if (branch := active()) != MAIN:
-        raise InBranch(
+        raise InBranchError(
             _(
                 'This is the same in every branch, and the branch "{branch}" is active. Go back to main and change it '
                 'there.'
@@ -296,7 +296,7 @@ def clean_in_main() -> None:
     """
     try:
         refuse_in_branch()
-    except InBranch as error:
+    except InBranchError as error:
         raise ValidationError(str(error)) from None
 
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 
-from . import BranchUnusable, active, link, within
+from . import BranchUnusableError, active, link, within
 
 __all__ = ('object_urls',)
 
@@ -43,7 +43,7 @@ def object_urls(branch_id: str, rows: Iterable[NamesObject]) -> dict[int, str]:
     try:
         with within(branch_id):
             found = addresses(wanted)
-    except BranchUnusable:
+    except BranchUnusableError:
         branch_id = ''
         with within(branch_id):
             found = addresses(wanted)

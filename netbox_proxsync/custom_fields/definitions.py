@@ -65,7 +65,7 @@ CUSTOM_FIELDS = (
     Definition(VM, 'proxmox_backed_up', 'boolean', 'Backed Up'),
 )
 
-# NetBox's search index has one row for each object and searched field, so only fields that people search for are in it.
+# NetBox's search index has one row for each object and field, so it contains only fields that users search for.
 SEARCH_WEIGHTS = {'vmid': 500, 'proxmox_pool': 1000}
 # The display weight of the first field; each further field has one more.
 WEIGHT = 100

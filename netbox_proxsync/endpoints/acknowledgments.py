@@ -2,7 +2,7 @@
 Acknowledged faults in the configuration of Proxmox VE: they are not warnings until they change.
 
 A fault is identified by its subject and its message. Acknowledgments are stored on the endpoint, with user and time.
-While a branch is active, each function raises InBranch and does nothing: decisions are made in main.
+While a branch is active, each function raises InBranchError and does nothing: decisions are made in main.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,13 +16,13 @@ from ..branching import refuse_in_branch
 from ..models import ProxmoxEndpoint, SyncRun
 from ..models.users import AnyUser
 
-__all__ = ('NotAFault', 'acknowledge', 'drop_corrected', 'withdraw')
+__all__ = ('NotAFaultError', 'acknowledge', 'drop_corrected', 'withdraw')
 
 
 type Entries = list[Mapping[str, Any]]
 
 
-class NotAFault(ValueError):
+class NotAFaultError(ValueError):
     """No run of the endpoint has reported such a fault."""
 
 
@@ -31,12 +31,12 @@ def acknowledge(endpoint: ProxmoxEndpoint, subject: str, message: str, user: Any
     Acknowledge a fault.
 
     Raises:
-        NotAFault: No run of the endpoint has reported it.
+        NotAFaultError: No run of the endpoint has reported it.
     """
     refuse_in_branch()
     reported = [{'subject': subject, 'message': message, 'fault': True}]
     if not SyncRun.objects.filter(endpoint=endpoint, messages__contains=reported).exists():
-        raise NotAFault(_('No run of this endpoint has reported this fault.'))
+        raise NotAFaultError(_('No run of this endpoint has reported this fault.'))
     entry = {
         'subject': subject,
         'message': message,

@@ -31,7 +31,7 @@ from ..proxmox.ssh.settings import TIMEOUT, SSHSettings
 from .netbox_checks import demand_checks, field_checks
 
 __all__ = (
-    'OfferedCertificate', 'UnexpectedFailure', 'connection_of', 'fetch_fingerprints', 'options_of', 'secrets_hidden',
+    'OfferedCertificate', 'UnexpectedError', 'connection_of', 'fetch_fingerprints', 'options_of', 'secrets_hidden',
     'ssh_settings_of', 'test', 'try_connection',
 )  # fmt: skip
 
@@ -40,7 +40,7 @@ FETCH_TIMEOUT = 10
 FETCHES_AT_A_TIME = 8
 
 
-class UnexpectedFailure(Exception):
+class UnexpectedError(Exception):
     """An unexpected exception of a library or of this plugin during requests to Proxmox VE or its nodes."""
 
 
@@ -52,7 +52,7 @@ def secrets_hidden(endpoint: ProxmoxEndpoint) -> Iterator[None]:
     such as Sentry show them.
 
     Raises:
-        UnexpectedFailure: Instead of that exception; with its type, message and traceback as text.
+        UnexpectedError: Instead of that exception; with its type, message and traceback as text.
     """
     try:
         yield
@@ -60,7 +60,7 @@ def secrets_hidden(endpoint: ProxmoxEndpoint) -> Iterator[None]:
     except (ProxmoxError, SecretError, DatabaseError, BaseTimeoutException):
         raise
     except Exception as error:  # noqa: BLE001 - any exception may expose secrets
-        failure = UnexpectedFailure(_without_secrets(f'{type(error).__name__}: {error}', endpoint))
+        failure = UnexpectedError(_without_secrets(f'{type(error).__name__}: {error}', endpoint))
         # Lines of code, without values.
         failure.add_note(''.join(traceback.format_tb(error.__traceback__)))
     # Outside of the except clause, so that the original exception is not its context.

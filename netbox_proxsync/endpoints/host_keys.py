@@ -47,14 +47,14 @@ def offered_keys_cache_key(endpoint: ProxmoxEndpoint) -> str:
 
 def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
     """
-    Pin keys exactly as they were offered, even if the hosts offer other keys by now. Each replaces the pinned keys of
+    Pin keys exactly as they were offered, even if the hosts offer other keys now. Each replaces the pinned keys of
     its host.
 
     The stored SSH secrets remain, so only keys are accepted that nodes of this endpoint have offered to NetBox. Other
     keys can be entered in the form of the endpoint, together with the SSH secrets.
 
     Raises:
-        InBranch: A branch is active; nothing was done.
+        InBranchError: A branch is active; nothing was done.
         ValidationError: A line is not 'host key-type key', or no node has offered it.
     """
     refuse_in_branch()

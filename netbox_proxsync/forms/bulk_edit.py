@@ -53,7 +53,7 @@ EndpointSwitches: Any = type(
 class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
     enabled = switch(_('Enabled'))
     timeout = forms.IntegerField(
-        label=_('Time-out'),
+        label=_('Timeout'),
         required=False,
         min_value=1,
         max_value=600,

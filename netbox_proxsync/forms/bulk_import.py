@@ -81,7 +81,7 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
         label=_('TLS verification'),
         choices=TLSModeChoices,
         required=False,
-        help_text=_('How a host proves that it is the one that may see the token'),
+        help_text=_('How NetBox verifies the identity of the Proxmox VE host'),
     )
     cluster = CSVModelChoiceField(
         label=_('Cluster'),
@@ -182,20 +182,20 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
         label=_('Missing guests'),
         choices=MissingGuestsChoices,
         required=False,
-        help_text=_('What happens to guests that are gone from Proxmox'),
+        help_text=_('How to handle guests that are no longer in Proxmox VE'),
     )
 
     missing_addresses = CSVChoiceField(
         label=_('Missing addresses'),
         choices=MissingAddressesChoices,
         required=False,
-        help_text=_('What happens to addresses that a guest no longer has'),
+        help_text=_('How to handle addresses that a guest no longer has'),
     )
     object_events = CSVChoiceField(
         label=_('Object events'),
         choices=ObjectEventsChoices,
         required=False,
-        help_text=_('Whether what a sync writes sets off event rules object by object'),
+        help_text=_('Whether a sync triggers event rules for each object that it writes'),
     )
     field_policy = FieldPolicyField()
 

@@ -9,7 +9,7 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import FieldOwnerChoices
-from ..sync.field_policy import InvalidPolicy, configurable, format_policy, parse_policy
+from ..sync.field_policy import InvalidPolicyError, configurable, format_policy, parse_policy
 
 __all__ = (
     'NOT_IN_BACKGROUND', 'BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'TokenIDField', 'WordsField',
@@ -102,7 +102,7 @@ class FieldPolicyField(forms.CharField):
             raise ValidationError(_('Enter one text, with a line for each field, or an object with a name for each.'))
         try:
             return parse_policy(value or '')
-        except InvalidPolicy as error:
+        except InvalidPolicyError as error:
             raise ValidationError(list(error.args)) from None
 
 

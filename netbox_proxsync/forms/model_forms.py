@@ -61,7 +61,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         label=_('Site'),
         queryset=Site.objects.all(),
         required=False,
-        help_text=_('Where the cluster and its nodes stand. Without one, nodes do not become devices'),
+        help_text=_('Site of the cluster and its nodes. Nodes are only synchronized as devices if a site is set'),
     )
     tenant = DynamicModelChoiceField(
         label=_('Tenant'),
@@ -129,7 +129,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         FoldedFieldSet(
             *names_in(Section.PLACEMENT, without=('site',)),
             name=_('Placement'),
-            hint=_('cluster, tenant, roles, VRF, VLAN group of what is made'),
+            hint=_('cluster, tenant, roles, VRF and VLAN group of new objects'),
         ),
         FoldedFieldSet(
             *names_in(Section.GUESTS),
@@ -139,23 +139,23 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         FoldedFieldSet(
             *names_in(Section.NODES),
             name=_('Nodes and networks'),
-            hint=_('nodes as devices once there is a site; VLANs are not made'),
+            hint=_('nodes become devices if a site is set; VLANs are not created'),
         ),
         FoldedFieldSet(
             *names_in(Section.BEHAVIOUR),
             *names_in(Section.EVENTS),
             name=_('Behaviour'),
-            hint=_('what becomes of what is gone, who decides about a field, what one run may take away, webhooks'),
+            hint=_('missing objects, sources of truth of fields, change limit, webhooks'),
         ),
         FoldedFieldSet(
             *names_in(Section.CONNECTION_DETAILS),
             name=_('More about the connection'),
-            hint=_('an authority of your own, time-out, calls at the same time'),
+            hint=_('custom CA certificate, timeout, concurrency'),
         ),
         FoldedFieldSet(
             *names_in(Section.SSH),
             name=_('SSH (optional)'),
-            hint=_("the nodes' hardware, which the API does not tell"),
+            hint=_("hardware details that the API does not provide"),
         ),
     )  # fmt: skip
 
@@ -186,7 +186,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             self.fields['token_secret'].required = False
             self.fields['token_secret'].help_text = _('Leave it empty to keep the stored secret.')
         self.fields['name'].required = False
-        self.fields['name'].help_text = _('What you call this Proxmox cluster or host; its first host if empty')
+        self.fields['name'].help_text = _('Display name of the cluster or host. Defaults to the first host')
         for name in ('ssh_port', 'object_events'):
             self.fields[name].required = False
         for name in SSH_SECRETS:
@@ -304,11 +304,11 @@ class MappingRuleForm(PrimaryModelForm):
         FieldSet(
             'endpoint', 'guest_type', 'pattern_type', 'name_pattern', 'tag_match', 'guest_tags', 'pools', 'nodes',
             'vmid_min', 'vmid_max', 'template',
-            name=_('Conditions (all that are given must hold)'),
+            name=_('Conditions (all must match)'),
         ),
         FieldSet(
             'skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags',
-            name=_('Outcome (what is empty is left to the next rule)'),
+            name=_('Actions (blank fields are left to the next rule)'),
         ),
     )  # fmt: skip
 

@@ -252,7 +252,7 @@ class ProxSyncGuestFilter(BaseModelFilter):
     def reason(
         self, info: Info, queryset: QuerySet[Any], value: StrFilterLookup, prefix: str
     ) -> tuple[QuerySet[Any], Q]:
-        """What is not told is not found, either: a conflict's reason may name a machine that is hidden."""
+        """What is not displayed is not found, either: a conflict's reason may name a machine that is hidden."""
         lookups = cast('WithStrawberryObjectDefinition', value)  # strawberry-django adds the definition at run time
         queryset, found = process_filters(lookups, queryset, info, prefix=f'{prefix}reason__')
         if hidden_machines(info.context.request.user):

@@ -54,15 +54,15 @@ class ChangeChecker:
             raise OutdatedError(_('A user has set this guest to be ignored.'))
         bound = self.objects.pointers.get((change.kind, change.key))
         if bound and self.objects.bound_to[bound].unmanaged:
-            raise OutdatedError(_('A person has taken it over.'))
+            raise OutdatedError(_('The object was set to unmanaged by a user.'))
         if change.action in (Action.CREATE, Action.ADOPT):
             if bound and bound != change.pointer and find(bound) is not None:
-                raise OutdatedError(_('It is kept in NetBox already.'))
+                raise OutdatedError(_('Another object is already bound.'))
             if change.pointer and self.is_managed_by_another(change.pointer):
-                raise OutdatedError(_('Another endpoint keeps it by now.'))
+                raise OutdatedError(_('The object is now managed by another endpoint.'))
             self.check_identity(change)
         elif bound != change.pointer:
-            raise OutdatedError(_('This endpoint does not keep it any more.'))
+            raise OutdatedError(_('The object is no longer managed by this endpoint.'))
 
     def check_identity(self, change: Change) -> None:
         """
@@ -75,7 +75,7 @@ class ChangeChecker:
             vmid = self.fields.locked(change.pointer).custom_field_data.get('vmid')
             if vmid is not None and vmid != int(change.key.rpartition('/')[2]):
                 raise OutdatedError(
-                    _('"{name}" has the VM ID {vmid} by now, so it is another machine.').format(
+                    _('"{name}" now has the VM ID {vmid}, so it is another machine.').format(
                         name=change.pointer.label, vmid=vmid
                     )
                 )
@@ -89,7 +89,9 @@ class ChangeChecker:
         cluster_id = self.values.resolve_object(cluster).pk if change.kind == 'vm' and cluster is not None else None
         if found := self.newcomers.like(change, cluster_id):
             raise OutdatedError(
-                _('"{name}" was created or edited in NetBox since the plan was made, and may be it.').format(name=found)
+                _(
+                    '"{name}" was created or edited in NetBox since the plan was made, and may be the same object.'
+                ).format(name=found)
             )
 
     def is_managed_by_another(self, pointer: Pointer) -> bool:

@@ -16,7 +16,7 @@ __all__ = ('SharedClusterError', 'check_not_shared', 'remember_cluster')
 
 class SharedClusterError(Exception):
     """
-    Two endpoints lead to the same Proxmox VE cluster. For people.
+    Two endpoints lead to the same Proxmox VE cluster. The message is displayed to users.
 
     Args:
         other: The other endpoint.
@@ -27,8 +27,9 @@ class SharedClusterError(Exception):
         # By its ID: a user who may view this run may not be allowed to view that endpoint, and the text is stored.
         super().__init__(
             _(
-                'Another endpoint (ID {other}) leads to the same Proxmox VE, {cluster}. Two endpoints must not keep '
-                'the same guests: delete or disable one of them. Several hosts of one cluster belong into one endpoint.'
+                'Another endpoint (ID {other}) leads to the same Proxmox VE, {cluster}. Two endpoints must not manage '
+                'the same guests: delete or disable one of them. Several hosts of one cluster belong into one '
+                'endpoint.'
             ).format(other=other.pk, cluster=cluster)
         )
 

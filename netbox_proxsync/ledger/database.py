@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from .. import branching
 
-__all__ = ('ATTEMPTS', 'DatabaseBusy', 'explain', 'is_lost', 'pause', 'reason_of', 'reconnect', 'retried')
+__all__ = ('ATTEMPTS', 'DatabaseBusyError', 'explain', 'is_lost', 'pause', 'reason_of', 'reconnect', 'retried')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
@@ -33,8 +33,8 @@ CONNECTION_CLASS = '08'
 SESSION_ENDED = ('57P01', '57P02', '57P03', '57P05', '25P03', '25P04')
 
 
-class DatabaseBusy(Exception):
-    """A step has failed each time because of concurrent transactions. For people: one line."""
+class DatabaseBusyError(Exception):
+    """A step has failed each time because of concurrent transactions. The message is one line for display."""
 
 
 def sqlstate_of(error: BaseException) -> str:
@@ -59,13 +59,13 @@ def connection_lost() -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a statement has failed, for people: one line."""
+    """Why a statement has failed, as one line for display."""
     reasons = {
-        SERIALIZATION_FAILURE: _('someone else changed the same data at the same time'),
-        DEADLOCK: _('a change by someone else and this one were waiting for each other'),
-        LOCK_TIMEOUT: _('someone else kept the same data locked for longer than lock_timeout allows'),
+        SERIALIZATION_FAILURE: _('another transaction changed the same data at the same time'),
+        DEADLOCK: _('another transaction and this one were waiting for each other'),
+        LOCK_TIMEOUT: _('another transaction locked the same data for longer than lock_timeout allows'),
         CANCELED: _('it took longer than statement_timeout allows'),
-        FOREIGN_KEY_VIOLATION: _('someone else deleted an object that it needs at the same time'),
+        FOREIGN_KEY_VIOLATION: _('another transaction deleted a required object at the same time'),
     }
     # The further lines of PostgreSQL's messages quote values of the statement.
     return reasons.get(sqlstate_of(error)) or next(iter(str(error).splitlines()), type(error).__name__)
@@ -93,7 +93,7 @@ def retried[T](work: Callable[[], T], doing: str) -> T:
         doing: A phrase for the message: 'reading NetBox'.
 
     Raises:
-        DatabaseBusy: It failed each time.
+        DatabaseBusyError: It failed each time.
         OperationalError, InterfaceError: The connection is lost, or a transaction was open.
     """
     attempt = 1
@@ -106,13 +106,13 @@ def retried[T](work: Callable[[], T], doing: str) -> T:
             logger.warning(f'Attempt {attempt} of {doing} failed: {reason_of(error)}')
             if attempt == ATTEMPTS:
                 message = _('The database of NetBox was busy while {doing}: {reason}. Run again.')
-                raise DatabaseBusy(message.format(doing=doing, reason=reason_of(error))) from error
+                raise DatabaseBusyError(message.format(doing=doing, reason=reason_of(error))) from error
         pause(attempt)
         attempt += 1
 
 
 def explain(error: DatabaseError | InterfaceError) -> str:
-    """A message for a database error that ends a run, for people: one line."""
+    """A message for a database error that ends a run: one line for display."""
     if isinstance(error, OperationalError | InterfaceError) and is_lost(error):
         return connection_lost()
     return _('The database of NetBox reported: {reason}').format(reason=reason_of(error))

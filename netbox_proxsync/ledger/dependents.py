@@ -67,7 +67,7 @@ def blocking_dependents(
     kept: Container[Pointer] = (),
 ) -> dict[Pointer, tuple[str, ...]]:
     """
-    The dependents that keep objects from being deleted, as texts for people, by object.
+    The dependents that prevent the deletion of objects, as texts for display, by object.
 
     Args:
         gone: The bindings of the objects that a run may delete.
@@ -89,7 +89,7 @@ def blocking_dependents(
 
 def dependents_of(instance: NetBoxModel, bound_to: Mapping[Pointer, Bound]) -> Iterator[str]:
     """
-    The dependents of an object that is about to be deleted, as texts for people.
+    The dependents of an object that is about to be deleted, as texts for display.
 
     Args:
         bound_to: The bindings of the endpoint by their objects.
@@ -149,7 +149,7 @@ class DependentFinder:
 
 
 def describe(instance: NetBoxModel) -> str:
-    """An object as people know it: 'cable "#5"'."""
+    """The display name of an object: 'cable "#5"'."""
     # NetBox does not show the end of a cable as an object of its own.
     if isinstance(instance, CableTermination):
         instance = instance.cable

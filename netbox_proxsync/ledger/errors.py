@@ -4,8 +4,11 @@ __all__ = ('OutdatedError', 'UnresolvedError')
 
 
 class OutdatedError(Exception):
-    """NetBox no longer holds what it held when the plan was made. For people."""
+    """NetBox has changed since the plan was made. The message is displayed to users."""
 
 
 class UnresolvedError(Exception):
-    """An object that this one refers to does not exist: its own change failed or was skipped. For people."""
+    """
+    An object that this one refers to does not exist: its own change failed or was skipped. The message is displayed to
+    users.
+    """

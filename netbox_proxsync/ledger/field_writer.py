@@ -59,7 +59,7 @@ class FieldWriter:
         rows = model_named(pointer.model).objects.select_for_update(of=('self',))
         instance: NetBoxModel | None = rows.filter(pk=pointer.pk).first()
         if instance is None:
-            raise OutdatedError(_('It was deleted in NetBox since the plan was made.'))
+            raise OutdatedError(_('The object was deleted in NetBox since the plan was made.'))
         return instance
 
     def prepare(self, instance: NetBoxModel) -> None:

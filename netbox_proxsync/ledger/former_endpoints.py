@@ -1,4 +1,4 @@
-"""The stored bindings of deleted endpoints, which an endpoint for the same cluster takes over."""
+"""The stored bindings of deleted endpoints, which a new endpoint for the same cluster restores."""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,7 +20,7 @@ BATCH = 1000
 
 def take_over(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Iterable[Guest]) -> bool:
     """
-    Take over the bindings of deleted endpoints that led to the same cluster. In a branch, do nothing: the next run in
+    Restore the bindings of deleted endpoints that led to the same cluster. In a branch, do nothing: the next run in
     main does it.
 
     Returns:
@@ -43,7 +43,7 @@ def take_over(endpoint: ProxmoxEndpoint, seen: ClusterIdentity, guests: Iterable
 def managed_most(former: FormerEndpoint, guests: Iterable[Guest]) -> bool:
     """
     Whether at least half of the guests of a deleted endpoint are listed with the same VM IDs and UUIDs. Half of the
-    listed guests is not enough: a server that lists one known guest would take over all the others.
+    listed guests is not enough: a server that lists one known guest would get all the others.
     """
     machines = {guest.key: uuid for guest in guests if (uuid := identity_of_guest(guest).get('id_uuid'))}
     rows = former.bindings.filter(kind='vm', missing_since=None).values_list('key', 'values__id_uuid')

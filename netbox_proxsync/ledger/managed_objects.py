@@ -22,7 +22,7 @@ class ManagedObjects:
     Attributes:
         bound_to: The bindings by their objects.
         pointers: The objects by (kind, key).
-        ignored: The units of the guests that users have told the sync to ignore.
+        ignored: The units of the guests that users have set to be ignored.
     """
 
     def __init__(self, endpoint: ProxmoxEndpoint, journal: Journal) -> None:

@@ -194,9 +194,9 @@ class ObjectWriter:
         """
         instance = self.fields.locked(self.objects.pointer_of(change))
         if dependents := sorted(set(dependents_of(instance, self.objects.bound_to))):
-            raise OutdatedError(_('These hang on it: {burdens}.').format(burdens=', '.join(dependents)))
+            raise OutdatedError(_('Dependent objects: {dependents}.').format(dependents=', '.join(dependents)))
         if not self.is_retired(instance, change):
-            raise OutdatedError(_('It is not marked as retired any more.'))
+            raise OutdatedError(_('The object is no longer marked as retired.'))
         self.fields.prepare(instance)
         instance.delete()
         self.fields.has_written = True

@@ -13,8 +13,8 @@ from extras.models import CustomField, Tag
 from netbox.models import NetBoxModel
 
 from ..custom_fields import OWN_FIELDS, unusable_fields
+from ..sync.custom_field_rules import Demand, ValueLimits
 from ..sync.kinds import KINDS
-from ..sync.state import Demand, ValueLimits
 from ..sync.values import Pointer
 from .fields import pointer_to
 

@@ -1,4 +1,4 @@
-"""What became of a change, and the reasons for people."""
+"""The results of changes, with their reasons for display."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -41,13 +41,13 @@ def combined(first: Result, second: Result) -> Result:
 
 
 def explain(error: Exception) -> str:
-    """Why NetBox refused to write an object, for people: one line."""
+    """Why NetBox refused to write an object, as one line for display."""
     if isinstance(error, ValidationError):
         return '; '.join(messages_of(error))
     if isinstance(error, ProtectedError | RestrictedError):
         objects = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
         names = ', '.join(sorted(str(instance) for instance in objects)[:NAMES_SHOWN])
-        return _('NetBox keeps it from being deleted, because these depend on it: {names}').format(names=names)
+        return _('NetBox refuses the deletion because of dependent objects: {names}').format(names=names)
     # The second line of a database error quotes the values of the statement.
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 

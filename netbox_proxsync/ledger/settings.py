@@ -6,7 +6,7 @@ from django.db.models import Model
 from django.utils.translation import gettext as _
 from netbox.plugins import get_plugin_config
 
-from ..branching import BranchUnusable, active, in_branch
+from ..branching import BranchUnusableError, active, in_branch
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..models.branch_states import guests_read
 from ..sync.cluster_state import ClusterState
@@ -31,14 +31,14 @@ def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
     depends on them; the plugin's setting `sizes = 'mib'` stores MiB whatever they are.
 
     Raises:
-        BranchUnusable: An object to which the endpoint or a rule refers does not exist in the active branch.
+        BranchUnusableError: An object to which the endpoint or a rule refers does not exist in the active branch.
     """
     try:
         return settings_of(endpoint)
     except ObjectDoesNotExist:
         if not in_branch():
             raise
-        raise BranchUnusable(
+        raise BranchUnusableError(
             _(
                 'The branch "{branch}" lacks an object that the endpoint or a mapping rule names. Sync the branch with '
                 'main first.'

@@ -18,7 +18,7 @@ from .database import is_lost
 from .search_index import merge_search_updates
 
 __all__ = (
-    'EventsNotSent', 'savepoint', 'tracked_transaction', 'tracking', 'transaction',
+    'EventsNotSentError', 'savepoint', 'tracked_transaction', 'tracking', 'transaction',
 )  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def request_for(user: AnyUser, request_id: UUID) -> NetBoxFakeRequest:
     )
 
 
-class EventsNotSent(Exception):
+class EventsNotSentError(Exception):
     """Changes were committed, but their events could not be sent."""
 
 
@@ -50,7 +50,7 @@ def tracking(user: AnyUser, request_id: UUID, quiet: bool = False) -> Iterator[N
     Record what is written within in the change log, and send its events at the end; none if `quiet`.
 
     Raises:
-        EventsNotSent: The database did not allow it. What was written remains.
+        EventsNotSentError: The database did not allow it. What was written remains.
     """
     with event_tracking(request_for(user, request_id)):
         yield
@@ -62,7 +62,7 @@ def tracking(user: AnyUser, request_id: UUID, quiet: bool = False) -> Iterator[N
         except OperationalError as error:
             if is_lost(error):
                 raise
-            raise EventsNotSent from error
+            raise EventsNotSentError from error
 
 
 @contextmanager

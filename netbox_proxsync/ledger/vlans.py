@@ -9,8 +9,9 @@ from virtualization.models import Cluster, VirtualMachine
 
 from ..models import ProxmoxEndpoint, SharedObject
 from ..sync.mapping.vlans import vlan_name
+from ..sync.network_candidates import VlanCandidate, VlanIndex
 from ..sync.settings import Settings
-from ..sync.state import Item, VlanCandidate, VlanIndex
+from ..sync.state import Item
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
 
@@ -41,7 +42,7 @@ def load_vlans(
 def created_vlans(endpoint: ProxmoxEndpoint) -> dict[Shared, VLAN]:
     """
     The VLANs that runs of the endpoint have created, by their shared values. They may be renamed and moved; one that
-    has another VLAN ID by now is another VLAN.
+    has another VLAN ID now is another VLAN.
     """
     rows = list(SharedObject.objects.filter(endpoint=endpoint.pk, model='ipam.vlan'))
     vlans = VLAN.objects.select_related('group', 'site').in_bulk([row.object_id for row in rows])

@@ -23,11 +23,11 @@ from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Shared, Value, encode_all
 from .binding_keys import rekey
 from .bindings import delete_bindings, store_values
-from .database import ATTEMPTS, DatabaseBusy, is_lost, pause, reason_of, retried
+from .database import ATTEMPTS, DatabaseBusyError, is_lost, pause, reason_of, retried
 from .errors import OutdatedError, UnresolvedError
 from .objects import ObjectWriter
 from .results import Result, combined, explain
-from .tracking import EventsNotSent, savepoint, tracking, transaction
+from .tracking import EventsNotSentError, savepoint, tracking, transaction
 
 __all__ = ('AnyPlan', 'Result', 'Writer')
 
@@ -40,7 +40,7 @@ UNITS_PER_TRANSACTION = 50
 REFUSALS = (ValidationError, AbortRequest, ProtectedError, RestrictedError, DatabaseError)
 # These concern the whole transaction: the database is busy, the connection or the branch is lost, or the job has
 # exceeded its time limit.
-OF_TRANSACTION = (OperationalError, InterfaceError, JobTimeoutException, branching.BranchUnusable)
+OF_TRANSACTION = (OperationalError, InterfaceError, JobTimeoutException, branching.BranchUnusableError)
 
 
 class AnyPlan(Protocol):
@@ -118,9 +118,9 @@ class Writer:
         stopped, the units that were written remain, and the others are recorded as not written.
 
         Raises:
-            OperationalError, InterfaceError, JobTimeoutException, BranchUnusable: What was committed before remains, as
-                complete units.
-            DatabaseBusy: Likewise; results could not be recorded.
+            OperationalError, InterfaceError, JobTimeoutException, BranchUnusableError: What was committed before
+                remains, as complete units.
+            DatabaseBusyError: Likewise; results could not be recorded.
         """
         if rekeyed := plan.rekeyed:
             retried(partial(rekey, self.objects.endpoint, rekeyed), _('renaming bindings'))
@@ -148,7 +148,7 @@ class Writer:
         """
         try:
             return self.write_together(units)
-        except DatabaseBusy as error:
+        except DatabaseBusyError as error:
             if len(units) == 1:
                 self.give_up(units[0], str(error))
                 return []
@@ -167,14 +167,14 @@ class Writer:
             Those that were not written because the run was stopped.
 
         Raises:
-            DatabaseBusy: The transaction failed each time. Nothing of it was written.
+            DatabaseBusyError: The transaction failed each time. Nothing of it was written.
         """
         try:
             with tracking(self.user, self.request_id, self.quiet):
                 return self.attempts(units)
-        except EventsNotSent as error:
-            logger.exception(f'Event rules were not told what {units[0][0].unit} and others became')
-            message = _('Some events could not be sent, because {reason}. What was written stays.')
+        except EventsNotSentError as error:
+            logger.exception(f'Event rules were not notified of changes to {units[0][0].unit} and others')
+            message = _('Some events could not be sent, because {reason}. What was written is retained.')
             self.warn('events', message.format(reason=reason_of(error.__cause__ or error)))
             return self.unwritten
 
@@ -200,7 +200,7 @@ class Writer:
             else:
                 self.objects.journal.forget()
                 return self.unwritten
-        raise DatabaseBusy(reason_of(failure)) from failure
+        raise DatabaseBusyError(reason_of(failure)) from failure
 
     def write_units(self, units: list[list[Change]]) -> tuple[list[Result], list[list[Change]]]:
         """The results, and the units that were not written because the run was stopped."""
@@ -224,7 +224,7 @@ class Writer:
         ]
         try:
             retried(partial(self.commit, results), _('recording the run'))
-        except DatabaseBusy:
+        except DatabaseBusyError:
             # The transaction that has locked the rows of the object may have locked that of the guest, too.
             retried(partial(self.commit, results, record=self.record_failed), _('recording the run'))
 
@@ -238,7 +238,7 @@ class Writer:
         refreshed = {pk: encode_all(values) for pk, values in plan.refreshed.items()}
         try:
             retried(partial(store_values, refreshed), _('updating bindings'))
-        except DatabaseBusy:
+        except DatabaseBusyError:
             for pk, values in refreshed.items():
                 self.attempt_binding(partial(store_values, {pk: values}))
         self.attempt_binding(partial(delete_bindings, plan.forgotten))
@@ -247,7 +247,7 @@ class Writer:
         """Update bindings; a warning if the database does not allow it now."""
         try:
             retried(work, _('updating bindings'))
-        except DatabaseBusy as error:
+        except DatabaseBusyError as error:
             self.warn('bindings', _('{error} Nothing is lost: the next run does it.').format(error=error))
 
     def apply_unit(self, changes: list[Change]) -> list[Result]:
@@ -330,7 +330,7 @@ class Writer:
             return Result(change, ChangeOutcomeChoices.FAILED, f'{type(error).__name__}: {error}')
         self.has_written |= self.objects.has_written
         if outdated:
-            message = _('Left as they are, because they were edited in NetBox since the plan was made: {names}.')
+            message = _('Not written, because they were edited in NetBox since the plan was made: {names}.')
             return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(names=', '.join(outdated)))
         pointer = self.objects.written_object(change)
         if limited := self.objects.unassignable_tags:
@@ -346,7 +346,7 @@ class Writer:
 
 
 def name_of(changes: list[Change]) -> str:
-    """The name of a unit, for people."""
+    """The display name of a unit."""
     root = changes[0]
     if not root.unit:
         return root.label or _('The cluster')

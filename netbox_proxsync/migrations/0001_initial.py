@@ -311,7 +311,7 @@ class Migration(migrations.Migration):
                 'ordering': ('name',),
                 'permissions': [
                     ('sync', 'Test the connection, preview and sync'),
-                    ('accept', 'Let refused runs through'),
+                    ('accept', 'Approve refused runs'),
                 ],
             },
             bases=(netbox.models.deletion.DeleteMixin, models.Model),
@@ -644,8 +644,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                'verbose_name': 'kept binding',
-                'verbose_name_plural': 'kept bindings',
+                'verbose_name': 'former binding',
+                'verbose_name_plural': 'former bindings',
                 'ordering': ('pk',),
                 'indexes': [models.Index(fields=['object_type', 'object_id'], name='netbox_prox_object__7e2281_idx')],
             },

@@ -4,14 +4,14 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from ..choices import KindChoices
 from ..sync.values import decode, show
+from .proxmox_objects import ProxmoxObjectModel
 from .visibility import MachineScopedQuerySet
 
 __all__ = ('Binding',)
 
 
-class Binding(models.Model):
+class Binding(ProxmoxObjectModel):
     """
     Links one thing in Proxmox VE to one NetBox object, and stores the field values that were last written.
     """
@@ -21,15 +21,6 @@ class Binding(models.Model):
         on_delete=models.CASCADE,
         related_name='bindings',
         verbose_name=_('endpoint'),
-    )
-    kind = models.CharField(
-        verbose_name=_('kind'),
-        max_length=30,
-    )
-    key = models.CharField(
-        verbose_name=_('key'),
-        max_length=200,
-        help_text=_('What it is in Proxmox, for example qemu/100/net0'),
     )
     unit = models.CharField(
         verbose_name=_('unit'),
@@ -57,17 +48,17 @@ class Binding(models.Model):
         help_text=_('The field values that were last written'),
     )
     proxmox_values = models.JSONField(
-        verbose_name=_('seen'),
+        verbose_name=_('Proxmox VE values'),
         encoder=DjangoJSONEncoder,
         default=dict,
         blank=True,
         editable=False,
-        help_text=_('What Proxmox last said, of the fields where that is not what was written'),
+        help_text=_('The values in Proxmox VE, for fields to which another value was written'),
     )
     created_by_sync = models.BooleanField(
         verbose_name=_('created by sync'),
         default=False,
-        help_text=_('Otherwise it was there before, and was adopted'),
+        help_text=_('Otherwise the object existed before and was adopted'),
     )
     first_seen = models.DateTimeField(
         verbose_name=_('first seen'),
@@ -81,7 +72,7 @@ class Binding(models.Model):
     unmanaged = models.BooleanField(
         verbose_name=_('unmanaged'),
         default=False,
-        help_text=_('A person took the object over: the sync leaves it as it is, and does not make it again'),
+        help_text=_('A user has detached the object: it is neither changed nor created again'),
     )
 
     objects = MachineScopedQuerySet.as_manager()
@@ -116,10 +107,6 @@ class Binding(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:binding', args=[self.pk])
-
-    @property
-    def kind_label(self) -> str:
-        return KindChoices.label(self.kind)
 
     @property
     def display_values(self) -> dict[str, str]:

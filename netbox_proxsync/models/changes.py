@@ -9,8 +9,9 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from ..branching import link
-from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, color_of
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, color_of
 from ..sync.values import decode, show
+from .proxmox_objects import ProxmoxObjectModel
 from .visibility import Hidden, MachineScopedQuerySet, machine_filter
 
 __all__ = ('PlannedBinding', 'SyncChange')
@@ -28,7 +29,7 @@ class SyncChangeQuerySet(MachineScopedQuerySet):
         return changes.exclude(models.Exists(named.filter(machine_filter(hidden)))).exclude(several)
 
 
-class SyncChange(models.Model):
+class SyncChange(ProxmoxObjectModel):
     """
     One change that a run planned or made to one object. A conflict may have no object.
     """
@@ -49,15 +50,6 @@ class SyncChange(models.Model):
         # Guest 99 comes before guest 100.
         db_collation='natural_sort',
         help_text=_('The guest or cluster that it belongs to, for example qemu/100'),
-    )
-    kind = models.CharField(
-        verbose_name=_('kind'),
-        max_length=30,
-    )
-    key = models.CharField(
-        verbose_name=_('key'),
-        max_length=200,
-        help_text=_('What it is in Proxmox, for example qemu/100/net0'),
     )
     action = models.CharField(
         verbose_name=_('action'),
@@ -104,17 +96,17 @@ class SyncChange(models.Model):
         blank=True,
         null=True,
         editable=False,
-        help_text=_('The values that its binding is to hold, while it is only planned'),
+        help_text=_('The values that the binding stores when the change is applied'),
     )
     reason = models.TextField(
         verbose_name=_('reason'),
         blank=True,
-        help_text=_('Why the change is made, or why it is a conflict'),
+        help_text=_('Why the object changes, or why there is a conflict'),
     )
     message = models.TextField(
         verbose_name=_('message'),
         blank=True,
-        help_text=_('What happened when it was made'),
+        help_text=_('The result of applying the change'),
     )
 
     objects = SyncChangeQuerySet.as_manager()
@@ -144,10 +136,6 @@ class SyncChange(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:syncchange', args=[self.pk])
-
-    @property
-    def kind_label(self) -> str:
-        return KindChoices.label(self.kind)
 
     def get_action_color(self) -> str | None:
         return color_of(ChangeActionChoices, self.action)

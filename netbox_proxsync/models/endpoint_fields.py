@@ -41,14 +41,16 @@ class ConnectionSettings(models.Model):
     )
     token_secret = SecretField(
         verbose_name=_('token secret'),
-        help_text=_('Shown once by Proxmox when the token is made. Stored encrypted, never shown again'),
+        help_text=_(
+            'Displayed once by Proxmox VE when the token is created. Stored encrypted and never displayed again'
+        ),
     )
     tls_mode = models.CharField(
         verbose_name=_('TLS verification'),
         max_length=30,
         choices=TLSModeChoices,
         default=TLSModeChoices.SYSTEM,
-        help_text=_('How a host proves that it is the one that may see the token'),
+        help_text=_('How NetBox verifies the identity of the Proxmox VE host'),
     )
     ca_certificate = models.TextField(
         verbose_name=_('CA certificate'),
@@ -65,7 +67,7 @@ class ConnectionSettings(models.Model):
         ),
     )
     timeout = models.PositiveSmallIntegerField(
-        verbose_name=_('time-out'),
+        verbose_name=_('timeout'),
         default=30,
         validators=[MinValueValidator(1), MaxValueValidator(600)],
         help_text=_('Seconds to wait for an answer'),
@@ -74,7 +76,7 @@ class ConnectionSettings(models.Model):
         verbose_name=_('concurrency'),
         default=8,
         validators=[MinValueValidator(1), MaxValueValidator(64)],
-        help_text=_('Calls to Proxmox at the same time'),
+        help_text=_('Maximum number of concurrent API requests'),
     )
 
     class Meta:
@@ -89,8 +91,8 @@ class SSHSettings(models.Model):
         max_length=100,
         blank=True,
         help_text=_(
-            'A user of the nodes. With it, runs also read what only the nodes themselves know of their hardware: '
-            'permanent MACs, link speeds, vendor, product, serial number. Without it, SSH is not used'
+            'User account on the nodes. If set, each run also reads hardware details over SSH: permanent MAC '
+            'addresses, link speeds, vendor, product and serial number. Leave blank to disable SSH'
         ),
     )
     ssh_port = models.PositiveIntegerField(
@@ -118,9 +120,9 @@ class SSHSettings(models.Model):
         verbose_name=_('SSH host keys'),
         blank=True,
         help_text=_(
-            'Only hosts that prove to hold one of these keys are logged in to. One per line: "host key-type key" as '
-            'ssh-keyscan prints it, or "host SHA256:..."; without a host, the key is good for every node. The action '
-            '"SSH host keys" of a saved endpoint shows what the nodes have'
+            'Connections are only made to hosts that present one of these keys. One per line: "host key-type key" as '
+            'ssh-keyscan prints it, or "host SHA256:..."; without a host, the key is valid for every node. The action '
+            '"SSH host keys" of a saved endpoint displays the keys of the nodes'
         ),
     )
 
@@ -143,7 +145,7 @@ class PlacementSettings(models.Model):
         verbose_name=_('cluster'),
         blank=True,
         null=True,
-        help_text=_('Left empty, the first sync finds the cluster by its name in Proxmox, or makes it'),
+        help_text=_('Leave blank to find the cluster by its name during the first sync, or to create it'),
     )
     cluster_type = models.ForeignKey(
         to='virtualization.ClusterType',
@@ -212,7 +214,9 @@ class PlacementSettings(models.Model):
         verbose_name=_('VRF'),
         blank=True,
         null=True,
-        help_text=_('VRF of the addresses of guests and nodes; left empty, that of the prefix around each address'),
+        help_text=_(
+            'VRF of the addresses of guests and nodes. Leave blank to use that of the prefix around each address'
+        ),
     )
     vlan_group = models.ForeignKey(
         to='ipam.VLANGroup',
@@ -261,14 +265,14 @@ class SyncSettings(models.Model):
         default=list,
         blank=True,
         help_text=_(
-            'Guests that match one of these, in the same form, are left out: what NetBox has of them stays as it is.'
+            'Guests that match one of these, in the same form, are excluded. Their NetBox objects are left unchanged.'
         ),
     )
     adopt_by_name = models.BooleanField(
         verbose_name=_('adopt by name'),
         default=False,
         help_text=_(
-            'A guest takes over the only virtual machine of the cluster that has its name, without a matching VM ID, '
+            'A guest adopts the only virtual machine of the cluster that has its name, without a matching VM ID, '
             'serial number or MAC address. Otherwise that machine is only a candidate'
         ),
     )
@@ -280,7 +284,7 @@ class SyncSettings(models.Model):
     create_vlans = models.BooleanField(
         verbose_name=_('create VLANs'),
         default=False,
-        help_text=_('Make VLANs that NetBox does not have, in the VLAN group, else in the site'),
+        help_text=_('Create VLANs that NetBox does not have, in the VLAN group or otherwise in the site'),
     )
     read_os_info = models.BooleanField(
         verbose_name=_('read operating systems'),
@@ -297,14 +301,14 @@ class SyncSettings(models.Model):
         base_field=models.CharField(max_length=64),
         default=default_ignored_interfaces,
         blank=True,
-        help_text=_('Addresses on interfaces of such names inside a guest are left out; * stands for anything'),
+        help_text=_('Addresses on interfaces with these names inside a guest are excluded; * stands for anything'),
     )
     ignored_prefixes = ArrayField(
         verbose_name=_('ignored prefixes'),
         base_field=models.CharField(max_length=50),
         default=list,
         blank=True,
-        help_text=_("Guests' addresses in these are left out, for example 172.17.0.0/16"),
+        help_text=_('Addresses of guests in these prefixes are excluded, for example 172.17.0.0/16'),
     )
     interface_naming = models.CharField(
         verbose_name=_('interface names'),
@@ -317,7 +321,7 @@ class SyncSettings(models.Model):
         max_length=30,
         choices=MissingGuestsChoices,
         default=MissingGuestsChoices.RETIRE,
-        help_text=_('What happens to guests that are gone from Proxmox'),
+        help_text=_('How to handle guests that are no longer in Proxmox VE'),
     )
     grace_days = models.PositiveSmallIntegerField(
         verbose_name=_('grace period'),
@@ -329,7 +333,7 @@ class SyncSettings(models.Model):
         max_length=30,
         choices=MissingAddressesChoices,
         default=MissingAddressesChoices.DELETE,
-        help_text=_('What happens to addresses that a guest no longer has, though it could be asked'),
+        help_text=_('How to handle addresses that a guest no longer reports although its addresses could be read'),
     )
     missing_address_reads = models.PositiveSmallIntegerField(
         verbose_name=_('reads until an address is missing'),
@@ -364,7 +368,7 @@ class SyncSettings(models.Model):
         choices=JobIntervalChoices,
         blank=True,
         null=True,
-        help_text=_('How often it is synced by itself; left empty, only when somebody asks for it'),
+        help_text=_('Interval of automatic syncs. Leave blank to sync manually only'),
     )
 
     object_events = models.CharField(
@@ -373,8 +377,8 @@ class SyncSettings(models.Model):
         choices=ObjectEventsChoices,
         default=ObjectEventsChoices.ALWAYS,
         help_text=_(
-            'Whether what a sync writes sets off event rules, such as webhooks, object by object. The first sync of a '
-            'cluster makes thousands of objects. The change log has them all the same'
+            'Whether a sync triggers event rules, such as webhooks, for each object that it writes. The first sync of '
+            'a cluster may create thousands of objects. They are recorded in the change log in any case'
         ),
     )
 

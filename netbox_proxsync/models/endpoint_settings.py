@@ -37,7 +37,7 @@ class Use(Enum):
     """
     A place where settings are listed.
 
-    FORM: the form and the bulk import; CLONE: the values that a clone takes over; EXPORT: the export as YAML.
+    FORM: the form and the bulk import; CLONE: the values that a clone copies; EXPORT: the export as YAML.
     """
 
     FORM = auto()
@@ -135,7 +135,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting('missing_addresses', Section.BEHAVIOUR),
     Setting('missing_address_reads', Section.BEHAVIOUR),
     Setting('address_limit', Section.BEHAVIOUR),
-    # The clone takes it over as the text that the form reads, see ProxmoxEndpoint.clone().
+    # The clone gets it as the text that the form reads, see ProxmoxEndpoint.clone().
     Setting('field_policy', Section.BEHAVIOUR, NOT_IN_TABLE - {Use.CLONE}),
     Setting('change_limit', Section.BEHAVIOUR),
     Setting('sync_interval', Section.SCHEDULE),

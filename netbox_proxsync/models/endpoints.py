@@ -55,7 +55,7 @@ class ProxmoxEndpoint(
         verbose_name=_('name'),
         max_length=100,
         unique=True,
-        help_text=_('What you call this Proxmox cluster or host'),
+        help_text=_('Display name of the cluster or host'),
     )
     enabled = models.BooleanField(
         verbose_name=_('enabled'),
@@ -92,7 +92,7 @@ class ProxmoxEndpoint(
         blank=True,
         null=True,
         editable=False,
-        help_text=_('When Proxmox was read for what its guests are shown to be'),
+        help_text=_('Time at which the guest list was last read'),
     )
 
     cluster_identity = models.JSONField(
@@ -100,7 +100,7 @@ class ProxmoxEndpoint(
         default=dict,
         blank=True,
         editable=False,
-        help_text=_('By which the Proxmox cluster is known again'),
+        help_text=_('Unique identity of the Proxmox VE cluster'),
     )
 
     next_sync = models.DateTimeField(
@@ -112,11 +112,11 @@ class ProxmoxEndpoint(
     )
 
     token_history = models.JSONField(
-        verbose_name=_('seen'),
+        verbose_name=_('token history'),
         default=dict,
         blank=True,
         editable=False,
-        help_text=_('What the token could see in the last complete run'),
+        help_text=_('What the token could read in the last complete run'),
     )
 
     cluster_state = models.JSONField(
@@ -124,7 +124,7 @@ class ProxmoxEndpoint(
         default=dict,
         blank=True,
         editable=False,
-        help_text=_('What the last read told of the cluster and its nodes'),
+        help_text=_('State of the cluster and its nodes at the last read'),
     )
 
     acknowledged_faults = models.JSONField(
@@ -144,7 +144,7 @@ class ProxmoxEndpoint(
         verbose_name_plural = _('Proxmox endpoints')
         permissions = [
             ('sync', 'Test the connection, preview and sync'),
-            ('accept', 'Let refused runs through'),
+            ('accept', 'Approve refused runs'),
         ]
         constraints = (
             models.UniqueConstraint(

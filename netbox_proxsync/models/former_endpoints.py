@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ('FormerBinding', 'FormerEndpoint')
 
 BATCH = 1000
-# The columns that a former binding takes over.
+# The columns that a former binding copies.
 COLUMNS = (
     'kind', 'key', 'unit', 'object_type_id', 'object_id', 'values', 'created_by_sync', 'first_seen', 'missing_since',
     'unmanaged',
@@ -20,7 +20,7 @@ COLUMNS = (
 
 class FormerEndpoint(models.Model):
     """
-    A deleted endpoint and the identity of its cluster. A new endpoint for the same cluster takes over its bindings.
+    A deleted endpoint and the identity of its cluster. A new endpoint for the same cluster restores its bindings.
     """
 
     _netbox_private = True
@@ -58,8 +58,8 @@ class FormerBinding(models.Model):
     class Meta:
         ordering = ('pk',)
         indexes = (models.Index(fields=('object_type', 'object_id')),)
-        verbose_name = _('kept binding')
-        verbose_name_plural = _('kept bindings')
+        verbose_name = _('former binding')
+        verbose_name_plural = _('former bindings')
 
     def __str__(self) -> str:
         return f'{self.kind} {self.key}'

@@ -74,7 +74,7 @@ class ProxmoxGuest(models.Model):
         verbose_name=_('status'),
         max_length=50,
         blank=True,
-        help_text=_("Proxmox's own word: running, stopped, paused, ...; empty if it could not be read"),
+        help_text=_('Status reported by Proxmox VE (running, stopped, paused, ...); blank if it could not be read'),
     )
     tags = ArrayField(
         base_field=models.CharField(max_length=255),
@@ -94,12 +94,12 @@ class ProxmoxGuest(models.Model):
     reason = models.TextField(
         verbose_name=_('reason'),
         blank=True,
-        help_text=_('Why it is in this state'),
+        help_text=_('Reason for this state'),
     )
     ignored = models.BooleanField(
         verbose_name=_('ignored'),
         default=False,
-        help_text=_('A person told the sync to leave it alone'),
+        help_text=_('Excluded from synchronization by a user'),
     )
     virtual_machine = models.ForeignKey(
         to='virtualization.VirtualMachine',
@@ -190,7 +190,7 @@ class ProxmoxGuest(models.Model):
     def shown_reason(self) -> str:
         """Why the guest is in its state; hidden if it may name other guests (see `ProxmoxGuestQuerySet.restrict`)."""
         if self.state in GuestStateChoices.NAMING_OTHERS and not getattr(self, 'mentions_other_guests', True):
-            return str(_('You may not view all machines, so what stands in the way is not told.'))
+            return str(_('Details are hidden because you do not have permission to view all machines.'))
         return self.reason
 
     def candidates(self, user: AnyUser) -> list[VirtualMachine]:

@@ -61,7 +61,7 @@ class MappingRule(PrimaryModel):
     weight = models.PositiveSmallIntegerField(
         verbose_name=_('weight'),
         default=1000,
-        help_text=_('Rules with a lower weight are asked first; the first one that matches decides'),
+        help_text=_('Rules are evaluated in order of increasing weight; the first match takes precedence'),
     )
     enabled = models.BooleanField(
         verbose_name=_('enabled'),
@@ -75,7 +75,7 @@ class MappingRule(PrimaryModel):
         _('endpoint'),
         on_delete=models.CASCADE,
         related_name='mapping_rules',
-        help_text=_('Left empty, the rule holds for all endpoints'),
+        help_text=_('Leave blank to apply the rule to all endpoints'),
     )
     guest_type = models.CharField(
         verbose_name=_('guest type'),
@@ -88,8 +88,8 @@ class MappingRule(PrimaryModel):
         max_length=255,
         blank=True,
         help_text=_(
-            'Wildcards stand for the whole name: web-*, db?, [a-f]*. A regular expression (RE2 syntax) may be found '
-            'anywhere in it: ^(web|app)-\\d+$. Upper and lower case are the same.'
+            'Wildcards must match the entire name: web-*, db?, [a-f]*. A regular expression (RE2 syntax) may be found '
+            'anywhere in it: ^(web|app)-\\d+$. Matching is case-insensitive.'
         ),
     )
     pattern_type = models.CharField(
@@ -141,7 +141,7 @@ class MappingRule(PrimaryModel):
     skip = models.BooleanField(
         verbose_name=_('skip the guest'),
         default=False,
-        help_text=_('It is not synced. If it is in NetBox already, it is left there as it is.'),
+        help_text=_('The guest is not synced. Its existing NetBox objects are left unchanged.'),
     )
     role = related('dcim.DeviceRole', _('role'))
     tenant = related('tenancy.Tenant', _('tenant'))
@@ -157,7 +157,7 @@ class MappingRule(PrimaryModel):
         related_name='+',
         verbose_name=_('extra tags'),
         blank=True,
-        help_text=_("NetBox tags beside the guest's own. Those of all rules that match add up."),
+        help_text=_("NetBox tags in addition to the guest's own. Those of all matching rules are combined."),
     )
 
     CONDITIONS = (
@@ -233,7 +233,7 @@ class MappingRule(PrimaryModel):
         if self.skip and (sets or tags):
             contradicting = [*sets, 'extra_tags'] if tags else sets
             labels = [str(column(MappingRule, name).verbose_name) for name in contradicting]
-            message = _('A guest that is skipped gets nothing else: leave {names} empty, or do not skip.')
+            message = _('A rule that skips guests cannot set {names}.')
             errors['skip'] = message.format(names=', '.join(labels))
         elif self.skip and not self.has_conditions:
             errors['skip'] = _(
@@ -241,8 +241,7 @@ class MappingRule(PrimaryModel):
             )
         elif not self.skip and not sets and tags is not None and not tags:
             errors[NON_FIELD_ERRORS] = _(
-                'This rule sets nothing: let it skip guests, or give it a role, a tenant, a platform, a VRF, a VLAN '
-                'group or extra tags.'
+                'A rule must either skip guests or set a role, a tenant, a platform, a VRF, a VLAN group or extra tags.'
             )
         if foreign := [str(tag) for tag in tags or () if not is_for_vms(tag)]:
             errors['extra_tags'] = _('Not for virtual machines: {tags}.').format(tags=', '.join(foreign))
@@ -285,15 +284,15 @@ class MappingRule(PrimaryModel):
 
 
 def clean_tag(text: str) -> str:
-    return clean_text(text, TAG, _('"{text}" is no tag that Proxmox allows (letters, digits and _ - + .).'))
+    return clean_text(text, TAG, _('"{text}" is not a valid Proxmox VE tag (letters, digits and _ - + .).'))
 
 
 def clean_pool(text: str) -> str:
-    return clean_text(text.strip('/'), POOL, _('"{text}" is no name of a pool, as prod or prod/web.'))
+    return clean_text(text.strip('/'), POOL, _('"{text}" is not a valid pool name, such as prod or prod/web.'))
 
 
 def clean_node(text: str) -> str:
-    return clean_text(text, NODE, _('"{text}" is no name of a node, as pve1 (without a domain).'))
+    return clean_text(text, NODE, _('"{text}" is not a valid node name, such as pve1 (without a domain).'))
 
 
 def clean_text(text: str, form: re.Pattern[str], message: 'StrOrPromise') -> str:

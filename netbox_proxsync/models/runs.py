@@ -93,7 +93,7 @@ class SyncRun(models.Model):
         verbose_name=_('request ID'),
         default=uuid.uuid4,
         editable=False,
-        help_text=_("Under which NetBox's change log keeps everything that the run wrote"),
+        help_text=_('Request ID of the change log entries that the run wrote'),
     )
     created = models.DateTimeField(
         verbose_name=_('created'),
@@ -129,7 +129,7 @@ class SyncRun(models.Model):
     calls = models.PositiveIntegerField(
         verbose_name=_('calls'),
         default=0,
-        help_text=_('Calls made to Proxmox'),
+        help_text=_('API requests to Proxmox VE'),
     )
     guests = models.PositiveIntegerField(
         verbose_name=_('guests'),
@@ -151,7 +151,7 @@ class SyncRun(models.Model):
         verbose_name=_('refusal'),
         blank=True,
         editable=False,
-        help_text=_("Why its plan must not be carried out without a person's word"),
+        help_text=_('Why the plan requires approval'),
     )
     applies = models.ForeignKey(
         to='self',

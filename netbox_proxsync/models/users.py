@@ -8,7 +8,7 @@ from users.models import User
 
 __all__ = ('SERVICE_USER', 'AnyUser', 'current_user', 'service_user')
 
-# The user of a request: anonymous if NetBox lets people view it without a login.
+# The user of a request: anonymous if NetBox can be viewed without a login.
 type AnyUser = User | AnonymousUser
 
 # Runs that no user started act as this user.

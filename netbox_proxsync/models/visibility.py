@@ -6,16 +6,16 @@ machine or device, so they are hidden from users who may not view that machine.
 from collections.abc import Collection, Iterable
 from typing import Any, Self, cast
 
-from dcim.models import Device, Interface, MACAddress
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import CharField, Model, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 from django.db.models.lookups import In
 from django.http import HttpRequest
-from ipam.models import IPAddress
-from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
+from netbox.models import NetBoxModel
+from virtualization.models import VirtualMachine
 
+from .machine_parts import machine_models, part_lookups
 from .netbox_types import RestrictedQuerySet
 from .users import AnyUser
 
@@ -28,30 +28,13 @@ __all__ = (
     'machine_filter',
 )
 
-# The models of machines by the kind of their bindings.
-ROOTS = {'vm': VirtualMachine, 'device': Device}
-# The models of parts, with the path from each to its machine.
-PARTS = {
-    VirtualMachine: (
-        (VMInterface, 'virtual_machine'),
-        (VirtualDisk, 'virtual_machine'),
-        (IPAddress, 'vminterface__virtual_machine'),
-        (MACAddress, 'vminterface__virtual_machine'),
-    ),
-    Device: (
-        (Interface, 'device'),
-        (IPAddress, 'interface__device'),
-        (MACAddress, 'interface__device'),
-    ),
-}
-
-type Hidden = dict[type[Model], QuerySet[Any]]
+type Hidden = dict[type[NetBoxModel], QuerySet[Any]]
 
 
 def hidden_machines(user: AnyUser | None) -> Hidden:
     """Subqueries for the machines that a user may not view, by model, without models whose objects are all visible."""
     hidden: Hidden = {}
-    for model in ROOTS.values():
+    for model in machine_models().values():
         viewable = model.objects.restrict(user, 'view').order_by()
         if viewable.query.is_empty():
             hidden[model] = model.objects.order_by().values('pk')
@@ -66,7 +49,7 @@ def hidden_unit_rows(hidden: Hidden) -> tuple[QuerySet[Any], QuerySet[Any]]:
     bound. Rows of both have an `endpoint` and a `unit`.
     """
     roots = Q(pk__in=[])
-    for kind, model in ROOTS.items():
+    for kind, model in machine_models().items():
         if model in hidden:
             roots |= Q(kind=kind, object_id__in=hidden[model])
     bindings = apps.get_model('netbox_proxsync', 'Binding').objects.order_by().filter(roots)
@@ -134,8 +117,8 @@ def machine_or_part_filter(hidden: Hidden) -> Q:
     """A condition for rows whose `object_type` and `object_id` are those of a hidden machine or of a part of one."""
     found = machine_filter(hidden)
     for model, machines in hidden.items():
-        for part, path in PARTS[model]:
-            parts = part.objects.filter(**{f'{path}__in': machines}).order_by().values('pk')
+        for part, lookup in part_lookups(model):
+            parts = part.objects.filter(**{f'{lookup}__in': machines}).order_by().values('pk')
             found |= object_filter(part, parts)
     return found
 

@@ -36,7 +36,7 @@ LIST_VOLUMES = ('Datastore.Audit', 'Datastore.AllocateSpace')
 LOCAL_BRIDGES = '/sdn/zones/localnetwork'
 
 SDN = 'the bridges of the nodes and the virtual networks of SDN'
-ALL_GUESTS = 'seeing all guests, and telling which of them are gone'
+ALL_GUESTS = 'seeing all guests, and detecting deleted ones'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ class Access:
         if revoked := self.revoked_guests:
             return f'The token does not see all guests: VM.Audit is taken away on {", ".join(revoked)}.'
         if self.acl_paths is None:
-            return 'Whether the token sees all guests cannot be told: it may not read the access control list.'
+            return 'Unable to determine whether the token can see all guests: it cannot read the access control list.'
         return None
 
     def sees_agent(self, version: Version, vmid: int | None = None) -> bool:
@@ -219,7 +219,7 @@ class Access:
         if revoked:
             return f'The token does not see all {what}: {privileges[0]} is taken away on {", ".join(revoked)}.'
         if self.acl_paths is None:
-            return f'Whether the token sees all {what} cannot be told: it may not read the access control list.'
+            return f'Unable to determine whether the token can see all {what}: it cannot read the access control list.'
         return None
 
     def _revoked(self, path: str, privileges: tuple[str, ...], levels: int = 1) -> list[str]:
@@ -289,7 +289,7 @@ def wanted_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], str
     return (
         ('/vms', ('VM.Audit',), ALL_GUESTS),
         ('/', ('Sys.Audit',), 'the cluster: its name, its quorum and the state of its nodes'),
-        ('/access', ('Sys.Audit',), 'telling whether any guest is hidden from the token'),
+        ('/access', ('Sys.Audit',), 'detecting guests that are hidden from the token'),
         ('/vms', agent_privileges(version), 'addresses that running virtual machines have, by the guest agent'),
         ('/pool', ('Pool.Audit',), 'the pools that guests are in'),
         ('/nodes', ('Sys.Audit',), 'the hardware and the versions of the nodes'),

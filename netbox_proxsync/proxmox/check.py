@@ -162,7 +162,7 @@ def _tls_check(connection: Connection) -> Check:
     return Check(
         label='Certificate',
         ok=False,
-        detail='Not verified: whoever answers in the place of the host gets the token.',
+        detail='Not verified: the token can be intercepted.',
         remedy='Compare the fingerprint with the one in Proxmox (System > Certificates), and pin it.',
         required=False,
     )
@@ -211,7 +211,7 @@ def _privilege_checks(
         if not isinstance(acl, ProxmoxError):
             access = access.with_acl(acl)
     except ParseError as error:
-        return [Check(label='Privileges', ok=False, detail=f'Proxmox did not tell them readably: {error}')]
+        return [Check(label='Privileges', ok=False, detail=f'Proxmox VE returned an invalid response: {error}')]
     guests = resources.guests.values() if known(resources) else ()
     token_view = TokenView.of(access, version, (row.type.value for row in guests), complete=False)
     lost = history.lost_privileges(token_view)

@@ -1,4 +1,4 @@
-"""Applies a plan, records what becomes of each change, and sums it up."""
+"""Applies a plan, records the result of each change, and sums the results up."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -107,7 +107,8 @@ class Application:
             How the run ends, unless it was stopped.
 
         Raises:
-            DatabaseBusy, OperationalError, InterfaceError, JobTimeoutException, BranchUnusable: As `Writer.apply`.
+            DatabaseBusyError, OperationalError, InterfaceError, JobTimeoutException, BranchUnusableError: As
+                `Writer.apply`.
         """
         with self.recorder.phase('apply') as counts:
             self.recorder.applying(plan)
@@ -185,6 +186,6 @@ def pending_of(result: Result) -> Pending | None:
         case ChangeOutcomeChoices.OUTDATED:
             return Pending(result.change, note=result.message)
         case ChangeOutcomeChoices.CANCELLED:
-            return Pending(result.change, note=_('The run was cancelled before it came to this.'))
+            return Pending(result.change, note=_('The run was cancelled before this change.'))
         case _:
             return Pending(result.change, failure=result.message)

@@ -20,7 +20,7 @@ from .lifecycle import close, find_dead
 
 __all__ = (
     'CancelWatch',
-    'RunEnded',
+    'RunEndedError',
     'cancel',
     'run_to_cancel',
     'withdraw',
@@ -33,7 +33,7 @@ SECONDS_BETWEEN_CHECKS = 1
 SECONDS_TO_WAIT = 5
 
 
-class RunEnded(Exception):
+class RunEndedError(Exception):
     """A run has ended, so it cannot be cancelled: `run`."""
 
     def __init__(self, run: SyncRun) -> None:
@@ -48,7 +48,7 @@ def cancel(run: SyncRun, user: AnyUser) -> SyncRun:
     A queued run ends at once, and its job is deleted. A run that is being carried out stops within some seconds.
 
     Raises:
-        RunEnded: It has ended already, or its worker was found dead.
+        RunEndedError: It has ended already, or its worker was found dead.
     """
     find_dead(SyncRun.objects.active().filter(pk=run.pk))
     why = _('Cancelled by {user}.').format(user=user)
@@ -57,7 +57,7 @@ def cancel(run: SyncRun, user: AnyUser) -> SyncRun:
         running.update(status=RunStatusChoices.CANCELLING, error=why)
         run.refresh_from_db()
     if run.status not in (RunStatusChoices.CANCELLING, RunStatusChoices.CANCELLED):
-        raise RunEnded(run)
+        raise RunEndedError(run)
     return run
 
 
@@ -143,7 +143,7 @@ class CancelWatch:
             status = SyncRun.objects.filter(pk=self._run_id).values_list('status', flat=True).first()
         except Error:
             # The run itself will report the same error. The next check uses a new connection.
-            logger.warning(f'Whether run {self._run_id} was cancelled cannot be told at present', exc_info=True)
+            logger.warning(f'Whether run {self._run_id} was cancelled cannot be determined at present', exc_info=True)
             connections.close_all()
             return False
         if status is None:

@@ -28,7 +28,7 @@ class Destination:
     when its guests were read, which cluster of NetBox belongs to the endpoint. A run asks this object instead of
     looking at the endpoint, so that its steps are the same in main and in a branch.
 
-    Every method raises DatabaseBusy if the database does not allow it at present, unless it says otherwise.
+    Every method raises DatabaseBusyError if the database does not allow it at present, unless it says otherwise.
     """
 
     def __init__(self, run: SyncRun, recorder: RunRecorder) -> None:
@@ -59,7 +59,7 @@ class Destination:
         return ClusterIdentity.from_json(retried(partial(known_identity, self.endpoint), _('reading the endpoint')))
 
     def take_over_former_endpoints(self, identity: ClusterIdentity, guests: Collection[Guest]) -> None:
-        """Take over the bindings of deleted endpoints that led to the same cluster, and the cluster in NetBox."""
+        """Restore the bindings of deleted endpoints that led to the same cluster, and the cluster in NetBox."""
         if retried(partial(take_over, self.endpoint, identity, guests), _('reading bindings')):
             runs = SyncRun.objects.filter(pk=self.run.pk)
             self.recorder.attempt(partial(assign_cluster, self.endpoint, runs), _('updating the endpoint'))

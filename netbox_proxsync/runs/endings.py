@@ -12,7 +12,7 @@ class Ending:
 
     Attributes:
         status: One of `RunStatusChoices.FINISHED`.
-        reason: Why it is not simply completed, for people; '' if it is.
+        reason: Why it did not complete normally, for display; '' if it did.
     """
 
     status: str

@@ -39,7 +39,7 @@ from .cancellation import CancelWatch
 from .destination import Destination
 from .endings import Ending
 from .recorder import RunRecorder
-from .stored_plans import NotAppliable, StoredPlan, check_appliable, why_reading_is_stale
+from .stored_plans import PlanNotApplicableError, StoredPlan, check_appliable, why_reading_is_stale
 
 __all__ = ('Execution', 'execute')
 
@@ -54,7 +54,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Ending:
     Raises:
         CancelledError: What was written until then is complete, and recorded.
         ProxmoxError: Proxmox VE could not be read; nothing was written.
-        DatabaseBusy: The database did not allow a step, however often it was tried.
+        DatabaseBusyError: The database did not allow a step, however often it was tried.
     """
     execution = Execution(run, recorder, watch)
     execution.destination.prepare(writes=run.mode != RunModeChoices.PREVIEW)
@@ -105,7 +105,7 @@ class Execution:
         """
         try:
             retried(partial(check_appliable, source, self.run.units, by=self.run), _('reading the plan'))
-        except NotAppliable as error:
+        except PlanNotApplicableError as error:
             return Ending(RunStatusChoices.FAILED, str(error))
         self.destination.remember_cluster(source)
         plan = StoredPlan(source, self.run.units)

@@ -62,7 +62,7 @@ def close(run: SyncRun, status: str, error: str = '') -> None:
         notify(run)
     except DatabaseError:
         # A failing notification does not change how the run has ended.
-        logger.exception(f'Nobody was notified of the end of run {run.pk}')
+        logger.exception(f'No user was notified of the end of run {run.pk}')
 
 
 def end(run: SyncRun, status: str, error: str) -> None:

@@ -3,11 +3,11 @@
 from django.utils.translation import gettext as _
 from netbox.config import Config
 
-__all__ = ('InMaintenance', 'refuse_in_maintenance')
+__all__ = ('InMaintenanceError', 'refuse_in_maintenance')
 
 
-class InMaintenance(Exception):
-    """NetBox is in maintenance mode. For people."""
+class InMaintenanceError(Exception):
+    """NetBox is in maintenance mode. The message is displayed to users."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -18,8 +18,8 @@ class InMaintenance(Exception):
 def refuse_in_maintenance() -> None:
     """
     Raises:
-        InMaintenance: NetBox is in maintenance mode.
+        InMaintenanceError: NetBox is in maintenance mode.
     """
     # Not by get_config(): a worker would use the value from its start.
     if Config().MAINTENANCE_MODE:
-        raise InMaintenance
+        raise InMaintenanceError

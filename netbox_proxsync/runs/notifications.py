@@ -47,7 +47,7 @@ def recipients(run: SyncRun) -> Iterable[AnyUser]:
 
 
 def page_for(user: AnyUser, run: SyncRun) -> Model | None:
-    """What the notification leads to; None: the person may view neither the run nor its endpoint."""
+    """The object to which the notification links; None: the user may view neither the run nor its endpoint."""
     if user.has_perm('netbox_proxsync.view_syncrun', run):
         return run
     return run.endpoint if user.has_perm('netbox_proxsync.view_proxmoxendpoint', run.endpoint) else None

@@ -30,7 +30,7 @@ class Progress:
     The progress of a run.
 
     Attributes:
-        label: The present phase, for people.
+        label: The display name of the current phase.
         done, total: Units of the present phase; None if it has none.
         remaining: The estimated time until the end of the present phase; None if there is no estimate yet.
     """

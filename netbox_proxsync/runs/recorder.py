@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
-from ..ledger.database import DatabaseBusy, retried
+from ..ledger.database import DatabaseBusyError, retried
 from ..ledger.writer import Result
 from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from ..proxmox.inventory import Inventory
@@ -118,7 +118,7 @@ class RunRecorder:
             self.update_endpoint(pve_version=inventory.version, cluster_state=state)
 
     def remember(self, token_view: TokenView) -> None:
-        """What the token sees, unless the endpoint has another one by now."""
+        """What the token can see, unless the endpoint has another token now."""
         endpoint = self.run.endpoint
         history = endpoint.valid_token_history.updated_with(token_view, timezone.localdate().isoformat()).data
         if history != endpoint.token_history and not endpoint.has_new_token():
@@ -147,7 +147,7 @@ class RunRecorder:
         """Do something that the next run does as well if the database does not allow it now; then it is a warning."""
         try:
             retried(work, doing)
-        except DatabaseBusy as error:
+        except DatabaseBusyError as error:
             self.warn('database', str(error))
 
     def planned(self, plan: Plan) -> None:

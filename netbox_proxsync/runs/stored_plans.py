@@ -18,7 +18,7 @@ from ..sync.serialization import change_from_json
 from ..sync.values import Pointer, Shared, Value, decode, decode_all
 
 __all__ = (
-    'NotAppliable',
+    'PlanNotApplicableError',
     'PlanPart',
     'StoredPlan',
     'check_appliable',
@@ -39,8 +39,8 @@ REUSED_STATUSES = (RunStatusChoices.QUEUED, RunStatusChoices.RUNNING, *RunStatus
 CLUSTER_UNIT = ''
 
 
-class NotAppliable(Exception):
-    """The plan of a run cannot be applied (any more). For people: why."""
+class PlanNotApplicableError(Exception):
+    """The plan of a run cannot be applied (any longer). The message tells users why."""
 
 
 def has_plan(run: SyncRun) -> bool:
@@ -60,10 +60,10 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
         by: The run that is about to apply it; None: there is none yet.
 
     Raises:
-        NotAppliable: It may not.
+        PlanNotApplicableError: It may not.
     """
     if not has_plan(run):
-        raise NotAppliable(_('This run has no plan that waits to be applied.'))
+        raise PlanNotApplicableError(_('This run has no plan that waits to be applied.'))
     check_branch(run, by.branch_id if by else branching.active().schema_id)
     later = SyncRun.objects.filter(
         endpoint=run.endpoint_id,
@@ -73,7 +73,7 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
         status__in=RunStatusChoices.DONE,
     ).exclude(applies=run)
     if newer := later.order_by('pk').first():
-        raise NotAppliable(
+        raise PlanNotApplicableError(
             _('Run {newer} has changed NetBox since this plan was made. Make a new preview, and apply that.').format(
                 newer=newer.pk
             )
@@ -81,7 +81,7 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
     applied = run.applied_by.filter(status__in=REUSED_STATUSES).exclude(pk=by and by.pk)
     for other in applied:
         if units is None or other.units is None or not set(units).isdisjoint(other.units):
-            raise NotAppliable(_('This plan is applied already, by run {other}.').format(other=other.pk))
+            raise PlanNotApplicableError(_('This plan is applied already, by run {other}.').format(other=other.pk))
     if units is not None:
         known = set(run.changes.order_by().values_list('unit', flat=True).distinct())
         refuse_unknown([unit for unit in units if unit not in known])
@@ -122,7 +122,7 @@ def check_visible(run: SyncRun, units: list[str], user: AnyUser) -> None:
     them.
 
     Raises:
-        NotAppliable: The user may not view one of them.
+        PlanNotApplicableError: The user may not view one of them.
     """
     hidden = run.hidden_units(user, units)
     refuse_unknown([unit for unit in units if unit in hidden])
@@ -131,11 +131,11 @@ def check_visible(run: SyncRun, units: list[str], user: AnyUser) -> None:
 def refuse_unknown(units: list[str]) -> None:
     """
     Raises:
-        NotAppliable: There are units that the plan does not have.
+        PlanNotApplicableError: There are units that the plan does not have.
     """
     if units:
         shown = ', '.join([*units[:SHOWN_UNITS], *(['...'] if len(units) > SHOWN_UNITS else [])])
-        raise NotAppliable(_('The plan has no changes of: {units}.').format(units=shown))
+        raise PlanNotApplicableError(_('The plan has no changes of: {units}.').format(units=shown))
 
 
 def check_branch(run: SyncRun, branch_id: str) -> None:
@@ -143,14 +143,16 @@ def check_branch(run: SyncRun, branch_id: str) -> None:
     Check that a plan was made in the branch in which it is to be applied.
 
     Raises:
-        NotAppliable: It was made in another branch, or in main.
+        PlanNotApplicableError: It was made in another branch, or in main.
     """
     if run.branch_id == branch_id:
         return
     if not run.branch_id:
-        raise NotAppliable(_('This plan was made in main. Leave the branch to apply it.'))
+        raise PlanNotApplicableError(_('This plan was made in main. Leave the branch to apply it.'))
     why = branching.why_unusable(run.branch_id) or _('Activate that branch to apply it.')
-    raise NotAppliable(_('This plan was made in the branch "{branch}". {why}').format(branch=run.branch, why=why))
+    raise PlanNotApplicableError(
+        _('This plan was made in the branch "{branch}". {why}').format(branch=run.branch, why=why)
+    )
 
 
 @dataclass(frozen=True)
@@ -171,11 +173,11 @@ def check_open(run: SyncRun) -> None:
     Check that a part of a plan can still be applied.
 
     Raises:
-        NotAppliable: No part of the plan can be applied any more.
+        PlanNotApplicableError: No part of the plan can be applied any more.
     """
     taken = taken_units(run)
     if taken and not open_rows(run, taken).exclude(action__in=ChangeActionChoices.OPEN).exists():
-        raise NotAppliable(_('All of this plan is applied already.'))
+        raise PlanNotApplicableError(_('All of this plan is applied already.'))
 
 
 def taken_units(run: SyncRun) -> set[str]:
@@ -183,14 +185,14 @@ def taken_units(run: SyncRun) -> set[str]:
     The units of a plan that other runs have applied or are about to.
 
     Raises:
-        NotAppliable: All units are, or no part may be applied.
+        PlanNotApplicableError: All units are, or no part may be applied.
     """
     # Without units: only what prevents the application of any part.
     check_appliable(run, [])
     taken: set[str] = set()
     for other in run.applied_by.filter(status__in=REUSED_STATUSES):
         if other.units is None:
-            raise NotAppliable(_('This plan is applied already, by run {other}.').format(other=other.pk))
+            raise PlanNotApplicableError(_('This plan is applied already, by run {other}.').format(other=other.pk))
         taken.update(other.units)
     return taken
 
@@ -205,7 +207,7 @@ def open_parts(run: SyncRun) -> list[PlanPart]:
     The parts of a plan that can be applied by themselves, and that no other run has applied or is about to.
 
     Raises:
-        NotAppliable: No part of the plan can be applied any more.
+        PlanNotApplicableError: No part of the plan can be applied any more.
     """
     taken = taken_units(run)
     by_unit: dict[str, dict[str, int]] = {}
@@ -214,7 +216,7 @@ def open_parts(run: SyncRun) -> list[PlanPart]:
         by_unit.setdefault(unit, {})[action] = number
     parts = [part for unit, actions in by_unit.items() if (part := PlanPart(unit, actions)).changes]
     if taken and not parts:
-        raise NotAppliable(_('All of this plan is applied already.'))
+        raise PlanNotApplicableError(_('All of this plan is applied already.'))
     return parts
 
 

@@ -75,8 +75,8 @@ def another_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> str:
         return ''
     return (
         f'This endpoint leads to another Proxmox VE than before: it was {remembered}, it is {seen}. Nothing was '
-        'written. If its hosts are wrong, correct them. If this is another cluster, make an endpoint of its own for '
-        'it. If it is the same one (new certificates, new names), let this run through.'
+        'written. If its hosts are wrong, correct them. If this is another cluster, create another endpoint for it. If '
+        'it is the same one (new certificates, new names), approve this run.'
     )
 
 

@@ -146,7 +146,7 @@ def decision_on(
     spec: Field, owner: Owner, want: Value, last: Mapping[str, Value], entry: Match, resolver: Resolver
 ) -> FieldDecision | None:
     """
-    What becomes of a field; None: NetBox does not accept the value, so the field is left out.
+    The decision about a field; None: NetBox does not accept the value, so the field is left out.
 
     Args:
         last: The values that were last written, by field.

@@ -7,10 +7,10 @@ from typing import Any
 from .kinds import KINDS, Field
 from .owners import IGNORED, Owner
 
-__all__ = ('InvalidPolicy', 'clean_policy', 'configurable', 'format_policy', 'parse_policy')
+__all__ = ('InvalidPolicyError', 'clean_policy', 'configurable', 'format_policy', 'parse_policy')
 
 
-class InvalidPolicy(ValueError):
+class InvalidPolicyError(ValueError):
     """A policy names a field or an owner that does not exist. One argument per mistake, for the user."""
 
 
@@ -30,13 +30,13 @@ def clean_policy(policy: Any) -> dict[str, str]:
     The exceptions in the order of the fields, without those that equal the default.
 
     Raises:
-        InvalidPolicy: The policy is no mapping, or names a field or an owner that does not exist.
+        InvalidPolicyError: The policy is no mapping, or names a field or an owner that does not exist.
     """
     if not isinstance(policy, Mapping):
-        raise InvalidPolicy('Write {"kind.field": "fact", "editorial" or "ignored"}.')
+        raise InvalidPolicyError('Write {"kind.field": "fact", "editorial" or "ignored"}.')
     fields = configurable()
     if mistakes := [text for name, choice in policy.items() for text in mistakes_in(name, choice, fields)]:
-        raise InvalidPolicy(*mistakes)
+        raise InvalidPolicyError(*mistakes)
     return {name: policy[name] for name in fields if name in policy and policy[name] != fields[name].owner}
 
 
@@ -64,7 +64,8 @@ def parse_policy(text: str) -> dict[str, str]:
     The exceptions from lines 'vm.name = ignored'. Empty lines and lines that begin with '#' are skipped.
 
     Raises:
-        InvalidPolicy: A line has another form, or a field occurs twice. `clean_policy` checks whether the fields exist.
+        InvalidPolicyError: A line has another form, or a field occurs twice. `clean_policy` checks whether the fields
+            exist.
     """
     policy, mistakes = {}, []
     for line in text.splitlines():
@@ -77,7 +78,7 @@ def parse_policy(text: str) -> dict[str, str]:
             mistakes.append(f'{name} stands there twice.')
         policy[name] = choice.lower()
     if mistakes:
-        raise InvalidPolicy(*mistakes)
+        raise InvalidPolicyError(*mistakes)
     return policy
 
 

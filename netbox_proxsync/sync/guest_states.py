@@ -16,7 +16,7 @@ from .settings import Settings
 
 __all__ = ('IGNORED', 'REOPENED', 'GuestState', 'GuestStates', 'LaterGuestStates', 'Pending', 'State')
 
-GONE = 'Proxmox no longer has it.'
+GONE = 'No longer present in Proxmox VE.'
 # The actions by which a guest gets an existing virtual machine, or keeps it.
 BRINGING = (Action.ADOPT, Action.REVIVE, Action.UPDATE)
 
@@ -43,7 +43,7 @@ class GuestState:
     reason: str = ''
 
 
-IGNORED = GuestState(State.IGNORED, 'A person told the sync to leave it alone.')
+IGNORED = GuestState(State.IGNORED, 'Excluded from synchronization by a user.')
 
 REOPENED = GuestState(State.UNKNOWN, 'It is no longer ignored. The next run compares it.')
 
@@ -264,7 +264,7 @@ def new_reason(change: Change) -> str:
     """Why a guest is new, for the user."""
     if change.action is Action.ADOPT:
         return 'NetBox has its virtual machine already; a sync adopts it.'
-    return 'A sync makes its virtual machine.'
+    return 'A virtual machine will be created.'
 
 
 def why_skipped(guest: Guest, settings: Settings) -> str:
@@ -281,7 +281,7 @@ def why_skipped(guest: Guest, settings: Settings) -> str:
         return ''
     skip = decision_of(guest, settings).skip
     if isinstance(skip, Decided):
-        return f'The {skip.deciding_rule} skips it.'
+        return f'The {skip.deciding_rule} skips the guest.'
     if skip is not None:
-        return f'It is left alone. {skip.reason}'
-    return 'A filter of the endpoint leaves it out.'
+        return f'The guest is not synced. {skip.reason}'
+    return 'A filter of the endpoint excludes the guest.'

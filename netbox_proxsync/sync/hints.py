@@ -1,4 +1,8 @@
-"""What each kind needs to know of its items and records beyond the values that are written."""
+"""
+What kinds need to know of their items and records beyond the values that are written.
+
+A kind whose hints no other module of `sync/` uses defines them in its own module.
+"""
 
 from dataclasses import dataclass
 
@@ -13,12 +17,9 @@ __all__ = (
     'AddressHints',
     'AddressRecordHints',
     'Claim',
-    'DeviceHints',
     'GuestHints',
     'GuestRecordHints',
-    'InterfaceHints',
     'InterfaceRecordHints',
-    'MACHints',
     'MACRecordHints',
     'NamedRecordHints',
     'PartRecordHints',
@@ -29,20 +30,6 @@ __all__ = (
 
 # The suitability of an address as primary address; the lowest rank is the best one. See `guest_addresses`.
 type PrimaryRank = tuple[bool, bool, bool, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceHints(Hints):
-    """
-    A node.
-
-    Attributes:
-        name: In lower case.
-        serial: The serial number that the node reports, '' if it has none; None if it is not known.
-    """
-
-    name: str
-    serial: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,33 +86,6 @@ class PortHints(Hints):
     vlan_group: Reading[Pointer | None]
     vlan_group_by: str | None = None
     missing_vlans: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterfaceHints(PortHints):
-    """
-    The interface of a guest.
-
-    Attributes:
-        names: The names that it may have in NetBox, the best one first.
-        is_named: Whether the guest, or its configuration, states the name.
-    """
-
-    names: tuple[str, ...]
-    is_named: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MACHints(Hints):
-    """
-    A MAC address of a guest or node.
-
-    Attributes:
-        interface: The interface that has the MAC address.
-    """
-
-    mac: str
-    interface: Ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

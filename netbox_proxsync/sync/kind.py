@@ -31,7 +31,7 @@ __all__ = (
 
 
 class Removal(StrEnum):
-    """What becomes of a bound object when Proxmox VE no longer has its counterpart."""
+    """How a bound object is handled when Proxmox VE no longer has its counterpart."""
 
     RETIRE = 'retire'  # marked; deleted after the grace period, if the endpoint is configured to do so
     DELETE = 'delete'  # deleted if this endpoint created it and no object of a user depends on it, else released
@@ -131,20 +131,22 @@ class Kind(ABC):
 
     Attributes:
         name: Also the `kind` of its bindings and changes.
+        label: The display name of one of its objects, marked for translation.
         plural: The display name of several of its objects.
         model: 'app_label.model_name'.
         fields: In the order in which they are displayed.
-        removal: What becomes of an object when its counterpart is gone from Proxmox VE.
+        removal: How an object is handled when its counterpart is gone from Proxmox VE.
         stamp: A custom field that stores when a run last changed the object or its parts.
         retired: The values that are written to an object when it is retired.
         released: The values that are written to an object that stays in NetBox when its binding is removed.
-        holder: The field that names the parent of the object. A user who changes it takes the object over.
+        holder: The field that names the parent of the object. If a user changes it, the object is no longer managed.
         is_deletable: Whether a retired object may be deleted after the grace period.
         comes_with_parent: Two fields, the parent and the name, by which an object is found that NetBox has created
             together with its parent (from the templates of a device type).
     """
 
     name: ClassVar[str]
+    label: ClassVar[str]
     plural: ClassVar[str]
     model: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
@@ -228,7 +230,7 @@ class Kind(ABC):
 
     def missing_policy(self, settings: Settings) -> str:
         """
-        What becomes of an object whose counterpart is gone from Proxmox VE, if `removal` is DELETE: 'delete',
+        How an object is handled whose counterpart is gone from Proxmox VE, if `removal` is DELETE: 'delete',
         'unassign' or 'leave'.
         """
         return 'delete'

@@ -14,7 +14,7 @@ __all__ = ('FieldDecision', 'resolve_field')
 @dataclass(frozen=True, slots=True)
 class FieldDecision:
     """
-    What becomes of a field.
+    The decision about a field.
 
     Attributes:
         write: The value to write, if `writes`.
@@ -31,7 +31,7 @@ class FieldDecision:
 
 def resolve_field(owner: Owner, name: str, last: Mapping[str, Value], now: Value, want: Value) -> FieldDecision:
     """
-    Decide what becomes of one field.
+    Decide whether and how one field changes.
 
     Args:
         owner: The owner of the field.

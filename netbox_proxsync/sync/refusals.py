@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from ..proxmox.inventory import Notice
 from .changes import Action, Change
+from .custom_field_rules import Demand
 from .kinds import KINDS, Kind
-from .state import Demand, Existing, Item
+from .state import Existing, Item
 from .values import Pointer, Shared, Value, as_set
 
 __all__ = ('Refusals', 'demand_of_new', 'demand_of_shared', 'new_shared')

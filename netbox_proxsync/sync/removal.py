@@ -1,4 +1,4 @@
-"""Decides what becomes of objects whose counterparts are gone from Proxmox VE."""
+"""Decides how objects are handled whose counterparts are gone from Proxmox VE."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -44,22 +44,22 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
     if bound.missing_since is None:
         retired = kind.retired.items()
         values = {name: value for name, value in retired if may_write(name, bound, record, existing, settings)}
-        reason = 'It is gone from Proxmox.'
+        reason = 'No longer present in Proxmox VE.'
         if bound.unit in existing.replaced:
-            reason = 'Another machine has its VM ID in Proxmox now.'
+            reason = 'Another machine now has the VM ID in Proxmox VE.'
         return removal_change(Action.RETIRE, bound, record, values, reason)
     if values := lost_mark(bound, record, existing, settings):
         return removal_change(
-            Action.RETIRE, bound, record, values, 'It is gone from Proxmox, and not marked as retired.'
+            Action.RETIRE, bound, record, values, 'No longer present in Proxmox VE, and not marked as retired.'
         )
     if not is_expired(bound, settings, now):
         return None
-    reason = f'It has been gone from Proxmox since {bound.missing_since:%Y-%m-%d}.'
+    reason = f'Missing from Proxmox VE since {bound.missing_since:%Y-%m-%d}.'
     if not is_marked(bound, record.values):
         return needs_decision(
             bound,
             record,
-            f'{reason} It is not deleted, because it is not marked as retired (status and custom field) any more. '
+            f'{reason} The object is not deleted because it is no longer marked as retired (status and custom field). '
             'Delete it yourself, or mark it again.',
         )
     return delete(bound, record, existing, reason)
@@ -119,7 +119,7 @@ def may_write(name: str, bound: Bound, record: Record, existing: Existing, setti
 def delete_or_release(bound: Bound, record: Record, existing: Existing, settings: Settings) -> Change | None:
     """The change for an object of a kind that is deleted if the sync created it; None: it stays unchanged."""
     if was_reassigned(bound, record):
-        reason = 'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
+        reason = 'No longer present in Proxmox VE. The object was reassigned in NetBox, so it is no longer managed.'
         return removal_change(Action.RELEASE, bound, record, {}, reason)
     policy = KINDS[bound.kind].missing_policy(settings)
     if policy == 'leave':
@@ -128,19 +128,19 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
         return needs_decision(
             bound,
             record,
-            f'It is gone from Proxmox, but somebody chose it as {chosen}, so it stays as it is. Choose another one '
-            'there, or delete it yourself.',
+            f'No longer present in Proxmox VE, but a user chose the address as {chosen}, so it is left unchanged. '
+            'Choose another one there, or delete it.',
         )
-    released, burdens = KINDS[bound.kind].released, ', '.join(existing.burdens.get(bound.pointer, ()))
-    if bound.created_by_sync and policy == 'delete' and not (released and burdens):
-        return delete(bound, record, existing, 'It is gone from Proxmox.')
+    released, dependents = KINDS[bound.kind].released, existing.dependents.get(bound.pointer, ())
+    if bound.created_by_sync and policy == 'delete' and not (released and dependents):
+        return delete(bound, record, existing, 'No longer present in Proxmox VE.')
     if not bound.created_by_sync:
-        why = 'it was not made by this sync'
+        why = 'it was not created by this sync'
     elif policy != 'delete':
-        why = 'this endpoint unassigns addresses that are gone'
+        why = 'this endpoint unassigns missing addresses'
     else:
-        why = f'it carries {burdens}'
-    reason = f'It is gone from Proxmox; {why}, so it stays in NetBox and is yours now.'
+        why = f'other objects depend on it: {", ".join(dependents)}'
+    reason = f'No longer present in Proxmox VE; {why}, so the object is retained and no longer managed.'
     return removal_change(Action.RELEASE, bound, record, released, reason)
 
 
@@ -167,12 +167,12 @@ def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Setti
 
 def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Change:
     """The deletion of an object, or a conflict if objects depend on it that this endpoint did not create."""
-    if burdens := existing.burdens.get(bound.pointer):
+    if dependents := existing.dependents.get(bound.pointer):
         return needs_decision(
             bound,
             record,
-            f'{reason} It is not deleted, because these hang on it: {", ".join(burdens)}. Move or delete them, or '
-            'delete it yourself.',
+            f'{reason} The object is not deleted because of dependent objects: {", ".join(dependents)}. Move or delete '
+            'them, or delete it yourself.',
         )
     return removal_change(Action.DELETE, bound, record, {}, reason)
 

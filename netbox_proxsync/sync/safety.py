@@ -29,7 +29,7 @@ def why_unsafe(plan: Plan, existing: Existing, settings: Settings) -> str:
         return (
             f'This run would {"; ".join(exceeded)}. That is more than the change limit of {settings.change_limit} % '
             'of a kind. Nothing was written. If this is not what happened in Proxmox, check the hosts of the endpoint '
-            'and the privileges of its token, and sync again. If it is, let this run through.'
+            'and the privileges of its token, and sync again. If it is, approve this run.'
         )
     return ''
 

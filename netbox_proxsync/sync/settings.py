@@ -26,16 +26,16 @@ class Settings:
         guest_filters: Which guests are synced, in addition to their type.
         create_vlans: Whether VLANs that NetBox does not have are created.
         ram_unit, disk_unit: Bytes per unit of NetBox's `memory` and `disk` (RAM_BASE_UNIT, DISK_BASE_UNIT squared).
-        missing_guests: What becomes of the objects of guests that are gone: 'retire', 'delete' (after the grace
+        missing_guests: How missing guests are handled: 'retire', 'delete' (after the grace
             period), or 'leave'.
         grace_days: The days between the retirement and the deletion of an object.
-        missing_addresses: What becomes of an address that a guest no longer has: 'delete' (if this sync created it,
+        missing_addresses: How addresses that a guest no longer has are handled: 'delete' (if this sync created it,
             otherwise unassign), 'unassign', or 'leave'.
         missing_address_reads: The number of consecutive complete reads without an address after which it is missing, if
             only the running guest reported it.
         address_limit: The maximum number of addresses of one guest.
         field_policy: Exceptions from the owners of fields: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
-        ignored: The guests ('qemu/100') that a user told the sync to ignore.
+        ignored: The guests ('qemu/100') that a user has set to be ignored.
         ignored_machines: Their virtual machines: no other guest may adopt one.
         adopt_by_name: Whether a guest adopts the only virtual machine with its name, without further proof.
         change_limit: The percentage of the objects of a kind that a run may retire, delete or release.

@@ -4,34 +4,29 @@ The two sides of a comparison as plain data: what NetBox should contain (`Desire
 `ledger.existing` fills `Existing`; `sync.desired` fills `Desired`. Nothing here runs a query or writes.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network
 from typing import Self
 
 from ..proxmox.inventory import Notice
+from .custom_field_rules import Demand, ValueLimits
+from .network_candidates import PrefixCandidate, VlanIndex
 from .offline_nodes import Waiting
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = (
     'AddressReading',
     'Bound',
-    'Demand',
     'Departed',
     'Desired',
     'Existing',
     'Hints',
     'Item',
     'NicReading',
-    'PrefixCandidate',
     'Record',
-    'ValueLimits',
-    'VlanCandidate',
-    'VlanIndex',
 )  # fmt: skip
 
 
@@ -180,54 +175,6 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """
-    A required custom field without which NetBox accepts no new object of a model.
-
-    Attributes:
-        model: 'app_label.model_name'.
-        plural: The display name of several of its objects.
-        reason: Why the default of the field is not sufficient, for the user: 'is required and has no default'.
-    """
-
-    model: str
-    plural: str
-    field: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueLimits:
-    """The validation rules of a custom field; None: not limited."""
-
-    required: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-    pattern: str = ''
-    choices: frozenset[str] | None = None
-
-    def refusal(self, value: Value) -> str:
-        """Why NetBox refuses a value, for the user; '' if it accepts the value."""
-        if value is None or value == '':
-            return 'it is required' if self.required else ''
-        if isinstance(value, int | float) and not isinstance(value, bool) and (refusal := self.number_refusal(value)):
-            return refusal
-        if self.pattern and isinstance(value, str) and not re.match(self.pattern, value):
-            return f'only what matches "{self.pattern}"'
-        if self.choices is not None and value not in self.choices:
-            return f'"{value}" is not among its choices'
-        return ''
-
-    def number_refusal(self, number: float) -> str:
-        """Why NetBox refuses a number, for the user; '' if it accepts the number."""
-        if self.minimum is not None and number < self.minimum:
-            return f'at least {self.minimum:g}'
-        if self.maximum is not None and number > self.maximum:
-            return f'at most {self.maximum:g}'
-        return ''
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
     """
     A binding.
@@ -236,7 +183,7 @@ class Bound:
         last: The values that were last written or found equal.
         created_by_sync: Whether the sync created the object.
         missing_since: When the object was retired; None if it is not retired.
-        unmanaged: A user took the object over: it is neither changed nor created again.
+        unmanaged: A user has detached the object: it is neither changed nor created again.
     """
 
     pk: int
@@ -265,51 +212,6 @@ class Departed:
     record: Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixCandidate:
-    """A prefix of NetBox that contains a wanted address."""
-
-    network: IPv4Network | IPv6Network
-    vrf: Pointer | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VlanCandidate:
-    """
-    A VLAN of NetBox that may be meant by a VLAN ID.
-
-    Attributes:
-        is_local: It belongs to a site, a cluster, ..., itself or by the scope of its group.
-        is_offered: NetBox offers it at the place of the interfaces. A VLAN that is not offered is used only if its
-            group is configured.
-    """
-
-    pointer: Pointer
-    group: Pointer | None
-    site: Pointer | None
-    is_local: bool
-    is_offered: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class VlanIndex:
-    """
-    The VLANs that the interfaces of one kind may use.
-
-    Attributes:
-        candidates: By VLAN ID: the VLANs that NetBox offers at the place of the interfaces, and those in the groups
-            that the endpoint and the rules name.
-        site: The site of the interfaces. NetBox refuses untagged VLANs of other sites.
-        creates: Whether missing VLANs are created.
-        made: The VLANs that the endpoint created, by what they were created for, wherever a user has moved them since.
-    """
-
-    candidates: Mapping[int, tuple[VlanCandidate, ...]] = field(default_factory=dict)
-    site: Pointer | None = None
-    creates: bool = False
-    made: Mapping[Shared, Pointer] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Existing:
     """
@@ -328,7 +230,7 @@ class Existing:
         demands: By model: the custom fields without which NetBox accepts no new object.
         tag_limits: The models to which a tag is limited, by tag; without tags that are not limited.
         prefixes: By host address as text.
-        burdens: For bound objects that are gone from Proxmox VE: the dependent objects that this endpoint did not
+        dependents: For bound objects that are gone from Proxmox VE: the dependent objects that this endpoint did not
             create.
         vlans: By kind of interface.
         gone: The bindings, as (kind, key), whose counterparts are gone from Proxmox VE: their objects are free for
@@ -347,7 +249,7 @@ class Existing:
     shared: Mapping[Shared, Pointer]
     custom_fields: Mapping[str, frozenset[str]]
     prefixes: Mapping[str, tuple[PrefixCandidate, ...]]
-    burdens: Mapping[Pointer, tuple[str, ...]]
+    dependents: Mapping[Pointer, tuple[str, ...]]
     vlans: Mapping[str, VlanIndex] = field(default_factory=dict)
     new_shared: Mapping[Shared, Pointer] = field(default_factory=dict)
     limits: Mapping[tuple[str, str], ValueLimits] = field(default_factory=dict)

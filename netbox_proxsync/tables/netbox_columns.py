@@ -28,23 +28,23 @@ class ProxmoxColumn(tables.Column):
     A column with a value of the guest, or of the binding, of each row. One query loads those of all displayed rows.
 
     Args:
-        tell: Returns the displayed value, which is escaped on rendering.
+        value_of: Returns the displayed value, which is escaped on rendering.
         html: Renders the value for a page, where plain text is not enough.
     """
 
-    def __init__(self, tell: Callable[[Any], Any], html: Callable[[Any], str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, value_of: Callable[[Any], Any], html: Callable[[Any], str] | None = None, **kwargs: Any) -> None:
         super().__init__(empty_values=(), accessor='pk', orderable=False, **kwargs)
-        self.tell, self.html = tell, html
+        self.value_of, self.html = value_of, html
 
     def render(self, record: Any, table: tables.Table) -> Any:
         row = rows_of(table).get(record.pk)
         if row is None:
             return self.default
-        return self.html(row) if self.html else self.tell(row)
+        return self.html(row) if self.html else self.value_of(row)
 
     def value(self, record: Any, table: tables.Table) -> Any:
         row = rows_of(table).get(record.pk)
-        return '' if row is None else self.tell(row)
+        return '' if row is None else self.value_of(row)
 
 
 def rows_of(table: tables.Table) -> dict[int, Any]:

@@ -47,7 +47,7 @@ UNITS = ('bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
 
 
 class GuestPanel(panels.ObjectAttributesPanel):
-    title = _('What Proxmox says')
+    title = _('Details from Proxmox VE')
     endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
     type = attrs.ChoiceAttr('type')
     vmid = attrs.TextAttr('vmid', label=_('VM ID'), style='font-monospace')
@@ -108,7 +108,7 @@ class NicsPanel(DetailPanel):
 class IgnoredAddressesPanel(DetailPanel):
     """The addresses that a guest reported and that are not synced."""
 
-    title = _('Ignored addresses, and why')
+    title = _('Excluded addresses')
     template_name = 'netbox_proxsync/panels/guest_ignored.html'
 
     def rows(self, guest: Any) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ class DisksPanel(DetailPanel):
 class UnreadPanel(DetailPanel):
     """The parts that the last run could not read. It did not change them in NetBox."""
 
-    title = _('What could not be read, and why')
+    title = _('Unread data')
     template_name = 'netbox_proxsync/panels/guest_unread.html'
 
     def get_context(self, context: Any) -> dict[str, Any]:

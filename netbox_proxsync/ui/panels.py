@@ -7,7 +7,7 @@ from netbox.ui import attrs, panels
 
 from ..models.endpoint_settings import SETTINGS, Section, Switch
 from ..runs.progress import Progress
-from ..runs.stored_plans import NotAppliable, check_appliable, check_open, has_plan, may_apply
+from ..runs.stored_plans import PlanNotApplicableError, check_appliable, check_open, has_plan, may_apply
 
 __all__ = (
     'BindingPanel',
@@ -56,7 +56,7 @@ class EndpointConnectionPanel(panels.ObjectAttributesPanel):
         label=_('CA certificate'),
         template_name='netbox_proxsync/attrs/ca_certificate.html',
     )
-    timeout = attrs.TextAttr('timeout', label=_('Time-out'), format_string=_('{} s'))
+    timeout = attrs.TextAttr('timeout', label=_('Timeout'), format_string=_('{} s'))
     concurrency = attrs.NumericAttr('concurrency')
 
 
@@ -195,7 +195,7 @@ class RunPlanPanel(panels.ObjectPanel):
             else:
                 check_open(run)
             obstacle = ''
-        except NotAppliable as error:
+        except PlanNotApplicableError as error:
             obstacle = str(error)
         view = 'accept' if run.refusal else 'apply'
         return {

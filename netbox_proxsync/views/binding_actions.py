@@ -11,7 +11,7 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import decisions
-from ..branching import InBranch
+from ..branching import InBranchError
 from ..models import Binding
 from ..object_actions import SYNC_ENDPOINT
 
@@ -38,7 +38,7 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
             raise PermissionDenied
         try:
             messages.success(request, self.apply_decision(binding))
-        except (decisions.SyncGoingOn, InBranch) as error:
+        except (decisions.SyncInProgressError, InBranchError) as error:
             messages.error(request, str(error))
         return redirect(self.get_return_url(request, binding))
 
@@ -51,11 +51,11 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
 class BindingStopManagingView(BindingDecisionView):
     def apply_decision(self, binding: Binding) -> str:
         decisions.stop_managing_object(binding)
-        return _('It is yours: it is left as it is from now on.')
+        return _('The object is no longer managed by Proxmox Sync.')
 
 
 @register_model_view(Binding, 'manage_again', path='manage-again')
 class BindingManageAgainView(BindingDecisionView):
     def apply_decision(self, binding: Binding) -> str:
         decisions.manage_again(binding)
-        return _('The next run keeps it true to Proxmox again.')
+        return _('The object will be synchronized again by the next run.')

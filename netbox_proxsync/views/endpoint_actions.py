@@ -12,17 +12,17 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.forms import restrict_form_fields
 from utilities.views import GetReturnURLMixin, register_model_view
 
-from ..branching import BranchUnusable, InBranch, check_active_schema
+from ..branching import BranchUnusableError, InBranchError, check_active_schema
 from ..choices import RunModeChoices, TLSModeChoices
 from ..crypto import SecretError
 from ..endpoints import acknowledgments, connection, host_keys
 from ..forms import ProxmoxEndpointForm
 from ..forms.fields import HostsField
-from ..jobs import AlreadyRunning, SyncJob
+from ..jobs import AlreadyRunningError, SyncJob
 from ..models import ProxmoxEndpoint, SyncRun
 from ..models.secret_destinations import check_destinations
 from ..proxmox.errors import ProxmoxError
-from ..runs.maintenance import InMaintenance
+from ..runs.maintenance import InMaintenanceError
 from ..validators import clean_fingerprint, clean_hosts
 from .runs import run_url
 
@@ -75,10 +75,10 @@ class StartRunView(EndpointActionView):
         try:
             check_active_schema(request.POST.get('place'))
             run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode)
-        except (BranchUnusable, InMaintenance) as error:
+        except (BranchUnusableError, InMaintenanceError) as error:
             messages.error(request, str(error))
             return redirect(endpoint.get_absolute_url())
-        except AlreadyRunning as error:
+        except AlreadyRunningError as error:
             messages.warning(request, str(error))
             run = error.run
         else:
@@ -124,7 +124,7 @@ class FaultView(EndpointActionView):
         fault = request.POST.get('subject', ''), request.POST.get('message', '')
         try:
             messages.success(request, self.apply_decision(request, endpoint, *fault))
-        except (acknowledgments.NotAFault, InBranch) as error:
+        except (acknowledgments.NotAFaultError, InBranchError) as error:
             messages.error(request, str(error))
         return redirect(self.get_return_url(request, endpoint))
 
@@ -166,7 +166,7 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
             return redirect(endpoint.get_absolute_url())
         try:
             host_keys.confirm(endpoint, lines)
-        except InBranch as error:
+        except InBranchError as error:
             messages.error(request, str(error))
         except ValidationError as error:
             messages.error(request, ' '.join(error.messages))
@@ -228,7 +228,7 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
             ]
         context: dict[str, Any] = {'errors': errors}
         if not errors:
-            # A fingerprint that the user takes over would apply to all hosts.
+            # A fingerprint that the user copies would apply to all hosts.
             context |= {'report': connection.test(form.instance), 'takes_over': len(form.instance.hosts) == 1}
         return render(request, 'netbox_proxsync/inc/connection_report.html', context)
 

@@ -17,7 +17,7 @@ from netbox.views.generic.mixins import ActionsMixin
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import decisions, filtersets
-from ..branching import InBranch
+from ..branching import InBranchError
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..models.users import AnyUser
 from ..object_actions import SYNC_ENDPOINT, DecisionAction
@@ -49,7 +49,7 @@ class GuestDecisionMixin(ABC):
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
         try:
             messages.success(request, self.apply_decision(guests))
-        except (decisions.SyncGoingOn, InBranch) as error:
+        except (decisions.SyncInProgressError, InBranchError) as error:
             messages.error(request, str(error))
         return redirect(return_url)
 
@@ -80,8 +80,8 @@ class StopManagingGuestsMixin(GuestDecisionMixin):
     def apply_decision(self, guests: Collection[ProxmoxGuest]) -> str:
         number = decisions.stop_managing(guests)
         return ngettext(
-            '{number} guest is no longer managed: what NetBox has of it is yours.',
-            '{number} guests are no longer managed: what NetBox has of them is yours.',
+            '{number} guest is no longer managed. Its NetBox objects are retained.',
+            '{number} guests are no longer managed. Their NetBox objects are retained.',
             number,
         ).format(number=number)
 
@@ -126,7 +126,9 @@ class BulkGuestActionView(GetReturnURLMixin, BaseMultiObjectView, ABC):
         selected = self.selected(request)
         allowed = list(selected.filter(endpoint__in=ProxmoxEndpoint.objects.restrict(request.user, 'sync').order_by()))
         if len(allowed) < selected.count():
-            messages.warning(request, _('Guests of endpoints that you may not sync were left as they are.'))
+            messages.warning(
+                request, _('Guests of endpoints that you do not have permission to sync were not changed.')
+            )
         if allowed:
             return self.act(request, allowed, self.get_return_url(request))
         messages.warning(request, _('No guest was selected.'))

@@ -7,11 +7,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from utilities.views import register_model_view
 
-from ..branching import BranchUnusable, check_active_schema
+from ..branching import BranchUnusableError, check_active_schema
 from ..choices import RunModeChoices
-from ..jobs import AlreadyRunning, SyncJob
+from ..jobs import AlreadyRunningError, SyncJob
 from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from ..runs.maintenance import InMaintenance
+from ..runs.maintenance import InMaintenanceError
 from .guest_actions import BulkGuestActionView, GuestActionView
 
 __all__ = (
@@ -28,7 +28,7 @@ class StartRunMixin:
     def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
         try:
             check_active_schema(request.POST.get('place') or request.POST.get(f'_bulk_{self.mode}') or None)
-        except BranchUnusable as error:
+        except BranchUnusableError as error:
             messages.error(request, str(error))
             return redirect(return_url)
         chosen: dict[ProxmoxEndpoint, list[int]] = {}
@@ -36,7 +36,7 @@ class StartRunMixin:
             if not guest.ignored:
                 chosen.setdefault(guest.endpoint, []).append(guest.vmid)
         if ignored := len(guests) - sum(map(len, chosen.values())):
-            text = ngettext('{number} ignored guest was left out.', '{number} ignored guests were left out.', ignored)
+            text = ngettext('{number} ignored guest was skipped.', '{number} ignored guests were skipped.', ignored)
             messages.warning(request, text.format(number=ignored))
         runs = [run for endpoint, vmids in chosen.items() if (run := self.start(request, endpoint, vmids))]
         if len(runs) == 1 and request.user.has_perm('netbox_proxsync.view_syncrun', runs[0]):
@@ -50,10 +50,10 @@ class StartRunMixin:
             return None
         try:
             run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode, vmids=vmids)
-        except AlreadyRunning as error:
+        except AlreadyRunningError as error:
             messages.warning(request, str(error))
             return error.run
-        except InMaintenance as error:
+        except InMaintenanceError as error:
             messages.error(request, str(error))
             return None
         text = ngettext(

@@ -15,14 +15,14 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.views import register_model_view
 
 from ..choices import ChangeActionChoices
-from ..jobs import AlreadyRunning, SyncJob
+from ..jobs import AlreadyRunningError, SyncJob
 from ..models import ProxmoxGuest, SyncRun
 from ..models.users import AnyUser
-from ..runs.maintenance import InMaintenance
+from ..runs.maintenance import InMaintenanceError
 from ..runs.stored_plans import (
     CLUSTER_UNIT,
     REUSED_STATUSES,
-    NotAppliable,
+    PlanNotApplicableError,
     StoredPlan,
     check_appliable,
     may_apply,
@@ -51,13 +51,13 @@ class PlanView(BaseObjectView, ABC):
             raise PermissionDenied
         try:
             context = self.get_context(request, source)
-        except NotAppliable as error:
+        except PlanNotApplicableError as error:
             messages.warning(request, str(error))
             return redirect(source.get_absolute_url())
         return render(request, self.template_name, {'object': source, **context})
 
     def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
-        """Raise NotAppliable if the plan cannot be applied."""
+        """Raise PlanNotApplicableError if the plan cannot be applied."""
         check_appliable(source)
         return {'numbers': change_numbers(StoredPlan(source).counts)}
 
@@ -67,10 +67,10 @@ class PlanView(BaseObjectView, ABC):
             raise PermissionDenied
         try:
             run = self.start(request, source)
-        except AlreadyRunning as error:
+        except AlreadyRunningError as error:
             messages.warning(request, str(error))
             return redirect(error.run.get_absolute_url())
-        except (NotAppliable, InMaintenance) as error:
+        except (PlanNotApplicableError, InMaintenanceError) as error:
             messages.error(request, str(error))
             return redirect(source.get_absolute_url())
         messages.success(request, _('The plan of run {source} is queued to be applied.').format(source=source.pk))
@@ -87,7 +87,7 @@ class SyncRunAcceptView(PlanView):
 
     def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
         if not source.refusal:
-            raise NotAppliable(_('This run was not refused.'))
+            raise PlanNotApplicableError(_('This run was not refused.'))
         return SyncJob.enqueue_plan(source, request.user)
 
 
@@ -118,12 +118,12 @@ class SyncRunApplyView(PlanView):
 
     def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
         if source.refusal:
-            raise NotAppliable(_('This run was refused. It can be let through as a whole only.'))
+            raise PlanNotApplicableError(_('This run was refused. It can only be approved as a whole.'))
         if request.POST.get('part') == 'all':
             return SyncJob.enqueue_plan(source, request.user)
         if units := request.POST.getlist('units'):
             return SyncJob.enqueue_plan(source, request.user, units)
-        raise NotAppliable(_('Nothing was selected, so nothing was applied.'))
+        raise PlanNotApplicableError(_('Nothing was selected, so nothing was applied.'))
 
 
 def names_of(source: SyncRun, user: AnyUser) -> dict[str, str]:

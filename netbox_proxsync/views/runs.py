@@ -18,7 +18,7 @@ from .. import filtersets, forms, tables
 from ..models import SyncRun
 from ..models.users import AnyUser
 from ..object_actions import CancelRun
-from ..runs.cancellation import RunEnded, cancel, run_to_cancel
+from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
 from ..ui import panels, run_panels
 from .endpoints import dependent_counts
 from .run_progress import progress_context
@@ -78,7 +78,7 @@ class SyncRunProgressView(generic.ObjectView):
             # The run has finished: reload the whole page, which now has its changes.
             return HttpResponse(headers={'HX-Refresh': 'true'})
         context = progress_context(run, brief='brief' in request.GET)
-        news = context['progress'].text != request.GET.get('told')
+        news = context['progress'].text != request.GET.get('announced')
         return render(request, 'netbox_proxsync/run_progress.html', {**context, 'object': run, 'news': news})
 
 
@@ -94,7 +94,7 @@ class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
         run = run_to_cancel(request.user, pk)
         try:
             run = cancel(run, request.user)
-        except RunEnded as error:
+        except RunEndedError as error:
             messages.warning(request, str(error))
         else:
             text = _('{run} is cancelled.') if run.finished else _('{run} stops within seconds.')

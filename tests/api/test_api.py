@@ -84,7 +84,7 @@ class MappingRuleAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.APIView
             {'name': 'Six', 'skip': True, 'name_pattern': '^lab-', 'pattern_type': 'regex', 'pools': ['lab']},
         ]
 
-    def test_bad_input_is_told_at_its_field(self):
+    def test_bad_input_is_reported_at_its_field(self):
         self.add_permissions('netbox_proxsync.add_mappingrule')
         role = DeviceRole.objects.get()
         for data, field, told in (
@@ -95,9 +95,9 @@ class MappingRuleAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.APIView
             ({'role': role.pk, 'vmid_min': 5}, 'vmid_min', '100'),
             ({'role': role.pk, 'guest_type': 'vm'}, 'guest_type', 'not a valid choice'),
             ({'role': role.pk, 'guest_tags': ['a b']}, 'guest_tags', 'no tag'),
-            ({'role': role.pk, 'skip': True, 'name_pattern': 'a'}, 'skip', 'gets nothing else'),
+            ({'role': role.pk, 'skip': True, 'name_pattern': 'a'}, 'skip', 'A rule that skips guests cannot set'),
             ({'skip': True}, 'skip', 'every guest'),
-            ({'name_pattern': 'a'}, '__all__', 'sets nothing'),
+            ({'name_pattern': 'a'}, '__all__', 'must either skip guests or set'),
         ):
             with self.subTest(data):
                 url = self._get_list_url()
@@ -106,7 +106,7 @@ class MappingRuleAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.APIView
                 assert told in str(response.data[field]), response.data
         assert not MappingRule.objects.filter(name='New').exists()
 
-    def test_what_is_of_another_type_is_told_at_its_field(self):
+    def test_what_is_of_another_type_is_reported_at_its_field(self):
         self.add_permissions('netbox_proxsync.change_mappingrule')
         rule = MappingRule.objects.first()
         for field, bad in (
@@ -254,7 +254,7 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
             self.assertHttpStatus(self.post(action), status.HTTP_403_FORBIDDEN)
         assert not SyncRun.objects.exists()
 
-    def test_a_run_is_queued_and_a_second_one_is_told_of_it(self):
+    def test_a_run_is_queued_and_a_second_one_is_refused_with_the_first(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.view_syncrun')
         response = self.post('preview')
         self.assertHttpStatus(response, status.HTTP_202_ACCEPTED)
@@ -275,7 +275,7 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
             assert self.post('sync', data).data['vmids'] is None
             SyncRun.objects.all().delete()
 
-    def test_a_limit_that_means_nothing_is_told_at_its_field(self):
+    def test_a_limit_that_means_nothing_is_reported_at_its_field(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
         for data, field, told in (
             ({'vmids': []}, 'vmids', 'not be empty'),
@@ -441,7 +441,7 @@ class CancelAPITestCase(PluginAPI, APITestCase):
                 'cancelled', f'Cancelled by {self.user}.'
             )  # fmt: skip
 
-    def test_who_may_not_read_runs_is_told_no_more_than_its_status(self):
+    def test_without_permission_to_view_runs_only_the_status_is_returned(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
         response = self.post()
         self.assertHttpStatus(response, status.HTTP_200_OK)

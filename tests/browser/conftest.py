@@ -63,7 +63,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope='package')
 def shots() -> Path | None:
-    """Where pictures go, if somebody asks for them by SCREENSHOTS."""
+    """Where pictures go, if a user asks for them by SCREENSHOTS."""
     if not (wanted := os.environ.get('SCREENSHOTS')):
         return None
     directory = Path(wanted)
@@ -73,7 +73,7 @@ def shots() -> Path | None:
 
 @pytest.fixture
 def person(site, browser, shots) -> Iterator[Callable[..., Person]]:
-    """Makes a person with a browser, logged in; at the end nobody may have met any trouble."""
+    """Makes a user with a browser, logged in; at the end nobody may have met any trouble."""
     from users.models import User
 
     people = []

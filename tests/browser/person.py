@@ -1,4 +1,4 @@
-"""Somebody with a real browser, who notices what goes wrong behind the page as well."""
+"""A user with a real browser, who notices what goes wrong behind the page as well."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ __all__ = ('Person', 'chromium')
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 PATIENCE = 60_000  # milliseconds, on a machine that does other things besides
-# What a page was waiting for when the person went on to another.
+# What a page was waiting for when the user went on to another.
 LEFT_BEHIND = 'net::ERR_ABORTED'
 PHONE = {'width': 390, 'height': 844}
 DESK = {'width': 1440, 'height': 900}

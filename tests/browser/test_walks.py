@@ -1,4 +1,4 @@
-"""What people do with the plugin, from an empty NetBox on, in a real browser with a real worker."""
+"""What users do with the plugin, from an empty NetBox on, in a real browser with a real worker."""
 
 import re
 from collections.abc import Iterable
@@ -31,9 +31,9 @@ def preview(endpoint: ProxmoxEndpoint) -> SyncRun:
 
 
 def begin(endpoint: ProxmoxEndpoint, mode: str = 'sync') -> SyncRun:
-    """A run as it was before somebody came to look."""
+    """A run as it was before a user came to look."""
     run = run_job(endpoint, mode)
-    # NetBox's jobs for its search index, behind which the person's run would wait.
+    # NetBox's jobs for its search index, behind which the user's run would wait.
     django_rq.get_queue('default').empty()
     return run
 
@@ -73,7 +73,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.press('Fetch from the hosts')
     anna.sees(pve.fingerprint)
     anna.picture('endpoint-add')
-    anna.press('They are the same: use them')
+    anna.press('Use These Fingerprints')
     expect(anna.page.locator('#id_fingerprint')).to_have_value(pve.fingerprint)
     expect(anna.page.locator('#id_tls_mode')).to_have_value('fingerprint')
     anna.press('Test connection')
@@ -143,7 +143,7 @@ def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way
     pve = cluster('cologne', nodes=2, vms=2, containers=1, running=1, agent=1, ipv6=0, templates=0)
     vmid, name = next(iter(names_of(pve).items()))
     pve.set_addresses(vmid, 'net0', '10.99.0.5/24')
-    # Somebody has given the address to a machine of their own.
+    # A user has given the address to a machine of their own.
     own = Cluster.objects.create(name='By hand', type=ClusterType.objects.create(name='By hand', slug='by-hand'))
     machine = VirtualMachine.objects.create(name='printer', cluster=own)
     interface = VMInterface.objects.create(virtual_machine=machine, name='eth0')
@@ -160,10 +160,10 @@ def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way
     carla.picture('endpoint')
     # The clusters of other tests have addresses in common with this one.
     carla.page.get_by_role('link', name=re.compile(r'^\d+ conflicts?$')).first.click()
-    carla.sees("a person's decision")
+    carla.sees('requires a decision')
     reason = run.changes.get(action='conflict', key__contains='10.99.0.5').reason
     assert reason
-    assert carla.text.count(reason) == 2  # among what needs a person, and at its guest
+    assert carla.text.count(reason) == 2  # among what needs a user, and at its guest
     carla.picture('conflict')
     carla.open('/plugins/proxsync/guests/')
     carla.picture('guests')
@@ -185,10 +185,10 @@ def test_a_refused_plan_is_understood_and_let_through(site, person, cluster):
     dora = person('dora')
     dora.open(endpoint.get_absolute_url())
     dora.press('Sync', exact=True)
-    dora.sees('Let this run through', 60)
-    assert 'it does more than a run may do by itself' in dora.text
+    dora.sees('Approve this run', 60)
+    assert 'This plan exceeds the change limit' in dora.text
     dora.picture('refused')
-    dora.follow('Let this run through')
+    dora.follow('Approve this run')
     dora.sees('The whole plan makes')
     dora.press('Make all')
     dora.sees_the_end()
@@ -209,7 +209,7 @@ def test_progress_is_seen_moving_and_a_run_is_cancelled(site, person, cluster):
         'begun => Number(document.querySelector("[role=progressbar]")?.ariaValueNow) > begun', arg=begun, timeout=30_000
     )
     emil.picture('progress')
-    # It is still followed after the page is loaded anew.
+    # It is still followed after the page is loaded again.
     emil.page.reload()
     emil.sees('Reading Proxmox')
     emil.press('Cancel run')
@@ -231,7 +231,7 @@ def test_who_may_only_view_sees_everything_and_can_start_nothing(site, person, c
     fred.open(run.get_absolute_url())
     for name in names_of(pve).values():
         assert name in fred.text
-    fred.sees('This takes the permission to sync the endpoint.')
+    fred.sees('This requires the permission to sync the endpoint.')
     assert fred.page.get_by_role('link', name='Apply this preview').count() == 0
     assert ProxmoxEndpoint.objects.get(pk=endpoint.pk).runs.count() == 1
 

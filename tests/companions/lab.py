@@ -118,7 +118,7 @@ class Lab:
 
 
 def edit(user: User, instance: models.Model, **values: Any):
-    """As a person does it in a form."""
+    """As a user does it in a form."""
     with tracked_transaction(user, uuid4()):
         instance.snapshot()
         for name, value in values.items():
@@ -163,7 +163,7 @@ STAMPS = ('cf_proxmox_last_sync',)
 
 
 def without_pks(value: Any) -> Any:
-    """By what people call it: another object that is like it is as good."""
+    """By what users call it: another object that is like it is as good."""
     match value:
         case dict():
             return {name: without_pks(part) for name, part in value.items() if name not in ('pk', 'label')}

@@ -10,7 +10,7 @@ from netbox_proxsync.models import Binding, ProxmoxGuest
 from .lab import Lab, edit, rows
 
 
-def test_changes_follow_and_what_a_person_did_in_main_meanwhile_is_a_conflict(synced: Lab):
+def test_changes_follow_and_what_a_user_did_in_main_meanwhile_is_a_conflict(synced: Lab):
     lab, pve = synced, synced.pve
     branch = lab.branch('Changes')
     gone, renamed, edited = sorted(guest.vmid for guest in pve.cluster.guests.values())[:3]
@@ -66,7 +66,7 @@ def test_a_reverted_edit_is_made_again(synced: Lab):
     assert lab.machine(vmid).name == 'new-name'
 
 
-def test_what_people_took_over_in_main_is_left_alone_by_the_next_run_in_a_branch(synced: Lab):
+def test_what_users_detached_in_main_is_left_unchanged_by_the_next_run_in_a_branch(synced: Lab):
     """Also where netbox-branching has nothing to sync: a decision alone is no change to it."""
     lab, pve = synced, synced.pve
     branch = lab.branch('Decided')
@@ -94,7 +94,7 @@ def test_what_people_took_over_in_main_is_left_alone_by_the_next_run_in_a_branch
     stop_managing_object(bound[one])
     with lab.active(branch):
         applied = SyncJob.enqueue_plan(plan, lab.admin, immediate=True)
-    assert applied.changes.get().message == 'A person has taken it over.'
+    assert applied.changes.get().message == 'The object was set to unmanaged by a user.'
     manage_again(bound[one])
     assert lab.sync(branch).counts == plan.counts
     branch.merge(lab.admin)

@@ -1,4 +1,4 @@
-"""Branches as people use them: pages, REST, GraphQL, command; and what goes wrong on the way."""
+"""Branches as users use them: pages, REST, GraphQL, command; and what goes wrong on the way."""
 
 import json
 from importlib import import_module
@@ -35,7 +35,7 @@ def carry_out(run: SyncRun) -> SyncRun:
 
 
 class Person:
-    """Somebody with a browser, and with a token."""
+    """A user with a browser, and with a token."""
 
     def __init__(self, lab: Lab):
         self.client = Client()
@@ -73,7 +73,7 @@ def person(synced: Lab) -> Person:
     return Person(synced)
 
 
-def test_the_active_branch_is_where_a_run_goes_and_everybody_is_told_so(synced: Lab, person: Person):
+def test_a_run_works_in_the_active_branch_and_says_so(synced: Lab, person: Person):
     lab, pve = synced, synced.pve
     endpoint = lab.endpoint
     branch = lab.branch('Page')
@@ -176,7 +176,7 @@ def test_a_plan_is_applied_in_the_branch_in_which_it_was_made(synced: Lab, perso
 
 def test_nothing_starts_when_another_branch_is_active_than_the_page_said(synced: Lab, person: Person):
     branch, runs = synced.branch('Gone'), SyncRun.objects.count()
-    # Netbox-branching falls back to main when a branch that somebody has chosen is not ready.
+    # Netbox-branching falls back to main when a branch that a user has chosen is not ready.
     person.activate(branch)
     Branch.objects.filter(pk=branch.pk).update(status='syncing')
     told = person.post('proxmoxendpoint_sync', synced.endpoint.pk, place=branch.schema_id)
@@ -286,7 +286,7 @@ def test_a_run_whose_branch_is_gone_when_it_starts_writes_nothing(synced: Lab):
 
     with connections['default'].cursor() as cursor:
         cursor.execute(f'DROP TABLE {branch.schema_name}.netbox_proxsync_binding')
-    assert 'was made before Proxmox Sync could work in branches' in failed(queued(branch))
+    assert 'was created before Proxmox Sync supported branches' in failed(queued(branch))
     run = queued(branch)
     SyncRun.objects.filter(pk=run.pk).update(status='running')
     with pytest.raises(AbortRequest, match=f'Run {run.pk} of Proxmox Sync works in this branch'):
@@ -303,7 +303,7 @@ def test_a_branch_that_is_taken_away_while_a_run_writes_ends_the_run(synced: Lab
         with branching.atomic():
             Binding.objects.update(unit='x')
         Branch.objects.filter(pk=branch.pk).update(status='merging')
-        with pytest.raises(branching.BranchUnusable, match='Merging'), branching.atomic():
+        with pytest.raises(branching.BranchUnusableError, match='Merging'), branching.atomic():
             pass
     Branch.objects.filter(pk=branch.pk).update(status='ready')
     assert not Binding.objects.filter(unit='x').exists()

@@ -52,7 +52,7 @@ def revive(lab: Lab) -> Callable[[], None]:
 
 
 def adopt(lab: Lab) -> Callable[[], None]:
-    """A machine that a person made, with its VM ID, before the guest was there."""
+    """A machine that a user made, with its VM ID, before the guest was there."""
     vmid = first_vmid(lab)
     key, guest = next(entry for entry in lab.pve.cluster.guests.items() if entry[1].vmid == vmid)
     del lab.pve.cluster.guests[key]
@@ -170,7 +170,7 @@ def test_what_main_has_done_since_the_merge_stays(little: Lab):
     branch.merge(lab.admin)
     ProxmoxEndpoint.objects.update(missing_guests='delete', grace_days=0)
     lab.endpoint.refresh_from_db()
-    # Somebody takes it over.
+    # A user takes it over.
     Binding.objects.filter(kind='vm').update(unmanaged=True)
     branch.refresh_from_db()
     branch.revert(lab.admin)

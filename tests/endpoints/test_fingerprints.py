@@ -79,7 +79,7 @@ class TestFetching:
         assert offered(page) is None
 
     @pytest.mark.parametrize(('hosts', 'words'), [('', 'at least one host'), ('http://pve1', 'https only')])
-    def test_bad_hosts_are_told(self, client, hosts, words):
+    def test_bad_hosts_are_reported(self, client, hosts, words):
         assert words in self.fetch(client, hosts)
 
     @pytest.mark.parametrize('timeout', ['', 'x', '0', '-1'])

@@ -94,7 +94,7 @@ def test_proxy_routers_decide_for_each_host(pve, proxy, make_endpoint, sync, set
     assert len(proxy.received) > requests
 
 
-def test_a_proxy_that_is_down_is_told_without_its_password(pve, make_endpoint, sync, settings):
+def test_a_proxy_that_is_down_is_reported_without_its_password(pve, make_endpoint, sync, settings):
     settings.HTTP_PROXIES = {'https': f'http://user:hunter2@127.0.0.1:{closed_port()}'}
     run = sync(make_endpoint(pve, hosts=[f'{NAME}:{pve.port}']))
     assert run.status == 'failed'

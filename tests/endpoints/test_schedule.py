@@ -111,7 +111,7 @@ class TestStarting:
         assert endpoint.next_sync > timezone.now()
         assert not endpoint.runs.exists()
 
-    def test_who_changes_the_interval_or_enables_it_again_begins_anew(self, endpoint):
+    def test_who_changes_the_interval_or_enables_it_again_starts_again(self, endpoint):
         tick()
         endpoint.refresh_from_db()
         endpoint.sync_interval = 1440

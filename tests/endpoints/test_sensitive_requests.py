@@ -310,12 +310,12 @@ def run_jobs():
 # Error reports
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     pass
 
 
 def broken(*args, **kwargs):
-    raise Broken('a mistake in a library')
+    raise BrokenError('a mistake in a library')
 
 
 @contextmanager

@@ -396,7 +396,7 @@ def test_the_form_keeps_takes_and_removes_them(stored, admin):
         ({'ssh_port': 0}, 'ssh_port', '1'),
     ],
 )
-def test_what_cannot_be_used_is_told_at_its_field(stored, admin, values, field, words):
+def test_what_cannot_be_used_is_reported_at_its_field(stored, admin, values, field, words):
     url = reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-detail', args=[stored.pk])
     response = admin.patch(url, values, content_type='application/json')
     assert response.status_code == 400

@@ -34,7 +34,7 @@ def told(run) -> str:
     return '\n'.join(f'{message["message"]} {message["remedy"]}' for message in run.messages)
 
 
-def test_a_lost_privilege_is_told_with_the_command_that_grants_it(pve, endpoint, sync, today):
+def test_a_lost_privilege_is_reported_with_the_command_that_grants_it(pve, endpoint, sync, today):
     assert 'no longer' not in told(sync(endpoint))
     pve.revoke('VM.Audit')
     for _again in range(2):
@@ -96,7 +96,7 @@ def test_a_run_that_began_with_another_token_is_not_remembered(endpoint, sync, m
     assert endpoint.token_history == {}
 
 
-def test_the_connection_test_tells_it(pve, endpoint, sync, today):
+def test_the_connection_test_reports_it(pve, endpoint, sync, today):
     sync(endpoint)
     pve.revoke('VM.Audit')
     client = Client()

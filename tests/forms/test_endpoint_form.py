@@ -69,7 +69,7 @@ def test_a_host_and_a_token_are_enough(browser):
     assert MARKER not in again.content.decode()
 
 
-def test_a_host_that_is_none_is_told_at_its_field_and_keeps_the_name_out_of_it(browser):
+def test_a_host_that_is_none_is_reported_at_its_field_and_keeps_the_name_out_of_it(browser):
     data = {'hosts': 'http://pve1/', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER}
     page = browser.post(ADD, {**untouched(), **data}).content.decode()
     assert 'https only' in page

@@ -118,7 +118,7 @@ def test_a_netbox_of_proxsyncbox_is_adopted_whole(pve, addresses, make_endpoint,
     for vmid, vm in machines.items():
         found = run.endpoint.bindings.get(kind='vm', key__endswith=f'/{vmid}').object
         assert found.pk == vm.pk
-        # Wrong facts are corrected, what a person may have chosen stays.
+        # Wrong facts are corrected, what a user may have chosen stays.
         assert found.memory != 7
         assert found.platform_id == vm.platform_id
         assert found.name == vm.name

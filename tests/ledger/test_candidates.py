@@ -109,7 +109,7 @@ def test_a_machine_of_the_same_name_is_not_made_twice(pve, endpoint, cluster, sy
     assert guest_of(endpoint, 100).state == 'in-sync'
 
 
-def test_a_candidate_is_told_at_every_run_and_written_once(pve, endpoint, cluster, sync):
+def test_a_candidate_is_reported_at_every_run_and_written_once(pve, endpoint, cluster, sync):
     by_hand(cluster)
     sync(endpoint)
     logged = ObjectChange.objects.count()
@@ -286,7 +286,7 @@ def test_two_guests_of_one_name_are_both_candidates_of_one_machine(pve, endpoint
 
 
 @pytest.mark.parametrize('how', ['ignored', 'filtered'])
-def test_a_machine_that_may_be_a_guest_that_is_left_alone_is_not_adopted_by_name(pve, endpoint, cluster, sync, how):
+def test_a_machine_that_may_be_a_guest_that_is_left_unchanged_is_not_adopted_by_name(pve, endpoint, cluster, sync, how):
     ProxmoxEndpoint.objects.update(exclude_guests=['tag:secret'] if how == 'filtered' else [])
     pve.create(vmid=299, name='web', config={'tags': 'secret'})
     vm = by_hand(cluster)
@@ -533,7 +533,7 @@ def test_rest_and_graphql_tell_the_candidate(pve, endpoint, cluster, sync, admin
     ]
 
 
-def test_a_candidate_that_a_user_may_not_view_is_not_told(pve, endpoint, cluster, sync):
+def test_a_candidate_that_a_user_may_not_view_is_not_named(pve, endpoint, cluster, sync):
     vm = by_hand(cluster, comments='secret')
     sync(endpoint)
     browser = viewer({'name': 'other'})

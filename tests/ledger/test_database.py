@@ -1,5 +1,5 @@
 """
-Other sessions of PostgreSQL are in the way of a run: people who edit, other programs that hold locks, limits that an
+Other sessions of PostgreSQL are in the way of a run: users who edit, other programs that hold locks, limits that an
 administrator has set for the database. A run repeats what was not carried out, then leaves out only what cannot be
 written, says so in one line, and keeps in memory what is true after the rollback.
 
@@ -31,7 +31,7 @@ PATIENCE = 60
 
 class Session:
     """
-    Somebody else's session, in which a transaction is open.
+    Another user's session, in which a transaction is open.
 
     What it does when a run waits for it is done by a thread of its own, since the run is carried out by the test's.
     """
@@ -183,13 +183,13 @@ class TestRepeated:
     """The other session goes out of the way in time, and nobody notices."""
 
     def test_a_deadlock_with_an_edit_ends_well_for_both(self, endpoint, pve, vmids, limits, other, caplog):
-        """The person has edited the second machine, and now edits the first one, which the run has written."""
+        """The user has edited the second machine, and now edits the first one, which the run has written."""
         first, second = vm(vmids[0]), vm(vmids[1])
         hook = Webhook.objects.create(name='Chat', payload_url='http://127.0.0.1:9/')
         rule = EventRule.objects.create(name='Sizes', event_types=['object_updated'], action_object=hook)
         rule.object_types.add(ObjectType.objects.get_for_model(VirtualMachine))
         resize(pve, vmids, 7)
-        # The run notices the deadlock, and not the person's session, which would be ended by it.
+        # The run notices the deadlock, and not the user's session, which would be ended by it.
         limits(deadlock_timeout='3s')
         person = other(deadlock_timeout='60s')
         edit = f'UPDATE {table(VirtualMachine)} SET comments = %s WHERE id = %s'
@@ -201,7 +201,7 @@ class TestRepeated:
 
         person.when_waited_for(go_on)
         run = run_job(endpoint)
-        assert 'a change by someone else and this one were waiting for each other' in caplog.text
+        assert 'another transaction and this one were waiting for each other' in caplog.text
         assert (run.status, failed_units(run)) == ('completed', set())
         assert_recorded_once(run)
         for vmid in vmids:
@@ -226,13 +226,13 @@ class TestRepeated:
         person.do(f'UPDATE {table(VirtualMachine)} SET comments = %s WHERE id = %s', 'by hand', machine.pk)
         person.when_waited_for(person.link.commit)
         run = run_job(endpoint)
-        assert 'someone else changed the same data at the same time' in caplog.text
+        assert 'another transaction changed the same data at the same time' in caplog.text
         assert (run.status, failed_units(run)) == ('completed', set())
         assert_recorded_once(run)
         assert (vm(vmids[1]).vcpus, vm(vmids[1]).comments) == (7, 'by hand')
 
     def test_what_is_made_is_made_once_with_its_tags(self, endpoint, pve, limits, other):
-        """New machines, each with a new tag of its own; somebody is making one of these tags, and then does not."""
+        """New machines, each with a new tag of its own; a user is making one of these tags, and then does not."""
         created = [pve.create(name=f'new{number}') for number in range(3)]
         for number, vmid in enumerate(created):
             pve.set_tags(vmid, f'tag{number}')
@@ -315,7 +315,7 @@ class TestLeftOut:
     @pytest.mark.parametrize(
         ('limit', 'reason'),
         [
-            ({'lock_timeout': '500ms'}, 'someone else kept the same data locked for longer than lock_timeout allows'),
+            ({'lock_timeout': '500ms'}, 'another transaction locked the same data for longer than lock_timeout allows'),
             ({'statement_timeout': '3s'}, 'it took longer than statement_timeout allows'),
         ],
         ids=['lock_timeout', 'statement_timeout'],
@@ -413,8 +413,8 @@ class TestLeftOut:
         assert (run.status, run.error) == (
             'failed',
             (
-                'The database of NetBox was busy while reading the objects of NetBox: someone else kept the same data '
-                'locked for longer than lock_timeout allows. Run again.'
+                'The database of NetBox was busy while reading the objects of NetBox: another transaction locked the '
+                'same data for longer than lock_timeout allows. Run again.'
             ),
         )
         assert Job.objects.get(pk=run.job_id).error == run.error

@@ -37,7 +37,7 @@ def bound(kind, instance, created=True, **last):
     }  # fmt: skip
 
 
-def test_what_the_sync_made_hangs_on_nothing(vm, interface):
+def test_what_the_sync_created_depends_on_nothing(vm, interface):
     ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
     mac = MACAddress.objects.create(mac_address='BC:24:11:00:00:01', assigned_object=interface)
     vm.primary_ip4 = ip
@@ -47,7 +47,7 @@ def test_what_the_sync_made_hangs_on_nothing(vm, interface):
 
 
 @pytest.mark.parametrize('target', ['ip', 'interface'])
-def test_what_a_person_chose_as_primary_address_hangs(target, vm, interface):
+def test_what_a_user_chose_as_primary_address_is_a_dependent(target, vm, interface):
     ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
     vm.primary_ip4 = ip
     vm.save()
@@ -57,20 +57,20 @@ def test_what_a_person_chose_as_primary_address_hangs(target, vm, interface):
 
 
 @pytest.mark.parametrize('field', ['role', 'dns_name', 'description'])
-def test_a_word_in_a_field_that_the_sync_left_empty_is_a_persons(interface, field):
+def test_a_word_in_a_field_that_the_sync_left_empty_is_a_users(interface, field):
     ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface, **{field: 'vip'})
     assert list(dependents_of(ip, bound('ip', ip))) == [f'"{field}" of IP address "192.0.2.1/24"']
     written = {pointer: replace(entry, last={field: 'vip'}) for pointer, entry in bound('ip', ip).items()}
     assert list(dependents_of(ip, written)) == []
 
 
-def test_what_a_person_put_on_a_part_hangs_on_the_whole(vm, interface):
+def test_what_a_user_put_on_a_part_depends_on_the_whole(vm, interface):
     IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
     assert list(dependents_of(vm, bound('interface', interface))) == ['IP address "192.0.2.1/24"']
 
 
 @pytest.mark.parametrize('kind', ['journal', 'service', 'image', 'child'])
-def test_everything_of_a_persons_hangs(kind, vm, interface):
+def test_everything_of_a_user_is_a_dependent(kind, vm, interface):
     match kind:
         case 'journal':
             JournalEntry.objects.create(assigned_object=vm, comments='x')
@@ -84,7 +84,7 @@ def test_everything_of_a_persons_hangs(kind, vm, interface):
     assert list(dependents_of(target, bound('interface', interface)))
 
 
-def test_a_persons_nat_address_hangs_on_ours(interface):
+def test_a_users_nat_address_depends_on_ours(interface):
     inside = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
     IPAddress.objects.create(address='198.51.100.1/24', nat_inside=inside)
     assert list(dependents_of(inside, {})) == ['IP address "198.51.100.1/24"']

@@ -179,7 +179,7 @@ def test_a_limited_run_first_loses_nothing_either(pve, endpoint, make_endpoint, 
 
 
 def test_what_is_adopted_is_known_as_created_though_the_cluster_is_not(pve, endpoint, make_endpoint, sync):
-    """Proxmox was installed anew, and the guests restored: another authority, other UUIDs."""
+    """Proxmox was installed again, and the guests restored: another authority, other UUIDs."""
     sync(endpoint)
     endpoint.delete()
     FormerEndpoint.objects.update(cluster_identity={'authority': 'another', 'name': 'old', 'nodes': ['old']})
@@ -206,7 +206,7 @@ def test_a_preview_before_the_first_sync_loses_nothing(pve, endpoint, make_endpo
 
 
 def test_one_known_machine_does_not_bring_the_bindings_of_all(pve, endpoint, make_endpoint, sync, standin):
-    """The server of somebody else may list a machine that it knows of."""
+    """The server of another user may list a machine that it knows of."""
     sync(endpoint)
     kept = Binding.objects.filter(endpoint=endpoint, kind='vm', key__startswith='qemu').count()
     assert kept == 3

@@ -1,4 +1,4 @@
-"""What becomes of each guest's row, and of what people decide about guests, through the real job."""
+"""What becomes of each guest's row, and of what users decide about guests, through the real job."""
 
 import math
 
@@ -11,7 +11,7 @@ from ipam.models import IPAddress
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
 from netbox_proxsync.decisions import (
-    SyncGoingOn,
+    SyncInProgressError,
     ignore,
     manage_again,
     stop_ignoring,
@@ -125,7 +125,7 @@ def test_the_details_tell_nics_addresses_disks_and_what_was_ignored(pve, endpoin
     assert disk['size'] > 0
 
 
-def test_what_could_not_be_read_is_told_with_the_reason(pve, endpoint, sync):
+def test_what_could_not_be_read_is_reported_with_the_reason(pve, endpoint, sync):
     vmid = running_vm(pve)
     pve.agent_silent(vmid)
     sync(endpoint)
@@ -195,7 +195,7 @@ def test_what_the_endpoint_does_not_sync_is_skipped_and_says_why(pve, make_endpo
     assert {(guest.state, guest.reason) for guest in skipped} == {('skipped', 'The endpoint does not sync containers.')}
 
 
-def test_a_conflict_is_told_with_its_reason(pve, endpoint, make_endpoint, sync):
+def test_a_conflict_is_reported_with_its_reason(pve, endpoint, make_endpoint, sync):
     sync(endpoint)
     endpoint.enabled = False
     endpoint.save()
@@ -296,7 +296,7 @@ def test_after_stop_ignoring_the_guest_is_adopted_again_without_a_double(pve, en
 
 
 def test_no_other_guest_adopts_the_machine_of_one_that_is_no_longer_managed(pve, endpoint, sync):
-    """A container gets the id of a virtual machine that is a person's now."""
+    """A container gets the id of a virtual machine that is a user's now."""
     sync(endpoint)
     vmid = vmids(pve, 'qemu')[0]
     vm = vm_of(endpoint, vmid)
@@ -314,14 +314,14 @@ def test_stop_managing_waits_for_a_run_that_writes(pve, endpoint, sync, mode):
     sync(endpoint)
     make_run(endpoint, mode=mode, status='running', completed=None)
     guest = guest_of(endpoint, running_vm(pve))
-    with pytest.raises(SyncGoingOn, match='Lab'):
+    with pytest.raises(SyncInProgressError, match='Lab'):
         stop_managing([guest])
     assert Binding.objects.filter(unit=guest.key).exists()
     guest.refresh_from_db()
     assert not guest.ignored
 
 
-def test_a_disk_that_is_a_persons_is_left_changed_or_gone(pve, endpoint, sync):
+def test_a_disk_that_is_a_users_is_left_changed_or_gone(pve, endpoint, sync):
     sync(endpoint)
     vmid = running_vm(pve)
     pve.add_disk(vmid, 'scsi9', size='5G')
@@ -337,7 +337,7 @@ def test_a_disk_that_is_a_persons_is_left_changed_or_gone(pve, endpoint, sync):
     assert (disk.size, disk.name) == (1, 'Mine')
 
 
-def test_a_persons_disk_stays_a_persons_when_its_guest_is_let_go_of_and_synced_again(pve, endpoint, sync):
+def test_a_users_disk_stays_a_users_when_its_guest_is_let_go_of_and_synced_again(pve, endpoint, sync):
     sync(endpoint)
     guest = guest_of(endpoint, running_vm(pve))
     binding = Binding.objects.filter(kind='disk', unit=guest.key).first()
@@ -351,7 +351,7 @@ def test_a_persons_disk_stays_a_persons_when_its_guest_is_let_go_of_and_synced_a
     assert guest_of(endpoint, guest.vmid).state == 'in-sync'
 
 
-def test_a_disk_that_a_person_deleted_is_not_made_again(pve, endpoint, sync):
+def test_a_disk_that_a_user_deleted_is_not_made_again(pve, endpoint, sync):
     sync(endpoint)
     binding = Binding.objects.filter(kind='disk').first()
     stop_managing_object(binding)
@@ -360,7 +360,7 @@ def test_a_disk_that_a_person_deleted_is_not_made_again(pve, endpoint, sync):
     assert not VirtualDisk.objects.filter(pk=binding.object_id).exists()
 
 
-def test_an_interface_that_a_person_deleted_takes_its_parts_along(pve, endpoint, sync):
+def test_an_interface_that_a_user_deleted_takes_its_parts_along(pve, endpoint, sync):
     sync(endpoint)
     vmid = running_vm(pve)
     binding = Binding.objects.get(key=f'qemu/{vmid}/net0', kind='interface')
@@ -385,7 +385,7 @@ def test_what_is_managed_again_is_set_back(pve, endpoint, sync):
     assert VirtualDisk.objects.get(pk=binding.object_id).size == size
 
 
-def test_a_machine_with_a_persons_disk_is_not_deleted(pve, make_endpoint, sync):
+def test_a_machine_with_a_users_disk_is_not_deleted(pve, make_endpoint, sync):
     endpoint = make_endpoint(pve, missing_guests='delete', grace_days=0)
     sync(endpoint)
     vmid = running_vm(pve)

@@ -83,7 +83,7 @@ def test_a_required_custom_field_with_a_default_keeps_no_object_out(endpoint, sy
 
 
 @pytest.mark.parametrize('model', KINDS)
-def test_a_required_custom_field_without_a_default_is_told_once(pve, endpoint, sync, model):
+def test_a_required_custom_field_without_a_default_is_reported_once(pve, endpoint, sync, model):
     custom_field('owner_team', model, required=True)
     run = sync(endpoint)
     assert failures(run) == []
@@ -99,7 +99,7 @@ def test_a_required_custom_field_without_a_default_is_told_once(pve, endpoint, s
 
 
 @pytest.mark.parametrize('model', SHARED)
-def test_a_required_custom_field_of_a_shared_object_is_told_once(pve, endpoint, sync, model):
+def test_a_required_custom_field_of_a_shared_object_is_reported_once(pve, endpoint, sync, model):
     custom_field('owner_team', model, required=True)
     run = sync(endpoint)
     assert failures(run) == []
@@ -125,7 +125,7 @@ def test_machines_that_have_the_required_value_are_updated_and_the_others_told_o
     assert 'owner_team' in run.changes.get(action='conflict').reason
 
 
-def test_a_machine_whose_value_matches_no_more_is_told_once(pve, endpoint, sync):
+def test_a_machine_whose_value_matches_no_more_is_reported_once(pve, endpoint, sync):
     field = custom_field('asset', VirtualMachine, default='old')
     sync(endpoint)
     CustomField.objects.filter(pk=field.pk).update(validation_regex='^new')
@@ -137,7 +137,7 @@ def test_a_machine_whose_value_matches_no_more_is_told_once(pve, endpoint, sync)
     assert len(told(run, 'asset', 'has a default that is not valid')) == 1
 
 
-def test_a_unique_custom_field_with_a_default_is_told_once(endpoint, sync):
+def test_a_unique_custom_field_with_a_default_is_reported_once(endpoint, sync):
     custom_field('asset', VirtualMachine, unique=True, default='x')
     run = sync(endpoint)
     assert failures(run) == []
@@ -329,7 +329,7 @@ def test_a_custom_field_of_the_plugin_that_is_required_keeps_out_what_has_no_val
 # Custom validators
 
 
-def test_what_validators_refuse_for_one_reason_is_told_once(pve, endpoint, sync, settings):
+def test_what_validators_refuse_for_one_reason_is_reported_once(pve, endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualmachine': [{'tenant': {'required': True}}]}
     run = sync(endpoint)
     assert run.status == 'completed_with_errors'

@@ -108,7 +108,7 @@ class TestByAWorker:
         assert jobs.count() == before
 
     def test_a_sync_leaves_no_other_jobs_for_single_objects(self, worker, lab):
-        """Webhooks aside, which somebody has asked for: they are no jobs of NetBox, but tasks of the queue."""
+        """Webhooks aside, which a user has asked for: they are no jobs of NetBox, but tasks of the queue."""
         hook = Webhook.objects.create(name='Chat', payload_url='http://127.0.0.1:9/')
         rule = EventRule.objects.create(name='Names', event_types=['object_created'], action_object=hook)
         rule.object_types.add(ObjectType.objects.get_for_model(VirtualMachine))

@@ -3,7 +3,7 @@ Text that PostgreSQL cannot store, or that is no UTF-8, in whatever Proxmox VE a
 
 Tried: NUL, both halves of a surrogate pair alone, control characters, bytes that are no UTF-8 and control characters
 that are not escaped; in the middle and at the end of texts, and instead of them; in keys; in every text of every answer
-at once, in those of one kind of answer at a time, and in all texts that people or guests write.
+at once, in those of one kind of answer at a time, and in all texts that users or guests write.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.pve.answers import Answer
 pytestmark = pytest.mark.django_db
 
 BAD = '\x00\ud800\udfff\x01\x1b\x7f'
-# What people and guests write, in any answer.
+# What users and guests write, in any answer.
 WRITTEN = (
     'name', 'hostname', 'description', 'comments', 'comment', 'tags', 'pool', 'poolid', 'lock', 'hastate', 'host-name',
     'pretty-name', 'model', 'subject', 'issuer', 'kversion', 'alias', 'message', 'ostype', 'features', 'cpu', 'machine',
@@ -100,7 +100,7 @@ def stored_texts() -> str:
 
 
 @pytest.mark.parametrize('change', [in_the_middle, instead])
-def test_texts_that_people_and_guests_write_cost_no_run(pve, endpoint, sync, answering, change):
+def test_texts_that_users_and_guests_write_cost_no_run(pve, endpoint, sync, answering, change):
     answering(change, keys=WRITTEN)
     run = sync(endpoint)
     assert run.status == 'completed', run.error

@@ -147,7 +147,7 @@ def switch_port() -> Interface:
 
 
 @pytest.mark.parametrize('heir', [(), (guest(101, 'db'),)], ids=['nobody', 'another guest'])
-def test_an_address_that_a_person_gave_to_a_switch_stays_there_when_the_guest_loses_it(lab, heir):
+def test_an_address_that_a_user_gave_to_a_switch_stays_there_when_the_guest_loses_it(lab, heir):
     lab.sync(inventory(guest(100)))
     address, port = IPAddress.objects.get(), switch_port()
     lab.edit(vm(100), primary_ip4=None)
@@ -157,7 +157,7 @@ def test_an_address_that_a_person_gave_to_a_switch_stays_there_when_the_guest_lo
     assert address.assigned_object == port
 
 
-def test_an_interface_that_a_person_moved_to_another_machine_stays_when_its_nic_goes(lab):
+def test_an_interface_that_a_user_moved_to_another_machine_stays_when_its_nic_goes(lab):
     lab.sync(inventory(guest(100, ips=()), guest(101, 'db', ())))
     interface = vm(100).interfaces.get()
     assert lab.edit(interface, virtual_machine=vm(101), name='moved')
@@ -176,7 +176,7 @@ def test_a_users_address_stays_unassigned_when_the_nic_of_a_silent_guest_is_gone
     assert [interface.name for interface in vm(100).interfaces.all()] == ['net1']
 
 
-def test_a_lost_primary_address_is_told_alike_though_its_machine_is_renamed_in_the_same_run(lab):
+def test_a_lost_primary_address_is_reported_alike_though_its_machine_is_renamed_in_the_same_run(lab):
     lab.sync(inventory(guest(100, ips=('10.0.0.5/24', '10.0.0.6/24'))))
     machine = vm(100)
     chosen = IPAddress.objects.exclude(pk=machine.primary_ip4_id).get()

@@ -78,7 +78,7 @@ class TestCheck:
         assert all(vm.custom_field_data['vmid'] for vm in VirtualMachine.objects.all())
         assert 'repaired' not in check('--repair')[1]
 
-    def test_a_custom_field_of_another_type_is_a_persons_to_mend(self, endpoint):
+    def test_a_custom_field_of_another_type_is_for_a_user_to_repair(self, endpoint):
         CustomField.objects.filter(name='vmid').update(type='text')
         text = check('--repair')[1]
         assert 'has the type "text", and "integer" is needed' in troubles(text)[0]

@@ -70,7 +70,7 @@ class TestFile:
     def test_values(self, text, value):
         assert parse(f'export PROXMOX_NODE_a_HOST={text}').nodes[0]['host'] == value
 
-    def test_bad_lines_are_told_by_their_number_and_nothing_of_them_is_repeated(self):
+    def test_bad_lines_are_reported_by_their_number_and_nothing_of_them_is_repeated(self):
         text = f'nonsense {MARKER}\n\nPROXMOX_NODE_a_TOKEN_SECRET="{MARKER}\nPROXMOX_NODE_a_SSH_PORT={MARKER}\n'
         file = parse(text)
         told = [str(error) for error in file.errors]
@@ -106,7 +106,7 @@ class TestImport:
 
     def test_a_dry_run_says_what_it_would_make_and_makes_nothing(self, env):
         text = self.call(env(node('pve1', '10.0.0.1')))
-        assert 'Would make:' in text
+        assert 'Would create:' in text
         assert 'endpoint "Prod" for 10.0.0.1:8006, token netbox@pve!sync' in text
         assert 'site "Main Datacenter"' in text
         for model in (ProxmoxEndpoint, Site, Cluster, DeviceType, Manufacturer, ObjectChange):

@@ -27,7 +27,7 @@ def command(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_preview_tells_that_changes_are_pending_and_writes_nothing(endpoint):
+def test_preview_reports_that_changes_are_pending_and_writes_nothing(endpoint):
     status, text = command('Lab', '--preview')
     assert status == 2
     assert 'create   vm' in text
@@ -148,7 +148,7 @@ def test_a_disabled_endpoint_is_not_synced(endpoint):
     assert not endpoint.runs.exists()
 
 
-def test_an_unknown_endpoint_is_told_with_those_that_there_are(endpoint):
+def test_an_unknown_endpoint_is_reported_with_those_that_there_are(endpoint):
     with pytest.raises(CommandError, match='There are: "Lab"') as caught:
         call_command('proxsync_sync', 'Nonsense')
     assert caught.value.returncode == 1

@@ -96,7 +96,7 @@ def test_without_a_host_it_is_refused_once():
         ('root@pam!a!b', 'not a token ID'),
     ],
 )
-def test_a_wrong_token_id_is_told_with_what_is_right(entered, told):
+def test_a_wrong_token_id_is_reported_with_what_is_right(entered, told):
     message = errors_of(token_id=entered)['token_id'][0]
     assert told in message
     assert 'user@realm!name' in message
@@ -173,10 +173,10 @@ def test_filters_are_stored_in_one_form(name, entered, stored):
 @pytest.mark.parametrize(
     ('name', 'entered', 'told'),
     [
-        ('include_guests', 'colour:red', '"colour:red" is no filter'),
+        ('include_guests', 'colour:red', '"colour:red" is not a valid filter'),
         ('exclude_guests', 'tag:', 'nothing follows'),
         ('ignored_prefixes', '172.17.0.1/16', 'has host bits set'),
-        ('ignored_prefixes', 'lan', '"lan" is no prefix'),
+        ('ignored_prefixes', 'lan', '"lan" is not a valid prefix'),
     ],
 )
 def test_what_is_no_filter_is_refused(name, entered, told):
@@ -261,7 +261,7 @@ def test_a_deletion_takes_the_rows_along_without_reading_them(how):
         assert all(sql.startswith('DELETE') for sql in touched[:1])
 
 
-def test_what_will_be_deleted_is_told_by_number(client):
+def test_what_will_be_deleted_is_reported_by_number(client):
     endpoint = make_endpoint()
     fill(endpoint, 3, 2)
     client.force_login(User.objects.create_superuser('root'))
@@ -272,12 +272,12 @@ def test_what_will_be_deleted_is_told_by_number(client):
     assert '1 sync run' in text
 
 
-def test_a_run_tells_how_long_it_took_and_how_much_it_found():
+def test_a_run_reports_how_long_it_took_and_how_much_it_found():
     run = make_run(make_endpoint())
     assert run.duration.total_seconds() == 7
     assert (run.total_changes, run.conflicts) == (6, 1)
     assert SyncRun(endpoint=run.endpoint, mode='sync').duration is None
 
 
-def test_every_kind_of_object_has_a_name_for_people():
+def test_every_kind_of_object_has_a_name_for_users():
     assert [value for value, _label in KindChoices] == list(KINDS)

@@ -349,7 +349,7 @@ class TestAsSomebodyWhoMayViewAndChange:
                 assert f'{endpoint.get_absolute_url()}{name}/' not in page
             assert server.received == []
 
-    def test_nor_by_get_whoever_asks(self, endpoint, admin):
+    def test_nor_by_get_for_any_user(self, endpoint, admin):
         with serving(speaking_http) as server:
             ProxmoxEndpoint.objects.update(hosts=[server.host], tls_mode='off')
             for name in ('test', 'preview', 'sync', 'ssh_host_keys'):

@@ -127,7 +127,7 @@ def export(name: str, code: str):
 
 class TestFrontDoor:
     @pytest.mark.parametrize('attempt', ATTEMPTS.values(), ids=ATTEMPTS.keys())
-    def test_an_export_template_of_somebody_who_may_view_changes_nothing(self, endpoint, attempt):
+    def test_an_export_template_of_a_user_who_may_view_changes_nothing(self, endpoint, attempt):
         user = User.objects.create_user('eve')
         for model in (ProxmoxEndpoint, Binding, ProxmoxGuest, SyncRun, SyncChange, ExportTemplate):
             allow(user, model, 'view')

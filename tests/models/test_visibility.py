@@ -139,7 +139,7 @@ def planned(pve, endpoint, sync, tenant, hidden, shown):
     search_backend.cache(list(ProxmoxGuest.objects.all()))
 
 
-def test_nothing_is_told_of_the_machines_of_others(user, endpoint, planned):
+def test_nothing_is_reported_about_machines_of_others(user, endpoint, planned):
     read = read_all(user, endpoint)
     assert leaks(read) == []
     told = [url for url, text in read.items() if SEEN in text]
@@ -158,7 +158,7 @@ def test_an_administrator_reads_all(admin_user, endpoint, planned, hidden):
     assert any(message['subject'] == f'qemu/{hidden}' for message in run.messages_for(admin_user))
 
 
-def test_the_log_of_a_job_tells_nothing_of_single_machines(planned, hidden):
+def test_the_log_of_a_job_reports_nothing_of_single_machines(planned, hidden):
     run = SyncRun.objects.get(mode='preview')
     about = next(message for message in run.messages if message['subject'] == f'qemu/{hidden}')
     log = '\n'.join(entry['message'] for entry in run.job.log_entries)
@@ -210,7 +210,7 @@ def test_a_conflict_with_a_hidden_machine_does_not_name_it(user, pve, endpoint, 
     assert MARKER in guest.reason
     assert leaks(read_all(user, endpoint)) == []
     found = ProxmoxGuest.objects.restrict(user, 'view').get(pk=guest.pk)
-    assert found.shown_reason.startswith('You may not view all machines')
+    assert found.shown_reason.startswith('Details are hidden')
     # Guessing terms must not reveal it either.
     guess = f'{{ proxsync_guest_list(filters: {{reason: {{i_contains: "{MARKER}"}}}}) {{ vmid }} }}'
     client = Client()

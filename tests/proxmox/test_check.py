@@ -51,7 +51,7 @@ def test_a_stand_alone_host(standin):
     assert failed(report) == {}
 
 
-def test_a_restricted_token_works_and_is_told_what_it_lacks(standin):
+def test_a_restricted_token_works_and_its_missing_privileges_are_reported(standin):
     pve = standin('pve-9.2.11-cluster-restricted-token')
     report = check(connection(pve))
     assert (report.connected, report.ok) == (True, False)

@@ -163,7 +163,7 @@ class TestConnections:
                 assert proxmox.version().text == '9.2.11'
             assert names['asked'] == ['pve.example.com']
             assert (server.connections, other.connections) == (1, 0)
-            # Every new connection is checked anew.
+            # Every new connection is checked again.
             proxmox = client(f'pve.example.com:{server.port}', leaf, policy=DENIED)
             with proxmox, pytest.raises(AddressNotAllowedError, match=r'its address 127\.0\.0\.2'):
                 proxmox.version()

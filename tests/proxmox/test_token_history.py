@@ -75,7 +75,7 @@ class TestWhileReading:
         assert is_unknown(guest_of(inventory, 102).config)
 
     @pytest.mark.parametrize('path', ['/access/permissions', '/access/acl'])
-    def test_that_it_holds_still_must_be_told(self, pve, path):
+    def test_that_it_holds_still_must_be_known(self, pve, path):
         pve.before('/cluster/resources', lambda: pve.fail(path, 500, 'got timeout'))
         pve.slow('/cluster/resources', 0, times=1)
         assert is_unknown(read(pve).guests_incomplete)
@@ -105,7 +105,7 @@ class TestBetweenReads:
             ('VM.GuestAgent.*', '/', 'VM.GuestAgent.Audit on /vms'),
         ],
     )
-    def test_a_lost_privilege_is_told_with_its_day_and_the_command(self, pve, privilege, path, told):
+    def test_a_lost_privilege_is_reported_with_its_day_and_the_command(self, pve, privilege, path, told):
         history = self.remembered(pve)
         pve.revoke(privilege, path)
         inventory = read_again(pve, history)
@@ -145,7 +145,7 @@ class TestBetweenReads:
         assert ('VM.Monitor', '/vms') in history.rights
         assert 'no longer' not in messages(read_again(standin(version='9.2.11', vms=1), history))
 
-    def test_the_connection_test_tells_it_as_well(self, pve):
+    def test_the_connection_test_reports_it_as_well(self, pve):
         history = self.remembered(pve)
         pve.revoke('VM.Audit')
         lines = {line.label: line for line in check(connection(pve), history).checks}

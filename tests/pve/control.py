@@ -1,5 +1,5 @@
 """
-The same operations over HTTP, for tests in other processes and for people who play with the demo.
+The same operations over HTTP, for tests in other processes and for users who play with the demo.
 
     POST /control/OPERATION   {"argument": value, ...}, or [positional, ...]  ->  {"result": ...}
     GET  /control/log         the requests so far; ?glob=/nodes/*
@@ -35,7 +35,7 @@ class Control:
             return web.json_response({'result': [dataclasses.asdict(call) for call in calls]})
         if request.method == 'GET' and name == 'state':
             return web.json_response({'result': self._state()})
-        # A page in somebody's browser can send forms to this port, but no JSON.
+        # A page in a user's browser can send forms to this port, but no JSON.
         if request.method != 'POST' or request.content_type != 'application/json':
             return web.json_response({'error': 'POST the arguments as application/json'}, status=405)
         if name == 'clear_log':

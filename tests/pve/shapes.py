@@ -45,7 +45,7 @@ NOT_YET: Mapping[int, frozenset[tuple[str, str]]] = {
         }
     )
 }
-# Settings that the recorded servers have in every row, because somebody set them there.
+# Settings that the recorded servers have in every row, because a user set them there.
 SETTINGS: Mapping[str, frozenset[str]] = {
     '/cluster/ha/resources': frozenset({'comment', 'group', 'max_relocate', 'max_restart', 'failback'}),
     '/cluster/options': frozenset(

@@ -41,16 +41,16 @@ def answers(user: User | None, pk: int) -> list[tuple[int, str]]:
     return [(answer.status_code, answer.get('location', '').replace(str(pk), 'PK')) for answer in got]
 
 
-def test_nobody_logged_in_sees_no_difference(run):
+def test_a_visitor_without_login_sees_no_difference(run):
     assert answers(None, run.pk) == answers(None, NOBODY)
 
 
-def test_somebody_without_permissions_sees_no_difference(run, user):
+def test_a_user_without_permissions_sees_no_difference(run, user):
     assert answers(user, run.pk) == answers(user, NOBODY)
     assert answers(user, run.pk)[0] == (404, '')
 
 
-def test_somebody_with_permissions_for_another_endpoint_sees_no_difference(run, user):
+def test_a_user_with_permissions_for_another_endpoint_sees_no_difference(run, user):
     other = make_endpoint('Other')
     allow(user, ProxmoxEndpoint, 'sync', {'pk': other.pk})
     allow(user, SyncRun, 'view', {'endpoint': other.pk})
@@ -58,12 +58,12 @@ def test_somebody_with_permissions_for_another_endpoint_sees_no_difference(run, 
     assert [status for status, _location in answers(user, run.pk)] == [404, 404, 404]
 
 
-def test_somebody_who_may_view_it_is_told_that_this_is_not_enough(run, user):
+def test_permission_to_view_is_not_enough(run, user):
     allow(user, SyncRun, 'view')
     assert [status for status, _location in answers(user, run.pk)] == [403, 403, 403]
 
 
-def test_somebody_who_may_sync_the_endpoint_cancels_it(run, user):
+def test_a_user_who_may_sync_the_endpoint_cancels_it(run, user):
     allow(user, ProxmoxEndpoint, 'sync')
     assert [status for status, _location in answers(user, run.pk)] == [302, 302, 200]
     run.refresh_from_db()

@@ -45,7 +45,7 @@ def numbers_given(model: type[Model]) -> int:
 
 
 class Person:
-    """Somebody with a browser."""
+    """A user with a browser."""
 
     def __init__(self):
         self.client = Client()
@@ -138,7 +138,7 @@ class TestRunning:
         outcomes = {outcome: set() for outcome in ('applied', 'cancelled')}
         for change in run.changes.all():
             outcomes[change.outcome].add(change.unit)
-        # Every change is told of, and every guest is whole or not there.
+        # Every change is reported of, and every guest is whole or not there.
         assert run.changes.count() == planned
         assert outcomes['applied']
         assert outcomes['cancelled']
@@ -151,7 +151,7 @@ class TestRunning:
             if key in outcomes['applied']:
                 assert (guest.state, guest.virtual_machine is None) == ('in-sync', False)
             else:
-                assert (guest.state, guest.reason) == ('new', 'The run was cancelled before it came to this.')
+                assert (guest.state, guest.reason) == ('new', 'The run was cancelled before this change.')
         # NetBox's jobs for its search index, behind which the next run would wait.
         django_rq.get_queue('default').empty()
         again = person.wait(person.sync(endpoint))

@@ -1,4 +1,4 @@
-"""What one run may take away without a person's word; through the real job against a stand-in Proxmox."""
+"""What one run may take away without a user's word; through the real job against a stand-in Proxmox."""
 
 from datetime import timedelta
 
@@ -37,11 +37,11 @@ def test_a_refused_run_says_what_it_would_take_of_how_many_and_what_to_do(pve, e
     assert run.status == 'refused'
     assert run.error.startswith('This run would retire 6 of 12 virtual machines. That is more than the change limit of')
     assert 'check the hosts of the endpoint and the privileges of its token' in run.error
-    assert run.error.endswith('let this run through.')
+    assert run.error.endswith('approve this run.')
     assert VirtualMachine.objects.filter(status='decommissioning').count() == 0
 
 
-def test_the_deletion_of_many_retired_guests_waits_for_a_persons_word(pve, endpoint, sync):
+def test_the_deletion_of_many_retired_guests_waits_for_a_users_word(pve, endpoint, sync):
     sync(endpoint)
     for vmid in vmids(pve)[:5]:
         pve.delete(vmid)

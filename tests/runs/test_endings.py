@@ -20,7 +20,7 @@ from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.metrics import ProxSyncCollector
 from netbox_proxsync.models import SyncRun
 from netbox_proxsync.runs.application import is_quiet
-from netbox_proxsync.runs.stored_plans import NotAppliable, check_appliable
+from netbox_proxsync.runs.stored_plans import PlanNotApplicableError, check_appliable
 
 pytestmark = pytest.mark.django_db
 
@@ -101,7 +101,7 @@ def test_an_applied_plan_that_is_refused_in_part_ends_with_errors_and_is_not_app
     settings.CUSTOM_VALIDATORS = TENANT
     run = SyncJob.enqueue_plan(preview, None, immediate=True)
     assert run.status == 'completed_with_errors'
-    with pytest.raises(NotAppliable, match='applied already'):
+    with pytest.raises(PlanNotApplicableError, match='applied already'):
         check_appliable(preview)
 
 
@@ -109,7 +109,7 @@ def test_a_plan_is_too_old_after_a_run_with_errors(endpoint, sync, settings):
     preview = sync(endpoint, 'preview')
     settings.CUSTOM_VALIDATORS = TENANT
     sync(endpoint)
-    with pytest.raises(NotAppliable, match='has changed NetBox since'):
+    with pytest.raises(PlanNotApplicableError, match='has changed NetBox since'):
         check_appliable(preview)
 
 
@@ -130,7 +130,7 @@ def test_event_rules_and_metrics_tell(some_refused):
     assert metric('last_run_errors')['Lab'] >= 3
 
 
-def test_who_started_it_is_told(endpoint, sync, settings):
+def test_the_user_who_started_it_is_notified(endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = TENANT
     user = get_user_model().objects.create_superuser('alice', password='alice')
     sync(endpoint, user=user)

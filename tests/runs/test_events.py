@@ -141,7 +141,7 @@ class TestRunEvents:
         deliver(lambda: find_dead(SyncRun.objects.active()))
         assert 'has died' in receiver.posted[0]['data']['run']['error']
 
-    def test_a_notification_group_is_told_and_a_condition_asked(self, endpoint, sync, deliver):
+    def test_a_notification_group_is_reported_and_a_condition_asked(self, endpoint, sync, deliver):
         group = NotificationGroup.objects.create(name='Operators')
         user = User.objects.create_user('alice')
         group.users.add(user)

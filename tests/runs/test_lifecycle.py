@@ -8,7 +8,7 @@ from core.models import Job
 from django.db import connections
 from django.utils import timezone
 
-from netbox_proxsync.jobs import AlreadyRunning, ScheduleJob, SyncJob
+from netbox_proxsync.jobs import AlreadyRunningError, ScheduleJob, SyncJob
 from netbox_proxsync.models import SyncChange, SyncRun
 from netbox_proxsync.runs.lifecycle import LOCK_CLASS, prune
 
@@ -51,7 +51,7 @@ def test_that_a_worker_has_died_is_in_the_log_of_the_one_that_finds_it(endpoint,
 
 def test_a_run_that_is_being_worked_on_is_waited_for(endpoint, sync, working):
     running = make_run(endpoint, status='running', completed=None)
-    with pytest.raises(AlreadyRunning) as caught:
+    with pytest.raises(AlreadyRunningError) as caught:
         sync(endpoint)
     assert caught.value.run == running
     running.refresh_from_db()
@@ -66,7 +66,7 @@ def test_a_job_that_finds_the_lock_taken_ends_and_says_so(endpoint, sync, workin
 
 def test_a_queued_run_whose_job_was_deleted_is_dead_after_a_while(endpoint, sync):
     lost = make_run(endpoint, status='queued', started=None, completed=None)
-    with pytest.raises(AlreadyRunning):
+    with pytest.raises(AlreadyRunningError):
         sync(endpoint)
     SyncRun.objects.filter(pk=lost.pk).update(created=timezone.now() - timedelta(minutes=5))
     assert sync(endpoint).status == 'completed'

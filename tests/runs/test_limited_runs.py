@@ -113,7 +113,7 @@ def test_a_guest_that_is_gone_is_retired_and_no_other(pve, endpoint, sync, one):
     ]
 
 
-def test_a_guest_that_nobody_has_fails_the_run_and_one_of_several_is_told(endpoint, sync, one, admin_client):
+def test_a_guest_that_does_not_exist_fails_the_run_and_one_of_several_is_reported(endpoint, sync, one, admin_client):
     run = sync(endpoint, vmids=[999])
     assert (run.status, run.error) == ('failed', 'Proxmox has none of these guests: 999.')
     page = admin_client.get(run.get_absolute_url()).content.decode()
@@ -159,7 +159,7 @@ def test_a_limited_preview_can_be_applied(pve, endpoint, sync, one):
     assert guest_of(endpoint, one).state == 'in-sync'
 
 
-def test_a_plan_that_is_older_than_a_limited_look_at_its_guests_tells_nothing_of_them(pve, endpoint, sync, one):
+def test_a_plan_that_is_older_than_a_limited_look_at_its_guests_reports_nothing_of_them(pve, endpoint, sync, one):
     sync(endpoint)
     pve.rename(one, 'chosen')
     for older, newer in ((None, [one]), ([one], [one])):
@@ -197,11 +197,11 @@ def test_nodes_are_read_for_who_they_are_and_stay_as_they_are(pve, make_endpoint
     assert vm_of(endpoint, one).device.name == node
 
 
-def test_an_ignored_guest_is_left_alone_and_the_run_says_so(pve, endpoint, sync, one):
+def test_an_ignored_guest_is_left_unchanged_and_the_run_says_so(pve, endpoint, sync, one):
     sync(endpoint)
     ProxmoxGuest.objects.filter(vmid=one).update(ignored=True)
     pve.rename(one, 'renamed')
     run = sync(endpoint, vmids=[one])
     assert (run.status, written(run)) == ('completed', [])
     (told,) = (message for message in run.messages if message['subject'] == f'qemu/{one}')
-    assert 'leave it alone' in told['message']
+    assert 'Excluded from synchronization by a user' in told['message']

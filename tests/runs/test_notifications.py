@@ -39,7 +39,7 @@ def told(user) -> list[tuple]:
 
 
 @pytest.mark.parametrize('mode', ['preview', 'sync'])
-def test_who_started_a_run_is_told_once_that_it_has_ended(endpoint, sync, mode):
+def test_the_user_who_started_a_run_is_notified_once_of_its_end(endpoint, sync, mode):
     user = user_with('starter', SyncRun)
     run = sync(endpoint, mode=mode, user=user)
     assert told(user) == [(run, 'job_completed')]
@@ -57,7 +57,7 @@ def test_of_a_failure_as_well(pve, endpoint, sync):
     assert (run.status, told(user)) == ('failed', [(run, 'job_errored')])
 
 
-def test_who_may_not_view_runs_is_led_to_the_endpoint_and_told_anew_each_time(endpoint, sync):
+def test_without_permission_to_view_runs_the_notification_links_to_the_endpoint(endpoint, sync):
     user = user_with('starter', ProxmoxEndpoint)
     sync(endpoint, user=user)
     Notification.objects.update(read='2026-01-01T00:00:00Z')
@@ -69,7 +69,7 @@ def test_who_may_not_view_runs_is_led_to_the_endpoint_and_told_anew_each_time(en
     assert told(stranger) == []
 
 
-def test_subscribers_are_told_of_failures_that_nobody_started(pve, endpoint, sync):
+def test_subscribers_are_notified_of_failures_of_scheduled_runs(pve, endpoint, sync):
     subscriber, outsider = user_with('subscriber', SyncRun, ProxmoxEndpoint), User.objects.create_user(username='out')
     for user in (subscriber, outsider):
         Subscription.objects.create(user=user, object=endpoint)

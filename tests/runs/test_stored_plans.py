@@ -1,4 +1,4 @@
-"""Plans that are stored and applied later: refused ones that a person lets through, and previews."""
+"""Plans that are stored and applied later: refused ones that a user lets through, and previews."""
 
 from datetime import timedelta
 from html import unescape
@@ -17,7 +17,7 @@ from virtualization.models import VirtualMachine
 from netbox_proxsync.decisions import ignore, stop_managing_object
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import PlannedBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from netbox_proxsync.runs.stored_plans import NotAppliable, StoredPlan, check_appliable
+from netbox_proxsync.runs.stored_plans import PlanNotApplicableError, StoredPlan, check_appliable
 
 pytestmark = pytest.mark.django_db
 
@@ -78,7 +78,7 @@ def test_half_the_guests_gone_is_let_through_once(refused, endpoint, sync, apply
     assert retired().count() == 6
     assert run.changes.filter(action='retire', outcome='applied').count() == 6
     assert f'(plan of run {refused.pk})' in ObjectChange.objects.filter(request_id=run.request_id).first().message
-    with pytest.raises(NotAppliable, match='applied already'):
+    with pytest.raises(PlanNotApplicableError, match='applied already'):
         apply(refused)
     assert not sync(endpoint).changes.exists()
 
@@ -111,12 +111,12 @@ def test_a_plan_that_is_older_than_another_sync_is_not_applied(refused, endpoint
     endpoint.change_limit = 100
     endpoint.save()
     newer = sync(endpoint)
-    with pytest.raises(NotAppliable, match=f'Run {newer.pk} has changed NetBox'):
+    with pytest.raises(PlanNotApplicableError, match=f'Run {newer.pk} has changed NetBox'):
         apply(refused)
 
 
 def test_a_run_without_a_waiting_plan_has_nothing_to_apply(endpoint, sync):
-    with pytest.raises(NotAppliable, match='no plan'):
+    with pytest.raises(PlanNotApplicableError, match='no plan'):
         check_appliable(sync(endpoint))
 
 
@@ -136,7 +136,7 @@ def test_a_preview_applied_is_the_same_as_a_sync(pve, endpoint, make_endpoint, s
     assert not sync(endpoint).changes.exists()
 
 
-def test_what_people_have_decided_since_the_preview_is_heeded(standin, make_endpoint, sync, apply):
+def test_what_users_have_decided_since_the_preview_is_heeded(standin, make_endpoint, sync, apply):
     pve = standin(nodes=1, vms=4, containers=0, templates=0, seed=3)
     endpoint = make_endpoint(pve)
     unmade, ignored, own, other = sorted(guest.vmid for guest in pve.cluster.guests.values())
@@ -154,7 +154,7 @@ def test_what_people_have_decided_since_the_preview_is_heeded(standin, make_endp
     assert left == {
         f'qemu/{unmade}': 'A user has set this guest to be ignored.',
         f'qemu/{ignored}': 'A user has set this guest to be ignored.',
-        f'qemu/{own}': 'A person has taken it over.',
+        f'qemu/{own}': 'The object was set to unmanaged by a user.',
     }
     assert set(endpoint.guests.filter(ignored=True).values_list('state', flat=True)) == {'ignored'}
 
@@ -167,15 +167,15 @@ def test_parts_of_a_preview_are_applied_one_after_the_other(endpoint, sync, appl
     assert VirtualMachine.objects.count() == 2
     assert set(run.changes.values_list('unit', flat=True)) == {'', *units[:2]}
     assert sum(run.counts['vm'].values()) == 2
-    with pytest.raises(NotAppliable, match='applied already'):
+    with pytest.raises(PlanNotApplicableError, match='applied already'):
         apply(preview, units[1:3])
     apply(preview, units[2:])
     assert VirtualMachine.objects.count() == 12
     assert not sync(endpoint).changes.exists()
 
 
-def test_a_part_that_is_not_in_the_plan_is_told(endpoint, sync, apply):
-    with pytest.raises(NotAppliable, match='no changes of: qemu/9999'):
+def test_a_part_that_is_not_in_the_plan_is_reported(endpoint, sync, apply):
+    with pytest.raises(PlanNotApplicableError, match='no changes of: qemu/9999'):
         apply(sync(endpoint, mode='preview'), ['qemu/9999'])
 
 
@@ -221,7 +221,7 @@ def test_it_takes_the_permission_to_let_a_refused_run_through(refused):
     assert refused.refusal.splitlines()[0] in unescape(confirmation)
     assert f'Make all {refused.total_changes - refused.conflicts} changes' in confirmation
     html = client.get(page).content.decode()
-    assert 'Let this run through' in html
+    assert 'Approve this run' in html
     assert 'takes the permission' not in html
     answer = client.post(url)
     run = SyncRun.objects.get(applies=refused)

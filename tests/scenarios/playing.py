@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from django.db import models, transaction
 from hypothesis import HealthCheck, Phase, note, settings
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.strategies import SearchStrategy
 
 from netbox_proxsync.proxmox.inventory import Inventory
 
@@ -62,6 +63,29 @@ class Stage(RuleBasedStateMachine):
     def a_run(self):
         note(str(done := self.lab.sync(inv := self.inventory)))
         self.complete = None if done.left else inv
+
+
+def stage_with_faults(faults: SearchStrategy, blinded: Callable[..., Inventory]) -> type[Stage]:
+    """
+    A stage on which some reads fail.
+
+    Args:
+        faults: What cannot be read.
+        blinded: Called with an inventory and a fault; returns the inventory of the same cluster with that fault.
+    """
+
+    class StageWithFaults(Stage):
+        @rule(broken=faults)
+        def a_run_that_cannot_read_everything(self, broken):
+            note(str(self.lab.sync(blinded(self.inventory, broken))))
+            self.complete = None
+
+        @precondition(lambda self: self.complete)
+        @rule(broken=faults)
+        def nothing_changes_by_becoming_unreadable(self, broken):
+            self.lab.check_blind(self.complete, blinded(self.complete, broken))
+
+    return StageWithFaults
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 """
-Rounds of syncs against the real NetBox, with a person's edits between them, watched by someone who trusts nobody.
+Rounds of syncs against the real NetBox, with a user's edits between them, watched by someone who trusts nobody.
 
 `Lab` remembers, from what the database holds before and after each step and from nothing else, who made each object and
 who wrote each value last. So what a sync may do is judged without the plugin's own bookkeeping.
@@ -58,7 +58,7 @@ type Photo = dict[Object, dict[str, object]]
 
 
 def photograph() -> Photo:
-    """Every value of every object that a person or a sync might have written."""
+    """Every value of every object that a user or a sync might have written."""
     photo = {}
     for model in WATCHED:
         names = [field.attname for field in model._meta.concrete_fields if field.attname not in UNWATCHED]
@@ -204,7 +204,7 @@ class Lab:
         with CaptureQueriesContext(connection) as queries, transaction.atomic():
             again = self.run(inv)
             transaction.set_rollback(True)
-        # What could not be done is told again; a machine that was made tells only now what it lacks.
+        # What could not be done is reported again; a machine that was made tells only now what it lacks.
         assert set(done.left) <= set(again.left), f'not the same twice:{told_of}\nthen\n{again}'
         more = {left[3] for left in again.left if left not in done.left}
         assert more <= {'skipped'}, f'not the same twice:{told_of}\nthen\n{again}'
@@ -254,7 +254,7 @@ class Lab:
                     self.authors[*key, name] = who
 
     def settle_authors(self, after: Photo):
-        """A person's value that Proxmox has come to want as well is no longer only the person's."""
+        """A user's value that Proxmox has come to want as well is no longer only the user's."""
         for bound in Binding.objects.filter(endpoint=self.endpoint):
             key = (f'{bound.object_type.app_label}.{bound.object_type.model}', bound.object_id)
             for name, value in after.get(key, {}).items():
@@ -262,7 +262,7 @@ class Lab:
                 if value == (agreed.get('pk') if isinstance(agreed, dict) else agreed):
                     self.authors[*key, name] = 'sync'
 
-    # A person
+    # A user
 
     def edit(self, instance: models.Model, **values) -> bool:
         """Save an object as NetBox's forms do. Whether NetBox took it."""
@@ -280,7 +280,7 @@ class Lab:
         return self.edit(instance)
 
     def place(self, what: str) -> models.Model:
-        """Where a person puts machines: a cluster, a role or a tenant of their own."""
+        """Where a user puts machines: a cluster, a role or a tenant of their own."""
         found = self.places.get(what)
         if found is None:
             kind = ClusterType.objects.get_or_create(name='By hand', slug='by-hand')[0]
@@ -309,7 +309,7 @@ class Lab:
         return True
 
     def all(self) -> Iterator[models.Model]:
-        """Every object that a person might take, in an order that does not change."""
+        """Every object that a user might take, in an order that does not change."""
         for model in (VirtualMachine, VMInterface, VirtualDisk, IPAddress, MACAddress, Device, Interface, VLAN):
             yield from model.objects.order_by('pk')
 

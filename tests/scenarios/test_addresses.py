@@ -315,7 +315,7 @@ def test_a_user_who_gives_it_to_a_guest_of_the_other_endpoint_settles_it(pve, en
     assert written(sync(two)) == []
 
 
-def test_a_guest_that_comes_back_after_its_address_was_given_away_is_told_so(
+def test_a_guest_that_comes_back_after_its_address_was_given_away_has_the_reason(
     pve, endpoint, standin, make_endpoint, sync
 ):
     make_vm(pve, 928, '10.0.0.28/24')
@@ -498,7 +498,7 @@ def test_a_cloud_init_address_that_no_guest_had_goes_at_once_when_the_configurat
     assert written(sync(endpoint)) == []
 
 
-def test_what_the_agent_told_stays_when_the_guest_is_off_though_cloud_init_asks_for_something_else(pve, endpoint, sync):
+def test_what_the_agent_reported_stays_when_the_guest_is_off_whatever_cloud_init_asks_for(pve, endpoint, sync):
     make_vm(pve, 907, running=False, **WISH, **DRIVE)
     sync(endpoint)
     pve.start(907)

@@ -65,7 +65,7 @@ def test_the_only_rule_that_sets_a_value_is_deleted(endpoint, sync, web):
     assert not sync(endpoint).changes.exists()
 
 
-def test_another_rule_takes_over_and_else_the_endpoint(endpoint, sync, web, app):
+def test_another_rule_applies_or_otherwise_the_endpoint(endpoint, sync, web, app):
     make_rule('Later', role=app, weight=200)
     make_rule('First', role=web, weight=100).delete()
     rule = make_rule('First', role=web, weight=100)
@@ -144,7 +144,7 @@ def test_the_page_says_how_many_guests_are_affected(endpoint, sync, web, app, ad
     assert MappingRule.objects.count() == 4
 
 
-def test_a_user_is_told_of_the_guests_that_they_may_view(endpoint, sync, web, client):
+def test_users_are_notified_of_guests_that_they_may_view(endpoint, sync, web, client):
     rule = make_rule('All', role=web)
     sync(endpoint)
     user = User.objects.create_user(username='bob', password='bob')

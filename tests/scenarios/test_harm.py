@@ -84,7 +84,7 @@ def test_notes_of_several_lines_that_went_through_netboxs_form_are_nobodys_edit(
     assert vm_of(endpoint, vmid).comments == 'First\nChanged in Proxmox'
 
 
-def test_emptied_tags_and_notes_are_emptied_and_a_persons_stay(pve, endpoint, sync):
+def test_emptied_tags_and_notes_are_emptied_and_a_users_stay(pve, endpoint, sync):
     mine, theirs = vmids(pve, 'qemu')[:2]
     for vmid in (mine, theirs):
         pve.set_tags(vmid, 'one')
@@ -263,7 +263,7 @@ def test_an_object_deleted_by_hand_is_made_again(pve, endpoint, sync):
     assert written(sync(endpoint)) == []
 
 
-def test_what_a_person_entered_in_an_object_of_ours_is_not_deleted_with_it(pve, endpoint, sync):
+def test_what_a_user_entered_in_an_object_of_ours_is_not_deleted_with_it(pve, endpoint, sync):
     endpoint.missing_guests, endpoint.grace_days = 'delete', 0
     endpoint.save()
     sync(endpoint)
@@ -397,7 +397,7 @@ def lose_addresses(pve, vmid: int, key: str = 'net0', *left: str):
 
 
 @pytest.mark.parametrize('policy', ['delete', 'unassign'])
-def test_an_address_that_a_person_chose_as_primary_stays_when_the_guest_loses_it(pve, endpoint, sync, policy):
+def test_an_address_that_a_user_chose_as_primary_stays_when_the_guest_loses_it(pve, endpoint, sync, policy):
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(
         missing_addresses=policy, missing_address_reads=1, change_limit=100
     )
@@ -413,7 +413,10 @@ def test_an_address_that_a_person_chose_as_primary_stays_when_the_guest_loses_it
         run = sync(endpoint)
         (change,) = run.changes.all()
         assert (change.action, change.object) == ('conflict', chosen)
-        assert f'somebody chose it as the primary IPv4 address of qemu/{vmid}, so it stays' in change.reason
+        assert (
+            f'a user chose the address as the primary IPv4 address of qemu/{vmid}, so it is left unchanged'
+            in change.reason
+        )
     vm.refresh_from_db()
     chosen.refresh_from_db()
     assert (vm.primary_ip4, chosen.assigned_object) == (chosen, vm.interfaces.get(name='net0'))
@@ -424,7 +427,7 @@ def test_an_address_that_a_person_chose_as_primary_stays_when_the_guest_loses_it
     assert found is None if policy == 'delete' else found.assigned_object is None
 
 
-def test_a_nic_goes_not_with_the_address_on_it_that_a_person_chose_as_primary(pve, endpoint, sync):
+def test_a_nic_goes_not_with_the_address_on_it_that_a_user_chose_as_primary(pve, endpoint, sync):
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(change_limit=100)
     vmid = next(vmid for vmid in vmids(pve, 'qemu') if pve.cluster.guest(vmid).status == 'running')
     pve.add_nic(vmid, 'net5')
@@ -442,7 +445,7 @@ def test_a_nic_goes_not_with_the_address_on_it_that_a_person_chose_as_primary(pv
     assert (vm.primary_ip4, vm.interfaces.filter(name='net5').exists()) == (chosen, True)
 
 
-def test_an_address_that_the_endpoint_leaves_alone_does_not_go_with_its_nic(pve, endpoint, sync):
+def test_an_address_that_the_endpoint_leaves_unchanged_does_not_go_with_its_nic(pve, endpoint, sync):
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_addresses='leave', missing_address_reads=1)
     vmid = next(vmid for vmid in vmids(pve, 'qemu') if pve.cluster.guest(vmid).status == 'running')
     pve.add_nic(vmid, 'net5')
@@ -486,7 +489,7 @@ def test_within_the_grace_period_nothing_is_deleted_and_after_it_what_is_only_ou
     days_pass(endpoint, 2)
     run = sync(endpoint)
     assert not VirtualMachine.objects.filter(pk=ours.pk).exists()
-    # It came back meanwhile, so its time began anew.
+    # It came back meanwhile, so its time began again.
     assert VirtualMachine.objects.get(pk=back.pk).status == 'decommissioning'
     (conflict,) = run.changes.filter(action='conflict')
     assert (conflict.object, 'journal entry' in conflict.reason) == (carries, True)

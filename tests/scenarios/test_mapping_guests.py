@@ -114,7 +114,7 @@ def test_the_name_of_a_nic_in_its_guest_renames_the_interface(pve, make_endpoint
     assert (VMInterface.objects.get().name, VMInterface.objects.get().pk) == ('wan0', before.pk)
 
 
-def test_another_mac_replaces_ours_and_leaves_a_persons(pve, make_endpoint, sync):
+def test_another_mac_replaces_ours_and_leaves_a_users(pve, make_endpoint, sync):
     pve.create(100, config={'net0': 'virtio=BC:24:11:0A:00:01,bridge=vmbr0'})
     endpoint = make_endpoint(pve)
     sync(endpoint)

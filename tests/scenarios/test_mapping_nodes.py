@@ -122,7 +122,7 @@ def test_what_is_unwired_in_proxmox_is_unwired_in_netbox(pve, endpoint, sync):
         instance.full_clean()
 
 
-def test_an_interface_that_is_gone_goes_unless_something_of_a_persons_hangs_on_it(pve, endpoint, sync, site):
+def test_an_interface_that_is_gone_goes_unless_something_of_a_user_depends_on_it(pve, endpoint, sync, site):
     sync(endpoint)
     far = Interface.objects.create(device=hand_made('switch', site, 'Switch'), name='1', type='other')
     Cable(a_terminations=[port('pve1', 'eno1')], b_terminations=[far]).save()
@@ -154,7 +154,7 @@ def test_a_device_of_that_name_and_role_is_adopted_with_its_interfaces(pve, endp
     assert {action for _kind, _key, action in written(sync(endpoint))} <= {'candidate'}
 
 
-def test_role_and_type_follow_the_endpoint_until_a_person_chooses(pve, endpoint, sync, site):
+def test_role_and_type_follow_the_endpoint_until_a_user_chooses(pve, endpoint, sync, site):
     sync(endpoint)
     mine = hand_made('mine', site, 'Storage')
     Device.objects.filter(name='pve2').update(role=mine.role)

@@ -1,5 +1,5 @@
 """
-A retired machine that somebody uses again is not deleted when its grace period is over, and a retirement that was lost
+A retired machine that a user uses again is not deleted when its grace period is over, and a retirement that was lost
 is done again.
 
 Tried besides the status: the custom field alone; both; an edit between a preview and its application; a setting that
@@ -33,7 +33,7 @@ def lab(standin, make_endpoint, sync):
 
 
 def edit(machine: VirtualMachine, **values):
-    """As a person does it."""
+    """As a user does it."""
     machine.refresh_from_db()
     for name, value in values.items():
         if name.startswith('cf_'):
@@ -54,7 +54,7 @@ def test_a_retired_machine_is_deleted_when_its_time_is_over(lab, sync):
 
 
 @pytest.mark.parametrize('values', EDITS, ids=str)
-def test_a_machine_that_somebody_uses_again_is_not_deleted(lab, sync, values):
+def test_a_machine_that_a_user_uses_again_is_not_deleted(lab, sync, values):
     endpoint, machine, key, _before = lab
     edit(machine, **values)
     seen = VirtualMachine.objects.filter(pk=machine.pk).values().get()
@@ -129,6 +129,6 @@ def test_a_retirement_that_was_lost_is_done_again(lab, sync, missing_guests):
     machine.refresh_from_db()
     assert (machine.status, machine.custom_field_data['vm_status']) == ('decommissioning', 'Deleted')
     again = Binding.objects.get(kind='vm', key=key)
-    # Its time begins anew.
+    # Its time begins again.
     assert again.missing_since > bound.missing_since
     assert sync(endpoint).counts == {}

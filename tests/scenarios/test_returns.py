@@ -1,9 +1,9 @@
 """
 Machines that return or move to another cluster, through the real job: they keep their records.
 
-Which inputs of that class were tried is told in tests/sync/test_returns.py. Here: the real writer and stored plans, two
-endpoints in both orders, copies that live in two clusters, other sites and devices, records that no endpoint keeps in
-clusters with and without an endpoint, containers, and decisions of users.
+The docstring of tests/sync/test_returns.py lists the inputs of that class that were tried. Here: the real writer and
+stored plans, two endpoints in both orders, copies that live in two clusters, other sites and devices, records that no
+endpoint keeps in clusters with and without an endpoint, containers, and decisions of users.
 """
 
 import pytest
@@ -183,7 +183,7 @@ def test_a_copy_takes_nothing_from_a_machine_that_lives_in_another_cluster(pve, 
     assert vm.cluster.name == 'one'
 
 
-def test_an_ignored_guest_and_what_a_user_has_taken_over_do_not_move(pve, endpoint, other, second, sync):
+def test_an_ignored_guest_and_unmanaged_objects_do_not_move(pve, endpoint, other, second, sync):
     for each in (endpoint, second):
         sync(each)
     vm, dns = machine_of(endpoint, 300), machine_of(endpoint, 301)

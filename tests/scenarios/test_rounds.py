@@ -15,7 +15,7 @@ from ipam.models import VRF, IPAddress, Prefix, Service
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
 from netbox_proxsync.proxmox.inventory import GuestType, Unreadable, known
-from tests.scenarios.playing import Stage, check_nothing_is_left_of, pace
+from tests.scenarios.playing import check_nothing_is_left_of, pace, stage_with_faults
 from tests.scenarios.rounds import Lab, content
 from tests.sync.builders import config, guest, nic
 from tests.sync.strategies import VMIDS, Drawn, blinded, faults, guests, seen
@@ -27,7 +27,7 @@ picks = st.integers(0, 30)
 HAND_WRITTEN = ['by hand', '', 'By Hand 2']
 
 
-class Rounds(Stage):
+class Rounds(stage_with_faults(faults(), blinded)):
     """A cluster that changes, a person who edits, and runs, complete or not."""
 
     def __init__(self):
@@ -188,16 +188,6 @@ class Rounds(Stage):
         with self.lab.as_endpoint('Other'):
             note(f'other: {self.lab.sync(replace(seen(self.other, self.case_sensitive), cluster_name="other"))}')
         self.edited()
-
-    @rule(broken=faults())
-    def a_run_that_cannot_read_everything(self, broken):
-        note(str(self.lab.sync(blinded(self.inventory, broken))))
-        self.complete = None
-
-    @precondition(lambda self: self.complete)
-    @rule(broken=faults())
-    def nothing_changes_by_becoming_unreadable(self, broken):
-        self.lab.check_blind(self.complete, blinded(self.complete, broken))
 
     @precondition(lambda self: self.complete and self.cluster)
     @rule(number=picks)

@@ -16,7 +16,7 @@ from virtualization.models import VMInterface
 
 from netbox_proxsync.proxmox.inventory import Node
 from tests.scenarios.nodes.strategies import NAMES, DrawnNode, blinded, estate, faults, guests_on, nodes
-from tests.scenarios.playing import Stage, check_nothing_is_left_of, pace
+from tests.scenarios.playing import check_nothing_is_left_of, pace, stage_with_faults
 from tests.scenarios.rounds import Lab, content
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def new_lab(**values) -> Lab:
     return Lab(site=site, **values)
 
 
-class Rounds(Stage):
+class Rounds(stage_with_faults(faults(), blinded)):
     """A cluster whose nodes change, a person who edits, and runs, complete or not."""
 
     def __init__(self):
@@ -194,16 +194,6 @@ class Rounds(Stage):
             self.nodes.clear()
         self.nodes |= {entry.node.name: entry.node for entry in drawn}
         self.a_run()
-
-    @rule(broken=faults())
-    def a_run_that_cannot_read_everything(self, broken):
-        note(str(self.lab.sync(blinded(self.inventory, broken))))
-        self.complete = None
-
-    @precondition(lambda self: self.complete)
-    @rule(broken=faults())
-    def nothing_changes_by_becoming_unreadable(self, broken):
-        self.lab.check_blind(self.complete, blinded(self.complete, broken))
 
     @precondition(lambda self: self.complete and self.nodes)
     @rule(number=picks)

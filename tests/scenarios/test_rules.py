@@ -52,7 +52,7 @@ def errors_of(**values: object) -> dict[str, list[str]]:
         ('name_pattern', '[a', 'not closed'),
         ('guest_tags', ['web prod'], 'no tag'),
         ('guest_tags', ['-web'], 'no tag'),
-        ('pools', ['a//b'], 'no name of a pool'),
+        ('pools', ['a//b'], 'not a valid pool name'),
         ('nodes', ['pve1.example.com'], 'without a domain'),
         ('vmid_min', 99, '100'),
         ('vmid_max', 1_000_000_000, '999999999'),
@@ -81,7 +81,7 @@ def test_outcomes_that_contradict_each_other(role):
         'leave role, extra tags empty' in errors_of(name_pattern='a', skip=True, role=role, extra_tags=[tag])['skip'][0]
     )
     assert 'every guest' in errors_of(skip=True, name_pattern='')['skip'][0]
-    assert 'sets nothing' in errors_of(skip=False)[NON_FIELD_ERRORS][0]
+    assert 'must either skip guests or set' in errors_of(skip=False)[NON_FIELD_ERRORS][0]
 
 
 def test_what_virtual_machines_cannot_have(role):

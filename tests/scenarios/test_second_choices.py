@@ -62,7 +62,7 @@ UNREADABLE = [switch_off, silence, confuse, forbid]
 
 
 @pytest.mark.parametrize('hide', UNREADABLE)
-def test_the_platform_that_the_agent_told_stays_while_it_cannot_be_read(pve, endpoint, sync, vmid, hide):
+def test_the_platform_that_the_agent_reported_stays_while_it_cannot_be_read(pve, endpoint, sync, vmid, hide):
     sync(endpoint)
     told = vm(endpoint, vmid).platform
     assert told.name not in ('Linux', None), told

@@ -94,7 +94,7 @@ def test_a_rename_renames_and_nothing_else(pve, endpoint, sync):
     assert (after.pk, after.name) == (before.pk, 'renamed')
 
 
-def test_a_name_that_a_person_chose_stays(pve, endpoint, sync):
+def test_a_name_that_a_user_chose_stays(pve, endpoint, sync):
     sync(endpoint)
     vmid = running_vm(pve)
     VirtualMachine.objects.filter(pk=vm_of(endpoint, vmid).pk).update(name='By hand')
@@ -165,7 +165,7 @@ def test_an_added_and_a_removed_nic(pve, endpoint, sync):
     assert not MACAddress.objects.filter(mac_address='BC:24:11:77:77:77').exists()
 
 
-def test_a_removed_nic_with_a_persons_address_stays_and_is_reported(pve, endpoint, sync):
+def test_a_removed_nic_with_a_users_address_stays_and_is_reported(pve, endpoint, sync):
     sync(endpoint)
     vmid = running_vm(pve)
     pve.add_nic(vmid, 'net7', mac='BC:24:11:77:77:77')
@@ -180,7 +180,7 @@ def test_a_removed_nic_with_a_persons_address_stays_and_is_reported(pve, endpoin
     assert mine.assigned_object == interface
 
 
-def test_a_removed_disk_goes_and_a_persons_disk_stays(pve, endpoint, sync):
+def test_a_removed_disk_goes_and_a_users_disk_stays(pve, endpoint, sync):
     sync(endpoint)
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
@@ -310,7 +310,7 @@ def test_an_address_moves_from_a_retired_guest_though_it_was_its_primary_one(pve
     assert old.primary_ip4 is None
 
 
-def test_a_primary_address_that_a_person_chose_stays(pve, endpoint, sync):
+def test_a_primary_address_that_a_user_chose_stays(pve, endpoint, sync):
     sync(endpoint)
     vm = vm_of(endpoint, running_vm(pve))
     chosen = IPAddress.objects.create(address='192.0.2.5/24', assigned_object=vm.interfaces.first())
@@ -387,7 +387,7 @@ def test_a_cluster_of_the_same_name_is_taken(pve, endpoint, sync):
     assert endpoint.cluster == cluster
 
 
-def test_deletion_after_the_grace_period_spares_what_carries_something_of_a_persons(pve, endpoint, sync):
+def test_deletion_after_the_grace_period_spares_what_carries_something_of_a_users(pve, endpoint, sync):
     endpoint.missing_guests = 'delete'
     endpoint.grace_days = 0
     endpoint.save()
@@ -404,7 +404,7 @@ def test_deletion_after_the_grace_period_spares_what_carries_something_of_a_pers
     assert 'journal entry' in run.changes.get(action='conflict').reason
 
 
-def test_a_cluster_that_a_person_made_is_not_moved_to_another_site(pve, make_endpoint, sync):
+def test_a_cluster_that_a_user_made_is_not_moved_to_another_site(pve, make_endpoint, sync):
     cluster_type = ClusterType.objects.create(name='Ours', slug='ours')
     cluster = Cluster.objects.create(name=pve.cluster.name, type=cluster_type)
     here, there = (Site.objects.create(name=name, slug=name) for name in ('here', 'there'))
@@ -461,10 +461,10 @@ def test_retired_guests_cost_no_queries_for_ever(standin, make_endpoint, sync):
 
 
 def test_only_one_run_at_a_time(pve, endpoint, sync):
-    from netbox_proxsync.jobs import AlreadyRunning, SyncJob
+    from netbox_proxsync.jobs import AlreadyRunningError, SyncJob
 
     queued = SyncJob.enqueue_run(endpoint, None)
-    with pytest.raises(AlreadyRunning) as caught:
+    with pytest.raises(AlreadyRunningError) as caught:
         sync(endpoint)
     assert caught.value.run == queued
 

@@ -11,7 +11,7 @@ from .paths import ROOT, StackError
 
 
 def up(host: str, with_demo: bool = False) -> int:
-    """Everything runs: PostgreSQL, Redis, web server, worker; and for the demo a Proxmox whose guests are in NetBox."""
+    """Start PostgreSQL, Redis, web server and worker; for the demo also a Proxmox VE whose guests are in NetBox."""
     from . import databases, demo, netbox
 
     netbox.check_host(host)
@@ -48,7 +48,7 @@ def seed(what: str, **values: str) -> None:
 
 
 def run_netbox(arguments: list[str]) -> int:
-    """One NetBox command on the database of `make up`."""
+    """Run a NetBox command on the database of `make up`."""
     from . import databases, netbox
 
     with services.using():
@@ -58,9 +58,9 @@ def run_netbox(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """
-    pytest; see pytest_env.py for the database that it gets.
+    Run pytest; see pytest_env.py for its database.
 
-    Without arguments all tests, dealt out to a process per core; by file, since the tests of one share what they read.
+    Without arguments, all tests are run, by one process per core. Files are not split, because their tests share data.
     Tests that need other plugins beside ours get them, and then whatever else is asked for has them as well.
     """
     environment = dict(os.environ)
@@ -85,7 +85,7 @@ def test(arguments: list[str]) -> int:
 
 
 def stop() -> int:
-    """End everything that runs, and say whether there was anything."""
+    """Stop everything that runs, and return whether anything did."""
     from . import demo, netbox
 
     stopped = any([netbox.stop(), demo.stop(), services.stop()])
@@ -94,7 +94,7 @@ def stop() -> int:
 
 
 def clean() -> int:
-    """Remove everything the stack made, but not packages of the system."""
+    """Remove everything that the stack created, except packages of the system."""
     stop()
     paths.clean()
     return 0

@@ -1,5 +1,5 @@
 """
-NetBox's databases. Its migrations take minutes, so each state of them is made once and cloned, which takes a moment.
+NetBox's databases. Its migrations take minutes, so each state of them is created once and then cloned.
 
 There are layers of templates: NetBox alone, named by its version and the migrations installed with it; on top of a
 clone of that the plugin's own migrations, named by their content; and on top of that those of its companions, the other
@@ -22,13 +22,14 @@ from .paths import ROOT
 MAIN = 'netbox'
 PREVIOUS = 'netbox_previous'
 MIGRATIONS = ROOT / 'netbox_proxsync' / 'migrations'
+CUSTOM_FIELDS = MIGRATIONS.parent / 'custom_fields'
 # In pip's list of a distribution's files.
 MIGRATION = re.compile(r'^((?:[^/,\n]+/){1,3}migrations/[0-9][^/,\n]*\.py),', re.MULTILINE)
 BUSY = 'Another run in this checkout is at the databases; waiting for it.'
 
 
 def digest(*parts: str | bytes) -> str:
-    """A short name for the parts, different when any of them differs."""
+    """A short hash of the parts."""
     sha = hashlib.sha256()
     for part in parts:
         content = part.encode() if isinstance(part, str) else part
@@ -37,12 +38,12 @@ def digest(*parts: str | bytes) -> str:
 
 
 def plugin_migrations(directory: Path = MIGRATIONS) -> dict[str, str]:
-    """Name -> digest of its content, of each of the plugin's migrations."""
+    """The digests of the plugin's migrations, by name."""
     return {path.stem: digest(path.read_bytes()) for path in sorted(directory.glob('[0-9]*.py'))}
 
 
 def brought_by(name: str, known: set[str] | None = None) -> set[str]:
-    """The names of an installed distribution and of all that it needs to be there, without its optional extras."""
+    """The names of an installed distribution and of its requirements, without optional extras."""
     known = set() if known is None else known
     with suppress(PackageNotFoundError):
         requirements = distribution(name).requires or ()
@@ -65,7 +66,9 @@ def bare_template() -> str:
 
 def plugin_template() -> str:
     """The name of the template that holds NetBox with the plugin."""
-    return f'template_proxsync_{digest(bare_template(), json.dumps(plugin_migrations()))}'
+    # A migration creates the custom fields that are defined there.
+    custom_fields = digest(*(path.read_bytes() for path in sorted(CUSTOM_FIELDS.glob('*.py'))))
+    return f'template_proxsync_{digest(bare_template(), json.dumps(plugin_migrations()), custom_fields)}'
 
 
 def companions_template() -> str:
@@ -86,19 +89,19 @@ def names() -> set[str]:
 
 
 def drop(name: str) -> None:
-    """Drop the database if it is there, whoever is connected to it."""
+    """Drop the database if it exists, even if there are connections to it."""
     _execute('DROP DATABASE IF EXISTS {} WITH (FORCE)', name)
 
 
 def clone(source: str, name: str) -> None:
-    """Make the database `name` from `source`, in place of one that may be left from a run that was killed."""
+    """Create the database `name` from `source`. It replaces one that a killed run may have left."""
     drop(name)
     _execute('CREATE DATABASE {} TEMPLATE {}', name, source)
 
 
 def ensure_template(companions: bool | None = None) -> str:
     """
-    The name of the template with the plugin, which is built if need be.
+    The name of the template with the plugin. It is created if it does not exist.
 
     Args:
         companions: Whether its companions are to be in it; None: as this process is to have them.
@@ -135,7 +138,7 @@ def ensure_main() -> None:
     The database of `make up`, `make demo` and `make netbox`, with the plugin's present migrations.
 
     Its content stays: new migrations are run on it. Only when one that it has had was changed or removed, which no
-    migration can mend, it is set aside under the name netbox_previous and begun anew.
+    migration can repair, it is set aside under the name netbox_previous and created again.
     """
     want = {'netbox': bare_template(), 'migrations': plugin_migrations()}
     if _note(MAIN) == want:
@@ -163,7 +166,7 @@ def ensure_main() -> None:
 
 
 def _note(name: str) -> dict:
-    """What we wrote down about the database, in its comment; empty when there is no such database."""
+    """The stack's notes about the database, stored as its comment; empty if there is no such database."""
     statement = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
     with postgres.connect() as connection:
         row = connection.execute(statement, [name]).fetchone()
@@ -177,13 +180,13 @@ def _write_note(name: str, note: dict) -> None:
 
 
 def prepare_for_tests(name: str, slot: int) -> None:
-    """An untouched database of that name, and empty Redis databases."""
+    """Create a new database of that name, and empty the Redis databases."""
     clone(ensure_template(), name)
     empty_redis(slot)
 
 
 def empty_redis(slot: int) -> None:
-    """Forget the tasks and the cache, which belong to a database that is no more."""
+    """Remove the tasks and the cache of a database that no longer exists."""
     for number in netbox.redis_databases(slot):
         with redis.connect(number) as client:
             client.flushdb()

@@ -1,4 +1,4 @@
-"""The Proxmox under `make demo`: the stand-in, or a real one that the person names."""
+"""The Proxmox under `make demo`: the stand-in, or a real one that the user names."""
 
 import hashlib
 import re
@@ -20,7 +20,7 @@ def fingerprint(address: str) -> str:
     """
     SHA-256 fingerprint of the certificate that answers at `host[:port]`, written as Proxmox writes it.
 
-    Nothing is verified: a person is to compare it. Raises StackError when nobody answers.
+    Nothing is verified: the user compares it. Raises StackError if the host does not answer.
     """
     match = re.fullmatch(r'(\[[0-9a-fA-F:.]+\]|[^:/\[\]\s]+)(?::(\d{1,5}))?', address)
     port = int(match[2] or DEFAULT_PORT) if match else 0
@@ -35,7 +35,7 @@ def fingerprint(address: str) -> str:
 
 
 def real(given: Mapping[str, str]) -> dict[str, str]:
-    """The real Proxmox named by PVE_HOST, PVE_TOKEN_ID and PVE_TOKEN_SECRET; empty when none of them is given."""
+    """The real Proxmox VE given by PVE_HOST, PVE_TOKEN_ID and PVE_TOKEN_SECRET; empty if none of them is set."""
     values = {key: given[key] for key in NEEDED if given.get(key)}
     if not values:
         return {}

@@ -1,4 +1,4 @@
-"""Locks between several runs of the stack in one checkout. The kernel drops them when their holder dies."""
+"""Locks between several runs of the stack in one checkout. The kernel releases them when their process ends."""
 
 import fcntl
 import sys
@@ -17,7 +17,7 @@ def _open(name: str, directory: Path) -> IO:
 
 @contextmanager
 def lock(name: str, *, shared: bool = False, waiting: str = '', directory: Path = STACK / 'lock') -> Iterator[None]:
-    """Hold the lock; say `waiting` when somebody else has it."""
+    """Hold the lock; print `waiting` if another process holds it."""
     how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with _open(name, directory) as stream:
         try:
@@ -31,7 +31,7 @@ def lock(name: str, *, shared: bool = False, waiting: str = '', directory: Path 
 
 @contextmanager
 def try_lock(name: str, *, directory: Path = STACK / 'lock') -> Iterator[bool]:
-    """Hold the lock if nobody else does; yields whether we do."""
+    """Hold the lock if no other process does; yield whether it is held."""
     with _open(name, directory) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,7 +43,7 @@ def try_lock(name: str, *, directory: Path = STACK / 'lock') -> Iterator[bool]:
 
 def take_slot(slots: range, directory: Path = STACK / 'lock') -> tuple[int, IO]:
     """
-    The first number that no other process has, and the open file that keeps it: closed, or its holder dead, it is free.
+    The first number that no other process has, and the open file that reserves it until it is closed.
     """
     for slot in slots:
         stream = _open(f'slot-{slot}', directory)

@@ -28,7 +28,7 @@ _kept: set[int] = set()
 
 
 def keep() -> None:
-    """Keep this process, and those that it forks, on this machine from now on."""
+    """Prevent connections of this process, and of those that it forks, to other machines."""
     if not _kept:
         sys.addaudithook(_audit)
     _kept.add(os.getpid())
@@ -52,14 +52,14 @@ def local(host: str) -> bool | None:
 
 
 def begin_report(path: Path) -> None:
-    """Let this process, and those that it starts, write into an empty file what they were kept from."""
+    """Let this process, and those that it starts, write prevented connections to an empty file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('')
     os.environ[REPORT] = str(path)
 
 
 def reported() -> str:
-    """What processes were kept from since the report was begun or read; it is empty afterwards."""
+    """The prevented connections since the report was started or read; it is empty afterwards."""
     path = Path(os.environ[REPORT])
     text = path.read_text()
     if text:

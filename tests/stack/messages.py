@@ -22,6 +22,7 @@ SOURCE = LOCALES / 'en' / 'LC_MESSAGES' / 'django.po'
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     'gettext_lazy': None,
+    'gettext_noop': None,
     'ngettext_lazy': (1, 2),
     'pgettext_lazy': ((1, 'c'), 2),
 }

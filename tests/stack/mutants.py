@@ -1,8 +1,8 @@
 """
-`make mutants`: changes the code that decides about users' data, one place at a time, and looks whether a test fails.
+`make mutants`: changes the code that decides about users' data, one place at a time, and checks whether a test fails.
 
-The changed code is made and tested in a copy. Mutants that survive are compared with `mutants.toml`, which says of each
-survivor why no test can or should notice it.
+The changed code is created and tested in a copy. Mutants that survive are compared with `mutants.toml`, which explains
+for each survivor why no test can or should detect it.
 """
 
 import os

@@ -32,7 +32,7 @@ LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 
 
 def stack_secrets(path: Path = STACK / 'secrets.json') -> dict[str, str]:
-    """What is drawn once per checkout: NetBox's secret key and pepper, and an admin password. Readable by us alone."""
+    """The secrets of this checkout: NetBox's secret key and pepper, and an admin password. Private to this user."""
     if not (content := read_json(path)):
         draft = path.with_name(f'{path.name}.{os.getpid()}')
         names = {'secret_key': 60, 'pepper': 60, 'admin_password': 15}
@@ -50,12 +50,12 @@ def redis_databases(slot: int) -> tuple[int, int]:
 
 
 def with_companions() -> bool:
-    """Whether this process, and those that it starts, are to have the other plugins beside ours."""
+    """Whether this process, and those that it starts, use the companion plugins."""
     return os.environ.get('PROXSYNC_STACK_COMPANIONS') == '1'
 
 
 def variables(database: str = MAIN, slot: int = DEMO, plugins: tuple[str, ...] | None = None) -> dict[str, str]:
-    """What configuration.py reads."""
+    """The environment variables that configuration.py reads."""
     for directory in ('media', 'reports', 'scripts'):
         (NETBOX_ROOT / directory).mkdir(parents=True, exist_ok=True)
     if plugins is None:
@@ -85,7 +85,7 @@ def environment(**options) -> dict[str, str]:
 
 
 def command(arguments: list[str]) -> int:
-    """Run a NetBox command on the main database, in the person's terminal. Returns its exit code."""
+    """Run a NetBox command on the main database, in the user's terminal. Returns its exit code."""
     return subprocess.call([sys.executable, '-m', 'netbox', *arguments], env=environment())
 
 
@@ -131,7 +131,7 @@ def loopback(host: str) -> bool:
 
 
 def outdated() -> bool:
-    """Has the code changed since the web server was started?"""
+    """Whether the code has changed since the web server was started."""
     started = RUN / 'web.pid'
     files = [*(ROOT / 'netbox_proxsync').rglob('*.py'), *(ROOT / 'netbox_proxsync').rglob('*.html')]
     files += [ROOT / 'tests' / 'stack' / 'configuration.py', STACK / 'venv.json']
@@ -139,7 +139,7 @@ def outdated() -> bool:
 
 
 def serving(host: str, for_real: bool) -> bool:
-    """Do web server and worker run, on that address, for a real Proxmox or not, with the code as it is?"""
+    """Whether web server and worker run at that address with the current code, for a real Proxmox VE or not."""
     up = all(processes.running(name) for name in ('web', 'worker'))
     return up and read_json(WEB).get('host') == host and real() == for_real and not outdated()
 
@@ -162,7 +162,7 @@ def start(host: str, for_real: bool) -> None:
 
 
 def answers(port: int, host: str) -> bool:
-    """Does the login page come?"""
+    """Whether the login page is served."""
     connection = http.client.HTTPConnection(host, port, timeout=30)
     try:
         connection.request('GET', '/login/')
@@ -174,7 +174,7 @@ def answers(port: int, host: str) -> bool:
 
 
 def wait_for_web() -> str:
-    """Wait until the login page comes and the worker has begun. Returns NetBox's URL."""
+    """Wait until the login page is served and the worker has started. Returns NetBox's URL."""
     web = read_json(WEB)
     near = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(web['host'], web['host'])
     processes.wait_until(partial(answers, web['port'], near), 'web', 120, "NetBox's web server")

@@ -1,4 +1,4 @@
-"""Where the stack keeps its things. Only the standard library: stopping must work with a half-made environment."""
+"""The paths of the stack. Uses the standard library only: stopping must work with an incomplete environment."""
 
 import json
 import os
@@ -24,12 +24,12 @@ LONGEST_SOCKET_NAME = '.s.PGSQL.5432'
 
 
 class StackError(Exception):
-    """Something that the person at the keyboard can mend; the text says what failed and what to do."""
+    """An error that the user can correct; the message says what failed and what to do."""
 
 
 def service_account() -> pwd.struct_passwd | None:
     """
-    The account that PostgreSQL runs under when we are root, which PostgreSQL refuses to be; None for anybody else.
+    The account that PostgreSQL runs under when we are root, which PostgreSQL refuses to be; None for other users.
     """
     if os.geteuid() != 0:
         return None
@@ -49,7 +49,7 @@ def as_account(account: pwd.struct_passwd | None) -> dict:
 
 
 def reachable(directory: Path, account: pwd.struct_passwd | None) -> bool:
-    """Can `account` enter `directory`? A checkout below /root is closed to the account that PostgreSQL runs under."""
+    """Whether `account` can enter `directory`. The account of PostgreSQL cannot enter a checkout below /root."""
     command = ['test', '-x', str(directory)]
     return account is None or subprocess.run(command, check=False, cwd='/', **as_account(account)).returncode == 0
 
@@ -115,14 +115,14 @@ def postgres_directory() -> Path:
 
 
 def socket_directory() -> Path:
-    """Holds the sockets of PostgreSQL and Redis. That nobody else may enter it is what guards both: neither asks."""
+    """The directory of the sockets of PostgreSQL and Redis. Only this user can enter it: neither has a password."""
     runtime = os.environ.get('XDG_RUNTIME_DIR', '')
     short = runtime if os.access(runtime, os.W_OK) and os.geteuid() != 0 else '/tmp'
     return private_directory('sock', service_account(), short, fits_socket)
 
 
 def clean() -> None:
-    """Remove everything the stack made. Stop it first."""
+    """Remove everything that the stack created. Stop it first."""
     for record in STACK.glob('*.elsewhere'):
         if path := _recorded(record, service_account(), STACK):
             shutil.rmtree(path)

@@ -53,12 +53,12 @@ def installed() -> tuple[int, Path]:
 
 
 def environment() -> dict[str, str]:
-    """Free of the person's PG* variables and locale, which would otherwise have a say."""
+    """The environment without the user's PG* variables and locale, which would otherwise have an effect."""
     return {'PATH': os.environ.get('PATH', os.defpath), 'LC_ALL': 'C', 'TZ': 'UTC'}
 
 
 def make_cluster(data: Path, programs: Path) -> None:
-    """Make the data directory unless it is there. It gets its name when it is complete: what has it is whole."""
+    """Create the data directory if it does not exist. It gets its name when it is complete."""
     if data.exists():
         return
     account = service_account()
@@ -80,7 +80,7 @@ def make_cluster(data: Path, programs: Path) -> None:
 
 def forget_dead_server(data: Path, sockets: Path) -> None:
     """
-    Remove the lock files of a server that was killed. PostgreSQL does so by itself, unless by now an unrelated process
+    Remove the lock files of a server that was killed. PostgreSQL does so by itself, unless now an unrelated process
     has the pid that stands in them. To be called only when our server does not run.
     """
     (data / 'postmaster.pid').unlink(missing_ok=True)

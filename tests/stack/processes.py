@@ -10,12 +10,12 @@ from pathlib import Path
 
 from .paths import LOG, ROOT, RUN, StackError, output, read_json, write_json
 
-LOG_LIMIT = 5_000_000  # bytes; a longer log is begun anew at the next start
+LOG_LIMIT = 5_000_000  # bytes; a longer log is begun again at the next start
 
 
 def birth(pid: int) -> str | None:
     """
-    When the process was started, in the system's own words; None when it is gone or a zombie.
+    The start time of the process as the system reports it; None if it does not exist or is a zombie.
 
     A pid is given again to another process sooner or later; pid and birth together are not.
     """
@@ -32,7 +32,7 @@ def birth(pid: int) -> str | None:
 
 
 def running(name: str, run: Path = RUN) -> int | None:
-    """The pid of our process of that name; None when it does not run, or when another process has its pid by now."""
+    """The pid of our process of that name; None when it does not run, or when another process has its pid now."""
     record = read_json(run / f'{name}.pid')
     if record.get('run') != str(run) or birth(record['pid']) != record['birth']:
         return None
@@ -80,7 +80,7 @@ def start(
 
 
 def stop(name: str, how: signal.Signals = signal.SIGTERM, patience: float = 15, run: Path = RUN) -> bool:
-    """Ask the process to end, and after `patience` seconds make it. Returns whether it was there to be stopped."""
+    """Terminate the process, and kill it after `patience` seconds. Returns whether it was running."""
     pid = running(name, run)
     if pid is not None:
         born = birth(pid)

@@ -2,7 +2,7 @@
 pytest plugin, named in pyproject.toml: gives each test run a NetBox of its own.
 
 NetBox's settings are read before any conftest.py, so the environment is set when this module is imported. The database
-is made when the first test asks for it; tests that need none run without the stack.
+is created when the first test requests it; tests that need none run without the stack.
 """
 
 import os

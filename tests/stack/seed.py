@@ -1,7 +1,7 @@
 """
-What the stack itself writes into NetBox: the admin user, and for the demo one endpoint and its first sync.
+The objects that the stack creates in NetBox: the admin user, and for the demo one endpoint and its first sync.
 
-Run as `python -m tests.stack.seed admin|demo`. The values come by the environment: arguments are for all to see.
+Run as `python -m tests.stack.seed admin|demo`. The values come from the environment, because arguments are public.
 """
 
 import os
@@ -17,8 +17,8 @@ SYNC_SECONDS = 600
 
 def admin() -> None:
     """
-    Make sure that the admin user exists and has the password ADMIN_PASSWORD. A password that a person gave it stays,
-    one of KNOWN_PASSWORDS (the stack's own) does not.
+    Make sure that the admin user exists and has the password ADMIN_PASSWORD. A password that a user has set is
+    retained, one of KNOWN_PASSWORDS (the stack's own) is replaced.
     """
     from users.models import User
 
@@ -33,14 +33,14 @@ def admin() -> None:
 
 
 def site():
-    """The one in which the demo's nodes become devices: NetBox demands a site of a device."""
+    """The site of the demo's nodes: NetBox requires a site for every device."""
     from dcim.models import Site
 
     return Site.objects.get_or_create(slug='demo', defaults={'name': 'Demo'})[0]
 
 
 def endpoint():
-    """The endpoint named ENDPOINT_NAME, made or brought up to date with the Proxmox that the environment names."""
+    """The endpoint named ENDPOINT_NAME, created or updated with the Proxmox VE that the environment names."""
     from netbox_proxsync.choices import TLSModeChoices
     from netbox_proxsync.models import ProxmoxEndpoint
 
@@ -77,7 +77,7 @@ def demo() -> None:
     from users.models import User
 
     from netbox_proxsync.choices import RunModeChoices, RunStatusChoices
-    from netbox_proxsync.jobs import AlreadyRunning, SyncJob
+    from netbox_proxsync.jobs import AlreadyRunningError, SyncJob
     from netbox_proxsync.models import SyncRun
 
     target = endpoint()
@@ -87,7 +87,7 @@ def demo() -> None:
     print(f'Syncing {target.name} ({", ".join(target.hosts)}).', flush=True)
     try:
         run = SyncJob.enqueue_run(target, user=User.objects.get(username=ADMIN), mode=RunModeChoices.SYNC)
-    except AlreadyRunning as error:
+    except AlreadyRunningError as error:
         run = error.run
     deadline = time.monotonic() + SYNC_SECONDS
     while run.status not in RunStatusChoices.FINISHED:

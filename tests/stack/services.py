@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis together: running while somebody uses them, or from `make up` to `make stop`."""
+"""PostgreSQL and Redis together: running while a process uses them, or from `make up` to `make stop`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +17,8 @@ def up() -> bool:
 @contextmanager
 def using(keep: bool = False) -> Iterator[None]:
     """
-    PostgreSQL and Redis run within. Afterwards they are stopped, unless they are to be kept, were to be kept already,
-    or another run in this checkout still uses them.
+    PostgreSQL and Redis run within. Afterwards they are stopped, unless they are to go on running, were running
+    already, or another run in this checkout still uses them.
     """
     try:
         with lock('users', shared=True):
@@ -36,7 +36,7 @@ def using(keep: bool = False) -> Iterator[None]:
 
 
 def stop() -> bool:
-    """Stop both, whoever uses them. Returns whether there was anything to stop."""
+    """Stop both, even if they are in use. Returns whether anything was running."""
     with lock('services'):
         WANTED.unlink(missing_ok=True)
         return _stop()

@@ -18,6 +18,10 @@ _.vmid_range
 _.nodes_online
 _.nodes_total
 
+# Lookups, filters and columns name this field by its text.
+_.virtual_machine
+virtual_machine
+
 # Members of enumerations that are made from answers of Proxmox VE.
 _.ETH
 _.OVS_PORT

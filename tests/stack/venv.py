@@ -1,8 +1,8 @@
 """
-Makes `.stack/venv`: NetBox, the plugin (editable) and what its development needs, as pyproject.toml says.
+Creates `.stack/venv`: NetBox, the plugin (editable) and what its development needs, as pyproject.toml says.
 
-Run by the bootstrap with any suitable Python, so it uses the standard library only. `current` as argument asks, by exit
-code, whether everything is there already.
+Run by the bootstrap with any suitable Python, so it uses the standard library only. With the argument `current`, the
+exit code says whether everything is installed already.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ STAMP = STACK / 'venv.json'
 
 
 def wanted() -> dict[str, str]:
-    """What the environment depends on: it is neither movable nor good for another Python."""
+    """What the environment depends on: it can neither be moved nor be used with another Python."""
     project = (ROOT / 'pyproject.toml').read_bytes()
     return {
         'project': hashlib.sha256(project).hexdigest(),

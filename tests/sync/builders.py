@@ -32,8 +32,9 @@ from netbox_proxsync.sync.hints import (
     PartRecordHints,
 )
 from netbox_proxsync.sync.kinds import KINDS
+from netbox_proxsync.sync.network_candidates import VlanIndex
 from netbox_proxsync.sync.settings import Settings
-from netbox_proxsync.sync.state import Bound, Existing, Hints, Record, VlanIndex
+from netbox_proxsync.sync.state import Bound, Existing, Hints, Record
 from netbox_proxsync.sync.values import Pointer, Ref, Shared
 
 UNREAD = Unreadable('It was not read.')
@@ -184,7 +185,7 @@ EMPTY = Existing(
         for kind in KINDS.values()
     },
     prefixes={},
-    burdens={},
+    dependents={},
 )
 
 
@@ -245,7 +246,7 @@ class NetBox:
         return self.serial
 
     def add(self, kind: str, label='by hand', **values) -> Pointer:
-        """An object that a person makes."""
+        """An object that a user makes."""
         pointer = Pointer(KINDS[kind].model, self.new_pk(), label)
         blank = {spec.name: frozenset() if spec.owner == 'set' else None for spec in KINDS[kind].fields}
         self.records[kind][pointer] = Record(pointer=pointer, values=blank | values)
@@ -356,6 +357,6 @@ class NetBox:
                 holder=str(values['assigned_object']),
                 machine=interface.values['virtual_machine'] if interface else port and port.values['device'],
             )
-        elif kind == 'disk':
-            hints = PartRecordHints(machine=values['virtual_machine'])
+        elif holder := KINDS[kind].holder:
+            hints = PartRecordHints(machine=values[holder])
         return replace(record, hints=hints)

@@ -30,7 +30,7 @@ def test_another_cluster(remembered, seen, same):
     assert (another_cluster(remembered, seen) == '') is same
 
 
-def test_two_endpoints_of_one_cluster_are_told_by_its_authority_only():
+def test_two_endpoints_of_one_cluster_are_reported_by_its_authority_only():
     assert is_same_cluster(cluster('A', None, 'pve'), cluster('A', 'lab', 'pve', 'pve2')) is True
     assert is_same_cluster(cluster('A', 'lab', 'pve'), cluster('B', 'lab', 'pve')) is False
     assert is_same_cluster(cluster(None, 'lab', 'pve'), cluster('B', 'lab', 'pve')) is None

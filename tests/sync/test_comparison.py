@@ -70,7 +70,7 @@ def test_a_guest_gets_a_name_though_a_retired_one_bears_its_name_with_its_id():
     assert not plan(inv, netbox.existing).changes
 
 
-def test_names_are_told_apart_within_the_tenant_that_the_guest_will_have():
+def test_names_are_reported_apart_within_the_tenant_that_the_guest_will_have():
     netbox, tenant = NetBox(), Pointer('tenancy.tenant', 1, 'T')
     netbox.sync(inventory(guest(100, 'web')))
     cluster = netbox.object('cluster', 'cluster').pointer
@@ -90,7 +90,7 @@ def test_a_machine_that_is_another_one_keeps_its_name():
     assert netbox.object('vm', 'qemu/100').values['name'] == 'WEB (100)'
 
 
-def test_a_machine_with_this_vmid_is_adopted_and_keeps_what_a_person_wrote():
+def test_a_machine_with_this_vmid_is_adopted_and_keeps_what_a_user_wrote():
     netbox = NetBox()
     netbox.sync(inventory())
     cluster = netbox.object('cluster', 'cluster').pointer
@@ -181,7 +181,7 @@ def test_a_silent_guest_keeps_its_addresses_and_its_primary_address():
     assert not plan(inventory(silent), netbox.existing).changes
 
 
-def test_an_address_that_a_readable_nic_lost_is_deleted_and_one_of_a_person_is_released():
+def test_an_address_that_a_readable_nic_lost_is_deleted_and_one_of_a_user_is_released():
     netbox = NetBox()
     mine = netbox.add('ip', address='10.0.0.6/24')
     netbox.sync(inventory(guest(100, ips=('10.0.0.5/24', '10.0.0.6/24'))))
@@ -202,7 +202,7 @@ def test_a_changed_mac_is_another_address_and_the_old_one_goes():
     assert actions(made, 'interface') == {'qemu/100/net0': Action.UPDATE}
 
 
-def test_a_filtered_guest_is_left_alone():
+def test_a_filtered_guest_is_left_unchanged():
     netbox = NetBox()
     netbox.sync(inventory(guest(100)))
     assert not plan(inventory(), netbox.existing, replace(SETTINGS, sync_vms=False)).changes
@@ -220,11 +220,11 @@ def test_a_retired_guest_is_deleted_after_its_grace_period_only_if_the_endpoint_
     assert plan(inventory(), netbox.existing, deleting, late).counts == {'vm': {'delete': 1}}
 
 
-def test_an_object_with_something_of_a_persons_on_it_is_not_deleted():
+def test_an_object_with_something_of_a_users_on_it_is_not_deleted():
     netbox = NetBox()
     netbox.sync(inventory(guest(100)))
     interface = netbox.object('interface', 'qemu/100/net0').pointer
-    existing = replace(netbox.existing, burdens={interface: ('service "ssh"',)})
+    existing = replace(netbox.existing, dependents={interface: ('service "ssh"',)})
     made = plan(inventory(guest(100, config=config(nics=()), addresses={})), existing)
     conflict = next(change for change in made.changes if change.kind == 'interface')
     assert conflict.action is Action.CONFLICT

@@ -52,7 +52,7 @@ def test_a_term_reads_as_it_was_written(text):
     assert str(Term.parse(text)) == text
 
 
-def test_a_guest_that_is_newly_excluded_is_left_alone():
+def test_a_guest_that_is_newly_excluded_is_left_unchanged():
     netbox = NetBox()
     netbox.sync(inventory(guest(100), guest(101, 'db', ('10.0.0.6/24',))))
     settings = replace(SETTINGS, guest_filters=GuestFilters.parse([], ['db']))

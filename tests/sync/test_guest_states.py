@@ -1,4 +1,4 @@
-"""How NetBox stands to a guest, and what is told of it, on plain data."""
+"""How NetBox stands to a guest, and what is reported of it, on plain data."""
 
 from dataclasses import replace
 from itertools import product
@@ -40,7 +40,7 @@ def standing(*pending: Pending, one=None, settings=SETTINGS) -> GuestState:
     ('pending', 'state', 'words'),
     [
         ([], State.IN_SYNC, ''),
-        ([Pending(change(Action.CREATE))], State.NEW, 'makes'),
+        ([Pending(change(Action.CREATE))], State.NEW, 'will be created'),
         ([Pending(change(Action.ADOPT))], State.NEW, 'adopts'),
         ([Pending(change())], State.CHANGED, ''),
         ([Pending(change(kind='disk'), note='edited')], State.CHANGED, 'edited'),
@@ -133,7 +133,7 @@ def test_values_that_may_be_secrets_are_not_told():
     assert details['unknown_keys'] == ['args', 'net0: novel']
 
 
-def test_what_is_unread_is_told_once_with_its_reason():
+def test_what_is_unread_is_reported_once_with_its_reason():
     reason = Unreadable('Node pve2 is offline.')
     lost = replace(guest(100), config=reason, addresses=reason, status=reason, pool=Unreadable('No Pool.Audit.'))
     assert details_of(lost)['unread'] == [
@@ -157,9 +157,13 @@ SKIPPING = Rule(name='No web', name_pattern='web', outcome=Outcome(skip=True))
     ('one', 'settings', 'words'),
     [
         (guest(100, type=CONTAINER), {'sync_containers': False}, 'does not sync containers'),
-        (guest(100), {'rules': (SKIPPING,)}, 'The rule "No web" skips it.'),
-        (replace(guest(100), name=Unreadable('No name.')), {'rules': (SKIPPING,)}, 'It is left alone. Whether rule'),
-        (guest(100), {'guest_filters': GuestFilters.parse(['db'], [])}, 'A filter of the endpoint leaves it out.'),
+        (guest(100), {'rules': (SKIPPING,)}, 'The rule "No web" skips the guest.'),
+        (
+            replace(guest(100), name=Unreadable('No name.')),
+            {'rules': (SKIPPING,)},
+            'The guest is not synced. Whether rule',
+        ),
+        (guest(100), {'guest_filters': GuestFilters.parse(['db'], [])}, 'A filter of the endpoint excludes the guest.'),
     ],
 )
 def test_a_skipped_guest_says_why(one, settings, words):

@@ -120,11 +120,11 @@ def test_a_machine_whose_id_was_given_away_goes_with_the_new_one():
     assert netbox.bindings['vm', 'qemu/100#1'].missing_since
 
 
-def test_why_a_chosen_guest_is_left_alone_is_told():
+def test_why_a_chosen_guest_is_left_unchanged_is_reported():
     inv = inventory(guest(100), guest(101, template=True), guest(102, 'other'))
     made = plan(inv, settings=replace(SETTINGS, ignored=frozenset({'qemu/100'})), vmids=[100, 101, 7])
     assert set(notices(made)) == {'qemu/100', 'qemu/101', '7'}
-    assert 'leave it alone' in notices(made)['qemu/100']
+    assert 'Excluded from synchronization by a user' in notices(made)['qemu/100']
     assert 'template' in notices(made)['qemu/101']
 
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.custom_field_rules import Demand
 from netbox_proxsync.sync.kind import ResolvedObjects
 from netbox_proxsync.sync.kinds.interface import find_interface
 from netbox_proxsync.sync.mapping.missing_addresses import ABSENT
-from netbox_proxsync.sync.state import Demand, Existing
+from netbox_proxsync.sync.state import Existing
 from netbox_proxsync.sync.values import Pointer
 from tests.scenarios.nodes.nodes import hardware, physical
 from tests.sync.builders import (
@@ -193,7 +194,7 @@ def test_the_name_of_a_retired_guest_is_free_as_soon_as_it_is_deleted():
     assert name(NOW) == 'web (101)'
     assert name(late) == 'web'
     # While objects of others depend on it, it stays.
-    assert name(late, burdens={netbox.object('vm', 'qemu/100').pointer: ('a service',)}) == 'web (101)'
+    assert name(late, dependents={netbox.object('vm', 'qemu/100').pointer: ('a service',)}) == 'web (101)'
 
 
 def test_an_interface_of_a_machine_that_does_not_exist_is_not_looked_for():
@@ -230,7 +231,7 @@ def test_a_mac_address_that_a_user_moved_is_a_conflict():
     netbox = synced()
     mac = netbox.object('mac', 'qemu/100/net0/BC:24:11:00:00:64').pointer
     netbox.edit('mac', mac, assigned_object=Pointer('dcim.interface', 5, 'eth0'))
-    assert 'that this sync keeps was assigned to' in conflicts(netbox.existing)['qemu/100/net0/BC:24:11:00:00:64']
+    assert 'that this sync manages was assigned to' in conflicts(netbox.existing)['qemu/100/net0/BC:24:11:00:00:64']
     netbox.edit('mac', mac, assigned_object=None)
     assert not conflicts(netbox.existing)
 

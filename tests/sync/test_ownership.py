@@ -29,7 +29,7 @@ def test_at_adoption_editorial_fields_are_filled_only_where_empty():
     assert resolve_field(Owner.EDITORIAL, 'comments', {}, 'by hand', 'notes').kept
 
 
-def test_what_a_person_had_written_as_proxmox_has_it_follows_proxmox_from_the_adoption_on():
+def test_what_a_user_had_written_as_proxmox_has_it_follows_proxmox_from_the_adoption_on():
     adopted = resolve_field(Owner.EDITORIAL, 'name', {}, 'web', 'web')
     assert (adopted.writes, adopted.kept, adopted.last) == (False, False, 'web')
     assert resolve_field(Owner.EDITORIAL, 'name', {'name': adopted.last}, 'web', 'web2').writes
@@ -40,12 +40,12 @@ def test_an_emptied_editorial_field_is_an_edit_too():
     assert (decision.writes, decision.kept) == (False, True)
 
 
-def test_tags_of_a_person_stay_and_ours_go_when_proxmox_drops_them():
+def test_tags_of_a_user_stay_and_ours_go_when_proxmox_drops_them():
     decision = resolve_field(Owner.SET, 'tags', {'tags': frozenset('ab')}, frozenset('abx'), frozenset('b'))
     assert (decision.writes, decision.write) == (True, frozenset('bx'))
 
 
-def test_a_tag_that_a_person_removed_is_not_added_again():
+def test_a_tag_that_a_user_removed_is_not_added_again():
     decision = resolve_field(Owner.SET, 'tags', {'tags': frozenset('ab')}, frozenset('b'), frozenset('ab'))
     assert not decision.writes
 

@@ -78,7 +78,7 @@ def test_an_expression_is_found_anywhere(pattern, name, expected):
         (r'((\pL?){100}){10}', REGEX, 'too large'),
     ],
 )
-def test_what_is_wrong_with_a_pattern_is_told(pattern, kind, told):
+def test_what_is_wrong_with_a_pattern_is_reported(pattern, kind, told):
     with pytest.raises(PatternError, match=told.replace('(', r'\(').replace(')', r'\)')):
         compile_pattern(pattern, kind)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from netbox_proxsync.sync.changes import Action
-from netbox_proxsync.sync.state import Demand, ValueLimits
+from netbox_proxsync.sync.custom_field_rules import Demand, ValueLimits
 from netbox_proxsync.sync.values import Shared
 from tests.sync.builders import NetBox, guest, inventory, plan
 

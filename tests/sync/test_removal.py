@@ -7,9 +7,10 @@ import pytest
 
 from netbox_proxsync.proxmox.infrastructure import InterfaceType
 from netbox_proxsync.sync.changes import Action, FieldChange
+from netbox_proxsync.sync.custom_field_rules import ValueLimits
 from netbox_proxsync.sync.kinds import Owner
 from netbox_proxsync.sync.removal import may_be_deleted, removal
-from netbox_proxsync.sync.state import Existing, ValueLimits
+from netbox_proxsync.sync.state import Existing
 from netbox_proxsync.sync.values import Pointer
 from tests.sync.builders import NOW, SETTINGS, NetBox, config, disk, guest, inventory, nic, node, node_interface, plan
 
@@ -44,7 +45,7 @@ def test_a_guest_that_is_gone_is_marked_and_its_binding_stores_the_marks():
     change = change_of(synced().existing, VM)
     assert change.action is Action.RETIRE
     assert fields(change) == {'status': 'decommissioning', 'cf_vm_status': 'Deleted'}
-    assert change.reason == 'It is gone from Proxmox.'
+    assert change.reason == 'No longer present in Proxmox VE.'
     assert change.binding['status'] == 'decommissioning'
     assert change.binding['name'] == 'web'
     assert (change.key, change.unit, change.label) == ('qemu/100', 'qemu/100', 'web')
@@ -66,7 +67,7 @@ def test_a_guest_whose_vm_id_another_machine_has_is_retired():
     record = netbox.object(*VM).pointer
     made = plan(inventory(machine(2)), netbox.existing)
     (change,) = [change for change in made.changes if change.action is Action.RETIRE]
-    assert (change.pointer, change.reason) == (record, 'Another machine has its VM ID in Proxmox now.')
+    assert (change.pointer, change.reason) == (record, 'Another machine now has the VM ID in Proxmox VE.')
 
 
 def test_a_guest_that_is_gone_stays_where_the_endpoint_leaves_guests():
@@ -122,7 +123,7 @@ def test_a_retired_guest_is_left_until_its_grace_period_is_over_and_then_deleted
     assert change_of(netbox.existing, VM, settings=SETTINGS, now=LATE) is None
     change = change_of(netbox.existing, VM, settings=DELETING, now=LATE)
     assert (change.action, change.binding) == (Action.DELETE, None)
-    assert change.reason == 'It has been gone from Proxmox since 2026-01-01.'
+    assert change.reason == 'Missing from Proxmox VE since 2026-01-01.'
 
 
 def test_a_retired_guest_that_the_sync_did_not_create_is_never_deleted():
@@ -143,8 +144,8 @@ def test_a_retired_guest_that_a_user_changed_is_not_deleted():
     change = change_of(netbox.existing, VM, settings=DELETING, now=LATE)
     assert change.action is Action.CONFLICT
     assert change.reason == (
-        'It has been gone from Proxmox since 2026-01-01. It is not deleted, because it is not marked as retired '
-        '(status and custom field) any more. Delete it yourself, or mark it again.'
+        'Missing from Proxmox VE since 2026-01-01. The object is not deleted because it is no longer marked as retired '
+        '(status and custom field). Delete it yourself, or mark it again.'
     )
 
 
@@ -155,7 +156,7 @@ def test_a_guest_whose_retirement_was_reverted_is_retired_again():
     change = change_of(netbox.existing, VM, now=LATE)
     assert change.action is Action.RETIRE
     assert fields(change) == {'status': 'decommissioning', 'cf_vm_status': 'Deleted'}
-    assert change.reason == 'It is gone from Proxmox, and not marked as retired.'
+    assert change.reason == 'No longer present in Proxmox VE, and not marked as retired.'
     # A user has removed one of the marks: the guest is in use.
     netbox.bindings[VM] = replace(bound, missing_since=NOW, last={**bound.last, 'cf_vm_status': 'Deleted'})
     assert change_of(netbox.existing, VM, now=LATE) is None
@@ -175,11 +176,11 @@ def test_a_retired_guest_with_its_marks_is_not_retired_again():
 def test_a_retired_guest_is_not_deleted_while_objects_of_others_depend_on_it():
     netbox = synced()
     netbox.sync(EMPTY, DELETING)
-    burdens = {netbox.object(*VM).pointer: ('a service', 'a contact')}
-    change = change_of(replace(netbox.existing, burdens=burdens), VM, settings=DELETING, now=LATE)
+    dependents = {netbox.object(*VM).pointer: ('a service', 'a contact')}
+    change = change_of(replace(netbox.existing, dependents=dependents), VM, settings=DELETING, now=LATE)
     assert change.action is Action.CONFLICT
     assert change.reason == (
-        'It has been gone from Proxmox since 2026-01-01. It is not deleted, because these hang on it: a service, a '
+        'Missing from Proxmox VE since 2026-01-01. The object is not deleted because of dependent objects: a service, a '
         'contact. Move or delete them, or delete it yourself.'
     )
     assert (change.key, change.unit, change.label) == ('qemu/100', 'qemu/100', 'web')
@@ -222,12 +223,12 @@ def gone(netbox: NetBox, settings=SETTINGS, existing: Existing | None = None):
 def test_an_address_that_is_gone_is_deleted_released_or_left():
     netbox = synced()
     change = gone(netbox)
-    assert (change.action, change.binding, change.reason) == (Action.DELETE, None, 'It is gone from Proxmox.')
+    assert (change.action, change.binding, change.reason) == (Action.DELETE, None, 'No longer present in Proxmox VE.')
     change = gone(netbox, replace(SETTINGS, missing_addresses='unassign'))
     assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {'assigned_object': None})
     assert change.reason == (
-        'It is gone from Proxmox; this endpoint unassigns addresses that are gone, so it stays in NetBox and is yours '
-        'now.'
+        'No longer present in Proxmox VE; this endpoint unassigns missing addresses, so the object is retained and no '
+        'longer managed.'
     )
     assert gone(netbox, replace(SETTINGS, missing_addresses='leave')) is None
 
@@ -238,17 +239,19 @@ def test_an_address_that_the_sync_did_not_create_is_released():
     change = gone(netbox)
     assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
     assert change.reason == (
-        'It is gone from Proxmox; it was not made by this sync, so it stays in NetBox and is yours now.'
+        'No longer present in Proxmox VE; it was not created by this sync, so the object is retained and no longer '
+        'managed.'
     )
 
 
 def test_an_address_on_which_objects_depend_is_released():
     netbox = synced()
-    burdens = {netbox.object(*ADDRESS).pointer: ('a NAT address', 'a link')}
-    change = gone(netbox, existing=replace(netbox.existing, burdens=burdens))
+    dependents = {netbox.object(*ADDRESS).pointer: ('a NAT address', 'a link')}
+    change = gone(netbox, existing=replace(netbox.existing, dependents=dependents))
     assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
     assert change.reason == (
-        'It is gone from Proxmox; it carries a NAT address, a link, so it stays in NetBox and is yours now.'
+        'No longer present in Proxmox VE; other objects depend on it: a NAT address, a link, so the object is retained '
+        'and no longer managed.'
     )
 
 
@@ -256,7 +259,7 @@ def test_a_disk_on_which_objects_depend_is_a_conflict():
     with_disk = guest(config=config(disks=(disk(),)))
     netbox = synced(inventory(with_disk))
     identity = ('disk', 'qemu/100/scsi0')
-    existing = replace(netbox.existing, burdens={netbox.object(*identity).pointer: ('a tag',)})
+    existing = replace(netbox.existing, dependents={netbox.object(*identity).pointer: ('a tag',)})
     change = change_of(existing, identity, inventory(guest(config=config(disks=()))))
     assert change.action is Action.CONFLICT
     assert change_of(netbox.existing, identity, inventory(guest(config=config(disks=())))).action is Action.DELETE
@@ -269,7 +272,7 @@ def test_an_address_that_a_user_assigned_to_something_else_is_released_unchanged
         change = gone(netbox, settings)
         assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {})
         assert change.reason == (
-            'It is gone from Proxmox; it was given to something else in NetBox, so it stays and is yours now.'
+            'No longer present in Proxmox VE. The object was reassigned in NetBox, so it is no longer managed.'
         )
 
 
@@ -286,8 +289,8 @@ def test_an_address_that_a_user_chose_as_primary_stays():
     change = gone(netbox)
     assert change.action is Action.CONFLICT
     assert change.reason == (
-        'It is gone from Proxmox, but somebody chose it as the primary IPv4 address of qemu/100, so it stays as it is. '
-        'Choose another one there, or delete it yourself.'
+        'No longer present in Proxmox VE, but a user chose the address as the primary IPv4 address of qemu/100, so it is '
+        'left unchanged. Choose another one there, or delete it.'
     )
     # Where Proxmox VE decides, it is no choice.
     facts = replace(SETTINGS, field_policy={'vm.primary_ip4': 'fact'})

@@ -249,7 +249,7 @@ def test_a_record_that_a_user_deleted_returns_nothing():
     assert plan(inventory(vm(105)), netbox.existing).rekeyed == {}
 
 
-def test_copies_of_a_backup_are_told_apart_by_vm_id_then_name_else_not_at_all():
+def test_copies_of_a_backup_are_reported_apart_by_vm_id_then_name_else_not_at_all():
     netbox = NetBox()
     netbox.sync(inventory(vm(), guest(900, 'x', ())))
     netbox.sync(inventory(guest(900, 'x', ())))

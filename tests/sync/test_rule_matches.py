@@ -7,8 +7,8 @@ import pytest
 
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.desired import desire
+from netbox_proxsync.sync.network_candidates import PrefixCandidate
 from netbox_proxsync.sync.rules import Outcome, Rule
-from netbox_proxsync.sync.state import PrefixCandidate
 from netbox_proxsync.sync.values import Pointer, Shared
 
 from .builders import SETTINGS, UNREAD, NetBox, guest, inventory, plan
@@ -79,7 +79,7 @@ def test_what_came_from_the_endpoint_is_not_taken_back(netbox):
     assert vm(netbox)['role'] == APP
 
 
-def test_a_persons_choice_stands_against_rules_that_come_and_go(netbox):
+def test_a_users_choice_stands_against_rules_that_come_and_go(netbox):
     web = rule(role=WEB)
     netbox.sync(inventory(guest(tags=('web',))), ruled(web))
     netbox.edit('vm', netbox.object('vm', 'qemu/100').pointer, role=APP)
@@ -103,7 +103,7 @@ def test_unknown_facts_leave_the_fields_as_they_are(netbox):
     assert vm(netbox, 'qemu/101')['role'] == APP
 
 
-def test_a_skipped_guest_is_left_alone(netbox):
+def test_a_skipped_guest_is_left_unchanged(netbox):
     lab = rule('Lab', 10, {'guest_tags': ('lab',)}, skip=True)
     netbox.sync(inventory(guest(100), guest(101, 'db', ips=('10.0.0.6/24',))), ruled(lab))
     before = {kind: dict(rows) for kind, rows in netbox.records.items()}
@@ -116,7 +116,7 @@ def test_a_skipped_guest_is_left_alone(netbox):
     assert [(change.action, change.key) for change in gone.changes] == [(Action.RETIRE, 'qemu/101')]
 
 
-def test_a_guest_that_might_be_skipped_is_left_alone(netbox):
+def test_a_guest_that_might_be_skipped_is_left_unchanged(netbox):
     lab = rule('Lab', 10, {'pools': ('lab',)}, skip=True)
     netbox.sync(inventory(guest(100, pool=None)), ruled(lab))
     assert not netbox.sync(inventory(guest(100, 'renamed', pool=UNREAD)), ruled(lab)).changes

@@ -157,7 +157,7 @@ def test_unknown_extra_tags_leave_the_tags_open():
     assert [tag.value for tag in evaluate_rules(Facts(pool=None), rules).extra_tags] == [PROD]
 
 
-def test_a_guest_is_left_alone_if_it_is_skipped_or_might_be():
+def test_a_guest_is_left_unchanged_if_it_is_skipped_or_might_be():
     by_tag, by_pool = rule('tag', guest_tags=('web',), skip=True), rule('pool', pools=('x',), skip=True)
     assert evaluate_rules(Facts(), [by_tag]).skip == Decided(True, by_tag)
     # Rules that match and do not skip take nothing away from those that do.

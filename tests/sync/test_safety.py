@@ -79,7 +79,7 @@ def test_what_was_retired_long_ago_does_not_raise_the_limit():
     assert 'delete 5 of 10 virtual disks' in refusal(netbox, *half)
 
 
-def test_every_kind_has_a_name_for_people():
+def test_every_kind_has_a_name_for_users():
     assert all(kind.plural and kind.plural != kind.name for kind in KINDS.values())
 
 

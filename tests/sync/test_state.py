@@ -1,6 +1,7 @@
 import pytest
 
-from netbox_proxsync.sync.hints import DeviceHints, GuestHints, RuledHints
+from netbox_proxsync.sync.hints import GuestHints, RuledHints
+from netbox_proxsync.sync.kinds.device import DeviceHints
 from netbox_proxsync.sync.state import Hints, Item
 from netbox_proxsync.sync.values import Pointer, Shared
 from tests.sync.builders import NetBox, guest, inventory

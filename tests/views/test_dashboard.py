@@ -124,7 +124,7 @@ def test_what_a_name_holds_is_shown_as_text():
         ('SyncChange', 'changes/'),
     ],
 )
-def test_the_menu_offers_what_a_person_may_view_and_nothing_else(model, link):
+def test_the_menu_offers_what_a_user_may_view_and_nothing_else(model, link):
     user = User.objects.create_user('reader')
     client = browser_of(user, widget=False)
     assert 'href="/plugins/proxsync/' not in client.get('/user/profile/').content.decode()

@@ -50,7 +50,7 @@ def test_before_the_first_read_it_says_so_and_what_to_do(browser):
     assert 'was not read yet' in text_of(browser, endpoint, '_nodes')
 
 
-def test_after_a_read_it_tells_the_version_the_nodes_the_quorum_and_the_guests(standin, make_endpoint, sync, browser):
+def test_after_a_read_it_reports_the_version_the_nodes_the_quorum_and_the_guests(standin, make_endpoint, sync, browser):
     pve = standin(nodes=3, vms=3, containers=2, running=1, agent=1, seed=4)
     endpoint = make_endpoint(pve, site=Site.objects.create(name='Berlin', slug='berlin'))
     run = sync(endpoint, 'preview')
@@ -111,7 +111,7 @@ def test_the_end_of_the_certificate_shows_also_where_no_node_is_read(make_endpoi
         assert f'Valid until {timezone.localtime(ends):%Y-%m-%d} {pve.host}:{pve.port}' in text_of(browser, endpoint)
 
 
-def test_a_certificate_that_has_ended_is_told_also_where_no_node_is_read(make_endpoint, sync, browser):
+def test_a_certificate_that_has_ended_is_reported_also_where_no_node_is_read(make_endpoint, sync, browser):
     with StandIn(ClusterSpec(nodes=1, vms=1, containers=0, seed=4), tls='expired') as pve:
         endpoint = make_endpoint(pve)
         run = sync(endpoint, 'preview')
@@ -130,7 +130,7 @@ def test_a_lost_quorum_shows(standin, make_endpoint, sync, browser):
     assert 'not quorate' in text_of(browser, endpoint)
 
 
-def test_what_the_token_lacks_is_told_with_the_command_that_grants_it(standin, make_endpoint, sync, browser):
+def test_what_the_token_lacks_is_reported_with_the_command_that_grants_it(standin, make_endpoint, sync, browser):
     pve = standin(nodes=1, vms=1, containers=0, seed=4)
     pve.revoke('VM.Audit')
     endpoint = make_endpoint(pve)
@@ -143,7 +143,7 @@ def test_what_the_token_lacks_is_told_with_the_command_that_grants_it(standin, m
     assert 'VM.Audit' not in text_of(browser, endpoint)
 
 
-def test_a_host_that_cannot_be_reached_is_told_and_what_was_known_stays(standin, make_endpoint, sync, browser):
+def test_a_host_that_cannot_be_reached_is_reported_and_what_was_known_stays(standin, make_endpoint, sync, browser):
     pve = standin(nodes=2, vms=1, containers=0, seed=4)
     endpoint = make_endpoint(pve)
     sync(endpoint)

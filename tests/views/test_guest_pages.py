@@ -144,7 +144,7 @@ class GuestPageTestCase(NetBoxTestCase, TestCase):
         self.assertContains(page, 'Node pve2 is offline.')
         self.assertContains(page, 'Its configuration was not read.')
 
-    def test_it_says_when_what_it_tells_was_so(self):
+    def test_it_says_when_its_values_were_read(self):
         endpoint = make_endpoint()
         ProxmoxEndpoint.objects.update(guests_read=datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
         listed = make_guest(endpoint, 100)
@@ -248,7 +248,7 @@ class GuestDecisionTestCase(Permitted, NetBoxTestCase, TestCase):
         assert self.post('ignore', self.foreign).status_code == 403
         guests = {'pk': [self.guest.pk, self.foreign.pk]}
         answer = self.client.post(reverse(f'{PAGES}_bulk_ignore'), guests, follow=True)
-        self.assertContains(answer, 'that you may not sync')
+        self.assertContains(answer, 'that you do not have permission to sync')
         assert list(ProxmoxGuest.objects.filter(ignored=True)) == [self.guest]
 
     def test_all_that_a_filter_finds(self):
@@ -257,7 +257,7 @@ class GuestDecisionTestCase(Permitted, NetBoxTestCase, TestCase):
         self.client.post(url, {'_all': 'on'})
         assert list(ProxmoxGuest.objects.filter(ignored=True)) == [self.foreign]
 
-    def test_nothing_selected_is_told(self):
+    def test_nothing_selected_is_reported(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
         answer = self.client.post(reverse(f'{PAGES}_bulk_stop_managing'), {'pk': ['x']}, follow=True)
         self.assertContains(answer, 'No guest was selected')
@@ -400,7 +400,7 @@ class GuestRunTestCase(Permitted, NetBoxTestCase, TestCase):
         ProxmoxGuest.objects.filter(pk=self.guests[0].pk).update(ignored=True)
         ProxmoxEndpoint.objects.filter(pk=self.other.pk).update(enabled=False)
         answer = self.bulk('sync', *self.guests, self.foreign)
-        self.assertContains(answer, '1 ignored guest was left out')
+        self.assertContains(answer, '1 ignored guest was skipped')
         self.assertContains(answer, 'Other is disabled')
         assert [run.vmids for run in SyncRun.objects.all()] == [[101, 102]]
         self.assertNotContains(self.client.get(self.foreign.get_absolute_url()), '/sync/"')
@@ -415,5 +415,5 @@ class GuestRunTestCase(Permitted, NetBoxTestCase, TestCase):
 
     def test_the_permission_may_be_for_some_endpoints_only(self):
         self.allow(ProxmoxEndpoint, 'sync', name='Lab')
-        self.assertContains(self.bulk('sync', self.guests[0], self.foreign), 'that you may not sync')
+        self.assertContains(self.bulk('sync', self.guests[0], self.foreign), 'that you do not have permission to sync')
         assert [run.endpoint for run in SyncRun.objects.all()] == [self.lab]

@@ -74,7 +74,7 @@ def answers(browser: Client, url: str, search: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize('name', LISTS)
-def test_a_regular_expression_that_is_none_is_told(browser, name):
+def test_a_regular_expression_that_is_none_is_reported(browser, name):
     page, rest = urls(name)
     for lookup, expression in REGULAR.items():
         field = f'{LISTS[name][0]}__{lookup}'
@@ -88,7 +88,7 @@ def test_a_regular_expression_that_is_none_is_told(browser, name):
     assert browser.get(rest, {field: '^.*$'}).json()['count'] == 1
 
 
-def test_what_is_told_is_text(browser):
+def test_what_is_reported_is_text(browser):
     script = '(<script>alert(1)</script>'
     page = browser.get(urls('proxmoxguest')[0], {'name__regex': script}).content.decode()
     assert script not in page

@@ -68,7 +68,7 @@ def fields(machine, admin_user, kind: str = 'vm') -> dict:
     return {field.name: field for entry in found if entry.kind.name == kind for field in entry.fields}
 
 
-def test_the_panel_tells_where_a_machine_is_and_whether_it_is_true(client, endpoint, machine):
+def test_the_panel_reports_where_a_machine_is_and_whether_it_is_true(client, endpoint, machine):
     text = page(client, machine.get_absolute_url())
     guest = endpoint.guests.get(virtual_machine=machine)
     assert 'Open in Proxmox' in text
@@ -185,7 +185,7 @@ def test_the_tab_costs_the_same_for_many_parts(client, pve, endpoint, machine, s
 
 def test_the_tab_of_a_device(client, endpoint, machine):
     text = page(client, tab(Device.objects.get(name='pve1')))
-    for value in ('node/pve1', 'vmbr0', 'Who decides'):
+    for value in ('node/pve1', 'vmbr0', 'Source of truth'):
         assert value in text
 
 

@@ -101,7 +101,7 @@ def test_the_pages_say_what_a_run_decides(standin, make_endpoint, sync, role):
         row = ProxmoxGuest.objects.get(type=str(guest.type), vmid=guest.vmid)
         assert decision_about(row)[0] == evaluate_rules(guest, rules)
         if guest.type == 'lxc':
-            assert (row.state, row.reason) == ('skipped', 'The rule "Containers" skips it.')
+            assert (row.state, row.reason) == ('skipped', 'The rule "Containers" skips the guest.')
     assert matched(MappingRule.objects.get(name='Pool')) == ([first], [])
     pve.revoke('Pool.Audit')
     sync(endpoint)
@@ -127,7 +127,7 @@ def test_the_tab_lists_them(admin_client, lab, role):
     assert 'web-&lt;i&gt;' in page
     assert 'web-<i>' not in page
     assert 'db-1' not in page
-    assert 'one more guest is not known' in page
+    assert 'could not be determined for one more guest' in page
     assert 'qemu/102' in page
     assert 'is disabled' in page
 
@@ -147,7 +147,7 @@ def test_the_tab_hides_guests_whose_machine_may_not_be_viewed(client, lab, role)
     page = client.get(reverse('plugins:netbox_proxsync:mappingrule_guests', args=[rule.pk])).content.decode()
     assert 'web-shown' in page
     assert 'web-hidden' not in page
-    assert 'is not known' not in page
+    assert 'could not be determined' not in page
 
 
 def test_a_guests_page_names_the_rules(admin_client, lab, role):

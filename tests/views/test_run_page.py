@@ -87,21 +87,21 @@ def test_a_changed_guest_is_shown_with_both_values_side_by_side(standin, make_en
     assert 'Proxmox' in row
 
 
-def test_what_needs_a_person_comes_before_all_numbers(browser):
+def test_what_needs_a_user_comes_before_all_numbers(browser):
     offline = {'level': 'warning', 'subject': 'pve2', 'message': 'offline', 'remedy': ''}
     run = make_run(make_endpoint(), messages=[offline])
     conflict = make_change(run, 0, action='conflict', outcome='skipped', reason='Two machines have this name.')
     make_change(run, 1, outcome='failed', message='NetBox says no.')
     page = text_of(browser, run)
     first = page.index('Changes by kind')
-    for word in ('1 conflict needs', 'Two machines have this name.', '1 change was refused by NetBox', 'offline'):
+    for word in ('1 conflict requires', 'Two machines have this name.', '1 change was refused by NetBox', 'offline'):
         assert page.index(word) < first
     assert f'href="{conflict.get_absolute_url()}"' in page
     # Its position among the changes follows.
     assert 'NetBox says no.' in page[first:]
 
 
-def test_a_plan_that_waits_tells_of_no_failures(browser):
+def test_a_plan_that_waits_reports_no_failures(browser):
     run = make_run(make_endpoint(), mode='preview', counts={'vm': {'create': 1}}, messages=[])
     make_change(run, 0, outcome='planned')
     page = text_of(browser, run)
@@ -109,7 +109,7 @@ def test_a_plan_that_waits_tells_of_no_failures(browser):
     assert 'name="outcome"' not in page
 
 
-def test_times_are_told_phase_by_phase(browser):
+def test_times_are_reported_phase_by_phase(browser):
     page = text_of(browser, make_run(make_endpoint(), timings={'collect': 4.5, 'plan': 0.5, 'apply': 2.04}))
     for words in ('Reading Proxmox', '4.5 s', 'Comparing with NetBox', '0.5 s', 'Writing to NetBox', '2.0 s'):
         assert words in page

@@ -132,13 +132,13 @@ class ImportTestCase(NetBoxTestCase, TestCase):
             assert getattr(made, name) == ProxmoxEndpoint._meta.get_field(name).get_default(), name
         assert made.ignored_interfaces == []
 
-    def test_a_switch_is_what_a_person_means(self):
+    def test_a_switch_is_what_a_user_means(self):
         for word in ('no', 'No', 'FALSE', '0', False, 0):
             assert self.bring(enabled=word, sync_containers=word).status_code == 302
             assert not ProxmoxEndpoint.objects.filter(Q(enabled=True) | Q(sync_containers=True)).exists()
             ProxmoxEndpoint.objects.all().delete()
 
-    def test_what_is_of_another_type_is_told_at_its_field(self):
+    def test_what_is_of_another_type_is_reported_at_its_field(self):
         for name, bad in (
             ('enabled', 'perhaps'), ('sync_vms', {'a': 1}), ('hosts', 5), ('hosts', {'a': 1}), ('hosts', [['x']]),
             ('include_guests', True), ('field_policy', [1]), ('field_policy', 5), ('timeout', 'long'),
@@ -256,7 +256,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
         for data, told in (
             ('name,role,name_pattern,pattern_type\nA,Web,(a,regex', 'name_pattern: This pattern is not valid'),
             ('name,role,vmid_min,vmid_max\nA,Web,200,100', 'vmid_max: The range is reversed'),
-            ('name,name_pattern\nA,a', 'This rule sets nothing'),
+            ('name,name_pattern\nA,a', 'A rule must either skip guests or set'),
             ('name,role\nA,Nowhere', 'role: Object not found'),
             ('name,role\nA,web', 'role: Object not found'),
             ('name,role,owner\nA,Web,Nobody', 'owner: Object not found'),
@@ -281,7 +281,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
         self.assertContains(self.bring(json.dumps(rows), 'json'), 'Record 2 pools: ')
         assert not MappingRule.objects.exists()
 
-    def test_a_switch_is_what_a_person_means(self):
+    def test_a_switch_is_what_a_user_means(self):
         data = 'name,role,name_pattern,skip,template,weight,pattern_type,tag_match\nA,Web,a*,no,YES,,,'
         assert self.bring(data).status_code == 302
         made = MappingRule.objects.get()
@@ -290,7 +290,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
 
     def test_an_import_that_makes_a_rule_contradict_itself(self):
         rule = make_rule(role=self.role, name_pattern='a')
-        self.assertContains(self.bring(f'id,skip\n{rule.pk},true'), 'gets nothing else')
+        self.assertContains(self.bring(f'id,skip\n{rule.pk},true'), 'A rule that skips guests cannot set')
         rule.refresh_from_db()
         assert not rule.skip
 
@@ -304,7 +304,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
         rule = make_rule(role=self.role)
         form = {'pk': [rule.pk], '_apply': True, '_nullify': ['role']}
         response = self.client.post(reverse('plugins:netbox_proxsync:mappingrule_bulk_edit'), form)
-        self.assertContains(response, 'sets nothing')
+        self.assertContains(response, 'must either skip guests or set')
         rule.refresh_from_db()
         assert rule.role == self.role
 
@@ -485,12 +485,12 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         self.assertContains(progress, '3 of 17')
         self.assertContains(progress, 'aria-valuenow="17"')
 
-    def test_a_screen_reader_is_told_only_what_is_news(self):
+    def test_a_screen_reader_announces_only_news(self):
         run = make_run(self.endpoint, status='running', phase='collect 3/17', completed=None)
         url = reverse('plugins:netbox_proxsync:syncrun_progress', args=[run.pk])
         self.assertContains(self.client.get(url), 'hx-swap-oob')
-        self.assertContains(self.client.get(url, {'told': 'Starting'}), 'hx-swap-oob')
-        self.assertNotContains(self.client.get(url, {'told': 'Reading Proxmox: 10 %'}), 'hx-swap-oob')
+        self.assertContains(self.client.get(url, {'announced': 'Starting'}), 'hx-swap-oob')
+        self.assertNotContains(self.client.get(url, {'announced': 'Reading Proxmox: 10 %'}), 'hx-swap-oob')
 
     def test_the_page_of_the_endpoint_follows_its_run(self):
         self.add_permissions('netbox_proxsync.view_proxmoxendpoint')
@@ -510,7 +510,7 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         self.remove_permissions('netbox_proxsync.view_syncrun')
         self.assertNotContains(self.client.get(self.endpoint.get_absolute_url()), '/progress/')
 
-    def test_when_it_has_ended_the_page_is_loaded_anew_and_asks_no_more(self):
+    def test_when_it_has_ended_the_page_is_loaded_again_and_asks_no_more(self):
         run = make_run(self.endpoint)
         assert self.progress(run).headers['HX-Refresh'] == 'true'
         self.assertNotContains(self.client.get(run.get_absolute_url()), '/progress/')
@@ -611,7 +611,7 @@ class ConnectionTestTestCase(NetBoxTestCase, TestCase):
         self.assertNotContains(response, MARKER)
         assert not ProxmoxEndpoint.objects.exists()
 
-    def test_bad_input_is_told_at_its_field(self):
+    def test_bad_input_is_reported_at_its_field(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.add_proxmoxendpoint')
         response = self.client.post(self.url, {**self.data, 'token_id': 'root'})
         self.assertContains(response, 'user@realm!name')

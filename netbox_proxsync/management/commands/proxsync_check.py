@@ -65,8 +65,10 @@ class Command(BaseCommand):
         parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint; else all enabled ones')
         parser.add_argument(
             '--repair', action='store_true',
-            help='Make custom fields that are missing, let bindings follow from merged branches, and forget those to '
-            'objects that are gone',
+            help=(
+                'Create missing custom fields, update bindings from merged branches, and remove bindings to objects '
+                'that no longer exist'
+            ),
         )  # fmt: skip
         parser.add_argument(
             '--json', action='store_true', help='Print JSON, one line for NetBox itself and one for each endpoint'
@@ -179,7 +181,7 @@ def check_bindings(endpoint: ProxmoxEndpoint) -> Check:
     return Check(
         label='Bindings',
         ok=not gone,
-        detail=f'{gone} of {endpoint.bindings.count()} are to objects that are gone',
-        remedy='The next sync makes these objects again. --repair forgets the bindings now.' if gone else '',
+        detail=f'{gone} of {endpoint.bindings.count()} refer to objects that no longer exist',
+        remedy='The next sync creates these objects again. --repair removes the bindings now.' if gone else '',
         required=False,
     )

@@ -10,16 +10,16 @@ from netbox_proxsync.management.proxsyncbox.env_file import EnvFile, parse
 from netbox_proxsync.management.proxsyncbox.importer import Importer
 from netbox_proxsync.models.users import service_user
 
-HEADINGS = {True: 'Made:', False: 'Would make:'}
+HEADINGS = {True: 'Created:', False: 'Would create:'}
 
 
-class RollBack(Exception):
+class RollbackError(Exception):
     """Rolls back the transaction of a dry run, or of an import with errors."""
 
 
 class Command(BaseCommand):
     help = (
-        "Make endpoints of ProxSyncBox's .env file. Shows what it would do, unless --apply is given. Secrets are "
+        "Create endpoints from ProxSyncBox's .env file. Shows what it would do, unless --apply is given. Secrets are "
         'stored encrypted and never printed.'
     )
 
@@ -40,8 +40,8 @@ class Command(BaseCommand):
             with transaction.atomic(), tracked_transaction(service_user(), uuid4()):
                 importer.run()
                 if importer.errors or not options['apply']:
-                    raise RollBack
-        except RollBack:
+                    raise RollbackError
+        except RollbackError:
             pass
         self.refuse(importer.errors)
         self.report(importer, options['apply'])

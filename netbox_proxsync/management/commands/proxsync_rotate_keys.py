@@ -28,7 +28,7 @@ class Command(BaseCommand):
             rotated += len(new)
             lost += failed
         if rotated:
-            self.stdout.write(f'{rotated} secrets are encrypted anew.')
+            self.stdout.write(f'{rotated} secrets were re-encrypted.')
         elif not lost:
             self.stdout.write('All secrets have the first key.')
         if lost:

@@ -6,16 +6,16 @@ from typing import Any, Never
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 
-from netbox_proxsync.branching import MAIN, Branch, BranchUnusable, find, within
+from netbox_proxsync.branching import MAIN, Branch, BranchUnusableError, find, within
 from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
-from netbox_proxsync.jobs import AlreadyRunning, EndpointGone, SyncJob
+from netbox_proxsync.jobs import AlreadyRunningError, EndpointDeletedError, SyncJob
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
 from netbox_proxsync.models.rules import MAX_VMID, MIN_VMID
 from netbox_proxsync.models.runs import MAX_LIMIT
 from netbox_proxsync.proxmox.plurals import counted
-from netbox_proxsync.runs.maintenance import InMaintenance
-from netbox_proxsync.runs.stored_plans import NotAppliable
+from netbox_proxsync.runs.maintenance import InMaintenanceError
+from netbox_proxsync.runs.stored_plans import PlanNotApplicableError
 from netbox_proxsync.sync.values import decode, show
 
 # As `terraform plan -detailed-exitcode`, so that scripts can distinguish "nothing to do" from "changes are pending".
@@ -110,16 +110,16 @@ class Command(BaseCommand):
             return MAIN
         try:
             return find(options['branch'])
-        except BranchUnusable as error:
+        except BranchUnusableError as error:
             raise CommandError(str(error), returncode=FAILED) from None
 
     def run_endpoint(self, endpoint: ProxmoxEndpoint, branch: Branch, options: dict[str, Any]) -> int:
         try:
             with within(branch.schema_id):
                 run = self.start(endpoint, options)
-        except (EndpointGone, NotAppliable, BranchUnusable, InMaintenance) as error:
+        except (EndpointDeletedError, PlanNotApplicableError, BranchUnusableError, InMaintenanceError) as error:
             return self.failed(endpoint, str(error))
-        except AlreadyRunning as error:
+        except AlreadyRunningError as error:
             return self.failed(endpoint, f'{error} Wait for run {error.run.pk} to end.')
         changes = run.changes.order_by('position')
         if options['json']:

@@ -2,9 +2,8 @@
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock, Timer
 from typing import Any, Never, Self
@@ -28,8 +27,10 @@ from ..errors import (
 from ..hosts import Host
 from ..infrastructure import HostCertificate
 from ..version import Version
+from . import size_limits
 from .failures import explain
 from .responses import Answer, read_answer
+from .size_limits import SizeBudget, read_body
 from .tls import TLSMode, normalize_fingerprint, tls_context, try_fetch_fingerprint
 from .transport import Route, TLSAdapter, track_sockets
 
@@ -38,10 +39,6 @@ __all__ = ('Connection', 'ProxmoxClient')
 TRIES = 3
 FIRST_PAUSE = 0.5  # seconds; doubled for each attempt, minus a random jitter of up to half
 CONNECT_TIMEOUT = 10  # seconds at most: a running host accepts connections at once, even if calls take longer
-MAX_ANSWER = 128 * 1024**2  # bytes of all concurrent answers; a list of 10,000 guests has about 5 MB
-MAX_TOTAL = 1024**3  # bytes of all answers of a read; 10,000 guests with configurations have about 100 MB
-MAX_OVERHEAD = 16 * 1024**2  # bytes: headers, and the chunk sizes of a chunked answer
-CHUNK = 256 * 1024
 
 # Valid values in the Authorization header. Checked here because an error of the HTTP library would contain the value.
 TOKEN_ID = re.compile(r'[!-~]+@[!-~]+![!-~]+')
@@ -92,45 +89,6 @@ class _Target:
         self.answered = False
 
 
-class _Budget:
-    """Limits the size of all concurrent answers of a client, and of all its answers together."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._held = self._total = 0
-
-    @contextmanager
-    def holding(self) -> Iterator[Callable[[int], None]]:
-        """
-        Yield a function that reserves bytes until the end of the context.
-
-        The function raises DecodeError if the concurrent answers are too large, and TooMuchDataError if all answers
-        are.
-        """
-        taken = 0
-
-        def take(size: int) -> None:
-            nonlocal taken
-            with self._lock:
-                taken += size
-                self._held += size
-                self._total += size
-                held, total = self._held, self._total
-            if total > MAX_TOTAL:
-                raise TooMuchDataError(
-                    f'Proxmox answered with more than {MAX_TOTAL // 1024**2} MiB in one run.',
-                    'Is it Proxmox VE that answers there? Several endpoints, each with a filter, read less at a time.',
-                )
-            if held > MAX_ANSWER:
-                raise urllib3.exceptions.DecodeError('the answer is too large')
-
-        try:
-            yield take
-        finally:
-            with self._lock:
-                self._held -= taken
-
-
 class ProxmoxClient:
     """
     Reads the Proxmox VE API. Thread-safe.
@@ -153,7 +111,7 @@ class ProxmoxClient:
         self.sockets = Sockets()
         self._lock = Lock()
         self._calls = 0
-        self._budget = _Budget()
+        self._budget = SizeBudget()
         self._failures: dict[Host, ProxmoxError] = {}
         self._ended: Future[Never] = Future()
         self._mode = TLSMode(connection.tls_mode)
@@ -275,7 +233,8 @@ class ProxmoxClient:
 
     def get_document(self, *path: object, **params: object) -> dict[str, Any]:
         """
-        As `get`, but return the whole document: some calls have keys beside `data` (`changes` of a node's network).
+        As `get`, but return the whole document: some calls have keys in addition to `data` (`changes` of the network of
+        a node).
         """
         for attempt in range(TRIES - 1):
             try:
@@ -347,7 +306,7 @@ class ProxmoxClient:
         with target.route.get(url) as response:
             if not counted:
                 self._count()
-            return Answer(response.status, response.reason, _body(response, take))
+            return Answer(response.status, response.reason, read_body(response, take))
 
     def _count(self) -> None:
         with self._lock:
@@ -367,7 +326,7 @@ class ProxmoxClient:
             connection.proxies,
             timeout=connection.timeout,
             connect_timeout=self._connect_timeout,
-            max_size=MAX_ANSWER + MAX_OVERHEAD,
+            max_size=size_limits.MAX_ANSWER + size_limits.MAX_OVERHEAD,
         )
         return _Target(host, route, adapter)
 
@@ -399,14 +358,6 @@ class ProxmoxClient:
 def _url(path: tuple[object, ...], params: Mapping[str, object]) -> str:
     url = ''.join(f'/{quote(str(part), safe="")}' for part in path)
     return f'{url}?{urlencode(params)}' if params else url
-
-
-def _body(response: urllib3.BaseHTTPResponse, take: Callable[[int], None]) -> bytes:
-    body = bytearray()
-    while chunk := response.read1(CHUNK, decode_content=True):
-        take(len(chunk))
-        body += chunk
-    return bytes(body)
 
 
 def _shown(path: tuple[object, ...]) -> str:

@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 def read_answer(answer: Answer, host: Host, path: tuple[object, ...], token_id: str) -> dict[str, Any]:
     """
-    Return the document of a response: `data`, and the keys that a few calls have beside it.
+    Return the document of a response: `data`, and the keys that a few calls have in addition to it.
 
     Raises:
         ProxmoxError: The response is an error, or not one of Proxmox VE.

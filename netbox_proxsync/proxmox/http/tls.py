@@ -191,7 +191,7 @@ def wrong_fingerprint(host: Host, fingerprint: str | None) -> TLSError:
     return TLSError(
         f'The certificate of {host} does not have the pinned fingerprint{shown}.',
         'If the certificate was renewed, compare with System > Certificates in Proxmox and pin the new one. '
-        'If not, somebody may be listening in.',
+        'If not, the connection may be intercepted.',
         fingerprint=fingerprint,
     )
 

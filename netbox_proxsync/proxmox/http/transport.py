@@ -288,7 +288,7 @@ class Route:
     The route to one host, over which GET requests are sent.
 
     Headers, proxy, limits and the connection pool are the same for all calls. requests computes them once, and the
-    calls use the pool directly: for thousands of calls, computing them anew would dominate NetBox's own time.
+    calls use the pool directly: for thousands of calls, computing them again would dominate NetBox's own time.
 
     Args:
         url: The URL of the API, to which the paths of calls are appended.

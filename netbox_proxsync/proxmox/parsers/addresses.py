@@ -2,11 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from ..inventory import (
+from ..guests import (
     Address,
     AddressOrigin,
     GuestConfig,
@@ -15,81 +14,23 @@ from ..inventory import (
     IgnoredAddress,
     Nic,
     NicAddresses,
-    Reading,
-    Unreadable,
-    known,
 )
 from ..properties import NO_MAC
+from ..readings import Reading, Unreadable, known
 from .address_filters import AddressFilters, assess
-from .guest_interfaces import GuestAddress, GuestInterface, parse_agent_interfaces, parse_container_interfaces
+from .address_limit import shortened, within_limit
+from .guest_interfaces import GuestInterface
+from .static_addresses import Host, StaticAddressing, hosts_of, is_address, static_addressing
 
-__all__ = (
-    'AddressFilters',
-    'GuestAddress',
-    'GuestInterface',
-    'guest_only_interfaces',
-    'nic_addresses',
-    'parse_agent_interfaces',
-    'parse_container_interfaces',
-)
+__all__ = ('guest_only_interfaces', 'nic_addresses')
 
 STATIC_SOURCE = {GuestType.QEMU: 'cloud-init', GuestType.LXC: 'container configuration'}
 RUNNING_SOURCE = {GuestType.QEMU: 'guest agent', GuestType.LXC: 'container interfaces'}
 STATIC_ORIGINS = {4: AddressOrigin.STATIC, 6: AddressOrigin.STATIC}
-# Values of a configuration in place of an address -> the origin of a reported address of that IP version.
-MODES = {'dhcp': AddressOrigin.LEASED, 'auto': AddressOrigin.AUTOCONFIGURED, 'manual': AddressOrigin.OBSERVED}
-
 # Names of interfaces that are usually stacked on a physical one, on Linux, BSD and Windows.
 STACKED = re.compile(
     r'.*[.:@]|(vlan|vmbr|br[-_0-9]|bridge|bond|team|lagg|macv|ipvl|dummy|vEthernet|docker|veth|virbr|tap|tun)'
 )
-
-
-def _is_address(configured: str) -> bool:
-    """Return whether the configured value is an address. A gateway is only valid together with an address."""
-    return bool(configured) and configured not in MODES
-
-
-type Host = IPv4Address | IPv6Address
-
-
-@dataclass(frozen=True, slots=True)
-class _Static:
-    """
-    The static addressing of one NIC in the configuration; '' for a value that is not configured.
-
-    Attributes:
-        is_defined: Whether the configuration determines the addresses at all.
-        unreadable: Why a part of the configuration is not known; None if all of it is.
-    """
-
-    ipv4: str = ''
-    ipv6: str = ''
-    gateway4: str = ''
-    gateway6: str = ''
-    is_defined: bool = False
-    unreadable: Unreadable | None = None
-
-    @property
-    def hosts(self) -> Reading[frozenset[Host] | None]:
-        """The valid addresses without their prefix lengths; None if the configuration does not define them."""
-        if self.unreadable is not None:
-            return self.unreadable
-        return frozenset(_hosts(self.addresses)) if self.is_defined else None
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        return tuple(text for text in (self.ipv4, self.ipv6) if _is_address(text))
-
-    @property
-    def running_origins(self) -> dict[int, AddressOrigin]:
-        # IPv4 has no SLAAC, and NetBox has no such status for an IPv4 address. `auto` for IPv4, in a file that was
-        # edited by hand, is ignored.
-        leased = self.ipv4 == 'dhcp'
-        return {
-            4: AddressOrigin.LEASED if leased else AddressOrigin.OBSERVED,
-            6: MODES.get(self.ipv6, AddressOrigin.OBSERVED),
-        }
 
 
 def nic_addresses(
@@ -117,10 +58,10 @@ def nic_addresses(
     result = {}
     for nic in config.nics:
         carriers = _carriers(nic, running, macs)
-        found = _of_nic(guest_type, _static(guest_type, nic, config), _name(nic), carriers, filters)
+        found = _of_nic(guest_type, static_addressing(guest_type, nic, config), _name(nic), carriers, filters)
         result[nic.key] = _without_held(found, holders, filters.limit)
         holders |= {address.interface.ip: nic.key for address in result[nic.key].addresses}
-    return _within_limit(result, filters.limit)
+    return within_limit(result, filters.limit)
 
 
 def guest_only_interfaces(
@@ -143,7 +84,7 @@ def guest_only_interfaces(
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
     if any(interface.is_incomplete for interface in others):
         return Unreadable('The guest answered with interfaces that cannot be read completely.')
-    static = _Static()
+    static = StaticAddressing()
     found = []
     for interface in others:
         addresses, ignored = _sorted_out(_observed(RUNNING_SOURCE[guest_type], static, (interface,), filters))
@@ -154,7 +95,7 @@ def guest_only_interfaces(
                     name=interface.name,
                     mac=None if interface.mac == NO_MAC else interface.mac,
                     addresses=tuple(addresses[: filters.limit]),
-                    ignored=_shortened(ignored, filters.limit),
+                    ignored=shortened(ignored, filters.limit),
                 )
             )
     return tuple(sorted(found, key=lambda interface: (interface.name, interface.mac or ''))[: filters.limit])
@@ -178,7 +119,9 @@ def _carriers(
     if nic.mac is None:
         return Unreadable(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
     if macs[nic.mac] > 1:
-        return Unreadable(f'Two NICs of the guest share the MAC address {nic.mac}; its addresses cannot be told apart.')
+        return Unreadable(
+            f'Two NICs of the guest share the MAC address {nic.mac}; their addresses cannot be distinguished.'
+        )
     if any(interface.is_incomplete and interface.mac in (nic.mac, None) for interface in running):
         return Unreadable('The guest answered with interfaces that cannot be read completely.')
     carriers = [interface for interface in running if interface.mac == nic.mac]
@@ -198,35 +141,9 @@ def _rank(nic: Nic, interface: GuestInterface) -> tuple[bool, bool]:
     return interface.name != _name(nic), STACKED.match(interface.name) is not None
 
 
-def _static(guest_type: GuestType, nic: Nic, config: GuestConfig) -> _Static:
-    if guest_type is GuestType.LXC:
-        return _static_of(nic.ipv4, nic.ipv6, nic.gateway4, nic.gateway6)
-    # `cicustom` replaces what Proxmox VE derives from `ipconfigN`, and without a drive the guest gets no configuration
-    # (qemu-server, PVE/QemuServer/Cloudinit.pm).
-    parts = (config.cloudinit_drive, config.cloudinit_custom)
-    unreadable = next((part for part in parts if isinstance(part, Unreadable)), None)
-    # Without `ipconfigN`, an unreadable drive has no effect on addresses.
-    has_drive = bool(config.cloudinit) if isinstance(config.cloudinit_drive, Unreadable) else config.cloudinit_drive
-    if not has_drive or config.cloudinit_custom is True:
-        return _Static()
-    wish: Reading[Mapping[str, str]] = config.cloudinit.get(int(nic.key.removeprefix('net')), {})
-    if unreadable is not None:
-        wish = unreadable
-    if isinstance(wish, Unreadable):
-        return _Static(is_defined=True, unreadable=wish)
-    return _static_of(*(wish.get(key) for key in ('ip', 'ip6', 'gw', 'gw6')))
-
-
-def _static_of(*texts: Reading[str | None]) -> _Static:
-    """Build the addressing from the IPv4 and IPv6 addresses and gateways."""
-    unreadable = next((text for text in texts if isinstance(text, Unreadable)), None)
-    ipv4, ipv6, gateway4, gateway6 = ((text or '').strip() if known(text) else '' for text in texts)
-    return _Static(ipv4, ipv6, gateway4, gateway6, is_defined=True, unreadable=unreadable)
-
-
 def _of_nic(
     guest_type: GuestType,
-    static: _Static,
+    static: StaticAddressing,
     name: str | None,
     carriers: Reading[tuple[GuestInterface, ...]],
     filters: AddressFilters,
@@ -244,10 +161,10 @@ def _of_nic(
         ignored += ignored_wishes
     return NicAddresses(
         addresses=_unique([*configured, *observed]),
-        ignored=_shortened(ignored, filters.limit),
+        ignored=shortened(ignored, filters.limit),
         running=unreadable,
-        has_gateway4=bool(static.gateway4 and _is_address(static.ipv4)),
-        has_gateway6=bool(static.gateway6 and _is_address(static.ipv6)),
+        has_gateway4=bool(static.gateway4 and is_address(static.ipv4)),
+        has_gateway6=bool(static.gateway6 and is_address(static.ipv6)),
         guest_name=None if isinstance(carriers, Unreadable) else carriers[0].name or None,
         configured=static.hosts,
         excess=frozenset(),
@@ -266,7 +183,7 @@ def _sorted_out(assessed: Iterable[Address | IgnoredAddress]) -> tuple[list[Addr
 
 
 def _configured(
-    guest_type: GuestType, static: _Static, name: str | None, filters: AddressFilters
+    guest_type: GuestType, static: StaticAddressing, name: str | None, filters: AddressFilters
 ) -> Iterable[Address | IgnoredAddress]:
     for text in static.addresses:
         host, _, prefix = text.partition('/')
@@ -281,7 +198,7 @@ def _configured(
 
 
 def _observed(
-    source: str, static: _Static, carriers: tuple[GuestInterface, ...], filters: AddressFilters
+    source: str, static: StaticAddressing, carriers: tuple[GuestInterface, ...], filters: AddressFilters
 ) -> Iterable[Address | IgnoredAddress]:
     for interface in carriers:
         excluded = filters.excludes_interface(interface.name)
@@ -344,70 +261,8 @@ def _without_held(found: NicAddresses, holders: dict[Host, str], limit: int) -> 
         else address
         for address in found.addresses
     )
-    return replace(found, addresses=tuple(kept), ignored=(*found.ignored, *_shortened(ignored, limit)))
-
-
-def _within_limit(found: Mapping[str, NicAddresses], limit: int) -> dict[str, NicAddresses]:
-    """
-    Remove the addresses of a guest beyond the limit. Configured ones take precedence, then those of all NICs in turn.
-
-    The selection does not depend on the order in which the guest reports the addresses.
-    """
-    if sum(len(nic.addresses) for nic in found.values()) <= limit:
-        return dict(found)
-    ranked = []
-    for position, (key, nic) in enumerate(found.items()):
-        in_order = sorted(nic.addresses, key=lambda address: (_is_observed(address), _order(address.interface.ip)))
-        ranked += [
-            ((_is_observed(address), rank, position), key, address.interface.ip)
-            for rank, address in enumerate(in_order)
-        ]
-    kept = {(key, host) for _rank, key, host in sorted(ranked, key=lambda entry: entry[0])[:limit]}
-    return {key: _limited(nic, {host for kept_key, host in kept if kept_key == key}) for key, nic in found.items()}
-
-
-def _is_observed(address: Address) -> bool:
-    return address.origin is not AddressOrigin.STATIC
-
-
-def _order(host: Host) -> tuple[int, int]:
-    return host.version, int(host)
-
-
-def _limited(nic: NicAddresses, kept: Container[Host]) -> NicAddresses:
-    excess = [address for address in nic.addresses if address.interface.ip not in kept]
-    if not excess:
-        return nic
-    beyond = IgnoredAddress(
-        text=f'{len(excess)} more',
-        guest_interface=None,
-        reason='The guest has more addresses than the endpoint takes of one guest.',
-    )
-    left = [address for address in nic.addresses if address.interface.ip in kept]
-    return replace(
-        nic,
-        addresses=tuple(sorted(left, key=lambda address: (_is_observed(address), _order(address.interface.ip)))),
-        ignored=(*nic.ignored, beyond),
-        excess=frozenset(address.interface.ip for address in excess),
-    )
-
-
-def _shortened(ignored: list[IgnoredAddress], limit: int) -> tuple[IgnoredAddress, ...]:
-    """Limit the list for display, and count the rest."""
-    more = len(ignored) - limit
-    if more <= 0:
-        return tuple(ignored)
-    rest = IgnoredAddress(text=f'{more} more', guest_interface=None, reason='They are not listed one by one.')
-    return (*ignored[:limit], rest)
-
-
-def _hosts(texts: Iterable[str]) -> Iterable[Host]:
-    for text in texts:
-        try:
-            yield ip_address(text.partition('/')[0].strip())
-        except ValueError:
-            continue
+    return replace(found, addresses=tuple(kept), ignored=(*found.ignored, *shortened(ignored, limit)))
 
 
 def _is_local(text: str) -> bool:
-    return any(host.is_loopback or host.is_link_local for host in _hosts([text]))
+    return any(host.is_loopback or host.is_link_local for host in hosts_of([text]))

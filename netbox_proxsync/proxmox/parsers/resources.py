@@ -23,7 +23,7 @@ from ..properties import (
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
-NO_ANSWER = Unreadable('The list of guests does not tell.')
+NO_ANSWER = Unreadable('The list of guests does not contain it.')
 # Replaced when the node is queried.
 NOT_ASKED = Unreadable('The node was not asked.')
 COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)

@@ -41,4 +41,4 @@ def understand[T](what: str, parse: Callable[[Any], T], answer: Any) -> Reading[
     try:
         return parse(answer)
     except ParseError as error:
-        return Unreadable(f'Proxmox did not tell {what} in a form that can be read: {str(error).rstrip(".")}.')
+        return Unreadable(f'Proxmox VE returned an invalid response for {what}: {str(error).rstrip(".")}.')

@@ -171,11 +171,11 @@ def why_incomplete(cluster: Cluster) -> Unreadable | None:
     if cluster.resources.incomplete_reason:
         reasons.append(cluster.resources.incomplete_reason)
     if isinstance(cluster.access, Unreadable):
-        reasons.append(f'Whether the token sees all guests cannot be told: {cluster.access.reason}')
+        reasons.append(f'Unable to determine whether the token can see all guests: {cluster.access.reason}')
     elif cluster.access.guests_hidden:
         reasons.append(cluster.access.guests_hidden)
     if isinstance(cluster.status.quorate, Unreadable):
-        reasons.append(f'Whether the cluster is quorate cannot be told: {cluster.status.quorate.reason}')
+        reasons.append(f'Unable to determine whether the cluster is quorate: {cluster.status.quorate.reason}')
     elif not cluster.status.quorate:
         reasons.append('The cluster is not quorate, so this node may not know of what has changed.')
     if cluster.undecided:

@@ -105,7 +105,7 @@ def collect(
 
 
 def add_host_notices(client: ProxmoxClient, notices: NoticeCollector) -> None:
-    """Report hosts that were replaced by others. Otherwise nobody would notice, because a run works if one host
+    """Report hosts that were replaced by others. Otherwise this would go unnoticed, because a run works if one host
     answers."""
     if failures := client.failed_hosts:
         messages = ' '.join(error.message for error in failures)

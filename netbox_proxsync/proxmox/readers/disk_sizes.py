@@ -55,7 +55,7 @@ class SizeReader:
         sizes = self._sizes_on(row.node, storage)
         if isinstance(sizes, Unreadable):
             return replace(disk, size=Unreadable(f'{size.reason} {sizes.reason}'))
-        unreadable = Unreadable(f'{size.reason} Storage {storage} does not tell it either. {remedy}')
+        unreadable = Unreadable(f'{size.reason} Storage {storage} does not report it either. {remedy}')
         return replace(disk, size=sizes.get(f'{storage}:{disk.volume}', unreadable))
 
     def _sizes_on(self, node: str, storage: str) -> Reading[Mapping[str, int]]:

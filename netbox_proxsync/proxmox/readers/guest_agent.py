@@ -7,8 +7,7 @@ from ..access import Access, agent_privileges
 from ..errors import APIError, CallTimeoutError, ProxmoxError
 from ..http.client import ProxmoxClient
 from ..inventory import GuestConfig, GuestType, Reading, Unreadable, known
-from ..parsers.addresses import parse_agent_interfaces, parse_container_interfaces
-from ..parsers.guest_interfaces import GuestInterface
+from ..parsers.guest_interfaces import GuestInterface, parse_agent_interfaces, parse_container_interfaces
 from ..parsers.resources import GuestRow
 from ..properties import ParseError, text
 from ..version import Version
@@ -148,7 +147,7 @@ class RuntimeReader:
 
 def _no_container_call() -> UnreadableError:
     return UnreadableError(
-        'This version of Proxmox VE does not tell the addresses of running containers; 8.1 and newer do.'
+        'This version of Proxmox VE does not report the addresses of running containers; 8.1 and newer do.'
     )
 
 

@@ -171,7 +171,7 @@ class InfrastructureReader:
 
     def _hidden(self, what: str, hidden: Callable[[Access], str | None]) -> Unreadable | None:
         if isinstance(self.access, Unreadable):
-            return Unreadable(f'Whether the token sees all of {what} cannot be told: {self.access.reason}')
+            return Unreadable(f'Unable to determine whether the token can see all of {what}: {self.access.reason}')
         reason = hidden(self.access)
         return Unreadable(reason) if reason else None
 
@@ -232,7 +232,7 @@ class InfrastructureReader:
         if isinstance(answer, NodeUnreachableError):
             self.failed_nodes[name] = f'Node {name} stopped answering: Proxmox says "{answer.words}".'
         elif isinstance(answer, APIError):
-            self._note(name, f'Proxmox could not tell {what} of {{}} ({answer.reason}).', answer.remedy)
+            self._note(name, f'Proxmox VE could not return {what} of {{}} ({answer.reason}).', answer.remedy)
         elif isinstance(reading, Unreadable) and not self._is_reported_by_privileges(answer):
             self._note(name, reading.reason, answer.remedy if isinstance(answer, ProxmoxError) else '')
         return reading

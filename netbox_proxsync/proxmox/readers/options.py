@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..parsers.addresses import AddressFilters
+from ..parsers.address_filters import AddressFilters
 from ..readings import Reading
 from ..ssh.settings import SSHSettings
 

@@ -54,7 +54,7 @@ def unreadable_error(what: str, row: GuestRow, error: ProxmoxError) -> Unreadabl
         return UnreadableError(error.message)  # reported once, for the node
     if isinstance(error, CallTimeoutError):
         return UnreadableError(
-            error.message, GuestProblem(what=f'Proxmox did not tell {what} in time', remedy=error.remedy)
+            error.message, GuestProblem(what=f'Proxmox VE did not return {what} in time', remedy=error.remedy)
         )
     if isinstance(error, APIError) and error.guest_not_there:
         return UnreadableError(f'It is not on node {row.node} any more.')
@@ -63,4 +63,4 @@ def unreadable_error(what: str, row: GuestRow, error: ProxmoxError) -> Unreadabl
         words = re.sub(rf'(?<![0-9]){row.vmid}(?![0-9])', VMID, error.reason)
         problem = GuestProblem(what=f'Proxmox could not read {what} ({words})')
         return UnreadableError(f'Proxmox could not read {what}: {error.reason}.', problem)
-    return UnreadableError(error.message, GuestProblem(what=f'Proxmox did not tell {what} in a form that can be read'))
+    return UnreadableError(error.message, GuestProblem(what=f'Proxmox VE returned an invalid response for {what}'))

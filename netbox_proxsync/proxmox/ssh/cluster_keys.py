@@ -74,7 +74,7 @@ def _nodes(client: ProxmoxClient) -> tuple[Node, ...]:
                 raise
             status = ClusterStatus.unreadable(error.message)
     except ParseError as error:
-        raise ProxmoxError(f'Proxmox did not tell its nodes readably: {error}') from None
+        raise ProxmoxError(f'Proxmox VE returned an invalid list of nodes: {error}') from None
     return merge_nodes(resources, status)[0]
 
 

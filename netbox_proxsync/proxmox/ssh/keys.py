@@ -82,7 +82,7 @@ def parse_pins(lines: Iterable[str]) -> tuple[Pin, ...]:
 
 def with_confirmed(text: str, lines: Iterable[str]) -> str:
     """
-    Pinned keys, a line each, after a person has confirmed some: each is the only one of its host from now on.
+    Pinned keys, one per line, after a user has confirmed some: each replaces the other keys of its host.
 
     Raises InvalidSSHSettingsError if a confirmed line is not 'host key-type base64'.
     """

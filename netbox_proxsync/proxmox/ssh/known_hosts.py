@@ -110,7 +110,7 @@ def _refused(session: Session, offered: OfferedKey) -> HostKeyRefusedError:
     if offered.status is KeyStatus.CHANGED:
         return HostKeyChangedError(
             f'{session.name} does not show the SSH host key that is pinned for it, but {shown}. Nothing was sent.',
-            f'If the node was installed anew, {compare} and {confirm}. If not, somebody may be listening in.',
+            f'If the node was reinstalled, {compare} and {confirm}. If not, the connection may be intercepted.',
             key=key,
         )
     return HostKeyNotPinnedError(

@@ -20,7 +20,7 @@ __all__ = ('HardwareReading', 'NodeVisits', 'node_addresses')
 READ_LIMIT = 120  # seconds for all nodes, while the guests are being read
 PATIENCE = 0.5  # seconds between checks whether the run was cancelled
 
-NO_ADDRESS = 'Proxmox does not tell the address of node {}, so it cannot be asked over SSH.'
+NO_ADDRESS = 'Proxmox VE does not report the address of node {}, so it cannot be queried over SSH.'
 
 
 def node_addresses(nodes: Iterable[Node], client: ProxmoxClient) -> dict[str, Reading[str]]:

@@ -145,7 +145,7 @@ def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFac
     permanent = _mac(link.get('permaddr')) or _mac(_mapping(info.get('info_slave_data')).get('perm_hwaddr'))
     if permanent is None:
         permanent = (
-            Unreadable(f'The kernel does not tell the permanent MAC of {name}, a bond member.') if in_bond else mac
+            Unreadable(f'The kernel does not report the permanent MAC of {name}, a bond member.') if in_bond else mac
         )
         if known(facts) and name in facts.random_macs:
             permanent = None  # the card has none
@@ -218,7 +218,7 @@ def _dmi(values: Mapping[str, str], file: str, field: str, user: str) -> Reading
         return _meaningful(values[file])
     if values and file == 'product_serial' and user != 'root':
         return Unreadable(f'Only root may read the serial number, not {user}.')
-    return Unreadable(f'The node does not tell its {field} (/sys/class/dmi/id/{file}).')
+    return Unreadable(f'The node does not report its {field} (/sys/class/dmi/id/{file}).')
 
 
 def _meaningful(value: str) -> str | None:

@@ -8,6 +8,7 @@ from ..kind import Conflict, Field, Kind, Owner, ResolvedObjects
 from ..kind_names import CLUSTER
 from ..settings import Settings
 from ..state import Existing, Item, Record
+from ..translation import gettext_noop
 from ..values import Ref, Shared, Value
 
 __all__ = ('CLUSTER_KEY', 'ClusterKind', 'cluster_ref')
@@ -32,6 +33,7 @@ class ClusterKind(Kind):
     """The cluster of the endpoint."""
 
     name = CLUSTER
+    label = gettext_noop('Cluster')
     plural = 'clusters'
     model = 'virtualization.cluster'
     fields = (

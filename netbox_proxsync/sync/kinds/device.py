@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
-from ..hints import DeviceHints, NamedRecordHints
+from ..hints import NamedRecordHints
 from ..kind import Candidate, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, faults_of
 from ..kind_names import CLUSTER, DEVICE
 from ..mapping.device_types import PLACEHOLDER_TYPE, device_type_of
@@ -21,11 +21,12 @@ from ..mapping.nodes import (
     nodes_of,
 )
 from ..settings import Settings
-from ..state import Existing, Item, Record
+from ..state import Existing, Hints, Item, Record
+from ..translation import gettext_noop
 from ..values import Pointer, Shared, Value, show
 from .cluster import CLUSTER_KEY, cluster_ref
 
-__all__ = ('DeviceKind',)
+__all__ = ('DeviceHints', 'DeviceKind')
 
 DEFAULT_ROLE = Shared('dcim.devicerole', 'Hypervisor')
 SCOPE = 'nodes'
@@ -38,10 +39,25 @@ UNIQUE_LOCAL = IPv6Network('fc00::/7')
 ONLINE, OFFLINE = 'active', 'offline'
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceHints(Hints):
+    """
+    A node.
+
+    Attributes:
+        name: In lower case.
+        serial: The serial number that the node reports, '' if it has none; None if it is not known.
+    """
+
+    name: str
+    serial: str | None
+
+
 class DeviceKind(Kind):
     """The nodes of the cluster."""
 
     name = DEVICE
+    label = gettext_noop('Device')
     plural = 'devices'
     model = 'dcim.device'
     removal = Removal.RETIRE
@@ -100,7 +116,7 @@ class DeviceKind(Kind):
         if settings.sync_nodes and not settings.site:
             yield Notice(
                 subject='nodes',
-                message='The nodes are left out, because NetBox demands a site of a device and this endpoint has none.',
+                message='Nodes are not synced: NetBox requires a site for every device, and this endpoint has none.',
                 remedy='Choose a site on the endpoint, or switch "sync nodes" off.',
             )
 

@@ -7,6 +7,7 @@ from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, guest
 from ..kind_names import DISK, GUEST
 from ..settings import Settings
 from ..state import Existing, Item, Record
+from ..translation import gettext_noop
 from ..values import Ref, Value, in_units
 
 __all__ = ('DiskKind',)
@@ -19,6 +20,7 @@ class DiskKind(Kind):
     """The data disks and mount points of guests."""
 
     name = DISK
+    label = gettext_noop('Virtual disk')
     plural = 'virtual disks'
     model = 'virtualization.virtualdisk'
     removal = Removal.DELETE

@@ -1,19 +1,20 @@
 """NICs of guests -> virtualization.VMInterface."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, Reading, known
-from ..hints import InterfaceHints, InterfaceRecordHints
+from ..hints import InterfaceRecordHints, PortHints
 from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
 from ..kind_names import GUEST, INTERFACE, MAC
 from ..mapping.guest_networks import Networks
 from ..mapping.vlans import choose_vlans, missing_vlans
 from ..settings import Settings
 from ..state import Existing, Item, Record
+from ..translation import gettext_noop
 from ..values import Pointer, Ref, Value
 
-__all__ = ('InterfaceKind', 'find_interface', 'interface_key', 'mac_key')
+__all__ = ('InterfaceHints', 'InterfaceKind', 'find_interface', 'interface_key', 'mac_key')
 
 # virtualization.VMInterface.name
 NAME_LENGTH = 64
@@ -29,10 +30,25 @@ def mac_key(guest: Guest, nic: Nic) -> str:
     return f'{guest.key}/{nic.key}/{nic.mac}'
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterfaceHints(PortHints):
+    """
+    The interface of a guest.
+
+    Attributes:
+        names: The names that it may have in NetBox, the best one first.
+        is_named: Whether the guest, or its configuration, states the name.
+    """
+
+    names: tuple[str, ...]
+    is_named: bool
+
+
 class InterfaceKind(Kind):
     """The NICs of guests."""
 
     name = INTERFACE
+    label = gettext_noop('VM interface')
     plural = 'interfaces of virtual machines'
     model = 'virtualization.vminterface'
     removal = Removal.DELETE
@@ -94,7 +110,7 @@ class InterfaceKind(Kind):
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
         """Choose VLANs. Leave out the name of an existing interface if the guest does not report one now."""
-        return choose_vlans([without_untold_name(item, resolved) for item in items], existing, resolved)
+        return choose_vlans([without_unreported_name(item, resolved) for item in items], existing, resolved)
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         """Report VLANs that NetBox does not have."""
@@ -137,7 +153,7 @@ def is_free(record: Record, existing: Existing) -> bool:
     return bound is None or (bound.kind, bound.key) in existing.gone
 
 
-def without_untold_name(item: Item, resolved: ResolvedObjects) -> Item:
+def without_unreported_name(item: Item, resolved: ResolvedObjects) -> Item:
     """The item without its name if the guest does not report one and the interface exists: the guest may be off."""
     if InterfaceHints.of(item).is_named or resolved.get(item.kind, item.key) is None:
         return item

@@ -30,8 +30,10 @@ from ..mapping.missing_addresses import (
 )
 from ..mapping.nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, node_key, nodes_of
 from ..mapping.rule_outcomes import take_back
+from ..network_candidates import PrefixCandidate
 from ..settings import Settings
-from ..state import Bound, Desired, Existing, Item, PrefixCandidate, Record
+from ..state import Bound, Desired, Existing, Item, Record
+from ..translation import gettext_noop
 from ..values import Pointer, Ref, Value, as_pointer
 from .interface import interface_key
 
@@ -51,6 +53,7 @@ class IPKind(Kind):
     """The addresses of guests and nodes."""
 
     name = ADDRESS
+    label = gettext_noop('IP address')
     plural = 'IP addresses'
     model = 'ipam.ipaddress'
     removal = Removal.DELETE
@@ -222,7 +225,7 @@ def two_records(item: Item, record: Record, existing: Existing, resolved: Resolv
         if interface and other.pointer != record.pointer and other.values['assigned_object'] == interface:
             return Conflict(
                 f'NetBox has another record of {item.label} on the same interface. Delete one of them: either that '
-                f'one, or the unassigned one that this sync keeps.',
+                f'one, or the unassigned one that this sync manages.',
                 other,
             )
     return None

@@ -1,24 +1,40 @@
 """MAC addresses of guests' and nodes' NICs -> dcim.MACAddress."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ...proxmox.inventory import Inventory, known
-from ..hints import MACHints, MACRecordHints
+from ..hints import MACRecordHints
 from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, guests_of
 from ..kind_names import INTERFACE, MAC
 from ..mapping.nodes import hardware_of, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 from ..settings import Settings
-from ..state import Existing, Item, Record
+from ..state import Existing, Hints, Item, Record
+from ..translation import gettext_noop
 from ..values import Ref
 from .interface import interface_key, mac_key
 
-__all__ = ('MACKind',)
+__all__ = ('MACHints', 'MACKind')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MACHints(Hints):
+    """
+    A MAC address of a guest or node.
+
+    Attributes:
+        interface: The interface that has the MAC address.
+    """
+
+    mac: str
+    interface: Ref
 
 
 class MACKind(Kind):
     """The MAC addresses of the NICs of guests and nodes."""
 
     name = MAC
+    label = gettext_noop('MAC address')
     plural = 'MAC addresses'
     model = 'dcim.macaddress'
     removal = Removal.DELETE
@@ -81,7 +97,8 @@ class MACKind(Kind):
         if holder is None or holder == resolved.get(wanted.kind, wanted.key):
             return None
         return Conflict(
-            f'The MAC address {item.label} that this sync keeps was assigned to {MACRecordHints.of(record).holder} in '
+            f'The MAC address {item.label} that this sync manages was assigned to {MACRecordHints.of(record).holder} '
+            'in '
             'NetBox. Assign it back, or delete it there.',
             record,
         )

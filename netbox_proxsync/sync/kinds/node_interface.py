@@ -14,6 +14,7 @@ from ..mapping.vlan_membership import NONE, Membership
 from ..mapping.vlans import choose_vlans, missing_vlans
 from ..settings import Settings
 from ..state import Existing, Item, Record
+from ..translation import gettext_noop
 from ..values import Ref, Value
 from .interface import find_interface
 
@@ -58,6 +59,7 @@ class NodeInterfaceKind(Kind):
     """The interfaces of nodes."""
 
     name = NODE_INTERFACE
+    label = gettext_noop('Device interface')
     plural = 'interfaces of nodes'
     model = 'dcim.interface'
     removal = Removal.DELETE

@@ -21,6 +21,7 @@ from ..mapping.tags import tags_of
 from ..rules import Decision
 from ..settings import Settings
 from ..state import Existing, Item, Record
+from ..translation import gettext_noop
 from ..values import Shared, Value, decimal_text, in_units
 from .cluster import cluster_ref
 
@@ -41,6 +42,7 @@ class VMKind(Kind):
     """The virtual machines and containers."""
 
     name = GUEST
+    label = gettext_noop('Virtual machine')
     plural = 'virtual machines'
     model = 'virtualization.virtualmachine'
     removal = Removal.RETIRE

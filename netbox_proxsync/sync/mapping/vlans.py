@@ -10,7 +10,8 @@ from dataclasses import replace
 from ...proxmox.inventory import Notice, known
 from ..hints import PortHints
 from ..kind import ResolvedObjects
-from ..state import Existing, Item, VlanCandidate, VlanIndex
+from ..network_candidates import VlanCandidate, VlanIndex
+from ..state import Existing, Item
 from ..values import Pointer, Shared, Value, as_set, show
 
 __all__ = ('choose_vlans', 'missing_vlans', 'vlan_name')

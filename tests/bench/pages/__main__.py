@@ -2,9 +2,9 @@
 Time to the first byte of every list and page of the plugin, where there are 10,000 guests.
 
 A database is made and filled, NetBox is served from it by one process over HTTP, and each page is asked for by a
-superuser and by somebody who may view the machines of one tenant only. The ratio is to NetBox's own list of virtual
-machines with as many rows, for the same person in the same run. Ends with 1 if a page takes longer than the bound, or
-fails; those that answer with thousands of rows at once (exports, 1,000 rows a page; marked with *) are told only.
+superuser and by a user who may view the machines of one tenant only. The ratio is to NetBox's own list of virtual
+machines with as many rows, for the same user in the same run. Ends with 1 if a page takes longer than the bound, or
+fails; those that answer with thousands of rows at once (exports, 1,000 rows a page; marked with *) are reported only.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.stack import databases, locks, netbox, processes, services
 
 BOUND = 1.0  # seconds
-# What a person without a right, or one to whom a page is not meant, gets.
+# What a user without a right, or one to whom a page is not meant, gets.
 FINE = (200, 403, 404)
 
 

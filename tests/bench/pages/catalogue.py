@@ -40,7 +40,7 @@ class Page:
     Attributes:
         rows: How many of a list it shows, to be held against NetBox's own list with as many.
         bulk: It answers with thousands of rows at once, and its first byte comes when all of them are ready.
-        with_columns: As shown to somebody who has the plugin's columns in NetBox's own lists.
+        with_columns: As shown to a user who has the plugin's columns in NetBox's own lists.
         body: Posted, as JSON.
     """
 

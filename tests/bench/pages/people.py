@@ -1,4 +1,4 @@
-"""Who looks: somebody who may do everything, and somebody who may view the machines of one tenant only."""
+"""Who looks: a user who may do everything, and a user who may view the machines of one tenant only."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class Person:
     """
     Attributes:
         cookie: Of a session.
-        with_columns: Of another session, of somebody with the same rights whose lists of virtual machines and devices
+        with_columns: Of another session, of a user with the same rights whose lists of virtual machines and devices
             show the plugin's columns.
         token: For the REST API and GraphQL.
     """

@@ -58,7 +58,7 @@ class Estate:
     Attributes:
         endpoint: The largest.
         preview: The run whose plan waits to be applied.
-        tenant: Whose machines somebody may see who may not see the others.
+        tenant: Whose machines a user may see who may not see the others.
         guest: One of that tenant, of the largest endpoint, in sync.
         device: One of that tenant.
     """

@@ -68,7 +68,7 @@ def connect(leaf):
 
 
 def fails[E: ProxmoxError](kind: type[E], call: Callable[[], object]) -> E:
-    """The error of a call; the remedy is part of every one that a person can do something about."""
+    """The error of a call; the remedy is part of every one that a user can do something about."""
     with pytest.raises(ProxmoxError) as caught:
         call()
     assert type(caught.value) is kind, str(caught.value)

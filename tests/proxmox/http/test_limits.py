@@ -26,6 +26,7 @@ from netbox_proxsync.proxmox.errors import (
     TooMuchDataError,
 )
 from netbox_proxsync.proxmox.http import client as client_module
+from netbox_proxsync.proxmox.http import size_limits
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.http.tls import fetch_fingerprint
 from netbox_proxsync.proxmox.http.transport import LimitedSocket, Limits, limited
@@ -264,8 +265,8 @@ class TestFloods:
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch):
         """What is limited is tested with a few megabytes of an answer."""
-        monkeypatch.setattr(client_module, 'MAX_ANSWER', 4 * 1024**2)
-        monkeypatch.setattr(client_module, 'MAX_OVERHEAD', 1024**2)
+        monkeypatch.setattr(size_limits, 'MAX_ANSWER', 4 * 1024**2)
+        monkeypatch.setattr(size_limits, 'MAX_OVERHEAD', 1024**2)
         monkeypatch.setattr(client_module, 'FIRST_PAUSE', 0.01)
 
     @pytest.mark.parametrize('part', FLOODS)
@@ -333,7 +334,7 @@ class TestWholeRuns:
 
     def test_answers_at_the_same_time_share_what_may_be_held(self, connect, context, monkeypatch):
         """Each of them alone would be small enough."""
-        monkeypatch.setattr(client_module, 'MAX_ANSWER', 4 * 1024**2)
+        monkeypatch.setattr(size_limits, 'MAX_ANSWER', 4 * 1024**2)
         body = self.big(3 * 1024**2)
 
         def handle(server, connection):
@@ -361,7 +362,7 @@ class TestWholeRuns:
             assert len(client.get('nodes')) == len(body) - 11
 
     def test_all_answers_of_a_run_together(self, connect, context, monkeypatch):
-        monkeypatch.setattr(client_module, 'MAX_TOTAL', 4 * 1024**2)
+        monkeypatch.setattr(size_limits, 'MAX_TOTAL', 4 * 1024**2)
         body = self.big(1024**2)
         with serving(answering(body), context) as server, connect(server.host, timeout=20) as client:
             for _ in range(3):

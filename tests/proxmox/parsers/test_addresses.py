@@ -5,16 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netbox_proxsync.proxmox.inventory import AddressOrigin, GuestType, Unreadable
-from netbox_proxsync.proxmox.parsers.addresses import (
-    AddressFilters,
+from netbox_proxsync.proxmox.parsers.address_filters import AddressFilters
+from netbox_proxsync.proxmox.parsers.addresses import guest_only_interfaces, nic_addresses
+from netbox_proxsync.proxmox.parsers.config import parse_config
+from netbox_proxsync.proxmox.parsers.guest_interfaces import (
     GuestAddress,
     GuestInterface,
-    guest_only_interfaces,
-    nic_addresses,
     parse_agent_interfaces,
     parse_container_interfaces,
 )
-from netbox_proxsync.proxmox.parsers.config import parse_config
 
 from ..recordings import data
 from ..strategies import texts
@@ -272,7 +271,7 @@ def test_address_that_two_nics_claim_belongs_to_the_first():
 
 
 @pytest.mark.parametrize('key', ['net0', 'net1'])
-def test_nics_that_share_a_mac_cannot_be_told_apart(key):
+def test_nics_that_share_a_mac_cannot_be_determined_apart(key):
     nics = {'net0': f'virtio={MAC},bridge=vmbr0', 'net1': f'virtio={MAC},bridge=vmbr1'}
     raw = {**nics, 'ipconfig0': 'ip=10.0.0.5/24', **DRIVE}
     found = find(QEMU, raw, (interface('eth0', '10.0.0.77/24'),), key=key)

@@ -18,68 +18,23 @@ MIB = 1024**2
 QEMU, LXC = GuestType.QEMU, GuestType.LXC
 
 
+# What neither type of guest has without a line for it.
+BLANK = {
+    'name': None, 'description': '', 'memory': 512 * MIB, 'min_memory': None, 'sockets': None, 'cores': None,
+    'vcpus': None, 'cpulimit': None, 'start_on_boot': False, 'ostype': None, 'tags': (), 'template': False,
+    'lock': None, 'nics': (), 'disks': (), 'boot_order': (), 'boot_disk': None, 'agent': False, 'uuid': None,
+    'created': None, 'cpu_type': None, 'bios': None, 'machine': None, 'numa': None, 'architecture': None,
+    'unprivileged': None, 'features': None,
+}  # fmt: skip
+
+
 def test_empty_virtual_machine_has_proxmox_defaults():
-    assert parse_config(QEMU, {}) == GuestConfig(
-        name=None,
-        description='',
-        memory=512 * MIB,
-        min_memory=None,
-        sockets=1,
-        cores=1,
-        vcpus=None,
-        cpulimit=None,
-        start_on_boot=False,
-        ostype=None,
-        tags=(),
-        template=False,
-        lock=None,
-        nics=(),
-        disks=(),
-        boot_order=(),
-        boot_disk=None,
-        agent=False,
-        uuid=None,
-        created=None,
-        cpu_type=None,
-        bios='seabios',
-        machine=None,
-        numa=False,
-        architecture=None,
-        unprivileged=None,
-        features=None,
-    )
+    expected = BLANK | {'sockets': 1, 'cores': 1, 'bios': 'seabios', 'numa': False}
+    assert parse_config(QEMU, {}) == GuestConfig(**expected)
 
 
 def test_empty_container_has_proxmox_defaults():
-    assert parse_config(LXC, {}) == GuestConfig(
-        name=None,
-        description='',
-        memory=512 * MIB,
-        min_memory=None,
-        sockets=None,
-        cores=None,
-        vcpus=None,
-        cpulimit=None,
-        start_on_boot=False,
-        ostype=None,
-        tags=(),
-        template=False,
-        lock=None,
-        nics=(),
-        disks=(),
-        boot_order=(),
-        boot_disk=None,
-        agent=False,
-        uuid=None,
-        created=None,
-        cpu_type=None,
-        bios=None,
-        machine=None,
-        numa=None,
-        architecture='amd64',
-        unprivileged=False,
-        features=None,
-    )
+    assert parse_config(LXC, {}) == GuestConfig(**BLANK | {'architecture': 'amd64', 'unprivileged': False})
 
 
 UUID = '3b8e7d8c-4d6a-4f6b-8d77-0a1b2c3d4e5f'
@@ -406,36 +361,10 @@ def test_large_configuration_takes_but_a_moment():
 
 DEVICE_KEYS = ('net0', 'net1', 'scsi0', 'ide2', 'rootfs', 'mp0', 'ipconfig0', 'boot', 'bootdisk', 'lxc')
 VALUE_KEYS = (
-    *(
-        'agent',
-        'arch',
-        'balloon',
-        'bios',
-        'cicustom',
-        'cores',
-        'cpu',
-        'cpulimit',
-        'description',
-        'features',
-        'hostname',
-    ),
-    *(
-        'kvm',
-        'lock',
-        'machine',
-        'memory',
-        'meta',
-        'name',
-        'numa',
-        'onboot',
-        'ostype',
-        'smbios1',
-        'smp',
-        'sockets',
-        'tags',
-    ),
-    *('template', 'unprivileged', 'vcpus'),
-)
+    'agent', 'arch', 'balloon', 'bios', 'cicustom', 'cores', 'cpu', 'cpulimit', 'description', 'features', 'hostname',
+    'kvm', 'lock', 'machine', 'memory', 'meta', 'name', 'numa', 'onboot', 'ostype', 'smbios1', 'smp', 'sockets', 'tags',
+    'template', 'unprivileged', 'vcpus',
+)  # fmt: skip
 KNOWN_KEYS = st.sampled_from(sorted({*VALUE_KEYS, *DEVICE_KEYS}))
 VALUES = json_values | nearly(
     'order=scsi0;ide2;net0',

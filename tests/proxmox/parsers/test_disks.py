@@ -135,7 +135,7 @@ def test_mount_point_of_a_container(key, line, expected):
         (QEMU, 'scsi0', 'local-lvm:vm-1-disk-0,size=-1G'),
     ],
 )
-def test_size_that_proxmox_does_not_tell_is_unknown(guest_type, key, line):
+def test_size_that_proxmox_does_not_report_is_unknown(guest_type, key, line):
     size = parse_disk(guest_type, key, line).size
     assert isinstance(size, Unreadable)
     assert key in size.reason

@@ -75,7 +75,7 @@ def test_guest_agent(element, expected, wrap):
     assert parse_agent_interfaces(wrap([element, {'name': 'eth9'}])) == (expected, other)
 
 
-def test_refusal_of_the_guest_agent_is_told_in_its_words():
+def test_refusal_of_the_guest_agent_is_reported_in_its_words():
     refusal = {'result': {'error': {'class': 'CommandDisabled', 'desc': 'The command has been disabled'}}}
     with pytest.raises(ParseError, match='The command has been disabled'):
         parse_agent_interfaces(refusal)

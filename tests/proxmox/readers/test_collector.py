@@ -20,7 +20,7 @@ from netbox_proxsync.proxmox.errors import (
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.inventory import GuestType, Inventory, TagStyle, known
-from netbox_proxsync.proxmox.parsers.addresses import AddressFilters
+from netbox_proxsync.proxmox.parsers.address_filters import AddressFilters
 from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
 from tests.pve import StandIn
 
@@ -171,7 +171,7 @@ class TestCalls:
             assert known(guest.config) is (vms if guest.type is GuestType.QEMU else containers)
             assert known(guest.status)
 
-    def test_progress_is_told_for_each_guest_in_the_calling_thread(self, pve):
+    def test_progress_is_reported_for_each_guest_in_the_calling_thread(self, pve):
         told = []
         read(pve, progress=lambda done, total: told.append((done, total, threading.current_thread())))
         assert [entry[:2] for entry in told] == [(number, 10) for number in range(1, 11)]
@@ -284,7 +284,7 @@ class TestCompleteness:
         assert inventory.guests_incomplete is None
 
     @pytest.mark.parametrize('status', [None, 'unknown', 5])
-    def test_a_node_of_which_nobody_knows(self, pve, status):
+    def test_a_node_that_is_not_known(self, pve, status):
         rows = answer_of(pve, '/cluster/resources')
         next(row for row in rows if row['id'] == 'node/pve3')['status'] = status
         serve(pve, '/cluster/resources', rows)
@@ -398,7 +398,7 @@ class TestListOfGuests:
         assert '102 more than once' in messages(inventory)
         assert len([guest for guest in inventory.guests if known(guest.config)]) == 9
 
-    def test_without_pvestatd_the_configuration_still_tells(self, pve):
+    def test_without_pvestatd_the_configuration_still_reports(self, pve):
         pve.set_status(100, 'unknown')
         inventory = read(pve)
         guest = guest_of(inventory, 100)
@@ -662,7 +662,7 @@ class TestOneGuest:
 
 
 class TestNotices:
-    def test_the_same_for_many_guests_is_told_once(self, standin):
+    def test_the_same_for_many_guests_is_reported_once(self, standin):
         pve = standin(vms=30, containers=0)
         pve.fail('/nodes/*/qemu/*/config', 500, 'unable to parse')
         inventory = read(pve)

@@ -89,7 +89,7 @@ class TestRecordings:
         assert inventory.not_backed_up == {row['vmid'] for row in data(name, '/cluster/backup-info/not-backed-up')}
         assert inventory.warnings == ()
 
-    def test_a_stand_alone_host_has_the_address_that_its_status_tells(self, standin):
+    def test_a_stand_alone_host_has_the_address_that_its_status_reports(self, standin):
         assert read(standin('pve-8.4.21-solo')).nodes[0].address == '10.78.0.11'
         assert read(standin(nodes=1, standalone=True, addresses=('127.0.0.9',))).nodes[0].address == '127.0.0.9'
 
@@ -190,7 +190,7 @@ class TestTroubles:
         assert all(is_unknown(getattr(node_of(inventory, 'pve3'), part), 'offline') for part in NODE_PARTS)
         assert [call.path for call in pve.calls('/nodes/pve3/*')] == []
 
-    def test_a_node_that_cannot_be_reached_is_told_once(self, standin):
+    def test_a_node_that_cannot_be_reached_is_reported_once(self, standin):
         pve = standin(nodes=3, vms=0, containers=0)
         pve.fail('/nodes/pve2/*', 595, 'No route to host')
         inventory = read(pve, options=NODES)
@@ -201,7 +201,7 @@ class TestTroubles:
             'Node pve2 stopped answering: Proxmox says "595 No route to host".',
         )
 
-    def test_the_same_on_many_nodes_is_told_once(self, standin):
+    def test_the_same_on_many_nodes_is_reported_once(self, standin):
         pve = standin(nodes=30, vms=0, containers=0)
         pve.fail('/nodes/*/network', 500, 'got timeout')
         inventory = read(pve, options=NODES)
@@ -247,7 +247,7 @@ class TestTroubles:
         assert interface_of(inventory, 'pve1', 'vmbr5').type is InterfaceType.BRIDGE
         assert inventory.warnings == ()
 
-    def test_they_are_told_also_where_nodes_are_not_read(self, pve):
+    def test_they_are_reported_also_where_nodes_are_not_read(self, pve):
         pve.set_interface('pve1', 'vmbr5', pending=True, type='bridge', bridge_ports='')
         (notice,) = read(pve).warnings
         assert (notice.subject, 'Apply or revert' in notice.remedy) == ('node/pve1', True)
@@ -279,11 +279,11 @@ class TestTroubles:
         assert is_unknown(read(pve).vnets, '/sdn/zones/dc/web')
 
     @pytest.mark.parametrize('path', ['/access/permissions', '/access/acl'])
-    def test_whether_lists_are_whole_cannot_be_told(self, pve, path):
+    def test_whether_lists_are_whole_cannot_be_determined(self, pve, path):
         pve.fail(path, 500, 'got timeout')
         inventory = read(pve)
-        assert is_unknown(inventory.vnets, 'cannot be told')
-        assert is_unknown(node_of(inventory, 'pve1').interfaces, 'cannot be told')
+        assert is_unknown(inventory.vnets, 'Unable to determine')
+        assert is_unknown(node_of(inventory, 'pve1').interfaces, 'Unable to determine')
         assert known(inventory.not_backed_up)
 
     @pytest.mark.parametrize(
@@ -386,7 +386,7 @@ class TestSizesOfVolumes:
     def test_a_volume_that_is_not_listed(self, pve):
         pve.grant('VM.Config.Disk')
         pve.set_config(100, **{'scsi9' if pve.cluster.guest(100).type == 'qemu' else 'mp9': 'local-lvm:other,mp=/x'})
-        assert is_unknown(self.size(read(pve), 100), 'does not tell it either')
+        assert is_unknown(self.size(read(pve), 100), 'does not report it either')
 
     def test_pass_through_is_not_looked_up(self, pve):
         pve.grant('VM.Config.Disk')

@@ -403,7 +403,7 @@ def sending(at_once: bytes, again: bytes, pause: float):
 
 
 GREETING = b'SSH-2.0-OpenSSH_10.0p2 Debian-7\r\n'
-# Before and in the first packet, whose length is told as 32 KiB.
+# Before and in the first packet, whose length is reported as 32 KiB.
 HANDSHAKES = {
     'version': (b'', b'S'),
     'lines before the version': (b'', b'hello\r\n'),

@@ -120,7 +120,7 @@ class TestHardware:
         pve.cluster.changed()
         inventory = read(pve, options={'ssh': settings(servers)})
         assert inventory.nodes[0].hardware.serial == '7XK2M93'
-        assert is_unknown(inventory.nodes[1].hardware, 'does not tell the address of node pve2')
+        assert is_unknown(inventory.nodes[1].hardware, 'does not report the address of node pve2')
         assert 'Grant the token Sys.Audit on /.' in messages(inventory)
 
     def test_a_stand_alone_host_is_read_where_the_api_answers(self, standin):
@@ -209,7 +209,7 @@ class TestHostKeys:
     def test_without_the_status_of_the_cluster_no_address_is_known(self, cluster):
         pve, servers = cluster
         pve.fail('/cluster/status', 500, 'got timeout')
-        assert all('does not tell the address' in key.error for key in self.keys(pve, servers).values())
+        assert all('does not report the address' in key.error for key in self.keys(pve, servers).values())
 
     def test_a_token_that_is_refused_meanwhile(self, cluster):
         pve, servers = cluster
@@ -221,7 +221,7 @@ class TestHostKeys:
     def test_nodes_that_are_not_listed_readably(self, cluster, path):
         pve, servers = cluster
         pve.fail(path, 200, 'OK', body={'data': 'x'})
-        with pytest.raises(ProxmoxError, match='did not tell its nodes readably'):
+        with pytest.raises(ProxmoxError, match='returned an invalid list of nodes'):
             self.keys(pve, servers)
 
     def test_invalid_pins(self, cluster):
@@ -255,7 +255,7 @@ class TestConnectionTest:
         assert next(line.remedy for line in report.checks if line.label == 'SSH to pve1')
         assert report.ok
 
-    def test_a_node_that_tells_half_of_it(self, cluster):
+    def test_a_node_that_reports_half_of_it(self, cluster):
         pve, servers = cluster
         servers['pve1'].answers |= {LINKS: prints('', 'no', 1), DMI: prints('/proc/sys/kernel/hostname:pve1\n')}
         assert self.lines(check(connection(pve), ssh=settings(servers)))['SSH to pve1'] == (

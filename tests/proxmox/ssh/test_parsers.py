@@ -49,7 +49,7 @@ def test_bond_members_have_their_own_permanent_mac():
     assert [nic.speed_mbps for nic in found.values()] == [10000, 10000, None]
 
 
-def test_what_the_bond_remembers_stands_in_for_a_permanent_mac_that_the_driver_does_not_tell():
+def test_what_the_bond_remembers_stands_in_for_a_permanent_mac_that_the_driver_does_not_report():
     output = printed(
         card(2, 'ens18', 'bc:24:11:00:00:01', bond_member('bc:24:11:00:00:01'), master='bond0'),
         card(3, 'ens19', 'bc:24:11:00:00:01', bond_member('bc:24:11:00:00:02'), master='bond0'),
@@ -161,7 +161,7 @@ def test_speeds(value, speed):
         '   ',
     ],
 )
-def test_values_that_nobody_filled_in(value):
+def test_values_that_were_not_filled_in(value):
     files = ('sys_vendor', 'product_name', 'product_serial')
     dmi = parse_dmi(''.join(f'/sys/class/dmi/id/{file}:{value}\n' for file in files), 'root')
     assert (dmi.manufacturer, dmi.product, dmi.serial) == (None, None, None)

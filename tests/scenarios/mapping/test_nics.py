@@ -19,7 +19,7 @@ def test_the_name_is_that_of_proxmox_or_of_a_container(made):
     assert {interface.name for interface in made.vm(200).interfaces.all()} == {'eth0', 'wan'}
 
 
-def test_the_name_is_that_in_the_guest_if_the_endpoint_prefers_it_and_the_agent_tells(solo):
+def test_the_name_is_that_in_the_guest_if_the_endpoint_prefers_it_and_the_agent_reports(solo):
     assert [solo.nic(100, key).name for key in ('net0', 'net1', 'net2')] == ['ens18', 'ens19', 'net2']
 
 

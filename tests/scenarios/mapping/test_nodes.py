@@ -30,7 +30,7 @@ def test_a_node_is_a_device_at_the_endpoints_site(lab9, solo, made):
     assert made.device('pve1').device_type.manufacturer.name == 'Generic'
 
 
-def test_the_serial_number_is_what_ssh_tells(solo, made):
+def test_the_serial_number_is_what_ssh_reports(solo, made):
     assert (solo.device('pveold8').serial, made.device('pve1').serial) == ('7XK2M93', '')
 
 
@@ -173,7 +173,7 @@ def test_an_address_of_several_nodes_is_one_for_each_in_a_role_that_allows_it(ma
     assert {ip.role for ip in made.port('pve1', 'vmbr0').ip_addresses.all()} == {None}
 
 
-def test_type_and_mac_are_what_ssh_tells(solo):
+def test_type_and_mac_are_what_ssh_reports(solo):
     ports = {port.name: port for port in solo.device('pveold8').interfaces.all()}
     macs = {name: str(port.primary_mac_address) for name, port in ports.items() if port.primary_mac_address}
     assert macs == {

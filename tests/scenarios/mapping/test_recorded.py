@@ -1,4 +1,4 @@
-"""Two recorded servers, whole: what a person sees who looks at their networks and then at NetBox."""
+"""Two recorded servers, whole: what a user sees who looks at their networks and then at NetBox."""
 
 import pytest
 

@@ -10,7 +10,7 @@ SEVERAL = (
     'NetBox has several VLANs 77 that could be meant: "in-a (77)", group "a"; "in-b (77)", group "b". '
     'Choose a VLAN group on the endpoint or by a mapping rule, or give this interface the right one.'
 )
-# What a person has to settle, because it cannot be shown as it is.
+# What a user has to settle, because it cannot be shown as it is.
 OPEN = {
     'lab9': set(),
     'solo': set(),
@@ -42,7 +42,7 @@ def synced(name, lab9, solo, made):
     return {'lab9': lab9, 'solo': solo, 'made': made}[name]
 
 
-def test_every_run_is_complete_and_tells_what_is_open(name, synced):
+def test_every_run_is_complete_and_reports_what_is_open(name, synced):
     for run in synced.runs:
         assert (run.status, run.error) == ('completed', '')
         found = [(message['subject'], message['message']) for message in run.messages]

@@ -82,7 +82,7 @@ def bridges(draw, number: int, ports: list[str], addresses, shares) -> list[Node
     ports, found = list(ports), []
     own = [f'10.0.0.{number}/24', f'fd00::{number}/64']
     for name in draw(st.lists(st.sampled_from(['vmbr0', 'vmbr1', 'vmbr2']), unique=True).map(sorted)):
-        # One that is not there, and one that is in another bridge already, are told.
+        # One that is not there, and one that is in another bridge already, are reported.
         mine = draw(st.lists(st.sampled_from([*ports, 'eno9']), max_size=2, unique=True).map(sorted))
         has = draw(st.lists(st.sampled_from(own), unique=True).map(sorted)) if own else []
         own = [entry for entry in own if entry not in has]

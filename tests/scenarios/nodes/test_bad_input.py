@@ -100,7 +100,7 @@ def test_all_of_it_at_once(pve, endpoint, site, settled):
     }
 
 
-def test_a_person_who_sorts_it_out_is_understood(pve, endpoint, site, settled):
+def test_a_user_who_sorts_it_out_is_understood(pve, endpoint, site, settled):
     switch = other_device('pve1', site)
     settled(endpoint)
     switch.name = 'switch-1'
@@ -161,7 +161,7 @@ def test_a_device_type_in_use_cannot_be_deleted_and_one_that_is_not_is_made_agai
     endpoint.save()
     settled(endpoint)
     assert set(Device.objects.values_list('device_type__model', flat=True)) == {'R740'}
-    # A person gives the nodes another type and deletes the first one.
+    # A user gives the nodes another type and deletes the first one.
     other = DeviceType.objects.create(manufacturer=chosen.manufacturer, model='R750', slug='r750')
     for device in Device.objects.all():
         device.device_type = other

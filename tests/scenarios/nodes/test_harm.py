@@ -76,7 +76,7 @@ def test_an_interface_with_a_cable_stays_when_its_nic_is_gone_and_the_run_says_w
         run = sync(lab)
         (change,) = run.changes.all()
         assert (change.action, change.outcome, change.object) == ('conflict', 'skipped', port('enp3s0'))
-        assert f'these hang on it: cable "{cable}"' in change.reason
+        assert f'dependent objects: cable "{cable}"' in change.reason
         assert 'Move or delete them, or delete it yourself' in change.reason
     assert port('enp3s0').cable == cable
     cable.delete()
@@ -96,7 +96,7 @@ def test_a_management_port_and_other_things_made_by_hand_are_no_business_of_ours
     assert list(Interface.objects.filter(name__in=('iDRAC', 'enp9s0')).values()) == before
 
 
-def test_a_port_that_a_person_marked_as_management_only_stays_when_its_nic_is_gone(pve, lab, sync):
+def test_a_port_that_a_user_marked_as_management_only_stays_when_its_nic_is_gone(pve, lab, sync):
     sync(lab)
     Interface.objects.filter(pk=port('enp3s0').pk).update(mgmt_only=True)
     pve.remove_interface('pve1', 'enp3s0')
@@ -110,7 +110,7 @@ def test_an_adopted_port_is_released_and_not_deleted_when_its_nic_is_gone(pve, l
     lab.bindings.filter(kind='node_interface', object_id=port('enp3s0').pk).update(created_by_sync=False)
     pve.remove_interface('pve1', 'enp3s0')
     (change,) = sync(lab).changes.all()
-    assert (change.action, 'was not made by this sync' in change.reason) == ('release', True)
+    assert (change.action, 'was not created by this sync' in change.reason) == ('release', True)
     assert port('enp3s0')
 
 
@@ -150,7 +150,7 @@ def test_without_ssh_a_nic_of_another_name_is_another_one_and_the_cable_stays_wh
     assert port('enp3s0np0').cable is None
 
 
-def test_a_node_that_leaves_is_retired_with_all_that_people_put_on_it(pve, lab, sync):
+def test_a_node_that_leaves_is_retired_with_all_that_users_put_on_it(pve, lab, sync):
     lab.missing_guests, lab.grace_days = 'delete', 0
     lab.save()
     sync(lab)

@@ -106,7 +106,7 @@ def test_a_guest_moves_with_its_node(take):
     assert VirtualMachine.objects.get().device == device('pve2')
 
 
-def test_a_guest_that_a_person_put_elsewhere_comes_back_with_its_device(site, take):
+def test_a_guest_that_a_user_put_elsewhere_comes_back_with_its_device(site, take):
     inv = inventory(WEB, nodes=(pve(),))
     take(inv)
     elsewhere = Cluster.objects.create(name='elsewhere', type=ClusterType.objects.get())
@@ -137,7 +137,7 @@ def test_a_device_of_another_cluster_is_a_candidate(site, take):
     assert device().cluster == cluster
 
 
-def test_a_hypervisor_without_a_cluster_is_adopted_and_keeps_what_a_person_wrote(site, take):
+def test_a_hypervisor_without_a_cluster_is_adopted_and_keeps_what_a_user_wrote(site, take):
     mine = other_device('PVE1', site, role='Hypervisor', status='staged', serial='MINE')
     eno1 = Interface.objects.create(device=mine, name='eno1', type='10gbase-t', description='to the switch')
     take(inventory(WEB, nodes=(pve(hardware=hardware()),)))
@@ -189,7 +189,7 @@ def test_a_renamed_nic_keeps_its_cable(site, take):
     assert MACAddress.objects.count() == 1
 
 
-def test_a_removed_interface_goes_unless_a_person_has_something_on_it(site, take):
+def test_a_removed_interface_goes_unless_a_user_has_something_on_it(site, take):
     take(inventory(nodes=(pve(),)))
     far = Interface.objects.create(device=other_device('switch', site), name='1', type='other')
     Cable(a_terminations=[port('eno1')], b_terminations=[far]).save()

@@ -79,7 +79,7 @@ def test_it_moves_on_from_one_that_loses_it_when_others_get_it(take):
     assert str(moved.assigned_object.device) == 'pve1'
 
 
-def test_a_role_by_a_person_stays(take):
+def test_a_role_by_a_user_stays(take):
     take(inventory(nodes=nodes(1, 2)))
     IPAddress.objects.filter(address=GATEWAY).update(role='vip')
     take(inventory(nodes=nodes(1, 2, 3)))

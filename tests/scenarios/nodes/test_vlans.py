@@ -132,13 +132,13 @@ def test_one_vlan_id_in_two_groups_is_a_conflict_with_both(site, take):
     assert interface().mode == 'access'
 
 
-def test_missing_vlans_are_told_once(take):
+def test_missing_vlans_are_reported_once(take):
     run = take(tagged(vlan_tag=20))
     assert [message['subject'] for message in run.messages] == ['VLAN']
     assert interface().untagged_vlan is None
 
 
-def test_the_vlan_of_an_interface_that_a_person_changed_is_set_back(site, take):
+def test_the_vlan_of_an_interface_that_a_user_changed_is_set_back(site, take):
     ours = VLAN.objects.create(vid=20, name='servers', site=site)
     take(tagged(vlan_tag=20))
     VMInterface.objects.update(untagged_vlan=VLAN.objects.create(vid=21, name='other', site=site))

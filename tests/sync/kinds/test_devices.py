@@ -122,7 +122,7 @@ def test_a_node_of_another_endpoint_at_the_same_site_is_a_conflict():
 def test_nodes_need_a_site():
     made = plan(inventory(), settings=replace(SETTINGS, sync_nodes=True))
     assert 'device' not in made.counts
-    assert made.notices[0].message.startswith('The nodes are left out, because NetBox demands a site')
+    assert made.notices[0].message.startswith('Nodes are not synced: NetBox requires a site')
     assert plan(inventory(), settings=SETTINGS).notices == ()
 
 

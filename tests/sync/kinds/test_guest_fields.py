@@ -45,7 +45,7 @@ def test_a_silent_agent_takes_no_dns_name_away():
     assert not plan(inventory(guest(100)), netbox.existing).changes
 
 
-def test_a_dns_name_of_a_person_stays():
+def test_a_dns_name_of_a_user_stays():
     netbox = NetBox()
     netbox.sync(inventory(guest(100, host_name='web')))
     address = netbox.bindings['ip', 'qemu/100/10.0.0.5'].pointer
@@ -54,7 +54,7 @@ def test_a_dns_name_of_a_person_stays():
     assert netbox.records['ip'][address].values['dns_name'] == 'mine.example.com'
 
 
-def test_the_operating_system_that_the_agent_tells_is_the_platform():
+def test_the_operating_system_that_the_agent_reports_is_the_platform():
     netbox = NetBox()
     netbox.sync(inventory(guest(100, os_name='Debian GNU/Linux 13 (trixie)')))
     assert vm_of(netbox)['platform'] == netbox.shared[Shared('dcim.platform', 'Debian GNU/Linux 13 (trixie)')]

@@ -10,8 +10,8 @@ from netbox_proxsync.proxmox.infrastructure import InterfaceType, Vnet
 from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.mapping.vlan_membership import Membership
 from netbox_proxsync.sync.mapping.vlans import Lookup
+from netbox_proxsync.sync.network_candidates import VlanCandidate, VlanIndex
 from netbox_proxsync.sync.rules import Outcome, Rule
-from netbox_proxsync.sync.state import VlanCandidate, VlanIndex
 from netbox_proxsync.sync.values import Pointer, decode, encode
 from tests.sync.builders import SETTINGS, UNREAD, NetBox, config, guest, inventory, nic, node, node_interface, plan
 
@@ -149,7 +149,7 @@ def test_several_vlans_are_a_conflict_with_all_candidates_and_the_rest_is_writte
     assert not plan(inventory(guest(100, config=config(nics=(nic(vlan_tag=20),)))), netbox.existing).changes
 
 
-def test_a_missing_vlan_is_told_once_and_none_is_shown():
+def test_a_missing_vlan_is_reported_once_and_none_is_shown():
     netbox = NetBox()
     inv = inventory(*(guest(vmid, f'vm{vmid}', (), config=config(nics=(nic(vlan_tag=20),))) for vmid in (100, 101)))
     made = netbox.sync(inv)

@@ -1,0 +1,37 @@
+"""The permissions of actions: NetBox's own classes require those of the model to which a request is sent."""
+
+from netbox.api.authentication import TokenPermissions, TokenSyncPermission
+
+__all__ = ('DecisionPermission', 'EndpointSyncPermission', 'TokenConfirmPermission', 'ViewedRunPermission')
+
+
+class TokenConfirmPermission(TokenPermissions):
+    """Confirming SSH host keys requires two permissions: to change the endpoint, and to contact its nodes (sync)."""
+
+    perms_map = {
+        **TokenPermissions.perms_map,
+        'POST': ['%(app_label)s.change_%(model_name)s', '%(app_label)s.sync_%(model_name)s'],
+    }
+
+
+class ViewedRunPermission(TokenPermissions):
+    """For actions on a run: requires the permission to view it; the actions check the permissions for its endpoint."""
+
+    perms_map = {
+        **TokenPermissions.perms_map,
+        'POST': ['%(app_label)s.view_%(model_name)s'],
+    }
+
+
+class EndpointSyncPermission(TokenSyncPermission):
+    """
+    For actions on a run that require the permission to sync its endpoint.
+    """
+
+    perms_map = {**TokenSyncPermission.perms_map, 'POST': ['netbox_proxsync.sync_proxmoxendpoint']}
+
+
+class DecisionPermission(TokenPermissions):
+    """Require the permission to sync any endpoint; the decision itself checks it for the endpoint of the object."""
+
+    perms_map = {**TokenPermissions.perms_map, 'POST': ['%(app_label)s.sync_proxmoxendpoint']}

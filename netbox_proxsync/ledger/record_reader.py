@@ -1,0 +1,249 @@
+"""Loads the objects of each kind within the scope of an endpoint, as plain data."""
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any
+
+from dcim.models import Device, Interface, MACAddress
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.contenttypes.prefetch import GenericPrefetch
+from django.db.models import ForeignKey, Q, QuerySet
+from django.db.models.functions import Cast, Lower
+from ipam.fields import IPAddressField
+from ipam.lookups import Host
+from ipam.models import FHRPGroup, IPAddress
+from netbox.models import NetBoxModel
+from virtualization.models import Cluster, VirtualMachine, VMInterface
+
+from ..models import Binding, ProxmoxEndpoint
+from ..models.machine_parts import holder_lookup
+from ..sync.hints import AddressHints
+from ..sync.kind_names import ADDRESS, CLUSTER, DEVICE, GUEST, MAC
+from ..sync.kinds import KINDS, Kind
+from ..sync.kinds.device import DeviceHints
+from ..sync.settings import Settings
+from ..sync.state import Departed, Desired, Item, Record
+from ..sync.values import Pointer
+from .fields import is_set, pointer_to, read_all
+from .netbox_models import model_named
+from .outside_matches import DepartedUnit, unbound_elsewhere
+from .record_hints import RecordHintsReader
+from .requirements import load_custom_fields
+
+__all__ = ('RecordReader',)
+
+# The objects, beyond those in the fields of a kind, that NetBox needs for the labels of its objects and their fields.
+IN_LABELS = {DEVICE: ('device_type__manufacturer', 'virtual_chassis')}
+
+
+class RecordReader:
+    """
+    Reads the records of every kind, each kind by one query and its prefetches.
+
+    Which objects of a kind are loaded, and with which related objects, is derived from the kind: those that are bound,
+    and those that belong to loaded objects. The kinds that need others have a method here.
+    """
+
+    def __init__(
+        self,
+        endpoint: ProxmoxEndpoint,
+        desired: Desired,
+        settings: Settings,
+        newcomers: Sequence[Item] = (),
+        departed: Sequence[DepartedUnit] = (),
+        own: Container[int] = (),
+        bound_keys: Container[tuple[str, str]] = (),
+    ) -> None:
+        self.newcomers = newcomers
+        # Retired guests of other endpoints are loaded with their parts, as those of this endpoint are.
+        self.bindings = Q(endpoint=endpoint)
+        if departed:
+            self.bindings |= Q(pk__in=[bound.pk for unit in departed for bound in (unit.root, *unit.parts)])
+        self.departed = {unit.root.pointer.pk for unit in departed}
+        self.own = own
+        self.bound_keys = bound_keys
+        self.departed_records: dict[Pointer, Record] = {}
+        self.elsewhere: dict[str, list[Record]] = {}
+        self.settings = settings
+        self.items = desired.items
+        self.cluster: Cluster | None = None
+        self.custom_fields = load_custom_fields()
+        self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
+        # The loaded objects, by kind.
+        self.rows: dict[str, list[Any]] = {}
+        self.beyond_parts: dict[str, Callable[[], QuerySet[Any]]] = {
+            CLUSTER: self.clusters,
+            DEVICE: self.devices,
+            GUEST: self.guests,
+            MAC: self.macs,
+            ADDRESS: self.addresses,
+        }
+
+    def records(self) -> dict[str, list[Record]]:
+        """The objects within the scope of the endpoint, by kind."""
+        for kind in KINDS.values():
+            rows = self.beyond_parts[kind.name]() if kind.name in self.beyond_parts else self.parts(kind)
+            self.rows[kind.name] = list(with_relations(kind, rows))
+        clusters = self.rows[CLUSTER]
+        self.cluster = clusters[0] if len(clusters) == 1 else None
+        hints = RecordHintsReader(self.rows[MAC])
+        found = {
+            name: [self.record(KINDS[name], instance, hints) for instance in rows] for name, rows in self.rows.items()
+        }
+        found[GUEST], self.elsewhere[GUEST] = self.divided(found[GUEST])
+        self.elsewhere[DEVICE] = [
+            self.record(KINDS[DEVICE], device, hints)
+            for device in with_relations(KINDS[DEVICE], self.devices_elsewhere())
+        ]
+        return found
+
+    def record(self, kind: Kind, instance: NetBoxModel, hints: RecordHintsReader) -> Record:
+        """A NetBox object as plain data."""
+        return Record(
+            pointer=pointer_to(instance),
+            values=read_all(instance, self.names[kind.name]),
+            hints=hints.hints_of(kind, instance),
+            refused=self.custom_fields.refused_in(kind.model, instance.custom_field_data),
+        )
+
+    def readable(self, kind: Kind) -> list[str]:
+        """The fields of a kind, without custom fields that do not exist."""
+        available = self.custom_fields.written[kind.model]
+        return [spec.name for spec in kind.fields if not spec.name.startswith('cf_') or spec.name[3:] in available]
+
+    def divided(self, guests: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+        """The virtual machines within the scope of the endpoint, and the others without retired ones."""
+        clusters = {cluster.pk for cluster in self.rows[CLUSTER]}
+        cluster_ids = {vm.pk: vm.cluster_id for vm in self.rows[GUEST]}
+        within, outside = [], []
+        for record in guests:
+            pk = record.pointer.pk
+            if pk in self.departed:
+                self.departed_records[record.pointer] = record
+            if cluster_ids[pk] in clusters or pk in self.own:
+                within.append(record)
+            elif pk not in self.departed:
+                outside.append(record)
+        return within, outside
+
+    def with_records(self, departed: Iterable[DepartedUnit]) -> tuple[Departed, ...]:
+        """The retired guests of other endpoints whose virtual machines exist."""
+        return tuple(
+            Departed(root=unit.root, parts=unit.parts, record=self.departed_records[unit.root.pointer])
+            for unit in departed
+            if unit.root.pointer in self.departed_records
+        )
+
+    def bound(self, kind: str) -> Q:
+        """The objects of a kind that are bound."""
+        return Q(pk__in=Binding.objects.filter(self.bindings, kind=kind).values('object_id'))
+
+    def parts(self, kind: Kind) -> QuerySet[Any]:
+        """The objects of a kind that are bound, or belong to loaded ones."""
+        return model_named(kind.model).objects.filter(self.bound(kind.name) | self.held(kind))
+
+    def held(self, kind: Kind) -> Q:
+        """The objects of a kind that belong to loaded ones."""
+        found, model = Q(pk__in=[]), model_named(kind.model)
+        for name, rows in self.rows.items():
+            holder = model_named(KINDS[name].model)
+            if kind.holder is None or holder_lookup(model, kind.holder, holder) is None:
+                continue
+            field = model._meta.get_field(kind.holder)
+            if isinstance(field, GenericForeignKey):
+                pks = [row.pk for row in rows]
+                object_type = ContentType.objects.get_for_model(holder)
+                found |= Q(**{field.ct_field: object_type, f'{field.fk_field}__in': pks})
+            else:
+                found |= Q(**{f'{kind.holder}__in': rows})
+        return found
+
+    def clusters(self) -> QuerySet[Cluster]:
+        """The cluster of the endpoint, or clusters of its name."""
+        names = [item.values['name'] for item in self.items if item.kind == CLUSTER and 'name' in item.values]
+        if self.settings.cluster:
+            chosen = Q(pk=self.settings.cluster.pk)
+        else:
+            chosen = Q(name__iexact=names[0] if names else self.settings.endpoint.label)
+        rows: QuerySet[Cluster] = Cluster.objects.filter(self.bound(CLUSTER) | chosen)
+        return rows
+
+    def devices(self) -> QuerySet[Device]:
+        """The bound devices, and those at the endpoint's site with the name of a node."""
+        names = [DeviceHints.of(item).name for item in self.items if item.kind == DEVICE]
+        site = self.settings.site.pk if self.settings.site else None
+        rows: QuerySet[Device] = Device.objects.annotate(folded=Lower('name')).filter(
+            self.bound(DEVICE) | Q(folded__in=names, site=site)
+        )
+        return rows
+
+    def devices_elsewhere(self) -> QuerySet[Device]:
+        """The devices at other sites that a new node may be, and that no endpoint manages."""
+        rows: QuerySet[Device] = Device.objects.none()
+        new = [item for item in self.items if item.kind == DEVICE and (item.kind, item.key) not in self.bound_keys]
+        if not new:
+            return rows
+        names = [DeviceHints.of(item).name for item in new]
+        serials = [serial for item in new if (serial := DeviceHints.of(item).serial)]
+        bound = Binding.objects.filter(kind=DEVICE).order_by()
+        rows = (
+            Device.objects.annotate(folded=Lower('name'))
+            .filter(Q(folded__in=names) | Q(serial__in=serials))
+            .exclude(site=self.settings.site.pk if self.settings.site else None)
+            .exclude(pk__in=bound.values('object_id'))
+        )
+        return rows
+
+    def guests(self) -> QuerySet[VirtualMachine]:
+        """The virtual machines of clusters, the bound ones, and those elsewhere that a new guest may be."""
+        rows: QuerySet[VirtualMachine] = VirtualMachine.objects.filter(
+            self.bound(GUEST) | Q(cluster__in=self.rows[CLUSTER]) | Q(pk__in=unbound_elsewhere(self.newcomers))
+        )
+        return rows
+
+    def macs(self) -> QuerySet[MACAddress]:
+        """The MAC addresses of interfaces, the bound ones, and unassigned ones that a guest or node has."""
+        wanted = [item.values['mac_address'] for item in self.items if item.kind == MAC]
+        rows: QuerySet[MACAddress] = MACAddress.objects.filter(
+            self.bound(MAC) | self.held(KINDS[MAC]) | Q(assigned_object_id=None, mac_address__in=wanted)
+        )
+        return rows
+
+    def addresses(self) -> QuerySet[IPAddress]:
+        """The bound IP addresses, and all records of the addresses that guests and nodes have, in any VRF."""
+        wanted = [AddressHints.of(item).host for item in self.items if item.kind == ADDRESS]
+        rows: QuerySet[IPAddress] = IPAddress.objects.annotate(
+            wanted_host=Cast(Host('address'), output_field=IPAddressField())
+        ).filter(self.bound(ADDRESS) | Q(wanted_host__in=wanted))
+        return rows
+
+
+def with_relations(kind: Kind, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Objects of a kind, with the objects to which its fields point."""
+    related: list[str] = list(IN_LABELS.get(kind.name, ()))
+    fetched: list[str | GenericPrefetch[str]] = []
+    for spec in kind.fields:
+        if spec.name.startswith('cf_'):
+            continue
+        field = rows.model._meta.get_field(spec.name)
+        if isinstance(field, ForeignKey):
+            related.append(spec.name)
+        elif isinstance(field, GenericForeignKey):
+            fetched.append(with_machines(spec.name) if spec.name == kind.holder else spec.name)
+        elif is_set(rows.model, spec.name):
+            fetched.append(spec.name)
+    if related:
+        rows = rows.select_related(*related)
+    return rows.prefetch_related(*fetched).order_by('pk')
+
+
+def with_machines(name: str) -> 'GenericPrefetch[str]':
+    """A prefetch of the objects to which others belong; interfaces with their machines."""
+    return GenericPrefetch(
+        name,
+        [
+            VMInterface.objects.select_related('virtual_machine'),
+            Interface.objects.select_related('device'),
+            FHRPGroup.objects.all(),
+        ],
+    )

@@ -1,0 +1,27 @@
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import KindChoices
+
+__all__ = ('ProxmoxObjectModel',)
+
+
+class ProxmoxObjectModel(models.Model):
+    """Base class for models whose rows name one object of Proxmox VE."""
+
+    kind = models.CharField(
+        verbose_name=_('kind'),
+        max_length=30,
+    )
+    key = models.CharField(
+        verbose_name=_('key'),
+        max_length=200,
+        help_text=_('Identifier of the object in Proxmox VE, for example qemu/100/net0'),
+    )
+
+    class Meta:
+        abstract = True
+
+    @property
+    def kind_label(self) -> str:
+        return KindChoices.label(self.kind)
