@@ -1,5 +1,6 @@
 """What most tests need: a stand-in Proxmox, an endpoint for it, and a run of the real job."""
 
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,23 @@ def pytest_configure(config: pytest.Config):
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]):
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+@pytest.hookimpl
+def pytest_collection_finish():
+    """NetBox, its plugin and the tests stay until the end, so that no collection of garbage need look at them."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_passwords():
+    """Let passwords of tests be hashed in a moment; NetBox's other processes know from the hash how it was made."""
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PBKDF2PasswordHasher, 'iterations', 1)
+        yield
 
 
 @pytest.fixture(scope='session')
