@@ -23,7 +23,12 @@ LONG = (
     'tests/management/test_proxsync_uninstall.py',
     'tests/scenarios/test_rounds',
     'tests/runs/test_workers.py',
+    'tests/test_proxsyncbox.py',
+    'tests/test_stack.py',
+    'tests/test_translations.py',
 )
+# Many files of a moment each come last, so that all processes end together.
+SHORT = ('tests/proxmox/', 'tests/sync/')
 
 # With other plugins installed beside ours, in a process of their own: test_companions.py starts it.
 collect_ignore = ['test_companions.py'] if netbox.with_companions() else ['companions']
@@ -35,7 +40,7 @@ def pytest_configure(config: pytest.Config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]):
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: (item.nodeid.startswith(SHORT), not item.nodeid.startswith(LONG)))
 
 
 @pytest.hookimpl
