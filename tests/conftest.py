@@ -13,6 +13,7 @@ import pytest
 
 from tests.pve import ClusterSpec, StandIn
 from tests.stack import databases, netbox, processes
+from tests.stack import worker as worker_process
 
 SHARING = ('tests/scenarios/mapping',)
 # What takes long for its number of tests comes first, or one process would be left with it when the others are done.
@@ -158,8 +159,7 @@ class Workers:
         """One more."""
         name = f'worker-{len(self.names)}'
         self.names.append(name)
-        command = [sys.executable, '-m', 'netbox', 'rqworker', 'high', 'default', 'low']
-        processes.start(name, command, env=self.environment, run=self.run, log=self.log)
+        worker_process.start(name, self.environment['PROXSYNC_STACK_DATABASE'], run=self.run, log=self.log)
 
     def pid(self, name: str) -> int | None:
         return processes.running(name, self.run)
