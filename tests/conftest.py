@@ -1,5 +1,6 @@
 """What most tests need: a stand-in Proxmox, an endpoint for it, and a run of the real job."""
 
+import gc
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from tests.pve import ClusterSpec, StandIn
 from tests.stack import databases, netbox, processes
+from tests.stack import worker as worker_process
 
 SHARING = ('tests/scenarios/mapping',)
 # What takes long for its number of tests comes first, or one process would be left with it when the others are done.
@@ -22,7 +24,12 @@ LONG = (
     'tests/management/test_proxsync_uninstall.py',
     'tests/scenarios/test_rounds',
     'tests/runs/test_workers.py',
+    'tests/test_proxsyncbox.py',
+    'tests/test_stack.py',
+    'tests/test_translations.py',
 )
+# Many files of a moment each come last, so that all processes end together.
+SHORT = ('tests/proxmox/', 'tests/sync/')
 
 # With other plugins installed beside ours, in a process of their own: test_companions.py starts it.
 collect_ignore = ['test_companions.py'] if netbox.with_companions() else ['companions']
@@ -34,7 +41,24 @@ def pytest_configure(config: pytest.Config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]):
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: (item.nodeid.startswith(SHORT), not item.nodeid.startswith(LONG)))
+
+
+@pytest.hookimpl
+def pytest_collection_finish():
+    """NetBox, its plugin and the tests stay until the end, so that no collection of garbage need look at them."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_passwords():
+    """Let passwords of tests be hashed in a moment; NetBox's other processes know from the hash how it was made."""
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PBKDF2PasswordHasher, 'iterations', 1)
+        yield
 
 
 @pytest.fixture(scope='session')
@@ -135,8 +159,7 @@ class Workers:
         """One more."""
         name = f'worker-{len(self.names)}'
         self.names.append(name)
-        command = [sys.executable, '-m', 'netbox', 'rqworker', 'high', 'default', 'low']
-        processes.start(name, command, env=self.environment, run=self.run, log=self.log)
+        worker_process.start(name, self.environment['PROXSYNC_STACK_DATABASE'], run=self.run, log=self.log)
 
     def pid(self, name: str) -> int | None:
         return processes.running(name, self.run)

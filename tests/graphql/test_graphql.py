@@ -12,6 +12,8 @@ from users.models import ObjectPermission, User
 from virtualization.models import Cluster, VirtualMachine
 
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from tests.pve import ClusterSpec, StandIn
+from tests.scenarios.synced import kept_database, pin, run_job
 
 pytestmark = pytest.mark.django_db
 
@@ -20,12 +22,13 @@ DEVICES = '{ device_list { name proxsync_node { node state endpoint_name } } }'
 CLUSTERS = '{ cluster_list { name proxsync_endpoints { name status } } }'
 
 
-@pytest.fixture
-def synced(standin, make_endpoint, sync):
-    site = Site.objects.create(name='Main', slug='main')
-    endpoint = make_endpoint(standin(nodes=2, vms=3, containers=0, templates=0, seed=3), site=site)
-    assert sync(endpoint).status == 'completed'
-    return endpoint
+@pytest.fixture(scope='module')
+def synced(django_db_setup, django_db_blocker):
+    spec = ClusterSpec(nodes=2, vms=3, containers=0, templates=0, seed=3)
+    with kept_database(django_db_blocker), StandIn(spec) as pve:
+        endpoint = pin(pve, site=Site.objects.create(name='Main', slug='main'))
+        assert run_job(endpoint).status == 'completed'
+        yield endpoint
 
 
 def client(*models: type, **user: object) -> Client:

@@ -138,7 +138,8 @@ def test_a_value_that_cannot_be_read_changes_nothing_and_costs_nothing_else(pve,
         answer(pve, vmid, description=f'number {number}', **values)
         run = sync(synced)
         notes = VirtualMachine.objects.get(custom_field_data__vmid=vmid).comments
-        differing = {key for key in before.keys() | everything().keys() if before.get(key) != everything().get(key)}
+        after = everything()
+        differing = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         unread = synced.guests.get(vmid=vmid).details['unread']
         told = [warning for warning in run.messages if f'{guest_type}/{vmid}' in json.dumps(warning)]
         if run.status != 'completed' or notes != f'number {number}' or differing or not unread:

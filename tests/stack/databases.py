@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def brought_by(name: str, known: set[str] | None = None) -> set[str]:
     return known
 
 
+# Reading the lists of all files takes half a second, and many tests ask for a database.
+@cache
 def bare_template() -> str:
     """The name of the template that holds NetBox without any plugin, whatever plugins are installed."""
     # From the lists that pip keeps, in one go: there are fifty thousand files.

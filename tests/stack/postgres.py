@@ -121,6 +121,8 @@ def start() -> None:
             'fsync': 'off',
             'synchronous_commit': 'off',
             'full_page_writes': 'off',
+            # The tables of a test are small, but without statistics PostgreSQL takes them for large.
+            'jit': 'off',
         }
         options = [argument for key, value in settings.items() for argument in ('-c', f'{key}={value}')]
         command = [str(programs / 'postgres'), '-D', str(data), *options]

@@ -33,10 +33,16 @@ def birth(pid: int) -> str | None:
 
 def running(name: str, run: Path = RUN) -> int | None:
     """The pid of our process of that name; None when it does not run, or when another process has its pid now."""
-    record = read_json(run / f'{name}.pid')
-    if record.get('run') != str(run) or birth(record['pid']) != record['birth']:
+    noted = read_json(run / f'{name}.pid')
+    if noted.get('run') != str(run) or birth(noted['pid']) != noted['birth']:
         return None
-    return record['pid']
+    return noted['pid']
+
+
+def record(name: str, pid: int, run: Path = RUN) -> None:
+    """Note which process has that name."""
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / f'{name}.pid', {'pid': pid, 'birth': birth(pid), 'run': str(run)})
 
 
 def start(
@@ -49,13 +55,11 @@ def start(
     log: Path = LOG,
 ) -> int:
     """Start a process that outlives us, its output going to its log. Returns its pid."""
-    run.mkdir(parents=True, exist_ok=True)
     log.mkdir(parents=True, exist_ok=True)
 
     def before_exec() -> None:
         # The child itself writes its record, so that there is no moment at which it runs without one.
-        pid = os.getpid()
-        write_json(run / f'{name}.pid', {'pid': pid, 'birth': birth(pid), 'run': str(run)})
+        record(name, os.getpid(), run)
         if account is not None:
             os.setgroups([])
             os.setgid(account.pw_gid)

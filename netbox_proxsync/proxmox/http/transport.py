@@ -241,13 +241,20 @@ class TLSAdapter(HTTPAdapter):
         self._tls: dict[str, Any] = {'ssl_context': context}
         if fingerprint:
             self._tls['assert_fingerprint'] = fingerprint
-        # For a proxy that uses TLS: as urllib3 would create it, but with limits.
-        self._proxy_context = create_urllib3_context(cert_reqs=context.verify_mode)
-        self._proxy_context.load_default_certs()
-        track_sockets(self._proxy_context, sockets)
+        self._verify_mode = context.verify_mode
+        self._sockets = sockets
         self.certificate = b''
         self._pool_class = _pool_class(sockets, policy, self._shown)
         super().__init__(pool_connections=1, pool_maxsize=size, pool_block=True, max_retries=0)
+
+    @cached_property
+    def _proxy_context(self) -> ssl.SSLContext:
+        """For a proxy that uses TLS: as urllib3 would create it, but with limits."""
+        # Only when there is a proxy: loading the authorities of the operating system takes longer than a call.
+        context = create_urllib3_context(cert_reqs=self._verify_mode)
+        context.load_default_certs()
+        track_sockets(context, self._sockets)
+        return context
 
     @property
     def expires(self) -> datetime | None:
