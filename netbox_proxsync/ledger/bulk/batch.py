@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ from ..requirements import load_tag_limits
 from ..results import Result
 from .change_log import ChangeLog
 from .checks import Checks
+from .column_updates import update_columns
 from .derived_values import count_created, invalidate_config_contexts, sum_disks
 from .errors import ExcludedError
 from .related_objects import RelatedObjects
@@ -232,14 +234,13 @@ class Batch:
         if not drafts:
             return
         model = type(drafts[0].instance)
-        sets = [name for name in (TAGS, VLANS) if name in drafts[0].sets]
         # As NetBox has them now: with counters, sums and rounded numbers.
-        stored = model._default_manager.prefetch_related(*sets).in_bulk([draft.instance.pk for draft in drafts])
+        stored = model._default_manager.in_bulk([draft.instance.pk for draft in drafts])
         instances = {draft.instance.pk: cast('NetBoxModel', stored[draft.instance.pk]) for draft in drafts}
-        for instance in instances.values():
-            self.objects.fields.prepare(instance)
         for draft in drafts:
             instance = instances[draft.instance.pk]
+            keep_prefetched(instance, draft.sets)
+            self.objects.fields.prepare(instance)
             try:
                 for field in draft.late:
                     write(instance, field.name, self.objects.values.resolve(field.want))
@@ -256,7 +257,7 @@ class Batch:
             ],
         )
         names = sorted({field.name for draft in drafts for field in draft.late})
-        model._default_manager.bulk_update(instances.values(), [*names, 'last_updated'])
+        update_columns(instances.values(), [*names, 'last_updated'])
         self.log.updated(instances.values())
 
     def _is_valid_late(self, instance: NetBoxModel) -> bool:
@@ -332,9 +333,20 @@ def keep_prefetched(instance: NetBoxModel, sets: Mapping[str, list[models.Model]
     """Put sets of objects where Django puts what it has prefetched."""
     cache = cast('Any', instance).__dict__.setdefault('_prefetched_objects_cache', {})
     for name, elements in sets.items():
-        queryset: Any = MODELS_OF_SETS[name]._default_manager.all()
-        queryset._result_cache, queryset._prefetch_done = elements, True
-        cache[name] = queryset
+        cache[name] = loaded(name, elements) if elements else nothing(name)
+
+
+def loaded(name: str, elements: list[models.Model]) -> Any:
+    """A queryset that holds the elements of a set and does not query."""
+    queryset: Any = MODELS_OF_SETS[name]._default_manager.all()
+    queryset._result_cache, queryset._prefetch_done = elements, True
+    return queryset
+
+
+@cache
+def nothing(name: str) -> Any:
+    """A queryset that holds nothing. Most sets are empty."""
+    return loaded(name, [])
 
 
 def flattened(values: Iterable[Value]) -> Iterator[Value]:
