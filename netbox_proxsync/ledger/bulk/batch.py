@@ -206,7 +206,7 @@ class Batch:
             for tag in draft.sets[TAGS]
         )
         if model is VMInterface:
-            through = VMInterface.tagged_vlans.through
+            through = cast('Any', VMInterface).tagged_vlans.through
             ranks = ranks_of({vlan.pk for draft in drafts for vlan in draft.sets[VLANS]})
             for draft in drafts:
                 draft.sets[VLANS].sort(key=lambda vlan: ranks[vlan.pk])
@@ -236,7 +236,7 @@ class Batch:
         model = type(drafts[0].instance)
         # As NetBox has them now: with counters, sums and rounded numbers.
         stored = model._default_manager.in_bulk([draft.instance.pk for draft in drafts])
-        instances = {draft.instance.pk: cast('NetBoxModel', stored[draft.instance.pk]) for draft in drafts}
+        instances = {draft.instance.pk: stored[draft.instance.pk] for draft in drafts}
         for draft in drafts:
             instance = instances[draft.instance.pk]
             keep_prefetched(instance, draft.sets)

@@ -152,6 +152,6 @@ def clean_host(instance: IPAddress) -> None:
 
 def contains(populated: IPRange, instance: IPAddress) -> bool:
     """Whether an address is in a range."""
-    inside = populated.start_address.ip <= instance.address.ip <= populated.end_address.ip
-    is_same_family = populated.start_address.version == instance.address.version
-    return is_same_family and inside and populated.vrf_id == instance.vrf_id
+    start, end, address = populated.start_address.ip, populated.end_address.ip, instance.address.ip
+    is_inside: bool = start.version == address.version and start <= address <= end
+    return is_inside and populated.vrf_id == instance.vrf_id

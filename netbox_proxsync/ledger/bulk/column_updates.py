@@ -19,18 +19,20 @@ def update_columns(instances: Collection[models.Model], names: Sequence[str]) ->
     model = type(next(iter(instances)))
     connection = connections[router.db_for_write(model)]
     quote = connection.ops.quote_name
-    key, fields = model._meta.pk, [model._meta.get_field(name) for name in names]
-    arrays = ', '.join(f'%s::{field.cast_db_type(connection)}[]' for field in (key, *fields))
-    columns = ', '.join(quote(field.column) for field in (key, *fields))
-    assignments = ', '.join(f'{quote(field.column)} = new.{quote(field.column)}' for field in fields)
-    table = quote(model._meta.db_table)
+    # 'id', and the concrete fields in the order of the names.
+    by_name = {field.name: field for field in model._meta.concrete_fields}
+    fields = [by_name['id'], *(by_name[name] for name in names)]
+    columns = [quote(str(field.column)) for field in fields]
+    arrays = ', '.join(f'%s::{field.cast_db_type(connection)}[]' for field in fields)
+    assignments = ', '.join(f'{column} = new.{column}' for column in columns[1:])
+    table, key = quote(model._meta.db_table), columns[0]
     statement = (
-        f'UPDATE {table} SET {assignments} FROM UNNEST({arrays}) AS new ({columns}) '
-        f'WHERE {table}.{quote(key.column)} = new.{quote(key.column)}'
+        f'UPDATE {table} SET {assignments} FROM UNNEST({arrays}) AS new ({", ".join(columns)}) '
+        f'WHERE {table}.{key} = new.{key}'
     )
     values = [
         [field.get_db_prep_save(getattr(instance, field.attname), connection) for instance in instances]
-        for field in (key, *fields)
+        for field in fields
     ]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)

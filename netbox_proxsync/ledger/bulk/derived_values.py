@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from typing import cast
 
+from django.db import models
 from django.db.models import F, OuterRef, Subquery, Sum
 from extras.cache import invalidate_config_context_for_objects
 from netbox.models import NetBoxModel
@@ -15,13 +17,13 @@ __all__ = ('count_created', 'invalidate_config_contexts', 'sum_disks')
 def count_created(model: type[NetBoxModel], instances: Collection[NetBoxModel]) -> None:
     """Add new objects to the counters of the objects to which they belong."""
     for field_name, counter_name in get_counters_for_model(model):
-        parent_model = model._meta.get_field(field_name).related_model
+        parent_model = cast('type[models.Model]', model._meta.get_field(field_name).related_model)
         parents = Counter(pk for instance in instances if (pk := getattr(instance, field_name)) is not None)
         by_number: dict[int, list[int]] = {}
         for pk, number in parents.items():
             by_number.setdefault(number, []).append(pk)
         for number, pks in by_number.items():
-            parent_model.objects.filter(pk__in=pks).update(**{counter_name: F(counter_name) + number})
+            parent_model._base_manager.filter(pk__in=pks).update(**{counter_name: F(counter_name) + number})
 
 
 def sum_disks(disks: Iterable[VirtualDisk]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from core.signals import clear_signal_history
 from django.db import connection, transaction
 
 __all__ = ('counted', 'differences', 'performed', 'tables', 'undone')
@@ -61,6 +62,8 @@ def undone() -> Iterator[None]:
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
+    # NetBox remembers what was deleted within a request, and logs it once.
+    clear_signal_history(sender=None)
     with connection.cursor() as cursor:
         for state in states:
             cursor.execute('SELECT setval(%s, %s, %s)', state)
