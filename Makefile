@@ -34,7 +34,7 @@ quick: ## the tests of the packages that need no NetBox, in seconds
 screenshots: ## pictures of the main pages for the docs, in assets/, made by the tests in the browser
 	@SCREENSHOTS=assets sh tests/stack/bootstrap.sh test tests/browser -q
 
-bench: ## how long collecting 1,000 guests takes, or for example: make bench ARGS="--guests 200 --rounds 1"
+bench: ## how long syncs of 100, 1,000 and 10,000 guests take, or for example: make bench ARGS="--guests 1000"
 	@sh tests/stack/bootstrap.sh exec tests.bench $(ARGS)
 
 bench-pages: ## first byte of every page at 10,000 guests, or for example: make bench-pages ARGS="--only run --times 1"
