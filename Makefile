@@ -34,7 +34,7 @@ quick: ## the tests of proxmox/ and sync/, without NetBox
 screenshots: ## create the pictures in assets/ with the browser tests
 	@SCREENSHOTS=assets sh tests/stack/bootstrap.sh test tests/browser -q
 
-bench: ## measure reading 1,000 guests, or for example: make bench ARGS="--guests 200 --rounds 1"
+bench: ## measure syncs of 100, 1,000 and 10,000 guests, or for example: make bench ARGS="--guests 1000"
 	@sh tests/stack/bootstrap.sh exec tests.bench $(ARGS)
 
 bench-pages: ## measure the time to the first byte of every page with 10,000 guests, or for example: make bench-pages ARGS="--only run --times 1"

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain, groupby
@@ -23,6 +23,7 @@ from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Shared, Value, encode_all
 from .binding_keys import rekey
 from .bindings import delete_bindings, store_values
+from .bulk.writer import BulkWriter, creates_guest
 from .database import ATTEMPTS, DatabaseBusyError, is_lost, pause, reason_of, retried
 from .errors import OutdatedError, UnresolvedError
 from .objects import ObjectWriter
@@ -35,6 +36,8 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
 # NetBox queues a job for its search index with every commit, and a long transaction holds locks that users wait for.
 UNITS_PER_TRANSACTION = 50
+# Guests that are created together take less time, and lock nothing that users wait for.
+CREATED_PER_TRANSACTION = 200
 
 # What NetBox, its validators and its database raise for a single object.
 REFUSALS = (ValidationError, AbortRequest, ProtectedError, RestrictedError, DatabaseError)
@@ -106,6 +109,7 @@ class Writer:
         # Whether anything of the current unit was written.
         self.has_written = False
         self.quiet = quiet
+        self.bulk = BulkWriter(objects, quiet)
         self.reverting = reverting
         self.record_failed = record_failed or record
         self.warn = warn
@@ -131,13 +135,20 @@ class Writer:
         self.objects.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():
-            group = [units.popleft() for _number in range(min(UNITS_PER_TRANSACTION, len(units)))]
-            units.extendleft(reversed(self.write_group(group)))
+            units.extendleft(reversed(self.write_group(list(self.next_group(units)))))
         if units:
             unwritten = [Result(change, ChangeOutcomeChoices.CANCELLED) for change in chain.from_iterable(units)]
             retried(partial(self.commit, unwritten), _('recording the run'))
             return
         self.keep_bindings(plan)
+
+    def next_group(self, units: deque[list[Change]]) -> Iterator[list[Change]]:
+        """Take the units of the next transaction."""
+        is_bulk = creates_guest(units[0]) and self.bulk.is_usable
+        for _number in range(CREATED_PER_TRANSACTION if is_bulk else UNITS_PER_TRANSACTION):
+            if not units or (creates_guest(units[0]) and self.bulk.is_usable) != is_bulk:
+                return
+            yield units.popleft()
 
     def write_group(self, units: list[list[Change]]) -> list[list[Change]]:
         """
@@ -204,8 +215,13 @@ class Writer:
 
     def write_units(self, units: list[list[Change]]) -> tuple[list[Result], list[list[Change]]]:
         """The results, and the units that were not written because the run was stopped."""
+        together = len(units) > 1 and all(map(creates_guest, units)) and self.bulk.is_usable and not self.stopped()
+        created = self.bulk.write(units) if together else {}
         results: list[Result] = []
         for number, changes in enumerate(units):
+            if found := created.get(changes[0].unit):
+                results += found
+                continue
             if self.stopped():
                 return results, units[number:]
             results += self.apply_unit(changes)

@@ -1,98 +1,46 @@
 """
-How long collecting takes: 1,000 guests, 20 ms for every call, 8 calls at a time.
+How long syncs take, as a table for docs/performance.md: first sync, sync without changes, with a few changes, preview
+and apply, for generated clusters of several sizes.
 
-The bound is 1.25 x (calls x 20 ms / 8). Seconds by the clock depend on what else the machine does; CPU time of this
-process for each call does not, and tells whether a change made the client dearer. Ends with 1 if every round misses
-the bound.
+All ratios are to what was measured in the same run: to NetBox's own path, which creates the same objects one by one,
+and to the sync without changes. Seconds depend on the machine and on what else it does. `--collect` reads Proxmox VE
+alone.
 """
 
 import argparse
+import json
+import subprocess
 import sys
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from netbox_proxsync.proxmox.connections import ContactPolicy
-from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
-from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
-from tests.stack import loopback
+from tests.stack.paths import ROOT
 
-from .standin import operate, serving
+from . import collecting
+from .report import table
 
-BOUND = 1.25
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One read. `own_cpu` and `stand_in_cpu` are seconds of processor time of either process."""
-
-    guests: int
-    calls: int
-    seconds: float
-    own_cpu: float
-    stand_in_cpu: float
-
-    def ratio(self, latency: float, concurrency: int) -> float:
-        """Seconds in parts of what the waits alone would take."""
-        return self.seconds / (self.calls * latency / concurrency)
-
-
-def measure(pve: dict[str, Any], concurrency: int) -> Round:
-    connection = Connection(
-        hosts=(f'{pve["host"]}:{pve["port"]}',),
-        token_id=pve['token_id'],
-        token_secret=pve['token_secret'],
-        tls_mode='fingerprint',
-        fingerprint=pve['fingerprint'],
-        concurrency=concurrency,
-        policy=ContactPolicy.parse(loopback.NETWORKS, ()),
-    )
-    cpu, stand_in, begin = time.process_time(), cpu_of(pve['pid']), time.monotonic()
-    with ProxmoxClient(connection) as client:
-        inventory = collect(client, CollectOptions())
-    seconds = time.monotonic() - begin
-    return Round(
-        guests=len(inventory.guests),
-        calls=inventory.calls,
-        seconds=seconds,
-        own_cpu=time.process_time() - cpu,
-        stand_in_cpu=cpu_of(pve['pid']) - stand_in,
-    )
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of processor time of another process; in steps of a hundredth."""
-    values = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
-    return (int(values[11]) + int(values[12])) / 100  # utime, stime; USER_HZ is 100 on Linux
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog='python -m tests.bench', description=__doc__)
-    parser.add_argument('--guests', type=int, default=1000)
-    parser.add_argument('--latency', type=float, default=0.02, help='seconds that each call takes')
-    parser.add_argument('--concurrency', type=int, default=8)
-    parser.add_argument('--rounds', type=int, default=3)
-    return parser.parse_args()
+SIZES = (100, 1000, 10_000)
 
 
 def main() -> int:
-    loopback.keep()
-    options = arguments()
-    containers = options.guests // 4
-    ratios = []
-    with serving(nodes=3, vms=options.guests - containers, containers=containers) as pve:
-        operate(pve, 'latency', seconds=options.latency)
-        for number in range(options.rounds):
-            found = measure(pve, options.concurrency)
-            ratios.append(found.ratio(options.latency, options.concurrency))
-            print(
-                f'round {number + 1}: {found.guests} guests, {found.calls} calls, {found.seconds:.2f} s, '
-                f'ratio {ratios[-1]:.2f} (at most {BOUND}); CPU per call: {found.own_cpu / found.calls * 1000:.2f} ms '
-                f'here, {found.stand_in_cpu / found.calls * 1000:.2f} ms in the stand-in',
-                flush=True,
-            )
-    return int(min(ratios) > BOUND)
+    parser = argparse.ArgumentParser(
+        prog='python -m tests.bench', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--guests', type=int, nargs='+', default=SIZES)
+    parser.add_argument('--latency', type=float, default=0.02, help='seconds that each call takes')
+    parser.add_argument('--collect', action='store_true', help='only read Proxmox VE, 1,000 guests by default')
+    parser.add_argument('--concurrency', type=int, default=8, help='with --collect: calls at a time')
+    parser.add_argument('--rounds', type=int, default=3, help='with --collect')
+    options = parser.parse_args()
+    if options.collect:
+        guests = options.guests[0] if options.guests is not SIZES else 1000
+        return collecting.run(guests, options.latency, options.concurrency, options.rounds)
+    found = []
+    for guests in options.guests:
+        # Each size in a process of its own, for its memory and its database.
+        command = [sys.executable, '-m', 'tests.bench.syncing', str(guests), f'--latency={options.latency}']
+        done = subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE)
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+        print(table(found), flush=True)
+    return 0
 
 
 if __name__ == '__main__':

@@ -180,8 +180,8 @@ def test_a_retired_guest_is_not_deleted_while_objects_of_others_depend_on_it():
     change = change_of(replace(netbox.existing, dependents=dependents), VM, settings=DELETING, now=LATE)
     assert change.action is Action.CONFLICT
     assert change.reason == (
-        'Missing from Proxmox VE since 2026-01-01. The object is not deleted because of dependent objects: a service, a '
-        'contact. Move or delete them, or delete it yourself.'
+        'Missing from Proxmox VE since 2026-01-01. The object is not deleted because of dependent objects: a service, '
+        'a contact. Move or delete them, or delete it yourself.'
     )
     assert (change.key, change.unit, change.label) == ('qemu/100', 'qemu/100', 'web')
     assert change.pointer == netbox.object(*VM).pointer
@@ -289,8 +289,8 @@ def test_an_address_that_a_user_chose_as_primary_stays():
     change = gone(netbox)
     assert change.action is Action.CONFLICT
     assert change.reason == (
-        'No longer present in Proxmox VE, but a user chose the address as the primary IPv4 address of qemu/100, so it is '
-        'left unchanged. Choose another one there, or delete it.'
+        'No longer present in Proxmox VE, but a user chose the address as the primary IPv4 address of qemu/100, so it '
+        'is left unchanged. Choose another one there, or delete it.'
     )
     # Where Proxmox VE decides, it is no choice.
     facts = replace(SETTINGS, field_policy={'vm.primary_ip4': 'fact'})

@@ -8,7 +8,6 @@ fails; those that answer with thousands of rows at once (exports, 1,000 rows a p
 """
 
 import argparse
-import os
 import signal
 import sys
 import tempfile
@@ -18,7 +17,9 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.stack import databases, locks, netbox, processes, services
+from tests.stack import netbox, processes
+
+from ..database import database
 
 BOUND = 1.0  # seconds
 # What a user without a right, or one to whom a page is not meant, gets.
@@ -34,27 +35,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--times', type=int, default=5, help='that each page is asked for, after once to warm up')
     parser.add_argument('--only', default='', help='pages whose name has this text')
     return parser.parse_args()
-
-
-@contextmanager
-def database() -> Iterator[dict[str, str]]:
-    """A database of its own; yields the environment of NetBox processes that use it. This one is set up for it, too."""
-    slot, kept = locks.take_slot(netbox.TESTS)
-    name = f'bench_proxsync_{slot}'
-    with kept, services.using():
-        databases.prepare_for_tests(name, slot)
-        try:
-            os.environ.update(netbox.variables(name, slot))
-            import django
-
-            django.setup()
-            yield netbox.environment(database=name, slot=slot)
-        finally:
-            from django.db import connections
-
-            connections.close_all()
-            databases.drop(name)
-            databases.empty_redis(slot)
 
 
 @contextmanager

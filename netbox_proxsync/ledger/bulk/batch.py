@@ -1,0 +1,361 @@
+"""The guests that are created together."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from typing import Any, cast
+
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+from extras.models import Tag, TaggedItem
+from ipam.models import VLAN
+from netbox.models import NetBoxModel
+from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
+
+from ...choices import ChangeOutcomeChoices
+from ...models import Binding
+from ...sync.changes import Change, FieldChange
+from ...sync.kinds import KINDS
+from ...sync.state import Bound
+from ...sync.values import Pointer, Value, encode_all
+from ..errors import OutdatedError, UnresolvedError
+from ..fields import is_set, pointer_to, write
+from ..netbox_models import model_named
+from ..objects import ObjectWriter
+from ..requirements import load_tag_limits
+from ..results import Result
+from .change_log import ChangeLog
+from .checks import Checks
+from .column_updates import update_columns
+from .derived_values import count_created, invalidate_config_contexts, sum_disks
+from .errors import ExcludedError
+from .related_objects import RelatedObjects
+
+__all__ = ('Batch',)
+
+TAGS, VLANS = 'tags', 'tagged_vlans'
+MODELS_OF_SETS: dict[str, type[models.Model]] = {TAGS: Tag, VLANS: VLAN, 'interfaces': VMInterface}
+
+
+@dataclass
+class Draft:
+    """
+    An object that is created.
+
+    Attributes:
+        sets: The objects of its sets (tags, tagged VLANs), by field.
+    """
+
+    change: Change
+    instance: NetBoxModel
+    sets: dict[str, list[models.Model]]
+
+    @property
+    def late(self) -> list[FieldChange]:
+        """The fields that point to objects which are created after this one."""
+        return [field for field in self.change.writes if field.deferred]
+
+
+class Batch:
+    """
+    Creates the objects of guests of which NetBox has nothing yet, all guests at a time.
+
+    Everything is written within a savepoint of the caller. The steps are those of `ObjectWriter`, for many objects.
+
+    Args:
+        quiet: Whether event rules are not notified.
+    """
+
+    def __init__(self, objects: ObjectWriter, units: Sequence[Sequence[Change]], quiet: bool) -> None:
+        self.objects = objects
+        self.units = units
+        self.related = RelatedObjects()
+        self.checks = Checks()
+        self.log = ChangeLog(quiet)
+        self.drafts: dict[str, list[Draft]] = {}
+        # By virtual machine.
+        self.interfaces: dict[int, list[models.Model]] = {}
+
+    def write(self) -> dict[str, list[Result]]:
+        """
+        Create the objects and their bindings.
+
+        Returns:
+            The results by unit, in the order of its changes.
+
+        Raises:
+            ExcludedError: Some units have to be written one by one.
+        """
+        self._check_units()
+        changes = [change for unit in self.units for change in unit if not change.action.is_open]
+        for name, kind in KINDS.items():
+            if of_kind := [change for change in changes if change.kind == name]:
+                self._create(model_named(kind.model), of_kind)
+        self._derive_values()
+        for drafts in self.drafts.values():
+            self._write_late([draft for draft in drafts if draft.late])
+        self.log.save()
+        self._bind()
+        return {unit[0].unit: [self._result(change) for change in unit] for unit in self.units}
+
+    # Before anything is written
+
+    def _check_units(self) -> None:
+        excluded = {unit[0].unit for unit in self.units if not self._is_allowed(unit)}
+        if excluded:
+            raise ExcludedError(excluded)
+
+    def _is_allowed(self, unit: Iterable[Change]) -> bool:
+        """Whether all changes of a guest may be written, also by the decisions of users since the plan was made."""
+        for change in unit:
+            if change.action.is_open:
+                continue
+            if (change.kind, change.key) in self.objects.objects.pointers:
+                return False
+            try:
+                self.objects.check(change)
+            except (OutdatedError, UnresolvedError):
+                return False
+        return True
+
+    # Creation
+
+    def _create(self, model: type[NetBoxModel], changes: Sequence[Change]) -> None:
+        """Create objects of one model."""
+        values = {id(change): self._early_values(model, change) for change in changes}
+        pointers = (value for wants in values.values() for value in flattened(wants.values()))
+        self.related.load(value for value in pointers if isinstance(value, Pointer))
+        drafts = [self._draft(model, change, values[id(change)]) for change in changes]
+        instances = [draft.instance for draft in drafts]
+        self._exclude(drafts, self.related.attach(instances))
+        self._exclude(drafts, self.checks.refused(model, instances))
+        for instance in instances:
+            run_save(instance)
+        model._default_manager.bulk_create(instances)
+        self.related.add(instances)
+        for instance in instances:
+            if isinstance(instance, VMInterface):
+                self.interfaces.setdefault(instance.virtual_machine_id, []).append(instance)
+        self._add_sets(model, drafts)
+        count_created(model, instances)
+        self.log.created(instances)
+        for draft in drafts:
+            pointer = pointer_to(draft.instance)
+            self.objects.objects.pointers[draft.change.kind, draft.change.key] = pointer
+            self.objects.fields.stamped.add(pointer)
+        self.drafts[changes[0].kind] = drafts
+
+    def _early_values(self, model: type[NetBoxModel], change: Change) -> dict[str, Value]:
+        """The values of the fields that are written when an object is created."""
+        try:
+            return {
+                field.name: self.objects.values.resolve(field.want) for field in change.writes if not field.deferred
+            }
+        except (KeyError, UnresolvedError) as error:
+            raise ExcludedError({change.unit}) from error
+
+    def _draft(self, model: type[NetBoxModel], change: Change, values: dict[str, Value]) -> Draft:
+        """A new object with its values. Nothing is written."""
+        instance = model()
+        instance._changelog_message = self.objects.fields.message
+        sets: dict[str, list[models.Model]] = {TAGS: []}
+        if model is VMInterface:
+            sets[VLANS] = []
+        try:
+            for name, value in values.items():
+                if is_set(model, name):
+                    sets[name] = [self.related.get(each) for each in flattened([value]) if isinstance(each, Pointer)]
+                elif isinstance(value, Pointer) and isinstance(model._meta.get_field(name), GenericForeignKey):
+                    setattr(instance, name, self.related.get(value))
+                else:
+                    write(instance, name, value)
+        except KeyError as error:
+            raise ExcludedError({change.unit}) from error
+        self.objects.fields.stamp(instance, change.kind)
+        return Draft(change, instance, sets)
+
+    def _exclude(self, drafts: Iterable[Draft], refused: Iterable[NetBoxModel]) -> None:
+        """
+        Raises:
+            ExcludedError: There are refused objects. It names their units.
+        """
+        if found := {id(instance) for instance in refused}:
+            raise ExcludedError({draft.change.unit for draft in drafts if id(draft.instance) in found})
+
+    def _add_sets(self, model: type[NetBoxModel], drafts: Sequence[Draft]) -> None:
+        """Add the tags and VLANs of new objects, and put them where NetBox looks for them before it queries."""
+        limits = load_tag_limits() if any(draft.sets[TAGS] for draft in drafts) else {}
+        label, object_type = model._meta.label_lower, ContentType.objects.get_for_model(model)
+        self._exclude(
+            drafts,
+            [
+                draft.instance
+                for draft in drafts
+                if any(label not in limits.get(pointer_to(tag), (label,)) for tag in draft.sets[TAGS])
+                # NetBox removes the VLANs when it saves the interface the next time.
+                or (draft.sets.get(VLANS) and cast('VMInterface', draft.instance).mode != 'tagged')
+            ],
+        )
+        TaggedItem.objects.bulk_create(
+            TaggedItem(content_type=object_type, object_id=draft.instance.pk, tag_id=tag.pk)
+            for draft in drafts
+            for tag in draft.sets[TAGS]
+        )
+        if model is VMInterface:
+            through = cast('Any', VMInterface).tagged_vlans.through
+            ranks = ranks_of({vlan.pk for draft in drafts for vlan in draft.sets[VLANS]})
+            for draft in drafts:
+                draft.sets[VLANS].sort(key=lambda vlan: ranks[vlan.pk])
+            through._default_manager.bulk_create(
+                through(vminterface_id=draft.instance.pk, vlan_id=vlan.pk)
+                for draft in drafts
+                for vlan in draft.sets[VLANS]
+            )
+        for draft in drafts:
+            keep_prefetched(draft.instance, draft.sets)
+
+    def _derive_values(self) -> None:
+        """Update what NetBox derives from the new objects."""
+        drafts = list(chain.from_iterable(self.drafts.values()))
+        sum_disks(draft.instance for draft in drafts if isinstance(draft.instance, VirtualDisk))
+        machines = [draft for draft in drafts if isinstance(draft.instance, VirtualMachine)]
+        invalidate_config_contexts(
+            [draft.instance.pk for draft in machines], [draft.instance.pk for draft in machines if draft.sets[TAGS]]
+        )
+
+    # Fields that point to objects of the same guest
+
+    def _write_late(self, drafts: Sequence[Draft]) -> None:
+        """Write the late fields of new objects of one model."""
+        if not drafts:
+            return
+        model = type(drafts[0].instance)
+        # As NetBox has them now: with counters, sums and rounded numbers.
+        stored = model._default_manager.in_bulk([draft.instance.pk for draft in drafts])
+        instances = {draft.instance.pk: stored[draft.instance.pk] for draft in drafts}
+        for draft in drafts:
+            instance = instances[draft.instance.pk]
+            keep_prefetched(instance, draft.sets)
+            self.objects.fields.prepare(instance)
+            try:
+                for field in draft.late:
+                    write(instance, field.name, self.objects.values.resolve(field.want))
+            except (KeyError, UnresolvedError) as error:
+                raise ExcludedError({draft.change.unit}) from error
+            instance.last_updated = timezone.now()
+        lacking = {instance.pk for instance in self.related.attach(instances.values())}
+        self._exclude(
+            drafts,
+            [
+                draft.instance
+                for draft in drafts
+                if draft.instance.pk in lacking or not self._is_valid_late(instances[draft.instance.pk])
+            ],
+        )
+        names = sorted({field.name for draft in drafts for field in draft.late})
+        update_columns(instances.values(), [*names, 'last_updated'])
+        self.log.updated(instances.values())
+
+    def _is_valid_late(self, instance: NetBoxModel) -> bool:
+        """Whether NetBox accepts the late fields of an object that it has accepted without them."""
+        if isinstance(instance, VMInterface):
+            mac = instance.primary_mac_address
+            return mac is None or mac.assigned_object == instance
+        keep_prefetched(instance, {'interfaces': self.interfaces.get(instance.pk, [])})
+        # The sum of its disks, for which NetBox would query, was written a moment ago.
+        instance._state.adding = True
+        try:
+            instance.clean()
+        except ValidationError:
+            return False
+        finally:
+            instance._state.adding = False
+            del cast('Any', instance)._prefetched_objects_cache['interfaces']
+        return True
+
+    # Bindings and results
+
+    def _bind(self) -> None:
+        """Bind the new objects to the guests."""
+        drafts = list(chain.from_iterable(self.drafts.values()))
+        values = {id(draft): self._bound_values(draft) for draft in drafts}
+        rows = Binding.objects.bulk_create(
+            Binding(
+                endpoint=self.objects.endpoint,
+                kind=draft.change.kind,
+                key=draft.change.key,
+                unit=draft.change.unit,
+                object_type=ContentType.objects.get_for_model(draft.instance),
+                object_id=draft.instance.pk,
+                values=encode_all(values[id(draft)]),
+                created_by_sync=True,
+            )
+            for draft in drafts
+        )
+        for row, draft in zip(rows, drafts, strict=True):
+            self.objects.objects.add(
+                Bound(
+                    pk=row.pk,
+                    kind=row.kind,
+                    key=row.key,
+                    unit=row.unit,
+                    pointer=pointer_to(draft.instance),
+                    last=values[id(draft)],
+                    created_by_sync=True,
+                    missing_since=None,
+                    unmanaged=False,
+                )
+            )
+
+    def _bound_values(self, draft: Draft) -> dict[str, Value]:
+        return self.objects.bindings.values_after(draft.change, pointer_to(draft.instance), skipped=())
+
+    def _result(self, change: Change) -> Result:
+        if change.action.is_open:
+            return Result(change, ChangeOutcomeChoices.SKIPPED)
+        return Result(change, ChangeOutcomeChoices.APPLIED, pointer=self.objects.written_object(change))
+
+
+def run_save(instance: NetBoxModel) -> None:
+    """Do what NetBox does to an object when it is saved, until its row would be written."""
+    cast('Any', instance).save_base = lambda *args, **kwargs: None
+    try:
+        instance.save()
+    finally:
+        del cast('Any', instance).save_base
+
+
+def keep_prefetched(instance: NetBoxModel, sets: Mapping[str, list[models.Model]]) -> None:
+    """Put sets of objects where Django puts what it has prefetched."""
+    cache = cast('Any', instance).__dict__.setdefault('_prefetched_objects_cache', {})
+    for name, elements in sets.items():
+        cache[name] = loaded(name, elements) if elements else nothing(name)
+
+
+def loaded(name: str, elements: list[models.Model]) -> Any:
+    """A queryset that holds the elements of a set and does not query."""
+    queryset: Any = MODELS_OF_SETS[name]._default_manager.all()
+    queryset._result_cache, queryset._prefetch_done = elements, True
+    return queryset
+
+
+@cache
+def nothing(name: str) -> Any:
+    """A queryset that holds nothing. Most sets are empty."""
+    return loaded(name, [])
+
+
+def flattened(values: Iterable[Value]) -> Iterator[Value]:
+    """Values, and the elements of sets instead of these."""
+    for value in values:
+        yield from value if isinstance(value, frozenset) else (value,)
+
+
+def ranks_of(vlans: Collection[int]) -> dict[int, int]:
+    """The positions of VLANs (pks) in NetBox's order, in which the change log lists them."""
+    ordered = VLAN.objects.filter(pk__in=vlans).values_list('pk', flat=True) if vlans else ()
+    return {pk: position for position, pk in enumerate(ordered)}
