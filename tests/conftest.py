@@ -51,16 +51,6 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-@pytest.fixture(scope='session', autouse=True)
-def quick_passwords():
-    """Let passwords of tests be hashed in a moment; NetBox's other processes know from the hash how it was made."""
-    from django.contrib.auth.hashers import PBKDF2PasswordHasher
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PBKDF2PasswordHasher, 'iterations', 1)
-        yield
-
-
 @pytest.fixture(scope='session')
 def django_db_modify_db_settings_parallel_suffix():
     """Nothing: each test process has a database of a name of its own anyway, see tests/stack/pytest_env.py."""

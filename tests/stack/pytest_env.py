@@ -41,6 +41,16 @@ def nothing_else_is_contacted():
     assert loopback.reported() == ''
 
 
+@pytest.fixture(scope='session', autouse=True)
+def quick_passwords():
+    """Let passwords of tests be hashed in a moment; NetBox's other processes know from the hash how it was made."""
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PBKDF2PasswordHasher, 'iterations', 1)
+        yield
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session):
     # What processes tried after the last test.

@@ -24,7 +24,7 @@ def test_half_of_the_guests_gone_is_refused_and_a_sixth_is_not():
     assert refusal(netbox, *guests(*range(100, 106))) == (
         'This run would retire 6 of 12 virtual machines. That is more than the change limit of 20 % of a kind. Nothing '
         'was written. If this is not what happened in Proxmox, check the hosts of the endpoint and the privileges of '
-        'its token, and sync again. If it is, let this run through.'
+        'its token, and sync again. If it is, approve this run.'
     )
     assert not refusal(netbox, *guests(*range(100, 110)))
 
