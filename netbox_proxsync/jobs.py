@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django_pg_utils import advisory_lock
 from netbox.constants import ADVISORY_LOCK_KEYS
 from netbox.jobs import JobRunner, system_job
+from netbox.models.features import batch_delete_jobs
 from netbox.plugins import get_plugin_config
 from rq.timeouts import JobTimeoutException
 
@@ -44,6 +45,8 @@ __all__ = ('AlreadyRunningError', 'EndpointDeletedError', 'ScheduleJob', 'SyncJo
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
+# Finished jobs of the schedule, by status: those of the last hour.
+JOBS_KEPT = 60
 GUEST_UNITS = tuple(f'{guest_type}/' for guest_type in GuestType)
 
 
@@ -331,6 +334,14 @@ class ScheduleJob(JobRunner):
         for run in find_dead(SyncRun.objects.active()):
             self.logger.warning(f'{run.endpoint}: run {run.pk} had died')
         start_due(timezone.now(), self.start, self.missed)
+        self.delete_old_jobs()
+
+    def delete_old_jobs(self) -> None:
+        """Keep NetBox's list of jobs short: every minute adds one of the schedule."""
+        for status in JobStatusChoices.TERMINAL_STATE_CHOICES:
+            jobs = self.get_jobs().filter(status=status)
+            kept = list(jobs.order_by('-pk').values_list('pk', flat=True)[:JOBS_KEPT])
+            batch_delete_jobs(jobs.exclude(pk__in=kept))
 
     def enqueue_next(self, interval: int) -> None:
         """Enqueue the next job of the schedule; `interval` is in minutes."""

@@ -1,17 +1,16 @@
 """Loads the objects of each kind within the scope of an endpoint, as plain data."""
 
-from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from typing import Any, cast
 
 from dcim.models import Device, Interface, MACAddress
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
-from django.contrib.contenttypes.prefetch import GenericPrefetch
-from django.db.models import ForeignKey, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Cast, Lower
 from ipam.fields import IPAddressField
 from ipam.lookups import Host
-from ipam.models import FHRPGroup, IPAddress
+from ipam.models import IPAddress
 from netbox.models import NetBoxModel
 from virtualization.models import Cluster, VirtualMachine, VMInterface
 
@@ -28,12 +27,15 @@ from .fields import is_set, pointer_to, read_all
 from .netbox_models import model_named
 from .outside_matches import DepartedUnit, unbound_elsewhere
 from .record_hints import RecordHintsReader
+from .related_objects import RelatedObjects
 from .requirements import load_custom_fields
 
 __all__ = ('RecordReader',)
 
-# The objects, beyond those in the fields of a kind, that NetBox needs for the labels of its objects and their fields.
-IN_LABELS = {DEVICE: ('device_type__manufacturer', 'virtual_chassis')}
+# The foreign keys, beyond the fields of a kind, that NetBox needs for the labels of its objects.
+IN_LABELS = {DEVICE: ('virtual_chassis',)}
+# The foreign keys of interfaces to their machines.
+PARENTS = ('virtual_machine', 'device')
 
 
 class RecordReader:
@@ -83,7 +85,14 @@ class RecordReader:
         """The objects within the scope of the endpoint, by kind."""
         for kind in KINDS.values():
             rows = self.beyond_parts[kind.name]() if kind.name in self.beyond_parts else self.parts(kind)
-            self.rows[kind.name] = list(with_relations(kind, rows))
+            self.rows[kind.name] = list(rows.order_by('pk'))
+        elsewhere = list(self.devices_elsewhere().order_by('pk'))
+        related = RelatedObjects()
+        for loaded in (*self.rows.values(), elsewhere):
+            related.add(loaded)
+        for name, loaded in self.rows.items():
+            attach_relations(related, KINDS[name], loaded)
+        attach_relations(related, KINDS[DEVICE], elsewhere)
         clusters = self.rows[CLUSTER]
         self.cluster = clusters[0] if len(clusters) == 1 else None
         hints = RecordHintsReader(self.rows[MAC])
@@ -91,10 +100,7 @@ class RecordReader:
             name: [self.record(KINDS[name], instance, hints) for instance in rows] for name, rows in self.rows.items()
         }
         found[GUEST], self.elsewhere[GUEST] = self.divided(found[GUEST])
-        self.elsewhere[DEVICE] = [
-            self.record(KINDS[DEVICE], device, hints)
-            for device in with_relations(KINDS[DEVICE], self.devices_elsewhere())
-        ]
+        self.elsewhere[DEVICE] = [self.record(KINDS[DEVICE], device, hints) for device in elsewhere]
         return found
 
     def record(self, kind: Kind, instance: NetBoxModel, hints: RecordHintsReader) -> Record:
@@ -218,32 +224,18 @@ class RecordReader:
         return rows
 
 
-def with_relations(kind: Kind, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Objects of a kind, with the objects to which its fields point."""
-    related: list[str] = list(IN_LABELS.get(kind.name, ()))
-    fetched: list[str | GenericPrefetch[str]] = []
-    for spec in kind.fields:
-        if spec.name.startswith('cf_'):
-            continue
-        field = rows.model._meta.get_field(spec.name)
-        if isinstance(field, ForeignKey):
-            related.append(spec.name)
-        elif isinstance(field, GenericForeignKey):
-            fetched.append(with_machines(spec.name) if spec.name == kind.holder else spec.name)
-        elif is_set(rows.model, spec.name):
-            fetched.append(spec.name)
-    if related:
-        rows = rows.select_related(*related)
-    return rows.prefetch_related(*fetched).order_by('pk')
-
-
-def with_machines(name: str) -> 'GenericPrefetch[str]':
-    """A prefetch of the objects to which others belong; interfaces with their machines."""
-    return GenericPrefetch(
-        name,
-        [
-            VMInterface.objects.select_related('virtual_machine'),
-            Interface.objects.select_related('device'),
-            FHRPGroup.objects.all(),
-        ],
-    )
+def attach_relations(related: RelatedObjects, kind: Kind, instances: Collection[NetBoxModel]) -> None:
+    """Give objects of a kind the objects to which its fields point; interfaces get their machines."""
+    model = model_named(kind.model)
+    names = [spec.name for spec in kind.fields if not spec.name.startswith('cf_')]
+    related.attach(instances, {*names, *IN_LABELS.get(kind.name, ())})
+    if kind.name == DEVICE:
+        # The label of a device without a name.
+        related.attach({cast('Device', device).device_type for device in instances}, {'manufacturer'})
+    for name in names:
+        if isinstance(model._meta.get_field(name), GenericForeignKey):
+            loaded = related.attach_generic(instances, name)
+            for interfaces in (VMInterface, Interface):
+                related.attach([each for each in loaded if isinstance(each, interfaces)], PARENTS)
+        elif is_set(model, name):
+            related.attach_set(instances, name)

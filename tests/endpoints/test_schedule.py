@@ -1,6 +1,7 @@
 """The schedule: when endpoints are due, and what the system job starts."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import django_rq
 import pytest
@@ -52,6 +53,20 @@ def due(endpoint: ProxmoxEndpoint, ago: timedelta = timedelta(seconds=1)) -> dat
 def tick() -> list[str]:
     """The system job, and what it says."""
     return [entry['message'] for entry in ScheduleJob.enqueue(immediate=True).log_entries]
+
+
+@pytest.mark.django_db
+def test_finished_jobs_of_the_schedule_are_deleted_after_an_hour(queue):
+    def finished(status: str, name: str = 'Proxmox sync schedule') -> Job:
+        return Job.objects.create(name=name, status=status, job_id=uuid4(), queue_name='default')
+
+    completed = [finished('completed') for _minute in range(70)]
+    errored = [finished('errored') for _minute in range(3)]
+    other = [finished('completed', 'Something else') for _minute in range(70)]
+    tick()
+    left = {*Job.objects.values_list('pk', flat=True)}
+    assert {job.pk for job in (*completed[-60:], *errored, *other)} <= left
+    assert not {job.pk for job in completed[:10]} & left
 
 
 @pytest.fixture

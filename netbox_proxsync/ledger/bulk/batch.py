@@ -1,8 +1,7 @@
 """The guests that are created together."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 from typing import Any, cast
 
@@ -26,6 +25,7 @@ from ..errors import OutdatedError, UnresolvedError
 from ..fields import is_set, pointer_to, write
 from ..netbox_models import model_named
 from ..objects import ObjectWriter
+from ..related_objects import RelatedObjects, keep_prefetched
 from ..requirements import load_tag_limits
 from ..results import Result
 from .change_log import ChangeLog
@@ -33,12 +33,11 @@ from .checks import Checks
 from .column_updates import update_columns
 from .derived_values import count_created, invalidate_config_contexts, sum_disks
 from .errors import ExcludedError
-from .related_objects import RelatedObjects
 
 __all__ = ('Batch',)
 
 TAGS, VLANS = 'tags', 'tagged_vlans'
-MODELS_OF_SETS: dict[str, type[models.Model]] = {TAGS: Tag, VLANS: VLAN, 'interfaces': VMInterface}
+MODELS_OF_SETS: dict[str, type[models.Model]] = {TAGS: Tag, VLANS: VLAN}
 
 
 @dataclass
@@ -58,6 +57,11 @@ class Draft:
     def late(self) -> list[FieldChange]:
         """The fields that point to objects which are created after this one."""
         return [field for field in self.change.writes if field.deferred]
+
+    def keep_sets(self, instance: NetBoxModel) -> None:
+        """Put the sets where NetBox looks for them before it queries."""
+        for name, elements in self.sets.items():
+            keep_prefetched(instance, name, MODELS_OF_SETS[name], elements)
 
 
 class Batch:
@@ -128,7 +132,7 @@ class Batch:
         """Create objects of one model."""
         values = {id(change): self._early_values(model, change) for change in changes}
         pointers = (value for wants in values.values() for value in flattened(wants.values()))
-        self.related.load(value for value in pointers if isinstance(value, Pointer))
+        self.related.load((value.model, value.pk) for value in pointers if isinstance(value, Pointer))
         drafts = [self._draft(model, change, values[id(change)]) for change in changes]
         instances = [draft.instance for draft in drafts]
         self._exclude(drafts, self.related.attach(instances))
@@ -216,7 +220,7 @@ class Batch:
                 for vlan in draft.sets[VLANS]
             )
         for draft in drafts:
-            keep_prefetched(draft.instance, draft.sets)
+            draft.keep_sets(draft.instance)
 
     def _derive_values(self) -> None:
         """Update what NetBox derives from the new objects."""
@@ -239,7 +243,7 @@ class Batch:
         instances = {draft.instance.pk: stored[draft.instance.pk] for draft in drafts}
         for draft in drafts:
             instance = instances[draft.instance.pk]
-            keep_prefetched(instance, draft.sets)
+            draft.keep_sets(instance)
             self.objects.fields.prepare(instance)
             try:
                 for field in draft.late:
@@ -265,7 +269,7 @@ class Batch:
         if isinstance(instance, VMInterface):
             mac = instance.primary_mac_address
             return mac is None or mac.assigned_object == instance
-        keep_prefetched(instance, {'interfaces': self.interfaces.get(instance.pk, [])})
+        keep_prefetched(instance, 'interfaces', VMInterface, self.interfaces.get(instance.pk, []))
         # The sum of its disks, for which NetBox would query, was written a moment ago.
         instance._state.adding = True
         try:
@@ -327,26 +331,6 @@ def run_save(instance: NetBoxModel) -> None:
         instance.save()
     finally:
         del cast('Any', instance).save_base
-
-
-def keep_prefetched(instance: NetBoxModel, sets: Mapping[str, list[models.Model]]) -> None:
-    """Put sets of objects where Django puts what it has prefetched."""
-    cache = cast('Any', instance).__dict__.setdefault('_prefetched_objects_cache', {})
-    for name, elements in sets.items():
-        cache[name] = loaded(name, elements) if elements else nothing(name)
-
-
-def loaded(name: str, elements: list[models.Model]) -> Any:
-    """A queryset that holds the elements of a set and does not query."""
-    queryset: Any = MODELS_OF_SETS[name]._default_manager.all()
-    queryset._result_cache, queryset._prefetch_done = elements, True
-    return queryset
-
-
-@cache
-def nothing(name: str) -> Any:
-    """A queryset that holds nothing. Most sets are empty."""
-    return loaded(name, [])
 
 
 def flattened(values: Iterable[Value]) -> Iterator[Value]:
