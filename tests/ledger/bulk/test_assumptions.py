@@ -1,7 +1,7 @@
 """Where NetBox may do anything else than what the bulk path does, guests are created object by object."""
 
 import pytest
-from core.models import ObjectType
+from core.models import ObjectChange, ObjectType
 from django.db.models.signals import post_save
 from extras.models import CustomField
 from ipam.models import IPAddress
@@ -69,6 +69,13 @@ def test_a_receiver_for_all_models_counts(connected):
 
     connected(post_save, receiver, None)
     assert 'receiver' in why_unusable()
+
+
+def test_a_receiver_of_the_change_log_counts(connected):
+    def receiver(**values): ...
+
+    connected(post_save, receiver, ObjectChange)
+    assert 'core.objectchange' in why_unusable()
 
 
 def test_a_validator_of_another_plugin_counts(connected):
