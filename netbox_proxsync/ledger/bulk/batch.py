@@ -20,7 +20,7 @@ from ...models import Binding
 from ...sync.changes import Change, FieldChange
 from ...sync.kinds import KINDS
 from ...sync.state import Bound
-from ...sync.values import Pointer, Value, encode_all
+from ...sync.values import Pointer, Ref, Value, encode_all
 from ..errors import OutdatedError, UnresolvedError
 from ..fields import is_set, pointer_to, write
 from ..netbox_models import model_named
@@ -81,6 +81,7 @@ class Batch:
         self.checks = Checks()
         self.log = ChangeLog(quiet)
         self.drafts: dict[str, list[Draft]] = {}
+        self.created = {(change.kind, change.key) for unit in units for change in unit if not change.action.is_open}
         # By virtual machine.
         self.interfaces: dict[int, list[models.Model]] = {}
 
@@ -120,11 +121,19 @@ class Batch:
                 continue
             if (change.kind, change.key) in self.objects.objects.pointers:
                 return False
+            wanted = flattened(field.want for field in change.writes)
+            if any(isinstance(value, Ref) and not self._exists(value) for value in wanted):
+                # Another object could not be written, such as the device of a node.
+                return False
             try:
                 self.objects.check(change)
             except (OutdatedError, UnresolvedError):
                 return False
         return True
+
+    def _exists(self, ref: Ref) -> bool:
+        """Whether the object that a reference names exists, or is created as well."""
+        return self.objects.values.exists(ref) or (ref.kind, ref.key) in self.created
 
     # Creation
 

@@ -97,6 +97,15 @@ def test_tags_and_vlans(pve, endpoint, sync, monkeypatch):
     assert VLAN.objects.filter(vminterfaces_as_tagged__isnull=False).exists()
 
 
+def test_guests_of_a_node_that_netbox_refuses(standin, make_endpoint, sync, monkeypatch, settings):
+    settings.CUSTOM_VALIDATORS = {'dcim.device': [{'name': {'regex': '^(?!pve2$)'}}]}
+    endpoint = make_endpoint(
+        standin(nodes=2, vms=8, containers=2, seed=3), site=Site.objects.create(name='A', slug='a')
+    )
+    few, many = assert_same(sync, endpoint, monkeypatch)
+    assert 1 < few[INSERT_MACHINE] < many[INSERT_MACHINE]
+
+
 def test_a_guest_that_the_database_refuses_is_found(pve, endpoint, sync):
     with connection.cursor() as cursor:
         cursor.execute("""
