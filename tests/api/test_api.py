@@ -94,7 +94,7 @@ class MappingRuleAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.APIView
             ({'role': role.pk, 'vmid_min': 200, 'vmid_max': 100}, 'vmid_max', 'reversed'),
             ({'role': role.pk, 'vmid_min': 5}, 'vmid_min', '100'),
             ({'role': role.pk, 'guest_type': 'vm'}, 'guest_type', 'not a valid choice'),
-            ({'role': role.pk, 'guest_tags': ['a b']}, 'guest_tags', 'no tag'),
+            ({'role': role.pk, 'guest_tags': ['a b']}, 'guest_tags', 'not a valid Proxmox VE tag'),
             ({'role': role.pk, 'skip': True, 'name_pattern': 'a'}, 'skip', 'A rule that skips guests cannot set'),
             ({'skip': True}, 'skip', 'every guest'),
             ({'name_pattern': 'a'}, '__all__', 'must either skip guests or set'),

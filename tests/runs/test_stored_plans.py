@@ -214,7 +214,7 @@ def test_it_takes_the_permission_to_let_a_refused_run_through(refused):
     client = Client()
     client.force_login(syncer)
     assert client.post(url).status_code == 403
-    assert 'takes the permission' in client.get(page).content.decode()
+    assert 'requires the permission' in client.get(page).content.decode()
     assert client.get(url).status_code == 403
     client.force_login(accepter)
     confirmation = client.get(url).content.decode()
@@ -222,7 +222,7 @@ def test_it_takes_the_permission_to_let_a_refused_run_through(refused):
     assert f'Make all {refused.total_changes - refused.conflicts} changes' in confirmation
     html = client.get(page).content.decode()
     assert 'Approve this run' in html
-    assert 'takes the permission' not in html
+    assert 'requires the permission' not in html
     answer = client.post(url)
     run = SyncRun.objects.get(applies=refused)
     assert (answer.status_code, answer.url, run.user) == (302, run.get_absolute_url(), accepter)

@@ -62,7 +62,7 @@ def test_a_machine_that_a_user_uses_again_is_not_deleted(lab, sync, values):
         run = sync(endpoint)
         (change,) = run.changes.filter(kind='vm')
         assert (change.action, change.key) == ('conflict', key)
-        assert 'not marked as retired' in change.reason
+        assert 'no longer marked as retired' in change.reason
         assert VirtualMachine.objects.filter(pk=machine.pk).values().get() == seen
     # Marked again, it is deleted.
     edit(machine, status='decommissioning', cf_vm_status='Deleted')
@@ -78,7 +78,7 @@ def test_not_by_a_plan_that_was_made_before_either(lab, sync, values):
     run = SyncJob.enqueue_plan(preview, None, immediate=True)
     (change,) = run.changes.filter(kind='vm')
     assert change.outcome == 'outdated'
-    assert 'not marked as retired' in change.message
+    assert 'no longer marked as retired' in change.message
     assert VirtualMachine.objects.filter(pk=machine.pk).exists()
 
 

@@ -50,8 +50,8 @@ def errors_of(**values: object) -> dict[str, list[str]]:
     ('name', 'value', 'told'),
     [
         ('name_pattern', '[a', 'not closed'),
-        ('guest_tags', ['web prod'], 'no tag'),
-        ('guest_tags', ['-web'], 'no tag'),
+        ('guest_tags', ['web prod'], 'not a valid Proxmox VE tag'),
+        ('guest_tags', ['-web'], 'not a valid Proxmox VE tag'),
         ('pools', ['a//b'], 'not a valid pool name'),
         ('nodes', ['pve1.example.com'], 'without a domain'),
         ('vmid_min', 99, '100'),
@@ -78,7 +78,7 @@ def test_lists_are_stored_in_one_form(role):
 def test_outcomes_that_contradict_each_other(role):
     tag = Tag.objects.create(name='Prod', slug='prod')
     assert (
-        'leave role, extra tags empty' in errors_of(name_pattern='a', skip=True, role=role, extra_tags=[tag])['skip'][0]
+        'cannot set role, extra tags' in errors_of(name_pattern='a', skip=True, role=role, extra_tags=[tag])['skip'][0]
     )
     assert 'every guest' in errors_of(skip=True, name_pattern='')['skip'][0]
     assert 'must either skip guests or set' in errors_of(skip=False)[NON_FIELD_ERRORS][0]

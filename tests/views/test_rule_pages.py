@@ -160,7 +160,14 @@ def test_a_guests_page_names_the_rules(admin_client, lab, role):
     guest = make_guest(lab, 100, details=unread('pool'))
     page = admin_client.get(guest.get_absolute_url()).content.decode()
     panel = page[page.index('Mapping rules</h2>') if 'Mapping rules</h2>' in page else 0 :]
-    for text in ('Roles &lt;b&gt;', role.get_absolute_url(), 'Tag &lt;a&gt;', 'Tag &lt;b&gt;', 'Not known', 'Pools'):
+    for text in (
+        'Roles &lt;b&gt;',
+        role.get_absolute_url(),
+        'Tag &lt;a&gt;',
+        'Tag &lt;b&gt;',
+        'Unknown, therefore',
+        'Pools',
+    ):
         assert text in panel, text
     for text in ('Roles <b>', 'Disabled', 'Elsewhere'):
         assert text not in panel, text
