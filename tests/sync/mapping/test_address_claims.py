@@ -82,6 +82,8 @@ def test_an_unassigned_record_is_taken_and_several_are_a_conflict():
     action, reason = world.outcome(reporting(100))[A]
     assert action is Action.CONFLICT
     assert reason == f'NetBox has 2 unassigned records of {HOST}. Keep one of them.'
+    (change,) = [change for change in plan(inventory(reporting(100)), world.existing).changes if change.key == A]
+    assert change.pointer == first
 
 
 def test_a_record_on_the_own_interface_in_another_vrf_is_taken():
@@ -106,7 +108,10 @@ def test_a_record_of_a_machine_that_is_retired_elsewhere_is_free():
     interface = world.add('interface', 'net0', virtual_machine=machine, name='net0')
     pointer = world.address(assigned_object=interface)
     assert world.outcome(reporting(100))[A][0] is Action.CONFLICT
-    assert world.outcome(reporting(100), retired_elsewhere=frozenset({machine}))[A] == (Action.ADOPT, pointer)
+    elsewhere = frozenset({machine})
+    assert world.outcome(reporting(100), retired_elsewhere=elsewhere)[A] == (Action.ADOPT, pointer)
+    free = world.address()
+    assert world.outcome(reporting(100), retired_elsewhere=elsewhere)[A] == (Action.ADOPT, free)
 
 
 INCOMPLETE = Unreadable('No quorum.')
