@@ -303,6 +303,16 @@ def test_a_virtual_address_that_a_user_gave_to_something_else_is_not_taken_back(
         assert reason.startswith(f'{HOST} belongs to {holder} in NetBox.')
 
 
+def test_a_guest_that_is_bound_to_a_record_of_a_virtual_address_leaves_others_to_others():
+    world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
+    world.address(role='vip', assigned_object=GROUP)
+    free, own = world.object('ip', A).pointer, world.address(role='vip')
+    world.bindings['ip', A] = replace(world.bindings['ip', A], pointer=own)
+    world.edit('ip', free, assigned_object=None)
+    found = world.outcome(reporting(100), reporting(101))
+    assert found == {A: (Action.UPDATE, own), B: (Action.ADOPT, free)}
+
+
 @pytest.mark.parametrize('unmanaged', [('ip', A), ('vm', 'qemu/100')])
 def test_an_unmanaged_virtual_address_is_not_taken(unmanaged):
     world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
