@@ -354,7 +354,7 @@ class NetBox:
             port = self.records['node_interface'].get(holder)
             hints = AddressRecordHints(
                 host=values['address'].partition('/')[0],
-                holder=str(values['assigned_object']),
+                holder=str(holder) if holder else '',
                 machine=interface.values['virtual_machine'] if interface else port and port.values['device'],
             )
         elif holder := KINDS[kind].holder:

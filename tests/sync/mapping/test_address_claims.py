@@ -7,14 +7,30 @@ import pytest
 
 from netbox_proxsync.proxmox.inventory import AddressOrigin, Unreadable
 from netbox_proxsync.sync.changes import Action
+from netbox_proxsync.sync.kind import ResolvedObjects
+from netbox_proxsync.sync.mapping.address_claims import may_stand_beside
+from netbox_proxsync.sync.state import Bound, Item, Record
 from netbox_proxsync.sync.values import Pointer
-from tests.sync.builders import SETTINGS, NetBox, addresses, config, guest, inventory, nic, node, node_interface, plan
+from tests.sync.builders import (
+    EMPTY,
+    SETTINGS,
+    NetBox,
+    addresses,
+    config,
+    guest,
+    inventory,
+    nic,
+    node,
+    node_interface,
+    plan,
+)
 
 SITE = Pointer('dcim.site', 1, 'Berlin')
 NODES = replace(SETTINGS, sync_nodes=True, site=SITE, change_limit=100)
 HOST = '10.0.0.5'
 A, B = f'qemu/100/{HOST}', f'qemu/101/{HOST}'
 OFF = Unreadable('It is not running.')
+GROUP = Pointer('ipam.fhrpgroup', 3, 'G')
 
 
 def reporting(vmid, *texts, **values):
@@ -82,6 +98,8 @@ def test_an_unassigned_record_is_taken_and_several_are_a_conflict():
     action, reason = world.outcome(reporting(100))[A]
     assert action is Action.CONFLICT
     assert reason == f'NetBox has 2 unassigned records of {HOST}. Keep one of them.'
+    (change,) = [change for change in plan(inventory(reporting(100)), world.existing).changes if change.key == A]
+    assert change.pointer == first
 
 
 def test_a_record_on_the_own_interface_in_another_vrf_is_taken():
@@ -93,11 +111,22 @@ def test_a_record_on_the_own_interface_in_another_vrf_is_taken():
 
 def test_a_record_on_something_else_is_never_taken():
     world = World(reporting(100, '10.0.0.8/24'))
-    pointer = world.address(assigned_object=Pointer('ipam.fhrpgroup', 3, 'G'))
+    pointer = world.address(assigned_object=GROUP)
     action, reason = world.outcome(reporting(100))[A]
     assert action is Action.CONFLICT
-    assert 'belongs to ' in reason
+    assert reason == (
+        f'{HOST} belongs to {GROUP} in NetBox. If that is wrong, unassign it there; if both are right, put them into '
+        'different VRFs.'
+    )
     assert world.outcome(reporting(100), foreign={pointer: '7'})[A][1].endswith('another endpoint (ID 7).')
+
+
+def test_a_record_that_a_user_unassigned_is_not_taken_from_the_guest_that_is_bound_to_it():
+    world = World(reporting(100), reporting(101, '10.0.0.9/24'))
+    world.edit('ip', world.object('ip', A).pointer, assigned_object=None)
+    action, reason = world.outcome(guest(100, 'vm100', ()), configured(102))[f'qemu/102/{HOST}']
+    assert action is Action.CONFLICT
+    assert reason.startswith(f'{HOST} belongs to another guest in NetBox.')
 
 
 def test_a_record_of_a_machine_that_is_retired_elsewhere_is_free():
@@ -106,7 +135,10 @@ def test_a_record_of_a_machine_that_is_retired_elsewhere_is_free():
     interface = world.add('interface', 'net0', virtual_machine=machine, name='net0')
     pointer = world.address(assigned_object=interface)
     assert world.outcome(reporting(100))[A][0] is Action.CONFLICT
-    assert world.outcome(reporting(100), retired_elsewhere=frozenset({machine}))[A] == (Action.ADOPT, pointer)
+    elsewhere = frozenset({machine})
+    assert world.outcome(reporting(100), retired_elsewhere=elsewhere)[A] == (Action.ADOPT, pointer)
+    free = world.address()
+    assert world.outcome(reporting(100), retired_elsewhere=elsewhere)[A] == (Action.ADOPT, free)
 
 
 INCOMPLETE = Unreadable('No quorum.')
@@ -201,9 +233,6 @@ def test_an_anycast_record_on_the_own_interface_is_taken(vrf):
     assert world.outcome(reporting(100), reporting(101))[B] == (Action.ADOPT, own)
 
 
-GROUP = Pointer('ipam.fhrpgroup', 3, 'G')
-
-
 def test_an_unassigned_anycast_record_is_taken_once_and_not_from_the_guest_that_is_bound_to_it():
     world = World(reporting(100, '10.0.0.8/24'), reporting(101, '10.0.0.9/24'))
     world.address(role='anycast', assigned_object=GROUP)
@@ -244,7 +273,7 @@ def test_a_virtual_address_on_two_guests_at_once_is_a_conflict():
 
 def test_a_virtual_address_of_something_else_is_not_taken():
     world = World(reporting(100, '10.0.0.8/24'))
-    world.address(role='vrrp', assigned_object=Pointer('ipam.fhrpgroup', 3, 'G'))
+    world.address(role='vrrp', assigned_object=GROUP)
     action, reason = world.outcome(reporting(100))[A]
     assert action is Action.CONFLICT
     assert 'belongs to ' in reason
@@ -274,6 +303,16 @@ def test_a_virtual_address_that_a_user_gave_to_something_else_is_not_taken_back(
         assert reason.startswith(f'{HOST} belongs to {holder} in NetBox.')
 
 
+def test_a_guest_that_is_bound_to_a_record_of_a_virtual_address_leaves_others_to_others():
+    world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
+    world.address(role='vip', assigned_object=GROUP)
+    free, own = world.object('ip', A).pointer, world.address(role='vip')
+    world.bindings['ip', A] = replace(world.bindings['ip', A], pointer=own)
+    world.edit('ip', free, assigned_object=None)
+    found = world.outcome(reporting(100), reporting(101))
+    assert found == {A: (Action.UPDATE, own), B: (Action.ADOPT, free)}
+
+
 @pytest.mark.parametrize('unmanaged', [('ip', A), ('vm', 'qemu/100')])
 def test_an_unmanaged_virtual_address_is_not_taken(unmanaged):
     world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
@@ -283,7 +322,7 @@ def test_an_unmanaged_virtual_address_is_not_taken(unmanaged):
 
 def test_a_backup_takes_a_free_record_if_nobody_reports_the_address():
     world = World(guest(100, 'vm100', ()))
-    world.address(role='vip', assigned_object=Pointer('ipam.fhrpgroup', 3, 'G'))
+    world.address(role='vip', assigned_object=GROUP)
     assert A not in world.outcome(configured(100))
     free = world.address(role='vip')
     assert world.outcome(configured(100))[A] == (Action.ADOPT, free)
@@ -314,10 +353,38 @@ def test_several_nodes_may_have_one_address():
 def test_an_address_of_several_nodes_beside_one_of_something_else(role):
     world = NetBox()
     world.sync(inventory(nodes=()), NODES)
-    world.add('ip', HOST, address=f'{HOST}/24', role=role, assigned_object=Pointer('ipam.fhrpgroup', 3, 'G'))
+    world.add('ip', HOST, address=f'{HOST}/24', role=role, assigned_object=GROUP)
     found = nodes_outcome(world, gateway('pve1'), gateway('pve2'))
     actions = {action for action, _reason in found.values()}
     assert actions == ({Action.CREATE} if role else {Action.CONFLICT})
+
+
+@pytest.mark.parametrize(
+    ('unit', 'values', 'changed', 'expected'),
+    [
+        ('node/pve1', {}, {}, True),
+        ('node/pve1', {}, {'retired': frozenset({'node/pve1'})}, False),
+        ('node/pve1', {}, {'gone': frozenset({('ip', f'node/pve1/{HOST}')})}, False),
+        ('node/pve3', {}, {}, False),
+        ('qemu/100', {'role': 'anycast'}, {}, False),
+        (None, {'role': 'anycast'}, {}, True),
+        (None, {'role': 'carp'}, {}, True),
+        (None, {'role': 'loopback'}, {}, False),
+        (None, {'role': 'anycast', 'assigned_object': None}, {}, False),
+    ],
+)
+def test_beside_which_records_a_shared_address_of_a_node_may_have_its_own(unit, values, changed, expected):
+    record = Record(pointer=Pointer('ipam.ipaddress', 1), values={'assigned_object': GROUP, 'role': None} | values)
+    bound = Bound(
+        pk=1, kind='ip', key=f'{unit}/{HOST}', unit=unit or '', pointer=record.pointer, last={}, created_by_sync=True,
+        missing_since=None,
+    )  # fmt: skip
+    existing = replace(EMPTY, bindings={('ip', bound.key): bound} if unit else {}, **changed)
+    item = Item(kind='ip', key=f'node/pve3/{HOST}', unit='node/pve3', label=HOST, values={})
+    assert may_stand_beside(record, item, existing, ResolvedObjects()) is expected
+    claimed = ResolvedObjects()
+    claimed.claimed.add(record.pointer)
+    assert may_stand_beside(record, item, existing, claimed)
 
 
 def test_nodes_take_an_unassigned_record_and_the_second_one_gets_its_own():
@@ -385,8 +452,7 @@ def test_a_record_that_its_guest_has_lost_comes_before_free_ones():
 def test_an_ordinary_record_beside_a_virtual_one_is_not_taken_as_virtual():
     world = World(reporting(100, '10.0.0.8/24'))
     world.address()
-    group = Pointer('ipam.fhrpgroup', 3, 'G')
-    world.address(role='vip', assigned_object=group)
+    world.address(role='vip', assigned_object=GROUP)
     assert world.outcome(reporting(100))[A][0] is Action.CONFLICT
     free = world.address(role='vip')
     assert world.outcome(reporting(100))[A] == (Action.ADOPT, free)
