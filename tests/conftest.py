@@ -122,7 +122,8 @@ class WebServer:
         processes.wait_until(partial(netbox.answers, port, '127.0.0.1'), 'web', 120, 'NetBox', run=run, log=log)
 
     def stop(self):
-        processes.stop('web', signal.SIGQUIT, run=self.run)
+        # At once: it would wait for the connections that clients keep open.
+        processes.stop('web', signal.SIGQUIT, patience=0, run=self.run)
 
 
 @pytest.fixture
