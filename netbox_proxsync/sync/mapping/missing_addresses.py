@@ -191,9 +191,8 @@ def judge_addresses(
             absences.gone.add((bound.kind, bound.key))
             continue
         holder = bound.last.get('assigned_object')
-        interface = interfaces.get(holder, '')
-        if not interface and (holding := existing.binding_of(holder)):
-            interface = holding.key
+        holding = existing.binding_of(holder)
+        interface = interfaces.get(holder) or (holding.key if holding else '')
         claims = seen.get(host_of(bound), ())
         is_seen = any(takes(item, bound, existing, resolved) for item in claims)
         verdict = judge(bound, interface, reading, is_seen)

@@ -124,6 +124,18 @@ def test_an_address_stays_on_a_nic_that_has_another_key_and_cannot_be_read():
     assert after(REPORTED, replace(moved, addresses={'net2': addresses()})) == (1, ())
 
 
+@pytest.mark.parametrize(('found', 'expected'), [({}, 1), ({'net1': addresses(running=OFF)}, None)])
+def test_of_an_address_on_an_unknown_interface_every_nic_must_be_read(found, expected):
+    netbox = NetBox()
+    netbox.sync(inventory(REPORTED))
+    bound = netbox.bindings[KEY]
+    netbox.bindings[KEY] = replace(bound, last={**bound.last, 'assigned_object': None})
+    netbox.edit('ip', bound.pointer, assigned_object=None)
+    made = plan(inventory(one(found)), netbox.existing)
+    assert made.changes == ()
+    assert made.refreshed.get(bound.pk, {}).get(ABSENT) == expected
+
+
 def static(running=OFF, host=HOST):
     return addresses(f'{host}/24', origin=STATIC, running=running)
 
