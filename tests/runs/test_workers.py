@@ -67,25 +67,25 @@ def test_a_worker_killed_while_it_reads_does_not_block_the_next_run(worker, lab)
 
 
 def test_a_worker_killed_while_it_writes_leaves_whole_machines_and_the_next_run_does_the_rest(worker, lab):
-    pve, endpoint = lab(nodes=2, vms=60, running=0, containers=0, templates=0)
+    pve, endpoint = lab(nodes=2, vms=400, running=0, containers=0, templates=0)
     person = Person()
     run = person.sync(endpoint)
-    # Fifty units, the cluster among them, share a transaction: the second one is under way.
-    until(lambda: VirtualMachine.objects.count() >= 49 and numbers_given(VirtualMachine) >= 52)
+    # Two hundred new guests share a transaction: the second one is under way.
+    until(lambda: VirtualMachine.objects.count() >= 200 and numbers_given(VirtualMachine) > 200)
     kill(worker, run)
-    assert VirtualMachine.objects.count() == 49
+    assert VirtualMachine.objects.count() == 200
     assert_whole(pve)
     # What the list of guests says is what was committed with them.
-    assert ProxmoxGuest.objects.filter(state='in-sync', virtual_machine__isnull=False).count() == 49
-    assert ProxmoxGuest.objects.filter(state='new', virtual_machine=None).count() == 11
+    assert ProxmoxGuest.objects.filter(state='in-sync', virtual_machine__isnull=False).count() == 200
+    assert ProxmoxGuest.objects.filter(state='new', virtual_machine=None).count() == 200
     forget_other_jobs()
     worker.start()
     again = person.wait(person.sync(endpoint))
     assert again.status == 'completed'
     run.refresh_from_db()
     assert run.status == 'failed'
-    assert VirtualMachine.objects.count() == 60
-    assert Binding.objects.filter(kind='vm').count() == 60
+    assert VirtualMachine.objects.count() == 400
+    assert Binding.objects.filter(kind='vm').count() == 400
     assert_whole(pve)
     forget_other_jobs()
     last = person.wait(person.sync(endpoint))
