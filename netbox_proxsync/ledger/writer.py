@@ -143,12 +143,18 @@ class Writer:
         self.keep_bindings(plan)
 
     def next_group(self, units: deque[list[Change]]) -> Iterator[list[Change]]:
-        """Take the units of the next transaction."""
-        is_bulk = creates_guest(units[0]) and self.bulk.is_usable
-        for _number in range(CREATED_PER_TRANSACTION if is_bulk else UNITS_PER_TRANSACTION):
-            if not units or (creates_guest(units[0]) and self.bulk.is_usable) != is_bulk:
+        """Take the units of the next transaction. Only some of them are written object by object."""
+        one_by_one = 0
+        for _number in range(CREATED_PER_TRANSACTION):
+            if units and not self.is_created_together(units[0]):
+                one_by_one += 1
+            if not units or one_by_one > UNITS_PER_TRANSACTION:
                 return
             yield units.popleft()
+
+    def is_created_together(self, changes: list[Change]) -> bool:
+        """Whether a unit may be created together with others."""
+        return creates_guest(changes) and self.bulk.is_usable
 
     def write_group(self, units: list[list[Change]]) -> list[list[Change]]:
         """
@@ -215,17 +221,20 @@ class Writer:
 
     def write_units(self, units: list[list[Change]]) -> tuple[list[Result], list[list[Change]]]:
         """The results, and the units that were not written because the run was stopped."""
-        together = len(units) > 1 and all(map(creates_guest, units)) and self.bulk.is_usable and not self.stopped()
-        created = self.bulk.write(units) if together else {}
         results: list[Result] = []
-        for number, changes in enumerate(units):
-            if found := created.get(changes[0].unit):
-                results += found
-                continue
-            if self.stopped():
-                return results, units[number:]
-            results += self.apply_unit(changes)
-        return results, []
+        unwritten: list[list[Change]] = []
+        for together, group in groupby(units, key=self.is_created_together):
+            found = list(group)
+            goes_on = not unwritten and not self.stopped()
+            created = self.bulk.write(found) if together and goes_on and len(found) > 1 else {}
+            for changes in found:
+                if changes[0].unit in created:
+                    results += created[changes[0].unit]
+                elif unwritten or self.stopped():
+                    unwritten.append(changes)
+                else:
+                    results += self.apply_unit(changes)
+        return results, unwritten
 
     def give_up(self, changes: list[Change], reason: str) -> None:
         """Record that a unit could not be written because the database was busy."""

@@ -373,7 +373,7 @@ class TestLeftOut:
         assert (run.status, failed_units(run)) == ('completed_with_errors', {f'qemu/{vmids[1]}'})
         assert {vm(vmid).vcpus for vmid in vmids if vmid != vmids[1]} == {7}
         (message,) = {it['message'] for it in run.messages if it['subject'] == 'database'}
-        assert message.startswith('The database of NetBox was busy while updating the list of guests: someone else')
+        assert message.startswith('The database of NetBox was busy while updating the list of guests: another')
         assert_recorded_once(run)
         person.link.rollback()
         run_job(endpoint)

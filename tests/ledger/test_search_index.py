@@ -114,8 +114,10 @@ class TestByAWorker:
         rule.object_types.add(ObjectType.objects.get_for_model(VirtualMachine))
         _pve, endpoint = lab(nodes=1, vms=20, containers=0, templates=0)
         person = Person()
+        # Those of the event rule.
+        before = list(Job.objects.values_list('pk', flat=True))
         person.wait(person.sync(endpoint))
-        jobs = Counter(Job.objects.filter(interval=None).values_list('name', flat=True))
+        jobs = Counter(Job.objects.filter(interval=None).exclude(pk__in=before).values_list('name', flat=True))
         # NetBox merges these itself, unless a worker takes one while the next is being planned.
         assert jobs.pop(RenderConfigContextJob.name) < 10
         assert jobs == {'Proxmox sync': 1, SearchCacheJob.name: 1}

@@ -126,7 +126,8 @@ class TestRunning:
         assert_cancelled(run)
 
     def test_while_it_writes(self, lab):
-        _pve, endpoint = lab(nodes=2, vms=30, containers=0, templates=0)
+        # More than are created in one transaction.
+        _pve, endpoint = lab(nodes=2, vms=250, running=0, containers=0, templates=0)
         person = Person()
         run = person.sync(endpoint)
         until(lambda: numbers_given(VirtualMachine) >= 3)
@@ -146,7 +147,7 @@ class TestRunning:
         assert VirtualMachine.objects.count() == run.changes.filter(kind='vm', outcome='applied').count()
         assert VMInterface.objects.count() == run.changes.filter(kind='interface', outcome='applied').count()
         guests = {guest.key: guest for guest in ProxmoxGuest.objects.all()}
-        assert len(guests) == 30
+        assert len(guests) == 250
         for key, guest in guests.items():
             if key in outcomes['applied']:
                 assert (guest.state, guest.virtual_machine is None) == ('in-sync', False)
@@ -156,7 +157,7 @@ class TestRunning:
         django_rq.get_queue('default').empty()
         again = person.wait(person.sync(endpoint))
         assert again.status == 'completed'
-        assert VirtualMachine.objects.count() == 30
+        assert VirtualMachine.objects.count() == 250
         assert set(again.changes.filter(kind='vm', action='create').values_list('unit', flat=True)) == {
             unit for unit in outcomes['cancelled'] if unit.startswith('qemu/')
         }
