@@ -1,5 +1,7 @@
 """Guests that NetBox refuses, or about which something is special, among others that are created together."""
 
+from collections import Counter
+
 import pytest
 from dcim.models import Site
 from django.db import connection
@@ -9,9 +11,10 @@ from netaddr import IPNetwork
 from virtualization.models import VirtualMachine, VMInterface
 
 from netbox_proxsync.ledger.bulk import batch as bulk_batch
+from netbox_proxsync.ledger.bulk import writer as bulk_writer
 from netbox_proxsync.models import ProxmoxGuest
 
-from .snapshots import counted
+from .snapshots import counted, performed, undone
 from .test_same_result import INSERT_MACHINE, assert_same, notify, prepared  # noqa: F401
 
 pytestmark = pytest.mark.django_db
@@ -34,8 +37,33 @@ def endpoint(pve, make_endpoint, sync):
 def create(pve, number: int, address: str = '', **values) -> int:
     """A new guest with an address."""
     vmid = pve.create(vmid=900 + number, running=True, **values)
+    if pve.cluster.guest(vmid).type == 'qemu':
+        pve.set_config(vmid, agent='1')
+        pve.agent_running(vmid)
     pve.set_addresses(vmid, 'net0', address or f'10.50.0.{number}/24')
     return vmid
+
+
+def outcome(sync, endpoint) -> tuple[set[tuple[str, str, str, str]], Counter[str]]:
+    """The changes of a sync, with the machines of addresses, and its statements; all of it is undone."""
+    with undone():
+        with counted() as statements, performed():
+            run = sync(endpoint)
+        holders = {
+            address.pk: address.assigned_object.parent_object.name
+            for address in IPAddress.objects.all()
+            if address.assigned_object
+        }
+        found = {
+            (
+                change.key,
+                change.outcome,
+                change.message,
+                holders.get(change.object_id, '') if change.kind == 'ip' else '',
+            )
+            for change in run.changes.all()
+        }
+        return found, statements
 
 
 def test_new_guests_among_changes_of_others(pve, endpoint, sync, monkeypatch):
@@ -67,8 +95,18 @@ def test_addresses_that_netbox_refuses(pve, endpoint, sync, monkeypatch):
         create(pve, number, '10.50.0.60/24')
     for number in range(7, 13):
         create(pve, number)
-    few, many = assert_same(sync, endpoint, monkeypatch)
+    together, few = outcome(sync, endpoint)
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk_writer, 'why_unusable', lambda: 'to compare')
+        one_by_one, many = outcome(sync, endpoint)
+    # Not with the same primary keys: those of the first attempt were used up.
+    assert together == one_by_one
     assert few[INSERT_MACHINE] < many[INSERT_MACHINE]
+    messages = {key: message for key, result, message, _holder in together if result == 'failed'}
+    # The comparison itself leaves out the addresses of a network and broadcast addresses.
+    assert [*messages] == ['qemu/901/10.50.0.105']
+    assert 'inside range' in messages['qemu/901/10.50.0.105']
+    assert ('qemu/907/10.50.0.7', 'applied', '', 'new-907') in together
 
 
 def test_names_that_are_taken(pve, endpoint, sync, monkeypatch):
