@@ -112,7 +112,8 @@ class Application:
         """
         with self.recorder.phase('apply') as counts:
             self.recorder.applying(plan)
-            self.writer().apply(plan)
+            if not (isinstance(plan, Plan) and plan.is_empty):
+                self.writer().apply(plan)
             counts.update(changes=self.recorder.changes, applied=self.tally.applied, failed=self.tally.failed.total())
         self.recorder.log.refusals(self.tally.failed)
         for plural, text in self.tally.repeated_failures():

@@ -121,6 +121,11 @@ class Plan:
     refusal: str = ''
 
     @property
+    def is_empty(self) -> bool:
+        """Whether applying the plan writes nothing."""
+        return not (self.changes or self.refreshed or self.forgotten or self.rekeyed or self.shared)
+
+    @property
     def counts(self) -> dict[str, dict[str, int]]:
         """{kind: {action: number}}"""
         counts: dict[str, Counter[str]] = {}

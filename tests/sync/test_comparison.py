@@ -342,3 +342,10 @@ def test_after_every_sync_there_is_nothing_left_to_do(rounds):
         again = plan(inv, netbox.existing, UNLIMITED, now)
         left = [change for change in again.changes if change.action is not Action.CONFLICT]
         assert (left, again.refreshed, again.forgotten) == ([], {}, ())
+
+
+def test_a_plan_is_empty_if_applying_it_writes_nothing():
+    netbox, inv = NetBox(), inventory(guest())
+    assert not plan(inv, netbox.existing).is_empty
+    netbox.sync(inv)
+    assert plan(inv, netbox.existing).is_empty
