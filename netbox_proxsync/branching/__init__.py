@@ -50,7 +50,7 @@ QUERY_PARAMETER = '_branch'
 
 
 class BranchUnusableError(Exception):
-    """A branch cannot be used. The message tells users why, and what to do."""
+    """A branch cannot be used. The message is for users: the reason, and what to do."""
 
 
 class InBranchError(Exception):

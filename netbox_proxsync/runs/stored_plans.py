@@ -40,7 +40,7 @@ CLUSTER_UNIT = ''
 
 
 class PlanNotApplicableError(Exception):
-    """The plan of a run cannot be applied (any longer). The message tells users why."""
+    """The plan of a run cannot be applied. The message is for users: the reason."""
 
 
 def has_plan(run: SyncRun) -> bool:

@@ -164,6 +164,7 @@ class Batch:
 
     def _early_values(self, model: type[NetBoxModel], change: Change) -> dict[str, Value]:
         """The values of the fields that are written when an object is created."""
+        self.objects.begin_change(change)
         try:
             return {
                 field.name: self.objects.values.resolve(field.want) for field in change.writes if not field.deferred

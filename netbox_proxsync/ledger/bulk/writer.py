@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from rq.timeouts import JobTimeoutException
 
 from ... import branching
@@ -78,9 +78,11 @@ class BulkWriter:
                 raise
             except ExcludedError as error:
                 units = [unit for unit in units if unit[0].unit not in error.units]
-            except Exception:
-                # Narrowed down to the guest, which is then written object by object, and reported if that fails.
-                logger.info(f'Creating {len(units)} guests together failed', exc_info=True)
+            except Exception as error:
+                # Narrowed down to the guest, which is then written object by object, and reported if that fails. The
+                # message of PostgreSQL quotes the row.
+                is_fault = not isinstance(error, DatabaseError)
+                logger.info(f'Creating {len(units)} guests together failed: {type(error).__name__}', exc_info=is_fault)
                 if len(units) == 1:
                     return {}
                 middle = len(units) // 2
@@ -89,5 +91,9 @@ class BulkWriter:
 
     def _has_shared_objects(self, unit: Unit) -> bool:
         """Create the shared objects that a guest needs and that are missing; whether it has them all then."""
-        refused = [self.objects.begin_change(change) for change in unit if not change.action.is_open]
-        return not any(refused)
+        has_all = True
+        for change in unit:
+            if not change.action.is_open:
+                # A tag that the object may not have is reported where the guest is written object by object.
+                has_all &= not self.objects.begin_change(change) and not self.objects.unassignable_tags
+        return has_all
