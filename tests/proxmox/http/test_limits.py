@@ -11,7 +11,7 @@ For SSH: see test_ssh.py.
 
 import gzip
 import time
-from threading import Thread, Timer
+from threading import Event, Thread, Timer
 
 import pytest
 from urllib3.exceptions import DecodeError
@@ -332,34 +332,44 @@ class TestWholeRuns:
     def big(self, size: int) -> bytes:
         return b'{"data":"' + b'x' * size + b'"}'
 
-    def test_answers_at_the_same_time_share_what_may_be_held(self, connect, context, monkeypatch):
+    def test_concurrent_answers_share_the_limit(self, connect, context, monkeypatch):
         """Each of them alone would be small enough."""
         monkeypatch.setattr(size_limits, 'MAX_ANSWER', 4 * 1024**2)
         body = self.big(3 * 1024**2)
+        begun, go_on = Event(), Event()
+        reserved, read = [], size_limits.read_body
+
+        def observed(response, take):
+            def reserve(size):
+                take(size)
+                reserved.append(size)
+                if sum(reserved) >= len(body) - 10:
+                    begun.set()
+
+            return read(response, reserve)
+
+        monkeypatch.setattr(client_module, 'read_body', observed)
 
         def handle(server, connection):
-            while server.request(connection):
+            while path := server.request(connection):
                 connection.sendall(response(body)[:-10])
-                server.stopped.wait(1)  # the answers of the others have come by then
+                if b'nodes' in path:
+                    assert go_on.wait(20)
                 connection.sendall(body[-10:])
 
         outcomes = []
-
-        def call(client):
-            try:
-                outcomes.append(len(client.get('nodes')))
-            except ProxmoxError as error:
-                outcomes.append(type(error))
-
         with serving(handle, context) as server, connect(server.host, timeout=20, concurrency=4) as client:
-            threads = [Thread(target=call, args=(client,)) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            assert sorted(map(str, outcomes)) == sorted(map(str, [len(body) - 11, *[InvalidResponseError] * 3]))
-            # What is done is held no longer.
-            assert len(client.get('nodes')) == len(body) - 11
+            slow = Thread(target=lambda: outcomes.append(len(client.get('nodes'))))
+            slow.start()
+            assert begun.wait(20)
+            for _ in range(3):
+                with pytest.raises(InvalidResponseError, match='too large'):
+                    client.get('version')
+            go_on.set()
+            slow.join()
+            assert outcomes == [len(body) - 11]
+            # Once answers are processed, they no longer count.
+            assert len(client.get('version')) == len(body) - 11
 
     def test_all_answers_of_a_run_together(self, connect, context, monkeypatch):
         monkeypatch.setattr(size_limits, 'MAX_TOTAL', 4 * 1024**2)
