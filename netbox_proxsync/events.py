@@ -3,9 +3,8 @@
 import logging
 from typing import Any
 
-from core.models import ObjectType
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from extras.events import EventContext, flush_events
@@ -48,7 +47,7 @@ def send(run: SyncRun) -> None:
     """Send the event of the end of a run to event rules."""
     data = payload(run)
     event = EventContext(
-        object_type=ObjectType.objects.get_for_model(run.endpoint),
+        object_type=ContentType.objects.get_for_model(run.endpoint),
         object_id=run.endpoint_id,
         object=run.endpoint,
         event_type=event_type_of(run.status, data['run']).name,
@@ -77,14 +76,21 @@ def event_type_of(status: str, data: dict[str, Any]) -> EventType:
     return REFUSED if status == RunStatusChoices.REFUSED else FAILED
 
 
+def not_written(run: SyncRun) -> int:
+    """The number of changes that were not written because NetBox refused them or was edited meanwhile."""
+    if not run.total_changes:
+        return 0
+    bad = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.OUTDATED)
+    number: int = run.changes.filter(outcome__in=bad).count()
+    return number
+
+
 def payload(run: SyncRun) -> dict[str, Any]:
     """
     The data for webhooks and conditions. It has the name of the endpoint, not its settings.
 
     `id` and `display` are those of the endpoint, because notifications need them.
     """
-    bad = Q(outcome__in=(ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.OUTDATED))
-    numbers = run.changes.order_by().aggregate(not_written=Count('pk', filter=bad))
     return {
         'id': run.endpoint_id,
         'display': str(run.endpoint),
@@ -108,7 +114,7 @@ def payload(run: SyncRun) -> dict[str, Any]:
             'counts': run.counts,
             'conflicts': run.conflicts,
             'candidates': run.candidates,
-            'not_written': numbers['not_written'],
+            'not_written': not_written(run),
             'error': run.error,
             'refusal': run.refusal,
             'request_id': str(run.request_id),

@@ -26,12 +26,13 @@ from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
 from .endpoints.schedule import start_due
 from .ledger.database import DatabaseBusyError, explain, reconnect, retried
+from .ledger.query_cache import query_cached, query_uncached
 from .models import ProxmoxEndpoint, SyncRun
 from .models.users import AnyUser
 from .proxmox.errors import CancelledError, ProxmoxError
 from .proxmox.inventory import GuestType
 from .runs.cancellation import CancelWatch
-from .runs.execution import execute
+from .runs.execution import PLACEMENT, execute
 from .runs.lifecycle import close, end_dead_jobs, end_leftover_jobs, endpoint_lock, find_dead, prune
 from .runs.log import RunLog, numbers
 from .runs.maintenance import InMaintenanceError, refuse_in_maintenance
@@ -47,6 +48,8 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
 # Finished jobs of the schedule, by status: those of the last hour.
 JOBS_KEPT = 60
+# What every run needs, loaded with its row.
+WITH_RUN = ('user', 'applies', 'endpoint', *(f'endpoint__{name}' for name in PLACEMENT))
 GUEST_UNITS = tuple(f'{guest_type}/' for guest_type in GuestType)
 
 
@@ -178,14 +181,15 @@ class SyncJob(JobRunner):
     @classmethod
     def handle(cls, job: Job, *args: Any, **kwargs: Any) -> None:
         """As NetBox does; the job of an endpoint that was deleted meanwhile is deleted as well."""
-        super().handle(job, *args, **kwargs)
+        with query_cached():
+            super().handle(job, *args, **kwargs)
         if not ProxmoxEndpoint.objects.filter(pk=job.object_id).exists():
             # The row was deleted with the endpoint, and ending the job has inserted it again.
             Job.objects.filter(pk=job.pk).delete()
 
     def run(self, run_id: int, **kwargs: Any) -> None:
         """Carry out a run, unless it was cancelled, its endpoint is disabled, or NetBox is in maintenance mode."""
-        runs = SyncRun.objects.select_related('endpoint', 'user', 'applies').filter(pk=run_id)
+        runs = SyncRun.objects.select_related(*WITH_RUN).filter(pk=run_id)
         run = retried(runs.first, _('reading runs'))
         if run is not None and run.status == RunStatusChoices.CANCELLED:
             self.logger.info(run.error)
@@ -221,36 +225,45 @@ class SyncJob(JobRunner):
         if not recorder.start():
             return
         self.log.info(f'{run.get_mode_display()} started')
+
+        def end(status: str, error: str) -> None:
+            close(run, status, error, recorder.saved, recorder.saved_of_endpoint)
+
         try:
-            with CancelWatch(run) as watch, branching.within(run.branch_id):
+            with query_uncached(), CancelWatch(run, recorder.flush) as watch, branching.within(run.branch_id):
                 ending = execute(run, recorder, watch)
         except CancelledError:
             if not SyncRun.objects.filter(pk=run.pk).exists():
                 self.fail(_('The run was deleted while it was being carried out.'))
             run.refresh_from_db(fields=['error'])
-            close(run, RunStatusChoices.CANCELLED, run.error)
+            end(RunStatusChoices.CANCELLED, run.error)
             self.report(run)
             # NetBox's jobs have no status for a job that a user has cancelled.
             self.fail(run.error)
         except (ProxmoxError, SecretError, branching.BranchUnusableError, DatabaseBusyError) as problem:
-            close(run, RunStatusChoices.FAILED, str(problem))
+            end(RunStatusChoices.FAILED, str(problem))
             self.report(run)
             self.fail(str(problem))
         except JobTimeoutException:
-            close(run, RunStatusChoices.FAILED, _('It took longer than the plugin setting "job_timeout" allows.'))
+            close(
+                run,
+                RunStatusChoices.FAILED,
+                _('It took longer than the plugin setting "job_timeout" allows.'),
+                **recorder.saved,
+            )
             self.log.error(run.error)
             raise
         except (DatabaseError, InterfaceError) as problem:
             logger.exception(f'Run {run.pk} was ended by the database')
             reconnect()
-            close(run, RunStatusChoices.FAILED, explain(problem))
+            end(RunStatusChoices.FAILED, explain(problem))
             self.report(run)
             self.fail(run.error)
         except Exception as problem:
-            close(run, RunStatusChoices.FAILED, f'{type(problem).__name__}: {problem}')
+            end(RunStatusChoices.FAILED, f'{type(problem).__name__}: {problem}')
             self.log.error(run.error)
             raise
-        close(run, ending.status, ending.reason)
+        end(ending.status, ending.reason)
         self.report(run)
         if ending.status == RunStatusChoices.FAILED:
             self.fail(ending.reason)

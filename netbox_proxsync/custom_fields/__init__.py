@@ -1,18 +1,23 @@
 """The custom fields for values that NetBox has no field of its own for: their definitions, installation and checks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db import connections, transaction
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connections, models, transaction
 from django.utils.translation import gettext as _
 
 from .definitions import CHOICES, CUSTOM_FIELDS, WEIGHT
 from .installation import install
 
+if TYPE_CHECKING:
+    from extras.models import CustomField
+
 __all__ = (
-    'CUSTOM_FIELDS', 'OWN_FIELDS', 'FieldProblem', 'ensure_custom_fields', 'problems', 'repair', 'unusable_fields',
+    'CUSTOM_FIELDS', 'OWN_FIELDS', 'FieldProblem', 'ensure_custom_fields', 'models_of', 'problems', 'repair',
+    'stored_fields', 'unusable_fields',
 )  # fmt: skip
 
 # The names of the fields by model ('app_label.model_name').
@@ -64,12 +69,31 @@ class FieldProblem:
     is_left_out: bool = True
 
 
-def problems() -> list[FieldProblem]:
-    """The differences between the custom fields in the database and what runs need."""
+def stored_fields() -> 'list[CustomField]':
+    """All custom fields in the database with their choice sets and object types (see `models_of`), in one query."""
     from extras.models import CustomField
 
-    stored = CustomField.objects.select_related('choice_set').prefetch_related('object_types')
-    fields = {field.name: field for field in stored}
+    assigned = CustomField.object_types.through.objects.filter(customfield=models.OuterRef('pk'))
+    types = ArraySubquery(assigned.order_by('contenttype').values('contenttype'))
+    return list(CustomField.objects.select_related('choice_set').annotate(object_type_ids=types))
+
+
+def models_of(field: 'CustomField') -> set[str]:
+    """The models ('app_label.model_name') to which a field is assigned that `stored_fields` has returned."""
+    from django.contrib.contenttypes.models import ContentType
+
+    types = [ContentType.objects.get_for_id(pk) for pk in field.object_type_ids]
+    return {f'{each.app_label}.{each.model}' for each in types}
+
+
+def problems(stored: 'Iterable[CustomField] | None' = None) -> list[FieldProblem]:
+    """
+    The differences between the custom fields in the database and what runs need.
+
+    Args:
+        stored: As `stored_fields` returns them; None: load them.
+    """
+    fields = {field.name: field for field in (stored_fields() if stored is None else stored)}
     found = []
     for (app_label, model), name, type_, _label in CUSTOM_FIELDS:
         field = fields.get(name)
@@ -79,7 +103,7 @@ def problems() -> list[FieldProblem]:
         elif field.type != type_:
             message = _('has the type "{type}", and "{needed}" is needed.').format(type=field.type, needed=type_)
             found.append(FieldProblem(name, message, _('Rename it, then run "proxsync_check --repair".')))
-        elif not any((each.app_label, each.model) == (app_label, model) for each in field.object_types.all()):
+        elif f'{app_label}.{model}' not in models_of(field):
             message = _('is not assigned to {model}.').format(model=f'{app_label}.{model}')
             found.append(FieldProblem(name, message, repairable=True))
         else:
@@ -105,9 +129,9 @@ def limits_of(field: Any) -> Iterator[FieldProblem]:
         )
 
 
-def unusable_fields() -> frozenset[str]:
+def unusable_fields(stored: 'Iterable[CustomField]') -> frozenset[str]:
     """The names of custom fields that runs do not write because of a problem."""
-    return frozenset(problem.name for problem in problems() if problem.is_left_out)
+    return frozenset(problem.name for problem in problems(stored) if problem.is_left_out)
 
 
 def repair() -> None:

@@ -7,8 +7,10 @@ from django.contrib.contenttypes.models import ContentType
 
 from .. import branching
 from ..models import Binding, ProxmoxEndpoint
+from ..sync.kinds import KINDS
 from ..sync.state import Bound
 from ..sync.values import Pointer, decode_all
+from .netbox_models import model_named
 
 __all__ = (
     'bound_from', 'content_types', 'dangling', 'delete_bindings', 'load_bindings', 'store_values',
@@ -16,15 +18,25 @@ __all__ = (
 
 
 def load_bindings(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str], Bound]:
-    """The bindings of an endpoint by (kind, key), in two queries: one is for the content types."""
+    """The bindings of an endpoint by (kind, key), in one query."""
     types = content_types()
     rows = Binding.objects.filter(endpoint=endpoint)
     return {(row.kind, row.key): bound_from(row, types) for row in rows.iterator()}
 
 
-def content_types() -> dict[int, str]:
-    """The model of each content type, as 'app_label.model_name'."""
-    return {pk: f'{app}.{model}' for pk, app, model in ContentType.objects.values_list('pk', 'app_label', 'model')}
+class ModelNames(dict[int, str]):
+    """The models of content types, as 'app_label.model_name', from Django's cache of content types."""
+
+    def __missing__(self, pk: int) -> str:
+        object_type = ContentType.objects.get_for_id(pk)
+        self[pk] = f'{object_type.app_label}.{object_type.model}'
+        return self[pk]
+
+
+def content_types() -> ModelNames:
+    """The models of content types. Those of the kinds are loaded at once if they are not cached."""
+    ContentType.objects.get_for_models(*[model_named(kind.model) for kind in KINDS.values()])
+    return ModelNames()
 
 
 def bound_from(row: Binding, types: Mapping[int, str]) -> Bound:
@@ -44,6 +56,7 @@ def bound_from(row: Binding, types: Mapping[int, str]) -> Bound:
         created_by_sync=row.created_by_sync,
         missing_since=row.missing_since,
         unmanaged=row.unmanaged,
+        proxmox_values=row.proxmox_values,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 
+from extras.models import CustomField
 from ipam.models import Prefix
 
 from ..branching import connection_of
@@ -20,28 +21,41 @@ from .dependents import blocking_dependents
 from .other_endpoints import ForeignReader
 from .outside_matches import load_departed, new_guests
 from .record_reader import RecordReader
-from .requirements import load_tag_limits
+from .related_objects import RelatedObjects
+from .requirements import limits_of_tags, load_custom_fields, tags_with_limits
 from .shared import SharedObjects
 from .vlans import load_vlans
 
 __all__ = ('load',)
 
 
-def load(endpoint: ProxmoxEndpoint, desired: Desired, settings: Settings) -> Existing:
+def load(
+    endpoint: ProxmoxEndpoint, desired: Desired, settings: Settings, fields: Iterable[CustomField] | None = None
+) -> Existing:
     """
     Everything in NetBox that the comparison needs: the objects that the endpoint manages or might adopt, and those that
     prevent changes.
+
+    Args:
+        fields: As `custom_fields.stored_fields` returns them; None: load them.
     """
+    related = RelatedObjects()
+    related.add(each for each in (endpoint.site, endpoint.vlan_group) if each)
     bindings = load_bindings(endpoint)
     bound_to = {bound.pointer: bound for bound in bindings.values()}
     newcomers = new_guests(desired.items, bindings)
     departed = load_departed(endpoint, newcomers)
     own = {bound.pointer.pk for bound in bindings.values() if bound.kind == 'vm'}
-    reader = RecordReader(endpoint, desired, settings, newcomers, departed, own, bindings.keys())
+    # Before the records, which refer to them.
+    shared_objects = SharedObjects(endpoint, related)
+    shared = shared_objects.find(wanted_shared(desired.items))
+    custom_fields = load_custom_fields(fields)
+    reader = RecordReader(
+        endpoint, desired, settings, newcomers, departed, own, bindings.keys(), custom_fields, related
+    )
     records = reader.records()
     gone = [bound for bound in unwanted(bindings.values(), bound_to, desired) if may_be_deleted(bound, settings)]
     foreign = ForeignReader(endpoint, records, bound_to)
-    shared = SharedObjects(endpoint).find(wanted_shared(desired.items))
     return Existing(
         bindings=bindings,
         records=records,
@@ -49,12 +63,12 @@ def load(endpoint: ProxmoxEndpoint, desired: Desired, settings: Settings) -> Exi
         retired_elsewhere=foreign.retired_machines(),
         shared=shared.pointers,
         new_shared=shared.new,
-        custom_fields=reader.custom_fields.written,
-        limits=reader.custom_fields.limits,
-        demands=reader.custom_fields.demands,
-        tag_limits=load_tag_limits(),
+        custom_fields=custom_fields.written,
+        limits=custom_fields.limits,
+        demands=custom_fields.demands,
+        tag_limits=limits_of_tags(tags_with_limits() if shared_objects.tags is None else shared_objects.tags),
         prefixes=load_prefixes({AddressHints.of(item).host for item in desired.items if item.kind == 'ip'}),
-        vlans=load_vlans(endpoint, desired.items, reader.cluster, settings),
+        vlans=load_vlans(endpoint, reader.cluster, settings, shared_objects.created_vlans),
         departed=reader.with_records(departed),
         elsewhere=reader.elsewhere,
         dependents=blocking_dependents(

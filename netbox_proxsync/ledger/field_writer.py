@@ -8,7 +8,7 @@ from extras.models import CustomField
 from netbox.models import NetBoxModel
 from virtualization.models import VirtualMachine
 
-from ..custom_fields import unusable_fields
+from ..custom_fields import stored_fields, unusable_fields
 from ..sync.changes import Change, FieldChange
 from ..sync.kinds import KINDS
 from ..sync.values import Pointer, Value
@@ -46,7 +46,7 @@ class FieldWriter:
         self.displacement = Displacement(self.save_field, objects.bound_to, objects.journal)
         self.stamped: JournaledSet[Pointer] = JournaledSet(objects.journal)
         # Custom fields that runs do not write, because NetBox would refuse the values.
-        self.unusable = unusable_fields()
+        self.unusable = unusable_fields(stored_fields())
         self.has_written = False
 
     def locked(self, pointer: Pointer) -> NetBoxModel:

@@ -1,6 +1,9 @@
 """Reads and writes fields of NetBox objects as values of a sync. Custom fields are named 'cf_<name>'."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
+from operator import attrgetter
 from typing import Any, cast
 
 from dcim.fields import MACAddressField
@@ -30,27 +33,36 @@ def read(instance: models.Model, name: str) -> Value:
 
     Tags and other sets are read from the prefetch cache if there is one.
     """
+    return reader_of(type(instance), name)(instance)
+
+
+@cache
+def reader_of(model: type[models.Model], name: str) -> Callable[[Any], Value]:
+    """A function that reads a field of objects of a model."""
     if name.startswith(CUSTOM):
-        stored: Value = custom_field_data(instance).get(name.removeprefix(CUSTOM))
-        return plain_lines(stored) if isinstance(stored, str) else stored
-    field = instance._meta.get_field(name)
+        key = name.removeprefix(CUSTOM)
+        return lambda instance: in_plain_lines(custom_field_data(instance).get(key))
+    field = model._meta.get_field(name)
+    plain = attrgetter(name)
     match field:
         case GenericForeignKey():
-            return generic_pointer(instance, field)
+            return lambda instance: generic_pointer(instance, field)
         case TaggableManager() | models.ManyToManyField():
-            return frozenset(pointer_to(element) for element in getattr(instance, name).all())
+            return lambda instance: frozenset(pointer_to(element) for element in getattr(instance, name).all())
         case models.ForeignKey():
-            return foreign_pointer(instance, field)
+            return lambda instance: foreign_pointer(instance, field)
         case models.DecimalField():
-            return decimal_text(getattr(instance, name))
+            return lambda instance: decimal_text(plain(instance))
         case IPAddressField() | MACAddressField():
-            value = getattr(instance, name)
-            return None if value is None else str(value)
+            return lambda instance: None if (value := plain(instance)) is None else str(value)
         case models.TextField():
-            text: str | None = getattr(instance, name)
-            return text and plain_lines(text)
-    plain: Value = getattr(instance, name)
+            return lambda instance: in_plain_lines(plain(instance))
     return plain
+
+
+def in_plain_lines(value: Value) -> Value:
+    """A text with plain line breaks; other values as they are."""
+    return plain_lines(value) if isinstance(value, str) else value
 
 
 def custom_field_data(instance: models.Model) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Records what Proxmox VE reports of each guest, and the state of the guest in NetBox, as rows of ProxmoxGuest."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import batched
@@ -9,7 +8,6 @@ from typing import Any
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 from extras.models import CachedValue
-from netbox.context import query_cache
 from netbox.search.backends import search_backend
 from virtualization.models import VirtualMachine
 
@@ -20,6 +18,7 @@ from ..models.deletion import delete_unread
 from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of
 from ..sync.guest_states import IGNORED, GuestState, GuestStates, LaterGuestStates, State
+from .query_cache import query_cached
 
 __all__ = ('GuestRecorder', 'GuestStateRecorder')
 
@@ -129,29 +128,48 @@ class GuestRecorder(GuestStateRecorder):
     Args:
         standings: The states of the guests that were just read; they change while a plan is applied.
         vmids: The guests that the run is for; the rows of others are not changed. None: all.
+        loaded: The rows of the endpoint, for a run that has changed nothing since they were loaded. If no row differs
+            from what was read, nothing more is queried.
+        machines: As `machines` returns them, with `loaded`.
     """
 
     standings: GuestStates
 
-    def __init__(self, endpoint: ProxmoxEndpoint, standings: GuestStates, vmids: Collection[int] | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: ProxmoxEndpoint,
+        standings: GuestStates,
+        vmids: Collection[int] | None = None,
+        loaded: Iterable[ProxmoxGuest] | None = None,
+        machines: Machines | None = None,
+    ) -> None:
         super().__init__(endpoint, standings)
         self.keys = None if vmids is None else {f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids}
+        self.loaded = loaded
+        self.loaded_machines = machines or {}
 
-    def record_all(self, read_at: datetime) -> None:
+    def record_all(self, read_at: datetime) -> bool:
         """
         Record all that was read. The number of queries depends only on the number of rows that differ: a few for every
         thousand.
 
         Args:
             read_at: When the reading began.
+
+        Returns:
+            Whether `set_read` is left to the caller, because no row was written.
         """
         before = self.endpoint.guests_read
         try:
+            if self.loaded is not None and not self.differs():
+                return True
             with branching.atomic():
                 self.record_differing(read_at)
+                self.set_read(read_at)
         except BaseException:
             self.endpoint.guests_read = before
             raise
+        return False
 
     def record_differing(self, read_at: datetime) -> None:
         """Write the rows that differ."""
@@ -160,7 +178,16 @@ class GuestRecorder(GuestStateRecorder):
         differing = [*self.listed(rows, machines)]
         unlisted, gone = self.unlisted(rows, machines)
         save(differing + unlisted, gone)
-        # A run for some guests has not read the others.
+
+    def differs(self) -> bool:
+        """Whether a loaded row differs from what was read."""
+        rows = {row.key: row for row in self.loaded or () if self.keys is None or row.key in self.keys}
+        machines = {key: pk for key, pk in self.loaded_machines.items() if self.keys is None or key in self.keys}
+        self.find_to_adopt(self.standings.open.by_unit)
+        return any(True for _row in self.listed(rows, machines)) or any(self.unlisted(rows, machines))
+
+    def set_read(self, read_at: datetime) -> None:
+        """Record when the guests were read. A run for some guests has not read the others."""
         if self.keys is None and guests_read(self.endpoint) != read_at:
             set_guests_read(self.endpoint, read_at)
 
@@ -286,11 +313,8 @@ def index(rows: list[ProxmoxGuest]) -> None:
     stale = CachedValue.objects.filter(object_type_id=object_type.pk, object_id__in=[row.pk for row in rows])
     stale._raw_delete(stale.db)
     # Without NetBox's cache for a request, the search backend queries the custom fields for every row.
-    token = query_cache.set(defaultdict(dict))
-    try:
+    with query_cached():
         search_backend.cache(rows, remove_existing=False)
-    finally:
-        query_cache.reset(token)
 
 
 def named(rows: tuple[ProxmoxGuest, ...]) -> Iterator[tuple[int, tuple[int, str]]]:

@@ -22,7 +22,10 @@ type Identity = tuple[str, str]
 
 
 def store_proxmox_values(
-    endpoint: ProxmoxEndpoint, seen: Mapping[Identity, Mapping[str, Value]], pending: Iterable[Pending]
+    endpoint: ProxmoxEndpoint,
+    seen: Mapping[Identity, Mapping[str, Value]],
+    pending: Iterable[Pending],
+    stored: Mapping[Identity, Mapping[str, Any]] | None = None,
 ) -> None:
     """
     Store the values that a run has read, writing only bindings that differ.
@@ -31,6 +34,7 @@ def store_proxmox_values(
         seen: By (kind, key), for every object that was compared: the values that differ from the written ones if all
             changes are applied.
         pending: The changes of the plan that are not applied.
+        stored: What is stored, as JSON, by (kind, key); None: load it.
     """
     wanted = {identity: encode_all(values) for identity, values in seen.items()}
     for entry in pending:
@@ -39,7 +43,7 @@ def store_proxmox_values(
             wanted.pop(identity, None)
         elif identity in wanted:
             wanted[identity] |= encode_all({field.name: field.want for field in entry.change.writes})
-    stored = stored_of(endpoint)
+    stored = stored_of(endpoint) if stored is None else stored
     differing = {identity: values for identity, values in wanted.items() if values != stored.get(identity, {})}
     for batch in batched(differing, BATCH):
         found = Binding.objects.filter(endpoint=endpoint, key__in=[key for _kind, key in batch]).only('kind', 'key')

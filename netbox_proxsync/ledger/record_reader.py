@@ -28,7 +28,7 @@ from .netbox_models import model_named
 from .outside_matches import DepartedUnit, unbound_elsewhere
 from .record_hints import RecordHintsReader
 from .related_objects import RelatedObjects
-from .requirements import load_custom_fields
+from .requirements import CustomFields, load_custom_fields
 
 __all__ = ('RecordReader',)
 
@@ -55,6 +55,8 @@ class RecordReader:
         departed: Sequence[DepartedUnit] = (),
         own: Container[int] = (),
         bound_keys: Container[tuple[str, str]] = (),
+        custom_fields: CustomFields | None = None,
+        related: RelatedObjects | None = None,
     ) -> None:
         self.newcomers = newcomers
         # Retired guests of other endpoints are loaded with their parts, as those of this endpoint are.
@@ -69,7 +71,8 @@ class RecordReader:
         self.settings = settings
         self.items = desired.items
         self.cluster: Cluster | None = None
-        self.custom_fields = load_custom_fields()
+        self.custom_fields = custom_fields or load_custom_fields()
+        self.related = RelatedObjects() if related is None else related
         self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
         # The loaded objects, by kind.
         self.rows: dict[str, list[Any]] = {}
@@ -87,7 +90,7 @@ class RecordReader:
             rows = self.beyond_parts[kind.name]() if kind.name in self.beyond_parts else self.parts(kind)
             self.rows[kind.name] = list(rows.order_by('pk'))
         elsewhere = list(self.devices_elsewhere().order_by('pk'))
-        related = RelatedObjects()
+        related = self.related
         for loaded in (*self.rows.values(), elsewhere):
             related.add(loaded)
         for name, loaded in self.rows.items():

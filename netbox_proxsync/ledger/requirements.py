@@ -6,19 +6,21 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
+from django.db.models import OuterRef, QuerySet
 from django.utils.translation import override
 from extras.choices import CustomFieldStatusChoices, CustomFieldTypeChoices
 from extras.models import CustomField, Tag
 from netbox.models import NetBoxModel
 
-from ..custom_fields import OWN_FIELDS, unusable_fields
+from ..custom_fields import OWN_FIELDS, models_of, stored_fields, unusable_fields
 from ..sync.custom_field_rules import Demand, ValueLimits
 from ..sync.kinds import KINDS
 from ..sync.values import Pointer
 from .fields import pointer_to
 
-__all__ = ('CustomFields', 'load_custom_fields', 'load_tag_limits', 'not_assignable')
+__all__ = ('CustomFields', 'limits_of_tags', 'load_custom_fields', 'not_assignable', 'tags_with_limits')
 
 # The models of shared objects, which a sync creates as well.
 SHARED_MODELS = (
@@ -108,16 +110,22 @@ def plural_of(model: str) -> str:
         return str(apps.get_model(model)._meta.verbose_name_plural)
 
 
-def load_custom_fields() -> CustomFields:
-    """The active custom fields of the models that a sync writes, in a few queries."""
+def load_custom_fields(stored: Iterable[CustomField] | None = None) -> CustomFields:
+    """
+    The active custom fields of the models that a sync writes.
+
+    Args:
+        stored: As `custom_fields.stored_fields` returns them; None: load them.
+    """
+    stored = stored_fields() if stored is None else stored
     models = {*SHARED_MODELS, *(kind.model for kind in KINDS.values())}
     by_model: dict[str, list[CustomField]] = {model: [] for model in models}
-    fields = CustomField.objects.filter(status=CustomFieldStatusChoices.STATUS_ACTIVE).select_related('choice_set')
-    for each in fields.prefetch_related('object_types'):
-        for object_type in each.object_types.all():
-            if (model := f'{object_type.app_label}.{object_type.model}') in by_model:
-                by_model[model].append(each)
-    left_out = unusable_fields()
+    for each in stored:
+        if each.status != CustomFieldStatusChoices.STATUS_ACTIVE:
+            continue
+        for model in models_of(each) & by_model.keys():
+            by_model[model].append(each)
+    left_out = unusable_fields(stored)
     return CustomFields(
         by_model=by_model,
         written={
@@ -139,13 +147,27 @@ def limits_of(each: CustomField) -> ValueLimits:
     )
 
 
-def load_tag_limits() -> dict[Pointer, frozenset[str]]:
-    """The tags that are limited to some models, with these."""
-    limited = Tag.objects.filter(object_types__isnull=False).distinct().prefetch_related('object_types')
-    return {
-        pointer_to(tag): frozenset(f'{each.app_label}.{each.model}' for each in tag.object_types.all())
-        for tag in limited
-    }
+def tags_with_limits() -> QuerySet[Tag]:
+    """All tags, with the object types to which each is limited as `object_type_ids`."""
+    limits = Tag.object_types.through.objects.filter(tag=OuterRef('pk')).values('contenttype')
+    rows: QuerySet[Tag] = Tag.objects.annotate(object_type_ids=ArraySubquery(limits))
+    return rows
+
+
+def limits_of_tags(tags: Iterable[Tag]) -> dict[Pointer, frozenset[str]]:
+    """
+    The tags that are limited to some models, with these.
+
+    Args:
+        tags: As `tags_with_limits` returns them.
+    """
+    return {pointer_to(tag): frozenset(map(model_of, tag.object_type_ids)) for tag in tags if tag.object_type_ids}
+
+
+def model_of(object_type_id: int) -> str:
+    """The model of a content type, as 'app_label.model_name'."""
+    object_type = ContentType.objects.get_for_id(object_type_id)
+    return f'{object_type.app_label}.{object_type.model}'
 
 
 def not_assignable(tags: Iterable[Pointer], instance: NetBoxModel) -> set[Pointer]:

@@ -1,5 +1,7 @@
 """The settings of an endpoint as plain data."""
 
+from collections.abc import Collection
+
 from django.conf import settings as django_settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
@@ -23,18 +25,21 @@ MIB = 1024 * 1024
 GUEST_COLUMNS = ('type', 'vmid', 'node', 'seen_until', 'ignored', 'virtual_machine_id')
 
 
-def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
+def load_settings(endpoint: ProxmoxEndpoint, guests: Collection[ProxmoxGuest] | None = None) -> Settings:
     """
     The settings that apply to a run of an endpoint.
 
     NetBox shows `memory` and `disk` in units of RAM_BASE_UNIT and DISK_BASE_UNIT (1000 or 1024), so what is stored
     depends on them; the plugin's setting `sizes = 'mib'` stores MiB whatever they are.
 
+    Args:
+        guests: The rows of the endpoint's guests; None: load them.
+
     Raises:
         BranchUnusableError: An object to which the endpoint or a rule refers does not exist in the active branch.
     """
     try:
-        return settings_of(endpoint)
+        return settings_of(endpoint, guests)
     except ObjectDoesNotExist:
         if not in_branch():
             raise
@@ -46,10 +51,11 @@ def load_settings(endpoint: ProxmoxEndpoint) -> Settings:
         ) from None
 
 
-def settings_of(endpoint: ProxmoxEndpoint) -> Settings:
+def settings_of(endpoint: ProxmoxEndpoint, guests: Collection[ProxmoxGuest] | None) -> Settings:
     """As `load_settings`; ObjectDoesNotExist if an object to which it refers does not exist."""
     rules = {rule: plain_rule(rule) for rule in load_rules()}
-    guests = list(ProxmoxGuest.objects.filter(endpoint=endpoint).only(*GUEST_COLUMNS).order_by())
+    if guests is None:
+        guests = list(ProxmoxGuest.objects.filter(endpoint=endpoint).only(*GUEST_COLUMNS).order_by())
     ignored = [guest for guest in guests if guest.ignored]
     read_at = guests_read(endpoint)
     plain_mib = get_plugin_config('netbox_proxsync', 'sizes') == 'mib'

@@ -12,12 +12,15 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.utils.text import slugify
+from extras.models import Tag
 from ipam.models import VLAN
 
 from ..models import ProxmoxEndpoint, SharedObject
 from ..sync.mapping.vlans import vlan_name
 from ..sync.values import Pointer, Shared
 from .fields import pointer_to
+from .related_objects import RelatedObjects
+from .requirements import tags_with_limits
 from .tracking import savepoint
 from .validation import validate
 
@@ -46,10 +49,20 @@ class SharedObjects:
     Finds the objects for the shared values of one endpoint, in the active branch.
 
     Each endpoint remembers its own objects. For a value that it has never used, those of other endpoints are used.
+
+    Args:
+        related: Remembers the objects that are loaded, so that they are not loaded again for those that refer to them.
+
+    Attributes:
+        created_vlans: The remembered VLANs of the endpoint as (value, pk), after `find`.
+        tags: All tags, as `tags_with_limits` returns them, if `find` has loaded them.
     """
 
-    def __init__(self, endpoint: ProxmoxEndpoint) -> None:
+    def __init__(self, endpoint: ProxmoxEndpoint, related: RelatedObjects | None = None) -> None:
         self.endpoint = endpoint
+        self.related = RelatedObjects() if related is None else related
+        self.created_vlans: list[tuple[Shared, int]] = []
+        self.tags: list[Tag] | None = None
 
     def find(self, wanted: Iterable[Shared]) -> FoundShared:
         """The objects that exist, by one query for each model, and one for the remembered objects."""
@@ -59,12 +72,17 @@ class SharedObjects:
             by_model.setdefault(shared.model, set()).add(shared)
             if shared.model == 'dcim.devicetype':
                 by_model.setdefault('dcim.manufacturer', set()).add(manufacturer_of(shared))
-        remembered = self.remembered(shared for group in by_model.values() for shared in group)
+        remembered = self.remembered((shared for group in by_model.values() for shared in group), with_vlans=True)
         pointers: dict[Shared, Pointer] = {}
         new: dict[Shared, Pointer] = {}
+        loaded: dict[str, Instances] = {}
+        if types := by_model.get('dcim.devicetype'):
+            loaded['dcim.devicetype'] = self.load('dcim.devicetype')
+            if all(first_there(remembered.get(each, ()), loaded['dcim.devicetype']) for each in types):
+                del by_model['dcim.manufacturer']
         # Manufacturers before the device types that are looked up by them.
         for model, group in sorted(by_model.items(), key=lambda entry: entry[0] != 'dcim.manufacturer'):
-            instances = {instance.pk: instance for instance in ordered(shared_model(model).objects.all())}
+            instances = loaded.get(model) or self.load(model)
             known = {shared: pk for shared in group if (pk := first_there(remembered.get(shared, ()), instances))}
             pointers |= {shared: pointer_to(instances[pk]) for shared, pk in known.items()}
             named = find_by_name(group, instances, pointers)
@@ -73,6 +91,20 @@ class SharedObjects:
             found = {shared: pointers[shared] for shared in group & {*pointers}}
             new |= {shared: pointer for shared, pointer in found.items() if own.get(shared) != pointer.pk}
         return FoundShared(pointers, new)
+
+    def load(self, name: str) -> Instances:
+        """All objects of a model by pk, in order of preference. They are remembered for objects that refer to them."""
+        model = shared_model(name)
+        rows = tags_with_limits() if model is Tag else model.objects.all()
+        if model is DeviceType:
+            rows = rows.select_related('manufacturer')
+        instances = {instance.pk: instance for instance in ordered(rows)}
+        self.related.add(instances.values())
+        if model is Tag:
+            self.tags = list(instances.values())
+        elif model is DeviceType:
+            self.related.add(each.manufacturer for each in instances.values())
+        return instances
 
     def create(self, shared: Shared) -> Pointer:
         """
@@ -115,18 +147,26 @@ class SharedObjects:
 
     # Parts of the above
 
-    def remembered(self, wanted: Iterable[Shared]) -> dict[Shared, list[tuple[int, int]]]:
-        """The remembered objects, as (endpoint's pk, object's pk): those of this endpoint first, then the oldest."""
+    def remembered(self, wanted: Iterable[Shared], with_vlans: bool = False) -> dict[Shared, list[tuple[int, int]]]:
+        """
+        The remembered objects, as (endpoint's pk, object's pk): those of this endpoint first, then the oldest.
+
+        Args:
+            with_vlans: Set `created_vlans` as well.
+        """
         wanted = {*wanted}
-        if not wanted:
+        if not wanted and not with_vlans:
             return {}
-        rows = SharedObject.objects.filter(
-            model__in={shared.model for shared in wanted}, name__in={shared.name for shared in wanted}
-        )
+        searched = models.Q(model__in={shared.model for shared in wanted}, name__in={shared.name for shared in wanted})
+        if with_vlans:
+            searched |= models.Q(model=VLAN._meta.label_lower, endpoint=self.endpoint)
         found: dict[Shared, list[tuple[int, int]]] = {}
-        for row in sorted(rows.order_by('pk'), key=lambda row: row.endpoint_id != self.endpoint.pk):
+        rows = SharedObject.objects.filter(searched).order_by('pk')
+        for row in sorted(rows, key=lambda row: row.endpoint_id != self.endpoint.pk):
             value = Shared(row.model, row.name, within=row.within)
             found.setdefault(value, []).append((row.endpoint_id, row.object_id))
+            if with_vlans and row.model == VLAN._meta.label_lower and row.endpoint_id == self.endpoint.pk:
+                self.created_vlans.append((value, row.object_id))
         return {shared: ids for shared, ids in found.items() if shared in wanted}
 
     def own(self, remembered: Mapping[Shared, list[tuple[int, int]]], group: Iterable[Shared]) -> dict[Shared, int]:

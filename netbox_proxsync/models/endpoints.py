@@ -188,7 +188,12 @@ class ProxmoxEndpoint(
     @property
     def valid_token_history(self) -> TokenHistory:
         """What the token could read in earlier runs; empty if the token was changed, saved or not."""
-        return TokenHistory() if self.has_new_token() else TokenHistory.parse(self.token_history)
+        return TokenHistory() if self.has_new_token() else self.known_token_history
+
+    @property
+    def known_token_history(self) -> TokenHistory:
+        """What the token could read in earlier runs, for an endpoint whose token is the stored one."""
+        return TokenHistory.parse(self.token_history)
 
     @alters_data
     def save(self, *args: Any, keep_secrets: bool = False, **kwargs: Any) -> None:

@@ -85,10 +85,14 @@ class CancelWatch:
     Checks once a second, in a thread with its own database connection, whether a run was cancelled.
 
     To be used as a context manager around the work.
+
+    Args:
+        each_second: Called in that thread before each check but the first one.
     """
 
-    def __init__(self, run: SyncRun) -> None:
+    def __init__(self, run: SyncRun, each_second: Callable[[], None] | None = None) -> None:
         self._run_id = run.pk
+        self._each_second = each_second
         self._was_found = False
         self._cancelled = Event()
         self._over = Event()
@@ -133,9 +137,20 @@ class CancelWatch:
             while not self._is_cancelling():
                 if self._over.wait(SECONDS_BETWEEN_CHECKS):
                     return
+                self._report()
             self._tell()
         finally:
             # The connections of this thread.
+            connections.close_all()
+
+    def _report(self) -> None:
+        if self._each_second is None:
+            return
+        try:
+            self._each_second()
+        except Error:
+            # The end of the run records everything.
+            logger.warning(f'The progress of run {self._run_id} could not be recorded', exc_info=True)
             connections.close_all()
 
     def _is_cancelling(self) -> bool:

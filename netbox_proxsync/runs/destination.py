@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from ..branch_merges.decisions import copy_decisions_from_main
 from ..branch_merges.merging import assign_cluster, restore_endpoint_cluster
-from ..ledger.clusters import check_not_shared, remember_cluster
+from ..ledger.clusters import KnownCluster, check_not_shared, clusters_of_others, remember_cluster
 from ..ledger.database import retried
 from ..ledger.former_endpoints import take_over
 from ..models import SyncRun
@@ -35,6 +35,7 @@ class Destination:
         self.run = run
         self.endpoint = run.endpoint
         self.recorder = recorder
+        self.others: list[KnownCluster] = []
 
     def prepare(self, writes: bool) -> None:
         """
@@ -52,14 +53,20 @@ class Destination:
         Raises:
             SharedClusterError: Another endpoint leads to the same Proxmox VE cluster.
         """
-        retried(partial(check_not_shared, self.endpoint, identity, guests), _('reading endpoints'))
+        self.others = retried(partial(clusters_of_others, self.endpoint), _('reading endpoints'))
+        retried(partial(check_not_shared, self.others, identity, guests), _('reading bindings'))
 
     def known_cluster(self) -> ClusterIdentity:
         """The identity of the Proxmox VE cluster that was synced before; an empty one if there was none."""
         return ClusterIdentity.from_json(retried(partial(known_identity, self.endpoint), _('reading the endpoint')))
 
     def take_over_former_endpoints(self, identity: ClusterIdentity, guests: Collection[Guest]) -> None:
-        """Restore the bindings of deleted endpoints that led to the same cluster, and the cluster in NetBox."""
+        """
+        Restore the bindings of deleted endpoints that led to the same cluster, and the cluster in NetBox. To be called
+        after `check_not_shared`.
+        """
+        if not any(other.is_former for other in self.others):
+            return
         if retried(partial(take_over, self.endpoint, identity, guests), _('reading bindings')):
             runs = SyncRun.objects.filter(pk=self.run.pk)
             self.recorder.attempt(partial(assign_cluster, self.endpoint, runs), _('updating the endpoint'))

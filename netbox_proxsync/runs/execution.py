@@ -5,12 +5,16 @@ Data flows in one direction. This module calls the steps in their order and deci
 writes (main or a branch) is the business of `Destination`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from typing import Any, cast
 
+from django.db.models import ForeignKey
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from extras.models import CustomField
 
 from .. import custom_fields
 from ..choices import RunModeChoices, RunStatusChoices
@@ -22,7 +26,7 @@ from ..ledger.database import retried
 from ..ledger.guests import GuestRecorder, GuestStateRecorder
 from ..ledger.proxmox_values import clear_written_values, store_proxmox_values
 from ..ledger.settings import load_settings
-from ..models import ProxmoxGuest, SyncRun
+from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from ..proxmox.http.client import ProxmoxClient
 from ..proxmox.inventory import Guest, Inventory
 from ..proxmox.readers.collector import collect
@@ -31,6 +35,7 @@ from ..sync.cluster_identity import another_cluster, identity_of_cluster
 from ..sync.comparison import compare
 from ..sync.desired import desire
 from ..sync.guest_states import GuestStates, LaterGuestStates, Pending
+from ..sync.kind_names import GUEST
 from ..sync.mapping.nodes import node_key, nodes_read
 from ..sync.settings import Settings
 from ..sync.state import Desired, Existing
@@ -41,7 +46,10 @@ from .endings import Ending
 from .recorder import RunRecorder
 from .stored_plans import PlanNotApplicableError, StoredPlan, check_appliable, why_reading_is_stale
 
-__all__ = ('Execution', 'execute')
+__all__ = ('PLACEMENT', 'Execution', 'execute')
+
+# The objects of NetBox to which most endpoints refer.
+PLACEMENT = ('cluster', 'site')
 
 
 def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Ending:
@@ -70,6 +78,10 @@ class Execution:
         self.recorder = recorder
         self.watch = watch
         self.destination = Destination(run, recorder)
+        if run.branch_id:
+            # A branch may have others, or none.
+            for name in PLACEMENT:
+                forget_related(self.endpoint, name)
 
     def compare_and_apply(self) -> Ending:
         """Read Proxmox VE, make a plan, and apply it, or store it if the run is a preview or the plan is refused."""
@@ -80,21 +92,26 @@ class Execution:
             other_cluster = self.check_cluster(inventory)
         except SharedClusterError as error:
             return Ending(RunStatusChoices.REFUSED, str(error))
-        settings = retried(partial(load_settings, self.endpoint), _('reading rules'))
+        rows = retried(
+            lambda: list(ProxmoxGuest.objects.filter(endpoint=self.endpoint).order_by()), _('reading guests')
+        )
+        settings = retried(partial(load_settings, self.endpoint, rows), _('reading rules'))
+        fields = retried(custom_fields.stored_fields, _('reading custom fields'))
         with self.recorder.phase('plan') as counts:
             desired = self.map(inventory, settings)
-            loaded = self.load(desired, settings)
+            loaded = self.load(desired, settings, fields)
             plan = self.compare(desired, loaded, settings)
             counts['changes'] = len(plan.changes)
         self.recorder.log.open_changes(plan.counts)
-        self.report_notices(plan, inventory, settings)
+        self.report_notices(plan, inventory, settings, fields)
         plan = replace(plan, refusal=other_cluster or plan.refusal)
         standings = GuestStates(inventory, settings, map(Pending, plan.changes), self.run.vmids)
-        guests = GuestRecorder(self.endpoint, standings, self.run.vmids)
+        unchanged = (rows, bound_machines(loaded)) if plan.is_empty else (None, None)
+        guests = GuestRecorder(self.endpoint, standings, self.run.vmids, *unchanged)
         if self.run.mode == RunModeChoices.SYNC and not plan.refusal:
-            return self.apply(plan, guests)
+            return self.apply(plan, guests, loaded)
         # If the endpoint now leads to another cluster, its guests do not belong in this list.
-        return self.store(plan, None if other_cluster else guests)
+        return self.store(plan, None if other_cluster else guests, loaded)
 
     def apply_stored_plan(self, source: SyncRun) -> Ending:
         """
@@ -129,7 +146,7 @@ class Execution:
         ):
             options = options_of(self.endpoint, self.run.vmids)
             try:
-                inventory = collect(client, options, self.recorder.progress, self.endpoint.valid_token_history)
+                inventory = collect(client, options, self.recorder.progress, self.endpoint.known_token_history)
             finally:
                 self.recorder.called(client.calls)
             counts.update(guests=len(inventory.guests), calls=client.calls, warnings=len(inventory.warnings))
@@ -162,9 +179,10 @@ class Execution:
         self.watch.check()
         return desired
 
-    def load(self, desired: Desired, settings: Settings) -> Existing:
+    def load(self, desired: Desired, settings: Settings, fields: Iterable[CustomField] | None = None) -> Existing:
         """What NetBox contains."""
-        loaded = retried(partial(existing.load, self.endpoint, desired, settings), _('reading the objects of NetBox'))
+        load = partial(existing.load, self.endpoint, desired, settings, fields)
+        loaded = retried(load, _('reading the objects of NetBox'))
         self.watch.check()
         return loaded
 
@@ -174,9 +192,11 @@ class Execution:
         self.watch.check()
         return plan
 
-    def report_notices(self, plan: Plan, inventory: Inventory, settings: Settings) -> None:
+    def report_notices(
+        self, plan: Plan, inventory: Inventory, settings: Settings, fields: Iterable[CustomField]
+    ) -> None:
         """Record what this plan leaves out, and why."""
-        for problem in custom_fields.problems():
+        for problem in custom_fields.problems(fields):
             # A field that an administrator has removed stays removed.
             if not problem.is_missing:
                 remedy = problem.remedy or 'Run "proxsync_check --repair".'
@@ -188,21 +208,21 @@ class Execution:
         for notice in plan.notices:
             self.recorder.warn(notice.subject, notice.message, notice.remedy, notice.is_fault)
 
-    def apply(self, plan: Plan, guests: GuestRecorder) -> Ending:
+    def apply(self, plan: Plan, guests: GuestRecorder, loaded: Existing) -> Ending:
         """Write a plan to NetBox and record the guests."""
         self.destination.remember_cluster(self.run)
         if plan.changes:
             self.record(guests)
         application = Application(self.run, self.recorder, self.watch, guests)
         ending = application.apply(plan)
-        self.record(guests, plan)
+        self.record(guests, plan, loaded)
         self.destination.restore_endpoint_cluster()
         # A run that was cancelled when all was written is complete.
         if application.stopped:
             self.watch.check()
         return ending
 
-    def store(self, plan: Plan, guests: GuestRecorder | None) -> Ending:
+    def store(self, plan: Plan, guests: GuestRecorder | None, loaded: Existing) -> Ending:
         """
         Store a plan that is not applied.
 
@@ -211,31 +231,64 @@ class Execution:
         """
         self.recorder.planned(plan)
         if guests is not None:
-            self.record(guests, plan)
+            self.record(guests, plan, loaded)
         if self.run.mode == RunModeChoices.SYNC:
             return Ending(RunStatusChoices.REFUSED, plan.refusal)
         if plan.refusal:
             self.recorder.warn('plan', plan.refusal)
         return Ending(RunStatusChoices.COMPLETED)
 
-    def record(self, guests: GuestRecorder, plan: Plan | None = None) -> None:
+    def record(self, guests: GuestRecorder, plan: Plan | None = None, loaded: Existing | None = None) -> None:
         """
         Record what was read of the guests, and their states.
 
         Args:
             plan: If the run is through with it: Proxmox VE's values of bound objects are stored as well.
+            loaded: What NetBox contained when the plan was made.
         """
         assert self.run.started is not None, 'The run has been started.'
         with self.recorder.phase('record') as counts:
             counts['guests'] = len(guests.standings.guests)
-            self.recorder.attempt(partial(guests.record_all, self.run.started), _('updating the list of guests'))
+            self.recorder.attempt(
+                partial(self.record_guests, guests, self.run.started), _('updating the list of guests')
+            )
             if plan:
-                store = partial(store_proxmox_values, self.endpoint, plan.proxmox_values, guests.standings.open)
+                stored = stored_values(loaded) if loaded and plan.is_empty else None
+                store = partial(store_proxmox_values, self.endpoint, plan.proxmox_values, guests.standings.open, stored)
                 self.recorder.attempt(store, _('updating bindings'))
+
+    def record_guests(self, guests: GuestRecorder, read_at: datetime) -> None:
+        """Record what was read of the guests. The end of the run records the time if nothing differs."""
+        if not guests.record_all(read_at):
+            return
+        if self.run.branch_id or self.run.vmids is not None:
+            guests.set_read(read_at)
+        else:
+            self.endpoint.guests_read = read_at
+            self.recorder.saved_of_endpoint['guests_read'] = read_at
 
     def why_stale(self, source: SyncRun) -> str:
         """Why the guests cannot be judged by the reading of an earlier run; '' if it is the current one."""
         return why_reading_is_stale(source, self.run, self.destination.guests_read())
+
+
+def bound_machines(loaded: Existing) -> dict[str, int | None]:
+    """The virtual machine (pk) of every bound guest, by key; None if a user has deleted it."""
+    there = {record.pointer.pk for record in loaded.records[GUEST]}
+    bound = [each for each in loaded.bindings.values() if each.kind == GUEST and '#' not in each.key]
+    return {each.key: each.pointer.pk if each.pointer.pk in there else None for each in bound}
+
+
+def stored_values(loaded: Existing) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The stored values of Proxmox VE of bound objects, by (kind, key)."""
+    return {identity: bound.proxmox_values for identity, bound in loaded.bindings.items()}
+
+
+def forget_related(endpoint: ProxmoxEndpoint, name: str) -> None:
+    """Forget the loaded object of a foreign key, so that it is loaded again from the active branch."""
+    field = cast('ForeignKey[Any, Any]', ProxmoxEndpoint._meta.get_field(name))
+    if field.is_cached(endpoint):
+        field.delete_cached_value(endpoint)
 
 
 def why_no_guest_listed(run: SyncRun, inventory: Inventory) -> str:

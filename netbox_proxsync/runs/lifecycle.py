@@ -1,9 +1,11 @@
 """The life cycle of runs: one at a time for each endpoint; closed, found dead, pruned."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import django_rq
 from core.choices import JobStatusChoices
@@ -19,7 +21,7 @@ from rq.job import JobStatus
 from ..choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from ..events import announce
 from ..ledger.database import retried
-from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
+from ..models import ProxmoxEndpoint, SyncRun
 from ..models.branch_states import still_needed
 from .log import RunLog
 from .notifications import notify
@@ -54,9 +56,22 @@ def endpoint_lock(endpoint_id: int) -> AbstractContextManager[bool]:
     return lock
 
 
-def close(run: SyncRun, status: str, error: str = '') -> None:
-    """End a run, set the status of its endpoint to that of the last run in main, and send event and notifications."""
-    retried(partial(end, run, status, error), _('recording the run'))
+def close(
+    run: SyncRun,
+    status: str,
+    error: str = '',
+    values: Mapping[str, Any] | None = None,
+    endpoint_values: Mapping[str, Any] | None = None,
+) -> None:
+    """
+    End a run, set the status of its endpoint to that of the last run in main, and send event and notifications.
+
+    Args:
+        values: Further columns of the run.
+        endpoint_values: Further columns of its endpoint.
+    """
+    ended = {**(values or {}), 'status': status, 'error': error, 'phase': ''}
+    retried(partial(end, run, ended, endpoint_values or {}), _('recording the run'))
     announce(run)
     try:
         notify(run)
@@ -65,17 +80,28 @@ def close(run: SyncRun, status: str, error: str = '') -> None:
         logger.exception(f'No user was notified of the end of run {run.pk}')
 
 
-def end(run: SyncRun, status: str, error: str) -> None:
-    """Record the end of a run."""
-    SyncRun.objects.filter(pk=run.pk).update(status=status, error=error, completed=timezone.now(), phase='')
-    endpoint = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id)
+def end(run: SyncRun, values: Mapping[str, Any], endpoint_values: Mapping[str, Any]) -> None:
+    """
+    Record the end of a run.
+
+    Raises:
+        SyncRun.DoesNotExist: The run was deleted.
+    """
+    values = {**values, 'completed': timezone.now()}
+    if not SyncRun.objects.filter(pk=run.pk).update(**values):
+        raise SyncRun.DoesNotExist(_('The run was deleted while it was being carried out.'))
+    for name, value in values.items():
+        setattr(run, name, value)
+    endpoint, status = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id), values['status']
     if run.branch_id:
         # A run in a branch does not change the status of main.
         last = SyncRun.objects.filter(pk__in=endpoint.values('last_run')).first()
         endpoint.update(status=last.status if last else EndpointStatusChoices.NEW)
     else:
-        endpoint.update(status=status, last_run=run.pk)
-    run.refresh_from_db()
+        endpoint.update(status=status, last_run=run.pk, **endpoint_values)
+    if run.total_changes:
+        # Its endpoint may have another cluster now.
+        run.refresh_from_db()
 
 
 def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
@@ -143,14 +169,12 @@ def prune(endpoint: ProxmoxEndpoint) -> None:
     finished = SyncRun.objects.filter(endpoint=endpoint, status__in=RunStatusChoices.FINISHED)
     kept = get_plugin_config('netbox_proxsync', 'runs_to_keep')
     oldest = timezone.now() - timedelta(days=get_plugin_config('netbox_proxsync', 'run_retention_days'))
-    newest = list(finished.order_by('-created').values_list('pk', flat=True)[:kept])
+    rows = list(finished.order_by('-created').values_list('pk', 'created'))
+    newest = [pk for pk, _created in rows[:kept]]
+    if len(rows) == len(newest) and all(created >= oldest for _pk, created in rows):
+        return
     # The last run is displayed with the endpoint, so it is not deleted.
     endpoint.refresh_from_db(fields=['last_run'])
     old = finished.filter(~Q(pk__in=newest) | Q(created__lt=oldest)).exclude(pk=endpoint.last_run_id)
     old = old.exclude(~Q(mode=RunModeChoices.PREVIEW), branch_id__in=still_needed(endpoint))
-    # Without signals, which nothing receives: one statement instead of one for each row.
-    changes = SyncChange.objects.filter(run__in=list(old))
-    changes._raw_delete(changes.db)
-    planned = PlannedBinding.objects.filter(run__in=list(old)).order_by()
-    planned._raw_delete(planned.db)
     old.delete()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import batched
+from threading import Lock
 from time import monotonic
 from typing import Any
 
@@ -28,7 +29,6 @@ from .stored_plans import StoredPlan
 __all__ = ('RunRecorder',)
 
 
-SECONDS_BETWEEN_SAVES = 1
 LABEL_LENGTH = 200
 ROWS_AT_ONCE = 1000
 
@@ -37,11 +37,16 @@ class RunRecorder:
     """
     Updates the row of a run while it is carried out, writes the rows of its changes, and logs its phases.
 
+    What is saved is written by `flush`, which the thread that watches for cancellation calls once a second, and at the
+    end of the run, with its status. So the number of statements does not depend on what the run does.
+
     Args:
         log: None: only the log of the worker is written.
 
     Attributes:
         position: The number of changes that are recorded, which is the position of the next one.
+        saved: The columns of the run that were saved since it has started.
+        saved_of_endpoint: The columns of the endpoint that the end of the run writes.
     """
 
     def __init__(self, run: SyncRun, log: RunLog | None = None) -> None:
@@ -49,14 +54,25 @@ class RunRecorder:
         self.log = log or RunLog(run)
         self.position = 0
         self.changes = 0
-        self.saved_at = 0.0
+        self.saved: dict[str, Any] = {}
+        self.saved_of_endpoint: dict[str, Any] = {}
+        self._unwritten: dict[str, Any] = {}
+        self._lock = Lock()
 
     def save(self, **values: Any) -> None:
-        """Update columns of the run."""
+        """Set columns of the run. They are written later."""
         for name, value in values.items():
             setattr(self.run, name, value)
-        retried(lambda: SyncRun.objects.filter(pk=self.run.pk).update(**values), _('recording the run'))
-        self.saved_at = monotonic()
+        with self._lock:
+            self.saved |= values
+            self._unwritten |= values
+
+    def flush(self) -> None:
+        """Write the columns that were saved since the last call."""
+        with self._lock:
+            values, self._unwritten = self._unwritten, {}
+        if values:
+            SyncRun.objects.filter(pk=self.run.pk).update(**values)
 
     def start(self) -> bool:
         """Mark a queued run as running; False if it is not queued any more, because it was cancelled."""
@@ -89,9 +105,8 @@ class RunRecorder:
             self.save(timings={**self.run.timings, name: round(earlier + monotonic() - started, 3)})
 
     def progress(self, done: int, total: int) -> None:
-        """Record how much of the present phase is done, at most once a second."""
-        if monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES:
-            self.save(phase=f'{self.run.phase.partition(" ")[0]} {done}/{total}')
+        """Record how much of the present phase is done."""
+        self.save(phase=f'{self.run.phase.partition(" ")[0]} {done}/{total}')
 
     def called(self, calls: int) -> None:
         """Record the number of API calls."""
@@ -120,7 +135,7 @@ class RunRecorder:
     def remember(self, token_view: TokenView) -> None:
         """What the token can see, unless the endpoint has another token now."""
         endpoint = self.run.endpoint
-        history = endpoint.valid_token_history.updated_with(token_view, timezone.localdate().isoformat()).data
+        history = endpoint.known_token_history.updated_with(token_view, timezone.localdate().isoformat()).data
         if history != endpoint.token_history and not endpoint.has_new_token():
             self.update_endpoint(token_history=history)
 

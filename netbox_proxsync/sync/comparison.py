@@ -1,7 +1,7 @@
 """Compares what NetBox should contain with what it contains: Desired + Existing -> Plan."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .changes import Action, Change, FieldChange, Plan
@@ -19,6 +19,9 @@ from .state import Desired, Existing, Item, Record
 from .values import Pointer, Ref, Shared, Value
 
 __all__ = ('compare',)
+
+# The models of managed objects.
+MANAGED = frozenset(kind.model for kind in KINDS.values())
 
 
 def compare(desired: Desired, existing: Existing, settings: Settings, now: datetime) -> Plan:
@@ -76,6 +79,13 @@ class Resolver:
 
     existing: Existing
     matches: Matches
+    _owned: dict[tuple[str, bool], tuple[tuple[Field, Owner], ...]] = field(default_factory=dict)
+
+    def owned(self, kind: Kind, settings: Settings, is_made: bool) -> tuple[tuple[Field, Owner], ...]:
+        """As the function `owned`, computed once."""
+        if (kind.name, is_made) not in self._owned:
+            self._owned[kind.name, is_made] = tuple(owned(kind, self.existing, settings, is_made))
+        return self._owned[kind.name, is_made]
 
     def resolve(self, value: Value) -> Value:
         """The value, with references replaced by pointers where the objects exist."""
@@ -102,7 +112,7 @@ def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Se
     kind = KINDS[item.kind]
     wants = {
         (spec, owner): resolver.resolve(item.values[spec.name])
-        for spec, owner in owned(kind, existing, settings, is_made=record is None)
+        for spec, owner in resolver.owned(kind, settings, is_made=record is None)
         if spec.name in item.values and resolver.is_expected(item.values[spec.name])
     }
     last = remembered(entry, existing)
@@ -200,11 +210,10 @@ def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
     """
     bound = entry.bound or (existing.bound_to.get(entry.record.pointer) if entry.record else None)
     last = bound.last if bound else {}
-    kept = {kind.model for kind in KINDS.values()}
     return {
         name: value
         for name, value in last.items()
-        if not (isinstance(value, Pointer) and value.model in kept and value not in existing.by_pointer)
+        if not (isinstance(value, Pointer) and value.model in MANAGED and value not in existing.by_pointer)
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 from ..proxmox.inventory import Notice
 from .custom_field_rules import Demand, ValueLimits
@@ -184,6 +184,8 @@ class Bound:
         created_by_sync: Whether the sync created the object.
         missing_since: When the object was retired; None if it is not retired.
         unmanaged: A user has detached the object: it is neither changed nor created again.
+        proxmox_values: The stored values of Proxmox VE that differ from the written ones, as JSON. They are only
+            displayed.
     """
 
     pk: int
@@ -195,6 +197,7 @@ class Bound:
     created_by_sync: bool
     missing_since: datetime | None
     unmanaged: bool = False
+    proxmox_values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

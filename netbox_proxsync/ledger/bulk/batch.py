@@ -26,7 +26,7 @@ from ..fields import is_set, pointer_to, write
 from ..netbox_models import model_named
 from ..objects import ObjectWriter
 from ..related_objects import RelatedObjects, keep_prefetched
-from ..requirements import load_tag_limits
+from ..requirements import limits_of_tags, tags_with_limits
 from ..results import Result
 from .change_log import ChangeLog
 from .checks import Checks
@@ -202,7 +202,7 @@ class Batch:
 
     def _add_sets(self, model: type[NetBoxModel], drafts: Sequence[Draft]) -> None:
         """Add the tags and VLANs of new objects, and put them where NetBox looks for them before it queries."""
-        limits = load_tag_limits() if any(draft.sets[TAGS] for draft in drafts) else {}
+        limits = limits_of_tags(tags_with_limits()) if any(draft.sets[TAGS] for draft in drafts) else {}
         label, object_type = model._meta.label_lower, ContentType.objects.get_for_model(model)
         self._exclude(
             drafts,
