@@ -39,6 +39,9 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 LOCK_CLASS = 0x70727873
 # The job of a run is enqueued shortly after the run is committed.
 QUEUE_GRACE = timedelta(minutes=1)
+# Of the quick runs of an endpoint, which may be as frequent as one per minute: those with changes, and those without.
+QUICK_RUNS_KEPT = 20
+UNCHANGED_QUICK_RUNS_KEPT = 1
 # From the creation of a job until its end, for jobs that take seconds.
 JOB_GRACE = timedelta(minutes=10)
 WAITING_IN_QUEUE = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
@@ -69,9 +72,11 @@ def end(run: SyncRun, status: str, error: str) -> None:
     """Record the end of a run."""
     SyncRun.objects.filter(pk=run.pk).update(status=status, error=error, completed=timezone.now(), phase='')
     endpoint = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id)
-    if run.branch_id:
-        # A run in a branch does not change the status of main.
-        last = SyncRun.objects.filter(pk__in=endpoint.values('last_run')).first()
+    is_quiet = run.mode == RunModeChoices.QUICK and status in (RunStatusChoices.COMPLETED, RunStatusChoices.CANCELLED)
+    last = SyncRun.objects.filter(pk__in=endpoint.values('last_run')).first() if run.branch_id or is_quiet else None
+    if run.branch_id or (last and last.mode != RunModeChoices.QUICK):
+        # A run in a branch does not change the status of main, and a quick run without problems not that of the last
+        # full run.
         endpoint.update(status=last.status if last else EndpointStatusChoices.NEW)
     else:
         endpoint.update(status=status, last_run=run.pk)
@@ -136,14 +141,22 @@ def end_dead_jobs(jobs: QuerySet[Job]) -> None:
 
 def prune(endpoint: ProxmoxEndpoint) -> None:
     """
-    Delete the runs of an endpoint that exceed the number or the age in the settings of the plugin.
+    Delete the runs of an endpoint that exceed the number or the age in the settings of the plugin. Of quick runs, only
+    the last few are retained.
 
     Runs that have written into a branch that still exists are not deleted: a merge or a revert of it needs them.
     """
     finished = SyncRun.objects.filter(endpoint=endpoint, status__in=RunStatusChoices.FINISHED)
     kept = get_plugin_config('netbox_proxsync', 'runs_to_keep')
     oldest = timezone.now() - timedelta(days=get_plugin_config('netbox_proxsync', 'run_retention_days'))
-    newest = list(finished.order_by('-created').values_list('pk', flat=True)[:kept])
+    is_quick = Q(mode=RunModeChoices.QUICK)
+    unchanged = Q(status=RunStatusChoices.COMPLETED, counts={})
+    groups = (
+        (~is_quick, kept),
+        (is_quick & ~unchanged, min(kept, QUICK_RUNS_KEPT)),
+        (is_quick & unchanged, UNCHANGED_QUICK_RUNS_KEPT),
+    )
+    newest = [pk for group, number in groups for pk in newest_of(finished.filter(group), number)]
     # The last run is displayed with the endpoint, so it is not deleted.
     endpoint.refresh_from_db(fields=['last_run'])
     old = finished.filter(~Q(pk__in=newest) | Q(created__lt=oldest)).exclude(pk=endpoint.last_run_id)
@@ -154,3 +167,8 @@ def prune(endpoint: ProxmoxEndpoint) -> None:
     planned = PlannedBinding.objects.filter(run__in=list(old)).order_by()
     planned._raw_delete(planned.db)
     old.delete()
+
+
+def newest_of(runs: QuerySet[SyncRun], number: int) -> list[int]:
+    """The newest runs (pk)."""
+    return list(runs.order_by('-created').values_list('pk', flat=True)[:number])
