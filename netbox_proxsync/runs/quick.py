@@ -160,8 +160,7 @@ class QuickExecution(Execution):
     def compare(self, desired: Desired, loaded: Existing, settings: Settings) -> Plan:
         """What has to change; without guests that replace another one, which the next full run retires."""
         plan = super().compare(desired, loaded, settings)
-        replaced = {unit.partition('#')[0] for _key, unit in plan.rekeyed.values() if '#' in unit}
-        replaced |= {change.unit.partition('#')[0] for change in plan.changes if takes_guest_away(change)}
+        replaced = {change.unit.partition('#')[0] for change in plan.changes if takes_guest_away(change)}
         guests = [guest for guest in self.inventory.guests if guest.key in replaced]
         if not guests:
             return plan

@@ -7,6 +7,7 @@ import io
 import json
 from datetime import timedelta
 
+import django_rq
 import pytest
 from core.models import Job, ObjectChange
 from django.core.management import CommandError, call_command
@@ -25,7 +26,8 @@ from tests.scenarios.rounds import content
 
 from ..cases import make_run
 from ..ledger.test_guests import guest_of
-from ..scenarios.test_sync import SMALL, running_vm, vm_of, vmids, written
+from ..scenarios.test_sync import SMALL, back, running_vm, vm_of, vmids, written
+from ..scenarios.test_sync import gone as take_away
 
 pytestmark = pytest.mark.django_db
 
@@ -71,7 +73,7 @@ def test_the_numbers_of_calls_and_statements_do_not_depend_on_the_number_of_gues
         assert sync(endpoint).status == 'completed'
         endpoint.refresh_from_db()
         before = ProxmoxEndpoint.objects.values().get(pk=endpoint.pk), list(endpoint.guests.order_by('pk').values())
-        pve.clear()
+        pve.clear_log()
         with CaptureQueriesContext(connection) as queries:
             job = QuickJob.enqueue(instance=endpoint, immediate=True)
         assert job.status == 'completed'
@@ -104,13 +106,13 @@ def test_only_guests_whose_row_has_changed_are_read_and_nothing_is_missing(pve, 
     pve.set_tags(tagged, 'new-tag')
     pve.migrate(moved, next(node for node in pve.cluster.nodes if node != pve.cluster.guest(moved).node))
     pve.stop(stopped)
-    pve.delete(gone)
+    deleted = take_away(pve, gone)
     # Not in the list, so they are left to the next full run.
     pve.set_config(untouched, description='Edited')
     new = pve.create(vmid=990, name='new', node='pve1')
     gone_vm = VirtualMachine.objects.filter(pk=vm_of(endpoint, gone).pk).values().get()
     gone_row = ProxmoxGuest.objects.filter(vmid=gone).values().get()
-    pve.clear()
+    pve.clear_log()
     run = quick(endpoint)
     assert (run.mode, run.vmids) == ('quick', sorted([renamed, tagged, moved, stopped, new]))
     assert read(pve) == set(run.vmids)
@@ -127,12 +129,13 @@ def test_only_guests_whose_row_has_changed_are_read_and_nothing_is_missing(pve, 
     assert vm_of(endpoint, gone).status == 'decommissioning'
     assert quick(endpoint) is None
     # A guest that returns, a lock, and another size.
-    pve.create(vmid=gone, name='returned', node='pve1')
+    back(pve, deleted)
     pve.set_lock(renamed, 'backup')
     pve.set_config(tagged, memory=4096)
     run = quick(endpoint)
     assert set(run.vmids) == {gone, renamed, tagged}
     assert guest_of(endpoint, renamed).lock == 'backup'
+    assert vm_of(endpoint, gone).status != 'decommissioning'
 
 
 def test_a_guest_that_replaces_another_one_is_left_to_the_full_run(pve, endpoint, sync):
@@ -245,25 +248,19 @@ def test_what_was_only_previewed_is_not_synchronized_by_it(pve, endpoint, sync):
         SyncJob.enqueue_plan(preview, None)
 
 
-def test_another_cluster_and_a_plan_that_waits_for_approval_stop_it(pve, standin, endpoint, sync):
+def test_another_cluster_and_a_plan_that_waits_for_approval_stop_it(standin, endpoint, sync):
     sync(endpoint)
-    for vmid in vmids(pve, 'qemu'):
-        pve.delete(vmid)
-    ProxmoxEndpoint.objects.update(change_limit=0)
-    assert sync(endpoint).status == 'refused'
-    pve.clear()
-    assert why_not(endpoint) == 'The last run requires approval.'
-    assert not pve.log
-    ProxmoxEndpoint.objects.update(status='completed')
-    other = standin(**SMALL, name='other', node_names=('x1', 'x2'))
-    ProxmoxEndpoint.objects.update(
-        hosts=[f'{other.host}:{other.port}'], fingerprint=other.fingerprint, token_id=other.token_id
-    )
+    other = standin('pve-8.4.21-solo')
     endpoint.refresh_from_db()
-    endpoint.token_secret = other.token_secret
-    endpoint.save(keep_secrets=True)
+    endpoint.hosts, endpoint.fingerprint = [f'{other.host}:{other.port}'], other.fingerprint
+    endpoint.token_id, endpoint.token_secret = other.token_id, other.token_secret
+    endpoint.save()
     assert 'leads to another Proxmox VE cluster' in why_not(endpoint)
-    assert endpoint.runs.count() == 2
+    assert endpoint.runs.count() == 1
+    assert sync(endpoint).status == 'refused'
+    other.clear_log()
+    assert why_not(endpoint) == 'The last run requires approval.'
+    assert not other.log
 
 
 def test_the_status_of_the_last_full_run_stays_and_few_quick_runs_are_kept(pve, endpoint, sync, settings):
@@ -284,7 +281,7 @@ def test_the_status_of_the_last_full_run_stays_and_few_quick_runs_are_kept(pve, 
     assert endpoint.runs.filter(pk=full.pk).exists()
 
 
-def test_a_list_that_cannot_be_read_is_logged_and_nobody_is_notified(pve, endpoint, sync, client):
+def test_a_list_that_cannot_be_read_is_logged_and_of_runs_that_fail_alike_the_first_is_reported(pve, endpoint, sync):
     sync(endpoint)
     user = User.objects.create_superuser('admin')
     Subscription.objects.create(user=user, object=endpoint)
@@ -295,6 +292,21 @@ def test_a_list_that_cannot_be_read_is_logged_and_nobody_is_notified(pve, endpoi
     assert endpoint.runs.count() == 1
     assert not Notification.objects.exists()
     assert ObjectChange.objects.count() == logged
+    pve.heal()
+    vmid = running_vm(pve)
+    pve.rename(vmid, 'renamed')
+    for _time in range(2):
+        pve.before('/cluster/resources', lambda: pve.fail('/version', status=500))
+        endpoint.refresh_from_db()
+        assert quick_run(endpoint, immediate=True)[1].status == 'failed'
+        pve.heal()
+    assert Notification.objects.count() == 1
+    endpoint.refresh_from_db()
+    assert endpoint.status == 'failed'
+    # It has synchronized nothing, so the next one reads the guest again.
+    assert quick(endpoint).vmids == [vmid]
+    endpoint.refresh_from_db()
+    assert endpoint.status == 'completed'
 
 
 class TestCommand:
@@ -320,77 +332,91 @@ class TestCommand:
 
 
 class TestSchedule:
+    @pytest.fixture(autouse=True)
+    def queue(self):
+        queue = django_rq.get_queue('default')
+        queue.empty()
+        yield queue
+        queue.empty()
+
     @pytest.fixture
     def endpoint(self, pve, make_endpoint, sync):
         endpoint = make_endpoint(pve, sync_interval=60, quick_interval=5)
         assert sync(endpoint).status == 'completed'
         return endpoint
 
-    def tick(self) -> list[str]:
-        return [entry['message'] for entry in ScheduleJob.enqueue(immediate=True).log_entries]
+    @pytest.fixture
+    def tick(self, django_capture_on_commit_callbacks):
+        """Runs the system job, and returns what it has logged."""
 
-    def due(self, endpoint, **slots):
-        self.tick()
+        def run() -> list[str]:
+            with django_capture_on_commit_callbacks(execute=True):
+                return [entry['message'] for entry in ScheduleJob.enqueue(immediate=True).log_entries]
+
+        return run
+
+    def due(self, tick, **slots):
+        tick()
         ProxmoxEndpoint.objects.update(**{name: timezone.now() - timedelta(seconds=ago) for name, ago in slots.items()})
 
     def jobs(self) -> int:
         return QuickJob.get_jobs().exclude(status='completed').count()
 
-    def test_it_starts_alone_if_no_sync_is_due(self, pve, endpoint):
-        self.due(endpoint, next_quick=1)
-        assert self.tick() == []
+    def test_it_starts_alone_if_no_sync_is_due(self, pve, endpoint, tick):
+        self.due(tick, next_quick=1)
+        assert tick() == []
         endpoint.refresh_from_db()
         assert timezone.now() < endpoint.next_quick <= timezone.now() + timedelta(minutes=5)
         job = QuickJob.get_jobs().get()
         # One at a time, even if the workers are busy.
         ProxmoxEndpoint.objects.update(next_quick=timezone.now())
-        self.tick()
+        tick()
         assert QuickJob.get_jobs().get() == job
         pve.rename(running_vm(pve), 'renamed')
         QuickJob.handle(job)
         run = endpoint.runs.get(status='queued')
         assert (run.mode, run.user) == ('quick', None)
         # A sync waits for it, instead of losing its slot.
-        self.due(endpoint, next_sync=1)
+        self.due(tick, next_sync=1)
         slot = ProxmoxEndpoint.objects.get().next_sync
-        self.tick()
+        tick()
         assert ProxmoxEndpoint.objects.get().next_sync == slot
         SyncJob.handle(run.job, run_id=run.pk)
-        self.tick()
+        tick()
         assert endpoint.runs.get(status='queued').mode == 'sync'
 
-    def test_a_sync_that_is_due_wins(self, endpoint):
-        self.due(endpoint, next_quick=1, next_sync=1)
-        self.tick()
+    def test_a_sync_that_is_due_wins(self, endpoint, tick):
+        self.due(tick, next_quick=1, next_sync=1)
+        tick()
         assert endpoint.runs.get(status='queued').mode == 'sync'
         assert self.jobs() == 0
         endpoint.refresh_from_db()
         assert endpoint.next_quick > timezone.now()
 
-    def test_a_missed_slot_is_not_reported(self, endpoint):
-        self.due(endpoint, next_quick=3600)
-        assert self.tick() == []
+    def test_a_missed_slot_is_not_reported(self, endpoint, tick):
+        self.due(tick, next_quick=3600)
+        assert tick() == []
         assert self.jobs() == 0
 
-    def test_a_disabled_endpoint_has_none_and_another_interval_begins_with_its_next_slot(self, endpoint):
-        self.due(endpoint, next_quick=1)
+    def test_a_disabled_endpoint_has_none_and_another_interval_begins_with_its_next_slot(self, endpoint, tick):
+        self.due(tick, next_quick=1)
         endpoint.refresh_from_db()
         endpoint.quick_interval = 10
         endpoint.save()
         assert ProxmoxEndpoint.objects.get().next_quick is None
         endpoint.enabled = False
         endpoint.save()
-        self.due(endpoint, next_quick=1)
-        assert self.tick() == []
+        self.due(tick, next_quick=1)
+        assert tick() == []
         assert self.jobs() == 0
         job = QuickJob.enqueue(instance=endpoint, immediate=True)
         assert job.log_entries[0]['message'] == 'The endpoint is disabled.'
 
-    def test_finished_jobs_are_deleted(self, endpoint):
+    def test_finished_jobs_are_deleted(self, endpoint, tick):
         for _number in range(65):
             Job.objects.create(
                 name=QuickJob.name, status='completed', job_id=f'0d0e1a5c-53c5-4a55-a1a6-{_number:012}',
                 object=endpoint, queue_name='default',
             )  # fmt: skip
-        self.tick()
+        tick()
         assert QuickJob.get_jobs().count() == 60

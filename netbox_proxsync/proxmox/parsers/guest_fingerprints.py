@@ -22,7 +22,7 @@ def fingerprint_of(row: Mapping[str, Any]) -> str:
         return ''
     values = [row.get(name) for name in COMPARED]
     # Versions of Proxmox VE return 0, '' or nothing for false.
-    values.append(row.get('template') or 0)
+    values.append(row.get('template') in (1, '1', True))
     # Of a running container, it is the measured size of its root file system.
     values.append(row.get('maxdisk') if row.get('type') == 'qemu' else None)
     text = '\0'.join('' if value is None else str(value) for value in values)
