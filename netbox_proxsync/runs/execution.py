@@ -44,9 +44,7 @@ from .stored_plans import PlanNotApplicableError, StoredPlan, check_appliable, w
 __all__ = ('Execution', 'execute')
 
 
-def execute(
-    run: SyncRun, recorder: RunRecorder, watch: CancelWatch, steps: 'type[Execution] | None' = None
-) -> Ending:
+def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, steps: 'type[Execution] | None' = None) -> Ending:
     """
     Carry out a run.
 

@@ -4,9 +4,9 @@ A sync interval makes NetBox connect and write by itself, so setting one takes t
 The harm: who may add or change endpoints, and no more, lets NetBox connect to any host and write as `proxsync`.
 
 Tried of this class: a new endpoint and a changed one; the form, REST one and many, bulk edit, import with and without
-an ID; the quick interval; another interval than the stored one; an endpoint that is enabled again; permissions with constraints, on what
-the endpoint was and on what it becomes; a clone; other hosts for a scheduled endpoint. Ending the schedule requires no
-permission to sync, nor does any other change.
+an ID; the quick interval; another interval than the stored one; an endpoint that is enabled again; permissions with
+constraints, on what the endpoint was and on what it becomes; a clone; other hosts for a scheduled endpoint. Ending the
+schedule requires no permission to sync, nor does any other change.
 """
 
 import json

@@ -162,7 +162,12 @@ class Command(BaseCommand):
     def start_quick_run(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun | None:
         found, run = quick_run(endpoint, immediate=True)
         if run is None and options['json']:
-            result = {'mode': RunModeChoices.QUICK, 'guests': found.guests, 'calls': found.calls, 'reason': found.reason}
+            result = {
+                'mode': RunModeChoices.QUICK,
+                'guests': found.guests,
+                'calls': found.calls,
+                'reason': found.reason,
+            }
             self.stdout.write(json.dumps({'endpoint': endpoint.name, 'run': None, 'result': result}))
         elif run is None:
             why = found.reason or f'none of {counted(found.guests, "guest")} has changed'

@@ -6,8 +6,8 @@ from typing import Any
 
 __all__ = ('fingerprint_of',)
 
-# The stable values of a row that lead to values in NetBox. Not among them: measurements (cpu, mem, uptime, ...), and the
-# pool and the HA state, which disappear from all rows at once if the token loses a privilege.
+# The stable values of a row that lead to values in NetBox. Measurements (cpu, mem, uptime, ...) are not among them. Nor
+# are the pool and the HA state, which disappear from all rows at once if the token loses a privilege.
 COMPARED = ('type', 'vmid', 'node', 'status', 'name', 'lock', 'tags', 'maxcpu', 'maxmem')
 # Rows whose node does not report the status of its guests lack them.
 REPORTED = ('name', 'maxcpu', 'maxmem')
