@@ -172,12 +172,22 @@ class RunModeChoices(ChoiceSet):
     PREVIEW = 'preview'
     SYNC = 'sync'
     APPLY = 'apply'
+    QUICK = 'quick'
 
     CHOICES = [
         Choice(PREVIEW, _('Preview'), color='blue'),
         Choice(SYNC, _('Sync'), color='green'),
+        Choice(
+            QUICK,
+            _('Quick run'),
+            color='cyan',
+            description=_('Synchronizes the guests whose entry in the list of guests has changed'),
+        ),
         Choice(APPLY, _('Apply'), color='teal', description=_('Carries out the stored plan of an earlier run')),
     ]
+
+    # They make a plan and apply it.
+    SYNCING = (SYNC, QUICK)
 
 
 class RunStatusChoices(ChoiceSet):

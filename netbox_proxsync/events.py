@@ -38,8 +38,12 @@ def register() -> None:
 
 
 def announce(run: SyncRun) -> None:
-    """Send the event of the end of a run after the transaction commits; none for previews, which change nothing."""
-    if run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.CANCELLED:
+    """
+    Send the event of the end of a run after the transaction commits; none for previews, which change nothing, and quick
+    runs without changes.
+    """
+    changed_nothing = run.mode == RunModeChoices.QUICK and run.status == RunStatusChoices.COMPLETED and not run.counts
+    if run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.CANCELLED and not changed_nothing:
         transaction.on_commit(lambda: send(run))
 
 

@@ -88,6 +88,7 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
     sync_interval = by_choice(JobIntervalChoices)
     object_events = by_choice(ObjectEventsChoices)
     next_sync = MultiValueDateTimeFilter()
+    next_quick = MultiValueDateTimeFilter()
     # Matches a part of any host.
     hosts = MultiValueArrayFilter(lookup_expr='icontains')
     cluster_id = by_id(Cluster.objects.all(), _('Cluster (ID)'))
@@ -142,7 +143,7 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
         fields = (
             'id', 'name', 'enabled', 'token_id', 'fingerprint', 'timeout', 'concurrency', 'ssh_user', 'ssh_port',
             'ssh_host_keys', *(setting.name for setting in SWITCHES), 'grace_days', 'missing_address_reads',
-            'address_limit', 'change_limit', 'pve_version', 'description',
+            'address_limit', 'change_limit', 'quick_interval', 'pve_version', 'description',
         )  # fmt: skip
 
     def search(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:

@@ -1,4 +1,4 @@
-"""The background jobs: one run of one endpoint, and the schedule."""
+"""The background jobs: one run of one endpoint, the look for changed guests before a quick run, and the schedule."""
 
 import logging
 from collections.abc import Collection
@@ -24,7 +24,7 @@ from rq.timeouts import JobTimeoutException
 from . import branching
 from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
 from .crypto import SecretError
-from .endpoints.schedule import start_due
+from .endpoints.schedule import start_due, start_due_quick_runs
 from .ledger.database import DatabaseBusyError, explain, reconnect, retried
 from .ledger.query_cache import query_cached, query_uncached
 from .models import ProxmoxEndpoint, SyncRun
@@ -36,17 +36,18 @@ from .runs.execution import PLACEMENT, execute
 from .runs.lifecycle import close, end_dead_jobs, end_leftover_jobs, endpoint_lock, find_dead, prune
 from .runs.log import RunLog, numbers
 from .runs.maintenance import InMaintenanceError, refuse_in_maintenance
+from .runs.quick import Changed, QuickExecution, find_changed
 from .runs.recorder import RunRecorder
 from .runs.stored_plans import PlanNotApplicableError, check_appliable, check_visible
 
 if TYPE_CHECKING:
     from users.models import User
 
-__all__ = ('AlreadyRunningError', 'EndpointDeletedError', 'ScheduleJob', 'SyncJob')
+__all__ = ('AlreadyRunningError', 'EndpointDeletedError', 'QuickJob', 'ScheduleJob', 'SyncJob', 'quick_run')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
-# Finished jobs of the schedule, by status: those of the last hour.
+# Finished jobs of the schedule and of quick runs, by status: those of the last hour.
 JOBS_KEPT = 60
 # What every run needs, loaded with its row.
 WITH_RUN = ('user', 'applies', 'endpoint', *(f'endpoint__{name}' for name in PLACEMENT))
@@ -73,7 +74,20 @@ def sorted_vmids(vmids: Collection[int] | None) -> list[int] | None:
     return None if vmids is None else sorted(set(vmids))
 
 
-class SyncJob(JobRunner):
+class EndpointJob(JobRunner):
+    """A job about one endpoint."""
+
+    @classmethod
+    def handle(cls, job: Job, *args: Any, **kwargs: Any) -> None:
+        """As NetBox does; the job of an endpoint that was deleted meanwhile is deleted as well."""
+        with query_cached():
+            super().handle(job, *args, **kwargs)
+        if not ProxmoxEndpoint.objects.filter(pk=job.object_id).exists():
+            # The row was deleted with the endpoint, and ending the job has inserted it again.
+            Job.objects.filter(pk=job.pk).delete()
+
+
+class SyncJob(EndpointJob):
     """One preview or sync of one endpoint."""
 
     # None: the run has not been started.
@@ -178,15 +192,6 @@ class SyncJob(JobRunner):
         if run := endpoint.runs.active().first():
             raise AlreadyRunningError(run)
 
-    @classmethod
-    def handle(cls, job: Job, *args: Any, **kwargs: Any) -> None:
-        """As NetBox does; the job of an endpoint that was deleted meanwhile is deleted as well."""
-        with query_cached():
-            super().handle(job, *args, **kwargs)
-        if not ProxmoxEndpoint.objects.filter(pk=job.object_id).exists():
-            # The row was deleted with the endpoint, and ending the job has inserted it again.
-            Job.objects.filter(pk=job.pk).delete()
-
     def run(self, run_id: int, **kwargs: Any) -> None:
         """Carry out a run, unless it was cancelled, its endpoint is disabled, or NetBox is in maintenance mode."""
         runs = SyncRun.objects.select_related(*WITH_RUN).filter(pk=run_id)
@@ -231,7 +236,8 @@ class SyncJob(JobRunner):
 
         try:
             with query_uncached(), CancelWatch(run, recorder.flush) as watch, branching.within(run.branch_id):
-                ending = execute(run, recorder, watch)
+                steps = QuickExecution if run.mode == RunModeChoices.QUICK else None
+                ending = execute(run, recorder, watch, steps)
         except CancelledError:
             if not SyncRun.objects.filter(pk=run.pk).exists():
                 self.fail(_('The run was deleted while it was being carried out.'))
@@ -306,9 +312,73 @@ class SyncJob(JobRunner):
         raise JobFailed(message)
 
 
+def quick_run(endpoint: ProxmoxEndpoint, immediate: bool = False) -> tuple[Changed, SyncRun | None]:
+    """
+    Look at the list of guests of an endpoint, and enqueue a run for the guests whose entry has changed.
+
+    Args:
+        immediate: Carry out the run now, in this process, instead.
+
+    Returns:
+        What was found, and the run; None: there is nothing to synchronize.
+
+    Raises:
+        AlreadyRunningError: The endpoint has a run that is queued or running.
+        EndpointDeletedError: The endpoint was deleted.
+        InMaintenanceError: NetBox is in maintenance mode.
+        ProxmoxError, SecretError: The list could not be read.
+    """
+    refuse_in_maintenance()
+    SyncJob.refuse_second(endpoint)
+    found = find_changed(endpoint)
+    if not found.vmids:
+        return found, None
+    return found, SyncJob.enqueue_run(
+        endpoint, user=None, mode=RunModeChoices.QUICK, immediate=immediate, vmids=found.vmids
+    )
+
+
+class QuickJob(EndpointJob):
+    """
+    Looks at the list of guests of one endpoint. Only if guests have changed, a run is created: most looks find nothing,
+    and users who start a sync meanwhile do not have to wait.
+    """
+
+    class Meta:
+        name = 'Proxmox quick run'
+
+    @classmethod
+    def enqueue_look(cls, endpoint: ProxmoxEndpoint) -> Job | None:
+        """Enqueue the job, unless that of the previous slot has not ended yet, because all workers are busy."""
+        if cls.get_jobs(endpoint).exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES).exists():
+            return None
+        job: Job = cls.enqueue(instance=endpoint, notifications=JobNotificationChoices.NOTIFICATION_NEVER)
+        return job
+
+    def run(self, **kwargs: Any) -> None:
+        """Look at the list. Problems are logged only: the next sync reports them."""
+        endpoint = ProxmoxEndpoint.objects.filter(pk=self.job.object_id, enabled=True).first()
+        if endpoint is None:
+            self.logger.info(_('The endpoint is disabled.'))
+            return
+        try:
+            found, run = quick_run(endpoint)
+        except (AlreadyRunningError, EndpointDeletedError, InMaintenanceError) as error:
+            self.logger.info(str(error))
+        except (ProxmoxError, SecretError) as error:
+            self.logger.warning(str(error))
+        else:
+            self.logger.info(found.reason or f'Changed guests: {len(found.vmids)} of {found.guests}')
+            if run is not None:
+                self.logger.info(f'Run {run.pk} is queued')
+
+
 @system_job(interval=JobIntervalChoices.INTERVAL_MINUTELY)
 class ScheduleJob(JobRunner):
-    """Ends runs whose worker has died, so that their endpoints are not busy for ever, and starts syncs that are due."""
+    """
+    Ends runs whose worker has died, so that their endpoints are not busy for ever, and starts syncs and quick runs that
+    are due.
+    """
 
     class Meta:
         name = 'Proxmox sync schedule'
@@ -334,7 +404,7 @@ class ScheduleJob(JobRunner):
         return jobs
 
     def run(self, **kwargs: Any) -> None:
-        """End dead runs, and start the syncs that are due."""
+        """End dead runs, and start the syncs and quick runs that are due."""
         if self.job.interval:
             # Before the work, not after it as NetBox does: if the worker is killed, the schedule continues.
             self.enqueue_next(self.job.interval)
@@ -346,15 +416,19 @@ class ScheduleJob(JobRunner):
         end_leftover_jobs(SyncJob.get_jobs())
         for run in find_dead(SyncRun.objects.active()):
             self.logger.warning(f'{run.endpoint}: run {run.pk} had died')
+        end_dead_jobs(QuickJob.get_jobs())
+        # Syncs first: an endpoint whose sync was started has no quick run.
         start_due(timezone.now(), self.start, self.missed)
+        start_due_quick_runs(timezone.now(), self.start_quick_run)
         self.delete_old_jobs()
 
     def delete_old_jobs(self) -> None:
-        """Keep NetBox's list of jobs short: every minute adds one of the schedule."""
-        for status in JobStatusChoices.TERMINAL_STATE_CHOICES:
-            jobs = self.get_jobs().filter(status=status)
-            kept = list(jobs.order_by('-pk').values_list('pk', flat=True)[:JOBS_KEPT])
-            batch_delete_jobs(jobs.exclude(pk__in=kept))
+        """Keep NetBox's list of jobs short: every minute adds one of the schedule, and those of quick runs."""
+        for jobs in (self.get_jobs(), QuickJob.get_jobs()):
+            for status in JobStatusChoices.TERMINAL_STATE_CHOICES:
+                ended = jobs.filter(status=status)
+                kept = list(ended.order_by('-pk').values_list('pk', flat=True)[:JOBS_KEPT])
+                batch_delete_jobs(ended.exclude(pk__in=kept))
 
     def enqueue_next(self, interval: int) -> None:
         """Enqueue the next job of the schedule; `interval` is in minutes."""
@@ -375,3 +449,8 @@ class ScheduleJob(JobRunner):
     def missed(self, endpoint: ProxmoxEndpoint) -> None:
         """Log a sync that was missed."""
         self.logger.warning(f'{endpoint}: no worker was there when it was due; it waits for its next turn')
+
+    def start_quick_run(self, endpoint: ProxmoxEndpoint) -> None:
+        """Start a quick run that is due."""
+        if QuickJob.enqueue_look(endpoint) is None:
+            self.logger.info(f'{endpoint}: quick run left out, the previous one has not ended yet')

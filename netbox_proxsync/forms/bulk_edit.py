@@ -197,6 +197,12 @@ class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
         empty_value=None,
         required=False,
     )
+    quick_interval = forms.IntegerField(
+        label=_('Quick interval (minutes)'),
+        required=False,
+        min_value=1,
+        max_value=1440,
+    )
     object_events = forms.ChoiceField(
         label=_('Object events'),
         choices=add_blank_choice(ObjectEventsChoices),
@@ -218,7 +224,7 @@ class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
         'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',
         'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'include_guests',
         'exclude_guests', 'ignored_interfaces', 'ignored_prefixes', 'field_policy', 'sync_interval',
-        'comments',
+        'quick_interval', 'comments',
     )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
-        FieldSet('status', 'enabled', 'sync_interval', 'tls_mode', 'pve_version', name=_('Endpoint')),
+        FieldSet('status', 'enabled', 'sync_interval', 'quick_interval', 'tls_mode', 'pve_version', name=_('Endpoint')),
         FieldSet(
             'cluster_id', 'cluster_type_id', 'cluster_group_id', 'site_id', 'tenant_id', 'guest_role_id',
             'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',
@@ -85,6 +85,7 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     status = multiple_choice(_('Status'), EndpointStatusChoices)
     enabled = boolean(_('Enabled'))
     sync_interval = multiple_choice(_('Sync interval'), JobIntervalChoices)
+    quick_interval = forms.IntegerField(label=_('Quick interval (minutes)'), required=False)
     tls_mode = multiple_choice(_('TLS verification'), TLSModeChoices)
     pve_version = forms.CharField(label=_('Proxmox VE version'), required=False)
     cluster_id = objects(_('Cluster'), Cluster)

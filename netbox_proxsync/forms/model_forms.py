@@ -125,7 +125,9 @@ class ProxmoxEndpointForm(PrimaryModelForm):
     # The required settings come first; all others have suitable defaults and are folded.
     fieldsets = (
         FieldSet(*names_in(Section.CONNECTION), name=_('Proxmox VE')),
-        FieldSet('name', 'site', 'enabled', 'sync_interval', 'description', 'tags', name=_('In NetBox')),
+        FieldSet(
+            'name', 'site', 'enabled', *names_in(Section.SCHEDULE), 'description', 'tags', name=_('In NetBox')
+        ),
         FoldedFieldSet(
             *names_in(Section.PLACEMENT, without=('site',)),
             name=_('Placement'),
@@ -239,8 +241,10 @@ class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
         super().__init__(*args, **kwargs)
         if not self.instance.pk:
             # The initial values come from the cloned endpoint.
-            self.initial.pop('sync_interval', None)
-        self.fields['sync_interval'].help_text = _('To change it takes the permission to sync the endpoint.')
+            for name in names_in(Section.SCHEDULE):
+                self.initial.pop(name, None)
+        for name in names_in(Section.SCHEDULE):
+            self.fields[name].help_text = _('To change it takes the permission to sync the endpoint.')
 
 
 def words(name: str, label: 'StrOrPromise') -> WordsField:

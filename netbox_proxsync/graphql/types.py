@@ -140,7 +140,7 @@ class ProxSyncBindingType(BaseObjectType):
 
 @register_type(
     models.ProxmoxGuest,
-    fields='__all__',
+    exclude=['row_fingerprint'],
     filters=ProxSyncGuestFilter,
     pagination=True,
 )

@@ -19,13 +19,14 @@ from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of
 from ..sync.guest_states import IGNORED, GuestState, GuestStates, LaterGuestStates, State
 from .query_cache import query_cached
+from .row_fingerprints import RowFingerprints
 
 __all__ = ('GuestRecorder', 'GuestStateRecorder')
 
 BATCH = 1000
 WRITTEN = (
     'name', 'node', 'status', 'tags', 'template', 'state', 'reason', 'virtual_machine_id', 'candidate_ids', 'details',
-    'seen_until', 'known_until',
+    'seen_until', 'known_until', 'row_fingerprint',
 )  # fmt: skip
 
 # For a guest that Proxmox VE no longer has. The other values are shown with the date of the last read.
@@ -128,9 +129,13 @@ class GuestRecorder(GuestStateRecorder):
     Args:
         standings: The states of the guests that were just read; they change while a plan is applied.
         vmids: The guests that the run is for; the rows of others are not changed. None: all.
+        is_quick: The run is a quick run.
         loaded: The rows of the endpoint, for a run that has changed nothing since they were loaded. If no row differs
             from what was read, nothing more is queried.
         machines: As `machines` returns them, with `loaded`.
+
+    Attributes:
+        fingerprints: Decides which fingerprints of the guests' rows are stored.
     """
 
     standings: GuestStates
@@ -140,11 +145,13 @@ class GuestRecorder(GuestStateRecorder):
         endpoint: ProxmoxEndpoint,
         standings: GuestStates,
         vmids: Collection[int] | None = None,
+        is_quick: bool = False,
         loaded: Iterable[ProxmoxGuest] | None = None,
         machines: Machines | None = None,
     ) -> None:
         super().__init__(endpoint, standings)
         self.keys = None if vmids is None else {f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids}
+        self.fingerprints = RowFingerprints(is_quick)
         self.loaded = loaded
         self.loaded_machines = machines or {}
 
@@ -196,7 +203,9 @@ class GuestRecorder(GuestStateRecorder):
         read_before = guests_read(self.endpoint)
         for key, guest in self.standings.guests.items():
             row = rows.get(key) or ProxmoxGuest(endpoint=self.endpoint, type=str(guest.type), vmid=guest.vmid)
-            values = columns_with_last_known(row, guest, read_before)
+            # Before the other columns, which state whether it could be read by the previous run.
+            row_fingerprint = self.fingerprints.of(guest, row)
+            values = {**columns_with_last_known(row, guest, read_before), 'row_fingerprint': row_fingerprint}
             if assign_if_changed(row, {**values, **self.state_columns(row, self.standings.of(guest), machines)}):
                 yield row
 

@@ -184,12 +184,24 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ('sync_interval', models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    'quick_interval',
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(1440),
+                        ],
+                    ),
+                ),
                 ('object_events', models.CharField(default='always', max_length=30)),
                 ('status', models.CharField(default='new', editable=False, max_length=30)),
                 ('pve_version', models.CharField(blank=True, editable=False, max_length=50)),
                 ('guests_read', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('cluster_identity', models.JSONField(blank=True, default=dict, editable=False)),
                 ('next_sync', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('next_quick', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('token_history', models.JSONField(blank=True, default=dict, editable=False)),
                 ('cluster_state', models.JSONField(blank=True, default=dict, editable=False)),
                 ('acknowledged_faults', models.JSONField(blank=True, default=list, editable=False)),
@@ -770,6 +782,7 @@ class Migration(migrations.Migration):
                 ('seen_until', models.DateTimeField(blank=True, null=True)),
                 ('known_until', models.DateTimeField(blank=True, null=True)),
                 ('details', models.JSONField(blank=True, default=dict)),
+                ('row_fingerprint', models.CharField(blank=True, editable=False, max_length=32)),
                 (
                     'endpoint',
                     models.ForeignKey(

@@ -370,6 +370,16 @@ class SyncSettings(models.Model):
         null=True,
         help_text=_('Interval of automatic syncs. Leave blank to sync manually only'),
     )
+    quick_interval = models.PositiveSmallIntegerField(
+        verbose_name=_('quick interval'),
+        blank=True,
+        null=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1440)],
+        help_text=_(
+            'Minutes between quick runs, which read the list of guests and synchronize those whose entry has changed. '
+            'Leave blank for no quick runs'
+        ),
+    )
 
     object_events = models.CharField(
         verbose_name=_('object events'),

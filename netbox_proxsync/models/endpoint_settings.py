@@ -139,8 +139,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting('field_policy', Section.BEHAVIOUR, NOT_IN_TABLE - {Use.CLONE}),
     Setting('change_limit', Section.BEHAVIOUR),
     Setting('sync_interval', Section.SCHEDULE),
-    # Computed from the interval.
+    Setting('quick_interval', Section.SCHEDULE),
+    # Computed from the intervals.
     Setting('next_sync', Section.SCHEDULE, frozenset({Use.TABLE, Use.REST, Use.GRAPHQL})),
+    Setting('next_quick', Section.SCHEDULE, frozenset({Use.TABLE, Use.REST, Use.GRAPHQL})),
     Setting('object_events', Section.EVENTS),
 )
 SWITCHES: tuple[Switch, ...] = tuple(setting for setting in SETTINGS if isinstance(setting, Switch))

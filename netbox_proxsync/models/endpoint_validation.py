@@ -33,8 +33,8 @@ __all__ = ('SCHEDULE_NOT_PERMITTED', 'may_schedule', 'validate')
 
 SYNC_PERMISSION = 'netbox_proxsync.sync_proxmoxendpoint'
 SCHEDULE_NOT_PERMITTED = _(
-    'An endpoint with a sync interval is synchronized automatically. To set an interval, to enable an endpoint that '
-    'has one, or to change where it connects to, you need the permission to sync this endpoint.'
+    'An endpoint with a sync interval or a quick interval is synchronized automatically. To set an interval, to enable '
+    'an endpoint that has one, or to change where it connects to, you need the permission to sync this endpoint.'
 )
 
 
@@ -72,12 +72,16 @@ def validate(endpoint: 'ProxmoxEndpoint', clean_model: Callable[[], None]) -> No
     _clean_with(endpoint, errors, 'ssh_host_keys', clean_ssh_host_keys)
     _clean_ssh_login(endpoint, errors)
     _clean_cluster(endpoint, errors)
+    _clean_quick_interval(endpoint, errors)
     stored = endpoint._stored()
     if stored and not errors.keys() & set(DESTINATION_FIELDS):
         # Other errors of the same field are more specific.
         errors = {**check_destinations(endpoint, stored), **errors}
     if endpoint._is_newly_scheduled(stored) and not may_schedule(stored):
-        errors['sync_interval'] = SCHEDULE_NOT_PERMITTED
+        only_quick = endpoint._has_new_interval(stored, 'quick_interval') and not endpoint._has_new_interval(
+            stored, 'sync_interval'
+        )
+        errors['quick_interval' if only_quick else 'sync_interval'] = SCHEDULE_NOT_PERMITTED
     if errors:
         raise ValidationError(errors)
 
@@ -160,6 +164,17 @@ def _clean_cluster(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any]) -> None:
             'Another endpoint, which you may not view, is synced with this cluster already. Choose another '
             'cluster, or disable this endpoint.'
         )
+
+
+def _clean_quick_interval(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any]) -> None:
+    quick, full = endpoint.quick_interval, endpoint.sync_interval
+    if quick is None or full is None or errors.keys() & {'quick_interval', 'sync_interval'}:
+        return
+    if quick >= full:
+        errors['quick_interval'] = _(
+            'The quick interval ({quick} minutes) must be shorter than the sync interval ({full} minutes). Enter a '
+            'shorter one, or leave it blank.'
+        ).format(quick=quick, full=full)
 
 
 def may_schedule(endpoint: 'ProxmoxEndpoint | None') -> bool:

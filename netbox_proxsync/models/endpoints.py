@@ -33,8 +33,8 @@ __all__ = ('ProxmoxEndpoint',)
 
 # Runs write these fields with queryset.update(). The change log does not record them.
 STATE_FIELDS = (
-    'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'token_history', 'cluster_identity',
-    'cluster_state', 'acknowledged_faults',
+    'status', 'last_run', 'next_sync', 'next_quick', 'pve_version', 'guests_read', 'token_history',
+    'cluster_identity', 'cluster_state', 'acknowledged_faults',
 )  # fmt: skip
 
 
@@ -109,6 +109,14 @@ class ProxmoxEndpoint(
         null=True,
         editable=False,
         help_text=_('When the schedule starts the next sync'),
+    )
+
+    next_quick = models.DateTimeField(
+        verbose_name=_('next quick run'),
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('When the schedule starts the next quick run'),
     )
 
     token_history = models.JSONField(
@@ -211,10 +219,11 @@ class ProxmoxEndpoint(
             raise ValidationError(errors)
         if self.token_history and self._differs_in_token(stored):
             self.token_history = {}
-        # Keep the scheduled time unless its settings change; then the schedule computes it again. Take it from
-        # the database, because the schedule may have changed it since this instance was loaded.
-        same = stored and (stored.enabled, stored.sync_interval) == (self.enabled, self.sync_interval)
-        self.next_sync = stored.next_sync if stored and same else None
+        # Keep the scheduled times unless their settings change; then the schedule computes them again. Take them from
+        # the database, because the schedule may have changed them since this instance was loaded.
+        same = stored if stored and stored.enabled == self.enabled else None
+        self.next_sync = same.next_sync if same and same.sync_interval == self.sync_interval else None
+        self.next_quick = same.next_quick if same and same.quick_interval == self.quick_interval else None
         scheduled = self._is_newly_scheduled(stored)
         super().save(*args, **kwargs)
         for name, secret in self.secrets.items():
@@ -226,7 +235,8 @@ class ProxmoxEndpoint(
 
     def _stored(self) -> 'ProxmoxEndpoint | None':
         """The stored endpoint with the fields that decide whether this one may be saved; None if it is new."""
-        fields = (*DESTINATION_FIELDS, *SECRET_FIELDS, 'token_id', 'enabled', 'sync_interval', 'next_sync')
+        schedule = ('enabled', 'sync_interval', 'next_sync', 'quick_interval', 'next_quick')
+        fields = (*DESTINATION_FIELDS, *SECRET_FIELDS, 'token_id', *schedule)
         return ProxmoxEndpoint.objects.filter(pk=self.pk).only(*fields).first() if self.pk else None
 
     def has_new_token(self) -> bool:
@@ -240,11 +250,15 @@ class ProxmoxEndpoint(
 
     def _is_newly_scheduled(self, stored: 'ProxmoxEndpoint | None') -> bool:
         """Whether saving enables automatic syncs, changes their times, or changes the hosts that they contact."""
-        if self.sync_interval is None:
-            return False
-        if stored is None or stored.sync_interval != self.sync_interval:
+        if self._has_new_interval(stored, 'sync_interval') or self._has_new_interval(stored, 'quick_interval'):
             return True
+        if stored is None or self.sync_interval is None is self.quick_interval:
+            return False
         return self.enabled and (not stored.enabled or bool(changed_destinations(self, stored)))
+
+    def _has_new_interval(self, stored: 'ProxmoxEndpoint | None', name: str) -> bool:
+        interval = getattr(self, name)
+        return interval is not None and (stored is None or getattr(stored, name) != interval)
 
     @alters_data
     def delete(self, using: str | None = None, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:

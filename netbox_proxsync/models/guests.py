@@ -137,6 +137,14 @@ class ProxmoxGuest(models.Model):
         blank=True,
         help_text=_('NICs, addresses, disks, and what was ignored or could not be read'),
     )
+    # Compared by quick runs; see `sync.quick_runs`.
+    row_fingerprint = models.CharField(
+        verbose_name=_('fingerprint of the row'),
+        max_length=32,
+        blank=True,
+        editable=False,
+        help_text=_('Of the row in the list of guests that was last synchronized'),
+    )
 
     objects = ProxmoxGuestQuerySet.as_manager()
 

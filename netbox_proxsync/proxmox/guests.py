@@ -281,6 +281,7 @@ class Guest:
         os_name: The operating system reported by the guest agent (`pretty-name`); None if not requested or not
             reported.
         host_name: The host name reported by the guest agent; None likewise.
+        row_fingerprint: The fingerprint of its row in the list (see `guest_fingerprints`); '' if the row lacks values.
     """
 
     type: GuestType
@@ -298,6 +299,7 @@ class Guest:
     os_name: Reading[str | None] = None
     host_name: Reading[str | None] = None
     guest_only: Reading[tuple[GuestOnlyInterface, ...]] = ()
+    row_fingerprint: str = ''
 
     @property
     def key(self) -> str:

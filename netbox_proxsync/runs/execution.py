@@ -52,19 +52,20 @@ __all__ = ('PLACEMENT', 'Execution', 'execute')
 PLACEMENT = ('cluster', 'site')
 
 
-def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Ending:
+def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, steps: 'type[Execution] | None' = None) -> Ending:
     """
     Carry out a run.
 
     Args:
         watch: Watches whether a user cancels it.
+        steps: The steps of the run, if they differ from those of `Execution`.
 
     Raises:
         CancelledError: What was written until then is complete, and recorded.
         ProxmoxError: Proxmox VE could not be read; nothing was written.
         DatabaseBusyError: The database did not allow a step, however often it was tried.
     """
-    execution = Execution(run, recorder, watch)
+    execution = (steps or Execution)(run, recorder, watch)
     execution.destination.prepare(writes=run.mode != RunModeChoices.PREVIEW)
     return execution.apply_stored_plan(run.applies) if run.applies else execution.compare_and_apply()
 
@@ -107,8 +108,9 @@ class Execution:
         plan = replace(plan, refusal=other_cluster or plan.refusal)
         standings = GuestStates(inventory, settings, map(Pending, plan.changes), self.run.vmids)
         unchanged = (rows, bound_machines(loaded)) if plan.is_empty else (None, None)
-        guests = GuestRecorder(self.endpoint, standings, self.run.vmids, *unchanged)
-        if self.run.mode == RunModeChoices.SYNC and not plan.refusal:
+        is_quick = self.run.mode == RunModeChoices.QUICK
+        guests = GuestRecorder(self.endpoint, standings, self.run.vmids, is_quick, *unchanged)
+        if self.run.mode in RunModeChoices.SYNCING and not plan.refusal:
             return self.apply(plan, guests, loaded)
         # If the endpoint now leads to another cluster, its guests do not belong in this list.
         return self.store(plan, None if other_cluster else guests, loaded)
@@ -215,6 +217,7 @@ class Execution:
             self.record(guests)
         application = Application(self.run, self.recorder, self.watch, guests)
         ending = application.apply(plan)
+        guests.fingerprints.are_synchronized = not application.stopped
         self.record(guests, plan, loaded)
         self.destination.restore_endpoint_cluster()
         # A run that was cancelled when all was written is complete.
@@ -232,7 +235,7 @@ class Execution:
         self.recorder.planned(plan)
         if guests is not None:
             self.record(guests, plan, loaded)
-        if self.run.mode == RunModeChoices.SYNC:
+        if self.run.mode in RunModeChoices.SYNCING:
             return Ending(RunStatusChoices.REFUSED, plan.refusal)
         if plan.refusal:
             self.recorder.warn('plan', plan.refusal)

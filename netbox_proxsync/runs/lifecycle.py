@@ -41,6 +41,9 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 LOCK_CLASS = 0x70727873
 # The job of a run is enqueued shortly after the run is committed.
 QUEUE_GRACE = timedelta(minutes=1)
+# Of the quick runs of an endpoint, which may be as frequent as one per minute: those with changes, and those without.
+QUICK_RUNS_KEPT = 20
+UNCHANGED_QUICK_RUNS_KEPT = 1
 # From the creation of a job until its end, for jobs that take seconds.
 JOB_GRACE = timedelta(minutes=10)
 WAITING_IN_QUEUE = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
@@ -93,9 +96,11 @@ def end(run: SyncRun, values: Mapping[str, Any], endpoint_values: Mapping[str, A
     for name, value in values.items():
         setattr(run, name, value)
     endpoint, status = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id), values['status']
-    if run.branch_id:
-        # A run in a branch does not change the status of main.
-        last = SyncRun.objects.filter(pk__in=endpoint.values('last_run')).first()
+    is_quiet = run.mode == RunModeChoices.QUICK and status in (RunStatusChoices.COMPLETED, RunStatusChoices.CANCELLED)
+    last = SyncRun.objects.filter(pk__in=endpoint.values('last_run')).first() if run.branch_id or is_quiet else None
+    if run.branch_id or (last and last.mode != RunModeChoices.QUICK):
+        # A run in a branch does not change the status of main, and a quick run without problems not that of the last
+        # full run.
         endpoint.update(status=last.status if last else EndpointStatusChoices.NEW)
     else:
         endpoint.update(status=status, last_run=run.pk, **endpoint_values)
@@ -162,16 +167,25 @@ def end_dead_jobs(jobs: QuerySet[Job]) -> None:
 
 def prune(endpoint: ProxmoxEndpoint) -> None:
     """
-    Delete the runs of an endpoint that exceed the number or the age in the settings of the plugin.
+    Delete the runs of an endpoint that exceed the number or the age in the settings of the plugin. Of quick runs, only
+    the last few are retained.
 
     Runs that have written into a branch that still exists are not deleted: a merge or a revert of it needs them.
     """
     finished = SyncRun.objects.filter(endpoint=endpoint, status__in=RunStatusChoices.FINISHED)
     kept = get_plugin_config('netbox_proxsync', 'runs_to_keep')
     oldest = timezone.now() - timedelta(days=get_plugin_config('netbox_proxsync', 'run_retention_days'))
-    rows = list(finished.order_by('-created').values_list('pk', 'created'))
-    newest = [pk for pk, _created in rows[:kept]]
-    if len(rows) == len(newest) and all(created >= oldest for _pk, created in rows):
+    rows = list(finished.order_by('-created').values_list('pk', 'created', 'mode', 'status', 'counts'))
+    groups: dict[tuple[bool, bool], list[int]] = {}
+    for pk, _created, mode, status, counts in rows:
+        is_quick = mode == RunModeChoices.QUICK
+        groups.setdefault((is_quick, is_quick and status == RunStatusChoices.COMPLETED and not counts), []).append(pk)
+    newest = [
+        pk
+        for (is_quick, is_unchanged), pks in groups.items()
+        for pk in pks[: min(kept, UNCHANGED_QUICK_RUNS_KEPT if is_unchanged else QUICK_RUNS_KEPT) if is_quick else kept]
+    ]
+    if len(rows) == len(newest) and all(created >= oldest for _pk, created, *_rest in rows):
         return
     # The last run is displayed with the endpoint, so it is not deleted.
     endpoint.refresh_from_db(fields=['last_run'])

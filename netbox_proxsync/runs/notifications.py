@@ -10,7 +10,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from extras.models import Notification, Subscription
 
-from ..choices import RunStatusChoices
+from ..choices import RunModeChoices, RunStatusChoices
 from ..models import SyncRun
 from ..models.users import AnyUser
 
@@ -39,11 +39,19 @@ def notify(run: SyncRun) -> None:
 def recipients(run: SyncRun) -> Iterable[AnyUser]:
     if run.user is not None:
         return [run.user]
-    if run.status not in UNSUCCESSFUL:
+    if run.status not in UNSUCCESSFUL or repeats_failure(run):
         return []
     endpoint = ContentType.objects.get_for_model(run.endpoint)
     subscriptions = Subscription.objects.filter(object_type=endpoint, object_id=run.endpoint_id, user__is_active=True)
     return [subscription.user for subscription in subscriptions.select_related('user').order_by('pk')]
+
+
+def repeats_failure(run: SyncRun) -> bool:
+    """Whether the previous quick run has ended in the same way: they may be as frequent as one per minute."""
+    if run.mode != RunModeChoices.QUICK:
+        return False
+    previous = run.endpoint.runs.filter(mode=RunModeChoices.QUICK, pk__lt=run.pk).order_by('-pk').first()
+    return previous is not None and previous.status == run.status
 
 
 def page_for(user: AnyUser, run: SyncRun) -> Model | None:

@@ -47,7 +47,7 @@ def has_plan(run: SyncRun) -> bool:
     """Whether a run has stored a plan without applying it: a preview, or a run that was refused."""
     if run.mode == RunModeChoices.PREVIEW:
         return run.status == RunStatusChoices.COMPLETED
-    return run.mode == RunModeChoices.SYNC and run.status == RunStatusChoices.REFUSED and bool(run.refusal)
+    return run.mode in RunModeChoices.SYNCING and run.status == RunStatusChoices.REFUSED and bool(run.refusal)
 
 
 def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | None = None) -> None:
@@ -69,9 +69,11 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
         endpoint=run.endpoint_id,
         branch_id=run.branch_id,
         pk__gt=run.pk,
-        mode__in=(RunModeChoices.SYNC, RunModeChoices.APPLY),
+        mode__in=(*RunModeChoices.SYNCING, RunModeChoices.APPLY),
         status__in=RunStatusChoices.DONE,
     ).exclude(applies=run)
+    # Quick runs are frequent, and most of them have nothing to write.
+    later = later.exclude(mode=RunModeChoices.QUICK, counts={})
     if newer := later.order_by('pk').first():
         raise PlanNotApplicableError(
             _('Run {newer} has changed NetBox since this plan was made. Make a new preview, and apply that.').format(

@@ -100,6 +100,13 @@ class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
         verbose_name=_('Next sync'),
         timespec='minutes',
     )
+    quick_interval = tables.Column(
+        verbose_name=_('Quick interval'),
+    )
+    next_quick = columns.DateTimeColumn(
+        verbose_name=_('Next quick run'),
+        timespec='minutes',
+    )
     tags = columns.TagColumn(
         url_name='plugins:netbox_proxsync:proxmoxendpoint_list',
     )

@@ -35,6 +35,8 @@ class EndpointPanel(panels.ObjectAttributesPanel):
     enabled = attrs.BooleanAttr('enabled')
     sync_interval = attrs.ChoiceAttr('sync_interval', label=_('Sync interval'))
     next_sync = attrs.DateTimeAttr('next_sync', label=_('Next sync'))
+    quick_interval = attrs.TextAttr('quick_interval', label=_('Quick interval'), format_string=_('{} min'))
+    next_quick = attrs.DateTimeAttr('next_quick', label=_('Next quick run'))
     last_run = attrs.RelatedObjectAttr('last_run', linkify=True, label=_('Last run'))
     guests_read = attrs.DateTimeAttr('guests_shown', label=_('Guests read'))
     pve_version = attrs.TextAttr('pve_version', label=_('Proxmox VE version'))

@@ -80,6 +80,15 @@ VALUES = {
     'Without changes: SQL statements': lambda found: str(measure(found, 'unchanged')['statements']),
     'Without changes: statements that write objects': writes('unchanged'),
     'Without changes: CPU for each guest, without reading': milliseconds('unchanged'),
+    'Quick run without changes: calls': lambda found: str(measure(found, 'quick run')['calls']),
+    'Quick run without changes: time; CPU': lambda found: (
+        f'{measure(found, "quick run")["wall"]:.2f} s; '
+        f'{measure(found, "quick run")["cpu"] + measure(found, "quick run")["database_cpu"]:.2f} s'
+    ),
+    'Quick run without changes: SQL statements': lambda found: str(measure(found, 'quick run')['statements']),
+    'Quick run without changes: statements that write': lambda found: str(
+        sum(measure(found, 'quick run')['writes'].values())
+    ),
     '1 % of guests changed: seconds by phase': phases('1 % changed'),
     '1 % of guests changed / without changes: CPU': lambda found: (
         f'{cpu(found, "1 % changed") / cpu(found, "unchanged"):.2f}'

@@ -34,6 +34,7 @@ class Measure:
         phases: Seconds by phase.
         writes: The number of INSERT, UPDATE and DELETE statements by table.
         jobs: Background jobs that were created, without the run's own.
+        calls: Requests to Proxmox VE.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Measure:
     writes: dict[str, int] = field(default_factory=dict)
     jobs: int = 0
     changes: int = 0
+    calls: int = 0
 
 
 @contextmanager
@@ -143,6 +145,7 @@ def measure(pve: dict[str, Any], guests: int) -> dict[str, Any]:
     with measuring("NetBox's own path") as copied:
         copied.changes = copy_machines(machines)
     unchanged = [sync(endpoint, 'unchanged')[0] for _number in range(2)][1]
+    quick = quick_look(endpoint)
     changed_guests = max(1, guests // 100)
     for number in range(changed_guests):
         operate(pve, 'set_config', vmid=100 + number, cores=3)
@@ -151,7 +154,7 @@ def measure(pve: dict[str, Any], guests: int) -> dict[str, Any]:
         operate(pve, 'set_config', vmid=100 + number, cores=5)
     preview, planned = sync(endpoint, 'preview', mode='preview')
     applied, _run = sync(endpoint, 'apply the preview', mode='sync', applies=planned)
-    measures = [first, copied, unchanged, changed, preview, applied]
+    measures = [first, copied, unchanged, quick, changed, preview, applied]
     return {
         'guests': guests,
         'copied': len(machines),
@@ -171,11 +174,24 @@ def sync(endpoint: Any, name: str, mode: str = 'sync', applies: Any = None) -> t
         run = SyncJob.enqueue_run(endpoint, None, mode=mode, applies=applies, immediate=True)
     if run.status != 'completed':
         raise SystemExit(f'{name}: the run ended as "{run.status}": {run.error}')
-    found.phases = dict(run.timings)
+    found.phases, found.calls = dict(run.timings), run.calls
     found.changes = sum(sum(actions.values()) for actions in run.counts.values())
     # The run's own.
     found.jobs -= 1
     return found, run
+
+
+def quick_look(endpoint: Any) -> Measure:
+    """A quick run of the unchanged cluster."""
+    from netbox_proxsync.jobs import quick_run
+
+    endpoint.refresh_from_db()
+    with measuring('quick run') as measured:
+        found, run = quick_run(endpoint, immediate=True)
+    if run is not None or found.reason:
+        raise SystemExit(f'The quick run has found changes: {found}')
+    measured.calls = found.calls
+    return measured
 
 
 def announce_worker() -> None:

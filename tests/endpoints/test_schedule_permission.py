@@ -4,9 +4,9 @@ A sync interval makes NetBox connect and write by itself, so setting one takes t
 The harm: who may add or change endpoints, and no more, lets NetBox connect to any host and write as `proxsync`.
 
 Tried of this class: a new endpoint and a changed one; the form, REST one and many, bulk edit, import with and without
-an ID; another interval than the stored one; an endpoint that is enabled again; permissions with constraints, on what
-the endpoint was and on what it becomes; a clone; other hosts for a scheduled endpoint. Ending the schedule requires no
-permission to sync, nor does any other change.
+an ID; the quick interval; another interval than the stored one; an endpoint that is enabled again; permissions with
+constraints, on what the endpoint was and on what it becomes; a clone; other hosts for a scheduled endpoint. Ending the
+schedule requires no permission to sync, nor does any other change.
 """
 
 import json
@@ -80,7 +80,7 @@ def add_by_import(client, values):
 def change_by_form(client, endpoint, values):
     data = {
         **FORM, 'name': endpoint.name, 'hosts': endpoint.hosts[0], 'token_id': endpoint.token_id,
-        'sync_interval': endpoint.sync_interval or '', **values,
+        'sync_interval': endpoint.sync_interval or '', 'quick_interval': endpoint.quick_interval or '', **values,
     }  # fmt: skip
     if not data['enabled']:
         del data['enabled']
@@ -124,6 +124,21 @@ def test_who_adds_an_endpoint(client, user, add):
     assert not ProxmoxEndpoint.objects.exists()
     assert add(client, {'sync_interval': 60, 'name': 'Mine'}) == ''
     assert ProxmoxEndpoint.objects.get().sync_interval == 60
+
+
+@pytest.mark.parametrize('change', CHANGING)
+def test_a_quick_interval_requires_the_permission_and_must_be_shorter_than_the_sync_interval(client, user, change):
+    endpoint = make_row()
+    assert TOLD in change(client, endpoint, {'quick_interval': 5})
+    allow(user, ProxmoxEndpoint, 'sync')
+    assert change(client, endpoint, {'quick_interval': 60}) == ''
+    endpoint.refresh_from_db()
+    wrong = change(client, endpoint, {'sync_interval': 60})
+    assert 'The quick interval (60 minutes) must be shorter than the sync interval (60 minutes).' in wrong
+    for minutes in (0, 1441):
+        assert change(client, endpoint, {'quick_interval': minutes}) != ''
+    assert change(client, endpoint, {'sync_interval': 60, 'quick_interval': 59}) == ''
+    assert ProxmoxEndpoint.objects.values_list('sync_interval', 'quick_interval').get() == (60, 59)
 
 
 @pytest.mark.parametrize('change', CHANGING)

@@ -237,6 +237,8 @@ def test_who_may_see_the_endpoint_alone_sees_neither_runs_nor_guests():
         ({'sync_interval': 60, 'next_sync': MOMENT}, '2026-11-25 14:07'),
         ({'sync_interval': 60, 'next_sync': MOMENT, 'enabled': False}, 'None, the endpoint is disabled'),
         ({'next_sync': MOMENT}, 'Not scheduled'),
+        ({'quick_interval': 5}, 'Not scheduled Quick runs Every 5 minutes'),
+        ({'sync_interval': 60, 'quick_interval': 5, 'enabled': False}, 'None, the endpoint is disabled'),
     ],
 )
 def test_when_the_next_run_comes(browser, values, told):

@@ -69,6 +69,7 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
             address_limit=99,
             change_limit=50,
             sync_interval=1440,
+            quick_interval=15,
             object_events='later',
             sync_vms=False,
             sync_containers=False,
@@ -116,6 +117,7 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
             {'address_limit': [99]},
             {'change_limit': [50]},
             {'sync_interval': [1440]},
+            {'quick_interval': [15]},
             {'object_events': ['later']},
             {'sync_vms': False},
             {'sync_containers': False},
@@ -352,7 +354,7 @@ class ProxmoxGuestFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase)
     queryset = ProxmoxGuest.objects.all()
     filterset = ProxmoxGuestFilterSet
     # Filters for these make no sense.
-    ignore_fields = ('details', 'candidate_ids')
+    ignore_fields = ('details', 'candidate_ids', 'row_fingerprint')
 
     @classmethod
     def setUpTestData(cls):

@@ -8,11 +8,13 @@ from django.db.models import QuerySet
 
 from netbox_proxsync.branching import MAIN, Branch, BranchUnusableError, find, within
 from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
-from netbox_proxsync.jobs import AlreadyRunningError, EndpointDeletedError, SyncJob
+from netbox_proxsync.crypto import SecretError
+from netbox_proxsync.jobs import AlreadyRunningError, EndpointDeletedError, SyncJob, quick_run
 from netbox_proxsync.management.endpoints import find_endpoint
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
 from netbox_proxsync.models.rules import MAX_VMID, MIN_VMID
 from netbox_proxsync.models.runs import MAX_LIMIT
+from netbox_proxsync.proxmox.errors import ProxmoxError
 from netbox_proxsync.proxmox.plurals import counted
 from netbox_proxsync.runs.maintenance import InMaintenanceError
 from netbox_proxsync.runs.stored_plans import PlanNotApplicableError
@@ -52,6 +54,10 @@ class Command(BaseCommand):
         parser.add_argument('--all', action='store_true', help='All endpoints that are enabled')
         what = parser.add_mutually_exclusive_group()
         what.add_argument('--preview', action='store_true', help='Show what would change, and write nothing')
+        what.add_argument(
+            '--quick', action='store_true',
+            help='Only the guests whose entry in the list of guests has changed since the last sync',
+        )  # fmt: skip
         what.add_argument(
             '--accept', type=int, metavar='RUN', help='Let the plan of this refused run of the endpoint through'
         )
@@ -96,6 +102,9 @@ class Command(BaseCommand):
         """Raise CommandError if arguments for a single endpoint, or too many guests, are given."""
         if options['accept'] is not None and not is_single:
             raise CommandError('--accept is for one endpoint: that of the run.', returncode=FAILED)
+        if options['quick'] and (options['vmid'] or options['branch'] is not None):
+            message = '--quick finds the guests itself, and writes into main: leave out --vmid and --branch.'
+            raise CommandError(message, returncode=FAILED)
         if not options['vmid']:
             return
         if options['accept'] is not None or not is_single:
@@ -119,8 +128,12 @@ class Command(BaseCommand):
                 run = self.start(endpoint, options)
         except (EndpointDeletedError, PlanNotApplicableError, BranchUnusableError, InMaintenanceError) as error:
             return self.failed(endpoint, str(error))
+        except (ProxmoxError, SecretError) as error:
+            return self.failed(endpoint, f'The list of guests could not be read. {error}')
         except AlreadyRunningError as error:
             return self.failed(endpoint, f'{error} Wait for run {error.run.pk} to end.')
+        if run is None:
+            return NOTHING_TO_DO
         changes = run.changes.order_by('position')
         if options['json']:
             self.print_json(run, changes)
@@ -132,7 +145,9 @@ class Command(BaseCommand):
         self.stderr.write(self.style.ERROR(f'{endpoint}: {why}'))
         return FAILED
 
-    def start(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun:
+    def start(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun | None:
+        if options['quick']:
+            return self.start_quick_run(endpoint, options)
         if options['accept'] is None:
             mode = RunModeChoices.PREVIEW if options['preview'] else RunModeChoices.SYNC
             return SyncJob.enqueue_run(endpoint, user=None, mode=mode, immediate=True, vmids=options['vmid'])
@@ -143,6 +158,21 @@ class Command(BaseCommand):
             message = f'{options["accept"]} is not a refused run of the endpoint "{endpoint}". {known}'
             raise CommandError(message, returncode=FAILED)
         return SyncJob.enqueue_plan(source, user=None, immediate=True)
+
+    def start_quick_run(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun | None:
+        found, run = quick_run(endpoint, immediate=True)
+        if run is None and options['json']:
+            result = {
+                'mode': RunModeChoices.QUICK,
+                'guests': found.guests,
+                'calls': found.calls,
+                'reason': found.reason,
+            }
+            self.stdout.write(json.dumps({'endpoint': endpoint.name, 'run': None, 'result': result}))
+        elif run is None:
+            why = found.reason or f'none of {counted(found.guests, "guest")} has changed'
+            self.stdout.write(f'{endpoint}: no quick run, {counted(found.calls, "call")} to Proxmox: {why}')
+        return run
 
     def print_json(self, run: SyncRun, changes: Iterable[SyncChange]) -> None:
         for change in changes:

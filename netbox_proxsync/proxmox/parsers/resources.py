@@ -20,6 +20,7 @@ from ..properties import (
     positive_or_none,
     text,
 )
+from .guest_fingerprints import fingerprint_of
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
@@ -36,6 +37,7 @@ class GuestRow:
 
     Attributes:
         twice: Whether the list has this id more than once, so that the correct row is not known.
+        fingerprint: See `guest_fingerprints`; '' if the row cannot be compared.
     """
 
     type: GuestType
@@ -49,6 +51,7 @@ class GuestRow:
     pool: Reading[str | None]
     ha_state: Reading[str | None]
     has_duplicate_vmid: bool = False
+    fingerprint: str = ''
 
     @property
     def key(self) -> str:
@@ -76,6 +79,7 @@ class GuestRow:
             tags=_read(row, 'tags', parse_tags, ()),
             pool=_read(row, 'pool', optional_text),
             ha_state=_read(row, 'hastate', optional_text),
+            fingerprint=fingerprint_of(row),
         )
 
 

@@ -233,6 +233,7 @@ class GuestReader:
             ha_state=row.ha_state,
             config=config,
             addresses={},
+            row_fingerprint=row.fingerprint,
         )
 
     def _listed_guest(self, row: GuestRow, config: Unreadable) -> Guest:
@@ -256,6 +257,7 @@ class GuestReader:
             guest_only=config,
             os_name=config if self.options.os_info and is_vm else None,
             host_name=config if self.options.host_names and is_vm else None,
+            row_fingerprint=row.fingerprint,
         )
 
     def _tags(self, row: GuestRow) -> Reading[tuple[str, ...]]:
