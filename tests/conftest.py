@@ -42,6 +42,16 @@ def pytest_configure(config: pytest.Config):
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]):
     items.sort(key=lambda item: (item.nodeid.startswith(SHORT), not item.nodeid.startswith(LONG)))
+    # What the first sync of a module wrote is in the database until the end of the module. Others stay in order.
+    for path in {item.path for item in items if is_after_first_sync(item)}:
+        places = [place for place, item in enumerate(items) if item.path == path]
+        members = sorted((items[place] for place in places), key=is_after_first_sync)
+        for place, item in zip(places, members, strict=True):
+            items[place] = item
+
+
+def is_after_first_sync(item: pytest.Item) -> bool:
+    return 'first_sync' in getattr(item, 'fixturenames', ())
 
 
 @pytest.hookimpl
@@ -91,6 +101,36 @@ def make_endpoint(db):
     from tests.scenarios.synced import pin
 
     return pin
+
+
+@pytest.fixture(scope='module')
+def first_sync(stage, django_db_setup, django_db_blocker):
+    """The module's stage after its first sync (`FirstSync`). Tests that begin with it are marked `after_first_sync`."""
+    from tests.scenarios.synced import FirstSync, kept_database
+
+    with stage.standin() as running, kept_database(django_db_blocker):
+        yield FirstSync(stage, running)
+
+
+@pytest.fixture
+def pve(request, stage):
+    """The stand-in for the cluster of the module's stage, a fixture named `stage` that returns a `Stage`."""
+    if 'first_sync' in request.fixturenames:
+        synced = request.getfixturevalue('first_sync')
+        synced.reset()
+        yield synced.pve
+        synced.pve.heal()
+    else:
+        with stage.standin() as running:
+            yield running
+
+
+@pytest.fixture
+def endpoint(request, pve, stage, db):
+    """The endpoint of the module's stage; already synced if the test is marked `after_first_sync`."""
+    if 'first_sync' in request.fixturenames:
+        return request.getfixturevalue('first_sync').endpoint
+    return stage.endpoint(pve)
 
 
 @pytest.fixture

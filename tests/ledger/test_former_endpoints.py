@@ -18,6 +18,7 @@ from virtualization.models import Cluster, VirtualDisk, VirtualMachine
 from netbox_proxsync.decisions import stop_ignoring, stop_managing
 from netbox_proxsync.models import Binding, FormerBinding, FormerEndpoint, ProxmoxEndpoint
 
+from ..scenarios.synced import Stage, after_first_sync
 from .test_guests import guest_of
 
 pytestmark = pytest.mark.django_db
@@ -25,14 +26,11 @@ pytestmark = pytest.mark.django_db
 IGNORED = ('id', 'endpoint_id', 'proxmox_values')
 
 
-@pytest.fixture
-def pve(standin):
-    return standin(nodes=1, vms=3, containers=1, templates=0, seed=3, name='lab')
-
-
-@pytest.fixture
-def endpoint(pve, make_endpoint):
-    return make_endpoint(pve, change_limit=100)
+@pytest.fixture(scope='module')
+def stage():
+    return Stage(
+        {'nodes': 1, 'vms': 3, 'containers': 1, 'templates': 0, 'seed': 3, 'name': 'lab'}, {'change_limit': 100}
+    )
 
 
 def bindings(endpoint) -> list[dict]:
@@ -75,9 +73,9 @@ def by_rest(endpoint):
     assert answer.status_code == 204, answer.content
 
 
+@after_first_sync
 @pytest.mark.parametrize('delete', [by_model, by_queryset, by_page, in_bulk, by_rest])
 def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync, delete):
-    sync(endpoint)
     before = bindings(endpoint)
     delete(endpoint)
     assert not ProxmoxEndpoint.objects.exists()
@@ -93,9 +91,9 @@ def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync,
     assert not FormerBinding.objects.exists()
 
 
+@after_first_sync
 def test_what_the_sync_has_created_is_deleted_when_it_is_gone(pve, endpoint, make_endpoint, sync):
     """Retired before the endpoint was deleted, and gone only afterwards; the grace period goes on."""
-    sync(endpoint)
     pve.delete(102)
     sync(endpoint)
     Binding.objects.filter(key='qemu/102').update(missing_since=timezone.now() - timedelta(days=40))
@@ -108,8 +106,8 @@ def test_what_the_sync_has_created_is_deleted_when_it_is_gone(pve, endpoint, mak
     assert dict(names)[103] == 'decommissioning'
 
 
+@after_first_sync
 def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, make_endpoint, sync):
-    sync(endpoint)
     vm = Binding.objects.get(key='qemu/103').object
     disk = Binding.objects.filter(kind='disk', unit='qemu/101').first()
     Binding.objects.filter(pk=disk.pk).update(unmanaged=True)
@@ -130,8 +128,8 @@ def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, ma
     assert not sync(again).changes.exists()
 
 
+@after_first_sync
 def test_another_cluster_with_the_same_names_and_vm_ids_takes_nothing_over(standin, endpoint, make_endpoint, sync):
-    sync(endpoint)
     kept = Binding.objects.count()
     endpoint.delete()
     other = standin(nodes=1, vms=3, containers=1, templates=0, seed=9, name='other')
@@ -141,8 +139,8 @@ def test_another_cluster_with_the_same_names_and_vm_ids_takes_nothing_over(stand
     assert VirtualMachine.objects.count() == 8
 
 
+@after_first_sync
 def test_an_endpoint_that_is_deleted_twice_loses_nothing(pve, endpoint, make_endpoint, sync):
-    sync(endpoint)
     before = bindings(endpoint)
     endpoint.delete()
     # This one has never been synced.
@@ -155,8 +153,8 @@ def test_an_endpoint_that_is_deleted_twice_loses_nothing(pve, endpoint, make_end
     assert bindings(last) == before
 
 
+@after_first_sync
 def test_a_preview_first_loses_nothing(pve, endpoint, make_endpoint, sync):
-    sync(endpoint)
     before = bindings(endpoint)
     endpoint.delete()
     again = make_endpoint(pve)
@@ -165,9 +163,9 @@ def test_a_preview_first_loses_nothing(pve, endpoint, make_endpoint, sync):
     assert bindings(again) == before
 
 
+@after_first_sync
 def test_a_limited_run_first_loses_nothing_either(pve, endpoint, make_endpoint, sync):
     """It reads no certificates, which prove that this is the same cluster: it adopts the guest that it is for."""
-    sync(endpoint)
     before = {(row['kind'], row['key'], row['object_id']) for row in bindings(endpoint)}
     endpoint.delete()
     again = make_endpoint(pve)
@@ -178,9 +176,9 @@ def test_a_limited_run_first_loses_nothing_either(pve, endpoint, make_endpoint, 
     assert all(row['created_by_sync'] for row in after)
 
 
+@after_first_sync
 def test_what_is_adopted_is_known_as_created_though_the_cluster_is_not(pve, endpoint, make_endpoint, sync):
     """Proxmox was installed again, and the guests restored: another authority, other UUIDs."""
-    sync(endpoint)
     endpoint.delete()
     FormerEndpoint.objects.update(cluster_identity={'authority': 'another', 'name': 'old', 'nodes': ['old']})
     again = make_endpoint(pve)
@@ -194,8 +192,8 @@ def test_what_is_adopted_is_known_as_created_though_the_cluster_is_not(pve, endp
     assert not Binding.objects.get(key='qemu/101').created_by_sync
 
 
+@after_first_sync
 def test_a_preview_before_the_first_sync_loses_nothing(pve, endpoint, make_endpoint, sync):
-    sync(endpoint)
     before = bindings(endpoint)
     endpoint.delete()
     again = make_endpoint(pve, name='Again', change_limit=100)
@@ -205,9 +203,9 @@ def test_a_preview_before_the_first_sync_loses_nothing(pve, endpoint, make_endpo
     assert (again.cluster, bindings(again)) == (Cluster.objects.get(), before)
 
 
+@after_first_sync
 def test_one_known_machine_does_not_bring_the_bindings_of_all(pve, endpoint, make_endpoint, sync, standin):
     """The server of another user may list a machine that it knows of."""
-    sync(endpoint)
     kept = Binding.objects.filter(endpoint=endpoint, kind='vm', key__startswith='qemu').count()
     assert kept == 3
     endpoint.delete()

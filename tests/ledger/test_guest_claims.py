@@ -10,6 +10,7 @@ from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest
 from netbox_proxsync.sync.cluster_identity import ClusterIdentity
 
+from ..scenarios.synced import Stage, after_first_sync
 from ..scenarios.test_harm import Crash
 from ..scenarios.test_sync import SMALL, back, gone, running_vm, vmids
 from .test_guests import guest_of, states
@@ -17,14 +18,9 @@ from .test_guests import guest_of, states
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def pve(standin):
-    return standin(**SMALL)
-
-
-@pytest.fixture
-def endpoint(pve, make_endpoint):
-    return make_endpoint(pve)
+@pytest.fixture(scope='module')
+def stage():
+    return Stage(SMALL)
 
 
 def read_at(endpoint):
@@ -78,8 +74,8 @@ def test_guests_that_a_token_no_longer_sees_are_unknown_since_they_were_seen(pve
     assert (last_seen(endpoint), {guest.status for guest in endpoint.guests.all()}) == ({seen.started}, {'running'})
 
 
+@after_first_sync
 def test_a_bound_guest_that_no_run_has_listed_was_seen_when_it_was_bound(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     pve.delete(vmid)
     guest_of(endpoint, vmid).delete()
@@ -137,8 +133,8 @@ def test_an_applied_plan_does_not_judge_guests_that_were_read_again_since(pve, e
     assert endpoint.guests.filter(state='in-sync').count() == 5
 
 
+@after_first_sync
 def test_guests_that_a_plan_retires_stay_missing_and_those_it_deletes_go(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     pve.delete(vmid)
     preview = sync(endpoint, mode='preview')
@@ -150,8 +146,8 @@ def test_guests_that_a_plan_retires_stay_missing_and_those_it_deletes_go(pve, en
     assert not ProxmoxGuest.objects.filter(vmid=vmid).exists()
 
 
+@after_first_sync
 def test_a_guest_whose_configuration_was_not_read_stays_unknown_when_the_rest_is_applied(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     pve.stop(vmid)
     pve.fail(f'/nodes/*/qemu/{vmid}/config', status=500)
@@ -162,8 +158,8 @@ def test_a_guest_whose_configuration_was_not_read_stays_unknown_when_the_rest_is
     assert guest_of(endpoint, vmid).state == 'unknown'
 
 
+@after_first_sync
 def test_an_endpoint_that_leads_elsewhere_keeps_the_list_of_its_guests(pve, endpoint, sync):
-    sync(endpoint)
     before, moment = rows(endpoint), read_at(endpoint)
     before_that = ClusterIdentity(name='elsewhere', nodes=frozenset({'node1'}), authority='AB:CD')
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(cluster_identity=before_that.as_json())

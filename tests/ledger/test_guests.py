@@ -19,19 +19,15 @@ from netbox_proxsync.decisions import (
 from netbox_proxsync.models import Binding, ProxmoxGuest
 
 from ..cases import make_run
+from ..scenarios.synced import Stage, after_first_sync
 from ..scenarios.test_sync import SMALL, back, gone, running_vm, vm_of, vmids, written
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def pve(standin):
-    return standin(**SMALL)
-
-
-@pytest.fixture
-def endpoint(pve, make_endpoint):
-    return make_endpoint(pve)
+@pytest.fixture(scope='module')
+def stage():
+    return Stage(SMALL)
 
 
 def guest_of(endpoint, vmid: int) -> ProxmoxGuest:
@@ -66,8 +62,8 @@ def test_a_preview_of_an_empty_netbox_shows_every_guest_as_new(pve, endpoint, sy
     assert not endpoint.guests.exclude(virtual_machine=None).exists()
 
 
-def test_a_sync_brings_every_guest_in_sync_with_its_virtual_machine(pve, endpoint, sync):
-    sync(endpoint)
+@after_first_sync
+def test_a_sync_brings_every_guest_in_sync_with_its_virtual_machine(pve, endpoint):
     assert states(endpoint) == {'in-sync'}
     for guest in endpoint.guests.all():
         assert guest.virtual_machine == vm_of(endpoint, guest.vmid)
@@ -75,16 +71,16 @@ def test_a_sync_brings_every_guest_in_sync_with_its_virtual_machine(pve, endpoin
         assert guest.status == pve.cluster.guest(guest.vmid).status
 
 
+@after_first_sync
 def test_a_run_without_a_change_writes_no_row_preview_and_sync_alike(pve, endpoint, sync):
-    sync(endpoint)
     for mode in ('sync', 'preview'):
         with CaptureQueriesContext(connection) as queries:
             sync(endpoint, mode=mode)
         assert writes(queries) == []
 
 
+@after_first_sync
 def test_only_what_differs_is_written(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     pve.rename(vmid, 'renamed')
     with CaptureQueriesContext(connection) as queries:
@@ -97,8 +93,8 @@ def test_only_what_differs_is_written(pve, endpoint, sync):
     assert CachedValue.objects.filter(value='renamed', object_id=guest_of(endpoint, vmid).pk).exists()
 
 
+@after_first_sync
 def test_a_preview_shows_what_a_sync_would_change(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     pve.rename(vmid, 'renamed')
     sync(endpoint, mode='preview')
@@ -143,8 +139,8 @@ def test_a_key_that_is_not_understood_is_named_and_its_value_is_nowhere(pve, end
     assert 'hunter2' not in str(ProxmoxGuest.objects.values())
 
 
+@after_first_sync
 def test_a_guest_of_a_lost_node_is_unknown_and_keeps_its_virtual_machine(pve, endpoint, sync):
-    sync(endpoint)
     pve.node_offline('pve2')
     sync(endpoint)
     lost = endpoint.guests.filter(node='pve2')
@@ -154,8 +150,8 @@ def test_a_guest_of_a_lost_node_is_unknown_and_keeps_its_virtual_machine(pve, en
     assert not lost.filter(virtual_machine=None).exists()
 
 
+@after_first_sync
 def test_a_deleted_guest_is_missing_as_long_as_it_is_bound(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     name = guest_of(endpoint, vmid).name
     pve.delete(vmid)
@@ -193,8 +189,8 @@ def test_what_the_endpoint_does_not_sync_is_skipped_and_says_why(pve, make_endpo
     assert {(guest.state, guest.reason) for guest in skipped} == {('skipped', 'The endpoint does not sync containers.')}
 
 
+@after_first_sync
 def test_a_conflict_is_reported_with_its_reason(pve, endpoint, make_endpoint, sync):
-    sync(endpoint)
     endpoint.enabled = False
     endpoint.save()
     second = make_endpoint(pve, name='Second')
@@ -222,8 +218,8 @@ def test_the_grace_period_is_not_held_up_by_the_guests_own_row(pve, make_endpoin
     assert not endpoint.guests.filter(vmid=vmid).exists()
 
 
+@after_first_sync
 def test_an_ignored_guest_that_changes_changes_nothing(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     assert ignore([guest_of(endpoint, vmid)]) == 1
     before = netbox()
@@ -238,8 +234,8 @@ def test_an_ignored_guest_that_changes_changes_nothing(pve, endpoint, sync):
     assert guest.virtual_machine
 
 
+@after_first_sync
 def test_an_ignored_guest_that_is_deleted_is_not_retired_and_stays_ignored(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     ignore([guest_of(endpoint, vmid)])
     before = netbox()
@@ -261,8 +257,8 @@ def test_a_guest_that_is_ignored_before_the_first_sync_is_not_made(pve, endpoint
     assert guest_of(endpoint, vmid).state == 'ignored'
 
 
+@after_first_sync
 def test_after_stop_managing_a_run_adopts_reports_and_changes_nothing(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     assert stop_managing([guest_of(endpoint, vmid)]) == 1
@@ -276,8 +272,8 @@ def test_after_stop_managing_a_run_adopts_reports_and_changes_nothing(pve, endpo
     assert (guest.state, guest.virtual_machine) == ('ignored', vm)
 
 
+@after_first_sync
 def test_after_stop_ignoring_the_guest_is_adopted_again_without_a_double(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     counts = {model: len(rows) for model, rows in netbox().items()}
@@ -293,9 +289,9 @@ def test_after_stop_ignoring_the_guest_is_adopted_again_without_a_double(pve, en
     assert written(sync(endpoint)) == []
 
 
+@after_first_sync
 def test_no_other_guest_adopts_the_machine_of_one_that_is_no_longer_managed(pve, endpoint, sync):
     """A container gets the id of a virtual machine that is a user's now."""
-    sync(endpoint)
     vmid = vmids(pve, 'qemu')[0]
     vm = vm_of(endpoint, vmid)
     stop_managing([guest_of(endpoint, vmid)])
@@ -307,9 +303,9 @@ def test_no_other_guest_adopts_the_machine_of_one_that_is_no_longer_managed(pve,
     assert vm.name != 'other'
 
 
+@after_first_sync
 @pytest.mark.parametrize('mode', ['sync', 'apply'])
-def test_stop_managing_waits_for_a_run_that_writes(pve, endpoint, sync, mode):
-    sync(endpoint)
+def test_stop_managing_waits_for_a_run_that_writes(pve, endpoint, mode):
     make_run(endpoint, mode=mode, status='running', completed=None)
     guest = guest_of(endpoint, running_vm(pve))
     with pytest.raises(SyncInProgressError, match='Lab'):
@@ -319,8 +315,8 @@ def test_stop_managing_waits_for_a_run_that_writes(pve, endpoint, sync, mode):
     assert not guest.ignored
 
 
+@after_first_sync
 def test_a_disk_that_is_a_users_is_left_changed_or_gone(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     pve.add_disk(vmid, 'scsi9', size='5G')
     sync(endpoint)
@@ -335,8 +331,8 @@ def test_a_disk_that_is_a_users_is_left_changed_or_gone(pve, endpoint, sync):
     assert (disk.size, disk.name) == (1, 'Mine')
 
 
+@after_first_sync
 def test_a_users_disk_stays_a_users_when_its_guest_is_let_go_of_and_synced_again(pve, endpoint, sync):
-    sync(endpoint)
     guest = guest_of(endpoint, running_vm(pve))
     binding = Binding.objects.filter(kind='disk', unit=guest.key).first()
     stop_managing_object(binding)
@@ -349,8 +345,8 @@ def test_a_users_disk_stays_a_users_when_its_guest_is_let_go_of_and_synced_again
     assert guest_of(endpoint, guest.vmid).state == 'in-sync'
 
 
+@after_first_sync
 def test_a_disk_that_a_user_deleted_is_not_made_again(pve, endpoint, sync):
-    sync(endpoint)
     binding = Binding.objects.filter(kind='disk').first()
     stop_managing_object(binding)
     binding.object.delete()
@@ -358,8 +354,8 @@ def test_a_disk_that_a_user_deleted_is_not_made_again(pve, endpoint, sync):
     assert not VirtualDisk.objects.filter(pk=binding.object_id).exists()
 
 
+@after_first_sync
 def test_an_interface_that_a_user_deleted_takes_its_parts_along(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     binding = Binding.objects.get(key=f'qemu/{vmid}/net0', kind='interface')
     stop_managing_object(binding)
@@ -371,8 +367,8 @@ def test_an_interface_that_a_user_deleted_takes_its_parts_along(pve, endpoint, s
     assert not IPAddress.objects.filter(assigned_object_id=None).exists()
 
 
+@after_first_sync
 def test_what_is_managed_again_is_set_back(pve, endpoint, sync):
-    sync(endpoint)
     binding = Binding.objects.filter(kind='disk').first()
     size = binding.object.size
     stop_managing_object(binding)

@@ -18,6 +18,8 @@ from virtualization.models import Cluster, ClusterType, VirtualMachine, VirtualM
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import SharedObject
 
+from ..scenarios.synced import Stage, after_first_sync
+
 pytestmark = pytest.mark.django_db
 
 MAC = 'BC:24:11:99:99:01'
@@ -25,19 +27,14 @@ MAC = 'BC:24:11:99:99:01'
 MODELS = (ClusterType, DeviceRole, DeviceType, Manufacturer, Platform, Tag, VLAN, VirtualMachineType)
 
 
-@pytest.fixture
-def pve(standin):
-    return standin(nodes=2, vms=3, containers=1, running=1, agent=1, vlan=1, seed=3, templates=0)
+@pytest.fixture(scope='module')
+def stage():
+    def values():
+        site = Site.objects.create(name='Linz', slug='linz')
+        return {'site': site, 'sync_nodes': True, 'create_vlans': True}
 
-
-@pytest.fixture
-def site(db):
-    return Site.objects.create(name='Linz', slug='linz')
-
-
-@pytest.fixture
-def endpoint(pve, make_endpoint, site):
-    return make_endpoint(pve, site=site, sync_nodes=True, create_vlans=True)
+    spec = {'nodes': 2, 'vms': 3, 'containers': 1, 'running': 1, 'agent': 1, 'vlan': 1, 'seed': 3, 'templates': 0}
+    return Stage(spec, values)
 
 
 def guests(pve, guest_type: str = 'qemu') -> list[int]:
@@ -99,8 +96,8 @@ def test_renamed_shared_objects_are_not_made_again(pve, endpoint, sync, with_slu
     assert written(sync(endpoint)) == []
 
 
+@after_first_sync
 def test_a_new_node_takes_the_renamed_role_type_and_platform(pve, endpoint, sync):
-    sync(endpoint)
     before = numbers()
     rename_all(with_slug=True)
     VirtualMachine.objects.update(device=None)
@@ -152,8 +149,8 @@ def test_a_tag_that_is_deleted_and_made_again_by_hand_is_found_by_its_name(pve, 
     assert written(sync(endpoint)) == []
 
 
+@after_first_sync
 def test_a_deleted_platform_is_made_again(pve, endpoint, sync):
-    sync(endpoint)
     name = vm_of(endpoint, guests(pve)[0]).platform.name
     Platform.objects.get(name=name).delete()
     sync(endpoint)
@@ -163,8 +160,8 @@ def test_a_deleted_platform_is_made_again(pve, endpoint, sync):
     assert written(sync(endpoint)) == []
 
 
+@after_first_sync
 def test_another_role_on_one_device_is_a_users_choice(pve, endpoint, sync):
-    sync(endpoint)
     device, before = Device.objects.first(), numbers()
     other = DeviceRole.objects.create(name='Storage', slug='storage')
     Device.objects.filter(pk=device.pk).update(role=other)
@@ -175,8 +172,8 @@ def test_another_role_on_one_device_is_a_users_choice(pve, endpoint, sync):
     assert numbers() == {**before, 'DeviceRole': before['DeviceRole'] + 1}
 
 
+@after_first_sync
 def test_a_second_endpoint_takes_what_a_user_has_renamed_for_the_first(pve, endpoint, sync, standin, make_endpoint):
-    sync(endpoint)
     before = {model.__name__: model.objects.count() for model in (ClusterType, VirtualMachineType)}
     rename_all(with_slug=True)
     other = standin(nodes=1, vms=2, containers=1, seed=4, templates=0, name='other')
@@ -190,8 +187,8 @@ def test_a_second_endpoint_takes_what_a_user_has_renamed_for_the_first(pve, endp
     assert not sync(second).changes.exclude(action='conflict').exists()
 
 
-def test_an_endpoint_that_is_deleted_remembers_nothing(endpoint, sync):
-    sync(endpoint)
+@after_first_sync
+def test_an_endpoint_that_is_deleted_remembers_nothing(endpoint):
     assert SharedObject.objects.exists()
     endpoint.refresh_from_db()
     endpoint.delete()
@@ -226,15 +223,15 @@ def test_what_an_applied_preview_found_is_remembered(pve, endpoint, sync):
     assert set(vm_of(endpoint, guests(pve)[0]).tags.all()) == {web}
 
 
+@after_first_sync
 def test_a_run_without_changes_remembers_nothing_new(endpoint, sync):
-    sync(endpoint)
     before = set(SharedObject.objects.values_list('pk', 'object_id'))
     sync(endpoint)
     assert set(SharedObject.objects.values_list('pk', 'object_id')) == before
 
 
+@after_first_sync
 def test_a_vlan_that_a_user_renamed_and_moved_into_a_group_stays(pve, endpoint, sync):
-    sync(endpoint)
     group = VLANGroup.objects.create(name='Elsewhere', slug='elsewhere', scope=Site.objects.create(name='B', slug='b'))
     before = set(VLAN.objects.values_list('pk', flat=True))
     assert before
@@ -244,8 +241,8 @@ def test_a_vlan_that_a_user_renamed_and_moved_into_a_group_stays(pve, endpoint, 
     assert set(VLAN.objects.values_list('pk', flat=True)) == before
 
 
+@after_first_sync
 def test_a_vlan_that_a_user_gave_another_vlan_id_is_another_one(pve, endpoint, sync):
-    sync(endpoint)
     vlan = VLAN.objects.first()
     vid = vlan.vid
     VLAN.objects.filter(pk=vlan.pk).update(vid=vid + 1000)

@@ -125,6 +125,12 @@ class StandIn(Script):
         self._loop.close()
         self._loop = None
 
+    def serve(self, cluster: Cluster) -> None:
+        """Answer for another cluster from now on, at the same address, without faults and with an empty log."""
+        self.heal()
+        self.cluster = cluster
+        self.traffic = Traffic()
+
     @property
     def host(self) -> str:
         return self._server.host

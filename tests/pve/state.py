@@ -5,6 +5,7 @@ A recorded cluster is held in the same form as a generated one. In addition it k
 is answered exactly as recorded until something about it is changed.
 """
 
+import copy
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -189,6 +190,11 @@ class Cluster:
         """Something is different: recorded lists no longer hold, nor do answers that were made before."""
         self.lists = {}
         self.cache.clear()
+
+    def copy(self) -> 'Cluster':
+        """The same cluster, to be changed by itself."""
+        with self.lock:
+            return copy.deepcopy(self, {id(self.lock): threading.RLock(), id(self.cache): {}})
 
     def guest(self, vmid: int) -> Guest:
         """

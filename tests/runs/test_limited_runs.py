@@ -11,19 +11,15 @@ from netbox_proxsync.models import ProxmoxGuest
 from tests.scenarios.rounds import content
 
 from ..ledger.test_guests import guest_of
+from ..scenarios.synced import Stage, after_first_sync
 from ..scenarios.test_sync import SMALL, running_vm, vm_of, written
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def pve(standin):
-    return standin(**SMALL)
-
-
-@pytest.fixture
-def endpoint(pve, make_endpoint):
-    return make_endpoint(pve, change_limit=100)
+@pytest.fixture(scope='module')
+def stage():
+    return Stage(SMALL, {'change_limit': 100})
 
 
 @pytest.fixture
@@ -69,8 +65,8 @@ def test_the_second_of_two_changes_nothing(endpoint, sync, one):
     assert ObjectChange.objects.count() == logged
 
 
+@after_first_sync
 def test_whatever_happened_to_the_others_they_stay_as_they_are(pve, endpoint, sync, one):
-    sync(endpoint)
     everything_changes(pve, but=one)
     pve.rename(one, 'chosen')
     before = others(endpoint, one)
@@ -83,8 +79,8 @@ def test_whatever_happened_to_the_others_they_stay_as_they_are(pve, endpoint, sy
     assert written(sync(endpoint, vmids=[one])) == []
 
 
+@after_first_sync
 def test_a_limited_run_before_a_full_one_ends_where_the_full_one_alone_does(pve, endpoint, sync, one):
-    sync(endpoint)
     everything_changes(pve, but=one)
     pve.rename(one, 'chosen')
     with transaction.atomic():
@@ -98,8 +94,8 @@ def test_a_limited_run_before_a_full_one_ends_where_the_full_one_alone_does(pve,
     assert written(sync(endpoint)) == []
 
 
+@after_first_sync
 def test_a_guest_that_is_gone_is_retired_and_no_other(pve, endpoint, sync, one):
-    sync(endpoint)
     pve.delete(one)
     gone_too = min(guest.vmid for guest in pve.cluster.guests.values())
     pve.delete(gone_too)
@@ -127,8 +123,8 @@ def test_a_guest_that_does_not_exist_fails_the_run_and_one_of_several_is_reporte
     ]
 
 
+@after_first_sync
 def test_a_token_that_sees_no_guest_any_more_retires_none(pve, endpoint, sync, one):
-    sync(endpoint)
     pve.revoke('VM.Audit')
     run = sync(endpoint, vmids=[one])
     assert written(run) == []
@@ -149,8 +145,8 @@ def test_the_limit_on_removals_counts_what_the_endpoint_holds(pve, make_endpoint
     assert VirtualMachine.objects.filter(status='decommissioning').count() == 5
 
 
+@after_first_sync
 def test_a_limited_preview_can_be_applied(pve, endpoint, sync, one):
-    sync(endpoint)
     pve.rename(one, 'chosen')
     preview = sync(endpoint, mode='preview', vmids=[one])
     assert guest_of(endpoint, one).state == 'changed'
@@ -159,8 +155,8 @@ def test_a_limited_preview_can_be_applied(pve, endpoint, sync, one):
     assert guest_of(endpoint, one).state == 'in-sync'
 
 
+@after_first_sync
 def test_a_plan_that_is_older_than_a_limited_look_at_its_guests_reports_nothing_of_them(pve, endpoint, sync, one):
-    sync(endpoint)
     pve.rename(one, 'chosen')
     for older, newer in ((None, [one]), ([one], [one])):
         plan = sync(endpoint, mode='preview', vmids=older)
@@ -171,8 +167,8 @@ def test_a_plan_that_is_older_than_a_limited_look_at_its_guests_reports_nothing_
         pve.rename(one, 'chosen-again')
 
 
+@after_first_sync
 def test_a_limited_run_says_nothing_of_when_the_others_were_seen(pve, endpoint, sync, one):
-    sync(endpoint)
     endpoint.refresh_from_db()
     seen = endpoint.guests_read
     before = {guest.vmid: guest.last_seen for guest in endpoint.guests.select_related('endpoint')}
@@ -197,8 +193,8 @@ def test_nodes_are_read_for_who_they_are_and_stay_as_they_are(pve, make_endpoint
     assert vm_of(endpoint, one).device.name == node
 
 
+@after_first_sync
 def test_an_ignored_guest_is_left_unchanged_and_the_run_says_so(pve, endpoint, sync, one):
-    sync(endpoint)
     ProxmoxGuest.objects.filter(vmid=one).update(ignored=True)
     pve.rename(one, 'renamed')
     run = sync(endpoint, vmids=[one])

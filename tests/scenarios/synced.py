@@ -1,9 +1,11 @@
 """What was synced once by the real job and is looked at by many tests."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
+import pytest
 from dcim.models import Device, Interface
 from django.apps import apps
 from django.db import models, transaction
@@ -11,9 +13,12 @@ from virtualization.models import VirtualMachine, VMInterface
 
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
-from tests.pve import StandIn
+from tests.pve import ClusterSpec, StandIn
 
-__all__ = ('Synced', 'everything', 'kept_database', 'pin', 'run_job')
+__all__ = ('FirstSync', 'Stage', 'Synced', 'after_first_sync', 'everything', 'kept_database', 'pin', 'run_job')
+
+# For a test that begins with the first sync of its module's stage, which is made once for all of them.
+after_first_sync = pytest.mark.usefixtures('first_sync')
 
 # Whose objects a sync may write.
 APPS = ('dcim', 'ipam', 'tenancy', 'virtualization')
@@ -51,6 +56,58 @@ def run_job(endpoint: ProxmoxEndpoint, mode: str = 'sync', user=None, vmids: Col
     """A run by the real job, in this process."""
     endpoint.refresh_from_db()
     return SyncJob.enqueue_run(endpoint, user, mode=mode, immediate=True, vmids=vmids)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """
+    The cluster of a module's tests, and the endpoint that they sync.
+
+    Attributes:
+        spec: What is generated.
+        values: Of the endpoint, or what creates the objects that they refer to and returns the values.
+        prepare: Changes the cluster before anything is synced.
+    """
+
+    spec: Mapping[str, object]
+    values: Mapping[str, object] | Callable[[], Mapping[str, object]] = MappingProxyType({})
+    prepare: Callable[[StandIn], object] | None = None
+
+    def standin(self) -> StandIn:
+        """The stand-in, not yet serving."""
+        pve = StandIn(ClusterSpec(**self.spec))
+        if self.prepare:
+            self.prepare(pve)
+        return pve
+
+    def endpoint(self, pve: StandIn) -> ProxmoxEndpoint:
+        """The endpoint in NetBox."""
+        return pin(pve, **(self.values() if callable(self.values) else self.values))
+
+
+class FirstSync:
+    """
+    A stage after the first sync, for many tests: each begins with this cluster and this NetBox.
+
+    Attributes:
+        pve: Serves.
+    """
+
+    def __init__(self, stage: Stage, pve: StandIn):
+        self.pve = pve
+        self._endpoint = stage.endpoint(pve)
+        run = run_job(self._endpoint)
+        assert run.status == 'completed', run.messages
+        self._cluster = pve.cluster.copy()
+
+    def reset(self) -> None:
+        """Let the stand-in serve the cluster as it was then. The database is reset by the transactions of tests."""
+        self.pve.serve(self._cluster.copy())
+
+    @property
+    def endpoint(self) -> ProxmoxEndpoint:
+        """The endpoint, as it is in the database."""
+        return ProxmoxEndpoint.objects.get(pk=self._endpoint.pk)
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,15 @@ from tests.pve.generate import generate
 from tests.pve.guests import unknown_row
 from tests.pve.state import Cluster
 
+from .synced import Stage, after_first_sync
+
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def pve(standin):
-    return standin(nodes=2, vms=4, containers=2, running=1, agent=1, multi_nic=1, templates=0, seed=3)
-
-
-@pytest.fixture
-def endpoint(pve, make_endpoint):
-    return make_endpoint(pve)
+@pytest.fixture(scope='module')
+def stage():
+    spec = {'nodes': 2, 'vms': 4, 'containers': 2, 'running': 1, 'agent': 1, 'multi_nic': 1, 'templates': 0, 'seed': 3}
+    return Stage(spec)
 
 
 def vmids(pve, guest_type: str) -> list[int]:
@@ -46,8 +44,8 @@ def written(run) -> list[tuple[str, str, str]]:
     return list(run.changes.values_list('kind', 'action', 'outcome'))
 
 
+@after_first_sync
 def test_a_cluster_without_quorum_changes_nothing(pve, endpoint, sync):
-    sync(endpoint)
     before = everything()
     pve.quorum(False)
     run = sync(endpoint)
@@ -55,8 +53,8 @@ def test_a_cluster_without_quorum_changes_nothing(pve, endpoint, sync):
     assert everything() == before
 
 
+@after_first_sync
 def test_a_stuck_pvestatd_that_lists_all_guests_as_unknown_without_names_changes_nothing(pve, endpoint, sync):
-    sync(endpoint)
     before = everything()
     with pve.cluster.lock:
         for guest in pve.cluster.guests.values():
@@ -134,8 +132,8 @@ def test_two_nics_of_a_container_that_swap_their_names_keep_their_interfaces(pve
     assert written(sync(endpoint)) == []
 
 
+@after_first_sync
 def test_a_reused_vmid_does_not_mix_two_machines(pve, endpoint, sync):
-    sync(endpoint)
     vmid = vmids(pve, 'qemu')[0]
     old = vm_of(endpoint, vmid)
     parts = old.interfaces.count(), old.virtualdisks.count()
@@ -252,8 +250,8 @@ def test_a_disk_that_moves_to_another_bus_keeps_the_sum(pve, endpoint, sync):
     assert vm.virtualdisks.filter(name='sata5').exists()
 
 
+@after_first_sync
 def test_an_object_deleted_by_hand_is_made_again(pve, endpoint, sync):
-    sync(endpoint)
     vm = vm_of(endpoint, vmids(pve, 'qemu')[0])
     parts = vm.interfaces.count(), vm.virtualdisks.count()
     vm.delete()
@@ -499,8 +497,8 @@ def test_within_the_grace_period_nothing_is_deleted_and_after_it_what_is_only_ou
     assert (conflict.object, 'journal entry' in conflict.reason) == (carries, True)
 
 
+@after_first_sync
 def test_without_the_word_for_it_a_retired_guest_is_never_deleted(pve, endpoint, sync):
-    sync(endpoint)
     vmid = vmids(pve, 'qemu')[0]
     vm = vm_of(endpoint, vmid)
     pve.delete(vmid)
@@ -510,8 +508,8 @@ def test_without_the_word_for_it_a_retired_guest_is_never_deleted(pve, endpoint,
     assert VirtualMachine.objects.get(pk=vm.pk).status == 'decommissioning'
 
 
+@after_first_sync
 def test_a_vmid_given_away_again_after_its_machine_was_retired_is_another_machine(pve, endpoint, sync):
-    sync(endpoint)
     vmid = vmids(pve, 'qemu')[0]
     old = vm_of(endpoint, vmid)
     VirtualMachine.objects.filter(pk=old.pk).update(comments='Was the mail server')

@@ -14,26 +14,23 @@ from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
 from netbox_proxsync.models import Binding, ProxmoxGuest
 
+from .synced import Stage
+
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def pve(standin):
-    found = standin(nodes=3, vms=0, containers=0)
-    for vmid, node in ((101, 'pve1'), (102, 'pve2'), (103, 'pve3'), (104, 'pve2')):
-        found.create(vmid, node=node, name=f'vm{vmid}', running=True, config={'agent': 1})
-        found.set_addresses(vmid, 'net0', f'10.1.0.{vmid}/24')
-    return found
+@pytest.fixture(scope='module')
+def stage():
+    def prepare(pve):
+        for vmid, node in ((101, 'pve1'), (102, 'pve2'), (103, 'pve3'), (104, 'pve2')):
+            pve.create(vmid, node=node, name=f'vm{vmid}', running=True, config={'agent': 1})
+            pve.set_addresses(vmid, 'net0', f'10.1.0.{vmid}/24')
+
+    return Stage({'nodes': 3, 'vms': 0, 'containers': 0}, {'change_limit': 100}, prepare)
 
 
 @pytest.fixture
-def endpoint(pve, make_endpoint):
-    return make_endpoint(pve, change_limit=100)
-
-
-@pytest.fixture
-def synced(endpoint, sync):
-    assert sync(endpoint).status == 'completed'
+def synced(first_sync, endpoint):
     return endpoint
 
 

@@ -14,19 +14,16 @@ from virtualization.models import Cluster, ClusterType, VirtualDisk, VirtualMach
 
 from netbox_proxsync.models import Binding
 
+from .synced import Stage, after_first_sync
+
 pytestmark = pytest.mark.django_db
 
 SMALL = {'nodes': 2, 'vms': 4, 'containers': 2, 'running': 1, 'agent': 1, 'seed': 3}
 
 
-@pytest.fixture
-def pve(standin):
-    return standin(**SMALL)
-
-
-@pytest.fixture
-def endpoint(pve, make_endpoint):
-    return make_endpoint(pve)
+@pytest.fixture(scope='module')
+def stage():
+    return Stage(SMALL)
 
 
 def vm_of(endpoint, vmid: int) -> VirtualMachine:
@@ -73,8 +70,8 @@ def test_a_run_shows_as_one_thing_in_the_change_log(endpoint, sync):
     }
 
 
-def test_the_service_user_cannot_log_in(endpoint, sync, client):
-    sync(endpoint)
+@after_first_sync
+def test_the_service_user_cannot_log_in(endpoint, client):
     from users.models import User
 
     user = User.objects.get(username='proxsync')
@@ -82,8 +79,8 @@ def test_the_service_user_cannot_log_in(endpoint, sync, client):
     assert not user.has_usable_password()
 
 
+@after_first_sync
 def test_a_rename_renames_and_nothing_else(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     before = vm_of(endpoint, vmid)
     pve.rename(vmid, 'renamed')
@@ -94,8 +91,8 @@ def test_a_rename_renames_and_nothing_else(pve, endpoint, sync):
     assert (after.pk, after.name) == (before.pk, 'renamed')
 
 
+@after_first_sync
 def test_a_name_that_a_user_chose_stays(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     VirtualMachine.objects.filter(pk=vm_of(endpoint, vmid).pk).update(name='By hand')
     pve.rename(vmid, 'renamed')
@@ -103,8 +100,8 @@ def test_a_name_that_a_user_chose_stays(pve, endpoint, sync):
     assert vm_of(endpoint, vmid).name == 'By hand'
 
 
+@after_first_sync
 def test_a_fact_that_was_edited_is_set_back_and_reported(pve, endpoint, sync):
-    sync(endpoint)
     vm = vm_of(endpoint, running_vm(pve))
     memory = vm.memory
     VirtualMachine.objects.filter(pk=vm.pk).update(memory=1)
@@ -115,8 +112,8 @@ def test_a_fact_that_was_edited_is_set_back_and_reported(pve, endpoint, sync):
     assert (field['name'], field['now'], field['want'], field['drift']) == ('memory', 1, memory, True)
 
 
+@after_first_sync
 def test_a_stopped_guest_keeps_its_addresses(pve, endpoint, sync):
-    sync(endpoint)
     vm = vm_of(endpoint, running_vm(pve))
     addresses = set(IPAddress.objects.values_list('pk', flat=True))
     primary = vm.primary_ip4_id
@@ -128,15 +125,15 @@ def test_a_stopped_guest_keeps_its_addresses(pve, endpoint, sync):
     assert set(IPAddress.objects.values_list('pk', flat=True)) == addresses
 
 
+@after_first_sync
 def test_a_silent_agent_takes_no_address_away(pve, endpoint, sync):
-    sync(endpoint)
     pve.agent_silent(running_vm(pve))
     run = sync(endpoint)
     assert written(run) == []
 
 
+@after_first_sync
 def test_a_resized_disk_changes_the_disk_and_the_sum(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     disk = vm.virtualdisks.first()
@@ -150,8 +147,8 @@ def test_a_resized_disk_changes_the_disk_and_the_sum(pve, endpoint, sync):
     assert vm.disk == others + disk.size
 
 
+@after_first_sync
 def test_an_added_and_a_removed_nic(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     pve.add_nic(vmid, 'net7', mac='BC:24:11:77:77:77')
@@ -165,8 +162,8 @@ def test_an_added_and_a_removed_nic(pve, endpoint, sync):
     assert not MACAddress.objects.filter(mac_address='BC:24:11:77:77:77').exists()
 
 
+@after_first_sync
 def test_a_removed_nic_with_a_users_address_stays_and_is_reported(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     pve.add_nic(vmid, 'net7', mac='BC:24:11:77:77:77')
     sync(endpoint)
@@ -180,8 +177,8 @@ def test_a_removed_nic_with_a_users_address_stays_and_is_reported(pve, endpoint,
     assert mine.assigned_object == interface
 
 
+@after_first_sync
 def test_a_removed_disk_goes_and_a_users_disk_stays(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     pve.add_disk(vmid, 'scsi9', size='5G')
@@ -207,8 +204,8 @@ def test_tags_are_merged(pve, endpoint, sync):
     assert Tag.objects.filter(name='one').exists()
 
 
+@after_first_sync
 def test_a_deleted_guest_is_retired_with_all_it_has_and_revived_as_it_was(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     parts = (vm.interfaces.count(), vm.virtualdisks.count(), IPAddress.objects.count(), vm.primary_ip4_id)
@@ -228,8 +225,8 @@ def test_a_deleted_guest_is_retired_with_all_it_has_and_revived_as_it_was(pve, e
     assert VirtualMachine.objects.count() == 6
 
 
+@after_first_sync
 def test_a_token_that_lost_its_rights_retires_nothing(pve, endpoint, sync):
-    sync(endpoint)
     pve.revoke('VM.Audit', path='/')
     run = sync(endpoint)
     assert run.status == 'completed'
@@ -238,8 +235,8 @@ def test_a_token_that_lost_its_rights_retires_nothing(pve, endpoint, sync):
     assert not VirtualMachine.objects.filter(status='decommissioning').exists()
 
 
+@after_first_sync
 def test_an_offline_node_changes_none_of_its_guests(pve, endpoint, sync):
-    sync(endpoint)
     before = list(VirtualMachine.objects.order_by('pk').values('pk', 'status', 'name', 'memory', 'primary_ip4'))
     for phase in ('stale', 'unknown'):
         pve.node_offline('pve2', phase=phase)
@@ -263,8 +260,8 @@ def test_a_run_that_would_retire_most_guests_is_refused_before_it_writes(standin
     assert run.changes.filter(action='retire', outcome='planned').count() == 6
 
 
+@after_first_sync
 def test_an_address_of_a_switch_is_never_taken_away(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     claimed = vm.primary_ip4.address
@@ -290,8 +287,8 @@ def test_an_address_of_a_switch_is_never_taken_away(pve, endpoint, sync):
     assert vm.primary_ip4 is None
 
 
+@after_first_sync
 def test_an_address_moves_from_a_retired_guest_though_it_was_its_primary_one(pve, endpoint, sync):
-    sync(endpoint)
     vmid = running_vm(pve)
     old = vm_of(endpoint, vmid)
     address = old.primary_ip4
@@ -310,8 +307,8 @@ def test_an_address_moves_from_a_retired_guest_though_it_was_its_primary_one(pve
     assert old.primary_ip4 is None
 
 
+@after_first_sync
 def test_a_primary_address_that_a_user_chose_stays(pve, endpoint, sync):
-    sync(endpoint)
     vm = vm_of(endpoint, running_vm(pve))
     chosen = IPAddress.objects.create(address='192.0.2.5/24', assigned_object=vm.interfaces.first())
     VirtualMachine.objects.filter(pk=vm.pk).update(primary_ip4=chosen)
@@ -360,11 +357,11 @@ def test_addresses_take_prefix_length_and_vrf_from_netboxs_prefixes(pve, endpoin
     assert set(found.values_list('vrf', flat=True)) == {vrf.pk}
 
 
+@after_first_sync
 @pytest.mark.parametrize('has_own_cluster', [False, True])
 def test_two_endpoints_of_one_cluster_are_refused_with_a_clear_message(
     pve, endpoint, make_endpoint, sync, has_own_cluster
 ):
-    sync(endpoint)
     kind = ClusterType.objects.get()
     chosen = Cluster.objects.create(name='Another', type=kind) if has_own_cluster else None
     second = make_endpoint(pve, name='Second', cluster=chosen)
@@ -379,8 +376,8 @@ def test_two_endpoints_of_one_cluster_are_refused_with_a_clear_message(
     assert 'managed by another endpoint' in sync(second).changes.filter(action='conflict').first().reason
 
 
-def test_a_cluster_of_the_same_name_is_taken(pve, endpoint, sync):
-    sync(endpoint)
+@after_first_sync
+def test_a_cluster_of_the_same_name_is_taken(pve, endpoint):
     cluster = Cluster.objects.get()
     assert cluster.type == ClusterType.objects.get(name='Proxmox VE')
     endpoint.refresh_from_db()
