@@ -25,6 +25,7 @@ __all__ = (
     'PatternTypeChoices',
     'RunModeChoices',
     'RunStatusChoices',
+    'SyncStatusChoices',
     'TLSModeChoices',
     'TagMatchChoices',
     'choices_of',
@@ -69,6 +70,31 @@ class EndpointStatusChoices(ChoiceSet):
         ),
         Choice(CANCELLED, _('Cancelled'), color='gray', description=_('A user cancelled the last run')),
         Choice(FAILED, _('Failed'), color='red'),
+    ]
+
+
+class SyncStatusChoices(ChoiceSet):
+    """How NetBox stands to Proxmox VE. Computed by `models.sync_status`."""
+
+    IN_SYNC = 'in-sync'
+    PENDING = 'pending'
+    ATTENTION = 'attention'
+    UNREACHABLE = 'unreachable'
+    NEVER = 'never'
+
+    CHOICES = [
+        Choice(IN_SYNC, _('In Sync'), color='green', description=_('NetBox matches Proxmox VE')),
+        Choice(
+            PENDING, _('Changes Pending'), color='cyan', description=_('A sync or the waiting preview changes NetBox')
+        ),
+        Choice(
+            ATTENTION,
+            _('Needs Attention'),
+            color='orange',
+            description=_('A blocked or failed run, a conflict, or a candidate requires a user'),
+        ),
+        Choice(UNREACHABLE, _('Unreachable'), color='red', description=_('The last run could not read Proxmox VE')),
+        Choice(NEVER, _('Never Synced'), color='blue', description=_('No sync has written to NetBox yet')),
     ]
 
 
@@ -302,6 +328,8 @@ class GuestStateChoices(ChoiceSet):
 
     # The reasons of these states may contain the names of other virtual machines.
     NAMING_OTHERS = (CONFLICT, CANDIDATE)
+    # A sync would change NetBox.
+    PENDING = (NEW, CHANGED)
 
 
 class KindChoices(ChoiceSet):

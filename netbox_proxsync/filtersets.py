@@ -36,6 +36,7 @@ from .choices import (
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
 )
@@ -81,6 +82,12 @@ def by_choice(choices: type[ChoiceSet]) -> django_filters.MultipleChoiceFilter:
 @register_filterset
 class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
     status = by_choice(EndpointStatusChoices)
+    sync_status = django_filters.MultipleChoiceFilter(
+        choices=SyncStatusChoices,
+        method='filter_sync_status',
+        distinct=False,
+        label=_('Sync status'),
+    )
     tls_mode = by_choice(TLSModeChoices)
     interface_naming = by_choice(InterfaceNamingChoices)
     missing_guests = by_choice(MissingGuestsChoices)
@@ -155,6 +162,12 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
             | Q(description__icontains=value)
             | Q(comments__icontains=value)
         )
+
+    def filter_sync_status(self, queryset: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        if not value:
+            return queryset
+        found = ProxmoxEndpoint.objects.with_sync_status().filter(sync_status__in=value).order_by()
+        return queryset.filter(pk__in=found.values('pk'))
 
 
 class EndpointFilters(CheckedFilters, BaseFilterSet):

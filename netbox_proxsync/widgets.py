@@ -20,7 +20,7 @@ SHOWN = 25
 class EndpointsWidget(DashboardWidget):
     """The endpoints that the user may view, and what requires attention."""
 
-    description = gettext_lazy('Status of the Proxmox endpoints: last run and conflicts.')
+    description = gettext_lazy('Sync status of the Proxmox endpoints, their last runs, and what requires attention.')
     template_name = 'netbox_proxsync/widgets/endpoints.html'
     width = 6
     height = 3
@@ -30,7 +30,8 @@ class EndpointsWidget(DashboardWidget):
         super().__init__(*args, title=title or _('Proxmox endpoints'), **kwargs)
 
     def render(self, request: HttpRequest) -> str:
-        endpoints = ProxmoxEndpoint.objects.restrict(request.user, 'view').select_related('last_run').order_by('name')
+        endpoints = ProxmoxEndpoint.objects.restrict(request.user, 'view').with_sync_status().order_by('name')
+        endpoints = endpoints.select_related('last_run')
         found = list(endpoints[: SHOWN + 1])
         numbers: dict[int, GuestNumbers] = {}
         if request.user.has_perm('netbox_proxsync.view_proxmoxguest'):

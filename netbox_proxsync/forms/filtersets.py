@@ -28,6 +28,7 @@ from ..choices import (
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
 )
@@ -73,7 +74,7 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
-        FieldSet('status', 'enabled', 'sync_interval', 'tls_mode', 'pve_version', name=_('Endpoint')),
+        FieldSet('sync_status', 'status', 'enabled', 'sync_interval', 'tls_mode', 'pve_version', name=_('Endpoint')),
         FieldSet(
             'cluster_id', 'cluster_type_id', 'cluster_group_id', 'site_id', 'tenant_id', 'guest_role_id',
             'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',
@@ -82,7 +83,8 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
         FieldSet(*(setting.name for setting in SWITCHES), name=_('Behaviour')),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
-    status = multiple_choice(_('Status'), EndpointStatusChoices)
+    sync_status = multiple_choice(_('Sync status'), SyncStatusChoices)
+    status = multiple_choice(_('Last run'), EndpointStatusChoices)
     enabled = boolean(_('Enabled'))
     sync_interval = multiple_choice(_('Sync interval'), JobIntervalChoices)
     tls_mode = multiple_choice(_('TLS verification'), TLSModeChoices)

@@ -13,6 +13,7 @@ from ..choices import (
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
 )
@@ -30,6 +31,7 @@ __all__ = (
     'ProxSyncPatternTypeEnum',
     'ProxSyncRunModeEnum',
     'ProxSyncRunStatusEnum',
+    'ProxSyncSyncStatusEnum',
     'ProxSyncTLSModeEnum',
     'ProxSyncTagMatchEnum',
 )
@@ -51,5 +53,6 @@ ProxSyncObjectEventsEnum = strawberry.enum(ObjectEventsChoices.as_enum('ProxSync
 ProxSyncPatternTypeEnum = strawberry.enum(PatternTypeChoices.as_enum('ProxSyncPatternTypeEnum', 'pattern_type'))
 ProxSyncRunModeEnum = strawberry.enum(RunModeChoices.as_enum('ProxSyncRunModeEnum', 'mode'))
 ProxSyncRunStatusEnum = strawberry.enum(RunStatusChoices.as_enum('ProxSyncRunStatusEnum', 'status'))
+ProxSyncSyncStatusEnum = strawberry.enum(SyncStatusChoices.as_enum('ProxSyncSyncStatusEnum', 'sync_status'))
 ProxSyncTagMatchEnum = strawberry.enum(TagMatchChoices.as_enum('ProxSyncTagMatchEnum', 'tag_match'))
 ProxSyncTLSModeEnum = strawberry.enum(TLSModeChoices.as_enum('ProxSyncTLSModeEnum', 'tls_mode'))

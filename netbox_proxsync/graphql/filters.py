@@ -129,6 +129,16 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     guests_read: DatetimeFilterLookup | None = strawberry_django.filter_field()
     pve_version: StrFilterLookup | None = strawberry_django.filter_field()
 
+    @strawberry_django.filter_field
+    def sync_status(
+        self, queryset: QuerySet[Any], value: BaseFilterLookup[ProxSyncSyncStatusEnum], prefix: str
+    ) -> tuple[QuerySet[Any], Q]:
+        """By how NetBox stands to Proxmox VE."""
+        wanted = {*(value.in_list or ()), *([value.exact] if value.exact else ())}
+        statuses = [getattr(status, 'value', status) for status in wanted]
+        found = models.ProxmoxEndpoint.objects.with_sync_status().filter(sync_status__in=statuses).order_by()
+        return queryset, Q(**{f'{prefix}pk__in': found.values('pk')})
+
 
 @register_filter(models.MappingRule, lookups=True)
 class ProxSyncMappingRuleFilter(PrimaryModelFilter):

@@ -1,19 +1,24 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self, cast
 
 from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
+from django.db.models.functions import Coalesce
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from utilities.exceptions import AbortRequest
 
 from ..choices import (
     EndpointStatusChoices,
     FieldOwnerChoices,
+    GuestStateChoices,
+    SyncStatusChoices,
     TLSModeChoices,
     color_of,
 )
 from ..crypto import Secret
+from ..documentation import help_url
 from ..proxmox.token_history import TokenHistory
 from ..sync.field_policy import format_policy
 from .bindings import Binding
@@ -26,8 +31,10 @@ from .exporting import endpoint_as_yaml
 from .former_endpoints import _store_bindings
 from .guests import ProxmoxGuest
 from .mixins import CensoredSecretsMixin, alters_data
-from .netbox_types import JobsMixin, PrimaryModel
+from .netbox_types import JobsMixin, PrimaryModel, RestrictedQuerySet
 from .secret_destinations import DESTINATION_FIELDS, SECRET_FIELDS, changed_destinations, check_destinations
+from .sync_status import last_sync, sync_status
+from .users import AnyUser
 
 __all__ = ('ProxmoxEndpoint',)
 
@@ -36,6 +43,39 @@ STATE_FIELDS = (
     'status', 'last_run', 'next_sync', 'pve_version', 'guests_read', 'token_history', 'cluster_identity',
     'cluster_state', 'acknowledged_faults',
 )  # fmt: skip
+
+
+class ProxmoxEndpointQuerySet(RestrictedQuerySet):
+    """Adds what is computed from the runs and guests of endpoints."""
+
+    def with_sync_status(self) -> Self:
+        """With `sync_status` of each endpoint, without further queries."""
+        return self.annotate(sync_status=sync_status())
+
+    def with_last_sync(self) -> Self:
+        """With `last_sync`: when NetBox was synced last, by a run for all guests."""
+        return self.annotate(last_sync=last_sync())
+
+    def with_guest_counts(self, user: AnyUser) -> Self:
+        """
+        With the numbers of guests that a user may view: `guest_count`, `pending_guests` and `attention_guests`; None if
+        the user may not view guests.
+        """
+        if not user.has_perm('netbox_proxsync.view_proxmoxguest'):
+            unknown = models.Value(None, output_field=models.IntegerField())
+            return self.annotate(guest_count=unknown, pending_guests=unknown, attention_guests=unknown)
+        guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=models.OuterRef('pk')).order_by()
+        return self.annotate(
+            guest_count=number_of(guests),
+            pending_guests=number_of(guests.filter(state__in=GuestStateChoices.PENDING)),
+            attention_guests=number_of(guests.filter(state__in=GuestStateChoices.NAMING_OTHERS)),
+        )
+
+
+def number_of(guests: models.QuerySet[ProxmoxGuest]) -> Coalesce:
+    """The number of guests of the endpoint of the outer query."""
+    grouped = guests.values('endpoint').annotate(number=models.Count('pk')).values('number')
+    return Coalesce(models.Subquery(grouped), 0)
 
 
 class ProxmoxEndpoint(
@@ -135,6 +175,8 @@ class ProxmoxEndpoint(
         help_text=_("Faults of Proxmox VE's configuration that users have acknowledged until they change"),
     )
 
+    objects = ProxmoxEndpointQuerySet.as_manager()
+
     clone_fields = names_of(Use.CLONE)
     prerequisite_models = ()
 
@@ -159,9 +201,9 @@ class ProxmoxEndpoint(
         return self.name
 
     @property
-    def docs_url(self) -> None:
+    def docs_url(self) -> str:
         # NetBox's default is a URL in its own documentation, which does not cover plugins.
-        return None
+        return help_url('endpoints')
 
     @property
     def guests_shown(self) -> datetime | None:
@@ -169,6 +211,25 @@ class ProxmoxEndpoint(
         from .branch_states import guests_read
 
         return guests_read(self)
+
+    # Not properties: the query set sets the values on the instance.
+    @cached_property
+    def sync_status(self) -> str:
+        """How NetBox stands to Proxmox VE, as one of `SyncStatusChoices`."""
+        found = type(self).objects.filter(pk=self.pk).with_sync_status().values_list('sync_status', flat=True)
+        return cast(str, found.first() or SyncStatusChoices.NEVER)
+
+    @cached_property
+    def last_sync(self) -> datetime | None:
+        """When NetBox was synced last, by a run for all guests."""
+        found = type(self).objects.filter(pk=self.pk).with_last_sync().values_list('last_sync', flat=True)
+        return cast('datetime | None', found.first())
+
+    def get_sync_status_display(self) -> str:
+        return str(dict(SyncStatusChoices).get(self.sync_status, self.sync_status))
+
+    def get_sync_status_color(self) -> str | None:
+        return color_of(SyncStatusChoices, self.sync_status)
 
     def get_status_color(self) -> str | None:
         return color_of(EndpointStatusChoices, self.status)

@@ -31,10 +31,12 @@ __all__ = (
 class EndpointPanel(panels.ObjectAttributesPanel):
     title = _('Endpoint')
     name = attrs.TextAttr('name')
-    status = attrs.ChoiceAttr('status')
+    sync_status = attrs.ChoiceAttr('sync_status', label=_('Sync status'))
     enabled = attrs.BooleanAttr('enabled')
     sync_interval = attrs.ChoiceAttr('sync_interval', label=_('Sync interval'))
     next_sync = attrs.DateTimeAttr('next_sync', label=_('Next sync'))
+    last_sync = attrs.DateTimeAttr('last_sync', label=_('Last sync'))
+    status = attrs.ChoiceAttr('status', label=_('Last run status'))
     last_run = attrs.RelatedObjectAttr('last_run', linkify=True, label=_('Last run'))
     guests_read = attrs.DateTimeAttr('guests_shown', label=_('Guests read'))
     pve_version = attrs.TextAttr('pve_version', label=_('Proxmox VE version'))

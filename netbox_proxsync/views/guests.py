@@ -10,6 +10,7 @@ from .. import filtersets, forms, tables
 from ..models import ProxmoxGuest
 from ..object_actions import BULK_GUEST_ACTIONS, GUEST_ACTIONS
 from ..ui import guest_panels, rule_panels
+from .empty_states import EmptyListMixin
 from .guest_actions import GuestDecisionButtonsMixin
 
 __all__ = (
@@ -25,12 +26,14 @@ GUEST_FILTERS = {
 
 
 @register_model_view(ProxmoxGuest, 'list', path='', detail=False)
-class ProxmoxGuestListView(GuestDecisionButtonsMixin, generic.ObjectListView):
+class ProxmoxGuestListView(EmptyListMixin, GuestDecisionButtonsMixin, generic.ObjectListView):
     queryset = ProxmoxGuest.objects.prefetch_related('endpoint').defer('details')
     filterset = filtersets.ProxmoxGuestFilterSet
     filterset_form = forms.ProxmoxGuestFilterForm
     table = tables.ProxmoxGuestTable
     actions = (BulkExport, *BULK_GUEST_ACTIONS)
+    empty_text = _('No guest has been read yet. A preview of an endpoint reads Proxmox VE and changes nothing.')
+    empty_icon = 'monitor-multiple'
 
 
 @register_model_view(ProxmoxGuest)
