@@ -28,6 +28,7 @@ __all__ = (
     'SyncStatusChoices',
     'TLSModeChoices',
     'TagMatchChoices',
+    'WritePolicyChoices',
     'choices_of',
     'color_of',
 )
@@ -168,6 +169,22 @@ class MissingAddressesChoices(ChoiceSet):
     ]
 
 
+class WritePolicyChoices(ChoiceSet):
+    """The values of `sync.write_policy.WritePolicy`."""
+
+    EVERYTHING = 'everything'
+    NO_REMOVALS = 'no-removals'
+    CREATE_ONLY = 'create-only'
+    REPORT_ONLY = 'report-only'
+
+    CHOICES = [
+        Choice(EVERYTHING, _('Everything'), color='green'),
+        Choice(NO_REMOVALS, _('No Removals'), color='cyan', description=_('Nothing is retired, released or deleted')),
+        Choice(CREATE_ONLY, _('Create Only'), color='blue', description=_('Existing objects are not changed')),
+        Choice(REPORT_ONLY, _('Report Only'), color='gray', description=_('Nothing is written')),
+    ]
+
+
 class ObjectEventsChoices(ChoiceSet):
     ALWAYS = 'always'
     LATER = 'later'
@@ -277,6 +294,7 @@ class ChangeOutcomeChoices(ChoiceSet):
     SKIPPED = 'skipped'
     CANCELLED = 'cancelled'
     FAILED = 'failed'
+    WITHHELD = 'withheld'
 
     CHOICES = [
         Choice(PLANNED, _('Planned'), color='gray'),
@@ -285,6 +303,12 @@ class ChangeOutcomeChoices(ChoiceSet):
         Choice(SKIPPED, _('Skipped'), color='yellow'),
         Choice(CANCELLED, _('Not written'), color='gray', description=_('The run was cancelled before this change')),
         Choice(FAILED, _('Failed'), color='red'),
+        Choice(
+            WITHHELD,
+            _('Withheld'),
+            color='purple',
+            description=_('The write policy of the endpoint does not permit this change'),
+        ),
     ]
 
 

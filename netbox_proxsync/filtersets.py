@@ -39,6 +39,7 @@ from .choices import (
     SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 from .filters import CheckedFilters
 from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
@@ -94,7 +95,10 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
     missing_addresses = by_choice(MissingAddressesChoices)
     sync_interval = by_choice(JobIntervalChoices)
     object_events = by_choice(ObjectEventsChoices)
+    write_policy = by_choice(WritePolicyChoices)
     next_sync = MultiValueDateTimeFilter()
+    paused_until = MultiValueDateTimeFilter()
+    sync_windows = MultiValueArrayFilter(lookup_expr='icontains')
     # Matches a part of any host.
     hosts = MultiValueArrayFilter(lookup_expr='icontains')
     cluster_id = by_id(Cluster.objects.all(), _('Cluster (ID)'))

@@ -37,6 +37,7 @@ from ..choices import (
     SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 from ..fields import column
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
@@ -113,6 +114,7 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     missing_guests = ChoiceField(choices=MissingGuestsChoices, required=False)
     missing_addresses = ChoiceField(choices=MissingAddressesChoices, required=False)
     object_events = ChoiceField(choices=ObjectEventsChoices, required=False)
+    write_policy = ChoiceField(choices=WritePolicyChoices, required=False)
     field_policy = serializers.JSONField(required=False)
     status = ChoiceField(choices=EndpointStatusChoices, read_only=True, help_text='The outcome of the last run')
     sync_status = ChoiceField(
@@ -133,7 +135,7 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
         # The fields that the clean() method of the model normalizes.
         model_clean_fields = (
             'hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'include_guests', 'exclude_guests',
-            'ignored_interfaces', 'ignored_prefixes', 'ssh_user', 'ssh_passphrase', 'ssh_host_keys',
+            'ignored_interfaces', 'ignored_prefixes', 'sync_windows', 'ssh_user', 'ssh_passphrase', 'ssh_host_keys',
             'field_policy',
         )  # fmt: skip
 

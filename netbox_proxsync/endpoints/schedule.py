@@ -8,11 +8,13 @@ endpoint always starts at the same minute.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 
 from django.db import transaction
 
 from ..models import ProxmoxEndpoint
+from .scheduled_times import may_start, next_start
 
 __all__ = ('next_slot', 'start_due', 'too_late')
 
@@ -47,7 +49,7 @@ def start_due(
     scheduled = ProxmoxEndpoint.objects.filter(enabled=True, sync_interval__isnull=False)
     for endpoint in scheduled.filter(next_sync__isnull=True):
         # A new schedule begins with its next slot, not with a sync now.
-        slot = next_slot(endpoint.pk, endpoint.sync_interval, now)
+        slot = next_start(endpoint, now, partial(next_slot, endpoint.pk, endpoint.sync_interval))
         scheduled.filter(pk=endpoint.pk, next_sync=None, sync_interval=endpoint.sync_interval).update(next_sync=slot)
     for pk in scheduled.filter(next_sync__lte=now).order_by('next_sync').values_list('pk', flat=True):
         with transaction.atomic():
@@ -57,8 +59,9 @@ def start_due(
                 continue
             slot = endpoint.next_sync
             # By update(): the state of an endpoint is not recorded in its change log.
-            ProxmoxEndpoint.objects.filter(pk=pk).update(next_sync=next_slot(pk, endpoint.sync_interval, now))
-            if too_late(slot, endpoint.sync_interval, now):
+            following = next_start(endpoint, now, partial(next_slot, pk, endpoint.sync_interval))
+            ProxmoxEndpoint.objects.filter(pk=pk).update(next_sync=following)
+            if too_late(slot, endpoint.sync_interval, now) or not may_start(endpoint, now):
                 missed(endpoint)
             else:
                 start(endpoint)

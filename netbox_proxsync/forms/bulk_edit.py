@@ -13,7 +13,7 @@ from utilities.choices import ChoiceSet
 from utilities.forms import add_blank_choice
 from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultipleChoiceField
 from utilities.forms.rendering import FieldSet
-from utilities.forms.widgets import BulkEditNullBooleanSelect
+from utilities.forms.widgets import BulkEditNullBooleanSelect, DateTimePicker
 from virtualization.models import ClusterGroup, ClusterType
 
 from ..choices import (
@@ -24,12 +24,13 @@ from ..choices import (
     ObjectEventsChoices,
     PatternTypeChoices,
     TagMatchChoices,
+    WritePolicyChoices,
 )
 from ..fields import SecretFormField, SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
 from ..models.endpoint_settings import SWITCHES, Section, names_in
 from ..models.secret_destinations import SECRET_FIELDS
-from .fields import NOT_IN_BACKGROUND, BulkFieldPolicyField, WordsField
+from .fields import NOT_IN_BACKGROUND, BulkFieldPolicyField, WindowsField, WordsField
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -190,12 +191,26 @@ class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
         max_value=100,
     )
 
+    write_policy = forms.ChoiceField(
+        label=_('Write policy'),
+        choices=add_blank_choice(WritePolicyChoices),
+        required=False,
+    )
     sync_interval = forms.TypedChoiceField(
         label=_('Sync interval'),
         choices=add_blank_choice(JobIntervalChoices),
         coerce=int,
         empty_value=None,
         required=False,
+    )
+    sync_windows = WindowsField(
+        label=_('Sync windows'),
+        required=False,
+    )
+    paused_until = forms.DateTimeField(
+        label=_('Paused until'),
+        required=False,
+        widget=DateTimePicker(),
     )
     object_events = forms.ChoiceField(
         label=_('Object events'),
@@ -218,7 +233,7 @@ class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
         'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',
         'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'include_guests',
         'exclude_guests', 'ignored_interfaces', 'ignored_prefixes', 'field_policy', 'sync_interval',
-        'comments',
+        'sync_windows', 'paused_until', 'comments',
     )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from ..choices import (
     SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..models.endpoint_settings import SWITCHES
@@ -74,7 +75,7 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
-        FieldSet('sync_status', 'status', 'enabled', 'sync_interval', 'tls_mode', 'pve_version', name=_('Endpoint')),
+        FieldSet('sync_status', 'status', 'enabled', 'write_policy', 'sync_interval', 'tls_mode', 'pve_version', name=_('Endpoint')),
         FieldSet(
             'cluster_id', 'cluster_type_id', 'cluster_group_id', 'site_id', 'tenant_id', 'guest_role_id',
             'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',
@@ -86,6 +87,7 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     sync_status = multiple_choice(_('Sync status'), SyncStatusChoices)
     status = multiple_choice(_('Last run'), EndpointStatusChoices)
     enabled = boolean(_('Enabled'))
+    write_policy = multiple_choice(_('Write policy'), WritePolicyChoices)
     sync_interval = multiple_choice(_('Sync interval'), JobIntervalChoices)
     tls_mode = multiple_choice(_('TLS verification'), TLSModeChoices)
     pve_version = forms.CharField(label=_('Proxmox VE version'), required=False)

@@ -16,6 +16,7 @@ from ..choices import (
     SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 
 __all__ = (
@@ -34,6 +35,7 @@ __all__ = (
     'ProxSyncSyncStatusEnum',
     'ProxSyncTLSModeEnum',
     'ProxSyncTagMatchEnum',
+    'ProxSyncWritePolicyEnum',
 )
 
 # Names in the schema are global, and other plugins have endpoints and runs as well.
@@ -56,3 +58,4 @@ ProxSyncRunStatusEnum = strawberry.enum(RunStatusChoices.as_enum('ProxSyncRunSta
 ProxSyncSyncStatusEnum = strawberry.enum(SyncStatusChoices.as_enum('ProxSyncSyncStatusEnum', 'sync_status'))
 ProxSyncTagMatchEnum = strawberry.enum(TagMatchChoices.as_enum('ProxSyncTagMatchEnum', 'tag_match'))
 ProxSyncTLSModeEnum = strawberry.enum(TLSModeChoices.as_enum('ProxSyncTLSModeEnum', 'tls_mode'))
+ProxSyncWritePolicyEnum = strawberry.enum(WritePolicyChoices.as_enum('ProxSyncWritePolicyEnum', 'write_policy'))

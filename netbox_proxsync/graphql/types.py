@@ -59,6 +59,7 @@ class ProxSyncEndpointType(PrimaryObjectType):
     exclude_guests: list[str]
     ignored_interfaces: list[str]
     ignored_prefixes: list[str]
+    sync_windows: list[str]
     cluster: Annotated['ClusterType', strawberry.lazy('virtualization.graphql.types')] | None
     cluster_type: Annotated['ClusterTypeType', strawberry.lazy('virtualization.graphql.types')] | None
     cluster_group: Annotated['ClusterGroupType', strawberry.lazy('virtualization.graphql.types')] | None

@@ -96,6 +96,7 @@ def settings_of(endpoint: ProxmoxEndpoint) -> Settings:
         address_limit=endpoint.address_limit,
         field_policy=endpoint.field_policy,
         change_limit=endpoint.change_limit,
+        write_policy=endpoint.write_policy,
     )
 
 

@@ -183,7 +183,15 @@ class Migration(migrations.Migration):
                         default=20, validators=[django.core.validators.MaxValueValidator(100)]
                     ),
                 ),
+                ('write_policy', models.CharField(default='everything', max_length=30)),
                 ('sync_interval', models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    'sync_windows',
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=100), blank=True, default=list, size=None
+                    ),
+                ),
+                ('paused_until', models.DateTimeField(blank=True, null=True)),
                 ('object_events', models.CharField(default='always', max_length=30)),
                 ('status', models.CharField(default='new', editable=False, max_length=30)),
                 ('pve_version', models.CharField(blank=True, editable=False, max_length=50)),

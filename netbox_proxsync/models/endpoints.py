@@ -5,7 +5,10 @@ from typing import Any, Self, cast
 from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
 from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.dates import WEEKDAYS
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from utilities.exceptions import AbortRequest
 
@@ -15,12 +18,14 @@ from ..choices import (
     GuestStateChoices,
     SyncStatusChoices,
     TLSModeChoices,
+    WritePolicyChoices,
     color_of,
 )
 from ..crypto import Secret
 from ..documentation import help_url
 from ..proxmox.token_history import TokenHistory
 from ..sync.field_policy import format_policy
+from ..sync.sync_windows import SyncWindow, is_open, next_opening
 from .bindings import Binding
 from .changes import PlannedBinding, SyncChange
 from .deletion import delete_unread
@@ -45,6 +50,10 @@ STATE_FIELDS = (
 )  # fmt: skip
 
 
+# The settings from which the time of the next sync is computed.
+SCHEDULE_FIELDS = ('enabled', 'sync_interval', 'sync_windows', 'paused_until')
+
+
 class ProxmoxEndpointQuerySet(RestrictedQuerySet):
     """Adds what is computed from the runs and guests of endpoints."""
 
@@ -56,12 +65,12 @@ class ProxmoxEndpointQuerySet(RestrictedQuerySet):
         """With `last_sync`: when NetBox was synced last, by a run for all guests."""
         return self.annotate(last_sync=last_sync())
 
-    def with_guest_counts(self, user: AnyUser) -> Self:
+    def with_guest_counts(self, user: AnyUser | None = None) -> Self:
         """
         With the numbers of guests that a user may view: `guest_count`, `pending_guests` and `attention_guests`; None if
         the user may not view guests.
         """
-        if not user.has_perm('netbox_proxsync.view_proxmoxguest'):
+        if user is None or not user.has_perm('netbox_proxsync.view_proxmoxguest'):
             unknown = models.Value(None, output_field=models.IntegerField())
             return self.annotate(guest_count=unknown, pending_guests=unknown, attention_guests=unknown)
         guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=models.OuterRef('pk')).order_by()
@@ -70,6 +79,16 @@ class ProxmoxEndpointQuerySet(RestrictedQuerySet):
             pending_guests=number_of(guests.filter(state__in=GuestStateChoices.PENDING)),
             attention_guests=number_of(guests.filter(state__in=GuestStateChoices.NAMING_OTHERS)),
         )
+
+
+def in_words(window: SyncWindow) -> str:
+    """A sync window for users, such as "Monday, Tuesday: 22:00 to 06:00 of the next day"."""
+    start, end = str(window).rpartition(' ')[2].split('-')
+    days = gettext('Every day')
+    if len(window.days) < len(WEEKDAYS):
+        days = ', '.join(str(WEEKDAYS[day]) for day in sorted(window.days))
+    text = gettext('{days}: {start} to {end} of the next day') if window.is_overnight else gettext('{days}: {start} to {end}')
+    return text.format(days=days, start=start, end=end)
 
 
 def number_of(guests: models.QuerySet[ProxmoxGuest]) -> Coalesce:
@@ -225,6 +244,23 @@ class ProxmoxEndpoint(
         found = type(self).objects.filter(pk=self.pk).with_last_sync().values_list('last_sync', flat=True)
         return cast('datetime | None', found.first())
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether no automatic sync starts for now."""
+        return self.paused_until is not None and self.paused_until > timezone.now()
+
+    @property
+    def window_texts(self) -> list[str]:
+        """The sync windows in words."""
+        return [in_words(SyncWindow.parse(text)) for text in self.sync_windows]
+
+    @property
+    def next_window(self) -> datetime | None:
+        """When the next sync window opens; None if one is open, or there are no windows."""
+        windows = [SyncWindow.parse(text) for text in self.sync_windows]
+        now = timezone.localtime()
+        return None if is_open(windows, now) else next_opening(windows, now)[0]
+
     def get_sync_status_display(self) -> str:
         return str(dict(SyncStatusChoices).get(self.sync_status, self.sync_status))
 
@@ -233,6 +269,9 @@ class ProxmoxEndpoint(
 
     def get_status_color(self) -> str | None:
         return color_of(EndpointStatusChoices, self.status)
+
+    def get_write_policy_color(self) -> str | None:
+        return color_of(WritePolicyChoices, self.write_policy)
 
     def get_tls_mode_color(self) -> str | None:
         return color_of(TLSModeChoices, self.tls_mode)
@@ -269,7 +308,7 @@ class ProxmoxEndpoint(
             self.token_history = {}
         # Keep the scheduled time unless its settings change; then the schedule computes it again. Take it from
         # the database, because the schedule may have changed it since this instance was loaded.
-        same = stored and (stored.enabled, stored.sync_interval) == (self.enabled, self.sync_interval)
+        same = stored and all(getattr(stored, name) == getattr(self, name) for name in SCHEDULE_FIELDS)
         self.next_sync = stored.next_sync if stored and same else None
         scheduled = self._is_newly_scheduled(stored)
         super().save(*args, **kwargs)
@@ -282,7 +321,7 @@ class ProxmoxEndpoint(
 
     def _stored(self) -> 'ProxmoxEndpoint | None':
         """The stored endpoint with the fields that decide whether this one may be saved; None if it is new."""
-        fields = (*DESTINATION_FIELDS, *SECRET_FIELDS, 'token_id', 'enabled', 'sync_interval', 'next_sync')
+        fields = (*DESTINATION_FIELDS, *SECRET_FIELDS, 'token_id', *SCHEDULE_FIELDS, 'next_sync')
         return ProxmoxEndpoint.objects.filter(pk=self.pk).only(*fields).first() if self.pk else None
 
     def has_new_token(self) -> bool:

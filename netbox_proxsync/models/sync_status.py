@@ -103,6 +103,20 @@ def last_sync() -> Subquery:
     return Subquery(syncs.values('completed')[:1])
 
 
+def withheld() -> QuerySet[SyncChange]:
+    """The changes that the last comparison has found and that the write policy withholds."""
+    compared = SyncRun.objects.filter(
+        endpoint=OuterRef(OuterRef('pk')),
+        branch_id='',
+        mode__in=(RunModeChoices.PREVIEW, RunModeChoices.SYNC),
+        status__in=(*RunStatusChoices.DONE, RunStatusChoices.REFUSED),
+        vmids__isnull=True,
+    ).order_by('-created', '-pk')
+    return SyncChange.objects.filter(
+        run=Subquery(compared.values('pk')[:1]), outcome=ChangeOutcomeChoices.WITHHELD
+    ).order_by()
+
+
 def is_unreachable() -> Combinable:
     """Whether the last run that tried to read Proxmox VE could not."""
     tried = runs_in_main().filter(status__in=RunStatusChoices.FINISHED)
@@ -129,7 +143,7 @@ def sync_status() -> Case:
             then=Value(SyncStatusChoices.NEVER),
         ),
         When(
-            Exists(guests.filter(state__in=GuestStateChoices.PENDING)) | Exact(plan, Value(WAITING)),
+            Exists(guests.filter(state__in=GuestStateChoices.PENDING)) | Exact(plan, Value(WAITING)) | Exists(withheld()),
             then=Value(SyncStatusChoices.PENDING),
         ),
         default=Value(SyncStatusChoices.IN_SYNC),

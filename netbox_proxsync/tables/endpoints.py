@@ -57,7 +57,9 @@ class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
     )
     sync_status = columns.TemplateColumn(
         verbose_name=_('Sync status'),
-        template_code='{% badge record.get_sync_status_display bg_color=record.get_sync_status_color %}',
+        template_code='{% badge record.get_sync_status_display bg_color=record.get_sync_status_color %}'
+        '{% if record.is_paused %} <i class="mdi mdi-pause-circle" title="{{ paused }}" role="img" aria-label="{{ paused }}"></i>{% endif %}',
+        extra_context={'paused': _('Paused')},
     )
     status = columns.ChoiceFieldColumn(
         verbose_name=_('Last run status'),
@@ -138,6 +140,9 @@ class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
     ignored_prefixes = columns.ArrayColumn(
         verbose_name=_('Ignored prefixes'),
     )
+    write_policy = columns.ChoiceFieldColumn(
+        verbose_name=_('Write policy'),
+    )
     last_run = tables.Column(
         verbose_name=_('Last run'),
         accessor='last_run__completed',
@@ -146,6 +151,14 @@ class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
     )
     sync_interval = columns.ChoiceFieldColumn(
         verbose_name=_('Sync interval'),
+    )
+    sync_windows = columns.ArrayColumn(
+        verbose_name=_('Sync windows'),
+    )
+    paused_until = columns.DateTimeColumn(
+        verbose_name=_('Paused until'),
+        timespec='minutes',
+        attrs=DATES,
     )
     next_sync = columns.DateTimeColumn(
         verbose_name=_('Next sync'),

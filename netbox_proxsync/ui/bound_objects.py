@@ -41,7 +41,7 @@ CACHED = '_proxsync_binding'
 # Outcomes of changes that were not made in NetBox.
 OPEN = (
     ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.SKIPPED,
-    ChangeOutcomeChoices.CANCELLED, ChangeOutcomeChoices.FAILED,
+    ChangeOutcomeChoices.CANCELLED, ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.WITHHELD,
 )  # fmt: skip
 PROBLEMS = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.SKIPPED)
 

@@ -34,6 +34,8 @@ class EndpointPanel(panels.ObjectAttributesPanel):
     sync_status = attrs.ChoiceAttr('sync_status', label=_('Sync status'))
     enabled = attrs.BooleanAttr('enabled')
     sync_interval = attrs.ChoiceAttr('sync_interval', label=_('Sync interval'))
+    sync_windows = attrs.ArrayAttr('window_texts', label=_('Sync windows'))
+    paused_until = attrs.DateTimeAttr('paused_until', label=_('Paused until'))
     next_sync = attrs.DateTimeAttr('next_sync', label=_('Next sync'))
     last_sync = attrs.DateTimeAttr('last_sync', label=_('Last sync'))
     status = attrs.ChoiceAttr('status', label=_('Last run status'))
@@ -134,6 +136,7 @@ EndpointBehaviour: Any = type(
 
 class EndpointBehaviourPanel(EndpointBehaviour):
     title = _('Behaviour')
+    write_policy = attrs.ChoiceAttr('write_policy', label=_('Write policy'))
     object_events = attrs.ChoiceAttr('object_events', label=_('Object events'))
     field_policy = attrs.TemplatedAttr(
         'field_policy', label=_('Field policy'), template_name='netbox_proxsync/attrs/field_policy.html'

@@ -3,6 +3,7 @@ from .bindings import *
 from .changes import *
 from .documentation import *
 from .endpoint_actions import *
+from .endpoint_pause import *
 from .endpoint_runs import *
 from .endpoints import *
 from .guest_actions import *

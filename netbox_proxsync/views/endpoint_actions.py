@@ -216,6 +216,8 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
         form = ProxmoxEndpointForm(data=request.POST, instance=endpoint)
         restrict_form_fields(form, request.user)
         form.is_valid()
+        if self.needs_fingerprint(form):
+            return render(request, 'netbox_proxsync/inc/connection_report.html', self.offered(form.instance))
         errors = [(form.fields[name].label, error) for name in CONNECTION_FIELDS for error in form.errors.get(name, ())]
         if endpoint.pk:
             # Check again: the validation of the form skips this check after some errors that do not prevent the test.
@@ -231,6 +233,19 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
             # A fingerprint that the user copies would apply to all hosts.
             context |= {'report': connection.test(form.instance), 'takes_over': len(form.instance.hosts) == 1}
         return render(request, 'netbox_proxsync/inc/connection_report.html', context)
+
+    @staticmethod
+    def needs_fingerprint(form: ProxmoxEndpointForm) -> bool:
+        """Whether nothing but the fingerprint is missing for the test."""
+        wrong = [name for name in CONNECTION_FIELDS if name in form.errors]
+        is_pinned = form.instance.tls_mode == TLSModeChoices.FINGERPRINT
+        return wrong == ['fingerprint'] and is_pinned and not form.instance.fingerprint
+
+    @staticmethod
+    def offered(endpoint: ProxmoxEndpoint) -> dict[str, Any]:
+        """The fingerprints of the hosts, for comparison. The token is not sent."""
+        seen = connection.fetch_fingerprints(endpoint.hosts, endpoint.timeout)
+        return {'seen': seen, 'usable': fingerprints_to_pin(seen)}
 
 
 @register_model_view(ProxmoxEndpoint, 'fingerprints', detail=False)

@@ -53,10 +53,11 @@ __all__ = (
 class EndpointTableMixin:
     """Adds what the table of endpoints shows, so that its number of queries does not depend on the number of rows."""
 
+    queryset = ProxmoxEndpoint.objects.with_sync_status().with_last_sync().with_guest_counts()
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProxmoxEndpoint]:
         queryset = super().get_queryset(request)  # type: ignore[misc]
-        found = queryset.with_sync_status().with_last_sync().with_guest_counts(request.user)
-        return cast(QuerySet[ProxmoxEndpoint], found)
+        return cast(QuerySet[ProxmoxEndpoint], queryset.with_guest_counts(request.user))
 
 
 class EndpointTabMixin(ActionsMixin):
@@ -80,7 +81,6 @@ def is_permitted(user: AnyUser, action: type[ObjectAction]) -> bool:
 
 @register_model_view(ProxmoxEndpoint, 'list', path='', detail=False)
 class ProxmoxEndpointListView(EmptyListMixin, EndpointTableMixin, generic.ObjectListView):
-    queryset = ProxmoxEndpoint.objects.all()
     filterset = filtersets.ProxmoxEndpointFilterSet
     filterset_form = forms.ProxmoxEndpointFilterForm
     table = tables.ProxmoxEndpointTable
@@ -139,6 +139,8 @@ class ProxmoxEndpointEditView(generic.ObjectEditView):
         super().setup(request, *args, **kwargs)
         if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint'):
             self.form = forms.PlainProxmoxEndpointForm
+        elif not kwargs:
+            self.form = forms.NewProxmoxEndpointForm
 
 
 @register_model_view(ProxmoxEndpoint, 'delete')
@@ -183,7 +185,6 @@ class ProxmoxEndpointBulkImportView(generic.BulkImportView):
 
 @register_model_view(ProxmoxEndpoint, 'bulk_edit', path='edit', detail=False)
 class ProxmoxEndpointBulkEditView(EndpointTableMixin, generic.BulkEditView):
-    queryset = ProxmoxEndpoint.objects.all()
     filterset = filtersets.ProxmoxEndpointFilterSet
     table = tables.ProxmoxEndpointTable
     form = forms.ProxmoxEndpointBulkEditForm
@@ -197,7 +198,6 @@ class ProxmoxEndpointBulkRenameView(generic.BulkRenameView):
 
 @register_model_view(ProxmoxEndpoint, 'bulk_delete', path='delete', detail=False)
 class ProxmoxEndpointBulkDeleteView(EndpointTableMixin, generic.BulkDeleteView):
-    queryset = ProxmoxEndpoint.objects.all()
     filterset = filtersets.ProxmoxEndpointFilterSet
     table = tables.ProxmoxEndpointTable
 

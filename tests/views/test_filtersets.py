@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 from dcim.models import DeviceRole, DeviceType, Manufacturer, Platform, Site
 from django.test import TestCase
 from django.utils import timezone
@@ -70,6 +72,9 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
             change_limit=50,
             sync_interval=1440,
             object_events='later',
+            write_policy='no-removals',
+            sync_windows=['Mon-Fri 22:00-06:00'],
+            paused_until=datetime(2030, 1, 1, tzinfo=UTC),
             sync_vms=False,
             sync_containers=False,
             sync_templates=True,
@@ -117,6 +122,9 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
             {'change_limit': [50]},
             {'sync_interval': [1440]},
             {'object_events': ['later']},
+            {'write_policy': ['no-removals']},
+            {'sync_windows': ['mon-fri']},
+            {'paused_until': ['2030-01-01T00:00:00Z']},
             {'sync_vms': False},
             {'sync_containers': False},
             {'sync_templates': True},

@@ -55,6 +55,7 @@ class ProxmoxEndpointViewTestCase(
             'address_limit': 100,
             'change_limit': 30,
             'object_events': 'later',
+            'write_policy': 'no-removals',
             'description': 'new',
         }
         cls.csv_data = (
