@@ -9,6 +9,7 @@ from netbox.ui import panels
 from ..choices import RunStatusChoices
 from ..custom_fields import problems
 from ..sync.cluster_state import ClusterState
+from .charts import guest_strip
 from .cluster_state import state_visible_to
 from .guest_counts import GuestNumbers, guest_numbers, last_read
 
@@ -43,6 +44,7 @@ class EndpointStatePanel(panels.ObjectPanel):
             'unreachable': read is not None and read.status == RunStatusChoices.FAILED and read.guests is None,
             'shows_runs': user.has_perm('netbox_proxsync.view_syncrun'),
             'guests': guests,
+            'strip': guest_strip(endpoint, guests) if guests else [],
             'first_expiry': first,
             'days_left': (first.expires - timezone.now()).days if first else None,
             'soon': SOON,

@@ -31,6 +31,7 @@ from ..object_actions import (
     PreviewEndpoint,
 )
 from ..ui import endpoint_panels, panels
+from ..ui.charts import change_chart, duration_chart, last_runs
 from ..ui.next_steps import first_steps, waiting_plan
 from .empty_states import EmptyListMixin
 from .guest_actions import GuestDecisionButtonsMixin
@@ -245,6 +246,11 @@ class ProxmoxEndpointRunsView(EmptyListMixin, EndpointTabMixin, generic.ObjectCh
 
     def get_children(self, request: HttpRequest, parent: ProxmoxEndpoint) -> QuerySet[SyncRun]:
         return cast(QuerySet[SyncRun], SyncRun.objects.restrict(request.user, 'view').filter(endpoint=parent))
+
+    def get_extra_context(self, request: HttpRequest, instance: ProxmoxEndpoint) -> dict[str, Any]:
+        runs = last_runs(instance, request.user)
+        charts = {'durations': duration_chart(runs), 'changes': change_chart(runs)}
+        return {**super().get_extra_context(request, instance), **charts}
 
 
 @register_model_view(ProxmoxEndpoint, 'bindings')
