@@ -98,7 +98,9 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
         candidates.add_metric([name], run.candidates)
         calls.add_metric([name], run.calls)
         # Acknowledged faults and notes are no errors.
-        unread = sum(message.get('level') != 'info' for message in run.messages) + (run.status == RunStatusChoices.FAILED)
+        unread = sum(message.get('level') != 'info' for message in run.messages) + (
+            run.status == RunStatusChoices.FAILED
+        )
         errors.add_metric([name], unread + not_written.get(run.pk, 0))
     yield from (status, duration, conflicts, candidates, calls, errors)
 

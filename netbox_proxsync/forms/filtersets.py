@@ -192,14 +192,19 @@ class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):
     model = ProxmoxGuest
     fieldsets = (
         FieldSet('q', 'filter_id'),
-        FieldSet('endpoint_id', 'state', 'type', 'node', 'status', 'template', name=_('Guest')),
+        FieldSet(
+            'endpoint_id', 'vmid', 'state', 'reason__ic', 'type', 'node', 'status', 'tags', 'template', name=_('Guest')
+        ),
         FieldSet('virtual_machine_id', 'has_virtual_machine', 'ignored', name=_('NetBox')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
     state = multiple_choice(_('State'), GuestStateChoices)
     type = multiple_choice(_('Type'), GuestTypeChoices)
+    vmid = forms.IntegerField(label=_('VM ID'), required=False)
+    reason__ic = forms.CharField(label=_('Reason contains'), required=False)
     node = forms.CharField(label=_('Node'), required=False)
     status = forms.CharField(label=_('Status'), required=False)
+    tags = forms.CharField(label=_('Proxmox tags'), required=False)
     template = boolean(_('Template'))
     virtual_machine_id = objects(_('Virtual machine'), VirtualMachine)
     has_virtual_machine = boolean(_('Has a virtual machine'))

@@ -87,7 +87,11 @@ def in_words(window: SyncWindow) -> str:
     days = gettext('Every day')
     if len(window.days) < len(WEEKDAYS):
         days = ', '.join(str(WEEKDAYS[day]) for day in sorted(window.days))
-    text = gettext('{days}: {start} to {end} of the next day') if window.is_overnight else gettext('{days}: {start} to {end}')
+    text = (
+        gettext('{days}: {start} to {end} of the next day')
+        if window.is_overnight
+        else gettext('{days}: {start} to {end}')
+    )
     return text.format(days=days, start=start, end=end)
 
 

@@ -143,7 +143,9 @@ def sync_status() -> Case:
             then=Value(SyncStatusChoices.NEVER),
         ),
         When(
-            Exists(guests.filter(state__in=GuestStateChoices.PENDING)) | Exact(plan, Value(WAITING)) | Exists(withheld()),
+            Exists(guests.filter(state__in=GuestStateChoices.PENDING))
+            | Exact(plan, Value(WAITING))
+            | Exists(withheld()),
             then=Value(SyncStatusChoices.PENDING),
         ),
         default=Value(SyncStatusChoices.IN_SYNC),

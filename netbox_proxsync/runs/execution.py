@@ -110,9 +110,7 @@ class Execution:
             return Ending(RunStatusChoices.FAILED, str(error))
         self.destination.remember_cluster(source)
         # The policy may be stricter now than when the plan was made.
-        plan = retried(
-            partial(StoredPlan, source, self.run.units, self.endpoint.write_policy), _('reading the plan')
-        )
+        plan = retried(partial(StoredPlan, source, self.run.units, self.endpoint.write_policy), _('reading the plan'))
         standings = retried(lambda: LaterGuestStates(plan.sizes(), self.why_stale(source)), _('reading the plan'))
         application = Application(self.run, self.recorder, self.watch, GuestStateRecorder(self.endpoint, standings))
         ending = application.apply(plan)

@@ -44,6 +44,9 @@ class EndpointStatePanel(panels.ObjectPanel):
             'unreachable': read is not None and read.status == RunStatusChoices.FAILED and read.guests is None,
             'shows_runs': user.has_perm('netbox_proxsync.view_syncrun'),
             'guests': guests,
+            'may_schedule': all(
+                user.has_perm(f'netbox_proxsync.{name}_proxmoxendpoint', endpoint) for name in ('change', 'sync')
+            ),
             'strip': guest_strip(endpoint, guests) if guests else [],
             'first_expiry': first,
             'days_left': (first.expires - timezone.now()).days if first else None,

@@ -26,5 +26,5 @@ class DocumentationPageView(ConditionalLoginRequiredMixin, View):
             raise Http404
         title, html = page
         # The text is part of the package, so it is safe.
-        context = {'pages': pages(), 'name': name, 'title': title, 'text': mark_safe(html)}  # noqa: S308
+        context = {'pages': pages(), 'name': name, 'title': title, 'text': mark_safe(html)}
         return render(request, 'netbox_proxsync/documentation.html', context)

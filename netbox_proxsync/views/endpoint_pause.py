@@ -54,7 +54,9 @@ class ProxmoxEndpointPauseView(ChangePauseView):
         endpoint.snapshot()
         endpoint.paused_until = form.cleaned_data['paused_until']
         until = f'{timezone.localtime(endpoint.paused_until):%Y-%m-%d %H:%M}'
-        return self.save(request, endpoint, _('{endpoint} is paused until {time}.').format(endpoint=endpoint, time=until))
+        return self.save(
+            request, endpoint, _('{endpoint} is paused until {time}.').format(endpoint=endpoint, time=until)
+        )
 
     def ask(self, request: HttpRequest, endpoint: ProxmoxEndpoint, form: PauseForm) -> HttpResponse:
         return render(request, 'netbox_proxsync/endpoint_pause.html', {'object': endpoint, 'form': form})

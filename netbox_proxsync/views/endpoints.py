@@ -13,6 +13,7 @@ from netbox.ui.layout import Column, Layout, Row
 from netbox.ui.panels import CommentsPanel, PluginContentPanel
 from netbox.views import generic
 from netbox.views.generic.mixins import ActionsMixin
+from utilities.forms import DeleteForm
 from utilities.forms.bulk_import import BulkImportForm
 from utilities.jobs import is_background_request
 from utilities.permissions import get_permission_for_model
@@ -31,6 +32,7 @@ from ..object_actions import (
     PreviewEndpoint,
 )
 from ..ui import endpoint_panels, panels
+from ..ui.bound_objects import web_url
 from ..ui.charts import change_chart, duration_chart, last_runs
 from ..ui.next_steps import first_steps, waiting_plan
 from .empty_states import EmptyListMixin
@@ -50,6 +52,7 @@ __all__ = (
     'ProxmoxEndpointRunsView',
     'ProxmoxEndpointView',
 )
+
 
 class EndpointTableMixin:
     """Adds what the table of endpoints shows, so that its number of queries does not depend on the number of rows."""
@@ -125,7 +128,7 @@ class ProxmoxEndpointView(generic.ObjectView):
         steps = first_steps(instance, plan) if request.user.has_perm(SYNC_ENDPOINT, instance) else []
         # While a run is in progress, it is what matters.
         context = progress_context(run, brief=True) if run else {'waiting': plan}
-        return {**context, 'steps': steps}
+        return {**context, 'steps': steps, 'web_url': web_url(instance)}
 
 
 @register_model_view(ProxmoxEndpoint, 'add', detail=False)
@@ -147,6 +150,15 @@ class ProxmoxEndpointEditView(generic.ObjectEditView):
 @register_model_view(ProxmoxEndpoint, 'delete')
 class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
     queryset = ProxmoxEndpoint.objects.all()
+
+    def get_extra_context(self, request: HttpRequest, instance: ProxmoxEndpoint) -> dict[str, Any]:
+        # NetBox shows the form as a page or as a dialog. Both contain the help text.
+        form = DeleteForm(instance=instance, initial=request.GET)
+        form.fields['changelog_message'].help_text = _(
+            'The virtual machines, devices and their components stay in NetBox and become unmanaged. Nothing changes in '
+            'Proxmox VE. A new endpoint for the same cluster takes them over.'
+        )
+        return {'form': form}
 
     def _get_dependent_objects(self, obj: ProxmoxEndpoint) -> dict[type[Model], CountOnly]:
         # Only the numbers, because there may be tens of thousands of objects.
@@ -204,7 +216,9 @@ class ProxmoxEndpointBulkDeleteView(EndpointTableMixin, generic.BulkDeleteView):
 
 
 @register_model_view(ProxmoxEndpoint, 'guests')
-class ProxmoxEndpointGuestsView(EmptyListMixin, EndpointTabMixin, GuestDecisionButtonsMixin, generic.ObjectChildrenView):
+class ProxmoxEndpointGuestsView(
+    EmptyListMixin, EndpointTabMixin, GuestDecisionButtonsMixin, generic.ObjectChildrenView
+):
     queryset = ProxmoxEndpoint.objects.all()
     child_model = ProxmoxGuest
     table = tables.ProxmoxGuestTable
@@ -224,6 +238,11 @@ class ProxmoxEndpointGuestsView(EmptyListMixin, EndpointTabMixin, GuestDecisionB
     def get_children(self, request: HttpRequest, parent: ProxmoxEndpoint) -> QuerySet[ProxmoxGuest]:
         guests = ProxmoxGuest.objects.restrict(request.user, 'view').filter(endpoint=parent)
         return guests.prefetch_related('endpoint').defer('details')
+
+    def get_table(self, *args: Any, **kwargs: Any) -> tables.ProxmoxGuestTable:
+        table = super().get_table(*args, **kwargs)
+        table.columns.hide('endpoint')
+        return cast(tables.ProxmoxGuestTable, table)
 
 
 @register_model_view(ProxmoxEndpoint, 'runs')

@@ -125,9 +125,10 @@ def test_a_new_endpoint_is_led_to_fetch_and_pin(standin, browser):
     assert pve.fingerprint in answer
     assert 'Use These Fingerprints' in answer
     assert 'Confirm the fingerprint of the certificate first' in answer
-    assert 'Connected to' in browser.post(
-        url_of('proxmoxendpoint_test_form'), {**form, 'fingerprint': pve.fingerprint}
-    ).content.decode()
+    assert (
+        'Connected to'
+        in browser.post(url_of('proxmoxendpoint_test_form'), {**form, 'fingerprint': pve.fingerprint}).content.decode()
+    )
 
 
 def test_help_leads_to_the_documentation_that_netbox_serves(browser, settings):
