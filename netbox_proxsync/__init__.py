@@ -37,8 +37,8 @@ class ProxSyncConfig(PluginConfig):
         # Finished runs to keep of each endpoint, and for how long.
         'runs_to_keep': 100,
         'run_retention_days': 90,
-        # Where the documentation is, instead of the pages that NetBox serves itself: a URL to which /endpoints, /runs and
-        # so on are added. Empty: NetBox's own pages.
+        # Where the documentation is, instead of the pages that NetBox serves itself: a URL to which /endpoints, /runs
+        # and so on are added. Empty: NetBox's own pages.
         'docs_url': '',
     }
 

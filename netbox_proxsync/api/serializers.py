@@ -129,7 +129,8 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
         model = ProxmoxEndpoint
         fields = (
             'id', 'url', 'display_url', 'display', *names_of(Use.REST), 'status', 'sync_status', 'last_sync',
-            'last_run', 'guests_read', 'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
+            'last_run', 'guests_read', 'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields',
+            'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # The fields that the clean() method of the model normalizes.

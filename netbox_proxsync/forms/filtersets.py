@@ -75,7 +75,10 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
-        FieldSet('sync_status', 'status', 'enabled', 'write_policy', 'sync_interval', 'tls_mode', 'pve_version', name=_('Endpoint')),
+        FieldSet(
+            'sync_status', 'status', 'enabled', 'write_policy', 'sync_interval', 'tls_mode', 'pve_version',
+            name=_('Endpoint'),
+        ),
         FieldSet(
             'cluster_id', 'cluster_type_id', 'cluster_group_id', 'site_id', 'tenant_id', 'guest_role_id',
             'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',

@@ -42,7 +42,7 @@ class SyncWindow:
         if found is None:
             raise InvalidWindowError(f'"{text}" is not a sync window. Enter days and times, such as {EXAMPLES}.')
         start, end = minutes(found['start'], text), minutes(found['end'], text)
-        if start == MINUTES_OF_DAY or start == end:
+        if start in (MINUTES_OF_DAY, end):
             raise InvalidWindowError(f'"{text}" is not a sync window: it has no duration. Enter 00:00-24:00 for a day.')
         return cls(days_of(found['days'], text), start, end)
 

@@ -57,9 +57,7 @@ class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
     )
     sync_status = columns.TemplateColumn(
         verbose_name=_('Sync status'),
-        template_code='{% badge record.get_sync_status_display bg_color=record.get_sync_status_color %}'
-        '{% if record.is_paused %} <i class="mdi mdi-pause-circle" title="{{ paused }}" role="img" aria-label="{{ paused }}"></i>{% endif %}',
-        extra_context={'paused': _('Paused')},
+        template_name='netbox_proxsync/columns/sync_status.html',
     )
     status = columns.ChoiceFieldColumn(
         verbose_name=_('Last run status'),

@@ -1,4 +1,4 @@
-"""The write policy of an endpoint is honored in syncs, limited runs and applied plans, and what it withholds is shown."""
+"""The write policy of an endpoint is honored in syncs, limited runs and applied plans, and shows what it withholds."""
 
 import pytest
 from virtualization.models import VirtualMachine

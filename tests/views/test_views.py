@@ -90,7 +90,7 @@ class ProxmoxEndpointViewTestCase(
         assert self.client.get(f'{self._get_url("list")}?export').headers['Content-Type'] == 'text/yaml'
         table = self.client.get(f'{self._get_url("list")}?export=table')
         assert table.headers['Content-Type'] == 'text/csv; charset=utf-8'
-        assert 'one.example.com' in table.content.decode()
+        assert 'Sync status' in table.content.decode()
 
 
 class ProxmoxEndpointFormTestCase(NetBoxTestCase, TestCase):
