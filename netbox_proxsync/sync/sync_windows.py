@@ -93,6 +93,7 @@ def next_opening(windows: Iterable[SyncWindow], moment: datetime) -> tuple[datet
 
 
 def minutes(text: str, window: str) -> int:
+    """A time as minutes since midnight."""
     hours, minute = map(int, text.split(':'))
     if minute > 59 or hours * 60 + minute > MINUTES_OF_DAY:
         raise InvalidWindowError(f'"{window}" is not a sync window: {text} is not a time from 00:00 to 24:00.')
@@ -100,10 +101,12 @@ def minutes(text: str, window: str) -> int:
 
 
 def clock(number: int) -> str:
+    """Minutes since midnight as a time."""
     return f'{number // 60:02}:{number % 60:02}'
 
 
 def days_of(text: str | None, window: str) -> frozenset[int]:
+    """The weekdays that a window names; all of them if it names none."""
     if text is None:
         return frozenset(range(len(DAYS)))
     days: set[int] = set()
@@ -116,6 +119,7 @@ def days_of(text: str | None, window: str) -> frozenset[int]:
 
 
 def day_of(word: str, window: str) -> int:
+    """The number of a weekday."""
     for number, day in enumerate(DAYS):
         if word[:3].lower() == day.lower():
             return number
