@@ -198,7 +198,7 @@ class ProxmoxEndpoint(
         help_text=_("Faults of Proxmox VE's configuration that users have acknowledged until they change"),
     )
 
-    objects = ProxmoxEndpointQuerySet.as_manager()
+    objects = ProxmoxEndpointQuerySet.as_manager()  # type: ignore[misc]
 
     clone_fields = names_of(Use.CLONE)
     prerequisite_models = ()

@@ -10,6 +10,7 @@ from django.db.models import (
     CharField,
     Exists,
     ExpressionWrapper,
+    F,
     Func,
     JSONField,
     OuterRef,
@@ -91,7 +92,7 @@ def open_changes() -> QuerySet[SyncChange]:
 
 def plan_of() -> Subquery:
     """The run (pk) whose plan waits to be applied or approved; None if nothing is left of the newest plan."""
-    pk = Case(When(state=NO_PLAN, then=None), default='pk')
+    pk = Case(When(Exact(F('state'), Value(NO_PLAN)), then=None), default='pk')
     return Subquery(plans().values(plan=pk)[:1])
 
 

@@ -27,7 +27,7 @@ STRIP = 1000
 # A segment is always wide enough to be seen and hit.
 SMALLEST = 12
 RUNS, TICKS = 20, 10
-WIDTH, HEIGHT, GAP = 30, 100, 6
+WIDTH, HEIGHT = 30, 100
 # The fill of each phase: a color and a pattern.
 FILLS = {'collect': 'solid', 'plan': 'lines', 'apply': 'dots', 'record': 'hollow'}
 # The height of a tick, in percent: the worse, the shorter.
@@ -45,15 +45,6 @@ class Segment:
     label: str
     number: int
     url: str
-
-    @property
-    def middle(self) -> int:
-        return self.x + self.width // 2
-
-    @property
-    def shows_number(self) -> bool:
-        """Whether the number fits into the segment."""
-        return self.width > 14 * len(str(self.number)) + 8
 
 
 def guest_strip(endpoint: ProxmoxEndpoint, numbers: GuestNumbers) -> list[Segment]:

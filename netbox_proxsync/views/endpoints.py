@@ -72,7 +72,7 @@ class EndpointTabMixin(ActionsMixin):
         return [*of_endpoint, *super().get_permitted_actions(user, model)]
 
     def get_extra_context(self, request: HttpRequest, instance: ProxmoxEndpoint) -> dict[str, Any]:
-        context = super().get_extra_context(request, instance)  # type: ignore[misc]
+        context = super().get_extra_context(request, instance)
         return {**context, 'preview_action': (PreviewEndpoint,)}
 
 
