@@ -21,7 +21,6 @@ __all__ = (
     'DecisionAction',
     'EndpointHostKeys',
     'ManageBindingAgain',
-    'PauseEndpoint',
     'PreviewEndpoint',
     'ResumeEndpoint',
     'StopManagingBinding',
@@ -112,27 +111,6 @@ class EndpointHostKeys(EndpointAction):
     @classmethod
     def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
         return super().render(context, obj, **kwargs) if obj.ssh_user else ''
-
-
-class PauseEndpoint(ObjectAction):
-    """Asks until when the automatic syncs of an endpoint are paused. Only for endpoints that have any."""
-
-    name = 'pause'
-    label = _('Pause')
-    url_kwargs = ['pk']
-    permissions_required = {'change'}
-    template_name = 'netbox_proxsync/buttons/link.html'
-
-    @classmethod
-    def get_context(cls, context: Any, obj: ProxmoxEndpoint) -> dict[str, Any]:
-        return {'color': 'outline-secondary', 'icon': 'pause', 'hint': _('Pause automatic syncs until a given time')}
-
-    @classmethod
-    def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
-        permitted = context['request'].user.has_perm('netbox_proxsync.change_proxmoxendpoint', obj)
-        if not permitted or obj.is_paused or not obj.sync_interval:
-            return ''
-        return cast(str, super().render(context, obj, **kwargs))
 
 
 class ResumeEndpoint(ObjectAction):
@@ -395,8 +373,8 @@ class BulkSyncEndpoints(BulkRunOfEndpoints):
 
 
 ENDPOINT_ACTIONS = (
-    CancelActiveRun, TestEndpoint, EndpointHostKeys, PreviewEndpoint, SyncEndpoint, PauseEndpoint, ResumeEndpoint,
-    CloneObject, EditObject, DeleteObject,
+    CancelActiveRun, TestEndpoint, EndpointHostKeys, PreviewEndpoint, SyncEndpoint, ResumeEndpoint, CloneObject,
+    EditObject, DeleteObject,
 )  # fmt: skip
 BULK_ENDPOINT_ACTIONS = (BulkPreviewEndpoints, BulkSyncEndpoints)
 GUEST_ACTIONS = (PreviewGuest, SyncGuest, IgnoreGuest, StopIgnoringGuest, StopManagingGuest)

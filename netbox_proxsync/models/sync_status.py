@@ -4,6 +4,8 @@ The sync status of an endpoint: one word for how NetBox stands to Proxmox VE, co
 It is not the outcome of the last run: a preview can succeed and leave thousands of changes to apply.
 """
 
+from typing import Any
+
 from django.db.models import (
     BooleanField,
     Case,
@@ -53,7 +55,7 @@ def runs_in_main() -> QuerySet[SyncRun]:
     return SyncRun.objects.filter(endpoint=OuterRef('pk'), branch_id='').order_by('-created', '-pk')
 
 
-def plans() -> QuerySet[SyncRun]:
+def plans() -> QuerySet[Any]:
     """The runs of the endpoint of the outer query that have stored a plan, the newest first, each with its `state`."""
     stored = runs_in_main().filter(
         Q(mode=RunModeChoices.PREVIEW, status=RunStatusChoices.COMPLETED)

@@ -216,7 +216,7 @@ class ChangePanel(panels.ObjectAttributesPanel):
     run = attrs.RelatedObjectAttr('run', linkify=True)
     action = attrs.ChoiceAttr('action')
     outcome = attrs.ChoiceAttr('outcome')
-    kind = attrs.TextAttr('kind')
+    kind = attrs.TextAttr('kind_label', label=_('Kind'))
     key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox'))
     unit = attrs.TextAttr('unit', style='font-monospace')
     label = attrs.TextAttr('label')

@@ -32,7 +32,6 @@ from ..object_actions import (
     PreviewEndpoint,
 )
 from ..ui import endpoint_panels, panels
-from ..ui.bound_objects import web_url
 from ..ui.charts import change_chart, duration_chart, last_runs
 from ..ui.next_steps import first_steps, waiting_plan
 from .empty_states import EmptyListMixin
@@ -128,7 +127,7 @@ class ProxmoxEndpointView(generic.ObjectView):
         steps = first_steps(instance, plan) if request.user.has_perm(SYNC_ENDPOINT, instance) else []
         # While a run is in progress, it is what matters.
         context = progress_context(run, brief=True) if run else {'waiting': plan}
-        return {**context, 'steps': steps, 'web_url': web_url(instance)}
+        return {**context, 'steps': steps}
 
 
 @register_model_view(ProxmoxEndpoint, 'add', detail=False)

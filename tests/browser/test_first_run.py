@@ -47,6 +47,7 @@ def test_from_an_empty_list_to_a_scheduled_endpoint(site, person, cluster):
     nora.sees('Next run')
     assert ProxmoxEndpoint.objects.get().sync_interval == 60
     assert 'Not scheduled' not in nora.text
-    nora.page.get_by_role('link', name='Runs').first.click()
+    nora.picture('endpoint-after-first-run')
+    nora.open(f'{endpoint}runs/')
     nora.page.get_by_text('Show as Table').first.click()
     nora.picture('run-charts')
