@@ -341,7 +341,7 @@ class ProxmoxEndpoint(
         """Whether saving enables automatic syncs, changes their times, or changes the hosts that they contact."""
         if self.sync_interval is None:
             return False
-        if stored is None or stored.sync_interval != self.sync_interval:
+        if stored is None or stored.sync_interval != self.sync_interval or stored.sync_windows != self.sync_windows:
             return True
         return self.enabled and (not stored.enabled or bool(changed_destinations(self, stored)))
 

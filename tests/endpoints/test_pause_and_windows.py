@@ -115,3 +115,18 @@ def test_a_pause_takes_the_permission_to_change():
         url = reverse(f'plugins:netbox_proxsync:proxmoxendpoint_{name}', args=[endpoint.pk])
         assert client.post(url, {'paused_until': '2040-01-01 00:00'}).status_code == 403
         assert url not in client.get(endpoint.get_absolute_url()).content.decode()
+
+
+def test_windows_take_the_permission_to_sync_as_the_interval_does():
+    endpoint = make_endpoint(sync_interval=60)
+    editor = User.objects.create_user('editor')
+    allow(editor, ProxmoxEndpoint, 'view')
+    allow(editor, ProxmoxEndpoint, 'change')
+    client = Client()
+    client.force_login(editor)
+    api = reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-detail', args=[endpoint.pk])
+    answer = client.patch(api, {'sync_windows': ['22:00-23:00']}, content_type='application/json')
+    assert answer.status_code == 400
+    assert 'sync_interval' in answer.json()
+    allow(editor, ProxmoxEndpoint, 'sync')
+    assert client.patch(api, {'sync_windows': ['22:00-23:00']}, content_type='application/json').status_code == 200
