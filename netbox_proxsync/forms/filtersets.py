@@ -84,7 +84,7 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
             'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',
             name=_('Placement'),
         ),
-        FieldSet(*(setting.name for setting in SWITCHES), name=_('Behaviour')),
+        FieldSet(*(setting.name for setting in SWITCHES), name=_('Behavior')),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
     sync_status = multiple_choice(_('Sync status'), SyncStatusChoices)

@@ -153,7 +153,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         FoldedFieldSet(
             *names_in(Section.BEHAVIOUR),
             *names_in(Section.EVENTS),
-            name=_('Behaviour'),
+            name=_('Behavior'),
             hint=_('missing objects, sources of truth of fields, change limit, webhooks'),
         ),
         FoldedFieldSet(

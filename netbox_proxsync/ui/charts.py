@@ -100,7 +100,8 @@ class RunChart:
 
     @property
     def width(self) -> int:
-        return max(len(self.bars), 1) * WIDTH
+        """The same for any number of runs, so that bars are not stretched."""
+        return RUNS * WIDTH
 
 
 def chart_of(

@@ -135,7 +135,7 @@ EndpointBehaviour: Any = type(
 
 
 class EndpointBehaviourPanel(EndpointBehaviour):
-    title = _('Behaviour')
+    title = _('Behavior')
     write_policy = attrs.ChoiceAttr('write_policy', label=_('Write policy'))
     object_events = attrs.ChoiceAttr('object_events', label=_('Object events'))
     field_policy = attrs.TemplatedAttr(
