@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = (
     'ChangeActionChoices',
     'ChangeOutcomeChoices',
+    'DuplicateChoices',
     'EndpointStatusChoices',
     'FieldOwnerChoices',
     'GuestStateChoices',
@@ -319,6 +320,22 @@ class GuestTypeChoices(ChoiceSet):
     CHOICES = [
         Choice(QEMU, _('Virtual machine'), color='blue'),
         Choice(LXC, _('Container'), color='purple'),
+    ]
+
+
+class DuplicateChoices(ChoiceSet):
+    """What guests may have in common with others."""
+
+    NAME = 'name'
+    VMID = 'vmid'
+    MAC = 'mac'
+    ADDRESS = 'address'
+
+    CHOICES = [
+        Choice(NAME, _('Name')),
+        Choice(VMID, _('VM ID')),
+        Choice(MAC, _('MAC address')),
+        Choice(ADDRESS, _('IP address')),
     ]
 
 

@@ -26,6 +26,7 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMac
 from .choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
+    DuplicateChoices,
     EndpointStatusChoices,
     GuestStateChoices,
     GuestTypeChoices,
@@ -42,6 +43,7 @@ from .choices import (
     WritePolicyChoices,
 )
 from .filters import CheckedFilters
+from .guest_search import by_address_or_mac, guests_matching, without_agent
 from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from .models.endpoint_settings import SWITCHES
 from .models.guests import ProxmoxGuestQuerySet
@@ -378,6 +380,16 @@ class ProxmoxGuestFilterSet(EndpointFilters):
         exclude=True,
         label=_('Has a virtual machine'),
     )
+    duplicate = django_filters.MultipleChoiceFilter(
+        choices=DuplicateChoices,
+        method='filter_duplicate',
+        distinct=False,
+        label=_('Shares a value with another guest'),
+    )
+    without_agent = django_filters.BooleanFilter(
+        method='filter_without_agent',
+        label=_('Runs without a guest agent'),
+    )
 
     class Meta:
         model = ProxmoxGuest
@@ -407,4 +419,12 @@ class ProxmoxGuestFilterSet(EndpointFilters):
         )
         if value.isdecimal():
             found |= Q(vmid__startswith=value)
+        elif by_value := by_address_or_mac(value):
+            found |= by_value
         return queryset.filter(found)
+
+    def filter_duplicate(self, queryset: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        return guests_matching(queryset, value, getattr(self.request, 'user', None)) if value else queryset
+
+    def filter_without_agent(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        return queryset.filter(without_agent()) if value else queryset.exclude(without_agent())

@@ -8,6 +8,9 @@ app_name = 'netbox_proxsync'
 
 urlpatterns = [
     path('', RedirectView.as_view(pattern_name='plugins:netbox_proxsync:proxmoxendpoint_list'), name='home'),
+    path('reports/orphans/', views.OrphansView.as_view(), name='report_orphans'),
+    path('reports/duplicates/', views.DuplicatesView.as_view(), name='report_duplicates'),
+    path('reports/without-agent/', views.WithoutAgentView.as_view(), name='report_without_agent'),
     path('docs/', views.DocumentationView.as_view(), name='docs'),
     path('docs/<slug:name>.md', views.DocumentationPageView.as_view(), name='docs_page'),
     path('endpoints/', include(get_model_urls('netbox_proxsync', 'proxmoxendpoint', detail=False))),

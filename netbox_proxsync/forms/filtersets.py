@@ -21,6 +21,7 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMac
 from ..choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
+    DuplicateChoices,
     EndpointStatusChoices,
     GuestStateChoices,
     GuestTypeChoices,
@@ -199,7 +200,10 @@ class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):
             'endpoint_id', 'vmid', 'state', 'reason__ic', 'type', 'node', 'status', 'tags', 'template', name=_('Guest')
         ),
         FieldSet('virtual_machine_id', 'has_virtual_machine', 'ignored', name=_('NetBox')),
+        FieldSet('duplicate', 'without_agent', name=_('Reports')),
     )
+    duplicate = multiple_choice(_('Shares with another guest'), DuplicateChoices)
+    without_agent = boolean(_('Runs without a guest agent'))
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
     state = multiple_choice(_('State'), GuestStateChoices)
     type = multiple_choice(_('Type'), GuestTypeChoices)

@@ -11,6 +11,7 @@ from .guest_runs import *
 from .guests import *
 from .machines import *
 from .nodes import *
+from .reports import *
 from .rules import *
 from .run_actions import *
 from .run_export import *

@@ -37,6 +37,7 @@ cluster_group_id
 cluster_type_id
 attention_guests
 created__gte
+duplicate
 created__lte
 extra_tag
 extra_tag_id
@@ -120,3 +121,4 @@ conn
 exc_info
 memo
 verify
+without_agent
