@@ -1,3 +1,4 @@
+import re
 from typing import Any, Never
 
 from django.core.exceptions import ImproperlyConfigured
@@ -36,6 +37,9 @@ class ProxSyncConfig(PluginConfig):
         # Finished runs to keep of each endpoint, and for how long.
         'runs_to_keep': 100,
         'run_retention_days': 90,
+        # Where the documentation is, instead of the pages that NetBox serves itself: a URL to which /endpoints, /runs
+        # and so on are added. Empty: NetBox's own pages.
+        'docs_url': '',
     }
 
     def ready(self) -> None:
@@ -79,6 +83,8 @@ def validate_settings(settings: dict[str, Any]) -> None:
             refuse(name, "a list of networks such as '10.0.0.0/8' or '2001:db8::/32'")
     if not settings['allowed_networks']:
         refuse('allowed_networks', "a list of at least one network; ['0.0.0.0/0', '::/0'] allows all")
+    if not isinstance(settings['docs_url'], str) or not re.fullmatch(r'(https?://\S+)?', settings['docs_url']):
+        refuse('docs_url', "a URL such as 'https://docs.example.com/proxsync', or empty")
     for name in ('job_timeout', 'runs_to_keep', 'run_retention_days'):
         if type(settings[name]) is not int or settings[name] < 1:
             refuse(name, 'a whole number, at least 1')

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = (
     'ChangeActionChoices',
     'ChangeOutcomeChoices',
+    'DuplicateChoices',
     'EndpointStatusChoices',
     'FieldOwnerChoices',
     'GuestStateChoices',
@@ -25,8 +26,10 @@ __all__ = (
     'PatternTypeChoices',
     'RunModeChoices',
     'RunStatusChoices',
+    'SyncStatusChoices',
     'TLSModeChoices',
     'TagMatchChoices',
+    'WritePolicyChoices',
     'choices_of',
     'color_of',
 )
@@ -69,6 +72,31 @@ class EndpointStatusChoices(ChoiceSet):
         ),
         Choice(CANCELLED, _('Cancelled'), color='gray', description=_('A user cancelled the last run')),
         Choice(FAILED, _('Failed'), color='red'),
+    ]
+
+
+class SyncStatusChoices(ChoiceSet):
+    """How NetBox stands to Proxmox VE. Computed by `models.sync_status`."""
+
+    IN_SYNC = 'in-sync'
+    PENDING = 'pending'
+    ATTENTION = 'attention'
+    UNREACHABLE = 'unreachable'
+    NEVER = 'never'
+
+    CHOICES = [
+        Choice(IN_SYNC, _('In Sync'), color='green', description=_('NetBox matches Proxmox VE')),
+        Choice(
+            PENDING, _('Changes Pending'), color='cyan', description=_('A sync or the waiting preview changes NetBox')
+        ),
+        Choice(
+            ATTENTION,
+            _('Needs Attention'),
+            color='orange',
+            description=_('A blocked or failed run, a conflict, or a candidate requires a user'),
+        ),
+        Choice(UNREACHABLE, _('Unreachable'), color='red', description=_('The last run could not read Proxmox VE')),
+        Choice(NEVER, _('Never Synced'), color='blue', description=_('No sync has written to NetBox yet')),
     ]
 
 
@@ -139,6 +167,22 @@ class MissingAddressesChoices(ChoiceSet):
         Choice(DELETE, _('Delete those that the sync created, unassign all others')),
         Choice(UNASSIGN, _('Unassign')),
         Choice(LEAVE, _('Leave unchanged')),
+    ]
+
+
+class WritePolicyChoices(ChoiceSet):
+    """The values of `sync.write_policy.WritePolicy`."""
+
+    EVERYTHING = 'everything'
+    NO_REMOVALS = 'no-removals'
+    CREATE_ONLY = 'create-only'
+    REPORT_ONLY = 'report-only'
+
+    CHOICES = [
+        Choice(EVERYTHING, _('Everything'), color='green'),
+        Choice(NO_REMOVALS, _('No Removals'), color='cyan', description=_('Nothing is retired, released or deleted')),
+        Choice(CREATE_ONLY, _('Create Only'), color='blue', description=_('Existing objects are not changed')),
+        Choice(REPORT_ONLY, _('Report Only'), color='gray', description=_('Nothing is written')),
     ]
 
 
@@ -261,6 +305,7 @@ class ChangeOutcomeChoices(ChoiceSet):
     SKIPPED = 'skipped'
     CANCELLED = 'cancelled'
     FAILED = 'failed'
+    WITHHELD = 'withheld'
 
     CHOICES = [
         Choice(PLANNED, _('Planned'), color='gray'),
@@ -269,6 +314,12 @@ class ChangeOutcomeChoices(ChoiceSet):
         Choice(SKIPPED, _('Skipped'), color='yellow'),
         Choice(CANCELLED, _('Not written'), color='gray', description=_('The run was cancelled before this change')),
         Choice(FAILED, _('Failed'), color='red'),
+        Choice(
+            WITHHELD,
+            _('Withheld'),
+            color='purple',
+            description=_('The write policy of the endpoint does not permit this change'),
+        ),
     ]
 
 
@@ -279,6 +330,22 @@ class GuestTypeChoices(ChoiceSet):
     CHOICES = [
         Choice(QEMU, _('Virtual machine'), color='blue'),
         Choice(LXC, _('Container'), color='purple'),
+    ]
+
+
+class DuplicateChoices(ChoiceSet):
+    """What guests may have in common with others."""
+
+    NAME = 'name'
+    VMID = 'vmid'
+    MAC = 'mac'
+    ADDRESS = 'address'
+
+    CHOICES = [
+        Choice(NAME, _('Name')),
+        Choice(VMID, _('VM ID')),
+        Choice(MAC, _('MAC address')),
+        Choice(ADDRESS, _('IP address')),
     ]
 
 
@@ -312,6 +379,8 @@ class GuestStateChoices(ChoiceSet):
 
     # The reasons of these states may contain the names of other virtual machines.
     NAMING_OTHERS = (CONFLICT, CANDIDATE)
+    # A sync would change NetBox.
+    PENDING = (NEW, CHANGED)
 
 
 class KindChoices(ChoiceSet):

@@ -26,6 +26,7 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMac
 from .choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
+    DuplicateChoices,
     EndpointStatusChoices,
     GuestStateChoices,
     GuestTypeChoices,
@@ -36,10 +37,13 @@ from .choices import (
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 from .filters import CheckedFilters
+from .guest_search import by_address_or_mac, guests_matching, without_agent
 from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from .models.endpoint_settings import SWITCHES
 from .models.guests import ProxmoxGuestQuerySet
@@ -81,14 +85,23 @@ def by_choice(choices: type[ChoiceSet]) -> django_filters.MultipleChoiceFilter:
 @register_filterset
 class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
     status = by_choice(EndpointStatusChoices)
+    sync_status = django_filters.MultipleChoiceFilter(
+        choices=SyncStatusChoices,
+        method='filter_sync_status',
+        distinct=False,
+        label=_('Sync status'),
+    )
     tls_mode = by_choice(TLSModeChoices)
     interface_naming = by_choice(InterfaceNamingChoices)
     missing_guests = by_choice(MissingGuestsChoices)
     missing_addresses = by_choice(MissingAddressesChoices)
     sync_interval = by_choice(JobIntervalChoices)
     object_events = by_choice(ObjectEventsChoices)
+    write_policy = by_choice(WritePolicyChoices)
     next_sync = MultiValueDateTimeFilter()
     next_quick = MultiValueDateTimeFilter()
+    paused_until = MultiValueDateTimeFilter()
+    sync_windows = MultiValueArrayFilter(lookup_expr='icontains')
     # Matches a part of any host.
     hosts = MultiValueArrayFilter(lookup_expr='icontains')
     cluster_id = by_id(Cluster.objects.all(), _('Cluster (ID)'))
@@ -156,6 +169,12 @@ class ProxmoxEndpointFilterSet(CheckedFilters, PrimaryModelFilterSet):
             | Q(description__icontains=value)
             | Q(comments__icontains=value)
         )
+
+    def filter_sync_status(self, queryset: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        if not value:
+            return queryset
+        found = ProxmoxEndpoint.objects.with_sync_status().filter(sync_status__in=value).order_by()
+        return queryset.filter(pk__in=found.values('pk'))
 
 
 class EndpointFilters(CheckedFilters, BaseFilterSet):
@@ -362,6 +381,16 @@ class ProxmoxGuestFilterSet(EndpointFilters):
         exclude=True,
         label=_('Has a virtual machine'),
     )
+    duplicate = django_filters.MultipleChoiceFilter(
+        choices=DuplicateChoices,
+        method='filter_duplicate',
+        distinct=False,
+        label=_('Shares a value with another guest'),
+    )
+    without_agent = django_filters.BooleanFilter(
+        method='filter_without_agent',
+        label=_('Runs without a guest agent'),
+    )
 
     class Meta:
         model = ProxmoxGuest
@@ -391,4 +420,12 @@ class ProxmoxGuestFilterSet(EndpointFilters):
         )
         if value.isdecimal():
             found |= Q(vmid__startswith=value)
+        elif by_value := by_address_or_mac(value):
+            found |= by_value
         return queryset.filter(found)
+
+    def filter_duplicate(self, queryset: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        return guests_matching(queryset, value, getattr(self.request, 'user', None)) if value else queryset
+
+    def filter_without_agent(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        return queryset.filter(without_agent()) if value else queryset.exclude(without_agent())

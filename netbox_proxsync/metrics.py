@@ -34,6 +34,7 @@ class ProxSyncCollector(Collector):
         # Grouped by id, since relations are sorted by name. An endpoint that is created meanwhile is missing once.
         names = dict(ProxmoxEndpoint.objects.values_list('pk', 'name'))
         yield from endpoints()
+        yield sync_statuses(names)
         yield from last_runs(names)
         yield last_success(names)
         yield counted('guests', 'Guests by how NetBox stands to them', 'state', ProxmoxGuest.objects.all(), names)
@@ -50,6 +51,15 @@ def endpoints() -> Iterator[GaugeMetricFamily]:
             scheduled.add_metric([name], at.timestamp())
     yield enabled
     yield scheduled
+
+
+def sync_statuses(names: dict[int, str]) -> GaugeMetricFamily:
+    """How NetBox stands to each endpoint."""
+    metric = gauge('sync_status', 'How NetBox stands to Proxmox VE: 1 for that status', 'status')
+    known = ProxmoxEndpoint.objects.filter(pk__in=list(names)).with_sync_status()
+    for pk, status in known.values_list('pk', 'sync_status'):
+        metric.add_metric([names[pk], status], 1)
+    return metric
 
 
 def syncs() -> QuerySet[SyncRun]:
@@ -87,7 +97,10 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
         conflicts.add_metric([name], run.conflicts)
         candidates.add_metric([name], run.candidates)
         calls.add_metric([name], run.calls)
-        unread = len(run.messages) + (run.status == RunStatusChoices.FAILED)
+        # Acknowledged faults and notes are no errors.
+        unread = sum(message.get('level') != 'info' for message in run.messages) + (
+            run.status == RunStatusChoices.FAILED
+        )
         errors.add_metric([name], unread + not_written.get(run.pk, 0))
     yield from (status, duration, conflicts, candidates, calls, errors)
 

@@ -75,5 +75,25 @@ menu = PluginMenu(
                 ),
             ),
         ),
+        (
+            _('Reports'),
+            (
+                PluginMenuItem(
+                    link='plugins:netbox_proxsync:report_orphans',
+                    link_text=_('Orphaned VMs'),
+                    permissions=['netbox_proxsync.view_proxmoxendpoint', 'virtualization.view_virtualmachine'],
+                ),
+                PluginMenuItem(
+                    link='plugins:netbox_proxsync:report_duplicates',
+                    link_text=_('Duplicates'),
+                    permissions=['netbox_proxsync.view_proxmoxguest'],
+                ),
+                PluginMenuItem(
+                    link='plugins:netbox_proxsync:report_without_agent',
+                    link_text=_('Without Agent'),
+                    permissions=['netbox_proxsync.view_proxmoxguest'],
+                ),
+            ),
+        ),
     ),
 )

@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.middleware.csrf import get_token
 from django.utils.translation import gettext_lazy as _
-from netbox.object_actions import ObjectAction
+from netbox.object_actions import CloneObject, DeleteObject, EditObject, ObjectAction
 
 from .branching import active, active_schema, in_branch
 from .choices import RunStatusChoices
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 __all__ = (
+    'BULK_ENDPOINT_ACTIONS',
     'BULK_GUEST_ACTIONS',
+    'ENDPOINT_ACTIONS',
     'GUEST_ACTIONS',
     'CancelActiveRun',
     'CancelRun',
@@ -20,6 +22,7 @@ __all__ = (
     'EndpointHostKeys',
     'ManageBindingAgain',
     'PreviewEndpoint',
+    'ResumeEndpoint',
     'StopManagingBinding',
     'SyncEndpoint',
     'TestEndpoint',
@@ -73,7 +76,7 @@ class TestEndpoint(EndpointAction):
     __test__ = False
 
     name = 'test'
-    label = _('Test connection')
+    label = _('Test Connection')
     color = 'outline-secondary'
     icon = 'lan-check'
     runs = False
@@ -100,7 +103,7 @@ class EndpointHostKeys(EndpointAction):
     """Shows the SSH host keys that the nodes of an endpoint offer."""
 
     name = 'ssh_host_keys'
-    label = _('SSH host keys')
+    label = _('SSH Host Keys')
     color = 'outline-secondary'
     icon = 'key-chain'
     runs = False
@@ -108,6 +111,25 @@ class EndpointHostKeys(EndpointAction):
     @classmethod
     def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
         return super().render(context, obj, **kwargs) if obj.ssh_user else ''
+
+
+class ResumeEndpoint(ObjectAction):
+    """Ends the pause of an endpoint."""
+
+    name = 'resume'
+    label = _('Resume')
+    url_kwargs = ['pk']
+    permissions_required = {'change'}
+    template_name = 'netbox_proxsync/buttons/post.html'
+
+    @classmethod
+    def get_context(cls, context: Any, obj: ProxmoxEndpoint) -> dict[str, Any]:
+        return {'csrf_token': get_token(context['request']), 'color': 'outline-secondary', 'icon': 'play'}
+
+    @classmethod
+    def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
+        permitted = context['request'].user.has_perm('netbox_proxsync.change_proxmoxendpoint', obj)
+        return cast(str, super().render(context, obj, **kwargs)) if permitted and obj.is_paused else ''
 
 
 class CancelRun(ObjectAction):
@@ -259,7 +281,7 @@ class BulkRun(BulkDecisionAction):
 
 class BulkPreviewGuests(BulkRun):
     name = 'bulk_preview'
-    label = _('Preview selected')
+    label = _('Preview Selected')
     color = PreviewGuest.color
     icon = PreviewGuest.icon
     hint = _('Preview a sync of these guests only')
@@ -267,7 +289,7 @@ class BulkPreviewGuests(BulkRun):
 
 class BulkSyncGuests(BulkRun):
     name = 'bulk_sync'
-    label = _('Sync selected')
+    label = _('Sync Selected')
     color = SyncGuest.color
     icon = SyncGuest.icon
     hint = _('Sync these guests only')
@@ -318,6 +340,43 @@ class ManageBindingAgain(DecisionAction):
         return obj.unmanaged
 
 
+class BulkRunOfEndpoints(ObjectAction):
+    """A button below a list of endpoints that starts a run of each selected one."""
+
+    permissions_required = {'sync'}
+    multi = True
+    template_name = BulkDecisionAction.template_name
+    color = 'primary'
+    icon = ''
+    hint: 'StrOrPromise' = ''
+
+    @classmethod
+    def get_context(cls, context: Any, obj: Any) -> dict[str, Any]:
+        button = {'color': cls.color, 'icon': cls.icon, 'hint': cls.hint, 'name': cls.name}
+        return {**button, **branch_context(cls.label)}
+
+
+class BulkPreviewEndpoints(BulkRunOfEndpoints):
+    name = 'bulk_preview'
+    label = _('Preview Selected')
+    color = PreviewEndpoint.color
+    icon = PreviewEndpoint.icon
+    hint = _('Preview a sync of these endpoints')
+
+
+class BulkSyncEndpoints(BulkRunOfEndpoints):
+    name = 'bulk_sync'
+    label = _('Sync Selected')
+    color = SyncEndpoint.color
+    icon = SyncEndpoint.icon
+    hint = _('Sync NetBox with these endpoints')
+
+
+ENDPOINT_ACTIONS = (
+    CancelActiveRun, TestEndpoint, EndpointHostKeys, PreviewEndpoint, SyncEndpoint, ResumeEndpoint, CloneObject,
+    EditObject, DeleteObject,
+)  # fmt: skip
+BULK_ENDPOINT_ACTIONS = (BulkPreviewEndpoints, BulkSyncEndpoints)
 GUEST_ACTIONS = (PreviewGuest, SyncGuest, IgnoreGuest, StopIgnoringGuest, StopManagingGuest)
 BULK_GUEST_ACTIONS = (
     BulkPreviewGuests, BulkSyncGuests, BulkIgnoreGuests, BulkStopIgnoringGuests, BulkStopManagingGuests,

@@ -16,6 +16,7 @@ from .proxmox.ssh.keys import load_private_key, parse_pins
 from .proxmox.ssh.settings import check_user
 from .sync.field_policy import InvalidPolicyError, clean_policy
 from .sync.guest_filters import Term
+from .sync.sync_windows import InvalidWindowError, SyncWindow
 
 __all__ = (
     'clean_ca_certificate',
@@ -28,6 +29,7 @@ __all__ = (
     'clean_ssh_host_keys',
     'clean_ssh_private_key',
     'clean_ssh_user',
+    'clean_sync_windows',
     'clean_token_id',
     'clean_token_secret',
 )
@@ -272,3 +274,16 @@ def clean_prefixes(texts: list[str]) -> list[str]:
                 )
             ) from None
     return list(dict.fromkeys(cleaned))
+
+
+def clean_sync_windows(windows: list[str]) -> list[str]:
+    """
+    The windows in their normal form, without duplicates.
+
+    Raises:
+        ValidationError: A text is not a window.
+    """
+    try:
+        return list(dict.fromkeys(str(SyncWindow.parse(window)) for window in windows if window.strip()))
+    except InvalidWindowError as error:
+        raise ValidationError(str(error)) from None

@@ -8,6 +8,7 @@ from extras.dashboard.utils import register_widget
 from extras.dashboard.widgets import DashboardWidget
 
 from .models import ProxmoxEndpoint
+from .ui.charts import run_ticks
 from .ui.guest_counts import GuestNumbers, guest_numbers
 
 __all__ = ('EndpointsWidget',)
@@ -20,7 +21,7 @@ SHOWN = 25
 class EndpointsWidget(DashboardWidget):
     """The endpoints that the user may view, and what requires attention."""
 
-    description = gettext_lazy('Status of the Proxmox endpoints: last run and conflicts.')
+    description = gettext_lazy('Sync status of the Proxmox endpoints, their last runs, and what requires attention.')
     template_name = 'netbox_proxsync/widgets/endpoints.html'
     width = 6
     height = 3
@@ -30,15 +31,17 @@ class EndpointsWidget(DashboardWidget):
         super().__init__(*args, title=title or _('Proxmox endpoints'), **kwargs)
 
     def render(self, request: HttpRequest) -> str:
-        endpoints = ProxmoxEndpoint.objects.restrict(request.user, 'view').select_related('last_run').order_by('name')
+        endpoints = ProxmoxEndpoint.objects.restrict(request.user, 'view').with_sync_status().order_by('name')
+        endpoints = endpoints.select_related('last_run')
         found = list(endpoints[: SHOWN + 1])
         numbers: dict[int, GuestNumbers] = {}
         if request.user.has_perm('netbox_proxsync.view_proxmoxguest'):
             numbers = guest_numbers(found, request.user)
+        ticks = run_ticks(found, request.user)
         return render_to_string(
             self.template_name,
             {
-                'rows': [(endpoint, numbers.get(endpoint.pk)) for endpoint in found[:SHOWN]],
+                'rows': [(endpoint, numbers.get(endpoint.pk), ticks.get(endpoint.pk)) for endpoint in found[:SHOWN]],
                 'more': len(found) > SHOWN,
                 'shows_runs': request.user.has_perm('netbox_proxsync.view_syncrun'),
                 'permitted': request.user.has_perm('netbox_proxsync.view_proxmoxendpoint'),

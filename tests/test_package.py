@@ -14,6 +14,7 @@ from netbox_proxsync import ProxSyncConfig, validate_settings
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'netbox_proxsync/templates').rglob('*.html')}
+PAGES = {f'netbox_proxsync/docs/{path.name}' for path in (ROOT / 'docs').glob('*.md')}
 MIGRATIONS = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'netbox_proxsync/migrations').glob('*.py')}
 
 
@@ -31,7 +32,8 @@ def test_the_wheel(built):
         names = set(wheel.namelist())
         metadata = wheel.read(next(name for name in names if name.endswith('METADATA'))).decode()
     assert TEMPLATES
-    assert names >= TEMPLATES | MIGRATIONS
+    assert PAGES
+    assert names >= TEMPLATES | MIGRATIONS | PAGES
     assert {name.partition('/')[0] for name in names} == {'netbox_proxsync', 'netbox_proxsync-0.1.0.dist-info'}
     runtime = [line for line in metadata.splitlines() if line.startswith('Requires-Dist') and 'extra' not in line]
     assert sorted(line.split()[1].partition('>')[0] for line in runtime) == [
@@ -67,6 +69,8 @@ def test_no_migration_is_missing():
         ('job_timeout', 0),
         ('runs_to_keep', '100'),
         ('run_retention_days', True),
+        ('docs_url', 'example.com'),
+        ('docs_url', None),
     ],
 )
 def test_a_setting_that_means_nothing_is_refused_at_the_start(name, value):

@@ -57,6 +57,8 @@ ALLOWED = NETBOXS_TEXTS | EXAMPLES | OF_THE_WORKER | OWNERS | COLUMNS
 CODE = re.compile(
     r'[a-z]+([._][a-z]+)+|(a|\d+)\s(seconds?|minutes?) ago|\d[\d\-:, ]* UTC|[\d.]+ [KMGT]iB|NetBox Community v[\d.]+'
 )
+# The plugin's own address and two reports only redirect, one report is below, and the documentation is in English.
+OTHERS = ('home', 'docs', 'docs_page', 'report_duplicates', 'report_orphans', 'report_without_agent')
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def view_names() -> Iterator[str]:
                 yield pattern.name
 
     names = dict.fromkeys(walk(get_resolver('netbox_proxsync.urls').url_patterns))
-    return (name for name in names if not name.endswith(NETBOXS_OWN))
+    return (name for name in names if not name.endswith(NETBOXS_OWN) and name not in OTHERS)
 
 
 def stored() -> set[str]:
@@ -126,6 +128,7 @@ def test_pages(standin, pseudo_language):
                 yield reverse(f'plugins:netbox_proxsync:{name}')
             except NoReverseMatch:
                 yield reverse(f'plugins:netbox_proxsync:{name}', args=[rows.get(model, model.objects.first()).pk])
+        yield reverse('plugins:netbox_proxsync:report_orphans')
         for model in (VirtualMachine, Device, Cluster):
             yield model.objects.first().get_absolute_url()
         yield f'{VirtualMachine.objects.first().get_absolute_url()}proxmox/'

@@ -34,8 +34,10 @@ from ..choices import (
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 from ..fields import column
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
@@ -112,21 +114,29 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     missing_guests = ChoiceField(choices=MissingGuestsChoices, required=False)
     missing_addresses = ChoiceField(choices=MissingAddressesChoices, required=False)
     object_events = ChoiceField(choices=ObjectEventsChoices, required=False)
+    write_policy = ChoiceField(choices=WritePolicyChoices, required=False)
     field_policy = serializers.JSONField(required=False)
-    status = ChoiceField(choices=EndpointStatusChoices, read_only=True)
+    status = ChoiceField(choices=EndpointStatusChoices, read_only=True, help_text='The outcome of the last run')
+    sync_status = ChoiceField(
+        choices=SyncStatusChoices, read_only=True, help_text='How NetBox stands to Proxmox VE, in main'
+    )
+    last_sync = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text='When NetBox was synced last, by a run for all guests'
+    )
     last_run = NestedSyncRunSerializer(read_only=True, allow_null=True)
 
     class Meta:
         model = ProxmoxEndpoint
         fields = (
-            'id', 'url', 'display_url', 'display', *names_of(Use.REST), 'status', 'last_run', 'guests_read',
-            'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields', 'created', 'last_updated',
+            'id', 'url', 'display_url', 'display', *names_of(Use.REST), 'status', 'sync_status', 'last_sync',
+            'last_run', 'guests_read', 'pve_version', 'description', 'owner', 'comments', 'tags', 'custom_fields',
+            'created', 'last_updated',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'name', 'description')
         # The fields that the clean() method of the model normalizes.
         model_clean_fields = (
             'hosts', 'token_id', 'token_secret', 'ca_certificate', 'fingerprint', 'include_guests', 'exclude_guests',
-            'ignored_interfaces', 'ignored_prefixes', 'ssh_user', 'ssh_passphrase', 'ssh_host_keys',
+            'ignored_interfaces', 'ignored_prefixes', 'sync_windows', 'ssh_user', 'ssh_passphrase', 'ssh_host_keys',
             'field_policy',
         )  # fmt: skip
 

@@ -53,7 +53,7 @@ class ProxSyncRootView(APIRootView):
 
 
 class ProxmoxEndpointViewSet(NetBoxModelViewSet):
-    queryset = ProxmoxEndpoint.objects.all()
+    queryset = ProxmoxEndpoint.objects.with_sync_status().with_last_sync().select_related('last_run__endpoint')
     serializer_class = serializers.ProxmoxEndpointSerializer
     filterset_class = filtersets.ProxmoxEndpointFilterSet
 

@@ -9,6 +9,7 @@ runs coincides with each slot of syncs.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 
 from django.db import transaction
@@ -16,6 +17,7 @@ from django.db.models import QuerySet
 
 from ..choices import RunModeChoices
 from ..models import ProxmoxEndpoint, SyncRun
+from .scheduled_times import may_start, next_start
 
 __all__ = ('next_slot', 'start_due', 'start_due_quick_runs', 'too_late')
 
@@ -84,7 +86,7 @@ def start_slots(
     for endpoint in scheduled.filter(**{slot: None}):
         # A new schedule begins with its next slot, not with a run now.
         minutes = getattr(endpoint, interval)
-        first = {slot: next_slot(endpoint.pk, minutes, now)}
+        first = {slot: next_start(endpoint, now, partial(next_slot, endpoint.pk, minutes))}
         scheduled.filter(pk=endpoint.pk, **{slot: None, interval: minutes}).update(**first)
     due = scheduled.filter(**{f'{slot}__lte': now})
     if busy is not None:
@@ -97,8 +99,9 @@ def start_slots(
                 continue
             at, minutes = getattr(endpoint, slot), getattr(endpoint, interval)
             # By update(): the state of an endpoint is not recorded in its change log.
-            ProxmoxEndpoint.objects.filter(pk=pk).update(**{slot: next_slot(pk, minutes, now)})
-            if too_late(at, minutes, now):
+            following = next_start(endpoint, now, partial(next_slot, pk, minutes))
+            ProxmoxEndpoint.objects.filter(pk=pk).update(**{slot: following})
+            if too_late(at, minutes, now) or not may_start(endpoint, now):
                 missed(endpoint)
             else:
                 start(endpoint)

@@ -13,7 +13,7 @@ from utilities.choices import ChoiceSet
 from utilities.forms import add_blank_choice
 from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultipleChoiceField
 from utilities.forms.rendering import FieldSet
-from utilities.forms.widgets import BulkEditNullBooleanSelect
+from utilities.forms.widgets import BulkEditNullBooleanSelect, DateTimePicker
 from virtualization.models import ClusterGroup, ClusterType
 
 from ..choices import (
@@ -24,12 +24,13 @@ from ..choices import (
     ObjectEventsChoices,
     PatternTypeChoices,
     TagMatchChoices,
+    WritePolicyChoices,
 )
 from ..fields import SecretFormField, SecretTextarea
 from ..models import MappingRule, ProxmoxEndpoint
 from ..models.endpoint_settings import SWITCHES, Section, names_in
 from ..models.secret_destinations import SECRET_FIELDS
-from .fields import NOT_IN_BACKGROUND, BulkFieldPolicyField, WordsField
+from .fields import NOT_IN_BACKGROUND, BulkFieldPolicyField, WindowsField, WordsField
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -190,6 +191,11 @@ class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
         max_value=100,
     )
 
+    write_policy = forms.ChoiceField(
+        label=_('Write policy'),
+        choices=add_blank_choice(WritePolicyChoices),
+        required=False,
+    )
     sync_interval = forms.TypedChoiceField(
         label=_('Sync interval'),
         choices=add_blank_choice(JobIntervalChoices),
@@ -202,6 +208,15 @@ class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
         required=False,
         min_value=1,
         max_value=1440,
+    )
+    sync_windows = WindowsField(
+        label=_('Sync windows'),
+        required=False,
+    )
+    paused_until = forms.DateTimeField(
+        label=_('Paused until'),
+        required=False,
+        widget=DateTimePicker(),
     )
     object_events = forms.ChoiceField(
         label=_('Object events'),
@@ -217,14 +232,14 @@ class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
         FieldSet(*names_in(Section.PLACEMENT, without=('cluster',)), name=_('Placement')),
         FieldSet(*names_in(Section.GUESTS), name=_('Guests')),
         FieldSet(*names_in(Section.NODES), name=_('Nodes and networks')),
-        FieldSet(*names_in(Section.BEHAVIOUR), name=_('Behaviour')),
+        FieldSet(*names_in(Section.BEHAVIOUR), name=_('Behavior')),
         FieldSet(*names_in(Section.SCHEDULE), *names_in(Section.EVENTS), name=_('Schedule and events')),
     )  # fmt: skip
     nullable_fields = (
         'description', 'ssh_user', 'ssh_password', 'ssh_private_key', 'ssh_passphrase', 'cluster_type', 'cluster_group',
         'site', 'tenant', 'guest_role', 'node_role', 'node_device_type', 'vrf', 'vlan_group', 'include_guests',
         'exclude_guests', 'ignored_interfaces', 'ignored_prefixes', 'field_policy', 'sync_interval',
-        'quick_interval', 'comments',
+        'quick_interval', 'sync_windows', 'paused_until', 'comments',
     )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from ..choices import (
     PatternTypeChoices,
     TagMatchChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 from ..models import MappingRule, ProxmoxEndpoint
 from ..models.endpoint_settings import Use, names_of
-from .fields import FieldPolicyField, HostsField, WordsField, yes_or_no
+from .fields import FieldPolicyField, HostsField, WindowsField, WordsField, yes_or_no
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -190,6 +191,17 @@ class ProxmoxEndpointImportForm(ForgivingImportForm):
         choices=MissingAddressesChoices,
         required=False,
         help_text=_('How to handle addresses that a guest no longer has'),
+    )
+    write_policy = CSVChoiceField(
+        label=_('Write policy'),
+        choices=WritePolicyChoices,
+        required=False,
+        help_text=_('Which changes runs may write to NetBox'),
+    )
+    sync_windows = WindowsField(
+        label=_('Sync windows'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('sync_windows').help_text,
     )
     object_events = CSVChoiceField(
         label=_('Object events'),

@@ -12,8 +12,8 @@ from ..choices import FieldOwnerChoices
 from ..sync.field_policy import InvalidPolicyError, configurable, format_policy, parse_policy
 
 __all__ = (
-    'NOT_IN_BACKGROUND', 'BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'TokenIDField', 'WordsField',
-    'yes_or_no',
+    'NOT_IN_BACKGROUND', 'BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'TokenIDField', 'WindowsField',
+    'WordsField', 'yes_or_no',
 )  # fmt: skip
 
 # The name of a user with a realm, optionally followed by the name of a token.
@@ -57,6 +57,20 @@ class WordsField(SimpleArrayField):
         elif value and not (isinstance(value, list) and all(isinstance(word, (str, int)) for word in value)):
             # Imported files may contain values of any type.
             raise ValidationError(_('Enter a list of words, or one text with commas between them.'))
+        return super().to_python(value)
+
+
+class WindowsField(WordsField):
+    """Sync windows separated by semicolons, line breaks, or commas. Commas between days belong to a window."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return '; '.join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        """A list of windows."""
+        if isinstance(value, str):
+            # A window ends with a time.
+            value = [window for window in re.split(r'[;\n]+|(?<=\d:\d\d)\s*,', value) if window.strip()]
         return super().to_python(value)
 
 

@@ -21,6 +21,7 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMac
 from ..choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
+    DuplicateChoices,
     EndpointStatusChoices,
     GuestStateChoices,
     GuestTypeChoices,
@@ -28,8 +29,10 @@ from ..choices import (
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..models.endpoint_settings import SWITCHES
@@ -73,17 +76,22 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     model = ProxmoxEndpoint
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
-        FieldSet('status', 'enabled', 'sync_interval', 'quick_interval', 'tls_mode', 'pve_version', name=_('Endpoint')),
+        FieldSet(
+            'sync_status', 'status', 'enabled', 'write_policy', 'sync_interval', 'quick_interval', 'tls_mode', 'pve_version',
+            name=_('Endpoint'),
+        ),
         FieldSet(
             'cluster_id', 'cluster_type_id', 'cluster_group_id', 'site_id', 'tenant_id', 'guest_role_id',
             'node_role_id', 'node_device_type_id', 'vrf_id', 'vlan_group_id',
             name=_('Placement'),
         ),
-        FieldSet(*(setting.name for setting in SWITCHES), name=_('Behaviour')),
+        FieldSet(*(setting.name for setting in SWITCHES), name=_('Behavior')),
         FieldSet('owner_group_id', 'owner_id', name=_('Ownership')),
     )  # fmt: skip
-    status = multiple_choice(_('Status'), EndpointStatusChoices)
+    sync_status = multiple_choice(_('Sync status'), SyncStatusChoices)
+    status = multiple_choice(_('Last run'), EndpointStatusChoices)
     enabled = boolean(_('Enabled'))
+    write_policy = multiple_choice(_('Write policy'), WritePolicyChoices)
     sync_interval = multiple_choice(_('Sync interval'), JobIntervalChoices)
     quick_interval = forms.IntegerField(label=_('Quick interval (minutes)'), required=False)
     tls_mode = multiple_choice(_('TLS verification'), TLSModeChoices)
@@ -189,14 +197,22 @@ class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):
     model = ProxmoxGuest
     fieldsets = (
         FieldSet('q', 'filter_id'),
-        FieldSet('endpoint_id', 'state', 'type', 'node', 'status', 'template', name=_('Guest')),
+        FieldSet(
+            'endpoint_id', 'vmid', 'state', 'reason__ic', 'type', 'node', 'status', 'tags', 'template', name=_('Guest')
+        ),
         FieldSet('virtual_machine_id', 'has_virtual_machine', 'ignored', name=_('NetBox')),
+        FieldSet('duplicate', 'without_agent', name=_('Reports')),
     )
+    duplicate = multiple_choice(_('Shares with another guest'), DuplicateChoices)
+    without_agent = boolean(_('Runs without a guest agent'))
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
     state = multiple_choice(_('State'), GuestStateChoices)
     type = multiple_choice(_('Type'), GuestTypeChoices)
+    vmid = forms.IntegerField(label=_('VM ID'), required=False)
+    reason__ic = forms.CharField(label=_('Reason contains'), required=False)
     node = forms.CharField(label=_('Node'), required=False)
     status = forms.CharField(label=_('Status'), required=False)
+    tags = forms.CharField(label=_('Proxmox tags'), required=False)
     template = boolean(_('Template'))
     virtual_machine_id = objects(_('Virtual machine'), VirtualMachine)
     has_virtual_machine = boolean(_('Has a virtual machine'))

@@ -12,15 +12,17 @@ from tenancy.models import Tenant
 from utilities.forms import BOOLEAN_WITH_BLANK_CHOICES
 from utilities.forms.fields import DynamicModelChoiceField, DynamicModelMultipleChoiceField
 from utilities.forms.rendering import FieldSet
+from utilities.forms.widgets import DateTimePicker
 from virtualization.models import Cluster, ClusterGroup, ClusterType
 
+from ..choices import TLSModeChoices
 from ..fields import SecretTextarea, column
 from ..models import MappingRule, ProxmoxEndpoint
 from ..models.endpoint_settings import Section, Use, names_in, names_of
 from ..models.secret_destinations import SSH_SECRETS
 from ..proxmox.hosts import Host
 from ..validators import clean_hosts
-from .fields import FieldPolicyField, HostsField, TokenIDField, WordsField
+from .fields import FieldPolicyField, HostsField, TokenIDField, WindowsField, WordsField
 from .rendering import FoldedFieldSet
 from .widgets import FingerprintInput, TLSModeSelect
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     'MappingRuleForm',
+    'NewProxmoxEndpointForm',
     'PlainProxmoxEndpointForm',
     'ProxmoxEndpointForm',
 )
@@ -58,7 +61,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         required=False,
     )
     site = DynamicModelChoiceField(
-        label=_('Site'),
+        label=_('Site (recommended)'),
         queryset=Site.objects.all(),
         required=False,
         help_text=_('Site of the cluster and its nodes. Nodes are only synchronized as devices if a site is set'),
@@ -120,6 +123,12 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         help_text=ProxmoxEndpoint._meta.get_field('ignored_prefixes').help_text,
     )
 
+    sync_windows = WindowsField(
+        label=_('Sync windows'),
+        required=False,
+        help_text=ProxmoxEndpoint._meta.get_field('sync_windows').help_text,
+    )
+
     field_policy = FieldPolicyField()
 
     # The required settings come first; all others have suitable defaults and are folded.
@@ -146,8 +155,13 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         FoldedFieldSet(
             *names_in(Section.BEHAVIOUR),
             *names_in(Section.EVENTS),
-            name=_('Behaviour'),
+            name=_('Behavior'),
             hint=_('missing objects, sources of truth of fields, change limit, webhooks'),
+        ),
+        FoldedFieldSet(
+            *names_in(Section.SCHEDULE, without=('sync_interval',)),
+            name=_('Schedule'),
+            hint=_('automatic syncs start at any time'),
         ),
         FoldedFieldSet(
             *names_in(Section.CONNECTION_DETAILS),
@@ -166,6 +180,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         fields = (*names_of(Use.FORM), 'owner', 'comments', 'tags')
         field_classes = {'token_id': TokenIDField}
         widgets = {
+            'paused_until': DateTimePicker(),
             'tls_mode': TLSModeSelect(attrs={'class': 'no-ts'}),
             'fingerprint': FingerprintInput(attrs={'class': 'font-monospace'}),
             'ca_certificate': forms.Textarea(
@@ -189,7 +204,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             self.fields['token_secret'].help_text = _('Leave it empty to keep the stored secret.')
         self.fields['name'].required = False
         self.fields['name'].help_text = _('Display name of the cluster or host. Defaults to the first host')
-        for name in ('ssh_port', 'object_events'):
+        for name in ('ssh_port', 'object_events', 'write_policy'):
             self.fields[name].required = False
         for name in SSH_SECRETS:
             if self.instance.pk and getattr(self.instance, name):
@@ -198,6 +213,9 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
     def clean_ssh_port(self) -> int:
         return cast(int, self.cleaned_data['ssh_port'] or ProxmoxEndpoint._meta.get_field('ssh_port').default)
+
+    def clean_write_policy(self) -> str:
+        return cast(str, self.cleaned_data['write_policy'] or ProxmoxEndpoint._meta.get_field('write_policy').default)
 
     def clean_object_events(self) -> str:
         return cast(str, self.cleaned_data['object_events'] or ProxmoxEndpoint._meta.get_field('object_events').default)
@@ -226,6 +244,22 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         defaults = {name: column(ProxmoxEndpoint, name).get_default() for name in names}
         given = {name: self.get_initial_for_field(self.fields[name], name) for name in names}
         return any((given[name] or None) != (defaults[name] or None) for name in names)
+
+
+class NewProxmoxEndpointForm(ProxmoxEndpointForm):
+    """
+    The form for a new endpoint. Certificates of a stock Proxmox VE are signed by no known authority, so pinning the
+    fingerprint is proposed, which the form fetches from the hosts.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if 'tls_mode' not in (kwargs.get('initial') or {}):
+            self.initial['tls_mode'] = TLSModeChoices.FINGERPRINT
+        self.fields['tls_mode'].help_text = _(
+            'A stock Proxmox VE has certificates of its own: fetch the fingerprint from the hosts, and compare it. If '
+            'the hosts have certificates of a known authority, choose "{system}"'
+        ).format(system=dict(TLSModeChoices)[TLSModeChoices.SYSTEM])
 
 
 class PlainProxmoxEndpointForm(ProxmoxEndpointForm):

@@ -13,8 +13,10 @@ from ..choices import (
     PatternTypeChoices,
     RunModeChoices,
     RunStatusChoices,
+    SyncStatusChoices,
     TagMatchChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 
 __all__ = (
@@ -30,8 +32,10 @@ __all__ = (
     'ProxSyncPatternTypeEnum',
     'ProxSyncRunModeEnum',
     'ProxSyncRunStatusEnum',
+    'ProxSyncSyncStatusEnum',
     'ProxSyncTLSModeEnum',
     'ProxSyncTagMatchEnum',
+    'ProxSyncWritePolicyEnum',
 )
 
 # Names in the schema are global, and other plugins have endpoints and runs as well.
@@ -51,5 +55,7 @@ ProxSyncObjectEventsEnum = strawberry.enum(ObjectEventsChoices.as_enum('ProxSync
 ProxSyncPatternTypeEnum = strawberry.enum(PatternTypeChoices.as_enum('ProxSyncPatternTypeEnum', 'pattern_type'))
 ProxSyncRunModeEnum = strawberry.enum(RunModeChoices.as_enum('ProxSyncRunModeEnum', 'mode'))
 ProxSyncRunStatusEnum = strawberry.enum(RunStatusChoices.as_enum('ProxSyncRunStatusEnum', 'status'))
+ProxSyncSyncStatusEnum = strawberry.enum(SyncStatusChoices.as_enum('ProxSyncSyncStatusEnum', 'sync_status'))
 ProxSyncTagMatchEnum = strawberry.enum(TagMatchChoices.as_enum('ProxSyncTagMatchEnum', 'tag_match'))
 ProxSyncTLSModeEnum = strawberry.enum(TLSModeChoices.as_enum('ProxSyncTLSModeEnum', 'tls_mode'))
+ProxSyncWritePolicyEnum = strawberry.enum(WritePolicyChoices.as_enum('ProxSyncWritePolicyEnum', 'write_policy'))

@@ -123,6 +123,9 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     sync_interval: Integer | None = strawberry_django.filter_field()
     quick_interval: Integer | None = strawberry_django.filter_field()
     object_events: BaseFilterLookup[ProxSyncObjectEventsEnum] | None = strawberry_django.filter_field()
+    write_policy: BaseFilterLookup[ProxSyncWritePolicyEnum] | None = strawberry_django.filter_field()
+    sync_windows: Texts | None = strawberry_django.filter_field()
+    paused_until: DatetimeFilterLookup | None = strawberry_django.filter_field()
     next_sync: DatetimeFilterLookup | None = strawberry_django.filter_field()
     next_quick: DatetimeFilterLookup | None = strawberry_django.filter_field()
     status: BaseFilterLookup[ProxSyncEndpointStatusEnum] | None = strawberry_django.filter_field()
@@ -130,6 +133,16 @@ class ProxSyncEndpointFilter(PrimaryModelFilter):
     last_run_id: ID | None = strawberry_django.filter_field()
     guests_read: DatetimeFilterLookup | None = strawberry_django.filter_field()
     pve_version: StrFilterLookup | None = strawberry_django.filter_field()
+
+    @strawberry_django.filter_field
+    def sync_status(
+        self, queryset: QuerySet[Any], value: BaseFilterLookup[ProxSyncSyncStatusEnum], prefix: str
+    ) -> tuple[QuerySet[Any], Q]:
+        """By how NetBox stands to Proxmox VE."""
+        wanted = {*(value.in_list or ()), *([value.exact] if value.exact else ())}
+        statuses = [getattr(status, 'value', status) for status in wanted]
+        found = models.ProxmoxEndpoint.objects.with_sync_status().filter(sync_status__in=statuses).order_by()
+        return queryset, Q(**{f'{prefix}pk__in': found.values('pk')})
 
 
 @register_filter(models.MappingRule, lookups=True)

@@ -9,6 +9,7 @@ from strawberry.types import Info
 
 from .. import models
 from ..models.endpoint_settings import Use, names_of
+from ..models.sync_status import last_sync, sync_status
 from ..models.visibility import HiddenUnits
 from .fields import resolved_field
 from .filters import *
@@ -43,11 +44,22 @@ __all__ = (
     pagination=True,
 )  # fmt: skip
 class ProxSyncEndpointType(PrimaryObjectType):
+    @resolved_field(annotate={'sync_status': sync_status()})
+    def sync_status(self) -> str:
+        """How NetBox stands to Proxmox VE, in main."""
+        return cast(str, self.sync_status)
+
+    @resolved_field(annotate={'last_sync': last_sync()})
+    def last_sync(self) -> datetime | None:
+        """When NetBox was synced last, by a run for all guests."""
+        return cast(datetime | None, self.last_sync)
+
     hosts: list[str]
     include_guests: list[str]
     exclude_guests: list[str]
     ignored_interfaces: list[str]
     ignored_prefixes: list[str]
+    sync_windows: list[str]
     cluster: Annotated['ClusterType', strawberry.lazy('virtualization.graphql.types')] | None
     cluster_type: Annotated['ClusterTypeType', strawberry.lazy('virtualization.graphql.types')] | None
     cluster_group: Annotated['ClusterGroupType', strawberry.lazy('virtualization.graphql.types')] | None

@@ -102,6 +102,7 @@ def settings_of(endpoint: ProxmoxEndpoint, guests: Collection[ProxmoxGuest] | No
         address_limit=endpoint.address_limit,
         field_policy=endpoint.field_policy,
         change_limit=endpoint.change_limit,
+        write_policy=endpoint.write_policy,
     )
 
 

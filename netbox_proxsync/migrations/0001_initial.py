@@ -183,6 +183,7 @@ class Migration(migrations.Migration):
                         default=20, validators=[django.core.validators.MaxValueValidator(100)]
                     ),
                 ),
+                ('write_policy', models.CharField(default='everything', max_length=30)),
                 ('sync_interval', models.PositiveIntegerField(blank=True, null=True)),
                 (
                     'quick_interval',
@@ -195,6 +196,12 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
+                    'sync_windows',
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=100), blank=True, default=list, size=None
+                    ),
+                ),
+                ('paused_until', models.DateTimeField(blank=True, null=True)),
                 ('object_events', models.CharField(default='always', max_length=30)),
                 ('status', models.CharField(default='new', editable=False, max_length=30)),
                 ('pve_version', models.CharField(blank=True, editable=False, max_length=50)),

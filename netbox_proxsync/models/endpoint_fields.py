@@ -12,6 +12,7 @@ from ..choices import (
     MissingGuestsChoices,
     ObjectEventsChoices,
     TLSModeChoices,
+    WritePolicyChoices,
 )
 from ..fields import SecretField
 from ..proxmox.parsers.address_filters import AddressFilters
@@ -363,6 +364,14 @@ class SyncSettings(models.Model):
         help_text=_('Percent of the objects of a kind that one run may retire, delete or release'),
     )
 
+    write_policy = models.CharField(
+        verbose_name=_('write policy'),
+        max_length=30,
+        choices=WritePolicyChoices,
+        default=WritePolicyChoices.EVERYTHING,
+        help_text=_('Which changes runs may write to NetBox. All others are planned, and shown as withheld'),
+    )
+
     sync_interval = models.PositiveIntegerField(
         verbose_name=_('sync interval'),
         choices=JobIntervalChoices,
@@ -379,6 +388,23 @@ class SyncSettings(models.Model):
             'Minutes between quick runs, which read the list of guests and synchronize those whose entry has changed. '
             'Leave blank for no quick runs'
         ),
+    )
+
+    sync_windows = ArrayField(
+        verbose_name=_('sync windows'),
+        base_field=models.CharField(max_length=100),
+        default=list,
+        blank=True,
+        help_text=_(
+            'Times in which automatic syncs start, separated by semicolons, for example: Mon-Fri 22:00-06:00; Sat, Sun '
+            '00:00-24:00. Leave blank for all times'
+        ),
+    )
+    paused_until = models.DateTimeField(
+        verbose_name=_('paused until'),
+        blank=True,
+        null=True,
+        help_text=_('No automatic sync starts before this time'),
     )
 
     object_events = models.CharField(

@@ -138,9 +138,12 @@ SETTINGS: tuple[Setting, ...] = (
     # The clone gets it as the text that the form reads, see ProxmoxEndpoint.clone().
     Setting('field_policy', Section.BEHAVIOUR, NOT_IN_TABLE - {Use.CLONE}),
     Setting('change_limit', Section.BEHAVIOUR),
+    Setting('write_policy', Section.BEHAVIOUR),
     Setting('sync_interval', Section.SCHEDULE),
     Setting('quick_interval', Section.SCHEDULE),
-    # Computed from the intervals.
+    Setting('sync_windows', Section.SCHEDULE),
+    Setting('paused_until', Section.SCHEDULE, NOT_CLONED),
+    # Computed from the intervals, the windows and the pause.
     Setting('next_sync', Section.SCHEDULE, frozenset({Use.TABLE, Use.REST, Use.GRAPHQL})),
     Setting('next_quick', Section.SCHEDULE, frozenset({Use.TABLE, Use.REST, Use.GRAPHQL})),
     Setting('object_events', Section.EVENTS),

@@ -20,6 +20,7 @@ from ..validators import (
     clean_ssh_host_keys,
     clean_ssh_private_key,
     clean_ssh_user,
+    clean_sync_windows,
     clean_token_id,
     clean_token_secret,
 )
@@ -66,6 +67,7 @@ def validate(endpoint: 'ProxmoxEndpoint', clean_model: Callable[[], None]) -> No
     _clean_with(endpoint, errors, 'exclude_guests', clean_guest_terms)
     _clean_with(endpoint, errors, 'ignored_interfaces', clean_patterns)
     _clean_with(endpoint, errors, 'ignored_prefixes', clean_prefixes)
+    _clean_with(endpoint, errors, 'sync_windows', clean_sync_windows)
     _clean_token_secret(endpoint, errors)
     _clean_tls_mode(endpoint, errors)
     _clean_with(endpoint, errors, 'ssh_user', clean_ssh_user)

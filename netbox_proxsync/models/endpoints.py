@@ -1,21 +1,31 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self, cast
 
 from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.dates import WEEKDAYS
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from utilities.exceptions import AbortRequest
 
 from ..choices import (
     EndpointStatusChoices,
     FieldOwnerChoices,
+    GuestStateChoices,
+    SyncStatusChoices,
     TLSModeChoices,
+    WritePolicyChoices,
     color_of,
 )
 from ..crypto import Secret
+from ..documentation import help_url
 from ..proxmox.token_history import TokenHistory
 from ..sync.field_policy import format_policy
+from ..sync.sync_windows import SyncWindow, is_open, next_opening
 from .bindings import Binding
 from .changes import PlannedBinding, SyncChange
 from .deletion import delete_unread
@@ -26,8 +36,10 @@ from .exporting import endpoint_as_yaml
 from .former_endpoints import _store_bindings
 from .guests import ProxmoxGuest
 from .mixins import CensoredSecretsMixin, alters_data
-from .netbox_types import JobsMixin, PrimaryModel
+from .netbox_types import JobsMixin, PrimaryModel, RestrictedQuerySet
 from .secret_destinations import DESTINATION_FIELDS, SECRET_FIELDS, changed_destinations, check_destinations
+from .sync_status import last_sync, sync_status
+from .users import AnyUser
 
 __all__ = ('ProxmoxEndpoint',)
 
@@ -36,6 +48,57 @@ STATE_FIELDS = (
     'status', 'last_run', 'next_sync', 'next_quick', 'pve_version', 'guests_read', 'token_history',
     'cluster_identity', 'cluster_state', 'acknowledged_faults',
 )  # fmt: skip
+
+
+# The settings from which the time of the next sync is computed.
+TIMES_FIELDS = ('enabled', 'sync_windows', 'paused_until')
+
+
+class ProxmoxEndpointQuerySet(RestrictedQuerySet):
+    """Adds what is computed from the runs and guests of endpoints."""
+
+    def with_sync_status(self) -> Self:
+        """With `sync_status` of each endpoint, without further queries."""
+        return self.annotate(sync_status=sync_status())
+
+    def with_last_sync(self) -> Self:
+        """With `last_sync`: when NetBox was synced last, by a run for all guests."""
+        return self.annotate(last_sync=last_sync())
+
+    def with_guest_counts(self, user: AnyUser | None = None) -> Self:
+        """
+        With the numbers of guests that a user may view: `guest_count`, `pending_guests` and `attention_guests`; None if
+        the user may not view guests.
+        """
+        if user is None or not user.has_perm('netbox_proxsync.view_proxmoxguest'):
+            unknown = models.Value(None, output_field=models.IntegerField())
+            return self.annotate(guest_count=unknown, pending_guests=unknown, attention_guests=unknown)
+        guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=models.OuterRef('pk')).order_by()
+        return self.annotate(
+            guest_count=number_of(guests),
+            pending_guests=number_of(guests.filter(state__in=GuestStateChoices.PENDING)),
+            attention_guests=number_of(guests.filter(state__in=GuestStateChoices.NAMING_OTHERS)),
+        )
+
+
+def in_words(window: SyncWindow) -> str:
+    """A sync window for users, such as "Monday, Tuesday: 22:00 to 06:00 of the next day"."""
+    start, end = str(window).rpartition(' ')[2].split('-')
+    days = gettext('Every day')
+    if len(window.days) < len(WEEKDAYS):
+        days = ', '.join(str(WEEKDAYS[day]) for day in sorted(window.days))
+    text = (
+        gettext('{days}: {start} to {end} of the next day')
+        if window.is_overnight
+        else gettext('{days}: {start} to {end}')
+    )
+    return text.format(days=days, start=start, end=end)
+
+
+def number_of(guests: models.QuerySet[ProxmoxGuest]) -> Coalesce:
+    """The number of guests of the endpoint of the outer query."""
+    grouped = guests.values('endpoint').annotate(number=models.Count('pk')).values('number')
+    return Coalesce(models.Subquery(grouped), 0)
 
 
 class ProxmoxEndpoint(
@@ -143,6 +206,8 @@ class ProxmoxEndpoint(
         help_text=_("Faults of Proxmox VE's configuration that users have acknowledged until they change"),
     )
 
+    objects = ProxmoxEndpointQuerySet.as_manager()  # type: ignore[misc]
+
     clone_fields = names_of(Use.CLONE)
     prerequisite_models = ()
 
@@ -167,9 +232,9 @@ class ProxmoxEndpoint(
         return self.name
 
     @property
-    def docs_url(self) -> None:
+    def docs_url(self) -> str:
         # NetBox's default is a URL in its own documentation, which does not cover plugins.
-        return None
+        return help_url('endpoints')
 
     @property
     def guests_shown(self) -> datetime | None:
@@ -178,8 +243,47 @@ class ProxmoxEndpoint(
 
         return guests_read(self)
 
+    # Not properties: the query set sets the values on the instance.
+    @cached_property
+    def sync_status(self) -> str:
+        """How NetBox stands to Proxmox VE, as one of `SyncStatusChoices`."""
+        found = type(self).objects.filter(pk=self.pk).with_sync_status().values_list('sync_status', flat=True)
+        return cast(str, found.first() or SyncStatusChoices.NEVER)
+
+    @cached_property
+    def last_sync(self) -> datetime | None:
+        """When NetBox was synced last, by a run for all guests."""
+        found = type(self).objects.filter(pk=self.pk).with_last_sync().values_list('last_sync', flat=True)
+        return cast('datetime | None', found.first())
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether no automatic sync starts for now."""
+        return self.paused_until is not None and self.paused_until > timezone.now()
+
+    @property
+    def window_texts(self) -> list[str]:
+        """The sync windows in words."""
+        return [in_words(SyncWindow.parse(text)) for text in self.sync_windows]
+
+    @property
+    def next_window(self) -> datetime | None:
+        """When the next sync window opens; None if one is open, or there are no windows."""
+        windows = [SyncWindow.parse(text) for text in self.sync_windows]
+        now = timezone.localtime()
+        return None if is_open(windows, now) else next_opening(windows, now)[0]
+
+    def get_sync_status_display(self) -> str:
+        return str(dict(SyncStatusChoices).get(self.sync_status, self.sync_status))
+
+    def get_sync_status_color(self) -> str | None:
+        return color_of(SyncStatusChoices, self.sync_status)
+
     def get_status_color(self) -> str | None:
         return color_of(EndpointStatusChoices, self.status)
+
+    def get_write_policy_color(self) -> str | None:
+        return color_of(WritePolicyChoices, self.write_policy)
 
     def get_tls_mode_color(self) -> str | None:
         return color_of(TLSModeChoices, self.tls_mode)
@@ -221,7 +325,7 @@ class ProxmoxEndpoint(
             self.token_history = {}
         # Keep the scheduled times unless their settings change; then the schedule computes them again. Take them from
         # the database, because the schedule may have changed them since this instance was loaded.
-        same = stored if stored and stored.enabled == self.enabled else None
+        same = stored if stored and all(getattr(stored, name) == getattr(self, name) for name in TIMES_FIELDS) else None
         self.next_sync = same.next_sync if same and same.sync_interval == self.sync_interval else None
         self.next_quick = same.next_quick if same and same.quick_interval == self.quick_interval else None
         scheduled = self._is_newly_scheduled(stored)
@@ -235,7 +339,7 @@ class ProxmoxEndpoint(
 
     def _stored(self) -> 'ProxmoxEndpoint | None':
         """The stored endpoint with the fields that decide whether this one may be saved; None if it is new."""
-        schedule = ('enabled', 'sync_interval', 'next_sync', 'quick_interval', 'next_quick')
+        schedule = (*TIMES_FIELDS, 'sync_interval', 'next_sync', 'quick_interval', 'next_quick')
         fields = (*DESTINATION_FIELDS, *SECRET_FIELDS, 'token_id', *schedule)
         return ProxmoxEndpoint.objects.filter(pk=self.pk).only(*fields).first() if self.pk else None
 
@@ -251,6 +355,9 @@ class ProxmoxEndpoint(
     def _is_newly_scheduled(self, stored: 'ProxmoxEndpoint | None') -> bool:
         """Whether saving enables automatic syncs, changes their times, or changes the hosts that they contact."""
         if self._has_new_interval(stored, 'sync_interval') or self._has_new_interval(stored, 'quick_interval'):
+            return True
+        is_scheduled = self.sync_interval is not None or self.quick_interval is not None
+        if is_scheduled and stored and stored.sync_windows != self.sync_windows:
             return True
         if stored is None or self.sync_interval is None is self.quick_interval:
             return False

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -56,6 +57,8 @@ def exported_values(instance: models.Model, names: Iterable[str], lookups: Mappi
             value = ', '.join(value)
         elif isinstance(field, models.ForeignKey):
             value = value and getattr(value, lookups.get(name, 'name'))
+        elif isinstance(value, datetime):
+            value = value.isoformat()
         data[name] = value
     return data
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..branching import clean_in_main
 from ..choices import GuestTypeChoices, PatternTypeChoices, TagMatchChoices, color_of
+from ..documentation import help_url
 from ..fields import column
 from ..sync.patterns import PatternError, compile_pattern
 
@@ -182,9 +183,9 @@ class MappingRule(PrimaryModel):
         return self.name
 
     @property
-    def docs_url(self) -> None:
+    def docs_url(self) -> str:
         # NetBox's default is a URL in its own documentation, which does not cover plugins.
-        return None
+        return help_url('rules')
 
     def get_guest_type_color(self) -> str | None:
         return color_of(GuestTypeChoices, self.guest_type)

@@ -43,7 +43,7 @@ from .application import Application
 from .cancellation import CancelWatch
 from .destination import Destination
 from .endings import Ending
-from .recorder import RunRecorder
+from .recorder import WITHHELD, RunRecorder
 from .stored_plans import PlanNotApplicableError, StoredPlan, check_appliable, why_reading_is_stale
 
 __all__ = ('PLACEMENT', 'Execution', 'execute')
@@ -106,7 +106,8 @@ class Execution:
         self.recorder.log.open_changes(plan.counts)
         self.report_notices(plan, inventory, settings, fields)
         plan = replace(plan, refusal=other_cluster or plan.refusal)
-        standings = GuestStates(inventory, settings, map(Pending, plan.changes), self.run.vmids)
+        pending = [*map(Pending, plan.changes), *(Pending(change, note=WITHHELD) for change in plan.withheld)]
+        standings = GuestStates(inventory, settings, pending, self.run.vmids)
         unchanged = (rows, bound_machines(loaded)) if plan.is_empty else (None, None)
         is_quick = self.run.mode == RunModeChoices.QUICK
         guests = GuestRecorder(self.endpoint, standings, self.run.vmids, is_quick, *unchanged)
@@ -127,10 +128,14 @@ class Execution:
         except PlanNotApplicableError as error:
             return Ending(RunStatusChoices.FAILED, str(error))
         self.destination.remember_cluster(source)
-        plan = StoredPlan(source, self.run.units)
+        # The policy may be stricter now than when the plan was made.
+        plan = retried(partial(StoredPlan, source, self.run.units, self.endpoint.write_policy), _('reading the plan'))
         standings = retried(lambda: LaterGuestStates(plan.sizes(), self.why_stale(source)), _('reading the plan'))
         application = Application(self.run, self.recorder, self.watch, GuestStateRecorder(self.endpoint, standings))
         ending = application.apply(plan)
+        withheld = retried(plan.withheld, _('reading the plan'))
+        self.recorder.withheld(len(withheld), self.endpoint)
+        self.recorder.store_withheld(withheld)
         self.recorder.attempt(partial(clear_written_values, self.endpoint), _('updating bindings'))
         if application.stopped:
             self.watch.check()
@@ -207,6 +212,7 @@ class Execution:
         if self.run.vmids is None:
             faults = {(notice.subject, notice.message) for notice in plan.notices if notice.is_fault}
             drop_corrected(self.endpoint, faults, {node_key(node.name) for node in nodes_read(inventory, settings)})
+        self.recorder.withheld(len(plan.withheld), self.endpoint)
         for notice in plan.notices:
             self.recorder.warn(notice.subject, notice.message, notice.remedy, notice.is_fault)
 
@@ -217,6 +223,7 @@ class Execution:
             self.record(guests)
         application = Application(self.run, self.recorder, self.watch, guests)
         ending = application.apply(plan)
+        self.recorder.store_withheld(plan.withheld)
         guests.fingerprints.are_synchronized = not application.stopped
         self.record(guests, plan, loaded)
         self.destination.restore_endpoint_cluster()
@@ -233,6 +240,7 @@ class Execution:
             guests: None: the guests that were read are not recorded.
         """
         self.recorder.planned(plan)
+        self.recorder.store_withheld(plan.withheld)
         if guests is not None:
             self.record(guests, plan, loaded)
         if self.run.mode in RunModeChoices.SYNCING:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import RunStatusChoices
@@ -31,11 +32,13 @@ class Progress:
 
     Attributes:
         label: The display name of the current phase.
+        step: Its number among the phases, from 1; None while it is not known.
         done, total: Units of the present phase; None if it has none.
         remaining: The estimated time until the end of the present phase; None if there is no estimate yet.
     """
 
     label: str
+    step: int | None = None
     done: int | None = None
     total: int | None = None
     remaining: timedelta | None = None
@@ -48,19 +51,36 @@ class Progress:
         found = PHASE.fullmatch(run.phase)
         name, done, total = found.groups() if found else (run.phase, None, None)
         label = str(PHASES.get(name, _('Starting')))
+        step = [*PHASES].index(name) + 1 if name in PHASES else None
         if run.status == RunStatusChoices.CANCELLING:
-            label = str(_('Stopping'))
+            label, step = str(_('Stopping')), None
         if done is None or total is None or not int(total):
-            return cls(label)
+            return cls(label, step)
         # Phases follow one another, so the phases with a timing are over.
         elapsed = now - run.started - timedelta(seconds=sum(run.timings.values())) if run.started else timedelta()
         is_done = min(int(done), int(total))
-        return cls(label, is_done, int(total), remaining(elapsed, is_done, int(total)))
+        return cls(label, step, is_done, int(total), remaining(elapsed, is_done, int(total)))
 
     @property
     def percent(self) -> int | None:
         """How much of the present phase is done, in percent; None if that is not known."""
         return None if self.done is None or self.total is None else 100 * self.done // self.total
+
+    @property
+    def steps(self) -> int:
+        """The number of phases."""
+        return len(PHASES)
+
+    @property
+    def remaining_text(self) -> str:
+        """The estimated time, as precise as it is; '' if there is none."""
+        if self.remaining is None:
+            return ''
+        minutes = round(self.remaining.total_seconds() / 60)
+        if not minutes:
+            return gettext('less than a minute left in this step')
+        text = ngettext('about {number} minute left in this step', 'about {number} minutes left in this step', minutes)
+        return text.format(number=minutes)
 
     @property
     def text(self) -> str:

@@ -1,7 +1,7 @@
 """Records a run while it is carried out: its row, its changes, and the state of its endpoint."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import batched
@@ -19,18 +19,19 @@ from ..ledger.writer import Result
 from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
 from ..proxmox.inventory import Inventory
 from ..proxmox.token_history import TokenView
-from ..sync.changes import Plan
+from ..sync.changes import Change, Plan
 from ..sync.cluster_state import state_of
 from ..sync.serialization import binding_as_json, fields_as_json
 from ..sync.values import encode, encode_all
 from .log import RunLog
 from .stored_plans import StoredPlan
 
-__all__ = ('RunRecorder',)
+__all__ = ('WITHHELD', 'RunRecorder')
 
 
 LABEL_LENGTH = 200
 ROWS_AT_ONCE = 1000
+WITHHELD = 'Withheld by the write policy of the endpoint.'
 
 
 class RunRecorder:
@@ -183,6 +184,21 @@ class RunRecorder:
         """Record the results of changes."""
         self.store(results)
         self.progress(self.position, self.changes)
+
+    def withheld(self, number: int, endpoint: ProxmoxEndpoint) -> None:
+        """Report how many changes the write policy of the endpoint withholds; this is no warning."""
+        if not number:
+            return
+        changes = 'change is' if number == 1 else 'changes are'
+        text = f'{number} {changes} withheld by the write policy "{endpoint.get_write_policy_display()}".'
+        remedy = 'Change the write policy of the endpoint to write them.'
+        entry = {'level': 'info', 'subject': 'write policy', 'message': text, 'remedy': remedy}
+        self.save(messages=[*self.run.messages, entry])
+
+    def store_withheld(self, changes: Sequence[Change]) -> None:
+        """Write the rows of changes that the write policy withholds."""
+        for batch in batched(changes, ROWS_AT_ONCE):
+            self.store([Result(change, ChangeOutcomeChoices.WITHHELD, message=WITHHELD) for change in batch])
 
     def store(self, results: list[Result]) -> None:
         """Write the rows of changes."""

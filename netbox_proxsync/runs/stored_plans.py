@@ -6,16 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from .. import branching
-from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices, WritePolicyChoices
 from ..models import Binding, PlannedBinding, SyncChange, SyncRun
 from ..models.users import AnyUser
 from ..sync.changes import Change
 from ..sync.serialization import change_from_json
 from ..sync.values import Pointer, Shared, Value, decode, decode_all
+from ..sync.write_policy import permitted_actions
 
 __all__ = (
     'PlanNotApplicableError',
@@ -229,16 +230,40 @@ class StoredPlan:
     Args:
         run: The run that has made the plan.
         units: The part of the plan; None: all of it.
+        policy: The write policy under which it is applied.
     """
 
-    def __init__(self, run: SyncRun, units: list[str] | None = None) -> None:
+    def __init__(
+        self, run: SyncRun, units: list[str] | None = None, policy: str = WritePolicyChoices.EVERYTHING
+    ) -> None:
         self.run = run
+        self.policy = policy
         self.units = None if units is None else {CLUSTER_UNIT, *units}
 
     def rows(self) -> QuerySet[SyncChange]:
-        """The planned changes in their order."""
+        """The planned changes that may be written, in their order."""
+        return self.planned().exclude(self.withheld_by_policy())
+
+    def planned(self) -> QuerySet[SyncChange]:
+        """The planned changes in their order, also those that the policy withholds."""
         rows = self.run.changes.filter(outcome=ChangeOutcomeChoices.PLANNED).order_by('position')
         return rows if self.units is None else rows.filter(unit__in=self.units)
+
+    def withheld(self) -> list[Change]:
+        """The changes that the policy withholds."""
+        return [change_of(row) for row in self.planned().filter(self.withheld_by_policy())]
+
+    def withheld_by_policy(self) -> Q:
+        """As `sync.write_policy.withholds`, for rows."""
+        if self.policy == WritePolicyChoices.EVERYTHING:
+            return Q(pk__in=())
+        permitted = [str(action) for action in permitted_actions(self.policy)]
+        condition = ~Q(action__in=permitted)
+        if self.policy == WritePolicyChoices.CREATE_ONLY:
+            adopted = self.planned().filter(action=ChangeActionChoices.ADOPT, key=F('unit')).order_by()
+            units = list(adopted.values_list('unit', flat=True))
+            condition |= Q(unit__in=units) & ~Q(action__in=ChangeActionChoices.OPEN)
+        return condition
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -264,6 +289,8 @@ class StoredPlan:
     def bindings(self) -> QuerySet[PlannedBinding]:
         """The bindings that the plan changes without a change of their objects."""
         rows = self.run.planned_bindings.all()
+        if self.policy == WritePolicyChoices.REPORT_ONLY:
+            return rows.none()
         if self.units is None:
             return rows
         # A query of its own, since bindings of a branch are on another connection than plans.
@@ -284,12 +311,15 @@ class StoredPlan:
     @property
     def shared(self) -> Mapping[Shared, Pointer]:
         """As `Plan.shared`."""
-        found = [(decode(value), pk) for value, pk in self.run.shared_objects]
+        stored = [] if self.policy == WritePolicyChoices.REPORT_ONLY else self.run.shared_objects
+        found = [(decode(value), pk) for value, pk in stored]
         return {value: Pointer(value.model, pk) for value, pk in found if isinstance(value, Shared)}
 
     @property
     def rekeyed(self) -> Mapping[int, tuple[str, str]]:
         """As `Plan.rekeyed`, for the chosen units and for all whose keys these need."""
+        if self.policy == WritePolicyChoices.REPORT_ONLY:
+            return {}
         rows = self.run.planned_bindings.exclude(key='')
         wanted = {row.binding_id: (row.key, row.unit) for row in rows.iterator()}
         if self.units is None or not wanted:

@@ -107,6 +107,7 @@ class Plan:
         shared: Shared objects that were found by name and are to be stored, so that a later rename has no effect.
         proxmox_values: By (kind, key), for every compared object: the values of Proxmox VE that differ from those that
             the binding stores once the plan is applied (kept edits, ignored fields).
+        withheld: Changes that the write policy of the endpoint does not permit. They are recorded, not written.
         notices: What was left out or could not be found, in addition to single objects.
         refusal: Why this plan must not be applied without the approval of a user; '' if it may.
     """
@@ -117,6 +118,7 @@ class Plan:
     rekeyed: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     shared: Mapping[Shared, Pointer] = field(default_factory=dict)
     proxmox_values: Mapping[tuple[str, str], Mapping[str, Value]] = field(default_factory=dict)
+    withheld: tuple[Change, ...] = ()
     notices: tuple[Notice, ...] = ()
     refusal: str = ''
 

@@ -17,6 +17,7 @@ from .safety import why_unsafe
 from .settings import Settings
 from .state import Desired, Existing, Item, Record
 from .values import Pointer, Ref, Shared, Value
+from .write_policy import WritePolicy, split
 
 __all__ = ('compare',)
 
@@ -61,8 +62,10 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     removed, forgotten = removals(unmatched(desired, existing, matches), existing, settings, now)
     changes += (matches.refusals.checked(change, existing) for change in removed)
     notices = (*desired.notices, *matches.notices, *matches.refusals.notices())
+    permitted, withheld = split(by_unit(changes), settings.write_policy)
     plan = Plan(
-        changes=by_unit(changes),
+        changes=permitted,
+        withheld=withheld,
         refreshed=refreshed,
         forgotten=forgotten,
         rekeyed=rekeyed,
@@ -70,6 +73,9 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         proxmox_values=proxmox_values,
         notices=notices,
     )
+    if settings.write_policy == WritePolicy.REPORT_ONLY:
+        # Bindings are not written, either.
+        plan = replace(plan, refreshed={}, forgotten=(), rekeyed={}, shared={})
     return replace(plan, refusal=why_unsafe(plan, existing, settings))
 
 

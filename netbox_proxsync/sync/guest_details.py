@@ -6,7 +6,17 @@ unreadable parts, each with the reason. Plain data that JSON can store.
 from collections.abc import Iterator
 from typing import Any
 
-from ..proxmox.inventory import Address, Disk, Guest, GuestOnlyInterface, IgnoredAddress, Nic, NicAddresses, known
+from ..proxmox.inventory import (
+    Address,
+    Disk,
+    Guest,
+    GuestOnlyInterface,
+    GuestType,
+    IgnoredAddress,
+    Nic,
+    NicAddresses,
+    known,
+)
 
 __all__ = ('details_of',)
 
@@ -18,8 +28,8 @@ GUEST_ONLY = (
 
 def details_of(guest: Guest) -> dict[str, Any]:
     """
-    The details by part: 'nics', 'guest_only', 'disks', 'unread', 'unknown_keys', 'pool', 'ha_state', 'lock'. Parts that
-    were not read are missing.
+    The details by part: 'agent' (whether the guest agent of a virtual machine is enabled), 'nics', 'guest_only',
+    'disks', 'unread', 'unknown_keys', 'pool', 'ha_state', 'lock'. Parts that were not read are missing.
 
     For configuration keys that this version does not know, only the names are listed: the values may be secrets.
     """
@@ -30,6 +40,8 @@ def details_of(guest: Guest) -> dict[str, Any]:
     if known(guest.lock) and guest.lock:
         details['lock'] = guest.lock
     if known(guest.config):
+        if guest.type is GuestType.QEMU and known(guest.config.agent):
+            details['agent'] = guest.config.agent
         addresses = guest.addresses if known(guest.addresses) else {}
         details['nics'] = [nic_details(nic, addresses.get(nic.key)) for nic in guest.config.nics]
         if known(guest.guest_only) and guest.guest_only:

@@ -34,6 +34,7 @@ class Settings:
         missing_address_reads: The number of consecutive complete reads without an address after which it is missing, if
             only the running guest reported it.
         address_limit: The maximum number of addresses of one guest.
+        write_policy: Which actions are written, as a value of `WritePolicy`.
         field_policy: Exceptions from the owners of fields: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
         ignored: The guests ('qemu/100') that a user has set to be ignored.
         ignored_machines: Their virtual machines: no other guest may adopt one.
@@ -73,6 +74,7 @@ class Settings:
     adopt_by_name: bool = False
     field_policy: Mapping[str, str] = field(default_factory=dict)
     change_limit: int = 20
+    write_policy: str = 'everything'
     ignored: frozenset[str] = frozenset()
     ignored_machines: frozenset[Pointer] = frozenset()
     ram_unit: int = 1024 * 1024

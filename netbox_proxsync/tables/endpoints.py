@@ -1,10 +1,16 @@
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import django_tables2 as tables
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from netbox.tables import PrimaryModelTable, columns
 
+from ..choices import GuestStateChoices
 from ..models import ProxmoxEndpoint
 from ..models.endpoint_settings import SWITCHES, Use, names_of
 
@@ -19,13 +25,58 @@ EndpointSwitches: Any = type(
 )
 
 
+DATES = {'td': {'class': 'text-nowrap'}}
+
+
+class GuestNumberColumn(tables.Column):
+    """
+    A number of guests, with a link to them.
+
+    Args:
+        states: The states of these guests; none: all guests.
+    """
+
+    def __init__(self, states: Collection[str] = (), **kwargs: Any) -> None:
+        super().__init__(attrs={'td': {'class': 'text-end'}, 'th': {'class': 'text-end'}}, **kwargs)
+        self.query = urlencode([('state', state) for state in states])
+
+    def render(self, record: ProxmoxEndpoint, value: int) -> str:
+        if not value:
+            return intcomma(value)
+        url = reverse('plugins:netbox_proxsync:proxmoxendpoint_guests', args=[record.pk])
+        return format_html('<a href="{}{}">{}</a>', url, f'?{self.query}' if self.query else '', intcomma(value))
+
+    def value(self, value: int) -> int:
+        return value
+
+
 class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
     name = tables.Column(
         verbose_name=_('Name'),
         linkify=True,
     )
+    sync_status = columns.TemplateColumn(
+        verbose_name=_('Sync status'),
+        template_name='netbox_proxsync/columns/sync_status.html',
+    )
     status = columns.ChoiceFieldColumn(
-        verbose_name=_('Status'),
+        verbose_name=_('Last run status'),
+    )
+    guest_count = GuestNumberColumn(
+        verbose_name=_('Guests'),
+    )
+    pending_guests = GuestNumberColumn(
+        GuestStateChoices.PENDING,
+        verbose_name=_('Changes pending'),
+    )
+    attention_guests = GuestNumberColumn(
+        GuestStateChoices.NAMING_OTHERS,
+        verbose_name=_('Needs attention'),
+    )
+    last_sync = columns.DateTimeColumn(
+        verbose_name=_('Last sync'),
+        timespec='minutes',
+        attrs=DATES,
     )
     enabled = columns.BooleanColumn(
         verbose_name=_('Enabled'),
@@ -87,6 +138,9 @@ class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
     ignored_prefixes = columns.ArrayColumn(
         verbose_name=_('Ignored prefixes'),
     )
+    write_policy = columns.ChoiceFieldColumn(
+        verbose_name=_('Write policy'),
+    )
     last_run = tables.Column(
         verbose_name=_('Last run'),
         accessor='last_run__completed',
@@ -96,9 +150,18 @@ class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
     sync_interval = columns.ChoiceFieldColumn(
         verbose_name=_('Sync interval'),
     )
+    sync_windows = columns.ArrayColumn(
+        verbose_name=_('Sync windows'),
+    )
+    paused_until = columns.DateTimeColumn(
+        verbose_name=_('Paused until'),
+        timespec='minutes',
+        attrs=DATES,
+    )
     next_sync = columns.DateTimeColumn(
         verbose_name=_('Next sync'),
         timespec='minutes',
+        attrs=DATES,
     )
     quick_interval = tables.Column(
         verbose_name=_('Quick interval'),
@@ -114,13 +177,17 @@ class ProxmoxEndpointTable(EndpointSwitches, PrimaryModelTable):
     class Meta(PrimaryModelTable.Meta):
         model = ProxmoxEndpoint
         fields = (
-            'pk', 'id', 'name', 'status', *names_of(Use.TABLE)[1:], 'last_run', 'pve_version', 'description',
+            'pk', 'id', 'name', 'sync_status', 'status', 'guest_count', 'pending_guests', 'attention_guests',
+            'last_sync', *names_of(Use.TABLE)[1:], 'last_run', 'pve_version', 'description',
             'comments', 'tags', 'created', 'last_updated',
         )  # fmt: skip
         default_columns = (
-            'pk', 'name', 'status', 'enabled', 'hosts', 'tls_mode', 'cluster', 'sync_interval', 'last_run',
-            'pve_version',
+            'pk', 'name', 'sync_status', 'guest_count', 'pending_guests', 'attention_guests', 'last_sync', 'next_sync',
+            'site', 'cluster', 'enabled',
         )  # fmt: skip
+
+    def value_sync_status(self, record: ProxmoxEndpoint) -> str:
+        return record.sync_status
 
     def render_last_run(self, value: datetime) -> str:
         return cast(str, columns.DateTimeColumn(timespec='minutes').render(value))

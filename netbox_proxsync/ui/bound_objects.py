@@ -41,7 +41,7 @@ CACHED = '_proxsync_binding'
 # Outcomes of changes that were not made in NetBox.
 OPEN = (
     ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.SKIPPED,
-    ChangeOutcomeChoices.CANCELLED, ChangeOutcomeChoices.FAILED,
+    ChangeOutcomeChoices.CANCELLED, ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.WITHHELD,
 )  # fmt: skip
 PROBLEMS = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.SKIPPED)
 
@@ -267,6 +267,8 @@ def panel_context(user: Any, binding: Any) -> dict[str, Any]:
         'node': guest.node if guest else binding.unit.partition('/')[2] if binding.kind == 'device' else '',
         'vmid': guest.vmid if guest else None,
         'endpoint': endpoint,
+        # A cluster is in sync only if all that is in it is.
+        'sync_status_of': binding.endpoint if binding.kind == 'cluster' else None,
         'status': status,
         'run': status.run if status.run and user.has_perm('netbox_proxsync.view_syncrun', status.run) else None,
         'web_url': web_url(binding.endpoint, binding.unit) if endpoint else '',

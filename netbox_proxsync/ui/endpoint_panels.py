@@ -9,6 +9,8 @@ from netbox.ui import panels
 from ..choices import RunStatusChoices
 from ..custom_fields import problems
 from ..sync.cluster_state import ClusterState
+from .bound_objects import web_url
+from .charts import guest_strip
 from .cluster_state import state_visible_to
 from .guest_counts import GuestNumbers, guest_numbers, last_read
 
@@ -33,6 +35,7 @@ class EndpointStatePanel(panels.ObjectPanel):
         if user.has_perm('netbox_proxsync.view_proxmoxguest'):
             guests = guest_numbers([endpoint], user).get(endpoint.pk, GuestNumbers())
         first = seen.first_expiry
+        may_change = user.has_perm('netbox_proxsync.change_proxmoxendpoint', endpoint)
         return {
             **context,
             # The numbers count all nodes, also hidden ones.
@@ -43,6 +46,10 @@ class EndpointStatePanel(panels.ObjectPanel):
             'unreachable': read is not None and read.status == RunStatusChoices.FAILED and read.guests is None,
             'shows_runs': user.has_perm('netbox_proxsync.view_syncrun'),
             'guests': guests,
+            'may_schedule': may_change and user.has_perm('netbox_proxsync.sync_proxmoxendpoint', endpoint),
+            'may_pause': may_change and endpoint.enabled and endpoint.sync_interval and not endpoint.is_paused,
+            'web_url': web_url(endpoint),
+            'strip': guest_strip(endpoint, guests) if guests else [],
             'first_expiry': first,
             'days_left': (first.expires - timezone.now()).days if first else None,
             'soon': SOON,

@@ -31,12 +31,16 @@ __all__ = (
 class EndpointPanel(panels.ObjectAttributesPanel):
     title = _('Endpoint')
     name = attrs.TextAttr('name')
-    status = attrs.ChoiceAttr('status')
+    sync_status = attrs.ChoiceAttr('sync_status', label=_('Sync status'))
     enabled = attrs.BooleanAttr('enabled')
     sync_interval = attrs.ChoiceAttr('sync_interval', label=_('Sync interval'))
+    sync_windows = attrs.ArrayAttr('window_texts', label=_('Sync windows'))
+    paused_until = attrs.DateTimeAttr('paused_until', label=_('Paused until'))
     next_sync = attrs.DateTimeAttr('next_sync', label=_('Next sync'))
     quick_interval = attrs.TextAttr('quick_interval', label=_('Quick interval'), format_string=_('{} min'))
     next_quick = attrs.DateTimeAttr('next_quick', label=_('Next quick run'))
+    last_sync = attrs.DateTimeAttr('last_sync', label=_('Last sync'))
+    status = attrs.ChoiceAttr('status', label=_('Last run status'))
     last_run = attrs.RelatedObjectAttr('last_run', linkify=True, label=_('Last run'))
     guests_read = attrs.DateTimeAttr('guests_shown', label=_('Guests read'))
     pve_version = attrs.TextAttr('pve_version', label=_('Proxmox VE version'))
@@ -133,7 +137,8 @@ EndpointBehaviour: Any = type(
 
 
 class EndpointBehaviourPanel(EndpointBehaviour):
-    title = _('Behaviour')
+    title = _('Behavior')
+    write_policy = attrs.ChoiceAttr('write_policy', label=_('Write policy'))
     object_events = attrs.ChoiceAttr('object_events', label=_('Object events'))
     field_policy = attrs.TemplatedAttr(
         'field_policy', label=_('Field policy'), template_name='netbox_proxsync/attrs/field_policy.html'
@@ -213,7 +218,7 @@ class ChangePanel(panels.ObjectAttributesPanel):
     run = attrs.RelatedObjectAttr('run', linkify=True)
     action = attrs.ChoiceAttr('action')
     outcome = attrs.ChoiceAttr('outcome')
-    kind = attrs.TextAttr('kind')
+    kind = attrs.TextAttr('kind_label', label=_('Kind'))
     key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox'))
     unit = attrs.TextAttr('unit', style='font-monospace')
     label = attrs.TextAttr('label')

@@ -1,3 +1,4 @@
+from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import BulkExport
 from netbox.ui.breadcrumbs import Breadcrumb
 from netbox.ui.layout import SimpleLayout
@@ -7,6 +8,7 @@ from utilities.views import register_model_view
 from .. import filtersets, forms, tables
 from ..models import SyncChange
 from ..ui import panels
+from .empty_states import EmptyListMixin
 
 __all__ = (
     'SyncChangeListView',
@@ -15,12 +17,14 @@ __all__ = (
 
 
 @register_model_view(SyncChange, 'list', path='', detail=False)
-class SyncChangeListView(generic.ObjectListView):
+class SyncChangeListView(EmptyListMixin, generic.ObjectListView):
     queryset = SyncChange.objects.prefetch_related('run')
     filterset = filtersets.SyncChangeFilterSet
     filterset_form = forms.SyncChangeFilterForm
     table = tables.SyncChangeTable
     actions = (BulkExport,)
+    empty_text = _('No run has planned or made a change yet.')
+    empty_icon = 'file-compare'
 
 
 @register_model_view(SyncChange)

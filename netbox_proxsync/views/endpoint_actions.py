@@ -21,6 +21,7 @@ from ..forms.fields import HostsField
 from ..jobs import AlreadyRunningError, SyncJob
 from ..models import ProxmoxEndpoint, SyncRun
 from ..models.secret_destinations import check_destinations
+from ..proxmox.check import ConnectionReport
 from ..proxmox.errors import ProxmoxError
 from ..runs.maintenance import InMaintenanceError
 from ..validators import clean_fingerprint, clean_hosts
@@ -113,8 +114,14 @@ class ProxmoxEndpointTestView(EndpointActionView):
         return render(
             request,
             'netbox_proxsync/endpoint_test.html',
-            {'object': endpoint, 'report': connection.test(endpoint)},
+            report_context(endpoint, connection.test(endpoint)),
         )
+
+
+def report_context(endpoint: ProxmoxEndpoint, report: ConnectionReport) -> dict[str, Any]:
+    """The context of `inc/connection_report.html`. A fingerprint that is pinned already need not be pinned again."""
+    is_pinned = endpoint.tls_mode == TLSModeChoices.FINGERPRINT and report.connected
+    return {'object': endpoint, 'report': report, 'is_pinned': is_pinned}
 
 
 class FaultView(EndpointActionView):
@@ -162,7 +169,7 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
             raise PermissionDenied
         lines = request.POST.getlist('key')
         if not lines:
-            messages.warning(request, _('No key was ticked, so none was pinned.'))
+            messages.warning(request, _('No keys were selected.'))
             return redirect(endpoint.get_absolute_url())
         try:
             host_keys.confirm(endpoint, lines)
@@ -178,6 +185,7 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
         context: dict[str, Any] = {'object': endpoint, 'may_confirm': may_confirm}
         try:
             context['keys'] = host_keys.offered_keys(endpoint)
+            context['any_key'] = any(key.line for key in context['keys'])
         except (ProxmoxError, SecretError) as error:
             context['error'] = str(error)
         return render(request, 'netbox_proxsync/endpoint_host_keys.html', context)
@@ -216,6 +224,8 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
         form = ProxmoxEndpointForm(data=request.POST, instance=endpoint)
         restrict_form_fields(form, request.user)
         form.is_valid()
+        if self.needs_fingerprint(form):
+            return render(request, 'netbox_proxsync/inc/connection_report.html', self.offered(form.instance))
         errors = [(form.fields[name].label, error) for name in CONNECTION_FIELDS for error in form.errors.get(name, ())]
         if endpoint.pk:
             # Check again: the validation of the form skips this check after some errors that do not prevent the test.
@@ -229,8 +239,22 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
         context: dict[str, Any] = {'errors': errors}
         if not errors:
             # A fingerprint that the user copies would apply to all hosts.
-            context |= {'report': connection.test(form.instance), 'takes_over': len(form.instance.hosts) == 1}
+            report = report_context(form.instance, connection.test(form.instance))
+            context |= {**report, 'object': None, 'takes_over': len(form.instance.hosts) == 1}
         return render(request, 'netbox_proxsync/inc/connection_report.html', context)
+
+    @staticmethod
+    def needs_fingerprint(form: ProxmoxEndpointForm) -> bool:
+        """Whether nothing but the fingerprint is missing for the test."""
+        wrong = [name for name in CONNECTION_FIELDS if name in form.errors]
+        is_pinned = form.instance.tls_mode == TLSModeChoices.FINGERPRINT
+        return wrong == ['fingerprint'] and is_pinned and not form.instance.fingerprint
+
+    @staticmethod
+    def offered(endpoint: ProxmoxEndpoint) -> dict[str, Any]:
+        """The fingerprints of the hosts, for comparison. The token is not sent."""
+        seen = connection.fetch_fingerprints(endpoint.hosts, endpoint.timeout)
+        return {'seen': seen, 'usable': fingerprints_to_pin(seen)}
 
 
 @register_model_view(ProxmoxEndpoint, 'fingerprints', detail=False)

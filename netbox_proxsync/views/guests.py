@@ -1,6 +1,9 @@
+from typing import Any
+
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import BulkExport
-from netbox.ui.breadcrumbs import Breadcrumb, object_view_url
+from netbox.ui.breadcrumbs import Breadcrumb
 from netbox.ui.layout import Column, Layout, Row
 from netbox.ui.panels import ObjectsTablePanel, PluginContentPanel
 from netbox.views import generic
@@ -10,6 +13,8 @@ from .. import filtersets, forms, tables
 from ..models import ProxmoxGuest
 from ..object_actions import BULK_GUEST_ACTIONS, GUEST_ACTIONS
 from ..ui import guest_panels, rule_panels
+from ..ui.bound_objects import web_url
+from .empty_states import EmptyListMixin
 from .guest_actions import GuestDecisionButtonsMixin
 
 __all__ = (
@@ -25,12 +30,14 @@ GUEST_FILTERS = {
 
 
 @register_model_view(ProxmoxGuest, 'list', path='', detail=False)
-class ProxmoxGuestListView(GuestDecisionButtonsMixin, generic.ObjectListView):
+class ProxmoxGuestListView(EmptyListMixin, GuestDecisionButtonsMixin, generic.ObjectListView):
     queryset = ProxmoxGuest.objects.prefetch_related('endpoint').defer('details')
     filterset = filtersets.ProxmoxGuestFilterSet
     filterset_form = forms.ProxmoxGuestFilterForm
     table = tables.ProxmoxGuestTable
     actions = (BulkExport, *BULK_GUEST_ACTIONS)
+    empty_text = _('No guest has been read yet. A preview of an endpoint reads Proxmox VE and changes nothing.')
+    empty_icon = 'monitor-multiple'
 
 
 @register_model_view(ProxmoxGuest)
@@ -74,6 +81,11 @@ class ProxmoxGuestView(GuestDecisionButtonsMixin, generic.ObjectView):
             ),
         ),
         breadcrumbs=[
-            Breadcrumb('endpoint', url=object_view_url('plugins:netbox_proxsync:proxmoxendpoint_guests')),
+            Breadcrumb('endpoint'),
         ],
     )
+
+    def get_extra_context(self, request: HttpRequest, instance: ProxmoxGuest) -> dict[str, Any]:
+        # The address names a host of the endpoint.
+        is_shown = request.user.has_perm('netbox_proxsync.view_proxmoxendpoint', instance.endpoint)
+        return {'web_url': web_url(instance.endpoint, instance.key) if is_shown else ''}

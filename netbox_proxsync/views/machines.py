@@ -30,7 +30,6 @@ class MachineProxmoxView(generic.ObjectView):
 
     template_name = 'netbox_proxsync/machine.html'
     additional_permissions = ['netbox_proxsync.view_binding']
-    actions = ()
     tab = ViewTab(
         label=_('Proxmox'),
         visible=lambda machine: binding_of(machine) is not None,

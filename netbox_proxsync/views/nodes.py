@@ -9,6 +9,7 @@ from netbox.views import generic
 from utilities.views import ViewTab, register_model_view
 
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
+from ..object_actions import ENDPOINT_ACTIONS
 from ..sync.cluster_state import ClusterState
 from ..sync.mapping.nodes import node_key
 from ..ui.cluster_state import state_visible_to
@@ -24,7 +25,7 @@ class ProxmoxEndpointNodesView(generic.ObjectView):
 
     queryset = ProxmoxEndpoint.objects.all()
     template_name = 'netbox_proxsync/endpoint_nodes.html'
-    actions = ()
+    actions = ENDPOINT_ACTIONS
     tab = ViewTab(
         label=_('Nodes'),
         badge=lambda endpoint: len(ClusterState.parse(endpoint.cluster_state).nodes),

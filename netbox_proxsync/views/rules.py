@@ -1,15 +1,17 @@
 from functools import cached_property
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
+from netbox.object_actions import CloneObject, DeleteObject, EditObject, ObjectAction
 from netbox.ui.layout import SimpleLayout
 from netbox.ui.panels import CommentsPanel
 from netbox.views import generic
 from utilities.forms import DeleteForm
+from utilities.permissions import get_permission_for_model
 from utilities.views import ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
@@ -17,6 +19,7 @@ from ..models import MappingRule, ProxmoxGuest
 from ..models.users import AnyUser
 from ..ui import panels
 from ..ui.rule_matches import Matching, affected_guests, matching_guests
+from .empty_states import EmptyListMixin
 
 __all__ = (
     'MappingRuleBulkDeleteView',
@@ -30,6 +33,8 @@ __all__ = (
     'MappingRuleView',
 )
 
+# Each requires one permission.
+RULE_ACTIONS = (CloneObject, EditObject, DeleteObject)
 # How many guests are listed for which it is not known whether a rule matches them.
 SHOWN = 20
 
@@ -49,7 +54,9 @@ def effect_of_deletion(user: AnyUser, rules: list[MappingRule]) -> str:
 
 
 @register_model_view(MappingRule, 'list', path='', detail=False)
-class MappingRuleListView(generic.ObjectListView):
+class MappingRuleListView(EmptyListMixin, generic.ObjectListView):
+    empty_text = _('A mapping rule sets the role, tenant, platform or tags of the guests that match it, or skips them.')
+    empty_icon = 'filter-cog-outline'
     queryset = MappingRule.objects.all()
     filterset = filtersets.MappingRuleFilterSet
     filterset_form = forms.MappingRuleFilterForm
@@ -139,10 +146,15 @@ class MappingRuleGuestsView(generic.ObjectChildrenView):
     actions = ()
     template_name = 'netbox_proxsync/mappingrule_guests.html'
     tab = ViewTab(
-        label=_('Matching guests'),
+        label=_('Matching Guests'),
         permission='netbox_proxsync.view_proxmoxguest',
         weight=500,
     )
+
+    def get_permitted_actions(self, user: AnyUser, model: type[Model] | None = None) -> list[type[ObjectAction]]:
+        # The buttons of the rule. The table has none.
+        names = {action: get_permission_for_model(MappingRule, *action.permissions_required) for action in RULE_ACTIONS}
+        return [action for action, name in names.items() if user.has_perm(name)]
 
     @cached_property
     def guests(self) -> QuerySet[ProxmoxGuest]:

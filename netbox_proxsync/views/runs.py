@@ -5,6 +5,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views import View
 from netbox.models.deletion import CountOnly
 from netbox.object_actions import BulkDelete, BulkExport, DeleteObject
@@ -20,6 +21,7 @@ from ..models.users import AnyUser
 from ..object_actions import CancelRun
 from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
 from ..ui import panels, run_panels
+from .empty_states import EmptyListMixin
 from .endpoints import dependent_counts
 from .run_progress import progress_context
 
@@ -34,12 +36,14 @@ __all__ = (
 
 
 @register_model_view(SyncRun, 'list', path='', detail=False)
-class SyncRunListView(generic.ObjectListView):
+class SyncRunListView(EmptyListMixin, generic.ObjectListView):
     queryset = SyncRun.objects.all()
     filterset = filtersets.SyncRunFilterSet
     filterset_form = forms.SyncRunFilterForm
     table = tables.SyncRunTable
     actions = (BulkExport, BulkDelete)
+    empty_text = gettext_lazy('No run has been started yet. A preview of an endpoint changes nothing.')
+    empty_icon = 'sync'
 
 
 @register_model_view(SyncRun)

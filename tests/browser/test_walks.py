@@ -76,7 +76,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.press('Use These Fingerprints')
     expect(anna.page.locator('#id_fingerprint')).to_have_value(pve.fingerprint)
     expect(anna.page.locator('#id_tls_mode')).to_have_value('fingerprint')
-    anna.press('Test connection')
+    anna.press('Test Connection')
     anna.sees('Connected to')
     assert pve.token_secret not in anna.page.locator('#connection-report').inner_html()
     anna.picture('connection-test')
@@ -226,7 +226,7 @@ def test_who_may_only_view_sees_everything_and_can_start_nothing(site, person, c
     allow('fred', ['view'], ObjectType.objects.filter(app_label__in=['netbox_proxsync', 'virtualization']))
     fred.open(endpoint.get_absolute_url())
     fred.sees('3 in Proxmox')
-    for name in ('Test connection', 'Preview', 'Sync', 'Edit', 'Delete'):
+    for name in ('Test Connection', 'Preview', 'Sync', 'Edit', 'Delete'):
         assert fred.page.get_by_role('button', name=name, exact=True).count() == 0
     fred.open(run.get_absolute_url())
     for name in names_of(pve).values():

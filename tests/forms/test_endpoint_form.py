@@ -81,7 +81,7 @@ def test_a_host_that_is_none_is_reported_at_its_field_and_keeps_the_name_out_of_
     [
         ({'timeout': 0}, 'More about the connection'),
         ({'ssh_user': 'root'}, 'SSH (optional)'),
-        ({'field_policy': 'nonsense'}, 'Behaviour'),
+        ({'field_policy': 'nonsense'}, 'Behavior'),
         ({'ignored_prefixes': '10.0.0.0/99'}, 'Guests'),
     ],
 )
@@ -97,5 +97,5 @@ def test_what_was_given_stands_open_when_it_is_edited(browser):
     assert not any(folds(browser.get(url).content.decode()).values())
     ProxmoxEndpoint.objects.update(create_vlans=True, field_policy={'vm.name': 'ignored'})
     page = browser.get(url).content.decode()
-    assert [name for name, is_open in folds(page).items() if is_open] == ['Nodes and networks', 'Behaviour']
+    assert [name for name, is_open in folds(page).items() if is_open] == ['Nodes and networks', 'Behavior']
     assert folds(browser.get(f'{ADD}?sync_templates=true').content.decode())['Guests']

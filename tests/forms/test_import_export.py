@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -66,7 +67,8 @@ def endpoint():
         exclude_guests=['pool:lab'], sync_nodes=False, create_vlans=True, read_os_info=True, read_host_names=True,
         ignored_interfaces=[], ignored_prefixes=['172.17.0.0/16'], interface_naming='guest', missing_guests='delete',
         grace_days=7, missing_addresses='leave', missing_address_reads=5, address_limit=99, change_limit=50,
-        sync_interval=1440, quick_interval=15, object_events='later',
+        sync_interval=1440, quick_interval=15, object_events='later', write_policy='create-only',
+        sync_windows=['Mon, Wed 22:00-06:00', '01:00-02:00'], paused_until=datetime(2030, 1, 1, tzinfo=UTC),
         field_policy={'vm.comments': 'ignored', 'vm.name': 'fact'}, description='in the cellar: "old"',
         owner=Owner.objects.create(name='Team'),
         comments='# Ünïcode\n\n- list',

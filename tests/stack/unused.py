@@ -6,9 +6,15 @@ file, and nothing runs it. Names that NetBox, Django and their libraries define 
 # Templates (netbox_proxsync/templates) display these.
 _.display_field_policy
 _.display_values
+_.get_sync_status_display
 _.in_netbox
+_.is_next
+is_next
+_.next_window
 _.object_url
+_.remaining_text
 _.was_written
+_.window_texts
 _.without_heading
 
 # Tables and panels name the property of the model by this text.
@@ -29,15 +35,20 @@ _.OVS_PORT
 # Filters, and the fields of their forms: each is a parameter of the lists and of the API.
 cluster_group_id
 cluster_type_id
+attention_guests
 created__gte
+duplicate
 created__lte
 extra_tag
 extra_tag_id
+guest_count
 guest_role_id
 has_virtual_machine
 node_device_type_id
 node_role_id
+pending_guests
 platform_id
+reason__ic
 q
 tenant_id
 user_id
@@ -110,3 +121,4 @@ conn
 exc_info
 memo
 verify
+without_agent

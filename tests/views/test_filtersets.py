@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 from dcim.models import DeviceRole, DeviceType, Manufacturer, Platform, Site
 from django.test import TestCase
 from django.utils import timezone
@@ -71,6 +73,9 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
             sync_interval=1440,
             quick_interval=15,
             object_events='later',
+            write_policy='no-removals',
+            sync_windows=['Mon-Fri 22:00-06:00'],
+            paused_until=datetime(2030, 1, 1, tzinfo=UTC),
             sync_vms=False,
             sync_containers=False,
             sync_templates=True,
@@ -119,6 +124,9 @@ class ProxmoxEndpointFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin
             {'sync_interval': [1440]},
             {'quick_interval': [15]},
             {'object_events': ['later']},
+            {'write_policy': ['no-removals']},
+            {'sync_windows': ['mon-fri']},
+            {'paused_until': ['2030-01-01T00:00:00Z']},
             {'sync_vms': False},
             {'sync_containers': False},
             {'sync_templates': True},

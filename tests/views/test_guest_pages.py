@@ -375,7 +375,7 @@ class GuestRunTestCase(Permitted, NetBoxTestCase, TestCase):
 
     def test_several_guests_of_one_endpoint(self):
         self.allow_all()
-        self.assertContains(self.client.get(reverse(f'{PAGES}_list')), 'Sync selected')
+        self.assertContains(self.client.get(reverse(f'{PAGES}_list')), 'Sync Selected')
         answer = self.bulk('sync', self.guests[2], self.guests[0])
         run = SyncRun.objects.get()
         assert (run.mode, run.vmids) == ('sync', [100, 102])

@@ -1,0 +1,189 @@
+"""
+Charts as data for templates, which draw them as SVG. Whatever a color says, a shape or a text says as well.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..choices import ChangeActionChoices, RunStatusChoices
+from ..models import ProxmoxEndpoint, SyncRun
+from ..models.users import AnyUser
+from ..runs.progress import PHASES
+from .guest_counts import GuestNumbers
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+__all__ = ('RunChart', 'Segment', 'Tick', 'change_chart', 'duration_chart', 'guest_strip', 'last_runs', 'run_ticks')
+
+STRIP = 1000
+# A segment is always wide enough to be seen and hit.
+SMALLEST = 12
+RUNS, TICKS = 20, 10
+WIDTH, HEIGHT = 30, 100
+# The fill of each phase: a color and a pattern.
+FILLS = {'collect': 'solid', 'plan': 'lines', 'apply': 'dots', 'record': 'hollow'}
+# The height of a tick, in percent: the worse, the shorter.
+TICK_HEIGHTS = {RunStatusChoices.COMPLETED: 100, RunStatusChoices.ERRORS: 60, RunStatusChoices.REFUSED: 60}
+SHORT_TICK = 30
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a strip: the guests in one state."""
+
+    x: int
+    width: int
+    color: str
+    label: str
+    number: int
+    url: str
+
+
+def guest_strip(endpoint: ProxmoxEndpoint, numbers: GuestNumbers) -> list[Segment]:
+    """The guests of an endpoint by state, as parts of a strip with the width STRIP."""
+    if not numbers.total:
+        return []
+    url = reverse('plugins:netbox_proxsync:proxmoxendpoint_guests', args=[endpoint.pk])
+    shares = [max(SMALLEST, STRIP * number // numbers.total) for *_rest, number in numbers.labelled]
+    scale = STRIP / sum(shares)
+    segments, x = [], 0
+    for (state, label, color, number), share in zip(numbers.labelled, shares, strict=True):
+        width = round(share * scale)
+        segments.append(Segment(x, width - 2, color, str(label), number, f'{url}?state={state}'))
+        x += width
+    return segments
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a bar."""
+
+    y: float
+    height: float
+    fill: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of a chart: one run."""
+
+    x: int
+    run: SyncRun
+    parts: tuple[Part, ...]
+    values: tuple[float, ...]
+    total: float
+
+
+@dataclass(frozen=True)
+class RunChart:
+    """
+    A bar for each run, the oldest first.
+
+    Attributes:
+        legend: The label and the fill of each part.
+        highest: The value of the highest bar.
+    """
+
+    title: str
+    description: str
+    legend: tuple[tuple['StrOrPromise', str], ...]
+    bars: tuple[Bar, ...]
+    highest: float
+
+    @property
+    def width(self) -> int:
+        """The same for any number of runs, so that bars are not stretched."""
+        return RUNS * WIDTH
+
+
+def chart_of(
+    title: str, description: str, legend: Sequence[tuple['StrOrPromise', str]], rows: list[tuple[SyncRun, list[float]]]
+) -> RunChart:
+    """The chart of the values of each run, one for each entry of the legend."""
+    highest = max((sum(values) for _run, values in rows), default=0)
+    bars = []
+    for position, (run, values) in enumerate(rows):
+        y, parts = float(HEIGHT), []
+        for value, (_label, fill) in zip(values, legend, strict=True):
+            height = round(HEIGHT * value / highest, 2) if highest else 0
+            y = round(y - height, 2)
+            if height:
+                parts.append(Part(y, height, fill))
+        bars.append(Bar(position * WIDTH, run, tuple(parts), tuple(values), sum(values)))
+    return RunChart(title, description, tuple(legend), tuple(bars), highest)
+
+
+def last_runs(endpoint: ProxmoxEndpoint, user: AnyUser) -> list[SyncRun]:
+    """The last runs of an endpoint that have ended, the oldest first."""
+    runs = SyncRun.objects.restrict(user, 'view').filter(endpoint=endpoint, status__in=RunStatusChoices.FINISHED)
+    return list(runs.order_by('-created', '-pk')[:RUNS])[::-1]
+
+
+def duration_chart(runs: Iterable[SyncRun]) -> RunChart:
+    """The seconds of each run by phase."""
+    legend = [(label, FILLS[phase]) for phase, label in PHASES.items()]
+    rows = [(run, [round(float(run.timings.get(phase, 0)), 1) for phase in PHASES]) for run in runs]
+    return chart_of(_('Duration of the last runs'), _('Seconds by phase, the oldest run on the left.'), legend, rows)
+
+
+def change_chart(runs: Iterable[SyncRun]) -> RunChart:
+    """The changes of each run: created, updated and removed objects."""
+    groups: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+        (_('Created'), 'solid', (ChangeActionChoices.CREATE, ChangeActionChoices.ADOPT)),
+        (_('Updated'), 'lines', (ChangeActionChoices.UPDATE, ChangeActionChoices.REVIVE)),
+        (
+            _('Removed'),
+            'dots',
+            (ChangeActionChoices.RETIRE, ChangeActionChoices.RELEASE, ChangeActionChoices.DELETE),
+        ),
+        (_('Open'), 'hollow', ChangeActionChoices.OPEN),
+    )
+    rows = []
+    for run in runs:
+        values: list[float] = [
+            sum(number for actions in run.counts.values() for action, number in actions.items() if action in wanted)
+            for _label, _fill, wanted in groups
+        ]
+        rows.append((run, values))
+    legend = [(label, fill) for label, fill, _wanted in groups]
+    return chart_of(_('Changes of the last runs'), _('Planned or written changes by action.'), legend, rows)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark for one run."""
+
+    x: int
+    height: int
+    color: str
+    label: str
+    url: str
+
+    @property
+    def y(self) -> int:
+        return 100 - self.height
+
+
+def run_ticks(endpoints: Iterable[ProxmoxEndpoint], user: AnyUser) -> dict[int, list[Tick]]:
+    """A tick for each of the last runs, the oldest first, by the ID of the endpoint; one query for all."""
+    place = Window(RowNumber(), partition_by=F('endpoint'), order_by=(F('created').desc(), F('pk').desc()))
+    runs = SyncRun.objects.restrict(user, 'view').filter(
+        endpoint__in=[endpoint.pk for endpoint in endpoints], branch_id='', status__in=RunStatusChoices.FINISHED
+    )
+    newest = runs.annotate(place=place).filter(place__lte=TICKS).order_by('endpoint_id', 'created', 'pk')
+    ticks: dict[int, list[Tick]] = {}
+    for run in newest.only('endpoint_id', 'mode', 'status', 'created'):
+        row = ticks.setdefault(run.endpoint_id, [])
+        time = f'{timezone.localtime(run.created):%Y-%m-%d %H:%M}'
+        label = f'{run.get_mode_display()}, {time}: {run.get_status_display()}'
+        height = TICK_HEIGHTS.get(run.status, SHORT_TICK)
+        row.append(Tick(len(row) * 10, height, run.get_status_color() or 'gray', label, run.get_absolute_url()))
+    return ticks
