@@ -77,7 +77,8 @@ class ProxmoxEndpointFilterForm(EndpointSwitches, PrimaryModelFilterSetForm):
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
         FieldSet(
-            'sync_status', 'status', 'enabled', 'write_policy', 'sync_interval', 'quick_interval', 'tls_mode', 'pve_version',
+            'sync_status', 'status', 'enabled', 'write_policy', 'sync_interval', 'quick_interval', 'tls_mode',
+            'pve_version',
             name=_('Endpoint'),
         ),
         FieldSet(

@@ -196,6 +196,7 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
+                (
                     'sync_windows',
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.CharField(max_length=100), blank=True, default=list, size=None
