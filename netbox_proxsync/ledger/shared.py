@@ -118,8 +118,6 @@ class SharedObjects:
     def remembered(self, wanted: Iterable[Shared]) -> dict[Shared, list[tuple[int, int]]]:
         """The remembered objects, as (endpoint's pk, object's pk): those of this endpoint first, then the oldest."""
         wanted = {*wanted}
-        if not wanted:
-            return {}
         rows = SharedObject.objects.filter(
             model__in={shared.model for shared in wanted}, name__in={shared.name for shared in wanted}
         )

@@ -17,14 +17,17 @@ import psycopg
 import pytest
 from core.models import Job, ObjectChange, ObjectType
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
-from extras.models import EventRule, Tag, Webhook
+from django.db import OperationalError, connection, transaction
+from extras.models import EventRule, Notification, NotificationGroup, Tag, Webhook
+from users.models import User
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
+from netbox_proxsync.ledger.database import retried
 from netbox_proxsync.models import Binding, ProxmoxGuest, SyncRun
 
 from ..runs.test_cancellation import until
 from ..scenarios.synced import pin, run_job
+from .faults import DEADLOCK, fail
 
 PATIENCE = 60
 
@@ -448,3 +451,55 @@ class TestLost:
         person.link.rollback()
         assert run_job(endpoint).status == 'completed'
         assert_nothing_left(endpoint)
+
+    @pytest.mark.parametrize(
+        ('code', 'status', 'words'),
+        [(DEADLOCK, 'completed', 'waiting for each other'), ('57P01', 'failed', 'was lost')],
+        ids=['deadlock', 'lost'],
+    )
+    def test_events_that_cannot_be_sent_undo_nothing(self, endpoint, pve, vmids, code, status, words):
+        """PostgreSQL fails when NetBox stores the notifications of an event rule, after the commit."""
+        group = NotificationGroup.objects.create(name='Operators')
+        group.users.add(User.objects.create(username='operator'))
+        rule = EventRule.objects.create(
+            name='Sizes', event_types=['object_updated'], action_type='notification', action_object=group
+        )
+        rule.object_types.add(ObjectType.objects.get_for_model(VirtualMachine))
+        with connection.cursor() as cursor:
+            cursor.execute(f"""
+                CREATE FUNCTION refuse() RETURNS trigger AS $$
+                BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{code}'; END $$ LANGUAGE plpgsql;
+                CREATE TRIGGER refuse BEFORE INSERT ON {table(Notification)} FOR EACH ROW EXECUTE FUNCTION refuse();
+            """)
+        resize(pve, vmids, 7)
+        run = run_job(endpoint)
+        assert run.status == status
+        messages = [it['message'] for it in run.messages if it['subject'] == 'events']
+        assert any(words in text for text in (*messages, run.error))
+        assert bool(messages) is (status == 'completed')
+        assert {vm(vmid).vcpus for vmid in vmids} == {7}
+        assert not Notification.objects.exists()
+
+    def test_a_refusal_of_the_database_ends_the_run_with_one_line(self, endpoint, pve, vmids):
+        """A constraint on the plugin's own list of guests."""
+        with connection.cursor() as cursor:
+            cursor.execute(f'ALTER TABLE {table(ProxmoxGuest)} ADD CONSTRAINT refuse CHECK (vmid < 0) NOT VALID')
+        pve.rename(vmids[0], 'renamed')
+        run = run_job(endpoint)
+        assert run.status == 'failed'
+        assert run.error.startswith('The database of NetBox reported: new row for relation')
+        assert '\n' not in run.error
+
+
+@pytest.mark.django_db
+def test_nothing_is_repeated_within_a_transaction():
+    attempts = []
+
+    def work():
+        attempts.append(1)
+        with transaction.atomic():
+            fail()
+
+    with pytest.raises(OperationalError):
+        retried(work, 'testing')
+    assert len(attempts) == 1

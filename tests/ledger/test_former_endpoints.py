@@ -10,8 +10,10 @@ import json
 from datetime import timedelta
 
 import pytest
+from dcim.models import MACAddress, Site
 from django.test import Client
 from django.utils import timezone
+from ipam.models import IPAddress
 from users.models import Token, User
 from virtualization.models import Cluster, VirtualDisk, VirtualMachine
 
@@ -128,6 +130,28 @@ def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, ma
     assert Binding.objects.get(key='qemu/102').object.name == gone.name
     assert Cluster.objects.count() == 1
     assert not sync(again).changes.exists()
+
+
+def test_a_machine_that_was_replaced_in_between_stays_released(pve, endpoint, make_endpoint, sync):
+    """A limited run did not recognize the machine of its guest, and has created another one."""
+    sync(endpoint)
+    old = Binding.objects.get(key='qemu/101').object
+    endpoint.delete()
+    for model in (MACAddress, IPAddress):
+        model.objects.all().delete()
+    VirtualMachine.objects.filter(pk=old.pk).update(
+        name='Something', serial='', custom_field_data={}, cluster=None, site=Site.objects.create(name='A', slug='a')
+    )
+    again = make_endpoint(pve, change_limit=100)
+    sync(again, vmids=[101])
+    new = Binding.objects.get(kind='vm', key='qemu/101')
+    assert new.object_id != old.pk
+    run = sync(again)
+    assert not run.changes.exclude(outcome='applied').exists()
+    assert not FormerEndpoint.objects.exists()
+    assert Binding.objects.get(kind='vm', key='qemu/101').pk == new.pk
+    assert Binding.objects.filter(kind='vm', endpoint=again).count() == 4
+    assert VirtualMachine.objects.get(pk=old.pk).name == 'Something'
 
 
 def test_another_cluster_with_the_same_names_and_vm_ids_takes_nothing_over(standin, endpoint, make_endpoint, sync):

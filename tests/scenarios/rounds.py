@@ -5,7 +5,7 @@ Rounds of syncs against the real NetBox, with a user's edits between them, watch
 who wrote each value last. So what a sync may do is judged without the plugin's own bookkeeping.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -142,11 +142,30 @@ class Lab:
         return compare(desired, load(self.endpoint, desired, settings), settings, self.now)
 
     def run(self, inv: Inventory) -> Round:
-        plan = self.plan(inv)
+        return self.apply(self.plan(inv))
+
+    def apply(
+        self,
+        plan: Plan,
+        before_commit: Callable[[], None] = lambda: None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Round:
+        """
+        Apply a plan.
+
+        Args:
+            before_commit: Called at the end of each transaction, which fails if that fails.
+            stopped: Whether the run was canceled.
+        """
         assert not plan.refusal, plan.refusal
         results: list[Result] = []
+
+        def record(found: list[Result]):
+            before_commit()
+            results.extend(found)
+
         objects = ObjectWriter(self.endpoint, 'test', self.now)
-        Writer(objects, service_user(), uuid4(), results.extend).apply(plan)
+        Writer(objects, service_user(), uuid4(), record, stopped).apply(plan)
         return Round(plan, tuple(results))
 
     @contextmanager
