@@ -183,7 +183,7 @@ def failed_units(run: SyncRun) -> set[str]:
 
 
 class TestRepeated:
-    """The other session goes out of the way in time, and nobody notices."""
+    """The other session goes out of the way in time, and no user notices."""
 
     def test_a_deadlock_with_an_edit_ends_well_for_both(self, endpoint, pve, vmids, limits, other, caplog):
         """The user has edited the second machine, and now edits the first one, which the run has written."""
@@ -194,15 +194,15 @@ class TestRepeated:
         resize(pve, vmids, 7)
         # The run notices the deadlock, and not the user's session, which would be ended by it.
         limits(deadlock_timeout='3s')
-        person = other(deadlock_timeout='60s')
+        session = other(deadlock_timeout='60s')
         edit = f'UPDATE {table(VirtualMachine)} SET comments = %s WHERE id = %s'
-        person.do(edit, 'by hand', second.pk)
+        session.do(edit, 'by hand', second.pk)
 
         def go_on():
-            person.do(edit, 'by hand', first.pk)
-            person.link.commit()
+            session.do(edit, 'by hand', first.pk)
+            session.link.commit()
 
-        person.when_waited_for(go_on)
+        session.when_waited_for(go_on)
         run = run_job(endpoint)
         assert 'another transaction and this one were waiting for each other' in caplog.text
         assert (run.status, failed_units(run)) == ('completed', set())
@@ -224,10 +224,10 @@ class TestRepeated:
     def test_a_serialization_failure_is_repeated(self, endpoint, pve, vmids, limits, other, caplog):
         resize(pve, vmids, 7)
         limits(default_transaction_isolation='repeatable read')
-        person = other()
+        session = other()
         machine = vm(vmids[1])
-        person.do(f'UPDATE {table(VirtualMachine)} SET comments = %s WHERE id = %s', 'by hand', machine.pk)
-        person.when_waited_for(person.link.commit)
+        session.do(f'UPDATE {table(VirtualMachine)} SET comments = %s WHERE id = %s', 'by hand', machine.pk)
+        session.when_waited_for(session.link.commit)
         run = run_job(endpoint)
         assert 'another transaction changed the same data at the same time' in caplog.text
         assert (run.status, failed_units(run)) == ('completed', set())
@@ -240,17 +240,17 @@ class TestRepeated:
         for number, vmid in enumerate(created):
             pve.set_tags(vmid, f'tag{number}')
         limits(lock_timeout='1s')
-        person = other()
-        person.do(
+        session = other()
+        session.do(
             f'INSERT INTO {table(Tag)} (name, slug, color, description, weight, created, last_updated) '
             "VALUES ('tag2', 'tag2', '9e9e9e', '', 1000, now(), now())"
         )
 
         def change_of_mind():
-            until(lambda: not person.waiting(), PATIENCE)
-            person.link.rollback()
+            until(lambda: not session.waiting(), PATIENCE)
+            session.link.rollback()
 
-        person.when_waited_for(change_of_mind)
+        session.when_waited_for(change_of_mind)
         run = run_job(endpoint)
         assert (run.status, failed_units(run)) == ('completed', set())
         assert_recorded_once(run)
@@ -264,14 +264,14 @@ class TestRepeated:
         pve.remove_nic(vmids[0], 'net0')
         resize(pve, vmids[1:], 7)
         limits(lock_timeout='1s')
-        person = other()
-        hold(person, vm(vmids[1]))
+        session = other()
+        hold(session, vm(vmids[1]))
 
         def let_go():
-            until(lambda: not person.waiting(), PATIENCE)
-            person.link.rollback()
+            until(lambda: not session.waiting(), PATIENCE)
+            session.link.rollback()
 
-        person.when_waited_for(let_go)
+        session.when_waited_for(let_go)
         run = run_job(endpoint)
         assert (run.status, failed_units(run)) == ('completed', set())
         entries = ObjectChange.objects.filter(changed_object_id=interface.pk, changed_object_type__model='vminterface')
@@ -286,9 +286,9 @@ class TestRepeated:
         for vmid in vmids[:2]:
             pve.set_tags(vmid, 'going')
         resize(pve, vmids, 7)
-        person = other()
-        person.do(f'DELETE FROM {table(Tag)} WHERE id = %s', tag.pk)
-        person.when_waited_for(person.link.commit)
+        session = other()
+        session.do(f'DELETE FROM {table(Tag)} WHERE id = %s', tag.pk)
+        session.when_waited_for(session.link.commit)
         run = run_job(endpoint)
         assert run.status == 'completed'
         assert_recorded_once(run)
@@ -299,14 +299,14 @@ class TestRepeated:
     def test_netbox_is_read_again(self, endpoint, pve, vmids, limits, other):
         resize(pve, vmids, 7)
         limits(lock_timeout='1s')
-        person = other()
-        person.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
+        session = other()
+        session.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
 
         def let_go():
-            until(lambda: not person.waiting(), PATIENCE)
-            person.link.rollback()
+            until(lambda: not session.waiting(), PATIENCE)
+            session.link.rollback()
 
-        person.when_waited_for(let_go)
+        session.when_waited_for(let_go)
         run = run_job(endpoint)
         assert (run.status, failed_units(run)) == ('completed', set())
         assert_nothing_left(endpoint)
@@ -327,8 +327,8 @@ class TestLeftOut:
         resize(pve, vmids, 7)
         blocked = vm(vmids[2])
         limits(**limit)
-        person = other()
-        hold(person, blocked)
+        session = other()
+        hold(session, blocked)
         run = run_job(endpoint)
         unit = f'qemu/{vmids[2]}'
         assert (run.status, failed_units(run)) == ('completed_with_errors', {unit})
@@ -339,7 +339,7 @@ class TestLeftOut:
         guest = ProxmoxGuest.objects.get(vmid=vmids[2])
         assert (guest.state, guest.reason) == ('conflict', change.message)
         assert_recorded_once(run)
-        person.link.rollback()
+        session.link.rollback()
         assert failed_units(run_job(endpoint)) == set()
         assert vm(vmids[2]).vcpus == 7
         assert_nothing_left(endpoint)
@@ -353,15 +353,15 @@ class TestLeftOut:
         for vmid in created:
             pve.set_tags(vmid, 'shared', f'own{vmid}')
         limits(lock_timeout='500ms')
-        person = other()
-        hold(person, vm(vmids[0]))
+        session = other()
+        hold(session, vm(vmids[0]))
         run = run_job(endpoint)
         assert failed_units(run) == {f'qemu/{vmids[0]}'}
         for vmid in created:
             assert set(vm(vmid).tags.values_list('name', flat=True)) == {'shared', f'own{vmid}'}
             assert VirtualMachine.objects.filter(name=vm(vmid).name).count() == 1
         assert_recorded_once(run)
-        person.link.rollback()
+        session.link.rollback()
         assert failed_units(run_job(endpoint)) == set()
         assert_nothing_left(endpoint)
 
@@ -370,15 +370,15 @@ class TestLeftOut:
     ):
         resize(pve, vmids, 7)
         limits(lock_timeout='500ms')
-        person = other()
-        hold(person, ProxmoxGuest.objects.get(vmid=vmids[1]))
+        session = other()
+        hold(session, ProxmoxGuest.objects.get(vmid=vmids[1]))
         run = run_job(endpoint)
         assert (run.status, failed_units(run)) == ('completed_with_errors', {f'qemu/{vmids[1]}'})
         assert {vm(vmid).vcpus for vmid in vmids if vmid != vmids[1]} == {7}
         (message,) = {it['message'] for it in run.messages if it['subject'] == 'database'}
         assert message.startswith('The database of NetBox was busy while updating the list of guests: another')
         assert_recorded_once(run)
-        person.link.rollback()
+        session.link.rollback()
         run_job(endpoint)
         assert_nothing_left(endpoint)
 
@@ -391,8 +391,8 @@ class TestLeftOut:
             machine.save()
         bindings = {vmid: Binding.objects.get(kind='vm', key=f'qemu/{vmid}') for vmid in vmids}
         limits(lock_timeout='500ms')
-        person = other()
-        hold(person, bindings[vmids[1]])
+        session = other()
+        hold(session, bindings[vmids[1]])
         run = run_job(endpoint)
         assert (run.status, run.changes.count()) == ('completed', 0)
         remembered = {}
@@ -402,7 +402,7 @@ class TestLeftOut:
         assert {vmid for vmid, name in remembered.items() if name != f'renamed{vmid}'} == {vmids[1]}
         (message,) = {it['message'] for it in run.messages if it['subject'] == 'bindings'}
         assert message.endswith('Nothing is lost: the next run does it.')
-        person.link.rollback()
+        session.link.rollback()
         run_job(endpoint)
         bindings[vmids[1]].refresh_from_db()
         assert bindings[vmids[1]].values['name'] == f'renamed{vmids[1]}'
@@ -410,8 +410,8 @@ class TestLeftOut:
     def test_netbox_that_cannot_be_read_ends_the_run_with_one_line(self, endpoint, pve, vmids, limits, other):
         resize(pve, vmids, 7)
         limits(lock_timeout='500ms')
-        person = other()
-        person.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
+        session = other()
+        session.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
         run = run_job(endpoint)
         assert (run.status, run.error) == (
             'failed',
@@ -421,7 +421,7 @@ class TestLeftOut:
             ),
         )
         assert Job.objects.get(pk=run.job_id).error == run.error
-        person.link.rollback()
+        session.link.rollback()
         assert run_job(endpoint).status == 'completed'
         assert_nothing_left(endpoint)
 
@@ -429,14 +429,14 @@ class TestLeftOut:
 class TestLost:
     def test_a_connection_that_is_ended_ends_the_run_with_one_line(self, endpoint, pve, vmids, other):
         resize(pve, vmids, 7)
-        person = other()
-        hold(person, vm(vmids[1]))
+        session = other()
+        hold(session, vm(vmids[1]))
 
         def terminate():
-            (pid,) = person.waiting()
-            person.monitor.execute('SELECT pg_terminate_backend(%s)', [pid])
+            (pid,) = session.waiting()
+            session.monitor.execute('SELECT pg_terminate_backend(%s)', [pid])
 
-        person.when_waited_for(terminate)
+        session.when_waited_for(terminate)
         run = run_job(endpoint)
         assert (run.status, run.error) == (
             'failed',
@@ -448,7 +448,7 @@ class TestLost:
         job = Job.objects.get(pk=run.job_id)
         assert (job.status, job.error) == ('failed', run.error)
         assert {vm(vmid).vcpus for vmid in vmids}.isdisjoint({7})
-        person.link.rollback()
+        session.link.rollback()
         assert run_job(endpoint).status == 'completed'
         assert_nothing_left(endpoint)
 

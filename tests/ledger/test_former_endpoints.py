@@ -78,7 +78,7 @@ def by_rest(endpoint):
 
 
 @pytest.mark.parametrize('delete', [by_model, by_queryset, by_page, in_bulk, by_rest])
-def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync, delete):
+def test_what_an_endpoint_retained_is_retained_again(pve, endpoint, make_endpoint, sync, delete):
     sync(endpoint)
     before = bindings(endpoint)
     delete(endpoint)
@@ -95,8 +95,8 @@ def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync,
     assert not FormerBinding.objects.exists()
 
 
-def test_what_the_sync_has_created_is_deleted_when_it_is_gone(pve, endpoint, make_endpoint, sync):
-    """Retired before the endpoint was deleted, and gone only afterwards; the grace period goes on."""
+def test_what_the_sync_has_created_is_deleted_when_it_is_missing(pve, endpoint, make_endpoint, sync):
+    """Retired before the endpoint was deleted, and deleted only afterwards; the grace period goes on."""
     sync(endpoint)
     pve.delete(102)
     sync(endpoint)
@@ -115,11 +115,11 @@ def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, ma
     vm = Binding.objects.get(key='qemu/103').object
     disk = Binding.objects.filter(kind='disk', unit='qemu/101').first()
     Binding.objects.filter(pk=disk.pk).update(unmanaged=True)
-    gone = Binding.objects.get(key='qemu/102').object
+    missing = Binding.objects.get(key='qemu/102').object
     endpoint.delete()
     vm.description, vm.memory = 'By hand', 1
     vm.save()
-    gone.delete()
+    missing.delete()
     VirtualDisk.objects.filter(pk=disk.object_id).update(size=7)
     Cluster.objects.update(name='renamed')
     again = make_endpoint(pve)
@@ -127,7 +127,7 @@ def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, ma
     vm.refresh_from_db()
     assert (vm.description, vm.memory == 1, vm.cluster.name) == ('By hand', False, 'renamed')
     assert VirtualDisk.objects.get(pk=disk.object_id).size == 7
-    assert Binding.objects.get(key='qemu/102').object.name == gone.name
+    assert Binding.objects.get(key='qemu/102').object.name == missing.name
     assert Cluster.objects.count() == 1
     assert not sync(again).changes.exists()
 
@@ -156,12 +156,12 @@ def test_a_machine_that_was_replaced_in_between_stays_released(pve, endpoint, ma
 
 def test_another_cluster_with_the_same_names_and_vm_ids_takes_nothing_over(standin, endpoint, make_endpoint, sync):
     sync(endpoint)
-    kept = Binding.objects.count()
+    remaining = Binding.objects.count()
     endpoint.delete()
     other = standin(nodes=1, vms=3, containers=1, templates=0, seed=9, name='other')
     second = make_endpoint(other, name='Other')
     sync(second)
-    assert FormerBinding.objects.count() == kept
+    assert FormerBinding.objects.count() == remaining
     assert VirtualMachine.objects.count() == 8
 
 
@@ -232,8 +232,8 @@ def test_a_preview_before_the_first_sync_loses_nothing(pve, endpoint, make_endpo
 def test_one_known_machine_does_not_bring_the_bindings_of_all(pve, endpoint, make_endpoint, sync, standin):
     """The server of another user may list a machine that it knows of."""
     sync(endpoint)
-    kept = Binding.objects.filter(endpoint=endpoint, kind='vm', key__startswith='qemu').count()
-    assert kept == 3
+    remaining = Binding.objects.filter(endpoint=endpoint, kind='vm', key__startswith='qemu').count()
+    assert remaining == 3
     endpoint.delete()
     other = standin(nodes=1, vms=1, containers=0, templates=0, seed=4, name='other')
     known = next(guest for guest in pve.cluster.guests.values() if guest.type == 'qemu')

@@ -92,9 +92,9 @@ def test_the_nics_of_a_container_swap_their_names(lab):
 
 def test_a_nic_takes_the_name_of_one_that_goes(lab):
     lab.sync(inventory(container('eth0', 'eth1')))
-    kept = vm(200).interfaces.get(name='eth0')
+    remaining = vm(200).interfaces.get(name='eth0')
     lab.sync(inventory(container('eth1')))
-    assert list(vm(200).interfaces.values_list('pk', 'name')) == [(kept.pk, 'eth1')]
+    assert list(vm(200).interfaces.values_list('pk', 'name')) == [(remaining.pk, 'eth1')]
 
 
 def test_a_nic_that_serves_on_as_another_takes_its_name(lab):
@@ -182,12 +182,12 @@ def test_an_interface_that_a_user_moved_to_another_machine_stays_when_its_nic_go
     assert VMInterface.objects.get(pk=interface.pk).virtual_machine == vm(101)
 
 
-def test_a_users_address_stays_unassigned_when_the_nic_of_a_silent_guest_is_gone(lab):
+def test_a_users_address_stays_unassigned_when_the_nic_of_a_silent_guest_is_missing(lab):
     lab.make(IPAddress(address='10.0.0.5/24'))
     lab.sync(inventory(guest(100)))
-    gone = guest(100, config=config(nics=(nic('net1', 'BC:24:11:00:00:99'),)),
+    missing = guest(100, config=config(nics=(nic('net1', 'BC:24:11:00:00:99'),)),
                  addresses={'net1': addresses(running=Unreadable('silent'))})  # fmt: skip
-    done = lab.sync(inventory(gone))
+    done = lab.sync(inventory(missing))
     assert not done.left
     assert IPAddress.objects.get().assigned_object is None
     assert [interface.name for interface in vm(100).interfaces.all()] == ['net1']
@@ -215,7 +215,7 @@ def test_a_deleted_machine_leaves_no_bindings(lab):
     assert set(Binding.objects.values_list('kind', flat=True)) == {'cluster'}
 
 
-def test_a_machine_deleted_by_hand_whose_guest_is_gone_leaves_no_bindings(lab):
+def test_a_machine_deleted_by_hand_whose_guest_is_missing_leaves_no_bindings(lab):
     lab.sync(inventory(guest(100)))
     lab.delete(vm(100))
     lab.sync(inventory())
