@@ -69,10 +69,9 @@ def dangling(endpoint: ProxmoxEndpoint) -> list[int]:
     bindings = Binding.objects.filter(endpoint=endpoint, unmanaged=False).order_by()
     found: list[int] = []
     for object_type in ContentType.objects.filter(pk__in=bindings.values('object_type')):
-        if model := object_type.model_class():
-            existing = model._base_manager.values('pk')
-            gone = bindings.filter(object_type=object_type).exclude(object_id__in=existing)
-            found += gone.values_list('pk', flat=True)
+        existing = model_named(f'{object_type.app_label}.{object_type.model}')._base_manager.values('pk')
+        missing = bindings.filter(object_type=object_type).exclude(object_id__in=existing)
+        found += missing.values_list('pk', flat=True)
     return found
 
 

@@ -86,8 +86,8 @@ class ChangeChecker:
             OutdatedError: A user has created or edited an object since that may be the guest or node.
         """
         cluster = next((field.want for field in change.writes if field.name == 'cluster'), None)
-        cluster_id = self.values.resolve_object(cluster).pk if change.kind == 'vm' and cluster is not None else None
-        if found := self.newcomers.like(change, cluster_id):
+        pointer = self.values.resolve(cluster) if change.kind == 'vm' else None
+        if found := self.newcomers.like(change, pointer.pk if isinstance(pointer, Pointer) else None):
             raise OutdatedError(
                 _(
                     '"{name}" was created or edited in NetBox since the plan was made, and may be the same object.'

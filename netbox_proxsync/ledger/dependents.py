@@ -186,10 +186,8 @@ def filled_fields(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
     for name in ENTERED:
         if name in present and name not in bound.last and getattr(instance, name):
             yield name
-    if 'tags' in present:
-        tags, written = read(instance, 'tags'), bound.last.get('tags')
-        if as_set(tags) - as_set(written):
-            yield 'tags'
+    if as_set(read(instance, 'tags')) - as_set(bound.last.get('tags')):
+        yield 'tags'
 
 
 def filled_custom_fields(instance: NetBoxModel, bound: Bound) -> Iterator[str]:

@@ -96,10 +96,8 @@ def write(instance: models.Model, name: str, value: Value) -> None:
             setattr(instance, field.fk_field, pointer.pk if pointer else None)
         case models.ForeignKey():
             setattr(instance, field.attname, pointer.pk if pointer else None)
-        case models.Field():
-            setattr(instance, name, to_python(field, value))
         case _:
-            raise TypeError(f'{name} of {instance._meta.label} cannot be written')
+            setattr(instance, name, to_python(cast('models.Field[Any, Any]', field), value))
 
 
 def to_python(field: 'models.Field[Any, Any]', value: Any) -> Any:

@@ -12,6 +12,7 @@ from ..proxmox.inventory import Guest
 from ..sync.cluster_identity import ClusterIdentity, is_same_cluster
 from ..sync.guest_identity import identity_of_guest
 from ..sync.values import Pointer
+from .netbox_models import model_named
 
 __all__ = ('take_over', 'was_created_by_sync')
 
@@ -71,8 +72,7 @@ def restorable(former: FormerEndpoint) -> Iterator[FormerBinding]:
     The stored bindings whose objects exist and are not bound; and those of unmanaged objects, even of deleted ones.
     """
     for object_type in ContentType.objects.filter(pk__in=former.bindings.order_by().values('object_type')):
-        if (model := object_type.model_class()) is None:
-            continue
+        model = model_named(f'{object_type.app_label}.{object_type.model}')
         rows = former.bindings.filter(object_type=object_type)
         bound = Binding.objects.filter(object_type=object_type).order_by()
         there = set(model._base_manager.filter(pk__in=rows.order_by().values('object_id')).values_list('pk', flat=True))

@@ -83,8 +83,6 @@ class ForeignReader:
         addresses = {
             record.pointer.pk: record.pointer for record in self.records[ADDRESS] if record.pointer not in self.bound_to
         }
-        if not addresses:
-            return frozenset()
         rows = of_retired_machines(self.others.filter(kind=ADDRESS, object_id__in=list(addresses)))
         return frozenset(addresses[pk] for pk in rows.values_list('object_id', flat=True))
 

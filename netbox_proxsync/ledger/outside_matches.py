@@ -71,14 +71,14 @@ def units_of(keys: Sequence[tuple[int, str]]) -> tuple[DepartedUnit, ...]:
     rows = Binding.objects.filter(endpoint__in={pk for pk, _unit in keys}, unit__in={unit for _pk, unit in keys})
     units: dict[tuple[int, str], list[Bound]] = {}
     for row in rows.order_by('pk'):
-        if (row.endpoint_id, row.unit) in wanted:
-            units.setdefault((row.endpoint_id, row.unit), []).append(bound_from(row, types))
+        units.setdefault((row.endpoint_id, row.unit), []).append(bound_from(row, types))
     return tuple(
         DepartedUnit(
             root=next(bound for bound in found if bound.kind == 'vm'),
             parts=tuple(bound for bound in found if bound.kind != 'vm'),
         )
-        for found in units.values()
+        for key, found in units.items()
+        if key in wanted
     )
 
 

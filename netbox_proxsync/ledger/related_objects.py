@@ -113,9 +113,9 @@ class RelatedObjects:
         label = element_model._meta.label_lower
         self.load((label, element) for _pk, element in pairs)
         elements: dict[int, list[models.Model]] = defaultdict(list)
-        for pk, element in pairs:
-            if found := self._known.get((label, element)):
-                elements[pk].append(found)
+        # One may have been deleted a moment ago.
+        for pk, found in [(pk, self._known.get((label, element))) for pk, element in pairs]:
+            elements[pk] += filter(None, [found])
         for instance in instances:
             keep_prefetched(instance, name, element_model, elements.get(instance.pk, []))
 

@@ -76,13 +76,6 @@ class JournaledDict[K: Hashable, V](MutableMapping[K, V]):
         for key in list(self._items):
             del self[key]
 
-    def popitem(self) -> tuple[K, V]:
-        """Remove and return the last item, as a dictionary does; KeyError if it is empty."""
-        if not self._items:
-            raise KeyError('popitem(): dictionary is empty')
-        key = next(reversed(self._items))
-        return key, self.pop(key)
-
 
 class JournaledSet[T: Hashable]:
     """A set whose changes can be undone: `add`, `discard`, `in`, iteration."""

@@ -155,8 +155,6 @@ class SharedObjects:
             with_vlans: Set `created_vlans` as well.
         """
         wanted = {*wanted}
-        if not wanted and not with_vlans:
-            return {}
         searched = models.Q(model__in={shared.model for shared in wanted}, name__in={shared.name for shared in wanted})
         if with_vlans:
             searched |= models.Q(model=VLAN._meta.label_lower, endpoint=self.endpoint)

@@ -98,17 +98,6 @@ class ValueResolver:
         resolved = self.resolve_set(value) if isinstance(value, frozenset) else frozenset()
         return frozenset(element for element in resolved if isinstance(element, Pointer))
 
-    def resolve_object(self, value: Value) -> Pointer:
-        """
-        Raises:
-            UnresolvedError: The value refers to an object that does not exist.
-            TypeError: It does not name an object.
-        """
-        resolved = self.resolve(value)
-        if not isinstance(resolved, Pointer):
-            raise TypeError(f'{value!r} does not name an object')
-        return resolved
-
     def _referenced(self, ref: Ref) -> Pointer:
         if not self.exists(ref):
             raise UnresolvedError(_('It needs {label}, which could not be written.').format(label=ref.label))

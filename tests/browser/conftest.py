@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.conftest import Workers, own_database
 from tests.pve import ClusterSpec, StandIn
 
-from .person import DESK, Person, chromium
+from .user import DESK, Person, chromium
 
 PASSWORD = 'correct horse battery'
 

@@ -19,7 +19,7 @@ from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
 from tests.scenarios.synced import pin, run_job
 
 from .conftest import PASSWORD
-from .person import PHONE
+from .user import PHONE
 
 ENDPOINTS = '/plugins/proxsync/endpoints/'
 HIDDEN = 'not-for-everybody'

@@ -4,6 +4,7 @@ import json
 from importlib import import_module
 
 import pytest
+from dcim.models import DeviceRole
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.db.migrations import CreateModel, RunPython, RunSQL
@@ -19,6 +20,7 @@ from netbox_proxsync import branching
 from netbox_proxsync.choices import RunModeChoices
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SharedObject, SyncRun
+from tests.cases import make_rule
 
 from .lab import Lab, edit, rows
 
@@ -295,6 +297,18 @@ def test_a_run_whose_branch_is_gone_when_it_starts_writes_nothing(synced: Lab):
     branch.delete()
     assert failed(run) == 'Its branch was deleted.'
     assert not branching.why_unusable('')
+
+
+def test_a_run_in_a_branch_that_lacks_an_object_of_a_rule_says_what_to_do(synced: Lab):
+    branch = synced.branch('Old')
+    rule = make_rule('Web', role=DeviceRole.objects.create(name='Web', slug='web'), name_pattern='*')
+    run = synced.sync(branch)
+    assert (run.status, run.error) == (
+        'failed',
+        'The branch "Old" lacks an object that the endpoint or a mapping rule names. Sync the branch with main first.',
+    )
+    rule.delete()
+    branch.delete()
 
 
 def test_a_branch_that_is_taken_away_while_a_run_writes_ends_the_run(synced: Lab):

@@ -26,7 +26,7 @@ from tests.stack import loopback, netbox
 
 from ..proxmox.servers import answering, serving
 from ..proxmox.ssh.servers import pem, private_key
-from ..runs.test_cancellation import Person, until
+from ..runs.test_cancellation import Administrator, until
 from ..scenarios.synced import pin
 from .test_proxies import relay, tunnel
 
@@ -134,8 +134,8 @@ class TestWorkers:
         assert '10.77.0.12' in loopback.reported()
 
     def test_a_run_of_a_worker_contacts_no_node_of_a_recorded_cluster(self, worker, standin):
-        person = Person()
-        run = person.wait(person.sync(with_ssh(standin(RECORDED), pin)))
+        administrator = Administrator()
+        run = administrator.wait(administrator.sync(with_ssh(standin(RECORDED), pin)))
         assert run.status == 'completed'
         assert sum(SETTING in message['message'] for message in run.messages) == 3
 

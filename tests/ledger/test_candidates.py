@@ -75,7 +75,7 @@ def mac(pve, vmid=300) -> str:
     return mac_of(pve.cluster.guest(vmid).config['net0'])
 
 
-def told(run, vmid=300) -> list[tuple]:
+def reported(run, vmid=300) -> list[tuple]:
     rows = run.changes.filter(kind='vm', key__endswith=f'/{vmid}').order_by('position')
     return [(row.action, row.outcome, row.object) for row in rows]
 
@@ -93,9 +93,9 @@ def test_a_machine_of_the_same_name_is_not_made_twice(pve, endpoint, cluster, sy
     vm = by_hand(cluster)
     before = VirtualMachine.objects.filter(pk=vm.pk).values().get()
     preview = sync(endpoint, mode='preview')
-    assert told(preview) == [('candidate', 'planned', vm)]
+    assert reported(preview) == [('candidate', 'planned', vm)]
     run = sync(endpoint)
-    assert (run.status, told(run), run.candidates, run.conflicts) == (
+    assert (run.status, reported(run), run.candidates, run.conflicts) == (
         'completed', [('candidate', 'skipped', vm)], 1, 0,
     )  # fmt: skip
     assert sorted(VirtualMachine.objects.values_list('name', flat=True)) == ['other', 'web']
@@ -123,7 +123,7 @@ def test_with_adopt_by_name_it_is_adopted_with_all_that_the_user_entered(pve, en
     vm = by_hand(cluster, name='WEB', description='By hand')
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
     run = sync(endpoint)
-    assert told(run) == [('adopt', 'applied', vm)]
+    assert reported(run) == [('adopt', 'applied', vm)]
     vm.refresh_from_db()
     assert (vm.name, vm.description, vm.cf['vmid']) == ('WEB', 'By hand', 300)
     assert guest_of(endpoint, 300).state == 'in-sync'
@@ -156,7 +156,7 @@ def test_what_the_reason_names_as_proof_links_it(pve, endpoint, cluster, sync, r
     vm = by_hand(cluster)
     sync(endpoint)
     resolve(pve, endpoint, vm)
-    assert told(sync(endpoint)) == [('adopt', 'applied', vm)]
+    assert reported(sync(endpoint)) == [('adopt', 'applied', vm)]
     guest = guest_of(endpoint, 300)
     assert (guest.state, guest.virtual_machine, guest.candidate_ids) == ('in-sync', vm, [])
 
@@ -182,16 +182,16 @@ def test_an_ignored_guest_has_no_candidates(pve, endpoint, cluster, sync):
 @pytest.mark.parametrize('name', ['WEB', 'web (300)', 'Web (300)'])
 def test_a_name_in_other_case_or_with_the_vm_id_is_the_same_name(pve, endpoint, cluster, sync, name):
     vm = by_hand(cluster, name=name)
-    assert told(sync(endpoint)) == [('candidate', 'skipped', vm)]
+    assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
-    assert told(sync(endpoint)) == [('adopt', 'applied', vm)]
+    assert reported(sync(endpoint)) == [('adopt', 'applied', vm)]
 
 
 def test_a_machine_of_another_tenant_is_a_candidate_and_keeps_its_tenant(pve, endpoint, cluster, sync):
     tenants = [Tenant.objects.create(name=name, slug=name) for name in ('mine', 'theirs')]
     ProxmoxEndpoint.objects.update(tenant=tenants[0])
     vm = by_hand(cluster, tenant=tenants[1])
-    assert told(sync(endpoint)) == [('candidate', 'skipped', vm)]
+    assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
     sync(endpoint)
     vm.refresh_from_db()
@@ -202,10 +202,10 @@ def test_containers_have_candidates_too(pve, endpoint, cluster, sync):
     pve.create(vmid=301, type='lxc', name='dns')
     vm = by_hand(cluster, name='DNS')
     run = sync(endpoint)
-    assert told(run, 301) == [('candidate', 'skipped', vm)]
+    assert reported(run, 301) == [('candidate', 'skipped', vm)]
     assert 'UUID' not in guest_of(endpoint, 301).reason
     give_mac(vm, mac_of(pve.cluster.guest(301).config['net0']))
-    assert told(sync(endpoint), 301) == [('adopt', 'applied', vm)]
+    assert reported(sync(endpoint), 301) == [('adopt', 'applied', vm)]
 
 
 def test_a_machine_with_other_mac_addresses_is_another_machine(pve, endpoint, cluster, sync):
@@ -218,21 +218,21 @@ def test_a_machine_with_another_vm_id_and_the_mac_address_of_the_guest_is_a_cand
     """Case 37: neither the machine nor its MAC address stands in NetBox twice."""
     vm = by_hand(cluster, macs=[mac(pve)], vmid=999)
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
-    assert told(sync(endpoint)) == [('candidate', 'skipped', vm)]
+    assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
     reason = guest_of(endpoint, 300).reason
     assert f'the same name and the MAC address {mac(pve)}' in reason
     assert 'Against it: it has the VM ID 999' in reason
     assert 'turn on' not in reason
     assert MACAddress.objects.filter(mac_address=mac(pve)).count() == 1
     resolve_by_vmid(pve, endpoint, vm)
-    assert told(sync(endpoint)) == [('adopt', 'applied', vm)]
+    assert reported(sync(endpoint)) == [('adopt', 'applied', vm)]
     assert MACAddress.objects.filter(mac_address=mac(pve)).count() == 1
 
 
 def test_a_machine_of_another_name_with_the_mac_address_of_the_guest_is_a_candidate(pve, endpoint, cluster, sync):
     vm = by_hand(cluster, name='webserver', macs=[mac(pve)])
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
-    assert told(sync(endpoint)) == [('candidate', 'skipped', vm)]
+    assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
     assert 'Against it: it has another name' in guest_of(endpoint, 300).reason
     assert MACAddress.objects.filter(mac_address=mac(pve)).count() == 1
     # "If it is another machine, remove the MAC address from it."
@@ -260,11 +260,11 @@ def test_another_smbios_uuid_is_shown_and_not_adopted_by_name(pve, endpoint, clu
     other = UUID.replace('0000', '1111', 1)
     vm = by_hand(cluster, serial=other)
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
-    assert told(sync(endpoint)) == [('candidate', 'skipped', vm)]
+    assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
     assert f'another SMBIOS UUID ({other})' in guest_of(endpoint, 300).reason
     # A serial number that is no UUID (an asset tag) says nothing.
     VirtualMachine.objects.filter(pk=vm.pk).update(serial='A-1')
-    assert told(sync(endpoint)) == [('adopt', 'applied', vm)]
+    assert reported(sync(endpoint)) == [('adopt', 'applied', vm)]
 
 
 @pytest.mark.parametrize('by_name', [False, True])
@@ -276,11 +276,11 @@ def test_two_guests_of_one_name_are_both_candidates_of_one_machine(pve, endpoint
     vm = by_hand(cluster)
     ProxmoxEndpoint.objects.update(adopt_by_name=by_name)
     run = sync(endpoint)
-    assert told(run, 300) == told(run, 302) == [('candidate', 'skipped', vm)]
+    assert reported(run, 300) == reported(run, 302) == [('candidate', 'skipped', vm)]
     assert 'It may be qemu/302 as well' in guest_of(endpoint, 300).reason
     resolve_by_vmid(pve, endpoint, vm)
     run = sync(endpoint)
-    assert told(run, 300) == [('adopt', 'applied', vm)]
+    assert reported(run, 300) == [('adopt', 'applied', vm)]
     # The only candidate has turned out to be the other guest.
     assert machine_of(endpoint, 302).name == f'{names[1]} (302)'
 
@@ -294,7 +294,7 @@ def test_a_machine_that_may_be_a_guest_that_is_left_unchanged_is_not_adopted_by_
     if how == 'ignored':
         ignore([guest_of(endpoint, 299)])
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
-    assert told(sync(endpoint)) == [('candidate', 'skipped', vm)]
+    assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
 
 
 def test_two_machines_for_one_guest_are_two_candidates(pve, endpoint, cluster, sync):
@@ -302,17 +302,17 @@ def test_two_machines_for_one_guest_are_two_candidates(pve, endpoint, cluster, s
     one, two = by_hand(cluster), by_hand(cluster, tenant=tenant)
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
     run = sync(endpoint)
-    assert told(run) == [('candidate', 'skipped', one), ('candidate', 'skipped', two)]
+    assert reported(run) == [('candidate', 'skipped', one), ('candidate', 'skipped', two)]
     guest = guest_of(endpoint, 300)
     assert (guest.state, guest.candidate_ids) == ('candidate', sorted([one.pk, two.pk]))
 
 
 def test_the_machine_of_another_guest_is_no_candidate(pve, endpoint, cluster, sync):
     sync(endpoint)
-    kept = machine_of(endpoint)
+    remaining = machine_of(endpoint)
     pve.create(vmid=302, name='web')
     sync(endpoint)
-    assert (machine_of(endpoint), machine_of(endpoint, 302).name) == (kept, 'web (302)')
+    assert (machine_of(endpoint), machine_of(endpoint, 302).name) == (remaining, 'web (302)')
 
 
 @pytest.mark.parametrize('vmid', [299, 302])
@@ -332,7 +332,7 @@ def test_two_guests_with_the_same_proof_share_no_machine(pve, endpoint, cluster,
     vm = by_hand(cluster, serial=UUID)
     ProxmoxEndpoint.objects.update(adopt_by_name=by_name)
     run = sync(endpoint)
-    assert told(run, 300) == told(run, 302) == [('candidate', 'skipped', vm)]
+    assert reported(run, 300) == reported(run, 302) == [('candidate', 'skipped', vm)]
     resolve_by_vmid(pve, endpoint, vm)
     sync(endpoint)
     assert (machine_of(endpoint, 300), VirtualMachine.objects.count()) == (vm, 3)
@@ -342,19 +342,19 @@ def test_a_limited_run_makes_no_second_machine_either(pve, endpoint, cluster, sy
     pve.create(vmid=302, name='web')
     vm = by_hand(cluster)
     run = sync(endpoint, vmids=[300])
-    assert told(run) == [('candidate', 'skipped', vm)]
+    assert reported(run) == [('candidate', 'skipped', vm)]
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
     # The guest 302 was not read, and is of the same name.
-    assert told(sync(endpoint, vmids=[300])) == [('candidate', 'skipped', vm)]
+    assert reported(sync(endpoint, vmids=[300])) == [('candidate', 'skipped', vm)]
     pve.rename(302, 'another')
-    assert told(sync(endpoint, vmids=[300])) == [('adopt', 'applied', vm)]
+    assert reported(sync(endpoint, vmids=[300])) == [('adopt', 'applied', vm)]
 
 
 def test_a_stored_preview_shows_the_candidate_and_applies_the_rest(pve, endpoint, cluster, sync):
     vm = by_hand(cluster)
     preview = sync(endpoint, mode='preview')
     run = apply(preview)
-    assert told(run) == [('candidate', 'skipped', vm)]
+    assert reported(run) == [('candidate', 'skipped', vm)]
     assert machine_of(endpoint, 100)
     assert guest_of(endpoint, 300).state == 'candidate'
     assert VirtualMachine.objects.count() == 2
@@ -402,7 +402,7 @@ def given_the_mac(pve, cluster):
 def test_what_a_user_has_made_since_the_preview_is_not_made_again(pve, endpoint, cluster, sync, meanwhile):
     by_hand(cluster, name='unrelated')
     preview = sync(endpoint, mode='preview')
-    assert [row[0] for row in told(preview)] == ['create']
+    assert [row[0] for row in reported(preview)] == ['create']
     meanwhile(pve, cluster)
     run = apply(preview)
     row = run.changes.get(kind='vm', unit='qemu/300')
@@ -419,18 +419,18 @@ def test_an_unrelated_machine_made_since_the_preview_holds_nothing_up(pve, endpo
     by_hand(cluster, name='webserver', macs=['02:00:00:00:00:99'], vmid=17)
     elsewhere = Cluster.objects.create(name='elsewhere', type=cluster.type)
     by_hand(elsewhere, name='web')
-    assert [row[:2] for row in told(apply(preview))] == [('create', 'applied')]
+    assert [row[:2] for row in reported(apply(preview))] == [('create', 'applied')]
 
 
 def test_a_machine_that_got_another_vm_id_since_the_preview_is_not_adopted(pve, endpoint, cluster, sync):
     vm = by_hand(cluster)
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
     preview = sync(endpoint, mode='preview')
-    assert [row[0] for row in told(preview)] == ['adopt']
+    assert [row[0] for row in reported(preview)] == ['adopt']
     vm.custom_field_data['vmid'] = 999
     vm.save()
     run = apply(preview)
-    assert [row[:2] for row in told(run)] == [('adopt', 'outdated')]
+    assert [row[:2] for row in reported(run)] == [('adopt', 'outdated')]
     assert machine_of(endpoint) is None
     vm.refresh_from_db()
     assert vm.cf['vmid'] == 999

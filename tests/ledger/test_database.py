@@ -17,14 +17,17 @@ import psycopg
 import pytest
 from core.models import Job, ObjectChange, ObjectType
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
-from extras.models import EventRule, Tag, Webhook
+from django.db import OperationalError, connection, transaction
+from extras.models import EventRule, Notification, NotificationGroup, Tag, Webhook
+from users.models import User
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 
+from netbox_proxsync.ledger.database import retried
 from netbox_proxsync.models import Binding, ProxmoxGuest, SyncRun
 
 from ..runs.test_cancellation import until
 from ..scenarios.synced import pin, run_job
+from .faults import DEADLOCK, fail
 
 PATIENCE = 60
 
@@ -180,7 +183,7 @@ def failed_units(run: SyncRun) -> set[str]:
 
 
 class TestRepeated:
-    """The other session goes out of the way in time, and nobody notices."""
+    """The other session goes out of the way in time, and no user notices."""
 
     def test_a_deadlock_with_an_edit_ends_well_for_both(self, endpoint, pve, vmids, limits, other, caplog):
         """The user has edited the second machine, and now edits the first one, which the run has written."""
@@ -191,15 +194,15 @@ class TestRepeated:
         resize(pve, vmids, 7)
         # The run notices the deadlock, and not the user's session, which would be ended by it.
         limits(deadlock_timeout='3s')
-        person = other(deadlock_timeout='60s')
+        session = other(deadlock_timeout='60s')
         edit = f'UPDATE {table(VirtualMachine)} SET comments = %s WHERE id = %s'
-        person.do(edit, 'by hand', second.pk)
+        session.do(edit, 'by hand', second.pk)
 
         def go_on():
-            person.do(edit, 'by hand', first.pk)
-            person.link.commit()
+            session.do(edit, 'by hand', first.pk)
+            session.link.commit()
 
-        person.when_waited_for(go_on)
+        session.when_waited_for(go_on)
         run = run_job(endpoint)
         assert 'another transaction and this one were waiting for each other' in caplog.text
         assert (run.status, failed_units(run)) == ('completed', set())
@@ -221,10 +224,10 @@ class TestRepeated:
     def test_a_serialization_failure_is_repeated(self, endpoint, pve, vmids, limits, other, caplog):
         resize(pve, vmids, 7)
         limits(default_transaction_isolation='repeatable read')
-        person = other()
+        session = other()
         machine = vm(vmids[1])
-        person.do(f'UPDATE {table(VirtualMachine)} SET comments = %s WHERE id = %s', 'by hand', machine.pk)
-        person.when_waited_for(person.link.commit)
+        session.do(f'UPDATE {table(VirtualMachine)} SET comments = %s WHERE id = %s', 'by hand', machine.pk)
+        session.when_waited_for(session.link.commit)
         run = run_job(endpoint)
         assert 'another transaction changed the same data at the same time' in caplog.text
         assert (run.status, failed_units(run)) == ('completed', set())
@@ -237,17 +240,17 @@ class TestRepeated:
         for number, vmid in enumerate(created):
             pve.set_tags(vmid, f'tag{number}')
         limits(lock_timeout='1s')
-        person = other()
-        person.do(
+        session = other()
+        session.do(
             f'INSERT INTO {table(Tag)} (name, slug, color, description, weight, created, last_updated) '
             "VALUES ('tag2', 'tag2', '9e9e9e', '', 1000, now(), now())"
         )
 
         def change_of_mind():
-            until(lambda: not person.waiting(), PATIENCE)
-            person.link.rollback()
+            until(lambda: not session.waiting(), PATIENCE)
+            session.link.rollback()
 
-        person.when_waited_for(change_of_mind)
+        session.when_waited_for(change_of_mind)
         run = run_job(endpoint)
         assert (run.status, failed_units(run)) == ('completed', set())
         assert_recorded_once(run)
@@ -261,14 +264,14 @@ class TestRepeated:
         pve.remove_nic(vmids[0], 'net0')
         resize(pve, vmids[1:], 7)
         limits(lock_timeout='1s')
-        person = other()
-        hold(person, vm(vmids[1]))
+        session = other()
+        hold(session, vm(vmids[1]))
 
         def let_go():
-            until(lambda: not person.waiting(), PATIENCE)
-            person.link.rollback()
+            until(lambda: not session.waiting(), PATIENCE)
+            session.link.rollback()
 
-        person.when_waited_for(let_go)
+        session.when_waited_for(let_go)
         run = run_job(endpoint)
         assert (run.status, failed_units(run)) == ('completed', set())
         entries = ObjectChange.objects.filter(changed_object_id=interface.pk, changed_object_type__model='vminterface')
@@ -283,9 +286,9 @@ class TestRepeated:
         for vmid in vmids[:2]:
             pve.set_tags(vmid, 'going')
         resize(pve, vmids, 7)
-        person = other()
-        person.do(f'DELETE FROM {table(Tag)} WHERE id = %s', tag.pk)
-        person.when_waited_for(person.link.commit)
+        session = other()
+        session.do(f'DELETE FROM {table(Tag)} WHERE id = %s', tag.pk)
+        session.when_waited_for(session.link.commit)
         run = run_job(endpoint)
         assert run.status == 'completed'
         assert_recorded_once(run)
@@ -296,14 +299,14 @@ class TestRepeated:
     def test_netbox_is_read_again(self, endpoint, pve, vmids, limits, other):
         resize(pve, vmids, 7)
         limits(lock_timeout='1s')
-        person = other()
-        person.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
+        session = other()
+        session.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
 
         def let_go():
-            until(lambda: not person.waiting(), PATIENCE)
-            person.link.rollback()
+            until(lambda: not session.waiting(), PATIENCE)
+            session.link.rollback()
 
-        person.when_waited_for(let_go)
+        session.when_waited_for(let_go)
         run = run_job(endpoint)
         assert (run.status, failed_units(run)) == ('completed', set())
         assert_nothing_left(endpoint)
@@ -324,8 +327,8 @@ class TestLeftOut:
         resize(pve, vmids, 7)
         blocked = vm(vmids[2])
         limits(**limit)
-        person = other()
-        hold(person, blocked)
+        session = other()
+        hold(session, blocked)
         run = run_job(endpoint)
         unit = f'qemu/{vmids[2]}'
         assert (run.status, failed_units(run)) == ('completed_with_errors', {unit})
@@ -336,7 +339,7 @@ class TestLeftOut:
         guest = ProxmoxGuest.objects.get(vmid=vmids[2])
         assert (guest.state, guest.reason) == ('conflict', change.message)
         assert_recorded_once(run)
-        person.link.rollback()
+        session.link.rollback()
         assert failed_units(run_job(endpoint)) == set()
         assert vm(vmids[2]).vcpus == 7
         assert_nothing_left(endpoint)
@@ -350,15 +353,15 @@ class TestLeftOut:
         for vmid in created:
             pve.set_tags(vmid, 'shared', f'own{vmid}')
         limits(lock_timeout='500ms')
-        person = other()
-        hold(person, vm(vmids[0]))
+        session = other()
+        hold(session, vm(vmids[0]))
         run = run_job(endpoint)
         assert failed_units(run) == {f'qemu/{vmids[0]}'}
         for vmid in created:
             assert set(vm(vmid).tags.values_list('name', flat=True)) == {'shared', f'own{vmid}'}
             assert VirtualMachine.objects.filter(name=vm(vmid).name).count() == 1
         assert_recorded_once(run)
-        person.link.rollback()
+        session.link.rollback()
         assert failed_units(run_job(endpoint)) == set()
         assert_nothing_left(endpoint)
 
@@ -367,15 +370,15 @@ class TestLeftOut:
     ):
         resize(pve, vmids, 7)
         limits(lock_timeout='500ms')
-        person = other()
-        hold(person, ProxmoxGuest.objects.get(vmid=vmids[1]))
+        session = other()
+        hold(session, ProxmoxGuest.objects.get(vmid=vmids[1]))
         run = run_job(endpoint)
         assert (run.status, failed_units(run)) == ('completed_with_errors', {f'qemu/{vmids[1]}'})
         assert {vm(vmid).vcpus for vmid in vmids if vmid != vmids[1]} == {7}
         (message,) = {it['message'] for it in run.messages if it['subject'] == 'database'}
         assert message.startswith('The database of NetBox was busy while updating the list of guests: another')
         assert_recorded_once(run)
-        person.link.rollback()
+        session.link.rollback()
         run_job(endpoint)
         assert_nothing_left(endpoint)
 
@@ -388,8 +391,8 @@ class TestLeftOut:
             machine.save()
         bindings = {vmid: Binding.objects.get(kind='vm', key=f'qemu/{vmid}') for vmid in vmids}
         limits(lock_timeout='500ms')
-        person = other()
-        hold(person, bindings[vmids[1]])
+        session = other()
+        hold(session, bindings[vmids[1]])
         run = run_job(endpoint)
         assert (run.status, run.changes.count()) == ('completed', 0)
         remembered = {}
@@ -399,7 +402,7 @@ class TestLeftOut:
         assert {vmid for vmid, name in remembered.items() if name != f'renamed{vmid}'} == {vmids[1]}
         (message,) = {it['message'] for it in run.messages if it['subject'] == 'bindings'}
         assert message.endswith('Nothing is lost: the next run does it.')
-        person.link.rollback()
+        session.link.rollback()
         run_job(endpoint)
         bindings[vmids[1]].refresh_from_db()
         assert bindings[vmids[1]].values['name'] == f'renamed{vmids[1]}'
@@ -407,8 +410,8 @@ class TestLeftOut:
     def test_netbox_that_cannot_be_read_ends_the_run_with_one_line(self, endpoint, pve, vmids, limits, other):
         resize(pve, vmids, 7)
         limits(lock_timeout='500ms')
-        person = other()
-        person.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
+        session = other()
+        session.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
         run = run_job(endpoint)
         assert (run.status, run.error) == (
             'failed',
@@ -418,7 +421,7 @@ class TestLeftOut:
             ),
         )
         assert Job.objects.get(pk=run.job_id).error == run.error
-        person.link.rollback()
+        session.link.rollback()
         assert run_job(endpoint).status == 'completed'
         assert_nothing_left(endpoint)
 
@@ -426,14 +429,14 @@ class TestLeftOut:
 class TestLost:
     def test_a_connection_that_is_ended_ends_the_run_with_one_line(self, endpoint, pve, vmids, other):
         resize(pve, vmids, 7)
-        person = other()
-        hold(person, vm(vmids[1]))
+        session = other()
+        hold(session, vm(vmids[1]))
 
         def terminate():
-            (pid,) = person.waiting()
-            person.monitor.execute('SELECT pg_terminate_backend(%s)', [pid])
+            (pid,) = session.waiting()
+            session.monitor.execute('SELECT pg_terminate_backend(%s)', [pid])
 
-        person.when_waited_for(terminate)
+        session.when_waited_for(terminate)
         run = run_job(endpoint)
         assert (run.status, run.error) == (
             'failed',
@@ -445,6 +448,58 @@ class TestLost:
         job = Job.objects.get(pk=run.job_id)
         assert (job.status, job.error) == ('failed', run.error)
         assert {vm(vmid).vcpus for vmid in vmids}.isdisjoint({7})
-        person.link.rollback()
+        session.link.rollback()
         assert run_job(endpoint).status == 'completed'
         assert_nothing_left(endpoint)
+
+    @pytest.mark.parametrize(
+        ('code', 'status', 'words'),
+        [(DEADLOCK, 'completed', 'waiting for each other'), ('57P01', 'failed', 'was lost')],
+        ids=['deadlock', 'lost'],
+    )
+    def test_events_that_cannot_be_sent_undo_nothing(self, endpoint, pve, vmids, code, status, words):
+        """PostgreSQL fails when NetBox stores the notifications of an event rule, after the commit."""
+        group = NotificationGroup.objects.create(name='Operators')
+        group.users.add(User.objects.create(username='operator'))
+        rule = EventRule.objects.create(
+            name='Sizes', event_types=['object_updated'], action_type='notification', action_object=group
+        )
+        rule.object_types.add(ObjectType.objects.get_for_model(VirtualMachine))
+        with connection.cursor() as cursor:
+            cursor.execute(f"""
+                CREATE FUNCTION refuse() RETURNS trigger AS $$
+                BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{code}'; END $$ LANGUAGE plpgsql;
+                CREATE TRIGGER refuse BEFORE INSERT ON {table(Notification)} FOR EACH ROW EXECUTE FUNCTION refuse();
+            """)
+        resize(pve, vmids, 7)
+        run = run_job(endpoint)
+        assert run.status == status
+        messages = [it['message'] for it in run.messages if it['subject'] == 'events']
+        assert any(words in text for text in (*messages, run.error))
+        assert bool(messages) is (status == 'completed')
+        assert {vm(vmid).vcpus for vmid in vmids} == {7}
+        assert not Notification.objects.exists()
+
+    def test_a_refusal_of_the_database_ends_the_run_with_one_line(self, endpoint, pve, vmids):
+        """A constraint on the plugin's own list of guests."""
+        with connection.cursor() as cursor:
+            cursor.execute(f'ALTER TABLE {table(ProxmoxGuest)} ADD CONSTRAINT refuse CHECK (vmid < 0) NOT VALID')
+        pve.rename(vmids[0], 'renamed')
+        run = run_job(endpoint)
+        assert run.status == 'failed'
+        assert run.error.startswith('The database of NetBox reported: new row for relation')
+        assert '\n' not in run.error
+
+
+@pytest.mark.django_db
+def test_nothing_is_repeated_within_a_transaction():
+    attempts = []
+
+    def work():
+        attempts.append(1)
+        with transaction.atomic():
+            fail()
+
+    with pytest.raises(OperationalError):
+        retried(work, 'testing')
+    assert len(attempts) == 1

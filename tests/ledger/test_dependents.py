@@ -2,9 +2,9 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from core.models import Job
+from core.models import Job, ObjectType
 from dcim.models import MACAddress
-from extras.models import Bookmark, ImageAttachment, JournalEntry
+from extras.models import Bookmark, CustomField, ImageAttachment, JournalEntry, Tag
 from ipam.models import IPAddress, Service
 from users.models import User
 from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
@@ -64,6 +64,23 @@ def test_a_word_in_a_field_that_the_sync_left_empty_is_a_users(interface, field)
     assert list(dependents_of(ip, written)) == []
 
 
+def test_tags_and_custom_fields_of_a_user_are_dependents(interface):
+    ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
+    field = CustomField.objects.create(name='asset', type='text', default='none')
+    field.object_types.add(ObjectType.objects.get_for_model(IPAddress))
+    ip.custom_field_data['asset'] = 'none'
+    assert list(dependents_of(ip, bound('ip', ip))) == []
+    ip.custom_field_data['asset'] = '4711'
+    ip.tags.add(Tag.objects.create(name='web', slug='web'))
+    assert list(dependents_of(ip, bound('ip', ip))) == [
+        '"tags" of IP address "192.0.2.1/24"', '"asset" of IP address "192.0.2.1/24"',
+    ]  # fmt: skip
+
+
+def test_a_part_that_the_sync_has_adopted_is_a_dependent_of_the_whole(vm, interface):
+    assert list(dependents_of(vm, bound('interface', interface, created=False))) == ['interface "net0"']
+
+
 def test_what_a_user_put_on_a_part_depends_on_the_whole(vm, interface):
     IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
     assert list(dependents_of(vm, bound('interface', interface))) == ['IP address "192.0.2.1/24"']
@@ -91,8 +108,6 @@ def test_a_users_nat_address_depends_on_ours(interface):
 
 
 def test_traces_do_not_hang(vm):
-    from core.models import ObjectType
-
     user = User.objects.create(username='reader')
     object_type = ObjectType.objects.get_for_model(vm)
     Bookmark.objects.create(object_type=object_type, object_id=vm.pk, user=user)

@@ -10,8 +10,10 @@ import json
 from datetime import timedelta
 
 import pytest
+from dcim.models import MACAddress, Site
 from django.test import Client
 from django.utils import timezone
+from ipam.models import IPAddress
 from users.models import Token, User
 from virtualization.models import Cluster, VirtualDisk, VirtualMachine
 
@@ -75,7 +77,7 @@ def by_rest(endpoint):
 
 @after_first_sync
 @pytest.mark.parametrize('delete', [by_model, by_queryset, by_page, in_bulk, by_rest])
-def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync, delete):
+def test_what_an_endpoint_retained_is_retained_again(pve, endpoint, make_endpoint, sync, delete):
     before = bindings(endpoint)
     delete(endpoint)
     assert not ProxmoxEndpoint.objects.exists()
@@ -92,8 +94,8 @@ def test_what_an_endpoint_kept_is_kept_again(pve, endpoint, make_endpoint, sync,
 
 
 @after_first_sync
-def test_what_the_sync_has_created_is_deleted_when_it_is_gone(pve, endpoint, make_endpoint, sync):
-    """Retired before the endpoint was deleted, and gone only afterwards; the grace period goes on."""
+def test_what_the_sync_has_created_is_deleted_when_it_is_missing(pve, endpoint, make_endpoint, sync):
+    """Retired before the endpoint was deleted, and deleted only afterwards; the grace period goes on."""
     pve.delete(102)
     sync(endpoint)
     Binding.objects.filter(key='qemu/102').update(missing_since=timezone.now() - timedelta(days=40))
@@ -111,11 +113,11 @@ def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, ma
     vm = Binding.objects.get(key='qemu/103').object
     disk = Binding.objects.filter(kind='disk', unit='qemu/101').first()
     Binding.objects.filter(pk=disk.pk).update(unmanaged=True)
-    gone = Binding.objects.get(key='qemu/102').object
+    missing = Binding.objects.get(key='qemu/102').object
     endpoint.delete()
     vm.description, vm.memory = 'By hand', 1
     vm.save()
-    gone.delete()
+    missing.delete()
     VirtualDisk.objects.filter(pk=disk.object_id).update(size=7)
     Cluster.objects.update(name='renamed')
     again = make_endpoint(pve)
@@ -123,19 +125,41 @@ def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, ma
     vm.refresh_from_db()
     assert (vm.description, vm.memory == 1, vm.cluster.name) == ('By hand', False, 'renamed')
     assert VirtualDisk.objects.get(pk=disk.object_id).size == 7
-    assert Binding.objects.get(key='qemu/102').object.name == gone.name
+    assert Binding.objects.get(key='qemu/102').object.name == missing.name
     assert Cluster.objects.count() == 1
     assert not sync(again).changes.exists()
 
 
+def test_a_machine_that_was_replaced_in_between_stays_released(pve, endpoint, make_endpoint, sync):
+    """A limited run did not recognize the machine of its guest, and has created another one."""
+    sync(endpoint)
+    old = Binding.objects.get(key='qemu/101').object
+    endpoint.delete()
+    for model in (MACAddress, IPAddress):
+        model.objects.all().delete()
+    VirtualMachine.objects.filter(pk=old.pk).update(
+        name='Something', serial='', custom_field_data={}, cluster=None, site=Site.objects.create(name='A', slug='a')
+    )
+    again = make_endpoint(pve, change_limit=100)
+    sync(again, vmids=[101])
+    new = Binding.objects.get(kind='vm', key='qemu/101')
+    assert new.object_id != old.pk
+    run = sync(again)
+    assert not run.changes.exclude(outcome='applied').exists()
+    assert not FormerEndpoint.objects.exists()
+    assert Binding.objects.get(kind='vm', key='qemu/101').pk == new.pk
+    assert Binding.objects.filter(kind='vm', endpoint=again).count() == 4
+    assert VirtualMachine.objects.get(pk=old.pk).name == 'Something'
+
+
 @after_first_sync
 def test_another_cluster_with_the_same_names_and_vm_ids_takes_nothing_over(standin, endpoint, make_endpoint, sync):
-    kept = Binding.objects.count()
+    remaining = Binding.objects.count()
     endpoint.delete()
     other = standin(nodes=1, vms=3, containers=1, templates=0, seed=9, name='other')
     second = make_endpoint(other, name='Other')
     sync(second)
-    assert FormerBinding.objects.count() == kept
+    assert FormerBinding.objects.count() == remaining
     assert VirtualMachine.objects.count() == 8
 
 
@@ -206,8 +230,8 @@ def test_a_preview_before_the_first_sync_loses_nothing(pve, endpoint, make_endpo
 @after_first_sync
 def test_one_known_machine_does_not_bring_the_bindings_of_all(pve, endpoint, make_endpoint, sync, standin):
     """The server of another user may list a machine that it knows of."""
-    kept = Binding.objects.filter(endpoint=endpoint, kind='vm', key__startswith='qemu').count()
-    assert kept == 3
+    remaining = Binding.objects.filter(endpoint=endpoint, kind='vm', key__startswith='qemu').count()
+    assert remaining == 3
     endpoint.delete()
     other = standin(nodes=1, vms=1, containers=0, templates=0, seed=4, name='other')
     known = next(guest for guest in pve.cluster.guests.values() if guest.type == 'qemu')

@@ -12,7 +12,7 @@ from netbox_proxsync.sync.cluster_identity import ClusterIdentity
 
 from ..scenarios.synced import Stage, after_first_sync
 from ..scenarios.test_harm import Crash
-from ..scenarios.test_sync import SMALL, back, gone, running_vm, vmids
+from ..scenarios.test_sync import SMALL, back, delete_guest, running_vm, vmids
 from .test_guests import guest_of, states
 
 pytestmark = pytest.mark.django_db
@@ -50,11 +50,11 @@ def test_a_run_that_reads_nothing_leaves_what_was_seen_with_its_moment(pve, endp
     assert last.started > first.started
 
 
-def test_a_guest_that_is_gone_says_when_it_was_seen_and_not_that_it_runs(pve, endpoint, sync):
+def test_a_guest_that_is_missing_says_when_it_was_seen_and_not_that_it_runs(pve, endpoint, sync):
     vmid = running_vm(pve)
     sync(endpoint)
     seen = sync(endpoint, mode='preview')
-    guest = gone(pve, vmid)
+    guest = delete_guest(pve, vmid)
     for _run in range(2):
         later = sync(endpoint)
         row = guest_of(endpoint, vmid)

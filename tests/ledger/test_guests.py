@@ -20,7 +20,7 @@ from netbox_proxsync.models import Binding, ProxmoxGuest
 
 from ..cases import make_run
 from ..scenarios.synced import Stage, after_first_sync
-from ..scenarios.test_sync import SMALL, back, gone, running_vm, vm_of, vmids, written
+from ..scenarios.test_sync import SMALL, back, delete_guest, running_vm, vm_of, vmids, written
 
 pytestmark = pytest.mark.django_db
 
@@ -239,7 +239,7 @@ def test_an_ignored_guest_that_is_deleted_is_not_retired_and_stays_ignored(pve, 
     vmid = running_vm(pve)
     ignore([guest_of(endpoint, vmid)])
     before = netbox()
-    deleted = gone(pve, vmid)
+    deleted = delete_guest(pve, vmid)
     assert written(sync(endpoint)) == []
     assert netbox() == before
     assert guest_of(endpoint, vmid).state == 'ignored'
@@ -316,7 +316,7 @@ def test_stop_managing_waits_for_a_run_that_writes(pve, endpoint, mode):
 
 
 @after_first_sync
-def test_a_disk_that_is_a_users_is_left_changed_or_gone(pve, endpoint, sync):
+def test_a_disk_that_is_a_users_is_left_changed_or_missing(pve, endpoint, sync):
     vmid = running_vm(pve)
     pve.add_disk(vmid, 'scsi9', size='5G')
     sync(endpoint)

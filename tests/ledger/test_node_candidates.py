@@ -31,7 +31,7 @@ def device(name: str, site: Site, **values) -> Device:
     return Device.objects.create(**{'name': name, 'site': site, 'device_type': kind, 'role': role} | values)
 
 
-def told(run, node='pve1') -> list[tuple]:
+def reported(run, node='pve1') -> list[tuple]:
     rows = run.changes.filter(kind='device', key=f'node/{node}')
     return [(row.action, row.outcome, row.object) for row in rows]
 
@@ -40,7 +40,7 @@ def test_a_device_of_that_name_at_another_site_is_not_made_twice(endpoint, sites
     mine = device('PVE1', sites[1], serial='MINE')
     for mode, outcome in (('preview', 'planned'), ('sync', 'skipped')):
         run = sync(endpoint, mode=mode)
-        assert told(run) == [('candidate', outcome, mine)]
+        assert reported(run) == [('candidate', outcome, mine)]
     assert sorted(Device.objects.values_list('name', flat=True)) == ['PVE1', 'pve2']
     reason = run.changes.get(kind='device', key='node/pve1').reason
     assert 'at the site "west"' in reason
@@ -52,7 +52,7 @@ def test_a_device_of_that_name_at_another_site_is_not_made_twice(endpoint, sites
     mine.site = sites[0]
     mine.full_clean()
     mine.save()
-    assert told(sync(endpoint)) == [('adopt', 'applied', mine)]
+    assert reported(sync(endpoint)) == [('adopt', 'applied', mine)]
     mine.refresh_from_db()
     assert (mine.cluster.name, mine.serial) == ('lab', 'MINE')
 
@@ -60,13 +60,13 @@ def test_a_device_of_that_name_at_another_site_is_not_made_twice(endpoint, sites
 @pytest.mark.parametrize('how', ['renamed', 'in its own cluster'])
 def test_a_device_elsewhere_that_is_another_machine_holds_nothing_up(endpoint, sites, sync, how):
     other = device('pve1', sites[1])
-    assert [row[0] for row in told(sync(endpoint))] == ['candidate']
+    assert [row[0] for row in reported(sync(endpoint))] == ['candidate']
     if how == 'renamed':
         other.name = 'pve1-west'
     else:
         other.cluster = Cluster.objects.create(name='west', type=Cluster.objects.get(name='lab').type)
     other.save()
-    assert [row[0] for row in told(sync(endpoint))] == ['create']
+    assert [row[0] for row in reported(sync(endpoint))] == ['create']
     assert Device.objects.filter(site=sites[0]).count() == 2
 
 
@@ -75,7 +75,7 @@ def test_a_node_that_another_endpoint_keeps_at_another_site_is_no_candidate(
 ):
     sync(endpoint)
     other = standin(nodes=1, vms=1, containers=0, templates=0, seed=4, name='west')
-    assert [row[0] for row in told(sync(make_endpoint(other, name='West', site=sites[1])))] == ['create']
+    assert [row[0] for row in reported(sync(make_endpoint(other, name='West', site=sites[1])))] == ['create']
 
 
 def test_a_device_that_a_user_has_made_since_the_preview_is_not_made_again(endpoint, sites, sync):
@@ -84,5 +84,5 @@ def test_a_device_that_a_user_has_made_since_the_preview_is_not_made_again(endpo
     preview = sync(endpoint, mode='preview')
     device('pve1', sites[1])
     run = SyncJob.enqueue_plan(preview, None, None, immediate=True)
-    assert [row[:2] for row in told(run)] == [('create', 'outdated')]
-    assert [row[:2] for row in told(run, 'pve2')] == [('create', 'applied')]
+    assert [row[:2] for row in reported(run)] == [('create', 'outdated')]
+    assert [row[:2] for row in reported(run, 'pve2')] == [('create', 'applied')]

@@ -61,7 +61,7 @@ def outcomes(run) -> set[tuple[str, str]]:
     return set(run.changes.values_list('action', 'outcome'))
 
 
-def told(run, *words: str) -> list[str]:
+def reported(run, *words: str) -> list[str]:
     texts = [f'{each["subject"]}: {each["message"]} {each["remedy"]}' for each in run.messages]
     return [text for text in texts if all(word in text for word in words)]
 
@@ -76,7 +76,7 @@ def failures(run) -> list:
 def test_a_required_custom_field_with_a_default_keeps_no_object_out(endpoint, sync):
     custom_field('owner_team', *KINDS, *SHARED, required=True, default='IT')
     run = sync(endpoint)
-    assert (run.status, failures(run), told(run, 'owner_team')) == ('completed', [], [])
+    assert (run.status, failures(run), reported(run, 'owner_team')) == ('completed', [], [])
     for model in (*KINDS, *SHARED):
         assert {each.custom_field_data['owner_team'] for each in model.objects.all()} == {'IT'}, model
     assert not sync(endpoint).changes.exists()
@@ -87,7 +87,7 @@ def test_a_required_custom_field_without_a_default_is_reported_once(pve, endpoin
     custom_field('owner_team', model, required=True)
     run = sync(endpoint)
     assert failures(run) == []
-    assert len(told(run, '"owner_team"', 'is required and has no default')) == 1
+    assert len(reported(run, '"owner_team"', 'is required and has no default')) == 1
     assert outcomes(run) <= {('create', 'applied'), ('conflict', 'skipped')}
     assert not model.objects.exists()
     reasons = set(run.changes.filter(action='conflict').values_list('reason', flat=True))
@@ -103,14 +103,14 @@ def test_a_required_custom_field_of_a_shared_object_is_reported_once(pve, endpoi
     custom_field('owner_team', model, required=True)
     run = sync(endpoint)
     assert failures(run) == []
-    assert len(told(run, '"owner_team"', 'is required and has no default')) == 1
+    assert len(reported(run, '"owner_team"', 'is required and has no default')) == 1
     assert not model.objects.exists()
     # Without its type, NetBox takes no cluster; without its role, no device. All else is there.
     assert VirtualMachine.objects.exists() == (model is not ClusterType)
     assert Device.objects.exists() == (model not in (ClusterType, DeviceRole))
 
 
-def test_machines_that_have_the_required_value_are_updated_and_the_others_told_once(pve, endpoint, sync):
+def test_machines_that_have_the_required_value_are_updated_and_the_others_reported_once(pve, endpoint, sync):
     sync(endpoint)
     custom_field('owner_team', VirtualMachine, required=True)
     filled, empty = guests(pve)[:2]
@@ -121,7 +121,7 @@ def test_machines_that_have_the_required_value_are_updated_and_the_others_told_o
     run = sync(endpoint)
     assert failures(run) == []
     assert vm_of(endpoint, filled).name == 'renamed'
-    assert len(told(run, 'refuses every change of 1 virtual machines', 'owner_team')) == 1
+    assert len(reported(run, 'refuses every change of 1 virtual machines', 'owner_team')) == 1
     assert 'owner_team' in run.changes.get(action='conflict').reason
 
 
@@ -133,15 +133,15 @@ def test_a_machine_whose_value_matches_no_more_is_reported_once(pve, endpoint, s
     pve.create(990)
     run = sync(endpoint)
     assert failures(run) == []
-    assert len(told(run, 'asset', 'refuses every change of')) == 1
-    assert len(told(run, 'asset', 'has a default that is not valid')) == 1
+    assert len(reported(run, 'asset', 'refuses every change of')) == 1
+    assert len(reported(run, 'asset', 'has a default that is not valid')) == 1
 
 
 def test_a_unique_custom_field_with_a_default_is_reported_once(endpoint, sync):
     custom_field('asset', VirtualMachine, unique=True, default='x')
     run = sync(endpoint)
     assert failures(run) == []
-    assert len(told(run, 'asset', 'is unique and has a default')) == 1
+    assert len(reported(run, 'asset', 'is unique and has a default')) == 1
 
 
 # Tags
@@ -155,7 +155,7 @@ def test_a_tag_that_is_limited_to_devices_is_left_out_and_the_rest_written(pve, 
     run = sync(endpoint)
     assert (run.status, failures(run)) == ('completed', [])
     assert [set(vm_of(endpoint, vmid).tags.values_list('name', flat=True)) for vmid in (one, two)] == [{'prod'}, set()]
-    assert len(told(run, 'The tag "web" is limited')) == 1
+    assert len(reported(run, 'The tag "web" is limited')) == 1
     assert not sync(endpoint).changes.exists()
     limit(Tag.objects.get(name='web'))
     sync(endpoint)
@@ -168,7 +168,7 @@ def test_an_extra_tag_of_a_rule_that_is_limited_is_left_out(pve, endpoint, sync)
     rule.extra_tags.add(tag)
     limit(tag, Device)
     run = sync(endpoint)
-    assert (run.status, failures(run), len(told(run, 'The tag "synced"'))) == ('completed', [], 1)
+    assert (run.status, failures(run), len(reported(run, 'The tag "synced"'))) == ('completed', [], 1)
     assert VirtualMachine.objects.exists()
     assert not VirtualMachine.objects.filter(tags=tag).exists()
 
@@ -266,7 +266,7 @@ def test_a_changed_custom_field_of_the_plugin_is_named_once(pve, endpoint, sync,
     pve.create(990)
     run = sync(endpoint)
     assert (run.status, failures(run)) == ('completed', [])
-    assert len(told(run, f'custom field "{name}"', words)) == 1
+    assert len(reported(run, f'custom field "{name}"', words)) == 1
     assert vm_of(endpoint, guests(pve)[0]).name == 'renamed'
     assert VirtualMachine.objects.filter(status='decommissioning').count() == 1
     # A second cluster whose guests have the same VM IDs.
@@ -300,7 +300,7 @@ def test_a_limit_on_a_custom_field_of_the_plugin_keeps_nothing_but_its_value_out
     CustomField.objects.filter(name=name).update(**values)
     run = sync(endpoint)
     assert (run.status, failures(run)) == ('completed', [])
-    assert len(told(run, f'The custom field "{name}" refuses')) == 1
+    assert len(reported(run, f'The custom field "{name}" refuses')) == 1
     assert VirtualMachine.objects.count() == 4
     assert not any(vm.custom_field_data.get(name) for vm in VirtualMachine.objects.all())
     CustomField.objects.filter(name=name).update(**{key: None if key != 'validation_regex' else '' for key in values})
@@ -322,7 +322,7 @@ def test_a_custom_field_of_the_plugin_that_is_required_keeps_out_what_has_no_val
     CustomField.objects.filter(name='lxc_architecture').update(required=True)
     run = sync(endpoint)
     assert failures(run) == []
-    assert len(told(run, 'lxc_architecture', 'is required and has no default')) == 1
+    assert len(reported(run, 'lxc_architecture', 'is required and has no default')) == 1
     assert VirtualMachine.objects.count() == len(guests(pve, 'lxc'))
 
 
@@ -333,7 +333,7 @@ def test_what_validators_refuse_for_one_reason_is_reported_once(pve, endpoint, s
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualmachine': [{'tenant': {'required': True}}]}
     run = sync(endpoint)
     assert run.status == 'completed_with_errors'
-    assert len(told(run, 'NetBox refused changes of 4 virtual machines for the same reason')) == 1
+    assert len(reported(run, 'NetBox refused changes of 4 virtual machines for the same reason')) == 1
 
 
 def test_a_tag_that_a_validator_refuses_is_left_out_and_the_rest_written(pve, endpoint, sync, settings):

@@ -12,7 +12,6 @@ CHANGES = {
     'delete': lambda found: found.__delitem__('one'),
     'pop': lambda found: found.pop('one'),
     'pop a missing key': lambda found: found.pop('missing', None),
-    'popitem': lambda found: found.popitem(),
     'setdefault': lambda found: found.setdefault('new', 3),
     'setdefault of a key': lambda found: found.setdefault('one', 9),
     'update': lambda found: found.update(one=9, new=3),

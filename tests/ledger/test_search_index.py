@@ -28,7 +28,7 @@ from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 from netbox_proxsync.ledger.writer import UNITS_PER_TRANSACTION
 from netbox_proxsync.models import SyncRun
 
-from ..runs.test_cancellation import Person, make, until
+from ..runs.test_cancellation import Administrator, make, until
 from ..scenarios.synced import pin, run_job
 
 
@@ -76,8 +76,8 @@ class TestByAWorker:
 
     def test_a_sync_leaves_one_job_for_each_transaction_and_everything_is_found(self, worker, lab):
         pve, endpoint = lab(nodes=2, vms=45, containers=15, templates=0)
-        person = Person()
-        run = person.wait(person.sync(endpoint))
+        administrator = Administrator()
+        run = administrator.wait(administrator.sync(endpoint))
         assert (run.status, run.changes.count() > 300) == ('completed', True)
         assert transactions_of(run) == 2
         jobs = Job.objects.filter(name=SearchCacheJob.name)
@@ -85,7 +85,7 @@ class TestByAWorker:
         until(lambda: not jobs.exclude(status='completed').exists())
         assert_index_is_whole()
         vm = VirtualMachine.objects.last()
-        answer = person.client.get(reverse('search'), {'q': vm.name})
+        answer = administrator.client.get(reverse('search'), {'q': vm.name})
         assert vm.get_absolute_url() in answer.content.decode()
 
         # A later run that changes, makes and deletes.
@@ -94,7 +94,7 @@ class TestByAWorker:
         pve.rename(first, 'renamed')
         pve.delete(second)
         pve.remove_nic(third, 'net0')
-        run = person.wait(person.sync(endpoint))
+        run = administrator.wait(administrator.sync(endpoint))
         assert {'update', 'delete'} <= set(run.changes.values_list('action', flat=True))
         assert jobs.count() == before + 1
         until(lambda: not jobs.exclude(status='completed').exists())
@@ -103,7 +103,7 @@ class TestByAWorker:
 
         # A run that changes nothing leaves no job.
         before = jobs.count()
-        run = person.wait(person.sync(endpoint))
+        run = administrator.wait(administrator.sync(endpoint))
         assert run.changes.count() == 0
         assert jobs.count() == before
 
@@ -113,10 +113,10 @@ class TestByAWorker:
         rule = EventRule.objects.create(name='Names', event_types=['object_created'], action_object=hook)
         rule.object_types.add(ObjectType.objects.get_for_model(VirtualMachine))
         _pve, endpoint = lab(nodes=1, vms=20, containers=0, templates=0)
-        person = Person()
+        administrator = Administrator()
         # Those of the event rule.
         before = list(Job.objects.values_list('pk', flat=True))
-        person.wait(person.sync(endpoint))
+        administrator.wait(administrator.sync(endpoint))
         jobs = Counter(Job.objects.filter(interval=None).exclude(pk__in=before).values_list('name', flat=True))
         # NetBox merges these itself, unless a worker takes one while the next is being planned.
         assert jobs.pop(RenderConfigContextJob.name) < 10

@@ -128,11 +128,11 @@ def test_a_tag_that_a_user_gave_another_ones_name_stands_for_both(pve, endpoint,
     pve.set_tags(two, 'www')
     sync(endpoint)
     Tag.objects.get(name='web').delete()
-    kept = Tag.objects.get(name='www')
-    rename(kept, 'web')
+    remaining = Tag.objects.get(name='www')
+    rename(remaining, 'web')
     sync(endpoint)
     assert Tag.objects.filter(name__in=('web', 'www')).count() == 1
-    assert [set(vm_of(endpoint, vmid).tags.all()) for vmid in (one, two)] == [{kept}, {kept}]
+    assert [set(vm_of(endpoint, vmid).tags.all()) for vmid in (one, two)] == [{remaining}, {remaining}]
     assert written(sync(endpoint)) == []
 
 

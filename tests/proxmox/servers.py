@@ -115,7 +115,7 @@ def response(body: bytes, status: str = '200 OK', headers: str = '') -> bytes:
 
 
 def answering(body: bytes = VERSION, status: str = '200 OK', headers: str = '') -> Callable:
-    """The same answer to every request, on connections that are kept."""
+    """The same answer to every request, on connections that stay open."""
 
     def handle(server: Server, connection: socket.socket) -> None:
         while server.request(connection):

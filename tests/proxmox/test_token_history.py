@@ -44,9 +44,9 @@ class TestWhileReading:
     def test_a_right_that_is_revoked_before_the_list_is_noticed(self, pve, path):
         self.before_the_list(pve, lambda: pve.revoke('VM.Audit', path))
         inventory = read(pve)
-        told = pve.calls('/access/permissions')[0]
+        reported = pve.calls('/access/permissions')[0]
         (listed,) = pve.calls('/cluster/resources')
-        assert told.ended < listed.ended  # the first answer still had the right
+        assert reported.ended < listed.ended  # the first answer still had the right
         assert 102 not in {guest.vmid for guest in inventory.guests}
         assert is_unknown(inventory.guests_incomplete, 'VM.Audit')
         assert 'pveum acl' in messages(inventory)
@@ -62,7 +62,7 @@ class TestWhileReading:
         assert is_unknown(read(pve).guests_incomplete, '/vms/102')
         assert read(pve).guests_incomplete is None
 
-    def test_a_guest_that_moves_out_of_sight_is_not_gone(self, pve):
+    def test_a_guest_that_moves_out_of_sight_is_not_missing(self, pve):
         """Its configuration is not where it was, and the second list does not show it: both are no proof."""
 
         def move():
@@ -95,7 +95,7 @@ class TestBetweenReads:
         assert read_again(pve, self.remembered(pve)).warnings == ()
 
     @pytest.mark.parametrize(
-        ('privilege', 'path', 'told'),
+        ('privilege', 'path', 'reported'),
         [
             ('VM.Audit', '/', 'VM.Audit on /vms'),
             ('VM.Audit', '/vms/102', 'VM.Audit on /vms/102'),
@@ -105,17 +105,17 @@ class TestBetweenReads:
             ('VM.GuestAgent.*', '/', 'VM.GuestAgent.Audit on /vms'),
         ],
     )
-    def test_a_lost_privilege_is_reported_with_its_day_and_the_command(self, pve, privilege, path, told):
+    def test_a_lost_privilege_is_reported_with_its_day_and_the_command(self, pve, privilege, path, reported):
         history = self.remembered(pve)
         pve.revoke(privilege, path)
         inventory = read_again(pve, history)
-        words = f'no longer has {told} (it had it on {DAY})'
+        words = f'no longer has {reported} (it had it on {DAY})'
         notices = [notice for notice in inventory.warnings if words in notice.message]
         assert len(notices) == 1
         assert 'pveum acl' in notices[0].remedy
         # Told until it is granted again, with the day on which it was there.
         later = history.updated_with(inventory.token_view, NEXT_DAY)
-        assert f'{told} (it had it on {DAY})' in messages(read_again(pve, later))
+        assert f'{reported} (it had it on {DAY})' in messages(read_again(pve, later))
         pve.grant(privilege.replace('*', 'Audit'), path)
         assert 'no longer' not in messages(read_again(pve, later))
 

@@ -44,7 +44,7 @@ def numbers_given(model: type[Model]) -> int:
         return cursor.fetchone()[0]
 
 
-class Person:
+class Administrator:
     """A user with a browser."""
 
     def __init__(self):
@@ -85,7 +85,7 @@ def lab(worker, standin) -> Iterator[Callable]:
     return build
 
 
-def assert_cancelled(run: SyncRun) -> None:
+def assert_canceled(run: SyncRun) -> None:
     assert (run.status, run.error) == ('cancelled', 'Cancelled by alice.')
     assert run.completed
     endpoint = ProxmoxEndpoint.objects.get()
@@ -97,19 +97,19 @@ def assert_cancelled(run: SyncRun) -> None:
 class TestRunning:
     def test_while_it_waits_for_proxmox_and_the_next_run_works(self, lab):
         pve, endpoint = lab(nodes=1, vms=12, containers=0, templates=0)
-        person = Person()
+        administrator = Administrator()
         for glob in ('/version', '/cluster/resources', '/nodes/*/config'):
             pve.clear_log()
             pve.hang(glob)
-            run = person.sync(endpoint)
+            run = administrator.sync(endpoint)
             pve.wait_for(glob, timeout=PATIENCE)
-            assert person.cancel(run) < SECONDS_TO_STOP
+            assert administrator.cancel(run) < SECONDS_TO_STOP
             pve.heal()
             run.refresh_from_db()
-            assert_cancelled(run)
+            assert_canceled(run)
             assert not run.changes.exists()
         assert not VirtualMachine.objects.exists()
-        assert person.wait(person.sync(endpoint)).status == 'completed'
+        assert administrator.wait(administrator.sync(endpoint)).status == 'completed'
         assert VirtualMachine.objects.count() == 12
         assert ProxmoxEndpoint.objects.get().status == 'completed'
 
@@ -117,24 +117,24 @@ class TestRunning:
         """The host takes the connection and does not speak."""
         with serving(silent) as server:
             endpoint = make(server.host, timeout=600)
-            person = Person()
-            run = person.sync(endpoint)
+            administrator = Administrator()
+            run = administrator.sync(endpoint)
             until(lambda: server.connections)
-            seconds = person.cancel(run)
+            seconds = administrator.cancel(run)
         assert seconds < SECONDS_TO_STOP
         run.refresh_from_db()
-        assert_cancelled(run)
+        assert_canceled(run)
 
     def test_while_it_writes(self, lab):
         # More than are created in one transaction.
         _pve, endpoint = lab(nodes=2, vms=250, running=0, containers=0, templates=0)
-        person = Person()
-        run = person.sync(endpoint)
+        administrator = Administrator()
+        run = administrator.sync(endpoint)
         until(lambda: numbers_given(VirtualMachine) >= 3)
-        seconds = person.cancel(run)
+        seconds = administrator.cancel(run)
         assert seconds < SECONDS_TO_STOP
         run.refresh_from_db()
-        assert_cancelled(run)
+        assert_canceled(run)
         planned = sum(number for actions in run.counts.values() for number in actions.values())
         outcomes = {outcome: set() for outcome in ('applied', 'cancelled')}
         for change in run.changes.all():
@@ -155,7 +155,7 @@ class TestRunning:
                 assert (guest.state, guest.reason) == ('new', 'The run was cancelled before this change.')
         # NetBox's jobs for its search index, behind which the next run would wait.
         django_rq.get_queue('default').empty()
-        again = person.wait(person.sync(endpoint))
+        again = administrator.wait(administrator.sync(endpoint))
         assert again.status == 'completed'
         assert VirtualMachine.objects.count() == 250
         assert set(again.changes.filter(kind='vm', action='create').values_list('unit', flat=True)) == {
@@ -205,16 +205,16 @@ class TestQueued:
         return make_endpoint(standin(nodes=1, vms=1, containers=0))
 
     @pytest.fixture
-    def person(self):
-        return Person()
+    def administrator(self):
+        return Administrator()
 
-    def test_it_never_starts_and_its_job_goes(self, endpoint, person, django_capture_on_commit_callbacks):
+    def test_it_never_starts_and_its_job_goes(self, endpoint, administrator, django_capture_on_commit_callbacks):
         with django_capture_on_commit_callbacks(execute=True):
             run = SyncJob.enqueue_run(endpoint, None)
         queue = django_rq.get_queue('default')
         task = str(run.job.job_id)
         assert task in queue.job_ids
-        person.cancel(run)
+        administrator.cancel(run)
         assert task not in queue.job_ids
         assert not Job.objects.exists()
         run.refresh_from_db()
@@ -222,16 +222,16 @@ class TestQueued:
         assert (run.status, run.started, run.error) == ('cancelled', None, 'Cancelled by alice.')
         assert (endpoint.status, endpoint.last_run) == ('cancelled', run)
 
-    def test_a_worker_that_has_just_taken_it_finds_it_cancelled(self, endpoint, person):
+    def test_a_worker_that_has_just_taken_it_finds_it_canceled(self, endpoint, administrator):
         run = make_run(endpoint, status='queued', started=None, completed=None)
-        person.cancel(run)
+        administrator.cancel(run)
         SyncJob.enqueue(instance=endpoint, immediate=True, run_id=run.pk)
         run.refresh_from_db()
         assert (run.status, run.started) == ('cancelled', None)
         assert not VirtualMachine.objects.exists()
 
-    def test_the_next_run_works(self, endpoint, person, sync):
-        person.cancel(make_run(endpoint, status='queued', started=None, completed=None))
+    def test_the_next_run_works(self, endpoint, administrator, sync):
+        administrator.cancel(make_run(endpoint, status='queued', started=None, completed=None))
         assert sync(endpoint).status == 'completed'
         endpoint.refresh_from_db()
         assert endpoint.status == 'completed'

@@ -48,8 +48,8 @@ def test_the_deletion_of_many_retired_guests_waits_for_a_users_word(pve, endpoin
     let_through(sync(endpoint))
     endpoint.missing_guests, endpoint.grace_days = 'delete', 30
     endpoint.save()
-    gone = endpoint.bindings.filter(missing_since__isnull=False)
-    gone.update(missing_since=timezone.now() - timedelta(days=31))
+    missing = endpoint.bindings.filter(missing_since__isnull=False)
+    missing.update(missing_since=timezone.now() - timedelta(days=31))
     run = sync(endpoint)
     assert (run.status, run.error.partition('.')[0]) == ('refused', 'This run would delete 5 of 12 virtual machines')
     assert VirtualMachine.objects.count() == 12

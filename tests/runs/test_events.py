@@ -151,8 +151,8 @@ class TestRunEvents:
         condition = {'attr': 'run.conflicts', 'op': 'gt', 'value': 0}
         rule(never, ['proxsync_completed'], ProxmoxEndpoint, action_type='notification', conditions=condition)
         deliver(lambda: sync(endpoint))
-        told = Notification.objects.get()
-        assert (told.user, told.object, str(told.event)) == (user, endpoint, 'Proxmox sync completed')
+        reported = Notification.objects.get()
+        assert (reported.user, reported.object, str(reported.event)) == (user, endpoint, 'Proxmox sync completed')
 
     def test_event_rules_that_fail_change_nothing(self, endpoint, sync, webhook, deliver, monkeypatch):
         rule(webhook, ALL, ProxmoxEndpoint)

@@ -95,15 +95,15 @@ def test_a_limited_run_before_a_full_one_ends_where_the_full_one_alone_does(pve,
 
 
 @after_first_sync
-def test_a_guest_that_is_gone_is_retired_and_no_other(pve, endpoint, sync, one):
+def test_a_guest_that_is_missing_is_retired_and_no_other(pve, endpoint, sync, one):
     pve.delete(one)
-    gone_too = min(guest.vmid for guest in pve.cluster.guests.values())
-    pve.delete(gone_too)
+    also_missing = min(guest.vmid for guest in pve.cluster.guests.values())
+    pve.delete(also_missing)
     run = sync(endpoint, vmids=[one])
     assert written(run) == [('vm', 'retire')]
     assert vm_of(endpoint, one).status == 'decommissioning'
-    assert vm_of(endpoint, gone_too).status != 'decommissioning'
-    assert (guest_of(endpoint, one).state, guest_of(endpoint, gone_too).state) == ('missing', 'in-sync')
+    assert vm_of(endpoint, also_missing).status != 'decommissioning'
+    assert (guest_of(endpoint, one).state, guest_of(endpoint, also_missing).state) == ('missing', 'in-sync')
     assert [message['message'] for message in run.messages if message['subject'] == str(one)] == [
         f'Proxmox has no guest {one} (any more).'
     ]
@@ -199,5 +199,5 @@ def test_an_ignored_guest_is_left_unchanged_and_the_run_says_so(pve, endpoint, s
     pve.rename(one, 'renamed')
     run = sync(endpoint, vmids=[one])
     assert (run.status, written(run)) == ('completed', [])
-    (told,) = (message for message in run.messages if message['subject'] == f'qemu/{one}')
-    assert 'Excluded from synchronization by a user' in told['message']
+    (reported,) = (message for message in run.messages if message['subject'] == f'qemu/{one}')
+    assert 'Excluded from synchronization by a user' in reported['message']

@@ -34,7 +34,7 @@ def user_with(name: str, *models: type) -> User:
     return user
 
 
-def told(user) -> list[tuple]:
+def reported(user) -> list[tuple]:
     return [(entry.object, entry.event_type) for entry in Notification.objects.filter(user=user)]
 
 
@@ -42,7 +42,7 @@ def told(user) -> list[tuple]:
 def test_the_user_who_started_a_run_is_notified_once_of_its_end(endpoint, sync, mode):
     user = user_with('starter', SyncRun)
     run = sync(endpoint, mode=mode, user=user)
-    assert told(user) == [(run, 'job_completed')]
+    assert reported(user) == [(run, 'job_completed')]
     assert Notification.objects.get().object_repr == str(run)
     client = Client()
     client.force_login(user)
@@ -54,7 +54,7 @@ def test_of_a_failure_as_well(pve, endpoint, sync):
     user = user_with('starter', SyncRun)
     pve.fail('/cluster/resources', 500)
     run = sync(endpoint, user=user)
-    assert (run.status, told(user)) == ('failed', [(run, 'job_errored')])
+    assert (run.status, reported(user)) == ('failed', [(run, 'job_errored')])
 
 
 def test_without_permission_to_view_runs_the_notification_links_to_the_endpoint(endpoint, sync):
@@ -66,7 +66,7 @@ def test_without_permission_to_view_runs_the_notification_links_to_the_endpoint(
     assert (entry.object, entry.read, entry.created > run.created) == (endpoint, None, True)
     stranger = User.objects.create_user(username='stranger')
     sync(endpoint, user=stranger)
-    assert told(stranger) == []
+    assert reported(stranger) == []
 
 
 def test_subscribers_are_notified_of_failures_of_scheduled_runs(pve, endpoint, sync):
@@ -75,7 +75,7 @@ def test_subscribers_are_notified_of_failures_of_scheduled_runs(pve, endpoint, s
         Subscription.objects.create(user=user, object=endpoint)
     sync(endpoint)
     # NetBox's own, of the first sync, which gave the endpoint its cluster.
-    assert told(subscriber) == [(endpoint, 'object_updated')]
+    assert reported(subscriber) == [(endpoint, 'object_updated')]
     Notification.objects.all().delete()
     for vmid in [guest.vmid for guest in pve.cluster.guests.values()]:
         pve.delete(vmid)
@@ -83,16 +83,16 @@ def test_subscribers_are_notified_of_failures_of_scheduled_runs(pve, endpoint, s
     pve.fail('/cluster/resources', 500)
     failed = sync(endpoint)
     assert (refused.status, failed.status) == ('refused', 'failed')
-    assert set(told(subscriber)) == {(refused, 'job_failed'), (failed, 'job_errored')}
-    assert told(outsider) == []
+    assert set(reported(subscriber)) == {(refused, 'job_failed'), (failed, 'job_errored')}
+    assert reported(outsider) == []
     starter = user_with('starter', SyncRun)
     other = sync(endpoint, user=starter)
-    assert told(starter) == [(other, 'job_errored')]
-    assert len(told(subscriber)) == 2
+    assert reported(starter) == [(other, 'job_errored')]
+    assert len(reported(subscriber)) == 2
 
 
-def test_a_run_that_was_cancelled_in_the_queue(endpoint):
+def test_a_run_that_was_canceled_in_the_queue(endpoint):
     user = user_with('starter', SyncRun)
     run = SyncJob.enqueue_run(endpoint, user)
     cancel(run, user)
-    assert told(user) == [(run, 'job_failed')]
+    assert reported(user) == [(run, 'job_failed')]

@@ -1,4 +1,4 @@
-"""How far a run is, told from its row."""
+"""The progress of a run, as its row has it."""
 
 from datetime import timedelta
 

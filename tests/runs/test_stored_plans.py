@@ -71,7 +71,7 @@ def user_with(*actions: str, name: str = 'operator') -> User:
     return user
 
 
-def test_half_the_guests_gone_is_let_through_once(refused, endpoint, sync, apply):
+def test_half_the_guests_missing_is_let_through_once(refused, endpoint, sync, apply):
     assert not retired().exists()
     run = apply(refused)
     assert (run.mode, run.status, run.applies) == ('apply', 'completed', refused)
@@ -103,7 +103,7 @@ def test_what_changed_in_netbox_since_is_left(refused, apply):
     released.refresh_from_db()
     assert edited.status == 'failed'
     assert released.status != 'decommissioning'
-    # What this endpoint was told to keep no more, it does not take up again.
+    # What this endpoint no longer manages, it does not manage again.
     assert not refused.endpoint.bindings.filter(object_id=released.pk, kind='vm').exists()
 
 
@@ -181,18 +181,18 @@ def test_a_part_that_is_not_in_the_plan_is_reported(endpoint, sync, apply):
 
 def test_what_a_plan_remembers_of_unchanged_objects_is_stored_too(pve, endpoint, sync, apply):
     sync(endpoint)
-    gone = endpoint.bindings.filter(kind='disk').first()
-    binding = endpoint.bindings.filter(kind='vm').exclude(unit=gone.unit).first()
+    missing = endpoint.bindings.filter(kind='disk').first()
+    binding = endpoint.bindings.filter(kind='vm').exclude(unit=missing.unit).first()
     before = binding.values
     type(binding).objects.filter(pk=binding.pk).update(values={**before, 'memory': 1})
-    pve.remove_disk(int(gone.unit.partition('/')[2]), gone.key.rpartition('/')[2])
-    gone.object.delete()
+    pve.remove_disk(int(missing.unit.partition('/')[2]), missing.key.rpartition('/')[2])
+    missing.object.delete()
     preview = sync(endpoint, mode='preview')
     assert PlannedBinding.objects.filter(run=preview).count() == 2
     apply(preview)
     binding.refresh_from_db()
     assert binding.values == before
-    assert not endpoint.bindings.filter(pk=gone.pk).exists()
+    assert not endpoint.bindings.filter(pk=missing.pk).exists()
     assert not sync(endpoint).changes.exists()
     preview.delete()
     assert not PlannedBinding.objects.exists()
@@ -262,7 +262,7 @@ def test_to_select_nothing_applies_nothing(endpoint, sync):
     assert not SyncRun.objects.filter(applies=preview).exists()
 
 
-def test_the_name_of_a_guest_that_may_not_be_seen_is_not_told_and_a_script_in_it_is_text(endpoint, sync):
+def test_the_name_of_a_guest_that_may_not_be_seen_is_not_reported_and_a_script_in_it_is_text(endpoint, sync):
     preview = sync(endpoint, mode='preview')
     endpoint.guests.update(name='<script>alert(1)</script>')
     url = reverse('plugins:netbox_proxsync:syncrun_apply', args=[preview.pk])

@@ -14,7 +14,7 @@ from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncR
 from netbox_proxsync.runs.lifecycle import is_dead
 
 from ..conftest import Workers
-from .test_cancellation import PATIENCE, Person, make, numbers_given, until
+from .test_cancellation import PATIENCE, Administrator, make, numbers_given, until
 
 
 @pytest.fixture
@@ -48,16 +48,16 @@ def assert_whole(pve):
 
 def test_a_worker_killed_while_it_reads_does_not_block_the_next_run(worker, lab):
     pve, endpoint = lab(nodes=1, vms=3, containers=0, templates=0)
-    person = Person()
+    administrator = Administrator()
     pve.hang('/nodes/*/config')
-    run = person.sync(endpoint)
+    run = administrator.sync(endpoint)
     pve.wait_for('/nodes/*/config', timeout=PATIENCE)
     kill(worker, run)
     pve.heal()
     worker.start()
-    again = person.sync(endpoint)
+    again = administrator.sync(endpoint)
     assert again != run
-    assert person.wait(again).status == 'completed'
+    assert administrator.wait(again).status == 'completed'
     run.refresh_from_db()
     assert (run.status, 'has died' in run.error) == ('failed', True)
     # NetBox's own list of jobs says so, too.
@@ -68,8 +68,8 @@ def test_a_worker_killed_while_it_reads_does_not_block_the_next_run(worker, lab)
 
 def test_a_worker_killed_while_it_writes_leaves_whole_machines_and_the_next_run_does_the_rest(worker, lab):
     pve, endpoint = lab(nodes=2, vms=400, running=0, containers=0, templates=0)
-    person = Person()
-    run = person.sync(endpoint)
+    administrator = Administrator()
+    run = administrator.sync(endpoint)
     # Two hundred units, the cluster among them, share a transaction: the second one is under way.
     until(lambda: VirtualMachine.objects.count() >= 199 and numbers_given(VirtualMachine) > 199)
     kill(worker, run)
@@ -80,7 +80,7 @@ def test_a_worker_killed_while_it_writes_leaves_whole_machines_and_the_next_run_
     assert ProxmoxGuest.objects.filter(state='new', virtual_machine=None).count() == 201
     forget_other_jobs()
     worker.start()
-    again = person.wait(person.sync(endpoint))
+    again = administrator.wait(administrator.sync(endpoint))
     assert again.status == 'completed'
     run.refresh_from_db()
     assert run.status == 'failed'
@@ -88,19 +88,19 @@ def test_a_worker_killed_while_it_writes_leaves_whole_machines_and_the_next_run_
     assert Binding.objects.filter(kind='vm').count() == 400
     assert_whole(pve)
     forget_other_jobs()
-    last = person.wait(person.sync(endpoint))
+    last = administrator.wait(administrator.sync(endpoint))
     assert (last.status, last.changes.count()) == ('completed', 0)
 
 
 def test_two_workers_never_work_on_one_endpoint(worker, lab):
     pve, endpoint = lab(nodes=1, vms=3, containers=0, templates=0)
     worker.start()
-    person = Person()
+    administrator = Administrator()
     pve.hang('/nodes/*/config')
-    run = person.sync(endpoint)
+    run = administrator.sync(endpoint)
     pve.wait_for('/nodes/*/config', timeout=PATIENCE)
     # Pressed again, it shows the run that is going on.
-    assert person.sync(endpoint) == run
+    assert administrator.sync(endpoint) == run
     assert SyncRun.objects.count() == 1
     # And a job that has come into the queue all the same does nothing.
     second = SyncRun.objects.create(endpoint=endpoint, mode='sync')
@@ -110,7 +110,7 @@ def test_two_workers_never_work_on_one_endpoint(worker, lab):
     assert (second.status, second.error) == ('failed', 'Another run of this endpoint is going on.')
     assert not VirtualMachine.objects.exists()
     pve.heal()
-    assert person.wait(run).status == 'completed'
+    assert administrator.wait(run).status == 'completed'
     assert VirtualMachine.objects.count() == 3
 
 
@@ -152,7 +152,7 @@ def test_the_schedule_runs_several_endpoints_on_several_workers_one_of_which_is_
 def test_deleting_an_endpoint_stops_its_run_and_leaves_no_job(worker, lab):
     pve, endpoint = lab(nodes=1, vms=3, containers=0, templates=0)
     pve.hang('/nodes/*/config')
-    run = Person().sync(endpoint)
+    run = Administrator().sync(endpoint)
     pve.wait_for('/nodes/*/config', timeout=PATIENCE)
     task = str(run.job.job_id)
     endpoint.delete()

@@ -5,7 +5,7 @@ Rounds of syncs against the real NetBox, with a user's edits between them, watch
 who wrote each value last. So what a sync may do is judged without the plugin's own bookkeeping.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -95,25 +95,28 @@ class Round:
 
     @property
     def left(self) -> list[tuple]:
-        """What was not done, as it would be told again by the next run."""
+        """What was not done, as it would be reported again by the next run."""
         return sorted(
-            (result.change.kind, result.change.key, told_next(result), result.outcome, result.change.reason,
+            (result.change.kind, result.change.key, reported_next(result), result.outcome, result.change.reason,
              result.message)
             for result in self.results
             if result.outcome != 'applied'
         )  # fmt: skip
 
     def __str__(self) -> str:
-        return '\n'.join(told(result.change, result.outcome, result.message) for result in self.results) or '(nothing)'
+        return (
+            '\n'.join(described(result.change, result.outcome, result.message) for result in self.results)
+            or '(nothing)'
+        )
 
 
-def told_next(result: Result) -> str:
+def reported_next(result: Result) -> str:
     """As what the next run tells it: an object that could be made but for a field is there then."""
     is_there = result.outcome == 'failed' and result.pointer
     return 'update' if is_there else str(result.change.action)
 
 
-def told(change: Change, outcome: str = '', message: str = '') -> str:
+def described(change: Change, outcome: str = '', message: str = '') -> str:
     fields = ', '.join(
         f'{field.name}: {show(field.now)[:40]!r} -> {show(field.want)[:40]!r}{" (kept)" if field.kept else ""}'
         for field in change.fields
@@ -129,7 +132,7 @@ class Lab:
         # What is missing for a moment has tests of its own: a second run would have something to do.
         self.endpoint = make_endpoint('Lab', **({'change_limit': 100, 'missing_address_reads': 1} | values))
         self.photo = photograph()
-        self.makers: dict[Object, str] = dict.fromkeys(self.photo, 'person')
+        self.makers: dict[Object, str] = dict.fromkeys(self.photo, 'user')
         self.authors: dict[tuple, str] = {}
         self.places: dict[str, models.Model] = {}
 
@@ -142,11 +145,30 @@ class Lab:
         return compare(desired, load(self.endpoint, desired, settings), settings, self.now)
 
     def run(self, inv: Inventory) -> Round:
-        plan = self.plan(inv)
+        return self.apply(self.plan(inv))
+
+    def apply(
+        self,
+        plan: Plan,
+        before_commit: Callable[[], None] = lambda: None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Round:
+        """
+        Apply a plan.
+
+        Args:
+            before_commit: Called at the end of each transaction, which fails if that fails.
+            stopped: Whether the run was canceled.
+        """
         assert not plan.refusal, plan.refusal
         results: list[Result] = []
+
+        def record(found: list[Result]):
+            before_commit()
+            results.extend(found)
+
         objects = ObjectWriter(self.endpoint, 'test', self.now)
-        Writer(objects, service_user(), uuid4(), results.extend).apply(plan)
+        Writer(objects, service_user(), uuid4(), record, stopped).apply(plan)
         return Round(plan, tuple(results))
 
     @contextmanager
@@ -161,7 +183,7 @@ class Lab:
         finally:
             self.endpoint = mine
 
-    def kept_by_others(self) -> set[Object]:
+    def managed_by_others(self) -> set[Object]:
         """The objects that are bound to other endpoints."""
         rows = Binding.objects.exclude(endpoint=self.endpoint).select_related('object_type')
         return {(f'{row.object_type.app_label}.{row.object_type.model}', row.object_id) for row in rows}
@@ -171,58 +193,58 @@ class Lab:
     def sync(self, inv: Inventory) -> Round:
         """Sync, and hold the outcome against every promise that can be judged from outside."""
         self.now += timedelta(days=1)
-        before, foreign = self.photo, self.kept_by_others()
+        before, foreign = self.photo, self.managed_by_others()
         done = self.run(inv)
         after = photograph()
-        told_of = f'\n{done}'
+        described_run = f'\n{done}'
         for key in foreign:
-            assert before.get(key) == after.get(key), f'{key} of another endpoint was changed{told_of}'
-        self.check_losses(before, after, done, told_of)
-        self.check_settled(inv, done, told_of)
-        self.check_valid(told_of)
+            assert before.get(key) == after.get(key), f'{key} of another endpoint was changed{described_run}'
+        self.check_losses(before, after, done, described_run)
+        self.check_settled(inv, done, described_run)
+        self.check_valid(described_run)
         self.witness(before, after, 'sync')
         self.settle_authors(after)
         return done
 
-    def check_losses(self, before: Photo, after: Photo, done: Round, told_of: str):
+    def check_losses(self, before: Photo, after: Photo, done: Round, described_run: str):
         drift = {(result.change.pointer.model, result.change.pointer.pk, field.name)
                  for result in done.results if result.change.pointer for field in result.change.writes}  # fmt: skip
         for key, values in before.items():
             if key not in after:
-                assert self.makers[key] == 'sync', f'{key} of a person was deleted: {values}{told_of}'
+                assert self.makers[key] == 'sync', f'{key} of a user was deleted: {values}{described_run}'
                 continue
             for name in values.keys() | after[key].keys():
                 was, is_now = values.get(name), after[key].get(name)
-                if was == is_now or self.authors.get((*key, name)) != 'person':
+                if was == is_now or self.authors.get((*key, name)) != 'user':
                     continue
                 field = (key[0], field_of(name))
-                assert field in FACTS, f'{name} of {key}, by a person, became {is_now!r}; it was {was!r}{told_of}'
-                assert (*key, field[1]) in drift, f'{name} of {key} was set back silently{told_of}'
+                assert field in FACTS, f'{name} of {key}, by a user, became {is_now!r}; it was {was!r}{described_run}'
+                assert (*key, field[1]) in drift, f'{name} of {key} was set back silently{described_run}'
 
-    def check_settled(self, inv: Inventory, done: Round, told_of: str):
+    def check_settled(self, inv: Inventory, done: Round, described_run: str):
         """A second run has nothing to do, and says of what it cannot do what the first one said."""
         with CaptureQueriesContext(connection) as queries, transaction.atomic():
             again = self.run(inv)
             transaction.set_rollback(True)
         # What could not be done is reported again; a machine that was made tells only now what it lacks.
-        assert set(done.left) <= set(again.left), f'not the same twice:{told_of}\nthen\n{again}'
+        assert set(done.left) <= set(again.left), f'not the same twice:{described_run}\nthen\n{again}'
         more = {left[3] for left in again.left if left not in done.left}
-        assert more <= {'skipped'}, f'not the same twice:{told_of}\nthen\n{again}'
-        applied = [told(result.change) for result in again.results if result.outcome == 'applied']
-        assert not applied, f'a second run has something to do:{told_of}\nthen\n{again}'
-        assert (again.plan.refreshed, again.plan.forgotten) == ({}, ()), f'{again.plan.refreshed}{told_of}'
-        assert all(left[3] != 'outdated' for left in again.left), f'outdated for ever:{told_of}'
+        assert more <= {'skipped'}, f'not the same twice:{described_run}\nthen\n{again}'
+        applied = [described(result.change) for result in again.results if result.outcome == 'applied']
+        assert not applied, f'a second run has something to do:{described_run}\nthen\n{again}'
+        assert (again.plan.refreshed, again.plan.forgotten) == ({}, ()), f'{again.plan.refreshed}{described_run}'
+        assert all(left[3] != 'outdated' for left in again.left), f'outdated for ever:{described_run}'
         if all(change.action.is_open for change in again.plan.changes):
             written = [entry['sql'] for entry in queries if is_write(entry['sql'])]
-            assert not written, f'a run without changes wrote {written[:3]}{told_of}'
+            assert not written, f'a run without changes wrote {written[:3]}{described_run}'
 
-    def check_valid(self, told_of: str):
+    def check_valid(self, described_run: str):
         for binding in Binding.objects.filter(endpoint=self.endpoint):
             if (instance := binding.object) is not None:
                 try:
                     instance.full_clean()
                 except ValidationError as error:
-                    raise AssertionError(f'{binding} is not valid: {error.message_dict}{told_of}') from error
+                    raise AssertionError(f'{binding} is not valid: {error.message_dict}{described_run}') from error
 
     def check_blind(self, inv: Inventory, blind: Inventory):
         """What cannot be read any more changes nothing: not what it is about, and nothing else."""
@@ -305,7 +327,7 @@ class Lab:
 
     def noted(self) -> bool:
         before, after = self.photo, photograph()
-        self.witness(before, after, 'person')
+        self.witness(before, after, 'user')
         return True
 
     def all(self) -> Iterator[models.Model]:

@@ -278,7 +278,7 @@ def test_a_guest_that_moved_to_another_endpoint_takes_its_address_along(
     two = make_endpoint(with_guest, name='Two', change_limit=100)
     make_vm(with_guest, 928, '10.0.0.28/24')
     run = sync(two)
-    # The first endpoint does not know yet that it is gone.
+    # The first endpoint does not know yet that it is missing.
     assert list(conflicts(run)) == ['qemu/928/10.0.0.28']
     sync(endpoint)
     run = sync(two)
@@ -589,7 +589,7 @@ def test_an_address_that_another_guest_is_seen_with_moves_at_once_with_its_recor
     assert written(sync(endpoint)) == []
 
 
-def test_a_new_address_beside_a_missing_one_becomes_primary_when_the_old_one_is_gone(pve, endpoint, sync):
+def test_a_new_address_beside_a_missing_one_becomes_primary_when_the_old_one_is_missing(pve, endpoint, sync):
     make_vm(pve, 201, '10.0.0.21/24')
     sync(endpoint)
     reports(pve, 201, '10.0.0.31/24')

@@ -127,15 +127,15 @@ def test_the_page_says_how_many_guests_are_affected(endpoint, sync, web, app, ad
     same = make_rule('Same', role=web, weight=200)
     disabled = make_rule('Off', role=app, weight=10, enabled=False)
 
-    def told(rule: MappingRule, **headers: str) -> str:
+    def reported(rule: MappingRule, **headers: str) -> str:
         address = reverse('plugins:netbox_proxsync:mappingrule_delete', args=[rule.pk])
         return admin_client.get(address, headers=headers).content.decode()
 
-    assert '1 guest is affected' in told(one)
-    assert '1 guest is affected' in told(one, **{'HX-Request': 'true'})
+    assert '1 guest is affected' in reported(one)
+    assert '1 guest is affected' in reported(one, **{'HX-Request': 'true'})
     # "Same" says the same.
-    assert 'No guest is affected' in told(everyone)
-    assert 'No guest is affected' in told(disabled)
+    assert 'No guest is affected' in reported(everyone)
+    assert 'No guest is affected' in reported(disabled)
     address = reverse('plugins:netbox_proxsync:mappingrule_bulk_delete')
     page = admin_client.post(address, {'pk': [everyone.pk, same.pk]}).content.decode()
     assert '2 guests are affected' in page

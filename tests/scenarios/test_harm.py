@@ -217,19 +217,19 @@ def test_two_hosts_that_join_one_cluster_double_no_machine(make_endpoint, sync, 
             assert any(f'(ID {other.pk})' in run.error for other in endpoints.values() if other != endpoint)
         assert machines_and_devices() == keys
         # As docs/ownership.md says: the endpoint of the host that made the cluster stays.
-        kept, other = endpoints['pve1'], endpoints['pve2'].cluster
+        remaining, other = endpoints['pve1'], endpoints['pve2'].cluster
         endpoints['pve2'].delete()
         for model in (Device, VirtualMachine):
             for moved in model.objects.filter(cluster=other):
-                moved.cluster = kept.cluster
+                moved.cluster = remaining.cluster
                 moved.full_clean()
                 moved.save()
-        run = sync(kept)
+        run = sync(remaining)
         assert run.status == 'completed'
         assert machines_and_devices() == keys
         assert not run.changes.filter(action='conflict').exists()
-        assert kept.bindings.filter(kind='vm').count() == 8
-        assert written(sync(kept)) == []
+        assert remaining.bindings.filter(kind='vm').count() == 8
+        assert written(sync(remaining)) == []
 
 
 def machines_and_devices() -> tuple[set[int], set[int]]:

@@ -144,7 +144,7 @@ def test_a_vlan_is_looked_up_in_the_group_first_and_not_made_unless_the_endpoint
     assert VLAN.objects.count() == 2
 
 
-def test_a_pool_an_ha_state_and_a_tag_that_are_gone_are_cleared(pve, make_endpoint, sync):
+def test_a_pool_an_ha_state_and_a_tag_that_are_missing_are_cleared(pve, make_endpoint, sync):
     pve.create(100, pool='production', config={'tags': 'one;two', 'description': 'Notes', 'balloon': 512})
     pve.set_ha(100, 'started')
     endpoint = make_endpoint(pve)

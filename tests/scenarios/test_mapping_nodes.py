@@ -58,9 +58,9 @@ def test_a_node_that_is_off_keeps_all_it_had_and_is_offline_where_it_was_active(
     pve.node_offline('pve2')
     run = sync(endpoint)
     assert ('device', 'node/pve2', 'update') in written(run)
-    gone = device('pve2')
-    assert (gone.status, gone.platform.name) == ('offline', 'Proxmox VE 9.2')
-    assert gone.custom_field_data['proxmox_pve_version'] == '9.2.11'
+    missing = device('pve2')
+    assert (missing.status, missing.platform.name) == ('offline', 'Proxmox VE 9.2')
+    assert missing.custom_field_data['proxmox_pve_version'] == '9.2.11'
     assert list(Interface.objects.filter(device__name='pve2').order_by('pk').values()) == before
     pve.node_online('pve2')
     sync(endpoint)
@@ -122,7 +122,7 @@ def test_what_is_unwired_in_proxmox_is_unwired_in_netbox(pve, endpoint, sync):
         instance.full_clean()
 
 
-def test_an_interface_that_is_gone_goes_unless_something_of_a_user_depends_on_it(pve, endpoint, sync, site):
+def test_an_interface_that_is_missing_goes_unless_something_of_a_user_depends_on_it(pve, endpoint, sync, site):
     sync(endpoint)
     far = Interface.objects.create(device=hand_made('switch', site, 'Switch'), name='1', type='other')
     Cable(a_terminations=[port('pve1', 'eno1')], b_terminations=[far]).save()

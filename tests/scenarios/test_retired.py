@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def lab(standin, make_endpoint, sync):
-    """A cluster of which one guest is gone and retired, and an endpoint that deletes such guests at once."""
+    """A cluster of which one guest is missing and retired, and an endpoint that deletes such guests at once."""
     pve = standin(nodes=1, vms=2, containers=0, templates=0, seed=3)
     endpoint = make_endpoint(pve, missing_guests='retire', grace_days=0)
     assert sync(endpoint).status == 'completed'

@@ -15,7 +15,7 @@ from netbox_proxsync.decisions import ignore
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from tests.pve.interfaces import mac_of
 
-from ..ledger.test_candidates import UUID, apply, by_hand, give_mac, told
+from ..ledger.test_candidates import UUID, apply, by_hand, give_mac, reported
 from ..ledger.test_guests import guest_of
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +80,7 @@ def test_a_machine_that_returns_is_no_third_record(pve, endpoint, sync, vmid, st
     count = VirtualMachine.objects.count()
     restore(pve, backup, 400)
     run = sync(endpoint, mode='preview') if stored else sync(endpoint)
-    assert [row[0] for row in told(run, 400)] == ['revive']
+    assert [row[0] for row in reported(run, 400)] == ['revive']
     if stored:
         assert guest_of(endpoint, 400).virtual_machine == vm
         run = apply(run, [f'{backup.type}/400'])
@@ -137,7 +137,7 @@ def test_a_machine_that_moves_to_another_cluster_keeps_its_record(pve, endpoint,
     if stored:
         assert machine_of(endpoint, vmid) == vm
         run = apply(run)
-    assert [row[:2] for row in told(run, 500)] == [('revive', 'applied')]
+    assert [row[:2] for row in reported(run, 500)] == [('revive', 'applied')]
     assert not run.changes.exclude(outcome='applied').exists(), list(run.changes.values('key', 'action', 'message'))
     vm.refresh_from_db()
     assert (vm.cluster.name, vm.cf['vmid'], vm.comments) == ('two', 500, 'By hand')
@@ -211,7 +211,7 @@ def test_a_plan_moves_no_machine_that_has_come_back_since(pve, endpoint, other, 
     restore(pve, guest, 300)
     sync(endpoint)
     run = apply(preview)
-    assert [row[:2] for row in told(run)] == [('revive', 'outdated')]
+    assert [row[:2] for row in reported(run)] == [('revive', 'outdated')]
     vm.refresh_from_db()
     assert (machine_of(endpoint, 300), vm.cluster.name, vm.status) == (vm, 'one', 'offline')
 
@@ -224,7 +224,7 @@ def unmanaged(db) -> Cluster:
 
 def test_an_unbound_machine_elsewhere_with_the_uuid_is_a_candidate_for_moving(pve, endpoint, unmanaged, sync):
     vm = by_hand(unmanaged, name='webserver', serial=UUID.upper(), comments='By hand')
-    assert told(sync(endpoint)) == [('candidate', 'skipped', vm)]
+    assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
     guest = guest_of(endpoint, 300)
     assert (guest.state, guest.candidate_ids) == ('candidate', [vm.pk])
     assert 'of the cluster "old" may be this guest' in guest.reason
@@ -233,7 +233,7 @@ def test_an_unbound_machine_elsewhere_with_the_uuid_is_a_candidate_for_moving(pv
     vm.cluster = endpoint.cluster
     vm.full_clean()
     vm.save()
-    assert told(sync(endpoint)) == [('adopt', 'applied', vm)]
+    assert reported(sync(endpoint)) == [('adopt', 'applied', vm)]
     vm.refresh_from_db()
     assert (vm.comments, vm.name) == ('By hand', 'webserver')
 
@@ -243,7 +243,7 @@ def test_a_container_elsewhere_needs_its_name_and_all_its_mac_addresses(pve, end
     mac = mac_of(pve.cluster.guest(301).config['net0'])
     vm = by_hand(unmanaged, name=name)
     give_mac(vm, mac)
-    assert told(sync(endpoint), 301) == [('candidate', 'skipped', vm)]
+    assert reported(sync(endpoint), 301) == [('candidate', 'skipped', vm)]
     assert MACAddress.objects.filter(mac_address=mac).count() == 1
 
 

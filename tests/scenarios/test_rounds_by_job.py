@@ -167,5 +167,5 @@ class Jobs(RuleBasedStateMachine):
         assert content(self.lab.endpoint) == before
 
 
-def test_whatever_happens_the_job_loses_nothing_of_a_persons():
+def test_whatever_happens_the_job_loses_nothing_of_a_users():
     run_state_machine_as_test(Jobs, settings=pace(3, stateful_step_count=8))

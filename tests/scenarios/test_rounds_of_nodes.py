@@ -1,6 +1,6 @@
 """
 Rounds of syncs of nodes, as `test_rounds` plays them of guests: devices, their interfaces, addresses and VLANs, with a
-person's edits and failing reads between them.
+user's edits and failing reads between them.
 """
 
 from dataclasses import replace
@@ -35,7 +35,7 @@ def new_lab(**values) -> Lab:
 
 
 class Rounds(stage_with_faults(faults(), blinded)):
-    """A cluster whose nodes change, a person who edits, and runs, complete or not."""
+    """A cluster whose nodes change, a user who edits, and runs, complete or not."""
 
     def __init__(self):
         super().__init__()
@@ -73,7 +73,7 @@ class Rounds(stage_with_faults(faults(), blinded)):
             self.guests[vmid] = data.draw(guests_on(vmid))
         self.complete = None
 
-    # The person
+    # The user
 
     @rule(number=picks, what=st.sampled_from([
         ('name', 'by hand'), ('name', 'PVE2'), ('status', 'staged'), ('status', 'active'), ('status', 'offline'),
@@ -208,7 +208,7 @@ class Rounds(stage_with_faults(faults(), blinded)):
         assert self.lab.endpoint.bindings.get(kind='device', key=f'node/{name}').object_id == pk
 
 
-def test_whatever_happens_nothing_of_a_persons_is_lost():
+def test_whatever_happens_nothing_of_a_users_is_lost():
     run_state_machine_as_test(Rounds, settings=pace(8, stateful_step_count=25))
 
 

@@ -47,7 +47,7 @@ def errors_of(**values: object) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ('name', 'value', 'told'),
+    ('name', 'value', 'reported'),
     [
         ('name_pattern', '[a', 'not closed'),
         ('guest_tags', ['web prod'], 'not a valid Proxmox VE tag'),
@@ -59,10 +59,10 @@ def errors_of(**values: object) -> dict[str, list[str]]:
         ('guest_type', 'vm', 'not a valid choice'),
     ],
 )
-def test_conditions_that_mean_nothing(role, name, value, told):
+def test_conditions_that_mean_nothing(role, name, value, reported):
     errors = errors_of(role=role, **{name: value})
     assert list(errors) == [name]
-    assert told in errors[name][0]
+    assert reported in errors[name][0]
 
 
 def test_a_reversed_range_and_a_range_of_one(role):

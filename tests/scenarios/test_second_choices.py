@@ -64,14 +64,14 @@ UNREADABLE = [switch_off, silence, confuse, forbid]
 @pytest.mark.parametrize('hide', UNREADABLE)
 def test_the_platform_that_the_agent_reported_stays_while_it_cannot_be_read(pve, endpoint, sync, vmid, hide):
     sync(endpoint)
-    told = vm(endpoint, vmid).platform
-    assert told.name not in ('Linux', None), told
+    platform = vm(endpoint, vmid).platform
+    assert platform.name not in ('Linux', None), platform
     dns_names = set(IPAddress.objects.values_list('pk', 'dns_name'))
     interfaces = set(vm(endpoint, vmid).interfaces.values_list('pk', 'name'))
     hide(pve, vmid)
     run = sync(endpoint)
     assert run.status == 'completed'
-    assert vm(endpoint, vmid).platform == told
+    assert vm(endpoint, vmid).platform == platform
     assert set(IPAddress.objects.values_list('pk', 'dns_name')) == dns_names
     assert set(vm(endpoint, vmid).interfaces.values_list('pk', 'name')) == interfaces
     assert not sync(endpoint).changes.exists()
@@ -95,11 +95,11 @@ def test_the_agent_wins_as_soon_as_it_answers_and_stays(pve, endpoint, sync, vmi
     sync(endpoint)
     pve.agent_running(vmid)
     sync(endpoint)
-    told = vm(endpoint, vmid).platform
-    assert told.name != 'Linux'
+    platform = vm(endpoint, vmid).platform
+    assert platform.name != 'Linux'
     pve.agent_silent(vmid)
     assert not sync(endpoint).changes.exists()
-    assert vm(endpoint, vmid).platform == told
+    assert vm(endpoint, vmid).platform == platform
 
 
 def test_a_line_in_the_notes_counts_whether_the_agent_answers_or_not(pve, endpoint, sync, vmid):

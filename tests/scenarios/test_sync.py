@@ -39,7 +39,7 @@ def vmids(pve, guest_type: str) -> list[int]:
     return sorted(guest.vmid for guest in pve.cluster.guests.values() if guest.type == guest_type)
 
 
-def gone(pve, vmid: int):
+def delete_guest(pve, vmid: int):
     """Deletes a guest and returns it, so that it can come back."""
     guest = pve.cluster.guest(vmid)
     pve.delete(vmid)
@@ -209,7 +209,7 @@ def test_a_deleted_guest_is_retired_with_all_it_has_and_revived_as_it_was(pve, e
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     parts = (vm.interfaces.count(), vm.virtualdisks.count(), IPAddress.objects.count(), vm.primary_ip4_id)
-    guest = gone(pve, vmid)
+    guest = delete_guest(pve, vmid)
     run = sync(endpoint)
     assert written(run) == [('vm', 'retire')]
     vm.refresh_from_db()
@@ -292,7 +292,7 @@ def test_an_address_moves_from_a_retired_guest_though_it_was_its_primary_one(pve
     vmid = running_vm(pve)
     old = vm_of(endpoint, vmid)
     address = old.primary_ip4
-    guest = gone(pve, vmid)
+    guest = delete_guest(pve, vmid)
     sync(endpoint)
     # Another machine: with the same SMBIOS UUID, it would be the retired one, and have its record again.
     other = {'name': 'successor', 'smbios1': 'uuid=6a0f3c1e-0000-4000-8000-000000007777'}
@@ -471,9 +471,9 @@ def test_the_guests_own_names_of_interfaces_stay_while_it_is_silent_or_off(pve, 
     pve.stop(vmid)
     assert written(sync(endpoint)) == [('vm', 'update')]
     assert {interface.pk: interface.name for interface in vm_of(endpoint, vmid).interfaces.all()} == named
-    # Of a guest that never told any, Proxmox's key stands in.
+    # Of a guest that never reported any, Proxmox's key stands in.
     off = next(number for number in vmids(pve, 'qemu') if number != vmid)
     pve.stop(off)
-    pve.create(name='never-told')
+    pve.create(name='never-reported')
     sync(endpoint)
-    assert [nic.name for nic in VirtualMachine.objects.get(name='never-told').interfaces.all()] == ['net0']
+    assert [nic.name for nic in VirtualMachine.objects.get(name='never-reported').interfaces.all()] == ['net0']

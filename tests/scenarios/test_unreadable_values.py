@@ -141,10 +141,10 @@ def test_a_value_that_cannot_be_read_changes_nothing_and_costs_nothing_else(pve,
         after = everything()
         differing = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         unread = synced.guests.get(vmid=vmid).details['unread']
-        told = [warning for warning in run.messages if f'{guest_type}/{vmid}' in json.dumps(warning)]
+        reported = [warning for warning in run.messages if f'{guest_type}/{vmid}' in json.dumps(warning)]
         if run.status != 'completed' or notes != f'number {number}' or differing or not unread:
             wrong.append((values, run.status, run.error, notes, differing, unread))
-        if not told and 'scsi0' not in values and values != {'rootfs': 'local-lvm:vm-2-disk-0,size=8G,size=9G'}:
+        if not reported and 'scsi0' not in values and values != {'rootfs': 'local-lvm:vm-2-disk-0,size=8G,size=9G'}:
             wrong.append((values, 'no warning'))
         answer(pve, vmid, description=f'number {number}')
     assert not wrong
@@ -165,7 +165,7 @@ def test_what_can_be_read_again_is_synced_again(pve, synced, sync):
     assert ObjectChange.objects.count() == logged
 
 
-def test_a_nic_that_was_never_read_is_not_made_and_one_that_is_gone_is_removed(pve, synced, sync):
+def test_a_nic_that_was_never_read_is_not_made_and_one_that_is_missing_is_removed(pve, synced, sync):
     vmid = vmid_of(pve, 'lxc')
     answer(pve, vmid, net2='veth')
     sync(synced)

@@ -62,7 +62,7 @@ def test_a_guest_gets_a_name_though_a_retired_one_bears_its_name_with_its_id():
     netbox.sync(inventory())
     cluster = netbox.object('cluster', 'cluster').pointer
     for vmid, name in ((200, 'web'), (201, 'WEB (100)')):
-        # Records of guests that are gone: their VM IDs say that they are not this one.
+        # Records of guests that are missing: their VM IDs say that they are not this one.
         netbox.add('vm', name, name=name, cluster=cluster, cf_vmid=vmid)
     inv = inventory(guest(100, 'web'))
     netbox.sync(inv)
@@ -139,7 +139,7 @@ def test_the_address_of_a_retired_guest_moves_to_the_one_that_has_it_now():
     assert len(netbox.records['ip']) == 1
 
 
-def test_a_gone_guest_is_retired_and_revived_as_the_same_record():
+def test_a_missing_guest_is_retired_and_revived_as_the_same_record():
     netbox = NetBox()
     inv = inventory(guest(100))
     netbox.sync(inv)

@@ -106,7 +106,7 @@ def test_an_address_of_an_ignored_retired_guest_is_not_free_for_others():
     assert [found.key for found in made.changes if found.action is Action.CONFLICT] == ['qemu/101/10.0.0.5']
 
 
-def test_an_unmanaged_machine_is_left_and_its_parts_are_kept():
+def test_an_unmanaged_machine_is_left_and_its_parts_are_retained():
     netbox = NetBox()
     netbox.sync(inventory(guest(100)))
     bound = netbox.bindings['vm', 'qemu/100']
@@ -118,7 +118,7 @@ def test_an_unmanaged_machine_is_left_and_its_parts_are_kept():
     assert not netbox.sync(inventory()).changes
 
 
-def test_values_that_may_be_secrets_are_not_told():
+def test_values_that_may_be_secrets_are_not_reported():
     one = guest(
         100,
         config=config(

@@ -31,7 +31,7 @@ def test_the_first_run_may_be_for_one_guest():
     assert not plan(inv, netbox.existing, vmids=[101]).changes
 
 
-def test_the_others_are_not_gone_though_they_were_not_read():
+def test_the_others_are_not_missing_though_they_were_not_read():
     netbox, inv = NetBox(), inventory(guest(100), guest(101, 'db', ('10.0.0.6/24',)))
     netbox.sync(inv)
     made = netbox.sync(inventory(guest(101, 'renamed', ('10.0.0.7/24',))), UNLIMITED, vmids=[101])
@@ -39,7 +39,7 @@ def test_the_others_are_not_gone_though_they_were_not_read():
     assert netbox.object('vm', 'qemu/100').values['status'] == 'active'
 
 
-def test_a_guest_that_is_gone_is_retired_by_a_run_for_it():
+def test_a_guest_that_is_missing_is_retired_by_a_run_for_it():
     netbox = NetBox()
     netbox.sync(inventory(guest(100), guest(101, 'db', ('10.0.0.6/24',))))
     made = netbox.sync(inventory(), UNLIMITED, vmids=[101])

@@ -66,7 +66,7 @@ def test_an_expression_is_found_anywhere(pattern, name, expected):
 
 
 @pytest.mark.parametrize(
-    ('pattern', 'kind', 'told'),
+    ('pattern', 'kind', 'reported'),
     [
         ('web-[ab', GLOB, 'not closed'),
         ('web-[z-a]', GLOB, 'range'),
@@ -78,8 +78,8 @@ def test_an_expression_is_found_anywhere(pattern, name, expected):
         (r'((\pL?){100}){10}', REGEX, 'too large'),
     ],
 )
-def test_what_is_wrong_with_a_pattern_is_reported(pattern, kind, told):
-    with pytest.raises(PatternError, match=told.replace('(', r'\(').replace(')', r'\)')):
+def test_what_is_wrong_with_a_pattern_is_reported(pattern, kind, reported):
+    with pytest.raises(PatternError, match=reported.replace('(', r'\(').replace(')', r'\)')):
         compile_pattern(pattern, kind)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of objects whose guest or node is gone, case by case."""
+"""What becomes of objects whose guest or node is missing, case by case."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -41,7 +41,7 @@ def fields(change) -> dict[str, object]:
 # Guests and nodes are retired.
 
 
-def test_a_guest_that_is_gone_is_marked_and_its_binding_stores_the_marks():
+def test_a_guest_that_is_missing_is_marked_and_its_binding_stores_the_marks():
     change = change_of(synced().existing, VM)
     assert change.action is Action.RETIRE
     assert fields(change) == {'status': 'decommissioning', 'cf_vm_status': 'Deleted'}
@@ -70,7 +70,7 @@ def test_a_guest_whose_vm_id_another_machine_has_is_retired():
     assert (change.pointer, change.reason) == (record, 'Another machine now has the VM ID in Proxmox VE.')
 
 
-def test_a_guest_that_is_gone_stays_where_the_endpoint_leaves_guests():
+def test_a_guest_that_is_missing_stays_where_the_endpoint_leaves_guests():
     leaving = replace(SETTINGS, missing_guests='leave')
     assert change_of(synced().existing, VM, settings=leaving) is None
 
@@ -86,7 +86,7 @@ def test_the_cluster_is_never_removed():
 
 
 @pytest.mark.parametrize(('status', 'written'), [('active', True), ('planned', False), ('decommissioning', False)])
-def test_a_device_status_that_a_user_set_is_kept_when_the_node_leaves_the_cluster(status, written):
+def test_a_device_status_that_a_user_set_is_retained_when_the_node_leaves_the_cluster(status, written):
     pve1, pve2 = node('pve1'), node('pve2', address='10.0.0.2')
     netbox = synced(inventory(nodes=(pve1, pve2)), NODES)
     netbox.edit('device', netbox.object('device', 'node/pve2').pointer, status=status)
@@ -214,29 +214,29 @@ def test_only_objects_that_may_be_deleted_are_searched_for_dependents():
 # Parts are deleted or released.
 
 
-def gone(netbox: NetBox, settings=SETTINGS, existing: Existing | None = None):
+def removal_of(netbox: NetBox, settings=SETTINGS, existing: Existing | None = None):
     """The change for the address of a guest whose only NIC was removed."""
     bare = inventory(guest(config=config(nics=()), addresses={}))
     return change_of(existing or netbox.existing, ADDRESS, bare, settings)
 
 
-def test_an_address_that_is_gone_is_deleted_released_or_left():
+def test_an_address_that_is_missing_is_deleted_released_or_left():
     netbox = synced()
-    change = gone(netbox)
+    change = removal_of(netbox)
     assert (change.action, change.binding, change.reason) == (Action.DELETE, None, 'No longer present in Proxmox VE.')
-    change = gone(netbox, replace(SETTINGS, missing_addresses='unassign'))
+    change = removal_of(netbox, replace(SETTINGS, missing_addresses='unassign'))
     assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {'assigned_object': None})
     assert change.reason == (
         'No longer present in Proxmox VE; this endpoint unassigns missing addresses, so the object is retained and no '
         'longer managed.'
     )
-    assert gone(netbox, replace(SETTINGS, missing_addresses='leave')) is None
+    assert removal_of(netbox, replace(SETTINGS, missing_addresses='leave')) is None
 
 
 def test_an_address_that_the_sync_did_not_create_is_released():
     netbox = synced()
     netbox.bindings[ADDRESS] = replace(netbox.bindings[ADDRESS], created_by_sync=False)
-    change = gone(netbox)
+    change = removal_of(netbox)
     assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
     assert change.reason == (
         'No longer present in Proxmox VE; it was not created by this sync, so the object is retained and no longer '
@@ -247,7 +247,7 @@ def test_an_address_that_the_sync_did_not_create_is_released():
 def test_an_address_on_which_objects_depend_is_released():
     netbox = synced()
     dependents = {netbox.object(*ADDRESS).pointer: ('a NAT address', 'a link')}
-    change = gone(netbox, existing=replace(netbox.existing, dependents=dependents))
+    change = removal_of(netbox, existing=replace(netbox.existing, dependents=dependents))
     assert (change.action, fields(change)) == (Action.RELEASE, {'assigned_object': None})
     assert change.reason == (
         'No longer present in Proxmox VE; other objects depend on it: a NAT address, a link, so the object is retained '
@@ -269,7 +269,7 @@ def test_an_address_that_a_user_assigned_to_something_else_is_released_unchanged
     netbox = synced()
     netbox.edit('ip', netbox.object(*ADDRESS).pointer, assigned_object=Pointer('dcim.interface', 77, 'eth0'))
     for settings in (SETTINGS, replace(SETTINGS, missing_addresses='leave')):
-        change = gone(netbox, settings)
+        change = removal_of(netbox, settings)
         assert (change.action, change.binding, fields(change)) == (Action.RELEASE, None, {})
         assert change.reason == (
             'No longer present in Proxmox VE. The object was reassigned in NetBox, so it is no longer managed.'
@@ -279,14 +279,14 @@ def test_an_address_that_a_user_assigned_to_something_else_is_released_unchanged
 def test_an_address_that_a_user_unassigned_is_deleted():
     netbox = synced()
     netbox.edit('ip', netbox.object(*ADDRESS).pointer, assigned_object=None)
-    assert gone(netbox).action is Action.DELETE
+    assert removal_of(netbox).action is Action.DELETE
 
 
 def test_an_address_that_a_user_chose_as_primary_stays():
     netbox = synced()
     vm, address = netbox.object(*VM).pointer, netbox.object(*ADDRESS).pointer
     netbox.bindings[VM] = replace(netbox.bindings[VM], last={**netbox.bindings[VM].last, 'primary_ip4': None})
-    change = gone(netbox)
+    change = removal_of(netbox)
     assert change.action is Action.CONFLICT
     assert change.reason == (
         'No longer present in Proxmox VE, but a user chose the address as the primary IPv4 address of qemu/100, so it '
@@ -294,10 +294,10 @@ def test_an_address_that_a_user_chose_as_primary_stays():
     )
     # Where Proxmox VE decides, it is no choice.
     facts = replace(SETTINGS, field_policy={'vm.primary_ip4': 'fact'})
-    assert gone(netbox, facts).action is Action.DELETE
+    assert removal_of(netbox, facts).action is Action.DELETE
     # Nor is another address, or one of a machine that the endpoint does not manage.
     netbox.edit('vm', vm, primary_ip4=Pointer(address.model, 999))
-    assert gone(netbox).action is Action.DELETE
+    assert removal_of(netbox).action is Action.DELETE
 
 
 def test_a_primary_address_of_a_machine_of_nobody_is_deleted():
@@ -310,7 +310,7 @@ def test_a_primary_address_of_a_machine_of_nobody_is_deleted():
     netbox.bindings[ADDRESS] = replace(
         netbox.bindings[ADDRESS], last={**netbox.bindings[ADDRESS].last, 'assigned_object': interface}
     )
-    assert gone(netbox, replace(SETTINGS, missing_address_reads=1)).action is Action.DELETE
+    assert removal_of(netbox, replace(SETTINGS, missing_address_reads=1)).action is Action.DELETE
 
 
 def test_parts_are_removed_before_what_they_are_part_of():

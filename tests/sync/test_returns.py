@@ -2,7 +2,7 @@
 Machines that return under another VM ID or after their VM ID was used by another machine: one record for each machine.
 
 The class is "a record is not recognized as that of its machine". Other inputs that were tried: virtual machines and
-containers, the same VM ID and another one, retired before and gone only now, two machines that exchange their VM IDs, a
+containers, the same VM ID and another one, retired before and missing only now, two machines that swap their VM IDs, a
 record that was deleted by hand, several records and several copies of one machine, a UUID that all machines have, a
 guest that is still listed, ignored or filtered, an incomplete list, limited runs, and records of other endpoints.
 """
@@ -178,7 +178,7 @@ def test_what_proves_the_same_machine(last, seen, same):
 
 
 def elsewhere(one, now=NOW):
-    """What another endpoint has of a guest that is gone there: its record and its bindings."""
+    """What another endpoint has of a guest that is missing there: its record and its bindings."""
     netbox = NetBox()
     netbox.serial = 1000
     netbox.sync(inventory(one, guest(900, 'x', ())))
@@ -234,7 +234,7 @@ def test_of_two_records_the_one_that_was_found_last_returns():
         assert older.root.pk not in made.rekeyed
 
 
-def test_a_machine_that_may_be_on_an_offline_node_is_not_gone():
+def test_a_machine_that_may_be_on_an_offline_node_is_not_missing():
     netbox = NetBox()
     netbox.sync(inventory(vm()))
     offline = (node('pve1', online=False), node('pve2'))

@@ -111,9 +111,9 @@ def test_a_skipped_guest_is_left_unchanged(netbox):
     assert not netbox.sync(skipped, ruled(lab)).changes
     assert netbox.records == before
     assert desire(skipped, ruled(lab)).excluded == {'qemu/101', 'qemu/102'}
-    # When it is gone from Proxmox it cannot match any more, and is retired as any other.
-    gone = plan(inventory(guest(100)), netbox.existing, ruled(lab))
-    assert [(change.action, change.key) for change in gone.changes] == [(Action.RETIRE, 'qemu/101')]
+    # When it is missing from Proxmox it cannot match any more, and is retired as any other.
+    planned = plan(inventory(guest(100)), netbox.existing, ruled(lab))
+    assert [(change.action, change.key) for change in planned.changes] == [(Action.RETIRE, 'qemu/101')]
 
 
 def test_a_guest_that_might_be_skipped_is_left_unchanged(netbox):
@@ -136,10 +136,10 @@ def test_extra_tags_add_up_and_are_our_own(netbox):
     assert vm(netbox)['tags'] == {web, BACKUP, other}
     vm_change = next(change for change in made.changes if change.kind == 'vm')
     assert vm_change.reason == 'tags: "backup" by rule "Web servers", "web-team" by rule "Team"'
-    person = Pointer('extras.tag', 902, 'by hand')
-    netbox.edit('vm', netbox.object('vm', 'qemu/100').pointer, tags=frozenset({web, BACKUP, other, person}))
+    by_hand = Pointer('extras.tag', 902, 'by hand')
+    netbox.edit('vm', netbox.object('vm', 'qemu/100').pointer, tags=frozenset({web, BACKUP, other, by_hand}))
     netbox.sync(inventory(guest(tags=())), ruled(*rules))
-    assert vm(netbox)['tags'] == {person}
+    assert vm(netbox)['tags'] == {by_hand}
 
 
 def test_unknown_extra_tags_leave_the_tags_as_they_are(netbox):

@@ -18,7 +18,7 @@ def refusal(netbox, *found, settings=SETTINGS, now=NOW) -> str:
     return plan(inventory(*found), netbox.existing, settings, now).refusal
 
 
-def test_half_of_the_guests_gone_is_refused_and_a_sixth_is_not():
+def test_half_of_the_guests_missing_is_refused_and_a_sixth_is_not():
     netbox = NetBox()
     netbox.sync(inventory(*guests(*range(100, 112))))
     assert refusal(netbox, *guests(*range(100, 106))) == (
@@ -48,12 +48,12 @@ def test_deletions_after_the_grace_period_are_limited_and_the_highest_limit_is_n
     netbox = NetBox()
     netbox.sync(inventory(*guests(*range(100, 112))))
     netbox.sync(inventory(*guests(*range(105, 112))), EVERYTHING)
-    kept = guests(*range(105, 112))
-    assert 'delete 5 of 12 virtual machines' in refusal(netbox, *kept, settings=DELETING, now=LATE)
-    assert not refusal(netbox, *kept, settings=replace(DELETING, change_limit=100), now=LATE)
+    remaining = guests(*range(105, 112))
+    assert 'delete 5 of 12 virtual machines' in refusal(netbox, *remaining, settings=DELETING, now=LATE)
+    assert not refusal(netbox, *remaining, settings=replace(DELETING, change_limit=100), now=LATE)
 
 
-def test_what_is_deleted_and_what_is_released_are_gone_alike():
+def test_what_is_deleted_and_what_is_released_are_missing_alike():
     netbox = NetBox()
     vmids = range(100, 106)
     netbox.sync(inventory(*guests(*vmids)))

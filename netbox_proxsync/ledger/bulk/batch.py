@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from extras.models import Tag, TaggedItem
@@ -165,12 +164,7 @@ class Batch:
     def _early_values(self, model: type[NetBoxModel], change: Change) -> dict[str, Value]:
         """The values of the fields that are written when an object is created."""
         self.objects.begin_change(change)
-        try:
-            return {
-                field.name: self.objects.values.resolve(field.want) for field in change.writes if not field.deferred
-            }
-        except (KeyError, UnresolvedError) as error:
-            raise ExcludedError({change.unit}) from error
+        return {field.name: self.objects.values.resolve(field.want) for field in change.writes if not field.deferred}
 
     def _draft(self, model: type[NetBoxModel], change: Change, values: dict[str, Value]) -> Draft:
         """A new object with its values. Nothing is written."""
@@ -188,6 +182,7 @@ class Batch:
                 else:
                     write(instance, name, value)
         except KeyError as error:
+            # A tag or a VLAN was deleted since the plan was made.
             raise ExcludedError({change.unit}) from error
         self.objects.fields.stamp(instance, change.kind)
         return Draft(change, instance, sets)
@@ -255,11 +250,8 @@ class Batch:
             instance = instances[draft.instance.pk]
             draft.keep_sets(instance)
             self.objects.fields.prepare(instance)
-            try:
-                for field in draft.late:
-                    write(instance, field.name, self.objects.values.resolve(field.want))
-            except (KeyError, UnresolvedError) as error:
-                raise ExcludedError({draft.change.unit}) from error
+            for field in draft.late:
+                write(instance, field.name, self.objects.values.resolve(field.want))
             instance.last_updated = timezone.now()
         lacking = {instance.pk for instance in self.related.attach(instances.values())}
         self._exclude(
@@ -275,7 +267,12 @@ class Batch:
         self.log.updated(instances.values())
 
     def _is_valid_late(self, instance: NetBoxModel) -> bool:
-        """Whether NetBox accepts the late fields of an object that it has accepted without them."""
+        """
+        Whether NetBox accepts the late fields of an object that it has accepted without them.
+
+        Raises:
+            ValidationError: It does not.
+        """
         if isinstance(instance, VMInterface):
             mac = instance.primary_mac_address
             return mac is None or mac.assigned_object == instance
@@ -284,8 +281,6 @@ class Batch:
         instance._state.adding = True
         try:
             instance.clean()
-        except ValidationError:
-            return False
         finally:
             instance._state.adding = False
             del cast('Any', instance)._prefetched_objects_cache['interfaces']

@@ -45,9 +45,8 @@ class ChangeLog:
         request = current_request.get()
         action = ObjectChangeActionChoices.ACTION_CREATE if is_created else ObjectChangeActionChoices.ACTION_UPDATE
         entry = instance.to_objectchange(action)
-        if entry.has_changes:
-            entry.user, entry.user_name, entry.request_id = request.user, request.user.username, request.id
-            self._entries.append(entry)
+        entry.user, entry.user_name, entry.request_id = request.user, request.user.username, request.id
+        self._entries.append(entry)
         if not self.quiet:
             queue = events_queue.get()
             enqueue_event(queue, instance, request, OBJECT_CREATED if is_created else OBJECT_UPDATED)

@@ -2,6 +2,8 @@
 
 import pytest
 from core.models import ObjectChange, ObjectType
+from django.db import router
+from django.db.models import UniqueConstraint
 from django.db.models.signals import post_save
 from extras.models import CustomField
 from ipam.models import IPAddress
@@ -83,6 +85,21 @@ def test_a_validator_of_another_plugin_counts(connected):
 
     connected(post_clean, validate, IPAddress)
     assert 'ipam.ipaddress' in why_unusable()
+
+
+def test_another_constraint_counts(monkeypatch):
+    constraints = [*VMInterface._meta.constraints, UniqueConstraint(fields=('mtu',), name='one_mtu')]
+    monkeypatch.setattr(VMInterface._meta, 'constraints', constraints)
+    assert why_unusable() == 'virtualization.vminterface has other constraints than expected'
+
+
+def test_another_database_counts(monkeypatch):
+    class Router:
+        def db_for_write(self, model, **hints):
+            return 'other' if model is IPAddress else None
+
+    monkeypatch.setattr(router, 'routers', [Router(), *router.routers])
+    assert why_unusable() == 'ipam.ipaddress is written to another database'
 
 
 def test_a_custom_validator_sees_each_object(sync, endpoint, settings):

@@ -104,7 +104,7 @@ class TestRequests:
             'raise_if_cancelled', 'host', 'version',
         }  # fmt: skip
 
-    def test_connections_are_kept_and_never_more_than_the_concurrency(self, connect, context):
+    def test_connections_are_reused_and_never_more_than_the_concurrency(self, connect, context):
         with serving(answering(), context) as server, connect(server.host, concurrency=3) as client:
             with ThreadPoolExecutor(12) as pool:
                 list(pool.map(lambda _: client.get('version'), range(60)))

@@ -190,7 +190,7 @@ class TestBytesThatTrickle:
         assert elapsed.seconds < TIMEOUT * 2
 
     def test_the_limit_is_of_the_call_and_not_of_the_connection(self, connect, context):
-        """A connection that is kept serves for longer than a call may take."""
+        """A connection that is reused serves for longer than a call may take."""
 
         def handle(server, connection):
             while server.request(connection):

@@ -61,7 +61,7 @@ def test_system_authorities_are_those_of_the_operating_system(serve, ca, leaf, t
         version(server)
 
 
-def test_self_signed_is_refused_and_its_fingerprint_told(serve):
+def test_self_signed_is_refused_and_its_fingerprint_reported(serve):
     certificate = make_leaf(None, '127.0.0.1')
     server = serve(certificate)
     with pytest.raises(TLSError) as caught:

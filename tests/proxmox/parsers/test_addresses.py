@@ -36,7 +36,7 @@ def find(guest_type, raw, running, filters=None, key='net0'):
     return nic_addresses(guest_type, parse_config(guest_type, raw), running, filters)[key]
 
 
-def told(found):
+def reported(found):
     return [str(address.interface) for address in found.addresses]
 
 
@@ -48,13 +48,13 @@ def test_recorded_virtual_machine():
     config = parse_config(QEMU, data('pve-9.2.11-cluster', '/nodes/pve1/qemu/100/config?current=1'))
     answer = data('pve-9.2.11-cluster', '/nodes/pve1/qemu/100/agent/network-get-interfaces')
     found = nic_addresses(QEMU, config, parse_agent_interfaces(answer))
-    assert told(found['net0']) == ['10.20.0.10/24', '10.20.0.110/32', '2001:db8:20::10/64']
+    assert reported(found['net0']) == ['10.20.0.10/24', '10.20.0.110/32', '2001:db8:20::10/64']
     # There is no cloud-init drive, so that `ipconfig0` says nothing.
     assert {address.origin for address in found['net0'].addresses} == {'observed'}
     assert {address.guest_interface for address in found['net0'].addresses} == {'ens18'}
     assert (found['net0'].has_gateway4, found['net0'].has_gateway6) == (False, False)
     assert (found['net0'].running, found['net0'].guest_name) == (None, 'ens18')
-    assert (told(found['net1']), list(reasons(found['net1']))) == ([], ['169.254.7.7/16'])
+    assert (reported(found['net1']), list(reasons(found['net1']))) == ([], ['169.254.7.7/16'])
     assert isinstance(found['net2'].running, Unreadable)
 
 
@@ -62,7 +62,7 @@ def test_recorded_container():
     config = parse_config(LXC, data('pve-8.4.21-solo', '/nodes/pveold8/lxc/200/config?current=1'))
     running = parse_container_interfaces(data('pve-8.4.21-solo', '/nodes/pveold8/lxc/200/interfaces'))
     found = nic_addresses(LXC, config, running)
-    assert told(found['net0']) == ['10.20.0.20/24', '2001:db8:20::20/64']
+    assert reported(found['net0']) == ['10.20.0.20/24', '2001:db8:20::20/64']
     assert {address.source for address in found['net0'].addresses} == {'container configuration'}
     assert found['net0'].running is None
     assert isinstance(found['net1'].running, Unreadable)
@@ -128,7 +128,7 @@ def test_all_interfaces_with_the_mac_count_and_the_nic_itself_comes_first():
         interface('ens20', '10.0.9.1/24', mac=MAC2),
     )
     found = find(QEMU, VM, running)
-    assert told(found) == ['10.0.0.1/24', '10.0.0.2/32', '10.0.1.1/24', '10.0.20.1/24', '10.0.2.1/24']
+    assert reported(found) == ['10.0.0.1/24', '10.0.0.2/32', '10.0.1.1/24', '10.0.20.1/24', '10.0.2.1/24']
     assert found.guest_name == 'ens18'
 
 
@@ -157,21 +157,23 @@ def test_excluded_interface_is_ignored_with_the_reason():
     assert found.addresses == ()
     assert 'name' in reasons(found)['10.0.0.1/24']
     assert 'link-local' in reasons(found)['fe80::1/64']
-    assert told(find(QEMU, VM, (interface('br-lan', '10.0.0.1/24'),), AddressFilters(interfaces=()))) == ['10.0.0.1/24']
+    assert reported(find(QEMU, VM, (interface('br-lan', '10.0.0.1/24'),), AddressFilters(interfaces=()))) == [
+        '10.0.0.1/24'
+    ]
 
 
 def test_excluded_network_is_ignored_even_if_configured():
     filters = AddressFilters(prefixes=(ip_network('10.0.0.0/8'), ip_network('2001:db8::/32')))
     running = (interface('eth0', '192.0.2.1/24', '10.1.1.1/24', '2001:db8::1/64'),)
     found = find(LXC, CT, running, filters)
-    assert told(found) == ['192.0.2.1/24']
+    assert reported(found) == ['192.0.2.1/24']
     assert list(reasons(found)) == ['10.0.0.5/24', '10.1.1.1/24', '2001:db8::1/64']
 
 
 def test_temporary_address_is_ignored():
     running = GuestInterface('eth0', MAC, (GuestAddress('2001:db8::5', 64, temporary=True),))
     found = find(QEMU, VM, (running,))
-    assert (told(found), list(reasons(found))) == ([], ['2001:db8::5/64'])
+    assert (reported(found), list(reasons(found))) == ([], ['2001:db8::5/64'])
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_origin_follows_the_configuration(wish, expected):
 
 def test_cloud_init_is_a_wish_while_the_guest_can_be_asked():
     found = find(QEMU, VM | {'ipconfig0': 'ip=10.0.0.5/24,gw=10.0.0.1'}, (interface('eth0', '10.0.0.77/24'),))
-    assert told(found) == ['10.0.0.77/24']
+    assert reported(found) == ['10.0.0.77/24']
     assert 'Cloud-init' in reasons(found)['10.0.0.5/24']
     assert found.has_gateway4
     assert not found.has_gateway6
@@ -201,7 +203,7 @@ def test_cloud_init_is_a_wish_while_the_guest_can_be_asked():
 )
 def test_cloud_init_stands_in_for_a_guest_that_cannot_be_asked(running):
     found = find(QEMU, VM | {'ipconfig0': 'ip=10.0.0.5/24,ip6=2001:db8::5/64'}, running)
-    assert told(found) == ['10.0.0.5/24', '2001:db8::5/64']
+    assert reported(found) == ['10.0.0.5/24', '2001:db8::5/64']
     assert isinstance(found.running, Unreadable)
 
 
@@ -228,18 +230,18 @@ def test_only_ipv6_is_configured_by_slaac(guest_type, raw):
 
 def test_cloud_init_belongs_to_the_nic_of_the_same_number():
     found = nic_addresses(QEMU, parse_config(QEMU, VM | {'ipconfig2': 'ip=10.0.0.5/24'}), OFF)
-    assert (told(found['net0']), told(found['net2'])) == ([], ['10.0.0.5/24'])
+    assert (reported(found['net0']), reported(found['net2'])) == ([], ['10.0.0.5/24'])
 
 
 def test_configuration_of_a_container_is_a_fact():
     found = find(LXC, CT, (interface('eth0', '10.0.0.77/24', '2001:db8::77/64'),))
-    assert told(found) == ['10.0.0.5/24', '10.0.0.77/24', '2001:db8::77/64']
+    assert reported(found) == ['10.0.0.5/24', '10.0.0.77/24', '2001:db8::77/64']
     assert [address.origin for address in found.addresses] == [
         AddressOrigin.STATIC,
         AddressOrigin.OBSERVED,
         AddressOrigin.AUTOCONFIGURED,
     ]
-    assert told(find(LXC, CT, OFF)) == ['10.0.0.5/24']
+    assert reported(find(LXC, CT, OFF)) == ['10.0.0.5/24']
 
 
 @pytest.mark.parametrize(
@@ -260,13 +262,13 @@ def test_configured_prefix_wins(guest_type, configured, running, expected, has_p
 
 def test_same_address_twice_on_a_nic_is_one():
     found = find(QEMU, VM, (interface('eth0', '10.0.0.5/24', '10.0.0.5/24'), interface('eth0.1', '10.0.0.5/16')))
-    assert told(found) == ['10.0.0.5/24']
+    assert reported(found) == ['10.0.0.5/24']
 
 
 def test_address_that_two_nics_claim_belongs_to_the_first():
     running = (interface('eth1', '10.0.0.5/24', mac=MAC2), interface('eth0', '10.0.0.5/24'))
     found = nic_addresses(QEMU, parse_config(QEMU, VM), running)
-    assert (told(found['net0']), told(found['net2'])) == (['10.0.0.5/24'], [])
+    assert (reported(found['net0']), reported(found['net2'])) == (['10.0.0.5/24'], [])
     assert 'net0' in reasons(found['net2'])['10.0.0.5/24']
 
 
@@ -275,7 +277,7 @@ def test_nics_that_share_a_mac_cannot_be_determined_apart(key):
     nics = {'net0': f'virtio={MAC},bridge=vmbr0', 'net1': f'virtio={MAC},bridge=vmbr1'}
     raw = {**nics, 'ipconfig0': 'ip=10.0.0.5/24', **DRIVE}
     found = find(QEMU, raw, (interface('eth0', '10.0.0.77/24'),), key=key)
-    assert told(found) == (['10.0.0.5/24'] if key == 'net0' else [])
+    assert reported(found) == (['10.0.0.5/24'] if key == 'net0' else [])
     assert MAC in found.running.reason
 
 
@@ -295,12 +297,12 @@ def test_nic_without_mac_cannot_be_found_in_the_guest():
 def test_nic_is_read_completely_only_if_all_of_its_interfaces_are(other, readable):
     found = find(QEMU, VM, (interface('eth0', '10.0.0.77/24'), other))
     assert (found.running is None) is readable
-    assert told(found) == (['10.0.0.77/24'] if readable else [])
+    assert reported(found) == (['10.0.0.77/24'] if readable else [])
 
 
 def test_unreadable_static_address_is_ignored_with_the_reason():
     found = find(LXC, {'net0': f'hwaddr={MAC},ip=10.0.0.500/24,ip6=manual'}, OFF)
-    assert (told(found), list(reasons(found))) == ([], ['10.0.0.500/24'])
+    assert (reported(found), list(reasons(found))) == ([], ['10.0.0.500/24'])
 
 
 NICS = st.dictionaries(
@@ -339,7 +341,7 @@ def test_a_cloud_init_drive_that_cannot_be_read_makes_the_configured_addresses_u
     raw = {'net0': f'virtio={MAC}', 'ipconfig0': 'ip=10.0.0.5/24,gw=10.0.0.1', 'ide2': 'media=cdrom'}
     found = find(QEMU, raw, (interface('eth0', '10.0.0.77/24'),))
     assert isinstance(found.configured, Unreadable)
-    assert (told(found), found.has_gateway4) == (['10.0.0.77/24'], False)
+    assert (reported(found), found.has_gateway4) == (['10.0.0.77/24'], False)
     # Without `ipconfigN`, the drive does not matter.
     assert find(QEMU, {'net0': f'virtio={MAC}', 'ide2': 'media=cdrom'}, OFF).configured is None
 
@@ -355,7 +357,7 @@ class TestGuestOnlyInterfaces:
             interface('tun0', '10.8.0.1/24', 'fe80::1/64', mac='00:00:00:00:00:00'),
             interface('passed', '10.9.0.1/24', mac='BC:24:11:99:99:99'),
         )
-        assert [(entry.name, entry.mac, told(entry)) for entry in found] == [
+        assert [(entry.name, entry.mac, reported(entry)) for entry in found] == [
             ('passed', 'BC:24:11:99:99:99', ['10.9.0.1/24']),
             ('tun0', None, ['10.8.0.1/24']),
         ]
@@ -396,8 +398,8 @@ class TestLimit:
         first = [f'10.0.0.{number}/24' for number in range(1, 7)][::order]
         second = ['10.2.0.1/24', '2001:db8::1/64', '10.2.0.2/24'][::order]
         found = self.found((interface('eth0', *first), interface('eth1', *second, mac=MAC2)), 5)
-        assert told(found['net0']) == ['10.0.0.9/24', '10.0.0.1/24', '10.0.0.2/24']
-        assert told(found['net2']) == ['10.2.0.1/24', '10.2.0.2/24']
+        assert reported(found['net0']) == ['10.0.0.9/24', '10.0.0.1/24', '10.0.0.2/24']
+        assert reported(found['net2']) == ['10.2.0.1/24', '10.2.0.2/24']
         assert set(map(str, found['net0'].excess)) == {f'10.0.0.{number}' for number in range(3, 7)}
         assert set(map(str, found['net2'].excess)) == {'2001:db8::1'}
         assert reasons(found['net0'])['4 more'] == 'The guest has more addresses than the endpoint takes of one guest.'

@@ -72,8 +72,8 @@ def test_a_value_that_means_nothing_costs_nothing_else(pve, wrong):
     assert guest.template is False
     assert others(inventory) == others(before)
     assert inventory.guests_incomplete is None
-    told = [notice for notice in inventory.warnings if notice.subject == f'qemu/{GUEST}']
-    assert any(key in notice.message for notice in told)
+    reported = [notice for notice in inventory.warnings if notice.subject == f'qemu/{GUEST}']
+    assert any(key in notice.message for notice in reported)
 
 
 @pytest.mark.parametrize('size', ['NaN', 'inf', '-5G', '1e3', '', '8Q', '9' * 30 + 'T', '8G8'])
@@ -106,7 +106,7 @@ def test_two_nics_of_one_mac_have_no_addresses_that_could_be_the_others(pve):
         assert 'share the MAC address' in found.running.reason
 
 
-def test_a_key_of_a_newer_version_is_kept_and_logged_once_without_its_value(standin, caplog):
+def test_a_key_of_a_newer_version_is_retained_and_logged_once_without_its_value(standin, caplog):
     pve = standin(nodes=1, vms=5, containers=0)
     vmids = [guest.vmid for guest in pve.cluster.guests.values()]
     for vmid in vmids:

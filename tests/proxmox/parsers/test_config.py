@@ -113,7 +113,7 @@ def test_key(guest_type, key, value, attribute, expected):
     assert config.extra == {}
 
 
-def test_cloud_init_is_kept_by_nic_number():
+def test_cloud_init_is_retained_by_nic_number():
     config = parse_config(
         QEMU, {'ipconfig10': 'ip=dhcp,ip6=auto', 'ipconfig2': 'ip=10.0.0.5/24,gw=10.0.0.1', 'ipconfig0': 'a=1,a=2'}
     )
@@ -247,7 +247,7 @@ def test_one_bad_value_does_not_spoil_its_neighbors(guest_type, key, value, part
     good = parse_config(guest_type, NEIGHBORS[guest_type])
     bad = parse_config(guest_type, NEIGHBORS[guest_type] | {key: value})
     assert not unread(good)
-    # A line that cannot be read at all is told of once.
+    # A line that cannot be read at all is reported once.
     assert unread(bad) == parts
     assert all(key in reason for _part, _of, reason in bad.unreadable_parts())
     attributes = {part for part, of in parts if not of}
@@ -337,13 +337,13 @@ def test_a_default_that_depends_on_what_cannot_be_read_is_unknown(keys):
     assert with_defaults(parse_config(QEMU, keys | {'machine': 'q35'}), '9.2.11', None).machine == 'q35'
 
 
-def test_keys_of_a_newer_version_are_kept_as_text():
+def test_keys_of_a_newer_version_are_retained_as_text():
     config = parse_config(QEMU, {'memory': 1024, 'quantum': '1,qubits=7', 'news': {'b': [1], 'a': None}})
     assert config.memory == 1024 * MIB
     assert config.extra == {'quantum': '1,qubits=7', 'news': '{"a": null, "b": [1]}'}
 
 
-def test_keys_that_may_hold_secrets_are_not_kept():
+def test_keys_that_may_hold_secrets_are_not_retained():
     secrets = {'cipassword': '**********', 'args': '-vnc :1,password=on', 'sshkeys': 'ssh-ed25519 AAAA'}
     assert parse_config(QEMU, secrets).extra == {}
     assert parse_config(LXC, {'env': 'PASSWORD=hunter2'}).extra == {}

@@ -69,7 +69,7 @@ def attributes(nic) -> dict:
         (f'virtio={MAC},trunks=0-7;4000-4095', {'model': 'virtio', 'mac': MAC, 'trunks': ((1, 7), (4000, 4094))}),
         (f'virtio={MAC},trunks=0', {'model': 'virtio', 'mac': MAC}),
         (f'virtio={MAC},host-tunnel=1', {'model': 'virtio', 'mac': MAC}),
-        # not known: kept as text
+        # not known: stored as text
         (f'virtio={MAC},color=red', {'model': 'virtio', 'mac': MAC, 'extra': {'color': 'red'}}),
         # a model of the future
         (f'igb={MAC},bridge=vmbr0', {'model': 'igb', 'mac': MAC, 'bridge': 'vmbr0'}),

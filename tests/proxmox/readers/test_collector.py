@@ -172,10 +172,10 @@ class TestCalls:
             assert known(guest.status)
 
     def test_progress_is_reported_for_each_guest_in_the_calling_thread(self, pve):
-        told = []
-        read(pve, progress=lambda done, total: told.append((done, total, threading.current_thread())))
-        assert [entry[:2] for entry in told] == [(number, 10) for number in range(1, 11)]
-        assert {entry[2] for entry in told} == {threading.current_thread()}
+        reported = []
+        read(pve, progress=lambda done, total: reported.append((done, total, threading.current_thread())))
+        assert [entry[:2] for entry in reported] == [(number, 10) for number in range(1, 11)]
+        assert {entry[2] for entry in reported} == {threading.current_thread()}
 
     def test_never_more_calls_at_a_time_than_allowed(self, standin):
         pve = standin(vms=40, containers=10)
@@ -450,9 +450,9 @@ class TestNodes:
         lost = next(name for name in pve.cluster.nodes if name != pve.cluster.local)
         pve.fail(f'/nodes/{lost}/*', status, 'No route to host')
         inventory = read(pve, concurrency=2)
-        gone = [guest for guest in inventory.guests if guest.node == lost]
-        assert len(gone) > 10
-        assert all(is_unknown(guest.config) and is_unknown(guest.status) for guest in gone)
+        missing = [guest for guest in inventory.guests if guest.node == lost]
+        assert len(missing) > 10
+        assert all(is_unknown(guest.config) and is_unknown(guest.status) for guest in missing)
         assert all(known(guest.config) for guest in inventory.guests if guest.node != lost)
         assert len(pve.calls(f'/nodes/{lost}/*/config')) <= 2 * 3
         assert f'Node {lost} stopped answering' in messages(inventory)
@@ -479,7 +479,7 @@ class TestVanishing:
         assert inventory.guests_incomplete is None
         assert inventory.warnings == ()
 
-    def test_a_guest_that_is_deleted_between_list_and_configuration_is_gone(self, pve):
+    def test_a_guest_that_is_deleted_between_list_and_configuration_is_missing(self, pve):
         pve.before(self.CONFIG, lambda: pve.delete(102))
         inventory = read(pve)
         assert 102 not in {guest.vmid for guest in inventory.guests}
@@ -575,7 +575,7 @@ class TestOneGuest:
         assert len(guest_of(inventory, 100).config.description) >= 10 * 1024**2 - 1
 
     @pytest.mark.parametrize(
-        ('failure', 'words', 'told'),
+        ('failure', 'words', 'reported'),
         [
             ({'status': 500, 'reason': 'QEMU guest agent is not running'}, 'not running', True),
             ({'status': 500, 'reason': 'VM 100 is not running'}, 'machine is not running', False),
@@ -590,7 +590,7 @@ class TestOneGuest:
         ],
         ids=str,
     )
-    def test_a_silent_agent_costs_the_running_addresses_only(self, pve, failure, words, told):
+    def test_a_silent_agent_costs_the_running_addresses_only(self, pve, failure, words, reported):
         glob = '/nodes/pve1/qemu/100/agent/*'
         pve.set_config(100, ide3='local-lvm:vm-100-cloudinit,media=cdrom')
         if failure == 'drop':
@@ -611,7 +611,7 @@ class TestOneGuest:
         assert is_unknown(guest.os_name, words)
         assert is_unknown(guest.host_name, words)
         assert len({call.path for call in pve.calls(glob)}) == 1
-        assert bool(inventory.warnings) is told
+        assert bool(inventory.warnings) is reported
         assert inventory.guests_incomplete is None
 
     def test_an_agent_that_refuses_with_200(self, pve):

@@ -71,7 +71,7 @@ def lab9(netbox):
 @pytest.fixture(scope='package')
 def solo(netbox):
     """The recorded stand-alone host, with SSH, and guests' own names for their NICs."""
-    node = Node(user='netbox', password=PASSWORD, answers=told_by_ssh())
+    node = Node(user='netbox', password=PASSWORD, answers=reported_by_ssh())
     with (
         serving_node(node),
         served(
@@ -89,7 +89,7 @@ def solo(netbox):
         yield synced
 
 
-def told_by_ssh() -> dict:
+def reported_by_ssh() -> dict:
     links = printed(
         card(2, 'eno1', '3c:ec:ef:01:02:03'),
         card(3, 'enp65s0f0', 'a0:36:9f:12:34:56', bond_member('a0:36:9f:12:34:56'), master='bond0'),

@@ -145,12 +145,12 @@ def machines(pve: StandIn) -> None:
     machine(pve, 109, 'waits', {'memory': '2048', 'description': 'y' * 300}, node='pve3')
     pve.set_config(109, pending=True, memory='65536', cores=16)
     machine(pve, GONE, 'leaver', {'net0': 'virtio=BC:24:11:0A:07:00,bridge=vmbr0'}, running=False)
-    told = {
+    addresses_told = {
         'get-osinfo': {'id': 'rocky', 'name': 'Rocky Linux', 'pretty-name': 'Rocky Linux 9.6 (Blue Onyx)'},
         'get-host-name': {'host-name': 'DB.example.com'},
     }
     machine(pve, 110, 'asked', {'agent': 'enabled=1', 'net0': 'virtio=BC:24:11:0A:06:00,bridge=vmbr0'})
-    pve.cluster.guest(110).agent_info = told
+    pve.cluster.guest(110).agent_info = addresses_told
     pve.set_addresses(110, 'net0', '10.1.6.5/24')
 
 
@@ -204,8 +204,8 @@ def addresses(pve: StandIn) -> None:
     }  # fmt: skip
     machine(pve, 152, 'two-ways', gateway_second, running=False)
     # Windows tells no prefix length.
-    told = ('10.1.8.5/24', '10.99.0.5/24', '2a01:4f8:1::5/64')
-    without_length = agent_interface('Ethernet', 'BC:24:11:0A:05:00', told)
+    addresses_told = ('10.1.8.5/24', '10.99.0.5/24', '2a01:4f8:1::5/64')
+    without_length = agent_interface('Ethernet', 'BC:24:11:0A:05:00', addresses_told)
     for row in without_length['ip-addresses']:
         row['prefix'] = -1
     machine(pve, 153, 'no-length', {'agent': 1, 'net0': 'virtio=BC:24:11:0A:05:00,bridge=vmbr0'})

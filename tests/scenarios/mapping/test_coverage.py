@@ -22,7 +22,7 @@ def synced(lab9, solo, made):
     """All of them."""
 
 
-def untold_fields() -> set[tuple[str, str]]:
+def unreported_fields() -> set[tuple[str, str]]:
     """By kind and name, the fields that are empty, or the same, in all objects that the runs have made."""
     values = defaultdict(set)
     for binding in Binding.objects.filter(kind__in=KINDS).prefetch_related('object'):
@@ -49,7 +49,7 @@ def has_one(model: str, name: str) -> bool:
 
 
 def test_every_field_of_every_kind_takes_different_values():
-    assert untold_fields() == set()
+    assert unreported_fields() == set()
 
 
 def test_every_custom_field_is_written():
@@ -59,7 +59,7 @@ def test_every_custom_field_is_written():
 def test_a_new_field_without_a_value_in_the_fleet_is_noticed(monkeypatch):
     kind = KINDS['disk']
     monkeypatch.setattr(type(kind), 'fields', (*kind.fields, Field('cf_proxmox_new', Owner.FACT)))
-    assert untold_fields() == {('disk', 'cf_proxmox_new')}
+    assert unreported_fields() == {('disk', 'cf_proxmox_new')}
 
 
 def test_a_new_custom_field_without_a_value_in_the_fleet_is_noticed():

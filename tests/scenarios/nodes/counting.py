@@ -21,7 +21,7 @@ def queries_of_nothing(sync: Callable, endpoint: ProxmoxEndpoint) -> int:
 def counted(sync: Callable, endpoint: ProxmoxEndpoint) -> tuple[SyncRun, int]:
     """
     A run, and how many queries it took: there may be more than Django remembers. Not those about the run itself, which
-    says how far it is, and asks whether it was cancelled, by the clock.
+    says how far it is, and asks whether it was canceled, by the clock.
     """
     number = 0
 

@@ -31,12 +31,12 @@ class DrawnNode:
         printer.text(repr(self))
 
     def __repr__(self) -> str:
-        found = '; '.join(map(told, self.node.interfaces))
+        found = '; '.join(map(reported, self.node.interfaces))
         by_ssh = 'with SSH' if self.node.hardware else 'without SSH'
         return f'<{self.node.name} {"on" if self.node.online else "off"} {by_ssh} [{found}]>'
 
 
-def told(interface: NodeInterface) -> str:
+def reported(interface: NodeInterface) -> str:
     parts = {
         'of': ' '.join((*interface.members, *interface.ports)), 'on': interface.parent, 'in': interface.bridge,
         'vlan': interface.vlan_id, 'mtu': interface.mtu, 'has': ' '.join(map(str, interface.addresses)),
@@ -146,11 +146,11 @@ def blinded(inv: Inventory, broken: frozenset) -> Inventory:
     """
     parts = {fault for fault, name in broken if not name}
     missing = {name for fault, name in broken if fault == 'missing'}
-    kept = [entry for entry in inv.nodes if entry.name not in missing] or list(inv.nodes)
+    remaining = [entry for entry in inv.nodes if entry.name not in missing] or list(inv.nodes)
     for fault, name in sorted(broken):
         if fault in ('facts', 'interfaces', 'hardware', 'address'):
-            kept = [replace(entry, **{fault: REFUSED}) if entry.name == name else entry for entry in kept]
-    inv = replace(inv, nodes=tuple(kept))
+            remaining = [replace(entry, **{fault: REFUSED}) if entry.name == name else entry for entry in remaining]
+    inv = replace(inv, nodes=tuple(remaining))
     if missing or 'quorate' in parts:
         inv = replace(inv, quorate=False)
     if 'list' in parts:

@@ -1,4 +1,4 @@
-"""What of a cluster or of NetBox makes no sense: told on the change that it is about, through the real job."""
+"""What of a cluster or of NetBox makes no sense: reported on the change that it concerns, through the real job."""
 
 import re
 
@@ -80,16 +80,16 @@ def test_all_of_it_at_once(pve, endpoint, site, settled):
     pve.set_interface('pve2', 'vmbr8', type='bridge', bridge_ports='vmbr9')
     pve.set_interface('pve2', 'vmbr9', type='bridge', bridge_ports='vmbr8 eno7')
     run = settled(endpoint)
-    told = left(run)
-    assert 'another role' in told.pop('node/pve1')
+    reported = left(run)
+    assert 'another role' in reported.pop('node/pve1')
     assert {message['message'] for message in run.messages if message['subject'] == 'node/pve2'} == {
         'NetBox accepts an MTU from 1 to 65536; that of eno2 is 100000.',
         'vmbr8 > vmbr9 > vmbr8 is a loop of interfaces (bridge), which NetBox does not show.',
         'vmbr9 names eno7, which does not exist on pve2.',
     }
     in_40 = {'node/pve2/bond0.40', 'node/pve3/bond0.40', f'qemu/{vmid}/net0'}
-    assert in_40 <= set(told)
-    assert all('"in-a (40)", group "a"; "in-b (40)", group "b"' in text for text in told.values())
+    assert in_40 <= set(reported)
+    assert all('"in-a (40)", group "a"; "in-b (40)", group "b"' in text for text in reported.values())
     assert not switch.interfaces.exists()
     assert bridges_of('pve2') == {'vmbr0', 'vmbr1', 'vmbr8', 'vmbr9'}
     assert Interface.objects.get(device__name='pve2', name='bond0.40').parent.name == 'bond0'
@@ -117,9 +117,9 @@ def test_names_that_netbox_refuses(pve, endpoint, settled, settings):
         'dcim.device': [{'name': {'regex': '^(?!pve3).*$'}}],
         'dcim.interface': [{'name': {'regex': '^(?!bond0$).*$'}}],
     }
-    told = left(settled(endpoint))
-    assert 'name' in told['node/pve3']
-    assert 'name' in told['node/pve2/bond0']
+    reported = left(settled(endpoint))
+    assert 'name' in reported['node/pve3']
+    assert 'name' in reported['node/pve2/bond0']
     # What hangs on them says so, and nothing else is missing.
     assert set(Interface.objects.filter(device__name='pve2').values_list('name', flat=True)) == {
         'eno1', 'eno2', 'vmbr0', 'bond0.40', 'vmbr1', 'web', 'vx5000',
@@ -138,9 +138,9 @@ def test_an_mtu_of_a_guest_that_netbox_refuses(pve, endpoint, settled, settings)
     settings.CUSTOM_VALIDATORS = {'virtualization.vminterface': [{'mtu': {'regex': '^(?!9216$)'}}]}
     pve.set_config(vmid, net0='virtio=BC:24:11:00:AA:01,bridge=vmbr0,mtu=9216')
     pve.rename(vmid, 'renamed')
-    told = left(settled(endpoint))
-    assert list(told) == [f'qemu/{vmid}/net0']
-    assert 'mtu' in told[f'qemu/{vmid}/net0']
+    reported = left(settled(endpoint))
+    assert list(reported) == [f'qemu/{vmid}/net0']
+    assert 'mtu' in reported[f'qemu/{vmid}/net0']
     assert VirtualMachine.objects.filter(name='renamed').exists()
 
 
@@ -185,9 +185,9 @@ def test_a_device_type_that_is_deleted_before_a_preview_is_applied(pve, endpoint
     DeviceType.objects.all().delete()
     run = SyncJob.enqueue_plan(preview, None, None, immediate=True)
     assert run.status == 'completed_with_errors', run.error
-    told = left(run)
+    reported = left(run)
     for node in ('pve1', 'pve2', 'pve3'):
-        assert re.fullmatch(r'device_type: device type .* is not a valid choice\.', told[f'node/{node}'])
+        assert re.fullmatch(r'device_type: device type .* is not a valid choice\.', reported[f'node/{node}'])
     assert not Device.objects.exists()
     assert VirtualMachine.objects.count() == len(pve.cluster.guests)
     assert not left(settled(endpoint))

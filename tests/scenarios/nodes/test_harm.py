@@ -68,7 +68,7 @@ def leave(pve, node: str):
         pve.cluster.changed()
 
 
-def test_an_interface_with_a_cable_stays_when_its_nic_is_gone_and_the_run_says_why(pve, lab, sync):
+def test_an_interface_with_a_cable_stays_when_its_nic_is_missing_and_the_run_says_why(pve, lab, sync):
     sync(lab)
     cable = cabled(port('enp3s0'))
     pve.remove_interface('pve1', 'enp3s0')
@@ -96,7 +96,7 @@ def test_a_management_port_and_other_things_made_by_hand_are_no_business_of_ours
     assert list(Interface.objects.filter(name__in=('iDRAC', 'enp9s0')).values()) == before
 
 
-def test_a_port_that_a_user_marked_as_management_only_stays_when_its_nic_is_gone(pve, lab, sync):
+def test_a_port_that_a_user_marked_as_management_only_stays_when_its_nic_is_missing(pve, lab, sync):
     sync(lab)
     Interface.objects.filter(pk=port('enp3s0').pk).update(mgmt_only=True)
     pve.remove_interface('pve1', 'enp3s0')
@@ -105,7 +105,7 @@ def test_a_port_that_a_user_marked_as_management_only_stays_when_its_nic_is_gone
     assert port('enp3s0').mgmt_only
 
 
-def test_an_adopted_port_is_released_and_not_deleted_when_its_nic_is_gone(pve, lab, sync):
+def test_an_adopted_port_is_released_and_not_deleted_when_its_nic_is_missing(pve, lab, sync):
     sync(lab)
     lab.bindings.filter(kind='node_interface', object_id=port('enp3s0').pk).update(created_by_sync=False)
     pve.remove_interface('pve1', 'enp3s0')

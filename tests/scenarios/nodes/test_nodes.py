@@ -227,14 +227,14 @@ def test_a_node_that_left_is_retired_and_never_deleted(endpoint, take):
     endpoint.save()
     both = inventory(WEB, nodes=(pve(), pve('pve2', 2)))
     take(both)
-    gone = device('pve2')
+    missing = device('pve2')
     for _round in range(2):
         take(inventory(WEB, nodes=(pve(),)))
-        gone.refresh_from_db()
-        assert (gone.status, gone.interfaces.count()) == ('decommissioning', 8)
+        missing.refresh_from_db()
+        assert (missing.status, missing.interfaces.count()) == ('decommissioning', 8)
     take(both)
-    gone.refresh_from_db()
-    assert gone.status == 'active'
+    missing.refresh_from_db()
+    assert missing.status == 'active'
 
 
 def test_without_quorum_no_node_is_retired(take):

@@ -131,7 +131,7 @@ def test_a_guest_keeps_its_mode_while_its_bridge_cannot_be_read(pve, endpoint, s
 
 
 @pytest.mark.parametrize(
-    ('vnet', 'kept'),
+    ('vnet', 'remaining'),
     [
         ({'tag': 2**24}, True),
         ({'tag': 'x'}, True),
@@ -142,7 +142,7 @@ def test_a_guest_keeps_its_mode_while_its_bridge_cannot_be_read(pve, endpoint, s
     ],
     ids=str,
 )
-def test_a_bad_value_of_a_virtual_network_costs_only_that_value(vnet, kept, pve, endpoint, sync):
+def test_a_bad_value_of_a_virtual_network_costs_only_that_value(vnet, remaining, pve, endpoint, sync):
     pve.set_vnet('other', 'dc', tag=21)
     pve.set_config(100, net0='virtio=BC:24:11:00:AA:01,bridge=web', net1='virtio=BC:24:11:00:AA:02,bridge=other')
     sync(endpoint)
@@ -153,8 +153,8 @@ def test_a_bad_value_of_a_virtual_network_costs_only_that_value(vnet, kept, pve,
     pve.set_vnet('other', 'dc', tag=22)
     run = sync(endpoint)
     nics = {nic.name: nic.untagged_vlan and nic.untagged_vlan.vid for nic in VMInterface.objects.all()}
-    assert nics == {'net0': 20 if kept else None, 'net1': 22}
-    assert ('could not be read' in warnings(run)) is kept
+    assert nics == {'net0': 20 if remaining else None, 'net1': 22}
+    assert ('could not be read' in warnings(run)) is remaining
 
 
 def change_answer(pve, path: str, **changes) -> None:

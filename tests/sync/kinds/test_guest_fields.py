@@ -21,7 +21,7 @@ def test_backup_coverage_follows_the_jobs_and_stays_while_it_is_unknown():
 
 
 @pytest.mark.parametrize(
-    ('told', 'shown'),
+    ('reported', 'shown'),
     [
         ('Web01.Example.COM.', 'web01.example.com'),
         ('web_01', 'web_01'),
@@ -33,9 +33,9 @@ def test_backup_coverage_follows_the_jobs_and_stays_while_it_is_unknown():
         (Unreadable('silent'), None),
     ],
 )
-def test_a_host_name_is_the_dns_name_if_netbox_accepts_it(told, shown):
+def test_a_host_name_is_the_dns_name_if_netbox_accepts_it(reported, shown):
     netbox = NetBox()
-    netbox.sync(inventory(guest(100, host_name=told)))
+    netbox.sync(inventory(guest(100, host_name=reported)))
     assert netbox.object('ip', 'qemu/100/10.0.0.5').values['dns_name'] == shown
 
 

@@ -211,15 +211,15 @@ def test_platforms(values, platform):
 
 def test_interfaces_are_named_by_their_guest_where_the_endpoint_says_so():
     by_guest = replace(SETTINGS, interface_naming='guest')
-    told = replace(addresses('10.0.0.5/24'), guest_name='eth0')
-    assert written(guest(addresses={'net0': told}), 'interface', by_guest)['name'] == 'eth0'
+    reported = replace(addresses('10.0.0.5/24'), guest_name='eth0')
+    assert written(guest(addresses={'net0': reported}), 'interface', by_guest)['name'] == 'eth0'
     assert written(guest(), 'interface', by_guest)['name'] == 'net0'
     assert written(guest(addresses=UNREAD), 'interface', by_guest)['name'] == 'net0'
     container = guest(type=LXC, config=config(nics=(nic(name='lan0'),)))
     assert written(container, 'interface')['name'] == 'lan0'
-    # A name that is not told any more stays.
+    # A name that is no longer reported stays.
     netbox = NetBox()
-    netbox.sync(inventory(guest(addresses={'net0': told})), by_guest)
+    netbox.sync(inventory(guest(addresses={'net0': reported})), by_guest)
     netbox.sync(inventory(guest()), by_guest)
     assert netbox.object('interface', 'qemu/100/net0').values['name'] == 'eth0'
 

@@ -1,4 +1,4 @@
-"""Whether an address that was not found on its guest is gone, case by case."""
+"""Whether an address that was not found on its guest is missing, case by case."""
 
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
@@ -58,13 +58,13 @@ def after(before, now, settings=SETTINGS):
     made = plan(inventory(now), netbox.existing, settings)
     bound = netbox.bindings[KEY]
     if any((change.kind, change.key) == KEY and change.action is Action.DELETE for change in made.changes):
-        return 'gone', made.notices
+        return 'missing', made.notices
     return made.refreshed.get(bound.pk, {}).get(ABSENT), made.notices
 
 
-def test_an_address_that_only_the_guest_reported_is_gone_after_two_complete_reads():
+def test_an_address_that_only_the_guest_reported_is_missing_after_two_complete_reads():
     assert after(REPORTED, one()) == (1, ())
-    assert after(REPORTED, one(), replace(SETTINGS, missing_address_reads=1))[0] == 'gone'
+    assert after(REPORTED, one(), replace(SETTINGS, missing_address_reads=1))[0] == 'missing'
     netbox = NetBox()
     netbox.sync(inventory(REPORTED))
     netbox.sync(inventory(one()))
@@ -80,7 +80,7 @@ def test_an_address_that_only_the_guest_reported_is_gone_after_two_complete_read
     ('found', 'values', 'expected'),
     [
         # The NIC that had it was removed.
-        ({}, {'conf': config(nics=(nic('net1', 'BC:24:11:00:00:02'),))}, 'gone'),
+        ({}, {'conf': config(nics=(nic('net1', 'BC:24:11:00:00:02'),))}, 'missing'),
         # It was not read.
         ({'net0': addresses(running=OFF)}, {}, None),
         ({'net0': replace(addresses(), configured=UNREAD)}, {}, None),
@@ -157,14 +157,14 @@ def test_the_binding_stores_who_stated_an_address(before, source):
     assert netbox.bindings[KEY].last[SOURCE] == BOTH
 
 
-def test_an_address_that_is_no_longer_configured_is_gone():
+def test_an_address_that_is_no_longer_configured_is_missing():
     empty = replace(addresses(running=OFF), configured=frozenset())
-    assert after(one({'net0': static()}), one({'net0': empty}))[0] == 'gone'
+    assert after(one({'net0': static()}), one({'net0': empty}))[0] == 'missing'
 
 
-def test_an_address_that_cloud_init_only_requested_is_gone_when_the_guest_uses_another_one():
+def test_an_address_that_cloud_init_only_requested_is_missing_when_the_guest_uses_another_one():
     other = replace(addresses('10.0.0.9/24'), configured=frozenset({ip_address(HOST)}))
-    assert after(one({'net0': static()}), one({'net0': other}))[0] == 'gone'
+    assert after(one({'net0': static()}), one({'net0': other}))[0] == 'missing'
     # Without any address, the guest may not have configured the NIC yet.
     none = replace(addresses(), configured=frozenset({ip_address(HOST)}))
     assert after(one({'net0': static()}), one({'net0': none}))[0] == 1
@@ -239,7 +239,7 @@ OWN, ELSEWHERE = 'on its own interface', 'on something else'
         ('anycast', None, False),
     ],
 )
-def test_an_address_that_another_guest_reports_is_gone_unless_both_may_have_it(role, other, is_gone):
+def test_an_address_that_another_guest_reports_is_missing_unless_both_may_have_it(role, other, is_missing):
     netbox = NetBox()
     netbox.sync(inventory(REPORTED, guest(101, 'db', ('10.0.0.6/24',))))
     bound = netbox.bindings[KEY]
@@ -254,7 +254,7 @@ def test_an_address_that_another_guest_reports_is_gone_unless_both_may_have_it(r
     change = next(change for change in made.changes if change.key == f'qemu/101/{HOST}')
     taken = {None: bound.pointer, OWN: own, ELSEWHERE: bound.pointer}[other]
     assert change.pointer == (None if role == 'anycast' else taken)
-    assert made.refreshed.get(bound.pk, {}).get(ABSENT) == (None if is_gone else 1)
+    assert made.refreshed.get(bound.pk, {}).get(ABSENT) == (None if is_missing else 1)
 
 
 def test_an_absent_address_whose_record_was_deleted_in_netbox_is_in_the_way_of_nobody():
@@ -265,7 +265,7 @@ def test_an_absent_address_whose_record_was_deleted_in_netbox_is_in_the_way_of_n
     assert [(change.key, change.action) for change in made.changes] == [(f'qemu/101/{HOST}', Action.CREATE)]
 
 
-def test_the_ledger_knows_beforehand_which_addresses_may_be_gone():
+def test_the_ledger_knows_beforehand_which_addresses_may_be_missing():
     netbox = NetBox()
     netbox.sync(inventory(REPORTED))
     bound, bound_to = netbox.bindings[KEY], netbox.existing.bound_to
@@ -305,7 +305,7 @@ def test_an_address_in_another_vrf_is_another_address():
     assert made.refreshed[netbox.bindings[KEY].pk][ABSENT] == 1
 
 
-def test_addresses_of_a_node_and_of_a_replaced_machine_are_gone_at_once():
+def test_addresses_of_a_node_and_of_a_replaced_machine_are_missing_at_once():
     uuids = 'aaaaaaaa-0000-4000-8000-000000000001', 'bbbbbbbb-0000-4000-8000-000000000002'
     machines = [
         guest(100, f'vm{number}', (f'{HOST}/24',), config=config(uuid=uuid, created=number, nics=(nic(mac=mac),)))

@@ -144,7 +144,7 @@ def test_several_vlans_are_a_conflict_with_all_candidates_and_the_rest_is_writte
     assert (conflict.kind, conflict.key) == ('interface', 'qemu/100/net0')
     assert '"vlan7", group "Fabric"; "vlan8", global' in conflict.reason
     assert (values['mode'], values['untagged_vlan']) == ('access', None)
-    # A person chooses.
+    # A user chooses.
     netbox.edit('interface', netbox.bindings['interface', 'qemu/100/net0'].pointer, untagged_vlan=vlan(8).pointer)
     assert not plan(inventory(guest(100, config=config(nics=(nic(vlan_tag=20),)))), netbox.existing).changes
 
