@@ -27,7 +27,7 @@ from tests.scenarios.rounds import content
 from ..cases import make_run
 from ..ledger.test_guests import guest_of
 from ..scenarios.test_sync import SMALL, back, running_vm, vm_of, vmids, written
-from ..scenarios.test_sync import gone as take_away
+from ..scenarios.test_sync import delete_guest as take_away
 
 pytestmark = pytest.mark.django_db
 
