@@ -32,7 +32,7 @@ class MachineProxmoxView(generic.ObjectView):
     additional_permissions = ['netbox_proxsync.view_binding']
     actions = ()
     tab = ViewTab(
-        label=_('Proxmox'),
+        label=_('Proxmox VE'),
         visible=lambda machine: binding_of(machine) is not None,
         permission='netbox_proxsync.view_binding',
         weight=2500,
