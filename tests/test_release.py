@@ -118,8 +118,8 @@ def test_what_is_not_decided_is_not_published(monkeypatch, tmp_path):
 
 
 def test_links_of_the_readme_are_absolute_on_pypi():
-    text = '![A](assets/a.png) [B](docs/b.md#c) [C](https://c.example/d) [D](#d)'
+    text = '[![A](assets/a.png)](E) [B](docs/b.md#c) [C](https://c.example/d) [D](#d)'
     assert release.absolute_links(text, 'https://git.example/x', '1.0') == (
-        '![A](https://git.example/x/raw/v1.0/assets/a.png) [B](https://git.example/x/blob/v1.0/docs/b.md#c) '
+        '[![A](https://git.example/x/raw/v1.0/assets/a.png)](https://git.example/x/blob/v1.0/E) [B](https://git.example/x/blob/v1.0/docs/b.md#c) '
         '[C](https://c.example/d) [D](#d)'
     )

@@ -62,12 +62,9 @@ def address() -> str:
 
 def absolute_links(text: str, base: str, version: str) -> str:
     """The README with absolute links: PyPI shows it outside the repository."""
-
-    def absolute(match: re.Match[str]) -> str:
-        image, label, target = match.groups()
-        return f'{image}[{label}]({base}/{"raw" if image else "blob"}/v{version}/{target})'
-
-    return re.sub(r'(!?)\[([^][]*)\]\((?!https?://|#|mailto:)([^()\s]+)\)', absolute, text)
+    relative = r'(?!https?://|#|mailto:)[^()\s]+'
+    text = re.sub(rf'(!\[[^]]*\]\()({relative})\)', rf'\1{base}/raw/v{version}/\2)', text)
+    return re.sub(rf'(\]\()({relative})\)', rf'\1{base}/blob/v{version}/\2)', text)
 
 
 def epoch() -> int:
