@@ -69,7 +69,7 @@ def tracked():
     names = listed or [str(path.relative_to(ROOT)) for path in ROOT.glob('*') if path.is_file()]
     for name in names:
         path = ROOT / name
-        if path.suffix in {'.md', '.toml', '.yml', '.yaml', '.py', '.cfg'} and not name.startswith('tests/pve/recordings'):
+        if path.suffix in {'.md', '.toml', '.yml', '.yaml', '.py'} and 'recordings' not in path.parts:
             yield name, path.read_text()
 
 
@@ -104,7 +104,7 @@ def test_what_is_not_decided_is_not_published(monkeypatch, tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text((ROOT / name).read_text())
     pyproject = tmp_path / 'pyproject.toml'
-    pyproject.write_text(pyproject.read_text().replace(PROJECT['authors'][0]['email'], 'developers@netbox-proxsync.example'))
+    pyproject.write_text(pyproject.read_text().replace(PROJECT['authors'][0]['email'], 'x@y.example'))
     monkeypatch.setattr(release, 'ROOT', tmp_path)
     release.set_address('https://example.com/netbox-proxsync')
     found = '\n'.join(release.obstacles(f'v{__version__}'))
@@ -112,7 +112,8 @@ def test_what_is_not_decided_is_not_published(monkeypatch, tmp_path):
     assert 'e-mail' in found
     release.set_address('https://github.com/owner/netbox-proxsync')
     pyproject.write_text(pyproject.read_text().replace('.example', '.org'))
-    (tmp_path / 'CHANGELOG.md').write_text(f'# Changelog\n\n## [Unreleased]\n\n## [{__version__}] - 2026-12-01\n\nFirst.\n')
+    sections = f'## [Unreleased]\n\n## [{__version__}] - 2026-12-01\n\nFirst.\n'
+    (tmp_path / 'CHANGELOG.md').write_text(sections)
     assert release.obstacles(f'v{__version__}') == []
     assert release.notes(__version__) == 'First.'
 
@@ -120,6 +121,7 @@ def test_what_is_not_decided_is_not_published(monkeypatch, tmp_path):
 def test_links_of_the_readme_are_absolute_on_pypi():
     text = '[![A](assets/a.png)](E) [B](docs/b.md#c) [C](https://c.example/d) [D](#d)'
     assert release.absolute_links(text, 'https://git.example/x', '1.0') == (
-        '[![A](https://git.example/x/raw/v1.0/assets/a.png)](https://git.example/x/blob/v1.0/E) [B](https://git.example/x/blob/v1.0/docs/b.md#c) '
+        '[![A](https://git.example/x/raw/v1.0/assets/a.png)](https://git.example/x/blob/v1.0/E) '
+        '[B](https://git.example/x/blob/v1.0/docs/b.md#c) '
         '[C](https://c.example/d) [D](#d)'
     )

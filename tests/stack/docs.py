@@ -1,6 +1,7 @@
 """
-`make docs`: the pages of docs/ as a website in .stack/site. Broken links and pages that are missing from the navigation are
-errors.
+`make docs`: the pages of docs/ as a website in .stack/site.
+
+Broken links, and pages that are missing from the navigation, are errors.
 """
 
 import os

@@ -1,8 +1,8 @@
 """
-What MkDocs does not do by itself: files of the repository outside docs/ on the website.
+Files of the repository outside docs/ on the website.
 
-Pictures in assets/ are copied, COMPATIBILITY.md and CHANGELOG.md become pages, and links to other files of the repository
-lead to its public address.
+Pictures in assets/ are copied, COMPATIBILITY.md and CHANGELOG.md become pages, and links to other files lead to the
+public address of the repository.
 """
 
 import re

@@ -1,9 +1,9 @@
 """
 What a release needs: `make dist`, `make dist-check`, `make address`.
 
-`dist` builds the sdist and the wheel; the same commit gives the same bytes. `check` installs the wheel into an environment
-with nothing but what PyPI provides, writes its bill of materials, and lets NetBox check the plugin there. `address` writes
-the public address of the repository wherever it stands. `ready` lists what forbids to publish.
+`dist` builds the sdist and the wheel; the same commit gives the same bytes. `check` installs the wheel into a clean
+environment from PyPI, writes its bill of materials, and lets NetBox check the plugin there. `address` replaces the
+public address of the repository in every file that contains it. `ready` lists what prevents a release.
 """
 
 import argparse
@@ -132,7 +132,8 @@ def check() -> None:
         TOOLS / 'bin/cyclonedx-py', 'environment', '--pyproject', ROOT / 'pyproject.toml', '--output-reproducible',
         '--output-file', DIST / 'sbom.cdx.json', clean,
     )  # fmt: skip
-    run(clean, '-m', 'pip', 'install', '--quiet', next(d for d in project()['optional-dependencies']['dev'] if 'netbox>' in d))
+    netbox = next(name for name in project()['optional-dependencies']['dev'] if name.startswith('netbox>'))
+    run(clean, '-m', 'pip', 'install', '--quiet', netbox)
     run(clean, '-m', 'pip', 'check')
     (CLEAN / 'release_configuration.py').write_text(CONFIGURATION)
     environment = {
