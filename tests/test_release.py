@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from netbox_proxsync import ProxSyncConfig, __version__
-from tests.stack import release
+from tests.stack import release, venv
 from tests.stack.paths import StackError
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +52,18 @@ def workflow(name):
 
 def steps(name):
     return [step.get('run', '') for job in workflow(name)['jobs'].values() for step in job['steps']]
+
+
+def test_the_versions_of_the_matrix_are_installed(monkeypatch):
+    monkeypatch.setattr(venv, 'NETBOX', '')
+    newest = venv.wanted()
+    monkeypatch.setattr(venv, 'NETBOX', '4.7.0')
+    # The environment is installed again for another version of NetBox.
+    assert venv.wanted() == {**newest, 'netbox': '4.7.0'}
+    assert set(workflow('ci')['jobs']['test']['env']) == {'PROXSYNC_STACK_PYTHON', 'PROXSYNC_STACK_NETBOX'}
+    sources = [(ROOT / f'tests/stack/{name}').read_text() for name in ('bootstrap.sh', 'venv.py')]
+    assert 'PROXSYNC_STACK_PYTHON' in sources[0]
+    assert 'PROXSYNC_STACK_NETBOX' in sources[1]
 
 
 def test_workflows_run_what_everyone_runs():

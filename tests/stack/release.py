@@ -122,10 +122,12 @@ def check() -> None:
     """Install the wheel as users do, write its bill of materials, and let NetBox check it."""
     dist()
     wheel = next(DIST.glob('*.whl'))
-    for directory in (CLEAN, TOOLS):
-        run(sys.executable, '-m', 'venv', '--clear', directory)
+    # Without pip, which would be listed in the bill of materials.
+    run(sys.executable, '-m', 'venv', '--clear', '--without-pip', CLEAN)
+    run(sys.executable, '-m', 'venv', '--clear', TOOLS)
     clean = CLEAN / 'bin/python'
-    run(clean, '-m', 'pip', 'install', '--quiet', wheel)
+    pip = (sys.executable, '-m', 'pip', '--python', clean)
+    run(*pip, 'install', '--quiet', wheel)
     run(TOOLS / 'bin/python', '-m', 'pip', 'install', '--quiet', *project()['optional-dependencies']['release'])
     run(TOOLS / 'bin/twine', 'check', '--strict', *DIST.glob('netbox_proxsync-*'))
     run(
@@ -133,8 +135,8 @@ def check() -> None:
         '--output-file', DIST / 'sbom.cdx.json', clean,
     )  # fmt: skip
     netbox = next(name for name in project()['optional-dependencies']['dev'] if name.startswith('netbox>'))
-    run(clean, '-m', 'pip', 'install', '--quiet', netbox)
-    run(clean, '-m', 'pip', 'check')
+    run(*pip, 'install', '--quiet', netbox)
+    run(*pip, 'check')
     (CLEAN / 'release_configuration.py').write_text(CONFIGURATION)
     environment = {
         'DJANGO_SETTINGS_MODULE': 'netbox.settings', 'NETBOX_CONFIGURATION': 'release_configuration',
