@@ -10,6 +10,7 @@ import yaml
 from netbox_proxsync import ProxSyncConfig
 from netbox_proxsync.custom_fields.definitions import CUSTOM_FIELDS
 from tests.stack import docs
+from tests.stack.pages import page_text
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / 'docs').glob('*.md'))
@@ -75,6 +76,15 @@ def _pages(entry):
         else:
             for below in value:
                 yield from _pages(below)
+
+
+def test_pages_have_no_links_into_the_repository():
+    texts = {path.name: page_text(path.name, path.read_text(), 'https://git.example/x') for path in PAGES}
+    assert '4.7.x' in texts['compatibility.md']
+    assert '[Branches](branching.md)' in texts['compatibility.md']
+    assert '[changelog](changelog.md)' in texts['compatibility.md']
+    assert '[contributing guide](https://git.example/x/CONTRIBUTING.md)' in texts['troubleshooting.md']
+    assert {target for text in texts.values() for target in re.findall(r'\]\((\.\./(?!assets/)[^)]*)', text)} == set()
 
 
 def test_settings_and_custom_fields_are_documented():

@@ -71,7 +71,7 @@ def test_the_sdist(built):
     with tarfile.open(next(built.glob('*.tar.gz'))) as sdist:
         names = {name.partition('/')[2] for name in sdist.getnames()}
     assert names >= TEMPLATES | MIGRATIONS | {TRANSLATION, 'README.md', 'LICENSE', 'CHANGELOG.md', 'pyproject.toml'}
-    assert not any(name.startswith(('tests', 'docs', 'assets')) for name in names)
+    assert not any(name.startswith(('tests', 'assets')) for name in names)
 
 
 def test_the_same_sources_give_the_same_packages(built, build, tmp_path):

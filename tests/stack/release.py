@@ -19,12 +19,13 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from .pages import page_text
 from .paths import ROOT, STACK, StackError, output
 
 DIST = ROOT / 'dist'
 CLEAN = STACK / 'clean'
 TOOLS = STACK / 'release'
-SHIPPED = ('CHANGELOG.md', 'LICENSE', 'MANIFEST.in', 'README.md', 'netbox_proxsync', 'pyproject.toml')
+SHIPPED = ('CHANGELOG.md', 'LICENSE', 'MANIFEST.in', 'README.md', 'docs', 'netbox_proxsync', 'pyproject.toml')
 # Files that contain the address; everything else is computed from pyproject.toml.
 WITH_ADDRESS = ('pyproject.toml', '.github/ISSUE_TEMPLATE/config.yml')
 # RFC 2606 reserves this domain: nobody can publish under it.
@@ -74,7 +75,8 @@ def epoch() -> int:
 
 def copy_sources(target: Path) -> None:
     """Copy what the build reads, with the same modes on every machine."""
-    for name in SHIPPED:
+    setup = ('setup.py',) if (ROOT / 'setup.py').exists() else ()
+    for name in (*SHIPPED, *setup):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns('__pycache__'))
@@ -83,7 +85,10 @@ def copy_sources(target: Path) -> None:
     for path in target.rglob('*'):
         path.chmod(0o755 if path.is_dir() else 0o644)
     readme = target / 'README.md'
-    readme.write_text(absolute_links(readme.read_text(), address(), project()['version']))
+    version = project()['version']
+    readme.write_text(absolute_links(readme.read_text(), address(), version))
+    for page in (target / 'docs').glob('*.md'):
+        page.write_text(page_text(page.name, page.read_text(), f'{address()}/blob/v{version}'))
 
 
 def normalize(sdist: Path, seconds: int) -> None:
