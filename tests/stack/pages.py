@@ -1,8 +1,8 @@
 """
 The pages of docs/ outside the repository: on the website, and in the package, where NetBox serves them.
 
-COMPATIBILITY.md and CHANGELOG.md become pages, and links to other files lead to the public address of the repository. Uses
-the standard library only.
+COMPATIBILITY.md and CHANGELOG.md become pages, and links to other files lead to the public address of the repository.
+Uses the standard library only.
 """
 
 import re
