@@ -7,7 +7,8 @@ HOST_OPTION := --host '$(HOST)'
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up netbox test quick coverage mutants screenshots bench bench-pages messages lint stop clean
+.PHONY: help demo up netbox test quick coverage mutants screenshots bench bench-pages messages docs lint dist dist-check address
+.PHONY: stop clean
 
 help: ## show this
 	@echo 'netbox-proxsync: a NetBox of its own, in .stack/ of this checkout. Targets:'
@@ -51,6 +52,18 @@ coverage: ## run all tests and measure branch coverage; slower than make test
 
 lint: ## check style, format, imports, docstrings, types and unused code
 	@sh tests/stack/bootstrap.sh exec tests.stack.lint
+
+docs: ## build the documentation as a website, in .stack/site
+	@sh tests/stack/bootstrap.sh exec tests.stack.docs
+
+dist: ## build the sdist and the wheel, in dist/
+	@sh tests/stack/bootstrap.sh exec tests.stack.release dist
+
+dist-check: ## build them, install the wheel into a clean environment, check it with NetBox, and write dist/sbom.cdx.json
+	@sh tests/stack/bootstrap.sh exec tests.stack.release check
+
+address: ## set the public address of the repository: make address URL=https://github.com/owner/netbox-proxsync
+	@sh tests/stack/bootstrap.sh exec tests.stack.release address '$(URL)'
 
 stop: ## stop everything that runs
 	$(STACK) stop

@@ -4,20 +4,28 @@ from typing import Any, Never
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate
 from netbox.plugins import PluginConfig, get_plugin_config
+from packaging.version import Version
 
 from .proxmox.connections import ALLOWED_NETWORKS, DENIED_NETWORKS, ContactPolicy
 
-__version__ = '0.1.0'
+# pyproject.toml has the same version.
+__version__ = '1.0.0rc1'
+
+# NetBox displays the release track after the version: "1.0.0-rc1".
+BASE_VERSION = Version(__version__).base_version
+RELEASE_TRACK = __version__.removeprefix(BASE_VERSION)
 
 SIZES = ('units', 'mib')
 
 
 class ProxSyncConfig(PluginConfig):
     name = 'netbox_proxsync'
-    verbose_name = 'Proxmox Sync'
-    description = 'Synchronizes Proxmox VE into NetBox'
-    version = __version__
+    verbose_name = 'Proxmox VE'
+    description = 'Synchronizes Proxmox VE clusters, nodes, virtual machines and containers into NetBox'
+    version = BASE_VERSION
+    release_track = RELEASE_TRACK
     author = 'The netbox-proxsync developers'
+    author_email = 'developers@netbox-proxsync.example'
     base_url = 'proxsync'
     min_version = '4.7.0'
     max_version = '4.7.99'

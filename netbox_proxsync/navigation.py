@@ -4,7 +4,7 @@ from netbox.plugins import PluginMenu, PluginMenuButton, PluginMenuItem
 __all__ = ('menu',)
 
 menu = PluginMenu(
-    label=_('Proxmox Sync'),
+    label=_('Proxmox VE'),
     icon_class='mdi mdi-server-network',
     groups=(
         (

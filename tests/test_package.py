@@ -1,7 +1,7 @@
 """What is shipped: the package with its templates and migrations, and no tests."""
 
-import subprocess
-import sys
+import hashlib
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -10,21 +10,40 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
-from netbox_proxsync import ProxSyncConfig, validate_settings
+from netbox_proxsync import ProxSyncConfig, __version__, validate_settings
+from tests.stack import release
 
 ROOT = Path(__file__).parent.parent
-TEMPLATES = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'netbox_proxsync/templates').rglob('*.html')}
+PACKAGE = ROOT / 'netbox_proxsync'
+TEMPLATES = {path.relative_to(ROOT).as_posix() for path in (PACKAGE / 'templates').rglob('*.html')}
 PAGES = {f'netbox_proxsync/docs/{path.name}' for path in (ROOT / 'docs').glob('*.md')}
-MIGRATIONS = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'netbox_proxsync/migrations').glob('*.py')}
+MIGRATIONS = {path.relative_to(ROOT).as_posix() for path in (PACKAGE / 'migrations').glob('*.py')}
+# There is none yet, so the packages are built with a Danish one.
+TRANSLATION = 'netbox_proxsync/locale/da/LC_MESSAGES/django.mo'
 
 
 @pytest.fixture(scope='module')
-def built(tmp_path_factory):
-    target = tmp_path_factory.mktemp('dist')
-    command = [sys.executable, '-m', 'build', '--no-isolation', '--outdir', str(target), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return target
+def build(tmp_path_factory):
+    sources = tmp_path_factory.mktemp('sources')
+    release.copy_sources(sources)
+    (sources / TRANSLATION).parent.mkdir(parents=True)
+    (sources / TRANSLATION).write_bytes(b'')
+    (sources / 'netbox_proxsync/__pycache__').mkdir(exist_ok=True)
+    (sources / 'netbox_proxsync/__pycache__/__init__.cpython-313.pyc').write_bytes(b'')
+
+    def build(target):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(release, 'ROOT', sources)
+            patch.setenv('SOURCE_DATE_EPOCH', '1780000000')
+            release.dist(target)
+        return target
+
+    return build
+
+
+@pytest.fixture(scope='module')
+def built(build, tmp_path_factory):
+    return build(tmp_path_factory.mktemp('dist'))
 
 
 def test_the_wheel(built):
@@ -32,20 +51,38 @@ def test_the_wheel(built):
         names = set(wheel.namelist())
         metadata = wheel.read(next(name for name in names if name.endswith('METADATA'))).decode()
     assert TEMPLATES
-    assert PAGES
-    assert names >= TEMPLATES | MIGRATIONS | PAGES
-    assert {name.partition('/')[0] for name in names} == {'netbox_proxsync', 'netbox_proxsync-0.1.0.dist-info'}
+    assert names >= TEMPLATES | MIGRATIONS | PAGES | {TRANSLATION, 'netbox_proxsync/py.typed'}
+    assert not any(name.endswith('.pyc') for name in names)
+    information = f'netbox_proxsync-{__version__}.dist-info'
+    assert {name.partition('/')[0] for name in names} == {'netbox_proxsync', information}
+    assert f'{information}/licenses/LICENSE' in names
     runtime = [line for line in metadata.splitlines() if line.startswith('Requires-Dist') and 'extra' not in line]
     assert sorted(line.split()[1].partition('>')[0] for line in runtime) == [
         'cryptography', 'google-re2', 'paramiko', 'proxmoxer',
     ]  # fmt: skip
+    # PyPI displays the README outside the repository.
+    readme = metadata.partition('\n\n')[2]
+    links = re.findall(r'\]\(([^)]+)\)', readme)
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith(('https://', '#'))] == []
+    assert f'{release.address()}/raw/v{__version__}/assets/virtual-machines-light.png' in links
 
 
 def test_the_sdist(built):
     with tarfile.open(next(built.glob('*.tar.gz'))) as sdist:
         names = {name.partition('/')[2] for name in sdist.getnames()}
-    assert names >= TEMPLATES | MIGRATIONS | {'README.md', 'LICENSE', 'CHANGELOG.md'}
-    assert not any(name.startswith('tests') for name in names)
+    assert names >= TEMPLATES | MIGRATIONS | {TRANSLATION, 'README.md', 'LICENSE', 'CHANGELOG.md', 'pyproject.toml'}
+    assert not any(name.startswith(('tests', 'assets')) for name in names)
+
+
+def test_the_same_sources_give_the_same_packages(built, build, tmp_path):
+    again = build(tmp_path / 'again')
+
+    def digests(directory):
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
+
+    assert len(digests(built)) == 2
+    assert digests(again) == digests(built)
 
 
 @pytest.mark.django_db

@@ -45,11 +45,11 @@ NOT_PERMITTED = {
 
 class ProxSyncRootView(APIRootView):
     """
-    Proxmox Sync API root view
+    Proxmox VE API root view
     """
 
     def get_view_name(self) -> str:
-        return 'Proxmox Sync'
+        return 'Proxmox VE'
 
 
 class ProxmoxEndpointViewSet(NetBoxModelViewSet):

@@ -76,7 +76,7 @@ def refuse_during_runs(branch: 'BranchRow') -> Any:
     run = SyncRun.objects.active().filter(branch_id=branch.schema_id).first()
     if run is None:
         return BranchActionIndicator(True)
-    message = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
+    message = _('Run {run} of the Proxmox VE plugin works in this branch. Wait for it to end, or cancel it.')
     return BranchActionIndicator(False, message.format(run=run.pk))
 
 
@@ -111,7 +111,7 @@ def refuse_to_drop(branch: 'BranchRow', **kwargs: Any) -> None:
 
     runs = SyncRun.objects.filter(branch_id=branch.schema_id, status__in=RunStatusChoices.WORKING)
     if run := runs.first():
-        message = _('Run {run} of Proxmox Sync works in this branch. Wait for it to end, or cancel it.')
+        message = _('Run {run} of the Proxmox VE plugin works in this branch. Wait for it to end, or cancel it.')
         raise AbortRequest(message.format(run=run.pk))
 
 

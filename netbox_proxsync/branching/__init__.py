@@ -187,8 +187,8 @@ def check_usable(row: 'BranchRow') -> None:
     if not is_complete(row):
         raise BranchUnusableError(
             _(
-                'The branch "{branch}" was created before Proxmox Sync supported branches, so it has no bindings of '
-                'its own. Create a new branch.'
+                'The branch "{branch}" was created before the Proxmox VE plugin supported branches, so it has no '
+                'bindings of its own. Create a new branch.'
             ).format(branch=row.name)
         )
 

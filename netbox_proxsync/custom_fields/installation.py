@@ -90,7 +90,7 @@ def _refuse_conflicts(apps: Any, using: str, existing: dict[str, Any], definitio
     if problems:
         lines = '\n'.join(f'  - {problem}' for problem in problems)
         raise CommandError(
-            'Proxmox Sync needs custom fields that it cannot have as they are:\n'
+            'The plugin netbox_proxsync requires custom fields that exist with other settings:\n'
             f'{lines}\n'
             'Change them under Customization > Custom Fields and run the migration again. Nothing was changed.'
         )

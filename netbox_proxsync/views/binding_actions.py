@@ -51,7 +51,7 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
 class BindingStopManagingView(BindingDecisionView):
     def apply_decision(self, binding: Binding) -> str:
         decisions.stop_managing_object(binding)
-        return _('The object is no longer managed by Proxmox Sync.')
+        return _('The object is no longer managed by the Proxmox VE plugin.')
 
 
 @register_model_view(Binding, 'manage_again', path='manage-again')

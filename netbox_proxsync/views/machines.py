@@ -31,7 +31,7 @@ class MachineProxmoxView(generic.ObjectView):
     template_name = 'netbox_proxsync/machine.html'
     additional_permissions = ['netbox_proxsync.view_binding']
     tab = ViewTab(
-        label=_('Proxmox'),
+        label=_('Proxmox VE'),
         visible=lambda machine: binding_of(machine) is not None,
         permission='netbox_proxsync.view_binding',
         weight=2500,

@@ -280,7 +280,7 @@ def test_a_run_whose_branch_is_gone_when_it_starts_writes_nothing(synced: Lab):
     for action in ('merge', 'sync', 'archive'):
         told = getattr(Branch.objects.get(pk=branch.pk), f'can_{action}')
         assert not told
-        assert f'Run {run.pk} of Proxmox Sync works in this branch' in told.message
+        assert f'Run {run.pk} of the Proxmox VE plugin works in this branch' in told.message
     Branch.objects.filter(pk=branch.pk).update(status='merging')
     assert 'not ready (Merging)' in failed(run)
     Branch.objects.filter(pk=branch.pk).update(status='ready')
@@ -288,10 +288,10 @@ def test_a_run_whose_branch_is_gone_when_it_starts_writes_nothing(synced: Lab):
 
     with connections['default'].cursor() as cursor:
         cursor.execute(f'DROP TABLE {branch.schema_name}.netbox_proxsync_binding')
-    assert 'was created before Proxmox Sync supported branches' in failed(queued(branch))
+    assert 'was created before the Proxmox VE plugin supported' in failed(queued(branch))
     run = queued(branch)
     SyncRun.objects.filter(pk=run.pk).update(status='running')
-    with pytest.raises(AbortRequest, match=f'Run {run.pk} of Proxmox Sync works in this branch'):
+    with pytest.raises(AbortRequest, match=f'Run {run.pk} of the Proxmox VE plugin works in this branch'):
         branch.delete()
     SyncRun.objects.filter(pk=run.pk).update(status='queued')
     branch.delete()

@@ -14,7 +14,7 @@ from .state import Cluster, Guest, Pool
 
 __all__ = ('ClusterSpec', 'generate')
 
-TOKEN_ID = 'netbox@pve!netbox'
+TOKEN_ID = 'netbox@pve!proxsync'
 EPOCH = 1_760_000_000
 ROLES = ('web', 'db', 'app', 'mail', 'dns', 'cache', 'ci', 'git', 'monitor', 'vpn', 'proxy', 'queue')
 SITES = ('lab.example', 'corp.example', 'dmz.example')

@@ -18,7 +18,7 @@ from .state import Cluster, Guest, Node, Pool, guest_id
 __all__ = ('RECORDINGS', 'load')
 
 RECORDINGS = pathlib.Path(__file__).with_name('recordings')
-TOKEN_ID = 'netbox@pve!netbox'
+TOKEN_ID = 'netbox@pve!proxsync'
 # Made from the state as soon as something was changed.
 MADE = re.compile(
     r'^/(cluster/(resources|status|options|nextid|ha/resources)|nodes|nodes/[^/]+/(qemu|lxc)|pools(/.*)?'

@@ -72,7 +72,13 @@ class Administrator:
 
 
 def make(host: str, **values) -> ProxmoxEndpoint:
-    defaults = {'name': 'Lab', 'hosts': [host], 'token_id': 'netbox@pve!netbox', 'token_secret': 'x', 'tls_mode': 'off'}
+    defaults = {
+        'name': 'Lab',
+        'hosts': [host],
+        'token_id': 'netbox@pve!proxsync',
+        'token_secret': 'x',
+        'tls_mode': 'off',
+    }
     return ProxmoxEndpoint.objects.create(**(defaults | values))
 
 

@@ -32,8 +32,8 @@ def up(host: str, with_demo: bool = False) -> int:
         url = netbox.wait_for_web()
     print(f'\nNetBox: {url}   login: admin   password: {password}')
     if with_demo:
-        print('Look at Proxmox Sync > Endpoints, and at Virtualization > Virtual Machines for what it found.')
-        print('There press Sync, and see under Runs that nothing is left to do.')
+        print('Open Proxmox VE > Endpoints, and Virtualization > Virtual Machines for the synchronized guests.')
+        print('Press Sync on the page of the endpoint: the run finds nothing to change.')
     print('"make stop" ends it, "make clean" removes it.')
     return 0
 

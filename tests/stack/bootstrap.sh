@@ -11,8 +11,9 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 # Prints the real path of the first Python that can make the environment: 3.12 or later with venv and pip, and with its
 # C headers, since NetBox's database driver is compiled. 3.14 comes last: fewer packages are built for it yet.
+# PROXSYNC_STACK_PYTHON=3.12 takes that version only.
 find_python() {
-    for version in 3.13 3.12 3.14; do
+    for version in ${PROXSYNC_STACK_PYTHON:-3.13 3.12 3.14}; do
         for python in "python$version" python3 "$HOME"/.pyenv/versions/"$version"*/bin/python3 uv; do
             [ "$python" != uv ] || python=$(uv python find --no-project "$version" 2>/dev/null) || continue
             has "$python" || continue

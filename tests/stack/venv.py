@@ -6,6 +6,7 @@ exit code says whether everything is installed already.
 """
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -14,6 +15,8 @@ from .paths import LOG, ROOT, STACK, VENV, StackError, read_json, write_json
 from .processes import log_tail
 
 STAMP = STACK / 'venv.json'
+# The version of NetBox, if it is not to be the newest one that pyproject.toml allows.
+NETBOX = os.environ.get('PROXSYNC_STACK_NETBOX', '')
 
 
 def wanted() -> dict[str, str]:
@@ -24,6 +27,7 @@ def wanted() -> dict[str, str]:
         'python': sys.version,
         'base': sys.base_prefix,
         'root': str(ROOT),
+        **({'netbox': NETBOX} if NETBOX else {}),
     }
 
 
@@ -40,7 +44,8 @@ def make() -> None:
         same = all(have.get(key) == want[key] for key in ('python', 'base', 'root'))
         STAMP.unlink(missing_ok=True)
         _run(sys.executable, '-m', 'venv', *([] if same else ['--clear']), str(VENV))
-        _run(str(VENV / 'bin' / 'python'), '-m', 'pip', 'install', '--no-input', '--editable', f'{ROOT}[dev]')
+        release = [f'netbox=={NETBOX}'] if NETBOX else []
+        _run(str(VENV / 'bin' / 'python'), '-m', 'pip', 'install', '--no-input', '--editable', f'{ROOT}[dev]', *release)
         write_json(STAMP, want)
 
 

@@ -1,0 +1,134 @@
+"""The documentation: its website can be built, its language is plain, and what it claims about tests is true."""
+
+import re
+from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+
+from netbox_proxsync import ProxSyncConfig
+from netbox_proxsync.custom_fields.definitions import CUSTOM_FIELDS
+from tests.stack import docs
+from tests.stack.pages import page_text
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / 'docs').glob('*.md'))
+ROOT_PAGES = ('README', 'COMPATIBILITY', 'CONTRIBUTING', 'RELEASING', 'SECURITY')
+PAPERS = [*PAGES, *(ROOT / f'{name}.md' for name in ROOT_PAGES)]
+
+# Words that mark colloquial English. Use: create, report, display, a user, missing, retained, otherwise, again.
+MARKERS = re.compile(
+    r'\b(somebody|someone|nobody|whoever|whatever|persons?|people|gone|makes?|made|making|tells?|told|says?|said|anew|'
+    r'beside|besides|else|meanwhile|at once|by itself|by themselves|any more|going on|left alone|yours|stays?|mends?|'
+    r'stands for|time-out|behaviour|colour|neighbour|recognised|synchronise[ds]?|organisation|misspelt)\b',
+    re.IGNORECASE,
+)
+# Reviewed: the word is right there. (file, words around it)
+ALLOWED = {
+    ('installation.md', 'makes sure'),
+    ('mapping.md', 'stands for `bootdisk`'),
+    ('troubleshooting.md', 'because someone else'),
+    ('operations.md', 'At a glance'),
+}
+
+
+def prose(path):
+    """The text of a page without code, comments and the addresses of links."""
+    text = path.read_text()
+    text = re.sub(r'^```.*?^```', '', text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r'<!--.*?-->', '', text, flags=re.DOTALL)
+    for name, words in ALLOWED:
+        if path.name == name:
+            text = text.replace(words, '')
+    return re.sub(r'\]\([^)]*\)', ']', re.sub(r'`[^`]*`', '', text))
+
+
+@pytest.mark.parametrize('path', PAPERS, ids=lambda path: path.name)
+def test_the_language_is_plain(path):
+    found = [(match[0], ' '.join(prose(path)[max(0, match.start() - 40) : match.end() + 20].split()))
+             for match in MARKERS.finditer(prose(path))]  # fmt: skip
+    assert found == []
+
+
+@pytest.mark.parametrize('path', PAPERS, ids=lambda path: path.name)
+def test_links_of_the_repository_lead_somewhere(path):
+    for target in re.findall(r'\]\(((?!https?://|#|mailto:)[^)#\s]+)[^)]*\)', path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_website_builds_without_warnings(tmp_path):
+    done = docs.build(str(tmp_path / 'site'))
+    assert (done.returncode, done.stdout) == (0, ''), done.stderr
+    listed = yaml.load((ROOT / 'mkdocs.yml').read_text(), Loader=yaml.BaseLoader)['nav']
+    pages = [page for entry in listed for page in _pages(entry)]
+    assert sorted(pages) == [path.name for path in PAGES]
+    assert (tmp_path / 'site/assets/icon.svg').exists()
+    assert 'class="mermaid"' in (tmp_path / 'site/concepts/index.html').read_text()
+    assert 'src="../assets/guests-light.png"' in (tmp_path / 'site/guests/index.html').read_text()
+    assert '4.7.x' in (tmp_path / 'site/compatibility/index.html').read_text()
+
+
+def _pages(entry):
+    for value in entry.values():
+        if isinstance(value, str):
+            yield value
+        else:
+            for below in value:
+                yield from _pages(below)
+
+
+def test_pages_have_no_links_into_the_repository():
+    texts = {path.name: page_text(path.name, path.read_text(), 'https://git.example/x') for path in PAGES}
+    assert '4.7.x' in texts['compatibility.md']
+    assert '[Branches](branching.md)' in texts['compatibility.md']
+    assert '[changelog](changelog.md)' in texts['compatibility.md']
+    assert '[contributing guide](https://git.example/x/CONTRIBUTING.md)' in texts['troubleshooting.md']
+    assert {target for text in texts.values() for target in re.findall(r'\]\((\.\./(?!assets/)[^)]*)', text)} == set()
+
+
+def test_settings_and_custom_fields_are_documented():
+    installation = (ROOT / 'docs/installation.md').read_text()
+    assert [name for name in ProxSyncConfig.default_settings if f'| `{name}` |' not in installation] == []
+    mapping = (ROOT / 'docs/mapping.md').read_text()
+    assert [field.name for field in CUSTOM_FIELDS if f'`{field.name}`' not in mapping] == []
+
+
+def test_the_token_has_one_name():
+    names = {name for path in PAPERS for name in re.findall(r'\w+@(?:pve|pam)!\w+', path.read_text())}
+    assert names <= {'netbox@pve!proxsync'}
+    texts = [path.read_text() for path in PAPERS]
+    added = {line.strip() for text in texts for line in re.findall(r'^ *pveum user token add .*', text, re.MULTILINE)}
+    assert added == {'pveum user token add netbox@pve proxsync --privsep 0'}
+
+
+def test_the_licenses_of_the_dependencies_are_right():
+    readme = (ROOT / 'README.md').read_text()
+    rows = re.findall(r'^\| \[([\w-]+)\]\([^)]+\) \| [^|]+ \| ([^|]+) \|$', readme, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == ['cryptography', 'google-re2', 'paramiko', 'proxmoxer']
+    for name, license in rows:
+        information = metadata(name)
+        declared = ' '.join(
+            [information.get('License-Expression') or information.get('License') or '']
+            + [value for value in information.get_all('Classifier') or [] if 'License' in value]
+        )
+        assert any(word in declared for word in re.split(r'[-\s]+', license)[:1]), (name, declared)
+
+
+def quality_rows():
+    text = (ROOT / 'docs/quality.md').read_text()
+    return re.findall(r'^\| `([a-z-]+)` \| (\w+) \| (.+) \|$', text, re.MULTILINE)
+
+
+def test_the_quality_page_names_what_exists():
+    rows = quality_rows()
+    assert len(rows) == len({name for name, _, _ in rows}) == 52
+    assert {state for _, state, _ in rows} <= {'done', 'exempt', 'todo'}
+    for name, state, evidence in rows:
+        named = re.findall(r'`([^`]+)`', evidence)
+        files = [text for text in named if re.search(r'\.(py|md|html|yml|toml|svg)(::|$)|/$', text)]
+        assert files or state != 'done', f'{name} names no test or file'
+        for text in files:
+            file, _, test = text.partition('::')
+            assert (ROOT / file).exists(), text
+            assert not test or re.search(rf'def {test}\b', (ROOT / file).read_text()), text
