@@ -296,6 +296,10 @@ class ChangeActionChoices(ChoiceSet):
 
     # Nothing is written: a user has to decide.
     OPEN = (CONFLICT, CANDIDATE)
+    # The object is deleted, marked as deleted, or no longer managed.
+    REMOVING = (DELETE, RETIRE, RELEASE)
+    # What a user has to look at first comes first.
+    BY_SEVERITY = (*OPEN, *REMOVING, UPDATE, ADOPT, REVIVE, CREATE)
 
 
 class ChangeOutcomeChoices(ChoiceSet):

@@ -28,6 +28,7 @@ from .endpoints.schedule import start_due, start_due_quick_runs
 from .ledger.database import DatabaseBusyError, explain, reconnect, retried
 from .ledger.query_cache import query_cached, query_uncached
 from .models import ProxmoxEndpoint, SyncRun
+from .models.runs import unit_key
 from .models.users import AnyUser
 from .proxmox.errors import CancelledError, ProxmoxError
 from .proxmox.inventory import GuestType
@@ -38,7 +39,7 @@ from .runs.log import RunLog, numbers
 from .runs.maintenance import InMaintenanceError, refuse_in_maintenance
 from .runs.quick import Changed, QuickExecution, find_changed
 from .runs.recorder import RunRecorder
-from .runs.stored_plans import PlanNotApplicableError, check_appliable, check_visible
+from .runs.stored_plans import check_appliable, select
 
 if TYPE_CHECKING:
     from users.models import User
@@ -156,30 +157,40 @@ class SyncJob(EndpointJob):
 
     @classmethod
     def enqueue_plan(
-        cls, source: SyncRun, user: AnyUser | None, units: list[str] | None = None, immediate: bool = False
+        cls,
+        source: SyncRun,
+        user: AnyUser | None,
+        units: Collection[str] | None = None,
+        immediate: bool = False,
+        *,
+        except_units: Collection[str] | None = None,
+        actions: Collection[str] | None = None,
     ) -> SyncRun:
         """
         Create a run that applies the plan of an earlier one, and enqueue its job.
 
         Args:
             source: The run that has made the plan.
-            units: The part of the plan to apply; None: all of it.
+            units, except_units, actions: The part of the plan, as for `select`; None: all of it that remains.
 
         Raises:
             AlreadyRunningError: The endpoint has a run that is queued or running.
             EndpointDeletedError: The endpoint was deleted.
             InMaintenanceError: NetBox is in maintenance mode.
-            PlanNotApplicableError: The plan was applied already, or is too old; or the user may not view a chosen guest
-                or node.
+            PlanNotApplicableError: The plan was applied already, or is too old; or it has no such part, as far as the
+                user may view it.
         """
-        units = units and list(dict.fromkeys(units))
-        check_appliable(source, units)
-        if units and source.refusal:
-            raise PlanNotApplicableError(_('This run was refused. It can be approved as a whole only.'))
-        if units and user:
-            check_visible(source, units, user)
+        check_appliable(source)
+        selection = select(source, user, units, except_units, actions)
+        check_appliable(source, selection)
         return cls.enqueue_run(
-            source.endpoint, user, mode=RunModeChoices.APPLY, immediate=immediate, applies=source, units=units
+            source.endpoint,
+            user,
+            mode=RunModeChoices.APPLY,
+            immediate=immediate,
+            applies=source,
+            units=None if selection.units is None else sorted(selection.units, key=unit_key),
+            actions=None if selection.actions is None else sorted(selection.actions),
         )
 
     @staticmethod

@@ -1,6 +1,7 @@
 from typing import TYPE_CHECKING, Any, cast
 
 from django.middleware.csrf import get_token
+from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import CloneObject, DeleteObject, EditObject, ObjectAction
 
@@ -16,9 +17,11 @@ __all__ = (
     'BULK_GUEST_ACTIONS',
     'ENDPOINT_ACTIONS',
     'GUEST_ACTIONS',
+    'ApplyPlan',
     'CancelActiveRun',
     'CancelRun',
     'DecisionAction',
+    'DeleteRun',
     'EndpointHostKeys',
     'ManageBindingAgain',
     'PreviewEndpoint',
@@ -157,6 +160,36 @@ class CancelRun(ObjectAction):
         if obj.finished or not context['request'].user.has_perm(SYNC_ENDPOINT, obj.endpoint):
             return ''
         return cast(str, super().render(context, obj, **kwargs))
+
+
+class ApplyPlan(ObjectAction):
+    """Leads to the page on which the plan of a run is applied, as long as something of it remains."""
+
+    name = 'apply'
+    label = _('Apply Preview')
+    url_kwargs = ['pk']
+    template_name = 'netbox_proxsync/buttons/link.html'
+
+    @classmethod
+    def render(cls, context: Any, obj: SyncRun, **kwargs: Any) -> str:
+        plan = context.get('plan')
+        if plan is None or plan.obstacle or not plan.permitted:
+            return ''
+        values = {
+            'url': plan.url,
+            'label': plan.label,
+            'color': 'warning' if plan.is_refused else 'primary',
+            'icon': 'check-all',
+        }
+        return render_to_string(cls.template_name, values)
+
+
+class DeleteRun(DeleteObject):
+    """Deletes a run that has ended."""
+
+    @classmethod
+    def render(cls, context: Any, obj: SyncRun, **kwargs: Any) -> str:
+        return cast(str, super().render(context, obj, **kwargs)) if obj.finished else ''
 
 
 class CancelActiveRun(CancelRun):

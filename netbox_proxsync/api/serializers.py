@@ -38,6 +38,7 @@ from ..choices import (
     TagMatchChoices,
     TLSModeChoices,
     WritePolicyChoices,
+    choices_of,
 )
 from ..fields import column
 from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
@@ -202,7 +203,8 @@ class SyncRunSerializer(BaseModelSerializer):
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'branch', 'branch_id', 'mode', 'status', 'user', 'job',
             'request_id', 'created', 'started', 'completed', 'duration', 'phase', 'timings', 'counts', 'calls',
-            'guests', 'messages', 'error', 'refusal', 'applies', 'units', 'vmids',
+            'guests', 'messages', 'error', 'refusal', 'applies', 'units', 'actions',
+            'vmids',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'mode', 'status', 'created')
         read_only_fields = fields
@@ -344,8 +346,31 @@ class ApplySerializer(StrictSerializer):
         allow_null=True,
         allow_empty=False,
         max_length=MAX_LIMIT,
-        help_text='Guests of the plan, such as "qemu/100"; all of it if left out',
+        help_text='Guests and nodes of the plan, such as "qemu/100"; all of them if left out',
     )
+    except_units = serializers.ListField(
+        child=serializers.CharField(max_length=200),
+        required=False,
+        allow_null=True,
+        allow_empty=False,
+        max_length=MAX_LIMIT,
+        help_text='All guests and nodes of the plan except these',
+    )
+    actions = serializers.ListField(
+        child=serializers.ChoiceField(
+            choices=[choice for choice in choices_of(ChangeActionChoices) if choice[0] not in ChangeActionChoices.OPEN]
+        ),
+        required=False,
+        allow_null=True,
+        allow_empty=False,
+        help_text='Only changes with these actions; all of them if left out',
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Only one of the two lists of units may be given."""
+        if attrs.get('units') is not None and attrs.get('except_units') is not None:
+            raise serializers.ValidationError({'except_units': [_('Name either units or except_units.')]})
+        return attrs
 
 
 class LimitSerializer(StrictSerializer):

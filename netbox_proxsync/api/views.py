@@ -211,19 +211,19 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         return cast(list[BasePermission], super().get_permissions())
 
     @extend_schema(
-        request=None,
+        request=serializers.ApplySerializer,
         responses={202: serializers.SyncRunSerializer, 409: serializers.AlreadyRunningSerializer},
     )
     @action(detail=True, methods=['post'])
     def accept(self, request: Request, pk: int) -> Response:
         """
-        Approve a refused run: apply its plan exactly as it was stored. This can be done once.
+        Approve a refused run: apply its plan, or a part of it, exactly as it was stored. Each change is applied once.
         """
         source = self._get_run(request, pk)
-        serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
         if not source.refusal:
+            serializers.ApplySerializer(data=request.data).is_valid(raise_exception=True)
             return conflict_response(_('This run was not refused.'))
-        return start_response(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user))
+        return self._apply_plan(request, source)
 
     @extend_schema(
         request=serializers.ApplySerializer,
@@ -232,13 +232,16 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
     @action(detail=True, methods=['post'])
     def apply(self, request: Request, pk: int) -> Response:
         """
-        Apply the plan of a preview, or some units of it, exactly as it was stored.
+        Apply the plan of a preview, or a part of it, exactly as it was stored. What other runs have applied of it is
+        left out.
         """
-        source = self._get_run(request, pk)
+        return self._apply_plan(request, self._get_run(request, pk))
+
+    def _apply_plan(self, request: Request, source: SyncRun) -> Response:
         chosen = serializers.ApplySerializer(data=request.data)
         chosen.is_valid(raise_exception=True)
-        units = chosen.validated_data.get('units')
-        return start_response(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user, units))
+        part = chosen.validated_data
+        return start_response(request, source.endpoint, lambda: SyncJob.enqueue_plan(source, request.user, **part))
 
     def _get_run(self, request: Request, pk: int) -> SyncRun:
         runs = SyncRun.objects.restrict(request.user, 'view').select_related('endpoint')

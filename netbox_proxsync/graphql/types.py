@@ -109,6 +109,7 @@ class ProxSyncRunType(BaseObjectType):
     user: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
     applies: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     vmids: list[int] | None
+    actions: list[str] | None
 
     @resolved_field(
         only=['messages', 'endpoint_id', 'endpoint__acknowledged_faults', 'endpoint__cluster_state'],

@@ -497,6 +497,12 @@ class Migration(migrations.Migration):
                 ('refusal', models.TextField(blank=True, editable=False)),
                 ('units', models.JSONField(blank=True, editable=False, null=True)),
                 (
+                    'actions',
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=30), blank=True, editable=False, null=True
+                    ),
+                ),
+                (
                     'vmids',
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.PositiveIntegerField(), blank=True, editable=False, null=True

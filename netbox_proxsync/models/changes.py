@@ -10,11 +10,17 @@ from django.utils.translation import gettext_lazy as _
 
 from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, color_of
+from ..sync.kinds import KINDS
 from ..sync.values import decode, show
+from .field_display import labels_of, shown_value
 from .proxmox_objects import ProxmoxObjectModel
 from .visibility import Hidden, MachineScopedQuerySet, machine_filter
 
 __all__ = ('PlannedBinding', 'SyncChange')
+
+
+# The keys of a field with its three values.
+VALUES = ('last', 'now', 'want')
 
 
 class SyncChangeQuerySet(MachineScopedQuerySet):
@@ -155,8 +161,18 @@ class SyncChange(ProxmoxObjectModel):
     @property
     def display_fields(self) -> list[dict[str, Any]]:
         """The fields with their values as texts for display. Guests control the values: escape them."""
+        return [{**field, **{name: show(decode(field.get(name))) for name in VALUES}} for field in self.fields]
+
+    @cached_property
+    def labelled_fields(self) -> list[dict[str, Any]]:
+        """The same for pages: with the label of each field, and values with their units."""
+        labels = labels_of(KINDS[self.kind]) if self.kind in KINDS else {}
         return [
-            {**field, **{name: show(decode(field.get(name))) for name in ('last', 'now', 'want')}}
+            {
+                **field,
+                'label': labels.get(field['name'], field['name']),
+                **{name: shown_value(self.kind, field['name'], decode(field.get(name))) for name in VALUES},
+            }
             for field in self.fields
         ]
 

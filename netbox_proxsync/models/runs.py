@@ -1,3 +1,4 @@
+import re
 import uuid
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from django.db import models, router, transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from ..choices import ChangeActionChoices, RunModeChoices, RunStatusChoices, color_of
 from ..sync.cluster_state import ClusterState, naming
@@ -25,8 +27,14 @@ __all__ = ('SyncRun',)
 # How many guests, or units of a plan, a run can be limited to, and how many of them are shown in one line.
 MAX_LIMIT = 10_000
 SHOWN_VMIDS = 4
+DIGITS = re.compile(r'([0-9]+)')
 # The subjects of messages about one node (before its name) and about several nodes.
 NODE, SEVERAL_NODES = 'node/', 'nodes'
+
+
+def unit_key(unit: str) -> list[tuple[int, str]]:
+    """The key by which units are sorted: guest 99 comes before guest 100."""
+    return [(int(part), '') if part.isdecimal() else (-1, part) for part in DIGITS.split(unit) if part]
 
 
 def queryset_only[F: Callable[..., Any]](function: F) -> F:
@@ -170,6 +178,14 @@ class SyncRun(models.Model):
         editable=False,
         help_text=_('The part of the plan that is carried out; none: all of it'),
     )
+    actions = ArrayField(
+        base_field=models.CharField(max_length=30, choices=ChangeActionChoices),
+        verbose_name=_('only these actions'),
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('The actions of the plan that are carried out; none: all of them'),
+    )
     vmids = ArrayField(
         base_field=models.PositiveIntegerField(),
         verbose_name=_('only these guests'),
@@ -265,6 +281,11 @@ class SyncRun(models.Model):
         return self.status in RunStatusChoices.FINISHED
 
     @property
+    def wrote(self) -> bool:
+        """Whether the run has changed NetBox, or has tried to."""
+        return self.mode != RunModeChoices.PREVIEW and self.status != RunStatusChoices.REFUSED
+
+    @property
     def duration(self) -> timedelta | None:
         """The duration of the run, so far if it is in progress; None before it has started."""
         if self.started is None:
@@ -318,6 +339,20 @@ class SyncRun(models.Model):
             return None
         hidden = self.hidden_units(user, self.units)
         return [unit for unit in self.units if unit not in hidden]
+
+    @property
+    def shown_units(self) -> str:
+        """The number of guests and nodes that the run is limited to; '' if it is for all of its plan."""
+        if self.units is None:
+            return ''
+        number = len(self.units)
+        return ngettext('{number} guest or node', '{number} guests and nodes', number).format(number=number)
+
+    @property
+    def shown_actions(self) -> list[str]:
+        """The labels of the actions that the run is limited to."""
+        labels = dict(ChangeActionChoices)
+        return [str(labels.get(action, action)) for action in self.actions or ()]
 
     @property
     def total_changes(self) -> int:

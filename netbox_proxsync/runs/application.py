@@ -173,7 +173,9 @@ def is_quiet(run: SyncRun) -> bool:
             return True
         case ObjectEventsChoices.LATER:
             # Runs for some guests, tried out before, are not the first sync of the cluster.
-            whole = run.endpoint.runs.filter(vmids__isnull=True, units__isnull=True, branch_id__in=('', run.branch_id))
+            whole = run.endpoint.runs.filter(
+                vmids__isnull=True, units__isnull=True, actions__isnull=True, branch_id__in=('', run.branch_id)
+            )
             synced = whole.exclude(mode=RunModeChoices.PREVIEW).filter(status__in=RunStatusChoices.DONE)
             return not synced.exists()
     return False

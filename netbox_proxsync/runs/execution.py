@@ -43,6 +43,7 @@ from .application import Application
 from .cancellation import CancelWatch
 from .destination import Destination
 from .endings import Ending
+from .plan_selection import Selection
 from .recorder import WITHHELD, RunRecorder
 from .stored_plans import PlanNotApplicableError, StoredPlan, check_appliable, why_reading_is_stale
 
@@ -123,13 +124,15 @@ class Execution:
         Args:
             source: The run that has made the plan.
         """
+        selection = Selection.of(self.run.units, self.run.actions)
         try:
-            retried(partial(check_appliable, source, self.run.units, by=self.run), _('reading the plan'))
+            retried(partial(check_appliable, source, selection, by=self.run), _('reading the plan'))
         except PlanNotApplicableError as error:
             return Ending(RunStatusChoices.FAILED, str(error))
         self.destination.remember_cluster(source)
         # The policy may be stricter now than when the plan was made.
-        plan = retried(partial(StoredPlan, source, self.run.units, self.endpoint.write_policy), _('reading the plan'))
+        make = partial(StoredPlan, source, selection, self.run, self.endpoint.write_policy)
+        plan = retried(make, _('reading the plan'))
         standings = retried(lambda: LaterGuestStates(plan.sizes(), self.why_stale(source)), _('reading the plan'))
         application = Application(self.run, self.recorder, self.watch, GuestStateRecorder(self.endpoint, standings))
         ending = application.apply(plan)

@@ -1,7 +1,6 @@
 """The stored plan of an earlier run: whether it may be applied, whether it is current, and its changes."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,27 +16,25 @@ from ..sync.changes import Change
 from ..sync.serialization import change_from_json
 from ..sync.values import Pointer, Shared, Value, decode, decode_all
 from ..sync.write_policy import permitted_actions
+from .plan_selection import CLUSTER_UNIT, Selection, covered, runs_applying
 
 __all__ = (
+    'WHOLE',
     'PlanNotApplicableError',
-    'PlanPart',
     'StoredPlan',
     'check_appliable',
-    'check_open',
-    'check_visible',
     'has_plan',
     'may_apply',
-    'open_parts',
+    'open_rows',
+    'planned_rows',
+    'select',
     'why_reading_is_stale',
 )
 
 ROWS_AT_ONCE = 1000
 # At most, in a message.
 SHOWN_UNITS = 10
-# The statuses of runs that have applied a plan or are about to.
-REUSED_STATUSES = (RunStatusChoices.QUEUED, RunStatusChoices.RUNNING, *RunStatusChoices.DONE)
-# The unit of the cluster, which all other objects need.
-CLUSTER_UNIT = ''
+WHOLE = Selection()
 
 
 class PlanNotApplicableError(Exception):
@@ -51,13 +48,12 @@ def has_plan(run: SyncRun) -> bool:
     return run.mode in RunModeChoices.SYNCING and run.status == RunStatusChoices.REFUSED and bool(run.refusal)
 
 
-def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | None = None) -> None:
+def check_appliable(run: SyncRun, selection: Selection = WHOLE, by: SyncRun | None = None) -> None:
     """
-    Check that a plan may still be applied: once, and before another run changes NetBox.
+    Check that a part of a plan may still be applied: each change once, and before another run changes NetBox.
 
     Args:
         run: The run that has made the plan.
-        units: The part of it that is to be applied; None: all of it.
         by: The run that is about to apply it; None: there is none yet.
 
     Raises:
@@ -81,13 +77,69 @@ def check_appliable(run: SyncRun, units: list[str] | None = None, by: SyncRun | 
                 newer=newer.pk
             )
         )
-    applied = run.applied_by.filter(status__in=REUSED_STATUSES).exclude(pk=by and by.pk)
-    for other in applied:
-        if units is None or other.units is None or not set(units).isdisjoint(other.units):
-            raise PlanNotApplicableError(_('This plan is applied already, by run {other}.').format(other=other.pk))
-    if units is not None:
-        known = set(run.changes.order_by().values_list('unit', flat=True).distinct())
-        refuse_unknown([unit for unit in units if unit not in known])
+    others = list(runs_applying(run, by))
+    if active := next((other for other in others if not other.finished), None):
+        raise PlanNotApplicableError(_('Run {other} is applying this plan.').format(other=active.pk))
+    check_open(run, selection, others, by)
+
+
+def check_open(run: SyncRun, selection: Selection, others: list[SyncRun], by: SyncRun | None) -> None:
+    """
+    Check that changes of the selection, and of each of its units, were not applied yet.
+
+    Args:
+        others: The runs that have applied parts of the plan.
+
+    Raises:
+        PlanNotApplicableError: Nothing remains.
+    """
+    if not others and selection.actions is None:
+        return
+    remaining = open_rows(run, by).filter(selection.condition)
+    if others and selection.units is not None:
+        units = set(remaining.values_list('unit', flat=True))
+        possible = planned_rows(run).exclude(action__in=ChangeActionChoices.OPEN).filter(selection.condition)
+        is_open = units.issuperset(selection.units.intersection(possible.values_list('unit', flat=True)))
+    else:
+        is_open = remaining.exists()
+    if is_open:
+        return
+    if others:
+        raise PlanNotApplicableError(_('This plan is applied already, by run {other}.').format(other=others[0].pk))
+    raise PlanNotApplicableError(_('The plan has no changes with these actions.'))
+
+
+def select(
+    run: SyncRun,
+    user: AnyUser | None,
+    units: Collection[str] | None = None,
+    except_units: Collection[str] | None = None,
+    actions: Collection[str] | None = None,
+) -> Selection:
+    """
+    The part of a plan that a user has chosen.
+
+    Args:
+        user: None: a command chooses it.
+        units: These guests and nodes.
+        except_units: All guests and nodes except these, also those that the user may not view.
+        actions: Only changes with these actions.
+
+    Raises:
+        PlanNotApplicableError: The plan has no such part, or the user may not view a guest or node that they name; then
+            it is as if the plan did not have it.
+    """
+    if units is not None and except_units is not None:
+        raise PlanNotApplicableError(_('Select either guests and nodes, or exceptions.'))
+    named = [*dict.fromkeys(units if units is not None else except_units or ())]
+    hidden = run.hidden_units(user, named) if user else set()
+    known = set(planned_rows(run).values_list('unit', flat=True).distinct())
+    refuse_unknown([unit for unit in named if unit in hidden or unit not in known])
+    if except_units is not None:
+        units = set(open_rows(run).values_list('unit', flat=True).distinct()).difference(except_units, [CLUSTER_UNIT])
+    if (units is not None and not units) or (actions is not None and not actions):
+        raise PlanNotApplicableError(_('Nothing was selected, so nothing was applied.'))
+    return Selection.of(units, actions)
 
 
 def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | None) -> str:
@@ -119,18 +171,6 @@ def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | N
     return _('A plan was applied that had been made before the guests were last read. The next run compares it.')
 
 
-def check_visible(run: SyncRun, units: list[str], user: AnyUser) -> None:
-    """
-    Check that a user may view the guests and nodes that they have chosen; otherwise, it is as if the plan did not have
-    them.
-
-    Raises:
-        PlanNotApplicableError: The user may not view one of them.
-    """
-    hidden = run.hidden_units(user, units)
-    refuse_unknown([unit for unit in units if unit in hidden])
-
-
 def refuse_unknown(units: list[str]) -> None:
     """
     Raises:
@@ -158,87 +198,48 @@ def check_branch(run: SyncRun, branch_id: str) -> None:
     )
 
 
-@dataclass(frozen=True)
-class PlanPart:
-    """The part of a stored plan for one guest or node: its `unit`, and the number of changes by action."""
-
-    unit: str
-    actions: Mapping[str, int]
-
-    @property
-    def changes(self) -> int:
-        """The number of changes that can be applied, without conflicts and candidates."""
-        return sum(number for action, number in self.actions.items() if action not in ChangeActionChoices.OPEN)
+def planned_rows(run: SyncRun) -> QuerySet[SyncChange]:
+    """The changes of a plan, in no order."""
+    return run.changes.filter(outcome=ChangeOutcomeChoices.PLANNED).order_by()
 
 
-def check_open(run: SyncRun) -> None:
-    """
-    Check that a part of a plan can still be applied.
-
-    Raises:
-        PlanNotApplicableError: No part of the plan can be applied any more.
-    """
-    taken = taken_units(run)
-    if taken and not open_rows(run, taken).exclude(action__in=ChangeActionChoices.OPEN).exists():
-        raise PlanNotApplicableError(_('All of this plan is applied already.'))
-
-
-def taken_units(run: SyncRun) -> set[str]:
-    """
-    The units of a plan that other runs have applied or are about to.
-
-    Raises:
-        PlanNotApplicableError: All units are, or no part may be applied.
-    """
-    # Without units: only what prevents the application of any part.
-    check_appliable(run, [])
-    taken: set[str] = set()
-    for other in run.applied_by.filter(status__in=REUSED_STATUSES):
-        if other.units is None:
-            raise PlanNotApplicableError(_('This plan is applied already, by run {other}.').format(other=other.pk))
-        taken.update(other.units)
-    return taken
-
-
-def open_rows(run: SyncRun, taken: set[str]) -> QuerySet[SyncChange]:
-    """The changes of guests and nodes that no other run has applied."""
-    return StoredPlan(run).rows().exclude(unit__in=[CLUSTER_UNIT, *taken]).order_by()
-
-
-def open_parts(run: SyncRun) -> list[PlanPart]:
-    """
-    The parts of a plan that can be applied by themselves, and that no other run has applied or is about to.
-
-    Raises:
-        PlanNotApplicableError: No part of the plan can be applied any more.
-    """
-    taken = taken_units(run)
-    by_unit: dict[str, dict[str, int]] = {}
-    rows = open_rows(run, taken)
-    for unit, action, number in rows.values_list('unit', 'action').annotate(Count('pk')).order_by('unit', 'action'):
-        by_unit.setdefault(unit, {})[action] = number
-    parts = [part for unit, actions in by_unit.items() if (part := PlanPart(unit, actions)).changes]
-    if taken and not parts:
-        raise PlanNotApplicableError(_('All of this plan is applied already.'))
-    return parts
+def open_rows(run: SyncRun, by: SyncRun | None = None) -> QuerySet[SyncChange]:
+    """The changes of a plan that no other run than `by` has applied or is about to, without those to be decided."""
+    rows = planned_rows(run).exclude(action__in=ChangeActionChoices.OPEN)
+    done = covered(run, by)
+    return rows if done is None else rows.exclude(done)
 
 
 class StoredPlan:
     """
-    A stored plan, with the same attributes as `Plan`; its parts are loaded when they are needed.
+    A stored plan, with the same attributes as `Plan`; its parts are loaded when they are needed. It has no changes that
+    other runs have applied.
 
     Args:
         run: The run that has made the plan.
-        units: The part of the plan; None: all of it.
+        selection: The part of the plan.
+        by: The run that applies it.
         policy: The write policy under which it is applied.
     """
 
     def __init__(
-        self, run: SyncRun, units: list[str] | None = None, policy: str = WritePolicyChoices.EVERYTHING
+        self,
+        run: SyncRun,
+        selection: Selection = WHOLE,
+        by: SyncRun | None = None,
+        policy: str = WritePolicyChoices.EVERYTHING,
     ) -> None:
         self.run = run
+        self.selection = selection
         self.policy = policy
-        self.units = None if units is None else {CLUSTER_UNIT, *units}
+        self.units = None if selection.units is None else {CLUSTER_UNIT, *selection.units}
+        self.covered = covered(run, by)
+
+    def remaining(self) -> QuerySet[SyncChange]:
+        """The changes of the units, also with other actions, that no other run has applied."""
+        rows = planned_rows(self.run).filter(self.selection.in_units)
+        # What requires a decision is recorded by each run, because the states of guests depend on it.
+        return rows if self.covered is None else rows.filter(Q(action__in=ChangeActionChoices.OPEN) | ~self.covered)
 
     def rows(self) -> QuerySet[SyncChange]:
         """The planned changes that may be written, in their order."""
@@ -246,8 +247,10 @@ class StoredPlan:
 
     def planned(self) -> QuerySet[SyncChange]:
         """The planned changes in their order, also those that the policy withholds."""
-        rows = self.run.changes.filter(outcome=ChangeOutcomeChoices.PLANNED).order_by('position')
-        return rows if self.units is None else rows.filter(unit__in=self.units)
+        rows = self.remaining().order_by('position')
+        if self.selection.actions is None:
+            return rows
+        return rows.filter(action__in=[*self.selection.actions, *ChangeActionChoices.OPEN])
 
     def withheld(self) -> list[Change]:
         """The changes that the policy withholds."""
@@ -274,8 +277,8 @@ class StoredPlan:
         return counts
 
     def sizes(self) -> dict[str, int]:
-        """The number of changes of every unit."""
-        return dict(self.rows().order_by().values_list('unit').annotate(Count('pk')))
+        """The number of remaining changes of every unit, also with other actions."""
+        return dict(self.remaining().values_list('unit').annotate(Count('pk')))
 
     @property
     def changes(self) -> Iterator[Change]:

@@ -10,14 +10,13 @@ from django.apps import apps
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import ForeignKey, Model, Q
-from django.utils.translation import gettext as _
-from extras.models import CustomField
 from virtualization.models import Cluster, VirtualMachine
 
 from ..branching import active
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, GuestStateChoices, RunModeChoices, RunStatusChoices
 from ..ledger.fields import is_set, read
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from ..models.field_display import labels_of, shown_value
 from ..models.users import AnyUser
 from ..proxmox.hosts import Host
 from ..sync.kinds import KINDS, Kind
@@ -190,7 +189,7 @@ def bound_objects(binding: Binding, user: AnyUser) -> list[BoundObject]:
 
 def bound_objects_of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Iterator[BoundObject]:
     model = apps.get_model(kind.model)
-    labels = labels_of(kind, model)
+    labels = labels_of(kind)
     names = [spec.name for spec in kind.fields if not spec.name.startswith('cf_')]
     concrete = {name: model._meta.get_field(name) for name in names}
     found = model.objects.restrict(user, 'view').filter(pk__in=[row.object_id for row in rows])
@@ -203,22 +202,6 @@ def bound_objects_of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Ite
         instance = instances.get(row.object_id)
         fields = tuple(fields_of(kind, row, instance, labels)) if instance is not None else ()
         yield BoundObject(row, kind, str(model._meta.verbose_name), instance, fields)
-
-
-def labels_of(kind: Kind, model: type[Model]) -> Mapping[str, str]:
-    customs = {f'cf_{field.name}': str(field) for field in CustomField.objects.get_for_model(model)}
-    labels = {
-        spec.name: translated(getattr(model._meta.get_field(spec.name), 'verbose_name', spec.name.replace('_', ' ')))
-        for spec in kind.fields
-        if not spec.name.startswith('cf_')
-    }
-    return {**labels, **customs}
-
-
-def translated(name: Any) -> str:
-    """The name of a field. NetBox translates the names of some fields only with an initial capital."""
-    text = str(name)
-    return _(text[:1].upper() + text[1:]) if text == name else text
 
 
 def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, str]) -> Iterator[BoundField]:
@@ -234,9 +217,9 @@ def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, st
             name=spec.name,
             label=labels[spec.name],
             owner=owner,
-            reported=display(reported[spec.name]),
-            now=display(now),
-            written=display(written.get(spec.name)),
+            reported=shown_value(kind.name, spec.name, reported[spec.name]),
+            now=shown_value(kind.name, spec.name, now),
+            written=shown_value(kind.name, spec.name, written.get(spec.name)),
             was_written=spec.name in written,
             differs=owner != IGNORED and not is_alike(reported[spec.name], now),
         )
@@ -248,12 +231,6 @@ def is_alike(reported: Value, now: Value) -> bool:
         wanted = reported if isinstance(reported, frozenset) else ()
         return frozenset(map(show, wanted)) <= frozenset(map(show, now))
     return reported == now or show(reported) == show(now)
-
-
-def display(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(_('Yes') if value else _('No'))
-    return show(value)
 
 
 def panel_context(user: Any, binding: Any) -> dict[str, Any]:

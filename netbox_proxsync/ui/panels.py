@@ -1,13 +1,11 @@
 from typing import Any
 
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
 from ..models.endpoint_settings import SETTINGS, Section, Switch
 from ..runs.progress import Progress
-from ..runs.stored_plans import PlanNotApplicableError, check_appliable, check_open, has_plan, may_apply
 
 __all__ = (
     'BindingPanel',
@@ -23,7 +21,6 @@ __all__ = (
     'RuleConditionsPanel',
     'RuleOutcomePanel',
     'RunPanel',
-    'RunPlanPanel',
     'RunProgressPanel',
 )
 
@@ -154,6 +151,8 @@ class RunPanel(panels.ObjectAttributesPanel):
     vmids = attrs.ArrayAttr('vmids', label=_('Only these guests'))
     status = attrs.ChoiceAttr('status')
     applies = attrs.RelatedObjectAttr('applies', linkify=True, label=_('Plan of'))
+    units = attrs.TextAttr('shown_units', label=_('Part of the plan'))
+    actions = attrs.ArrayAttr('shown_actions', label=_('Only these actions'))
     user = attrs.TextAttr('user')
     started = attrs.DateTimeAttr('started')
     completed = attrs.DateTimeAttr('completed')
@@ -181,36 +180,6 @@ class RunProgressPanel(panels.ObjectPanel):
     def get_context(self, context: Any) -> dict[str, Any]:
         context = super().get_context(context)
         return {**context, 'progress': Progress.of(context['object'], timezone.now()), 'linked': self.linked}
-
-
-class RunPlanPanel(panels.ObjectPanel):
-    """The plan of a run that can be applied, with the button to apply it."""
-
-    title = _('Plan')
-    template_name = 'netbox_proxsync/panels/run_plan.html'
-
-    def should_render(self, context: dict[str, Any]) -> bool:
-        run = context['object']
-        return has_plan(run) and run.total_changes > 0
-
-    def get_context(self, context: Any) -> dict[str, Any]:
-        context = super().get_context(context)
-        run, request = context['object'], context['request']
-        try:
-            if run.refusal:
-                check_appliable(run)
-            else:
-                check_open(run)
-            obstacle = ''
-        except PlanNotApplicableError as error:
-            obstacle = str(error)
-        view = 'accept' if run.refusal else 'apply'
-        return {
-            **context,
-            'obstacle': obstacle,
-            'permitted': may_apply(request.user, run),
-            'url': reverse(f'plugins:netbox_proxsync:syncrun_{view}', args=[run.pk]),
-        }
 
 
 class ChangePanel(panels.ObjectAttributesPanel):

@@ -1,30 +1,34 @@
 """The changes of a run for its page: grouped by guest and node, paginated and filtered."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
-from django.db.models import CharField, F, Q, QuerySet, Value
+from django.db.models import Case, CharField, F, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Cast, Concat
-from django.utils.translation import gettext as _
+from utilities.paginator import EnhancedPage, EnhancedPaginator
 
 from ..branching.links import object_urls
-from ..choices import ChangeOutcomeChoices
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices
 from ..filtersets import SyncChangeFilterSet
 from ..models import ProxmoxGuest, SyncChange, SyncRun
 from ..models.users import AnyUser
+from .unit_rows import NAMED_KINDS, UnitRow, badges, link_units, severity, unit_rows
 
-__all__ = ('FILTERS', 'ChangeGroup', 'ChangePage', 'changes_of', 'open_changes', 'unsuccessful')
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
-FILTERS = ('kind', 'action', 'outcome', 'guest', 'q')
-# Kinds whose objects have the name of their guest or node.
-NAMED_KINDS = ('vm', 'device')
+__all__ = ('FILTERS', 'ChangePage', 'UnitChanges', 'changes_of', 'link_objects', 'open_changes', 'unsuccessful')
+
+FILTERS = ('kind', 'action', 'outcome', 'guest', 'q', 'hide')
+# A page with at most so many changes shows all of them; otherwise, guests and nodes are unfolded one by one.
+UNFOLDED = 25
+# The changes of one guest or node that are loaded at once.
+UNIT_CHANGES = 100
 # Counting beyond this would read every change of the run.
 COUNTED = 1000
 OPEN_CHANGES = 5
-# Numbers with one more digit may not fit the column.
-POSITION_DIGITS = 9
 
 
 def changes_of(run: SyncRun, user: AnyUser, query: Mapping[str, str]) -> QuerySet[SyncChange]:
@@ -33,11 +37,15 @@ def changes_of(run: SyncRun, user: AnyUser, query: Mapping[str, str]) -> QuerySe
 
     Args:
         query: The filters, see `FILTERS`: `guest` is a part of the name or key of a guest or node, `q` a text in the
-            label, key, reason or message of a change.
+            label, key, reason or message of a change, `hide` an action to leave out, `unit` the key of a guest or node.
     """
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run)
     chosen = {name: [query[name]] for name in ('kind', 'action', 'outcome') if query.get(name)}
     found = SyncChangeFilterSet({**chosen, 'q': query.get('q', '')}, changes).qs.order_by('unit', 'position')
+    if hidden := query.get('hide'):
+        found = found.exclude(action=hidden.replace('\0', ''))
+    if 'unit' in query:
+        found = found.filter(unit=query['unit'].replace('\0', ''))
     # PostgreSQL rejects NUL, and no name contains it.
     if term := query.get('guest', '').replace('\0', '').strip():
         found = found.filter(guest_filter(run, user, term))
@@ -52,98 +60,76 @@ def guest_filter(run: SyncRun, user: AnyUser, term: str) -> Q:
 
 
 @dataclass(frozen=True)
-class ChangeGroup:
+class UnitChanges:
     """
-    The changes of one guest or node on a page.
+    Some changes of one guest or node.
 
     Attributes:
-        guest: None for a node, the cluster, and a guest that does not exist any more or that the user may not view.
+        start: The number of the changes before these.
+        after: The number of the changes up to and including these; None if these are the last ones.
     """
 
-    unit: str
-    guest: ProxmoxGuest | None
     changes: list[SyncChange]
+    start: int = 0
+    after: int | None = None
 
-    @property
-    def title(self) -> str:
-        if self.guest:
-            return self.guest.name or self.unit
-        kind, _slash, name = self.unit.partition('/')
-        if kind == 'node':
-            return _('Node {name}').format(name=name)
-        if not self.unit:
-            return _('The cluster itself')
-        return next((change.label for change in self.changes if change.kind in NAMED_KINDS), '') or self.unit
+    @classmethod
+    def of(cls, run: SyncRun, changes: QuerySet[SyncChange], start: int) -> Self:
+        """A part of the changes, the most severe first."""
+        found = list(by_severity(changes).prefetch_related('object')[start : start + UNIT_CHANGES + 1])
+        shown = found[:UNIT_CHANGES]
+        link_objects(run, shown)
+        return cls(shown, start, start + UNIT_CHANGES if len(found) > UNIT_CHANGES else None)
+
+
+def by_severity(changes: QuerySet[SyncChange]) -> QuerySet[SyncChange]:
+    """Changes with the most severe first, and otherwise in the order of the run."""
+    ranks = [When(action=action, then=rank) for rank, action in enumerate(ChangeActionChoices.BY_SEVERITY)]
+    last = len(ChangeActionChoices.BY_SEVERITY)
+    return changes.order_by(Case(*ranks, default=last, output_field=IntegerField()), 'position')
 
 
 @dataclass(frozen=True)
 class ChangePage:
     """
-    A page of changes, found by keyset pagination, so that the last page is as fast as the first.
+    A page of the guests and nodes with changes, by severity.
 
     Attributes:
-        before, after: The positions at which the previous page ends and the next page begins; None if there is none.
-        number: The number of changes on all pages; None: more than `COUNTED`.
+        totals: Action, label, color, and number of changes on all pages.
+        number: The number of changes on all pages.
     """
 
-    groups: list[ChangeGroup]
-    before: int | None
-    after: int | None
-    number: int | None
+    page: EnhancedPage
+    totals: list[tuple[str, 'StrOrPromise', str, int]]
+    number: int
 
     @classmethod
     def of(cls, run: SyncRun, user: AnyUser, query: Mapping[str, str], size: int) -> Self:
         """
         Args:
-            query: As for `changes_of`, and `after` or `before`: the position at which another page ends or begins.
+            query: As for `changes_of`, and the number of the `page`.
         """
         changes = changes_of(run, user, query)
-        rows, before, after = cls.rows(changes, run, query, size)
-        link_objects(run, rows)
-        number = len(rows)
-        elsewhere = before is not None or after is not None
-        if elsewhere or (not rows and ('before' in query or 'after' in query)):
-            # In this order, PostgreSQL reads them from an index.
-            number = changes[: COUNTED + 1].count()
-        return cls(groups_of(run, user, rows), before, after, number if number <= COUNTED else None)
-
-    @staticmethod
-    def rows(
-        changes: QuerySet[SyncChange], run: SyncRun, query: Mapping[str, str], size: int
-    ) -> tuple[list[SyncChange], int | None, int | None]:
-        """The rows of the page, and its `before` and `after`."""
-        changes = changes.prefetch_related('object')
-        backwards = 'before' in query
-        edge = change_at(run, query.get('before') or query.get('after') or '')
-        if edge and backwards:
-            earlier = changes.filter(unit__lte=edge.unit).exclude(unit=edge.unit, position__gte=edge.position)
-            rows = list(earlier.reverse()[: size + 1])
-            more, rows = len(rows) > size, rows[:size][::-1]
-            return rows, rows[0].position if more else None, rows[-1].position if rows else None
-        if edge:
-            changes = changes.filter(unit__gte=edge.unit).exclude(unit=edge.unit, position__lte=edge.position)
-        rows = list(changes[: size + 1])
-        more, rows = len(rows) > size, rows[:size]
-        return rows, rows[0].position if edge and rows else None, rows[-1].position if more else None
+        rows = unit_rows(changes)
+        page = EnhancedPaginator(rows, size).get_page(query.get('page'))
+        link_units(run, user, page.object_list)
+        if sum(row.number for row in page.object_list) <= UNFOLDED:
+            unfold(run, changes, page.object_list)
+        numbers: Counter[str] = Counter()
+        for row in rows:
+            numbers.update(row.actions)
+        order = sorted(numbers, key=severity)
+        totals = [(action, *badge) for action, badge in zip(order, badges(numbers), strict=True)]
+        return cls(page, totals, numbers.total())
 
 
-def change_at(run: SyncRun, position: str) -> SyncChange | None:
-    """The change at a position from the query; None if there is none."""
-    if not position.isdecimal() or len(position) > POSITION_DIGITS:
-        return None
-    return SyncChange.objects.filter(run=run, position=int(position)).only('unit', 'position').first()
-
-
-def groups_of(run: SyncRun, user: AnyUser, rows: list[SyncChange]) -> list[ChangeGroup]:
-    guests = guests_of(run, user, {row.unit for row in rows})
-    return [ChangeGroup(unit, guests.get(unit), list(changes)) for unit, changes in groupby(rows, lambda row: row.unit)]
-
-
-def guests_of(run: SyncRun, user: AnyUser, units: Iterable[str]) -> dict[str, ProxmoxGuest]:
-    """The guests that the user may view, by unit."""
-    vmids = {int(vmid) for unit in units if (vmid := unit.partition('/')[2]).isdecimal()}
-    guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=run.endpoint_id, vmid__in=vmids)
-    return {guest.key: guest for guest in guests.order_by().only('type', 'vmid', 'name')}
+def unfold(run: SyncRun, changes: QuerySet[SyncChange], rows: list[UnitRow]) -> None:
+    """Load the changes of all rows, which are few."""
+    by_unit = {row.unit: row for row in rows}
+    found = list(by_severity(changes.filter(unit__in=by_unit)).prefetch_related('object')) if rows else []
+    link_objects(run, found)
+    for change in found:
+        by_unit[change.unit].changes.append(change)
 
 
 def open_changes(run: SyncRun, user: AnyUser, action: str) -> list[SyncChange]:

@@ -1,25 +1,30 @@
 """The panels on the page of a run: first what requires attention, then numbers, times, and the changes."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from django.db.models import Count
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
 from utilities.paginator import get_paginate_count
 
 from ..branching import link
-from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices, RunStatusChoices
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices, RunModeChoices
 from ..choices import choices_of as choice_set_items
+from ..models import SyncRun
 from ..models.users import AnyUser
 from ..runs.progress import PHASES
 from ..sync.kinds import KINDS
 from .run_changes import FILTERS, ChangePage, open_changes, unsuccessful
+from .unit_rows import badges, severity
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ('ChangesPanel', 'RunCountsPanel', 'RunMessagesPanel', 'RunTimesPanel')
+__all__ = ('ChangesPanel', 'RunCountsPanel', 'RunMessagesPanel', 'RunPlanPanel', 'RunTimesPanel', 'choices_of')
 
 VIEW_CHANGES = 'netbox_proxsync.view_syncchange'
 
@@ -56,8 +61,21 @@ class RunMessagesPanel(panels.ObjectPanel):
         }
 
 
+class RunPlanPanel(panels.ObjectPanel):
+    """Whether the plan of a run can be applied, and which runs have applied it. The page provides the context."""
+
+    title = _('Plan')
+    template_name = 'netbox_proxsync/panels/run_plan.html'
+
+    def should_render(self, context: dict[str, Any]) -> bool:
+        return context.get('plan') is not None
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        return {**super().get_context(context), 'plan': context.get('plan')}
+
+
 class RunCountsPanel(panels.ObjectPanel):
-    """The number of changes by kind and action, and a link to NetBox's change log of the run."""
+    """The number of changes by kind and action, their outcomes, and a link to NetBox's change log of the run."""
 
     title = _('Changes by kind')
     template_name = 'netbox_proxsync/panels/run_counts.html'
@@ -69,27 +87,93 @@ class RunCountsPanel(panels.ObjectPanel):
     def get_context(self, context: Any) -> dict[str, Any]:
         context = super().get_context(context)
         run, user = context['object'], context['request'].user
-        counts = run.counts
-        labels = {
-            action: label
-            for action, label in choice_set_items(ChangeActionChoices)
-            if any(action in by for by in counts.values())
-        }
-        return {
-            **context,
-            'actions_seen': [(action, label, ChangeActionChoices.colors[action]) for action, label in labels.items()],
-            'rows': [
-                (kind, KindChoices.label(kind), [(action, counts[kind].get(action)) for action in labels])
-                for kind in kinds_in_order(counts)
-            ],
-            'change_log': change_log_of(run, user),
-        }
+        results = results_of(run) if run.finished and run.wrote else []
+        matrix = matrix_of(run.counts)
+        if results:
+            matrix['sums'] = [sum(row.planned for row in results)] + [
+                sum(row.outcomes[column][1] for row in results) for column in range(len(results[0].outcomes))
+            ]
+        return {**context, **matrix, 'results': results, 'change_log': change_log_of(run, user)}
+
+
+def matrix_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """The numbers of planned changes by kind and action, with their sums."""
+    seen: Counter[str] = Counter()
+    for actions in counts.values():
+        seen.update(actions)
+    order = sorted(seen, key=severity)
+    shown = zip(order, badges(seen), strict=True)
+    return {
+        'actions_seen': [(action, label, color) for action, (label, color, _number) in shown],
+        'rows': [
+            (
+                kind,
+                KindChoices.label(kind),
+                [(action, by_action.get(action)) for action in order],
+                sum(by_action.values()),
+            )
+            for kind, by_action in ((kind, counts[kind]) for kind in kinds_in_order(counts))
+        ],
+        'sums': [*((action, seen[action]) for action in order), ('', seen.total())],
+    }
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """
+    What became of the changes of one kind and action.
+
+    Attributes:
+        outcomes: What to filter by, and the number: written, skipped, failed, not written.
+    """
+
+    kind: str
+    action: str
+    planned: int
+    outcomes: list[tuple[str, int]]
+
+    @property
+    def kind_label(self) -> Any:
+        """The name of the kind for display."""
+        return KindChoices.label(self.kind)
+
+    @property
+    def action_label(self) -> Any:
+        """The name of the action for display."""
+        return dict(ChangeActionChoices).get(self.action, self.action)
+
+    @property
+    def color(self) -> str:
+        """The color of the action."""
+        return cast(str, ChangeActionChoices.colors.get(self.action, 'gray'))
+
+
+def results_of(run: SyncRun) -> list[ResultRow]:
+    """What became of the planned changes of a run, by kind and action."""
+    recorded: dict[tuple[str, str], Counter[str]] = {}
+    numbers = run.changes.order_by().values_list('kind', 'action', 'outcome').annotate(Count('pk'))
+    for kind, action, outcome, number in numbers:
+        recorded.setdefault((kind, action), Counter())[outcome] += number
+    rows = []
+    for kind in kinds_in_order(run.counts):
+        for action in sorted(run.counts[kind], key=severity):
+            planned, found = run.counts[kind][action], recorded.get((kind, action), Counter())
+            written, failed = found[ChangeOutcomeChoices.APPLIED], found[ChangeOutcomeChoices.FAILED]
+            skipped = found[ChangeOutcomeChoices.SKIPPED] + found[ChangeOutcomeChoices.OUTDATED]
+            outcomes = [
+                (ChangeOutcomeChoices.APPLIED, written),
+                ('', skipped),
+                (ChangeOutcomeChoices.FAILED, failed),
+                # If the worker died, these changes are not recorded.
+                ('', max(planned - written - skipped - failed, 0)),
+            ]
+            rows.append(ResultRow(kind, action, planned, outcomes))
+    return rows
 
 
 def change_log_of(run: Any, user: AnyUser) -> str:
     """The URL of NetBox's change log of a run; '' if the run has none, or the user may not view it."""
-    wrote = run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.REFUSED
-    if not wrote or not user.has_perm('core.view_objectchange'):
+    if not run.wrote or not user.has_perm('core.view_objectchange'):
         return ''
     url = reverse('core:objectchange_list', query={'request_id': run.request_id})
     # After a merge, the change log of main has the changes of the branch.
@@ -118,7 +202,7 @@ class RunTimesPanel(panels.ObjectPanel):
 
 
 class ChangesPanel(panels.ObjectPanel):
-    """One page of the changes of a run, grouped by guest and node, and filtered by the query parameters."""
+    """One page of the guests and nodes with changes, by severity, filtered by the query parameters. Each unfolds."""
 
     title = _('Changes')
     template_name = 'netbox_proxsync/panels/changes.html'
@@ -135,7 +219,8 @@ class ChangesPanel(panels.ObjectPanel):
         run, request = context['object'], context['request']
         chosen = {name: request.GET[name] for name in FILTERS if request.GET.get(name)}
         page = ChangePage.of(run, request.user, request.GET, get_paginate_count(request))
-        return {**context, 'chosen': chosen, 'choices': choices_of(run), 'page': page}
+        has_creates = any(ChangeActionChoices.CREATE in actions for actions in run.counts.values())
+        return {**context, 'chosen': chosen, 'choices': choices_of(run), 'page': page, 'has_creates': has_creates}
 
 
 def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'StrOrPromise']]]]:

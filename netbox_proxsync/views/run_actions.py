@@ -1,42 +1,37 @@
-"""Buttons for the stored plan of a run: apply it, or accept it although it was refused."""
+"""Buttons for the stored plan of a run: apply it or a part of it, or approve it although it was refused."""
 
-from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Mapping
+import json
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from netbox.views.generic.base import BaseObjectView
+from utilities.paginator import get_paginate_count
 from utilities.views import register_model_view
 
 from ..choices import ChangeActionChoices
 from ..jobs import AlreadyRunningError, SyncJob
-from ..models import ProxmoxGuest, SyncRun
-from ..models.users import AnyUser
+from ..models import SyncRun
 from ..runs.maintenance import InMaintenanceError
-from ..runs.stored_plans import (
-    CLUSTER_UNIT,
-    REUSED_STATUSES,
-    PlanNotApplicableError,
-    StoredPlan,
-    check_appliable,
-    may_apply,
-    open_parts,
-)
+from ..runs.stored_plans import PlanNotApplicableError, check_appliable, may_apply, select
+from ..ui.plan_parts import PlanParts, Removals
+from ..ui.plan_state import PlanState
+from ..ui.run_panels import choices_of
 
 __all__ = ('SyncRunAcceptView', 'SyncRunApplyView')
 
+# What the buttons of the page apply.
+ALL, SELECTED, UNSELECTED = 'all', 'selected', 'unselected'
 
-PARTS_PER_PAGE = 100
 
-
-class PlanView(BaseObjectView, ABC):
-    """Shows the effect of a stored plan in numbers (GET), and starts the run that applies it (POST)."""
+class PlanView(BaseObjectView):
+    """
+    Shows what of a stored plan remains (GET), keeps track of what is selected of it (POST), and starts the run that
+    applies it (POST with `part`).
+    """
 
     template_name = 'netbox_proxsync/plan_apply.html'
 
@@ -46,110 +41,103 @@ class PlanView(BaseObjectView, ABC):
         return 'netbox_proxsync.view_syncrun'
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        source = get_object_or_404(self.queryset, pk=pk)
-        if not may_apply(request.user, source):
-            raise PermissionDenied
-        try:
-            context = self.get_context(request, source)
-        except PlanNotApplicableError as error:
-            messages.warning(request, str(error))
-            return redirect(source.get_absolute_url())
-        return render(request, self.template_name, {'object': source, **context})
-
-    def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
-        """Raise PlanNotApplicableError if the plan cannot be applied."""
-        check_appliable(source)
-        return {'numbers': change_numbers(StoredPlan(source).counts)}
+        return self.respond(request, pk, request.GET)
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self.respond(request, pk, request.POST)
+
+    def respond(self, request: HttpRequest, pk: int, data: QueryDict) -> HttpResponse:
+        """The page, a part of it, or the run that was started."""
         source = get_object_or_404(self.queryset, pk=pk)
         if not may_apply(request.user, source):
             raise PermissionDenied
         try:
-            run = self.start(request, source)
+            self.check(source)
+            if request.method == 'POST' and data.get('part') in (ALL, SELECTED, UNSELECTED):
+                return self.apply(request, source)
+            return self.show(request, source, data)
         except AlreadyRunningError as error:
             messages.warning(request, str(error))
             return redirect(error.run.get_absolute_url())
         except (PlanNotApplicableError, InMaintenanceError) as error:
             messages.error(request, str(error))
             return redirect(source.get_absolute_url())
+
+    def check(self, source: SyncRun) -> None:
+        """Raise PlanNotApplicableError if nothing of the plan can be applied on this page."""
+        check_appliable(source)
+
+    def show(self, request: HttpRequest, source: SyncRun, data: QueryDict) -> HttpResponse:
+        """The page, or with `totals` only the numbers of changes."""
+        parts = PlanParts(source, request.user, data)
+        if 'totals' in data:
+            return render(request, 'netbox_proxsync/inc/plan_totals.html', {'totals': parts.totals()})
+        page = parts.page(data.get('page'), get_paginate_count(request))
+        state = PlanState.of(source, request.user)
+        context = {
+            'object': source,
+            'parts': parts,
+            'page': page,
+            'selection': parts.off_page(page),
+            'totals': parts.totals(),
+            'hidden': len(parts.hidden),
+            'choices': [choice for choice in choices_of(source) if choice[0] in ('kind', 'action')],
+            'chosen': {name: data.get(name, '') for name in ('q', 'kind', 'action')},
+            'applied': state.applied if state else [],
+            'is_rest': bool(state and state.is_rest),
+        }
+        return render(request, self.template_name, context)
+
+    def apply(self, request: HttpRequest, source: SyncRun) -> HttpResponse:
+        """Start a run for the chosen part; first let the user confirm what the plan of a refused run removes."""
+        parts = PlanParts(source, request.user, request.POST)
+        part = request.POST['part']
+        chosen: dict[str, Any] = {'actions': parts.actions}
+        if part != ALL:
+            # Without exceptions, it is the whole plan.
+            chosen['units' if part == SELECTED else 'except_units'] = sorted(parts.selected)
+        if source.refusal:
+            selection = select(source, request.user, **chosen)
+            removals = Removals.of(source, request.user, selection)
+            if removals.number and request.POST.get('confirm') != removals.digest:
+                return self.ask(request, source, parts, part, removals)
+        run = SyncJob.enqueue_plan(source, request.user, **chosen)
         messages.success(request, _('The plan of run {source} is queued to be applied.').format(source=source.pk))
         return redirect(run.get_absolute_url())
 
-    @abstractmethod
-    def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
-        """Enqueue a run that applies the plan of `source`, or a part of it."""
+    def ask(
+        self, request: HttpRequest, source: SyncRun, parts: PlanParts, part: str, removals: Removals
+    ) -> HttpResponse:
+        """The page on which the user confirms removals."""
+        labels = dict(ChangeActionChoices)
+        context = {
+            'object': source,
+            'part': part,
+            'selection': json.dumps(sorted(parts.selected)),
+            'actions': parts.actions,
+            'action_labels': [labels[action] for action in parts.actions or ()],
+            'removals': removals,
+        }
+        return render(request, 'netbox_proxsync/plan_confirm.html', context)
 
 
 @register_model_view(SyncRun, 'accept')
 class SyncRunAcceptView(PlanView):
-    """Applies the whole plan of a refused run."""
+    """Applies the plan of a refused run, or a part of it."""
 
-    def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
+    def check(self, source: SyncRun) -> None:
+        """As the base class; other runs have another page."""
         if not source.refusal:
             raise PlanNotApplicableError(_('This run was not refused.'))
-        return SyncJob.enqueue_plan(source, request.user)
+        super().check(source)
 
 
 @register_model_view(SyncRun, 'apply')
 class SyncRunApplyView(PlanView):
-    """Applies the plan of a preview, or only the selected guests and nodes."""
+    """Applies the plan of a preview, or a part of it."""
 
-    def get_context(self, request: HttpRequest, source: SyncRun) -> dict[str, Any]:
-        parts = open_parts(source)
-        chosen = request.GET.get('q', '').strip()
-        names = names_of(source, request.user)
-        hidden = source.hidden_units(request.user, [part.unit for part in parts])
-        parts = [part for part in parts if part.unit not in hidden]
-        if chosen:
-            parts = [part for part in parts if chosen.lower() in f'{part.unit} {names.get(part.unit, "")}'.lower()]
-        page = Paginator(parts, PARTS_PER_PAGE).get_page(request.GET.get('page'))
-        rows = [(part, names.get(part.unit, ''), labelled(part.actions)) for part in page]
-        plan = StoredPlan(source)
-        return {
-            'whole': not source.applied_by.filter(status__in=REUSED_STATUSES).exists(),
-            'numbers': change_numbers(plan.counts),
-            'hidden': len(hidden),
-            'shared': plan.rows().filter(unit=CLUSTER_UNIT).exclude(action__in=ChangeActionChoices.OPEN).count(),
-            'q': chosen,
-            'page': page,
-            'rows': rows,
-        }
-
-    def start(self, request: HttpRequest, source: SyncRun) -> SyncRun:
+    def check(self, source: SyncRun) -> None:
+        """As the base class; refused runs have another page."""
         if source.refusal:
-            raise PlanNotApplicableError(_('This run was refused. It can only be approved as a whole.'))
-        if request.POST.get('part') == 'all':
-            return SyncJob.enqueue_plan(source, request.user)
-        if units := request.POST.getlist('units'):
-            return SyncJob.enqueue_plan(source, request.user, units)
-        raise PlanNotApplicableError(_('Nothing was selected, so nothing was applied.'))
-
-
-def names_of(source: SyncRun, user: AnyUser) -> dict[str, str]:
-    """The names of the guests that the user may view, by unit."""
-    guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint=source.endpoint_id)
-    return {f'{kind}/{vmid}': name for kind, vmid, name in guests.order_by().values_list('type', 'vmid', 'name')}
-
-
-def change_numbers(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    """The numbers of changes by action: those that will be written, removals first, and those that will not."""
-    by_action: Counter[str] = Counter()
-    for actions in counts.values():
-        by_action.update(actions)
-    conflicts = by_action.pop(ChangeActionChoices.CONFLICT, 0)
-    candidates = by_action.pop(ChangeActionChoices.CANDIDATE, 0)
-    return {
-        'actions': labelled(by_action),
-        'total': by_action.total(),
-        'conflicts': conflicts,
-        'candidates': candidates,
-    }
-
-
-def labelled(actions: Mapping[str, int]) -> list[tuple[str, str, int]]:
-    """Tuples of label, color and number, removals first."""
-    order = [ChangeActionChoices.DELETE, ChangeActionChoices.RETIRE]
-    labels = dict(ChangeActionChoices)
-    names = sorted(actions, key=lambda action: (action not in order, action))
-    return [(labels[action], ChangeActionChoices.colors[action], actions[action]) for action in names]
+            raise PlanNotApplicableError(_('This run was refused. Approve it instead.'))
+        super().check(source)

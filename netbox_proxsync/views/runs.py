@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -8,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views import View
 from netbox.models.deletion import CountOnly
-from netbox.object_actions import BulkDelete, BulkExport, DeleteObject
+from netbox.object_actions import BulkDelete, BulkExport
 from netbox.ui.breadcrumbs import Breadcrumb, object_view_url
 from netbox.ui.layout import Column, Layout, Row
 from netbox.ui.panels import PluginContentPanel
@@ -18,9 +19,11 @@ from utilities.views import ConditionalLoginRequiredMixin, register_model_view
 from .. import filtersets, forms, tables
 from ..models import SyncRun
 from ..models.users import AnyUser
-from ..object_actions import CancelRun
+from ..object_actions import ApplyPlan, CancelRun, DeleteRun
 from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
 from ..ui import panels, run_panels
+from ..ui.plan_state import PlanState
+from ..ui.run_changes import UnitChanges, changes_of
 from .empty_states import EmptyListMixin
 from .endpoints import dependent_counts
 from .run_progress import progress_context
@@ -31,8 +34,12 @@ __all__ = (
     'SyncRunDeleteView',
     'SyncRunListView',
     'SyncRunProgressView',
+    'SyncRunUnitView',
     'SyncRunView',
 )
+
+# Larger numbers are no positions of changes.
+POSITION_DIGITS = 9
 
 
 @register_model_view(SyncRun, 'list', path='', detail=False)
@@ -49,10 +56,10 @@ class SyncRunListView(EmptyListMixin, generic.ObjectListView):
 @register_model_view(SyncRun)
 class SyncRunView(generic.ObjectView):
     queryset = SyncRun.objects.select_related('endpoint', 'job', 'user', 'applies')
-    actions = (CancelRun, DeleteObject)
+    actions = (ApplyPlan, CancelRun, DeleteRun)
     layout = Layout(
         Row(
-            Column(run_panels.RunMessagesPanel(), panels.RunPlanPanel()),
+            Column(run_panels.RunMessagesPanel(), run_panels.RunPlanPanel()),
         ),
         Row(
             Column(panels.RunPanel(), PluginContentPanel('left_page')),
@@ -67,7 +74,24 @@ class SyncRunView(generic.ObjectView):
     )
 
     def get_extra_context(self, request: HttpRequest, instance: SyncRun) -> dict[str, Any]:
-        return {} if instance.finished else progress_context(instance)
+        return {'plan': PlanState.of(instance, request.user)} if instance.finished else progress_context(instance)
+
+
+@register_model_view(SyncRun, 'unit')
+class SyncRunUnitView(generic.ObjectView):
+    """The changes of one guest or node (`unit`) that the filters leave, loaded when its row is unfolded."""
+
+    queryset = SyncRun.objects.select_related('endpoint')
+
+    def get(self, request: HttpRequest, **kwargs: object) -> HttpResponse:
+        run = self.get_object(**kwargs)
+        if not request.user.has_perm('netbox_proxsync.view_syncchange'):
+            raise PermissionDenied
+        after = request.GET.get('after', '')
+        start = int(after) if after.isdecimal() and len(after) <= POSITION_DIGITS else 0
+        query = {'unit': '', **request.GET.dict()}
+        group = UnitChanges.of(run, changes_of(run, request.user, query), start)
+        return render(request, 'netbox_proxsync/unit_changes.html', {'object': run, 'group': group})
 
 
 @register_model_view(SyncRun, 'progress')

@@ -355,8 +355,9 @@ class PlanAPITestCase(PluginAPI, APITestCase):
         ):  # fmt: skip
             assert self.post(self.preview, 'apply', data, 400)[field]
         refused = make_run(self.preview.endpoint, status='refused', refusal='Too much.')
-        # A refused plan is accepted as a whole; a request for a part must not apply all of it.
-        assert self.post(refused, 'accept', {'units': ['qemu/100']}, 400)['units']
+        # A misspelt request for a part must not approve all of it.
+        assert self.post(refused, 'accept', {'unit': ['qemu/100']}, 400)['unit']
+        assert 'no changes of: qemu/100' in self.post(refused, 'accept', {'units': ['qemu/100']})['detail']
 
     def test_what_is_not_in_the_plan(self):
         assert 'qemu/999' in self.post(self.preview, 'apply', {'units': ['qemu/999', 'qemu/100']})['detail']

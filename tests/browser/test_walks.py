@@ -86,7 +86,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.press('Create', exact=True)
     anna.sees('Never read yet')
     anna.press('Preview')
-    anna.sees('Apply this preview', 60)
+    anna.sees('Apply Preview', 60)
     assert not VirtualMachine.objects.exists()
     for name in names_of(pve).values():
         assert name in anna.text
@@ -121,21 +121,29 @@ def test_two_guests_of_a_preview_are_applied_and_the_others_are_not(site, person
     run = preview(endpoint)
     bert.open(run.get_absolute_url())
     assert SCRIPT in bert.text
-    bert.follow('Apply this preview')
+    bert.follow('Apply Preview')
     assert SCRIPT in bert.text
-    boxes = bert.page.locator('input[name=units]')
+    boxes = bert.page.locator('input[name=pk]')
     chosen = [boxes.nth(number).get_attribute('value') for number in (1, 3)]
+    # NetBox's box for all; then all except the chosen ones are selected.
+    bert.page.check('input.toggle')
     for unit in chosen:
-        bert.page.check(f'input[value="{unit}"]')
+        bert.page.uncheck(f'input[value="{unit}"]')
+    machines = bert.page.locator('#plan-totals tr', has_text='Virtual machine')
+    expect(machines.locator('td')).to_have_text(['5', '3', '2'])
+    bert.page.locator('tr', has=bert.page.locator(f'input[value="{chosen[0]}"]')).locator('summary').click()
+    # The changes unfold, and the fields of each.
+    bert.page.locator('.unit-changes summary').first.click()
+    bert.sees('Source of truth')
     bert.picture('plan-apply')
-    bert.press('Apply the selected')
+    bert.press('Apply Unselected')
     bert.sees_the_end()
     wanted = {names_of(pve)[int(unit.partition('/')[2])] for unit in chosen}
     assert set(VirtualMachine.objects.filter(cluster__name='munich').values_list('name', flat=True)) == wanted
     # The rest can still be applied.
     bert.open(run.get_absolute_url())
-    bert.follow('Apply this preview')
-    bert.sees('A part of it is applied already')
+    bert.follow('Apply the Rest')
+    bert.sees('Parts of this plan were applied by')
     assert boxes.count() == 3
 
 
@@ -185,14 +193,26 @@ def test_a_refused_plan_is_understood_and_let_through(site, person, cluster):
     dora = person('dora')
     dora.open(endpoint.get_absolute_url())
     dora.press('Sync', exact=True)
-    dora.sees('Approve this run', 60)
+    dora.sees('Review and Approve', 60)
     assert 'This plan exceeds the change limit' in dora.text
     dora.picture('refused')
-    dora.follow('Approve this run')
-    dora.sees('The whole plan makes')
-    dora.press('Make all')
+    dora.follow('Review and Approve')
+    dora.sees('Actions to apply')
+    boxes = dora.page.locator('input[name=pk]')
+    spared = boxes.first.get_attribute('value')
+    boxes.first.check()
+    dora.press('Approve Unselected')
+    # What is removed is listed by name, and has to be confirmed.
+    dora.sees('5 objects are removed')
+    names = set(VirtualMachine.objects.filter(cluster__name='dresden').values_list('name', flat=True))
+    assert sum(f'{name}\n' in dora.text or f'{name}\t' in dora.text for name in names) == 5
+    dora.picture('plan-confirm')
+    dora.page.check('input[name=confirm]')
+    dora.press('Approve Changes')
     dora.sees_the_end()
-    assert VirtualMachine.objects.filter(cluster__name='dresden', status='decommissioning').count() == 6
+    retired = VirtualMachine.objects.filter(cluster__name='dresden', status='decommissioning')
+    assert retired.count() == 5
+    assert f'qemu/{retired.first().custom_field_data["vmid"]}' != spared
 
 
 def test_progress_is_seen_moving_and_a_run_is_cancelled(site, person, cluster):
@@ -232,7 +252,7 @@ def test_who_may_only_view_sees_everything_and_can_start_nothing(site, person, c
     for name in names_of(pve).values():
         assert name in fred.text
     fred.sees('This requires the permission to sync the endpoint.')
-    assert fred.page.get_by_role('link', name='Apply this preview').count() == 0
+    assert fred.page.get_by_role('link', name='Apply Preview').count() == 0
     assert ProxmoxEndpoint.objects.get(pk=endpoint.pk).runs.count() == 1
 
 

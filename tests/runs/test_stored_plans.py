@@ -1,5 +1,7 @@
 """Plans that are stored and applied later: refused ones that a user lets through, and previews."""
 
+import json
+import re
 from datetime import timedelta
 from html import unescape
 
@@ -45,8 +47,8 @@ def refused(pve, endpoint, sync):
 
 @pytest.fixture
 def apply():
-    def start(source, units=None):
-        return SyncJob.enqueue_plan(source, None, units, immediate=True)
+    def start(source, units=None, **part):
+        return SyncJob.enqueue_plan(source, None, units, immediate=True, **part)
 
     return start
 
@@ -219,39 +221,135 @@ def test_it_takes_the_permission_to_let_a_refused_run_through(refused):
     client.force_login(accepter)
     confirmation = client.get(url).content.decode()
     assert refused.refusal.splitlines()[0] in unescape(confirmation)
-    assert f'Make all {refused.total_changes - refused.conflicts} changes' in confirmation
     html = client.get(page).content.decode()
-    assert 'Approve this run' in html
+    assert f'<a href="{url}" class="btn btn-warning">' in html
     assert 'requires the permission' not in html
-    answer = client.post(url)
+    # The removals are listed, and have to be confirmed.
+    unconfirmed = client.post(url, {'part': 'all'}).content.decode()
+    assert not SyncRun.objects.filter(applies=refused).exists()
+    assert '6 objects are removed' in unconfirmed
+    for change in refused.changes.filter(action='retire'):
+        # This user may not view the machines.
+        assert change.label not in unconfirmed
+    assert '6 more objects are not listed' in unconfirmed
+    digest = re.search(r'name="confirm" value="(\w+)"', unconfirmed)[1]
+    answer = client.post(url, {'part': 'all', 'confirm': digest})
     run = SyncRun.objects.get(applies=refused)
     assert (answer.status_code, answer.url, run.user) == (302, run.get_absolute_url(), accepter)
     SyncRun.objects.filter(pk=run.pk).update(status='completed')
     assert 'applied already' in client.get(page).content.decode()
 
 
-def test_some_guests_of_a_preview_are_chosen_by_hand(endpoint, sync):
+def test_a_refused_run_is_approved_in_part_and_then_the_rest(refused, apply, admin_client):
+    """The objects that the part removes are listed by name, and what was listed has to be confirmed."""
+    url = reverse('plugins:netbox_proxsync:syncrun_accept', args=[refused.pk])
+    removed = list(refused.changes.filter(action='retire').order_by('position'))
+    spared, units = removed[0], [change.unit for change in removed]
+    chosen = {'part': 'unselected', 'pk': [spared.unit], 'actions_shown': '1', 'actions': ['retire', 'update']}
+    page = admin_client.post(url, chosen).content.decode()
+    assert [change.label in page for change in removed] == [False, *[True] * 5]
+    digest = re.search(r'name="confirm" value="(\w+)"', page)[1]
+    # Confirmed was another selection.
+    page = admin_client.post(url, {**chosen, 'pk': units[:2], 'confirm': digest}).content.decode()
+    assert not SyncRun.objects.filter(applies=refused).exists()
+    admin_client.post(url, {**chosen, 'confirm': digest})
+    run = SyncRun.objects.get(applies=refused)
+    assert set(run.units) & set(units) == set(units[1:])
+    run.delete()
+    actions = {change.action for change in refused.changes.all()}
+    part = apply(refused, except_units=[spared.unit])
+    assert (part.status, retired().count()) == ('completed', 5)
+    page = admin_client.get(refused.get_absolute_url()).content.decode()
+    assert 'Apply the Rest' in page
+    assert f'href="{part.get_absolute_url()}"' in page
+    rest = apply(refused)
+    assert set(rest.changes.values_list('unit', flat=True)) == {spared.unit}
+    assert retired().count() == 6
+    assert 'retire' in actions
+    with pytest.raises(PlanNotApplicableError, match='applied already'):
+        apply(refused)
+
+
+def test_only_some_actions_are_applied_and_later_the_others(pve, endpoint, sync, apply):
+    sync(endpoint)
+    vmids = sorted(guest.vmid for guest in pve.cluster.guests.values() if guest.type == 'qemu')
+    pve.delete(vmids[0])
+    pve.rename(vmids[1], 'renamed')
+    pve.create(name='created')
+    preview = sync(endpoint, mode='preview')
+    run = apply(preview, actions=['update'])
+    assert (run.status, run.actions, run.units) == ('completed', ['update'], None)
+    assert set(run.changes.values_list('action', flat=True)) == {'update'}
+    assert set(VirtualMachine.objects.filter(name__in=['renamed', 'created']).values_list('name', flat=True)) == {
+        'renamed'
+    }
+    assert endpoint.guests.get(vmid=vmids[1]).state == 'in-sync'
+    with pytest.raises(PlanNotApplicableError, match='applied already'):
+        apply(preview, actions=['update'])
+    # Without the removals.
+    apply(preview, actions=('create', 'adopt', 'revive', 'update'))
+    assert (VirtualMachine.objects.filter(name='created').count(), retired().count()) == (1, 0)
+    apply(preview)
+    assert retired().count() == 1
+    assert not sync(endpoint).changes.exists()
+
+
+def test_the_rest_of_a_cancelled_application_is_applied(endpoint, sync, apply, admin_client):
     preview = sync(endpoint, mode='preview')
     units = sorted(set(preview.changes.filter(kind='vm').values_list('unit', flat=True)))
+    run = apply(preview, units[:3])
+    # As if a user had cancelled it after the first guest.
+    SyncRun.objects.filter(pk=run.pk).update(status='cancelled', units=None)
+    run.changes.filter(unit__in=units[1:3]).update(outcome='cancelled')
     url = reverse('plugins:netbox_proxsync:syncrun_apply', args=[preview.pk])
-    client = Client()
-    client.force_login(user_with('sync'))
-    page = client.get(url).content.decode()
-    assert all(f'name="units" value="{unit}"' in page for unit in units)
-    found = client.get(url, {'q': units[0]}).content.decode()
-    assert (found.count('name="units"'), units[0] in found) == (1, True)
-    client.post(url, {'part': 'selected', 'units': units[:2]})
+    page = admin_client.get(url).content.decode()
+    assert f'value="{units[0]}"' not in page
+    assert f'value="{units[1]}"' in page
+    assert 'Apply the Rest' in page
+    assert f'href="{run.get_absolute_url()}"' in page
+    admin_client.post(url, {'part': 'all'})
+    assert SyncRun.objects.filter(applies=preview, status='queued').exists()
+
+
+def test_guests_are_selected_on_several_pages_and_all_others_are_applied(endpoint, sync, admin_client):
+    preview = sync(endpoint, mode='preview')
+    units = list(preview.changes.filter(kind='vm').order_by('unit').values_list('unit', flat=True))
+    url = reverse('plugins:netbox_proxsync:syncrun_apply', args=[preview.pk])
+    page = admin_client.get(f'{url}?per_page=5').content.decode()
+    shown = re.findall(r'name="pk" value="([^"]+)"', page)
+    assert len(shown) == 5
+    # Names are links, and the changes of a guest unfold.
+    guest = endpoint.guests.get(vmid=shown[0].partition('/')[2])
+    assert f'href="{guest.get_absolute_url()}"' in page
+    assert f'/runs/{preview.pk}/unit/?unit={shown[0].replace("/", "%2F")}' in page
+    # What is ticked on the first page is retained on the second.
+    page = admin_client.post(f'{url}?per_page=5', {'pk': shown[:2], 'selection': '[]', 'page': '2'}).content.decode()
+    carried = unescape(re.search(r'name="selection" value="([^"]*)"', page)[1])
+    assert json.loads(carried) == sorted(shown[:2])
+    assert not set(re.findall(r'name="pk" value="([^"]+)"', page)) & set(shown)
+    # All that match a filter, on all pages.
+    found = admin_client.post(url, {'selection': carried, '_all': 'on', 'q': units[5]}).content.decode()
+    carried = json.loads(unescape(re.search(r'name="selection" value="([^"]*)"', found)[1]))
+    ticked = re.findall(r'value="([^"]+)"[^>]* checked>', found)
+    assert {*carried, *ticked} >= {*shown[:2], units[5]}
+    totals = admin_client.post(url, {'selection': json.dumps(units), 'totals': '1'}).content.decode()
+    assert '<html' not in totals
+    machines = totals[totals.index('>virtual machine<' if '>virtual machine<' in totals else 'Virtual machine') :]
+    assert re.findall(r'>([0-9]+)<', machines)[:3] == ['12', '12', '0']
+    admin_client.post(url, {'part': 'unselected', 'pk': shown[:2], 'selection': json.dumps([units[5]])})
     run = SyncRun.objects.get(applies=preview)
-    assert run.units == units[:2]
-    SyncRun.objects.filter(pk=run.pk).update(status='completed')
-    rest = client.get(url).content.decode()
-    assert f'value="{units[0]}"' not in rest
-    assert f'value="{units[2]}"' in rest
-    assert 'value="all"' not in rest
-    assert 'Apply this preview' in client.get(preview.get_absolute_url()).content.decode()
-    client.post(url, {'part': 'selected', 'units': units[2:]})
-    SyncRun.objects.filter(applies=preview).update(status='completed')
-    assert client.get(url).status_code == 302
+    left_out = {*shown[:2], units[5]}
+    assert set(units) - set(run.units) == left_out
+
+
+def test_a_selection_that_no_page_sends_is_ignored(endpoint, sync, admin_client):
+    preview = sync(endpoint, mode='preview')
+    url = reverse('plugins:netbox_proxsync:syncrun_apply', args=[preview.pk])
+    for nonsense in ('{', '{"a": 1}', '[1]', '["qemu/4711"]'):
+        response = admin_client.post(url, {'part': 'selected', 'selection': nonsense})
+        assert response.status_code == 302
+    admin_client.post(url, {'part': 'all', 'actions_shown': '1'})
+    assert not SyncRun.objects.filter(applies=preview).exists()
 
 
 def test_to_select_nothing_applies_nothing(endpoint, sync):
@@ -301,6 +399,15 @@ def test_the_api_applies_parts_of_a_preview(endpoint, sync):
     assert bad.status_code == 400
     answer = client.post(f'{url}apply/', {'units': [unit]}, content_type='application/json', **headers)
     assert (answer.status_code, answer.json()['units']) == (202, [unit])
+    SyncRun.objects.filter(applies=preview).delete()
+    for bad in ({'units': [unit], 'except_units': [unit]}, {'actions': ['conflict']}, {'actions': []}, {'action': []}):
+        answer = client.post(f'{url}apply/', bad, content_type='application/json', **headers)
+        assert answer.status_code == 400, bad
+    part = {'except_units': [unit], 'actions': ['create']}
+    answer = client.post(f'{url}apply/', part, content_type='application/json', **headers)
+    assert (answer.status_code, answer.json()['actions']) == (202, ['create'])
+    others = set(preview.changes.exclude(unit__in=['', unit]).values_list('unit', flat=True))
+    assert set(SyncRun.objects.get(applies=preview).units) == others
 
 
 def test_the_command_lets_a_refused_run_through(refused, capsys):
@@ -311,6 +418,22 @@ def test_the_command_lets_a_refused_run_through(refused, capsys):
     with pytest.raises(SystemExit):
         call_command('proxsync_sync', 'Lab', '--accept', str(refused.pk))
     assert 'applied already' in capsys.readouterr().err
+
+
+def test_the_command_applies_a_part_of_a_preview(endpoint, sync):
+    preview = sync(endpoint, mode='preview')
+    units = sorted(set(preview.changes.filter(kind='vm').values_list('unit', flat=True)))
+    with pytest.raises(CommandError, match=f'The last one is {preview.pk}'):
+        call_command('proxsync_sync', 'Lab', '--apply', '0')
+    with pytest.raises(CommandError, match='Add --apply or --accept'):
+        call_command('proxsync_sync', 'Lab', '--unit', units[0])
+    with pytest.raises(CommandError, match='are for one endpoint'):
+        call_command('proxsync_sync', '--all', '--apply', str(preview.pk))
+    call_command('proxsync_sync', 'Lab', '--apply', str(preview.pk), '--unit', units[0], '--action', 'create')
+    assert VirtualMachine.objects.count() == 1
+    call_command('proxsync_sync', 'Lab', '--apply', str(preview.pk), '--except-unit', units[1])
+    assert VirtualMachine.objects.count() == len(units) - 1
+    assert not endpoint.bindings.filter(unit=units[1]).exists()
 
 
 def test_another_cluster_behind_the_same_endpoint_stops_before_anything_else(standin, pve, endpoint, sync, apply):

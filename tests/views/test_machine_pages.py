@@ -143,7 +143,9 @@ def test_an_ignored_field_is_seen_and_not_compared(endpoint, machine, sync, admi
     VirtualMachine.objects.filter(pk=machine.pk).update(memory=1)
     sync(endpoint)
     field = fields(VirtualMachine.objects.get(pk=machine.pk), admin_user)['memory']
-    assert (field.reported, field.now, field.owner, field.differs) == (str(machine.memory), '1', 'ignored', False)
+    assert (field.owner, field.differs) == ('ignored', False)
+    assert f'({machine.memory} ' in field.reported
+    assert field.now.startswith('1 ')
 
 
 def test_a_run_that_changes_nothing_writes_nothing_of_what_was_seen(pve, endpoint, machine, sync):

@@ -7,7 +7,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 
 from netbox_proxsync.branching import MAIN, Branch, BranchUnusableError, find, within
-from netbox_proxsync.choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
+from netbox_proxsync.choices import (
+    ChangeActionChoices,
+    ChangeOutcomeChoices,
+    RunModeChoices,
+    RunStatusChoices,
+    choices_of,
+)
 from netbox_proxsync.crypto import SecretError
 from netbox_proxsync.jobs import AlreadyRunningError, EndpointDeletedError, SyncJob, quick_run
 from netbox_proxsync.management.endpoints import find_endpoint
@@ -24,6 +30,8 @@ from netbox_proxsync.sync.values import decode, show
 NOTHING_TO_DO = 0
 FAILED = 1
 CHANGES_PENDING = 2
+
+WRITTEN_ACTIONS = [name for name, _label in choices_of(ChangeActionChoices) if name not in ChangeActionChoices.OPEN]
 
 
 def vmid(text: str) -> int:
@@ -58,9 +66,20 @@ class Command(BaseCommand):
             '--quick', action='store_true',
             help='Only the guests whose entry in the list of guests has changed since the last sync',
         )  # fmt: skip
-        what.add_argument(
-            '--accept', type=int, metavar='RUN', help='Let the plan of this refused run of the endpoint through'
-        )
+        what.add_argument('--apply', type=int, metavar='RUN', help='Apply the plan of this preview of the endpoint')
+        what.add_argument('--accept', type=int, metavar='RUN', help='Approve this refused run of the endpoint')
+        parser.add_argument(
+            '--unit', action='append', metavar='UNIT',
+            help='With --apply and --accept: only this guest or node, such as qemu/100; may be repeated',
+        )  # fmt: skip
+        parser.add_argument(
+            '--except-unit', action='append', metavar='UNIT',
+            help='With --apply and --accept: all guests and nodes except this one; may be repeated',
+        )  # fmt: skip
+        parser.add_argument(
+            '--action', action='append', choices=WRITTEN_ACTIONS,
+            help='With --apply and --accept: only changes with this action; may be repeated',
+        )  # fmt: skip
         parser.add_argument(
             '--vmid', type=vmid, action='append', metavar='VMID',
             help='Only this guest of the endpoint; may be repeated',
@@ -100,14 +119,18 @@ class Command(BaseCommand):
 
     def check_limits(self, options: dict[str, Any], is_single: bool) -> None:
         """Raise CommandError if arguments for a single endpoint, or too many guests, are given."""
-        if options['accept'] is not None and not is_single:
-            raise CommandError('--accept is for one endpoint: that of the run.', returncode=FAILED)
+        applies_plan = options['accept'] is not None or options['apply'] is not None
+        if applies_plan and not is_single:
+            raise CommandError('--apply and --accept are for one endpoint: that of the run.', returncode=FAILED)
+        if not applies_plan and (options['unit'] or options['except_unit'] or options['action']):
+            message = '--unit, --except-unit and --action select a part of a plan. Add --apply or --accept.'
+            raise CommandError(message, returncode=FAILED)
         if options['quick'] and (options['vmid'] or options['branch'] is not None):
             message = '--quick finds the guests itself, and writes into main: leave out --vmid and --branch.'
             raise CommandError(message, returncode=FAILED)
         if not options['vmid']:
             return
-        if options['accept'] is not None or not is_single:
+        if applies_plan or not is_single:
             message = '--vmid is for a sync or preview of one endpoint: another has other guests with the same IDs.'
             raise CommandError(message, returncode=FAILED)
         if len(set(options['vmid'])) > MAX_LIMIT:
@@ -148,16 +171,35 @@ class Command(BaseCommand):
     def start(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun | None:
         if options['quick']:
             return self.start_quick_run(endpoint, options)
-        if options['accept'] is None:
+        if options['accept'] is None and options['apply'] is None:
             mode = RunModeChoices.PREVIEW if options['preview'] else RunModeChoices.SYNC
             return SyncJob.enqueue_run(endpoint, user=None, mode=mode, immediate=True, vmids=options['vmid'])
-        source = endpoint.runs.filter(pk=options['accept']).first()
-        if source is None or not source.refusal:
-            refused = endpoint.runs.exclude(refusal='').order_by('-pk').first()
-            known = f'The last one is {refused.pk}.' if refused else 'There is none.'
-            message = f'{options["accept"]} is not a refused run of the endpoint "{endpoint}". {known}'
-            raise CommandError(message, returncode=FAILED)
-        return SyncJob.enqueue_plan(source, user=None, immediate=True)
+        return SyncJob.enqueue_plan(
+            self.source(endpoint, options),
+            user=None,
+            units=options['unit'],
+            immediate=True,
+            except_units=options['except_unit'],
+            actions=options['action'],
+        )
+
+    def source(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun:
+        """
+        The run whose plan is to be applied.
+
+        Raises:
+            CommandError: The endpoint has no such run.
+        """
+        if options['accept'] is not None:
+            pk, runs, what = options['accept'], endpoint.runs.exclude(refusal=''), 'a refused run'
+        else:
+            pk, runs, what = options['apply'], endpoint.runs.filter(mode=RunModeChoices.PREVIEW), 'a preview'
+        found: SyncRun | None = runs.filter(pk=pk).first()
+        if found:
+            return found
+        last = runs.order_by('-pk').first()
+        known = f'The last one is {last.pk}.' if last else 'There is none.'
+        raise CommandError(f'{pk} is not {what} of the endpoint "{endpoint}". {known}', returncode=FAILED)
 
     def start_quick_run(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun | None:
         found, run = quick_run(endpoint, immediate=True)

@@ -1,0 +1,60 @@
+"""The state of the plan of a run, for the page of the run: its button, its obstacle, and the runs that applied it."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from ..models import SyncRun
+from ..models.users import AnyUser
+from ..runs.stored_plans import PlanNotApplicableError, check_appliable, has_plan, may_apply
+
+__all__ = ('PlanState',)
+
+
+@dataclass(frozen=True)
+class PlanState:
+    """
+    The state of a stored plan.
+
+    Attributes:
+        obstacle: Why nothing of it can be applied; '' if it can.
+        permitted: Whether the user may apply it.
+        applied: The runs that have applied the plan or parts of it, as far as the user may view them.
+        is_rest: Whether parts of it were applied.
+        url: The page on which it is applied.
+    """
+
+    obstacle: str
+    permitted: bool
+    applied: list[SyncRun]
+    is_rest: bool
+    is_refused: bool
+    url: str
+
+    @classmethod
+    def of(cls, run: SyncRun, user: AnyUser) -> Self | None:
+        """The state of the plan of a run; None if the run has none that could be applied."""
+        if not (has_plan(run) and run.total_changes):
+            return None
+        obstacle = ''
+        try:
+            check_appliable(run)
+        except PlanNotApplicableError as error:
+            obstacle = str(error)
+        return cls(
+            obstacle=obstacle,
+            permitted=may_apply(user, run),
+            applied=list(SyncRun.objects.restrict(user, 'view').filter(applies=run).order_by('pk')),
+            is_rest=run.applied_by.exists(),
+            is_refused=bool(run.refusal),
+            url=reverse(f'plugins:netbox_proxsync:syncrun_{"accept" if run.refusal else "apply"}', args=[run.pk]),
+        )
+
+    @property
+    def label(self) -> str:
+        """The text of the button."""
+        if self.is_rest:
+            return _('Apply the Rest')
+        return _('Review and Approve') if self.is_refused else _('Apply Preview')
