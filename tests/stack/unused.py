@@ -4,14 +4,19 @@ file, and nothing runs it. Names that NetBox, Django and their libraries define 
 """
 
 # Templates (netbox_proxsync/templates) display these.
+_.action_label
 _.display_field_policy
 _.display_values
 _.in_netbox
+_.labelled
+_.labelled_fields
 _.object_url
 _.was_written
 _.without_heading
 
 # Tables and panels name the property of the model by this text.
+_.shown_actions
+_.shown_units
 _.vmid_range
 
 # The API and the command `proxsync_check` read these fields of a report by their names.
