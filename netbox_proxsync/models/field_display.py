@@ -63,7 +63,8 @@ def capacity(humanize: Callable[[int], str]) -> Callable[[int], str]:
 
     def text(value: int) -> str:
         exact = f'{value} {humanize(1).rpartition(" ")[2]}'
-        return exact if humanize(value) in ('', exact) else f'{humanize(value)} ({exact})'
+        size = humanize(value)
+        return exact if size in ('', exact) else _('{size} ({exact})').format(size=size, exact=exact)
 
     return text
 

@@ -4,13 +4,19 @@ file, and nothing runs it. Names that NetBox, Django and their libraries define 
 """
 
 # Templates (netbox_proxsync/templates) display these.
+_.action_label
 _.display_field_policy
 _.display_values
 _.get_sync_status_display
 _.in_netbox
+<<<<<<< HEAD
 _.is_next
 is_next
 _.next_window
+=======
+_.labelled
+_.labelled_fields
+>>>>>>> plans
 _.object_url
 _.remaining_text
 _.was_written
@@ -18,6 +24,8 @@ _.window_texts
 _.without_heading
 
 # Tables and panels name the property of the model by this text.
+_.shown_actions
+_.shown_units
 _.vmid_range
 
 # The API and the command `proxsync_check` read these fields of a report by their names.
