@@ -9,14 +9,11 @@ _.display_field_policy
 _.display_values
 _.get_sync_status_display
 _.in_netbox
-<<<<<<< HEAD
 _.is_next
 is_next
 _.next_window
-=======
 _.labelled
 _.labelled_fields
->>>>>>> plans
 _.object_url
 _.remaining_text
 _.was_written
