@@ -10,7 +10,7 @@ from ..models import Binding, ProxmoxEndpoint, SyncRun
 from ..models.sync_status import plan_of
 from ..models.users import AnyUser
 from ..object_actions import PreviewEndpoint, TestEndpoint
-from ..runs.stored_plans import PlanNotApplicableError, may_apply, open_parts
+from ..runs.stored_plans import may_apply, open_rows
 
 __all__ = ('Step', 'WaitingPlan', 'first_steps', 'waiting_plan')
 
@@ -49,11 +49,7 @@ def number_of_changes(run: SyncRun) -> int:
     """The number of changes of a plan that can still be applied."""
     if not run.applied_by.exists():
         return run.total_changes - run.conflicts - run.candidates
-    try:
-        return sum(part.changes for part in open_parts(run))
-    except PlanNotApplicableError:
-        # A run for a part of it was started just now.
-        return 0
+    return open_rows(run).count()
 
 
 @dataclass(frozen=True)
