@@ -119,14 +119,19 @@ class PlanParts:
         ]
 
     @cached_property
-    def selected(self) -> set[str]:
-        """The selected units, on all pages."""
+    def chosen(self) -> set[str]:
+        """The units that the request names, also those that the plan does not have or that the user may not view."""
         if 'clear' in self.data:
             return set()
         chosen = {*stored_selection(self.data.get('selection', '')), *self.data.getlist('pk')}
         if '_all' in self.data:
             chosen.update(row.unit for row in self.matching)
-        return chosen.intersection(row.unit for row in self.rows)
+        return chosen
+
+    @cached_property
+    def selected(self) -> set[str]:
+        """The selected units, on all pages."""
+        return self.chosen.intersection(row.unit for row in self.rows)
 
     @property
     def choices(self) -> list[tuple[str, 'StrOrPromise', int, bool]]:

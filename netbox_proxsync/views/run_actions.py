@@ -95,7 +95,7 @@ class PlanView(BaseObjectView):
         chosen: dict[str, Any] = {'actions': parts.actions}
         if part != ALL:
             # Without exceptions, it is the whole plan.
-            chosen['units' if part == SELECTED else 'except_units'] = sorted(parts.selected)
+            chosen['units' if part == SELECTED else 'except_units'] = sorted(parts.chosen)
         if source.refusal:
             selection = select(source, request.user, **chosen)
             removals = Removals.of(source, request.user, selection)
@@ -113,7 +113,7 @@ class PlanView(BaseObjectView):
         context = {
             'object': source,
             'part': part,
-            'selection': json.dumps(sorted(parts.selected)),
+            'selection': json.dumps(sorted(parts.chosen)),
             'actions': parts.actions,
             'action_labels': [labels[action] for action in parts.actions or ()],
             'removals': removals,

@@ -256,11 +256,12 @@ def test_a_hidden_part_of_a_plan_is_counted_and_cannot_be_chosen(user, endpoint,
     page = client.get(url).content.decode()
     assert f'qemu/{shown}' in page
     assert f'qemu/{hidden}' not in page
-    assert 'And 1 guest or node that you may not view' in page
+    assert '1 guest or node is not listed because you do not have permission to view it' in page
     header = {'HTTP_AUTHORIZATION': authorization(user)}
     for units in ([f'qemu/{hidden}'], [f'qemu/{shown}', f'qemu/{hidden}']):
-        told = client.post(url, {'part': 'selected', 'units': units}, follow=True).content.decode()
-        assert f'The plan has no changes of: qemu/{hidden}.' in told
+        for part in ('selected', 'unselected'):
+            told = client.post(url, {'part': part, 'pk': units}, follow=True).content.decode()
+            assert f'The plan has no changes of: qemu/{hidden}.' in told
         answer = client.post(
             reverse(f'{REST}syncrun-apply', args=[run.pk]),
             {'units': units},
@@ -269,7 +270,7 @@ def test_a_hidden_part_of_a_plan_is_counted_and_cannot_be_chosen(user, endpoint,
         )
         assert answer.status_code == 409
         assert not SyncRun.objects.filter(mode='apply').exists()
-    client.post(url, {'part': 'selected', 'units': [f'qemu/{shown}']})
+    client.post(url, {'part': 'selected', 'pk': [f'qemu/{shown}']})
     assert SyncRun.objects.get(mode='apply').units == [f'qemu/{shown}']
 
 
