@@ -69,7 +69,8 @@ def plans() -> QuerySet[Any]:
         mode__in=WRITING_MODES,
         status__in=RunStatusChoices.DONE,
     )
-    applied = SyncRun.objects.filter(applies=OuterRef('pk'), units__isnull=True, status__in=APPLYING)
+    whole = {'units__isnull': True, 'actions__isnull': True}
+    applied = SyncRun.objects.filter(applies=OuterRef('pk'), status__in=APPLYING, **whole)
     state = Case(
         When(Exists(later) | Exists(applied) | ~Exists(open_changes()), then=Value(NO_PLAN)),
         When(~Q(refusal=''), then=Value(BLOCKED)),
@@ -84,7 +85,8 @@ def open_changes() -> QuerySet[SyncChange]:
     unit = Func(OuterRef('unit'), function='to_jsonb', output_field=JSONField())
     taken = SyncRun.objects.filter(
         # The changes of the cluster itself are written with any part.
-        Q(units__contains=unit) | Q(Exact(OuterRef('unit'), Value(''))),
+        Q(units__isnull=True) | Q(units__contains=unit) | Q(Exact(OuterRef('unit'), Value(''))),
+        Q(actions__isnull=True) | Q(actions__contains=[OuterRef('action')]),
         applies=OuterRef('run'),
         status__in=APPLYING,
     )
@@ -101,7 +103,11 @@ def plan_of() -> Subquery:
 def last_sync() -> Subquery:
     """When NetBox was synced last, by a run for all guests."""
     syncs = runs_in_main().filter(
-        mode__in=WRITING_MODES, status__in=RunStatusChoices.DONE, vmids__isnull=True, units__isnull=True
+        mode__in=WRITING_MODES,
+        status__in=RunStatusChoices.DONE,
+        vmids__isnull=True,
+        units__isnull=True,
+        actions__isnull=True,
     )
     return Subquery(syncs.values('completed')[:1])
 

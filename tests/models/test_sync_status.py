@@ -62,6 +62,12 @@ def test_of_one_endpoint_over_its_life():
     last(endpoint, mode='apply', applies=second, units=['qemu/101'])
     assert waiting_plan(endpoint) is None
     assert status_of(endpoint) == 'in-sync'
+    # Only some actions were applied.
+    third = planned(endpoint, 'qemu/100')
+    last(endpoint, mode='apply', applies=third, actions=['delete'])
+    assert waiting_plan(endpoint) == third.pk
+    last(endpoint, mode='apply', applies=third, actions=[third.changes.get().action])
+    assert waiting_plan(endpoint) is None
     # A blocked run, until it is approved.
     blocked = planned(endpoint, 'qemu/100', mode='sync', status='refused', refusal='Too many removals.')
     assert status_of(endpoint) == 'attention'
