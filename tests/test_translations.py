@@ -11,6 +11,7 @@ from django.apps import apps
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 from django.utils import translation
+from extras.models import Tag
 from netbox.registry import registry
 from users.models import User
 from virtualization.models import Cluster, VirtualMachine
@@ -84,6 +85,8 @@ def view_names() -> Iterator[str]:
 def stored() -> set[str]:
     """All texts that are in the database: what Proxmox, users, and runs say."""
     found = {f'{guest.name} ({guest.vmid}' for guest in models.ProxmoxGuest.objects.all()}
+    # As NetBox's filter forms list them.
+    found |= {f'{tag.name} ({tag.extras_taggeditem_items.count()}' for tag in Tag.objects.all()}
 
     def take(value: object):
         if isinstance(value, dict):

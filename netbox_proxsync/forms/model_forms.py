@@ -135,7 +135,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
     fieldsets = (
         FieldSet(*names_in(Section.CONNECTION), name=_('Proxmox VE')),
         FieldSet(
-            'name', 'site', 'enabled', *names_in(Section.SCHEDULE), 'description', 'tags', name=_('In NetBox')
+            'name', 'site', 'enabled', 'sync_interval', 'description', 'tags', name=_('In NetBox')
         ),
         FoldedFieldSet(
             *names_in(Section.PLACEMENT, without=('site',)),
