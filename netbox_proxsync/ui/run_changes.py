@@ -14,6 +14,7 @@ from ..choices import ChangeOutcomeChoices
 from ..filtersets import SyncChangeFilterSet
 from ..models import ProxmoxGuest, SyncChange, SyncRun
 from ..models.users import AnyUser
+from .resolutions import add_resolutions
 
 __all__ = ('FILTERS', 'ChangeGroup', 'ChangePage', 'changes_of', 'open_changes', 'unsuccessful')
 
@@ -100,6 +101,7 @@ class ChangePage:
         changes = changes_of(run, user, query)
         rows, before, after = cls.rows(changes, run, query, size)
         link_objects(run, rows)
+        add_resolutions(rows, user)
         number = len(rows)
         elsewhere = before is not None or after is not None
         if elsewhere or (not rows and ('before' in query or 'after' in query)):
