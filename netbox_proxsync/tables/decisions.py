@@ -10,6 +10,10 @@ __all__ = ('DecisionTable',)
 
 class DecisionTable(NetBoxTable):
     kind = KindColumn()
+    key = tables.Column(
+        verbose_name=_('Key'),
+        linkify=True,
+    )
     endpoint = tables.Column(
         verbose_name=_('Endpoint'),
         linkify=True,

@@ -359,8 +359,8 @@ def several(found: Sequence[Record], what: str) -> Conflict:
     """The conflict of a guest whose evidence matches several virtual machines."""
     names = ', '.join(sorted(f'"{record.pointer.label}"' for record in found))
     reason = (
-        f'{len(found)} virtual machines in this cluster have {what}: {names}. Clear it on those that are not this '
-        'guest.'
+        f'{len(found)} virtual machines in this cluster have {what}: {names}. Link the one that is this guest, or '
+        'clear it on the others.'
     )
     return Conflict('', candidates=tuple(Candidate(record, reason) for record in found))
 
