@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = (
     'ChangeActionChoices',
     'ChangeOutcomeChoices',
+    'DecisionChoices',
     'DuplicateChoices',
     'EndpointStatusChoices',
     'FieldOwnerChoices',
@@ -324,6 +325,22 @@ class ChangeOutcomeChoices(ChoiceSet):
             color='purple',
             description=_('The write policy of the endpoint does not permit this change'),
         ),
+    ]
+
+
+class DecisionChoices(ChoiceSet):
+    """The values of `sync.answers.Choice`."""
+
+    LINK = 'link'
+    SEPARATE = 'separate'
+    MOVE = 'move'
+    IGNORE = 'ignore'
+
+    CHOICES = [
+        Choice(LINK, _('Link'), color='teal', description=_('The existing NetBox object is this guest or node')),
+        Choice(SEPARATE, _('Create separately'), color='green', description=_('The candidates are other machines')),
+        Choice(MOVE, _('Move address here'), color='blue', description=_('Assign the IP address to this interface')),
+        Choice(IGNORE, _('Ignore'), color='purple', description=_('The object is neither created nor changed')),
     ]
 
 

@@ -26,6 +26,7 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMac
 from .choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
+    DecisionChoices,
     DuplicateChoices,
     EndpointStatusChoices,
     GuestStateChoices,
@@ -44,7 +45,7 @@ from .choices import (
 )
 from .filters import CheckedFilters
 from .guest_search import by_address_or_mac, guests_matching, without_agent
-from .models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from .models import Binding, Decision, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from .models.endpoint_settings import SWITCHES
 from .models.guests import ProxmoxGuestQuerySet
 from .models.rules import MAX_VMID, MIN_VMID
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     'BindingFilterSet',
+    'DecisionFilterSet',
     'MappingRuleFilterSet',
     'ProxmoxEndpointFilterSet',
     'ProxmoxGuestFilterSet',
@@ -273,6 +275,28 @@ class SyncChangeFilterSet(CheckedFilters, BaseFilterSet):
             | Q(reason__icontains=value)
             | Q(message__icontains=value)
         )
+
+
+@register_filterset
+class DecisionFilterSet(EndpointFilters):
+    kind = MultiValueCharFilter()
+    unit = MultiValueCharFilter()
+    key = MultiValueCharFilter()
+    choice = by_choice(DecisionChoices)
+    object_type = MultiValueContentTypeFilter()
+    object_id = MultiValueNumberFilter()
+    user_id = by_id(User.objects.all(), _('User (ID)'))
+    user = by_name('user', User.objects.all(), _('User (name)'), 'username')
+    created = MultiValueDateTimeFilter()
+
+    class Meta:
+        model = Decision
+        fields = ('id', 'kind', 'key', 'unit', 'choice', 'object_type', 'object_id', 'created')
+
+    def search(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        if not value.strip():
+            return queryset
+        return queryset.filter(Q(key__icontains=value) | Q(endpoint__name__icontains=value))
 
 
 @register_filterset

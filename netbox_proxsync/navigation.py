@@ -64,6 +64,11 @@ menu = PluginMenu(
             _('Sync'),
             (
                 PluginMenuItem(
+                    link='plugins:netbox_proxsync:decision_list',
+                    link_text=_('Decisions'),
+                    permissions=['netbox_proxsync.view_decision'],
+                ),
+                PluginMenuItem(
                     link='plugins:netbox_proxsync:syncrun_list',
                     link_text=_('Runs'),
                     permissions=['netbox_proxsync.view_syncrun'],

@@ -18,6 +18,7 @@ __all__ = (
     'ENDPOINT_ACTIONS',
     'GUEST_ACTIONS',
     'ApplyPlan',
+    'BulkRevokeDecisions',
     'CancelActiveRun',
     'CancelRun',
     'DecisionAction',
@@ -26,6 +27,7 @@ __all__ = (
     'ManageBindingAgain',
     'PreviewEndpoint',
     'ResumeEndpoint',
+    'RevokeDecision',
     'StopManagingBinding',
     'SyncEndpoint',
     'TestEndpoint',
@@ -288,6 +290,20 @@ class StopIgnoringGuest(DecisionAction):
         return obj.ignored
 
 
+class LinkGuest(DecisionAction):
+    """Leads to a form."""
+
+    name = 'link'
+    label = _('Link to VM')
+    icon = 'link-variant'
+    template_name = 'netbox_proxsync/buttons/get.html'
+    hint = _('Choose the existing virtual machine that is this guest')
+
+    @classmethod
+    def is_offered(cls, obj: ProxmoxGuest) -> bool:
+        return not (obj.ignored or obj.is_bound)
+
+
 class StopManagingGuest(DecisionAction):
     name = 'stop_managing'
     label = _('Stop managing')
@@ -340,6 +356,27 @@ class BulkStopIgnoringGuests(BulkDecisionAction):
     label = _('Stop ignoring selected')
     icon = StopIgnoringGuest.icon
     hint = StopIgnoringGuest.hint
+
+
+class BulkLinkCandidates(BulkDecisionAction):
+    name = 'bulk_link'
+    label = _('Link Candidates')
+    icon = 'link'
+    hint = _('Link these guests to their only candidates, after a confirmation')
+
+
+class RevokeDecision(DecisionAction):
+    name = 'revoke'
+    label = _('Revoke Decision')
+    icon = 'undo'
+    hint = _('Let the next run raise the question again')
+
+
+class BulkRevokeDecisions(BulkDecisionAction):
+    name = 'bulk_revoke'
+    label = _('Revoke Selected')
+    icon = RevokeDecision.icon
+    hint = _('Let the next run raise these questions again')
 
 
 class BulkStopManagingGuests(BulkDecisionAction):
@@ -410,7 +447,8 @@ ENDPOINT_ACTIONS = (
     EditObject, DeleteObject,
 )  # fmt: skip
 BULK_ENDPOINT_ACTIONS = (BulkPreviewEndpoints, BulkSyncEndpoints)
-GUEST_ACTIONS = (PreviewGuest, SyncGuest, IgnoreGuest, StopIgnoringGuest, StopManagingGuest)
+GUEST_ACTIONS = (PreviewGuest, SyncGuest, LinkGuest, IgnoreGuest, StopIgnoringGuest, StopManagingGuest)
 BULK_GUEST_ACTIONS = (
-    BulkPreviewGuests, BulkSyncGuests, BulkIgnoreGuests, BulkStopIgnoringGuests, BulkStopManagingGuests,
+    BulkPreviewGuests, BulkSyncGuests, BulkLinkCandidates, BulkIgnoreGuests, BulkStopIgnoringGuests,
+    BulkStopManagingGuests,
 )  # fmt: skip

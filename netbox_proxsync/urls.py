@@ -23,6 +23,8 @@ urlpatterns = [
     path('runs/<int:pk>/', include(get_model_urls('netbox_proxsync', 'syncrun'))),
     path('changes/', include(get_model_urls('netbox_proxsync', 'syncchange', detail=False))),
     path('changes/<int:pk>/', include(get_model_urls('netbox_proxsync', 'syncchange'))),
+    path('decisions/', include(get_model_urls('netbox_proxsync', 'decision', detail=False))),
+    path('decisions/<int:pk>/', include(get_model_urls('netbox_proxsync', 'decision'))),
     path('bindings/', include(get_model_urls('netbox_proxsync', 'binding', detail=False))),
     path('bindings/<int:pk>/', include(get_model_urls('netbox_proxsync', 'binding'))),
 ]

@@ -16,7 +16,7 @@ from netbox_proxsync.choices import (
     RunModeChoices,
     RunStatusChoices,
 )
-from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, Decision, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 # NetBox looks for the numbers of queries inside the package of the model, where tests do not belong here.
 # UPDATE_QUERY_COUNTS=1 records them again.
@@ -100,6 +100,13 @@ def make_binding(endpoint: ProxmoxEndpoint, vm: VirtualMachine, vmid: int, **val
         'values': {'name': vm.name, 'memory': 2048},
     }
     return Binding.objects.create(endpoint=endpoint, object=vm, **{**defaults, **values})
+
+
+def make_decision(endpoint: ProxmoxEndpoint, vmid: int, vm: VirtualMachine, **values: object) -> Decision:
+    """A guest that is linked to a virtual machine."""
+    key = f'qemu/{vmid}'
+    defaults = {'kind': 'vm', 'key': key, 'unit': key, 'choice': 'link', 'object': vm}
+    return Decision.objects.create(endpoint=endpoint, **{**defaults, **values})
 
 
 def make_rule(name: str = 'Web servers', extra_tags: list[Tag] | tuple = (), **values: object) -> MappingRule:

@@ -24,6 +24,7 @@ from virtualization.api.serializers import (
 from ..choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
+    DecisionChoices,
     EndpointStatusChoices,
     GuestStateChoices,
     GuestTypeChoices,
@@ -41,7 +42,7 @@ from ..choices import (
     choices_of,
 )
 from ..fields import column
-from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models import Binding, Decision, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..models.endpoint_settings import Use, names_of
 from ..models.rules import MAX_VMID, MIN_VMID
 from ..models.runs import MAX_LIMIT
@@ -51,13 +52,16 @@ __all__ = (
     'BindingSerializer',
     'ConfirmedKeysSerializer',
     'ConnectionReportSerializer',
+    'DecisionSerializer',
     'FaultSerializer',
     'LimitSerializer',
+    'LinkSerializer',
     'MappingRuleSerializer',
     'NodeKeySerializer',
     'PinnedKeysSerializer',
     'ProxmoxEndpointSerializer',
     'ProxmoxGuestSerializer',
+    'ResolveSerializer',
     'RunEndedSerializer',
     'SyncChangeSerializer',
     'SyncRunSerializer',
@@ -254,6 +258,23 @@ class BindingSerializer(BaseModelSerializer):
         read_only_fields = fields
 
 
+class DecisionSerializer(BaseModelSerializer):
+    endpoint = ProxmoxEndpointSerializer(nested=True, read_only=True)
+    choice = ChoiceField(choices=DecisionChoices, read_only=True)
+    object_type = ContentTypeField(read_only=True, allow_null=True)
+    object = GFKSerializerField(read_only=True, allow_missing_serializer=True)
+    user = UserSerializer(nested=True, read_only=True, allow_null=True)
+
+    class Meta:
+        model = Decision
+        fields = (
+            'id', 'url', 'display_url', 'display', 'endpoint', 'kind', 'key', 'unit', 'choice', 'object_type',
+            'object_id', 'object', 'user', 'created',
+        )  # fmt: skip
+        brief_fields = ('id', 'url', 'display', 'kind', 'key', 'choice')
+        read_only_fields = fields
+
+
 class ProxmoxGuestSerializer(BaseModelSerializer):
     endpoint = ProxmoxEndpointSerializer(nested=True, read_only=True)
     type = ChoiceField(choices=GuestTypeChoices, read_only=True)
@@ -324,6 +345,23 @@ class StrictSerializer(serializers.Serializer[Any]):
         if unknown := sorted(set(data) - set(self.fields)):
             raise serializers.ValidationError({name: [_('There is no such field.')] for name in unknown})
         return cast(dict[str, Any], values)
+
+
+class LinkSerializer(StrictSerializer):
+    """The virtual machine that a guest is."""
+
+    virtual_machine = serializers.IntegerField(min_value=1)
+
+
+class ResolveSerializer(StrictSerializer):
+    """A decision about what a run could not decide."""
+
+    choice = serializers.ChoiceField(choices=DecisionChoices.CHOICES)
+    object_id = serializers.IntegerField(
+        min_value=1,
+        required=False,
+        help_text='The object to link, or the IP address to move; without it, the object of the change',
+    )
 
 
 class FaultSerializer(StrictSerializer):

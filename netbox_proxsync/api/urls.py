@@ -12,5 +12,6 @@ router.register('rules', views.MappingRuleViewSet)
 router.register('runs', views.SyncRunViewSet)
 router.register('changes', views.SyncChangeViewSet)
 router.register('bindings', views.BindingViewSet)
+router.register('decisions', views.StoredDecisionViewSet)
 
 urlpatterns = router.urls

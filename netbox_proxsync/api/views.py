@@ -22,16 +22,17 @@ from rest_framework.routers import APIRootView
 
 from .. import decisions, filtersets
 from ..branching import InBranchError
-from ..choices import RunModeChoices
+from ..choices import DecisionChoices, RunModeChoices
 from ..crypto import SecretError
 from ..endpoints import acknowledgments, connection, host_keys
 from ..endpoints.sensitive_requests import carries_secrets
 from ..forms.fields import NOT_IN_BACKGROUND
 from ..jobs import SyncJob
-from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models import Binding, Decision, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..proxmox.errors import ProxmoxError
 from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
 from ..runs.stored_plans import may_apply
+from ..sync.kind_names import GUEST
 from . import serializers
 from .permissions import DecisionPermission, EndpointSyncPermission, TokenConfirmPermission, ViewedRunPermission
 from .prefetches import BOUND_OBJECTS
@@ -41,6 +42,9 @@ NOT_PERMITTED = {
     'change': gettext_lazy('This user does not have permission to change this endpoint.'),
     'sync': gettext_lazy('This user does not have permission to sync this endpoint.'),
 }
+
+
+DECISION_REFUSALS = (decisions.DecisionError, decisions.SyncInProgressError, InBranchError)
 
 
 class ProxSyncRootView(APIRootView):
@@ -278,6 +282,35 @@ class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
     field_prefetches = BOUND_OBJECTS
     filterset_class = filtersets.SyncChangeFilterSet
 
+    def get_permissions(self) -> list[BasePermission]:
+        if self.action == 'resolve':
+            return [DecisionPermission()]
+        return cast(list[BasePermission], super().get_permissions())
+
+    @extend_schema(
+        request=serializers.ResolveSerializer,
+        responses={200: serializers.DecisionSerializer, 409: serializers.RefusalSerializer},
+    )
+    @action(detail=True, methods=['post'])
+    def resolve(self, request: Request, pk: int) -> Response:
+        """
+        Decide about a conflict or candidate. Later runs honor the decision until it is revoked.
+        """
+        changes = SyncChange.objects.restrict(request.user, 'view').select_related('run__endpoint')
+        change = get_object_or_404(changes, pk=pk)
+        endpoint = change.run.endpoint
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=endpoint):
+            raise PermissionDenied(NOT_PERMITTED['sync'])
+        given = serializers.ResolveSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        choice, object_id = given.validated_data['choice'], given.validated_data.get('object_id', change.object_id)
+        try:
+            instance = decisions.named_object(change.kind, choice, object_id, request.user)
+            made = decisions.decide(endpoint, change.kind, change.key, choice, request.user, instance)
+        except DECISION_REFUSALS as error:
+            return conflict_response(str(error))
+        return Response(serializers.DecisionSerializer(made, context={'request': request}).data)
+
 
 class DecisionViewSet(NetBoxReadOnlyModelViewSet):
     """Read-only objects with decisions, for users who may view the object and may sync its endpoint."""
@@ -296,8 +329,8 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
             raise PermissionDenied(NOT_PERMITTED['sync'])
         try:
             decide(instance)
-        except (decisions.SyncInProgressError, InBranchError) as error:
-            return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
+        except DECISION_REFUSALS as error:
+            return conflict_response(str(error))
         instance.refresh_from_db()
         return Response(self.serializer_class(instance, context={'request': request}).data)
 
@@ -334,11 +367,54 @@ class BindingViewSet(DecisionViewSet):
         return self._apply_decision(request, pk, decisions.manage_again)
 
 
+class StoredDecisionViewSet(DecisionViewSet):
+    queryset = Decision.objects.all()
+    serializer_class = serializers.DecisionSerializer
+    field_prefetches = BOUND_OBJECTS
+    filterset_class = filtersets.DecisionFilterSet
+    decisions = ('revoke',)
+
+    @extend_schema(request=None, responses={204: None, 409: serializers.RefusalSerializer})
+    @action(detail=True, methods=['post'])
+    def revoke(self, request: Request, pk: int) -> Response:
+        """
+        Revoke the decision: the next run raises the question again.
+        """
+        found = Decision.objects.restrict(request.user, 'view').select_related('endpoint')
+        instance = get_object_or_404(found, pk=pk)
+        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=instance.endpoint):
+            raise PermissionDenied(NOT_PERMITTED['sync'])
+        try:
+            decisions.revoke([instance])
+        except DECISION_REFUSALS as error:
+            return conflict_response(str(error))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
 class ProxmoxGuestViewSet(DecisionViewSet):
     queryset = ProxmoxGuest.objects.all()
     serializer_class = serializers.ProxmoxGuestSerializer
     filterset_class = filtersets.ProxmoxGuestFilterSet
-    decisions = ('ignore', 'stop_ignoring', 'stop_managing')
+    decisions = ('ignore', 'stop_ignoring', 'stop_managing', 'link')
+
+    @extend_schema(
+        request=serializers.LinkSerializer,
+        responses={200: serializers.ProxmoxGuestSerializer, 409: serializers.RefusalSerializer},
+    )
+    @action(detail=True, methods=['post'])
+    def link(self, request: Request, pk: int) -> Response:
+        """
+        Link the guest to an existing virtual machine, which the next run adopts.
+        """
+        given = serializers.LinkSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+
+        def decide(guest: ProxmoxGuest) -> None:
+            choice, user = DecisionChoices.LINK, request.user
+            machine = decisions.named_object(GUEST, choice, given.validated_data['virtual_machine'], user)
+            decisions.decide(guest.endpoint, GUEST, guest.key, choice, user, machine)
+
+        return self._apply_decision(request, pk, decide)
 
     @decision(serializers.ProxmoxGuestSerializer, 'ignore')
     def ignore(self, request: Request, pk: int) -> Response:

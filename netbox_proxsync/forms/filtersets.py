@@ -21,6 +21,7 @@ from virtualization.models import Cluster, ClusterGroup, ClusterType, VirtualMac
 from ..choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
+    DecisionChoices,
     DuplicateChoices,
     EndpointStatusChoices,
     GuestStateChoices,
@@ -34,7 +35,7 @@ from ..choices import (
     TLSModeChoices,
     WritePolicyChoices,
 )
-from ..models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from ..models import Binding, Decision, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..models.endpoint_settings import SWITCHES
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     'BindingFilterForm',
+    'DecisionFilterForm',
     'MappingRuleFilterForm',
     'ProxmoxEndpointFilterForm',
     'ProxmoxGuestFilterForm',
@@ -158,6 +160,21 @@ class BindingFilterForm(SavedFiltersMixin, FilterForm):
     created_by_sync = boolean(_('Created by sync'))
     unmanaged = boolean(_('Unmanaged'))
     missing = boolean(_('Missing from Proxmox'))
+
+
+class DecisionFilterForm(SavedFiltersMixin, FilterForm):
+    model = Decision
+    fieldsets = (
+        FieldSet('q', 'filter_id'),
+        FieldSet('endpoint_id', 'kind', 'unit', 'key', name=_('Object')),
+        FieldSet('choice', 'user_id', name=_('Decision')),
+    )
+    endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
+    kind = multiple_choice(_('Kind'), KindChoices)
+    unit = forms.CharField(label=_('Unit'), required=False)
+    key = forms.CharField(label=_('Key'), required=False)
+    choice = multiple_choice(_('Decision'), DecisionChoices)
+    user_id = objects(_('User'), User)
 
 
 class MappingRuleFilterForm(PrimaryModelFilterSetForm):

@@ -3,6 +3,7 @@ import strawberry
 from ..choices import (
     ChangeActionChoices,
     ChangeOutcomeChoices,
+    DecisionChoices,
     EndpointStatusChoices,
     GuestStateChoices,
     GuestTypeChoices,
@@ -22,6 +23,7 @@ from ..choices import (
 __all__ = (
     'ProxSyncChangeActionEnum',
     'ProxSyncChangeOutcomeEnum',
+    'ProxSyncDecisionEnum',
     'ProxSyncEndpointStatusEnum',
     'ProxSyncGuestStateEnum',
     'ProxSyncGuestTypeEnum',
@@ -41,6 +43,7 @@ __all__ = (
 # Names in the schema are global, and other plugins have endpoints and runs as well.
 ProxSyncChangeActionEnum = strawberry.enum(ChangeActionChoices.as_enum('ProxSyncChangeActionEnum', 'action'))
 ProxSyncChangeOutcomeEnum = strawberry.enum(ChangeOutcomeChoices.as_enum('ProxSyncChangeOutcomeEnum', 'outcome'))
+ProxSyncDecisionEnum = strawberry.enum(DecisionChoices.as_enum('ProxSyncDecisionEnum', 'choice'))
 ProxSyncEndpointStatusEnum = strawberry.enum(EndpointStatusChoices.as_enum('ProxSyncEndpointStatusEnum', 'status'))
 ProxSyncGuestStateEnum = strawberry.enum(GuestStateChoices.as_enum('ProxSyncGuestStateEnum', 'state'))
 ProxSyncGuestTypeEnum = strawberry.enum(GuestTypeChoices.as_enum('ProxSyncGuestTypeEnum', 'type'))

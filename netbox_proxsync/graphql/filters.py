@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = (
     'ProxSyncBindingFilter',
     'ProxSyncChangeFilter',
+    'ProxSyncDecisionFilter',
     'ProxSyncEndpointFilter',
     'ProxSyncGuestFilter',
     'ProxSyncMappingRuleFilter',
@@ -241,6 +242,22 @@ class ProxSyncBindingFilter(BaseModelFilter):
     unmanaged: FilterLookup[bool] | None = strawberry_django.filter_field()
     first_seen: DatetimeFilterLookup | None = strawberry_django.filter_field()
     missing_since: DatetimeFilterLookup | None = strawberry_django.filter_field()
+
+
+@register_filter(models.Decision, lookups=True)
+class ProxSyncDecisionFilter(BaseModelFilter):
+    endpoint: Endpoints | None = strawberry_django.filter_field()
+    endpoint_id: ID | None = strawberry_django.filter_field()
+    kind: StrFilterLookup | None = strawberry_django.filter_field()
+    key: StrFilterLookup | None = strawberry_django.filter_field()
+    unit: StrFilterLookup | None = strawberry_django.filter_field()
+    choice: BaseFilterLookup[ProxSyncDecisionEnum] | None = strawberry_django.filter_field()
+    object_type: ContentTypes | None = strawberry_django.filter_field()
+    object_type_id: ID | None = strawberry_django.filter_field()
+    object_id: BigInteger | None = strawberry_django.filter_field()
+    user: Annotated['UserFilter', strawberry.lazy('users.graphql.filters')] | None = strawberry_django.filter_field()
+    user_id: ID | None = strawberry_django.filter_field()
+    created: DatetimeFilterLookup | None = strawberry_django.filter_field()
 
 
 @register_filter(models.ProxmoxGuest, lookups=True)

@@ -23,6 +23,9 @@ class ProxSyncQuery:
     proxsync_binding: ProxSyncBindingType = strawberry_django.field()
     proxsync_binding_list: list[ProxSyncBindingType] = strawberry_django.field()
 
+    proxsync_decision: ProxSyncDecisionType = strawberry_django.field()
+    proxsync_decision_list: list[ProxSyncDecisionType] = strawberry_django.field()
+
     proxsync_guest: ProxSyncGuestType = strawberry_django.field()
     proxsync_guest_list: list[ProxSyncGuestType] = strawberry_django.field()
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = (
     'ProxSyncBindingType',
     'ProxSyncChangeType',
+    'ProxSyncDecisionType',
     'ProxSyncEndpointType',
     'ProxSyncGuestType',
     'ProxSyncMappingRuleType',
@@ -149,6 +150,20 @@ class ProxSyncBindingType(BaseObjectType):
     endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     object_type: Annotated['ContentType', strawberry.lazy('core.graphql.types')]
     object_id: BigInt
+
+
+@register_type(
+    models.Decision,
+    fields='__all__',
+    filters=ProxSyncDecisionFilter,
+    pagination=True,
+)
+class ProxSyncDecisionType(BaseObjectType):
+    # None for users who may not view the endpoint.
+    endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
+    object_type: Annotated['ContentType', strawberry.lazy('core.graphql.types')] | None
+    object_id: BigInt | None
+    user: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
 
 
 @register_type(

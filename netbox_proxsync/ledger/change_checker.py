@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from ipam.models import IPAddress
 
 from ..models import Binding, ProxmoxEndpoint
+from ..sync.answers import Answer, Choice
 from ..sync.changes import Action, Change
 from ..sync.values import Pointer
 from .errors import OutdatedError
@@ -20,6 +21,8 @@ from .value_resolver import ValueResolver
 __all__ = ('ChangeChecker',)
 
 ADDRESS = 'ipam.ipaddress'
+# The kinds of the roots of units about which users decide.
+ROOTS = ('vm', 'device')
 
 
 class ChangeChecker:
@@ -40,6 +43,7 @@ class ChangeChecker:
         self.objects = objects
         self.values = values
         self.fields = fields
+        self.planned = planned
         self.newcomers = Newcomers(planned)
 
     def check(self, change: Change) -> None:
@@ -55,6 +59,7 @@ class ChangeChecker:
         bound = self.objects.pointers.get((change.kind, change.key))
         if bound and self.objects.bound_to[bound].unmanaged:
             raise OutdatedError(_('The object was set to unmanaged by a user.'))
+        self.check_decisions(change)
         if change.action in (Action.CREATE, Action.ADOPT):
             if bound and bound != change.pointer and find(bound) is not None:
                 raise OutdatedError(_('Another object is already bound.'))
@@ -64,14 +69,59 @@ class ChangeChecker:
         elif bound != change.pointer:
             raise OutdatedError(_('The object is no longer managed by this endpoint.'))
 
+    def check_decisions(self, change: Change) -> None:
+        """
+        Raises:
+            OutdatedError: A user has decided otherwise since the plan was made, about the object, its guest or its
+                node.
+        """
+        answers = self.objects.answers
+        answer = answers.get((change.kind, change.key))
+        if answer and (answer.choice is Choice.IGNORE or self.contradicts(change, answer)):
+            raise OutdatedError(_('A user has made a decision about this object since the plan was made.'))
+        for kind in ROOTS:
+            root = answers.get((kind, change.unit))
+            if root and change.key != change.unit and self.contradicts_part(kind, change, root):
+                raise OutdatedError(_('A user has made a decision about its guest or node since the plan was made.'))
+        if change.pointer and change.action in (Action.CREATE, Action.ADOPT) and change.kind in ROOTS:
+            others = (each for identity, each in answers.items() if identity != (change.kind, change.key))
+            if any(each.choice is Choice.LINK and each.pointer == change.pointer for each in others):
+                raise OutdatedError(_('A user has linked the object to another guest or node.'))
+
+    def contradicts(self, change: Change, answer: Answer) -> bool:
+        """Whether a planned change is not what a user has decided since."""
+        if answer.decided < self.planned:
+            return False
+        match answer.choice:
+            case Choice.LINK:
+                return change.pointer != answer.pointer
+            case Choice.SEPARATE:
+                return change.action is Action.ADOPT
+        return True
+
+    def contradicts_part(self, kind: str, change: Change, answer: Answer) -> bool:
+        """Whether a part was planned for another guest or node than the one that a user has chosen since."""
+        if answer.decided < self.planned or answer.choice not in (Choice.LINK, Choice.SEPARATE):
+            return False
+        root = self.objects.pointers.get((kind, change.unit))
+        if answer.choice is Choice.LINK:
+            return root != answer.pointer
+        return root is None and change.action is not Action.CREATE
+
+    def has_decision(self, change: Change, choice: Choice) -> bool:
+        """Whether a user has made that decision about the object of a change."""
+        answer = self.objects.answers.get((change.kind, change.key))
+        return answer is not None and answer.choice is choice
+
     def check_identity(self, change: Change) -> None:
         """
         Raises:
             OutdatedError: After edits since the plan was made, another object may be the guest or node.
         """
         if change.action is Action.CREATE:
-            self.check_newcomers(change)
-        elif change.kind == 'vm' and change.pointer:
+            if not self.has_decision(change, Choice.SEPARATE):
+                self.check_newcomers(change)
+        elif change.kind == 'vm' and change.pointer and not self.has_decision(change, Choice.LINK):
             vmid = self.fields.locked(change.pointer).custom_field_data.get('vmid')
             if vmid is not None and vmid != int(change.key.rpartition('/')[2]):
                 raise OutdatedError(

@@ -3,9 +3,11 @@
 from collections.abc import MutableMapping
 
 from ..models import ProxmoxEndpoint, ProxmoxGuest
+from ..sync.answers import Answers
 from ..sync.changes import Change
 from ..sync.state import Bound
 from ..sync.values import Pointer
+from .answers import load_answers
 from .bindings import load_bindings
 from .rollback import Journal, JournaledDict
 
@@ -23,6 +25,7 @@ class ManagedObjects:
         bound_to: The bindings by their objects.
         pointers: The objects by (kind, key).
         ignored: The units of the guests that users have set to be ignored.
+        answers: The decisions of users about single objects.
     """
 
     def __init__(self, endpoint: ProxmoxEndpoint, journal: Journal) -> None:
@@ -31,6 +34,7 @@ class ManagedObjects:
         self.bound_to: MutableMapping[Pointer, Bound] = JournaledDict(journal)
         self.pointers: MutableMapping[tuple[str, str], Pointer] = JournaledDict(journal)
         self.ignored: set[str] = set()
+        self.answers: Answers = {}
         self.load()
 
     def load(self) -> None:
@@ -42,6 +46,7 @@ class ManagedObjects:
         self.pointers.update((identity, bound.pointer) for identity, bound in loaded.items())
         ignored = ProxmoxGuest.objects.filter(endpoint=self.endpoint, ignored=True).order_by()
         self.ignored = {guest.key for guest in ignored.only('type', 'vmid')}
+        self.answers = load_answers(self.endpoint)
         # This is what the database holds: nothing of it is to be undone.
         self.journal.forget()
 

@@ -1,5 +1,6 @@
 """Loads the objects of each kind within the scope of an endpoint, as plain data."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from virtualization.models import Cluster, VirtualMachine, VMInterface
 
 from ..models import Binding, ProxmoxEndpoint
 from ..models.machine_parts import holder_lookup
+from ..sync.answers import Choice
 from ..sync.hints import AddressHints
 from ..sync.kind_names import ADDRESS, CLUSTER, DEVICE, GUEST, MAC
 from ..sync.kinds import KINDS, Kind
@@ -69,6 +71,12 @@ class RecordReader:
         self.departed_records: dict[Pointer, Record] = {}
         self.elsewhere: dict[str, list[Record]] = {}
         self.settings = settings
+        linked = [answer.pointer for answer in settings.answers.values() if answer.choice is Choice.LINK]
+        # By model: the objects that users have linked, wherever they are.
+        self.linked: dict[str, set[int]] = defaultdict(set)
+        for pointer in linked:
+            if pointer:
+                self.linked[pointer.model].add(pointer.pk)
         self.items = desired.items
         self.cluster: Cluster | None = None
         self.custom_fields = custom_fields or load_custom_fields()
@@ -129,7 +137,7 @@ class RecordReader:
             pk = record.pointer.pk
             if pk in self.departed:
                 self.departed_records[record.pointer] = record
-            if cluster_ids[pk] in clusters or pk in self.own:
+            if cluster_ids[pk] in clusters or pk in self.own or pk in self.linked[KINDS[GUEST].model]:
                 within.append(record)
             elif pk not in self.departed:
                 outside.append(record)
@@ -182,7 +190,7 @@ class RecordReader:
         names = [DeviceHints.of(item).name for item in self.items if item.kind == DEVICE]
         site = self.settings.site.pk if self.settings.site else None
         rows: QuerySet[Device] = Device.objects.annotate(folded=Lower('name')).filter(
-            self.bound(DEVICE) | Q(folded__in=names, site=site)
+            self.bound(DEVICE) | Q(folded__in=names, site=site) | Q(pk__in=self.linked[KINDS[DEVICE].model])
         )
         return rows
 
@@ -200,13 +208,17 @@ class RecordReader:
             .filter(Q(folded__in=names) | Q(serial__in=serials))
             .exclude(site=self.settings.site.pk if self.settings.site else None)
             .exclude(pk__in=bound.values('object_id'))
+            .exclude(pk__in=self.linked[KINDS[DEVICE].model])
         )
         return rows
 
     def guests(self) -> QuerySet[VirtualMachine]:
         """The virtual machines of clusters, the bound ones, and those elsewhere that a new guest may be."""
         rows: QuerySet[VirtualMachine] = VirtualMachine.objects.filter(
-            self.bound(GUEST) | Q(cluster__in=self.rows[CLUSTER]) | Q(pk__in=unbound_elsewhere(self.newcomers))
+            self.bound(GUEST)
+            | Q(cluster__in=self.rows[CLUSTER])
+            | Q(pk__in=unbound_elsewhere(self.newcomers))
+            | Q(pk__in=self.linked[KINDS[GUEST].model])
         )
         return rows
 

@@ -16,6 +16,7 @@ from ..sync.guest_filters import GuestFilters
 from ..sync.offline_nodes import LastSeen
 from ..sync.settings import Settings
 from ..sync.values import Pointer
+from .answers import load_answers
 from .fields import pointer_to
 from .rules import load_rules, plain_rule, values_by_target
 
@@ -73,6 +74,7 @@ def settings_of(endpoint: ProxmoxEndpoint, guests: Collection[ProxmoxGuest] | No
             for guest in ignored
             if guest.virtual_machine_id
         ),
+        answers=load_answers(endpoint),
         last_seen={guest.key: LastSeen(guest.node, guest.seen_until or read_at) for guest in guests},
         offline_since={
             node.name: node.offline_since

@@ -769,6 +769,62 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Decision',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),
+                ('kind', models.CharField(max_length=30)),
+                ('key', models.CharField(max_length=200)),
+                ('unit', models.CharField(max_length=100)),
+                ('choice', models.CharField(max_length=20)),
+                ('object_id', models.PositiveBigIntegerField(blank=True, null=True)),
+                ('created', models.DateTimeField(auto_now_add=True)),
+                (
+                    'object_type',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='+',
+                        to='contenttypes.contenttype',
+                    ),
+                ),
+                (
+                    'endpoint',
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name='decisions',
+                        to='netbox_proxsync.proxmoxendpoint',
+                    ),
+                ),
+                (
+                    'user',
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='+',
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                'verbose_name': 'decision',
+                'verbose_name_plural': 'decisions',
+                'ordering': ('endpoint_id', 'kind', 'key'),
+                'indexes': [models.Index(fields=['endpoint', 'unit'], name='netbox_prox_endpoin_f61ff3_idx')],
+                'constraints': [
+                    models.UniqueConstraint(
+                        fields=('endpoint', 'kind', 'key'), name='netbox_proxsync_decision_unique_key'
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(('choice', 'link')),
+                        fields=('object_type', 'object_id'),
+                        name='netbox_proxsync_decision_unique_link',
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name='ProxmoxGuest',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False)),

@@ -2,6 +2,7 @@ from .bindings import *
 from .branches import *
 from .changes import *
 from .custom_fields import *
+from .decisions import *
 from .endpoints import *
 from .former_endpoints import *
 from .guests import *

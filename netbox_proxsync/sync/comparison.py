@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from .answers import Choice
 from .changes import Action, Change, FieldChange, Plan
 from .guest_identity import rekey_replaced, rekey_returned
 from .kind import Conflict
@@ -32,6 +33,7 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     Args:
         now: The current time, which decides grace periods.
     """
+    existing = with_ignored(existing, settings)
     existing, rekeyed = rekey_replaced(desired, existing)
     existing, returned = rekey_returned(desired, existing)
     rekeyed |= returned
@@ -77,6 +79,16 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
         # Bindings are not written, either.
         plan = replace(plan, refreshed={}, forgotten=(), rekeyed={}, shared={})
     return replace(plan, refusal=why_unsafe(plan, existing, settings))
+
+
+def with_ignored(existing: Existing, settings: Settings) -> Existing:
+    """What exists, with the objects that users ignore as unmanaged ones."""
+    ignored = {
+        identity: replace(bound, unmanaged=True)
+        for identity, answer in settings.answers.items()
+        if answer.choice is Choice.IGNORE and (bound := existing.bindings.get(identity))
+    }
+    return replace(existing, bindings={**existing.bindings, **ignored}) if ignored else existing
 
 
 @dataclass(frozen=True)

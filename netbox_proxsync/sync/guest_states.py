@@ -14,7 +14,18 @@ from .offline_nodes import Waiting
 from .rules import Decided
 from .settings import Settings
 
-__all__ = ('IGNORED', 'REOPENED', 'GuestState', 'GuestStates', 'LaterGuestStates', 'Pending', 'State')
+__all__ = (
+    'IGNORED',
+    'LINKED',
+    'REOPENED',
+    'REVOKED',
+    'SEPARATE',
+    'GuestState',
+    'GuestStates',
+    'LaterGuestStates',
+    'Pending',
+    'State',
+)
 
 GONE = 'No longer present in Proxmox VE.'
 # The actions by which a guest gets an existing virtual machine, or keeps it.
@@ -46,6 +57,12 @@ class GuestState:
 IGNORED = GuestState(State.IGNORED, 'Excluded from synchronization by a user.')
 
 REOPENED = GuestState(State.UNKNOWN, 'It is no longer ignored. The next run compares it.')
+
+# As a run finds the guest after these decisions.
+LINKED = GuestState(State.NEW, 'NetBox has its virtual machine already; a sync adopts it.')
+SEPARATE = GuestState(State.NEW, 'A virtual machine will be created.')
+
+REVOKED = GuestState(State.UNKNOWN, 'A decision about it was revoked. The next run compares it.')
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +280,8 @@ def problem(entry: Pending) -> GuestState | None:
 def new_reason(change: Change) -> str:
     """Why a guest is new, for the user."""
     if change.action is Action.ADOPT:
-        return 'NetBox has its virtual machine already; a sync adopts it.'
-    return 'A virtual machine will be created.'
+        return LINKED.reason
+    return SEPARATE.reason
 
 
 def why_skipped(guest: Guest, settings: Settings) -> str:

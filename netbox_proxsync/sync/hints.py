@@ -7,6 +7,7 @@ A kind whose hints no other module of `sync/` uses defines them in its own modul
 from dataclasses import dataclass
 
 from ..proxmox.readings import Reading
+from .answers import Answer
 from .kind import Conflict
 from .mapping.vlan_membership import Membership
 from .rules import NOTHING, Decision
@@ -123,6 +124,7 @@ class AddressHints(RuledHints):
         excess: The hosts that the guest reports beyond the limit of addresses.
         vrf: The VRF of the address after the run; set by `IPKind.resolve_values`.
         claim: Set by `IPKind.arrange`.
+        answer: What a user has decided about the address; set by `IPKind.resolve_values`.
     """
 
     host: str
@@ -138,6 +140,7 @@ class AddressHints(RuledHints):
     excess: frozenset[str] = frozenset()
     vrf: Pointer | None = None
     claim: Claim = Claim()
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ..proxmox.inventory import Notice
 from ..proxmox.notices import listed
+from .answers import Choice
 from .changes import Action
 from .kind import Absences, Conflict, Kind, ResolvedObjects
 from .kinds import KINDS, Removal
@@ -81,6 +82,7 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         resolved_items = kind.resolve_values(
             [item for item in desired.items if item.kind == kind.name], existing, settings
         )
+        resolved_items = without_ignored(resolved_items, existing, settings, matches)
         absent_of_kind = [bound for bound in gone if bound.kind == kind.name]
         # A guest in conflict takes no addresses from others.
         takers = [item for item in resolved_items if matches.blocked.isdisjoint((CLUSTER_KEY, item.unit))]
@@ -101,6 +103,18 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         ]
     finalize(matches, existing, settings)
     return matches
+
+
+def without_ignored(items: Sequence[Item], existing: Existing, settings: Settings, matches: Matches) -> Sequence[Item]:
+    """The items without those that users ignore and that are not bound: they are not created, nor are their parts."""
+    ignored = {
+        identity
+        for identity, answer in settings.answers.items()
+        if answer.choice is Choice.IGNORE and identity not in existing.bindings
+    }
+    found = {(item.kind, item.key) for item in items} & ignored
+    matches.skipped |= found
+    return [item for item in items if (item.kind, item.key) not in found] if found else items
 
 
 def waiting_guests(desired: Desired, existing: Existing) -> list[Notice]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from .answers import Answers
 from .guest_filters import GuestFilters
 from .offline_nodes import LastSeen
 from .owners import IGNORED, Owner
@@ -38,6 +39,7 @@ class Settings:
         field_policy: Exceptions from the owners of fields: {'vm.comments': 'fact' | 'editorial' | 'ignored'}.
         ignored: The guests ('qemu/100') that a user has set to be ignored.
         ignored_machines: Their virtual machines: no other guest may adopt one.
+        answers: What users have decided about single objects.
         adopt_by_name: Whether a guest adopts the only virtual machine with its name, without further proof.
         change_limit: The percentage of the objects of a kind that a run may retire, delete or release.
         rules: The enabled rules that apply to this endpoint.
@@ -77,6 +79,7 @@ class Settings:
     write_policy: str = 'everything'
     ignored: frozenset[str] = frozenset()
     ignored_machines: frozenset[Pointer] = frozenset()
+    answers: Answers = field(default_factory=dict)
     ram_unit: int = 1024 * 1024
     disk_unit: int = 1024 * 1024
     rules: tuple[Rule, ...] = ()

@@ -1,5 +1,6 @@
 from .bindings import *
 from .changes import *
+from .decisions import *
 from .endpoints import *
 from .guests import *
 from .rules import *

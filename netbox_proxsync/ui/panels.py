@@ -12,6 +12,7 @@ __all__ = (
     'BindingValuesPanel',
     'ChangeFieldsPanel',
     'ChangePanel',
+    'DecisionPanel',
     'EndpointBehaviourPanel',
     'EndpointConnectionPanel',
     'EndpointPanel',
@@ -212,6 +213,18 @@ class BindingPanel(panels.ObjectAttributesPanel):
     unmanaged = attrs.BooleanAttr('unmanaged')
     first_seen = attrs.DateTimeAttr('first_seen')
     missing_since = attrs.DateTimeAttr('missing_since')
+
+
+class DecisionPanel(panels.ObjectAttributesPanel):
+    title = _('Decision')
+    endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
+    kind = attrs.TextAttr('kind_label', label=_('Kind'))
+    key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox'))
+    unit = attrs.TextAttr('unit', style='font-monospace')
+    choice = attrs.ChoiceAttr('choice', label=_('Decision'))
+    object = attrs.GenericForeignKeyAttr('object', linkify=True)
+    user = attrs.RelatedObjectAttr('user')
+    created = attrs.DateTimeAttr('created')
 
 
 class BindingValuesPanel(panels.ObjectPanel):

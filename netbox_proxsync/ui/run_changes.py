@@ -14,6 +14,7 @@ from ..choices import ChangeActionChoices, ChangeOutcomeChoices
 from ..filtersets import SyncChangeFilterSet
 from ..models import ProxmoxGuest, SyncChange, SyncRun
 from ..models.users import AnyUser
+from .resolutions import add_resolutions
 from .unit_rows import NAMED_KINDS, UnitRow, badges, link_units, severity, unit_rows
 
 if TYPE_CHECKING:
@@ -74,11 +75,12 @@ class UnitChanges:
     after: int | None = None
 
     @classmethod
-    def of(cls, run: SyncRun, changes: QuerySet[SyncChange], start: int) -> Self:
+    def of(cls, run: SyncRun, user: AnyUser, changes: QuerySet[SyncChange], start: int) -> Self:
         """A part of the changes, the most severe first."""
         found = list(by_severity(changes).prefetch_related('object')[start : start + UNIT_CHANGES + 1])
         shown = found[:UNIT_CHANGES]
         link_objects(run, shown)
+        add_resolutions(shown, user)
         return cls(shown, start, start + UNIT_CHANGES if len(found) > UNIT_CHANGES else None)
 
 
@@ -114,7 +116,7 @@ class ChangePage:
         page = EnhancedPaginator(rows, size).get_page(query.get('page'))
         link_units(run, user, page.object_list)
         if sum(row.number for row in page.object_list) <= UNFOLDED:
-            unfold(run, changes, page.object_list)
+            unfold(run, user, changes, page.object_list)
         numbers: Counter[str] = Counter()
         for row in rows:
             numbers.update(row.actions)
@@ -123,11 +125,12 @@ class ChangePage:
         return cls(page, totals, numbers.total())
 
 
-def unfold(run: SyncRun, changes: QuerySet[SyncChange], rows: list[UnitRow]) -> None:
+def unfold(run: SyncRun, user: AnyUser, changes: QuerySet[SyncChange], rows: list[UnitRow]) -> None:
     """Load the changes of all rows, which are few."""
     by_unit = {row.unit: row for row in rows}
     found = list(by_severity(changes.filter(unit__in=by_unit)).prefetch_related('object')) if rows else []
     link_objects(run, found)
+    add_resolutions(found, user)
     for change in found:
         by_unit[change.unit].changes.append(change)
 

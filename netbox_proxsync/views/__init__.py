@@ -1,6 +1,7 @@
 from .binding_actions import *
 from .bindings import *
 from .changes import *
+from .decisions import *
 from .documentation import *
 from .endpoint_actions import *
 from .endpoint_pause import *

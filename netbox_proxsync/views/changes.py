@@ -7,7 +7,7 @@ from utilities.views import register_model_view
 
 from .. import filtersets, forms, tables
 from ..models import SyncChange
-from ..ui import panels
+from ..ui import panels, resolutions
 from .empty_states import EmptyListMixin
 
 __all__ = (
@@ -35,6 +35,7 @@ class SyncChangeView(generic.ObjectView):
     layout = SimpleLayout(
         left_panels=[
             panels.ChangePanel(),
+            resolutions.QuestionPanel(),
         ],
         right_panels=[
             panels.ChangeFieldsPanel(),

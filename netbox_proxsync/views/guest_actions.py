@@ -2,19 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from netbox.object_actions import ObjectAction
 from netbox.views.generic.base import BaseMultiObjectView, BaseObjectView
 from netbox.views.generic.mixins import ActionsMixin
 from utilities.views import GetReturnURLMixin, register_model_view
+from virtualization.models import VirtualMachine
 
 from .. import decisions, filtersets
 from ..branching import InBranchError
@@ -77,6 +78,41 @@ class StopIgnoringGuestsMixin(GuestDecisionMixin):
 
 
 class StopManagingGuestsMixin(GuestDecisionMixin):
+    """Asks for a confirmation that lists the virtual machines."""
+
+    # More rows would not be read.
+    LISTED = 100
+
+    def act(self, request: HttpRequest, guests: list[ProxmoxGuest], return_url: str) -> HttpResponse:
+        if request.POST.get('_confirm'):
+            return super().act(request, guests, return_url)
+        rows: Any = VirtualMachine.objects.restrict(request.user, 'view').select_related('cluster')
+        listed = guests[: self.LISTED]
+        machines = rows.in_bulk([guest.virtual_machine_id for guest in listed if guest.virtual_machine_id])
+        return render(
+            request,
+            'netbox_proxsync/confirm_decision.html',
+            {
+                'title': _('Stop Managing'),
+                'explanation': _(
+                    'No run changes these virtual machines, their interfaces, disks and addresses any longer. They '
+                    'remain in NetBox, and the guests are ignored until you choose Manage Again. Objects that are '
+                    'managed again are not deleted if the guest is deleted in Proxmox VE.'
+                ),
+                'headings': [_('Guest'), _('Virtual machine'), _('Cluster')],
+                'rows': [
+                    (guest, machine or '', (machine and machine.cluster) or '')
+                    for guest in listed
+                    for machine in [machines.get(guest.virtual_machine_id)]
+                ],
+                'more': len(guests) - len(listed),
+                'pks': [guest.pk for guest in guests],
+                'button': _('Stop Managing'),
+                'color': 'danger',
+                'return_url': return_url,
+            },
+        )
+
     def apply_decision(self, guests: Collection[ProxmoxGuest]) -> str:
         number = decisions.stop_managing(guests)
         return ngettext(

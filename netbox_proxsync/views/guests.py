@@ -12,7 +12,7 @@ from utilities.views import register_model_view
 from .. import filtersets, forms, tables
 from ..models import ProxmoxGuest
 from ..object_actions import BULK_GUEST_ACTIONS, GUEST_ACTIONS
-from ..ui import guest_panels, rule_panels
+from ..ui import guest_panels, resolutions, rule_panels
 from ..ui.bound_objects import web_url
 from .empty_states import EmptyListMixin
 from .guest_actions import GuestDecisionButtonsMixin
@@ -50,6 +50,7 @@ class ProxmoxGuestView(GuestDecisionButtonsMixin, generic.ObjectView):
             Column(guest_panels.GuestPanel(), PluginContentPanel('left_page')),
             Column(
                 guest_panels.GuestStatePanel(),
+                resolutions.GuestQuestionsPanel(),
                 guest_panels.CandidatesPanel(),
                 guest_panels.UnreadPanel(),
                 rule_panels.GuestRulesPanel(),

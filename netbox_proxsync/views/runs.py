@@ -90,7 +90,7 @@ class SyncRunUnitView(generic.ObjectView):
         after = request.GET.get('after', '')
         start = int(after) if after.isdecimal() and len(after) <= POSITION_DIGITS else 0
         query = {'unit': '', **request.GET.dict()}
-        group = UnitChanges.of(run, changes_of(run, request.user, query), start)
+        group = UnitChanges.of(run, request.user, changes_of(run, request.user, query), start)
         return render(request, 'netbox_proxsync/unit_changes.html', {'object': run, 'group': group})
 
 

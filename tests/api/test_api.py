@@ -9,6 +9,7 @@ from utilities.testing import APITestCase, APIViewTestCases, create_test_virtual
 from netbox_proxsync.graphql.filters import (
     ProxSyncBindingFilter,
     ProxSyncChangeFilter,
+    ProxSyncDecisionFilter,
     ProxSyncEndpointFilter,
     ProxSyncGuestFilter,
     ProxSyncMappingRuleFilter,
@@ -17,14 +18,26 @@ from netbox_proxsync.graphql.filters import (
 from netbox_proxsync.graphql.types import (
     ProxSyncBindingType,
     ProxSyncChangeType,
+    ProxSyncDecisionType,
     ProxSyncEndpointType,
     ProxSyncGuestType,
     ProxSyncMappingRuleType,
     ProxSyncRunType,
 )
-from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, Decision, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from ..cases import MARKER, PluginAPI, allow, make_binding, make_change, make_endpoint, make_guest, make_rule, make_run
+from ..cases import (
+    MARKER,
+    PluginAPI,
+    allow,
+    make_binding,
+    make_change,
+    make_decision,
+    make_endpoint,
+    make_guest,
+    make_rule,
+    make_run,
+)
 
 FILTERS = {
     ProxmoxEndpoint: ProxSyncEndpointFilter,
@@ -32,6 +45,7 @@ FILTERS = {
     SyncRun: ProxSyncRunFilter,
     SyncChange: ProxSyncChangeFilter,
     Binding: ProxSyncBindingFilter,
+    Decision: ProxSyncDecisionFilter,
     ProxmoxGuest: ProxSyncGuestFilter,
 }
 
@@ -218,6 +232,27 @@ class BindingAPITestCase(
         endpoint = make_endpoint()
         for number in range(3):
             make_binding(endpoint, create_test_virtualmachine(f'vm{number}'), 100 + number)
+
+
+class DecisionAPITestCase(
+    GraphQLFilters,
+    PluginAPI,
+    APIViewTestCases.GetObjectViewTestCase,
+    APIViewTestCases.ListObjectsViewTestCase,
+    APIViewTestCases.GraphQLTestCase,
+):
+    model = Decision
+    type_class = ProxSyncDecisionType
+    graphql_base_name = 'proxsync_decision'
+    brief_fields = ['choice', 'display', 'id', 'key', 'kind', 'url']
+    # Without this permission, decisions about virtual machines are hidden.
+    user_permissions = ('virtualization.view_virtualmachine', 'dcim.view_device')
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for number in range(3):
+            make_decision(endpoint, 100 + number, create_test_virtualmachine(f'vm{number}'))
 
 
 class ProxmoxGuestAPITestCase(

@@ -5,12 +5,15 @@ file, and nothing runs it. Names that NetBox, Django and their libraries define 
 
 # Templates (netbox_proxsync/templates) display these.
 _.action_label
+asks
+buttons
 _.display_field_policy
 _.display_values
 _.get_sync_status_display
 _.in_netbox
 _.is_next
 is_next
+may_revoke
 _.next_window
 _.labelled
 _.labelled_fields
@@ -28,6 +31,9 @@ _.vmid_range
 # The API and the command `proxsync_check` read these fields of a report by their names.
 _.nodes_online
 _.nodes_total
+
+# NetBox reads it from clusters.
+_.scope_type
 
 # Lookups, filters and columns name this field by its text.
 _.virtual_machine
@@ -64,6 +70,8 @@ endpoint_name
 mapping_rules
 proxsync_binding
 proxsync_binding_list
+proxsync_decision
+proxsync_decision_list
 proxsync_change
 proxsync_change_list
 proxsync_endpoint

@@ -101,16 +101,16 @@ def test_a_machine_with_this_vmid_is_adopted_and_keeps_what_a_user_wrote():
     assert (vm.values['name'], vm.values['comments'], vm.values['vcpus']) == ('Web server', 'by hand', '2')
 
 
-def test_two_machines_with_this_vmid_are_a_conflict_and_nothing_is_made():
+def test_two_machines_with_this_vmid_are_candidates_and_nothing_is_made():
     netbox = NetBox()
     netbox.sync(inventory())
     cluster = netbox.object('cluster', 'cluster').pointer
     for name in ('a', 'b'):
         netbox.add('vm', name, name=name, cluster=cluster, cf_vmid=100)
     made = netbox.sync(inventory(guest(100), guest(101, 'db', ('10.0.0.6/24',))))
-    assert actions(made, 'vm') == {'qemu/100': Action.CONFLICT, 'qemu/101': Action.CREATE}
+    assert actions(made, 'vm') == {'qemu/100': Action.CANDIDATE, 'qemu/101': Action.CREATE}
     assert set(actions(made, 'interface')) == {'qemu/101/net0'}
-    assert '"a", "b"' in next(change.reason for change in made.changes if change.action is Action.CONFLICT)
+    assert '"a", "b"' in next(change.reason for change in made.changes if change.action is Action.CANDIDATE)
 
 
 def test_an_address_of_something_else_is_a_conflict_and_never_the_primary_address():

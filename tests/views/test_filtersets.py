@@ -12,15 +12,26 @@ from virtualization.models import ClusterGroup, ClusterType
 
 from netbox_proxsync.filtersets import (
     BindingFilterSet,
+    DecisionFilterSet,
     MappingRuleFilterSet,
     ProxmoxEndpointFilterSet,
     ProxmoxGuestFilterSet,
     SyncChangeFilterSet,
     SyncRunFilterSet,
 )
-from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, Decision, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
-from ..cases import LONG_AGO, make_binding, make_change, make_clusters, make_endpoint, make_guest, make_rule, make_run
+from ..cases import (
+    LONG_AGO,
+    make_binding,
+    make_change,
+    make_clusters,
+    make_decision,
+    make_endpoint,
+    make_guest,
+    make_rule,
+    make_run,
+)
 
 
 class Filtering:
@@ -279,6 +290,36 @@ class BindingFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
         self.assertFound({'missing': False}, self.first, self.third)
         self.assertFound({'missing_since__lt': ['2021-01-01T00:00:00']}, self.second)
         self.assertFound({'first_seen__gt': [timezone.now().isoformat()]})
+
+
+class DecisionFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
+    queryset = Decision.objects.all()
+    filterset = DecisionFilterSet
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.lab, cls.other = make_endpoint('Lab'), make_endpoint('Other')
+        cls.vm = create_test_virtualmachine('a')
+        cls.ada = User.objects.create_user('ada')
+        cls.first = make_decision(cls.lab, 100, cls.vm, user=cls.ada)
+        cls.second = make_decision(cls.other, 200, None, choice='separate')
+        cls.third = make_decision(
+            cls.other, 201, None, kind='ip', key='lxc/201/10.0.0.1', unit='lxc/201', choice='ignore'
+        )
+
+    def test_all(self):
+        self.assertFound({'q': 'qemu/100'}, self.first)
+        self.assertFound({'q': 'other'}, self.second, self.third)
+        self.assertFound({'endpoint_id': [self.lab.pk]}, self.first)
+        self.assertFound({'endpoint': ['Other']}, self.second, self.third)
+        self.assertFound({'kind': ['vm']}, self.first, self.second)
+        self.assertFound({'key': ['qemu/100']}, self.first)
+        self.assertFound({'unit': ['qemu/200']}, self.second)
+        self.assertFound({'choice': ['separate']}, self.second)
+        self.assertFound({'object_type': ['virtualization.virtualmachine'], 'object_id': [self.vm.pk]}, self.first)
+        self.assertFound({'user_id': [self.ada.pk]}, self.first)
+        self.assertFound({'user': ['ada']}, self.first)
+        self.assertFound({'created__gt': [timezone.now().isoformat()]})
 
 
 class MappingRuleFilterSetTestCase(Filtering, ChangeLoggedFilterSetTestMixin, TestCase):

@@ -194,8 +194,8 @@ class GuestDecisionTestCase(Permitted, NetBoxTestCase, TestCase):
         self.binding = make_binding(self.lab, self.vm, 100)
         self.foreign = make_guest(self.other, 100)
 
-    def post(self, action: str, guest: ProxmoxGuest | None = None):
-        return self.client.post(reverse(f'{PAGES}_{action}', args=[(guest or self.guest).pk]), follow=True)
+    def post(self, action: str, guest: ProxmoxGuest | None = None, **values):
+        return self.client.post(reverse(f'{PAGES}_{action}', args=[(guest or self.guest).pk]), values, follow=True)
 
     def test_without_the_permission_nothing_is_decided_and_nothing_is_offered(self):
         for action in ('ignore', 'stop_ignoring', 'stop_managing'):
@@ -231,16 +231,24 @@ class GuestDecisionTestCase(Permitted, NetBoxTestCase, TestCase):
 
     def test_a_guest_is_no_longer_managed(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
-        self.post('stop_managing')
+        asked = self.post('stop_managing')
+        self.assertContains(asked, self.vm.get_absolute_url())
+        assert Binding.objects.exists()
+        self.post('stop_managing', _confirm='1')
         self.guest.refresh_from_db()
         assert (self.guest.ignored, self.guest.virtual_machine) == (True, self.vm)
         assert not Binding.objects.exists()
         self.assertNotContains(self.client.get(self.guest.get_absolute_url()), '/stop-managing/"')
+        page = self.client.get(self.vm.get_absolute_url())
+        self.assertContains(page, 'Unmanaged')
+        self.assertContains(page, 'Manage Again')
+        self.post('stop_ignoring')
+        self.assertNotContains(self.client.get(self.vm.get_absolute_url()), 'Manage Again')
 
     def test_during_a_sync_it_says_to_wait(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
         make_run(self.lab, status='running', completed=None)
-        self.assertContains(self.post('stop_managing'), 'Try again when it has ended')
+        self.assertContains(self.post('stop_managing', _confirm='1'), 'Try again when it has ended')
         assert Binding.objects.exists()
 
     def test_the_permission_may_be_for_some_endpoints_only(self):

@@ -2,6 +2,7 @@ from utilities.testing import TableTestCases
 
 from netbox_proxsync.tables import (
     BindingTable,
+    DecisionTable,
     MappingRuleTable,
     ProxmoxEndpointTable,
     ProxmoxGuestTable,
@@ -24,6 +25,10 @@ class SyncChangeTableTestCase(TableTestCases.StandardTableTestCase):
 
 class BindingTableTestCase(TableTestCases.StandardTableTestCase):
     table = BindingTable
+
+
+class DecisionTableTestCase(TableTestCases.StandardTableTestCase):
+    table = DecisionTable
 
 
 class MappingRuleTableTestCase(TableTestCases.StandardTableTestCase):

@@ -11,7 +11,7 @@ from users.models import ObjectPermission
 from utilities.testing import TestCase as NetBoxTestCase
 from utilities.testing import ViewTestCases, create_test_virtualmachine
 
-from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
+from netbox_proxsync.models import Binding, Decision, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 from ..cases import (
     MARKER,
@@ -19,6 +19,7 @@ from ..cases import (
     allow,
     make_binding,
     make_change,
+    make_decision,
     make_endpoint,
     make_guest,
     make_rule,
@@ -377,6 +378,18 @@ class BindingViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, View
         endpoint = make_endpoint()
         for number in range(3):
             make_binding(endpoint, create_test_virtualmachine(f'vm{number}'), 100 + number)
+
+
+class DecisionViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, ViewTestCases.ListObjectsViewTestCase):
+    model = Decision
+    # Without this permission, decisions about virtual machines are hidden.
+    user_permissions = ('virtualization.view_virtualmachine', 'dcim.view_device')
+
+    @classmethod
+    def setUpTestData(cls):
+        endpoint = make_endpoint()
+        for number in range(3):
+            make_decision(endpoint, 100 + number, create_test_virtualmachine(f'vm{number}'))
 
 
 class ProxmoxGuestViewTestCase(PluginViews, ViewTestCases.GetObjectViewTestCase, ViewTestCases.ListObjectsViewTestCase):

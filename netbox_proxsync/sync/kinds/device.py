@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
+from ..answers import Choice
 from ..hints import NamedRecordHints
 from ..kind import Candidate, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, faults_of
 from ..kind_names import CLUSTER, DEVICE
@@ -137,11 +138,20 @@ class DeviceKind(Kind):
         The device at the endpoint's site with the name of the node, if it is in the cluster, or if it is in no cluster
         and has the role of the nodes or the serial number of this one. Others that may be the node are a conflict.
         """
+        answer = settings.answers.get((self.name, item.key))
+        if answer and answer.choice is Choice.SEPARATE:
+            return None
+        linked = existing.by_pointer.get(answer.pointer) if answer and answer.pointer else None
+        if linked and linked.pointer not in existing.bound_to:
+            return linked
+        taken = {each.pointer for each in settings.answers.values() if each.choice is Choice.LINK}
         cluster = resolved.get(CLUSTER, CLUSTER_KEY)
         found = [
             record
             for record in existing.find(self.name, 'name', DeviceHints.of(item).name)
-            if record.values['site'] == settings.site and record.pointer not in existing.bound_to
+            if record.values['site'] == settings.site
+            and record.pointer not in existing.bound_to
+            and record.pointer not in taken
         ]
         here = [record for record in found if cluster and record.values['cluster'] == cluster]
         if len(here) == 1:

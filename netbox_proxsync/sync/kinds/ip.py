@@ -133,13 +133,13 @@ class IPKind(Kind):
 
     def resolve_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
         """The item with its VRF and its prefix length."""
-        hints = AddressHints.of(item)
+        hints = replace(AddressHints.of(item), answer=settings.answers.get((self.name, item.key)))
         candidates = existing.prefixes.get(hints.host, ())
         decided = hints.decision.value_for('vrf', settings.vrf)
         values = dict(item.values)
         if known(decided) and (vrf := decided or vrf_of(candidates)):
             values['vrf'] = vrf
-        settled = replace(item, values=values)
+        settled = replace(item, values=values, hints=hints)
         if not is_ambiguous(candidates):
             settled = take_back(settled, ('vrf',), existing, settings)
         vrf = vrf_then(settled, existing)

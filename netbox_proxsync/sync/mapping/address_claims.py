@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..answers import Choice
 from ..hints import AddressHints, AddressRecordHints, Claim
 from ..kind import Conflict, ResolvedObjects
 from ..kind_names import ADDRESS, DEVICE, GUEST
@@ -78,19 +79,38 @@ class Contest:
         for item in self.items:
             if item is winner:
                 continue
-            if AddressHints.of(item).is_shared and AddressHints.of(winner).is_shared:
+            if self.is_granted(winner):
+                # A user has decided who has the address.
+                claims[item.key] = None
+            elif AddressHints.of(item).is_shared and AddressHints.of(winner).is_shared:
                 # Its record depends on the records of the other nodes: see `IPKind.adopt`.
                 claims[item.key] = Claim()
             else:
                 claims[item.key] = Claim(conflict=claimed_twice(item, winner))
         return claims
 
-    def rank(self, position: int, item: Item) -> tuple[bool, bool, bool, int]:
+    def is_granted(self, item: Item) -> bool:
         """
-        The order of precedence: the machine that has the address in NetBox, then one that reports it, then one that is
-        bound to it, then the first one.
+        Whether a user has decided that the item has the address. If the address was assigned elsewhere since, the
+        decision has no effect.
         """
-        return not self.own(item), not AddressHints.of(item).is_seen, self.bound_record(item) is None, position
+        answer = AddressHints.of(item).answer
+        if answer is None or answer.choice is not Choice.MOVE:
+            return False
+        return answer.pointer is None or bool(self.own(item)) or any(is_moved(each, item) for each in self.records)
+
+    def rank(self, position: int, item: Item) -> tuple[bool, bool, bool, bool, int]:
+        """
+        The order of precedence: the machine that a user has chosen, then the one that has the address in NetBox, then
+        one that reports it, then one that is bound to it, then the first one.
+        """
+        return (
+            not self.is_granted(item),
+            not self.own(item),
+            not AddressHints.of(item).is_seen,
+            self.bound_record(item) is None,
+            position,
+        )
 
     def choose(self, item: Item) -> Claim:
         """The claim of the item that gets an ordinary address."""
@@ -252,6 +272,8 @@ def is_free(record: Record, item: Item, existing: Existing, resolved: ResolvedOb
     bound = existing.bound_to.get(record.pointer)
     if bound and bound.unmanaged:
         return False
+    if is_moved(record, item):
+        return True
     machine = AddressRecordHints.of(record).machine
     if machine is not None and machine == machine_of(item, resolved):
         return True
@@ -264,6 +286,14 @@ def is_free(record: Record, item: Item, existing: Existing, resolved: ResolvedOb
         return False
     root = existing.bound_to.get(machine)
     return machine in existing.retired_elsewhere or (root is not None and root.unit in {*existing.retired, *lost})
+
+
+def is_moved(record: Record, item: Item) -> bool:
+    """Whether a user has decided to move the record from the object to which it is assigned to the item."""
+    answer = AddressHints.of(item).answer
+    if answer is None or answer.choice is not Choice.MOVE or answer.pointer is None:
+        return False
+    return record.values['assigned_object'] == answer.pointer
 
 
 def one_of(item: Item, free: Sequence[Record], existing: Existing) -> Claim:

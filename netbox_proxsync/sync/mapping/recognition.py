@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from ..answers import Choice
 from ..hints import GuestHints, GuestRecordHints
 from ..kind import Candidate, Conflict, ResolvedObjects
 from ..kind_names import CLUSTER, GUEST
@@ -77,7 +78,7 @@ class GuestRecognition:
                 if sign[1]:
                     self.signs_elsewhere.setdefault(sign, []).append(record)
         self.answers: dict[str, Record | Conflict] = {}
-        waiting = [item for item in items if not self.is_bound(item.key)]
+        waiting = self.decided([item for item in items if not self.is_bound(item.key)])
         for find, evidence in (
             (self.with_vmid, lambda item: f'the VM ID {GuestHints.of(item).vmid}'),
             (self.with_uuid, lambda item: f'the serial number {GuestHints.of(item).uuid}'),
@@ -96,6 +97,33 @@ class GuestRecognition:
         """Whether a guest has a virtual machine by its binding, or is unmanaged."""
         bound = self.existing.bindings.get((GUEST, key))
         return bound is not None and (bound.unmanaged or bound.pointer in self.existing.by_pointer)
+
+    # Decisions of users
+
+    def decided(self, items: Sequence[Item]) -> list[Item]:
+        """Answer for those items about which users have decided, and return the others."""
+        answers = {key: answer for (kind, key), answer in self.settings.answers.items() if kind == GUEST}
+        linked = {answer.pointer for answer in answers.values() if answer.choice is Choice.LINK and answer.pointer}
+        # No other guest may take a machine that is linked.
+        self.claimed |= linked
+        undecided = []
+        for item in items:
+            answer = answers.get(item.key)
+            if answer is None:
+                undecided.append(item)
+            elif answer.choice is Choice.LINK:
+                record = self.existing.by_pointer.get(answer.pointer) if answer.pointer else None
+                # A link to a machine that belongs to another guest meanwhile has no effect.
+                if record is None or record.pointer in self.existing.bound_to:
+                    undecided.append(item)
+                else:
+                    self.answers[item.key] = record
+        return [item for item in undecided if not self.is_separate(item)]
+
+    def is_separate(self, item: Item) -> bool:
+        """Whether a user has decided that no virtual machine of NetBox is this guest."""
+        answer = self.settings.answers.get((GUEST, item.key))
+        return answer is not None and answer.choice is Choice.SEPARATE
 
     # Proof
 
@@ -330,10 +358,11 @@ def one_of(remedies: Iterable[str]) -> str:
 def several(found: Sequence[Record], what: str) -> Conflict:
     """The conflict of a guest whose evidence matches several virtual machines."""
     names = ', '.join(sorted(f'"{record.pointer.label}"' for record in found))
-    return Conflict(
-        f'{len(found)} virtual machines in this cluster have {what}: {names}. Clear it on those that are not this '
-        'guest.'
+    reason = (
+        f'{len(found)} virtual machines in this cluster have {what}: {names}. Link the one that is this guest, or '
+        'clear it on the others.'
     )
+    return Conflict('', candidates=tuple(Candidate(record, reason) for record in found))
 
 
 def shared(item: Item, rivals: Sequence[Item], record: Record, what: str) -> Conflict:

@@ -171,21 +171,23 @@ def test_a_namesake_with_a_machine_of_its_own_does_not_matter():
     )
 
 
-def test_several_machines_with_the_evidence_are_a_conflict():
+def test_several_machines_with_the_evidence_are_candidates():
     world = World()
     world.vm('a', serial=UUID)
     world.vm('b', serial=UUID)
-    action, _pointer, reason = only(world)
-    assert action is Action.CONFLICT
+    ((one, other),) = found(world).values()
+    assert one[0] is other[0] is Action.CANDIDATE
+    assert one[1] != other[1]
+    reason = one[2]
     assert reason.startswith(f'2 virtual machines in this cluster have the serial number {UUID}: "a", "b".')
     world = World()
     world.vm('web', (MAC,))
     world.vm('web', (MAC,))
-    assert 'have the name "web" and a MAC address of this guest' in only(world)[2]
+    assert 'have the name "web" and a MAC address of this guest' in next(iter(found(world).values()))[0][2]
     world = World()
     world.vm('a', cf_vmid=100)
     world.vm('b', cf_vmid=100)
-    assert 'have the VM ID 100' in only(world)[2]
+    assert 'have the VM ID 100' in next(iter(found(world).values()))[0][2]
 
 
 def test_copies_of_a_machine_share_a_candidate_unless_the_name_decides():

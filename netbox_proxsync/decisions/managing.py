@@ -1,9 +1,4 @@
-"""
-Decisions of users about guests and bound objects: to ignore them, to stop managing them, and to revoke that.
-
-While a branch is active, each function raises InBranchError and does nothing: decisions are made in main, and are not
-in the change log by which a branch is merged.
-"""
+"""Decisions about guests and bound objects: to ignore them, to stop managing them, and to revoke that."""
 
 from collections.abc import Collection
 
@@ -11,11 +6,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from .branching import refuse_in_branch
-from .choices import RunModeChoices, RunStatusChoices
-from .models import Binding, FormerBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from .models.deletion import delete_unread
-from .sync.guest_states import IGNORED, REOPENED, GuestState
+from ..branching import refuse_in_branch
+from ..choices import RunModeChoices, RunStatusChoices
+from ..models import Binding, FormerBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from ..models.deletion import delete_unread
+from ..sync.guest_states import IGNORED, REOPENED, GuestState
 
 __all__ = ('SyncInProgressError', 'ignore', 'manage_again', 'stop_ignoring', 'stop_managing', 'stop_managing_object')
 

@@ -1,0 +1,10 @@
+"""
+Decisions of users: to ignore guests, to stop managing objects, how to resolve conflicts and candidates, and to revoke
+all that.
+
+While a branch is active, each function raises InBranchError and does nothing: decisions are made in main, and are not
+in the change log by which a branch is merged.
+"""
+
+from .managing import *
+from .resolving import *
