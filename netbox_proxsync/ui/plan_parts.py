@@ -16,7 +16,7 @@ from ..choices import ChangeActionChoices, KindChoices
 from ..models import ProxmoxGuest, SyncChange, SyncRun
 from ..models.users import AnyUser
 from ..runs.plan_selection import CLUSTER_UNIT, Selection
-from ..runs.stored_plans import StoredPlan, open_rows
+from ..runs.stored_plans import StoredPlan
 from ..sync.kinds import KINDS
 from .run_changes import link_objects
 from .unit_rows import UnitRow, link_units, severity
@@ -50,7 +50,8 @@ class Removals:
     @classmethod
     def of(cls, source: SyncRun, user: AnyUser, selection: Selection) -> 'Removals':
         """The objects that a part of the plan of a run removes."""
-        rows = open_rows(source).filter(selection.condition, action__in=ChangeActionChoices.REMOVING)
+        plan = StoredPlan(source, selection, policy=source.endpoint.write_policy)
+        rows = plan.rows().order_by().filter(action__in=ChangeActionChoices.REMOVING)
         pks = sorted(rows.values_list('pk', flat=True))
         viewable = SyncChange.objects.restrict(user, 'view').filter(pk__in=pks).order_by('position')
         changes = list(viewable.prefetch_related('object')[:REMOVALS_SHOWN])
@@ -79,7 +80,8 @@ class PlanParts:
         self.user = user
         self.data = data
         self.numbers: dict[str, Numbers] = {}
-        rows = StoredPlan(source).rows().order_by().values_list('unit', 'kind', 'action').annotate(Count('pk'))
+        self.plan = StoredPlan(source, policy=source.endpoint.write_policy)
+        rows = self.plan.rows().order_by().values_list('unit', 'kind', 'action').annotate(Count('pk'))
         for unit, kind, action, number in rows:
             self.numbers.setdefault(unit, Counter())[kind, action] = number
 
@@ -181,6 +183,11 @@ class PlanParts:
             ),
             *((KindChoices.label(kind), '', [numbers[kind] for numbers in kinds]) for kind in order),
         ]
+
+    @property
+    def withheld(self) -> int:
+        """The number of remaining changes that the write policy of the endpoint withholds."""
+        return self.plan.planned().order_by().filter(self.plan.withheld_by_policy()).count()
 
     @property
     def conflicts(self) -> int:

@@ -307,6 +307,12 @@ def test_the_rest_of_a_cancelled_application_is_applied(endpoint, sync, apply, a
     assert f'value="{units[1]}"' in page
     assert 'Apply the Rest' in page
     assert f'href="{run.get_absolute_url()}"' in page
+    # Both runs say what remains.
+    remaining = preview.changes.exclude(unit__in=['', units[0]]).count()
+    for each in (run, preview):
+        page = admin_client.get(each.get_absolute_url()).content.decode()
+        assert f'{remaining} changes of the plan of' in page
+        assert f'<a href="{url}" class="btn btn-primary">' in page
     admin_client.post(url, {'part': 'all'})
     assert SyncRun.objects.filter(applies=preview, status='queued').exists()
 

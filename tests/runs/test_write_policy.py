@@ -1,6 +1,7 @@
 """The write policy of an endpoint is honored in syncs, limited runs and applied plans, and shows what it withholds."""
 
 import pytest
+from django.urls import reverse
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync.jobs import SyncJob
@@ -23,7 +24,7 @@ def status_of(endpoint: ProxmoxEndpoint) -> str:
     return ProxmoxEndpoint.objects.get(pk=endpoint.pk).sync_status
 
 
-def test_what_each_policy_writes(standin, make_endpoint, sync):
+def test_what_each_policy_writes(standin, make_endpoint, sync, admin_client):
     pve = standin(nodes=1, vms=7, containers=0, templates=0, seed=4)
     endpoint = make_endpoint(pve)
     vmids = sorted(guest.vmid for guest in pve.cluster.guests.values())
@@ -44,6 +45,8 @@ def test_what_each_policy_writes(standin, make_endpoint, sync):
     allow(endpoint, 'everything')
     preview = sync(endpoint, 'preview')
     allow(endpoint, 'report-only')
+    page = admin_client.get(reverse('plugins:netbox_proxsync:syncrun_apply', args=[preview.pk])).content.decode()
+    assert f'{preview.total_changes} changes are withheld by the write policy "Report Only"' in page
     applied = SyncJob.enqueue_plan(preview, None, immediate=True)
     assert outcomes(applied) == {('create', 'withheld')}
     assert not VirtualMachine.objects.exists()
