@@ -21,11 +21,12 @@ from tests import pseudo
 from tests.scenarios.synced import pin, run_job
 from tests.stack import messages
 
-from .cases import make_change, make_endpoint, make_rule, make_run
+from .cases import make_change, make_decision, make_endpoint, make_rule, make_run
 from .views.test_dashboard import browser_of
 
 MODELS = (
     models.ProxmoxEndpoint, models.MappingRule, models.ProxmoxGuest, models.SyncRun, models.SyncChange, models.Binding,
+    models.Decision,
 )  # fmt: skip
 # NetBox's own pages about our objects, of which nothing is ours.
 NETBOXS_OWN = ('journal', 'changelog', 'jobs', 'bulk_rename', 'delete')
@@ -118,6 +119,7 @@ def test_pages(standin, pseudo_language):
     pve.rename(100, 'renamed')
     preview = run_job(endpoint, mode='preview')
     make_change(preview, 999, outcome='planned', action='conflict', reason='Zreason')
+    make_decision(endpoint, 100, VirtualMachine.objects.first())
     make_rule('Zrule')
     rows = {models.SyncRun: preview}
     client = browser_of(User.objects.create_superuser('zadmin'))
