@@ -48,7 +48,7 @@ PROVED_BY = {
     'D19': 'scenarios/test_sync.py::test_a_primary_address_that_a_user_chose_stays',
     'D20': 'scenarios/test_recorded_clusters.py::test_a_second_sync_writes_nothing',
     'D21': 'scenarios/test_harm.py::test_emptied_tags_and_notes_are_emptied_and_a_users_stay',
-    'D22': f'{NODES_HARM}::test_an_interface_with_a_cable_stays_when_its_nic_is_gone_and_the_run_says_why',
+    'D22': f'{NODES_HARM}::test_an_interface_with_a_cable_stays_when_its_nic_is_missing_and_the_run_says_why',
     'D23': 'scenarios/test_sync.py::test_a_removed_disk_goes_and_a_users_disk_stays',
     'D24': 'sync/mapping/test_vlans.py::test_a_bridge_that_was_not_read_leaves_the_mode_alone',
     'D25': f'{NODES}::test_an_offline_node_is_offline_only_where_it_was_active',
@@ -73,7 +73,7 @@ PROVED_BY = {
     'D42': 'scenarios/test_harm.py::test_a_crash_at_any_statement_leaves_whole_guests_and_the_next_run_does_the_rest',
     'D43': 'endpoints/test_connection.py::test_the_connection_test_says_what_is_wrong',
     # Scale
-    'D44': 'scenarios/test_sync.py::test_an_unchanged_cluster_costs_as_many_queries_whatever_its_size',
+    'D44': 'runs/test_statements.py::test_an_unchanged_run_has_few_statements_for_any_number_of_guests',
     'D45': 'scenarios/test_sync.py::test_only_one_run_at_a_time',
     'D46': f'{HERE}::test_the_log_of_a_job_has_a_line_for_each_kind_and_not_for_each_object',
     # Security and settings

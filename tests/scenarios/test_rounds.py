@@ -204,7 +204,7 @@ class Rounds(stage_with_faults(faults(), blinded)):
         assert content(self.lab.endpoint) == before
 
 
-def test_whatever_happens_nothing_of_a_users_is_lost():
+def test_whatever_happens_nothing_of_a_persons_is_lost():
     run_state_machine_as_test(Rounds, settings=pace(8, stateful_step_count=25))
 
 
