@@ -83,7 +83,8 @@ class EndpointJob(JobRunner):
         """As NetBox does; the job of an endpoint that was deleted meanwhile is deleted as well."""
         with query_cached():
             super().handle(job, *args, **kwargs)
-        if not ProxmoxEndpoint.objects.filter(pk=job.object_id).exists():
+        # A job with data has recorded the end of its run a moment ago, so its endpoint exists.
+        if job.data is None and not ProxmoxEndpoint.objects.filter(pk=job.object_id).exists():
             # The row was deleted with the endpoint, and ending the job has inserted it again.
             Job.objects.filter(pk=job.pk).delete()
 

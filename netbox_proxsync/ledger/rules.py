@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ..branching import in_branch
 from ..models import MappingRule
 from ..sync.rules import TARGETS, Outcome, Rule
 from ..sync.values import Pointer
@@ -11,8 +12,9 @@ __all__ = ('load_rules', 'plain_rule', 'values_by_target')
 
 
 def load_rules() -> list[MappingRule]:
-    """All rules with the objects that they set, in two queries."""
-    return list(MappingRule.objects.select_related('endpoint', *TARGETS).prefetch_related('extra_tags'))
+    """All rules with the objects that they set, in two queries. In a branch, each object is loaded from the branch."""
+    related = ('endpoint',) if in_branch() else ('endpoint', *TARGETS)
+    return list(MappingRule.objects.select_related(*related).prefetch_related('extra_tags'))
 
 
 def plain_rule(rule: MappingRule) -> Rule:

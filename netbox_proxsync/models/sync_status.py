@@ -59,16 +59,16 @@ def plans() -> QuerySet[Any]:
     """The runs of the endpoint of the outer query that have stored a plan, the newest first, each with its `state`."""
     stored = runs_in_main().filter(
         Q(mode=RunModeChoices.PREVIEW, status=RunStatusChoices.COMPLETED)
-        | (Q(mode=RunModeChoices.SYNC, status=RunStatusChoices.REFUSED) & ~Q(refusal=''))
+        | (Q(mode__in=RunModeChoices.SYNCING, status=RunStatusChoices.REFUSED) & ~Q(refusal=''))
     )
     later = SyncRun.objects.filter(
         Q(applies__isnull=True) | ~Q(applies=OuterRef('pk')),
         endpoint=OuterRef('endpoint'),
         branch_id='',
         pk__gt=OuterRef('pk'),
-        mode__in=WRITING_MODES,
+        mode__in=(*RunModeChoices.SYNCING, RunModeChoices.APPLY),
         status__in=RunStatusChoices.DONE,
-    )
+    ).exclude(mode=RunModeChoices.QUICK, counts={})
     whole = {'units__isnull': True, 'actions__isnull': True}
     applied = SyncRun.objects.filter(applies=OuterRef('pk'), status__in=APPLYING, **whole)
     state = Case(

@@ -227,7 +227,7 @@ class Execution:
         application = Application(self.run, self.recorder, self.watch, guests)
         ending = application.apply(plan)
         self.recorder.store_withheld(plan.withheld)
-        guests.fingerprints.are_synchronized = not application.stopped
+        guests.fingerprints.are_synchronized = not (application.stopped or plan.withheld)
         self.record(guests, plan, loaded)
         self.destination.restore_endpoint_cluster()
         # A run that was cancelled when all was written is complete.

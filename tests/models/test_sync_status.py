@@ -68,6 +68,12 @@ def test_of_one_endpoint_over_its_life():
     assert waiting_plan(endpoint) == third.pk
     last(endpoint, mode='apply', applies=third, actions=[third.changes.get().action])
     assert waiting_plan(endpoint) is None
+    # A quick run that wrote something has overtaken a preview, one that found nothing has not.
+    fourth = planned(endpoint, 'qemu/100')
+    make_run(endpoint, mode='quick', counts={})
+    assert waiting_plan(endpoint) == fourth.pk
+    make_run(endpoint, mode='quick', counts={'vm': {'update': 1}})
+    assert waiting_plan(endpoint) is None
     # A blocked run, until it is approved.
     blocked = planned(endpoint, 'qemu/100', mode='sync', status='refused', refusal='Too many removals.')
     assert status_of(endpoint) == 'attention'

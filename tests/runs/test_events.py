@@ -126,7 +126,7 @@ class TestRunEvents:
             'proxsync_refused',
             'proxsync_failed',
         ]
-        assert receiver.posted[0]['data']['run']['conflicts'] == 1
+        assert receiver.posted[0]['data']['run']['candidates'] == 2
         assert receiver.posted[2]['data']['run']['refusal']
         assert receiver.posted[3]['data']['run']['error']
 

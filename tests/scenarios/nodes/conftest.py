@@ -49,6 +49,7 @@ def take(endpoint) -> Callable[[Inventory], SyncRun]:
 
 def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     """A run by the real flow, of which only the reading is given."""
+    from netbox_proxsync.custom_fields import stored_fields
     from netbox_proxsync.ledger.guests import GuestRecorder
     from netbox_proxsync.ledger.settings import load_settings
     from netbox_proxsync.runs.application import Application
@@ -67,9 +68,9 @@ def carry_out(endpoint: ProxmoxEndpoint, inventory: Inventory) -> SyncRun:
     execution = Execution(made, recorder, watch)
     desired = execution.map(inventory, settings)
     plan = execution.compare(desired, execution.load(desired, settings), settings)
-    execution.report_notices(plan, inventory, settings)
+    execution.report_notices(plan, inventory, settings, stored_fields())
     assert not plan.refusal, plan.refusal
     standings = GuestStates(inventory, settings, map(Pending, plan.changes))
     Application(made, recorder, watch, GuestRecorder(made.endpoint, standings)).apply(plan)
-    close(made, 'completed')
+    close(made, 'completed', '', recorder.saved)
     return made
