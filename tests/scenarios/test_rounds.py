@@ -1,6 +1,6 @@
 """
-Rounds of syncs, with a user's edits and failing reads between them, on the real NetBox: whatever happens, nothing
-that a user made is lost, nothing unknown changes anything, and a second run has nothing to do.
+Rounds of syncs, with a person's edits and failing reads between them, on the real NetBox: whatever happens, nothing
+that a person made is lost, nothing unknown changes anything, and a second run has nothing to do.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ HAND_WRITTEN = ['by hand', '', 'By Hand 2']
 
 
 class Rounds(stage_with_faults(faults(), blinded)):
-    """A cluster that changes, a user who edits, and runs, complete or not."""
+    """A cluster that changes, a person who edits, and runs, complete or not."""
 
     def __init__(self):
         super().__init__()
@@ -61,7 +61,7 @@ class Rounds(stage_with_faults(faults(), blinded)):
         self.cluster.pop(vmid, None)
         self.complete = None
 
-    # The user
+    # The person
 
     @rule(number=picks, what=st.sampled_from([
         ('name', 'by hand'), ('name', 'WEB'), ('description', 'by hand'), ('description', ''), ('comments', 'by hand'),
@@ -267,5 +267,5 @@ def test_rounds_one_by_one_end_where_the_last_one_alone_ends(rounds):
 
 
 def is_told(guest) -> bool:
-    reported = not guest.template and guest.status != 'unknown'
-    return reported and not any(isinstance(disk.size, Unreadable) for disk in guest.config.disks)
+    told = not guest.template and guest.status != 'unknown'
+    return told and not any(isinstance(disk.size, Unreadable) for disk in guest.config.disks)

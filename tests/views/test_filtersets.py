@@ -174,7 +174,7 @@ class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = SyncRun.objects.all()
     filterset = SyncRunFilterSet
     # Filters for these make no sense.
-    ignore_fields = ('timings', 'counts', 'messages', 'units', 'cluster_identity', 'shared_objects')
+    ignore_fields = ('timings', 'counts', 'messages', 'units', 'actions', 'cluster_identity', 'shared_objects')
 
     @classmethod
     def setUpTestData(cls):
