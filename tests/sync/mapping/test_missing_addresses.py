@@ -228,7 +228,7 @@ OWN, ELSEWHERE = 'on its own interface', 'on something else'
 
 
 @pytest.mark.parametrize(
-    ('role', 'other', 'is_gone'),
+    ('role', 'other', 'is_missing'),
     [
         (None, None, True),
         (None, OWN, True),
