@@ -49,7 +49,7 @@ def title_of(text: str) -> str:
 
 
 def read_page(name: str) -> tuple[str, str] | None:
-    """The title and the HTML of a page; None if there is no such page."""
+    """The title and the HTML of a page; None if the page does not exist."""
     path = files().get(name)
     if path is None:
         return None

@@ -30,7 +30,7 @@ class BoundPanel(PluginTemplateExtension):
         return cast(str, self.render('netbox_proxsync/inc/bound_panel.html', panel_context(user, binding)))
 
     def unmanaged_panel(self, user: Any) -> str:
-        """The panel of a virtual machine that is no longer managed because its guest is ignored."""
+        """The panel of an unmanaged virtual machine, whose guest is ignored."""
         instance = self.context['object']
         if not isinstance(instance, VirtualMachine) or not user.has_perm('netbox_proxsync.view_proxmoxguest'):
             return ''

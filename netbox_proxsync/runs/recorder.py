@@ -186,7 +186,7 @@ class RunRecorder:
         self.progress(self.position, self.changes)
 
     def withheld(self, number: int, endpoint: ProxmoxEndpoint) -> None:
-        """Report how many changes the write policy of the endpoint withholds; this is no warning."""
+        """Report how many changes the write policy of the endpoint withholds, as information."""
         if not number:
             return
         changes = 'change is' if number == 1 else 'changes are'

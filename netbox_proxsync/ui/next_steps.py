@@ -73,7 +73,7 @@ class Step:
 
 
 def first_steps(endpoint: ProxmoxEndpoint, plan: WaitingPlan | None) -> list[Step]:
-    """The steps until an endpoint is synced by itself; none once it has been synced."""
+    """The steps from a new endpoint to scheduled syncs; empty after the first sync."""
     if endpoint.last_sync or Binding.objects.filter(endpoint=endpoint).exists():
         return []
     is_read = endpoint.guests_read is not None

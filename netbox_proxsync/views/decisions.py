@@ -134,7 +134,7 @@ class SyncChangeResolveView(DecisionFormMixin, BaseObjectView):
             bound = endpoint.bindings.filter(kind=change.kind, key=change.key).first()
             if bound is not None:
                 decisions.stop_managing_object(bound)
-                return _('The object is no longer managed by Proxmox Sync.')
+                return _('The object is no longer managed by the Proxmox VE plugin.')
         decisions.decide(endpoint, change.kind, change.key, choice, request.user, instance)
         return _('The decision was stored. The next run applies it.')
 
