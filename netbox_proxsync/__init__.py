@@ -1,3 +1,4 @@
+import logging
 import re
 from typing import Any, Never
 
@@ -60,8 +61,10 @@ class ProxSyncConfig(PluginConfig):
         from .branch_merges import signal_receivers
         from .custom_fields import ensure_custom_fields
         from .endpoints import sensitive_requests  # noqa: F401
+        from .log_filters import LOGGER, DatabaseDetailFilter
         from .tables import netbox_columns  # noqa: F401
 
+        logging.getLogger(LOGGER).addFilter(DatabaseDetailFilter())
         events.register()
         signal_receivers.register()
         post_migrate.connect(ensure_custom_fields, sender=self, dispatch_uid='netbox_proxsync.ensure_custom_fields')

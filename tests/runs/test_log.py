@@ -9,6 +9,7 @@ import logging
 import re
 
 import pytest
+from django.db import IntegrityError, transaction
 from virtualization.models import Cluster, ClusterType, VirtualMachine
 
 LOGGER = 'netbox.plugins.netbox_proxsync'
@@ -137,3 +138,16 @@ def test_no_secret_is_logged(pve, endpoint, sync, worker):
     failed = sync(endpoint, mode='preview')
     logged = [repr(vars(record)) for record in worker.records] + [str(each.job.log_entries) for each in (run, failed)]
     assert not any(pve.token_secret in text for text in logged)
+
+
+def test_tracebacks_of_database_errors_do_not_quote_rows(caplog):
+    ClusterType.objects.create(name='Confidential', slug='first')
+    try:
+        with transaction.atomic():
+            ClusterType.objects.create(name='Confidential', slug='second')
+    except IntegrityError as error:
+        assert 'Confidential' in str(error)
+        logging.getLogger(LOGGER).exception('A statement failed')
+    assert 'duplicate key value violates unique constraint' in caplog.text
+    assert 'test_tracebacks_of_database_errors' in caplog.text, 'The traceback is complete otherwise.'
+    assert 'Confidential' not in caplog.text
