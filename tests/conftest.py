@@ -56,9 +56,13 @@ def is_after_first_sync(item: pytest.Item) -> bool:
 
 @pytest.hookimpl
 def pytest_collection_finish():
-    """NetBox, its plugin and the tests stay until the end, so that no collection of garbage need look at them."""
+    """
+    NetBox, its plugin and the tests stay until the end, so that no collection of garbage need look at them. With
+    Python's own threshold, collections would take about a sixth of the CPU time of the tests.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture(scope='session')

@@ -239,7 +239,7 @@ class TestRepeated:
         created = [pve.create(name=f'new{number}') for number in range(3)]
         for number, vmid in enumerate(created):
             pve.set_tags(vmid, f'tag{number}')
-        limits(lock_timeout='1s')
+        limits(lock_timeout='500ms')
         session = other()
         session.do(
             f'INSERT INTO {table(Tag)} (name, slug, color, description, weight, created, last_updated) '
@@ -263,7 +263,7 @@ class TestRepeated:
         interface = vm(vmids[0]).interfaces.get(name='net0')
         pve.remove_nic(vmids[0], 'net0')
         resize(pve, vmids[1:], 7)
-        limits(lock_timeout='1s')
+        limits(lock_timeout='500ms')
         session = other()
         hold(session, vm(vmids[1]))
 
@@ -298,7 +298,7 @@ class TestRepeated:
 
     def test_netbox_is_read_again(self, endpoint, pve, vmids, limits, other):
         resize(pve, vmids, 7)
-        limits(lock_timeout='1s')
+        limits(lock_timeout='500ms')
         session = other()
         session.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
 
@@ -318,8 +318,8 @@ class TestLeftOut:
     @pytest.mark.parametrize(
         ('limit', 'reason'),
         [
-            ({'lock_timeout': '500ms'}, 'another transaction locked the same data for longer than lock_timeout allows'),
-            ({'statement_timeout': '3s'}, 'it took longer than statement_timeout allows'),
+            ({'lock_timeout': '200ms'}, 'another transaction locked the same data for longer than lock_timeout allows'),
+            ({'statement_timeout': '2s'}, 'it took longer than statement_timeout allows'),
         ],
         ids=['lock_timeout', 'statement_timeout'],
     )
@@ -352,7 +352,7 @@ class TestLeftOut:
         created = [pve.create(name=f'new{number}') for number in range(2)]
         for vmid in created:
             pve.set_tags(vmid, 'shared', f'own{vmid}')
-        limits(lock_timeout='500ms')
+        limits(lock_timeout='200ms')
         session = other()
         hold(session, vm(vmids[0]))
         run = run_job(endpoint)
@@ -369,7 +369,7 @@ class TestLeftOut:
         self, endpoint, pve, vmids, limits, other
     ):
         resize(pve, vmids, 7)
-        limits(lock_timeout='500ms')
+        limits(lock_timeout='200ms')
         session = other()
         hold(session, ProxmoxGuest.objects.get(vmid=vmids[1]))
         run = run_job(endpoint)
@@ -390,7 +390,7 @@ class TestLeftOut:
             machine.name = f'renamed{vmid}'
             machine.save()
         bindings = {vmid: Binding.objects.get(kind='vm', key=f'qemu/{vmid}') for vmid in vmids}
-        limits(lock_timeout='500ms')
+        limits(lock_timeout='200ms')
         session = other()
         hold(session, bindings[vmids[1]])
         run = run_job(endpoint)
@@ -409,7 +409,7 @@ class TestLeftOut:
 
     def test_netbox_that_cannot_be_read_ends_the_run_with_one_line(self, endpoint, pve, vmids, limits, other):
         resize(pve, vmids, 7)
-        limits(lock_timeout='500ms')
+        limits(lock_timeout='200ms')
         session = other()
         session.do(f'LOCK TABLE {table(VirtualDisk)} IN ACCESS EXCLUSIVE MODE')
         run = run_job(endpoint)

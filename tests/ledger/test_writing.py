@@ -135,6 +135,18 @@ def test_a_retired_guest_whose_address_another_one_took_gets_a_primary_one_again
     assert str(vm(100).primary_ip4) == '10.0.0.9/24'
 
 
+def test_an_address_that_a_user_chose_for_a_retired_guest_moves_to_the_guest_that_uses_it(lab):
+    lab.sync(inventory(guest(100, ips=('10.0.0.5/24', '10.0.0.6/24'))))
+    chosen = IPAddress.objects.get(address='10.0.0.6/24')
+    lab.edit(vm(100), primary_ip4=chosen)
+    lab.sync(inventory())
+    assert vm(100).primary_ip4 == chosen
+    done = lab.sync(inventory(guest(101, 'db', ips=('10.0.0.6/24',))))
+    assert not done.left
+    assert vm(101).primary_ip4 == chosen
+    assert vm(100).primary_ip4 is None
+
+
 def test_an_address_deleted_by_hand_is_primary_again_when_it_is_made_again(lab):
     lab.sync(inventory(guest(100)))
     lab.delete(IPAddress.objects.get())

@@ -21,6 +21,7 @@ from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 
 from ..cases import MARKER
+from ..scenarios.synced import Stage, after_first_sync, run_job
 from ..scenarios.test_sync import SMALL, running_vm, vm_of, vmids
 
 pytestmark = pytest.mark.django_db
@@ -38,19 +39,45 @@ QUERIES = (
 )
 
 
-@pytest.fixture
-def pve(standin):
-    return standin(**SMALL)
+def name_guests(pve):
+    """Name a machine that the user may not view, and one that the user may view."""
+    hidden, shown = hidden_and_shown(pve)
+    pve.rename(hidden, MARKER)
+    pve.set_config(hidden, description=f'notes of {MARKER}')
+    pve.rename(shown, SEEN)
+
+
+def hidden_and_shown(pve) -> tuple[int, int]:
+    """Their VM IDs."""
+    hidden = running_vm(pve)
+    return hidden, next(vmid for vmid in vmids(pve, 'qemu') if vmid != hidden)
+
+
+def plan_changes(pve, endpoint):
+    """Assign one machine to the tenant, and preview changes of both."""
+    hidden, shown = hidden_and_shown(pve)
+    machine = vm_of(endpoint, shown)
+    machine.tenant = Tenant.objects.create(name='Blue', slug='blue')
+    machine.save()
+    for vmid in (hidden, shown):
+        pve.set_config(vmid, description=f'other notes of {MARKER if vmid == hidden else SEEN}')
+    pve.agent_error(hidden)
+    run_job(endpoint, mode='preview')
+    search_backend.cache(list(ProxmoxGuest.objects.all()))
+
+
+@pytest.fixture(scope='module')
+def stage():
+    return Stage(SMALL, {'change_limit': 100}, prepare=name_guests, proceed=plan_changes)
+
+
+# A synced cluster, and a preview that would change the machine of the tenant and one of those that are hidden.
+planned = after_first_sync
 
 
 @pytest.fixture
-def endpoint(pve, make_endpoint):
-    return make_endpoint(pve, change_limit=100)
-
-
-@pytest.fixture
-def tenant():
-    return Tenant.objects.create(name='Blue', slug='blue')
+def tenant(db):
+    return Tenant.objects.get_or_create(name='Blue', slug='blue')[0]
 
 
 @pytest.fixture
@@ -73,17 +100,12 @@ def allow(user: User, *models: type, actions: list[str] | None = None, constrain
 
 @pytest.fixture
 def hidden(pve) -> int:
-    vmid = running_vm(pve)
-    pve.rename(vmid, MARKER)
-    pve.set_config(vmid, description=f'notes of {MARKER}')
-    return vmid
+    return hidden_and_shown(pve)[0]
 
 
 @pytest.fixture
-def shown(pve, hidden) -> int:
-    vmid = next(vmid for vmid in vmids(pve, 'qemu') if vmid != hidden)
-    pve.rename(vmid, SEEN)
-    return vmid
+def shown(pve) -> int:
+    return hidden_and_shown(pve)[1]
 
 
 def read_all(user: User, endpoint) -> dict[str, str]:
@@ -125,21 +147,8 @@ def leaks(read: dict[str, str]) -> list[str]:
     return [url for url, text in read.items() if MARKER in text]
 
 
-@pytest.fixture
-def planned(pve, endpoint, sync, tenant, hidden, shown):
-    """A synced cluster, one machine of which is the tenant's, and a preview that would change both."""
-    sync(endpoint)
-    machine = vm_of(endpoint, shown)
-    machine.tenant = tenant
-    machine.save()
-    for vmid in (hidden, shown):
-        pve.set_config(vmid, description=f'other notes of {MARKER if vmid == hidden else SEEN}')
-    pve.agent_error(hidden)
-    sync(endpoint, mode='preview')
-    search_backend.cache(list(ProxmoxGuest.objects.all()))
-
-
-def test_nothing_is_reported_about_machines_of_others(user, endpoint, planned):
+@planned
+def test_nothing_is_reported_about_machines_of_others(user, endpoint):
     read = read_all(user, endpoint)
     assert leaks(read) == []
     told = [url for url, text in read.items() if SEEN in text]
@@ -151,14 +160,16 @@ def test_nothing_is_reported_about_machines_of_others(user, endpoint, planned):
         assert reverse(f'{PAGES}{name}_list') + '?export' in told
 
 
-def test_an_administrator_reads_all(admin_user, endpoint, planned, hidden):
+@planned
+def test_an_administrator_reads_all(admin_user, endpoint, hidden):
     read = read_all(admin_user, endpoint)
     assert len(leaks(read)) > 20
     run = SyncRun.objects.get(mode='preview')
     assert any(message['subject'] == f'qemu/{hidden}' for message in run.messages_for(admin_user))
 
 
-def test_the_log_of_a_job_reports_nothing_of_single_machines(planned, hidden):
+@planned
+def test_the_log_of_a_job_reports_nothing_of_single_machines(hidden):
     run = SyncRun.objects.get(mode='preview')
     about = next(message for message in run.messages if message['subject'] == f'qemu/{hidden}')
     log = '\n'.join(entry['message'] for entry in run.job.log_entries)
@@ -166,20 +177,23 @@ def test_the_log_of_a_job_reports_nothing_of_single_machines(planned, hidden):
     assert about['subject'] not in log
 
 
-def test_messages_about_them_are_left_out(user, planned, hidden):
+@planned
+def test_messages_about_them_are_left_out(user, hidden):
     run = SyncRun.objects.get(mode='preview')
     told = {message['subject'] for message in run.messages_for(user)}
     assert {message['subject'] for message in run.messages} - told == {f'qemu/{hidden}'}
 
 
-def test_rows_of_them_are_not_found(user, endpoint, planned, hidden, shown):
+@planned
+def test_rows_of_them_are_not_found(user, endpoint, hidden, shown):
     for queryset in (SyncChange.objects, Binding.objects):
         units = set(queryset.restrict(user, 'view').values_list('unit', flat=True))
         assert units == {'', f'qemu/{shown}'}
     assert [guest.vmid for guest in ProxmoxGuest.objects.restrict(user, 'view')] == [shown]
 
 
-def test_a_machine_that_is_no_longer_managed_stays_hidden(user, endpoint, planned, hidden):
+@planned
+def test_a_machine_that_is_no_longer_managed_stays_hidden(user, endpoint, hidden):
     stop_managing([endpoint.guests.get(vmid=hidden)])
     assert leaks(read_all(user, endpoint)) == []
 
@@ -197,6 +211,8 @@ def test_a_machine_that_would_be_adopted_is_hidden(user, pve, endpoint, sync, hi
 
 def test_a_conflict_with_a_hidden_machine_does_not_name_it(user, pve, endpoint, sync, tenant):
     vmid, address = running_vm(pve), '192.0.2.77'
+    pve.rename(vmid, 'in-conflict')
+    pve.set_config(vmid, description='')
     pve.set_addresses(vmid, 'net0', f'{address}/24')
     other = next(other for other in vmids(pve, 'qemu') if other != vmid)
     sync(endpoint, vmids=[other])
@@ -248,7 +264,8 @@ def test_nodes_are_hidden_likewise(user, pve, make_endpoint, sync, tenant, shown
         assert ('And 1 node whose device you may not view' in page) != named
 
 
-def test_a_hidden_part_of_a_plan_is_counted_and_cannot_be_chosen(user, endpoint, planned, hidden, shown):
+@planned
+def test_a_hidden_part_of_a_plan_is_counted_and_cannot_be_chosen(user, endpoint, hidden, shown):
     run = SyncRun.objects.get(mode='preview')
     client = Client()
     client.force_login(user)
@@ -274,7 +291,8 @@ def test_a_hidden_part_of_a_plan_is_counted_and_cannot_be_chosen(user, endpoint,
     assert SyncRun.objects.get(mode='apply').units == [f'qemu/{shown}']
 
 
-def test_the_units_of_a_run_that_applied_a_part_are_hidden_likewise(user, endpoint, planned, hidden, shown):
+@planned
+def test_the_units_of_a_run_that_applied_a_part_are_hidden_likewise(user, endpoint, hidden, shown):
     run = SyncRun.objects.get(mode='preview')
     SyncJob.enqueue_plan(run, None, [f'qemu/{hidden}', f'qemu/{shown}'], immediate=True)
     applied = SyncRun.objects.get(mode='apply')

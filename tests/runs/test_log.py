@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from virtualization.models import Cluster, ClusterType, VirtualMachine
 
 LOGGER = 'netbox.plugins.netbox_proxsync'
+ROW = 'Confidential'
 TENANT = {'virtualization.virtualmachine': [{'tenant': {'required': True}}]}
 
 pytestmark = pytest.mark.django_db
@@ -141,13 +142,11 @@ def test_no_secret_is_logged(pve, endpoint, sync, worker):
 
 
 def test_tracebacks_of_database_errors_do_not_quote_rows(caplog):
-    ClusterType.objects.create(name='Confidential', slug='first')
-    try:
-        with transaction.atomic():
-            ClusterType.objects.create(name='Confidential', slug='second')
-    except IntegrityError as error:
-        assert 'Confidential' in str(error)
-        logging.getLogger(LOGGER).exception('A statement failed')
+    ClusterType.objects.create(name=ROW, slug='first')
+    with pytest.raises(IntegrityError) as caught, transaction.atomic():
+        ClusterType.objects.create(name=ROW, slug='second')
+    assert ROW in str(caught.value)
+    logging.getLogger(LOGGER).error('A statement failed', exc_info=caught.value)
     assert 'duplicate key value violates unique constraint' in caplog.text
     assert 'test_tracebacks_of_database_errors' in caplog.text, 'The traceback is complete otherwise.'
-    assert 'Confidential' not in caplog.text
+    assert ROW not in caplog.text

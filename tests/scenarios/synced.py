@@ -67,11 +67,13 @@ class Stage:
         spec: What is generated.
         values: Of the endpoint, or what creates the objects that they refer to and returns the values.
         prepare: Changes the cluster before anything is synced.
+        proceed: What happens after the first sync, before the tests that begin with it.
     """
 
     spec: Mapping[str, object]
     values: Mapping[str, object] | Callable[[], Mapping[str, object]] = MappingProxyType({})
     prepare: Callable[[StandIn], object] | None = None
+    proceed: Callable[[StandIn, ProxmoxEndpoint], object] | None = None
 
     def standin(self) -> StandIn:
         """The stand-in, not yet serving."""
@@ -98,6 +100,9 @@ class FirstSync:
         self._endpoint = stage.endpoint(pve)
         run = run_job(self._endpoint)
         assert run.status == 'completed', run.messages
+        if stage.proceed:
+            stage.proceed(pve, self._endpoint)
+            pve.heal()
         self._cluster = pve.cluster.copy()
 
     def reset(self) -> None:

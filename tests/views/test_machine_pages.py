@@ -13,20 +13,15 @@ from virtualization.models import Cluster, ClusterType, VirtualMachine
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from netbox_proxsync.ui.bound_objects import binding_of, bound_objects, web_url
 
+from ..scenarios.synced import Stage, after_first_sync
 from ..scenarios.test_sync import SMALL, running_vm, vm_of, written
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, after_first_sync]
 
 
-@pytest.fixture
-def pve(standin):
-    return standin(**SMALL)
-
-
-@pytest.fixture
-def endpoint(pve, make_endpoint):
-    site = Site.objects.create(name='Berlin', slug='berlin')
-    return make_endpoint(pve, site=site, change_limit=100)
+@pytest.fixture(scope='module')
+def stage():
+    return Stage(SMALL, lambda: {'site': Site.objects.create(name='Berlin', slug='berlin'), 'change_limit': 100})
 
 
 @pytest.fixture
@@ -37,8 +32,7 @@ def client(admin_user) -> Client:
 
 
 @pytest.fixture
-def machine(pve, endpoint, sync) -> VirtualMachine:
-    sync(endpoint)
+def machine(pve, endpoint) -> VirtualMachine:
     return vm_of(endpoint, running_vm(pve))
 
 

@@ -194,17 +194,17 @@ def test_a_device_type_that_is_deleted_before_a_preview_is_applied(pve, endpoint
     assert Device.objects.count() == 3
 
 
-def test_a_hundred_bridges_take_no_more_queries_than_two_and_a_guest_is_on_the_last(pve, endpoint, sync):
+def test_thirty_bridges_take_no_more_queries_than_two_and_a_guest_is_on_the_last(pve, endpoint, sync):
     vmid = qemu(pve, 'pve1')
     sync(endpoint)
     few = queries_of_nothing(sync, endpoint)
-    for number in range(100):
+    for number in range(30):
         pve.set_interface('pve1', f'br{number}', type='bridge', bridge_ports='', mtu='1400')
-    pve.set_config(vmid, net0='virtio=BC:24:11:00:AA:01,bridge=br99,mtu=1')
+    pve.set_config(vmid, net0='virtio=BC:24:11:00:AA:01,bridge=br29,mtu=1')
     run, first = counted(sync, endpoint)
     assert not left(run)
     assert first / run.changes.count() < 30
-    assert len(bridges_of('pve1')) == 102
+    assert len(bridges_of('pve1')) == 32
     guests = VMInterface.objects.get(virtual_machine__custom_field_data__vmid=vmid, name='net0')
-    assert (guests.mtu, guests.custom_field_data['bridge']) == (1400, 'br99')
+    assert (guests.mtu, guests.custom_field_data['bridge']) == (1400, 'br29')
     assert queries_of_nothing(sync, endpoint) == few

@@ -258,7 +258,7 @@ def test_bad_networks_are_reported_and_the_rest_is_written(take):
         node_interface('vmbr0', InterfaceType.BRIDGE, ports=('vmbr1', 'eno9')),
         node_interface('vmbr1', InterfaceType.BRIDGE, ports=('vmbr0',)),
         node_interface('eno1', mtu=100000),
-        *(node_interface(f'br{number}', InterfaceType.BRIDGE) for number in range(300)),
+        *(node_interface(f'br{number}', InterfaceType.BRIDGE) for number in range(30)),
     )
     run = take(inventory(nodes=(pve(interfaces=interfaces),)))
     assert not run.changes.filter(action='conflict').exists()
@@ -279,7 +279,7 @@ def test_bad_networks_are_reported_and_the_rest_is_written(take):
         ('node/pve1', 'NetBox accepts an MTU from 1 to 65536; that of eno1 is 100000.'),
         ('node/pve1', doubt),
     }
-    assert Interface.objects.count() == 303
+    assert Interface.objects.count() == 33
     assert (port('eno1').mtu, port('vmbr0').bridge) == (None, None)
 
 

@@ -10,11 +10,12 @@ import json
 
 import pytest
 from core.models import ObjectChange
-from dcim.models import Device, Interface
+from dcim.models import Device, Interface, Site
 from ipam.models import IPAddress
 from virtualization.models import VirtualMachine, VMInterface
 
 from tests.pve.answers import success
+from tests.scenarios.synced import Stage, after_first_sync
 
 pytestmark = pytest.mark.django_db
 
@@ -24,21 +25,22 @@ VALUES = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def pve(standin):
-    found = standin(nodes=2, vms=1, containers=0, running=1, seed=3)
+def configure(found):
+    """Add interfaces of all kinds."""
     found.set_config(100, net0='virtio=BC:24:11:00:AA:01,bridge=vmbr0')
     found.set_interface('pve1', 'vmbr0', cidr6='2001:db8::11/64', mtu='1400')
     found.set_interface('pve1', 'vmbr1', bridge_vlan_aware=1, bridge_vids='10-20')
     found.set_interface('pve1', 'vmbr5', type='OVSBridge', ovs_type='OVSBridge', ovs_ports='tap5', comments='switch\n')
     found.set_interface('pve1', 'tap5', type='OVSIntPort', ovs_type='OVSIntPort', ovs_bridge='vmbr5', ovs_tag='30')
     found.set_interface('pve1', 'vmbr7', type='bridge', bridge_ports='')
-    return found
 
 
-@pytest.fixture
-def endpoint(pve, site, make_endpoint):
-    return make_endpoint(pve, site=site, create_vlans=True)
+@pytest.fixture(scope='module')
+def stage():
+    def values():
+        return {'site': Site.objects.create(name='Berlin', slug='berlin'), 'create_vlans': True}
+
+    return Stage({'nodes': 2, 'vms': 1, 'containers': 0, 'running': 1, 'seed': 3}, values, prepare=configure)
 
 
 def state_of(device: str) -> dict[str, dict]:
@@ -79,9 +81,9 @@ BAD = [
 ]  # fmt: skip
 
 
+@after_first_sync
 @pytest.mark.parametrize('bad', BAD, ids=range(len(BAD)))
 def test_bad_values_of_interfaces_cost_only_these_values(bad, pve, endpoint, sync):
-    assert sync(endpoint).status == 'completed'
     before = state_of('pve1')
     for name, values in bad.items():
         pve.set_interface('pve1', name, **values)
@@ -110,8 +112,8 @@ def test_bad_values_of_interfaces_cost_only_these_values(bad, pve, endpoint, syn
     assert ObjectChange.objects.count() == logged
 
 
+@after_first_sync
 def test_an_address_that_may_be_the_unreadable_one_waits(pve, endpoint, sync):
-    sync(endpoint)
     pve.set_interface('pve1', 'vmbr0', cidr='10.0.0.300/16')
     pve.remove_interface('pve2', 'vmbr1')
     sync(endpoint)
@@ -121,8 +123,8 @@ def test_an_address_that_may_be_the_unreadable_one_waits(pve, endpoint, sync):
     assert not Interface.objects.filter(device__name='pve2', name='vmbr1').exists()
 
 
+@after_first_sync
 def test_a_guest_keeps_its_mode_while_its_bridge_cannot_be_read(pve, endpoint, sync):
-    sync(endpoint)
     nic = VMInterface.objects.get(virtual_machine__name=VirtualMachine.objects.get().name, name='net0')
     assert nic.mode == 'tagged-all'
     pve.set_interface('pve1', 'vmbr0', bridge_vlan_aware='x')
@@ -165,6 +167,7 @@ def change_answer(pve, path: str, **changes) -> None:
     pve.cluster.changed()
 
 
+@after_first_sync
 @pytest.mark.parametrize(
     ('changes', 'fields'),
     [
@@ -176,7 +179,6 @@ def change_answer(pve, path: str, **changes) -> None:
     ids=['cpuinfo', 'memory', 'rootfs', 'pveversion'],
 )
 def test_a_bad_fact_of_a_node_costs_only_that_fact(changes, fields, pve, endpoint, sync):
-    sync(endpoint)
     before = dict(Device.objects.get(name='pve1').custom_field_data)
     usual = {
         'cpuinfo': {'model': 'New', 'sockets': 8, 'cpus': 8}, 'memory': {'total': 7 * 2**30},
@@ -195,8 +197,8 @@ def test_a_bad_fact_of_a_node_costs_only_that_fact(changes, fields, pve, endpoin
     }
 
 
+@after_first_sync
 def test_a_bad_certificate_is_reported_and_costs_nothing_else(pve, endpoint, sync):
-    sync(endpoint)
     change_answer(pve, '/nodes/pve1/certificates/info', rows=lambda rows: [row | {'notafter': 'never'} for row in rows])
     run = sync(endpoint)
     assert run.status == 'completed'
@@ -204,8 +206,8 @@ def test_a_bad_certificate_is_reported_and_costs_nothing_else(pve, endpoint, syn
     assert 'the certificate pve-ssl.pem of node pve1' in warnings(run)
 
 
+@after_first_sync
 def test_a_bad_address_of_a_node_or_name_of_the_cluster_costs_no_guest(pve, endpoint, sync):
-    sync(endpoint)
     pve.cluster.nodes['pve2'].address = []
     pve.cluster.name = {}
     pve.cluster.changed()
