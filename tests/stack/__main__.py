@@ -56,18 +56,24 @@ def run_netbox(arguments: list[str]) -> int:
         return netbox.command(arguments)
 
 
+def all_processes() -> str:
+    """The number of processes that run all tests."""
+    return str(min((os.cpu_count() or 1) + 1, 4))
+
+
 def test(arguments: list[str]) -> int:
     """
     Run pytest; see pytest_env.py for its database.
 
-    Without arguments, all tests are run, by one process per core. Files are not split, because their tests share data.
+    Without arguments, all tests are run, by one process more than there are cores, because tests also wait for timeouts
+    and servers. Files are not split, because their tests share data.
     Tests that need other plugins beside ours get them, and then whatever else is asked for has them as well.
     """
     environment = dict(os.environ)
     if any(argument.startswith('tests/companions') for argument in arguments):
         environment['PROXSYNC_STACK_COMPANIONS'] = '1'
     if not arguments:
-        processes = str(min(os.cpu_count() or 1, 4))
+        processes = all_processes()
         # In the order of tests/conftest.py.
         arguments = ['--numprocesses', processes, '--dist', 'loadfile', '--no-loadscope-reorder']
     with services.using():

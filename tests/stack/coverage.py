@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from .__main__ import all_processes
 from .paths import ROOT, STACK
 
 DATA = STACK / 'coverage'
@@ -20,10 +21,9 @@ def main() -> int:
     environment = {**os.environ, 'COVERAGE_FILE': str(DATA)}
     coverage = (sys.executable, '-m', 'coverage')
     subprocess.call([*coverage, 'erase'], cwd=ROOT, env=environment)
-    processes = str(min(os.cpu_count() or 1, 4))
     tests = [
         *(sys.executable, '-m', 'tests.stack', 'test', 'tests', '--quiet', '--cov', '--cov-report='),
-        *('--numprocesses', processes, '--dist', 'loadfile', '--no-loadscope-reorder'),
+        *('--numprocesses', all_processes(), '--dist', 'loadfile', '--no-loadscope-reorder'),
     ]
     is_failed = subprocess.call(tests, cwd=ROOT, env=environment) != 0
     # What processes wrote that ended after the tests.
