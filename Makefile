@@ -41,8 +41,8 @@ bench: ## measure syncs of 100, 1,000 and 10,000 guests, or for example: make be
 bench-pages: ## measure the time to the first byte of every page with 10,000 guests, or for example: make bench-pages ARGS="--only run --times 1"
 	@sh tests/stack/bootstrap.sh exec tests.bench.pages $(ARGS)
 
-messages: ## collect the texts for translators, and compile the translations, in netbox_proxsync/locale/
-	@sh tests/stack/bootstrap.sh exec tests.stack.messages
+messages: ## collect the texts for translators, and compile the translations, or for example: make messages ARGS="--untranslated de"
+	@sh tests/stack/bootstrap.sh exec tests.stack.messages $(ARGS)
 
 mutants: ## run mutation tests of the code that decides about data
 	@sh tests/stack/bootstrap.sh exec tests.stack.mutants $(ARGS)

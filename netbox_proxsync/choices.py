@@ -1,6 +1,7 @@
 from typing import TYPE_CHECKING, cast
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from utilities.choices import Choice, ChoiceSet
 
 from .sync.kinds import KINDS
@@ -337,7 +338,12 @@ class DecisionChoices(ChoiceSet):
     IGNORE = 'ignore'
 
     CHOICES = [
-        Choice(LINK, _('Link'), color='teal', description=_('The existing NetBox object is this guest or node')),
+        Choice(
+            LINK,
+            pgettext_lazy('verb', 'Link'),
+            color='teal',
+            description=_('The existing NetBox object is this guest or node'),
+        ),
         Choice(SEPARATE, _('Create separately'), color='green', description=_('The candidates are other machines')),
         Choice(MOVE, _('Move address here'), color='blue', description=_('Assign the IP address to this interface')),
         Choice(IGNORE, _('Ignore'), color='purple', description=_('The object is neither created nor changed')),

@@ -18,16 +18,13 @@ PACKAGE = ROOT / 'netbox_proxsync'
 TEMPLATES = {path.relative_to(ROOT).as_posix() for path in (PACKAGE / 'templates').rglob('*.html')}
 PAGES = {f'netbox_proxsync/docs/{path.name}' for path in (ROOT / 'docs').glob('*.md')}
 MIGRATIONS = {path.relative_to(ROOT).as_posix() for path in (PACKAGE / 'migrations').glob('*.py')}
-# There is none yet, so the packages are built with a Danish one.
-TRANSLATION = 'netbox_proxsync/locale/da/LC_MESSAGES/django.mo'
+TRANSLATIONS = {path.relative_to(ROOT).as_posix() for path in (PACKAGE / 'locale').rglob('django.[mp]o')}
 
 
 @pytest.fixture(scope='module')
 def build(tmp_path_factory):
     sources = tmp_path_factory.mktemp('sources')
     release.copy_sources(sources)
-    (sources / TRANSLATION).parent.mkdir(parents=True)
-    (sources / TRANSLATION).write_bytes(b'')
     (sources / 'netbox_proxsync/__pycache__').mkdir(exist_ok=True)
     (sources / 'netbox_proxsync/__pycache__/__init__.cpython-313.pyc').write_bytes(b'')
 
@@ -51,7 +48,8 @@ def test_the_wheel(built):
         names = set(wheel.namelist())
         metadata = wheel.read(next(name for name in names if name.endswith('METADATA'))).decode()
     assert TEMPLATES
-    assert names >= TEMPLATES | MIGRATIONS | PAGES | {TRANSLATION, 'netbox_proxsync/py.typed'}
+    assert 'netbox_proxsync/locale/de/LC_MESSAGES/django.mo' in TRANSLATIONS
+    assert names >= TEMPLATES | MIGRATIONS | PAGES | TRANSLATIONS | {'netbox_proxsync/py.typed'}
     assert not any(name.endswith('.pyc') for name in names)
     information = f'netbox_proxsync-{__version__}.dist-info'
     assert {name.partition('/')[0] for name in names} == {'netbox_proxsync', information}
@@ -71,7 +69,8 @@ def test_the_wheel(built):
 def test_the_sdist(built):
     with tarfile.open(next(built.glob('*.tar.gz'))) as sdist:
         names = {name.partition('/')[2] for name in sdist.getnames()}
-    assert names >= TEMPLATES | MIGRATIONS | {TRANSLATION, 'README.md', 'LICENSE', 'CHANGELOG.md', 'pyproject.toml'}
+    files = {'README.md', 'LICENSE', 'CHANGELOG.md', 'pyproject.toml'}
+    assert names >= TEMPLATES | MIGRATIONS | TRANSLATIONS | files
     assert not any(name.startswith(('tests', 'assets')) for name in names)
 
 

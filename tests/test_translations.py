@@ -1,4 +1,7 @@
-"""Every text goes through gettext: what users see, in a language in which each text stands in marks."""
+"""
+Every text goes through gettext: what users see, in a language in which each text stands in marks. And the translations
+are complete.
+"""
 
 import json
 import re
@@ -21,7 +24,7 @@ from tests import pseudo
 from tests.scenarios.synced import pin, run_job
 from tests.stack import messages
 
-from .cases import make_change, make_decision, make_endpoint, make_rule, make_run
+from .cases import make_change, make_decision, make_endpoint, make_guest, make_rule, make_run
 from .views.test_dashboard import browser_of
 
 MODELS = (
@@ -228,6 +231,86 @@ def test_what_a_user_sees_who_enters_something_wrong(pseudo_language):
 def test_the_list_for_translators_is_up_to_date():
     known, there = messages.identities(messages.read()), messages.identities(messages.collect())
     assert known == there, 'The texts have changed: make messages'
+
+
+@pytest.mark.parametrize('path', messages.languages(), ids=lambda path: path.parent.parent.name)
+def test_a_translation_is_complete(path):
+    catalog = messages.read(path)
+    known, there = messages.identities(catalog), messages.identities(messages.collect())
+    assert known == there, 'The texts have changed: make messages'
+    assert [message.id for message in messages.untranslated(catalog)] == []
+    assert [message.id for message in messages.misfits(catalog)] == []
+    assert path.with_suffix('.mo').read_bytes() == messages.compiled(catalog), 'Not compiled: make messages'
+
+
+def test_what_a_translation_lacks_is_found():
+    texts = messages.new('en')
+    texts.add(('%(number)s <b>guest</b>', '%(number)s <b>guests</b>'))
+    texts.add('{name} and {left} more')
+    texts.add('Old')
+    catalog = messages.new('de')
+    messages.update(catalog, texts)
+    assert len(messages.untranslated(catalog)) == 3
+    assert not messages.misfits(catalog)
+    catalog.get('%(number)s <b>guest</b>').string = ('%(number)s <b>Gast</b>', '%(number)s Gäste')
+    catalog.get('{name} and {left} more').string = '{name} und {links} weitere'
+    catalog.get('Old').string = 'Alt'
+    assert not messages.untranslated(catalog)
+    assert len(messages.misfits(catalog)) == 2
+    texts.delete('Old')
+    texts.add('Older')
+    messages.update(catalog, texts)
+    assert catalog.get('Old') is None
+    assert [message.id for message in messages.untranslated(catalog)] == ['Older']
+
+
+def english() -> re.Pattern[str]:
+    """What a text that is not translated into German looks like, with any values in place of its placeholders."""
+
+    def patterns() -> Iterator[str]:
+        for message in messages.read(messages.catalog_of('de')):
+            both = zip(messages.forms(message.id), messages.forms(message.string), strict=True)
+            for text, german in both if message.id else ():
+                for part in re.split(r'<[^>]+>', text) if text != german else ():
+                    if pseudo.WORD.search(messages.FIXED.sub('', part)):
+                        yield '.+'.join(map(re.escape, messages.FIXED.split(' '.join(part.split()))))
+
+    return re.compile('|'.join(patterns()))
+
+
+@pytest.mark.django_db
+def test_pages_for_a_user_who_has_chosen_german():
+    user = User.objects.create_superuser('zadmin', password='zpassword')
+    user.config.set('locale.language', 'de', commit=True)
+    endpoint = make_endpoint('Zlab')
+    run = make_run(endpoint, mode='preview')
+    make_change(run, 0, outcome='planned')
+    make_change(run, 1, outcome='planned', action='conflict', reason='Zreason')
+    guest = make_guest(endpoint, 100, name='zguest')
+    rule = make_rule('Zrule')
+    client = Client()
+    client.post(reverse('login'), {'username': 'zadmin', 'password': 'zpassword'})
+    pattern = english()
+    # The last is the German word for filters.
+    known = NETBOXS_TEXTS | {'Filter'}
+    missed = []
+    for url, words in (
+        (reverse('plugins:netbox_proxsync:proxmoxendpoint_list'), 'Endpunkt'),
+        (endpoint.get_absolute_url(), 'Gäste'),
+        (reverse('plugins:netbox_proxsync:proxmoxendpoint_add'), 'Token-Secret'),
+        (run.get_absolute_url(), 'Vorschau'),
+        (reverse('plugins:netbox_proxsync:syncrun_apply', args=[run.pk]), 'Alle anwenden'),
+        (guest.get_absolute_url(), 'VM-ID'),
+        (rule.get_absolute_url(), 'Bedingungen'),
+        (reverse('plugins:netbox_proxsync:mappingrule_edit', args=[rule.pk]), 'Namensmuster'),
+    ):
+        response = client.get(url)
+        assert response.status_code == 200, url
+        shown = pseudo.Shown(response.content.decode())
+        pieces = {' '.join(piece.split()).strip(' ,.:;()') for piece in (*shown.texts, *shown.hints)}
+        assert any(words in piece for piece in pieces), url
+        missed += [f'{url}: {piece}' for piece in pieces - known if pattern.fullmatch(piece)]
+    assert not missed, '\n'.join(missed)
 
 
 def test_a_text_in_a_template_is_collected(tmp_path):

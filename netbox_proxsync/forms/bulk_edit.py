@@ -5,6 +5,7 @@ from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelBulkEditForm
@@ -299,7 +300,7 @@ class MappingRuleBulkEditForm(PrimaryModelBulkEditForm):
         FieldSet(
             'endpoint', 'guest_type', 'pattern_type', 'name_pattern', 'tag_match', 'guest_tags', 'pools', 'nodes',
             'vmid_min', 'vmid_max', 'template',
-            name=_('Conditions'),
+            name=pgettext_lazy('mapping rule', 'Conditions'),
         ),
         FieldSet('skip', 'role', 'tenant', 'platform', 'vrf', 'vlan_group', 'extra_tags', name=_('Outcome')),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
 from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
 from netbox.forms import PrimaryModelFilterSetForm
@@ -184,7 +185,7 @@ class MappingRuleFilterForm(PrimaryModelFilterSetForm):
         FieldSet('enabled', 'weight', name=_('Mapping rule')),
         FieldSet(
             'endpoint_id', 'guest_type', 'pattern_type', 'guest_tags', 'tag_match', 'pools', 'nodes', 'template',
-            name=_('Conditions'),
+            name=pgettext_lazy('mapping rule', 'Conditions'),
         ),
         FieldSet(
             'skip', 'role_id', 'tenant_id', 'platform_id', 'vrf_id', 'vlan_group_id', 'extra_tag_id', name=_('Outcome')

@@ -165,7 +165,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         ),
         FoldedFieldSet(
             *names_in(Section.CONNECTION_DETAILS),
-            name=_('More about the connection'),
+            name=_('Advanced connection settings'),
             hint=_('custom CA certificate, timeout, concurrency'),
         ),
         FoldedFieldSet(

@@ -5,6 +5,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from ..choices import (
     InterfaceNamingChoices,
@@ -68,7 +69,7 @@ class ConnectionSettings(models.Model):
         ),
     )
     timeout = models.PositiveSmallIntegerField(
-        verbose_name=_('timeout'),
+        verbose_name=pgettext_lazy('duration', 'timeout'),
         default=30,
         validators=[MinValueValidator(1), MaxValueValidator(600)],
         help_text=_('Seconds to wait for an answer'),

@@ -2,6 +2,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from netbox.ui import attrs, panels
 
 from ..models.endpoint_settings import SETTINGS, Section, Switch
@@ -241,7 +242,7 @@ class MappingRulePanel(panels.ObjectAttributesPanel):
 
 
 class RuleConditionsPanel(panels.ObjectAttributesPanel):
-    title = _('Conditions')
+    title = pgettext_lazy('mapping rule', 'Conditions')
     endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
     guest_type = attrs.ChoiceAttr('guest_type', label=_('Guest type'))
     name_pattern = attrs.TextAttr('name_pattern', label=_('Name pattern'), style='font-monospace text-break')

@@ -79,7 +79,7 @@ def test_a_host_that_is_none_is_reported_at_its_field_and_keeps_the_name_out_of_
 @pytest.mark.parametrize(
     ('values', 'heading'),
     [
-        ({'timeout': 0}, 'More about the connection'),
+        ({'timeout': 0}, 'Advanced connection settings'),
         ({'ssh_user': 'root'}, 'SSH (optional)'),
         ({'field_policy': 'nonsense'}, 'Behavior'),
         ({'ignored_prefixes': '10.0.0.0/99'}, 'Guests'),
