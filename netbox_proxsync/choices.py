@@ -55,7 +55,7 @@ class EndpointStatusChoices(ChoiceSet):
     COMPLETED = 'completed'
     ERRORS = 'completed_with_errors'
     REFUSED = 'refused'
-    CANCELLED = 'cancelled'
+    CANCELED = 'canceled'
     FAILED = 'failed'
 
     CHOICES = [
@@ -72,7 +72,7 @@ class EndpointStatusChoices(ChoiceSet):
         Choice(
             REFUSED, _('Refused'), color='yellow', description=_('The last run was stopped before it wrote anything')
         ),
-        Choice(CANCELLED, _('Cancelled'), color='gray', description=_('A user cancelled the last run')),
+        Choice(CANCELED, _('Canceled'), color='gray', description=_('A user canceled the last run')),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 
@@ -239,17 +239,17 @@ class RunModeChoices(ChoiceSet):
 class RunStatusChoices(ChoiceSet):
     QUEUED = 'queued'
     RUNNING = 'running'
-    CANCELLING = 'cancelling'
+    CANCELING = 'canceling'
     COMPLETED = 'completed'
     ERRORS = 'completed_with_errors'
     REFUSED = 'refused'
-    CANCELLED = 'cancelled'
+    CANCELED = 'canceled'
     FAILED = 'failed'
 
     CHOICES = [
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(RUNNING, _('Running'), color='cyan'),
-        Choice(CANCELLING, _('Cancelling'), color='cyan', description=_('The run is about to stop')),
+        Choice(CANCELING, _('Canceling'), color='cyan', description=_('The run is about to stop')),
         Choice(COMPLETED, _('Completed'), color='green'),
         Choice(
             ERRORS,
@@ -258,12 +258,12 @@ class RunStatusChoices(ChoiceSet):
             description=_('Some of its changes could not be written'),
         ),
         Choice(REFUSED, _('Refused'), color='yellow'),
-        Choice(CANCELLED, _('Cancelled'), color='gray'),
+        Choice(CANCELED, _('Canceled'), color='gray'),
         Choice(FAILED, _('Failed'), color='red'),
     ]
 
-    WORKING = (RUNNING, CANCELLING)
-    FINISHED = (COMPLETED, ERRORS, REFUSED, CANCELLED, FAILED)
+    WORKING = (RUNNING, CANCELING)
+    FINISHED = (COMPLETED, ERRORS, REFUSED, CANCELED, FAILED)
     # The run has reached its end, and its changes are written as far as NetBox accepted them.
     DONE = (COMPLETED, ERRORS)
 
@@ -309,16 +309,16 @@ class ChangeOutcomeChoices(ChoiceSet):
     APPLIED = 'applied'
     OUTDATED = 'outdated'
     SKIPPED = 'skipped'
-    CANCELLED = 'cancelled'
+    CANCELED = 'canceled'
     FAILED = 'failed'
     WITHHELD = 'withheld'
 
     CHOICES = [
         Choice(PLANNED, _('Planned'), color='gray'),
         Choice(APPLIED, _('Applied'), color='green'),
-        Choice(OUTDATED, _('Outdated'), color='yellow', description=_('NetBox was edited since the plan was made')),
+        Choice(OUTDATED, _('Outdated'), color='yellow', description=_('NetBox was edited since the plan was created')),
         Choice(SKIPPED, _('Skipped'), color='yellow'),
-        Choice(CANCELLED, _('Not written'), color='gray', description=_('The run was cancelled before this change')),
+        Choice(CANCELED, _('Not written'), color='gray', description=_('The run was canceled before this change')),
         Choice(FAILED, _('Failed'), color='red'),
         Choice(
             WITHHELD,

@@ -13,7 +13,6 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django_pg_utils import advisory_lock
 from netbox.constants import ADVISORY_LOCK_KEYS
 from netbox.jobs import JobRunner, system_job
@@ -30,8 +29,9 @@ from .ledger.query_cache import query_cached, query_uncached
 from .models import ProxmoxEndpoint, SyncRun
 from .models.runs import unit_key
 from .models.users import AnyUser
-from .proxmox.errors import CancelledError, ProxmoxError
+from .proxmox.errors import CanceledError, ProxmoxError
 from .proxmox.inventory import GuestType
+from .proxmox.messages import Message, as_is
 from .runs.cancellation import CancelWatch
 from .runs.execution import PLACEMENT, execute
 from .runs.lifecycle import close, end_dead_jobs, end_leftover_jobs, endpoint_lock, find_dead, prune
@@ -59,7 +59,7 @@ class AlreadyRunningError(Exception):
     """An endpoint has a run that is queued or running: `run`."""
 
     def __init__(self, run: SyncRun) -> None:
-        super().__init__(_('{endpoint} has a run that is not finished yet.').format(endpoint=run.endpoint))
+        super().__init__(Message('{endpoint} has a run that is not finished yet.', endpoint=run.endpoint))
         self.run = run
 
 
@@ -67,7 +67,7 @@ class EndpointDeletedError(Http404):
     """The endpoint was deleted since it was looked up; pages and the API respond as for other missing objects."""
 
     def __init__(self) -> None:
-        super().__init__(_('The endpoint was deleted meanwhile.'))
+        super().__init__(Message('The endpoint was deleted.'))
 
 
 def sorted_vmids(vmids: Collection[int] | None) -> list[int] | None:
@@ -205,32 +205,32 @@ class SyncJob(EndpointJob):
             raise AlreadyRunningError(run)
 
     def run(self, run_id: int, **kwargs: Any) -> None:
-        """Carry out a run, unless it was cancelled, its endpoint is disabled, or NetBox is in maintenance mode."""
+        """Carry out a run, unless it was canceled, its endpoint is disabled, or NetBox is in maintenance mode."""
         runs = SyncRun.objects.select_related(*WITH_RUN).filter(pk=run_id)
-        run = retried(runs.first, _('reading runs'))
-        if run is not None and run.status == RunStatusChoices.CANCELLED:
+        run = retried(runs.first, Message('reading runs'))
+        if run is not None and run.status == RunStatusChoices.CANCELED:
             self.logger.info(run.error)
             return
         if run is None or run.status in RunStatusChoices.FINISHED:
-            self.fail(_('The run of this job was deleted, or ended without it.'))
+            self.fail(Message('The run of this job was deleted, or ended without it.'))
         if not run.endpoint.enabled:
-            close(run, RunStatusChoices.CANCELLED, _('The endpoint is disabled.'))
+            close(run, RunStatusChoices.CANCELED, Message('The endpoint is disabled.'))
             self.logger.info(run.error)
             return
         try:
             # Previews as well: they write their plan and the list of guests.
             refuse_in_maintenance()
         except InMaintenanceError as problem:
-            close(run, RunStatusChoices.CANCELLED, str(problem))
+            close(run, RunStatusChoices.CANCELED, as_is(str(problem)))
             self.logger.info(run.error)
             return
         with endpoint_lock(run.endpoint_id) as acquired:
             if not acquired:
-                close(run, RunStatusChoices.FAILED, _('Another run of this endpoint is going on.'))
+                close(run, RunStatusChoices.FAILED, Message('Another run of this endpoint is in progress.'))
                 self.fail(run.error)
             self.carry_out(run)
         try:
-            retried(partial(prune, run.endpoint), _('deleting old runs'))
+            retried(partial(prune, run.endpoint), Message('deleting old runs'))
         except DatabaseBusyError as problem:
             # The end of the next run does it.
             self.logger.warning(str(problem))
@@ -243,31 +243,31 @@ class SyncJob(EndpointJob):
             return
         self.log.info(f'{run.get_mode_display()} started')
 
-        def end(status: str, error: str) -> None:
+        def end(status: str, error: Message) -> None:
             close(run, status, error, recorder.saved, recorder.saved_of_endpoint)
 
         try:
             with query_uncached(), CancelWatch(run, recorder.flush) as watch, branching.within(run.branch_id):
                 steps = QuickExecution if run.mode == RunModeChoices.QUICK else None
                 ending = execute(run, recorder, watch, steps)
-        except CancelledError:
+        except CanceledError:
             if not SyncRun.objects.filter(pk=run.pk).exists():
-                self.fail(_('The run was deleted while it was being carried out.'))
-            run.refresh_from_db(fields=['error'])
-            end(RunStatusChoices.CANCELLED, run.error)
+                self.fail(Message('The run was deleted while it was being carried out.'))
+            run.refresh_from_db(fields=['error', 'error_source'])
+            end(RunStatusChoices.CANCELED, run.error_message)
             self.report(run)
-            # NetBox's jobs have no status for a job that a user has cancelled.
+            # NetBox's jobs have no status for a job that a user has canceled.
             self.fail(run.error)
         except (ProxmoxError, SecretError, branching.BranchUnusableError, DatabaseBusyError) as problem:
-            end(RunStatusChoices.FAILED, str(problem))
+            end(RunStatusChoices.FAILED, as_is(str(problem)))
             self.report(run)
             self.fail(str(problem))
         except JobTimeoutException:
             close(
                 run,
                 RunStatusChoices.FAILED,
-                _('It took longer than the plugin setting "job_timeout" allows.'),
-                **recorder.saved,
+                Message('It took longer than the plugin setting "job_timeout" allows.'),
+                recorder.saved,
             )
             self.log.error(run.error)
             raise
@@ -278,7 +278,7 @@ class SyncJob(EndpointJob):
             self.report(run)
             self.fail(run.error)
         except Exception as problem:
-            end(RunStatusChoices.FAILED, f'{type(problem).__name__}: {problem}')
+            end(RunStatusChoices.FAILED, as_is(f'{type(problem).__name__}: {problem}'))
             self.log.error(run.error)
             raise
         end(ending.status, ending.reason)
@@ -371,7 +371,7 @@ class QuickJob(EndpointJob):
         """Look at the list. Problems are logged only: the next sync reports them."""
         endpoint = ProxmoxEndpoint.objects.filter(pk=self.job.object_id, enabled=True).first()
         if endpoint is None:
-            self.logger.info(_('The endpoint is disabled.'))
+            self.logger.info(Message('The endpoint is disabled.'))
             return
         try:
             found, run = quick_run(endpoint)

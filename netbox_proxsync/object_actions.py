@@ -147,13 +147,13 @@ class CancelRun(ObjectAction):
 
     @classmethod
     def get_context(cls, context: Any, obj: SyncRun) -> dict[str, Any]:
-        cancelling = obj.status == RunStatusChoices.CANCELLING
+        canceling = obj.status == RunStatusChoices.CANCELING
         return {
             'csrf_token': get_token(context['request']),
             'color': 'outline-danger',
             'icon': 'cancel',
-            'disabled': cancelling,
-            **({'label': _('Cancelling')} if cancelling else {}),
+            'disabled': canceling,
+            **({'label': _('Canceling')} if canceling else {}),
         }
 
     @classmethod

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.db.models.signals import post_save, pre_delete
 from django.dispatch import receiver
-from django.utils.translation import gettext as _
 
 from .models import ProxmoxEndpoint
 from .models.former_endpoints import _store_bindings
+from .proxmox.messages import Message
 from .runs.cancellation import withdraw
 
 __all__ = ('keep_bindings', 'withdraw_queued_runs')
@@ -17,7 +17,7 @@ __all__ = ('keep_bindings', 'withdraw_queued_runs')
 def withdraw_queued_runs(instance: ProxmoxEndpoint, raw: bool = False, **kwargs: Any) -> None:
     """Cancel the queued runs of an endpoint that is disabled."""
     if not instance.enabled and not raw:
-        withdraw(instance, _('The endpoint was disabled.'))
+        withdraw(instance, Message('The endpoint was disabled.'))
 
 
 @receiver(pre_delete, sender=ProxmoxEndpoint)

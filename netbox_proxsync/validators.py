@@ -17,6 +17,7 @@ from .proxmox.ssh.settings import check_user
 from .sync.field_policy import InvalidPolicyError, clean_policy
 from .sync.guest_filters import Term
 from .sync.sync_windows import InvalidWindowError, SyncWindow
+from .wording import worded
 
 __all__ = (
     'clean_ca_certificate',
@@ -62,7 +63,7 @@ def _clean_host(text: str) -> str:
     try:
         return str(Host.parse(text))
     except InvalidConnectionError as error:
-        raise ValidationError(str(error)) from None
+        raise ValidationError(worded(error)) from None
 
 
 def _host_of_url(url: str, scheme: str) -> str:
@@ -137,7 +138,7 @@ def clean_fingerprint(text: str) -> str:
     try:
         found = [pin for part in re.split(r'[,;\n]+', text) if part.strip() for pin in _fingerprints_in(part)]
     except InvalidConnectionError as error:
-        raise ValidationError(str(error)) from None
+        raise ValidationError(worded(error)) from None
     # The same fingerprint for every host is stored once, for all.
     return ', '.join(found[:1] if len(set(found)) == 1 else found)
 
@@ -188,7 +189,7 @@ def clean_field_policy(policy: object) -> dict[str, str]:
     try:
         return clean_policy(policy)
     except InvalidPolicyError as error:
-        raise ValidationError(list(error.args)) from None
+        raise ValidationError([worded(text) for text in error.args]) from None
 
 
 def clean_ssh_user(text: str) -> str:
@@ -197,7 +198,7 @@ def clean_ssh_user(text: str) -> str:
     try:
         check_user(text)
     except InvalidSSHSettingsError as error:
-        raise ValidationError(str(error)) from None
+        raise ValidationError(worded(error)) from None
     return text
 
 
@@ -212,7 +213,7 @@ def clean_ssh_host_keys(text: str) -> str:
     try:
         parse_pins(lines)
     except InvalidSSHSettingsError as error:
-        raise ValidationError(str(error)) from None
+        raise ValidationError(worded(error)) from None
     return '\n'.join(lines)
 
 
@@ -226,9 +227,9 @@ def clean_ssh_private_key(key: str, passphrase: str) -> None:
     try:
         load_private_key(key, passphrase or None)
     except InvalidPassphraseError as error:
-        raise ValidationError({'ssh_passphrase': str(error)}) from None
+        raise ValidationError({'ssh_passphrase': worded(error)}) from None
     except InvalidSSHSettingsError as error:
-        raise ValidationError({'ssh_private_key': str(error)}) from None
+        raise ValidationError({'ssh_private_key': worded(error)}) from None
 
 
 def clean_guest_terms(texts: list[str]) -> list[str]:
@@ -246,7 +247,7 @@ def clean_guest_terms(texts: list[str]) -> list[str]:
             raise ValidationError(
                 _(
                     '"{text}" is not a valid filter: {error}. Enter a name (web-*), tag:prod, pool:lab or node:pve1.'
-                ).format(text=text, error=error)
+                ).format(text=text, error=worded(error))
             ) from None
     return list(dict.fromkeys(cleaned))
 
@@ -286,4 +287,4 @@ def clean_sync_windows(windows: list[str]) -> list[str]:
     try:
         return list(dict.fromkeys(str(SyncWindow.parse(window)) for window in windows if window.strip()))
     except InvalidWindowError as error:
-        raise ValidationError(str(error)) from None
+        raise ValidationError(worded(error)) from None

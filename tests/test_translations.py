@@ -14,12 +14,15 @@ from django.apps import apps
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 from django.utils import translation
+from django.utils.html import escape
 from extras.models import Tag
 from netbox.registry import registry
 from users.models import User
 from virtualization.models import Cluster, VirtualMachine
 
 from netbox_proxsync import choices, filtersets, forms, models
+from netbox_proxsync.proxmox.messages import templates_of
+from netbox_proxsync.wording import worded
 from tests import pseudo
 from tests.scenarios.synced import pin, run_job
 from tests.stack import messages
@@ -48,16 +51,11 @@ EXAMPLES = {
     '-----BEGIN CERTIFICATE-----', '-----BEGIN OPENSSH PRIVATE KEY-----', '10.0.0.11 ssh-ed25519 AAAAC3Nza',
     'vm.comments = ignored', 'web-*',
 }  # fmt: skip
-# Of sync/ and proxmox/, which speak English whoever reads it.
-OF_THE_WORKER = {
-    '127.0.0.1:22 refused the connection',
-    'Is the port right (22 unless changed), and does sshd run and let NetBox in?',
-}
 # What a policy is written with.
 OWNERS = {'editorial', 'fact', 'ignored', 'set'}
 # Columns of the import.
 COLUMNS = {'rd', *(field.name for model in MODELS for field in model._meta.get_fields())}
-ALLOWED = NETBOXS_TEXTS | EXAMPLES | OF_THE_WORKER | OWNERS | COLUMNS
+ALLOWED = NETBOXS_TEXTS | EXAMPLES | OWNERS | COLUMNS
 # Names of columns, fields and kinds; times; sizes.
 CODE = re.compile(
     r'[a-z]+([._][a-z]+)+|(a|\d+)\s(seconds?|minutes?) ago|\d[\d\-:, ]* UTC|[\d.]+ [KMGT]iB|NetBox Community v[\d.]+'
@@ -86,8 +84,15 @@ def view_names() -> Iterator[str]:
     return (name for name in names if not name.endswith(NETBOXS_OWN) and name not in OTHERS)
 
 
+def is_worded(row: dict, name: str) -> bool:
+    """Whether a text is a message that is worded when it is displayed, or its template."""
+    sources = row.get('sources')
+    source = sources.get(name) if isinstance(sources, dict) else row.get(f'{name}_source')
+    return isinstance(source, dict) or name == 'sources' or str(name).endswith('_source')
+
+
 def stored() -> set[str]:
-    """All texts that are in the database: what Proxmox, users, and runs say."""
+    """All texts that are in the database and not translated: what Proxmox and users say."""
     found = {f'{guest.name} ({guest.vmid}' for guest in models.ProxmoxGuest.objects.all()}
     # As NetBox's filter forms list them.
     found |= {f'{tag.name} ({tag.extras_taggeditem_items.count()}' for tag in Tag.objects.all()}
@@ -95,8 +100,9 @@ def stored() -> set[str]:
     def take(value: object):
         if isinstance(value, dict):
             found.update(value)
-            for each in value.values():
-                take(each)
+            for name, each in value.items():
+                if not is_worded(value, name):
+                    take(each)
         elif isinstance(value, (list, tuple)):
             found.update(', '.join(map(str, order)) for order in (value, sorted(map(str, value))))
             for each in value:
@@ -112,6 +118,60 @@ def stored() -> set[str]:
                 for row in model._default_manager.values(*names):
                     take(row)
     return found
+
+
+def messages_in(value: object) -> Iterator[tuple[str, dict]]:
+    """The messages among stored values that are translated: (English text, source)."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if is_worded(value, name) and isinstance(each, str):
+                sources = value.get('sources')
+                yield each, sources[name] if isinstance(sources, dict) else value[f'{name}_source']
+            elif name != 'sources':
+                yield from messages_in(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from messages_in(each)
+
+
+@pytest.mark.django_db
+def test_what_runs_have_stored_is_worded_for_the_reader(standin, pseudo_language):
+    pve = standin(nodes=1, vms=3, containers=1, seed=2)
+    endpoint = pin(pve, site=Site.objects.create(name='Zsite', slug='zsite'), missing_guests='delete', grace_days=0)
+    run_job(endpoint)
+    machines = list(VirtualMachine.objects.order_by('pk'))
+    # A machine that NetBox had before, a guest that disappears, one that cannot be read, and one that is ignored.
+    models.Binding.objects.filter(unit='qemu/100').delete()
+    pve.delete(101)
+    pve.set_config(102, onboot='zmuch')
+    models.ProxmoxGuest.objects.filter(type='lxc').update(ignored=True)
+    pve.revoke('Sys.Audit')
+    run_job(endpoint)
+    pve.fail('/cluster/resources*', 500, 'zfailure')
+    failed = run_job(endpoint)
+    assert (failed.status, len(machines)) == ('failed', 4)
+    rows = (models.SyncRun, models.SyncChange, models.ProxmoxGuest)
+    told = list(messages_in([row for model in rows for row in model.objects.values()]))
+    assert {len(told) > 12, any('zfailure' in text for text, _source in told)} == {True}
+    # What a run stores is in the list for translators: no text was put together by other means.
+    known = {key for identity, _context in messages.identities(messages.collect())
+             for key in (identity if isinstance(identity, tuple) else [identity])}  # fmt: skip
+    assert [text for _english, source in told for text in templates_of(source) if text not in known] == []
+    client = browser_of(User.objects.create_superuser('zadmin'))
+    client.defaults['HTTP_ACCEPT_LANGUAGE'] = pseudo.LANGUAGE
+    urls = [each.get_absolute_url() for each in (endpoint, *(each for model in rows for each in model.objects.all()))]
+    urls += [reverse(f'plugins:netbox_proxsync:{name}_list') for name in ('syncchange', 'proxmoxguest', 'syncrun')]
+    pages = [client.get(url).content.decode() for url in urls]
+    data = stored()
+    for page in pages:
+        page = page[page.find('<div class="page-wrapper"') :]
+        left = {piece for piece in pseudo.unmarked(page) if piece not in data | ALLOWED and not CODE.fullmatch(piece)}
+        assert left == set()
+    # They are there, in marks.
+    shown = ''.join(pages)
+    with translation.override(pseudo.LANGUAGE):
+        for text, source in told:
+            assert escape(worded(text, source)).replace('\n', '<br>') in shown.replace('\n', '<br>'), text
 
 
 @pytest.mark.django_db

@@ -12,6 +12,7 @@ from ..jobs import AlreadyRunningError
 from ..models import ProxmoxEndpoint, SyncRun
 from ..runs.maintenance import InMaintenanceError
 from ..runs.stored_plans import PlanNotApplicableError
+from ..wording import worded
 from . import serializers
 
 __all__ = ('conflict_response', 'run_data', 'start_response')
@@ -25,9 +26,9 @@ def start_response(request: Request, endpoint: ProxmoxEndpoint, start: Callable[
         run = start()
     except AlreadyRunningError as error:
         running = serializers.NestedSyncRunSerializer(error.run, context={'request': request}).data
-        return conflict_response(str(error), run=running)
+        return conflict_response(worded(error), run=running)
     except (PlanNotApplicableError, InMaintenanceError) as error:
-        return conflict_response(str(error))
+        return conflict_response(worded(error))
     return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
 
 
@@ -36,6 +37,6 @@ def conflict_response(detail: str, **more: object) -> Response:
 
 
 def run_data(run: SyncRun, request: Request) -> dict[str, Any]:
-    """A run for the user who started or cancelled it; brief if the user may not view it."""
+    """A run for the user who started or canceled it; brief if the user may not view it."""
     nested = not request.user.has_perm('netbox_proxsync.view_syncrun', obj=run)
     return cast(dict[str, Any], serializers.SyncRunSerializer(run, nested=nested, context={'request': request}).data)

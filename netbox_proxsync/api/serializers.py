@@ -207,14 +207,14 @@ class SyncRunSerializer(BaseModelSerializer):
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'branch', 'branch_id', 'mode', 'status', 'user', 'job',
             'request_id', 'created', 'started', 'completed', 'duration', 'phase', 'timings', 'counts', 'calls',
-            'guests', 'messages', 'error', 'refusal', 'applies', 'units', 'actions',
-            'vmids',
+            'guests', 'messages', 'error', 'error_source', 'refusal', 'refusal_source', 'applies', 'units',
+            'actions', 'vmids',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'mode', 'status', 'created')
         read_only_fields = fields
 
-    @extend_schema_field(serializers.ListField(child=serializers.DictField(child=serializers.CharField())))
-    def get_messages(self, run: SyncRun) -> list[dict[str, str]]:
+    @extend_schema_field(serializers.ListField(child=serializers.DictField()))
+    def get_messages(self, run: SyncRun) -> list[dict[str, Any]]:
         return run.messages_shown(HiddenUnits.of_request(self.context['request']))
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField(), allow_null=True))
@@ -237,7 +237,8 @@ class SyncChangeSerializer(BaseModelSerializer):
         model = SyncChange
         fields = (
             'id', 'url', 'display_url', 'display', 'run', 'position', 'unit', 'kind', 'key', 'action', 'outcome',
-            'object_type', 'object_id', 'object', 'label', 'fields', 'reason', 'message',
+            'object_type', 'object_id', 'object', 'label', 'fields', 'reason', 'reason_source', 'message',
+            'message_source',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'kind', 'key', 'action', 'outcome')
         read_only_fields = fields
@@ -280,7 +281,8 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
     type = ChoiceField(choices=GuestTypeChoices, read_only=True)
     tags = serializers.ListField(child=serializers.CharField(), read_only=True)
     state = ChoiceField(choices=GuestStateChoices, read_only=True)
-    reason = serializers.CharField(source='shown_reason', read_only=True)
+    reason = serializers.CharField(source='visible_reason', read_only=True)
+    reason_source = serializers.JSONField(source='visible_reason.source', read_only=True, allow_null=True)
     virtual_machine = VirtualMachineSerializer(nested=True, read_only=True, allow_null=True)
     candidates = serializers.SerializerMethodField()
     last_seen = serializers.DateTimeField(read_only=True, allow_null=True)
@@ -289,8 +291,8 @@ class ProxmoxGuestSerializer(BaseModelSerializer):
         model = ProxmoxGuest
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'type', 'vmid', 'name', 'node', 'status', 'tags',
-            'template', 'state', 'reason', 'ignored', 'virtual_machine', 'candidates', 'last_seen', 'known_until',
-            'details',
+            'template', 'state', 'reason', 'reason_source', 'ignored', 'virtual_machine', 'candidates', 'last_seen',
+            'known_until', 'details',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'type', 'vmid', 'name', 'state')
         read_only_fields = fields
@@ -338,7 +340,7 @@ class ConnectionReportSerializer(serializers.Serializer[Any]):
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """What an action takes. A word that is misspelt must not let it do all that it can."""
+    """What an action takes. A word that is misspelled must not let it do all that it can."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         values = super().to_internal_value(data)
@@ -432,7 +434,7 @@ class AlreadyRunningSerializer(serializers.Serializer[Any]):
 
 
 class RunEndedSerializer(serializers.Serializer[Any]):
-    """Why a run cannot be cancelled."""
+    """Why a run cannot be canceled."""
 
     detail = serializers.CharField()
 

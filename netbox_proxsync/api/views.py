@@ -33,6 +33,7 @@ from ..proxmox.errors import ProxmoxError
 from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
 from ..runs.stored_plans import may_apply
 from ..sync.kind_names import GUEST
+from ..wording import worded
 from . import serializers
 from .permissions import DecisionPermission, EndpointSyncPermission, TokenConfirmPermission, ViewedRunPermission
 from .prefetches import BOUND_OBJECTS
@@ -115,7 +116,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         try:
             acknowledgments.acknowledge(endpoint, *fault, request.user)
         except (acknowledgments.NotAFaultError, InBranchError) as error:
-            return conflict_response(str(error))
+            return conflict_response(worded(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=serializers.FaultSerializer, responses={204: None, 409: serializers.RefusalSerializer})
@@ -128,7 +129,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         try:
             acknowledgments.withdraw(endpoint, *fault)
         except InBranchError as error:
-            return conflict_response(str(error))
+            return conflict_response(worded(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses={200: serializers.NodeKeySerializer(many=True)})
@@ -142,7 +143,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         try:
             keys = host_keys.offered_keys(endpoint)
         except (ProxmoxError, SecretError) as error:
-            return Response({'detail': str(error)}, status=status.HTTP_502_BAD_GATEWAY)
+            return Response({'detail': worded(error)}, status=status.HTTP_502_BAD_GATEWAY)
         return Response(serializers.NodeKeySerializer(keys, many=True).data)
 
     @extend_schema(
@@ -162,7 +163,7 @@ class ProxmoxEndpointViewSet(NetBoxModelViewSet):
         try:
             endpoint = host_keys.confirm(endpoint, confirmed.validated_data['keys'])
         except InBranchError as error:
-            return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
+            return Response({'detail': worded(error)}, status=status.HTTP_409_CONFLICT)
         except DjangoValidationError as error:
             raise ValidationError({'keys': error.messages}) from None
         return Response(serializers.PinnedKeysSerializer(endpoint).data)
@@ -200,7 +201,7 @@ class MappingRuleViewSet(NetBoxModelViewSet):
 
 class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyModelViewSet):
     """
-    Runs come from endpoints; they can be read, cancelled and deleted.
+    Runs come from endpoints; they can be read, canceled and deleted.
     """
 
     queryset = SyncRun.objects.all()
@@ -265,13 +266,13 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
     @action(detail=True, methods=['post'])
     def cancel(self, request: Request, pk: int) -> Response:
         """
-        Cancel a run: 200 when it is cancelled, 202 while its worker stops, 409 when it has ended otherwise.
+        Cancel a run: 200 when it is canceled, 202 while its worker stops, 409 when it has ended otherwise.
         """
         run = run_to_cancel(request.user, pk, str(NOT_PERMITTED['sync']))
         try:
             run = cancel(run, request.user)
         except RunEndedError as error:
-            return Response({'detail': str(error)}, status=status.HTTP_409_CONFLICT)
+            return Response({'detail': worded(error)}, status=status.HTTP_409_CONFLICT)
         code = status.HTTP_200_OK if run.finished else status.HTTP_202_ACCEPTED
         return Response(run_data(run, request), status=code)
 
@@ -308,7 +309,7 @@ class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
             instance = decisions.named_object(change.kind, choice, object_id, request.user)
             made = decisions.decide(endpoint, change.kind, change.key, choice, request.user, instance)
         except DECISION_REFUSALS as error:
-            return conflict_response(str(error))
+            return conflict_response(worded(error))
         return Response(serializers.DecisionSerializer(made, context={'request': request}).data)
 
 
@@ -330,7 +331,7 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
         try:
             decide(instance)
         except DECISION_REFUSALS as error:
-            return conflict_response(str(error))
+            return conflict_response(worded(error))
         instance.refresh_from_db()
         return Response(self.serializer_class(instance, context={'request': request}).data)
 
@@ -387,7 +388,7 @@ class StoredDecisionViewSet(DecisionViewSet):
         try:
             decisions.revoke([instance])
         except DECISION_REFUSALS as error:
-            return conflict_response(str(error))
+            return conflict_response(worded(error))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

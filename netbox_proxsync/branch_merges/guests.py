@@ -60,6 +60,7 @@ class GuestMerger:
             setattr(mine, name, getattr(theirs, name))
         if newer and mine.ignored:
             mine.state, mine.reason = str(IGNORED.state), IGNORED.reason
+            mine.reason_source = IGNORED.reason.source
         if newer or mine.virtual_machine_id is None:
             mine.virtual_machine_id = machine
         return None if before == {name: getattr(mine, name) for name in WRITTEN} else mine
@@ -75,9 +76,10 @@ class GuestMerger:
                 self.mine[key] = self.copy(theirs)
                 unseen.append(self.mine[key])
             elif mine is not None and theirs.ignored != mine.ignored:
-                mine.ignored, mine.state, mine.reason = theirs.ignored, theirs.state, theirs.reason
+                mine.ignored, mine.state = theirs.ignored, theirs.state
+                mine.reason, mine.reason_source = theirs.reason, theirs.reason_source
                 ProxmoxGuest.objects.using(self.target).filter(pk=mine.pk).update(
-                    ignored=mine.ignored, state=mine.state, reason=mine.reason
+                    ignored=mine.ignored, state=mine.state, reason=mine.reason, reason_source=mine.reason_source
                 )
         save(unseen, [])
 

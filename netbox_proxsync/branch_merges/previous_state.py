@@ -11,7 +11,6 @@ from typing import Any, Self
 from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Q
 from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext as _
 from virtualization.models import VirtualMachine
 
 from ..choices import GuestStateChoices
@@ -19,6 +18,7 @@ from ..ledger.guests import save
 from ..models import Binding, BranchState, ProxmoxEndpoint, ProxmoxGuest
 from ..models.branch_states import set_guests_read
 from ..models.deletion import delete_unread
+from ..proxmox.messages import Message
 from .bindings import existing, object_of
 
 __all__ = ('Before', 'restore')
@@ -26,6 +26,8 @@ __all__ = ('Before', 'restore')
 BATCH = 1000
 
 type Rows = dict[str, dict[str, Any]]
+
+REVERTED = Message('A branch was reverted since the guests were last read. The next run compares it.')
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def restore_guests(
         unsure = [mine[pk] for pk in before if pk in mine and not mine[pk].ignored]
         for row in unsure:
             row.state = GuestStateChoices.UNKNOWN
-            row.reason = _('A branch was reverted since the guests were last read. The next run compares it.')
+            row.reason, row.reason_source = REVERTED, REVERTED.source
         save(unsure, [])
         return
     machines = {row['virtual_machine_id'] for row in before.values() if row}

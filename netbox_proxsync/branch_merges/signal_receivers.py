@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from utilities.exceptions import AbortRequest
 
 from ..branching import BRANCHED, BranchUnusableError, InBranchError, installed, refuse_in_branch
+from ..wording import worded
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
@@ -101,7 +102,7 @@ def refuse_to_delete(**kwargs: Any) -> None:
     try:
         refuse_in_branch()
     except InBranchError as error:
-        raise AbortRequest(str(error)) from None
+        raise AbortRequest(worded(error)) from None
 
 
 def refuse_to_drop(branch: 'BranchRow', **kwargs: Any) -> None:

@@ -16,7 +16,9 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.utils.translation import gettext as _
+
+from ..proxmox.messages import EMPTY, Message, as_is, joined
+from ..wording import worded
 
 if TYPE_CHECKING:
     from netbox_branching.models import Branch as BranchRow
@@ -101,32 +103,34 @@ def find(text: str) -> Branch:
         BranchUnusableError: There is none, there are two, or it is not ready.
     """
     if not installed():
-        raise BranchUnusableError(_('There are no branches: netbox-branching is not installed.'))
+        raise BranchUnusableError(Message('There are no branches: netbox-branching is not installed.'))
     from netbox_branching.models import Branch as Row
 
     rows = list(Row.objects.filter(models.Q(name=text) | models.Q(schema_id=text)))
     if len(rows) > 1:
         raise BranchUnusableError(
-            _('"{text}" is the name of one branch and the schema ID of another. Rename the one.').format(text=text)
+            Message('"{text}" is the name of one branch and the schema ID of another. Rename the one.', text=text)
         )
     if not rows:
         ready = [f'"{row.name}" ({row.schema_id})' for row in Row.objects.order_by('name') if row.ready]
         raise BranchUnusableError(
-            _('There is no branch "{text}". These branches are ready: {ready}.').format(
-                text=text, ready=', '.join(ready) or _('none')
+            Message(
+                'There is no branch "{text}". These branches are ready: {ready}.',
+                text=text,
+                ready=joined(ready, ', ') or Message('none'),
             )
         )
     check_usable(rows[0])
     return Branch(rows[0].schema_id, rows[0].name)
 
 
-def why_unusable(schema_id: str) -> str:
+def why_unusable(schema_id: str) -> Message:
     """Why a branch cannot be used (any longer), for display; '' if it can be used."""
     try:
         with within(schema_id):
-            return ''
+            return EMPTY
     except BranchUnusableError as error:
-        return str(error)
+        return as_is(str(error))
 
 
 def active_schema() -> str:
@@ -148,9 +152,15 @@ def check_active_schema(shown: str | None) -> None:
     """
     if shown is None or shown == active_schema():
         return
+    if not in_branch():
+        raise BranchUnusableError(
+            Message('Main is active now, which was not when this page was shown. Nothing was started; try again.')
+        )
     raise BranchUnusableError(
-        _('When this page was shown, something else was active than {now}. Nothing was started; try again.').format(
-            now=_('the branch "{branch}"').format(branch=active().name) if in_branch() else _('main')
+        Message(
+            'The branch "{branch}" is active now, which was not when this page was shown. Nothing was '
+            'started; try again.',
+            branch=active().name,
         )
     )
 
@@ -180,16 +190,24 @@ def check_usable(row: 'BranchRow') -> None:
     """
     if not row.ready:
         raise BranchUnusableError(
-            _('The branch "{branch}" is not ready ({status}). {description}')
-            .format(branch=row.name, status=row.get_status_display(), description=row.get_status_description())
-            .strip()
+            joined(
+                (
+                    Message(
+                        'The branch "{branch}" is not ready ({status}).',
+                        branch=row.name,
+                        status=row.get_status_display(),
+                    ),
+                    row.get_status_description(),
+                )
+            )
         )
     if not is_complete(row):
         raise BranchUnusableError(
-            _(
+            Message(
                 'The branch "{branch}" was created before the Proxmox VE plugin supported branches, so it has no '
-                'bindings of its own. Create a new branch.'
-            ).format(branch=row.name)
+                'bindings of its own. Create a new branch.',
+                branch=row.name,
+            )
         )
 
 
@@ -213,7 +231,7 @@ def within(schema_id: str) -> Iterator[None]:
     """
     if not installed():
         if schema_id:
-            raise BranchUnusableError(_('Its branch is not available: netbox-branching is no longer installed.'))
+            raise BranchUnusableError(Message('Its branch is not available: netbox-branching is no longer installed.'))
         yield
         return
     from netbox_branching.utilities import activate_branch
@@ -222,7 +240,7 @@ def within(schema_id: str) -> Iterator[None]:
     if schema_id:
         row = row_of(schema_id)
         if row is None:
-            raise BranchUnusableError(_('Its branch was deleted.'))
+            raise BranchUnusableError(Message('Its branch was deleted.'))
         check_usable(row)
     with activate_branch(row):
         yield
@@ -267,7 +285,7 @@ def lock(row: 'BranchRow') -> None:
         cursor.execute(f'SELECT status FROM {row._meta.db_table} WHERE id = %s FOR SHARE', [row.pk])
         found = cursor.fetchone()
     if found is None:
-        raise BranchUnusableError(_('Its branch was deleted.'))
+        raise BranchUnusableError(Message('Its branch was deleted.'))
     row.status = found[0]
     check_usable(row)
 
@@ -279,10 +297,11 @@ def refuse_in_branch() -> None:
     """
     if (branch := active()) != MAIN:
         raise InBranchError(
-            _(
+            Message(
                 'This is the same in every branch, and the branch "{branch}" is active. Go back to main and change it '
-                'there.'
-            ).format(branch=branch.name)
+                'there.',
+                branch=branch.name,
+            )
         )
 
 
@@ -297,7 +316,7 @@ def clean_in_main() -> None:
     try:
         refuse_in_branch()
     except InBranchError as error:
-        raise ValidationError(str(error)) from None
+        raise ValidationError(worded(error)) from None
 
 
 def link(url: str, schema_id: str) -> str:

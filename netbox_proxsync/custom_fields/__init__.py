@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connections, models, transaction
-from django.utils.translation import gettext as _
 
+from ..proxmox.messages import EMPTY, Message, joined
 from .definitions import CHOICES, CUSTOM_FIELDS, WEIGHT
 from .installation import install
 
@@ -62,8 +62,8 @@ class FieldProblem:
     """
 
     name: str
-    message: str
-    remedy: str = ''
+    message: Message
+    remedy: Message = EMPTY
     repairable: bool = False
     is_missing: bool = False
     is_left_out: bool = True
@@ -98,13 +98,13 @@ def problems(stored: 'Iterable[CustomField] | None' = None) -> list[FieldProblem
     for (app_label, model), name, type_, _label in CUSTOM_FIELDS:
         field = fields.get(name)
         if field is None:
-            message = _('is missing (for {model}).').format(model=f'{app_label}.{model}')
+            message = Message('is missing (for {model}).', model=f'{app_label}.{model}')
             found.append(FieldProblem(name, message, repairable=True, is_missing=True))
         elif field.type != type_:
-            message = _('has the type "{type}", and "{needed}" is needed.').format(type=field.type, needed=type_)
-            found.append(FieldProblem(name, message, _('Rename it, then run "proxsync_check --repair".')))
+            message = Message('has the type "{type}", and "{needed}" is needed.', type=field.type, needed=type_)
+            found.append(FieldProblem(name, message, Message('Rename it, then run "proxsync_check --repair".')))
         elif f'{app_label}.{model}' not in models_of(field):
-            message = _('is not assigned to {model}.').format(model=f'{app_label}.{model}')
+            message = Message('is not assigned to {model}.', model=f'{app_label}.{model}')
             found.append(FieldProblem(name, message, repairable=True))
         else:
             found += limits_of(field)
@@ -116,15 +116,15 @@ def limits_of(field: Any) -> Iterator[FieldProblem]:
     if field.unique:
         yield FieldProblem(
             field.name,
-            _('is unique, so NetBox refuses objects with the same value, such as guests of two clusters.'),
-            _('Switch "must be unique" off.'),
+            Message('is unique, so NetBox refuses objects with the same value, such as guests of two clusters.'),
+            Message('Switch "must be unique" off.'),
         )
     values = set(field.choice_set.values) if field.choice_set else set()
     if missing := [value for value in SELECTIONS.get(field.name, ()) if value not in values]:
         yield FieldProblem(
             field.name,
-            _('lacks the choices: {choices}.').format(choices=', '.join(missing)),
-            _('Add them to the choice set "{name}".').format(name=field.choice_set),
+            Message('lacks the choices: {choices}.', choices=joined(missing, ', ')),
+            Message('Add them to the choice set "{name}".', name=field.choice_set),
             is_left_out=False,
         )
 

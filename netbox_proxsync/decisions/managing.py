@@ -11,6 +11,7 @@ from ..choices import RunModeChoices, RunStatusChoices
 from ..models import Binding, FormerBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from ..models.deletion import delete_unread
 from ..sync.guest_states import IGNORED, REOPENED, GuestState
+from ..wording import columns_of
 
 __all__ = ('SyncInProgressError', 'ignore', 'manage_again', 'stop_ignoring', 'stop_managing', 'stop_managing_object')
 
@@ -97,7 +98,7 @@ def manage_again(binding: Binding) -> None:
 def set_guests_ignored(guests: Collection[ProxmoxGuest], ignored: bool, standing: GuestState) -> int:
     refuse_in_branch()
     rows = ProxmoxGuest.objects.filter(pk__in=[guest.pk for guest in guests]).exclude(ignored=ignored)
-    return rows.update(ignored=ignored, state=str(standing.state), reason=standing.reason)
+    return rows.update(ignored=ignored, state=str(standing.state), **columns_of(reason=standing.reason))
 
 
 def refuse_during_sync(endpoint: ProxmoxEndpoint) -> None:

@@ -16,9 +16,11 @@ from ..branching import refuse_in_branch
 from ..choices import ChangeOutcomeChoices, DecisionChoices
 from ..models import Binding, Decision, ProxmoxEndpoint, ProxmoxGuest, SyncChange
 from ..models.users import AnyUser
+from ..proxmox.messages import Message
 from ..sync.cluster_state import ClusterState
 from ..sync.guest_states import LINKED, REVOKED, SEPARATE, GuestState
 from ..sync.kind_names import ADDRESS, DEVICE, GUEST
+from ..wording import columns_of
 
 __all__ = ('LINKED_MODELS', 'DecisionError', 'Link', 'choices_for', 'decide', 'link', 'named_object', 'revoke')
 
@@ -140,7 +142,7 @@ def lock(endpoints: Iterable[ProxmoxEndpoint]) -> None:
 def show_state(endpoint: ProxmoxEndpoint, keys: Collection[str], standing: GuestState) -> None:
     """Show the effect of a decision on guests until the next run."""
     ProxmoxGuest.objects.filter(endpoint=endpoint, **guests_by(keys)).filter(ignored=False).update(
-        state=str(standing.state), reason=standing.reason, candidate_ids=[]
+        state=str(standing.state), candidate_ids=[], **columns_of(reason=standing.reason)
     )
 
 
@@ -311,9 +313,12 @@ def store(links: Sequence[Link], user: AnyUser) -> list[Decision]:
         for guest in rows.only('type', 'vmid', 'endpoint'):
             if machine := machines.get((guest.endpoint_id, guest.key)):
                 guest.state, guest.reason = str(LINKED.state), LINKED.reason
+                guest.reason_source = LINKED.reason.source
                 guest.virtual_machine_id, guest.candidate_ids = machine, []
                 changed.append(guest)
-        ProxmoxGuest.objects.bulk_update(changed, ['state', 'reason', 'virtual_machine', 'candidate_ids'])
+        ProxmoxGuest.objects.bulk_update(
+            changed, ['state', 'reason', 'reason_source', 'virtual_machine', 'candidate_ids']
+        )
     return made
 
 
@@ -423,12 +428,12 @@ def revoke(decisions: Collection[Decision]) -> None:
                 outcome=ChangeOutcomeChoices.PLANNED,
             ).update(
                 outcome=ChangeOutcomeChoices.OUTDATED,
-                message=_('The decision on which it relies was revoked.'),
+                **columns_of(message=Message('The decision on which it relies was revoked.')),
             )
             if decision.kind == GUEST and decision.key not in bound_keys(
                 GUEST, [decision.endpoint_id], [decision.key]
             ).get(decision.endpoint_id, ()):
                 ProxmoxGuest.objects.filter(
                     endpoint=decision.endpoint_id, ignored=False, **guests_by([decision.key])
-                ).update(state=str(REVOKED.state), reason=REVOKED.reason, virtual_machine=None)
+                ).update(state=str(REVOKED.state), virtual_machine=None, **columns_of(reason=REVOKED.reason))
         Decision.objects.filter(pk__in=[decision.pk for decision in decisions]).delete()

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from django.db import Error as DatabaseError
-from django.utils.translation import gettext as _
 from netbox.constants import CENSOR_TOKEN
 from netbox.plugins import get_plugin_config
 from requests.utils import select_proxy
@@ -23,6 +22,7 @@ from ..proxmox.errors import ProxmoxError
 from ..proxmox.hosts import Host
 from ..proxmox.http.client import Connection
 from ..proxmox.http.tls import TLSMode, fetch_fingerprint
+from ..proxmox.messages import EMPTY, Message, as_is
 from ..proxmox.parsers.address_filters import AddressFilters
 from ..proxmox.readers.options import CollectOptions
 from ..proxmox.readings import Reading, Unreadable
@@ -60,7 +60,7 @@ def secrets_hidden(endpoint: ProxmoxEndpoint) -> Iterator[None]:
     except (ProxmoxError, SecretError, DatabaseError, BaseTimeoutException):
         raise
     except Exception as error:  # noqa: BLE001 - any exception may expose secrets
-        failure = UnexpectedError(_without_secrets(f'{type(error).__name__}: {error}', endpoint))
+        failure = UnexpectedError(as_is(_without_secrets(f'{type(error).__name__}: {error}', endpoint)))
         # Lines of code, without values.
         failure.add_note(''.join(traceback.format_tb(error.__traceback__)))
     # Outside of the except clause, so that the original exception is not its context.
@@ -82,7 +82,7 @@ class OfferedCertificate:
 
     host: str
     fingerprint: str = ''
-    error: str = ''
+    error: Message = EMPTY
 
 
 def connection_of(endpoint: ProxmoxEndpoint) -> Connection:
@@ -146,7 +146,7 @@ def ssh_settings_of(endpoint: ProxmoxEndpoint) -> Reading[SSHSettings | None]:
             timeout=min(endpoint.timeout, TIMEOUT),
         )
     except (SecretError, InvalidSSHSettingsError) as error:
-        return Unreadable(str(error))
+        return Unreadable(as_is(str(error)))
 
 
 def options_of(endpoint: ProxmoxEndpoint, vmids: Collection[int] | None = None) -> CollectOptions:
@@ -190,7 +190,7 @@ def try_connection(endpoint: ProxmoxEndpoint) -> ConnectionReport:
         try:
             connection = connection_of(endpoint)
         except SecretError as error:
-            return ConnectionReport(connected=False, error=str(error))
+            return ConnectionReport(connected=False, error=as_is(str(error)))
         return check(connection, endpoint.valid_token_history, ssh_settings_of(endpoint))
 
 
@@ -207,11 +207,11 @@ def fetch_fingerprints(hosts: list[str], timeout: float) -> list[OfferedCertific
 
     def fetch(host: str) -> OfferedCertificate:
         if behind_proxy[host]:
-            return OfferedCertificate(host, error=_('NetBox reaches it through a proxy. Look it up on the node.'))
+            return OfferedCertificate(host, error=Message('NetBox reaches it through a proxy. Look it up on the node.'))
         try:
             return OfferedCertificate(host, fetch_fingerprint(host, limit, policy))
         except ProxmoxError as error:
-            return OfferedCertificate(host, error=str(error))
+            return OfferedCertificate(host, error=as_is(str(error)))
 
     with ThreadPoolExecutor(FETCHES_AT_A_TIME) as pool:
         return list(pool.map(fetch, hosts))

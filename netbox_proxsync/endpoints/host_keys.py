@@ -14,6 +14,7 @@ from ..proxmox.ssh.cluster_keys import NodeKey, fetch_host_keys
 from ..proxmox.ssh.errors import InvalidSSHSettingsError
 from ..proxmox.ssh.keys import with_confirmed
 from ..proxmox.ssh.settings import TIMEOUT
+from ..wording import worded
 from .connection import connection_of, secrets_hidden
 
 __all__ = ('confirm', 'offered_keys')
@@ -63,7 +64,7 @@ def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
         try:
             host_keys = with_confirmed(endpoint.ssh_host_keys, lines)
         except InvalidSSHSettingsError as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(worded(error)) from None
         offered = cache.get(offered_keys_cache_key(endpoint), ())
         if any(line not in offered for line in lines):
             raise ValidationError(

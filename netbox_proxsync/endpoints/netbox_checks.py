@@ -5,19 +5,21 @@ from collections.abc import Iterator
 from .. import custom_fields
 from ..ledger.requirements import load_custom_fields
 from ..proxmox.check import Check
+from ..proxmox.messages import Message, joined
 
-__all__ = ('demand_checks', 'field_checks')
+__all__ = ('LABEL', 'demand_checks', 'field_checks')
 
-REPAIR = 'Run "proxsync_check --repair".'
+LABEL = Message('custom fields')
+REPAIR = Message('Run "proxsync_check --repair".')
 
 
-def field_checks(required: bool = False, repair: str = REPAIR) -> Iterator[Check]:
+def field_checks(required: bool = False, repair: Message = REPAIR) -> Iterator[Check]:
     """The custom fields of the plugin that are not as runs need them."""
     for problem in custom_fields.problems():
         yield Check(
-            label='custom fields',
+            label=LABEL,
             ok=False,
-            detail=f'{problem.name} {problem.message}',
+            detail=joined((problem.name, problem.message)),
             remedy=repair if problem.repairable else problem.remedy,
             required=required,
         )
@@ -28,9 +30,16 @@ def demand_checks() -> Iterator[Check]:
     for demands in load_custom_fields().demands.values():
         for demand in demands:
             yield Check(
-                label='custom fields',
+                label=LABEL,
                 ok=False,
-                detail=f'{demand.field} of {demand.plural} {demand.reason}, so runs create no {demand.plural}',
-                remedy=f'Give the custom field "{demand.field}" a valid default, or make it optional.',
+                detail=Message(
+                    '{field} of {objects} {reason}, so runs create no {objects}',
+                    field=demand.field,
+                    objects=demand.plural,
+                    reason=demand.reason,
+                ),
+                remedy=Message(
+                    'Give the custom field "{field}" a valid default, or do not require it.', field=demand.field
+                ),
                 required=False,
             )

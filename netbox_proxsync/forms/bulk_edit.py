@@ -233,7 +233,7 @@ class ProxmoxEndpointBulkEditForm(EndpointSwitches, PrimaryModelBulkEditForm):
         FieldSet(*names_in(Section.PLACEMENT, without=('cluster',)), name=_('Placement')),
         FieldSet(*names_in(Section.GUESTS), name=_('Guests')),
         FieldSet(*names_in(Section.NODES), name=_('Nodes and networks')),
-        FieldSet(*names_in(Section.BEHAVIOUR), name=_('Behavior')),
+        FieldSet(*names_in(Section.BEHAVIOR), name=_('Behavior')),
         FieldSet(*names_in(Section.SCHEDULE), *names_in(Section.EVENTS), name=_('Schedule and events')),
     )  # fmt: skip
     nullable_fields = (

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..choices import FieldOwnerChoices
 from ..sync.field_policy import InvalidPolicyError, configurable, format_policy, parse_policy
+from ..wording import worded
 
 __all__ = (
     'NOT_IN_BACKGROUND', 'BulkFieldPolicyField', 'FieldPolicyField', 'HostsField', 'TokenIDField', 'WindowsField',
@@ -117,7 +118,7 @@ class FieldPolicyField(forms.CharField):
         try:
             return parse_policy(value or '')
         except InvalidPolicyError as error:
-            raise ValidationError(list(error.args)) from None
+            raise ValidationError([worded(text) for text in error.args]) from None
 
 
 class BulkFieldPolicyField(FieldPolicyField):

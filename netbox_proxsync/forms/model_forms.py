@@ -153,7 +153,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
             hint=_('nodes become devices if a site is set; VLANs are not created'),
         ),
         FoldedFieldSet(
-            *names_in(Section.BEHAVIOUR),
+            *names_in(Section.BEHAVIOR),
             *names_in(Section.EVENTS),
             name=_('Behavior'),
             hint=_('missing objects, sources of truth of fields, change limit, webhooks'),

@@ -187,6 +187,10 @@ class ProxSyncGuestType(BaseObjectType):
         """Of the virtual machines that may be this guest and that the user may view."""
         return [machine.pk for machine in self.candidates(info.context.request.user)]
 
-    @resolved_field(only=['reason', 'state'])
+    @resolved_field(only=['reason', 'reason_source', 'state'])
     def reason(self) -> str:
-        return cast(str, self.shown_reason)
+        return cast(str, self.visible_reason)
+
+    @resolved_field(only=['reason', 'reason_source', 'state'])
+    def reason_source(self) -> JSON | None:
+        return cast(JSON | None, self.visible_reason.source)

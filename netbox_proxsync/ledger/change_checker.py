@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from django.contrib.contenttypes.models import ContentType
-from django.utils.translation import gettext as _
 from ipam.models import IPAddress
 
 from ..models import Binding, ProxmoxEndpoint
+from ..proxmox.messages import Message
 from ..sync.answers import Answer, Choice
 from ..sync.changes import Action, Change
 from ..sync.values import Pointer
@@ -55,38 +55,38 @@ class ChangeChecker:
             UnresolvedError: It refers to a cluster that does not exist.
         """
         if change.unit in self.objects.ignored:
-            raise OutdatedError(_('A user has set this guest to be ignored.'))
+            raise OutdatedError(Message('A user has set this guest to be ignored.'))
         bound = self.objects.pointers.get((change.kind, change.key))
         if bound and self.objects.bound_to[bound].unmanaged:
-            raise OutdatedError(_('The object was set to unmanaged by a user.'))
+            raise OutdatedError(Message('The object was set to unmanaged by a user.'))
         self.check_decisions(change)
         if change.action in (Action.CREATE, Action.ADOPT):
             if bound and bound != change.pointer and find(bound) is not None:
-                raise OutdatedError(_('Another object is already bound.'))
+                raise OutdatedError(Message('Another object is already bound.'))
             if change.pointer and self.is_managed_by_another(change.pointer):
-                raise OutdatedError(_('The object is now managed by another endpoint.'))
+                raise OutdatedError(Message('The object is now managed by another endpoint.'))
             self.check_identity(change)
         elif bound != change.pointer:
-            raise OutdatedError(_('The object is no longer managed by this endpoint.'))
+            raise OutdatedError(Message('The object is no longer managed by this endpoint.'))
 
     def check_decisions(self, change: Change) -> None:
         """
         Raises:
-            OutdatedError: A user has decided otherwise since the plan was made, about the object, its guest or its
+            OutdatedError: A user has decided otherwise since the plan was created, about the object, its guest or its
                 node.
         """
         answers = self.objects.answers
         answer = answers.get((change.kind, change.key))
         if answer and (answer.choice is Choice.IGNORE or self.contradicts(change, answer)):
-            raise OutdatedError(_('A user has made a decision about this object since the plan was made.'))
+            raise OutdatedError(Message('A user has decided about this object since the plan was created.'))
         for kind in ROOTS:
             root = answers.get((kind, change.unit))
             if root and change.key != change.unit and self.contradicts_part(kind, change, root):
-                raise OutdatedError(_('A user has made a decision about its guest or node since the plan was made.'))
+                raise OutdatedError(Message('A user has decided about its guest or node since the plan was created.'))
         if change.pointer and change.action in (Action.CREATE, Action.ADOPT) and change.kind in ROOTS:
             others = (each for identity, each in answers.items() if identity != (change.kind, change.key))
             if any(each.choice is Choice.LINK and each.pointer == change.pointer for each in others):
-                raise OutdatedError(_('A user has linked the object to another guest or node.'))
+                raise OutdatedError(Message('A user has linked the object to another guest or node.'))
 
     def contradicts(self, change: Change, answer: Answer) -> bool:
         """Whether a planned change is not what a user has decided since."""
@@ -116,7 +116,7 @@ class ChangeChecker:
     def check_identity(self, change: Change) -> None:
         """
         Raises:
-            OutdatedError: After edits since the plan was made, another object may be the guest or node.
+            OutdatedError: After edits since the plan was created, another object may be the guest or node.
         """
         if change.action is Action.CREATE:
             if not self.has_decision(change, Choice.SEPARATE):
@@ -125,8 +125,10 @@ class ChangeChecker:
             vmid = self.fields.locked(change.pointer).custom_field_data.get('vmid')
             if vmid is not None and vmid != int(change.key.rpartition('/')[2]):
                 raise OutdatedError(
-                    _('"{name}" now has the VM ID {vmid}, so it is another machine.').format(
-                        name=change.pointer.label, vmid=vmid
+                    Message(
+                        '"{name}" now has the VM ID {vmid}, so it is another machine.',
+                        name=change.pointer.label,
+                        vmid=vmid,
                     )
                 )
 
@@ -139,9 +141,10 @@ class ChangeChecker:
         pointer = self.values.resolve(cluster) if change.kind == 'vm' else None
         if found := self.newcomers.like(change, pointer.pk if isinstance(pointer, Pointer) else None):
             raise OutdatedError(
-                _(
-                    '"{name}" was created or edited in NetBox since the plan was made, and may be the same object.'
-                ).format(name=found)
+                Message(
+                    '"{name}" was created or edited in NetBox since the plan was created, and may be the same object.',
+                    name=found,
+                )
             )
 
     def is_managed_by_another(self, pointer: Pointer) -> bool:

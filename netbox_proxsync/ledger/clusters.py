@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Value
-from django.utils.translation import gettext as _
 
 from ..models import Binding, FormerEndpoint, ProxmoxEndpoint
 from ..models.branch_states import known_identity, remember_identity
 from ..proxmox.inventory import Guest
+from ..proxmox.messages import Message
 from ..sync.cluster_identity import ClusterIdentity, is_same_cluster
 from ..sync.guest_identity import identity_of_guest
 
@@ -28,11 +28,13 @@ class SharedClusterError(Exception):
     def __init__(self, other: int, cluster: ClusterIdentity) -> None:
         # By its ID: a user who may view this run may not be allowed to view that endpoint, and the text is stored.
         super().__init__(
-            _(
+            Message(
                 'Another endpoint (ID {other}) leads to the same Proxmox VE, {cluster}. Two endpoints must not manage '
                 'the same guests: delete or disable one of them. Several hosts of one cluster belong into one '
-                'endpoint.'
-            ).format(other=other, cluster=cluster)
+                'endpoint.',
+                other=other,
+                cluster=cluster,
+            )
         )
 
 

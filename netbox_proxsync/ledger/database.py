@@ -9,9 +9,9 @@ from random import uniform
 from time import sleep
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
-from django.utils.translation import gettext as _
 
 from .. import branching
+from ..proxmox.messages import Message, as_is
 
 __all__ = ('ATTEMPTS', 'DatabaseBusyError', 'explain', 'is_lost', 'pause', 'reason_of', 'reconnect', 'retried')
 
@@ -50,25 +50,26 @@ def is_lost(error: Exception) -> bool:
     return not state or state.startswith(CONNECTION_CLASS) or state in SESSION_ENDED
 
 
-def connection_lost() -> str:
+def connection_lost() -> Message:
     """The message for a lost connection."""
-    return _(
+    return Message(
         'The connection to the database of NetBox was lost. Guests that were written before are complete. Check '
         'PostgreSQL, then run again.'
     )
 
 
-def reason_of(error: BaseException) -> str:
+def reason_of(error: BaseException) -> Message:
     """Why a statement has failed, as one line for display."""
     reasons = {
-        SERIALIZATION_FAILURE: _('another transaction changed the same data at the same time'),
-        DEADLOCK: _('another transaction and this one were waiting for each other'),
-        LOCK_TIMEOUT: _('another transaction locked the same data for longer than lock_timeout allows'),
-        CANCELED: _('it took longer than statement_timeout allows'),
-        FOREIGN_KEY_VIOLATION: _('another transaction deleted a required object at the same time'),
+        SERIALIZATION_FAILURE: Message('another transaction changed the same data at the same time'),
+        DEADLOCK: Message('another transaction and this one were waiting for each other'),
+        LOCK_TIMEOUT: Message('another transaction locked the same data for longer than lock_timeout allows'),
+        CANCELED: Message('it took longer than statement_timeout allows'),
+        FOREIGN_KEY_VIOLATION: Message('another transaction deleted a required object at the same time'),
     }
     # The further lines of PostgreSQL's messages quote values of the statement.
-    return reasons.get(sqlstate_of(error)) or next(iter(str(error).splitlines()), type(error).__name__)
+    known = reasons.get(sqlstate_of(error))
+    return known or as_is(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def pause(attempt: int) -> None:
@@ -82,7 +83,7 @@ def in_transaction() -> bool:
     return any(connections[alias].in_atomic_block for alias in branching.aliases())
 
 
-def retried[T](work: Callable[[], T], doing: str) -> T:
+def retried[T](work: Callable[[], T], doing: Message) -> T:
     """
     Do something in the database, and repeat it if it fails because of concurrent transactions.
 
@@ -105,17 +106,22 @@ def retried[T](work: Callable[[], T], doing: str) -> T:
                 raise
             logger.warning(f'Attempt {attempt} of {doing} failed: {reason_of(error)}')
             if attempt == ATTEMPTS:
-                message = _('The database of NetBox was busy while {doing}: {reason}. Run again.')
-                raise DatabaseBusyError(message.format(doing=doing, reason=reason_of(error))) from error
+                raise DatabaseBusyError(
+                    Message(
+                        'The database of NetBox was busy while {doing}: {reason}. Run again.',
+                        doing=doing,
+                        reason=reason_of(error),
+                    )
+                ) from error
         pause(attempt)
         attempt += 1
 
 
-def explain(error: DatabaseError | InterfaceError) -> str:
+def explain(error: DatabaseError | InterfaceError) -> Message:
     """A message for a database error that ends a run: one line for display."""
     if isinstance(error, OperationalError | InterfaceError) and is_lost(error):
         return connection_lost()
-    return _('The database of NetBox reported: {reason}').format(reason=reason_of(error))
+    return Message('The database of NetBox reported: {reason}', reason=reason_of(error))
 
 
 def reconnect() -> None:

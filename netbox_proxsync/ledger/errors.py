@@ -4,7 +4,7 @@ __all__ = ('OutdatedError', 'UnresolvedError')
 
 
 class OutdatedError(Exception):
-    """NetBox has changed since the plan was made. The message is displayed to users."""
+    """NetBox has changed since the plan was created. The message is displayed to users."""
 
 
 class UnresolvedError(Exception):

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.utils.translation import gettext as _
 from extras.models import CustomField
 from netbox.models import NetBoxModel
 from virtualization.models import VirtualMachine
 
 from ..custom_fields import stored_fields, unusable_fields
+from ..proxmox.messages import Message
 from ..sync.changes import Change, FieldChange
 from ..sync.kinds import KINDS
 from ..sync.values import Pointer, Value
@@ -59,7 +59,7 @@ class FieldWriter:
         rows = model_named(pointer.model).objects.select_for_update(of=('self',))
         instance: NetBoxModel | None = rows.filter(pk=pointer.pk).first()
         if instance is None:
-            raise OutdatedError(_('The object was deleted in NetBox since the plan was made.'))
+            raise OutdatedError(Message('The object was deleted in NetBox since the plan was created.'))
         return instance
 
     def prepare(self, instance: NetBoxModel) -> None:

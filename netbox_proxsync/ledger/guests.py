@@ -18,6 +18,7 @@ from ..models.deletion import delete_unread
 from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of
 from ..sync.guest_states import IGNORED, GuestState, GuestStates, LaterGuestStates, State
+from ..wording import columns_of
 from .query_cache import query_cached
 from .row_fingerprints import RowFingerprints
 
@@ -25,8 +26,8 @@ __all__ = ('GuestRecorder', 'GuestStateRecorder')
 
 BATCH = 1000
 WRITTEN = (
-    'name', 'node', 'status', 'tags', 'template', 'state', 'reason', 'virtual_machine_id', 'candidate_ids', 'details',
-    'seen_until', 'known_until', 'row_fingerprint',
+    'name', 'node', 'status', 'tags', 'template', 'state', 'reason', 'reason_source', 'virtual_machine_id',
+    'candidate_ids', 'details', 'seen_until', 'known_until', 'row_fingerprint',
 )  # fmt: skip
 
 # For a guest that Proxmox VE no longer has. The other values are shown with the date of the last read.
@@ -70,7 +71,7 @@ class GuestStateRecorder:
             machines = self.machines(rows)
             self.find_to_adopt(rows)
             for key, row in rows.items():
-                before = GuestState(State(row.state), row.reason)
+                before = GuestState(State(row.state), row.reason_message)
                 standing = self.standings.now(key, key in machines, before, was_listed=row.seen_until is None)
                 if is_obsolete(row, standing):
                     gone.append(row)
@@ -96,7 +97,7 @@ class GuestStateRecorder:
         candidates = self.standings.open.candidates(row.key) if standing.state is State.CANDIDATE else []
         return {
             'state': str(standing.state),
-            'reason': standing.reason,
+            **columns_of(reason=standing.reason),
             'virtual_machine_id': machine,
             'candidate_ids': candidates,
         }

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from django.utils.translation import gettext as _
 from netbox.models import NetBoxModel
 
 from ..branching import in_branch
 from ..models import ProxmoxEndpoint
+from ..proxmox.messages import Message, joined
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kinds import KINDS, Removal
 from ..sync.ownership import resolve_field
@@ -103,7 +103,7 @@ class ObjectWriter:
     def check(self, change: Change) -> None:
         """
         Raises:
-            OutdatedError: It must not be written, because of edits or decisions since the plan was made.
+            OutdatedError: It must not be written, because of edits or decisions since the plan was created.
         """
         self.checker.check(change)
         if change.pointer is not None:
@@ -140,7 +140,7 @@ class ObjectWriter:
         Write the early fields of a change and its binding.
 
         Returns:
-            The fields that were not written, because NetBox was edited since the plan was made.
+            The fields that were not written, because NetBox was edited since the plan was created.
         """
         pointer = self.objects.pointer_of(change)
         early = [field for field in change.writes if not field.deferred and self.values.is_available(field)]
@@ -160,7 +160,7 @@ class ObjectWriter:
             pending: The fields that are not written yet, or were refused.
 
         Returns:
-            The fields that were not written, because NetBox was edited since the plan was made.
+            The fields that were not written, because NetBox was edited since the plan was created.
         """
         pointer = self.objects.pointer_of(change)
         late = [field for field in change.writes if field.deferred and field.name in names]
@@ -179,7 +179,7 @@ class ObjectWriter:
         Stop managing an object that belongs to a user: it remains, without a binding.
 
         Returns:
-            The fields that were not written, because NetBox was edited since the plan was made.
+            The fields that were not written, because NetBox was edited since the plan was created.
         """
         outdated = self.fields.write_fields(change, list(change.writes), self.objects.pointer_of(change))
         self.bindings.unbind(change)
@@ -194,9 +194,9 @@ class ObjectWriter:
         """
         instance = self.fields.locked(self.objects.pointer_of(change))
         if dependents := sorted(set(dependents_of(instance, self.objects.bound_to))):
-            raise OutdatedError(_('Dependent objects: {dependents}.').format(dependents=', '.join(dependents)))
+            raise OutdatedError(Message('Dependent objects: {dependents}.', dependents=joined(dependents, ', ')))
         if not self.is_retired(instance, change):
-            raise OutdatedError(_('The object is no longer marked as retired.'))
+            raise OutdatedError(Message('The object is no longer marked as retired.'))
         self.fields.prepare(instance)
         instance.delete()
         self.fields.has_written = True

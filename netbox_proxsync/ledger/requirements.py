@@ -15,6 +15,8 @@ from extras.models import CustomField, Tag
 from netbox.models import NetBoxModel
 
 from ..custom_fields import OWN_FIELDS, models_of, stored_fields, unusable_fields
+from ..proxmox.messages import EMPTY as NOTHING
+from ..proxmox.messages import Message, as_is
 from ..sync.custom_field_rules import Demand, ValueLimits
 from ..sync.kinds import KINDS
 from ..sync.values import Pointer
@@ -42,7 +44,7 @@ class CustomFields:
 
     by_model: Mapping[str, list[CustomField]]
     written: Mapping[str, frozenset[str]]
-    verdicts: dict[tuple[int, str], str] = field(default_factory=dict)
+    verdicts: dict[tuple[int, str], Message] = field(default_factory=dict)
 
     @property
     def limits(self) -> dict[tuple[str, str], ValueLimits]:
@@ -67,15 +69,16 @@ class CustomFields:
             for model, fields in self.by_model.items()
         }
 
-    def refused_default(self, each: CustomField) -> str:
+    def refused_default(self, each: CustomField) -> Message:
         """Why NetBox refuses a new object with the default of a field; '' if it does not."""
         if each.default in EMPTY:
-            return 'is required and has no default' if each.required else ''
+            return Message('is required and has no default') if each.required else NOTHING
         if each.unique:
-            return 'is unique and has a default, which only one of them can have'
-        return f'has a default that is not valid ({verdict})' if (verdict := self.refused(each, each.default)) else ''
+            return Message('is unique and has a default, which only one of them can have')
+        verdict = self.refused(each, each.default)
+        return Message('has a default that is not valid ({verdict})', verdict=verdict) if verdict else NOTHING
 
-    def refused_in(self, model: str, data: Mapping[str, Any]) -> dict[str, str]:
+    def refused_in(self, model: str, data: Mapping[str, Any]) -> dict[str, Message]:
         """Why NetBox refuses every change of an object, by the custom field with an invalid value."""
         found = {}
         for each in self.by_model.get(model, ()):
@@ -85,29 +88,31 @@ class CustomFields:
             if each.name in data:
                 verdict = self.refused(each, data[each.name])
             else:
-                verdict = 'it has no value' if each.required and each.default is None else ''
+                verdict = Message('it has no value') if each.required and each.default is None else NOTHING
             if verdict:
-                found[each.name] = f'its custom field "{each.name}" is not valid ({verdict.rstrip(".")})'
+                found[each.name] = Message(
+                    'its custom field "{field}" is not valid ({verdict})', field=each.name, verdict=verdict.as_phrase()
+                )
         return found
 
-    def refused(self, each: CustomField, value: Any) -> str:
+    def refused(self, each: CustomField, value: Any) -> Message:
         """Why NetBox refuses a value; '' if it does not."""
         if value in EMPTY and not each.required:
-            return ''
+            return NOTHING
         identity = each.pk, repr(value)
         if identity not in self.verdicts:
             try:
                 each.validate(value)
-                self.verdicts[identity] = ''
+                self.verdicts[identity] = NOTHING
             except ValidationError as error:
-                self.verdicts[identity] = '; '.join(error.messages)
+                self.verdicts[identity] = as_is('; '.join(error.messages))
         return self.verdicts[identity]
 
 
-def plural_of(model: str) -> str:
-    """The plural name of a model in English, as messages of runs are."""
+def plural_of(model: str) -> Message:
+    """The plural name of a model, which NetBox translates."""
     with override('en'):
-        return str(apps.get_model(model)._meta.verbose_name_plural)
+        return Message(str(apps.get_model(model)._meta.verbose_name_plural))
 
 
 def load_custom_fields(stored: Iterable[CustomField] | None = None) -> CustomFields:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from django.core.exceptions import ValidationError
 from django.db.models import ProtectedError, RestrictedError
-from django.utils.translation import gettext as _
 
 from ..choices import ChangeOutcomeChoices
+from ..proxmox.messages import EMPTY, Message, as_is, joined
 from ..sync.changes import Change
 from ..sync.values import Pointer
 
@@ -29,27 +29,30 @@ class Result:
 
     change: Change
     outcome: str
-    message: str = ''
+    message: Message = EMPTY
     pointer: Pointer | None = None
 
 
 def combined(first: Result, second: Result) -> Result:
     """The result of a change that was written in two steps: applied only if both were."""
     worse = first if second.outcome == ChangeOutcomeChoices.APPLIED else second
-    messages = '; '.join(dict.fromkeys(filter(None, (first.message, second.message))))
+    messages = joined(dict.fromkeys((first.message, second.message)), '; ')
     return replace(worse, message=messages, pointer=first.pointer or second.pointer)
 
 
-def explain(error: Exception) -> str:
+def explain(error: Exception) -> Message:
     """Why NetBox refused to write an object, as one line for display."""
     if isinstance(error, ValidationError):
-        return '; '.join(messages_of(error))
+        return as_is('; '.join(messages_of(error)))
     if isinstance(error, ProtectedError | RestrictedError):
         objects = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
         names = ', '.join(sorted(str(instance) for instance in objects)[:NAMES_SHOWN])
-        return _('NetBox refuses the deletion because of dependent objects: {names}').format(names=names)
+        return Message('NetBox refuses the deletion because of dependent objects: {names}', names=names)
+    text = str(error)
+    if isinstance(text, Message):
+        return text
     # The second line of a database error quotes the values of the statement.
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return as_is(text.splitlines()[0] if text else type(error).__name__)
 
 
 def messages_of(error: ValidationError) -> Iterator[str]:

@@ -5,12 +5,12 @@ from collections.abc import Collection
 from django.conf import settings as django_settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
-from django.utils.translation import gettext as _
 from netbox.plugins import get_plugin_config
 
 from ..branching import BranchUnusableError, active, in_branch
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..models.branch_states import guests_read
+from ..proxmox.messages import Message
 from ..sync.cluster_state import ClusterState
 from ..sync.guest_filters import GuestFilters
 from ..sync.offline_nodes import LastSeen
@@ -46,10 +46,11 @@ def load_settings(endpoint: ProxmoxEndpoint, guests: Collection[ProxmoxGuest] | 
             # In main, foreign keys prevent it, except while the object is being deleted.
             raise  # pragma: no cover
         raise BranchUnusableError(
-            _(
+            Message(
                 'The branch "{branch}" lacks an object that the endpoint or a mapping rule names. Sync the branch with '
-                'main first.'
-            ).format(branch=active().name)
+                'main first.',
+                branch=active().name,
+            )
         ) from None
 
 

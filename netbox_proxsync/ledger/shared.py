@@ -108,7 +108,7 @@ class SharedObjects:
 
     def create(self, shared: Shared) -> Pointer:
         """
-        Create an object, unless it is remembered, or one of exactly that name was created since the plan was made.
+        Create an object, unless it is remembered, or one of exactly that name was created since the plan was created.
 
         A name in another spelling is another object: it may have been created a moment ago, because both are needed.
 

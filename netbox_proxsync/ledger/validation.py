@@ -19,7 +19,7 @@ def validate(instance: models.Model) -> None:
     Fill the defaults of custom fields that the object lacks, as NetBox's REST API does, and validate it.
 
     Raises:
-        ValidationError: NetBox refuses it; also if it refers to an object that was deleted since the plan was made.
+        ValidationError: NetBox refuses it; also if it refers to an object that was deleted since the plan was created.
     """
     fill_defaults(instance)
     try:

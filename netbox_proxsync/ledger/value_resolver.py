@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, MutableMapping
 
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext as _
 from utilities.exceptions import AbortRequest
 
 from .. import branching
 from ..models import ProxmoxEndpoint
+from ..proxmox.messages import Message
 from ..sync.changes import Change, FieldChange
 from ..sync.values import Pointer, Ref, Shared, Value
 from .errors import UnresolvedError
@@ -100,7 +100,7 @@ class ValueResolver:
 
     def _referenced(self, ref: Ref) -> Pointer:
         if not self.exists(ref):
-            raise UnresolvedError(_('It needs {label}, which could not be written.').format(label=ref.label))
+            raise UnresolvedError(Message('It needs {label}, which could not be written.', label=ref.label))
         return self.objects.pointers[ref.kind, ref.key]
 
 

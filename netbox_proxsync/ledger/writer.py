@@ -12,13 +12,13 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import ProtectedError, RestrictedError
-from django.utils.translation import gettext as _
 from rq.timeouts import JobTimeoutException
 from utilities.exceptions import AbortRequest
 
 from .. import branching
 from ..choices import ChangeOutcomeChoices
 from ..models.users import AnyUser
+from ..proxmox.messages import Message, as_is, joined
 from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Shared, Value, encode_all
 from .binding_keys import rekey
@@ -81,7 +81,7 @@ class Writer:
         objects: Writes the single objects.
         user, request_id: For the entries of the change log.
         record: Called within each transaction with its results, so that the record of the run commits with it.
-        stopped: Whether the run was cancelled. Called before each unit.
+        stopped: Whether the run was canceled. Called before each unit.
         quiet: Whether event rules are not notified of what is written.
         reverting: Takes the units of a transaction and returns a context manager around it, which undoes what `record`
             has noted in memory if it fails.
@@ -99,7 +99,7 @@ class Writer:
         quiet: bool = False,
         reverting: Callable[[list[str]], AbstractContextManager[None]] = lambda units: nullcontext(),
         record_failed: Callable[[list[Result]], None] | None = None,
-        warn: Callable[[str, str], None] = lambda subject, message: None,
+        warn: Callable[[str, Message], None] = lambda subject, message: None,
     ) -> None:
         self.objects = objects
         self.user = user
@@ -127,18 +127,18 @@ class Writer:
             DatabaseBusyError: Likewise; results could not be recorded.
         """
         if rekeyed := plan.rekeyed:
-            retried(partial(rekey, self.objects.endpoint, rekeyed), _('renaming bindings'))
-            retried(self.objects.load, _('reading bindings'))
+            retried(partial(rekey, self.objects.endpoint, rekeyed), Message('renaming bindings'))
+            retried(self.objects.load, Message('reading bindings'))
         if shared := plan.shared:
             # First: the objects that are written next refer to them.
-            retried(partial(self.objects.remember_shared, shared), _('remembering shared objects'))
+            retried(partial(self.objects.remember_shared, shared), Message('remembering shared objects'))
         self.objects.expect(plan.changes)
         units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
         while units and not self.stopped():
             units.extendleft(reversed(self.write_group(list(self.next_group(units)))))
         if units:
-            unwritten = [Result(change, ChangeOutcomeChoices.CANCELLED) for change in chain.from_iterable(units)]
-            retried(partial(self.commit, unwritten), _('recording the run'))
+            unwritten = [Result(change, ChangeOutcomeChoices.CANCELED) for change in chain.from_iterable(units)]
+            retried(partial(self.commit, unwritten), Message('recording the run'))
             return
         self.keep_bindings(plan)
 
@@ -167,7 +167,7 @@ class Writer:
             return self.write_together(units)
         except DatabaseBusyError as error:
             if len(units) == 1:
-                self.give_up(units[0], str(error))
+                self.give_up(units[0], as_is(str(error)))
                 return []
         for number, unit in enumerate(units):
             if self.stopped():
@@ -191,8 +191,11 @@ class Writer:
                 return self.attempts(units)
         except EventsNotSentError as error:
             logger.exception(f'Event rules were not notified of changes to {units[0][0].unit} and others')
-            message = _('Some events could not be sent, because {reason}. What was written is retained.')
-            self.warn('events', message.format(reason=reason_of(error.__cause__ or error)))
+            message = Message(
+                'Some events could not be sent, because {reason}. What was written is retained.',
+                reason=reason_of(error.__cause__ or error),
+            )
+            self.warn('events', message)
             return self.unwritten
 
     def attempts(self, units: list[list[Change]]) -> list[list[Change]]:
@@ -202,7 +205,7 @@ class Writer:
             if attempt > 1:
                 pause(attempt - 1)
                 # Users may have made decisions about guests meanwhile.
-                retried(self.objects.load, _('reading bindings'))
+                retried(self.objects.load, Message('reading bindings'))
             try:
                 self.objects.begin_transaction()
                 with self.objects.journal.reverting(), self.reverting(names), transaction():
@@ -236,10 +239,10 @@ class Writer:
                     results += self.apply_unit(changes)
         return results, unwritten
 
-    def give_up(self, changes: list[Change], reason: str) -> None:
+    def give_up(self, changes: list[Change], reason: Message) -> None:
         """Record that a unit could not be written because the database was busy."""
-        message = _('{name} was not written, because {reason}. Run the sync again.').format(
-            name=name_of(changes), reason=reason
+        message = Message(
+            '{name} was not written, because {reason}. Run the sync again.', name=name_of(changes), reason=reason
         )
         results = [
             Result(change, ChangeOutcomeChoices.SKIPPED)
@@ -248,10 +251,10 @@ class Writer:
             for change in changes
         ]
         try:
-            retried(partial(self.commit, results), _('recording the run'))
+            retried(partial(self.commit, results), Message('recording the run'))
         except DatabaseBusyError:
             # The transaction that has locked the rows of the object may have locked that of the guest, too.
-            retried(partial(self.commit, results, record=self.record_failed), _('recording the run'))
+            retried(partial(self.commit, results, record=self.record_failed), Message('recording the run'))
 
     def commit(self, results: list[Result], record: Callable[[list[Result]], None] | None = None) -> None:
         """Record results in a transaction of their own."""
@@ -262,7 +265,7 @@ class Writer:
         """Update bindings of objects that need no write, and delete those of objects that are gone."""
         refreshed = {pk: encode_all(values) for pk, values in plan.refreshed.items()}
         try:
-            retried(partial(store_values, refreshed), _('updating bindings'))
+            retried(partial(store_values, refreshed), Message('updating bindings'))
         except DatabaseBusyError:
             for pk, values in refreshed.items():
                 self.attempt_binding(partial(store_values, {pk: values}))
@@ -271,9 +274,9 @@ class Writer:
     def attempt_binding(self, work: Callable[[], None]) -> None:
         """Update bindings; a warning if the database does not allow it now."""
         try:
-            retried(work, _('updating bindings'))
+            retried(work, Message('updating bindings'))
         except DatabaseBusyError as error:
-            self.warn('bindings', _('{error} Nothing is lost: the next run does it.').format(error=error))
+            self.warn('bindings', joined((error, Message('The next run updates them.'))))
 
     def apply_unit(self, changes: list[Change]) -> list[Result]:
         """
@@ -344,35 +347,42 @@ class Writer:
         except OF_TRANSACTION:
             raise
         except OutdatedError as error:
-            return Result(change, ChangeOutcomeChoices.OUTDATED, str(error))
+            return Result(change, ChangeOutcomeChoices.OUTDATED, as_is(str(error)))
         except UnresolvedError as error:
-            return Result(change, ChangeOutcomeChoices.SKIPPED, str(error))
+            return Result(change, ChangeOutcomeChoices.SKIPPED, as_is(str(error)))
         except REFUSALS as error:
             return Result(change, ChangeOutcomeChoices.FAILED, explain(error))
         except Exception as error:
             # A bug in this plugin must not keep the other objects from being written.
             logger.exception(f'Writing {change.kind} {change.key} failed')
-            return Result(change, ChangeOutcomeChoices.FAILED, f'{type(error).__name__}: {error}')
+            return Result(change, ChangeOutcomeChoices.FAILED, as_is(f'{type(error).__name__}: {error}'))
         self.has_written |= self.objects.has_written
         if outdated:
-            message = _('Not written, because they were edited in NetBox since the plan was made: {names}.')
-            return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(names=', '.join(outdated)))
+            message = Message(
+                'Not written, because they were edited in NetBox since the plan was created: {names}.',
+                names=joined(outdated, ', '),
+            )
+            return Result(change, ChangeOutcomeChoices.OUTDATED, message)
         pointer = self.objects.written_object(change)
         if limited := self.objects.unassignable_tags:
-            message = _(
-                'Written without these tags, which are limited to other object types since the plan was made: {tags}.'
+            message = Message(
+                'Written without these tags, which are limited to other object types since the plan was created: '
+                '{tags}.',
+                tags=joined(sorted(tag.label for tag in limited), ', '),
             )
-            tags = ', '.join(sorted(tag.label for tag in limited))
-            return Result(change, ChangeOutcomeChoices.OUTDATED, message.format(tags=tags), pointer)
+            return Result(change, ChangeOutcomeChoices.OUTDATED, message, pointer)
         if refused:
-            message = '; '.join(f'{name}: {explain(error)}' for name, error in refused.items())
+            message = joined(
+                (Message('{field}: {reason}', field=name, reason=explain(error)) for name, error in refused.items()),
+                '; ',
+            )
             return Result(change, ChangeOutcomeChoices.FAILED, message, pointer)
         return Result(change, ChangeOutcomeChoices.APPLIED, pointer=pointer)
 
 
-def name_of(changes: list[Change]) -> str:
+def name_of(changes: list[Change]) -> Message:
     """The display name of a unit."""
     root = changes[0]
     if not root.unit:
-        return root.label or _('The cluster')
-    return f'{root.label} ({root.unit})' if root.label and root.key == root.unit else root.unit
+        return as_is(root.label) if root.label else Message('The cluster')
+    return as_is(f'{root.label} ({root.unit})' if root.label and root.key == root.unit else root.unit)

@@ -494,7 +494,9 @@ class Migration(migrations.Migration):
                 ('guests', models.PositiveIntegerField(blank=True, null=True)),
                 ('messages', models.JSONField(blank=True, default=list)),
                 ('error', models.TextField(blank=True)),
+                ('error_source', models.JSONField(blank=True, editable=False, null=True)),
                 ('refusal', models.TextField(blank=True, editable=False)),
+                ('refusal_source', models.JSONField(blank=True, editable=False, null=True)),
                 ('units', models.JSONField(blank=True, editable=False, null=True)),
                 (
                     'actions',
@@ -581,7 +583,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ('reason', models.TextField(blank=True)),
+                ('reason_source', models.JSONField(blank=True, editable=False, null=True)),
                 ('message', models.TextField(blank=True)),
+                ('message_source', models.JSONField(blank=True, editable=False, null=True)),
                 (
                     'object_type',
                     models.ForeignKey(
@@ -842,6 +846,7 @@ class Migration(migrations.Migration):
                 ('template', models.BooleanField(default=False)),
                 ('state', models.CharField(max_length=20)),
                 ('reason', models.TextField(blank=True)),
+                ('reason_source', models.JSONField(blank=True, editable=False, null=True)),
                 ('ignored', models.BooleanField(default=False)),
                 (
                     'candidate_ids',

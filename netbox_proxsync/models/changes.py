@@ -10,8 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ..branching import link
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, color_of
+from ..proxmox.messages import Message
 from ..sync.kinds import KINDS
 from ..sync.values import decode, show
+from ..wording import worded
 from .field_display import labels_of, shown_value
 from .proxmox_objects import ProxmoxObjectModel
 from .visibility import Hidden, MachineScopedQuerySet, machine_filter
@@ -109,10 +111,22 @@ class SyncChange(ProxmoxObjectModel):
         blank=True,
         help_text=_('Why the object changes, or why there is a conflict'),
     )
+    reason_source = models.JSONField(
+        verbose_name=_('reason (template and parameters)'),
+        blank=True,
+        null=True,
+        editable=False,
+    )
     message = models.TextField(
         verbose_name=_('message'),
         blank=True,
         help_text=_('The result of applying the change'),
+    )
+    message_source = models.JSONField(
+        verbose_name=_('message (template and parameters)'),
+        blank=True,
+        null=True,
+        editable=False,
     )
 
     objects = SyncChangeQuerySet.as_manager()
@@ -148,6 +162,21 @@ class SyncChange(ProxmoxObjectModel):
 
     def get_outcome_color(self) -> str | None:
         return color_of(ChangeOutcomeChoices, self.outcome)
+
+    @property
+    def reason_message(self) -> Message:
+        """The reason as it was stored."""
+        return Message.restored(self.reason, self.reason_source)
+
+    @property
+    def shown_reason(self) -> str:
+        """The reason in the language of the reader."""
+        return worded(self.reason, self.reason_source)
+
+    @property
+    def shown_message(self) -> str:
+        """The result in the language of the reader."""
+        return worded(self.message, self.message_source)
 
     @cached_property
     def object_url(self) -> str:

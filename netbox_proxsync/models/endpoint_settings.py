@@ -28,7 +28,7 @@ class Section(Enum):
     PLACEMENT = auto()
     GUESTS = auto()
     NODES = auto()
-    BEHAVIOUR = auto()
+    BEHAVIOR = auto()
     SCHEDULE = auto()
     EVENTS = auto()
 
@@ -130,15 +130,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting('ignored_interfaces', Section.GUESTS),
     Setting('ignored_prefixes', Section.GUESTS),
     Setting('interface_naming', Section.GUESTS),
-    Setting('missing_guests', Section.BEHAVIOUR),
-    Setting('grace_days', Section.BEHAVIOUR),
-    Setting('missing_addresses', Section.BEHAVIOUR),
-    Setting('missing_address_reads', Section.BEHAVIOUR),
-    Setting('address_limit', Section.BEHAVIOUR),
+    Setting('missing_guests', Section.BEHAVIOR),
+    Setting('grace_days', Section.BEHAVIOR),
+    Setting('missing_addresses', Section.BEHAVIOR),
+    Setting('missing_address_reads', Section.BEHAVIOR),
+    Setting('address_limit', Section.BEHAVIOR),
     # The clone gets it as the text that the form reads, see ProxmoxEndpoint.clone().
-    Setting('field_policy', Section.BEHAVIOUR, NOT_IN_TABLE - {Use.CLONE}),
-    Setting('change_limit', Section.BEHAVIOUR),
-    Setting('write_policy', Section.BEHAVIOUR),
+    Setting('field_policy', Section.BEHAVIOR, NOT_IN_TABLE - {Use.CLONE}),
+    Setting('change_limit', Section.BEHAVIOR),
+    Setting('write_policy', Section.BEHAVIOR),
     Setting('sync_interval', Section.SCHEDULE),
     Setting('quick_interval', Section.SCHEDULE),
     Setting('sync_windows', Section.SCHEDULE),

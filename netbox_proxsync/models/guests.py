@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from virtualization.models import VirtualMachine
 
 from ..choices import GuestStateChoices, GuestTypeChoices, color_of
+from ..proxmox.messages import Message
+from ..wording import worded
 from .bindings import Binding
 from .netbox_types import RestrictedQuerySet
 from .users import AnyUser
@@ -17,6 +19,8 @@ __all__ = ('ProxmoxGuest',)
 
 # The common statuses. Others are shown in another color.
 STATUS_COLORS = {'running': 'green', 'stopped': 'gray', 'paused': 'orange', 'suspended': 'orange'}
+
+HIDDEN = Message('Details are hidden because you do not have permission to view all machines.')
 
 
 class ProxmoxGuestQuerySet(RestrictedQuerySet):
@@ -95,6 +99,12 @@ class ProxmoxGuest(models.Model):
         verbose_name=_('reason'),
         blank=True,
         help_text=_('Reason for this state'),
+    )
+    reason_source = models.JSONField(
+        verbose_name=_('reason (template and parameters)'),
+        blank=True,
+        null=True,
+        editable=False,
     )
     ignored = models.BooleanField(
         verbose_name=_('ignored'),
@@ -195,11 +205,21 @@ class ProxmoxGuest(models.Model):
         return self.seen_until or self.endpoint.guests_shown
 
     @property
-    def shown_reason(self) -> str:
+    def reason_message(self) -> Message:
+        """The reason as it was stored."""
+        return Message.restored(self.reason, self.reason_source)
+
+    @property
+    def visible_reason(self) -> Message:
         """Why the guest is in its state; hidden if it may name other guests (see `ProxmoxGuestQuerySet.restrict`)."""
         if self.state in GuestStateChoices.NAMING_OTHERS and not getattr(self, 'mentions_other_guests', True):
-            return str(_('Details are hidden because you do not have permission to view all machines.'))
-        return self.reason
+            return HIDDEN
+        return self.reason_message
+
+    @property
+    def shown_reason(self) -> str:
+        """The same in the language of the reader."""
+        return worded(self.visible_reason)
 
     def candidates(self, user: AnyUser) -> list[VirtualMachine]:
         """The virtual machines that may be this guest and that the user may view."""

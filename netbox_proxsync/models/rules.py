@@ -14,6 +14,7 @@ from ..choices import GuestTypeChoices, PatternTypeChoices, TagMatchChoices, col
 from ..documentation import help_url
 from ..fields import column
 from ..sync.patterns import PatternError, compile_pattern
+from ..wording import worded
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -216,7 +217,7 @@ class MappingRule(PrimaryModel):
             if self.name_pattern:
                 compile_pattern(self.name_pattern, self.pattern_type)
         except PatternError as error:
-            errors['name_pattern'] = _('This pattern is not valid: {error}').format(error=error)
+            errors['name_pattern'] = _('This pattern is not valid: {error}').format(error=worded(error))
 
     def _clean_range(self, errors: dict[str, Any]) -> None:
         if self.vmid_min is not None and self.vmid_max is not None and self.vmid_min > self.vmid_max:

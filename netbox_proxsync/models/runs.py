@@ -13,7 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ..choices import ChangeActionChoices, RunModeChoices, RunStatusChoices, color_of
+from ..proxmox.messages import Message
 from ..sync.cluster_state import ClusterState, naming
+from ..wording import shown_subject, worded, worded_entry
 from .changes import PlannedBinding, SyncChange
 from .deletion import delete_unread
 from .mixins import alters_data
@@ -154,12 +156,24 @@ class SyncRun(models.Model):
         verbose_name=_('error'),
         blank=True,
     )
+    error_source = models.JSONField(
+        verbose_name=_('error (template and parameters)'),
+        blank=True,
+        null=True,
+        editable=False,
+    )
 
     refusal = models.TextField(
         verbose_name=_('refusal'),
         blank=True,
         editable=False,
         help_text=_('Why the plan requires approval'),
+    )
+    refusal_source = models.JSONField(
+        verbose_name=_('refusal (template and parameters)'),
+        blank=True,
+        null=True,
+        editable=False,
     )
     applies = models.ForeignKey(
         to='self',
@@ -270,6 +284,21 @@ class SyncRun(models.Model):
         return color_of(RunStatusChoices, self.status)
 
     @property
+    def error_message(self) -> Message:
+        """The error as it was stored."""
+        return Message.restored(self.error, self.error_source)
+
+    @property
+    def shown_error(self) -> str:
+        """The error in the language of the reader."""
+        return worded(self.error, self.error_source)
+
+    @property
+    def shown_refusal(self) -> str:
+        """Why the plan requires approval, in the language of the reader."""
+        return worded(self.refusal, self.refusal_source)
+
+    @property
     def shown_vmids(self) -> str:
         """The VM IDs that the run is limited to, shortened to one line; '' if it is for all guests."""
         vmids = self.vmids or []
@@ -292,15 +321,15 @@ class SyncRun(models.Model):
             return None
         return (self.completed or timezone.now()) - self.started
 
-    def messages_for(self, user: AnyUser | None) -> list[dict[str, str]]:
+    def messages_for(self, user: AnyUser | None) -> list[dict[str, Any]]:
         """The messages without those about machines that the user may not view."""
         return self.messages_without(hidden_units(user, self.endpoint_id, self.subjects))
 
-    def messages_shown(self, hidden: HiddenUnits) -> list[dict[str, str]]:
+    def messages_shown(self, hidden: HiddenUnits) -> list[dict[str, Any]]:
         """The same for pages with many runs, which look up hidden units once."""
         return self.messages_without(hidden.among(self.endpoint_id, self.subjects))
 
-    def messages_without(self, hidden: Collection[str]) -> list[dict[str, str]]:
+    def messages_without(self, hidden: Collection[str]) -> list[dict[str, Any]]:
         left = [self.with_acknowledgment(message) for message in self.messages if message['subject'] not in hidden]
         nodes = {unit.removeprefix(NODE) for unit in hidden if unit.startswith(NODE)}
         if not nodes:
@@ -315,6 +344,13 @@ class SyncRun(models.Model):
         found = self.endpoint.acknowledgment_of(message)
         shown = {name: found[name] for name in ('user', 'time')} if found else None
         return {**message, 'level': 'info' if found else 'warning', 'acknowledged': shown}
+
+    def notices_for(self, user: AnyUser | None) -> list[dict[str, Any]]:
+        """The messages for a page: those of `messages_for`, with their texts in the language of the reader."""
+        return [
+            {**worded_entry(message, 'message', 'remedy'), 'shown_subject': shown_subject(message['subject'])}
+            for message in self.messages_for(user)
+        ]
 
     @property
     def subjects(self) -> set[str]:

@@ -129,7 +129,7 @@ def withheld() -> QuerySet[SyncChange]:
 def is_unreachable() -> Combinable:
     """Whether the last run that tried to read Proxmox VE could not."""
     tried = runs_in_main().filter(status__in=RunStatusChoices.FINISHED)
-    tried = tried.exclude(mode=RunModeChoices.APPLY).exclude(status=RunStatusChoices.CANCELLED)
+    tried = tried.exclude(mode=RunModeChoices.APPLY).exclude(status=RunStatusChoices.CANCELED)
     failed = ExpressionWrapper(Q(status=RunStatusChoices.FAILED, guests__isnull=True), output_field=BooleanField())
     return Coalesce(Subquery(tried.values(failed=failed)[:1]), Value(value=False))
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .messages import Message, joined
 from .properties import ParseError, boolean
 from .version import Version
 
@@ -35,8 +36,8 @@ SHOW_VNET = ('SDN.Audit', 'SDN.Allocate')
 LIST_VOLUMES = ('Datastore.Audit', 'Datastore.AllocateSpace')
 LOCAL_BRIDGES = '/sdn/zones/localnetwork'
 
-SDN = 'the bridges of the nodes and the virtual networks of SDN'
-ALL_GUESTS = 'seeing all guests, and detecting deleted ones'
+SDN = Message('the bridges of the nodes and the virtual networks of SDN')
+ALL_GUESTS = Message('seeing all guests, and detecting deleted ones')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class MissingPrivilege:
 
     privilege: str
     path: str
-    feature: str
+    feature: Message
     command: str
 
 
@@ -78,18 +79,18 @@ class Access:
     def parse(cls, token_id: str, permissions: Any) -> 'Access':
         """Return the privileges in an answer of `/access/permissions`. Raises ParseError."""
         if not isinstance(permissions, dict):
-            raise ParseError('The answer is not a map of permissions.')
+            raise ParseError(Message('The answer is not a map of permissions.'))
         granted = {}
         for path, privileges in permissions.items():
             if not isinstance(privileges, dict):
-                raise ParseError(f'The permissions on {path} are not a map.')
+                raise ParseError(Message('The permissions on {path} are not a map.', path=path))
             granted[path] = {privilege: boolean(propagates) for privilege, propagates in privileges.items()}
         return cls(token_id=token_id, permissions=granted)
 
     def with_acl(self, acl: Any) -> 'Access':
         """Return a copy that also uses an answer of `/access/acl`. Raises ParseError."""
         if not isinstance(acl, list):
-            raise ParseError('The access control list is not a list.')
+            raise ParseError(Message('The access control list is not a list.'))
         denied: dict[str, set[str]] = {}
         for path, role, who in map(_acl_row, acl):
             denied.setdefault(path, set()).update({who} if role == NO_ACCESS else ())
@@ -152,14 +153,18 @@ class Access:
         return tuple(sorted(revoked))
 
     @property
-    def guests_hidden(self) -> str | None:
+    def guests_hidden(self) -> Message | None:
         """Why the token may not see every guest of the cluster; None if it does."""
         if not self.covers('/vms', 'VM.Audit'):
-            return 'The token does not see all guests: it lacks VM.Audit on /vms.'
+            return Message('The token does not see all guests: it lacks VM.Audit on /vms.')
         if revoked := self.revoked_guests:
-            return f'The token does not see all guests: VM.Audit is taken away on {", ".join(revoked)}.'
+            return Message(
+                'The token does not see all guests: VM.Audit is taken away on {paths}.', paths=joined(revoked, ', ')
+            )
         if self.acl_paths is None:
-            return 'Unable to determine whether the token can see all guests: it cannot read the access control list.'
+            return Message(
+                'Unable to determine whether the token can see all guests: it cannot read the access control list.'
+            )
         return None
 
     def sees_agent(self, version: Version, vmid: int | None = None) -> bool:
@@ -175,23 +180,23 @@ class Access:
         paths = set(self.permissions) | (self.acl_paths or set())
         return all(self.allows(path, 'Pool.Audit') for path in paths if path.startswith('/pool/'))
 
-    def interfaces_hidden(self, version: Version) -> str | None:
+    def interfaces_hidden(self, version: Version) -> Message | None:
         """Return why `/nodes/N/network` may lack bridges or interfaces of SDN; None if it is complete."""
         if version.major < 8:
             return None  # bridges require a privilege from Proxmox VE 8 on
-        found = self._hidden('bridges', LOCAL_BRIDGES, SHOW_BRIDGE)
+        found = self._hidden(Message('bridges'), LOCAL_BRIDGES, SHOW_BRIDGE)
         if version.major >= 9:
-            found = found or self.vnets_hidden(version) or self._hidden('fabrics', '/sdn/fabrics', SHOW_FABRIC)
+            found = found or self.vnets_hidden(version) or self._hidden(Message('fabrics'), '/sdn/fabrics', SHOW_FABRIC)
         return found
 
-    def vnets_hidden(self, version: Version) -> str | None:
+    def vnets_hidden(self, version: Version) -> Message | None:
         """Return why the lists of SDN zones and virtual networks may be incomplete; None if they are complete."""
         if version.major >= 8:
-            return self._hidden('virtual networks', '/sdn/zones', SHOW_VNET, levels=2, besides=LOCAL_BRIDGES)
-        zones = self._hidden('zones', '/sdn/zones', SHOW_VNET)
-        return zones or self._hidden('virtual networks', '/sdn/vnets', SHOW_VNET)
+            return self._hidden(Message('virtual networks'), '/sdn/zones', SHOW_VNET, levels=2, besides=LOCAL_BRIDGES)
+        zones = self._hidden(Message('zones'), '/sdn/zones', SHOW_VNET)
+        return zones or self._hidden(Message('virtual networks'), '/sdn/vnets', SHOW_VNET)
 
-    def missing_for_volumes(self, vmid: int, storage: str) -> tuple[str, ...]:
+    def missing_for_volumes(self, vmid: int, storage: str) -> tuple[Message, ...]:
         """
         Return what the token lacks to see a guest's volumes in the content of a storage, e.g. 'VM.Config.Disk on
         /vms/100'; empty if it lacks nothing.
@@ -201,25 +206,38 @@ class Access:
         """
         missing = []
         if not self.allows(f'/storage/{storage}', *LIST_VOLUMES):
-            missing.append(f'{LIST_VOLUMES[0]} on /storage/{storage}')
+            missing.append(Message('{privilege} on {path}', privilege=LIST_VOLUMES[0], path=f'/storage/{storage}'))
         if not self.allows(f'/vms/{vmid}', 'VM.Config.Disk') and not self.allows(
             f'/storage/{storage}', 'Datastore.Allocate'
         ):
-            missing.append(f'VM.Config.Disk on /vms/{vmid}')
+            missing.append(Message('{privilege} on {path}', privilege='VM.Config.Disk', path=f'/vms/{vmid}'))
         return tuple(missing)
 
     def _hidden(
-        self, what: str, path: str, privileges: tuple[str, ...], levels: int = 1, besides: str | None = None
-    ) -> str | None:
+        self, what: Message, path: str, privileges: tuple[str, ...], levels: int = 1, besides: str | None = None
+    ) -> Message | None:
         if not self.covers(path, *privileges):
-            return f'The token does not see all {what}: it lacks {privileges[0]} on {path}.'
+            return Message(
+                'The token does not see all {what}: it lacks {privilege} on {path}.',
+                what=what,
+                privilege=privileges[0],
+                path=path,
+            )
         revoked = self._revoked(path, privileges, levels)
         if besides:
             revoked = [below for below in revoked if not f'{below}/'.startswith(f'{besides}/')]
         if revoked:
-            return f'The token does not see all {what}: {privileges[0]} is taken away on {", ".join(revoked)}.'
+            return Message(
+                'The token does not see all {what}: {privilege} is taken away on {paths}.',
+                what=what,
+                privilege=privileges[0],
+                paths=joined(revoked, ', '),
+            )
         if self.acl_paths is None:
-            return f'Unable to determine whether the token can see all {what}: it cannot read the access control list.'
+            return Message(
+                'Unable to determine whether the token can see all {what}: it cannot read the access control list.',
+                what=what,
+            )
         return None
 
     def _revoked(self, path: str, privileges: tuple[str, ...], levels: int = 1) -> list[str]:
@@ -274,9 +292,11 @@ class Access:
         return f'pveum role add {ROLE} --privs "{ROLE_PRIVILEGES}"; {grant}{ROLE}'
 
 
-def grant_remedy(command: str) -> str:
+def grant_remedy(command: str) -> Message:
     """Return the instruction for the administrator who can grant privileges."""
-    return f'Run this on a node as root: {command} (a token never has more privileges than its user)'
+    return Message(
+        'Run this on a node as root: {command} (a token never has more privileges than its user)', command=command
+    )
 
 
 def agent_privileges(version: Version) -> tuple[str, ...]:
@@ -284,23 +304,27 @@ def agent_privileges(version: Version) -> tuple[str, ...]:
     return ('VM.GuestAgent.Audit', 'VM.GuestAgent.Unrestricted') if version.major >= 9 else ('VM.Monitor',)
 
 
-def wanted_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+def wanted_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], Message], ...]:
     """Return (path, privileges of which any is sufficient, feature that requires them) for all data that is read."""
     return (
         ('/vms', ('VM.Audit',), ALL_GUESTS),
-        ('/', ('Sys.Audit',), 'the cluster: its name, its quorum and the state of its nodes'),
-        ('/access', ('Sys.Audit',), 'detecting guests that are hidden from the token'),
-        ('/vms', agent_privileges(version), 'addresses that running virtual machines have, by the guest agent'),
-        ('/pool', ('Pool.Audit',), 'the pools that guests are in'),
-        ('/nodes', ('Sys.Audit',), 'the hardware and the versions of the nodes'),
+        ('/', ('Sys.Audit',), Message('the cluster: its name, its quorum and the state of its nodes')),
+        ('/access', ('Sys.Audit',), Message('detecting guests that are hidden from the token')),
+        (
+            '/vms',
+            agent_privileges(version),
+            Message('addresses that running virtual machines have, by the guest agent'),
+        ),
+        ('/pool', ('Pool.Audit',), Message('the pools that guests are in')),
+        ('/nodes', ('Sys.Audit',), Message('the hardware and the versions of the nodes')),
         ('/sdn', ('SDN.Audit',), SDN),
     )
 
 
-def _listed_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+def _listed_privileges(version: Version) -> tuple[tuple[str, tuple[str, ...], Message], ...]:
     """As `wanted_privileges`, for the rows of lists: each row requires one of the privileges on its own path below."""
     return (
-        ('/nodes', ('Sys.Audit',), 'the hardware and the versions of the nodes'),
+        ('/nodes', ('Sys.Audit',), Message('the hardware and the versions of the nodes')),
         *((path, privileges, SDN) for path, privileges in _sdn_privileges(version)),
     )
 
@@ -319,5 +343,5 @@ def _intersection(one: Mapping[str, bool], other: Mapping[str, bool]) -> dict[st
 def _acl_row(row: Any) -> tuple[str, str, str]:
     """(path, role, user, group or token as an option of `pveum acl`)."""
     if not isinstance(row, dict) or not isinstance(row.get('path'), str):
-        raise ParseError('The access control list holds something that is not an entry.')
+        raise ParseError(Message('The access control list holds something that is not an entry.'))
     return row['path'], str(row.get('roleid')), f'--{row.get("type")}s {shlex.quote(str(row.get("ugid")))}'

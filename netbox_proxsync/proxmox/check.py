@@ -12,8 +12,8 @@ from .http.client import Connection, ProxmoxClient
 from .http.tls import TLSMode, fetch_fingerprint
 from .infrastructure import NodeHardware
 from .inventory import Node, Reading, Unreadable, known
+from .messages import EMPTY, Message, as_is, counted, joined
 from .parsers.resources import ClusterStatus, Resources, merge_nodes
-from .plurals import counted
 from .properties import ParseError
 from .readers.calls import ask, understand
 from .ssh.errors import SSHError
@@ -40,10 +40,10 @@ class Check:
         required: Whether the endpoint cannot be synced completely if the check fails.
     """
 
-    label: str
+    label: Message
     ok: bool
-    detail: str = ''
-    remedy: str = ''
+    detail: Message = EMPTY
+    remedy: Message = EMPTY
     required: bool = True
 
 
@@ -71,8 +71,8 @@ class ConnectionReport:
     nodes_total: int | None = None
     quorate: bool | None = None
     fingerprint: str | None = None
-    error: str = ''
-    remedy: str = ''
+    error: Message = EMPTY
+    remedy: Message = EMPTY
     checks: tuple[Check, ...] = ()
 
     @property
@@ -106,7 +106,7 @@ def check(
             error=error.message,
             remedy=error.remedy,
             fingerprint=fingerprint,
-            checks=(Check(label='Connection', ok=False, detail=error.message, remedy=error.remedy),),
+            checks=(Check(label=Message('Connection'), ok=False, detail=error.message, remedy=error.remedy),),
         )
 
 
@@ -114,18 +114,22 @@ def _report(client: ProxmoxClient, history: TokenHistory, ssh: Reading[SSHSettin
     version = client.version()
     permissions, acl = ask(client, 'access', 'permissions'), ask(client, 'access', 'acl')
     status_answer, resources_answer = ask(client, 'cluster', 'status'), ask(client, 'cluster', 'resources')
-    status = understand('the status of the cluster', ClusterStatus.parse, status_answer)
-    resources = understand('the list of guests and nodes', Resources.parse, resources_answer)
+    status = understand(Message('the status of the cluster'), ClusterStatus.parse, status_answer)
+    resources = understand(Message('the list of guests and nodes'), Resources.parse, resources_answer)
     checks = [
-        Check(label='Connection', ok=True, detail=f'{client.host} answers, and accepts the token.'),
+        Check(
+            label=Message('Connection'),
+            ok=True,
+            detail=Message('{host} answers, and accepts the token.', host=client.host),
+        ),
         *_host_checks(client),
         _tls_check(client.connection),
-        Check(label='Version', ok=True, detail=f'Proxmox VE {version.text}'),
+        Check(label=Message('Version'), ok=True, detail=as_is(f'Proxmox VE {version.text}')),
         _cluster_check(status, _remedy(status_answer)),
         *_resource_checks(resources, _remedy(resources_answer)),
         *_privilege_checks(client.connection.token_id, version, permissions, acl, resources, history),
     ]
-    cluster = status if known(status) else ClusterStatus.unreadable('')
+    cluster = status if known(status) else ClusterStatus.unreadable(EMPTY)
     nodes = merge_nodes(resources, cluster)[0] if known(resources) else ()
     checks += _ssh_checks(client, ssh, nodes)
     return ConnectionReport(
@@ -137,62 +141,74 @@ def _report(client: ProxmoxClient, history: TokenHistory, ssh: Reading[SSHSettin
         nodes_total=len(nodes) or None,
         quorate=cluster.quorate if known(cluster.quorate) else None,
         fingerprint=_fingerprint(client.connection, client.host),
-        error='' if known(resources) else resources.reason,
+        error=EMPTY if known(resources) else resources.reason,
         remedy=_remedy(resources_answer),
         checks=tuple(checks),
     )
 
 
-def _remedy(answer: Any) -> str:
+def _remedy(answer: Any) -> Message:
     """The remedy for an answer that is an error; '' for any other."""
-    return answer.remedy if isinstance(answer, ProxmoxError) else ''
+    return answer.remedy if isinstance(answer, ProxmoxError) else EMPTY
 
 
 def _host_checks(client: ProxmoxClient) -> list[Check]:
     """Report the hosts that failed and were replaced by another."""
     return [
-        Check(label='Hosts', ok=False, detail=error.message, remedy=error.remedy, required=False)
+        Check(label=Message('Hosts'), ok=False, detail=error.message, remedy=error.remedy, required=False)
         for error in client.failed_hosts
     ]
 
 
 def _tls_check(connection: Connection) -> Check:
     if TLSMode(connection.tls_mode) is not TLSMode.OFF:
-        return Check(label='Certificate', ok=True, detail='The host has proved that it is the right one.')
+        return Check(label=Message('Certificate'), ok=True, detail=Message('The identity of the host is verified.'))
     return Check(
-        label='Certificate',
+        label=Message('Certificate'),
         ok=False,
-        detail='Not verified: the token can be intercepted.',
-        remedy='Compare the fingerprint with the one in Proxmox (System > Certificates), and pin it.',
+        detail=Message('Not verified: the token can be intercepted.'),
+        remedy=Message('Compare the fingerprint with the one in Proxmox (System > Certificates), and pin it.'),
         required=False,
     )
 
 
-def _cluster_check(status: Reading[ClusterStatus], remedy: str) -> Check:
+def _cluster_check(status: Reading[ClusterStatus], remedy: Message) -> Check:
     if isinstance(status, Unreadable):
-        return Check(label='Cluster', ok=False, detail=status.reason, remedy=remedy)
-    name = f'cluster {status.name}' if status.name else 'stand-alone host'
+        return Check(label=Message('Cluster'), ok=False, detail=status.reason, remedy=remedy)
+    name = Message('cluster {name}', name=status.name) if status.name else Message('stand-alone host')
     if status.quorate:
-        return Check(label='Cluster', ok=True, detail=name)
+        return Check(label=Message('Cluster'), ok=True, detail=name)
     return Check(
-        label='Cluster',
+        label=Message('Cluster'),
         ok=False,
-        detail=f'{name}, not quorate: runs do not treat any guest as gone',
-        remedy='Bring the other nodes back, or connect to a node that is quorate.',
+        detail=Message('{cluster}, not quorate: runs do not treat any guest as missing', cluster=name),
+        remedy=Message('Bring the other nodes back, or connect to a node that is quorate.'),
     )
 
 
-def _resource_checks(resources: Reading[Resources], remedy: str) -> list[Check]:
+def _resource_checks(resources: Reading[Resources], remedy: Message) -> list[Check]:
     if isinstance(resources, Unreadable):
-        return [Check(label='Guests', ok=False, detail=resources.reason, remedy=remedy)]
-    guests, nodes = counted(len(resources.guests), 'guest'), counted(len(resources.nodes), 'node')
-    detail = f'{guests} on {nodes} visible'
+        return [Check(label=Message('Guests'), ok=False, detail=resources.reason, remedy=remedy)]
+    guests = counted('{number} guest', '{number} guests', len(resources.guests))
+    nodes = counted('{number} node', '{number} nodes', len(resources.nodes))
+    detail = Message('{guests} on {nodes} visible', guests=guests, nodes=nodes)
     checks = [
-        Check(label='Guests', ok=resources.incomplete_reason is None, detail=resources.incomplete_reason or detail)
+        Check(
+            label=Message('Guests'),
+            ok=resources.incomplete_reason is None,
+            detail=resources.incomplete_reason or detail,
+        )
     ]
     offline = sorted(name for name, (online, _) in resources.nodes.items() if online is False)
     if offline:
-        checks.append(Check(label='Nodes', ok=False, detail=f'offline: {", ".join(offline)}', required=False))
+        checks.append(
+            Check(
+                label=Message('Nodes'),
+                ok=False,
+                detail=Message('offline: {nodes}', nodes=joined(offline, ', ')),
+                required=False,
+            )
+        )
     return checks
 
 
@@ -205,20 +221,26 @@ def _privilege_checks(
     history: TokenHistory,
 ) -> list[Check]:
     if isinstance(permissions, ProxmoxError):
-        return [Check(label='Privileges', ok=False, detail=permissions.message, remedy=permissions.remedy)]
+        return [Check(label=Message('Privileges'), ok=False, detail=permissions.message, remedy=permissions.remedy)]
     try:
         access = Access.parse(token_id, permissions)
         if not isinstance(acl, ProxmoxError):
             access = access.with_acl(acl)
     except ParseError as error:
-        return [Check(label='Privileges', ok=False, detail=f'Proxmox VE returned an invalid response: {error}')]
+        return [
+            Check(
+                label=Message('Privileges'),
+                ok=False,
+                detail=Message('Proxmox VE returned an invalid response: {problem}', problem=error),
+            )
+        ]
     guests = resources.guests.values() if known(resources) else ()
     token_view = TokenView.of(access, version, (row.type.value for row in guests), complete=False)
     lost = history.lost_privileges(token_view)
     missing = access.missing(version)
     checks = [
         Check(
-            label=f'{lack.privilege} on {lack.path}',
+            label=Message('{privilege} on {path}', privilege=lack.privilege, path=lack.path),
             ok=False,
             detail=_missing(lack, lost.get((lack.privilege, lack.path))),
             remedy=remedy,
@@ -228,37 +250,45 @@ def _privilege_checks(
     ]
     if known(resources):
         checks += [
-            Check(label='Guests seen before', ok=False, detail=lost_access.message, required=False)
+            Check(label=Message('Guests seen before'), ok=False, detail=lost_access.message, required=False)
             for lost_access in history.fewer_guests(token_view)
         ]
     hidden = access.guests_hidden
     if hidden and not checks:
-        checks.append(Check(label='Privileges', ok=False, detail=hidden))
-    return checks or [Check(label='Privileges', ok=True, detail='The token may read everything that is needed.')]
+        checks.append(Check(label=Message('Privileges'), ok=False, detail=hidden))
+    return checks or [
+        Check(label=Message('Privileges'), ok=True, detail=Message('The token may read everything that is needed.'))
+    ]
 
 
-def _with_remedies(missing: Iterable[MissingPrivilege]) -> Iterator[tuple[MissingPrivilege, str]]:
+def _with_remedies(missing: Iterable[MissingPrivilege]) -> Iterator[tuple[MissingPrivilege, Message]]:
     """Yield the missing privileges, each command only with the first privilege that it grants."""
     by_command: dict[str, list[MissingPrivilege]] = {}
     for lack in missing:
         by_command.setdefault(lack.command, []).append(lack)
     for command, lacks in by_command.items():
-        names = list(dict.fromkeys(f'{lack.privilege} on {lack.path}' for lack in lacks))
-        grants = f'. It grants {", ".join(names)}.' if len(names) > 1 else ''
+        names = dict.fromkeys(
+            Message('{privilege} on {path}', privilege=lack.privilege, path=lack.path) for lack in lacks
+        )
+        remedy = grant_remedy(command)
+        if len(names) > 1:
+            remedy = Message('{remedy}. It grants {privileges}.', remedy=remedy, privileges=joined(names, ', '))
         for number, lack in enumerate(lacks):
-            yield lack, '' if number else f'{grant_remedy(command)}{grants}'
+            yield lack, EMPTY if number else remedy
 
 
-def _missing(lack: MissingPrivilege, lost_access: LostAccess | None) -> str:
+def _missing(lack: MissingPrivilege, lost_access: LostAccess | None) -> Message:
     if lost_access is None:
-        return f'missing; needed for {lack.feature}'
-    return f'missing; the token had it on {lost_access.day}; needed for {lack.feature}'
+        return Message('missing; needed for {feature}', feature=lack.feature)
+    return Message(
+        'missing; the token had it on {day}; needed for {feature}', day=lost_access.day, feature=lack.feature
+    )
 
 
 def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], nodes: Iterable[Node]) -> list[Check]:
     """One optional check per node."""
     if isinstance(settings, Unreadable):
-        return [Check(label='SSH', ok=False, detail=settings.reason, required=False)]
+        return [Check(label=Message('SSH'), ok=False, detail=settings.reason, required=False)]
     if settings is None:
         return []
 
@@ -273,11 +303,15 @@ def _ssh_checks(client: ProxmoxClient, settings: Reading[SSHSettings | None], no
 
 
 def _ssh_check(name: str, result: NodeHardware | SSHError | Unreadable) -> Check:
-    check = partial(Check, label=f'SSH to {name}', required=False)
+    check = partial(Check, label=Message('SSH to {node}', node=name), required=False)
     if isinstance(result, NodeHardware):
         machine = [value for value in (result.manufacturer, result.product) if known(value) and value]
-        nics = counted(len(result.nics), 'physical NIC') if known(result.nics) else result.nics.reason
-        return check(ok=True, detail=f'works: {", ".join([" ".join(machine), nics] if machine else [nics])}')
+        nics = (
+            counted('{number} physical NIC', '{number} physical NICs', len(result.nics))
+            if known(result.nics)
+            else result.nics.reason
+        )
+        return check(ok=True, detail=Message('works: {hardware}', hardware=joined((' '.join(machine), nics), ', ')))
     if isinstance(result, Unreadable):
         return check(ok=False, detail=result.reason)
     return check(ok=False, detail=result.message, remedy=result.remedy)

@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 from .errors import HostUnreachableError
 from .hosts import Host
+from .messages import Message
 
 __all__ = (
     'ALLOWED_NETWORKS',
@@ -99,23 +100,45 @@ class ContactPolicy:
         which = _which(host, literal, meant)
         if _containing(meant, NO_HOST):
             raise AddressNotAllowedError(
-                f'NetBox does not contact {shown}: {which} is not the address of a single host.',
-                'Enter the name or the address of a node.',
+                Message(
+                    'NetBox does not contact {shown}: {which} is not the address of a single host.',
+                    shown=shown,
+                    which=which,
+                ),
+                Message('Enter the name or the address of a node.'),
             )
         if network := _containing(meant, self.denied):
             raise self._denied(shown, host, literal, meant, network)
         if not _containing(meant, self.allowed):
             raise AddressNotAllowedError(
-                f'NetBox may not contact {shown}: {which} is in none of the allowed_networks {SETTING}.',
-                f'If NetBox should contact this address, add its network to allowed_networks {SETTING}.',
+                Message(
+                    'NetBox may not contact {shown}: {which} is in none of the allowed_networks {setting}.',
+                    shown=shown,
+                    which=which,
+                    setting=SETTING,
+                ),
+                Message(
+                    'If NetBox should contact this address, add its network to allowed_networks {setting}.',
+                    setting=SETTING,
+                ),
             )
 
     @staticmethod
     def _denied(shown: str, host: str, literal: Address, meant: Address, network: Network) -> AddressNotAllowedError:
         return AddressNotAllowedError(
-            f'NetBox may not contact {shown}: {_which(host, literal, meant)} is in {network}, which is one of the '
-            f'denied_networks {SETTING}.',
-            f'If NetBox should contact this address, remove {network} from denied_networks {SETTING}.',
+            Message(
+                'NetBox may not contact {shown}: {address} is in {network}, which is one of the '
+                'denied_networks {setting}.',
+                shown=shown,
+                address=_which(host, literal, meant),
+                network=network,
+                setting=SETTING,
+            ),
+            Message(
+                'If NetBox should contact this address, remove {network} from denied_networks {setting}.',
+                network=network,
+                setting=SETTING,
+            ),
         )
 
 
@@ -155,10 +178,10 @@ def _containing(address: Address, networks: Iterable[Network]) -> Network | None
     return next((network for network in networks if address in network), None)
 
 
-def _which(host: str, literal: Address, meant: Address) -> str:
+def _which(host: str, literal: Address, meant: Address) -> Message:
     if meant != literal:
-        return f'its address {literal}, which stands for {meant},'
-    return 'this address' if str(literal) == host else f'its address {literal}'
+        return Message('its address {literal}, which means {meant},', literal=literal, meant=meant)
+    return Message('this address') if str(literal) == host else Message('its address {literal}', literal=literal)
 
 
 class Sockets:

@@ -5,11 +5,13 @@ No error holds the token's secret, or the exception of the HTTP library that cau
 request, whose header contains the secret.
 """
 
+from .messages import EMPTY, Message, joined
+
 __all__ = (
     'APIError',
     'AuthenticationError',
     'CallTimeoutError',
-    'CancelledError',
+    'CanceledError',
     'ConnectionBrokenError',
     'HostUnreachableError',
     'InvalidConnectionError',
@@ -38,14 +40,14 @@ class ProxmoxError(Exception):
 
     fatal = False
 
-    def __init__(self, message: str, remedy: str = '', *, transient: bool = False) -> None:
+    def __init__(self, message: Message, remedy: Message = EMPTY, *, transient: bool = False) -> None:
         super().__init__(message, remedy)
         self.message = message
         self.remedy = remedy
         self.transient = transient
 
     def __str__(self) -> str:
-        return f'{self.message} {self.remedy}'.strip()
+        return joined((self.message, self.remedy))
 
 
 class InvalidConnectionError(ProxmoxError):
@@ -70,7 +72,7 @@ class TLSError(ProxmoxError):
 
     fatal = True
 
-    def __init__(self, message: str, remedy: str = '', *, fingerprint: str | None = None) -> None:
+    def __init__(self, message: Message, remedy: Message = EMPTY, *, fingerprint: str | None = None) -> None:
         super().__init__(message, remedy)
         self.fingerprint = fingerprint
 
@@ -93,8 +95,8 @@ class AuthenticationError(ProxmoxError):
     fatal = True
 
 
-class CancelledError(ProxmoxError):
-    """The run was cancelled."""
+class CanceledError(ProxmoxError):
+    """The run was canceled."""
 
     fatal = True
 
@@ -120,7 +122,7 @@ class PermissionDeniedError(ProxmoxError):
         path: The path on which it is missing ('/vms/100'); '' if Proxmox VE did not name it.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, privilege: str = '', path: str = '') -> None:
+    def __init__(self, message: Message, remedy: Message = EMPTY, *, privilege: str = '', path: str = '') -> None:
         super().__init__(message, remedy)
         self.privilege = privilege
         self.path = path
@@ -136,7 +138,7 @@ class NodeUnreachableError(ProxmoxError):
     """
 
     def __init__(
-        self, message: str, remedy: str = '', *, node: str | None, words: str, transient: bool = False
+        self, message: Message, remedy: Message = EMPTY, *, node: str | None, words: str, transient: bool = False
     ) -> None:
         super().__init__(message, remedy, transient=transient)
         self.node = node
@@ -164,7 +166,9 @@ class APIError(ProxmoxError):
         reason: The reason given by Proxmox VE in the status line or the body.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, status: int, reason: str, transient: bool = False) -> None:
+    def __init__(
+        self, message: Message, remedy: Message = EMPTY, *, status: int, reason: str, transient: bool = False
+    ) -> None:
         super().__init__(message, remedy, transient=transient)
         self.status = status
         self.reason = reason

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
+from .messages import Message
 from .readings import Reading, Unreadable
 
 __all__ = (
@@ -66,7 +67,7 @@ class IgnoredAddress:
 
     text: str
     guest_interface: str | None
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +245,7 @@ class GuestConfig:
     cloudinit_drive: Reading[bool] = False
     extra: Mapping[str, str] = field(default_factory=dict)
 
-    def unreadable_parts(self) -> Iterator[tuple[str, str, str]]:
+    def unreadable_parts(self) -> Iterator[tuple[str, str, Message]]:
         """Yield (part, device, reason) for each unreadable part; `device` is 'net0', 'scsi0', ... or ''."""
         for part in fields(self):
             # The cloud-init drive is unreadable only because of a disk, which is yielded below.

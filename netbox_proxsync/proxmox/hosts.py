@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from .errors import InvalidConnectionError
+from .messages import Message
 
 __all__ = ('BRACKETED', 'DEFAULT_PORT', 'Host', 'is_host', 'is_ipv6')
 
@@ -41,9 +42,11 @@ class Host:
         port = int(match['port'] or DEFAULT_PORT) if match else 0
         if match is None or not 0 < port < 65536 or (text.startswith('[') and not is_ipv6(match['name'])):
             raise InvalidConnectionError(
-                f'{text or "An empty text"} is not a host.',
-                'Write the name or the address of a node, and its port if it is not 8006: pve1.example.com, '
-                '10.0.0.1:8006 or [2001:db8::1]:8006.',
+                Message('{text} is not a host.', text=text or Message('An empty text')),
+                Message(
+                    'Write the name or the address of a node, and its port if it is not 8006: '
+                    'pve1.example.com, 10.0.0.1:8006 or [2001:db8::1]:8006.'
+                ),
             )
         return cls(match['name'], port)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import TYPE_CHECKING
 
+from .messages import Message
 from .readings import Reading, Unreadable, known
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class NodeInterface:
         return self.gateway4 if version == 4 else self.gateway6
 
 
-def unreadable_values(part: 'DataclassInstance') -> tuple[str, ...]:
+def unreadable_values(part: 'DataclassInstance') -> tuple[Message, ...]:
     """Return the distinct reasons why values of a dataclass instance are Unreadable."""
     values = (getattr(part, attribute.name) for attribute in fields(part))
     return tuple(dict.fromkeys(value.reason for value in values if isinstance(value, Unreadable)))

@@ -8,6 +8,7 @@ value. This difference determines whether NetBox may be changed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .guests import (
     Address,
@@ -22,6 +23,7 @@ from .guests import (
     NicAddresses,
 )
 from .infrastructure import Certificate, HostCertificate, NodeFacts, NodeHardware, NodeInterface, Vnet
+from .messages import EMPTY, Message, as_json
 from .readings import Reading, Unreadable, known
 from .token_history import TokenView
 
@@ -92,9 +94,13 @@ class Notice:
     """
 
     subject: str
-    message: str
-    remedy: str = ''
+    message: Message
+    remedy: Message = EMPTY
     is_fault: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The subject and the texts for JSON."""
+        return {'subject': self.subject, **as_json(message=self.message, remedy=self.remedy)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
+from .messages import Message
 from .readings import Reading, Unreadable
 
 __all__ = (
@@ -54,6 +55,9 @@ LIST_SEPARATORS = re.compile(r'[;,\s\0]+')
 class ParseError(ValueError):
     """A value from Proxmox VE or from a guest is invalid; the message names the value."""
 
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+
 
 def as_text(value: object) -> str:
     """Return any JSON value as text, to store and display values that are not parsed."""
@@ -62,7 +66,9 @@ def as_text(value: object) -> str:
 
 def _shown(value: object) -> str:
     """Return a short form of a value for error messages."""
-    shown = 'a number' if isinstance(value, int) and abs(value) > MAX_INTEGER else repr(value)
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return Message('a number')
+    shown = repr(value)
     return shown if len(shown) <= 60 else f'{shown[:57]}...'
 
 
@@ -74,7 +80,7 @@ def text(value: object) -> str:
         return str(int(value))
     if isinstance(value, int | float) and abs(value) <= MAX_INTEGER:  # NaN compares false
         return str(value)
-    raise ParseError(f'{_shown(value)} is not a text')
+    raise ParseError(Message('{value} is not a text', value=_shown(value)))
 
 
 def optional_text(value: object) -> str | None:
@@ -95,10 +101,10 @@ def integer(value: object, allowed: range | None = None) -> int:
         value = int(value)
     shown = text(value).strip()
     if not INTEGER.fullmatch(shown) or abs(int(shown)) > MAX_INTEGER:
-        raise ParseError(f'{_shown(value)} is not a whole number')
+        raise ParseError(Message('{value} is not a whole number', value=_shown(value)))
     number = int(shown)
     if allowed is not None and number not in allowed:
-        raise ParseError(f'{number} is out of range')
+        raise ParseError(Message('{number} is out of range', number=number))
     return number
 
 
@@ -115,7 +121,7 @@ def decimal(value: object) -> Decimal:
     """Return a number: 1.5, '1.5', '12'. Raises ParseError for anything else, including NaN and infinity."""
     shown = text(value).strip()
     if not NUMBER.fullmatch(shown):
-        raise ParseError(f'{_shown(value)} is not a number')
+        raise ParseError(Message('{value} is not a number', value=_shown(value)))
     return Decimal(shown)
 
 
@@ -126,7 +132,7 @@ def boolean(value: object) -> bool:
     try:
         return BOOLEANS[text(value).strip().lower()]
     except KeyError:
-        raise ParseError(f'{_shown(value)} is neither true nor false') from None
+        raise ParseError(Message('{value} is neither true nor false', value=_shown(value))) from None
 
 
 def boolean_or_none(value: object) -> bool | None:
@@ -150,7 +156,7 @@ def parse_ranges(parts: Iterable[str], allowed: range) -> tuple[tuple[int, int],
         first = integer(low, allowed)
         last = integer(high, allowed) if dash else first
         if last < first:
-            raise ParseError(f'{part[:40]} ends before it begins')
+            raise ParseError(Message('{value} ends before it begins', value=part[:40]))
         ranges.append((first, last))
     return tuple(sorted(ranges))
 
@@ -163,10 +169,10 @@ def parse_size(value: object) -> int:
     """
     match = SIZE.fullmatch(text(value).strip())
     if match is None or len(match[1]) > 40:
-        raise ParseError(f'{_shown(value)} is not a size')
+        raise ParseError(Message('{value} is not a size', value=_shown(value)))
     size = math.floor(Fraction(match[1]) * Fraction(1024) ** SIZE_UNITS[match[2]])
     if size > MAX_INTEGER:
-        raise ParseError(f'{_shown(value)} is not a possible size')
+        raise ParseError(Message('{value} is not a possible size', value=_shown(value)))
     return size
 
 
@@ -190,7 +196,7 @@ def parse_uuid(value: object) -> str:
     try:
         return str(UUID(shown))
     except ValueError:
-        raise ParseError(f'{_shown(value)} is not a UUID') from None
+        raise ParseError(Message('{value} is not a UUID', value=_shown(value))) from None
 
 
 def parse_properties(value: object, default_key: str | None = None) -> dict[str, str]:
@@ -210,7 +216,7 @@ def parse_properties(value: object, default_key: str | None = None) -> dict[str,
     properties = {}
     for name, content in read_properties(value, default_key).items():
         if isinstance(content, Unreadable):
-            raise ParseError(content.reason.rstrip('.'))
+            raise ParseError(content.reason.as_phrase())
         properties[name] = content
     return properties
 
@@ -231,13 +237,13 @@ def read_properties(value: object, default_key: str | None = None) -> dict[str, 
         if not equals:
             name, content = default_key or '', part
         if not name:
-            raise ParseError(f'{_shown(part)} has no key')
+            raise ParseError(Message('{value} has no key', value=_shown(part)))
         if name.strip() != name:
-            raise ParseError(f'{_shown(name)} is not a key')
+            raise ParseError(Message('{value} is not a key', value=_shown(name)))
         if name in properties:
-            properties[name] = Unreadable(f'{_shown(name)} is given twice.')
+            properties[name] = Unreadable(Message('{value} is given twice.', value=_shown(name)))
         elif not content:
-            properties[name] = Unreadable(f'{_shown(name)} has no value.')
+            properties[name] = Unreadable(Message('{value} has no value.', value=_shown(name)))
         else:
             properties[name] = content
     return properties
@@ -253,10 +259,10 @@ def read_value[T](parse: Callable[[object], T], value: object, what: str) -> Rea
     """
     try:
         if isinstance(value, Unreadable):
-            raise ParseError(value.reason.rstrip('.'))
+            raise ParseError(value.reason.as_phrase())
         return parse(value)
     except ParseError as error:
-        return Unreadable(f'"{what}" cannot be read: {error}.')
+        return Unreadable(Message('"{what}" cannot be read: {problem}.', what=what, problem=error))
 
 
 def format_properties(properties: Mapping[str, str], default_key: str | None = None) -> str:
@@ -271,7 +277,11 @@ def format_properties(properties: Mapping[str, str], default_key: str | None = N
     """
     for name, content in properties.items():
         if ',' in name + content or '=' in name or not name or name.strip() != name or not content:
-            raise ParseError(f'{_shown(name)}={_shown(content)} cannot be written as a property string')
+            raise ParseError(
+                Message(
+                    '{name}={value} cannot be written as a property string', name=_shown(name), value=_shown(content)
+                )
+            )
     first = properties.get(default_key, '') if default_key else ''
     bare = [first] if first.strip() and '=' not in first else []
     return ','.join(

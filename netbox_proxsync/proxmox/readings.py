@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .messages import Message
+
 if TYPE_CHECKING:
     from typing_extensions import TypeIs  # in typing from Python 3.13 on
 
@@ -18,7 +20,7 @@ class Unreadable:
         reason: The reason, as a sentence for the administrator.
     """
 
-    reason: str
+    reason: Message
 
     def __bool__(self) -> bool:
         # `if guest.config:` must not treat an unreadable configuration as present.

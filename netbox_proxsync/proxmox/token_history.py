@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from .access import Access, wanted_privileges
-from .plurals import counted
+from .guests import GuestType
+from .messages import Message, counted
 from .version import Version
 
 __all__ = ('LostAccess', 'Right', 'TokenHistory', 'TokenView')
@@ -19,7 +20,6 @@ __all__ = ('LostAccess', 'Right', 'TokenHistory', 'TokenView')
 type Right = tuple[str, str]
 """A privilege and its path: ('VM.Audit', '/vms')."""
 
-GUESTS = {'qemu': 'virtual machine', 'lxc': 'container'}
 # A read that shows fewer than this fraction of the previous number of guests of a type is reported.
 FEWER = 0.5
 
@@ -34,7 +34,7 @@ class LostAccess:
         day: The last day on which the token could see it (YYYY-MM-DD).
     """
 
-    message: str
+    message: Message
     day: str
 
 
@@ -127,18 +127,41 @@ class TokenHistory:
         if self.day:
             lost |= {('VM.Audit', path): self.day for path in token_view.revoked - self.revoked}
         return {
-            right: LostAccess(f'The token no longer has {right[0]} on {right[1]} (it had it on {day})', day)
+            right: LostAccess(
+                Message(
+                    'The token no longer has {privilege} on {path} (it had it on {day})',
+                    privilege=right[0],
+                    path=right[1],
+                    day=day,
+                ),
+                day,
+            )
             for right, day in lost.items()
         }
 
     def fewer_guests(self, token_view: TokenView) -> list[LostAccess]:
         """Return one entry for each type of guests of which far fewer are visible than before."""
         return [
-            LostAccess(
-                f'The token sees {counted(token_view.guests.get(kind, 0), GUESTS.get(kind, kind))}; '
-                f'it saw {number} on {self.day}.',
-                self.day,
-            )
+            LostAccess(_seen(kind, token_view.guests.get(kind, 0), number, self.day), self.day)
             for kind, number in self.guests.items()
             if token_view.guests.get(kind, 0) < number * FEWER
         ]
+
+
+def _seen(kind: str, number: int, before: int, day: str) -> Message:
+    """How many guests of a type the token sees, and how many it saw before."""
+    if kind == GuestType.LXC:
+        return counted(
+            'The token sees {number} container; it saw {before} on {day}.',
+            'The token sees {number} containers; it saw {before} on {day}.',
+            number,
+            before=before,
+            day=day,
+        )
+    return counted(
+        'The token sees {number} virtual machine; it saw {before} on {day}.',
+        'The token sees {number} virtual machines; it saw {before} on {day}.',
+        number,
+        before=before,
+        day=day,
+    )

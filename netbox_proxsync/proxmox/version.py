@@ -4,6 +4,7 @@ import re
 from typing import Any, NamedTuple
 
 from .errors import NotProxmoxError, VersionTooOldError
+from .messages import Message
 
 __all__ = ('MINIMUM_MAJOR', 'Version')
 
@@ -41,12 +42,18 @@ class Version(NamedTuple):
         match = NUMBER.fullmatch(text) if isinstance(text, str) else None
         if match is None or text is None:
             raise NotProxmoxError(
-                f'{host} answers, but not as Proxmox VE does.', 'Is this the address of a Proxmox VE node, port 8006?'
+                Message('{host} answers, but not as Proxmox VE does.', host=host),
+                Message('Is this the address of a Proxmox VE node, port 8006?'),
             )
         version = cls(text, int(match[1]), int(match[2]))
         if version.major < MINIMUM_MAJOR:
             raise VersionTooOldError(
-                f'{host} runs Proxmox VE {text}; the oldest that can be read is {MINIMUM_MAJOR}.',
-                'Upgrade Proxmox VE.',
+                Message(
+                    '{host} runs Proxmox VE {version}; the oldest that can be read is {oldest}.',
+                    host=host,
+                    version=text,
+                    oldest=MINIMUM_MAJOR,
+                ),
+                Message('Upgrade Proxmox VE.'),
             )
         return version

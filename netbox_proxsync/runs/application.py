@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from ..choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices, RunStatusChoices
 from ..ledger.database import retried
@@ -17,6 +15,7 @@ from ..ledger.objects import ObjectWriter
 from ..ledger.writer import Result, Writer
 from ..models import SyncRun
 from ..models.users import service_user
+from ..proxmox.messages import Message, counted
 from ..sync.changes import Plan
 from ..sync.guest_states import Pending
 from ..sync.kinds import KINDS
@@ -29,7 +28,9 @@ __all__ = ('Application', 'is_quiet')
 
 # core.ObjectChange.message
 MESSAGE_LENGTH = 200
-REFUSED_REMEDY = 'Look at the custom validators, the custom fields and the objects named; the next run tries it again.'
+REFUSED_REMEDY = Message(
+    'Check the custom validators, the custom fields and the objects in the message. The next run tries it again.'
+)
 
 
 @dataclass
@@ -62,22 +63,29 @@ class Tally:
         # Without the reasons: they may name machines that not everybody may view.
         number = sum(self.failed.values())
         if self.applied:
-            text = ngettext('{number} change could not be written.', '{number} changes could not be written.', number)
-            return Ending(RunStatusChoices.ERRORS, text.format(number=number))
-        text = ngettext(
+            text = counted('{number} change could not be written.', '{number} changes could not be written.', number)
+            return Ending(RunStatusChoices.ERRORS, text)
+        text = counted(
             'Nothing was written: the only change failed.',
             'Nothing was written: all {number} changes failed.',
             number,
         )
-        return Ending(RunStatusChoices.FAILED, text.format(number=number))
+        return Ending(RunStatusChoices.FAILED, text)
 
-    def repeated_failures(self) -> Iterator[tuple[str, str]]:
+    def repeated_failures(self) -> Iterator[tuple[str, Message]]:
         """What was refused more than once for the same reason: the plural of the kind, and a message."""
         for (kind, _message), number in self.failed.most_common():
             if number > 1:
                 plural = KINDS[kind].plural if kind in KINDS else kind
                 # Without the reason: it may name machines that not every reader of the run may view.
-                yield plural, f'NetBox refused changes of {number} {plural} for the same reason. See these changes.'
+                yield (
+                    plural,
+                    Message(
+                        'NetBox refused changes of {number} {objects} for the same reason. See these changes.',
+                        number=number,
+                        objects=plural,
+                    ),
+                )
 
 
 class Application:
@@ -88,7 +96,7 @@ class Application:
         guests: Records the state of the guests as their changes are written.
 
     Attributes:
-        stopped: Whether the run was cancelled before all of the plan was written.
+        stopped: Whether the run was canceled before all of the plan was written.
     """
 
     def __init__(self, run: SyncRun, recorder: RunRecorder, watch: CancelWatch, guests: GuestStateRecorder) -> None:
@@ -118,7 +126,7 @@ class Application:
         self.recorder.log.refusals(self.tally.failed)
         for plural, text in self.tally.repeated_failures():
             self.recorder.warn(plural, text, REFUSED_REMEDY)
-        self.stopped = self.watch.cancelled()
+        self.stopped = self.watch.canceled()
         return self.tally.ending
 
     def writer(self) -> Writer:
@@ -129,12 +137,12 @@ class Application:
         planned = (run.applies or run).started
         make = partial(ObjectWriter, run.endpoint, message[:MESSAGE_LENGTH], timezone.now(), planned)
         return Writer(
-            retried(make, _('reading bindings')),
-            run.user or retried(service_user, _('reading users')),
+            retried(make, Message('reading bindings')),
+            run.user or retried(service_user, Message('reading users')),
             run.request_id,
             self.record,
-            self.watch.cancelled,
-            quiet=retried(partial(is_quiet, run), _('reading runs')),
+            self.watch.canceled,
+            quiet=retried(partial(is_quiet, run), Message('reading runs')),
             reverting=self.reverting,
             record_failed=self.record_changes,
             warn=self.recorder.warn,
@@ -188,7 +196,7 @@ def pending_of(result: Result) -> Pending | None:
             return None
         case ChangeOutcomeChoices.OUTDATED:
             return Pending(result.change, note=result.message)
-        case ChangeOutcomeChoices.CANCELLED:
-            return Pending(result.change, note=_('The run was cancelled before this change.'))
+        case ChangeOutcomeChoices.CANCELED:
+            return Pending(result.change, note=Message('The run was canceled before this change.'))
         case _:
             return Pending(result.change, failure=result.message)

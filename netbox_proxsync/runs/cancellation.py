@@ -10,12 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.db import Error, connections
 from django.http import Http404
 from django.shortcuts import get_object_or_404
-from django.utils.translation import gettext as _
 
 from ..choices import RunStatusChoices
 from ..models import ProxmoxEndpoint, SyncRun
 from ..models.users import AnyUser
-from ..proxmox.errors import CancelledError
+from ..proxmox.errors import CanceledError
+from ..proxmox.messages import Message
+from ..wording import columns_of
 from .lifecycle import close, find_dead
 
 __all__ = (
@@ -34,10 +35,10 @@ SECONDS_TO_WAIT = 5
 
 
 class RunEndedError(Exception):
-    """A run has ended, so it cannot be cancelled: `run`."""
+    """A run has ended, so it cannot be canceled: `run`."""
 
     def __init__(self, run: SyncRun) -> None:
-        super().__init__(_('This run has ended ({status}).').format(status=run.get_status_display().lower()))
+        super().__init__(Message('This run has ended ({status}).', status=run.get_status_display().lower()))
         self.run = run
 
 
@@ -51,38 +52,38 @@ def cancel(run: SyncRun, user: AnyUser) -> SyncRun:
         RunEndedError: It has ended already, or its worker was found dead.
     """
     find_dead(SyncRun.objects.active().filter(pk=run.pk))
-    why = _('Cancelled by {user}.').format(user=user)
+    why = Message('Canceled by {user}.', user=user)
     if not unqueue(run, why):
         running = SyncRun.objects.filter(pk=run.pk, status=RunStatusChoices.RUNNING)
-        running.update(status=RunStatusChoices.CANCELLING, error=why)
+        running.update(status=RunStatusChoices.CANCELING, **columns_of(error=why))
         run.refresh_from_db()
-    if run.status not in (RunStatusChoices.CANCELLING, RunStatusChoices.CANCELLED):
+    if run.status not in (RunStatusChoices.CANCELING, RunStatusChoices.CANCELED):
         raise RunEndedError(run)
     return run
 
 
-def withdraw(endpoint: ProxmoxEndpoint, why: str) -> None:
+def withdraw(endpoint: ProxmoxEndpoint, why: Message) -> None:
     """Cancel the queued runs of an endpoint. A run that is being carried out continues."""
     for run in endpoint.runs.active().filter(status=RunStatusChoices.QUEUED).select_related('endpoint', 'job'):
         unqueue(run, why)
 
 
-def unqueue(run: SyncRun, why: str) -> bool:
+def unqueue(run: SyncRun, why: Message) -> bool:
     """Cancel a run if it is queued; returns whether it was."""
     # By one UPDATE and without a lock: a run that writes may lock the row of the endpoint for long.
     queued = SyncRun.objects.filter(pk=run.pk, status=RunStatusChoices.QUEUED)
-    if not queued.update(status=RunStatusChoices.CANCELLING):
+    if not queued.update(status=RunStatusChoices.CANCELING):
         return False
-    close(run, RunStatusChoices.CANCELLED, why)
+    close(run, RunStatusChoices.CANCELED, why)
     if run.job is not None:
-        # Removes it from the queue as well. A worker that has just taken it finds the run cancelled.
+        # Removes it from the queue as well. A worker that has just taken it finds the run canceled.
         run.job.delete()
     return True
 
 
 class CancelWatch:
     """
-    Checks once a second, in a thread with its own database connection, whether a run was cancelled.
+    Checks once a second, in a thread with its own database connection, whether a run was canceled.
 
     To be used as a context manager around the work.
 
@@ -94,7 +95,7 @@ class CancelWatch:
         self._run_id = run.pk
         self._each_second = each_second
         self._was_found = False
-        self._cancelled = Event()
+        self._canceled = Event()
         self._over = Event()
         self._lock = Lock()
         self._calls: list[Callable[[], None]] = []
@@ -108,21 +109,21 @@ class CancelWatch:
         self._over.set()
         self._thread.join(SECONDS_TO_WAIT)
 
-    def cancelled(self) -> bool:
-        """Whether the run was cancelled."""
-        return self._cancelled.is_set()
+    def canceled(self) -> bool:
+        """Whether the run was canceled."""
+        return self._canceled.is_set()
 
     def check(self) -> None:
-        """Raises CancelledError if it was."""
-        if self._cancelled.is_set():
-            raise CancelledError(_('The run was cancelled.'))
+        """Raises CanceledError if it was."""
+        if self._canceled.is_set():
+            raise CanceledError(Message('The run was canceled.'))
 
     @contextmanager
     def calling(self, call: Callable[[], None]) -> Iterator[None]:
-        """Within, call `call` from the watching thread when the run is cancelled, or now if it was already."""
+        """Within, call `call` from the watching thread when the run is canceled, or now if it was already."""
         with self._lock:
             self._calls.append(call)
-            late = self._cancelled.is_set()
+            late = self._canceled.is_set()
         if late:
             call()
         try:
@@ -134,7 +135,7 @@ class CancelWatch:
     def _watch(self) -> None:
         try:
             # The first check is made at once, so that the run is found before it can be deleted.
-            while not self._is_cancelling():
+            while not self._is_canceling():
                 if self._over.wait(SECONDS_BETWEEN_CHECKS):
                     return
                 self._report()
@@ -153,23 +154,23 @@ class CancelWatch:
             logger.warning(f'The progress of run {self._run_id} could not be recorded', exc_info=True)
             connections.close_all()
 
-    def _is_cancelling(self) -> bool:
+    def _is_canceling(self) -> bool:
         try:
             status = SyncRun.objects.filter(pk=self._run_id).values_list('status', flat=True).first()
         except Error:
             # The run itself will report the same error. The next check uses a new connection.
-            logger.warning(f'Whether run {self._run_id} was cancelled cannot be determined at present', exc_info=True)
+            logger.warning(f'Whether run {self._run_id} was canceled cannot be determined at present', exc_info=True)
             connections.close_all()
             return False
         if status is None:
             # The run was deleted, perhaps with its endpoint; or it was created in a transaction that is still open.
             return self._was_found
         self._was_found = True
-        return bool(status == RunStatusChoices.CANCELLING)
+        return bool(status == RunStatusChoices.CANCELING)
 
     def _tell(self) -> None:
         with self._lock:
-            self._cancelled.set()
+            self._canceled.set()
             calls = list(self._calls)
         for call in calls:
             call()

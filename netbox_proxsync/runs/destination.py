@@ -4,8 +4,6 @@ from collections.abc import Collection
 from datetime import datetime
 from functools import partial
 
-from django.utils.translation import gettext as _
-
 from ..branch_merges.decisions import copy_decisions_from_main
 from ..branch_merges.merging import assign_cluster, restore_endpoint_cluster
 from ..ledger.clusters import KnownCluster, check_not_shared, clusters_of_others, remember_cluster
@@ -14,6 +12,7 @@ from ..ledger.former_endpoints import take_over
 from ..models import SyncRun
 from ..models.branch_states import begin_writing, guests_read, known_identity
 from ..proxmox.inventory import Guest
+from ..proxmox.messages import Message
 from ..sync.cluster_identity import ClusterIdentity
 from .recorder import RunRecorder
 
@@ -44,21 +43,23 @@ class Destination:
         Args:
             writes: Whether the run writes objects, which follow into main when the branch is merged.
         """
-        retried(partial(copy_decisions_from_main, self.endpoint), _('reading decisions'))
+        retried(partial(copy_decisions_from_main, self.endpoint), Message('reading decisions'))
         if writes:
-            retried(partial(begin_writing, self.endpoint), _('reading the endpoint'))
+            retried(partial(begin_writing, self.endpoint), Message('reading the endpoint'))
 
     def check_not_shared(self, identity: ClusterIdentity, guests: Collection[Guest]) -> None:
         """
         Raises:
             SharedClusterError: Another endpoint leads to the same Proxmox VE cluster.
         """
-        self.others = retried(partial(clusters_of_others, self.endpoint), _('reading endpoints'))
-        retried(partial(check_not_shared, self.others, identity, guests), _('reading bindings'))
+        self.others = retried(partial(clusters_of_others, self.endpoint), Message('reading endpoints'))
+        retried(partial(check_not_shared, self.others, identity, guests), Message('reading bindings'))
 
     def known_cluster(self) -> ClusterIdentity:
         """The identity of the Proxmox VE cluster that was synced before; an empty one if there was none."""
-        return ClusterIdentity.from_json(retried(partial(known_identity, self.endpoint), _('reading the endpoint')))
+        return ClusterIdentity.from_json(
+            retried(partial(known_identity, self.endpoint), Message('reading the endpoint'))
+        )
 
     def take_over_former_endpoints(self, identity: ClusterIdentity, guests: Collection[Guest]) -> None:
         """
@@ -67,14 +68,14 @@ class Destination:
         """
         if not any(other.is_former for other in self.others):
             return
-        if retried(partial(take_over, self.endpoint, identity, guests), _('reading bindings')):
+        if retried(partial(take_over, self.endpoint, identity, guests), Message('reading bindings')):
             runs = SyncRun.objects.filter(pk=self.run.pk)
-            self.recorder.attempt(partial(assign_cluster, self.endpoint, runs), _('updating the endpoint'))
+            self.recorder.attempt(partial(assign_cluster, self.endpoint, runs), Message('updating the endpoint'))
             self.endpoint.refresh_from_db(fields=['cluster'])
 
     def remember_cluster(self, source: SyncRun) -> None:
         """Remember the identity of the cluster that a run has read, before its changes are written."""
-        retried(partial(remember_cluster, self.endpoint, source.cluster_identity), _('updating the endpoint'))
+        retried(partial(remember_cluster, self.endpoint, source.cluster_identity), Message('updating the endpoint'))
 
     def restore_endpoint_cluster(self) -> None:
         """
@@ -82,7 +83,7 @@ class Destination:
 
         The next run does it if the database does not allow it now.
         """
-        self.recorder.attempt(partial(restore_endpoint_cluster, self.run), _('updating the endpoint'))
+        self.recorder.attempt(partial(restore_endpoint_cluster, self.run), Message('updating the endpoint'))
 
     def guests_read(self) -> datetime | None:
         """When the guests were last read; None: never. It is not repeated if the database does not allow it."""

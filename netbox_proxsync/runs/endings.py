@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..proxmox.messages import EMPTY, Message
+
 __all__ = ('Ending',)
 
 
@@ -16,4 +18,4 @@ class Ending:
     """
 
     status: str
-    reason: str = ''
+    reason: Message = EMPTY

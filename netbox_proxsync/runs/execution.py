@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from django.db.models import ForeignKey
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from extras.models import CustomField
 
 from .. import custom_fields
@@ -27,8 +26,10 @@ from ..ledger.guests import GuestRecorder, GuestStateRecorder
 from ..ledger.proxmox_values import clear_written_values, store_proxmox_values
 from ..ledger.settings import load_settings
 from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from ..models.runs import SHOWN_VMIDS
 from ..proxmox.http.client import ProxmoxClient
 from ..proxmox.inventory import Guest, Inventory
+from ..proxmox.messages import EMPTY, Message, as_is, joined
 from ..proxmox.readers.collector import collect
 from ..sync.changes import Plan
 from ..sync.cluster_identity import another_cluster, identity_of_cluster
@@ -62,7 +63,7 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, steps: 'typ
         steps: The steps of the run, if they differ from those of `Execution`.
 
     Raises:
-        CancelledError: What was written until then is complete, and recorded.
+        CanceledError: What was written until then is complete, and recorded.
         ProxmoxError: Proxmox VE could not be read; nothing was written.
         DatabaseBusyError: The database did not allow a step, however often it was tried.
     """
@@ -88,17 +89,17 @@ class Execution:
     def compare_and_apply(self) -> Ending:
         """Read Proxmox VE, make a plan, and apply it, or store it if the run is a preview or the plan is refused."""
         inventory = self.collect()
-        if reason := retried(partial(why_no_guest_listed, self.run, inventory), _('reading guests')):
+        if reason := retried(partial(why_no_guest_listed, self.run, inventory), Message('reading guests')):
             return Ending(RunStatusChoices.FAILED, reason)
         try:
             other_cluster = self.check_cluster(inventory)
         except SharedClusterError as error:
-            return Ending(RunStatusChoices.REFUSED, str(error))
+            return Ending(RunStatusChoices.REFUSED, as_is(str(error)))
         rows = retried(
-            lambda: list(ProxmoxGuest.objects.filter(endpoint=self.endpoint).order_by()), _('reading guests')
+            lambda: list(ProxmoxGuest.objects.filter(endpoint=self.endpoint).order_by()), Message('reading guests')
         )
-        settings = retried(partial(load_settings, self.endpoint, rows), _('reading rules'))
-        fields = retried(custom_fields.stored_fields, _('reading custom fields'))
+        settings = retried(partial(load_settings, self.endpoint, rows), Message('reading rules'))
+        fields = retried(custom_fields.stored_fields, Message('reading custom fields'))
         with self.recorder.phase('plan') as counts:
             desired = self.map(inventory, settings)
             loaded = self.load(desired, settings, fields)
@@ -126,20 +127,20 @@ class Execution:
         """
         selection = Selection.of(self.run.units, self.run.actions)
         try:
-            retried(partial(check_appliable, source, selection, by=self.run), _('reading the plan'))
+            retried(partial(check_appliable, source, selection, by=self.run), Message('reading the plan'))
         except PlanNotApplicableError as error:
-            return Ending(RunStatusChoices.FAILED, str(error))
+            return Ending(RunStatusChoices.FAILED, as_is(str(error)))
         self.destination.remember_cluster(source)
         # The policy may be stricter now than when the plan was made.
         make = partial(StoredPlan, source, selection, self.run, self.endpoint.write_policy)
-        plan = retried(make, _('reading the plan'))
-        standings = retried(lambda: LaterGuestStates(plan.sizes(), self.why_stale(source)), _('reading the plan'))
+        plan = retried(make, Message('reading the plan'))
+        standings = retried(lambda: LaterGuestStates(plan.sizes(), self.why_stale(source)), Message('reading the plan'))
         application = Application(self.run, self.recorder, self.watch, GuestStateRecorder(self.endpoint, standings))
         ending = application.apply(plan)
-        withheld = retried(plan.withheld, _('reading the plan'))
+        withheld = retried(plan.withheld, Message('reading the plan'))
         self.recorder.withheld(len(withheld), self.endpoint)
         self.recorder.store_withheld(withheld)
-        self.recorder.attempt(partial(clear_written_values, self.endpoint), _('updating bindings'))
+        self.recorder.attempt(partial(clear_written_values, self.endpoint), Message('updating bindings'))
         if application.stopped:
             self.watch.check()
         return ending
@@ -163,7 +164,7 @@ class Execution:
         self.recorder.collected(inventory)
         return inventory
 
-    def check_cluster(self, inventory: Inventory) -> str:
+    def check_cluster(self, inventory: Inventory) -> Message:
         """
         Check that this is the Proxmox VE cluster that the endpoint has led to until now.
 
@@ -192,7 +193,7 @@ class Execution:
     def load(self, desired: Desired, settings: Settings, fields: Iterable[CustomField] | None = None) -> Existing:
         """What NetBox contains."""
         load = partial(existing.load, self.endpoint, desired, settings, fields)
-        loaded = retried(load, _('reading the objects of NetBox'))
+        loaded = retried(load, Message('reading the objects of NetBox'))
         self.watch.check()
         return loaded
 
@@ -209,9 +210,11 @@ class Execution:
         for problem in custom_fields.problems(fields):
             # A field that an administrator has removed stays removed.
             if not problem.is_missing:
-                remedy = problem.remedy or 'Run "proxsync_check --repair".'
-                left_out = ' Runs leave it out until then.' if problem.is_left_out else ''
-                self.recorder.warn(f'custom field "{problem.name}"', f'It {problem.message}{left_out}', remedy)
+                remedy = problem.remedy or Message('Run "proxsync_check --repair".')
+                message = Message('It {problem}', problem=problem.message)
+                if problem.is_left_out:
+                    message = joined((message, Message('Runs leave it out until then.')))
+                self.recorder.warn(f'custom field "{problem.name}"', message, remedy)
         if self.run.vmids is None:
             faults = {(notice.subject, notice.message) for notice in plan.notices if notice.is_fault}
             drop_corrected(self.endpoint, faults, {node_key(node.name) for node in nodes_read(inventory, settings)})
@@ -230,7 +233,7 @@ class Execution:
         guests.fingerprints.are_synchronized = not (application.stopped or plan.withheld)
         self.record(guests, plan, loaded)
         self.destination.restore_endpoint_cluster()
-        # A run that was cancelled when all was written is complete.
+        # A run that was canceled when all was written is complete.
         if application.stopped:
             self.watch.check()
         return ending
@@ -264,12 +267,12 @@ class Execution:
         with self.recorder.phase('record') as counts:
             counts['guests'] = len(guests.standings.guests)
             self.recorder.attempt(
-                partial(self.record_guests, guests, self.run.started), _('updating the list of guests')
+                partial(self.record_guests, guests, self.run.started), Message('updating the list of guests')
             )
             if plan:
                 stored = stored_values(loaded) if loaded and plan.is_empty else None
                 store = partial(store_proxmox_values, self.endpoint, plan.proxmox_values, guests.standings.open, stored)
-                self.recorder.attempt(store, _('updating bindings'))
+                self.recorder.attempt(store, Message('updating bindings'))
 
     def record_guests(self, guests: GuestRecorder, read_at: datetime) -> None:
         """Record what was read of the guests. The end of the run records the time if nothing differs."""
@@ -281,7 +284,7 @@ class Execution:
             self.endpoint.guests_read = read_at
             self.recorder.saved_of_endpoint['guests_read'] = read_at
 
-    def why_stale(self, source: SyncRun) -> str:
+    def why_stale(self, source: SyncRun) -> Message:
         """Why the guests cannot be judged by the reading of an earlier run; '' if it is the current one."""
         return why_reading_is_stale(source, self.run, self.destination.guests_read())
 
@@ -305,15 +308,16 @@ def forget_related(endpoint: ProxmoxEndpoint, name: str) -> None:
         field.delete_cached_value(endpoint)
 
 
-def why_no_guest_listed(run: SyncRun, inventory: Inventory) -> str:
+def why_no_guest_listed(run: SyncRun, inventory: Inventory) -> Message:
     """Why a run for given guests has nothing to do; '' if Proxmox VE or NetBox has one of them."""
     if run.vmids is None or any(guest.vmid in run.vmids for guest in inventory.guests):
-        return ''
+        return EMPTY
     if ProxmoxGuest.objects.filter(endpoint=run.endpoint, vmid__in=run.vmids).exists():
-        return ''
-    vmids = run.shown_vmids
+        return EMPTY
+    vmids = joined(run.vmids[:SHOWN_VMIDS], ', ')
+    if len(run.vmids) > SHOWN_VMIDS:
+        vmids = Message('{shown} and {left} more', shown=vmids, left=len(run.vmids) - SHOWN_VMIDS)
     if inventory.guests_incomplete is not None:
-        return _('Proxmox did not list any of these guests: {vmids}. {reason}').format(
-            vmids=vmids, reason=inventory.guests_incomplete.reason
-        )
-    return _('Proxmox has none of these guests: {vmids}.').format(vmids=vmids)
+        message = Message('Proxmox VE did not list any of these guests: {vmids}.', vmids=vmids)
+        return joined((message, inventory.guests_incomplete.reason))
+    return Message('Proxmox VE has none of these guests: {vmids}.', vmids=vmids)

@@ -13,7 +13,6 @@ from core.models import Job
 from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django_pg_utils import advisory_lock
 from netbox.plugins import get_plugin_config
 from rq.job import JobStatus
@@ -23,6 +22,8 @@ from ..events import announce
 from ..ledger.database import retried
 from ..models import ProxmoxEndpoint, SyncRun
 from ..models.branch_states import still_needed
+from ..proxmox.messages import EMPTY, Message
+from ..wording import columns_of
 from .log import RunLog
 from .notifications import notify
 
@@ -62,7 +63,7 @@ def endpoint_lock(endpoint_id: int) -> AbstractContextManager[bool]:
 def close(
     run: SyncRun,
     status: str,
-    error: str = '',
+    error: Message = EMPTY,
     values: Mapping[str, Any] | None = None,
     endpoint_values: Mapping[str, Any] | None = None,
 ) -> None:
@@ -73,8 +74,8 @@ def close(
         values: Further columns of the run.
         endpoint_values: Further columns of its endpoint.
     """
-    ended = {**(values or {}), 'status': status, 'error': error, 'phase': ''}
-    retried(partial(end, run, ended, endpoint_values or {}), _('recording the run'))
+    ended = {**(values or {}), 'status': status, **columns_of(error=error), 'phase': ''}
+    retried(partial(end, run, ended, endpoint_values or {}), Message('recording the run'))
     announce(run)
     try:
         notify(run)
@@ -92,11 +93,11 @@ def end(run: SyncRun, values: Mapping[str, Any], endpoint_values: Mapping[str, A
     """
     values = {**values, 'completed': timezone.now()}
     if not SyncRun.objects.filter(pk=run.pk).update(**values):
-        raise SyncRun.DoesNotExist(_('The run was deleted while it was being carried out.'))
+        raise SyncRun.DoesNotExist(Message('The run was deleted while it was being carried out.'))
     for name, value in values.items():
         setattr(run, name, value)
     endpoint, status = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id), values['status']
-    is_quiet = run.mode == RunModeChoices.QUICK and status in (RunStatusChoices.COMPLETED, RunStatusChoices.CANCELLED)
+    is_quiet = run.mode == RunModeChoices.QUICK and status in (RunStatusChoices.COMPLETED, RunStatusChoices.CANCELED)
     last = SyncRun.objects.filter(pk__in=endpoint.values('last_run')).first() if run.branch_id or is_quiet else None
     if run.branch_id or (last and last.mode != RunModeChoices.QUICK):
         # A run in a branch does not change the status of main, and a quick run without problems not that of the last
@@ -116,7 +117,7 @@ def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
         close(
             run,
             RunStatusChoices.FAILED,
-            _(
+            Message(
                 'The worker that carried out this run has died, or its job was deleted. Guests that it had written are '
                 'whole; the next run does the rest.'
             ),
@@ -138,7 +139,7 @@ def end_leftover_jobs(jobs: QuerySet[Job]) -> None:
     ended = SyncRun.objects.filter(completed__lt=timezone.now() - JOB_GRACE, status__in=RunStatusChoices.FINISHED)
     open_jobs = jobs.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES)
     for job in open_jobs.filter(pk__in=ended.order_by().values('job')):
-        end_job(job, _('The worker that carried it out has died, or the queue was emptied.'))
+        end_job(job, Message('The worker that carried it out has died, or the queue was emptied.'))
 
 
 def is_dead(run: SyncRun) -> bool:
@@ -161,7 +162,7 @@ def end_dead_jobs(jobs: QuerySet[Job]) -> None:
         status = task and task.get_status()
         started_lately = status == JobStatus.STARTED and job.created > timezone.now() - JOB_GRACE
         if status not in WAITING_IN_QUEUE and not started_lately:
-            why = _('The worker that carried it out has died, or the queue was emptied.')
+            why = Message('The worker that carried it out has died, or the queue was emptied.')
             jobs.filter(pk=job.pk).update(status=JobStatusChoices.STATUS_FAILED, error=why, completed=timezone.now())
 
 

@@ -1,7 +1,8 @@
 """NetBox's maintenance mode, in which runs must not write."""
 
-from django.utils.translation import gettext as _
 from netbox.config import Config
+
+from ..proxmox.messages import Message
 
 __all__ = ('InMaintenanceError', 'refuse_in_maintenance')
 
@@ -11,7 +12,7 @@ class InMaintenanceError(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            _('NetBox is in maintenance mode, so no run is carried out. Run again when maintenance mode is off.')
+            Message('NetBox is in maintenance mode, so no run is carried out. Run again when maintenance mode is off.')
         )
 
 

@@ -20,7 +20,7 @@ EVENTS = {
     RunStatusChoices.COMPLETED: JOB_COMPLETED,
     RunStatusChoices.ERRORS: JOB_FAILED,
     RunStatusChoices.REFUSED: JOB_FAILED,
-    RunStatusChoices.CANCELLED: JOB_FAILED,
+    RunStatusChoices.CANCELED: JOB_FAILED,
     RunStatusChoices.FAILED: JOB_ERRORED,
 }
 UNSUCCESSFUL = (RunStatusChoices.ERRORS, RunStatusChoices.REFUSED, RunStatusChoices.FAILED)

@@ -17,7 +17,7 @@ __all__ = ('CLUSTER_UNIT', 'Selection', 'covered', 'runs_applying')
 REUSED_STATUSES = (RunStatusChoices.QUEUED, *RunStatusChoices.WORKING, *RunStatusChoices.DONE)
 # The unit of the cluster, which all other objects need.
 CLUSTER_UNIT = ''
-# The outcomes of changes that need not be applied again after their run was cancelled or has failed.
+# The outcomes of changes that need not be applied again after their run was canceled or has failed.
 SETTLED = (ChangeOutcomeChoices.APPLIED, ChangeOutcomeChoices.OUTDATED)
 
 
@@ -60,7 +60,7 @@ def covered(source: SyncRun, by: SyncRun | None = None) -> Q | None:
     """
     A condition for the changes of a plan that other runs than `by` have applied or are about to; None: no run has.
 
-    A run that has ended regularly has tried all of its part. Of a run that was cancelled or has failed, only the
+    A run that has ended regularly has tried all of its part. Of a run that was canceled or has failed, only the
     changes that it has recorded count.
     """
     conditions = []

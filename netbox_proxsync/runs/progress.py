@@ -52,7 +52,7 @@ class Progress:
         name, done, total = found.groups() if found else (run.phase, None, None)
         label = str(PHASES.get(name, _('Starting')))
         step = [*PHASES].index(name) + 1 if name in PHASES else None
-        if run.status == RunStatusChoices.CANCELLING:
+        if run.status == RunStatusChoices.CANCELING:
             label, step = str(_('Stopping')), None
         if done is None or total is None or not int(total):
             return cls(label, step)

@@ -9,8 +9,6 @@ left to full runs.
 
 from dataclasses import dataclass, replace
 
-from django.utils.translation import gettext as _
-
 from ..choices import EndpointStatusChoices, RunStatusChoices
 from ..endpoints.connection import connection_of, secrets_hidden
 from ..ledger.row_fingerprints import RETRY
@@ -18,6 +16,7 @@ from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..models.runs import MAX_LIMIT
 from ..proxmox.http.client import ProxmoxClient
 from ..proxmox.inventory import GuestType, Inventory, Unreadable, known
+from ..proxmox.messages import EMPTY, Message
 from ..proxmox.readers.guest_list import GuestList, ListedGuest, read_guest_list
 from ..sync.changes import Action, Change, Plan
 from ..sync.cluster_identity import ClusterIdentity, another_cluster
@@ -29,7 +28,7 @@ from .execution import Execution
 
 __all__ = ('Changed', 'QuickExecution', 'find_changed')
 
-NOT_DECIDED = Unreadable('A quick run does not decide about missing guests.')
+NOT_DECIDED = Unreadable(Message('A quick run does not decide about missing guests.'))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class Changed:
     vmids: tuple[int, ...] = ()
     guests: int = 0
     calls: int = 0
-    reason: str = ''
+    reason: Message = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,10 @@ def find_changed(endpoint: ProxmoxEndpoint) -> Changed:
         SecretError: The token's secret cannot be decrypted.
     """
     if endpoint.status == EndpointStatusChoices.REFUSED:
-        return Changed(reason=_('The last run requires approval.'))
+        return Changed(reason=Message('The last run requires approval.'))
     guests = known_guests(endpoint)
     if not any(guest.fingerprint not in ('', RETRY) for guest in guests.values()):
-        return Changed(reason=_('A full sync must complete first.'))
+        return Changed(reason=Message('A full sync must complete first.'))
     with secrets_hidden(endpoint), ProxmoxClient(connection_of(endpoint)) as client:
         listed = read_guest_list(client)
         calls = client.calls
@@ -100,17 +99,17 @@ def known_guests(endpoint: ProxmoxEndpoint) -> dict[str, KnownGuest]:
     }
 
 
-def why_not_comparable(endpoint: ProxmoxEndpoint, listed: GuestList) -> str:
+def why_not_comparable(endpoint: ProxmoxEndpoint, listed: GuestList) -> Message:
     """Why the list says nothing about the guests of the endpoint; '' if it does."""
     if not known(listed.quorate):
         return listed.quorate.reason
     if not listed.quorate:
-        return _('The cluster is not quorate.')
+        return Message('The cluster is not quorate.')
     name = listed.cluster_name if known(listed.cluster_name) else None
     seen = ClusterIdentity(name=name, nodes=listed.nodes)
     if another_cluster(ClusterIdentity.from_json(endpoint.cluster_identity), seen):
-        return _('The endpoint leads to another Proxmox VE cluster. The next sync reports it.')
-    return ''
+        return Message('The endpoint leads to another Proxmox VE cluster. The next sync reports it.')
+    return EMPTY
 
 
 def has_changed(guest: ListedGuest, before: KnownGuest | None) -> bool:

@@ -11,18 +11,20 @@ from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import override
 
-from ..choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices
+from ..choices import ChangeOutcomeChoices, EndpointStatusChoices, RunStatusChoices, WritePolicyChoices
 from ..ledger.database import DatabaseBusyError, retried
 from ..ledger.writer import Result
 from ..models import PlannedBinding, ProxmoxEndpoint, SyncChange, SyncRun
-from ..proxmox.inventory import Inventory
+from ..proxmox.inventory import Inventory, Notice
+from ..proxmox.messages import EMPTY, Message, as_is, counted
 from ..proxmox.token_history import TokenView
 from ..sync.changes import Change, Plan
 from ..sync.cluster_state import state_of
 from ..sync.serialization import binding_as_json, fields_as_json
 from ..sync.values import encode, encode_all
+from ..wording import columns_of
 from .log import RunLog
 from .stored_plans import StoredPlan
 
@@ -31,7 +33,7 @@ __all__ = ('WITHHELD', 'RunRecorder')
 
 LABEL_LENGTH = 200
 ROWS_AT_ONCE = 1000
-WITHHELD = 'Withheld by the write policy of the endpoint.'
+WITHHELD = Message('Withheld by the write policy of the endpoint.')
 
 
 class RunRecorder:
@@ -76,13 +78,15 @@ class RunRecorder:
             SyncRun.objects.filter(pk=self.run.pk).update(**values)
 
     def start(self) -> bool:
-        """Mark a queued run as running; False if it is not queued any more, because it was cancelled."""
+        """Mark a queued run as running; False if it is not queued any more, because it was canceled."""
         started = timezone.now()
         queued = SyncRun.objects.filter(pk=self.run.pk, status=RunStatusChoices.QUEUED)
-        if not retried(lambda: queued.update(status=RunStatusChoices.RUNNING, started=started), _('recording the run')):
+        if not retried(
+            lambda: queued.update(status=RunStatusChoices.RUNNING, started=started), Message('recording the run')
+        ):
             return False
         self.run.status, self.run.started = RunStatusChoices.RUNNING, started
-        retried(partial(set_endpoint_status, self.run, EndpointStatusChoices.SYNCING), _('updating the endpoint'))
+        retried(partial(set_endpoint_status, self.run, EndpointStatusChoices.SYNCING), Message('updating the endpoint'))
         return True
 
     @contextmanager
@@ -117,10 +121,7 @@ class RunRecorder:
         """Record what was read: guests, warnings, the state of the cluster, and what the token may see."""
         self.save(
             guests=len(inventory.guests),
-            messages=[
-                {'level': 'warning', 'subject': notice.subject, 'message': notice.message, 'remedy': notice.remedy}
-                for notice in inventory.warnings
-            ],
+            messages=[{'level': 'warning', **notice.as_json()} for notice in inventory.warnings],
         )
         self.found(inventory)
         if inventory.token_view:
@@ -143,9 +144,9 @@ class RunRecorder:
     def update_endpoint(self, **values: Any) -> None:
         """Update columns of the endpoint without an entry in the change log."""
         endpoint = ProxmoxEndpoint.objects.filter(pk=self.run.endpoint_id)
-        retried(lambda: endpoint.update(**values), _('updating the endpoint'))
+        retried(lambda: endpoint.update(**values), Message('updating the endpoint'))
 
-    def warn(self, subject: str, message: str, remedy: str = '', is_fault: bool = False) -> None:
+    def warn(self, subject: str, message: Message, remedy: Message = EMPTY, is_fault: bool = False) -> None:
         """
         Record a warning.
 
@@ -153,27 +154,28 @@ class RunRecorder:
             is_fault: It is about a fault in the configuration of Proxmox VE, which users can acknowledge. An
                 acknowledged fault is not a warning.
         """
-        entry: dict[str, Any] = {'level': 'warning', 'subject': subject, 'message': message, 'remedy': remedy}
+        notice = Notice(subject=subject, message=message, remedy=remedy)
+        entry = {'level': 'warning', **notice.as_json()}
         if is_fault:
             entry['fault'] = True
             entry['level'] = 'info' if self.run.endpoint.acknowledgment_of(entry) else 'warning'
         self.save(messages=[*self.run.messages, entry])
 
-    def attempt(self, work: Callable[[], None], doing: str) -> None:
+    def attempt(self, work: Callable[[], None], doing: Message) -> None:
         """Do something that the next run does as well if the database does not allow it now; then it is a warning."""
         try:
             retried(work, doing)
         except DatabaseBusyError as error:
-            self.warn('database', str(error))
+            self.warn('database', as_is(str(error)))
 
     def planned(self, plan: Plan) -> None:
         """Store a plan that is not applied, so that it can be applied later."""
         shared = [[encode(value), pointer.pk] for value, pointer in plan.shared.items()]
-        self.save(counts=plan.counts, refusal=plan.refusal, shared_objects=shared)
+        self.save(counts=plan.counts, **columns_of(refusal=plan.refusal), shared_objects=shared)
         for changes in batched(plan.changes, ROWS_AT_ONCE):
             self.store([Result(change, ChangeOutcomeChoices.PLANNED) for change in changes])
         for rows in batched(planned_bindings(self.run, plan), ROWS_AT_ONCE):
-            retried(partial(PlannedBinding.objects.bulk_create, rows), _('recording the run'))
+            retried(partial(PlannedBinding.objects.bulk_create, rows), Message('recording the run'))
 
     def applying(self, plan: Plan | StoredPlan) -> None:
         """Record the counts of a plan that is about to be applied."""
@@ -189,11 +191,17 @@ class RunRecorder:
         """Report how many changes the write policy of the endpoint withholds, as information."""
         if not number:
             return
-        changes = 'change is' if number == 1 else 'changes are'
-        text = f'{number} {changes} withheld by the write policy "{endpoint.get_write_policy_display()}".'
-        remedy = 'Change the write policy of the endpoint to write them.'
-        entry = {'level': 'info', 'subject': 'write policy', 'message': text, 'remedy': remedy}
-        self.save(messages=[*self.run.messages, entry])
+        notice = Notice(
+            subject='write policy',
+            message=counted(
+                '{number} change is withheld by the write policy "{policy}".',
+                '{number} changes are withheld by the write policy "{policy}".',
+                number,
+                policy=label_of_policy(endpoint.write_policy),
+            ),
+            remedy=Message('Change the write policy of the endpoint to write them.'),
+        )
+        self.save(messages=[*self.run.messages, {'level': 'info', **notice.as_json()}])
 
     def store_withheld(self, changes: Sequence[Change]) -> None:
         """Write the rows of changes that the write policy withholds."""
@@ -203,8 +211,15 @@ class RunRecorder:
     def store(self, results: list[Result]) -> None:
         """Write the rows of changes."""
         rows = [change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)]
-        retried(partial(SyncChange.objects.bulk_create, rows, batch_size=ROWS_AT_ONCE), _('recording the run'))
+        retried(partial(SyncChange.objects.bulk_create, rows, batch_size=ROWS_AT_ONCE), Message('recording the run'))
         self.position += len(rows)
+
+
+def label_of_policy(policy: str) -> Message:
+    """The label of a write policy."""
+    labels = dict(WritePolicyChoices)
+    with override('en'):
+        return Message(str(labels.get(policy, policy)))
 
 
 def change_row(run: SyncRun, position: int, result: Result) -> SyncChange:
@@ -228,8 +243,7 @@ def change_row(run: SyncRun, position: int, result: Result) -> SyncChange:
         fields=fields_as_json(change),
         # Only needed for a plan that is applied later.
         binding=binding_as_json(change) if result.outcome == ChangeOutcomeChoices.PLANNED else None,
-        reason=change.reason,
-        message=result.message,
+        **columns_of(reason=change.reason, message=result.message),
     )
 
 

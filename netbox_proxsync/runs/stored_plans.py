@@ -6,12 +6,12 @@ from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, F, Q, QuerySet
-from django.utils.translation import gettext as _
 
 from .. import branching
 from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices, RunStatusChoices, WritePolicyChoices
 from ..models import Binding, PlannedBinding, SyncChange, SyncRun
 from ..models.users import AnyUser
+from ..proxmox.messages import EMPTY, Message, joined
 from ..sync.changes import Change
 from ..sync.serialization import change_from_json
 from ..sync.values import Pointer, Shared, Value, decode, decode_all
@@ -60,7 +60,7 @@ def check_appliable(run: SyncRun, selection: Selection = WHOLE, by: SyncRun | No
         PlanNotApplicableError: It may not.
     """
     if not has_plan(run):
-        raise PlanNotApplicableError(_('This run has no plan that waits to be applied.'))
+        raise PlanNotApplicableError(Message('This run has no plan that waits to be applied.'))
     check_branch(run, by.branch_id if by else branching.active().schema_id)
     later = SyncRun.objects.filter(
         endpoint=run.endpoint_id,
@@ -73,13 +73,14 @@ def check_appliable(run: SyncRun, selection: Selection = WHOLE, by: SyncRun | No
     later = later.exclude(mode=RunModeChoices.QUICK, counts={})
     if newer := later.order_by('pk').first():
         raise PlanNotApplicableError(
-            _('Run {newer} has changed NetBox since this plan was made. Make a new preview, and apply that.').format(
-                newer=newer.pk
+            Message(
+                'Run {newer} has changed NetBox since this plan was created. Create a new preview, and apply that.',
+                newer=newer.pk,
             )
         )
     others = list(runs_applying(run, by))
     if active := next((other for other in others if not other.finished), None):
-        raise PlanNotApplicableError(_('Run {other} is applying this plan.').format(other=active.pk))
+        raise PlanNotApplicableError(Message('Run {other} is applying this plan.', other=active.pk))
     check_open(run, selection, others, by)
 
 
@@ -105,8 +106,8 @@ def check_open(run: SyncRun, selection: Selection, others: list[SyncRun], by: Sy
     if is_open:
         return
     if others:
-        raise PlanNotApplicableError(_('This plan is applied already, by run {other}.').format(other=others[0].pk))
-    raise PlanNotApplicableError(_('The plan has no changes with these actions.'))
+        raise PlanNotApplicableError(Message('This plan is applied already, by run {other}.', other=others[0].pk))
+    raise PlanNotApplicableError(Message('The plan has no changes with these actions.'))
 
 
 def select(
@@ -130,7 +131,7 @@ def select(
             it is as if the plan did not have it.
     """
     if units is not None and except_units is not None:
-        raise PlanNotApplicableError(_('Select either guests and nodes, or exceptions.'))
+        raise PlanNotApplicableError(Message('Select either guests and nodes, or exceptions.'))
     named = [*dict.fromkeys(units if units is not None else except_units or ())]
     hidden = run.hidden_units(user, named) if user else set()
     known = set(planned_rows(run).values_list('unit', flat=True).distinct())
@@ -138,11 +139,11 @@ def select(
     if except_units is not None:
         units = set(open_rows(run).values_list('unit', flat=True).distinct()).difference(except_units, [CLUSTER_UNIT])
     if (units is not None and not units) or (actions is not None and not actions):
-        raise PlanNotApplicableError(_('Nothing was selected, so nothing was applied.'))
+        raise PlanNotApplicableError(Message('Nothing was selected, so nothing was applied.'))
     return Selection.of(units, actions)
 
 
-def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | None) -> str:
+def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | None) -> Message:
     """
     Why a stored plan does not show the current states of the guests; '' if it does.
 
@@ -167,8 +168,8 @@ def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | N
         started__gt=source.started,
     )
     if is_newest and not later.exclude(mode=RunModeChoices.APPLY).exists():
-        return ''
-    return _('A plan was applied that had been made before the guests were last read. The next run compares it.')
+        return EMPTY
+    return Message('A plan was applied that was created before the guests were last read. The next run compares it.')
 
 
 def refuse_unknown(units: list[str]) -> None:
@@ -177,8 +178,8 @@ def refuse_unknown(units: list[str]) -> None:
         PlanNotApplicableError: There are units that the plan does not have.
     """
     if units:
-        shown = ', '.join([*units[:SHOWN_UNITS], *(['...'] if len(units) > SHOWN_UNITS else [])])
-        raise PlanNotApplicableError(_('The plan has no changes of: {units}.').format(units=shown))
+        shown = joined([*units[:SHOWN_UNITS], *(['...'] if len(units) > SHOWN_UNITS else [])], ', ')
+        raise PlanNotApplicableError(Message('The plan has no changes of: {units}.', units=shown))
 
 
 def check_branch(run: SyncRun, branch_id: str) -> None:
@@ -191,10 +192,10 @@ def check_branch(run: SyncRun, branch_id: str) -> None:
     if run.branch_id == branch_id:
         return
     if not run.branch_id:
-        raise PlanNotApplicableError(_('This plan was made in main. Leave the branch to apply it.'))
-    why = branching.why_unusable(run.branch_id) or _('Activate that branch to apply it.')
+        raise PlanNotApplicableError(Message('This plan was created in main. Leave the branch to apply it.'))
+    why = branching.why_unusable(run.branch_id) or Message('Activate that branch to apply it.')
     raise PlanNotApplicableError(
-        _('This plan was made in the branch "{branch}". {why}').format(branch=run.branch, why=why)
+        joined((Message('This plan was created in the branch "{branch}".', branch=run.branch), why))
     )
 
 
@@ -345,7 +346,9 @@ def change_of(row: SyncChange) -> Change:
         object_type = ContentType.objects.get_for_id(row.object_type_id)
         pointer = Pointer(f'{object_type.app_label}.{object_type.model}', row.object_id, row.label)
     stored: dict[str, Any] = {name: getattr(row, name) for name in ('action', 'kind', 'key', 'unit', 'label')}
-    return change_from_json(**stored, pointer=pointer, fields=row.fields, binding=row.binding, reason=row.reason)
+    return change_from_json(
+        **stored, pointer=pointer, fields=row.fields, binding=row.binding, reason=row.reason_message
+    )
 
 
 def may_apply(user: AnyUser, run: SyncRun) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..proxmox.inventory import Notice
+from ..proxmox.messages import EMPTY, Message
 from .kinds import Owner
 from .values import Pointer, Shared, Value
 
@@ -85,7 +86,7 @@ class Change:
     pointer: Pointer | None = None
     fields: tuple[FieldChange, ...] = ()
     binding: Mapping[str, Value] | None = None
-    reason: str = ''
+    reason: Message = EMPTY
 
     @property
     def writes(self) -> tuple[FieldChange, ...]:
@@ -120,7 +121,7 @@ class Plan:
     proxmox_values: Mapping[tuple[str, str], Mapping[str, Value]] = field(default_factory=dict)
     withheld: tuple[Change, ...] = ()
     notices: tuple[Notice, ...] = ()
-    refusal: str = ''
+    refusal: Message = EMPTY
 
     @property
     def is_empty(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..proxmox.inventory import Inventory, known
+from ..proxmox.messages import EMPTY, Message, joined
 
 __all__ = ('ClusterIdentity', 'another_cluster', 'identity_of_cluster', 'is_same_cluster')
 
@@ -37,8 +38,12 @@ class ClusterIdentity:
         return cls(authority=data.get('authority'), name=data.get('name'), nodes=frozenset(data.get('nodes', ())))
 
     def __str__(self) -> str:
-        nodes = ', '.join(sorted(self.nodes))
-        return f'"{self.name}" (nodes: {nodes})' if self.name else f'the host {nodes}'
+        nodes = joined(sorted(self.nodes), ', ')
+        return (
+            Message('"{name}" (nodes: {nodes})', name=self.name, nodes=nodes)
+            if self.name
+            else Message('the host {name}', name=nodes)
+        )
 
 
 def identity_of_cluster(inventory: Inventory) -> ClusterIdentity:
@@ -57,7 +62,7 @@ def identity_of_cluster(inventory: Inventory) -> ClusterIdentity:
     )
 
 
-def another_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> str:
+def another_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> Message:
     """
     Why an endpoint seems to lead to another cluster than before; '' if it does not.
 
@@ -66,17 +71,20 @@ def another_cluster(remembered: ClusterIdentity, seen: ClusterIdentity) -> str:
     on. Otherwise the names decide: a cluster is never renamed, and loses its nodes one by one.
     """
     if not remembered.nodes or not seen.nodes:
-        return ''
+        return EMPTY
     if remembered.authority and seen.authority:
         same = remembered.authority == seen.authority
     else:
         same = bool(remembered.nodes & seen.nodes) or (seen.name is not None and remembered.name == seen.name)
     if same:
-        return ''
-    return (
-        f'This endpoint leads to another Proxmox VE than before: it was {remembered}, it is {seen}. Nothing was '
-        'written. If its hosts are wrong, correct them. If this is another cluster, create another endpoint for it. If '
-        'it is the same one (new certificates, new names), approve this run.'
+        return EMPTY
+    return Message(
+        'This endpoint leads to another Proxmox VE than before: it was {before}, it is {now}. '
+        'Nothing was written. If its hosts are wrong, correct them. If this is another cluster, '
+        'create another endpoint for it. If it is the same one (new certificates, new names), '
+        'approve this run.',
+        before=remembered,
+        now=seen,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from ..proxmox.inventory import Inventory, Node, Notice, known
+from ..proxmox.messages import from_json
 from ..proxmox.parsers.node_facts import certificate_served
 from ..proxmox.readings import Reading
 
@@ -79,7 +80,7 @@ class ClusterState:
                 name=str(data['name']),
                 quorate=data['quorate'],
                 nodes=tuple(node_from(node) for node in data['nodes']),
-                notices=tuple(Notice(**notice) for notice in data['notices']),
+                notices=tuple(notice_from(notice) for notice in data['notices']),
                 shown=shown_from(data.get('shown')),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -130,11 +131,13 @@ def state_of(inventory: Inventory, before: Any, now: datetime) -> dict[str, Any]
         'quorate': value_of(inventory.quorate),
         'nodes': [node_data(node, kept.get(node.name, {}), now) for node in nodes],
         'shown': {'name': shown.host, 'expires': shown.expires} if shown else before.get('shown'),
-        'notices': [
-            {'subject': notice.subject, 'message': notice.message, 'remedy': notice.remedy}
-            for notice in visible_notices(inventory.warnings)
-        ],
+        'notices': [notice.as_json() for notice in visible_notices(inventory.warnings)],
     }
+
+
+def notice_from(data: dict[str, Any]) -> Notice:
+    """The notice of a stored state."""
+    return Notice(subject=data['subject'], message=from_json(data, 'message'), remedy=from_json(data, 'remedy'))
 
 
 def visible_notices(notices: Iterable[Notice]) -> Iterable[Notice]:

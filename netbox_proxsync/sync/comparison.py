@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from ..proxmox.messages import Message, joined
 from .answers import Choice
 from .changes import Action, Change, FieldChange, Plan
 from .guest_identity import rekey_replaced, rekey_returned
@@ -188,10 +189,10 @@ def decision_on(
     return resolve_field(owner, spec.name, last, now, want)
 
 
-def reason_of(item: Item, fields: Iterable[FieldChange]) -> str:
+def reason_of(item: Item, fields: Iterable[FieldChange]) -> Message:
     """Why the written fields have their values, where that is not obvious."""
     written = (change.name for change in fields if not change.kept and change.name in item.reasons)
-    return '; '.join(f'{name}: {item.reasons[name]}' for name in written)
+    return joined((Message('{field}: {reason}', field=name, reason=item.reasons[name]) for name in written), '; ')
 
 
 def note_refused(item: Item, kind: Kind, resolver: 'Resolver') -> None:
@@ -290,7 +291,7 @@ def open_changes(item: Item, conflict: Conflict) -> Iterator[Change]:
         yield open_change(Action.CANDIDATE, item, candidate.record, candidate.reason)
 
 
-def open_change(action: Action, item: Item, record: Record | None, reason: str) -> Change:
+def open_change(action: Action, item: Item, record: Record | None, reason: Message) -> Change:
     """A change that writes nothing, because a user has to decide."""
     return Change(
         action=action,

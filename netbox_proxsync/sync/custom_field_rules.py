@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from ..proxmox.messages import EMPTY, Message
 from .values import Value
 
 __all__ = ('Demand', 'ValueLimits')
@@ -22,7 +23,7 @@ class Demand:
     model: str
     plural: str
     field: str
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,22 +36,22 @@ class ValueLimits:
     pattern: str = ''
     choices: frozenset[str] | None = None
 
-    def refusal(self, value: Value) -> str:
+    def refusal(self, value: Value) -> Message:
         """Why NetBox refuses a value, for the user; '' if it accepts the value."""
         if value is None or value == '':
-            return 'it is required' if self.required else ''
+            return Message('it is required') if self.required else EMPTY
         if isinstance(value, int | float) and not isinstance(value, bool) and (refusal := self.number_refusal(value)):
             return refusal
         if self.pattern and isinstance(value, str) and not re.match(self.pattern, value):
-            return f'only what matches "{self.pattern}"'
+            return Message('only what matches "{pattern}"', pattern=self.pattern)
         if self.choices is not None and value not in self.choices:
-            return f'"{value}" is not among its choices'
-        return ''
+            return Message('"{value}" is not among its choices', value=value)
+        return EMPTY
 
-    def number_refusal(self, number: float) -> str:
+    def number_refusal(self, number: float) -> Message:
         """Why NetBox refuses a number, for the user; '' if it accepts the number."""
         if self.minimum is not None and number < self.minimum:
-            return f'at least {self.minimum:g}'
+            return Message('at least {number}', number=f'{self.minimum:g}')
         if self.maximum is not None and number > self.maximum:
-            return f'at most {self.maximum:g}'
-        return ''
+            return Message('at most {number}', number=f'{self.maximum:g}')
+        return EMPTY

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, Notice
+from ..proxmox.messages import Message, joined
 from .guest_states import IGNORED, why_skipped
 from .kind import guests_of, is_wanted
 from .kinds import KINDS
@@ -55,21 +56,29 @@ def left_out(inventory: Inventory, settings: Settings, vmids: Collection[int]) -
         if guest.vmid in vmids:
             there.add(guest.vmid)
             if reason := why_left_out(guest, settings):
-                yield Notice(subject=guest.key, message=f'This run was to sync it, and did nothing: {reason}')
+                yield Notice(
+                    subject=guest.key,
+                    message=Message('This run was to sync it, and did nothing: {reason}', reason=reason),
+                )
     for vmid in sorted(set(vmids) - there):
         yield Notice(subject=str(vmid), message=not_there(inventory, vmid))
 
 
-def why_left_out(guest: Guest, settings: Settings) -> str:
+def why_left_out(guest: Guest, settings: Settings) -> Message:
     """Why a guest is not synced; '' if it is."""
     return IGNORED.reason if guest.key in settings.ignored else why_skipped(guest, settings)
 
 
-def not_there(inventory: Inventory, vmid: int) -> str:
+def not_there(inventory: Inventory, vmid: int) -> Message:
     """Why a run found no guest with a VM ID."""
     if inventory.guests_incomplete is not None:
-        return f'Proxmox did not list a guest {vmid}, which says little. {inventory.guests_incomplete.reason}'
-    return f'Proxmox has no guest {vmid} (any more).'
+        return joined(
+            (
+                Message('Proxmox VE did not list a guest {vmid}, but the list may be incomplete.', vmid=vmid),
+                inventory.guests_incomplete.reason,
+            )
+        )
+    return Message('Proxmox VE has no guest {vmid}.', vmid=vmid)
 
 
 def with_plain_lines(item: Item) -> Item:

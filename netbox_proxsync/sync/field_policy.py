@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from ..proxmox.messages import Message, choice_of, joined
 from .kinds import KINDS, Field
 from .owners import IGNORED, Owner
 
@@ -33,30 +34,44 @@ def clean_policy(policy: Any) -> dict[str, str]:
         InvalidPolicyError: The policy is no mapping, or names a field or an owner that does not exist.
     """
     if not isinstance(policy, Mapping):
-        raise InvalidPolicyError('Write {"kind.field": "fact", "editorial" or "ignored"}.')
+        raise InvalidPolicyError(Message('Write {"kind.field": "fact", "editorial" or "ignored"}.'))
     fields = configurable()
     if mistakes := [text for name, choice in policy.items() for text in mistakes_in(name, choice, fields)]:
         raise InvalidPolicyError(*mistakes)
     return {name: policy[name] for name in fields if name in policy and policy[name] != fields[name].owner}
 
 
-def mistakes_in(name: str, choice: Any, fields: Mapping[str, Field]) -> Iterator[str]:
+def mistakes_in(name: str, choice: Any, fields: Mapping[str, Field]) -> Iterator[Message]:
     """Why an entry of a policy is not valid, as sentences for the administrator; at most one."""
     if name not in fields:
-        yield f'"{name}" is not a field whose owner can be chosen. {suggestion(name, fields)}'
+        yield joined(
+            (Message('"{field}" is not a field whose owner can be chosen.', field=name), suggestion(name, fields))
+        )
     elif choice not in choices_for(fields[name]):
-        yield f'{name} cannot be "{choice}". It can be: {", ".join(choices_for(fields[name]))}.'
+        yield Message(
+            '{field} cannot be "{choice}". It can be: {choices}.',
+            field=name,
+            choice=choice,
+            choices=joined(choices_for(fields[name]), ', '),
+        )
 
 
-def suggestion(name: str, fields: Mapping[str, Field]) -> str:
+def suggestion(name: str, fields: Mapping[str, Field]) -> Message:
     """A sentence that helps to correct the name of a field: similar names, or the fields of its kind, or all kinds."""
     if close := get_close_matches(name, fields, n=3):
-        return f'Did you mean {" or ".join(close)}?'
+        return Message('Did you mean {close}?', close=choice_of(close))
     kind = name.partition('.')[0]
     if kind in KINDS:
         own = [field.partition('.')[2] for field in fields if field.startswith(f'{kind}.')]
-        return f'Fields of {kind}: {", ".join(own)}.' if own else f'There is none in {kind}.'
-    return f'Write it as kind.field; kinds: {", ".join(dict.fromkeys(field.partition(".")[0] for field in fields))}.'
+        return (
+            Message('Fields of {kind}: {own}.', kind=kind, own=joined(own, ', '))
+            if own
+            else Message('There is none in {kind}.', kind=kind)
+        )
+    return Message(
+        'Write it as kind.field; kinds: {kinds}.',
+        kinds=joined(dict.fromkeys(field.partition('.')[0] for field in fields), ', '),
+    )
 
 
 def parse_policy(text: str) -> dict[str, str]:
@@ -73,9 +88,9 @@ def parse_policy(text: str) -> dict[str, str]:
             continue
         name, separator, choice = (part.strip() for part in line.partition('='))
         if not (name and separator and choice):
-            mistakes.append(f'"{line.strip()}" is not of the form "vm.name = ignored".')
+            mistakes.append(Message('"{line}" is not of the form "vm.name = ignored".', line=line.strip()))
         elif name in policy:
-            mistakes.append(f'{name} stands there twice.')
+            mistakes.append(Message('{name} is given twice.', name=name))
         policy[name] = choice.lower()
     if mistakes:
         raise InvalidPolicyError(*mistakes)

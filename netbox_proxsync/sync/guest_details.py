@@ -17,12 +17,13 @@ from ..proxmox.inventory import (
     NicAddresses,
     known,
 )
+from ..proxmox.messages import Message, as_json
 
 __all__ = ('details_of',)
 
-GUEST_ONLY = (
-    'It belongs to no network device (netN) of the guest in Proxmox: it is a passed-through NIC, a bridge or a tunnel '
-    'inside the guest, or its MAC address was changed there.'
+GUEST_ONLY = Message(
+    'It belongs to no network device (netN) of the guest in Proxmox: it is a passed-through NIC, '
+    'a bridge or a tunnel inside the guest, or its MAC address was changed there.'
 )
 
 
@@ -82,13 +83,17 @@ def guest_only_details(interface: GuestOnlyInterface) -> dict[str, Any]:
         'mac': interface.mac,
         'addresses': [address_details(address) for address in interface.addresses],
         'ignored': [ignored_details(ignored) for ignored in interface.ignored],
-        'reason': GUEST_ONLY,
+        **as_json(reason=GUEST_ONLY),
     }
 
 
 def ignored_details(ignored: IgnoredAddress) -> dict[str, Any]:
     """An address that is not synced, as JSON, with the reason."""
-    return {'address': ignored.text, 'guest_interface': ignored.guest_interface, 'reason': ignored.reason}
+    return {
+        'address': ignored.text,
+        'guest_interface': ignored.guest_interface,
+        **as_json(reason=ignored.reason),
+    }
 
 
 def address_details(address: Address) -> dict[str, Any]:
@@ -112,7 +117,7 @@ def disk_details(disk: Disk) -> dict[str, Any]:
     return {'key': disk.key, **read}
 
 
-def unread(guest: Guest) -> Iterator[dict[str, str]]:
+def unread(guest: Guest) -> Iterator[dict[str, Any]]:
     """
     The parts that could not be read: 'part' ('config', 'addresses', 'size', ...), 'of' (the NIC or disk), and 'reason'.
     """
@@ -122,17 +127,17 @@ def unread(guest: Guest) -> Iterator[dict[str, str]]:
         reasons = {reason for _part, _of, reason in guest.config.unreadable_parts()}
     else:
         reasons = {guest.config.reason}
-        yield {'part': 'config', 'of': '', 'reason': guest.config.reason}
+        yield {'part': 'config', 'of': '', **as_json(reason=guest.config.reason)}
     for part in ('name', 'status', 'template', 'tags', 'pool', 'ha_state', 'addresses', 'os_name', 'host_name'):
         reading = getattr(guest, part)
         if not known(reading) and reading.reason not in reasons:
-            yield {'part': part, 'of': '', 'reason': reading.reason}
+            yield {'part': part, 'of': '', **as_json(reason=reading.reason)}
     if known(guest.config):
         for part, of, reason in guest.config.unreadable_parts():
-            yield {'part': part, 'of': of, 'reason': reason}
-    silent: dict[str, list[str]] = {}
+            yield {'part': part, 'of': of, **as_json(reason=reason)}
+    silent: dict[Message, list[str]] = {}
     for key, nic in guest.addresses.items() if known(guest.addresses) else ():
         if nic.running is not None:
             silent.setdefault(nic.running.reason, []).append(key)
     for reason, keys in silent.items():
-        yield {'part': 'running', 'of': ', '.join(keys), 'reason': reason}
+        yield {'part': 'running', 'of': ', '.join(keys), **as_json(reason=reason)}

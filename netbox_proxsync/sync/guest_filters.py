@@ -6,6 +6,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from ..proxmox.inventory import Guest, Reading, Unreadable, known
+from ..proxmox.messages import Message, joined
 
 __all__ = ('GuestFilters', 'Subject', 'Term')
 
@@ -43,9 +44,13 @@ class Term:
         try:
             subject = Subject(subject.strip().lower())
         except ValueError:
-            raise ValueError(f'"{subject}" is none of {", ".join(Subject)}') from None
+            raise ValueError(
+                Message('"{subject}" is none of {subjects}', subject=subject, subjects=joined(Subject, ', '))
+            ) from None
         if not (pattern := pattern.strip()):
-            raise ValueError(f'nothing follows "{subject}:"' if colon else 'it is empty')
+            raise ValueError(
+                Message('nothing follows "{subject}:"', subject=subject) if colon else Message('it is empty')
+            )
         return cls(subject, pattern.lower())
 
     def __str__(self) -> str:

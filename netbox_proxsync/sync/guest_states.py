@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, known
+from ..proxmox.messages import EMPTY, Message, counted, joined
 from .changes import Action, Change
 from .kind import decision_of, is_wanted
 from .kind_names import GUEST
@@ -27,7 +28,7 @@ __all__ = (
     'State',
 )
 
-GONE = 'No longer present in Proxmox VE.'
+GONE = Message('No longer present in Proxmox VE.')
 # The actions by which a guest gets an existing virtual machine, or keeps it.
 BRINGING = (Action.ADOPT, Action.REVIVE, Action.UPDATE)
 
@@ -51,18 +52,18 @@ class GuestState:
     """A state and the reason, for the user."""
 
     state: State
-    reason: str = ''
+    reason: Message = EMPTY
 
 
-IGNORED = GuestState(State.IGNORED, 'Excluded from synchronization by a user.')
+IGNORED = GuestState(State.IGNORED, Message('Excluded from synchronization by a user.'))
 
-REOPENED = GuestState(State.UNKNOWN, 'It is no longer ignored. The next run compares it.')
+REOPENED = GuestState(State.UNKNOWN, Message('It is no longer ignored. The next run compares it.'))
 
 # As a run finds the guest after these decisions.
-LINKED = GuestState(State.NEW, 'NetBox has its virtual machine already; a sync adopts it.')
-SEPARATE = GuestState(State.NEW, 'A virtual machine will be created.')
+LINKED = GuestState(State.NEW, Message('NetBox has its virtual machine already; a sync adopts it.'))
+SEPARATE = GuestState(State.NEW, Message('A virtual machine will be created.'))
 
-REVOKED = GuestState(State.UNKNOWN, 'A decision about it was revoked. The next run compares it.')
+REVOKED = GuestState(State.UNKNOWN, Message('A decision about it was revoked. The next run compares it.'))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ class Pending:
     """
 
     change: Change
-    failure: str = ''
-    note: str = ''
+    failure: Message = EMPTY
+    note: Message = EMPTY
 
 
 class GuestStates:
@@ -159,7 +160,7 @@ class LaterGuestStates:
         outdated: Why that reading no longer describes the guests, because there is a newer one; '' if there is none.
     """
 
-    def __init__(self, remaining: Mapping[str, int], outdated: str) -> None:
+    def __init__(self, remaining: Mapping[str, int], outdated: Message) -> None:
         self.remaining = Counter(remaining)
         self.outdated = outdated
         self.open = OpenChanges(())
@@ -252,15 +253,20 @@ class OpenChanges:
         entries = self.by_unit.get(unit, {}).values()
         problems = [state for entry in entries if (state := problem(entry))]
         if problems:
-            more = f' And {len(problems) - 1} more, see its changes.' if len(problems) > 1 else ''
-            return GuestState(State.CONFLICT, problems[0].reason + more)
+            others = len(problems) - 1
+            more = (
+                counted('And {number} more, see its changes.', 'And {number} more, see its changes.', others)
+                if others
+                else EMPTY
+            )
+            return GuestState(State.CONFLICT, joined((problems[0].reason, more)))
         if candidates := [entry.change for entry in entries if entry.change.action is Action.CANDIDATE]:
-            return GuestState(State.CANDIDATE, '\n'.join(change.reason for change in candidates))
+            return GuestState(State.CANDIDATE, joined((change.reason for change in candidates), '\n'))
         for entry in entries:
             if entry.change.kind == GUEST and entry.change.action in (Action.CREATE, Action.ADOPT):
                 return GuestState(State.NEW, entry.note or new_reason(entry.change))
         if entries:
-            return GuestState(State.CHANGED, next((entry.note for entry in entries if entry.note), ''))
+            return GuestState(State.CHANGED, next((entry.note for entry in entries if entry.note), EMPTY))
         return None
 
 
@@ -277,28 +283,28 @@ def problem(entry: Pending) -> GuestState | None:
     return GuestState(State.CONFLICT, entry.failure) if entry.failure else None
 
 
-def new_reason(change: Change) -> str:
+def new_reason(change: Change) -> Message:
     """Why a guest is new, for the user."""
     if change.action is Action.ADOPT:
         return LINKED.reason
     return SEPARATE.reason
 
 
-def why_skipped(guest: Guest, settings: Settings) -> str:
+def why_skipped(guest: Guest, settings: Settings) -> Message:
     """Why the endpoint skips a guest, for the user; '' if it does not."""
     if is_wanted(guest, settings):
-        return ''
+        return EMPTY
     if guest.type is GuestType.QEMU and not settings.sync_vms:
-        return 'The endpoint does not sync virtual machines.'
+        return Message('The endpoint does not sync virtual machines.')
     if guest.type is GuestType.LXC and not settings.sync_containers:
-        return 'The endpoint does not sync containers.'
+        return Message('The endpoint does not sync containers.')
     if not settings.sync_templates and guest.template is True:
-        return 'It is a template, and the endpoint does not sync templates.'
+        return Message('It is a template, and the endpoint does not sync templates.')
     if not settings.sync_templates and not known(guest.template):
-        return ''
+        return EMPTY
     skip = decision_of(guest, settings).skip
     if isinstance(skip, Decided):
-        return f'The {skip.deciding_rule} skips the guest.'
+        return Message('The {rule} skips the guest.', rule=skip.deciding_rule)
     if skip is not None:
-        return f'The guest is not synced. {skip.reason}'
-    return 'A filter of the endpoint excludes the guest.'
+        return joined((Message('The guest is not synced.'), skip.reason))
+    return Message('A filter of the endpoint excludes the guest.')

@@ -6,6 +6,7 @@ A kind whose hints no other module of `sync/` uses defines them in its own modul
 
 from dataclasses import dataclass
 
+from ..proxmox.messages import Message
 from ..proxmox.readings import Reading
 from .answers import Answer
 from .kind import Conflict
@@ -85,7 +86,7 @@ class PortHints(Hints):
     mac: str | None
     vlans: Membership | None
     vlan_group: Reading[Pointer | None]
-    vlan_group_by: str | None = None
+    vlan_group_by: Message | None = None
     missing_vlans: frozenset[int] = frozenset()
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from ..proxmox.inventory import Guest, GuestType, Inventory, Notice, known
+from ..proxmox.messages import Message
 from .owners import Owner
 from .rules import Decision, evaluate_rules
 from .settings import Settings
@@ -68,7 +69,7 @@ class Candidate:
     """An existing object that may be an item, without proof. The reason says why, and what the user can do."""
 
     record: Record
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Conflict:
         candidates: The objects that the item may be. If there are any, `reason` is not displayed.
     """
 
-    reason: str
+    reason: Message
     record: Record | None = None
     candidates: tuple[Candidate, ...] = ()
 
@@ -147,7 +148,7 @@ class Kind(ABC):
 
     name: ClassVar[str]
     label: ClassVar[str]
-    plural: ClassVar[str]
+    plural: ClassVar[Message]
     model: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
     removal: ClassVar[Removal] = Removal.KEEP

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..proxmox.inventory import Notice
+from ..proxmox.messages import Message, counted, joined
 from ..proxmox.notices import listed
 from .answers import Choice
 from .changes import Action
@@ -129,13 +130,25 @@ def waiting_guests(desired: Desired, existing: Existing) -> list[Notice]:
 
 def notice_of_waiting(nodes: tuple[str, ...], units: list[str]) -> Notice:
     """The notice about guests that may be on offline nodes."""
-    several, offline = len(units) > 1, f'{"nodes" if len(nodes) > 1 else "node"} {", ".join(nodes)}'
-    guests = f'{len(units)} guests ({listed(units)}) are' if several else f'{units[0]} is'
+    offline = counted('node {nodes}', 'nodes {nodes}', len(nodes), nodes=joined(nodes, ', '))
+    if len(units) > 1:
+        message = Message(
+            '{number} guests ({guests}) are not listed by Proxmox VE and may be on the offline {nodes}. They are left '
+            'unchanged.',
+            number=len(units),
+            guests=listed(units),
+            nodes=offline,
+        )
+    else:
+        message = Message(
+            '{guest} is not listed by Proxmox VE and may be on the offline {nodes}. It is left unchanged.',
+            guest=units[0],
+            nodes=offline,
+        )
     return Notice(
-        subject='guests' if several else units[0],
-        message=f'{guests} not listed by Proxmox VE and may be on the offline {offline}. '
-        f'{"They stay" if several else "It stays"} unchanged.',
-        remedy='Bring the node back online, or remove it from the cluster ("pvecm delnode").',
+        subject='guests' if len(units) > 1 else units[0],
+        message=message,
+        remedy=Message('Bring the node back online, or remove it from the cluster ("pvecm delnode").'),
     )
 
 
@@ -247,8 +260,13 @@ def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matche
         # Its parts cannot be created, either. The parts of a root are blocked with it.
         matches.skipped.add((item.kind, item.key))
     return Conflict(
-        f'NetBox does not take it: the custom field "{demand.field}" of {demand.plural} {demand.reason}. Give the '
-        'field a valid default, or make it optional.'
+        Message(
+            'NetBox does not take it: the custom field "{field}" of {plural} {reason}. Give the '
+            'field a valid default, or do not require it.',
+            field=demand.field,
+            plural=demand.plural,
+            reason=demand.reason,
+        )
     )
 
 
@@ -272,8 +290,8 @@ def with_managing_endpoint(conflict: Conflict, existing: Existing) -> Conflict:
     owner = existing.foreign.get(record.pointer) if record else None
     if record is None or not owner:
         return conflict
-    kept = f'"{record.pointer.label}" is managed by another endpoint (ID {owner}).'
-    return replace(conflict, reason=f'{conflict.reason} {kept}')
+    kept = Message('"{name}" is managed by another endpoint (ID {owner}).', name=record.pointer.label, owner=owner)
+    return replace(conflict, reason=joined((conflict.reason, kept)))
 
 
 def block_unit(item: Item, matches: Matches) -> None:
@@ -286,9 +304,11 @@ def other_owner(record: Record, existing: Existing, resolved: ResolvedObjects) -
     """Why an object cannot be taken: an object is managed by one endpoint and as one kind."""
     label = record.pointer.label
     if owner := existing.foreign.get(record.pointer):
-        return Conflict(f'"{label}" is managed by another endpoint (ID {owner}).', record)
+        return Conflict(
+            Message('"{name}" is managed by another endpoint (ID {owner}).', name=label, owner=owner), record
+        )
     if record.pointer in resolved.claimed:
-        return Conflict(f'"{label}" is taken by another object of this endpoint already.', record)
+        return Conflict(Message('"{name}" is taken by another object of this endpoint already.', name=label), record)
     return None
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..proxmox.inventory import GuestType, Inventory
+from ..proxmox.messages import EMPTY, Message, choice_of, counted
 
 __all__ = ('LastSeen', 'Waiting')
 
@@ -73,17 +74,24 @@ class Waiting:
             name for name, since in sorted(self.offline.items()) if not seen.node or may_have_moved(seen, since)
         )
 
-    def reason(self, unit: str) -> str:
+    def reason(self, unit: str) -> Message:
         """Why a guest waits, for the user; '' if it does not."""
         nodes = self.nodes_of(unit)
         if not nodes:
-            return ''
-        names = ' or '.join(nodes)
-        where = 'was on' if nodes == (self.last_seen.get(unit, LastSeen('', None)).node,) else 'may be on'
-        verb = 'is' if len(nodes) == 1 else 'are'
-        return (
-            f'Proxmox VE did not list the guest. The guest {where} node {names}, which {verb} offline. It stays '
-            'unchanged until the node is online.'
+            return EMPTY
+        if nodes == (self.last_seen.get(unit, LastSeen('', None)).node,):
+            return Message(
+                'Proxmox VE did not list the guest. The guest was on node {node}, which is offline. It is left '
+                'unchanged until the node is online.',
+                node=nodes[0],
+            )
+        return counted(
+            'Proxmox VE did not list the guest. The guest may be on node {nodes}, which is offline. It is left '
+            'unchanged until the node is online.',
+            'Proxmox VE did not list the guest. The guest may be on node {nodes}, which are offline. It is left '
+            'unchanged until the node is online.',
+            len(nodes),
+            nodes=choice_of(nodes),
         )
 
 

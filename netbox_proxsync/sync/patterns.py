@@ -10,6 +10,8 @@ from functools import lru_cache
 
 import re2
 
+from ..proxmox.messages import Message, as_is
+
 __all__ = ('GLOB', 'REGEX', 'Pattern', 'PatternError', 'compile_pattern', 'glob_to_regex')
 
 GLOB = 'glob'
@@ -74,15 +76,17 @@ def compile_regex(text: str) -> 're2._Regexp':
         raise PatternError(explain(error)) from None
 
 
-def explain(error: Exception) -> str:
+def explain(error: Exception) -> Message:
     """The reason of an error of RE2, as a sentence for the administrator."""
     reason = error.args[0] if error.args else ''
     reason = reason.decode('utf-8', 'replace') if isinstance(reason, bytes) else str(reason)
     if 'too large' in reason or 'repetition size' in reason:
-        return f'The pattern is too large ({reason}): use smaller repetitions.'
+        return Message('The pattern is too large ({reason}): use smaller repetitions.', reason=reason)
     if reason.startswith(UNSUPPORTED):
-        return f'{reason}. Look-around, back-references and the like are not supported (RE2 syntax).'
-    return f'{reason}.'
+        return Message(
+            '{reason}. Look-around, back-references and the like are not supported (RE2 syntax).', reason=reason
+        )
+    return as_is(f'{reason}.')
 
 
 def glob_to_regex(glob: str) -> str:
@@ -102,7 +106,7 @@ def glob_to_regex(glob: str) -> str:
             start = position + 1 if glob[position : position + 1] == '!' else position
             end = glob.find(']', start + 1)
             if end < 0:
-                raise PatternError('A [ is not closed. To match a bracket itself, write [[].')
+                raise PatternError(Message('A [ is not closed. To match a bracket itself, write [[].'))
             negation = '^' if start > position else ''
             parts.append(f'[{negation}{escaped_class(glob[start:end])}]')
             position = end + 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..proxmox.inventory import Notice
+from ..proxmox.messages import Message, joined
 from .changes import Action, Change
 from .custom_field_rules import Demand
 from .kinds import KINDS, Kind
@@ -34,9 +35,9 @@ class Refusals:
     """
 
     demanded: dict[Demand, set[str]] = field(default_factory=dict)
-    unchangeable: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    unchangeable: dict[tuple[str, Message], set[str]] = field(default_factory=dict)
     tags: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    values: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
+    values: dict[tuple[str, str, Message], set[str]] = field(default_factory=dict)
 
     def add_demand(self, demand: Demand, key: str) -> None:
         """
@@ -84,46 +85,76 @@ class Refusals:
             refused.pop(entry.name.removeprefix(CUSTOM), None)
         if not refused or not change.writes or change.action in (Action.DELETE, Action.CONFLICT):
             return change
-        reason = '; '.join(refused.values())
+        reason = joined(refused.values(), '; ')
         self.unchangeable.setdefault((KINDS[change.kind].plural, reason), set()).add(change.key)
         return replace(
             change,
             action=Action.CONFLICT,
             fields=(),
             binding=None,
-            reason=f'NetBox refuses every change of it, because {reason}. Correct that in NetBox.',
+            reason=Message(
+                'NetBox refuses every change of it, because {reason}. Correct that in NetBox.', reason=reason
+            ),
         )
 
     def notices(self) -> Iterator[Notice]:
         """What the run leaves out, for the user."""
         for demand, keys in self.demanded.items():
             # The reader may not have permission to view each guest.
-            names = '' if demand.model in KIND_MODELS else f': {shown(keys)}'
+            details = {'field': demand.field, 'objects': demand.plural, 'reason': demand.reason, 'number': len(keys)}
+            if demand.model in KIND_MODELS:
+                message = Message(
+                    'The custom field "{field}" of {objects} {reason}, so {number} {objects} are not created.',
+                    **details,
+                )
+            else:
+                message = Message(
+                    'The custom field "{field}" of {objects} {reason}, so {number} {objects} are not created: {names}.',
+                    **details,
+                    names=shown(keys),
+                )
             yield Notice(
                 subject=SUBJECT,
-                message=f'The custom field "{demand.field}" of {demand.plural} {demand.reason}, so {len(keys)} '
-                f'{demand.plural} are not created{names}.',
-                remedy=f'Give the custom field "{demand.field}" a valid default, or make it optional.',
+                message=message,
+                remedy=Message(
+                    'Give the custom field "{field}" a valid default, or do not require it.', field=demand.field
+                ),
             )
         for (plural, reason), keys in self.unchangeable.items():
             yield Notice(
                 subject=SUBJECT,
-                message=f'NetBox refuses every change of {len(keys)} {plural}, because {reason}.',
-                remedy='Correct these values in NetBox, or change the custom field.',
+                message=Message(
+                    'NetBox refuses every change of {number} {objects}, because {reason}.',
+                    number=len(keys),
+                    objects=plural,
+                    reason=reason,
+                ),
+                remedy=Message('Correct these values in NetBox, or change the custom field.'),
             )
         for (tag, plural), keys in self.tags.items():
             yield Notice(
                 subject=SUBJECT,
-                message=f'The tag "{tag}" is limited to other object types than {plural}, so {len(keys)} {plural} '
-                'are written without it.',
-                remedy=f'Add {plural} to the object types of the tag, or remove its limits.',
+                message=Message(
+                    'The tag "{tag}" is limited to other object types than {objects}, so {number} {objects} are '
+                    'written without it.',
+                    tag=tag,
+                    objects=plural,
+                    number=len(keys),
+                ),
+                remedy=Message('Add {objects} to the object types of the tag, or remove its limits.', objects=plural),
             )
         for (name, plural, refusal), keys in self.values.items():
             yield Notice(
                 subject=SUBJECT,
-                message=f'The custom field "{name}" refuses values from Proxmox VE ({refusal}), so {len(keys)} '
-                f'{plural} are written without them.',
-                remedy=f'Correct the choices or the validation of the custom field "{name}".',
+                message=Message(
+                    'The custom field "{name}" refuses values from Proxmox VE ({refusal}), so '
+                    '{number} {objects} are written without them.',
+                    name=name,
+                    refusal=refusal,
+                    number=len(keys),
+                    objects=plural,
+                ),
+                remedy=Message('Correct the choices or the validation of the custom field "{name}".', name=name),
             )
 
 
@@ -159,8 +190,9 @@ def demand_of_shared(value: Shared, existing: Existing) -> Demand | None:
     return next(iter(demands), None)
 
 
-def shown(found: set[str]) -> str:
+def shown(found: set[str]) -> Message:
     """The first names in alphabetical order, and the number of the others."""
     names: Sequence[str] = sorted(found)
-    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
-    return ', '.join(names[:SHOWN]) + more
+    first = joined(names[:SHOWN], ', ')
+    more = len(names) - SHOWN
+    return Message('{names} and {more} more', names=first, more=more) if more > 0 else first

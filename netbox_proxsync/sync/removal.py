@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from ..proxmox.messages import EMPTY, Message, gettext_noop, joined
 from .changes import Action, Change, FieldChange
 from .kinds import KINDS, Owner, Removal
 from .settings import Settings
@@ -11,7 +12,10 @@ from .values import Value
 
 __all__ = ('is_marked', 'may_be_deleted', 'removals')
 
-PRIMARY = {'primary_ip4': 'the primary IPv4 address', 'primary_ip6': 'the primary IPv6 address'}
+PRIMARY = {
+    'primary_ip4': gettext_noop('the primary IPv4 address of {guest}'),
+    'primary_ip6': gettext_noop('the primary IPv6 address of {guest}'),
+}
 
 
 def removals(
@@ -44,23 +48,30 @@ def removal(bound: Bound, record: Record, existing: Existing, settings: Settings
     if bound.missing_since is None:
         retired = kind.retired.items()
         values = {name: value for name, value in retired if may_write(name, bound, record, existing, settings)}
-        reason = 'No longer present in Proxmox VE.'
+        reason = Message('No longer present in Proxmox VE.')
         if bound.unit in existing.replaced:
-            reason = 'Another machine now has the VM ID in Proxmox VE.'
+            reason = Message('Another machine now has the VM ID in Proxmox VE.')
         return removal_change(Action.RETIRE, bound, record, values, reason)
     if values := lost_mark(bound, record, existing, settings):
         return removal_change(
-            Action.RETIRE, bound, record, values, 'No longer present in Proxmox VE, and not marked as retired.'
+            Action.RETIRE, bound, record, values, Message('No longer present in Proxmox VE, and not marked as retired.')
         )
     if not is_expired(bound, settings, now):
         return None
-    reason = f'Missing from Proxmox VE since {bound.missing_since:%Y-%m-%d}.'
+    reason = Message('Missing from Proxmox VE since {day}.', day=f'{bound.missing_since:%Y-%m-%d}')
     if not is_marked(bound, record.values):
         return needs_decision(
             bound,
             record,
-            f'{reason} The object is not deleted because it is no longer marked as retired (status and custom field). '
-            'Delete it yourself, or mark it again.',
+            joined(
+                (
+                    reason,
+                    Message(
+                        'The object is not deleted because it is no longer marked as retired (status and custom '
+                        'field). Delete it yourself, or mark it again.'
+                    ),
+                )
+            ),
         )
     return delete(bound, record, existing, reason)
 
@@ -119,7 +130,9 @@ def may_write(name: str, bound: Bound, record: Record, existing: Existing, setti
 def delete_or_release(bound: Bound, record: Record, existing: Existing, settings: Settings) -> Change | None:
     """The change for an object of a kind that is deleted if the sync created it; None: it stays unchanged."""
     if was_reassigned(bound, record):
-        reason = 'No longer present in Proxmox VE. The object was reassigned in NetBox, so it is no longer managed.'
+        reason = Message(
+            'No longer present in Proxmox VE. The object was reassigned in NetBox, so it is no longer managed.'
+        )
         return removal_change(Action.RELEASE, bound, record, {}, reason)
     policy = KINDS[bound.kind].missing_policy(settings)
     if policy == 'leave':
@@ -128,19 +141,31 @@ def delete_or_release(bound: Bound, record: Record, existing: Existing, settings
         return needs_decision(
             bound,
             record,
-            f'No longer present in Proxmox VE, but a user chose the address as {chosen}, so it is left unchanged. '
-            'Choose another one there, or delete it.',
+            Message(
+                'No longer present in Proxmox VE, but a user chose the address as {field}, so it is '
+                'left unchanged. Choose another one there, or delete it.',
+                field=chosen,
+            ),
         )
     released, dependents = KINDS[bound.kind].released, existing.dependents.get(bound.pointer, ())
     if bound.created_by_sync and policy == 'delete' and not (released and dependents):
-        return delete(bound, record, existing, 'No longer present in Proxmox VE.')
+        return delete(bound, record, existing, Message('No longer present in Proxmox VE.'))
     if not bound.created_by_sync:
-        why = 'it was not created by this sync'
+        reason = Message(
+            'No longer present in Proxmox VE; it was not created by this sync, so the object is retained and no longer '
+            'managed.'
+        )
     elif policy != 'delete':
-        why = 'this endpoint unassigns missing addresses'
+        reason = Message(
+            'No longer present in Proxmox VE; this endpoint unassigns missing addresses, so the object is retained '
+            'and no longer managed.'
+        )
     else:
-        why = f'other objects depend on it: {", ".join(dependents)}'
-    reason = f'No longer present in Proxmox VE; {why}, so the object is retained and no longer managed.'
+        reason = Message(
+            'No longer present in Proxmox VE; other objects depend on it: {dependents}, so the object is retained '
+            'and no longer managed.',
+            dependents=joined(dependents, ', '),
+        )
     return removal_change(Action.RELEASE, bound, record, released, reason)
 
 
@@ -150,34 +175,42 @@ def was_reassigned(bound: Bound, record: Record) -> bool:
     return holder is not None and record.values[holder] not in (None, bound.last.get(holder))
 
 
-def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Settings) -> str:
+def chosen_for(bound: Bound, record: Record, existing: Existing, settings: Settings) -> Message:
     """The display text of the primary address field for which a user chose the object; '' if there is none."""
     holder = existing.record_of(KINDS[bound.kind].machine_of(record))
     kept = existing.binding_of(holder.pointer) if holder else None
     if holder is None or kept is None:
-        return ''
+        return EMPTY
     for spec in KINDS[kept.kind].fields:
         is_primary = spec.name in PRIMARY and holder.values.get(spec.name) == bound.pointer
         is_ours = kept.last.get(spec.name) == bound.pointer
         if is_primary and not is_ours and settings.owner(kept.kind, spec.name, spec.owner) is not Owner.FACT:
             # The key, because the same run may change the name.
-            return f'{PRIMARY[spec.name]} of {kept.key}'
-    return ''
+            return Message(PRIMARY[spec.name], guest=kept.key)
+    return EMPTY
 
 
-def delete(bound: Bound, record: Record, existing: Existing, reason: str) -> Change:
+def delete(bound: Bound, record: Record, existing: Existing, reason: Message) -> Change:
     """The deletion of an object, or a conflict if objects depend on it that this endpoint did not create."""
     if dependents := existing.dependents.get(bound.pointer):
         return needs_decision(
             bound,
             record,
-            f'{reason} The object is not deleted because of dependent objects: {", ".join(dependents)}. Move or delete '
-            'them, or delete it yourself.',
+            joined(
+                (
+                    reason,
+                    Message(
+                        'The object is not deleted because of dependent objects: {dependents}. Move or delete them, or '
+                        'delete it yourself.',
+                        dependents=joined(dependents, ', '),
+                    ),
+                )
+            ),
         )
     return removal_change(Action.DELETE, bound, record, {}, reason)
 
 
-def needs_decision(bound: Bound, record: Record, reason: str) -> Change:
+def needs_decision(bound: Bound, record: Record, reason: Message) -> Change:
     """A conflict about which a user has to decide; until then, the object stays unchanged."""
     return Change(
         action=Action.CONFLICT,
@@ -190,7 +223,9 @@ def needs_decision(bound: Bound, record: Record, reason: str) -> Change:
     )
 
 
-def removal_change(action: Action, bound: Bound, record: Record, values: Mapping[str, Value], reason: str) -> Change:
+def removal_change(
+    action: Action, bound: Bound, record: Record, values: Mapping[str, Value], reason: Message
+) -> Change:
     """
     A change of an object whose counterpart is gone. Only a retired object is bound afterwards.
 

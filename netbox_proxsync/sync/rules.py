@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+from ..proxmox.messages import Message, joined
 from ..proxmox.readings import Reading, Unreadable, known
 from .patterns import GLOB, PatternError, compile_pattern
 from .values import Pointer
@@ -111,9 +112,9 @@ class Decided[T]:
     rule: Rule
 
     @property
-    def deciding_rule(self) -> str:
+    def deciding_rule(self) -> Message:
         """The rule, for display: 'rule "<name>"'."""
-        return f'rule "{self.rule.name}"'
+        return Message('rule "{rule}"', rule=self.rule.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,14 +153,17 @@ class Decision:
         return decided
 
     @property
-    def reasons(self) -> Mapping[str, str]:
+    def reasons(self) -> Mapping[str, Message]:
         """By target: the rule that sets it, for display."""
         found = {target: self.decided(target) for target in TARGETS}
         reasons = {
             target: decided.deciding_rule for target, decided in found.items() if known(decided) and decided is not None
         }
         if known(self.extra_tags) and self.extra_tags:
-            reasons['tags'] = ', '.join(f'"{tag.value.label}" by {tag.deciding_rule}' for tag in self.extra_tags)
+            reasons['tags'] = joined(
+                (Message('"{tag}" by {rule}', tag=tag.value.label, rule=tag.deciding_rule) for tag in self.extra_tags),
+                ', ',
+            )
         return reasons
 
 
@@ -240,7 +244,9 @@ def matches(rule: Rule, guest: RuleGuest) -> Reading[bool]:
         if result is False:
             return False
         if not known(result) and unknown is None:
-            unknown = Unreadable(f'Whether rule "{rule.name}" matches is not known: {result.reason}')
+            unknown = Unreadable(
+                Message('Whether rule "{rule}" matches is not known: {reason}', rule=rule.name, reason=result.reason)
+            )
     return True if unknown is None else unknown
 
 
@@ -281,7 +287,7 @@ def has_name(name: str, rule: Rule) -> Reading[bool]:
         return compile_pattern(rule.name_pattern, rule.pattern_type).matches(name)
     except PatternError as error:
         # Forms and the API refuse such patterns; one from another source must not abort a run.
-        return Unreadable(f'its name pattern is not valid: {error}')
+        return Unreadable(Message('its name pattern is not valid: {problem}', problem=error))
 
 
 @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from ..proxmox.messages import EMPTY, Message, gettext_noop, joined, list_of
 from .changes import Action, Change, Plan
 from .kinds import KINDS
 from .settings import Settings
@@ -15,10 +16,15 @@ MINIMUM = 5
 
 # Actions that are counted together. Whether an interface is deleted or released depends on who created it, not on what
 # happened in Proxmox VE; the retirement of a guest and the end of a grace period are different events.
+COUNTED = {
+    Action.RETIRE: gettext_noop('retire {number}'),
+    Action.DELETE: gettext_noop('delete {number}'),
+    Action.RELEASE: gettext_noop('release {number}'),
+}
 COUNTED_TOGETHER = ((Action.RETIRE,), (Action.DELETE, Action.RELEASE))
 
 
-def why_unsafe(plan: Plan, existing: Existing, settings: Settings) -> str:
+def why_unsafe(plan: Plan, existing: Existing, settings: Settings) -> Message:
     """
     Why a plan must not be applied without the approval of a user; '' if it may.
 
@@ -26,15 +32,17 @@ def why_unsafe(plan: Plan, existing: Existing, settings: Settings) -> str:
     likely a mistake (a token that lost its privileges, the wrong cluster) than the truth.
     """
     if exceeded := list(beyond_limit(plan, existing, settings)):
-        return (
-            f'This run would {"; ".join(exceeded)}. That is more than the change limit of {settings.change_limit} % '
-            'of a kind. Nothing was written. If this is not what happened in Proxmox, check the hosts of the endpoint '
-            'and the privileges of its token, and sync again. If it is, approve this run.'
+        return Message(
+            'This run would {changes}. That is more than the change limit of {limit} % of a kind. Nothing was '
+            'written. If this is not what happened in Proxmox, check the hosts of the endpoint and the privileges of '
+            'its token, and sync again. If it is, approve this run.',
+            changes=joined(exceeded, '; '),
+            limit=settings.change_limit,
         )
-    return ''
+    return EMPTY
 
 
-def beyond_limit(plan: Plan, existing: Existing, settings: Settings) -> Iterator[str]:
+def beyond_limit(plan: Plan, existing: Existing, settings: Settings) -> Iterator[Message]:
     """What a plan removes beyond the limit: 'retire 6 of 12 virtual machines', in the order of the kinds."""
     managed = managed_units(existing)
     for kind in KINDS.values():
@@ -43,7 +51,9 @@ def beyond_limit(plan: Plan, existing: Existing, settings: Settings) -> Iterator
             # Objects of retired guests are not counted as managed, but those that are removed now existed.
             present = len(managed[kind.name] | {change.key for change in taken})
             if len(taken) >= MINIMUM and len(taken) * 100 > settings.change_limit * present:
-                yield f'{counts_text(taken)} of {present} {kind.plural}'
+                yield Message(
+                    '{changes} of {number} {objects}', changes=counts_text(taken), number=present, objects=kind.plural
+                )
 
 
 def managed_units(existing: Existing) -> dict[str, set[str]]:
@@ -59,7 +69,7 @@ def managed_units(existing: Existing) -> dict[str, set[str]]:
     return managed
 
 
-def counts_text(changes: list[Change]) -> str:
+def counts_text(changes: list[Change]) -> Message:
     """'delete 3 and release 2'"""
-    numbers = Counter(str(change.action) for change in changes)
-    return ' and '.join(f'{action} {number}' for action, number in sorted(numbers.items()))
+    numbers = Counter(change.action for change in changes)
+    return list_of(Message(COUNTED[action], number=number) for action, number in sorted(numbers.items()))

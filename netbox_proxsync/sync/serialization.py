@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..proxmox.messages import Message
 from .changes import Action, Change, FieldChange
 from .owners import Owner
 from .values import Pointer, decode, decode_all, encode, encode_all
@@ -43,7 +44,7 @@ def change_from_json(
     pointer: Pointer | None,
     fields: list[Mapping[str, Any]],
     binding: Mapping[str, Any] | None,
-    reason: str,
+    reason: Message,
 ) -> Change:
     """The change that was stored."""
     return Change(

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from ..proxmox.inventory import Notice
+from ..proxmox.messages import Message
 from .custom_field_rules import Demand, ValueLimits
 from .network_candidates import PrefixCandidate, VlanIndex
 from .offline_nodes import Waiting
@@ -78,10 +79,10 @@ class Item:
     values: Mapping[str, Value]
     hints: Hints = Hints()
     identity: Mapping[str, Value] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
-    faults: tuple[tuple[str, str], ...] = ()
+    problems: tuple[Message, ...] = ()
+    faults: tuple[tuple[Message, Message], ...] = ()
     partial: bool = False
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, Message] = field(default_factory=dict)
 
     @property
     def ref(self) -> Ref:
@@ -171,7 +172,7 @@ class Record:
     pointer: Pointer
     values: Mapping[str, Value]
     hints: Hints = Hints()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, Message] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Self
 
+from ..proxmox.messages import Message, joined
+
 __all__ = ('DAYS', 'InvalidWindowError', 'SyncWindow', 'is_open', 'next_opening')
 
 DAYS = ('Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun')
@@ -40,10 +42,18 @@ class SyncWindow:
         """
         found = WINDOW.fullmatch(text.strip())
         if found is None:
-            raise InvalidWindowError(f'"{text}" is not a sync window. Enter days and times, such as {EXAMPLES}.')
+            raise InvalidWindowError(
+                Message(
+                    '"{text}" is not a sync window. Enter days and times, such as {examples}.',
+                    text=text,
+                    examples=EXAMPLES,
+                )
+            )
         start, end = minutes(found['start'], text), minutes(found['end'], text)
         if start in (MINUTES_OF_DAY, end):
-            raise InvalidWindowError(f'"{text}" is not a sync window: it has no duration. Enter 00:00-24:00 for a day.')
+            raise InvalidWindowError(
+                Message('"{text}" is not a sync window: it has no duration. Enter 00:00-24:00 for a day.', text=text)
+            )
         return cls(days_of(found['days'], text), start, end)
 
     def __str__(self) -> str:
@@ -96,7 +106,11 @@ def minutes(text: str, window: str) -> int:
     """A time as minutes since midnight."""
     hours, minute = map(int, text.split(':'))
     if minute > 59 or hours * 60 + minute > MINUTES_OF_DAY:
-        raise InvalidWindowError(f'"{window}" is not a sync window: {text} is not a time from 00:00 to 24:00.')
+        raise InvalidWindowError(
+            Message(
+                '"{window}" is not a sync window: {text} is not a time from 00:00 to 24:00.', window=window, text=text
+            )
+        )
     return hours * 60 + minute
 
 
@@ -123,7 +137,14 @@ def day_of(word: str, window: str) -> int:
     for number, day in enumerate(DAYS):
         if word[:3].lower() == day.lower():
             return number
-    raise InvalidWindowError(f'"{window}" is not a sync window: "{word}" is not a day. Use {", ".join(DAYS)}.')
+    raise InvalidWindowError(
+        Message(
+            '"{window}" is not a sync window: "{word}" is not a day. Use {days}.',
+            window=window,
+            word=word,
+            days=joined(DAYS, ', '),
+        )
+    )
 
 
 def shown_days(days: frozenset[int]) -> list[str]:

@@ -51,6 +51,12 @@ class SyncChangeTable(NetBoxTable):
             'position', 'action', 'kind', 'key', 'object', 'fields', 'outcome', 'reason', 'message',
         )  # fmt: skip
 
+    def render_reason(self, record: SyncChange) -> str:
+        return record.shown_reason
+
+    def render_message(self, record: SyncChange) -> str:
+        return record.shown_message
+
     def value_object(self, record: SyncChange) -> str:
         return record.label or record.key
 

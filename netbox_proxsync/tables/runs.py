@@ -79,6 +79,9 @@ class SyncRunTable(NetBoxTable):
     def value_vmids(self, value: list[int]) -> str:
         return ', '.join(map(str, value))
 
+    def render_error(self, record: SyncRun) -> str:
+        return record.shown_error
+
     def render_messages(self, value: list[dict[str, Any]]) -> int:
         # Acknowledged faults are not counted.
         return sum(message.get('level') != 'info' for message in value)

@@ -40,7 +40,7 @@ CACHED = '_proxsync_binding'
 # Outcomes of changes that were not made in NetBox.
 OPEN = (
     ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.SKIPPED,
-    ChangeOutcomeChoices.CANCELLED, ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.WITHHELD,
+    ChangeOutcomeChoices.CANCELED, ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.WITHHELD,
 )  # fmt: skip
 PROBLEMS = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.SKIPPED)
 
@@ -113,7 +113,9 @@ def status_of(binding: Binding, guest: ProxmoxGuest | None, user: AnyUser) -> Bi
     problems = unmade.filter(Q(action__in=ChangeActionChoices.OPEN) | Q(outcome__in=PROBLEMS))
     if problems.exists():
         readable = problems.restrict(user, 'view').first()
-        return BindingStatus(GuestStateChoices.CONFLICT, readable.message or readable.reason if readable else '', run)
+        return BindingStatus(
+            GuestStateChoices.CONFLICT, readable.shown_message or readable.shown_reason if readable else '', run
+        )
     return BindingStatus(GuestStateChoices.CHANGED if unmade.exists() else GuestStateChoices.IN_SYNC, '', run)
 
 

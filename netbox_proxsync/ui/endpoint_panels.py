@@ -7,8 +7,10 @@ from django.utils.translation import gettext_lazy as _
 from netbox.ui import panels
 
 from ..choices import RunStatusChoices
-from ..custom_fields import problems
+from ..custom_fields import FieldProblem, problems
+from ..proxmox.inventory import Notice
 from ..sync.cluster_state import ClusterState
+from ..wording import shown_subject, worded
 from .bound_objects import web_url
 from .charts import guest_strip
 from .cluster_state import state_visible_to
@@ -40,7 +42,7 @@ class EndpointStatePanel(panels.ObjectPanel):
             **context,
             # The numbers count all nodes, also hidden ones.
             'state': state,
-            'notices': seen.notices,
+            'notices': [shown_notice(notice) for notice in seen.notices],
             'read': read,
             # The run may have ended before Proxmox VE listed the guests.
             'unreachable': read is not None and read.status == RunStatusChoices.FAILED and read.guests is None,
@@ -53,5 +55,19 @@ class EndpointStatePanel(panels.ObjectPanel):
             'first_expiry': first,
             'days_left': (first.expires - timezone.now()).days if first else None,
             'soon': SOON,
-            'field_problems': [problem for problem in problems() if not problem.is_missing],
+            'field_problems': [shown_problem(problem) for problem in problems() if not problem.is_missing],
         }
+
+
+def shown_notice(notice: Notice) -> dict[str, str]:
+    """A notice about the cluster in the language of the reader."""
+    return {
+        'subject': shown_subject(notice.subject),
+        'message': worded(notice.message),
+        'remedy': worded(notice.remedy),
+    }
+
+
+def shown_problem(problem: FieldProblem) -> dict[str, str]:
+    """A problem of a custom field in the language of the reader."""
+    return {'name': problem.name, 'message': worded(problem.message), 'remedy': worded(problem.remedy)}

@@ -4,6 +4,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from netbox.ui import attrs, panels
 
+from ..wording import worded_entry
+
 __all__ = (
     'CandidatesPanel',
     'DisksPanel',
@@ -112,11 +114,12 @@ class IgnoredAddressesPanel(DetailPanel):
     template_name = 'netbox_proxsync/panels/guest_ignored.html'
 
     def rows(self, guest: Any) -> list[dict[str, Any]]:
-        rows = [{**address, 'nic': nic['key']} for nic in guest.nics for address in nic['ignored']]
+        rows = [{**shown_reason(address), 'nic': nic['key']} for nic in guest.nics for address in nic['ignored']]
         for interface in guest.detail('guest_only'):
             # Addresses without a reason of their own are ignored because of their interface.
-            rows += [{**address, 'nic': '', 'reason': interface['reason']} for address in interface['addresses']]
-            rows += [{**address, 'nic': ''} for address in interface['ignored']]
+            reason = shown_reason(interface)['shown_reason']
+            rows += [{**address, 'nic': '', 'shown_reason': reason} for address in interface['addresses']]
+            rows += [{**shown_reason(address), 'nic': ''} for address in interface['ignored']]
         return rows
 
 
@@ -138,11 +141,18 @@ class UnreadPanel(DetailPanel):
         return {**super().get_context(context), 'unknown_keys': context['object'].detail('unknown_keys')}
 
     def rows(self, guest: Any) -> list[dict[str, Any]]:
-        return [{**entry, 'part': PARTS.get(entry['part'], entry['part'])} for entry in guest.detail('unread')]
+        return [
+            {**shown_reason(entry), 'part': PARTS.get(entry['part'], entry['part'])} for entry in guest.detail('unread')
+        ]
 
     def should_render(self, context: dict[str, Any]) -> bool:
         guest = context['object']
         return bool(guest.detail('unread') or guest.detail('unknown_keys'))
+
+
+def shown_reason(entry: dict[str, Any]) -> dict[str, Any]:
+    """A detail with its reason in the language of the reader."""
+    return worded_entry(entry, 'reason')
 
 
 def shown_address(address: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ __all__ = (
     'ChangeFieldsPanel',
     'ChangePanel',
     'DecisionPanel',
-    'EndpointBehaviourPanel',
+    'EndpointBehaviorPanel',
     'EndpointConnectionPanel',
     'EndpointPanel',
     'EndpointPlacementPanel',
@@ -115,8 +115,8 @@ def attributes_of(*sections: Section, **others: attrs.ObjectAttribute) -> dict[s
 
 
 # Panels collect the attributes of their base classes.
-EndpointBehaviour: Any = type(
-    'EndpointBehaviour',
+EndpointBehavior: Any = type(
+    'EndpointBehavior',
     (panels.ObjectAttributesPanel,),
     attributes_of(
         Section.GUESTS,
@@ -135,7 +135,7 @@ EndpointBehaviour: Any = type(
 )
 
 
-class EndpointBehaviourPanel(EndpointBehaviour):
+class EndpointBehaviorPanel(EndpointBehavior):
     title = _('Behavior')
     write_policy = attrs.ChoiceAttr('write_policy', label=_('Write policy'))
     object_events = attrs.ChoiceAttr('object_events', label=_('Object events'))

@@ -10,6 +10,7 @@ from ..choices import RunModeChoices
 from ..models import SyncRun
 from ..models.users import AnyUser
 from ..runs.stored_plans import PlanNotApplicableError, check_appliable, has_plan, may_apply, open_rows
+from ..wording import worded
 
 __all__ = ('PlanState',)
 
@@ -59,7 +60,7 @@ class PlanState:
         try:
             check_appliable(run)
         except PlanNotApplicableError as error:
-            obstacle = str(error)
+            obstacle = worded(error)
         is_rest = run.applied_by.exists()
         return cls(
             source=run,

@@ -13,12 +13,13 @@ from django.db.models.fields.json import KT, KeyTransform
 from ..choices import GuestStateChoices
 from ..ledger.rules import load_rules, plain_rule
 from ..models import MappingRule, ProxmoxGuest
+from ..proxmox.messages import Message, from_json
 from ..proxmox.readings import Reading, Unreadable, known
 from ..sync.rules import TARGETS, Decision, Rule, evaluate_rules, matches
 
 __all__ = ('Matching', 'StoredGuest', 'affected_guests', 'decision_about', 'matching_guests')
 
-NEVER_READ = 'No run has read it yet.'
+NEVER_READ = Message('No run has read it yet.')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,14 +123,14 @@ def stored(guests: QuerySet[ProxmoxGuest]) -> Iterator[StoredGuest]:
         )
 
 
-def reasons_of(unread: list[dict[str, Any]] | None) -> dict[str, str]:
+def reasons_of(unread: list[dict[str, Any]] | None) -> dict[str, Message]:
     """Why parts of a guest could not be read, by part; 'config' also stands for parts that are not listed."""
     if unread is None:
         return {'config': NEVER_READ}
-    return {entry['part']: entry['reason'] for entry in unread if not entry['of']}
+    return {entry['part']: from_json(entry, 'reason') for entry in unread if not entry['of']}
 
 
-def reading(part: str, value: Any, reasons: dict[str, str]) -> Reading[Any]:
+def reading(part: str, value: Any, reasons: dict[str, Message]) -> Reading[Any]:
     """
     The value, or Unreadable. A part that is unreadable for the same reason as the configuration is not listed
     separately, so an empty value is unknown then.

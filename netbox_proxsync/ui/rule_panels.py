@@ -8,6 +8,7 @@ from ..fields import column
 from ..models import MappingRule
 from ..proxmox.readings import Unreadable
 from ..sync.rules import TARGETS, Decided
+from ..wording import worded
 from .rule_matches import decision_about
 
 __all__ = ('GuestRulesPanel',)
@@ -46,7 +47,7 @@ class GuestRulesPanel(panels.ObjectPanel):
 
         def row(label: Any, decided: Decided[Any] | Unreadable, name: str = '') -> Row:
             if isinstance(decided, Unreadable):
-                return Row(label, unknown=decided.reason)
+                return Row(label, unknown=worded(decided.reason))
             assert decided.rule.pk is not None  # the rules come from the database
             rule = rules[decided.rule.pk]
             value = getattr(rule, name) if name else None
@@ -65,7 +66,7 @@ def tag_rows(tags: Any, rules: dict[int, MappingRule], viewable: set[int]) -> li
     """One row for each rule that adds tags."""
     label = MappingRule._meta.get_field('extra_tags').verbose_name
     if isinstance(tags, Unreadable):
-        return [Row(label, unknown=tags.reason)]
+        return [Row(label, unknown=worded(tags.reason))]
     by_rule: dict[int, list[int]] = {}
     for tag in tags:
         by_rule.setdefault(tag.rule.pk, []).append(tag.value.pk)

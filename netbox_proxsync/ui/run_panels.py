@@ -56,7 +56,7 @@ class RunMessagesPanel(panels.ObjectPanel):
             'unsuccessful': unwritten,
             'more': run.conflicts - len(conflicts),
             'more_candidates': run.candidates - len(candidates),
-            'notices': run.messages_for(user),
+            'notices': run.notices_for(user),
             'may_acknowledge': user.has_perm('netbox_proxsync.sync_proxmoxendpoint', run.endpoint),
         }
 

@@ -14,6 +14,7 @@ from .. import decisions
 from ..branching import InBranchError
 from ..models import Binding
 from ..object_actions import SYNC_ENDPOINT
+from ..wording import worded
 
 __all__ = (
     'BindingManageAgainView',
@@ -39,7 +40,7 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
         try:
             messages.success(request, self.apply_decision(binding))
         except (decisions.SyncInProgressError, InBranchError) as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
         return redirect(self.get_return_url(request, binding))
 
     @abstractmethod

@@ -25,6 +25,7 @@ from ..object_actions import SYNC_ENDPOINT, BulkRevokeDecisions, RevokeDecision
 from ..sync.kind_names import DEVICE, GUEST
 from ..ui import panels
 from ..ui.resolutions import IGNORE_GUEST
+from ..wording import worded
 from .guest_actions import BulkGuestActionView
 
 __all__ = (
@@ -119,7 +120,7 @@ class SyncChangeResolveView(DecisionFormMixin, BaseObjectView):
                 instance = decisions.named_object(change.kind, choice, pk_in(request.POST), request.user)
             messages.success(request, self.apply_decision(request, change, choice, instance))
         except REFUSALS as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
         return redirect(self.get_return_url(request, change))
 
     def apply_decision(self, request: HttpRequest, change: SyncChange, choice: str, instance: Any) -> str:
@@ -190,7 +191,7 @@ class ProxmoxGuestLinkView(DecisionFormMixin, BaseObjectView):
                 guest.endpoint, GUEST, guest.key, DecisionChoices.LINK, request.user, form.cleaned_data['instance']
             )
         except REFUSALS as error:
-            form.add_error('instance', str(error))
+            form.add_error('instance', worded(error))
             return self.show(request, guest, form)
         messages.success(request, _('The decision was stored. The next run applies it.'))
         return redirect(self.get_return_url(request, guest))
@@ -244,7 +245,7 @@ class ProxmoxGuestBulkLinkView(BulkGuestActionView):
         try:
             made, refused = decisions.link(links, request.user)
         except REFUSALS as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
             return
         text = ngettext(
             '{number} guest was linked. The next run adopts its virtual machine.',
@@ -326,7 +327,7 @@ def revoke(request: HttpRequest, found: list[Decision]) -> None:
     try:
         decisions.revoke(found)
     except REFUSALS as error:
-        messages.error(request, str(error))
+        messages.error(request, worded(error))
         return
     text = ngettext('{number} decision was revoked.', '{number} decisions were revoked.', len(found))
     messages.success(request, text.format(number=len(found)))

@@ -1,6 +1,7 @@
 """Buttons of an endpoint: test, preview, sync, confirm SSH host keys."""
 
 from abc import ABC, abstractmethod
+from dataclasses import asdict
 from typing import Any, cast
 
 from django.contrib import messages
@@ -21,10 +22,12 @@ from ..forms.fields import HostsField
 from ..jobs import AlreadyRunningError, SyncJob
 from ..models import ProxmoxEndpoint, SyncRun
 from ..models.secret_destinations import check_destinations
-from ..proxmox.check import ConnectionReport
+from ..proxmox.check import Check, ConnectionReport
 from ..proxmox.errors import ProxmoxError
+from ..proxmox.ssh.cluster_keys import NodeKey
 from ..runs.maintenance import InMaintenanceError
 from ..validators import clean_fingerprint, clean_hosts
+from ..wording import worded
 from .runs import run_url
 
 __all__ = (
@@ -77,10 +80,10 @@ class StartRunView(EndpointActionView):
             check_active_schema(request.POST.get('place'))
             run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode)
         except (BranchUnusableError, InMaintenanceError) as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
             return redirect(endpoint.get_absolute_url())
         except AlreadyRunningError as error:
-            messages.warning(request, str(error))
+            messages.warning(request, worded(error))
             run = error.run
         else:
             messages.success(request, queued_message(run))
@@ -121,7 +124,20 @@ class ProxmoxEndpointTestView(EndpointActionView):
 def report_context(endpoint: ProxmoxEndpoint, report: ConnectionReport) -> dict[str, Any]:
     """The context of `inc/connection_report.html`. A fingerprint that is pinned already need not be pinned again."""
     is_pinned = endpoint.tls_mode == TLSModeChoices.FINGERPRINT and report.connected
-    return {'object': endpoint, 'report': report, 'is_pinned': is_pinned}
+    return {
+        'object': endpoint,
+        'report': report,
+        'error': worded(report.error),
+        'remedy': worded(report.remedy),
+        'checks': [shown_check(check) for check in report.checks],
+        'is_pinned': is_pinned,
+    }
+
+
+def shown_check(check: Check) -> dict[str, Any]:
+    """A check with its texts in the language of the reader."""
+    texts = {name: worded(getattr(check, name)) for name in ('label', 'detail', 'remedy')}
+    return {'ok': check.ok, 'required': check.required, **texts}
 
 
 class FaultView(EndpointActionView):
@@ -132,7 +148,7 @@ class FaultView(EndpointActionView):
         try:
             messages.success(request, self.apply_decision(request, endpoint, *fault))
         except (acknowledgments.NotAFaultError, InBranchError) as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
         return redirect(self.get_return_url(request, endpoint))
 
     @abstractmethod
@@ -174,7 +190,7 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
         try:
             host_keys.confirm(endpoint, lines)
         except InBranchError as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
         except ValidationError as error:
             messages.error(request, ' '.join(error.messages))
         else:
@@ -184,11 +200,17 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
     def show(self, request: HttpRequest, endpoint: ProxmoxEndpoint, may_confirm: bool) -> HttpResponse:
         context: dict[str, Any] = {'object': endpoint, 'may_confirm': may_confirm}
         try:
-            context['keys'] = host_keys.offered_keys(endpoint)
-            context['any_key'] = any(key.line for key in context['keys'])
+            keys = host_keys.offered_keys(endpoint)
+            context['keys'] = [shown_key(key) for key in keys]
+            context['any_key'] = any(key.line for key in keys)
         except (ProxmoxError, SecretError) as error:
-            context['error'] = str(error)
+            context['error'] = worded(error)
         return render(request, 'netbox_proxsync/endpoint_host_keys.html', context)
+
+
+def shown_key(key: NodeKey) -> dict[str, Any]:
+    """A host key with its texts in the language of the reader."""
+    return {**asdict(key), 'error': worded(key.error), 'remedy': worded(key.remedy)}
 
 
 class EndpointFormView(BaseObjectView):
@@ -254,7 +276,7 @@ class ProxmoxEndpointTestFormView(EndpointFormView):
     def offered(endpoint: ProxmoxEndpoint) -> dict[str, Any]:
         """The fingerprints of the hosts, for comparison. The token is not sent."""
         seen = connection.fetch_fingerprints(endpoint.hosts, endpoint.timeout)
-        return {'seen': seen, 'usable': fingerprints_to_pin(seen)}
+        return {'seen': shown_certificates(seen), 'usable': fingerprints_to_pin(seen)}
 
 
 @register_model_view(ProxmoxEndpoint, 'fingerprints', detail=False)
@@ -279,7 +301,7 @@ class ProxmoxEndpointFingerprintsView(EndpointFormView):
         hosts = clean_hosts(HostsField().to_python(request.POST.get('hosts', '')))
         timeout = request.POST.get('timeout', '')
         seen = connection.fetch_fingerprints(hosts, int(timeout) if timeout.isdecimal() and int(timeout) else 10)
-        return {'seen': seen, 'usable': fingerprints_to_pin(seen)}
+        return {'seen': shown_certificates(seen), 'usable': fingerprints_to_pin(seen)}
 
     def use(self, request: HttpRequest) -> dict[str, Any]:
         # A confirmed fingerprint also selects the matching TLS mode.
@@ -288,6 +310,11 @@ class ProxmoxEndpointFingerprintsView(EndpointFormView):
         for name in chosen:
             form.fields[name].widget.swapped = True
         return {'field': form['fingerprint'], 'tls_mode': form['tls_mode']}
+
+
+def shown_certificates(seen: list[connection.OfferedCertificate]) -> list[dict[str, Any]]:
+    """Certificates with their errors in the language of the reader."""
+    return [{**asdict(certificate), 'error': worded(certificate.error)} for certificate in seen]
 
 
 def fingerprints_to_pin(seen: list[connection.OfferedCertificate]) -> str:

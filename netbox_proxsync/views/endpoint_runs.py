@@ -14,6 +14,7 @@ from ..choices import RunModeChoices
 from ..jobs import AlreadyRunningError, SyncJob
 from ..models import ProxmoxEndpoint
 from ..runs.maintenance import InMaintenanceError
+from ..wording import worded
 
 __all__ = ('ProxmoxEndpointBulkPreviewView', 'ProxmoxEndpointBulkSyncView')
 
@@ -36,7 +37,7 @@ class BulkRunView(GetReturnURLMixin, BaseMultiObjectView):
             check_active_schema(request.POST.get(f'_bulk_{self.mode}') or None)
             started = [endpoint for endpoint in self.selected(request) if self.start(request, endpoint)]
         except (BranchUnusableError, InMaintenanceError) as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
             return redirect(self.get_return_url(request))
         if started:
             text = ngettext(
@@ -65,7 +66,7 @@ class BulkRunView(GetReturnURLMixin, BaseMultiObjectView):
         try:
             SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode)
         except AlreadyRunningError as error:
-            messages.warning(request, str(error))
+            messages.warning(request, worded(error))
             return False
         return True
 

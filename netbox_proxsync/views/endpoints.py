@@ -111,7 +111,7 @@ class ProxmoxEndpointView(generic.ObjectView):
             ),
             Column(
                 panels.EndpointPlacementPanel(),
-                panels.EndpointBehaviourPanel(),
+                panels.EndpointBehaviorPanel(),
                 CustomFieldsPanel(),
                 PluginContentPanel('right_page'),
             ),

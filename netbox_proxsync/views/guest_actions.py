@@ -22,6 +22,7 @@ from ..branching import InBranchError
 from ..models import ProxmoxEndpoint, ProxmoxGuest
 from ..models.users import AnyUser
 from ..object_actions import SYNC_ENDPOINT, DecisionAction
+from ..wording import worded
 
 __all__ = (
     'GuestDecisionButtonsMixin',
@@ -51,7 +52,7 @@ class GuestDecisionMixin(ABC):
         try:
             messages.success(request, self.apply_decision(guests))
         except (decisions.SyncInProgressError, InBranchError) as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
         return redirect(return_url)
 
     @abstractmethod

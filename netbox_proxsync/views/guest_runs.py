@@ -12,6 +12,7 @@ from ..choices import RunModeChoices
 from ..jobs import AlreadyRunningError, SyncJob
 from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from ..runs.maintenance import InMaintenanceError
+from ..wording import worded
 from .guest_actions import BulkGuestActionView, GuestActionView
 
 __all__ = (
@@ -29,7 +30,7 @@ class StartRunMixin:
         try:
             check_active_schema(request.POST.get('place') or request.POST.get(f'_bulk_{self.mode}') or None)
         except BranchUnusableError as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
             return redirect(return_url)
         chosen: dict[ProxmoxEndpoint, list[int]] = {}
         for guest in guests:
@@ -51,10 +52,10 @@ class StartRunMixin:
         try:
             run = SyncJob.enqueue_run(endpoint, user=request.user, mode=self.mode, vmids=vmids)
         except AlreadyRunningError as error:
-            messages.warning(request, str(error))
+            messages.warning(request, worded(error))
             return error.run
         except InMaintenanceError as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
             return None
         text = ngettext(
             '{mode} of {number} guest of {endpoint} is queued.',

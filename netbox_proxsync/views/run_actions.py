@@ -20,6 +20,7 @@ from ..runs.stored_plans import PlanNotApplicableError, check_appliable, may_app
 from ..ui.plan_parts import PlanParts, Removals
 from ..ui.plan_state import PlanState
 from ..ui.run_panels import choices_of
+from ..wording import worded
 
 __all__ = ('SyncRunAcceptView', 'SyncRunApplyView')
 
@@ -57,10 +58,10 @@ class PlanView(BaseObjectView):
                 return self.apply(request, source)
             return self.show(request, source, data)
         except AlreadyRunningError as error:
-            messages.warning(request, str(error))
+            messages.warning(request, worded(error))
             return redirect(error.run.get_absolute_url())
         except (PlanNotApplicableError, InMaintenanceError) as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(error))
             return redirect(source.get_absolute_url())
 
     def check(self, source: SyncRun) -> None:

@@ -24,6 +24,7 @@ from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
 from ..ui import panels, run_panels
 from ..ui.plan_state import PlanState
 from ..ui.run_changes import UnitChanges, changes_of
+from ..wording import worded
 from .empty_states import EmptyListMixin
 from .endpoints import dependent_counts
 from .run_progress import progress_context
@@ -123,9 +124,9 @@ class SyncRunCancelView(ConditionalLoginRequiredMixin, View):
         try:
             run = cancel(run, request.user)
         except RunEndedError as error:
-            messages.warning(request, str(error))
+            messages.warning(request, worded(error))
         else:
-            text = _('{run} is cancelled.') if run.finished else _('{run} stops within seconds.')
+            text = _('{run} is canceled.') if run.finished else _('{run} stops within seconds.')
             messages.success(request, text.format(run=run))
         return redirect(run_url(request.user, run))
 

@@ -390,7 +390,7 @@ class PlanAPITestCase(PluginAPI, APITestCase):
         ):  # fmt: skip
             assert self.post(self.preview, 'apply', data, 400)[field]
         refused = make_run(self.preview.endpoint, status='refused', refusal='Too much.')
-        # A misspelt request for a part must not approve all of it.
+        # A misspelled request for a part must not approve all of it.
         assert self.post(refused, 'accept', {'unit': ['qemu/100']}, 400)['unit']
         assert 'no changes of: qemu/100' in self.post(refused, 'accept', {'units': ['qemu/100']})['detail']
 
@@ -468,13 +468,13 @@ class CancelAPITestCase(PluginAPI, APITestCase):
         assert response.data['detail']
         assert SyncRun.objects.get().status == 'queued'
 
-    def test_a_queued_run_is_cancelled_once(self):
+    def test_a_queued_run_is_canceled_once(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.view_syncrun')
         for _again in range(2):
             response = self.post()
             self.assertHttpStatus(response, status.HTTP_200_OK)
             assert (response.data['status']['value'], response.data['error']) == (
-                'cancelled', f'Cancelled by {self.user}.'
+                'canceled', f'Canceled by {self.user}.'
             )  # fmt: skip
 
     def test_without_permission_to_view_runs_only_the_status_is_returned(self):

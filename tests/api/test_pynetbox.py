@@ -79,7 +79,7 @@ def test_a_script_makes_an_endpoint_tries_previews_syncs_and_accepts(web, standi
     assert (preview.status.value, preview.counts['vm']) == ('completed', {'create': 12})
     assert not VirtualMachine.objects.exists()
     nobody = wait(nb, post(nb, f'endpoints/{endpoint.id}/sync', {'vmids': [999]}))
-    assert (nobody.status.value, nobody.error) == ('failed', 'Proxmox has none of these guests: 999.')
+    assert (nobody.status.value, nobody.error) == ('failed', 'Proxmox VE has none of these guests: 999.')
     units = [change.unit for change in proxsync.changes.filter(run_id=preview.id, kind='vm')]
     applied = wait(nb, post(nb, f'runs/{preview.id}/apply', {'units': units[:2]}))
     assert applied.status.value == 'completed'

@@ -215,7 +215,7 @@ def test_a_refused_plan_is_understood_and_let_through(site, person, cluster):
     assert f'qemu/{retired.first().custom_field_data["vmid"]}' != spared
 
 
-def test_progress_is_seen_moving_and_a_run_is_cancelled(site, person, cluster):
+def test_progress_is_seen_moving_and_a_run_is_canceled(site, person, cluster):
     pve = cluster('essen', nodes=1, vms=40, containers=0, templates=0)
     endpoint = pin(pve, name='Essen', concurrency=1)
     pve.slow('/nodes/*/config', 0.25)
@@ -233,9 +233,9 @@ def test_progress_is_seen_moving_and_a_run_is_cancelled(site, person, cluster):
     emil.page.reload()
     emil.sees('Reading Proxmox')
     emil.press('Cancel run')
-    emil.page.get_by_text('Cancelled', exact=True).first.wait_for()
+    emil.page.get_by_text('Canceled', exact=True).first.wait_for()
     run = SyncRun.objects.filter(endpoint=endpoint).first()
-    assert run.status == 'cancelled'
+    assert run.status == 'canceled'
 
 
 def test_who_may_only_view_sees_everything_and_can_start_nothing(site, person, cluster):

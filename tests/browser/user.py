@@ -110,10 +110,10 @@ class Person:
         # As tall as the page, so that NetBox's menu is, too.
         self.page.set_viewport_size({**size, 'height': max(size['height'], height)})
         self.page.evaluate('window.scrollTo(0, 0)')
-        # What comes by itself has come, and colours have faded into each other.
+        # What comes by itself has come, and colors have faded into each other.
         self.page.wait_for_load_state('networkidle')
         self.page.wait_for_timeout(FADING)
-        # In 256 colours, a third of the size.
+        # In 256 colors, a third of the size.
         picture = Image.open(BytesIO(self.page.screenshot())).convert('RGB').quantize(256, dither=Image.Dither.NONE)
         picture.save(self.shots / f'{name}.png', optimize=True)
         self.page.set_viewport_size(size)

@@ -154,7 +154,7 @@ def test_a_plan_is_applied_in_the_branch_in_which_it_was_made(synced: Lab, perso
     url = reverse(f'{API}syncrun-apply', args=[there.pk])
     status, answer = person.api('post', url)
     assert (status, answer['detail']) == (
-        409, 'This plan was made in the branch "Plan". Activate that branch to apply it.'
+        409, 'This plan was created in the branch "Plan". Activate that branch to apply it.'
     )  # fmt: skip
     assert 'was made in the branch &quot;Plan&quot;' in person.post('syncrun_apply', there.pk, part='all')
     person.activate(branch)

@@ -223,14 +223,14 @@ class TestLeavingNothingBehind:
         with django_capture_on_commit_callbacks(execute=True):
             endpoint.save()
         queued.refresh_from_db()
-        assert (queued.status, queued.error, queued.job) == ('cancelled', 'The endpoint was disabled.', None)
+        assert (queued.status, queued.error, queued.job) == ('canceled', 'The endpoint was disabled.', None)
         assert task not in queue.job_ids
 
     def test_a_run_that_starts_after_its_endpoint_was_disabled_does_nothing(self, queued):
         ProxmoxEndpoint.objects.update(enabled=False)
         SyncJob.handle(queued.job, run_id=queued.pk)
         queued.refresh_from_db()
-        assert (queued.status, queued.error) == ('cancelled', 'The endpoint is disabled.')
+        assert (queued.status, queued.error) == ('canceled', 'The endpoint is disabled.')
         assert not VirtualMachine.objects.exists()
 
 

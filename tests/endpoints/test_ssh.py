@@ -16,7 +16,7 @@ from users.models import User
 from netbox_proxsync.endpoints.connection import connection_of, ssh_settings_of
 from netbox_proxsync.endpoints.connection import test as check_connection
 from netbox_proxsync.models import ProxmoxEndpoint
-from netbox_proxsync.proxmox.errors import CancelledError
+from netbox_proxsync.proxmox.errors import CanceledError
 from netbox_proxsync.proxmox.http.client import ProxmoxClient
 from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.proxmox.readers.collector import CollectOptions, collect
@@ -179,14 +179,14 @@ def test_settings_that_cannot_be_used_any_more_end_no_run(cluster, sync):
     assert nodes['pve1'].attempts == []
 
 
-def test_cancelling_ends_the_wait_for_a_node(cluster):
+def test_canceling_ends_the_wait_for_a_node(cluster):
     _, nodes, endpoint = cluster
     nodes['pve2'].answers[LINKS] = never_ends
     with ProxmoxClient(connection_of(endpoint)) as client:
         timer = Timer(1.5, client.cancel)
         timer.start()
         start = time.monotonic()
-        with pytest.raises(CancelledError):
+        with pytest.raises(CanceledError):
             collect(client, CollectOptions(ssh=ssh_settings_of(endpoint)))
     assert time.monotonic() - start < 4
 

@@ -406,7 +406,7 @@ def test_what_a_user_has_made_since_the_preview_is_not_made_again(pve, endpoint,
     meanwhile(pve, cluster)
     run = apply(preview)
     row = run.changes.get(kind='vm', unit='qemu/300')
-    assert (row.action, row.outcome, 'since the plan was made' in row.message) == ('create', 'outdated', True)
+    assert (row.action, row.outcome, 'since the plan was created' in row.message) == ('create', 'outdated', True)
     assert machine_of(endpoint) is None
     assert not run.changes.filter(unit='qemu/300', outcome='applied').exists()
     assert MACAddress.objects.filter(mac_address=mac(pve)).count() <= 1

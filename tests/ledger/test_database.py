@@ -401,7 +401,7 @@ class TestLeftOut:
             remembered[vmid] = binding.values['name']
         assert {vmid for vmid, name in remembered.items() if name != f'renamed{vmid}'} == {vmids[1]}
         (message,) = {it['message'] for it in run.messages if it['subject'] == 'bindings'}
-        assert message.endswith('Nothing is lost: the next run does it.')
+        assert message.endswith('The next run updates them.')
         session.link.rollback()
         run_job(endpoint)
         bindings[vmids[1]].refresh_from_db()

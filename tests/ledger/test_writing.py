@@ -252,7 +252,7 @@ def test_a_run_that_is_canceled_while_guests_are_written_one_by_one(lab, failing
     calls = FailingCalls(failing)
     done = lab.apply(plan, before_commit=calls, stopped=lambda: calls.number >= 4)
     outcomes = {result.change.key: result.outcome for result in done.results}
-    canceled = {f'qemu/{100 + number}': 'cancelled' for number in range(3) if f'new{number}' not in written}
+    canceled = {f'qemu/{100 + number}': 'canceled' for number in range(3) if f'new{number}' not in written}
     assert outcomes == {'qemu/100': 'applied'} | canceled
     assert set(VirtualMachine.objects.filter(name__startswith='new').values_list('name', flat=True)) == written
 

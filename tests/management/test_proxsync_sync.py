@@ -97,7 +97,7 @@ def test_a_guest_that_proxmox_does_not_have(endpoint):
     status, text = command('Lab', '--vmid', '999', '--json')
     assert status == 1
     result = json.loads(text.splitlines()[-1])['result']
-    assert (result['status'], result['error']) == ('failed', 'Proxmox has none of these guests: 999.')
+    assert (result['status'], result['error']) == ('failed', 'Proxmox VE has none of these guests: 999.')
 
 
 def test_what_it_does_not_understand_is_not_taken_for_changes_that_are_pending(endpoint, capsys):
@@ -123,7 +123,7 @@ def test_an_endpoint_that_is_deleted_while_it_waits_for_its_turn(endpoint, stand
     finally:
         post_save.disconnect(delete, sender=Job)
     assert (status, SyncRun.objects.get().status) == (1, 'completed')
-    assert 'Other: The endpoint was deleted meanwhile.' in text
+    assert 'Other: The endpoint was deleted.' in text
 
 
 def test_a_refused_run_is_let_through(endpoint, standin, make_endpoint):

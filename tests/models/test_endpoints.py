@@ -173,7 +173,7 @@ def test_filters_are_stored_in_one_form(name, entered, stored):
 @pytest.mark.parametrize(
     ('name', 'entered', 'told'),
     [
-        ('include_guests', 'colour:red', '"colour:red" is not a valid filter'),
+        ('include_guests', 'color:red', '"color:red" is not a valid filter'),
         ('exclude_guests', 'tag:', 'nothing follows'),
         ('ignored_prefixes', '172.17.0.1/16', 'has host bits set'),
         ('ignored_prefixes', 'lan', '"lan" is not a valid prefix'),

@@ -80,12 +80,12 @@ def test_of_one_endpoint_over_its_life():
     assert waiting_plan(endpoint) == blocked.pk
     last(endpoint, mode='apply', applies=blocked)
     assert status_of(endpoint) == 'in-sync'
-    # A preview that a sync has overtaken, one without changes, one in a branch, and a cancelled run change nothing.
+    # A preview that a sync has overtaken, one without changes, one in a branch, and a canceled run change nothing.
     planned(endpoint, 'qemu/100')
     last(endpoint)
     planned(endpoint)
     make_change(make_run(endpoint, mode='preview', branch_id='b1'), 0, outcome='planned')
-    last(endpoint, status='cancelled', guests=None)
+    last(endpoint, status='canceled', guests=None)
     assert status_of(endpoint) == 'in-sync'
     last(endpoint, status='completed_with_errors')
     assert status_of(endpoint) == 'attention'

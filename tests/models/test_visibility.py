@@ -31,10 +31,10 @@ PAGES = 'plugins:netbox_proxsync:'
 REST = 'plugins-api:netbox_proxsync-api:'
 PLUGIN = (ProxmoxEndpoint, ProxmoxGuest, SyncRun, SyncChange, Binding)
 QUERIES = (
-    '{ proxsync_guest_list { name reason details } }',
-    '{ proxsync_change_list { label reason message fields } }',
+    '{ proxsync_guest_list { name reason reason_source details } }',
+    '{ proxsync_change_list { label reason reason_source message message_source fields } }',
     '{ proxsync_binding_list { key values } }',
-    '{ proxsync_run_list { messages changes { label reason fields } } }',
+    '{ proxsync_run_list { messages error_source refusal_source changes { label reason reason_source fields } } }',
     '{ proxsync_endpoint_list { guests { name reason } bindings { values } runs { messages changes { fields } } } }',
 )
 
@@ -224,6 +224,7 @@ def test_a_conflict_with_a_hidden_machine_does_not_name_it(user, pve, endpoint, 
     guest = endpoint.guests.get(vmid=vmid)
     assert guest.state == 'conflict'
     assert MARKER in guest.reason
+    assert MARKER in str(guest.reason_source)
     assert leaks(read_all(user, endpoint)) == []
     found = ProxmoxGuest.objects.restrict(user, 'view').get(pk=guest.pk)
     assert found.shown_reason.startswith('Details are hidden')

@@ -19,7 +19,7 @@ import pytest
 import netbox_proxsync
 from netbox_proxsync.proxmox import connections
 from netbox_proxsync.proxmox.connections import AddressNotAllowedError, ContactPolicy, connect
-from netbox_proxsync.proxmox.errors import APIError, CancelledError, HostUnreachableError, NotProxmoxError
+from netbox_proxsync.proxmox.errors import APIError, CanceledError, HostUnreachableError, NotProxmoxError
 from netbox_proxsync.proxmox.http.client import Connection, ProxmoxClient
 from netbox_proxsync.proxmox.http.tls import fetch_fingerprint
 from tests.stack import loopback
@@ -224,7 +224,7 @@ class TestConnections:
             fetch_fingerprint('pve.example.com', 1)
         with client('pve.example.com', leaf, timeout=20) as proxmox:
             Timer(0.3, proxmox.cancel).start()
-            with pytest.raises(CancelledError):
+            with pytest.raises(CanceledError):
                 proxmox.version()
         assert time.monotonic() - begin < 5
         never.set()

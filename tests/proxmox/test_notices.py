@@ -1,7 +1,10 @@
 """Notices for the administrator: each once, however many guests it concerns."""
 
 from netbox_proxsync.proxmox.inventory import Notice
+from netbox_proxsync.proxmox.messages import Message
 from netbox_proxsync.proxmox.notices import VMID, NoticeCollector, listed
+
+LOCKED = Message('Locked ({vmid})', vmid=VMID)
 
 
 def test_a_notice_is_added_once():
@@ -18,7 +21,7 @@ def test_a_notice_is_added_once():
 def test_guests_share_a_notice_and_count_once():
     notices = NoticeCollector()
     for key in ('qemu/101', 'lxc/200', 'qemu/99', 'qemu/101'):
-        notices.add_guest(key, f'Locked ({VMID})', 'Unlock.')
+        notices.add_guest(key, LOCKED, 'Unlock.')
     notices.add('token', 'Short.')
     assert notices.collected() == (
         Notice(subject='token', message='Short.'),
@@ -32,8 +35,8 @@ def test_guests_share_a_notice_and_count_once():
 
 def test_the_notice_of_one_guest_names_its_id():
     notices = NoticeCollector()
-    notices.add_guest('qemu/100', f'Locked ({VMID})')
-    notices.add_guest('qemu/100', f'Locked ({VMID})')
+    notices.add_guest('qemu/100', LOCKED)
+    notices.add_guest('qemu/100', LOCKED)
     assert notices.collected() == (Notice(subject='qemu/100', message='Locked (100).'),)
 
 

@@ -67,4 +67,4 @@ def test_a_user_who_may_sync_the_endpoint_cancels_it(run, user):
     allow(user, ProxmoxEndpoint, 'sync')
     assert [status for status, _location in answers(user, run.pk)] == [302, 302, 200]
     run.refresh_from_db()
-    assert run.status == 'cancelled'
+    assert run.status == 'canceled'

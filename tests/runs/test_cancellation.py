@@ -1,4 +1,4 @@
-"""Cancelling a run: while it waits in the queue, and in every phase of it, carried out by a real worker process."""
+"""Canceling a run: while it waits in the queue, and in every phase of it, carried out by a real worker process."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from virtualization.models import VirtualMachine, VMInterface
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.ledger.settings import load_settings
 from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
-from netbox_proxsync.proxmox.errors import CancelledError
+from netbox_proxsync.proxmox.errors import CanceledError
 from netbox_proxsync.runs.cancellation import CancelWatch
 from netbox_proxsync.runs.execution import Execution
 from netbox_proxsync.runs.recorder import RunRecorder
@@ -92,12 +92,12 @@ def lab(worker, standin) -> Iterator[Callable]:
 
 
 def assert_canceled(run: SyncRun) -> None:
-    assert (run.status, run.error) == ('cancelled', 'Cancelled by alice.')
+    assert (run.status, run.error) == ('canceled', 'Canceled by alice.')
     assert run.completed
     endpoint = ProxmoxEndpoint.objects.get()
-    assert (endpoint.status, endpoint.last_run) == ('cancelled', run)
+    assert (endpoint.status, endpoint.last_run) == ('canceled', run)
     job = Job.objects.get(pk=run.job_id)
-    assert (job.status, job.data['status']) == ('failed', 'cancelled')
+    assert (job.status, job.data['status']) == ('failed', 'canceled')
 
 
 class TestRunning:
@@ -142,14 +142,14 @@ class TestRunning:
         run.refresh_from_db()
         assert_canceled(run)
         planned = sum(number for actions in run.counts.values() for number in actions.values())
-        outcomes = {outcome: set() for outcome in ('applied', 'cancelled')}
+        outcomes = {outcome: set() for outcome in ('applied', 'canceled')}
         for change in run.changes.all():
             outcomes[change.outcome].add(change.unit)
         # Every change is reported of, and every guest is whole or not there.
         assert run.changes.count() == planned
         assert outcomes['applied']
-        assert outcomes['cancelled']
-        assert not outcomes['applied'] & outcomes['cancelled']
+        assert outcomes['canceled']
+        assert not outcomes['applied'] & outcomes['canceled']
         assert VirtualMachine.objects.count() == run.changes.filter(kind='vm', outcome='applied').count()
         assert VMInterface.objects.count() == run.changes.filter(kind='interface', outcome='applied').count()
         guests = {guest.key: guest for guest in ProxmoxGuest.objects.all()}
@@ -158,14 +158,14 @@ class TestRunning:
             if key in outcomes['applied']:
                 assert (guest.state, guest.virtual_machine is None) == ('in-sync', False)
             else:
-                assert (guest.state, guest.reason) == ('new', 'The run was cancelled before this change.')
+                assert (guest.state, guest.reason) == ('new', 'The run was canceled before this change.')
         # NetBox's jobs for its search index, behind which the next run would wait.
         django_rq.get_queue('default').empty()
         again = administrator.wait(administrator.sync(endpoint))
         assert again.status == 'completed'
         assert VirtualMachine.objects.count() == 250
         assert set(again.changes.filter(kind='vm', action='create').values_list('unit', flat=True)) == {
-            unit for unit in outcomes['cancelled'] if unit.startswith('qemu/')
+            unit for unit in outcomes['canceled'] if unit.startswith('qemu/')
         }
 
 
@@ -184,7 +184,7 @@ def test_while_it_plans(standin, make_endpoint):
         lambda: execution.load(desired, settings),
         lambda: execution.compare(desired, loaded, settings),
     ):
-        with pytest.raises(CancelledError):
+        with pytest.raises(CanceledError):
             step()
 
 
@@ -200,7 +200,7 @@ def test_the_watcher_has_a_connection_of_its_own_and_leaves_none(standin, make_e
     before = connections()
     with CancelWatch(run) as watch:
         until(lambda: connections() == before + 1)
-        assert not watch.cancelled()
+        assert not watch.canceled()
     until(lambda: connections() == before)
 
 
@@ -225,15 +225,15 @@ class TestQueued:
         assert not Job.objects.exists()
         run.refresh_from_db()
         endpoint.refresh_from_db()
-        assert (run.status, run.started, run.error) == ('cancelled', None, 'Cancelled by alice.')
-        assert (endpoint.status, endpoint.last_run) == ('cancelled', run)
+        assert (run.status, run.started, run.error) == ('canceled', None, 'Canceled by alice.')
+        assert (endpoint.status, endpoint.last_run) == ('canceled', run)
 
     def test_a_worker_that_has_just_taken_it_finds_it_canceled(self, endpoint, administrator):
         run = make_run(endpoint, status='queued', started=None, completed=None)
         administrator.cancel(run)
         SyncJob.enqueue(instance=endpoint, immediate=True, run_id=run.pk)
         run.refresh_from_db()
-        assert (run.status, run.started) == ('cancelled', None)
+        assert (run.status, run.started) == ('canceled', None)
         assert not VirtualMachine.objects.exists()
 
     def test_the_next_run_works(self, endpoint, administrator, sync):

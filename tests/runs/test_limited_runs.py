@@ -105,21 +105,21 @@ def test_a_guest_that_is_missing_is_retired_and_no_other(pve, endpoint, sync, on
     assert vm_of(endpoint, also_missing).status != 'decommissioning'
     assert (guest_of(endpoint, one).state, guest_of(endpoint, also_missing).state) == ('missing', 'in-sync')
     assert [message['message'] for message in run.messages if message['subject'] == str(one)] == [
-        f'Proxmox has no guest {one} (any more).'
+        f'Proxmox VE has no guest {one}.'
     ]
 
 
 def test_a_guest_that_does_not_exist_fails_the_run_and_one_of_several_is_reported(endpoint, sync, one, admin_client):
     run = sync(endpoint, vmids=[999])
-    assert (run.status, run.error) == ('failed', 'Proxmox has none of these guests: 999.')
+    assert (run.status, run.error) == ('failed', 'Proxmox VE has none of these guests: 999.')
     page = admin_client.get(run.get_absolute_url()).content.decode()
-    assert 'Proxmox has none of these guests: 999.' in page
+    assert 'Proxmox VE has none of these guests: 999.' in page
     many = sync(endpoint, vmids=range(1000, 11000))
-    assert many.error == 'Proxmox has none of these guests: 1000, 1001, 1002, 1003 and 9996 more.'
+    assert many.error == 'Proxmox VE has none of these guests: 1000, 1001, 1002, 1003 and 9996 more.'
     run = sync(endpoint, vmids=[999, one])
     assert run.status == 'completed'
     assert [message['message'] for message in run.messages if message['subject'] == '999'] == [
-        'Proxmox has no guest 999 (any more).'
+        'Proxmox VE has no guest 999.'
     ]
 
 

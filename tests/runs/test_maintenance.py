@@ -71,7 +71,7 @@ def test_a_run_that_was_queued_before_writes_nothing_and_says_why(maintenance, p
     run = SyncJob.enqueue_run(pin(pve), None, mode=mode)
     maintenance()
     carry_out(run)
-    assert (run.status, run.error) == ('cancelled', MESSAGE)
+    assert (run.status, run.error) == ('canceled', MESSAGE)
     assert Job.objects.get(pk=run.job_id).status == 'completed'
     assert not VirtualMachine.objects.exists()
     assert not ProxmoxGuest.objects.exists()
@@ -82,7 +82,7 @@ def test_a_plan_that_was_queued_before_is_not_applied(maintenance, pve):
     run = SyncJob.enqueue_plan(run_job(pin(pve), mode='preview'), None)
     maintenance()
     carry_out(run)
-    assert (run.status, run.error) == ('cancelled', MESSAGE)
+    assert (run.status, run.error) == ('canceled', MESSAGE)
     assert not VirtualMachine.objects.exists()
 
 

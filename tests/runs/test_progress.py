@@ -40,4 +40,4 @@ def test_what_is_not_counted_has_no_numbers(phase):
 
 def test_queued_and_stopping_runs_say_so():
     assert progress(status='queued', started=None).text == 'Waiting for a worker'
-    assert progress(status='cancelling', phase='apply 1/2').text == 'Stopping: 50 %'
+    assert progress(status='canceling', phase='apply 1/2').text == 'Stopping: 50 %'

@@ -248,7 +248,7 @@ def test_what_was_only_previewed_is_not_synchronized_by_it(pve, endpoint, sync):
     # The preview has seen the row, and the change is still open.
     assert quick(endpoint).vmids == [vmid]
     assert vm_of(endpoint, vmid).name == 'renamed'
-    with pytest.raises(Exception, match='has changed NetBox since this plan was made'):
+    with pytest.raises(Exception, match='has changed NetBox since this plan was created'):
         SyncJob.enqueue_plan(preview, None)
 
 

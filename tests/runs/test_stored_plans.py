@@ -294,13 +294,13 @@ def test_only_some_actions_are_applied_and_later_the_others(pve, endpoint, sync,
     assert not sync(endpoint).changes.exists()
 
 
-def test_the_rest_of_a_cancelled_application_is_applied(endpoint, sync, apply, admin_client):
+def test_the_rest_of_a_canceled_application_is_applied(endpoint, sync, apply, admin_client):
     preview = sync(endpoint, mode='preview')
     units = sorted(set(preview.changes.filter(kind='vm').values_list('unit', flat=True)))
     run = apply(preview, units[:3])
-    # As if a user had cancelled it after the first guest.
-    SyncRun.objects.filter(pk=run.pk).update(status='cancelled', units=None)
-    run.changes.filter(unit__in=units[1:3]).update(outcome='cancelled')
+    # As if a user had canceled it after the first guest.
+    SyncRun.objects.filter(pk=run.pk).update(status='canceled', units=None)
+    run.changes.filter(unit__in=units[1:3]).update(outcome='canceled')
     url = reverse('plugins:netbox_proxsync:syncrun_apply', args=[preview.pk])
     page = admin_client.get(url).content.decode()
     assert f'value="{units[0]}"' not in page

@@ -107,7 +107,7 @@ def test_two_workers_never_work_on_one_endpoint(worker, lab):
     SyncJob.enqueue(instance=endpoint, run_id=second.pk)
     until(lambda: SyncRun.objects.get(pk=second.pk).finished)
     second.refresh_from_db()
-    assert (second.status, second.error) == ('failed', 'Another run of this endpoint is going on.')
+    assert (second.status, second.error) == ('failed', 'Another run of this endpoint is in progress.')
     assert not VirtualMachine.objects.exists()
     pve.heal()
     assert administrator.wait(run).status == 'completed'

@@ -62,7 +62,7 @@ def test_a_guest_of_an_offline_node_waits_until_the_node_is_online(phase, pve, s
     assert guest(102).state == 'unknown'
     assert 'was on node pve2, which is offline' in guest(102).reason
     (text,) = notices(run)
-    assert text == 'qemu/102 is not listed by Proxmox VE and may be on the offline node pve2. It stays unchanged.'
+    assert text == 'qemu/102 is not listed by Proxmox VE and may be on the offline node pve2. It is left unchanged.'
     again = sync(synced)
     assert not again.changes.exists()
     assert not is_retired(102)

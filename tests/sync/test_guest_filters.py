@@ -41,7 +41,7 @@ def test_no_pool_is_no_match():
     assert GuestFilters.parse([], ['pool:*']).admits(replace(WEB, pool=None))
 
 
-@pytest.mark.parametrize('text', ['', '  ', 'tag:', 'colour:red', ':x'])
+@pytest.mark.parametrize('text', ['', '  ', 'tag:', 'color:red', ':x'])
 def test_what_is_no_term(text):
     with pytest.raises(ValueError, match=r'.'):
         Term.parse(text)

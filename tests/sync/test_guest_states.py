@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 
 from netbox_proxsync.proxmox.inventory import GuestOnlyInterface, GuestType, IgnoredAddress, Unreadable
+from netbox_proxsync.proxmox.messages import as_json
 from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.guest_details import details_of
 from netbox_proxsync.sync.guest_filters import GuestFilters
@@ -137,13 +138,14 @@ def test_what_is_unread_is_reported_once_with_its_reason():
     reason = Unreadable('Node pve2 is offline.')
     lost = replace(guest(100), config=reason, addresses=reason, status=reason, pool=Unreadable('No Pool.Audit.'))
     assert details_of(lost)['unread'] == [
-        {'part': 'config', 'of': '', 'reason': 'Node pve2 is offline.'},
-        {'part': 'pool', 'of': '', 'reason': 'No Pool.Audit.'},
+        {'part': 'config', 'of': '', **as_json(reason='Node pve2 is offline.')},
+        {'part': 'pool', 'of': '', **as_json(reason='No Pool.Audit.')},
     ]
     assert 'nics' not in details_of(lost)
     off = Unreadable('It does not run.')
     silent = guest(100, addresses={'net0': addresses(running=off), 'net1': addresses(running=off)})
-    assert details_of(silent)['unread'] == [{'part': 'running', 'of': 'net0, net1', 'reason': 'It does not run.'}]
+    unread = [{'part': 'running', 'of': 'net0, net1', **as_json(reason='It does not run.')}]
+    assert details_of(silent)['unread'] == unread
 
 
 # Why a guest is skipped
@@ -269,7 +271,7 @@ def test_details_list_what_was_read():
     first, second = details['nics']
     assert (first['name'], first['trunks']) == ('eth0', ['5', '10-20'])
     assert [entry['address'] for entry in first['addresses']] == ['10.0.0.5/24', '10.0.0.6']
-    assert first['ignored'] == [{'address': 'fe80::1', 'guest_interface': 'eth0', 'reason': 'link-local'}]
+    assert first['ignored'] == [{'address': 'fe80::1', 'guest_interface': 'eth0', **as_json(reason='link-local')}]
     assert (second['mac'], second['addresses'], second['ignored']) == (None, [], [])
     (outside,) = details['guest_only']
     assert outside['name'] == 'docker0'

@@ -44,7 +44,7 @@ def test_a_guest_that_is_missing_is_retired_by_a_run_for_it():
     netbox.sync(inventory(guest(100), guest(101, 'db', ('10.0.0.6/24',))))
     made = netbox.sync(inventory(), UNLIMITED, vmids=[101])
     assert [(change.unit, change.action) for change in made.changes] == [('qemu/101', Action.RETIRE)]
-    assert notices(made) == {'101': 'Proxmox has no guest 101 (any more).'}
+    assert notices(made) == {'101': 'Proxmox VE has no guest 101.'}
 
 
 def test_a_guest_that_an_incomplete_list_does_not_have_is_left():

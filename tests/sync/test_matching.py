@@ -255,7 +255,7 @@ def test_a_required_custom_field_keeps_new_guests_out_and_is_reported_once():
     }
     assert made.changes[0].reason == (
         'NetBox does not take it: the custom field "owner" of virtual machines is required and has no default. Give '
-        'the field a valid default, or make it optional.'
+        'the field a valid default, or do not require it.'
     )
     (notice,) = made.notices
     assert notice.message == (
@@ -322,7 +322,7 @@ def test_a_disk_and_a_port_are_adopted_by_their_names():
             1,
             1,
             'qemu/100',
-            'qemu/100 is not listed by Proxmox VE and may be on the offline node pve1. It stays',
+            'qemu/100 is not listed by Proxmox VE and may be on the offline node pve1. It is left',
         ),
         (
             2,
@@ -330,7 +330,7 @@ def test_a_disk_and_a_port_are_adopted_by_their_names():
             'guests',
             '2 guests (qemu/100, qemu/101) are not listed by Proxmox VE and may be on the',
         ),
-        (2, 2, 'guests', 'may be on the offline nodes pve1, pve2. They stay unchanged.'),
+        (2, 2, 'guests', 'may be on the offline nodes pve1, pve2. They are left unchanged.'),
     ],
 )
 def test_guests_that_wait_for_a_node_are_named_once(guests, nodes, subject, words):

@@ -157,10 +157,10 @@ def test_a_host_that_cannot_be_reached_is_reported_and_what_was_known_stays(stan
     assert '2 of 2 nodes online' in page
 
 
-def test_a_run_that_is_cancelled_in_the_queue_says_nothing_of_the_host(browser):
+def test_a_run_that_is_canceled_in_the_queue_says_nothing_of_the_host(browser):
     endpoint = cases.make_endpoint()
     cases.make_run(endpoint)
-    cases.make_run(endpoint, status='cancelled', guests=None)
+    cases.make_run(endpoint, status='canceled', guests=None)
     cases.make_run(endpoint, mode='apply', guests=None)
     assert 'Reachable' in text_of(browser, endpoint)
 

@@ -226,8 +226,8 @@ def test_a_guest_unfolds_to_its_changes_in_parts(browser):
 
 def test_a_run_reports_what_became_of_its_changes(browser):
     counts = {'vm': {'create': 10, 'conflict': 1}, 'interface': {'update': 2}}
-    run = make_run(make_endpoint(), status='cancelled', counts=counts)
-    for position, outcome in enumerate(['applied'] * 4 + ['failed', 'outdated', 'cancelled', 'cancelled']):
+    run = make_run(make_endpoint(), status='canceled', counts=counts)
+    for position, outcome in enumerate(['applied'] * 4 + ['failed', 'outdated', 'canceled', 'canceled']):
         make_change(run, position, outcome=outcome)
     make_change(run, 8, action='conflict', outcome='skipped')
     make_change(run, 9, kind='interface', action='update')

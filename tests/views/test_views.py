@@ -569,21 +569,21 @@ class CancelTestCase(NetBoxTestCase, TestCase):
             self.assertNotContains(self.client.get(page), self.url)
         assert self.client.post(self.url).status_code == 403
 
-    def test_a_run_that_has_not_ended_has_the_button_and_is_cancelled_by_it_once(self):
+    def test_a_run_that_has_not_ended_has_the_button_and_is_canceled_by_it_once(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
         for page in self.pages():
             self.assertContains(self.client.get(page), f'action="{self.url}"')
         for _again in range(2):
             response = self.client.post(self.url, follow=True)
-            self.assertContains(response, 'is cancelled.')
-            self.assertContains(response, f'Cancelled by {self.user}.')
+            self.assertContains(response, 'is canceled.')
+            self.assertContains(response, f'Canceled by {self.user}.')
         for page in self.pages():
             self.assertNotContains(self.client.get(page), self.url)
 
     def test_a_run_that_is_stopping_says_so(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
-        type(self.run_).objects.update(status='cancelling')
-        self.assertContains(self.client.get(self.run_.get_absolute_url()), 'Cancelling')
+        type(self.run_).objects.update(status='canceling')
+        self.assertContains(self.client.get(self.run_.get_absolute_url()), 'Canceling')
 
     def test_a_run_that_has_ended_stays_as_it_is(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')

@@ -114,7 +114,7 @@ class Batch:
             raise ExcludedError(excluded)
 
     def _is_allowed(self, unit: Iterable[Change]) -> bool:
-        """Whether all changes of a guest may be written, also by the decisions of users since the plan was made."""
+        """Whether all changes of a guest may be written, also by the decisions of users since the plan was created."""
         for change in unit:
             if change.action.is_open:
                 continue
@@ -182,7 +182,7 @@ class Batch:
                 else:
                     write(instance, name, value)
         except KeyError as error:
-            # A tag or a VLAN was deleted since the plan was made.
+            # A tag or a VLAN was deleted since the plan was created.
             raise ExcludedError({change.unit}) from error
         self.objects.fields.stamp(instance, change.kind)
         return Draft(change, instance, sets)

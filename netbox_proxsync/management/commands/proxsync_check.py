@@ -15,13 +15,14 @@ from netbox_proxsync import custom_fields
 from netbox_proxsync.branch_merges import merging
 from netbox_proxsync.crypto import SecretError
 from netbox_proxsync.endpoints import connection
-from netbox_proxsync.endpoints.netbox_checks import demand_checks, field_checks
+from netbox_proxsync.endpoints.netbox_checks import LABEL, demand_checks, field_checks
 from netbox_proxsync.fields import column
 from netbox_proxsync.ledger.bindings import dangling
 from netbox_proxsync.management.endpoints import find_endpoint
+from netbox_proxsync.management.plurals import counted
 from netbox_proxsync.models import ProxmoxEndpoint
 from netbox_proxsync.proxmox.check import Check, ConnectionReport
-from netbox_proxsync.proxmox.plurals import counted
+from netbox_proxsync.proxmox.messages import EMPTY, Message, as_is
 
 REPORTED = ('version', 'cluster_name', 'nodes_online', 'nodes_total', 'quorate')
 
@@ -114,7 +115,7 @@ def checked(endpoints: Iterable[ProxmoxEndpoint], repair: bool) -> Iterator[Find
     for endpoint in endpoints:
         repaired = delete_dangling_bindings(endpoint) if repair else []
         report = connection.try_connection(endpoint)
-        failed = Check(label='Connection', ok=False, detail=report.error, remedy=report.remedy)
+        failed = Check(label=Message('Connection'), ok=False, detail=report.error, remedy=report.remedy)
         checks = [*check_secrets(endpoint), *(report.checks or [failed]), check_bindings(endpoint)]
         yield Findings(endpoint.name, checks, repaired, report)
 
@@ -136,10 +137,10 @@ def repair_all() -> list[str]:
 def check_branches() -> list[Check]:
     return [
         Check(
-            label='branches',
+            label=Message('branches'),
             ok=False,
-            detail=f'"{branch}" is merged, and the bindings have not followed into main',
-            remedy='Repeat this with --repair.',
+            detail=Message('"{branch}" is merged, and the bindings have not followed into main', branch=branch),
+            remedy=Message('Repeat this with --repair.'),
         )
         for branch in merging.incompletely_merged()
     ]
@@ -152,8 +153,8 @@ def delete_dangling_bindings(endpoint: ProxmoxEndpoint) -> list[str]:
 
 
 def check_custom_fields() -> list[Check]:
-    found = list(field_checks(required=True, repair='Repeat this with --repair.'))
-    there = Check(label='custom fields', ok=True, detail=f'{len(custom_fields.CUSTOM_FIELDS)} are there')
+    found = list(field_checks(required=True, repair=Message('Repeat this with --repair.')))
+    there = Check(label=LABEL, ok=True, detail=Message('{number} are there', number=len(custom_fields.CUSTOM_FIELDS)))
     return [*(found or [there]), *demand_checks()]
 
 
@@ -161,10 +162,10 @@ def check_workers() -> Check:
     queue = django_rq.get_queue(get_queue_for_model('proxmoxendpoint'))
     count = Worker.count(queue=queue)
     return Check(
-        label='workers',
+        label=Message('workers'),
         ok=bool(count),
-        detail=f'{count} for the queue "{queue.name}"',
-        remedy='' if count else 'Start NetBox workers: netbox rqworker, or the service netbox-rq.',
+        detail=Message('{number} for the queue "{queue}"', number=count, queue=queue.name),
+        remedy=EMPTY if count else Message('Start NetBox workers: netbox rqworker, or the service netbox-rq.'),
     )
 
 
@@ -173,15 +174,21 @@ def check_secrets(endpoint: ProxmoxEndpoint) -> Iterator[Check]:
         try:
             secret.reveal()
         except SecretError as error:
-            yield Check(label=str(column(ProxmoxEndpoint, name).verbose_name), ok=False, detail=str(error))
+            yield Check(
+                label=Message(str(column(ProxmoxEndpoint, name).verbose_name)), ok=False, detail=as_is(str(error))
+            )
 
 
 def check_bindings(endpoint: ProxmoxEndpoint) -> Check:
     gone = len(dangling(endpoint))
     return Check(
-        label='Bindings',
+        label=Message('Bindings'),
         ok=not gone,
-        detail=f'{gone} of {endpoint.bindings.count()} refer to objects that no longer exist',
-        remedy='The next sync creates these objects again. --repair removes the bindings now.' if gone else '',
+        detail=Message(
+            '{number} of {all} refer to objects that no longer exist', number=gone, all=endpoint.bindings.count()
+        ),
+        remedy=Message('The next sync creates these objects again. --repair removes the bindings now.')
+        if gone
+        else EMPTY,
         required=False,
     )

@@ -17,11 +17,11 @@ from netbox_proxsync.choices import (
 from netbox_proxsync.crypto import SecretError
 from netbox_proxsync.jobs import AlreadyRunningError, EndpointDeletedError, SyncJob, quick_run
 from netbox_proxsync.management.endpoints import find_endpoint
+from netbox_proxsync.management.plurals import counted
 from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
 from netbox_proxsync.models.rules import MAX_VMID, MIN_VMID
 from netbox_proxsync.models.runs import MAX_LIMIT
 from netbox_proxsync.proxmox.errors import ProxmoxError
-from netbox_proxsync.proxmox.plurals import counted
 from netbox_proxsync.runs.maintenance import InMaintenanceError
 from netbox_proxsync.runs.stored_plans import PlanNotApplicableError
 from netbox_proxsync.sync.values import decode, show

@@ -14,7 +14,7 @@ from proxmoxer.backends.https import Backend
 
 from ..connections import AddressNotAllowedError, ContactPolicy, Sockets
 from ..errors import (
-    CancelledError,
+    CanceledError,
     HostUnreachableError,
     InvalidConnectionError,
     InvalidResponseError,
@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..hosts import Host
 from ..infrastructure import HostCertificate
+from ..messages import Message, joined
 from ..version import Version
 from . import size_limits
 from .failures import explain
@@ -118,14 +119,19 @@ class ProxmoxClient:
         self._context = tls_context(self._mode, connection.ca_certificate)
         track_sockets(self._context, self.sockets)
         if not TOKEN_ID.fullmatch(connection.token_id):
-            raise InvalidConnectionError('The token id is not in the form user@realm!name.', 'Copy it from Proxmox.')
+            raise InvalidConnectionError(
+                Message('The token id is not in the form user@realm!name.'), Message('Copy it from Proxmox.')
+            )
         if not TOKEN_SECRET.fullmatch(connection.token_secret):
             raise InvalidConnectionError(
-                'The token secret is empty or holds characters that it cannot have.', 'Copy it from Proxmox again.'
+                Message('The token secret is empty or holds characters that it cannot have.'),
+                Message('Copy it from Proxmox again.'),
             )
         hosts = [Host.parse(host) for host in connection.hosts]
         if not hosts:
-            raise InvalidConnectionError('No host is given.', 'Enter the name or the address of a node.')
+            raise InvalidConnectionError(
+                Message('No host is given.'), Message('Enter the name or the address of a node.')
+            )
         self._targets = [
             self._target(host, fingerprint)
             for host, fingerprint in zip(hosts, self._fingerprints(len(hosts)), strict=True)
@@ -137,8 +143,10 @@ class ProxmoxClient:
         limit = self.connection.run_timeout
         if limit:
             late = RunTimeoutError(
-                f'Reading Proxmox took longer than the {limit:g} seconds that a run may take.',
-                'Allow more time or more concurrent calls, or look for a node that answers slowly.',
+                Message(
+                    'Reading Proxmox took longer than the {limit} seconds that a run may take.', limit=f'{limit:g}'
+                ),
+                Message('Allow more time or more concurrent calls, or look for a node that answers slowly.'),
             )
             self._timer = Timer(limit, self._end, (late,))
             self._timer.daemon = True
@@ -148,7 +156,7 @@ class ProxmoxClient:
     def __exit__(self, *exc_info: object) -> None:
         if self._timer:
             self._timer.cancel()
-        self._end(CancelledError('The connection to Proxmox is closed.'))
+        self._end(CanceledError(Message('The connection to Proxmox is closed.')))
         for target in self._targets:
             target.route.close()
 
@@ -175,12 +183,12 @@ class ProxmoxClient:
 
     @property
     def ended(self) -> Future[Never]:
-        """Raises when the client ends (cancelled, out of time, closed). Callers can wait for it together with calls."""
+        """Raises when the client ends (canceled, out of time, closed). Callers can wait for it together with calls."""
         return self._ended
 
     def cancel(self) -> None:
-        """Abort all calls, and let every later call raise CancelledError."""
-        self._end(CancelledError('The run was cancelled.'))
+        """Abort all calls, and let every later call raise CanceledError."""
+        self._end(CanceledError(Message('The run was canceled.')))
 
     def add_members(self, members: Mapping[str, str | None]) -> None:
         """
@@ -263,7 +271,7 @@ class ProxmoxClient:
         raise _none_answered(failures)
 
     def _call(self, target: _Target, path: tuple[object, ...], params: Mapping[str, object]) -> dict[str, Any]:
-        self.raise_if_cancelled()
+        self.raise_if_canceled()
         with self._budget.holding() as take:
             try:
                 answer = self._send(target, _url(path, params), take)
@@ -273,12 +281,12 @@ class ProxmoxClient:
             except (AddressNotAllowedError, TooMuchDataError) as error:
                 failure = type(error)(error.message, error.remedy)
             else:
-                self.raise_if_cancelled()  # an answer that was aborted may be incomplete
+                self.raise_if_canceled()  # an answer that was aborted may be incomplete
                 target.answered = True
                 return read_answer(answer, target.host, path, self.connection.token_id)
         if isinstance(failure, TooMuchDataError):
             self._end(failure)
-        self.raise_if_cancelled()
+        self.raise_if_canceled()
         raise failure
 
     def _explain(self, error: Exception, target: _Target, call: str) -> ProxmoxError:
@@ -336,7 +344,8 @@ class ProxmoxClient:
         pins = [normalize_fingerprint(text) for text in re.split(r'[\s,;]+', self.connection.fingerprint.strip())]
         if len(pins) not in (1, count):
             raise InvalidConnectionError(
-                f'{len(pins)} fingerprints are given for {count} hosts.', 'Give one for all, or one for each host.'
+                Message('{number} fingerprints are given for {count} hosts.', number=len(pins), count=count),
+                Message('Give one for all, or one for each host.'),
             )
         return pins * count if len(pins) == 1 else pins
 
@@ -346,9 +355,9 @@ class ProxmoxClient:
                 self._ended.set_exception(why)
         self.sockets.shut()
 
-    def raise_if_cancelled(self) -> None:
+    def raise_if_canceled(self) -> None:
         """
-        Raise CancelledError or RunTimeoutError if the client has ended. For code that waits for something else.
+        Raise CanceledError or RunTimeoutError if the client has ended. For code that waits for something else.
         """
         if self._ended.done() and isinstance(why := self._ended.exception(), ProxmoxError):
             # A new exception each time: threads must not share a traceback.
@@ -368,7 +377,7 @@ def _none_answered(failures: list[ProxmoxError]) -> ProxmoxError:
     if len(failures) == 1:
         return failures[0]
     return HostUnreachableError(
-        ' '.join(['None of the hosts can be used.', *(failure.message for failure in failures)]),
+        joined((Message('None of the hosts can be used.'), *(failure.message for failure in failures))),
         failures[0].remedy,
         transient=any(failure.transient for failure in failures),
     )

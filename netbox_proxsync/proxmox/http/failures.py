@@ -16,6 +16,7 @@ from urllib3.exceptions import (
 
 from ..errors import CallTimeoutError, ConnectionBrokenError, HostUnreachableError, InvalidResponseError, ProxmoxError
 from ..hosts import Host
+from ..messages import Message
 from .tls import no_tls, tls_failure, unreachable, wrong_fingerprint
 
 __all__ = ('explain',)
@@ -46,8 +47,8 @@ def explain(
     causes = list(_causes(error))
     if isinstance(error, BAD_PROXY):
         return HostUnreachableError(
-            f'The proxy between NetBox and {host} did not connect them.',
-            "Check NetBox's HTTP_PROXIES, or exempt this host from the proxy.",
+            Message('The proxy between NetBox and {host} did not connect them.', host=host),
+            Message("Check NetBox's HTTP_PROXIES, or exempt this host from the proxy."),
         )
     if any('Fingerprints did not match' in str(cause) for cause in causes):
         return wrong_fingerprint(host, fingerprint())
@@ -62,7 +63,9 @@ def explain(
         if isinstance(cause, UnicodeError | LocationParseError):
             return unreachable(host, UnicodeError(), connect_timeout)
     if isinstance(error, DecodeError):
-        return InvalidResponseError(f'The answer of {host} to {call} cannot be decoded or is too large.')
+        return InvalidResponseError(
+            Message('The answer of {host} to {call} cannot be decoded or is too large.', host=host, call=call)
+        )
     return _broken(causes, host, call, timeout, answered=answered)
 
 
@@ -73,13 +76,15 @@ def _broken(causes: list[BaseException], host: Host, call: str, timeout: float, 
         if not answered:
             return unreachable(host, TimeoutError(), timeout)
         return CallTimeoutError(
-            f'{host} did not answer {call} within {timeout:g} seconds.',
-            'Allow a longer time-out if Proxmox is just slow.',
+            Message(
+                '{host} did not answer {call} within {timeout} seconds.', host=host, call=call, timeout=f'{timeout:g}'
+            ),
+            Message('Allow a longer timeout if Proxmox VE is only slow.'),
         )
     if answered:
         return ConnectionBrokenError(
-            f'{host} broke the connection while it answered {call}.',
-            'Is pveproxy on it being restarted?',
+            Message('{host} broke the connection while it answered {call}.', host=host, call=call),
+            Message('Is pveproxy on it being restarted?'),
             transient=True,
         )
     for cause in causes:

@@ -13,6 +13,7 @@ from ..errors import (
     ProxmoxError,
 )
 from ..hosts import Host
+from ..messages import Message
 from ..storable_text import clean_text, read_json
 
 __all__ = ('Answer', 'read_answer')
@@ -47,7 +48,9 @@ def read_answer(answer: Answer, host: Host, path: tuple[object, ...], token_id: 
     if answer.status == 200:
         if isinstance(document, dict) and 'data' in document:
             return document
-        raise InvalidResponseError(f'{host} answered {call} with something that is not an answer of Proxmox.')
+        raise InvalidResponseError(
+            Message('{host} answered {call} with something that is not an answer of Proxmox.', host=host, call=call)
+        )
     raise _refusal(answer, document, host, path, call, token_id)
 
 
@@ -57,35 +60,56 @@ def _refusal(
     status, reason = answer.status, _reason(answer, document)
     if status == 401:
         return AuthenticationError(
-            f'{host} does not accept the API token {token_id} ({reason}).',
-            'Check the token id and its secret, and that neither the token nor its user is expired or disabled '
-            '(Datacenter > Permissions > API Tokens).',
+            Message(
+                '{host} does not accept the API token {token_id} ({reason}).',
+                host=host,
+                token_id=token_id,
+                reason=reason,
+            ),
+            Message(
+                'Check the token id and its secret, and that neither the token nor its user is '
+                'expired or disabled (Datacenter > Permissions > API Tokens).'
+            ),
         )
     if status == 403:
         match = PERMISSION.search(reason)
         privilege, where = (match['privilege'], match['path']) if match else ('', '')
+        lack = Message('it lacks {privilege} on {path}', privilege=privilege, path=where)
         return PermissionDeniedError(
-            f'The API token may not read {call} ({f"it lacks {privilege} on {where}" if match else reason}).',
-            'Grant the token the role PVEAuditor; with privilege separation the token needs it itself.',
+            Message('The API token may not read {call} ({reason}).', call=call, reason=lack if match else reason),
+            Message('Grant the token the role PVEAuditor; with privilege separation the token needs it itself.'),
             privilege=privilege,
             path=where,
         )
     if status in UNREACHABLE_NODE:
         node = str(path[1]) if len(path) > 1 and path[0] == 'nodes' else None
+        words = f'{status} {reason}'
         return NodeUnreachableError(
-            f'{host} could not reach the node {node or "in charge"} ({status} {reason}).',
-            'Is the node up, and does pvedaemon run on it? In a cluster: can the nodes reach each other on port 8006?',
+            Message('{host} could not reach node {node} ({words}).', host=host, node=node, words=words)
+            if node
+            else Message('{host} could not reach the node that has the data ({words}).', host=host, words=words),
+            Message(
+                'Is the node up, and does pvedaemon run on it? In a cluster: can the nodes reach '
+                'each other on port 8006?'
+            ),
             node=node,
-            words=f'{status} {reason}',
+            words=words,
             transient=status in TRANSIENT_NODE,
         )
     if path == ('version',) and status < 500:
         return NotProxmoxError(
-            f'{host} answers, but not as Proxmox VE does ({status} {reason}).',
-            'Is this the address of a Proxmox VE node, port 8006?',
+            Message(
+                '{host} answers, but not as Proxmox VE does ({status} {reason}).',
+                host=host,
+                status=status,
+                reason=reason,
+            ),
+            Message('Is this the address of a Proxmox VE node, port 8006?'),
         )
     return APIError(
-        f'{host} could not answer {call}: {reason} ({status}).',
+        Message(
+            '{host} could not answer {call}: {reason} ({status}).', host=host, call=call, reason=reason, status=status
+        ),
         status=status,
         reason=reason,
         transient=status in TRANSIENT,

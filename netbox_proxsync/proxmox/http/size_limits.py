@@ -7,6 +7,7 @@ from threading import Lock
 import urllib3
 
 from ..errors import TooMuchDataError
+from ..messages import Message
 
 __all__ = ('MAX_ANSWER', 'MAX_OVERHEAD', 'MAX_TOTAL', 'SizeBudget', 'read_body')
 
@@ -42,8 +43,11 @@ class SizeBudget:
                 held, total = self._held, self._total
             if total > MAX_TOTAL:
                 raise TooMuchDataError(
-                    f'Proxmox answered with more than {MAX_TOTAL // 1024**2} MiB in one run.',
-                    'Is it Proxmox VE that answers there? Several endpoints, each with a filter, read less at a time.',
+                    Message('Proxmox answered with more than {size} MiB in one run.', size=MAX_TOTAL // 1024**2),
+                    Message(
+                        'Is it Proxmox VE that answers there? Several endpoints, each with a filter, '
+                        'read less at a time.'
+                    ),
                 )
             if held > MAX_ANSWER:
                 raise urllib3.exceptions.DecodeError('the answer is too large')

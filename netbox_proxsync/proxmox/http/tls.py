@@ -18,6 +18,7 @@ from enum import StrEnum
 from ..connections import ContactPolicy, connect
 from ..errors import HostUnreachableError, InvalidConnectionError, NotProxmoxError, ProxmoxError, TLSError
 from ..hosts import Host
+from ..messages import EMPTY, Message, joined
 
 __all__ = (
     'TLSMode',
@@ -58,8 +59,8 @@ def normalize_fingerprint(text: str) -> str:
     digits = re.sub(r'[\s:-]', '', re.sub(r'^\s*sha-?256[\s:=]*', '', text, flags=re.IGNORECASE)).upper()
     if not FINGERPRINT.fullmatch(digits):
         raise InvalidConnectionError(
-            'The fingerprint is not a SHA-256 fingerprint (32 bytes in hexadecimal).',
-            'Copy it from Proxmox: node > System > Certificates > pve-ssl.pem (or pveproxy-ssl.pem) > View.',
+            Message('The fingerprint is not a SHA-256 fingerprint (32 bytes in hexadecimal).'),
+            Message('Copy it from Proxmox: node > System > Certificates > pve-ssl.pem (or pveproxy-ssl.pem) > View.'),
         )
     return ':'.join(digits[i : i + 2] for i in range(0, 64, 2))
 
@@ -93,8 +94,8 @@ def _load_ca(context: ssl.SSLContext, ca_certificate: str) -> None:
         context.load_verify_locations(cadata=ca_certificate)
     if not context.cert_store_stats()['x509']:
         raise InvalidConnectionError(
-            'The CA certificate is not a certificate in PEM form.',
-            "Paste the whole file, with its BEGIN and END lines. Proxmox's own is /etc/pve/pve-root-ca.pem.",
+            Message('The CA certificate is not a certificate in PEM form.'),
+            Message("Paste the whole file, with its BEGIN and END lines. Proxmox's own is /etc/pve/pve-root-ca.pem."),
         )
 
 
@@ -134,24 +135,30 @@ def unreachable(host: Host, error: BaseException, timeout: float) -> HostUnreach
     """Return the error for a failed connection."""
     if isinstance(error, socket.gaierror | UnicodeError):
         return HostUnreachableError(
-            f'The name {host.name} is not known.', 'Is it spelled right, and known to the DNS that NetBox uses?'
+            Message('The name {name} is not known.', name=host.name),
+            Message('Is it spelled right, and known to the DNS that NetBox uses?'),
         )
     if isinstance(error, TimeoutError):
         return HostUnreachableError(
-            f'{host} did not answer within {timeout:g} seconds.',
-            'Is the host up, and does a firewall let NetBox reach it?',
+            Message('{host} did not answer within {timeout} seconds.', host=host, timeout=f'{timeout:g}'),
+            Message('Is the host up, and does a firewall let NetBox reach it?'),
         )
     if isinstance(error, ConnectionRefusedError):
         return HostUnreachableError(
-            f'{host} refused the connection.', 'Is the port right (8006) and pveproxy running?', transient=True
+            Message('{host} refused the connection.', host=host),
+            Message('Is the port right (8006) and pveproxy running?'),
+            transient=True,
         )
     if isinstance(error, ConnectionError):
         return HostUnreachableError(
-            f'{host} closed the connection.', 'Is the port right (8006) and pveproxy running?', transient=True
+            Message('{host} closed the connection.', host=host),
+            Message('Is the port right (8006) and pveproxy running?'),
+            transient=True,
         )
     reason = getattr(error, 'strerror', None) or type(error).__name__
     return HostUnreachableError(
-        f'{host} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?'
+        Message('{host} cannot be reached: {reason}.', host=host, reason=reason),
+        Message('Can the NetBox server reach this network at all?'),
     )
 
 
@@ -161,37 +168,46 @@ def no_tls(host: Host, error: ssl.SSLError) -> ProxmoxError:
         return unreachable(host, ConnectionResetError(), 0)
     # Usually WRONG_VERSION_NUMBER: the server speaks plain HTTP, SSH or another protocol.
     return NotProxmoxError(
-        f'{host} does not speak TLS (https), so it is not the API of Proxmox VE.', 'Is the port right (8006)?'
+        Message('{host} does not speak TLS (https), so it is not the API of Proxmox VE.', host=host),
+        Message('Is the port right (8006)?'),
     )
 
 
 def tls_failure(host: Host, error: ssl.SSLCertVerificationError, fingerprint: str | None) -> TLSError:
     """What a certificate that was not accepted means, with the fingerprint that the host shows."""
-    shown = f' It shows the fingerprint {fingerprint}.' if fingerprint else ''
-    pin = 'compare the fingerprint with the one that Proxmox shows under System > Certificates, and pin it'
+    pin = Message('compare the fingerprint with the one that Proxmox VE shows under System > Certificates, and pin it')
     code = error.verify_code
     if code in HOST_MISMATCH:
-        what, remedy = 'is not made out to this name', f'Use a name that is in the certificate, or {pin}.'
+        what = Message('The certificate of {host} is for another name.', host=host)
+        remedy = Message('Use a name that is in the certificate, or {pin}.', pin=pin)
     elif code == EXPIRED:
-        what, remedy = 'has expired', 'Renew it on the node (pvecm updatecerts --force, or ACME).'
+        what = Message('The certificate of {host} has expired.', host=host)
+        remedy = Message('Renew it on the node (pvecm updatecerts --force, or ACME).')
     elif code == NOT_YET_VALID:
-        what, remedy = 'is not valid yet', 'Check the clocks of NetBox and of the node.'
+        what = Message('The certificate of {host} is not valid yet.', host=host)
+        remedy = Message('Check the clocks of NetBox and of the node.')
     elif code in SELF_SIGNED:
-        what = 'is self-signed, or signed by an authority that is not trusted here'
-        remedy = f"Give Proxmox's CA (/etc/pve/pve-root-ca.pem), or {pin}."
+        what = Message(
+            'The certificate of {host} is self-signed, or signed by an authority that NetBox does not trust.', host=host
+        )
+        remedy = Message("Give Proxmox's CA (/etc/pve/pve-root-ca.pem), or {pin}.", pin=pin)
     else:
-        what = f'was not accepted ({error.verify_message})'
-        remedy = f'Give the CA that signed it (/etc/pve/pve-root-ca.pem), or {pin}.'
-    return TLSError(f'The certificate of {host} {what}.{shown}', remedy, fingerprint=fingerprint)
+        what = Message('The certificate of {host} was not accepted ({reason}).', host=host, reason=error.verify_message)
+        remedy = Message('Give the CA that signed it (/etc/pve/pve-root-ca.pem), or {pin}.', pin=pin)
+    shown = Message('It shows the fingerprint {fingerprint}.', fingerprint=fingerprint) if fingerprint else EMPTY
+    return TLSError(joined((what, shown)), remedy, fingerprint=fingerprint)
 
 
 def wrong_fingerprint(host: Host, fingerprint: str | None) -> TLSError:
     """Return the error for a certificate without the pinned fingerprint."""
-    shown = f': it is {fingerprint}' if fingerprint else ''
+    wrong = Message('The certificate of {host} does not have the pinned fingerprint.', host=host)
+    shown = Message('It shows the fingerprint {fingerprint}.', fingerprint=fingerprint) if fingerprint else EMPTY
     return TLSError(
-        f'The certificate of {host} does not have the pinned fingerprint{shown}.',
-        'If the certificate was renewed, compare with System > Certificates in Proxmox and pin the new one. '
-        'If not, the connection may be intercepted.',
+        joined((wrong, shown)),
+        Message(
+            'If the certificate was renewed, compare with System > Certificates in Proxmox and pin '
+            'the new one. If not, the connection may be intercepted.'
+        ),
         fingerprint=fingerprint,
     )
 

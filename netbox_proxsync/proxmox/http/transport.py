@@ -23,6 +23,7 @@ from urllib3.exceptions import ConnectTimeoutError, DecodeError, NameResolutionE
 from urllib3.util.ssl_ import create_urllib3_context
 
 from ..connections import AddressNotAllowedError, ContactPolicy, Sockets, check_behind_proxy, connect
+from ..messages import Message
 
 __all__ = ('LimitedSocket', 'Limits', 'Route', 'Sockets', 'TLSAdapter', 'limited')
 
@@ -189,7 +190,10 @@ def _pool_class(sockets: Sockets, policy: ContactPolicy, shown: Callable[[bytes]
                 if not self._tunnel_host:
                     raise
                 raise AddressNotAllowedError(
-                    f'The proxy for {self._tunnel_host} cannot be used. {error.message}', error.remedy
+                    Message(
+                        'The proxy for {proxy} cannot be used. {reason}', proxy=self._tunnel_host, reason=error.message
+                    ),
+                    error.remedy,
                 ) from None
             except socket.gaierror as error:
                 raise NameResolutionError(self.host, self, error) from error

@@ -14,17 +14,18 @@ from ipaddress import (
 )
 
 from ..inventory import Address, AddressOrigin, IgnoredAddress
+from ..messages import Message
 
 __all__ = ('AddressFilters', 'assess')
 
 # Property of an address -> the reason why such an address is not documented.
 UNUSABLE = {
-    'is_unspecified': 'It is the unspecified address.',
-    'is_loopback': 'It is a loopback address.',
-    'is_link_local': 'It is a link-local address.',
-    'is_multicast': 'It is a multicast address.',
-    'ipv4_mapped': 'It is an IPv4 address in IPv6 notation.',
-    'scope_id': 'It has a zone id, so it is valid within the guest only.',
+    'is_unspecified': Message('It is the unspecified address.'),
+    'is_loopback': Message('It is a loopback address.'),
+    'is_link_local': Message('It is a link-local address.'),
+    'is_multicast': Message('It is a multicast address.'),
+    'ipv4_mapped': Message('It is an IPv4 address in IPv6 notation.'),
+    'scope_id': Message('It has a zone id, so it is valid within the guest only.'),
 }
 BROADCAST = IPv4Address('255.255.255.255')
 
@@ -87,7 +88,7 @@ def assess(
     try:
         host = ip_address(text.strip())
     except ValueError:
-        reason = 'It is not an IP address.'
+        reason = Message('It is not an IP address.')
     else:
         interface, has_prefix = _interface(host, prefix)
         reason = _why_unusable(host, interface.network if has_prefix else None, filters)
@@ -113,20 +114,20 @@ def _interface(host: IPv4Address | IPv6Address, prefix: int | None) -> tuple[IPv
 
 def _why_unusable(
     host: IPv4Address | IPv6Address, network: IPv4Network | IPv6Network | None, filters: AddressFilters
-) -> str | None:
+) -> Message | None:
     for attribute, reason in UNUSABLE.items():
         if getattr(host, attribute, None):
             return reason
     if host == BROADCAST:
-        return 'It is the broadcast address.'
+        return Message('It is the broadcast address.')
     if filters.excludes_address(host):
-        return 'It is in a network that the filter of the endpoint excludes.'
+        return Message('It is in a network that the filter of the endpoint excludes.')
     # NetBox rejects both on an interface; networks with one or two addresses have neither.
     if network is not None and network.num_addresses > 2:
         if host == network.network_address:
-            return 'It is the address of its network, which NetBox accepts on no interface.'
+            return Message('It is the address of its network, which NetBox accepts on no interface.')
         if host.version == 4 and host == network.broadcast_address:
-            return 'It is the broadcast address of its network, which NetBox accepts on no interface.'
+            return Message('It is the broadcast address of its network, which NetBox accepts on no interface.')
     return None
 
 

@@ -15,6 +15,7 @@ from ..guests import (
     Nic,
     NicAddresses,
 )
+from ..messages import Message
 from ..properties import NO_MAC
 from ..readings import Reading, Unreadable, known
 from .address_filters import AddressFilters, assess
@@ -83,7 +84,7 @@ def guest_only_interfaces(
     readable = {nic.mac for nic in config.nics if nics[nic.key].running is None}
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
     if any(interface.is_incomplete for interface in others):
-        return Unreadable('The guest answered with interfaces that cannot be read completely.')
+        return Unreadable(Message('The guest answered with interfaces that cannot be read completely.'))
     static = StaticAddressing()
     found = []
     for interface in others:
@@ -117,17 +118,24 @@ def _carriers(
     if isinstance(nic.mac, Unreadable):
         return nic.mac
     if nic.mac is None:
-        return Unreadable(f'The configuration of {nic.key} has no MAC address by which to find it in the guest.')
+        return Unreadable(
+            Message('The configuration of {key} has no MAC address by which to find it in the guest.', key=nic.key)
+        )
     if macs[nic.mac] > 1:
         return Unreadable(
-            f'Two NICs of the guest share the MAC address {nic.mac}; their addresses cannot be distinguished.'
+            Message(
+                'Two NICs of the guest share the MAC address {mac}; their addresses cannot be distinguished.',
+                mac=nic.mac,
+            )
         )
     if any(interface.is_incomplete and interface.mac in (nic.mac, None) for interface in running):
-        return Unreadable('The guest answered with interfaces that cannot be read completely.')
+        return Unreadable(Message('The guest answered with interfaces that cannot be read completely.'))
     carriers = [interface for interface in running if interface.mac == nic.mac]
     if not carriers:
         # It is in another network namespace or has no driver: its addresses are not visible, but may exist.
-        return Unreadable(f'No interface in the guest has the MAC address {nic.mac} of {nic.key}.')
+        return Unreadable(
+            Message('No interface in the guest has the MAC address {mac} of {key}.', mac=nic.mac, key=nic.key)
+        )
     return tuple(sorted(carriers, key=lambda interface: _rank(nic, interface)))
 
 
@@ -213,13 +221,13 @@ def _observed(
                 reported=True,
             )
             if isinstance(assessed, Address) and address.temporary:
-                assessed = _ignored(assessed, 'It is a temporary address.')
+                assessed = _ignored(assessed, Message('It is a temporary address.'))
             elif isinstance(assessed, Address) and excluded:
-                assessed = _ignored(assessed, 'The filter of the endpoint excludes the interface by its name.')
+                assessed = _ignored(assessed, Message('The filter of the endpoint excludes the interface by its name.'))
             yield assessed
 
 
-def _ignored(address: Address, reason: str) -> IgnoredAddress:
+def _ignored(address: Address, reason: Message) -> IgnoredAddress:
     text = str(address.interface if address.has_prefix else address.interface.ip)
     return IgnoredAddress(text=text, guest_interface=address.guest_interface, reason=reason)
 
@@ -240,7 +248,9 @@ def _granted(wishes: list[Address], observed: list[Address]) -> tuple[list[Addre
     return _sorted_out(
         wish
         if wish.interface.ip in hosts
-        else _ignored(wish, 'Cloud-init asks for it, but it is not among the usable addresses that the guest reports.')
+        else _ignored(
+            wish, Message('Cloud-init asks for it, but it is not among the usable addresses that the guest reports.')
+        )
         for wish in wishes
     )
 
@@ -256,7 +266,7 @@ def _unique(addresses: Iterable[Address]) -> tuple[Address, ...]:
 def _without_held(found: NicAddresses, holders: dict[Host, str], limit: int) -> NicAddresses:
     """Move the addresses that an earlier NIC has to the ignored ones."""
     kept, ignored = _sorted_out(
-        _ignored(address, f'{holders[address.interface.ip]} of the same guest has it.')
+        _ignored(address, Message('{nic} of the same guest has it.', nic=holders[address.interface.ip]))
         if address.interface.ip in holders
         else address
         for address in found.addresses

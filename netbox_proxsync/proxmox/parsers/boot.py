@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from ..messages import Message
 from ..properties import ParseError, parse_properties, parse_tags, text
 from .disks import DriveRole, drive_role
 
@@ -50,7 +51,7 @@ def boot_order(config: Mapping[str, object], roles: DriveRoles, nics: Sequence[s
     boot = parse_properties(config['boot'], default_key='legacy')
     if 'legacy' in boot:
         if not LEGACY.fullmatch(boot['legacy']):
-            raise ParseError(f'{boot["legacy"][:40]} is not a boot order')
+            raise ParseError(Message('{value} is not a boot order', value=boot['legacy'][:40]))
         return _legacy_order(config, boot['legacy'], roles, nics)
     # Proxmox VE splits the order and tags with the same function.
     return tuple(device for device in parse_tags(boot.get('order')) if device in config)
@@ -84,5 +85,5 @@ def _bootdisk(config: Mapping[str, object], roles: DriveRoles) -> list[str]:
 def _role(roles: DriveRoles, key: str) -> DriveRole:
     role = roles[key]
     if isinstance(role, ParseError):
-        raise ParseError(f'{key}: {role}')
+        raise ParseError(Message('{key}: {problem}', key=key, problem=role))
     return role

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from ..inventory import Disk, GuestConfig, GuestType, Nic, Reading, Unreadable, known
+from ..messages import Message
 from ..properties import (
     ParseError,
     as_text,
@@ -68,14 +69,14 @@ IP_CONFIG = re.compile(r'ipconfig(0|[1-9][0-9]{0,3})', re.ASCII)
 def _positive(value: object) -> int:
     number = integer(value)
     if number < 1:
-        raise ParseError(f'{number} is not a positive number')
+        raise ParseError(Message('{number} is not a positive number', number=number))
     return number
 
 
 def _positive_or_none(value: object) -> int | None:
     number = integer(value)
     if number < 0:
-        raise ParseError(f'{number} is negative')
+        raise ParseError(Message('{number} is negative', number=number))
     return number or None
 
 
@@ -96,7 +97,7 @@ def _balloon(value: object) -> int | None:
 def _cpulimit(value: object) -> Decimal | None:
     limit = decimal(value)
     if limit < 0:
-        raise ParseError(f'{limit} is negative')
+        raise ParseError(Message('{limit} is negative', limit=limit))
     return limit or None
 
 
@@ -120,7 +121,7 @@ def _optional_part(value: object, name: str, default_key: str | None = None) -> 
     """One sub-key of a property string, None if it is absent. Raises ParseError if it cannot be read."""
     content = read_properties(value, default_key).get(name)
     if isinstance(content, Unreadable):
-        raise ParseError(content.reason.rstrip('.'))
+        raise ParseError(content.reason.as_phrase())
     return content
 
 
@@ -128,7 +129,7 @@ def _part(value: object, name: str, default_key: str | None = None) -> str:
     """One sub-key of a property string. Raises ParseError if it is absent or cannot be read."""
     content = _optional_part(value, name, default_key)
     if content is None:
-        raise ParseError(f'it has no "{name}"')
+        raise ParseError(Message('it has no "{name}"', name=name))
     return content
 
 
@@ -213,7 +214,7 @@ def parse_config(guest_type: GuestType, raw: object) -> GuestConfig:
     """
     guest_type = GuestType(guest_type)
     if not isinstance(raw, Mapping):
-        raise ParseError('The configuration is not a set of keys and values.')
+        raise ParseError(Message('The configuration is not a set of keys and values.'))
     source = _Source(guest_type, raw)
     return _virtual_machine(source) if guest_type is GuestType.QEMU else _container(source)
 
@@ -309,7 +310,7 @@ def _cloudinit_drive(roles: DriveRoles) -> Reading[bool]:
     if DriveRole.CLOUD_INIT in roles.values():
         return True
     errors = (role for role in roles.values() if isinstance(role, ParseError))
-    return next((Unreadable(f'"drive" cannot be read: {error}.') for error in errors), False)
+    return next((Unreadable(Message('"drive" cannot be read: {problem}.', problem=error)) for error in errors), False)
 
 
 def _cloudinit(raw: Mapping[str, object]) -> dict[int, Reading[Mapping[str, str]]]:

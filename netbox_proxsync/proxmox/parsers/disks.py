@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from ..inventory import Disk, GuestType, Reading, Unreadable
+from ..messages import Message
 from ..properties import ParseError, parse_size, read_properties, read_value, text
 
 __all__ = ('DriveRole', 'disk_keys', 'drive_role', 'parse_disk')
@@ -67,11 +68,13 @@ def parse_disk(guest_type: GuestType, key: str, value: object) -> Disk | None:
         properties = read_properties(value, default_key=VOLUME_KEYS[guest_type][0])
         volume_id = _volume_id(guest_type, properties)
     except ParseError as error:
-        return _unreadable(key, Unreadable(f'"{key}" cannot be read: {error}.'))
+        return _unreadable(key, Unreadable(Message('"{what}" cannot be read: {problem}.', what=key, problem=error)))
     match = VOLUME_ID.fullmatch(volume_id)
     storage, volume = match.groups() if match else (None, volume_id)
     options = {
-        name: read_value(text, properties[name], f'{name} of {key}') for name in ('format', 'mp') if name in properties
+        name: read_value(text, properties[name], Message('{name} of {key}', name=name, key=key))
+        for name in ('format', 'mp')
+        if name in properties
     }
     return Disk(
         key=key,
@@ -97,25 +100,25 @@ def _volume_id(guest_type: GuestType, properties: Mapping[str, Reading[str]]) ->
     """The volume with its storage, or a path. Raises ParseError."""
     named = [name for name in VOLUME_KEYS[guest_type] if name in properties]
     if not named:
-        raise ParseError('it names no volume')
+        raise ParseError(Message('it names no volume'))
     if len(named) > 1:
-        raise ParseError('it names more than one volume')
+        raise ParseError(Message('it names more than one volume'))
     return _require(properties[named[0]])
 
 
 def _require(value: Reading[str]) -> str:
     """Raises ParseError if it is Unreadable."""
     if isinstance(value, Unreadable):
-        raise ParseError(value.reason.rstrip('.'))
+        raise ParseError(value.reason.as_phrase())
     return value
 
 
 def _size(key: str, value: Reading[str] | None) -> Reading[int]:
     if value is None:
-        return Unreadable(f'The configuration of {key} gives no size.')
-    size = read_value(parse_size, value, f'size of {key}')
+        return Unreadable(Message('The configuration of {key} gives no size.', key=key))
+    size = read_value(parse_size, value, Message('{name} of {key}', name='size', key=key))
     # A subvolume in a directory may have no quota, which Proxmox writes as 0.
-    return size if isinstance(size, Unreadable) or size else Unreadable(f'{key} has no size limit.')
+    return size if isinstance(size, Unreadable) or size else Unreadable(Message('{key} has no size limit.', key=key))
 
 
 def _format(guest_type: GuestType, storage: str | None, volume: str) -> str | None:

@@ -3,9 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from ..messages import Message
 from ..properties import ParseError, as_text, boolean_or_none, parse_mac, positive_or_none
 
 __all__ = ('GuestAddress', 'GuestInterface', 'parse_agent_interfaces', 'parse_container_interfaces')
+
+
+NO_LIST = Message('The container did not answer with a list of interfaces.')
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ def parse_agent_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     """
     result = raw.get('result', raw) if isinstance(raw, Mapping) else raw
     if isinstance(result, Mapping) and 'error' in result:
-        raise ParseError(f'The guest agent refused: {_error_text(result["error"])}')
-    return _interfaces(result, 'The guest agent', _address_list)
+        raise ParseError(Message('The guest agent refused: {reason}', reason=_error_text(result['error'])))
+    return _interfaces(result, Message('The guest agent did not answer with a list of interfaces.'), _address_list)
 
 
 def parse_container_interfaces(raw: object) -> tuple[GuestInterface, ...]:
@@ -66,16 +70,16 @@ def parse_container_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     Raises:
         ParseError: There is no list.
     """
-    return () if raw is None else _interfaces(raw, 'The container', _container_addresses)
+    return () if raw is None else _interfaces(raw, NO_LIST, _container_addresses)
 
 
 type Raw = Mapping[str, object]
 type Found = Iterable[GuestAddress | None]  # None: an address that cannot be read
 
 
-def _interfaces(raw: object, teller: str, addresses: Callable[[Raw], Found]) -> tuple[GuestInterface, ...]:
+def _interfaces(raw: object, no_list: Message, addresses: Callable[[Raw], Found]) -> tuple[GuestInterface, ...]:
     if not isinstance(raw, list):
-        raise ParseError(f'{teller} did not answer with a list of interfaces.')
+        raise ParseError(no_list)
     return tuple(_interface(element, addresses) for element in raw)
 
 

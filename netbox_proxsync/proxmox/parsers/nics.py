@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from ..inventory import GuestType, Nic, Reading, Unreadable
+from ..messages import Message
 from ..properties import (
     ParseError,
     boolean,
@@ -68,7 +69,7 @@ def _mtu(value: object) -> int:
 def _rate(value: object) -> Decimal | None:
     rate = decimal(value)
     if rate < 0:
-        raise ParseError(f'{rate} is negative')
+        raise ParseError(Message('{rate} is negative', rate=rate))
     return rate or None  # 0 means unlimited
 
 
@@ -84,7 +85,7 @@ def _trunks(value: object) -> tuple[tuple[int, int], ...]:
 def _mac(value: object) -> str:
     mac = parse_mac(value)
     if mac is None:
-        raise ParseError(f'{text(value)[:40]} is not a MAC address')
+        raise ParseError(Message('{value} is not a MAC address', value=text(value)[:40]))
     return mac
 
 
@@ -99,7 +100,7 @@ class _SubKeys:
         """Return the parsed value of a sub-key, or the default if it is absent."""
         if name not in self.values:
             return default
-        return read_value(parse, self.values.pop(name), f'{name} of {self.key}')
+        return read_value(parse, self.values.pop(name), Message('{name} of {key}', name=name, key=self.key))
 
 
 def nic_keys(keys: Iterable[str]) -> list[str]:
@@ -120,7 +121,9 @@ def parse_nic(guest_type: GuestType, key: str, value: object) -> Nic:
         # Only virtual machines may name the model without a sub-key.
         values = read_properties(value, default_key=None if is_container else 'model')
     except ParseError as error:
-        return _unreadable(is_container, key, Unreadable(f'"{key}" cannot be read: {error}.'))
+        return _unreadable(
+            is_container, key, Unreadable(Message('"{what}" cannot be read: {problem}.', what=key, problem=error))
+        )
     if not is_container:
         _split_model(values)
     keys = _SubKeys(key, values)
@@ -184,7 +187,7 @@ def _split_model(properties: dict[str, Reading[str]]) -> None:
     if not models:
         return
     if len(models) > 1 or 'model' in properties or 'macaddr' in properties:
-        why = Unreadable('It names more than one model or MAC address.')
+        why = Unreadable(Message('It names more than one model or MAC address.'))
         for name in models:
             del properties[name]
         properties |= {'model': why, 'macaddr': why}

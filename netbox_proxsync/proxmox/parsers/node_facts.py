@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..infrastructure import Certificate, NodeFacts
+from ..messages import Message
 from ..properties import ParseError
 from .rows import Row, number, parse_rows, reading, word
 
@@ -19,7 +20,7 @@ def parse_node_facts(data: Any) -> NodeFacts:
     Parse the status of a node. Missing facts are None. Raises ParseError if the answer is not a map.
     """
     if not isinstance(data, dict):
-        raise ParseError('the status of the node is not a map')
+        raise ParseError(Message('the status of the node is not a map'))
     return NodeFacts(
         version=reading(lambda: _version(word(data, 'pveversion'))),
         cpu_model=reading(lambda: word(_map(data, 'cpuinfo'), 'model')),
@@ -33,7 +34,7 @@ def parse_node_facts(data: Any) -> NodeFacts:
 
 def parse_certificates(data: Any) -> tuple[Certificate, ...]:
     """Parse the certificates, sorted by file name. Raises ParseError if the answer is not a list of files."""
-    return tuple(sorted(parse_rows(data, 'certificates', _certificate), key=lambda found: found.filename))
+    return tuple(sorted(parse_rows(data, Message('certificates'), _certificate), key=lambda found: found.filename))
 
 
 def certificate_served(certificates: tuple[Certificate, ...]) -> Certificate | None:
@@ -45,7 +46,7 @@ def certificate_served(certificates: tuple[Certificate, ...]) -> Certificate | N
 def _certificate(row: Row) -> Certificate:
     filename = word(row, 'filename')
     if filename is None:
-        raise ParseError('a certificate has no file name')
+        raise ParseError(Message('a certificate has no file name'))
     return Certificate(
         filename=filename,
         fingerprint=reading(lambda: (word(row, 'fingerprint') or '').upper()),
@@ -57,7 +58,7 @@ def _certificate(row: Row) -> Certificate:
 def _end(row: Row) -> int:
     expires = number(row, 'notafter', TIMES)
     if expires is None:
-        raise ParseError('a certificate has no end')
+        raise ParseError(Message('a certificate has no end'))
     return expires
 
 
@@ -66,7 +67,7 @@ def _map(data: Row, key: str) -> Row:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ParseError(f'{key} is not a map')
+        raise ParseError(Message('{key} is not a map', key=key))
     return value
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..infrastructure import InterfaceType, NodeInterface
+from ..messages import Message
 from ..properties import ParseError
 from ..readings import Reading, Unreadable, known
 from .rows import Row, extra_of, flag, number, parse_rows, ranges, reading, word, words
@@ -40,17 +41,17 @@ def parse_interfaces(data: Any) -> tuple[NodeInterface, ...]:
     Raises:
         ParseError: The answer is not a list of interfaces with unique names.
     """
-    found = sorted(parse_rows(data, 'interfaces', _interface), key=lambda interface: interface.name)
+    found = sorted(parse_rows(data, Message('interfaces'), _interface), key=lambda interface: interface.name)
     for first, second in pairwise(found):
         if first.name == second.name:
-            raise ParseError(f'interface {first.name[:40]} is listed twice')
+            raise ParseError(Message('interface {name} is listed twice', name=first.name[:40]))
     return tuple(found)
 
 
 def _interface(row: Row) -> NodeInterface:
     name = word(row, 'iface')
     if name is None:
-        raise ParseError('an interface has no name')
+        raise ParseError(Message('an interface has no name'))
     kind = reading(_type, row)
     aware = _vlan_aware(kind, row)
     parent, vlan_id = _under(name, kind, row)
@@ -137,7 +138,7 @@ def _comment(row: Row, key: str) -> str:
     if value is None:
         return ''
     if not isinstance(value, str):
-        raise ParseError(f'{key} is not a text')
+        raise ParseError(Message('{key} is not a text', key=key))
     return value.rstrip('\r\n')
 
 
@@ -174,7 +175,7 @@ def _parsed(shown: str, key: str) -> IPv4Interface | IPv6Interface:
     try:
         return ip_interface(shown)
     except ValueError:
-        raise ParseError(f'{key}: {shown[:50]!r} is not an address') from None
+        raise ParseError(Message('{key}: {value} is not an address', key=key, value=f'{shown[:50]!r}')) from None
 
 
 def _gateway(row: Row, key: str) -> str | None:
@@ -184,4 +185,4 @@ def _gateway(row: Row, key: str) -> str | None:
     try:
         return str(ip_address(value))
     except ValueError:
-        raise ParseError(f'{key}: {value[:50]!r} is not an address') from None
+        raise ParseError(Message('{key}: {value} is not an address', key=key, value=f'{value[:50]!r}')) from None

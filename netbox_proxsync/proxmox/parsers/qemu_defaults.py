@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 from ..inventory import GuestConfig, Reading, Unreadable, known
+from ..messages import Message
 
 __all__ = ('with_defaults',)
 
@@ -53,4 +54,6 @@ def _machine(config: GuestConfig, host: str) -> Reading[str]:
     if isinstance(config.architecture, Unreadable):
         return config.architecture
     architecture = config.architecture or host
-    return MACHINES.get(architecture) or Unreadable(f'This version does not know the architecture {architecture[:40]}.')
+    return MACHINES.get(architecture) or Unreadable(
+        Message('This version does not know the architecture {architecture}.', architecture=architecture[:40])
+    )

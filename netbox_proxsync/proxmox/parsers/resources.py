@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ..inventory import GuestType, Node, Reading, TagStyle, Unreadable, known
-from ..plurals import counted
+from ..messages import Message, counted
 from ..properties import (
     ParseError,
     boolean,
@@ -24,9 +24,9 @@ from .guest_fingerprints import fingerprint_of
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
-NO_ANSWER = Unreadable('The list of guests does not contain it.')
+NO_ANSWER = Unreadable(Message('The list of guests does not contain it.'))
 # Replaced when the node is queried.
-NOT_ASKED = Unreadable('The node was not asked.')
+NOT_ASKED = Unreadable(Message('The node was not asked.'))
 COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
 
 
@@ -63,11 +63,13 @@ class GuestRow:
         """Parse a row. Raises ParseError if its id or its node is not known."""
         node, vmid = row.get('node'), integer(row.get('vmid'))
         if vmid <= 0 or not isinstance(node, str) or not node:
-            raise ParseError('A guest without vmid or node')
+            raise ParseError(Message('A guest without vmid or node'))
         name, status = _read(row, 'name', optional_text), _read(row, 'status', optional_text)
         # The status of the guests of an unreachable node, and of a node on which pvestatd does not run.
         if status in (None, 'unknown'):
-            status = Unreadable(f'Node {node} does not report the status of its guests; is pvestatd running on it?')
+            status = Unreadable(
+                Message('Node {node} does not report the status of its guests; is pvestatd running on it?', node=node)
+            )
         return cls(
             type=GuestType(row['type']),
             vmid=vmid,
@@ -96,7 +98,7 @@ class Resources:
 
     guests: Mapping[str, GuestRow]
     nodes: Mapping[str, tuple[bool | None, int | None]]
-    incomplete_reason: str | None
+    incomplete_reason: Message | None
 
     @classmethod
     def parse(cls, data: Any) -> 'Resources':
@@ -105,7 +107,7 @@ class Resources:
         list.
         """
         if not isinstance(data, list):
-            raise ParseError('The list of resources is not a list.')
+            raise ParseError(Message('The list of resources is not a list.'))
         rows: list[GuestRow] = []
         nodes = {}
         unreadable = 0
@@ -117,7 +119,7 @@ class Resources:
                 elif kind == 'node':
                     nodes[text(row['node'])] = (_online(row.get('status')), positive_or_none(row.get('maxcpu')))
                 elif not isinstance(kind, str):
-                    raise ParseError('A row without type')
+                    raise ParseError(Message('A row without type'))
             except (ParseError, LookupError, TypeError):
                 unreadable += 1
         return cls(guests=_by_key(rows), nodes=nodes, incomplete_reason=_complaint(unreadable, bool(nodes)))
@@ -132,12 +134,16 @@ def _by_key(rows: list[GuestRow]) -> dict[str, GuestRow]:
     return result
 
 
-def _complaint(unreadable: int, has_nodes: bool) -> str | None:
+def _complaint(unreadable: int, has_nodes: bool) -> Message | None:
     if unreadable:
-        return f'{counted(unreadable, "row")} of the list of guests and nodes could not be understood.'
+        return counted(
+            '{number} row of the list of guests and nodes could not be understood.',
+            '{number} rows of the list of guests and nodes could not be understood.',
+            unreadable,
+        )
     if not has_nodes:
         # Node rows require no privilege, and there is always one: the list was cut off.
-        return 'The list of guests and nodes holds no node, so it is not complete.'
+        return Message('The list of guests and nodes holds no node, so it is not complete.')
     return None
 
 
@@ -157,7 +163,7 @@ class ClusterStatus:
     nodes: Mapping[str, tuple[bool | None, Reading[str | None]]]
 
     @classmethod
-    def unreadable(cls, reason: str) -> 'ClusterStatus':
+    def unreadable(cls, reason: Message) -> 'ClusterStatus':
         """Return a status of which nothing is known."""
         return cls(name=Unreadable(reason), quorate=Unreadable(reason), nodes={})
 
@@ -165,7 +171,7 @@ class ClusterStatus:
     def parse(cls, data: Any) -> 'ClusterStatus':
         """Raises ParseError."""
         if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-            raise ParseError('The status of the cluster is not a list.')
+            raise ParseError(Message('The status of the cluster is not a list.'))
         nodes = {
             text(row.get('name')): (boolean_or_none(row.get('online')), _read(row, 'ip', _address))
             for row in data
@@ -174,18 +180,20 @@ class ClusterStatus:
         cluster = next((row for row in data if row.get('type') == 'cluster'), None)
         if cluster is not None:
             if (positive_or_none(cluster.get('nodes')) or 0) > len(nodes):
-                raise ParseError('The status of the cluster is cut off.')
+                raise ParseError(Message('The status of the cluster is cut off.'))
             quorate = boolean_or_none(cluster.get('quorate'))
             return cls(
-                name=_read(cluster, 'name', text, Unreadable('Proxmox VE did not state the name of the cluster.')),
-                quorate=Unreadable('Proxmox did not say whether the cluster is quorate.')
+                name=_read(
+                    cluster, 'name', text, Unreadable(Message('Proxmox VE did not state the name of the cluster.'))
+                ),
+                quorate=Unreadable(Message('Proxmox VE did not report whether the cluster is quorate.'))
                 if quorate is None
                 else quorate,
                 nodes=nodes,
             )
         if len(nodes) != 1:
             # Only a stand-alone host has no row for the cluster. It has exactly one row, for itself.
-            raise ParseError('The status of the cluster is cut off.')
+            raise ParseError(Message('The status of the cluster is cut off.'))
         return cls(name=None, quorate=True, nodes=nodes)
 
 
@@ -206,7 +214,9 @@ def merge_nodes(resources: Resources, status: ClusterStatus) -> tuple[tuple[Node
             Node(
                 name=name,
                 online=bool(states) and all(states),
-                cpus=Unreadable('Proxmox did not say how many CPUs the node has.') if cpus is None else cpus,
+                cpus=Unreadable(Message('Proxmox VE did not report how many CPUs the node has.'))
+                if cpus is None
+                else cpus,
                 address=address if name in status.nodes else _address_unread(status),
                 facts=NOT_ASKED,
                 certificates=NOT_ASKED,
@@ -219,7 +229,9 @@ def merge_nodes(resources: Resources, status: ClusterStatus) -> tuple[tuple[Node
 
 def _address_unread(status: ClusterStatus) -> Unreadable:
     return (
-        status.quorate if not known(status.quorate) else Unreadable('The status of the cluster does not list the node.')
+        status.quorate
+        if not known(status.quorate)
+        else Unreadable(Message('The status of the cluster does not list the node.'))
     )
 
 
@@ -228,12 +240,12 @@ def parse_tag_style(data: Any) -> TagStyle:
     Parse `tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or text. Raises ParseError.
     """
     if not isinstance(data, dict):
-        raise ParseError('The options of the datacenter are not a map.')
+        raise ParseError(Message('The options of the datacenter are not a map.'))
     style = data.get('tag-style') or {}
     if isinstance(style, str):
         style = parse_properties(style)
     if not isinstance(style, dict):
-        raise ParseError('The tag style is not a map.')
+        raise ParseError(Message('The tag style is not a map.'))
     colors = {}
     for entry in text(style.get('color-map') or '').split(';'):
         tag, _, rest = entry.strip().partition(':')
@@ -248,7 +260,7 @@ def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default
     try:
         return default if value is None else parse(value)
     except ParseError as error:
-        return Unreadable(f'Its {key} in the list cannot be read: {error}.')
+        return Unreadable(Message('Its {key} in the list cannot be read: {problem}.', key=key, problem=error))
 
 
 def _template(value: Any) -> Reading[bool]:
@@ -266,4 +278,4 @@ def _address(value: Any) -> str | None:
     try:
         return str(ip_address(shown)) if shown else None
     except ValueError:
-        raise ParseError(f'{shown[:50]!r} is not an IP address') from None
+        raise ParseError(Message('{value} is not an IP address', value=f'{shown[:50]!r}')) from None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..messages import Message, phrase
 from ..properties import ParseError, as_text, boolean, integer, optional_text, parse_ranges, text
 from ..readings import Reading, Unreadable
 
@@ -14,7 +15,7 @@ type Row = Mapping[str, Any]
 SEPARATORS = re.compile(r'[;,\s\0]+')
 
 
-def parse_rows[T](data: object, what: str, parse: Callable[[Row], T]) -> tuple[T, ...]:
+def parse_rows[T](data: object, what: Message, parse: Callable[[Row], T]) -> tuple[T, ...]:
     """
     Parse every row of a list, in the order of the answer (which is random on a real server).
 
@@ -26,11 +27,11 @@ def parse_rows[T](data: object, what: str, parse: Callable[[Row], T]) -> tuple[T
             one.
     """
     if not isinstance(data, list):
-        raise ParseError(f'The list of {what} is not a list')
+        raise ParseError(Message('The list of {what} is not a list', what=what))
     parsed = []
     for row in data:
         if not isinstance(row, dict):
-            raise ParseError(f'The list of {what} holds something that is not a row')
+            raise ParseError(Message('The list of {what} holds something that is not a row', what=what))
         parsed.append(parse(row))
     return tuple(parsed)
 
@@ -80,11 +81,11 @@ def reading[**P, T](parse: Callable[P, T], *arguments: P.args, **options: P.kwar
     try:
         return parse(*arguments, **options)
     except ParseError as error:
-        return Unreadable(f'{str(error).rstrip(".")}.')
+        return Unreadable(Message('{problem}.', problem=phrase(error)))
 
 
 def _read[V, T](key: str, parse: Callable[[V], T], value: V) -> T:
     try:
         return parse(value)
     except ParseError as error:
-        raise ParseError(f'{key}: {error}') from None
+        raise ParseError(Message('{key}: {problem}', key=key, problem=error)) from None

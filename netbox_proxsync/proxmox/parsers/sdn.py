@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..infrastructure import Vnet
+from ..messages import Message
 from ..properties import ParseError
 from ..readings import Reading, known
 from .rows import Row, flag, number, parse_rows, reading, word
@@ -15,14 +16,14 @@ TAGS = range(1, 2**24)
 
 def parse_zones(data: Any) -> dict[str, Reading[str | None]]:
     """Return {zone: type}. Raises ParseError if the answer is not a list of zones with names."""
-    return dict(parse_rows(data, 'SDN zones', lambda row: (_name(row, 'zone'), reading(word, row, 'type'))))
+    return dict(parse_rows(data, Message('SDN zones'), lambda row: (_name(row, 'zone'), reading(word, row, 'type'))))
 
 
 def parse_vnets(data: Any, zones: Mapping[str, Reading[str | None]]) -> tuple[Vnet, ...]:
     """
     Parse the networks, sorted by name. Raises ParseError if the answer is not a list of networks with names.
     """
-    vnets = parse_rows(data, 'virtual networks', lambda row: _vnet(row, zones))
+    vnets = parse_rows(data, Message('virtual networks'), lambda row: _vnet(row, zones))
     return tuple(sorted(vnets, key=lambda vnet: vnet.name))
 
 
@@ -40,5 +41,5 @@ def _vnet(row: Row, zones: Mapping[str, Reading[str | None]]) -> Vnet:
 def _name(row: Row, key: str) -> str:
     name = word(row, key)
     if name is None:
-        raise ParseError(f'a row has no {key}')
+        raise ParseError(Message('a row has no {key}', key=key))
     return name

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..messages import Message
 from ..properties import ParseError
 from .rows import Row, number, parse_rows, word
 
@@ -19,7 +20,7 @@ def parse_volume_sizes(data: Any) -> dict[str, int]:
     Raises:
         ParseError: The answer is not a list of rows.
     """
-    return {volume: size for volume, size in parse_rows(data, 'volumes', _volume) if volume and size}
+    return {volume: size for volume, size in parse_rows(data, Message('volumes'), _volume) if volume and size}
 
 
 def parse_not_backed_up(data: Any) -> frozenset[int]:
@@ -29,7 +30,7 @@ def parse_not_backed_up(data: Any) -> frozenset[int]:
     Raises:
         ParseError: The answer is not a list of guests with ids.
     """
-    return frozenset(parse_rows(data, 'guests without backup', _vmid))
+    return frozenset(parse_rows(data, Message('guests without backup'), _vmid))
 
 
 def _volume(row: Row) -> tuple[str | None, int | None]:
@@ -42,5 +43,5 @@ def _volume(row: Row) -> tuple[str | None, int | None]:
 def _vmid(row: Row) -> int:
     vmid = number(row, 'vmid', SIZES)
     if vmid is None:
-        raise ParseError('a guest has no vmid')
+        raise ParseError(Message('a guest has no vmid'))
     return vmid

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..errors import ProxmoxError
 from ..http.client import ProxmoxClient
+from ..messages import Message, phrase
 from ..properties import ParseError
 from ..readings import Reading, Unreadable
 
@@ -27,7 +28,7 @@ def ask_document(client: ProxmoxClient, *path: object, **params: object) -> dict
         return error
 
 
-def understand[T](what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
+def understand[T](what: Message, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
     """
     Return the parsed answer of a call, or Unreadable if it is an error or cannot be parsed.
 
@@ -41,4 +42,6 @@ def understand[T](what: str, parse: Callable[[Any], T], answer: Any) -> Reading[
     try:
         return parse(answer)
     except ParseError as error:
-        return Unreadable(f'Proxmox VE returned an invalid response for {what}: {str(error).rstrip(".")}.')
+        return Unreadable(
+            Message('Proxmox VE returned an invalid response for {what}: {problem}.', what=what, problem=phrase(error))
+        )

@@ -14,6 +14,7 @@ from ..errors import ProxmoxError
 from ..http.client import ProxmoxClient
 from ..http.tls import TLSMode
 from ..inventory import Node, Reading, TagStyle, Unreadable, known
+from ..messages import Message, joined
 from ..notices import NoticeCollector, listed
 from ..parsers.resources import ClusterStatus, Resources, merge_nodes, parse_tag_style
 from ..token_history import LostAccess, Right, TokenHistory, TokenView
@@ -76,14 +77,14 @@ def read_cluster(
     for _future in completed(client, futures.values()):
         pass
     answers = {name: future.result() for name, future in futures.items()}
-    resources = understand('the list of guests and nodes', Resources.parse, answers['resources'])
+    resources = understand(Message('the list of guests and nodes'), Resources.parse, answers['resources'])
     if isinstance(resources, Unreadable):
         error = answers['resources']
         raise error if isinstance(error, ProxmoxError) else ProxmoxError(resources.reason)
-    status = understand('the status of the cluster', ClusterStatus.parse, answers['status'])
+    status = understand(Message('the status of the cluster'), ClusterStatus.parse, answers['status'])
     if isinstance(status, Unreadable):
         status = ClusterStatus.unreadable(status.reason)
-    tag_style = understand('the options of the datacenter', parse_tag_style, answers['options'])
+    tag_style = understand(Message('the options of the datacenter'), parse_tag_style, answers['options'])
     nodes, undecided = merge_nodes(resources, status)
     client.add_members(_members(status, answers.get('nodes')))
     before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notices)
@@ -99,13 +100,13 @@ def read_cluster(
 
 
 def _access(token_id: str, permissions: Any, acl: Any, notices: NoticeCollector) -> Reading[Access]:
-    access = understand("the token's privileges", lambda answer: Access.parse(token_id, answer), permissions)
+    access = understand(Message("the token's privileges"), lambda answer: Access.parse(token_id, answer), permissions)
     if isinstance(access, Unreadable):
         return access
     if isinstance(acl, ProxmoxError):
         notices.add('token', acl.message, acl.remedy)
         return access
-    whole = understand('the access control list', access.with_acl, acl)
+    whole = understand(Message('the access control list'), access.with_acl, acl)
     if isinstance(whole, Unreadable):
         notices.add('token', whole.reason)
         return access
@@ -153,11 +154,11 @@ def _members(status: ClusterStatus, nodes: Any) -> dict[str, str | None]:
     }
 
 
-def why_unreachable(node: Node, cluster: Cluster) -> str | None:
+def why_unreachable(node: Node, cluster: Cluster) -> Message | None:
     """Return why a node cannot be queried; None if it can."""
     if node.name in cluster.undecided:
-        return f'Proxmox did not say whether node {node.name} is online.'
-    return None if node.online else f'Node {node.name} is offline.'
+        return Message('Proxmox VE did not report whether node {node} is online.', node=node.name)
+    return None if node.online else Message('Node {node} is offline.', node=node.name)
 
 
 def why_incomplete(cluster: Cluster) -> Unreadable | None:
@@ -171,16 +172,26 @@ def why_incomplete(cluster: Cluster) -> Unreadable | None:
     if cluster.resources.incomplete_reason:
         reasons.append(cluster.resources.incomplete_reason)
     if isinstance(cluster.access, Unreadable):
-        reasons.append(f'Unable to determine whether the token can see all guests: {cluster.access.reason}')
+        reasons.append(
+            Message('Unable to determine whether the token can see all guests: {reason}', reason=cluster.access.reason)
+        )
     elif cluster.access.guests_hidden:
         reasons.append(cluster.access.guests_hidden)
     if isinstance(cluster.status.quorate, Unreadable):
-        reasons.append(f'Unable to determine whether the cluster is quorate: {cluster.status.quorate.reason}')
+        reasons.append(
+            Message(
+                'Unable to determine whether the cluster is quorate: {reason}', reason=cluster.status.quorate.reason
+            )
+        )
     elif not cluster.status.quorate:
-        reasons.append('The cluster is not quorate, so this node may not know of what has changed.')
+        reasons.append(Message('The cluster is not quorate, so this node may not know of what has changed.'))
     if cluster.undecided:
-        reasons.append(f'Proxmox did not say which of these nodes are online: {listed(cluster.undecided)}.')
-    return Unreadable(' '.join(reasons)) if reasons else None
+        reasons.append(
+            Message(
+                'Proxmox VE did not report which of these nodes are online: {nodes}.', nodes=listed(cluster.undecided)
+            )
+        )
+    return Unreadable(joined(reasons)) if reasons else None
 
 
 def add_cluster_notices(
@@ -195,30 +206,52 @@ def add_cluster_notices(
     if isinstance(quorate, Unreadable):
         notices.add('cluster', quorate.reason)
     elif not quorate:
-        notices.add('cluster', 'The cluster is not quorate.', 'Bring its other nodes back, or connect to one that is.')
+        notices.add(
+            'cluster',
+            Message('The cluster is not quorate.'),
+            Message('Bring its other nodes back, or connect to one that is.'),
+        )
     if cluster.resources.incomplete_reason:
         notices.add('cluster', cluster.resources.incomplete_reason)
     if isinstance(cluster.tag_style, Unreadable):
         notices.add('cluster', cluster.tag_style.reason)
     for node in cluster.nodes:
         if reason := why_unreachable(node, cluster):
-            notices.add(f'node/{node.name}', f'{reason} What its guests do now is not known.')
+            notices.add(
+                f'node/{node.name}', joined((reason, Message('The current status of its guests is not known.')))
+            )
     foreign_nodes = {row.node for row in cluster.resources.guests.values()} - {node.name for node in cluster.nodes}
     for name in sorted(foreign_nodes):
-        notices.add(f'node/{name}', f'Guests are listed on node {name}, which is not a member of the cluster.')
+        notices.add(
+            f'node/{name}',
+            Message('Guests are listed on node {name}, which is not a member of the cluster.', name=name),
+        )
     for lost_access in history.fewer_guests(token_view) if history and token_view else ():
-        notices.add('token', lost_access.message, 'If they were not deleted, check what the token may see.')
+        notices.add('token', lost_access.message, Message('If they were not deleted, check what the token may see.'))
 
 
 def _add_privilege_notices(
     missing: Iterable[MissingPrivilege], lost: Mapping[Right, LostAccess], notices: NoticeCollector
 ) -> None:
     """Add one notice per command that grants missing privileges, and one per lost privilege."""
-    by_command: dict[str, list[str]] = {}
+    by_command: dict[str, list[Message]] = {}
     for lack in missing:
         if lost_access := lost.get((lack.privilege, lack.path)):
-            notices.add('token', f'{lost_access.message}, for {lack.feature}.', grant_remedy(lack.command))
+            notices.add(
+                'token',
+                Message('{message}, for {feature}.', message=lost_access.message, feature=lack.feature),
+                grant_remedy(lack.command),
+            )
         else:
-            by_command.setdefault(lack.command, []).append(f'{lack.privilege} on {lack.path} (for {lack.feature})')
+            by_command.setdefault(lack.command, []).append(
+                Message(
+                    '{privilege} on {path} (for {feature})',
+                    privilege=lack.privilege,
+                    path=lack.path,
+                    feature=lack.feature,
+                )
+            )
     for command, lacks in by_command.items():
-        notices.add('token', f'The token lacks {"; ".join(lacks)}.', grant_remedy(command))
+        notices.add(
+            'token', Message('The token lacks {privileges}.', privileges=joined(lacks, '; ')), grant_remedy(command)
+        )

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ..http.client import ProxmoxClient
 from ..inventory import Guest, GuestType, Inventory, Node, Unreadable, known
+from ..messages import Message, joined
 from ..notices import NoticeCollector, listed
 from ..parsers.qemu_defaults import with_defaults
 from ..parsers.resources import GuestRow, Resources
@@ -35,8 +36,8 @@ from .options import CollectOptions
 
 __all__ = ('CollectOptions', 'collect')
 
-ASK_OTHER_NODES = 'Is it up, does pvedaemon run on it, and can the nodes reach each other on port 8006?'
-ASK_SINGLE_HOST = 'Does pvedaemon run on it ("systemctl status pvedaemon"), and is it overloaded?'
+ASK_OTHER_NODES = Message('Is it up, does pvedaemon run on it, and can the nodes reach each other on port 8006?')
+ASK_SINGLE_HOST = Message('Does pvedaemon run on it ("systemctl status pvedaemon"), and is it overloaded?')
 
 type Progress = Callable[[int, int], None]
 
@@ -55,7 +56,7 @@ def collect(
         history: What the token could see at earlier reads; lost privileges are among the warnings.
 
     Raises:
-        ProxmoxError: Nothing can be read: no connection, token rejected, no list of guests, out of time, cancelled.
+        ProxmoxError: Nothing can be read: no connection, token rejected, no list of guests, out of time, canceled.
     """
     notices = NoticeCollector()
     with _pool(client) as pool:
@@ -108,8 +109,8 @@ def add_host_notices(client: ProxmoxClient, notices: NoticeCollector) -> None:
     """Report hosts that were replaced by others. Otherwise this would go unnoticed, because a run works if one host
     answers."""
     if failures := client.failed_hosts:
-        messages = ' '.join(error.message for error in failures)
-        notices.add('hosts', f'{messages} {client.host} was used instead.', failures[0].remedy)
+        used = Message('{host} was used instead.', host=client.host)
+        notices.add('hosts', joined((*(error.message for error in failures), used)), failures[0].remedy)
 
 
 @contextmanager
@@ -161,9 +162,12 @@ def _read_vanished_again(
     if not vanished:
         return guest_readings
     answer = ask(client, 'cluster', 'resources')
-    again = understand('the list of guests and nodes', Resources.parse, answer)
+    again = understand(Message('the list of guests and nodes'), Resources.parse, answer)
     if isinstance(again, Unreadable):
-        notices.add('guests', f'These could not be found again while they moved: {listed(sorted(vanished))}.')
+        notices.add(
+            'guests',
+            Message('These could not be found again while they moved: {guests}.', guests=listed(sorted(vanished))),
+        )
         return guest_readings
     now = replace(cluster, access=recheck_access(client, pool, cluster.access, notices))
     reader.set_access(now.access)

@@ -7,6 +7,7 @@ from threading import Lock
 from ..access import Access
 from ..http.client import ProxmoxClient
 from ..inventory import Disk, GuestConfig, GuestType, Reading, Unreadable, known
+from ..messages import Message, joined
 from ..parsers.resources import GuestRow
 from ..parsers.volumes import parse_volume_sizes
 from .calls import ask, understand
@@ -47,15 +48,20 @@ class SizeReader:
         if not isinstance(size, Unreadable) or isinstance(storage, Unreadable) or storage is None:
             return disk
         # No notice: an auditor may not see volumes, and should not need more privileges for this.
-        remedy = f'"{RESCAN[row.type].format(row.vmid)}" on node {row.node} writes it into the configuration.'
+        remedy = Message(
+            '"{command}" on node {node} writes it into the configuration.',
+            command=RESCAN[row.type].format(row.vmid),
+            node=row.node,
+        )
         lacks = self.access.missing_for_volumes(row.vmid, storage) if known(self.access) else ()
         if lacks:
-            missing = f'The token may not see its volume ({", ".join(lacks)}).'
-            return replace(disk, size=Unreadable(f'{size.reason} {missing} {remedy}'))
+            missing = Message('The token may not see its volume ({privileges}).', privileges=joined(lacks, ', '))
+            return replace(disk, size=Unreadable(joined((size.reason, missing, remedy))))
         sizes = self._sizes_on(row.node, storage)
         if isinstance(sizes, Unreadable):
-            return replace(disk, size=Unreadable(f'{size.reason} {sizes.reason}'))
-        unreadable = Unreadable(f'{size.reason} Storage {storage} does not report it either. {remedy}')
+            return replace(disk, size=Unreadable(joined((size.reason, sizes.reason))))
+        neither = Message('Storage {storage} does not report it either.', storage=storage)
+        unreadable = Unreadable(joined((size.reason, neither, remedy)))
         return replace(disk, size=sizes.get(f'{storage}:{disk.volume}', unreadable))
 
     def _sizes_on(self, node: str, storage: str) -> Reading[Mapping[str, int]]:
@@ -66,5 +72,7 @@ class SizeReader:
         with lock:
             if key not in self._sizes:
                 answer = ask(self.client, 'nodes', node, 'storage', storage, 'content')
-                self._sizes[key] = understand(f'the volumes on storage {storage}', parse_volume_sizes, answer)
+                self._sizes[key] = understand(
+                    Message('the volumes on storage {storage}', storage=storage), parse_volume_sizes, answer
+                )
             return self._sizes[key]

@@ -7,6 +7,7 @@ from ..access import Access, agent_privileges
 from ..errors import APIError, CallTimeoutError, ProxmoxError
 from ..http.client import ProxmoxClient
 from ..inventory import GuestConfig, GuestType, Reading, Unreadable, known
+from ..messages import Message, as_is, gettext_noop, phrase
 from ..parsers.guest_interfaces import GuestInterface, parse_agent_interfaces, parse_container_interfaces
 from ..parsers.resources import GuestRow
 from ..properties import ParseError, text
@@ -14,9 +15,12 @@ from ..version import Version
 from .options import CollectOptions
 from .unreadable import GuestProblem, UnreadableError, unreadable_error
 
-__all__ = ('GUEST_NAMES', 'RuntimeReader')
+__all__ = ('RuntimeReader',)
 
-GUEST_NAMES = {GuestType.QEMU: 'virtual machine', GuestType.LXC: 'container'}
+NOT_RUNNING = {
+    GuestType.QEMU: gettext_noop('The virtual machine is not running ({status}).'),
+    GuestType.LXC: gettext_noop('The container is not running ({status}).'),
+}
 
 
 class RuntimeReader:
@@ -66,15 +70,20 @@ class RuntimeReader:
         if isinstance(row.status, Unreadable):
             raise UnreadableError(row.status.reason)
         if row.status != 'running':
-            raise UnreadableError(f'The {GUEST_NAMES[row.type]} is not running ({row.status}).')
+            raise UnreadableError(Message(NOT_RUNNING[row.type], status=row.status))
         if row.type is GuestType.QEMU:
             if isinstance(config.agent, Unreadable):
                 raise UnreadableError(config.agent.reason)
             if not config.agent:
-                raise UnreadableError('The guest agent is not enabled in the configuration.')
+                raise UnreadableError(Message('The guest agent is not enabled in the configuration.'))
             if known(self.access) and not self.access.sees_agent(self.version, row.vmid):
                 # Reported once, with the missing privileges.
-                raise UnreadableError(f'The token may not ask the guest agent ({agent_privileges(self.version)[0]}).')
+                raise UnreadableError(
+                    Message(
+                        'The token may not ask the guest agent ({privilege}).',
+                        privilege=agent_privileges(self.version)[0],
+                    )
+                )
 
     def _agent(self, row: GuestRow, command: str) -> Any:
         try:
@@ -106,10 +115,10 @@ class RuntimeReader:
             if isinstance(error, APIError) and error.not_implemented:
                 self._container_call_exists = False
                 raise _no_container_call() from None
-            raise unreadable_error('its addresses', row, error) from None
+            raise unreadable_error(Message('its addresses'), row, error) from None
         self._container_call_exists = True
         if data is None:
-            raise UnreadableError('The container is not running.')  # stopped since the list was read
+            raise UnreadableError(Message('The container is not running.'))  # stopped since the list was read
         try:
             return parse_container_interfaces(data)
         except ParseError as error:
@@ -138,42 +147,47 @@ class RuntimeReader:
             return error.unreadable
         result = data.get('result') if isinstance(data, dict) else None
         if not isinstance(result, dict) or 'error' in result:
-            return Unreadable(f'The guest agent did not answer {command} as it should.')
+            return Unreadable(Message('The guest agent did not answer {command} as it should.', command=command))
         try:
             return text(result.get(key, '')).strip() or None
         except ParseError:
-            return Unreadable(f'The guest agent did not answer {command} as it should.')
+            return Unreadable(Message('The guest agent did not answer {command} as it should.', command=command))
 
 
 def _no_container_call() -> UnreadableError:
     return UnreadableError(
-        'This version of Proxmox VE does not report the addresses of running containers; 8.1 and newer do.'
+        Message('This version of Proxmox VE does not report the addresses of running containers; 8.1 and newer do.')
     )
 
 
 def _parse_failure(error: ParseError) -> UnreadableError:
-    words = str(error).rstrip('.')
-    return UnreadableError(f'{words}.', GuestProblem(what=words))
+    words = phrase(error)
+    return UnreadableError(Message('{problem}.', problem=words), GuestProblem(what=words))
 
 
 def _agent_error(row: GuestRow, error: ProxmoxError) -> UnreadableError:
     """The error for a failed query to the guest agent. It is not a problem if the guest or its agent does not run."""
     if isinstance(error, CallTimeoutError):
         return UnreadableError(
-            'The guest agent did not answer in time; is the guest frozen?',
-            GuestProblem(what='The guest agent did not answer in time', remedy='Is the guest frozen, or overloaded?'),
+            Message('The guest agent did not answer in time; is the guest frozen?'),
+            GuestProblem(
+                what=Message('The guest agent did not answer in time'),
+                remedy=Message('Is the guest frozen, or overloaded?'),
+            ),
         )
     if not isinstance(error, APIError) or error.status != 500 or error.guest_not_there:
-        return unreadable_error('its guest agent', row, error)
+        return unreadable_error(Message('its guest agent'), row, error)
     words = error.reason.rstrip('.')
     if words.endswith('is not running') and 'agent' not in words:
-        return UnreadableError('The virtual machine is not running.')  # stopped since the list was read
+        return UnreadableError(Message('The virtual machine is not running.'))  # stopped since the list was read
     if 'No QEMU guest agent' in words:
-        return UnreadableError('The guest agent is not enabled in the configuration.')
+        return UnreadableError(Message('The guest agent is not enabled in the configuration.'))
     return UnreadableError(
-        f'{words}.',
+        as_is(f'{words}.'),
         GuestProblem(
-            what='The guest agent is silent, so the addresses that the guest has are not known',
-            remedy='Start qemu-guest-agent in the guest, or switch the guest agent off in its options in Proxmox.',
+            what=Message('The guest agent is silent, so the addresses that the guest has are not known'),
+            remedy=Message(
+                'Start qemu-guest-agent in the guest, or switch the guest agent off in its options in Proxmox.'
+            ),
         ),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ProxmoxError
 from ..http.client import ProxmoxClient
 from ..inventory import GuestType, Reading, Unreadable
+from ..messages import Message
 from ..parsers.guest_fingerprints import fingerprint_of
 from ..parsers.resources import ClusterStatus
 from ..properties import ParseError, integer
@@ -68,8 +69,8 @@ def read_guest_list(client: ProxmoxClient) -> GuestList:
     """
     client.version()
     # Before the list: a guest on a node that was online a moment ago is read again by the run that follows.
-    status = _understood('the status of the cluster', ask(client, 'cluster', 'status'), ClusterStatus.parse)
-    rows = _understood('the list of guests', ask(client, 'cluster', 'resources', type='vm'), _rows)
+    status = _understood(Message('the status of the cluster'), ask(client, 'cluster', 'status'), ClusterStatus.parse)
+    rows = _understood(Message('the list of guests'), ask(client, 'cluster', 'resources', type='vm'), _rows)
     online = frozenset(name for name, (is_online, _address) in status.nodes.items() if is_online)
     listed = [guest for row in rows if (guest := _listed(row))]
     number = Counter(guest.vmid for guest in listed)
@@ -82,7 +83,7 @@ def read_guest_list(client: ProxmoxClient) -> GuestList:
     )
 
 
-def _understood(what: str, answer: Any, parse: Any) -> Any:
+def _understood(what: Message, answer: Any, parse: Any) -> Any:
     reading = understand(what, parse, answer)
     if isinstance(reading, Unreadable):
         raise answer if isinstance(answer, ProxmoxError) else ProxmoxError(reading.reason)
@@ -91,7 +92,7 @@ def _understood(what: str, answer: Any, parse: Any) -> Any:
 
 def _rows(data: Any) -> list[Any]:
     if not isinstance(data, list):
-        raise ParseError('The list of guests is not a list.')
+        raise ParseError(Message('The list of guests is not a list.'))
     return data
 
 

@@ -10,13 +10,14 @@ from ..access import Access
 from ..errors import APIError, CallTimeoutError, NodeUnreachableError, ProxmoxError
 from ..http.client import ProxmoxClient
 from ..inventory import Guest, GuestConfig, GuestOnlyInterface, GuestType, NicAddresses, Reading, Unreadable, known
+from ..messages import Message, phrase
 from ..parsers.addresses import guest_only_interfaces, nic_addresses
 from ..parsers.config import parse_config
 from ..parsers.resources import GuestRow
 from ..properties import ParseError
 from ..version import Version
 from .disk_sizes import SizeReader
-from .guest_agent import GUEST_NAMES, RuntimeReader
+from .guest_agent import RuntimeReader
 from .options import CollectOptions
 from .unreadable import GuestProblem, UnreadableError, unreadable_error
 
@@ -24,6 +25,10 @@ __all__ = ('GuestReader', 'GuestReading')
 
 logger = logging.getLogger(__name__)
 
+NOT_WANTED = {
+    GuestType.QEMU: Message('The endpoint does not read virtual machines.'),
+    GuestType.LXC: Message('The endpoint does not read containers.'),
+}
 # The names of unnamed guests in the lists (QemuServer.pm, LXC.pm).
 DEFAULT_NAMES = {GuestType.QEMU: 'VM {}', GuestType.LXC: 'CT{}'}
 # A configuration is a small file: a node hangs if it fails to read one within the limit this many times in a row.
@@ -66,7 +71,7 @@ class GuestReader:
         options: CollectOptions,
         version: Version,
         access: Reading[Access],
-        nodes: Mapping[str, str | None],
+        nodes: Mapping[str, Message | None],
     ) -> None:
         self.client = client
         self.options = options
@@ -74,7 +79,7 @@ class GuestReader:
         self.runtime = RuntimeReader(client, options, version, access)
         self.sizes = SizeReader(client, access)
         self.set_access(access)
-        self.failed_nodes: dict[str, str] = {}
+        self.failed_nodes: dict[str, Message] = {}
         self._nodes = nodes
         self._timeouts: Counter[str] = Counter()
         self._strange_keys: set[str] = set()
@@ -103,16 +108,20 @@ class GuestReader:
         except Exception as error:
             # An unexpected value of one guest must not prevent the others from being read.
             logger.exception('Reading %s failed', row.key)
-            what = f'It could not be understood because of a bug in this plugin ({type(error).__name__})'
-            remedy = "Report it; the details are in the log of NetBox's worker."
-            return self._unreadable_guest(row, UnreadableError(f'{what}.', GuestProblem(what=what, remedy=remedy)))
+            what = Message(
+                'It could not be understood because of a bug in this plugin ({error})', error=type(error).__name__
+            )
+            remedy = Message("Report it; the details are in the log of NetBox's worker.")
+            return self._unreadable_guest(
+                row, UnreadableError(Message('{problem}.', problem=what), GuestProblem(what=what, remedy=remedy))
+            )
 
     def _read(self, row: GuestRow) -> GuestReading:
         self._raise_if_not_readable(row)
         try:
             config = self._config(row)
         except APIError as error:
-            reading = self._unreadable_guest(row, unreadable_error('its configuration', row, error))
+            reading = self._unreadable_guest(row, unreadable_error(Message('its configuration'), row, error))
             return replace(reading, vanished=error.guest_not_there)
         config = self.sizes.complete(row, config)
         problems = list(_config_problems(config))
@@ -137,17 +146,23 @@ class GuestReader:
         if excess:
             number = excess + sum(len(nic.addresses) for nic in nics.values())
             yield GuestProblem(
-                what=f'It has {number} addresses, of which at most {self.options.filters.limit} are synced',
-                remedy='If they are right, raise the limit of addresses on the endpoint.',
+                what=Message(
+                    'It has {number} addresses, of which at most {limit} are synced',
+                    number=number,
+                    limit=self.options.filters.limit,
+                ),
+                remedy=Message('If they are right, raise the limit of addresses on the endpoint.'),
             )
         # Without a MAC address, it is a tunnel.
         if known(guest_only) and any(interface.mac and interface.addresses for interface in guest_only):
             yield GuestProblem(
                 what=(
-                    'It has addresses on interfaces that belong to no network device (netN) in Proxmox, such as '
-                    'passed-through NICs; they are not synced'
+                    Message(
+                        'It has addresses on interfaces that belong to no network device (netN) in '
+                        'Proxmox, such as passed-through NICs; they are not synced'
+                    )
                 ),
-                remedy='The page of the guest lists them.',
+                remedy=Message('The page of the guest lists them.'),
             )
 
     def _unreadable_guest(self, row: GuestRow, error: UnreadableError) -> GuestReading:
@@ -156,20 +171,20 @@ class GuestReader:
 
     def _raise_if_not_readable(self, row: GuestRow) -> None:
         if not self.options.includes(row.vmid):
-            raise UnreadableError('This run is for other guests.')
+            raise UnreadableError(Message('This run is for other guests.'))
         wanted = self.options.vms if row.type is GuestType.QEMU else self.options.containers
         if not wanted:
-            raise UnreadableError(f'A {GUEST_NAMES[row.type]} is not read by the settings of the endpoint.')
+            raise UnreadableError(NOT_WANTED[row.type])
         if row.has_duplicate_vmid:
-            what = f'Proxmox lists the id {row.vmid} more than once'
-            raise UnreadableError(f'{what}.', GuestProblem(what=what))
+            what = Message('Proxmox lists the id {vmid} more than once', vmid=row.vmid)
+            raise UnreadableError(Message('{problem}.', problem=what), GuestProblem(what=what))
         if reason := self._unreachable(row):
             raise UnreadableError(reason)
 
-    def _unreachable(self, row: GuestRow) -> str | None:
+    def _unreachable(self, row: GuestRow) -> Message | None:
         """Why the guest's node cannot be queried; None if it can."""
         if row.node not in self._nodes:
-            return f'Node {row.node} is not a member of the cluster.'
+            return Message('Node {node} is not a member of the cluster.', node=row.node)
         return self._nodes[row.node] or self.failed_nodes.get(row.node)
 
     def _config(self, row: GuestRow) -> GuestConfig:
@@ -181,19 +196,19 @@ class GuestReader:
             raise
         except ProxmoxError as error:
             self._note_failure(row.node, error)
-            raise unreadable_error('its configuration', row, error) from None
+            raise unreadable_error(Message('its configuration'), row, error) from None
         self._timeouts.pop(row.node, None)
         try:
             # Every complete configuration has a digest. One without it must not pass for a guest without NICs and
             # disks.
             if not isinstance(data, dict) or 'digest' not in data:
-                raise ParseError('the answer is not a whole configuration')
+                raise ParseError(Message('the answer is not a whole configuration'))
             config = parse_config(row.type, data)
         except ParseError as error:
-            words = str(error).rstrip('.')
+            words = phrase(error)
             raise UnreadableError(
-                f'Its configuration cannot be understood: {words}.',
-                GuestProblem(what=f'The configuration cannot be understood ({words})'),
+                Message('Its configuration cannot be understood: {words}.', words=words),
+                GuestProblem(what=Message('The configuration cannot be understood ({words})', words=words)),
             ) from None
         self._log_strange_keys(row, config)
         return config
@@ -213,9 +228,11 @@ class GuestReader:
         if isinstance(error, CallTimeoutError):
             self._timeouts[node] += 1
         if isinstance(error, NodeUnreachableError):
-            self.failed_nodes[node] = f'Node {node} stopped answering: Proxmox says "{error.words}".'
+            self.failed_nodes[node] = Message(
+                'Node {node} stopped answering: Proxmox VE reports "{words}".', node=node, words=error.words
+            )
         elif self._timeouts[node] >= MAX_TIMEOUTS:
-            self.failed_nodes.setdefault(node, f'Node {node} stopped answering.')
+            self.failed_nodes.setdefault(node, Message('Node {node} stopped answering.', node=node))
 
     def _guest(self, row: GuestRow, config: GuestConfig) -> Guest:
         """The guest without its addresses. The configuration takes precedence over the list, which may be outdated."""
@@ -262,14 +279,14 @@ class GuestReader:
 
     def _tags(self, row: GuestRow) -> Reading[tuple[str, ...]]:
         if (self.version.major, self.version.minor) < TAGS_SINCE:
-            return Unreadable('This version of Proxmox VE does not list tags.')
+            return Unreadable(Message('This version of Proxmox VE does not list tags.'))
         return row.tags
 
     def _pool(self, row: GuestRow) -> Reading[str | None]:
         """The pool. The list omits it if the token may not see it."""
         if row.pool is not None or self._sees_all_pools:
             return row.pool
-        return Unreadable('The token may not see all pools (Pool.Audit).')
+        return Unreadable(Message('The token may not see all pools (Pool.Audit).'))
 
 
 def _name(row: GuestRow, config: GuestConfig) -> Reading[str]:
@@ -282,12 +299,16 @@ def _config_problems(config: GuestConfig) -> Iterator[GuestProblem]:
     """Yield the values of a configuration that need correction. A size may be available from the storage."""
     for part, _of, reason in config.unreadable_parts():
         if part != 'size':
-            words = reason.rstrip('.')
+            words = reason.as_phrase()
             yield GuestProblem(
-                what=f'A part of the configuration is left as it is in NetBox ({words})',
-                remedy='Correct that line of the configuration in Proxmox.',
+                what=Message('A part of the configuration is left as it is in NetBox ({words})', words=words),
+                remedy=Message('Correct that line of the configuration in Proxmox.'),
             )
 
 
 def _unless_duplicate[T](row: GuestRow, value: Reading[T]) -> Reading[T]:
-    return Unreadable(f'Proxmox lists the id {row.vmid} more than once.') if row.has_duplicate_vmid else value
+    return (
+        Unreadable(Message('Proxmox lists the id {vmid} more than once.', vmid=row.vmid))
+        if row.has_duplicate_vmid
+        else value
+    )

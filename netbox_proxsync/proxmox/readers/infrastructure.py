@@ -12,6 +12,7 @@ from ..errors import APIError, NodeUnreachableError, PermissionDeniedError, Prox
 from ..http.client import ProxmoxClient
 from ..infrastructure import Certificate, HostCertificate, NodeFacts, NodeInterface, Vnet, unreadable_values
 from ..inventory import Node
+from ..messages import EMPTY, Message, counted
 from ..notices import NoticeCollector, listed
 from ..parsers.node_facts import certificate_served, parse_certificates, parse_node_facts
 from ..parsers.node_networks import parse_interfaces
@@ -27,17 +28,21 @@ if TYPE_CHECKING:
 
 __all__ = ('Infrastructure', 'InfrastructureReader', 'NodeParts')
 
-NOT_WANTED = Unreadable('Nodes are not read by the settings of the endpoint.')
+# Stands for the nodes of a notice until all of them are known.
+NODES = '{nodes}'
+NOT_WANTED = Unreadable(Message('Nodes are not read by the settings of the endpoint.'))
 WARN_BEFORE = 30 * 86400  # seconds
 RENEWAL = {
-    'pve-ssl.pem': 'Run "pvecm updatecerts --force" and "systemctl restart pveproxy" on the node, as root.',
-    'pveproxy-ssl.pem': 'Renew it on the node: "pvenode acme cert renew" if it comes by ACME, else upload a new one '
-    '(node > System > Certificates).',
+    'pve-ssl.pem': Message('Run "pvecm updatecerts --force" and "systemctl restart pveproxy" on the node, as root.'),
+    'pveproxy-ssl.pem': Message(
+        'Renew it on the node: "pvenode acme cert renew" if it comes by ACME, otherwise upload a new one '
+        '(node > System > Certificates).'
+    ),
 }
-RENEW_SHOWN = 'Renew it on that host (node > System > Certificates), or on the proxy before it.'
-CORRECT_NETWORK = 'Correct it in Proxmox VE (node > System > Network).'
-CORRECT_SDN = 'Correct it in Proxmox VE (Datacenter > SDN).'
-APPLY = 'Apply or revert them in Proxmox (node > System > Network).'
+RENEW_SHOWN = Message('Renew it on that host (node > System > Certificates), or on the proxy before it.')
+CORRECT_NETWORK = Message('Correct it in Proxmox VE (node > System > Network).')
+CORRECT_SDN = Message('Correct it in Proxmox VE (Datacenter > SDN).')
+APPLY = Message('Apply or revert them in Proxmox (node > System > Network).')
 CLUSTER_CALLS: Mapping[str, tuple[tuple[str, ...], dict[str, object]]] = {
     'vnets': (('cluster', 'sdn', 'vnets'), {'running': 1}),
     'zones': (('cluster', 'sdn', 'zones'), {'running': 1}),
@@ -85,11 +90,11 @@ class InfrastructureReader:
         pool: ThreadPoolExecutor,
         options: CollectOptions,
         version: Version,
-        nodes: Mapping[str, str | None],
+        nodes: Mapping[str, Message | None],
     ) -> None:
         self.version = version
-        self.access: Reading[Access] = Unreadable('They were not read.')
-        self.failed_nodes: dict[str, str] = {}
+        self.access: Reading[Access] = Unreadable(Message('They were not read.'))
+        self.failed_nodes: dict[str, Message] = {}
         self._nodes = nodes
         self._cluster = {
             name: pool.submit(ask, client, *path, **params) for name, (path, params) in CLUSTER_CALLS.items()
@@ -100,7 +105,7 @@ class InfrastructureReader:
             if options.nodes:
                 self._asked[node, 'status'] = pool.submit(ask, client, 'nodes', node, 'status')
                 self._asked[node, 'certificates'] = pool.submit(ask, client, 'nodes', node, 'certificates', 'info')
-        self._notices: dict[tuple[str, str], list[str]] = {}  # (message with {}, remedy): nodes
+        self._notices: dict[tuple[Message, Message], list[str]] = {}  # (message with NODES, remedy): nodes
         self._certificates: dict[str, Certificate] = {}
 
     @property
@@ -122,7 +127,9 @@ class InfrastructureReader:
         answers = {name: future.result() for name, future in self._cluster.items()}
         return Infrastructure(
             vnets=self._vnets(answers['vnets'], answers['zones']),
-            not_backed_up=self._cluster_part('which guests no backup covers', parse_not_backed_up, answers['backup']),
+            not_backed_up=self._cluster_part(
+                Message('which guests no backup covers'), parse_not_backed_up, answers['backup']
+            ),
             nodes={name: self._node(name, reason) for name, reason in self._nodes.items()},
         )
 
@@ -135,55 +142,61 @@ class InfrastructureReader:
         """
         for (message, remedy), nodes in self._notices.items():
             subject = f'node/{nodes[0]}' if len(nodes) == 1 else 'nodes' if nodes else 'cluster'
-            named = f'{"node" if len(nodes) == 1 else "nodes"} {listed(sorted(nodes))}'
-            notices.add(subject, message.replace('{}', named), remedy)
+            named = counted('node {nodes}', 'nodes {nodes}', len(nodes), nodes=listed(sorted(nodes)))
+            notices.add(subject, message.with_text(NODES, named), remedy)
         for node, certificate in sorted(self._certificates.items()):
-            name = f'{certificate.filename} of node {node}'
+            name = Message('{file} of node {node}', file=certificate.filename, node=node)
             _add_expiry_notice(f'node/{node}', name, certificate.expires, RENEWAL[certificate.filename], notices)
         if shown and not self._certificates:
-            _add_expiry_notice('cluster', f'of {shown.host}', shown.expires, RENEW_SHOWN, notices)
+            _add_expiry_notice('cluster', Message('of {host}', host=shown.host), shown.expires, RENEW_SHOWN, notices)
 
     # The cluster
 
     def _vnets(self, vnets: Any, zones: Any) -> Reading[tuple[Vnet, ...]]:
         if isinstance(vnets, APIError) and vnets.not_implemented:
             return ()  # a node of Proxmox VE 7 without the package libpve-network-perl has no SDN
-        known_zones = self._cluster_part('the zones of SDN', parse_zones, zones)
+        known_zones = self._cluster_part(Message('the zones of SDN'), parse_zones, zones)
         if isinstance(known_zones, Unreadable):
             return known_zones  # the zone determines whether a tag is a VLAN id or a VNI
         found = self._listed(
-            'the virtual networks of SDN',
+            Message('the virtual networks of SDN'),
             lambda data: parse_vnets(data, known_zones),
             vnets,
             lambda access: access.vnets_hidden(self.version),
         )
         for vnet in found if known(found) else ():
-            self._note_unreadable(f'the virtual network {vnet.name}', CORRECT_SDN, vnet)
+            self._note_unreadable(Message('the virtual network {name}', name=vnet.name), CORRECT_SDN, vnet)
         return found
 
     def _listed[T](
-        self, what: str, parse: Callable[[Any], T], answer: Any, hidden: Callable[[Access], str | None]
+        self, what: Message, parse: Callable[[Any], T], answer: Any, hidden: Callable[[Access], Message | None]
     ) -> Reading[T]:
         """Parse a list from which Proxmox VE silently omits rows that the token may not see."""
         reading = self._cluster_part(what, parse, answer)
         why = self._hidden(what, hidden)
         return reading if isinstance(reading, Unreadable) or why is None else why
 
-    def _hidden(self, what: str, hidden: Callable[[Access], str | None]) -> Unreadable | None:
+    def _hidden(self, what: Message, hidden: Callable[[Access], Message | None]) -> Unreadable | None:
         if isinstance(self.access, Unreadable):
-            return Unreadable(f'Unable to determine whether the token can see all of {what}: {self.access.reason}')
+            return Unreadable(
+                Message(
+                    'Unable to determine whether the token can see all of {what}: {reason}',
+                    what=what,
+                    reason=self.access.reason,
+                )
+            )
         reason = hidden(self.access)
         return Unreadable(reason) if reason else None
 
-    def _cluster_part[T](self, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
+    def _cluster_part[T](self, what: Message, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
         reading = understand(what, parse, answer)
         if isinstance(reading, Unreadable) and not self._is_reported_by_privileges(answer):
-            self._notices[reading.reason, ''] = []
+            self._notices[reading.reason, EMPTY] = []
         return reading
 
     # The nodes
 
-    def _node(self, name: str, reason: str | None) -> NodeParts:
+    def _node(self, name: str, reason: Message | None) -> NodeParts:
         if reason is not None:
             unreadable = Unreadable(reason)
             return NodeParts(facts=unreadable, certificates=unreadable, interfaces=unreadable)
@@ -194,47 +207,67 @@ class InfrastructureReader:
         )
 
     def _read_facts(self, name: str) -> Reading[NodeFacts]:
-        found = self._part(name, 'status', 'the status', parse_node_facts)
+        found = self._part(name, 'status', Message('the status'), parse_node_facts)
         if known(found):
-            self._note_unreadable('the status', '', found, name)
+            self._note_unreadable(Message('the status'), EMPTY, found, name)
         return found
 
     def _read_certificates(self, name: str) -> Reading[tuple[Certificate, ...]]:
-        found = self._part(name, 'certificates', 'the certificates', parse_certificates)
+        found = self._part(name, 'certificates', Message('the certificates'), parse_certificates)
         served = certificate_served(found) if known(found) else None
         if served is not None:
             self._certificates[name] = served
         for certificate in found if known(found) else ():
-            self._note_unreadable(f'the certificate {certificate.filename}', '', certificate, name)
+            self._note_unreadable(
+                Message('the certificate {name}', name=certificate.filename), EMPTY, certificate, name
+            )
         return found
 
     def _interfaces(self, name: str) -> Reading[tuple[NodeInterface, ...]]:
         document = self._asked[name, 'network'].result()
         if isinstance(document, ProxmoxError):
-            return self._part(name, 'network', 'the network', parse_interfaces)
-        reading = self._understood(name, 'the network', parse_interfaces, document['data'])
+            return self._part(name, 'network', Message('the network'), parse_interfaces)
+        reading = self._understood(name, Message('the network'), parse_interfaces, document['data'])
         if document.get('changes'):
-            self._note(name, 'The network of {} has changes that are not applied, so what runs is not known.', APPLY)
-            return Unreadable(f'The network of node {name} has changes that are not applied; Proxmox shows only those.')
-        hidden = self._hidden('the network', lambda access: access.interfaces_hidden(self.version))
+            unapplied = Message(
+                'The network of {nodes} has changes that are not applied, so the running configuration is not known.',
+                nodes=NODES,
+            )
+            self._note(name, unapplied, APPLY)
+            return Unreadable(
+                Message(
+                    'The network of node {name} has changes that are not applied; Proxmox shows only those.', name=name
+                )
+            )
+        hidden = self._hidden(Message('the network'), lambda access: access.interfaces_hidden(self.version))
         if known(reading) and hidden is None:
             for interface in reading:
-                self._note_unreadable(f'the interface {interface.name}', CORRECT_NETWORK, interface, name)
+                self._note_unreadable(
+                    Message('the interface {name}', name=interface.name), CORRECT_NETWORK, interface, name
+                )
         return reading if isinstance(reading, Unreadable) or hidden is None else hidden
 
-    def _part[T](self, name: str, call: str, what: str, parse: Callable[[Any], T]) -> Reading[T]:
+    def _part[T](self, name: str, call: str, what: Message, parse: Callable[[Any], T]) -> Reading[T]:
         if (name, call) not in self._asked:
             return NOT_WANTED
         return self._understood(name, what, parse, self._asked[name, call].result())
 
-    def _understood[T](self, name: str, what: str, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
-        reading = understand(f'{what} of node {name}', parse, answer)
+    def _understood[T](self, name: str, what: Message, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
+        reading = understand(Message('{what} of node {node}', what=what, node=name), parse, answer)
         if isinstance(answer, NodeUnreachableError):
-            self.failed_nodes[name] = f'Node {name} stopped answering: Proxmox says "{answer.words}".'
+            self.failed_nodes[name] = Message(
+                'Node {node} stopped answering: Proxmox VE reports "{words}".', node=name, words=answer.words
+            )
         elif isinstance(answer, APIError):
-            self._note(name, f'Proxmox VE could not return {what} of {{}} ({answer.reason}).', answer.remedy)
+            refused = Message(
+                'Proxmox VE could not return {what} of {nodes} ({reason}).',
+                what=what,
+                nodes=NODES,
+                reason=answer.reason,
+            )
+            self._note(name, refused, answer.remedy)
         elif isinstance(reading, Unreadable) and not self._is_reported_by_privileges(answer):
-            self._note(name, reading.reason, answer.remedy if isinstance(answer, ProxmoxError) else '')
+            self._note(name, reading.reason, answer.remedy if isinstance(answer, ProxmoxError) else EMPTY)
         return reading
 
     def _is_reported_by_privileges(self, answer: Any) -> bool:
@@ -246,17 +279,24 @@ class InfrastructureReader:
             and not self.access.allows(answer.path, *answer.privilege.split('|'))
         )
 
-    def _note_unreadable(self, what: str, remedy: str, part: 'DataclassInstance', node: str | None = None) -> None:
+    def _note_unreadable(
+        self, what: Message, remedy: Message, part: 'DataclassInstance', node: str | None = None
+    ) -> None:
         """Note the values of a part that could not be read."""
-        of_node = ' of {}' if node else ''
+        if node:
+            what = Message('{what} of {nodes}', what=what, nodes=NODES)
         for reason in unreadable_values(part):
-            message = f'A value of {what}{of_node} could not be read and is left unchanged in NetBox: {reason}'
+            message = Message(
+                'A value of {what} could not be read and is left unchanged in NetBox: {reason}',
+                what=what,
+                reason=reason,
+            )
             if node is None:
                 self._notices.setdefault((message, remedy), [])
             else:
                 self._note(node, message, remedy)
 
-    def _note(self, node: str, message: str, remedy: str) -> None:
+    def _note(self, node: str, message: Message, remedy: Message) -> None:
         self._notices.setdefault((message, remedy), []).append(node)
 
 
@@ -270,12 +310,16 @@ def _ask_network(client: ProxmoxClient, node: str, version: Version) -> dict[str
     return ask_document(client, 'nodes', node, 'network')
 
 
-def _add_expiry_notice(subject: str, name: str, expires: Reading[int], remedy: str, notices: NoticeCollector) -> None:
+def _add_expiry_notice(
+    subject: str, name: Message, expires: Reading[int], remedy: Message, notices: NoticeCollector
+) -> None:
     if not known(expires):
         return
     remaining = expires - time.time()
     if remaining > WARN_BEFORE:
         return
     day = f'{datetime.fromtimestamp(expires, UTC):%Y-%m-%d}'
-    what = f'expires on {day}' if remaining > 0 else f'expired on {day}'
-    notices.add(subject, f'The certificate {name} {what}.', remedy)
+    if remaining > 0:
+        notices.add(subject, Message('The certificate {name} expires on {day}.', name=name, day=day), remedy)
+    else:
+        notices.add(subject, Message('The certificate {name} expired on {day}.', name=name, day=day), remedy)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..errors import APIError, CallTimeoutError, NodeUnreachableError, PermissionDeniedError, ProxmoxError
 from ..inventory import Unreadable
+from ..messages import EMPTY, Message
 from ..notices import VMID
 from ..parsers.resources import GuestRow
 
@@ -15,8 +16,8 @@ __all__ = ('GuestProblem', 'UnreadableError', 'unreadable_error')
 class GuestProblem:
     """A problem with a guest for the administrator. It does not name the guest, so that guests can share one notice."""
 
-    what: str
-    remedy: str = ''
+    what: Message
+    remedy: Message = EMPTY
 
 
 class UnreadableError(Exception):
@@ -28,13 +29,13 @@ class UnreadableError(Exception):
         problem: What is reported to the administrator; None if nothing is wrong, or if it is reported elsewhere.
     """
 
-    def __init__(self, reason: str, problem: GuestProblem | None = None) -> None:
+    def __init__(self, reason: Message, problem: GuestProblem | None = None) -> None:
         super().__init__(reason)
         self.unreadable = Unreadable(reason)
         self.problem = problem
 
 
-def unreadable_error(what: str, row: GuestRow, error: ProxmoxError) -> UnreadableError:
+def unreadable_error(what: Message, row: GuestRow, error: ProxmoxError) -> UnreadableError:
     """
     Return the error for a failed call about a guest.
 
@@ -47,20 +48,34 @@ def unreadable_error(what: str, row: GuestRow, error: ProxmoxError) -> Unreadabl
     if error.fatal:
         raise error
     if isinstance(error, PermissionDeniedError):
-        lacks = f' ({error.privilege} on {error.path})' if error.privilege else ''
-        problem = GuestProblem(what=f'The token may not read {what}', remedy=error.remedy)
-        return UnreadableError(f'The token may not read {what}{lacks}.', problem)
+        problem = GuestProblem(what=Message('The token may not read {what}', what=what), remedy=error.remedy)
+        if not error.privilege:
+            return UnreadableError(Message('The token may not read {what}.', what=what), problem)
+        return UnreadableError(
+            Message(
+                'The token may not read {what} ({privilege} on {path}).',
+                what=what,
+                privilege=error.privilege,
+                path=error.path,
+            ),
+            problem,
+        )
     if isinstance(error, NodeUnreachableError):
         return UnreadableError(error.message)  # reported once, for the node
     if isinstance(error, CallTimeoutError):
         return UnreadableError(
-            error.message, GuestProblem(what=f'Proxmox VE did not return {what} in time', remedy=error.remedy)
+            error.message,
+            GuestProblem(what=Message('Proxmox VE did not return {what} in time', what=what), remedy=error.remedy),
         )
     if isinstance(error, APIError) and error.guest_not_there:
-        return UnreadableError(f'It is not on node {row.node} any more.')
+        return UnreadableError(Message('It is no longer on node {node}.', node=row.node))
     if isinstance(error, APIError):
         # The same text for all guests, so that they share one notice.
         words = re.sub(rf'(?<![0-9]){row.vmid}(?![0-9])', VMID, error.reason)
-        problem = GuestProblem(what=f'Proxmox could not read {what} ({words})')
-        return UnreadableError(f'Proxmox could not read {what}: {error.reason}.', problem)
-    return UnreadableError(error.message, GuestProblem(what=f'Proxmox VE returned an invalid response for {what}'))
+        problem = GuestProblem(what=Message('Proxmox could not read {what} ({words})', what=what, words=words))
+        return UnreadableError(
+            Message('Proxmox could not read {what}: {reason}.', what=what, reason=error.reason), problem
+        )
+    return UnreadableError(
+        error.message, GuestProblem(what=Message('Proxmox VE returned an invalid response for {what}', what=what))
+    )

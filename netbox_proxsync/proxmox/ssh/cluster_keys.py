@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..errors import ProxmoxError
 from ..http.client import Connection, ProxmoxClient
 from ..inventory import Node, Reading, Unreadable
+from ..messages import EMPTY, Message
 from ..parsers.resources import ClusterStatus, Resources, merge_nodes
 from ..properties import ParseError
 from .errors import SSHError
@@ -37,8 +38,8 @@ class NodeKey:
     fingerprint: str = ''
     line: str = ''
     command: str = ''
-    error: str = ''
-    remedy: str = ''
+    error: Message = EMPTY
+    remedy: Message = EMPTY
 
 
 def fetch_host_keys(connection: Connection, port: int, pinned: Iterable[str], timeout: float) -> list[NodeKey]:
@@ -74,7 +75,7 @@ def _nodes(client: ProxmoxClient) -> tuple[Node, ...]:
                 raise
             status = ClusterStatus.unreadable(error.message)
     except ParseError as error:
-        raise ProxmoxError(f'Proxmox VE returned an invalid list of nodes: {error}') from None
+        raise ProxmoxError(Message('Proxmox VE returned an invalid list of nodes: {problem}', problem=error)) from None
     return merge_nodes(resources, status)[0]
 
 

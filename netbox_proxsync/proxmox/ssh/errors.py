@@ -8,6 +8,7 @@ the SSH library that caused it.
 from typing import TYPE_CHECKING
 
 from ..errors import ProxmoxError
+from ..messages import EMPTY, Message
 
 if TYPE_CHECKING:
     from .host_key import HostKey
@@ -61,7 +62,7 @@ class HostKeyRefusedError(SSHError):
         key: The key that the host offers.
     """
 
-    def __init__(self, message: str, remedy: str = '', *, key: 'HostKey') -> None:
+    def __init__(self, message: Message, remedy: Message = EMPTY, *, key: 'HostKey') -> None:
         super().__init__(message, remedy)
         self.key = key
 

@@ -7,6 +7,7 @@ name only after it has proved to hold a pinned host key.
 
 from ..connections import ContactPolicy, Sockets
 from ..infrastructure import NodeHardware, PhysicalNic
+from ..messages import EMPTY, Message, joined
 from ..readings import Unreadable, known
 from .errors import SSHCommandRefusedError, WrongNodeError
 from .known_hosts import session_deadline, verify_host_key
@@ -72,11 +73,17 @@ def read_hardware(
     _check_name(session, node, dmi)
     hardware = _hardware(links, nic_facts, dmi, settings.user)
     if hardware is None:
-        words = f' It says: {links.words}' if links.words else ''
+        refused = Message(
+            '{host} lets {user} in, but does not run the commands.', host=session.name, user=settings.user
+        )
+        said = Message('Its output: {words}', words=links.words) if links.words else EMPTY
         raise SSHCommandRefusedError(
-            f'{session.name} lets {settings.user} in, but does not run the commands.{words}',
-            'Give the user an ordinary shell without ForceCommand, or let that run exactly these commands: '
-            f'{"; ".join(COMMANDS)}',
+            joined((refused, said)),
+            Message(
+                'Give the user an ordinary shell without ForceCommand, or let that run exactly these commands: '
+                '{commands}',
+                commands=joined(COMMANDS, '; '),
+            ),
         )
     return hardware
 
@@ -86,8 +93,10 @@ def _check_name(session: Session, node: str | None, dmi: Output) -> None:
     # The name of a node is the first label of its host name.
     if node and name and name.partition('.')[0].casefold() != node.casefold():
         raise WrongNodeError(
-            f'{session.name} is not node {node}: it calls itself {shortened(name)}.',
-            'Does a reverse proxy or another machine answer at this address? Connect to the node itself.',
+            Message(
+                '{host} is not node {node}: it calls itself {name}.', host=session.name, node=node, name=shortened(name)
+            ),
+            Message('Does a reverse proxy or another machine answer at this address? Connect to the node itself.'),
         )
 
 
@@ -108,9 +117,13 @@ def _hardware(links: Output, nic_facts: Output, dmi: Output, user: str) -> NodeH
 
 
 def _failed(command: str, output: Output) -> Unreadable:
-    name, words = command.split()[0], f' {output.words}' if output.words else ''
+    name = command.split()[0]
     if output.status == 127:
-        return Unreadable(f'The node has no command "{name}".{words}')
-    if output.status is None:
-        return Unreadable(f'The command "{name}" was ended on the node before it was done.{words}')
-    return Unreadable(f'The command "{name}" failed on the node (exit status {output.status}).{words}')
+        failure = Message('The node has no command "{name}".', name=name)
+    elif output.status is None:
+        failure = Message('The command "{name}" was ended on the node before it was done.', name=name)
+    else:
+        failure = Message(
+            'The command "{name}" failed on the node (exit status {status}).', name=name, status=output.status
+        )
+    return Unreadable(joined((failure, output.words)))

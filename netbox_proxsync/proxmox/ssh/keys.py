@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from ..hosts import BRACKETED
+from ..messages import Message
 from .errors import InvalidPassphraseError, InvalidSSHSettingsError
 from .host_key import fingerprint_of, host_names
 
@@ -33,11 +34,11 @@ ALGORITHMS = {
 }
 SHA256 = re.compile(r'SHA256:([A-Za-z0-9+/]{43})=?')
 
-PIN_FORM = (
-    "Write one key per line: 'host key-type key' as ssh-keyscan prints it, or a fingerprint 'SHA256:...' as "
-    '"ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" prints it on the node.'
+PIN_FORM = Message(
+    "Write one key per line: 'host key-type key' as ssh-keyscan prints it, or a fingerprint "
+    '\'SHA256:...\' as "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" prints it on the node.'
 )
-KEY_FORM = 'Paste the whole file of an Ed25519, ECDSA or RSA key, with its BEGIN and END lines.'
+KEY_FORM = Message('Paste the whole file of an Ed25519, ECDSA or RSA key, with its BEGIN and END lines.')
 
 
 type SupportedKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -91,7 +92,9 @@ def with_confirmed(text: str, lines: Iterable[str]) -> str:
     for number, line in enumerate(lines, 1):
         pin = _parse_pin(line.split(), number) if line else None
         if pin is None or pin.hosts is None or pin.type is None:
-            raise InvalidSSHSettingsError(f'Line {number} does not name a host and its whole key.', PIN_FORM)
+            raise InvalidSSHSettingsError(
+                Message('Line {number} does not name a host and its whole key.', number=number), PIN_FORM
+            )
         names.update(alias for name in pin.hosts for alias in _aliases(name))
     kept = (_without(line, names) for line in text.splitlines())
     return '\n'.join([*(line for line in kept if line is not None), *dict.fromkeys(lines)])
@@ -115,16 +118,20 @@ def _aliases(name: str) -> set[str]:
 def _parse_pin(words: list[str], number: int) -> Pin:
     hosts = None
     if words[0].startswith(('@', '|')):
-        raise InvalidSSHSettingsError(f'Line {number} of the SSH host keys is a marker or a hashed name.', PIN_FORM)
+        raise InvalidSSHSettingsError(
+            Message('Line {number} of the SSH host keys is a marker or a hashed name.', number=number), PIN_FORM
+        )
     if not _starts_key(words[0]) and len(words) > 1:
         hosts = tuple(_normal_host(name) for name in words.pop(0).split(','))
         if any(set(name) & set('*?!') for name in hosts):
-            raise InvalidSSHSettingsError(f'Line {number} of the SSH host keys names hosts by a pattern.', PIN_FORM)
+            raise InvalidSSHSettingsError(
+                Message('Line {number} of the SSH host keys names hosts by a pattern.', number=number), PIN_FORM
+            )
     if fingerprint := SHA256.fullmatch(words[0]):
         return Pin(hosts, None, f'SHA256:{fingerprint[1]}')
     if words[0] not in ALGORITHMS:
         raise InvalidSSHSettingsError(
-            f'Line {number} of the SSH host keys holds no key of a type that is known.', PIN_FORM
+            Message('Line {number} of the SSH host keys holds no key of a type that is known.', number=number), PIN_FORM
         )
     try:
         blob = base64.b64decode(words[1], validate=True)
@@ -133,7 +140,9 @@ def _parse_pin(words: list[str], number: int) -> Pin:
     except Exception:  # noqa: BLE001 - each type of key complains in its own way
         genuine = False
     if not genuine:
-        raise InvalidSSHSettingsError(f'The key in line {number} of the SSH host keys is cut off or garbled.', PIN_FORM)
+        raise InvalidSSHSettingsError(
+            Message('The key in line {number} of the SSH host keys is cut off or garbled.', number=number), PIN_FORM
+        )
     return Pin(hosts, words[0], fingerprint_of(blob))
 
 
@@ -164,14 +173,17 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     key, encrypted = _try(load, data, None)
     if encrypted and not passphrase:
         raise InvalidPassphraseError(
-            'The SSH private key is encrypted.', 'Give its passphrase, or a key that is not encrypted.'
+            Message('The SSH private key is encrypted.'),
+            Message('Give its passphrase, or a key that is not encrypted.'),
         )
     if encrypted:
         key, _ = _try(load, data, passphrase)
         if key is None:
-            raise InvalidPassphraseError('The passphrase does not open the SSH private key.', 'Enter it again.')
+            raise InvalidPassphraseError(
+                Message('The passphrase does not open the SSH private key.'), Message('Enter it again.')
+            )
     if key is None:
-        raise InvalidSSHSettingsError('The SSH private key is garbled, or not all of it is there.', KEY_FORM)
+        raise InvalidSSHSettingsError(Message('The SSH private key is garbled, or not all of it is there.'), KEY_FORM)
     loaded = None
     if isinstance(key, ed25519.Ed25519PrivateKey):
         loaded = _converted(key, paramiko.Ed25519Key)
@@ -180,19 +192,20 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     elif isinstance(key, rsa.RSAPrivateKey):
         loaded = _converted(key, paramiko.RSAKey)
     if loaded is None:
-        raise InvalidSSHSettingsError('The SSH private key is of a type that is not supported.', KEY_FORM)
+        raise InvalidSSHSettingsError(Message('The SSH private key is of a type that is not supported.'), KEY_FORM)
     return loaded
 
 
 def _check_form(text: str) -> None:
     if text.lstrip().startswith('PuTTY-User-Key-File'):
         raise InvalidSSHSettingsError(
-            "The SSH private key is in PuTTY's form.", 'Convert it: PuTTYgen > Conversions > Export OpenSSH key.'
+            Message("The SSH private key is in PuTTY's form."),
+            Message('Convert it: PuTTYgen > Conversions > Export OpenSSH key.'),
         )
     if text.lstrip().startswith(('ssh-', 'ecdsa-', '-----BEGIN PUBLIC')):
-        raise InvalidSSHSettingsError('This is a public key, not the SSH private key.', KEY_FORM)
+        raise InvalidSSHSettingsError(Message('This is a public key, not the SSH private key.'), KEY_FORM)
     if not re.search(r'-----BEGIN [A-Z ]*PRIVATE KEY-----', text):
-        raise InvalidSSHSettingsError('The SSH private key is not in PEM form.', KEY_FORM)
+        raise InvalidSSHSettingsError(Message('The SSH private key is not in PEM form.'), KEY_FORM)
 
 
 def _try(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..connections import ContactPolicy, Sockets
+from ..messages import Message
 from .errors import HostKeyChangedError, HostKeyNotPinnedError, HostKeyRefusedError, SSHUnreachableError
 from .host_key import HostKey
 from .keys import ALGORITHMS, Pin
@@ -105,16 +106,31 @@ def compare_command(key: HostKey) -> str:
 def _refused(session: Session, offered: OfferedKey) -> HostKeyRefusedError:
     key = offered.key
     shown = f'{key.fingerprint_sha256} ({key.type})'
-    compare = f'compare it with "{compare_command(key)}" on the console of the node'
-    confirm = 'confirm it under "SSH host keys" of the endpoint'
+    compare = compare_command(key)
     if offered.status is KeyStatus.CHANGED:
         return HostKeyChangedError(
-            f'{session.name} does not show the SSH host key that is pinned for it, but {shown}. Nothing was sent.',
-            f'If the node was reinstalled, {compare} and {confirm}. If not, the connection may be intercepted.',
+            Message(
+                '{host} does not show the SSH host key that is pinned for it, but {key}. Nothing was sent.',
+                host=session.name,
+                key=shown,
+            ),
+            Message(
+                'If the node was reinstalled, compare it with "{command}" on the console of the node and confirm it '
+                'under "SSH host keys" of the endpoint. If not, the connection may be intercepted.',
+                command=compare,
+            ),
             key=key,
         )
     return HostKeyNotPinnedError(
-        f'No SSH host key is pinned for {session.name}. It shows {shown}. Nothing was sent to it.',
-        f'{compare[0].upper()}{compare[1:]}, and {confirm}.',
+        Message(
+            'No SSH host key is pinned for {host}. It shows {key}. Nothing was sent to it.',
+            host=session.name,
+            key=shown,
+        ),
+        Message(
+            'Compare it with "{command}" on the console of the node, and confirm it under "SSH host keys" of the '
+            'endpoint.',
+            command=compare,
+        ),
         key=key,
     )

@@ -10,6 +10,7 @@ from ..hosts import Host
 from ..http.client import ProxmoxClient
 from ..infrastructure import NodeHardware
 from ..inventory import Node, Reading, Unreadable, known
+from ..messages import Message, gettext_noop
 from ..notices import NoticeCollector
 from .errors import SSHError, SSHTimeoutError
 from .hardware import read_hardware
@@ -18,9 +19,9 @@ from .settings import SSHSettings
 __all__ = ('HardwareReading', 'NodeVisits', 'node_addresses')
 
 READ_LIMIT = 120  # seconds for all nodes, while the guests are being read
-PATIENCE = 0.5  # seconds between checks whether the run was cancelled
+PATIENCE = 0.5  # seconds between checks whether the run was canceled
 
-NO_ADDRESS = 'Proxmox VE does not report the address of node {}, so it cannot be queried over SSH.'
+NO_ADDRESS = gettext_noop('Proxmox VE does not report the address of node {node}, so it cannot be queried over SSH.')
 
 
 def node_addresses(nodes: Iterable[Node], client: ProxmoxClient) -> dict[str, Reading[str]]:
@@ -36,12 +37,12 @@ def node_addresses(nodes: Iterable[Node], client: ProxmoxClient) -> dict[str, Re
 
 def _address(node: Node, alone: bool, client: ProxmoxClient) -> Reading[str]:
     if not node.online:
-        return Unreadable(f'Node {node.name} is offline.')
+        return Unreadable(Message('Node {node} is offline.', node=node.name))
     if alone:
         return Host.parse(client.host).name
     if known(node.address) and node.address:
         return node.address
-    return Unreadable(NO_ADDRESS.format(node.name))
+    return Unreadable(Message(NO_ADDRESS, node=node.name))
 
 
 class NodeVisits[T]:
@@ -73,13 +74,13 @@ class NodeVisits[T]:
         pool.shutdown(wait=False)
 
     def results(self) -> dict[str, T | SSHError]:
-        """Return the result or error of each visit. Raises CancelledError or RunTimeoutError as soon as the client
+        """Return the result or error of each visit. Raises CanceledError or RunTimeoutError as soon as the client
         ends."""
         waiting = set(self._futures.values())
         while waiting and time.monotonic() < self._deadline:
-            self._client.raise_if_cancelled()
+            self._client.raise_if_canceled()
             waiting = wait(waiting, timeout=min(PATIENCE, max(0, self._deadline - time.monotonic()))).not_done
-        self._client.raise_if_cancelled()
+        self._client.raise_if_canceled()
         return {name: self._result(name, future) for name, future in self._futures.items()}
 
     def _result(self, name: str, future: Future[T | SSHError]) -> T | SSHError:
@@ -98,8 +99,12 @@ class NodeVisits[T]:
 
     def _late(self, name: str) -> SSHTimeoutError:
         return SSHTimeoutError(
-            f'Node {name} was not done within the {self._limit:g} seconds for all nodes over SSH.',
-            'Do the nodes answer on their SSH port?',
+            Message(
+                'Node {node} was not done within the {limit} seconds for all nodes over SSH.',
+                node=name,
+                limit=f'{self._limit:g}',
+            ),
+            Message('Do the nodes answer on their SSH port?'),
         )
 
 
@@ -117,7 +122,7 @@ class HardwareReading:
     def merged_into(self, nodes: tuple[Node, ...], notices: NoticeCollector) -> tuple[Node, ...]:
         """Wait for all nodes, and return them with their hardware. Adds a notice for each that could not be read."""
         if isinstance(self._settings, Unreadable):
-            notices.add('SSH', self._settings.reason, "Correct the endpoint's SSH settings.")
+            notices.add('SSH', self._settings.reason, Message("Correct the endpoint's SSH settings."))
             return tuple(replace(node, hardware=self._settings) for node in nodes)
         if self._visits is None:
             return nodes
@@ -130,7 +135,7 @@ class HardwareReading:
         address = self._addresses[node.name]
         if isinstance(address, Unreadable):
             if node.online:  # an offline node is reported elsewhere
-                notices.add(f'node/{node.name}', address.reason, 'Grant the token Sys.Audit on /.')
+                notices.add(f'node/{node.name}', address.reason, Message('Grant the token Sys.Audit on /.'))
             return address
         result = results[node.name]
         if isinstance(result, NodeHardware):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..infrastructure import PhysicalNic
+from ..messages import Message
 from ..properties import NO_MAC, parse_mac
 from ..readings import Reading, Unreadable, known
 from ..storable_text import clean
@@ -122,13 +123,13 @@ def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[Physical
     except (ValueError, RecursionError):
         links = None
     if not isinstance(links, list):
-        return Unreadable('The node did not list its network interfaces readably.')
+        return Unreadable(Message('The node did not list its network interfaces readably.'))
     nics: dict[str, PhysicalNic] = {}
     for link in links:
         if link == {}:
             continue  # an interface omitted by iproute2
         if not isinstance(link, dict) or _name(link.get('ifname')) is None:
-            return Unreadable('The node listed a network interface without a name.')
+            return Unreadable(Message('The node listed a network interface without a name.'))
         info = _mapping(link.get('linkinfo'))
         if link.get('link_type') == 'ether' and not info.get('info_kind'):
             nics.setdefault(link['ifname'], _nic(link, info, facts))
@@ -145,7 +146,9 @@ def _nic(link: Mapping[str, Any], info: Mapping[str, Any], facts: Reading[NicFac
     permanent = _mac(link.get('permaddr')) or _mac(_mapping(info.get('info_slave_data')).get('perm_hwaddr'))
     if permanent is None:
         permanent = (
-            Unreadable(f'The kernel does not report the permanent MAC of {name}, a bond member.') if in_bond else mac
+            Unreadable(Message('The kernel does not report the permanent MAC of {name}, a bond member.', name=name))
+            if in_bond
+            else mac
         )
         if known(facts) and name in facts.random_macs:
             permanent = None  # the card has none
@@ -217,8 +220,8 @@ def _dmi(values: Mapping[str, str], file: str, field: str, user: str) -> Reading
     if file in values:
         return _meaningful(values[file])
     if values and file == 'product_serial' and user != 'root':
-        return Unreadable(f'Only root may read the serial number, not {user}.')
-    return Unreadable(f'The node does not report its {field} (/sys/class/dmi/id/{file}).')
+        return Unreadable(Message('Only root may read the serial number, not {user}.', user=user))
+    return Unreadable(Message('The node does not report its {name} (/sys/class/dmi/id/{file}).', name=field, file=file))
 
 
 def _meaningful(value: str) -> str | None:

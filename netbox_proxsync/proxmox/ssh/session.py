@@ -11,6 +11,7 @@ import paramiko
 
 from ..connections import AddressNotAllowedError, ContactPolicy, Sockets, connect
 from ..hosts import Host
+from ..messages import Message, as_is
 from ..storable_text import clean_text
 from .errors import (
     SSHAddressNotAllowedError,
@@ -31,7 +32,8 @@ MAX_ERRORS = 1000  # bytes of the error output that are used
 CHUNK = 64 * 1024
 SHOWN = 200  # characters of a host's output in a message
 
-CHECK_PORT = 'Is the port right (22 unless changed), and does sshd run and let NetBox in?'
+PRIVATE_KEY, PASSWORD = Message('private key'), Message('password')
+CHECK_PORT = Message('Is the port right (22 unless changed), and does sshd run and let NetBox in?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,30 +111,36 @@ class Session:
         # The limits of `_limited` are stricter.
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = self._timeout + 5
         transport.get_security_options().key_types = [name for type_ in types for name in ALGORITHMS[type_]]
-        self._limited('exchanging keys', transport.start_client, self._no_ssh)
+        self._limited(Message('exchanging keys'), transport.start_client, self._no_ssh)
         return self._limited(
-            'exchanging keys',
+            Message('exchanging keys'),
             lambda: HostKey.of(transport.get_remote_server_key(), self._host, self._port),
             self._no_ssh,
         )
 
     def login(self, user: str, password: str | None, key: paramiko.PKey | None) -> None:
         """Log in with a key or a password. Raises SSHAuthenticationError, SSHUnreachableError or SSHTimeoutError."""
-        transport, what = self._connected_transport, 'private key' if key else 'password'
+        transport, what = self._connected_transport, PRIVATE_KEY if key else PASSWORD
 
         def attempt() -> list[str]:
             return transport.auth_publickey(user, key) if key else transport.auth_password(user, password or '')
 
-        further = self._limited('logging in', attempt, lambda error: self._not_let_in(error, user, what))
+        further = self._limited(Message('logging in'), attempt, lambda error: self._not_let_in(error, user, what))
         if further:
             raise SSHAuthenticationError(
-                f'{self.name} wants more of {user} than the {what}: {shortened(" or ".join(further))}.',
-                'Let this user log in with one factor from the NetBox server.',
+                Message(
+                    '{host} wants more of {user} than the {what}: {further}.',
+                    host=self.name,
+                    user=user,
+                    what=what,
+                    further=shortened(' or '.join(further)),
+                ),
+                Message('Let this user log in with one factor from the NetBox server.'),
             )
 
     def run(self, command: str) -> Output:
         """Run one command, without a terminal and without input. Raises SSHError."""
-        return self._limited(f'"{command}"', lambda: self._run(command), self._not_run)
+        return self._limited(as_is(f'"{command}"'), lambda: self._run(command), self._not_run)
 
     def _run(self, command: str) -> Output:
         channel = self._connected_transport.open_session()
@@ -144,8 +152,13 @@ class Session:
                 output += chunk
                 if len(output) > MAX_OUTPUT:
                     raise SSHOutputTooLargeError(
-                        f'{self.name} printed more than {MAX_OUTPUT // 1024**2} MiB for "{command}".',
-                        'Run it on the node: what prints so much?',
+                        Message(
+                            '{host} printed more than {size} MiB for "{command}".',
+                            host=self.name,
+                            size=MAX_OUTPUT // 1024**2,
+                            command=command,
+                        ),
+                        Message('Run it on the node: what prints so much?'),
                     )
             status = channel.recv_exit_status()
             errors = channel.recv_stderr(MAX_ERRORS) if channel.recv_stderr_ready() else b''
@@ -156,7 +169,7 @@ class Session:
             raise self._lost()
         return Output(status if status >= 0 else None, text, words)
 
-    def _limited[T](self, what: str, action: Callable[[], T], explain: Callable[[Exception], SSHError]) -> T:
+    def _limited[T](self, what: Message, action: Callable[[], T], explain: Callable[[Exception], SSHError]) -> T:
         """Run an action within the time limit. Every exception of paramiko becomes an SSHError."""
         failure: SSHError | None = None
         timer = Timer(max(0, min(self._timeout, self._deadline - time.monotonic())), self._too_late)
@@ -172,8 +185,13 @@ class Session:
             timer.cancel()
         if self._late:
             raise SSHTimeoutError(
-                f'{self.name} took too long for {what} (limit: {self._timeout:g} seconds a step).',
-                'Is the node overloaded? Is it SSH that answers there?',
+                Message(
+                    '{host} took too long for {what} (limit: {limit} seconds a step).',
+                    host=self.name,
+                    what=what,
+                    limit=f'{self._timeout:g}',
+                ),
+                Message('Is the node overloaded? Is it SSH that answers there?'),
             )
         if failure:
             raise failure
@@ -203,61 +221,84 @@ class Session:
             failure = SSHAddressNotAllowedError(error.message, error.remedy)
         except (socket.gaierror, UnicodeError):
             failure = SSHUnreachableError(
-                f'The name {self._host} is not known.', 'Is it spelled right, and known to the DNS that NetBox uses?'
+                Message('The name {host} is not known.', host=self._host),
+                Message('Is it spelled right, and known to the DNS that NetBox uses?'),
             )
         except TimeoutError:
             failure = SSHTimeoutError(
-                f'{self.name} did not answer within {self._timeout:g} seconds.',
-                'Is the host up, and does a firewall let NetBox reach its SSH port?',
+                Message(
+                    '{host} did not answer within {timeout} seconds.', host=self.name, timeout=f'{self._timeout:g}'
+                ),
+                Message('Is the host up, and does a firewall let NetBox reach its SSH port?'),
             )
         except ConnectionError:
-            failure = SSHUnreachableError(f'{self.name} refused the connection.', CHECK_PORT, transient=True)
+            failure = SSHUnreachableError(
+                Message('{host} refused the connection.', host=self.name), CHECK_PORT, transient=True
+            )
         except OSError as error:
             reason = error.strerror or type(error).__name__
             failure = SSHUnreachableError(
-                f'{self.name} cannot be reached: {reason}.', 'Can the NetBox server reach this network at all?'
+                Message('{host} cannot be reached: {reason}.', host=self.name, reason=reason),
+                Message('Can the NetBox server reach this network at all?'),
             )
         raise failure
 
     def _no_ssh(self, error: Exception) -> SSHError:
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
             return SSHUnreachableError(
-                f'{self.name} and NetBox have no way of encryption, or no type of host key, in common.',
-                'Let sshd offer an Ed25519, ECDSA or RSA host key (with SHA-2) and current algorithms.',
+                Message(
+                    '{host} and NetBox have no way of encryption, or no type of host key, in common.', host=self.name
+                ),
+                Message('Let sshd offer an Ed25519, ECDSA or RSA host key (with SHA-2) and current algorithms.'),
             )
         if isinstance(error, EOFError | OSError):
-            return SSHUnreachableError(f'{self.name} closed the connection before keys were exchanged.', CHECK_PORT)
-        return SSHUnreachableError(f'{self.name} does not speak SSH, or closed the connection at once.', CHECK_PORT)
+            return SSHUnreachableError(
+                Message('{host} closed the connection before keys were exchanged.', host=self.name), CHECK_PORT
+            )
+        return SSHUnreachableError(
+            Message('{host} does not speak SSH, or closed the connection immediately.', host=self.name), CHECK_PORT
+        )
 
     def _not_let_in(self, error: Exception, user: str, what: str) -> SSHError:
         if isinstance(error, paramiko.BadAuthenticationType):
             allowed = shortened(', '.join(map(str, error.allowed_types))) or 'nothing'
             return SSHAuthenticationError(
-                f'{self.name} does not let {user} log in with a {what}; it allows: {allowed}.',
-                'Use what it allows, or change sshd_config (PasswordAuthentication, PermitRootLogin).',
+                Message(
+                    '{host} does not let {user} log in with a {what}; it allows: {allowed}.',
+                    host=self.name,
+                    user=user,
+                    what=what,
+                    allowed=allowed,
+                ),
+                Message('Use what it allows, or change sshd_config (PasswordAuthentication, PermitRootLogin).'),
             )
         if isinstance(error, paramiko.AuthenticationException) and not self._broken():
             place = (
-                f'Is its public key in the authorized_keys of {user}?'
-                if what == 'private key'
-                else 'Enter it again. For root, PermitRootLogin in sshd_config may allow keys only.'
+                Message('Is its public key in the authorized_keys of {user}?', user=user)
+                if what is PRIVATE_KEY
+                else Message('Enter it again. For root, PermitRootLogin in sshd_config may allow keys only.')
             )
-            return SSHAuthenticationError(f'{self.name} refused the {what} of {user}.', place)
+            return SSHAuthenticationError(
+                Message('{host} refused the {what} of {user}.', host=self.name, what=what, user=user), place
+            )
         return SSHUnreachableError(
-            f'{self.name} closed the connection while {user} logged in.',
-            "Does sshd's log on the node say why (AllowUsers, MaxAuthTries, fail2ban)?",
+            Message('{host} closed the connection while {user} logged in.', host=self.name, user=user),
+            Message('Check the log of sshd on the node (AllowUsers, MaxAuthTries, fail2ban).'),
         )
 
     def _not_run(self, error: Exception) -> SSHError:
         if self._broken():
             return self._lost()
         return SSHCommandRefusedError(
-            f'{self.name} does not let this user run commands.', 'Give the user an ordinary shell, or use another.'
+            Message('{host} does not let this user run commands.', host=self.name),
+            Message('Give the user an ordinary shell, or use another.'),
         )
 
     def _lost(self) -> SSHUnreachableError:
         return SSHUnreachableError(
-            f'{self.name} broke the connection.', 'Was the node, its network or sshd restarted?', transient=True
+            Message('{host} broke the connection.', host=self.name),
+            Message('Was the node, its network or sshd restarted?'),
+            transient=True,
         )
 
     def _broken(self) -> bool:

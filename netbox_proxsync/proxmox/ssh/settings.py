@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import paramiko
 
 from ..hosts import is_host
+from ..messages import Message
 from .errors import InvalidSSHSettingsError
 from .keys import Pin, load_private_key, parse_pins
 
@@ -46,13 +47,23 @@ class SSHSettings:
     def __post_init__(self) -> None:
         check_user(self.user)
         if not 0 < self.port < 65536:
-            raise InvalidSSHSettingsError(f'{self.port} is not a port.', 'Write the SSH port of the nodes, usually 22.')
+            raise InvalidSSHSettingsError(
+                Message('{port} is not a port.', port=self.port),
+                Message('Write the SSH port of the nodes, usually 22.'),
+            )
         if not self.timeout > 0:
-            raise InvalidSSHSettingsError(f'{self.timeout} seconds are no time limit.', 'Allow at least a second.')
+            raise InvalidSSHSettingsError(
+                Message('{timeout} seconds are no time limit.', timeout=self.timeout),
+                Message('Allow at least a second.'),
+            )
         if not self.password and not self.private_key:
-            raise InvalidSSHSettingsError('Neither an SSH password nor a private key is given.', 'Give one of them.')
+            raise InvalidSSHSettingsError(
+                Message('Neither an SSH password nor a private key is given.'), Message('Give one of them.')
+            )
         if self.password and self.private_key:
-            raise InvalidSSHSettingsError('Both an SSH password and a private key are given.', 'Remove one of them.')
+            raise InvalidSSHSettingsError(
+                Message('Both an SSH password and a private key are given.'), Message('Remove one of them.')
+            )
         object.__setattr__(self, 'pins', parse_pins(self.host_keys))
         # Once for all nodes: decrypting a key is slow by design.
         key = load_private_key(self.private_key, self.passphrase) if self.private_key else None
@@ -63,7 +74,7 @@ def check_user(user: str) -> None:
     """Raises InvalidSSHSettingsError."""
     if not USER.fullmatch(user):
         raise InvalidSSHSettingsError(
-            'The SSH user is empty or holds blanks.', 'Enter the name of a user of the nodes.'
+            Message('The SSH user is empty or holds blanks.'), Message('Enter the name of a user of the nodes.')
         )
 
 
@@ -71,5 +82,6 @@ def check_address(host: str) -> None:
     """Raise InvalidSSHSettingsError unless the text is a name or an address without brackets and port."""
     if not is_host(host):
         raise InvalidSSHSettingsError(
-            f'{host or "An empty text"} is not a host.', 'Write a name or an address, without brackets; the port apart.'
+            Message('{text} is not a host.', text=host or Message('An empty text')),
+            Message('Write a name or an address, without brackets; the port apart.'),
         )

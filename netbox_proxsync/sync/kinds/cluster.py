@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...proxmox.inventory import Inventory, known
+from ...proxmox.messages import Message, gettext_noop
 from ..kind import Conflict, Field, Kind, Owner, ResolvedObjects
 from ..kind_names import CLUSTER
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..translation import gettext_noop
 from ..values import Ref, Shared, Value
 
 __all__ = ('CLUSTER_KEY', 'ClusterKind', 'cluster_ref')
@@ -34,7 +34,7 @@ class ClusterKind(Kind):
 
     name = CLUSTER
     label = gettext_noop('Cluster')
-    plural = 'clusters'
+    plural = Message('clusters')
     model = 'virtualization.cluster'
     fields = (
         Field('name', Owner.EDITORIAL, needed=True),
@@ -77,7 +77,11 @@ class ClusterKind(Kind):
             found = [record for record in found if record.values['scope'] == settings.site]
         if len(found) > 1:
             return Conflict(
-                f'NetBox has {len(found)} clusters named "{item.label}". Choose the right one on the endpoint.'
+                Message(
+                    'NetBox has {number} clusters named "{name}". Choose the right one on the endpoint.',
+                    number=len(found),
+                    name=item.label,
+                )
             )
         return found[0] if found else None
 
@@ -97,9 +101,13 @@ class ClusterKind(Kind):
         """Refuse a cluster that another endpoint manages."""
         if owner := existing.foreign.get(record.pointer):
             return Conflict(
-                f'The cluster "{record.pointer.label}" is managed by another endpoint (ID {owner}). Two endpoints '
-                f'must not share a cluster: if both point to the same Proxmox VE, delete one; otherwise choose another '
-                f'cluster.',
+                Message(
+                    'The cluster "{name}" is managed by another endpoint (ID {owner}). Two endpoints '
+                    'must not share a cluster: if both point to the same Proxmox VE, delete one; '
+                    'otherwise choose another cluster.',
+                    name=record.pointer.label,
+                    owner=owner,
+                ),
                 record,
             )
         return None

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from ...proxmox.infrastructure import NodeFacts
 from ...proxmox.inventory import Inventory, Node, Notice, Reading, known
+from ...proxmox.messages import EMPTY, Message, gettext_noop, joined
 from ..answers import Choice
 from ..hints import NamedRecordHints
 from ..kind import Candidate, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, faults_of
@@ -23,7 +24,6 @@ from ..mapping.nodes import (
 )
 from ..settings import Settings
 from ..state import Existing, Hints, Item, Record
-from ..translation import gettext_noop
 from ..values import Pointer, Shared, Value, show
 from .cluster import CLUSTER_KEY, cluster_ref
 
@@ -59,7 +59,7 @@ class DeviceKind(Kind):
 
     name = DEVICE
     label = gettext_noop('Device')
-    plural = 'devices'
+    plural = Message('devices')
     model = 'dcim.device'
     removal = Removal.RETIRE
     is_deletable = False
@@ -117,8 +117,10 @@ class DeviceKind(Kind):
         if settings.sync_nodes and not settings.site:
             yield Notice(
                 subject='nodes',
-                message='Nodes are not synced: NetBox requires a site for every device, and this endpoint has none.',
-                remedy='Choose a site on the endpoint, or switch "sync nodes" off.',
+                message=Message(
+                    'Nodes are not synced: NetBox requires a site for every device, and this endpoint has none.'
+                ),
+                remedy=Message('Choose a site on the endpoint, or switch "sync nodes" off.'),
             )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
@@ -161,8 +163,11 @@ class DeviceKind(Kind):
         managed = next((record for record in found if record.pointer in existing.foreign), None)
         if managed:
             return Conflict(
-                f'The device "{managed.pointer.label}" has the name of this node and is at the same site. Rename '
-                'one of the two nodes in NetBox, or give the endpoints different sites.',
+                Message(
+                    'The device "{name}" has the name of this node and is at the same site. Rename '
+                    'one of the two nodes in NetBox, or give the endpoints different sites.',
+                    name=managed.pointer.label,
+                ),
                 managed,
             )
         likely = [*found, *elsewhere(item, existing, cluster)]
@@ -179,13 +184,17 @@ class DeviceKind(Kind):
         return faults_of(items)
 
 
-def doubt(node: Node) -> tuple[str, str]:
+def doubt(node: Node) -> tuple[Message, Message]:
     """The fault of a node whose management address could not be assigned to an interface."""
-    message = (
-        f'The cluster uses the address {node.address} for node {node.name}, but the network configuration of the node '
-        'does not show on which interface it is. It was not assigned.'
+    message = Message(
+        'The cluster uses the address {address} for node {node}, but the network configuration '
+        'of the node does not show on which interface it is. It was not assigned.',
+        address=node.address,
+        node=node.name,
     )
-    return message, 'Assign it in NetBox, or configure it on its interface in Proxmox VE (node > System > Network).'
+    return message, Message(
+        'Assign it in NetBox, or configure it on its interface in Proxmox VE (node > System > Network).'
+    )
 
 
 def is_alike(record: Record, item: Item, existing: Existing) -> bool:
@@ -217,29 +226,48 @@ def elsewhere(item: Item, existing: Existing, cluster: Pointer | None) -> list[R
 
 def undecided(item: Item, found: Sequence[Record], settings: Settings) -> Conflict:
     """The conflict of a node that may be one of several devices."""
-    others = f' {len(found)} devices may be this node.' if len(found) > 1 else ''
+    others = Message('{number} devices may be this node.', number=len(found)) if len(found) > 1 else EMPTY
     return Conflict(
-        '', candidates=tuple(Candidate(record, explanation(item, record, settings) + others) for record in found)
+        EMPTY,
+        candidates=tuple(Candidate(record, joined((explanation(item, record, settings), others))) for record in found),
     )
 
 
-def explanation(item: Item, record: Record, settings: Settings) -> str:
+def explanation(item: Item, record: Record, settings: Settings) -> Message:
     """Why it is not certain that a device is this node, and what the user can do."""
+    name, site = record.pointer.label, record.values['site']
     has_name = NamedRecordHints.of(record).name == DeviceHints.of(item).name
-    site = record.values['site']
-    here = site == settings.site
-    where = 'is in another cluster or has another role' if here else f'is at the site "{show(site)}"'
-    remedy = "put it into the endpoint's cluster or give it the role of the nodes"
-    if not here:
-        remedy = f'move it to the site "{show(settings.site)}" and {remedy}'
-    other = 'rename it or put it into its own cluster' if has_name else 'correct its serial number'
-    if here:
-        other = 'rename it'
-    what = 'name' if has_name else 'serial number'
-    return (
-        f'The device "{record.pointer.label}" may be this node: it has the same {what}, but {where}. No device is '
-        f'created until this is settled. If it is this node, {remedy}. If it is another machine, {other}.'
+    if site == settings.site:
+        template = (
+            gettext_noop(
+                'The device "{name}" may be this node: it has the same name, but is in another cluster or has another '
+                "role. No device is created until a user decides. If it is this node, put it into the endpoint's "
+                'cluster or give it the role of the nodes. If it is another machine, rename it.'
+            )
+            if has_name
+            else gettext_noop(
+                'The device "{name}" may be this node: it has the same serial number, but is in another cluster or '
+                'has another role. No device is created until a user decides. If it is this node, put it into the '
+                "endpoint's cluster or give it the role of the nodes. If it is another machine, rename it."
+            )
+        )
+        return Message(template, name=name)
+    template = (
+        gettext_noop(
+            'The device "{name}" may be this node: it has the same name, but is at the site "{site}". No device is '
+            'created until a user decides. If it is this node, move it to the site "{wanted}" and put it into the '
+            "endpoint's cluster or give it the role of the nodes. If it is another machine, rename it or put it into "
+            'its own cluster.'
+        )
+        if has_name
+        else gettext_noop(
+            'The device "{name}" may be this node: it has the same serial number, but is at the site "{site}". No '
+            'device is created until a user decides. If it is this node, move it to the site "{wanted}" and put it '
+            "into the endpoint's cluster or give it the role of the nodes. If it is another machine, correct its "
+            'serial number.'
+        )
     )
+    return Message(template, name=name, site=show(site), wanted=show(settings.site))
 
 
 def adjust_status(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from ...proxmox.inventory import Disk, Guest, Inventory, known
+from ...proxmox.messages import Message, gettext_noop
 from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, guests_of, label_of
 from ..kind_names import DISK, GUEST
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..translation import gettext_noop
 from ..values import Ref, Value, in_units
 
 __all__ = ('DiskKind',)
@@ -21,7 +21,7 @@ class DiskKind(Kind):
 
     name = DISK
     label = gettext_noop('Virtual disk')
-    plural = 'virtual disks'
+    plural = Message('virtual disks')
     model = 'virtualization.virtualdisk'
     removal = Removal.DELETE
     holder = 'virtual_machine'

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ...proxmox.inventory import Guest, GuestType, Inventory, Nic, Notice, Reading, known
+from ...proxmox.messages import Message, gettext_noop
 from ..hints import InterfaceRecordHints, PortHints
 from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
 from ..kind_names import GUEST, INTERFACE, MAC
@@ -11,13 +12,13 @@ from ..mapping.guest_networks import Networks
 from ..mapping.vlans import choose_vlans, missing_vlans
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..translation import gettext_noop
 from ..values import Pointer, Ref, Value
 
 __all__ = ('InterfaceHints', 'InterfaceKind', 'find_interface', 'interface_key', 'mac_key')
 
 # virtualization.VMInterface.name
 NAME_LENGTH = 64
+MISSING_VLANS = gettext_noop('Guests use VLANs that do not exist in NetBox: {vids}. These VLANs are left out.')
 
 
 def interface_key(guest: Guest, nic_key: str) -> str:
@@ -49,7 +50,7 @@ class InterfaceKind(Kind):
 
     name = INTERFACE
     label = gettext_noop('VM interface')
-    plural = 'interfaces of virtual machines'
+    plural = Message('interfaces of virtual machines')
     model = 'virtualization.vminterface'
     removal = Removal.DELETE
     holder = 'virtual_machine'
@@ -114,7 +115,7 @@ class InterfaceKind(Kind):
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         """Report VLANs that NetBox does not have."""
-        return missing_vlans(items, 'Guests')
+        return missing_vlans(items, MISSING_VLANS)
 
 
 def find_interface(

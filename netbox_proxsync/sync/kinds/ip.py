@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
+from ...proxmox.messages import Message, gettext_noop
 from ..hints import AddressHints, AddressRecordHints
 from ..kind import Absences, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of
 from ..kind_names import ADDRESS, INTERFACE
@@ -33,7 +34,6 @@ from ..mapping.rule_outcomes import take_back
 from ..network_candidates import PrefixCandidate
 from ..settings import Settings
 from ..state import Bound, Desired, Existing, Item, Record
-from ..translation import gettext_noop
 from ..values import Pointer, Ref, Value, as_pointer
 from .interface import interface_key
 
@@ -54,7 +54,7 @@ class IPKind(Kind):
 
     name = ADDRESS
     label = gettext_noop('IP address')
-    plural = 'IP addresses'
+    plural = Message('IP addresses')
     model = 'ipam.ipaddress'
     removal = Removal.DELETE
     holder = 'assigned_object'
@@ -224,8 +224,11 @@ def two_records(item: Item, record: Record, existing: Existing, resolved: Resolv
     for other in existing.find(item.kind, 'host', hints.host):
         if interface and other.pointer != record.pointer and other.values['assigned_object'] == interface:
             return Conflict(
-                f'NetBox has another record of {item.label} on the same interface. Delete one of them: either that '
-                f'one, or the unassigned one that this sync manages.',
+                Message(
+                    'NetBox has another record of {address} on the same interface. Delete one of '
+                    'them: either that one, or the unassigned one that this sync manages.',
+                    address=item.label,
+                ),
                 other,
             )
     return None

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...proxmox.inventory import Inventory, known
+from ...proxmox.messages import Message, gettext_noop
 from ..hints import MACRecordHints
 from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, guests_of
 from ..kind_names import INTERFACE, MAC
 from ..mapping.nodes import hardware_of, interface_ref, node_key, node_mac_key, nodes_of, physical_nics
 from ..settings import Settings
 from ..state import Existing, Hints, Item, Record
-from ..translation import gettext_noop
 from ..values import Ref
 from .interface import interface_key, mac_key
 
@@ -35,7 +35,7 @@ class MACKind(Kind):
 
     name = MAC
     label = gettext_noop('MAC address')
-    plural = 'MAC addresses'
+    plural = Message('MAC addresses')
     model = 'dcim.macaddress'
     removal = Removal.DELETE
     holder = 'assigned_object'
@@ -97,9 +97,12 @@ class MACKind(Kind):
         if holder is None or holder == resolved.get(wanted.kind, wanted.key):
             return None
         return Conflict(
-            f'The MAC address {item.label} that this sync manages was assigned to {MACRecordHints.of(record).holder} '
-            'in '
-            'NetBox. Assign it back, or delete it there.',
+            Message(
+                'The MAC address {mac} that this sync manages was assigned to {holder} in NetBox. '
+                'Assign it back, or delete it there.',
+                mac=item.label,
+                holder=MACRecordHints.of(record).holder,
+            ),
             record,
         )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ...proxmox.infrastructure import InterfaceType, NodeInterface, PhysicalNic, Vnet
 from ...proxmox.inventory import Inventory, Node, Notice, known
+from ...proxmox.messages import Message, gettext_noop, joined
 from ..hints import PortHints
 from ..kind import Conflict, Field, Kind, Owner, Removal, ResolvedObjects, faults_of
 from ..kind_names import DEVICE, MAC, NODE_INTERFACE
@@ -14,7 +15,6 @@ from ..mapping.vlan_membership import NONE, Membership
 from ..mapping.vlans import choose_vlans, missing_vlans
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..translation import gettext_noop
 from ..values import Ref, Value
 from .interface import find_interface
 
@@ -49,7 +49,8 @@ SPEEDS = {
     200000: '200gbase-x-qsfp56',
     400000: '400gbase-x-qsfp112',
 }
-CORRECT = 'Correct it in Proxmox VE (node > System > Network).'
+MISSING_VLANS = gettext_noop('Nodes use VLANs that do not exist in NetBox: {vids}. These VLANs are left out.')
+CORRECT = Message('Correct it in Proxmox VE (node > System > Network).')
 RELATIONS = ('lag', 'bridge', 'parent')
 # dcim.Interface: name, description, and what NetBox accepts as an MTU.
 NAME_LENGTH, DESCRIPTION_LENGTH, MTU_RANGE = 64, 200, range(1, 65537)
@@ -60,7 +61,7 @@ class NodeInterfaceKind(Kind):
 
     name = NODE_INTERFACE
     label = gettext_noop('Device interface')
-    plural = 'interfaces of nodes'
+    plural = Message('interfaces of nodes')
     model = 'dcim.interface'
     removal = Removal.DELETE
     holder = 'device'
@@ -110,7 +111,7 @@ class NodeInterfaceKind(Kind):
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         """Report VLANs that NetBox does not have, and faults of the network configurations."""
-        yield from missing_vlans(items, 'Nodes')
+        yield from missing_vlans(items, MISSING_VLANS)
         yield from faults_of(items)
 
 
@@ -128,7 +129,11 @@ def items_of(
         if nic and mac:
             values['primary_mac_address'] = Ref(MAC, node_mac_key(node, nic), mac)
         if known(interface.mtu) and interface.mtu is not None and interface.mtu not in MTU_RANGE:
-            text = f'NetBox accepts an MTU from 1 to 65536; that of {interface.name} is {interface.mtu}.'
+            text = Message(
+                'NetBox accepts an MTU from 1 to 65536; that of {name} is {mtu}.',
+                name=interface.name,
+                mtu=interface.mtu,
+            )
             wrong.append((text, CORRECT))
         elif known(interface.mtu):
             values['mtu'] = interface.mtu
@@ -200,7 +205,7 @@ def membership(interface: NodeInterface, vnets: Mapping[str, Vnet]) -> Membershi
     return NONE if interface.type in (InterfaceType.VLAN, InterfaceType.OVS_INT_PORT) else None
 
 
-type Faults = dict[str, list[tuple[str, str]]]
+type Faults = dict[str, list[tuple[Message, Message]]]
 
 
 def related(node: Node, interfaces: Sequence[NodeInterface]) -> tuple[dict[str, dict[str, Value]], Faults]:
@@ -281,9 +286,25 @@ class Relations:
         """
         missing = next((each for each in (name, other) if each not in self.names), None)
         if missing is not None:
-            self.add_fault(source, f'{source} names {missing}, which does not exist on {self.node}.')
+            self.add_fault(
+                source,
+                Message(
+                    '{source} names {missing}, which does not exist on {node}.',
+                    source=source,
+                    missing=missing,
+                    node=self.node,
+                ),
+            )
         elif (first := self.found[relation].setdefault(name, other)) != other:
-            self.add_fault(name, f'{name} is in {first} and in {other}; NetBox shows it in {first}.')
+            self.add_fault(
+                name,
+                Message(
+                    '{name} is in {first} and in {other}; NetBox shows it in {first}.',
+                    name=name,
+                    first=first,
+                    other=other,
+                ),
+            )
 
     def cut_loops(self, relation: str, found: dict[str, str]) -> None:
         """Remove the relations of interfaces that belong to themselves through others, which NetBox does not accept."""
@@ -292,10 +313,14 @@ class Relations:
             del found[name]
             # One fault for all interfaces in the loop.
             if name == min(names):
-                text = f'{" > ".join(names)} is a loop of interfaces ({relation}), which NetBox does not show.'
+                text = Message(
+                    '{names} is a loop of interfaces ({relation}), which NetBox does not show.',
+                    names=joined(names, ' > '),
+                    relation=relation,
+                )
                 self.add_fault(name, text)
 
-    def add_fault(self, name: str, text: str) -> None:
+    def add_fault(self, name: str, text: Message) -> None:
         """Add a fault of an interface, once."""
         faults = self.faults.setdefault(name, [])
         if (text, CORRECT) not in faults:

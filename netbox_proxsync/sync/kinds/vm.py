@@ -5,6 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from ...proxmox.inventory import Guest, GuestConfig, GuestType, Inventory, Reading, Unreadable, known
+from ...proxmox.messages import Message, gettext_noop
 from ..guest_identity import identity_of_guest
 from ..hints import GuestHints
 from ..kind import Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
@@ -21,7 +22,6 @@ from ..mapping.tags import tags_of
 from ..rules import Decision
 from ..settings import Settings
 from ..state import Existing, Item, Record
-from ..translation import gettext_noop
 from ..values import Shared, Value, decimal_text, in_units
 from .cluster import cluster_ref
 
@@ -36,6 +36,7 @@ VM_TYPES = {
 STATUSES = {'running': 'active', 'stopped': 'offline', 'paused': 'paused', 'suspended': 'paused'}
 OTHER_STATUS = 'staged'
 RETIRED_STATUS = 'decommissioning'
+CPUS_UNKNOWN = Message('The CPUs of the node are not known.')
 
 
 class VMKind(Kind):
@@ -43,7 +44,7 @@ class VMKind(Kind):
 
     name = GUEST
     label = gettext_noop('Virtual machine')
-    plural = 'virtual machines'
+    plural = Message('virtual machines')
     model = 'virtualization.virtualmachine'
     removal = Removal.RETIRE
     stamp = 'vm_last_sync'
@@ -251,7 +252,7 @@ def vcpus_of(guest_type: GuestType, config: GuestConfig, node_cpus: object) -> R
         if limit:
             # virtualization.VirtualMachine.vcpus has two decimal places, and at least 0.01.
             return decimal_text(max(Decimal('0.01'), round(Decimal(limit), 2)))
-    return decimal_text(node_cpus) if isinstance(node_cpus, int) else Unreadable('The CPUs of the node are not known.')
+    return decimal_text(node_cpus) if isinstance(node_cpus, int) else Unreadable(CPUS_UNKNOWN)
 
 
 def decimal_text_of(number: Reading[int | None]) -> Reading[str | None]:

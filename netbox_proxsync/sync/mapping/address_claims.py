@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from ...proxmox.messages import Message
 from ..answers import Choice
 from ..hints import AddressHints, AddressRecordHints, Claim
 from ..kind import Conflict, ResolvedObjects
@@ -305,7 +306,11 @@ def one_of(item: Item, free: Sequence[Record], existing: Existing) -> Claim:
     lost = [record for record in free if (bound := bounds[record.pointer]) and (bound.kind, bound.key) in existing.gone]
     loose = [record for record in free if bounds[record.pointer] is None and record.values['assigned_object'] is None]
     if not lost and len(loose) > 1:
-        reason = f'NetBox has {len(loose)} unassigned records of {item.label}. Keep one of them.'
+        reason = Message(
+            'NetBox has {number} unassigned records of {address}. Keep one of them.',
+            number=len(loose),
+            address=item.label,
+        )
         return Claim(conflict=Conflict(reason, loose[0]))
     return Claim(record=next(iter(lost or loose or free)))
 
@@ -327,25 +332,38 @@ def may_stand_beside(record: Record, item: Item, existing: Existing, resolved: R
 def claimed_twice(item: Item, winner: Item) -> Conflict:
     """The conflict of an item that loses an ordinary address to another one."""
     return Conflict(
-        f'{item.label} is claimed by {winner.unit} as well, which keeps or gets it. If that is wrong, assign it to the '
-        f'right guest in NetBox. If both are right, put them into different VRFs, or give it the role "anycast".'
+        Message(
+            '{address} is claimed by {winner} as well, which keeps or gets it. If that is wrong, '
+            'assign it to the right guest in NetBox. If both are right, put them into different '
+            'VRFs, or give it the role "anycast".',
+            address=item.label,
+            winner=winner.unit,
+        )
     )
 
 
 def seen_twice(item: Item, unit: str) -> Conflict:
     """The conflict of an item that reports a virtual address that another guest reports as well."""
     return Conflict(
-        f'{item.label} is a virtual address in NetBox, and it is seen on {unit} at the same time. If both are right, '
-        f'give it the role "anycast"; otherwise check which of the two is active.'
+        Message(
+            '{address} is a virtual address in NetBox, and it is seen on {unit} at the same time. If '
+            'both are right, give it the role "anycast"; otherwise check which of the two is active.',
+            address=item.label,
+            unit=unit,
+        )
     )
 
 
 def held_elsewhere(item: Item, record: Record) -> Conflict:
     """The conflict of an item whose address is assigned to another object."""
-    holder = AddressRecordHints.of(record).holder or 'another guest'
+    holder = AddressRecordHints.of(record).holder or Message('another guest')
     return Conflict(
-        f'{item.label} belongs to {holder} in NetBox. If that is wrong, unassign it there; if both are right, put them '
-        'into different VRFs.',
+        Message(
+            '{address} belongs to {holder} in NetBox. If that is wrong, unassign it in NetBox; if both '
+            'are right, put them into different VRFs.',
+            address=item.label,
+            holder=holder,
+        ),
         record,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from ...proxmox.inventory import Guest, NicAddresses, Notice, known
+from ...proxmox.messages import Message
 from ..hints import AddressHints, AddressRecordHints
 from ..kind import Absences, ResolvedObjects
 from ..kind_names import GUEST, INTERFACE
@@ -231,6 +232,13 @@ def waiting(bound: Bound, reading: AddressReading) -> Notice:
     unread = ', '.join(key.rpartition('/')[2] for key, nic in reading.nics.items() if not nic.is_read)
     return Notice(
         subject=bound.unit,
-        message=f'{host_of(bound)} may have moved to {unread}, which cannot be read. It stays as it is in NetBox.',
-        remedy='The page of the guest says why that NIC cannot be read. If the address is gone, delete it in NetBox.',
+        message=Message(
+            '{address} may have moved to {nics}, which cannot be read. It is left unchanged in NetBox.',
+            address=host_of(bound),
+            nics=unread,
+        ),
+        remedy=Message(
+            'The page of the guest shows why that NIC cannot be read. If the address no longer exists, delete it in '
+            'NetBox.'
+        ),
     )

@@ -6,10 +6,11 @@ for another guest.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from ...proxmox.messages import EMPTY, Message, choice_of, counted, joined, list_of
 from ..answers import Choice
 from ..hints import GuestHints, GuestRecordHints
 from ..kind import Candidate, Conflict, ResolvedObjects
@@ -41,7 +42,7 @@ class Likeness:
     record: Record
     has_name: bool
     macs: frozenset[str]
-    against: tuple[str, ...] = ()
+    against: tuple[Message, ...] = ()
     uuid: str = ''
     is_elsewhere: bool = False
 
@@ -80,11 +81,13 @@ class GuestRecognition:
         self.answers: dict[str, Record | Conflict] = {}
         waiting = self.decided([item for item in items if not self.is_bound(item.key)])
         for find, evidence in (
-            (self.with_vmid, lambda item: f'the VM ID {GuestHints.of(item).vmid}'),
-            (self.with_uuid, lambda item: f'the serial number {GuestHints.of(item).uuid}'),
+            (self.with_vmid, lambda item: Message('the VM ID {vmid}', vmid=GuestHints.of(item).vmid)),
+            (self.with_uuid, lambda item: Message('the serial number {uuid}', uuid=GuestHints.of(item).uuid)),
             (
                 self.with_name_and_mac,
-                lambda item: f'the name "{GuestHints.of(item).name}" and a MAC address of this guest',
+                lambda item: Message(
+                    'the name "{name}" and a MAC address of this guest', name=GuestHints.of(item).name
+                ),
             ),
         ):
             waiting = self.prove(waiting, find, evidence)
@@ -131,7 +134,7 @@ class GuestRecognition:
         self,
         items: Sequence[Item],
         find: Callable[[Item], list[Record]],
-        evidence: Callable[[Item], str],
+        evidence: Callable[[Item], Message],
     ) -> list[Item]:
         """Answer for those items that one kind of evidence identifies, and return the others."""
         wanted: dict[Pointer, list[Item]] = {}
@@ -201,7 +204,7 @@ class GuestRecognition:
                 self.answers[item.key] = found[0].record
                 continue
             self.answers[item.key] = Conflict(
-                f'"{item.label}" may be a virtual machine that NetBox has already.',
+                Message('"{name}" may be a virtual machine that NetBox has already.', name=item.label),
                 candidates=tuple(
                     Candidate(each.record, self.explanation(item, each, found, rivals[each.record.pointer]))
                     for each in found
@@ -252,26 +255,27 @@ class GuestRecognition:
         """The other guests with that name that have no virtual machine of their own."""
         return [key for key in GuestHints.of(item).namesakes if not self.is_bound(key)]
 
-    def explanation(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> str:
+    def explanation(self, item: Item, likeness: Likeness, found: Sequence[Likeness], rivals: Sequence[Item]) -> Message:
         """Why a virtual machine is a candidate, and what the user can do."""
-        label = likeness.record.pointer.label
-        where = where_is(likeness.record) if likeness.is_elsewhere else ''
-        parts = [f'The virtual machine "{label}"{where} may be this guest: it has {evidence_of(likeness)}.']
+        parts = [statement_of(likeness)]
         if likeness.against:
-            parts.append(f'Against it: {" and ".join(likeness.against)}.')
+            parts.append(Message('Against it: {signs}.', signs=list_of(likeness.against)))
         keys = {each.key for each in rivals} | set(self.namesakes(item) if likeness.has_name else ())
         if others := sorted(keys - {item.key}):
-            parts.append(f'It may be {" or ".join(others)} as well.')
+            parts.append(Message('It may be {guests} as well.', guests=choice_of(others)))
         if len(found) > 1:
-            names = ', '.join(sorted(f'"{other.record.pointer.label}"' for other in found if other is not likeness))
-            parts.append(f'The guest may be {names} as well.')
+            names = sorted(f'"{other.record.pointer.label}"' for other in found if other is not likeness)
+            parts.append(Message('The guest may be {names} as well.', names=joined(names, ', ')))
         by_name = likeness.is_by_name and not (self.settings.adopt_by_name or others) and len(found) == 1
         parts.append(
-            'No virtual machine is created for the guest until this is settled. If it is this guest, '
-            f'{one_of(proofs(item, likeness, by_name))}. If it is another machine, {one_of(disproofs(likeness))}. '
-            'If the guest does not belong in NetBox, ignore it.'
+            Message(
+                'No virtual machine is created for the guest until a user decides. If it is this guest, {proofs}. If '
+                'it is another machine, {disproofs}. If the guest does not belong in NetBox, ignore it.',
+                proofs=choice_of(proofs(item, likeness, by_name)),
+                disproofs=choice_of(disproofs(likeness)),
+            )
         )
-        return ' '.join(parts)
+        return joined(parts)
 
 
 def compare(item: Item, record: Record, names: Sequence[str]) -> Likeness | None:
@@ -282,15 +286,17 @@ def compare(item: Item, record: Record, names: Sequence[str]) -> Likeness | None
         return None
     against = []
     if not has_name:
-        against.append('it has another name')
+        against.append(Message('it has another name'))
     vmid = GuestRecordHints.of(record).vmid
     if vmid is not None and vmid != GuestHints.of(item).vmid:
         # Without a MAC address of the guest, or with the VM ID of an existing guest, it is another machine.
         if not macs or vmid in GuestHints.of(item).vmids:
             return None
-        against.append(f'it has the VM ID {vmid}')
+        against.append(Message('it has the VM ID {vmid}', vmid=vmid))
     if is_other_uuid(record, item):
-        against.append(f'its serial number is another SMBIOS UUID ({GuestRecordHints.of(record).uuid})')
+        against.append(
+            Message('its serial number is another SMBIOS UUID ({uuid})', uuid=GuestRecordHints.of(record).uuid)
+        )
     return Likeness(record, has_name, macs, tuple(against))
 
 
@@ -300,83 +306,99 @@ def is_other_uuid(record: Record, item: Item) -> bool:
     return bool(uuid and GuestHints.of(item).uuid and UUID.fullmatch(uuid) and uuid != GuestHints.of(item).uuid)
 
 
-def where_is(record: Record) -> str:
-    """The cluster of a virtual machine, for display."""
-    cluster = record.values['cluster']
-    return f' of the cluster "{show(cluster)}"' if cluster else ' outside of all clusters'
-
-
 def names_of(item: Item) -> list[str]:
     """The names that the guest may have in NetBox, in lower case: its own, and its own with the VM ID."""
     name = GuestHints.of(item).name
     return [each.lower() for each in islice(possible_names(name, GuestHints.of(item).vmid), 2)] if name else []
 
 
-def evidence_of(likeness: Likeness) -> str:
+def statement_of(likeness: Likeness) -> Message:
+    """That a virtual machine may be a guest, for display."""
+    label, evidence = likeness.record.pointer.label, evidence_of(likeness)
+    if not likeness.is_elsewhere:
+        return Message(
+            'The virtual machine "{name}" may be this guest: it has {evidence}.', name=label, evidence=evidence
+        )
+    if cluster := likeness.record.values['cluster']:
+        return Message(
+            'The virtual machine "{name}" of the cluster "{cluster}" may be this guest: it has {evidence}.',
+            name=label,
+            cluster=show(cluster),
+            evidence=evidence,
+        )
+    return Message(
+        'The virtual machine "{name}" outside of all clusters may be this guest: it has {evidence}.',
+        name=label,
+        evidence=evidence,
+    )
+
+
+def evidence_of(likeness: Likeness) -> Message:
     """The properties that both have, for display."""
-    evidence = [f'the SMBIOS UUID {likeness.uuid} as its serial number'] if likeness.uuid else []
-    evidence += ['the same name'] if likeness.has_name else []
+    evidence = []
+    if likeness.uuid:
+        evidence.append(Message('the SMBIOS UUID {uuid} as its serial number', uuid=likeness.uuid))
+    if likeness.has_name:
+        evidence.append(Message('the same name'))
     if macs := sorted(likeness.macs):
-        evidence.append(f'the MAC address {macs[0]}' if len(macs) == 1 else f'the MAC addresses {", ".join(macs)}')
-    return ' and '.join(evidence)
+        evidence.append(
+            counted('the MAC address {macs}', 'the MAC addresses {macs}', len(macs), macs=joined(macs, ', '))
+        )
+    return list_of(evidence)
 
 
-def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[str]:
+def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[Message]:
     """The changes that would prove that a candidate is the guest."""
     if likeness.is_elsewhere:
-        remedy = "move it to this endpoint's cluster"
-        is_proof = likeness.uuid or (likeness.has_name and likeness.macs)
-        yield (
-            remedy if is_proof else f'{remedy} and set its custom field "vmid" to {GuestHints.of(item).vmid} (REST API)'
-        )
+        if likeness.uuid or (likeness.has_name and likeness.macs):
+            yield Message("move it to this endpoint's cluster")
+        else:
+            yield Message(
+                'move it to this endpoint\'s cluster and set its custom field "vmid" to {vmid} (REST API)',
+                vmid=GuestHints.of(item).vmid,
+            )
         return
     if by_name:
-        yield 'turn on "adopt by name" for the endpoint'
+        yield Message('turn on "adopt by name" for the endpoint')
     if likeness.has_name and not likeness.against and not likeness.macs and GuestHints.of(item).macs:
-        yield f'give one of its interfaces the MAC address {min(GuestHints.of(item).macs)}'
+        yield Message('give one of its interfaces the MAC address {mac}', mac=min(GuestHints.of(item).macs))
     if GuestHints.of(item).uuid:
-        yield f'set its serial number to the SMBIOS UUID {GuestHints.of(item).uuid}'
-    yield f'set its custom field "vmid" to {GuestHints.of(item).vmid} (REST API)'
+        yield Message('set its serial number to the SMBIOS UUID {uuid}', uuid=GuestHints.of(item).uuid)
+    yield Message('set its custom field "vmid" to {vmid} (REST API)', vmid=GuestHints.of(item).vmid)
 
 
-def disproofs(likeness: Likeness) -> Iterator[str]:
+def disproofs(likeness: Likeness) -> Iterator[Message]:
     """The changes that would prove that a candidate is another machine."""
     if likeness.uuid:
-        yield 'change its serial number'
+        yield Message('change its serial number')
     elif likeness.macs:
-        yield 'remove the MAC address from it'
+        yield Message('remove the MAC address from it')
     else:
-        yield 'rename it'
+        yield Message('rename it')
 
 
-def one_of(remedies: Iterable[str]) -> str:
-    """Alternatives, for display."""
-    *first, last = remedies
-    return f'{", ".join(first)} or {last}' if first else last
-
-
-def several(found: Sequence[Record], what: str) -> Conflict:
+def several(found: Sequence[Record], what: Message) -> Conflict:
     """The conflict of a guest whose evidence matches several virtual machines."""
-    names = ', '.join(sorted(f'"{record.pointer.label}"' for record in found))
-    reason = (
-        f'{len(found)} virtual machines in this cluster have {what}: {names}. Link the one that is this guest, or '
-        'clear it on the others.'
+    names = sorted(f'"{record.pointer.label}"' for record in found)
+    reason = Message(
+        '{number} virtual machines in this cluster have {what}: {names}. Link the one that is this guest, or clear it '
+        'on the others.',
+        number=len(found),
+        what=what,
+        names=joined(names, ', '),
     )
-    return Conflict('', candidates=tuple(Candidate(record, reason) for record in found))
+    return Conflict(EMPTY, candidates=tuple(Candidate(record, reason) for record in found))
 
 
-def shared(item: Item, rivals: Sequence[Item], record: Record, what: str) -> Conflict:
+def shared(item: Item, rivals: Sequence[Item], record: Record, what: Message) -> Conflict:
     """The conflict of several guests whose evidence matches the same virtual machine."""
-    others = ' and '.join(sorted(rival.key for rival in rivals if rival is not item))
-    return Conflict(
-        '',
-        candidates=(
-            Candidate(
-                record,
-                f'The virtual machine "{record.pointer.label}" may be this guest: it has {what}. The same is true of '
-                f'{others}, so it is not clear which of them it is. No virtual machine is created for these guests '
-                f'until this is settled. If it is this guest, set its custom field "vmid" to '
-                f'{GuestHints.of(item).vmid} (REST API).',
-            ),
-        ),
+    reason = Message(
+        'The virtual machine "{name}" may be this guest: it has {what}. The same is true of {others}, so it is not '
+        'clear which of them it is. No virtual machine is created for these guests until a user decides. If it is '
+        'this guest, set its custom field "vmid" to {vmid} (REST API).',
+        name=record.pointer.label,
+        what=what,
+        others=list_of(sorted(rival.key for rival in rivals if rival is not item)),
+        vmid=GuestHints.of(item).vmid,
     )
+    return Conflict(EMPTY, candidates=(Candidate(record, reason),))

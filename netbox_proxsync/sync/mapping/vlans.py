@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ...proxmox.inventory import Notice, known
+from ...proxmox.messages import Message, joined
 from ..hints import PortHints
 from ..kind import ResolvedObjects
 from ..network_candidates import VlanCandidate, VlanIndex
@@ -56,10 +57,10 @@ def with_vlans(item: Item, existing: Existing, resolved: ResolvedObjects) -> Ite
     )
 
 
-def reasons_of(hints: PortHints, values: Mapping[str, Value]) -> dict[str, str]:
+def reasons_of(hints: PortHints, values: Mapping[str, Value]) -> dict[str, Message]:
     """Which rule set the group in which the VLANs were looked up."""
     if (by := hints.vlan_group_by) and known(hints.vlan_group):
-        text = f'VLAN group "{show(hints.vlan_group)}" by {by}'
+        text = Message('VLAN group "{group}" by {rule}', group=show(hints.vlan_group), rule=by)
         return {name: text for name in ('untagged_vlan', 'tagged_vlans') if values.get(name)}
     return {}
 
@@ -77,7 +78,7 @@ class Lookup:
         self.index = index
         self.group = group
         self.missing: set[int] = set()
-        self.problems: list[str] = []
+        self.problems: list[Message] = []
 
     def find(self, vid: int, now: Collection[Value]) -> tuple[Pointer | Shared, ...]:
         """
@@ -135,37 +136,38 @@ def vlan_name(vid: int) -> str:
     return f'VLAN {vid}'
 
 
-def several(vid: int, found: Iterable[VlanCandidate]) -> str:
+def several(vid: int, found: Iterable[VlanCandidate]) -> Message:
     """The message about an ID that may mean several VLANs."""
-    names = '; '.join(sorted(map(describe, found)))
-    return (
-        f'NetBox has several VLANs {vid} that could be meant: {names}. Choose a VLAN group on the endpoint '
-        'or by a mapping rule, or give this interface the right one.'
+    names = joined(sorted(map(describe, found)), '; ')
+    return Message(
+        'NetBox has several VLANs {vid} that could be meant: {names}. Choose a VLAN group on the '
+        'endpoint or by a mapping rule, or give this interface the right one.',
+        vid=vid,
+        names=names,
     )
 
 
-def describe(candidate: VlanCandidate) -> str:
+def describe(candidate: VlanCandidate) -> Message:
     """A VLAN and its place, for display."""
-    place = (
-        (candidate.group and f'group "{candidate.group.label}"')
-        or (candidate.site and f'site "{candidate.site.label}"')
-        or 'global'
-    )
-    return f'"{candidate.pointer.label}", {place}'
+    name = candidate.pointer.label
+    if candidate.group:
+        return Message('"{name}", group "{group}"', name=name, group=candidate.group.label)
+    if candidate.site:
+        return Message('"{name}", site "{site}"', name=name, site=candidate.site.label)
+    return Message('"{name}", global', name=name)
 
 
-def missing_vlans(items: Iterable[Item], whose: str) -> Iterator[Notice]:
+def missing_vlans(items: Iterable[Item], template: str) -> Iterator[Notice]:
     """
     One notice about all VLANs that NetBox does not have.
 
     Args:
-        whose: 'Guests' or 'Nodes'.
+        template: Of its message, with {vids}.
     """
     missing: Mapping[int, Item] = {vid: item for item in items for vid in PortHints.of(item).missing_vlans}
     if missing:
-        vids = ', '.join(map(str, sorted(missing)))
         yield Notice(
             subject='VLAN',
-            message=f'{whose} are in VLANs that NetBox does not have: {vids}. They are shown without them.',
-            remedy='Make these VLANs in NetBox, or let the endpoint create VLANs.',
+            message=Message(template, vids=joined(sorted(missing), ', ')),
+            remedy=Message('Create these VLANs in NetBox, or let the endpoint create VLANs.'),
         )

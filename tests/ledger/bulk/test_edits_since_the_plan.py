@@ -1,4 +1,4 @@
-"""What NetBox refuses only after edits since the plan was made, among guests that are created together."""
+"""What NetBox refuses only after edits since the plan was created, among guests that are created together."""
 
 from collections import Counter
 

@@ -15,7 +15,7 @@ from netbox_proxsync.proxmox.errors import (
     APIError,
     AuthenticationError,
     CallTimeoutError,
-    CancelledError,
+    CanceledError,
     ConnectionBrokenError,
     HostUnreachableError,
     InvalidConnectionError,
@@ -101,7 +101,7 @@ class TestRequests:
         public = {name for name in dir(ProxmoxClient) if not name.startswith('_')}
         assert public == {
             'add_members', 'calls', 'cancel', 'certificate', 'ended', 'failed_hosts', 'get', 'get_document',
-            'raise_if_cancelled', 'host', 'version',
+            'raise_if_canceled', 'host', 'version',
         }  # fmt: skip
 
     def test_connections_are_reused_and_never_more_than_the_concurrency(self, connect, context):
@@ -497,7 +497,7 @@ class TestTime:
             fails(CallTimeoutError, lambda: client.get('x'))
             assert time.monotonic() - begin < 2
 
-    def test_cancelling_ends_calls_that_wait(self, connect, context):
+    def test_canceling_ends_calls_that_wait(self, connect, context):
         errors = []
 
         def call():
@@ -518,17 +518,17 @@ class TestTime:
             for thread in threads:
                 thread.join(5)
             assert time.monotonic() - begin < 2
-            assert [type(error) for error in errors] == [CancelledError] * 3
-            fails(CancelledError, lambda: client.get('x'))
+            assert [type(error) for error in errors] == [CanceledError] * 3
+            fails(CanceledError, lambda: client.get('x'))
             assert len(server.received) == 3
 
-    def test_cancelling_ends_a_handshake_and_a_proxy_that_hang(self, connect):
+    def test_canceling_ends_a_handshake_and_a_proxy_that_hang(self, connect):
         for proxied in (False, True):
             with serving(silent) as server:
                 proxies = {'https': f'http://{server.host}'} if proxied else {}
                 host = 'pve1.example.com' if proxied else server.host
                 with connect(host, timeout=30, proxies=proxies) as client:
-                    waiting = Thread(target=lambda client=client: fails(CancelledError, lambda: client.get('x')))
+                    waiting = Thread(target=lambda client=client: fails(CanceledError, lambda: client.get('x')))
                     waiting.start()
                     deadline = time.monotonic() + 10
                     while not server.connections:
@@ -537,10 +537,10 @@ class TestTime:
                     waiting.join(3)
                     assert not waiting.is_alive()
 
-    def test_cancelling_ends_pauses(self, connect, context, monkeypatch):
+    def test_canceling_ends_pauses(self, connect, context, monkeypatch):
         monkeypatch.setattr(client_module, 'FIRST_PAUSE', 30)
         with serving(answering(b'', '503 Busy'), context) as server, connect(server.host) as client:
-            waiting = Thread(target=lambda: fails(CancelledError, lambda: client.get('x')))
+            waiting = Thread(target=lambda: fails(CanceledError, lambda: client.get('x')))
             waiting.start()
             deadline = time.monotonic() + 10
             while not server.received:
@@ -560,7 +560,7 @@ class TestTime:
     def test_a_closed_client_stays_closed(self, connect, context):
         with serving(answering(), context) as server, connect(server.host) as client:
             client.version()
-        fails(CancelledError, lambda: client.get('x'))
+        fails(CanceledError, lambda: client.get('x'))
 
 
 class TestSecrecy:

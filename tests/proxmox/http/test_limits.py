@@ -5,7 +5,7 @@ never stop.
 Tried besides the status line: TLS handshakes (nothing, a byte at a time), the answer of a proxy to CONNECT, a TLS
 handshake behind a proxy, headers, a body with its length, chunked bodies (sizes, contents, trailers), a body until the
 connection ends, "100 Continue" and other interim answers, many headers, one endless header, tiny chunks, trailers
-without end, compressed zeros; each at the first call and after one that was answered; and cancelling meanwhile.
+without end, compressed zeros; each at the first call and after one that was answered; and canceling meanwhile.
 For SSH: see test_ssh.py.
 """
 
@@ -19,7 +19,7 @@ from urllib3.exceptions import DecodeError
 from netbox_proxsync.proxmox.connections import connect as connect_to
 from netbox_proxsync.proxmox.errors import (
     CallTimeoutError,
-    CancelledError,
+    CanceledError,
     HostUnreachableError,
     InvalidResponseError,
     ProxmoxError,
@@ -203,7 +203,7 @@ class TestBytesThatTrickle:
         assert server.connections == 1
 
 
-class TestCancelling:
+class TestCanceling:
     @pytest.mark.parametrize('part', TRICKLES)
     def test_while_an_answer_trickles(self, part, connect, context):
         handle = trickling_after(1, *TRICKLES[part])
@@ -227,7 +227,7 @@ class TestCancelling:
     @staticmethod
     def assert_ends(client):
         Timer(0.4, client.cancel).start()
-        with Elapsed() as elapsed, pytest.raises(CancelledError):
+        with Elapsed() as elapsed, pytest.raises(CanceledError):
             client.get('nodes')
         assert elapsed.seconds < 2
 

@@ -11,7 +11,7 @@ import pytest
 
 from netbox_proxsync.proxmox.errors import (
     AuthenticationError,
-    CancelledError,
+    CanceledError,
     HostUnreachableError,
     ProxmoxError,
     RunTimeoutError,
@@ -509,7 +509,7 @@ class TestVanishing:
             pve.fail('/cluster/status', 500, 'got timeout')
         pve.before(self.CONFIG, prepare)
         inventory = read(pve)
-        assert is_unknown(guest_of(inventory, 102).config, 'not on node pve2 any more')
+        assert is_unknown(guest_of(inventory, 102).config, 'no longer on node pve2')
         assert len(inventory.guests) == 10
 
     def test_one_that_keeps_moving_is_unknown(self, pve):
@@ -688,7 +688,7 @@ class TestNotices:
         assert 'SDN.Audit on /sdn' in notice.message
         assert not pve.calls('/storage')
 
-    def test_tag_colours(self, pve):
+    def test_tag_colors(self, pve):
         pve.fail('/cluster/options', 500, 'got timeout')
         inventory = read(pve)
         assert is_unknown(inventory.tag_style, 'got timeout')
@@ -792,16 +792,16 @@ class TestWhatStopsARun:
             read(pve, timeout=30, run_timeout=1)
         assert time.monotonic() - begin < 4
 
-    def test_cancelling_from_another_thread(self, pve):
+    def test_canceling_from_another_thread(self, pve):
         pve.hang('/nodes/*/config')
         with ProxmoxClient(connection(pve, timeout=30)) as client:
             threading.Thread(target=lambda: (pve.wait_for('/nodes/*/config'), client.cancel())).start()
             begin = time.monotonic()
-            with pytest.raises(CancelledError):
+            with pytest.raises(CanceledError):
                 collect(client, CollectOptions())
             assert time.monotonic() - begin < 4
 
-    def test_cancelling_does_not_wait_for_a_connection_that_is_not_made(self):
+    def test_canceling_does_not_wait_for_a_connection_that_is_not_made(self):
         """A host that lets nobody in: whoever connects waits for a time that nothing can shorten."""
         with socket.create_server(('127.0.0.1', 0), backlog=0) as server, contextlib.ExitStack() as filling:
             for _ in range(3):
@@ -813,7 +813,7 @@ class TestWhatStopsARun:
             with ProxmoxClient(settings) as client:
                 begin = time.monotonic()
                 threading.Timer(0.3, client.cancel).start()
-                with pytest.raises(CancelledError):
+                with pytest.raises(CanceledError):
                     collect(client, CollectOptions())
                 assert 0.2 < time.monotonic() - begin < 3
 

@@ -198,7 +198,7 @@ class TestTroubles:
         (notice,) = inventory.warnings
         assert (notice.subject, notice.message) == (
             'node/pve2',
-            'Node pve2 stopped answering: Proxmox says "595 No route to host".',
+            'Node pve2 stopped answering: Proxmox VE reports "595 No route to host".',
         )
 
     def test_the_same_on_many_nodes_is_reported_once(self, standin):

@@ -9,7 +9,7 @@ from threading import Event, Timer
 import pytest
 
 from netbox_proxsync.proxmox.check import ConnectionReport, check
-from netbox_proxsync.proxmox.errors import AuthenticationError, CancelledError, ProxmoxError
+from netbox_proxsync.proxmox.errors import AuthenticationError, CanceledError, ProxmoxError
 from netbox_proxsync.proxmox.http import client as client_module
 from netbox_proxsync.proxmox.http.client import ProxmoxClient
 from netbox_proxsync.proxmox.inventory import Unreadable
@@ -167,12 +167,12 @@ class TestVisits:
                 thread.join(5)
         assert visited == []
 
-    def test_cancelling_ends_the_wait(self, client):
+    def test_canceling_ends_the_wait(self, client):
         end = Event()
         visits = NodeVisits(client, ADDRESSES, lambda *_: end.wait(20), limit=20)
         Timer(0.1, client.cancel).start()
         begin = time.monotonic()
-        with pytest.raises(CancelledError):
+        with pytest.raises(CanceledError):
             visits.results()
         end.set()
         assert time.monotonic() - begin < 5

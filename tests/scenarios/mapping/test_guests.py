@@ -101,7 +101,7 @@ def test_the_notes_are_the_comments_and_their_first_line_the_description(made):
     assert (made.vm(109).description, made.vm(109).comments) == ('y' * 200, 'y' * 300)
 
 
-def test_tags_are_split_at_every_separator_and_take_the_colours_of_the_datacenter(made, lab9):
+def test_tags_are_split_at_every_separator_and_take_the_colors_of_the_datacenter(made, lab9):
     # Without case-sensitive tags, 'Prod' is 'prod'. 'web' was there before, and is as it was.
     assert {(tag.name, tag.color) for tag in made.vm(100).tags.all()} == {
         ('prod', 'ff0000'), ('web', '9e9e9e'), ('blue', '00ff00'), ('customer_a', '9e9e9e'),

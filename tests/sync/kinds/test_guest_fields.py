@@ -63,7 +63,7 @@ def test_the_operating_system_that_the_agent_reports_is_the_platform():
 @pytest.mark.parametrize(
     ('case_sensitive', 'names'), [(True, {('Prod', 'ff0000'), ('prod', None)}), (False, {('prod', 'ff0000')})]
 )
-def test_tags_follow_the_case_rule_of_the_datacenter_and_take_its_colours(case_sensitive, names):
+def test_tags_follow_the_case_rule_of_the_datacenter_and_take_its_colors(case_sensitive, names):
     netbox = NetBox()
     style = TagStyle(colors={'Prod': 'FF0000'}, case_sensitive=case_sensitive)
     netbox.sync(inventory(guest(100, tags=('Prod', 'prod')), tag_style=style))

@@ -115,8 +115,8 @@ def test_a_record_on_something_else_is_never_taken():
     action, reason = world.outcome(reporting(100))[A]
     assert action is Action.CONFLICT
     assert reason == (
-        f'{HOST} belongs to {GROUP} in NetBox. If that is wrong, unassign it there; if both are right, put them into '
-        'different VRFs.'
+        f'{HOST} belongs to {GROUP} in NetBox. If that is wrong, unassign it in NetBox; if both are right, put them '
+        'into different VRFs.'
     )
     assert world.outcome(reporting(100), foreign={pointer: '7'})[A][1].endswith('another endpoint (ID 7).')
 

@@ -106,9 +106,9 @@ def test_an_address_that_may_be_on_an_unreadable_nic_waits_with_a_notice():
     assert notices == (
         Notice(
             subject='qemu/100',
-            message=f'{HOST} may have moved to net1, net2, which cannot be read. It stays as it is in NetBox.',
-            remedy='The page of the guest says why that NIC cannot be read. If the address is gone, delete it in '
-            'NetBox.',
+            message=f'{HOST} may have moved to net1, net2, which cannot be read. It is left unchanged in NetBox.',
+            remedy='The page of the guest shows why that NIC cannot be read. If the address no longer exists, delete '
+            'it in NetBox.',
         ),
     )
     # An interface without a MAC address is none of its NICs.

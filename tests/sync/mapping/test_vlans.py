@@ -154,7 +154,7 @@ def test_a_missing_vlan_is_reported_once_and_none_is_shown():
     inv = inventory(*(guest(vmid, f'vm{vmid}', (), config=config(nics=(nic(vlan_tag=20),))) for vmid in (100, 101)))
     made = netbox.sync(inv)
     assert [notice.message for notice in made.notices] == [
-        'Guests are in VLANs that NetBox does not have: 20. They are shown without them.'
+        'Guests use VLANs that do not exist in NetBox: 20. These VLANs are left out.'
     ]
     assert netbox.object('interface', 'qemu/100/net0').values['untagged_vlan'] is None
 

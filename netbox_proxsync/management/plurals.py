@@ -1,4 +1,4 @@
-"""Numbers with nouns, for the messages of this package and of `sync`, which do not use gettext."""
+"""Numbers with nouns, for the output of commands, which is English."""
 
 __all__ = ('counted',)
 
