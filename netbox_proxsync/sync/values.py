@@ -91,6 +91,8 @@ def in_units(size: int, unit: int) -> int:
 def encode(value: Value) -> Any:
     """The value as JSON."""
     match value:
+        case None | str() | int() | float():
+            return value
         case Pointer():
             return {'model': value.model, 'pk': value.pk, 'label': value.label}
         case Ref():
@@ -127,7 +129,8 @@ def encode_all(values: Mapping[str, Value]) -> dict[str, Any]:
 
 def decode_all(data: Mapping[str, Any]) -> dict[str, Value]:
     """The values that `encode_all` received."""
-    return {name: decode(value) for name, value in data.items()}
+    # Other types are the same in JSON.
+    return {name: decode(value) if isinstance(value, dict | list) else value for name, value in data.items()}
 
 
 def show(value: Value) -> str:
@@ -150,4 +153,4 @@ def plain_lines(text: str) -> str:
     The text with the line ends of Proxmox VE. Browsers send CR LF for each line end, so saving NetBox's form would
     otherwise count as an edit of every text with several lines.
     """
-    return text.replace('\r\n', '\n').replace('\r', '\n')
+    return text.replace('\r\n', '\n').replace('\r', '\n') if '\r' in text else text
