@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from sys import intern
 from typing import Any, Protocol
 
 from django.contrib.contenttypes.models import ContentType
@@ -72,9 +73,10 @@ def bound_from(row: BindingRow, types: Mapping[int, str]) -> Bound:
     """
     return Bound(
         pk=row.pk,
-        kind=row.kind,
+        # Shared by many bindings.
+        kind=intern(row.kind),
         key=row.key,
-        unit=row.unit,
+        unit=intern(row.unit),
         pointer=Pointer(types[row.object_type_id], row.object_id),
         last=decode_all(row.values),
         created_by_sync=row.created_by_sync,

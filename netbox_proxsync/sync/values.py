@@ -8,6 +8,7 @@ without loss.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from sys import intern
 from typing import Any
 
 __all__ = (
@@ -110,7 +111,7 @@ def decode(data: Any) -> Value:
     """The value that `encode` received."""
     match data:
         case {'pk': pk, 'model': model}:
-            return Pointer(model, pk, data.get('label', ''))
+            return Pointer(intern(model), pk, data.get('label', ''))
         case {'kind': kind, 'key': key}:
             return Ref(kind, key, data.get('label', ''))
         case {'shared': model, 'name': name}:
@@ -129,8 +130,8 @@ def encode_all(values: Mapping[str, Value]) -> dict[str, Any]:
 
 def decode_all(data: Mapping[str, Any]) -> dict[str, Value]:
     """The values that `encode_all` received."""
-    # Other types are the same in JSON.
-    return {name: decode(value) if isinstance(value, dict | list) else value for name, value in data.items()}
+    # The names are the same in tens of thousands of bindings. Values of other types are the same in JSON.
+    return {intern(name): decode(value) if isinstance(value, dict | list) else value for name, value in data.items()}
 
 
 def show(value: Value) -> str:
