@@ -122,6 +122,8 @@ class RecordReader:
         for loaded in self.rows.values():
             for instance in loaded:
                 instance._state.fields_cache.clear()
+        # The methods refer to the reader.
+        self.beyond_parts.clear()
 
     def record(self, kind: Kind, instance: NetBoxModel, hints: RecordHintsReader) -> Record:
         """A NetBox object as plain data."""
