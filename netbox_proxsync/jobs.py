@@ -34,6 +34,7 @@ from .proxmox.inventory import GuestType
 from .proxmox.messages import Message, as_is
 from .runs.cancellation import CancelWatch
 from .runs.execution import PLACEMENT, execute
+from .runs.garbage import older_objects_left_out
 from .runs.lifecycle import close, end_dead_jobs, end_leftover_jobs, endpoint_lock, find_dead, prune
 from .runs.log import RunLog, numbers
 from .runs.maintenance import InMaintenanceError, refuse_in_maintenance
@@ -249,7 +250,8 @@ class SyncJob(EndpointJob):
         try:
             with query_uncached(), CancelWatch(run, recorder.flush) as watch, branching.within(run.branch_id):
                 steps = QuickExecution if run.mode == RunModeChoices.QUICK else None
-                ending = execute(run, recorder, watch, steps)
+                with older_objects_left_out():
+                    ending = execute(run, recorder, watch, steps)
         except CanceledError:
             if not SyncRun.objects.filter(pk=run.pk).exists():
                 self.fail(Message('The run was deleted while it was being carried out.'))

@@ -1,7 +1,9 @@
 """Reads the bindings of an endpoint as plain data, and updates and deletes them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import datetime
+from sys import intern
+from typing import Any, Protocol
 
 from django.contrib.contenttypes.models import ContentType
 
@@ -17,10 +19,33 @@ __all__ = (
 )  # fmt: skip
 
 
+# What `bound_from` reads.
+COLUMNS = (
+    'pk', 'kind', 'key', 'unit', 'object_type_id', 'object_id', 'values', 'created_by_sync', 'missing_since',
+    'unmanaged', 'proxmox_values',
+)  # fmt: skip
+
+
+class BindingRow(Protocol):
+    """A row of `Binding`, with the columns that `bound_from` reads."""
+
+    pk: int
+    kind: str
+    key: str
+    unit: str
+    object_type_id: int
+    object_id: int
+    values: dict[str, Any]
+    created_by_sync: bool
+    missing_since: datetime | None
+    unmanaged: bool
+    proxmox_values: dict[str, Any]
+
+
 def load_bindings(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str], Bound]:
     """The bindings of an endpoint by (kind, key), in one query."""
     types = content_types()
-    rows = Binding.objects.filter(endpoint=endpoint)
+    rows = Binding.objects.filter(endpoint=endpoint).values_list(*COLUMNS, named=True)
     return {(row.kind, row.key): bound_from(row, types) for row in rows.iterator()}
 
 
@@ -39,7 +64,7 @@ def content_types() -> ModelNames:
     return ModelNames()
 
 
-def bound_from(row: Binding, types: Mapping[int, str]) -> Bound:
+def bound_from(row: BindingRow, types: Mapping[int, str]) -> Bound:
     """
     A binding as plain data.
 
@@ -48,9 +73,10 @@ def bound_from(row: Binding, types: Mapping[int, str]) -> Bound:
     """
     return Bound(
         pk=row.pk,
-        kind=row.kind,
+        # Shared by many bindings.
+        kind=intern(row.kind),
         key=row.key,
-        unit=row.unit,
+        unit=intern(row.unit),
         pointer=Pointer(types[row.object_type_id], row.object_id),
         last=decode_all(row.values),
         created_by_sync=row.created_by_sync,

@@ -56,7 +56,7 @@ def load(
     records = reader.records()
     gone = [bound for bound in unwanted(bindings.values(), bound_to, desired) if may_be_deleted(bound, settings)]
     foreign = ForeignReader(endpoint, records, bound_to)
-    return Existing(
+    loaded = Existing(
         bindings=bindings,
         records=records,
         foreign=foreign.kept(),
@@ -75,6 +75,8 @@ def load(
             gone, bound_to, moving(gone, desired), kept_addresses(bindings.values(), desired, settings)
         ),
     )
+    reader.release()
+    return loaded
 
 
 def unwanted(bindings: Iterable[Bound], bound_to: Mapping[Pointer, Bound], desired: Desired) -> list[Bound]:
@@ -111,9 +113,10 @@ def wanted_shared(items: Iterable[Item]) -> set[Shared]:
     wanted = set()
     for item in items:
         for value in item.values.values():
-            for element in value if isinstance(value, frozenset) else (value,):
-                if isinstance(element, Shared):
-                    wanted.add(element)
+            if isinstance(value, Shared):
+                wanted.add(value)
+            elif isinstance(value, frozenset):
+                wanted.update(element for element in value if isinstance(element, Shared))
     return wanted
 
 

@@ -1,6 +1,6 @@
 """Reads and writes fields of NetBox objects as values of a sync. Custom fields are named 'cf_<name>'."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
@@ -37,11 +37,17 @@ def read(instance: models.Model, name: str) -> Value:
 
 
 @cache
+def readers_of(model: type[models.Model], names: tuple[str, ...]) -> tuple[tuple[str, Callable[[Any], Value]], ...]:
+    """The functions that read fields of objects of a model, with the names of the fields."""
+    return tuple((name, reader_of(model, name)) for name in names)
+
+
+@cache
 def reader_of(model: type[models.Model], name: str) -> Callable[[Any], Value]:
     """A function that reads a field of objects of a model."""
     if name.startswith(CUSTOM):
         key = name.removeprefix(CUSTOM)
-        return lambda instance: in_plain_lines(custom_field_data(instance).get(key))
+        return lambda instance: in_plain_lines(instance.custom_field_data.get(key))
     field = model._meta.get_field(name)
     plain = attrgetter(name)
     match field:
@@ -70,9 +76,9 @@ def custom_field_data(instance: models.Model) -> dict[str, Any]:
     return cast('dict[str, Any]', cast('NetBoxModel', instance).custom_field_data)
 
 
-def read_all(instance: models.Model, names: list[str]) -> dict[str, Value]:
+def read_all(instance: models.Model, names: Iterable[str]) -> dict[str, Value]:
     """The present values of several fields, by name."""
-    return {name: read(instance, name) for name in names}
+    return {name: read(instance) for name, read in readers_of(type(instance), tuple(names))}
 
 
 def is_set(model: type[models.Model], name: str) -> bool:
@@ -118,8 +124,8 @@ def foreign_pointer(instance: models.Model, field: 'models.ForeignKey[Any, Any]'
     pk = getattr(instance, field.attname)
     if pk is None:
         return None
-    label = str(getattr(instance, field.name)) if field.is_cached(instance) else ''
-    return Pointer(field.related_model._meta.label_lower, pk, label)
+    related = field.get_cached_value(instance, default=None)
+    return Pointer(field.related_model._meta.label_lower, pk, '' if related is None else str(related))
 
 
 def generic_pointer(instance: models.Model, field: GenericForeignKey) -> Pointer | None:
@@ -129,5 +135,7 @@ def generic_pointer(instance: models.Model, field: GenericForeignKey) -> Pointer
     if object_type_id is None or pk is None:
         return None
     object_type = ContentType.objects.get_for_id(object_type_id)
-    label = str(getattr(instance, field.name)) if field.is_cached(instance) else ''
+    # Django would compare the types of both each time.
+    related = field.get_cached_value(instance, default=None)
+    label = '' if related is None or related.pk != pk else str(related)
     return Pointer(f'{object_type.app_label}.{object_type.model}', pk, label)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from dcim.models import Device, Interface, MACAddress
 from django.db.models import Model
@@ -37,7 +38,7 @@ class RecordHintsReader:
         # Of interfaces, and of their machines.
         self.macs: dict[Pointer, set[str]] = defaultdict(set)
         for mac in macs:
-            if (interface := mac.assigned_object) is not None:
+            if (interface := holder_of(mac)) is not None:
                 for holder in (interface, interface.parent_object):
                     self.macs[pointer_to(holder)].add(str(mac.mac_address))
 
@@ -56,14 +57,16 @@ class RecordHintsReader:
             case VMInterface() | Interface():
                 return InterfaceRecordHints(machine=pointer_to(instance.parent_object), macs=self.macs_of(instance))
             case MACAddress():
+                interface = holder_of(instance)
                 return MACRecordHints(
-                    mac=str(instance.mac_address), is_primary=instance.is_primary, holder=holder_text(instance)
+                    mac=str(instance.mac_address),
+                    is_primary=getattr(interface, 'primary_mac_address_id', None) == instance.pk,
+                    holder=holder_text(interface),
                 )
             case IPAddress():
+                holder = holder_of(instance)
                 return AddressRecordHints(
-                    host=str(instance.address.ip),
-                    holder=holder_text(instance),
-                    machine=machine_of(instance.assigned_object),
+                    host=str(instance.address.ip), holder=holder_text(holder), machine=machine_of(holder)
                 )
         machine = machine_of(getattr(instance, kind.holder)) if kind.holder else None
         return PartRecordHints(machine=machine) if machine else Hints()
@@ -73,9 +76,13 @@ class RecordHintsReader:
         return frozenset(self.macs.get(pointer_to(holder), ()))
 
 
-def holder_text(instance: IPAddress | MACAddress) -> str:
-    """The display name of the object to which an address is assigned, with its machine."""
-    holder = instance.assigned_object
+def holder_of(instance: IPAddress | MACAddress) -> Any:
+    """The object to which an address is assigned, which is loaded. Django would compare its type each time."""
+    return type(instance)._meta.get_field('assigned_object').get_cached_value(instance, default=None)
+
+
+def holder_text(holder: Model | None) -> str:
+    """The display name of an object to which an address is assigned, with its machine."""
     if holder is None:
         return ''
     parent = getattr(holder, 'parent_object', None)

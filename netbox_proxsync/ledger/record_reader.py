@@ -81,7 +81,7 @@ class RecordReader:
         self.cluster: Cluster | None = None
         self.custom_fields = custom_fields or load_custom_fields()
         self.related = RelatedObjects() if related is None else related
-        self.names = {kind.name: self.readable(kind) for kind in KINDS.values()}
+        self.names = {kind.name: tuple(self.readable(kind)) for kind in KINDS.values()}
         # The loaded objects, by kind.
         self.rows: dict[str, list[Any]] = {}
         self.beyond_parts: dict[str, Callable[[], QuerySet[Any]]] = {
@@ -113,6 +113,17 @@ class RecordReader:
         found[GUEST], self.elsewhere[GUEST] = self.divided(found[GUEST])
         self.elsewhere[DEVICE] = [self.record(KINDS[DEVICE], device, hints) for device in elsewhere]
         return found
+
+    def release(self) -> None:
+        """
+        Let the loaded objects be freed at once. An interface and its primary MAC address refer to each other, for
+        example, so Python would find only later that nothing else needs them.
+        """
+        for loaded in self.rows.values():
+            for instance in loaded:
+                instance._state.fields_cache.clear()
+        # The methods refer to the reader.
+        self.beyond_parts.clear()
 
     def record(self, kind: Kind, instance: NetBoxModel, hints: RecordHintsReader) -> Record:
         """A NetBox object as plain data."""

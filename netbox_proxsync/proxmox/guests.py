@@ -247,17 +247,16 @@ class GuestConfig:
 
     def unreadable_parts(self) -> Iterator[tuple[str, str, Message]]:
         """Yield (part, device, reason) for each unreadable part; `device` is 'net0', 'scsi0', ... or ''."""
-        for part in fields(self):
+        for part, reason in unreadable_in(self):
             # The cloud-init drive is unreadable only because of a disk, which is yielded below.
-            if isinstance(reading := getattr(self, part.name), Unreadable) and part.name != 'cloudinit_drive':
-                yield part.name, '', reading.reason
+            if part != 'cloudinit_drive':
+                yield part, '', reason
         for number, wish in self.cloudinit.items():
             if isinstance(wish, Unreadable):
                 yield 'ipconfig', str(number), wish.reason
         devices: tuple[Nic | Disk, ...] = (*self.nics, *self.disks)
         for device in devices:
-            readings = {part.name: getattr(device, part.name) for part in fields(device)}
-            unreadable = {name: reading.reason for name, reading in readings.items() if isinstance(reading, Unreadable)}
+            unreadable = dict(unreadable_in(device))
             if len(unreadable) > 1 and len(set(unreadable.values())) == 1:
                 # The whole value cannot be read.
                 unreadable = {'nic' if isinstance(device, Nic) else 'disk': next(iter(unreadable.values()))}
@@ -306,3 +305,14 @@ class Guest:
     def key(self) -> str:
         """Identity within its endpoint: 'qemu/100'."""
         return f'{self.type}/{self.vmid}'
+
+
+# The names of their fields.
+FIELD_NAMES = {model: tuple(part.name for part in fields(model)) for model in (GuestConfig, Nic, Disk)}
+
+
+def unreadable_in(holder: GuestConfig | Nic | Disk) -> Iterator[tuple[str, str]]:
+    """The fields that could not be read, with the reasons."""
+    for name in FIELD_NAMES[type(holder)]:
+        if isinstance(reading := getattr(holder, name), Unreadable):
+            yield name, reading.reason

@@ -6,7 +6,7 @@ writes (main or a branch) is the business of `Destination`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, cast
@@ -40,6 +40,7 @@ from ..sync.kind_names import GUEST
 from ..sync.mapping.nodes import node_key, nodes_read
 from ..sync.settings import Settings
 from ..sync.state import Desired, Existing
+from . import garbage
 from .application import Application
 from .cancellation import CancelWatch
 from .destination import Destination
@@ -100,23 +101,21 @@ class Execution:
         )
         settings = retried(partial(load_settings, self.endpoint, rows), Message('reading rules'))
         fields = retried(custom_fields.stored_fields, Message('reading custom fields'))
-        with self.recorder.phase('plan') as counts:
-            desired = self.map(inventory, settings)
-            loaded = self.load(desired, settings, fields)
-            plan = self.compare(desired, loaded, settings)
+        with self.recorder.phase('plan') as counts, garbage.paused():
+            plan, held = self.make_plan(inventory, settings, fields)
             counts['changes'] = len(plan.changes)
         self.recorder.log.open_changes(plan.counts)
         self.report_notices(plan, inventory, settings, fields)
         plan = replace(plan, refusal=other_cluster or plan.refusal)
         pending = [*map(Pending, plan.changes), *(Pending(change, note=WITHHELD) for change in plan.withheld)]
         standings = GuestStates(inventory, settings, pending, self.run.vmids)
-        unchanged = (rows, bound_machines(loaded)) if plan.is_empty else (None, None)
+        unchanged = (rows, held.machines) if held else (None, None)
         is_quick = self.run.mode == RunModeChoices.QUICK
         guests = GuestRecorder(self.endpoint, standings, self.run.vmids, is_quick, *unchanged)
         if self.run.mode in RunModeChoices.SYNCING and not plan.refusal:
-            return self.apply(plan, guests, loaded)
+            return self.apply(plan, guests, held)
         # If the endpoint now leads to another cluster, its guests do not belong in this list.
-        return self.store(plan, None if other_cluster else guests, loaded)
+        return self.store(plan, None if other_cluster else guests, held)
 
     def apply_stored_plan(self, source: SyncRun) -> Ending:
         """
@@ -184,6 +183,15 @@ class Execution:
             self.destination.take_over_former_endpoints(identity, guests)
         return other_cluster
 
+    def make_plan(
+        self, inventory: Inventory, settings: Settings, fields: Iterable[CustomField]
+    ) -> 'tuple[Plan, Held | None]':
+        """The plan, and what is needed of what NetBox contains if the plan is empty. All else is released here."""
+        desired = self.map(inventory, settings)
+        loaded = self.load(desired, settings, fields)
+        plan = self.compare(desired, loaded, settings)
+        return plan, Held.of(loaded) if plan.is_empty else None
+
     def map(self, inventory: Inventory, settings: Settings) -> Desired:
         """What NetBox should contain."""
         desired = desire(inventory, settings, self.run.vmids)
@@ -222,7 +230,7 @@ class Execution:
         for notice in plan.notices:
             self.recorder.warn(notice.subject, notice.message, notice.remedy, notice.is_fault)
 
-    def apply(self, plan: Plan, guests: GuestRecorder, loaded: Existing) -> Ending:
+    def apply(self, plan: Plan, guests: GuestRecorder, held: 'Held | None') -> Ending:
         """Write a plan to NetBox and record the guests."""
         self.destination.remember_cluster(self.run)
         if plan.changes:
@@ -231,14 +239,14 @@ class Execution:
         ending = application.apply(plan)
         self.recorder.store_withheld(plan.withheld)
         guests.fingerprints.are_synchronized = not (application.stopped or plan.withheld)
-        self.record(guests, plan, loaded)
+        self.record(guests, plan, held)
         self.destination.restore_endpoint_cluster()
         # A run that was canceled when all was written is complete.
         if application.stopped:
             self.watch.check()
         return ending
 
-    def store(self, plan: Plan, guests: GuestRecorder | None, loaded: Existing) -> Ending:
+    def store(self, plan: Plan, guests: GuestRecorder | None, held: 'Held | None') -> Ending:
         """
         Store a plan that is not applied.
 
@@ -248,20 +256,20 @@ class Execution:
         self.recorder.planned(plan)
         self.recorder.store_withheld(plan.withheld)
         if guests is not None:
-            self.record(guests, plan, loaded)
+            self.record(guests, plan, held)
         if self.run.mode in RunModeChoices.SYNCING:
             return Ending(RunStatusChoices.REFUSED, plan.refusal)
         if plan.refusal:
             self.recorder.warn('plan', plan.refusal)
         return Ending(RunStatusChoices.COMPLETED)
 
-    def record(self, guests: GuestRecorder, plan: Plan | None = None, loaded: Existing | None = None) -> None:
+    def record(self, guests: GuestRecorder, plan: Plan | None = None, held: 'Held | None' = None) -> None:
         """
         Record what was read of the guests, and their states.
 
         Args:
             plan: If the run is through with it: Proxmox VE's values of bound objects are stored as well.
-            loaded: What NetBox contained when the plan was made.
+            held: What NetBox contained when the plan was made, if it is empty.
         """
         assert self.run.started is not None, 'The run has been started.'
         with self.recorder.phase('record') as counts:
@@ -270,8 +278,8 @@ class Execution:
                 partial(self.record_guests, guests, self.run.started), Message('updating the list of guests')
             )
             if plan:
-                stored = stored_values(loaded) if loaded and plan.is_empty else None
-                store = partial(store_proxmox_values, self.endpoint, plan.proxmox_values, guests.standings.open, stored)
+                stored, pending = held.values if held else None, guests.standings.open
+                store = partial(store_proxmox_values, self.endpoint, plan.proxmox_values, pending, stored)
                 self.recorder.attempt(store, Message('updating bindings'))
 
     def record_guests(self, guests: GuestRecorder, read_at: datetime) -> None:
@@ -289,16 +297,28 @@ class Execution:
         return why_reading_is_stale(source, self.run, self.destination.guests_read())
 
 
-def bound_machines(loaded: Existing) -> dict[str, int | None]:
-    """The virtual machine (pk) of every bound guest, by key; None if a user has deleted it."""
-    there = {record.pointer.pk for record in loaded.records[GUEST]}
-    bound = [each for each in loaded.bindings.values() if each.kind == GUEST and '#' not in each.key]
-    return {each.key: each.pointer.pk if each.pointer.pk in there else None for each in bound}
+@dataclass(frozen=True, slots=True)
+class Held:
+    """
+    What NetBox contains, as far as a run needs it after an empty plan.
 
+    Attributes:
+        machines: The virtual machine (pk) of every bound guest, by key; None if a user has deleted it.
+        values: The stored values of Proxmox VE of bound objects, by (kind, key).
+    """
 
-def stored_values(loaded: Existing) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """The stored values of Proxmox VE of bound objects, by (kind, key)."""
-    return {identity: bound.proxmox_values for identity, bound in loaded.bindings.items()}
+    machines: Mapping[str, int | None]
+    values: Mapping[tuple[str, str], Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, loaded: Existing) -> 'Held':
+        """From all that was loaded."""
+        there = {record.pointer.pk for record in loaded.records[GUEST]}
+        bound = [each for each in loaded.bindings.values() if each.kind == GUEST and '#' not in each.key]
+        return cls(
+            machines={each.key: each.pointer.pk if each.pointer.pk in there else None for each in bound},
+            values={identity: each.proxmox_values for identity, each in loaded.bindings.items()},
+        )
 
 
 def forget_related(endpoint: ProxmoxEndpoint, name: str) -> None:

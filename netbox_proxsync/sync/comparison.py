@@ -18,11 +18,14 @@ from .removal import removals
 from .safety import why_unsafe
 from .settings import Settings
 from .state import Desired, Existing, Item, Record
+from .unchanged import is_unchanged
 from .values import Pointer, Ref, Shared, Value
 from .write_policy import WritePolicy, split
 
 __all__ = ('compare',)
 
+# The types of values that name objects.
+REFERENCES = (Ref, Shared, frozenset)
 # The models of managed objects.
 MANAGED = frozenset(kind.model for kind in KINDS.values())
 
@@ -44,16 +47,20 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     refreshed: dict[int, Mapping[str, Value]] = {}
     proxmox_values: dict[tuple[str, str], Mapping[str, Value]] = {}
     for entry in matches.matched:
-        change = matches.refusals.checked(change_of(entry, resolver, existing, settings), existing)
+        last, resolved = remembered(entry, existing), resolver.resolve_all(entry.item.values)
+        if is_unchanged(entry, last, resolver.owned_names(entry.item.kind, settings), resolved):
+            proxmox_values[entry.item.kind, entry.item.key] = {}
+            continue
+        change = matches.refusals.checked(change_of(entry, last, resolved, resolver, settings), existing)
         if change.binding is None:
             # A conflict: NetBox refuses the change.
             changes.append(change)
             continue
-        proxmox_values[change.kind, change.key] = differing_values(entry.item, change.binding, resolver)
+        proxmox_values[change.kind, change.key] = differing_values(change.kind, resolved, change.binding)
         if entry.bound is None or is_change(change):
             changes.append(change)
         # A stored pointer to an object that no longer exists is not worth a write on its own.
-        elif change.binding != remembered(entry, existing):
+        elif change.binding != last:
             refreshed[entry.bound.pk] = change.binding
     for item, _conflict in matches.conflicts:
         bound = existing.bindings.get((item.kind, item.key))
@@ -99,12 +106,24 @@ class Resolver:
     existing: Existing
     matches: Matches
     _owned: dict[tuple[str, bool], tuple[tuple[Field, Owner], ...]] = field(default_factory=dict)
+    _owned_names: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def owned(self, kind: Kind, settings: Settings, is_made: bool) -> tuple[tuple[Field, Owner], ...]:
         """As the function `owned`, computed once."""
         if (kind.name, is_made) not in self._owned:
             self._owned[kind.name, is_made] = tuple(owned(kind, self.existing, settings, is_made))
         return self._owned[kind.name, is_made]
+
+    def owned_names(self, kind: str, settings: Settings) -> frozenset[str]:
+        """The names of the fields that are compared of objects that exist."""
+        if kind not in self._owned_names:
+            fields = self.owned(KINDS[kind], settings, is_made=False)
+            self._owned_names[kind] = frozenset(spec.name for spec, _owner in fields)
+        return self._owned_names[kind]
+
+    def resolve_all(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Values by field, resolved."""
+        return {name: self.resolve(value) if isinstance(value, REFERENCES) else value for name, value in values.items()}
 
     def resolve(self, value: Value) -> Value:
         """The value, with references replaced by pointers where the objects exist."""
@@ -125,20 +144,29 @@ class Resolver:
         return not isinstance(value, Ref) or (value.kind, value.key) in self.matches.expected
 
 
-def change_of(entry: Match, resolver: Resolver, existing: Existing, settings: Settings) -> Change:
-    """The change of a matched item. Without fields and with an unchanged binding, it means no change."""
+def change_of(
+    entry: Match, last: Mapping[str, Value], resolved: Mapping[str, Value], resolver: Resolver, settings: Settings
+) -> Change:
+    """
+    The change of a matched item. Without fields and with an unchanged binding, it means no change.
+
+    Args:
+        last: The values that were last written, by field.
+        resolved: The values of the item, resolved.
+    """
     item, record = entry.item, entry.record
     kind = KINDS[item.kind]
-    wants = {
-        (spec, owner): resolver.resolve(item.values[spec.name])
+    written = [
+        (spec, owner)
         for spec, owner in resolver.owned(kind, settings, is_made=record is None)
-        if spec.name in item.values and resolver.is_expected(item.values[spec.name])
-    }
-    last = remembered(entry, existing)
+        if spec.name in resolved and resolver.is_expected(item.values[spec.name])
+    ]
+    wants = {spec.name: resolved[spec.name] for spec, _owner in written}
     binding = kind.memory(item, last, is_bound=entry.bound is not None)
     note_refused(item, kind, resolver)
     fields = []
-    for (spec, owner), want in wants.items():
+    for spec, owner in written:
+        want = wants[spec.name]
         decision = decision_on(spec, owner, want, last, entry, resolver)
         if decision is None:
             continue
@@ -203,15 +231,16 @@ def note_refused(item: Item, kind: Kind, resolver: 'Resolver') -> None:
             resolver.matches.refusals.add_demand(demand, shared.name)
 
 
-def differing_values(item: Item, binding: Mapping[str, Value], resolver: Resolver) -> Mapping[str, Value]:
+def differing_values(kind: str, resolved: Mapping[str, Value], binding: Mapping[str, Value]) -> Mapping[str, Value]:
     """
     The values of Proxmox VE that differ from those that the binding will store.
 
     Args:
+        kind: The name of the kind.
+        resolved: The values of the item, resolved.
         binding: The values that the binding will store.
     """
-    names = (spec.name for spec in KINDS[item.kind].fields if spec.name in item.values)
-    said = {name: resolver.resolve(item.values[name]) for name in names}
+    said = {spec.name: resolved[spec.name] for spec in KINDS[kind].fields if spec.name in resolved}
     return {
         name: value
         for name, value in said.items()
@@ -229,22 +258,19 @@ def remembered(entry: Match, existing: Existing) -> Mapping[str, Value]:
     """
     bound = entry.bound or (existing.bound_to.get(entry.record.pointer) if entry.record else None)
     last = bound.last if bound else {}
-    return {
-        name: value
+    lost = [
+        name
         for name, value in last.items()
-        if not (isinstance(value, Pointer) and value.model in MANAGED and value not in existing.by_pointer)
-    }
+        if isinstance(value, Pointer) and value.model in MANAGED and value not in existing.by_pointer
+    ]
+    return {name: value for name, value in last.items() if name not in lost} if lost else last
 
 
-def is_written_with(
-    spec: Field, want: Value, wants: Mapping[tuple[Field, Owner], Value], record: Record | None
-) -> bool:
+def is_written_with(spec: Field, want: Value, wants: Mapping[str, Value], record: Record | None) -> bool:
     """Whether a deferred field is written together with the field with which NetBox validates it."""
     if not spec.checked_with or record is None or isinstance(want, Ref):
         return False
-    return any(
-        other.name == spec.checked_with and record.values[other.name] != value for (other, _), value in wants.items()
-    )
+    return spec.checked_with in wants and record.values[spec.checked_with] != wants[spec.checked_with]
 
 
 def owned(kind: Kind, existing: Existing, settings: Settings, is_made: bool) -> Iterator[tuple[Field, Owner]]:

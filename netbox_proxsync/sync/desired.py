@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..proxmox.inventory import Guest, GuestType, Inventory, Notice
 from ..proxmox.messages import Message, joined
 from .guest_states import IGNORED, why_skipped
-from .kind import guests_of, is_wanted
+from .kind import guests_of
 from .kinds import KINDS
 from .mapping.missing_addresses import reading_of
 from .offline_nodes import Waiting
@@ -26,19 +26,18 @@ def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | No
         vmids: The guests that the run is limited to; None: all guests, and everything else.
     """
     settings = replace(settings, decisions=evaluate_all(inventory.guests, settings.rules))
+    synced = tuple(guests_of(inventory, settings))
+    settings, synced_keys = replace(settings, synced=synced), {guest.key for guest in synced}
     return Desired(
         items=tuple(with_plain_lines(item) for kind in KINDS.values() for item in kind.build(inventory, settings)),
         complete=frozenset(
             (kind.name, scope) for kind in KINDS.values() for scope in kind.complete(inventory, settings)
         ),
         # The objects of an ignored guest stay unchanged even if the guest is gone from Proxmox VE.
-        excluded=settings.ignored
-        | frozenset(guest.key for guest in inventory.guests if not is_wanted(guest, settings)),
+        excluded=settings.ignored | {guest.key for guest in inventory.guests if guest.key not in synced_keys},
         notices=tuple(omissions(inventory, settings) if vmids is None else left_out(inventory, settings, vmids)),
         waiting=Waiting.of(inventory, settings.last_seen, settings.offline_since),
-        readings={
-            guest.key: reading for guest in guests_of(inventory, settings) if (reading := reading_of(guest)) is not None
-        },
+        readings={guest.key: reading for guest in synced if (reading := reading_of(guest)) is not None},
         only=None if vmids is None else frozenset(f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids),
     )
 
@@ -83,16 +82,30 @@ def not_there(inventory: Inventory, vmid: int) -> Message:
 
 def with_plain_lines(item: Item) -> Item:
     """The item with the line ends that `ledger.fields` reads."""
+    if all(map(is_plain, item.values.values())):
+        return item
     return replace(item, values={name: plain_value(value) for name, value in item.values.items()})
+
+
+def is_plain(value: Value) -> bool:
+    """Whether `plain_value` returns the same value. Nearly every value is plain."""
+    match value:
+        case str():
+            return '\r' not in value
+        case Shared():
+            return '\r' not in value.name
+        case frozenset():
+            return all(map(is_plain, value))
+    return True
 
 
 def plain_value(value: Value) -> Value:
     """The value with the line ends that `ledger.fields` reads, also within names of shared objects and within sets."""
     match value:
+        case str():
+            return plain_lines(value)
         case Shared():
             return replace(value, name=plain_lines(value.name))
         case frozenset():
             return frozenset(plain_value(element) for element in value)
-        case str():
-            return plain_lines(value)
     return value

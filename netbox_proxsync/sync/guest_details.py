@@ -122,9 +122,10 @@ def unread(guest: Guest) -> Iterator[dict[str, Any]]:
     The parts that could not be read: 'part' ('config', 'addresses', 'size', ...), 'of' (the NIC or disk), and 'reason'.
     """
     # Everything in an unreadable configuration is unreadable for the same reason.
+    parts = list(guest.config.unreadable_parts()) if known(guest.config) else []
     if known(guest.config):
         # They are listed with the parts of the configuration below.
-        reasons = {reason for _part, _of, reason in guest.config.unreadable_parts()}
+        reasons = {reason for _part, _of, reason in parts}
     else:
         reasons = {guest.config.reason}
         yield {'part': 'config', 'of': '', **as_json(reason=guest.config.reason)}
@@ -132,9 +133,8 @@ def unread(guest: Guest) -> Iterator[dict[str, Any]]:
         reading = getattr(guest, part)
         if not known(reading) and reading.reason not in reasons:
             yield {'part': part, 'of': '', **as_json(reason=reading.reason)}
-    if known(guest.config):
-        for part, of, reason in guest.config.unreadable_parts():
-            yield {'part': part, 'of': of, **as_json(reason=reason)}
+    for part, of, reason in parts:
+        yield {'part': part, 'of': of, **as_json(reason=reason)}
     silent: dict[Message, list[str]] = {}
     for key, nic in guest.addresses.items() if known(guest.addresses) else ():
         if nic.running is not None:

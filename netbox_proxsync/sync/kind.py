@@ -322,4 +322,6 @@ def decision_of(guest: Guest, settings: Settings) -> Decision:
 
 def guests_of(inventory: Inventory, settings: Settings) -> Iterable[Guest]:
     """The guests that are synced."""
+    if settings.synced is not None:
+        return settings.synced
     return (guest for guest in inventory.guests if is_wanted(guest, settings))

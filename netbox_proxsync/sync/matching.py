@@ -79,10 +79,11 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
         retired=retired_units(gone, desired, existing, settings),
         expired=expired_roots(gone, existing, settings, now),
     )
+    by_kind: dict[str, list[Item]] = defaultdict(list)
+    for item in desired.items:
+        by_kind[item.kind].append(item)
     for kind in KINDS.values():
-        resolved_items = kind.resolve_values(
-            [item for item in desired.items if item.kind == kind.name], existing, settings
-        )
+        resolved_items = kind.resolve_values(by_kind[kind.name], existing, settings)
         resolved_items = without_ignored(resolved_items, existing, settings, matches)
         absent_of_kind = [bound for bound in gone if bound.kind == kind.name]
         # A guest in conflict takes no addresses from others.
@@ -99,9 +100,7 @@ def match(desired: Desired, existing: Existing, settings: Settings, now: datetim
                 matched.append(entry)
         adjusted = kind.adjust_values([entry.item for entry in matched], existing, matches.resolved, settings)
         matches.notices += kind.notices(adjusted)
-        matches.matched += [
-            Match(item, entry.bound, entry.record) for item, entry in zip(adjusted, matched, strict=True)
-        ]
+        matches.matched += [with_item(entry, item) for item, entry in zip(adjusted, matched, strict=True)]
     finalize(matches, existing, settings)
     return matches
 
@@ -170,7 +169,12 @@ def finalize(matches: Matches, existing: Existing, settings: Settings) -> None:
     def finalized(item: Item, record: Record | None) -> Item:
         return KINDS[item.kind].finalize(item, record, parts[item.unit], matches.kept, existing, settings)
 
-    matches.matched = [replace(entry, item=finalized(entry.item, entry.record)) for entry in matches.matched]
+    matches.matched = [with_item(entry, finalized(entry.item, entry.record)) for entry in matches.matched]
+
+
+def with_item(entry: Match, item: Item) -> Match:
+    """The match with another version of its item."""
+    return entry if item is entry.item else Match(item, entry.bound, entry.record)
 
 
 def retired_units(gone: Sequence[Bound], desired: Desired, existing: Existing, settings: Settings) -> frozenset[str]:
@@ -272,6 +276,8 @@ def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matche
 
 def is_part_of_skipped(item: Item, matches: Matches) -> bool:
     """Whether the item is a part of an unmanaged item that has no object."""
+    if not matches.skipped:
+        return False
     return any(isinstance(value, Ref) and (value.kind, value.key) in matches.skipped for value in item.values.values())
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ..proxmox.guests import Guest
 from .answers import Answers
 from .guest_filters import GuestFilters
 from .offline_nodes import LastSeen
@@ -48,6 +49,7 @@ class Settings:
         last_seen: Where and when each guest was listed last, by key.
         offline_since: By node that earlier reads found offline: when the first of these reads was.
         decisions: What the rules set for each guest of the inventory, by key; `desire` fills it.
+        synced: The guests of the inventory that are synced; `desire` fills it. None: not computed yet.
     """
 
     endpoint: Pointer
@@ -85,6 +87,7 @@ class Settings:
     rules: tuple[Rule, ...] = ()
     ruled: Mapping[str, frozenset[Pointer]] = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    synced: tuple[Guest, ...] | None = None
     last_seen: Mapping[str, LastSeen] = field(default_factory=dict)
     offline_since: Mapping[str, datetime] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ import textwrap
 import tokenize
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from core.models import ObjectChange
 from core.signals import handle_changed_object
@@ -35,6 +35,7 @@ from netbox.models.features import ChangeLoggingMixin, CustomFieldsMixin, Custom
 from netbox.signals import post_clean
 from utilities.counters import post_save_receiver
 from utilities.data import get_config_value_ci
+from utilities.serialization import serialize_object
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 from virtualization.signals import update_virtualmachine_disk
 
@@ -85,6 +86,8 @@ def replaced_functions() -> dict[str, Callable[..., Any]]:
         IPAddress.clean, MACAddress.clean, BaseModel.clean, CustomFieldsMixin.clean, CustomValidationMixin.clean,
         BaseInterface.clean, BaseInterface.save, VirtualMachine.clean, VirtualMachine.save, CustomFieldsMixin.save,
         BaseModel.save, ChangeLoggingMixin.to_objectchange, ObjectChange.save, NetBoxTaggableManager.add,
+        ChangeLoggingMixin.serialize_object, serialize_object,
+        *(cast('Any', model).serialize_object for model in CREATED_TOGETHER),
     )  # fmt: skip
     return {f'{each.__module__}.{each.__qualname__}': each for each in functions}
 
@@ -97,6 +100,7 @@ KNOWN: dict[str, set[str]] = {
     'dcim.models.device_components.BaseInterface.save': {'2754d44907377704'},
     'dcim.models.devices.MACAddress.clean': {'b357c4c866f7865b'},
     'dcim.signals.update_mac_address_interface': {'baa91122b713a87f'},
+    'extras.models.configs.ConfigContextModel.serialize_object': {'ea366882d93dfc44'},
     'extras.managers.NetBoxTaggableManager.add': {'734979346f8714da'},
     'extras.signals._make_object_save_handler': {'0d451cae95a0cc20'},
     'extras.signals.invalidate_on_device_vm_tag_change': {'44c30adbfae684ed'},
@@ -105,11 +109,13 @@ KNOWN: dict[str, set[str]] = {
     'ipam.models.ip.IPAddress.clean': {'049629a3ee133edf'},
     'netbox.models.BaseModel.clean': {'982e136403a04f35'},
     'netbox.models.BaseModel.save': {'1c48ad8f0597abbe'},
+    'netbox.models.features.ChangeLoggingMixin.serialize_object': {'cc0679c4fa2e0384'},
     'netbox.models.features.ChangeLoggingMixin.to_objectchange': {'b5b1d608a6ddc31e'},
     'netbox.models.features.CustomFieldsMixin.clean': {'fb9cae844c9e1c12'},
     'netbox.models.features.CustomFieldsMixin.save': {'c3aca8a6a5b633cb'},
     'netbox.models.features.CustomValidationMixin.clean': {'0d8ff38a882c03ec'},
     'utilities.counters.post_save_receiver': {'b12e36890d0c1ee5'},
+    'utilities.serialization.serialize_object': {'83dfae4eb7516994'},
     'virtualization.models.virtualmachines.VirtualMachine.clean': {'2ac143a8cf794daf'},
     'virtualization.models.virtualmachines.VirtualMachine.save': {'7499a68568fddd62'},
     'virtualization.signals.update_virtualmachine_disk': {'79b5588a654fc859'},

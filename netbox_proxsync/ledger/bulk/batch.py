@@ -32,6 +32,7 @@ from .checks import Checks
 from .column_updates import update_columns
 from .derived_values import count_created, invalidate_config_contexts, sum_disks
 from .errors import ExcludedError
+from .serialization import serialized_in_less_time
 
 __all__ = ('Batch',)
 
@@ -249,7 +250,8 @@ class Batch:
         for draft in drafts:
             instance = instances[draft.instance.pk]
             draft.keep_sets(instance)
-            self.objects.fields.prepare(instance)
+            with serialized_in_less_time(instance):
+                self.objects.fields.prepare(instance)
             for field in draft.late:
                 write(instance, field.name, self.objects.values.resolve(field.want))
             instance.last_updated = timezone.now()

@@ -11,6 +11,8 @@ from netbox.context import current_request, events_queue
 from netbox.models import NetBoxModel
 from netbox.search.backends import search_backend
 
+from .serialization import serialized_in_less_time
+
 __all__ = ('ChangeLog',)
 
 
@@ -44,7 +46,8 @@ class ChangeLog:
     def _note(self, instance: NetBoxModel, is_created: bool) -> None:
         request = current_request.get()
         action = ObjectChangeActionChoices.ACTION_CREATE if is_created else ObjectChangeActionChoices.ACTION_UPDATE
-        entry = instance.to_objectchange(action)
+        with serialized_in_less_time(instance):
+            entry = instance.to_objectchange(action)
         entry.user, entry.user_name, entry.request_id = request.user, request.user.username, request.id
         self._entries.append(entry)
         if not self.quiet:

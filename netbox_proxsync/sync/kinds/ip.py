@@ -120,7 +120,8 @@ class IPKind(Kind):
         """The nodes whose addresses were read, and the guests whose configurations were read."""
         # Completeness is decided per NIC: see `judge`.
         nodes = [node_key(node.name) for node in nodes_of(inventory, settings) if addresses_are_read(node)]
-        return nodes + [guest.key for guest in guests_of(inventory, settings) if reading_of(guest) is not None]
+        guests = guests_of(inventory, settings)
+        return nodes + [guest.key for guest in guests if known(guest.config) and known(guest.addresses)]
 
     def resolve_values(self, items: Sequence[Item], existing: Existing, settings: Settings) -> Sequence[Item]:
         """
@@ -133,20 +134,20 @@ class IPKind(Kind):
 
     def resolve_one(self, item: Item, existing: Existing, settings: Settings) -> Item:
         """The item with its VRF and its prefix length."""
-        hints = replace(AddressHints.of(item), answer=settings.answers.get((self.name, item.key)))
+        hints, answer = AddressHints.of(item), settings.answers.get((self.name, item.key))
         candidates = existing.prefixes.get(hints.host, ())
         decided = hints.decision.value_for('vrf', settings.vrf)
-        values = dict(item.values)
-        if known(decided) and (vrf := decided or vrf_of(candidates)):
-            values['vrf'] = vrf
-        settled = replace(item, values=values, hints=hints)
+        if known(decided) and (wanted := decided or vrf_of(candidates)):
+            item = replace(item, values={**item.values, 'vrf': wanted})
         if not is_ambiguous(candidates):
-            settled = take_back(settled, ('vrf',), existing, settings)
-        vrf = vrf_then(settled, existing)
-        values = dict(settled.values)
+            item = take_back(item, ('vrf',), existing, settings)
+        vrf = vrf_then(item, existing)
         if not hints.has_prefix:
-            values['address'] = f'{hints.host}/{prefix_length(hints.host, candidates, vrf)}'
-        return replace(settled, values=values, hints=replace(hints, vrf=vrf))
+            address = f'{hints.host}/{prefix_length(hints.host, candidates, vrf)}'
+            item = replace(item, values={**item.values, 'address': address})
+        if vrf is None and answer is None:
+            return item
+        return replace(item, hints=replace(hints, vrf=vrf, answer=answer))
 
     def judge(
         self,

@@ -147,7 +147,9 @@ class VMKind(Kind):
         """Choose names that are free in the cluster, and prefer existing values to those of less reliable sources."""
         names = free_names(items, existing, resolved, settings.owner(self.name, 'name', Owner.EDITORIAL))
         named = [
-            replace(item, values={**item.values, 'name': names[item.key]}) if item.key in names else item
+            replace(item, values={**item.values, 'name': name})
+            if (name := names.get(item.key)) is not None and name != item.values['name']
+            else item
             for item in items
         ]
         return [without_second_choices(item, existing, resolved) for item in named]

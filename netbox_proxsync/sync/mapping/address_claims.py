@@ -372,4 +372,5 @@ def with_claims(items: Sequence[Item], claims: dict[str, Claim | None]) -> Itera
     """The items that get a record or a conflict, each with its claim."""
     for item in items:
         if (claim := claims[item.key]) is not None:
-            yield replace(item, hints=replace(AddressHints.of(item), claim=claim))
+            hints = AddressHints.of(item)
+            yield item if claim == hints.claim else replace(item, hints=replace(hints, claim=claim))

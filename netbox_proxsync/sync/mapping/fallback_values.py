@@ -22,6 +22,8 @@ def without_second_choices(item: Item, existing: Existing, resolved: ResolvedObj
     names = GuestHints.of(item).second_choices
     bound = existing.binding(item)
     remembered = bound.last.get(SECOND_CHOICES) if bound else None
+    if not names and remembered is None:
+        return item
     before = as_set(remembered)
     record = existing.record_of(resolved.get(item.kind, item.key))
     better = {

@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
-from ipaddress import ip_address
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, NicAddresses, known
 from ..hints import AddressHints, PrimaryRank
@@ -21,7 +20,8 @@ def ip_ref(guest: Guest, address: Address) -> Ref:
     """
     The reference to an address. It belongs to its guest, so it remains the same object when it moves between NICs.
     """
-    return Ref(ADDRESS, f'{guest.key}/{address.interface.ip}', str(address.interface.ip))
+    host = str(address.interface.ip)
+    return Ref(ADDRESS, f'{guest.key}/{host}', host)
 
 
 def addresses_of(guest: Guest) -> Iterator[tuple[str, NicAddresses, Address]]:
@@ -61,12 +61,12 @@ def primary_ranks(guest: Guest) -> dict[str, PrimaryRank]:
 def primary_addresses(guest: Guest) -> dict[str, Value]:
     """`primary_ip4` and `primary_ip6`, as far as the guest reports them. `with_primary_addresses` corrects them."""
     ranks = primary_ranks(guest)
-    if not ranks and any(addresses_of(guest)):
+    refs = [(entry.interface.version, ip_ref(guest, entry)) for _key, _nic, entry in addresses_of(guest)]
+    if refs and not ranks:
         return {}
     values: dict[str, Value] = {}
     for version, name in PRIMARY.items():
-        entries = (entry for _key, _nic, entry in addresses_of(guest))
-        found = [ip_ref(guest, entry) for entry in entries if entry.interface.version == version]
+        found = [ref for ref_version, ref in refs if ref_version == version]
         if found:
             values[name] = min(found, key=lambda ref: ranks[ref.key])
         elif all_readable(guest):
@@ -98,7 +98,7 @@ def with_primary_addresses(
         identity = (bound.kind, bound.key) if bound and bound.unit == item.unit else None
         if identity in kept:
             continue
-        found = [entry for entry in ranked if ip_address(AddressHints.of(entry).host).version == version]
+        found = [entry for entry in ranked if version_of(AddressHints.of(entry).host) == version]
         if wanted is None or any(entry.ref == wanted for entry in found):
             values[name] = wanted
         elif best := best_of(found):
@@ -106,7 +106,12 @@ def with_primary_addresses(
             values[name] = best
         elif identity in existing.gone and not leaves_missing:
             values[name] = None
-    return replace(item, values=values)
+    return item if values == item.values else replace(item, values=values)
+
+
+def version_of(host: str) -> int:
+    """The IP version of an address as text."""
+    return 6 if ':' in host else 4
 
 
 def best_of(items: Sequence[Item]) -> Ref | None:

@@ -51,7 +51,7 @@ def with_vlans(item: Item, existing: Existing, resolved: ResolvedObjects) -> Ite
     return replace(
         item,
         values=values,
-        hints=replace(hints, missing_vlans=frozenset(lookup.missing)),
+        hints=replace(hints, missing_vlans=frozenset(lookup.missing)) if lookup.missing else hints,
         problems=(*item.problems, *lookup.problems),
         reasons=reasons_of(hints, values),
     )

@@ -1,0 +1,83 @@
+"""Python's search for garbage is paused while a plan is made, which must not cost memory or outlast the run."""
+
+import gc
+from contextlib import contextmanager
+
+import pytest
+from virtualization.models import VirtualMachine, VMInterface
+
+from netbox_proxsync.runs import execution
+from netbox_proxsync.runs.garbage import older_objects_left_out, paused
+
+from ..scenarios.synced import Stage, after_first_sync
+
+
+@pytest.fixture(scope='module')
+def stage() -> Stage:
+    return Stage({'nodes': 1, 'vms': 2, 'containers': 0, 'templates': 0})
+
+
+@contextmanager
+def nothing_frozen():
+    """As in a worker. The tests have frozen what they have loaded."""
+    gc.unfreeze()
+    try:
+        yield
+    finally:
+        gc.freeze()
+
+
+def loaded() -> int:
+    """The number of virtual machines and interfaces in memory."""
+    return sum(isinstance(each, VirtualMachine | VMInterface) for each in gc.get_objects())
+
+
+@after_first_sync
+def test_what_a_run_has_loaded_is_freed_without_a_search(endpoint, sync):
+    sync(endpoint)
+    gc.collect()
+    before = loaded()
+    gc.disable()
+    try:
+        assert sync(endpoint).counts == {}
+        assert loaded() == before
+    finally:
+        gc.enable()
+
+
+@after_first_sync
+def test_a_run_pauses_the_search_while_it_makes_its_plan(endpoint, sync, monkeypatch):
+    seen = []
+    compare = execution.compare
+
+    def observed(*arguments):
+        seen.append((gc.isenabled(), gc.get_freeze_count() > 0))
+        return compare(*arguments)
+
+    monkeypatch.setattr(execution, 'compare', observed)
+    with nothing_frozen():
+        sync(endpoint)
+        assert seen == [(False, True)]
+        assert (gc.isenabled(), gc.get_freeze_count()) == (True, 0)
+
+
+def test_the_search_goes_on_after_a_failure():
+    with nothing_frozen():
+        with pytest.raises(ValueError, match='broken'), older_objects_left_out(), paused():
+            raise ValueError('broken')
+        assert (gc.isenabled(), gc.get_freeze_count()) == (True, 0)
+
+
+def test_a_process_that_has_left_out_objects_itself_stays_as_it_is():
+    with nothing_frozen():
+        gc.freeze()
+        with older_objects_left_out():
+            pass
+        assert gc.get_freeze_count()
+        gc.disable()
+        try:
+            with paused():
+                pass
+            assert not gc.isenabled()
+        finally:
+            gc.enable()
