@@ -311,7 +311,7 @@ class Guest:
 FIELD_NAMES = {model: tuple(part.name for part in fields(model)) for model in (GuestConfig, Nic, Disk)}
 
 
-def unreadable_in(holder: GuestConfig | Nic | Disk) -> Iterator[tuple[str, str]]:
+def unreadable_in(holder: GuestConfig | Nic | Disk) -> Iterator[tuple[str, Message]]:
     """The fields that could not be read, with the reasons."""
     for name in FIELD_NAMES[type(holder)]:
         if isinstance(reading := getattr(holder, name), Unreadable):
