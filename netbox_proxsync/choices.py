@@ -311,6 +311,7 @@ class ChangeOutcomeChoices(ChoiceSet):
     CANCELLED = 'cancelled'
     FAILED = 'failed'
     WITHHELD = 'withheld'
+    REJECTED = 'rejected'
 
     CHOICES = [
         Choice(PLANNED, _('Planned'), color='gray'),
@@ -325,7 +326,16 @@ class ChangeOutcomeChoices(ChoiceSet):
             color='purple',
             description=_('The write policy of the endpoint does not permit this change'),
         ),
+        Choice(
+            REJECTED,
+            _('Rejected'),
+            color='red',
+            description=_('NetBox would refuse this change, so it is not part of the plan'),
+        ),
     ]
+
+    # A preview writes nothing, so its changes have only these.
+    OF_PREVIEWS = (PLANNED, OUTDATED, WITHHELD, REJECTED)
 
 
 class DecisionChoices(ChoiceSet):

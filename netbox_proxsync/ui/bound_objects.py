@@ -41,8 +41,9 @@ CACHED = '_proxsync_binding'
 OPEN = (
     ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.SKIPPED,
     ChangeOutcomeChoices.CANCELLED, ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.WITHHELD,
+    ChangeOutcomeChoices.REJECTED,
 )  # fmt: skip
-PROBLEMS = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.SKIPPED)
+PROBLEMS = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.REJECTED, ChangeOutcomeChoices.SKIPPED)
 
 
 def binding_of(instance: Model) -> Binding | None:
