@@ -57,6 +57,7 @@ def bound_from(row: Binding, types: Mapping[int, str]) -> Bound:
         missing_since=row.missing_since,
         unmanaged=row.unmanaged,
         proxmox_values=row.proxmox_values,
+        kept=row.decoded_kept_values,
     )
 
 

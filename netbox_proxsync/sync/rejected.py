@@ -45,7 +45,9 @@ def without(field: FieldChange, names: Collection[str], lacking: Collection[Shar
     return field
 
 
-def remember(binding: dict[str, Value], field: FieldChange, names: Collection[str], lacking: Collection[Shared]) -> None:
+def remember(
+    binding: dict[str, Value], field: FieldChange, names: Collection[str], lacking: Collection[Shared]
+) -> None:
     """Let a binding store what it stores after a write without what is rejected."""
     value = binding.get(field.name)
     if isinstance(value, frozenset) and field.name not in names:

@@ -95,7 +95,13 @@ class RunCountsPanel(panels.ObjectPanel):
             ]
         # A plan without changes may only lack those that NetBox rejects.
         is_rejected = has_plan(run) and not run.counts and bool(unsuccessful(run, user))
-        return {**context, **matrix, 'results': results, 'is_rejected': is_rejected, 'change_log': change_log_of(run, user)}
+        return {
+            **context,
+            **matrix,
+            'results': results,
+            'is_rejected': is_rejected,
+            'change_log': change_log_of(run, user),
+        }
 
 
 def matrix_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
@@ -234,6 +240,9 @@ def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'Str
     ]
     outcomes = choice_set_items(ChangeOutcomeChoices)
     if run.mode == RunModeChoices.PREVIEW:
+        # All changes are planned, unless some are left out.
+        if not run.changes.filter(outcome__in=ChangeOutcomeChoices.LEFT_OUT).exists():
+            return choices
         outcomes = [choice for choice in outcomes if choice[0] in ChangeOutcomeChoices.OF_PREVIEWS]
     choices.append(('outcome', _('Outcome'), outcomes))
     return choices
