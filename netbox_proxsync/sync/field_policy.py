@@ -7,7 +7,7 @@ from typing import Any
 from .kinds import KINDS, Field
 from .owners import IGNORED, Owner
 
-__all__ = ('InvalidPolicyError', 'clean_policy', 'configurable', 'format_policy', 'parse_policy')
+__all__ = ('InvalidPolicyError', 'choices_for', 'clean_policy', 'configurable', 'format_policy', 'parse_policy')
 
 
 class InvalidPolicyError(ValueError):
