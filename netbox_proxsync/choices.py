@@ -17,6 +17,7 @@ __all__ = (
     'DecisionChoices',
     'DuplicateChoices',
     'EndpointStatusChoices',
+    'FieldDecisionChoices',
     'FieldOwnerChoices',
     'GuestStateChoices',
     'GuestTypeChoices',
@@ -214,6 +215,25 @@ class FieldOwnerChoices(ChoiceSet):
     ]
 
 
+class FieldDecisionChoices(ChoiceSet):
+    """What a user decides about a field that differs between NetBox and Proxmox VE."""
+
+    PROXMOX = 'proxmox'
+    KEEP = 'keep'
+    ALWAYS = 'always'
+
+    CHOICES = [
+        Choice(PROXMOX, _('Use Proxmox VE Value'), color='blue', description=_('The next sync writes it')),
+        Choice(KEEP, _('Keep Mine'), color='green', description=_('Until the value in Proxmox VE changes')),
+        Choice(
+            ALWAYS,
+            _('Always Keep Mine'),
+            color='teal',
+            description=_('For all objects of this type, by the field policy of the endpoint'),
+        ),
+    ]
+
+
 class RunModeChoices(ChoiceSet):
     PREVIEW = 'preview'
     SYNC = 'sync'
@@ -312,6 +332,7 @@ class ChangeOutcomeChoices(ChoiceSet):
     CANCELED = 'canceled'
     FAILED = 'failed'
     WITHHELD = 'withheld'
+    REJECTED = 'rejected'
 
     CHOICES = [
         Choice(PLANNED, _('Planned'), color='gray'),
@@ -326,7 +347,18 @@ class ChangeOutcomeChoices(ChoiceSet):
             color='purple',
             description=_('The write policy of the endpoint does not permit this change'),
         ),
+        Choice(
+            REJECTED,
+            _('Rejected'),
+            color='red',
+            description=_('NetBox would refuse this change, so it is not part of the plan'),
+        ),
     ]
+
+    # A preview writes nothing, so its changes have only these.
+    OF_PREVIEWS = (PLANNED, OUTDATED, WITHHELD, REJECTED)
+    # They are shown and are not part of the plan.
+    LEFT_OUT = (WITHHELD, REJECTED)
 
 
 class DecisionChoices(ChoiceSet):

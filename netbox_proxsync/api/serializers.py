@@ -253,7 +253,8 @@ class BindingSerializer(BaseModelSerializer):
         model = Binding
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'kind', 'key', 'unit', 'object_type', 'object_id',
-            'object', 'values', 'proxmox_values', 'created_by_sync', 'unmanaged', 'first_seen', 'missing_since',
+            'object', 'values', 'proxmox_values', 'kept_values', 'created_by_sync', 'unmanaged', 'first_seen',
+            'missing_since',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'kind', 'key')
         read_only_fields = fields

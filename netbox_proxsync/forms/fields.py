@@ -101,7 +101,9 @@ class FieldPolicyField(forms.CharField):
         super().__init__(*args, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
-        return format_policy(value) if isinstance(value, dict) else value
+        # A table of selects takes the policy itself.
+        is_text = isinstance(self.widget, forms.Textarea)
+        return format_policy(value) if is_text and isinstance(value, dict) else value
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:

@@ -24,7 +24,7 @@ from ..proxmox.hosts import Host
 from ..validators import clean_hosts
 from .fields import FieldPolicyField, HostsField, TokenIDField, WindowsField, WordsField
 from .rendering import FoldedFieldSet
-from .widgets import FingerprintInput, TLSModeSelect
+from .widgets import FieldPolicyTable, FingerprintInput, TLSModeSelect
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -129,7 +129,10 @@ class ProxmoxEndpointForm(PrimaryModelForm):
         help_text=ProxmoxEndpoint._meta.get_field('sync_windows').help_text,
     )
 
-    field_policy = FieldPolicyField()
+    field_policy = FieldPolicyField(
+        widget=FieldPolicyTable(),
+        help_text=_('Exceptions from the source of truth of single fields. All others have their default'),
+    )
 
     # The required settings come first; all others have suitable defaults and are folded.
     fieldsets = (

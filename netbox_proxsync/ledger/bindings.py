@@ -11,7 +11,7 @@ from .. import branching
 from ..models import Binding, ProxmoxEndpoint
 from ..sync.kinds import KINDS
 from ..sync.state import Bound
-from ..sync.values import Pointer, decode_all
+from ..sync.values import Pointer, decode_all, decode_pairs
 from .netbox_models import model_named
 
 __all__ = (
@@ -22,7 +22,7 @@ __all__ = (
 # What `bound_from` reads.
 COLUMNS = (
     'pk', 'kind', 'key', 'unit', 'object_type_id', 'object_id', 'values', 'created_by_sync', 'missing_since',
-    'unmanaged', 'proxmox_values',
+    'unmanaged', 'proxmox_values', 'kept_values',
 )  # fmt: skip
 
 
@@ -40,6 +40,7 @@ class BindingRow(Protocol):
     missing_since: datetime | None
     unmanaged: bool
     proxmox_values: dict[str, Any]
+    kept_values: dict[str, Any]
 
 
 def load_bindings(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str], Bound]:
@@ -83,6 +84,7 @@ def bound_from(row: BindingRow, types: Mapping[int, str]) -> Bound:
         missing_since=row.missing_since,
         unmanaged=row.unmanaged,
         proxmox_values=row.proxmox_values,
+        kept=decode_pairs(row.kept_values),
     )
 
 

@@ -94,6 +94,10 @@ class ObjectWriter:
         """The tags that the object of the change in hand may not have any more."""
         return self.values.unassignable
 
+    def lacking(self, change: Change) -> frozenset[Shared]:
+        """The shared objects that a change needs and that do not exist."""
+        return self.values.lacking(change)
+
     def written_object(self, change: Change) -> Pointer | None:
         """The object that is bound by a change now; None: there is none (any more)."""
         return self.objects.pointers.get((change.kind, change.key))

@@ -9,7 +9,7 @@ from django.db.models import ProtectedError, RestrictedError
 from ..choices import ChangeOutcomeChoices
 from ..proxmox.messages import EMPTY, Message, as_is, joined
 from ..sync.changes import Change
-from ..sync.values import Pointer
+from ..sync.values import Pointer, Shared
 
 __all__ = ('Result', 'combined', 'explain')
 
@@ -25,19 +25,28 @@ class Result:
         outcome: One of `ChangeOutcomeChoices`.
         message: Why, if it was not applied completely.
         pointer: The object that was written; None if there is none (any more).
+        unwritten: The late fields that were not written although the object was.
+        lacking: The shared objects that could not be created, so that the object was written without them.
     """
 
     change: Change
     outcome: str
     message: Message = EMPTY
     pointer: Pointer | None = None
+    unwritten: frozenset[str] = frozenset()
+    lacking: frozenset[Shared] = frozenset()
 
 
 def combined(first: Result, second: Result) -> Result:
     """The result of a change that was written in two steps: applied only if both were."""
     worse = first if second.outcome == ChangeOutcomeChoices.APPLIED else second
-    messages = joined(dict.fromkeys((first.message, second.message)), '; ')
-    return replace(worse, message=messages, pointer=first.pointer or second.pointer)
+    return replace(
+        worse,
+        message=joined(dict.fromkeys((first.message, second.message)), '; '),
+        pointer=first.pointer or second.pointer,
+        unwritten=first.unwritten | second.unwritten,
+        lacking=first.lacking | second.lacking,
+    )
 
 
 def explain(error: Exception) -> Message:

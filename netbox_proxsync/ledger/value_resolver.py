@@ -63,6 +63,11 @@ class ValueResolver:
                         refused[field.name] = error
         return refused
 
+    def lacking(self, change: Change) -> frozenset[Shared]:
+        """The shared objects that a change needs and that do not exist, after `create_shared`."""
+        wanted = (value for field in change.writes for value in elements(field.want))
+        return frozenset(value for value in wanted if isinstance(value, Shared) and value not in self.shared)
+
     def is_available(self, field: FieldChange) -> bool:
         """Whether the shared object that a field names exists. Elements of a set that do not are skipped one by one."""
         return not isinstance(field.want, Shared) or field.want in self.shared

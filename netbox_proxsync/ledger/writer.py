@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby
 from typing import Protocol
@@ -30,7 +31,7 @@ from .objects import ObjectWriter
 from .results import Result, combined, explain
 from .tracking import EventsNotSentError, savepoint, tracking, transaction
 
-__all__ = ('AnyPlan', 'Result', 'Writer')
+__all__ = ('AnyPlan', 'Result', 'Writer', 'units_of')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
@@ -126,14 +127,8 @@ class Writer:
                 remains, as complete units.
             DatabaseBusyError: Likewise; results could not be recorded.
         """
-        if rekeyed := plan.rekeyed:
-            retried(partial(rekey, self.objects.endpoint, rekeyed), Message('renaming bindings'))
-            retried(self.objects.load, Message('reading bindings'))
-        if shared := plan.shared:
-            # First: the objects that are written next refer to them.
-            retried(partial(self.objects.remember_shared, shared), Message('remembering shared objects'))
-        self.objects.expect(plan.changes)
-        units = deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
+        self.begin(plan)
+        units = units_of(plan)
         while units and not self.stopped():
             units.extendleft(reversed(self.write_group(list(self.next_group(units)))))
         if units:
@@ -141,6 +136,16 @@ class Writer:
             retried(partial(self.commit, unwritten), Message('recording the run'))
             return
         self.keep_bindings(plan)
+
+    def begin(self, plan: AnyPlan) -> None:
+        """Write what the changes of a plan rely on: the new keys of bindings, and shared objects found by name."""
+        if rekeyed := plan.rekeyed:
+            retried(partial(rekey, self.objects.endpoint, rekeyed), Message('renaming bindings'))
+            retried(self.objects.load, Message('reading bindings'))
+        if shared := plan.shared:
+            # First: the objects that are written next refer to them.
+            retried(partial(self.objects.remember_shared, shared), Message('remembering shared objects'))
+        self.objects.expect(plan.changes)
 
     def next_group(self, units: deque[list[Change]]) -> Iterator[list[Change]]:
         """Take the units of the next transaction. Only some of them are written object by object."""
@@ -324,14 +329,14 @@ class Writer:
         """Write the late fields of a change: all at once, and one by one if NetBox refuses that."""
         whole = self.attempt(change, partial(self.objects.write_late, names=names))
         if whole.outcome != ChangeOutcomeChoices.FAILED or whole.pointer or len(names) == 1:
-            return whole
+            return whole if whole.pointer else replace(whole, unwritten=frozenset(names))
         result, pending = whole, set(names)
         for name in names:
             one = self.attempt(change, partial(self.objects.write_late, names=[name], pending=pending - {name}))
             if one.pointer:
                 pending.discard(name)
             result = one if result is whole else combined(result, one)
-        return result
+        return replace(result, unwritten=frozenset(pending))
 
     def attempt(self, change: Change, write: Callable[[Change], list[str] | None]) -> Result:
         """
@@ -376,8 +381,13 @@ class Writer:
                 (Message('{field}: {reason}', field=name, reason=explain(error)) for name, error in refused.items()),
                 '; ',
             )
-            return Result(change, ChangeOutcomeChoices.FAILED, message, pointer)
+            return Result(change, ChangeOutcomeChoices.FAILED, message, pointer, lacking=self.objects.lacking(change))
         return Result(change, ChangeOutcomeChoices.APPLIED, pointer=pointer)
+
+
+def units_of(plan: AnyPlan) -> deque[list[Change]]:
+    """The changes of a plan, by unit. A unit with removals occurs twice, because removals are written last."""
+    return deque(list(changes) for _unit, changes in groupby(plan.changes, key=lambda change: change.unit))
 
 
 def name_of(changes: list[Change]) -> Message:

@@ -731,6 +731,12 @@ class Migration(migrations.Migration):
                         blank=True, default=dict, editable=False, encoder=django.core.serializers.json.DjangoJSONEncoder
                     ),
                 ),
+                (
+                    'kept_values',
+                    models.JSONField(
+                        blank=True, default=dict, editable=False, encoder=django.core.serializers.json.DjangoJSONEncoder
+                    ),
+                ),
                 ('created_by_sync', models.BooleanField(default=False)),
                 ('first_seen', models.DateTimeField(auto_now_add=True)),
                 ('missing_since', models.DateTimeField(blank=True, null=True)),

@@ -4,7 +4,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from ..sync.values import decode, show
+from ..sync.values import Value, decode, decode_pairs, show
 from .proxmox_objects import ProxmoxObjectModel
 from .visibility import MachineScopedQuerySet
 
@@ -54,6 +54,14 @@ class Binding(ProxmoxObjectModel):
         blank=True,
         editable=False,
         help_text=_('The values in Proxmox VE, for fields to which another value was written'),
+    )
+    kept_values = models.JSONField(
+        verbose_name=_('kept values'),
+        encoder=DjangoJSONEncoder,
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_('The fields whose values in NetBox a user keeps until the value in Proxmox VE changes'),
     )
     created_by_sync = models.BooleanField(
         verbose_name=_('created by sync'),
@@ -107,6 +115,11 @@ class Binding(ProxmoxObjectModel):
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:binding', args=[self.pk])
+
+    @property
+    def decoded_kept_values(self) -> dict[str, tuple[Value, Value]]:
+        """The kept values as (value in Proxmox VE, value in NetBox), by field."""
+        return decode_pairs(self.kept_values)
 
     @property
     def display_values(self) -> dict[str, str]:

@@ -112,8 +112,8 @@ def last_sync() -> Subquery:
     return Subquery(syncs.values('completed')[:1])
 
 
-def withheld() -> QuerySet[SyncChange]:
-    """The changes that the last comparison has found and that the write policy withholds."""
+def left_out(outcome: str) -> QuerySet[SyncChange]:
+    """The changes that the last comparison has found and that are not planned: withheld or rejected ones."""
     compared = SyncRun.objects.filter(
         endpoint=OuterRef(OuterRef('pk')),
         branch_id='',
@@ -121,9 +121,7 @@ def withheld() -> QuerySet[SyncChange]:
         status__in=(*RunStatusChoices.DONE, RunStatusChoices.REFUSED),
         vmids__isnull=True,
     ).order_by('-created', '-pk')
-    return SyncChange.objects.filter(
-        run=Subquery(compared.values('pk')[:1]), outcome=ChangeOutcomeChoices.WITHHELD
-    ).order_by()
+    return SyncChange.objects.filter(run=Subquery(compared.values('pk')[:1]), outcome=outcome).order_by()
 
 
 def is_unreachable() -> Combinable:
@@ -144,7 +142,8 @@ def sync_status() -> Case:
         When(
             Q(last_run__status__in=FAULTY)
             | Exists(guests.filter(state__in=GuestStateChoices.NAMING_OTHERS))
-            | Exact(plan, Value(BLOCKED)),
+            | Exact(plan, Value(BLOCKED))
+            | Exists(left_out(ChangeOutcomeChoices.REJECTED)),
             then=Value(SyncStatusChoices.ATTENTION),
         ),
         When(
@@ -154,7 +153,7 @@ def sync_status() -> Case:
         When(
             Exists(guests.filter(state__in=GuestStateChoices.PENDING))
             | Exact(plan, Value(WAITING))
-            | Exists(withheld()),
+            | Exists(left_out(ChangeOutcomeChoices.WITHHELD)),
             then=Value(SyncStatusChoices.PENDING),
         ),
         default=Value(SyncStatusChoices.IN_SYNC),

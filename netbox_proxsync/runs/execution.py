@@ -1,5 +1,5 @@
 """
-One run, from Proxmox VE to NetBox: collect, map, load, compare, check, apply, record.
+One run, from Proxmox VE to NetBox: collect, map, load, compare, check, apply (or validate and store), record.
 
 Data flows in one direction. This module calls the steps in their order and decides nothing by itself; where a run
 writes (main or a branch) is the business of `Destination`.
@@ -48,6 +48,7 @@ from .endings import Ending
 from .plan_selection import Selection
 from .recorder import WITHHELD, RunRecorder
 from .stored_plans import PlanNotApplicableError, StoredPlan, check_appliable, why_reading_is_stale
+from .validation import Rejection, Validation
 
 __all__ = ('PLACEMENT', 'Execution', 'execute')
 
@@ -114,8 +115,12 @@ class Execution:
         guests = GuestRecorder(self.endpoint, standings, self.run.vmids, is_quick, *unchanged)
         if self.run.mode in RunModeChoices.SYNCING and not plan.refusal:
             return self.apply(plan, guests, held)
+        validation = Validation(self.run, self.recorder, self.watch)
+        plan = validation.validated(plan)
+        for each in validation.rejections:
+            standings.set_outcome(each.change, Pending(each.change, failure=each.message))
         # If the endpoint now leads to another cluster, its guests do not belong in this list.
-        return self.store(plan, None if other_cluster else guests, held)
+        return self.store(plan, None if other_cluster else guests, held, validation.rejections)
 
     def apply_stored_plan(self, source: SyncRun) -> Ending:
         """
@@ -133,7 +138,8 @@ class Execution:
         # The policy may be stricter now than when the plan was made.
         make = partial(StoredPlan, source, selection, self.run, self.endpoint.write_policy)
         plan = retried(make, Message('reading the plan'))
-        standings = retried(lambda: LaterGuestStates(plan.sizes(), self.why_stale(source)), Message('reading the plan'))
+        states = partial(LaterGuestStates, rejected=retried(plan.rejected, Message('reading the plan')))
+        standings = retried(lambda: states(plan.sizes(), self.why_stale(source)), Message('reading the plan'))
         application = Application(self.run, self.recorder, self.watch, GuestStateRecorder(self.endpoint, standings))
         ending = application.apply(plan)
         withheld = retried(plan.withheld, Message('reading the plan'))
@@ -246,15 +252,19 @@ class Execution:
             self.watch.check()
         return ending
 
-    def store(self, plan: Plan, guests: GuestRecorder | None, held: 'Held | None') -> Ending:
+    def store(
+        self, plan: Plan, guests: GuestRecorder | None, held: 'Held | None', rejections: Iterable[Rejection]
+    ) -> Ending:
         """
         Store a plan that is not applied.
 
         Args:
             guests: None: the guests that were read are not recorded.
+            rejections: What NetBox rejects; no part of the plan.
         """
         self.recorder.planned(plan)
         self.recorder.store_withheld(plan.withheld)
+        self.recorder.store_rejected((each.change, each.message) for each in rejections)
         if guests is not None:
             self.record(guests, plan, held)
         if self.run.mode in RunModeChoices.SYNCING:

@@ -16,6 +16,7 @@ __all__ = ('PHASES', 'Progress')
 PHASES = {
     'collect': _('Reading Proxmox'),
     'plan': _('Comparing with NetBox'),
+    'validate': _('Validating with NetBox'),
     'apply': _('Writing to NetBox'),
     'record': _('Recording the guests'),
 }
@@ -51,7 +52,9 @@ class Progress:
         found = PHASE.fullmatch(run.phase)
         name, done, total = found.groups() if found else (run.phase, None, None)
         label = str(PHASES.get(name, _('Starting')))
-        step = [*PHASES].index(name) + 1 if name in PHASES else None
+        skipped = 'apply' if 'validate' in (name, *run.timings) else 'validate'
+        order = [phase for phase in PHASES if phase != skipped]
+        step = order.index(name) + 1 if name in order else None
         if run.status == RunStatusChoices.CANCELING:
             label, step = str(_('Stopping')), None
         if done is None or total is None or not int(total):
@@ -68,8 +71,8 @@ class Progress:
 
     @property
     def steps(self) -> int:
-        """The number of phases."""
-        return len(PHASES)
+        """The number of phases: a run validates a plan that it stores, or applies it."""
+        return len(PHASES) - 1
 
     @property
     def remaining_text(self) -> str:

@@ -1,7 +1,7 @@
 """Records a run while it is carried out: its row, its changes, and the state of its endpoint."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import batched
@@ -207,6 +207,11 @@ class RunRecorder:
         """Write the rows of changes that the write policy withholds."""
         for batch in batched(changes, ROWS_AT_ONCE):
             self.store([Result(change, ChangeOutcomeChoices.WITHHELD, message=WITHHELD) for change in batch])
+
+    def store_rejected(self, rejections: Iterable[tuple[Change, Message]]) -> None:
+        """Write the rows of changes that NetBox rejects, with the reasons. They are no part of the stored plan."""
+        for batch in batched(rejections, ROWS_AT_ONCE):
+            self.store([Result(change, ChangeOutcomeChoices.REJECTED, message) for change, message in batch])
 
     def store(self, results: list[Result]) -> None:
         """Write the rows of changes."""

@@ -257,6 +257,13 @@ class StoredPlan:
         """The changes that the policy withholds."""
         return [change_of(row) for row in self.planned().filter(self.withheld_by_policy())]
 
+    def rejected(self) -> list[tuple[Change, Message]]:
+        """The changes of the units that NetBox has rejected when the plan was made, with the reasons."""
+        rows = self.run.changes.filter(self.selection.in_units, outcome=ChangeOutcomeChoices.REJECTED)
+        return [
+            (change_of(row), Message.restored(row.message, row.message_source)) for row in rows.order_by('position')
+        ]
+
     def withheld_by_policy(self) -> Q:
         """As `sync.write_policy.withholds`, for rows."""
         if self.policy == WritePolicyChoices.EVERYTHING:

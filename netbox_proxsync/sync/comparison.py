@@ -214,7 +214,7 @@ def decision_on(
         return None
     if isinstance(want, frozenset):
         want = refusals.assignable(kind, key, now, last.get(spec.name), want, existing)
-    return resolve_field(owner, spec.name, last, now, want)
+    return resolve_field(owner, spec.name, last, now, want, entry.bound.kept if entry.bound else None)
 
 
 def reason_of(item: Item, fields: Iterable[FieldChange]) -> Message:

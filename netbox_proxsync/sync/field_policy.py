@@ -8,7 +8,7 @@ from ..proxmox.messages import Message, choice_of, joined
 from .kinds import KINDS, Field
 from .owners import IGNORED, Owner
 
-__all__ = ('InvalidPolicyError', 'clean_policy', 'configurable', 'format_policy', 'parse_policy')
+__all__ = ('InvalidPolicyError', 'choices_for', 'clean_policy', 'configurable', 'format_policy', 'parse_policy')
 
 
 class InvalidPolicyError(ValueError):

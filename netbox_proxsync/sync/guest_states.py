@@ -158,17 +158,22 @@ class LaterGuestStates:
     Args:
         remaining: The number of changes of each unit in the plan.
         outdated: Why that reading no longer describes the guests, because there is a newer one; '' if there is none.
+        rejected: The changes that NetBox has rejected when the plan was made, with the reasons.
     """
 
-    def __init__(self, remaining: Mapping[str, int], outdated: Message) -> None:
+    def __init__(
+        self, remaining: Mapping[str, int], outdated: Message, rejected: Iterable[tuple[Change, Message]] = ()
+    ) -> None:
         self.remaining = Counter(remaining)
         self.outdated = outdated
-        self.open = OpenChanges(())
+        self.rejected = {identity_of(change): Pending(change, failure=reason) for change, reason in rejected}
+        self.open = OpenChanges(self.rejected.values())
 
     def set_outcome(self, change: Change, entry: Pending | None) -> None:
         """As `GuestStates.set_outcome`."""
         self.remaining[change.unit] -= 1
-        self.open.set_outcome(change, entry)
+        # NetBox may have rejected a part of the change, and accepted the rest.
+        self.open.set_outcome(change, entry or self.rejected.get(identity_of(change)))
 
     def savepoint(self, units: Collection[str]) -> Callable[[], None]:
         """As `GuestStates.savepoint`."""
@@ -201,6 +206,11 @@ class LaterGuestStates:
         return state or GuestState(State.IN_SYNC)
 
 
+def identity_of(change: Change) -> tuple[object, ...]:
+    """What distinguishes a change from the others of its guest, which may have several candidates."""
+    return (change.kind, change.key, change.action, change.reason, change.pointer)
+
+
 class OpenChanges:
     """The changes that are not in NetBox, by the guest that they concern."""
 
@@ -212,8 +222,7 @@ class OpenChanges:
     def set_outcome(self, change: Change, entry: Pending | None) -> None:
         """As `GuestStates.set_outcome`."""
         entries = self.by_unit.setdefault(change.unit, {})
-        # A guest may have several candidates with the same reason.
-        identity = (change.kind, change.key, change.action, change.reason, change.pointer)
+        identity = identity_of(change)
         if entry is None:
             entries.pop(identity, None)
         else:

@@ -29,7 +29,14 @@ class FieldDecision:
     last: Value
 
 
-def resolve_field(owner: Owner, name: str, last: Mapping[str, Value], now: Value, want: Value) -> FieldDecision:
+def resolve_field(
+    owner: Owner,
+    name: str,
+    last: Mapping[str, Value],
+    now: Value,
+    want: Value,
+    kept: Mapping[str, tuple[Value, Value]] | None = None,
+) -> FieldDecision:
     """
     Decide whether and how one field changes.
 
@@ -39,11 +46,15 @@ def resolve_field(owner: Owner, name: str, last: Mapping[str, Value], now: Value
             facts are then written, and editorial fields that have a value keep it.
         now: The current value in NetBox.
         want: The value in Proxmox VE. It must name existing objects by `Pointer`, as `now` does.
+        kept: By field: (value in Proxmox VE, value in NetBox) when a user decided to keep the latter. The decision
+            holds as long as both are the same. Sets have none.
     """
     if owner is Owner.SET:
         return merge(last.get(name), now, want)
     if now == want:
         return FieldDecision(want, False, False, want)
+    if kept and kept.get(name) == (want, now):
+        return FieldDecision(want, False, True, last.get(name))
     edited = now != last[name] if name in last else not is_empty(now)
     if owner is Owner.EDITORIAL and edited:
         # The value is not written, so the binding keeps its stored value, if any.

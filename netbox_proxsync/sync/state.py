@@ -187,6 +187,8 @@ class Bound:
         unmanaged: A user has detached the object: it is neither changed nor created again.
         proxmox_values: The stored values of Proxmox VE that differ from the written ones, as JSON. They are only
             displayed.
+        kept: The fields whose values in NetBox a user keeps: (value in Proxmox VE, value in NetBox) when that was
+            decided, by field.
     """
 
     pk: int
@@ -199,6 +201,7 @@ class Bound:
     missing_since: datetime | None
     unmanaged: bool = False
     proxmox_values: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, tuple[Value, Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ __all__ = (
     'as_set',
     'decimal_text',
     'decode',
+    'decode_pairs',
     'encode',
     'in_units',
     'plain_lines',
@@ -132,6 +133,11 @@ def decode_all(data: Mapping[str, Any]) -> dict[str, Value]:
     """The values that `encode_all` received."""
     # The names are the same in tens of thousands of bindings. Values of other types are the same in JSON.
     return {intern(name): decode(value) if isinstance(value, dict | list) else value for name, value in data.items()}
+
+
+def decode_pairs(data: Mapping[str, Any]) -> dict[str, tuple[Value, Value]]:
+    """Pairs of values, each as `encode` returns it."""
+    return {name: (decode(first), decode(second)) for name, (first, second) in data.items()}
 
 
 def show(value: Value) -> str:

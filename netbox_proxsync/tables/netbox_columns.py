@@ -67,7 +67,8 @@ def bindings_of(user: Any, pks: list[int]) -> dict[int, Binding]:
     device = ContentType.objects.get_for_model(DeviceTable._meta.model)
     bindings = Binding.objects.restrict(user, 'view').filter(object_type=device, object_id__in=pks)
     return {
-        binding.object_id: binding for binding in bindings.select_related('endpoint').defer('values', 'proxmox_values')
+        binding.object_id: binding
+        for binding in bindings.select_related('endpoint').defer('values', 'proxmox_values', 'kept_values')
     }
 
 

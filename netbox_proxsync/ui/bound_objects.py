@@ -1,8 +1,8 @@
 """Objects that are bound to something in Proxmox VE, with their status and values, for NetBox's own pages."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import quote
 
 from dcim.models import Device
@@ -12,16 +12,26 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import ForeignKey, Model, Q
 from virtualization.models import Cluster, VirtualMachine
 
-from ..branching import active
-from ..choices import ChangeActionChoices, ChangeOutcomeChoices, GuestStateChoices, RunModeChoices, RunStatusChoices
-from ..ledger.fields import is_set, read
-from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
+from ..branching import active, in_branch
+from ..choices import (
+    ChangeActionChoices,
+    ChangeOutcomeChoices,
+    FieldDecisionChoices,
+    GuestStateChoices,
+    RunModeChoices,
+    RunStatusChoices,
+)
+from ..decisions import state_of
+from ..ledger.fields import is_set
+from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..models.field_display import labels_of, shown_value
 from ..models.users import AnyUser
 from ..proxmox.hosts import Host
+from ..sync.changes import Action
+from ..sync.field_states import FieldState
 from ..sync.kinds import KINDS, Kind
 from ..sync.owners import IGNORED
-from ..sync.values import Value, decode_all, show
+from ..sync.write_policy import permitted_actions
 
 __all__ = (
     'BindingStatus',
@@ -29,6 +39,7 @@ __all__ = (
     'BoundObject',
     'binding_of',
     'bound_objects',
+    'differing_fields',
     'guest_of',
     'status_of',
     'web_url',
@@ -41,8 +52,9 @@ CACHED = '_proxsync_binding'
 OPEN = (
     ChangeOutcomeChoices.PLANNED, ChangeOutcomeChoices.OUTDATED, ChangeOutcomeChoices.SKIPPED,
     ChangeOutcomeChoices.CANCELED, ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.WITHHELD,
+    ChangeOutcomeChoices.REJECTED,
 )  # fmt: skip
-PROBLEMS = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.SKIPPED)
+PROBLEMS = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.REJECTED, ChangeOutcomeChoices.SKIPPED)
 
 
 def binding_of(instance: Model) -> Binding | None:
@@ -141,6 +153,9 @@ class BoundField:
         reported: The last value from Proxmox VE.
         now: The value in NetBox.
         written: The value that was written last; `was_written` distinguishes an empty value from none.
+        next_sync: What the next sync does, if the values differ: 'keep', 'overwrite', 'withhold' (by the write policy);
+            '' if the object is not compared.
+        choices: What the user can decide: values and labels of `FieldDecisionChoices`.
     """
 
     name: str
@@ -151,6 +166,8 @@ class BoundField:
     written: str
     was_written: bool
     differs: bool
+    next_sync: str
+    choices: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -175,6 +192,11 @@ class BoundObject:
         return self.binding.key == self.binding.unit
 
     @property
+    def is_open(self) -> bool:
+        """Whether the fields are shown unfolded."""
+        return self.is_root or bool(self.differing)
+
+    @property
     def differing(self) -> int:
         return sum(field.differs for field in self.fields)
 
@@ -186,10 +208,13 @@ def bound_objects(binding: Binding, user: AnyUser) -> list[BoundObject]:
     for row in found.select_related('endpoint'):
         rows.setdefault(row.kind, []).append(row)
     kinds = [kind for kind in KINDS.values() if kind.name in rows]
-    return [bound_object for kind in kinds for bound_object in bound_objects_of_kind(kind, rows[kind.name], user)]
+    rights = FieldRights.of(user, binding.endpoint)
+    return [found for kind in kinds for found in bound_objects_of_kind(kind, rows[kind.name], user, rights)]
 
 
-def bound_objects_of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Iterator[BoundObject]:
+def bound_objects_of_kind(
+    kind: Kind, rows: list[Binding], user: AnyUser, rights: 'FieldRights'
+) -> Iterator[BoundObject]:
     model = apps.get_model(kind.model)
     labels = labels_of(kind)
     names = [spec.name for spec in kind.fields if not spec.name.startswith('cf_')]
@@ -202,37 +227,86 @@ def bound_objects_of_kind(kind: Kind, rows: list[Binding], user: AnyUser) -> Ite
     instances = found.prefetch_related(*fetched).in_bulk()
     for row in rows:
         instance = instances.get(row.object_id)
-        fields = tuple(fields_of(kind, row, instance, labels)) if instance is not None else ()
+        fields = tuple(fields_of(kind, row, instance, labels, rights)) if instance is not None else ()
         yield BoundObject(row, kind, str(model._meta.verbose_name), instance, fields)
 
 
-def fields_of(kind: Kind, row: Binding, instance: Model, labels: Mapping[str, str]) -> Iterator[BoundField]:
-    written, policy = decode_all(row.values), row.endpoint.field_policy
-    reported = {**written, **decode_all(row.proxmox_values)}
+def fields_of(
+    kind: Kind, row: Binding, instance: Model, labels: Mapping[str, str], rights: 'FieldRights'
+) -> Iterator[BoundField]:
     for spec in kind.fields:
         # Custom fields that an administrator has removed have no label.
-        if spec.name not in reported or spec.name not in labels:
+        state = state_of(row, spec, instance) if spec.name in labels else None
+        if state is None:
             continue
-        now = read(instance, spec.name)
-        owner = str(policy.get(f'{kind.name}.{spec.name}', spec.owner))
+        next_sync = next_sync_of(row, state)
         yield BoundField(
             name=spec.name,
             label=labels[spec.name],
-            owner=owner,
-            reported=shown_value(kind.name, spec.name, reported[spec.name]),
-            now=shown_value(kind.name, spec.name, now),
-            written=shown_value(kind.name, spec.name, written.get(spec.name)),
-            was_written=spec.name in written,
-            differs=owner != IGNORED and not is_alike(reported[spec.name], now),
+            owner=str(state.owner or IGNORED),
+            reported=shown_value(kind.name, spec.name, state.reported),
+            now=shown_value(kind.name, spec.name, state.now),
+            written=shown_value(kind.name, spec.name, state.written),
+            was_written=spec.name in row.values,
+            differs=state.differs,
+            next_sync=next_sync,
+            choices=rights.choices(state.choices) if next_sync else (),
         )
 
 
-def is_alike(reported: Value, now: Value) -> bool:
-    """Whether NetBox has the value from Proxmox VE; for sets, at least its elements."""
-    if isinstance(now, frozenset):
-        wanted = reported if isinstance(reported, frozenset) else ()
-        return frozenset(map(show, wanted)) <= frozenset(map(show, now))
-    return reported == now or show(reported) == show(now)
+def next_sync_of(binding: Binding, state: FieldState) -> str:
+    """As `BoundField.next_sync`."""
+    if not state.differs or binding.unmanaged or binding.missing_since:
+        return ''
+    if state.is_kept:
+        return 'keep'
+    return 'overwrite' if Action.UPDATE in permitted_actions(binding.endpoint.write_policy) else 'withhold'
+
+
+@dataclass(frozen=True)
+class FieldRights:
+    """What a user may decide about the fields of the objects of an endpoint."""
+
+    may_sync: bool
+    may_change: bool
+
+    @classmethod
+    def of(cls, user: AnyUser, endpoint: ProxmoxEndpoint) -> Self:
+        if in_branch():
+            return cls(may_sync=False, may_change=False)
+        return cls(
+            user.has_perm('netbox_proxsync.sync_proxmoxendpoint', endpoint),
+            user.has_perm('netbox_proxsync.change_proxmoxendpoint', endpoint),
+        )
+
+    def choices(self, possible: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
+        """Value, label and description of those that the user may make."""
+        found = {choice.value: choice for choice in FieldDecisionChoices.CHOICES}
+        return tuple(
+            (choice, str(found[choice].label), str(found[choice].description))
+            for choice in possible
+            if (self.may_change if choice == FieldDecisionChoices.ALWAYS else self.may_sync)
+        )
+
+
+def differing_fields(change: SyncChange, user: AnyUser) -> tuple[Binding | None, dict[str, BoundField]]:
+    """
+    The fields of a change that differ between NetBox and Proxmox VE now, with what the user can decide about them.
+
+    Returns:
+        The binding of the object of the change, and the fields by name; None and nothing if the user may not view them.
+    """
+    if change.kind not in KINDS or change.run.branch_id or in_branch():
+        return None, {}
+    rows = Binding.objects.restrict(user, 'view').filter(
+        endpoint=change.run.endpoint_id, kind=change.kind, key=change.key, object_id=change.object_id
+    )
+    binding = rows.select_related('endpoint').first()
+    if binding is None:
+        return None, {}
+    rights = FieldRights.of(user, binding.endpoint)
+    [found] = bound_objects_of_kind(KINDS[change.kind], [binding], user, rights)
+    return binding, {field.name: field for field in found.fields if field.next_sync}
 
 
 def panel_context(user: Any, binding: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from netbox.ui import attrs, panels
 
 from ..models.endpoint_settings import SETTINGS, Section, Switch
 from ..runs.progress import Progress
+from .bound_objects import differing_fields
 
 __all__ = (
     'BindingPanel',
@@ -201,6 +202,13 @@ class ChangePanel(panels.ObjectAttributesPanel):
 class ChangeFieldsPanel(panels.ObjectPanel):
     title = _('Fields')
     template_name = 'netbox_proxsync/panels/change_fields.html'
+
+    def get_context(self, context: Any) -> dict[str, Any]:
+        context = super().get_context(context)
+        change = context['object']
+        binding, differing = differing_fields(change, context['request'].user)
+        fields = [{**field, 'bound': differing.get(field['name'])} for field in change.labelled_fields]
+        return {**context, 'binding': binding, 'fields': fields, 'has_decisions': any(each['bound'] for each in fields)}
 
 
 class BindingPanel(panels.ObjectAttributesPanel):

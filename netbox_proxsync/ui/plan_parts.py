@@ -12,7 +12,7 @@ from django.db.models import Count
 from django.http import QueryDict
 from utilities.paginator import EnhancedPage, EnhancedPaginator
 
-from ..choices import ChangeActionChoices, KindChoices
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, KindChoices
 from ..models import ProxmoxGuest, SyncChange, SyncRun
 from ..models.users import AnyUser
 from ..runs.plan_selection import CLUSTER_UNIT, Selection
@@ -188,6 +188,11 @@ class PlanParts:
     def withheld(self) -> int:
         """The number of remaining changes that the write policy of the endpoint withholds."""
         return self.plan.planned().order_by().filter(self.plan.withheld_by_policy()).count()
+
+    @property
+    def rejected(self) -> int:
+        """The number of changes that NetBox has rejected when the plan was made."""
+        return self.source.changes.filter(outcome=ChangeOutcomeChoices.REJECTED).order_by().count()
 
     @property
     def conflicts(self) -> int:

@@ -14,6 +14,7 @@ from ..choices import ChangeActionChoices, ChangeOutcomeChoices
 from ..filtersets import SyncChangeFilterSet
 from ..models import ProxmoxGuest, SyncChange, SyncRun
 from ..models.users import AnyUser
+from ..runs.stored_plans import has_plan
 from .resolutions import add_resolutions
 from .unit_rows import NAMED_KINDS, UnitRow, badges, link_units, severity, unit_rows
 
@@ -151,10 +152,9 @@ def link_objects(run: SyncRun, changes: list[SyncChange]) -> None:
 
 
 def unsuccessful(run: SyncRun, user: AnyUser) -> dict[str, int]:
-    """The number of changes that were not made, by outcome, at most `COUNTED`."""
+    """The number of changes that were not made, or are not part of a stored plan, by outcome, at most `COUNTED`."""
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run).order_by()
-    numbers = {
-        outcome: changes.filter(outcome=outcome)[:COUNTED].count()
-        for outcome in (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.OUTDATED)
-    }
+    written = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.OUTDATED)
+    outcomes = (ChangeOutcomeChoices.REJECTED,) if has_plan(run) else written
+    numbers = {outcome: changes.filter(outcome=outcome)[:COUNTED].count() for outcome in outcomes}
     return {outcome: number for outcome, number in numbers.items() if number}

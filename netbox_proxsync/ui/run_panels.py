@@ -17,6 +17,7 @@ from ..choices import choices_of as choice_set_items
 from ..models import SyncRun
 from ..models.users import AnyUser
 from ..runs.progress import PHASES
+from ..runs.stored_plans import has_plan
 from ..sync.kinds import KINDS
 from .run_changes import FILTERS, ChangePage, open_changes, unsuccessful
 from .unit_rows import badges, severity
@@ -47,8 +48,7 @@ class RunMessagesPanel(panels.ObjectPanel):
         if run.finished and user.has_perm(VIEW_CHANGES):
             conflicts = open_changes(run, user, ChangeActionChoices.CONFLICT) if run.conflicts else []
             candidates = open_changes(run, user, ChangeActionChoices.CANDIDATE) if run.candidates else []
-            # The changes of a preview have no outcome yet.
-            unwritten = {} if run.mode == RunModeChoices.PREVIEW else unsuccessful(run, user)
+            unwritten = unsuccessful(run, user)
         return {
             **context,
             'conflicts': conflicts,
@@ -93,7 +93,15 @@ class RunCountsPanel(panels.ObjectPanel):
             matrix['sums'] = [sum(row.planned for row in results)] + [
                 sum(row.outcomes[column][1] for row in results) for column in range(len(results[0].outcomes))
             ]
-        return {**context, **matrix, 'results': results, 'change_log': change_log_of(run, user)}
+        # A plan without changes may only lack those that NetBox rejects.
+        is_rejected = has_plan(run) and not run.counts and bool(unsuccessful(run, user))
+        return {
+            **context,
+            **matrix,
+            'results': results,
+            'is_rejected': is_rejected,
+            'change_log': change_log_of(run, user),
+        }
 
 
 def matrix_of(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
@@ -230,8 +238,13 @@ def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'Str
         ('kind', _('Kind'), [(kind, KindChoices.label(kind)) for kind in kinds_in_order(run.counts)]),
         ('action', _('Action'), [choice for choice in choice_set_items(ChangeActionChoices) if choice[0] in actions]),
     ]
-    if run.mode != RunModeChoices.PREVIEW:
-        choices.append(('outcome', _('Outcome'), choice_set_items(ChangeOutcomeChoices)))
+    outcomes = choice_set_items(ChangeOutcomeChoices)
+    if run.mode == RunModeChoices.PREVIEW:
+        # All changes are planned, unless some are left out.
+        if not run.changes.filter(outcome__in=ChangeOutcomeChoices.LEFT_OUT).exists():
+            return choices
+        outcomes = [choice for choice in outcomes if choice[0] in ChangeOutcomeChoices.OF_PREVIEWS]
+    choices.append(('outcome', _('Outcome'), outcomes))
     return choices
 
 

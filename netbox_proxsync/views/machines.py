@@ -45,6 +45,7 @@ class MachineProxmoxView(generic.ObjectView):
         return {
             **context,
             'objects': bound_objects(binding, request.user),
+            'show_all': request.GET.get('fields') == 'all',
             'guest_layout': GUEST_LAYOUT,
             'guest_actions': (PreviewGuest, SyncGuest) if context['guest'] else (),
         }

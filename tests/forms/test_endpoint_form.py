@@ -11,6 +11,7 @@ from users.models import User
 
 from netbox_proxsync.forms import ProxmoxEndpointForm
 from netbox_proxsync.models import ProxmoxEndpoint
+from netbox_proxsync.sync.field_policy import configurable
 
 from .. import cases
 from ..cases import MARKER
@@ -46,7 +47,15 @@ def test_it_begins_with_the_host_and_the_token(browser):
     places = [page.index(f'name="{name}"') for name in ('hosts', 'token_id', 'token_secret', 'tls_mode', 'fingerprint')]
     assert places == sorted(places)
     assert places[-1] < page.index('name="name"') < page.index('<details')
-    for name in ('cluster', 'sync_vms', 'missing_guests', 'field_policy', 'missing_addresses', 'timeout', 'ssh_user'):
+    for name in (
+        'cluster',
+        'sync_vms',
+        'missing_guests',
+        'field_policy-vm.name',
+        'missing_addresses',
+        'timeout',
+        'ssh_user',
+    ):
         assert page.index(f'name="{name}"') > page.index('<details')
     assert len(folds(page)) >= 6
     assert not any(folds(page).values())
@@ -55,7 +64,9 @@ def test_it_begins_with_the_host_and_the_token(browser):
 def test_every_field_of_the_form_is_on_the_page_once(browser):
     page = browser.get(ADD).content.decode()
     form = page[page.index('id="form_fields"') :]
-    for name in ProxmoxEndpointForm.Meta.fields:
+    # The field policy has a select for each field.
+    names = [name if name != 'field_policy' else 'field_policy-vm.name' for name in ProxmoxEndpointForm.Meta.fields]
+    for name in names:
         assert len(re.findall(rf'<(?:input(?! type="hidden")|select|textarea)[^>]* name="{name}"', form)) == 1, name
 
 
@@ -99,3 +110,31 @@ def test_what_was_given_stands_open_when_it_is_edited(browser):
     page = browser.get(url).content.decode()
     assert [name for name, is_open in folds(page).items() if is_open] == ['Nodes and networks', 'Behavior']
     assert folds(browser.get(f'{ADD}?sync_templates=true').content.decode())['Guests']
+
+
+def test_the_field_policy_is_a_table_of_selects(browser):
+    endpoint = cases.make_endpoint(field_policy={'vm.comments': 'ignored'})
+    url = reverse('plugins:netbox_proxsync:proxmoxendpoint_edit', args=[endpoint.pk])
+    page = browser.get(url).content.decode()
+    selects = dict(re.findall(r'<select name="field_policy-([^"]+)"[^>]*>(.*?)</select>', page, re.DOTALL))
+    assert set(selects) == set(configurable())
+    assert '<option value="ignored" selected>' in selects['vm.comments']
+    assert '<option value="" selected>Default (Proxmox VE: edits in NetBox are reset)' in selects['vm.memory']
+    assert 'value="fact"' not in selects['vm.memory']
+    # Sets can only be ignored.
+    assert re.findall(r'value="([^"]*)"', selects['vm.tags']) == ['', 'ignored']
+    assert '1 exception' in page
+    data = {**untouched(), 'name': endpoint.name, 'hosts': ', '.join(endpoint.hosts), 'token_id': endpoint.token_id}
+    chosen = {'field_policy-vm.memory': 'editorial', 'field_policy-vm.tags': 'ignored', 'field_policy-vm.comments': ''}
+    assert browser.post(url, {**data, **chosen}).status_code == 302
+    endpoint.refresh_from_db()
+    assert endpoint.field_policy == {'vm.memory': 'editorial', 'vm.tags': 'ignored'}
+    # A select with another value than it offers.
+    page = browser.post(url, {**data, 'field_policy-vm.tags': 'fact'}).content.decode()
+    assert 'vm.tags cannot be' in unescape(page)
+
+
+def test_the_field_policy_of_a_cloned_endpoint_is_chosen(browser):
+    page = browser.get(f'{ADD}?field_policy=vm.comments+%3D+ignored').content.decode()
+    [select] = re.findall(r'<select name="field_policy-vm.comments"[^>]*>(.*?)</select>', page, re.DOTALL)
+    assert '<option value="ignored" selected>' in select

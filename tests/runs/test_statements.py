@@ -87,3 +87,30 @@ def test_the_guests_of_a_first_sync_share_statements_and_jobs(lab, sync, stateme
         assert Job.objects.count() - jobs <= 3
         numbers.append(len(statements))
     assert numbers[2] - numbers[1] <= 15
+
+
+def test_an_unchanged_preview_has_few_statements(lab, sync, statements):
+    numbers = []
+    for guests in (2, 5, 25):
+        endpoint = lab(guests)
+        sync(endpoint)
+        sync(endpoint)
+        statements.clear()
+        run = sync(endpoint, 'preview')
+        assert (run.status, run.counts, 'validate' in run.timings) == ('completed', {}, False)
+        numbers.append(len(statements))
+    assert numbers[1] == numbers[2] <= AT_MOST
+
+
+def test_the_guests_of_a_first_preview_share_statements(lab, sync, statements):
+    numbers = []
+    # Tags are created one by one, and remain from this.
+    sync(lab(40))
+    for guests in (10, 40):
+        endpoint = lab(guests)
+        statements.clear()
+        jobs = Job.objects.count()
+        assert sync(endpoint, 'preview').status == 'completed'
+        assert Job.objects.count() - jobs == 1
+        numbers.append(len(statements))
+    assert numbers[1] - numbers[0] <= 15

@@ -239,6 +239,15 @@ def test_while_an_earlier_plan_is_applied_a_guest_is_changed_until_its_last_chan
     assert states.now('qemu/100', True, before, True) == GuestState(State.CONFLICT, 'No.')
 
 
+def test_while_an_earlier_plan_is_applied_what_netbox_rejected_of_it_stays_open():
+    states = LaterGuestStates({'qemu/100': 1}, '', [(change(), 'Too long.')])
+    before = GuestState(State.CONFLICT)
+    assert states.now('qemu/100', True, before, True) == GuestState(State.CONFLICT, 'Too long.')
+    # The rest of the same change is applied.
+    states.set_outcome(change(), None)
+    assert states.now('qemu/100', True, before, True) == GuestState(State.CONFLICT, 'Too long.')
+
+
 def test_while_an_earlier_plan_is_applied_what_it_cannot_know_stays():
     states = LaterGuestStates({}, '')
     for before in (GuestState(State.UNKNOWN, 'x'), GuestState(State.SKIPPED, 'y')):

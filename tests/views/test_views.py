@@ -102,7 +102,7 @@ class ProxmoxEndpointFormTestCase(NetBoxTestCase, TestCase):
         url = reverse('plugins:netbox_proxsync:proxmoxendpoint_add')
         page = self.client.get(url)
         form, content = page.context['form'], page.content.decode()
-        for name in ('missing_addresses', 'field_policy', 'sync_interval', 'quick_interval'):
+        for name in ('missing_addresses', 'field_policy-vm.name', 'sync_interval', 'quick_interval'):
             assert f'name="{name}"' in content
         for name, field in form.fields.items():
             assert not field.required or f'name="{name}"' in content, name
