@@ -60,7 +60,10 @@ CODE = re.compile(
     r'[a-z]+([._][a-z]+)+|(a|\d+)\s(seconds?|minutes?) ago|\d[\d\-:, ]* UTC|[\d.]+ [KMGT]iB|NetBox Community v[\d.]+'
 )
 # The plugin's own address and two reports only redirect, one report is below, and the documentation is in English.
-OTHERS = ('home', 'docs', 'docs_page', 'report_duplicates', 'report_orphans', 'report_without_agent')
+OTHERS = (
+    'attention', 'attention_resolve', 'home', 'docs', 'docs_page', 'report_duplicates', 'report_orphans',
+    'report_without_agent',
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -134,6 +137,7 @@ def test_pages(standin, pseudo_language):
             except NoReverseMatch:
                 yield reverse(f'plugins:netbox_proxsync:{name}', args=[rows.get(model, model.objects.first()).pk])
         yield reverse('plugins:netbox_proxsync:report_orphans')
+        yield reverse('plugins:netbox_proxsync:attention')
         for model in (VirtualMachine, Device, Cluster):
             yield model.objects.first().get_absolute_url()
         yield f'{VirtualMachine.objects.first().get_absolute_url()}proxmox/'

@@ -1,3 +1,4 @@
+from .attention import *
 from .binding_actions import *
 from .bindings import *
 from .changes import *

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
+from ..answers import Choice
 from ..hints import AddressHints, AddressRecordHints
 from ..kind import Absences, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of
 from ..kind_names import ADDRESS, INTERFACE
@@ -139,6 +140,8 @@ class IPKind(Kind):
         values = dict(item.values)
         if known(decided) and (vrf := decided or vrf_of(candidates)):
             values['vrf'] = vrf
+        if hints.answer and hints.answer.choice is Choice.VRF:
+            values['vrf'] = hints.answer.pointer
         settled = replace(item, values=values, hints=hints)
         if not is_ambiguous(candidates):
             settled = take_back(settled, ('vrf',), existing, settings)
