@@ -124,6 +124,10 @@ def test_pages(standin, pseudo_language):
     make_change(preview, 999, outcome='planned', action='conflict', reason='Zreason')
     make_decision(endpoint, 100, VirtualMachine.objects.first())
     make_rule('Zrule')
+    # A machine that is no guest yet.
+    machine = VirtualMachine.objects.create(name='Zmachine', cluster=Cluster.objects.first())
+    guest = models.ProxmoxGuest.objects.filter(vmid=101)
+    guest.update(virtual_machine=None, name='', candidate_ids=[machine.pk])
     rows = {models.SyncRun: preview}
     client = browser_of(User.objects.create_superuser('zadmin'))
     client.defaults['HTTP_ACCEPT_LANGUAGE'] = pseudo.LANGUAGE
@@ -141,6 +145,8 @@ def test_pages(standin, pseudo_language):
         for model in (VirtualMachine, Device, Cluster):
             yield model.objects.first().get_absolute_url()
         yield f'{VirtualMachine.objects.first().get_absolute_url()}proxmox/'
+        yield machine.get_absolute_url()
+        yield f'{machine.get_absolute_url()}proxmox-link/'
 
     missed: dict[str, str] = {}
     known = None
