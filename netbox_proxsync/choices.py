@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 __all__ = (
+    'AttentionChoices',
     'ChangeActionChoices',
     'ChangeOutcomeChoices',
     'DecisionChoices',
@@ -100,6 +101,41 @@ class SyncStatusChoices(ChoiceSet):
         ),
         Choice(UNREACHABLE, _('Unreachable'), color='red', description=_('The last run could not read Proxmox VE')),
         Choice(NEVER, _('Never Synced'), color='blue', description=_('No sync has written to NetBox yet')),
+    ]
+
+
+class AttentionChoices(ChoiceSet):
+    """What requires a user. In the order in which it is listed."""
+
+    ENDPOINT = 'endpoint'
+    BLOCKED = 'blocked'
+    CONFLICT = 'conflict'
+    CANDIDATE = 'candidate'
+    FAULT = 'fault'
+    PREVIEW = 'preview'
+
+    CHOICES = [
+        Choice(
+            ENDPOINT,
+            _('Failed run'),
+            color='red',
+            description=_('Proxmox VE could not be read, or NetBox rejected changes'),
+        ),
+        Choice(BLOCKED, _('Blocked run'), color='orange', description=_('A plan requires approval')),
+        Choice(CONFLICT, _('Conflict'), color='yellow', description=_('An object requires a decision')),
+        Choice(
+            CANDIDATE,
+            _('Candidate'),
+            color='teal',
+            description=_('An object in NetBox that may be the same, without proof'),
+        ),
+        Choice(
+            FAULT,
+            _('Fault'),
+            color='purple',
+            description=_('A fault in the configuration of Proxmox VE that no user has acknowledged'),
+        ),
+        Choice(PREVIEW, _('Preview'), color='blue', description=_('The changes of a preview wait to be applied')),
     ]
 
 
@@ -366,7 +402,9 @@ class DecisionChoices(ChoiceSet):
 
     LINK = 'link'
     SEPARATE = 'separate'
+    RENAME = 'rename'
     MOVE = 'move'
+    VRF = 'vrf'
     IGNORE = 'ignore'
 
     CHOICES = [
@@ -377,7 +415,14 @@ class DecisionChoices(ChoiceSet):
             description=_('The existing NetBox object is this guest or node'),
         ),
         Choice(SEPARATE, _('Create separately'), color='green', description=_('The candidates are other machines')),
+        Choice(
+            RENAME,
+            _('Create under another name'),
+            color='cyan',
+            description=_('The candidates are other machines, and a user has chosen the name'),
+        ),
         Choice(MOVE, _('Move address here'), color='blue', description=_('Assign the IP address to this interface')),
+        Choice(VRF, _('Use another VRF'), color='indigo', description=_('Create the IP address in this VRF')),
         Choice(IGNORE, _('Ignore'), color='purple', description=_('The object is neither created nor changed')),
     ]
 

@@ -291,7 +291,7 @@ class DecisionFilterSet(EndpointFilters):
 
     class Meta:
         model = Decision
-        fields = ('id', 'kind', 'key', 'unit', 'choice', 'object_type', 'object_id', 'created')
+        fields = ('id', 'kind', 'key', 'unit', 'choice', 'object_type', 'object_id', 'name', 'created')
 
     def search(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         if not value.strip():

@@ -11,6 +11,11 @@ menu = PluginMenu(
             _('Proxmox'),
             (
                 PluginMenuItem(
+                    link='plugins:netbox_proxsync:attention',
+                    link_text=_('Needs Attention'),
+                    permissions=['netbox_proxsync.view_proxmoxendpoint'],
+                ),
+                PluginMenuItem(
                     link='plugins:netbox_proxsync:proxmoxendpoint_list',
                     link_text=_('Endpoints'),
                     permissions=['netbox_proxsync.view_proxmoxendpoint'],

@@ -2,6 +2,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import CloneObject, DeleteObject, EditObject, ObjectAction
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 __all__ = (
+    'ATTENTION_ACTIONS',
     'BULK_ENDPOINT_ACTIONS',
     'BULK_GUEST_ACTIONS',
     'ENDPOINT_ACTIONS',
@@ -379,6 +381,43 @@ class BulkRevokeDecisions(BulkDecisionAction):
     hint = _('Let the next run raise these questions again')
 
 
+class BulkAttentionAction(BulkDecisionAction):
+    """A decision about selected rows of the page Needs Attention, after a confirmation."""
+
+    @classmethod
+    def get_url(cls, obj: Any) -> str:
+        return reverse('plugins:netbox_proxsync:attention_resolve', args=[cls.name])
+
+
+class LinkAttention(BulkAttentionAction):
+    name = 'link'
+    label = BulkLinkCandidates.label
+    color = 'primary'
+    icon = BulkLinkCandidates.icon
+    hint = _('Link guests and nodes to their only candidates, after a confirmation')
+
+
+class SeparateAttention(BulkAttentionAction):
+    name = 'separate'
+    label = _('Create Separately')
+    icon = 'plus'
+    hint = _('Create new objects and leave the candidates unchanged, after a confirmation')
+
+
+class IgnoreAttention(BulkAttentionAction):
+    name = 'ignore'
+    label = _('Ignore')
+    icon = IgnoreGuest.icon
+    hint = _('Ignore these guests and addresses, after a confirmation')
+
+
+class AcknowledgeAttention(BulkAttentionAction):
+    name = 'acknowledge'
+    label = _('Acknowledge')
+    icon = 'check'
+    hint = _('Acknowledge these faults of Proxmox VE until they change, after a confirmation')
+
+
 class BulkStopManagingGuests(BulkDecisionAction):
     name = 'bulk_stop_managing'
     label = _('Stop managing selected')
@@ -446,6 +485,7 @@ ENDPOINT_ACTIONS = (
     CancelActiveRun, TestEndpoint, EndpointHostKeys, PreviewEndpoint, SyncEndpoint, ResumeEndpoint, CloneObject,
     EditObject, DeleteObject,
 )  # fmt: skip
+ATTENTION_ACTIONS = (LinkAttention, SeparateAttention, IgnoreAttention, AcknowledgeAttention)
 BULK_ENDPOINT_ACTIONS = (BulkPreviewEndpoints, BulkSyncEndpoints)
 GUEST_ACTIONS = (PreviewGuest, SyncGuest, LinkGuest, IgnoreGuest, StopIgnoringGuest, StopManagingGuest)
 BULK_GUEST_ACTIONS = (

@@ -3,11 +3,13 @@
 from typing import Any, cast
 
 from netbox.plugins import PluginTemplateExtension
-from virtualization.models import VirtualMachine
+from utilities.views import get_action_url
+from virtualization.models import Cluster, VirtualMachine
 
 from .models import ProxmoxGuest
 from .object_actions import SYNC_ENDPOINT
 from .ui.bound_objects import binding_of, panel_context
+from .ui.machine_links import endpoints_for, is_linkable, link_of
 
 __all__ = ('template_extensions',)
 
@@ -24,7 +26,7 @@ class BoundPanel(PluginTemplateExtension):
             return ''
         binding = binding_of(self.context['object'])
         if binding is None:
-            return self.unmanaged_panel(user)
+            return self.unmanaged_panel(user) or self.link_panel(user)
         if not may_view_bindings or not user.has_perm('netbox_proxsync.view_binding', binding):
             return ''
         return cast(str, self.render('netbox_proxsync/inc/bound_panel.html', panel_context(user, binding)))
@@ -42,6 +44,24 @@ class BoundPanel(PluginTemplateExtension):
         return cast(
             str, self.render('netbox_proxsync/inc/unmanaged_panel.html', {'guest': guest, 'may_manage': may_manage})
         )
+
+    def link_panel(self, user: Any) -> str:
+        """The panel of an object that may be a guest or node, for users who may decide that; otherwise ''."""
+        instance = self.context['object']
+        if isinstance(instance, Cluster) or not user.has_perm(SYNC_ENDPOINT):
+            return ''
+        endpoints = endpoints_for(instance, user)
+        if not endpoints:
+            return ''
+        decision = link_of(instance, user)
+        if decision is None and not is_linkable(instance, endpoints, user):
+            return ''
+        context = {
+            'decision': decision,
+            'is_guest': isinstance(instance, VirtualMachine),
+            'url': get_action_url(instance, action='proxmox_link', kwargs={'pk': instance.pk}),
+        }
+        return cast(str, self.render('netbox_proxsync/inc/link_panel.html', context))
 
 
 template_extensions = (BoundPanel,)

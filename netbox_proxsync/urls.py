@@ -8,6 +8,8 @@ app_name = 'netbox_proxsync'
 
 urlpatterns = [
     path('', RedirectView.as_view(pattern_name='plugins:netbox_proxsync:proxmoxendpoint_list'), name='home'),
+    path('attention/', views.AttentionView.as_view(), name='attention'),
+    path('attention/<slug:choice>/', views.AttentionResolveView.as_view(), name='attention_resolve'),
     path('reports/orphans/', views.OrphansView.as_view(), name='report_orphans'),
     path('reports/duplicates/', views.DuplicatesView.as_view(), name='report_duplicates'),
     path('reports/without-agent/', views.WithoutAgentView.as_view(), name='report_without_agent'),

@@ -1,3 +1,4 @@
+from collections import Counter
 from typing import Any
 
 from django.http import HttpRequest
@@ -8,6 +9,7 @@ from extras.dashboard.utils import register_widget
 from extras.dashboard.widgets import DashboardWidget
 
 from .models import ProxmoxEndpoint
+from .ui.attention import attention
 from .ui.charts import run_ticks
 from .ui.guest_counts import GuestNumbers, guest_numbers
 
@@ -38,10 +40,15 @@ class EndpointsWidget(DashboardWidget):
         if request.user.has_perm('netbox_proxsync.view_proxmoxguest'):
             numbers = guest_numbers(found, request.user)
         ticks = run_ticks(found, request.user)
+        open_rows = attention(request.user, {endpoint.pk for endpoint in found}) if found else []
+        attended = Counter(row.endpoint.pk for row in open_rows)
         return render_to_string(
             self.template_name,
             {
-                'rows': [(endpoint, numbers.get(endpoint.pk), ticks.get(endpoint.pk)) for endpoint in found[:SHOWN]],
+                'rows': [
+                    (endpoint, numbers.get(endpoint.pk), ticks.get(endpoint.pk), attended[endpoint.pk])
+                    for endpoint in found[:SHOWN]
+                ],
                 'more': len(found) > SHOWN,
                 'shows_runs': request.user.has_perm('netbox_proxsync.view_syncrun'),
                 'permitted': request.user.has_perm('netbox_proxsync.view_proxmoxendpoint'),

@@ -25,6 +25,9 @@ query_counts._baseline_path = lambda app_label: Path(__file__).parent / query_co
 # Occurs nowhere but in what is tested: no page, answer or row may contain it.
 MARKER = 'b6f1d3c2-marker-4f7e-secret-9a0d8e7c6b5a'
 
+# As a run reports it.
+FAULT = {'level': 'warning', 'subject': 'node/pve1', 'message': 'The bridge is wrong.', 'remedy': '', 'fault': True}
+
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.get_default_timezone())
 
 
@@ -90,6 +93,26 @@ def make_change(run: SyncRun, position: int, **values: object) -> SyncChange:
         ],
     }
     return SyncChange.objects.create(run=run, position=position, **{**defaults, **values})
+
+
+def make_last_run(endpoint: ProxmoxEndpoint, **values: object) -> SyncRun:
+    run = make_run(endpoint, **values)
+    ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(last_run=run)
+    return run
+
+
+def make_candidate(endpoint: ProxmoxEndpoint, run: SyncRun, vmid: int, vm: VirtualMachine) -> SyncChange:
+    """A guest that may be a virtual machine."""
+    make_guest(endpoint, vmid, state='candidate', candidate_ids=[vm.pk], name=vm.name)
+    unit, reason = f'qemu/{vmid}', f'"{vm.name}" may be this guest.'
+    row = {'unit': unit, 'key': unit, 'label': vm.name, 'object': vm, 'reason': reason}
+    return make_change(run, vmid, action='candidate', outcome='planned', **row)
+
+
+def make_address_conflict(run: SyncRun, vmid: int, address: str, **values: object) -> SyncChange:
+    """An address of a guest that another interface has."""
+    row = {'unit': f'qemu/{vmid}', 'kind': 'ip', 'key': f'qemu/{vmid}/{address}', 'label': address, 'reason': 'Taken.'}
+    return make_change(run, 1000 + vmid, action='conflict', outcome='planned', **{**row, **values})
 
 
 def make_binding(endpoint: ProxmoxEndpoint, vm: VirtualMachine, vmid: int, **values: object) -> Binding:

@@ -61,7 +61,10 @@ CODE = re.compile(
     r'[a-z]+([._][a-z]+)+|(a|\d+)\s(seconds?|minutes?) ago|\d[\d\-:, ]* UTC|[\d.]+ [KMGT]iB|NetBox Community v[\d.]+'
 )
 # The plugin's own address and two reports only redirect, one report is below, and the documentation is in English.
-OTHERS = ('home', 'docs', 'docs_page', 'report_duplicates', 'report_orphans', 'report_without_agent')
+OTHERS = (
+    'attention', 'attention_resolve', 'home', 'docs', 'docs_page', 'report_duplicates', 'report_orphans',
+    'report_without_agent',
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -184,6 +187,10 @@ def test_pages(standin, pseudo_language):
     make_change(preview, 999, outcome='planned', action='conflict', reason='Zreason')
     make_decision(endpoint, 100, VirtualMachine.objects.first())
     make_rule('Zrule')
+    # A machine that is no guest yet.
+    machine = VirtualMachine.objects.create(name='Zmachine', cluster=Cluster.objects.first())
+    guest = models.ProxmoxGuest.objects.filter(vmid=101)
+    guest.update(virtual_machine=None, name='', candidate_ids=[machine.pk])
     rows = {models.SyncRun: preview}
     client = browser_of(User.objects.create_superuser('zadmin'))
     client.defaults['HTTP_ACCEPT_LANGUAGE'] = pseudo.LANGUAGE
@@ -197,9 +204,12 @@ def test_pages(standin, pseudo_language):
             except NoReverseMatch:
                 yield reverse(f'plugins:netbox_proxsync:{name}', args=[rows.get(model, model.objects.first()).pk])
         yield reverse('plugins:netbox_proxsync:report_orphans')
+        yield reverse('plugins:netbox_proxsync:attention')
         for model in (VirtualMachine, Device, Cluster):
             yield model.objects.first().get_absolute_url()
         yield f'{VirtualMachine.objects.first().get_absolute_url()}proxmox/'
+        yield machine.get_absolute_url()
+        yield f'{machine.get_absolute_url()}proxmox-link/'
 
     missed: dict[str, str] = {}
     known = None

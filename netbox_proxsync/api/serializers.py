@@ -22,6 +22,7 @@ from virtualization.api.serializers import (
 )
 
 from ..choices import (
+    AttentionChoices,
     ChangeActionChoices,
     ChangeOutcomeChoices,
     DecisionChoices,
@@ -49,18 +50,23 @@ from ..models.runs import MAX_LIMIT
 from ..models.visibility import HiddenUnits
 
 __all__ = (
+    'AttentionFilterSerializer',
+    'AttentionSerializer',
     'BindingSerializer',
+    'BulkRefusalSerializer',
     'ConfirmedKeysSerializer',
     'ConnectionReportSerializer',
     'DecisionSerializer',
     'FaultSerializer',
     'LimitSerializer',
+    'LinkOneSerializer',
     'LinkSerializer',
     'MappingRuleSerializer',
     'NodeKeySerializer',
     'PinnedKeysSerializer',
     'ProxmoxEndpointSerializer',
     'ProxmoxGuestSerializer',
+    'ResolveOneSerializer',
     'ResolveSerializer',
     'RunEndedSerializer',
     'SyncChangeSerializer',
@@ -271,7 +277,7 @@ class DecisionSerializer(BaseModelSerializer):
         model = Decision
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'kind', 'key', 'unit', 'choice', 'object_type',
-            'object_id', 'object', 'user', 'created',
+            'object_id', 'object', 'name', 'user', 'created',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'kind', 'key', 'choice')
         read_only_fields = fields
@@ -363,7 +369,72 @@ class ResolveSerializer(StrictSerializer):
     object_id = serializers.IntegerField(
         min_value=1,
         required=False,
-        help_text='The object to link, or the IP address to move; without it, the object of the change',
+        help_text='The object to link, the IP address to move, or its VRF; without it, the object of the change',
+    )
+    name = serializers.CharField(
+        required=False, max_length=64, help_text='The name of the object that is created under another name'
+    )
+
+
+class LinkOneSerializer(LinkSerializer):
+    """A guest, and the virtual machine that it is."""
+
+    id = serializers.IntegerField(min_value=1, help_text='The guest')
+
+
+class ResolveOneSerializer(ResolveSerializer):
+    """A change, and a decision about what the run could not decide."""
+
+    id = serializers.IntegerField(min_value=1, help_text='The sync change')
+
+
+class EntryRefusalSerializer(serializers.Serializer[Any]):
+    """Why one of several decisions was refused."""
+
+    id = serializers.IntegerField()
+    # An attribute of a serializer has this name; DRF removes declared fields from the class.
+    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))  # type: ignore[assignment]
+
+
+class BulkRefusalSerializer(serializers.Serializer[Any]):
+    """Why none of several decisions was stored."""
+
+    detail = serializers.CharField()
+    errors = EntryRefusalSerializer(many=True, required=False)  # type: ignore[assignment]
+
+
+class AttentionFilterSerializer(serializers.Serializer[Any]):
+    """Which rows to list."""
+
+    q = serializers.CharField(required=False, allow_blank=True, help_text='A part of a name, key or reason')
+    endpoint_id = serializers.ListField(child=serializers.IntegerField(), required=False)
+    endpoint = serializers.ListField(child=serializers.CharField(), required=False, help_text='The names of endpoints')
+    question = serializers.ListField(
+        child=serializers.ChoiceField(choices=AttentionChoices.CHOICES), required=False, help_text='The types of rows'
+    )
+
+
+class AttentionSerializer(serializers.Serializer[Any]):
+    """Something that requires a user."""
+
+    id = serializers.CharField(source='pk', help_text='Identifies the row as long as the question is open')
+    display = serializers.CharField(source='__str__')
+    question = ChoiceField(choices=AttentionChoices)
+    endpoint = ProxmoxEndpointSerializer(nested=True)
+    # An attribute of a serializer has this name; DRF removes declared fields from the class.
+    label = serializers.CharField(help_text='The name of the object, or the subject of a fault')  # type: ignore[assignment]
+    kind = serializers.CharField()
+    key = serializers.CharField()
+    reason = serializers.CharField()
+    since = serializers.DateTimeField(allow_null=True)
+    run = NestedSyncRunSerializer(allow_null=True)
+    change = SyncChangeSerializer(nested=True, allow_null=True)
+    guest = ProxmoxGuestSerializer(nested=True, allow_null=True)
+    object = GFKSerializerField(
+        allow_missing_serializer=True, help_text='The object that causes the conflict, or the candidate'
+    )
+    choices = serializers.ListField(
+        child=serializers.CharField(), help_text='What this user can decide about it, see `changes/{id}/resolve/`'
     )
 
 

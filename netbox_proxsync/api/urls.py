@@ -1,11 +1,13 @@
 from netbox.api.routers import NetBoxRouter
 
 from . import views
+from .attention import AttentionViewSet
 
 app_name = 'netbox_proxsync'
 
 router = NetBoxRouter()
 router.APIRootView = views.ProxSyncRootView
+router.register('attention', AttentionViewSet, basename='attention')
 router.register('endpoints', views.ProxmoxEndpointViewSet)
 router.register('guests', views.ProxmoxGuestViewSet)
 router.register('rules', views.MappingRuleViewSet)

@@ -35,6 +35,7 @@ from ..runs.stored_plans import may_apply
 from ..sync.kind_names import GUEST
 from ..wording import worded
 from . import serializers
+from .bulk_decisions import BulkLinkViewSet, BulkResolveViewSet
 from .permissions import DecisionPermission, EndpointSyncPermission, TokenConfirmPermission, ViewedRunPermission
 from .prefetches import BOUND_OBJECTS
 from .responses import conflict_response, run_data, start_response
@@ -277,14 +278,14 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         return Response(run_data(run, request), status=code)
 
 
-class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
+class SyncChangeViewSet(BulkResolveViewSet):
     queryset = SyncChange.objects.all()
     serializer_class = serializers.SyncChangeSerializer
     field_prefetches = BOUND_OBJECTS
     filterset_class = filtersets.SyncChangeFilterSet
 
     def get_permissions(self) -> list[BasePermission]:
-        if self.action == 'resolve':
+        if self.action in ('resolve', 'bulk_resolve'):
             return [DecisionPermission()]
         return cast(list[BasePermission], super().get_permissions())
 
@@ -304,10 +305,13 @@ class SyncChangeViewSet(NetBoxReadOnlyModelViewSet):
             raise PermissionDenied(NOT_PERMITTED['sync'])
         given = serializers.ResolveSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        choice, object_id = given.validated_data['choice'], given.validated_data.get('object_id', change.object_id)
+        chosen = given.validated_data
+        choice, name = chosen['choice'], chosen.get('name', '')
+        # The object of the change is no VRF.
+        default = None if choice == DecisionChoices.VRF else change.object_id
         try:
-            instance = decisions.named_object(change.kind, choice, object_id, request.user)
-            made = decisions.decide(endpoint, change.kind, change.key, choice, request.user, instance)
+            instance = decisions.named_object(change.kind, choice, chosen.get('object_id', default), request.user)
+            made = decisions.decide(endpoint, change.kind, change.key, choice, request.user, instance, name)
         except DECISION_REFUSALS as error:
             return conflict_response(worded(error))
         return Response(serializers.DecisionSerializer(made, context={'request': request}).data)
@@ -392,11 +396,11 @@ class StoredDecisionViewSet(DecisionViewSet):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class ProxmoxGuestViewSet(DecisionViewSet):
+class ProxmoxGuestViewSet(BulkLinkViewSet, DecisionViewSet):
     queryset = ProxmoxGuest.objects.all()
     serializer_class = serializers.ProxmoxGuestSerializer
     filterset_class = filtersets.ProxmoxGuestFilterSet
-    decisions = ('ignore', 'stop_ignoring', 'stop_managing', 'link')
+    decisions = ('ignore', 'stop_ignoring', 'stop_managing', 'link', 'bulk_link')
 
     @extend_schema(
         request=serializers.LinkSerializer,

@@ -13,7 +13,15 @@ from ..models.deletion import delete_unread
 from ..sync.guest_states import IGNORED, REOPENED, GuestState
 from ..wording import columns_of
 
-__all__ = ('SyncInProgressError', 'ignore', 'manage_again', 'stop_ignoring', 'stop_managing', 'stop_managing_object')
+__all__ = (
+    'SyncInProgressError',
+    'ignore',
+    'manage_again',
+    'stop_ignoring',
+    'stop_managing',
+    'stop_managing_object',
+    'stop_managing_objects',
+)
 
 
 class SyncInProgressError(Exception):
@@ -84,9 +92,20 @@ def stop_managing_object(binding: Binding) -> None:
     Raises:
         SyncInProgressError: Nothing was done.
     """
+    stop_managing_objects([binding])
+
+
+def stop_managing_objects(bindings: Collection[Binding]) -> None:
+    """
+    Stop managing several objects.
+
+    Raises:
+        SyncInProgressError: Nothing was done.
+    """
     refuse_in_branch()
-    refuse_during_sync(binding.endpoint)
-    Binding.objects.filter(pk=binding.pk).update(unmanaged=True)
+    for endpoint in {binding.endpoint for binding in bindings}:
+        refuse_during_sync(endpoint)
+    Binding.objects.filter(pk__in=[binding.pk for binding in bindings]).update(unmanaged=True)
 
 
 def manage_again(binding: Binding) -> None:

@@ -9,7 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 from django.db.models import Model, Q
 from django.utils.translation import gettext as _
-from ipam.models import IPAddress
+from ipam.models import VRF, IPAddress
 from virtualization.models import VirtualMachine
 
 from ..branching import refuse_in_branch
@@ -19,13 +19,27 @@ from ..models.users import AnyUser
 from ..proxmox.messages import Message
 from ..sync.cluster_state import ClusterState
 from ..sync.guest_states import LINKED, REVOKED, SEPARATE, GuestState
-from ..sync.kind_names import ADDRESS, DEVICE, GUEST
+from ..sync.kind_names import ADDRESS, CLUSTER, DEVICE, GUEST
 from ..wording import columns_of
 
-__all__ = ('LINKED_MODELS', 'DecisionError', 'Link', 'choices_for', 'decide', 'link', 'named_object', 'revoke')
+__all__ = (
+    'LINKED_MODELS',
+    'DecisionError',
+    'Link',
+    'choices_for',
+    'decide',
+    'decide_all',
+    'link',
+    'named_model',
+    'named_object',
+    'not_possible',
+    'revoke',
+)
 
 # The models of the objects that can be linked, by kind.
 LINKED_MODELS: dict[str, type[VirtualMachine | Device]] = {GUEST: VirtualMachine, DEVICE: Device}
+# The field of the new object that a decision determines.
+CHOSEN_FIELDS = {DecisionChoices.RENAME: 'name', DecisionChoices.VRF: 'vrf'}
 
 
 class DecisionError(Exception):
@@ -35,23 +49,28 @@ class DecisionError(Exception):
 @dataclass(frozen=True)
 class Link:
     """
-    A guest or node and the virtual machine or device that it is.
+    Something in Proxmox VE about which a user decides.
 
     Attributes:
-        key: Identity of the guest or node: 'qemu/100', 'node/pve1'.
+        key: Identity of the guest, node or address: 'qemu/100', 'node/pve1', 'lxc/101/10.0.0.1'.
+        instance: The virtual machine or device that it is linked to, the IP address that is moved, or its new VRF.
+        name: The name of the new object, if the user chooses it.
     """
 
     endpoint: ProxmoxEndpoint
     kind: str
     key: str
-    instance: Any
+    instance: Any = None
+    name: str = ''
 
 
 def choices_for(kind: str) -> tuple[str, ...]:
     """The decisions that can be stored about an object of a kind. Guests are ignored by `ignore`."""
     if kind in LINKED_MODELS:
-        return DecisionChoices.LINK, DecisionChoices.SEPARATE
-    return (DecisionChoices.MOVE, DecisionChoices.IGNORE) if kind == ADDRESS else ()
+        return DecisionChoices.LINK, DecisionChoices.SEPARATE, DecisionChoices.RENAME
+    if kind == ADDRESS:
+        return DecisionChoices.MOVE, DecisionChoices.VRF, DecisionChoices.IGNORE
+    return () if kind == CLUSTER else (DecisionChoices.IGNORE,)
 
 
 def unit_of(key: str) -> str:
@@ -60,44 +79,101 @@ def unit_of(key: str) -> str:
 
 
 def decide(
-    endpoint: ProxmoxEndpoint, kind: str, key: str, choice: str, user: AnyUser, instance: Any = None
+    endpoint: ProxmoxEndpoint,
+    kind: str,
+    key: str,
+    choice: str,
+    user: AnyUser,
+    instance: Any = None,
+    name: str = '',
 ) -> Decision:
     """
     Make a decision. It replaces an earlier one about the same object.
 
     Args:
         user: Must have the permission to sync the endpoint, which the caller checks.
-        instance: The object to link, or the IP address to move (None: the only one that is assigned).
+        instance: The object to link, the VRF, or the IP address to move (None: the only one that is assigned).
+        name: The name of the object that is created under another name.
 
     Raises:
         DecisionError: It cannot be made, or the user may not view or change the object.
     """
+    made, refused = decide_all([Link(endpoint, kind, key, instance, name)], choice, user)
+    for reason in refused.values():
+        raise DecisionError(reason)
+    return made[0]
+
+
+def decide_all(links: Sequence[Link], choice: str, user: AnyUser) -> tuple[list[Decision], dict[Link, str]]:
+    """
+    Make the same decision about several objects, each of which is given once. Except for addresses that are moved, the
+    number of statements does not depend on their number.
+
+    Args:
+        user: As for `decide`.
+
+    Returns:
+        The decisions, and why the others are refused.
+    """
     refuse_in_branch()
-    if choice not in choices_for(kind):
-        raise DecisionError(_('This decision cannot be made about an object of this kind.'))
+    refused = {each: not_possible() for each in links if choice not in choices_for(each.kind)}
+    possible = [each for each in links if each not in refused]
     if choice == DecisionChoices.LINK:
-        made, refused = link([Link(endpoint, kind, key, instance)], user)
-        for reason in refused.values():
-            raise DecisionError(reason)
-        return made[0]
+        made, reasons = link(possible, user)
+        return made, refused | reasons
+    targets: dict[Link, Model | None] = {}
     with transaction.atomic():
-        lock([endpoint])
-        check_known(endpoint, kind, key)
-        match choice:
-            case DecisionChoices.SEPARATE:
-                check_unbound(endpoint, kind, key)
-                target = None
-            case DecisionChoices.MOVE:
-                target = holder_of(endpoint, key, instance, user)
-            case _:
-                check_not_managed(endpoint, kind, key)
-                target = None
-        Decision.objects.filter(endpoint=endpoint, kind=kind, key=key).delete()
-        made_one = new_decision(endpoint, kind, key, choice, user, target)
-        made_one.save()
-        if choice == DecisionChoices.SEPARATE and kind == GUEST:
-            show_state(endpoint, [key], SEPARATE)
-    return made_one
+        lock({each.endpoint for each in possible})
+        for kind in {each.kind for each in possible}:
+            of_kind = [each for each in possible if each.kind == kind]
+            refused |= obstacles_to(choice, kind, of_kind)
+        for each in possible:
+            if each in refused:
+                continue
+            try:
+                if choice == DecisionChoices.MOVE:
+                    targets[each] = holder_of(each.endpoint, each.key, each.instance, user)
+                elif choice == DecisionChoices.VRF:
+                    targets[each] = viewed_vrf(each.instance, user)
+                elif choice == DecisionChoices.RENAME:
+                    check_name(each)
+            except DecisionError as error:
+                refused[each] = str(error)
+        accepted = [each for each in possible if each not in refused]
+        delete_earlier(accepted)
+        made = Decision.objects.bulk_create(new_decision(each, choice, user, targets.get(each)) for each in accepted)
+        if choice in (DecisionChoices.SEPARATE, DecisionChoices.RENAME):
+            show_state([each for each in accepted if each.kind == GUEST], SEPARATE)
+    return made, refused
+
+
+def not_possible() -> str:
+    """Why a choice that a kind does not have is refused."""
+    return _('This decision cannot be made about an object of this kind.')
+
+
+def obstacles_to(choice: str, kind: str, links: Sequence[Link]) -> dict[Link, str]:
+    """Why a decision about objects of one kind is not possible, other than a link; without those about which it is."""
+    endpoints, keys = {each.endpoint.pk for each in links}, {each.key for each in links}
+    known = known_keys(kind, links)
+    bound: set[tuple[int, str]] = set()
+    if choice in (DecisionChoices.SEPARATE, DecisionChoices.RENAME):
+        bound = {(pk, key) for pk, found in bound_keys(kind, endpoints, keys).items() for key in found}
+    elif choice in (DecisionChoices.IGNORE, DecisionChoices.VRF):
+        rows = Binding.objects.filter(endpoint__in=endpoints, kind=kind, key__in=keys).order_by()
+        bound = set(rows.values_list('endpoint', 'key'))
+    reasons = {}
+    for each in links:
+        identity = (each.endpoint.pk, each.key)
+        if identity not in known:
+            reasons[each] = _('No run of {endpoint} has reported {key}.').format(endpoint=each.endpoint, key=each.key)
+        elif identity in bound:
+            reasons[each] = (
+                already_bound(each.key)
+                if kind in LINKED_MODELS
+                else _('{key} is bound to a NetBox object. Stop managing that instead.').format(key=each.key)
+            )
+    return reasons
 
 
 def named_object(kind: str, choice: str, pk: int | None, user: AnyUser) -> Any:
@@ -107,7 +183,7 @@ def named_object(kind: str, choice: str, pk: int | None, user: AnyUser) -> Any:
     Raises:
         DecisionError: There is no such object that the user may view.
     """
-    found: Any = {DecisionChoices.LINK: LINKED_MODELS.get(kind), DecisionChoices.MOVE: IPAddress}.get(choice)
+    found: Any = named_model(kind, choice)
     if found is None or (pk is None and choice == DecisionChoices.MOVE):
         return None
     instance = found.objects.restrict(user, 'view').filter(pk=pk).first()
@@ -120,13 +196,24 @@ def named_object(kind: str, choice: str, pk: int | None, user: AnyUser) -> Any:
     return instance
 
 
-def new_decision(endpoint: ProxmoxEndpoint, kind: str, key: str, choice: str, user: AnyUser, target: Any) -> Decision:
+def named_model(kind: str, choice: str) -> Any:
+    """The model of the object that a decision needs; None: it needs none."""
+    models = {
+        DecisionChoices.LINK: LINKED_MODELS.get(kind),
+        DecisionChoices.MOVE: IPAddress,
+        DecisionChoices.VRF: VRF,
+    }
+    return models.get(choice)
+
+
+def new_decision(link: Link, choice: str, user: AnyUser, target: Any) -> Decision:
     return Decision(
-        endpoint=endpoint,
-        kind=kind,
-        key=key,
-        unit=unit_of(key),
+        endpoint=link.endpoint,
+        kind=link.kind,
+        key=link.key,
+        unit=unit_of(link.key),
         choice=choice,
+        name=link.name if choice == DecisionChoices.RENAME else '',
         object_type=ContentType.objects.get_for_model(target) if target is not None else None,
         object_id=target.pk if target is not None else None,
         user=user if user.is_authenticated else None,
@@ -139,9 +226,10 @@ def lock(endpoints: Iterable[ProxmoxEndpoint]) -> None:
     list(ProxmoxEndpoint.objects.filter(pk__in=pks).select_for_update().order_by('pk').values_list('pk'))
 
 
-def show_state(endpoint: ProxmoxEndpoint, keys: Collection[str], standing: GuestState) -> None:
+def show_state(links: Sequence[Link], standing: GuestState) -> None:
     """Show the effect of a decision on guests until the next run."""
-    ProxmoxGuest.objects.filter(endpoint=endpoint, **guests_by(keys)).filter(ignored=False).update(
+    pks = [guest.pk for guest in guests_of(links).values()]
+    ProxmoxGuest.objects.filter(pk__in=pks, ignored=False).update(
         state=str(standing.state), candidate_ids=[], **columns_of(reason=standing.reason)
     )
 
@@ -156,21 +244,18 @@ def guests_by(keys: Collection[str]) -> dict[str, Any]:
 # Checks
 
 
-def check_known(endpoint: ProxmoxEndpoint, kind: str, key: str) -> None:
-    """
-    Raises:
-        DecisionError: No run has reported the object.
-    """
-    if not is_known(endpoint, kind, key):
-        raise DecisionError(_('No run of {endpoint} has reported {key}.').format(endpoint=endpoint, key=key))
-
-
-def is_known(endpoint: ProxmoxEndpoint, kind: str, key: str) -> bool:
+def known_keys(kind: str, links: Sequence[Link]) -> set[tuple[int, str]]:
+    """The objects of one kind that runs have reported, by endpoint and key."""
     if kind == GUEST:
-        return key in {guest.key for guest in guests_of(endpoint, [key])}
-    if kind == DEVICE and key in known_nodes(endpoint):
-        return True
-    return SyncChange.objects.filter(run__endpoint=endpoint, unit=unit_of(key), kind=kind, key=key).exists()
+        return set(guests_of(links))
+    endpoints = {each.endpoint.pk: each.endpoint for each in links}
+    known = {(pk, key) for pk, endpoint in endpoints.items() for key in known_nodes(endpoint) if kind == DEVICE}
+    others = [each for each in links if (each.endpoint.pk, each.key) not in known]
+    if others:
+        units, keys = {unit_of(each.key) for each in others}, {each.key for each in others}
+        rows = SyncChange.objects.filter(run__endpoint__in=endpoints, unit__in=units, kind=kind, key__in=keys)
+        known.update(rows.order_by().values_list('run__endpoint', 'key').distinct())
+    return known
 
 
 def known_nodes(endpoint: ProxmoxEndpoint) -> set[str]:
@@ -178,27 +263,13 @@ def known_nodes(endpoint: ProxmoxEndpoint) -> set[str]:
     return {f'node/{node.name}' for node in ClusterState.parse(endpoint.cluster_state).nodes}
 
 
-def guests_of(endpoint: ProxmoxEndpoint, keys: Collection[str]) -> Iterable[ProxmoxGuest]:
-    rows = ProxmoxGuest.objects.filter(endpoint=endpoint, **guests_by(keys)).order_by()
-    return rows.only('type', 'vmid', 'ignored', 'endpoint', 'virtual_machine')
-
-
-def check_unbound(endpoint: ProxmoxEndpoint, kind: str, key: str) -> None:
-    """
-    Raises:
-        DecisionError: The guest or node has an object already.
-    """
-    if key in bound_keys(kind, [endpoint.pk], [key]).get(endpoint.pk, ()):
-        raise DecisionError(already_bound(key))
-
-
-def check_not_managed(endpoint: ProxmoxEndpoint, kind: str, key: str) -> None:
-    """
-    Raises:
-        DecisionError: The object is bound: it is unmanaged by its binding.
-    """
-    if Binding.objects.filter(endpoint=endpoint, kind=kind, key=key).exists():
-        raise DecisionError(_('{key} is bound to a NetBox object. Stop managing that instead.').format(key=key))
+def guests_of(links: Sequence[Link]) -> dict[tuple[int, str], ProxmoxGuest]:
+    """The guests among these objects that runs have reported, by endpoint and key."""
+    wanted = {(each.endpoint.pk, each.key) for each in links}
+    endpoints, keys = {pk for pk, _key in wanted}, {key for _pk, key in wanted}
+    rows = ProxmoxGuest.objects.filter(endpoint__in=endpoints, **guests_by(keys)).order_by()
+    found = {(row.endpoint_id, row.key): row for row in rows.only('type', 'vmid', 'endpoint', 'ignored')}
+    return {identity: row for identity, row in found.items() if identity in wanted}
 
 
 def already_bound(key: str) -> str:
@@ -263,6 +334,37 @@ def holder_of(endpoint: ProxmoxEndpoint, key: str, instance: Any, user: AnyUser)
     return holder  # type: ignore[no-any-return]
 
 
+def viewed_vrf(instance: Any, user: AnyUser) -> VRF:
+    """
+    The VRF in which an IP address is created.
+
+    Raises:
+        DecisionError: It is none, or the user may not view it.
+    """
+    if not isinstance(instance, VRF) or not may(user, instance, 'view'):
+        raise DecisionError(_('Choose a VRF that you have permission to view.'))
+    return instance
+
+
+def check_name(link: Link) -> None:
+    """
+    Check the name of an object that is to be created under another name.
+
+    Raises:
+        DecisionError: It is no name, or another object has it.
+    """
+    name = link.name.strip()
+    length = LINKED_MODELS[link.kind]._meta.get_field('name').max_length
+    if not name or name != link.name or len(name) > length:
+        raise DecisionError(_('Enter a name of at most {length} characters.').format(length=length))
+    endpoint = link.endpoint
+    scope = {'cluster': endpoint.cluster_id} if link.kind == GUEST else {'site': endpoint.site_id}
+    rows = LINKED_MODELS[link.kind].objects.filter(**scope, name__iexact=name)
+    chosen = Decision.objects.filter(endpoint=endpoint, kind=link.kind, name__iexact=name).exclude(key=link.key)
+    if (None not in scope.values() and rows.exists()) or chosen.exists():
+        raise DecisionError(_('NetBox has another object with this name already.'))
+
+
 # Links
 
 
@@ -296,30 +398,31 @@ def store(links: Sequence[Link], user: AnyUser) -> list[Decision]:
     """Store links that were checked."""
     if not links:
         return []
-    endpoints = {each.endpoint.pk: each.endpoint for each in links}
-    identities = {(each.endpoint.pk, each.key) for each in links}
     kind = links[0].kind
-    earlier = Decision.objects.filter(endpoint__in=endpoints, kind=kind, key__in=[each.key for each in links])
-    found = earlier.order_by().values_list('pk', 'endpoint_id', 'key')
-    Decision.objects.filter(pk__in=[pk for pk, *identity in found if (*identity,) in identities]).delete()
-    made = Decision.objects.bulk_create(
-        new_decision(each.endpoint, kind, each.key, DecisionChoices.LINK, user, each.instance) for each in links
-    )
+    delete_earlier(links)
+    made = Decision.objects.bulk_create(new_decision(each, DecisionChoices.LINK, user, each.instance) for each in links)
     if kind == GUEST:
         machines = {(each.endpoint.pk, each.key): each.instance.pk for each in links}
-        keys = [each.key for each in links]
-        rows = ProxmoxGuest.objects.filter(endpoint__in=endpoints, **guests_by(keys)).order_by()
-        changed = []
-        for guest in rows.only('type', 'vmid', 'endpoint'):
-            if machine := machines.get((guest.endpoint_id, guest.key)):
-                guest.state, guest.reason = str(LINKED.state), LINKED.reason
-                guest.reason_source = LINKED.reason.source
-                guest.virtual_machine_id, guest.candidate_ids = machine, []
-                changed.append(guest)
+        changed = guests_of(links)
+        for identity, guest in changed.items():
+            guest.state, guest.reason = str(LINKED.state), LINKED.reason
+            guest.reason_source = LINKED.reason.source
+            guest.virtual_machine_id, guest.candidate_ids = machines[identity], []
         ProxmoxGuest.objects.bulk_update(
-            changed, ['state', 'reason', 'reason_source', 'virtual_machine', 'candidate_ids']
+            changed.values(), ['state', 'reason', 'reason_source', 'virtual_machine', 'candidate_ids']
         )
     return made
+
+
+def delete_earlier(links: Collection[Link]) -> None:
+    """Delete earlier decisions about the same objects."""
+    identities = {(each.endpoint.pk, each.kind, each.key) for each in links}
+    if not identities:
+        return
+    endpoints, keys = {pk for pk, _kind, _key in identities}, {key for _pk, _kind, key in identities}
+    found = Decision.objects.filter(endpoint__in=endpoints, key__in=keys).order_by()
+    rows = found.values_list('pk', 'endpoint_id', 'kind', 'key')
+    Decision.objects.filter(pk__in=[pk for pk, *identity in rows if (*identity,) in identities]).delete()
 
 
 @dataclass
@@ -352,7 +455,7 @@ class Obstacles:
         endpoints = {each.endpoint.pk for each in self.links}
         keys = [each.key for each in self.links]
         self.bound_keys = bound_keys(self.kind, endpoints, keys)
-        self.known = self.known_units(endpoints, keys)
+        self.known = self.known_units()
         guests = ProxmoxGuest.objects.filter(ignored=True, virtual_machine__in=self.pks) if self.kind == GUEST else ()
         self.of_ignored = {guest.virtual_machine_id for guest in guests}
         seen: set[tuple[str, object]] = set()
@@ -365,14 +468,11 @@ class Obstacles:
                 seen |= identities
         return reasons
 
-    def known_units(self, endpoints: Collection[int], keys: Collection[str]) -> dict[tuple[int, str], bool]:
+    def known_units(self) -> dict[tuple[int, str], bool]:
         """The guests or nodes that runs have reported, and whether they are ignored."""
         if self.kind == GUEST:
-            rows = ProxmoxGuest.objects.filter(endpoint__in=endpoints, **guests_by(keys)).order_by()
-            return {(row.endpoint_id, row.key): row.ignored for row in rows.only('type', 'vmid', 'endpoint', 'ignored')}
-        return {
-            (each.endpoint.pk, each.key): False for each in self.links if is_known(each.endpoint, self.kind, each.key)
-        }
+            return {identity: guest.ignored for identity, guest in guests_of(self.links).items()}
+        return dict.fromkeys(known_keys(self.kind, self.links), False)
 
     def reason(self, each: Link) -> str:
         """Why a link is not possible; '' if it is."""
@@ -436,4 +536,14 @@ def revoke(decisions: Collection[Decision]) -> None:
                 ProxmoxGuest.objects.filter(
                     endpoint=decision.endpoint_id, ignored=False, **guests_by([decision.key])
                 ).update(state=str(REVOKED.state), virtual_machine=None, **columns_of(reason=REVOKED.reason))
+            keep_chosen(decision)
         Decision.objects.filter(pk__in=[decision.pk for decision in decisions]).delete()
+
+
+def keep_chosen(decision: Decision) -> None:
+    """Leave the chosen name or VRF of an object that exists already to the user, as if it was edited in NetBox."""
+    if field := CHOSEN_FIELDS.get(decision.choice):
+        for bound in Binding.objects.filter(endpoint=decision.endpoint_id, kind=decision.kind, key=decision.key):
+            if field in bound.values:
+                values = {name: value for name, value in bound.values.items() if name != field}
+                Binding.objects.filter(pk=bound.pk).update(values=values)

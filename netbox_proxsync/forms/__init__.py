@@ -1,3 +1,4 @@
+from .attention import *
 from .bulk_edit import *
 from .bulk_import import *
 from .decisions import *

@@ -255,6 +255,7 @@ class ProxSyncDecisionFilter(BaseModelFilter):
     object_type: ContentTypes | None = strawberry_django.filter_field()
     object_type_id: ID | None = strawberry_django.filter_field()
     object_id: BigInteger | None = strawberry_django.filter_field()
+    name: StrFilterLookup | None = strawberry_django.filter_field()
     user: Annotated['UserFilter', strawberry.lazy('users.graphql.filters')] | None = strawberry_django.filter_field()
     user_id: ID | None = strawberry_django.filter_field()
     created: DatetimeFilterLookup | None = strawberry_django.filter_field()

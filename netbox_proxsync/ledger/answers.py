@@ -35,5 +35,5 @@ def load_answers(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str], Answer]:
     for row in rows:
         pointer = Pointer(types[row.object_type_id], row.object_id) if row.object_type_id and row.object_id else None
         if pointer is None or pointer in existing:
-            answers[row.kind, row.key] = Answer(Choice(row.choice), pointer, row.created)
+            answers[row.kind, row.key] = Answer(Choice(row.choice), pointer, row.created, row.name)
     return answers

@@ -101,17 +101,17 @@ class ChangeChecker:
 
     def contradicts_part(self, kind: str, change: Change, answer: Answer) -> bool:
         """Whether a part was planned for another guest or node than the one that a user has chosen since."""
-        if answer.decided < self.planned or answer.choice not in (Choice.LINK, Choice.SEPARATE):
+        if answer.decided < self.planned or not (answer.choice is Choice.LINK or answer.is_separate):
             return False
         root = self.objects.pointers.get((kind, change.unit))
         if answer.choice is Choice.LINK:
             return root != answer.pointer
-        return root is None and change.action is not Action.CREATE
+        return root is None and (answer.choice is Choice.RENAME or change.action is not Action.CREATE)
 
-    def has_decision(self, change: Change, choice: Choice) -> bool:
-        """Whether a user has made that decision about the object of a change."""
+    def is_linked(self, change: Change) -> bool:
+        """Whether a user has linked the guest or node of a change."""
         answer = self.objects.answers.get((change.kind, change.key))
-        return answer is not None and answer.choice is choice
+        return answer is not None and answer.choice is Choice.LINK
 
     def check_identity(self, change: Change) -> None:
         """
@@ -119,9 +119,10 @@ class ChangeChecker:
             OutdatedError: After edits since the plan was created, another object may be the guest or node.
         """
         if change.action is Action.CREATE:
-            if not self.has_decision(change, Choice.SEPARATE):
+            answer = self.objects.answers.get((change.kind, change.key))
+            if answer is None or not answer.is_separate:
                 self.check_newcomers(change)
-        elif change.kind == 'vm' and change.pointer and not self.has_decision(change, Choice.LINK):
+        elif change.kind == 'vm' and change.pointer and not self.is_linked(change):
             vmid = self.fields.locked(change.pointer).custom_field_data.get('vmid')
             if vmid is not None and vmid != int(change.key.rpartition('/')[2]):
                 raise OutdatedError(

@@ -787,6 +787,7 @@ class Migration(migrations.Migration):
                 ('unit', models.CharField(max_length=100)),
                 ('choice', models.CharField(max_length=20)),
                 ('object_id', models.PositiveBigIntegerField(blank=True, null=True)),
+                ('name', models.CharField(blank=True, max_length=64)),
                 ('created', models.DateTimeField(auto_now_add=True)),
                 (
                     'object_type',

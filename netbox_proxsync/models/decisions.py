@@ -48,11 +48,17 @@ class Decision(ProxmoxObjectModel):
         verbose_name=_('object ID'),
         blank=True,
         null=True,
-        help_text=_('The linked object, or the interface from which the IP address is moved'),
+        help_text=_('The linked object, the interface from which the IP address is moved, or its VRF'),
     )
     object = GenericForeignKey(
         ct_field='object_type',
         fk_field='object_id',
+    )
+    name = models.CharField(
+        verbose_name=_('name'),
+        max_length=64,
+        blank=True,
+        help_text=_('The name of the new object, if the user has chosen it'),
     )
     user = models.ForeignKey(
         to=settings.AUTH_USER_MODEL,

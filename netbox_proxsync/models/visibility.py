@@ -3,7 +3,7 @@ Visibility of objects that belong to machines. Guests, bindings and changes cont
 machine or device, so they are hidden from users who may not view that machine.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self, cast
 
 from django.apps import apps
@@ -25,6 +25,7 @@ __all__ = (
     'MachineScopedQuerySet',
     'hidden_machines',
     'hidden_units',
+    'hidden_units_of',
     'machine_filter',
 )
 
@@ -70,6 +71,17 @@ def hidden_units(user: AnyUser | None, endpoint: int, units: Iterable[str]) -> s
         return set()
     bindings, guests = (found.filter(endpoint=endpoint, unit__in=units) for found in hidden_unit_rows(hidden))
     return {*bindings.values_list('unit', flat=True), *guests.values_list('unit', flat=True)}
+
+
+def hidden_units_of(user: AnyUser | None, units: Mapping[int, Collection[str]]) -> dict[int, set[str]]:
+    """The same for several endpoints: the given units, and the hidden ones among them, by endpoint (its pk)."""
+    hidden, found = hidden_machines(user), {endpoint: set[str]() for endpoint in units}
+    names = {name for of_endpoint in units.values() for name in of_endpoint}
+    if hidden and names:
+        for rows in hidden_unit_rows(hidden):
+            for endpoint, unit in rows.filter(endpoint__in=units, unit__in=names).values_list('endpoint', 'unit'):
+                found[endpoint].add(unit)
+    return {endpoint: hidden_ones.intersection(units[endpoint]) for endpoint, hidden_ones in found.items()}
 
 
 class HiddenUnits:

@@ -15,7 +15,9 @@ class Choice(StrEnum):
 
     LINK = 'link'
     SEPARATE = 'separate'
+    RENAME = 'rename'
     MOVE = 'move'
+    VRF = 'vrf'
     IGNORE = 'ignore'
 
 
@@ -25,13 +27,20 @@ class Answer:
     A decision.
 
     Attributes:
-        pointer: The linked object, or the interface from which an address is moved.
+        pointer: The linked object, the interface from which an address is moved, or its VRF.
         decided: When the decision was made.
+        name: The name of the new object, if the user has chosen it; otherwise ''.
     """
 
     choice: Choice
     pointer: Pointer | None
     decided: datetime
+    name: str = ''
+
+    @property
+    def is_separate(self) -> bool:
+        """Whether no existing object is the guest or node."""
+        return self.choice in (Choice.SEPARATE, Choice.RENAME)
 
 
 # By (kind, key).

@@ -1,3 +1,4 @@
+from .attention import *
 from .bindings import *
 from .changes import *
 from .decisions import *

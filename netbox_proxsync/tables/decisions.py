@@ -40,7 +40,7 @@ class DecisionTable(NetBoxTable):
     class Meta(NetBoxTable.Meta):
         model = Decision
         fields = (
-            'pk', 'id', 'endpoint', 'kind', 'key', 'unit', 'choice', 'object_type', 'object_id', 'object', 'user',
-            'created',
+            'pk', 'id', 'endpoint', 'kind', 'key', 'unit', 'choice', 'object_type', 'object_id', 'object', 'name',
+            'user', 'created',
         )  # fmt: skip
-        default_columns = ('pk', 'endpoint', 'kind', 'key', 'choice', 'object', 'user', 'created')
+        default_columns = ('pk', 'endpoint', 'kind', 'key', 'choice', 'object', 'name', 'user', 'created')

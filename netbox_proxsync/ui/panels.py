@@ -232,6 +232,7 @@ class DecisionPanel(panels.ObjectAttributesPanel):
     unit = attrs.TextAttr('unit', style='font-monospace')
     choice = attrs.ChoiceAttr('choice', label=_('Decision'))
     object = attrs.GenericForeignKeyAttr('object', linkify=True)
+    name = attrs.TextAttr('name')
     user = attrs.RelatedObjectAttr('user')
     created = attrs.DateTimeAttr('created')
 

@@ -15,19 +15,24 @@ from ..choices import ChangeActionChoices, DecisionChoices, RunModeChoices, RunS
 from ..decisions import LINKED_MODELS, choices_for
 from ..models import Decision, ProxmoxEndpoint, ProxmoxGuest, SyncChange, SyncRun
 from ..models.users import AnyUser
+from ..sync.kind_names import ADDRESS
 
 __all__ = (
     'IGNORE_GUEST',
+    'READ',
+    'READING',
     'GuestQuestionsPanel',
     'QuestionPanel',
     'Resolution',
     'Resolutions',
     'add_resolutions',
     'questions_of',
+    'visible_objects',
 )
 
 # A decision that is stored with the guest.
 IGNORE_GUEST = 'ignore_guest'
+# The modes and statuses of runs that have read Proxmox VE and compared.
 READING = (RunModeChoices.PREVIEW, *RunModeChoices.SYNCING)
 READ = (*RunStatusChoices.DONE, RunStatusChoices.REFUSED)
 
@@ -39,7 +44,7 @@ class Resolution:
 
     Attributes:
         choice: A value of `DecisionChoices`, or `IGNORE_GUEST`.
-        asks: Whether it leads to a form, in which the object is chosen.
+        asks: Whether it leads to a form, in which the object or the name is chosen.
         object_id: The linked object or the address, if it is known.
     """
 
@@ -91,7 +96,7 @@ def add_resolutions(changes: Sequence[SyncChange], user: AnyUser) -> None:
     permitted = set(allowed.values_list('pk', flat=True))
     rows = Decision.objects.filter(endpoint__in=endpoints, key__in={each.key for each in asked}).select_related('user')
     decisions = {(row.endpoint_id, row.kind, row.key): row for row in rows.order_by()}
-    targets = visible_targets(decisions.values(), user)
+    targets = visible_objects(decisions.values(), user)
     viewed = Decision.objects.restrict(user, 'view').filter(pk__in=[row.pk for row in decisions.values()])
     revocable = set(viewed.values_list('pk', flat=True)) if decisions else set()
     guests = guests_of(asked)
@@ -128,12 +133,15 @@ def buttons_for(change: SyncChange, guest: ProxmoxGuest | None) -> Iterable[Reso
         yield Resolution(DecisionChoices.LINK, label, 'link-variant', asks=True)
         if may_be_separate(change):
             yield Resolution(DecisionChoices.SEPARATE, _('Create Separately'), 'plus')
+        yield Resolution(DecisionChoices.RENAME, _('Create Under Another Name'), 'rename', asks=True)
     if DecisionChoices.MOVE in choices:
         yield Resolution(DecisionChoices.MOVE, _('Move Address Here'), 'arrow-left-bold', object_id=change.object_id)
+        yield Resolution(DecisionChoices.VRF, _('Use Another VRF'), 'ip-network', asks=True)
     if guest is not None and change.key == change.unit:
         yield Resolution(IGNORE_GUEST, _('Ignore This Guest'), 'eye-off')
     elif DecisionChoices.IGNORE in choices:
-        yield Resolution(DecisionChoices.IGNORE, _('Ignore This Address'), 'eye-off')
+        label = _('Ignore This Address') if change.kind == ADDRESS else _('Ignore This Object')
+        yield Resolution(DecisionChoices.IGNORE, label, 'eye-off')
 
 
 def may_be_separate(change: SyncChange) -> bool:
@@ -178,17 +186,17 @@ def holders_of(changes: Collection[SyncChange], user: AnyUser) -> dict[int, Any]
     return {pk: holder for pk, holder in holders.items() if holder is not None}
 
 
-def visible_targets(decisions: Iterable[Decision], user: AnyUser) -> dict[int, Any]:
-    """The objects of decisions, by decision, as far as the user may view them."""
-    rows = [row for row in decisions if row.object_type_id and row.object_id]
+def visible_objects(found: Iterable[Decision | SyncChange], user: AnyUser) -> dict[int, Any]:
+    """The objects of decisions or changes, by their pk, as far as the user may view them."""
+    rows = [row for row in found if row.object_type_id and row.object_id]
     by_type: dict[int, set[int]] = {}
     for row in rows:
         by_type.setdefault(row.object_type_id, set()).add(row.object_id)  # type: ignore[arg-type]
-    found: dict[tuple[int, int], Any] = {}
+    visible: dict[tuple[int, int], Any] = {}
     for type_id, pks in by_type.items():
         model: Any = ContentType.objects.get_for_id(type_id).model_class()
-        found |= {(type_id, each.pk): each for each in model.objects.restrict(user, 'view').filter(pk__in=pks)}
-    targets = {row.pk: found.get((row.object_type_id, row.object_id)) for row in rows}  # type: ignore[arg-type]
+        visible |= {(type_id, each.pk): each for each in model.objects.restrict(user, 'view').filter(pk__in=pks)}
+    targets = {row.pk: visible.get((row.object_type_id, row.object_id)) for row in rows}  # type: ignore[arg-type]
     return {pk: target for pk, target in targets.items() if target is not None}
 
 

@@ -1,3 +1,4 @@
+from .attention import *
 from .binding_actions import *
 from .bindings import *
 from .changes import *
@@ -10,6 +11,7 @@ from .endpoints import *
 from .guest_actions import *
 from .guest_runs import *
 from .guests import *
+from .machine_links import *
 from .machines import *
 from .nodes import *
 from .reports import *

@@ -22,7 +22,7 @@ from ..branching import InBranchError
 from ..choices import DecisionChoices
 from ..models import Decision, ProxmoxEndpoint, ProxmoxGuest, SyncChange
 from ..object_actions import SYNC_ENDPOINT, BulkRevokeDecisions, RevokeDecision
-from ..sync.kind_names import DEVICE, GUEST
+from ..sync.kind_names import ADDRESS, DEVICE, GUEST
 from ..ui import panels
 from ..ui.resolutions import IGNORE_GUEST
 from ..wording import worded
@@ -40,10 +40,13 @@ __all__ = (
 
 REFUSALS = (decisions.DecisionError, decisions.SyncInProgressError, InBranchError)
 MAX_DIGITS = 18
-# By choice and kind: the form that asks for the object.
+# By choice and kind: the form that asks for the object or the name.
 CHOOSING = {
     (DecisionChoices.LINK, GUEST): forms.LinkMachineForm,
     (DecisionChoices.LINK, DEVICE): forms.LinkDeviceForm,
+    (DecisionChoices.RENAME, GUEST): forms.ChooseNameForm,
+    (DecisionChoices.RENAME, DEVICE): forms.ChooseNameForm,
+    (DecisionChoices.VRF, ADDRESS): forms.ChooseVRFForm,
 }
 
 
@@ -72,6 +75,18 @@ def explanation_of_link() -> str:
     )
 
 
+def texts_of(choice: str) -> tuple[str, str, str]:
+    """The title, in which the name of the object is inserted, the explanation and the button of a form."""
+    if choice == DecisionChoices.RENAME:
+        explanation = _(
+            'The next run creates a new object with this name and leaves objects with the name of Proxmox VE unchanged.'
+        )
+        return _('Create {name} Under Another Name'), explanation, _('Save')
+    if choice == DecisionChoices.VRF:
+        return _('VRF of {name}'), _('The next run creates the IP address in this VRF.'), _('Save')
+    return _('Link {name}'), explanation_of_link(), _('Link')
+
+
 @register_model_view(SyncChange, 'resolve')
 class SyncChangeResolveView(DecisionFormMixin, BaseObjectView):
     """Makes a decision about what a run could not decide (POST), or asks for the object of the decision (GET)."""
@@ -92,16 +107,18 @@ class SyncChangeResolveView(DecisionFormMixin, BaseObjectView):
         form_class = CHOOSING.get((request.GET.get('choice', ''), change.kind))
         if form_class is None:
             return redirect(change.get_absolute_url())
-        form = self.form_of(request, form_class, initial={'instance': change.object_id})
+        initial = {'instance': change.object_id} if request.GET['choice'] == DecisionChoices.LINK else {}
+        form = self.form_of(request, form_class, initial={**initial, 'name': change.label})
         return self.show(request, change, request.GET['choice'], form)
 
     def show(self, request: HttpRequest, change: SyncChange, choice: str, form: django_forms.Form) -> HttpResponse:
+        title, explanation, button = texts_of(choice)
         return self.ask(
             request,
             form,
-            _('Link {name}').format(name=change.label or change.key),
-            explanation_of_link(),
-            _('Link'),
+            title.format(name=change.label or change.key),
+            explanation,
+            button,
             choice=choice,
             object=change,
             return_url=self.get_return_url(request, change),
@@ -109,21 +126,24 @@ class SyncChangeResolveView(DecisionFormMixin, BaseObjectView):
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         change, choice = self.change_of(request, pk), request.POST.get('choice', '')
+        # A button in the form of a table can name the object only in its address.
+        data = request.GET if 'instance' in request.GET else request.POST
         instance: Any = None
+        name = ''
         if form_class := CHOOSING.get((choice, change.kind)):
-            form = self.form_of(request, form_class, request.POST)
+            form = self.form_of(request, form_class, data)
             if not form.is_valid():
                 return self.show(request, change, choice, form)
-            instance = form.cleaned_data['instance']
+            instance, name = form.cleaned_data.get('instance'), form.cleaned_data.get('name', '')
         try:
             if choice == DecisionChoices.MOVE:
-                instance = decisions.named_object(change.kind, choice, pk_in(request.POST), request.user)
-            messages.success(request, self.apply_decision(request, change, choice, instance))
+                instance = decisions.named_object(change.kind, choice, pk_in(data), request.user)
+            messages.success(request, self.apply_decision(request, change, choice, instance, name))
         except REFUSALS as error:
             messages.error(request, worded(error))
         return redirect(self.get_return_url(request, change))
 
-    def apply_decision(self, request: HttpRequest, change: SyncChange, choice: str, instance: Any) -> str:
+    def apply_decision(self, request: HttpRequest, change: SyncChange, choice: str, instance: Any, name: str) -> str:
         """Make the decision, and return the message for the user."""
         endpoint = change.run.endpoint
         if choice == IGNORE_GUEST:
@@ -136,7 +156,7 @@ class SyncChangeResolveView(DecisionFormMixin, BaseObjectView):
             if bound is not None:
                 decisions.stop_managing_object(bound)
                 return _('The object is no longer managed by the Proxmox VE plugin.')
-        decisions.decide(endpoint, change.kind, change.key, choice, request.user, instance)
+        decisions.decide(endpoint, change.kind, change.key, choice, request.user, instance, name)
         return _('The decision was stored. The next run applies it.')
 
 

@@ -184,6 +184,40 @@ def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way
     assert IPAddress.objects.get(address='10.99.0.5/24').assigned_object == interface
 
 
+def test_what_requires_a_user_is_decided_on_one_page(site, person, cluster):
+    pve = cluster('cologne', nodes=1, vms=0, containers=0, templates=0)
+    names = [f'made-{number:02}' for number in range(40)]
+    for number, name in enumerate(names):
+        pve.create(vmid=500 + number, name=name, config={})
+    cluster_type = ClusterType.objects.get_or_create(slug='proxmox-ve', defaults={'name': 'Proxmox VE'})[0]
+    place = Cluster.objects.create(name='cologne', type=cluster_type)
+    endpoint = pin(pve, name='Cologne', cluster=place)
+    machines = {name: VirtualMachine.objects.create(name=name, cluster=place) for name in names}
+    assert preview(endpoint).candidates == 40
+    nina = person('nina')
+    nina.open(f'/plugins/proxsync/attention/?endpoint_id={endpoint.pk}&question=candidate&per_page=25')
+    row = nina.page.locator('tbody tr', has=nina.page.get_by_role('link', name=names[0], exact=True))
+    nina.picture('attention')
+    # One by the button of its row.
+    row.get_by_role('button', name='Link to This VM').click()
+    nina.sees('The decision was stored')
+    # All others, also those of the next page.
+    nina.page.locator('input.toggle').check()
+    nina.page.locator('#select-all').check()
+    nina.page.locator('#select-all-box').get_by_role('button', name='Link Candidates').click()
+    for name in (names[1], names[39]):
+        nina.sees(name)
+    nina.picture('attention-confirm')
+    nina.press('Link', exact=True)
+    nina.sees('39 decisions were stored')
+    nina.sees('Nothing needs attention')
+    begin(endpoint)
+    bound = endpoint.bindings.filter(kind='vm').values_list('object_id', flat=True)
+    assert set(bound) == {machine.pk for machine in machines.values()}
+    nina.open(machines[names[5]].get_absolute_url())
+    nina.sees('In sync')
+
+
 def test_a_refused_plan_is_understood_and_let_through(site, person, cluster):
     pve = cluster('dresden', nodes=1, vms=10, containers=0, templates=0)
     endpoint = pin(pve, name='Dresden')

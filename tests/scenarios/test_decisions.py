@@ -7,12 +7,13 @@ from core.models import ObjectType
 from dcim.models import Device, DeviceRole, DeviceType, Manufacturer, Site
 from django.test import Client
 from django.urls import reverse
-from ipam.models import IPAddress
+from extras.models import CustomField
+from ipam.models import VRF, IPAddress
 from rest_framework.test import APIClient
 from users.models import ObjectPermission, User
-from virtualization.models import Cluster, ClusterType, VirtualMachine, VMInterface
+from virtualization.models import Cluster, ClusterType, VirtualDisk, VirtualMachine, VMInterface
 
-from netbox_proxsync.decisions import DecisionError, decide
+from netbox_proxsync.decisions import DecisionError, decide, revoke
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import Decision
 
@@ -176,6 +177,69 @@ def test_a_stored_plan_honors_later_decisions(pve, endpoint, cluster, sync, brow
     assert VirtualMachine.objects.filter(pk=vm.pk).exists()
 
 
+def prepare_for_decisions(pve, cluster) -> tuple[VirtualMachine, IPAddress]:
+    """
+    Guests about which users decide: "web", and two containers with an address each.
+
+    Returns:
+        The virtual machine that has the VM ID of "web", and the unassigned record of the second address.
+    """
+    for vmid in (301, 302):
+        make_container(pve, vmid, f'10.9.0.{vmid - 300}/24')
+    vm = VirtualMachine.objects.create(name='by hand', cluster=cluster, custom_field_data={'vmid': 300})
+    return vm, IPAddress.objects.create(address='10.9.0.2/24')
+
+
+def test_a_stored_plan_is_not_applied_where_later_decisions_contradict_it(pve, endpoint, cluster, sync, admin):
+    vm, loose = prepare_for_decisions(pve, cluster)
+    preview = sync(endpoint, 'preview')
+    planned = {(change.kind, change.key): change.action for change in preview.changes.filter(kind__in=('vm', 'ip'))}
+    ignored, moved = ('ip', 'lxc/301/10.9.0.1'), ('ip', 'lxc/302/10.9.0.2')
+    assert (planned['vm', 'qemu/300'], planned[ignored], planned[moved]) == ('adopt', 'create', 'adopt')
+    decide(endpoint, 'vm', 'qemu/300', 'separate', admin)
+    decide(endpoint, *ignored, 'ignore', admin)
+    decide(endpoint, *moved, 'move', admin)
+    run = SyncJob.enqueue_plan(preview, None, immediate=True)
+    outdated = run.changes.filter(outcome='outdated', kind__in=('vm', 'ip'))
+    assert set(outdated.values_list('kind', 'key')) == {('vm', 'qemu/300'), ignored, moved}
+    vm.refresh_from_db()
+    loose.refresh_from_db()
+    assert (machine(endpoint), vm.cf.get('vmid'), loose.assigned_object) == (None, 300, None)
+    assert not IPAddress.objects.exclude(pk=loose.pk).exists()
+    assert machine(endpoint, 301).name == 'ct301'
+
+
+def test_a_stored_plan_is_not_applied_where_it_relies_on_a_revoked_decision(pve, endpoint, cluster, sync, admin):
+    other, _loose = prepare_for_decisions(pve, cluster)
+    linked = VirtualMachine.objects.create(name='linked', cluster=cluster)
+    held = holder_of('10.9.0.1/24', VirtualMachine.objects.create(name='switch', cluster=cluster))
+    held.refresh_from_db()
+    sync(endpoint, 'preview')
+    made = [
+        decide(endpoint, 'vm', 'qemu/300', 'separate', admin),
+        decide(endpoint, 'vm', 'lxc/302', 'link', admin, linked),
+        decide(endpoint, 'ip', 'lxc/301/10.9.0.1', 'move', admin, held),
+    ]
+    preview = sync(endpoint, 'preview')
+    keys = {'qemu/300', 'lxc/302', 'lxc/301/10.9.0.1'}
+    relying = preview.changes.filter(kind__in=('vm', 'ip'), key__in=keys)
+    assert dict(relying.values_list('key', 'action')) == {
+        'qemu/300': 'create', 'lxc/302': 'adopt', 'lxc/301/10.9.0.1': 'adopt',
+    }  # fmt: skip
+    revoke(made)
+    SyncJob.enqueue_plan(preview, None, immediate=True)
+    assert set(relying.values_list('outcome', flat=True)) == {'outdated'}
+    assert (machine(endpoint), machine(endpoint, 302)) == (None, None)
+    holder = held.assigned_object
+    held.refresh_from_db()
+    assert held.assigned_object == holder
+    assert not endpoint.bindings.filter(key__in=keys).exists()
+    # The others are applied.
+    assert machine(endpoint, 301).name == 'ct301'
+    assert sync(endpoint).status == 'completed'
+    assert machine(endpoint) == other
+
+
 def test_candidates_are_linked_in_bulk_after_a_confirmation(pve, endpoint, cluster, sync, browser):
     pve.create(vmid=301, name='db', config={})
     pve.create(vmid=302, name='new', config={})
@@ -207,6 +271,89 @@ def test_a_node_is_linked_to_a_device_with_another_name(pve, make_endpoint, clus
     sync(endpoint)
     assert endpoint.bindings.get(kind='device').object == device
     assert Device.objects.count() == 1
+
+
+def test_a_guest_and_a_node_are_created_under_another_name(pve, make_endpoint, cluster, sync, browser):
+    site = Site.objects.create(name='Site', slug='site')
+    endpoint = make_endpoint(pve, cluster=cluster, site=site)
+    taken = VirtualMachine.objects.create(name='web', cluster=cluster)
+    kind = {
+        'role': DeviceRole.objects.create(name='Role', slug='role'),
+        'device_type': DeviceType.objects.create(
+            manufacturer=Manufacturer.objects.create(name='Maker', slug='maker'), model='Model', slug='model'
+        ),
+    }
+    name = next(iter(pve.cluster.nodes))
+    other = Cluster.objects.create(name='other', type=cluster.type)
+    rack = Device.objects.create(name=name, site=site, cluster=other, **kind)
+    preview = sync(endpoint, 'preview')
+    guest, node = (preview.changes.get(action='candidate', kind=kind) for kind in ('vm', 'device'))
+    text = page(browser, node)
+    # NetBox accepts no second device of that name at the site.
+    assert 'Create Under Another Name' in text
+    assert 'Create Separately' not in text
+    url = reverse('plugins:netbox_proxsync:syncchange_resolve', args=[guest.pk])
+    assert 'value="web"' in browser.get(url, {'choice': 'rename'}).content.decode()
+    for bad, reason in (('WEB', 'has another object with this name'), (' ', 'required'), ('x' * 65, 'at most 64')):
+        assert reason in resolve(browser, guest, 'rename', name=bad).content.decode()
+    assert not Decision.objects.exists()
+    assert 'intranet' in resolve(browser, guest, 'rename', name='intranet').content.decode()
+    resolve(browser, node, 'rename', name='lab-pve')
+    assert endpoint.guests.get().state == 'new'
+    # The plan of the preview names the parts of the machine otherwise.
+    SyncJob.enqueue_plan(preview, None, immediate=True)
+    assert not VirtualMachine.objects.exclude(pk=taken.pk).exists()
+    run = sync(endpoint)
+    assert (run.status, run.candidates, run.conflicts) == ('completed', 0, 0)
+    device = endpoint.bindings.get(kind='device').object
+    assert (machine(endpoint).name, device.name) == ('intranet', 'lab-pve')
+    assert (device != rack, machine(endpoint) != taken) == (True, True)
+    assert not sync(endpoint).changes.exists()
+    # What exists keeps the name without the decision as well.
+    for decision in Decision.objects.all():
+        browser.post(reverse('plugins:netbox_proxsync:decision_revoke', args=[decision.pk]))
+    assert not [change for change in sync(endpoint).changes.all() if change.fields]
+    assert machine(endpoint).name == 'intranet'
+
+
+def test_an_address_is_created_in_another_vrf(pve, endpoint, sync, browser):
+    make_container(pve, 301, '10.9.0.1/24')
+    switch = VirtualMachine.objects.create(name='switch', status='active', cluster=Cluster.objects.get())
+    held = holder_of('10.9.0.1/24', switch)
+    preview = sync(endpoint, 'preview')
+    change = preview.changes.get(action='conflict')
+    vrf = VRF.objects.create(name='Guests')
+    assert 'Use Another VRF' in page(browser, change)
+    url = reverse('plugins:netbox_proxsync:syncchange_resolve', args=[change.pk])
+    assert 'VRF of 10.9.0.1' in browser.get(url, {'choice': 'vrf'}).content.decode()
+    resolve(browser, change, 'vrf', instance=vrf.pk)
+    run = sync(endpoint)
+    assert (run.status, run.conflicts) == ('completed', 0)
+    made = IPAddress.objects.exclude(pk=held.pk).get()
+    assert (made.vrf, made.assigned_object.virtual_machine) == (vrf, machine(endpoint, 301))
+    assert not sync(endpoint).changes.exists()
+    browser.post(reverse('plugins:netbox_proxsync:decision_revoke', args=[Decision.objects.get().pk]))
+    assert sync(endpoint).status == 'completed'
+    made.refresh_from_db()
+    assert made.vrf == vrf
+    assert not sync(endpoint).changes.exists()
+
+
+def test_any_object_in_conflict_is_ignored(pve, endpoint, sync, browser):
+    pve.create(vmid=301, name='db', config={})
+    field = CustomField.objects.create(name='bay', type='text', required=True)
+    field.object_types.add(ObjectType.objects.get(app_label='virtualization', model='virtualdisk'))
+    change, other = sync(endpoint, 'preview').changes.filter(action='conflict').order_by('key')
+    assert (change.kind, change.key) == ('disk', 'qemu/300/scsi0')
+    text = page(browser, change)
+    assert 'Ignore This Object' in text
+    assert 'Ignore This Guest' not in text
+    for each in (change, other):
+        resolve(browser, each, 'ignore')
+    run = sync(endpoint)
+    assert (run.status, run.conflicts) == ('completed', 0)
+    assert not VirtualDisk.objects.exists()
+    assert not sync(endpoint).changes.exists()
 
 
 def test_what_is_refused(endpoint, cluster, sync, make_endpoint, standin):

@@ -18,6 +18,7 @@ _.next_window
 _.labelled
 _.labelled_fields
 _.object_url
+_.plan_url
 _.remaining_text
 _.was_written
 _.window_texts
@@ -31,6 +32,9 @@ _.vmid_range
 # The API and the command `proxsync_check` read these fields of a report by their names.
 _.nodes_online
 _.nodes_total
+
+# The API shows the text of a row under this name.
+display
 
 # NetBox reads it from clusters.
 _.scope_type

@@ -118,7 +118,7 @@ def test_what_a_name_holds_is_shown_as_text():
 @pytest.mark.parametrize(
     ('model', 'links'),
     [
-        ('ProxmoxEndpoint', ['endpoints/']),
+        ('ProxmoxEndpoint', ['attention/', 'endpoints/']),
         ('ProxmoxGuest', ['guests/', 'reports/duplicates/', 'reports/without-agent/']),
         ('MappingRule', ['rules/']),
         ('Binding', ['bindings/']),

@@ -12,6 +12,7 @@ from ..answers import Choice
 from ..hints import NamedRecordHints
 from ..kind import Candidate, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, faults_of
 from ..kind_names import CLUSTER, DEVICE
+from ..mapping.chosen_names import with_chosen_names
 from ..mapping.device_types import PLACEHOLDER_TYPE, device_type_of
 from ..mapping.nodes import (
     address_ref,
@@ -141,7 +142,7 @@ class DeviceKind(Kind):
         and has the role of the nodes or the serial number of this one. Others that may be the node are a conflict.
         """
         answer = settings.answers.get((self.name, item.key))
-        if answer and answer.choice is Choice.SEPARATE:
+        if answer and answer.is_separate:
             return None
         linked = existing.by_pointer.get(answer.pointer) if answer and answer.pointer else None
         if linked and linked.pointer not in existing.bound_to:
@@ -176,8 +177,8 @@ class DeviceKind(Kind):
     def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
-        """Leave out a status and a device type that would overwrite better ones."""
-        return [adjust_status(item, existing, resolved) for item in items]
+        """Use names that users have chosen. Leave out a status and a device type that would overwrite better ones."""
+        return [adjust_status(item, existing, resolved) for item in with_chosen_names(items, settings)]
 
     def notices(self, items: Sequence[Item]) -> Iterable[Notice]:
         """Report management addresses that could not be assigned to an interface."""

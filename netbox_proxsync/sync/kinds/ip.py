@@ -8,6 +8,7 @@ from ipaddress import ip_interface
 
 from ...proxmox.inventory import Address, AddressOrigin, Guest, GuestType, Inventory, known
 from ...proxmox.messages import Message, gettext_noop
+from ..answers import Choice
 from ..hints import AddressHints, AddressRecordHints
 from ..kind import Absences, Conflict, Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of
 from ..kind_names import ADDRESS, INTERFACE
@@ -139,6 +140,8 @@ class IPKind(Kind):
         decided = hints.decision.value_for('vrf', settings.vrf)
         if known(decided) and (wanted := decided or vrf_of(candidates)):
             item = replace(item, values={**item.values, 'vrf': wanted})
+        if answer and answer.choice is Choice.VRF:
+            item = replace(item, values={**item.values, 'vrf': answer.pointer})
         if not is_ambiguous(candidates):
             item = take_back(item, ('vrf',), existing, settings)
         vrf = vrf_then(item, existing)

@@ -11,6 +11,7 @@ from ..hints import GuestHints
 from ..kind import Field, Kind, Owner, Removal, ResolvedObjects, decision_of, guests_of, label_of
 from ..kind_names import ADDRESS, GUEST
 from ..mapping import guest_addresses
+from ..mapping.chosen_names import with_chosen_names
 from ..mapping.fallback_values import without_second_choices
 from ..mapping.guest_names import NAME_LENGTH, free_names
 from ..mapping.nodes import device_ref, nodes_of
@@ -144,7 +145,11 @@ class VMKind(Kind):
     def adjust_values(
         self, items: Sequence[Item], existing: Existing, resolved: ResolvedObjects, settings: Settings
     ) -> Sequence[Item]:
-        """Choose names that are free in the cluster, and prefer existing values to those of less reliable sources."""
+        """
+        Choose names, those of users or others that are free in the cluster. Prefer existing values to those of less
+        reliable sources.
+        """
+        items = with_chosen_names(items, settings)
         names = free_names(items, existing, resolved, settings.owner(self.name, 'name', Owner.EDITORIAL))
         named = [
             replace(item, values={**item.values, 'name': name})

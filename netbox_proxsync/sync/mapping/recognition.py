@@ -126,7 +126,7 @@ class GuestRecognition:
     def is_separate(self, item: Item) -> bool:
         """Whether a user has decided that no virtual machine of NetBox is this guest."""
         answer = self.settings.answers.get((GUEST, item.key))
-        return answer is not None and answer.choice is Choice.SEPARATE
+        return answer is not None and answer.is_separate
 
     # Proof
 

@@ -70,6 +70,7 @@ def pages_of(estate: Estate) -> list[Page]:
 
 
 def lists() -> Iterator[Page]:
+    yield Page('Needs Attention', reverse(f'{UI}attention'))
     for name in LISTS:
         url = reverse(f'{UI}{name}_list')
         yield Page(f'{name} list', url)
