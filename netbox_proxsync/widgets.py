@@ -8,7 +8,7 @@ from extras.dashboard.utils import register_widget
 from extras.dashboard.widgets import DashboardWidget
 
 from .models import ProxmoxEndpoint
-from .ui.charts import run_ticks
+from .ui.charts import guest_strip, run_ticks
 from .ui.guest_counts import GuestNumbers, guest_numbers
 
 __all__ = ('EndpointsWidget',)
@@ -41,7 +41,15 @@ class EndpointsWidget(DashboardWidget):
         return render_to_string(
             self.template_name,
             {
-                'rows': [(endpoint, numbers.get(endpoint.pk), ticks.get(endpoint.pk)) for endpoint in found[:SHOWN]],
+                'rows': [
+                    (
+                        endpoint,
+                        numbers.get(endpoint.pk),
+                        guest_strip(endpoint, numbers[endpoint.pk]) if endpoint.pk in numbers else [],
+                        ticks.get(endpoint.pk),
+                    )
+                    for endpoint in found[:SHOWN]
+                ],
                 'more': len(found) > SHOWN,
                 'shows_runs': request.user.has_perm('netbox_proxsync.view_syncrun'),
                 'permitted': request.user.has_perm('netbox_proxsync.view_proxmoxendpoint'),

@@ -121,7 +121,9 @@ class ProxmoxEndpointTestView(EndpointActionView):
 def report_context(endpoint: ProxmoxEndpoint, report: ConnectionReport) -> dict[str, Any]:
     """The context of `inc/connection_report.html`. A fingerprint that is pinned already need not be pinned again."""
     is_pinned = endpoint.tls_mode == TLSModeChoices.FINGERPRINT and report.connected
-    return {'object': endpoint, 'report': report, 'is_pinned': is_pinned}
+    # What the alert says is not repeated in the table.
+    checks = [check for check in report.checks if not report.error or check.detail != report.error]
+    return {'object': endpoint, 'report': report, 'checks': checks, 'is_pinned': is_pinned}
 
 
 class FaultView(EndpointActionView):
@@ -185,7 +187,7 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
         context: dict[str, Any] = {'object': endpoint, 'may_confirm': may_confirm}
         try:
             context['keys'] = host_keys.offered_keys(endpoint)
-            context['any_key'] = any(key.line for key in context['keys'])
+            context['any_new'] = any(key.status in ('new', 'changed') for key in context['keys'])
         except (ProxmoxError, SecretError) as error:
             context['error'] = str(error)
         return render(request, 'netbox_proxsync/endpoint_host_keys.html', context)
