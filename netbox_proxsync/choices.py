@@ -414,15 +414,15 @@ class DecisionChoices(ChoiceSet):
             color='teal',
             description=_('The existing NetBox object is this guest or node'),
         ),
-        Choice(SEPARATE, _('Create separately'), color='green', description=_('The candidates are other machines')),
+        Choice(SEPARATE, _('Create Separately'), color='green', description=_('The candidates are other machines')),
         Choice(
             RENAME,
-            _('Create under another name'),
+            _('Create Under Another Name'),
             color='cyan',
             description=_('The candidates are other machines, and a user has chosen the name'),
         ),
-        Choice(MOVE, _('Move address here'), color='blue', description=_('Assign the IP address to this interface')),
-        Choice(VRF, _('Use another VRF'), color='indigo', description=_('Create the IP address in this VRF')),
+        Choice(MOVE, _('Move Address Here'), color='blue', description=_('Assign the IP address to this interface')),
+        Choice(VRF, _('Use Another VRF'), color='indigo', description=_('Create the IP address in this VRF')),
         Choice(IGNORE, _('Ignore'), color='purple', description=_('The object is neither created nor changed')),
     ]
 
@@ -481,6 +481,8 @@ class GuestStateChoices(ChoiceSet):
         Choice(UNKNOWN, _('Unknown'), color='yellow', description=_('It could not be read')),
     ]
 
+    # The order in which users look at guests.
+    BY_ATTENTION = (CONFLICT, CANDIDATE, MISSING, NEW, CHANGED, UNKNOWN, IN_SYNC, SKIPPED, IGNORED)
     # The reasons of these states may contain the names of other virtual machines.
     NAMING_OTHERS = (CONFLICT, CANDIDATE)
     # A sync would change NetBox.

@@ -1,6 +1,7 @@
 """
-Validation of the regular expressions in filters. NetBox offers the `regex` lookups for every text field and passes them
-to PostgreSQL, which rejects the whole query if it cannot parse one of them.
+Validation of filters. NetBox ignores a filter with an invalid value: a list would have all objects although it displays
+a filter, and actions on all matching objects would affect all of them. And NetBox offers the `regex` lookups for every
+text field and passes them to PostgreSQL, which rejects the whole query if it cannot parse one of them.
 """
 
 from typing import TYPE_CHECKING, Any, cast
@@ -28,11 +29,11 @@ REGEX_LOOKUPS = ('regex', 'iregex')
 
 class CheckedFilters(BaseFilterSet):
     """
-    Mixin for filter sets that validates regular expressions.
+    Mixin for filter sets that do not ignore invalid values.
 
-    An expression that PostgreSQL cannot parse is an error of the filter set's form: REST responds with 400, and a page
-    shows the error and no objects. In lookups for a part of a text, "null" is an ordinary word; only the exact lookups
-    use it for an empty value.
+    An unknown choice, or an expression that PostgreSQL cannot parse, is an error of the form of the filter set: REST
+    responds with 400, and a page shows the error and no objects. In lookups for a part of a text, "null" is an
+    ordinary word; only the exact lookups use it for an empty value.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,11 +48,11 @@ class CheckedFilters(BaseFilterSet):
         return type('CheckedForm', (CheckedForm, super().get_form_class()), {'regex_fields': regex_fields})
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if not self.form.invalid_regex_fields:
+        if not self.form.errors:
             return cast(QuerySet[Any], super().filter_queryset(queryset))
         if isinstance(self.request, HttpRequest):
-            for name in self.form.invalid_regex_fields:
-                messages.error(self.request, f'{name}: {" ".join(self.form.errors[name])}', fail_silently=True)
+            for name, errors in self.form.errors.items():
+                messages.error(self.request, f'{name}: {" ".join(errors)}', fail_silently=True)
         return queryset.none()
 
 
@@ -74,11 +75,6 @@ class CheckedForm(BaseForm):
                 message = _('PostgreSQL does not understand this regular expression: {expression}')
                 self.add_error(name, message.format(expression=', '.join(invalid)))
         return cleaned
-
-    @property
-    def invalid_regex_fields(self) -> list[str]:
-        """The names of the fields that hold an expression which PostgreSQL cannot parse."""
-        return [name for name in self.regex_fields if name in self.errors]
 
 
 def is_valid_regex(expression: str) -> bool:

@@ -1,10 +1,12 @@
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
 
 import django_filters
 from core.choices import JobIntervalChoices
 from core.models import Job
 from dcim.models import DeviceRole, DeviceType, Platform, Site
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
@@ -62,6 +64,10 @@ __all__ = (
     'SyncChangeFilterSet',
     'SyncRunFilterSet',
 )
+
+
+# As `ProxmoxGuest.last_seen`.
+LAST_SEEN = Coalesce(F('seen_until'), F('endpoint__guests_read'))
 
 
 def by_id(queryset: QuerySet[Any], label: 'StrOrPromise') -> django_filters.ModelMultipleChoiceFilter:
@@ -251,6 +257,12 @@ class SyncChangeFilterSet(CheckedFilters, BaseFilterSet):
         distinct=False,
         label=_('Endpoint (ID)'),
     )
+    mode = django_filters.MultipleChoiceFilter(
+        field_name='run__mode',
+        choices=RunModeChoices,
+        distinct=False,
+        label=_('Mode of the run'),
+    )
     kind = MultiValueCharFilter()
     unit = MultiValueCharFilter()
     key = MultiValueCharFilter()
@@ -395,6 +407,18 @@ class ProxmoxGuestFilterSet(EndpointFilters):
     reason = MultiValueCharFilter()
     # Matches guests that have any of the tags.
     tags = MultiValueArrayFilter(lookup_expr='icontains')
+    pool = MultiValueCharFilter(
+        method='filter_pool',
+        label=_('Pool'),
+    )
+    last_seen_after = django_filters.DateTimeFilter(
+        method='filter_last_seen_after',
+        label=_('Last seen after'),
+    )
+    last_seen_before = django_filters.DateTimeFilter(
+        method='filter_last_seen_before',
+        label=_('Last seen before'),
+    )
     virtual_machine_id = by_id(VirtualMachine.objects.all(), _('Virtual machine (ID)'))
     virtual_machine = by_name('virtual_machine', VirtualMachine.objects.all(), _('Virtual machine (name)'))
     seen_until = MultiValueDateTimeFilter()
@@ -447,6 +471,15 @@ class ProxmoxGuestFilterSet(EndpointFilters):
         elif by_value := by_address_or_mac(value):
             found |= by_value
         return queryset.filter(found)
+
+    def filter_pool(self, queryset: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
+        return queryset.filter(details__pool__in=value) if value else queryset
+
+    def filter_last_seen_after(self, queryset: QuerySet[Any], name: str, value: datetime) -> QuerySet[Any]:
+        return cast(QuerySet[Any], queryset.alias(seen=LAST_SEEN).filter(seen__gte=value))
+
+    def filter_last_seen_before(self, queryset: QuerySet[Any], name: str, value: datetime) -> QuerySet[Any]:
+        return cast(QuerySet[Any], queryset.alias(seen=LAST_SEEN).filter(seen__lte=value))
 
     def filter_duplicate(self, queryset: QuerySet[Any], name: str, value: list[str]) -> QuerySet[Any]:
         return guests_matching(queryset, value, getattr(self.request, 'user', None)) if value else queryset

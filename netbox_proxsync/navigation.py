@@ -8,7 +8,7 @@ menu = PluginMenu(
     icon_class='mdi mdi-server-network',
     groups=(
         (
-            _('Proxmox'),
+            _('Inventory'),
             (
                 PluginMenuItem(
                     link='plugins:netbox_proxsync:attention',
@@ -41,7 +41,7 @@ menu = PluginMenu(
                 ),
                 PluginMenuItem(
                     link='plugins:netbox_proxsync:mappingrule_list',
-                    link_text=_('Mapping rules'),
+                    link_text=_('Mapping Rules'),
                     permissions=['netbox_proxsync.view_mappingrule'],
                     buttons=(
                         PluginMenuButton(

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from netbox.object_actions import CloneObject, DeleteObject, EditObject, ObjectAction
 
@@ -26,6 +27,7 @@ __all__ = (
     'DecisionAction',
     'DeleteRun',
     'EndpointHostKeys',
+    'EndpointMenu',
     'ManageBindingAgain',
     'PreviewEndpoint',
     'ResumeEndpoint',
@@ -36,6 +38,7 @@ __all__ = (
 )
 
 SYNC_ENDPOINT = 'netbox_proxsync.sync_proxmoxendpoint'
+ACTIVE_RUN = '_proxsync_active_run'
 
 
 class EndpointAction(ObjectAction):
@@ -50,11 +53,13 @@ class EndpointAction(ObjectAction):
 
     @classmethod
     def get_context(cls, context: Any, obj: ProxmoxEndpoint) -> dict[str, Any]:
+        obstacle = obstacle_to_runs(obj) if cls.runs else ''
         return {
             'csrf_token': get_token(context['request']),
             'color': cls.color,
             'icon': cls.icon,
-            'disabled': cls.runs and not obj.enabled,
+            'disabled': bool(obstacle),
+            'hint': obstacle,
             **(branch_context(cls.label) if cls.runs else {}),
         }
 
@@ -74,6 +79,20 @@ def branch_context(label: Any) -> dict[str, str]:
         'place': active_schema(),
         'label': _('{action} into branch {branch}').format(action=label, branch=active().name),
     }
+
+
+def active_run_of(endpoint: ProxmoxEndpoint) -> SyncRun | None:
+    """The run of an endpoint that is queued or in progress. It is loaded once for each instance, for all buttons."""
+    if not hasattr(endpoint, ACTIVE_RUN):
+        setattr(endpoint, ACTIVE_RUN, endpoint.runs.active().select_related('endpoint').first())
+    return cast(SyncRun | None, getattr(endpoint, ACTIVE_RUN))
+
+
+def obstacle_to_runs(endpoint: ProxmoxEndpoint) -> str:
+    """Why no run can be started now; '' if one can."""
+    if not endpoint.enabled:
+        return gettext('The endpoint is disabled')
+    return gettext('A run is in progress') if active_run_of(endpoint) else ''
 
 
 class TestEndpoint(EndpointAction):
@@ -143,7 +162,7 @@ class CancelRun(ObjectAction):
     """Cancels a run. Finished runs have no such button."""
 
     name = 'cancel'
-    label = _('Cancel run')
+    label = _('Cancel Run')
     url_kwargs = ['pk']
     template_name = 'netbox_proxsync/buttons/post.html'
 
@@ -203,8 +222,30 @@ class CancelActiveRun(CancelRun):
 
     @classmethod
     def render(cls, context: Any, obj: Any, **kwargs: Any) -> str:
-        run = obj.runs.active().select_related('endpoint').first()
+        run = active_run_of(obj)
         return super().render(context, run, **kwargs) if run else ''
+
+
+class EndpointMenu(ObjectAction):
+    """The actions on an endpoint that are used less often, as a menu, so that all buttons fit into one line."""
+
+    label = _('More')
+    template_name = 'netbox_proxsync/buttons/menu.html'
+
+    @classmethod
+    def get_context(cls, context: Any, obj: ProxmoxEndpoint) -> dict[str, Any]:
+        user = context['request'].user
+        entries = []
+        if user.has_perm(SYNC_ENDPOINT, obj):
+            actions = (TestEndpoint, EndpointHostKeys) if obj.ssh_user else (TestEndpoint,)
+            entries += [(action.get_url(obj), action.label, action.icon) for action in actions]
+        clone = CloneObject.get_url(obj) if user.has_perm('netbox_proxsync.add_proxmoxendpoint') else None
+        return {'csrf_token': get_token(context['request']), 'entries': entries, 'clone': clone}
+
+    @classmethod
+    def render(cls, context: Any, obj: ProxmoxEndpoint, **kwargs: Any) -> str:
+        entries = cls.get_context(context, obj)
+        return cast(str, super().render(context, obj, **kwargs)) if entries['entries'] or entries['clone'] else ''
 
 
 class DecisionAction(ObjectAction):
@@ -283,7 +324,7 @@ class IgnoreGuest(DecisionAction):
 
 class StopIgnoringGuest(DecisionAction):
     name = 'stop_ignoring'
-    label = _('Stop ignoring')
+    label = _('Stop Ignoring')
     icon = 'eye'
     hint = _('Synchronize this guest again with the next run. Existing NetBox objects are adopted')
 
@@ -308,7 +349,7 @@ class LinkGuest(DecisionAction):
 
 class StopManagingGuest(DecisionAction):
     name = 'stop_managing'
-    label = _('Stop managing')
+    label = _('Stop Managing')
     color = 'outline-danger'
     icon = 'link-off'
     hint = _('Stop synchronizing the virtual machine and all its parts, and ignore this guest')
@@ -348,14 +389,14 @@ class BulkSyncGuests(BulkRun):
 
 class BulkIgnoreGuests(BulkDecisionAction):
     name = 'bulk_ignore'
-    label = _('Ignore selected')
+    label = _('Ignore Selected')
     icon = IgnoreGuest.icon
     hint = IgnoreGuest.hint
 
 
 class BulkStopIgnoringGuests(BulkDecisionAction):
     name = 'bulk_stop_ignoring'
-    label = _('Stop ignoring selected')
+    label = _('Stop Ignoring Selected')
     icon = StopIgnoringGuest.icon
     hint = StopIgnoringGuest.hint
 
@@ -420,7 +461,7 @@ class AcknowledgeAttention(BulkAttentionAction):
 
 class BulkStopManagingGuests(BulkDecisionAction):
     name = 'bulk_stop_managing'
-    label = _('Stop managing selected')
+    label = _('Stop Managing Selected')
     color = StopManagingGuest.color
     icon = StopManagingGuest.icon
     hint = StopManagingGuest.hint
@@ -428,7 +469,7 @@ class BulkStopManagingGuests(BulkDecisionAction):
 
 class StopManagingBinding(DecisionAction):
     name = 'stop_managing'
-    label = _('Stop managing')
+    label = _('Stop Managing')
     color = 'outline-danger'
     icon = 'link-off'
     hint = _('Stop synchronizing this object. It is neither updated nor created again')
@@ -440,7 +481,7 @@ class StopManagingBinding(DecisionAction):
 
 class ManageBindingAgain(DecisionAction):
     name = 'manage_again'
-    label = _('Manage again')
+    label = _('Manage Again')
     icon = 'link'
     hint = _('Synchronize this object again with the next run')
 
@@ -482,8 +523,7 @@ class BulkSyncEndpoints(BulkRunOfEndpoints):
 
 
 ENDPOINT_ACTIONS = (
-    CancelActiveRun, TestEndpoint, EndpointHostKeys, PreviewEndpoint, SyncEndpoint, ResumeEndpoint, CloneObject,
-    EditObject, DeleteObject,
+    CancelActiveRun, PreviewEndpoint, SyncEndpoint, ResumeEndpoint, EndpointMenu, EditObject, DeleteObject,
 )  # fmt: skip
 ATTENTION_ACTIONS = (LinkAttention, SeparateAttention, IgnoreAttention, AcknowledgeAttention)
 BULK_ENDPOINT_ACTIONS = (BulkPreviewEndpoints, BulkSyncEndpoints)

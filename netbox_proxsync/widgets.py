@@ -10,7 +10,7 @@ from extras.dashboard.widgets import DashboardWidget
 
 from .models import ProxmoxEndpoint
 from .ui.attention import attention
-from .ui.charts import run_ticks
+from .ui.charts import guest_strip, run_ticks
 from .ui.guest_counts import GuestNumbers, guest_numbers
 
 __all__ = ('EndpointsWidget',)
@@ -46,7 +46,13 @@ class EndpointsWidget(DashboardWidget):
             self.template_name,
             {
                 'rows': [
-                    (endpoint, numbers.get(endpoint.pk), ticks.get(endpoint.pk), attended[endpoint.pk])
+                    (
+                        endpoint,
+                        numbers.get(endpoint.pk),
+                        guest_strip(endpoint, numbers[endpoint.pk]) if endpoint.pk in numbers else [],
+                        ticks.get(endpoint.pk),
+                        attended[endpoint.pk],
+                    )
                     for endpoint in found[:SHOWN]
                 ],
                 'more': len(found) > SHOWN,

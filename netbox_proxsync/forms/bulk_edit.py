@@ -296,7 +296,7 @@ class MappingRuleBulkEditForm(PrimaryModelBulkEditForm):
 
     model = MappingRule
     fieldsets = (
-        FieldSet('enabled', 'weight', 'description', name=_('Mapping rule')),
+        FieldSet('enabled', 'weight', 'description', name=_('Mapping Rule')),
         FieldSet(
             'endpoint', 'guest_type', 'pattern_type', 'name_pattern', 'tag_match', 'guest_tags', 'pools', 'nodes',
             'vmid_min', 'vmid_max', 'template',

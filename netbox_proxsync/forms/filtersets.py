@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from core.choices import JobIntervalChoices
@@ -8,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
+from netbox.context import current_request
 from netbox.forms import PrimaryModelFilterSetForm
 from netbox.forms.mixins import SavedFiltersMixin
 from tenancy.models import Tenant
@@ -67,6 +69,25 @@ def objects(label: 'StrOrPromise', model: type[Model], **kwargs: Any) -> Dynamic
 
 def date_time(label: 'StrOrPromise') -> forms.DateTimeField:
     return forms.DateTimeField(label=label, required=False, widget=DateTimePicker())
+
+
+def values_of_guests(name: str) -> Callable[[], list[tuple[str, str]]]:
+    """Choices: the values of a field of the guests that the user of the request may view, in one query a request."""
+    cached = f'_proxsync_{name}s'
+
+    def choices() -> list[tuple[str, str]]:
+        request = current_request.get()
+        if request is None:
+            return []
+        if not hasattr(request, cached):
+            guests = ProxmoxGuest.objects.restrict(request.user, 'view').order_by()
+            found = set(guests.values_list(name, flat=True).distinct())
+            # A filter in an address may name what no guest has now.
+            values = sorted(value for value in found.union(request.GET.getlist(name)) if value)
+            setattr(request, cached, [(value, value) for value in values])
+        return getattr(request, cached)  # type: ignore[no-any-return]
+
+    return choices
 
 
 # A form field for each boolean setting.
@@ -135,11 +156,12 @@ class SyncChangeFilterForm(SavedFiltersMixin, FilterForm):
     model = SyncChange
     fieldsets = (
         FieldSet('q', 'filter_id'),
-        FieldSet('run_id', 'endpoint_id', name=_('Run')),
+        FieldSet('run_id', 'endpoint_id', 'mode', name=_('Run')),
         FieldSet('action', 'outcome', 'kind', 'unit', 'key', name=_('Change')),
     )
     run_id = objects(_('Run'), SyncRun)
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
+    mode = multiple_choice(_('Mode'), RunModeChoices)
     action = multiple_choice(_('Action'), ChangeActionChoices)
     outcome = multiple_choice(_('Outcome'), ChangeOutcomeChoices)
     kind = multiple_choice(_('Kind'), KindChoices)
@@ -182,7 +204,7 @@ class MappingRuleFilterForm(PrimaryModelFilterSetForm):
     model = MappingRule
     fieldsets = (
         FieldSet('q', 'filter_id', 'tag'),
-        FieldSet('enabled', 'weight', name=_('Mapping rule')),
+        FieldSet('enabled', 'weight', name=_('Mapping Rule')),
         FieldSet(
             'endpoint_id', 'guest_type', 'pattern_type', 'guest_tags', 'tag_match', 'pools', 'nodes', 'template',
             name=pgettext_lazy('mapping rule', 'Conditions'),
@@ -217,8 +239,19 @@ class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):
     fieldsets = (
         FieldSet('q', 'filter_id'),
         FieldSet(
-            'endpoint_id', 'vmid', 'state', 'reason__ic', 'type', 'node', 'status', 'tags', 'template', name=_('Guest')
+            'endpoint_id',
+            'vmid',
+            'state',
+            'reason__ic',
+            'type',
+            'node',
+            'status',
+            'pool',
+            'tags',
+            'template',
+            name=_('Guest'),
         ),
+        FieldSet('last_seen_after', 'last_seen_before', name=_('Time')),
         FieldSet('virtual_machine_id', 'has_virtual_machine', 'ignored', name=_('NetBox')),
         FieldSet('duplicate', 'without_agent', name=_('Reports')),
     )
@@ -229,8 +262,11 @@ class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):
     type = multiple_choice(_('Type'), GuestTypeChoices)
     vmid = forms.IntegerField(label=_('VM ID'), required=False)
     reason__ic = forms.CharField(label=_('Reason contains'), required=False)
-    node = forms.CharField(label=_('Node'), required=False)
-    status = forms.CharField(label=_('Status'), required=False)
+    node = forms.MultipleChoiceField(label=_('Node'), choices=values_of_guests('node'), required=False)
+    status = forms.MultipleChoiceField(label=_('Status'), choices=values_of_guests('status'), required=False)
+    pool = forms.CharField(label=_('Pool'), required=False)
+    last_seen_after = date_time(_('Last seen after'))
+    last_seen_before = date_time(_('Last seen before'))
     tags = forms.CharField(label=_('Proxmox tags'), required=False)
     template = boolean(_('Template'))
     virtual_machine_id = objects(_('Virtual machine'), VirtualMachine)

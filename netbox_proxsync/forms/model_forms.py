@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dcim.models import DeviceRole, DeviceType, Platform, Site
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils.translation import gettext_lazy as _
 from extras.models import Tag
 from ipam.models import VRF, VLANGroup
@@ -19,6 +19,7 @@ from ..choices import TLSModeChoices
 from ..fields import SecretTextarea, column
 from ..models import MappingRule, ProxmoxEndpoint
 from ..models.endpoint_settings import Section, Use, names_in, names_of
+from ..models.rules import NO_OUTCOME
 from ..models.secret_destinations import SSH_SECRETS
 from ..proxmox.hosts import Host
 from ..validators import clean_hosts
@@ -341,7 +342,7 @@ class MappingRuleForm(PrimaryModelForm):
     )
 
     fieldsets = (
-        FieldSet('name', 'weight', 'enabled', 'description', 'tags', name=_('Mapping rule')),
+        FieldSet('name', 'weight', 'enabled', 'description', 'tags', name=_('Mapping Rule')),
         FieldSet(
             'endpoint', 'guest_type', 'pattern_type', 'name_pattern', 'tag_match', 'guest_tags', 'pools', 'nodes',
             'vmid_min', 'vmid_max', 'template',
@@ -363,3 +364,10 @@ class MappingRuleForm(PrimaryModelForm):
         widgets = {
             'name_pattern': forms.TextInput(attrs={'class': 'font-monospace', 'placeholder': 'web-*'}),
         }
+
+    def _post_clean(self) -> None:
+        super()._post_clean()
+        # NetBox displays errors that belong to no field only as a message that disappears.
+        found = self.errors.pop(NON_FIELD_ERRORS, self.error_class()).as_data()
+        for error in found:
+            self.add_error('skip' if error.code == NO_OUTCOME else None, error)

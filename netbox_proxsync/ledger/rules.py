@@ -18,13 +18,14 @@ def load_rules() -> list[MappingRule]:
 
 
 def plain_rule(rule: MappingRule) -> Rule:
-    """A rule as plain data. Its related objects should be loaded already."""
+    """A rule as plain data. Its related objects should be loaded already. One that is not saved yet has no tags."""
+    tags = rule.extra_tags.all() if rule.pk else ()
     return Rule(
         pk=rule.pk,
         name=rule.name,
         outcome=Outcome(
             skip=rule.skip,
-            extra_tags=frozenset(pointer_to(tag) for tag in rule.extra_tags.all()),
+            extra_tags=frozenset(pointer_to(tag) for tag in tags),
             **{target: pointer_to(value) if (value := getattr(rule, target)) else None for target in TARGETS},
         ),
         weight=rule.weight,

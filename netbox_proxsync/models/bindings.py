@@ -111,7 +111,7 @@ class Binding(ProxmoxObjectModel):
         )
 
     def __str__(self) -> str:
-        return f'{self.kind_label} {self.key}'
+        return self.titled(self.key)
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:binding', args=[self.pk])

@@ -152,7 +152,7 @@ class SyncChange(ProxmoxObjectModel):
         )
 
     def __str__(self) -> str:
-        return f'{self.get_action_display()} {self.kind_label} {self.label or self.key}'
+        return f'{self.get_action_display()}: {self.titled(self.label or self.key)}'
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:syncchange', args=[self.pk])

@@ -93,7 +93,7 @@ class Decision(ProxmoxObjectModel):
         indexes = (models.Index(fields=('endpoint', 'unit')),)
 
     def __str__(self) -> str:
-        return f'{self.get_choice_display()}: {self.kind_label} {self.key}'
+        return f'{self.get_choice_display()}: {self.titled(self.key)}'
 
     def get_absolute_url(self) -> str:
         return reverse('plugins:netbox_proxsync:decision', args=[self.pk])

@@ -35,6 +35,14 @@ class ProxmoxGuestQuerySet(RestrictedQuerySet):
         guests = guests.annotate(mentions_other_guests=models.Value(False))
         return guests.exclude(virtual_machine__in=hidden.get(VirtualMachine, ()))
 
+    def by_attention(self) -> Self:
+        """Order the guests by their states: first those that require a user, last those that are in sync."""
+        ranks = [models.When(state=state, then=rank) for rank, state in enumerate(GuestStateChoices.BY_ATTENTION)]
+        last = len(GuestStateChoices.BY_ATTENTION)
+        return self.order_by(
+            models.Case(*ranks, default=last, output_field=models.IntegerField()), 'endpoint_id', 'vmid', 'type'
+        )
+
     @property
     def mentions_other_guests(self) -> bool:
         """Whether the reasons of conflicts, which may name other guests, are shown."""

@@ -25,3 +25,7 @@ class ProxmoxObjectModel(models.Model):
     @property
     def kind_label(self) -> str:
         return KindChoices.label(self.kind)
+
+    def titled(self, name: str) -> str:
+        """A name or key with the label of its kind. The key of a cluster is its kind, and is not repeated."""
+        return self.kind_label if name == self.kind else f'{self.kind_label} {name}'

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 from .exporting import rule_as_yaml
 from .netbox_types import PrimaryModel
 
-__all__ = ('MappingRule',)
+__all__ = ('NO_OUTCOME', 'MappingRule')
+
+# The code of the error of a rule that does nothing.
+NO_OUTCOME = 'no_outcome'
 
 # Proxmox VE's own formats: pve-tag, pve-poolid, pve-node (https://pve.proxmox.com/pve-docs/api-viewer/).
 TAG = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_\-+.]*')
@@ -242,8 +245,12 @@ class MappingRule(PrimaryModel):
                 'This rule would skip every guest: give it a condition. To sync nothing, disable the endpoint.'
             )
         elif not self.skip and not sets and tags is not None and not tags:
-            errors[NON_FIELD_ERRORS] = _(
-                'A rule must either skip guests or set a role, a tenant, a platform, a VRF, a VLAN group or extra tags.'
+            errors[NON_FIELD_ERRORS] = ValidationError(
+                _(
+                    'A rule must either skip guests or set a role, a tenant, a platform, a VRF, a VLAN group or extra '
+                    'tags.'
+                ),
+                code=NO_OUTCOME,
             )
         if foreign := [str(tag) for tag in tags or () if not is_for_vms(tag)]:
             errors['extra_tags'] = _('Not for virtual machines: {tags}.').format(tags=', '.join(foreign))

@@ -88,7 +88,7 @@ class Progress:
     @property
     def text(self) -> str:
         """For screen readers, in steps of ten percent, so that they do not announce every poll."""
-        return self.label if self.percent is None else f'{self.label}: {self.percent // 10 * 10} %'
+        return self.label if self.percent is None else f'{self.label}: {self.percent // 10 * 10}%'
 
 
 def remaining(elapsed: timedelta, done: int, total: int) -> timedelta | None:

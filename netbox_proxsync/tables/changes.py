@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 from netbox.tables import NetBoxTable, columns
 
 from ..models import SyncChange
-from .columns import KindColumn
+from .columns import KindColumn, LongTextColumn
 
 __all__ = ('SyncChangeTable',)
 
@@ -11,12 +11,27 @@ __all__ = ('SyncChangeTable',)
 class SyncChangeTable(NetBoxTable):
     kind = KindColumn()
     position = tables.Column(
-        verbose_name=_('No.'),
+        verbose_name=_('Position'),
+    )
+    time = columns.DateTimeColumn(
+        verbose_name=_('Time'),
+        accessor='run__created',
+        timespec='minutes',
         linkify=True,
+        attrs={'td': {'class': 'text-nowrap'}},
     )
     run = tables.Column(
         verbose_name=_('Run'),
         linkify=True,
+    )
+    endpoint = tables.Column(
+        verbose_name=_('Endpoint'),
+        accessor='run__endpoint',
+        linkify=True,
+    )
+    mode = tables.Column(
+        verbose_name=_('Mode'),
+        accessor='run__mode',
     )
     action = columns.ChoiceFieldColumn(
         verbose_name=_('Action'),
@@ -28,6 +43,7 @@ class SyncChangeTable(NetBoxTable):
         verbose_name=_('Object'),
         template_name='netbox_proxsync/columns/changed_object.html',
         order_by='label',
+        attrs={'td': {'class': 'text-break', 'style': 'min-width: 11rem'}},
     )
     object_type = columns.ContentTypeColumn(
         verbose_name=_('Object type'),
@@ -37,6 +53,12 @@ class SyncChangeTable(NetBoxTable):
         template_name='netbox_proxsync/columns/changed_fields.html',
         orderable=False,
     )
+    reason = LongTextColumn(
+        verbose_name=_('Reason'),
+    )
+    message = LongTextColumn(
+        verbose_name=_('Message'),
+    )
     actions = columns.ActionsColumn(
         actions=(),
     )
@@ -44,12 +66,15 @@ class SyncChangeTable(NetBoxTable):
     class Meta(NetBoxTable.Meta):
         model = SyncChange
         fields = (
-            'pk', 'id', 'position', 'run', 'unit', 'kind', 'key', 'action', 'outcome', 'object', 'object_type', 'label',
-            'fields', 'reason', 'message',
+            'pk', 'id', 'time', 'run', 'endpoint', 'mode', 'position', 'unit', 'kind', 'key', 'action', 'outcome',
+            'object', 'object_type', 'label', 'fields', 'reason', 'message',
         )  # fmt: skip
         default_columns = (
-            'position', 'action', 'kind', 'key', 'object', 'fields', 'outcome', 'reason', 'message',
+            'time', 'endpoint', 'mode', 'action', 'outcome', 'kind', 'object', 'fields', 'reason',
         )  # fmt: skip
+
+    def render_mode(self, record: SyncChange) -> str:
+        return str(record.run.get_mode_display())
 
     def render_reason(self, record: SyncChange) -> str:
         return record.shown_reason

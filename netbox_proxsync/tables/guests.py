@@ -3,11 +3,12 @@ from django.utils.translation import gettext_lazy as _
 from netbox.tables import NetBoxTable, columns
 
 from ..models import ProxmoxGuest
+from .columns import LongTextColumn
 
 __all__ = ('ProxmoxGuestTable',)
 
-# Long names without break opportunities would move the other columns out of view.
-LONG_WORDS = {'td': {'class': 'text-break', 'style': 'min-width: 10rem'}}
+# Long names without break opportunities would move the other columns out of view. Others are displayed on one line.
+LONG_WORDS = {'td': {'class': 'text-break', 'style': 'min-width: 11rem'}}
 
 
 class ProxmoxGuestTable(NetBoxTable):
@@ -24,7 +25,8 @@ class ProxmoxGuestTable(NetBoxTable):
         verbose_name=_('Endpoint'),
         linkify=True,
     )
-    type = columns.ChoiceFieldColumn(
+    # Plain text: the state is what stands out.
+    type = tables.Column(
         verbose_name=_('Type'),
     )
     # The status is not limited to choices, and NetBox's column for choices does not escape other values.
@@ -35,12 +37,10 @@ class ProxmoxGuestTable(NetBoxTable):
     state = columns.ChoiceFieldColumn(
         verbose_name=_('State'),
     )
-    reason = columns.TemplateColumn(
+    reason = LongTextColumn(
         verbose_name=_('Reason'),
         accessor='shown_reason',
         order_by='reason',
-        template_code='<span title="{{ value }}">{{ value|truncatechars:100 }}</span>',
-        attrs={'td': {'style': 'min-width: 14rem'}},
     )
     virtual_machine = tables.Column(
         verbose_name=_('Virtual machine'),
@@ -78,12 +78,11 @@ class ProxmoxGuestTable(NetBoxTable):
             'tags', 'template', 'ignored', 'last_seen', 'known_until',
         )  # fmt: skip
         default_columns = (
-            'pk', 'vmid', 'name', 'endpoint', 'type', 'node', 'status', 'state', 'virtual_machine', 'reason',
-            'last_seen', 'known_until',
+            'pk', 'vmid', 'name', 'endpoint', 'state', 'reason', 'virtual_machine', 'node', 'status', 'last_seen',
         )  # fmt: skip
 
-    def value_status(self, value: str) -> str:
-        return value
+    def value_type(self, record: ProxmoxGuest) -> str:
+        return record.type
 
-    def value_reason(self, value: str) -> str:
+    def value_status(self, value: str) -> str:
         return value

@@ -1,12 +1,13 @@
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import django_tables2 as tables
 from django.utils.translation import gettext_lazy as _
 from netbox.tables import NetBoxTable, columns
-from utilities.string import humanize_duration
 
 from ..models import SyncRun
+from ..ui.durations import shown_duration
+from .columns import NumberColumn
 
 __all__ = ('SyncRunTable',)
 
@@ -39,14 +40,29 @@ class SyncRunTable(NetBoxTable):
         verbose_name=_('Duration'),
         orderable=False,
     )
-    changes = tables.Column(
+    guests = NumberColumn(
+        verbose_name=_('Guests'),
+    )
+    calls = NumberColumn(
+        verbose_name=_('Calls'),
+    )
+    changes = NumberColumn(
         verbose_name=_('Changes'),
         accessor='total_changes',
         orderable=False,
     )
-    messages = tables.Column(
-        verbose_name=_('Messages'),
+    conflicts = NumberColumn(
+        verbose_name=_('Conflicts'),
         orderable=False,
+    )
+    candidates = NumberColumn(
+        verbose_name=_('Candidates'),
+        orderable=False,
+    )
+    messages = tables.Column(
+        verbose_name=_('Warnings'),
+        orderable=False,
+        attrs={'td': {'class': 'text-end'}, 'th': {'class': 'text-end'}},
     )
     job = tables.Column(
         verbose_name=_('Job'),
@@ -60,15 +76,16 @@ class SyncRunTable(NetBoxTable):
         model = SyncRun
         fields = (
             'pk', 'id', 'created', 'endpoint', 'branch', 'branch_id', 'mode', 'vmids', 'status', 'user', 'started',
-            'completed', 'duration', 'phase', 'guests', 'calls', 'changes', 'messages', 'error', 'job', 'request_id',
+            'completed', 'duration', 'phase', 'guests', 'calls', 'changes', 'conflicts', 'candidates', 'messages',
+            'error', 'job', 'request_id',
         )  # fmt: skip
         default_columns = (
-            'pk', 'created', 'endpoint', 'branch', 'mode', 'vmids', 'status', 'user', 'duration', 'guests', 'calls',
-            'changes', 'messages',
+            'pk', 'created', 'endpoint', 'branch', 'mode', 'vmids', 'status', 'user', 'duration', 'guests', 'changes',
+            'conflicts', 'candidates', 'messages',
         )  # fmt: skip
 
     def render_duration(self, value: timedelta) -> str:
-        return cast(str, humanize_duration(value))
+        return shown_duration(value)
 
     def value_duration(self, value: timedelta) -> float:
         return round(value.total_seconds(), 3)

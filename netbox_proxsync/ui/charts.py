@@ -2,10 +2,11 @@
 Charts as data for templates, which draw them as SVG. Whatever a color says, a shape or a text says as well.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 from django.urls import reverse
@@ -16,6 +17,7 @@ from ..choices import ChangeActionChoices, RunStatusChoices
 from ..models import ProxmoxEndpoint, SyncRun
 from ..models.users import AnyUser
 from ..runs.progress import PHASES
+from .durations import shown_duration
 from .guest_counts import GuestNumbers
 
 if TYPE_CHECKING:
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ('RunChart', 'Segment', 'Tick', 'change_chart', 'duration_chart', 'guest_strip', 'last_runs', 'run_ticks')
 
-STRIP = 1000
-# A segment is always wide enough to be seen and hit.
-SMALLEST = 12
+# A segment is always wide enough to be seen and hit, and its number is displayed where there is room for it (percent).
+SMALLEST = 1.5
+NUMBERED, LABELLED = 6, 14
 RUNS, TICKS = 20, 10
 WIDTH, HEIGHT = 30, 100
 # The fill of each phase: a color and a pattern.
@@ -37,27 +39,39 @@ SHORT_TICK = 30
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a strip: the guests in one state."""
+    """
+    A part of a strip: the guests in one state.
 
-    x: int
-    width: int
+    Attributes:
+        x, width: In percent of the strip.
+        text: What is written in it: number and label, only the number, or nothing, depending on the width.
+    """
+
+    x: float
+    width: float
     color: str
     label: str
-    number: int
+    number: str
+    text: str
     url: str
+
+    @property
+    def middle(self) -> float:
+        """The place of the text."""
+        return round(self.x + self.width / 2, 2)
 
 
 def guest_strip(endpoint: ProxmoxEndpoint, numbers: GuestNumbers) -> list[Segment]:
-    """The guests of an endpoint by state, as parts of a strip with the width STRIP."""
+    """The guests of an endpoint by state, as parts of a strip."""
     if not numbers.total:
         return []
     url = reverse('plugins:netbox_proxsync:proxmoxendpoint_guests', args=[endpoint.pk])
-    shares = [max(SMALLEST, STRIP * number // numbers.total) for *_rest, number in numbers.labelled]
-    scale = STRIP / sum(shares)
-    segments, x = [], 0
+    shares = [max(SMALLEST, 100 * number / numbers.total) for *_rest, number in numbers.labelled]
+    segments, x = [], 0.0
     for (state, label, color, number), share in zip(numbers.labelled, shares, strict=True):
-        width = round(share * scale)
-        segments.append(Segment(x, width - 2, color, str(label), number, f'{url}?state={state}'))
+        width, shown = 100 * share / sum(shares), intcomma(number)
+        text = f'{shown} {label}' if width >= LABELLED else shown if width >= NUMBERED else ''
+        segments.append(Segment(round(x, 2), round(width, 2), color, str(label), shown, text, f'{url}?state={state}'))
         x += width
     return segments
 
@@ -73,13 +87,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of a chart: one run."""
+    """A bar of a chart: one run, with its values as texts."""
 
     x: int
     run: SyncRun
     parts: tuple[Part, ...]
-    values: tuple[float, ...]
-    total: float
+    values: tuple[str, ...]
+    total: str
 
 
 @dataclass(frozen=True)
@@ -89,14 +103,14 @@ class RunChart:
 
     Attributes:
         legend: The label and the fill of each part.
-        highest: The value of the highest bar.
+        highest: The value of the highest bar, as text.
     """
 
     title: str
     description: str
     legend: tuple[tuple['StrOrPromise', str], ...]
     bars: tuple[Bar, ...]
-    highest: float
+    highest: str
 
     @property
     def width(self) -> int:
@@ -105,9 +119,18 @@ class RunChart:
 
 
 def chart_of(
-    title: str, description: str, legend: Sequence[tuple['StrOrPromise', str]], rows: list[tuple[SyncRun, list[float]]]
+    title: str,
+    description: str,
+    legend: Sequence[tuple['StrOrPromise', str]],
+    rows: list[tuple[SyncRun, list[float]]],
+    shown: Callable[[float], str],
 ) -> RunChart:
-    """The chart of the values of each run, one for each entry of the legend."""
+    """
+    The chart of the values of each run, one for each entry of the legend.
+
+    Args:
+        shown: The text of a value.
+    """
     highest = max((sum(values) for _run, values in rows), default=0)
     bars = []
     for position, (run, values) in enumerate(rows):
@@ -117,8 +140,8 @@ def chart_of(
             y = round(y - height, 2)
             if height:
                 parts.append(Part(y, height, fill))
-        bars.append(Bar(position * WIDTH, run, tuple(parts), tuple(values), sum(values)))
-    return RunChart(title, description, tuple(legend), tuple(bars), highest)
+        bars.append(Bar(position * WIDTH, run, tuple(parts), tuple(map(shown, values)), shown(sum(values))))
+    return RunChart(title, description, tuple(legend), tuple(bars), shown(highest))
 
 
 def last_runs(endpoint: ProxmoxEndpoint, user: AnyUser) -> list[SyncRun]:
@@ -130,8 +153,9 @@ def last_runs(endpoint: ProxmoxEndpoint, user: AnyUser) -> list[SyncRun]:
 def duration_chart(runs: Iterable[SyncRun]) -> RunChart:
     """The seconds of each run by phase."""
     legend = [(label, FILLS[phase]) for phase, label in PHASES.items()]
-    rows = [(run, [round(float(run.timings.get(phase, 0)), 1) for phase in PHASES]) for run in runs]
-    return chart_of(_('Duration of the last runs'), _('Seconds by phase, the oldest run on the left.'), legend, rows)
+    rows = [(run, [float(run.timings.get(phase, 0)) for phase in PHASES]) for run in runs]
+    title, description = _('Duration of the Last Runs'), _('Duration by phase, the oldest run on the left.')
+    return chart_of(title, description, legend, rows, shown_duration)
 
 
 def change_chart(runs: Iterable[SyncRun]) -> RunChart:
@@ -154,7 +178,8 @@ def change_chart(runs: Iterable[SyncRun]) -> RunChart:
         ]
         rows.append((run, values))
     legend = [(label, fill) for label, fill, _wanted in groups]
-    return chart_of(_('Changes of the last runs'), _('Planned or written changes by action.'), legend, rows)
+    title, description = _('Changes of the Last Runs'), _('Planned or written changes by action.')
+    return chart_of(title, description, legend, rows, lambda value: str(intcomma(int(value))))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ SOON = 30  # days before a certificate expires
 class EndpointStatePanel(panels.ObjectPanel):
     """The connection of the endpoint, the state of its cluster, and the numbers of guests by state."""
 
-    title = _('At a glance')
+    title = _('At a Glance')
     template_name = 'netbox_proxsync/panels/endpoint_state.html'
 
     def get_context(self, context: Any) -> dict[str, Any]:

@@ -12,19 +12,6 @@ from ..models.users import AnyUser
 
 __all__ = ('GuestNumbers', 'guest_numbers', 'last_read')
 
-# In the order of importance.
-STATES = (
-    GuestStateChoices.CONFLICT,
-    GuestStateChoices.CANDIDATE,
-    GuestStateChoices.MISSING,
-    GuestStateChoices.NEW,
-    GuestStateChoices.CHANGED,
-    GuestStateChoices.UNKNOWN,
-    GuestStateChoices.IN_SYNC,
-    GuestStateChoices.SKIPPED,
-    GuestStateChoices.IGNORED,
-)
-
 
 @dataclass
 class GuestNumbers:
@@ -56,7 +43,7 @@ class GuestNumbers:
         labels = dict(GuestStateChoices)
         return [
             (state, labels[state], GuestStateChoices.colors[state], self.by_state[state])
-            for state in STATES
+            for state in GuestStateChoices.BY_ATTENTION
             if state in self.by_state
         ]
 

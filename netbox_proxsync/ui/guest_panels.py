@@ -100,7 +100,7 @@ class DetailPanel(panels.ObjectPanel, ABC):
 
 
 class NicsPanel(DetailPanel):
-    title = _('NICs and addresses')
+    title = _('NICs and Addresses')
     template_name = 'netbox_proxsync/panels/guest_nics.html'
 
     def rows(self, guest: Any) -> list[dict[str, Any]]:
@@ -110,7 +110,7 @@ class NicsPanel(DetailPanel):
 class IgnoredAddressesPanel(DetailPanel):
     """The addresses that a guest reported and that are not synced."""
 
-    title = _('Excluded addresses')
+    title = _('Excluded Addresses')
     template_name = 'netbox_proxsync/panels/guest_ignored.html'
 
     def rows(self, guest: Any) -> list[dict[str, Any]]:
@@ -134,7 +134,7 @@ class DisksPanel(DetailPanel):
 class UnreadPanel(DetailPanel):
     """The parts that the last run could not read. It did not change them in NetBox."""
 
-    title = _('Unread data')
+    title = _('Unread Data')
     template_name = 'netbox_proxsync/panels/guest_unread.html'
 
     def get_context(self, context: Any) -> dict[str, Any]:

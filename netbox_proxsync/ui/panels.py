@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -8,6 +9,7 @@ from netbox.ui import attrs, panels
 from ..models.endpoint_settings import SETTINGS, Section, Switch
 from ..runs.progress import Progress
 from .bound_objects import differing_fields
+from .durations import shown_duration
 
 __all__ = (
     'BindingPanel',
@@ -143,7 +145,23 @@ class EndpointBehaviorPanel(EndpointBehavior):
     field_policy = attrs.TemplatedAttr(
         'field_policy', label=_('Field policy'), template_name='netbox_proxsync/attrs/field_policy.html'
     )
-    change_limit = attrs.TextAttr('change_limit', label=_('Change limit'), format_string='{} %')
+    change_limit = attrs.TextAttr('change_limit', label=_('Change limit'), format_string='{}%')
+
+
+class DurationAttr(attrs.TextAttr):
+    """A duration, rounded as on all pages."""
+
+    def get_value(self, obj: Any) -> str | None:
+        value = super().get_value(obj)
+        return None if value is None else shown_duration(value)
+
+
+class NumberAttr(attrs.TextAttr):
+    """A number with separators of thousands."""
+
+    def get_value(self, obj: Any) -> str | None:
+        value = super().get_value(obj)
+        return None if value is None else intcomma(value)
 
 
 class RunPanel(panels.ObjectAttributesPanel):
@@ -159,9 +177,9 @@ class RunPanel(panels.ObjectAttributesPanel):
     user = attrs.TextAttr('user')
     started = attrs.DateTimeAttr('started')
     completed = attrs.DateTimeAttr('completed')
-    duration = attrs.DurationAttr('duration')
-    guests = attrs.NumericAttr('guests')
-    calls = attrs.NumericAttr('calls', label=_('Calls to Proxmox'))
+    duration = DurationAttr('duration')
+    guests = NumberAttr('guests')
+    calls = NumberAttr('calls', label=_('Calls to Proxmox'))
     job = attrs.RelatedObjectAttr('job', linkify=True)
     request_id = attrs.TemplatedAttr(
         'request_id',
@@ -238,12 +256,12 @@ class DecisionPanel(panels.ObjectAttributesPanel):
 
 
 class BindingValuesPanel(panels.ObjectPanel):
-    title = _('Last written')
+    title = _('Last Written')
     template_name = 'netbox_proxsync/panels/binding_values.html'
 
 
 class MappingRulePanel(panels.ObjectAttributesPanel):
-    title = _('Mapping rule')
+    title = _('Mapping Rule')
     name = attrs.TextAttr('name')
     weight = attrs.NumericAttr('weight')
     enabled = attrs.BooleanAttr('enabled')

@@ -238,7 +238,7 @@ class GuestQuestionsPanel(panels.ObjectPanel):
     def get_context(self, context: Any) -> dict[str, Any]:
         guest, request = context['object'], context['request']
         questions = questions_of(guest, request.user)
-        return {**super().get_context(context), 'title': _('Decisions required'), 'questions': questions}
+        return {**super().get_context(context), 'title': _('Decisions Required'), 'questions': questions}
 
     def should_render(self, context: dict[str, Any]) -> bool:
         return bool(context['questions'])

@@ -5,7 +5,7 @@ stored details of guests, without a run or a call to Proxmox VE.
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Q, QuerySet
 from django.db.models.fields.json import KT, KeyTransform
@@ -13,13 +13,15 @@ from django.db.models.fields.json import KT, KeyTransform
 from ..choices import GuestStateChoices
 from ..ledger.rules import load_rules, plain_rule
 from ..models import MappingRule, ProxmoxGuest
+from ..models.users import AnyUser
 from ..proxmox.messages import Message, from_json
 from ..proxmox.readings import Reading, Unreadable, known
 from ..sync.rules import TARGETS, Decision, Rule, evaluate_rules, matches
 
-__all__ = ('Matching', 'StoredGuest', 'affected_guests', 'decision_about', 'matching_guests')
+__all__ = ('Matching', 'StoredGuest', 'affected_guests', 'decision_about', 'matches_for', 'matching_guests')
 
 NEVER_READ = Message('No run has read it yet.')
+CACHED = '_proxsync_matching'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,15 @@ def matching_guests(rule: MappingRule, guests: QuerySet[ProxmoxGuest]) -> Matchi
         matched=tuple(pk for pk, result in results if result is True),
         unknown=tuple(pk for pk, result in results if not known(result)),
     )
+
+
+def matches_for(user: AnyUser, rule: MappingRule) -> Matching:
+    """The guests that a rule matches and that a user may view. They are looked up once for each instance and user."""
+    found = getattr(rule, CACHED, None)
+    if found is None or found[0] != user.pk:
+        found = user.pk, matching_guests(rule, ProxmoxGuest.objects.restrict(user, 'view'))
+        setattr(rule, CACHED, found)
+    return cast(Matching, found[1])
 
 
 def affected_guests(deleted: Collection[MappingRule], guests: QuerySet[ProxmoxGuest]) -> int:

@@ -34,7 +34,7 @@ class Row:
 class GuestRulesPanel(panels.ObjectPanel):
     """The deciding rule for each value of a guest, according to its stored details."""
 
-    title = _('Mapping rules')
+    title = _('Mapping Rules')
     template_name = 'netbox_proxsync/panels/guest_rules.html'
 
     def should_render(self, context: dict[str, Any]) -> bool:

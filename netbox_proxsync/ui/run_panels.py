@@ -19,6 +19,7 @@ from ..models.users import AnyUser
 from ..runs.progress import PHASES
 from ..runs.stored_plans import has_plan
 from ..sync.kinds import KINDS
+from .durations import shown_duration
 from .run_changes import FILTERS, ChangePage, open_changes, unsuccessful
 from .unit_rows import badges, severity
 
@@ -77,7 +78,7 @@ class RunPlanPanel(panels.ObjectPanel):
 class RunCountsPanel(panels.ObjectPanel):
     """The number of changes by kind and action, their outcomes, and a link to NetBox's change log of the run."""
 
-    title = _('Changes by kind')
+    title = _('Changes by Object Type')
     template_name = 'netbox_proxsync/panels/run_counts.html'
 
     def should_render(self, context: dict[str, Any]) -> bool:
@@ -191,7 +192,7 @@ def change_log_of(run: Any, user: AnyUser) -> str:
 class RunTimesPanel(panels.ObjectPanel):
     """The duration of each phase."""
 
-    title = _('Time by phase')
+    title = _('Time by Phase')
     template_name = 'netbox_proxsync/panels/run_times.html'
 
     def should_render(self, context: dict[str, Any]) -> bool:
@@ -200,12 +201,17 @@ class RunTimesPanel(panels.ObjectPanel):
     def get_context(self, context: Any) -> dict[str, Any]:
         context = super().get_context(context)
         timings = context['object'].timings
-        whole = sum(timings.values()) or 1
+        whole = sum(timings.values())
         # JSON objects in PostgreSQL do not preserve the order of keys.
         order = [*(phase for phase in PHASES if phase in timings), *(phase for phase in timings if phase not in PHASES)]
         return {
             **context,
-            'rows': [(PHASES.get(name, name), timings[name], round(100 * timings[name] / whole)) for name in order],
+            'rows': [
+                (PHASES.get(name, name), shown_duration(timings[name]), round(100 * timings[name] / (whole or 1)))
+                for name in order
+            ],
+            # Bars for fractions of a second would only show the noise of the machine.
+            'shows_bars': whole >= 1,
         }
 
 

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from netbox.views.generic.base import BaseObjectView
+from utilities.permissions import get_permission_for_model
 from utilities.views import GetReturnURLMixin, register_model_view
 
 from .. import decisions
@@ -50,6 +51,10 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
         binding = get_object_or_404(self.queryset, pk=pk)
         if not request.user.has_perm(SYNC_ENDPOINT, binding.endpoint):
             raise PermissionDenied
+        return self.act(request, binding)
+
+    def act(self, request: HttpRequest, binding: Binding) -> HttpResponse:
+        """Apply the decision, and respond."""
         try:
             messages.success(request, self.apply_decision(binding))
         except (decisions.SyncInProgressError, InBranchError) as error:
@@ -63,6 +68,31 @@ class BindingDecisionView(GetReturnURLMixin, BaseObjectView, ABC):
 
 @register_model_view(Binding, 'stop_managing', path='stop-managing')
 class BindingStopManagingView(BindingDecisionView):
+    """Asks for a confirmation that names the object."""
+
+    def act(self, request: HttpRequest, binding: Binding) -> HttpResponse:
+        if request.POST.get('_confirm'):
+            return super().act(request, binding)
+        instance = binding.object
+        is_shown = instance is not None and request.user.has_perm(get_permission_for_model(instance, 'view'), instance)
+        return render(
+            request,
+            'netbox_proxsync/confirm_decision.html',
+            {
+                'title': _('Stop Managing'),
+                'explanation': _(
+                    'No run changes this object any longer, and none creates it again after you have deleted it. Other '
+                    'objects of the guest or node are still synchronized. Manage Again on the page of the binding '
+                    'revokes this.'
+                ),
+                'headings': [_('Object type'), _('Object'), _('Key')],
+                'rows': [(binding.kind_label, instance if is_shown else '', binding.key)],
+                'button': _('Stop Managing'),
+                'color': 'danger',
+                'return_url': self.get_return_url(request, binding),
+            },
+        )
+
     def apply_decision(self, binding: Binding) -> str:
         decisions.stop_managing_object(binding)
         return _('The object is no longer managed by the Proxmox VE plugin.')

@@ -45,7 +45,7 @@ class BindingView(generic.ObjectView):
                     'kind': lambda context: context['object'].kind,
                     'key': lambda context: context['object'].key,
                 },
-                include_columns=['run'],
+                exclude_columns=['endpoint', 'kind', 'object'],
             ),
         ],
         breadcrumbs=[

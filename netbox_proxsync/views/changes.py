@@ -18,7 +18,7 @@ __all__ = (
 
 @register_model_view(SyncChange, 'list', path='', detail=False)
 class SyncChangeListView(EmptyListMixin, generic.ObjectListView):
-    queryset = SyncChange.objects.prefetch_related('run')
+    queryset = SyncChange.objects.prefetch_related('run__endpoint')
     filterset = filtersets.SyncChangeFilterSet
     filterset_form = forms.SyncChangeFilterForm
     table = tables.SyncChangeTable

@@ -124,12 +124,14 @@ class ProxmoxEndpointTestView(EndpointActionView):
 def report_context(endpoint: ProxmoxEndpoint, report: ConnectionReport) -> dict[str, Any]:
     """The context of `inc/connection_report.html`. A fingerprint that is pinned already need not be pinned again."""
     is_pinned = endpoint.tls_mode == TLSModeChoices.FINGERPRINT and report.connected
+    # What the alert says is not repeated in the table.
+    checks = [check for check in report.checks if not report.error or check.detail != report.error]
     return {
         'object': endpoint,
         'report': report,
         'error': worded(report.error),
         'remedy': worded(report.remedy),
-        'checks': [shown_check(check) for check in report.checks],
+        'checks': [shown_check(check) for check in checks],
         'is_pinned': is_pinned,
     }
 
@@ -202,7 +204,7 @@ class ProxmoxEndpointHostKeysView(EndpointActionView):
         try:
             keys = host_keys.offered_keys(endpoint)
             context['keys'] = [shown_key(key) for key in keys]
-            context['any_key'] = any(key.line for key in keys)
+            context['any_new'] = any(key.status in ('new', 'changed') for key in keys)
         except (ProxmoxError, SecretError) as error:
             context['error'] = worded(error)
         return render(request, 'netbox_proxsync/endpoint_host_keys.html', context)

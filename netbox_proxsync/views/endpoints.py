@@ -236,7 +236,7 @@ class ProxmoxEndpointGuestsView(
 
     def get_children(self, request: HttpRequest, parent: ProxmoxEndpoint) -> QuerySet[ProxmoxGuest]:
         guests = ProxmoxGuest.objects.restrict(request.user, 'view').filter(endpoint=parent)
-        return guests.prefetch_related('endpoint').defer('details')
+        return guests.by_attention().prefetch_related('endpoint').defer('details')
 
     def get_table(self, *args: Any, **kwargs: Any) -> tables.ProxmoxGuestTable:
         table = super().get_table(*args, **kwargs)

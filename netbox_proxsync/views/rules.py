@@ -1,24 +1,29 @@
 from functools import cached_property
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import escape
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.views import View
 from extras.ui.panels import CustomFieldsPanel, TagsPanel
+from netbox.context import current_request
 from netbox.object_actions import CloneObject, DeleteObject, EditObject, ObjectAction
 from netbox.ui.layout import SimpleLayout
 from netbox.ui.panels import CommentsPanel
 from netbox.views import generic
-from utilities.forms import DeleteForm
+from utilities.forms import DeleteForm, restrict_form_fields
 from utilities.permissions import get_permission_for_model
-from utilities.views import ViewTab, register_model_view
+from utilities.views import ConditionalLoginRequiredMixin, ViewTab, register_model_view
 
 from .. import filtersets, forms, tables
 from ..models import MappingRule, ProxmoxGuest
 from ..models.users import AnyUser
 from ..ui import panels
-from ..ui.rule_matches import Matching, affected_guests, matching_guests
+from ..ui.rule_matches import affected_guests, matches_for
 from .empty_states import EmptyListMixin
 
 __all__ = (
@@ -30,6 +35,7 @@ __all__ = (
     'MappingRuleEditView',
     'MappingRuleGuestsView',
     'MappingRuleListView',
+    'MappingRuleMatchesView',
     'MappingRuleView',
 )
 
@@ -86,6 +92,7 @@ class MappingRuleView(generic.ObjectView):
 class MappingRuleEditView(generic.ObjectEditView):
     queryset = MappingRule.objects.all()
     form = forms.MappingRuleForm
+    template_name = 'netbox_proxsync/mappingrule_edit.html'
 
 
 @register_model_view(MappingRule, 'delete')
@@ -134,6 +141,32 @@ class MappingRuleBulkDeleteView(generic.BulkDeleteView):
         return {'effect': effect_of_deletion(request.user, list(rules))}
 
 
+@register_model_view(MappingRule, 'matches', detail=False)
+class MappingRuleMatchesView(ConditionalLoginRequiredMixin, View):
+    """The number of guests that the conditions in the form of a rule match, for the page of the form."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if not any(request.user.has_perm(f'netbox_proxsync.{action}_mappingrule') for action in ('add', 'change')):
+            raise PermissionDenied
+        form = forms.MappingRuleForm(request.POST)
+        restrict_form_fields(form, request.user)
+        form.is_valid()
+        if any(name in form.errors for name in MappingRule.CONDITIONS):
+            return HttpResponse(gettext('The conditions are not valid.'))
+        found = matches_for(request.user, form.instance)
+        text = ngettext('Matches {number} guest', 'Matches {number} guests', len(found.matched))
+        texts = [text.format(number=intcomma(len(found.matched)))]
+        if found.unknown:
+            texts.append(gettext('not known for {number}').format(number=intcomma(len(found.unknown))))
+        return HttpResponse(escape(', '.join(texts)))
+
+
+def number_of_matches(rule: MappingRule) -> int | None:
+    """The number of guests on the tab of a rule, for the user of the request."""
+    request = current_request.get()
+    return len(matches_for(request.user, rule).matched) if request else None
+
+
 @register_model_view(MappingRule, 'guests')
 class MappingRuleGuestsView(generic.ObjectChildrenView):
     """The guests that a rule matches, according to their stored details."""
@@ -147,6 +180,7 @@ class MappingRuleGuestsView(generic.ObjectChildrenView):
     template_name = 'netbox_proxsync/mappingrule_guests.html'
     tab = ViewTab(
         label=_('Matching Guests'),
+        badge=number_of_matches,
         permission='netbox_proxsync.view_proxmoxguest',
         weight=500,
     )
@@ -159,14 +193,13 @@ class MappingRuleGuestsView(generic.ObjectChildrenView):
     @cached_property
     def guests(self) -> QuerySet[ProxmoxGuest]:
         guests = ProxmoxGuest.objects.restrict(self.request.user, 'view')
-        return guests.prefetch_related('endpoint').defer('details')
+        return guests.by_attention().prefetch_related('endpoint').defer('details')
 
     def get_children(self, request: HttpRequest, parent: MappingRule) -> QuerySet[ProxmoxGuest]:
-        self.matching: Matching = matching_guests(parent, self.guests)
-        return self.guests.filter(pk__in=self.matching.matched)
+        return self.guests.filter(pk__in=matches_for(request.user, parent).matched)
 
     def get_extra_context(self, request: HttpRequest, instance: MappingRule) -> dict[str, Any]:
-        unknown = self.matching.unknown
+        unknown = matches_for(request.user, instance).unknown
         return {
             'unknown': len(unknown),
             'unknown_guests': self.guests.filter(pk__in=unknown)[:SHOWN],

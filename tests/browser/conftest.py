@@ -118,3 +118,19 @@ def cluster() -> Iterator[Callable[..., StandIn]]:
     yield start
     for pve in running:
         pve.__exit__(None, None, None)
+
+
+@pytest.fixture
+def emptied(site) -> Iterator[None]:
+    """Leaves an empty NetBox to the next test."""
+    from dcim.models import Device, MACAddress
+    from ipam.models import IPAddress
+    from virtualization.models import Cluster, VirtualMachine
+
+    from netbox_proxsync.models import FormerEndpoint, MappingRule, ProxmoxEndpoint
+
+    yield
+    for model in (
+        MappingRule, ProxmoxEndpoint, FormerEndpoint, IPAddress, MACAddress, VirtualMachine, Device, Cluster,
+    ):  # fmt: skip
+        model.objects.all().delete()

@@ -1,22 +1,12 @@
 """A new user comes from an empty list to a scheduled endpoint by what the pages say, without the documentation."""
 
-from collections.abc import Iterator
-
 import pytest
-from dcim.models import Device, MACAddress
-from ipam.models import IPAddress
 from playwright.sync_api import expect
-from virtualization.models import Cluster, VirtualMachine
+from virtualization.models import VirtualMachine
 
-from netbox_proxsync.models import FormerEndpoint, ProxmoxEndpoint
+from netbox_proxsync.models import ProxmoxEndpoint
 
-
-@pytest.fixture(autouse=True)
-def emptied(site) -> Iterator[None]:
-    """The other walks begin with an empty NetBox as well."""
-    yield
-    for model in (ProxmoxEndpoint, FormerEndpoint, IPAddress, MACAddress, VirtualMachine, Device, Cluster):
-        model.objects.all().delete()
+pytestmark = pytest.mark.usefixtures('emptied')
 
 
 def test_from_an_empty_list_to_a_scheduled_endpoint(site, person, cluster):

@@ -70,7 +70,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.page.fill('#id_token_id', pve.token_id)
     anna.page.fill('#id_token_secret', pve.token_secret)
     # The certificate of a fresh Proxmox is known to nobody: its fingerprint is fetched, compared, and taken over.
-    anna.press('Fetch from the hosts')
+    anna.press('Fetch Fingerprints')
     anna.sees(pve.fingerprint)
     anna.picture('endpoint-add')
     anna.press('Use These Fingerprints')
@@ -266,7 +266,7 @@ def test_progress_is_seen_moving_and_a_run_is_canceled(site, person, cluster):
     # It is still followed after the page is loaded again.
     emil.page.reload()
     emil.sees('Reading Proxmox')
-    emil.press('Cancel run')
+    emil.press('Cancel Run')
     emil.page.get_by_text('Canceled', exact=True).first.wait_for()
     run = SyncRun.objects.filter(endpoint=endpoint).first()
     assert run.status == 'canceled'
@@ -319,7 +319,7 @@ def test_who_may_view_one_tenant_s_machines_syncs_these_and_learns_nothing_of_th
     boxes = hans.page.locator('td input[name=pk]')
     assert boxes.count() == 1
     boxes.check()
-    hans.press('Sync selected')
+    hans.press('Sync Selected')
     hans.sees_the_end()
     assert 'blue-web' in hans.text
     assert HIDDEN not in hans.page.content()

@@ -20,6 +20,20 @@ DESK = {'width': 1440, 'height': 900}
 # No picture is longer.
 LONG = 1800
 FADING = 400  # milliseconds
+# More than any page has to pass.
+MOST_TABS = 400
+# Whether an element looks different while it has the focus.
+FOCUS_IS_VISIBLE = """element => {
+    const look = () => {
+        const style = getComputedStyle(element);
+        return [style.outlineStyle, style.outlineWidth, style.boxShadow, style.borderColor].join();
+    };
+    const focused = look();
+    element.blur();
+    const plain = look();
+    element.focus();
+    return focused !== plain;
+}"""
 
 
 def chromium() -> str | None:
@@ -84,6 +98,16 @@ class Person:
     def sees_the_end(self):
         """Wait until the page of a run shows what it found."""
         self.page.get_by_role('link', name='JSON').wait_for(timeout=60_000)
+
+    def tab_to(self, target: Locator, key: str = 'Tab'):
+        """Press Tab until an element has the focus, which must be visible. `key` may be Shift+Tab."""
+        target.wait_for()
+        for _press in range(MOST_TABS):
+            self.page.keyboard.press(key)
+            if target.evaluate('element => element === document.activeElement'):
+                assert target.evaluate(FOCUS_IS_VISIBLE), target
+                return
+        raise AssertionError(f'{target} cannot be reached by the keyboard')
 
     @property
     def text(self) -> str:

@@ -214,7 +214,7 @@ def test_what_is_the_same_in_every_branch_is_changed_in_main(synced: Lab, person
     person.activate(branch)
     assert 'Go back to main' in person.post('proxmoxendpoint_ssh_host_keys', lab.endpoint.pk, key=HOST_KEY, _confirm='')
     assert 'Go back to main' in person.post('proxmoxguest_ignore', guest.pk)
-    assert 'Go back to main' in person.post('binding_stop_managing', binding.pk)
+    assert 'Go back to main' in person.post('binding_stop_managing', binding.pk, _confirm='1')
 
     endpoint = reverse(f'{API}proxmoxendpoint-detail', args=[lab.endpoint.pk])
     status, answer = person.api('patch', endpoint, branch, description='edited')

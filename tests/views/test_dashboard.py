@@ -64,6 +64,9 @@ def test_it_shows_how_each_endpoint_stands():
     assert f'href="{guests}?state=conflict"' in page
     assert 'disabled' in page
     assert page.index('Berlin') < page.index('Vienna')
+    # The last runs as ticks, and the guests as a strip, with their texts.
+    assert re.search(rf'<a href="{run.get_absolute_url()}" aria-label="Sync, [^"]+: Completed">', page)
+    assert f'<a href="{guests}?state=in-sync" aria-label="3 In sync">' in page
 
 
 def test_without_endpoints_it_leads_to_the_first():

@@ -198,6 +198,42 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_guests(browser):
     assert counted[0] == counted[1]
 
 
+def test_charts_are_labelled_and_have_a_table(browser):
+    endpoint = cases.make_endpoint()
+    for vmid in range(100, 104):
+        cases.make_guest(endpoint, vmid, state='conflict' if vmid == 100 else 'in-sync')
+    page = browser.get(endpoint.get_absolute_url()).content.decode()
+    guests = reverse('plugins:netbox_proxsync:proxmoxendpoint_guests', args=[endpoint.pk])
+    for state, label in (('conflict', '1 Conflict'), ('in-sync', '3 In sync')):
+        assert f'<a href="{guests}?state={state}" aria-label="{label}">' in page
+        # Written into the strip, so that it can be read without its colors.
+        assert re.search(rf'<text[^>]*>{label}</text>', page)
+    cases.make_run(endpoint, timings={'collect': 204.2, 'plan': 0.04, 'apply': 61})
+    cases.make_run(endpoint, counts={'vm': {'create': 12345}})
+    page = browser.get(reverse('plugins:netbox_proxsync:proxmoxendpoint_runs', args=[endpoint.pk])).content.decode()
+    for name in ('run-durations', 'run-changes'):
+        assert f'role="img" aria-labelledby="{name}-title {name}-text"' in page
+        assert f'<title id="{name}-title">' in page
+    # Phases are told apart by patterns as well.
+    assert 'fill="url(#run-durations-lines)"' in page
+    for text in ('3m 24s', '4m 25s', '12,345'):
+        assert f'<td class="text-end">{text}</td>' in page
+
+
+def test_runs_cannot_be_started_while_one_is_in_progress(browser):
+    endpoint = cases.make_endpoint()
+    url = reverse('plugins:netbox_proxsync:proxmoxendpoint_sync', args=[endpoint.pk])
+    button = re.compile(rf'action="{url}".*?<button([^>]*)>', re.DOTALL)
+    pages = [endpoint.get_absolute_url(), reverse('plugins:netbox_proxsync:proxmoxendpoint_nodes', args=[endpoint.pk])]
+    for page in pages:
+        assert 'disabled' not in button.search(browser.get(page).content.decode())[1]
+    cases.make_run(endpoint, status='queued', started=None, completed=None)
+    for page in pages:
+        attributes = button.search(browser.get(page).content.decode())[1]
+        assert 'disabled' in attributes
+        assert 'A run is in progress' in attributes
+
+
 def test_what_a_cluster_says_is_shown_as_text(browser):
     node = {'name': SCRIPT, 'online': True, 'address': SCRIPT, 'version': SCRIPT, 'cpus': 1, 'memory': 1, 'expires': 1}
     notice = {'subject': SCRIPT, 'message': SCRIPT, 'remedy': SCRIPT}
@@ -222,7 +258,7 @@ def test_who_may_see_the_endpoint_alone_sees_neither_runs_nor_guests():
     client = Client()
     client.force_login(user)
     page = client.get(endpoint.get_absolute_url()).content.decode()
-    assert 'At a glance' in page
+    assert 'At a Glance' in page
     assert 'in NetBox</div>' not in page
     assert '?state=conflict' not in page
     assert f'{run.get_absolute_url()}?action' not in page
@@ -246,4 +282,4 @@ def test_when_the_next_run_comes(browser, values, told):
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(**values)
     text = text_of(browser, endpoint)
     assert f'Next run {told}' in text
-    assert ('Quick runs Every 5 minutes' in text) == ('quick_interval' in values and values.get('enabled', True))
+    assert ('Quick run every 5 minutes' in text) == ('quick_interval' in values and values.get('enabled', True))

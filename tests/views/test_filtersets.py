@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dcim.models import DeviceRole, DeviceType, Manufacturer, Platform, Site
 from django.test import TestCase
@@ -224,7 +224,7 @@ class SyncChangeFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
 
     @classmethod
     def setUpTestData(cls):
-        cls.lab_run, cls.other_run = make_run(make_endpoint('Lab')), make_run(make_endpoint('Other'))
+        cls.lab_run, cls.other_run = make_run(make_endpoint('Lab')), make_run(make_endpoint('Other'), mode='preview')
         cls.vm = create_test_virtualmachine('web')
         cls.first = make_change(cls.lab_run, 0, object=cls.vm, label='web')
         cls.second = make_change(
@@ -249,6 +249,7 @@ class SyncChangeFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     def test_own_fields(self):
         self.assertFound({'run_id': [self.lab_run.pk]}, self.first, self.second)
         self.assertFound({'endpoint_id': [self.other_run.endpoint_id]}, self.third)
+        self.assertFound({'mode': ['preview']}, self.third)
         self.assertFound({'kind': ['interface']}, self.second)
         self.assertFound({'unit': ['qemu/300']}, self.third)
         self.assertFound({'key': ['qemu/101/net0']}, self.second)
@@ -411,7 +412,15 @@ class ProxmoxGuestFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase)
         cls.vm = create_test_virtualmachine('documented')
         cls.first = make_guest(cls.lab, 100, virtual_machine=cls.vm, tags=['Production'])
         cls.second = make_guest(
-            cls.lab, 201, type='lxc', name='db', node='pve2', status='stopped', state='conflict', reason='two hits'
+            cls.lab,
+            201,
+            type='lxc',
+            name='db',
+            node='pve2',
+            status='stopped',
+            state='conflict',
+            reason='two hits',
+            details={'pool': 'web/prod'},
         )
         cls.third = make_guest(cls.other, 300, state='ignored', ignored=True, template=True, seen_until=LONG_AGO)
 
@@ -439,6 +448,13 @@ class ProxmoxGuestFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase)
         self.assertFound({'reason': ['two hits']}, self.second)
         self.assertFound({'ignored': True}, self.third)
         self.assertFound({'seen_until': [LONG_AGO]}, self.third)
+        self.assertFound({'pool': ['web/prod']}, self.second)
+
+    def test_when_it_was_last_seen(self):
+        ProxmoxEndpoint.objects.filter(pk=self.lab.pk).update(guests_read=LONG_AGO + timedelta(days=2))
+        between = f'{LONG_AGO + timedelta(days=1):%Y-%m-%d %H:%M:%S}'
+        self.assertFound({'last_seen_before': between}, self.third)
+        self.assertFound({'last_seen_after': between}, self.first, self.second)
 
     def test_the_virtual_machine(self):
         self.assertFound({'virtual_machine_id': [self.vm.pk]}, self.first)

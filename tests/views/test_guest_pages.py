@@ -14,7 +14,7 @@ from utilities.testing import TestCase as NetBoxTestCase
 
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 
-from ..cases import MARKER, PluginAPI, make_binding, make_endpoint, make_guest, make_run
+from ..cases import MARKER, PluginAPI, make_binding, make_change, make_endpoint, make_guest, make_run
 
 PAGES = 'plugins:netbox_proxsync:proxmoxguest'
 REST = 'plugins-api:netbox_proxsync-api:proxmoxguest'
@@ -183,6 +183,58 @@ class GuestPageTestCase(NetBoxTestCase, TestCase):
         assert guest.virtual_machine is None
 
 
+class GuestTabsTestCase(NetBoxTestCase, TestCase):
+    user_permissions = (
+        'netbox_proxsync.view_proxmoxguest', 'netbox_proxsync.view_proxmoxendpoint', VIEW_MACHINES,
+        'netbox_proxsync.view_syncchange', 'netbox_proxsync.view_binding',
+    )  # fmt: skip
+
+    def test_changes_and_bindings_of_a_guest_are_on_tabs(self):
+        endpoint = make_endpoint()
+        guest = make_guest(endpoint, 101)
+        binding = make_binding(endpoint, create_test_virtualmachine('vm'), 101)
+        other = make_binding(endpoint, create_test_virtualmachine('other'), 102)
+        run = make_run(endpoint)
+        change, foreign = make_change(run, 1), make_change(run, 2)
+        # An endpoint elsewhere has a guest of the same VM ID.
+        elsewhere = make_change(make_run(make_endpoint('Elsewhere')), 1)
+        for tab, shown, hidden in (('changes', change, (foreign, elsewhere)), ('bindings', binding, (other,))):
+            page = self.client.get(reverse(f'{PAGES}_{tab}', args=[guest.pk]))
+            self.assertContains(page, shown.get_absolute_url())
+            for row in hidden:
+                self.assertNotContains(page, f'"{row.get_absolute_url()}"')
+            self.assertContains(self.client.get(guest.get_absolute_url()), f'/{tab}/"')
+
+    def test_objects_are_named_once(self):
+        endpoint = make_endpoint()
+        assert str(make_change(make_run(endpoint), 1)) == 'Create: Virtual machine vm1'
+        vm = create_test_virtualmachine('vm')
+        assert str(make_binding(endpoint, vm, 1, kind='cluster', key='cluster')) == 'Cluster'
+
+    def test_guests_that_require_attention_are_listed_first(self):
+        endpoint = make_endpoint()
+        for vmid, state in ((100, 'in-sync'), (101, 'ignored'), (102, 'conflict'), (103, 'new'), (104, 'in-sync')):
+            make_guest(endpoint, vmid, state=state)
+        for url in (
+            reverse(f'{PAGES}_list'),
+            reverse('plugins:netbox_proxsync:proxmoxendpoint_guests', args=[endpoint.pk]),
+        ):
+            table = self.client.get(url).context['table']
+            assert [row.record.vmid for row in table.rows] == [102, 103, 100, 104, 101]
+
+    def test_filters_offer_the_nodes_and_statuses_of_guests_that_the_user_may_view(self):
+        make_guest(make_endpoint(), 100, node='pve7', status='paused')
+        hidden = make_guest(make_endpoint('Other'), 101, node=MARKER, virtual_machine=create_test_virtualmachine('vm'))
+        url = reverse(f'{PAGES}_list')
+        self.assertContains(self.client.get(url), MARKER)
+        self.remove_permissions(VIEW_MACHINES)
+        page = self.client.get(url, {'node': 'pve8'})
+        for value in ('pve7', 'pve8', 'paused'):
+            self.assertContains(page, f'<option value="{value}"')
+        self.assertNotContains(page, MARKER)
+        assert hidden.node == MARKER
+
+
 class GuestDecisionTestCase(Permitted, NetBoxTestCase, TestCase):
     user_permissions = ('netbox_proxsync.view_proxmoxguest', VIEW_MACHINES)
 
@@ -278,10 +330,15 @@ class GuestDecisionTestCase(Permitted, NetBoxTestCase, TestCase):
         ]
         assert self.client.post(urls[0]).status_code == 403
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
+        asked = self.client.post(urls[0])
+        self.assertContains(asked, self.vm.get_absolute_url())
+        self.assertContains(asked, 'name="_confirm"')
+        self.binding.refresh_from_db()
+        assert not self.binding.unmanaged
         for url, unmanaged in zip(urls, (True, False), strict=True):
             self.assertContains(self.client.get(self.binding.get_absolute_url()), f'"{url}"')
             assert self.client.get(url).status_code == 302
-            assert self.client.post(url).status_code == 302
+            assert self.client.post(url, {'_confirm': '1'}).status_code == 302
             self.binding.refresh_from_db()
             assert self.binding.unmanaged is unmanaged
 

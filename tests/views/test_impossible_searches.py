@@ -7,6 +7,8 @@ from django.urls import reverse
 from users.models import User
 from utilities.testing import create_test_virtualmachine
 
+from netbox_proxsync.models import ProxmoxGuest
+
 from ..cases import make_binding, make_change, make_endpoint, make_guest, make_rule, make_run
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +88,17 @@ def test_a_regular_expression_that_is_none_is_reported(browser, name):
         assert answer.status_code == 400
         assert field in answer.json()
     assert browser.get(rest, {field: '^.*$'}).json()['count'] == 1
+
+
+def test_a_choice_that_is_none_is_reported_and_finds_nothing(browser):
+    bogus = {'state': 'bogus'}
+    shown = browser.get(urls('proxmoxguest')[0], bogus)
+    assert 'bogus is not one of the available choices' in shown.content.decode()
+    assert not shown.context['table'].rows
+    assert browser.get(urls('proxmoxguest')[1], bogus).status_code == 400
+    # An action on all guests that match affects none.
+    browser.post(reverse('plugins:netbox_proxsync:proxmoxguest_bulk_ignore') + '?state=bogus', {'_all': 'on'})
+    assert not ProxmoxGuest.objects.filter(ignored=True).exists()
 
 
 def test_what_is_reported_is_text(browser):

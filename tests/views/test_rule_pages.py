@@ -1,5 +1,7 @@
 """The guests that a rule matches, and the rules that decide about a guest, on their pages."""
 
+import re
+
 import pytest
 from core.models import ObjectType
 from dcim.models import DeviceRole
@@ -132,6 +134,43 @@ def test_the_tab_lists_them(admin_client, lab, role):
     assert 'is disabled' in page
 
 
+def test_a_rule_counts_its_guests_on_its_tab_and_in_its_form(admin_client, lab, role):
+    for vmid in range(100, 103):
+        make_guest(lab, vmid, name=f'web-{vmid}')
+    make_guest(lab, 110, name='db-1')
+    make_guest(lab, 111, name='', details=unread('name'))
+    rule = make_rule(role=role, name_pattern='web-*')
+    assert re.search(r'Matching Guests\s*<span[^>]*>3<', admin_client.get(rule.get_absolute_url()).content.decode())
+    url = reverse('plugins:netbox_proxsync:mappingrule_matches')
+    assert f'hx-post="{url}"' in admin_client.get(reverse('plugins:netbox_proxsync:mappingrule_add')).content.decode()
+
+    def matches(**form: str) -> str:
+        return admin_client.post(
+            url, {'weight': 1, 'pattern_type': 'glob', 'tag_match': 'any', **form}
+        ).content.decode()
+
+    assert matches(name_pattern='web-*') == 'Matches 3 guests, not known for 1'
+    assert matches(vmid_min='110', vmid_max='110') == 'Matches 1 guest'
+    assert matches() == 'Matches 5 guests'
+    assert matches(name_pattern='(', pattern_type='regex') == 'The conditions are not valid.'
+
+
+def test_the_number_of_matches_is_for_authors_of_rules_and_counts_what_they_may_view(client, lab):
+    make_guest(lab, 100, name='web-1', virtual_machine=create_test_virtualmachine('hidden'))
+    make_guest(lab, 101, name='web-2')
+    url = reverse('plugins:netbox_proxsync:mappingrule_matches')
+    form = {'weight': 1, 'pattern_type': 'glob', 'tag_match': 'any', 'name_pattern': 'web-*'}
+    user = User.objects.create_user(username='author')
+    client.force_login(user)
+    assert client.post(url, form).status_code == 403
+    for model, action in ((MappingRule, 'add'), (ProxmoxGuest, 'view')):
+        permission = ObjectPermission.objects.create(name=model.__name__, actions=[action])
+        permission.users.add(user)
+        permission.object_types.add(ObjectType.objects.get_for_model(model))
+    client.force_login(User.objects.get(pk=user.pk))
+    assert client.post(url, form).content.decode() == 'Matches 1 guest'
+
+
 def test_the_tab_hides_guests_whose_machine_may_not_be_viewed(client, lab, role):
     shown, hidden = create_test_virtualmachine('shown'), create_test_virtualmachine('hidden')
     make_guest(lab, 100, name='web-shown', virtual_machine=shown)
@@ -159,7 +198,7 @@ def test_a_guests_page_names_the_rules(admin_client, lab, role):
     make_rule('Elsewhere', endpoint=plain_endpoint('Other'), skip=True)
     guest = make_guest(lab, 100, details=unread('pool'))
     page = admin_client.get(guest.get_absolute_url()).content.decode()
-    panel = page[page.index('Mapping rules</h2>') if 'Mapping rules</h2>' in page else 0 :]
+    panel = page[page.index('Mapping Rules</h2>') if 'Mapping Rules</h2>' in page else 0 :]
     for text in (
         'Roles &lt;b&gt;',
         role.get_absolute_url(),

@@ -246,7 +246,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
             ({'role': self.role.pk, 'nodes': 'pve1.example.com'}, 'nodes'),
             ({'role': self.role.pk, 'skip': True, 'name_pattern': 'a'}, 'skip'),
             ({'skip': True}, 'skip'),
-            ({'name_pattern': 'a'}, '__all__'),
+            ({'name_pattern': 'a'}, 'skip'),
         ):
             with self.subTest(values):
                 response = self.post(**values)
@@ -504,7 +504,7 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         url = reverse('plugins:netbox_proxsync:syncrun_progress', args=[run.pk])
         self.assertContains(self.client.get(url), 'hx-swap-oob')
         self.assertContains(self.client.get(url, {'announced': 'Starting'}), 'hx-swap-oob')
-        self.assertNotContains(self.client.get(url, {'announced': 'Reading Proxmox: 10 %'}), 'hx-swap-oob')
+        self.assertNotContains(self.client.get(url, {'announced': 'Reading Proxmox: 10%'}), 'hx-swap-oob')
 
     def test_the_page_of_the_endpoint_follows_its_run(self):
         self.add_permissions('netbox_proxsync.view_proxmoxendpoint')
