@@ -4,7 +4,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext as _
 
-from ..choices import FieldOwnerChoices, KindChoices
+from ..choices import FieldOwnerChoices, KindChoices, choices_of
 from ..models.field_display import labels_of
 from ..sync.field_policy import InvalidPolicyError, choices_for, configurable, parse_policy
 from ..sync.kinds import KINDS
@@ -61,7 +61,7 @@ class FieldPolicyTable(forms.Widget):
             except InvalidPolicyError:
                 policy, unreadable = {}, value
         fields: dict[str, list[dict[str, Any]]] = {}
-        owners = {str(owner): str(label) for owner, label in FieldOwnerChoices}
+        owners = {str(owner): str(label) for owner, label in choices_of(FieldOwnerChoices)}
         labels = {kind: labels_of(KINDS[kind]) for kind in {each.partition('.')[0] for each in configurable()}}
         for each, spec in configurable().items():
             kind, _dot, field = each.partition('.')
