@@ -33,7 +33,9 @@ from ..models.runs import unit_key
 from ..models.sync_status import plan_of
 from ..models.users import AnyUser
 from ..models.visibility import hidden_units_of
+from ..proxmox.messages import from_json, joined
 from ..sync.kind_names import DEVICE
+from ..wording import worded
 from .resolutions import READ, READING, add_resolutions, visible_objects
 
 __all__ = ('ACKNOWLEDGE', 'AttentionRow', 'attention', 'complete', 'single_candidates')
@@ -203,7 +205,7 @@ def failures(endpoints: dict[int, Any], runs: dict[int, Any]) -> Iterable[Attent
             AttentionChoices.ENDPOINT,
             endpoint,
             endpoint.name,
-            (run.error if run else '') or _('The last run could not read Proxmox VE.'),
+            (run.shown_error if run else '') or _('The last run could not read Proxmox VE.'),
             run.completed if run else None,
             run=run,
         )
@@ -219,7 +221,7 @@ def plans(endpoints: dict[int, Any], runs: dict[int, Any]) -> Iterable[Attention
                 AttentionChoices.BLOCKED if is_blocked else AttentionChoices.PREVIEW,
                 endpoint,
                 str(run),
-                run.refusal if is_blocked else size_of(run),
+                run.shown_refusal if is_blocked else size_of(run),
                 run.completed or run.created,
                 run=run,
             )
@@ -248,7 +250,7 @@ def faults(endpoints: dict[int, Any], runs: dict[int, Any], user: AnyUser) -> It
                     AttentionChoices.FAULT,
                     run.endpoint,
                     message['subject'],
-                    ' '.join(filter(None, (message['message'], message.get('remedy')))),
+                    worded(joined((from_json(message, 'message'), from_json(message, 'remedy')))),
                     run.completed or run.created,
                     unit=message['subject'],
                     run=run,
@@ -270,10 +272,10 @@ def open_questions(endpoints: dict[int, Any], user: AnyUser) -> Iterable[Attenti
     )
     columns = (
         'pk', 'run', 'run__endpoint', 'run__created', 'position', 'action', 'kind', 'key', 'unit', 'label', 'reason',
-        'object_type', 'object_id',
+        'reason_source', 'object_type', 'object_id',
     )  # fmt: skip
     for row in unanswered(changes, endpoints).order_by().values_list(*columns):
-        pk, run, endpoint, created, position, action, kind, key, unit, label, reason, object_type, object_id = row
+        pk, run, endpoint, created, position, action, kind, key, unit, label, *reason, object_type, object_id = row
         if run != newest.get((endpoint, vmid_of(unit)), endpoints[endpoint].latest):
             continue
         yield AttentionRow(
@@ -281,7 +283,7 @@ def open_questions(endpoints: dict[int, Any], user: AnyUser) -> Iterable[Attenti
             action,
             endpoints[endpoint],
             label or key,
-            reason,
+            worded(*reason),
             created,
             kind=kind,
             key=key,
