@@ -37,8 +37,8 @@ class ProxSyncCollector(Collector):
         yield sync_statuses(names)
         yield from last_runs(names)
         yield last_success(names)
-        yield counted('guests', 'Guests by how NetBox stands to them', 'state', ProxmoxGuest.objects.all(), names)
-        yield counted('runs', 'Stored runs by status', 'status', SyncRun.objects.all(), names)
+        yield numbers_by('guests', 'Guests by sync status', 'state', ProxmoxGuest.objects.all(), names)
+        yield numbers_by('runs', 'Stored runs by status', 'status', SyncRun.objects.all(), names)
 
 
 def endpoints() -> Iterator[GaugeMetricFamily]:
@@ -105,7 +105,7 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
     yield from (status, duration, conflicts, candidates, calls, errors)
 
 
-def counted(name: str, text: str, label: str, rows: QuerySet[Any], names: dict[int, str]) -> GaugeMetricFamily:
+def numbers_by(name: str, text: str, label: str, rows: QuerySet[Any], names: dict[int, str]) -> GaugeMetricFamily:
     """The number of rows of each endpoint by the value of a column."""
     metric = gauge(name, text, label)
     known = rows.filter(endpoint__in=list(names)).order_by()
