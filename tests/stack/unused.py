@@ -19,6 +19,7 @@ _.labelled
 _.labelled_fields
 _.object_url
 _.remaining_text
+_.shown_refusal
 _.was_written
 _.window_texts
 _.without_heading
