@@ -1,5 +1,6 @@
 """The documentation: its website can be built, its language is plain, and what it claims about tests is true."""
 
+import ast
 import re
 from importlib.metadata import metadata
 from pathlib import Path
@@ -21,7 +22,8 @@ PAPERS = [*PAGES, *(ROOT / f'{name}.md' for name in ROOT_PAGES)]
 MARKERS = re.compile(
     r'\b(somebody|someone|nobody|whoever|whatever|persons?|people|gone|makes?|made|making|tells?|told|says?|said|anew|'
     r'beside|besides|else|meanwhile|at once|by itself|by themselves|any more|going on|left alone|yours|stays?|mends?|'
-    r'stands for|time-out|behaviour|colour|neighbour|recognised|synchronise[ds]?|organisation|misspelt)\b',
+    r'stands for|time-out|behaviour|colour|neighbour|recognised|synchronise[ds]?|organisation|misspelt|'
+    r'cancelled|cancelling)\b',
     re.IGNORECASE,
 )
 # Reviewed: the word is right there. (file, words around it)
@@ -132,3 +134,85 @@ def test_the_quality_page_names_what_exists():
             file, _, test = text.partition('::')
             assert (ROOT / file).exists(), text
             assert not test or re.search(rf'def {test}\b', (ROOT / file).read_text()), text
+
+
+def templates():
+    """The texts that the code has for users and stores or translates later: (where, text)."""
+    for path in (ROOT / 'netbox_proxsync').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and called(node) in ('Message', 'counted', 'gettext_noop'):
+                for text in node.args[:2]:
+                    if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                        yield f'{path.name}:{text.lineno}', text.value
+
+
+def test_messages_are_plain():
+    found = list(templates())
+    assert len(found) > 500
+    assert [(where, text) for where, text in found if MARKERS.search(text)] == []
+
+
+# Messages without a remedy that troubleshooting.md need not list.
+SELF_EXPLAINING = {
+    # They state the remedy themselves.
+    'The database of NetBox was busy while {doing}: {reason}. Run again.',
+    'The branch "{branch}" lacks an object that the endpoint or a mapping rule names. Sync the branch with main first.',
+    'Run {newer} has changed NetBox since this plan was created. Create a new preview, and apply that.',
+    'This plan was created in main. Leave the branch to apply it.',
+    '"{text}" is the name of one branch and the schema ID of another. Rename the one.',
+    'Main is active now, which was not when this page was shown. Nothing was started; try again.',
+    'The branch "{branch}" is active now, which was not when this page was shown. Nothing was started; try again.',
+    (
+        'The branch "{branch}" was created before the Proxmox VE plugin supported branches, so it has no bindings of '
+        'its own. Create a new branch.'
+    ),
+    'This is the same in every branch, and the branch "{branch}" is active. Go back to main and change it there.',
+    # A form displays them at the field with the wrong value.
+    'Write {"kind.field": "fact", "editorial" or "ignored"}.',
+    '"{subject}" is none of {subjects}',
+    'A [ is not closed. To match a bracket itself, write [[].',
+    '"{window}" is not a sync window: "{word}" is not a day. Use {days}.',
+    '"{window}" is not a sync window: {text} is not a time from 00:00 to 24:00.',
+    '"{text}" is not a sync window. Enter days and times, such as {examples}.',
+    '"{text}" is not a sync window: it has no duration. Enter 00:00-24:00 for a day.',
+    # Only the log of a worker that is stopped has it.
+    'The connection to Proxmox is closed.',
+}
+PURE = ('branching', 'ledger', 'proxmox', 'runs', 'sync')
+
+
+def called(node):
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, 'id', '')
+
+
+def reported():
+    """The notices and errors in the code, with their remedies: (template, whether it has a remedy)."""
+    paths = [path for package in PURE for path in (ROOT / 'netbox_proxsync' / package).rglob('*.py')]
+    for node in (node for path in paths for node in ast.walk(ast.parse(path.read_text()))):
+        if not isinstance(node, ast.Call):
+            continue
+        named, name = {each.arg: each.value for each in node.keywords}, called(node)
+        if name in ('GuestProblem', 'Notice'):
+            texts = [named.get('message') or named.get('what'), named.get('remedy')]
+        elif name in ('add', 'warn', 'Ending'):
+            texts = node.args[1:3]
+        elif name.endswith('Error') and name != 'ParseError':
+            texts = node.args[:2]
+        else:
+            continue
+        message = texts[0] if texts else None
+        if isinstance(message, ast.Call) and called(message) in ('Message', 'counted'):
+            template = message.args[0] if message.args else None
+            if isinstance(template, ast.Constant):
+                yield template.value, len(texts) > 1 and texts[1] is not None
+
+
+def test_every_message_without_a_remedy_is_in_troubleshooting():
+    page = ' '.join((ROOT / 'docs/troubleshooting.md').read_text().split())
+    found = list(reported())
+    assert len(found) > 150
+    bare = {template for template, has_remedy in found if not has_remedy}
+    assert bare.issuperset(SELF_EXPLAINING), 'Some of these messages do not exist any more.'
+    for template in bare - SELF_EXPLAINING:
+        longest = max(re.split(r'\{\w+\}', template), key=len).strip(' .:,;()"')
+        assert longest in page, template

@@ -20,6 +20,7 @@ _.labelled_fields
 _.object_url
 _.plan_url
 _.remaining_text
+_.shown_refusal
 _.was_written
 _.window_texts
 _.without_heading
