@@ -60,6 +60,8 @@ extra_tag_id
 guest_count
 guest_role_id
 has_virtual_machine
+last_seen_after
+last_seen_before
 node_device_type_id
 node_role_id
 pending_guests

@@ -76,9 +76,9 @@ def test_a_changed_guest_is_shown_with_both_values_side_by_side(standin, make_en
     run = sync(endpoint, 'preview')
     machine.refresh_from_db()
     page = browser.get(run.get_absolute_url()).content.decode()
-    # The name of the guest links to its page, and the change to its machine.
+    # The row of the guest has a link to its page, and the change to its machine.
     change = run.changes.get(kind='vm')
-    assert f'href="/plugins/proxsync/guests/{endpoint.guests.get(name=was).pk}/">{was}</a>' in page
+    assert f'href="/plugins/proxsync/guests/{endpoint.guests.get(name=was).pk}/" title="Show {was}"' in page
     assert f'<a href="{machine.get_absolute_url()}">{was}</a>' in page
     memory = next(field for field in change.display_fields if field['name'] == 'memory')
     row = page[page.index('>Memory</th>') :]
