@@ -7,7 +7,8 @@ from typing import Any
 from dcim.models import Device
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
-from django.db.models import Model, Q
+from django.db.models import CharField, Model, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Cast, Concat
 from django.utils.translation import gettext as _
 from ipam.models import VRF, IPAddress
 from virtualization.models import VirtualMachine
@@ -402,14 +403,18 @@ def store(links: Sequence[Link], user: AnyUser) -> list[Decision]:
     delete_earlier(links)
     made = Decision.objects.bulk_create(new_decision(each, DecisionChoices.LINK, user, each.instance) for each in links)
     if kind == GUEST:
-        machines = {(each.endpoint.pk, each.key): each.instance.pk for each in links}
-        changed = guests_of(links)
-        for identity, guest in changed.items():
-            guest.state, guest.reason = str(LINKED.state), LINKED.reason
-            guest.reason_source = LINKED.reason.source
-            guest.virtual_machine_id, guest.candidate_ids = machines[identity], []
-        ProxmoxGuest.objects.bulk_update(
-            changed.values(), ['state', 'reason', 'reason_source', 'virtual_machine', 'candidate_ids']
+        # By the decisions themselves: Django's bulk_update() takes a minute for 10,000 guests.
+        of_guest = Decision.objects.filter(
+            endpoint=OuterRef('endpoint'),
+            kind=GUEST,
+            key=Concat(OuterRef('type'), Value('/'), Cast(OuterRef('vmid'), CharField()), output_field=CharField()),
+        )
+        changed = ProxmoxGuest.objects.filter(pk__in=[guest.pk for guest in guests_of(links).values()])
+        changed.update(
+            state=str(LINKED.state),
+            **columns_of(reason=LINKED.reason),
+            candidate_ids=[],
+            virtual_machine=Subquery(of_guest.order_by().values('object_id')),
         )
     return made
 

@@ -408,7 +408,7 @@ def add_machines(rows: Iterable[AttentionRow], user: AnyUser) -> None:
     endpoints = {endpoint for endpoint, _unit in by_unit}
     vmids = {vmid for _endpoint, unit in by_unit if (vmid := vmid_of(unit)) is not None}
     guests = ProxmoxGuest.objects.restrict(user, 'view').filter(endpoint__in=endpoints, vmid__in=vmids).order_by()
-    for guest in guests.only('endpoint', 'type', 'vmid', 'name'):
+    for guest in guests.only('endpoint', 'type', 'vmid', 'name', 'state'):
         for row in by_unit.get((guest.endpoint_id, guest.key), ()):
             row.guest = guest
     units = {unit for _endpoint, unit in by_unit if unit.startswith('node/')}

@@ -60,11 +60,12 @@ def resolve(rows: Sequence[AttentionRow], choice: str, user: AnyUser) -> Resolve
     Make a decision about rows that are answerable.
 
     Raises:
-        DecisionError, SyncInProgressError, InBranchError: None was made.
+        DecisionError, SyncInProgressError, InBranchError, NotAFaultError: None was made.
     """
     if choice == ACKNOWLEDGE:
-        for row in rows:
-            acknowledgments.acknowledge(row.endpoint, row.message['subject'], row.message['message'], user)
+        with transaction.atomic():
+            for row in rows:
+                acknowledgments.acknowledge(row.endpoint, row.message['subject'], row.message['message'], user)
         return Resolved(len(rows))
     if choice == DecisionChoices.IGNORE:
         return ignore(rows, user)

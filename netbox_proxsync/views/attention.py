@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views import View
@@ -33,6 +34,8 @@ VIEW_ENDPOINT = 'netbox_proxsync.view_proxmoxendpoint'
 # More rows of a confirmation would not be read.
 LISTED = 500
 SHOWN_REFUSALS = 20
+# Characters of a reason; the page of the change has all of it.
+SHOWN_REASON = 160
 
 
 class AttentionMixin(ConditionalLoginRequiredMixin):
@@ -158,7 +161,13 @@ class AttentionResolveView(AttentionMixin, GetReturnURLMixin, View):
             'explanation': text.explanation,
             'headings': [_('Object'), _('Endpoint'), _('NetBox object'), _('Reason')],
             'rows': [
-                (row.guest or row.device or row.label, row.endpoint, row.object or '', row.reason) for row in shown
+                (
+                    row.guest or row.device or row.label,
+                    row.endpoint,
+                    row.object or '',
+                    Truncator(row.reason).chars(SHOWN_REASON),
+                )
+                for row in shown
             ],
             'more': len(rows) - len(shown),
             'pks': [row.pk for row in rows],
