@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ('table',)
+__all__ = ('comparison_of_workers', 'table')
 
 # Of which a run writes rows in any case: its own, its job, and the state of its endpoint.
 BOOKKEEPING = {
@@ -20,6 +20,29 @@ def table(found: list[dict[str, Any]]) -> str:
     """
     rows = [('', *(f'{each["guests"]:,} guests' for each in found)), ('---', *('---:' for _each in found))]
     rows += [(name, *(value(each) for each in found)) for name, value in VALUES.items()]
+    return markdown(rows)
+
+
+def comparison_of_workers(found: list[dict[str, Any]]) -> str:
+    """
+    The rounds of several numbers of workers as Markdown.
+
+    Args:
+        found: As `tests.bench.workers` prints them.
+    """
+    header = [f'{each["workers"]} {"workers" if each["workers"] > 1 else "worker"}' for each in found]
+    rows = [('', *header), ('---', *('---:' for _each in found))]
+    for name in found[0]['rounds']:
+        rounds = [each['rounds'][name] for each in found]
+        rows.append((f'{name}: seconds', *(f'{each["seconds"]:.1f}' for each in rounds)))
+        ratios = [f'{rounds[0]["seconds"] / each["seconds"]:.2f}' for each in rounds]
+        rows.append((f'{name}: ratio', *ratios))
+        rows.append((f'{name}: from the end of a run to the next one', *(f'{each["pause"]:.2f} s' for each in rounds)))
+    return markdown(rows)
+
+
+def markdown(rows: list[tuple[str, ...]]) -> str:
+    """Rows as a Markdown table."""
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
@@ -63,12 +86,18 @@ def milliseconds(name: str):
     return lambda found: f'{1000 * cpu(found, name) / found["guests"]:.1f} ms'
 
 
+def memory(name: str):
+    """The most memory of a run above that before the first one."""
+    return lambda found: f'{measure(found, name)["memory"] - found["idle"]:.0f} MB'
+
+
 VALUES = {
     'First sync: objects': lambda found: f'{found["objects"]:,}',
     'First sync: seconds by phase': phases('first sync'),
     'First sync: SQL statements': lambda found: f'{measure(found, "first sync")["statements"]:,}',
     'First sync: background jobs': lambda found: str(measure(found, 'first sync')['jobs']),
     'First sync: CPU for each guest, without reading': milliseconds('first sync'),
+    "NetBox's own path: guests that were measured": lambda found: f'{found["copied"]:,}',
     "NetBox's own path: CPU for each guest": lambda found: f'{1000 * per_copied(found, "cpu"):.1f} ms',
     "First sync / NetBox's own path: CPU": lambda found: (
         f'1 / {per_copied(found, "cpu") * found["guests"] / cpu(found, "first sync"):.1f}'
@@ -93,7 +122,20 @@ VALUES = {
     '1 % of guests changed / without changes: CPU': lambda found: (
         f'{cpu(found, "1 % changed") / cpu(found, "unchanged"):.2f}'
     ),
-    'Preview: seconds by phase': phases('preview'),
-    'Applying the preview: seconds by phase': phases('apply the preview'),
-    'Memory above the start': lambda found: f'{found["memory"]:.0f} MB',
+    '1 % of guests changed: CPU, and at most (1.2 x without changes + 20 ms for each changed guest)': lambda found: (
+        f'{cpu(found, "1 % changed"):.2f} s, {1.2 * cpu(found, "unchanged") + 0.02 * found["changed"]:.2f} s'
+    ),
+    'Preview of these changes: seconds by phase': phases('preview'),
+    'Applying it: seconds by phase': phases('apply the preview'),
+    'Preview and applying it / 1 % of guests changed: CPU': lambda found: (
+        f'{(cpu(found, "preview") + cpu(found, "apply the preview")) / cpu(found, "1 % changed"):.2f}'
+    ),
+    'Preview of a first sync: seconds by phase': phases('first preview'),
+    'Applying it to NetBox: seconds by phase': phases('apply the first preview'),
+    'Preview and applying it / first sync: CPU': lambda found: (
+        f'{(cpu(found, "first preview") + cpu(found, "apply the first preview")) / cpu(found, "first sync"):.2f}'
+    ),
+    'First sync: memory above the start': memory('first sync'),
+    'Without changes: memory above the start': memory('unchanged'),
+    'Applying the preview of a first sync: memory above the start': memory('apply the first preview'),
 }

@@ -1,29 +1,29 @@
 """
 How long syncs of one generated cluster take: the first one, one without changes, one with a few changes, and a preview
-that is applied. NetBox's own path is measured in between. Prints JSON; `python -m tests.bench` makes a table of it.
+that is applied; of a second cluster, the preview of the first sync and its application. NetBox's own path is measured
+in between. Prints JSON; `python -m tests.bench` makes a table of it.
 """
 
 import argparse
+import gc
 import json
-import resource
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.stack import loopback
 
 from .collecting import cpu_of
 from .database import database
-from .standin import operate, serving
+from .endpoints import cluster, make_endpoint
+from .standin import operate
 
-# The shares of the clusters of the benchmark.
-SPEC = {'running': 0.8, 'agent': 0.8, 'multi_nic': 0.3}
-CONTAINERS = 0.3
-# NetBox's own path is the same for each guest.
-COPIED_AT_MOST = 200
+# NetBox's own path takes the same time for each guest, and very long for all of a large cluster.
+COPIED_AT_MOST = 300
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Measure:
         writes: The number of INSERT, UPDATE and DELETE statements by table.
         jobs: Background jobs that were created, without the run's own.
         calls: Requests to Proxmox VE.
+        memory: The most memory that this process had meanwhile, in MB.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Measure:
     jobs: int = 0
     changes: int = 0
     calls: int = 0
+    memory: float = 0
 
 
 @contextmanager
@@ -70,12 +72,14 @@ def measuring(name: str) -> Iterator[Measure]:
         cursor.execute('SELECT pg_backend_pid()')
         backend = cursor.fetchone()[0]
     jobs = Job.objects.count()
+    gc.collect()
+    forget_peak()
     begin, cpu, database_cpu = time.monotonic(), time.process_time(), cpu_of(backend)
     with connection.execute_wrapper(count):
         yield found
     found.wall, found.cpu = time.monotonic() - begin, time.process_time() - cpu
     found.database_cpu = cpu_of(backend) - database_cpu
-    found.writes, found.jobs = dict(writes), Job.objects.count() - jobs
+    found.writes, found.jobs, found.memory = dict(writes), Job.objects.count() - jobs, peak()
 
 
 @contextmanager
@@ -107,43 +111,33 @@ def main() -> None:
     loopback.keep()
     with ExitStack() as stack:
         stack.enter_context(database())
-        containers = int(options.guests * CONTAINERS)
-        size = {'nodes': max(1, options.guests // 100), 'vms': options.guests - containers, 'containers': containers}
-        pve = stack.enter_context(serving(**size, **SPEC))
-        operate(pve, 'latency', seconds=options.latency)
-        print(json.dumps(measure(pve, options.guests)))
+        pve = stack.enter_context(cluster(options.guests, options.latency))
+        found = measure(pve, options.guests)
+        pve = stack.enter_context(cluster(options.guests, options.latency, seed=2))
+        found['measures'] += map(asdict, measure_plan(pve))
+        print(json.dumps(found))
 
 
 def measure(pve: dict[str, Any], guests: int) -> dict[str, Any]:
-    """All measures of one cluster."""
-    from dcim.models import Site
+    """The measures of one cluster."""
+    from dcim.models import Device
     from django.urls import reverse
     from virtualization.models import VirtualMachine
-
-    from netbox_proxsync.models import ProxmoxEndpoint
 
     from .netbox_path import copy_machines
 
     # A worker has loaded these when it starts a job.
     reverse('home')
     announce_worker()
-    endpoint = ProxmoxEndpoint(
-        name='Lab',
-        hosts=[f'{pve["host"]}:{pve["port"]}'],
-        token_id=pve['token_id'],
-        token_secret=pve['token_secret'],
-        tls_mode='fingerprint',
-        fingerprint=pve['fingerprint'],
-        site=Site.objects.create(name='Site', slug='site'),
-    )
-    endpoint.full_clean()
-    endpoint.save()
-    idle = memory()
+    endpoint = make_endpoint('Lab', pve)
+    forget_peak()
+    idle = peak()
     first, _run = sync(endpoint, 'first sync')
-    peak = memory() - idle
     machines = list(VirtualMachine.objects.order_by('pk')[:COPIED_AT_MOST])
+    # As many of the nodes in proportion.
+    nodes = list(Device.objects.order_by('pk')[: max(1, Device.objects.count() * len(machines) // guests)])
     with measuring("NetBox's own path") as copied:
-        copied.changes = copy_machines(machines)
+        copied.changes = copy_machines([*nodes, *machines])
     unchanged = [sync(endpoint, 'unchanged')[0] for _number in range(2)][1]
     quick = quick_look(endpoint)
     changed_guests = max(1, guests // 100)
@@ -160,9 +154,17 @@ def measure(pve: dict[str, Any], guests: int) -> dict[str, Any]:
         'copied': len(machines),
         'changed': changed_guests,
         'objects': first.changes,
-        'memory': peak,
+        'idle': idle,
         'measures': [asdict(each) for each in measures],
     }
+
+
+def measure_plan(pve: dict[str, Any]) -> list[Measure]:
+    """The preview of the first sync of a cluster, and its application."""
+    endpoint = make_endpoint('Other', pve)
+    preview, planned = sync(endpoint, 'first preview', mode='preview')
+    applied, _run = sync(endpoint, 'apply the first preview', applies=planned)
+    return [preview, applied]
 
 
 def sync(endpoint: Any, name: str, mode: str = 'sync', applies: Any = None) -> tuple[Measure, Any]:
@@ -203,9 +205,16 @@ def announce_worker() -> None:
     Worker([queue], connection=queue.connection, name='benchmark', worker_ttl=3600).register_birth()
 
 
-def memory() -> float:
-    """The most memory that this process has used, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def forget_peak() -> None:
+    """Let `peak` count from now on."""
+    # proc(5): resets the peak of the resident set.
+    Path('/proc/self/clear_refs').write_text('5')
+
+
+def peak() -> float:
+    """The most memory that this process has had since `forget_peak`, in MB."""
+    status = dict(line.split(':', 1) for line in Path('/proc/self/status').read_text().splitlines())
+    return int(status['VmHWM'].split()[0]) / 1024
 
 
 if __name__ == '__main__':

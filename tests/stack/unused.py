@@ -40,6 +40,9 @@ display
 # NetBox reads it from clusters.
 _.scope_type
 
+# Django's serializers call it.
+_.end_object
+
 # Lookups, filters and columns name this field by its text.
 _.virtual_machine
 virtual_machine
