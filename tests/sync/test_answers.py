@@ -83,11 +83,12 @@ def test_other_decisions_ignore_nothing(choice):
     }
 
 
-def test_an_address_that_is_bound_is_still_synchronized():
-    """A decision to ignore it ends its binding, so one that is bound again is not ignored."""
+def test_an_ignored_address_that_is_bound_is_left_unchanged():
     world = World()
     world.sync(inventory(guest(100, 'vm100', (f'{HOST}/24',))))
     pointer = world.object('ip', A).pointer
-    leased = {'net0': addresses(f'{HOST}/24', origin=AddressOrigin.LEASED)}
-    found = world.outcome(inventory(guest(100, 'vm100', (), addresses=leased)), a=answer(Choice.IGNORE))
-    assert found == {A: (Action.UPDATE, pointer)}
+    leased = inventory(
+        guest(100, 'vm100', (), addresses={'net0': addresses(f'{HOST}/24', origin=AddressOrigin.LEASED)})
+    )
+    assert world.outcome(leased) == {A: (Action.UPDATE, pointer)}
+    assert world.outcome(leased, a=answer(Choice.IGNORE)) == {}
