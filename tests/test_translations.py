@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 from django.utils import translation
 from django.utils.html import escape
-from extras.models import Tag
+from extras.models import CustomField, Tag
 from netbox.registry import registry
 from users.models import User
 from virtualization.models import Cluster, VirtualMachine
@@ -362,8 +362,8 @@ def test_pages_for_a_user_who_has_chosen_german():
     client = Client()
     client.post(reverse('login'), {'username': 'zadmin', 'password': 'zpassword'})
     pattern = english()
-    # The last is the German word for filters.
-    known = NETBOXS_TEXTS | {'Filter'}
+    # The first is the German word for filters. The labels of custom fields are data.
+    known = NETBOXS_TEXTS | {'Filter'} | set(CustomField.objects.values_list('label', flat=True))
     missed = []
     for url, words in (
         (reverse('plugins:netbox_proxsync:proxmoxendpoint_list'), 'Endpunkt'),

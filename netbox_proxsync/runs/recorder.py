@@ -92,7 +92,7 @@ class RunRecorder:
     @contextmanager
     def phase(self, name: str) -> Iterator[Counter[str]]:
         """
-        Record and log a phase of the run: 'collect', 'plan', 'apply' or 'record'.
+        Record and log a phase of the run: 'collect', 'plan', 'validate', 'apply' or 'record'.
 
         Its seconds are added to those of an earlier phase of that name. Yields the counts that are logged at its end.
         """

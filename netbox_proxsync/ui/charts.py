@@ -31,7 +31,7 @@ NUMBERED, LABELLED = 6, 14
 RUNS, TICKS = 20, 10
 WIDTH, HEIGHT = 30, 100
 # The fill of each phase: a color and a pattern.
-FILLS = {'collect': 'solid', 'plan': 'lines', 'apply': 'dots', 'record': 'hollow'}
+FILLS = {'collect': 'solid', 'plan': 'lines', 'validate': 'bars', 'apply': 'dots', 'record': 'hollow'}
 # The height of a tick, in percent: the worse, the shorter.
 TICK_HEIGHTS = {RunStatusChoices.COMPLETED: 100, RunStatusChoices.ERRORS: 60, RunStatusChoices.REFUSED: 60}
 SHORT_TICK = 30

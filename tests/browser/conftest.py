@@ -125,12 +125,13 @@ def emptied(site) -> Iterator[None]:
     """Leaves an empty NetBox to the next test."""
     from dcim.models import Device, MACAddress
     from ipam.models import IPAddress
-    from virtualization.models import Cluster, VirtualMachine
+    from virtualization.models import Cluster, ClusterType, VirtualMachine
 
     from netbox_proxsync.models import FormerEndpoint, MappingRule, ProxmoxEndpoint
 
     yield
     for model in (
         MappingRule, ProxmoxEndpoint, FormerEndpoint, IPAddress, MACAddress, VirtualMachine, Device, Cluster,
+        ClusterType,
     ):  # fmt: skip
         model.objects.all().delete()

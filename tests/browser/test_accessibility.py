@@ -27,8 +27,8 @@ CLASSES = re.compile(r'class="([^"]*)"')
 LAYOUT = ('landmark-one-main', 'region')
 # The colors of these components are those of NetBox's theme.
 THEMED = {'badge', 'btn', 'nav-link'}
-# The menu of NetBox is the same on all pages.
-CONTENT = {'exclude': [['aside']]}
+# The menus of NetBox are the same on all pages.
+CONTENT = {'exclude': [['aside'], ['header.navbar']]}
 # Only colors differ between light and dark.
 COLORS = ['color-contrast', 'link-in-text-block']
 

@@ -107,6 +107,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.open(machine)
     anna.sees('from a guest')
     anna.open(f'{machine}proxmox/')
+    anna.page.get_by_role('link', name='Show All Fields').click()
     anna.sees('from a guest')
     anna.picture('virtual-machine')
     anna.open('/virtualization/virtual-machines/')
