@@ -28,7 +28,9 @@ class SyncInProgressError(Exception):
     """A sync of the endpoint is running, which might write the objects again."""
 
     def __init__(self, endpoint: ProxmoxEndpoint) -> None:
-        super().__init__(_('A sync of {endpoint} is going on. Try again when it has ended.').format(endpoint=endpoint))
+        super().__init__(
+            _('A sync of {endpoint} is in progress. Try again when it has ended.').format(endpoint=endpoint)
+        )
 
 
 def ignore(guests: Collection[ProxmoxGuest]) -> int:

@@ -33,9 +33,9 @@ def why_unsafe(plan: Plan, existing: Existing, settings: Settings) -> Message:
     """
     if exceeded := list(beyond_limit(plan, existing, settings)):
         return Message(
-            'This run would {changes}. That is more than the change limit of {limit} % of a kind. Nothing was '
-            'written. If this is not what happened in Proxmox, check the hosts of the endpoint and the privileges of '
-            'its token, and sync again. If it is, approve this run.',
+            'This run would {changes}. That exceeds the change limit of {limit} percent of the objects of a type. '
+            'Nothing was written. If this did not happen in Proxmox VE, check the hosts of the endpoint and the '
+            'privileges of its token, and sync again. If it did, approve this run.',
             changes=joined(exceeded, '; '),
             limit=settings.change_limit,
         )

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 from django.views import View
 from netbox.views.generic.mixins import TableMixin
 from utilities.forms import restrict_form_fields
@@ -92,7 +92,7 @@ class Text:
 def text_of(choice: str) -> Text:
     match choice:
         case DecisionChoices.LINK:
-            return Text(_('Link Candidates'), explanation_of_link(), _('Link'))
+            return Text(_('Link Candidates'), explanation_of_link(), pgettext('verb', 'Link'))
         case DecisionChoices.SEPARATE:
             return Text(
                 _('Create Separately'),

@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 from netbox.object_actions import BulkExport
 from netbox.ui.layout import SimpleLayout
 from netbox.views import generic
@@ -84,7 +84,7 @@ def texts_of(choice: str) -> tuple[str, str, str]:
         return _('Create {name} Under Another Name'), explanation, _('Save')
     if choice == DecisionChoices.VRF:
         return _('VRF of {name}'), _('The next run creates the IP address in this VRF.'), _('Save')
-    return _('Link {name}'), explanation_of_link(), _('Link')
+    return _('Link {name}'), explanation_of_link(), pgettext('verb', 'Link')
 
 
 @register_model_view(SyncChange, 'resolve')
@@ -196,7 +196,7 @@ class ProxmoxGuestLinkView(DecisionFormMixin, BaseObjectView):
             form,
             _('Link {name}').format(name=guest),
             explanation_of_link(),
-            _('Link'),
+            pgettext('verb', 'Link'),
             object=guest,
             return_url=self.get_return_url(request, guest),
         )
@@ -254,7 +254,7 @@ class ProxmoxGuestBulkLinkView(BulkGuestActionView):
                 ],
                 'pks': [guest.pk for guest, pk in single.items() if pk in machines],
                 'left_out': text.format(number=left_out) if left_out else '',
-                'button': _('Link'),
+                'button': pgettext('verb', 'Link'),
                 'color': 'primary',
                 'return_url': return_url,
             },

@@ -49,12 +49,12 @@ def effect_of_deletion(user: AnyUser, rules: list[MappingRule]) -> str:
     """The effect of a deletion of rules on the guests that a user may view, as text."""
     number = affected_guests(rules, ProxmoxGuest.objects.restrict(user, 'view'))
     if not number:
-        return gettext('No guest is affected: nothing that a guest has is decided by this.')
+        return gettext('No guests are affected.')
     return ngettext(
-        '{number} guest is affected. At the next sync, what was set by this follows the next rule that matches, else '
-        'the endpoint; where neither says anything, it is emptied. What a user has edited stays.',
-        '{number} guests are affected. At the next sync, what was set by this follows the next rule that matches, else '
-        'the endpoint; where neither says anything, it is emptied. What a user has edited stays.',
+        '{number} guest is affected. The next sync sets its values by the next matching rule or by the endpoint, and '
+        'clears those that neither of them sets. Values that a user has edited are retained.',
+        '{number} guests are affected. The next sync sets their values by the next matching rule or by the endpoint, '
+        'and clears those that neither of them sets. Values that a user has edited are retained.',
         number,
     ).format(number=number)
 

@@ -35,7 +35,7 @@ def test_a_refused_run_says_what_it_would_take_of_how_many_and_what_to_do(pve, e
         pve.delete(vmid)
     run = sync(endpoint)
     assert run.status == 'refused'
-    assert run.error.startswith('This run would retire 6 of 12 virtual machines. That is more than the change limit of')
+    assert run.error.startswith('This run would retire 6 of 12 virtual machines. That exceeds the change limit of')
     assert 'check the hosts of the endpoint and the privileges of its token' in run.error
     assert run.error.endswith('approve this run.')
     assert VirtualMachine.objects.filter(status='decommissioning').count() == 0

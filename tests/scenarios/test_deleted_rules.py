@@ -134,8 +134,8 @@ def test_the_page_says_how_many_guests_are_affected(endpoint, sync, web, app, ad
     assert '1 guest is affected' in reported(one)
     assert '1 guest is affected' in reported(one, **{'HX-Request': 'true'})
     # "Same" says the same.
-    assert 'No guest is affected' in reported(everyone)
-    assert 'No guest is affected' in reported(disabled)
+    assert 'No guests are affected' in reported(everyone)
+    assert 'No guests are affected' in reported(disabled)
     address = reverse('plugins:netbox_proxsync:mappingrule_bulk_delete')
     page = admin_client.post(address, {'pk': [everyone.pk, same.pk]}).content.decode()
     assert '2 guests are affected' in page

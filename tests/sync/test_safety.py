@@ -22,9 +22,9 @@ def test_half_of_the_guests_missing_is_refused_and_a_sixth_is_not():
     netbox = NetBox()
     netbox.sync(inventory(*guests(*range(100, 112))))
     assert refusal(netbox, *guests(*range(100, 106))) == (
-        'This run would retire 6 of 12 virtual machines. That is more than the change limit of 20 % of a kind. Nothing '
-        'was written. If this is not what happened in Proxmox, check the hosts of the endpoint and the privileges of '
-        'its token, and sync again. If it is, approve this run.'
+        'This run would retire 6 of 12 virtual machines. That exceeds the change limit of 20 percent of the objects of '
+        'a type. Nothing was written. If this did not happen in Proxmox VE, check the hosts of the endpoint and the '
+        'privileges of its token, and sync again. If it did, approve this run.'
     )
     assert not refusal(netbox, *guests(*range(100, 110)))
 

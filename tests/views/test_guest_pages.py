@@ -375,7 +375,7 @@ class GuestDecisionAPITestCase(Permitted, PluginAPI, APITestCase):
         make_run(self.endpoint, status='running', completed=None)
         response = self.post('stop-managing')
         self.assertHttpStatus(response, status.HTTP_409_CONFLICT)
-        assert 'going on' in response.data['detail']
+        assert 'in progress' in response.data['detail']
 
     def test_a_single_object(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
