@@ -186,13 +186,13 @@ def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way
 
 
 def test_what_requires_a_user_is_decided_on_one_page(site, person, cluster):
-    pve = cluster('cologne', nodes=1, vms=0, containers=0, templates=0)
+    pve = cluster('trier', nodes=1, vms=0, containers=0, templates=0)
     names = [f'made-{number:02}' for number in range(40)]
     for number, name in enumerate(names):
         pve.create(vmid=500 + number, name=name, config={})
     cluster_type = ClusterType.objects.get_or_create(slug='proxmox-ve', defaults={'name': 'Proxmox VE'})[0]
-    place = Cluster.objects.create(name='cologne', type=cluster_type)
-    endpoint = pin(pve, name='Cologne', cluster=place)
+    place = Cluster.objects.create(name='trier', type=cluster_type)
+    endpoint = pin(pve, name='Trier', cluster=place)
     machines = {name: VirtualMachine.objects.create(name=name, cluster=place) for name in names}
     assert preview(endpoint).candidates == 40
     nina = person('nina')

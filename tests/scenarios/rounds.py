@@ -47,6 +47,7 @@ UNWATCHED = {
     'id', 'created', 'last_updated', 'last_seen', 'disk', 'interface_count', 'virtual_disk_count', 'device_count',
     'interface_template_count',
 }  # fmt: skip
+PRIMARY = ('primary_ip4_id', 'primary_ip6_id')
 STAMPS = {'vm_last_sync', 'proxmox_node_last_sync'}
 FACTS = {
     (kind.model, spec.name) for kind in KINDS.values() for spec in kind.fields if spec.owner is Owner.FACT
@@ -191,9 +192,17 @@ class Lab:
             self.endpoint = mine
 
     def managed_by_others(self) -> set[Object]:
-        """The objects that are bound to other endpoints."""
+        """
+        The objects that are bound to other endpoints. A machine that is retired there may return, and its addresses are
+        free.
+        """
         rows = Binding.objects.exclude(endpoint=self.endpoint).select_related('object_type')
-        return {(f'{row.object_type.app_label}.{row.object_type.model}', row.object_id) for row in rows}
+        retired = {(row.endpoint_id, row.unit) for row in rows if row.key == row.unit and row.missing_since}
+        return {
+            (f'{row.object_type.app_label}.{row.object_type.model}', row.object_id)
+            for row in rows
+            if (row.endpoint_id, row.unit) not in retired
+        }
 
     # A round, and all that must be true after it
 
@@ -224,7 +233,7 @@ class Lab:
                 was, is_now = values.get(name), after[key].get(name)
                 if was == is_now or self.authors.get((*key, name)) != 'user':
                     continue
-                if name in ('primary_ip4_id', 'primary_ip6_id') and is_of_another_machine(was, key):
+                if name in PRIMARY and is_of_another_machine(was, key):
                     continue
                 field = (key[0], field_of(name))
                 assert field in FACTS, f'{name} of {key}, by a user, became {is_now!r}; it was {was!r}{described_run}'
