@@ -160,8 +160,8 @@ SELF_EXPLAINING = {
     'Run {newer} has changed NetBox since this plan was created. Create a new preview, and apply that.',
     'This plan was created in main. Leave the branch to apply it.',
     '"{text}" is the name of one branch and the schema ID of another. Rename the one.',
-    'Main is active now, which was not when this page was shown. Nothing was started; try again.',
-    'The branch "{branch}" is active now, which was not when this page was shown. Nothing was started; try again.',
+    'The active branch has changed since this page was shown: main is active now. Try again.',
+    'The active branch has changed since this page was shown: "{branch}" is active now. Try again.',
     (
         'The branch "{branch}" was created before the Proxmox VE plugin supported branches, so it has no bindings of '
         'its own. Create a new branch.'

@@ -154,12 +154,11 @@ def check_active_schema(shown: str | None) -> None:
         return
     if not in_branch():
         raise BranchUnusableError(
-            Message('Main is active now, which was not when this page was shown. Nothing was started; try again.')
+            Message('The active branch has changed since this page was shown: main is active now. Try again.')
         )
     raise BranchUnusableError(
         Message(
-            'The branch "{branch}" is active now, which was not when this page was shown. Nothing was '
-            'started; try again.',
+            'The active branch has changed since this page was shown: "{branch}" is active now. Try again.',
             branch=active().name,
         )
     )

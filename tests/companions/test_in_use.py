@@ -156,7 +156,7 @@ def test_a_plan_is_applied_in_the_branch_in_which_it_was_made(synced: Lab, perso
     assert (status, answer['detail']) == (
         409, 'This plan was created in the branch "Plan". Activate that branch to apply it.'
     )  # fmt: skip
-    assert 'was made in the branch &quot;Plan&quot;' in person.post('syncrun_apply', there.pk, part='all')
+    assert 'was created in the branch &quot;Plan&quot;' in person.post('syncrun_apply', there.pk, part='all')
     person.activate(branch)
     assert 'Leave the branch to apply it.' in person.post('syncrun_apply', here.pk, part='all')
     assert 'into branch Plan' in person.get(reverse(f'{VIEW}syncrun_apply', args=[there.pk]))
@@ -182,15 +182,15 @@ def test_nothing_starts_when_another_branch_is_active_than_the_page_said(synced:
     person.activate(branch)
     Branch.objects.filter(pk=branch.pk).update(status='syncing')
     told = person.post('proxmoxendpoint_sync', synced.endpoint.pk, place=branch.schema_id)
-    assert 'something else was active than main' in told
+    assert 'has changed since this page was shown: main is active now' in told
     guest = synced.endpoint.guests.first()
     told = person.post('proxmoxguest_sync', guest.pk, place=branch.schema_id)
-    assert 'something else was active than main' in told
+    assert 'has changed since this page was shown: main is active now' in told
     Branch.objects.filter(pk=branch.pk).update(status='ready')
     url = reverse(f'{VIEW}proxmoxguest_bulk_sync')
     person.activate(branch)
     response = person.client.post(url, {'pk': [guest.pk], '_bulk_sync': 'main'}, follow=True)
-    assert 'something else was active than the branch &quot;Gone&quot;' in response.content.decode()
+    assert 'has changed since this page was shown: &quot;Gone&quot; is active now' in response.content.decode()
     assert SyncRun.objects.count() == runs
 
 
