@@ -18,7 +18,7 @@ OPEN = {
         ('qemu/120/net12', SEVERAL),
     },
 }
-OFFLINE = ('node/pve4', 'Node pve4 is offline. What its guests do now is not known.')
+OFFLINE = ('node/pve4', 'Node pve4 is offline. The current status of its guests is not known.')
 # Faults of the configuration are warnings.
 MESSAGES = {
     'lab9': {
