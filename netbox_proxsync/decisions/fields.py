@@ -93,7 +93,7 @@ def decide_field(binding: Binding, name: str, choice: str) -> None:
         ).update(
             outcome=ChangeOutcomeChoices.OUTDATED,
             **columns_of(
-                message=Message('A user has made a decision about a field of this object since the plan was created.')
+                message=Message('A user has decided about a field of this object since the plan was created.')
             ),
         )
 

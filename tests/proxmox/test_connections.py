@@ -97,7 +97,7 @@ class TestByDefault:
     def test_teredo_hides_an_address_inverted(self):
         hidden = int(ipaddress.ip_address('169.254.169.254')) ^ 0xFFFFFFFF
         address = ipaddress.ip_address(int(ipaddress.ip_address('2001:0:c000:201::')) | hidden)
-        assert 'stands for 169.254.169.254' in refused(ContactPolicy(), str(address))
+        assert 'which means 169.254.169.254' in refused(ContactPolicy(), str(address))
 
     @pytest.mark.parametrize(
         'address',

@@ -174,7 +174,10 @@ class SyncRunFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = SyncRun.objects.all()
     filterset = SyncRunFilterSet
     # Filters for these make no sense.
-    ignore_fields = ('timings', 'counts', 'messages', 'units', 'actions', 'cluster_identity', 'shared_objects')
+    ignore_fields = (
+        'timings', 'counts', 'messages', 'units', 'actions', 'cluster_identity', 'shared_objects', 'error_source',
+        'refusal_source',
+    )  # fmt: skip
 
     @classmethod
     def setUpTestData(cls):
@@ -220,7 +223,7 @@ class SyncChangeFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase):
     queryset = SyncChange.objects.all()
     filterset = SyncChangeFilterSet
     # Filters for these make no sense.
-    ignore_fields = ('fields', 'binding')
+    ignore_fields = ('fields', 'binding', 'reason_source', 'message_source')
 
     @classmethod
     def setUpTestData(cls):
@@ -404,7 +407,7 @@ class ProxmoxGuestFilterSetTestCase(Filtering, BaseFilterSetTestMixin, TestCase)
     queryset = ProxmoxGuest.objects.all()
     filterset = ProxmoxGuestFilterSet
     # Filters for these make no sense.
-    ignore_fields = ('details', 'candidate_ids', 'row_fingerprint')
+    ignore_fields = ('details', 'candidate_ids', 'row_fingerprint', 'reason_source')
 
     @classmethod
     def setUpTestData(cls):

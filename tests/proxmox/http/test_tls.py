@@ -101,7 +101,7 @@ def test_a_given_ca_is_the_only_one_that_counts(serve, ca, leaf, tmp_path, monke
 @pytest.mark.parametrize(
     ('names', 'days', 'words'),
     [
-        (('pve1.example.com',), (-1, 30), 'not made out to this name'),
+        (('pve1.example.com',), (-1, 30), 'is for another name'),
         (('127.0.0.1',), (-30, -1), 'has expired'),
         (('127.0.0.1',), (1, 30), 'not valid yet'),
     ],

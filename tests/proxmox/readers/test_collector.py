@@ -582,7 +582,7 @@ class TestOneGuest:
             ({'status': 500, 'reason': 'No QEMU guest agent configured'}, 'not enabled', False),
             ({'status': 500, 'reason': 'VM 100 qmp command failed'}, 'qmp command failed', True),
             ({'status': 403, 'reason': 'Permission check failed (/vms/100, VM.GuestAgent.Audit)'}, 'may not', True),
-            ({'status': 595, 'reason': 'No route to host'}, 'could not reach the node', False),
+            ({'status': 595, 'reason': 'No route to host'}, 'could not reach node pve1', False),
             ({'status': 200, 'reason': 'OK', 'body': {'data': None}}, 'list of interfaces', True),
             ({'status': 200, 'reason': 'OK', 'body': {'data': {'result': 'x'}}}, 'list of interfaces', True),
             ('drop', 'broke the connection', True),
