@@ -66,7 +66,8 @@ def test_it_lists_and_filters_with_as_many_queries_for_more_rows(endpoint, run, 
     make_address_conflict(run, 150, '10.0.0.1')
     with CaptureQueriesContext(connection) as many:
         assert client.get(f'{API}/attention/').data['count'] == 5
-    assert len(many) == len(few)
+    # The first one may also load what NetBox caches.
+    assert len(many) <= len(few)
     make_last_run(make_endpoint('Rome'), status='failed', guests=None)
     for query, number in (
         ('question=candidate', 3), ('question=candidate&question=fault', 4), ('q=web1', 1), ('endpoint=Rome', 1),
