@@ -138,7 +138,7 @@ def not_found(given: Sequence[Mapping[str, Any]], found: Mapping[int, object]) -
     errors = []
     for pk, number in numbers.items():
         if pk not in found:
-            errors.append({'id': pk, 'errors': {'id': [_('There is no such object.')]}})
+            errors.append({'id': pk, 'errors': {'id': [_('The object does not exist.')]}})
         elif number > 1:
             errors.append({'id': pk, 'errors': {'id': [_('It is named several times.')]}})
     return refusal(errors, len(given), status.HTTP_400_BAD_REQUEST) if errors else None

@@ -115,7 +115,7 @@ def find(text: str) -> Branch:
         ready = [f'"{row.name}" ({row.schema_id})' for row in Row.objects.order_by('name') if row.ready]
         raise BranchUnusableError(
             Message(
-                'There is no branch "{text}". These branches are ready: {ready}.',
+                'The branch "{text}" does not exist. These branches are ready: {ready}.',
                 text=text,
                 ready=joined(ready, ', ') or Message('none'),
             )
@@ -230,7 +230,9 @@ def within(schema_id: str) -> Iterator[None]:
     """
     if not installed():
         if schema_id:
-            raise BranchUnusableError(Message('Its branch is not available: netbox-branching is no longer installed.'))
+            raise BranchUnusableError(
+                Message('The branch of this run is not available: netbox-branching is no longer installed.')
+            )
         yield
         return
     from netbox_branching.utilities import activate_branch
@@ -239,7 +241,7 @@ def within(schema_id: str) -> Iterator[None]:
     if schema_id:
         row = row_of(schema_id)
         if row is None:
-            raise BranchUnusableError(Message('Its branch was deleted.'))
+            raise BranchUnusableError(Message('The branch of this run was deleted.'))
         check_usable(row)
     with activate_branch(row):
         yield
@@ -284,7 +286,7 @@ def lock(row: 'BranchRow') -> None:
         cursor.execute(f'SELECT status FROM {row._meta.db_table} WHERE id = %s FOR SHARE', [row.pk])
         found = cursor.fetchone()
     if found is None:
-        raise BranchUnusableError(Message('Its branch was deleted.'))
+        raise BranchUnusableError(Message('The branch of this run was deleted.'))
     row.status = found[0]
     check_usable(row)
 

@@ -25,7 +25,7 @@ __all__ = ('decide_field', 'field_spec', 'state_of', 'values_of')
 
 
 def field_spec(binding: Binding, name: str) -> Field | None:
-    """The field of the kind of a binding; None if there is no such field."""
+    """The field of the kind of a binding; None if the kind does not have it."""
     fields = KINDS[binding.kind].fields if binding.kind in KINDS else ()
     return next((spec for spec in fields if spec.name == name), None)
 
@@ -70,12 +70,14 @@ def decide_field(binding: Binding, name: str, choice: str) -> None:
         DecisionError, SyncInProgressError, InBranchError: Nothing was done.
     """
     refuse_in_branch()
-    refuse_during_sync(binding.endpoint)
-    spec, instance = field_spec(binding, name), binding.object
-    state = state_of(binding, spec, instance) if spec and instance else None
-    if spec is None or state is None or choice not in state.choices:
-        raise DecisionError(_('This cannot be decided about the field as it is now. Load the page again.'))
     with transaction.atomic():
+        # Another decision or a run may have changed the row since it was loaded. Its values are written as a whole.
+        binding = Binding.objects.select_for_update(of=('self',)).select_related('endpoint').get(pk=binding.pk)
+        refuse_during_sync(binding.endpoint)
+        spec, instance = field_spec(binding, name), binding.object
+        state = state_of(binding, spec, instance) if spec and instance else None
+        if spec is None or state is None or choice not in state.choices:
+            raise DecisionError(_('This cannot be decided about the field as it is now. Load the page again.'))
         if choice == FieldDecisionChoices.PROXMOX:
             use_reported(binding, state)
         elif choice == FieldDecisionChoices.KEEP:

@@ -182,7 +182,7 @@ def named_object(kind: str, choice: str, pk: int | None, user: AnyUser) -> Any:
     The object of a decision by its primary key, for `decide`; None if the decision needs none.
 
     Raises:
-        DecisionError: There is no such object that the user may view.
+        DecisionError: The object does not exist, or the user may not view it.
     """
     found: Any = named_model(kind, choice)
     if found is None or (pk is None and choice == DecisionChoices.MOVE):

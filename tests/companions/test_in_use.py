@@ -248,7 +248,7 @@ def test_the_command_syncs_into_a_branch(synced: Lab, capsys):
     assert lab.machine(guest.vmid).name != 'by-command'
     call_command('proxsync_sync', 'Lab', branch=branch.schema_id, json=True)
     assert '"branch": "Command"' in capsys.readouterr().out
-    with pytest.raises(CommandError, match=r'no branch "other". These branches are ready: .*"Command" \(\w{8}\)'):
+    with pytest.raises(CommandError, match=r'"other" does not exist. These branches are ready: .*"Command" \(\w{8}\)'):
         call_command('proxsync_sync', 'Lab', branch='other')
     namesake = Branch(name=branch.schema_id)
     namesake.save(provision=False)
@@ -295,7 +295,7 @@ def test_a_run_whose_branch_is_gone_when_it_starts_writes_nothing(synced: Lab):
         branch.delete()
     SyncRun.objects.filter(pk=run.pk).update(status='queued')
     branch.delete()
-    assert failed(run) == 'Its branch was deleted.'
+    assert failed(run) == 'The branch of this run was deleted.'
     assert not branching.why_unusable('')
 
 

@@ -12,6 +12,7 @@ from extras.models import Tag
 from users.models import ObjectPermission, User
 from virtualization.models import VirtualMachine
 
+from netbox_proxsync.decisions import decide_field
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange
 from netbox_proxsync.ui.bound_objects import binding_of, bound_objects
@@ -92,6 +93,16 @@ def test_an_edited_fact_is_kept_once(pve, endpoint, vmid, machine, sync, admin_c
     edit(machine, memory=1234)
     sync(endpoint)
     assert value(machine, 'memory') == 8192
+
+
+def test_a_decision_about_one_field_does_not_undo_one_about_another(endpoint, machine, sync):
+    """Two requests that have loaded the binding at the same time."""
+    edit(machine, memory=1234, vcpus=7)
+    first, second = (Binding.objects.get(kind='vm', object_id=machine.pk) for _ in range(2))
+    decide_field(first, 'memory', 'keep')
+    decide_field(second, 'vcpus', 'keep')
+    sync(endpoint)
+    assert (value(machine, 'memory'), value(machine, 'vcpus')) == (1234, 7)
 
 
 def test_another_edit_ends_the_decision(endpoint, machine, sync, admin_client):
