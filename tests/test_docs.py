@@ -159,16 +159,16 @@ SELF_EXPLAINING = {
     'The branch "{branch}" lacks an object that the endpoint or a mapping rule names. Sync the branch with main first.',
     'Run {newer} has changed NetBox since this plan was created. Create a new preview, and apply that.',
     'This plan was created in main. Leave the branch to apply it.',
-    '"{text}" is the name of one branch and the schema ID of another. Rename the one.',
+    '"{text}" is the name of one branch and the schema ID of another. Rename the first branch.',
     'The active branch has changed since this page was shown: main is active now. Try again.',
     'The active branch has changed since this page was shown: "{branch}" is active now. Try again.',
     (
         'The branch "{branch}" was created before the Proxmox VE plugin supported branches, so it has no bindings of '
         'its own. Create a new branch.'
     ),
-    'This is the same in every branch, and the branch "{branch}" is active. Go back to main and change it there.',
+    'This object is shared by all branches, and the branch "{branch}" is active. Switch to main and change it there.',
     # A form displays them at the field with the wrong value.
-    'Write {"kind.field": "fact", "editorial" or "ignored"}.',
+    'Enter {"type.field": "fact", "editorial" or "ignored"}.',
     '"{subject}" is none of {subjects}',
     'A [ is not closed. To match a bracket itself, write [[].',
     '"{window}" is not a sync window: "{word}" is not a day. Use {days}.',
@@ -176,7 +176,7 @@ SELF_EXPLAINING = {
     '"{text}" is not a sync window. Enter days and times, such as {examples}.',
     '"{text}" is not a sync window: it has no duration. Enter 00:00-24:00 for a day.',
     # Only the log of a worker that is stopped has it.
-    'The connection to Proxmox is closed.',
+    'The connection to Proxmox VE is closed.',
 }
 PURE = ('branching', 'ledger', 'proxmox', 'runs', 'sync')
 

@@ -2,7 +2,7 @@
 What went wrong in ProxSyncBox, which this plugin replaces, and the test of each that it does not here.
 
 Its defects are numbered as they were found when it was taken apart. `PROVED_BY` names their tests, which may be
-anywhere; those that no other file had a reason for are below, through the real job against a stand-in Proxmox.
+anywhere; those that no other file had a reason for are below, through the real job against a stand-in Proxmox VE.
 """
 
 import ast

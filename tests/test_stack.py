@@ -329,7 +329,7 @@ class TestRealProxmox:
             closed.bind(('127.0.0.1', 0))
             address = f'127.0.0.1:{closed.getsockname()[1]}'
 
-            with pytest.raises(StackError, match=f'No Proxmox answers at {address}'):
+            with pytest.raises(StackError, match=f'No Proxmox VE answers at {address}'):
                 demo.fingerprint(address)
 
 

@@ -95,7 +95,7 @@ def is_worded(row: dict, name: str) -> bool:
 
 
 def stored() -> set[str]:
-    """All texts that are in the database and not translated: what Proxmox and users say."""
+    """All texts that are in the database and not translated: what Proxmox VE and users say."""
     found = {f'{guest.name} ({guest.vmid}' for guest in models.ProxmoxGuest.objects.all()}
     # As NetBox's filter forms list them.
     found |= {f'{tag.name} ({tag.extras_taggeditem_items.count()}' for tag in Tag.objects.all()}

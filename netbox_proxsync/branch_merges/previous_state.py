@@ -27,7 +27,7 @@ BATCH = 1000
 
 type Rows = dict[str, dict[str, Any]]
 
-REVERTED = Message('A branch was reverted since the guests were last read. The next run compares it.')
+REVERTED = Message('A branch was reverted since the guests were last read. The next run compares the guest.')
 
 
 @dataclass(frozen=True)

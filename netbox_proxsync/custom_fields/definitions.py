@@ -18,7 +18,7 @@ class Definition(NamedTuple):
     label: str
 
 
-GROUP = 'Proxmox'
+GROUP = 'Proxmox VE'
 CHOICE_SET = 'Proxmox VM status'
 CHOICES = ('Deployed', 'Deleted')
 COLORS = {'Deployed': 'green', 'Deleted': 'red'}

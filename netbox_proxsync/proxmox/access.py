@@ -295,7 +295,7 @@ class Access:
 def grant_remedy(command: str) -> Message:
     """Return the instruction for the administrator who can grant privileges."""
     return Message(
-        'Run this on a node as root: {command} (a token never has more privileges than its user)', command=command
+        'Run this on a node as root: {command} (a token never has more privileges than its user).', command=command
     )
 
 

@@ -37,7 +37,7 @@ __all__ = (
     'text',
 )
 
-# Proxmox: "1|on|yes|true" and "0|off|no|false", in any case.
+# Proxmox VE: "1|on|yes|true" and "0|off|no|false", in any case.
 BOOLEANS = {'1': True, 'on': True, 'yes': True, 'true': True, '0': False, 'off': False, 'no': False, 'false': False}
 
 SIZE_UNITS = {'': 0, 'K': 1, 'M': 2, 'G': 3, 'T': 4}  # powers of 1024

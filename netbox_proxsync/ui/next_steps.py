@@ -100,7 +100,7 @@ def first_steps(endpoint: ProxmoxEndpoint, plan: WaitingPlan | None) -> list[Ste
         ),
         Step(
             _('Schedule'),
-            _('Set a sync interval, so that NetBox follows Proxmox VE.'),
+            _('Set a sync interval to keep NetBox up to date.'),
             endpoint.sync_interval is not None,
             url=f'{edit}#id_sync_interval',
             link=_('Set an Interval'),

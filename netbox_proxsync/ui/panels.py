@@ -179,7 +179,7 @@ class RunPanel(panels.ObjectAttributesPanel):
     completed = attrs.DateTimeAttr('completed')
     duration = DurationAttr('duration')
     guests = NumberAttr('guests')
-    calls = NumberAttr('calls', label=_('Calls to Proxmox'))
+    calls = NumberAttr('calls', label=_('API requests'))
     job = attrs.RelatedObjectAttr('job', linkify=True)
     request_id = attrs.TemplatedAttr(
         'request_id',
@@ -208,8 +208,8 @@ class ChangePanel(panels.ObjectAttributesPanel):
     run = attrs.RelatedObjectAttr('run', linkify=True)
     action = attrs.ChoiceAttr('action')
     outcome = attrs.ChoiceAttr('outcome')
-    kind = attrs.TextAttr('kind_label', label=_('Kind'))
-    key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox'))
+    kind = attrs.TextAttr('kind_label', label=_('Object type'))
+    key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox VE'))
     unit = attrs.TextAttr('unit', style='font-monospace')
     label = attrs.TextAttr('label')
     object = attrs.GenericForeignKeyAttr('object', linkify=True)
@@ -232,8 +232,8 @@ class ChangeFieldsPanel(panels.ObjectPanel):
 class BindingPanel(panels.ObjectAttributesPanel):
     title = _('Binding')
     endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
-    kind = attrs.TextAttr('kind_label', label=_('Kind'))
-    key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox'))
+    kind = attrs.TextAttr('kind_label', label=_('Object type'))
+    key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox VE'))
     unit = attrs.TextAttr('unit', style='font-monospace')
     object = attrs.GenericForeignKeyAttr('object', linkify=True)
     created_by_sync = attrs.BooleanAttr('created_by_sync')
@@ -245,8 +245,8 @@ class BindingPanel(panels.ObjectAttributesPanel):
 class DecisionPanel(panels.ObjectAttributesPanel):
     title = _('Decision')
     endpoint = attrs.RelatedObjectAttr('endpoint', linkify=True)
-    kind = attrs.TextAttr('kind_label', label=_('Kind'))
-    key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox'))
+    kind = attrs.TextAttr('kind_label', label=_('Object type'))
+    key = attrs.TextAttr('key', style='font-monospace', label=_('Key in Proxmox VE'))
     unit = attrs.TextAttr('unit', style='font-monospace')
     choice = attrs.ChoiceAttr('choice', label=_('Decision'))
     object = attrs.GenericForeignKeyAttr('object', linkify=True)

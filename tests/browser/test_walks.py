@@ -69,7 +69,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.page.fill('#id_hosts', f'{pve.host}:{pve.port}')
     anna.page.fill('#id_token_id', pve.token_id)
     anna.page.fill('#id_token_secret', pve.token_secret)
-    # The certificate of a fresh Proxmox is known to nobody: its fingerprint is fetched, compared, and taken over.
+    # The certificate of a fresh Proxmox VE is known to nobody: its fingerprint is fetched, compared, and taken over.
     anna.press('Fetch Fingerprints')
     anna.sees(pve.fingerprint)
     anna.picture('endpoint-add')
@@ -98,7 +98,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.picture('run')
     assert VirtualMachine.objects.count() == 6
     anna.page.locator('.attr-table').get_by_role('link', name='Berlin', exact=True).click()
-    anna.sees('6 in Proxmox, 6 in NetBox')
+    anna.sees('6 in Proxmox VE, 6 in NetBox')
     anna.sees('2 of 2 nodes online')
     anna.page.get_by_role('link', name=re.compile('^Guests')).first.click()
     anna.page.get_by_role('link', name=names_of(pve)[vmid]).first.click()
@@ -266,7 +266,7 @@ def test_progress_is_seen_moving_and_a_run_is_canceled(site, person, cluster):
     emil.picture('progress')
     # It is still followed after the page is loaded again.
     emil.page.reload()
-    emil.sees('Reading Proxmox')
+    emil.sees('Reading Proxmox VE')
     emil.press('Cancel Run')
     emil.page.get_by_text('Canceled', exact=True).first.wait_for()
     run = SyncRun.objects.filter(endpoint=endpoint).first()
@@ -280,7 +280,7 @@ def test_who_may_only_view_sees_everything_and_can_start_nothing(site, person, c
     fred = person('fred', superuser=False)
     allow('fred', ['view'], ObjectType.objects.filter(app_label__in=['netbox_proxsync', 'virtualization']))
     fred.open(endpoint.get_absolute_url())
-    fred.sees('3 in Proxmox')
+    fred.sees('3 in Proxmox VE')
     for name in ('Test Connection', 'Preview', 'Sync', 'Edit', 'Delete'):
         assert fred.page.get_by_role('button', name=name, exact=True).count() == 0
     fred.open(run.get_absolute_url())

@@ -24,7 +24,7 @@ from tests.scenarios.synced import APPS, pin, run_job
 
 SPEC = {'nodes': 1, 'vms': 2, 'containers': 1, 'templates': 0, 'multi_nic': 1, 'vlan': 1, 'ipv6': 1, 'running': 1}
 LITTLE = {'vms': 1, 'containers': 0, 'multi_nic': 0, 'ipv6': 0}
-# Of an endpoint's row, what tells how main stands. What was read of Proxmox is true whoever has asked.
+# Of an endpoint's row, what tells how main stands. What was read of Proxmox VE is true whoever has asked.
 OF_MAIN = ('status', 'last_run', 'guests_read', 'cluster', 'cluster_identity', 'next_sync')
 
 

@@ -111,7 +111,7 @@ def test_a_token_without_rights_writes_no_guest_and_says_how_to_grant_them(stand
     assert any('pveum' in check.remedy for check in report.checks if not check.ok)
 
 
-@pytest.mark.parametrize(('kind', 'word'), [('not-proxmox', 'Proxmox'), ('old', '6.4')])
+@pytest.mark.parametrize(('kind', 'word'), [('not-proxmox', 'Proxmox VE'), ('old', '6.4')])
 def test_a_server_that_is_not_one(kind, word, standin, make_endpoint, sync):
     pve = standin(**(SMALL | ({'version': '6.4-15'} if kind == 'old' else {})))
     if kind == 'not-proxmox':

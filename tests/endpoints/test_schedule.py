@@ -57,7 +57,7 @@ def tick() -> list[str]:
 
 @pytest.mark.django_db
 def test_finished_jobs_of_the_schedule_are_deleted_after_an_hour(queue):
-    def finished(status: str, name: str = 'Proxmox sync schedule') -> Job:
+    def finished(status: str, name: str = 'Proxmox VE sync schedule') -> Job:
         return Job.objects.create(name=name, status=status, job_id=uuid4(), queue_name='default')
 
     completed = [finished('completed') for _minute in range(70)]

@@ -264,7 +264,7 @@ class TestBackgroundJobs:
         file = SimpleUploadedFile('x.json', text.encode())
         sent = {**form, 'import_method': 'upload', 'upload_file': file}
         assert admin.post(reverse(f'{NAME}_bulk_import'), sent).status_code == 302
-        assert Job.objects.filter(name='Bulk import 1 Proxmox endpoints').count() == 2
+        assert Job.objects.filter(name='Bulk import 1 Proxmox VE endpoints').count() == 2
 
     def test_a_bulk_edit_of_secrets_is_refused(self, admin, django_capture_on_commit_callbacks):
         endpoint = make_row()

@@ -157,7 +157,7 @@ def test_the_hardware_of_another_machine_is_not_taken(cluster):
     _, nodes, endpoint = cluster
     nodes['pve2'].answers = answers('proxy')
     inventory = read(endpoint)
-    assert 'calls itself proxy' in inventory.nodes[1].hardware.reason
+    assert 'its name is proxy' in inventory.nodes[1].hardware.reason
     assert [notice.subject for notice in inventory.warnings] == ['node/pve2']
 
 
@@ -209,7 +209,7 @@ def test_the_connection_test_has_a_line_for_each_node(cluster, admin):
     for node in nodes.values():
         node.password = 'another'
     page = admin.post(reverse('plugins:netbox_proxsync:proxmoxendpoint_test', args=[endpoint.pk]))
-    assert 'refused the password of netbox' in page.content.decode()
+    assert 'rejected the password of netbox' in page.content.decode()
     assert PASSWORD not in page.content.decode()
 
 

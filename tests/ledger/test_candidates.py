@@ -103,7 +103,7 @@ def test_a_machine_of_the_same_name_is_not_made_twice(pve, endpoint, cluster, sy
     guest = guest_of(endpoint, 300)
     assert (guest.state, guest.virtual_machine, guest.candidate_ids) == ('candidate', None, [vm.pk])
     # Each way out that it names is tried below.
-    for text in ('"web"', 'adopt by name', mac(pve), UUID, '"vmid" to 300', 'rename it', 'ignore it'):
+    for text in ('"web"', 'adopt by name', 'Link to This VM', 'Create Separately', 'Ignore This Guest'):
         assert text in guest.reason, text
     # The other guest of the cluster is not held up.
     assert guest_of(endpoint, 100).state == 'in-sync'
@@ -221,8 +221,8 @@ def test_a_machine_with_another_vm_id_and_the_mac_address_of_the_guest_is_a_cand
     assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
     reason = guest_of(endpoint, 300).reason
     assert f'the same name and the MAC address {mac(pve)}' in reason
-    assert 'Against it: it has the VM ID 999' in reason
-    assert 'turn on' not in reason
+    assert 'However, its VM ID is 999.' in reason
+    assert 'adopt by name' not in reason
     assert MACAddress.objects.filter(mac_address=mac(pve)).count() == 1
     resolve_by_vmid(pve, endpoint, vm)
     assert reported(sync(endpoint)) == [('adopt', 'applied', vm)]
@@ -233,9 +233,8 @@ def test_a_machine_of_another_name_with_the_mac_address_of_the_guest_is_a_candid
     vm = by_hand(cluster, name='webserver', macs=[mac(pve)])
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
     assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
-    assert 'Against it: it has another name' in guest_of(endpoint, 300).reason
+    assert 'However, the names differ.' in guest_of(endpoint, 300).reason
     assert MACAddress.objects.filter(mac_address=mac(pve)).count() == 1
-    # "If it is another machine, remove the MAC address from it."
     MACAddress.objects.all().delete()
     sync(endpoint)
     assert machine_of(endpoint).name == 'web'

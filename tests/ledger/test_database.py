@@ -319,7 +319,7 @@ class TestLeftOut:
         ('limit', 'reason'),
         [
             ({'lock_timeout': '200ms'}, 'another transaction locked the same data for longer than lock_timeout allows'),
-            ({'statement_timeout': '2s'}, 'it took longer than statement_timeout allows'),
+            ({'statement_timeout': '2s'}, 'a statement took longer than statement_timeout allows'),
         ],
         ids=['lock_timeout', 'statement_timeout'],
     )

@@ -202,7 +202,7 @@ def test_a_limited_run_first_loses_nothing_either(pve, endpoint, make_endpoint, 
 
 @after_first_sync
 def test_what_is_adopted_is_known_as_created_though_the_cluster_is_not(pve, endpoint, make_endpoint, sync):
-    """Proxmox was installed again, and the guests restored: another authority, other UUIDs."""
+    """Proxmox VE was installed again, and the guests restored: another authority, other UUIDs."""
     endpoint.delete()
     FormerEndpoint.objects.update(cluster_identity={'authority': 'another', 'name': 'old', 'nodes': ['old']})
     again = make_endpoint(pve)

@@ -1,9 +1,9 @@
 """
-A NetBox with rules of its own is synced as well as a fresh one, through the real job against a stand-in Proxmox.
+A NetBox with rules of its own is synced as well as a fresh one, through the real job against a stand-in Proxmox VE.
 
 Custom fields of users: with and without a default, required, unique, with a default that is not valid any more, on
 every kind of object that a sync makes and on every kind of shared object; required after objects were made; values that
-do not match any more. Tags: limited before and after machines have them, by Proxmox and by a rule, between a preview
+do not match any more. Tags: limited before and after machines have them, by Proxmox VE and by a rule, between a preview
 and its application. The plugin's own custom fields: unique, renamed and removed choices, unassigned, of another type,
 limited by minimum, maximum and expression, required. Custom validators: for one guest, for all, for a shared object.
 """
@@ -121,7 +121,7 @@ def test_machines_that_have_the_required_value_are_updated_and_the_others_report
     run = sync(endpoint)
     assert failures(run) == []
     assert vm_of(endpoint, filled).name == 'renamed'
-    assert len(reported(run, 'refuses every change of 1 virtual machines', 'owner_team')) == 1
+    assert len(reported(run, 'rejects every change of some objects (virtual machines: 1)', 'owner_team')) == 1
     assert 'owner_team' in run.changes.get(action='conflict').reason
 
 
@@ -133,8 +133,8 @@ def test_a_machine_whose_value_matches_no_more_is_reported_once(pve, endpoint, s
     pve.create(990)
     run = sync(endpoint)
     assert failures(run) == []
-    assert len(reported(run, 'asset', 'refuses every change of')) == 1
-    assert len(reported(run, 'asset', 'has a default that is not valid')) == 1
+    assert len(reported(run, 'asset', 'rejects every change of')) == 1
+    assert len(reported(run, 'asset', 'has an invalid default')) == 1
 
 
 def test_a_unique_custom_field_with_a_default_is_reported_once(endpoint, sync):
@@ -300,7 +300,7 @@ def test_a_limit_on_a_custom_field_of_the_plugin_keeps_nothing_but_its_value_out
     CustomField.objects.filter(name=name).update(**values)
     run = sync(endpoint)
     assert (run.status, failures(run)) == ('completed', [])
-    assert len(reported(run, f'The custom field "{name}" refuses')) == 1
+    assert len(reported(run, f'The custom field "{name}" does not accept values')) == 1
     assert VirtualMachine.objects.count() == 4
     assert not any(vm.custom_field_data.get(name) for vm in VirtualMachine.objects.all())
     CustomField.objects.filter(name=name).update(**{key: None if key != 'validation_regex' else '' for key in values})

@@ -120,7 +120,7 @@ class TestByAWorker:
         jobs = Counter(Job.objects.filter(interval=None).exclude(pk__in=before).values_list('name', flat=True))
         # NetBox merges these itself, unless a worker takes one while the next is being planned.
         assert jobs.pop(RenderConfigContextJob.name) < 10
-        assert jobs == {'Proxmox sync': 1, SearchCacheJob.name: 1}
+        assert jobs == {'Proxmox VE sync': 1, SearchCacheJob.name: 1}
 
 
 class TestRefused:

@@ -1,5 +1,5 @@
 """
-What users do to objects that a sync shares with the rest of NetBox, through the real job against a stand-in Proxmox.
+What users do to objects that a sync shares with the rest of NetBox, through the real job against a stand-in Proxmox VE.
 
 Tried for each model (role, platform, VM type, cluster type, manufacturer, device type, tag, VLAN): renamed with and
 without its slug, before a run without changes and before one that needs the object again. Beyond renames: swapped
@@ -122,7 +122,7 @@ def test_two_tags_that_a_user_gave_each_others_names_stay_where_they_are(pve, en
 
 
 def test_a_tag_that_a_user_gave_another_ones_name_stands_for_both(pve, endpoint, sync):
-    """`web` is deleted, and `www` takes its name: whoever has either tag in Proxmox has this one."""
+    """`web` is deleted, and `www` takes its name: whoever has either tag in Proxmox VE has this one."""
     one, two = guests(pve)[:2]
     pve.set_tags(one, 'web')
     pve.set_tags(two, 'www')

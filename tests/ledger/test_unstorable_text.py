@@ -128,7 +128,7 @@ def test_such_texts_everywhere_never_break_a_run_that_synced_before(endpoint, sy
     before = list(VirtualMachine.objects.order_by('pk').values('pk', 'name', 'memory', 'vcpus', 'status'))
     answering(change)
     run = sync(endpoint)
-    # What a version is made of may be missing altogether; then nothing is read, and Proxmox is said to be none.
+    # What a version is made of may be missing altogether; then nothing is read, and Proxmox VE is said to be none.
     assert run.status == 'completed' or 'not as Proxmox VE does' in run.error, run.error
     assert list(VirtualMachine.objects.order_by('pk').values('pk', 'name', 'memory', 'vcpus', 'status')) == before
 

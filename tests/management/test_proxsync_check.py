@@ -81,7 +81,7 @@ class TestCheck:
     def test_a_custom_field_of_another_type_is_for_a_user_to_repair(self, endpoint):
         CustomField.objects.filter(name='vmid').update(type='text')
         text = check('--repair')[1]
-        assert 'has the type "text", and "integer" is needed' in troubles(text)[0]
+        assert 'has the type "text". The required type is "integer"' in troubles(text)[0]
         assert CustomField.objects.get(name='vmid').type == 'text'
 
     def test_bindings_to_objects_that_are_gone(self, endpoint, sync):

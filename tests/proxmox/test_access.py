@@ -15,7 +15,7 @@ AUDITOR = ('VM.Audit', 'Sys.Audit', 'Pool.Audit', 'SDN.Audit', 'VM.GuestAgent.Au
 
 
 def everywhere(*privileges: str, **paths: dict[str, int]) -> dict[str, dict[str, int]]:
-    """The answer for a role on `/`, as Proxmox gives it, changed on some paths."""
+    """The answer for a role on `/`, as Proxmox VE gives it, changed on some paths."""
     return {path: dict.fromkeys(privileges, 1) for path in TOP_LEVELS} | paths
 
 

@@ -79,7 +79,7 @@ def test_a_command_that_grants_one_privilege_says_no_more(standin):
     pve = standin(nodes=1, vms=1, containers=1)
     pve.revoke('Pool.Audit')
     (line,) = failed(check(connection(pve))).values()
-    assert line.remedy.endswith('(a token never has more privileges than its user)')
+    assert line.remedy.endswith('(a token never has more privileges than its user).')
 
 
 @pytest.mark.parametrize(

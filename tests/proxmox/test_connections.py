@@ -97,7 +97,7 @@ class TestByDefault:
     def test_teredo_hides_an_address_inverted(self):
         hidden = int(ipaddress.ip_address('169.254.169.254')) ^ 0xFFFFFFFF
         address = ipaddress.ip_address(int(ipaddress.ip_address('2001:0:c000:201::')) | hidden)
-        assert 'which means 169.254.169.254' in refused(ContactPolicy(), str(address))
+        assert '(169.254.169.254)' in refused(ContactPolicy(), str(address))
 
     @pytest.mark.parametrize(
         'address',
@@ -130,7 +130,7 @@ class TestSettings:
         with pytest.raises(AddressNotAllowedError) as caught:
             ContactPolicy().check('pve1.example.com', 8006, '169.254.169.254')
         assert str(caught.value) == (
-            'NetBox may not contact pve1.example.com:8006: its address 169.254.169.254 is in 169.254.0.0/16, which is '
+            'NetBox is not allowed to contact pve1.example.com:8006: 169.254.169.254 is in 169.254.0.0/16, which is '
             "one of the denied_networks in PLUGINS_CONFIG['netbox_proxsync']. If NetBox should contact this address, "
             "remove 169.254.0.0/16 from denied_networks in PLUGINS_CONFIG['netbox_proxsync']."
         )
@@ -165,7 +165,7 @@ class TestConnections:
             assert (server.connections, other.connections) == (1, 0)
             # Every new connection is checked again.
             proxmox = client(f'pve.example.com:{server.port}', leaf, policy=DENIED)
-            with proxmox, pytest.raises(AddressNotAllowedError, match=r'its address 127\.0\.0\.2'):
+            with proxmox, pytest.raises(AddressNotAllowedError, match=r'127\.0\.0\.2 is in'):
                 proxmox.version()
             assert other.connections == 0
 

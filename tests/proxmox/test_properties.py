@@ -67,7 +67,7 @@ def test_what_is_no_size_is_garbled(value):
 
 
 def format_size(size: int) -> str:
-    """As Proxmox writes it: with the largest unit that is exact ('520M', '1T', '1000')."""
+    """As Proxmox VE writes it: with the largest unit that is exact ('520M', '1T', '1000')."""
     exponent = next((e for e in (4, 3, 2, 1) if size % 1024**e == 0), 0) if size else 0
     return f'{size // 1024**exponent}{" KMGT"[exponent].strip()}'
 

@@ -109,13 +109,13 @@ class TestBetweenReads:
         history = self.remembered(pve)
         pve.revoke(privilege, path)
         inventory = read_again(pve, history)
-        words = f'no longer has {reported} (it had it on {DAY})'
+        words = f'no longer has {reported}. It had this privilege on {DAY}.'
         notices = [notice for notice in inventory.warnings if words in notice.message]
         assert len(notices) == 1
         assert 'pveum acl' in notices[0].remedy
         # Told until it is granted again, with the day on which it was there.
         later = history.updated_with(inventory.token_view, NEXT_DAY)
-        assert f'{reported} (it had it on {DAY})' in messages(read_again(pve, later))
+        assert f'{reported}. It had this privilege on {DAY}.' in messages(read_again(pve, later))
         pve.grant(privilege.replace('*', 'Audit'), path)
         assert 'no longer' not in messages(read_again(pve, later))
 
@@ -149,7 +149,7 @@ class TestBetweenReads:
         history = self.remembered(pve)
         pve.revoke('VM.Audit')
         lines = {line.label: line for line in check(connection(pve), history).checks}
-        assert f'the token had it on {DAY}' in lines['VM.Audit on /vms'].detail
+        assert f'the token had this privilege on {DAY}' in lines['VM.Audit on /vms'].detail
         assert 'pveum acl' in lines['VM.Audit on /vms'].remedy
         assert {f'it saw {number} on {DAY}.' for number in history.guests.values()} == {
             line.detail.partition('; ')[2] for line in check(connection(pve), history).checks if 'before' in line.label

@@ -1,4 +1,4 @@
-"""The stand-in does what a real Proxmox does: its answers against the official schema and the recordings; errors."""
+"""The stand-in does what a real Proxmox VE does: its answers against the official schema and the recordings; errors."""
 
 import json
 

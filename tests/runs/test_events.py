@@ -152,7 +152,7 @@ class TestRunEvents:
         rule(never, ['proxsync_completed'], ProxmoxEndpoint, action_type='notification', conditions=condition)
         deliver(lambda: sync(endpoint))
         reported = Notification.objects.get()
-        assert (reported.user, reported.object, str(reported.event)) == (user, endpoint, 'Proxmox sync completed')
+        assert (reported.user, reported.object, str(reported.event)) == (user, endpoint, 'Proxmox VE sync completed')
 
     def test_event_rules_that_fail_change_nothing(self, endpoint, sync, webhook, deliver, monkeypatch):
         rule(webhook, ALL, ProxmoxEndpoint)

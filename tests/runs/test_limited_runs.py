@@ -1,4 +1,4 @@
-"""Runs that are limited to given guests, through the real job against a stand-in Proxmox."""
+"""Runs that are limited to given guests, through the real job against a stand-in Proxmox VE."""
 
 import pytest
 from core.models import ObjectChange
@@ -140,7 +140,7 @@ def test_the_limit_on_removals_counts_what_the_endpoint_holds(pve, make_endpoint
         pve.delete(vmid)
     run = sync(endpoint, vmids=chosen)
     assert run.status == 'refused'
-    assert 'retire 5 of 6' in run.error
+    assert '5 retired (of 6)' in run.error
     assert SyncJob.enqueue_plan(run, None, immediate=True).status == 'completed'
     assert VirtualMachine.objects.filter(status='decommissioning').count() == 5
 

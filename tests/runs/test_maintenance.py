@@ -23,7 +23,7 @@ from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from ..cases import make_endpoint, make_run
 from ..scenarios.synced import pin, run_job
 
-MESSAGE = 'NetBox is in maintenance mode, so no run is carried out. Run again when maintenance mode is off.'
+MESSAGE = 'NetBox is in maintenance mode, so no run is executed. Run again when maintenance mode is off.'
 
 
 @pytest.fixture(params=['configuration file', 'settings of NetBox'])

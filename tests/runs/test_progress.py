@@ -20,7 +20,7 @@ def test_a_counted_phase_has_a_bar_and_an_estimate():
     far = progress(phase='collect 25/100')
     assert (far.done, far.total, far.percent) == (25, 100, 25)
     assert far.remaining == timedelta(seconds=30)
-    assert far.text == 'Reading Proxmox: 20%'
+    assert far.text == 'Reading Proxmox VE: 20%'
 
 
 def test_the_pace_is_that_of_the_present_phase():

@@ -1,6 +1,6 @@
 """
 Quick runs: which guests they read, what they leave to full runs, and what they cost; through the real job against a
-stand-in Proxmox.
+stand-in Proxmox VE.
 """
 
 import io
@@ -321,7 +321,7 @@ class TestCommand:
 
     def test_it_prints_what_it_found(self, pve, endpoint, sync):
         sync(endpoint)
-        assert 'Lab: no quick run, 3 calls to Proxmox: none of 6 guests has changed' in self.run('--all', '--quick')
+        assert 'Lab: no quick run, 3 calls to Proxmox VE: none of 6 guests has changed' in self.run('--all', '--quick')
         answer = json.loads(self.run('Lab', '--quick', '--json'))
         assert (answer['run'], answer['result']['calls']) == (None, 3)
         pve.rename(running_vm(pve), 'renamed')

@@ -151,7 +151,7 @@ def test_a_preview_of_which_everything_is_rejected(endpoint, preview, settings, 
     assert set(run.changes.filter(kind='vm').values_list('outcome', flat=True)) == {'rejected'}
     assert any('It needs' in reason for reason in rejected(run).values())
     page = admin_client.get(run.get_absolute_url()).content.decode()
-    assert 'No change can be applied, because NetBox would refuse all of them.' in page
+    assert 'No change can be applied, because NetBox would reject all of them.' in page
     assert ProxmoxEndpoint.objects.get(pk=endpoint.pk).sync_status == 'attention'
 
 

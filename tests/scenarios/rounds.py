@@ -294,7 +294,7 @@ class Lab:
                     self.authors[*key, name] = who
 
     def settle_authors(self, after: Photo):
-        """A user's value that Proxmox has come to want as well is no longer only the user's."""
+        """A user's value that Proxmox VE has come to want as well is no longer only the user's."""
         for bound in Binding.objects.filter(endpoint=self.endpoint):
             key = (f'{bound.object_type.app_label}.{bound.object_type.model}', bound.object_id)
             for name, value in after.get(key, {}).items():
@@ -360,8 +360,8 @@ def is_write(sql: str) -> bool:
 
 def content(endpoint: ProxmoxEndpoint, units: set[str] | None = None) -> dict[tuple[str, str], dict[str, object]]:
     """
-    What NetBox holds of an endpoint (of some of its units), by what it is in Proxmox and without keys of the database,
-    so that two NetBoxes can be compared.
+    What NetBox holds of an endpoint (of some of its units), by what it is in Proxmox VE and without keys of the
+    database, so that two NetBoxes can be compared.
     """
     bound = [row for row in endpoint.bindings.all() if row.object is not None]
     names = {pointer_to(row.object): (row.kind, row.key) for row in bound}

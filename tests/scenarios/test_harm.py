@@ -1,4 +1,4 @@
-"""Harm that a sync must not do, each by the name of what happens; through the real job against a stand-in Proxmox."""
+"""Harm that a sync must not do, by the name of the harm; through the real job against a stand-in Proxmox VE."""
 
 from datetime import timedelta
 
@@ -77,9 +77,9 @@ def test_notes_of_several_lines_that_went_through_netboxs_form_are_nobodys_edit(
     assert as_sent.count('\r\n') == len(notes.splitlines()) - 1
     VirtualMachine.objects.filter(pk=vm.pk).update(comments=as_sent)
     assert not sync(endpoint).changes.exists()
-    pve.set_config(vmid, description='First\nChanged in Proxmox')
+    pve.set_config(vmid, description='First\nChanged in Proxmox VE')
     sync(endpoint)
-    assert vm_of(endpoint, vmid).comments == 'First\nChanged in Proxmox'
+    assert vm_of(endpoint, vmid).comments == 'First\nChanged in Proxmox VE'
 
 
 def test_emptied_tags_and_notes_are_emptied_and_a_users_stay(pve, endpoint, sync):

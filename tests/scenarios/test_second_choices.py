@@ -1,10 +1,10 @@
 """
 A value from a better source is not replaced by one from a lesser source because the better one cannot be read for the
-moment; through the real job against a stand-in Proxmox.
+moment; through the real job against a stand-in Proxmox VE.
 
 Values with more than one source: the platform (notes, guest agent, `ostype`), the name of an interface (guest agent,
-key in Proxmox), the size of a disk (configuration, list of the storage), the vCPUs of a container (configuration, CPUs
-of its node), the DNS name (guest agent), the device type of a node (SSH, "Proxmox VE node") and the name of the
+key in Proxmox VE), the size of a disk (configuration, list of the storage), the vCPUs of a container (configuration,
+CPUs of its node), the DNS name (guest agent), the device type of a node (SSH, "Proxmox VE node") and the name of the
 cluster. Unreadable: guest off, agent silent, agent with errors, privilege lost, storage and node not readable.
 """
 

@@ -1,4 +1,4 @@
-"""What a sync does to NetBox, case by case, through the real job against a stand-in Proxmox."""
+"""What a sync does to NetBox, case by case, through the real job against a stand-in Proxmox VE."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -66,7 +66,7 @@ def test_a_run_shows_as_one_thing_in_the_change_log(endpoint, sync):
     assert ObjectChange.objects.count() == logged.count()
     assert set(logged.values_list('user_name', flat=True)) == {'proxsync'}
     assert {change.message for change in logged if change.changed_object_type.model == 'virtualmachine'} == {
-        f'Proxmox sync of Lab, run {run.pk}'
+        f'Proxmox VE sync of Lab, run {run.pk}'
     }
 
 
@@ -255,7 +255,7 @@ def test_a_run_that_would_retire_most_guests_is_refused_before_it_writes(standin
     run = sync(endpoint)
     endpoint.refresh_from_db()
     assert (run.status, endpoint.status) == ('refused', 'refused')
-    assert 'retire 6' in run.error
+    assert '6 retired' in run.error
     assert ObjectChange.objects.count() == logged
     assert run.changes.filter(action='retire', outcome='planned').count() == 6
 
@@ -471,7 +471,7 @@ def test_the_guests_own_names_of_interfaces_stay_while_it_is_silent_or_off(pve, 
     pve.stop(vmid)
     assert written(sync(endpoint)) == [('vm', 'update')]
     assert {interface.pk: interface.name for interface in vm_of(endpoint, vmid).interfaces.all()} == named
-    # Of a guest that never reported any, Proxmox's key stands in.
+    # Of a guest that never reported any, Proxmox VE's key stands in.
     off = next(number for number in vmids(pve, 'qemu') if number != vmid)
     pve.stop(off)
     pve.create(name='never-reported')

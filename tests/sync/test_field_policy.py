@@ -102,13 +102,13 @@ def test_a_retirement_leaves_an_ignored_status():
         ({'vm.nmae': 'ignored'}, 'vm.name'),
         ({'vms.name': 'ignored'}, 'vm.name'),
         ({'vm.zzz': 'ignored'}, 'Fields of vm: name'),
-        ({'zzz': 'ignored'}, f'kinds: {KINDS_WITH_POLICY}'),
-        ({'vm.cluster': 'ignored'}, 'not a field whose owner can be chosen'),
+        ({'zzz': 'ignored'}, f'Types: {KINDS_WITH_POLICY}'),
+        ({'vm.cluster': 'ignored'}, 'not a field whose source of truth can be chosen'),
         ({'vm.tags': 'fact'}, 'It can be: ignored'),
         ({'vm.name': 'never'}, 'fact, editorial, ignored'),
         ({'vm.name': ['fact']}, 'fact, editorial, ignored'),
-        ([], 'kind.field'),
-        ('vm.name', 'kind.field'),
+        ([], 'type.field'),
+        ('vm.name', 'type.field'),
     ],
 )
 def test_a_mistake_is_reported_with_what_there_is(policy, says):

@@ -163,7 +163,7 @@ SKIPPING = Rule(name='No web', name_pattern='web', outcome=Outcome(skip=True))
         (
             replace(guest(100), name=Unreadable('No name.')),
             {'rules': (SKIPPING,)},
-            'The guest is not synced. Whether rule',
+            'The guest is not synchronized. Whether rule',
         ),
         (guest(100), {'guest_filters': GuestFilters.parse(['db'], [])}, 'A filter of the endpoint excludes the guest.'),
     ],

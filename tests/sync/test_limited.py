@@ -146,7 +146,7 @@ def apart(draw) -> Inventory:
 
 
 def held(netbox: NetBox) -> dict:
-    """What NetBox holds for each thing in Proxmox, objects named by what they are bound to."""
+    """What NetBox holds for each thing in Proxmox VE, objects named by what they are bound to."""
     names = {bound.pointer: identity for identity, bound in netbox.bindings.items()}
     shared = {pointer: shared for shared, pointer in netbox.shared.items()}
 

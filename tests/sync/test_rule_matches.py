@@ -111,7 +111,7 @@ def test_a_skipped_guest_is_left_unchanged(netbox):
     assert not netbox.sync(skipped, ruled(lab)).changes
     assert netbox.records == before
     assert desire(skipped, ruled(lab)).excluded == {'qemu/101', 'qemu/102'}
-    # When it is missing from Proxmox it cannot match any more, and is retired as any other.
+    # When it is missing from Proxmox VE it cannot match any more, and is retired as any other.
     planned = plan(inventory(guest(100)), netbox.existing, ruled(lab))
     assert [(change.action, change.key) for change in planned.changes] == [(Action.RETIRE, 'qemu/101')]
 

@@ -74,7 +74,7 @@ def test_it_lists_what_requires_a_user_the_most_urgent_first(endpoint, cluster):
     rome, oslo, vienna = (make_endpoint(name) for name in ('Rome', 'Oslo', 'Vienna'))
     preview = make_last_run(rome, mode='preview', counts={'vm': {'create': 1}})
     make_change(preview, 0, outcome='planned')
-    blocked = make_last_run(oslo, status='refused', refusal='It would retire 9 of 10 guests.')
+    blocked = make_last_run(oslo, status='refused', refusal='Virtual machines: 9 retired (of 10).')
     make_change(blocked, 0, action='retire', outcome='planned')
     failed = make_last_run(vienna, status='failed', guests=None, error='pve1: connection refused')
     client = browser()
@@ -85,7 +85,7 @@ def test_it_lists_what_requires_a_user_the_most_urgent_first(endpoint, cluster):
     assert rows[5:] == [f'run-{preview.pk}']
     for part in (
         'pve1: connection refused', failed.get_absolute_url(), 'Test Connection',
-        'It would retire 9 of 10 guests.', 'Review and Approve', f'/runs/{blocked.pk}/accept/',
+        'Virtual machines: 9 retired (of 10).', 'Review and Approve', f'/runs/{blocked.pk}/accept/',
         'Move Address Here', 'Ignore This Address', '&quot;web&quot; may be this guest.', vm.get_absolute_url(),
         'Link to This VM', 'Create Separately', 'Ignore This Guest', endpoint.guests.get().get_absolute_url(),
         'The bridge is wrong.', 'Acknowledge', '1 change waits to be applied.', preview.get_absolute_url(),

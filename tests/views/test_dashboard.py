@@ -45,7 +45,7 @@ def test_it_can_be_added_to_a_dashboard():
     assert WIDGET in form.content.decode()
     data = {'widget_class': WIDGET, 'title': '', 'color': ''}
     client.post(reverse('extras:dashboardwidget_add'), data, headers={'HX-Request': 'true'})
-    assert 'no Proxmox endpoint yet' in client.get('/').content.decode()
+    assert 'no Proxmox VE endpoint yet' in client.get('/').content.decode()
 
 
 def test_it_shows_how_each_endpoint_stands():
@@ -71,7 +71,7 @@ def test_it_shows_how_each_endpoint_stands():
 
 def test_without_endpoints_it_leads_to_the_first():
     page = browser_of(User.objects.create_superuser('admin')).get('/').content.decode()
-    assert 'no Proxmox endpoint yet' in page
+    assert 'no Proxmox VE endpoint yet' in page
     assert f'href="{reverse("plugins:netbox_proxsync:proxmoxendpoint_add")}">Add one' in page
 
 

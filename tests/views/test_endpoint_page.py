@@ -59,14 +59,14 @@ def test_after_a_read_it_reports_the_version_the_nodes_the_quorum_and_the_guests
     assert f'Reachable, Proxmox VE {endpoint.pve_version}' in page
     assert 'quorate' in page
     assert '3 of 3 nodes online' in page
-    assert '5 in Proxmox, 0 in NetBox 5 New' in page
+    assert '5 in Proxmox VE, 0 in NetBox 5 New' in page
     assert f'Preview, {timezone.localtime(run.created):%Y-%m-%d %H:%M}' in page
     assert 'Valid until' in page
     sync(endpoint)
-    assert '5 in Proxmox, 5 in NetBox 5 In sync' in text_of(browser, endpoint)
+    assert '5 in Proxmox VE, 5 in NetBox 5 In sync' in text_of(browser, endpoint)
     pve.delete(next(guest.vmid for guest in pve.cluster.guests.values()))
     sync(endpoint)
-    assert '4 in Proxmox, 5 in NetBox 1 Missing 4 In sync' in text_of(browser, endpoint)
+    assert '4 in Proxmox VE, 5 in NetBox 1 Missing 4 In sync' in text_of(browser, endpoint)
 
 
 def test_nodes_lead_to_their_devices_and_guests(standin, make_endpoint, sync, browser):

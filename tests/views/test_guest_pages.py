@@ -142,7 +142,7 @@ class GuestPageTestCase(NetBoxTestCase, TestCase):
         guest = make_guest(make_endpoint(), 100, name='', status='', state='unknown', details=details)
         page = self.client.get(guest.get_absolute_url())
         self.assertContains(page, 'Node pve2 is offline.')
-        self.assertContains(page, 'Its configuration was not read.')
+        self.assertContains(page, 'The configuration of the guest was not read.')
 
     def test_it_says_when_its_values_were_read(self):
         endpoint = make_endpoint()

@@ -226,7 +226,7 @@ def test_a_guests_page_hides_rules_that_may_not_be_viewed(client, lab, role):
     some.object_types.add(ObjectType.objects.get_for_model(MappingRule))
     client.force_login(User.objects.get(pk=user.pk))
     page = client.get(guest.get_absolute_url()).content.decode()
-    assert 'by a rule that you may not view' in page
+    assert 'by a rule that you do not have permission to view' in page
     assert 'Hidden' not in page
 
 

@@ -118,9 +118,9 @@ def test_a_plan_that_waits_reports_no_failures(browser):
 
 def test_times_are_reported_phase_by_phase(browser):
     page = text_of(browser, make_run(make_endpoint(), timings={'collect': 270, 'plan': 0.53, 'apply': 2.04}))
-    for words in ('Reading Proxmox', '4m 30s', 'Comparing with NetBox', '0.5s', 'Writing to NetBox', '2s'):
+    for words in ('Reading Proxmox VE', '4m 30s', 'Comparing with NetBox', '0.5s', 'Writing to NetBox', '2s'):
         assert words in page
-    assert page.index('Reading Proxmox') < page.index('Comparing') < page.index('Writing to NetBox')
+    assert page.index('Reading Proxmox VE') < page.index('Comparing') < page.index('Writing to NetBox')
 
 
 def test_a_run_that_wrote_leads_to_its_part_of_the_change_log(standin, make_endpoint, sync, browser):

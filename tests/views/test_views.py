@@ -495,7 +495,7 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         # The polling element remains in the page, and the response replaces its content.
         progress = self.progress(run)
         self.assertNotContains(progress, asks)
-        self.assertContains(progress, 'Reading Proxmox')
+        self.assertContains(progress, 'Reading Proxmox VE')
         self.assertContains(progress, '3 of 17')
         self.assertContains(progress, 'aria-valuenow="17"')
 
@@ -504,7 +504,7 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         url = reverse('plugins:netbox_proxsync:syncrun_progress', args=[run.pk])
         self.assertContains(self.client.get(url), 'hx-swap-oob')
         self.assertContains(self.client.get(url, {'announced': 'Starting'}), 'hx-swap-oob')
-        self.assertNotContains(self.client.get(url, {'announced': 'Reading Proxmox: 10%'}), 'hx-swap-oob')
+        self.assertNotContains(self.client.get(url, {'announced': 'Reading Proxmox VE: 10%'}), 'hx-swap-oob')
 
     def test_the_page_of_the_endpoint_follows_its_run(self):
         self.add_permissions('netbox_proxsync.view_proxmoxendpoint')
@@ -536,7 +536,7 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
     def test_what_failed_comes_first(self):
         run = make_run(self.endpoint, status='failed', error='No route to host.')
         page = self.client.get(run.get_absolute_url()).content.decode()
-        assert page.index('No route to host.') < page.index('Calls to Proxmox')
+        assert page.index('No route to host.') < page.index('API requests')
 
 
 class CancelTestCase(NetBoxTestCase, TestCase):

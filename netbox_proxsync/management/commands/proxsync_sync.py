@@ -213,7 +213,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({'endpoint': endpoint.name, 'run': None, 'result': result}))
         elif run is None:
             why = found.reason or f'none of {counted(found.guests, "guest")} has changed'
-            self.stdout.write(f'{endpoint}: no quick run, {counted(found.calls, "call")} to Proxmox: {why}')
+            self.stdout.write(f'{endpoint}: no quick run, {counted(found.calls, "call")} to Proxmox VE: {why}')
         return run
 
     def print_json(self, run: SyncRun, changes: Iterable[SyncChange]) -> None:
@@ -234,7 +234,7 @@ class Command(BaseCommand):
         self.stdout.write(
             f'{run.endpoint}: {run.get_mode_display()} {run.get_status_display().lower()}{into}, '
             f'{counted(run.guests or 0, "guest")}, {counted(len(changes), "change")}, '
-            f'{counted(run.calls, "call")} to Proxmox, {took:.1f} s'
+            f'{counted(run.calls, "call")} to Proxmox VE, {took:.1f} s'
         )
 
     def print_change(self, change: SyncChange) -> None:

@@ -83,8 +83,8 @@ def _broken(causes: list[BaseException], host: Host, call: str, timeout: float, 
         )
     if answered:
         return ConnectionBrokenError(
-            Message('{host} broke the connection while it answered {call}.', host=host, call=call),
-            Message('Is pveproxy on it being restarted?'),
+            Message('{host} closed the connection while it answered {call}.', host=host, call=call),
+            Message('Check whether pveproxy was restarted on this host.'),
             transient=True,
         )
     for cause in causes:

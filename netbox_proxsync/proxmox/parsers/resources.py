@@ -24,7 +24,7 @@ from .guest_fingerprints import fingerprint_of
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
-NO_ANSWER = Unreadable(Message('The list of guests does not contain it.'))
+NO_ANSWER = Unreadable(Message('The list of guests does not contain the guest.'))
 # Replaced when the node is queried.
 NOT_ASKED = Unreadable(Message('The node was not asked.'))
 COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
@@ -63,12 +63,15 @@ class GuestRow:
         """Parse a row. Raises ParseError if its id or its node is not known."""
         node, vmid = row.get('node'), integer(row.get('vmid'))
         if vmid <= 0 or not isinstance(node, str) or not node:
-            raise ParseError(Message('A guest without vmid or node'))
+            raise ParseError(Message('A guest without VM ID or node'))
         name, status = _read(row, 'name', optional_text), _read(row, 'status', optional_text)
         # The status of the guests of an unreachable node, and of a node on which pvestatd does not run.
         if status in (None, 'unknown'):
             status = Unreadable(
-                Message('Node {node} does not report the status of its guests; is pvestatd running on it?', node=node)
+                Message(
+                    'Node {node} does not report the status of its guests. Check that pvestatd is running on it.',
+                    node=node,
+                )
             )
         return cls(
             type=GuestType(row['type']),
@@ -137,8 +140,8 @@ def _by_key(rows: list[GuestRow]) -> dict[str, GuestRow]:
 def _complaint(unreadable: int, has_nodes: bool) -> Message | None:
     if unreadable:
         return counted(
-            '{number} row of the list of guests and nodes could not be understood.',
-            '{number} rows of the list of guests and nodes could not be understood.',
+            '{number} row of the list of guests and nodes could not be parsed.',
+            '{number} rows of the list of guests and nodes could not be parsed.',
             unreadable,
         )
     if not has_nodes:
@@ -260,7 +263,7 @@ def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default
     try:
         return default if value is None else parse(value)
     except ParseError as error:
-        return Unreadable(Message('Its {key} in the list cannot be read: {problem}.', key=key, problem=error))
+        return Unreadable(Message('{key} in the list cannot be read: {problem}.', key=key, problem=error))
 
 
 def _template(value: Any) -> Reading[bool]:

@@ -55,7 +55,9 @@ class SizeReader:
         )
         lacks = self.access.missing_for_volumes(row.vmid, storage) if known(self.access) else ()
         if lacks:
-            missing = Message('The token may not see its volume ({privileges}).', privileges=joined(lacks, ', '))
+            missing = Message(
+                'The token does not have permission to view the volume ({privileges}).', privileges=joined(lacks, ', ')
+            )
             return replace(disk, size=Unreadable(joined((size.reason, missing, remedy))))
         sizes = self._sizes_on(row.node, storage)
         if isinstance(sizes, Unreadable):

@@ -74,7 +74,7 @@ def read_hardware(
     hardware = _hardware(links, nic_facts, dmi, settings.user)
     if hardware is None:
         refused = Message(
-            '{host} lets {user} in, but does not run the commands.', host=session.name, user=settings.user
+            '{user} can log in to {host}, but cannot run the commands.', host=session.name, user=settings.user
         )
         said = Message('Its output: {words}', words=links.words) if links.words else EMPTY
         raise SSHCommandRefusedError(
@@ -94,9 +94,11 @@ def _check_name(session: Session, node: str | None, dmi: Output) -> None:
     if node and name and name.partition('.')[0].casefold() != node.casefold():
         raise WrongNodeError(
             Message(
-                '{host} is not node {node}: it calls itself {name}.', host=session.name, node=node, name=shortened(name)
+                '{host} is not node {node}: its name is {name}.', host=session.name, node=node, name=shortened(name)
             ),
-            Message('Does a reverse proxy or another machine answer at this address? Connect to the node itself.'),
+            Message(
+                'Check whether a reverse proxy or another machine answers at this address. Connect to the node itself.'
+            ),
         )
 
 
@@ -121,7 +123,7 @@ def _failed(command: str, output: Output) -> Unreadable:
     if output.status == 127:
         failure = Message('The node has no command "{name}".', name=name)
     elif output.status is None:
-        failure = Message('The command "{name}" was ended on the node before it was done.', name=name)
+        failure = Message('The command "{name}" was terminated on the node before it completed.', name=name)
     else:
         failure = Message(
             'The command "{name}" failed on the node (exit status {status}).', name=name, status=output.status

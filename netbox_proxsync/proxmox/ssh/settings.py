@@ -53,7 +53,7 @@ class SSHSettings:
             )
         if not self.timeout > 0:
             raise InvalidSSHSettingsError(
-                Message('{timeout} seconds are no time limit.', timeout=self.timeout),
+                Message('{timeout} seconds is not a valid timeout.', timeout=self.timeout),
                 Message('Allow at least a second.'),
             )
         if not self.password and not self.private_key:

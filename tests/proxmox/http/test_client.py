@@ -1,4 +1,4 @@
-"""The session with Proxmox: which hosts, how often, how long, and what it says when it fails, with real servers."""
+"""The session with Proxmox VE: which hosts, how often, how long, and what it says when it fails, with real servers."""
 
 import json
 import logging
@@ -199,11 +199,11 @@ class TestAnswers:
             ("501 Method 'GET /nodes/pve1/x' not implemented", b'{"data":null}', APIError, 'not implemented'),
             ('500 got timeout', b'{"data":null,"message":"got timeout\\n"}', APIError, 'got timeout'),
             ('301 Moved Permanently', b'', APIError, 'Moved Permanently'),
-            ('200 OK', b'<html>Please log in</html>', InvalidResponseError, 'not an answer of Proxmox'),
-            ('200 OK', b'', InvalidResponseError, 'not an answer of Proxmox'),
-            ('200 OK', b'[]', InvalidResponseError, 'not an answer of Proxmox'),
-            ('200 OK', b'{"error":1}', InvalidResponseError, 'not an answer of Proxmox'),
-            ('200 OK', b'{"data":' + b'[' * 100_000, InvalidResponseError, 'not an answer of Proxmox'),
+            ('200 OK', b'<html>Please log in</html>', InvalidResponseError, 'not an answer of Proxmox VE'),
+            ('200 OK', b'', InvalidResponseError, 'not an answer of Proxmox VE'),
+            ('200 OK', b'[]', InvalidResponseError, 'not an answer of Proxmox VE'),
+            ('200 OK', b'{"error":1}', InvalidResponseError, 'not an answer of Proxmox VE'),
+            ('200 OK', b'{"data":' + b'[' * 100_000, InvalidResponseError, 'not an answer of Proxmox VE'),
         ],
     )
     def test_each_refusal_once_and_in_words(self, connect, context, status, body, kind, words):
@@ -374,7 +374,7 @@ class TestHosts:
         ],
     )
     def test_members_are_trusted_only_with_proof(self, connect, context, ca, leaf, mode, fingerprint, reached):
-        """The member listens where the given host has: Proxmox's port is the same on all nodes."""
+        """The member listens where the given host has: Proxmox VE's port is the same on all nodes."""
         pin = {'right': leaf.fingerprint, 'wrong': 'AB' * 32, None: None}[fingerprint]
         with serving(answering(), context) as member:
             with connect(f'no-such-host.invalid:{member.port}', tls_mode=mode, ca_certificate=ca.pem) as client:

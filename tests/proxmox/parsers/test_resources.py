@@ -27,7 +27,7 @@ def test_a_tag_style_without_colors(style):
         ('2001:DB8::1', '2001:db8::1'),
         ('', None),
         (None, None),
-        ('pve1', Unreadable("Its ip in the list cannot be read: 'pve1' is not an IP address.")),
+        ('pve1', Unreadable("ip in the list cannot be read: 'pve1' is not an IP address.")),
     ],
 )
 def test_the_address_of_a_node(address, expected):

@@ -731,7 +731,7 @@ class TestWhatStopsARun:
             read(pve)
 
     def test_another_member_goes_on_when_the_given_host_goes_away(self, pve):
-        """Proxmox's port is the same on all nodes, and what they tell is the same."""
+        """Proxmox VE's port is the same on all nodes, and what they tell is the same."""
         rows = answer_of(pve, '/cluster/status')
         next(row for row in rows if row['id'] == 'node/pve2')['ip'] = '127.0.0.2'
         serve(pve, '/cluster/status', rows)

@@ -13,7 +13,7 @@ __all__ = ('GONE', 'fleet')
 
 # Was there in the first run, and is deleted before the next one.
 GONE = 190
-LONG = 'long-' + 'x' * 58  # 63 letters, the longest that Proxmox takes
+LONG = 'long-' + 'x' * 58  # 63 letters, the longest that Proxmox VE takes
 
 type Config = dict[str, Any]
 

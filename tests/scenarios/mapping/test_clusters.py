@@ -1,4 +1,4 @@
-"""What becomes of Proxmox's cluster, or of a host that is in none."""
+"""What becomes of Proxmox VE's cluster, or of a host that is in none."""
 
 import pytest
 
