@@ -37,7 +37,7 @@ class ClusterExtension:
     models = ['virtualization.cluster']
 
     proxsync_endpoints: list[Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')]] = (
-        strawberry_django.field(description='The Proxmox VE endpoints that are synced with the cluster')
+        strawberry_django.field(description='The Proxmox VE endpoints that are synchronized with the cluster')
     )
 
 

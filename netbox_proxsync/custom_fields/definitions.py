@@ -29,7 +29,7 @@ DEVICE = ('dcim', 'device')
 INTERFACE = ('dcim', 'interface')
 
 CUSTOM_FIELDS = (
-    Definition(VM, 'vmid', 'integer', 'VMID'),
+    Definition(VM, 'vmid', 'integer', 'VM ID'),
     Definition(VM, 'vm_status', 'select', 'VM Status'),
     Definition(VM, 'vm_last_sync', 'datetime', 'Last Sync'),
     Definition(VM, 'proxmox_pool', 'text', 'Pool'),

@@ -73,7 +73,7 @@ def _shown(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """Return a text, which may be sent as a number (a host name `123`). Raises ParseError for anything else."""
+    """Return a text, which may be sent as a number (a hostname `123`). Raises ParseError for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

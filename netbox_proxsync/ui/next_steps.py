@@ -21,7 +21,7 @@ class WaitingPlan:
     The newest plan of an endpoint, if it can be applied.
 
     Attributes:
-        run: The preview, or the blocked run.
+        run: The preview, or the refused run.
         number: The number of changes that can be applied.
         url, label: The button.
     """

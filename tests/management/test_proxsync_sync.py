@@ -105,7 +105,7 @@ def test_what_it_does_not_understand_is_not_taken_for_changes_that_are_pending(e
         with pytest.raises(SystemExit) as stop:
             Command().run_from_argv(['netbox', 'proxsync_sync', *arguments])
         assert stop.value.code == 1
-    assert '"web" is no ID of a guest (100 to 999999999).' in capsys.readouterr().err
+    assert '"web" is not a VM ID (100 to 999999999).' in capsys.readouterr().err
     with pytest.raises(SystemExit) as stop:
         Command().run_from_argv(['netbox', 'proxsync_sync', '--help'])
     assert stop.value.code == 0

@@ -59,7 +59,7 @@ FREE = {
     'the same hosts in other words': {'hosts': ['pve1', 'PVE2:8006']},
     'no SSH host key': {'ssh_host_keys': ''},
     'no SSH': {'ssh_user': ''},
-    'the time-out': {'timeout': 31},
+    'the timeout': {'timeout': 31},
     'another token': {'token_id': 'netbox@pve!other', 'token_secret': f'{MARKER}-2'},
 }
 SECRETS = {'token_secret': f'{MARKER}-2', 'ssh_password': f'{PASSWORD}-2'}

@@ -5,7 +5,7 @@ Certificates for the stand-in, of the kinds that are met on real Proxmox VE host
 |---|---|
 | self-signed | one certificate that signs itself |
 | proxmox-ca | signed by an own CA that has no keyUsage, as the CA that Proxmox VE makes for each cluster |
-| mismatch | as proxmox-ca, but issued for another host name |
+| mismatch | as proxmox-ca, but issued for another hostname |
 | expired | as proxmox-ca, but no longer valid |
 """
 

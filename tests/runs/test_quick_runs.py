@@ -321,7 +321,7 @@ class TestCommand:
 
     def test_it_prints_what_it_found(self, pve, endpoint, sync):
         sync(endpoint)
-        assert 'Lab: no quick run, 3 calls to Proxmox VE: none of 6 guests has changed' in self.run('--all', '--quick')
+        assert 'Lab: no quick run, 3 API requests: none of 6 guests has changed' in self.run('--all', '--quick')
         answer = json.loads(self.run('Lab', '--quick', '--json'))
         assert (answer['run'], answer['result']['calls']) == (None, 3)
         pve.rename(running_vm(pve), 'renamed')

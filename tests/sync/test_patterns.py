@@ -84,7 +84,7 @@ def test_what_is_wrong_with_a_pattern_is_reported(pattern, kind, reported):
 
 
 def test_no_hostile_pattern_takes_long():
-    """10,000 guests against the worst pattern that is let in must stay far below a run's time-out."""
+    """10,000 guests against the worst pattern that is let in must stay far below a run's timeout."""
     accepted = 0
     for pattern in HOSTILE:
         try:

@@ -63,7 +63,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint; else all enabled ones')
+        parser.add_argument(
+            'endpoint', nargs='*', help='Name or numeric ID of the endpoint. Default: all enabled endpoints'
+        )
         parser.add_argument(
             '--repair', action='store_true',
             help=(

@@ -86,7 +86,7 @@ def tls_context(mode: TLSMode, ca_certificate: str = '') -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         _load_ca(context, ca_certificate)
     # The CA that Proxmox VE creates at installation has no keyUsage, which RFC 5280 requires and Python checks by
-    # default from 3.13 on. The chain, the dates and the host name are still verified.
+    # default from 3.13 on. The chain, the dates and the hostname are still verified.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 

@@ -1,4 +1,4 @@
-"""Reads what only a running guest reports: interfaces, and through its agent the operating system and host name."""
+"""Reads what only a running guest reports: interfaces, and through its agent the operating system and hostname."""
 
 from threading import Lock
 from typing import Any
@@ -62,7 +62,7 @@ class RuntimeReader:
     def host_name(
         self, row: GuestRow, config: GuestConfig, running: Reading[object], problems: list[GuestProblem]
     ) -> Reading[str | None]:
-        """Return the host name; None if it is not requested or not reported."""
+        """Return the hostname; None if it is not requested or not reported."""
         return self._fact(self.options.host_names, 'get-host-name', 'host-name', row, config, running, problems)
 
     def _raise_if_not_running(self, row: GuestRow, config: GuestConfig) -> None:

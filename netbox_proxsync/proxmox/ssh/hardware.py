@@ -53,7 +53,7 @@ def read_hardware(
 
     Args:
         host: DNS name or IP address, without a port.
-        node: The name of the node in Proxmox VE. A host with another host name is another machine (a reverse proxy in
+        node: The name of the node in Proxmox VE. A host with another hostname is another machine (a reverse proxy in
             front of the API, or a reassigned address), and its hardware is not used.
         deadline: The end of the session at the latest, on the clock of `time.monotonic()`.
         sockets: Registers the connection, so that another thread can abort it.
@@ -90,7 +90,7 @@ def read_hardware(
 
 def _check_name(session: Session, node: str | None, dmi: Output) -> None:
     name = parse_host_name(dmi.text)
-    # The name of a node is the first label of its host name.
+    # The name of a node is the first label of its hostname.
     if node and name and name.partition('.')[0].casefold() != node.casefold():
         raise WrongNodeError(
             Message(

@@ -105,7 +105,7 @@ def test_a_given_ca_is_the_only_one_that_counts(serve, ca, leaf, tmp_path, monke
         (('127.0.0.1',), (-30, -1), 'has expired'),
         (('127.0.0.1',), (1, 30), 'not valid yet'),
     ],
-    ids=['host name', 'expired', 'not yet valid'],
+    ids=['hostname', 'expired', 'not yet valid'],
 )
 def test_the_ca_alone_is_not_enough(serve, ca, names, days, words):
     certificate = make_leaf(ca, *names, days=days)
