@@ -207,7 +207,7 @@ class SyncRunSerializer(BaseModelSerializer):
         help_text='Excludes messages about objects that you do not have permission to view'
     )
     units = serializers.SerializerMethodField(
-        help_text='The part of the plan that this run applies, without objects that are hidden from you. null: the whole plan'
+        help_text='The part of the plan that this run applies, without hidden objects. null: the whole plan'
     )
 
     class Meta:

@@ -43,8 +43,8 @@ def vmid(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        'Synchronize Proxmox VE endpoints into NetBox, one after the other, in this process. Exit status: 0 nothing to do, or '
-        'done; 2 changes are pending (--preview); 1 one failed or was refused.'
+        'Synchronize Proxmox VE endpoints into NetBox, one after the other, in this process. Exit status: 0 nothing to '
+        'do, or done; 2 changes are pending (--preview); 1 one failed or was refused.'
     )
 
     def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
