@@ -148,7 +148,7 @@ def test_two_guests_of_a_preview_are_applied_and_the_others_are_not(site, person
     assert boxes.count() == 3
 
 
-def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way(site, person, cluster):
+def test_a_conflict_has_a_reason_and_a_link_to_the_object_that_causes_it(site, person, cluster):
     pve = cluster('cologne', nodes=2, vms=2, containers=1, running=1, agent=1, ipv6=0, templates=0)
     vmid, name = next(iter(names_of(pve).items()))
     pve.set_addresses(vmid, 'net0', '10.99.0.5/24')
@@ -185,7 +185,7 @@ def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way
     assert IPAddress.objects.get(address='10.99.0.5/24').assigned_object == interface
 
 
-def test_what_requires_a_user_is_decided_on_one_page(site, person, cluster):
+def test_items_of_needs_attention_are_decided_on_one_page(site, person, cluster):
     pve = cluster('trier', nodes=1, vms=0, containers=0, templates=0)
     names = [f'made-{number:02}' for number in range(40)]
     for number, name in enumerate(names):

@@ -51,7 +51,7 @@ def test_what_main_has_synced_since_follows_into_the_branch(synced: Lab):
     lab.assert_nothing_left()
 
 
-def test_a_reverted_edit_is_made_again(synced: Lab):
+def test_a_reverted_edit_is_written_again(synced: Lab):
     lab, pve = synced, synced.pve
     vmid = max(guest.vmid for guest in pve.cluster.guests.values())
     before = lab.machine(vmid).name

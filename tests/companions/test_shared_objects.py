@@ -51,7 +51,7 @@ def test_what_a_user_renamed_in_a_branch_and_merged_is_known_in_main(little: Lab
     assert numbers() == before
 
 
-def test_what_a_user_renamed_in_main_is_known_in_a_branch_that_was_made_before_the_first_sync(little: Lab):
+def test_what_a_user_renamed_in_main_is_known_in_a_branch_that_was_created_before_the_first_sync(little: Lab):
     lab = little
     branch = lab.branch()
     lab.sync()
@@ -64,7 +64,7 @@ def test_what_a_user_renamed_in_main_is_known_in_a_branch_that_was_made_before_t
         assert numbers() == before
 
 
-def test_after_a_reverted_merge_they_are_made_again_and_after_another_merge_known_again(little: Lab):
+def test_after_a_reverted_merge_they_are_created_again_and_after_another_merge_known_again(little: Lab):
     lab = little
     branch = lab.branch()
     lab.sync(branch)

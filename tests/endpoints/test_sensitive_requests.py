@@ -218,7 +218,7 @@ def test_neither_redis_nor_a_table_has_them(way, admin, webhook, django_capture_
     assert tables_with('netbox@pve!') or not ProxmoxEndpoint.objects.exists()
 
 
-def test_what_is_not_an_endpoint_is_copied_as_ever(admin, webhook, django_capture_on_commit_callbacks):
+def test_requests_for_other_objects_are_copied_unchanged(admin, webhook, django_capture_on_commit_callbacks):
     from dcim.models import Site
 
     EventRule.objects.get().object_types.add(ObjectType.objects.get_for_model(Site))

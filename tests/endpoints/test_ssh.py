@@ -242,7 +242,7 @@ def test_keys_are_shown_and_exactly_those_that_were_shown_are_pinned(cluster, ad
     assert endpoint.ssh_host_keys == pins(nodes)
 
 
-def test_what_cannot_be_shown_says_why(cluster, admin):
+def test_a_key_that_cannot_be_displayed_has_a_reason(cluster, admin):
     pve, _, endpoint = cluster
     url = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
     ProxmoxEndpoint.objects.update(ssh_port=1)
@@ -396,7 +396,7 @@ def test_the_form_keeps_takes_and_removes_them(stored, admin):
         ({'ssh_port': 0}, 'ssh_port', '1'),
     ],
 )
-def test_what_cannot_be_used_is_reported_at_its_field(stored, admin, values, field, words):
+def test_an_unusable_value_is_reported_at_its_field(stored, admin, values, field, words):
     url = reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-detail', args=[stored.pk])
     response = admin.patch(url, values, content_type='application/json')
     assert response.status_code == 400

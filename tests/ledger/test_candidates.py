@@ -89,7 +89,7 @@ def apply(run, units=None) -> SyncRun:
     return SyncJob.enqueue_plan(run, None, units, immediate=True)
 
 
-def test_a_machine_of_the_same_name_is_not_made_twice(pve, endpoint, cluster, sync):
+def test_a_machine_of_the_same_name_is_not_created_twice(pve, endpoint, cluster, sync):
     vm = by_hand(cluster)
     before = VirtualMachine.objects.filter(pk=vm.pk).values().get()
     preview = sync(endpoint, mode='preview')
@@ -152,7 +152,7 @@ def resolve_by_vmid(pve, endpoint, vm):
 
 
 @pytest.mark.parametrize('resolve', [resolve_by_mac, resolve_by_serial, resolve_by_vmid])
-def test_what_the_reason_names_as_proof_links_it(pve, endpoint, cluster, sync, resolve):
+def test_a_mac_address_serial_number_or_vm_id_links_a_candidate(pve, endpoint, cluster, sync, resolve):
     vm = by_hand(cluster)
     sync(endpoint)
     resolve(pve, endpoint, vm)
@@ -398,7 +398,7 @@ def given_the_mac(pve, cluster):
     [made_by_name, made_in_another_tenant, made_with_the_vm_id, renamed, given_the_vmid, given_the_serial,
      given_the_mac],
 )  # fmt: skip
-def test_what_a_user_has_made_since_the_preview_is_not_made_again(pve, endpoint, cluster, sync, meanwhile):
+def test_what_a_user_has_created_since_the_preview_is_not_created_again(pve, endpoint, cluster, sync, meanwhile):
     by_hand(cluster, name='unrelated')
     preview = sync(endpoint, mode='preview')
     assert [row[0] for row in reported(preview)] == ['create']
@@ -413,7 +413,7 @@ def test_what_a_user_has_made_since_the_preview_is_not_made_again(pve, endpoint,
     assert machine_of(endpoint, 100)
 
 
-def test_an_unrelated_machine_made_since_the_preview_holds_nothing_up(pve, endpoint, cluster, sync):
+def test_an_unrelated_machine_created_since_the_preview_does_not_block_the_plan(pve, endpoint, cluster, sync):
     preview = sync(endpoint, mode='preview')
     by_hand(cluster, name='webserver', macs=['02:00:00:00:00:99'], vmid=17)
     elsewhere = Cluster.objects.create(name='elsewhere', type=cluster.type)
@@ -435,7 +435,7 @@ def test_a_machine_that_got_another_vm_id_since_the_preview_is_not_adopted(pve, 
     assert vm.cf['vmid'] == 999
 
 
-def test_60_machines_by_hand_are_60_candidates_and_no_doubles(standin, make_endpoint, cluster, sync):
+def test_60_machines_created_manually_are_60_candidates_and_no_duplicates(standin, make_endpoint, cluster, sync):
     # More than the 50 that share a transaction.
     pve = standin(nodes=1, vms=60, containers=0, templates=0, seed=3, name='lab')
     names = {}

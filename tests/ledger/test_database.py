@@ -234,7 +234,7 @@ class TestRepeated:
         assert_recorded_once(run)
         assert (vm(vmids[1]).vcpus, vm(vmids[1]).comments) == (7, 'by hand')
 
-    def test_what_is_made_is_made_once_with_its_tags(self, endpoint, pve, limits, other):
+    def test_objects_are_created_once_with_their_tags(self, endpoint, pve, limits, other):
         """New machines, each with a new tag of its own; a user is making one of these tags, and then does not."""
         created = [pve.create(name=f'new{number}') for number in range(3)]
         for number, vmid in enumerate(created):
@@ -323,7 +323,7 @@ class TestLeftOut:
         ],
         ids=['lock_timeout', 'statement_timeout'],
     )
-    def test_one_machine_that_stays_locked_fails_alone(self, endpoint, pve, vmids, limits, other, limit, reason):
+    def test_one_machine_that_remains_locked_fails_alone(self, endpoint, pve, vmids, limits, other, limit, reason):
         resize(pve, vmids, 7)
         blocked = vm(vmids[2])
         limits(**limit)
@@ -344,7 +344,7 @@ class TestLeftOut:
         assert vm(vmids[2]).vcpus == 7
         assert_nothing_left(endpoint)
 
-    def test_machines_that_are_made_beside_one_that_stays_locked_are_made_once(
+    def test_machines_that_are_created_beside_one_that_remains_locked_are_created_once(
         self, endpoint, pve, vmids, limits, other
     ):
         """The first attempts made them and their tags, and were rolled back."""
@@ -365,7 +365,7 @@ class TestLeftOut:
         assert failed_units(run_job(endpoint)) == set()
         assert_nothing_left(endpoint)
 
-    def test_a_guest_that_stays_locked_in_the_list_of_guests_does_not_keep_the_others(
+    def test_a_guest_that_remains_locked_in_the_list_of_guests_does_not_keep_the_others(
         self, endpoint, pve, vmids, limits, other
     ):
         resize(pve, vmids, 7)
@@ -382,7 +382,7 @@ class TestLeftOut:
         run_job(endpoint)
         assert_nothing_left(endpoint)
 
-    def test_a_binding_that_stays_locked_is_refreshed_by_the_next_run(self, endpoint, pve, vmids, limits, other):
+    def test_a_binding_that_remains_locked_is_refreshed_by_the_next_run(self, endpoint, pve, vmids, limits, other):
         """Both sides were changed alike, so there is nothing to write but what is remembered."""
         for vmid in vmids:
             pve.rename(vmid, f'renamed{vmid}')

@@ -130,7 +130,7 @@ def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, ma
     assert not sync(again).changes.exists()
 
 
-def test_a_machine_that_was_replaced_in_between_stays_released(pve, endpoint, make_endpoint, sync):
+def test_a_machine_that_was_replaced_in_between_remains_released(pve, endpoint, make_endpoint, sync):
     """A limited run did not recognize the machine of its guest, and has created another one."""
     sync(endpoint)
     old = Binding.objects.get(key='qemu/101').object

@@ -173,7 +173,7 @@ def test_an_extra_tag_of_a_rule_that_is_limited_is_left_out(pve, endpoint, sync)
     assert not VirtualMachine.objects.filter(tags=tag).exists()
 
 
-def test_a_tag_that_is_limited_later_stays_on_the_machine_that_has_it(pve, endpoint, sync):
+def test_a_tag_that_is_limited_later_is_retained_on_the_machine_that_has_it(pve, endpoint, sync):
     vmid = guests(pve)[0]
     pve.set_tags(vmid, 'web')
     sync(endpoint)
@@ -296,7 +296,7 @@ def test_the_check_and_the_endpoints_page_name_a_custom_field_that_was_changed(e
         ({'validation_regex': '^nothing'}, 'qemu_bios_type'),
     ],
 )
-def test_a_limit_on_a_custom_field_of_the_plugin_keeps_nothing_but_its_value_out(pve, endpoint, sync, values, name):
+def test_a_limit_on_a_custom_field_of_the_plugin_only_leaves_out_its_value(pve, endpoint, sync, values, name):
     CustomField.objects.filter(name=name).update(**values)
     run = sync(endpoint)
     assert (run.status, failures(run)) == ('completed', [])
@@ -308,7 +308,7 @@ def test_a_limit_on_a_custom_field_of_the_plugin_keeps_nothing_but_its_value_out
     assert any(vm.custom_field_data.get(name) for vm in VirtualMachine.objects.all())
 
 
-def test_a_limit_that_comes_later_keeps_no_other_value_out(pve, endpoint, sync):
+def test_a_later_limit_leaves_out_no_other_value(pve, endpoint, sync):
     sync(endpoint)
     CustomField.objects.filter(name='vmid').update(validation_minimum=1000)
     pve.rename(guests(pve)[0], 'renamed')
@@ -318,7 +318,7 @@ def test_a_limit_that_comes_later_keeps_no_other_value_out(pve, endpoint, sync):
     assert (vm.name, vm.custom_field_data['vmid']) == ('renamed', guests(pve)[0])
 
 
-def test_a_custom_field_of_the_plugin_that_is_required_keeps_out_what_has_no_value(pve, endpoint, sync):
+def test_guests_without_a_value_for_a_required_custom_field_are_not_created(pve, endpoint, sync):
     CustomField.objects.filter(name='lxc_architecture').update(required=True)
     run = sync(endpoint)
     assert failures(run) == []

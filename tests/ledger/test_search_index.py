@@ -162,7 +162,7 @@ class TestRefused:
         assert VMInterface.objects.filter(virtual_machine__name=guest.name, name='net0').exists()
         assert_index_is_whole()
 
-    def test_a_tag_that_was_made_for_a_refused_machine_is_found(self, endpoint, receivers):
+    def test_a_tag_that_was_created_for_a_refused_machine_is_found(self, endpoint, receivers):
         guest = next(iter(self.pve.cluster.guests.values()))
         self.pve.set_tags(guest.vmid, 'onlyhere')
 

@@ -84,7 +84,7 @@ class TestCheck:
         assert 'has the type "text". The required type is "integer"' in troubles(text)[0]
         assert CustomField.objects.get(name='vmid').type == 'text'
 
-    def test_bindings_to_objects_that_are_gone(self, endpoint, sync):
+    def test_bindings_to_objects_that_no_longer_exist(self, endpoint, sync):
         sync(endpoint)
         vm, other = VirtualMachine.objects.all()
         gone, kept = (Binding.objects.filter(kind='vm', object_id=each.pk) for each in (vm, other))
@@ -147,7 +147,7 @@ class TestRotateKeys:
         assert self.rotate().startswith('All secrets have the first key')
         assert ProxmoxEndpoint.objects.get(pk=endpoint.pk).token_secret.encrypted() == after.token_secret.encrypted()
 
-    def test_what_no_key_decrypts_is_named_and_stays(self, settings):
+    def test_secrets_that_no_key_decrypts_are_named_and_unchanged(self, settings):
         self.keys(settings, 'lost')
         make_endpoint('Lost', token_secret=MARKER)
         self.keys(settings, 'old')

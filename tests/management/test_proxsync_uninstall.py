@@ -197,7 +197,7 @@ def used(committed, standin):
 
 
 class TestRemoval:
-    def test_the_command_asks_and_lists_what_goes_and_then_netbox_works_without_the_plugin(
+    def test_the_command_asks_and_lists_the_removed_data_and_then_netbox_works_without_the_plugin(
         self, used, committed, monkeypatch
     ):
         out = io.StringIO()

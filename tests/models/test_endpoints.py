@@ -76,7 +76,7 @@ def test_hosts_keep_their_order_and_stand_once():
         ('[pve1]:8006', 'is not a host'),
     ],
 )
-def test_what_is_no_host_is_refused(entered, told):
+def test_an_invalid_host_is_rejected(entered, told):
     assert told in errors_of(hosts=[entered])['hosts'][0]
 
 
@@ -179,7 +179,7 @@ def test_filters_are_stored_in_one_form(name, entered, stored):
         ('ignored_prefixes', 'lan', '"lan" is not a valid prefix'),
     ],
 )
-def test_what_is_no_filter_is_refused(name, entered, told):
+def test_an_invalid_filter_is_rejected(name, entered, told):
     assert told in errors_of(**{name: [entered]})[name][0]
 
 

@@ -193,7 +193,7 @@ def test_rows_of_them_are_not_found(user, endpoint, hidden, shown):
 
 
 @planned
-def test_a_machine_that_is_no_longer_managed_stays_hidden(user, endpoint, hidden):
+def test_a_machine_that_is_no_longer_managed_remains_hidden(user, endpoint, hidden):
     stop_managing([endpoint.guests.get(vmid=hidden)])
     assert leaks(read_all(user, endpoint)) == []
 

@@ -152,7 +152,7 @@ class TestBadInput:
     def test_no_host(self, standin):
         assert self.report(standin(CLUSTER), hosts=()).fingerprint is None
 
-    def test_what_is_no_host(self, standin):
+    def test_invalid_hosts(self, standin):
         assert 'is not a host' in self.report(standin(CLUSTER), hosts=('https://pve1:8006/',)).error
 
     def test_a_closed_port(self, standin):

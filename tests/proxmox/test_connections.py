@@ -104,7 +104,7 @@ class TestByDefault:
         ['0.0.0.0', '0.0.0.1', '::', '224.0.0.1', '239.1.2.3', 'ff02::1', '255.255.255.255', '240.0.0.1',
          '::ffff:0.0.0.0', '64:ff9b::255.255.255.255'],
     )  # fmt: skip
-    def test_what_is_no_host_is_not_and_no_setting_changes_that(self, address):
+    def test_addresses_of_no_single_host_are_never_contacted(self, address):
         nothing_denied = ContactPolicy.parse(['0.0.0.0/0', '::/0'], [])
         for policy in (ContactPolicy(), nothing_denied):
             assert 'not the address of a single host' in refused(policy, address)
@@ -120,7 +120,7 @@ class TestSettings:
         assert "allowed_networks in PLUGINS_CONFIG['netbox_proxsync']" in text
 
     @pytest.mark.parametrize('address', ['127.0.0.1', '127.255.255.254', '::ffff:127.0.0.9', '::1'])
-    def test_what_is_allowed(self, address):
+    def test_allowed_addresses(self, address):
         assert refused(THIS_MACHINE, address) == ''
 
     def test_a_denied_network_can_be_allowed_again(self):
@@ -179,7 +179,7 @@ class TestConnections:
                 assert proxmox.version().text == '9.2.11'
             assert other.connections == 0
 
-    def test_an_address_that_answers_nobody_leaves_time_for_the_next(self, names, leaf, context):
+    def test_an_address_that_does_not_answer_leaves_time_for_the_next(self, names, leaf, context):
         with serving(answering(), context) as server, socket.socket() as full:
             full.bind(('127.0.0.3', server.port))
             full.listen(0)

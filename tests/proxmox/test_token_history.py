@@ -91,7 +91,7 @@ class TestBetweenReads:
     def remembered(self, pve, day: str = DAY) -> TokenHistory:
         return TokenHistory().updated_with(read(pve).token_view, day)
 
-    def test_what_is_still_there_is_no_matter(self, pve):
+    def test_a_retained_privilege_is_not_reported(self, pve):
         assert read_again(pve, self.remembered(pve)).warnings == ()
 
     @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ class TestBetweenReads:
         pve.grant(privilege.replace('*', 'Audit'), path)
         assert 'no longer' not in messages(read_again(pve, later))
 
-    def test_what_it_never_had_is_not_lost(self, pve):
+    def test_a_privilege_that_the_token_never_had_is_not_lost(self, pve):
         pve.revoke('Pool.Audit')
         assert 'no longer' not in messages(read_again(pve, self.remembered(pve)))
 

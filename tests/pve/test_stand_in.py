@@ -237,7 +237,7 @@ def test_a_missing_privilege_shortens_lists_and_forbids_calls(connect):
     assert (answer.status_code, 'VM.Audit' in answer.reason) == (403, True)
 
 
-def test_version_7_says_why_only_in_the_reason(connect):
+def test_version_7_states_the_cause_only_in_the_reason(connect):
     client = connect(nodes=1, vms=1, containers=0, version='7.4-20')
     client.pve.revoke('Sys.Audit')
     answer = client.get('/cluster/status')
@@ -245,7 +245,7 @@ def test_version_7_says_why_only_in_the_reason(connect):
     assert 'Sys.Audit' in answer.reason
 
 
-def test_what_does_not_exist(connect):
+def test_requests_for_objects_that_do_not_exist(connect):
     client = connect(nodes=1, vms=1, containers=0)
     assert client.get('/nonsense').status_code == 501
     answer = client.get('/nodes/pve1/qemu/99999/config')

@@ -29,7 +29,7 @@ def let_through(run):
     return SyncJob.enqueue_plan(run, None, immediate=True)
 
 
-def test_a_refused_run_says_what_it_would_take_of_how_many_and_what_to_do(pve, endpoint, sync):
+def test_a_refused_run_states_the_numbers_and_the_remedy(pve, endpoint, sync):
     sync(endpoint)
     for vmid in vmids(pve)[:6]:
         pve.delete(vmid)
@@ -41,7 +41,7 @@ def test_a_refused_run_says_what_it_would_take_of_how_many_and_what_to_do(pve, e
     assert VirtualMachine.objects.filter(status='decommissioning').count() == 0
 
 
-def test_the_deletion_of_many_retired_guests_waits_for_a_users_word(pve, endpoint, sync):
+def test_the_deletion_of_many_retired_guests_requires_approval(pve, endpoint, sync):
     sync(endpoint)
     for vmid in vmids(pve)[:5]:
         pve.delete(vmid)

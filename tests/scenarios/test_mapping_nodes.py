@@ -106,7 +106,7 @@ def test_changes_that_are_not_applied_are_not_there(pve, endpoint, sync):
     assert not Interface.objects.filter(device__name='pve1', name='vmbr1').exists()
 
 
-def test_what_is_unwired_in_proxmox_is_unwired_in_netbox(pve, endpoint, sync):
+def test_disconnected_nics_are_disabled_in_netbox(pve, endpoint, sync):
     sync(endpoint)
     assert (port('pve1', 'eno2').lag.name, port('pve1', 'bond0.40').bridge.name) == ('bond0', 'vmbr1')
     pve.set_interface('pve1', 'bond0', slaves='eno1')

@@ -187,7 +187,7 @@ def tag_of(endpoint, vmid: int) -> VLAN | None:
     return endpoint.bindings.get(kind='interface', key=f'qemu/{vmid}/net0').object.untagged_vlan
 
 
-def test_vlans_are_made_in_the_group_of_the_rule_and_a_preview_says_why(pve, make_endpoint, sync):
+def test_vlans_are_created_in_the_group_of_the_rule_and_a_preview_states_the_reason(pve, make_endpoint, sync):
     endpoint = make_endpoint(pve, create_vlans=True)
     chosen, other = vmids(pve, 'qemu')[:2]
     for number, vmid in enumerate((chosen, other)):
@@ -271,7 +271,7 @@ def test_a_skipped_guest_is_left_as_it_is(pve, endpoint, sync):
     assert (after.name, after.status, after.last_updated) == (before.name, before.status, before.last_updated)
 
 
-def test_a_skipped_guest_is_never_made(pve, endpoint, sync):
+def test_a_skipped_guest_is_never_created(pve, endpoint, sync):
     make_rule('No containers', guest_type='lxc', skip=True)
     sync(endpoint)
     assert VirtualMachine.objects.count() == len(vmids(pve, 'qemu'))

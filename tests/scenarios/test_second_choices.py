@@ -62,7 +62,7 @@ UNREADABLE = [switch_off, silence, confuse, forbid]
 
 
 @pytest.mark.parametrize('hide', UNREADABLE)
-def test_the_platform_that_the_agent_reported_stays_while_it_cannot_be_read(pve, endpoint, sync, vmid, hide):
+def test_the_platform_that_the_agent_reported_is_retained_while_it_cannot_be_read(pve, endpoint, sync, vmid, hide):
     sync(endpoint)
     platform = vm(endpoint, vmid).platform
     assert platform.name not in ('Linux', None), platform
@@ -90,7 +90,7 @@ def test_a_guest_whose_agent_could_never_be_read_has_the_platform_of_its_ostype(
     assert not sync(endpoint).changes.exists()
 
 
-def test_the_agent_wins_as_soon_as_it_answers_and_stays(pve, endpoint, sync, vmid):
+def test_the_agent_wins_as_soon_as_it_answers_and_is_retained(pve, endpoint, sync, vmid):
     pve.agent_silent(vmid)
     sync(endpoint)
     pve.agent_running(vmid)
@@ -117,7 +117,7 @@ def test_an_agent_that_is_disabled_is_no_source_any_more(pve, endpoint, sync, vm
     assert vm(endpoint, vmid).platform.name == 'Linux'
 
 
-def test_a_platform_that_a_user_chose_stays(pve, endpoint, sync, vmid):
+def test_a_platform_that_a_user_chose_is_retained(pve, endpoint, sync, vmid):
     pve.agent_silent(vmid)
     sync(endpoint)
     chosen = Platform.objects.create(name='Mine', slug='mine')

@@ -102,7 +102,7 @@ def test_a_cluster_without_a_readable_name_takes_that_of_the_endpoint():
     assert alone.object('cluster', 'cluster').values['name'] == 'pve1'
 
 
-def test_the_site_of_a_cluster_that_a_user_made_stays():
+def test_the_site_of_a_cluster_that_a_user_created_is_retained():
     netbox = NetBox()
     netbox.add('cluster', 'lab', name='lab')
     placed = replace(SETTINGS, site=SITE)

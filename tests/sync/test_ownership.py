@@ -14,7 +14,7 @@ def test_a_fact_that_was_edited_is_set_back():
     assert (decision.writes, decision.write, decision.kept) == (True, '2', False)
 
 
-def test_an_editorial_field_that_was_edited_stays_and_what_we_wrote_is_remembered():
+def test_an_editorial_field_that_was_edited_is_retained_and_what_we_wrote_is_remembered():
     decision = resolve_field(Owner.EDITORIAL, 'name', {'name': 'web'}, 'Web server', 'web2')
     assert (decision.writes, decision.kept, decision.last) == (False, True, 'web')
 

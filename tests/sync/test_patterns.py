@@ -78,7 +78,7 @@ def test_an_expression_is_found_anywhere(pattern, name, expected):
         (r'((\pL?){100}){10}', REGEX, 'too large'),
     ],
 )
-def test_what_is_wrong_with_a_pattern_is_reported(pattern, kind, reported):
+def test_an_invalid_pattern_is_reported_with_the_reason(pattern, kind, reported):
     with pytest.raises(PatternError, match=reported.replace('(', r'\(').replace(')', r'\)')):
         compile_pattern(pattern, kind)
 

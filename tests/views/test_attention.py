@@ -67,7 +67,7 @@ def endpoint(cluster) -> ProxmoxEndpoint:
     return make_endpoint('Berlin', cluster=cluster)
 
 
-def test_it_lists_what_requires_a_user_the_most_urgent_first(endpoint, cluster):
+def test_the_items_that_require_a_user_are_listed_with_the_most_urgent_first(endpoint, cluster):
     vm = VirtualMachine.objects.create(name='web', cluster=cluster)
     run = make_last_run(endpoint, messages=[FAULT])
     taken, maybe = make_address_conflict(run, 100, '10.0.0.1'), make_candidate(endpoint, run, 100, vm)
@@ -130,7 +130,7 @@ def test_the_last_run_that_has_read_a_guest_counts(endpoint, cluster):
     assert '2026-01-02' not in page(client, q='10.0.0.1')
 
 
-def test_what_is_answered_is_left_out(endpoint, cluster):
+def test_decided_rows_are_not_listed(endpoint, cluster):
     vm, other = (VirtualMachine.objects.create(name=name, cluster=cluster) for name in ('web', 'db'))
     run = make_last_run(endpoint, messages=[FAULT])
     decided, ignored = make_candidate(endpoint, run, 100, vm), make_candidate(endpoint, run, 101, other)

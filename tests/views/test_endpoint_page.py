@@ -143,7 +143,9 @@ def test_what_the_token_lacks_is_reported_with_the_command_that_grants_it(standi
     assert 'VM.Audit' not in text_of(browser, endpoint)
 
 
-def test_a_host_that_cannot_be_reached_is_reported_and_what_was_known_stays(standin, make_endpoint, sync, browser):
+def test_a_host_that_cannot_be_reached_is_reported_and_what_was_known_is_retained(
+    standin, make_endpoint, sync, browser
+):
     pve = standin(nodes=2, vms=1, containers=0, seed=4)
     endpoint = make_endpoint(pve)
     sync(endpoint)
@@ -234,7 +236,7 @@ def test_runs_cannot_be_started_while_one_is_in_progress(browser):
         assert 'A run is in progress' in attributes
 
 
-def test_what_a_cluster_says_is_shown_as_text(browser):
+def test_text_from_the_cluster_is_escaped(browser):
     node = {'name': SCRIPT, 'online': True, 'address': SCRIPT, 'version': SCRIPT, 'cpus': 1, 'memory': 1, 'expires': 1}
     notice = {'subject': SCRIPT, 'message': SCRIPT, 'remedy': SCRIPT}
     state = {'name': SCRIPT, 'quorate': True, 'nodes': [node], 'notices': [notice]}

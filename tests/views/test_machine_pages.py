@@ -62,7 +62,7 @@ def fields(machine, admin_user, kind: str = 'vm') -> dict:
     return {field.name: field for entry in found if entry.kind.name == kind for field in entry.fields}
 
 
-def test_the_panel_reports_where_a_machine_is_and_whether_it_is_true(client, endpoint, machine):
+def test_the_panel_displays_the_node_and_the_sync_status_of_a_machine(client, endpoint, machine):
     text = page(client, machine.get_absolute_url())
     guest = endpoint.guests.get(virtual_machine=machine)
     assert 'Open in Proxmox VE' in text
@@ -200,7 +200,7 @@ def test_who_may_not_view_bindings_or_endpoints_learns_nothing_of_them(endpoint,
         assert 'Sync this guest' not in text
 
 
-def test_what_guests_say_is_text(client, pve, endpoint, machine, sync):
+def test_text_from_guests_is_escaped(client, pve, endpoint, machine, sync):
     script = '<script>alert(1)</script>'
     vmid = machine.custom_field_data['vmid']
     pve.set_config(vmid, description=script)

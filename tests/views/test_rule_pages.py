@@ -45,7 +45,7 @@ def matched(rule: MappingRule) -> tuple[list[int], list[int]]:
     return sorted(vmids[pk] for pk in found.matched), sorted(vmids[pk] for pk in found.unknown)
 
 
-def test_what_a_rule_matches(lab, role):
+def test_guests_that_a_rule_matches(lab, role):
     other = plain_endpoint('Other')
     make_guest(lab, 100, name='web-1', tags=['prod'], details=unread(pool='web/prod'))
     make_guest(lab, 101, name='db-1', type='lxc', tags=[], node='pve2')
@@ -80,7 +80,7 @@ def test_what_a_rule_matches(lab, role):
         ({'name': '', 'details': {}}, {'name_pattern': 'a*'}),
     ],
 )
-def test_what_was_not_read_may_match(lab, role, values, conditions):
+def test_guests_with_unread_data_are_listed_separately(lab, role, values, conditions):
     make_guest(lab, 100, **values)
     assert matched(make_rule(role=role, **conditions)) == ([], [100])
 

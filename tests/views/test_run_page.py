@@ -94,7 +94,7 @@ def test_a_changed_guest_is_shown_with_both_values_side_by_side(standin, make_en
         assert f'>{column}</th>' in page
 
 
-def test_what_needs_a_user_comes_before_all_numbers(browser):
+def test_items_that_require_attention_come_before_all_numbers(browser):
     offline = {'level': 'warning', 'subject': 'pve2', 'message': 'offline', 'remedy': ''}
     run = make_run(make_endpoint(), messages=[offline])
     conflict = make_change(run, 0, action='conflict', outcome='skipped', reason='Two machines have this name.')
@@ -346,7 +346,7 @@ def test_an_export_of_an_empty_run_is_whole(browser):
     assert browser.get(url, {'format': 'xlsx'}).status_code == 404
 
 
-def test_what_guests_say_is_shown_as_text(browser):
+def test_text_from_guests_is_escaped(browser):
     endpoint = make_endpoint()
     run = make_run(endpoint, error=SCRIPT)
     make_guest(endpoint, 100, name=SCRIPT)

@@ -90,7 +90,7 @@ class TestRequests:
             client.get('storage', 'a/b?c#d e', 'ü')
             assert server.received[0].startswith(b'GET /api2/json/storage/a%2Fb%3Fc%23d%20e/%C3%BC HTTP')
 
-    def test_what_stands_next_to_the_data(self, connect, context):
+    def test_other_keys_of_an_answer_are_ignored(self, connect, context):
         answer = answering(b'{"data":[],"changes":"--- interfaces"}')
         with serving(answer, context) as server, connect(server.host) as client:
             assert client.get('nodes', 'pve1', 'network') == []
@@ -278,7 +278,7 @@ class TestRetries:
         ],
         ids=['502', '503', '504', '595', '596', 'broken connection'],
     )
-    def test_what_passes_is_tried_again(self, connect, context, transient):
+    def test_temporary_failures_are_retried(self, connect, context, transient):
         good = response(VERSION)
         with serving(in_turn(good, transient, transient, good), context) as server, connect(server.host) as client:
             client.version()
@@ -421,7 +421,7 @@ class TestHosts:
     @pytest.mark.parametrize(
         'text', ['', 'https://pve1:8006', 'pve1:', 'pve1:0', 'pve1:99999', 'a b', '[pve1]:1', 'u@h']
     )
-    def test_what_is_no_host(self, text, connect):
+    def test_invalid_hosts(self, text, connect):
         with pytest.raises(InvalidConnectionError):
             connect(text)
 
@@ -462,11 +462,11 @@ class TestWhatIsNoProxmox:
         assert 'no-such-host.invalid is not known' in error.message
         assert time.monotonic() - begin < 3
 
-    def test_one_that_hangs_up(self, connect):
+    def test_a_host_that_closes_the_connection(self, connect):
         with serving(lambda server, connection: None) as server, connect(server.host) as client:
             assert fails(HostUnreachableError, client.version).remedy
 
-    def test_one_that_says_nothing(self, connect):
+    def test_a_host_that_does_not_answer(self, connect):
         with serving(silent) as server, connect(server.host, timeout=0.3) as client:
             assert 'did not answer within 0.3 seconds' in fails(HostUnreachableError, client.version).message
 
@@ -557,7 +557,7 @@ class TestTime:
             assert '0.4 seconds' in error.message
             fails(RunTimeoutError, lambda: client.get('x'))
 
-    def test_a_closed_client_stays_closed(self, connect, context):
+    def test_a_closed_client_remains_closed(self, connect, context):
         with serving(answering(), context) as server, connect(server.host) as client:
             client.version()
         fails(CanceledError, lambda: client.get('x'))
@@ -576,7 +576,7 @@ class TestSecrecy:
     }
 
     @pytest.mark.parametrize('handle', HANDLES.values(), ids=HANDLES.keys())
-    def test_nowhere_in_what_is_raised_or_logged(self, connect, context, handle, caplog):
+    def test_the_secret_is_in_no_exception_and_in_no_log(self, connect, context, handle, caplog):
         caplog.set_level(logging.DEBUG)
         with serving(handle, context) as server, connect(server.host, timeout=0.5) as client:
             with pytest.raises(ProxmoxError) as caught:

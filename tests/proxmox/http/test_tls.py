@@ -183,7 +183,7 @@ def test_fetching_a_fingerprint_where_there_is_none():
     ['', 'AB:CD', '00' * 20, 'zz' * 32, ':'.join(['AB'] * 31)],
     ids=['empty', 'short', 'SHA-1', 'no digits', '31 bytes'],
 )
-def test_what_is_no_fingerprint(text):
+def test_invalid_fingerprints(text):
     with pytest.raises(InvalidConnectionError, match='SHA-256'):
         normalize_fingerprint(text)
 

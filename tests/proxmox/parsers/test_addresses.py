@@ -405,7 +405,7 @@ class TestLimit:
         reason = 'The guest has more addresses than the address limit of the endpoint.'
         assert reasons(found['net0'])['4 more'] == reason
 
-    def test_a_nic_within_the_limit_stays_as_it_is(self):
+    def test_a_nic_within_the_limit_is_unchanged(self):
         running = (interface('eth0', '10.0.0.1/24', '10.0.0.2/24'), interface('eth1', mac=MAC2))
         found = self.found(running, 2)
         assert (found['net2'].addresses, found['net2'].excess, found['net2'].ignored) == ((), frozenset(), ())

@@ -54,7 +54,7 @@ def others(inventory):
     ],
     ids=lambda wrong: json.dumps(wrong)[:40],
 )
-def test_a_value_that_means_nothing_costs_nothing_else(pve, wrong):
+def test_an_invalid_value_does_not_affect_other_values(pve, wrong):
     before = read(pve)
     answer(pve, **wrong)
     inventory = read(pve)

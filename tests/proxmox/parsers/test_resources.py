@@ -10,7 +10,7 @@ CLUSTER = {'type': 'cluster', 'name': 'lab', 'nodes': 1, 'quorate': 1}
 
 
 @pytest.mark.parametrize('options', [None, [], 'x', {'tag-style': ['x']}, {'tag-style': 5}, {'tag-style': 'x'}])
-def test_what_is_no_tag_style(options):
+def test_invalid_tag_styles(options):
     with pytest.raises(ParseError):
         parse_tag_style(options)
 

@@ -367,7 +367,7 @@ class TestListOfGuests:
         ('change', 'attribute'),
         [({'tags': ['a']}, 'tags'), ({'template': 'x'}, 'template'), ({'name': {}}, 'name'), ({'status': 5.5}, None)],
     )
-    def test_a_value_that_is_garbled_costs_nothing_else(self, pve, rows, change, attribute):
+    def test_a_garbled_value_does_not_affect_other_values(self, pve, rows, change, attribute):
         self.row(rows, 102).update(change)
         serve(pve, '/cluster/resources', rows)
         pve.fail('/nodes/pve2/qemu/102/config', 500, 'got timeout')
@@ -643,7 +643,7 @@ class TestOneGuest:
         guest = guest_of(read(pve), 200)
         assert is_unknown(guest.addresses['net0'].running, 'unable to open namespace')
 
-    def test_a_mistake_of_ours_is_confined_to_its_guest(self, pve, monkeypatch, caplog):
+    def test_an_internal_error_affects_only_its_guest(self, pve, monkeypatch, caplog):
         """The only way to test it is to make one."""
         from netbox_proxsync.proxmox.readers import guests
 
@@ -801,7 +801,7 @@ class TestWhatStopsARun:
                 collect(client, CollectOptions())
             assert time.monotonic() - begin < 4
 
-    def test_canceling_does_not_wait_for_a_connection_that_is_not_made(self):
+    def test_canceling_does_not_wait_for_a_connection_that_is_not_established(self):
         """A host that lets nobody in: whoever connects waits for a time that nothing can shorten."""
         with socket.create_server(('127.0.0.1', 0), backlog=0) as server, contextlib.ExitStack() as filling:
             for _ in range(3):

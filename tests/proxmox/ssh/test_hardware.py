@@ -291,7 +291,7 @@ def test_commands_that_are_refused(node):
         (prints(''), 'does not run the commands.'),
     ],
 )
-def test_a_restricted_account_says_so(node, answer, words):
+def test_a_restricted_account_is_reported(node, answer, words):
     node.answers = dict.fromkeys(COMMANDS, answer)
     error = failure(SSHCommandRefusedError, node)
     assert error.message.endswith(words)
@@ -381,7 +381,7 @@ def test_every_wait_ends_when_its_socket_is_shut(node, phase):
         assert 0.5 < time.monotonic() - start < 5
 
 
-def test_a_host_that_accepts_and_says_nothing():
+def test_a_host_that_accepts_the_connection_and_sends_nothing():
     with serving(silent) as server:
         node = Node(port=server.port)
         error, seconds = elapsed(SSHTimeoutError, node, timeout=1)
@@ -493,7 +493,7 @@ def test_a_connection_that_breaks_is_no_answer(node):
     assert error.transient
 
 
-def test_nothing_stays_open(node):
+def test_nothing_remains_open(node):
     before = active_count()
     for _ in range(3):
         read_hardware(connection(node))

@@ -243,7 +243,7 @@ class TestConnectionTest:
         assert self.lines(report) == {'SSH to pve1': works, 'SSH to pve2': works}
         assert report.ok
 
-    def test_what_fails_is_not_required(self, cluster):
+    def test_failed_ssh_checks_are_not_required(self, cluster):
         pve, servers = cluster
         servers['pve1'].password = 'another'
         pve.node_offline('pve2')

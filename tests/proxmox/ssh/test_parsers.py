@@ -49,7 +49,7 @@ def test_bond_members_have_their_own_permanent_mac():
     assert [nic.speed_mbps for nic in found.values()] == [10000, 10000, None]
 
 
-def test_what_the_bond_remembers_stands_in_for_a_permanent_mac_that_the_driver_does_not_report():
+def test_the_mac_stored_by_the_bond_replaces_a_permanent_mac_that_the_driver_does_not_report():
     output = printed(
         card(2, 'ens18', 'bc:24:11:00:00:01', bond_member('bc:24:11:00:00:01'), master='bond0'),
         card(3, 'ens19', 'bc:24:11:00:00:01', bond_member('bc:24:11:00:00:02'), master='bond0'),
@@ -345,7 +345,7 @@ def test_settings_that_cannot_be_used(settings, words):
 
 
 @pytest.mark.parametrize('host', ['', 'pve1:22', 'root@pve1', '[::1]', '10.0.0.1/24'])
-def test_what_is_no_host(host):
+def test_invalid_hosts(host):
     with pytest.raises(InvalidSSHSettingsError, match='not a host'):
         check_address(host)
 
@@ -371,7 +371,7 @@ def test_a_confirmed_key_is_the_only_one_of_its_host(before, confirmed, after):
 
 
 @pytest.mark.parametrize('line', ['', ED25519, f'*.example.com {ED25519}', '10.0.0.1 SHA256:' + 'A' * 43, 'x y z'])
-def test_what_cannot_be_confirmed(line):
+def test_keys_that_cannot_be_confirmed(line):
     with pytest.raises(InvalidSSHSettingsError):
         with_confirmed('', [line])
 

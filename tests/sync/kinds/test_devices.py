@@ -83,7 +83,7 @@ def test_the_device_in_the_cluster_comes_before_others_of_the_name():
         ({'site': ELSEWHERE, 'name': 'x', 'serial': SERIAL}, '"Create Separately" if it is another machine.'),
     ],
 )
-def test_what_is_only_alike_is_a_candidate(values, words):
+def test_a_similar_device_is_a_candidate(values, words):
     world = World()
     pointer = world.device(**values)
     ((action, candidate, reason),) = world.found()
@@ -91,7 +91,7 @@ def test_what_is_only_alike_is_a_candidate(values, words):
     assert words in reason
 
 
-def test_several_candidates_say_so():
+def test_several_candidates_are_mentioned():
     world = World()
     world.device()
     world.device(site=ELSEWHERE)
