@@ -82,7 +82,7 @@ class BoundNode:
     """
     Attributes:
         endpoint: None if the user may not view it.
-        state: 'in-sync', 'missing' (from Proxmox VE), or 'unmanaged' (a user has detached the device).
+        state: 'in-sync', 'missing' (from Proxmox VE), or 'unmanaged' (a user has stopped managing it).
     """
 
     binding: Binding

@@ -10,7 +10,7 @@ import yaml
 
 from netbox_proxsync import ProxSyncConfig
 from netbox_proxsync.custom_fields.definitions import CUSTOM_FIELDS
-from tests.stack import docs
+from tests.stack import docs, messages
 from tests.stack.pages import page_text
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +25,20 @@ MARKERS = re.compile(
     r'stands for|time-out|behaviour|colour|neighbour|recognised|synchronise[ds]?|organisation|misspelt|'
     r'cancelled|cancelling)\b',
     re.IGNORECASE,
+)
+# One word for each thing. (a word that has competed with it, the word to use)
+ONE_WORD = (
+    (r'Proxmox(?!\w|-|\s+(VE|Virtual Environment|VM|container|Backup Server)\b)', 'Proxmox VE'),
+    (r'VMIDs?|vm ids?', 'VM ID'),
+    (r'[Hh]ost names?', 'hostname'),
+    (r'(token|zone|schema) id', 'ID'),
+    (r'(is|are|be|been|was|were|not|last) synced', 'synchronized'),
+    (r'(you|token|user|NetBox|reader) may not', 'does not have permission to, is not allowed to'),
+    (r'[Bb]locked run', 'refused run'),
+    (r'NetBox (would )?refuse[sd]?', 'rejects: runs are refused, NetBox rejects changes'),
+    (r'carr(y|ies|ied) out', 'apply a plan, execute a run'),
+    (r'calls? to Proxmox|API calls?', 'API request'),
+    (r'detach(es|ed)?', 'stop managing'),
 )
 # Reviewed: the word is right there. (file, words around it)
 ALLOWED = {
@@ -50,6 +64,32 @@ def test_the_language_is_plain(path):
     found = [(match[0], ' '.join(prose(path)[max(0, match.start() - 40) : match.end() + 20].split()))
              for match in MARKERS.finditer(prose(path))]  # fmt: skip
     assert found == []
+
+
+def other_words(text):
+    """The words of a text for which another word is used: (what was found, the word to use)."""
+    text = ' '.join(text.split())
+    return [(match[0], word) for pattern, word in ONE_WORD for match in re.finditer(rf'\b({pattern})(?!\w)', text)]
+
+
+@pytest.mark.parametrize('path', [*PAPERS, ROOT / 'CHANGELOG.md'], ids=lambda path: path.name)
+def test_pages_have_one_word_for_each_thing(path):
+    assert other_words(prose(path)) == []
+
+
+def test_texts_have_one_word_for_each_thing():
+    texts = [text for message in messages.read() if message.id for text in messages.forms(message.id)]
+    assert len(texts) > 1500
+    assert [(text, found) for text in texts if (found := other_words(text))] == []
+    # Remedies are instructions, not questions.
+    assert [text for text in texts if text.endswith('?') and not text.startswith('Did you mean')] == []
+
+
+def test_comments_and_docstrings_name_the_product():
+    for path in (ROOT / 'netbox_proxsync').rglob('*.py'):
+        text = re.sub(r'\n\s*#|\'\n\s*\'', '', path.read_text())
+        found = re.search(rf'(?<![\w.]){ONE_WORD[0][0]}', text)
+        assert not found, (path, text[found.start() - 60 : found.end() + 20])
 
 
 @pytest.mark.parametrize('path', PAPERS, ids=lambda path: path.name)
