@@ -81,6 +81,7 @@ def test_texts_have_one_word_for_each_thing():
     texts = [text for message in messages.read() if message.id for text in messages.forms(message.id)]
     assert len(texts) > 1500
     assert [(text, found) for text in texts if (found := other_words(text))] == []
+    assert [text for text in texts if MARKERS.search(text)] == []
     # Remedies are instructions, not questions.
     assert [text for text in texts if text.endswith('?') and not text.startswith('Did you mean')] == []
 

@@ -150,7 +150,7 @@ def decide_all(links: Sequence[Link], choice: str, user: AnyUser) -> tuple[list[
 
 def not_possible() -> str:
     """Why a choice that a kind does not have is refused."""
-    return _('This decision cannot be made about an object of this type.')
+    return _('This decision is not possible for an object of this type.')
 
 
 def obstacles_to(choice: str, kind: str, links: Sequence[Link]) -> dict[Link, str]:

@@ -124,9 +124,9 @@ class SSHSettings(models.Model):
         verbose_name=_('SSH host keys'),
         blank=True,
         help_text=_(
-            'Connections are only made to hosts that present one of these keys. One per line: "host key-type key" as '
-            'ssh-keyscan prints it, or "host SHA256:..."; without a host, the key is valid for every node. The action '
-            '"SSH host keys" of a saved endpoint displays the keys of the nodes'
+            'NetBox only connects to hosts that present one of these keys. One per line: "host key-type key" as '
+            'ssh-keyscan prints it, or "host SHA256:..."; without a host, the key is valid for every node. The '
+            'action "SSH Host Keys" of a saved endpoint displays the keys of the nodes'
         ),
     )
 

@@ -39,7 +39,7 @@ class Command(BaseCommand):
         parser.add_argument('--json', action='store_true', help='Print JSON, one line for each row')
         parser.add_argument(
             '--user', metavar='NAME',
-            help='Only what this user may view; this user makes the decisions, which require the permissions',
+            help='List what this user can view. Decisions are stored for this user and require the permissions',
         )  # fmt: skip
         what = parser.add_mutually_exclusive_group()
         for name, text in (

@@ -11,7 +11,8 @@ from netbox_proxsync.runs.lifecycle import find_dead
 class Command(BaseCommand):
     help = (
         'Remove everything of the plugin from the database: its tables, its custom fields, and what NetBox keeps about '
-        'its objects. The objects that it synced stay. Stop the workers first; take the plugin out of PLUGINS after it.'
+        'its objects. Synchronized objects are retained. Stop the workers first, and remove the plugin from PLUGINS '
+        'afterwards.'
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
