@@ -81,13 +81,11 @@ class GuestRecognition:
         self.answers: dict[str, Record | Conflict] = {}
         waiting = self.decided([item for item in items if not self.is_bound(item.key)])
         for find, evidence in (
-            (self.with_vmid, lambda item: Message('the VM ID {vmid}', vmid=GuestHints.of(item).vmid)),
-            (self.with_uuid, lambda item: Message('the serial number {uuid}', uuid=GuestHints.of(item).uuid)),
+            (self.with_vmid, lambda item: Message('VM ID {vmid}', vmid=GuestHints.of(item).vmid)),
+            (self.with_uuid, lambda item: Message('serial number {uuid}', uuid=GuestHints.of(item).uuid)),
             (
                 self.with_name_and_mac,
-                lambda item: Message(
-                    'the name "{name}" and a MAC address of this guest', name=GuestHints.of(item).name
-                ),
+                lambda item: Message('name "{name}" and a MAC address of the guest', name=GuestHints.of(item).name),
             ),
         ):
             waiting = self.prove(waiting, find, evidence)
@@ -319,17 +317,17 @@ def statement_of(likeness: Likeness) -> Message:
     label, evidence = likeness.record.pointer.label, evidence_of(likeness)
     if not likeness.is_elsewhere:
         return Message(
-            'The virtual machine "{name}" may be this guest: it has {evidence}.', name=label, evidence=evidence
+            'The virtual machine "{name}" may be this guest. Evidence: {evidence}.', name=label, evidence=evidence
         )
     if cluster := likeness.record.values['cluster']:
         return Message(
-            'The virtual machine "{name}" of the cluster "{cluster}" may be this guest: it has {evidence}.',
+            'The virtual machine "{name}" of the cluster "{cluster}" may be this guest. Evidence: {evidence}.',
             name=label,
             cluster=show(cluster),
             evidence=evidence,
         )
     return Message(
-        'The virtual machine "{name}" outside of all clusters may be this guest: it has {evidence}.',
+        'The virtual machine "{name}" without a cluster may be this guest. Evidence: {evidence}.',
         name=label,
         evidence=evidence,
     )
@@ -339,22 +337,20 @@ def evidence_of(likeness: Likeness) -> Message:
     """The properties that both have, for display."""
     evidence = []
     if likeness.uuid:
-        evidence.append(Message('the SMBIOS UUID {uuid} as its serial number', uuid=likeness.uuid))
+        evidence.append(Message('SMBIOS UUID {uuid} as the serial number', uuid=likeness.uuid))
     if likeness.has_name:
-        evidence.append(Message('the same name'))
+        evidence.append(Message('same name'))
     if macs := sorted(likeness.macs):
-        evidence.append(
-            counted('the MAC address {macs}', 'the MAC addresses {macs}', len(macs), macs=joined(macs, ', '))
-        )
-    return list_of(evidence)
+        evidence.append(counted('MAC address {macs}', 'MAC addresses {macs}', len(macs), macs=joined(macs, ', ')))
+    return joined(evidence, ', ')
 
 
 def several(found: Sequence[Record], what: Message) -> Conflict:
     """The conflict of a guest whose evidence matches several virtual machines."""
     names = sorted(f'"{record.pointer.label}"' for record in found)
     reason = Message(
-        '{number} virtual machines in this cluster have {what}: {names}. Select "Link to This VM" for the '
-        'virtual machine that is this guest.',
+        '{number} virtual machines in this cluster may be this guest ({what}): {names}. Select "Link to This '
+        'VM" for the virtual machine that is this guest.',
         number=len(found),
         what=what,
         names=joined(names, ', '),
@@ -365,7 +361,7 @@ def several(found: Sequence[Record], what: Message) -> Conflict:
 def shared(item: Item, rivals: Sequence[Item], record: Record, what: Message) -> Conflict:
     """The conflict of several guests whose evidence matches the same virtual machine."""
     reason = Message(
-        'The virtual machine "{name}" may be this guest: it has {what}. The same applies to {others}. No virtual '
+        'The virtual machine "{name}" may be this guest ({what}). The same applies to {others}. No virtual '
         'machine is created for these guests until a user decides. If it is this guest, select "Link to This VM".',
         name=record.pointer.label,
         what=what,

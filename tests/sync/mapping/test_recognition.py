@@ -84,12 +84,12 @@ def test_a_vm_id_a_uuid_or_name_and_mac_address_prove_a_machine(evidence):
 @pytest.mark.parametrize(
     ('record', 'words'),
     [
-        ({}, 'it has the same name. No virtual machine'),
+        ({}, 'Evidence: same name. No virtual machine'),
         (
             {},
             '"Link to This VM" if it is this guest, "Create Separately" if it is another machine, "Ignore This Guest"',
         ),
-        ({'name': 'x', 'macs': (MAC,)}, f'the MAC address {MAC}. However, the names differ.'),
+        ({'name': 'x', 'macs': (MAC,)}, f'MAC address {MAC}. However, the names differ.'),
         ({'macs': (MAC,), 'cf_vmid': 300}, 'However, its VM ID is 300.'),
         ({'serial': OTHER}, f'However, its serial number is another SMBIOS UUID ({OTHER}).'),
         ({}, 'The endpoint setting "adopt by name" links such guests automatically.'),
@@ -128,7 +128,7 @@ def test_the_reason_of_a_container_does_not_mention_a_uuid():
     world.vm()
     reason = only(world, vm(uuid=None, type=GuestType.LXC, macs=()))[2]
     assert 'SMBIOS' not in reason
-    assert 'it has the same name.' in reason
+    assert 'Evidence: same name.' in reason
 
 
 def test_adopting_by_name_needs_one_machine_one_guest_and_nothing_against_it():
@@ -179,15 +179,15 @@ def test_several_machines_with_the_evidence_are_candidates():
     assert one[0] is other[0] is Action.CANDIDATE
     assert one[1] != other[1]
     reason = one[2]
-    assert reason.startswith(f'2 virtual machines in this cluster have the serial number {UUID}: "a", "b".')
+    assert reason.startswith(f'2 virtual machines in this cluster may be this guest (serial number {UUID}): "a", "b".')
     world = World()
     world.vm('web', (MAC,))
     world.vm('web', (MAC,))
-    assert 'have the name "web" and a MAC address of this guest' in next(iter(found(world).values()))[0][2]
+    assert '(name "web" and a MAC address of the guest)' in next(iter(found(world).values()))[0][2]
     world = World()
     world.vm('a', cf_vmid=100)
     world.vm('b', cf_vmid=100)
-    assert 'have the VM ID 100' in next(iter(found(world).values()))[0][2]
+    assert '(VM ID 100)' in next(iter(found(world).values()))[0][2]
 
 
 def test_copies_of_a_machine_share_a_candidate_unless_the_name_decides():
@@ -222,9 +222,9 @@ def test_machines_of_ignored_guests_and_other_endpoints_are_no_candidates():
 @pytest.mark.parametrize(
     ('record', 'words'),
     [
-        ({'serial': UUID}, f'"x" of the cluster "other" may be this guest: it has the SMBIOS UUID {UUID}'),
-        ({'macs': (MAC,)}, f'it has the MAC address {MAC}.'),
-        ({'name': 'web', 'macs': (MAC,)}, f'it has the same name and the MAC address {MAC}'),
+        ({'serial': UUID}, f'"x" of the cluster "other" may be this guest. Evidence: SMBIOS UUID {UUID}'),
+        ({'macs': (MAC,)}, f'Evidence: MAC address {MAC}.'),
+        ({'name': 'web', 'macs': (MAC,)}, f'Evidence: same name, MAC address {MAC}'),
     ],
 )
 def test_a_machine_in_another_cluster_is_a_candidate_by_its_uuid_or_all_mac_addresses(record, words):
@@ -239,7 +239,7 @@ def test_a_machine_outside_of_all_clusters_is_named_so():
     world = World()
     pointer = world.vm_elsewhere('x', serial=UUID)
     world.edit('vm', pointer, cluster=None)
-    assert '"x" outside of all clusters may be' in only(world)[2]
+    assert '"x" without a cluster may be' in only(world)[2]
 
 
 @pytest.mark.parametrize(
@@ -266,4 +266,4 @@ def test_an_ignored_machine_in_another_cluster_is_no_candidate():
 def test_several_mac_addresses_are_listed():
     world = World()
     world.vm('x', (MAC, SECOND))
-    assert f'it has the MAC addresses {MAC}, {SECOND}.' in only(world, vm(macs=(MAC, SECOND)))[2]
+    assert f'Evidence: MAC addresses {MAC}, {SECOND}.' in only(world, vm(macs=(MAC, SECOND)))[2]
