@@ -199,7 +199,7 @@ def test_objects_shared_by_all_branches_are_changed_in_main(synced: Lab, person:
     branch = lab.branch('Edits')
     with lab.active(branch):
         binding, guest = Binding.objects.filter(kind='vm').first(), ProxmoxGuest.objects.first()
-    why = 'the branch "Edits" is active. Go back to main and change it there.'
+    why = 'the branch "Edits" is active. Switch to main and change it there.'
     for name, pk in (
         ('proxmoxguest-ignore', guest.pk),
         ('proxmoxguest-stop-managing', guest.pk),
@@ -212,9 +212,9 @@ def test_objects_shared_by_all_branches_are_changed_in_main(synced: Lab, person:
     status, answer = person.api('post', pinned, branch, keys=[HOST_KEY])
     assert (status, why in answer['detail']) == (409, True)
     person.activate(branch)
-    assert 'Go back to main' in person.post('proxmoxendpoint_ssh_host_keys', lab.endpoint.pk, key=HOST_KEY, _confirm='')
-    assert 'Go back to main' in person.post('proxmoxguest_ignore', guest.pk)
-    assert 'Go back to main' in person.post('binding_stop_managing', binding.pk, _confirm='1')
+    assert 'Switch to main' in person.post('proxmoxendpoint_ssh_host_keys', lab.endpoint.pk, key=HOST_KEY, _confirm='')
+    assert 'Switch to main' in person.post('proxmoxguest_ignore', guest.pk)
+    assert 'Switch to main' in person.post('binding_stop_managing', binding.pk, _confirm='1')
 
     endpoint = reverse(f'{API}proxmoxendpoint-detail', args=[lab.endpoint.pk])
     status, answer = person.api('patch', endpoint, branch, description='edited')
@@ -223,7 +223,7 @@ def test_objects_shared_by_all_branches_are_changed_in_main(synced: Lab, person:
     assert (status, why in str(answer)) == (400, True)
     status, answer = person.api('delete', endpoint, branch)
     assert (status, why in str(answer)) == (400, True)
-    assert 'Go back to main' in person.post('proxmoxendpoint_delete', lab.endpoint.pk, confirm='true')
+    assert 'Switch to main' in person.post('proxmoxendpoint_delete', lab.endpoint.pk, confirm='true')
     assert not MappingRule.objects.exists()
     unchanged = ProxmoxEndpoint.objects.get()
     assert (unchanged.description, unchanged.ssh_host_keys) == ('', '')

@@ -157,7 +157,7 @@ class TestSSH:
         assert report.ok
         checks = {check.label: f'{check.detail} {check.remedy}' for check in report.checks if not check.ok}
         for number, address in enumerate(NODES, 1):
-            assert f'may not contact {address}:22' in checks[f'SSH to pve{number}']
+            assert f'is not allowed to contact {address}:22' in checks[f'SSH to pve{number}']
             assert SETTING in checks[f'SSH to pve{number}']
 
     def test_host_keys_are_not_fetched(self, standin, make_endpoint, admin):
@@ -167,7 +167,7 @@ class TestSSH:
     def test_a_single_host_is_asked_where_its_api_is(self, standin, make_endpoint, sync, deny):
         """Its own address in the cluster's status is another one."""
         run = sync(with_ssh(standin('pve-8.4.21-solo'), make_endpoint, ssh_port=1))
-        assert not any('may not contact' in message['message'] for message in run.messages)
+        assert not any('is not allowed to contact' in message['message'] for message in run.messages)
         assert any('127.0.0.1:1' in message['message'] for message in run.messages)
 
 
@@ -210,7 +210,7 @@ class TestFingerprints:
             response = admin.post(url, {'hosts': '\n'.join(hosts), 'timeout': '3'})
             assert other.connections == 0
         text = response.content.decode()
-        assert text.count('may not contact') >= 4
+        assert text.count('is not allowed to contact') >= 4
         assert 'allowed_networks' in text
         assert 'denied_networks' in text
 
@@ -221,7 +221,7 @@ class TestProxies:
         settings.HTTP_PROXIES = {'https': 'http://user:hunter2@10.77.0.1:3128'}
         run = sync(make_endpoint(standin(nodes=1, vms=1, containers=1)))
         assert run.status == 'failed'
-        assert 'The proxy for 127.0.0.1 cannot be used. NetBox may not contact 10.77.0.1:3128' in run.error
+        assert 'The proxy for 127.0.0.1 cannot be used. NetBox is not allowed to contact 10.77.0.1:3128' in run.error
         assert SETTING in run.error
         assert 'hunter2' not in run.error
 

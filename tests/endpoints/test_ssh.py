@@ -202,7 +202,7 @@ def test_the_connection_test_has_a_line_for_each_node(cluster, admin):
     report = check_connection(endpoint)
     assert report.ok
     lines = {check.label: check for check in report.checks}
-    assert 'does not show the SSH host key that is pinned' in lines['SSH to pve1'].detail
+    assert 'does not present the SSH host key that is pinned' in lines['SSH to pve1'].detail
     assert 'No SSH host key is pinned' in lines['SSH to pve2'].detail
     assert not lines['SSH to pve1'].required
     ProxmoxEndpoint.objects.update(ssh_host_keys=pins(nodes))
@@ -248,7 +248,7 @@ def test_a_key_that_cannot_be_displayed_has_a_reason(cluster, admin):
     ProxmoxEndpoint.objects.update(ssh_port=1)
     assert 'refused the connection' in admin.post(url).content.decode()
     pve.impostor('html')
-    assert 'not as Proxmox VE does' in admin.post(url).content.decode()
+    assert 'it is not Proxmox VE' in admin.post(url).content.decode()
 
 
 def test_no_key_and_no_nonsense_is_pinned(cluster, admin):

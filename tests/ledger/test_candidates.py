@@ -276,7 +276,7 @@ def test_two_guests_of_one_name_are_both_candidates_of_one_machine(pve, endpoint
     ProxmoxEndpoint.objects.update(adopt_by_name=by_name)
     run = sync(endpoint)
     assert reported(run, 300) == reported(run, 302) == [('candidate', 'skipped', vm)]
-    assert 'It may be qemu/302 as well' in guest_of(endpoint, 300).reason
+    assert 'The virtual machine may also be qemu/302' in guest_of(endpoint, 300).reason
     resolve_by_vmid(pve, endpoint, vm)
     run = sync(endpoint)
     assert reported(run, 300) == [('adopt', 'applied', vm)]

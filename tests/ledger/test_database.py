@@ -333,7 +333,7 @@ class TestLeftOut:
         unit = f'qemu/{vmids[2]}'
         assert (run.status, failed_units(run)) == ('completed_with_errors', {unit})
         (change,) = run.changes.filter(unit=unit)
-        assert change.message == f'{blocked.name} ({unit}) was not written, because {reason}. Run the sync again.'
+        assert change.message == f'{blocked.name} ({unit}) was not written: {reason}. Run the sync again.'
         assert {vm(vmid).vcpus for vmid in vmids if vmid != vmids[2]} == {7}
         assert vm(vmids[2]).vcpus != 7
         guest = ProxmoxGuest.objects.get(vmid=vmids[2])

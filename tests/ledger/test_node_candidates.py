@@ -44,7 +44,7 @@ def test_a_device_of_that_name_at_another_site_is_not_created_twice(endpoint, si
     assert sorted(Device.objects.values_list('name', flat=True)) == ['PVE1', 'pve2']
     reason = run.changes.get(kind='device', key='node/pve1').reason
     assert 'at the site "west"' in reason
-    assert 'move it to the site "east"' in reason
+    assert '"Create Separately" if it is another machine' in reason
     # Its guests are synced all the same.
     assert VirtualMachine.objects.count() == 2
     assert sync(endpoint).candidates == 1

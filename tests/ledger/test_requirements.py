@@ -333,7 +333,7 @@ def test_what_validators_refuse_for_one_reason_is_reported_once(pve, endpoint, s
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualmachine': [{'tenant': {'required': True}}]}
     run = sync(endpoint)
     assert run.status == 'completed_with_errors'
-    assert len(reported(run, 'NetBox refused changes of 4 virtual machines for the same reason')) == 1
+    assert len(reported(run, 'NetBox rejected 4 changes for the same reason (virtual machines)')) == 1
 
 
 def test_a_tag_that_a_validator_refuses_is_left_out_and_the_rest_written(pve, endpoint, sync, settings):

@@ -129,7 +129,7 @@ def test_such_texts_everywhere_never_break_a_run_that_synced_before(endpoint, sy
     answering(change)
     run = sync(endpoint)
     # What a version is made of may be missing altogether; then nothing is read, and Proxmox VE is said to be none.
-    assert run.status == 'completed' or 'not as Proxmox VE does' in run.error, run.error
+    assert run.status == 'completed' or 'it is not Proxmox VE' in run.error, run.error
     assert list(VirtualMachine.objects.order_by('pk').values('pk', 'name', 'memory', 'vcpus', 'status')) == before
 
 

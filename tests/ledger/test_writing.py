@@ -263,7 +263,7 @@ def test_guests_of_a_cluster_that_cannot_be_written_now_are_skipped(lab):
     done = lab.apply(lab.plan(inv), before_commit=FailingCalls(range(1, 7)))
     reason = 'another transaction and this one were waiting for each other'
     messages = {(result.change.kind, result.outcome): result.message for result in done.results}
-    assert messages['cluster', 'failed'] == f'lab was not written, because {reason}. Run the sync again.'
+    assert messages['cluster', 'failed'] == f'lab was not written: {reason}. Run the sync again.'
     assert messages['vm', 'skipped'] == 'It needs lab, which could not be written.'
     assert {outcome for _kind, outcome in messages} == {'failed', 'skipped'}
     lab.sync(inv)
@@ -359,7 +359,7 @@ def test_edits_since_the_plan_that_concern_deletions(lab):
     assert results['qemu/100'][0] == results['qemu/101'][0] == 'outdated'
     assert results['qemu/100'][1].startswith('Dependent objects: journal entry')
     assert results['qemu/101'][1] == 'The object is no longer marked as retired.'
-    assert results['qemu/102'] == ('failed', 'NetBox refuses the deletion because of dependent objects: active')
+    assert results['qemu/102'] == ('failed', 'NetBox rejects the deletion because of dependent objects: active')
     assert results['qemu/103'] == ('applied', '')
     assert set(VirtualMachine.objects.values_list('name', flat=True)) == {
         'by-hand', 'documented', 'active', 'protected',

@@ -144,7 +144,7 @@ class TestRotateKeys:
         assert (after.token_secret.reveal(), after.ssh_password.reveal()) == (MARKER, MARKER)
         assert after.last_updated == before.last_updated
         assert not ObjectChange.objects.exists()
-        assert self.rotate().startswith('All secrets have the first key')
+        assert self.rotate().startswith('All secrets are encrypted with the first key')
         assert ProxmoxEndpoint.objects.get(pk=endpoint.pk).token_secret.encrypted() == after.token_secret.encrypted()
 
     def test_secrets_that_no_key_decrypts_are_named_and_unchanged(self, settings):

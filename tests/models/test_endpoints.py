@@ -88,9 +88,9 @@ def test_without_a_host_it_is_refused_once():
 @pytest.mark.parametrize(
     ('entered', 'told'),
     [
-        (f'PVEAPIToken=netbox@pve!sync={MARKER}', 'holds more than the ID'),
-        (f'netbox@pve!sync={MARKER}', 'holds more than the ID'),
-        ('root@pam', 'names no API token'),
+        (f'PVEAPIToken=netbox@pve!sync={MARKER}', 'contains more than the token ID'),
+        (f'netbox@pve!sync={MARKER}', 'contains more than the token ID'),
+        ('root@pam', 'is not an API token'),
         ('root!sync', 'not a token ID'),
         ('root@pam!1sync', 'not a token ID'),
         ('root@pam!a!b', 'not a token ID'),

@@ -262,7 +262,7 @@ def test_nodes_are_hidden_likewise(user, pve, make_endpoint, sync, tenant, shown
             page = client.get(url).content.decode()
             assert 'pve1' in page
             assert ('pve2' in page) == named
-        assert ('And 1 node whose device you may not view' in page) != named
+        assert ('And 1 node whose device you do not have permission to view' in page) != named
 
 
 @planned

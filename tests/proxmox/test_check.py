@@ -188,7 +188,7 @@ class TestBadInput:
     def test_not_a_proxmox(self, standin, kind):
         pve = standin(CLUSTER)
         pve.impostor(kind)
-        assert 'not as Proxmox VE does' in self.report(pve).error
+        assert 'it is not Proxmox VE' in self.report(pve).error
 
     def test_an_old_version(self, standin):
         report = self.report(standin(version='6.4-15'))

@@ -82,7 +82,7 @@ def test_a_storage_that_takes_half_of_the_disks_away_is_refused(pve, endpoint, s
         pve.remove_disk(vmid, 'sata4')
     run = sync(endpoint)
     assert run.status == 'refused'
-    assert f'delete 9 and release 3 of {disks} virtual disks' in run.error
+    assert f'virtual disks: 9 deleted, 3 released (of {disks})' in run.error
     assert VirtualDisk.objects.count() == disks
 
 

@@ -124,7 +124,7 @@ def test_a_new_endpoint_is_led_to_fetch_and_pin(standin, browser):
     answer = browser.post(url_of('proxmoxendpoint_test_form'), form).content.decode()
     assert pve.fingerprint in answer
     assert 'Use These Fingerprints' in answer
-    assert 'Confirm the fingerprint of the certificate first' in answer
+    assert 'Pin the fingerprint of the certificate first' in answer
     assert (
         'Connected to'
         in browser.post(url_of('proxmoxendpoint_test_form'), {**form, 'fingerprint': pve.fingerprint}).content.decode()

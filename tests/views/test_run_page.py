@@ -101,7 +101,7 @@ def test_items_that_require_attention_come_before_all_numbers(browser):
     make_change(run, 1, outcome='failed', message='NetBox says no.')
     page = text_of(browser, run)
     first = page.index('Changes by Object Type')
-    for word in ('1 conflict requires', 'Two machines have this name.', '1 change was refused by NetBox', 'offline'):
+    for word in ('1 conflict requires', 'Two machines have this name.', '1 change was rejected by NetBox', 'offline'):
         assert page.index(word) < first
     assert f'href="{conflict.get_absolute_url()}"' in page
     # Its position among the changes follows.

@@ -166,7 +166,9 @@ class TestRequests:
         ):
             error = fails(AddressNotAllowedError, client.version)
             assert proxy.connections == 0
-        assert error.message.startswith('The proxy for 127.0.0.9 cannot be used. NetBox may not contact 127.0.0.1:')
+        assert error.message.startswith(
+            'The proxy for 127.0.0.9 cannot be used. NetBox is not allowed to contact 127.0.0.1:'
+        )
 
     def test_the_certificate_is_known_from_the_first_connection_on(self, connect, context, leaf):
         with serving(answering(), context) as server, connect(server.host) as client:

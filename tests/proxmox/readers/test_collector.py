@@ -544,7 +544,7 @@ class TestOneGuest:
             ({'status': 200, 'reason': 'OK', 'body': {'data': None}}, 'not a whole configuration'),
             ({'status': 200, 'reason': 'OK', 'body': {'data': {}}}, 'not a whole configuration'),
             ({'status': 200, 'reason': 'OK', 'body': {'data': []}}, 'not a whole configuration'),
-            ('drop', 'broke the connection'),
+            ('drop', 'closed the connection'),
             ('hang', 'within 2 seconds'),
         ],
         ids=str,
@@ -585,7 +585,7 @@ class TestOneGuest:
             ({'status': 595, 'reason': 'No route to host'}, 'could not reach node pve1', False),
             ({'status': 200, 'reason': 'OK', 'body': {'data': None}}, 'list of interfaces', True),
             ({'status': 200, 'reason': 'OK', 'body': {'data': {'result': 'x'}}}, 'list of interfaces', True),
-            ('drop', 'broke the connection', True),
+            ('drop', 'closed the connection', True),
             ('hang', 'frozen', True),
         ],
         ids=str,
@@ -953,7 +953,7 @@ class TestAddressesOfAGuest:
         assert sum(len(nic.addresses) for nic in nics.values()) == 4
         (notice,) = [notice for notice in inventory.warnings if 'synced' in notice.message]
         assert notice.message == f'It has {number} addresses, of which at most 4 are synced.'
-        assert 'raise the limit' in notice.remedy
+        assert 'raise the address limit' in notice.remedy
 
     def test_an_agent_option_that_cannot_be_read(self, pve):
         pve.set_config(100, agent='enabled=maybe')

@@ -156,7 +156,7 @@ def test_ordinary_users_cannot_read_the_serial_number():
         (prints('[{"ifindex":1,"ifname":"lo","fl'), 'did not list its network interfaces readably'),
         (prints('<html>' * 1000), 'did not list its network interfaces readably'),
         (prints(SINGLE, 'Dump was interrupted and may be inconsistent.\n', 1), 'Dump was interrupted'),
-        (is_killed, 'was ended on the node before it was done'),
+        (is_killed, 'was terminated on the node before it completed'),
     ],
 )
 def test_what_cannot_be_read_is_unknown_and_the_rest_is_not(node, answer, reason):
@@ -288,7 +288,7 @@ def test_commands_that_are_refused(node):
     [
         (prints('This account is currently not available.\n', status=1), 'This account is currently not available.'),
         (prints('', 'Only backups may be \x1b[31mmade\x07 here.\nBye\n', 0), 'Only backups may be  [31mmade  here.'),
-        (prints(''), 'does not run the commands.'),
+        (prints(''), 'cannot run the commands.'),
     ],
 )
 def test_a_restricted_account_is_reported(node, answer, words):
@@ -449,7 +449,7 @@ def test_closed_port():
 
 
 def test_an_address_that_may_not_be_contacted(node):
-    with pytest.raises(SSHAddressNotAllowedError, match='NetBox may not contact') as caught:
+    with pytest.raises(SSHAddressNotAllowedError, match='NetBox is not allowed to contact') as caught:
         hardware.read_hardware('127.0.0.1', connection(node), policy=ContactPolicy.parse([], []))
     assert caught.value.remedy
     assert node.attempts == []
@@ -489,7 +489,7 @@ def test_something_else_than_ssh():
 def test_a_connection_that_breaks_is_no_answer(node):
     node.answers[LINKS] = breaks
     error = failure(SSHUnreachableError, node)
-    assert 'broke the connection' in error.message
+    assert 'closed the connection' in error.message
     assert error.transient
 
 
